@@ -1,0 +1,210 @@
+"""What a run leaves for a trainer: training formats, JSON Lines and Parquet, written whole or not at all.
+
+Rows stream through: memory is one batch, whatever the number of samples. `datasets` and pandas are not needed
+here.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+from uuid import uuid4
+
+from sdgkit.errors import RunError, SettingsError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Row = Mapping[str, Any]
+Rows = (
+    Iterable[Row] | Callable[[], Iterable[Row]]
+)  # what can be gone through: twice, if it is a list or a callable
+
+_BATCH = 1_000  # rows in memory at a time, and in a row group
+_HALF_PAIR = re.compile("[\ud800-\udfff]")  # a reply may hold one; neither UTF-8 nor Parquet can
+_NO_ROWS = (
+    "id",
+    "task_description",
+    "question",
+    "response",
+    "evaluation",
+    "score",
+)  # of a Parquet file with none
+
+
+def train_messages(samples: Iterable[Row], system: str | None = None) -> Iterator[dict[str, Any]]:
+    """Chat messages as trainers read them: `{"id", "messages": [system, user, assistant]}`, one a sample.
+
+    The user's message is the sample's `question`, in which the grounded method has put the context already;
+    the assistant's is its `response`. `system` is the user's own message, never the teacher's; without one
+    there is none.
+    """
+    first = [{"role": "system", "content": system}] if system else []
+    for sample in samples:
+        for column in ("question", "response"):
+            if not isinstance(sample.get(column), str):
+                raise RunError(
+                    f"Sample {sample.get('id')} has no text in column {column!r}, which chat messages need. "
+                    "Check that the list of stages ends with both question and response."
+                )
+        turns = [{"role": "user", "content": sample["question"]}]
+        turns.append({"role": "assistant", "content": sample["response"]})
+        yield {"id": sample.get("id"), "messages": first + turns}
+
+
+FORMATS: dict[str, Callable[[Iterable[Row], str | None], Iterator[dict[str, Any]]]] = {
+    "messages": train_messages
+}
+
+
+def export(samples: Rows, format: str, path: str | Path, system: str | None = None) -> int:
+    """Write samples in a training format as JSON Lines; returns how many.
+
+    Raises SettingsError for a format that is not one of `FORMATS`.
+    """
+    if format not in FORMATS:
+        raise SettingsError(f"There is no training format {format!r}. Use one of: {', '.join(FORMATS)}.")
+    return write_jsonl(path, FORMATS[format](_each(samples), system))
+
+
+def train_file(teacher: str | None) -> str:
+    """The name of a run's training file; that of a rehearsal says so."""
+    return f"{'rehearsal_' if teacher == 'rehearsal' else ''}train_messages.jsonl"
+
+
+@contextmanager
+def write_atomically(path: str | Path) -> Iterator[IO[bytes]]:
+    """A binary file that appears whole, when the block ends well; until then the old one stays.
+
+    It is written beside its place and renamed there. RunError where the folder cannot be written or is full.
+    """
+    path = Path(path)
+    beside = path.with_name(f".{path.name}.{uuid4().hex[:8]}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(beside, "xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except OSError as error:
+        raise RunError(
+            f"{path} could not be written: {error.strerror or error}. Make room or choose another folder."
+        ) from error
+    finally:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, pieces: Iterable[str]) -> None:
+    """Write text, piece by piece, as UTF-8."""
+    with write_atomically(path) as file:
+        for piece in pieces:
+            file.write(_whole(piece).encode())
+
+
+def write_jsonl(path: str | Path, rows: Rows) -> int:
+    """Write rows as JSON Lines (UTF-8, one object a line); returns how many."""
+    written = 0
+    with write_atomically(path) as file:
+        for row in _each(rows):
+            file.write(_whole(_json(row)).encode() + b"\n")
+            written += 1
+    return written
+
+
+def write_parquet(path: str | Path, rows: Rows) -> int:
+    """Write rows as Parquet; returns how many.
+
+    Goes through the rows twice, since a column or a field may first appear in the last of them: give a list
+    or a callable that returns a new iterator each time (TypeError otherwise). Columns stand in the order in
+    which they appear; text is string, `score` float64, a dictionary such as `vary` a struct. A column whose
+    values have no common type becomes text, its values other than text as JSON.
+    """
+    if isinstance(rows, Iterator):
+        raise TypeError(
+            "write_parquet goes through its rows twice: give a list or a callable, not an iterator."
+        )
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = _schema(_each(rows))
+    written = 0
+    with write_atomically(path) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        for batch in _batches(_each(rows)):
+            columns = [_column(batch, field.name, field.type) for field in schema]
+            writer.write_table(pa.Table.from_arrays(columns, schema=schema))
+            written += len(batch)
+    return written
+
+
+def _each(rows: Rows) -> Iterator[Row]:
+    return iter(rows() if callable(rows) else rows)
+
+
+def _batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
+    while batch := list(itertools.islice(rows, _BATCH)):
+        yield batch
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)  # str: dates, say, in a user's own columns
+
+
+def _whole(text: str) -> str:
+    """The text as UTF-8 can hold it."""
+    return text if text.isascii() else _HALF_PAIR.sub("\ufffd", text)
+
+
+def _schema(rows: Iterator[Row]) -> pa.Schema:
+    """One schema that holds every row."""
+    import pyarrow as pa
+
+    types: dict[str, pa.DataType] = {}
+    for batch in _batches(rows):
+        for name in dict.fromkeys(itertools.chain.from_iterable(batch)):
+            types[name] = _common(types.get(name, pa.null()), batch, name)
+    types = types or {name: pa.null() for name in _NO_ROWS}
+    for name, found in types.items():
+        if name == "score":
+            types[name] = pa.float64()
+        elif pa.types.is_null(found) or "struct<>" in str(found):  # Parquet has no struct without fields
+            types[name] = pa.string()
+    return pa.schema(types.items())
+
+
+def _common(known: pa.DataType, batch: list[Row], name: str) -> pa.DataType:
+    """The type that holds what is known of a column and this batch of it; string where there is no other."""
+    import pyarrow as pa
+
+    if pa.types.is_string(known):
+        return known
+    try:
+        found = pa.array([_storable(row.get(name)) for row in batch]).type
+        both = [pa.schema({name: known}), pa.schema({name: found})]
+        return pa.unify_schemas(both, promote_options="permissive").field(name).type
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return pa.string()
+
+
+def _column(batch: list[Row], name: str, kind: pa.DataType) -> pa.Array:
+    import pyarrow as pa
+
+    values = [_storable(row.get(name)) for row in batch]
+    if pa.types.is_string(kind):
+        values = [value if value is None or isinstance(value, str) else _json(value) for value in values]
+    return pa.array(values, type=kind)
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, str):
+        return _whole(value)
+    if isinstance(value, Mapping):
+        return {str(name): _storable(part) for name, part in value.items()}
+    return [_storable(part) for part in value] if isinstance(value, (list, tuple)) else value

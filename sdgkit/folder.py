@@ -1,0 +1,57 @@
+"""The files of a run's folder, written whole or not at all from the journal."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from sdgkit.card import write_card
+from sdgkit.export import train_file, train_messages, write_jsonl, write_parquet, write_text
+from sdgkit.journal import Journal
+from sdgkit.plan import Plan, prompt_parts
+from sdgkit.report import write_report
+
+
+def write_start(out: Path, plan: Plan) -> None:
+    """What is needed to run it again: seeds.jsonl and config.json."""
+    write_jsonl(out / "seeds.jsonl", list(plan.rows))
+    config = {
+        "pipeline": plan.pipeline.name,
+        "settings": dict(plan.settings),
+        "teacher": plan.teacher.kind if plan.teacher else None,
+        "model": plan.teacher.model if plan.teacher else None,
+        "judge": plan.judge.model if plan.judge else None,
+        "target": plan.target,
+        "system": plan.system,
+        "prompts": {name: prompt_parts(prompt) for name, prompt in plan.prompts.items()},
+    }
+    _write_json(out / "config.json", config)
+
+
+def write_folder(out: Path, plan: Plan, summary: Mapping[str, Any], journal: Journal) -> None:
+    """Everything else, from what is finished: samples, drops, training file, numbers, report and card."""
+
+    def samples() -> Iterator[dict[str, Any]]:
+        return (dict(outcome.columns) for outcome in journal.outcomes("sample"))
+
+    def drops() -> Iterator[dict[str, Any]]:
+        return (outcome.as_drop() for outcome in journal.outcomes("drop"))
+
+    write_jsonl(out / "dataset.jsonl", samples)
+    write_parquet(out / "dataset.parquet", samples)
+    write_jsonl(out / "dropped.jsonl", drops)
+    if _trainable(samples()):
+        write_jsonl(out / train_file(summary["teacher"]), train_messages(samples(), plan.system))
+    write_report(out / "report.html", summary, samples, drops, name=plan.name or None)
+    write_card(out / "README.md", summary, next(samples(), None), plan.system, name=plan.name or None)
+    _write_json(out / "summary.json", summary)
+
+
+def _trainable(samples: Iterator[Mapping[str, Any]]) -> bool:
+    """Whether the samples have what a training file needs; the rows of a single stage may not. An empty run has an empty file."""
+    first = next(samples, None)
+    return first is None or all(isinstance(first.get(column), str) for column in ("question", "response"))
+
+
+def _write_json(path: Path, value: Any) -> None:
+    write_text(path, [json.dumps(value, ensure_ascii=False, indent=2, default=str), "\n"])

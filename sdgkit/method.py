@@ -1,0 +1,347 @@
+"""The grounded-skills method of LAB (arXiv 2403.01081): its stages under their own names, its two pipelines, `generate`."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sdgkit.errors import RunError, SeedError, SettingsError
+from sdgkit.journal import FILE
+from sdgkit.pipeline import Pipeline
+from sdgkit.plan import Plan, row_key
+from sdgkit.prompts import Prompt, load_prompt, load_prompts
+from sdgkit.run import Run
+from sdgkit.seeds import read_seeds, skill
+from sdgkit.stages import Combine, Generate, GenerateMany, Given, Judge, Keep, Stage
+from sdgkit.teachers.teacher import Teacher
+
+if TYPE_CHECKING:
+    import datasets
+
+Rows = "datasets.Dataset | Iterable[Mapping[str, Any]]"
+JUDGED = ("evaluation", "score")
+
+
+class StageFunction:
+    """A stage that can be called on a Dataset, and given to a pipeline (`stage`).
+
+    settings: what a caller may set, by the name of the stage's field.
+    """
+
+    def __init__(self, stage: Stage, **settings: str) -> None:
+        self.stage, self._settings = stage, settings
+        self.__name__ = self.name = stage.name
+        self.__doc__ = (
+            f"The stage {stage.name} on every row of a dataset: Dataset in, Dataset out, one line if rows were dropped. "
+            f"teacher: whom to ask. out: a folder to resume in; without it nothing is kept. "
+            f"Settings: {', '.join(['prompt', 'sampling', 'max_tokens', *settings])}. Raises SdgkitError."
+        )
+
+    def __call__(self, rows: Any, **options: Any) -> "datasets.Dataset":
+        run = self.run(rows, **options)
+        line = run.funnel[0]
+        dropped = line["tried"] - line["rows_out"]
+        if dropped:
+            reasons = ", ".join(f"{reason} {count}" for reason, count in line["dropped"].items())
+            print(f"{self.name}: {line['rows_out']} of {line['tried']} rows go on, {dropped} dropped ({reasons}).")
+        return run.dataset
+
+    def run(
+        self,
+        rows: Any,
+        *,
+        teacher: Teacher | None = None,
+        judge: Teacher | None = None,
+        out: str | Path | None = None,
+        prompt: Prompt | str | Path | None = None,
+        sampling: Mapping[str, Any] | None = None,
+        max_tokens: int | None = None,
+        reuse: bool = False,
+        **settings: Any,
+    ) -> Run:
+        """The same, returning the finished `Run` with its drops, its funnel and the trace of every row."""
+        unknown = sorted(set(settings) - set(self._settings))
+        if unknown:
+            known = ", ".join(["teacher", "out", "prompt", "sampling", "max_tokens", *self._settings])
+            raise SettingsError(f"{self.name} has no setting {unknown[0]!r}. It has {known}.")
+        if self.stage.role and teacher is None and judge is None:
+            raise SettingsError(f"{self.name} asks a teacher: give teacher=sdgkit.connect(...).")
+        pipeline = Pipeline(self.name, (self.stage,))
+        chosen = {self._settings[name]: value for name, value in settings.items() if value is not None}
+        if chosen:
+            pipeline = pipeline.change(self.name, **chosen)
+        method = FREEFORM.name if self.stage in FREEFORM.stages else GROUNDED.name
+        given = {self.name: prompt} if prompt is not None else None
+        by_stage = {self.name: dict(sampling)} if sampling else None
+        prompts = _prompts(pipeline, method, given, by_stage, max_tokens)
+        plan = Plan(pipeline, [dict(row) for row in rows], prompts, teacher or judge, judge, name=self.name)
+        return Run(plan, out, reuse=reuse).start().wait()
+
+    def __repr__(self) -> str:
+        return f"<stage {self.name}: a function of a Dataset>"
+
+
+gen_contexts = StageFunction(
+    GenerateMany(name="gen_contexts", columns=("context",), letter="c", per_row=10, extra_tries=10),
+    num_contexts="per_row",
+    extra_tries="extra_tries",
+    vary="vary",
+)
+gen_grounded_questions = StageFunction(
+    GenerateMany(name="gen_grounded_questions", columns=("question",), letter="q", per_row=3, together=True),
+    num_questions="per_row",
+)
+eval_grounded_questions = StageFunction(Judge(name="eval_grounded_questions", scale=(0.0, 1.0)))
+filter_grounded_questions = StageFunction(Keep(name="filter_grounded_questions", equals=1.0, remove=JUDGED))
+gen_grounded_responses = StageFunction(Generate(name="gen_grounded_responses", columns=("response",)))
+evaluate_grounded_qa_pair = StageFunction(Judge(name="evaluate_grounded_qa_pair", scale=(1.0, 2.0, 3.0)))
+filter_grounded_qa_pair = StageFunction(Keep(name="filter_grounded_qa_pair", at_least=2.0))
+combine_question_and_context = StageFunction(
+    Combine(name="combine_question_and_context", column="question", parts=("context", "question"))
+)
+
+gen_questions = StageFunction(
+    GenerateMany(name="gen_questions", columns=("question",), letter="q", per_row=30, together=True),
+    num_questions="per_row",
+    vary="vary",
+)
+eval_questions = StageFunction(Judge(name="eval_questions", scale=(0.0, 1.0)))
+filter_questions = StageFunction(Keep(name="filter_questions", equals=1.0, remove=JUDGED))
+gen_responses = StageFunction(Generate(name="gen_responses", columns=("response",)))
+evaluate_qa_pair = StageFunction(Judge(name="evaluate_qa_pair", scale=(1.0, 2.0, 3.0)))
+filter_qa_pair = StageFunction(Keep(name="filter_qa_pair", at_least=2.0))
+
+
+def _pipeline(name: str, *functions: StageFunction) -> Pipeline:
+    return Pipeline(name, tuple(function.stage for function in functions))
+
+
+GROUNDED = _pipeline(
+    "grounded",
+    gen_contexts,
+    gen_grounded_questions,
+    eval_grounded_questions,
+    filter_grounded_questions,
+    gen_grounded_responses,
+    evaluate_grounded_qa_pair,
+    filter_grounded_qa_pair,
+    combine_question_and_context,
+)
+FREEFORM = _pipeline(
+    "freeform", gen_questions, eval_questions, filter_questions, gen_responses, evaluate_qa_pair, filter_qa_pair
+)
+
+
+def generate(
+    seeds: Any, *, teacher: Teacher, out: str | Path | None = None, reuse: bool = False, **settings: Any
+) -> Run:
+    """The whole method, streamed; returns the finished `Run`, or goes on where an earlier one in `out` stopped.
+
+    seeds: what `load_seeds` takes, or the folder of a run to do again. out: the run's folder; by default runs/NAME for
+    seeds that came from the file NAME, otherwise all is kept in memory. reuse: go on in the folder of another job.
+    settings: see `plan`. Raises SdgkitError; Ctrl-C leaves a run that can be resumed.
+    """
+    folder = default_folder(seeds) if out is None else out
+    return Run(plan(seeds, teacher=teacher, **settings), folder, reuse=reuse).start().wait()
+
+
+def plan(
+    seeds: Any,
+    *,
+    teacher: Teacher,
+    judge: Teacher | None = None,
+    pipeline: Pipeline | None = None,
+    prompts: Mapping[str, Prompt | str | Path] | str | Path | None = None,
+    num_contexts: int | None = None,
+    num_questions: int | None = None,
+    contexts: Any = None,
+    questions: str | None = None,
+    vary: Mapping[str, Sequence[Any]] | None = None,
+    target: int | None = None,
+    sampling: Mapping[str, Mapping[str, Any]] | None = None,
+    max_tokens: int | None = None,
+    extra_tries: int | None = None,
+    system: str | None = None,
+) -> Plan:
+    """The plan of a run of the method.
+
+    pipeline: default `GROUNDED` or `FREEFORM`, as the seeds choose. prompts: a folder of YAML files or prompts by stage name;
+    the shipped ones serve where it has none. num_contexts: for each seed (10). num_questions: for each context (3), or for each
+    seed of a freeform skill (30). contexts: your own, in the place of `gen_contexts`: a file or rows with a `context` column.
+    questions: "seed" asks the seed's own question of every context. vary: lists drawn from for each context.
+    target: go on until so many samples are kept. sampling: settings by stage name, over the prompts' own; max_tokens: of every
+    reply. extra_tries: further contexts asked for a seed in place of duplicate and malformed ones (10). judge: another teacher for
+    the judging. system: the system message of the training file.
+    """
+    if (folder := run_folder(seeds)) is not None:
+        return _again(folder, dict(locals()))
+    rows = read_seeds(seeds)
+    method = skill(rows) if pipeline is None else pipeline.name
+    stages = pipeline or (GROUNDED if method == "grounded" else FREEFORM)
+    settings = {"num_contexts": num_contexts, "num_questions": num_questions, "extra_tries": extra_tries, "vary": vary}
+    stages = _with_settings(stages, settings)
+    given = _given_contexts(contexts) if contexts is not None else None
+    if given is not None:
+        stages = _with_contexts(stages, given, rows)
+    if questions is not None:
+        stages = _with_seed_questions(stages, questions)
+    if target is not None and target < 1:
+        raise SettingsError(f"A target of {target} samples cannot be. Give 1 or more.")
+    chosen = {**settings, "questions": questions, "contexts": given}
+    return Plan(
+        pipeline=stages,
+        rows=rows,
+        prompts=_prompts(stages, "freeform" if method == "freeform" else "grounded", prompts, sampling, max_tokens),
+        teacher=teacher,
+        judge=judge,
+        settings={name: value for name, value in chosen.items() if value is not None},
+        target=target,
+        system=system,
+        name=source_name(seeds),
+    )
+
+
+def _again(folder: Path, given: dict[str, Any]) -> Plan:
+    """The plan in a run's folder, with what the caller gave anew put over it."""
+    try:
+        config = json.loads((folder / "config.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        raise RunError(f"{folder} holds no config.json to do the run again from. Give the seeds and --out.") from None
+    if config["pipeline"] not in ("grounded", "freeform") and given["pipeline"] is None:
+        raise RunError(f"{folder} was made with a pipeline of your own ({config['pipeline']}): give pipeline= again.")
+    prompts = {name: Prompt(name, **_parts(parts)) for name, parts in config["prompts"].items()}
+    own = given["prompts"]
+    if isinstance(own, Mapping):
+        prompts |= own
+    elif own is not None:
+        prompts |= {name: load_prompt(Path(own) / f"{name}.yaml") for name in prompts if (Path(own) / f"{name}.yaml").exists()}
+    kept = {**config["settings"], "target": config["target"], "system": config["system"]}
+    fresh = {name: value for name, value in given.items() if value is not None and name not in ("seeds", "folder")}
+    return plan(folder / "seeds.jsonl", **{**kept, **fresh, "prompts": prompts})
+
+
+def _parts(parts: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(part) if isinstance(part, list) else part for name, part in parts.items()}
+
+
+def _with_settings(stages: Pipeline, settings: Mapping[str, Any]) -> Pipeline:
+    """The pipeline with the numbers that the user chose; a number for a stage that is not there is an error."""
+    fields = {"num_contexts": "per_row", "num_questions": "per_row", "extra_tries": "extra_tries", "vary": "vary"}
+    names = [stage.name for stage in stages.stages]
+    questions = next((name for name in ("gen_grounded_questions", "gen_questions") if name in names), None)
+    sources = {"num_questions": questions, "vary": names[0]}
+    for setting, value in settings.items():
+        if value is None:
+            continue
+        where = sources.get(setting, "gen_contexts")
+        if where not in names or not isinstance(stages.stages[names.index(where)], GenerateMany):
+            raise SettingsError(f"{setting} has no stage to apply to: the stages are {', '.join(names)}.")
+        _check(setting, value)
+        stages = stages.change(where, **{fields[setting]: value})
+    return stages
+
+
+def _check(setting: str, value: Any) -> None:
+    if setting == "vary":
+        good = isinstance(value, Mapping) and bool(value)
+        if not good or not all(isinstance(entry, list | tuple) and entry for entry in value.values()):
+            raise SettingsError("vary must be named lists: {'audience': ['children', 'experts'], 'mood': [...]}.")
+    elif isinstance(value, bool) or not isinstance(value, int) or value < (0 if setting == "extra_tries" else 1):
+        raise SettingsError(f"{setting} must be a whole number of at least 1, not {value!r}.")
+
+
+def _given_contexts(source: Any) -> list[dict[str, Any]]:
+    """The user's own contexts, from a file or rows; further columns travel along."""
+    if isinstance(source, str | Path):
+        from sdgkit.seed_files import read_file
+
+        rows = [dict(found.columns) for found in read_file(Path(source))]
+    else:
+        rows = [dict(row) for row in source]
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row.get("context"), str) or not row["context"].strip():
+            raise SeedError(f"{source_name(source) or 'contexts'}, row {number}: no text in the column 'context'.")
+    if not rows:
+        raise SeedError("There are no contexts in it. Give a file or rows with a column 'context'.")
+    return rows
+
+
+def _with_contexts(stages: Pipeline, contexts: Sequence[Mapping[str, Any]], seeds: Sequence[Mapping[str, Any]]) -> Pipeline:
+    """The pipeline with the user's contexts in the place of `gen_contexts`.
+
+    Each context goes to the seed with which it makes the highest hash (rendezvous hashing): a seed more or less, or another
+    order of either, moves no context between the other seeds.
+    """
+    if "gen_contexts" not in [stage.name for stage in stages.stages]:
+        raise SettingsError("Own contexts take the place of gen_contexts, which a freeform skill does not have.")
+    keys = [row_key(seed) for seed in seeds]
+    mine: dict[str, list[tuple[int, Mapping[str, Any]]]] = {key: [] for key in keys}
+    for number, row in enumerate(contexts, 1):
+        text = row["context"]
+        best = max(keys, key=lambda key: hashlib.sha256(f"{key}\x1f{text}".encode("utf-8", "surrogatepass")).digest())
+        mine[best].append((number, row))
+    return stages.put("gen_contexts", Given(name="given_contexts", rows=mine, identity=row_key))
+
+
+def _with_seed_questions(stages: Pipeline, questions: str) -> Pipeline:
+    if questions != "seed":
+        raise SettingsError(f'questions can only be "seed" (ask the seed\'s own question), not {questions!r}.')
+    names = [stage.name for stage in stages.stages]
+    if "gen_grounded_questions" not in names:
+        raise SettingsError("Asking the seed's own question needs contexts, which a freeform skill does not have.")
+    own = Combine(name="seed_questions", column="question", parts=("seed_question",))
+    return stages.put("gen_grounded_questions", own).without("eval_grounded_questions", "filter_grounded_questions")
+
+
+def _prompts(
+    stages: Pipeline,
+    method: str,
+    given: Mapping[str, Prompt | str | Path] | str | Path | None,
+    sampling: Mapping[str, Mapping[str, Any]] | None,
+    max_tokens: int | None,
+) -> dict[str, Prompt]:
+    """The prompts of the stages that ask, with the user's sampling settings put over their own."""
+    names = stages.prompted
+    own = {}
+    if isinstance(given, Mapping):
+        _refuse_unknown("prompts", given, names)
+        own = {name: one if isinstance(one, Prompt) else load_prompt(one) for name, one in given.items()}
+    folder = given if isinstance(given, str | Path) else None
+    found = {**load_prompts([name for name in names if name not in own], method, folder), **own}
+    _refuse_unknown("sampling", sampling or {}, names)
+    for name in names:
+        changed = {"max_tokens": max_tokens} if max_tokens is not None else {}
+        changed |= (sampling or {}).get(name, {})
+        found[name] = found[name].with_sampling(**changed) if changed else found[name]
+    return {name: found[name] for name in names}
+
+
+def _refuse_unknown(what: str, given: Mapping[str, Any], names: Sequence[str]) -> None:
+    unknown = sorted(set(given) - set(names))
+    if unknown:
+        raise SettingsError(f"{what}: no stage {unknown[0]!r} asks a teacher here. These do: {', '.join(names)}.")
+
+
+def run_folder(seeds: Any) -> Path | None:
+    """The path if it is the folder of a run."""
+    folder = Path(seeds) if isinstance(seeds, str | Path) else None
+    if folder is None or not folder.is_dir():
+        return None
+    if not (folder / FILE).exists():
+        raise SeedError(f"{folder} is a folder without a run. Give a seed file, or the folder of a run.")
+    return folder
+
+
+def source_name(seeds: Any) -> str:
+    """The name of the file that the seeds came from, without its ending; "" if they did not."""
+    if isinstance(seeds, str | Path):
+        return Path(seeds).stem
+    return str(getattr(getattr(seeds, "info", None), "dataset_name", None) or "")
+
+
+def default_folder(seeds: Any) -> Path | None:
+    """Where a run of these seeds goes if nobody says: its own folder, runs/NAME, or memory for seeds without a file."""
+    folder = run_folder(seeds)
+    name = source_name(seeds)
+    return folder or (Path("runs") / name if name else None)

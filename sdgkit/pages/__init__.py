@@ -1,0 +1,73 @@
+"""Templates, stylesheet and texts of what a run leaves to read, and the one way to fill them.
+
+Whatever a template prints passes through `visible`, and in HTML and SVG it is escaped as well. So a reply can
+hold tags, control characters or text that runs backwards, and still only be read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import jinja2
+
+_SIGNS = {
+    code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\t\n"
+}  # U+2400: pictures of controls
+_SIGNS |= {127: "\u2421"} | dict.fromkeys(range(0x80, 0xA0), "\ufffd")
+_SIGNS |= dict.fromkeys(range(0xD800, 0xE000), "\ufffd")  # half of a pair: no file can hold it
+_SIGNS |= {
+    code: f"[U+{code:04X}]" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
+}  # turn text round
+
+
+def visible(value: Any) -> Any:
+    """Text with control, half-pair and direction characters made visible; anything else as it is."""
+    if isinstance(value, str) and not hasattr(value, "__html__"):
+        return value.replace("\r\n", "\n").translate(_SIGNS)
+    return value
+
+
+def clip(text: str, limit: int = 20_000) -> str:
+    """At most `limit` characters, with a sign that says how many more there are."""
+    return text if len(text) <= limit else f"{text[:limit]}\n[… {len(text) - limit:,} more characters]"
+
+
+def count(number: float) -> str:
+    """A number as people read it: `60,000`, `2.5`."""
+    return f"{number:,.0f}" if float(number).is_integer() else f"{number:,.1f}"
+
+
+def fill(template: str, /, **values: Any) -> Iterator[str]:
+    """The filled template from this folder, piece by piece."""
+    return _templates().get_template(template).generate(**values)
+
+
+def _code(text: Any) -> str:
+    """A Markdown code span that stays one, also inside a table."""
+    return "`" + re.sub(r"[`\s]+", " ", str(text)).strip().replace("|", r"\|") + "`"
+
+
+def _fence(text: str) -> str:
+    """A Markdown code block longer than any fence in the text."""
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+    return f"{fence}text\n{visible(text)}\n{fence}"
+
+
+@cache
+def _templates() -> jinja2.Environment:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=lambda name: name is not None and not name.endswith(".md"),
+        finalize=visible,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"visible": visible, "count": count, "clip": clip, "code": _code, "fence": _fence}
+    return environment

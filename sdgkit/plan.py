@@ -1,0 +1,147 @@
+"""What decides a run, as one value: rows, stages, prompts, teachers, settings. And what has changed since the last time."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sdgkit.errors import RunError, SettingsError
+from sdgkit.pipeline import Pipeline, Target
+from sdgkit.prompts import Prompt
+from sdgkit.seeds import seed_key
+from sdgkit.stages import GenerateMany, Given
+from sdgkit.teachers.teacher import Teacher
+
+MAX_ROUNDS = 10  # a target is given up after ten times the usual number of contexts a seed
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a run needs to know.
+
+    rows: the input rows (seeds, or the rows of a dataset), each with an `id` or none. prompts: by stage name. judge: None if the
+    teacher judges its own work. settings: the arguments of `generate` as JSON values, enough to do it again. target: samples to
+    keep, or None for one pass. system: the user's system message for training files.
+    """
+
+    pipeline: Pipeline
+    rows: Sequence[Mapping[str, Any]]
+    prompts: Mapping[str, Prompt]
+    teacher: Teacher | None = None
+    judge: Teacher | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    target: int | None = None
+    system: str | None = None
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        for stage in self.pipeline.stages:
+            if stage.role:
+                if stage.name not in self.prompts:
+                    raise SettingsError(f"The stage {stage.name} has no prompt. Give prompts={{{stage.name!r}: …}}.")
+                self.prompts[stage.name].check(stage.columns)
+
+    @property
+    def admitted(self) -> list[tuple[str, dict[str, Any]]]:
+        """(id, row without it) of every input row: its own id, or s1, s2, … in order."""
+        rows = [(str(row.get("id") or f"s{n}"), dict(row)) for n, row in enumerate(self.rows, 1)]
+        if len({id_ for id_, _ in rows}) < len(rows):
+            raise SettingsError("Two input rows have the same id. Give each its own, or leave the column id out.")
+        return [(id_, {name: value for name, value in row.items() if name != "id"}) for id_, row in rows]
+
+    def config(self) -> dict[str, Any]:
+        """What decides the result, as JSON values; its hash names the edition. No address and no concurrency is in it."""
+        judge = self.judge or self.teacher
+        judged = any(stage.role == "judge" for stage in self.pipeline.stages)
+        return {
+            "pipeline": self.pipeline.name,
+            "stages": [stage.describe() for stage in self.pipeline.stages],
+            "prompts": {name: prompt_parts(prompt) for name, prompt in self.prompts.items()},
+            "model": self.teacher.model if self.teacher else None,
+            "judge": judge.model if judge and judged else None,
+            "seeds": [row_key(row) for row in self.rows],
+            "target": self.target,
+        }
+
+    def target_rounds(self) -> Target | None:
+        """How the target is pursued, None without one. Raises SettingsError if the first stage makes no rows."""
+        if self.target is None:
+            return None
+        first = self.pipeline.stages[0]
+        later = sum(stage.per_row for stage in self.pipeline.stages[1:] if isinstance(stage, GenerateMany))
+        if isinstance(first, Given):
+            rounds = max((len(rows) for rows in first.rows.values()), default=0)
+            limit = "your own contexts are used up"
+        elif isinstance(first, GenerateMany):
+            rounds = MAX_ROUNDS * (1 if first.together else first.per_row)
+            later = later or (first.per_row if first.together else 0)
+            limit = f"the limit of {rounds} rounds is reached"
+        else:
+            raise SettingsError(f"A target needs a first stage that makes new rows; {first.name} makes none.")
+        return Target(self.target, seeds=len(self.rows), rounds=rounds, brings=max(1.0, later / 2), limit=limit)
+
+
+def row_key(row: Mapping[str, Any]) -> str:
+    """What identifies an input row, wherever it stands: a hash of its columns."""
+    if "seed_question" in row and set(row) <= {"task_description", "seed_context", "seed_question", "seed_response"}:
+        return seed_key(dict(row))[:16]
+    text = json.dumps({k: v for k, v in row.items() if k != "id"}, ensure_ascii=False, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def prompt_parts(prompt: Prompt) -> dict[str, Any]:
+    """A prompt as JSON values."""
+    names = ("system", "introduction", "principles", "examples", "generation", "start_tags", "end_tags", "sampling")
+    parts = {name: getattr(prompt, name) for name in names}
+    return {name: list(part) if isinstance(part, tuple) else part for name, part in parts.items() if part}
+
+
+def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """What differs between two configs, in a few words each; empty if nothing does."""
+    found = []
+    before, after = set(old["seeds"]), set(new["seeds"])
+    added, gone = len(after - before), len(before - after)
+    if added and added == gone:
+        found.append(f"{_number(added, 'seed')} edited")
+    else:
+        found += [f"{_number(added, 'seed')} added"] * bool(added) + [f"{_number(gone, 'seed')} removed"] * bool(gone)
+    found += [f"prompt {name}" for name in new["prompts"] if new["prompts"][name] != old["prompts"].get(name)]
+    for one, other in zip(old["stages"], new["stages"], strict=False):
+        for name in other:
+            if one.get(name) != other[name]:
+                shown = len(str(one.get(name))) + len(str(other[name])) < 40
+                found.append(f"{other['name']}: {name}" + (f" {one.get(name)} → {other[name]}" if shown else ""))
+    if old.get("target") != new.get("target"):
+        found.append(f"target {old.get('target') or 'none'} → {new.get('target') or 'none'}")
+    return found
+
+
+def refuse_another_job(old: Mapping[str, Any], new: Mapping[str, Any], folder: Any) -> None:
+    """Raises RunError if a folder holds a run of another model, other stages or other seeds."""
+    difference = ""
+    for part in ("model", "judge"):
+        if old[part] != new[part]:
+            difference = f"its {part} is {old[part]}, not {new[part]}"
+    stages = [[stage["name"] for stage in config["stages"]] for config in (old, new)]
+    if stages[0] != stages[1]:
+        difference = _stage_difference(*stages)
+    if not set(old["seeds"]) & set(new["seeds"]):
+        difference = f"none of your {_number(len(new['seeds']), 'seed')} is among its {len(old['seeds'])}"
+    if difference:
+        raise RunError(
+            f"{folder} holds another run: {difference}. Choose another --out (out=), or say --reuse (reuse=True) "
+            "to go on in it and use its recorded replies where they fit."
+        )
+
+
+def _stage_difference(old: list[str], new: list[str]) -> str:
+    missing, more = [n for n in old if n not in new], [n for n in new if n not in old]
+    if not missing and not more:
+        return "its stages stand in another order"
+    words = [f"it has the stage {name}" for name in missing] + [f"it lacks the stage {name}" for name in more]
+    return ", ".join(words)
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,0 +1,269 @@
+"""`report.html`: one offline page that shows what a run made, what it dropped, and why.
+
+Samples and drops are gone through twice, one at a time: once to count, once to pick the examples. What stays
+in memory is counts and the examples shown.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sdgkit.card import complete, is_rehearsal, samples_kept, skill_name
+from sdgkit.export import Row, write_text
+from sdgkit.pages import count, fill
+from sdgkit.picture import Bar, described, draw, histogram, reasons
+
+_SAMPLES, _DROPS = 60, 3  # shown: samples in all; drops of each stage and reason
+_GROUPS = 60  # of drops, by stage and reason: a check of the user's may give every row a reason of its own
+_COLUMNS = ("context", "question", "response")
+
+
+def write_report(
+    path: str | Path,
+    summary: Mapping[str, Any],
+    samples: Callable[[], Iterable[Row]],
+    drops: Callable[[], Iterable[Row]],
+    *,
+    name: str | None = None,
+) -> None:
+    """Write the page of a run, finished, cancelled or empty.
+
+    `summary` is that of `summary.json`, with `created` (ISO 8601, default now) and `notes` if there are any;
+    `samples` and `drops` return a new iterator over the rows of `dataset.jsonl` and `dropped.jsonl` at each
+    call; `name` is the skill's, default the folder's.
+    """
+    summary = complete(summary)
+    order = [stage["name"] for stage in summary["stages"]]
+    judged = next((stage for stage in reversed(order) if described(stage).kind == "keep"), None)
+    made, lost = _Counted(), _Lost(judged)
+    shown = _shown_samples(made.all(samples()), samples)
+    dropped = _shown_drops(lost.all(drops()), drops, order)
+    pieces = fill(
+        "report.html",
+        name=name or skill_name(path),
+        summary=summary,
+        created=str(summary["created"] or datetime.now().isoformat())[:16].replace("T", " "),
+        rehearsal=is_rehearsal(summary),
+        kept=samples_kept(summary),
+        picture=_Drawing(draw(summary["stages"], seeds=summary["seeds"])) if order else "",
+        scores=_scores(made.scores, lost.scores),
+        lengths=[_lengths(column, made.lengths[column], made.seeds[column]) for column in made.lengths],
+        shown=shown,
+        dropped=dropped,
+        causes=_causes(summary["stages"]),
+        reasons=reasons,
+        duration=_duration(summary["wall_s"]),
+        asked=_own_question,
+    )
+    write_text(path, pieces)
+
+
+class _Drawing(str):
+    """SVG from sdgkit's own templates, which escape what they print: not escaped again."""
+
+    def __html__(self) -> str:
+        return self
+
+
+def seed_of(row: Row) -> str:
+    """The seed that a row came from, by its id: `s3` of `s3/c7/q2`."""
+    return str(row.get("id") or "").partition("/")[0]
+
+
+def _own_question(row: Row) -> str:
+    """A row's question without the context that the grounded method's last stage put above it."""
+    return str(row.get("question") or "").removeprefix(f"{row.get('context') or ''}\n\n")
+
+
+@dataclass(slots=True)
+class _Counted:
+    """What the samples measure: scores, and lengths in characters of samples and of their seeds."""
+
+    scores: Counter[float] = field(default_factory=Counter)
+    lengths: dict[str, Counter[int]] = field(default_factory=dict)
+    seeds: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
+
+    def all(self, samples: Iterable[Row]) -> Iterator[Row]:
+        """The samples, counted as they pass."""
+        for row in samples:
+            if isinstance(row.get("score"), (int, float)):
+                self.scores[float(row["score"])] += 1
+            for column in _COLUMNS:
+                text = _own_question(row) if column == "question" else row.get(column)
+                if isinstance(text, str):
+                    self.lengths.setdefault(column, Counter())[len(text)] += 1
+                if isinstance(row.get(f"seed_{column}"), str):
+                    self.seeds[column][seed_of(row)] = len(row[f"seed_{column}"])
+            yield row
+
+
+@dataclass(slots=True)
+class _Lost:
+    """What the drops measure: the scores of those that the last filter dropped."""
+
+    stage: str | None
+    scores: Counter[float] = field(default_factory=Counter)
+
+    def all(self, drops: Iterable[Row]) -> Iterator[Row]:
+        """The drops, counted as they pass."""
+        for row in drops:
+            scored = row.get("stage") == self.stage and row.get("reason") == "score"
+            if scored and isinstance(row.get("score"), (int, float)):
+                self.scores[float(row["score"])] += 1
+            yield row
+
+
+def _pick(rows: Iterable[Row], group: Callable[[Row], Any], places: Mapping[Any, set[int]]) -> Iterator[Row]:
+    """The rows that stand at the wanted places of their groups."""
+    met: Counter[Any] = Counter()
+    for row in rows:
+        key = group(row)
+        if met[key] in places.get(key, ()):
+            yield row
+        met[key] += 1
+
+
+def _spread(size: int, wanted: int) -> set[int]:
+    """`wanted` places, evenly over `size`."""
+    wanted = min(size, wanted)
+    return {int((place + 0.5) * size / wanted) for place in range(wanted)}
+
+
+def _shown_samples(counted: Iterable[Row], samples: Callable[[], Iterable[Row]]) -> list[dict[str, Any]]:
+    """Samples to show, over seeds and scores as evenly as there are any, by seed: `{seed, first, rows}`."""
+
+    def group(row: Row) -> tuple[str, Any]:
+        return seed_of(row), row.get("score")
+
+    sizes = Counter(group(row) for row in counted)
+    seeds: dict[str, list[tuple[str, Any]]] = defaultdict(list)
+    for key in sizes:
+        seeds[key[0]].append(key)
+    turns = [list(seeds.values())[place] for place in sorted(_spread(len(seeds), _SAMPLES))]
+    wanted: Counter[Any] = Counter()
+    while (room := _SAMPLES - wanted.total()) and (
+        round_ := [key for keys in turns if (key := _emptiest(keys, sizes, wanted))]
+    ):
+        wanted.update(round_[:room])
+    shown: dict[str, list[Row]] = defaultdict(list)
+    places = {key: _spread(sizes[key], number) for key, number in wanted.items()}
+    for row in _pick(samples(), group, places):
+        shown[seed_of(row)].append(row)
+    return [{"seed": seed, "first": rows[0], "rows": rows} for seed, rows in shown.items()]
+
+
+def _emptiest(keys: Sequence[Any], sizes: Mapping[Any, int], wanted: Mapping[Any, int]) -> Any:
+    """The group of a seed that has the fewest examples yet and more to give, or None."""
+    return min((key for key in keys if wanted[key] < sizes[key]), key=lambda key: wanted[key], default=None)
+
+
+def _shown_drops(
+    counted: Iterable[Row], drops: Callable[[], Iterable[Row]], order: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Drops by stage and reason with some examples, by stage in their order: `{stage, groups}`."""
+
+    def group(row: Row) -> tuple[str, str]:
+        return str(row.get("stage")), str(row.get("reason"))
+
+    sizes: Counter[tuple[str, str]] = Counter(group(row) for row in counted)
+    places = {key: _spread(size, _DROPS) for key, size in sizes.most_common(_GROUPS)}
+    rows: dict[Any, list[Row]] = defaultdict(list)
+    for row in _pick(drops(), group, places):
+        rows[group(row)].append(row)
+    ranks = {stage: rank for rank, stage in enumerate(order)}
+    keys = sorted(places, key=lambda key: (ranks.get(key[0], len(ranks)), -sizes[key], key[1]))
+    stages: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for key in keys:
+        stages[key[0]].append({"reason": key[1], "size": sizes[key], "rows": rows[key]})
+    return [{"stage": stage, "groups": groups} for stage, groups in stages.items()]
+
+
+def _causes(stages: Sequence[Mapping[str, Any]]) -> list[tuple[int, str, str]]:
+    """Where most rows were dropped: `(how many, stage, reason)`, the three largest."""
+    found = [
+        (number, stage["name"], reason) for stage in stages for reason, number in stage["dropped"].items()
+    ]
+    return sorted(found, key=lambda cause: -cause[0])[:3]
+
+
+def _scores(kept: Counter[float], dropped: Counter[float]) -> str:
+    """The last judge's scores, of the samples and of what its filter dropped."""
+    if not kept and not dropped:
+        return ""
+    known = sorted({*kept, *dropped})
+    if all(score.is_integer() for score in known) and known[-1] - known[0] < 12:
+        known = [float(score) for score in range(int(known[0]), int(known[-1]) + 1)]
+    few = len(known) < 5  # else the counts above the bars would overlap
+    bars = [Bar(count(score), kept[score], dropped[score], counted=few) for score in known]
+    said = [f"score {bar.label}: {count(bar.kept)} kept, {count(bar.dropped)} dropped" for bar in bars]
+    return _Drawing(histogram(bars, words="Scores. " + "; ".join(said) + "."))
+
+
+def _lengths(column: str, lengths: Counter[int], seeds: Mapping[str, int]) -> dict[str, Any]:
+    """A histogram of one column's lengths in characters, with the seeds' marked, and its medians."""
+    step, bins = _bins(lengths, seeds.values())
+    bars = [Bar(count(place * step) if place % 4 == 0 else "", number) for place, number in enumerate(bins)]
+    middle, seeds_middle = _median(lengths), _median(Counter(seeds.values()))
+    words = f"Lengths of the {column}s in characters: median {count(middle)}"
+    words += f", of the seeds' {count(seeds_middle)}. " if seeds else ". "
+    words += "; ".join(
+        f"{count(i * step)} to {count((i + 1) * step)}: {count(n)}" for i, n in enumerate(bins) if n
+    )
+    if longer := sum(number for length, number in lengths.items() if length >= step * len(bins)):
+        words += f"; longer: {count(longer)}"
+    marks = [length / (step * len(bins)) for length in seeds.values()]
+    return {
+        "column": column,
+        "figure": _Drawing(histogram(bars, words=words + ".", marks=marks, edges=True)),
+        "median": middle,
+        "seeds": seeds_middle if seeds else None,
+        "longer": longer,
+        "end": step * len(bins),
+    }
+
+
+def _bins(lengths: Counter[int], seeds: Iterable[int]) -> tuple[int, list[int]]:
+    """A bin's width, a round number, and how many lengths each of up to 20 bins holds.
+
+    The longest hundredth may lie beyond the last bin, so that one giant does not flatten the rest.
+    """
+    left = lengths.total() // 100
+    for high in sorted(lengths, reverse=True):
+        left -= lengths[high]
+        if left < 0:
+            break
+    high = max(high, *seeds, 1)
+    step = next(
+        width
+        for power in range(12)
+        for width in (10**power, 2 * 10**power, 5 * 10**power)
+        if high // width < 20
+    )
+    bins = [0] * (high // step + 1)
+    for length, number in lengths.items():
+        if length < step * len(bins):
+            bins[length // step] += number
+    return step, bins
+
+
+def _median(lengths: Counter[int]) -> int:
+    half = lengths.total() / 2
+    for length in sorted(lengths):
+        half -= lengths[length]
+        if half <= 0:
+            return length
+    return 0
+
+
+def _duration(seconds: float) -> str:
+    """Seconds in words: `4.2 s`, `3 min 12 s`, `2 h 5 min`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

@@ -1,0 +1,392 @@
+"""A run: start it, wait for it, cancel it, look at it while it goes on, and at what it made.
+
+The work is done on the background event loop; everything here is plain functions that may be called from a notebook cell, a
+script or another thread.
+"""
+
+import asyncio
+import concurrent.futures
+import json
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sdgkit.errors import RunError, SdgkitError
+from sdgkit.export import export
+from sdgkit.folder import write_folder, write_start
+from sdgkit.journal import FILE, Journal
+from sdgkit.pipeline import OUT, Stream
+from sdgkit.plan import Plan, changes, refuse_another_job
+from sdgkit.snapshot import Funnel, Pace, Snapshot, funnel_of
+from sdgkit.teachers import background
+from sdgkit.trace import Trace
+
+if TYPE_CHECKING:
+    import datasets
+
+BEAT_S = 0.5  # between two notes in the journal of how far the run is
+CANCEL_S = 2.0  # within which a cancelled run has stopped
+
+
+class Run:
+    """One run of a pipeline. Made by `generate`, by a stage's `run`, or by `open_run`.
+
+    plan: what to do; None for a run that was opened only to be looked at. out: its folder, None to keep all in memory.
+    reuse: go on in the folder of another job. on_note: called with each sentence that the user should read (default: print).
+    """
+
+    def __init__(
+        self,
+        plan: Plan | None,
+        out: str | Path | None = None,
+        *,
+        reuse: bool = False,
+        on_note: Callable[[str], None] = print,
+    ) -> None:
+        self.plan, self.out = plan, Path(out) if out is not None else None
+        self.notes: list[str] = []
+        self.error: BaseException | None = None
+        self._reuse, self._on_note = reuse, on_note
+        self._journal: Journal | None = None
+        self._stream: Stream | None = None
+        self._future: concurrent.futures.Future[None] | None = None
+        self._state = "new"
+        self._pace = Pace()
+        self._retries_before = 0
+        self._funnel: list[dict[str, Any]] = []
+        self._begun = self._ended = 0.0
+
+    # Going on ---------------------------------------------------------------------------------------------------------
+
+    def start(self) -> "Run":
+        """Begin, or go on where it stopped; returns at once. Raises RunError if the folder cannot be used."""
+        if self._future is not None and not self._future.done():
+            return self
+        if self.plan is None:
+            raise RunError("This run was opened to be looked at. To go on with it: sdgkit.generate(its folder).")
+        plan, config = self.plan, self.plan.config()
+        if self._journal is None or self.out is not None:
+            self._journal = Journal(self.out)
+        try:
+            finished = self._begin(plan, config, self._journal)
+        except BaseException:
+            self._journal.close()
+            raise
+        self.error, self._state = None, "running"
+        self._begun, self._ended, self._pace = time.monotonic(), 0.0, Pace()
+        self._retries_before = self._retries()
+        self._future = background.submit(self._go(plan, self._journal, finished))
+        return self
+
+    def _begin(self, plan: Plan, config: dict[str, Any], journal: Journal) -> Mapping[int, Mapping[str, int]]:
+        """A session in the journal, once it is sure that this folder is for this job; says what changed."""
+        previous = journal.newest()
+        if previous is not None and not self._reuse:
+            refuse_another_job(previous[1], config, self.out)
+        before = journal.count_replies()
+        if journal.note:
+            self._say(journal.note)
+        if previous is not None:
+            changed = changes(previous[1], config)
+            told = f"changed since the last session: {', '.join(changed)}" if changed else "going on where it stopped"
+            self._say(f"{self.out or 'This run'}: {told}; {before} recorded replies are used again where they fit.")
+        finished = journal.begin(config)
+        if self.out is not None:
+            write_start(self.out, plan)
+        return finished if plan.target is None else {}
+
+    async def _go(self, plan: Plan, journal: Journal, finished: Mapping[int, Mapping[str, int]]) -> None:
+        target = plan.target_rounds()
+        stream = self._stream = Stream(
+            plan.pipeline,
+            plan.admitted,
+            prompts=plan.prompts,
+            teacher=plan.teacher,
+            judge=plan.judge or plan.teacher,
+            journal=journal,
+            finished=finished,
+            target=target,
+        )
+        beat = asyncio.create_task(self._beat())
+        try:
+            await stream.run()
+            self._state = "cancelled" if stream.cancelled else "done"
+        except BaseException as error:
+            self.error, self._state = error, "failed"
+        finally:
+            beat.cancel()
+        counts = stream.top.counts
+        if target is not None and self._state == "done":
+            counts = self._cut(stream, journal)
+        self._funnel = funnel_of(plan.pipeline, counts, len(plan.rows), target)
+        self._ended = time.monotonic()
+        if journal.session > 1:
+            self._say(f"{stream.reused} recorded replies used again, {stream.requests} asked.")
+        await asyncio.to_thread(self._finish, journal)
+
+    def _cut(self, stream: Stream, journal: Journal) -> Mapping[str, int]:
+        """End a run with a target: what came of later units is taken back, and the surplus of the last one dropped."""
+        target = stream.target
+        assert target is not None and self.plan is not None
+        journal.forget_units_after(target.last_unit)
+        if target.surplus:
+            journal.drop_surplus(target.last_unit, target.surplus, target.number)
+        if target.reason:
+            self._say(f"{target.kept} of the target's {target.number} samples are kept: {target.reason}.")
+        return target.counts
+
+    def _finish(self, journal: Journal) -> None:
+        """Write the last beat and the files, and let go of the folder. Runs in a thread of its own: it may take a moment."""
+        try:
+            self._write_beat(journal)
+            if self.out is not None and self.plan is not None:
+                write_folder(self.out, self.plan, self.summary, journal)
+        except (SdgkitError, OSError, sqlite3.Error) as error:
+            self.error, self._state = self.error or error, "failed"
+        finally:
+            if self.out is not None:
+                journal.close()
+                self._journal = None
+
+    async def _beat(self) -> None:
+        away = False
+        while True:
+            await asyncio.sleep(BEAT_S)
+            if self._stream is None or self._journal is None:
+                continue
+            self._pace.note(self._stream.requests, self._stream.completion_tokens, self._fraction())
+            self._write_beat(self._journal)
+            teachers = [lane.teacher for lane in self._stream.lanes if lane.teacher is not None]
+            gone = next((teacher for teacher in teachers if teacher.state == "away"), None)
+            if gone is not None and not away:
+                self._say(f"Paused: {gone.away_reason} It goes on by itself when the teacher answers.")
+            elif gone is None and away:
+                self._say("The teacher answers again; going on.")
+            away = gone is not None
+
+    def _write_beat(self, journal: Journal) -> None:
+        stream = self._stream
+        if stream is not None:
+            journal.beat(
+                self._state,
+                reused=stream.reused,
+                retries=self._retries() - self._retries_before,
+                refused=stream.refused,
+                snapshot=self.snapshot().as_json(),
+            )
+
+    def wait(self, timeout: float | None = None) -> "Run":
+        """Until the run is over. Raises what stopped it; Ctrl-C cancels it first, and leaves what is finished.
+
+        timeout: seconds after which to return all the same, default never.
+        """
+        if self._future is None:
+            return self
+        try:
+            self._future.result(timeout)
+        except concurrent.futures.TimeoutError:
+            return self
+        except KeyboardInterrupt:
+            self.cancel()
+            concurrent.futures.wait([self._future], timeout=CANCEL_S)
+            raise
+        if self.error is not None:
+            raise self.error
+        return self
+
+    def cancel(self) -> None:
+        """Stop within a moment. What is finished is kept and written; `start` goes on."""
+        stream = self._stream
+        if stream is not None and self._future is not None and not self._future.done():
+            background.loop().call_soon_threadsafe(stream.cancel)
+
+    resume = start
+
+    # Looking ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> str:
+        """new, running, paused (the teacher is away), done, cancelled or failed."""
+        return self.snapshot().state
+
+    @property
+    def finished(self) -> bool:
+        """Whether it is over, its files written."""
+        return self._state not in ("new", "running") and (self._future is None or self._future.done())
+
+    def snapshot(self) -> Snapshot:
+        """Where the run stands now. Cheap; call it as often as you like, from any thread."""
+        if self._stream is None or self.plan is None:
+            return self._recorded_snapshot()
+        stream, plan = self._stream, self.plan
+        stages = self._funnel or funnel_of(plan.pipeline, dict(stream.top.counts), len(plan.rows), None)
+        teachers = [lane.teacher for lane in stream.lanes if lane.teacher is not None]
+        gone = next((teacher for teacher in teachers if teacher.state == "away"), None)
+        return Snapshot(
+            state="paused" if gone is not None and self._state == "running" else self._state,
+            stages=stages,
+            samples=stages[-1]["rows_out"] if stages else 0,
+            seeds=len(plan.rows),
+            requests=stream.requests,
+            reused=stream.reused,
+            retries=self._retries() - self._retries_before,
+            prompt_tokens=stream.prompt_tokens,
+            completion_tokens=stream.completion_tokens,
+            in_flight=sum(lane.outstanding for lane in stream.lanes),
+            slots=sum(teacher.slots.total for teacher in teachers),
+            wall_s=(self._ended or time.monotonic()) - self._begun,
+            requests_per_s=self._pace.requests_per_s if not self._ended else 0.0,
+            tokens_per_s=self._pace.tokens_per_s if not self._ended else 0.0,
+            seconds_left=self._pace.seconds_left if not self._ended else 0.0,
+            message=gone.away_reason if gone is not None else str(self.error or ""),
+            newest=tuple(stream.newest),
+        )
+
+    def _recorded_snapshot(self) -> Snapshot:
+        """The last snapshot that the writing process left in the journal."""
+        if self.out is None:
+            return Snapshot(state=self._state)
+        with self._reading() as journal:
+            session = journal.last_session()
+        if session is None or session["snapshot"] is None:
+            return Snapshot(state="new")
+        snapshot = Snapshot.from_json(session["snapshot"])
+        stale = time.time() - session["seen"] > 20 * BEAT_S
+        return snapshot.interrupted() if stale and snapshot.state in ("running", "paused") else snapshot
+
+    def _retries(self) -> int:
+        assert self.plan is not None
+        return sum(t.retries for t in {id(t): t for t in (self.plan.teacher, self.plan.judge) if t is not None}.values())
+
+    def _fraction(self) -> float:
+        """How much of the expected work is done, 0 to 1: every row counts as the samples it could have become."""
+        assert self._stream is not None and self.plan is not None
+        if self._stream.target is not None:
+            return min(1.0, self._stream.target.kept / self._stream.target.number)
+        stages, counts, done = self.plan.pipeline.stages, self._stream.top.counts, 0.0
+        worth = 1.0
+        for at in range(len(stages) - 1, -1, -1):
+            done += worth * sum(n for key, n in list(counts.items()) if key.startswith(f"{at}:") and key != f"{at}:{OUT}")
+            if at == len(stages) - 1:
+                done += counts[f"{at}:{OUT}"]
+            worth *= getattr(stages[at], "per_row", 1)
+        return min(1.0, done / max(1.0, worth * len(self.plan.rows)))
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What summary.json holds: state, stages, requests, tokens, time over all sessions, teacher, model, judge."""
+        if self.plan is None:
+            assert self.out is not None
+            return dict(json.loads((self.out / "summary.json").read_text("utf-8")))
+        from sdgkit import __version__
+
+        with self._reading() as journal:
+            totals = journal.totals()
+        plan = self.plan
+        judge = plan.judge or plan.teacher
+        return {
+            "state": self._state,
+            "sessions": totals.pop("sessions"),
+            "stages": list(self._funnel),
+            **totals,
+            "teacher": plan.teacher.kind if plan.teacher else None,
+            "model": plan.teacher.model if plan.teacher else None,
+            "judge": judge.model if judge else None,
+            "sdgkit_version": __version__,
+            "seeds": len(plan.rows),
+            "target": plan.target,
+            "notes": list(self.notes),
+        }
+
+    @property
+    def funnel(self) -> Funnel:
+        """Rows in, tried, out and dropped by reason, stage by stage."""
+        return Funnel(self._funnel or self.snapshot().stages)
+
+    def samples(self) -> Iterator[dict[str, Any]]:
+        """The samples so far, in lineage order, read one by one."""
+        with self._reading() as journal:
+            yield from (dict(outcome.columns) for outcome in journal.outcomes("sample"))
+
+    def drops(self) -> Iterator[dict[str, Any]]:
+        """The drops so far, in lineage order, read one by one: the lines of dropped.jsonl."""
+        with self._reading() as journal:
+            yield from (outcome.as_drop() for outcome in journal.outcomes("drop"))
+
+    @property
+    def dataset(self) -> "datasets.Dataset":
+        """The samples so far as a `datasets.Dataset`, in lineage order."""
+        return _dataset(list(self.samples()), ["id"])
+
+    @property
+    def dropped(self) -> "datasets.Dataset":
+        """The drops so far as a `datasets.Dataset`: id, stage, reason, message, reply and the columns as they stood."""
+        return _dataset(list(self.drops()), ["id", "stage", "reason", "message", "reply"])
+
+    def trace(self, id: str) -> Trace:
+        """The whole story of one sample or drop: every message sent, every reply, the judge's words, the reason.
+
+        Raises RunError if no row of this run has that id.
+        """
+        with self._reading() as journal:
+            return Trace.of(journal, id)
+
+    def export(self, format: str, path: str | Path) -> int:
+        """Write the samples in a training format ("messages"); returns how many. Raises SettingsError."""
+        return export(self.samples, format, path, system=self.plan.system if self.plan else self._system())
+
+    def _system(self) -> str | None:
+        assert self.out is not None
+        return json.loads((self.out / "config.json").read_text("utf-8")).get("system")
+
+    def _reading(self) -> "_Reading":
+        return _Reading(self.out, self._journal)
+
+    def _say(self, sentence: str) -> None:
+        self.notes.append(sentence)
+        self._on_note(sentence)
+
+    def __repr__(self) -> str:
+        snapshot = self.snapshot()
+        return f"Run({str(self.out or 'in memory')!r}, {snapshot.state}, {snapshot.samples} samples)"
+
+
+@dataclass
+class _Reading:
+    """A journal to read from: the run's own if it is in memory, else one that is opened for the moment."""
+
+    folder: Path | None
+    own: Journal | None
+
+    def __enter__(self) -> Journal:
+        if self.folder is None:
+            if self.own is None:
+                raise RunError("This run has not been started. Call start() first.")
+            return self.own
+        self._opened = Journal(self.folder, read_only=True)
+        return self._opened
+
+    def __exit__(self, *_: object) -> None:
+        if self.folder is not None:
+            self._opened.close()
+
+
+def open_run(folder: str | Path) -> Run:
+    """The run in a folder, to look at: finished, cancelled, or being written by another process just now.
+
+    Raises RunError if the folder holds no run.
+    """
+    folder = Path(folder)
+    if not (folder / FILE).exists():
+        raise RunError(f"There is no run in {folder}: {FILE} is missing. Name a folder that a run wrote.")
+    return Run(None, folder)
+
+
+def _dataset(rows: list[dict[str, Any]], columns: list[str]) -> "datasets.Dataset":
+    import datasets
+
+    names = list(dict.fromkeys([*columns, *(name for row in rows for name in row)]))
+    return datasets.Dataset.from_dict({name: [row.get(name) for row in rows] for name in names})

@@ -1,0 +1,113 @@
+"""How far a run is: numbers by stage, pace, the newest samples. Plain values that can be shown, sent and stored."""
+
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+from sdgkit.picture import draw, reasons
+from sdgkit.pipeline import OUT, Pipeline, Target
+
+WINDOW_S = 10.0  # over which the pace is measured
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Where a run stands.
+
+    state: new, running, paused, done, cancelled, failed or interrupted (its process is gone). stages: as in summary.json.
+    requests, tokens, retries, reused, wall_s: of this session. seconds_left: an estimate, None while there is none.
+    newest: the latest samples, the newest last.
+    """
+
+    state: str
+    stages: list[dict[str, Any]] = field(default_factory=list)
+    samples: int = 0
+    seeds: int = 0
+    requests: int = 0
+    reused: int = 0
+    retries: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    in_flight: int = 0
+    slots: int = 0
+    wall_s: float = 0.0
+    requests_per_s: float = 0.0
+    tokens_per_s: float = 0.0
+    seconds_left: float | None = None
+    message: str = ""
+    newest: Sequence[Mapping[str, Any]] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """As JSON values, for the journal; of the newest samples, a few."""
+        return asdict(replace(self, newest=tuple(self.newest)[-5:]))
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Snapshot":
+        """The snapshot that `as_json` gave."""
+        return cls(**{entry.name: values[entry.name] for entry in fields(cls) if entry.name in values})
+
+    def interrupted(self) -> "Snapshot":
+        """The same, of a run whose process is gone."""
+        return replace(self, state="interrupted", message="The process that wrote this run is gone; run it again to go on.")
+
+
+class Pace:
+    """Requests and tokens a second over the last seconds, and the time that is left at the speed so far."""
+
+    def __init__(self) -> None:
+        self._begun = time.monotonic()
+        self._notes: deque[tuple[float, int, int]] = deque([(self._begun, 0, 0)])
+        self._first: float | None = None
+        self.requests_per_s = self.tokens_per_s = 0.0
+        self.seconds_left: float | None = None
+
+    def note(self, requests: int, tokens: int, fraction: float) -> None:
+        """Take in how far it is. fraction: how much of the work is done, 0 to 1."""
+        now = time.monotonic()
+        self._notes.append((now, requests, tokens))
+        while len(self._notes) > 2 and now - self._notes[0][0] > WINDOW_S:
+            self._notes.popleft()
+        then, old_requests, old_tokens = self._notes[0]
+        span = max(now - then, 1e-6)
+        self.requests_per_s, self.tokens_per_s = (requests - old_requests) / span, (tokens - old_tokens) / span
+        self._first = fraction if self._first is None else self._first  # what came from the journal says nothing of speed
+        gained = fraction - self._first
+        self.seconds_left = (now - self._begun) * (1 - fraction) / gained if gained > 0.01 else None
+
+
+def funnel_of(pipeline: Pipeline, counts: Mapping[str, int], rows: int, target: Target | None) -> list[dict[str, Any]]:
+    """The stages as summary.json lists them: name, rows_in, tried, rows_out, dropped by reason.
+
+    A stage's rows_in is the rows_out of the one before; tried = rows_out + dropped. A target adds a last line for its surplus.
+    """
+    stages, rows_in = [], rows
+    for at, stage in enumerate(pipeline.stages):
+        mine = {key.split(":", 1)[1]: n for key, n in counts.items() if key.startswith(f"{at}:") and n}
+        rows_out = mine.pop(OUT, 0)
+        stages.append(_line(stage.name, rows_in, rows_out, mine))
+        rows_in = rows_out
+    if target is not None and target.surplus:
+        stages.append(_line("target", rows_in, rows_in - target.surplus, {"target": target.surplus}))
+    return stages
+
+
+def _line(name: str, rows_in: int, rows_out: int, dropped: dict[str, int]) -> dict[str, Any]:
+    tried = rows_out + sum(dropped.values())
+    return {"name": name, "rows_in": rows_in, "tried": tried, "rows_out": rows_out, "dropped": dict(sorted(dropped.items()))}
+
+
+class Funnel(list[dict[str, Any]]):
+    """The stages of a run with their numbers; prints as a table, and as the method's picture in a notebook."""
+
+    def __repr__(self) -> str:
+        lines = [f"{'stage':<32}{'in':>7}{'tried':>7}{'out':>7}{'dropped':>9}  why"]
+        for stage in self:
+            dropped = sum(stage["dropped"].values())
+            numbers = f"{stage['rows_in']:>7}{stage['tried']:>7}{stage['rows_out']:>7}{dropped:>9}"
+            lines.append(f"{stage['name']:<32}{numbers}  {reasons(stage['dropped'])}".rstrip())
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        return draw(self) if self else "<p>No stage has run yet.</p>"

@@ -1,0 +1,249 @@
+"""From whatever a client raised to what is the matter: the cause, the server's own words, a sentence for the
+user.
+
+The cause is read from the whole chain of exceptions, since over the fast client a refused connection, an
+unknown host and an untrusted certificate all arrive as "timed out". Nothing heavy is imported: the clients'
+exceptions are known by their attributes (`status_code`, `body`, `response`), which openai and
+llama-stack-client share.
+"""
+
+import email.utils
+import html
+import json
+import re
+import socket
+import ssl
+import time
+import urllib.parse
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from sdgkit.errors import RequestRefused, TeacherError, TeacherRefused, TeacherUnreachable
+
+
+class Cause(Enum):
+    """What can be the matter between us and a teacher."""
+
+    REFUSED = "connection refused"
+    UNKNOWN_HOST = "unknown host"
+    LOST = "connection lost"
+    TIMEOUT = "timed out"
+    BUSY = "too many requests"
+    SERVER_ERROR = "server error"
+    CERTIFICATE = "untrusted certificate"
+    WRONG_PATH = "wrong path"
+    WRONG_KEY = "wrong key"
+    WRONG_MODEL = "wrong model"
+    BAD_REQUEST = "bad request"
+
+
+# Worth another try: a network, a busy server or a restart, not a decision.
+PASSING = frozenset(
+    {Cause.REFUSED, Cause.UNKNOWN_HOST, Cause.LOST, Cause.TIMEOUT, Cause.BUSY, Cause.SERVER_ERROR}
+)
+
+# The error and its sentence: what was wrong, where, what to do.
+_SENTENCES: dict[Cause, tuple[type[TeacherError], str]] = {
+    Cause.REFUSED: (
+        TeacherUnreachable,
+        "Nothing listens at {where} (connection refused). Start the server there, or give its right address "
+        "with --base-url or base_url=.",
+    ),
+    Cause.UNKNOWN_HOST: (
+        TeacherUnreachable,
+        "The host name {host!r} in {where} is not known. Check its spelling in --base-url or base_url=, and "
+        "the network.",
+    ),
+    Cause.LOST: (
+        TeacherUnreachable,
+        "The connection to {where} breaks ({words}). Try again; if it goes on, look at the server's log, and "
+        "whether the address should begin with http:// or https://.",
+    ),
+    Cause.TIMEOUT: (
+        TeacherUnreachable,
+        "The server at {where} does not answer in time. See whether it is busy or loading, and try again.",
+    ),
+    Cause.BUSY: (
+        TeacherUnreachable,
+        "The teacher at {where} takes no requests now{said}. Try again in a while.",
+    ),
+    Cause.SERVER_ERROR: (
+        TeacherUnreachable,
+        "The teacher at {where} fails{said}. Look at its log, and try again.",
+    ),
+    Cause.CERTIFICATE: (
+        TeacherRefused,
+        "The certificate of {where} is not trusted ({words}). If an authority of your own signed it, name "
+        "that authority's file in SSL_CERT_FILE.",
+    ),
+    Cause.WRONG_PATH: (
+        TeacherUnreachable,
+        "A server answers at {where}, but there is no OpenAI-compatible API at this path{said}. Most "
+        "addresses end in /v1; give the right one with --base-url or base_url=.",
+    ),
+    Cause.WRONG_KEY: (
+        TeacherRefused,
+        "The teacher at {where} {verdict}{said}. Put a valid key into {variables}.",
+    ),
+    Cause.WRONG_MODEL: (
+        TeacherRefused,
+        "The teacher at {where} has no model {model!r}{known}. Choose with --model or model=.",
+    ),
+    Cause.BAD_REQUEST: (RequestRefused, "The teacher refused this request{said}."),
+}
+
+# In this order: a certificate's error is an OSError too, and the fast client wraps each of them in a timeout.
+_SIGNS: tuple[tuple[type[BaseException], Cause], ...] = (
+    (ssl.SSLCertVerificationError, Cause.CERTIFICATE),
+    (socket.gaierror, Cause.UNKNOWN_HOST),
+    (ConnectionRefusedError, Cause.REFUSED),
+    (OSError, Cause.LOST),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """One failed exchange. `words` are the server's or the system's own; `retry_after` is in seconds."""
+
+    cause: Cause
+    words: str = ""
+    status: int | None = None
+    retry_after: float | None = None
+
+    def __str__(self) -> str:
+        known = self.cause.value if self.status is None else str(self.status)
+        return f"{known}: {self.words}" if self.words else known
+
+
+class NotACompletion(Exception):
+    """A 200 whose body is not what was asked for. `body` is its text, or the parsed JSON."""
+
+    def __init__(self, body: Any) -> None:
+        super().__init__("not a chat completion")
+        self.body = body
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """What a sentence may tell of a teacher. `secrets` are taken out of everything that is shown."""
+
+    base_url: str
+    kind: str = "vllm"
+    model: str = ""
+    secrets: tuple[str, ...] = ()
+
+
+def diagnose(error: BaseException, address: Address) -> Trouble:
+    """Find out what an exception of a client means."""
+    if isinstance(error, TimeoutError):  # our own limit on one exchange; the clients' timeouts are wrapped
+        return Trouble(Cause.TIMEOUT)
+    chain = list(_chain(error))
+    for link in chain:
+        if isinstance(link, NotACompletion):
+            return _judge_body(link.body, address)
+        if isinstance(getattr(link, "status_code", None), int):
+            return _judge_status(link, address)
+    for sign, cause in _SIGNS:
+        for link in chain:
+            if isinstance(link, sign):
+                words = getattr(link, "verify_message", None) or getattr(link, "strerror", None) or str(link)
+                return Trouble(cause, _shown(words or type(link).__name__, address))
+    return Trouble(Cause.LOST, _shown(str(chain[-1]) or type(chain[-1]).__name__, address))
+
+
+def explain(trouble: Trouble, address: Address, models: Sequence[str] = ()) -> TeacherError:
+    """The error to raise for it. models: those that the server has, where they are known."""
+    error, sentence = _SENTENCES[trouble.cause]
+    details = ": ".join(str(part) for part in (trouble.status, trouble.words) if part)
+    return error(
+        sentence.format(
+            where=address.base_url,
+            host=urllib.parse.urlsplit(address.base_url).hostname,
+            words=trouble.words,
+            said=f" ({details})" if details else "",
+            model=address.model,
+            known=f"; it has {listed(models)}" if models else "",
+            verdict="does not accept the key" if address.secrets else "wants a key, and none was given",
+            variables="SDGKIT_API_KEY or OPENAI_API_KEY" if address.kind == "openai" else "SDGKIT_API_KEY",
+        )
+    )
+
+
+def listed(models: Sequence[str], limit: int = 12) -> str:
+    """Model names for a sentence; a long list is cut."""
+    more = f" and {len(models) - limit} more" if len(models) > limit else ""
+    return ", ".join(models[:limit]) + more
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    waiting, seen = [error], set()
+    while waiting:
+        link = waiting.pop(0)
+        if id(link) not in seen:
+            seen.add(id(link))
+            yield link
+            under = (link.__cause__, link.__context__, getattr(link, "os_error", None))
+            waiting += [*(e for e in under if e is not None), *getattr(link, "exceptions", ())]
+
+
+def _judge_status(error: BaseException, address: Address) -> Trouble:
+    status, body = getattr(error, "status_code", 0), getattr(error, "body", None)
+    response = getattr(error, "response", None)
+    words = _words(getattr(response, "text", "") if body is None else body, address)
+    if status in (401, 403):
+        cause = Cause.WRONG_KEY
+    elif status == 404 and isinstance(body, dict) and "model" in words.lower():
+        cause = Cause.WRONG_MODEL
+    elif status in (404, 405) or 300 <= status < 400:
+        cause = Cause.WRONG_PATH
+    elif status == 429:
+        cause = Cause.BUSY
+    elif status >= 500 or status in (408, 409, 425):
+        cause = Cause.SERVER_ERROR
+    else:
+        cause = Cause.BAD_REQUEST
+    return Trouble(cause, words, status, _retry_after(getattr(response, "headers", {}).get("retry-after")))
+
+
+def _judge_body(body: Any, address: Address) -> Trouble:
+    if not isinstance(body, dict):
+        return Trouble(Cause.WRONG_PATH, _words(body, address) or "an empty page", 200)
+    problem = body.get("error")
+    code = problem.get("code") if isinstance(problem, dict) else None
+    words = _words(problem or "its reply has no choices", address)
+    # Some gateways answer 200 and put what happened into the body.
+    if isinstance(code, int) and (code == 429 or code >= 500):
+        return Trouble(Cause.BUSY if code == 429 else Cause.SERVER_ERROR, words, code)
+    return Trouble(Cause.BAD_REQUEST, words)
+
+
+def _words(body: Any, address: Address) -> str:
+    while isinstance(body, dict):
+        told = (body[name] for name in ("message", "error", "detail", "title") if body.get(name))
+        body = next(told, json.dumps(body, default=str))
+    return _shown(body if isinstance(body, str) else json.dumps(body, default=str), address)
+
+
+def _shown(text: str, address: Address, limit: int = 300) -> str:
+    """One line, without markup and secrets, that may stand in a terminal."""
+    if re.search(r"<html|<!doctype|<body", text[:1000], re.IGNORECASE):
+        title = re.search(r"<title[^>]*>(.*?)</title>", text[:10_000], re.IGNORECASE | re.DOTALL)
+        text = html.unescape(title.group(1)) if title else "an HTML page"
+    for secret in address.secrets:
+        text = text.replace(secret, "***")
+    text = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * limit]).split())
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _retry_after(value: str | None) -> float | None:
+    """Seconds, from a number or an HTTP date (RFC 9110, section 10.2.3); never negative."""
+    try:
+        seconds = float(value or "")
+    except ValueError:
+        try:
+            seconds = email.utils.parsedate_to_datetime(value or "").timestamp() - time.time()
+        except (TypeError, ValueError):
+            return None
+    return max(0.0, seconds) if seconds < float("inf") else None

@@ -1,0 +1,208 @@
+"""Any server that speaks the OpenAI API (vLLM first), over the fast path of the `openai` client."""
+
+import asyncio
+import base64
+import ipaddress
+import json
+import os
+import ssl
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from sdgkit.errors import SettingsError
+from sdgkit.teachers.diagnosis import Address, NotACompletion
+from sdgkit.teachers.teacher import Reply
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+# The clients insist on some key, also for a server that checks none.
+NO_KEY = "none"
+
+# Seconds. Servers close idle connections after 5 (uvicorn's default), and a request on its way at that moment
+# is lost; so we drop them before. The slots are the limit of concurrent requests, not the pool of
+# connections.
+_KEEP_ALIVE, _CONNECT_SECONDS, _LIST_SECONDS, _CONNECTIONS = 3.0, 20.0, 60.0, 10_000
+
+
+class OpenAICompatible:
+    """The adapter: `address.base_url` is what stands before `/chat/completions`."""
+
+    def __init__(
+        self,
+        address: Address,
+        *,
+        api_key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float = 600.0,
+    ) -> None:
+        """headers: sent with every request, such as the Authorization that an address brought along."""
+        secrets = tuple(s for s in (api_key, *(headers or {}).values()) if s)
+        self.address = replace(address, secrets=address.secrets + secrets)
+        self._api_key = api_key or NO_KEY
+        self._headers = dict(headers or {})
+        self._timeout = timeout
+        self._client: AsyncOpenAI | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def exchange(self, body: Mapping[str, Any]) -> Reply:
+        """One chat completion, sent once. Raises what the client raises, TimeoutError, and NotACompletion."""
+        # Serialised here, since the client would stumble over broken text (lone surrogates).
+        content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+        began = time.monotonic()
+        async with asyncio.timeout(self._timeout):
+            data = await self._connection().post("/chat/completions", cast_to=object, body=content)
+        return _read(data, time.monotonic() - began)
+
+    async def rows(self) -> list[dict[str, Any]]:
+        """The server's list of models, as it writes it. Raises as `exchange` does."""
+        async with asyncio.timeout(min(self._timeout, _LIST_SECONDS)):
+            data: Any = await self._connection().get("/models", cast_to=object)
+        rows = data.get("data") if isinstance(data, dict) else None
+        if not isinstance(rows, list):
+            raise NotACompletion(data if isinstance(data, str) else "no list of models")
+        return [row for row in rows if isinstance(row, dict)]
+
+    async def models(self) -> list[str]:
+        """The names of the server's language models. Raises as `exchange` does."""
+        return model_names(await self.rows())
+
+    async def close(self) -> None:
+        """Close the connections; the next request opens new ones."""
+        client, self._client = self._client, None
+        if client is not None and self._loop is asyncio.get_running_loop():
+            await client.close()
+
+    def _connection(self) -> "AsyncOpenAI":
+        loop = asyncio.get_running_loop()
+        if self._client is None or self._loop is not loop:
+            # The first use, or a forked child, which must not touch its parent's connections.
+            self._client, self._loop = self._open(), loop
+        return self._client
+
+    def _open(self) -> "AsyncOpenAI":
+        from openai import DEFAULT_CONNECTION_LIMITS, AsyncOpenAI, DefaultAioHttpClient, Timeout
+
+        limits = type(DEFAULT_CONNECTION_LIMITS)(max_connections=_CONNECTIONS, keepalive_expiry=_KEEP_ALIVE)
+        base_url = self.address.base_url
+        client = AsyncOpenAI(
+            base_url=base_url,
+            api_key=self._api_key,
+            max_retries=0,
+            default_headers=self._headers,
+            http_client=DefaultAioHttpClient(
+                trust_env=False,  # proxy and authorities are chosen below
+                proxy=proxy_for(base_url),
+                verify=trust(base_url),
+                follow_redirects=False,  # nothing goes to another address than the teacher's
+                limits=limits,
+                timeout=Timeout(None, connect=_CONNECT_SECONDS),
+            ),
+        )
+        if self.address.kind != "openai":
+            # The client takes these from variables named OPENAI_*: no other server's business.
+            client.organization = client.project = None
+            client._custom_headers = self._headers
+        return client
+
+
+def split_credentials(url: str) -> tuple[str, dict[str, str]]:
+    """An address without its credentials, and the headers that carry them instead.
+
+    Raises SettingsError for what is no http(s) address, or has a query (where keys hide, too).
+    """
+    parts = urllib.parse.urlsplit(url.strip())
+    try:
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or parts.query or parts.fragment:
+        raise SettingsError(
+            "The base URL must look like http://host:8000/v1: http or https, a host, no '?', no '#'."
+        )
+    headers = {}
+    if parts.username or parts.password:
+        pair = urllib.parse.unquote(f"{parts.username or ''}:{parts.password or ''}")
+        headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
+    place = parts.netloc.rpartition("@")[2]
+    return urllib.parse.urlunsplit((parts.scheme, place, parts.path.rstrip("/"), "", "")), headers
+
+
+def proxy_for(base_url: str) -> str | None:
+    """The proxy that HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY ask for; none for this very machine."""
+    parts = urllib.parse.urlsplit(base_url)
+    host = parts.hostname or ""
+    try:
+        is_loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        is_loopback = host == "localhost" or host.endswith(".localhost")
+    if is_loopback or urllib.request.proxy_bypass(parts.netloc):
+        return None
+    proxies = urllib.request.getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    return proxy if not proxy or "://" in proxy else f"http://{proxy}"
+
+
+def trust(base_url: str) -> ssl.SSLContext:
+    """Whom to trust: those in SSL_CERT_FILE, SSL_CERT_DIR and REQUESTS_CA_BUNDLE, else the system's and
+    certifi's.
+    """
+    if not base_url.startswith("https:"):
+        # Reading the authorities takes tens of milliseconds, which a plain connection need not pay.
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    named = [os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")]
+    places = [place for place in named if place]
+    context = ssl.create_default_context()
+    if not places:
+        import certifi
+
+        places = [certifi.where()]
+    for place in places:
+        is_folder = os.path.isdir(place)
+        try:
+            context.load_verify_locations(None if is_folder else place, place if is_folder else None)
+        except OSError as error:
+            raise SettingsError(
+                f"The certificates in {place} cannot be read ({error}); see SSL_CERT_FILE."
+            ) from error
+    return context
+
+
+def model_names(rows: list[dict[str, Any]]) -> list[str]:
+    """The rows that are language models: OpenAI's with an `id`; Llama Stack's may say what kind they are."""
+
+    def is_language_model(row: dict[str, Any]) -> bool:
+        kind = row.get("model_type") or (row.get("custom_metadata") or {}).get("model_type")
+        return kind in (None, "llm")
+
+    return [str(row.get("id") or row.get("identifier")) for row in rows if is_language_model(row)]
+
+
+def _read(data: Any, seconds: float) -> Reply:
+    """A Reply from the parsed body; all that is used of it is checked here."""
+    try:
+        choice = data["choices"][0]
+        message = choice["message"]
+        usage = data.get("usage") or {}
+        return Reply(
+            text=_text(message.get("content")),
+            finish_reason=str(choice.get("finish_reason") or "stop"),
+            reasoning=_text(message.get("reasoning_content") or message.get("reasoning")),
+            prompt_tokens=int(usage.get("prompt_tokens") or 0),
+            completion_tokens=int(usage.get("completion_tokens") or 0),
+            seconds=seconds,
+        )
+    except (LookupError, TypeError, ValueError, AttributeError):
+        raise NotACompletion(data) from None
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, list):  # the API's other form: parts
+        content = "".join(part.get("text") or "" for part in content)
+    if not isinstance(content, str | None):
+        raise TypeError("content is not text")
+    return (content or "").encode("utf-8", "replace").decode()

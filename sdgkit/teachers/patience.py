@@ -1,0 +1,220 @@
+"""Patience: the one place that decides what becomes of a failed exchange, for all teachers.
+
+Three things can be behind a failure, and they are told apart by asking:
+- the moment (a lost connection, a stray 429): this request waits and tries again, everybody else goes on;
+- the request (a text over which the server stumbles): it uses up its retries, and its row is dropped;
+- the teacher (down, restarting, overrun): nobody uses up retries, everybody waits until it answers again. A
+failure uses up a retry only if the teacher answered somebody after the failed request was sent. When nobody
+has been answered for some seconds, a tiny request of our own decides: answered, the teacher is there; failed,
+it is away.
+"""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from sdgkit.errors import RequestRefused, TeacherError, TeacherUnreachable
+from sdgkit.teachers.diagnosis import PASSING, Address, Cause, Trouble, diagnose, explain
+
+if TYPE_CHECKING:
+    from sdgkit.teachers.teacher import Reply, Slots
+
+# Seconds. Exponential backoff with full jitter (M. Brooker, "Exponential Backoff And Jitter", AWS, 2015).
+FIRST_WAIT, LONGEST_WAIT = 0.2, 20.0
+
+# Without an answer for so long after a failure, we ask ourselves: so often at most, and waiting so long for a
+# reply.
+QUIET_SECONDS, LONGEST_PROBE_WAIT, PROBE_SECONDS = 3.0, 5.0, 60.0
+
+# How often a request is tried again after failing while others were answered. Waiting for a hanging one is
+# costly; 429 is a wish for more time, but a request bigger than the server's limit would get it for ever.
+RETRIES = {Cause.TIMEOUT: 1, Cause.BUSY: 30}
+OTHER_RETRIES = 6
+
+
+class Patience:
+    """Sees requests through to a reply, over one adapter's `exchange`. Lives on the background loop."""
+
+    def __init__(
+        self,
+        exchange: Callable[[Mapping[str, Any]], Awaitable["Reply"]],
+        slots: "Slots",
+        address: Address,
+        *,
+        limit: float,
+    ) -> None:
+        """limit: seconds without any answer after which everybody gives up."""
+        self.state = "present"
+        self.away_reason = ""
+        self.away_since: float | None = None
+        self.retries = 0
+        self._exchange = exchange
+        self._slots = slots
+        self._address = address
+        self._limit = limit
+        self._asking = 0  # requests that somebody waits for
+        self._answered_at = 0.0  # when anybody was last answered
+        self._returned_at = 0.0  # when the teacher last came back from being away
+        self._gave_up: tuple[float, TeacherError] | None = None  # when everybody was last told to, and why
+        self._told = asyncio.Event()
+        self._doubt = asyncio.Event()
+        self._watch: asyncio.Task[None] | None = None
+
+    async def ask(self, body: Mapping[str, Any], *, slot_held: bool = False) -> "Reply":
+        """One request until its reply, or until its error is final. Its slot is free while nothing is on its
+        way.
+        """
+        used: Counter[Cause] = Counter()
+        tries = 0
+        self._asking += 1
+        try:
+            while True:
+                if slot_held and self.state == "away":
+                    self._slots.release()
+                    slot_held = False
+                if not slot_held:
+                    await self._slots.acquire()
+                    slot_held = True
+                sent = time.monotonic()
+                try:
+                    reply = await self._exchange(body)
+                except Exception as error:
+                    trouble = self._judge(error)
+                else:
+                    self._answered()
+                    return replace(reply, retries=tries)
+                self._slots.release()
+                slot_held = False
+                tries += 1
+                self.retries += 1
+                self._look_out(hurry=bool(used))
+                await self._wait(trouble, sent, tries)
+                if self._returned_at <= sent < self._answered_at:
+                    used[trouble.cause] += 1
+                    if used[trouble.cause] > RETRIES.get(trouble.cause, OTHER_RETRIES):
+                        raise RequestRefused(
+                            f"The teacher failed {used.total()} times on this request while it answered "
+                            f"others ({trouble})."
+                        )
+        finally:
+            if slot_held:
+                self._slots.release()
+            self._asking -= 1
+            if not self._asking:
+                self._rest()
+
+    def _judge(self, error: Exception) -> Trouble:
+        """What is the matter, where it may pass; what cannot is raised."""
+        trouble = diagnose(error, self._address)
+        if trouble.cause in PASSING:
+            return trouble
+        final = explain(trouble, self._address)
+        if isinstance(final, RequestRefused):
+            self._answered()
+        else:
+            self._give_up(final)
+        raise final from error
+
+    async def _wait(self, trouble: Trouble, sent: float, tries: int) -> None:
+        if trouble.retry_after is None:
+            pause = _backoff(tries, LONGEST_WAIT)
+        else:
+            # Some more than asked for, so that not all come back at the same moment.
+            pause = min(trouble.retry_after, self._limit) + _backoff(tries, 1.0)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(pause):
+                await self._told.wait()
+        if self._gave_up is not None and sent < self._gave_up[0]:
+            raise self._gave_up[1]
+
+    def _answered(self) -> None:
+        self._answered_at = time.monotonic()
+        if self.state == "away":
+            self._come_back()
+
+    def _come_back(self) -> None:
+        self.state, self.away_reason, self.away_since = "present", "", None
+        self._returned_at = time.monotonic()
+        self._slots.resume()
+
+    def _give_up(self, error: TeacherError) -> None:
+        """All that wait get this error; whoever asks later finds out anew."""
+        self._gave_up = time.monotonic(), error
+        self._told.set()
+        self._told = asyncio.Event()
+        self._slots.turn_away(error)
+
+    def _rest(self) -> None:
+        """Nobody asks any more, so neither do we; whoever asks next finds the slots open."""
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+        if self.state == "away":
+            self._come_back()
+
+    def _look_out(self, *, hurry: bool) -> None:
+        """Watch for answers from now on. hurry: this request failed beside others' answers before, so ask at
+        once.
+        """
+        if self._watch is None or self._watch.done():
+            self._doubt = asyncio.Event()
+            self._watch = asyncio.create_task(self._watch_for_answers())
+        if hurry:
+            self._doubt.set()
+
+    async def _watch_for_answers(self) -> None:
+        began = time.monotonic()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(QUIET_SECONDS):
+                await self._doubt.wait()
+        probes = 0
+        while self._answered_at < began:
+            trouble = await self._probe()
+            if trouble is None or self._answered_at >= began:
+                break
+            self.state, self.away_reason, self.away_since = "away", str(trouble), began
+            self._slots.pause()
+            left = began + self._limit - time.monotonic()
+            if left <= 0:
+                self._give_up(self._unreachable(trouble, began))
+                break
+            probes += 1
+            pause = (
+                _backoff(probes, LONGEST_PROBE_WAIT) if trouble.retry_after is None else trouble.retry_after
+            )
+            await asyncio.sleep(min(pause, left))
+        if self.state == "away":
+            self._come_back()
+
+    async def _probe(self) -> Trouble | None:
+        """Ask for one token; None when the teacher answers, be it with a refusal of this very request."""
+        body = {
+            "model": self._address.model,
+            "messages": [{"role": "user", "content": "Hello"}],
+            "max_tokens": 1,
+        }
+        try:
+            async with asyncio.timeout(PROBE_SECONDS):
+                await self._exchange(body)
+        except Exception as error:
+            with contextlib.suppress(TeacherError):
+                return self._judge(error)
+            return None
+        self._answered()
+        return None
+
+    def _unreachable(self, trouble: Trouble, began: float) -> TeacherUnreachable:
+        since = time.strftime("%H:%M:%S", time.localtime(time.time() - (time.monotonic() - began)))
+        return TeacherUnreachable(
+            f"The teacher at {self._address.base_url} has not answered since {since} ({trouble}). When it is "
+            "back, run the same command again to go on."
+        )
+
+
+def _backoff(tries: int, longest: float) -> float:
+    return random.uniform(0, min(longest, FIRST_WAIT * 2 ** min(tries - 1, 16)))

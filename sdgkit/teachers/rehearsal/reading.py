@@ -1,0 +1,291 @@
+"""Reads a prompt as a model would: which tags it asks for, the seed example in it, what is given, how many, what scale.
+
+Nothing is known of sdgkit's own prompts here: any tags of the usual kinds are found, `[Start of X] … [End of X]` in
+several languages, `<x>…</x>`, `[x]…[/x]`.
+"""
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sdgkit.teachers.rehearsal.chat import Message
+
+MOST_WANTED = 50  # pieces in one reply, whatever number the prompt names
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A pair of tags that the prompt asks for; `role` as in `Piece`."""
+
+    role: str
+    start: str
+    end: str
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What a prompt wants.
+
+    `seed` is the example in the prompt and `given` what is to be worked on, both by role (context, question,
+    response); `prose` is the rest of the prompt. `scale` is the judge's lowest and highest score.
+    """
+
+    asked: tuple[Tag, ...]
+    seed: Mapping[str, str]
+    given: Mapping[str, str]
+    wanted: int
+    scale: tuple[int, int]
+    prose: str
+
+    def asks_for(self, role: str) -> bool:
+        """Whether one of the tags asked for has this role."""
+        return any(tag.role == role for tag in self.asked)
+
+
+class _Mark(NamedTuple):
+    place: int
+    stop: int
+    name: str
+    closes: bool
+
+
+class _Block(NamedTuple):
+    place: int
+    stop: int
+    name: str
+    tag: Tag
+    text: str
+    is_placeholder: bool
+
+
+@cache
+def vocabulary(name: str) -> dict[str, Any]:
+    """The words in `texts/NAME.toml`."""
+    return tomllib.loads((Path(__file__).parent / "texts" / f"{name}.toml").read_text(encoding="utf-8"))
+
+
+@lru_cache(maxsize=128)
+def read(messages: tuple[Message, ...]) -> Assignment:
+    """Read a whole chat; the last tags in it are the ones asked for."""
+    text = "\n\n".join(message.text for message in messages)
+    blocks, openers = _blocks(text)
+    asked, rest = _asked(blocks, openers, len(text))
+    asked = _settle_roles(asked)
+    seed, given = _seed_and_given(rest, {tag.role for tag in asked})
+    prose = _without(text, blocks)
+    shown = next((block.text for block in reversed(blocks) if block.tag.role == "score" and block.is_placeholder), "")
+    scale = _scale(prose, shown) if any(tag.role == "score" for tag in asked) else (0, 1)
+    return Assignment(asked, seed, given, _wanted(prose, asked), scale, prose)
+
+
+# --- tags -------------------------------------------------------------------------------------------------------
+
+_MARK = re.compile(r"\[[^\[\]\n]{1,60}\]|<[^<>\n]{1,60}>")
+
+
+@lru_cache(maxsize=4096)
+def _classify(mark: str) -> tuple[str, bool] | None:
+    """A tag's name (with its kind of bracket) and whether it closes; None for something that is no tag."""
+    words = vocabulary("words")["tags"]
+    inner = mark[1:-1].strip().strip("|").lower()
+    closes = inner.startswith("/")
+    parts = re.split(r"[\s_]+", inner.strip("/").strip())
+    spelled = False
+    if len(parts) > 1 and parts[0] in words["start"] + words["end"]:
+        closes, spelled = parts[0] in words["end"], True
+        parts = parts[1:]
+        while len(parts) > 1 and parts[0] in words["of"]:
+            parts = parts[1:]
+    if not parts or not parts[0] or len(parts) > 4 or not parts[0][0].isalpha():
+        return None
+    kind = "spelled" if spelled else "short"
+    return f"{mark[0]}{kind} {' '.join(parts)}", closes
+
+
+def _marks(text: str) -> list[_Mark]:
+    found = []
+    for match in _MARK.finditer(text):
+        known = _classify(match.group())
+        if known is not None:
+            found.append(_Mark(match.start(), match.end(), *known))
+    opening = {mark.name for mark in found if not mark.closes}
+    closing = {mark.name for mark in found if mark.closes}
+    return [mark for mark in found if mark.name in opening and mark.name in closing]
+
+
+def _blocks(text: str) -> tuple[list[_Block], list[_Mark]]:
+    """The tagged texts in order (nested ones belong to the outer), and the openers that no closer follows."""
+    marks = _marks(text)
+    following: list[_Mark | None] = [None] * len(marks)
+    nearest: dict[str, _Mark] = {}
+    for index in range(len(marks) - 1, -1, -1):
+        following[index] = nearest.get(marks[index].name)
+        nearest[marks[index].name] = marks[index]
+    blocks, openers, reached = [], [], 0
+    for mark, partner in zip(marks, following, strict=True):
+        if mark.closes or mark.place < reached:
+            continue
+        if partner is None:
+            openers.append(mark)
+        elif partner.closes:
+            blocks.append(_block(text, mark, partner))
+            reached = partner.stop
+    return blocks, openers
+
+
+def _block(text: str, mark: _Mark, partner: _Mark) -> _Block:
+    inner = text[mark.stop : partner.place].strip()
+    before = text[text.rfind("\n", max(0, mark.place - 400), mark.place) + 1 : mark.place]
+    tag = Tag(_role(mark.name), text[mark.place : mark.stop], text[partner.place : partner.stop])
+    return _Block(mark.place, partner.stop, mark.name, tag, inner, _is_placeholder(inner, before, tag.role))
+
+
+def _is_placeholder(inner: str, before: str, role: str) -> bool:
+    """Whether a block only shows the form: nothing in it, a mention within a sentence, a word in brackets."""
+    if not any(letter.isalnum() for letter in inner):
+        return True
+    if "\n" in inner:
+        return False
+    if len(inner.split()) <= 6 and any(letter.isalpha() for letter in before):
+        return True
+    if (inner[0] in "<{([" and inner[-1] in ">})]") or inner.startswith("...") or inner.endswith(("...", "…")):
+        return True
+    return role == "score" and len(re.findall(r"\d+", inner)) > 1
+
+
+@lru_cache(maxsize=1024)
+def _role(name: str) -> str:
+    word = name.split(" ", 1)[1]
+    for role, names in vocabulary("words")["roles"].items():
+        if any(part in names or part.rstrip("s") in names for part in word.split()):
+            return str(role)
+    return "other"
+
+
+def _asked(blocks: list[_Block], openers: list[_Mark], length: int) -> tuple[list[Tag], list[_Block]]:
+    """The tags that the prompt asks for, and the blocks that hold something."""
+    held = [block for block in blocks if not block.is_placeholder]
+    last_held = held[-1].place if held else -1
+    asked = [block for block in blocks if block.is_placeholder and block.place > last_held]
+    if not asked and openers and openers[-1].place > last_held:  # the prompt ends with the reply's own first tag
+        same = [block for block in blocks if block.name == openers[-1].name]
+        asked = same[-1:]
+    if not asked:
+        asked = _asked_before_the_data(blocks, held)
+    if not asked and held:
+        asked = _asked_by_example(held)
+        held = [block for block in held if block not in asked or _count(held, block) > 1] or held
+    if asked and held and all(block.tag.role == "score" for block in asked):
+        # the form of an evaluation is often shown by a sentence about what to write there
+        if held[-1].tag.role == "evaluation" and held[-1].stop <= asked[0].place:
+            asked.insert(0, held.pop())
+    unique = {block.name: block.tag for block in asked}
+    return list(unique.values()), held
+
+
+def _asked_before_the_data(blocks: list[_Block], held: list[_Block]) -> list[_Block]:
+    shown = [block for block in blocks if block.is_placeholder]
+    if not shown:
+        return []
+    data = {block.name for block in held if block.place > shown[-1].place}
+    return [block for block in shown if block.name not in data]
+
+
+def _asked_by_example(held: list[_Block]) -> list[_Block]:
+    """No form is shown: what the example has and the given part lacks is wanted, else the last tag."""
+    if held[-1].tag.role == "score":
+        return [block for block in held[-2:] if block.tag.role in ("evaluation", "score")]
+    most = max(_count(held, block) for block in held)
+    rarer = [block for block in held if _count(held, block) < most]
+    return rarer or held[-1:]
+
+
+def _count(held: list[_Block], block: _Block) -> int:
+    return sum(other.name == block.name for other in held)
+
+
+def _settle_roles(asked: Sequence[Tag]) -> tuple[Tag, ...]:
+    return tuple(Tag("response", tag.start, tag.end) if tag.role == "other" else tag for tag in asked)
+
+
+def _seed_and_given(held: list[_Block], asked: set[str]) -> tuple[dict[str, str], dict[str, str]]:
+    by_role: dict[str, list[str]] = {}
+    for block in held:
+        by_role.setdefault(block.tag.role, []).append(block.text)
+    if "other" in by_role:  # a tag of the user's own: data to work on, or the example of what is asked for
+        by_role.setdefault("response" if "response" in asked else "context", by_role.pop("other"))
+    seed, given = {}, {}
+    for role, texts in by_role.items():
+        if len(texts) > 1 or role in asked:
+            seed[role] = texts[0]
+        if role not in asked:
+            given[role] = texts[-1]
+    return seed, given
+
+
+def _without(text: str, blocks: list[_Block]) -> str:
+    parts, reached = [], 0
+    for block in blocks:
+        parts.append(text[reached : block.place])
+        reached = block.stop
+    parts.append(text[reached:])
+    return "\n".join(parts)
+
+
+# --- numbers in the prose -----------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=256)  # a stage's prompts differ in their tagged texts; the prose around those stays the same
+def _wanted(prose: str, asked: tuple[Tag, ...]) -> int:
+    """How many pieces: "Write 3 questions", "drei Fragen"; 1 if no number is named."""
+    if not asked:
+        return 1
+    numbers = vocabulary("words")["numbers"]
+    roles = vocabulary("words")["roles"]
+    nouns = {word for tag in asked for word in roles.get(tag.role, ())} | {_tag_noun(tag) for tag in asked}
+    noun = "|".join(sorted((re.escape(word) for word in nouns if word), key=len, reverse=True))
+    pattern = rf"\b(\d{{1,3}}|{'|'.join(numbers)})\s+(?:[\w-]+,?\s+){{0,4}}?(?:{noun})(?:s|n|en|es)?\b"
+    found = re.findall(pattern, prose[-20_000:].lower())
+    counts = [int(word) if word.isdigit() else numbers[word] for word in found]
+    plural = [count for count in counts if count > 1]
+    return min(plural[-1], MOST_WANTED) if plural else 1
+
+
+def _tag_noun(tag: Tag) -> str:
+    known = _classify(tag.start)
+    return known[0].split(" ", 1)[1] if known else ""
+
+
+_RANGE = re.compile(
+    r"(?<![\d.])(\d{1,3})(?:\s*,\s*\d{1,3}){0,10}(?:\s*\([^()\n]{0,60}\))?,?"
+    r"\s*(?:-|–|—|to|bis|or|oder|and|und|/|through|à|ou|a|o)\s*(\d{1,3})(?![\d.]*\d)"
+)
+_LEVEL = re.compile(r"(?m)^\s*(?:[-*•]\s*)?\(?(?:score\s*)?(\d{1,2})\)?\s*[:=–—-]|\bscores?\s+(?:of\s+)?(\d{1,2})\b", re.I)
+_SCORING = re.compile(r"scor|rat(?:e|ing)|scale|grade|mark|point|bewert|punkt|note|skala|wertung", re.I)
+
+
+@lru_cache(maxsize=256)
+def _scale(prose: str, shown: str) -> tuple[int, int]:
+    """The judge's scale: a range near a word like "score", or the levels that are listed; 0 to 1 if unclear.
+
+    `shown` is what stands between the score tags where the prompt shows the form.
+    """
+    for text in (shown, prose):
+        ranges = [
+            (int(match[1]), int(match[2]))
+            for match in _RANGE.finditer(text)
+            if text is not prose or _SCORING.search(text, max(0, match.start() - 80), match.end() + 40)
+        ]
+        rising = [pair for pair in ranges if pair[0] < pair[1] <= 100]
+        if rising:
+            return max(rising, key=lambda pair: pair[1] - pair[0])
+    levels = _levels(prose)
+    return (min(levels), max(levels)) if len(levels) > 1 else (0, 1)
+
+
+def _levels(text: str) -> set[int]:
+    return {int(match[1] or match[2]) for match in _LEVEL.finditer(text)}

@@ -1,0 +1,89 @@
+"""The rules that stand in for a model: a reply is a function of messages, sampling seed, temperature and choice."""
+
+import hashlib
+import random
+from functools import lru_cache
+from types import ModuleType
+
+from sdgkit.teachers.rehearsal import anyskill
+from sdgkit.teachers.rehearsal.chat import Message
+from sdgkit.teachers.rehearsal.draft import Draft, Piece, plain
+from sdgkit.teachers.rehearsal.judging import verdict
+from sdgkit.teachers.rehearsal.reading import Assignment, read, vocabulary
+
+
+def digest(messages: tuple[Message, ...], seed: int | None, temperature: float, index: int) -> bytes:
+    """What a reply depends on, as 12 bytes. Like a greedy model, temperature 0 ignores sampling seed and choice."""
+    sample = (seed, temperature, index) if temperature > 0 else None
+    content = repr((tuple((message.role, message.text) for message in messages), sample))
+    return hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=12).digest()
+
+
+def write(messages: tuple[Message, ...], digest: bytes) -> Draft:
+    """Write the reply to a chat; `digest` (see `digest()`) is all the chance there is in it."""
+    assignment = read(messages)
+    dice = random.Random(int.from_bytes(digest))
+    if not assignment.asked:
+        return plain(_small_talk(messages[-1].text, dice))
+    skill = _skill(messages, assignment)
+    if assignment.asks_for("score"):
+        return _judged(assignment, skill, dice)
+    pieces: list[Piece] = []
+    seen: set[str] = set()
+    for _ in range(assignment.wanted):
+        written = _one_sample(assignment, skill, dice, seen)
+        pieces.extend(written)
+    return Draft(tuple(pieces))
+
+
+@lru_cache(maxsize=128)
+def _skill_of(messages: tuple[Message, ...]) -> ModuleType:
+    return anyskill
+
+
+def _skill(messages: tuple[Message, ...], assignment: Assignment) -> ModuleType:
+    return _skill_of(messages)
+
+
+def _one_sample(assignment: Assignment, skill: ModuleType, dice: random.Random, seen: set[str]) -> list[Piece]:
+    """One piece for each tag asked for; what is written first is given for what comes after it."""
+    given = dict(assignment.given)
+    pieces = []
+    for tag in assignment.asked:
+        known = Assignment(
+            assignment.asked, assignment.seed, given, assignment.wanted, assignment.scale, assignment.prose
+        )
+        if tag.role == "context":
+            text = skill.context(known, dice)
+        elif tag.role == "question":
+            text = next((text for text in (skill.question(known, dice) for _ in range(8)) if text not in seen), "")
+            text = text or skill.question(known, dice)
+            seen.add(text)
+        elif tag.role == "evaluation":
+            text = skill.praise(known, dice)
+        else:
+            text = skill.response(known, dice)
+        given[tag.role] = text
+        pieces.append(Piece(tag.role, tag.start, text, tag.end))
+    return pieces
+
+
+def _judged(assignment: Assignment, skill: ModuleType, dice: random.Random) -> Draft:
+    judges_response = "response" in assignment.given
+    findings = skill.response_findings(assignment) if judges_response else skill.question_findings(assignment)
+    words, score = verdict(findings, skill.praise(assignment, dice), assignment.scale, dice)
+    return Draft(
+        tuple(
+            Piece(tag.role, tag.start, str(score) if tag.role == "score" else words, tag.end)
+            for tag in assignment.asked
+        )
+    )
+
+
+def _small_talk(message: str, dice: random.Random) -> str:
+    texts = vocabulary("smalltalk")
+    low = message[:2000].lower()
+    for topic in texts["topics"]:
+        if any(word in low for word in topic["words"]):
+            return str(dice.choice(topic["answers"]))
+    return str(dice.choice(texts["answers"]))

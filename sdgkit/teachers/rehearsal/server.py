@@ -1,0 +1,246 @@
+"""The rehearsal teacher's server: OpenAI's chat API on 127.0.0.1, answered by rules.
+
+`python -m sdgkit.teachers.rehearsal` prints one JSON line, `{"port": N}`, when it listens, and ends when its
+standard input closes: with the process that started it, however that one ended.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from types import FrameType
+from typing import Any
+
+from aiohttp import web
+
+from sdgkit.teachers.rehearsal import chat, faults, rules
+from sdgkit.teachers.rehearsal.options import Options, parse_options
+
+LARGEST_BODY = 64 * 2**20  # bytes; more is answered with 413
+ENDED_BY_CTRL_C = 130  # the exit status that shells expect
+
+
+class RehearsalServer:
+    """Answers HTTP requests; one object a process."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.arrivals = faults.Arrivals(options)
+        self.slots = asyncio.Semaphore(options.slots)
+        self.running = self.waiting = 0
+        self.prompt_tokens = self.generated_tokens = self.answered = 0
+        self.key = os.environ.get(options.require_key_env, "") if options.require_key_env else None
+        self.routes: dict[tuple[str, str], Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]] = {
+            ("POST", "/v1/chat/completions"): self.complete,
+            ("GET", "/v1/models"): self.models,
+            ("GET", f"/v1/models/{chat.MODEL}"): self.model,
+            ("GET", "/health"): self.health,
+            ("GET", "/metrics"): self.metrics,
+        }
+
+    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer any request; whatever happens, the client gets JSON in OpenAI's shape."""
+        try:
+            route = self.routes.get((request.method, request.path))
+            if route is None:
+                raise self._no_such_path(request)
+            if self.key is not None and request.path.startswith("/v1/"):
+                self._check_key(request)
+            return await route(request)
+        except chat.Refusal as refusal:
+            return _json(refusal.body(), refusal.status)
+        except web.HTTPRequestEntityTooLarge:
+            return _json(chat.Refusal(f"The body is larger than {LARGEST_BODY} bytes.", 413).body(), 413)
+        except Exception as error:  # a bug in a rule must not look like a dead server
+            return _json(chat.Refusal(f"The rehearsal teacher failed: {error!r}"[:500], 500).body(), 500)
+
+    async def complete(self, request: web.BaseRequest) -> web.StreamResponse:
+        """POST /v1/chat/completions, with the faults and the time that the options ask for."""
+        raw = await request.read()
+        fault = self.arrivals.fault() if self.arrivals.can_fail else None
+        if fault == "rate_limit":
+            return self._too_many()
+        if fault == "hang":
+            await asyncio.Event().wait()
+        asked = self._read(raw)
+        if self.arrivals.takes_time:
+            await self._work(self.arrivals.seconds())
+        if fault == "error":
+            raise chat.Refusal("Internal server error (asked for with --error-rate).", 500)
+        if fault == "drop":
+            if request.transport is not None:
+                request.transport.abort()
+            return web.Response()
+        identity, choices = self._choices(asked)
+        self.answered += 1
+        self.prompt_tokens += asked.prompt_tokens
+        self.generated_tokens += sum(choice.tokens for choice in choices)
+        if asked.stream:
+            return await self._stream(request, chat.chunks(identity, asked, choices))
+        return _json(chat.completion(identity, asked, choices))
+
+    async def models(self, request: web.BaseRequest) -> web.Response:
+        """GET /v1/models."""
+        return _json({"object": "list", "data": [self._card()]})
+
+    async def model(self, request: web.BaseRequest) -> web.Response:
+        """GET /v1/models/rehearsal."""
+        return _json(self._card())
+
+    async def health(self, request: web.BaseRequest) -> web.Response:
+        """GET /health."""
+        return _json({"status": "ok"})
+
+    async def metrics(self, request: web.BaseRequest) -> web.Response:
+        """GET /metrics, under vLLM's names (Prometheus text)."""
+        rows = [
+            ("vllm:num_requests_running", "gauge", self.running),
+            ("vllm:num_requests_waiting", "gauge", self.waiting),
+            ("vllm:prompt_tokens_total", "counter", self.prompt_tokens),
+            ("vllm:generation_tokens_total", "counter", self.generated_tokens),
+            ("vllm:request_success_total", "counter", self.answered),
+        ]
+        text = "".join(
+            f'# TYPE {name} {kind}\n{name}{{model_name="{chat.MODEL}"}} {value}\n' for name, kind, value in rows
+        )
+        return web.Response(text=text)
+
+    def _read(self, raw: bytes) -> chat.ChatRequest:
+        try:
+            body = json.loads(raw)
+        except (ValueError, RecursionError) as error:
+            raise chat.Refusal(f"The request's body is not valid JSON: {error}"[:300]) from None
+        return chat.read_request(body, self.options.context_length)
+
+    async def _work(self, seconds: float) -> None:
+        self.waiting += 1
+        try:
+            await self.slots.acquire()
+        finally:
+            self.waiting -= 1
+        self.running += 1
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self.running -= 1
+            self.slots.release()
+
+    def _choices(self, asked: chat.ChatRequest) -> tuple[str, list[chat.Choice]]:
+        options = self.options
+        room = options.context_length - asked.prompt_tokens
+        choices, identity = [], ""
+        for index in range(asked.n):
+            digest = rules.digest(asked.messages, asked.seed, asked.temperature, index)
+            identity = identity or f"chatcmpl-{digest.hex()}"
+            draft = rules.write(asked.messages, digest)
+            text, cut_off = draft.text(), False
+            if options.malformed_rate or options.truncate_rate:
+                dice = faults.request_dice(options, digest)
+                if dice.random() < options.malformed_rate:
+                    text = faults.malformed(draft, dice)
+                elif dice.random() < options.truncate_rate:
+                    text, cut_off = text[: len(text) // 2], True
+            choice = chat.cut(text, asked, room)
+            choices.append(chat.Choice(choice.text, "length", choice.tokens) if cut_off else choice)
+        return identity, choices
+
+    async def _stream(self, request: web.BaseRequest, pieces: list[dict[str, Any]]) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
+        await response.prepare(request)
+        for piece in pieces:
+            await response.write(b"data: " + json.dumps(piece).encode() + b"\n\n")
+        await response.write(b"data: [DONE]\n\n")
+        await response.write_eof()
+        return response
+
+    def _card(self) -> dict[str, Any]:
+        return {
+            "id": chat.MODEL,
+            "object": "model",
+            "created": 0,
+            "owned_by": "sdgkit",
+            "max_model_len": self.options.context_length,
+        }
+
+    def _too_many(self) -> web.Response:
+        refusal = chat.Refusal("Too many requests (asked for with --rate-limit).", 429, code="rate_limit_exceeded")
+        answer = _json(refusal.body(), 429)
+        if self.options.retry_after is not None:
+            answer.headers["Retry-After"] = f"{self.options.retry_after:g}"
+        return answer
+
+    def _check_key(self, request: web.BaseRequest) -> None:
+        if not self.key or request.headers.get("Authorization") != f"Bearer {self.key}":
+            raise chat.Refusal("Invalid or missing API key.", 401, code="invalid_api_key")
+
+    def _no_such_path(self, request: web.BaseRequest) -> chat.Refusal:
+        path = request.path[:200]
+        methods = [method for method, known in self.routes if known == request.path]
+        if methods:
+            return chat.Refusal(f"{path} answers {methods[0]} only.", 405)
+        return chat.Refusal(f"Nothing is served at {path}; the API is at /v1.", 404)
+
+
+def _json(value: dict[str, Any], status: int = 200) -> web.Response:
+    return web.Response(body=json.dumps(value).encode(), status=status, content_type="application/json")
+
+
+async def serve(options: Options) -> None:
+    """Serve until the process is ended; prints the port on standard output once it listens.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    server = RehearsalServer(options)
+    loop = asyncio.get_running_loop()
+
+    def request_factory(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
+        return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=LARGEST_BODY)
+
+    # a client that hangs up frees its slot: handler_cancellation
+    runner = web.ServerRunner(
+        web.Server(
+            server.answer, request_factory=request_factory, handler_cancellation=True, access_log=None,
+            keepalive_timeout=3600,
+        )
+    )  # fmt: skip
+    await runner.setup()
+    listener = socket.create_server(("127.0.0.1", options.port), backlog=1024)
+    await web.SockSite(runner, listener, backlog=1024).start()
+    port = listener.getsockname()[1]
+    print(json.dumps({"port": port}), flush=True)
+    if options.stay and sys.stderr.isatty():
+        print(f"The rehearsal teacher answers at http://127.0.0.1:{port}/v1 (Ctrl-C ends it).", file=sys.stderr)
+    await asyncio.Event().wait()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the server with command-line options; returns an exit status only if it cannot start."""
+    options = parse_options(argv)
+    # nothing is worth saving, so the process ends at once and without a word
+    signal.signal(signal.SIGTERM, _end(0))
+    signal.signal(signal.SIGINT, _end(ENDED_BY_CTRL_C))
+    if not options.stay:
+        threading.Thread(target=_end_with_stdin, daemon=True).start()
+    try:
+        asyncio.run(serve(options))
+    except OSError as error:
+        print(f"The rehearsal teacher cannot listen on port {options.port}: {error.strerror}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _end(status: int) -> Callable[[int, FrameType | None], None]:
+    return lambda number, frame: os._exit(status)
+
+
+def _end_with_stdin() -> None:
+    with contextlib.suppress(OSError):
+        while os.read(0, 4096):
+            pass
+    os._exit(0)

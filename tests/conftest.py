@@ -1,0 +1,106 @@
+"""For all tests: nothing leaves this machine, no setting of the user's gets in, CI skips nothing."""
+
+import atexit
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+OFFLINE = TESTS / "offline"
+IN_CI = os.environ.get("CI", "").lower() in ("1", "true")
+# What .ci/run provides for; elsewhere these tests skip themselves, saying what is missing.
+NEVER_SKIPPED_IN_CI = ("browser", "teachers")
+
+sys.path.insert(0, str(OFFLINE))
+import loopback_only  # noqa: E402
+
+
+def _keep_out_the_users_settings() -> None:
+    for name in list(os.environ):
+        ours = name.startswith("SDGKIT_") and not name.startswith("SDGKIT_TEST_")
+        if ours or name.lower() in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+            del os.environ[name]
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "JPY_SESSION_NAME", "VOILA_KERNEL_ID"):
+        os.environ.pop(name, None)
+
+
+def _stay_offline() -> Path:
+    """Guard this process and, through the environment, every Python that it starts; return the record."""
+    handle, name = tempfile.mkstemp(prefix="sdgkit-connections-", suffix=".txt")
+    os.close(handle)
+    record = Path(name)
+    atexit.register(record.unlink, missing_ok=True)
+    others = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry != str(OFFLINE)]
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(OFFLINE), *filter(None, others)])
+    os.environ[loopback_only.RECORD] = name
+    loopback_only.install()
+    return record
+
+
+_keep_out_the_users_settings()
+RECORD = _stay_offline()
+
+
+class Connections:
+    """What tests tried to reach outside this machine. A test that does so on purpose ends with `forget()`."""
+
+    def attempts(self) -> list[str]:
+        """The attempts since the last `forget()`, this process's and its children's, one line each."""
+        return RECORD.read_text(encoding="utf-8").splitlines()
+
+    def forget(self) -> None:
+        RECORD.write_text("", encoding="utf-8")
+
+
+@pytest.fixture(autouse=True)
+def connections() -> Iterator[Connections]:
+    """Fails the test that tried to reach anything but loopback, also when its code swallowed the refusal."""
+    record = Connections()
+    yield record
+    attempts = record.attempts()
+    record.forget()
+    if attempts:
+        pytest.fail("tried to leave this machine:\n" + "\n".join(attempts), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def repo() -> Path:
+    """The checkout that these tests belong to."""
+    return TESTS.parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for kind in NEVER_SKIPPED_IN_CI:
+            if TESTS / kind in item.path.parents:
+                item.add_marker(kind)
+    # The long ones first, so that the workers of a parallel run end together.
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    report = yield
+    provided_for = any(item.get_closest_marker(kind) for kind in NEVER_SKIPPED_IN_CI)
+    if IN_CI and provided_for and report.skipped and not hasattr(report, "wasxfail"):
+        _fail(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
+    report = yield
+    provided_for = any(TESTS / kind in collector.path.parents for kind in NEVER_SKIPPED_IN_CI)
+    if IN_CI and provided_for and report.skipped:
+        _fail(report)
+    return report
+
+
+def _fail(report: pytest.TestReport | pytest.CollectReport) -> None:
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+    report.outcome = "failed"
+    report.longrepr = f"CI provides for this test, so it must not be skipped. {reason}"

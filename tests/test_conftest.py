@@ -1,0 +1,114 @@
+"""The rules that hold for all tests. 192.0.2.1 belongs to nobody (RFC 5737)."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+
+import pytest
+
+
+def test_a_connection_to_another_machine_is_refused_and_noticed(connections):
+    with pytest.raises(PermissionError, match="only connect to loopback"):
+        socket.create_connection(("192.0.2.1", 80), timeout=1)
+    assert "192.0.2.1" in connections.attempts()[0]
+    connections.forget()
+
+
+def test_looking_up_another_machines_name_is_refused_and_noticed(connections):
+    with pytest.raises(PermissionError, match="only connect to loopback"):
+        socket.getaddrinfo("example.com", 443)
+    assert "example.com" in connections.attempts()[0]
+    connections.forget()
+
+
+def test_a_process_that_a_test_starts_is_kept_here_too(connections):
+    reach_out = "import urllib.request; urllib.request.urlopen('http://192.0.2.1/', timeout=1)"
+    result = subprocess.run([sys.executable, "-c", reach_out], capture_output=True, text=True, check=False)
+    assert result.returncode != 0
+    assert "192.0.2.1" in connections.attempts()[0]
+    connections.forget()
+
+
+def test_loopback_is_reached_by_number_and_by_name(connections):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        socket.create_connection(("127.0.0.1", port), timeout=10).close()
+        socket.create_connection(("localhost", port), timeout=10).close()
+    assert connections.attempts() == []
+
+
+SWALLOWED = """
+import socket
+
+def test_that_swallows_the_refusal():
+    try:
+        socket.create_connection(("192.0.2.1", 80), timeout=1)
+    except OSError:
+        pass
+"""
+SKIPPED = """
+import pytest
+
+def test_one():
+    pytest.skip("no Chromium here")
+"""
+SKIPPED_WHOLE = """
+import pytest
+
+pytest.skip("no server here", allow_module_level=True)
+"""
+
+
+def outer_run(variable: str) -> bool:
+    """Whether it tells of the run that this test is part of."""
+    return variable == "CI" or variable.startswith("PYTEST_")
+
+
+@pytest.fixture
+def pytest_in(repo, tmp_path):
+    """Runs pytest on a copy of these rules and one test file of the given folder: exit status and output."""
+    rules = tmp_path / "tests"
+    rules.mkdir()
+    shutil.copy(repo / "tests" / "conftest.py", rules)
+    shutil.copytree(repo / "tests" / "offline", rules / "offline")
+    shutil.copy(repo / "pyproject.toml", tmp_path)
+
+    def run(folder: str, source: str, **environment: str) -> tuple[int, str]:
+        (rules / folder).mkdir()
+        (rules / folder / "test_sample.py").write_text(source, encoding="utf-8")
+        result = subprocess.run(
+            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"],
+            cwd=tmp_path,
+            env={name: value for name, value in os.environ.items() if not outer_run(name)} | environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return result.returncode, result.stdout
+
+    return run
+
+
+def test_an_attempt_to_leave_fails_its_test_even_when_swallowed(pytest_in):
+    status, output = pytest_in("unit", SWALLOWED)
+    assert status == 1
+    assert "tried to leave this machine" in output
+
+
+@pytest.mark.parametrize("folder", ["browser", "teachers"])
+@pytest.mark.parametrize("source", [SKIPPED, SKIPPED_WHOLE], ids=["test", "file"])
+def test_ci_fails_what_it_provides_for_and_finds_skipped(pytest_in, folder, source):
+    status, output = pytest_in(folder, source, CI="true")
+    assert status != 0
+    assert "must not be skipped" in output
+    assert "no Chromium here" in output or "no server here" in output
+
+
+@pytest.mark.parametrize(("folder", "ci"), [("browser", "false"), ("unit", "true")])
+def test_elsewhere_a_skip_is_a_skip_with_its_reason(pytest_in, folder, ci):
+    status, output = pytest_in(folder, SKIPPED, CI=ci)
+    assert status == 0
+    assert "SKIPPED" in output
+    assert "no Chromium here" in output

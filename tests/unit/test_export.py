@@ -1,0 +1,179 @@
+"""What trainers read: whole files, equal rows in both forms, loaded back by `datasets`."""
+
+import json
+import os
+import tracemalloc
+
+import pytest
+
+from sdgkit.card import write_card
+from sdgkit.errors import RunError, SettingsError
+from sdgkit.export import export, train_file, train_messages, write_atomically, write_jsonl, write_parquet
+
+
+@pytest.fixture(autouse=True)
+def quiet_datasets(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_DATASETS_OFFLINE", "1")
+
+
+def rows(number=2_500):
+    for n in range(1, number + 1):
+        row = {
+            "id": f"s1/c{n}/q1",
+            "question": f"Grüße № {n}?\n\n| a | b |",
+            "response": '日本語 \u0000 "x"',
+            "score": n % 3 + 1.0,
+        }
+        if n > 1_200:  # appears only in a later batch
+            row |= {"vary": {"audience": "beginners", "mood": None if n % 2 else "cross"}, "source": "mail"}
+        yield row
+
+
+def load(path, kind, cache):
+    import datasets
+
+    return datasets.load_dataset(kind, data_files=str(path), split="train", cache_dir=str(cache))
+
+
+def test_jsonl_and_parquet_hold_equal_rows_for_datasets(tmp_path):
+    assert write_jsonl(tmp_path / "dataset.jsonl", rows()) == 2_500
+    assert write_parquet(tmp_path / "dataset.parquet", rows) == 2_500
+    lines = load(tmp_path / "dataset.jsonl", "json", tmp_path / "cache")
+    table = load(tmp_path / "dataset.parquet", "parquet", tmp_path / "cache")
+    assert table.column_names == ["id", "question", "response", "score", "vary", "source"]
+    assert list(table) == list(lines)
+    assert table[0]["vary"] is None and table[2_499]["vary"] == {"audience": "beginners", "mood": "cross"}
+    assert {column: table.features[column].dtype for column in ("id", "score")} == {
+        "id": "string",
+        "score": "float64",
+    }
+
+
+def test_the_folder_is_a_dataset_by_its_card(tmp_path):
+    import datasets
+
+    folder = tmp_path / "run"
+    write_parquet(folder / "dataset.parquet", rows)
+    export(rows, "messages", folder / "train_messages.jsonl", "Be brief.")
+    write_jsonl(folder / "dropped.jsonl", [{"other": 1}])
+    summary = {
+        "stages": [{"name": "gen_responses", "rows_in": 5, "tried": 2_500, "rows_out": 2_500, "dropped": {}}]
+    }
+    write_card(folder / "README.md", summary, next(rows()))
+    whole = datasets.load_dataset(str(folder), split="train", cache_dir=str(tmp_path / "cache"))
+    talk = load(folder / "train_messages.jsonl", "json", tmp_path / "cache")
+    assert len(whole) == len(talk) == 2_500
+    assert [turn["role"] for turn in talk[0]["messages"]] == ["system", "user", "assistant"]
+
+
+def test_messages_are_question_and_response_with_the_user_s_own_system_message_first():
+    sample = {"id": "s1/c1/q1", "context": "C", "question": "C\n\nQ", "response": "R", "evaluation": "good"}
+    turns = [{"role": "user", "content": "C\n\nQ"}, {"role": "assistant", "content": "R"}]
+    assert list(train_messages([sample])) == [{"id": "s1/c1/q1", "messages": turns}]
+    with_system = next(train_messages([sample], "S"))["messages"]
+    assert with_system == [{"role": "system", "content": "S"}, *turns]
+
+
+def test_a_sample_without_an_answer_is_named_and_nothing_is_written(tmp_path):
+    with pytest.raises(RunError, match=r"s1/c9.*'response'"):
+        export([{"id": "s1/c9", "question": "Q"}], "messages", tmp_path / "train.jsonl")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_format_lists_the_known_ones(tmp_path):
+    with pytest.raises(SettingsError, match=r"'alpaka'.*messages"):
+        export([], "alpaka", tmp_path / "x.jsonl")
+
+
+def test_a_rehearsal_s_training_file_says_so():
+    assert train_file("rehearsal") == "rehearsal_train_messages.jsonl"
+    assert train_file("vllm") == "train_messages.jsonl"
+
+
+@pytest.mark.parametrize("write", [write_jsonl, write_parquet])
+def test_rows_that_fail_half_way_leave_the_old_file_and_nothing_beside_it(tmp_path, write):
+    path = tmp_path / "dataset"
+    path.write_text("old")
+    times = []
+
+    def failing():
+        times.append(1)
+        yield from rows(1_500)
+        if write is write_jsonl or len(times) == 2:
+            raise ValueError("half way")
+
+    with pytest.raises(ValueError, match="half way"):
+        write(path, failing)
+    assert path.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["dataset"]
+
+
+def test_a_file_appears_only_when_it_is_whole_and_keeps_the_umask(tmp_path):
+    path = tmp_path / "new" / "file"
+    with write_atomically(path) as file:
+        file.write(b"x")
+        assert not path.exists()
+    assert path.read_bytes() == b"x"
+    umask = os.umask(0)
+    os.umask(umask)
+    assert path.stat().st_mode & 0o777 == 0o666 & ~umask
+
+
+def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match=r"file/train\.jsonl could not be written"):
+        write_jsonl(tmp_path / "file" / "train.jsonl", [])
+
+
+def test_half_pairs_are_replaced_in_both_forms_alike(tmp_path):
+    import pyarrow.parquet as pq
+
+    odd = [{"id": "s1", "response": "a\ud83db"}]
+    write_jsonl(tmp_path / "x.jsonl", odd)
+    write_parquet(tmp_path / "x.parquet", odd)
+    line = json.loads((tmp_path / "x.jsonl").read_text(encoding="utf-8"))
+    assert (
+        line == pq.read_table(tmp_path / "x.parquet").to_pylist()[0] == {"id": "s1", "response": "a\ufffdb"}
+    )
+
+
+def test_columns_that_no_single_type_holds_become_text(tmp_path):
+    import pyarrow.parquet as pq
+
+    odd = [
+        {"id": "s1", "n": 1, "v": {}, "none": None, "score": 2},
+        {"id": "s2", "n": "two", "v": {}, "none": None, "score": 3},
+    ]
+    write_parquet(tmp_path / "x.parquet", odd)
+    table = pq.read_table(tmp_path / "x.parquet")
+    assert table.column("n").to_pylist() == ["1", "two"]
+    assert table.column("v").to_pylist() == ["{}", "{}"]
+    assert table.column("none").to_pylist() == [None, None]
+    assert table.column("score").to_pylist() == [2.0, 3.0]
+
+
+def test_no_rows_are_a_file_with_columns(tmp_path):
+    import pyarrow.parquet as pq
+
+    write_parquet(tmp_path / "x.parquet", [])
+    table = pq.read_table(tmp_path / "x.parquet")
+    assert len(table) == 0 and {"id", "question", "response", "score"} <= set(table.column_names)
+
+
+def test_parquet_refuses_what_can_be_read_only_once(tmp_path):
+    with pytest.raises(TypeError, match="callable"):
+        write_parquet(tmp_path / "x.parquet", rows())
+
+
+def test_forty_megabytes_of_rows_pass_through_a_few(tmp_path):
+    def many():
+        return ({"id": f"s{n}", "response": f"{n} " * 400} for n in range(20_000))
+
+    write_parquet(tmp_path / "warm.parquet", [{"id": "s1"}])
+    tracemalloc.start()
+    write_jsonl(tmp_path / "x.jsonl", many)
+    write_parquet(tmp_path / "x.parquet", many)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (tmp_path / "x.jsonl").stat().st_size > 40e6
+    assert peak < 15e6

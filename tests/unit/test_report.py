@@ -1,0 +1,353 @@
+"""The page, the card and the pictures: what they promise about numbers, hostile text, words and memory."""
+
+import re
+import tracemalloc
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+import yaml
+
+from sdgkit.card import inference_template, write_card
+from sdgkit.errors import SettingsError
+from sdgkit.picture import PIPELINES, draw
+from sdgkit.report import write_report
+
+REPO = Path(__file__).parent.parent.parent
+HOSTILE = (
+    '<script>alert(1)</script><img src=x onerror=alert(2)><a href="javascript:alert(3)">x</a></pre></details>'
+    "\"'><svg onload=alert(4)> {{ 7 * 7 }} {% raw %} ![x](http://evil.example/x.png) \x00\x1b[31m"
+    "\u202e \ud800 $x$ &amp;"
+)
+
+
+def stage(name, rows_in, tried, rows_out, **dropped):
+    return {"name": name, "rows_in": rows_in, "tried": tried, "rows_out": rows_out, "dropped": dropped}
+
+
+GROUNDED = [
+    stage("gen_contexts", 2, 21, 20, duplicate=1),
+    stage("gen_grounded_questions", 20, 60, 58, malformed=2),
+    stage("eval_grounded_questions", 58, 58, 58),
+    stage("filter_grounded_questions", 58, 58, 50, score=8),
+    stage("gen_grounded_responses", 50, 50, 49, truncated=1),
+    stage("evaluate_grounded_qa_pair", 49, 49, 49),
+    stage("filter_grounded_qa_pair", 49, 49, 40, score=9),
+    stage("combine_question_and_context", 40, 40, 40),
+]
+
+
+def summary_of(stages=None, **more):
+    return {
+        "state": "done",
+        "sessions": 1,
+        "stages": GROUNDED if stages is None else stages,
+        "requests": 1200,
+        "retries": 3,
+        "reused": 0,
+        "prompt_tokens": 90000,
+        "completion_tokens": 40000,
+        "wall_s": 61.5,
+        "teacher": "vllm",
+        "model": "llama",
+        "judge": None,
+        "sdgkit_version": "0.1.0",
+    } | more
+
+
+def sample(number, text="Apples are slow today.", seed=None, score=3.0):
+    return {
+        "id": f"s{seed or number % 2 + 1}/c{number}/q1",
+        "task_description": "Make a table.",
+        "seed_context": "The seed's context.",
+        "seed_question": "The seed's question?",
+        "seed_response": "The seed's response.",
+        "context": text,
+        "question": f"{text}\n\nWhat is slow?",
+        "response": f"Row {number}: {text}",
+        "evaluation": "It fits.",
+        "score": score,
+    }
+
+
+def drop(number, stage="filter_grounded_qa_pair", reason="score", **more):
+    row = sample(number, score=1.0) | {
+        "stage": stage,
+        "reason": reason,
+        "message": "Judged 1.",
+        "reply": "raw",
+    }
+    return row | more
+
+
+class Page(HTMLParser):
+    """What a browser makes of the page: elements with attributes, text, cells of the funnel table."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements, self.text, self.rows = [], "", []
+        self._cell = False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+            self._cell = True
+
+    def handle_endtag(self, tag):
+        self.text += "" if tag in ("code", "strong", "span") else "\n"
+        self._cell = self._cell and tag not in ("td", "th")
+
+    def handle_data(self, data):
+        self.text += data
+        if self._cell:
+            self.rows[-1][-1] += data
+
+
+def page_of(folder, summary=None, samples=(), drops=(), **more) -> Page:
+    path = folder / "report.html"
+    write_report(path, summary or summary_of(), lambda: iter(samples), lambda: iter(drops), **more)
+    return Page(path.read_text(encoding="utf-8"))
+
+
+def test_the_table_adds_up_and_says_the_summary_s_numbers(tmp_path):
+    page = page_of(tmp_path, samples=[sample(n) for n in range(40)])
+    rows = [[int(cell) for cell in cells[1:]] for cells in page.rows[1:9]]
+    assert [cells[0].split("dropped")[0] for cells in page.rows[1:9]] == [s["name"] for s in GROUNDED]
+    for rows_in, tried, out, dropped in rows:
+        assert tried == out + dropped
+        assert rows_in <= tried
+    assert [row[0] for row in rows[1:]] == [row[2] for row in rows[:-1]]
+    assert page.rows[9][1:] == ["2", "", "40", str(sum(row[3] for row in rows))]
+    assert "dropped: malformed 2" in page.rows[2][0]
+
+
+def test_the_heading_says_what_was_made_by_whom_and_when(tmp_path):
+    folder = tmp_path / "feedback_to_table"
+    page = page_of(folder, summary_of(created="2025-11-22T13:02:11"), [sample(n) for n in range(40)])
+    assert "Feedback to table" in page.text
+    assert "40 samples kept from 2 seed examples, 21 rows dropped" in page.text
+    assert "Teacher llama · judge llama · 2025-11-22 13:02 · 1 min 2 s · sdgkit 0.1.0" in page.text
+    assert "rehearsal" not in page.text
+
+
+def test_a_rehearsal_says_so_first(tmp_path):
+    summary = summary_of(teacher="rehearsal", model="rehearsal")
+    body = page_of(tmp_path, summary, [sample(1)]).text.partition("}\n")[2]
+    assert body.index("This is a rehearsal.") < body.index("kept from")
+    write_card(tmp_path / "README.md", summary, sample(1))
+    first_line = (tmp_path / "README.md").read_text(encoding="utf-8").split("---\n")[2].splitlines()[0]
+    assert "rehearsal" in first_line and "not for training" in first_line
+
+
+def test_the_page_loads_nothing_and_runs_nothing(tmp_path):
+    page = page_of(tmp_path, samples=[sample(1)], drops=[drop(2)])
+    tags = {tag for tag, _ in page.elements}
+    assert not tags & {"script", "img", "iframe", "link", "object", "embed", "base", "form"}
+    policy = [attrs["content"] for tag, attrs in page.elements if attrs.get("http-equiv")]
+    assert policy == ["default-src 'none'; style-src 'unsafe-inline'"]
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert not re.search(r"(src=|url\(|@import|//)", text.replace("http://www.w3.org/2000/svg", ""))
+
+
+def test_hostile_text_from_every_column_is_only_read(tmp_path):
+    calm = page_of(tmp_path / "calm", samples=[sample(1)], drops=[drop(2, vary={"a": "b"})])
+    row = dict.fromkeys(sample(1), HOSTILE) | {"score": 3.0, "vary": {HOSTILE: HOSTILE}}
+    lost = row | {"stage": HOSTILE, "reason": HOSTILE, "message": HOSTILE, "reply": HOSTILE}
+    stages = [*GROUNDED[:-1], stage(HOSTILE, 40, 41, 40, **{HOSTILE: 1})]
+    summary = summary_of(
+        stages, model=HOSTILE, judge=HOSTILE, notes=[HOSTILE], created=HOSTILE, sdgkit_version=HOSTILE
+    )
+    page = page_of(tmp_path, summary, [row], [lost], name=HOSTILE)
+    assert {tag for tag, _ in page.elements} <= {tag for tag, _ in calm.elements} | {"wbr", "ul", "li"}
+    assert not [attrs for _, attrs in page.elements if any(name.startswith("on") for name in attrs)]
+    assert not [attrs for _, attrs in page.elements if "javascript" in str(attrs.get("href"))]
+    assert page.text.count("<script>alert(1)</script>") > 10
+    raw = (tmp_path / "report.html").read_bytes()
+    assert b"\x00" not in raw and b"\x1b" not in raw and "\u202e".encode() not in raw
+    assert "\u2400\u241b[31m[U+202E]" in raw.decode()
+
+
+def test_sixty_samples_are_shown_spread_over_all_seeds_and_scores(tmp_path):
+    samples = [sample(n, seed=1 + n // 100, score=2.0 if n % 50 == 0 else 3.0) for n in range(500)]
+    stages = [stage("gen_contexts", 5, 500, 500)]
+    page = page_of(tmp_path, summary_of(stages), samples)
+    assert "60 of 500 shown" in page.text
+    shown = re.findall(r"(s\d)/c\d+/q1\s*score (\d)", page.text)
+    assert len(shown) == 60
+    for seed in range(1, 6):
+        assert shown.count((f"s{seed}", "3")) == 10
+        assert shown.count((f"s{seed}", "2")) == 2  # all that there are
+
+
+def test_a_sample_stands_beside_its_seed_and_its_question_without_the_context(tmp_path):
+    page = page_of(tmp_path, samples=[sample(1)])
+    for words in ("Apples are slow today.", "The seed's context.", "The seed's response.", "It fits."):
+        assert words in page.text
+    assert re.search(
+        r"question of the sample\s*What is slow\?\s*question of the seed\s*The seed's question\?", page.text
+    )
+
+
+def test_drops_stand_under_stage_and_reason_with_message_reply_and_row(tmp_path):
+    drops = [drop(n) for n in range(9)]
+    drops += [drop(9, "gen_grounded_questions", "malformed", message="No tags.", reply="<p>Sure!</p>")]
+    drops += [drop(10, "gen_grounded_questions", "my_check", message="Not German.", reply=None)]
+    text = " ".join(page_of(tmp_path, drops=drops).text.partition("By stage and reason")[2].split())
+    assert text.index("gen_grounded_questions") < text.index("filter_grounded_qa_pair")
+    assert "malformed · 1 row" in text and "score · 9 rows" in text
+    assert "No tags. the raw reply <p>Sure!</p> the row as it stood" in text
+    assert "Not German. the row as it stood" in text
+    assert len(re.findall("Judged 1", text)) == 3
+
+
+def test_an_empty_run_says_where_everything_went_and_what_to_look_at(tmp_path):
+    stages = [*GROUNDED[:3], stage("filter_grounded_questions", 58, 58, 0, score=58)]
+    stages += [stage(s["name"], 0, 0, 0) for s in GROUNDED[4:]]
+    text = page_of(
+        tmp_path, summary_of(stages, state="cancelled"), [], [drop(1, "filter_grounded_questions")]
+    ).text
+    assert "No sample was kept." in text
+    assert re.search(
+        r"filter_grounded_questions: 58 dropped \(score\)\. The judge scored these too low", text
+    )
+    assert "This run is cancelled." in text
+    write_card(tmp_path / "README.md", summary_of(stages), None)
+    assert "No sample was kept" in (tmp_path / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_run_of_which_nothing_is_known_still_has_its_page(tmp_path):
+    text = page_of(tmp_path, {"state": "failed", "stages": []}).text
+    assert "This run is failed." in text and "none was made" in text
+
+
+def test_figures_say_their_numbers_aloud(tmp_path):
+    samples = [sample(n, score=2.0 + n % 2) for n in range(40)]
+    page = page_of(tmp_path, samples=samples, drops=[drop(n) for n in range(9)])
+    labels = [attrs["aria-label"] for tag, attrs in page.elements if tag == "svg" and attrs["role"] == "img"]
+    assert (
+        "Scores. score 1: 0 kept, 9 dropped; score 2: 20 kept, 0 dropped; score 3: 20 kept, 0 dropped."
+        in labels
+    )
+    assert any(
+        "Lengths of the contexts in characters: median 22, of the seeds' 19." in label for label in labels
+    )
+    assert (
+        "filter_grounded_qa_pair keeps the pairs judged 2 or 3. 49 in, 40 out, dropped 9: score 9."
+        in labels[0]
+    )
+
+
+def test_twenty_thousand_samples_pass_through_in_little_memory(tmp_path):
+    def samples():
+        return (sample(n, text="word " * 200 + str(n), seed=1 + n // 30) for n in range(20_000))
+
+    def drops():
+        return (drop(n, reply="reply " * 200) for n in range(20_000))
+
+    write_report(tmp_path / "small.html", summary_of(), lambda: [sample(1)], list)  # loads what it needs
+    tracemalloc.start()
+    write_report(tmp_path / "report.html", summary_of(), samples, drops)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 15e6  # 20,000 samples are 40 MB
+    assert (tmp_path / "report.html").stat().st_size < 2e6
+
+
+def test_the_readme_s_picture_is_the_function_s(tmp_path):
+    assert (REPO / "notebooks/images/method.svg").read_text(encoding="utf-8") == draw()
+
+
+@pytest.mark.parametrize("pipeline", PIPELINES)
+def test_the_picture_names_every_stage_in_order_aloud_and_in_print(pipeline):
+    root = ElementTree.fromstring(draw(pipeline=pipeline))
+    drawn = [text.text for text in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert [text for text in drawn if text in PIPELINES[pipeline]] == PIPELINES[pipeline]
+    places = [root.get("aria-label").index(f" {name} ") for name in PIPELINES[pipeline]]
+    assert places == sorted(places)
+    assert not list(root.iter("{http://www.w3.org/2000/svg}style"))
+
+
+def test_the_picture_shows_any_list_of_stages_with_what_is_working_and_what_failed():
+    stages = [
+        GROUNDED[0],
+        stage("in_german", 20, 20, 11, in_german=4) | {"failed": True, "does": "wants German"},
+    ]
+    text = "".join(ElementTree.fromstring(draw(stages)).itertext())
+    assert "wants German" in text and "2 in · 21 tried · 20 out" in text
+    assert "failed · dropped 4: in_german 4 · 5 working" in text
+
+
+def test_the_bars_of_the_picture_are_as_long_as_their_numbers():
+    root = ElementTree.fromstring(draw([stage("filter_questions", 100, 100, 75, score=25)]))
+    widths = [float(bar.get("width")) for bar in root.iter() if bar.get("height") in ("8", "6.5")]
+    assert widths == [300, 98.5]  # of 400 px; the hollow bar's line adds 1.5
+
+
+def test_an_unknown_pipeline_is_named():
+    with pytest.raises(SettingsError, match=r"'round'.*grounded, freeform"):
+        draw(pipeline="round")
+
+
+def front_of(text: str) -> dict:
+    return yaml.safe_load(text.split("---\n")[1])
+
+
+def test_the_card_s_front_matter_is_yaml_and_names_the_files(tmp_path):
+    write_card(tmp_path / "README.md", summary_of(), sample(1), name="Mail: in house style # 1")
+    front = front_of((tmp_path / "README.md").read_text(encoding="utf-8"))
+    assert front["pretty_name"] == "Mail: in house style # 1"
+    assert front["size_categories"] == ["n<1K"]
+    assert "synthetic" in front["tags"] and "rehearsal" not in front["tags"]
+    assert [config["data_files"][0]["path"] for config in front["configs"]] == ["dataset.parquet"]
+    assert "license" not in front
+    write_card(tmp_path / "README.md", summary_of([stage("gen_questions", 5, 60_000, 60_000)]), sample(1))
+    assert front_of((tmp_path / "README.md").read_text(encoding="utf-8"))["size_categories"] == ["10K<n<100K"]
+
+
+def test_the_card_gives_the_exact_template_for_inference(tmp_path):
+    grounded = yaml.safe_load(inference_template(summary_of(), "You are brief."))
+    assert grounded[0] == {"role": "system", "content": "You are brief."}
+    asked = grounded[1]["content"].replace("{context}", "Apples are slow today.")
+    assert asked.replace("{question}", "What is slow?") == sample(1)["question"]
+    freeform = yaml.safe_load(inference_template(summary_of([stage("gen_questions", 1, 1, 1)])))
+    assert freeform == [{"role": "user", "content": "{question}"}]
+    write_card(tmp_path / "README.md", summary_of(), sample(1), "You are brief.")
+    assert inference_template(summary_of(), "You are brief.") in (tmp_path / "README.md").read_text(
+        encoding="utf-8"
+    )
+
+
+def test_no_folder_of_the_server_s_machine_is_published(tmp_path):
+    summary = summary_of(model="/data/models/Llama-3.3-70B/", judge="/secret/Judge")
+    page_of(tmp_path, summary, [sample(1)])
+    write_card(tmp_path / "README.md", summary, sample(1))
+    for name in ("report.html", "README.md"):
+        text = (tmp_path / name).read_text(encoding="utf-8")
+        assert "Llama-3.3-70B" in text and "Judge" in text
+        assert "/data" not in text and "/secret" not in text and str(tmp_path) not in text
+
+
+def test_hostile_text_stays_inside_the_card_s_fences(tmp_path):
+    text = "````\n# Not a heading\n" + HOSTILE
+    stages = [*GROUNDED, stage("a|b`<b>\n|", 40, 40, 40)]
+    write_card(
+        tmp_path / "README.md",
+        summary_of(stages, model="`x`\n# y"),
+        sample(1, text=text),
+        name="*a* <b> [c](d)",
+    )
+    card = (tmp_path / "README.md").read_text(encoding="utf-8")
+    outside = re.sub(r"(?ms)^(`{3,})\w*\n.*?^\1$", "", card)
+    assert "Not a heading" not in outside and "<script" not in outside and "\n# y" not in outside
+    assert r"# \*a\* \<b\> \[c\]\(d\)" in outside
+    assert r"| `a\|b <b> \|` |" in outside
+
+
+def test_a_text_of_megabytes_is_cut_with_a_sign(tmp_path):
+    page = page_of(tmp_path, samples=[sample(1, text="x" * 3_000_000)])
+    assert "[… 2,980,000 more characters]" in page.text

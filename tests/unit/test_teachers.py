@@ -1,0 +1,244 @@
+"""What a request is, who gets a slot, and the one loop in the background."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from sdgkit.errors import TeacherUnreachable
+from sdgkit.teachers import Request, background
+from sdgkit.teachers.teacher import Slots
+from servers import FaultServer, completion
+
+HELLO = ({"role": "user", "content": "Hello"},)
+
+
+def test_a_key_stays_what_it_is_so_that_old_journals_are_read_for_ever():
+    request = Request(({"role": "user", "content": "Grüße"},), {"temperature": 0.7, "max_tokens": 2048}, 3, 2)
+    assert request.key("tiny") == "KEY"
+
+
+def test_a_key_does_not_depend_on_the_order_in_which_settings_were_written():
+    one = Request(HELLO, {"temperature": 0.7, "extra_body": {"a": 1, "b": 2}})
+    other = Request(HELLO, {"extra_body": {"b": 2, "a": 1}, "temperature": 0.7})
+    assert one.key("tiny") == other.key("tiny")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Request(({"role": "user", "content": "Hello!"},), {"temperature": 0.7}),
+        Request(({"role": "system", "content": "Hello"},), {"temperature": 0.7}),
+        Request(HELLO, {"temperature": 0.8}),
+        Request(HELLO, {"temperature": 0.7, "extra_body": {"top_k": 1}}),
+        Request(HELLO, {"temperature": 0.7}, ordinal=2),
+        Request(HELLO, {"temperature": 0.7}, attempt=2),
+    ],
+)
+def test_whatever_changes_the_question_changes_key_and_sampling_seed(other):
+    request = Request(HELLO, {"temperature": 0.7})
+    assert other.key("tiny") != request.key("tiny")
+    assert other.sampling_seed("tiny") != request.sampling_seed("tiny")
+
+
+def test_another_model_is_another_key():
+    request = Request(HELLO, {})
+    assert request.key("tiny") != request.key("large")
+
+
+def test_the_sampling_seed_fits_into_31_bits():
+    seeds = [Request(HELLO, {}, ordinal).sampling_seed("tiny") for ordinal in range(1, 200)]
+    assert len(set(seeds)) == len(seeds)
+    assert all(0 <= seed < 2**31 for seed in seeds)
+
+
+def test_extra_body_is_merged_into_the_body():
+    request = Request(HELLO, {"max_tokens": 5, "extra_body": {"chat_template_kwargs": {"thinking": False}}})
+    assert request.body("tiny") == {
+        "model": "tiny",
+        "messages": [{"role": "user", "content": "Hello"}],
+        "seed": request.sampling_seed("tiny"),
+        "max_tokens": 5,
+        "chat_template_kwargs": {"thinking": False},
+    }
+
+
+def test_slots_go_to_those_who_waited_longest():
+    async def scene() -> list[str]:
+        slots, order = Slots(1), []
+        await slots.acquire()
+
+        async def wait(name: str) -> None:
+            await slots.acquire()
+            order.append(name)
+            slots.release()
+
+        waiting = [asyncio.create_task(wait(name)) for name in "abc"]
+        await asyncio.sleep(0)
+        assert (slots.in_use, slots.waiting) == (1, 3)
+        slots.release()
+        await asyncio.gather(*waiting)
+        assert (slots.in_use, slots.waiting) == (0, 0)
+        return order
+
+    assert background.wait(scene()) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("handed_over_first", [False, True])
+def test_whoever_gives_up_waiting_leaves_no_slot_behind(handed_over_first):
+    async def scene() -> None:
+        slots = Slots(1)
+        await slots.acquire()
+        waiting = asyncio.create_task(slots.acquire())
+        await asyncio.sleep(0)
+        if handed_over_first:
+            slots.release()
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        if not handed_over_first:
+            slots.release()
+        assert (slots.in_use, slots.waiting) == (0, 0)
+        await slots.acquire()
+
+    background.wait(scene())
+
+
+def test_more_slots_let_the_waiting_in_at_once():
+    slots = Slots(1)
+
+    async def take() -> None:
+        await slots.acquire()
+
+    background.wait(take())
+    waiting = background.submit(take())
+    slots.resize(2)
+    waiting.result(timeout=10)
+    assert slots.in_use == 2
+
+
+def test_paused_slots_are_given_to_nobody_until_the_pause_ends():
+    async def scene() -> None:
+        slots = Slots(2)
+        slots.pause()
+        waiting = asyncio.create_task(slots.acquire())
+        await asyncio.sleep(0)
+        assert not waiting.done() and slots.in_use == 0
+        slots.resume()
+        await waiting
+        assert slots.in_use == 1
+
+    background.wait(scene())
+
+
+def test_those_who_are_turned_away_learn_why():
+    async def scene() -> None:
+        slots = Slots(1)
+        await slots.acquire()
+        waiting = [asyncio.create_task(slots.acquire()) for _ in range(3)]
+        await asyncio.sleep(0)
+        slots.turn_away(TeacherUnreachable("gone"))
+        results = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [str(result) for result in results] == ["gone"] * 3
+        assert (slots.in_use, slots.waiting) == (1, 0)
+
+    background.wait(scene())
+
+
+async def forty_two() -> int:
+    await asyncio.sleep(0)
+    return 42
+
+
+def test_waiting_works_outside_a_running_loop_and_inside_one():
+    async def cell() -> int:
+        return background.wait(forty_two())
+
+    assert background.wait(forty_two()) == 42
+    assert asyncio.run(cell()) == 42
+
+
+def test_waiting_on_the_background_loop_itself_is_refused_instead_of_hanging():
+    async def scene() -> int:
+        return background.wait(forty_two())
+
+    with pytest.raises(RuntimeError, match="await instead"):
+        background.wait(scene())
+
+
+def run(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A Python process of its own, from start to end."""
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+INTERRUPTED = """
+import asyncio, os, signal
+from sdgkit.teachers import background
+
+async def long():
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        await asyncio.sleep(100)
+    finally:
+        print("tidied up", flush=True)
+
+try:
+    background.wait(long())
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
+def test_ctrl_c_cancels_what_is_waited_for_and_lets_it_tidy_up():
+    assert signal.SIGINT
+    done = run(INTERRUPTED)
+    assert (done.stdout.splitlines(), done.stderr) == (["tidied up", "interrupted"], "")
+
+
+FORKED = """
+import os, sys
+from sdgkit.teachers import connect
+
+teacher = connect(base_url=sys.argv[1], concurrency=1)
+print(teacher.ask("before").text, flush=True)
+child = os.fork()
+print(teacher.ask("in the child" if child == 0 else "in the parent").text, flush=True)
+if child:
+    assert os.waitpid(child, 0)[1] == 0
+    print(teacher.ask("after").text)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_teacher_is_good_on_both_sides_of_a_fork():
+    with FaultServer() as server:
+        server.behave = lambda body, n: completion(body["messages"][0]["content"])
+        done = run(FORKED, server.base_url)
+    assert done.returncode == 0, done.stderr
+    assert sorted(done.stdout.splitlines()) == ["after", "before", "in the child", "in the parent"]
+
+
+FORGOTTEN = """
+import sys
+from sdgkit.teachers import Request, background, connect
+
+teacher = connect(base_url=sys.argv[1])
+assert teacher.ask("Hello").text == "hello"
+connect(base_url=sys.argv[1]).ask("Hello")
+background.submit(teacher.reply(Request(({"role": "user", "content": "wait"},), {})))
+print(teacher)
+"""
+
+
+def test_a_process_ends_quietly_with_a_request_still_on_its_way_and_nothing_closed():
+    async def never(body: dict) -> None:
+        await asyncio.sleep(100)
+
+    with FaultServer() as server:
+        server.behave = lambda b, n: never(b) if b["messages"][0]["content"] == "wait" else completion("hello")
+        done = run(FORGOTTEN, server.base_url)
+    assert (done.returncode, done.stderr) == (0, "")
