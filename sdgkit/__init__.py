@@ -21,6 +21,7 @@ _ROOMS = {
     "teachers": "Teacher connect",
     "stages": "Stage Generate GenerateMany Judge Keep Check Combine Drop",
     "pipeline": "Pipeline",
+    "tables": "as_table beside_seeds",
     "run": "Run open_run",
     "method": f"GROUNDED FREEFORM generate plan {_STAGES}",
 }
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from sdgkit.run import Run, open_run
     from sdgkit.seeds import load_seeds, save_seeds
     from sdgkit.stages import Check, Combine, Drop, Generate, GenerateMany, Judge, Keep, Stage
+    from sdgkit.tables import as_table, beside_seeds
     from sdgkit.teachers import Teacher, connect
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from sdgkit.card import write_card
 from sdgkit.export import train_file, train_messages, write_jsonl, write_parquet, write_text
 from sdgkit.journal import Journal
-from sdgkit.plan import Plan, prompt_parts
+from sdgkit.plans import Plan, prompt_parts
 from sdgkit.report import write_report
 
 

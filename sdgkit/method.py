@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sdgkit.errors import RunError, SeedError, SettingsError
 from sdgkit.journal import FILE
 from sdgkit.pipeline import Pipeline
-from sdgkit.plan import Plan, row_key
+from sdgkit.plans import Plan, row_key
 from sdgkit.prompts import Prompt, load_prompt, load_prompts
 from sdgkit.run import Run
 from sdgkit.seeds import read_seeds, skill

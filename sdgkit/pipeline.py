@@ -21,6 +21,9 @@ from sdgkit.teachers.teacher import Reply, Request, Teacher
 ALIKE = 20  # rows of a stage that all fail alike before the run stops
 FAILURES = ("malformed", "truncated", "teacher_error")
 TURNED_EVERY = 8  # once all are admitted, every eighth slot goes to the row nearest its end
+# The last rows are admitted together, as soon as they would keep the slots busy for no longer than two chains of replies:
+# admitted one by one, the last of them would have the teacher wait for its chain alone.
+CLOSING = 2
 EMPTY_ROUNDS = 10  # rounds without one new sample after which a target is given up
 OUT = "out"
 Trail = list[tuple[str, str]]  # (stage, key) of every reply in a row's history
@@ -76,6 +79,17 @@ class Pipeline:
             if stage.name == name:
                 return at
         raise SettingsError(f"There is no stage {name!r}. There are {', '.join(s.name for s in self.stages)}.")
+
+
+def _chain(stages: Sequence[Stage]) -> tuple[int, int]:
+    """(requests one after the other, requests in all) that one admitted row brings at most, drops left aside."""
+    depth, total, width = 0, 0, 1
+    for stage in stages:
+        width *= stage.per_row if isinstance(stage, GenerateMany) and not stage.together else 1
+        total += width if stage.role else 0
+        width *= stage.per_row if isinstance(stage, GenerateMany) and stage.together else 1
+        depth += bool(stage.role)
+    return max(1, depth), max(1, total)
 
 
 class Withdrawn(Exception):
@@ -252,6 +266,9 @@ class Stream:
         self._roots: dict[int, LiveStep] = {}
         self._units = self._to_admit(finished)
         self._next = next(self._units, None)
+        self._unadmitted = 0 if target is not None else len(rows) - len(finished)
+        depth, per_row = _chain(self.stages)
+        self._closing = CLOSING * depth / per_row  # rows, for each slot of the teacher
 
     async def run(self) -> None:
         """Until all rows are through, the target is reached or `cancel` is called. Raises what stopped it otherwise."""
@@ -292,6 +309,7 @@ class Stream:
     def _admit(self) -> None:
         assert self._next is not None
         (seed, round_), self._next = self._next, next(self._units, None)
+        self._unadmitted -= 1
         id_, row = self.rows[seed - 1]
         if round_ is None:
             node = Node(self.top, id_, seed, seed=seed)
@@ -318,6 +336,8 @@ class Stream:
         if teacher is None:
             return True
         slots = teacher.slots
+        if self._unadmitted <= self._closing * slots.total and self.target is None:
+            return teacher.state == "present"
         empty = slots.in_use < slots.total and lane.outstanding < slots.total and not lane.size
         crowded = sum(other.size for other in self.lanes) > 4 * slots.total  # a judge that cannot follow
         return empty and not crowded and teacher.state == "present"

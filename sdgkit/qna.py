@@ -29,8 +29,9 @@ def read_qna(name: str, text: str) -> list[tuple[str, dict[str, Any], dict[str, 
         mark = error.problem_mark or error.context_mark
         where = f"{name}, line {mark.line + 1}" if mark else name
         raise SeedError(f"{where}: broken YAML ({error.problem}). Correct the line.") from error
-    except yaml.YAMLError as error:  # a character that YAML does not allow
-        raise SeedError(f"{name}: broken YAML ({' '.join(str(error).split())}). Correct it.") from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise SeedError(f"{name}, line {line}: YAML does not allow a character here. Take it out.") from error
     except RecursionError as error:
         raise SeedError(f"{name}: the YAML is nested too deeply. A seed's columns hold text.") from error
 
@@ -69,7 +70,7 @@ def _row(name: str, example: yaml.Node, task: Keys) -> tuple[str, dict[str, Any]
     for key, node in (task | keys).items():
         column = COLUMNS.get(key, key)
         columns[column] = _value(name, node)
-        places[column] = f"{_line(node)}, key {key}"
+        places[column] = _line(node) if key == column else f"{_line(node)}, key {key}"
     return _line(example), columns, places
 
 

@@ -19,7 +19,7 @@ from sdgkit.export import export
 from sdgkit.folder import write_folder, write_start
 from sdgkit.journal import FILE, Journal
 from sdgkit.pipeline import OUT, Stream
-from sdgkit.plan import Plan, changes, refuse_another_job
+from sdgkit.plans import Plan, changes, refuse_another_job
 from sdgkit.snapshot import Funnel, Pace, Snapshot, funnel_of
 from sdgkit.teachers import background
 from sdgkit.trace import Trace

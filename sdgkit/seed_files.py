@@ -7,7 +7,6 @@ import csv
 import io
 import json
 import re
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -36,6 +35,7 @@ class _TwiceNamed(ValueError):
 
 
 def read_file(path: Path) -> list[FoundRow]:
+    """The rows of a file, whose suffix tells its format. Raises `SeedError` if it cannot be read as that."""
     readers: dict[str, Callable[[str, str], list[FoundRow]]] = {
         ".jsonl": _read_jsonl, ".json": _read_json, ".csv": _read_csv, ".yaml": _read_qna, ".yml": _read_qna,
     }  # fmt: skip
@@ -106,7 +106,9 @@ def _broken_json(name: str, line: int, text: str = "") -> Iterator[None]:
             f"{name}, line {line}: the JSON is nested too deeply. A seed's columns hold text."
         ) from error
     except ValueError as error:  # a number with more digits than Python reads
-        raise SeedError(f"{name}, line {line}: {first_line(error)}. Write it as text.") from error
+        raise SeedError(
+            f"{name}, line {line}: a number has more digits than can be read. Write it as text."
+        ) from error
 
 
 def _read_jsonl(name: str, text: str) -> list[FoundRow]:
@@ -211,7 +213,7 @@ def _from_columns(name: str, columns: dict[str, list[tuple[int, Any]]]) -> list[
 
 
 def _read_csv(name: str, text: str) -> list[FoundRow]:
-    limit = csv.field_size_limit(sys.maxsize)  # a context may well be longer than the module's 128 KiB
+    limit = csv.field_size_limit(2**31 - 1)  # a context may well be longer than the module's 128 KiB
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     rows: list[FoundRow] = []
     header: list[str] = []

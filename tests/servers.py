@@ -113,11 +113,11 @@ class FaultServer:
         asyncio.run_coroutine_threadsafe(self._down(), self._loop).result(10)
 
     async def _up(self) -> None:
-        self._runner = web.ServerRunner(web.Server(self._handle, handler_cancellation=True))
+        self._runner = web.ServerRunner(
+            web.Server(self._handle, handler_cancellation=True), shutdown_timeout=0.01
+        )
         await self._runner.setup()
-        await web.TCPSite(
-            self._runner, "127.0.0.1", self.port, ssl_context=self.tls, shutdown_timeout=0.01
-        ).start()
+        await web.TCPSite(self._runner, "127.0.0.1", self.port, ssl_context=self.tls).start()
 
     async def _down(self) -> None:
         if self._runner is not None:

@@ -6,6 +6,7 @@ cell (whose own loop is busy running the cell) and in a forked child, which gets
 
 import asyncio
 import concurrent.futures
+import contextlib
 import os
 import threading
 from collections.abc import Coroutine
@@ -18,6 +19,7 @@ _TIDY_SECONDS = 2.0
 
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
+_left_behind: list[object] = []
 
 
 def loop() -> asyncio.AbstractEventLoop:
@@ -71,9 +73,15 @@ def wait(coro: Coroutine[Any, Any, T]) -> T:
 
 
 def _forget() -> None:
-    # A forked child has the parent's loop object without its thread, and perhaps a lock that nobody will
-    # release.
+    # A forked child has its parent's loop without the thread, perhaps a lock that nobody will release, and on
+    # Linux the very epoll object of the parent: to tidy up the loop here would unplug the parent's
+    # connections.
     global _lock, _loop
+    if _loop is not None:
+        _left_behind.append(_loop)
+        with contextlib.suppress(AttributeError):
+            _loop._selector.close()  # type: ignore[attr-defined]  # our handle only
+            _loop._closed = True  # type: ignore[attr-defined]  # so that nothing deleted here touches it
     _lock, _loop = threading.Lock(), None
 
 

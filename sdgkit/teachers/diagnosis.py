@@ -16,7 +16,7 @@ import ssl
 import time
 import urllib.parse
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -132,7 +132,7 @@ class Address:
     base_url: str
     kind: str = "vllm"
     model: str = ""
-    secrets: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 def diagnose(error: BaseException, address: Address) -> Trouble:
@@ -146,7 +146,7 @@ def diagnose(error: BaseException, address: Address) -> Trouble:
         if isinstance(getattr(link, "status_code", None), int):
             return _judge_status(link, address)
     for sign, cause in _SIGNS:
-        for link in chain:
+        for link in reversed(chain):  # the innermost knows most
             if isinstance(link, sign):
                 words = getattr(link, "verify_message", None) or getattr(link, "strerror", None) or str(link)
                 return Trouble(cause, _shown(words or type(link).__name__, address))

@@ -29,6 +29,18 @@ NO_KEY = "none"
 _KEEP_ALIVE, _CONNECT_SECONDS, _LIST_SECONDS, _CONNECTIONS = 3.0, 20.0, 60.0, 10_000
 
 
+class Refused(Exception):
+    """An answer with another status than 200."""
+
+    def __init__(self, response: Any) -> None:
+        super().__init__(f"status {response.status_code}")
+        self.response, self.status_code = response, response.status_code
+        try:
+            self.body = json.loads(response.content)
+        except ValueError:
+            self.body = None
+
+
 class OpenAICompatible:
     """The adapter: `address.base_url` is what stands before `/chat/completions`."""
 
@@ -47,15 +59,28 @@ class OpenAICompatible:
         self._headers = dict(headers or {})
         self._timeout = timeout
         self._client: AsyncOpenAI | None = None
+        self._parents: AsyncOpenAI | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def exchange(self, body: Mapping[str, Any]) -> Reply:
-        """One chat completion, sent once. Raises what the client raises, TimeoutError, and NotACompletion."""
-        # Serialised here, since the client would stumble over broken text (lone surrogates).
-        content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+        """One chat completion, sent once. Raises what the client raises, TimeoutError, Refused and NotACompletion.
+
+        It goes over the HTTP client that `openai` was given, with the same connections and headers: measured here,
+        `AsyncOpenAI.post` costs 1.1 ms of CPU a request, most of it for headers and addresses that never change,
+        and this 0.5 ms.
+        """
         began = time.monotonic()
+        # "replace": lone surrogates, which come with text from broken files, cannot be sent as they are.
+        content = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+        http = self._connection()._client
         async with asyncio.timeout(self._timeout):
-            data = await self._connection().post("/chat/completions", cast_to=object, body=content)
+            response = await http.post(self._completions, content=content, headers=self._sent)
+        if response.status_code != 200:
+            raise Refused(response)
+        try:
+            data = json.loads(response.content)
+        except ValueError:
+            raise NotACompletion(response.text) from None
         return _read(data, time.monotonic() - began)
 
     async def rows(self) -> list[dict[str, Any]]:
@@ -80,8 +105,11 @@ class OpenAICompatible:
     def _connection(self) -> "AsyncOpenAI":
         loop = asyncio.get_running_loop()
         if self._client is None or self._loop is not loop:
-            # The first use, or a forked child, which must not touch its parent's connections.
-            self._client, self._loop = self._open(), loop
+            # The first use, or a forked child, which must not close its parent's connections.
+            self._parents, self._client, self._loop = self._client, self._open(), loop
+            self._completions = f"{self.address.base_url}/chat/completions"
+            self._sent = {"Content-Type": "application/json", "Accept": "application/json"}
+            self._sent |= {"Authorization": f"Bearer {self._api_key}", **self._headers}
         return self._client
 
     def _open(self) -> "AsyncOpenAI":

@@ -61,7 +61,7 @@ class Patience:
         self._answered_at = 0.0  # when anybody was last answered
         self._returned_at = 0.0  # when the teacher last came back from being away
         self._gave_up: tuple[float, TeacherError] | None = None  # when everybody was last told to, and why
-        self._told = asyncio.Event()
+        self._news = asyncio.Event()
         self._doubt = asyncio.Event()
         self._watch: asyncio.Task[None] | None = None
 
@@ -70,43 +70,49 @@ class Patience:
         way.
         """
         used: Counter[Cause] = Counter()
-        tries = 0
+        tries = streak = 0
         self._asking += 1
         try:
             while True:
-                if slot_held and self.state == "away":
-                    self._slots.release()
-                    slot_held = False
-                if not slot_held:
-                    await self._slots.acquire()
-                    slot_held = True
-                sent = time.monotonic()
-                try:
-                    reply = await self._exchange(body)
-                except Exception as error:
-                    trouble = self._judge(error)
-                else:
-                    self._answered()
-                    return replace(reply, retries=tries)
-                self._slots.release()
+                outcome, sent = await self._try_once(body, slot_held)
+                if not isinstance(outcome, Trouble):
+                    return replace(outcome, retries=tries)
                 slot_held = False
-                tries += 1
-                self.retries += 1
+                tries, streak, self.retries = tries + 1, streak + 1, self.retries + 1
                 self._look_out(hurry=bool(used))
-                await self._wait(trouble, sent, tries)
-                if self._returned_at <= sent < self._answered_at:
-                    used[trouble.cause] += 1
-                    if used[trouble.cause] > RETRIES.get(trouble.cause, OTHER_RETRIES):
-                        raise RequestRefused(
-                            f"The teacher failed {used.total()} times on this request while it answered "
-                            f"others ({trouble})."
-                        )
+                await self._wait(outcome, sent, streak)
+                if sent < self._returned_at:
+                    streak = 0  # that was the teacher's failure
+                elif sent < self._answered_at:
+                    used[outcome.cause] += 1
+                    self._check(outcome, used)
         finally:
-            if slot_held:
-                self._slots.release()
             self._asking -= 1
             if not self._asking:
                 self._rest()
+
+    async def _try_once(self, body: Mapping[str, Any], slot_held: bool) -> "tuple[Reply | Trouble, float]":
+        """What came of it, and when it was sent."""
+        if slot_held and self.state == "away":
+            self._slots.release()
+            slot_held = False
+        if not slot_held:
+            await self._slots.acquire()
+        sent = time.monotonic()
+        try:
+            reply = await self._exchange(body)
+        except Exception as error:
+            return self._judge(error), sent
+        finally:
+            self._slots.release()
+        self._answered()
+        return reply, sent
+
+    def _check(self, trouble: Trouble, used: Counter[Cause]) -> None:
+        if used[trouble.cause] > RETRIES.get(trouble.cause, OTHER_RETRIES):
+            raise RequestRefused(
+                f"The teacher failed {used.total()} times on this request while answering others ({trouble})."
+            )
 
     def _judge(self, error: Exception) -> Trouble:
         """What is the matter, where it may pass; what cannot is raised."""
@@ -120,17 +126,22 @@ class Patience:
             self._give_up(final)
         raise final from error
 
-    async def _wait(self, trouble: Trouble, sent: float, tries: int) -> None:
+    async def _wait(self, trouble: Trouble, sent: float, streak: int) -> None:
+        """Until the next try. Ends early when the teacher comes back, unless the server itself named a
+        time.
+        """
         if trouble.retry_after is None:
-            pause = _backoff(tries, LONGEST_WAIT)
+            pause = _backoff(streak, LONGEST_WAIT)
         else:
             # Some more than asked for, so that not all come back at the same moment.
-            pause = min(trouble.retry_after, self._limit) + _backoff(tries, 1.0)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(pause):
-                await self._told.wait()
-        if self._gave_up is not None and sent < self._gave_up[0]:
-            raise self._gave_up[1]
+            pause = min(trouble.retry_after, self._limit) + _backoff(streak, 1.0)
+        end = time.monotonic() + pause
+        while (left := end - time.monotonic()) > 0 and (trouble.retry_after or self._returned_at <= sent):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._news.wait()
+            if self._gave_up is not None and sent < self._gave_up[0]:
+                raise self._gave_up[1]
 
     def _answered(self) -> None:
         self._answered_at = time.monotonic()
@@ -141,13 +152,18 @@ class Patience:
         self.state, self.away_reason, self.away_since = "present", "", None
         self._returned_at = time.monotonic()
         self._slots.resume()
+        self._tell()
 
     def _give_up(self, error: TeacherError) -> None:
         """All that wait get this error; whoever asks later finds out anew."""
         self._gave_up = time.monotonic(), error
-        self._told.set()
-        self._told = asyncio.Event()
         self._slots.turn_away(error)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Wake those who wait for their next try."""
+        self._news.set()
+        self._news = asyncio.Event()
 
     def _rest(self) -> None:
         """Nobody asks any more, so neither do we; whoever asks next finds the slots open."""

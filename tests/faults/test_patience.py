@@ -1,0 +1,355 @@
+"""What becomes of failures: the moment's, the request's and the teacher's, on a real server that
+misbehaves.
+"""
+
+import asyncio
+import concurrent.futures
+import email.utils
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from servers import Cut, FaultServer, Reset, completion, is_probe, page, status
+
+from sdgkit.errors import RequestRefused, TeacherRefused, TeacherUnreachable
+from sdgkit.teachers import Reply, Request, Teacher, background, connect, patience
+
+WAIT = 30.0
+
+
+@pytest.fixture
+def server() -> Iterator[FaultServer]:
+    with FaultServer() as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch):
+    """The same rules with shorter waits."""
+    monkeypatch.setattr(patience, "FIRST_WAIT", 0.02)
+    monkeypatch.setattr(patience, "QUIET_SECONDS", 0.1)
+    monkeypatch.setattr(patience, "LONGEST_PROBE_WAIT", 0.1)
+
+
+def send(teacher: Teacher, *texts: str) -> list[concurrent.futures.Future[Reply]]:
+    """Ask all of these at once."""
+    requests = [Request(({"role": "user", "content": text},), {}) for text in texts]
+    return [background.submit(teacher.reply(request)) for request in requests]
+
+
+def text_of(body: dict[str, Any]) -> str:
+    return str(body["messages"][-1]["content"])
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait for it; a test that waits in vain fails."""
+    end = time.monotonic() + WAIT
+    while not condition():
+        assert time.monotonic() < end, "it never came to that"
+        time.sleep(0.005)
+
+
+def texts(futures: list[concurrent.futures.Future[Reply]]) -> list[str]:
+    return [future.result(WAIT).text for future in futures]
+
+
+def is_idle(teacher: Teacher) -> bool:
+    return (teacher.slots.in_use, teacher.slots.waiting) == (0, 0)
+
+
+async def hang() -> None:
+    await asyncio.sleep(1000)
+
+
+# ---- the moment
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        Reset,
+        Cut,
+        lambda: status(500, "stumbled"),
+        lambda: status(503, "restarting"),
+        lambda: status(429, "slow down"),
+        lambda: page("Bad Gateway", 502),
+    ],
+    ids=["reset", "cut off", "500", "503", "429", "a proxy's 502"],
+)
+def test_what_may_pass_is_tried_again_until_it_has_passed(server, trouble):
+    server.behave = lambda body, n: trouble() if n in (2, 3) else completion(f"reply {n}")
+    teacher = connect(base_url=server.base_url)
+    assert teacher.ask("first").retries == 0
+    reply = teacher.ask("second")
+    assert (reply.text, reply.retries, teacher.retries) == ("reply 4", 2, 2)
+    assert is_idle(teacher) and teacher.state == "present"
+
+
+def test_an_error_in_the_body_of_a_200_counts_as_what_it_says(server):
+    answers = [status(429, "slow down"), completion("hello")]
+
+    def behave(body: dict[str, Any], n: int):
+        answer = answers.pop(0)
+        answer.set_status(200)
+        return answer
+
+    server.behave = behave
+    assert connect(base_url=server.base_url).ask("Hello").text == "hello"
+
+
+@pytest.mark.parametrize("form", ["seconds", "date"])
+def test_retry_after_is_honoured(server, form):
+    arrived: list[float] = []
+
+    def behave(body: dict[str, Any], n: int):
+        if is_probe(body):
+            return completion("!")
+        arrived.append(time.time())
+        date = email.utils.formatdate(arrived[0] + 2, usegmt=True)
+        return (
+            completion("hello")
+            if len(arrived) > 1
+            else status(429, "later", Retry_After="1" if form == "seconds" else date)
+        )
+
+    server.behave = behave
+    connect(base_url=server.base_url, patience=60).ask("Hello")
+    assert arrived[1] - arrived[0] >= 1.0
+
+
+def test_a_stray_429_delays_its_own_request_and_nobody_elses(server):
+    def behave(body: dict[str, Any], n: int):
+        return (
+            status(429, "later", Retry_After="3600")
+            if text_of(body) == "stray"
+            else completion(text_of(body))
+        )
+
+    server.behave = behave
+    teacher = connect(base_url=server.base_url, concurrency=1)
+    [stray] = send(teacher, "stray")
+    until(lambda: teacher.retries)
+    others = [f"other {n}" for n in range(30)]
+    assert texts(send(teacher, *others)) == others
+    assert teacher.state == "present" and not stray.done() and is_idle(teacher)
+    stray.cancel()
+
+
+def test_many_errors_among_answers_lose_no_request(server):
+    server.behave = lambda body, n: status(500, "stumbled") if n % 3 == 0 else completion(text_of(body))
+    teacher = connect(base_url=server.base_url, concurrency=8)
+    names = [f"request {n}" for n in range(100)]
+    assert texts(send(teacher, *names)) == names
+    assert teacher.retries > 0
+
+
+# ---- the request
+
+
+def test_a_refused_request_is_not_tried_again_and_keeps_the_servers_words(server):
+    server.behave = lambda body, n: status(400, "This model's context is 4096 tokens, you asked for 5000.")
+    with pytest.raises(
+        RequestRefused, match=r"\(400: This model's context is 4096 tokens, you asked for 5000\.\)"
+    ):
+        connect(base_url=server.base_url).ask("Hello")
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("code", [413, 422])
+def test_other_refusals_of_one_request_are_final_too(server, code):
+    server.behave = lambda body, n: status(code, "no")
+    with pytest.raises(RequestRefused):
+        connect(base_url=server.base_url).ask("Hello")
+
+
+@pytest.mark.parametrize("concurrency", [1, 8])
+def test_a_request_over_which_the_server_always_stumbles_ends_and_the_others_are_answered(
+    server, concurrency
+):
+    def behave(body: dict[str, Any], n: int):
+        return status(500, "out of memory") if text_of(body) == "poison" else completion(text_of(body))
+
+    server.behave = behave
+    teacher = connect(base_url=server.base_url, concurrency=concurrency)
+    [poison] = send(teacher, "poison")
+    others = [f"other {n}" for n in range(20)] if concurrency > 1 else []
+    assert texts(send(teacher, *others)) == others
+    with pytest.raises(RequestRefused, match=r"failed 7 times on this request.*\(500: out of memory\)"):
+        poison.result(WAIT)
+    assert is_idle(teacher)
+    assert texts(send(teacher, "and on")) == ["and on"]
+
+
+def test_a_request_that_never_ends_is_given_up_after_its_second_time(server):
+    def behave(body: dict[str, Any], n: int):
+        return hang() if text_of(body) == "endless" else completion(text_of(body))
+
+    server.behave = behave
+    teacher = connect(base_url=server.base_url, timeout=0.5)
+    [endless] = send(teacher, "endless")
+    with pytest.raises(RequestRefused, match="timed out"):
+        endless.result(WAIT)
+    assert [text_of(body) for body in server.asked].count("endless") >= 2
+    assert is_idle(teacher)
+
+
+def test_a_reply_without_choices_loses_its_row_only(server):
+    empty = completion("")
+    empty.text = '{"choices": []}'
+    server.behave = lambda body, n: empty
+    with pytest.raises(RequestRefused, match="no choices"):
+        connect(base_url=server.base_url).ask("Hello")
+
+
+# ---- the teacher
+
+
+def test_a_teacher_that_fails_everybody_is_away_until_it_answers_again(server):
+    server.behave = lambda body, n: status(503, "restarting")
+    teacher = connect(base_url=server.base_url, concurrency=4)
+    futures = send(teacher, *"abcdefghij")
+    until(lambda: teacher.state == "away" and teacher.slots.in_use == 0)
+    assert teacher.away_reason == "503: restarting" and teacher.away_since is not None
+    sent, probes = len(server.asked), len(server.requests) - len(server.asked)
+    until(lambda: len(server.requests) - len(server.asked) >= probes + 3)
+    assert len(server.asked) == sent, "only probes are sent while the teacher is away"
+    server.behave = lambda body, n: completion(text_of(body))
+    assert texts(futures) == list("abcdefghij")
+    assert (teacher.state, teacher.away_reason, teacher.away_since) == ("present", "", None)
+    assert server.most_in_flight <= 4 + 1 and is_idle(teacher)
+
+
+def test_a_teacher_that_goes_down_and_comes_back_loses_nothing(server):
+    server.behave = lambda body, n: completion(text_of(body))
+    teacher = connect(base_url=server.base_url)
+    assert texts(send(teacher, "before")) == ["before"]
+    server.down()
+    futures = send(teacher, *"abc")
+    until(lambda: teacher.state == "away")
+    assert "connection refused" in teacher.away_reason
+    server.up()
+    assert texts(futures) == list("abc")
+
+
+def test_being_away_uses_up_no_retries_however_often(server):
+    times_away = 0
+    failed_probes = 0
+
+    def behave(body: dict[str, Any], n: int):
+        nonlocal times_away, failed_probes
+        if times_away == 12:
+            return completion(text_of(body))
+        if is_probe(body):
+            failed_probes += 1
+            if failed_probes % 3 == 0:
+                times_away += 1
+                return completion("!")
+        return status(503, "overrun")
+
+    server.behave = behave
+    assert texts(send(connect(base_url=server.base_url), *"abc")) == list("abc")
+    assert times_away == 12
+
+
+def test_when_patience_is_over_all_are_told_once_and_the_next_one_finds_out_anew(server):
+    teacher = connect(base_url=server.base_url, patience=0.5, concurrency=2)
+    server.down()
+    futures = send(teacher, *"abcdef")
+    for future in futures:
+        with pytest.raises(
+            TeacherUnreachable,
+            match=r"not answered since .* \(connection refused.*run the same command again to go on",
+        ):
+            future.result(WAIT)
+    assert is_idle(teacher) and teacher.state == "present"
+    server.up()
+    assert texts(send(teacher, "again")) == ["hello"]
+
+
+def test_a_stream_that_waits_for_a_slot_is_told_as_well(server):
+    teacher = connect(base_url=server.base_url, patience=0.5, concurrency=1)
+    server.down()
+    send(teacher, "a")
+    until(lambda: teacher.state == "away")
+    with pytest.raises(TeacherUnreachable, match="not answered since"):
+        background.submit(teacher.slots.acquire()).result(WAIT)
+
+
+def test_when_nobody_asks_any_more_nobody_is_away(server):
+    server.behave = lambda body, n: status(503, "restarting")
+    teacher = connect(base_url=server.base_url)
+    futures = send(teacher, *"abc")
+    until(lambda: teacher.state == "away")
+    for future in futures:
+        future.cancel()
+    until(lambda: teacher.state == "present" and is_idle(teacher))
+
+
+@pytest.mark.parametrize(
+    ("refusal", "words"),
+    [
+        (lambda: status(401, "expired"), r"wants a key.*\(401: expired\)"),
+        (lambda: status(403, "not for you"), r"\(403: not for you\)"),
+        (lambda: status(404, "The model `tiny` does not exist."), "has no model 'tiny'"),
+    ],
+)
+def test_a_final_refusal_stops_everybody_at_once(server, refusal, words):
+    def behave(body: dict[str, Any], n: int):
+        return refusal() if text_of(body) == "last" else status(429, "later", Retry_After="3600")
+
+    server.behave = behave
+    teacher = connect(base_url=server.base_url)
+    waiting = send(teacher, *"abc")
+    until(lambda: teacher.retries >= 3)
+    for future in [*send(teacher, "last"), *waiting]:
+        with pytest.raises(TeacherRefused, match=words):
+            future.result(WAIT)
+    assert is_idle(teacher)
+
+
+# ---- slots
+
+
+def test_cancelled_requests_give_their_slots_back_wherever_they_are(server):
+    def behave(body: dict[str, Any], n: int):
+        return hang() if text_of(body) == "hangs" else status(429, "later", Retry_After="3600")
+
+    server.behave = behave
+    teacher = connect(base_url=server.base_url, concurrency=2)
+    waiting_to_retry = send(teacher, "fails")
+    until(lambda: teacher.retries)
+    on_their_way = send(teacher, "hangs", "hangs")
+    until(lambda: server.in_flight == 2)
+    in_the_queue = send(teacher, "hangs")
+    until(lambda: teacher.slots.waiting == 1)
+    for future in [*in_the_queue, *on_their_way, *waiting_to_retry]:
+        future.cancel()
+    until(lambda: is_idle(teacher))
+    until(lambda: server.in_flight == 0)
+
+
+@pytest.mark.parametrize("answer", [lambda: completion("hello"), lambda: status(400, "no")])
+def test_a_slot_that_the_caller_brings_along_is_given_back(server, answer):
+    server.behave = lambda body, n: answer()
+    teacher = connect(base_url=server.base_url, concurrency=1)
+
+    async def scene() -> None:
+        await teacher.slots.acquire()
+        request = Request(({"role": "user", "content": "Hello"},), {})
+        await asyncio.gather(teacher.reply(request, slot_held=True), return_exceptions=True)
+
+    background.wait(scene())
+    assert is_idle(teacher) and len(server.requests) == 1
+
+
+def test_never_more_requests_are_on_their_way_than_there_are_slots(server):
+    async def slowly(text: str):
+        await asyncio.sleep(0.01)
+        return completion(text)
+
+    server.behave = lambda body, n: slowly(text_of(body))
+    teacher = connect(base_url=server.base_url, concurrency=3)
+    names = [f"request {n}" for n in range(30)]
+    assert texts(send(teacher, *names)) == names
+    assert server.most_in_flight == 3

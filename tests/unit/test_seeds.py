@@ -204,7 +204,7 @@ FAULTS = {
     ),
     "two objects in a line": ("a.jsonl", GOOD + GOOD, ["line 1", "broken JSON"]),
     "a line that is no object": ("a.jsonl", GOOD + "\n[1]", ["line 2", "object", "a list"]),
-    "a line that is text": ("a.jsonl", GOOD + '\n"x"', ["line 2", "object", "type str"]),
+    "a line that is text": ("a.jsonl", GOOD + '\n"x"', ["line 2", "object", "not text"]),
     "a duplicate key": (
         "a.jsonl",
         GOOD + '\n{"seed_question": "a", "seed_question": "b"}',
@@ -373,7 +373,11 @@ FAULTS = {
     "qna: a list at the top": ("qna.yaml", "- a\n- b\n", ["line 1", "version"]),
     "qna: broken": ("qna.yaml", QNA + "- question: 'a\n", ["qna.yaml, line", "broken YAML"]),
     "qna: a tab": ("qna.yaml", QNA + "\t- question: a\n", ["line 7", "broken YAML"]),
-    "qna: a control character": ("qna.yaml", QNA + "- question: \x07\n", ["broken YAML"]),
+    "qna: a control character": (
+        "qna.yaml",
+        QNA + "- question: \x07\n",
+        ["line 7", "does not allow a character"],
+    ),
     "qna: deep nesting": ("qna.yaml", "[" * 20_000, ["nested too deeply"]),
 }
 

@@ -2,23 +2,22 @@
 
 import asyncio
 import os
-import signal
 import subprocess
 import sys
 
 import pytest
+from servers import FaultServer, completion
 
 from sdgkit.errors import TeacherUnreachable
 from sdgkit.teachers import Request, background
 from sdgkit.teachers.teacher import Slots
-from servers import FaultServer, completion
 
 HELLO = ({"role": "user", "content": "Hello"},)
 
 
 def test_a_key_stays_what_it_is_so_that_old_journals_are_read_for_ever():
     request = Request(({"role": "user", "content": "Grüße"},), {"temperature": 0.7, "max_tokens": 2048}, 3, 2)
-    assert request.key("tiny") == "KEY"
+    assert request.key("tiny") == "4020ec62f610b8933d96e0dc8289ed992b2444579e9295df3dbd13ea1e3d3d44"
 
 
 def test_a_key_does_not_depend_on_the_order_in_which_settings_were_written():
@@ -194,7 +193,6 @@ except KeyboardInterrupt:
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
 def test_ctrl_c_cancels_what_is_waited_for_and_lets_it_tidy_up():
-    assert signal.SIGINT
     done = run(INTERRUPTED)
     assert (done.stdout.splitlines(), done.stderr) == (["tidied up", "interrupted"], "")
 
@@ -239,6 +237,8 @@ def test_a_process_ends_quietly_with_a_request_still_on_its_way_and_nothing_clos
         await asyncio.sleep(100)
 
     with FaultServer() as server:
-        server.behave = lambda b, n: never(b) if b["messages"][0]["content"] == "wait" else completion("hello")
+        server.behave = lambda b, n: (
+            never(b) if b["messages"][0]["content"] == "wait" else completion("hello")
+        )
         done = run(FORGOTTEN, server.base_url)
     assert (done.returncode, done.stderr) == (0, "")

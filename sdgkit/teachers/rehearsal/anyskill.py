@@ -1,6 +1,9 @@
 """A skill that no rules were written for: the seed example in the prompt, recombined."""
 
+import json
 import random
+import re
+from collections.abc import Mapping
 from functools import lru_cache
 
 from sdgkit.teachers.rehearsal import wording
@@ -9,6 +12,7 @@ from sdgkit.teachers.rehearsal.reading import Assignment, vocabulary
 
 OFF_QUESTIONS = 0.12  # share of questions that the context cannot answer
 FLAWED_RESPONSES = 0.10
+SHORT = 3  # words: a response of so few is a label ("Positive"), and may well be the same for another text
 
 
 def context(asked: Assignment, dice: random.Random) -> str:
@@ -22,17 +26,20 @@ def question(asked: Assignment, dice: random.Random) -> str:
     source = asked.given.get("context", "")
     if not source:
         return recombined(base or asked.prose.strip()[-500:], dice)
-    texts = vocabulary("anyskill")[wording.language(base or source)]
+    texts = vocabulary("anyskill")[_language(base, source)]
     if dice.random() < OFF_QUESTIONS:
-        return _filled(dice.choice(texts["beyond"]), texts, dice)
+        return _filled(dice.choice(texts["beyond"]), texts, dice).replace("{question}", base)
     hint = _filled(dice.choice(texts["hints"]), texts, dice)
     return f"{base or wording.sentences(source)[0]} {hint}".strip()
 
 
 def response(asked: Assignment, dice: random.Random) -> str:
-    """The seed's response, carried over to the given text: its numbers and sentences replaced by the given ones."""
+    """The seed's response, with the numbers and sentences of the given text in it."""
     example = asked.seed.get("response") or _source(asked.given) or "Done."
-    text = carried_over(example, _source(asked.seed), _source(asked.given))
+    old, new = _source(asked.seed), _source(asked.given)
+    text = carried_over(example, old, new)
+    if text == example and new != old and len(example.split()) > SHORT and new:
+        text = retold(example, new)
     if dice.random() < FLAWED_RESPONSES:
         text = _flawed(text, example, dice)
     return text
@@ -46,7 +53,9 @@ def question_findings(asked: Assignment) -> list[Finding]:
     if not text.strip():
         return [Finding("There is no question.")]
     found = beyond_context(text, source) if source else []
-    known = wording.numbers(source) | wording.numbers(asked.seed.get("question", "")) | {"1", "2", "3", "4", "5"}
+    known = (
+        wording.numbers(source) | wording.numbers(asked.seed.get("question", "")) | {"1", "2", "3", "4", "5"}
+    )
     strange = sorted(wording.numbers(text) - known) if source else []
     if strange and not found:
         found.append(Finding(f"It asks about {strange[0]}, which is nowhere in the context."))
@@ -55,10 +64,12 @@ def question_findings(asked: Assignment) -> list[Finding]:
 
 def beyond_context(text: str, source: str) -> list[Finding]:
     """A finding if the question asks for something that would have to lie beside the context."""
-    things = vocabulary("anyskill")[wording.language(text)]["beyond_words"]
+    things = vocabulary("anyskill")[_language(text, source)]["beyond_words"]
     low, held = text.lower(), source.lower()
     missing = [thing for thing in things if thing in low and thing not in held]
-    return [Finding(f"It asks about “{missing[0]}”, and the context has nothing about that.")] if missing else []
+    return (
+        [Finding(f"It asks about “{missing[0]}”, and the context has nothing about that.")] if missing else []
+    )
 
 
 def response_findings(asked: Assignment) -> list[Finding]:
@@ -68,9 +79,13 @@ def response_findings(asked: Assignment) -> list[Finding]:
         return [Finding("The response is empty.")]
     source = _source(asked.given)
     found = form_findings(text, example)
-    if example and text == example and source != _source(asked.seed):
-        found.append(Finding("It repeats the example's response word for word instead of answering this one."))
-    known = wording.numbers(source) | wording.numbers(asked.given.get("question", "")) | wording.numbers(example)
+    if text == example and len(example.split()) > SHORT and source != _source(asked.seed):
+        found.append(
+            Finding("It repeats the example's response word for word instead of answering this one.")
+        )
+    known = (
+        wording.numbers(source) | wording.numbers(asked.given.get("question", "")) | wording.numbers(example)
+    )
     strange = sorted(number for number in wording.numbers(text) - known if len(number) > 1)
     if strange:
         found.append(Finding(f"The figure {strange[0]} is not in the text that was given."))
@@ -84,7 +99,8 @@ def form_findings(text: str, example: str) -> list[Finding]:
     found = []
     form, wanted = wording.form(text), wording.form(example)
     if wanted in ("table", "json", "list") and form != wanted:
-        found.append(Finding(f"The example answers with a {wanted.upper() if wanted == 'json' else wanted}; this is not one."))
+        noun = "JSON" if wanted == "json" else f"a {wanted}"
+        found.append(Finding(f"The example answers with {noun}; this is something else."))
     elif wanted == "lines" and form == "prose":
         found.append(Finding("The example has a line for each part; here they run into one."))
     elif example.rstrip()[-1:] in ".!?" and form == "prose" and text.rstrip()[-1:].isalnum():
@@ -94,32 +110,17 @@ def form_findings(text: str, example: str) -> list[Finding]:
     return found
 
 
-def praise(asked: Assignment, dice: random.Random) -> str:
-    """The evaluation of a question or response in which nothing was found."""
-    if "response" not in asked.given:
-        return dice.choice(
-            [
-                "The question can be answered from the context alone and asks for the same kind of work as the example.",
-                "Clear and answerable: everything it needs is in the context.",
-                "It asks what the example asks, in its tone, and the context holds the answer.",
-            ]
-        )
-    shape = wording.form(asked.given["response"])
-    size = len(asked.given["response"].split())
-    return dice.choice(
-        [
-            f"The response has the example's form ({shape}), and its figures are those of the given text.",
-            f"In {size} words it does for this text what the example does for its own; nothing is made up.",
-            "Form, tone and length follow the example, and what it says is in the given text.",
-        ]
-    )
+def facts(asked: Assignment) -> dict[str, object]:
+    """What the evaluation of a good response says of it."""
+    text = asked.given.get("response", "")
+    return {"form": wording.form(text), "size": len(text.split())}
 
 
-# --- recombining --------------------------------------------------------------------------------------------------
+# --- recombining -------------------------------------------------
 
 
 def recombined(text: str, dice: random.Random) -> str:
-    """The text's lines or sentences in another order, some left out, other numbers and days, a small detail more."""
+    """The text's lines or sentences in another order, some left out, with other numbers and days."""
     parts, joint = wording.units(text)
     if not parts:
         return text
@@ -150,17 +151,21 @@ def _other_days(text: str, days: list[str], dice: random.Random) -> str:
     return text
 
 
+def _language(text: str, source: str) -> str:
+    code = wording.language(text)
+    return code if code != "other" else wording.language(f"{text} {source}")
+
+
 def _filled(template: str, texts: dict[str, list[str]], dice: random.Random) -> str:
     day = dice.choice(texts["days"]) if texts["days"] else ""
-    return wording.filled(template, dice, day=day)
+    return wording.filled(template, dice, day=day, question="{question}")
 
 
-def _source(texts: dict[str, str] | object) -> str:
-    held = dict(texts)  # type: ignore[call-overload]
-    return str(held.get("context") or held.get("question") or "")
+def _source(texts: Mapping[str, str]) -> str:
+    return texts.get("context") or texts.get("question") or ""
 
 
-# --- carrying over ------------------------------------------------------------------------------------------------
+# --- carrying over -----------------------------------------------
 
 
 def carried_over(example: str, old: str, new: str) -> str:
@@ -179,6 +184,52 @@ def carried_over(example: str, old: str, new: str) -> str:
         if after is not None and len(before) > 12 and before in text:
             text = text.replace(before, after)
     return wording.NUMBER.sub(lambda found: swaps.get(found[0], found[0]), text)
+
+
+def retold(example: str, new: str) -> str:
+    """The sentences of the new text that are most like the example, in its form and of about its length."""
+    told = wording.sentences(new)[:200]
+    if not told:
+        return example
+    mine = wording.words(example)
+    ranked = sorted(told, key=lambda sentence: -_likeness(mine, wording.words(sentence)))
+    form, lines = wording.form(example), [line for line in example.splitlines() if line.strip()]
+    if form == "prose":
+        count = max(1, len(wording.sentences(example)))
+        return " ".join(sentence for sentence in told if sentence in ranked[:count])
+    if form == "json":
+        return _json_with(example, ranked[0])
+    if form == "table":
+        width = lines[0].count("|") - 1
+        return "\n".join([*lines[:2], *(_row(sentence, width) for sentence in told[: len(lines) - 2])])
+    if form == "list":
+        heads = [re.match(r"\s*(?:[-*•]|\d+[.)])?\s*", line) for line in lines]
+        return "\n".join(
+            f"{head[0] if head else ''}{sentence}" for head, sentence in zip(heads, told, strict=False)
+        )
+    label, colon, _ = lines[0].partition(": ")
+    return "\n".join([f"{label}{colon}{ranked[0]}" if colon else ranked[0], *lines[1:]])
+
+
+def _row(sentence: str, width: int) -> str:
+    words = sentence.replace("|", "/").split()
+    step = -(-len(words) // max(1, width))
+    cells = [" ".join(words[column * step : (column + 1) * step]) for column in range(width)]
+    return "| " + " | ".join(cells) + " |"
+
+
+def _json_with(example: str, sentence: str) -> str:
+    try:
+        value = json.loads(example)
+    except (ValueError, RecursionError):
+        return example
+    if isinstance(value, dict):
+        name = next((name for name, held in value.items() if isinstance(held, str)), None)
+        if name is not None:
+            value[name] = sentence
+    elif isinstance(value, list) and value and isinstance(value[0], str):
+        value[0] = sentence
+    return json.dumps(value, ensure_ascii=False)
 
 
 @lru_cache(maxsize=256)
@@ -211,7 +262,9 @@ def _is_about_something_gone(line: str, pairs: tuple[tuple[str, str | None], ...
     if len(mine) < 2:
         return False
     best = max(pairs, key=lambda pair: len(mine & wording.words(pair[0])), default=None)
-    return best is not None and best[1] is None and len(mine & wording.words(best[0])) >= max(2, len(mine) // 2)
+    return (
+        best is not None and best[1] is None and len(mine & wording.words(best[0])) >= max(2, len(mine) // 2)
+    )
 
 
 def _flawed(text: str, example: str, dice: random.Random) -> str:

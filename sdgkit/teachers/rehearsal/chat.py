@@ -22,7 +22,12 @@ class Refusal(Exception):
 
     def body(self) -> dict[str, Any]:
         """The answer's JSON."""
-        kinds = {400: "BadRequestError", 401: "AuthenticationError", 404: "NotFoundError", 429: "RateLimitError"}
+        kinds = {
+            400: "BadRequestError",
+            401: "AuthenticationError",
+            404: "NotFoundError",
+            429: "RateLimitError",
+        }
         kind = kinds.get(self.status, "InternalServerError" if self.status >= 500 else "BadRequestError")
         return {"error": {"message": str(self), "type": kind, "param": self.param, "code": self.code}}
 
@@ -82,11 +87,12 @@ def read_request(body: Any, context_length: int) -> ChatRequest:
     if max_tokens is None:
         max_tokens = _number(body, "max_tokens", int, 1, None, None)
     prompt_tokens = tokens(sum(len(message.text) for message in messages)) + 4 * len(messages)
-    if prompt_tokens + (max_tokens or 1) > context_length:
+    most = max_tokens or 1
+    if prompt_tokens + most > context_length:
         raise Refusal(
             f"This model's maximum context length is {context_length} tokens. However, you requested "
-            f"{prompt_tokens + (max_tokens or 1)} tokens ({prompt_tokens} in the messages, {max_tokens or 1} in the "
-            "completion). Please reduce the length of the messages or completion.",
+            f"{prompt_tokens + most} tokens ({prompt_tokens} in the messages, {most} in the completion). "
+            "Please reduce the length of the messages or completion.",
             param="messages",
             code="context_length_exceeded",
         )

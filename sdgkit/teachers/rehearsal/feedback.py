@@ -1,7 +1,7 @@
-"""User feedback and the table of it: writes feedback from `texts/feedback.toml`, and reads any feedback by rules.
+"""User feedback → a table: writes feedback from `texts/feedback.toml`, and reads any feedback by rules.
 
-The same reading (`rows`) serves writer and judge, and it looks at the text alone: known remarks are recognised, other
-sentences are sorted by their words of praise, criticism and wish.
+The same reading (`rows`) serves writer and judge and looks at the text alone: known remarks are recognised,
+other sentences are sorted by their words of praise, criticism and wish.
 """
 
 import random
@@ -38,7 +38,7 @@ def suits(asked: Assignment) -> bool:
     return "feedback" in prose and "table" in prose and "sentiment" in prose
 
 
-# --- writing ------------------------------------------------------------------------------------------------------
+# --- writing -----------------------------------------------------
 
 
 def context(asked: Assignment, dice: random.Random) -> str:
@@ -69,11 +69,12 @@ def _noise(dice: random.Random, share: float) -> list[str]:
 
 def _reviews(remarks: list[str], product: str, channel: dict[str, Any], dice: random.Random) -> str:
     lines = []
-    while remarks:
-        taken, remarks = remarks[: dice.choice([1, 1, 2])], remarks[1:] if len(remarks) < 2 else remarks
-        remarks = [remark for remark in remarks if remark not in taken]
-        signs = [_known(remark)[0] for remark in taken]
-        stars = 4 + ("-" not in signs and dice.random() < 0.6) - 2 * ("-" in signs) - (signs == ["-"])
+    rest = list(remarks)
+    while rest:
+        count = dice.choice([1, 1, 2])
+        taken, rest = rest[:count], rest[count:]
+        signs = {_known(remark)[0] for remark in taken}
+        stars = (2 if "+" in signs else 1) if "-" in signs else dice.choice([4, 5])
         lines.append("★" * stars + "☆" * (5 - stars) + " " + " ".join(taken))
     return "\n".join(lines)
 
@@ -174,7 +175,9 @@ def response(asked: Assignment, dice: random.Random) -> str:
     head = _head(asked.seed.get("response", ""))
     if dice.random() >= FLAWED_RESPONSES:
         return _table(head, found)
-    flaw = dice.choice(["wrong sentiment", "row missing", "row invented", "no table", "talks first", "wrong order"])
+    flaw = dice.choice(
+        ["wrong sentiment", "row missing", "row invented", "no table", "talks first", "wrong order"]
+    )
     if flaw == "wrong sentiment" and found:
         at = dice.randrange(len(found))
         wrong = [word for word in SENTIMENTS[:3] if word != found[at].sentiment]
@@ -193,9 +196,11 @@ def response(asked: Assignment, dice: random.Random) -> str:
     return _table(head, found)
 
 
-# --- reading ------------------------------------------------------------------------------------------------------
+# --- reading -----------------------------------------------------
 
-_BEFORE_WORDS = re.compile(r"^\W*(?:\[[^\]\n]{1,20}\]\s*)?(?:\d{1,2}[.)]\s+|@[\w.]+\s+)?(?:[\w() .]{1,24}:\s+)?")
+_BEFORE_WORDS = re.compile(
+    r"^[^\w\[@]*(?:\[[^\]\n]{1,20}\]\s*)?(?:\d{1,2}[.)]\s+|@[\w.]+\s+)?(?:[\w() .]{1,24}:\s+)?"
+)
 _NOUN = re.compile(r"\b(?:the|your|our|my|its)\s+(?:new\s+)?((?:[a-z][a-z-]*\s)?[a-z][a-z-]{2,})\b")
 
 
@@ -216,7 +221,9 @@ def rows(text: str) -> tuple[Row, ...]:
 def _row(feature: str, told: list[tuple[str, str]]) -> Row:
     signs = {sign for sign, _ in told}
     mixed = {"+", "-"} <= signs
-    sentiment = "Mixed" if mixed else "Positive" if "+" in signs else "Negative" if "-" in signs else "Neutral"
+    sentiment = (
+        "Mixed" if mixed else "Positive" if "+" in signs else "Negative" if "-" in signs else "Neutral"
+    )
     joint = ", while " if len(signs) > 1 else ", and "
     feedback = joint.join(tell for _, tell in told[:3])
     return Row(feature, feedback[0].upper() + feedback[1:] + ".", sentiment)
@@ -316,7 +323,7 @@ def _product(text: str) -> str:
     return str(best["name"]) if features.intersection(best["features"]) else "the product"
 
 
-# --- tables and judging -------------------------------------------------------------------------------------------
+# --- tables and judging ------------------------------------------
 
 
 def _head(example: str) -> str:
@@ -345,22 +352,29 @@ def question_findings(asked: Assignment) -> list[Finding]:
     absent = [name for name in _features() if f"the {name.lower()}" in low and name not in present]
     if absent and absent[0].lower() not in held:
         found.append(Finding(f"It asks about the {absent[0].lower()}, which nobody in the context mentions."))
-    if "attached" in low and "attached" not in held:
-        found.append(Finding("It speaks of an attachment, and there is none in the context."))
     if not {"table", "feature", "sentiment"} & set(re.findall(r"[a-z]+", low)):
-        found.append(Finding("It does not ask for the table of feature, feedback and sentiment that the example asks for."))
+        found.append(
+            Finding(
+                "It does not ask for the table of feature, feedback and sentiment that the example asks for."
+            )
+        )
     return found
 
 
 def response_findings(asked: Assignment) -> list[Finding]:
     """What is wrong with the given table beside the rows that the context calls for."""
     text = asked.given.get("response", "")
-    expected = {row.feature.lower(): row for row in rows(asked.given.get("context") or asked.given.get("question", ""))}
+    expected = {
+        row.feature.lower(): row
+        for row in rows(asked.given.get("context") or asked.given.get("question", ""))
+    }
     if wording.form(text) != "table":
         return [Finding("It is not a Markdown table, and the example answers with nothing but one.")]
     found = []
     if not text.lstrip().startswith("|"):
-        found.append(Finding("There is talk before the table; the example is the table alone.", is_slight=True))
+        found.append(
+            Finding("There is talk before the table; the example is the table alone.", is_slight=True)
+        )
     cells = [row for row in _cells(text) if len(row) >= 3]
     for row in cells:
         feature, sentiment = row[0], row[2]
@@ -369,7 +383,9 @@ def response_findings(asked: Assignment) -> list[Finding]:
             found.append(Finding(f"“{feature}” has a row, but the feedback does not mention it."))
         elif sentiment.lower() != known.sentiment.lower():
             found.append(
-                Finding(f"“{feature}” is called {sentiment}, but what is said of it is {known.sentiment.lower()}.")
+                Finding(
+                    f"“{feature}” is called {sentiment}, but what is said of it is {known.sentiment.lower()}."
+                )
             )
     listed = [row[0].lower() for row in cells]
     missing = [row.feature for name, row in expected.items() if name not in listed]
@@ -380,16 +396,7 @@ def response_findings(asked: Assignment) -> list[Finding]:
     return found
 
 
-def praise(asked: Assignment, dice: random.Random) -> str:
-    """The evaluation of a question or table in which nothing was found."""
-    features = [row.feature for row in rows(asked.given.get("context", ""))]
-    if "response" not in asked.given or not features:
-        return anyskill.praise(asked, dice)
-    named = f"“{features[0]}” and “{features[-1]}”" if len(features) > 1 else f"“{features[0]}”"
-    return dice.choice(
-        [
-            f"All {len(features)} features have their row, in the order of the text, and each sentiment fits.",
-            f"A table and nothing else, as in the example. The rows ({named} among them) say what the users say.",
-            f"Complete and faithful: nothing is added to the feedback, and {named} are judged as they are meant.",
-        ]
-    ).replace("All 1 features have their row, in the order of the text, and each sentiment fits", "The one feature has its row, and the sentiment fits")  # fmt: skip
+def facts(asked: Assignment) -> dict[str, object]:
+    """What the evaluation of a good table says of it."""
+    features = [row.feature for row in rows(asked.given.get("context", ""))] or ["Overall"]
+    return {"count": len(features), "first": features[0], "last": features[-1]}

@@ -1,4 +1,4 @@
-"""Quarterly figures: drawn from `texts/figures.toml`, laid out in the seed's way, and read again from any layout."""
+"""Quarterly figures: drawn from `texts/figures.toml`, laid out as the seed's are, read from any layout."""
 
 import random
 import re
@@ -49,7 +49,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Quarter:
-    """What a source says: `title` such as "Q2 2025", the figures in order, an outlook and a reason, "" if none."""
+    """What a source says: a title such as "Q2 2025", the figures in order, outlook and reason or ""."""
 
     title: str
     figures: tuple[Figure, ...]
@@ -57,7 +57,12 @@ class Quarter:
     reason: str
 
 
-# --- writing a source ---------------------------------------------------------------------------------------------
+def in_a_sentence(name: str) -> str:
+    """A figure's name without its capital, if that is not part of it ("EBIT")."""
+    return name if name[:2].isupper() else name[:1].lower() + name[1:]
+
+
+# --- writing a source --------------------------------------------
 
 
 def source(example: str, dice: random.Random) -> str:
@@ -86,7 +91,9 @@ def _drawn(metric: list[Any], currency: str, dice: random.Random) -> Figure:
     earlier = value * dice.choice([dice.uniform(0.8, 0.99), dice.uniform(1.01, 1.2)])
     if kind == "percent":
         earlier = value + dice.uniform(-2.5, 2.5)
-        return Figure(name, _amount(min(value, 100), 1, "", "%"), _amount(min(max(earlier, 0.1), 100), 1, "", "%"))
+        return Figure(
+            name, _amount(min(value, 100), 1, "", "%"), _amount(min(max(earlier, 0.1), 100), 1, "", "%")
+        )
     if kind == "small":
         return Figure(name, _amount(round(value), 0), _amount(dice.randint(low, high), 0))
     if kind == "count":
@@ -142,13 +149,16 @@ def _layout(example: str) -> str:
 def _table(figures: list[Figure], now: str, then: str, rest: list[str], firm: str) -> str:
     cells = [("", now, then), *((f.name, f.value.short(), _short(f.earlier)) for f in figures)]
     widths = [max(3, *(len(row[column]) for row in cells)) for column in range(3)]
-    lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in cells]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
+        for row in cells
+    ]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     return "\n".join([*lines, *(["", *rest] if rest else [])])
 
 
 def _bullets(figures: list[Figure], now: str, then: str, rest: list[str], firm: str) -> str:
-    lines = [f"{f.name.lower() if f.name != 'EBIT' else f.name}: {f.value.short()} ({then[:2]}: {_short(f.earlier)})" for f in figures]
+    lines = [f"{in_a_sentence(f.name)}: {f.value.short()} ({then[:2]}: {_short(f.earlier)})" for f in figures]
     return "\n".join([f"{now} (all compared with {then})", *(f"- {line}" for line in [*lines, *rest])])
 
 
@@ -158,14 +168,16 @@ def _export(figures: list[Figure], now: str, then: str, rest: list[str], firm: s
         unit = {"€": "EUR", "$": "USD", "£": "GBP", "CHF ": "CHF"}.get(figure.value.before, "")
         unit = f"{unit} m" if figure.value.after == "m" else figure.value.after or "number"
         assert figure.earlier is not None
-        pair = [("-" if a.is_negative else "") + a.digits.replace(",", "") for a in (figure.value, figure.earlier)]
-        lines.append(f"{figure.name.lower()},{unit},{pair[0]},{pair[1]}")
+        pair = [
+            ("-" if a.is_negative else "") + a.digits.replace(",", "") for a in (figure.value, figure.earlier)
+        ]
+        lines.append(f"{in_a_sentence(figure.name)},{unit},{pair[0]},{pair[1]}")
     return "\n".join([*lines, *(f'note,,"{line}",' for line in rest)])
 
 
 def _line(figures: list[Figure], now: str, then: str, rest: list[str], firm: str) -> str:
     before = "last year" if then[:2] == now[:2] else f"in {then[:2]}"
-    said = [f"{f.name.lower()} {f.value.short()}, {before} {_short(f.earlier)}" for f in figures]
+    said = [f"{in_a_sentence(f.name)} {f.value.short()}, {before} {_short(f.earlier)}" for f in figures]
     return " ".join([f"{now}:", *(f"{text}." for text in said), *rest])
 
 
@@ -198,14 +210,16 @@ _LAYOUTS = {
 }  # fmt: skip
 
 
-# --- reading a source ---------------------------------------------------------------------------------------------
+# --- reading a source --------------------------------------------
 
-_QUARTER = re.compile(r"\bQ([1-4])(?:[ /](?:(FY)\s?)?(\d{4}|\d{2})\b)?")
+_QUARTER = re.compile(r"\bQ([1-4])(?:[ /](?:(FY)\s?(\d\d)|(20\d\d))\b(?![,.]\d))?")
 _NOT_A_FIGURE = re.compile(
-    r"\bQ[1-4](?:[ /](?:FY\s?)?\d{2,4})?\b|\bFY ?\d{2,4}\b|\bper [\d,]+ \w+|\b(?:19|20)\d\d\b(?![,.]\d)"
+    r"\bQ[1-4]\b(?:[ /](?:FY\s?\d\d|20\d\d)\b(?![,.]\d))?|\bFY ?\d{2,4}\b|\bper [\d,]+ \w+"
+    r"|\b(?:19|20)\d\d\b(?![,.]\d)"
+    r"|\b\d{1,2} (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 )
 _AMOUNT = re.compile(
-    r"(?<![\w.,])([-−]?)(€|US\$|\$|£|CHF ?)?([-−]?)(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)"
+    r"(?<![\w.,])(-?)(€|US\$|\$|£|CHF ?)?(-?)(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)"
     r" ?(million|thousand|billion|bn|m|k|%)?(?!\w)"
 )
 _NAME_ENDS = re.compile(r"(?:\s+(?:came in at|was|is|of|at|in|last year|a year ago))*\s*[:|,(]*\s*$")
@@ -218,7 +232,8 @@ def read_quarter(text: str) -> Quarter:
     """Read a source of any layout by rules: figures are a name, a value and perhaps an earlier value."""
     text = text[: wording.LONGEST]
     quarter = _QUARTER.search(text)
-    title = " ".join(part for part in (f"Q{quarter[1]}", (quarter[2] or "") + (quarter[3] or "")) if part) if quarter else ""
+    year = quarter and (f"FY{quarter[3]}" if quarter[2] else quarter[4])
+    title = f"Q{quarter[1]} {year or ''}".strip() if quarter else ""
     unit = re.search(r"\bin (€|\$|£|CHF) (thousand|million)", text)
     default = (unit[1], _UNITS[unit[2]]) if unit else ("", "")
     signs = vocabulary("figures")["words"]["outlook_signs"]
@@ -239,7 +254,7 @@ def read_quarter(text: str) -> Quarter:
 def _entries(text: str) -> list[str]:
     entries = []
     for line in text.splitlines():
-        if line.startswith(("|", "-")) or "," in line and line.count(" ") < line.count(","):
+        if line.startswith(("|", "-")) or ("," in line and line.count(" ") < line.count(",")):
             entries.append(line.strip())
         else:
             entries.extend(part.strip() for part in re.split(r"(?<=[\w%)])[.;]\s+", line) if part.strip())
@@ -261,7 +276,10 @@ def _figure(entry: str, default: tuple[str, str]) -> Figure | None:
     if not name or not name[0].isalpha() or len(name.split()) > 7 or len(found) > 3:
         return None
     amounts = [_read_amount(match, default) for match in found[:2]]
-    return Figure(name[0].upper() + name[1:], amounts[0], amounts[1] if len(amounts) > 1 else None)
+    earlier = (
+        amounts[1] if len(amounts) > 1 and (amounts[1].after == "%") == (amounts[0].after == "%") else None
+    )
+    return Figure(name[0].upper() + name[1:], amounts[0], earlier)
 
 
 def _read_amount(match: re.Match[str], default: tuple[str, str]) -> Amount:
@@ -275,10 +293,11 @@ def _as_outlook(entry: str) -> str:
     text = re.sub(r'^(?:note,,)?["-]?\s*', "", entry).rstrip('",. ')
     plan = re.match(r"Plan for ([^:]+):\s*(.*)", text)
     if plan:
-        return f"the plan for {plan[1]} is {plan[2]}"
+        return f"the plan for {plan[1].replace('/', ' ')} is {plan[2]}"
     text = re.sub(r"^(?:Next|Outlook):\s*", "", text)
     text = re.sub(r"(?<=\d)m\b", " million", text)
-    if text.lower().startswith(("guidance", "management")):
-        text = ("the " if text.lower().startswith("guidance") else "") + text
+    text = re.sub(r"(?<=Q\d)/", " ", text)
+    if text.startswith("Guidance"):
+        text = "the g" + text[1:]
     is_name = len(text) > 1 and text[:2].isupper()
     return text if is_name else text[:1].lower() + text[1:]

@@ -1,8 +1,10 @@
 """A judge's verdict: what was found in the text, in words, and a score on whatever scale the prompt has."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from sdgkit.teachers.rehearsal.reading import vocabulary
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,17 +15,15 @@ class Finding:
     is_slight: bool = False
 
 
-def verdict(findings: Sequence[Finding], praise: str, scale: tuple[int, int], dice: random.Random) -> tuple[str, int]:
-    """The evaluation's words and the score.
-
-    Nothing found is the highest score, only slight things somewhat above the middle, anything else the lowest.
-    """
+def verdict(findings: Sequence[Finding], scale: tuple[int, int], dice: random.Random) -> tuple[str, int]:
+    """The evaluation and the score for what was found: the lowest, or above the middle if it is slight."""
     low, high = scale
-    if not findings:
-        return praise, high
-    words = " ".join(finding.words for finding in findings[:4])
-    if all(finding.is_slight for finding in findings):
-        opening = dice.choice(["Good on the whole, with a blemish.", "Mostly right.", "Usable, but not perfect."])
-        return f"{opening} {words}", low + round(0.6 * (high - low))
-    opening = dice.choice(["This cannot be used as it is.", "This does not do what the example does.", "Not good."])
-    return f"{opening} {words}", low
+    is_slight = all(finding.is_slight for finding in findings)
+    opening = dice.choice(vocabulary("verdicts")["slight" if is_slight else "bad"])
+    words = " ".join([opening, *(finding.words for finding in findings[:4])])
+    return words, low + round(0.6 * (high - low)) if is_slight else low
+
+
+def praise(kind: str, facts: Mapping[str, object], dice: random.Random) -> str:
+    """The evaluation of a text in which nothing was found; `kind` is a skill's name or "question"."""
+    return str(dice.choice(vocabulary("verdicts")["praise"][kind])).format(**facts)

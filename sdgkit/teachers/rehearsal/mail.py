@@ -55,7 +55,7 @@ def _metric_names() -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-# --- the e-mail ---------------------------------------------------------------------------------------------------
+# --- the e-mail ---------------------------------------------
 
 
 def change(figure: Figure) -> str:
@@ -89,11 +89,13 @@ def _lead(quarter: Quarter) -> Figure:
 
 def _lead_sentence(quarter: Quarter) -> str:
     lead = _lead(quarter)
-    name = lead.name if lead.name[:2].isupper() else lead.name.lower()
+    name = figures.in_a_sentence(lead.name)
     is_count = not lead.value.before and lead.value.after != "%"
-    subject = f"the number of our {name}" if is_count and name.endswith("s") else f"our {name}"
+    subject = f"the number of our {name}" if is_count and name.endswith(("s", "built")) else f"our {name}"
     words = vocabulary("figures")["words"]["names"]
-    when = f"the {words.get(quarter.title[1:2], 'last')} quarter" + (f" of {quarter.title[3:]}" if quarter.title[3:] else "")
+    when = f"the {words.get(quarter.title[1:2], 'last')} quarter" + (
+        f" of {quarter.title[3:]}" if quarter.title[3:] else ""
+    )
     has_size = lead.earlier is not None and lead.value.value != lead.earlier.value and _size(lead)
     if not has_size or lead.earlier is None:
         said = f"In {when}, {subject} came to {lead.value.long()}"
@@ -105,7 +107,7 @@ def _lead_sentence(quarter: Quarter) -> str:
 
 def _subject(quarter: Quarter) -> str:
     lead = _lead(quarter)
-    name = lead.name if lead.name[:2].isupper() else lead.name.lower()
+    name = figures.in_a_sentence(lead.name)
     size = _size(lead) if lead.earlier is not None and lead.value.value != lead.earlier.value else ""
     if not size or lead.earlier is None:
         return f"{quarter.title}: {name} at {lead.value.long()}".lstrip(": ")
@@ -119,7 +121,9 @@ def _parts(quarter: Quarter, example: str) -> dict[str, str]:
         "subject": f"Subject: {_subject(quarter)}",
         "greeting": _greeting(example),
         "lead": _lead_sentence(quarter),
-        "figures": "\n".join(f"- {figure.name}: {figure.value.long()} ({change(figure)})" for figure in quarter.figures),
+        "figures": "\n".join(
+            f"- {figure.name}: {figure.value.long()} ({change(figure)})" for figure in quarter.figures
+        ),
         "outlook": f"Outlook: {quarter.outlook or NO_OUTLOOK}.",
         "sign-off": _sign_off(example),
     }
@@ -147,11 +151,23 @@ def response(asked: Assignment, dice: random.Random) -> str:
 
 
 def _spoil(parts: dict[str, str], dice: random.Random) -> None:
-    flaw = dice.choice(["wrong change", "figure missing", "no greeting", "no sign-off", "made-up outlook", "wrong order"])
+    flaw = dice.choice(
+        [
+            "wrong change",
+            "figure missing",
+            "no greeting",
+            "no sign-off",
+            "made-up outlook",
+            "wrong order",
+            "no lead",
+        ]
+    )
     lines = parts["figures"].split("\n")
     changed = [line for line in lines if re.search(r"\((?:up|down) ", line)]
     if flaw == "no greeting":
         parts["greeting"] = ""
+    elif flaw == "no lead":
+        parts["lead"] = ""
     elif flaw == "no sign-off":
         parts["sign-off"] = ""
     elif flaw == "made-up outlook":
@@ -167,7 +183,7 @@ def _spoil(parts: dict[str, str], dice: random.Random) -> None:
     parts["figures"] = "\n".join(lines)
 
 
-# --- judging ------------------------------------------------------------------------------------------------------
+# --- judging -----------------------------------------------------
 
 
 def question_findings(asked: Assignment) -> list[Finding]:
@@ -179,14 +195,15 @@ def question_findings(asked: Assignment) -> list[Finding]:
     title = figures.read_quarter(source).title
     asked_for = re.search(r"\bQ[1-4]\b", text)
     if strange or (asked_for and title and asked_for[0] != title[:2]):
-        found.append(Finding(f"It asks about {asked_for[0] if asked_for else 'a quarter'}, and the figures are those of {title}."))
+        named = asked_for[0] if asked_for else "a quarter"
+        found.append(Finding(f"It asks about {named}, and the figures are those of {title}."))
     absent = re.search(r"figures for ([a-z -]+)", low)
     if absent and absent[1].strip() not in held and absent[1].strip() in _metric_names():
         found.append(Finding(f"It asks for {absent[1].strip()}, which the context does not give."))
-    if "attached" in low and "attached" not in held:
-        found.append(Finding("It speaks of an attachment, and there is none in the context."))
     if not any(word in low for word in vocabulary("figures")["words"]["letter"]):
-        found.append(Finding("It does not ask for the e-mail, as the example does, and the figures do not answer it."))
+        found.append(
+            Finding("It does not ask for the e-mail, as the example does, and the figures do not answer it.")
+        )
     return found
 
 
@@ -209,6 +226,8 @@ def response_findings(asked: Assignment) -> list[Finding]:
         found.append(Finding(f"The outlook does not say {wanted}."))
     listed = [line.strip() for line in text.splitlines() if line.startswith("- ")]
     found.extend(_figure_findings(quarter, listed))
+    if "\n\nIn the " not in text:
+        found.append(Finding("The lead sentence before the list is missing.", is_slight=True))
     if not found and listed != expected["figures"].split("\n"):
         found.append(Finding("The figures are not in the order of the source.", is_slight=True))
     return found
@@ -230,17 +249,8 @@ def _figure_findings(quarter: Quarter, listed: list[str]) -> list[Finding]:
     return found
 
 
-def praise(asked: Assignment, dice: random.Random) -> str:
-    """The evaluation of a question or e-mail in which nothing was found."""
+def facts(asked: Assignment) -> dict[str, object]:
+    """What the evaluation of a good e-mail says of it."""
     quarter = figures.read_quarter(asked.given.get("context", ""))
-    if "response" not in asked.given or not quarter.figures:
-        return anyskill.praise(asked, dice)
-    count = len(quarter.figures)
-    lead = _lead(quarter).name.lower()
-    return dice.choice(
-        [
-            f"The house style is kept from the subject line to the sign-off, and all {count} figures and changes are right.",
-            f"Recomputed: each change in the list is correct, and {lead} leads subject and first sentence.",
-            "Subject, greeting, lead, list, outlook and sign-off stand as in the example, and nothing is made up.",
-        ]
-    )
+    lead = figures.in_a_sentence(_lead(quarter).name) if quarter.figures else "the first figure"
+    return {"count": len(quarter.figures), "lead": lead}

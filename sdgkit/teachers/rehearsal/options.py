@@ -14,18 +14,20 @@ def _option(default: Any, help: str, metavar: str = "N") -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Settings of one rehearsal teacher; each is also an option of the command (`mean_latency_ms`: `--mean-latency-ms`).
+    """Settings of one rehearsal teacher; `mean_latency_ms` is `--mean-latency-ms` on the command line.
 
     Rates are shares between 0 and 1. Latency and the faults of the connection (`error_rate`, `rate_limit`,
-    `drop_rate`, `hang_rate`) are drawn anew for every arrival, so that a retry gets through; `malformed_rate` and
-    `truncate_rate` depend on the request alone: the same request meets the same fault.
+    `drop_rate`, `hang_rate`) are drawn anew for every arrival, so that a retry gets through; `malformed_rate`
+    and `truncate_rate` depend on the request alone: the same request meets the same fault.
 
     Raises:
         SettingsError: a value out of its range.
     """
 
     port: int = _option(0, "port on 127.0.0.1 to listen on; 0 takes a free one")
-    mean_latency_ms: float = _option(0.0, "mean reply time; reply times are log-normal. 0 answers at once", "MS")
+    mean_latency_ms: float = _option(
+        0.0, "mean reply time; reply times are log-normal. 0 answers at once", "MS"
+    )
     sigma: float = _option(0.8, "spread of the log-normal reply times (0: all equal)")
     latency_cap_ms: float | None = _option(None, "longest reply time (default: 10 times the mean)", "MS")
     slots: int = _option(64, "requests worked on at once; the rest wait in line")
@@ -36,7 +38,9 @@ class Options:
     hang_rate: float = _option(0.0, "share of arrivals that are never answered", "SHARE")
     malformed_rate: float = _option(0.0, "share of requests whose reply breaks the form asked for", "SHARE")
     truncate_rate: float = _option(0.0, "share of requests whose reply is cut off half-way", "SHARE")
-    context_length: int = _option(32768, "longest prompt plus reply, in tokens of about 4 characters", "TOKENS")
+    context_length: int = _option(
+        32768, "longest prompt plus reply, in tokens of about 4 characters", "TOKENS"
+    )
     fault_seed: int = _option(0, "another number meets other faults and reply times")
     require_key_env: str | None = _option(
         None, "answer 401 unless the key in this environment variable is sent", "NAME"
@@ -50,7 +54,7 @@ class Options:
         arrivals = self.error_rate + self.rate_limit + self.drop_rate + self.hang_rate
         if arrivals > 1:
             raise SettingsError(
-                f"error_rate, rate_limit, drop_rate and hang_rate add up to {arrivals:g}: at most 1 is possible."
+                f"error_rate, rate_limit, drop_rate and hang_rate add up to {arrivals:g}; 1 is the most."
             )
         _check("port", self.port, 0, 65535, "a port number, 0 to 65535")
         _check("mean_latency_ms", self.mean_latency_ms, 0, 3.6e6, "milliseconds, 0 to 3,600,000")
@@ -102,7 +106,7 @@ def parse_options(argv: Sequence[str] | None = None) -> Options:
     parser = argparse.ArgumentParser(
         prog="python -m sdgkit.teachers.rehearsal",
         description="The rehearsal teacher: an OpenAI-compatible server on this machine, with rules instead of a "
-        "model, for trying out a whole run (its speed, its faults, its files) before paying for one.",
+        "model, for trying out a whole run (its speed, faults and files) before paying for one.",
         allow_abbrev=False,
     )
     for option in fields(Options):
@@ -114,7 +118,9 @@ def parse_options(argv: Sequence[str] | None = None) -> Options:
         if option.default is not None and "default" not in text:
             text += f" (default: {option.default:g})"
         kind = int if option.type is int else str if option.name == "require_key_env" else float
-        parser.add_argument(flag, type=kind, default=option.default, metavar=option.metadata["metavar"], help=text)
+        parser.add_argument(
+            flag, type=kind, default=option.default, metavar=option.metadata["metavar"], help=text
+        )
     try:
         return Options(**vars(parser.parse_args(argv)))
     except SettingsError as error:

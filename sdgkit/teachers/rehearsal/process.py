@@ -15,8 +15,8 @@ import sdgkit
 from sdgkit.errors import TeacherUnreachable
 from sdgkit.teachers.rehearsal.options import named_options
 
-# The child imports from where its parent imports, however the parent came by it (PYTHONPATH, an editable install, a
-# changed sys.path, the working folder), so it is given the parent's sys.path itself.
+# The child imports from where its parent imports, however the parent came by it (PYTHONPATH, an editable
+# install, a changed sys.path, the working folder), so it is given the parent's sys.path itself.
 _PROGRAM = (
     "import sys, json; sys.path[:] = json.loads(sys.argv.pop(1)); "
     "from sdgkit.teachers.rehearsal.server import main; sys.exit(main())"
@@ -32,14 +32,14 @@ class RehearsalProcess:
     def __init__(self, argv: list[str]) -> None:
         self._owner = os.getpid()
         self._port: int | None = None
-        self._errors = tempfile.TemporaryFile()  # a pipe that nobody reads could fill up
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process; a pipe could fill up
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-c", _PROGRAM, json.dumps(_import_path()), *argv],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
-                start_new_session=True,  # Ctrl-C in the terminal is for the run, which still wants to finish its files
+                start_new_session=True,  # Ctrl-C in the terminal is for the run, which has files to finish
             )
         except OSError as error:
             raise TeacherUnreachable(f"The rehearsal teacher could not be started: {error}.") from error
@@ -111,7 +111,7 @@ class RehearsalProcess:
 def start(**options: Any) -> RehearsalProcess:
     """Start a rehearsal teacher.
 
-    Returns at once; `base_url` waits until it listens (about half a second), so other work can go on meanwhile.
+    Returns at once; `base_url` waits until it listens (about half a second), so work can go on meanwhile.
 
     Args:
         options: the fields of `rehearsal.options.Options`, such as `mean_latency_ms=200, slots=64`.

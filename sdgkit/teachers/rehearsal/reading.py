@@ -1,7 +1,7 @@
-"""Reads a prompt as a model would: which tags it asks for, the seed example in it, what is given, how many, what scale.
+"""Reads a prompt as a model would: tags it asks for, the seed example, what is given, how many, which scale.
 
-Nothing is known of sdgkit's own prompts here: any tags of the usual kinds are found, `[Start of X] … [End of X]` in
-several languages, `<x>…</x>`, `[x]…[/x]`.
+Nothing is known of sdgkit's own prompts here: any tags of the usual kinds are found, `[Start of X] …
+[End of X]` in several languages, `<x>…</x>`, `[x]…[/x]`.
 """
 
 import re
@@ -73,16 +73,18 @@ def read(messages: tuple[Message, ...]) -> Assignment:
     """Read a whole chat; the last tags in it are the ones asked for."""
     text = "\n\n".join(message.text for message in messages)
     blocks, openers = _blocks(text)
-    asked, rest = _asked(blocks, openers, len(text))
-    asked = _settle_roles(asked)
+    tags, rest = _asked(blocks, openers)
+    asked = _settle_roles(tags)
     seed, given = _seed_and_given(rest, {tag.role for tag in asked})
     prose = _without(text, blocks)
-    shown = next((block.text for block in reversed(blocks) if block.tag.role == "score" and block.is_placeholder), "")
+    shown = next(
+        (block.text for block in reversed(blocks) if block.tag.role == "score" and block.is_placeholder), ""
+    )
     scale = _scale(prose, shown) if any(tag.role == "score" for tag in asked) else (0, 1)
     return Assignment(asked, seed, given, _wanted(prose, asked), scale, prose)
 
 
-# --- tags -------------------------------------------------------------------------------------------------------
+# --- tags --------------------------------------------------------
 
 _MARK = re.compile(r"\[[^\[\]\n]{1,60}\]|<[^<>\n]{1,60}>")
 
@@ -150,9 +152,11 @@ def _is_placeholder(inner: str, before: str, role: str) -> bool:
         return True
     if "\n" in inner:
         return False
-    if len(inner.split()) <= 6 and any(letter.isalpha() for letter in before):
+    size = len(inner.split())
+    if size <= 6 and any(letter.isalpha() for letter in before):
         return True
-    if (inner[0] in "<{([" and inner[-1] in ">})]") or inner.startswith("...") or inner.endswith(("...", "…")):
+    in_brackets = inner[0] + inner[-1] in ("<>", "()", "{}", "[]") and '"' not in inner
+    if (in_brackets and size <= 25) or (size <= 8 and (inner[:3] == "..." or inner.endswith(("...", "…")))):
         return True
     return role == "score" and len(re.findall(r"\d+", inner)) > 1
 
@@ -166,12 +170,14 @@ def _role(name: str) -> str:
     return "other"
 
 
-def _asked(blocks: list[_Block], openers: list[_Mark], length: int) -> tuple[list[Tag], list[_Block]]:
+def _asked(blocks: list[_Block], openers: list[_Mark]) -> tuple[list[Tag], list[_Block]]:
     """The tags that the prompt asks for, and the blocks that hold something."""
     held = [block for block in blocks if not block.is_placeholder]
     last_held = held[-1].place if held else -1
     asked = [block for block in blocks if block.is_placeholder and block.place > last_held]
-    if not asked and openers and openers[-1].place > last_held:  # the prompt ends with the reply's own first tag
+    if (
+        not asked and openers and openers[-1].place > last_held
+    ):  # the prompt ends with the reply's own first tag
         same = [block for block in blocks if block.name == openers[-1].name]
         asked = same[-1:]
     if not asked:
@@ -179,10 +185,10 @@ def _asked(blocks: list[_Block], openers: list[_Mark], length: int) -> tuple[lis
     if not asked and held:
         asked = _asked_by_example(held)
         held = [block for block in held if block not in asked or _count(held, block) > 1] or held
-    if asked and held and all(block.tag.role == "score" for block in asked):
-        # the form of an evaluation is often shown by a sentence about what to write there
-        if held[-1].tag.role == "evaluation" and held[-1].stop <= asked[0].place:
-            asked.insert(0, held.pop())
+    # the form of an evaluation is often shown by a sentence about what to write there
+    only_scores = bool(asked) and all(block.tag.role == "score" for block in asked)
+    if only_scores and held and held[-1].tag.role == "evaluation" and held[-1].stop <= asked[0].place:
+        asked.insert(0, held.pop())
     unique = {block.name: block.tag for block in asked}
     return list(unique.values()), held
 
@@ -213,17 +219,20 @@ def _settle_roles(asked: Sequence[Tag]) -> tuple[Tag, ...]:
 
 
 def _seed_and_given(held: list[_Block], asked: set[str]) -> tuple[dict[str, str], dict[str, str]]:
-    by_role: dict[str, list[str]] = {}
+    """The example comes first; the given part begins where a tag of the example comes again."""
+    by_role: dict[str, list[_Block]] = {}
     for block in held:
-        by_role.setdefault(block.tag.role, []).append(block.text)
+        by_role.setdefault(block.tag.role, []).append(block)
     if "other" in by_role:  # a tag of the user's own: data to work on, or the example of what is asked for
         by_role.setdefault("response" if "response" in asked else "context", by_role.pop("other"))
+    second = [blocks[1].place for blocks in by_role.values() if len(blocks) > 1]
+    border = min(second, default=0)
     seed, given = {}, {}
-    for role, texts in by_role.items():
-        if len(texts) > 1 or role in asked:
-            seed[role] = texts[0]
-        if role not in asked:
-            given[role] = texts[-1]
+    for role, blocks in by_role.items():
+        if blocks[0].place < border or role in asked:
+            seed[role] = blocks[0].text
+        if blocks[-1].place >= border and role not in asked:
+            given[role] = blocks[-1].text
     return seed, given
 
 
@@ -236,10 +245,12 @@ def _without(text: str, blocks: list[_Block]) -> str:
     return "\n".join(parts)
 
 
-# --- numbers in the prose -----------------------------------------------------------------------------------------
+# --- numbers in the prose ----------------------------------------
 
 
-@lru_cache(maxsize=256)  # a stage's prompts differ in their tagged texts; the prose around those stays the same
+@lru_cache(
+    maxsize=256
+)  # a stage's prompts differ in their tagged texts; the prose around those stays the same
 def _wanted(prose: str, asked: tuple[Tag, ...]) -> int:
     """How many pieces: "Write 3 questions", "drei Fragen"; 1 if no number is named."""
     if not asked:
@@ -262,9 +273,12 @@ def _tag_noun(tag: Tag) -> str:
 
 _RANGE = re.compile(
     r"(?<![\d.])(\d{1,3})(?:\s*,\s*\d{1,3}){0,10}(?:\s*\([^()\n]{0,60}\))?,?"
-    r"\s*(?:-|–|—|to|bis|or|oder|and|und|/|through|à|ou|a|o)\s*(\d{1,3})(?![\d.]*\d)"
+    r"\s*(?:-|\u2013|\u2014|to|bis|or|oder|and|und|/|through|à|ou|a|o)\s*(\d{1,3})(?![\d.]*\d)"
 )
-_LEVEL = re.compile(r"(?m)^\s*(?:[-*•]\s*)?\(?(?:score\s*)?(\d{1,2})\)?\s*[:=–—-]|\bscores?\s+(?:of\s+)?(\d{1,2})\b", re.I)
+_LEVEL = re.compile(
+    r"(?m)^\s*(?:[-*•]\s*)?\(?(?:score\s*)?(\d{1,2})\)?\s*[:=\u2013\u2014-]|\bscores?\s+(?:of\s+)?(\d{1,2})\b",
+    re.I,
+)
 _SCORING = re.compile(r"scor|rat(?:e|ing)|scale|grade|mark|point|bewert|punkt|note|skala|wertung", re.I)
 
 

@@ -1,19 +1,20 @@
-"""The rules that stand in for a model: a reply is a function of messages, sampling seed, temperature and choice."""
+"""The rules in a model's place: a reply is a function of messages, sampling seed, temperature and choice."""
 
 import hashlib
 import random
-from functools import lru_cache
 from types import ModuleType
 
-from sdgkit.teachers.rehearsal import anyskill
+from sdgkit.teachers.rehearsal import anyskill, commit, feedback, mail, ticket
 from sdgkit.teachers.rehearsal.chat import Message
 from sdgkit.teachers.rehearsal.draft import Draft, Piece, plain
-from sdgkit.teachers.rehearsal.judging import verdict
+from sdgkit.teachers.rehearsal.judging import praise, verdict
 from sdgkit.teachers.rehearsal.reading import Assignment, read, vocabulary
+
+_SKILLS: tuple[ModuleType, ...] = (feedback, mail, ticket, commit)
 
 
 def digest(messages: tuple[Message, ...], seed: int | None, temperature: float, index: int) -> bytes:
-    """What a reply depends on, as 12 bytes. Like a greedy model, temperature 0 ignores sampling seed and choice."""
+    """What a reply depends on, in 12 bytes. Like a greedy model, temperature 0 ignores seed and choice."""
     sample = (seed, temperature, index) if temperature > 0 else None
     content = repr((tuple((message.role, message.text) for message in messages), sample))
     return hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=12).digest()
@@ -25,7 +26,7 @@ def write(messages: tuple[Message, ...], digest: bytes) -> Draft:
     dice = random.Random(int.from_bytes(digest))
     if not assignment.asked:
         return plain(_small_talk(messages[-1].text, dice))
-    skill = _skill(messages, assignment)
+    skill = _skill(assignment)
     if assignment.asks_for("score"):
         return _judged(assignment, skill, dice)
     pieces: list[Piece] = []
@@ -36,16 +37,14 @@ def write(messages: tuple[Message, ...], digest: bytes) -> Draft:
     return Draft(tuple(pieces))
 
 
-@lru_cache(maxsize=128)
-def _skill_of(messages: tuple[Message, ...]) -> ModuleType:
-    return anyskill
+def _skill(assignment: Assignment) -> ModuleType:
+    """The rules for the prompt's skill, recognised by the seed example in it (or by the task's words)."""
+    return next((skill for skill in _SKILLS if skill.suits(assignment)), anyskill)
 
 
-def _skill(messages: tuple[Message, ...], assignment: Assignment) -> ModuleType:
-    return _skill_of(messages)
-
-
-def _one_sample(assignment: Assignment, skill: ModuleType, dice: random.Random, seen: set[str]) -> list[Piece]:
+def _one_sample(
+    assignment: Assignment, skill: ModuleType, dice: random.Random, seen: set[str]
+) -> list[Piece]:
     """One piece for each tag asked for; what is written first is given for what comes after it."""
     given = dict(assignment.given)
     pieces = []
@@ -56,11 +55,13 @@ def _one_sample(assignment: Assignment, skill: ModuleType, dice: random.Random, 
         if tag.role == "context":
             text = skill.context(known, dice)
         elif tag.role == "question":
-            text = next((text for text in (skill.question(known, dice) for _ in range(8)) if text not in seen), "")
+            text = next(
+                (text for text in (skill.question(known, dice) for _ in range(8)) if text not in seen), ""
+            )
             text = text or skill.question(known, dice)
             seen.add(text)
         elif tag.role == "evaluation":
-            text = skill.praise(known, dice)
+            text = praise("question", {}, dice)
         else:
             text = skill.response(known, dice)
         given[tag.role] = text
@@ -71,13 +72,22 @@ def _one_sample(assignment: Assignment, skill: ModuleType, dice: random.Random, 
 def _judged(assignment: Assignment, skill: ModuleType, dice: random.Random) -> Draft:
     judges_response = "response" in assignment.given
     findings = skill.response_findings(assignment) if judges_response else skill.question_findings(assignment)
-    words, score = verdict(findings, skill.praise(assignment, dice), assignment.scale, dice)
+    if findings:
+        words, score = verdict(findings, assignment.scale, dice)
+    elif judges_response:
+        words, score = praise(_name(skill), skill.facts(assignment), dice), assignment.scale[1]
+    else:
+        words, score = praise("question", {}, dice), assignment.scale[1]
     return Draft(
         tuple(
             Piece(tag.role, tag.start, str(score) if tag.role == "score" else words, tag.end)
             for tag in assignment.asked
         )
     )
+
+
+def _name(skill: ModuleType) -> str:
+    return skill.__name__.rpartition(".")[2]
 
 
 def _small_talk(message: str, dice: random.Random) -> str:

@@ -9,9 +9,13 @@ from sdgkit.teachers.rehearsal.reading import vocabulary
 
 LONGEST = 60_000  # characters of a given text that the rules look at
 
-_SENTENCE_END = re.compile(r"(?<=[.!?…])[\"”»)]?\s+(?=[\"“„«(¿¡]?[A-ZÄÖÜÀ-Þ0-9¿¡])")
+_SENTENCE_END = re.compile(
+    r"(?<=[.!?…])(?<!\bca\.)(?<!\bzw\.)[\"”»)]?\s+"
+    r"(?!(?:Jan|Feb|Mär|Apr|Mai|Jun|Jul|Aug|Sep|Okt|Nov|Dez)[a-z]*\b|Stock|Etage)"  # "3. November" is no end
+    r"(?=[\"“„«(¿¡]?[A-ZÄÖÜÀ-Þ0-9¿¡])"
+)
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-_WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
+_WORD = re.compile(r"[^\W\d_]+(?:['\u2019-][^\W\d_]+)*")
 
 
 def units(text: str) -> tuple[list[str], str]:
@@ -24,7 +28,9 @@ def units(text: str) -> tuple[list[str], str]:
 
 @lru_cache(maxsize=512)
 def _sentences(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for line in text.splitlines() for part in _SENTENCE_END.split(line) if part.strip())
+    return tuple(
+        part.strip() for line in text.splitlines() for part in _SENTENCE_END.split(line) if part.strip()
+    )
 
 
 def sentences(text: str) -> list[str]:
@@ -69,7 +75,9 @@ def form(text: str) -> str:
 def language(text: str) -> str:
     """The text's language among those known (en, de, fr, es, it), or "other"."""
     found = words(text)
-    counts = {code: len(found.intersection(little)) for code, little in vocabulary("anyskill")["languages"].items()}
+    counts = {
+        code: len(found.intersection(little)) for code, little in vocabulary("anyskill")["languages"].items()
+    }
     best = max(counts, key=lambda code: counts[code])
     return best if counts[best] >= 2 else "other"
 
@@ -95,7 +103,7 @@ def other_number(number: str, dice: random.Random) -> str:
     if number[0] == "0":
         return number
     low, high = 10 ** (digits - 1), 10**digits - 1
-    return str(min(high, max(low, round(value * dice.uniform(0.6, 1.5)))))
+    return str(min(high, max(low, round(value * dice.uniform(0.75, 1.3)))))
 
 
 def renumbered(text: str, dice: random.Random) -> str:

@@ -1,0 +1,176 @@
+"""`sdgkit generate`: the job itself."""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sdgkit.cli.interrupts import Interrupts
+from sdgkit.cli.options import Job, Manners, Output, Place, Rehearsal, command_line, takes
+from sdgkit.cli.terminal import complain, counted, is_live, say
+from sdgkit.errors import SettingsError
+
+if TYPE_CHECKING:
+    from sdgkit.plans import Plan
+    from sdgkit.run import Run
+    from sdgkit.teachers import Teacher
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command line said."""
+
+    seeds: str
+    place: Place
+    manners: Manners
+    job: Job
+    output: Output
+    rehearsal: Rehearsal
+
+    def go_on(self, out: Path) -> str:
+        """The command that goes on with the run in this folder. Its config has all but the teacher's address and manners."""
+        groups = (self.place, self.manners, self.rehearsal)
+        return command_line("generate", str(out), *(word for group in groups for word in group.words()))
+
+    def with_a_teacher(self, out: Path) -> str:
+        """The command that does the same job with a real teacher, in a folder of its own."""
+        there = ("--base-url", "http://localhost:8000/v1", "--out", f"{out}-real")
+        return command_line("generate", self.seeds, *self.job.words(), *there)
+
+
+@takes(place=Place, manners=Manners, job=Job, output=Output, rehearsal=Rehearsal)
+def generate(
+    seeds: Annotated[str | None, typer.Argument(metavar="SEEDS", show_default=False)] = None,
+    *,
+    place: Place,
+    manners: Manners,
+    job: Job,
+    output: Output,
+    rehearsal: Rehearsal,
+) -> Callable[[], int]:
+    """Make a training set from seed examples: new contexts, questions and responses in their style, judged by the teacher.
+
+    SEEDS is a file (jsonl, json, csv, parquet, or an InstructLab qna.yaml), or the folder of a run to go on with. The same
+    command again goes on where it stopped and asks nothing twice. Ctrl-C stops it; what is finished is kept.
+
+    Examples:
+      sdgkit generate seeds.jsonl                                        a rehearsal, without any model
+      sdgkit generate seeds.jsonl --base-url http://localhost:8000/v1    with the model served there
+      sdgkit generate seeds.jsonl --target 500 --concurrency 64          until 500 samples are kept
+      sdgkit generate runs/seeds                                         go on with a run
+    """
+    if seeds is None:
+        raise SettingsError(
+            "Say which seed examples: sdgkit generate SEEDS (a jsonl, json, csv, parquet or qna.yaml file, or a run's folder). "
+            "To try it, `sdgkit lab --no-open` copies the tutorials' seed files into ./sdgkit-tutorials."
+        )
+    asked = Asked(seeds, place, manners, job, output, rehearsal)
+    return lambda: _generate(asked)
+
+
+def _generate(asked: Asked) -> int:
+    interrupts = Interrupts()
+    try:
+        plan, out = _planned(asked)
+        with_teacher = replace(plan, teacher=_connected(asked))
+    except KeyboardInterrupt:
+        complain("Interrupted before anything was asked.")
+        return interrupts.status
+    assert with_teacher.teacher is not None
+    try:
+        run = _followed(with_teacher, out, bool(asked.output.reuse), interrupts)
+        return _closed(run, out, asked, interrupts)
+    finally:
+        with_teacher.teacher.close()
+
+
+def _planned(asked: Asked) -> tuple["Plan", Path]:
+    """What to do and where, before any teacher is asked for: a slip in the seeds or the options shows at once."""
+    from sdgkit.method import default_folder, plan
+
+    planned = plan(asked.seeds, teacher=None, **asked.job.given())
+    out = Path(asked.output.out) if asked.output.out else default_folder(asked.seeds)
+    assert out is not None
+    return planned, out
+
+
+def _connected(asked: Asked) -> "Teacher":
+    from sdgkit.method import run_folder
+    from sdgkit.teachers import connect
+
+    folder = run_folder(asked.seeds)
+    place = asked.place.given() or (_teacher_before(folder) if folder is not None else {})
+    return connect(**place, **asked.manners.given(), **asked.rehearsal.given())
+
+
+def _teacher_before(folder: Path) -> dict[str, str]:
+    """The teacher that a run's folder names (its kind and model; no folder holds an address), unless settings name one."""
+    from sdgkit.teachers.settings import FILE
+
+    if Path(FILE).exists() or any(os.environ.get(f"SDGKIT_{name}") for name in ("TEACHER", "BASE_URL", "MODEL")):
+        return {}
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    return {"kind": config["teacher"], "model": config["model"]} if config.get("teacher") else {}
+
+
+def _followed(plan: "Plan", out: Path, reuse: bool, interrupts: Interrupts) -> "Run":
+    """The run, shown until it is over; a signal stops it within a moment."""
+    from sdgkit.cli.progress import FRAMES_PER_S, Notes, view
+    from sdgkit.run import Run
+
+    assert plan.teacher is not None
+    notes = Notes()
+    run = Run(plan, out, reuse=reuse, on_note=notes.add)
+    interrupts.gently = True
+    run.start()
+    stopping = False
+    try:
+        say(_introduction(plan, out))
+        for note in plan.teacher.notes:
+            say(note)
+        with view() as shown:
+            while not run.finished:
+                if interrupts.number and not stopping:
+                    stopping = True
+                    notes.add("Stopping; what is finished is kept. (Once more ends it at once.)")
+                if stopping:
+                    run.cancel()  # more than once: the first may have come before there was anything to cancel
+                notes.show_in(shown)
+                shown.show(run.snapshot())
+                time.sleep(1 / FRAMES_PER_S)
+            notes.show_in(shown)
+            shown.show(run.snapshot())
+    finally:
+        run.cancel()  # if this ends early, nobody is left to see it
+    return run
+
+
+def _introduction(plan: "Plan", out: Path) -> str:
+    teacher = plan.teacher
+    assert teacher is not None
+    model = "the rehearsal teacher" if teacher.is_rehearsal else f"{teacher.model} at {teacher.base_url}"
+    return f"{counted(len(plan.rows), 'seed example')} \u2192 {out}, with {model}, {counted(teacher.slots.total, 'slot')}.\n"
+
+
+def _closed(run: "Run", out: Path, asked: Asked, interrupts: Interrupts) -> int:
+    """The last lines; returns the exit status."""
+    from sdgkit.cli.closing import close, next_steps
+
+    if not is_live():
+        say(run.funnel)
+    if run.error is not None:
+        complain(f"sdgkit generate: {run.error}")
+        complain(f"What is finished is kept in {out}. To go on: {asked.go_on(out)}")
+        return 1
+    summary = run.summary
+    close(out, summary)
+    if summary["state"] == "cancelled":
+        say(f"Stopped before its end; nothing is lost. To go on: {asked.go_on(out)}")
+        return interrupts.status
+    next_steps(out, summary, asked.with_a_teacher(out))
+    return 0

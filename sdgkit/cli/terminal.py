@@ -1,0 +1,62 @@
+"""What is printed: texts made harmless, on any terminal and in any encoding."""
+
+import os
+import re
+import sys
+
+# Control characters move the cursor, recolour or rename the terminal; the marks of writing direction reorder what is read.
+_HARMFUL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_ASCII = str.maketrans({"\u00b7": ",", "\u2026": "...", "\u2192": "->", "\u2014": "-"})
+
+
+def harmless(text: object) -> str:
+    """The text with its control characters spelled out (`\\x1b`), so that showing it does nothing else."""
+    return _HARMFUL.sub(lambda found: ascii(found[0])[1:-1], str(text).replace("\r\n", "\n"))
+
+
+def prepare() -> None:
+    """Let no character end the program: what an encoding lacks is spelled out."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace", line_buffering=True)
+
+
+def say(text: object = "") -> None:
+    """Print on standard output."""
+    print(_fitting(harmless(text), sys.stdout.encoding))
+
+
+def complain(text: object) -> None:
+    """Print on standard error."""
+    print(_fitting(harmless(text), sys.stderr.encoding), file=sys.stderr)
+
+
+def is_live() -> bool:
+    """Whether what is on the screen can be drawn anew."""
+    return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 sample`, `1,200 samples`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def lasting(seconds: float) -> str:
+    """A duration in words, as exact as one wants to know it: `0.8 s`, `41 s`, `3 min 20 s`, `2 h 5 min`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def _fitting(text: str, encoding: str | None) -> str:
+    """The text with the few typographic signs that sdgkit's own sentences use replaced, where the encoding lacks them."""
+    try:
+        "\u00b7\u2026\u2192\u2014".encode(encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return text.translate(_ASCII)
+    return text

@@ -1,0 +1,83 @@
+"""The stream against a hand-written script: long-tailed reply times (log-normal, mean 200 ms, sigma 0.8, capped at 2 s), 64 slots.
+
+    python tests/benchmarks/stream.py            # 5 and 50 seeds, three rounds each
+    python tests/benchmarks/stream.py 5 --rounds 1
+"""
+
+import argparse
+import asyncio
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from reference import generate, repeat
+
+import sdgkit as sk
+from sdgkit.run import Run
+from sdgkit.seeds import read_seeds
+from sdgkit.teachers.rehearsal import start
+
+SLOTS = 64
+MEAN_S = 0.2
+
+
+def streamed(seeds: list[dict], base_url: str) -> dict[str, float]:
+    """One run of sdgkit with its journal in a folder: seconds of generation (without the files) and to the first sample."""
+    teacher = sk.connect("rehearsal", base_url=base_url, concurrency=SLOTS)
+    first: list[float] = []
+    with tempfile.TemporaryDirectory() as folder:
+        run = Run(sk.plan(seeds, teacher=teacher), folder, on_note=lambda _: None)
+        begun = time.perf_counter()
+        run.start()
+
+        def watch() -> None:
+            while not first and not run.finished:
+                if run._stream is not None and run._stream.newest:
+                    first.append(time.perf_counter() - begun)
+                time.sleep(0.005)
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        run.wait()
+        watcher.join()
+        snapshot = run.snapshot()
+        requests, samples, wall = snapshot.requests, snapshot.samples, snapshot.wall_s
+    teacher.close()
+    return {"wall_s": wall, "first_s": first[0] if first else wall, "requests": requests, "samples": samples}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("seeds", nargs="*", type=int, default=[5, 50])
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    few = read_seeds(sk.shipped("notebooks") / "seeds" / "feedback_to_table.jsonl")
+    for number in options.seeds:
+        seeds = repeat(few, number)
+        ratios, firsts = [], []
+        for _ in range(options.rounds):
+            server = start(mean_latency_ms=200, sigma=0.8, latency_cap_ms=2000, slots=SLOTS)
+            by_hand = asyncio.run(generate(seeds, server.base_url, SLOTS))
+            ours = streamed(seeds, server.base_url)
+            server.close()
+            ratios.append(ours["wall_s"] / by_hand["wall_s"])
+            firsts.append(ours["first_s"] / MEAN_S)
+            print(
+                f"{number:>3} seeds: by hand {by_hand['wall_s']:.2f} s ({by_hand['requests']} requests, "
+                f"first sample {by_hand['first_s']:.2f} s), sdgkit {ours['wall_s']:.2f} s ({ours['requests']} requests, "
+                f"first sample {ours['first_s']:.2f} s), ratio {ratios[-1]:.2f}",
+                flush=True,
+            )
+        print(
+            f"{number:>3} seeds: median ratio {statistics.median(ratios):.2f} (goal 1.10 at most), first sample after "
+            f"{statistics.median(firsts):.1f} mean reply times (goal 6 at most)"
+        )
+
+
+if __name__ == "__main__":
+    main()

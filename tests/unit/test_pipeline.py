@@ -1,0 +1,513 @@
+"""The stream: rows move on as soon as they can, and what comes out does not depend on when."""
+
+import asyncio
+import random
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import pytest
+from scripted import PROMPTS, Ask, ScriptedTeacher, assert_adds_up, completion, seeds, tagged
+from servers import status
+
+import sdgkit as sk
+from sdgkit.errors import RunStopped, SettingsError
+
+SMALL = {"num_contexts": 3, "num_questions": 2}
+STAGES = [stage.name for stage in sk.GROUNDED.stages]
+
+
+@pytest.fixture
+def script() -> Iterator[ScriptedTeacher]:
+    with ScriptedTeacher() as script:
+        yield script
+
+
+def generate(script: ScriptedTeacher, rows=None, *, concurrency: int = 16, **settings) -> sk.Run:
+    given = {"prompts": PROMPTS, **SMALL, **settings}
+    return sk.generate(rows or seeds(), teacher=script.connect(concurrency), **given)
+
+
+def drops(run: sk.Run, **wanted: str) -> list[dict]:
+    return [drop for drop in run.drops() if all(drop[name] == value for name, value in wanted.items())]
+
+
+def result(run: sk.Run) -> tuple:
+    return list(run.samples()), list(run.drops()), list(run.funnel)
+
+
+def faulty(ask: Ask) -> str:
+    """Some of everything that can happen to a row, decided by the request alone."""
+    usual = ScriptedTeacher.usual(None, ask)
+    match int(ask.name[:2], 16) % 8:
+        case 0:
+            return "nothing between tags"
+        case 1 if ask.stage == "gen_contexts":
+            return tagged(context="the very same")
+        case 2 if ask.stage == "gen_grounded_questions":
+            return tagged(question="only one, and always it")
+        case 3 if ask.stage.startswith("eval"):
+            return tagged(evaluation="Off the scale.", score=7)
+        case 4:
+            return completion(usual[:-20], "length")
+    return usual
+
+
+def by_chance(number: int) -> Callable[[Ask], float]:
+    """Delays that let later requests overtake earlier ones, in an order of their own for each number."""
+    chance = random.Random(number)
+    return lambda ask: chance.choice((0, 0.001, 0.004, 0.02))
+
+
+# Equality ---------------------------------------------------------------------------------------------------------------
+
+
+def test_rows_drops_and_funnel_are_equal_at_concurrency_1_and_64_whoever_answers_first(script):
+    script.answer = faulty
+    one = result(generate(script, seeds(6), concurrency=1))
+    for number in range(4):
+        script.delay = by_chance(number)
+        assert result(generate(script, seeds(6), concurrency=64)) == one
+    assert {reason for line in one[2] for reason in line["dropped"]} >= {"duplicate", "malformed", "truncated"}
+
+
+def test_streamed_and_stage_by_stage_give_equal_rows(script):
+    teacher = script.connect()
+    streamed = generate(script)
+    rows = sk.load_seeds(seeds())
+    settings = {"gen_contexts": {"num_contexts": 3}, "gen_grounded_questions": {"num_questions": 2}}
+    for name in STAGES:
+        asks = {"teacher": teacher, "prompt": PROMPTS[name]} if name in PROMPTS else {}
+        rows = getattr(sk, name)(rows, **asks, **settings.get(name, {}))
+    assert rows.to_list() == streamed.dataset.to_list()
+    assert rows.column_names == streamed.dataset.column_names
+    assert script.repeated() == len(script.asks) / 2
+
+
+def test_rows_are_equal_inside_a_running_event_loop_and_outside_one(script):
+    async def cell() -> sk.Run:
+        return generate(script)
+
+    assert result(asyncio.run(cell())) == result(generate(script))
+
+
+def test_rows_come_in_lineage_order_and_samples_hold_the_columns_of_the_method(script):
+    script.delay = by_chance(5)
+    run = generate(script, seeds(11), num_contexts=11)
+    ids = [row["id"] for row in run.samples()]
+    assert ids == sorted(ids, key=lambda id_: [int(part[1:]) for part in id_.split("/")])
+    assert {"s2/c11/q1", "s11/c2/q2"} <= set(ids) | {drop["id"] for drop in run.drops()}
+    first = next(run.samples())
+    assert list(first) == ["id", *seeds(1)[0], "context", "question", "response", "evaluation", "score"]
+    assert first["question"].startswith(first["context"] + "\n\n")
+    assert isinstance(first["score"], float)
+    assert_adds_up(run)
+
+
+def test_each_context_is_a_request_of_its_own_with_its_own_sampling_seed(script):
+    generate(script, seeds(1), num_contexts=10)
+    asked = [ask.body for ask in script.asks if ask.stage == "gen_contexts"]
+    assert len(asked) == 10
+    assert len({body["seed"] for body in asked}) == 10
+    assert all("n" not in body for body in asked)
+    assert sum(ask.stage == "gen_grounded_questions" for ask in script.asks) == 10  # one a context
+
+
+def test_the_sampling_seed_depends_on_neither_row_nor_position_nor_address(script):
+    generate(script, seeds(2))
+    with ScriptedTeacher() as moved:
+        generate(moved, seeds(3)[::-1])
+        assert {ask.name for ask in script.asks} < {ask.name for ask in moved.asks}
+
+
+# Duplicates -------------------------------------------------------------------------------------------------------------
+
+
+def same_for(*ordinals: int) -> Callable[[Ask], str]:
+    """Contexts that are equal for these ordinals, but for their white space."""
+
+    def answer(ask: Ask) -> str:
+        if ask.stage == "gen_contexts" and ask.ordinal in ordinals:
+            return tagged(context="the  same\n\nthing " if ask.ordinal == ordinals[0] else "the same thing")
+        return ScriptedTeacher.usual(None, ask)
+
+    return answer
+
+
+@pytest.mark.parametrize("late", [1, 2, 4])
+def test_of_equal_contexts_the_lowest_ordinal_stays_whichever_arrives_first(script, late):
+    script.answer = same_for(1, 2, 4)
+    script.delay = lambda ask: 0.3 if ask.stage == "gen_contexts" and ask.ordinal == late else 0.0
+    run = generate(script, seeds(1), num_contexts=4)
+    assert [drop["id"] for drop in drops(run, reason="duplicate")] == ["s1/c2", "s1/c4"]
+    assert "s1/c1/q1" in {row["id"] for row in [*run.samples(), *run.drops()]}
+    assert_adds_up(run)
+
+
+def test_an_overtaken_context_takes_its_place_at_no_cost(script):
+    """The later one has been through all stages when the earlier, equal to it, arrives."""
+    script.answer = lambda ask: (
+        tagged(context="same") if ask.stage == "gen_contexts" else ScriptedTeacher.usual(None, ask)
+    )
+    script.delay = lambda ask: 0.0
+    generate(script, seeds(1), num_contexts=1)
+    alone = script.by_stage()
+    script.forget()
+    script.delay = lambda ask: 0.5 if ask.stage == "gen_contexts" and ask.ordinal == 1 else 0.0
+    run = generate(script, seeds(1), num_contexts=2, extra_tries=0)
+    assert script.by_stage() == {**alone, "gen_contexts": 2}
+    assert {row["id"].rsplit("/", 1)[0] for row in run.samples()} == {"s1/c1"}
+    assert [drop["id"] for drop in drops(run, reason="duplicate")] == ["s1/c2"]
+    assert_adds_up(run)
+
+
+def test_a_duplicate_is_dropped_with_its_own_reply_and_history(script):
+    script.answer = same_for(1, 3)
+    script.delay = lambda ask: 0.3 if ask.stage == "gen_contexts" and ask.ordinal == 1 else 0.0
+    run = generate(script, seeds(1), extra_tries=0)
+    [drop] = drops(run, reason="duplicate")
+    assert drop["stage"] == "gen_contexts"
+    assert "the same thing" in drop["reply"]
+    [exchange] = run.trace(drop["id"]).exchanges
+    assert exchange["ordinal"] == 3
+
+
+def test_each_duplicate_causes_exactly_one_further_ask(script):
+    script.answer = same_for(1, 2, 4)
+    for number in range(3):
+        script.forget()
+        script.delay = by_chance(number)
+        run = generate(script, seeds(1), num_contexts=4)
+        assert script.asked("gen_contexts") == 6
+        assert sorted(ask.ordinal for ask in script.asks if ask.stage == "gen_contexts") == [1, 2, 3, 4, 5, 6]
+        assert run.funnel[0] == {
+            "name": "gen_contexts",
+            "rows_in": 1,
+            "tried": 6,
+            "rows_out": 4,
+            "dropped": {"duplicate": 2},
+        }
+
+
+def test_further_asks_end_at_extra_tries(script):
+    script.answer = same_for(*range(1, 100))
+    run = generate(script, seeds(1), num_contexts=4)
+    assert script.asked("gen_contexts") == 14
+    assert run.funnel[0]["dropped"] == {"duplicate": 13}
+    script.forget()
+    generate(script, seeds(1), num_contexts=4, extra_tries=2)
+    assert script.asked("gen_contexts") == 6
+
+
+def test_equal_contexts_of_two_seeds_both_stay(script):
+    script.answer = lambda ask: (
+        tagged(context=f"number {ask.ordinal}") if ask.stage == "gen_contexts" else script.usual(ask)
+    )
+    run = generate(script, seeds(2))
+    assert run.funnel[0]["dropped"] == {}
+
+
+def test_of_equal_questions_of_one_context_the_first_stays_and_no_more_are_asked_for(script):
+    def answer(ask: Ask) -> str:
+        if ask.stage == "gen_grounded_questions":
+            return tagged(question="Why?") + tagged(question=" Why? ") + tagged(question="When?")
+        return script.usual(ask)
+
+    script.answer = answer
+    run = generate(script, seeds(1), num_contexts=1, num_questions=3)
+    assert [drop["id"] for drop in drops(run, stage="gen_grounded_questions")] == ["s1/c1/q2"]
+    assert script.asked("gen_grounded_questions") == 1
+    assert_adds_up(run)
+
+
+@pytest.mark.parametrize("concurrency", [2, 64])
+def test_a_duplicate_that_is_overtaken_at_the_last_moment_is_never_a_sample(script, concurrency):
+    """Where the contexts are the last stage, nothing lies between a row's birth and the sample it becomes."""
+    script.answer = lambda ask: tagged(context=f"number {ask.ordinal % 3}")
+    for number in range(6):
+        script.delay = by_chance(number)
+        teacher = script.connect(concurrency)
+        options = {"teacher": teacher, "prompt": PROMPTS["gen_contexts"]}
+        run = sk.gen_contexts.run(seeds(8), num_contexts=9, extra_tries=0, **options)
+        assert Counter(row["context"] for row in run.samples()) == dict.fromkeys(
+            ("number 0", "number 1", "number 2"), 8
+        )
+        assert {row["id"].split("/")[1] for row in run.samples()} == {"c1", "c2", "c3"}
+        assert_adds_up(run)
+
+
+def test_one_request_on_its_way_serves_all_who_ask_it(script):
+    """Two seeds that differ only in a column that the prompt does not use."""
+    rows = [{**seeds(1)[0], "note": note} for note in ("one", "two")]
+    script.delay = lambda ask: 0.05
+    run = generate(script, rows)
+    assert script.repeated() == 0
+    assert script.asked("gen_contexts") == 3
+    assert run.funnel[0]["tried"] == 6
+    assert_adds_up(run)
+
+
+# Replies that do not hold what was asked for ----------------------------------------------------------------------------
+
+
+def test_a_malformed_reply_is_asked_again_three_times_with_another_seed_and_some_temperature(script):
+    script.answer = lambda ask: "no tags" if ask.stage == "gen_grounded_responses" else script.usual(ask)
+    run = generate(script, seeds(1), num_contexts=1, num_questions=1)
+    asked = [ask.body for ask in script.asks if ask.stage == "gen_grounded_responses"]
+    assert [body["temperature"] for body in asked] == [0, 0.3, 0.3, 0.3]
+    assert len({body["seed"] for body in asked}) == 4
+    assert len({str(body["messages"]) for body in asked}) == 1
+    [drop] = run.drops()
+    assert (drop["stage"], drop["reason"], drop["reply"]) == ("gen_grounded_responses", "malformed", "no tags")
+    assert "[Start of Response]" in drop["message"]
+    assert len(run.trace(drop["id"]).exchanges) == 7  # context, questions, judge, four tries
+    assert_adds_up(run)
+
+
+def test_a_warm_temperature_stays_as_it_is_when_asked_again(script):
+    script.answer = lambda ask: "no tags" if ask.stage == "gen_contexts" else script.usual(ask)
+    generate(script, seeds(1), num_contexts=1, extra_tries=0)
+    assert [ask.body["temperature"] for ask in script.asks] == [0.7] * 4
+
+
+@pytest.mark.parametrize("attempt", [2, 3, 4])
+def test_a_reply_that_is_right_at_a_later_attempt_counts(script, attempt):
+    script.answer = lambda ask: "no tags" if ask.attempt < attempt else script.usual(ask)
+    run = generate(script, seeds(1), num_contexts=1, num_questions=1)
+    assert run.funnel[2]["rows_out"] == 1
+    assert_adds_up(run)
+
+
+def test_each_malformed_context_causes_exactly_one_further_ask(script):
+    def answer(ask: Ask) -> str:
+        return "no tags" if ask.stage == "gen_contexts" and ask.ordinal in (2, 4) else script.usual(ask)
+
+    script.answer = answer
+    run = generate(script, seeds(1))
+    ordinals = Counter(ask.ordinal for ask in script.asks if ask.stage == "gen_contexts")
+    assert ordinals == {1: 1, 2: 4, 3: 1, 4: 4, 5: 1}
+    assert run.funnel[0]["dropped"] == {"malformed": 2}
+    assert_adds_up(run)
+
+
+def test_missing_questions_are_asked_for_again_and_surplus_ones_ignored(script):
+    def answer(ask: Ask) -> str:
+        if ask.stage != "gen_grounded_questions":
+            return script.usual(ask)
+        numbers = {1: [1, 2], 2: [2, 3], 3: [1, 2, 3, 4, 5, 6]}[ask.attempt]
+        return "\n".join(tagged(question=f"Question {number}") for number in numbers)
+
+    script.answer = answer
+    run = generate(script, seeds(1), num_contexts=1, num_questions=5)
+    asked = [ask for ask in script.asks if ask.stage == "gen_grounded_questions"]
+    assert [ask.given["num_samples"] for ask in asked] == [5, 3, 2]
+    rows = {row["id"]: row["question"] for row in [*run.samples(), *run.drops()]}
+    assert len(rows) == 5
+    assert all(f"Question {id_[-1]}" in question for id_, question in rows.items())
+    assert_adds_up(run)
+
+
+def test_questions_that_stay_missing_are_dropped_each_with_an_id(script):
+    script.answer = lambda ask: (
+        tagged(question="The only one.") if ask.stage == "gen_grounded_questions" else script.usual(ask)
+    )
+    run = generate(script, seeds(1), num_contexts=1, num_questions=3)
+    missing = drops(run, stage="gen_grounded_questions")
+    assert [(drop["id"], drop["reason"]) for drop in missing] == [
+        ("s1/c1/q2", "malformed"),
+        ("s1/c1/q3", "malformed"),
+    ]
+    assert script.asked("gen_grounded_questions") == 4
+    assert_adds_up(run)
+
+
+@pytest.mark.parametrize("stage", PROMPTS)
+def test_a_truncated_reply_is_not_asked_again(script, stage):
+    script.answer = lambda ask: completion("cut o", "length") if ask.stage == stage else script.usual(ask)
+    run = generate(script, seeds(1), num_contexts=2, num_questions=1)
+    assert script.asked(stage) == 2
+    assert [drop["reply"] for drop in drops(run, stage=stage, reason="truncated")] == ["cut o"] * 2
+    assert "max_tokens" in drops(run, reason="truncated")[0]["message"]
+    assert_adds_up(run)
+
+
+def test_a_score_off_the_scale_is_malformed(script):
+    def answer(ask: Ask) -> str:
+        off = {"eval_grounded_questions": 2, "evaluate_grounded_qa_pair": 0}.get(ask.stage)
+        on = ask.given["question"].startswith("Q0")
+        return script.usual(ask) if off is None or on else tagged(evaluation="Hm.", score=off)
+
+    script.answer = answer
+    run = generate(script, seeds(1), num_contexts=1, num_questions=2)
+    [drop] = drops(run, reason="malformed")
+    assert (drop["id"], drop["stage"]) == ("s1/c1/q2", "eval_grounded_questions")
+    assert "0, 1" in drop["message"]
+
+
+def test_what_the_judge_refuses_is_dropped_with_the_judges_words(script):
+    script.answer = lambda ask: (
+        tagged(evaluation="Too long.", score=1) if ask.stage == "evaluate_grounded_qa_pair" else script.usual(ask)
+    )
+    run = generate(script, seeds(1), num_contexts=1, num_questions=1)
+    [drop] = run.drops()
+    assert (drop["stage"], drop["reason"], drop["score"]) == ("filter_grounded_qa_pair", "score", 1.0)
+    assert "Too long." in drop["reply"]
+    assert "2 or more" in drop["message"]
+
+
+def test_a_refused_request_drops_its_row_with_the_servers_words(script):
+    script.answer = lambda ask: (
+        status(400, "This prompt is too long") if ask.seed == 2 and ask.stage == "gen_contexts" else script.usual(ask)
+    )
+    run = generate(script)
+    refused = drops(run, reason="teacher_error")
+    assert [drop["id"] for drop in refused] == ["s2/c1", "s2/c2", "s2/c3"]
+    assert all("This prompt is too long" in drop["message"] for drop in refused)
+    assert_adds_up(run)
+
+
+@pytest.mark.parametrize(("reason", "reply"), [("malformed", "no"), ("truncated", None), ("teacher_error", 400)])
+def test_if_the_first_20_rows_of_a_stage_fail_alike_the_run_stops_and_says_so(script, reason, reply):
+    def answer(ask: Ask):
+        if ask.stage != "gen_grounded_responses":
+            return script.usual(ask)
+        return status(400, "no") if reply == 400 else reply or completion("cut", "length")
+
+    script.answer = answer
+    with pytest.raises(RunStopped, match=rf"first 20 rows of gen_grounded_responses all failed alike \({reason}\)"):
+        generate(script, seeds(30))
+    assert script.asked("gen_grounded_responses") < 4 * 40
+
+
+def test_one_reply_that_fails_is_no_reason_to_stop_however_many_rows_it_should_have_held(script):
+    def answer(ask: Ask):
+        if ask.stage == "gen_grounded_questions" and ask.given["context"].startswith("Context 1.1 "):
+            return status(400, "too long")
+        return script.usual(ask)
+
+    script.answer = answer
+    script.delay = lambda ask: 0.0 if "Context 1.1 " in str(ask.given.get("context")) else 0.05
+    run = generate(script, seeds(1), num_questions=25)
+    assert run.state == "done"
+    assert run.funnel[1]["dropped"]["teacher_error"] == 25
+
+
+# The order of work ------------------------------------------------------------------------------------------------------
+
+
+def test_a_seed_is_admitted_only_when_a_slot_would_stand_empty(script):
+    """400 seeds: what is begun and not finished is bounded by the concurrency, not by the input."""
+    begun, most = Counter(), 0
+
+    def answer(ask: Ask) -> str:
+        nonlocal most
+        begun[ask.seed] += ask.stage == "gen_contexts"
+        open_rows = sum(begun.values()) - finished()
+        most = max(most, open_rows)
+        return script.usual(ask)
+
+    run = sk.Run(
+        sk.plan(seeds(400), teacher=script.connect(8), prompts=WIDE, num_contexts=2, num_questions=1), on_note=str
+    )
+
+    def finished() -> int:
+        counts = run._stream.top.counts if run._stream else Counter()
+        ended = sum(n for key, n in list(counts.items()) if not key.endswith(":out"))
+        return ended + counts["7:out"]
+
+    script.answer = answer
+    run.start().wait()
+    assert len(begun) == 400
+    assert most <= 4 * 8
+    assert_adds_up(run)
+
+
+# Every prompt names its seed, so that the script sees which one a request is about.
+WIDE = PROMPTS
+
+
+def test_the_row_nearest_to_its_end_goes_first_while_seeds_remain(script):
+    run = generate(script, seeds(12), concurrency=1, num_contexts=2, num_questions=1)
+    order = [ask.stage for ask in script.asks]
+    first_pair = order.index("evaluate_grounded_qa_pair")
+    assert first_pair <= 5
+    begun = [ask.seed for ask in script.asks if ask.stage == "gen_contexts"]
+    assert begun == sorted(begun)
+    assert run.finished
+
+
+def test_the_first_samples_come_long_before_the_end(script):
+    generate(script, seeds(20), concurrency=4)
+    order = [ask.stage for ask in script.asks]
+    assert order.index("evaluate_grounded_qa_pair") < len(order) / 4
+    half = sum(stage == "evaluate_grounded_qa_pair" for stage in order[: len(order) // 2])
+    assert half > script.asked("evaluate_grounded_qa_pair") / 4
+
+
+def test_never_more_requests_at_once_than_the_teacher_has_slots(script):
+    script.delay = lambda ask: 0.002
+    generate(script, seeds(4), concurrency=3)
+    assert script.most_in_flight == 3
+
+
+def test_a_run_begins_although_somebody_else_holds_all_slots_of_the_teacher(script):
+    teacher = script.connect(1)
+    held = threading.Event()
+    script.delay = lambda ask: held.set() or 0.3 if ask.stage == "somebody" else 0.0
+    script.answer = lambda ask: "hello" if ask.stage == "somebody" else script.usual(ask)
+    other = threading.Thread(target=lambda: teacher.ask('{"stage": "somebody"}', max_tokens=5))
+    other.start()
+    assert held.wait(30)
+    run = sk.Run(sk.plan(seeds(40), teacher=teacher, prompts=PROMPTS, num_contexts=1, num_questions=1), on_note=str)
+    run.start().wait(60)
+    other.join()
+    assert run.state == "done"
+
+
+def test_two_runs_share_one_teachers_slots(script):
+    teacher = script.connect(4)
+    script.delay = lambda ask: 0.001
+    plans = [sk.plan(seeds(20, first=n), teacher=teacher, prompts=PROMPTS, **SMALL) for n in (1, 50)]
+    runs = [sk.Run(plan, on_note=str).start() for plan in plans]
+    for run in runs:
+        assert run.wait(60).state == "done"
+        assert_adds_up(run)
+    assert script.most_in_flight == 4
+    assert teacher.slots.in_use == 0
+
+
+def test_a_cancelled_run_gives_all_slots_back(script):
+    """Whenever it is cancelled: the teacher is used by others, too."""
+    teacher = script.connect(4)
+    for number in range(12):
+        arrived, wanted = threading.Semaphore(0), number * 7
+        script.answer = lambda ask, arrived=arrived: arrived.release() or script.usual(ask)
+        run = sk.Run(sk.plan(seeds(9), teacher=teacher, prompts=PROMPTS, **SMALL), on_note=str).start()
+        for _ in range(wanted):
+            assert arrived.acquire(timeout=30)
+        run.cancel()
+        assert run.wait(30).state in ("cancelled", "done")
+        assert (teacher.slots.in_use, teacher.slots.waiting) == (0, 0)
+    assert teacher.ask('{"stage": "gen_contexts"}', max_tokens=5).text
+
+
+# Pipelines of one's own -------------------------------------------------------------------------------------------------
+
+
+def test_two_stages_of_one_name_are_refused():
+    with pytest.raises(SettingsError, match="filter_grounded_qa_pair"):
+        sk.GROUNDED.after("gen_contexts", sk.GROUNDED.stages[6])
+
+
+def test_a_stage_that_is_not_there_is_named_with_those_that_are():
+    with pytest.raises(SettingsError, match="no stage 'gen_context'.*gen_contexts"):
+        sk.GROUNDED.without("gen_context")
+
+
+def test_pipelines_are_values_that_give_new_ones():
+    shorter = sk.GROUNDED.without("combine_question_and_context")
+    assert [stage.name for stage in shorter.stages] == STAGES[:-1]
+    assert [stage.name for stage in sk.GROUNDED.stages] == STAGES
+    check = sk.Check(name="short", function=lambda row: True)
+    assert [s.name for s in shorter.before("gen_contexts", check).stages][:2] == ["short", "gen_contexts"]
+    assert shorter.change("gen_contexts", per_row=4).stages[0].per_row == 4

@@ -1,0 +1,296 @@
+"""The rehearsal teacher reads prompts as a model would, and writes and judges by rules that look at texts alone."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from sdgkit.prompts import Prompt, load_prompt, shipped
+from sdgkit.teachers.rehearsal import rules
+from sdgkit.teachers.rehearsal.chat import Message
+from sdgkit.teachers.rehearsal.reading import read
+
+COLUMNS = {"contexts": ["context"], "questions": ["question"], "responses": ["response"]}
+EXAMPLE = """Here is an example:
+[Start of Context]
+The hall was rented for 120 euros on Monday. Anna paid at once.
+[End of Context]
+[Start of Question]
+Who paid?
+[End of Question]
+[Start of Response]
+Anna, 120 euros.
+[End of Response]
+"""
+GIVEN = """Now yours:
+[Start of Context]
+The boat was rented for 77 euros on Friday. Bo paid at once.
+[End of Context]
+"""
+
+
+def assignment(prompt: str):
+    return read((Message("user", prompt),))
+
+
+def reply(prompt: str, seed: int = 1, temperature: float = 0.7) -> str:
+    messages = (Message("user", prompt),)
+    return rules.write(messages, rules.digest(messages, seed, temperature, 0)).text()
+
+
+def ask(prompt: Prompt, row: dict, seed: int = 1) -> list[list[str]]:
+    """The records in the reply to a shipped prompt."""
+    messages = tuple(Message(message["role"], message["content"]) for message in prompt.render(row))
+    draft = rules.write(messages, rules.digest(messages, seed, prompt.sampling["temperature"], 0))
+    columns = next(
+        (names for word, names in COLUMNS.items() if prompt.name.endswith(word)), ["evaluation", "score"]
+    )
+    columns = columns if prompt.name.startswith("gen") else ["evaluation", "score"]
+    return [list(record.values()) for record in prompt.parse(draft.text(), columns).rows]
+
+
+# --- reading ------------------------------------------------------------
+
+
+def test_the_tags_asked_for_are_the_ones_at_the_end():
+    read_one = assignment(EXAMPLE + GIVEN + "Write it between [Start of Question] and [End of Question].")
+    assert [tag.start for tag in read_one.asked] == ["[Start of Question]"]
+    assert read_one.seed["context"].startswith("The hall")
+    assert read_one.given["context"].startswith("The boat")
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        ("<answer>", "</answer>"),
+        ("[Start of Antwort]", "[End of Antwort]"),
+        ("[Beginn der Antwort]", "[Ende der Antwort]"),
+        ("[Début de la réponse]", "[Fin de la réponse]"),
+        ("[ticket]", "[/ticket]"),
+        ("<|poem|>", "<|/poem|>"),
+        ("<start_of_mail>", "<end_of_mail>"),
+        ("[START OF LIMERICK]", "[END OF LIMERICK]"),
+    ],
+)
+@pytest.mark.parametrize("form", ["Answer in {} and {} tags: how are you?", "Why?\n{}\n(your answer)\n{}"])
+def test_any_tags_are_honoured(form, start, end):
+    assert re.fullmatch(
+        re.escape(start) + r"\n.+\n" + re.escape(end), reply(form.format(start, end)), re.DOTALL
+    )
+
+
+def test_two_tags_asked_for_come_in_order():
+    text = reply("What is 2 + 2?\n<reason>...</reason>\n<answer>...</answer>")
+    assert re.fullmatch(r"<reason>\n.+\n</reason>\n\n<answer>\n.+\n</answer>", text, re.DOTALL)
+
+
+@pytest.mark.parametrize(
+    ("words", "count"),
+    [
+        ("3 questions", 3),
+        ("five new questions", 5),
+        ("exactly 7 such different questions", 7),
+        ("one question", 1),
+    ],
+)
+def test_as_many_are_written_as_are_wanted(words, count):
+    text = reply(
+        EXAMPLE + GIVEN + f"Now write {words}, each like this:\n[Start of Question]\n...\n[End of Question]"
+    )
+    questions = re.findall(r"\[Start of Question\]\n(.+)\n\[End of Question\]", text)
+    assert len(questions) == len(set(questions)) == count
+
+
+@pytest.mark.parametrize(
+    ("words", "scale"),
+    [
+        ("Rate it 0 or 1.", (0, 1)),
+        ("Give a score from 1 to 3.", (1, 3)),
+        ("The score is 1, 2 or 3.", (1, 3)),
+        ("a rating between 0 and 10", (0, 10)),
+        ("on a scale of 1-5", (1, 5)),
+        ("Bewerte mit 1 bis 4 Punkten.", (1, 4)),
+        ("The score:\n3: good\n2: fair\n1: bad", (1, 3)),
+        ("Is it good?", (0, 1)),
+    ],
+)
+def test_any_scale_is_read(words, scale):
+    prompt = EXAMPLE + GIVEN + f"{words}\n[Start of Score]\n[End of Score]"
+    assert assignment(prompt).scale == scale
+    score = int(re.search(r"\d+", reply(prompt))[0])
+    assert scale[0] <= score <= scale[1]
+
+
+def test_a_message_without_tags_gets_a_plain_answer_that_says_who_answers():
+    assert "rehears" in reply("Explain gravity to me.").lower()
+    assert len(reply("write a haiku about language models").splitlines()) == 3
+
+
+def test_tags_in_the_system_message_count_too():
+    messages = (Message("system", "Answer in <out></out>."), Message("user", "Who are you?"))
+    text = rules.write(messages, rules.digest(messages, 1, 0.7, 0)).text()
+    assert text.startswith("<out>\n") and text.endswith("\n</out>")
+
+
+# --- any skill ----------------------------------------------------------
+
+UNKNOWN_SKILLS = [
+    (
+        "Heat 250 g butter, stir in 3 eggs. Add 200 g flour.",
+        "What do I buy?",
+        "- 250 g butter\n- 3 eggs\n- 200 g flour",
+    ),
+    (
+        "Der Hof hat 40 Kühe. Sie stehen auf der Weide.",
+        "Fasse es zusammen.",
+        "Auf der Weide des Hofs stehen 40 Kühe.",
+    ),
+    (
+        "La salle est fermée le lundi. Elle ouvre à 9 heures.",
+        "Résumez.",
+        "Fermée le lundi, ouverte dès 9 heures.",
+    ),
+    ("会議は月曜日に行われた。", "要約してください。", "月曜日に会議。"),
+    ("Great film, saw it twice.", "Positive or negative?", "Positive"),
+    ("Name: Ada; born: 1815", "Give me JSON.", '{"name": "Ada", "born": 1815}'),
+]
+
+
+@pytest.mark.parametrize("skill", UNKNOWN_SKILLS, ids=lambda skill: skill[1])
+def test_for_a_skill_it_does_not_know_it_recombines_the_seed_and_keeps_most_of_it(skill):
+    prompts = {path.stem: load_prompt(path) for path in (shipped("prompts") / "grounded").glob("*.yaml")}
+    seed = dict(
+        zip(("seed_context", "seed_question", "seed_response"), skill, strict=True),
+        task_description="A task.",
+    )
+    contexts = [ask(prompts["gen_contexts"], seed, number)[0][0] for number in range(20)]
+    assert len(set(contexts)) >= 18
+    kept = 0
+    for number, context in enumerate(contexts):
+        row = {**seed, "context": context, "num_samples": 1}
+        row["question"] = ask(prompts["gen_grounded_questions"], row, number)[0][0]
+        row["response"] = ask(prompts["gen_grounded_responses"], row)[0][0]
+        kept += ask(prompts["evaluate_grounded_qa_pair"], row)[0][1] in "23"
+    assert kept >= 12
+
+
+# --- the tutorials' skills ----------------------------------------------
+
+
+def seeds(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+SEED_FILES = sorted((shipped("notebooks") / "seeds").glob("*.jsonl"))
+GROUNDED = [path for path in SEED_FILES if "seed_context" in seeds(path)[0]]
+FREEFORM = [path for path in SEED_FILES if path not in GROUNDED]
+
+
+@pytest.mark.parametrize("path", GROUNDED, ids=lambda path: path.stem)
+def test_a_tutorials_contexts_differ_and_its_judges_drop_a_sensible_share(path):
+    prompts = {
+        prompt.stem: load_prompt(prompt) for prompt in (shipped("prompts") / "grounded").glob("*.yaml")
+    }
+    good = asked = passed = kept = 0
+    for seed in seeds(path):
+        contexts = [ask(prompts["gen_contexts"], seed, number)[0][0] for number in range(10)]
+        assert len(set(contexts)) >= 9
+        for context in contexts:
+            row = {**seed, "context": context, "num_samples": 3}
+            questions = ask(prompts["gen_grounded_questions"], row)
+            assert len(questions) == 3
+            for (question,) in questions:
+                asked += 1
+                row["question"] = question
+                if ask(prompts["eval_grounded_questions"], row)[0][1] != "1":
+                    continue
+                passed += 1
+                row["response"] = ask(prompts["gen_grounded_responses"], row)[0][0]
+                evaluation, score = ask(prompts["evaluate_grounded_qa_pair"], row)[0]
+                assert len(evaluation) > 20
+                kept += score in "23"
+                good += score == "3"
+    assert 0.75 <= passed / asked <= 0.97
+    assert 0.80 <= kept / passed <= 0.99
+    assert good < kept
+
+
+@pytest.mark.parametrize("path", FREEFORM, ids=lambda path: path.stem)
+def test_a_freeform_tutorials_questions_differ_and_its_judges_drop_a_sensible_share(path):
+    prompts = {
+        prompt.stem: load_prompt(prompt) for prompt in (shipped("prompts") / "freeform").glob("*.yaml")
+    }
+    asked = passed = kept = 0
+    for seed in seeds(path):
+        questions = [text for (text,) in ask(prompts["gen_questions"], {**seed, "num_samples": 30})]
+        assert len(set(questions)) >= 24
+        for question in questions:
+            asked += 1
+            row = {**seed, "question": question}
+            if ask(prompts["eval_questions"], row)[0][1] != "1":
+                continue
+            passed += 1
+            row["response"] = ask(prompts["gen_responses"], row)[0][0]
+            kept += ask(prompts["evaluate_qa_pair"], row)[0][1] in "23"
+    assert 0.75 <= passed / asked <= 0.97
+    assert 0.80 <= kept / passed <= 0.99
+
+
+def judge(skill: str, context: str, response: str) -> tuple[str, int]:
+    """What the shipped judge prompt gets for a response of one's own, beside the skill's first seed."""
+    seed = next(seeds(path)[0] for path in SEED_FILES if path.stem == skill)
+    prompt = load_prompt(shipped("prompts") / "grounded" / "evaluate_grounded_qa_pair.yaml")
+    row = {**seed, "context": context, "question": seed["seed_question"], "response": response}
+    evaluation, score = ask(prompt, row)[0]
+    return evaluation, int(score)
+
+
+def test_the_judge_of_tables_reads_the_table():
+    context = "★★★★★ I love the search, it is fast.\n★☆☆☆☆ The export crashes every time."
+    head = "| Feature | Feedback | Sentiment |\n|---|---|---|\n"
+    search, export = "| Search | It is fast. | Positive |\n", "| Export | It crashes. | Negative |"
+    assert judge("feedback_to_table", context, head + search + export)[1] == 3
+    wrong = judge("feedback_to_table", context, head + search.replace("Positive", "Negative") + export)
+    assert wrong[1] == 1 and "Search" in wrong[0]
+    missing = judge("feedback_to_table", context, head + search)
+    assert missing[1] == 1 and "Export" in missing[0]
+    assert judge("feedback_to_table", context, "- Search: fast\n- Export: crashes")[1] == 1
+    assert judge("feedback_to_table", context, head + export + "\n" + search)[1] == 2
+
+
+def test_the_judge_of_mails_recomputes_the_figures():
+    context = "|  | Q1 2025 | Q1 2024 |\n|---|---|---|\n| Revenue | €12.0m | €10.0m |\n| Stores | 40 | 50 |"
+    mail = (
+        "Subject: Q1 2025: revenue up 20.0% to €12.0 million\n\nDear colleagues,\n\n"
+        "In the first quarter of 2025, our revenue rose by 20.0% to €12.0 million.\n\n"
+        "- Revenue: €12.0 million (up 20.0% from €10.0 million)\n- Stores: 40 (down 20.0% from 50)\n\n"
+        "Outlook: no guidance has been given.\n\nBest regards,\nFinance Communications"
+    )
+    assert judge("figures_to_email", context, mail)[1] == 3
+    wrong = judge("figures_to_email", context, mail.replace("down 20.0%", "down 25.0%"))
+    assert wrong[1] == 1 and "Stores" in wrong[0]
+    assert judge("figures_to_email", context, mail.replace("Dear colleagues,\n\n", ""))[1] == 1
+
+
+def test_the_judge_of_tickets_knows_what_the_report_says():
+    context = "Der Wasserhahn tropft. Das ist in der Kantine.\n\nViele Grüße\nKlara Vogt"
+    ticket = (
+        "Titel: Wasserhahn tropft\nAnlage: Wasserhahn\nOrt: Kantine\nBeginn: nicht angegeben\n"
+        "Störung: Der Wasserhahn tropft.\nAuswirkung: nicht angegeben\nBereits versucht: nicht angegeben\n"
+        "Priorität: niedrig\nRückfragen an: Klara Vogt"
+    )
+    assert judge("stoerung_zu_ticket", context, ticket)[1] == 3
+    assert judge("stoerung_zu_ticket", context, ticket.replace("niedrig", "hoch"))[1] == 1
+    guess = judge("stoerung_zu_ticket", context, ticket.replace("Beginn: nicht angegeben", "Beginn: gestern"))
+    assert guess[1] == 1 and "Beginn" in guess[0]
+
+
+@pytest.mark.parametrize("path", SEED_FILES, ids=lambda path: path.stem)
+def test_what_people_wrote_is_answered_too(path):
+    """Own contexts and the seeds' own questions reach the rules as well as texts of their making do."""
+    prompt = load_prompt(shipped("prompts") / "grounded" / "gen_grounded_responses.yaml")
+    for seed in seeds(path):
+        row = {**seed, "seed_context": seed.get("seed_context", "none"), "question": seed["seed_question"]}
+        response = ask(prompt, {**row, "context": seed.get("seed_context", seed["seed_question"])})[0][0]
+        assert len(response) > 10

@@ -1,0 +1,341 @@
+"""The rehearsal teacher's server, asked over HTTP like any other."""
+
+import json
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPException
+
+import pytest
+
+from sdgkit.errors import SettingsError, TeacherUnreachable
+from sdgkit.teachers.rehearsal import RehearsalProcess, start
+
+FORM = "Write one question. Start it with [Start of Question] and end it with [End of Question]."
+
+
+@pytest.fixture(scope="module")
+def teacher() -> Iterator[RehearsalProcess]:
+    with start() as process:
+        yield process
+
+
+def send(process: RehearsalProcess, path: str, data: bytes | None = None, **headers: str):
+    """Status, parsed JSON and headers of one request; a fresh connection, never through a proxy."""
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{process.port}{path}",
+        data=data,
+        headers={"Content-Type": "application/json", **headers},
+    )
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=30) as answer:
+            return answer.status, json.loads(answer.read()), dict(answer.headers)
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read()), dict(error.headers)
+
+
+def chat(process: RehearsalProcess, message: object, **fields: object):
+    messages = [{"role": "user", "content": message}] if not isinstance(message, list) else message
+    body = {"model": "rehearsal", "messages": messages, **fields}
+    status, reply, _ = send(process, "/v1/chat/completions", json.dumps(body).encode())
+    return status, reply
+
+
+def text(process: RehearsalProcess, message: object, **fields: object) -> str:
+    status, reply = chat(process, message, **fields)
+    assert status == 200, reply
+    return reply["choices"][0]["message"]["content"]
+
+
+def test_it_serves_one_model_called_rehearsal(teacher):
+    status, models, _ = send(teacher, "/v1/models")
+    assert status == 200
+    assert [model["id"] for model in models["data"]] == ["rehearsal"]
+    assert send(teacher, "/health")[0] == 200
+
+
+def test_the_same_request_gets_the_same_reply(teacher):
+    assert text(teacher, FORM, seed=5) == text(teacher, FORM, seed=5)
+
+
+def test_another_sampling_seed_gets_another_reply_unless_it_is_greedy(teacher):
+    prompt = (
+        "Example:\n[Start of Context]\nWe sold 40 bikes on Monday.\n[End of Context]\nWrite a new context."
+    )
+    assert len({text(teacher, prompt, seed=seed, temperature=0.7) for seed in range(10)}) >= 9
+    assert len({text(teacher, prompt, seed=seed, temperature=0) for seed in range(10)}) == 1
+
+
+def test_n_choices_differ_and_their_tokens_are_summed(teacher):
+    prompt = (
+        "Example:\n[Start of Context]\nWe sold 40 bikes on Monday.\n[End of Context]\nWrite a new context."
+    )
+    _, reply = chat(teacher, prompt, n=4, seed=1, temperature=1)
+    texts = [choice["message"]["content"] for choice in reply["choices"]]
+    assert [choice["index"] for choice in reply["choices"]] == [0, 1, 2, 3]
+    assert len(set(texts)) >= 3
+    usage = reply["usage"]
+    assert usage["completion_tokens"] == sum(-(-len(written) // 4) for written in texts)
+    assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
+    assert usage["prompt_tokens"] >= len(prompt) // 4
+
+
+def test_a_reply_stops_before_a_stop_string(teacher):
+    whole = text(teacher, FORM, seed=1)
+    _, reply = chat(teacher, FORM, seed=1, stop=["[End of Question]"])
+    assert reply["choices"][0]["message"]["content"] == whole.split("[End of Question]")[0]
+    assert reply["choices"][0]["finish_reason"] == "stop"
+
+
+def test_a_reply_cut_off_at_max_tokens_says_so(teacher):
+    _, reply = chat(teacher, FORM, max_tokens=3)
+    assert reply["choices"][0]["finish_reason"] == "length"
+    assert reply["usage"]["completion_tokens"] == 3
+    assert len(reply["choices"][0]["message"]["content"]) == 12
+
+
+def test_streamed_pieces_add_up_to_the_reply(teacher):
+    body = {"model": "rehearsal", "messages": [{"role": "user", "content": FORM}], "seed": 3, "stream": True}
+    body["stream_options"] = {"include_usage": True}
+    url = f"http://127.0.0.1:{teacher.port}/v1/chat/completions"
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(urllib.request.Request(url, json.dumps(body).encode()), timeout=30) as answer:
+        assert answer.headers["Content-Type"].startswith("text/event-stream")
+        events = [line[6:] for line in answer.read().decode().splitlines() if line.startswith("data: ")]
+    assert events[-1] == "[DONE]"
+    pieces = [json.loads(event) for event in events[:-1]]
+    deltas = [choice["delta"].get("content", "") for piece in pieces for choice in piece["choices"]]
+    assert "".join(deltas) == text(teacher, FORM, seed=3)
+    assert pieces[-2]["choices"][0]["finish_reason"] == "stop"
+    assert pieces[-1]["usage"]["completion_tokens"] > 0
+
+
+def test_the_openai_client_is_content_with_it(teacher):
+    openai = pytest.importorskip("openai")
+    with openai.OpenAI(base_url=teacher.base_url, api_key="none") as client:
+        reply = client.chat.completions.create(
+            model="rehearsal", messages=[{"role": "user", "content": "write a haiku about language models"}]
+        )
+        with pytest.raises(openai.NotFoundError, match="gpt-9"):
+            client.chat.completions.create(model="gpt-9", messages=[{"role": "user", "content": "Hello"}])
+    assert len(reply.choices[0].message.content.splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "word"),
+    [
+        (b"{not json", 400, "JSON"),
+        (b"\xff\xfe", 400, "JSON"),
+        (b"[]", 400, "object"),
+        (b"[" * 100_000, 400, "JSON"),
+        (b'{"model": "rehearsal"}', 400, "messages"),
+        (b'{"model": "rehearsal", "messages": []}', 400, "messages"),
+        (b'{"model": "rehearsal", "messages": ["hello"]}', 400, "messages[0]"),
+        (b'{"model": "rehearsal", "messages": [{"role": "user", "content": 5}]}', 400, "messages[0].content"),
+        (b'{"messages": [{"role": "user", "content": "x"}]}', 400, "model"),
+        (b'{"model": "other", "messages": [{"role": "user", "content": "x"}]}', 404, "other"),
+        (b'{"model": "rehearsal", "messages": [{"role": "user", "content": "x"}], "n": 0}', 400, "n must"),
+        (
+            b'{"model": "rehearsal", "messages": [{"role": "user", "content": "x"}], "temperature": NaN}',
+            400,
+            "temp",
+        ),
+        (
+            b'{"model": "rehearsal", "messages": [{"role": "user", "content": "x"}], "max_tokens": "9"}',
+            400,
+            "max",
+        ),
+        (b'{"model": "rehearsal", "messages": [{"role": "user", "content": "x"}], "stop": 7}', 400, "stop"),
+    ],
+)
+def test_a_wrong_request_gets_an_error_in_openais_shape(teacher, body, status, word):
+    answered, reply, _ = send(teacher, "/v1/chat/completions", body)
+    assert answered == status
+    assert set(reply["error"]) == {"message", "type", "param", "code"}
+    assert word in reply["error"]["message"]
+
+
+def test_a_wrong_path_and_a_wrong_method_are_errors_too(teacher):
+    assert send(teacher, "/v2/models")[0] == 404
+    status, reply, _ = send(teacher, "/v1/chat/completions")
+    assert (status, "POST" in reply["error"]["message"]) == (405, True)
+
+
+def test_a_prompt_longer_than_the_context_is_refused():
+    with start(context_length=500) as process:
+        assert chat(process, "word " * 300, max_tokens=50)[0] == 200
+        status, reply = chat(process, "word " * 500, max_tokens=50)
+        assert status == 400
+        assert "maximum context length is 500 tokens" in reply["error"]["message"]
+        assert chat(process, "word " * 300, max_tokens=400)[0] == 400
+
+
+def test_with_a_key_in_the_environment_others_are_refused(monkeypatch):
+    monkeypatch.setenv("REHEARSAL_TEST_KEY", "open sesame")
+    with start(require_key_env="REHEARSAL_TEST_KEY") as process:
+        assert send(process, "/v1/models")[0] == 401
+        assert send(process, "/v1/models", Authorization="Bearer wrong")[0] == 401
+        assert send(process, "/v1/models", Authorization="Bearer open sesame")[0] == 200
+        assert send(process, "/health")[0] == 200
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "",
+        " \n\t ",
+        "\x00\x01\x1b[31m\u202e\ufeff\ud800",
+        "[Start of Question]" * 2000,
+        "[End of Question]" * 2000,
+        "[Start of A][Start of B][End of A][End of B]" * 500,
+        "<a><b></a></b>[Start of Score][End of Score]",
+        "[Start of Context]\n[Start of Context]\nx\n[End of Context]\n[End of Context] write [Start of Score][End of Score]",
+        "99999 questions [Start of Question][End of Question]",
+        "|" * 20_000 + "[Start of Response][End of Response]",
+        "[Start of Context]\n" + "1,2.3." * 5000 + "\n[End of Context]\n[Start of Response][End of Response]",
+        "[Start of Context]\n" + "a " * 30_000 + "\n[End of Context] score 1-" + "9" * 5000,
+        [{"role": "user", "content": [{"type": "text", "text": "Hello"}, {"type": "image_url"}, None, 3]}],
+        [{"role": "system", "content": None}, {"role": "user", "content": "Hello"}],
+    ],
+)
+def test_hostile_messages_get_an_ordinary_answer(teacher, message):
+    status, reply = chat(teacher, message, seed=1)
+    assert status == 200, reply
+    assert isinstance(reply["choices"][0]["message"]["content"], str)
+
+
+def test_megabytes_are_answered_in_json_and_the_server_goes_on(teacher):
+    status, reply = chat(teacher, "[Start of X] " * 400_000)
+    assert (status, reply["error"]["code"]) == (400, "context_length_exceeded")
+    with start(context_length=10_000_000) as process:
+        for message in ("[Start of X] " * 400_000, "word. " * 900_000, "1" * 5_000_000, "| a " * 900_000):
+            assert chat(process, f"{message}[Start of Response][End of Response]", max_tokens=10)[0] == 200
+    assert send(teacher, "/health")[0] == 200
+
+
+# --- faults -------------------------------------------------------------
+
+
+def outcomes(process: RehearsalProcess, count: int, **fields: object) -> Counter:
+    """What became of so many different requests: a status, or "lost" for a connection that broke."""
+
+    def one(number: int) -> object:
+        try:
+            return chat(process, f"{FORM} {number}", **fields)[0]
+        except (urllib.error.URLError, HTTPException, ConnectionError):
+            return "lost"
+
+    with ThreadPoolExecutor(8) as pool:
+        return Counter(pool.map(one, range(count)))
+
+
+# 400 draws at a share of 0.2: the bounds lie five standard deviations away
+@pytest.mark.parametrize(
+    ("option", "outcome"), [("error_rate", 500), ("rate_limit", 429), ("drop_rate", "lost")], ids=str
+)
+def test_so_many_arrivals_meet_a_fault_of_the_connection(option, outcome):
+    with start(**{option: 0.2}) as process:
+        found = outcomes(process, 400)
+    assert 40 <= found[outcome] <= 120
+    assert found[outcome] + found[200] == 400
+
+
+def test_a_retry_gets_through(teacher):
+    with start(error_rate=0.5) as process:
+        statuses = {chat(process, FORM)[0] for _ in range(40)}
+    assert statuses == {200, 500}
+
+
+def test_a_429_can_say_when_to_come_back():
+    body = json.dumps({"model": "rehearsal", "messages": [{"role": "user", "content": FORM}]}).encode()
+    with start(rate_limit=1.0, retry_after=2) as process:
+        status, _, headers = send(process, "/v1/chat/completions", body)
+    assert (status, headers["Retry-After"]) == (429, "2")
+
+
+def test_a_hanging_request_is_never_answered_and_keeps_nobody_else_waiting():
+    with start(hang_rate=1.0, slots=1) as process:
+        body = json.dumps({"model": "rehearsal", "messages": [{"role": "user", "content": FORM}]}).encode()
+        request = urllib.request.Request(f"{process.base_url}/chat/completions", body)
+        with pytest.raises(TimeoutError):
+            urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=0.5)
+        assert send(process, "/health")[0] == 200
+
+
+def test_malformed_replies_are_the_same_ones_each_time_and_break_the_form_in_several_ways():
+    with start(malformed_rate=0.3) as process:
+        replies = [text(process, f"{FORM} {number}", seed=number) for number in range(200)]
+        again = [text(process, f"{FORM} {number}", seed=number) for number in range(200)]
+    broken = [
+        reply for reply in replies if not ("[Start of Question]" in reply and "[End of Question]" in reply)
+    ]
+    assert replies == again
+    assert 28 <= len(broken) <= 92
+    assert "" in broken and "[Start of Question]" in broken
+    assert len(set(broken)) >= 4
+
+
+def test_without_the_option_no_reply_is_malformed(teacher):
+    replies = [text(teacher, f"{FORM} {number}", seed=number) for number in range(200)]
+    assert all(r.startswith("[Start of Question]\n") and r.endswith("\n[End of Question]") for r in replies)
+
+
+def test_truncated_replies_say_so_and_others_do_not():
+    with start(truncate_rate=0.3) as process:
+        choices = [chat(process, f"{FORM} {number}")[1]["choices"][0] for number in range(200)]
+    cut_off = [choice for choice in choices if choice["finish_reason"] == "length"]
+    assert 28 <= len(cut_off) <= 92
+    for choice in choices:
+        assert ("[End of Question]" in choice["message"]["content"]) == (choice["finish_reason"] == "stop")
+
+
+def test_no_more_requests_are_worked_on_at_once_than_there_are_slots():
+    with start(mean_latency_ms=400, sigma=0, slots=2) as process:
+        began = time.monotonic()
+        assert outcomes(process, 8) == {200: 8}
+        # four rounds of two: less time would mean that three were worked on at once
+        assert time.monotonic() - began >= 1.5
+
+
+def test_a_client_that_hangs_up_gives_its_slot_back():
+    with start(mean_latency_ms=60_000, sigma=0, slots=1) as process:
+        body = json.dumps({"model": "rehearsal", "messages": [{"role": "user", "content": FORM}]}).encode()
+        request = urllib.request.Request(f"{process.base_url}/chat/completions", body)
+        with pytest.raises(TimeoutError):
+            urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=0.5)
+        for _ in range(100):
+            metrics = (
+                urllib.request.urlopen(f"http://127.0.0.1:{process.port}/metrics", timeout=10).read().decode()
+            )
+            if 'num_requests_running{model_name="rehearsal"} 0' in metrics:
+                break
+            time.sleep(0.1)
+        else:
+            pytest.fail(metrics)
+
+
+# --- options ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ({"error_rate": 1.5}, "error_rate"),
+        ({"error_rate": 0.6, "drop_rate": 0.6}, "1 is the most"),
+        ({"slots": 0}, "slots"),
+        ({"eror_rate": 0.5}, "eror_rate"),
+        ({"hang_rate": "often"}, "hang_rate"),
+    ],
+)
+def test_an_option_that_cannot_be_used_is_named(options, word):
+    with pytest.raises(SettingsError, match=word):
+        start(**options)
+
+
+def test_a_taken_port_is_named_as_the_reason(teacher):
+    with pytest.raises(TeacherUnreachable, match=str(teacher.port)):
+        _ = start(port=teacher.port).base_url

@@ -1,0 +1,410 @@
+"""Finding a teacher: which address, which key, which model, and a clear sentence when it fails."""
+
+import asyncio
+import base64
+import ssl
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from servers import FaultServer, completion, free_port, page, status
+
+from sdgkit.errors import SettingsError, TeacherError, TeacherRefused, TeacherUnreachable
+from sdgkit.teachers import Teacher, connect
+
+PEM = Path(__file__).parent.parent / "loopback.pem"
+
+
+@pytest.fixture
+def server():
+    with FaultServer() as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path, monkeypatch):
+    """No `sdgkit.toml` of somebody else's."""
+    monkeypatch.chdir(tmp_path)
+
+
+# ---- the address
+
+
+@pytest.mark.parametrize("ending", ["/v1", "/v1/", "", "/"])
+def test_an_address_is_good_with_and_without_its_closing_v1(server, ending):
+    teacher = connect(base_url=server.base_url.removesuffix("/v1") + ending)
+    assert (teacher.base_url, teacher.model, teacher.kind) == (server.base_url, "tiny", "vllm")
+    reply = teacher.ask("Hello", max_tokens=7)
+    assert (reply.text, reply.finish_reason, reply.prompt_tokens, reply.completion_tokens) == (
+        "hello",
+        "stop",
+        3,
+        5,
+    )
+    assert server.requests[-1]["max_tokens"] == 7
+
+
+@pytest.mark.parametrize("ending", ["/team/llm/v1", "/team/llm"])
+def test_a_server_may_live_under_a_path(ending):
+    with FaultServer(path="/team/llm/v1") as server:
+        teacher = connect(base_url=f"http://127.0.0.1:{server.port}{ending}")
+        assert teacher.base_url == server.base_url
+
+
+def test_a_list_of_messages_can_be_asked_too_in_a_running_loop(server):
+    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello"}]
+
+    async def cell() -> str:
+        return connect(base_url=server.base_url).ask(messages).text
+
+    assert asyncio.run(cell()) == "hello"
+    assert server.requests[-1]["messages"] == messages
+
+
+def test_credentials_in_the_address_are_sent_and_never_shown(server):
+    teacher = connect(base_url=server.base_url.replace("://", "://ada:l%40vely@"))
+    assert base64.b64decode(server.headers[-1]["Authorization"].removeprefix("Basic ")) == b"ada:l@vely"
+    assert "l@vely" not in repr(teacher) + teacher.base_url and "ada" not in repr(teacher) + teacher.base_url
+
+
+@pytest.mark.parametrize(
+    "url", ["localhost:8000", "ftp://host/v1", "http://", "http://host:99999", "http://h/v1?key=1"]
+)
+def test_what_is_no_address_is_refused_without_being_repeated(url):
+    with pytest.raises(SettingsError, match="must look like http://host:8000/v1") as caught:
+        connect(base_url=url)
+    assert "key=1" not in str(caught.value)
+
+
+def test_a_redirect_is_not_followed_to_another_address(server):
+    with FaultServer() as other:
+        server.pages["/v1/models"] = lambda: web.Response(
+            status=307, headers={"Location": other.base_url + "/models"}
+        )
+        with pytest.raises(TeacherUnreachable, match="no OpenAI-compatible API at this path"):
+            connect(base_url=server.base_url)
+        assert other.paths == []
+
+
+# ---- the six sentences
+
+
+def test_a_refused_connection_says_that_nothing_listens_there():
+    url = f"http://localhost:{free_port()}/v1"
+    with pytest.raises(
+        TeacherUnreachable, match=rf"Nothing listens at {url} \(connection refused\)\. Start the server"
+    ):
+        connect(base_url=url)
+
+
+def test_an_unknown_host_is_named():
+    with pytest.raises(TeacherUnreachable, match=r"The host name 'gpu-7\.invalid' .* is not known"):
+        connect(base_url="http://gpu-7.invalid:8000/v1")
+
+
+@pytest.fixture
+def tls_server():
+    server = FaultServer()
+    server.tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server.tls.load_cert_chain(PEM)
+    with server:
+        yield server
+
+
+def test_an_untrusted_certificate_says_where_to_name_its_authority(tls_server):
+    with pytest.raises(
+        TeacherRefused, match=r"certificate of https.* is not trusted \(self.signed.*SSL_CERT_FILE"
+    ):
+        connect(base_url=tls_server.base_url)
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
+def test_an_authority_of_ones_own_is_trusted_when_it_is_named(tls_server, variable, monkeypatch):
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.setenv(variable, str(PEM))
+    assert connect(base_url=tls_server.base_url).ask("Hello").text == "hello"
+
+
+def test_a_file_of_certificates_that_is_not_there_is_named(monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/ca.pem")
+    with pytest.raises(SettingsError, match=r"certificates in /nowhere/ca\.pem cannot be read"):
+        connect(base_url="https://127.0.0.1:1/v1")
+
+
+def test_https_where_http_is_spoken_hints_at_the_scheme(server):
+    with pytest.raises(TeacherUnreachable, match="should begin with http:// or https://"):
+        connect(base_url=server.base_url.replace("http", "https"))
+
+
+def test_a_wrong_path_says_that_a_server_is_there(server):
+    with pytest.raises(
+        TeacherUnreachable, match=r"A server answers at .*/api/v1.* \(404: Not Found\).*end in /v1"
+    ):
+        connect(base_url=server.base_url.replace("/v1", "/api/v1"))
+
+
+def test_a_web_page_instead_of_a_list_of_models_is_a_wrong_path(server):
+    server.pages["/v1/models"] = lambda: page("Company &amp; Co: please log in")
+    with pytest.raises(
+        TeacherUnreachable, match=r"no OpenAI-compatible API.*\(200: Company & Co: please log in\)"
+    ):
+        connect(base_url=server.base_url)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"), [("sk-wrong", "does not accept the key"), (None, "wants a key, and none was")]
+)
+def test_a_wrong_key_says_where_to_put_a_right_one(given, said):
+    with FaultServer(key="sk-right") as server, pytest.raises(TeacherRefused) as caught:
+        connect(base_url=server.base_url, api_key=given)
+    assert said in str(caught.value) and "Put a valid key into SDGKIT_API_KEY." in str(caught.value)
+
+
+def test_a_wrong_model_says_which_there_are(server):
+    server.models = ["tiny", "large"]
+    with pytest.raises(TeacherRefused, match="has no model 'huge'; it has tiny, large"):
+        connect(base_url=server.base_url, model="huge")
+
+
+def test_a_slow_list_of_models_says_that_the_server_does_not_answer_in_time(server):
+    server.pages["/v1/models"] = lambda: web.StreamResponse()  # a body that never ends
+    with pytest.raises(TeacherUnreachable):
+        connect(base_url=server.base_url, timeout=0.3)
+
+
+def test_a_server_that_is_just_starting_gets_a_few_tries(server):
+    answers = [status(503, "loading"), status(503, "loading"), web.json_response({"data": [{"id": "tiny"}]})]
+    server.pages["/v1/models"] = lambda: answers.pop(0)
+    assert connect(base_url=server.base_url).model == "tiny"
+
+
+def test_a_server_without_a_model_is_still_loading(server):
+    server.models = []
+    with pytest.raises(TeacherUnreachable, match="has no model yet"):
+        connect(base_url=server.base_url)
+
+
+# ---- the model
+
+
+def test_of_several_models_one_must_be_chosen(server):
+    server.models = [f"model-{n}" for n in range(20)]
+    with pytest.raises(SettingsError, match=r"several models; choose with --model.*: model-0, .* and 8 more"):
+        connect(base_url=server.base_url)
+    assert connect(base_url=server.base_url, model="model-19").model == "model-19"
+
+
+@pytest.mark.parametrize("kind", ["vllm", "rehearsal", None])
+def test_a_rehearsal_is_never_mistaken_for_a_model(server, kind):
+    server.models = ["rehearsal"]
+    teacher = connect(kind, base_url=server.base_url)
+    assert teacher.is_rehearsal and teacher.kind == "rehearsal"
+
+
+def test_a_real_server_is_no_rehearsal(server):
+    assert not connect(base_url=server.base_url).is_rehearsal
+    with pytest.raises(SettingsError, match="is no rehearsal teacher"):
+        connect("rehearsal", base_url=server.base_url)
+
+
+def test_the_models_can_be_listed_later(server):
+    teacher = connect(base_url=server.base_url)
+    server.models = ["tiny", "large"]
+    assert teacher.models() == ["tiny", "large"]
+    server.down()
+    with pytest.raises(TeacherUnreachable, match="Nothing listens"):
+        teacher.models()
+
+
+# ---- what comes back
+
+
+def text_of(server: FaultServer, text, **message) -> tuple[str, str]:
+    server.behave = lambda body, n: completion(text, **message)
+    reply = connect(base_url=server.base_url).ask("Hello")
+    return reply.text, reply.reasoning
+
+
+def test_a_reply_without_content_is_empty_and_reasoning_is_kept(server):
+    assert text_of(server, None, reasoning_content="Hm.") == ("", "Hm.")
+    assert text_of(server, "Yes", reasoning="Hm.") == ("Yes", "Hm.")
+
+
+def test_content_in_parts_is_put_together(server):
+    assert text_of(server, [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}])[0] == "ab"
+
+
+def test_broken_text_is_repaired_both_ways(server):
+    assert text_of(server, "a \ud800 b")[0] == "a ? b"
+    connect(base_url=server.base_url).ask("c \udfff d ü")
+    assert server.requests[-1]["messages"][0]["content"] == "c ? d ü"
+
+
+# ---- keys, proxies, settings
+
+
+def test_the_key_is_never_shown_even_if_the_server_repeats_it(server):
+    server.key = "sk-secret"
+    teacher = connect(base_url=server.base_url, api_key="sk-secret")
+    server.behave = lambda body, n: status(400, "I got your sk-secret and do not like it")
+    with pytest.raises(TeacherError, match=r"400: I got your \*\*\* and do not like it") as caught:
+        teacher.ask("Hello")
+    assert "sk-secret" not in f"{teacher!r} {teacher.__dict__} {caught.value!r} {teacher._adapter!r}"
+
+
+def authorization(server: FaultServer, *arguments, **named) -> str | None:
+    connect(*arguments, base_url=server.base_url, **named)
+    return server.headers[-1].get("Authorization")
+
+
+def test_openais_key_goes_to_the_kind_openai_only(server, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-openai")
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-1")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Own: 1")
+    assert "sk-openai" not in (authorization(server, "vllm") or "")
+    assert not {"OpenAI-Organization", "X-Own"} & set(server.headers[-1])
+    assert authorization(server, "openai") == "Bearer sk-openai"
+    monkeypatch.setenv("SDGKIT_API_KEY", "sk-ours")
+    assert authorization(server, "openai") == authorization(server, "vllm") == "Bearer sk-ours"
+    assert authorization(server, "vllm", api_key="sk-given") == "Bearer sk-given"
+
+
+def test_a_key_that_can_be_none_is_refused_without_being_repeated(server):
+    with pytest.raises(SettingsError, match="SDGKIT_API_KEY") as caught:
+        connect(base_url=server.base_url, api_key="sk-ö")
+    assert "sk-ö" not in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_loopback_never_goes_through_a_proxy(server, host, monkeypatch):
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
+    assert connect(base_url=server.base_url.replace("127.0.0.1", host)).ask("Hello").text == "hello"
+
+
+def test_other_hosts_go_through_the_proxy_unless_no_proxy_names_them(server, monkeypatch):
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{server.port}")
+    assert connect(base_url="http://teacher.test/v1").ask("Hello").text == "hello"
+    assert server.headers[-1]["Host"] == "teacher.test"
+    monkeypatch.setenv("no_proxy", "teacher.test")
+    with pytest.raises(TeacherUnreachable, match=r"host name 'teacher\.test'"):
+        connect(base_url="http://teacher.test/v1")
+
+
+def test_arguments_come_before_the_environment_and_that_before_the_file(server, monkeypatch):
+    server.models = ["a", "b", "c"]
+    Path("sdgkit.toml").write_text(f'base_url = "{server.base_url}"\nmodel = "a"\n', encoding="utf-8")
+    assert connect().model == "a"
+    monkeypatch.setenv("SDGKIT_MODEL", "b")
+    assert connect().model == "b"
+    assert connect(model="c").model == "c"
+
+
+def test_an_address_without_a_kind_means_a_real_server(server, monkeypatch):
+    monkeypatch.setenv("SDGKIT_BASE_URL", server.base_url)
+    assert connect().kind == "vllm"
+    monkeypatch.delenv("SDGKIT_BASE_URL")
+    monkeypatch.setenv("SDGKIT_TEACHER", "rehearsal")
+    assert connect(base_url=server.base_url).kind == "vllm"
+
+
+def test_the_address_of_another_server_does_not_get_openais_key(server, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-openai")
+    monkeypatch.setenv("SDGKIT_BASE_URL", server.base_url)
+    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{free_port()}")
+    with pytest.raises(TeacherUnreachable, match=r"https://api\.openai\.com/v1"):
+        connect("openai")
+    assert server.headers == []
+
+
+def test_the_kinds_are_told_to_those_who_name_another():
+    with pytest.raises(
+        SettingsError, match=r"no teacher of the kind 'llama'. The kinds are: vllm, openai, llama-stack, reh"
+    ):
+        connect("llama")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("base_url = ", "cannot be read"),
+        ('url = "http://h"', "does not know 'url'. It may have teacher, base_url, model"),
+        ("model = 3", "model must be a text in quotes, not 3"),
+    ],
+)
+def test_a_broken_settings_file_says_what_is_wrong_with_it(text, words):
+    Path("sdgkit.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(SettingsError, match=r"sdgkit\.toml") as caught:
+        connect()
+    assert words in str(caught.value)
+
+
+def test_options_of_a_rehearsal_are_no_options_of_a_real_server(server):
+    with pytest.raises(SettingsError, match="Only a rehearsal teacher started here takes slots"):
+        connect(base_url=server.base_url, slots=3)
+
+
+def test_nothing_at_all_means_a_rehearsal_which_ends_with_its_teacher():
+    teacher = connect(slots=3)
+    assert teacher.is_rehearsal and teacher.kind == "rehearsal" and teacher.ask("Hello").text
+    teacher.close()
+    teacher.close()
+    with pytest.raises(TeacherUnreachable, match="Nothing listens"):
+        connect(base_url=teacher.base_url)
+
+
+def test_an_option_that_no_rehearsal_has_is_named():
+    with pytest.raises(SettingsError, match="speed"):
+        connect("rehearsal", speed=3)
+
+
+# ---- Llama Stack
+
+
+def stack(server: FaultServer, *, generation: str) -> Teacher:
+    """A Llama Stack of the old or the new generation, connected."""
+    language = {"model_type": "llm", "provider_id": "vllm"}
+    embedding = {"model_type": "embedding", "provider_id": "st"}
+    if generation == "old":
+        server.path = "/v1/openai/v1"
+        rows = [{"identifier": "vllm/tiny", **language}, {"identifier": "minilm", **embedding}]
+        server.pages["/v1/models"] = lambda: web.json_response({"data": rows})
+        server.rows = [{"id": "vllm/tiny"}, {"id": "minilm"}]
+    else:
+        server.rows = [
+            {"id": "vllm/tiny", "owned_by": "x", "created": 1, "custom_metadata": language},
+            {"id": "st/minilm", "owned_by": "x", "created": 1, "custom_metadata": embedding},
+        ]
+    return connect("llama-stack", base_url=f"http://127.0.0.1:{server.port}")
+
+
+@pytest.mark.parametrize(("generation", "path"), [("old", "/v1/openai/v1"), ("new", "/v1")])
+def test_both_generations_of_llama_stack_are_found_by_asking(server, generation, path):
+    teacher = stack(server, generation=generation)
+    assert (teacher.model, teacher.base_url, teacher.kind) == (
+        "vllm/tiny",
+        f"http://127.0.0.1:{server.port}{path}",
+        "llama-stack",
+    )
+    assert teacher.notes == []
+    assert teacher.ask("Hello").text == "hello"
+    assert server.paths[-1] == path + "/chat/completions"
+
+
+def test_a_client_of_another_version_does_not_stand_in_the_way_of_generation(server, monkeypatch):
+    words = "Client version 0.2.12 is not compatible with server version 0.7.3. Please upgrade your client."
+    rows = {"data": [{"id": "vllm/tiny", "owned_by": "x", "created": 1}]}
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        server.paths.append(request.path)
+        if request.headers.get("X-LlamaStack-Client-Version"):
+            return web.json_response({"detail": words}, status=426)
+        return web.json_response(rows) if request.path.endswith("/models") else await server._chat(request)
+
+    server.down()
+    monkeypatch.setattr(server, "_handle", handle)
+    server.up()
+    teacher = connect("llama-stack", base_url=f"http://127.0.0.1:{server.port}/v1", model="tiny")
+    assert teacher.ask("Hello").text == "hello"
+    [note] = teacher.notes
+    assert "not compatible with server version 0.7.3" in note and "'llama-stack-client==0.7.*'" in note
