@@ -26,7 +26,7 @@ _ROOMS = {
     "method": f"GROUNDED FREEFORM generate plan {_STAGES}",
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names.split()}
-__all__ = ["__version__", *_HOME]  # noqa: PLE0604
+__all__ = ["__version__", *_HOME]
 
 if TYPE_CHECKING:
     from sdgkit.errors import PromptError, RunError, SdgkitError, SeedError, SettingsError, TeacherError

@@ -5,11 +5,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from sdgkit.card import write_card
+from sdgkit.card import public, write_card
 from sdgkit.export import train_file, train_messages, write_jsonl, write_parquet, write_text
 from sdgkit.journal import Journal
 from sdgkit.plans import Plan, prompt_parts
 from sdgkit.report import write_report
+from sdgkit.teachers.teacher import Teacher
 
 
 def write_start(out: Path, plan: Plan) -> None:
@@ -19,8 +20,8 @@ def write_start(out: Path, plan: Plan) -> None:
         "pipeline": plan.pipeline.name,
         "settings": dict(plan.settings),
         "teacher": plan.teacher.kind if plan.teacher else None,
-        "model": plan.teacher.model if plan.teacher else None,
-        "judge": plan.judge.model if plan.judge else None,
+        "model": _publishable(plan.teacher),
+        "judge": _publishable(plan.judge),
         "target": plan.target,
         "system": plan.system,
         "prompts": {name: prompt_parts(prompt) for name, prompt in plan.prompts.items()},
@@ -45,6 +46,11 @@ def write_folder(out: Path, plan: Plan, summary: Mapping[str, Any], journal: Jou
     write_report(out / "report.html", summary, samples, drops, name=plan.name or None)
     write_card(out / "README.md", summary, next(samples(), None), plan.system, name=plan.name or None)
     _write_json(out / "summary.json", summary)
+
+
+def _publishable(teacher: Teacher | None) -> str | None:
+    """The model's name, unless it is a path on the server: no absolute path is in the folder's files."""
+    return teacher.model if teacher is not None and public(teacher.model) == teacher.model else None
 
 
 def _trainable(samples: Iterator[Mapping[str, Any]]) -> bool:

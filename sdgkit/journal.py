@@ -38,7 +38,19 @@ CREATE TABLE IF NOT EXISTS sessions (
 """
 # File systems on which WAL's shared memory does not work (https://sqlite.org/wal.html, "all processes must be on the same
 # host"): there, the journal is written without it.
-NETWORK_FILE_SYSTEMS = ("nfs", "cifs", "smb", "9p", "afs", "lustre", "gpfs", "ceph", "glusterfs", "fuse.sshfs", "beegfs")
+NETWORK_FILE_SYSTEMS = (
+    "nfs",
+    "cifs",
+    "smb",
+    "9p",
+    "afs",
+    "lustre",
+    "gpfs",
+    "ceph",
+    "glusterfs",
+    "fuse.sshfs",
+    "beegfs",
+)
 
 
 class Recorded(NamedTuple):
@@ -69,7 +81,13 @@ class Outcome:
 
     def as_drop(self) -> dict[str, Any]:
         """The line of dropped.jsonl."""
-        own = {"id": self.id, "stage": self.stage, "reason": self.reason, "message": self.message, "reply": self.reply}
+        own = {
+            "id": self.id,
+            "stage": self.stage,
+            "reason": self.reason,
+            "message": self.message,
+            "reply": self.reply,
+        }
         return {**own, **{name: value for name, value in self.columns.items() if name not in own}}
 
 
@@ -115,7 +133,9 @@ class Journal:
             ) from None
         except OSError as error:
             self._lock = None
-            raise RunError(f"Cannot write the folder {folder}: {error.strerror or error}. Choose another --out.") from None
+            raise RunError(
+                f"Cannot write the folder {folder}: {error.strerror or error}. Choose another --out."
+            ) from None
 
     def _open(self) -> sqlite3.Connection:
         if self.folder is None:
@@ -216,7 +236,9 @@ class Journal:
             try:
                 self._sql.execute("COMMIT")
             except sqlite3.Error as caught:
-                error = RunError(f"{self._where()} cannot be written: {caught}. Make room, then run the same command again.")
+                error = RunError(
+                    f"{self._where()} cannot be written: {caught}. Make room, then run the same command again."
+                )
             self._unsaved = False
         for future in waiting:
             if not future.done():
@@ -335,7 +357,13 @@ class Journal:
         self._sql.execute(
             "UPDATE rows SET kind='drop', stage='target', reason='target', message=? WHERE edition=? AND place IN "
             "(SELECT place FROM rows WHERE edition=? AND kind='sample' AND unit=? ORDER BY place DESC LIMIT ?)",
-            (f"Beyond the target of {target}; a larger target keeps it.", self._edition, self._edition, unit, number),
+            (
+                f"Beyond the target of {target}; a larger target keeps it.",
+                self._edition,
+                self._edition,
+                unit,
+                number,
+            ),
         )
         self.flush()
 
@@ -360,7 +388,9 @@ class Journal:
     def count(self, kind: str) -> int:
         """The number of samples or drops of the newest edition."""
         edition = self._edition or (self.newest() or ("",))[0]
-        return int(self._sql.execute("SELECT COUNT(*) FROM rows WHERE edition=? AND kind=?", (edition, kind)).fetchone()[0])
+        return int(
+            self._sql.execute("SELECT COUNT(*) FROM rows WHERE edition=? AND kind=?", (edition, kind)).fetchone()[0]
+        )
 
 
 def edition_of(config: Mapping[str, Any]) -> str:

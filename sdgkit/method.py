@@ -129,7 +129,13 @@ GROUNDED = _pipeline(
     combine_question_and_context,
 )
 FREEFORM = _pipeline(
-    "freeform", gen_questions, eval_questions, filter_questions, gen_responses, evaluate_qa_pair, filter_qa_pair
+    "freeform",
+    gen_questions,
+    eval_questions,
+    filter_questions,
+    gen_responses,
+    evaluate_qa_pair,
+    filter_qa_pair,
 )
 
 
@@ -149,7 +155,7 @@ def generate(
 def plan(
     seeds: Any,
     *,
-    teacher: Teacher,
+    teacher: Teacher | None = None,
     judge: Teacher | None = None,
     pipeline: Pipeline | None = None,
     prompts: Mapping[str, Prompt | str | Path] | str | Path | None = None,
@@ -179,7 +185,12 @@ def plan(
     rows = read_seeds(seeds)
     method = skill(rows) if pipeline is None else pipeline.name
     stages = pipeline or (GROUNDED if method == "grounded" else FREEFORM)
-    settings = {"num_contexts": num_contexts, "num_questions": num_questions, "extra_tries": extra_tries, "vary": vary}
+    settings = {
+        "num_contexts": num_contexts,
+        "num_questions": num_questions,
+        "extra_tries": extra_tries,
+        "vary": vary,
+    }
     stages = _with_settings(stages, settings)
     given = _given_contexts(contexts) if contexts is not None else None
     if given is not None:
@@ -215,7 +226,9 @@ def _again(folder: Path, given: dict[str, Any]) -> Plan:
     if isinstance(own, Mapping):
         prompts |= own
     elif own is not None:
-        prompts |= {name: load_prompt(Path(own) / f"{name}.yaml") for name in prompts if (Path(own) / f"{name}.yaml").exists()}
+        prompts |= {
+            name: load_prompt(Path(own) / f"{name}.yaml") for name in prompts if (Path(own) / f"{name}.yaml").exists()
+        }
     kept = {**config["settings"], "target": config["target"], "system": config["system"]}
     fresh = {name: value for name, value in given.items() if value is not None and name not in ("seeds", "folder")}
     return plan(folder / "seeds.jsonl", **{**kept, **fresh, "prompts": prompts})
@@ -227,7 +240,12 @@ def _parts(parts: Mapping[str, Any]) -> dict[str, Any]:
 
 def _with_settings(stages: Pipeline, settings: Mapping[str, Any]) -> Pipeline:
     """The pipeline with the numbers that the user chose; a number for a stage that is not there is an error."""
-    fields = {"num_contexts": "per_row", "num_questions": "per_row", "extra_tries": "extra_tries", "vary": "vary"}
+    fields = {
+        "num_contexts": "per_row",
+        "num_questions": "per_row",
+        "extra_tries": "extra_tries",
+        "vary": "vary",
+    }
     names = [stage.name for stage in stages.stages]
     questions = next((name for name in ("gen_grounded_questions", "gen_questions") if name in names), None)
     sources = {"num_questions": questions, "vary": names[0]}
@@ -267,7 +285,9 @@ def _given_contexts(source: Any) -> list[dict[str, Any]]:
     return rows
 
 
-def _with_contexts(stages: Pipeline, contexts: Sequence[Mapping[str, Any]], seeds: Sequence[Mapping[str, Any]]) -> Pipeline:
+def _with_contexts(
+    stages: Pipeline, contexts: Sequence[Mapping[str, Any]], seeds: Sequence[Mapping[str, Any]]
+) -> Pipeline:
     """The pipeline with the user's contexts in the place of `gen_contexts`.
 
     Each context goes to the seed with which it makes the highest hash (rendezvous hashing): a seed more or less, or another

@@ -6,6 +6,7 @@ the most stages ahead, except for every eighth slot, so that no long chain start
 """
 
 import asyncio
+import contextlib
 import sqlite3
 from collections import Counter, deque
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
@@ -25,7 +26,7 @@ TURNED_EVERY = 8  # once all are admitted, every eighth slot goes to the row nea
 # admitted one by one, the last of them would have the teacher wait for its chain alone.
 CLOSING = 2
 EMPTY_ROUNDS = 10  # rounds without one new sample after which a target is given up
-OUT = "out"
+OUT = ">"  # in counts, where other rows stand under the reason of their drop
 Trail = list[tuple[str, str]]  # (stage, key) of every reply in a row's history
 
 
@@ -43,7 +44,9 @@ class Pipeline:
         names = [stage.name for stage in self.stages]
         twice = [name for name, count in Counter(names).items() if count > 1]
         if twice:
-            raise SettingsError(f"Two stages of the pipeline {self.name} are called {twice[0]!r}. Name one differently.")
+            raise SettingsError(
+                f"Two stages of the pipeline {self.name} are called {twice[0]!r}. Name one differently."
+            )
 
     def after(self, name: str, stage: Stage) -> "Pipeline":
         """With this stage put in after the one of that name."""
@@ -92,6 +95,17 @@ def _chain(stages: Sequence[Stage]) -> tuple[int, int]:
     return max(1, depth), max(1, total)
 
 
+def _explained(error: Exception, what: str) -> SdgkitError:
+    """An error as one of ours."""
+    if isinstance(error, SdgkitError):
+        return error
+    if isinstance(error, sqlite3.Error):
+        return RunError(f"The journal cannot be written: {error}. Make room, then run the same command again.")
+    stopped = RunStopped(f"{what}: {type(error).__name__}: {error}.")
+    stopped.__cause__ = error
+    return stopped
+
+
 class Withdrawn(Exception):
     """An earlier row with the same text has taken this one's place."""
 
@@ -105,12 +119,12 @@ class Node:
         self.parent, self.label = parent, label
         self.open = 0  # its own pieces of work, and its open children
         self.gone = False
-        self.counts: Counter[str] = Counter()  # "stage:out" and "stage:reason", of this node and all below it
+        self.counts: Counter[str] = Counter()  # "stage:>" and "stage:reason", of this node and all below it
         self.trail: Trail = list(parent.trail) if parent else []
-        self.seed = seed or (parent.seed if parent else 0)
-        self.unit = unit or (parent.unit if parent else 0)
+        self.seed: int = seed or (parent.seed if parent else 0)
+        self.unit: int = unit or (parent.unit if parent else 0)
         own = f"{ordinal:06}" if label else ""
-        self.place = ".".join(part for part in (parent.place if parent else "", own) if part)
+        self.place: str = ".".join(part for part in (parent.place if parent else "", own) if part)
 
     @property
     def id(self) -> str:
@@ -172,7 +186,7 @@ class LiveStep:
         self.row = row
         self.seen: dict[str, int] = {}
         self._children: dict[int, Node] = {}
-        self._born: dict[int, Trail] = {}
+        self._born: dict[int, tuple[Node, Trail]] = {}
         self._trail = node.trail
 
     @property
@@ -200,15 +214,15 @@ class LiveStep:
     def out(self, ordinal: int, columns: Row) -> None:
         if self._node.withdrawn:
             return
-        child = self._children[ordinal] = self._child(ordinal, self._trail)
-        self._born[ordinal] = list(self._trail)
+        child = self._children[ordinal] = self._child(ordinal, self._node, self._trail)
+        self._born[ordinal] = self._node, list(self._trail)
         child.count(self._stage, OUT)
         self._stream.start(child, self._stream.flow(child, {**self.row, **columns}, self._stage + 1))
 
     def drop(self, ordinal: int, drop: Drop) -> None:
         if self._node.withdrawn:
             return
-        child = self._child(ordinal, self._born.pop(ordinal, self._trail))
+        child = self._child(ordinal, *self._born.pop(ordinal, (self._node, self._trail)))
         drop.reply = drop.reply or self._stream.last_reply(child.trail)
         self._stream.drop(child, self._stage, drop, self.row)
 
@@ -218,8 +232,8 @@ class LiveStep:
     def last_reply(self) -> str:
         return self._stream.last_reply(self._trail)
 
-    def _child(self, ordinal: int, trail: Trail) -> Node:
-        child = Node(self._node, f"{getattr(self._stream.stages[self._stage], 'letter', 'r')}{ordinal}", ordinal)
+    def _child(self, ordinal: int, parent: Node, trail: Trail) -> Node:
+        child = Node(parent, f"{getattr(self._stream.stages[self._stage], 'letter', 'r')}{ordinal}", ordinal)
         child.trail = list(trail)
         return child
 
@@ -260,7 +274,7 @@ class Stream:
         self._inflight: dict[str, asyncio.Future[Reply]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._runnable = 0  # pieces of work that could go on at once, and might yet ask for something
-        self._failed_first: list[list[str]] = [[] for _ in self.stages]
+        self._failed_first: list[dict[Any, str]] = [{} for _ in self.stages]  # reason by reply
         self._ended = asyncio.Event()
         self._error: BaseException | None = None
         self._roots: dict[int, LiveStep] = {}
@@ -278,6 +292,9 @@ class Stream:
             await self._ended.wait()
         finally:
             self.cancelled = self.cancelled or not self._ended.is_set()
+            for pump in pumps:
+                pump.cancel()
+            await asyncio.sleep(0)  # a request that was handed a slot begins, so that it can give the slot back
             working = [*pumps, *self._tasks]
             for task in working:
                 task.cancel()
@@ -333,8 +350,8 @@ class Stream:
         if self.target is not None and not self.target.wants_more():
             return False
         teacher = lane.teacher
-        if teacher is None:
-            return True
+        if teacher is None or not any(other.size or other.outstanding for other in self.lanes):
+            return True  # nothing of ours is on its way, so nothing but this would bring us back here
         slots = teacher.slots
         if self._unadmitted <= self._closing * slots.total and self.target is None:
             return teacher.state == "present"
@@ -353,22 +370,16 @@ class Stream:
         task = asyncio.get_running_loop().create_task(self._work(node, work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: work.close())  # cancelled before it began
 
     async def _work(self, node: Node, work: Coroutine[Any, Any, None]) -> None:
         try:
-            await work
-        except Withdrawn:
-            pass  # whoever took its place has accounted for it
-        except SdgkitError as error:
-            self.fail(error)
-        except sqlite3.Error as error:
-            self.fail(RunError(f"The journal cannot be written: {error}. Make room, then run the same command again."))
+            with contextlib.suppress(Withdrawn):  # whoever took its place has accounted for it
+                await work
+            self._close(node)
         except Exception as error:
-            failed = RunStopped(f"A stage's own code failed at {node.id}: {type(error).__name__}: {error}.")
-            failed.__cause__ = error
-            self.fail(failed)
+            self.fail(_explained(error, f"A stage's own code failed at {node.id}"))
         self._runnable -= 1
-        self._close(node)
         self._stir()
 
     def _close(self, node: Node) -> None:
@@ -377,14 +388,18 @@ class Stream:
         if node.open or self._error is not None or node.parent is None:
             return
         if self.target is None and node.parent is self.top:
-            self.journal.finish_seed(node.seed, {name: count for name, count in node.counts.items() if count})
+            counts = {name: count for name, count in node.counts.items() if count}
+            if not any(name.endswith(":teacher_error") for name in counts):  # those are asked again by the next run
+                self.journal.finish_seed(node.seed, counts)
             self.done += 1
         if self.target is not None and node.unit and not node.label:
-            self.target.finish(node.unit, Counter(node.counts), node.counts[f"{len(self.stages) - 1}:{OUT}"])
+            self.target.finish(node.unit, node.counts, f"{len(self.stages) - 1}:{OUT}")
         self._close(node.parent)
 
     async def flow(self, node: Node, row: Row, stage: int) -> None:
         """Move a row from this stage on, until it is a sample, is dropped, or has become several rows."""
+        if node.withdrawn:  # between its birth and now
+            return
         for at in range(stage, len(self.stages)):
             kind, step = self.stages[at], LiveStep(self, at, node, row)
             if kind.many:
@@ -399,7 +414,7 @@ class Stream:
             if node.withdrawn:
                 return
             node.count(at, OUT)
-        sample = {"id": node.id, **row}
+        sample = {"id": node.id, **row} | {"id": node.id}  # what the user's own rows call id is not the lineage
         self.journal.put(Outcome(node.id, node.place, node.seed, node.unit, sample, node.trail))
         self.newest.append(sample)
 
@@ -411,8 +426,8 @@ class Stream:
         if drop.reason not in FAILURES or self.top.counts[f"{stage}:{OUT}"]:
             return
         failed = self._failed_first[stage]
-        failed.append(drop.reason)
-        if len(failed) >= ALIKE and len(set(failed)) == 1:
+        failed[node.trail[-1] if node.trail else node.id] = drop.reason  # the rows of one reply fail together
+        if len(failed) >= ALIKE and len(set(failed.values())) == 1:
             self.fail(RunStopped(f"The first {ALIKE} rows of {name} all failed alike ({drop.reason}): {drop.message}"))
 
     def withdraw(self, node: Node) -> None:
@@ -431,6 +446,8 @@ class Stream:
         lane = self._roles[self.stages[stage].role or "teacher"]
         if lane.teacher is None:
             raise SettingsError(f"The stage {self.stages[stage].name} asks a teacher. Give teacher=sk.connect(...).")
+        if node.withdrawn:
+            raise Withdrawn
         key = request.key(lane.teacher.model)
         trail.append((self.stages[stage].name, key))
         recorded = self.journal.reply(key)
@@ -499,10 +516,8 @@ class Stream:
             self.refused += 1
             job.reply.set_exception(refused)
             job.reply.exception()  # there may be nobody left who waits for it
-        except SdgkitError as error:
-            self.fail(error)
-        except sqlite3.Error as error:
-            self.fail(RunError(f"The journal cannot be written: {error}. Make room, then run the same command again."))
+        except Exception as error:
+            self.fail(_explained(error, f"A request of {self.stages[job.stage].name} failed"))
         else:
             self.requests += 1
             self.prompt_tokens += reply.prompt_tokens
@@ -528,8 +543,9 @@ class Target:
         self.reason = ""  # why it ended short of the number
         self.over = not seeds
         self._brings = brings
-        self._finished: dict[int, tuple[Counter[str], int]] = {}
-        self.begun = self._ended = self._all_kept = self._empty = 0
+        self._finished: dict[int, Counter[str]] = {}
+        self._samples = ""  # the name of the samples in a unit's counts
+        self.begun = self._ended = self._empty = 0
 
     @property
     def surplus(self) -> int:
@@ -538,17 +554,21 @@ class Target:
 
     def wants_more(self) -> bool:
         """Whether what is on its way may fall short of the number."""
-        rate = (self._brings + self._all_kept) / (1 + self._ended)
-        return not self.over and self._all_kept + (self.begun - self._ended) * rate < self.number
+        kept = self.kept + sum(counts[self._samples] for counts in self._finished.values())
+        rate = (self._brings + kept) / (1 + self._ended)
+        return not self.over and kept + (self.begun - self._ended) * rate < self.number
 
-    def finish(self, unit: int, counts: Counter[str], kept: int) -> None:
-        """A unit is finished; units are counted from 1, in order."""
-        self._finished[unit] = (counts, kept)
+    def finish(self, unit: int, counts: Counter[str], samples: str) -> None:
+        """A unit is finished; units are counted from 1, in order. samples: the name of its samples in its counts.
+
+        While an earlier unit is not finished the counts may change: its rows may take the place of equal ones here.
+        """
+        self._finished[unit], self._samples = counts, samples
         self._ended += 1
-        self._all_kept += kept
         while not self.over and self.last_unit + 1 in self._finished:
             self.last_unit += 1
-            counts, kept = self._finished.pop(self.last_unit)
+            counts = self._finished.pop(self.last_unit)
+            kept = counts[samples]
             self.counts.update(counts)
             self.kept += kept
             self._empty = 0 if kept else self._empty + 1

@@ -162,7 +162,9 @@ def load_prompts(names: Sequence[str], method: str, folder: str | Path | None = 
         if path is None or not path.exists():
             path = shipped("prompts") / method / f"{name}.yaml"
         if not path.exists():
-            raise PromptError(f"There is no prompt for the stage {name}: write {name}.yaml into your folder of prompts.")
+            raise PromptError(
+                f"There is no prompt for the stage {name}: write {name}.yaml into your folder of prompts."
+            )
         found[name] = load_prompt(path)
     return found
 
@@ -248,7 +250,9 @@ def _check_sampling(sampling: Any, where: str) -> None:
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 # A fence that says no more than "this is text" is the teacher's manner; one that names a programming language is content.
-_FENCE = re.compile(r"```[ \t]*(?:markdown|md|text|txt|plaintext|plain)?[ \t]*\n(.*?)\n?[ \t]*```", re.DOTALL | re.IGNORECASE)
+_FENCE = re.compile(
+    r"```[ \t]*(?:markdown|md|text|txt|plaintext|plain)?[ \t]*\n(.*?)\n?[ \t]*```", re.DOTALL | re.IGNORECASE
+)
 
 
 def _without_thinking(reply: str) -> str:
@@ -296,7 +300,9 @@ class _Tags:
         """(start, end, tag) of every tag in the text, in order."""
         if self.regex is None:
             return []
-        return [(m.start(), m.end(), self.texts[int(m.lastgroup[1:])]) for m in self.regex.finditer(text) if m.lastgroup]
+        return [
+            (m.start(), m.end(), self.texts[int(m.lastgroup[1:])]) for m in self.regex.finditer(text) if m.lastgroup
+        ]
 
 
 def _read_records(prompt: Prompt, text: str, columns: Sequence[str], cut_off: bool, keep_fences: bool) -> ParsedReply:

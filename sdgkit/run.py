@@ -7,20 +7,23 @@ script or another thread.
 import asyncio
 import concurrent.futures
 import json
+import math
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sdgkit.card import public
 from sdgkit.errors import RunError, SdgkitError
 from sdgkit.export import export
 from sdgkit.folder import write_folder, write_start
 from sdgkit.journal import FILE, Journal
-from sdgkit.pipeline import OUT, Stream
+from sdgkit.pipeline import OUT, Stream, Target
 from sdgkit.plans import Plan, changes, refuse_another_job
 from sdgkit.snapshot import Funnel, Pace, Snapshot, funnel_of
+from sdgkit.stages import Row
 from sdgkit.teachers import background
 from sdgkit.trace import Trace
 
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     import datasets
 
 BEAT_S = 0.5  # between two notes in the journal of how far the run is
+NOTES_S = 0.1  # between two looks for notes while waiting
 CANCEL_S = 2.0  # within which a cancelled run has stopped
 
 
@@ -35,7 +39,8 @@ class Run:
     """One run of a pipeline. Made by `generate`, by a stage's `run`, or by `open_run`.
 
     plan: what to do; None for a run that was opened only to be looked at. out: its folder, None to keep all in memory.
-    reuse: go on in the folder of another job. on_note: called with each sentence that the user should read (default: print).
+    reuse: go on in the folder of another job. on_note: called with each
+    sentence that the user should read, from any thread; by default `wait` prints them.
     """
 
     def __init__(
@@ -44,7 +49,7 @@ class Run:
         out: str | Path | None = None,
         *,
         reuse: bool = False,
-        on_note: Callable[[str], None] = print,
+        on_note: Callable[[str], None] | None = None,
     ) -> None:
         self.plan, self.out = plan, Path(out) if out is not None else None
         self.notes: list[str] = []
@@ -55,6 +60,8 @@ class Run:
         self._future: concurrent.futures.Future[None] | None = None
         self._state = "new"
         self._pace = Pace()
+        self._stopping = False
+        self._told = 0  # notes that `wait` has printed
         self._retries_before = 0
         self._funnel: list[dict[str, Any]] = []
         self._begun = self._ended = 0.0
@@ -68,6 +75,7 @@ class Run:
         if self.plan is None:
             raise RunError("This run was opened to be looked at. To go on with it: sdgkit.generate(its folder).")
         plan, config = self.plan, self.plan.config()
+        rows, target = plan.admitted, plan.target_rounds()
         if self._journal is None or self.out is not None:
             self._journal = Journal(self.out)
         try:
@@ -75,10 +83,11 @@ class Run:
         except BaseException:
             self._journal.close()
             raise
-        self.error, self._state = None, "running"
+        self.error, self._state, self._stopping = None, "running", False
+        self._stream, self._funnel = None, []
         self._begun, self._ended, self._pace = time.monotonic(), 0.0, Pace()
         self._retries_before = self._retries()
-        self._future = background.submit(self._go(plan, self._journal, finished))
+        self._future = background.submit(self._go(plan, self._journal, rows, finished, target))
         return self
 
     def _begin(self, plan: Plan, config: dict[str, Any], journal: Journal) -> Mapping[int, Mapping[str, int]]:
@@ -86,23 +95,33 @@ class Run:
         previous = journal.newest()
         if previous is not None and not self._reuse:
             refuse_another_job(previous[1], config, self.out)
-        before = journal.count_replies()
+        recorded = journal.count_replies()
         if journal.note:
             self._say(journal.note)
+        finished = journal.begin(config)
         if previous is not None:
             changed = changes(previous[1], config)
             told = f"changed since the last session: {', '.join(changed)}" if changed else "going on where it stopped"
-            self._say(f"{self.out or 'This run'}: {told}; {before} recorded replies are used again where they fit.")
-        finished = journal.begin(config)
+            if len(finished) == len(plan.rows) and plan.target is None:
+                told = "it is finished; nothing is left to ask"
+            else:
+                told += f"; {recorded} recorded replies are used again where they fit"
+            self._say(f"{self.out or 'This run'}: {told}.")
         if self.out is not None:
             write_start(self.out, plan)
         return finished if plan.target is None else {}
 
-    async def _go(self, plan: Plan, journal: Journal, finished: Mapping[int, Mapping[str, int]]) -> None:
-        target = plan.target_rounds()
+    async def _go(
+        self,
+        plan: Plan,
+        journal: Journal,
+        rows: Sequence[tuple[str, Row]],
+        finished: Mapping[int, Mapping[str, int]],
+        target: Target | None,
+    ) -> None:
         stream = self._stream = Stream(
             plan.pipeline,
-            plan.admitted,
+            rows,
             prompts=plan.prompts,
             teacher=plan.teacher,
             judge=plan.judge or plan.teacher,
@@ -110,6 +129,8 @@ class Run:
             finished=finished,
             target=target,
         )
+        if self._stopping:
+            stream.cancel()
         beat = asyncio.create_task(self._beat())
         try:
             await stream.run()
@@ -118,12 +139,15 @@ class Run:
             self.error, self._state = error, "failed"
         finally:
             beat.cancel()
-        counts = stream.top.counts
+        counts: Mapping[str, int] = stream.top.counts
         if target is not None and self._state == "done":
             counts = self._cut(stream, journal)
         self._funnel = funnel_of(plan.pipeline, counts, len(plan.rows), target)
         self._ended = time.monotonic()
-        if journal.session > 1:
+        if self._state == "cancelled":
+            where = f"kept in {self.out}" if self.out else "kept"
+            self._say(f"Stopped; what is finished is {where}. Run the same again to go on.")
+        elif journal.session > 1 and (stream.reused or stream.requests):
             self._say(f"{stream.reused} recorded replies used again, {stream.requests} asked.")
         await asyncio.to_thread(self._finish, journal)
 
@@ -162,7 +186,7 @@ class Run:
             teachers = [lane.teacher for lane in self._stream.lanes if lane.teacher is not None]
             gone = next((teacher for teacher in teachers if teacher.state == "away"), None)
             if gone is not None and not away:
-                self._say(f"Paused: {gone.away_reason} It goes on by itself when the teacher answers.")
+                self._say(f"Paused: {gone.away_reason}. It goes on by itself when the teacher answers.")
             elif gone is None and away:
                 self._say("The teacher answers again; going on.")
             away = gone is not None
@@ -185,13 +209,18 @@ class Run:
         """
         if self._future is None:
             return self
+        deadline = time.monotonic() + timeout if timeout is not None else math.inf
         try:
-            self._future.result(timeout)
-        except concurrent.futures.TimeoutError:
-            return self
+            while not self._future.done() and time.monotonic() < deadline:
+                concurrent.futures.wait([self._future], min(NOTES_S, max(0.0, deadline - time.monotonic())))
+                self._tell()
+            if not self._future.done():
+                return self
+            self._future.result()
         except KeyboardInterrupt:
             self.cancel()
             concurrent.futures.wait([self._future], timeout=CANCEL_S)
+            self._tell()
             raise
         if self.error is not None:
             raise self.error
@@ -199,6 +228,7 @@ class Run:
 
     def cancel(self) -> None:
         """Stop within a moment. What is finished is kept and written; `start` goes on."""
+        self._stopping = True
         stream = self._stream
         if stream is not None and self._future is not None and not self._future.done():
             background.loop().call_soon_threadsafe(stream.cancel)
@@ -241,6 +271,7 @@ class Run:
             requests_per_s=self._pace.requests_per_s if not self._ended else 0.0,
             tokens_per_s=self._pace.tokens_per_s if not self._ended else 0.0,
             seconds_left=self._pace.seconds_left if not self._ended else 0.0,
+            fraction=self._fraction(),
             message=gone.away_reason if gone is not None else str(self.error or ""),
             newest=tuple(stream.newest),
         )
@@ -259,7 +290,9 @@ class Run:
 
     def _retries(self) -> int:
         assert self.plan is not None
-        return sum(t.retries for t in {id(t): t for t in (self.plan.teacher, self.plan.judge) if t is not None}.values())
+        return sum(
+            t.retries for t in {id(t): t for t in (self.plan.teacher, self.plan.judge) if t is not None}.values()
+        )
 
     def _fraction(self) -> float:
         """How much of the expected work is done, 0 to 1: every row counts as the samples it could have become."""
@@ -269,7 +302,9 @@ class Run:
         stages, counts, done = self.plan.pipeline.stages, self._stream.top.counts, 0.0
         worth = 1.0
         for at in range(len(stages) - 1, -1, -1):
-            done += worth * sum(n for key, n in list(counts.items()) if key.startswith(f"{at}:") and key != f"{at}:{OUT}")
+            done += worth * sum(
+                n for key, n in list(counts.items()) if key.startswith(f"{at}:") and key != f"{at}:{OUT}"
+            )
             if at == len(stages) - 1:
                 done += counts[f"{at}:{OUT}"]
             worth *= getattr(stages[at], "per_row", 1)
@@ -293,8 +328,8 @@ class Run:
             "stages": list(self._funnel),
             **totals,
             "teacher": plan.teacher.kind if plan.teacher else None,
-            "model": plan.teacher.model if plan.teacher else None,
-            "judge": judge.model if judge else None,
+            "model": public(plan.teacher.model) if plan.teacher else None,
+            "judge": public(judge.model) if judge else None,
             "sdgkit_version": __version__,
             "seeds": len(plan.rows),
             "target": plan.target,
@@ -347,7 +382,14 @@ class Run:
 
     def _say(self, sentence: str) -> None:
         self.notes.append(sentence)
-        self._on_note(sentence)
+        if self._on_note is not None:
+            self._on_note(sentence)
+
+    def _tell(self) -> None:
+        """Print the notes that are new, in the thread of whoever waits: in a notebook, below the cell that waits."""
+        while self._on_note is None and self._told < len(self.notes):
+            print(self.notes[self._told])
+            self._told += 1
 
     def __repr__(self) -> str:
         snapshot = self.snapshot()

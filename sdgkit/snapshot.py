@@ -17,7 +17,8 @@ class Snapshot:
     """Where a run stands.
 
     state: new, running, paused, done, cancelled, failed or interrupted (its process is gone). stages: as in summary.json.
-    requests, tokens, retries, reused, wall_s: of this session. seconds_left: an estimate, None while there is none.
+    requests, tokens, retries, reused, wall_s: of this session. seconds_left: an estimate, None while there is none. fraction: of
+    the expected work that is done, 0 to 1.
     newest: the latest samples, the newest last.
     """
 
@@ -36,6 +37,7 @@ class Snapshot:
     requests_per_s: float = 0.0
     tokens_per_s: float = 0.0
     seconds_left: float | None = None
+    fraction: float = 0.0
     message: str = ""
     newest: Sequence[Mapping[str, Any]] = ()
 
@@ -50,7 +52,11 @@ class Snapshot:
 
     def interrupted(self) -> "Snapshot":
         """The same, of a run whose process is gone."""
-        return replace(self, state="interrupted", message="The process that wrote this run is gone; run it again to go on.")
+        return replace(
+            self,
+            state="interrupted",
+            message="The process that wrote this run is gone; run it again to go on.",
+        )
 
 
 class Pace:
@@ -71,8 +77,13 @@ class Pace:
             self._notes.popleft()
         then, old_requests, old_tokens = self._notes[0]
         span = max(now - then, 1e-6)
-        self.requests_per_s, self.tokens_per_s = (requests - old_requests) / span, (tokens - old_tokens) / span
-        self._first = fraction if self._first is None else self._first  # what came from the journal says nothing of speed
+        self.requests_per_s, self.tokens_per_s = (
+            (requests - old_requests) / span,
+            (tokens - old_tokens) / span,
+        )
+        self._first = (
+            fraction if self._first is None else self._first
+        )  # what came from the journal says nothing of speed
         gained = fraction - self._first
         self.seconds_left = (now - self._begun) * (1 - fraction) / gained if gained > 0.01 else None
 
@@ -95,7 +106,13 @@ def funnel_of(pipeline: Pipeline, counts: Mapping[str, int], rows: int, target: 
 
 def _line(name: str, rows_in: int, rows_out: int, dropped: dict[str, int]) -> dict[str, Any]:
     tried = rows_out + sum(dropped.values())
-    return {"name": name, "rows_in": rows_in, "tried": tried, "rows_out": rows_out, "dropped": dict(sorted(dropped.items()))}
+    return {
+        "name": name,
+        "rows_in": rows_in,
+        "tried": tried,
+        "rows_out": rows_out,
+        "dropped": dict(sorted(dropped.items())),
+    }
 
 
 class Funnel(list[dict[str, Any]]):

@@ -38,8 +38,11 @@ class Step(Protocol):
     """One row in one stage: what a stage works with. The pipeline makes it."""
 
     row: Row
-    prompt: Prompt
     seen: dict[str, int]
+
+    @property
+    def prompt(self) -> Prompt:
+        """The stage's prompt."""
 
     async def ask(self, values: Row | None = None, *, ordinal: int = 1, attempt: int = 1) -> Reply:
         """The teacher's reply to the stage's prompt, rendered with the row and these further values.
@@ -229,7 +232,11 @@ class Given(Stage):
                 step.drop(ordinal, Drop("duplicate", f"The same {self.columns[0]} stands earlier in your file."))
 
     def describe(self) -> dict[str, Any]:
-        return {"kind": "Given", "name": self.name, "rows": _as_json({k: list(v) for k, v in self.rows.items()})}
+        return {
+            "kind": "Given",
+            "name": self.name,
+            "rows": _as_json({k: list(v) for k, v in self.rows.items()}),
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -322,7 +329,9 @@ def draw(vary: Mapping[str, Sequence[Any]], row: Row, ordinal: int) -> dict[str,
     for name, values in vary.items():
         block, place = divmod(ordinal - 1, len(values))
         order = list(values)
-        identity = "\x1f".join(str(row.get(column, "")) for column in ("seed_context", "seed_question", "seed_response"))
+        identity = "\x1f".join(
+            str(row.get(column, "")) for column in ("seed_context", "seed_question", "seed_response")
+        )
         random.Random(hashlib.sha256(f"{identity}\x1f{name}\x1f{block}".encode()).digest()).shuffle(order)
         drawn[name] = order[place]
     return drawn
@@ -340,7 +349,9 @@ def refuse_if_truncated(reply: Reply) -> None:
 
 def malformed(prompt: Prompt, reply: Reply, more: str = "") -> Drop:
     """The Drop for a reply that did not hold what the prompt's tags ask for, however often it was asked."""
-    tags = " and ".join(f"{start} … {end}" for start, end in zip(prompt.start_tags, prompt.end_tags, strict=True) if start)
+    tags = " and ".join(
+        f"{start} … {end}" for start, end in zip(prompt.start_tags, prompt.end_tags, strict=True) if start
+    )
     wanted = tags or "any text"
     return Drop("malformed", f"Asked {ASK_AGAIN + 1} times, the reply never held {wanted}{more}.", reply.text)
 
@@ -362,7 +373,9 @@ def _as_json(value: Any) -> Any:
             return hashlib.sha256(inspect.getsource(value).encode()).hexdigest()[:16]
         except (OSError, TypeError):  # typed in at a prompt, or built in: its byte code tells as much
             code = getattr(value, "__code__", None)
-            return hashlib.sha256(code.co_code + repr(code.co_consts).encode()).hexdigest()[:16] if code else repr(value)
+            return (
+                hashlib.sha256(code.co_code + repr(code.co_consts).encode()).hexdigest()[:16] if code else repr(value)
+            )
     if isinstance(value, Mapping):
         return {str(name): _as_json(entry) for name, entry in value.items()}
     if isinstance(value, list | tuple):

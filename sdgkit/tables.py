@@ -1,6 +1,6 @@
-"""Rows to look at: as a table, and as samples beside their seeds. HTML for a notebook, text for everything else.
+"""Rows to look at: as a table, and as samples beside their seeds. HTML for a notebook, text for all else.
 
-Nothing depends on a stylesheet or on a script, so what is shown stays readable in an exported page and without a network.
+Nothing depends on a stylesheet or a script, so what is shown stays readable in an exported page, offline.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _PAIRED = ("context", "question", "response")
 
 @dataclass(frozen=True)
 class Part:
-    """One text to show. title: what it is. text: all of it. seed: the seed's, to stand beside it; None for one alone."""
+    """One text to show. title: what it is. text: all of it. seed: the seed's, to stand beside it, or None."""
 
     title: str
     text: str
@@ -36,7 +36,10 @@ class Card:
 
 @dataclass(frozen=True)
 class Shown:
-    """Some rows, ready to be shown: a notebook draws the HTML, `print` gives the text. total: how many rows there are."""
+    """Some rows, ready to be shown: a notebook draws the HTML, `print` gives the text.
+
+    template: the file in `pages` that draws them. total: how many rows there are, shown or not.
+    """
 
     template: str
     cards: Sequence[Card]
@@ -55,7 +58,7 @@ class Shown:
                 if part.seed is not None:
                     lines.append(_printed(f"{part.title} of its seed", part.seed))
             lines.append("")
-        return "\n".join([*lines, self._note()])
+        return str(visible("\n".join([*lines, self._note()])))
 
     def _note(self) -> str:
         if not self.total:
@@ -71,7 +74,7 @@ def as_table(rows: Iterable[Mapping[str, Any]], *columns: str, most: int = 5, by
     """
     found = [dict(row) for row in rows]
     if by is not None:
-        found.sort(key=lambda row: row.get(by) if isinstance(row.get(by), int | float) else float("inf"))
+        found.sort(key=lambda row: float(row[by]) if isinstance(row.get(by), int | float) else float("inf"))
     names = columns or tuple(name for name in (found[0] if found else {}) if name != "id")
     cards = [
         Card(_id(row, number), "", [Part(name, _text(row.get(name))) for name in names])
@@ -81,7 +84,7 @@ def as_table(rows: Iterable[Mapping[str, Any]], *columns: str, most: int = 5, by
 
 
 def beside_seeds(rows: Iterable[Mapping[str, Any]], most: int = 3) -> Shown:
-    """Samples or drops beside the seeds they follow, with the judge's words; of a drop also where and why it was dropped.
+    """Samples or drops beside their seeds, with the judge's words; of a drop also where and why it left.
 
     most: rows shown at most, taken evenly from the beginning to the end.
     """
@@ -95,7 +98,7 @@ def _beside(row: Mapping[str, Any]) -> Card:
     parts = []
     for name in _PAIRED:
         text, seed = row.get(name), row.get(f"seed_{name}")
-        if name == "question" and isinstance(text, str):  # the last stage put the context above it: shown already
+        if name == "question" and isinstance(text, str):  # the last stage put the context above it
             text = text.removeprefix(f"{row.get('context') or ''}\n\n")
         if text is not None:
             parts.append(Part(name, _text(text), None if seed is None else _text(seed)))
@@ -131,4 +134,4 @@ def _split(text: str) -> tuple[str, str]:
 
 def _printed(title: str, text: str) -> str:
     more = f" [… {count(len(text) - _PRINTED)} more characters]" if len(text) > _PRINTED else ""
-    return f"  {title}:\n" + "\n".join(f"    {line}" for line in (visible(text[:_PRINTED]) + more).split("\n"))
+    return "\n    ".join([f"  {title}:", *(text[:_PRINTED] + more).splitlines()])

@@ -111,7 +111,9 @@ class Template:
             tree = environment.parse(source)
             self._check(tree, 0)
         except jinja2.TemplateSyntaxError as error:
-            raise PromptError(f"{self._at(error.lineno)}: {(error.message or '').rstrip('.')}. Mend the template.") from None
+            raise PromptError(
+                f"{self._at(error.lineno)}: {(error.message or '').rstrip('.')}. Mend the template."
+            ) from None
         except RecursionError:
             raise PromptError(f"{where} is nested too deeply. Write it flatter.") from None
         for loop in tree.find_all(nodes.For):

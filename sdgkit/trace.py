@@ -29,12 +29,22 @@ class Trace:
         """The trace of the row with this id. Raises RunError if there is none."""
         outcome = journal.outcome(id_)
         if outcome is None:
-            some = [found.id for kind in ("sample", "drop") for found, _ in zip(journal.outcomes(kind), range(3), strict=False)]
+            some = [
+                found.id
+                for kind in ("sample", "drop")
+                for found, _ in zip(journal.outcomes(kind), range(3), strict=False)
+            ]
             known = f" Ids here are like {', '.join(some)}." if some else " It has no rows yet."
             raise RunError(f"No row of this run has the id {id_!r}.{known}")
         exchanges = [found for _, key in outcome.trail if (found := journal.exchange(key)) is not None]
         return cls(
-            id_, dict(outcome.columns), exchanges, outcome.stage, outcome.reason, outcome.message, outcome.reply
+            id_,
+            dict(outcome.columns),
+            exchanges,
+            outcome.stage,
+            outcome.reason,
+            outcome.message,
+            outcome.reply,
         )
 
     def __str__(self) -> str:

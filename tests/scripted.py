@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
-from servers import FaultServer, is_probe
+from servers import FaultServer, is_probe, status
 
 import sdgkit as sk
 from sdgkit.prompts import Prompt
@@ -136,6 +136,7 @@ class ScriptedTeacher(FaultServer):
         super().__init__(models=(model,))
         self.model = model
         self.asks: list[Ask] = []
+        self.mistakes: list[Exception] = []
         self.answer: Callable[[Ask], Answer] = self.usual
         self.delay: Callable[[Ask], float] | None = None
         self.behave = self._answer
@@ -148,7 +149,11 @@ class ScriptedTeacher(FaultServer):
         self.asks.append(ask)
         if self.delay is not None:
             await asyncio.sleep(self.delay(ask))
-        answer = self.answer(ask)
+        try:
+            answer = self.answer(ask)
+        except Exception as error:  # a mistake in the test: told at once, instead of tried again for ever
+            self.mistakes.append(error)
+            return status(400, f"The script's answer raised {error!r}")
         return completion(answer) if isinstance(answer, str) else answer
 
     def usual(self, ask: Ask) -> str:
@@ -188,6 +193,7 @@ class ScriptedTeacher(FaultServer):
     def __exit__(self, *error: object) -> None:
         self._stack.close()
         super().__exit__(*error)
+        assert not self.mistakes
 
 
 class Gate:

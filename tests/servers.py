@@ -40,9 +40,7 @@ def completion(text: str | None, **message: Any) -> web.Response:
 def status(code: int, words: str, **headers: str) -> web.Response:
     """An error as OpenAI's servers write it."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return web.json_response(
-        {"error": {"message": words, "type": "test", "code": code}}, status=code, headers=named
-    )
+    return web.json_response({"error": {"message": words, "type": "test", "code": code}}, status=code, headers=named)
 
 
 def page(title: str, code: int = 200) -> web.Response:
@@ -68,9 +66,7 @@ class FaultServer:
     first.
     """
 
-    def __init__(
-        self, *, models: tuple[str, ...] = ("tiny",), key: str | None = None, path: str = "/v1"
-    ) -> None:
+    def __init__(self, *, models: tuple[str, ...] = ("tiny",), key: str | None = None, path: str = "/v1") -> None:
         self.behave: Behaviour = lambda body, n: completion("hello")
         self.models: list[str] = list(models)
         self.rows: list[dict[str, Any]] | None = None
@@ -113,9 +109,7 @@ class FaultServer:
         asyncio.run_coroutine_threadsafe(self._down(), self._loop).result(10)
 
     async def _up(self) -> None:
-        self._runner = web.ServerRunner(
-            web.Server(self._handle, handler_cancellation=True), shutdown_timeout=0.01
-        )
+        self._runner = web.ServerRunner(web.Server(self._handle, handler_cancellation=True), shutdown_timeout=0.01)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self.port, ssl_context=self.tls).start()
 
@@ -155,8 +149,7 @@ class FaultServer:
             assert request.transport is not None
             if isinstance(answer, Cut):
                 request.transport.write(
-                    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n"
-                    b'{"choices": [{'
+                    b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{"choices": [{'
                 )
                 await asyncio.sleep(0.05)
             request.transport.abort()

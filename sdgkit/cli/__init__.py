@@ -15,14 +15,8 @@ from sdgkit.errors import PromptError, SdgkitError, SeedError, SettingsError
 
 BAD_ARGUMENTS, FAILED, INTERRUPTED, PIPE_CLOSED = 2, 1, 130, 141
 UsageError: Any = typer.BadParameter.__base__  # of typer's own parser, whose place changes between its versions
-ABOUT = """\
-sdgkit turns five seed examples into a fine-tuning set that you have seen, understood and trust.
 
-    sdgkit run                      the whole way once, without any model: a rehearsal
-    sdgkit generate seeds.jsonl     your own seeds; with --base-url, your own teacher"""
-
-
-app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode=None, help=ABOUT)
+app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode=None)
 
 
 @app.callback(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -74,7 +68,8 @@ def _read(words: list[str]) -> int | Callable[[], int] | None:
 def _sentence(error: Exception) -> str:
     if isinstance(error, UsageError):
         command = error.ctx.command_path if error.ctx is not None else "sdgkit"
-        return f"{error.format_message().rstrip('.')}.\nSee: {command} --help"
+        words = error.format_message().strip()
+        return f"{words}{'' if words.endswith(('.', '?')) else '.'}\nSee: {command} --help"
     if isinstance(error, SdgkitError):
         return str(error)
     if isinstance(error, OSError) and error.strerror:

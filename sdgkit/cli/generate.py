@@ -59,10 +59,10 @@ def generate(
     command again goes on where it stopped and asks nothing twice. Ctrl-C stops it; what is finished is kept.
 
     Examples:
-      sdgkit generate seeds.jsonl                                        a rehearsal, without any model
-      sdgkit generate seeds.jsonl --base-url http://localhost:8000/v1    with the model served there
-      sdgkit generate seeds.jsonl --target 500 --concurrency 64          until 500 samples are kept
-      sdgkit generate runs/seeds                                         go on with a run
+      sdgkit generate seeds.jsonl                  a rehearsal, without any model
+      sdgkit generate seeds.jsonl --base-url http://localhost:8000/v1
+      sdgkit generate seeds.jsonl --target 500     until 500 samples are kept
+      sdgkit generate runs/seeds                   go on with a run
     """
     if seeds is None:
         raise SettingsError(

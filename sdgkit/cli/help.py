@@ -12,6 +12,11 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 WIDEST = 100
+ABOUT = """\
+sdgkit turns five seed examples into a fine-tuning set that you have seen, understood and trust.
+
+  sdgkit run                     the whole way once, without any model: a rehearsal
+  sdgkit generate seeds.jsonl    your own seeds; with --base-url, your own teacher"""
 COMMANDS = {
     "generate": ("generate", "Make a training set from seed examples: the job itself."),
     "run": ("notebook", "The same job as a notebook, executed: the quickstart, or another tutorial."),
@@ -74,15 +79,15 @@ class Group(TyperGroup):
         }
         usage = f"Usage: {ctx.command_path} COMMAND [OPTIONS]"
         after = f"{DEFAULTS}\n\nEach command has a page of its own: {ctx.command_path} COMMAND --help"
-        formatter.write(page(usage, self.help or "", groups, after))
+        formatter.write(page(usage, ABOUT, groups, after))
 
 
 def page(usage: str, text: str, groups: dict[str, list[tuple[str, str]]], after: str = "") -> str:
     """A help page. Paragraphs are wrapped to the terminal; indented lines stay as they are."""
     width = min(shutil.get_terminal_size().columns, WIDEST) - 1
     lines = [usage, "", *_wrapped(text, width)]
+    left = min(max(len(name) for rows in groups.values() for name, _ in rows), 26) + 4
     for title, rows in groups.items():
-        left = min(max(len(name) for name, _ in rows), 26) + 4
         lines += ["", f"{title}:"]
         for name, words in rows:
             folded = textwrap.wrap(words, max(width - left, 24)) or [""]

@@ -60,11 +60,11 @@ class Manners(Options):
     """How to treat it."""
 
     concurrency: Annotated[
-        int | None, option(TEACHER, "requests that may be with it at once (16, a polite guest)", "N", min=1)
+        int | None, option(TEACHER, "requests that may be with it at once (default 16: a polite guest)", "N", min=1)
     ] = None
-    timeout: Annotated[float | None, option(TEACHER, "longest time for one request (600)", "SECONDS", min=0.001)] = None
+    timeout: Annotated[float | None, option(TEACHER, "longest time for one request (default 600)", "SECONDS", min=0.001)] = None
     patience: Annotated[
-        float | None, option(TEACHER, "how long to wait for a teacher that has gone away (1800)", "SECONDS", min=0)
+        float | None, option(TEACHER, "how long to wait for a teacher that has gone away (default 1800)", "SECONDS", min=0)
     ] = None
 
 
@@ -72,9 +72,9 @@ class Manners(Options):
 class Job(Options):
     """What to make."""
 
-    num_contexts: Annotated[int | None, option(AMOUNT, "contexts for each seed example (10)", "N")] = None
+    num_contexts: Annotated[int | None, option(AMOUNT, "contexts for each seed example (default 10)", "N")] = None
     num_questions: Annotated[
-        int | None, option(AMOUNT, "questions for each context (3); without contexts, for each seed (30)", "N")
+        int | None, option(AMOUNT, "questions for each context (default 3); for each seed, if it has no contexts (default 30)", "N")
     ] = None
     target: Annotated[int | None, option(AMOUNT, "go on in rounds until so many samples are kept", "N")] = None
     prompts: Annotated[
@@ -89,7 +89,7 @@ class Job(Options):
     vary: Annotated[
         str | None, option(HOW, "named lists to draw from for each context: {{ vary.NAME }} in its prompt", "FILE.yaml")
     ] = None
-    max_tokens: Annotated[int | None, option(HOW, "longest reply (2048)", "N", min=1)] = None
+    max_tokens: Annotated[int | None, option(HOW, "longest reply (default 2048)", "N", min=1)] = None
     system: Annotated[
         str | None, option(HOW, "the system message of the training file, if it shall have one", "TEXT")
     ] = None
@@ -104,7 +104,7 @@ class Job(Options):
 class Output(Options):
     """Where it goes."""
 
-    out: Annotated[str | None, option(FOLDER, "the folder (runs/NAME OF THE SEED FILE)", "FOLDER")] = None
+    out: Annotated[str | None, option(FOLDER, "the folder (default runs/NAME OF THE SEED FILE)", "FOLDER")] = None
     reuse: Annotated[
         bool | None, option(FOLDER, "go on in the folder of another job, using its replies where they fit")
     ] = None
@@ -114,8 +114,8 @@ class Output(Options):
 class Rehearsal(Options):
     """How the rehearsal teacher behaves."""
 
-    mean_latency_ms: Annotated[float | None, option(REHEARSAL, "mean reply time; 0 answers at once (0)", "MS")] = None
-    slots: Annotated[int | None, option(REHEARSAL, "requests it works on at once (64)", "N")] = None
+    mean_latency_ms: Annotated[float | None, option(REHEARSAL, "mean reply time; 0 answers at once (default)", "MS")] = None
+    slots: Annotated[int | None, option(REHEARSAL, "requests it works on at once (default 64)", "N")] = None
     error_rate: Annotated[float | None, option(REHEARSAL, "share answered with status 500", "SHARE")] = None
     rate_limit: Annotated[float | None, option(REHEARSAL, "share answered with status 429", "SHARE")] = None
     drop_rate: Annotated[float | None, option(REHEARSAL, "share whose connection breaks off", "SHARE")] = None

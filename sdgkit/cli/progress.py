@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 FRAMES_PER_S = 8
 LINE_EVERY_S = 5.0  # between two plain lines
+ROOM_FOR_ECHO = 3  # at the end of the last line: a terminal writes ^C there, and in a full line would go on to the next
 STATE_WORDS = {
     "new": "not begun",
     "running": "",
@@ -106,13 +107,14 @@ def line(snapshot: Snapshot) -> str:
     """How far a run is, in one line."""
     parts = [
         counted(snapshot.samples, "sample"),
-        f"{counted(snapshot.requests, 'request')} ({snapshot.requests_per_s:.0f}/s)",
-        f"{_tokens(snapshot):,} tokens",
-        f"{snapshot.in_flight} of {snapshot.slots} slots busy",
-        _left(snapshot),
+        counted(snapshot.requests, "request"),
+        f"{counted(snapshot.completion_tokens, 'token')} written",
     ]
-    if snapshot.state == "paused":
-        parts[-1] = f"paused: {snapshot.message}"
+    if snapshot.state == "running":
+        parts[1] += f" ({snapshot.requests_per_s:.0f}/s)"
+        parts += [f"{snapshot.in_flight} in flight", _left(snapshot)]
+    elif snapshot.state == "paused":
+        parts.append(f"paused: {snapshot.message}")
     return f"{_clock(snapshot.wall_s)}  {' · '.join(part for part in parts if part)}"
 
 
@@ -122,19 +124,18 @@ def picture(snapshot: Snapshot, width: int) -> "RenderableType":
     from rich.text import Text
 
     state, live = snapshot.state, snapshot.state in ("running", "paused")
-    numbers = Text("  ")
-    numbers.append(counted(snapshot.samples, "sample"), style="bold")
     rate = f", {snapshot.requests_per_s:.0f}/s" if live else ""
     speed = f", {snapshot.tokens_per_s:,.0f}/s" if live else ""
     facts = [
-        f"{counted(snapshot.requests, 'request')}{rate}",
-        f"{_tokens(snapshot):,} tokens{speed}",
+        f"{counted(snapshot.requests, 'request')}{rate}".ljust(21),
+        f"{counted(snapshot.completion_tokens, 'token')} written{speed}".ljust(31),
+        f"{snapshot.in_flight} in flight".ljust(13) if live else lasting(snapshot.wall_s).ljust(13),
+        f"{snapshot.retries:,} retried" if snapshot.retries else "",
         f"{snapshot.reused:,} reused" if snapshot.reused else "",
-        counted(snapshot.retries, "retry").replace("retrys", "retries") if snapshot.retries else "",
-        f"{snapshot.in_flight} of {snapshot.slots} slots busy" if live else lasting(snapshot.wall_s),
     ]
-    numbers.append("".join(f"   {fact}" for fact in facts if fact))
-    numbers.truncate(width, overflow="ellipsis")
+    numbers = Text(f"  {counted(snapshot.samples, 'sample'):<14}", style="bold")
+    numbers.append(" ".join(facts), style="not bold")
+    numbers.truncate(width - ROOM_FOR_ECHO, overflow="ellipsis")
     return Group(_stages(snapshot.stages), Text(), _bar(snapshot, state, width), numbers)
 
 
@@ -167,7 +168,7 @@ def _bar(snapshot: Snapshot, state: str, width: int) -> "RenderableType":
 
     if state == "paused":
         words = Text(f"  Paused: {harmless(snapshot.message)}", style="yellow", no_wrap=True)
-        words.truncate(width, overflow="ellipsis")
+        words.truncate(width - ROOM_FOR_ECHO, overflow="ellipsis")
         return words
     if state != "running":
         return Text(f"  {STATE_WORDS.get(state, state)}", style={"done": "green", "failed": "red"}.get(state, ""))
@@ -183,10 +184,6 @@ def _left(snapshot: Snapshot) -> str:
     if seconds >= 90:
         return f"about {lasting(round(seconds / 60) * 60)} left"
     return f"about {max(5, round(seconds / 5) * 5)} s left"
-
-
-def _tokens(snapshot: Snapshot) -> int:
-    return snapshot.prompt_tokens + snapshot.completion_tokens
 
 
 def _clock(seconds: float) -> str:

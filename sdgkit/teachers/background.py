@@ -52,9 +52,7 @@ def wait(coro: Coroutine[Any, Any, T]) -> T:
     """
     if is_here():
         coro.close()
-        raise RuntimeError(
-            "wait() was called on the background loop itself and would never return; await instead"
-        )
+        raise RuntimeError("wait() was called on the background loop itself and would never return; await instead")
     ended = threading.Event()
 
     async def run() -> T:
@@ -63,12 +61,14 @@ def wait(coro: Coroutine[Any, Any, T]) -> T:
         finally:
             ended.set()
 
-    future = submit(run())
+    future = None
     try:
+        future = submit(run())
         return future.result()
     except KeyboardInterrupt:
-        future.cancel()
-        ended.wait(_TIDY_SECONDS)
+        if future is not None:
+            future.cancel()
+            ended.wait(_TIDY_SECONDS)
         raise
 
 

@@ -51,9 +51,7 @@ def connect(
     if wanted.base_url is None:
         wanted, on_close = _start_rehearsal(wanted, rehearsal_options)
     elif rehearsal_options:
-        raise SettingsError(
-            f"Only a rehearsal teacher started here takes {', '.join(sorted(rehearsal_options))}."
-        )
+        raise SettingsError(f"Only a rehearsal teacher started here takes {', '.join(sorted(rehearsal_options))}.")
     try:
         found = background.wait(_open(wanted, key_for(wanted.kind or "", api_key), timeout))
         chosen = _choose(found, wanted)
@@ -115,9 +113,7 @@ async def _open(wanted: Settings, key: str | None, timeout: float) -> _Found:
     raise AssertionError("the last try returns or raises")
 
 
-async def _open_openai(
-    url: str, kind: str, key: str | None, headers: Mapping[str, str], timeout: float
-) -> _Found:
+async def _open_openai(url: str, kind: str, key: str | None, headers: Mapping[str, str], timeout: float) -> _Found:
     has_path = urllib.parse.urlsplit(url).path != ""
     places = [url] if url.endswith("/v1") else [url, url + "/v1"] if has_path else [url + "/v1", url]
     first: Exception | None = None

@@ -40,9 +40,7 @@ class Cause(Enum):
 
 
 # Worth another try: a network, a busy server or a restart, not a decision.
-PASSING = frozenset(
-    {Cause.REFUSED, Cause.UNKNOWN_HOST, Cause.LOST, Cause.TIMEOUT, Cause.BUSY, Cause.SERVER_ERROR}
-)
+PASSING = frozenset({Cause.REFUSED, Cause.UNKNOWN_HOST, Cause.LOST, Cause.TIMEOUT, Cause.BUSY, Cause.SERVER_ERROR})
 
 # The error and its sentence: what was wrong, where, what to do.
 _SENTENCES: dict[Cause, tuple[type[TeacherError], str]] = {
@@ -208,6 +206,8 @@ def _judge_status(error: BaseException, address: Address) -> Trouble:
 
 
 def _judge_body(body: Any, address: Address) -> Trouble:
+    if isinstance(body, str) and body.lstrip().startswith("{"):
+        return Trouble(Cause.LOST, "its reply was cut off")
     if not isinstance(body, dict):
         return Trouble(Cause.WRONG_PATH, _words(body, address) or "an empty page", 200)
     problem = body.get("error")

@@ -24,9 +24,7 @@ async def open_stack(
     root = re.sub(r"/v1(/openai/v1)?$", "", base_url)
 
     def adapter(path: str) -> OpenAICompatible:
-        return OpenAICompatible(
-            Address(root + path, "llama-stack"), api_key=api_key, headers=headers, timeout=timeout
-        )
+        return OpenAICompatible(Address(root + path, "llama-stack"), api_key=api_key, headers=headers, timeout=timeout)
 
     chosen, old = adapter(_NEW_PATH), adapter(_OLD_PATH)
     try:

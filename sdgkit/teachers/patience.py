@@ -200,9 +200,7 @@ class Patience:
                 self._give_up(self._unreachable(trouble, began))
                 break
             probes += 1
-            pause = (
-                _backoff(probes, LONGEST_PROBE_WAIT) if trouble.retry_after is None else trouble.retry_after
-            )
+            pause = _backoff(probes, LONGEST_PROBE_WAIT) if trouble.retry_after is None else trouble.retry_after
             await asyncio.sleep(min(pause, left))
         if self.state == "away":
             self._come_back()

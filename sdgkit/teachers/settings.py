@@ -65,9 +65,7 @@ def key_for(kind: str, api_key: str | None) -> str | None:
     if not key and kind == "openai":
         key = os.environ.get("OPENAI_API_KEY", "").strip()
     if not (key.isascii() and key.isprintable()):
-        raise SettingsError(
-            "The teacher's key has characters that no key has. Look at SDGKIT_API_KEY or api_key=."
-        )
+        raise SettingsError("The teacher's key has characters that no key has. Look at SDGKIT_API_KEY or api_key=.")
     return key or None
 
 

@@ -14,9 +14,7 @@ from sdgkit.teachers import background
 from sdgkit.teachers.diagnosis import Address, diagnose, explain
 from sdgkit.teachers.patience import Patience
 
-_canonical = json.JSONEncoder(
-    sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False
-).encode
+_canonical = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
 @dataclass(frozen=True, slots=True)

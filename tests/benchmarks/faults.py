@@ -1,6 +1,6 @@
 """What faults cost: 10 % malformed replies (rows kept against a calm run), 5 % status 429 (time against a calm run).
 
-    python tests/benchmarks/faults.py [--seeds N] [--rounds N]
+python tests/benchmarks/faults.py [--seeds N] [--rounds N]
 """
 
 import argparse

@@ -16,9 +16,7 @@ import aiohttp
 
 from sdgkit.teachers.rehearsal import start
 
-PADDING = (
-    "* Use proper grammar, keep to the facts, and write in the style of the example that is shown to you.\n"
-)
+PADDING = "* Use proper grammar, keep to the facts, and write in the style of the example that is shown to you.\n"
 
 EXAMPLE = """[Start of Context]
 We asked eleven pilot users about the new planner. The calendar view is a delight, says Amara. Offline sync \

@@ -1,6 +1,6 @@
 """What it costs to begin: `import sdgkit`, `sdgkit --help`, and a whole `sdgkit generate` process beside its generation.
 
-    python tests/benchmarks/startup.py [--rounds N]
+python tests/benchmarks/startup.py [--rounds N]
 """
 
 import argparse

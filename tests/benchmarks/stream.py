@@ -1,7 +1,7 @@
 """The stream against a hand-written script: long-tailed reply times (log-normal, mean 200 ms, sigma 0.8, capped at 2 s), 64 slots.
 
-    python tests/benchmarks/stream.py            # 5 and 50 seeds, three rounds each
-    python tests/benchmarks/stream.py 5 --rounds 1
+python tests/benchmarks/stream.py            # 5 and 50 seeds, three rounds each
+python tests/benchmarks/stream.py 5 --rounds 1
 """
 
 import argparse

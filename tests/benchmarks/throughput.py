@@ -1,6 +1,6 @@
 """Requests a second and client CPU a request through the whole pipeline, journal on, against a teacher that answers at once.
 
-    python tests/benchmarks/throughput.py [SEEDS] [--rounds N]
+python tests/benchmarks/throughput.py [SEEDS] [--rounds N]
 """
 
 import argparse
@@ -53,7 +53,9 @@ def main() -> None:
         print(f"{requests} requests: {speed:.0f} a second, {cpu:.2f} ms of client CPU each")
     speed = statistics.median(one[0] for one in rounds)
     cpu = statistics.median(one[1] for one in rounds)
-    print(f"median: {speed:.0f} requests a second (goal 800 at least), {cpu:.2f} ms of CPU a request (goal 1.2 at most)")
+    print(
+        f"median: {speed:.0f} requests a second (goal 800 at least), {cpu:.2f} ms of CPU a request (goal 1.2 at most)"
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The rehearsal teacher reads prompts as a model would, and writes and judges by rules that look at texts alone."""
+"""The rehearsal teacher reads prompts as a model would, and judges by what it reads."""
 
 import json
 import re

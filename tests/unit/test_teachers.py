@@ -179,6 +179,7 @@ from sdgkit.teachers import background
 
 async def long():
     try:
+        await asyncio.sleep(0.5)
         os.kill(os.getpid(), signal.SIGINT)
         await asyncio.sleep(100)
     finally:
@@ -237,8 +238,6 @@ def test_a_process_ends_quietly_with_a_request_still_on_its_way_and_nothing_clos
         await asyncio.sleep(100)
 
     with FaultServer() as server:
-        server.behave = lambda b, n: (
-            never(b) if b["messages"][0]["content"] == "wait" else completion("hello")
-        )
+        server.behave = lambda b, n: never(b) if b["messages"][0]["content"] == "wait" else completion("hello")
         done = run(FORGOTTEN, server.base_url)
     assert (done.returncode, done.stderr) == (0, "")

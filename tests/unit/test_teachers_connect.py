@@ -78,9 +78,7 @@ def test_what_is_no_address_is_refused_without_being_repeated(url):
 
 def test_a_redirect_is_not_followed_to_another_address(server):
     with FaultServer() as other:
-        server.pages["/v1/models"] = lambda: web.Response(
-            status=307, headers={"Location": other.base_url + "/models"}
-        )
+        server.pages["/v1/models"] = lambda: web.Response(status=307, headers={"Location": other.base_url + "/models"})
         with pytest.raises(TeacherUnreachable, match="no OpenAI-compatible API at this path"):
             connect(base_url=server.base_url)
         assert other.paths == []
@@ -112,9 +110,7 @@ def tls_server():
 
 
 def test_an_untrusted_certificate_says_where_to_name_its_authority(tls_server):
-    with pytest.raises(
-        TeacherRefused, match=r"certificate of https.* is not trusted \(self.signed.*SSL_CERT_FILE"
-    ):
+    with pytest.raises(TeacherRefused, match=r"certificate of https.* is not trusted \(self.signed.*SSL_CERT_FILE"):
         connect(base_url=tls_server.base_url)
 
 
@@ -137,17 +133,13 @@ def test_https_where_http_is_spoken_hints_at_the_scheme(server):
 
 
 def test_a_wrong_path_says_that_a_server_is_there(server):
-    with pytest.raises(
-        TeacherUnreachable, match=r"A server answers at .*/api/v1.* \(404: Not Found\).*end in /v1"
-    ):
+    with pytest.raises(TeacherUnreachable, match=r"A server answers at .*/api/v1.* \(404: Not Found\).*end in /v1"):
         connect(base_url=server.base_url.replace("/v1", "/api/v1"))
 
 
 def test_a_web_page_instead_of_a_list_of_models_is_a_wrong_path(server):
     server.pages["/v1/models"] = lambda: page("Company &amp; Co: please log in")
-    with pytest.raises(
-        TeacherUnreachable, match=r"no OpenAI-compatible API.*\(200: Company & Co: please log in\)"
-    ):
+    with pytest.raises(TeacherUnreachable, match=r"no OpenAI-compatible API.*\(200: Company & Co: please log in\)"):
         connect(base_url=server.base_url)
 
 

@@ -105,8 +105,8 @@ def parse_options(argv: Sequence[str] | None = None) -> Options:
     """Options from a command line; wrong ones end the process with status 2 and one plain line."""
     parser = argparse.ArgumentParser(
         prog="python -m sdgkit.teachers.rehearsal",
-        description="The rehearsal teacher: an OpenAI-compatible server on this machine, with rules instead of a "
-        "model, for trying out a whole run (its speed, faults and files) before paying for one.",
+        description="The rehearsal teacher: an OpenAI-compatible server on this machine, with rules instead "
+        "of a model, for trying out a whole run (its speed, faults and files) before paying for one.",
         allow_abbrev=False,
     )
     for option in fields(Options):

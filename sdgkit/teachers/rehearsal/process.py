@@ -70,6 +70,10 @@ class RehearsalProcess:
         """
         return f"http://127.0.0.1:{self.port}/v1"
 
+    def wait(self) -> int:
+        """Wait until the server has ended, and return its exit status."""
+        return self._process.wait()
+
     def close(self) -> None:
         """End the server. More than once does no harm; in a forked child it does nothing."""
         if os.getpid() != self._owner:

@@ -1,0 +1,150 @@
+"""The tutorials as users run them without a browser: with papermill, on the rehearsal teacher, then as a page."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import nbformat
+import pytest
+
+import sdgkit as sk
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_group("notebooks")]
+
+REPO = Path(__file__).parent.parent.parent
+NOTEBOOKS = sorted((REPO / "notebooks").glob("*.ipynb"))
+QUICKSTART = REPO / "notebooks" / "quickstart.ipynb"
+ENOUGH = 240  # seconds, on the busiest machine; it takes about ten
+
+
+class Executed:
+    """A notebook as papermill left it, the folder it ran in, and how papermill ended."""
+
+    def __init__(self, notebook: Path, folder: Path, *options: str) -> None:
+        self.folder, self.path = folder, folder / f"{notebook.stem}.ipynb"
+        home = folder / "home"
+        home.write_text("a file: not even root can write into it\n")
+        environment = os.environ | {
+            "HOME": str(home),
+            "PYTHONPATH": os.pathsep.join([str(REPO), os.environ.get("PYTHONPATH", "")]),
+            "JUPYTER_PREFER_ENV_PATH": "1",
+            "JUPYTER_RUNTIME_DIR": str(folder / "jupyter"),
+            "IPYTHONDIR": str(folder / "ipython"),
+        }
+        command = [sys.executable, "-m", "papermill", str(notebook), str(self.path), *options]
+        command += ["-k", "python3", "--no-progress-bar", "--execution-timeout", "120"]
+        self.end = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=ENOUGH, check=False
+        )
+        self.notebook = nbformat.read(self.path, as_version=4)
+        self.cells = [cell for cell in self.notebook.cells if cell.cell_type == "code"]
+        self.outputs = [output for cell in self.cells for output in cell.outputs]
+
+    def text_of(self, cell_id: str) -> str:
+        """The plain text that a cell left: printed, or the value's."""
+        [cell] = [cell for cell in self.cells if cell.id == cell_id]
+        return "".join(output.get("text") or output.get("data", {})["text/plain"] for output in cell.outputs)
+
+
+@pytest.fixture(scope="module")
+def executed(request, tmp_path_factory) -> Executed:
+    return Executed(request.param, tmp_path_factory.mktemp(request.param.stem))
+
+
+def of(*notebooks):
+    return pytest.mark.parametrize("executed", notebooks, ids=lambda path: path.stem, indirect=True, scope="module")
+
+
+@of(*NOTEBOOKS)
+def test_it_runs_to_its_end_with_a_home_that_cannot_be_written(executed):
+    assert executed.end.returncode == 0, executed.end.stderr
+    assert all(cell.execution_count for cell in executed.cells)
+
+
+@of(*NOTEBOOKS)
+def test_what_is_left_is_readable_without_a_kernel(executed):
+    assert executed.outputs
+    for output in executed.outputs:
+        assert output.output_type != "error"
+        assert output.get("name") != "stderr", output.text
+        data = output.get("data", {})
+        assert not any("widget" in kind or "javascript" in kind for kind in data)
+        assert output.get("text", "").strip() or data["text/plain"].strip()
+    assert "widgets" not in executed.notebook.metadata
+
+
+@of(*NOTEBOOKS)
+def test_what_is_drawn_is_also_written_and_needs_no_stylesheet_and_no_script(executed):
+    drawn = [output.data for output in executed.outputs if "text/html" in output.get("data", {})]
+    assert drawn
+    for data in drawn:
+        assert re.search(r"<(table|section|svg|details)\b", data["text/html"])
+        assert not re.search(r"<style|<script|\bclass=|src=|href=", data["text/html"])
+        assert not data["text/plain"].startswith("<")
+
+
+class Page(HTMLParser):
+    """What a page says, and what it fetches from elsewhere."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.text, self.fetched = "", []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        link = dict(attrs).get("href" if tag == "link" else "src") or ""
+        self.fetched += [link] if re.match(r"(https?:)?//", link) else []
+
+    def handle_data(self, data):
+        self.text += data
+
+
+@of(*NOTEBOOKS)
+def test_it_becomes_a_page_that_is_whole_and_needs_no_network(executed):
+    from nbconvert import HTMLExporter
+
+    addresses = dict.fromkeys(["require_js_url", "mathjax_url", "mermaid_js_url", "jquery_url"], "")
+    page = Page(HTMLExporter(template_name="lab", **addresses).from_notebook_node(executed.notebook)[0])
+    assert not page.fetched
+    for output in executed.outputs:
+        printed = output.get("text") or ""
+        assert " ".join(printed.split()) in " ".join(page.text.split())
+
+
+@of(QUICKSTART)
+def test_the_quickstart_leaves_a_whole_run_and_says_that_it_was_a_rehearsal(executed):
+    folder = executed.folder / "runs" / "feedback_to_table"
+    summary = json.loads((folder / "summary.json").read_text())
+    assert (summary["state"], summary["teacher"]) == ("done", "rehearsal")
+    samples = (folder / "dataset.jsonl").read_text().count("\n")
+    assert samples == summary["stages"][-1]["rows_out"] > 50
+    assert (folder / "rehearsal_train_messages.jsonl").read_text().count("\n") == samples
+    assert f"{samples} samples" in executed.text_of("folder")
+    assert "rehearsal" in executed.text_of("folder")
+    left = {path.name for path in executed.folder.iterdir()}
+    assert left <= {"runs", "quickstart.ipynb", "home", "jupyter", "ipython"}
+
+
+@of(QUICKSTART)
+def test_the_quickstart_shows_rows_that_the_judge_let_through_and_rows_that_it_did_not(executed):
+    filters = executed.text_of("filter-questions") + executed.text_of("filter-pairs")
+    assert re.search(r"\d+ of \d+ rows go on, \d+ dropped \(score", filters)
+    assert "judged 3" in executed.text_of("samples")
+    assert re.search(r"dropped by filter_\w+ \(score\)", executed.text_of("drops"))
+
+
+def test_the_quickstart_takes_seeds_and_settings_of_ones_own(tmp_path):
+    seeds = REPO / "notebooks" / "seeds" / "commit_messages.jsonl"
+    settings = {"seeds": seeds, "out": "mine", "num_questions": "3", "system": "Be brief."}
+    options = [word for name, value in settings.items() for word in ("-p", name, str(value))]
+    executed = Executed(QUICKSTART, tmp_path, *options)
+    assert executed.end.returncode == 0, executed.end.stderr
+    summary = json.loads((tmp_path / "mine" / "summary.json").read_text())
+    assert [stage["name"] for stage in summary["stages"]] == [stage.name for stage in sk.FREEFORM.stages]
+    assert summary["stages"][0]["tried"] == 3 * summary["seeds"]
+    with (tmp_path / "mine" / "rehearsal_train_messages.jsonl").open() as lines:
+        assert json.loads(next(lines))["messages"][0] == {"role": "system", "content": "Be brief."}

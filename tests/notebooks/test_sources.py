@@ -1,0 +1,48 @@
+"""The tutorials as they are kept: openable everywhere, and settable from outside by the options' names."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import nbformat
+import pytest
+
+import sdgkit as sk
+from sdgkit.cli.options import Job, Manners, Output, Place
+
+NOTEBOOKS = sorted((Path(__file__).parent.parent.parent / "notebooks").glob("*.ipynb"))
+QUICKSTART = next(path for path in NOTEBOOKS if path.stem == "quickstart")
+# The options of `sdgkit generate`, and its argument. A key is none of them, since papermill writes parameters down.
+OPTIONS = {"seeds"} | {option.name for group in (Place, Manners, Job, Output) for option in fields(group)}
+
+every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def parameters(path: Path) -> list[str]:
+    """The names set in the cell that papermill overrides."""
+    cells = nbformat.read(path, as_version=4).cells
+    [cell] = [cell for cell in cells if "parameters" in cell.metadata.get("tags", [])]
+    return re.findall(r"^(\w+) = ", cell.source, re.MULTILINE)
+
+
+@every_notebook
+def test_a_notebook_is_kept_as_every_jupyter_opens_it(path):
+    notebook = nbformat.read(path, as_version=nbformat.NO_CONVERT)
+    nbformat.validate(notebook)
+    assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
+
+
+@every_notebook
+def test_what_can_be_set_from_outside_has_the_options_names_and_is_no_key(path):
+    assert {"out", "teacher", "base_url", "model"} <= set(parameters(path)) <= OPTIONS
+
+
+def test_the_quickstart_takes_every_option_of_the_job():
+    assert sorted(parameters(QUICKSTART)) == sorted(OPTIONS)
+
+
+def test_the_quickstart_calls_each_of_the_eight_stages_by_itself():
+    source = "\n".join(cell.source for cell in nbformat.read(QUICKSTART, as_version=4).cells)
+    assert [stage.name for stage in sk.GROUNDED.stages if f"sk.{stage.name}(" not in source] == []

@@ -1,0 +1,159 @@
+"""Rows to look at: nothing hidden without a sign, nothing that a page could execute, no stylesheet needed."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+import sdgkit as sk
+from sdgkit.tables import SHOWN
+
+HOSTILE = (
+    "<script>alert(1)</script><img src=x onerror=alert(2)></pre></details>\"'> "
+    "{{ 7 * 7 }} \x1b[31m \u202e $x$"
+)
+TAGS = "div section table thead tbody tr th td pre details summary strong span"
+
+
+class Page(HTMLParser):
+    """The elements of a piece of HTML, and the text that a reader sees, folded parts included."""
+
+    def __init__(self, shown):
+        super().__init__()
+        self.elements, self.text, self.depth = [], "", 0
+        self.feed(shown._repr_html_())
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        self.depth += 1
+
+    def handle_endtag(self, tag):
+        self.depth -= 1
+        self.text += " "
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def sample(number=1, **more):
+    return {
+        "id": f"s1/c{number}/q1",
+        "task_description": "Make a table.",
+        "seed_context": "The seed's context.",
+        "seed_question": "The seed's question?",
+        "seed_response": "The seed's response.",
+        "context": f"Context {number}.",
+        "question": f"Context {number}.\n\nQuestion {number}?",
+        "response": f"Response {number}.",
+        "evaluation": f"Words of the judge {number}.",
+        "score": 3.0,
+    } | more
+
+
+def drop(**more):
+    why = {"stage": "filter_grounded_qa_pair", "reason": "score", "message": "The judge gave 1."}
+    return sample() | why | more
+
+
+def forms_of(shown):
+    """What a notebook shows, and what a terminal prints."""
+    return [" ".join(Page(shown).text.split()), " ".join(repr(shown).split())]
+
+
+def test_a_table_has_the_columns_asked_for_and_says_how_many_rows_there_are():
+    rows = [sample(number) for number in range(1, 8)]
+    for form in forms_of(sk.as_table(rows, "context", "score", most=2)):
+        assert "s1/c1/q1" in form and "Context 1." in form and "Context 2." in form
+        assert "Context 3." not in form and "Response" not in form
+        assert "2 of 7 rows shown" in form
+
+
+def test_a_table_without_columns_shows_all_of_them():
+    for form in forms_of(sk.as_table([{"id": "s1", "one": "first", "two": 2.0}])):
+        assert re.search("one.*first", form) and re.search("two.* 2 ", form)
+
+
+def test_seeds_are_called_as_a_run_calls_them():
+    seeds = [{"seed_question": "First?"}, {"seed_question": "Second?"}]
+    for form in forms_of(sk.as_table(seeds, "seed_question")):
+        assert form.index("s1") < form.index("First?") < form.index("s2") < form.index("Second?")
+
+
+def test_a_table_by_score_begins_with_the_lowest_and_ends_with_those_that_have_none():
+    rows = [sample(1, score=3.0), sample(2, score=None), sample(3, score=1.0)]
+    for form in forms_of(sk.as_table(rows, "context", by="score")):
+        assert form.index("Context 3.") < form.index("Context 1.") < form.index("Context 2.")
+
+
+def test_samples_stand_beside_their_seeds_with_the_judges_words():
+    for form in forms_of(sk.beside_seeds([sample()])):
+        for text in ("Context 1.", "Question 1?", "Response 1.", "Words of the judge 1.", "judged 3"):
+            assert text in form
+        for name in ("context", "question", "response"):
+            assert f"The seed's {name}" in form
+
+
+def test_the_context_is_not_shown_a_second_time_above_its_question():
+    for form in forms_of(sk.beside_seeds([sample()])):
+        assert form.count("Context 1.") == 1
+
+
+def test_samples_are_taken_evenly_from_the_beginning_to_the_end():
+    rows = [sample(number) for number in range(1, 100)]
+    for form in forms_of(sk.beside_seeds(rows, most=3)):
+        assert [int(n) for n in re.findall(r"s1/c(\d+)/q1", form)] == [17, 50, 83]
+        assert "3 of 99 rows shown" in form
+
+
+def test_a_drop_says_where_why_and_what_the_teacher_replied():
+    row = drop(reason="malformed", message="No tags.", reply="I'd rather not.")
+    for form in forms_of(sk.beside_seeds([row])):
+        assert "dropped by filter_grounded_qa_pair (malformed): No tags." in form
+        assert "I'd rather not." in form
+
+
+def test_rows_that_never_came_to_be_show_what_there_is():
+    lost = {"id": "s1/c4", "stage": "gen_contexts", "reason": "duplicate", "message": "Twice."}
+    for form in forms_of(sk.beside_seeds([lost])):
+        assert "s1/c4" in form and "duplicate" in form and "Twice." in form
+
+
+@pytest.mark.parametrize("show", [sk.as_table, sk.beside_seeds])
+def test_no_rows_are_said_to_be_none(show):
+    for form in forms_of(show([])):
+        assert form == "There are no rows to show."
+
+
+def test_long_texts_are_there_in_full_and_unfold():
+    text = " ".join(f"word{number}" for number in range(1500))
+    page = Page(sk.as_table([sample(response=text)], "response"))
+    assert [tag for tag, _ in page.elements].count("details") == 1
+    assert re.findall(r"word\d+", page.text) == text.split()
+    more = re.search(r"([\d,]+) more characters", page.text)
+    assert more and len(text) - SHOWN <= int(more[1].replace(",", "")) < len(text)
+
+
+def test_printed_texts_are_cut_with_a_sign_only():
+    text = "x" * 1000
+    assert "x" * 300 + " [… 700 more characters]" in repr(sk.as_table([sample(response=text)], "response"))
+
+
+@pytest.mark.parametrize("show", [sk.as_table, sk.beside_seeds])
+def test_hostile_text_is_text(show):
+    columns = ["id", "context", "question", "seed_context", "evaluation", "message", "stage"]
+    row = drop(**dict.fromkeys(columns, HOSTILE))
+    plain, page = Page(show([drop(evaluation="x")])), Page(show([row]))
+    assert [tag for tag, _ in page.elements] == [tag for tag, _ in plain.elements]
+    assert not any(name.startswith("on") for _, attrs in page.elements for name in attrs)
+    assert "<script>alert(1)</script>" in page.text and "{{ 7 * 7 }}" in page.text
+    assert page.depth == 0
+    for form in forms_of(show([row])):
+        assert "\x1b" not in form and "\u202e" not in form
+
+
+@pytest.mark.parametrize("show", [sk.as_table, sk.beside_seeds])
+def test_the_look_is_in_attributes_alone(show):
+    page = Page(show([sample(response="long " * 1000)]))
+    assert {tag for tag, _ in page.elements} <= set(TAGS.split())
+    assert not any(name in attrs for _, attrs in page.elements for name in ("class", "src", "href"))
