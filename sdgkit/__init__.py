@@ -1,7 +1,7 @@
 """sdgkit: five seed examples in, a fine-tuning set out that its owner has seen, understood and trusts.
 
-`import sdgkit as sk`, then `sk.connect`, `sk.load_seeds`, the eight stages by their names, `sk.generate`, `sk.open_run`.
-Everything is loaded when it is first used.
+`import sdgkit as sk`, then `sk.connect`, `sk.load_seeds`, the eight stages by their names, `sk.generate`,
+`sk.open_run`. Everything is loaded when it is first used.
 """
 
 from importlib import import_module

@@ -83,9 +83,7 @@ def inference_template(summary: Mapping[str, Any], system: str | None = None) ->
 def complete(summary: Mapping[str, Any]) -> dict[str, Any]:
     """A summary in which nothing is missing, with the names of teacher and judge as they may be published."""
     whole = _NOTHING | {name: value for name, value in summary.items() if value is not None}
-    whole["stages"] = [
-        {"rows_in": 0, "tried": 0, "rows_out": 0, "dropped": {}} | stage for stage in whole["stages"]
-    ]
+    whole["stages"] = [{"rows_in": 0, "tried": 0, "rows_out": 0, "dropped": {}} | stage for stage in whole["stages"]]
     whole.setdefault("seeds", whole["stages"][0]["rows_in"] if whole["stages"] else 0)
     whole["model"] = public(summary.get("model"))
     whole["judge"] = public(summary.get("judge")) or whole["model"]

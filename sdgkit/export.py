@@ -22,9 +22,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Row = Mapping[str, Any]
-Rows = (
-    Iterable[Row] | Callable[[], Iterable[Row]]
-)  # what can be gone through: twice, if it is a list or a callable
+Rows = Iterable[Row] | Callable[[], Iterable[Row]]  # what can be gone through: twice, if it is a list or a callable
 
 _BATCH = 1_000  # rows in memory at a time, and in a row group
 _HALF_PAIR = re.compile("[\ud800-\udfff]")  # a reply may hold one; neither UTF-8 nor Parquet can
@@ -58,9 +56,7 @@ def train_messages(samples: Iterable[Row], system: str | None = None) -> Iterato
         yield {"id": sample.get("id"), "messages": first + turns}
 
 
-FORMATS: dict[str, Callable[[Iterable[Row], str | None], Iterator[dict[str, Any]]]] = {
-    "messages": train_messages
-}
+FORMATS: dict[str, Callable[[Iterable[Row], str | None], Iterator[dict[str, Any]]]] = {"messages": train_messages}
 
 
 def export(samples: Rows, format: str, path: str | Path, system: str | None = None) -> int:
@@ -128,9 +124,7 @@ def write_parquet(path: str | Path, rows: Rows) -> int:
     values have no common type becomes text, its values other than text as JSON.
     """
     if isinstance(rows, Iterator):
-        raise TypeError(
-            "write_parquet goes through its rows twice: give a list or a callable, not an iterator."
-        )
+        raise TypeError("write_parquet goes through its rows twice: give a list or a callable, not an iterator.")
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -54,7 +54,8 @@ def _publishable(teacher: Teacher | None) -> str | None:
 
 
 def _trainable(samples: Iterator[Mapping[str, Any]]) -> bool:
-    """Whether the samples have what a training file needs; the rows of a single stage may not. An empty run has an empty file."""
+    """Whether the samples have what a training file needs; the rows of a single stage may not. An empty run has an
+    empty file."""
     first = next(samples, None)
     return first is None or all(isinstance(first.get(column), str) for column in ("question", "response"))
 

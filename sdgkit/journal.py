@@ -31,13 +31,14 @@ CREATE TABLE IF NOT EXISTS editions (id TEXT PRIMARY KEY, begun REAL, config TEX
 CREATE TABLE IF NOT EXISTS rows (
     edition TEXT, id TEXT, place TEXT, seed INTEGER, unit INTEGER, kind TEXT, stage TEXT, reason TEXT, message TEXT,
     reply TEXT, columns TEXT, trail TEXT, PRIMARY KEY (edition, place)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS finished (edition TEXT, seed INTEGER, counts TEXT, PRIMARY KEY (edition, seed)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS finished (
+    edition TEXT, seed INTEGER, counts TEXT, PRIMARY KEY (edition, seed)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS sessions (
     id INTEGER PRIMARY KEY, edition TEXT, process INTEGER, host TEXT, begun REAL, seen REAL, state TEXT, reused INTEGER,
     retries INTEGER, refused INTEGER, snapshot TEXT);
 """
-# File systems on which WAL's shared memory does not work (https://sqlite.org/wal.html, "all processes must be on the same
-# host"): there, the journal is written without it.
+# File systems on which WAL's shared memory does not work (https://sqlite.org/wal.html, "all processes must be on the
+# same host"): there, the journal is written without it.
 NETWORK_FILE_SYSTEMS = (
     "nfs",
     "cifs",
@@ -64,8 +65,8 @@ class Recorded(NamedTuple):
 class Outcome:
     """What became of a row: a sample (`stage` is "") or a drop.
 
-    id: its lineage. place: sorts rows in lineage order. seed, unit: which admitted row and which round of it, both from 1.
-    columns: the row as it stood. trail: (stage, key) of every reply in its history.
+    id: its lineage. place: sorts rows in lineage order. seed, unit: which admitted row and which round of it, both
+    from 1. columns: the row as it stood. trail: (stage, key) of every reply in its history.
     """
 
     id: str
@@ -129,7 +130,8 @@ class Journal:
         except filelock.Timeout:
             self._lock = None
             raise FolderInUse(
-                f"{folder} is being written by another process{_holder(folder)}. Wait for it, stop it, or use another --out."
+                f"{folder} is being written by another process{_holder(folder)}. "
+                "Wait for it, stop it, or use another --out."
             ) from None
         except OSError as error:
             self._lock = None
@@ -153,8 +155,8 @@ class Journal:
         got = sql.execute(f"PRAGMA journal_mode={mode}").fetchone()[0]
         if network or (self.folder and got != "wal"):
             self.note = (
-                f"{self.folder} is on a {network or 'file system'} where the journal works without its write-ahead log: "
-                "each reply is recorded more slowly. An --out on a local disk is faster."
+                f"{self.folder} is on a {network or 'file system'} where the journal works without its write-ahead "
+                "log: each reply is recorded more slowly. An --out on a local disk is faster."
             )
             sql.execute("PRAGMA synchronous=FULL")
         if self.folder and sql.execute("PRAGMA user_version").fetchone()[0] not in (0, FORMAT):
@@ -178,7 +180,8 @@ class Journal:
     def reply(self, key: str) -> Recorded | None:
         """The recorded reply to a request, by its key."""
         row = self._sql.execute(
-            "SELECT text, finish_reason, reasoning, prompt_tokens, completion_tokens, seconds, session FROM replies WHERE key=?",
+            "SELECT text, finish_reason, reasoning, prompt_tokens, completion_tokens, seconds, session FROM replies "
+            "WHERE key=?",
             (key,),
         ).fetchone()
         return Recorded(Reply(*row[:6]), row[6]) if row else None
@@ -373,7 +376,8 @@ class Journal:
         self._sql.execute("INSERT OR REPLACE INTO finished VALUES (?,?,?)", (self._edition, seed, _json(counts)))
 
     def outcomes(self, kind: str) -> Iterator[Outcome]:
-        """The samples (kind "sample") or drops ("drop") of the newest edition in lineage order, read as they are used."""
+        """The samples (kind "sample") or drops ("drop") of the newest edition in lineage order, read as they are
+        used."""
         edition = self._edition or (self.newest() or ("",))[0]
         query = "SELECT * FROM rows WHERE edition=? AND kind=? ORDER BY place"
         for row in self._sql.execute(query, (edition, kind)):

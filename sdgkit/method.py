@@ -1,8 +1,9 @@
-"""The grounded-skills method of LAB (arXiv 2403.01081): its stages under their own names, its two pipelines, `generate`."""
+"""The grounded-skills method of LAB (arXiv 2403.01081): its stages under their own names, its two pipelines,
+`generate`."""
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,8 @@ class StageFunction:
         self.stage, self._settings = stage, settings
         self.__name__ = self.name = stage.name
         self.__doc__ = (
-            f"The stage {stage.name} on every row of a dataset: Dataset in, Dataset out, one line if rows were dropped. "
+            f"The stage {stage.name} on every row of a dataset: Dataset in, Dataset out, one line if rows were "
+            "dropped. "
             f"teacher: whom to ask. out: a folder to resume in; without it nothing is kept. "
             f"Settings: {', '.join(['prompt', 'sampling', 'max_tokens', *settings])}. Raises SdgkitError."
         )
@@ -172,13 +174,13 @@ def plan(
 ) -> Plan:
     """The plan of a run of the method.
 
-    pipeline: default `GROUNDED` or `FREEFORM`, as the seeds choose. prompts: a folder of YAML files or prompts by stage name;
-    the shipped ones serve where it has none. num_contexts: for each seed (10). num_questions: for each context (3), or for each
-    seed of a freeform skill (30). contexts: your own, in the place of `gen_contexts`: a file or rows with a `context` column.
-    questions: "seed" asks the seed's own question of every context. vary: lists drawn from for each context.
-    target: go on until so many samples are kept. sampling: settings by stage name, over the prompts' own; max_tokens: of every
-    reply. extra_tries: further contexts asked for a seed in place of duplicate and malformed ones (10). judge: another teacher for
-    the judging. system: the system message of the training file.
+    pipeline: default `GROUNDED` or `FREEFORM`, as the seeds choose. prompts: a folder of YAML files or prompts by
+    stage name; the shipped ones serve where it has none. num_contexts: for each seed (10). num_questions: for each
+    context (3), or for each seed of a freeform skill (30). contexts: your own, in the place of `gen_contexts`: a file
+    or rows with a `context` column. questions: "seed" asks the seed's own question of every context. vary: lists
+    drawn from for each context. target: go on until so many samples are kept. sampling: settings by stage name, over
+    the prompts' own; max_tokens: of every reply. extra_tries: further contexts asked for a seed in place of duplicate
+    and malformed ones (10). judge: another teacher for the judging. system: the system message of the training file.
     """
     if (folder := run_folder(seeds)) is not None:
         return _again(folder, dict(locals()))
@@ -290,8 +292,8 @@ def _with_contexts(
 ) -> Pipeline:
     """The pipeline with the user's contexts in the place of `gen_contexts`.
 
-    Each context goes to the seed with which it makes the highest hash (rendezvous hashing): a seed more or less, or another
-    order of either, moves no context between the other seeds.
+    Each context goes to the seed with which it makes the highest hash (rendezvous hashing): a seed more or less, or
+    another order of either, moves no context between the other seeds.
     """
     if "gen_contexts" not in [stage.name for stage in stages.stages]:
         raise SettingsError("Own contexts take the place of gen_contexts, which a freeform skill does not have.")

@@ -77,9 +77,7 @@ def draw(
     """
     if stages is None:
         if pipeline not in PIPELINES:
-            raise SettingsError(
-                f"There is no pipeline {pipeline!r} to draw: it is one of {', '.join(PIPELINES)}."
-            )
+            raise SettingsError(f"There is no pipeline {pipeline!r} to draw: it is one of {', '.join(PIPELINES)}.")
         stages = [{"name": name} for name in PIPELINES[pipeline]]
     grounded = not any(stage["name"] in PIPELINES["freeform"] for stage in stages)
     counted = any("rows_in" in stage for stage in stages)
@@ -179,10 +177,6 @@ def histogram(bars: Sequence[Bar], *, words: str, marks: Sequence[float] = (), e
         kept, dropped = height * bar.kept / highest, height * bar.dropped / highest
         gap = 1 if edges else step * 0.2
         shape = {"x": place * step + gap, "width": step - 2 * gap, "kept": kept, "dropped": dropped}
-        drawn.append(
-            shape | {"label": bar.label, "label_x": place * step + (0 if edges else step / 2), "bar": bar}
-        )
+        drawn.append(shape | {"label": bar.label, "label_x": place * step + (0 if edges else step / 2), "bar": bar})
     ticks = sorted({round(min(1.0, mark) * width) for mark in marks})
-    return "".join(
-        fill("histogram.svg", bars=drawn, ticks=ticks, label=words, width=width, height=height, edges=edges)
-    )
+    return "".join(fill("histogram.svg", bars=drawn, ticks=ticks, label=words, width=width, height=height, edges=edges))

@@ -1,8 +1,9 @@
 """A pipeline is a list of stages; a stream moves rows through them.
 
-No stage waits for another: each row goes on as soon as it can. A row is admitted only when a slot of the teacher would
-otherwise stand empty; while rows remain to be admitted, the one nearest to its end is served first; afterwards the one with
-the most stages ahead, except for every eighth slot, so that no long chain starts late and samples keep coming.
+No stage waits for another: each row goes on as soon as it can. A row is admitted only when a slot of the teacher
+would otherwise stand empty; while rows remain to be admitted, the one nearest to its end is served first; afterwards
+the one with the most stages ahead, except for every eighth slot, so that no long chain starts late and samples keep
+coming.
 """
 
 import asyncio
@@ -22,8 +23,8 @@ from sdgkit.teachers.teacher import Reply, Request, Teacher
 ALIKE = 20  # rows of a stage that all fail alike before the run stops
 FAILURES = ("malformed", "truncated", "teacher_error")
 TURNED_EVERY = 8  # once all are admitted, every eighth slot goes to the row nearest its end
-# The last rows are admitted together, as soon as they would keep the slots busy for no longer than two chains of replies:
-# admitted one by one, the last of them would have the teacher wait for its chain alone.
+# The last rows are admitted together, as soon as they would keep the slots busy for no longer than two chains of
+# replies: admitted one by one, the last of them would have the teacher wait for its chain alone.
 CLOSING = 2
 EMPTY_ROUNDS = 10  # rounds without one new sample after which a target is given up
 OUT = ">"  # in counts, where other rows stand under the reason of their drop
@@ -131,9 +132,8 @@ class Node:
         above = self.parent.id if self.parent else ""
         return f"{above}/{self.label}" if above and self.label else above or self.label
 
-    @property
-    def withdrawn(self) -> bool:
-        return self.gone or (self.parent is not None and self.parent.withdrawn)
+    def is_withdrawn(self) -> bool:
+        return self.gone or (self.parent is not None and self.parent.is_withdrawn())
 
     def count(self, stage: int, what: str, number: int = 1) -> None:
         node: Node | None = self
@@ -212,7 +212,7 @@ class LiveStep:
         self._stream.start(self._node, work)
 
     def out(self, ordinal: int, columns: Row) -> None:
-        if self._node.withdrawn:
+        if self._node.is_withdrawn():
             return
         child = self._children[ordinal] = self._child(ordinal, self._node, self._trail)
         self._born[ordinal] = self._node, list(self._trail)
@@ -220,7 +220,7 @@ class LiveStep:
         self._stream.start(child, self._stream.flow(child, {**self.row, **columns}, self._stage + 1))
 
     def drop(self, ordinal: int, drop: Drop) -> None:
-        if self._node.withdrawn:
+        if self._node.is_withdrawn():
             return
         child = self._child(ordinal, *self._born.pop(ordinal, (self._node, self._trail)))
         drop.reply = drop.reply or self._stream.last_reply(child.trail)
@@ -398,7 +398,7 @@ class Stream:
 
     async def flow(self, node: Node, row: Row, stage: int) -> None:
         """Move a row from this stage on, until it is a sample, is dropped, or has become several rows."""
-        if node.withdrawn:  # between its birth and now
+        if node.is_withdrawn():  # between its birth and now
             return
         for at in range(stage, len(self.stages)):
             kind, step = self.stages[at], LiveStep(self, at, node, row)
@@ -408,10 +408,10 @@ class Stream:
             try:
                 row = await kind.change(step)
             except Drop as drop:
-                if not node.withdrawn:
+                if not node.is_withdrawn():
                     self.drop(node, at, drop, row)
                 return
-            if node.withdrawn:
+            if node.is_withdrawn():
                 return
             node.count(at, OUT)
         sample = {"id": node.id, **row} | {"id": node.id}  # what the user's own rows call id is not the lineage
@@ -446,7 +446,7 @@ class Stream:
         lane = self._roles[self.stages[stage].role or "teacher"]
         if lane.teacher is None:
             raise SettingsError(f"The stage {self.stages[stage].name} asks a teacher. Give teacher=sk.connect(...).")
-        if node.withdrawn:
+        if node.is_withdrawn():
             raise Withdrawn
         key = request.key(lane.teacher.model)
         trail.append((self.stages[stage].name, key))
@@ -465,7 +465,7 @@ class Stream:
             reply = await asyncio.shield(future)
         except RequestRefused as refused:
             raise Drop("teacher_error", str(refused)) from None
-        if node.withdrawn:
+        if node.is_withdrawn():
             raise Withdrawn
         return reply
 
@@ -530,7 +530,8 @@ class Stream:
 
 
 class Target:
-    """Goes on in rounds until so many samples are kept; counts them in (round, seed) order, so that timing decides nothing.
+    """Goes on in rounds until so many samples are kept; counts them in (round, seed) order, so that timing decides
+    nothing.
 
     number: samples to keep. seeds: rows in a round. rounds: at most so many. brings: what one unit (a seed's part of a
     round) may be expected to bring before anything is known. limit: the words for having used up all rounds.

@@ -1,4 +1,5 @@
-"""What decides a run, as one value: rows, stages, prompts, teachers, settings. And what has changed since the last time."""
+"""What decides a run, as one value: rows, stages, prompts, teachers, settings. And what has changed since the last
+time."""
 
 import hashlib
 import json
@@ -20,9 +21,9 @@ MAX_ROUNDS = 10  # a target is given up after ten times the usual number of cont
 class Plan:
     """Everything that a run needs to know.
 
-    rows: the input rows (seeds, or the rows of a dataset), each with an `id` or none. prompts: by stage name. judge: None if the
-    teacher judges its own work. settings: the arguments of `generate` as JSON values, enough to do it again. target: samples to
-    keep, or None for one pass. system: the user's system message for training files.
+    rows: the input rows (seeds, or the rows of a dataset), each with an `id` or none. prompts: by stage name. judge:
+    None if the teacher judges its own work. settings: the arguments of `generate` as JSON values, enough to do it
+    again. target: samples to keep, or None for one pass. system: the user's system message for training files.
     """
 
     pipeline: Pipeline
@@ -51,7 +52,8 @@ class Plan:
         return [(id_, {name: value for name, value in row.items() if name != "id"}) for id_, row in rows]
 
     def config(self) -> dict[str, Any]:
-        """What decides the result, as JSON values; its hash names the edition. No address and no concurrency is in it."""
+        """What decides the result, as JSON values; its hash names the edition. No address and no concurrency is in
+        it."""
         judge = self.judge or self.teacher
         judged = any(stage.role == "judge" for stage in self.pipeline.stages)
         return {

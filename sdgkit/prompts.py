@@ -1,13 +1,14 @@
 """A prompt: five parts and the tags of its reply, in one YAML file named after its stage.
 
-`system` becomes the system message; introduction, principles, examples and generation, in this order and with a blank line
-between them, the user message. `start_tags` and `end_tags` hold one pair per output column.
+`system` becomes the system message; introduction, principles, examples and generation, in this order and with a blank
+line between them, the user message. `start_tags` and `end_tags` hold one pair per output column.
 """
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +20,8 @@ SAMPLING = ("temperature", "top_p", "max_tokens", "extra_body")
 
 
 def shipped(folder: str) -> Path:
-    """The shipped folder `prompts` or `notebooks`: beside the package in a checkout, inside it in an installed wheel."""
+    """The shipped folder `prompts` or `notebooks`: beside the package in a checkout, inside it in an installed
+    wheel."""
     package = Path(__file__).resolve().parent
     for place in (package / folder, package.parent / folder):
         if place.is_dir():
@@ -38,8 +40,9 @@ class ParsedReply(NamedTuple):
 class Prompt:
     """One prompt.
 
-    name: its stage's name. The five parts are Jinja2 text, "" where absent. start_tags, end_tags: one a column; an empty
-    tag is the beginning or end of the reply. sampling: what is sent with it (temperature, top_p, max_tokens, extra_body).
+    name: its stage's name. The five parts are Jinja2 text, "" where absent. start_tags, end_tags: one a column; an
+    empty tag is the beginning or end of the reply. sampling: what is sent with it (temperature, top_p, max_tokens,
+    extra_body).
     """
 
     name: str
@@ -55,7 +58,8 @@ class Prompt:
 
     @classmethod
     def from_yaml(cls, text: str, name: str, where: str | None = None) -> "Prompt":
-        """The prompt in a YAML text; `where` names the file in messages. Raises PromptError for anything it cannot use."""
+        """The prompt in a YAML text; `where` names the file in messages. Raises PromptError for anything it cannot
+        use."""
         return _from_yaml(text, name, where or f"{name}.yaml")
 
     def to_yaml(self) -> str:
@@ -107,9 +111,9 @@ class Prompt:
     ) -> ParsedReply:
         """The records in a reply, by its tags.
 
-        Forgiving where the meaning is certain: white space, letter case and bold marks around tags, a <think> part, code
-        fences around a whole value (unless keep_fences), a missing end tag before the next tag or, if the reply was not
-        cut off, at its end. Whatever is not a complete record is left out.
+        Forgiving where the meaning is certain: white space, letter case and bold marks around tags, a <think> part,
+        code fences around a whole value (unless keep_fences), a missing end tag before the next tag or, if the reply
+        was not cut off, at its end. Whatever is not a complete record is left out.
         """
         text = _without_thinking(reply)
         _, thought, rest = text.partition("</think>")
@@ -146,8 +150,8 @@ def load_prompt(path: str | Path) -> Prompt:
 def load_prompts(names: Sequence[str], method: str, folder: str | Path | None = None) -> dict[str, Prompt]:
     """The prompts of the given names: from `folder` where it holds NAME.yaml, otherwise the shipped ones of the method.
 
-    method: "grounded" or "freeform". Raises PromptError if a file is missing in both or cannot be used, or if the folder
-    is missing or holds a YAML file that no stage is named after.
+    method: "grounded" or "freeform". Raises PromptError if a file is missing in both or cannot be used, or if the
+    folder is missing or holds a YAML file that no stage is named after.
     """
     own = Path(folder) if folder is not None else None
     if own is not None:
@@ -249,7 +253,8 @@ def _check_sampling(sampling: Any, where: str) -> None:
 # Reading a reply ------------------------------------------------------------------------------------------------------
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-# A fence that says no more than "this is text" is the teacher's manner; one that names a programming language is content.
+# A fence that says no more than "this is text" is the teacher's manner; one that names a programming language is
+# content.
 _FENCE = re.compile(
     r"```[ \t]*(?:markdown|md|text|txt|plaintext|plain)?[ \t]*\n(.*?)\n?[ \t]*```", re.DOTALL | re.IGNORECASE
 )
@@ -291,7 +296,7 @@ class _Tags:
     def _pattern(tag: str) -> str:
         tokens = re.findall(r"\w+|[^\w\s]", tag)
         spaced = re.escape(tokens[0])
-        for before, after in zip(tokens, tokens[1:], strict=False):
+        for before, after in pairwise(tokens):
             words = before[-1].isalnum() and after[0].isalnum()
             spaced += (r"\s{1,3}" if words else r"\s{0,3}") + re.escape(after)
         return rf"\*\*\s{{0,3}}{spaced}\s{{0,3}}\*\*|{spaced}"
@@ -349,12 +354,13 @@ def _index(tags: Sequence[str], tag: str) -> int | None:
     return tags.index(tag) if tag in tags else None
 
 
-_NUMBER = re.compile(r"(?<![\w.,-])-?\d+(?:[.,]\d+)?(?!\w|[-–]\d)")
+_NUMBER = re.compile(r"(?<![\w.,-])-?\d+(?:[.,]\d+)?(?!\w|[-\u2013]\d)")
 _OUT_OF = re.compile(r"(?:/|\bout\s+of\b|\bvon\b|\bof\b)\s*(\d+(?:\.0)?)", re.IGNORECASE)
 
 
 def read_score(text: str, scale: Sequence[float]) -> float | None:
-    """The score in a judge's text ("3", "**2**", "Score: 3/3", "2.0"), or None unless it is certain and on the scale."""
+    """The score in a judge's text ("3", "**2**", "Score: 3/3", "2.0"), or None unless it is certain and on the
+    scale."""
     plain = text[:2_000].replace("*", " ").replace("`", " ").replace("_", " ")
     highest = _OUT_OF.search(plain)
     if highest:

@@ -51,9 +51,7 @@ def _rows(name: str, top: yaml.Node | None) -> list[tuple[str, dict[str, Any], d
         )
     examples = keys["seed_examples"]
     if not isinstance(examples, yaml.SequenceNode):
-        raise SeedError(
-            f"{name}, {_line(examples)}, key seed_examples: is not a list. Begin each seed with a dash."
-        )
+        raise SeedError(f"{name}, {_line(examples)}, key seed_examples: is not a list. Begin each seed with a dash.")
     task = {"task_description": keys["task_description"]}
     return [_row(name, example, task) for example in examples.value]
 
@@ -90,17 +88,13 @@ def _keys(name: str, node: yaml.Node | None, wanted: str) -> Keys:
 def _need(name: str, line: int, keys: Keys, *needed: str) -> None:
     for key in needed:
         if key not in keys:
-            raise SeedError(
-                f"{name}, line {line}: the key {key} is missing. Add it; there are: {', '.join(keys)}."
-            )
+            raise SeedError(f"{name}, line {line}: the key {key} is missing. Add it; there are: {', '.join(keys)}.")
 
 
 def _value(name: str, node: yaml.Node) -> Any:
     """A scalar's value with its type, so that an unquoted Yes or 42 is found to be no text."""
     if not isinstance(node, yaml.ScalarNode):
-        raise SeedError(
-            f"{name}, {_line(node)}: a list or a mapping, not text. Write text, or take the key out."
-        )
+        raise SeedError(f"{name}, {_line(node)}: a list or a mapping, not text. Write text, or take the key out.")
     if node.tag == TEXT:
         return node.value.rstrip("\n") if node.style in ("|", ">") else node.value
     try:

@@ -185,9 +185,7 @@ def _shown_drops(
 
 def _causes(stages: Sequence[Mapping[str, Any]]) -> list[tuple[int, str, str]]:
     """Where most rows were dropped: `(how many, stage, reason)`, the three largest."""
-    found = [
-        (number, stage["name"], reason) for stage in stages for reason, number in stage["dropped"].items()
-    ]
+    found = [(number, stage["name"], reason) for stage in stages for reason, number in stage["dropped"].items()]
     return sorted(found, key=lambda cause: -cause[0])[:3]
 
 
@@ -211,9 +209,7 @@ def _lengths(column: str, lengths: Counter[int], seeds: Mapping[str, int]) -> di
     middle, seeds_middle = _median(lengths), _median(Counter(seeds.values()))
     words = f"Lengths of the {column}s in characters: median {count(middle)}"
     words += f", of the seeds' {count(seeds_middle)}. " if seeds else ". "
-    words += "; ".join(
-        f"{count(i * step)} to {count((i + 1) * step)}: {count(n)}" for i, n in enumerate(bins) if n
-    )
+    words += "; ".join(f"{count(i * step)} to {count((i + 1) * step)}: {count(n)}" for i, n in enumerate(bins) if n)
     if longer := sum(number for length, number in lengths.items() if length >= step * len(bins)):
         words += f"; longer: {count(longer)}"
     marks = [length / (step * len(bins)) for length in seeds.values()]
@@ -239,10 +235,7 @@ def _bins(lengths: Counter[int], seeds: Iterable[int]) -> tuple[int, list[int]]:
             break
     high = max(high, *seeds, 1)
     step = next(
-        width
-        for power in range(12)
-        for width in (10**power, 2 * 10**power, 5 * 10**power)
-        if high // width < 20
+        width for power in range(12) for width in (10**power, 2 * 10**power, 5 * 10**power) if high // width < 20
     )
     bins = [0] * (high // step + 1)
     for length, number in lengths.items():

@@ -1,7 +1,7 @@
 """A run: start it, wait for it, cancel it, look at it while it goes on, and at what it made.
 
-The work is done on the background event loop; everything here is plain functions that may be called from a notebook cell, a
-script or another thread.
+The work is done on the background event loop; everything here is plain functions that may be called from a notebook
+cell, a script or another thread.
 """
 
 import asyncio
@@ -163,7 +163,8 @@ class Run:
         return target.counts
 
     def _finish(self, journal: Journal) -> None:
-        """Write the last beat and the files, and let go of the folder. Runs in a thread of its own: it may take a moment."""
+        """Write the last beat and the files, and let go of the folder. Runs in a thread of its own: it may take a
+        moment."""
         try:
             self._write_beat(journal)
             if self.out is not None and self.plan is not None:

@@ -48,13 +48,9 @@ def read_file(path: Path) -> list[FoundRow]:
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
-        raise SeedError(
-            f"{path}: there is no such file. Check the name and the folder you are in."
-        ) from error
+        raise SeedError(f"{path}: there is no such file. Check the name and the folder you are in.") from error
     except OSError as error:
-        raise SeedError(
-            f"{path}: cannot be read ({error.strerror}). Check that it is a file you may read."
-        ) from error
+        raise SeedError(f"{path}: cannot be read ({error.strerror}). Check that it is a file you may read.") from error
     if suffix == ".parquet" and data:
         return _read_parquet(str(path), data)
     text = _decoded(str(path), data)
@@ -94,21 +90,14 @@ def _broken_json(name: str, line: int, text: str = "") -> Iterator[None]:
     except json.JSONDecodeError as error:
         line = error.lineno if text else line
         raise SeedError(
-            f"{name}, line {line}: broken JSON at character {error.colno} of the line ({error.msg}). "
-            "Correct the line."
+            f"{name}, line {line}: broken JSON at character {error.colno} of the line ({error.msg}). Correct the line."
         ) from error
     except _TwiceNamed as error:
-        raise SeedError(
-            f"{name}, line {line}, column {error}: stands there twice. Keep one of them."
-        ) from error
+        raise SeedError(f"{name}, line {line}, column {error}: stands there twice. Keep one of them.") from error
     except RecursionError as error:
-        raise SeedError(
-            f"{name}, line {line}: the JSON is nested too deeply. A seed's columns hold text."
-        ) from error
+        raise SeedError(f"{name}, line {line}: the JSON is nested too deeply. A seed's columns hold text.") from error
     except ValueError as error:  # a number with more digits than Python reads
-        raise SeedError(
-            f"{name}, line {line}: a number has more digits than can be read. Write it as text."
-        ) from error
+        raise SeedError(f"{name}, line {line}: a number has more digits than can be read. Write it as text.") from error
 
 
 def _read_jsonl(name: str, text: str) -> list[FoundRow]:
@@ -131,9 +120,7 @@ def _read_json(name: str, text: str) -> list[FoundRow]:
             columns, end = _object_of_columns(name, text, at)
             rows = _from_columns(name, columns)
         else:
-            raise SeedError(
-                f"{name}, line 1: seeds are a list of objects, or an object of columns. Write [{{…}}, …]."
-            )
+            raise SeedError(f"{name}, line 1: seeds are a list of objects, or an object of columns. Write [{{…}}, …].")
         if _end_of_space(text, end) < len(text):
             raise json.JSONDecodeError("Extra data", text, _end_of_space(text, end))
     return rows
@@ -231,9 +218,7 @@ def _read_csv(name: str, text: str) -> list[FoundRow]:
                 rows.append(FoundRow(f"line {line}", dict(zip(header, fields, strict=True))))
             line = reader.line_num + 1
     except csv.Error as error:
-        raise SeedError(
-            f"{name}, line {line}: broken CSV ({error}). Check the double quotes of this seed."
-        ) from error
+        raise SeedError(f"{name}, line {line}: broken CSV ({error}). Check the double quotes of this seed.") from error
     finally:
         csv.field_size_limit(limit)
     return rows
@@ -241,9 +226,7 @@ def _read_csv(name: str, text: str) -> list[FoundRow]:
 
 def _csv_header(name: str, line: int, header: list[str]) -> list[str]:
     if len(header) == 1 and re.search(r"[;\t|]", header[0]):
-        raise SeedError(
-            f"{name}, line {line}: the fields are not separated by commas. Save the file with commas."
-        )
+        raise SeedError(f"{name}, line {line}: the fields are not separated by commas. Save the file with commas.")
     if twice := next((column for column in header if header.count(column) > 1), None):
         raise SeedError(f"{name}, line {line}, column {twice}: stands in the header twice. Keep one of them.")
     return header
@@ -256,9 +239,7 @@ def _read_parquet(name: str, data: bytes) -> list[FoundRow]:
     try:
         rows = pyarrow.parquet.read_table(pyarrow.BufferReader(data)).to_pylist()
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise SeedError(
-            f"{name}: cannot be read as parquet ({first_line(error)}). Write the file anew."
-        ) from error
+        raise SeedError(f"{name}: cannot be read as parquet ({first_line(error)}). Write the file anew.") from error
     return [FoundRow(f"row {number}", row) for number, row in enumerate(rows, 1)]
 
 

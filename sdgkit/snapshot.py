@@ -16,10 +16,9 @@ WINDOW_S = 10.0  # over which the pace is measured
 class Snapshot:
     """Where a run stands.
 
-    state: new, running, paused, done, cancelled, failed or interrupted (its process is gone). stages: as in summary.json.
-    requests, tokens, retries, reused, wall_s: of this session. seconds_left: an estimate, None while there is none. fraction: of
-    the expected work that is done, 0 to 1.
-    newest: the latest samples, the newest last.
+    state: new, running, paused, done, cancelled, failed or interrupted (its process is gone). stages: as in
+    summary.json. requests, tokens, retries, reused, wall_s: of this session. seconds_left: an estimate, None while
+    there is none. fraction: of the expected work that is done, 0 to 1. newest: the latest samples, the newest last.
     """
 
     state: str
@@ -91,7 +90,8 @@ class Pace:
 def funnel_of(pipeline: Pipeline, counts: Mapping[str, int], rows: int, target: Target | None) -> list[dict[str, Any]]:
     """The stages as summary.json lists them: name, rows_in, tried, rows_out, dropped by reason.
 
-    A stage's rows_in is the rows_out of the one before; tried = rows_out + dropped. A target adds a last line for its surplus.
+    A stage's rows_in is the rows_out of the one before; tried = rows_out + dropped. A target adds a last line for its
+    surplus.
     """
     stages, rows_in = [], rows
     for at, stage in enumerate(pipeline.stages):

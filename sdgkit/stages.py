@@ -1,7 +1,8 @@
 """The kinds of stage: what happens to one row.
 
-A stage is a frozen dataclass with a name. Most kinds turn one row into one row (`change`); `GenerateMany` and `Given` make
-several rows of one (`spread`). A row is a plain dictionary of columns. What must not go on is dropped, with a reason.
+A stage is a frozen dataclass with a name. Most kinds turn one row into one row (`change`); `GenerateMany` and `Given`
+make several rows of one (`spread`). A row is a plain dictionary of columns. What must not go on is dropped, with a
+reason.
 
 A stage of your own is a subclass with a `change` method, or just a function given to `Check`:
 
@@ -47,8 +48,9 @@ class Step(Protocol):
     async def ask(self, values: Row | None = None, *, ordinal: int = 1, attempt: int = 1) -> Reply:
         """The teacher's reply to the stage's prompt, rendered with the row and these further values.
 
-        Recorded in the journal before it is returned, and taken from there if it was asked before. ordinal: which of the
-        n this is for its row; attempt: 1, or higher when a malformed reply is asked again. Raises Drop ("teacher_error").
+        Recorded in the journal before it is returned, and taken from there if it was asked before. ordinal: which of
+        the n this is for its row; attempt: 1, or higher when a malformed reply is asked again. Raises Drop
+        ("teacher_error").
         """
 
     def branch(self) -> "Step":
@@ -110,10 +112,10 @@ class Generate(Stage):
 class GenerateMany(Stage):
     """Makes `per_row` new rows of each row, alike or each by a request of its own.
 
-    per_row: how many. together: one request asks for all of them in one reply (`num_samples` in the prompt), so that they
-    differ from each other. letter: what their ordinals are called in the lineage ("c7"). extra_tries: further requests at
-    most, one for each duplicate or malformed one (only if not together). vary: lists from which each row draws its
-    `vary` values. Of equal rows the lowest ordinal stays, whichever arrived first.
+    per_row: how many. together: one request asks for all of them in one reply (`num_samples` in the prompt), so that
+    they differ from each other. letter: what their ordinals are called in the lineage ("c7"). extra_tries: further
+    requests at most, one for each duplicate or malformed one (only if not together). vary: lists from which each row
+    draws its `vary` values. Of equal rows the lowest ordinal stays, whichever arrived first.
     """
 
     columns: Sequence[str] = ("context",)  # type: ignore[misc]
@@ -269,7 +271,8 @@ class Judge(Stage):
 
 @dataclass(frozen=True, kw_only=True)
 class Keep(Stage):
-    """Lets on the rows whose number in `column` is equal to, or at least, `value`; then takes the `remove` columns off."""
+    """Lets on the rows whose number in `column` is equal to, or at least, `value`; then takes the `remove` columns
+    off."""
 
     column: str = "score"
     equals: float | None = None

@@ -1,8 +1,9 @@
 """The part of Jinja2 that a prompt may use: bounded work, no calls, unknown names are errors.
 
 Jinja's own sandbox keeps a template from reaching Python, but does not bound its work (`range(99999)` twice nested,
-`'x' * 300000000`). So a template is checked when it is loaded, by walking its syntax tree: only the node kinds and filters
-listed here pass, loops go over given lists only, two deep, and what is rendered stays below `MAX_RENDERED` characters.
+`'x' * 300000000`). So a template is checked when it is loaded, by walking its syntax tree: only the node kinds and
+filters listed here pass, loops go over given lists only, two deep, and what is rendered stays below `MAX_RENDERED`
+characters.
 """
 
 import re
@@ -94,8 +95,8 @@ def _environment() -> Any:
 class Template:
     """One part of a prompt, checked and compiled.
 
-    source: the Jinja2 text. where: the file and part, for messages. line: the line of the file in which the source begins.
-    Raises PromptError for what a template may not use.
+    source: the Jinja2 text. where: the file and part, for messages. line: the line of the file in which the source
+    begins. Raises PromptError for what a template may not use.
     """
 
     def __init__(self, source: str, *, where: str = "prompt", line: int = 1) -> None:

@@ -12,8 +12,9 @@ from sdgkit.journal import Journal
 class Trace:
     """One row's history.
 
-    id: its lineage. stage, reason, message, reply: why it was dropped, "" for a sample. row: its columns as they stand.
-    exchanges: in order, each with stage, attempt, messages, sampling, text, reasoning, finish_reason, tokens and seconds.
+    id: its lineage. stage, reason, message, reply: why it was dropped, "" for a sample. row: its columns as they
+    stand. exchanges: in order, each with stage, attempt, messages, sampling, text, reasoning, finish_reason, tokens
+    and seconds.
     """
 
     id: str

@@ -170,16 +170,10 @@ def lines_of_code(path: Path) -> int:
         tokenize.DEDENT,
         tokenize.ENDMARKER,
     }
-    tokens = [
-        token for token in tokenize.generate_tokens(io.StringIO(source).readline) if token.type not in silent
-    ]
+    tokens = [token for token in tokenize.generate_tokens(io.StringIO(source).readline) if token.type not in silent]
     code = {line for token in tokens for line in range(token.start[0], token.end[0] + 1)}
     for node in ast.walk(ast.parse(source)):
-        if (
-            isinstance(node, ast.Expr)
-            and isinstance(node.value, ast.Constant)
-            and isinstance(node.value.value, str)
-        ):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
             code -= set(range(node.lineno, node.end_lineno + 1))
     return len(code)
 

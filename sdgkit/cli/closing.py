@@ -22,8 +22,8 @@ ADVICE = {
 }
 
 
-def close(out: Path, summary: Mapping[str, Any]) -> None:
-    """Say it, from what summary.json holds; `more` is what to do next."""
+def close(out: Path, summary: Mapping[str, Any], more_files: Mapping[str, str] | None = None) -> None:
+    """Say what was made, from what summary.json holds. more_files: further files of the folder, with what is in them."""
     stages = summary["stages"]
     samples = stages[-1]["rows_out"] if stages else 0
     seeds = stages[0]["rows_in"] if stages else 0
@@ -46,6 +46,7 @@ def close(out: Path, summary: Mapping[str, Any]) -> None:
             "dataset.jsonl": "every sample with all its columns, scores and lineage",
             training: "the training file: one conversation a sample",
             "dropped.jsonl": "every drop, with its reason and the teacher's reply" if dropped else "",
+            **(more_files or {}),
         },
     )
 

@@ -3,9 +3,11 @@ path.
 """
 
 import asyncio
+import logging
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from sdgkit.teachers.diagnosis import Address, diagnose
 from sdgkit.teachers.openai_compatible import NO_KEY, OpenAICompatible, model_names, proxy_for, trust
@@ -52,7 +54,8 @@ async def _ask_client(
     it.
     """
     try:
-        from llama_stack_client import AsyncLlamaStackClient, DefaultAsyncHttpxClient
+        with _root_logger_as_it_is():
+            from llama_stack_client import AsyncLlamaStackClient, DefaultAsyncHttpxClient
     except ImportError as error:
         return [], [f"llama-stack-client cannot be imported ({error}); generation works all the same."]
     connection = DefaultAsyncHttpxClient(
@@ -74,6 +77,18 @@ async def _ask_client(
         if trouble.status == 426:
             return [], [_mismatch(trouble.words)]
         return [], [f"llama-stack-client cannot list the models ({trouble}); generation works all the same."]
+
+
+@contextmanager
+def _root_logger_as_it_is() -> Iterator[None]:
+    """Undo what importing the client does (0.7.5): it makes every request of every library a line on stderr."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
 
 
 def _mismatch(words: str) -> str:

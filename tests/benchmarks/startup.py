@@ -1,4 +1,4 @@
-"""What it costs to begin: `import sdgkit`, `sdgkit --help`, and a whole `sdgkit generate` process beside its generation.
+"""What it costs to begin: `import sdgkit`, `sdgkit --help`, and a whole `sdgkit generate` beside its generation.
 
 python tests/benchmarks/startup.py [--rounds N]
 """

@@ -1,4 +1,4 @@
-"""The stream against a hand-written script: long-tailed reply times (log-normal, mean 200 ms, sigma 0.8, capped at 2 s), 64 slots.
+"""The stream against a hand-written script, 64 slots, reply times log-normal: mean 200 ms, sigma 0.8, at most 2 s.
 
 python tests/benchmarks/stream.py            # 5 and 50 seeds, three rounds each
 python tests/benchmarks/stream.py 5 --rounds 1
@@ -27,7 +27,7 @@ MEAN_S = 0.2
 
 
 def streamed(seeds: list[dict], base_url: str) -> dict[str, float]:
-    """One run of sdgkit with its journal in a folder: seconds of generation (without the files) and to the first sample."""
+    """One run with its journal in a folder: seconds of generation (without the files) and to the first sample."""
     teacher = sk.connect("rehearsal", base_url=base_url, concurrency=SLOTS)
     first: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -69,8 +69,8 @@ def main() -> None:
             firsts.append(ours["first_s"] / MEAN_S)
             print(
                 f"{number:>3} seeds: by hand {by_hand['wall_s']:.2f} s ({by_hand['requests']} requests, "
-                f"first sample {by_hand['first_s']:.2f} s), sdgkit {ours['wall_s']:.2f} s ({ours['requests']} requests, "
-                f"first sample {ours['first_s']:.2f} s), ratio {ratios[-1]:.2f}",
+                f"first sample {by_hand['first_s']:.2f} s), sdgkit {ours['wall_s']:.2f} s "
+                f"({ours['requests']} requests, first sample {ours['first_s']:.2f} s), ratio {ratios[-1]:.2f}",
                 flush=True,
             )
         print(

@@ -1,4 +1,4 @@
-"""Requests a second and client CPU a request through the whole pipeline, journal on, against a teacher that answers at once.
+"""Requests a second and client CPU a request, whole pipeline, journal on, against a teacher that answers at once.
 
 python tests/benchmarks/throughput.py [SEEDS] [--rounds N]
 """

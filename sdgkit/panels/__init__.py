@@ -1,0 +1,5 @@
+"""Panels for notebooks: thin views of objects that work without them. Only this room needs a front end's libraries."""
+
+from sdgkit.panels.run import RunPanel
+
+__all__ = ["RunPanel"]

@@ -1,0 +1,222 @@
+// Shared by all panels: elements made from a description and mended in place (so nothing jumps, no cursor is lost), the
+// keyboard's guard, and the parts that panels are put together from. Text reaches the page as text nodes only.
+
+const TEXT = "#text";
+
+function h(tag, props, ...kids) {
+  const list = [];
+  const add = (kid) => {
+    if (Array.isArray(kid)) kid.forEach(add);
+    else if (kid !== null && kid !== undefined && kid !== false && kid !== "")
+      list.push(typeof kid === "object" ? kid : { tag: TEXT, props: {}, text: plain(String(kid)) });
+  };
+  kids.forEach(add);
+  return { tag, props: props || {}, kids: list };
+}
+
+// Control, half-pair and direction characters are made visible: a reply must not turn the text around it.
+function plain(text) {
+  return text
+    .replace(/\r\n/g, "\n")
+    .replace(/[\x00-\x08\x0b-\x1f]/g, (sign) => String.fromCharCode(0x2400 + sign.charCodeAt(0)))
+    .replace(/\x7f/g, "\u2421")
+    .replace(/[\x80-\x9f]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g, "\ufffd")
+    .replace(/[\u202a-\u202e\u2066-\u2069]/g, (sign) => `[U+${sign.charCodeAt(0).toString(16).toUpperCase()}]`);
+}
+
+function mend(parent, kids) {
+  const keyed = new Map();
+  for (const node of parent.childNodes) if (node.sdgKey !== undefined) keyed.set(node.sdgKey, node);
+  let at = parent.firstChild;
+  for (const kid of kids) {
+    const key = kid.props.key;
+    let node = key !== undefined ? keyed.get(key) : at;
+    if (!node || node.sdgTag !== kid.tag || node.sdgKey !== key) node = make(kid);
+    if (node === at) at = at.nextSibling;
+    else parent.insertBefore(node, at);
+    keyed.delete(key);
+    fill(node, kid);
+  }
+  while (at) {
+    const next = at.nextSibling;
+    parent.removeChild(at);
+    at = next;
+  }
+}
+
+function make(kid) {
+  const node = kid.tag === TEXT ? document.createTextNode("") : document.createElement(kid.tag);
+  node.sdgTag = kid.tag;
+  node.sdgKey = kid.props.key;
+  node.sdgProps = {};
+  node.sdgOn = {};
+  return node;
+}
+
+function fill(node, kid) {
+  if (kid.tag === TEXT) {
+    if (node.data !== kid.text) node.data = kid.text;
+    return;
+  }
+  const before = node.sdgProps;
+  node.sdgProps = kid.props;
+  for (const name in before) if (!(name in kid.props)) put(node, name, null, before[name]);
+  for (const name in kid.props) if (name !== "value") put(node, name, kid.props[name], before[name]);
+  if (kid.props.drawing === undefined) mend(node, kid.kids);
+  if ("value" in kid.props) putValue(node, kid.props);
+}
+
+function put(node, name, value, before) {
+  if (name === "key" || name === "rev") return;
+  if (name.startsWith("on")) {
+    const event = name.slice(2).toLowerCase();
+    if (!(event in node.sdgOn)) node.addEventListener(event, (happened) => node.sdgOn[event]?.(happened));
+    node.sdgOn[event] = value;
+  } else if (value === before) return;
+  else if (name === "drawing") node.innerHTML = value || ""; // only ever a picture of sdgkit's own, escaped where it is made
+  else if (name === "checked" || name === "disabled" || name === "indeterminate") node[name] = Boolean(value);
+  else if (name === "open" && before !== undefined) return; // whoever reads opens and closes
+  else if (value === null || value === undefined || value === false) node.removeAttribute(name);
+  else node.setAttribute(name, value === true ? "" : value);
+}
+
+// What is being typed wins over what the kernel said before; `rev` tells of a text that replaces it all the same.
+function putValue(node, props) {
+  if (node.sdgValue === props.value && node.sdgRev === props.rev && node.tagName !== "SELECT") return;
+  const typing = node.getRootNode().activeElement === node && node.tagName !== "SELECT" && node.sdgRev === props.rev;
+  if (!typing && node.value !== props.value) node.value = props.value;
+  node.sdgValue = props.value;
+  node.sdgRev = props.rev;
+}
+
+function later(wait, work) {
+  let timer;
+  return (...given) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => work(...given), wait);
+  };
+}
+
+// Parts ---------------------------------------------------------------------------------------------------------------
+
+const SIGNS = { new: "○", running: "▶", paused: "‖", done: "✓", cancelled: "■", failed: "✕", interrupted: "✕" };
+Object.assign(SIGNS, { good: "✓", bad: "✕", busy: "▶", none: "○", warn: "!" });
+
+function button(label, onClick, more = {}) {
+  const { main, keys, ...rest } = more;
+  const props = { type: "button", class: main ? "sdg-main" : null, onClick, ...rest };
+  if (keys) props["aria-keyshortcuts"] = keys;
+  return h("button", props, label, keys && h("kbd", { "aria-hidden": "true" }, keys));
+}
+
+// The heading with its one line of status. sign: a key of SIGNS.
+function heading(title, sign, words, soft) {
+  return [
+    h("h3", { class: "sdg-title" }, title, soft && h("small", {}, soft)),
+    h("p", { class: "sdg-status", role: "status" },
+      h("span", { class: `sdg-sign sdg-is-${sign}`, "aria-hidden": "true" }, SIGNS[sign] || "○"), words),
+  ];
+}
+
+function trouble(state) {
+  return state.error ? [h("p", { class: "sdg-error", role: "alert" }, h("span", { "aria-hidden": "true" }, "✕ "), state.error)] : [];
+}
+
+function busy(state, act) {
+  return h("p", { class: "sdg-busy", role: "status" }, state.busy,
+    state.stoppable && button("Cancel", () => act("cancel")));
+}
+
+function facts(pairs) {
+  return h("dl", { class: "sdg-facts" },
+    pairs.map(([name, value]) => h("div", { key: name }, h("dt", {}, name), h("dd", {}, value))));
+}
+
+function pre(text, more = {}) {
+  return h("pre", { dir: "auto", ...more }, text);
+}
+
+// A text as it is; where it is long, the rest unfolds.
+function long(text, most = 700) {
+  text = text === null || text === undefined ? "" : String(text);
+  if (text.length <= most * 1.2) return pre(text);
+  let cut = Math.max(text.lastIndexOf("\n", most), text.lastIndexOf(" ", most));
+  cut = cut > most / 2 ? cut : most;
+  const rest = text.slice(cut).replace(/^\n/, "");
+  return h("div", {}, pre(text.slice(0, cut)),
+    h("details", {}, h("summary", {}, `${rest.length.toLocaleString("en")} more characters`), pre(rest)));
+}
+
+function fold(title, body, more = {}) {
+  return h("details", more, h("summary", {}, title), body);
+}
+
+function field(id, label, control, flaw) {
+  return h("div", { class: `sdg-field${flaw ? " sdg-flawed" : ""}`, key: id },
+    h("label", { for: id }, label), control,
+    flaw && h("p", { class: "sdg-flaw", id: `${id}-flaw` }, h("span", { "aria-hidden": "true" }, "✕ "), flaw));
+}
+
+function choice(id, value, options, onChoice, more = {}) {
+  return h("select", { id, value, onChange: (e) => onChoice(e.target.value), ...more },
+    options.map((option) => {
+      const [name, words] = Array.isArray(option) ? option : [option, option];
+      return h("option", { key: name, value: name, selected: name === value }, words);
+    }));
+}
+
+// Tabs as WAI-ARIA has them: arrows move, the chosen one alone is in the order of Tab.
+function tabs(id, names, chosen, onChoice, body) {
+  const move = (event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!step) return;
+    const at = names.findIndex(([name]) => name === chosen);
+    const next = names[(at + step + names.length) % names.length][0];
+    onChoice(next);
+    setTimeout(() => document.getElementById(`${id}-${next}`)?.focus(), 0);
+  };
+  return h("div", { class: "sdg-tabs", key: id },
+    h("div", { role: "tablist", onKeydown: move },
+      names.map(([name, words]) => h("button", {
+        key: name, type: "button", role: "tab", id: `${id}-${name}`, "aria-selected": String(name === chosen),
+        "aria-controls": `${id}-body`, tabindex: name === chosen ? 0 : -1, onClick: () => onChoice(name),
+      }, words))),
+    h("div", { role: "tabpanel", id: `${id}-body`, "aria-labelledby": `${id}-${chosen}` }, body));
+}
+
+// The panel itself ----------------------------------------------------------------------------------------------------
+
+// JupyterLab reads the keys that are pressed while a button of ours has the focus: `d d` would delete the cell.
+function guard(root, hotkeys) {
+  root.addEventListener("keydown", (event) => {
+    const save = (event.ctrlKey || event.metaKey) && event.key === "s";
+    const typing = /^(TEXTAREA|INPUT|SELECT)$/.test(event.target.tagName);
+    const done = hotkeys && hotkeys(event, typing);
+    if (done) event.preventDefault();
+    if (!save || done) event.stopPropagation();
+  });
+}
+
+function panelOf(kind, view, hotkeys) {
+  return {
+    render({ model, el }) {
+      const root = document.createElement("section");
+      root.className = `sdg sdg-${kind}`;
+      root.tabIndex = -1;
+      const hide = document.createElement("style"); // the still picture that follows is for where no panel lives
+      hide.textContent = `.sdg-still-${model.get("state").id}{display:none}`;
+      el.append(hide, root);
+      const act = (name, said = {}) => model.send({ do: name, said });
+      const local = {}; // what this view alone knows: what is folded out, which tab is open
+      const draw = () => {
+        const state = model.get("state");
+        root.setAttribute("aria-label", state.title);
+        mend(root, view(state, act, local, draw));
+      };
+      model.on("change:state", draw);
+      guard(root, hotkeys && ((event, typing) => hotkeys(event, typing, model.get("state"), act, local, draw)));
+      draw();
+      return () => model.off("change:state", draw);
+    },
+  };
+}
