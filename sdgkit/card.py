@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sdgkit.decisions import Reviewed
 from sdgkit.export import train_file, write_text
 from sdgkit.pages import fill
 from sdgkit.picture import described, reasons
@@ -31,6 +32,7 @@ def write_card(
     system: str | None = None,
     *,
     name: str | None = None,
+    reviewed: Reviewed | None = None,
 ) -> None:
     """Write the card of a finished run.
 
@@ -64,6 +66,7 @@ def write_card(
         template=inference_template(summary, system),
         combined="{context}" in inference_template(summary),
         training_file=train_file(summary.get("teacher")),
+        reviewed=reviewed if reviewed is not None and reviewed.decided else None,
     )
     write_text(path, pieces)
 

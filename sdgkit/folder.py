@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from sdgkit.card import public, write_card
-from sdgkit.export import train_file, train_messages, write_jsonl, write_parquet, write_text
+from sdgkit.decisions import read_decisions
+from sdgkit.errors import RunError
+from sdgkit.export import export, train_file, train_messages, write_jsonl, write_parquet, write_text
 from sdgkit.journal import Journal
 from sdgkit.plans import Plan, prompt_parts
 from sdgkit.report import write_report
@@ -18,6 +20,7 @@ def write_start(out: Path, plan: Plan) -> None:
     write_jsonl(out / "seeds.jsonl", list(plan.rows))
     config = {
         "pipeline": plan.pipeline.name,
+        "name": plan.name,
         "settings": dict(plan.settings),
         "teacher": plan.teacher.kind if plan.teacher else None,
         "model": _publishable(plan.teacher),
@@ -41,11 +44,43 @@ def write_folder(out: Path, plan: Plan, summary: Mapping[str, Any], journal: Jou
     write_jsonl(out / "dataset.jsonl", samples)
     write_parquet(out / "dataset.parquet", samples)
     write_jsonl(out / "dropped.jsonl", drops)
-    if _trainable(samples()):
-        write_jsonl(out / train_file(summary["teacher"]), train_messages(samples(), plan.system))
     write_report(out / "report.html", summary, samples, drops, name=plan.name or None)
-    write_card(out / "README.md", summary, next(samples(), None), plan.system, name=plan.name or None)
     _write_json(out / "summary.json", summary)
+    _write_reviewed(out, journal, summary, plan.system, plan.name)
+
+
+def write_reviewed(out: Path) -> None:
+    """What follows from the review, written again: the training file, the card, and the exports that lie in the folder.
+
+    Raises FolderInUse while a run writes the folder (it ends with writing these), RunError if the run never wrote its files.
+    """
+    journal = Journal(out)
+    try:
+        try:
+            config, summary = (json.loads((out / name).read_text("utf-8")) for name in ("config.json", "summary.json"))
+        except (OSError, ValueError):
+            raise RunError(f"{out} holds no files of a finished run yet. Go on with the run; it writes them.") from None
+        _write_reviewed(out, journal, summary, config.get("system"), config.get("name") or "")
+    finally:
+        journal.close()
+
+
+def _write_reviewed(out: Path, journal: Journal, summary: Mapping[str, Any], system: str | None, name: str) -> None:
+    decisions = read_decisions(journal)
+
+    def samples() -> Iterator[dict[str, Any]]:
+        return (dict(outcome.columns) for outcome in journal.outcomes("sample"))
+
+    def let_through() -> Iterator[dict[str, Any]]:
+        return decisions.let_through(samples())
+
+    if _trainable(samples()):
+        write_jsonl(out / train_file(summary["teacher"]), train_messages(let_through(), system))
+        for row in journal.select("SELECT * FROM exports ORDER BY path"):
+            if (out / row["path"]).exists():  # one that was deleted is not wanted any more
+                export(let_through, row["format"], out / row["path"], system=system)
+    reviewed = decisions.count(samples()) if decisions else None
+    write_card(out / "README.md", summary, next(let_through(), None), system, name=name or None, reviewed=reviewed)
 
 
 def _publishable(teacher: Teacher | None) -> str | None:

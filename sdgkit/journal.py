@@ -36,6 +36,9 @@ CREATE TABLE IF NOT EXISTS finished (
 CREATE TABLE IF NOT EXISTS sessions (
     id INTEGER PRIMARY KEY, edition TEXT, process INTEGER, host TEXT, begun REAL, seen REAL, state TEXT, reused INTEGER,
     retries INTEGER, refused INTEGER, snapshot TEXT);
+CREATE TABLE IF NOT EXISTS decisions (
+    number INTEGER PRIMARY KEY, content TEXT, id TEXT, verdict TEXT, reason TEXT, edits TEXT, made REAL);
+CREATE TABLE IF NOT EXISTS exports (path TEXT PRIMARY KEY, format TEXT) WITHOUT ROWID;
 """
 # File systems on which WAL's shared memory does not work (https://sqlite.org/wal.html, "all processes must be on the
 # same host"): there, the journal is written without it.
@@ -254,7 +257,7 @@ class Journal:
 
     def newest(self) -> tuple[str, dict[str, Any]] | None:
         """(id, config) of the edition that was begun last."""
-        row = self._sql.execute("SELECT id, config FROM editions ORDER BY begun DESC LIMIT 1").fetchone()
+        row = self._sql.execute("SELECT id, config FROM editions WHERE id=(SELECT edition FROM sessions ORDER BY sessions.id DESC LIMIT 1)").fetchone()
         return (row["id"], json.loads(row["config"])) if row else None
 
     def begin(self, config: Mapping[str, Any]) -> dict[int, dict[str, int]]:
@@ -299,7 +302,7 @@ class Journal:
         ).fetchone()
         session = self._sql.execute(
             "SELECT COUNT(*), COALESCE(SUM(reused),0), COALESCE(SUM(retries),0), COALESCE(SUM(refused),0), "
-            "COALESCE(SUM(seen-begun),0) FROM sessions"
+            "COALESCE(SUM(MAX(seen-begun,0)),0) FROM sessions"
         ).fetchone()
         return {
             "sessions": session[0],
@@ -317,6 +320,14 @@ class Journal:
         if row is None:
             return None
         return {**dict(row), "snapshot": json.loads(row["snapshot"]) if row["snapshot"] else None}
+
+    def select(self, query: str) -> list[sqlite3.Row]:
+        """The rows of a query."""
+        return list(self._sql.execute(query))
+
+    def change(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Carry a statement out for each of these rows; for a journal in memory, where a reader may write as well."""
+        self._sql.executemany(statement, rows)
 
     # Samples and drops ------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,7 @@ class StageFunction:
             f"The stage {stage.name} on every row of a dataset: Dataset in, Dataset out, one line if rows were "
             "dropped. "
             f"teacher: whom to ask. out: a folder to resume in; without it nothing is kept. "
-            f"Settings: {', '.join(['prompt', 'sampling', 'max_tokens', *settings])}. Raises SdgkitError."
+            f"Settings: {', '.join(['prompt', 'sampling', 'max_tokens', 'structure', *settings])}. Raises SdgkitError."
         )
 
     def __call__(self, rows: Any, **options: Any) -> "datasets.Dataset":
@@ -59,13 +60,14 @@ class StageFunction:
         prompt: Prompt | str | Path | None = None,
         sampling: Mapping[str, Any] | None = None,
         max_tokens: int | None = None,
+        structure: str | None = None,
         reuse: bool = False,
         **settings: Any,
     ) -> Run:
         """The same, returning the finished `Run` with its drops, its funnel and the trace of every row."""
         unknown = sorted(set(settings) - set(self._settings))
         if unknown:
-            known = ", ".join(["teacher", "out", "prompt", "sampling", "max_tokens", *self._settings])
+            known = ", ".join(["teacher", "out", "prompt", "sampling", "max_tokens", "structure", *self._settings])
             raise SettingsError(f"{self.name} has no setting {unknown[0]!r}. It has {known}.")
         if self.stage.role and teacher is None and judge is None:
             raise SettingsError(f"{self.name} asks a teacher: give teacher=sdgkit.connect(...).")
@@ -77,7 +79,8 @@ class StageFunction:
         given = {self.name: prompt} if prompt is not None else None
         by_stage = {self.name: dict(sampling)} if sampling else None
         prompts = _prompts(pipeline, method, given, by_stage, max_tokens)
-        plan = Plan(pipeline, [dict(row) for row in rows], prompts, teacher or judge, judge, name=self.name)
+        given_rows, when = [dict(row) for row in rows], structure or "auto"
+        plan = Plan(pipeline, given_rows, prompts, teacher or judge, judge, name=self.name, structure=when)
         return Run(plan, out, reuse=reuse).start().wait()
 
     def __repr__(self) -> str:
@@ -171,6 +174,7 @@ def plan(
     max_tokens: int | None = None,
     extra_tries: int | None = None,
     system: str | None = None,
+    structure: str | None = None,
 ) -> Plan:
     """The plan of a run of the method.
 
@@ -181,6 +185,8 @@ def plan(
     drawn from for each context. target: go on until so many samples are kept. sampling: settings by stage name, over
     the prompts' own; max_tokens: of every reply. extra_tries: further contexts asked for a seed in place of duplicate
     and malformed ones (10). judge: another teacher for the judging. system: the system message of the training file.
+    structure: "auto" (default) asks a malformed reply again with its form enforced by the server, if that can do it;
+    "always" enforces it from the first ask on, "never" never.
     """
     if (folder := run_folder(seeds)) is not None:
         return _again(folder, dict(locals()))
@@ -201,7 +207,7 @@ def plan(
         stages = _with_seed_questions(stages, questions)
     if target is not None and target < 1:
         raise SettingsError(f"A target of {target} samples cannot be. Give 1 or more.")
-    chosen = {**settings, "questions": questions, "contexts": given}
+    chosen = {**settings, "questions": questions, "contexts": given, "structure": structure}
     return Plan(
         pipeline=stages,
         rows=rows,
@@ -212,6 +218,7 @@ def plan(
         target=target,
         system=system,
         name=source_name(seeds),
+        structure=structure or "auto",
     )
 
 
@@ -233,7 +240,8 @@ def _again(folder: Path, given: dict[str, Any]) -> Plan:
         }
     kept = {**config["settings"], "target": config["target"], "system": config["system"]}
     fresh = {name: value for name, value in given.items() if value is not None and name not in ("seeds", "folder")}
-    return plan(folder / "seeds.jsonl", **{**kept, **fresh, "prompts": prompts})
+    again = plan(folder / "seeds.jsonl", **{**kept, **fresh, "prompts": prompts})
+    return replace(again, name=config.get("name") or "")
 
 
 def _parts(parts: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from sdgkit.errors import RequestRefused, RunError, RunStopped, SdgkitError, Set
 from sdgkit.journal import Journal, Outcome
 from sdgkit.prompts import Prompt
 from sdgkit.stages import AGAIN_TEMPERATURE, Drop, GenerateMany, Row, Stage
+from sdgkit.structure import WAYS, Form, Way, has_own_form
 from sdgkit.teachers.teacher import Reply, Request, Teacher
 
 ALIKE = 20  # rows of a stage that all fail alike before the run stops
@@ -178,6 +179,11 @@ class Job:
     reply: asyncio.Future[Reply]
 
 
+def forced(request: Request, form: Form, way: Way) -> Request:
+    """The request with its form enforced. The settings for it are part of what is sent, and so of its key."""
+    return replace(request, sampling={**request.sampling, **form.settings(way)})
+
+
 class LiveStep:
     """One row in one stage (`stages.Step`). trail: where its replies are noted, by default in the row's own history."""
 
@@ -200,13 +206,19 @@ class LiveStep:
         step._trail = list(self._node.trail)
         return step
 
-    async def ask(self, values: Row | None = None, *, ordinal: int = 1, attempt: int = 1) -> Reply:
+    async def ask(
+        self, values: Row | None = None, *, ordinal: int = 1, attempt: int = 1, form: Form | None = None
+    ) -> Reply:
         sampling = dict(self.prompt.sampling)
         if attempt > 1:
             sampling["temperature"] = max(AGAIN_TEMPERATURE, sampling.get("temperature", 0.0))
         messages = self.prompt.render({**self.row, **values} if values else self.row)
         request = Request(tuple(messages), sampling, ordinal, attempt)
-        return await self._stream.reply(self._stage, self._node, self._trail, request)
+        way = await self._stream.way_to_force(self._stage, request, form) if form is not None else None
+        if form is None or way is None:
+            return await self._stream.reply(self._stage, self._node, self._trail, request)
+        reply = await self._stream.reply(self._stage, self._node, self._trail, forced(request, form, way))
+        return replace(reply, text=form.tagged(reply.text)) if way == "json_schema" else reply
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
         self._stream.start(self._node, work)
@@ -243,7 +255,8 @@ class Stream:
 
     rows: what is admitted, in order, as (id, row). prompts: by stage name. teacher, judge: whom the stages ask (None if
     none of them asks). finished: the rows, counted from 1, that need no admission, with their counts. target: stop once
-    so many samples are kept; then, rounds is the number of rounds at most.
+    so many samples are kept; then, rounds is the number of rounds at most. structure: when the form of a reply is
+    enforced (auto, always, never).
     The public attributes may be read from another thread at any time.
     """
 
@@ -258,8 +271,10 @@ class Stream:
         journal: Journal,
         finished: Mapping[int, Mapping[str, int]],
         target: "Target | None" = None,
+        structure: str = "auto",
     ) -> None:
         self.stages, self.prompts, self.journal = pipeline.stages, prompts, journal
+        self.structure = structure
         self.rows, self.target = rows, target
         self.top = Node(None, "", 0)
         for counts in finished.values():
@@ -440,6 +455,28 @@ class Stream:
         self.journal.forget(node.place)
 
     # Requests ---------------------------------------------------------------------------------------------------------
+
+    async def way_to_force(self, stage: int, request: Request, form: Form) -> Way | None:
+        """How this request's form is enforced; None if it is not. What is recorded decides, before the server is asked.
+
+        Raises SettingsError where it must be and the server cannot.
+        """
+        teacher = self._roles[self.stages[stage].role or "teacher"].teacher
+        free = self.structure == "never" or (self.structure == "auto" and request.attempt == 1)
+        if teacher is None or free or has_own_form(request.sampling):
+            return None
+        for recorded in WAYS:
+            if self.journal.reply(forced(request, form, recorded).key(teacher.model)) is not None:
+                return recorded
+        if self.structure == "auto" and self.journal.reply(request.key(teacher.model)) is not None:
+            return None
+        way = await teacher.way_to_force(request)
+        if way is None and self.structure == "always":
+            raise SettingsError(
+                f"The server at {teacher.base_url} cannot enforce the form of a reply, as far as it shows when asked. "
+                'Leave structure at "auto".'
+            )
+        return way
 
     async def reply(self, stage: int, node: Node, trail: Trail, request: Request) -> Reply:
         """The reply to a request of this row: recorded before, on its way already, or asked for now."""

@@ -12,6 +12,7 @@ from sdgkit.pipeline import Pipeline, Target
 from sdgkit.prompts import Prompt
 from sdgkit.seeds import seed_key
 from sdgkit.stages import GenerateMany, Given
+from sdgkit.structure import check_when
 from sdgkit.teachers.teacher import Teacher
 
 MAX_ROUNDS = 10  # a target is given up after ten times the usual number of contexts a seed
@@ -24,6 +25,7 @@ class Plan:
     rows: the input rows (seeds, or the rows of a dataset), each with an `id` or none. prompts: by stage name. judge:
     None if the teacher judges its own work. settings: the arguments of `generate` as JSON values, enough to do it
     again. target: samples to keep, or None for one pass. system: the user's system message for training files.
+    structure: when servers are made to keep to a reply's form ("auto": once a reply did not; "always", "never").
     """
 
     pipeline: Pipeline
@@ -35,8 +37,10 @@ class Plan:
     target: int | None = None
     system: str | None = None
     name: str = ""
+    structure: str = "auto"
 
     def __post_init__(self) -> None:
+        check_when(self.structure)
         for stage in self.pipeline.stages:
             if stage.role:
                 if stage.name not in self.prompts:
@@ -63,7 +67,9 @@ class Plan:
             "model": self.teacher.model if self.teacher else None,
             "judge": judge.model if judge and judged else None,
             "seeds": [row_key(row) for row in self.rows],
+            "ids": [str(row["id"]) for row in self.rows if row.get("id")],
             "target": self.target,
+            "structure": self.structure,
         }
 
     def target_rounds(self) -> Target | None:
@@ -130,15 +136,15 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
                 found.append(f"{other['name']}: {name}" + (f" {one.get(name)} → {other[name]}" if shown else ""))
     if old.get("target") != new.get("target"):
         found.append(f"target {old.get('target') or 'none'} → {new.get('target') or 'none'}")
+    if old.get("structure", "auto") != new["structure"]:
+        found.append(f"structure {old.get('structure', 'auto')} → {new['structure']}")
     return found
 
 
 def refuse_another_job(old: Mapping[str, Any], new: Mapping[str, Any], folder: Any) -> None:
     """Raises RunError if a folder holds a run of another model, other stages or other seeds."""
-    difference = ""
-    for part in ("model", "judge"):
-        if old[part] != new[part]:
-            difference = f"its {part} is {old[part]}, not {new[part]}"
+    parts = [part for part in ("model", "judge") if old[part] != new[part]]
+    difference = f"its {parts[0]} is {old[parts[0]]}, not {new[parts[0]]}" if parts else ""
     stages = [[stage["name"] for stage in config["stages"]] for config in (old, new)]
     if stages[0] != stages[1]:
         difference = _stage_difference(*stages)

@@ -8,6 +8,8 @@ import asyncio
 import concurrent.futures
 import json
 import math
+import os
+import socket
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdgkit.card import public
+from sdgkit.decisions import DecisionBook, Decisions, read_decisions
 from sdgkit.errors import RunError, SdgkitError
 from sdgkit.export import export
 from sdgkit.folder import write_folder, write_start
@@ -128,6 +131,7 @@ class Run:
             journal=journal,
             finished=finished,
             target=target,
+            structure=plan.structure,
         )
         if self._stopping:
             stream.cancel()
@@ -248,6 +252,11 @@ class Run:
         """Whether it is over, its files written."""
         return self._state not in ("new", "running") and (self._future is None or self._future.done())
 
+    @property
+    def going(self) -> bool:
+        """Whether this process is doing it now."""
+        return self._future is not None and not self._future.done()
+
     def snapshot(self) -> Snapshot:
         """Where the run stands now. Cheap; call it as often as you like, from any thread."""
         if self._stream is None or self.plan is None:
@@ -279,15 +288,14 @@ class Run:
 
     def _recorded_snapshot(self) -> Snapshot:
         """The last snapshot that the writing process left in the journal."""
-        if self.out is None:
+        if self.going or self.out is None or not (self.out / FILE).exists():
             return Snapshot(state=self._state)
         with self._reading() as journal:
             session = journal.last_session()
-        if session is None or session["snapshot"] is None:
+        if session is None:
             return Snapshot(state="new")
-        snapshot = Snapshot.from_json(session["snapshot"])
-        stale = time.time() - session["seen"] > 20 * BEAT_S
-        return snapshot.interrupted() if stale and snapshot.state in ("running", "paused") else snapshot
+        snapshot = Snapshot.from_json(session["snapshot"] or {"state": session["state"]})
+        return snapshot.interrupted() if snapshot.state in ("running", "paused") and _is_gone(session) else snapshot
 
     def _retries(self) -> int:
         assert self.plan is not None
@@ -316,7 +324,10 @@ class Run:
         """What summary.json holds: state, stages, requests, tokens, time over all sessions, teacher, model, judge."""
         if self.plan is None:
             assert self.out is not None
-            return dict(json.loads((self.out / "summary.json").read_text("utf-8")))
+            try:
+                return dict(json.loads((self.out / "summary.json").read_text("utf-8")))
+            except OSError:
+                raise RunError(f"{self.out} has no summary.json yet: the run is still going on, or was killed.") from None
         from sdgkit import __version__
 
         with self._reading() as journal:
@@ -352,6 +363,22 @@ class Run:
         with self._reading() as journal:
             yield from (outcome.as_drop() for outcome in journal.outcomes("drop"))
 
+    def let_through(self) -> Iterator[dict[str, Any]]:
+        """The samples to train on: without those that the review rejected, with the texts that it edited."""
+        with self._reading() as journal:
+            samples = (dict(outcome.columns) for outcome in journal.outcomes("sample"))
+            yield from read_decisions(journal).let_through(samples)
+
+    @property
+    def decisions(self) -> Decisions:
+        """What the review decided so far."""
+        with self._reading() as journal:
+            return read_decisions(journal)
+
+    def decision_book(self) -> DecisionBook:
+        """Where the review's decisions are written down."""
+        return DecisionBook(self.out, self._journal)
+
     @property
     def dataset(self) -> "datasets.Dataset":
         """The samples so far as a `datasets.Dataset`, in lineage order."""
@@ -371,8 +398,15 @@ class Run:
             return Trace.of(journal, id)
 
     def export(self, format: str, path: str | Path) -> int:
-        """Write the samples in a training format ("messages"); returns how many. Raises SettingsError."""
-        return export(self.samples, format, path, system=self.plan.system if self.plan else self._system())
+        """Write the samples that the review lets through in a training format ("messages"); returns how many.
+
+        An export inside the run's folder is written again when the review goes on. Raises SettingsError.
+        """
+        written = export(self.let_through, format, path, system=self.plan.system if self.plan else self._system())
+        if self.out is not None and Path(path).resolve().is_relative_to(self.out.resolve()):
+            inside = Path(path).resolve().relative_to(self.out.resolve())
+            self.decision_book().note_export(inside.as_posix(), format)
+        return written
 
     def _system(self) -> str | None:
         assert self.out is not None
@@ -426,6 +460,18 @@ def open_run(folder: str | Path) -> Run:
     if not (folder / FILE).exists():
         raise RunError(f"There is no run in {folder}: {FILE} is missing. Name a folder that a run wrote.")
     return Run(None, folder)
+
+
+def _is_gone(session: Mapping[str, Any]) -> bool:
+    """Whether the process of a session is dead (on this machine), or has not been heard of for long."""
+    if session["host"] == socket.gethostname():
+        try:
+            os.kill(session["process"], 0)
+        except ProcessLookupError:
+            return True
+        except OSError:
+            pass  # it is somebody else's, and alive
+    return time.time() - session["seen"] > 20 * BEAT_S
 
 
 def _dataset(rows: list[dict[str, Any]], columns: list[str]) -> "datasets.Dataset":

@@ -40,6 +40,13 @@ class Snapshot:
     message: str = ""
     newest: Sequence[Mapping[str, Any]] = ()
 
+    @property
+    def teacher(self) -> str:
+        """What the teacher is doing for this run, in a few words: busy, idle or away."""
+        if self.state == "paused":
+            return "away"
+        return f"busy, {self.in_flight} of {self.slots}" if self.state == "running" and self.in_flight else "idle"
+
     def as_json(self) -> dict[str, Any]:
         """As JSON values, for the journal; of the newest samples, a few."""
         return asdict(replace(self, newest=tuple(self.newest)[-5:]))

@@ -12,14 +12,15 @@ A stage of your own is a subclass with a `change` method, or just a function giv
 """
 
 import hashlib
-import inspect
 import random
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, fields
+from types import CodeType, FunctionType, ModuleType
 from typing import Any, ClassVar, Literal, Protocol
 
 from sdgkit.errors import RunStopped, SettingsError
 from sdgkit.prompts import Prompt, read_score
+from sdgkit.structure import Form
 from sdgkit.teachers.teacher import Reply
 
 Row = Mapping[str, Any]
@@ -45,12 +46,14 @@ class Step(Protocol):
     def prompt(self) -> Prompt:
         """The stage's prompt."""
 
-    async def ask(self, values: Row | None = None, *, ordinal: int = 1, attempt: int = 1) -> Reply:
+    async def ask(
+        self, values: Row | None = None, *, ordinal: int = 1, attempt: int = 1, form: Form | None = None
+    ) -> Reply:
         """The teacher's reply to the stage's prompt, rendered with the row and these further values.
 
         Recorded in the journal before it is returned, and taken from there if it was asked before. ordinal: which of
-        the n this is for its row; attempt: 1, or higher when a malformed reply is asked again. Raises Drop
-        ("teacher_error").
+        the n this is for its row; attempt: 1, or higher when a malformed reply is asked again. form: what the
+        reply must look like, for a server that can be held to it. Raises Drop ("teacher_error").
         """
 
     def branch(self) -> "Step":
@@ -88,6 +91,9 @@ class Stage:
     def describe(self) -> dict[str, Any]:
         """What the stage does, as JSON values; a change of it is a change of the run."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
+        users = [kind for kind in type(self).__mro__ if kind.__module__ not in (__name__, "builtins")]
+        code = [part for kind in users for name, part in vars(kind).items() if name[:2] != "__" and callable(part)]
+        values |= {"code": code} if code else {}  # a stage of the user's own: its code decides the rows as well
         return {"kind": type(self).__name__, **{name: _as_json(value) for name, value in values.items()}}
 
 
@@ -99,8 +105,9 @@ class Generate(Stage):
     role: ClassVar[Literal["teacher", "judge"] | None] = "teacher"
 
     async def change(self, step: Step) -> dict[str, Any]:
+        form = Form.of(step.prompt, self.columns)
         for attempt in range(1, ASK_AGAIN + 2):
-            reply = await step.ask(attempt=attempt)
+            reply = await step.ask(attempt=attempt, form=form)
             rows = _read(step, reply, self.columns)
             if rows:
                 return {**step.row, **rows[0]}
@@ -140,10 +147,11 @@ class GenerateMany(Stage):
 
     async def _one(self, step: Step, ordinal: int, asked: "_Asked | None") -> None:
         step, values = step.branch(), self._vary(step.row, ordinal)
+        form = Form.of(step.prompt, self.columns)
         lost = False
         try:
             for attempt in range(1, ASK_AGAIN + 2):
-                reply = await step.ask(values, ordinal=ordinal, attempt=attempt)
+                reply = await step.ask(values, ordinal=ordinal, attempt=attempt, form=form)
                 rows = _read(step, reply, self.columns)
                 if rows:
                     lost = not self._offer(step, ordinal, {**rows[0], **values})
@@ -166,7 +174,8 @@ class GenerateMany(Stage):
         try:
             for attempt in range(1, ASK_AGAIN + 2):
                 wanted = {"num_samples": len(missing), **values}
-                reply = await step.ask(wanted, ordinal=round_, attempt=attempt)
+                form = Form.of(step.prompt, self.columns, records=len(missing))
+                reply = await step.ask(wanted, ordinal=round_, attempt=attempt, form=form)
                 before = set(here)
                 for row in _read(step, reply, self.columns):
                     text = _plain(row)
@@ -250,8 +259,9 @@ class Judge(Stage):
     role: ClassVar[Literal["teacher", "judge"] | None] = "judge"
 
     async def change(self, step: Step) -> dict[str, Any]:
+        form = Form.of(step.prompt, self.columns, scale=self.scale)
         for attempt in range(1, ASK_AGAIN + 2):
-            reply = await step.ask(attempt=attempt)
+            reply = await step.ask(attempt=attempt, form=form)
             verdict = self.verdict(step.prompt, reply)
             if verdict is not None:
                 return {**step.row, **verdict}
@@ -342,12 +352,27 @@ def draw(vary: Mapping[str, Sequence[Any]], row: Row, ordinal: int) -> dict[str,
 
 def refuse_if_truncated(reply: Reply) -> None:
     """Raises Drop if the reply was cut off at max_tokens: asking again would give the same, at the same price."""
-    if reply.finish_reason == "length":
+    if reply.finish_reason != "length":
+        return
+    if is_thinking(reply):
         raise Drop(
             "truncated",
-            f"The reply was cut off after {reply.completion_tokens} tokens. Raise max_tokens, or ask for less.",
+            f"The model was still thinking when it was cut off after {reply.completion_tokens} tokens. Raise max_tokens, "
+            "or have it think less (sampling extra_body: chat_template_kwargs, see the model's card).",
             reply.text,
         )
+    raise Drop(
+        "truncated",
+        f"The reply was cut off after {reply.completion_tokens} tokens. Raise max_tokens, or ask for less.",
+        reply.text,
+    )
+
+
+def is_thinking(reply: Reply) -> bool:
+    """Whether a reply ends in the model's reasoning, before it has begun."""
+    if reply.text.strip():
+        return reply.text.lstrip().startswith("<think>") and "</think>" not in reply.text
+    return bool(reply.reasoning)
 
 
 def malformed(prompt: Prompt, reply: Reply, more: str = "") -> Drop:
@@ -370,17 +395,32 @@ def _plain(columns: Row) -> str:
     return "\x1f".join(" ".join(str(text).split()) for text in columns.values())
 
 
-def _as_json(value: Any) -> Any:
-    if callable(value):
-        try:
-            return hashlib.sha256(inspect.getsource(value).encode()).hexdigest()[:16]
-        except (OSError, TypeError):  # typed in at a prompt, or built in: its byte code tells as much
-            code = getattr(value, "__code__", None)
-            return (
-                hashlib.sha256(code.co_code + repr(code.co_consts).encode()).hexdigest()[:16] if code else repr(value)
-            )
+def _as_json(value: Any, above: tuple[Any, ...] = ()) -> Any:
+    """A stage's setting as JSON values that are equal in another process if the setting is."""
     if isinstance(value, Mapping):
-        return {str(name): _as_json(entry) for name, entry in value.items()}
+        return {str(name): _as_json(entry, above) for name, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [_as_json(entry) for entry in value]
-    return value
+        return [_as_json(entry, above) for entry in value]
+    if isinstance(value, set | frozenset):
+        return sorted(map(repr, value))
+    if isinstance(value, FunctionType) and value not in above:
+        return hashlib.sha256(repr(_code(value, (*above, value))).encode()).hexdigest()[:16]
+    if isinstance(value, FunctionType | ModuleType | type):
+        return value.__name__
+    return value if value is None or isinstance(value, str | int | float) else repr(value)
+
+
+def _code(function: FunctionType, above: tuple[Any, ...]) -> list[Any]:
+    """What a function does: its byte code, and the values and functions of its own module that it refers to."""
+    codes, consts, names = [function.__code__], [], []
+    for code in codes:
+        inner = [const for const in code.co_consts if isinstance(const, CodeType)]
+        consts += [code.co_code, *(_as_json(const) for const in code.co_consts if const not in inner)]
+        names += code.co_names
+        codes += inner
+    outside = {name: function.__globals__[name] for name in names if name in function.__globals__}
+    outside |= {f"{at}": cell.cell_contents for at, cell in enumerate(function.__closure__ or ())}
+    for name, value in outside.items():
+        if isinstance(value, FunctionType) and value.__module__ != function.__module__:
+            outside[name] = f"{value.__module__}.{value.__qualname__}"
+    return [consts, names, _as_json([outside, function.__defaults__, function.__kwdefaults__], above)]

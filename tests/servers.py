@@ -15,6 +15,8 @@ from typing import Any
 
 from aiohttp import web
 
+from sdgkit.structure import PROBE_MESSAGE
+
 Behaviour = Callable[[dict[str, Any], int], web.StreamResponse | Awaitable[web.StreamResponse]]
 
 
@@ -50,8 +52,8 @@ def page(title: str, code: int = 200) -> web.Response:
 
 
 def is_probe(body: dict[str, Any]) -> bool:
-    """Whether this is the tiny request by which sdgkit finds out if the teacher is there."""
-    return bool(body.get("max_tokens") == 1)
+    """Whether sdgkit asks for itself: is the teacher there, can it be made to keep to a form?"""
+    return bool(body.get("max_tokens") == 1 or body["messages"][-1]["content"] == PROBE_MESSAGE)
 
 
 def free_port() -> int:

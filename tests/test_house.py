@@ -24,6 +24,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = [
     ["errors"],
     ["templates", "prompts"],
+    ["structure"],
     ["qna", "seed_files", "seeds"],
     ["teachers"],
     ["stages"],

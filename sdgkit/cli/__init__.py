@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from sdgkit import __version__
-from sdgkit.cli.help import Group
+from sdgkit.cli.help import COMMANDS, Group
 from sdgkit.cli.terminal import complain, prepare, say
 from sdgkit.errors import PromptError, SdgkitError, SeedError, SettingsError
 
@@ -56,7 +56,8 @@ def main(args: Sequence[str] | None = None) -> int:
     except Exception as error:
         if debug:
             traceback.print_exc()
-        complain(f"{' '.join(['sdgkit', name]).rstrip()}: {_sentence(error)}")
+        command = f"sdgkit {name}" if name in COMMANDS else "sdgkit"
+        complain(f"{command}: {_sentence(error, command)}")
         return _status(error)
 
 
@@ -65,9 +66,8 @@ def _read(words: list[str]) -> int | Callable[[], int] | None:
     return app(words, prog_name="sdgkit", standalone_mode=False)  # type: ignore[no-any-return]
 
 
-def _sentence(error: Exception) -> str:
+def _sentence(error: Exception, command: str) -> str:
     if isinstance(error, UsageError):
-        command = error.ctx.command_path if error.ctx is not None else "sdgkit"
         words = error.format_message().strip()
         return f"{words}{'' if words.endswith(('.', '?')) else '.'}\nSee: {command} --help"
     if isinstance(error, SdgkitError):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -82,11 +83,17 @@ def _generate(asked: Asked) -> int:
         complain("Interrupted before anything was asked.")
         return interrupts.status
     assert with_teacher.teacher is not None
+    _do_without_pandas()
     try:
         run = _followed(with_teacher, out, bool(asked.output.reuse), interrupts)
         return _closed(run, out, asked, interrupts)
     finally:
         with_teacher.teacher.close()
+
+
+def _do_without_pandas() -> None:
+    """pyarrow loads pandas, where it is installed, with the first array it makes: half a second and 60 MB for nothing."""
+    sys.modules.setdefault("pandas", None)  # type: ignore[arg-type]
 
 
 def _planned(asked: Asked) -> tuple["Plan", Path]:
@@ -104,7 +111,7 @@ def _connected(asked: Asked) -> "Teacher":
     from sdgkit.teachers import connect
 
     folder = run_folder(asked.seeds)
-    place = asked.place.given() or (_teacher_before(folder) if folder is not None else {})
+    place = asked.place.as_told() or (_teacher_before(folder) if folder is not None else {})
     return connect(**place, **asked.manners.given(), **asked.rehearsal.given())
 
 
@@ -137,7 +144,7 @@ def _followed(plan: "Plan", out: Path, reuse: bool, interrupts: Interrupts) -> "
             while not run.finished:
                 if interrupts.number and not stopping:
                     stopping = True
-                    notes.add("Stopping; what is finished is kept. (Once more ends it at once.)")
+                    notes.add("Stopping. (Once more ends it at once.)")
                 if stopping:
                     run.cancel()  # more than once: the first may have come before there was anything to cancel
                 notes.show_in(shown)
@@ -159,7 +166,7 @@ def _introduction(plan: "Plan", out: Path) -> str:
 
 def _closed(run: "Run", out: Path, asked: Asked, interrupts: Interrupts) -> int:
     """The last lines; returns the exit status."""
-    from sdgkit.cli.closing import close, next_steps
+    from sdgkit.cli.closing import REHEARSED, close, next_steps
 
     if not is_live():
         say(run.funnel)
@@ -170,7 +177,9 @@ def _closed(run: "Run", out: Path, asked: Asked, interrupts: Interrupts) -> int:
     summary = run.summary
     close(out, summary)
     if summary["state"] == "cancelled":
-        say(f"Stopped before its end; nothing is lost. To go on: {asked.go_on(out)}")
+        say(f"To go on: {asked.go_on(out)}")
+        if summary["teacher"] == "rehearsal":
+            say(REHEARSED)
         return interrupts.status
     next_steps(out, summary, asked.with_a_teacher(out))
     return 0

@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from sdgkit.cli.options import option
-from sdgkit.cli.terminal import counted, say
+from sdgkit.cli.terminal import complain, counted, say
 from sdgkit.errors import SettingsError
 
 FOLDER = "sdgkit-tutorials"
@@ -34,20 +34,25 @@ class Copied:
 
 
 def lab(
-    folder: Annotated[str, typer.Argument(metavar="[DIR]", show_default=False)] = FOLDER,
+    words: Annotated[list[str] | None, typer.Argument(metavar="[DIR]", show_default=False)] = None,
     no_open: Annotated[bool, option("Options", "only copy; do not open JupyterLab")] = False,
 ) -> Callable[[], int]:
     """Copy the tutorial notebooks, their seed files and the prompts to DIR (./sdgkit-tutorials), and open JupyterLab there.
 
-    A file that you have edited is never written over; to have the original back, delete yours and call this again.
+    A file that you have edited is never written over; to have the original back, delete yours and call this again. What
+    stands after -- is handed to JupyterLab.
 
-    Example:
+    Examples:
       sdgkit lab ~/training
+      sdgkit lab ~/training -- --no-browser --port 9000
     """
-    return lambda: _lab(Path(folder), no_open)
+    folder, *rest = words if words and not words[0].startswith("-") else [FOLDER, *(words or [])]
+    if rest and not rest[0].startswith("-"):
+        raise SettingsError(f"One folder is enough: {folder} or {rest[0]}?")
+    return lambda: _lab(Path(folder), no_open, rest)
 
 
-def _lab(folder: Path, no_open: bool) -> int:
+def _lab(folder: Path, no_open: bool, options: list[str]) -> int:
     try:
         copied = copy_tutorials(folder)
     except OSError as error:
@@ -58,7 +63,7 @@ def _lab(folder: Path, no_open: bool) -> int:
     if no_open:
         say(f"To open them: sdgkit lab {folder}. Begin with {FIRST}.")
         return 0
-    return _open(folder)
+    return _open(folder, options)
 
 
 def copy_tutorials(folder: Path) -> Copied:
@@ -96,7 +101,7 @@ def _shipped_files() -> Iterator[tuple[str, Path]]:
                     yield f"{within}{file.relative_to(root).as_posix()}", file
 
 
-def _open(folder: Path) -> int:
+def _open(folder: Path, options: list[str]) -> int:
     """JupyterLab in the folder until it is ended, with kernels that are the interpreter running now."""
     with tempfile.TemporaryDirectory(prefix="sdgkit-") as data:
         spec = Path(data) / "kernels" / "python3"
@@ -107,11 +112,14 @@ def _open(folder: Path) -> int:
         path = os.pathsep.join(filter(None, [data, os.environ.get("JUPYTER_PATH")]))
         first = [FIRST] if (folder / FIRST).exists() else []
         say("JupyterLab starts; its address follows. Ctrl-C ends it, after it has asked.")
-        command = [sys.executable, "-m", "jupyterlab", *first]
+        command = [sys.executable, "-m", "jupyterlab", *first, *options]
         server = subprocess.Popen(command, cwd=folder, env=os.environ | {"JUPYTER_PATH": path})
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for JupyterLab, which asks whether it is meant
         signal.signal(signal.SIGTERM, lambda number, frame: server.terminate())
-        return 0 if server.wait() <= 0 else 1
+        status = server.wait()
+    if status > 0:
+        complain(f"JupyterLab ended with status {status}; what it said stands above. Options for it: sdgkit lab DIR -- OPTIONS")
+    return 1 if status > 0 else 0
 
 
 def _record(path: Path) -> dict[str, str]:

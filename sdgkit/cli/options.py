@@ -54,6 +54,10 @@ class Place(Options):
         str | None, option(TEACHER, "the model's name; may be left out where the server has only one", "NAME")
     ] = None
 
+    def as_told(self) -> dict[str, Any]:
+        """What was given, in the words of `sdgkit.connect`."""
+        return {{"teacher": "kind"}.get(name, name): value for name, value in self.given().items()}
+
 
 @dataclass(frozen=True)
 class Manners(Options):

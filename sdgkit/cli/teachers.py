@@ -55,8 +55,7 @@ def ask(
 def _ask(message: str, place: Place, timeout: float, sampling: dict[str, float]) -> int:
     from sdgkit.teachers import connect
 
-    told = place.given()
-    teacher = connect(told.pop("teacher", None), **told, concurrency=1, timeout=timeout, patience=PATIENCE_S)
+    teacher = connect(**place.as_told(), concurrency=1, timeout=timeout, patience=PATIENCE_S)
     try:
         where = "the rehearsal teacher (rules, not a model)" if teacher.is_rehearsal else teacher.model
         say(f"{where} at {teacher.base_url}")

@@ -21,6 +21,7 @@ from enum import Enum
 from typing import Any
 
 from sdgkit.errors import RequestRefused, TeacherError, TeacherRefused, TeacherUnreachable
+from sdgkit.teachers.credentials import Credentials
 
 
 class Cause(Enum):
@@ -35,6 +36,7 @@ class Cause(Enum):
     CERTIFICATE = "untrusted certificate"
     WRONG_PATH = "wrong path"
     WRONG_KEY = "wrong key"
+    EXPIRED_KEY = "expired key"
     WRONG_MODEL = "wrong model"
     BAD_REQUEST = "bad request"
 
@@ -83,7 +85,12 @@ _SENTENCES: dict[Cause, tuple[type[TeacherError], str]] = {
     ),
     Cause.WRONG_KEY: (
         TeacherRefused,
-        "The teacher at {where} {verdict}{said}. Put a valid key into {variables}.",
+        "The teacher at {where} {verdict}{said}. Put a valid key into {place}.",
+    ),
+    Cause.EXPIRED_KEY: (
+        TeacherRefused,
+        "The teacher at {where} no longer accepts the key{said}. Put a fresh one into {place}, and run the same "
+        "command again to go on.",
     ),
     Cause.WRONG_MODEL: (
         TeacherRefused,
@@ -125,12 +132,12 @@ class NotACompletion(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """What a sentence may tell of a teacher. `secrets` are taken out of everything that is shown."""
+    """What a sentence may tell of a teacher. The `credentials`' secrets are taken out of everything that is shown."""
 
     base_url: str
     kind: str = "vllm"
     model: str = ""
-    secrets: tuple[str, ...] = field(default=(), repr=False)
+    credentials: Credentials = field(default_factory=Credentials, repr=False, compare=False)
 
 
 def diagnose(error: BaseException, address: Address) -> Trouble:
@@ -163,8 +170,8 @@ def explain(trouble: Trouble, address: Address, models: Sequence[str] = ()) -> T
             said=f" ({details})" if details else "",
             model=address.model,
             known=f"; it has {listed(models)}" if models else "",
-            verdict="does not accept the key" if address.secrets else "wants a key, and none was given",
-            variables="SDGKIT_API_KEY or OPENAI_API_KEY" if address.kind == "openai" else "SDGKIT_API_KEY",
+            verdict="does not accept the key" if address.credentials.secrets else "wants a key, and none was given",
+            place=address.credentials.place,
         )
     )
 
@@ -231,7 +238,7 @@ def _shown(text: str, address: Address, limit: int = 300) -> str:
     if re.search(r"<html|<!doctype|<body", text[:1000], re.IGNORECASE):
         title = re.search(r"<title[^>]*>(.*?)</title>", text[:10_000], re.IGNORECASE | re.DOTALL)
         text = html.unescape(title.group(1)) if title else "an HTML page"
-    for secret in address.secrets:
+    for secret in sorted(address.credentials.secrets, key=len, reverse=True):
         text = text.replace(secret, "***")
     text = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * limit]).split())
     return text if len(text) <= limit else text[: limit - 1] + "…"

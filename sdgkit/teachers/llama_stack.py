@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from sdgkit.teachers.credentials import Credentials
 from sdgkit.teachers.diagnosis import Address, diagnose
 from sdgkit.teachers.openai_compatible import NO_KEY, OpenAICompatible, model_names, proxy_for, trust
 
@@ -17,7 +18,7 @@ _NEW_PATH, _OLD_PATH = "/v1", "/v1/openai/v1"
 
 
 async def open_stack(
-    base_url: str, *, api_key: str | None, headers: Mapping[str, str], timeout: float
+    base_url: str, *, credentials: Credentials, headers: Mapping[str, str], timeout: float
 ) -> tuple[OpenAICompatible, list[str], list[str]]:
     """Find a stack's OpenAI path and its models: (adapter, names of the models, notes for the user).
 
@@ -26,7 +27,8 @@ async def open_stack(
     root = re.sub(r"/v1(/openai/v1)?$", "", base_url)
 
     def adapter(path: str) -> OpenAICompatible:
-        return OpenAICompatible(Address(root + path, "llama-stack"), api_key=api_key, headers=headers, timeout=timeout)
+        address = Address(root + path, "llama-stack", credentials=credentials)
+        return OpenAICompatible(address, headers=headers, timeout=timeout)
 
     chosen, old = adapter(_NEW_PATH), adapter(_OLD_PATH)
     try:
@@ -38,7 +40,7 @@ async def open_stack(
                 pass  # rows of the old form at the new path only
             else:
                 chosen, old = old, chosen
-        names, notes = await _ask_client(chosen, root, api_key, headers)
+        names, notes = await _ask_client(chosen, root, {**credentials.headers, **headers})
     except BaseException:
         await chosen.close()
         raise
@@ -47,9 +49,7 @@ async def open_stack(
     return chosen, names or model_names(rows), notes
 
 
-async def _ask_client(
-    adapter: OpenAICompatible, root: str, api_key: str | None, headers: Mapping[str, str]
-) -> tuple[list[str], list[str]]:
+async def _ask_client(adapter: OpenAICompatible, root: str, headers: Mapping[str, str]) -> tuple[list[str], list[str]]:
     """The models as `llama-stack-client` lists them; where it cannot, none, and a note on what to do about
     it.
     """
@@ -63,8 +63,8 @@ async def _ask_client(
     )
     client = AsyncLlamaStackClient(
         base_url=root,
-        api_key=api_key or NO_KEY,
-        default_headers=dict(headers),
+        api_key=adapter.address.credentials.key or NO_KEY,
+        default_headers=headers,
         max_retries=0,
         http_client=connection,
     )

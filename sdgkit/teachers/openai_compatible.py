@@ -10,7 +10,6 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sdgkit.errors import SettingsError
@@ -26,7 +25,7 @@ NO_KEY = "none"
 # Seconds. Servers close idle connections after 5 (uvicorn's default), and a request on its way at that moment
 # is lost; so we drop them before. The slots are the limit of concurrent requests, not the pool of
 # connections.
-_KEEP_ALIVE, _CONNECT_SECONDS, _LIST_SECONDS, _CONNECTIONS = 3.0, 20.0, 60.0, 10_000
+_KEEP_ALIVE, _CONNECT_SECONDS, _LIST_SECONDS, _METRICS_SECONDS, _CONNECTIONS = 3.0, 20.0, 60.0, 5.0, 10_000
 
 
 class Refused(Exception):
@@ -48,15 +47,13 @@ class OpenAICompatible:
         self,
         address: Address,
         *,
-        api_key: str | None = None,
         headers: Mapping[str, str] | None = None,
         timeout: float = 600.0,
     ) -> None:
-        """headers: sent with every request, such as the Authorization that an address brought along."""
-        secrets = tuple(s for s in (api_key, *(headers or {}).values()) if s)
-        self.address = replace(address, secrets=address.secrets + secrets)
-        self._api_key = api_key or NO_KEY
-        self._headers = dict(headers or {})
+        """headers: beside those of the address's credentials, such as the Authorization that a URL brought along."""
+        self.address = address
+        address.credentials.secrets += (headers or {}).values()
+        self._headers = {**address.credentials.headers, **(headers or {})}
         self._timeout = timeout
         self._client: AsyncOpenAI | None = None
         self._parents: AsyncOpenAI | None = None
@@ -72,9 +69,10 @@ class OpenAICompatible:
         began = time.monotonic()
         # "replace": lone surrogates, which come with text from broken files, cannot be sent as they are.
         content = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
-        self._connection()
+        key = self._connection().api_key
+        headers = {**self._sent, "Authorization": f"Bearer {key}", **self._headers}
         async with asyncio.timeout(self._timeout):
-            response = await self._http.post(self._completions, content=content, headers=self._sent)
+            response = await self._http.post(self._completions, content=content, headers=headers)
         if response.status_code != 200:
             raise Refused(response)
         try:
@@ -96,6 +94,14 @@ class OpenAICompatible:
         """The names of the server's language models. Raises as `exchange` does."""
         return model_names(await self.rows())
 
+    async def metrics(self) -> str:
+        """The text of the server's page /metrics, "" where it has none. Raises as `exchange` does."""
+        root = self.address.base_url.removesuffix("/v1")
+        self._connection()
+        async with asyncio.timeout(_METRICS_SECONDS):
+            response = await self._http.get(f"{root}/metrics", headers=self._headers)
+        return response.text if response.status_code == 200 else ""
+
     async def close(self) -> None:
         """Close the connections; the next request opens new ones."""
         client, self._client = self._client, None
@@ -107,6 +113,7 @@ class OpenAICompatible:
         if self._client is None or self._loop is not loop:
             # The first use, or a forked child, which must not close its parent's connections.
             self._parents, self._client, self._loop = self._client, self._open(), loop
+        self._client.api_key = self.address.credentials.key or NO_KEY
         return self._client
 
     def _open(self) -> "AsyncOpenAI":
@@ -124,7 +131,7 @@ class OpenAICompatible:
         )
         client = AsyncOpenAI(
             base_url=base_url,
-            api_key=self._api_key,
+            api_key=NO_KEY,  # the true one is set for each request
             max_retries=0,
             default_headers=self._headers,
             http_client=self._http,
@@ -137,7 +144,6 @@ class OpenAICompatible:
         named = {"OpenAI-Organization": client.organization, "OpenAI-Project": client.project}
         self._sent = {"Content-Type": "application/json", "Accept": "application/json"}
         self._sent |= {name: value for name, value in named.items() if value}
-        self._sent |= {"Authorization": f"Bearer {self._api_key}", **self._headers}
         return client
 
 

@@ -31,9 +31,13 @@ FIRST_WAIT, LONGEST_WAIT = 0.2, 20.0
 # reply.
 QUIET_SECONDS, LONGEST_PROBE_WAIT, PROBE_SECONDS = 3.0, 5.0, 60.0
 
+# A refused key is tried again so often only (who knows what a company does to those who knock with it); a fresh one
+# at once.
+REFUSED_KEY_SECONDS = 60.0
+
 # How often a request is tried again after failing while others were answered. Waiting for a hanging one is
 # costly; 429 is a wish for more time, but a request bigger than the server's limit would get it for ever.
-RETRIES = {Cause.TIMEOUT: 1, Cause.BUSY: 30}
+RETRIES = {Cause.TIMEOUT: 1, Cause.BUSY: 30, Cause.EXPIRED_KEY: 2}
 OTHER_RETRIES = 6
 
 
@@ -60,6 +64,8 @@ class Patience:
         self._asking = 0  # requests that somebody waits for
         self._answered_at = 0.0  # when anybody was last answered
         self._returned_at = 0.0  # when the teacher last came back from being away
+        self._key_refused_at = 0.0  # when a key that had been good was last refused
+        self._knocked: tuple[float, Trouble] | None = None  # when our own tiny request last met with that
         self._gave_up: tuple[float, TeacherError] | None = None  # when everybody was last told to, and why
         self._news = asyncio.Event()
         self._doubt = asyncio.Event()
@@ -79,7 +85,7 @@ class Patience:
                     return replace(outcome, retries=tries)
                 slot_held = False
                 tries, streak, self.retries = tries + 1, streak + 1, self.retries + 1
-                self._look_out(hurry=bool(used))
+                self._look_out(hurry=bool(used) or outcome.cause is Cause.EXPIRED_KEY)
                 await self._wait(outcome, sent, streak)
                 if sent < self._returned_at:
                     streak = 0  # that was the teacher's failure
@@ -102,10 +108,10 @@ class Patience:
         try:
             reply = await self._exchange(body)
         except Exception as error:
-            return self._judge(error), sent
+            return self._judge(error, sent), sent
         finally:
             self._slots.release()
-        self._answered()
+        self._answered(sent)
         return reply, sent
 
     def _check(self, trouble: Trouble, used: Counter[Cause]) -> None:
@@ -114,14 +120,22 @@ class Patience:
                 f"The teacher failed {used.total()} times on this request while answering others ({trouble})."
             )
 
-    def _judge(self, error: Exception) -> Trouble:
+    def _judge(self, error: Exception, sent: float) -> Trouble:
         """What is the matter, where it may pass; what cannot is raised."""
         trouble = diagnose(error, self._address)
         if trouble.cause in PASSING:
             return trouble
+        credentials = self._address.credentials
+        if trouble.cause is Cause.WRONG_KEY and self._answered_at and credentials.secrets:
+            trouble = replace(trouble, cause=Cause.EXPIRED_KEY)
+            if credentials.has_changed_since(sent):
+                return trouble  # that was the key before this one
+            self._key_refused_at = time.monotonic()
+            if credentials.can_be_renewed:
+                return trouble
         final = explain(trouble, self._address)
         if isinstance(final, RequestRefused):
-            self._answered()
+            self._answered(sent)
         else:
             self._give_up(final)
         raise final from error
@@ -131,10 +145,10 @@ class Patience:
         time.
         """
         if trouble.retry_after is None:
-            pause = _backoff(streak, LONGEST_WAIT)
+            pause = backoff(streak, LONGEST_WAIT)
         else:
             # Some more than asked for, so that not all come back at the same moment.
-            pause = min(trouble.retry_after, self._limit) + _backoff(streak, 1.0)
+            pause = min(trouble.retry_after, self._limit) + backoff(streak, 1.0)
         end = time.monotonic() + pause
         while (left := end - time.monotonic()) > 0 and (trouble.retry_after or self._returned_at <= sent):
             with contextlib.suppress(TimeoutError):
@@ -143,7 +157,9 @@ class Patience:
             if self._gave_up is not None and sent < self._gave_up[0]:
                 raise self._gave_up[1]
 
-    def _answered(self) -> None:
+    def _answered(self, sent: float) -> None:
+        if sent < self._key_refused_at:
+            return  # it was let in before the key expired
         self._answered_at = time.monotonic()
         if self.state == "away":
             self._come_back()
@@ -193,36 +209,46 @@ class Patience:
             trouble = await self._probe()
             if trouble is None or self._answered_at >= began:
                 break
-            self.state, self.away_reason, self.away_since = "away", str(trouble), began
+            self.state, self.away_reason, self.away_since = "away", self._reason(trouble), began
             self._slots.pause()
             left = began + self._limit - time.monotonic()
             if left <= 0:
                 self._give_up(self._unreachable(trouble, began))
                 break
             probes += 1
-            pause = _backoff(probes, LONGEST_PROBE_WAIT) if trouble.retry_after is None else trouble.retry_after
+            pause = backoff(probes, LONGEST_PROBE_WAIT) if trouble.retry_after is None else trouble.retry_after
             await asyncio.sleep(min(pause, left))
         if self.state == "away":
             self._come_back()
 
     async def _probe(self) -> Trouble | None:
         """Ask for one token; None when the teacher answers, be it with a refusal of this very request."""
-        body = {
-            "model": self._address.model,
-            "messages": [{"role": "user", "content": "Hello"}],
-            "max_tokens": 1,
-        }
+        sent = time.monotonic()
+        if self._knocked is not None and sent - self._knocked[0] < REFUSED_KEY_SECONDS:
+            before, trouble = self._knocked
+            if not self._address.credentials.has_changed_since(before):
+                return trouble
+        self._knocked = None
         try:
             async with asyncio.timeout(PROBE_SECONDS):
-                await self._exchange(body)
+                await self._exchange(probe_of(self._address.model))
         except Exception as error:
             with contextlib.suppress(TeacherError):
-                return self._judge(error)
+                trouble = self._judge(error, sent)
+                self._knocked = (sent, trouble) if trouble.cause is Cause.EXPIRED_KEY else None
+                return trouble
             return None
-        self._answered()
+        self._answered(sent)
         return None
 
-    def _unreachable(self, trouble: Trouble, began: float) -> TeacherUnreachable:
+    def _reason(self, trouble: Trouble) -> str:
+        if trouble.cause is not Cause.EXPIRED_KEY:
+            return str(trouble)
+        return f"the key is no longer accepted ({trouble}); put a fresh one into {self._address.credentials.place}"
+
+    def _unreachable(self, trouble: Trouble, began: float) -> TeacherError:
+        if trouble.cause is Cause.EXPIRED_KEY:
+            return explain(trouble, self._address)
         since = time.strftime("%H:%M:%S", time.localtime(time.time() - (time.monotonic() - began)))
         return TeacherUnreachable(
             f"The teacher at {self._address.base_url} has not answered since {since} ({trouble}). When it is "
@@ -230,5 +256,11 @@ class Patience:
         )
 
 
-def _backoff(tries: int, longest: float) -> float:
+def probe_of(model: str) -> dict[str, Any]:
+    """A tiny request: does the server answer?"""
+    return {"model": model, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 1}
+
+
+def backoff(tries: int, longest: float) -> float:
+    """Seconds to wait after so many failures."""
     return random.uniform(0, min(longest, FIRST_WAIT * 2 ** min(tries - 1, 16)))

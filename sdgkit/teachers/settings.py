@@ -4,16 +4,17 @@ rehearsal.
 
 import os
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sdgkit.errors import SettingsError
+from sdgkit.teachers.credentials import Credentials
 
 KINDS = ("vllm", "openai", "llama-stack", "rehearsal")
 FILE = "sdgkit.toml"
 
-_NAMES = ("teacher", "base_url", "model")
+_NAMES = ("teacher", "base_url", "model", "key_file", "headers")
 _HOMES = {
     "vllm": "http://localhost:8000/v1",
     "openai": "https://api.openai.com/v1",
@@ -23,26 +24,47 @@ _HOMES = {
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What to connect to; None where nobody said. A rehearsal without a base URL is one to be started."""
+    """What to connect to; None or empty where nobody said. A rehearsal without a base URL is one to be started.
+
+    base_urls: several are replicas of one model. headers: names, with the environment variables of their values.
+    """
 
     kind: str | None = None
-    base_url: str | None = None
+    base_urls: tuple[str, ...] = ()
     model: str | None = None
+    key_file: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        kind: str | None = None,
+        base_url: str | Sequence[str] | None = None,
+        model: str | None = None,
+        key_file: str | Path | None = None,
+        headers: str | Sequence[str] | Mapping[str, str] | None = None,
+    ) -> "Settings":
+        """As users write them: addresses, and headers (NAME=VARIABLE), in a list or in one text with commas."""
+        if not isinstance(headers, Mapping):
+            pairs = (text.partition("=") for text in _listed(headers))
+            headers = {name.strip(): variable.strip() for name, _, variable in pairs}
+        kind, model = ((text or "").strip() or None for text in (kind, model))
+        return cls(kind, _listed(base_url), model, str(key_file) if key_file else None, headers)
 
 
 def settle(said: Settings) -> Settings:
     """Fill in what the arguments leave open. Raises SettingsError.
 
-    An address or model from further below does not go with a `rehearsal` or `openai` asked for above it: the
-    one would turn into a real server, to the other's we would send the key that is meant for OpenAI.
+    What comes from further below does not go with a `rehearsal` or `openai` asked for above it: the one would
+    turn into a real server, to the other's we would send the key that is meant for OpenAI.
     """
     layers = [
         said,
-        _layer({name: os.environ.get(f"SDGKIT_{name.upper()}", "") for name in _NAMES}),
+        Settings.of(*(os.environ.get(f"SDGKIT_{name.upper()}") for name in _NAMES)),
         _from_file(),
     ]
     kind_at = next((i for i, layer in enumerate(layers) if layer.kind), len(layers))
-    url_at = next((i for i, layer in enumerate(layers) if layer.base_url), len(layers))
+    url_at = next((i for i, layer in enumerate(layers) if layer.base_urls), len(layers))
     kind = layers[kind_at].kind if kind_at < len(layers) else None
     if kind is None or (kind == "rehearsal" and url_at < kind_at):
         kind = "rehearsal" if url_at == len(layers) else "vllm"
@@ -52,21 +74,26 @@ def settle(said: Settings) -> Settings:
         layers = [layer for i, layer in enumerate(layers) if i <= kind_at or layer.kind == kind]
     return Settings(
         kind,
-        next((layer.base_url for layer in layers if layer.base_url), _HOMES.get(kind)),
+        next((layer.base_urls for layer in layers if layer.base_urls), _listed(_HOMES.get(kind))),
         next((layer.model for layer in layers if layer.model), None),
+        next((layer.key_file for layer in layers if layer.key_file), None),
+        next((layer.headers for layer in layers if layer.headers), {}),
     )
 
 
-def key_for(kind: str, api_key: str | None) -> str | None:
-    """The key to send: as given, or SDGKIT_API_KEY, or for the kind openai OPENAI_API_KEY. Raises
-    SettingsError.
+def credentials_for(wanted: Settings, api_key: str | None) -> Credentials:
+    """The key as given, or in the key file, or SDGKIT_API_KEY, or for the kind openai OPENAI_API_KEY; the headers.
+
+    Raises SettingsError.
     """
-    key = (api_key or os.environ.get("SDGKIT_API_KEY") or "").strip()
-    if not key and kind == "openai":
-        key = os.environ.get("OPENAI_API_KEY", "").strip()
-    if not (key.isascii() and key.isprintable()):
-        raise SettingsError("The teacher's key has characters that no key has. Look at SDGKIT_API_KEY or api_key=.")
-    return key or None
+    variables = ["SDGKIT_API_KEY", *(["OPENAI_API_KEY"] if wanted.kind == "openai" else [])]
+    keys = [api_key, *(os.environ.get(name) for name in variables)]
+    return Credentials(
+        next((key for key in keys if key and key.strip()), None),
+        file=None if api_key else wanted.key_file,
+        headers=wanted.headers,
+        place=" or ".join([*variables, *wanted.headers.values()]),
+    )
 
 
 def _from_file() -> Settings:
@@ -79,10 +106,14 @@ def _from_file() -> Settings:
     for name, value in values.items():
         if name not in _NAMES:
             raise SettingsError(f"{FILE} does not know {name!r}. It may have {', '.join(_NAMES)}.")
-        if not isinstance(value, str):
+        several = list(value.values()) if name == "headers" and isinstance(value, dict) else value
+        texts = several if name in ("base_url", "headers") and isinstance(several, list) else [value]
+        if not all(isinstance(text, str) for text in texts):
             raise SettingsError(f"{FILE}: {name} must be a text in quotes, not {value!r}.")
-    return _layer(values)
+    return Settings.of(*(values.get(name) for name in _NAMES))
 
 
-def _layer(values: Mapping[str, str]) -> Settings:
-    return Settings(*((values.get(name) or "").strip() or None for name in _NAMES))
+def _listed(said: str | Sequence[str] | None) -> tuple[str, ...]:
+    """The entries of a list, or of a text with commas; none twice."""
+    entries = said.split(",") if isinstance(said, str) else said or ()
+    return tuple(dict.fromkeys(entry.strip() for entry in entries if entry.strip()))

@@ -11,8 +11,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from sdgkit.teachers import background
+from sdgkit.structure import Way
 from sdgkit.teachers.diagnosis import Address, diagnose, explain
+from sdgkit.teachers.forcing import Forcing
+from sdgkit.teachers.load import read_metrics
 from sdgkit.teachers.patience import Patience
+from sdgkit.teachers.sparing import Sparing
 
 _canonical = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
@@ -83,6 +87,8 @@ class Adapter(Protocol):
     async def exchange(self, body: Mapping[str, Any]) -> Reply: ...
 
     async def models(self) -> list[str]: ...
+
+    async def metrics(self) -> str: ...
 
     async def close(self) -> None: ...
 
@@ -159,7 +165,8 @@ class Teacher:
 
     kind, base_url (never with credentials), model: what was connected. is_rehearsal: rules write here, not a
     model. slots: the limit of concurrent requests, shared by all that use this teacher. notes: sentences the
-    user should read, such as a client that does not match its server.
+    user should read, such as a client that does not match its server, or what the server refuses to be told and is spared
+    from then on (`sparing`).
     """
 
     def __init__(
@@ -182,7 +189,9 @@ class Teacher:
         self.notes = list(notes)
         self._limit = patience
         self.slots = Slots(concurrency)
-        self._patience = Patience(adapter.exchange, self.slots, self._address, limit=patience)
+        self._sparing = Sparing(adapter.exchange, self.notes)
+        self._patience = Patience(self._sparing.exchange, self.slots, self._address, limit=patience)
+        self._forcing = Forcing(self.reply)
         # Also when it is forgotten, and at the end of the process.
         self._finalizer = weakref.finalize(self, _release, os.getpid(), adapter, on_close)
         if hasattr(os, "register_at_fork"):
@@ -209,12 +218,42 @@ class Teacher:
         messages = [{"role": "user", "content": message}] if isinstance(message, str) else message
         return background.wait(self.reply(Request(tuple(dict(m) for m in messages), sampling)))
 
+    async def way_to_force(self, like: Request) -> Way | None:
+        """How the server can be made to keep to a form, None if it cannot; runs on the background loop.
+
+        Found out by asking it, once. like: a request whose `extra_body` the asking is done with. Raises
+        TeacherRefused and TeacherUnreachable.
+        """
+        return await self._forcing.way(like)
+
+    def load(self) -> dict[str, int] | None:
+        """How busy the server is, as vLLM tells it: `running` and `waiting` requests, and since its start
+        `prefix_cache_hits` of `prefix_cache_queries` (tokens). None where a server does not tell.
+        """
+        try:
+            return read_metrics(background.wait(self._adapter.metrics()))
+        except Exception:
+            return None  # a page that few servers have, and nothing depends on it
+
     def models(self) -> list[str]:
         """The models that the server offers now. Raises TeacherError."""
         try:
             return background.wait(self._adapter.models())
         except Exception as error:
             raise explain(diagnose(error, self._address), self._address) from error
+
+    def renew(self, api_key: str) -> None:
+        """Send this key from now on; a run that waits for a fresh one goes on. Raises SettingsError."""
+        self._address.credentials.renew(api_key)
+
+    def await_renewal(self) -> None:
+        """Say that somebody will call `renew`: an expired key then makes the teacher away, and no error."""
+        self._address.credentials.can_be_renewed = True
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """Of several servers, those that get no requests until they answer again: base URL and why."""
+        return getattr(self._adapter, "left_out", {})
 
     @property
     def state(self) -> str:
@@ -258,5 +297,6 @@ def _begin_anew(teacher: Teacher | None) -> None:
     """In a forked child: whoever holds or awaits a slot is in the parent."""
     if teacher is not None:
         teacher.slots = Slots(teacher.slots.total)
-        adapter, address = teacher._adapter, teacher._address
-        teacher._patience = Patience(adapter.exchange, teacher.slots, address, limit=teacher._limit)
+        exchange = teacher._sparing.exchange
+        teacher._patience = Patience(exchange, teacher.slots, teacher._address, limit=teacher._limit)
+        teacher._forcing = Forcing(teacher.reply)

@@ -1,28 +1,29 @@
 """Writes a tiny model with random weights into a folder; runs in vLLM's environment. Its words mean nothing.
 
-A byte-level tokenizer of its own (512 entries), a chat template, two layers: two megabytes, made in seconds, the same
-every time. It proves that requests, forms and counts are right; never that a text is good.
+A byte-level tokenizer of its own (512 entries), a chat template, two layers: three megabytes, made in seconds, the same
+every time. It knows one thing, when to stop: the tokens that end a turn or a value are more likely than others. It never
+writes the form that a prompt asks for. So it proves that requests, forms and counts are right; never that a text is good.
 
     python tiny_model.py FOLDER
 """
 
-import random
 import sys
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 ROLES = ("system", "user", "assistant")
-SPECIAL = ["<|pad|>", "<|begin|>", "<|end|>", *(f"<|{role}|>" for role in ROLES)]
-CONTEXT_TOKENS = 4096
+TURN_ENDS, VALUE_ENDS = "<|end|>", ("\n[End of ", '"')
+SPECIAL = ["<|pad|>", "<|begin|>", TURN_ENDS, *(f"<|{role}|>" for role in ROLES)]
+CONTEXT_TOKENS = 16_384  # the shipped prompts, in tokens of one to three letters, with room for a reply
+# How much likelier than others: e to the power of this, at temperature 1. The turn's end beats a value's.
+TURN_BONUS, VALUE_BONUS = 4.0, 2.5
 PARAGRAPH = """
 A careful reader looks at the first five examples before asking for five hundred more. The kitchen closes at nine, the
 garden never does. Please send the report to the whole team by Friday, and write what changed since the last one.
-[Start of Context] [End of Context] [Start of Question] [End of Question] [Start of Response] [End of Response]
-[Start of Evaluation] [End of Evaluation] [Start of Score] [End of Score]
+Does the table have a row for each question? One sentence is enough, if it is the right sentence.
 """
-# What follows a turn in the template is what the model is asked to go on from.
 TEMPLATE = (
     "<|begin|>{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] }}<|end|>{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
@@ -34,24 +35,24 @@ def tokenizer() -> PreTrainedTokenizerFast:
     inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     inner.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=512,
+        vocab_size=511,
         special_tokens=SPECIAL,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
     inner.train_from_iterator([PARAGRAPH], trainer)
+    inner.add_tokens([AddedToken(VALUE_ENDS[0], normalized=False)])
     return PreTrainedTokenizerFast(
         tokenizer_object=inner,
         pad_token="<|pad|>",
         bos_token="<|begin|>",
-        eos_token="<|end|>",
+        eos_token=TURN_ENDS,
         chat_template=TEMPLATE,
         model_max_length=CONTEXT_TOKENS,
     )
 
 
 def main(folder: str) -> None:
-    random.seed(0)
     torch.manual_seed(0)
     words = tokenizer()
     config = LlamaConfig(
@@ -65,9 +66,19 @@ def main(folder: str) -> None:
         bos_token_id=words.bos_token_id,
         eos_token_id=words.eos_token_id,
         pad_token_id=words.pad_token_id,
-        tie_word_embeddings=True,
+        tie_word_embeddings=False,
     )
-    LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(folder)
+    model = LlamaForCausalLM(config)
+    with torch.no_grad():
+        # One of the 256 numbers is the same for all tokens, and large: a constant on which the output can put a bonus.
+        model.model.embed_tokens.weight[:, 0] = 8 * config.initializer_range
+        constant = 7.0  # about what becomes of it after the last normalization
+        model.lm_head.weight[:, 0] = 0
+        model.lm_head.weight[words.eos_token_id, 0] = TURN_BONUS / constant
+        for text in VALUE_ENDS:
+            [token] = words.encode(text, add_special_tokens=False)
+            model.lm_head.weight[token, 0] = VALUE_BONUS / constant
+    model.to(torch.bfloat16).save_pretrained(folder)
     words.save_pretrained(folder)
 
 

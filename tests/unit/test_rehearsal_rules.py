@@ -43,9 +43,7 @@ def ask(prompt: Prompt, row: dict, seed: int = 1) -> list[list[str]]:
     """The records in the reply to a shipped prompt."""
     messages = tuple(Message(message["role"], message["content"]) for message in prompt.render(row))
     draft = rules.write(messages, rules.digest(messages, seed, prompt.sampling["temperature"], 0))
-    columns = next(
-        (names for word, names in COLUMNS.items() if prompt.name.endswith(word)), ["evaluation", "score"]
-    )
+    columns = next((names for word, names in COLUMNS.items() if prompt.name.endswith(word)), ["evaluation", "score"])
     columns = columns if prompt.name.startswith("gen") else ["evaluation", "score"]
     return [list(record.values()) for record in prompt.parse(draft.text(), columns).rows]
 
@@ -75,9 +73,7 @@ def test_the_tags_asked_for_are_the_ones_at_the_end():
 )
 @pytest.mark.parametrize("form", ["Answer in {} and {} tags: how are you?", "Why?\n{}\n(your answer)\n{}"])
 def test_any_tags_are_honoured(form, start, end):
-    assert re.fullmatch(
-        re.escape(start) + r"\n.+\n" + re.escape(end), reply(form.format(start, end)), re.DOTALL
-    )
+    assert re.fullmatch(re.escape(start) + r"\n.+\n" + re.escape(end), reply(form.format(start, end)), re.DOTALL)
 
 
 def test_two_tags_asked_for_come_in_order():
@@ -95,9 +91,7 @@ def test_two_tags_asked_for_come_in_order():
     ],
 )
 def test_as_many_are_written_as_are_wanted(words, count):
-    text = reply(
-        EXAMPLE + GIVEN + f"Now write {words}, each like this:\n[Start of Question]\n...\n[End of Question]"
-    )
+    text = reply(EXAMPLE + GIVEN + f"Now write {words}, each like this:\n[Start of Question]\n...\n[End of Question]")
     questions = re.findall(r"\[Start of Question\]\n(.+)\n\[End of Question\]", text)
     assert len(questions) == len(set(questions)) == count
 
@@ -189,9 +183,7 @@ FREEFORM = [path for path in SEED_FILES if path not in GROUNDED]
 
 @pytest.mark.parametrize("path", GROUNDED, ids=lambda path: path.stem)
 def test_a_tutorials_contexts_differ_and_its_judges_drop_a_sensible_share(path):
-    prompts = {
-        prompt.stem: load_prompt(prompt) for prompt in (shipped("prompts") / "grounded").glob("*.yaml")
-    }
+    prompts = {prompt.stem: load_prompt(prompt) for prompt in (shipped("prompts") / "grounded").glob("*.yaml")}
     good = asked = passed = kept = 0
     for seed in seeds(path):
         contexts = [ask(prompts["gen_contexts"], seed, number)[0][0] for number in range(10)]
@@ -218,9 +210,7 @@ def test_a_tutorials_contexts_differ_and_its_judges_drop_a_sensible_share(path):
 
 @pytest.mark.parametrize("path", FREEFORM, ids=lambda path: path.stem)
 def test_a_freeform_tutorials_questions_differ_and_its_judges_drop_a_sensible_share(path):
-    prompts = {
-        prompt.stem: load_prompt(prompt) for prompt in (shipped("prompts") / "freeform").glob("*.yaml")
-    }
+    prompts = {prompt.stem: load_prompt(prompt) for prompt in (shipped("prompts") / "freeform").glob("*.yaml")}
     asked = passed = kept = 0
     for seed in seeds(path):
         questions = [text for (text,) in ask(prompts["gen_questions"], {**seed, "num_samples": 30})]

@@ -2,12 +2,11 @@
 
 import json
 import time
-import urllib.error
-import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from http.client import HTTPException
+from contextlib import closing
+from http.client import HTTPConnection, HTTPException
 
 import pytest
 
@@ -23,19 +22,25 @@ def teacher() -> Iterator[RehearsalProcess]:
         yield process
 
 
+def connect(process: RehearsalProcess, timeout: float = 30) -> HTTPConnection:
+    return HTTPConnection("127.0.0.1", process.port, timeout=timeout)
+
+
 def send(process: RehearsalProcess, path: str, data: bytes | None = None, **headers: str):
-    """Status, parsed JSON and headers of one request; a fresh connection, never through a proxy."""
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{process.port}{path}",
-        data=data,
-        headers={"Content-Type": "application/json", **headers},
-    )
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(request, timeout=30) as answer:
-            return answer.status, json.loads(answer.read()), dict(answer.headers)
-    except urllib.error.HTTPError as error:
-        return error.code, json.loads(error.read()), dict(error.headers)
+    """Status, parsed JSON and headers of one request, over a connection of its own."""
+    with closing(connect(process)) as connection:
+        connection.request("GET" if data is None else "POST", path, data, headers)
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read()), dict(answer.headers)
+
+
+def post_and_give_up(process: RehearsalProcess) -> None:
+    """Send a chat request and hang up after half a second without an answer."""
+    body = json.dumps({"model": "rehearsal", "messages": [{"role": "user", "content": FORM}]})
+    with closing(connect(process, timeout=0.5)) as connection:
+        connection.request("POST", "/v1/chat/completions", body)
+        with pytest.raises(TimeoutError):
+            connection.getresponse()
 
 
 def chat(process: RehearsalProcess, message: object, **fields: object):
@@ -63,17 +68,13 @@ def test_the_same_request_gets_the_same_reply(teacher):
 
 
 def test_another_sampling_seed_gets_another_reply_unless_it_is_greedy(teacher):
-    prompt = (
-        "Example:\n[Start of Context]\nWe sold 40 bikes on Monday.\n[End of Context]\nWrite a new context."
-    )
+    prompt = "Example:\n[Start of Context]\nWe sold 40 bikes on Monday.\n[End of Context]\nWrite a new context."
     assert len({text(teacher, prompt, seed=seed, temperature=0.7) for seed in range(10)}) >= 9
     assert len({text(teacher, prompt, seed=seed, temperature=0) for seed in range(10)}) == 1
 
 
 def test_n_choices_differ_and_their_tokens_are_summed(teacher):
-    prompt = (
-        "Example:\n[Start of Context]\nWe sold 40 bikes on Monday.\n[End of Context]\nWrite a new context."
-    )
+    prompt = "Example:\n[Start of Context]\nWe sold 40 bikes on Monday.\n[End of Context]\nWrite a new context."
     _, reply = chat(teacher, prompt, n=4, seed=1, temperature=1)
     texts = [choice["message"]["content"] for choice in reply["choices"]]
     assert [choice["index"] for choice in reply["choices"]] == [0, 1, 2, 3]
@@ -101,9 +102,9 @@ def test_a_reply_cut_off_at_max_tokens_says_so(teacher):
 def test_streamed_pieces_add_up_to_the_reply(teacher):
     body = {"model": "rehearsal", "messages": [{"role": "user", "content": FORM}], "seed": 3, "stream": True}
     body["stream_options"] = {"include_usage": True}
-    url = f"http://127.0.0.1:{teacher.port}/v1/chat/completions"
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(urllib.request.Request(url, json.dumps(body).encode()), timeout=30) as answer:
+    with closing(connect(teacher)) as connection:
+        connection.request("POST", "/v1/chat/completions", json.dumps(body))
+        answer = connection.getresponse()
         assert answer.headers["Content-Type"].startswith("text/event-stream")
         events = [line[6:] for line in answer.read().decode().splitlines() if line.startswith("data: ")]
     assert events[-1] == "[DONE]"
@@ -226,7 +227,7 @@ def outcomes(process: RehearsalProcess, count: int, **fields: object) -> Counter
     def one(number: int) -> object:
         try:
             return chat(process, f"{FORM} {number}", **fields)[0]
-        except (urllib.error.URLError, HTTPException, ConnectionError):
+        except (HTTPException, ConnectionError):
             return "lost"
 
     with ThreadPoolExecutor(8) as pool:
@@ -259,10 +260,7 @@ def test_a_429_can_say_when_to_come_back():
 
 def test_a_hanging_request_is_never_answered_and_keeps_nobody_else_waiting():
     with start(hang_rate=1.0, slots=1) as process:
-        body = json.dumps({"model": "rehearsal", "messages": [{"role": "user", "content": FORM}]}).encode()
-        request = urllib.request.Request(f"{process.base_url}/chat/completions", body)
-        with pytest.raises(TimeoutError):
-            urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=0.5)
+        post_and_give_up(process)
         assert send(process, "/health")[0] == 200
 
 
@@ -270,9 +268,7 @@ def test_malformed_replies_are_the_same_ones_each_time_and_break_the_form_in_sev
     with start(malformed_rate=0.3) as process:
         replies = [text(process, f"{FORM} {number}", seed=number) for number in range(200)]
         again = [text(process, f"{FORM} {number}", seed=number) for number in range(200)]
-    broken = [
-        reply for reply in replies if not ("[Start of Question]" in reply and "[End of Question]" in reply)
-    ]
+    broken = [reply for reply in replies if not ("[Start of Question]" in reply and "[End of Question]" in reply)]
     assert replies == again
     assert 28 <= len(broken) <= 92
     assert "" in broken and "[Start of Question]" in broken
@@ -303,14 +299,11 @@ def test_no_more_requests_are_worked_on_at_once_than_there_are_slots():
 
 def test_a_client_that_hangs_up_gives_its_slot_back():
     with start(mean_latency_ms=60_000, sigma=0, slots=1) as process:
-        body = json.dumps({"model": "rehearsal", "messages": [{"role": "user", "content": FORM}]}).encode()
-        request = urllib.request.Request(f"{process.base_url}/chat/completions", body)
-        with pytest.raises(TimeoutError):
-            urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=0.5)
+        post_and_give_up(process)
         for _ in range(100):
-            metrics = (
-                urllib.request.urlopen(f"http://127.0.0.1:{process.port}/metrics", timeout=10).read().decode()
-            )
+            with closing(connect(process)) as connection:
+                connection.request("GET", "/metrics")
+                metrics = connection.getresponse().read().decode()
             if 'num_requests_running{model_name="rehearsal"} 0' in metrics:
                 break
             time.sleep(0.1)

@@ -40,7 +40,7 @@ function newest(state, local, draw) {
   const release = () => { local.held = null; draw(); };
   const ids = new Set(shown.map((sample) => sample.id));
   const more = state.newest.filter((sample) => !ids.has(sample.id)).length;
-  return h("div", { onMouseenter: hold, onMouseleave: release, onFocusin: hold, onFocusout: release },
+  return h("div", { class: "sdg-list", tabindex: 0, "aria-label": "newest samples", onMouseenter: hold, onMouseleave: release, onFocusin: hold, onFocusout: release },
     h("p", { class: "sdg-soft" }, !shown.length ? state.empty :
       local.held && more ? "Held while you read; newer ones are waiting." : "The newest first."),
     shown.map((sample) => h("article", { key: sample.id, class: "sdg-item" },
@@ -55,13 +55,13 @@ function dropped(state, act, id, choose) {
   return h("div", {},
     field(`${id}-stage`, "Stage", choice(`${id}-stage`, drops ? drops.stage : "", drops ? options : [["", "choose one, or click it in the picture"], ...options], choose)),
     drops && h("p", { class: "sdg-soft" }, drops.words, drops.more > 0 && button(`Show ${drops.more} more`, () => act("stage", { name: drops.stage }))),
-    drops && drops.shown.map((drop) => h("details", {
+    drops && h("div", { class: "sdg-list" }, drops.shown.map((drop) => h("details", {
       key: drop.id, class: "sdg-item", onToggle: (e) => { if (e.target === e.currentTarget && e.target.open && !drop.story) act("trace", { id: drop.id }); },
     },
       h("summary", {}, h("code", {}, drop.id), " ", h("strong", {}, drop.reason), " ", h("span", { class: "sdg-soft" }, drop.message)),
       !drop.story ? h("p", { class: "sdg-soft" }, "Reading…") : !drop.story.length ? h("p", { class: "sdg-soft" }, "Nothing was asked for this row.") :
         drop.story.map((part, place) => h("div", { key: place, class: "sdg-story" },
-          part.folded ? fold(part.title, long(part.text, 3000)) : [h("h4", {}, part.title), long(part.text, 3000)])))));
+          part.folded ? fold(part.title, long(part.text, 3000)) : [h("h4", {}, part.title), long(part.text, 3000)]))))));
 }
 
 function notes(state) {

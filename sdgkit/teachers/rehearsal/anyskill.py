@@ -53,9 +53,7 @@ def question_findings(asked: Assignment) -> list[Finding]:
     if not text.strip():
         return [Finding("There is no question.")]
     found = beyond_context(text, source) if source else []
-    known = (
-        wording.numbers(source) | wording.numbers(asked.seed.get("question", "")) | {"1", "2", "3", "4", "5"}
-    )
+    known = wording.numbers(source) | wording.numbers(asked.seed.get("question", "")) | {"1", "2", "3", "4", "5"}
     strange = sorted(wording.numbers(text) - known) if source else []
     if strange and not found:
         found.append(Finding(f"It asks about {strange[0]}, which is nowhere in the context."))
@@ -67,9 +65,7 @@ def beyond_context(text: str, source: str) -> list[Finding]:
     things = vocabulary("anyskill")[_language(text, source)]["beyond_words"]
     low, held = text.lower(), source.lower()
     missing = [thing for thing in things if thing in low and thing not in held]
-    return (
-        [Finding(f"It asks about “{missing[0]}”, and the context has nothing about that.")] if missing else []
-    )
+    return [Finding(f"It asks about “{missing[0]}”, and the context has nothing about that.")] if missing else []
 
 
 def response_findings(asked: Assignment) -> list[Finding]:
@@ -80,12 +76,8 @@ def response_findings(asked: Assignment) -> list[Finding]:
     source = _source(asked.given)
     found = form_findings(text, example)
     if text == example and len(example.split()) > SHORT and source != _source(asked.seed):
-        found.append(
-            Finding("It repeats the example's response word for word instead of answering this one.")
-        )
-    known = (
-        wording.numbers(source) | wording.numbers(asked.given.get("question", "")) | wording.numbers(example)
-    )
+        found.append(Finding("It repeats the example's response word for word instead of answering this one."))
+    known = wording.numbers(source) | wording.numbers(asked.given.get("question", "")) | wording.numbers(example)
     strange = sorted(number for number in wording.numbers(text) - known if len(number) > 1)
     if strange:
         found.append(Finding(f"The figure {strange[0]} is not in the text that was given."))
@@ -204,9 +196,7 @@ def retold(example: str, new: str) -> str:
         return "\n".join([*lines[:2], *(_row(sentence, width) for sentence in told[: len(lines) - 2])])
     if form == "list":
         heads = [re.match(r"\s*(?:[-*•]|\d+[.)])?\s*", line) for line in lines]
-        return "\n".join(
-            f"{head[0] if head else ''}{sentence}" for head, sentence in zip(heads, told, strict=False)
-        )
+        return "\n".join(f"{head[0] if head else ''}{sentence}" for head, sentence in zip(heads, told, strict=False))
     label, colon, _ = lines[0].partition(": ")
     return "\n".join([f"{label}{colon}{ranked[0]}" if colon else ranked[0], *lines[1:]])
 
@@ -262,9 +252,7 @@ def _is_about_something_gone(line: str, pairs: tuple[tuple[str, str | None], ...
     if len(mine) < 2:
         return False
     best = max(pairs, key=lambda pair: len(mine & wording.words(pair[0])), default=None)
-    return (
-        best is not None and best[1] is None and len(mine & wording.words(best[0])) >= max(2, len(mine) // 2)
-    )
+    return best is not None and best[1] is None and len(mine & wording.words(best[0])) >= max(2, len(mine) // 2)
 
 
 def _flawed(text: str, example: str, dice: random.Random) -> str:

@@ -192,9 +192,7 @@ def _message(position: int, message: Any) -> Message:
     return Message(message["role"], content)
 
 
-def _number(
-    body: dict[str, Any], name: str, kind: type, low: float | None, high: float | None, default: Any
-) -> Any:
+def _number(body: dict[str, Any], name: str, kind: type, low: float | None, high: float | None, default: Any) -> Any:
     value = body.get(name)
     if value is None:
         return default

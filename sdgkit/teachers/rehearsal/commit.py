@@ -14,9 +14,7 @@ OFF_QUESTIONS = 0.11  # share of questions that describe no change
 FLAWED_RESPONSES = 0.10
 LONGEST_LINE = 72  # characters, as Conventional Commits are usually kept
 
-_HEAD = re.compile(
-    r"(feat|fix|docs|refactor|perf|test|build|ci|revert|chore|style)(\([^()\n]+\))?(!?): (\S.*)"
-)
+_HEAD = re.compile(r"(feat|fix|docs|refactor|perf|test|build|ci|revert|chore|style)(\([^()\n]+\))?(!?): (\S.*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +83,7 @@ def response(asked: Assignment, dice: random.Random) -> str:
     if flaw == "no form":
         return head.split(": ", 1)[-1].capitalize() + ("\n" + rest if rest else "")
     others = [kind for kind in ("feat", "fix", "docs", "refactor") if kind != change.kind.rstrip("!")]
-    return _HEAD.sub(
-        lambda found: f"{dice.choice(others)}{found[2] or ''}{found[3]}: {found[4]}", text, count=1
-    )
+    return _HEAD.sub(lambda found: f"{dice.choice(others)}{found[2] or ''}{found[3]}: {found[4]}", text, count=1)
 
 
 def message(change: Change) -> str:
@@ -133,9 +129,7 @@ def _patterns() -> list[tuple[re.Pattern[str], list[str]]]:
             seen.add(name)
             return rf"(?P<{name}>[^#\n]{{1,60}}?)"
 
-        patterns.append(
-            (re.compile(re.sub(r"\\\{(\w+)\\\}", group, re.escape(change[2])) + r"(?!\w)"), change)
-        )
+        patterns.append((re.compile(re.sub(r"\\\{(\w+)\\\}", group, re.escape(change[2])) + r"(?!\w)"), change))
     return patterns
 
 
@@ -150,19 +144,13 @@ def _guessed(text: str, issues: tuple[str, ...], closes: bool) -> Change:
     held = wording.words(low)
     guess = vocabulary("commit")["guess"]
     kind = next(
-        (
-            kind
-            for kind, signs in guess.items()
-            if any(s in held if " " not in s else s in low for s in signs)
-        ),
+        (kind for kind, signs in guess.items() if any(s in held if " " not in s else s in low for s in signs)),
         "feat",
     )
     said = [s for s in wording.sentences(text) if not re.search(r"commit|#\d|phrase|\?$", s, re.I)] or [text]
     subject = re.sub(r"^(?:.{0,40}commit message[^:]*:|ok so |basically |i |we )\s*", "", said[0], flags=re.I)
     subject = textwrap.shorten(subject.rstrip(".!? "), LONGEST_LINE - len(kind) - 2, placeholder="")
-    return Change(
-        kind, "", subject[:1].lower() + subject[1:] or "change", " ".join(said[1:3]), issues, closes
-    )
+    return Change(kind, "", subject[:1].lower() + subject[1:] or "change", " ".join(said[1:3]), issues, closes)
 
 
 def _source(asked: Assignment) -> str:
@@ -195,11 +183,7 @@ def response_findings(asked: Assignment) -> list[Finding]:
     first = text.split("\n", 1)[0]
     head = _HEAD.fullmatch(first)
     if head is None:
-        return [
-            Finding(
-                f"“{first[:80]}” is not of the form type(scope): subject, as the example's first line is."
-            )
-        ]
+        return [Finding(f"“{first[:80]}” is not of the form type(scope): subject, as the example's first line is.")]
     found = []
     kind = change.kind.rstrip("!")
     if head[1] != kind:
@@ -208,9 +192,7 @@ def response_findings(asked: Assignment) -> list[Finding]:
         found.append(Finding("The change is incompatible, and no footer says so."))
     if len(first) > LONGEST_LINE:
         found.append(
-            Finding(
-                f"The first line has {len(first)} characters; {LONGEST_LINE} are allowed.", is_slight=True
-            )
+            Finding(f"The first line has {len(first)} characters; {LONGEST_LINE} are allowed.", is_slight=True)
         )
     if first.endswith("."):
         found.append(Finding("The first line ends with a full stop.", is_slight=True))

@@ -22,8 +22,7 @@ class Draft:
     def text(self) -> str:
         """The reply as a model would write it, each tag on a line of its own."""
         return "\n\n".join(
-            f"{piece.start}\n{piece.text}\n{piece.end}" if piece.start else piece.text
-            for piece in self.pieces
+            f"{piece.start}\n{piece.text}\n{piece.end}" if piece.start else piece.text for piece in self.pieces
         )
 
 

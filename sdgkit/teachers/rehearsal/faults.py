@@ -73,7 +73,6 @@ def _score_in_words(draft: Draft) -> str:
 
 def _with_score(draft: Draft, score: str) -> str:
     pieces = (
-        Piece(piece.role, piece.start, score, piece.end) if piece.role == "score" else piece
-        for piece in draft.pieces
+        Piece(piece.role, piece.start, score, piece.end) if piece.role == "score" else piece for piece in draft.pieces
     )
     return Draft(tuple(pieces)).text()

@@ -175,9 +175,7 @@ def response(asked: Assignment, dice: random.Random) -> str:
     head = _head(asked.seed.get("response", ""))
     if dice.random() >= FLAWED_RESPONSES:
         return _table(head, found)
-    flaw = dice.choice(
-        ["wrong sentiment", "row missing", "row invented", "no table", "talks first", "wrong order"]
-    )
+    flaw = dice.choice(["wrong sentiment", "row missing", "row invented", "no table", "talks first", "wrong order"])
     if flaw == "wrong sentiment" and found:
         at = dice.randrange(len(found))
         wrong = [word for word in SENTIMENTS[:3] if word != found[at].sentiment]
@@ -198,9 +196,7 @@ def response(asked: Assignment, dice: random.Random) -> str:
 
 # --- reading -----------------------------------------------------
 
-_BEFORE_WORDS = re.compile(
-    r"^[^\w\[@]*(?:\[[^\]\n]{1,20}\]\s*)?(?:\d{1,2}[.)]\s+|@[\w.]+\s+)?(?:[\w() .]{1,24}:\s+)?"
-)
+_BEFORE_WORDS = re.compile(r"^[^\w\[@]*(?:\[[^\]\n]{1,20}\]\s*)?(?:\d{1,2}[.)]\s+|@[\w.]+\s+)?(?:[\w() .]{1,24}:\s+)?")
 _NOUN = re.compile(r"\b(?:the|your|our|my|its)\s+(?:new\s+)?((?:[a-z][a-z-]*\s)?[a-z][a-z-]{2,})\b")
 
 
@@ -221,9 +217,7 @@ def rows(text: str) -> tuple[Row, ...]:
 def _row(feature: str, told: list[tuple[str, str]]) -> Row:
     signs = {sign for sign, _ in told}
     mixed = {"+", "-"} <= signs
-    sentiment = (
-        "Mixed" if mixed else "Positive" if "+" in signs else "Negative" if "-" in signs else "Neutral"
-    )
+    sentiment = "Mixed" if mixed else "Positive" if "+" in signs else "Negative" if "-" in signs else "Neutral"
     joint = ", while " if len(signs) > 1 else ", and "
     feedback = joint.join(tell for _, tell in told[:3])
     return Row(feature, feedback[0].upper() + feedback[1:] + ".", sentiment)
@@ -354,9 +348,7 @@ def question_findings(asked: Assignment) -> list[Finding]:
         found.append(Finding(f"It asks about the {absent[0].lower()}, which nobody in the context mentions."))
     if not {"table", "feature", "sentiment"} & set(re.findall(r"[a-z]+", low)):
         found.append(
-            Finding(
-                "It does not ask for the table of feature, feedback and sentiment that the example asks for."
-            )
+            Finding("It does not ask for the table of feature, feedback and sentiment that the example asks for.")
         )
     return found
 
@@ -364,17 +356,12 @@ def question_findings(asked: Assignment) -> list[Finding]:
 def response_findings(asked: Assignment) -> list[Finding]:
     """What is wrong with the given table beside the rows that the context calls for."""
     text = asked.given.get("response", "")
-    expected = {
-        row.feature.lower(): row
-        for row in rows(asked.given.get("context") or asked.given.get("question", ""))
-    }
+    expected = {row.feature.lower(): row for row in rows(asked.given.get("context") or asked.given.get("question", ""))}
     if wording.form(text) != "table":
         return [Finding("It is not a Markdown table, and the example answers with nothing but one.")]
     found = []
     if not text.lstrip().startswith("|"):
-        found.append(
-            Finding("There is talk before the table; the example is the table alone.", is_slight=True)
-        )
+        found.append(Finding("There is talk before the table; the example is the table alone.", is_slight=True))
     cells = [row for row in _cells(text) if len(row) >= 3]
     for row in cells:
         feature, sentiment = row[0], row[2]
@@ -383,9 +370,7 @@ def response_findings(asked: Assignment) -> list[Finding]:
             found.append(Finding(f"“{feature}” has a row, but the feedback does not mention it."))
         elif sentiment.lower() != known.sentiment.lower():
             found.append(
-                Finding(
-                    f"“{feature}” is called {sentiment}, but what is said of it is {known.sentiment.lower()}."
-                )
+                Finding(f"“{feature}” is called {sentiment}, but what is said of it is {known.sentiment.lower()}.")
             )
     listed = [row[0].lower() for row in cells]
     missing = [row.feature for name, row in expected.items() if name not in listed]

@@ -91,9 +91,7 @@ def _drawn(metric: list[Any], currency: str, dice: random.Random) -> Figure:
     earlier = value * dice.choice([dice.uniform(0.8, 0.99), dice.uniform(1.01, 1.2)])
     if kind == "percent":
         earlier = value + dice.uniform(-2.5, 2.5)
-        return Figure(
-            name, _amount(min(value, 100), 1, "", "%"), _amount(min(max(earlier, 0.1), 100), 1, "", "%")
-        )
+        return Figure(name, _amount(min(value, 100), 1, "", "%"), _amount(min(max(earlier, 0.1), 100), 1, "", "%"))
     if kind == "small":
         return Figure(name, _amount(round(value), 0), _amount(dice.randint(low, high), 0))
     if kind == "count":
@@ -150,8 +148,7 @@ def _table(figures: list[Figure], now: str, then: str, rest: list[str], firm: st
     cells = [("", now, then), *((f.name, f.value.short(), _short(f.earlier)) for f in figures)]
     widths = [max(3, *(len(row[column]) for row in cells)) for column in range(3)]
     lines = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
-        for row in cells
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in cells
     ]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     return "\n".join([*lines, *(["", *rest] if rest else [])])
@@ -168,9 +165,7 @@ def _export(figures: list[Figure], now: str, then: str, rest: list[str], firm: s
         unit = {"€": "EUR", "$": "USD", "£": "GBP", "CHF ": "CHF"}.get(figure.value.before, "")
         unit = f"{unit} m" if figure.value.after == "m" else figure.value.after or "number"
         assert figure.earlier is not None
-        pair = [
-            ("-" if a.is_negative else "") + a.digits.replace(",", "") for a in (figure.value, figure.earlier)
-        ]
+        pair = [("-" if a.is_negative else "") + a.digits.replace(",", "") for a in (figure.value, figure.earlier)]
         lines.append(f"{in_a_sentence(figure.name)},{unit},{pair[0]},{pair[1]}")
     return "\n".join([*lines, *(f'note,,"{line}",' for line in rest)])
 
@@ -276,9 +271,7 @@ def _figure(entry: str, default: tuple[str, str]) -> Figure | None:
     if not name or not name[0].isalpha() or len(name.split()) > 7 or len(found) > 3:
         return None
     amounts = [_read_amount(match, default) for match in found[:2]]
-    earlier = (
-        amounts[1] if len(amounts) > 1 and (amounts[1].after == "%") == (amounts[0].after == "%") else None
-    )
+    earlier = amounts[1] if len(amounts) > 1 and (amounts[1].after == "%") == (amounts[0].after == "%") else None
     return Figure(name[0].upper() + name[1:], amounts[0], earlier)
 
 

@@ -201,9 +201,7 @@ def question_findings(asked: Assignment) -> list[Finding]:
     if absent and absent[1].strip() not in held and absent[1].strip() in _metric_names():
         found.append(Finding(f"It asks for {absent[1].strip()}, which the context does not give."))
     if not any(word in low for word in vocabulary("figures")["words"]["letter"]):
-        found.append(
-            Finding("It does not ask for the e-mail, as the example does, and the figures do not answer it.")
-        )
+        found.append(Finding("It does not ask for the e-mail, as the example does, and the figures do not answer it."))
     return found
 
 

@@ -25,9 +25,7 @@ class Options:
     """
 
     port: int = _option(0, "port on 127.0.0.1 to listen on; 0 takes a free one")
-    mean_latency_ms: float = _option(
-        0.0, "mean reply time; reply times are log-normal. 0 answers at once", "MS"
-    )
+    mean_latency_ms: float = _option(0.0, "mean reply time; reply times are log-normal. 0 answers at once", "MS")
     sigma: float = _option(0.8, "spread of the log-normal reply times (0: all equal)")
     latency_cap_ms: float | None = _option(None, "longest reply time (default: 10 times the mean)", "MS")
     slots: int = _option(64, "requests worked on at once; the rest wait in line")
@@ -38,9 +36,7 @@ class Options:
     hang_rate: float = _option(0.0, "share of arrivals that are never answered", "SHARE")
     malformed_rate: float = _option(0.0, "share of requests whose reply breaks the form asked for", "SHARE")
     truncate_rate: float = _option(0.0, "share of requests whose reply is cut off half-way", "SHARE")
-    context_length: int = _option(
-        32768, "longest prompt plus reply, in tokens of about 4 characters", "TOKENS"
-    )
+    context_length: int = _option(32768, "longest prompt plus reply, in tokens of about 4 characters", "TOKENS")
     fault_seed: int = _option(0, "another number meets other faults and reply times")
     require_key_env: str | None = _option(
         None, "answer 401 unless the key in this environment variable is sent", "NAME"
@@ -95,9 +91,7 @@ def named_options(**given: Any) -> Options:
     known = [option.name for option in fields(Options)]
     unknown = sorted(set(given) - set(known))
     if unknown:
-        raise SettingsError(
-            f"The rehearsal teacher has no option {', '.join(unknown)}; it knows {', '.join(known)}."
-        )
+        raise SettingsError(f"The rehearsal teacher has no option {', '.join(unknown)}; it knows {', '.join(known)}.")
     return Options(**given)
 
 
@@ -118,9 +112,7 @@ def parse_options(argv: Sequence[str] | None = None) -> Options:
         if option.default is not None and "default" not in text:
             text += f" (default: {option.default:g})"
         kind = int if option.type is int else str if option.name == "require_key_env" else float
-        parser.add_argument(
-            flag, type=kind, default=option.default, metavar=option.metadata["metavar"], help=text
-        )
+        parser.add_argument(flag, type=kind, default=option.default, metavar=option.metadata["metavar"], help=text)
     try:
         return Options(**vars(parser.parse_args(argv)))
     except SettingsError as error:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -32,6 +33,7 @@ class RehearsalProcess:
     def __init__(self, argv: list[str]) -> None:
         self._owner = os.getpid()
         self._port: int | None = None
+        self._reading = threading.Lock()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process; a pipe could fill up
         try:
             self._process = subprocess.Popen(
@@ -57,9 +59,10 @@ class RehearsalProcess:
         Raises:
             TeacherUnreachable: it ended before it listened; the message has its reason.
         """
-        if self._port is None:
-            self._port = self._read_port()
-        return self._port
+        with self._reading:
+            if self._port is None:
+                self._port = self._read_port()
+            return self._port
 
     @property
     def base_url(self) -> str:

@@ -77,9 +77,7 @@ def read(messages: tuple[Message, ...]) -> Assignment:
     asked = _settle_roles(tags)
     seed, given = _seed_and_given(rest, {tag.role for tag in asked})
     prose = _without(text, blocks)
-    shown = next(
-        (block.text for block in reversed(blocks) if block.tag.role == "score" and block.is_placeholder), ""
-    )
+    shown = next((block.text for block in reversed(blocks) if block.tag.role == "score" and block.is_placeholder), "")
     scale = _scale(prose, shown) if any(tag.role == "score" for tag in asked) else (0, 1)
     return Assignment(asked, seed, given, _wanted(prose, asked), scale, prose)
 
@@ -175,9 +173,7 @@ def _asked(blocks: list[_Block], openers: list[_Mark]) -> tuple[list[Tag], list[
     held = [block for block in blocks if not block.is_placeholder]
     last_held = held[-1].place if held else -1
     asked = [block for block in blocks if block.is_placeholder and block.place > last_held]
-    if (
-        not asked and openers and openers[-1].place > last_held
-    ):  # the prompt ends with the reply's own first tag
+    if not asked and openers and openers[-1].place > last_held:  # the prompt ends with the reply's own first tag
         same = [block for block in blocks if block.name == openers[-1].name]
         asked = same[-1:]
     if not asked:
@@ -248,9 +244,7 @@ def _without(text: str, blocks: list[_Block]) -> str:
 # --- numbers in the prose ----------------------------------------
 
 
-@lru_cache(
-    maxsize=256
-)  # a stage's prompts differ in their tagged texts; the prose around those stays the same
+@lru_cache(maxsize=256)  # a stage's prompts differ in their tagged texts; the prose around those stays the same
 def _wanted(prose: str, asked: tuple[Tag, ...]) -> int:
     """How many pieces: "Write 3 questions", "drei Fragen"; 1 if no number is named."""
     if not asked:

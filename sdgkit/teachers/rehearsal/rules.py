@@ -42,9 +42,7 @@ def _skill(assignment: Assignment) -> ModuleType:
     return next((skill for skill in _SKILLS if skill.suits(assignment)), anyskill)
 
 
-def _one_sample(
-    assignment: Assignment, skill: ModuleType, dice: random.Random, seen: set[str]
-) -> list[Piece]:
+def _one_sample(assignment: Assignment, skill: ModuleType, dice: random.Random, seen: set[str]) -> list[Piece]:
     """One piece for each tag asked for; what is written first is given for what comes after it."""
     given = dict(assignment.given)
     pieces = []
@@ -55,9 +53,7 @@ def _one_sample(
         if tag.role == "context":
             text = skill.context(known, dice)
         elif tag.role == "question":
-            text = next(
-                (text for text in (skill.question(known, dice) for _ in range(8)) if text not in seen), ""
-            )
+            text = next((text for text in (skill.question(known, dice) for _ in range(8)) if text not in seen), "")
             text = text or skill.question(known, dice)
             seen.add(text)
         elif tag.role == "evaluation":

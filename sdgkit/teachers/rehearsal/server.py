@@ -106,8 +106,7 @@ class RehearsalServer:
             ("vllm:request_success_total", "counter", self.answered),
         ]
         text = "".join(
-            f'# TYPE {name} {kind}\n{name}{{model_name="{chat.MODEL}"}} {value}\n'
-            for name, kind, value in rows
+            f'# TYPE {name} {kind}\n{name}{{model_name="{chat.MODEL}"}} {value}\n' for name, kind, value in rows
         )
         return web.Response(text=text)
 
@@ -151,9 +150,7 @@ class RehearsalServer:
         return identity, choices
 
     async def _stream(self, request: web.BaseRequest, pieces: list[dict[str, Any]]) -> web.StreamResponse:
-        response = web.StreamResponse(
-            headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"}
-        )
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
         await response.prepare(request)
         for piece in pieces:
             await response.write(b"data: " + json.dumps(piece).encode() + b"\n\n")
@@ -171,9 +168,7 @@ class RehearsalServer:
         }
 
     def _too_many(self) -> web.Response:
-        refusal = chat.Refusal(
-            "Too many requests (asked for with --rate-limit).", 429, code="rate_limit_exceeded"
-        )
+        refusal = chat.Refusal("Too many requests (asked for with --rate-limit).", 429, code="rate_limit_exceeded")
         answer = _json(refusal.body(), 429)
         if self.options.retry_after is not None:
             answer.headers["Retry-After"] = f"{self.options.retry_after:g}"
@@ -220,9 +215,7 @@ async def serve(options: Options) -> None:
     port = listener.getsockname()[1]
     print(json.dumps({"port": port}), flush=True)
     if options.stay and sys.stderr.isatty():
-        print(
-            f"The rehearsal teacher answers at http://127.0.0.1:{port}/v1 (Ctrl-C ends it).", file=sys.stderr
-        )
+        print(f"The rehearsal teacher answers at http://127.0.0.1:{port}/v1 (Ctrl-C ends it).", file=sys.stderr)
     await asyncio.Event().wait()
 
 
@@ -237,9 +230,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         asyncio.run(serve(options))
     except OSError as error:
-        print(
-            f"The rehearsal teacher cannot listen on port {options.port}: {error.strerror}", file=sys.stderr
-        )
+        print(f"The rehearsal teacher cannot listen on port {options.port}: {error.strerror}", file=sys.stderr)
         return 1
     return 0
 

@@ -48,9 +48,7 @@ def context(asked: Assignment, dice: random.Random) -> str:
     if "\n" not in example:
         said += [f"Meine Durchwahl ist die {phone[-3:]}."] if phone else []
         return f"Ja, hallo, {name} hier. {' '.join(said)} Danke."
-    opening = dice.choice(
-        ["Guten Morgen zusammen,", "Hallo,", "Sehr geehrte Damen und Herren,", "Liebe Kollegen,"]
-    )
+    opening = dice.choice(["Guten Morgen zusammen,", "Hallo,", "Sehr geehrte Damen und Herren,", "Liebe Kollegen,"])
     subject = (
         f"Betreff: {dice.choice(['Störung', 'Bitte um Hilfe', 'Meldung', 'Defekt'])}\n\n"
         if "Betreff" in example
@@ -282,9 +280,7 @@ def response_findings(asked: Assignment) -> list[Finding]:
         elif wanted == nothing:
             found.append(Finding(f"“{label}: {said}” is a guess: the report does not say it."))
         elif said.startswith(wanted):
-            found.append(
-                Finding(f"“{label}” keeps a side remark that does not belong there.", is_slight=True)
-            )
+            found.append(Finding(f"“{label}” keeps a side remark that does not belong there.", is_slight=True))
         else:
             found.append(Finding(f"“{label}” should be “{wanted}”, not “{said}”.", is_slight=True))
     return found

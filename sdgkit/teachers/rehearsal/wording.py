@@ -28,9 +28,7 @@ def units(text: str) -> tuple[list[str], str]:
 
 @lru_cache(maxsize=512)
 def _sentences(text: str) -> tuple[str, ...]:
-    return tuple(
-        part.strip() for line in text.splitlines() for part in _SENTENCE_END.split(line) if part.strip()
-    )
+    return tuple(part.strip() for line in text.splitlines() for part in _SENTENCE_END.split(line) if part.strip())
 
 
 def sentences(text: str) -> list[str]:
@@ -75,9 +73,7 @@ def form(text: str) -> str:
 def language(text: str) -> str:
     """The text's language among those known (en, de, fr, es, it), or "other"."""
     found = words(text)
-    counts = {
-        code: len(found.intersection(little)) for code, little in vocabulary("anyskill")["languages"].items()
-    }
+    counts = {code: len(found.intersection(little)) for code, little in vocabulary("anyskill")["languages"].items()}
     best = max(counts, key=lambda code: counts[code])
     return best if counts[best] >= 2 else "other"
 

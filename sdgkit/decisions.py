@@ -1,0 +1,170 @@
+"""What a person decided about samples, as the journal keeps it; and what follows from it for the training file.
+
+A decision holds for a sample's content (its context, question and response), wherever in the run that stands: the same text
+made again is decided already, and a text that has changed since is not.
+"""
+
+import hashlib
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from sdgkit.errors import RunError
+from sdgkit.journal import FILE, SCHEMA, Journal
+
+Row = Mapping[str, Any]
+Verdict = Literal["accept", "reject"]
+TEXTS = ("context", "question", "response")
+WAIT_S = 10.0  # for a run that is just writing the same journal
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One decision. content: of which text (`content_key`). id: the sample's when it was made. edits: columns as the person
+    wrote them, for an accepted sample. made: seconds since the epoch. number: counts decisions in the journal, from 1."""
+
+    content: str
+    id: str
+    verdict: Verdict
+    reason: str = ""
+    edits: Mapping[str, str] = field(default_factory=dict)
+    made: float = 0.0
+    number: int = 0
+
+
+@dataclass(frozen=True)
+class Reviewed:
+    """How far a review is: samples, and how many of them were accepted (edited ones included), edited, rejected, outdated."""
+
+    samples: int = 0
+    accepted: int = 0
+    edited: int = 0
+    rejected: int = 0
+    outdated: int = 0
+
+    @property
+    def decided(self) -> int:
+        """Samples with a decision that holds."""
+        return self.accepted + self.rejected
+
+
+def content_key(sample: Row) -> str:
+    """What a decision holds for: a hash of the sample's context, question and response (of all columns where it has none)."""
+    texts = [sample.get(column) for column in TEXTS]
+    if not any(isinstance(text, str) for text in texts):
+        texts = [f"{name}={value}" for name, value in sorted(sample.items()) if name != "id"]
+    text = json.dumps(texts, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+
+
+def own_question(sample: Row) -> str:
+    """A sample's question without the context that the grounded method's last stage put above it."""
+    return str(sample.get("question") or "").removeprefix(f"{sample.get('context') or ''}\n\n")
+
+
+class Decisions:
+    """The newest decision about each content, and about each id that a decision was ever made for."""
+
+    def __init__(self, made: Iterable[Decision] = ()) -> None:
+        self.by_content: dict[str, Decision] = {}
+        self.by_id: dict[str, Decision] = {}
+        for decision in made:
+            self.by_content[decision.content] = self.by_id[decision.id] = decision
+
+    def __bool__(self) -> bool:
+        return bool(self.by_content)
+
+    def of(self, sample: Row) -> Decision | None:
+        """The decision that holds for this sample."""
+        return self.by_content.get(content_key(sample)) if self.by_content else None
+
+    def outdated(self, sample: Row) -> Decision | None:
+        """The decision about an earlier content of a sample that is undecided as it is now."""
+        earlier = self.by_id.get(str(sample.get("id")))
+        return earlier if earlier is not None and self.of(sample) is None else None
+
+    def let_through(self, samples: Iterable[Row]) -> Iterator[dict[str, Any]]:
+        """The samples to train on: all but the rejected ones, the edited ones as they were edited."""
+        for sample in samples:
+            decision = self.of(sample)
+            if decision is None or decision.verdict == "accept":
+                yield {**sample, **(decision.edits if decision else {})}
+
+    def count(self, samples: Iterable[Row]) -> Reviewed:
+        """How far the review of these samples is."""
+        counts = dict.fromkeys(("samples", "accepted", "edited", "rejected", "outdated"), 0)
+        for sample in samples:
+            decision = self.of(sample)
+            counts["samples"] += 1
+            if decision is None:
+                counts["outdated"] += self.outdated(sample) is not None
+            else:
+                counts["accepted" if decision.verdict == "accept" else "rejected"] += 1
+                counts["edited"] += bool(decision.edits)
+        return Reviewed(**counts)
+
+
+def read_decisions(journal: Journal) -> Decisions:
+    """The decisions in a journal."""
+    try:
+        rows = journal.select("SELECT * FROM decisions ORDER BY number")
+    except sqlite3.OperationalError:  # a journal that is older than its first review
+        return Decisions()
+    return Decisions(_decision(row) for row in rows)
+
+
+class DecisionBook:
+    """Where decisions are written: the journal in a run's folder, or the one in memory.
+
+    Decisions may be made while a run writes the same journal: each is a transaction of its own. Raises RunError where the
+    journal cannot be written.
+    """
+
+    def __init__(self, folder: Path | None, journal: Journal | None = None) -> None:
+        self.folder, self._journal = folder, journal
+
+    def write(self, decisions: Sequence[Decision]) -> None:
+        """Write these decisions down, all or none."""
+        now = time.time()
+        rows = [(d.content, d.id, d.verdict, d.reason, json.dumps(dict(d.edits)), d.made or now) for d in decisions]
+        self._change("INSERT INTO decisions (content, id, verdict, reason, edits, made) VALUES (?,?,?,?,?,?)", rows)
+
+    def take_back(self, number: int) -> None:
+        """Forget the decision of this number; the one before it about the same content holds again."""
+        self._change("DELETE FROM decisions WHERE number=?", [(number,)])
+
+    def note_export(self, path: str, format: str) -> None:
+        """Remember an export inside the run's folder, so that it follows later decisions."""
+        self._change("INSERT OR REPLACE INTO exports VALUES (?,?)", [(path, format)])
+
+    def _change(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        if self.folder is None:
+            if self._journal is None:
+                raise RunError("This run has not been started: there is nothing to review. Call start() first.")
+            self._journal.change(statement, rows)
+            return
+        try:
+            with closing(sqlite3.connect(self.folder / FILE, timeout=WAIT_S)) as sql, sql:
+                sql.executescript(SCHEMA)
+                sql.executemany(statement, rows)
+        except sqlite3.Error as error:
+            raise RunError(
+                f"The review cannot be saved in {self.folder / FILE}: {error}. Make the folder writable, or copy it."
+            ) from None
+
+
+def _decision(row: Mapping[str, Any]) -> Decision:
+    return Decision(
+        content=row["content"],
+        id=row["id"],
+        verdict=row["verdict"],
+        reason=row["reason"],
+        edits=json.loads(row["edits"]),
+        made=row["made"],
+        number=row["number"],
+    )

@@ -1,0 +1,287 @@
+"""The panel of a run: the method's picture with its numbers, start and cancel, the newest samples, what was dropped and why."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from sdgkit.decisions import own_question
+from sdgkit.errors import SettingsError
+from sdgkit.method import default_folder, plan, run_folder
+from sdgkit.pages import count
+from sdgkit.panels.frame import Panel, sentence, teacher_of
+from sdgkit.panels.still import Block, Still
+from sdgkit.picture import draw
+from sdgkit.run import Run, open_run
+from sdgkit.snapshot import Funnel, Snapshot
+from sdgkit.trace import Trace
+
+NEWEST, DROPS = 6, 30  # samples shown; drops of a stage shown at once
+WORDS = {
+    "new": "Not begun",
+    "running": "Running",
+    "paused": "Paused",
+    "done": "Done",
+    "cancelled": "Cancelled; what is finished is kept",
+    "failed": "Failed; what is finished is kept",
+    "interrupted": "Broken off",
+}
+GOING = ("running", "paused")
+
+
+class RunPanel(Panel):
+    """A run to start, watch, cancel and resume; or a run's folder to look at, also while another process writes it.
+
+    source: seeds (what `load_seeds` takes), a `Run`, or a run's folder; with `teacher=`, that folder is gone on with. out,
+    reuse and settings: as in `generate`; prompts are read from their folder at each start. latest: the `Run` that is
+    shown. In a cell: `run = await RunPanel(...).run()`. Raises SdgkitError for what cannot be used.
+    """
+
+    kind, title = "run", "Run"
+
+    def __init__(
+        self, source: Any, *, teacher: Any = None, out: str | Path | None = None, reuse: bool = False, **settings: Any
+    ) -> None:
+        super().__init__()
+        self._make: Callable[[], Run] | None = None
+        self._dropped: dict[str, Any] | None = None
+        self._stories: dict[str, list[dict[str, Any]]] = {}
+        if isinstance(source, Run):
+            self.latest = source
+            return
+        if teacher is None:
+            if run_folder(source) is None or out is not None or settings:
+                raise SettingsError("A run asks a teacher: RunPanel(seeds, teacher=sdgkit.connect(...)).")
+            self.latest = open_run(source)
+            return
+        asked = teacher_of(teacher)
+        folder = default_folder(source) if out is None else Path(out)
+        self._make = lambda: Run(
+            plan(source, teacher=asked, **settings), folder, reuse=reuse, on_note=lambda sentence: None
+        )
+        self.latest = self._make()
+
+    # Going on ---------------------------------------------------------------------------------------------------------
+
+    def start(self) -> "RunPanel":
+        """Begin, resume or run again, with the prompts as they are now; returns at once."""
+        if self._make is not None and self.latest.state not in ("new", *GOING):
+            self.latest = self._make()
+        self.latest.start()
+        self._dropped, self._stories = None, {}
+        self.watch()
+        return self
+
+    resume = start
+
+    def cancel(self) -> None:
+        """Stop within a moment; what is finished is kept."""
+        self.latest.cancel()
+
+    def watch(self) -> None:
+        """Keep the panel up to date until the run is over, whoever writes it."""
+        run = self.latest
+        self.tick(lambda: run.snapshot().state not in GOING if run.plan is None else run.finished)
+
+    async def run(self) -> Run:
+        """Show the panel, do the run, and return it; the Cancel button works meanwhile, and so does an interrupt.
+
+        Raises what stopped the run; a cancelled one is returned.
+        """
+        self.display()
+        self.start()
+        try:
+            while not self.latest.finished:
+                await asyncio.sleep(0.05)
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            self._cancel_and_wait()
+            raise
+        finally:
+            self._close()
+        return self._result()
+
+    def run_sync(self) -> Run:
+        """The same, blocking: an interrupt is its Cancel."""
+        self.display()
+        self.start()
+        try:
+            while not self.latest.finished:
+                self.latest.wait(0.2)
+        except KeyboardInterrupt:
+            self._cancel_and_wait()
+            raise
+        finally:
+            self._close()
+        return self._result()
+
+    def _cancel_and_wait(self) -> None:
+        self.latest.cancel()
+        while not self.latest.finished:
+            self.latest.wait(0.2)
+
+    def _close(self) -> None:
+        self.wait(5.0)
+        self.render()
+        self.picture_again()
+
+    def _result(self) -> Run:
+        if self.latest.error is not None:
+            raise self.latest.error
+        return self.latest
+
+    # Clicks -----------------------------------------------------------------------------------------------------------
+
+    on_start, on_cancel = start, cancel
+
+    def on_stage(self, name: str) -> None:
+        """Show what was dropped at this stage; again for more of it."""
+        before = self._dropped["shown"] if self._dropped and self._dropped["stage"] == name else []
+        wanted = len(before) + DROPS if before else DROPS
+
+        def read() -> None:
+            found = (drop for drop in self.latest.drops() if drop["stage"] == name)
+            self._dropped = {"stage": name, "shown": list(islice(found, wanted))}
+
+        self.work("Reading what was dropped.", read)
+
+    def on_trace(self, id: str) -> None:
+        """Show the story of a drop: the prompt that was sent, the raw reply."""
+        self._stories[id] = story(self.latest.trace(id))
+
+    # Showing ----------------------------------------------------------------------------------------------------------
+
+    def display(self) -> None:
+        """Show the panel; a run that another process writes is watched."""
+        super().display()
+        if self.latest.plan is None and self.latest.snapshot().state in GOING:
+            self.watch()
+
+    _ipython_display_ = display
+
+    def seen(self) -> dict[str, Any]:
+        run, snapshot = self.latest, self.latest.snapshot()
+        stages = drawn_stages(run, snapshot)
+        lost = {stage["name"]: sum(stage.get("dropped", {}).values()) for stage in stages}
+        going = snapshot.state in GOING or run.going
+        start = {"new": "Start", "done": "Run again"}.get(snapshot.state, "Resume") if run.plan or self._make else ""
+        return {
+            "sign": snapshot.state,
+            "words": status(snapshot) + (", writing the files" if going and snapshot.state not in GOING else ""),
+            "folder": str(run.out or "in memory"),
+            "start": start if not going else "Start",
+            "can_start": not going,
+            "can_cancel": run.going and snapshot.state in GOING,
+            "fraction": snapshot.fraction,
+            "facts": facts(snapshot),
+            "picture": draw(stages, seeds=snapshot.seeds or None) if stages else "",
+            "stages": [{"name": name, "lost": number} for name, number in lost.items()],
+            "lost": sum(lost.values()),
+            "newest": [newest(sample) for sample in reversed(list(snapshot.newest)[-NEWEST:])],
+            "empty": "Samples appear here as they come."
+            if start and not snapshot.samples
+            else "None of them is at hand.",
+            "drops": self._seen_drops(lost),
+            "notes": list(run.notes),
+        }
+
+    def _seen_drops(self, lost: dict[str, int]) -> dict[str, Any] | None:
+        if self._dropped is None:
+            return None
+        stage, shown = self._dropped["stage"], self._dropped["shown"]
+        all_of_them = max(lost.get(stage, 0), len(shown))
+        words = f"{count(len(shown))} of {count(all_of_them)} shown." if shown else "Nothing was dropped here."
+        rows = [{name: drop[name] for name in ("id", "reason", "message")} for drop in shown]
+        return {
+            "stage": stage,
+            "words": words,
+            "more": all_of_them - len(shown),
+            "shown": [row | {"story": self._stories.get(row["id"])} for row in rows],
+        }
+
+    def still(self) -> Still:
+        run, snapshot = self.latest, self.latest.snapshot()
+        stages = drawn_stages(run, snapshot)
+        blocks = []
+        if stages:
+            words = repr(Funnel(stages)) if "tried" in stages[0] else "\n".join(stage["name"] for stage in stages)
+            blocks.append(Block(text=words, drawing=draw(stages, seeds=snapshot.seeds or None)))
+        for sample in map(newest, list(snapshot.newest)[-2:]):
+            text = f"{sample['question']}\n\n{sample['response']}"
+            blocks.append(Block(f"{sample['id']}  {sample['words']}".strip(), text, folded=True))
+        if run.notes:
+            blocks.append(Block("Notes", "\n".join(run.notes)))
+        return Still(f"Run {run.out or 'in memory'}", status(snapshot), facts(snapshot), blocks)
+
+    def _state(self) -> dict[str, Any]:
+        state = super()._state()
+        return state if state["error"] or self.latest.error is None else state | {"error": sentence(self.latest.error)}
+
+
+def status(snapshot: Snapshot) -> str:
+    """Where a run stands, in one line."""
+    words = WORDS.get(snapshot.state, snapshot.state)
+    if snapshot.state in ("paused", "interrupted") and snapshot.message:
+        return f"{words}: {snapshot.message}"
+    samples = f"{count(snapshot.samples)} sample{'' if snapshot.samples == 1 else 's'}"
+    return words if snapshot.state == "new" else f"{words}: {samples}"
+
+
+def facts(snapshot: Snapshot) -> list[tuple[str, str]]:
+    """A run's numbers, always the same ones at the same places."""
+    going = snapshot.state in GOING
+    left = snapshot.seconds_left if going else None
+    return [
+        ("samples", count(snapshot.samples)),
+        ("requests", count(snapshot.requests) + (f" · {snapshot.requests_per_s:.1f}/s" if going else "")),
+        ("tokens", count(snapshot.completion_tokens) + (f" · {snapshot.tokens_per_s:,.0f}/s" if going else "")),
+        ("used again", count(snapshot.reused)),
+        ("time left" if going else "time", lasting(left, "about ") if going else lasting(snapshot.wall_s)),
+        ("teacher", snapshot.teacher),
+    ]
+
+
+def lasting(seconds: float | None, about: str = "") -> str:
+    """Seconds in a few words; a dash if nobody knows. about: said before a number, which is then a round one."""
+    if seconds is None:
+        return "–"
+    if about:
+        seconds = max(5, round(seconds / 5) * 5) if seconds < 90 else round(seconds / 60) * 60
+    minutes, rest = divmod(round(seconds), 60)
+    if not minutes:
+        return f"{about}{seconds:.0f} s"
+    if minutes < 60:
+        return f"{about}{minutes} min" + (f" {rest} s" if rest and not about else "")
+    return f"{about}{minutes // 60} h {minutes % 60} min"
+
+
+def newest(sample: Any) -> dict[str, Any]:
+    """What is shown of a new sample."""
+    score = sample.get("score")
+    return {
+        "id": str(sample.get("id", "")),
+        "words": f"judged {count(score)}" if isinstance(score, int | float) else "",
+        "question": own_question(sample),
+        "response": str(sample.get("response") or ""),
+    }
+
+
+def drawn_stages(run: Run, snapshot: Snapshot) -> Sequence[dict[str, Any]]:
+    """The stages for the picture: with numbers, or by name alone before the run has begun."""
+    if snapshot.stages or run.plan is None:
+        return [dict(stage) for stage in snapshot.stages]
+    return [{"name": stage.name} for stage in run.plan.pipeline.stages]
+
+
+def story(trace: Trace) -> list[dict[str, Any]]:
+    """The texts of a row's history, the last exchange first: what was sent and what came back; earlier ones folded."""
+    parts: list[dict[str, Any]] = []
+    for number, exchange in enumerate(reversed(trace.exchanges)):
+        again = f", attempt {exchange['attempt']}" if exchange["attempt"] > 1 else ""
+        name = f"{exchange['stage']}{again}"
+        texts = [(f"{name}: the raw reply", exchange["text"])]
+        if exchange["reasoning"]:
+            texts.append((f"{name}: the teacher's reasoning", exchange["reasoning"]))
+        texts += [(f"{name}: {m['role']} message, as it was sent", m["content"]) for m in exchange["messages"]]
+        parts += [{"title": title, "text": text, "folded": number > 0} for title, text in texts]
+    return parts

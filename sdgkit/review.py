@@ -1,0 +1,326 @@
+"""A review: a person's decisions about the samples of a run, one by one, and what they imply for the rest."""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from threading import Lock
+from time import sleep
+from typing import Any
+
+from sdgkit.decisions import TEXTS, Decision, Decisions, Reviewed, content_key, own_question
+from sdgkit.errors import FolderInUse, RunError, SeedError, SettingsError
+from sdgkit.folder import write_reviewed
+from sdgkit.pages import count
+from sdgkit.picture import Bar, histogram
+from sdgkit.run import Run, open_run
+from sdgkit.seeds import read_seeds, save_seeds, seed_key
+
+DRAWN = 20  # samples with which a review begins
+STATES = ("undecided", "accepted", "edited", "rejected", "outdated")
+SEED_FILE = "my_seeds.jsonl"
+Sample = Mapping[str, Any]
+
+
+class Review:
+    """The review of a run, or of a run's folder.
+
+    Every decision is in the run's journal when the call returns, and the training file, the card and the exports in the
+    folder follow: before the call returns, or with `later` in a thread soon after (`write` waits for them). Undecided
+    samples count as accepted. Raises RunError if there is nothing to review.
+    """
+
+    def __init__(self, run: Run | str | Path, *, later: bool = False) -> None:
+        self.run = run if isinstance(run, Run) else open_run(run)
+        self.samples: list[dict[str, Any]] = []
+        self.decisions = Decisions()
+        self._by_id: dict[str, dict[str, Any]] = {}
+        self._writer = _Writer(self.run.out, later)
+        self.read()
+        self._writer.catch_up(self.decisions)
+
+    def read(self) -> "Review":
+        """Take in what the run has made and what was decided meanwhile, here or elsewhere."""
+        self.samples = list(self.run.samples())
+        self._by_id = {str(sample["id"]): sample for sample in self.samples}
+        self.decisions = self.run.decisions
+        return self
+
+    def write(self) -> None:
+        """Write the training file, the card and the exports in the folder anew, if they are not yet. Raises RunError."""
+        self._writer.write()
+
+    # Deciding ---------------------------------------------------------------------------------------------------------
+
+    def accept(self, id: str) -> None:
+        """Accept the sample with this id as it is."""
+        self.decide([Decision(content_key(self.sample(id)), id, "accept")])
+
+    def reject(self, id: str, reason: str = "") -> None:
+        """Reject it, with a reason in a few words."""
+        self.decide([Decision(content_key(self.sample(id)), id, "reject", reason=reason.strip())])
+
+    def edit(self, id: str, **texts: str) -> None:
+        """Accept it with other texts: `context`, `question` (without the context above it), `response`.
+
+        Raises SettingsError for an empty text, or one that the sample does not have.
+        """
+        self.decide([self.edited(id, texts)])
+
+    def edited(self, id: str, texts: Mapping[str, str], reason: str = "") -> Decision:
+        """The decision that `edit` would make."""
+        sample = self.sample(id)
+        before = parts(sample)
+        for name, text in texts.items():
+            if name not in before:
+                raise SettingsError(f"The sample {id} has no {name}. It has {', '.join(before)}.")
+            if not text.strip():
+                raise SettingsError(f"The {name} of {id} is empty. Write a text, or reject the sample.")
+        after = {**before, **texts}
+        columns = dict(after)
+        if sample.get("question") != before.get("question"):
+            columns["question"] = f"{after['context']}\n\n{after['question']}"
+        changed = {name: text for name, text in columns.items() if text != sample.get(name)}
+        return Decision(content_key(sample), id, "accept", reason, changed)
+
+    def decide(self, decisions: Sequence[Decision]) -> None:
+        """Save several decisions, all or none."""
+        self.run.decision_book().write(decisions)
+        self.decisions = self.run.decisions
+        self._writer.changed()
+
+    def undo(self) -> str | None:
+        """Take the newest decision back, whoever made it; returns the id of its sample, None if there is none."""
+        newest = max(self.decisions.by_content.values(), key=lambda decision: decision.number, default=None)
+        if newest is None:
+            return None
+        self.run.decision_book().take_back(newest.number)
+        self.decisions = self.run.decisions
+        self._writer.changed()
+        return newest.id
+
+    def make_seed(self, id: str, path: str | Path = SEED_FILE) -> int:
+        """Add an accepted or edited sample to a file of seeds; returns how many seeds are in it.
+
+        path: ends in .jsonl; a new file begins with the run's own seeds. Raises SettingsError for a sample that was not
+        accepted, SeedError if it is in the file already.
+        """
+        decision = self.decisions.of(self.sample(id))
+        if decision is None or decision.verdict != "accept":
+            raise SettingsError(f"{id} is not accepted. Accept or edit it first: a seed is what all the others follow.")
+        sample = {**self.sample(id), **decision.edits}
+        seeds = read_seeds(Path(path)) if Path(path).exists() else self._own_seeds()
+        further = {name: sample[name] for name in seeds[0] if name in sample}
+        seed = {**further, "task_description": sample["task_description"]}
+        if "seed_context" in seeds[0]:
+            seed["seed_context"] = sample.get("context")
+        seed |= {"seed_question": own_question(sample), "seed_response": sample["response"]}
+        if seed_key(seed) in {seed_key(other) for other in seeds}:
+            raise SeedError(f"{id} is in {path} already.")
+        save_seeds([*seeds, seed], path)
+        return len(seeds) + 1
+
+    def _own_seeds(self) -> list[dict[str, Any]]:
+        plan, out = self.run.plan, self.run.out
+        rows = list(plan.rows) if plan is not None else read_seeds(out / "seeds.jsonl") if out else []
+        return [{name: value for name, value in row.items() if name != "id"} for row in rows]
+
+    # Looking ----------------------------------------------------------------------------------------------------------
+
+    def sample(self, id: str) -> dict[str, Any]:
+        """The sample with this id, as the teacher wrote it. Raises RunError if there is none."""
+        if id not in self._by_id:
+            known = ", ".join(list(self._by_id)[:3])
+            raise RunError(
+                f"There is no sample {id!r} in this run. Ids here are like {known or '– there are none yet'}."
+            )
+        return self._by_id[id]
+
+    def state(self, id: str) -> str:
+        """undecided, accepted, edited, rejected, or outdated: decided, but its content has changed since."""
+        sample = self.sample(id)
+        decision = self.decisions.of(sample)
+        if decision is None:
+            return "outdated" if self.decisions.outdated(sample) is not None else "undecided"
+        if decision.verdict == "reject":
+            return "rejected"
+        return "edited" if decision.edits else "accepted"
+
+    def find(
+        self,
+        *,
+        state: str | None = None,
+        score: float | None = None,
+        reason: str | None = None,
+        seed: str | None = None,
+        text: str | None = None,
+    ) -> list[str]:
+        """The ids of the samples with all of these, in lineage order. text: anywhere in the sample or the judge's words."""
+        if state is not None and state not in STATES:
+            raise SettingsError(f"There is no state {state!r}. The states are {', '.join(STATES)}.")
+        wanted = text.casefold() if text else ""
+        found = []
+        for id, sample in self._by_id.items():
+            decision = self.decisions.of(sample)
+            texts = " ".join(str(sample.get(name) or "") for name in (*TEXTS, "evaluation"))
+            matches = (
+                (state is None or self.state(id) == state)
+                and (score is None or sample.get("score") == score)
+                and (reason is None or (decision is not None and decision.reason == reason))
+                and (seed is None or seed_of(id) == seed)
+                and wanted in texts.casefold()
+            )
+            if matches:
+                found.append(id)
+        return found
+
+    def drawn(self, number: int = DRAWN) -> list[str]:
+        """The ids with which a review begins: drawn across seeds and scores, the same ones every time.
+
+        Seeds take turns, and within a seed the scores do; within these the hash of the content decides, as good as chance.
+        """
+        groups: dict[str, dict[Any, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
+        for sample in sorted(self.samples, key=content_key):
+            groups[seed_of(sample["id"])][sample.get("score")].append(sample)
+        queues = [
+            _in_turns(scores.values()) for _, scores in sorted(groups.items(), key=lambda item: _natural(item[0]))
+        ]
+        return [str(sample["id"]) for sample, _ in zip(_in_turns(queues), range(number), strict=False)]
+
+    @property
+    def progress(self) -> Reviewed:
+        """How many samples there are, and how many of them were accepted, edited and rejected."""
+        return self.decisions.count(self.samples)
+
+    def implied(self) -> str:
+        """What the drawn samples imply for all of them: "18 of 20 good: 70–97 %". Good is what was accepted unedited."""
+        states = [state for id in self.drawn() if (state := self.state(id)) in ("accepted", "edited", "rejected")]
+        if not states:
+            return ""
+        good = states.count("accepted")
+        words = f"{good} of {len(states)} good"
+        if len(states) == len(self.samples):
+            return words
+        low, high = share(good, len(states))
+        return f"{words}: {low:.0%}–{high:.0%}".replace("%–", "–").replace("%", " %")
+
+    def reasons(self) -> dict[str, int]:
+        """The reasons of the rejected samples, the most frequent first."""
+        found = (self.decisions.of(sample) for sample in self.samples)
+        return dict(
+            Counter(d.reason for d in found if d is not None and d.verdict == "reject" and d.reason).most_common()
+        )
+
+    def scores(self, ids: Iterable[str] | None = None) -> str:
+        """A histogram (SVG) of the judge's scores, of these samples or of all; what was rejected is drawn hollow."""
+        counted: dict[float, list[int]] = defaultdict(lambda: [0, 0])
+        for id in self._by_id if ids is None else ids:
+            score = self.sample(id).get("score")
+            if isinstance(score, int | float):
+                counted[float(score)][self.state(id) == "rejected"] += 1
+        bars = [Bar(count(score), *numbers, counted=len(counted) < 5) for score, numbers in sorted(counted.items())]
+        said = "; ".join(f"score {bar.label}: {bar.kept} kept, {bar.dropped} rejected" for bar in bars)
+        return histogram(bars, words=f"Scores. {said}.") if bars else ""
+
+    def lengths(self, ids: Iterable[str] | None = None, column: str = "response") -> str:
+        """A histogram (SVG) of the lengths of a column in characters, with the seeds' marked below."""
+        chosen = [(id, self.sample(id)) for id in (self._by_id if ids is None else ids)]
+        sizes = [(len(str(sample.get(column) or "")), self.state(id) == "rejected") for id, sample in chosen]
+        seeds = {seed_of(id): len(str(sample.get(f"seed_{column}") or "")) for id, sample in chosen}
+        longest = max([*(size for size, _ in sizes), *seeds.values()], default=0)
+        if not longest:
+            return ""
+        step = _round_step(longest / 15)
+        bins = [[0, 0] for _ in range(longest // step + 1)]
+        for size, rejected in sizes:
+            bins[size // step][rejected] += 1
+        every = max(1, math.ceil(len(bins) / 5))
+        bars = [Bar(count(at * step) if at % every == 0 else "", *numbers) for at, numbers in enumerate(bins)]
+        said = "; ".join(f"{at * step} to {(at + 1) * step}: {sum(n)}" for at, n in enumerate(bins) if sum(n))
+        marks = [size / (step * len(bins)) for size in seeds.values()]
+        return histogram(bars, words=f"Lengths of the {column}s in characters. {said}.", marks=marks, edges=True)
+
+
+class _Writer:
+    """Keeps the files that follow from the review up to date; decisions that come while it writes are taken together."""
+
+    def __init__(self, out: Path | None, later: bool) -> None:
+        self._out = out
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="sdgkit review") if later and out is not None else None
+        self._stale, self._lock = False, Lock()
+        self._last: Future[None] | None = None
+
+    def changed(self) -> None:
+        if self._out is None:
+            return
+        with self._lock:
+            waiting, self._stale = self._stale, True
+        if self._pool is None:
+            self.write()
+        elif not waiting:
+            self._last = self._pool.submit(self._rewrite)
+
+    def catch_up(self, decisions: Decisions) -> None:
+        """A kernel that was killed may have left files that are older than the newest decision."""
+        newest = max((decision.made for decision in decisions.by_content.values()), default=0.0)
+        if newest and self._out is not None and (self._out / "README.md").exists():
+            if (self._out / "README.md").stat().st_mtime < newest:
+                with suppress(RunError):  # a folder that cannot be written can still be looked at
+                    self.changed()
+
+    def write(self) -> None:
+        if self._last is not None:
+            self._last.result()
+        if self._stale:
+            self._rewrite()
+
+    def _rewrite(self) -> None:
+        with self._lock:
+            self._stale = False
+        for pause in (0.2, 0.5, 0.0):
+            try:
+                assert self._out is not None
+                write_reviewed(self._out)
+                return
+            except FolderInUse:  # another review for a moment; or a run, which writes them itself when it ends
+                sleep(pause)
+
+
+def parts(sample: Sample) -> dict[str, str]:
+    """The texts of a sample that a person judges: context (if there is one), its own question, response."""
+    texts = {"context": sample.get("context"), "question": own_question(sample), "response": sample.get("response")}
+    return {name: text for name, text in texts.items() if isinstance(text, str) and text}
+
+
+def seed_of(id: str) -> str:
+    """The seed that a sample came from: "s3" of "s3/c7/q2"."""
+    return str(id).partition("/")[0]
+
+
+def share(good: int, of: int) -> tuple[float, float]:
+    """The 95 % interval for a share of which a sample was seen (E. B. Wilson 1927, J. Am. Stat. Assoc. 22:209)."""
+    z = 1.96
+    middle, spread = good / of + z * z / (2 * of), z * math.sqrt(good / of * (1 - good / of) / of + (z / of) ** 2 / 4)
+    return max(0.0, (middle - spread) / (1 + z * z / of)), min(1.0, (middle + spread) / (1 + z * z / of))
+
+
+def _in_turns(groups: Iterable[Iterable[Any]]) -> Iterator[Any]:
+    waiting = [iter(group) for group in groups]
+    while waiting:
+        for group in list(waiting):
+            try:
+                yield next(group)
+            except StopIteration:
+                waiting.remove(group)
+
+
+def _natural(name: str) -> tuple[int, str]:
+    digits = "".join(sign for sign in name if sign.isdigit())
+    return (int(digits) if digits else 0, name)
+
+
+def _round_step(width: float) -> int:
+    """A round number of at least this width."""
+    return next(n * 10**power for power in range(12) for n in (1, 2, 5) if n * 10**power >= width)

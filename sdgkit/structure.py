@@ -1,0 +1,210 @@
+"""The form of a reply, to be enforced by the server where it can: made of the prompt's own tags and the judge's scale.
+
+Servers differ in how they are told, and some accept what they do not know and ignore it. So a server is asked for
+something that no model would write by itself (`PROBES`), and is believed only when it does; and every reply is
+read as if nobody had enforced anything.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sdgkit.errors import SettingsError
+from sdgkit.prompts import Prompt
+
+# auto: the first ask is free, and a malformed reply is asked again with the form enforced.
+WHEN = ("auto", "always", "never")
+
+# vLLM since 0.11 and what stands before it; vLLM before 0.11; OpenAI and most others.
+Way = Literal["structured_outputs", "guided_regex", "json_schema"]
+WAYS: tuple[Way, ...] = ("structured_outputs", "guided_regex", "json_schema")
+
+PROBE_TEXT, PROBE_REGEX = "77777x", "[7]{5}x"
+PROBE_MESSAGE = "Say in one short sentence what the weather is like in spring."
+# A model that reasons first may want this much before the form begins; others end by themselves.
+PROBE_TOKENS = 1024
+
+# What no text needs: control characters but tab and newline.
+_NEVER = r"\x00-\x08\x0b-\x1f\x7f"
+_SPACES = r"\t\n \x85\xa0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000\ufeff"
+# So many characters of a bracketed tag tell it from text; more would cost the server time and tell no more.
+_TELLING = 5
+
+
+def check_when(structure: str) -> str:
+    """The setting as it is. Raises SettingsError unless it is auto, always or never."""
+    if structure not in WHEN:
+        raise SettingsError(f"structure must be one of {', '.join(WHEN)}, not {structure!r}.")
+    return structure
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What a reply must look like.
+
+    starts, ends: the prompt's tags, a pair for each of the `columns`. records: how many records it must hold. scale: the
+    scores to choose from, if the last column is one.
+    """
+
+    starts: tuple[str, ...]
+    ends: tuple[str, ...]
+    columns: tuple[str, ...]
+    records: int = 1
+    scale: tuple[float, ...] = ()
+
+    @classmethod
+    def of(
+        cls, prompt: Prompt, columns: Sequence[str], *, records: int = 1, scale: Sequence[float] = ()
+    ) -> "Form | None":
+        """The form that a prompt asks for; None if it asks for none (no tags, and so any text will do)."""
+        if not any((*prompt.start_tags, *prompt.end_tags)):
+            return None
+        return cls(prompt.start_tags, prompt.end_tags, tuple(columns), records, tuple(scale))
+
+    def settings(self, way: Way) -> dict[str, Any]:
+        """The fields of a chat request that enforce the form in this way."""
+        if way == "json_schema":
+            return json_settings("form", self._schema())
+        return regex_settings(way, self.regex())
+
+    def regex(self) -> str:
+        """The whole reply as a regular expression that a reply token by token can be held to (no look-around).
+
+        A value is any text but a tag: where one begins, the model can only finish the right one. Its length is not
+        bounded, since a model that is cut off in the middle of a sentence writes worse than one that goes on.
+        """
+        record = "\n".join(
+            part
+            for start, end, value in zip(self.starts, self.ends, self._values(), strict=True)
+            for part in (_literal(start), value, _literal(end))
+            if part
+        )
+        more = rf"(?:{record}\n){{{self.records - 1}}}" if self.records > 1 else ""
+        return (more + record).replace("\n", r"\n")
+
+    def _values(self) -> list[str]:
+        text = _anything_but({tag for tag in (*self.starts, *self.ends) if tag})
+        values = [text] * len(self.columns)
+        if self.scale:
+            values[-1] = "(?:" + "|".join(_literal(f"{score:g}") for score in self.scale) + ")"
+        return values
+
+    def _schema(self) -> dict[str, Any]:
+        """The same as a JSON schema, with a name for every value: OpenAI's strict ones cannot count."""
+        properties: dict[str, Any] = {name: {"type": "string"} for name in self._names()}
+        if self.scale:
+            properties |= {
+                name: {"type": "string", "enum": [f"{score:g}" for score in self.scale]}
+                for name in self._names()
+                if name.startswith(self.columns[-1])
+            }
+        return {
+            "type": "object",
+            "properties": properties,
+            "required": list(properties),
+            "additionalProperties": False,
+        }
+
+    def _names(self) -> list[str]:
+        numbers = [f"_{n}" for n in range(1, self.records + 1)] if self.records > 1 else [""]
+        return [f"{column}{number}" for number in numbers for column in self.columns]
+
+    def tagged(self, text: str) -> str:
+        """A reply in JSON with the prompt's tags around its values, to be read as any other; unchanged if it is none."""
+        try:
+            # strict=False: servers let control characters through, newlines above all.
+            values = json.loads(text, strict=False)
+            texts = [str(values[name]) for name in self._names()]
+        except (ValueError, LookupError, TypeError):
+            return text
+        tags = [*zip(self.starts, self.ends, strict=True)] * self.records
+        return "\n".join(
+            part for (start, end), value in zip(tags, texts, strict=True) for part in (start, value, end) if part
+        )
+
+
+def regex_settings(way: Way, regex: str) -> dict[str, Any]:
+    """The request's fields that hold a reply to a regular expression."""
+    return {"guided_regex": regex} if way == "guided_regex" else {"structured_outputs": {"regex": regex}}
+
+
+def json_settings(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The request's field that holds a reply to a JSON schema (OpenAI API reference, structured outputs)."""
+    described = {"name": name, "strict": True, "schema": dict(schema)}
+    return {"response_format": {"type": "json_schema", "json_schema": described}}
+
+
+def has_own_form(sampling: Mapping[str, Any]) -> bool:
+    """Whether the user's own settings force a form already; then ours stays out of it."""
+    names = {*sampling, *(sampling.get("extra_body") or {})}
+    return any(name.startswith("guided_") for name in names) or bool(names & {"structured_outputs", "response_format"})
+
+
+def _says_it(text: str) -> bool:
+    return text.strip() == PROBE_TEXT
+
+
+def _says_it_in_json(text: str) -> bool:
+    try:
+        return bool(json.loads(text, strict=False)["word"] == PROBE_TEXT)
+    except (ValueError, LookupError, TypeError):
+        return False
+
+
+_ONE_WORD = {
+    "type": "object",
+    "properties": {"word": {"type": "string", "enum": [PROBE_TEXT]}},
+    "required": ["word"],
+    "additionalProperties": False,
+}
+# What to send for each way, and what only a server that enforces it answers.
+PROBES: dict[Way, tuple[dict[str, Any], Callable[[str], bool]]] = {
+    "structured_outputs": (regex_settings("structured_outputs", PROBE_REGEX), _says_it),
+    "guided_regex": (regex_settings("guided_regex", PROBE_REGEX), _says_it),
+    "json_schema": (json_settings("probe", _ONE_WORD), _says_it_in_json),
+}
+
+
+# Regular expressions --------------------------------------------------------------------------------------------------
+
+
+def _literal(text: str) -> str:
+    return re.sub(r"([\\.^$*+?()\[\]{}|/-])", r"\\\1", text)
+
+
+def _anything_but(tags: set[str]) -> str:
+    """Text that does not begin with white space, and in which none of the tags begins."""
+    prefixes = {tag if tag[0].isalnum() else tag[:_TELLING] for tag in tags}
+    return _piece(prefixes, spaces=False) + _piece(prefixes) + "*"
+
+
+def _piece(prefixes: set[str], *, spaces: bool = True) -> str:
+    """One character, or so many as it takes to see that no tag begins here."""
+    letters = sorted({prefix[0] for prefix in prefixes})
+    choices = [f"[^{_NEVER}{'' if spaces else _SPACES}{_either_case(letters)}]"]
+    for letter in letters:
+        # Repeated, so that "[[" may stand in a text.
+        choices.append(f"[{_either_case([letter])}]+{_beyond(prefixes, letter, letters)}")
+    return f"(?:{'|'.join(choices)})"
+
+
+def _beyond(prefixes: set[str], letter: str, firsts: Sequence[str]) -> str:
+    """What may follow this letter of a prefix: anything but the prefix's next letter, or that one and so on."""
+    rests = {prefix[1:] for prefix in prefixes if prefix[0] == letter}
+    if "" in rests:
+        return ""
+    letters = sorted({rest[0] for rest in rests})
+    choices = [f"[^{_NEVER}{_either_case([*letters, *firsts])}]"]
+    for following in letters:
+        longer = {rest for rest in rests if rest[0] == following}
+        if following not in firsts and following not in longer:
+            choices.append(f"[{_either_case([following])}]{_beyond(longer, following, firsts)}")
+    return f"(?:{'|'.join(choices)})"
+
+
+def _either_case(letters: Sequence[str]) -> str:
+    """The letters, in both cases, for a character class."""
+    both = {case for letter in letters for case in (letter.lower(), letter.upper()) if len(case) == 1}
+    return "".join(re.sub(r"([\\^\]\[-])", r"\\\1", letter) for letter in sorted(both)).replace("\n", r"\n")

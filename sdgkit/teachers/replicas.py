@@ -1,0 +1,135 @@
+"""Several servers of one model as one: each request goes to the least busy of those that answer."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from sdgkit.teachers.diagnosis import PASSING, Cause, Trouble, diagnose
+from sdgkit.teachers.patience import LONGEST_PROBE_WAIT, PROBE_SECONDS, backoff, probe_of
+
+if TYPE_CHECKING:
+    from sdgkit.teachers.teacher import Adapter, Reply
+
+# The request's own trouble, or the key's: another server would say the same.
+_EVERYWHERE = (Cause.BAD_REQUEST, Cause.WRONG_KEY)
+
+
+@dataclass(eq=False)
+class _Replica:
+    """One server. trouble: why it is left out, "" if it is not; it is asked again at `look_at` (time.monotonic)."""
+
+    adapter: "Adapter"
+    busy: int = 0
+    trouble: str = ""
+    failures: int = 0
+    failed_at: float = 0.0
+    look_at: float = 0.0
+    looking: asyncio.Task[None] | None = None
+
+
+class Replicas:
+    """An adapter over several others.
+
+    A server that fails is left out, and its request goes to another at once, at no cost in retries; a timeout, which
+    was costly, is left to Patience. While requests come, the absent are asked for one token now and then, and whoever
+    answers takes part again. Only when the last server has failed on a request does that one's failure get out: then
+    the teacher is away, as one server would be.
+    """
+
+    def __init__(self, adapters: "Sequence[Adapter]", away: Mapping[str, str] | None = None) -> None:
+        """away: those known to be absent, by their base URLs, and why."""
+        self._replicas = [_Replica(one, trouble=(away or {}).get(one.address.base_url, "")) for one in adapters]
+        self.address = replace(adapters[0].address, base_url=", ".join(one.address.base_url for one in adapters))
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """The servers that get no requests now, by their base URLs, and why."""
+        return {one.adapter.address.base_url: one.trouble for one in self._replicas if one.trouble}
+
+    async def exchange(self, body: Mapping[str, Any]) -> "Reply":
+        """One chat completion, from whoever gives it. Raises what the adapters raise."""
+        self._begin()
+        for absent in self._replicas:
+            if absent.trouble and absent.looking is None and time.monotonic() >= absent.look_at:
+                absent.looking = asyncio.create_task(self._look(absent, body["model"]))
+        waiting = [one for one in self._replicas if not one.trouble] or list(self._replicas)
+        raised: Exception | None = None
+        while waiting:
+            one = min(waiting, key=lambda one: (one.busy, one.failed_at))
+            waiting.remove(one)
+            try:
+                return await self._send(one, body)
+            except Exception as error:
+                cause = diagnose(error, one.adapter.address).cause
+                if cause in _EVERYWHERE or cause is Cause.TIMEOUT:
+                    raise
+                if raised is None or cause in PASSING:  # of several, what may pass counts
+                    raised = error
+        assert raised is not None
+        raise raised
+
+    async def models(self) -> list[str]:
+        """The models of the first server that answers. Raises as `exchange` does."""
+        for one in sorted(self._replicas, key=lambda one: bool(one.trouble))[:-1]:
+            with contextlib.suppress(Exception):
+                return await one.adapter.models()
+        return await self._replicas[-1].adapter.models()
+
+    async def metrics(self) -> str:
+        """The pages /metrics of all that have one, as one. Raises nothing."""
+        pages = await asyncio.gather(*(one.adapter.metrics() for one in self._replicas), return_exceptions=True)
+        return "\n".join(page for page in pages if isinstance(page, str))
+
+    async def metrics(self) -> str:
+        """The pages /metrics of all that answer, one after the other."""
+        pages = await asyncio.gather(*(one.adapter.metrics() for one in self._replicas), return_exceptions=True)
+        return "\n".join(page for page in pages if isinstance(page, str))
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for one in self._replicas:
+            if one.looking is not None:
+                one.looking.cancel()
+            await one.adapter.close()
+
+    async def _send(self, one: _Replica, body: Mapping[str, Any]) -> "Reply":
+        one.busy += 1
+        try:
+            reply = await one.adapter.exchange(body)
+        except Exception as error:
+            trouble = diagnose(error, one.adapter.address)
+            if trouble.cause not in _EVERYWHERE:
+                self._leave_out(one, trouble)
+            elif trouble.cause is Cause.BAD_REQUEST:
+                one.trouble, one.failures = "", 0  # an answer, too
+            raise
+        finally:
+            one.busy -= 1
+        one.trouble, one.failures = "", 0
+        return reply
+
+    def _leave_out(self, one: _Replica, trouble: Trouble) -> None:
+        one.trouble, one.failed_at = str(trouble), time.monotonic()
+        one.failures += 1
+        pause = backoff(one.failures, LONGEST_PROBE_WAIT) if trouble.retry_after is None else trouble.retry_after
+        one.look_at = one.failed_at + pause
+
+    async def _look(self, one: _Replica, model: str) -> None:
+        """Whether it answers again."""
+        try:
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(PROBE_SECONDS):
+                    await self._send(one, probe_of(model))
+        finally:
+            one.looking = None
+
+    def _begin(self) -> None:
+        """In a forked child, what is on its way is its parent's."""
+        if self._loop is not (loop := asyncio.get_running_loop()):
+            self._loop = loop
+            for one in self._replicas:
+                one.busy, one.looking = 0, None

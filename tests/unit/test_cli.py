@@ -1,0 +1,284 @@
+"""The `sdgkit` command as one types it: its pages, its sentences, its exit statuses."""
+
+import io
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+from servers import FaultServer, completion, free_port
+
+import sdgkit as sk
+from sdgkit.cli import main
+from sdgkit.cli.help import COMMANDS
+from sdgkit.cli.progress import Lines, picture
+from sdgkit.cli.terminal import harmless, lasting
+from sdgkit.snapshot import Snapshot
+
+SEEDS = sk.shipped("notebooks") / "seeds" / "feedback_to_table.jsonl"
+HOSTILE = "\x1b]0;renamed\x07\x1b[31mred\x9b2J \u202eback"
+
+
+@pytest.fixture
+def typed(tmp_path, monkeypatch, capsys):
+    """Type a command, in a folder of its own; gives status, output and errors."""
+    monkeypatch.chdir(tmp_path)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def call(*words):
+        status = main([str(word) for word in words])
+        shown = capsys.readouterr()
+        return status, shown.out, shown.err
+
+    yield call
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+# The pages ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_first_page_names_every_command_and_where_the_teacher_comes_from(typed):
+    status, page, errors = typed("--help")
+    assert (status, errors) == (0, "")
+    for word in [*COMMANDS, "SDGKIT_TEACHER", "SDGKIT_BASE_URL", "SDGKIT_MODEL", "SDGKIT_API_KEY", "sdgkit.toml"]:
+        assert word in page
+    assert typed("-h") == typed("--help") == typed()
+
+
+OPTIONS = {
+    "generate": "--teacher --base-url --model --prompts --contexts --questions --vary --num-contexts --num-questions "
+    "--target --max-tokens --concurrency --timeout --patience --system --out --reuse --mean-latency-ms --slots "
+    "--error-rate --rate-limit --drop-rate --hang-rate --malformed-rate",
+    "run": "--seeds -p --cell-timeout --teacher --base-url --model --prompts --num-contexts --target --out --reuse",
+    "ask": "--teacher --base-url --model --max-tokens",
+    "status": "--watch",
+    "show": "",
+    "export": "--format --to",
+    "rehearse": "--port --mean-latency-ms --slots --error-rate --rate-limit --drop-rate --hang-rate --malformed-rate",
+    "lab": "--no-open",
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_has_a_page_with_an_example_and_its_options(typed, command):
+    status, page, errors = typed(command, "--help")
+    assert (status, errors) == (0, "")
+    assert page.startswith(f"Usage: sdgkit {command} ")
+    assert f"\n  sdgkit {command} " in page
+    for option in OPTIONS[command].split():
+        assert f"  {option} " in page or f"  {option}, " in page or f", {option} " in page
+    assert not re.search(r"--\S*key(?!-env)", page)  # a key is no option
+    assert typed(command, "-h") == (0, page, "")
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_pages_fit_the_terminal(typed, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    lines = [line for line in typed("rehearse", "-h")[1].splitlines() if "  sdgkit " not in line]
+    assert max(len(line) for line in lines) <= max(columns, 60)
+
+
+def test_the_page_of_commands_loads_nothing_heavy():
+    heavy = "{'openai', 'aiohttp', 'datasets', 'pandas', 'pyarrow', 'papermill', 'rich', 'jinja2', 'asyncio'}"
+    program = f"import sys; from sdgkit.cli import main; main(['--help']); sys.exit(str({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert "sdgkit generate" in done.stdout
+    assert done.stderr.strip() == "set()"
+
+
+def test_the_version_is_the_packages(typed):
+    assert typed("--version") == (0, f"sdgkit {sk.__version__}\n", "")
+
+
+# Slips ----------------------------------------------------------------------------------------------------------------
+
+SLIPS = {
+    "generate": "sdgkit generate SEEDS",
+    "generate nowhere.jsonl": "nowhere.jsonl: there is no such file",
+    "generate broken.jsonl": "broken.jsonl",
+    "generate empty": "empty is a folder without a run",
+    "generate SEEDS more": "unexpected extra argument",
+    "generate SEEDS --contxts 3": "--contexts",
+    "generate SEEDS --out": "'--out' requires an argument",
+    "generate SEEDS --num-contexts many": "'--num-contexts'",
+    "generate SEEDS --num-contexts 0": "num_contexts must be a whole number of at least 1, not 0",
+    "generate SEEDS --target 0": "target of 0",
+    "generate SEEDS --concurrency 0": "'--concurrency'",
+    "generate SEEDS --patience -1": "'--patience'",
+    "generate SEEDS --questions all": "questions can only be",
+    "generate SEEDS --prompts nowhere": "no folder of prompts at nowhere",
+    "generate SEEDS --contexts nowhere.csv": "nowhere.csv: there is no such file",
+    "generate SEEDS --vary nowhere.yaml": "--vary nowhere.yaml: cannot be read",
+    "generate SEEDS --vary broken.jsonl": "--vary broken.jsonl: is not YAML",
+    "generate SEEDS --vary words.txt": "--vary words.txt: must hold named lists",
+    "generate SEEDS --teacher oracle": "no teacher of the kind 'oracle'",
+    "generate SEEDS --base-url nonsense": "must look like http://host:8000/v1",
+    "generate SEEDS --error-rate 2": "error_rate=2.0 cannot be used",
+    "gnerate": "Did you mean generate?",
+    "frobnicate": "The commands are generate, run, ask",
+    "words.txt": "Did you mean: sdgkit generate words.txt?",
+    "--nonsense": "No such option: --nonsense",
+    "ask": "sdgkit ask",
+    "status": "sdgkit status RUN",
+    "status nowhere": "There is no run in nowhere",
+    "show": "sdgkit show RUN ID",
+    "show nowhere s1/c1/q1": "There is no run in nowhere",
+    "export nowhere": "There is no run in nowhere",
+    "rehearse --port 99999": "a port number",
+    "rehearse --error-rate 0.7 --drop-rate 0.7": "add up to",
+    "run nothing": "There is no tutorial 'nothing'. There are: quickstart",
+    "run nowhere.ipynb": "nowhere.ipynb: cannot be read",
+    "run words.txt": "words.txt: is not a notebook",
+    "run -p flavour sweet": "no parameter 'flavour'. It has seeds, out",
+    "run -p flavour": "-p takes a name and a value",
+    "run plain.ipynb --target 5": "no parameter 'target'. It has none",
+    "lab words.txt": "words.txt: File exists",
+    "lab one two": "One folder is enough",
+}
+
+
+@pytest.mark.parametrize("slip", SLIPS)
+def test_a_slip_is_told_in_plain_lines_with_status_2(typed, tmp_path, slip):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "broken.jsonl").write_text('{"task_description": "x"\n')
+    (tmp_path / "words.txt").write_text("only words\n")
+    (tmp_path / "plain.ipynb").write_text('{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}')
+    words = [str(SEEDS) if word == "SEEDS" else word for word in slip.split()]
+    status, output, errors = typed(*words)
+    assert SLIPS[slip] in errors
+    assert (status, output) == (2, "")
+    assert errors.startswith("sdgkit")
+    assert "Traceback" not in errors
+    assert len(errors.splitlines()) <= 2
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("command", ["ask hello", f"generate {SEEDS}"])
+def test_a_teacher_that_is_not_there_is_told_with_status_1(typed, command):
+    port = free_port()
+    status, output, errors = typed(*command.split(), "--base-url", f"http://127.0.0.1:{port}/v1")
+    assert (status, output) == (1, "")
+    assert "connection refused" in errors and str(port) in errors and "--base-url" in errors
+    assert len(errors.splitlines()) == 1
+
+
+def test_debug_shows_where_it_happened(typed):
+    status, _, errors = typed("generate", "nowhere.jsonl", "--debug")
+    assert status == 2
+    assert "Traceback" in errors and errors.splitlines()[-1].startswith("sdgkit generate: nowhere.jsonl")
+
+
+# A teacher by itself --------------------------------------------------------------------------------------------------
+
+
+def test_ask_tells_who_answers_how_fast_and_what(typed):
+    with FaultServer(models=("some-model",)) as server:
+        status, output, errors = typed("ask", "Who are you?", "--base-url", server.base_url)
+        assert server.requests[-1]["messages"] == [{"role": "user", "content": "Who are you?"}]
+    assert (status, errors) == (0, "")
+    assert "some-model at " in output and " s: 5 tokens" in output
+    assert output.endswith("\nhello\n")
+
+
+def test_ask_sends_no_control_characters_of_the_teacher_to_the_terminal(typed):
+    with FaultServer() as server:
+        server.behave = lambda body, n: completion(HOSTILE)
+        _, output, _ = typed("ask", "Who are you?", "--base-url", server.base_url)
+    assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(output)
+    assert "\\x1b]0;renamed\\x07\\x1b[31mred\\x9b2J \\u202eback" in output
+
+
+def test_ask_takes_the_rehearsal_teacher_for_what_it_is(typed):
+    status, output, _ = typed("ask", "Who are you?")
+    assert status == 0
+    assert "rules, not a model" in output
+
+
+# The tutorials --------------------------------------------------------------------------------------------------------
+
+
+def test_lab_copies_notebooks_seeds_and_prompts(typed, tmp_path):
+    status, output, _ = typed("lab", "mine", "--no-open")
+    assert status == 0 and "copied to mine" in output
+    for name in ("quickstart.ipynb", "seeds/feedback_to_table.jsonl", "prompts/grounded/gen_contexts.yaml"):
+        assert (tmp_path / "mine" / name).is_file()
+    assert not list((tmp_path / "mine").glob("**/*.svg"))
+
+
+def test_lab_never_writes_over_an_edited_file(typed, tmp_path):
+    typed("lab", "mine", "--no-open")
+    edited = tmp_path / "mine" / "quickstart.ipynb"
+    edited.write_text("mine")
+    (tmp_path / "mine" / "seeds" / "feedback_to_table.jsonl").unlink()
+    status, output, _ = typed("lab", "mine", "--no-open")
+    assert status == 0 and edited.read_text() == "mine"
+    assert "kept yours: quickstart.ipynb" in output and output.startswith("1 file copied")
+
+
+def test_lab_renews_what_an_older_sdgkit_shipped_and_nobody_edited(typed, tmp_path, monkeypatch):
+    from sdgkit.cli import lab
+
+    older = tmp_path / "older.yaml"
+    older.write_text("older")
+    with monkeypatch.context() as patch:
+        patch.setattr(lab, "_shipped_files", lambda: iter([("prompts/grounded/gen_contexts.yaml", older)]))
+        typed("lab", "mine", "--no-open")
+    typed("lab", "mine", "--no-open")
+    renewed = tmp_path / "mine" / "prompts" / "grounded" / "gen_contexts.yaml"
+    assert renewed.read_bytes() == (sk.shipped("prompts") / "grounded" / "gen_contexts.yaml").read_bytes()
+
+
+# What is seen meanwhile -----------------------------------------------------------------------------------------------
+
+STAGES = [
+    {"name": "gen_contexts", "rows_in": 5, "tried": 81, "rows_out": 80, "dropped": {"duplicate": 1}},
+    {"name": "[red]own[/red]", "rows_in": 80, "tried": 80, "rows_out": 60, "dropped": {"score": 19, "\x1b[2J": 1}},
+]
+RUNNING = Snapshot("running", STAGES, 60, requests=1200, completion_tokens=98765, seconds_left=130.0, fraction=0.4)
+
+
+def drawn(snapshot, width):
+    from rich.console import Console
+
+    console = Console(file=io.StringIO(), width=width, force_terminal=False)
+    console.print(picture(snapshot, width))
+    return console.file.getvalue().splitlines()
+
+
+@pytest.mark.parametrize("width", [50, 80, 120])
+def test_the_table_stays_as_high_as_it_is_and_within_the_terminal(width):
+    paused = Snapshot("paused", STAGES, 60, message="nobody answers " * 20)
+    pictures = [drawn(s, width) for s in (RUNNING, paused, Snapshot("done", STAGES, 60), Snapshot("failed", STAGES))]
+    assert {len(lines) for lines in pictures} == {len(pictures[0])}
+    assert all(len(line) <= width for lines in pictures for line in lines)
+    assert all(len(lines[-1]) < width - 2 for lines in pictures)  # there a terminal echoes ^C
+
+
+def test_the_table_shows_the_numbers_and_takes_no_text_for_markup():
+    lines = drawn(RUNNING, 120)
+    assert "80" in lines[1] and "duplicate 1" in lines[1]
+    assert "[red]own[/red]" in lines[2] and "\\x1b[2J 1" in lines[2]
+    assert "40%" in lines[-2] and "about 2 min left" in lines[-2]
+    assert "60 samples" in lines[-1] and "1,200 requests" in lines[-1] and "98,765 tokens written" in lines[-1]
+
+
+def test_plain_lines_come_with_a_change_of_state_and_not_with_every_look(capsys):
+    lines = Lines()
+    for _ in range(50):
+        lines.show(RUNNING)
+    lines.show(Snapshot("paused", STAGES, 60, message="nobody answers"))
+    lines.show(Snapshot("paused", STAGES, 60, message="nobody answers"))
+    [only] = capsys.readouterr().out.splitlines()
+    assert only.endswith("paused: nobody answers")
+
+
+def test_text_is_made_harmless_without_losing_any():
+    assert harmless("a\tb\nc \u00e9 \U0001f600") == "a\tb\nc \u00e9 \U0001f600"
+    assert harmless("one\r\ntwo\rthree") == "one\ntwo\\rthree"
+    assert "\x1b" not in harmless(HOSTILE)
+
+
+def test_durations_read_well():
+    assert [lasting(s) for s in (0.84, 41.2, 59.7, 200, 7500)] == ["0.8 s", "41 s", "1 min", "3 min 20 s", "2 h 5 min"]

@@ -1,0 +1,114 @@
+"""`sdgkit run` as a process: a notebook executed in this interpreter, whatever the notebook and the machine say."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+
+import sdgkit as sk
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+CHECKOUT = str(Path(sk.__file__).parent.parent)
+SEEDS = sk.shipped("notebooks") / "seeds" / "feedback_to_table.jsonl"
+PATIENCE = 240  # seconds, on the busiest machine
+ELSEWHERE = {"display_name": "Julia", "language": "julia", "name": "julia-1.9"}
+
+
+def notebook(path, *cells, parameters=None):
+    """Write a notebook of code cells, each under a heading of its own."""
+    made = nbformat.v4.new_notebook(metadata={"kernelspec": ELSEWHERE})
+    if parameters is not None:
+        made.cells.append(nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]}))
+    for number, source in enumerate(cells, 1):
+        made.cells += [nbformat.v4.new_markdown_cell(f"## Part {number}"), nbformat.v4.new_code_cell(source)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(made, path)
+
+
+def settings(folder):
+    """A working folder, with a home that cannot be written (a file: not even root can)."""
+    home = folder / "home"
+    home.write_text("")
+    path = os.pathsep.join(filter(None, [CHECKOUT, os.environ.get("PYTHONPATH", "")]))
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "IPYTHON", "XDG"))}
+    return {"cwd": folder, "env": env | {"PYTHONPATH": path, "HOME": str(home)}}
+
+
+def sdgkit(folder, *words):
+    command = [sys.executable, "-m", "sdgkit", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False, **settings(folder))
+
+
+def printed(path):
+    """What the cells of an executed notebook printed."""
+    cells = nbformat.read(path, as_version=4).cells
+    return [output.text for cell in cells if cell.cell_type == "code" for output in cell.outputs if "text" in output]
+
+
+def test_with_no_arguments_the_quickstart_goes_the_whole_way(tmp_path):
+    done = sdgkit(tmp_path, "run")
+    assert done.returncode == 0, done.stderr
+    out = tmp_path / "runs" / "feedback_to_table"
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["state"] == "done" and summary["teacher"] == "rehearsal"
+    assert f"{summary['stages'][-1]['rows_out']} samples from 8 seed examples in runs/feedback_to_table" in done.stdout
+    assert "  quickstart.ipynb  " in done.stdout and (out / "quickstart.ipynb").exists()
+    assert "sdgkit run --base-url http://localhost:8000/v1 --out runs/feedback_to_table-real" in done.stdout
+    assert "sdgkit lab" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("These samples are a rehearsal")
+    assert done.stderr == ""
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["home", "runs"]
+    assert [entry.name for entry in (tmp_path / "runs").iterdir()] == ["feedback_to_table"]
+
+
+def test_the_options_fill_in_the_parameters_and_the_kernel_is_this_interpreter(tmp_path):
+    parameters = "num_contexts = 10\nout = None\nreuse = False\nlists = None\nword = 'old'"
+    shows = "import sys, os\nprint(sys.executable)\nprint(os.getcwd())\nprint(num_contexts, out, reuse, lists, word)"
+    notebook(tmp_path / "books" / "own.ipynb", shows, parameters=parameters)
+    words = ("--num-contexts", 3, "--out", "there", "--reuse", "-p", "lists", '{"mood": ["glad"]}', "-p", "word", "3 a=b")
+    done = sdgkit(tmp_path, "run", "books/own.ipynb", *words)
+    assert done.returncode == 0, done.stderr
+    [text] = printed(tmp_path / "there" / "own.ipynb")
+    assert text.splitlines() == [sys.executable, str(tmp_path), "3 there True {'mood': ['glad']} 3 a=b"]
+    assert "The executed notebook: there/own.ipynb" in done.stdout
+
+
+def test_a_cell_that_fails_ends_it_with_its_error_and_the_path(tmp_path):
+    fails = "print('so far')\nimport sdgkit as sk\nsk.load_seeds('nowhere.jsonl')"
+    notebook(tmp_path / "own.ipynb", "1 + 1", fails, "print('never')", parameters="seeds = 'mail.csv'")
+    done = sdgkit(tmp_path, "run", "own.ipynb")
+    assert done.returncode == 1
+    first, second = done.stderr.splitlines()
+    assert first.startswith("sdgkit run: The notebook stopped in 'Part 2': nowhere.jsonl: there is no such file.")
+    assert second.endswith("runs/mail/own.ipynb")
+    assert printed(tmp_path / "runs" / "mail" / "own.ipynb") == ["so far\n"]
+
+
+def test_ctrl_c_stops_the_run_within_the_notebook_and_leaves_it_resumable(tmp_path):
+    job = f"run = sk.generate({str(SEEDS)!r}, teacher=teacher, out=out, num_contexts=3)"
+    cell = f"import sdgkit as sk\nteacher = sk.connect('rehearsal', mean_latency_ms=300)\n{job}"
+    notebook(tmp_path / "own.ipynb", cell, "print('never')", parameters="out = 'here'")
+    command = [sys.executable, "-m", "sdgkit", "run", "own.ipynb"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    process = subprocess.Popen(command, **pipes, **settings(tmp_path))
+    for _ in range(PATIENCE * 10):
+        time.sleep(0.1)
+        assert process.poll() is None, process.stdout.read()
+        try:
+            if sk.open_run(tmp_path / "here").snapshot().requests >= 20:
+                break
+        except sk.RunError:
+            pass
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130, said
+    assert "Traceback" not in said and "the same command again goes on" in said
+    assert json.loads((tmp_path / "here" / "summary.json").read_text())["state"] == "cancelled"
+    assert "never\n" not in printed(tmp_path / "here" / "own.ipynb")
