@@ -11,11 +11,12 @@ A stage of your own is a subclass with a `change` method, or just a function giv
             return {**step.row, "response": step.row["response"].upper()}
 """
 
+import functools
 import hashlib
 import random
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, fields
-from types import CodeType, FunctionType, ModuleType
+from dataclasses import dataclass, fields, is_dataclass
+from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, ClassVar, Literal, Protocol
 
 from sdgkit.errors import RunStopped, SettingsError
@@ -314,7 +315,8 @@ class Check(Stage):
         verdict = self.function(dict(step.row))
         if verdict is None or verdict is True:
             return dict(step.row)
-        raise Drop(self.name, verdict if isinstance(verdict, str) else f"The check {self.name} says no.")
+        words = verdict if isinstance(verdict, str) else f"The check {self.name} says no."
+        raise Drop(self.name, words, step.last_reply())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -357,8 +359,8 @@ def refuse_if_truncated(reply: Reply) -> None:
     if is_thinking(reply):
         raise Drop(
             "truncated",
-            f"The model was still thinking when it was cut off after {reply.completion_tokens} tokens. Raise max_tokens, "
-            "or have it think less (sampling extra_body: chat_template_kwargs, see the model's card).",
+            f"The model was still thinking when it was cut off after {reply.completion_tokens} tokens. Raise "
+            "max_tokens, or have it think less (sampling extra_body: chat_template_kwargs; see the model's card).",
             reply.text,
         )
     raise Drop(
@@ -407,6 +409,14 @@ def _as_json(value: Any, above: tuple[Any, ...] = ()) -> Any:
         return hashlib.sha256(repr(_code(value, (*above, value))).encode()).hexdigest()[:16]
     if isinstance(value, FunctionType | ModuleType | type):
         return value.__name__
+    if isinstance(value, MethodType):
+        return [_as_json(value.__func__, above), _as_json(value.__self__, above)]
+    if isinstance(value, functools.partial):
+        return _as_json([value.func, value.args, value.keywords], above)
+    if is_dataclass(value) or (callable(value) and hasattr(value, "__dict__")):  # an object that is called
+        own = callable(value) and not type(value).__module__.startswith("sdgkit.")
+        named = {"kind": type(value).__name__, **vars(value), **({"call": type(value).__call__} if own else {})}
+        return _as_json(named, above)
     return value if value is None or isinstance(value, str | int | float) else repr(value)
 
 

@@ -44,8 +44,8 @@ def check_when(structure: str) -> str:
 class Form:
     """What a reply must look like.
 
-    starts, ends: the prompt's tags, a pair for each of the `columns`. records: how many records it must hold. scale: the
-    scores to choose from, if the last column is one.
+    starts, ends: the prompt's tags, a pair for each of the `columns`. records: how many records it must hold. scale:
+    the scores to choose from, if the last column is one.
     """
 
     starts: tuple[str, ...]
@@ -112,7 +112,7 @@ class Form:
         return [f"{column}{number}" for number in numbers for column in self.columns]
 
     def tagged(self, text: str) -> str:
-        """A reply in JSON with the prompt's tags around its values, to be read as any other; unchanged if it is none."""
+        """A reply in JSON with the prompt's tags around its values, to be read as any other; unchanged if not JSON."""
         try:
             # strict=False: servers let control characters through, newlines above all.
             values = json.loads(text, strict=False)

@@ -9,9 +9,7 @@ from sdgkit.cli.options import command_line
 from sdgkit.cli.terminal import counted, lasting, say
 from sdgkit.export import train_file
 
-REHEARSED = (
-    "These samples are a rehearsal: rules wrote them, not a model. They show the way and the forms; train on none of them."
-)
+REHEARSED = "These samples are a rehearsal: rules wrote them, not a model. They show the way and the forms; train on none of them."
 REASONS_SHOWN = 3
 ADVICE = {
     "score": "the judge was not content: read its words in report.html, then look at the seeds and the prompts",

@@ -93,9 +93,13 @@ def _execute(source: Path, target: Path, parameters: Mapping[str, Any], watch: "
     except DeadKernelError as error:
         if watch.interrupts.number:
             raise KeyboardInterrupt from None
-        raise RunError(f"The notebook's kernel died in {watch.part!r}; perhaps the memory was full.\n{where}") from error
+        raise RunError(
+            f"The notebook's kernel died in {watch.part!r}; perhaps the memory was full.\n{where}"
+        ) from error
     except CellTimeoutError as error:
-        raise RunError(f"A cell in {watch.part!r} took longer than --cell-timeout {cell_timeout:g} s.\n{where}") from error
+        raise RunError(
+            f"A cell in {watch.part!r} took longer than --cell-timeout {cell_timeout:g} s.\n{where}"
+        ) from error
     except (OSError, RuntimeError) as error:
         raise RunError(f"The notebook cannot be executed: {_sentence(type(error).__name__, str(error))}") from error
 

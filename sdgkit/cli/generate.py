@@ -14,7 +14,7 @@ import typer
 from sdgkit.cli.interrupts import Interrupts
 from sdgkit.cli.options import Job, Manners, Output, Place, Rehearsal, command_line, takes
 from sdgkit.cli.terminal import complain, counted, is_live, say
-from sdgkit.errors import SettingsError
+from sdgkit.errors import SdgkitError, SettingsError
 
 if TYPE_CHECKING:
     from sdgkit.plans import Plan
@@ -42,6 +42,15 @@ class Asked:
         """The command that does the same job with a real teacher, in a folder of its own."""
         there = ("--base-url", "http://localhost:8000/v1", "--out", f"{out}-real")
         return command_line("generate", self.seeds, *self.job.words(), *there)
+
+
+class WithoutPandas:
+    """Keeps this process from loading pandas: pyarrow does so with its first array, half a second and 60 MB for nothing."""
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        """Asked at every import; to raise is to say that there is no such module."""
+        if name == "pandas":
+            raise ModuleNotFoundError("sdgkit generate does without pandas.", name=name)
 
 
 @takes(place=Place, manners=Manners, job=Job, output=Output, rehearsal=Rehearsal)
@@ -83,17 +92,12 @@ def _generate(asked: Asked) -> int:
         complain("Interrupted before anything was asked.")
         return interrupts.status
     assert with_teacher.teacher is not None
-    _do_without_pandas()
+    sys.meta_path.insert(0, WithoutPandas())
     try:
         run = _followed(with_teacher, out, bool(asked.output.reuse), interrupts)
         return _closed(run, out, asked, interrupts)
     finally:
         with_teacher.teacher.close()
-
-
-def _do_without_pandas() -> None:
-    """pyarrow loads pandas, where it is installed, with the first array it makes: half a second and 60 MB for nothing."""
-    sys.modules.setdefault("pandas", None)  # type: ignore[arg-type]
 
 
 def _planned(asked: Asked) -> tuple["Plan", Path]:
@@ -169,9 +173,11 @@ def _closed(run: "Run", out: Path, asked: Asked, interrupts: Interrupts) -> int:
     from sdgkit.cli.closing import REHEARSED, close, next_steps
 
     if not is_live():
-        say(run.funnel)
-    if run.error is not None:
-        complain(f"sdgkit generate: {run.error}")
+        say(f"\n{run.funnel!r}")
+    try:
+        run.wait()
+    except SdgkitError as error:
+        complain(f"sdgkit generate: {error}")
         complain(f"What is finished is kept in {out}. To go on: {asked.go_on(out)}")
         return 1
     summary = run.summary

@@ -56,8 +56,13 @@ def _lab(folder: Path, no_open: bool, options: list[str]) -> int:
     try:
         copied = copy_tutorials(folder)
     except OSError as error:
-        raise SettingsError(f"{error.filename or folder}: {error.strerror}. Name another folder: sdgkit lab DIR.") from None
-    say(f"{counted(len(copied.new), 'file')} copied to {folder}" + (f", {len(copied.same)} there already." if copied.same else "."))
+        raise SettingsError(
+            f"{error.filename or folder}: {error.strerror}. Name another folder: sdgkit lab DIR."
+        ) from None
+    say(
+        f"{counted(len(copied.new), 'file')} copied to {folder}"
+        + (f", {len(copied.same)} there already." if copied.same else ".")
+    )
     for name in copied.kept:
         say(f"  kept yours: {name}")
     if no_open:
@@ -118,7 +123,9 @@ def _open(folder: Path, options: list[str]) -> int:
         signal.signal(signal.SIGTERM, lambda number, frame: server.terminate())
         status = server.wait()
     if status > 0:
-        complain(f"JupyterLab ended with status {status}; what it said stands above. Options for it: sdgkit lab DIR -- OPTIONS")
+        complain(
+            f"JupyterLab ended with status {status}; what it said stands above. Options for it: sdgkit lab DIR -- OPTIONS"
+        )
     return 1 if status > 0 else 0
 
 

@@ -63,7 +63,9 @@ class Notebook:
         unknown = [name for name in given if name not in self.parameters]
         if not unknown:
             return
-        has = f"It has {', '.join(self.parameters)}." if self.parameters else "It has none (no cell tagged `parameters`)."
+        has = (
+            f"It has {', '.join(self.parameters)}." if self.parameters else "It has none (no cell tagged `parameters`)."
+        )
         raise SettingsError(f"The notebook {self.name} has no parameter {unknown[0]!r}. {has}")
 
 
@@ -148,16 +150,22 @@ def find(name: str) -> Notebook:
         tagged = [cell for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
         return Notebook(path, _assigned("".join(tagged[0]["source"])) if tagged else {})
     except OSError as error:
-        raise SettingsError(f"{path}: cannot be read ({error.strerror}). Give a tutorial's name or a notebook's path.") from None
+        raise SettingsError(
+            f"{path}: cannot be read ({error.strerror}). Give a tutorial's name or a notebook's path."
+        ) from None
     except (ValueError, KeyError, TypeError, SyntaxError):
-        raise SettingsError(f"{path}: is not a notebook that can be run (format 4). Open it in JupyterLab and save it.") from None
+        raise SettingsError(
+            f"{path}: is not a notebook that can be run (format 4). Open it in JupyterLab and save it."
+        ) from None
 
 
 def _assigned(source: str) -> dict[str, Any]:
     """The names that a cell assigns, with the values that stand there as literals."""
     found: dict[str, Any] = {}
     for node in ast.parse(source).body:
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        targets = (
+            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        )
         for target in targets:
             if isinstance(target, ast.Name) and isinstance(node, ast.Assign | ast.AnnAssign):
                 found[target.id] = node.value.value if isinstance(node.value, ast.Constant) else None

@@ -66,9 +66,12 @@ class Manners(Options):
     concurrency: Annotated[
         int | None, option(TEACHER, "requests that may be with it at once (default 16: a polite guest)", "N", min=1)
     ] = None
-    timeout: Annotated[float | None, option(TEACHER, "longest time for one request (default 600)", "SECONDS", min=0.001)] = None
+    timeout: Annotated[
+        float | None, option(TEACHER, "longest time for one request (default 600)", "SECONDS", min=0.001)
+    ] = None
     patience: Annotated[
-        float | None, option(TEACHER, "how long to wait for a teacher that has gone away (default 1800)", "SECONDS", min=0)
+        float | None,
+        option(TEACHER, "how long to wait for a teacher that has gone away (default 1800)", "SECONDS", min=0),
     ] = None
 
 
@@ -78,7 +81,10 @@ class Job(Options):
 
     num_contexts: Annotated[int | None, option(AMOUNT, "contexts for each seed example (default 10)", "N")] = None
     num_questions: Annotated[
-        int | None, option(AMOUNT, "questions for each context (default 3); for each seed, if it has no contexts (default 30)", "N")
+        int | None,
+        option(
+            AMOUNT, "questions for each context (default 3); for each seed, if it has no contexts (default 30)", "N"
+        ),
     ] = None
     target: Annotated[int | None, option(AMOUNT, "go on in rounds until so many samples are kept", "N")] = None
     prompts: Annotated[
@@ -118,7 +124,9 @@ class Output(Options):
 class Rehearsal(Options):
     """How the rehearsal teacher behaves."""
 
-    mean_latency_ms: Annotated[float | None, option(REHEARSAL, "mean reply time; 0 answers at once (default)", "MS")] = None
+    mean_latency_ms: Annotated[
+        float | None, option(REHEARSAL, "mean reply time; 0 answers at once (default)", "MS")
+    ] = None
     slots: Annotated[int | None, option(REHEARSAL, "requests it works on at once (default 64)", "N")] = None
     error_rate: Annotated[float | None, option(REHEARSAL, "share answered with status 500", "SHARE")] = None
     rate_limit: Annotated[float | None, option(REHEARSAL, "share answered with status 429", "SHARE")] = None
@@ -173,5 +181,7 @@ def read_lists(path: str) -> Mapping[str, Any]:
         raise SettingsError(f"--vary {path}: is not YAML: {words}.") from None
     good = isinstance(lists, dict) and lists and all(isinstance(one, list) and one for one in lists.values())
     if not good:
-        raise SettingsError(f"--vary {path}: must hold named lists, one a line, such as `audience: [children, experts]`.")
+        raise SettingsError(
+            f"--vary {path}: must hold named lists, one a line, such as `audience: [children, experts]`."
+        )
     return {str(name): values for name, values in lists.items()}

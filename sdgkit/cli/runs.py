@@ -54,7 +54,9 @@ def show(
         if id is None:
             known = next(iter(opened.samples()), None) or next(iter(opened.drops()), None)
             like = f", such as {known['id']}" if known else ""
-            raise SettingsError(f"Say which row: sdgkit show {folder} ID. Ids are in its dataset.jsonl and dropped.jsonl{like}.")
+            raise SettingsError(
+                f"Say which row: sdgkit show {folder} ID. Ids are in its dataset.jsonl and dropped.jsonl{like}."
+            )
         say(opened.trace(id))
         return 0
 
@@ -67,7 +69,8 @@ def export(
         str, typer.Option("--format", "-f", metavar="F", help="messages: chat messages, as trainers read them")
     ] = "messages",
     to: Annotated[
-        str | None, typer.Option("--to", metavar="FILE", help="where to (a file in the run's folder)", show_default=False)
+        str | None,
+        typer.Option("--to", metavar="FILE", help="where to (a file in the run's folder)", show_default=False),
     ] = None,
 ) -> Callable[[], int]:
     """Write a run's samples in a training format, as JSON Lines.

@@ -36,7 +36,9 @@ def ask(
     message: Annotated[str | None, typer.Argument(metavar="MESSAGE", show_default=False)] = None,
     max_tokens: Annotated[int | None, option("The reply", "its longest length", "N", min=1)] = None,
     temperature: Annotated[float | None, option("The reply", "0 for the likeliest words", "T", min=0)] = None,
-    timeout: Annotated[float, option("The reply", "how long to wait for it (default 120)", "SECONDS", min=0.001)] = 120.0,
+    timeout: Annotated[
+        float, option("The reply", "how long to wait for it (default 120)", "SECONDS", min=0.001)
+    ] = 120.0,
     *,
     place: Place,
 ) -> Callable[[], int]:
@@ -64,7 +66,11 @@ def _ask(message: str, place: Place, timeout: float, sampling: dict[str, float])
         reply = teacher.ask(message, **sampling)
     finally:
         teacher.close()
-    speed = f", {reply.completion_tokens / reply.seconds:,.0f} tokens/s" if reply.completion_tokens and reply.seconds else ""
+    speed = (
+        f", {reply.completion_tokens / reply.seconds:,.0f} tokens/s"
+        if reply.completion_tokens and reply.seconds
+        else ""
+    )
     say(
         f"answered in {reply.seconds:.2f} s: {counted(reply.completion_tokens, 'token')}{speed}; "
         f"{reply.prompt_tokens:,} in the prompt{'; cut off at the longest length' if reply.finish_reason == 'length' else ''}"

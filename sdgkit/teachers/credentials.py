@@ -40,7 +40,7 @@ class Credentials:
         self.can_be_renewed = self._file is not None
         # Only its name: where a file lies is nobody's business in a run's folder.
         self.place = f"the key file {self._file.name}" if self._file is not None else place
-        self.headers = {_header_name(name): _value_of(name, variable) for name, variable in (headers or {}).items()}
+        self.headers = dict(_header(name, variable) for name, variable in (headers or {}).items())
         self.secrets += self.headers.values()
         if self._file is None:
             self._take(key or "")
@@ -94,13 +94,11 @@ def _state(file: Path) -> tuple[int, ...] | None:
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
-def _header_name(name: str) -> str:
-    if not _NAME.fullmatch(name):
-        raise SettingsError("A header is given as NAME=VARIABLE, and its name has letters, digits and dashes only.")
-    return "Authorization" if name.lower() == "authorization" else name  # in the place of ours, not beside it
-
-
-def _value_of(name: str, variable: str) -> str:
+def _header(name: str, variable: str) -> tuple[str, str]:
+    if not _NAME.fullmatch(name) or not variable:
+        raise SettingsError(
+            "A header is given as NAME=VARIABLE: its name and an environment variable with its value."
+        )
     value = os.environ.get(variable, "").strip()
     if not value:
         raise SettingsError(
@@ -109,4 +107,5 @@ def _value_of(name: str, variable: str) -> str:
         )
     if not (value.isascii() and value.isprintable()):
         raise SettingsError(f"The value for the header {name} has characters that no header has.")
-    return value
+    # That of the key is replaced, not sent beside it.
+    return ("Authorization" if name.lower() == "authorization" else name), value

@@ -84,11 +84,6 @@ class Replicas:
         pages = await asyncio.gather(*(one.adapter.metrics() for one in self._replicas), return_exceptions=True)
         return "\n".join(page for page in pages if isinstance(page, str))
 
-    async def metrics(self) -> str:
-        """The pages /metrics of all that answer, one after the other."""
-        pages = await asyncio.gather(*(one.adapter.metrics() for one in self._replicas), return_exceptions=True)
-        return "\n".join(page for page in pages if isinstance(page, str))
-
     async def close(self) -> None:
         """Close all connections."""
         for one in self._replicas:

@@ -19,7 +19,7 @@ RENAMED = {"max_tokens": "max_completion_tokens"}
 
 # A refusal of the parameter as such, or of every value but the default; not of a value that is too large.
 _REFUSED = re.compile(
-    r"unsupported|not support|not allowed|not permitted|unrecognized|unknown|unexpected|forbidden|not accept|deprecated",
+    r"unsupported|not support|not allowed|not permitted|not accept|unrecognized|unknown|unexpected|forbidden|deprecated",
     re.IGNORECASE,
 )
 
@@ -27,9 +27,7 @@ _REFUSED = re.compile(
 class Sparing:
     """An adapter's `exchange`, without what its server refuses. notes: gets a sentence for each such thing."""
 
-    def __init__(
-        self, exchange: Callable[[Mapping[str, Any]], Awaitable["Reply"]], notes: list[str]
-    ) -> None:
+    def __init__(self, exchange: Callable[[Mapping[str, Any]], Awaitable["Reply"]], notes: list[str]) -> None:
         self._exchange, self._notes = exchange, notes
         self._changes: dict[str, str | None] = {}  # a parameter's other name, None to leave it out
 

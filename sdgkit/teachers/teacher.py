@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from sdgkit.teachers import background
 from sdgkit.structure import Way
+from sdgkit.teachers import background
 from sdgkit.teachers.diagnosis import Address, diagnose, explain
 from sdgkit.teachers.forcing import Forcing
 from sdgkit.teachers.load import read_metrics
@@ -165,8 +165,8 @@ class Teacher:
 
     kind, base_url (never with credentials), model: what was connected. is_rehearsal: rules write here, not a
     model. slots: the limit of concurrent requests, shared by all that use this teacher. notes: sentences the
-    user should read, such as a client that does not match its server, or what the server refuses to be told and is spared
-    from then on (`sparing`).
+    user should read, such as a client that does not match its server, or what the server refuses to be told
+    and is spared from then on (`sparing`).
     """
 
     def __init__(

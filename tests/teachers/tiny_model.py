@@ -1,8 +1,9 @@
 """Writes a tiny model with random weights into a folder; runs in vLLM's environment. Its words mean nothing.
 
-A byte-level tokenizer of its own (512 entries), a chat template, two layers: three megabytes, made in seconds, the same
-every time. It knows one thing, when to stop: the tokens that end a turn or a value are more likely than others. It never
-writes the form that a prompt asks for. So it proves that requests, forms and counts are right; never that a text is good.
+A byte-level tokenizer of its own (512 entries), a chat template, two layers: three megabytes, made in seconds, the
+same every time. It knows one thing, when to stop: the tokens that end a turn or a value are more likely than others.
+It never writes the form that a prompt asks for. So it proves that requests, forms and counts are right; never that a
+text is good.
 
     python tiny_model.py FOLDER
 """
@@ -14,11 +15,11 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, 
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 ROLES = ("system", "user", "assistant")
-TURN_ENDS, VALUE_ENDS = "<|end|>", ("\n[End of ", '"')
+TURN_ENDS = "<|end|>"
 SPECIAL = ["<|pad|>", "<|begin|>", TURN_ENDS, *(f"<|{role}|>" for role in ROLES)]
 CONTEXT_TOKENS = 16_384  # the shipped prompts, in tokens of one to three letters, with room for a reply
-# How much likelier than others: e to the power of this, at temperature 1. The turn's end beats a value's.
-TURN_BONUS, VALUE_BONUS = 4.0, 2.5
+# How much likelier than others: e to the power of this, at temperature 1. A value ends so in tags, or so in JSON.
+BONUS = {TURN_ENDS: 4.0, "\n[End of ": 3.0, '"': 2.2}
 PARAGRAPH = """
 A careful reader looks at the first five examples before asking for five hundred more. The kitchen closes at nine, the
 garden never does. Please send the report to the whole team by Friday, and write what changed since the last one.
@@ -41,7 +42,7 @@ def tokenizer() -> PreTrainedTokenizerFast:
         show_progress=False,
     )
     inner.train_from_iterator([PARAGRAPH], trainer)
-    inner.add_tokens([AddedToken(VALUE_ENDS[0], normalized=False)])
+    inner.add_tokens([AddedToken("\n[End of ", normalized=False)])
     return PreTrainedTokenizerFast(
         tokenizer_object=inner,
         pad_token="<|pad|>",
@@ -74,10 +75,9 @@ def main(folder: str) -> None:
         model.model.embed_tokens.weight[:, 0] = 8 * config.initializer_range
         constant = 7.0  # about what becomes of it after the last normalization
         model.lm_head.weight[:, 0] = 0
-        model.lm_head.weight[words.eos_token_id, 0] = TURN_BONUS / constant
-        for text in VALUE_ENDS:
+        for text, bonus in BONUS.items():
             [token] = words.encode(text, add_special_tokens=False)
-            model.lm_head.weight[token, 0] = VALUE_BONUS / constant
+            model.lm_head.weight[token, 0] = bonus / constant
     model.to(torch.bfloat16).save_pretrained(folder)
     words.save_pretrained(folder)
 

@@ -190,6 +190,19 @@ def test_ask_sends_no_control_characters_of_the_teacher_to_the_terminal(typed):
     assert "\\x1b]0;renamed\\x07\\x1b[31mred\\x9b2J \\u202eback" in output
 
 
+def test_the_key_and_the_model_are_taken_from_the_environment(typed, monkeypatch):
+    with FaultServer(models=("one", "two"), key="sesame") as server:
+        monkeypatch.setenv("SDGKIT_BASE_URL", server.base_url)
+        status, _, errors = typed("ask", "hello")
+        assert status == 1 and "SDGKIT_API_KEY" in errors
+        monkeypatch.setenv("SDGKIT_API_KEY", "sesame")
+        status, _, errors = typed("ask", "hello")
+        assert status == 2 and "one, two" in errors
+        monkeypatch.setenv("SDGKIT_MODEL", "two")
+        status, output, _ = typed("ask", "hello")
+        assert status == 0 and "two at " in output
+
+
 def test_ask_takes_the_rehearsal_teacher_for_what_it_is(typed):
     status, output, _ = typed("ask", "Who are you?")
     assert status == 0

@@ -14,6 +14,7 @@ import pytest
 from servers import FaultServer, completion
 
 import sdgkit as sk
+from sdgkit.cli import main
 
 SEEDS = sk.shipped("notebooks") / "seeds" / "feedback_to_table.jsonl"
 SDGKIT = (sys.executable, "-m", "sdgkit")
@@ -83,6 +84,19 @@ def made(tmp_path_factory):
     return folder / "runs" / "feedback_to_table", folder, done
 
 
+@pytest.fixture
+def typed(tmp_path, monkeypatch, capsys):
+    """Type a command here, in a folder of its own; gives status, output and errors."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words):
+        status = main([str(word) for word in words])
+        shown = capsys.readouterr()
+        return status, shown.out, shown.err
+
+    return call
+
+
 # The job --------------------------------------------------------------------------------------------------------------
 
 
@@ -95,7 +109,9 @@ def test_generate_leaves_a_run_and_says_what_and_where(made):
     assert "rows dropped: " in done.stdout
     for file in ("report.html", "dataset.jsonl", "rehearsal_train_messages.jsonl"):
         assert (out / file).exists() and f"  {file}  " in done.stdout
-    assert f"--num-contexts 2 --num-questions 2 --base-url http://localhost:8000/v1 --out {out.parent.name}" in done.stdout
+    assert (
+        f"--num-contexts 2 --num-questions 2 --base-url http://localhost:8000/v1 --out {out.parent.name}" in done.stdout
+    )
     assert "\x1b" not in done.stdout
 
 
@@ -105,27 +121,19 @@ def test_the_last_line_says_that_it_was_a_rehearsal(made):
 
 def test_generate_loads_neither_datasets_nor_pandas(made):
     loaded = {line.rpartition("|")[2].strip() for line in made[2].stderr.splitlines() if "|" in line}
-    assert "sdgkit.pipeline" in loaded
-    assert not {"datasets", "pandas", "papermill", "IPython"} & loaded
+    assert {"sdgkit.pipeline", "pyarrow.parquet"} <= loaded
+    assert not {"datasets", "pandas._libs", "papermill", "IPython"} & loaded
 
 
 def test_the_same_command_again_asks_nothing(made):
-    _, folder, _ = made
+    out, folder, _ = made
+    before = {name: (out / name).read_bytes() for name in ("dataset.jsonl", "dropped.jsonl")}
+    requests = json.loads((out / "summary.json").read_text())["requests"]
     for words in ((SEEDS, "--num-contexts", "2", "--num-questions", "2"), ("runs/feedback_to_table",)):
         again = sdgkit(folder, "generate", *words)
         assert again.returncode == 0, again.stderr
-        assert ", 0 asked." in again.stdout
-
-
-def test_a_key_that_is_missing_is_told_with_status_1_and_the_model_is_taken_from_the_environment(tmp_path):
-    with FaultServer(models=("one", "two"), key="sesame") as server:
-        there = {"SDGKIT_BASE_URL": server.base_url}
-        refused = sdgkit(tmp_path, "ask", "hello", **there)
-        choose = sdgkit(tmp_path, "ask", "hello", **there, SDGKIT_API_KEY="sesame")
-        chosen = sdgkit(tmp_path, "ask", "hello", **there, SDGKIT_API_KEY="sesame", SDGKIT_MODEL="two")
-    assert refused.returncode == 1 and "SDGKIT_API_KEY" in refused.stderr
-    assert choose.returncode == 2 and "one, two" in choose.stderr
-    assert chosen.returncode == 0 and "two at " in chosen.stdout
+        assert json.loads((out / "summary.json").read_text())["requests"] == requests
+        assert {name: (out / name).read_bytes() for name in before} == before
 
 
 def test_a_run_that_fails_says_why_and_how_to_go_on(tmp_path):
@@ -241,55 +249,60 @@ def test_a_reader_that_has_enough_is_no_error(made):
 # Looking at a run -----------------------------------------------------------------------------------------------------
 
 
-def test_status_shows_the_funnel_of_a_finished_run(made):
-    out, folder, _ = made
-    for words in (("status", out), ("status", "runs/feedback_to_table", "--watch")):
-        done = sdgkit(folder, *words)
-        assert done.returncode == 0 and "done, " in done.stdout.splitlines()[0]
+def test_status_shows_the_funnel_of_a_finished_run(made, typed):
+    out, _, _ = made
+    for words in ((), ("--watch",)):
+        status, output, _ = typed("status", out, *words)
+        assert status == 0 and "done, " in output.splitlines()[0]
         for stage in json.loads((out / "summary.json").read_text())["stages"]:
-            assert stage["name"] in done.stdout
+            assert stage["name"] in output
 
 
-def test_show_tells_the_story_of_samples_and_drops(made):
-    out, folder, _ = made
+def test_show_tells_the_story_of_samples_and_drops(made, typed):
+    out, _, _ = made
     for name in ("dataset.jsonl", "dropped.jsonl"):
         row = json.loads((out / name).read_text().splitlines()[0])
-        done = sdgkit(folder, "show", out, row["id"])
-        assert done.returncode == 0
-        assert row["id"] in done.stdout and "gen_contexts: reply" in done.stdout
-    unknown, unsaid = sdgkit(folder, "show", out, "s99/c1/q1"), sdgkit(folder, "show", out)
-    assert unknown.returncode == 1 and "s99/c1/q1" in unknown.stderr
-    assert unsaid.returncode == 2 and "such as s1/" in unsaid.stderr
+        status, output, _ = typed("show", out, row["id"])
+        assert status == 0
+        assert row["id"] in output and "gen_contexts: reply" in output
+    status, _, errors = typed("show", out, "s99/c1/q1")
+    assert status == 1 and "s99/c1/q1" in errors
+    status, _, errors = typed("show", out)
+    assert status == 2 and "such as s1/" in errors
 
 
-def test_show_sends_no_control_characters_of_the_teacher_to_the_terminal(tmp_path):
+def test_show_sends_no_control_characters_of_the_teacher_to_the_terminal(tmp_path, typed):
     with FaultServer() as server:
         server.behave = lambda body, n: completion(f"[Start of Context]\n{n} {HOSTILE}\n[End of Context]")
         teacher = sk.connect(base_url=server.base_url)
         sk.gen_contexts.run(sk.load_seeds(SEEDS), teacher=teacher, out=tmp_path / "run", num_contexts=1)
         teacher.close()
-    done = sdgkit(tmp_path, "show", "run", "s1/c1")
-    assert done.returncode == 0
-    assert not {"\x1b", "\x07", "\x9b"} & set(done.stdout)
-    assert "\\x1b]0;renamed\\x07" in done.stdout
+    status, output, _ = typed("show", "run", "s1/c1")
+    assert status == 0
+    assert not {"\x1b", "\x07", "\x9b"} & set(output)
+    assert "\\x1b]0;renamed\\x07" in output
 
 
-def test_export_writes_a_training_file_that_says_that_it_is_a_rehearsal(made):
-    out, folder, _ = made
-    by_default, elsewhere = sdgkit(folder, "export", out), sdgkit(folder, "export", out, "--to", "train.jsonl")
-    assert by_default.returncode == elsewhere.returncode == 0, by_default.stderr + elsewhere.stderr
-    assert (folder / "train.jsonl").read_bytes() == (out / "rehearsal_train_messages.jsonl").read_bytes()
-    assert by_default.stdout.splitlines()[-1].startswith("These samples are a rehearsal")
-    wrong = sdgkit(folder, "export", out, "--format", "csv")
-    assert wrong.returncode == 2 and "messages" in wrong.stderr
+def test_export_writes_a_training_file_that_says_that_it_is_a_rehearsal(made, typed, tmp_path):
+    out, _, _ = made
+    for words, path in (
+        ((), out / "rehearsal_train_messages.jsonl"),
+        (("--to", "train.jsonl"), tmp_path / "train.jsonl"),
+    ):
+        status, output, _ = typed("export", out, *words)
+        assert status == 0
+        assert path.read_bytes() == (out / "rehearsal_train_messages.jsonl").read_bytes()
+        assert output.splitlines()[-1].startswith("These samples are a rehearsal")
+    status, _, errors = typed("export", out, "--format", "csv")
+    assert status == 2 and "messages" in errors
 
 
-def test_rehearse_serves_until_it_is_interrupted(tmp_path):
+def test_rehearse_serves_until_it_is_interrupted(tmp_path, typed):
     going = Going(tmp_path, "rehearse", "--malformed-rate", "0.1")
     going.until(lambda: any("--base-url" in line for line in going.lines))
     url = next(line for line in going.lines if "--base-url" in line).split()[-1]
-    answered = sdgkit(tmp_path, "ask", "hello", "--base-url", url)
-    assert answered.returncode == 0 and "rehearsal" in answered.stdout
+    status, output, _ = typed("ask", "hello", "--base-url", url)
+    assert status == 0 and "rehearsal" in output
     assert going.end(signal.SIGINT) == 130
-    gone = sdgkit(tmp_path, "ask", "hello", "--base-url", url)
-    assert gone.returncode == 1 and "connection refused" in gone.stderr
+    status, _, errors = typed("ask", "hello", "--base-url", url)
+    assert status == 1 and "connection refused" in errors

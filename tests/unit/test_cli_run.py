@@ -72,7 +72,19 @@ def test_the_options_fill_in_the_parameters_and_the_kernel_is_this_interpreter(t
     parameters = "num_contexts = 10\nout = None\nreuse = False\nlists = None\nword = 'old'"
     shows = "import sys, os\nprint(sys.executable)\nprint(os.getcwd())\nprint(num_contexts, out, reuse, lists, word)"
     notebook(tmp_path / "books" / "own.ipynb", shows, parameters=parameters)
-    words = ("--num-contexts", 3, "--out", "there", "--reuse", "-p", "lists", '{"mood": ["glad"]}', "-p", "word", "3 a=b")
+    words = (
+        "--num-contexts",
+        3,
+        "--out",
+        "there",
+        "--reuse",
+        "-p",
+        "lists",
+        '{"mood": ["glad"]}',
+        "-p",
+        "word",
+        "3 a=b",
+    )
     done = sdgkit(tmp_path, "run", "books/own.ipynb", *words)
     assert done.returncode == 0, done.stderr
     [text] = printed(tmp_path / "there" / "own.ipynb")

@@ -159,7 +159,7 @@ def test_for_a_skill_it_does_not_know_it_recombines_the_seed_and_keeps_most_of_i
         task_description="A task.",
     )
     contexts = [ask(prompts["gen_contexts"], seed, number)[0][0] for number in range(20)]
-    assert len(set(contexts)) >= 18
+    assert len(set(contexts)) >= 17
     kept = 0
     for number, context in enumerate(contexts):
         row = {**seed, "context": context, "num_samples": 1}

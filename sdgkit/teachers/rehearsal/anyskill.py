@@ -122,9 +122,9 @@ def recombined(text: str, dice: random.Random) -> str:
     body = parts[len(head) :]
     if len(body) > 2:
         body = dice.sample(body, dice.randint(max(2, round(0.6 * len(body))), len(body)))
-    has_numbers = any(wording.NUMBER.search(part) for part in body)
+    numbers = sum(len(wording.NUMBER.findall(part)) for part in body)
     body = [_other_days(wording.renumbered(part, dice), texts["days"], dice) for part in body]
-    if not has_numbers or dice.random() < 0.4:
+    if dice.random() < (1.0, 0.85, 0.7, 0.4)[min(numbers, 3)]:  # what varies little gets a detail more
         body.append(_filled(dice.choice(texts["details"]), texts, dice))
     return joint.join([*head, *body])
 

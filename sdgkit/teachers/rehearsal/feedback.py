@@ -237,34 +237,45 @@ def _remark(sentence: str) -> tuple[str, str, str] | None:
 
 
 def _guess(sentence: str) -> tuple[str, str, str] | None:
-    lexicon = vocabulary("feedback")["lexicon"]
     low = f" {sentence.lower()} "
-    if _key(sentence) in _noise_keys() or len(low) < 12:
+    if len(low) < 12 or _key(sentence) in _noise_keys():
         return None
     held = wording.words(sentence)
     signs = [
         sign
-        for sign, entries in (("-", lexicon["criticism"]), ("+", lexicon["praise"]), ("?", lexicon["wish"]))
-        if any(entry in held if entry.isalpha() else entry in low for entry in entries)
+        for sign, single, phrases in _lexicon()
+        if not single.isdisjoint(held) or any(phrase in low for phrase in phrases)
     ]
     if not signs:
         return None
     sign = "?" if "?" in signs and "-" not in signs else signs[0]
     tell = " ".join(sentence.split()).rstrip(".!?… ").replace("|", "\\|")[:200]
-    return sign, _feature(low, lexicon["not_features"]), tell
+    return sign, _feature(low), tell
 
 
-def _feature(low: str, not_features: list[str]) -> str:
-    for name in _features():
-        if f" {name.lower()}" in low:
-            return name
+def _feature(low: str) -> str:
+    known = _feature_pattern().search(low)
+    if known:
+        return next(name for name in _features() if name.lower() == known[1])
+    not_features = vocabulary("feedback")["lexicon"]["not_features"]
     for match in _NOUN.finditer(low):
-        noun = match[1].split()
-        if noun[-1] not in not_features:
-            return " ".join(word for word in noun if word not in not_features).capitalize()
-        if noun[0] not in not_features:
-            return noun[0].capitalize()
+        noun = [word for word in match[1].split() if word not in not_features]
+        if noun:
+            return " ".join(noun).capitalize()
     return "Overall"
+
+
+@cache
+def _feature_pattern() -> re.Pattern[str]:
+    return re.compile(rf" ({'|'.join(re.escape(name.lower()) for name in _features())})")
+
+
+@cache
+def _lexicon() -> list[tuple[str, frozenset[str], list[str]]]:
+    """Per sentiment, criticism first: its words, and its phrases of several words."""
+    lexicon = vocabulary("feedback")["lexicon"]
+    kinds = [("-", lexicon["criticism"]), ("+", lexicon["praise"]), ("?", lexicon["wish"])]
+    return [(sign, frozenset(entries), [entry for entry in entries if not entry.isalpha()]) for sign, entries in kinds]
 
 
 def _key(sentence: str) -> str:

@@ -96,7 +96,7 @@ def named_options(**given: Any) -> Options:
 
 
 def parse_options(argv: Sequence[str] | None = None) -> Options:
-    """Options from a command line; wrong ones end the process with status 2 and one plain line."""
+    """Options from a command line; wrong ones end the process with status 2 and the reason."""
     parser = argparse.ArgumentParser(
         prog="python -m sdgkit.teachers.rehearsal",
         description="The rehearsal teacher: an OpenAI-compatible server on this machine, with rules instead "

@@ -16,7 +16,8 @@ _SKILLS: tuple[ModuleType, ...] = (feedback, mail, ticket, commit)
 def digest(messages: tuple[Message, ...], seed: int | None, temperature: float, index: int) -> bytes:
     """What a reply depends on, in 12 bytes. Like a greedy model, temperature 0 ignores seed and choice."""
     sample = (seed, temperature, index) if temperature > 0 else None
-    content = repr((tuple((message.role, message.text) for message in messages), sample))
+    # the separators keep two messages from looking like one
+    content = "\x1e".join([*(f"{message.role}\x1f{message.text}" for message in messages), repr(sample)])
     return hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=12).digest()
 
 

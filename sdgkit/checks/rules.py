@@ -1,0 +1,265 @@
+"""What each check looks at: small objects that are called with a row and say what is wrong with it, if anything is."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from sdgkit.errors import SettingsError
+from sdgkit.stages import Row
+from sdgkit.texts import words
+
+REFUSED_WITHIN = 250  # characters: a refusal is how a reply begins
+# Below so many letters, or so sure of it, a language is not named. The model is sure of nearly everything; measured on
+# the shipped seeds and their rehearsals, all that it got wrong was shorter or less sure.
+TELLING_LETTERS, TELLING_SHARE = 80, 0.99
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """One check of a text of the row. column: where it stands."""
+
+    column: str = "response"
+
+    def __call__(self, row: Row) -> str | None:
+        text = row.get(self.column)
+        if not isinstance(text, str):
+            return f"There is no text in the column {self.column}."
+        return self.flaw(text, row) or None
+
+    def flaw(self, text: str, row: Row) -> str:
+        """What is wrong with the text, in a sentence; "" if nothing is."""
+        raise NotImplementedError
+
+    @classmethod
+    def typed(cls, argument: str) -> "Rule":
+        """The rule with what stands after "=" on the command line. Raises SettingsError."""
+        if argument:
+            raise SettingsError(f"This check takes no argument; {argument!r} was given.")
+        return cls()
+
+
+@dataclass(frozen=True)
+class Table:
+    """The first Markdown table in a text (GitHub's form). around: the text before and after it."""
+
+    head: list[str]
+    rows: list[list[str]]
+    around: str
+
+    @classmethod
+    def of(cls, text: str) -> "Table | None":
+        lines = [line.strip() for line in text.strip().splitlines()]
+        for at in range(1, len(lines)):
+            if re.fullmatch(r"\|?(\s*:?-+:?\s*\|)*\s*:?-+:?\s*\|?", lines[at]) and "|" in lines[at - 1] + lines[at]:
+                end = next((i for i in range(at + 1, len(lines)) if "|" not in lines[i]), len(lines))
+                around = "\n".join([*lines[: at - 1], *lines[end:]]).strip()
+                return cls(_cells(lines[at - 1]), [_cells(line) for line in lines[at + 1 : end]], around)
+        return None
+
+    def flaw(self) -> str:
+        """What is wrong with its form, in a sentence; "" if nothing is."""
+        if not self.rows:
+            return "The table has no rows."
+        for number, row in enumerate(self.rows, 1):
+            if len(row) != len(self.head):
+                return f"Row {number} of the table has {len(row)} cells, its head {len(self.head)}."
+        return ""
+
+
+def _cells(line: str) -> list[str]:
+    inner = re.sub(r"^\||(?<!\\)\|$", "", line)
+    return [cell.strip() for cell in re.split(r"(?<!\\)\|", inner)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MarkdownTable(Rule):
+    """See `sdgkit.checks.markdown_table`."""
+
+    columns: Sequence[str] | None = None
+    alone: bool = True
+
+    def flaw(self, text: str, row: Row) -> str:
+        table, seed = Table.of(text), Table.of(str(row.get(f"seed_{self.column}") or ""))
+        if table is None:
+            return "There is no Markdown table in it."
+        wanted = list(self.columns) if self.columns is not None else seed.head if seed else table.head
+        if table.head != wanted:
+            return f"The head of the table is {' | '.join(table.head)}, not {' | '.join(wanted)}."
+        if self.alone and table.around and not (seed and seed.around):
+            return f"There is text around the table: {_quoted(table.around)}."
+        return table.flaw()
+
+    @classmethod
+    def typed(cls, argument: str) -> "MarkdownTable":
+        columns = tuple(name.strip() for name in argument.split(","))
+        return cls(columns=columns if argument else None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidJson(Rule):
+    """See `sdgkit.checks.valid_json`."""
+
+    schema: Mapping[str, Any] | bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.schema is None:
+            return
+        import jsonschema
+
+        try:
+            jsonschema.validators.validator_for(self.schema).check_schema(self.schema)
+        except (jsonschema.SchemaError, TypeError) as error:
+            raise SettingsError(f"valid_json: this is no JSON schema: {getattr(error, 'message', error)}.") from None
+
+    def flaw(self, text: str, row: Row) -> str:
+        inner = re.fullmatch(r"```\w*\n(.*)\n```", text.strip(), re.DOTALL)
+        try:
+            value = json.loads(inner[1] if inner else text, parse_constant=_no_constant)
+        except (ValueError, RecursionError) as error:
+            return f"It is not JSON: {error}."
+        return self._misfit(value) if self.schema is not None else ""
+
+    def _misfit(self, value: Any) -> str:
+        import jsonschema
+        import referencing
+
+        # An empty registry: a schema that refers to another by its address is not fetched.
+        validator = jsonschema.validators.validator_for(self.schema)(self.schema, registry=referencing.Registry())
+        try:
+            error = jsonschema.exceptions.best_match(validator.iter_errors(value))
+        except referencing.exceptions.Unresolvable as missing:
+            raise SettingsError(f"valid_json: the schema refers to {missing.ref}, which is not in it.") from None
+        return f"It does not fit the schema at {error.json_path}: {_quoted(error.message, 200)}." if error else ""
+
+    @classmethod
+    def typed(cls, argument: str) -> "ValidJson":
+        if not argument:
+            return cls()
+        try:
+            return cls(schema=json.loads(Path(argument).read_text("utf-8-sig")))
+        except OSError as error:
+            raise SettingsError(f"valid_json={argument}: cannot be read ({error.strerror}). Name a schema.") from None
+        except ValueError as error:
+            raise SettingsError(f"valid_json={argument}: is not JSON ({error}).") from None
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON value")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matches(Rule):
+    """See `sdgkit.checks.matches`."""
+
+    pattern: str
+
+    def __post_init__(self) -> None:
+        try:
+            re.compile(self.pattern)
+        except (re.error, TypeError) as error:
+            raise SettingsError(f"matches: {self.pattern!r} is no regular expression: {error}.") from None
+
+    def flaw(self, text: str, row: Row) -> str:
+        return "" if re.search(self.pattern, text, re.MULTILINE) else f"Nothing in it matches {self.pattern}"
+
+    @classmethod
+    def typed(cls, argument: str) -> "Matches":
+        if not argument:
+            raise SettingsError("matches needs a regular expression, such as matches=^Subject:")
+        return cls(pattern=argument)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Length(Rule):
+    """See `sdgkit.checks.length`."""
+
+    min: int | None = None
+    max: int | None = None
+    unit: Literal["words", "characters"] = "words"
+
+    def __post_init__(self) -> None:
+        numbers = [number for number in (self.min, self.max) if number is not None]
+        good = all(isinstance(number, int) and number >= 0 for number in numbers) and numbers == sorted(numbers)
+        if not numbers or not good or self.unit not in ("words", "characters"):
+            raise SettingsError("length needs min, max or both: length(5, 200), or length(max=900, unit='characters').")
+
+    def flaw(self, text: str, row: Row) -> str:
+        number = len(text.split()) if self.unit == "words" else len(text)
+        if self.min is not None and number < self.min:
+            return f"It has {number} {self.unit}; {self.min} or more are wanted."
+        if self.max is not None and number > self.max:
+            return f"It has {number} {self.unit}; {self.max} or fewer are wanted."
+        return ""
+
+    @classmethod
+    def typed(cls, argument: str) -> "Length":
+        found = re.fullmatch(r"(\d*)\.\.(\d*)\s*(words|characters|)", argument)
+        if not found:
+            raise SettingsError("length is typed as length=20..200, length=..900characters or length=5..")
+        low, high, unit = found.groups()
+        return cls(
+            min=int(low) if low else None,
+            max=int(high) if high else None,
+            unit="characters" if unit == "characters" else "words",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SameLanguage(Rule):
+    """See `sdgkit.checks.same_language`."""
+
+    def flaw(self, text: str, row: Row) -> str:
+        mine, seeds = language(text), language(str(row.get(f"seed_{self.column}") or ""))
+        alike = not mine or not seeds or any(mine in group and seeds in group for group in words("languages")["alike"])
+        if alike or mine == seeds:
+            return ""
+        names = words("languages")["names"]
+        return f"It is in {names.get(mine, mine)}, the seed's in {names.get(seeds, seeds)}."
+
+
+@cache
+def language(text: str) -> str:
+    """The language of a text (ISO 639-1), "" if it is too short or too mixed to tell."""
+    plain = re.sub(r"```.*?```|`[^`]*`|https?://\S+|\S+@\S+|[\d|_*#]+", " ", text, flags=re.DOTALL)
+    if sum(2 if ord(letter) > 0x2E80 else 1 for letter in plain if letter.isalpha()) < TELLING_LETTERS:
+        return ""
+    found, share = _languages().classify(" ".join(plain.split()))
+    return str(found) if share >= TELLING_SHARE else ""
+
+
+@cache
+def _languages() -> Any:
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoRefusal(Rule):
+    """See `sdgkit.checks.no_refusal`."""
+
+    def flaw(self, text: str, row: Row) -> str:
+        found = refusal(text)
+        return f"It declines: {_quoted(found)}." if found and not refusal(str(row.get(f"seed_{self.column}"))) else ""
+
+
+def refusal(text: str) -> str:
+    """The words with which a text declines, "" if it does not."""
+    start = " ".join(text[: 4 * REFUSED_WITHIN].replace("\u2019", "'").casefold().split())[:REFUSED_WITHIN]
+    found = _refusals().search(start)
+    return found[0] if found else ""
+
+
+@cache
+def _refusals() -> re.Pattern[str]:
+    phrases = [re.escape(phrase) for listed in words("refusals").values() for phrase in listed]
+    return re.compile(rf"(?<!\w)(?:{'|'.join(phrases)})")
+
+
+def _quoted(text: str, most: int = 80) -> str:
+    text = " ".join(text.split())
+    return f"\u201c{text[:most]}{'…' if len(text) > most else ''}\u201d"

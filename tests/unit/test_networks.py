@@ -1,0 +1,380 @@
+"""Company networks: a proxy, an authority of their own, headers, keys in files that expire while a run goes on."""
+
+import concurrent.futures
+import contextlib
+import json
+import logging
+import os
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from servers import FaultServer, completion, free_port, is_probe, status
+
+import sdgkit as sk
+from sdgkit.errors import SettingsError, TeacherRefused, TeacherUnreachable
+from sdgkit.teachers import Request, Teacher, background, connect, patience
+
+TESTS = Path(__file__).parent.parent
+AUTHORITY = str(TESTS / "company_ca.pem")
+ADDRESS = "https://teacher.example/v1"
+
+
+@pytest.fixture(autouse=True)
+def outside_any_company(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch):
+    """The same rules with shorter waits."""
+    for name, seconds in (("FIRST_WAIT", 0.02), ("QUIET_SECONDS", 0.1), ("LONGEST_PROBE_WAIT", 0.1)):
+        monkeypatch.setattr(patience, name, seconds)
+
+
+@pytest.fixture
+def server() -> Iterator[FaultServer]:
+    with FaultServer() as server:
+        yield server
+
+
+@pytest.fixture
+def company() -> Iterator[FaultServer]:
+    """The server of teacher.example, with a certificate that the company's own authority signed."""
+    server = FaultServer()
+    server.tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server.tls.load_cert_chain(TESTS / "teacher_example.pem")
+    with server:
+        yield server
+
+
+class Proxy:
+    """A forward proxy on loopback. It knows one host: whatever it is asked to CONNECT to is the server at `port`."""
+
+    def __init__(self, port: int) -> None:
+        self.asked: list[str] = []
+        self.target = port
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self._socket.getsockname()[1]
+
+    def __enter__(self) -> "Proxy":
+        threading.Thread(target=self._serve, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._socket.accept()
+                threading.Thread(target=self._tunnel, args=(client,), daemon=True).start()
+
+    def _tunnel(self, client: socket.socket) -> None:
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += client.recv(1)
+        self.asked.append(head.decode())
+        server = socket.create_connection(("127.0.0.1", self.target))
+        client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        threading.Thread(target=self._copy, args=(server, client), daemon=True).start()
+        self._copy(client, server)
+
+    def _copy(self, source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+        with contextlib.suppress(OSError):
+            sink.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture
+def proxy(company) -> Iterator[Proxy]:
+    with Proxy(company.port) as proxy:
+        yield proxy
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait for it; a test that waits in vain fails."""
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end, "it never came to that"
+        time.sleep(0.005)
+
+
+# ---- proxies and authorities
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
+@pytest.mark.parametrize("kind", ["vllm", "llama-stack"])
+def test_a_teacher_behind_a_proxy_and_an_own_authority_answers(company, proxy, monkeypatch, variable, kind):
+    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+    monkeypatch.setenv(variable, AUTHORITY)
+    teacher = connect(kind, base_url=ADDRESS)
+    assert teacher.ask("Hello").text == "hello" and teacher.notes == []
+    assert company.headers[-1]["Host"] == "teacher.example"
+    assert {head.splitlines()[0] for head in proxy.asked} == {"CONNECT teacher.example:443 HTTP/1.1"}
+
+
+def test_without_its_authority_the_sentence_says_where_to_name_it(company, proxy, monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+    with pytest.raises(TeacherRefused, match=r"certificate of https://teacher\.example/v1 is not.*SSL_CERT_FILE"):
+        connect(base_url=ADDRESS)
+    assert company.paths == []
+
+
+def test_a_certificate_for_another_name_is_not_trusted(company, proxy, monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+    monkeypatch.setenv("SSL_CERT_FILE", AUTHORITY)
+    with pytest.raises(TeacherRefused, match=r"not trusted \(.*other\.example"):
+        connect(base_url="https://other.example/v1")
+
+
+@pytest.mark.parametrize("excepted", ["teacher.example", ".example", "*"])
+def test_no_proxy_excepts_a_host(company, proxy, monkeypatch, excepted):
+    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+    monkeypatch.setenv("NO_PROXY", excepted)
+    with pytest.raises(TeacherUnreachable, match=r"host name 'teacher\.example'"):
+        connect(base_url=ADDRESS)
+    assert proxy.asked == []
+
+
+def test_the_password_for_a_proxy_reaches_it_and_is_not_shown(company, proxy, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", AUTHORITY)
+    monkeypatch.setenv("HTTPS_PROXY", f"http://ada:lovely@127.0.0.1:{proxy.port}")
+    teacher = connect(base_url=ADDRESS)
+    assert "proxy-authorization: basic" in proxy.asked[0].lower() and "lovely" not in repr(vars(teacher))
+    monkeypatch.setenv("HTTPS_PROXY", f"http://ada:lovely@127.0.0.1:{free_port()}")
+    with pytest.raises(TeacherUnreachable) as caught:
+        connect(base_url=ADDRESS)
+    assert "lovely" not in str(caught.value)
+
+
+# ---- headers
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"X-Team-Key": "TEAM_KEY"}, "X-Team-Key=TEAM_KEY", ["X-Team-Key = TEAM_KEY"]],
+    ids=["mapping", "text", "list"],
+)
+def test_a_header_gets_its_value_from_the_environment(server, monkeypatch, headers):
+    monkeypatch.setenv("TEAM_KEY", "t-secret")
+    connect(base_url=server.base_url, headers=headers).ask("Hello")
+    assert [sent["x-team-key"] for sent in server.headers] == ["t-secret"] * 2
+
+
+def test_a_header_can_be_set_for_commands_and_notebooks_alike(server, monkeypatch):
+    monkeypatch.setenv("TEAM_KEY", "t-secret")
+    monkeypatch.setenv("SDGKIT_HEADERS", "X-Team-Key=TEAM_KEY,X-Other=TEAM_KEY")
+    connect(base_url=server.base_url)
+    assert server.headers[-1]["x-team-key"] == server.headers[-1]["x-other"] == "t-secret"
+    monkeypatch.delenv("SDGKIT_HEADERS")
+    Path("sdgkit.toml").write_text(f'base_url = "{server.base_url}"\nheaders = {{X-Team-Key = "TEAM_KEY"}}\n', "utf-8")
+    connect()
+    assert server.headers[-1]["x-team-key"] == "t-secret"
+
+
+def test_a_header_named_authorization_takes_the_place_of_the_key(server, monkeypatch):
+    monkeypatch.setenv("TOKEN", "Negotiate t-secret")
+    connect(base_url=server.base_url, api_key="sk-key", headers={"authorization": "TOKEN"}).ask("Hello")
+    assert {sent["Authorization"] for sent in server.headers} == {"Negotiate t-secret"}
+
+
+@pytest.mark.parametrize("headers", [{"X-Team-Key": "t-secret"}, "X-Team-Key: t-secret", "t-secret"])
+def test_a_value_in_the_place_of_a_variables_name_is_refused_and_not_repeated(headers):
+    with pytest.raises(SettingsError, match=r"NAME=VARIABLE|X-Team-Key, name the environment variable") as caught:
+        connect(base_url="http://127.0.0.1:1/v1", headers=headers)
+    assert "t-secret" not in str(caught.value)
+
+
+def test_no_secret_is_in_a_runs_folder_a_repr_an_error_or_a_log(server, monkeypatch, tmp_path, caplog):
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setenv("OPENAI_LOG", "debug")
+    monkeypatch.setenv("TEAM_KEY", "t-secret")
+    (tmp_path / "key.txt").write_text("sk-secret\n", "utf-8")
+    server.behave = lambda body, n: status(400, f"I saw {server.headers[-1]}")
+    teacher = connect(base_url=server.base_url, headers="X-Team-Key=TEAM_KEY", key_file=tmp_path / "key.txt")
+    rows = [{"task_description": "Say it.", "seed_question": "What?", "seed_response": "This."}]
+    with pytest.raises(sk.errors.SdgkitError) as caught:
+        teacher.ask("Hello")
+    run = sk.gen_questions.run(rows, teacher=teacher, out=tmp_path / "run", num_questions=1)
+    assert (server.headers[-1]["x-team-key"], server.headers[-1]["Authorization"]) == ("t-secret", "Bearer sk-secret")
+    told = f"{caught.value!r} {teacher!r} {vars(teacher)} {run.notes} {list(run.drops())} {caplog.text}"
+    files = [path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()]
+    assert "I saw" in told and files
+    for secret in (b"t-secret", b"sk-secret"):
+        assert secret.decode() not in told and not any(secret in text for text in files)
+
+
+# ---- keys in files
+
+
+def test_a_key_file_is_read_and_read_again_when_it_changes(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("SDGKIT_API_KEY", "sk-environment")
+    key = tmp_path / "key.txt"
+    key.write_text("sk-one\n", "utf-8")
+    teacher = connect(base_url=server.base_url, key_file=key)
+    key.write_text("sk-three\n", "utf-8")
+    teacher.ask("Hello")
+    key.write_text("", "utf-8")  # just being written
+    teacher.ask("Hello")
+    key.unlink()
+    teacher.ask("Hello")
+    sent = [headers["Authorization"] for headers in server.headers]
+    assert sent == ["Bearer sk-one"] + ["Bearer sk-three"] * 3
+    assert connect(base_url=server.base_url, api_key="sk-given").ask("Hello")
+    assert server.headers[-1]["Authorization"] == "Bearer sk-given"
+
+
+@pytest.mark.parametrize(("text", "words"), [(None, "No such file"), (" \n", "is empty"), ("sk-ö", "no key has")])
+def test_a_key_file_that_cannot_be_used_is_named(tmp_path, text, words):
+    key = tmp_path / "key.txt"
+    if text is not None:
+        key.write_text(text, "utf-8")
+    with pytest.raises(SettingsError, match=r"key\.txt") as caught:
+        connect(base_url="http://127.0.0.1:1/v1", key_file=key)
+    assert words in str(caught.value) and "sk-" not in str(caught.value)
+
+
+def test_a_wrong_key_at_the_beginning_stops_at_once_and_names_the_file(tmp_path):
+    (tmp_path / "key.txt").write_text("sk-wrong", "utf-8")
+    with FaultServer(key="sk-right") as server, pytest.raises(TeacherRefused, match=r"into the key file key\.txt"):
+        connect(base_url=server.base_url, key_file=tmp_path / "key.txt")
+
+
+# ---- a key that expires in the middle
+
+
+def send(teacher: Teacher, *texts: str) -> list:
+    requests = [Request(({"role": "user", "content": text},), {}) for text in texts]
+    return [background.submit(teacher.reply(request)) for request in requests]
+
+
+@pytest.fixture
+def expiring(server, tmp_path) -> Iterator[tuple[FaultServer, Teacher, Path]]:
+    """A teacher that has answered, and whose key has just expired."""
+    server.behave = lambda body, n: completion(body["messages"][-1]["content"])
+    key = tmp_path / "key.txt"
+    key.write_text("sk-old", "utf-8")
+    server.key = "sk-old"
+    teacher = connect(base_url=server.base_url, key_file=key, concurrency=4)
+    teacher.ask("Hello")
+    server.key = "sk-new"
+    yield server, teacher, key
+    teacher.close()
+
+
+def test_an_expired_key_is_waited_for_and_the_teacher_says_where_to_put_a_fresh_one(expiring):
+    server, teacher, key = expiring
+    futures = send(teacher, *"abcdefgh")
+    until(lambda: teacher.state == "away")
+    assert teacher.away_reason == (
+        "the key is no longer accepted (401: Invalid key); put a fresh one into the key file key.txt"
+    )
+    knocks = len(server.paths)
+    time.sleep(0.5)  # several times as long as between two probes
+    assert len(server.paths) <= knocks + 4, "a refused key is not tried again and again"
+    key.write_text("sk-new", "utf-8")
+    assert [future.result(30).text for future in futures] == list("abcdefgh")
+    assert teacher.state == "present" and teacher.away_reason == ""
+
+
+def test_a_key_can_be_renewed_by_hand(expiring):
+    server, teacher, _ = expiring
+    futures = send(teacher, *"abc")
+    until(lambda: teacher.state == "away")
+    teacher.renew("sk-new")
+    assert [future.result(30).text for future in futures] == list("abc")
+    server.behave = lambda body, n: status(400, "I know sk-new and sk-old")
+    with pytest.raises(sk.errors.RequestRefused, match=r"I know \*\*\* and \*\*\*"):
+        teacher.ask("Hello")
+
+
+def test_a_server_that_takes_the_old_key_again_is_found_out_too(expiring, monkeypatch):
+    server, teacher, _ = expiring
+    monkeypatch.setattr(patience, "REFUSED_KEY_SECONDS", 0.3)
+    futures = send(teacher, *"abc")
+    until(lambda: teacher.state == "away")
+    server.key = "sk-old"
+    assert [future.result(30).text for future in futures] == list("abc")
+
+
+def test_no_fresh_key_within_patience_stops_everybody(server, tmp_path):
+    (tmp_path / "key.txt").write_text("sk-old", "utf-8")
+    teacher = connect(base_url=server.base_url, key_file=tmp_path / "key.txt", patience=0.5)
+    teacher.ask("Hello")
+    server.key = "sk-new"
+    for future in send(teacher, *"abc"):
+        with pytest.raises(TeacherRefused, match=r"no longer accepts the key .*key file key\.txt, and run the same"):
+            future.result(30)
+
+
+def test_without_a_key_file_an_expired_key_stops_at_once(server):
+    teacher = connect(base_url=server.base_url, api_key="sk-old")
+    teacher.ask("Hello")
+    server.key = "sk-new"
+    with pytest.raises(TeacherRefused, match=r"no longer accepts the key.* fresh one into SDGKIT_API_KEY, and run"):
+        teacher.ask("Hello")
+    teacher.renew("sk-new")
+    assert teacher.ask("Hello").text == "hello"
+
+
+def test_whoever_is_there_to_give_a_fresh_key_is_waited_for(server):
+    teacher = connect(base_url=server.base_url, api_key="sk-old")
+    teacher.await_renewal()
+    teacher.ask("Hello")
+    server.key = "sk-new"
+    [future] = send(teacher, "a")
+    until(lambda: teacher.state == "away")
+    teacher.renew("sk-new")
+    assert future.result(30).text == "hello"
+
+
+def test_one_text_that_a_guard_forbids_is_lost_alone(server, tmp_path):
+    (tmp_path / "key.txt").write_text("sk-old", "utf-8")
+    teacher = connect(base_url=server.base_url, key_file=tmp_path / "key.txt")
+    teacher.ask("Hello")
+
+    def guard(body, n):
+        text = body["messages"][-1]["content"]
+        return status(403, "forbidden words") if text == "b" and not is_probe(body) else completion(text)
+
+    server.behave = guard
+    a, b, c = send(teacher, *"abc")
+    assert a.result(30).text + c.result(30).text == "ac"
+    with pytest.raises(sk.errors.RequestRefused, match="403: forbidden words"):
+        b.result(30)
+
+
+def test_a_run_pauses_for_a_fresh_key_and_loses_nothing(server, tmp_path):
+    key = tmp_path / "key.txt"
+    key.write_text("sk-old", "utf-8")
+    server.key = "sk-old"
+
+    def behave(body, n):
+        if len(server.asked) == 5:
+            server.key = "sk-new"
+        return completion("[Start of Response]\nan answer\n[End of Response]")
+
+    server.behave = behave
+    teacher = connect(base_url=server.base_url, key_file=key, concurrency=2)
+    seed = {"task_description": "d", "seed_question": "q", "seed_response": "r"}
+    rows = [{**seed, "question": f"question {n}"} for n in range(12)]
+    folder = tmp_path / "run"
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        going = pool.submit(sk.gen_responses.run, rows, teacher=teacher, out=folder)
+        until(lambda: (folder / "journal.sqlite").exists() and sk.open_run(folder).snapshot().state == "paused")
+        assert "put a fresh one into the key file key.txt" in sk.open_run(folder).snapshot().message
+        key.write_text("sk-new", "utf-8")
+        run = going.result(60)
+    assert run.summary["state"] == "done" and len(list(run.samples())) == 12 and not list(run.drops())
+    answered = [json.dumps(body["messages"]) for body in server.asked]
+    assert sorted(set(answered)) == sorted(answered)
+    assert os.fsencode(tmp_path) not in b"".join(path.read_bytes() for path in folder.iterdir())
