@@ -5,6 +5,7 @@ Replies are kept for ever, by key; a reply is committed before anything is built
 """
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import os
@@ -172,6 +173,11 @@ class Journal:
         """Commit what is waiting and let go of the folder."""
         if self._sql is not None:
             self.flush()
+            if not self.read_only:
+                # Leaves one file, which can be read and copied alone; readers who are in it just now keep the log.
+                with contextlib.suppress(sqlite3.OperationalError):
+                    self._sql.execute("PRAGMA busy_timeout=100")
+                    self._sql.execute("PRAGMA journal_mode=DELETE")
             self._sql.close()
             self._sql = None
         if self._lock is not None:

@@ -6,7 +6,6 @@ check's own words, and its name as the reason. Whatever nothing is said about is
 """
 
 import importlib.util
-import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
@@ -151,13 +150,3 @@ def _own(path: Path, name: str) -> Callable[[Row], bool | str | None]:
         return getattr(module, name)  # type: ignore[no-any-return]
     except Exception as error:
         raise SettingsError(f"{path}:{name} cannot be used as a check: {type(error).__name__}: {error}.") from error
-
-
-def read_schema(path: str) -> Any:
-    """The JSON schema in a file. Raises SettingsError."""
-    try:
-        return json.loads(Path(path).read_text("utf-8-sig"))
-    except OSError as error:
-        raise SettingsError(f"valid_json={path}: cannot be read ({error.strerror}). Name a JSON schema.") from None
-    except ValueError as error:
-        raise SettingsError(f"valid_json={path}: is not JSON ({error}).") from None

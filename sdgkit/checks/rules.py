@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -221,7 +221,7 @@ class SameLanguage(Rule):
         return f"It is in {names.get(mine, mine)}, the seed's in {names.get(seeds, seeds)}."
 
 
-@cache
+@lru_cache(4096)
 def language(text: str) -> str:
     """The language of a text (ISO 639-1), "" if it is too short or too mixed to tell."""
     plain = re.sub(r"```.*?```|`[^`]*`|https?://\S+|\S+@\S+|[\d|_*#]+", " ", text, flags=re.DOTALL)

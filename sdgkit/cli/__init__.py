@@ -63,7 +63,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
 def _read(words: list[str]) -> int | Callable[[], int] | None:
     """What is to be done, or the status if only a page was to be shown."""
-    return app(words, prog_name="sdgkit", standalone_mode=False)  # type: ignore[no-any-return]
+    return app(words, prog_name="sdgkit", standalone_mode=False)
 
 
 def _sentence(error: Exception, command: str) -> str:

@@ -9,7 +9,7 @@ from sdgkit.cli.options import command_line
 from sdgkit.cli.terminal import counted, lasting, say
 from sdgkit.export import train_file
 
-REHEARSED = "These samples are a rehearsal: rules wrote them, not a model. They show the way and the forms; train on none of them."
+REHEARSED = "These samples are a rehearsal: rules wrote them, not a model. They show the way; train on none of them."
 REASONS_SHOWN = 3
 ADVICE = {
     "score": "the judge was not content: read its words in report.html, then look at the seeds and the prompts",
@@ -21,7 +21,7 @@ ADVICE = {
 
 
 def close(out: Path, summary: Mapping[str, Any], more_files: Mapping[str, str] | None = None) -> None:
-    """Say what was made, from what summary.json holds. more_files: further files of the folder, with what is in them."""
+    """Say what was made, from what summary.json holds. more_files: further files of the folder, and what is in them."""
     stages = summary["stages"]
     samples = stages[-1]["rows_out"] if stages else 0
     seeds = stages[0]["rows_in"] if stages else 0

@@ -34,7 +34,7 @@ class Asked:
     rehearsal: Rehearsal
 
     def go_on(self, out: Path) -> str:
-        """The command that goes on with the run in this folder. Its config has all but the teacher's address and manners."""
+        """The command that goes on with this folder's run; its config has all but the teacher's address and manners."""
         groups = (self.place, self.manners, self.rehearsal)
         return command_line("generate", str(out), *(word for group in groups for word in group.words()))
 
@@ -45,7 +45,7 @@ class Asked:
 
 
 class WithoutPandas:
-    """Keeps this process from loading pandas: pyarrow does so with its first array, half a second and 60 MB for nothing."""
+    """Keeps pandas out of this process: pyarrow loads it with its first array, half a second and 60 MB for nothing."""
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> None:
         """Asked at every import; to raise is to say that there is no such module."""
@@ -63,10 +63,10 @@ def generate(
     output: Output,
     rehearsal: Rehearsal,
 ) -> Callable[[], int]:
-    """Make a training set from seed examples: new contexts, questions and responses in their style, judged by the teacher.
+    """Make a training set from seed examples: contexts, questions and responses in their style, judged by the teacher.
 
-    SEEDS is a file (jsonl, json, csv, parquet, or an InstructLab qna.yaml), or the folder of a run to go on with. The same
-    command again goes on where it stopped and asks nothing twice. Ctrl-C stops it; what is finished is kept.
+    SEEDS is a file (jsonl, json, csv, parquet, or an InstructLab qna.yaml), or the folder of a run to go on with. The
+    same command again goes on where it stopped and asks nothing twice. Ctrl-C stops it; what is finished is kept.
 
     Examples:
       sdgkit generate seeds.jsonl                  a rehearsal, without any model
@@ -76,7 +76,8 @@ def generate(
     """
     if seeds is None:
         raise SettingsError(
-            "Say which seed examples: sdgkit generate SEEDS (a jsonl, json, csv, parquet or qna.yaml file, or a run's folder). "
+            "Say which seed examples: sdgkit generate SEEDS "
+            "(a jsonl, json, csv, parquet or qna.yaml file, or a run's folder). "
             "To try it, `sdgkit lab --no-open` copies the tutorials' seed files into ./sdgkit-tutorials."
         )
     asked = Asked(seeds, place, manners, job, output, rehearsal)
@@ -120,7 +121,7 @@ def _connected(asked: Asked) -> "Teacher":
 
 
 def _teacher_before(folder: Path) -> dict[str, str]:
-    """The teacher that a run's folder names (its kind and model; no folder holds an address), unless settings name one."""
+    """The teacher that a run's folder names (kind and model; no folder holds an address), unless settings name one."""
     from sdgkit.teachers.settings import FILE
 
     if Path(FILE).exists() or any(os.environ.get(f"SDGKIT_{name}") for name in ("TEACHER", "BASE_URL", "MODEL")):
@@ -165,7 +166,8 @@ def _introduction(plan: "Plan", out: Path) -> str:
     teacher = plan.teacher
     assert teacher is not None
     model = "the rehearsal teacher" if teacher.is_rehearsal else f"{teacher.model} at {teacher.base_url}"
-    return f"{counted(len(plan.rows), 'seed example')} \u2192 {out}, with {model}, {counted(teacher.slots.total, 'slot')}.\n"
+    seeds, slots = counted(len(plan.rows), "seed example"), counted(teacher.slots.total, "slot")
+    return f"{seeds} \u2192 {out}, with {model}, {slots}.\n"
 
 
 def _closed(run: "Run", out: Path, asked: Asked, interrupts: Interrupts) -> int:

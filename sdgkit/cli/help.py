@@ -43,7 +43,7 @@ class Command(TyperCommand):
         usage = f"Usage: {ctx.command_path} {words} [OPTIONS]".replace("  ", " ")
         groups: dict[str, list[tuple[str, str]]] = {}
         for param in self.params:
-            if param.param_type_name == "option" and not param.hidden:
+            if param.param_type_name == "option":
                 group = getattr(param, "rich_help_panel", None) or "Options"
                 groups.setdefault(group, []).append(_described(param))
         groups.setdefault("Options", []).append(HELP_OPTION)
@@ -75,7 +75,7 @@ class Group(TyperGroup):
     def format_help(self, ctx: Any, formatter: Any) -> None:
         groups = {
             "Commands": [(name, summary) for name, (_, summary) in COMMANDS.items()],
-            "Options": [_described(param) for param in self.params if not param.hidden] + [HELP_OPTION],
+            "Options": [_described(param) for param in self.params] + [HELP_OPTION],
         }
         usage = f"Usage: {ctx.command_path} COMMAND [OPTIONS]"
         after = f"{DEFAULTS}\n\nEach command has a page of its own: {ctx.command_path} COMMAND --help"

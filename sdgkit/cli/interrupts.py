@@ -13,8 +13,8 @@ SHOW_CURSOR = b"\x1b[?25h\n"  # a live table hides it
 class Interrupts:
     """The first signal asks the job to stop, the second ends the process at once.
 
-    number: of the signal that came, 0 before. gently: whether the job looks at `number` by itself now; until it does, the
-    signal raises KeyboardInterrupt.
+    number: of the signal that came, 0 before. gently: whether the job looks at `number` by itself now; until it does,
+    the signal raises KeyboardInterrupt.
     """
 
     def __init__(self) -> None:

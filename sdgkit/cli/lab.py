@@ -37,10 +37,10 @@ def lab(
     words: Annotated[list[str] | None, typer.Argument(metavar="[DIR]", show_default=False)] = None,
     no_open: Annotated[bool, option("Options", "only copy; do not open JupyterLab")] = False,
 ) -> Callable[[], int]:
-    """Copy the tutorial notebooks, their seed files and the prompts to DIR (./sdgkit-tutorials), and open JupyterLab there.
+    """Copy the tutorial notebooks, seed files and prompts to DIR (./sdgkit-tutorials), and open JupyterLab there.
 
-    A file that you have edited is never written over; to have the original back, delete yours and call this again. What
-    stands after -- is handed to JupyterLab.
+    A file that you have edited is never written over; to have the original back, delete yours and call this again.
+    What stands after -- is handed to JupyterLab.
 
     Examples:
       sdgkit lab ~/training
@@ -124,7 +124,8 @@ def _open(folder: Path, options: list[str]) -> int:
         status = server.wait()
     if status > 0:
         complain(
-            f"JupyterLab ended with status {status}; what it said stands above. Options for it: sdgkit lab DIR -- OPTIONS"
+            f"JupyterLab ended with status {status}; what it said stands above. "
+            "Options for it: sdgkit lab DIR -- OPTIONS"
         )
     return 1 if status > 0 else 0
 

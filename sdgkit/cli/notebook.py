@@ -38,7 +38,7 @@ class RunCommand(Command):
 
 @dataclass(frozen=True)
 class Notebook:
-    """A notebook to execute. parameters: those of its `parameters` cell, with their defaults (None where not a plain value)."""
+    """A notebook to execute. parameters: those of its `parameters` cell, with their defaults (None: no plain value)."""
 
     path: Path
     parameters: Mapping[str, Any]
@@ -88,8 +88,8 @@ def run(
 ) -> Callable[[], int]:
     """Execute a tutorial notebook from beginning to end, with papermill: the quickstart, if you name none.
 
-    NOTEBOOK is the name of a tutorial or the path of a notebook. The options fill in the parameters of the same names in
-    its first code cell. The executed notebook lies in the run's folder, to be read in JupyterLab.
+    NOTEBOOK is the name of a tutorial or the path of a notebook. The options fill in the parameters of the same names
+    in its first code cell. The executed notebook lies in the run's folder, to be read in JupyterLab.
 
     Examples:
       sdgkit run                                   the quickstart, on the rehearsal teacher

@@ -39,7 +39,7 @@ def show(
     run: RunFolder = None,
     id: Annotated[str | None, typer.Argument(metavar="ID", show_default=False)] = None,
 ) -> Callable[[], int]:
-    """The whole story of one sample or drop: what was sent to the teacher, what it replied, the judge's words, the reason.
+    """The whole story of one sample or drop: what the teacher was sent, what it replied, the judge's words, the reason.
 
     RUN is the run's folder; ID stands in its dataset.jsonl and dropped.jsonl: s3/c7/q2 is the second question of the
     seventh context of the third seed example.

@@ -71,9 +71,10 @@ def _ask(message: str, place: Place, timeout: float, sampling: dict[str, float])
         if reply.completion_tokens and reply.seconds
         else ""
     )
+    cut_off = "; cut off at the longest length" if reply.finish_reason == "length" else ""
     say(
         f"answered in {reply.seconds:.2f} s: {counted(reply.completion_tokens, 'token')}{speed}; "
-        f"{reply.prompt_tokens:,} in the prompt{'; cut off at the longest length' if reply.finish_reason == 'length' else ''}"
+        f"{reply.prompt_tokens:,} in the prompt{cut_off}"
     )
     say()
     say(reply.text if reply.text.strip() else "(The reply is empty.)")
@@ -82,7 +83,7 @@ def _ask(message: str, place: Place, timeout: float, sampling: dict[str, float])
 
 @takes(server=Server)
 def rehearse(*, server: Options) -> Callable[[], int]:
-    """Serve the rehearsal teacher on this machine until Ctrl-C: an OpenAI-compatible server with rules instead of a model.
+    """Serve the rehearsal teacher on this machine until Ctrl-C: an OpenAI-compatible server with rules for a model.
 
     With it you see a whole run, its speed, its faults and its files, before you pay for one.
 

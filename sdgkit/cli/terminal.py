@@ -4,7 +4,7 @@ import os
 import re
 import sys
 
-# Control characters move the cursor, recolour or rename the terminal; the marks of writing direction reorder what is read.
+# Control characters move the cursor, recolour or rename the terminal; marks of writing direction reorder what is read.
 _HARMFUL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _ASCII = str.maketrans({"\u00b7": ",", "\u2026": "...", "\u2192": "->", "\u2014": "-"})
 
@@ -54,7 +54,7 @@ def lasting(seconds: float) -> str:
 
 
 def _fitting(text: str, encoding: str | None) -> str:
-    """The text with the few typographic signs that sdgkit's own sentences use replaced, where the encoding lacks them."""
+    """The text with the few typographic signs of sdgkit's own sentences replaced, where the encoding lacks them."""
     try:
         "\u00b7\u2026\u2192\u2014".encode(encoding or "ascii")
     except (UnicodeEncodeError, LookupError):
