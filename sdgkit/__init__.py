@@ -21,14 +21,22 @@ _ROOMS = {
     "teachers": "Teacher connect",
     "stages": "Stage Generate GenerateMany Judge Keep Check Combine Drop",
     "pipeline": "Pipeline",
+    "quality": "diversity",
     "tables": "as_table beside_seeds",
     "run": "Run open_run",
     "method": f"GROUNDED FREEFORM generate plan {_STAGES}",
+    "panels": "RunPanel ReviewPanel",
+    "panels.versions": "check_kernel",
+    "calibration": "calibrate",
+    "seed_check": "check_seeds",
 }
+_MODULES = ("checks",)  # rooms that are public as a whole
 _HOME = {name: room for room, names in _ROOMS.items() for name in names.split()}
-__all__ = ["__version__", *_HOME]
+__all__ = ["__version__", *_MODULES, *_HOME]
 
 if TYPE_CHECKING:
+    from sdgkit import checks
+    from sdgkit.calibration import calibrate
     from sdgkit.errors import PromptError, RunError, SdgkitError, SeedError, SettingsError, TeacherError
     from sdgkit.method import (
         FREEFORM,
@@ -50,9 +58,13 @@ if TYPE_CHECKING:
         generate,
         plan,
     )
+    from sdgkit.panels import ReviewPanel, RunPanel
+    from sdgkit.panels.versions import check_kernel
     from sdgkit.pipeline import Pipeline
     from sdgkit.prompts import Prompt, load_prompt, shipped
+    from sdgkit.quality import diversity
     from sdgkit.run import Run, open_run
+    from sdgkit.seed_check import check_seeds
     from sdgkit.seeds import load_seeds, save_seeds
     from sdgkit.stages import Check, Combine, Drop, Generate, GenerateMany, Judge, Keep, Stage
     from sdgkit.tables import as_table, beside_seeds
@@ -60,6 +72,8 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"sdgkit.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 'sdgkit' has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(f"sdgkit.{_HOME[name]}"), name)

@@ -1,7 +1,7 @@
 """What a person decided about samples, as the journal keeps it; and what follows from it for the training file.
 
-A decision holds for a sample's content (its context, question and response), wherever in the run that stands: the same text
-made again is decided already, and a text that has changed since is not.
+A decision holds for a sample's content (its context, question and response), wherever in the run that stands: the same
+text made again is decided already, and a text that has changed since is not.
 """
 
 import hashlib
@@ -25,8 +25,11 @@ WAIT_S = 10.0  # for a run that is just writing the same journal
 
 @dataclass(frozen=True)
 class Decision:
-    """One decision. content: of which text (`content_key`). id: the sample's when it was made. edits: columns as the person
-    wrote them, for an accepted sample. made: seconds since the epoch. number: counts decisions in the journal, from 1."""
+    """One decision.
+
+    content: of which text (`content_key`). id: the sample's when it was made. edits: columns as the person wrote them,
+    for an accepted sample. made: seconds since the epoch. number: counts decisions in the journal, from 1.
+    """
 
     content: str
     id: str
@@ -39,7 +42,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class Reviewed:
-    """How far a review is: samples, and how many of them were accepted (edited ones included), edited, rejected, outdated."""
+    """How far a review is: how many samples there are, and how many were accepted (edited ones included), and so on."""
 
     samples: int = 0
     accepted: int = 0
@@ -54,7 +57,7 @@ class Reviewed:
 
 
 def content_key(sample: Row) -> str:
-    """What a decision holds for: a hash of the sample's context, question and response (of all columns where it has none)."""
+    """What a decision holds for: a hash of context, question and response (of all columns where there is none)."""
     texts = [sample.get(column) for column in TEXTS]
     if not any(isinstance(text, str) for text in texts):
         texts = [f"{name}={value}" for name, value in sorted(sample.items()) if name != "id"]
@@ -121,8 +124,8 @@ def read_decisions(journal: Journal) -> Decisions:
 class DecisionBook:
     """Where decisions are written: the journal in a run's folder, or the one in memory.
 
-    Decisions may be made while a run writes the same journal: each is a transaction of its own. Raises RunError where the
-    journal cannot be written.
+    Decisions may be made while a run writes the same journal: each is a transaction of its own. Raises RunError where
+    the journal cannot be written.
     """
 
     def __init__(self, folder: Path | None, journal: Journal | None = None) -> None:

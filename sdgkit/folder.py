@@ -13,6 +13,7 @@ from sdgkit.journal import Journal
 from sdgkit.plans import Plan, prompt_parts
 from sdgkit.report import write_report
 from sdgkit.teachers.teacher import Teacher
+from sdgkit.trace import Trace
 
 
 def write_start(out: Path, plan: Plan) -> None:
@@ -41,18 +42,22 @@ def write_folder(out: Path, plan: Plan, summary: Mapping[str, Any], journal: Jou
     def drops() -> Iterator[dict[str, Any]]:
         return (outcome.as_drop() for outcome in journal.outcomes("drop"))
 
+    def exchanges(id: str) -> list[dict[str, Any]]:
+        return Trace.of(journal, id).exchanges
+
     write_jsonl(out / "dataset.jsonl", samples)
     write_parquet(out / "dataset.parquet", samples)
     write_jsonl(out / "dropped.jsonl", drops)
-    write_report(out / "report.html", summary, samples, drops, name=plan.name or None)
+    write_report(out / "report.html", summary, samples, drops, exchanges, name=plan.name or None)
     _write_json(out / "summary.json", summary)
     _write_reviewed(out, journal, summary, plan.system, plan.name)
 
 
 def write_reviewed(out: Path) -> None:
-    """What follows from the review, written again: the training file, the card, and the exports that lie in the folder.
+    """What follows from the review, written again: the training file, the card, the exports that lie in the folder.
 
-    Raises FolderInUse while a run writes the folder (it ends with writing these), RunError if the run never wrote its files.
+    Raises FolderInUse while a run writes the folder (it ends with writing these), RunError if the run never wrote its
+    files.
     """
     journal = Journal(out)
     try:

@@ -12,7 +12,7 @@ import os
 import socket
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -384,6 +384,23 @@ class Journal:
                 unit,
                 number,
             ),
+        )
+        self.flush()
+
+    def restore(self, stage: str) -> None:
+        """Make samples again of what this stage dropped: it will go through all of them anew."""
+        self._begin()
+        self._sql.execute(
+            "UPDATE rows SET kind='sample', stage='', reason='', message='' WHERE edition=? AND stage=?",
+            (self._edition, stage),
+        )
+
+    def drop_samples(self, stage: str, drops: Iterable[tuple[str, str, str]]) -> None:
+        """Turn samples into drops of a stage that goes through all of them at the end: (place, reason, message)."""
+        self._begin()
+        self._sql.executemany(
+            "UPDATE rows SET kind='drop', stage=?, reason=?, message=? WHERE edition=? AND place=?",
+            [(stage, reason, message, self._edition, place) for place, reason, message in drops],
         )
         self.flush()
 

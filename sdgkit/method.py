@@ -8,14 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sdgkit.checks import read_checks, saved
 from sdgkit.errors import RunError, SeedError, SettingsError
 from sdgkit.journal import FILE
 from sdgkit.pipeline import Pipeline
 from sdgkit.plans import Plan, row_key
 from sdgkit.prompts import Prompt, load_prompt, load_prompts
+from sdgkit.quality import check_threshold
 from sdgkit.run import Run
 from sdgkit.seeds import read_seeds, skill
-from sdgkit.stages import Combine, Generate, GenerateMany, Given, Judge, Keep, Stage
+from sdgkit.stages import Check, Combine, Generate, GenerateMany, Given, Judge, Keep, Stage
 from sdgkit.teachers.teacher import Teacher
 
 if TYPE_CHECKING:
@@ -170,6 +172,8 @@ def plan(
     questions: str | None = None,
     vary: Mapping[str, Sequence[Any]] | None = None,
     target: int | None = None,
+    checks: Any = None,
+    near_duplicates: float | None = None,
     sampling: Mapping[str, Mapping[str, Any]] | None = None,
     max_tokens: int | None = None,
     extra_tries: int | None = None,
@@ -182,9 +186,12 @@ def plan(
     stage name; the shipped ones serve where it has none. num_contexts: for each seed (10). num_questions: for each
     context (3), or for each seed of a freeform skill (30). contexts: your own, in the place of `gen_contexts`: a file
     or rows with a `context` column. questions: "seed" asks the seed's own question of every context. vary: lists
-    drawn from for each context. target: go on until so many samples are kept. sampling: settings by stage name, over
-    the prompts' own; max_tokens: of every reply. extra_tries: further contexts asked for a seed in place of duplicate
-    and malformed ones (10). judge: another teacher for the judging. system: the system message of the training file.
+    drawn from for each context. target: go on until so many samples are kept. checks: what `sdgkit.checks` makes, or
+    Python functions of a row; each is put after the stage that writes its column. near_duplicates: at the end, drop
+    samples that repeat an earlier one or a seed, from this similarity on (such as 0.9; default: none is dropped).
+    sampling: settings by stage name, over the prompts' own; max_tokens: of every reply. extra_tries: further contexts
+    asked for a seed in place of duplicate and malformed ones (10). judge: another teacher for the judging. system: the
+    system message of the training file.
     structure: "auto" (default) asks a malformed reply again with its form enforced by the server, if that can do it;
     "always" enforces it from the first ask on, "never" never.
     """
@@ -205,9 +212,14 @@ def plan(
         stages = _with_contexts(stages, given, rows)
     if questions is not None:
         stages = _with_seed_questions(stages, questions)
+    own_checks = read_checks(checks)
+    stages = _with_checks(stages, own_checks)
     if target is not None and target < 1:
         raise SettingsError(f"A target of {target} samples cannot be. Give 1 or more.")
+    if near_duplicates is not None:
+        near_duplicates = check_threshold(near_duplicates)
     chosen = {**settings, "questions": questions, "contexts": given, "structure": structure}
+    chosen |= {"checks": [saved(check) for check in own_checks] or None, "near_duplicates": near_duplicates}
     return Plan(
         pipeline=stages,
         rows=rows,
@@ -216,6 +228,7 @@ def plan(
         judge=judge,
         settings={name: value for name, value in chosen.items() if value is not None},
         target=target,
+        near_duplicates=near_duplicates,
         system=system,
         name=source_name(seeds),
         structure=structure or "auto",
@@ -322,6 +335,18 @@ def _with_seed_questions(stages: Pipeline, questions: str) -> Pipeline:
         raise SettingsError("Asking the seed's own question needs contexts, which a freeform skill does not have.")
     own = Combine(name="seed_questions", column="question", parts=("seed_question",))
     return stages.put("gen_grounded_questions", own).without("eval_grounded_questions", "filter_grounded_questions")
+
+
+def _with_checks(stages: Pipeline, checks: Sequence[Check]) -> Pipeline:
+    """Each check after the stage that writes its column, in the order given."""
+    for check in reversed(checks):
+        column = getattr(check.function, "column", "response")
+        writers = [stage.name for stage in stages.stages if column in stage.columns]
+        writers += [s.name for s in stages.stages if isinstance(s, Combine) and s.column == column and not writers]
+        if not writers:
+            raise SettingsError(f"The check {check.name} looks at the column {column!r}, which no stage here writes.")
+        stages = stages.after(writers[-1], check)
+    return stages
 
 
 def _prompts(

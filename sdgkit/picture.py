@@ -7,6 +7,7 @@ in words.
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -42,6 +43,18 @@ STAGES = {
     "filter_qa_pair": Drawn("keep", "keeps the pairs judged 2 or 3"),
 }
 _NAMES = list(STAGES)
+# Checks, and what goes through all samples at the end.
+CHECKS = {
+    "markdown_table": Drawn("check", "keeps what is the table asked for"),
+    "valid_json": Drawn("check", "keeps what is valid JSON"),
+    "matches": Drawn("check", "keeps what matches a pattern"),
+    "length": Drawn("check", "keeps what is neither too short nor too long"),
+    "same_language": Drawn("check", "keeps what is in the seed's language"),
+    "no_refusal": Drawn("check", "keeps what does not decline"),
+    "facts_in_context": Drawn("check", "keeps what makes up no numbers or names"),
+    "target": Drawn("check", "keeps as many as were asked for"),
+    "near_duplicates": Drawn("check", "keeps what repeats neither others nor seeds"),
+}
 PIPELINES = {"grounded": _NAMES[:8], "freeform": _NAMES[8:]}
 
 _BAR, _LINE, _NAME = 400, 66, 34  # px: the largest bar; characters in a line of words, and in a stage's name
@@ -51,7 +64,8 @@ def described(name: str) -> Drawn:
     """What to say about a stage; one of the user's own is a `check` unless its name tells more."""
     kinds = {"gen": "generate", "eval": "judge", "filter": "keep", "combine": "combine"}
     kind = next((kind for start, kind in kinds.items() if name.startswith(start)), "check")
-    return STAGES.get(name) or Drawn(kind, "a stage of your own")
+    own = Drawn(kind, "a stage of your own")
+    return STAGES.get(name) or CHECKS.get(re.sub(r"_\d+$", "", name)) or own
 
 
 def reasons(dropped: Mapping[str, int]) -> str:
@@ -180,3 +194,30 @@ def histogram(bars: Sequence[Bar], *, words: str, marks: Sequence[float] = (), e
         drawn.append(shape | {"label": bar.label, "label_x": place * step + (0 if edges else step / 2), "bar": bar})
     ticks = sorted({round(min(1.0, mark) * width) for mark in marks})
     return "".join(fill("histogram.svg", bars=drawn, ticks=ticks, label=words, width=width, height=height, edges=edges))
+
+
+class Line(NamedTuple):
+    """One line of a curve: its name, and (x, y) of its points, y from 0 to 1."""
+
+    name: str
+    points: Sequence[tuple[float, float]]
+
+
+_LINES = (("#0072b2", ""), ("#d55e00", "6 3"), ("#009e73", "2 3"), ("#b0578d", "8 3 2 3"))  # told apart by dashes too
+
+
+def curve(lines: Sequence[Line], *, words: str) -> str:
+    """Shares that change with a number, as a small inline SVG; `words` say it aloud."""
+    width, height = 360, 150
+    most = max((x for line in lines for x, _ in line.points), default=0) or 1
+    drawn = [
+        {
+            "name": line.name,
+            "points": " ".join(f"{width * x / most:.1f},{height * (1 - y):.1f}" for x, y in line.points),
+            "colour": colour,
+            "dashes": dashes,
+        }
+        for line, (colour, dashes) in zip(lines, _LINES * len(lines), strict=False)
+    ]
+    ticks = [{"x": width * part / 2, "label": count(round(most * part / 2))} for part in range(3)]
+    return "".join(fill("curve.svg", lines=drawn, ticks=ticks, label=words, width=width, height=height))

@@ -24,7 +24,8 @@ class Plan:
 
     rows: the input rows (seeds, or the rows of a dataset), each with an `id` or none. prompts: by stage name. judge:
     None if the teacher judges its own work. settings: the arguments of `generate` as JSON values, enough to do it
-    again. target: samples to keep, or None for one pass. system: the user's system message for training files.
+    again. target: samples to keep, or None for one pass. near_duplicates: the similarity (0 to 1) from which a sample
+    that repeats another or a seed is dropped at the end, or None. system: the user's system message for training files.
     structure: when servers are made to keep to a reply's form ("auto": once a reply did not; "always", "never").
     """
 
@@ -35,6 +36,7 @@ class Plan:
     judge: Teacher | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     target: int | None = None
+    near_duplicates: float | None = None
     system: str | None = None
     name: str = ""
     structure: str = "auto"
@@ -69,6 +71,7 @@ class Plan:
             "seeds": [row_key(row) for row in self.rows],
             "ids": [str(row["id"]) for row in self.rows if row.get("id")],
             "target": self.target,
+            "near_duplicates": self.near_duplicates,
             "structure": self.structure,
         }
 
@@ -134,8 +137,9 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
             if one.get(name) != other[name]:
                 shown = len(str(one.get(name))) + len(str(other[name])) < 40
                 found.append(f"{other['name']}: {name}" + (f" {one.get(name)} → {other[name]}" if shown else ""))
-    if old.get("target") != new.get("target"):
-        found.append(f"target {old.get('target') or 'none'} → {new.get('target') or 'none'}")
+    for name in ("target", "near_duplicates"):
+        if old.get(name) != new.get(name):
+            found.append(f"{name} {old.get(name) or 'none'} → {new.get(name) or 'none'}")
     if old.get("structure", "auto") != new["structure"]:
         found.append(f"structure {old.get('structure', 'auto')} → {new['structure']}")
     return found

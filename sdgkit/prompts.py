@@ -4,7 +4,9 @@
 line between them, the user message. `start_tags` and `end_tags` hold one pair per output column.
 """
 
+import math
 import re
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -99,7 +101,7 @@ class Prompt:
 
     def check(self, columns: Sequence[str]) -> None:
         """Raises PromptError unless the templates compile and there is one pair of tags for each of the columns."""
-        if len(self.start_tags) != len(columns):
+        if not len(self.start_tags) == len(self.end_tags) == len(columns):
             raise PromptError(
                 f"The prompt {self.name} has {len(self.start_tags)} pair(s) of tags, and its stage reads "
                 f"{len(columns)} column(s): {', '.join(columns)}. Give one pair a column, in this order."
@@ -242,12 +244,26 @@ def _check_sampling(sampling: Any, where: str) -> None:
             "temperature": number and 0 <= value <= 2,
             "top_p": number and 0 < value <= 1,
             "max_tokens": number and isinstance(value, int) and value > 0,
-            "extra_body": isinstance(value, Mapping),
+            "extra_body": isinstance(value, Mapping) and _is_json(value),
         }
         if key not in good:
             raise SettingsError(f"{where}: unknown sampling setting {key!r}. There are {', '.join(SAMPLING)}.")
         if not good[key]:
-            raise SettingsError(f"{where}: sampling {key} cannot be {value!r}.")
+            raise SettingsError(f"{where}: sampling {key} cannot be {reprlib.repr(value)}.")
+
+
+def _is_json(value: Any) -> bool:
+    """Whether JSON can hold it, in reasonable length: a few YAML aliases can stand for millions of values."""
+    stack, left = [value], 10_000
+    while stack and left:
+        one, left = stack.pop(), left - 1
+        if isinstance(one, Mapping):
+            stack += [*one, *one.values()]
+        elif isinstance(one, list | tuple):
+            stack += one
+        elif not (one is None or isinstance(one, str | int) or (isinstance(one, float) and math.isfinite(one))):
+            return False
+    return not stack
 
 
 # Reading a reply ------------------------------------------------------------------------------------------------------
@@ -255,9 +271,7 @@ def _check_sampling(sampling: Any, where: str) -> None:
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 # A fence that says no more than "this is text" is the teacher's manner; one that names a programming language is
 # content.
-_FENCE = re.compile(
-    r"```[ \t]*(?:markdown|md|text|txt|plaintext|plain)?[ \t]*\n(.*?)\n?[ \t]*```", re.DOTALL | re.IGNORECASE
-)
+_PLAIN_FENCES = ("", "markdown", "md", "text", "txt", "plaintext", "plain")
 
 
 def _without_thinking(reply: str) -> str:
@@ -276,10 +290,10 @@ def _tidy(value: str, keep_fences: bool) -> str:
         text = text[3:].strip()
     if text.endswith("\n**"):
         text = text[:-3].strip()
-    if not keep_fences and text.startswith("```"):
-        whole = _FENCE.fullmatch(text)
-        if whole and "```" not in whole[1]:
-            text = whole[1].strip()
+    if not keep_fences and text.startswith("```") and text.endswith("```"):
+        opening, line_end, inside = text.removesuffix("```").partition("\n")
+        if line_end and opening[3:].strip().lower() in _PLAIN_FENCES and "```" not in inside:
+            text = inside.strip()
     return text
 
 

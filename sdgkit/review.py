@@ -37,6 +37,7 @@ class Review:
         self.samples: list[dict[str, Any]] = []
         self.decisions = Decisions()
         self._by_id: dict[str, dict[str, Any]] = {}
+        self._keys: dict[str, str] = {}
         self._writer = _Writer(self.run.out, later)
         self.read()
         self._writer.catch_up(self.decisions)
@@ -45,11 +46,12 @@ class Review:
         """Take in what the run has made and what was decided meanwhile, here or elsewhere."""
         self.samples = list(self.run.samples())
         self._by_id = {str(sample["id"]): sample for sample in self.samples}
+        self._keys = {id: content_key(sample) for id, sample in self._by_id.items()}
         self.decisions = self.run.decisions
         return self
 
     def write(self) -> None:
-        """Write the training file, the card and the exports in the folder anew, if they are not yet. Raises RunError."""
+        """Write training file, card and exports in the folder anew, if they are not up to date. Raises RunError."""
         self._writer.write()
 
     # Deciding ---------------------------------------------------------------------------------------------------------
@@ -107,7 +109,7 @@ class Review:
         path: ends in .jsonl; a new file begins with the run's own seeds. Raises SettingsError for a sample that was not
         accepted, SeedError if it is in the file already.
         """
-        decision = self.decisions.of(self.sample(id))
+        decision = self.decision(id)
         if decision is None or decision.verdict != "accept":
             raise SettingsError(f"{id} is not accepted. Accept or edit it first: a seed is what all the others follow.")
         sample = {**self.sample(id), **decision.edits}
@@ -133,17 +135,22 @@ class Review:
         """The sample with this id, as the teacher wrote it. Raises RunError if there is none."""
         if id not in self._by_id:
             known = ", ".join(list(self._by_id)[:3])
-            raise RunError(
-                f"There is no sample {id!r} in this run. Ids here are like {known or '– there are none yet'}."
-            )
+            raise RunError(f"There is no sample {id!r} in this run. There are: {known or 'none yet'}, …")
         return self._by_id[id]
+
+    def find_sample(self, id: str) -> dict[str, Any] | None:
+        """The sample with this id, None if there is none."""
+        return self._by_id.get(id)
+
+    def decision(self, id: str) -> Decision | None:
+        """The decision that holds for the sample with this id."""
+        return self.decisions.by_content.get(self._keys[str(self.sample(id)["id"])])
 
     def state(self, id: str) -> str:
         """undecided, accepted, edited, rejected, or outdated: decided, but its content has changed since."""
-        sample = self.sample(id)
-        decision = self.decisions.of(sample)
+        decision = self.decision(id)
         if decision is None:
-            return "outdated" if self.decisions.outdated(sample) is not None else "undecided"
+            return "outdated" if id in self.decisions.by_id else "undecided"
         if decision.verdict == "reject":
             return "rejected"
         return "edited" if decision.edits else "accepted"
@@ -157,13 +164,13 @@ class Review:
         seed: str | None = None,
         text: str | None = None,
     ) -> list[str]:
-        """The ids of the samples with all of these, in lineage order. text: anywhere in the sample or the judge's words."""
+        """The ids of the samples with all of these, in lineage order. text: in the sample or the judge's words."""
         if state is not None and state not in STATES:
             raise SettingsError(f"There is no state {state!r}. The states are {', '.join(STATES)}.")
         wanted = text.casefold() if text else ""
         found = []
         for id, sample in self._by_id.items():
-            decision = self.decisions.of(sample)
+            decision = self.decision(id)
             texts = " ".join(str(sample.get(name) or "") for name in (*TEXTS, "evaluation"))
             matches = (
                 (state is None or self.state(id) == state)
@@ -179,10 +186,11 @@ class Review:
     def drawn(self, number: int = DRAWN) -> list[str]:
         """The ids with which a review begins: drawn across seeds and scores, the same ones every time.
 
-        Seeds take turns, and within a seed the scores do; within these the hash of the content decides, as good as chance.
+        Seeds take turns, and within a seed the scores do; among equals the hash of the content decides, which is as good
+        as chance.
         """
         groups: dict[str, dict[Any, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
-        for sample in sorted(self.samples, key=content_key):
+        for sample in sorted(self.samples, key=lambda sample: self._keys[str(sample["id"])]):
             groups[seed_of(sample["id"])][sample.get("score")].append(sample)
         queues = [
             _in_turns(scores.values()) for _, scores in sorted(groups.items(), key=lambda item: _natural(item[0]))
@@ -192,10 +200,12 @@ class Review:
     @property
     def progress(self) -> Reviewed:
         """How many samples there are, and how many of them were accepted, edited and rejected."""
-        return self.decisions.count(self.samples)
+        states = Counter(map(self.state, self._by_id))
+        accepted = states["accepted"] + states["edited"]
+        return Reviewed(len(self.samples), accepted, states["edited"], states["rejected"], states["outdated"])
 
     def implied(self) -> str:
-        """What the drawn samples imply for all of them: "18 of 20 good: 70–97 %". Good is what was accepted unedited."""
+        """What the drawn samples imply for all: "18 of 20 good: 70 to 97 %". Good is what was accepted unedited."""
         states = [state for id in self.drawn() if (state := self.state(id)) in ("accepted", "edited", "rejected")]
         if not states:
             return ""
@@ -204,11 +214,11 @@ class Review:
         if len(states) == len(self.samples):
             return words
         low, high = share(good, len(states))
-        return f"{words}: {low:.0%}–{high:.0%}".replace("%–", "–").replace("%", " %")
+        return f"{words}: {low * 100:.0f}\u2013{high * 100:.0f} %"
 
     def reasons(self) -> dict[str, int]:
         """The reasons of the rejected samples, the most frequent first."""
-        found = (self.decisions.of(sample) for sample in self.samples)
+        found = map(self.decision, self._by_id)
         return dict(
             Counter(d.reason for d in found if d is not None and d.verdict == "reject" and d.reason).most_common()
         )
@@ -244,7 +254,7 @@ class Review:
 
 
 class _Writer:
-    """Keeps the files that follow from the review up to date; decisions that come while it writes are taken together."""
+    """Keeps the files that follow from the review up to date; what comes while it writes is taken together."""
 
     def __init__(self, out: Path | None, later: bool) -> None:
         self._out = out
@@ -265,10 +275,10 @@ class _Writer:
     def catch_up(self, decisions: Decisions) -> None:
         """A kernel that was killed may have left files that are older than the newest decision."""
         newest = max((decision.made for decision in decisions.by_content.values()), default=0.0)
-        if newest and self._out is not None and (self._out / "README.md").exists():
-            if (self._out / "README.md").stat().st_mtime < newest:
-                with suppress(RunError):  # a folder that cannot be written can still be looked at
-                    self.changed()
+        card = self._out / "README.md" if self._out is not None else None
+        if newest and card is not None and card.exists() and card.stat().st_mtime < newest:
+            with suppress(RunError):  # a folder that cannot be written can still be looked at
+                self.changed()
 
     def write(self) -> None:
         if self._last is not None:

@@ -12,6 +12,7 @@ import os
 import socket
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,13 +21,14 @@ from typing import TYPE_CHECKING, Any
 from sdgkit.card import public
 from sdgkit.decisions import DecisionBook, Decisions, read_decisions
 from sdgkit.errors import RunError, SdgkitError
+from sdgkit.explain import MANY, Explanation, explain
 from sdgkit.export import export
 from sdgkit.folder import write_folder, write_start
 from sdgkit.journal import FILE, Journal
 from sdgkit.pipeline import OUT, Stream, Target
 from sdgkit.plans import Plan, changes, refuse_another_job
-from sdgkit.snapshot import Funnel, Pace, Snapshot, funnel_of
-from sdgkit.stages import Row
+from sdgkit.snapshot import Funnel, Pace, Snapshot, funnel_of, line_of
+from sdgkit.stages import Keep, Row
 from sdgkit.teachers import background
 from sdgkit.trace import Trace
 
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 BEAT_S = 0.5  # between two notes in the journal of how far the run is
 NOTES_S = 0.1  # between two looks for notes while waiting
 CANCEL_S = 2.0  # within which a cancelled run has stopped
+FIRST = 30  # judgements after which a judge that turns nearly all of them down is worth a warning
 
 
 class Run:
@@ -57,6 +60,7 @@ class Run:
         self.plan, self.out = plan, Path(out) if out is not None else None
         self.notes: list[str] = []
         self.error: BaseException | None = None
+        self.warning: Explanation | None = None  # once a judge turned down most of its first rows
         self._reuse, self._on_note = reuse, on_note
         self._journal: Journal | None = None
         self._stream: Stream | None = None
@@ -67,6 +71,8 @@ class Run:
         self._told = 0  # notes that `wait` has printed
         self._retries_before = 0
         self._funnel: list[dict[str, Any]] = []
+        self._watched: set[int] = set()  # stages whose first judgements have been looked at
+        self._warned = ""
         self._begun = self._ended = 0.0
 
     # Going on ---------------------------------------------------------------------------------------------------------
@@ -143,6 +149,7 @@ class Run:
             self.error, self._state = error, "failed"
         finally:
             beat.cancel()
+        await self._look_at_judges(stream)
         counts: Mapping[str, int] = stream.top.counts
         if target is not None and self._state == "done":
             counts = self._cut(stream, journal)
@@ -166,10 +173,35 @@ class Run:
             self._say(f"{target.kept} of the target's {target.number} samples are kept: {target.reason}.")
         return target.counts
 
+    def _drop_repeats(self, threshold: float, plan: Plan, journal: Journal) -> None:
+        """The last step, which has to see all samples: drops those that repeat an earlier one or a seed."""
+        from sdgkit.quality import NEAR_DUPLICATES, repeats
+
+        journal.restore(NEAR_DUPLICATES)
+        places: dict[str, str] = {}
+
+        def samples() -> Iterator[Row]:
+            for outcome in journal.outcomes("sample"):
+                places[outcome.id] = outcome.place
+                yield outcome.columns
+
+        found = list(repeats(samples(), threshold, plan.admitted))
+        journal.drop_samples(NEAR_DUPLICATES, [(places[one.id], one.reason, one.message) for one in found])
+        dropped = Counter(one.reason for one in found)
+        self._funnel = [*self._funnel, line_of(NEAR_DUPLICATES, len(places), dropped)]
+        if found and plan.target is not None:
+            self._say(
+                f"{len(found)} of {len(places)} samples repeat others or the seeds and were dropped after the target "
+                f"was reached: {len(places) - len(found)} are left. Raise the target to make up for them."
+            )
+
     def _finish(self, journal: Journal) -> None:
         """Write the last beat and the files, and let go of the folder. Runs in a thread of its own: it may take a
         moment."""
         try:
+            if self.plan is not None and self.plan.near_duplicates is not None:
+                self._drop_repeats(self.plan.near_duplicates, self.plan, journal)
+            self._say_if_empty()
             self._write_beat(journal)
             if self.out is not None and self.plan is not None:
                 write_folder(self.out, self.plan, self.summary, journal)
@@ -180,6 +212,31 @@ class Run:
                 journal.close()
                 self._journal = None
 
+    async def _look_at_judges(self, stream: Stream) -> None:
+        """Warn, once, if a judge turned down most of the first rows that it saw."""
+        for at, stage in enumerate(stream.stages):
+            dropped, kept = stream.top.counts[f"{at}:score"], stream.top.counts[f"{at}:{OUT}"]
+            if not isinstance(stage, Keep) or at in self._watched or dropped + kept < FIRST:
+                continue
+            self._watched.add(at)
+            if self.warning is None and dropped > MANY * (dropped + kept):
+                self.warning = await asyncio.to_thread(self.explain)
+                wrote = next((c.phrases[0][0] for c in self.warning.causes if c.stage == stage.name and c.phrases), "")
+                said = f' It wrote most: "{wrote}".' if wrote else ""
+                self._warned = (
+                    f"{stage.name}: the judge turned down {dropped} of the first {dropped + kept} rows.{said} "
+                    "Is it right? run.explain() shows examples."
+                )
+                self._say(self._warned)
+
+    def _say_if_empty(self) -> None:
+        if self._state != "done" or len(self._funnel) < 2 or self._funnel[-1]["rows_out"]:
+            return
+        causes = self.explain().causes
+        why = f" {causes[0].stage}: {causes[0].words} {causes[0].advice}" if causes else ""
+        where = "report.html and run.explain()" if self.out else "run.explain()"
+        self._say(f"No sample was kept.{why} {where} show where the rows went.")
+
     async def _beat(self) -> None:
         away = False
         while True:
@@ -188,6 +245,7 @@ class Run:
                 continue
             self._pace.note(self._stream.requests, self._stream.completion_tokens, self._fraction())
             self._write_beat(self._journal)
+            await self._look_at_judges(self._stream)
             teachers = [lane.teacher for lane in self._stream.lanes if lane.teacher is not None]
             gone = next((teacher for teacher in teachers if teacher.state == "away"), None)
             if gone is not None and not away:
@@ -284,6 +342,7 @@ class Run:
             fraction=self._fraction(),
             message=gone.away_reason if gone is not None else str(self.error or ""),
             newest=tuple(stream.newest),
+            warning=self._warned,
         )
 
     def _recorded_snapshot(self) -> Snapshot:
@@ -388,6 +447,18 @@ class Run:
     def dropped(self) -> "datasets.Dataset":
         """The drops so far as a `datasets.Dataset`: id, stage, reason, message, reply and the columns as they stood."""
         return _dataset(list(self.drops()), ["id", "stage", "reason", "message", "reply"])
+
+    def explain(self) -> Explanation:
+        """Where the samples went: the biggest causes in plain words, an example of each, and what to change."""
+        snapshot = self.snapshot()
+        known = {"state": snapshot.state, "seeds": snapshot.seeds, "stages": snapshot.stages}
+        with self._reading() as journal:
+            return explain(
+                known,
+                lambda: (outcome.columns for outcome in journal.outcomes("sample")),
+                lambda: (outcome.as_drop() for outcome in journal.outcomes("drop")),
+                lambda id: Trace.of(journal, id).exchanges,
+            )
 
     def trace(self, id: str) -> Trace:
         """The whole story of one sample or drop: every message sent, every reply, the judge's words, the reason.

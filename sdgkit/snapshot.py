@@ -19,6 +19,7 @@ class Snapshot:
     state: new, running, paused, done, cancelled, failed or interrupted (its process is gone). stages: as in
     summary.json. requests, tokens, retries, reused, wall_s: of this session. seconds_left: an estimate, None while
     there is none. fraction: of the expected work that is done, 0 to 1. newest: the latest samples, the newest last.
+    warning: a sentence, once a judge turned down most of its first rows (`Run.warning` explains it).
     """
 
     state: str
@@ -39,6 +40,7 @@ class Snapshot:
     fraction: float = 0.0
     message: str = ""
     newest: Sequence[Mapping[str, Any]] = ()
+    warning: str = ""
 
     @property
     def teacher(self) -> str:
@@ -109,6 +111,11 @@ def funnel_of(pipeline: Pipeline, counts: Mapping[str, int], rows: int, target: 
     if target is not None and target.surplus:
         stages.append(_line("target", rows_in, rows_in - target.surplus, {"target": target.surplus}))
     return stages
+
+
+def line_of(name: str, rows_in: int, dropped: Mapping[str, int]) -> dict[str, Any]:
+    """The line of a step that goes through all samples at the end."""
+    return _line(name, rows_in, rows_in - sum(dropped.values()), dict(dropped))
 
 
 def _line(name: str, rows_in: int, rows_out: int, dropped: dict[str, int]) -> dict[str, Any]:

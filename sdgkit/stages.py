@@ -422,7 +422,9 @@ def _as_json(value: Any, above: tuple[Any, ...] = ()) -> Any:
 
 def _code(function: FunctionType, above: tuple[Any, ...]) -> list[Any]:
     """What a function does: its byte code, and the values and functions of its own module that it refers to."""
-    codes, consts, names = [function.__code__], [], []
+    codes = [function.__code__]
+    consts: list[Any] = []
+    names: list[str] = []
     for code in codes:
         inner = [const for const in code.co_consts if isinstance(const, CodeType)]
         consts += [code.co_code, *(_as_json(const) for const in code.co_consts if const not in inner)]

@@ -55,6 +55,8 @@ class Source:
         """Every number in it, in figures and in words; what may be read in two ways is read in both."""
         tokens = [*re.findall(_SPACED, self.text), *re.findall(_PLAIN, self.text)]
         tokens += [piece for token in tokens if "," in token for piece in token.split(",") if len(piece) != 3]
+        lists = [line for line in self.text.splitlines() if re.search(r"[^\W\d],\S|\d,[^\W\d]", line)]  # of a CSV
+        tokens += re.findall(r"\d+(?:\.\d+)?", "\n".join(lists))
         read = [_read(token, 0, False) for token in tokens]
         found = {value for number in read for value in (*number.values, *number.parts)}
         return found | {value for word in self.words if (value := _number_words().get(word)) is not None}

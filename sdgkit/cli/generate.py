@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from sdgkit.plans import Plan
     from sdgkit.run import Run
     from sdgkit.teachers import Teacher
+
+STOP_S = 5.0  # for a run to write its files when it is stopped in passing
 
 
 @dataclass(frozen=True)
@@ -157,8 +160,11 @@ def _followed(plan: "Plan", out: Path, reuse: bool, interrupts: Interrupts) -> "
                 time.sleep(1 / FRAMES_PER_S)
             notes.show_in(shown)
             shown.show(run.snapshot())
-    finally:
-        run.cancel()  # if this ends early, nobody is left to see it
+    except BaseException:  # such as a closed pipe: nobody is left to see it
+        run.cancel()
+        with suppress(SdgkitError):
+            run.wait(STOP_S)
+        raise
     return run
 
 

@@ -22,17 +22,18 @@ WORDS = {"True": True, "False": False, "None": None}
 
 
 class RunCommand(Command):
-    """Takes `-p NAME VALUE`, two words, as papermill does."""
+    """Takes `-p NAME VALUE`, two words, as papermill does; and NAME=VALUE."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         joined, words = [], iter(args)
         for word in words:
             joined.append(word)
             if word in ("-p", "--parameter"):
-                name, value = next(words, None), next(words, None)
-                if name is None or value is None:
+                name = next(words, "")
+                value = None if "=" in name else next(words, None)
+                if "=" not in name and value is None:
                     ctx.fail("-p takes a name and a value, such as: -p num_contexts 3")
-                joined.append(f"{name}={value}")
+                joined.append(name if value is None else f"{name}={value}")
         return super().parse_args(ctx, joined)
 
 

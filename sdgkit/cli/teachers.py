@@ -33,7 +33,7 @@ Server: Any = make_dataclass(
 
 @takes(place=Place)
 def ask(
-    message: Annotated[str | None, typer.Argument(metavar="MESSAGE", show_default=False)] = None,
+    words: Annotated[list[str] | None, typer.Argument(metavar="MESSAGE", show_default=False)] = None,
     max_tokens: Annotated[int | None, option("The reply", "its longest length", "N", min=1)] = None,
     temperature: Annotated[float | None, option("The reply", "0 for the likeliest words", "T", min=0)] = None,
     timeout: Annotated[
@@ -47,7 +47,8 @@ def ask(
     Example:
       sdgkit ask "Which languages do you speak?" --base-url http://localhost:8000/v1
     """
-    if message is None or not message.strip():
+    message = " ".join(words or [])
+    if not message.strip():
         raise SettingsError('Say what to ask: sdgkit ask "Who are you?"')
     sampling = {"max_tokens": max_tokens, "temperature": temperature}
     given = {name: value for name, value in sampling.items() if value is not None}

@@ -1,6 +1,7 @@
 """What all panels have in common: a state that a front end draws, actions that clicks call, errors as one sentence.
 
-A panel holds no logic: `seen` turns an object that works without it into JSON values, an `on_…` method calls that object.
+A panel holds no logic: `seen` turns an object that works without it into JSON values, an `on_…` method
+calls that object.
 """
 
 import re
@@ -53,7 +54,7 @@ class Panel:
 
     # Clicks -----------------------------------------------------------------------------------------------------------
 
-    def act(self, name: str, **said: Any) -> None:
+    def act(self, name: str, /, **said: Any) -> None:
         """Do what a click does: `panel.act("start")`. What goes wrong is shown, and kept in `last_error`."""
         with self._guarded():
             action = getattr(self, f"on_{name}", None)
@@ -152,8 +153,8 @@ class Panel:
     def display(self) -> None:
         """Show the panel: live where the front end can, otherwise as a still picture.
 
-        A live panel hides the still picture that follows it; where no panel lives (an exported page, a viewer), it is what
-        one sees.
+        A live panel hides the still picture that follows it; where no panel lives (an exported page, a viewer), it is
+        what one sees.
         """
         if not _in_a_notebook():
             print(self.picture())

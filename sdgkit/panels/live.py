@@ -22,4 +22,4 @@ def reason_for_a_still_picture() -> str | None:
     if wanted == "live" or any(os.environ.get(mark) for mark in MARKS):
         return None
     where = "VS Code is not tried" if os.environ.get("VSCODE_PID") else "no JupyterLab or Voila is behind this kernel"
-    return f"A still picture: {where}. With {VARIABLE}=live in the kernel's environment the panel is shown live all the same."
+    return f"A still picture: {where}. {VARIABLE}=live in the kernel's environment shows the panel live all the same."

@@ -1,4 +1,4 @@
-"""The panel of a run: the method's picture with its numbers, start and cancel, the newest samples, what was dropped and why."""
+"""The panel of a run: the method's picture with its numbers, start and cancel, the newest samples, the drops."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -33,9 +33,9 @@ GOING = ("running", "paused")
 class RunPanel(Panel):
     """A run to start, watch, cancel and resume; or a run's folder to look at, also while another process writes it.
 
-    source: seeds (what `load_seeds` takes), a `Run`, or a run's folder; with `teacher=`, that folder is gone on with. out,
-    reuse and settings: as in `generate`; prompts are read from their folder at each start. latest: the `Run` that is
-    shown. In a cell: `run = await RunPanel(...).run()`. Raises SdgkitError for what cannot be used.
+    source: seeds (what `load_seeds` takes), a `Run`, or a run's folder; with `teacher=`, that folder is gone on with.
+    out, reuse and settings: as in `generate`; prompts are read from their folder at each start. latest: the `Run`
+    that is shown. In a cell: `run = await RunPanel(...).run()`. Raises SdgkitError for what cannot be used.
     """
 
     kind, title = "run", "Run"
@@ -242,9 +242,9 @@ def facts(snapshot: Snapshot) -> list[tuple[str, str]]:
 
 
 def lasting(seconds: float | None, about: str = "") -> str:
-    """Seconds in a few words; a dash if nobody knows. about: said before a number, which is then a round one."""
+    """Seconds in a few words; … if nobody knows. about: said before a number, which is then a round one."""
     if seconds is None:
-        return "–"
+        return "…"
     if about:
         seconds = max(5, round(seconds / 5) * 5) if seconds < 90 else round(seconds / 60) * 60
     minutes, rest = divmod(round(seconds), 60)

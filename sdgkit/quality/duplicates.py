@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from sdgkit.errors import SettingsError
 
 Row = Mapping[str, Any]
+NEAR_DUPLICATES = "near_duplicates"  # the name of the step
 SHINGLE, HASHES, MISSED = 5, 128, 0.001  # characters; of a text; share of duplicates that may go unnoticed
 # A response shorter than this says too little: many contexts may well deserve the same short answer.
 TELLING = 100
@@ -86,11 +87,13 @@ class Repeat:
         return f"Its {self.column} {how} that of {self.like.key}."
 
 
-def repeats(samples: Iterable[Row], threshold: float, seeds: Sequence[Row] = ()) -> Iterator[Repeat]:
+def repeats(
+    samples: Iterable[Row], threshold: float, seeds: Iterable[tuple[str, Row]] = ()
+) -> Iterator[Repeat]:
     """The samples that repeat an earlier one that stays, or a seed; in the order given.
 
     A context is compared with every other context; a question with the others of its context (or, of a freeform skill,
-    with all); a response with those of other contexts, if it is long enough to tell. seeds: seed examples, beside
+    with all); a response with those of other contexts, if it is long enough to tell. seeds: (id, seed example), beside
     those in the samples' own seed columns.
     """
     columns = {name: Known(threshold) for name in ("context", "question", "response")}
@@ -106,8 +109,8 @@ def repeats(samples: Iterable[Row], threshold: float, seeds: Sequence[Row] = ())
                 known_seeds.add((name, text))
                 known.add(key, text)
 
-    for number, seed in enumerate(seeds, 1):
-        learn(seed, f"the seed example s{number}")
+    for id_, seed in seeds:
+        learn(seed, f"the seed example {id_}")
     for row in samples:
         id_, parent = str(row.get("id")), str(row.get("id")).rpartition("/")[0]
         learn(row, f"its seed example {id_.partition('/')[0]}")
@@ -117,7 +120,7 @@ def repeats(samples: Iterable[Row], threshold: float, seeds: Sequence[Row] = ())
             if parent not in met:
                 met[parent] = columns["context"].like(context)
                 if met[parent] is None:
-                    columns["context"].add(f"{id_}", context)
+                    columns["context"].add(id_, context)
             found = ("context", met[parent])
             if found[1] is None:
                 found = ("question", _among(asked.setdefault(parent, []), question, threshold))

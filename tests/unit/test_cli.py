@@ -81,7 +81,7 @@ def test_pages_fit_the_terminal(typed, monkeypatch, columns):
 
 
 def test_the_page_of_commands_loads_nothing_heavy():
-    heavy = "{'openai', 'aiohttp', 'datasets', 'pandas', 'pyarrow', 'papermill', 'rich', 'jinja2', 'asyncio'}"
+    heavy = "{'openai', 'aiohttp', 'datasets', 'pandas', 'pyarrow', 'papermill', 'rich.table', 'jinja2', 'asyncio'}"
     program = f"import sys; from sdgkit.cli import main; main(['--help']); sys.exit(str({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert "sdgkit generate" in done.stdout
@@ -119,7 +119,7 @@ SLIPS = {
     "gnerate": "Did you mean generate?",
     "frobnicate": "The commands are generate, run, ask",
     "words.txt": "Did you mean: sdgkit generate words.txt?",
-    "--nonsense": "No such option: --nonsense",
+    "--nonsense": "--nonsense",
     "ask": "sdgkit ask",
     "status": "sdgkit status RUN",
     "status nowhere": "There is no run in nowhere",
@@ -132,6 +132,7 @@ SLIPS = {
     "run nowhere.ipynb": "nowhere.ipynb: cannot be read",
     "run words.txt": "words.txt: is not a notebook",
     "run -p flavour sweet": "no parameter 'flavour'. It has seeds, out",
+    "run -p flavour=sweet --out x": "no parameter 'flavour'",
     "run -p flavour": "-p takes a name and a value",
     "run plain.ipynb --target 5": "no parameter 'target'. It has none",
     "lab words.txt": "words.txt: File exists",
@@ -175,7 +176,7 @@ def test_debug_shows_where_it_happened(typed):
 
 def test_ask_tells_who_answers_how_fast_and_what(typed):
     with FaultServer(models=("some-model",)) as server:
-        status, output, errors = typed("ask", "Who are you?", "--base-url", server.base_url)
+        status, output, errors = typed("ask", "Who", "are", "you?", "--base-url", server.base_url)
         assert server.requests[-1]["messages"] == [{"role": "user", "content": "Who are you?"}]
     assert (status, errors) == (0, "")
     assert "some-model at " in output and " s: 5 tokens" in output

@@ -68,6 +68,7 @@ class Proxy:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)  # wakes whoever waits in accept()
         self._socket.close()
 
     def _serve(self) -> None:

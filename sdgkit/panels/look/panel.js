@@ -211,7 +211,10 @@ function panelOf(kind, view, hotkeys) {
       const draw = () => {
         const state = model.get("state");
         root.setAttribute("aria-label", state.title);
+        const inside = root.contains(document.activeElement);
         mend(root, view(state, act, local, draw));
+        // The button that was pressed may be gone: the keys stay with the panel, and do not fall to the notebook.
+        if (inside && !root.contains(document.activeElement)) root.focus({ preventScroll: true });
       };
       model.on("change:state", draw);
       guard(root, hotkeys && ((event, typing) => hotkeys(event, typing, model.get("state"), act, local, draw)));

@@ -1,0 +1,290 @@
+"""Where the samples of a run went: the biggest causes in plain words, an example of each, and what to change."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sdgkit.pages import count, fill, visible
+from sdgkit.picture import described
+
+Row = Mapping[str, Any]
+Exchanges = Callable[[str], Sequence[Mapping[str, Any]]]  # by a row's id, as in `Trace.exchanges`
+
+CAUSES = 3
+MANY = 0.8  # the share of judgements that drop from which on the judge itself is in doubt
+_READ, _LONGEST, _WORDS = 400, 8, 150  # judgements read for phrases; words of a phrase, and read of one judgement
+_PRINTED = 1_500  # characters of a prompt or reply where nothing unfolds
+_CLAUSE = re.compile(r"[^.!?;:,()\n。！？；：、，]+")
+
+
+@dataclass(frozen=True)
+class Example:
+    """One dropped row. prompt: the chat messages really sent (none for a request that was refused); reply: the raw one."""
+
+    id: str
+    message: str
+    prompt: Sequence[Mapping[str, str]] = ()
+    reply: str = ""
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Why rows left at one stage. words: what happened; advice: what to change; phrases: what was said most often
+    (the judge's, the server's or a check's words), with how many of the drops that were read say it."""
+
+    stage: str
+    reason: str
+    number: int
+    tried: int
+    words: str
+    advice: str
+    phrases: Sequence[tuple[str, int]] = ()
+    example: Example | None = None
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Where a run's samples went: `text` for a terminal, `html` for a notebook or a page.
+
+    samples: kept; dropped: rows lost on the way; causes: at most three, the one that cost most samples first.
+    """
+
+    state: str
+    seeds: int
+    samples: int
+    dropped: int
+    causes: Sequence[Cause]
+
+    @property
+    def headline(self) -> str:
+        """The numbers in one sentence."""
+        kept = f"{_counted(self.samples, 'sample')} kept" if self.samples else "No sample was kept"
+        lost = f"{_counted(self.dropped, 'row')} dropped on the way" if self.dropped else "no row was dropped"
+        return f"{kept} from {_counted(self.seeds, 'seed example')}; {lost}."
+
+    @property
+    def text(self) -> str:
+        lines = [self.headline]
+        if not self.samples and not self.dropped:
+            lines.append("So none was made: look at the seeds that went in.")
+        for place, cause in enumerate(self.causes, 1):
+            lines += ["", f"{place}. {cause.stage}: {cause.words}"]
+            lines += [f'   {number:>4} × "{phrase}"' for phrase, number in cause.phrases]
+            lines.append(f"   What to change: {cause.advice}")
+            if cause.example is not None:
+                lines += _printed(cause.example)
+        return str(visible("\n".join(lines)))
+
+    @property
+    def html(self) -> str:
+        return "".join(fill("explain.html", explanation=self))
+
+    def __str__(self) -> str:
+        return self.text
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+
+def explain(
+    summary: Mapping[str, Any],
+    samples: Callable[[], Iterable[Row]],
+    drops: Callable[[], Iterable[Row]],
+    exchanges: Exchanges | None = None,
+) -> Explanation:
+    """The explanation of a run, finished or not.
+
+    summary: `state`, `seeds` and `stages`, as in summary.json. samples, drops: a new iterator over the rows of
+    dataset.jsonl and dropped.jsonl at each call. exchanges: what was sent and replied for the row with an id.
+    """
+    stages = list(summary.get("stages") or [])
+    biggest = _biggest(stages)
+    sizes = {(line["name"], reason): number for line, reason, number in biggest}
+    picked = _picked(drops, sizes) if sizes else {}
+    judged = any(reason == "score" for _, reason, _ in biggest)
+    some = _spread(samples(), _kept(stages)) if judged else ()
+    kept_words = [str(row["evaluation"]) for row in some if row.get("evaluation")]
+    causes = []
+    for line, reason, number in biggest:
+        rows = picked.get((line["name"], reason), [])
+        causes.append(_cause(stages, line, reason, number, rows, kept_words, exchanges))
+    dropped = sum(number for line in stages for number in line["dropped"].values())
+    seeds = summary.get("seeds") or (stages[0]["rows_in"] if stages else 0)
+    return Explanation(str(summary.get("state") or ""), int(seeds), _kept(stages), dropped, causes)
+
+
+def phrases(texts: Sequence[str], others: Sequence[str] = (), most: int = 3) -> list[tuple[str, int]]:
+    """What these texts say most often, and the others less: up to `most` phrases, each with how many texts have it.
+
+    A phrase is up to eight words of one clause; of a script without spaces, a whole clause.
+    """
+    found, elsewhere = _phrases_of(texts), _phrases_of(others)
+    enough = max(2, len(texts) // 10)
+    worth: dict[str, float] = {}
+    for phrase, (number, _) in found.items():
+        share = number / len(texts) - elsewhere.get(phrase, (0, ""))[0] / max(1, len(others))
+        if number >= enough and share > 0:
+            worth[phrase] = share * len(phrase.split()) ** 0.7
+    chosen: list[str] = []
+    for phrase in sorted(worth, key=lambda one: (-worth[one], one)):
+        words = set(phrase.split())
+        if all(len(words & set(other.split())) * 2 < min(len(words), len(other.split())) for other in chosen):
+            chosen.append(phrase)
+            if len(chosen) == most:
+                break
+    return [(found[phrase][1], found[phrase][0]) for phrase in chosen]
+
+
+def _phrases_of(texts: Sequence[str]) -> dict[str, tuple[int, str]]:
+    """Every phrase, folded, with how many texts have it, and how the first of them spells it."""
+    numbers: Counter[str] = Counter()
+    spelled: dict[str, str] = {}
+    for text in texts:
+        here: dict[str, str] = {}
+        left = _WORDS
+        for clause in _CLAUSE.findall(text):
+            words = clause.split()[:left]
+            left -= len(words)
+            for start in range(len(words)):
+                for end in range(start + 1, min(start + _LONGEST, len(words)) + 1):
+                    phrase = " ".join(words[start:end])
+                    if end - start > 1 or len(phrase) >= _LONGEST:
+                        here.setdefault(phrase.casefold(), phrase)
+        numbers.update(here)
+        for folded, phrase in here.items():
+            spelled.setdefault(folded, phrase)
+    return {folded: (number, spelled[folded]) for folded, number in numbers.items()}
+
+
+def _biggest(stages: Sequence[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], str, int]]:
+    """The causes that cost most samples: a row counts as the rows that later stages would have made of it."""
+    found: list[tuple[float, Mapping[str, Any], str, int]] = []
+    worth = 1.0
+    for line in reversed(stages):
+        for reason, number in line["dropped"].items():
+            if reason != "target":  # a surplus is not lost
+                found.append((worth * number, line, reason, number))
+        worth *= max(1.0, line["tried"] / line["rows_in"]) if line["rows_in"] else 1.0
+    found.sort(key=lambda cause: -cause[0])
+    return [(line, reason, number) for _, line, reason, number in found[:CAUSES]]
+
+
+def _picked(drops: Callable[[], Iterable[Row]], sizes: Mapping[tuple[str, str], int]) -> dict[Any, list[Row]]:
+    """Of each cause's drops, up to 400 from the beginning to the end, in one pass."""
+    met: Counter[Any] = Counter()
+    picked: dict[Any, list[Row]] = {key: [] for key in sizes}
+    for row in drops():
+        key = (row.get("stage"), row.get("reason"))
+        if key in picked:
+            if met[key] % (sizes[key] // _READ + 1) == 0:
+                words = {name: row.get(name) for name in ("id", "message", "reply", "evaluation")}
+                picked[key].append({name: str(value or "")[:20_000] for name, value in words.items()})
+            met[key] += 1
+    return picked
+
+
+def _spread(rows: Iterable[Row], number: int) -> Iterable[Row]:
+    return (row for place, row in enumerate(rows) if place % (number // _READ + 1) == 0)
+
+
+def _cause(
+    stages: Sequence[Mapping[str, Any]],
+    line: Mapping[str, Any],
+    reason: str,
+    number: int,
+    rows: Sequence[Row],
+    kept_words: Sequence[str],
+    exchanges: Exchanges | None,
+) -> Cause:
+    said: list[tuple[str, int]] = []
+    if reason == "score":
+        said = phrases([row["evaluation"] for row in rows if row["evaluation"]], kept_words)
+    elif reason not in ADVICE or reason == "teacher_error":
+        said = Counter(row["message"] for row in rows if row["message"]).most_common(2)
+    typical = max(rows, key=lambda row: sum(words in row["evaluation"] for words, _ in said)) if rows else None
+    sent: Mapping[str, Any] = {}
+    if typical is not None and exchanges is not None and reason != "teacher_error":  # no reply, so nothing recorded
+        sent = (list(exchanges(typical["id"])) or [{}])[-1]
+    example = None
+    if typical is not None:
+        prompt = tuple(sent.get("messages") or ())
+        example = Example(typical["id"], typical["message"], prompt, str(sent.get("text") or typical["reply"]))
+    words = _words(reason, number, line["tried"], line["name"])
+    advice = _advice(reason, number / max(1, line["tried"]), line["name"], stages, sent)
+    return Cause(line["name"], reason, number, line["tried"], words, advice, said, example)
+
+
+WORDS = {
+    "score": "the judge turned down {part}.",
+    "duplicate": "{part} said the same as an earlier one.",
+    "malformed": "{part} came without the tags that the prompt asks for, also when asked again.",
+    "truncated": "{part} came of a reply that was cut off at max_tokens.",
+    "teacher_error": "the teacher refused or failed to answer for {part}.",
+}
+ADVICE = {
+    "score": "Read its words: if the judge is wrong, change the prompt {judge}; if it is right, change the prompt "
+    "{writer}, or the seeds.",
+    "duplicate": "Give `vary` lists, or a higher temperature{temperature}; seeds that leave more room help, too.",
+    "malformed": 'Have the server enforce the form (structure="always", where it can), or change the prompt {stage}: '
+    "it must ask for exactly its start and end tags.",
+    "truncated": "Raise max_tokens (--max-tokens{tokens}), or ask for less in the prompt {stage}.",
+    "teacher_error": "See the server's words. The same command again asks for these rows again.",
+}
+DOUBTFUL = "A judge that turns down so many is rarely right about all; above is what it wrote most. "
+
+
+def _words(reason: str, number: int, tried: int, stage: str) -> str:
+    part = f"{count(number)} of {_counted(tried, 'row')} ({100 * number / max(1, tried):.0f} %)"
+    return WORDS.get(reason, f"the check {reason} dropped {{part}}." if reason != stage else "it dropped {part}.").format(
+        part=part
+    )
+
+
+def _advice(
+    reason: str, share: float, stage: str, stages: Sequence[Mapping[str, Any]], sent: Mapping[str, Any]
+) -> str:
+    if reason not in ADVICE:
+        return "See the check's words: make the check milder, or ask for what it wants in the prompt before it."
+    before = [line["name"] for line in stages]
+    before = before[: before.index(stage)]
+    judge = next((name for name in reversed(before) if described(name).kind == "judge"), stage)
+    writer = next((name for name in reversed(before) if described(name).kind == "generate"), stage)
+    sampling = sent.get("sampling") or {}
+    tokens, temperature = sampling.get("max_tokens"), sampling.get("temperature")
+    advice = ADVICE[reason].format(
+        judge=judge,
+        writer=writer,
+        stage=stage,
+        tokens=f" {2 * tokens}; it was {tokens}" if isinstance(tokens, int) else "",
+        temperature=f" than {temperature:g}" if isinstance(temperature, int | float) else "",
+    )
+    return DOUBTFUL + advice if reason == "score" and share >= MANY else advice
+
+
+def _kept(stages: Sequence[Mapping[str, Any]]) -> int:
+    return int(stages[-1]["rows_out"]) if stages else 0
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
+
+
+def _printed(example: Example) -> list[str]:
+    lines = [f"   For example {example.id}: {example.message}"]
+    for message in example.prompt:
+        lines += _quoted(f"{message['role']} message sent", message["content"])
+    return lines + (_quoted("raw reply", example.reply) if example.reply else [])
+
+
+def _quoted(title: str, text: str) -> list[str]:
+    """A text between its beginning and its end, which is where prompts say what they want."""
+    if len(text) > _PRINTED:
+        half = _PRINTED // 2
+        text = f"{text[:half]}\n[… {count(len(text) - _PRINTED)} characters …]\n{text[-half:]}"
+    return [f"     {title}:", *(f"       {line}" for line in text.splitlines())]

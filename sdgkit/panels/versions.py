@@ -1,0 +1,52 @@
+"""Whether the kernel behind a notebook is new enough for panels: the first thing a tutorial asks."""
+
+import platform
+import re
+from importlib.metadata import PackageNotFoundError, version
+
+from sdgkit.panels.live import reason_for_a_still_picture
+
+# What goes wrong below these versions, which are those of pyproject.toml.
+NEEDED = {
+    "ipykernel": ("7.2", "buttons wait until the cell that runs has ended"),
+    "ipywidgets": ("8.1.5", "panels are not drawn"),
+    "anywidget": ("0.9", "panels are not drawn"),
+}
+
+
+def check_kernel() -> None:
+    """Print the versions that panels depend on, what is too old and what to do about it, and whether panels are live here.
+
+    Raises SettingsError if the environment variable SDGKIT_PANELS says something else than live or static.
+    """
+    from sdgkit import __version__
+
+    found = {name: _installed(name) for name in NEEDED}
+    listed = ", ".join(f"{name} {number or 'missing'}" for name, number in found.items())
+    flaws = [_flaw(name, found[name], *NEEDED[name]) for name in NEEDED if _is_older(found[name], NEEDED[name][0])]
+    print(f"sdgkit {__version__}, Python {platform.python_version()}, {listed}{'.' if flaws else ': all new enough.'}")
+    for flaw in flaws:
+        print(flaw)
+    print(reason_for_a_still_picture() or "Panels are live here: their buttons work.")
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _is_older(found: str | None, needed: str) -> bool:
+    return found is None or _numbers(found) < _numbers(needed)
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(digits) for digits in re.findall(r"\d+", text)[:3]]
+
+
+def _flaw(name: str, found: str | None, needed: str, trouble: str) -> str:
+    return (
+        f"{name} {found or '(not installed)'} is older than {needed}: {trouble}. "
+        f"Install it with `pip install '{name}>={needed}'`, and restart the kernel."
+    ).replace("(not installed) is older than", "is not installed, and panels need")

@@ -1,0 +1,404 @@
+"""Prompts: from YAML and back, and replies read by their tags, whatever a model (or an attacker) makes of them."""
+
+import string
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import sdgkit as sk
+from sdgkit.errors import PromptError, SettingsError
+from sdgkit.prompts import load_prompts, read_score
+
+CONTEXT = sk.Prompt("gen_contexts", generation="x", start_tags=("[Start of Context]",), end_tags=("[End of Context]",))
+JUDGE = sk.Prompt(
+    "judge",
+    generation="x",
+    start_tags=("[Start of Evaluation]", "[Start of Score]"),
+    end_tags=("[End of Evaluation]", "[End of Score]"),
+)
+BARE = sk.Prompt("bare", generation="x")
+PAIR = sk.Prompt("pair", generation="x", start_tags=("Question:", "Answer:"), end_tags=("Answer:", ""))
+GOOD = "[Start of Context]\nthe text\n[End of Context]"
+
+
+def contexts(reply: str, **options) -> list[str]:
+    return [row["context"] for row in CONTEXT.parse(reply, ["context"], **options).rows]
+
+
+def verdicts(reply: str, **options) -> list[tuple[str, str]]:
+    rows = JUDGE.parse(reply, ["evaluation", "score"], **options).rows
+    return [(row["evaluation"], row["score"]) for row in rows]
+
+
+# Reading replies: forgiving where the meaning is certain ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        GOOD,
+        f"  \n{GOOD}\n\n ",
+        f"Sure! Here is a new context:\n\n{GOOD}\n\nI hope this helps.",
+        f"```\n{GOOD}\n```",
+        f"```markdown\n{GOOD}\n```",
+        "[Start of Context]\n```\nthe text\n```\n[End of Context]",
+        "[Start of Context]\n```text\nthe text\n```\n[End of Context]",
+        "**[Start of Context]**\nthe text\n**[End of Context]**",
+        "[start of context]the text[END OF CONTEXT]",
+        "[Start  of Context] the text [ End of Context ]",
+        "[Start of Context]\nthe text",
+        "[Start of Context]\r\nthe text\r\n[End of Context]\r\n",
+        f"<think>I could write [Start of Context] wrong [End of Context]</think>{GOOD}",
+        f"I could write [Start of Context] wrong [End of Context]</think>\n{GOOD}",
+        f"{GOOD} and a loose end [End of Context]",
+        "[Start of Context]\x00the\x07 text\x1b[End of Context]",
+    ],
+)
+def test_a_context_is_read_from_what_models_write_around_it(reply):
+    assert contexts(reply) == ["the text"]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "",
+        "   ",
+        "the text",
+        "[End of Context]the text[Start of Context]",
+        "[Start of Context][End of Context]",
+        "[Start of Context]\n \n[End of Context]",
+        "[Start of Context]```\n```[End of Context]",
+        "<think>I think [Start of Context] the text [End of Context]",
+        "[Start of Question]the text[End of Question]",
+        "[Start of Context",
+        "[Start of Context]\x00[End of Context]",
+    ],
+)
+def test_a_reply_without_a_complete_context_has_none(reply):
+    assert contexts(reply) == []
+
+
+def test_a_value_that_was_cut_off_is_none_but_one_before_it_is():
+    assert contexts("[Start of Context]\nthe te", cut_off=True) == []
+    assert contexts(f"{GOOD}[Start of Context]\nthe te", cut_off=True) == ["the text"]
+
+
+def test_several_records_are_read_in_order():
+    assert contexts(f"1. {GOOD}\n2. {GOOD.replace('text', 'other')}") == ["the text", "the other"]
+    assert contexts("[Start of Context]one[Start of Context]two[End of Context]") == ["two"]
+
+
+def test_tags_of_other_columns_inside_a_value_are_text():
+    inner = "[Start of Question] Why? [End of Question] [Start of Score] 3 [End of Score]"
+    assert contexts(f"[Start of Context]{inner}[End of Context]") == [inner]
+
+
+def test_html_and_templates_in_a_reply_are_text():
+    text = "<script>alert(1)</script> &amp; {{ 7 * 7 }} {% raw %} \\n %s"
+    assert contexts(f"[Start of Context]{text}[End of Context]") == [text]
+
+
+def test_a_fence_that_is_content_stays():
+    code = "```python\nprint('hello')\n```"
+    assert contexts(f"[Start of Context]{code}[End of Context]") == [code]
+    two = "```\na\n```\nand\n```\nb\n```"
+    assert contexts(f"[Start of Context]{two}[End of Context]") == [two]
+    plain = "```\nthe text\n```"
+    assert contexts(f"[Start of Context]{plain}[End of Context]", keep_fences=True) == [plain]
+
+
+def test_bold_inside_a_value_stays():
+    assert contexts("[Start of Context]**Dear all**, hello **you**[End of Context]") == ["**Dear all**, hello **you**"]
+
+
+def test_a_judge_needs_both_parts_in_their_order():
+    assert verdicts("[Start of Evaluation]ok[End of Evaluation][Start of Score]1[End of Score]") == [("ok", "1")]
+    assert verdicts("[Start of Evaluation]ok[Start of Score]1") == [("ok", "1")]
+    assert verdicts("[Start of Score]1[End of Score][Start of Evaluation]ok[End of Evaluation]") == []
+    assert verdicts("[Start of Evaluation]ok[End of Evaluation]") == []
+    assert verdicts("[Start of Score]1[End of Score]") == []
+
+
+def test_without_tags_the_whole_reply_is_the_value():
+    assert BARE.parse(" all\nof it ", ["response"]).rows == [{"response": "all\nof it"}]
+    assert BARE.parse("<think>hm</think>\n\nall", ["response"]).rows == [{"response": "all"}]
+    assert BARE.parse("all of i", ["response"], cut_off=True).rows == []
+    assert BARE.parse("", ["response"]).rows == []
+
+
+def test_a_tag_may_end_one_column_and_begin_the_next():
+    rows = PAIR.parse("Question: Why?\nAnswer: Because.\n", ["question", "response"]).rows
+    assert rows == [{"question": "Why?", "response": "Because."}]
+
+
+# Attacks ----------------------------------------------------------------------------------------------------------------
+
+NASTY = [
+    "[Start of Context]" * 60_000,
+    "[End of Context]" * 60_000,
+    "[Start of Context]x" * 60_000,
+    GOOD * 30_000,
+    "[Start of Context]" + "[" * 1_000_000,
+    "[Start of Context]" + "[Start of " * 100_000 + "[End of Context]",
+    "[Start of Context]```\n" + " " * 1_000_000 + "x[End of Context]",
+    "[Start of Context]```\n" + "\n" * 1_000_000 + "x\n```[End of Context]",
+    "[Start of Context]" + "```\n" * 300_000 + "[End of Context]",
+    "[Start of Context]" + "**\n" * 400_000 + "[End of Context]",
+    "[" + " " * 1_000_000 + "Start of Context]",
+    "**" * 600_000 + GOOD,
+    "<think>" * 200_000,
+    "<think>" + "</think>" * 200_000 + GOOD,
+    "<think></think>" * 100_000 + GOOD,
+    "\x00" * 1_000_000 + GOOD,
+    "\u202e\u200b\ufeff" * 300_000 + GOOD,
+    "[ſtart of Context] İ ı K \u0130" * 50_000,
+    "9" * 1_000_000,
+]
+
+
+@pytest.mark.parametrize("at", range(len(NASTY)))
+def test_a_reply_of_a_megabyte_is_read_in_a_moment(at):
+    """Linear work: twice the reply takes about twice the time, however it is made (here: much less than 16 times)."""
+    half, whole = NASTY[at][: len(NASTY[at]) // 8], NASTY[at]
+    times = []
+    for reply in (half, whole):
+        began = time.process_time()
+        contexts(reply)
+        JUDGE.parse(reply, ["evaluation", "score"])
+        read_score(reply, (1, 2, 3))
+        times.append(time.process_time() - began)
+    assert times[1] < 16 * max(times[0], 0.05)
+
+
+PIECES = [
+    *("[Start of Evaluation]", "[End of Evaluation]", "[Start of Score]", "[End of Score]", "[Start of", "of Score]"),
+    *("<think>", "</think>", "```", "```text\n", "**", "\n", " ", "\x00", "3", "-1", "/3", "ok", "{{", "\ud800", "É"),
+]
+REPLIES = st.one_of(st.text(), st.lists(st.sampled_from(PIECES), max_size=40).map("".join))
+
+
+@given(REPLIES, st.booleans(), st.booleans())
+@settings(max_examples=400, deadline=None)
+def test_reading_never_raises_and_gives_whole_records_only(reply, cut_off, keep_fences):
+    for prompt, columns in ((JUDGE, ["evaluation", "score"]), (CONTEXT, ["context"]), (BARE, ["x"]), (PAIR, ["q", "a"])):
+        for row in prompt.parse(reply, columns, cut_off=cut_off, keep_fences=keep_fences).rows:
+            assert list(row) == columns
+            assert all(text and text == text.strip() for text in row.values())
+
+
+@given(st.lists(st.text(alphabet=string.printable, min_size=1).filter(lambda t: "[" not in t and "`" not in t), max_size=5))
+@settings(max_examples=100, deadline=None)
+def test_what_is_put_between_tags_is_found_between_them(texts):
+    texts = [text for text in (text.strip(string.whitespace + "*") for text in texts) if text.isprintable() and text]
+    reply = "so: ".join(f"[Start of Context]{text}[End of Context]" for text in texts)
+    assert contexts(reply) == texts
+
+
+# Scores -----------------------------------------------------------------------------------------------------------------
+
+ONE_TO_THREE, ZERO_ONE = (1.0, 2.0, 3.0), (0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["3", " 3 \n", "3.0", "3,0", "**3**", "`3`", "Score: 3", "Score: 3/3", "3 out of 3", "3 von 3", "__3__", "(3)", "3.", "３"],
+)
+def test_a_score_of_three_in_many_dresses(text):
+    assert read_score(text, ONE_TO_THREE) == 3.0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "three", "4", "0", "-3", "2.5", "2 or 3", "2-3", "2–3", "1, 2 or 3", "3/5", "3 of 10", "33", "3x", "v3"),
+        *("3 because of 2 faults", "NaN", "inf", "1e0", "9" * 3_000, "3" + " " * 3_000),
+    ],
+)
+def test_a_score_that_is_not_certain_or_off_the_scale_is_none(text):
+    assert read_score(text, ONE_TO_THREE) is None
+
+
+def test_zero_and_one_are_scores_of_their_own():
+    assert read_score("0", ZERO_ONE) == 0.0
+    assert read_score("Score: 1/1", ZERO_ONE) == 1.0
+    assert read_score("0/1", ZERO_ONE) == 0.0
+    assert read_score("2", ZERO_ONE) is None
+
+
+@given(st.text())
+@settings(max_examples=300, deadline=None)
+def test_a_score_is_on_the_scale_or_none(text):
+    assert read_score(text, ONE_TO_THREE) in (None, *ONE_TO_THREE)
+
+
+# YAML -------------------------------------------------------------------------------------------------------------------
+
+YAML = """\
+system: You are kind.
+introduction: |
+  Do {{ task_description }}.
+principles: ""
+examples: |
+  {% if seed_samples is defined %}{% for s in seed_samples %}{{ s.question }}{% endfor %}{% endif %}
+generation: |
+  Now write.
+  {{ question }}
+start_tags: ["[Start of Response]"]
+end_tags: ["[End of Response]"]
+sampling: {temperature: 0.7, max_tokens: 100, extra_body: {top_k: 5}}
+"""
+
+
+def test_a_prompt_becomes_a_system_message_and_a_user_message():
+    prompt = sk.Prompt.from_yaml(YAML, "mine")
+    messages = prompt.render({"task_description": "this", "question": "Why?"})
+    assert messages == [
+        {"role": "system", "content": "You are kind."},
+        {"role": "user", "content": "Do this.\n\nNow write.\nWhy?"},
+    ]
+
+
+def test_optional_parts_of_existing_files_work_with_and_without_their_variables():
+    prompt = sk.Prompt.from_yaml(YAML, "mine")
+    row = {"task_description": "this", "question": "Why?", "seed_samples": [{"question": "Old?"}]}
+    assert "Old?" in prompt.render(row)[1]["content"]
+
+
+def test_an_existing_file_with_empty_parts_and_tags_loads():
+    """As sdg_hub writes them: null parts, empty tags for "the whole reply"."""
+    text = 'system: null\nintroduction: |\n  Say {{ x }}\nprinciples:\nexamples: ""\ngeneration:\n'
+    prompt = sk.Prompt.from_yaml(text + 'start_tags: [""]\nend_tags: [""]\n', "mine")
+    assert prompt.render({"x": 1}) == [{"role": "user", "content": "Say 1"}]
+    assert prompt.parse("all", ["y"]).rows == [{"y": "all"}]
+
+
+@pytest.mark.parametrize("method", ["grounded", "freeform"])
+def test_shipped_prompts_survive_being_saved_and_loaded(method):
+    names = [path.stem for path in sorted((sk.shipped("prompts") / method).glob("*.yaml"))]
+    for name, prompt in load_prompts(names, method).items():
+        assert sk.Prompt.from_yaml(prompt.to_yaml(), name) == prompt
+
+
+TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="{}#%"), max_size=60)
+TAG = TEXT.map(str.strip).filter(bool)
+
+
+@given(parts=st.tuples(TEXT, TEXT, TEXT, TEXT, TEXT.filter(bool)), tags=st.lists(st.tuples(TAG, TAG), min_size=1, max_size=3))
+@settings(max_examples=300, deadline=None)
+def test_any_prompt_survives_being_saved_and_loaded(parts, tags):
+    starts, ends = zip(*tags, strict=True)
+    prompt = sk.Prompt("mine", *parts, start_tags=starts, end_tags=ends, sampling={"temperature": 0.5})
+    assert sk.Prompt.from_yaml(prompt.to_yaml(), "mine") == prompt
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "a prompt is a mapping"),
+        ("- a\n- b", "a prompt is a mapping"),
+        ("just text", "a prompt is a mapping"),
+        ("system: a", "the prompt is empty"),
+        ("system: a\ngeneration: [1, 2]", "line 2: generation must be text"),
+        ("system: a\nprompt: b", "line 2: unknown part 'prompt'"),
+        ("generation: a\ngeneration: b", "line 2: generation stands there twice"),
+        ("generation: a\nstart_tags: x", "start_tags must be a list"),
+        ("generation: a\nstart_tags: [1]", "start_tags must be a list"),
+        ("generation: a\nstart_tags: [x, y]\nend_tags: [z]", "2 start_tags and 1 end_tags"),
+        ("generation: a\nstart_tags: [x, '']\nend_tags: [y, z]", "only the first start tag may be empty"),
+        ("generation: 'a\n", "not valid YAML"),
+        ("generation: a: b", "line 1: not valid YAML"),
+        ("generation: !!python/object/apply:os.system ['true']", "not valid YAML"),
+        ("generation: \x07", "not valid YAML"),
+        ("{" * 5_000, "not valid YAML"),
+        ("? [a]\n: b", "not valid YAML"),
+        ("generation: a\nsampling: {temperature: hot}", "temperature cannot be 'hot'"),
+        ("generation: a\nsampling: {temperature: .nan}", "temperature cannot be nan"),
+        ("generation: a\nsampling: {temperature: 3}", "temperature cannot be 3"),
+        ("generation: a\nsampling: {top_p: 0}", "top_p cannot be 0"),
+        ("generation: a\nsampling: {max_tokens: 1.5}", "max_tokens cannot be 1.5"),
+        ("generation: a\nsampling: {max_tokens: true}", "max_tokens cannot be True"),
+        ("generation: a\nsampling: {n: 3}", "unknown sampling setting 'n'"),
+        ("generation: a\nsampling: [1]", "sampling must be a mapping"),
+        ("generation: a\nsampling: {extra_body: 1}", "extra_body cannot be 1"),
+        ("generation: a\nsampling: {extra_body: {day: 2024-01-01}}", "extra_body cannot be"),
+        ("generation: a\nsampling: {extra_body: &a {b: *a}}", "extra_body cannot be"),
+        ("generation: |\n  one\n  {{ range(9) }}", "mine.yaml (generation), line 3"),
+        ("system: a\nintroduction: |\n\n  b\n  {% for x in y %}\n", "mine.yaml (introduction)"),
+    ],
+)
+def test_a_file_that_is_no_prompt_is_refused_with_its_name(text, words):
+    with pytest.raises((PromptError, SettingsError)) as refused:
+        sk.Prompt.from_yaml(text, "mine")
+    assert words in str(refused.value)
+    assert str(refused.value).startswith("mine.yaml")
+
+
+def test_aliases_that_stand_for_billions_of_values_are_refused_at_once():
+    lines = ["a: &a0 [x, x]", *(f"k{i}: &a{i} [*a{i - 1}, *a{i - 1}]" for i in range(1, 60))]
+    laughs = "\n".join(f"    {line}" for line in lines)
+    with pytest.raises(SettingsError, match="extra_body cannot be"):
+        sk.Prompt.from_yaml(f"generation: a\nsampling:\n  extra_body:\n{laughs}\n", "mine")
+
+
+def test_the_line_of_a_mistake_is_the_files(tmp_path):
+    path = tmp_path / "gen_contexts.yaml"
+    path.write_text(YAML.replace("{{ question }}", "{{ question }} {{ nope }}"))
+    prompt = sk.load_prompt(path)
+    with pytest.raises(PromptError, match=r"gen_contexts\.yaml \(generation\), line 9: 'nope' is undefined"):
+        prompt.render({"task_description": "", "question": ""})
+
+
+# Files ------------------------------------------------------------------------------------------------------------------
+
+
+def test_files_missing_from_the_users_folder_are_taken_from_the_shipped_ones(tmp_path):
+    (tmp_path / "gen_contexts.yaml").write_text("generation: mine\n")
+    names = ["gen_contexts", "gen_grounded_questions"]
+    prompts = load_prompts(names, "grounded", tmp_path)
+    assert prompts["gen_contexts"].generation == "mine"
+    assert prompts["gen_grounded_questions"] == load_prompts(names, "grounded")["gen_grounded_questions"]
+
+
+def test_a_folder_that_holds_the_methods_folders_serves_as_well(tmp_path):
+    (tmp_path / "grounded").mkdir()
+    (tmp_path / "grounded" / "gen_contexts.yaml").write_text("generation: mine\n")
+    assert load_prompts(["gen_contexts"], "grounded", tmp_path)["gen_contexts"].generation == "mine"
+
+
+@pytest.mark.parametrize("name", ["gen_context.yaml", "gen_contexts.yml", "notes.yaml"])
+def test_a_prompt_file_that_would_never_be_used_is_told(tmp_path, name):
+    (tmp_path / name).write_text("generation: mine\n")
+    with pytest.raises(PromptError, match="named after no stage"):
+        load_prompts(["gen_contexts"], "grounded", tmp_path)
+
+
+def test_a_folder_or_file_that_cannot_be_read_is_told(tmp_path):
+    with pytest.raises(PromptError, match="no folder of prompts"):
+        load_prompts(["gen_contexts"], "grounded", tmp_path / "nowhere")
+    with pytest.raises(PromptError, match="Cannot read the prompt"):
+        sk.load_prompt(tmp_path / "nothing.yaml")
+    (tmp_path / "latin.yaml").write_bytes("generation: f\u00fcr".encode("latin-1"))
+    with pytest.raises(PromptError, match="not UTF-8"):
+        sk.load_prompt(tmp_path / "latin.yaml")
+    with pytest.raises(PromptError, match=r"write own_stage\.yaml"):
+        load_prompts(["own_stage"], "grounded")
+
+
+def test_a_byte_order_mark_is_no_part_of_the_prompt(tmp_path):
+    (tmp_path / "x.yaml").write_bytes(b"\xef\xbb\xbfgeneration: hello\n")
+    assert sk.load_prompt(tmp_path / "x.yaml").generation == "hello"
+
+
+def test_a_prompt_must_have_a_pair_of_tags_for_each_column():
+    for prompt in (CONTEXT, sk.Prompt("x", generation="x", start_tags=("a", "b"), end_tags=("c",))):
+        with pytest.raises(PromptError, match=r"2 column\(s\): evaluation, score"):
+            prompt.check(["evaluation", "score"])
+
+
+def test_sampling_settings_are_put_over_the_prompts_own():
+    prompt = sk.Prompt.from_yaml(YAML, "mine").with_sampling(temperature=0.1)
+    assert prompt.sampling == {"temperature": 0.1, "max_tokens": 100, "extra_body": {"top_k": 5}}
+    with pytest.raises(SettingsError):
+        prompt.with_sampling(temperature=9)

@@ -1,0 +1,210 @@
+"""What a template may do, and what it is kept from: reaching into Python, and work without bounds."""
+
+import pytest
+
+from sdgkit.errors import PromptError
+from sdgkit.templates import MAX_RENDERED, Template
+
+ROW = {
+    "question": "Why?",
+    "empty": "",
+    "big": "x" * 900_000,
+    "samples": [{"q": "one", "a": "eins"}, {"q": "two", "a": "zwei"}],
+    "names": ["b", "a", "b"],
+    "vary": {"mood": "glad"},
+}
+
+
+def render(source: str, **row) -> str:
+    return Template(source, where="mine.yaml", line=10).render({**ROW, **row})
+
+
+def refusal(source: str) -> str:
+    with pytest.raises(PromptError) as refused:
+        render(source)
+    return str(refused.value)
+
+
+# What works -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("{{ question }}", "Why?"),
+        ("{{ vary.mood }}{{ vary['mood'] }}{% for name in vary %}{{ name }}{% endfor %}", "gladgladmood"),
+        ("{% for s in samples %}{{ loop.index }}{{ s.q }}={{ s['a'] }} {% endfor %}", "1one=eins 2two=zwei "),
+        ("{% for s in samples %}{% for n in names %}{{ n }}{% endfor %}{% endfor %}", "babbab"),
+        ("{% for s in samples if s.q == 'two' %}{{ s.a }}{% else %}none{% endfor %}", "zwei"),
+        ("{% if seed_samples is defined %}never{% else %}absent{% endif %}", "absent"),
+        ("{% if empty %}a{% elif question == 'Why?' %}b{% else %}c{% endif %}", "b"),
+        ("{{ nothing|default('x') }}{{ empty|default('y', true) }}", "xy"),
+        ("{{ names|sort|join(', ') }} {{ names|unique|join }} {{ names|reverse|join }}", "a, b, b ba bab"),
+        ("{{ question|upper }}{{ question|length }}{{ ' x '|trim }}{{ question|replace('?', '!') }}", "WHY?4xWhy!"),
+        ("{{ question + '!' }}{{ 1 + 2 }}{{ names[0] }}{{ names|first }}{{ question[:2] }}", "Why?!3bbWh"),
+        ("{{ samples|tojson }}", '[{"a": "eins", "q": "one"}, {"a": "zwei", "q": "two"}]'),
+        ("{{ 'yes' if 'W' in question and not empty else 'no' }}", "yes"),
+        ("{# a remark #}{% raw %}{{ as it is }}{% endraw %}", "{{ as it is }}"),
+    ],
+)
+def test_a_template_puts_in_variables_and_uses_if_for_and_simple_filters(source, text):
+    assert render(source) == text
+
+
+def test_what_a_row_holds_is_never_read_as_a_template():
+    assert render("{{ question }}", question="{{ 7 }}{% for x in y %}") == "{{ 7 }}{% for x in y %}"
+
+
+# What is wrong is said, with name, file and line ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("source", "line", "name"),
+    [
+        ("a\n{{ nope }}", 11, "'nope'"),
+        ("{{ nope.further.more }}", 10, "'nope'"),
+        ("\n\n{% for x in nope %}{% endfor %}", 12, "'nope'"),
+        ("{% if question %}\n{{ vary.weather }}{% endif %}", 11, "'weather'"),
+        ("{{ vary['weather'] }}", 10, "'weather'"),
+        ("{% if nope is defined %}{% endif %}\n{{ question }}\n{{ nope|upper }}", 12, "'nope'"),
+        ("\n{{ nope + question }}", 11, "'nope'"),
+    ],
+)
+def test_an_unknown_variable_is_named_with_file_and_line_and_those_that_are_known(source, line, name):
+    message = refusal(source)
+    assert message.startswith(f"mine.yaml, line {line}: ")
+    assert name in message
+    assert "Known here: big, empty, names, question, samples, vary" in message
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [("\n{{ question", 11), ("{% if question %}", 10), ("\n\n{% nonsense %}", 12), ("{{ question | }}", 10), ("{{ 'x", 10)],
+)
+def test_a_mistake_in_the_syntax_is_told_with_file_and_line(source, line):
+    assert f"mine.yaml, line {line}" in refusal(source)
+
+
+def test_a_filter_that_does_not_fit_its_value_is_told_with_the_line():
+    assert "mine.yaml, line 11" in refusal("\n{{ samples|sort }}")
+
+
+# Attacks: reaching Python -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ question.__class__ }}",
+        "{{ question['__class__'] }}",
+        "{{ question['__cla' + 'ss__'] }}",
+        "{{ question['__CLASS__'|lower] }}",
+        "{{ question|attr('__class__') }}",
+        "{{ samples|map(attribute='__class__') }}",
+        "{{ samples|sort(attribute='__class__.__name__') }}",
+        "{{ samples.append(1) }}",
+        "{{ question.format }}",
+        "{{ vary.items }}",
+        "{{ vary.items() }}",
+        "{{ self }}",
+        "{{ self._TemplateReference__context }}",
+        "{% for x in names %}{{ loop }}{% endfor %}",
+        "{% for x in names %}{{ loop.cycle }}{% endfor %}",
+        "{% for x in names %}{{ loop._iterable }}{% endfor %}",
+        "{{ lipsum }}",
+        "{{ cycler.__init__.__globals__ }}",
+        "{{ namespace() }}",
+        "{{ dict(a=1) }}",
+        "{{ ''.join(names) }}",
+        "{% include '/etc/passwd' %}",
+        "{% import 'os' as os %}",
+        "{% extends 'x' %}",
+        "{% block x %}{% endblock %}",
+        "{% set x = question %}",
+        "{% with x = question %}{{ x }}{% endwith %}",
+        "{% macro m() %}{% endmacro %}",
+        "{% call m() %}{% endcall %}",
+        "{% filter upper %}x{% endfilter %}",
+        "{% autoescape true %}x{% endautoescape %}",
+        "{{ '%s'|format(question) }}",
+        "{{ {'a': 1} }}",
+        "{{ question ~ question }}",
+    ],
+)
+def test_a_template_that_reaches_for_python_is_refused(source):
+    assert "mine.yaml" in refusal(source)
+
+
+def test_what_is_written_down_never_depends_on_where_things_lie_in_memory():
+    for source in ("{{ names|unique }}", "{{ names|reverse }}", "{{ samples }}"):
+        assert " at 0x" not in render(source)
+
+
+# Attacks: work without bounds -------------------------------------------------------------------------------------------
+
+LONG_LIST = f"[[{','.join('1' * 1_000)}]][0]"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
+        "{{ range(999999999)|list }}",
+        "{{ 'x' * 300000000 }}",
+        "{{ question * 300000000 }}",
+        "{{ 9 ** 999999999 }}",
+        "{{ '%0999999999d' % 1 }}",
+        "{{ 7 // 0 }}",
+        "{{ question|center(300000000) }}",
+        "{{ question|indent(300000000) }}",
+        "{{ question|truncate(300000000) }}",
+        "{{ '%300000000s'|format(1) }}",
+        "{{ [1]|tojson(300000000) }}",
+        "{{ big + big }}",
+        "{{ [big, big] }}",
+        "{{ [big, [big, [big, big]]]|upper }}",
+        "{{ [big, big]|tojson }}",
+        "{{ [big, big]|join }}",
+        "{{ names|join(big) }}{{ names|join(big) }}",
+        "{{ big|replace('x', 'yyyy') }}",
+        "{{ big|replace('', 'yyyy') }}",
+        "{{ big|escape|replace('x', '&')|escape }}",
+        "{{ big|trim(big) }}",
+        f"{{{{ {'9' * 6_000} }}}}",
+        f"{{{{ {'(' * 5_000}1{')' * 5_000} }}}}",
+        f"{{{{ {'[' * 5_000}1{']' * 5_000} }}}}",
+        f"{{{{ {'not ' * 5_000}big }}}}",
+        f"{{{{ big{'.x' * 5_000} }}}}",
+        f"{{{{ question{'|upper' * 5_000} }}}}",
+        f"{{{{ question{' + question' * 5_000} }}}}",
+        f"{'{% if big %}' * 99}{'{% endif %}' * 99}",
+        "{% if big|upper|lower|title == big %}{% endif %}" * 2_000,
+        "{{ '' if big|upper else '' }}" * 3_000,
+        f"{{% for a in {LONG_LIST} %}}{{% if big|upper == big %}}{{% endif %}}{{% endfor %}}",
+        f"{{% for a in {LONG_LIST} %}}{{% for b in {LONG_LIST} %}}{'{% if big == a %}{% endif %}' * 99}{{% endfor %}}{{% endfor %}}",
+        "{% for a in many %}{% for b in many %}{{ big[0:b] if '' else '' }}{% endfor %}{% endfor %}",
+        "{% for a in too_many %}{% endfor %}",
+        "{% for a in question %}{% endfor %}",
+        "{% for a in names %}{% for b in names %}{% for c in names %}{% endfor %}{% endfor %}{% endfor %}",
+        "{% for a in names recursive %}{{ loop(names) }}{% endfor %}",
+        "{% for a in names %}{{ big }}{% endfor %}",
+        "x" * 200_000,
+        "{{" * 50_000,
+        "{% if " * 20_000,
+        "{#" * 50_000,
+    ],
+)
+def test_a_template_of_unbounded_work_is_refused_before_it_does_it(source):
+    with pytest.raises(PromptError, match=r"mine\.yaml"):
+        render(source, many=list(range(1_000)), too_many=list(range(1_001)))
+
+
+def test_what_is_rendered_is_bounded_and_up_to_there_whole():
+    assert render("{{ text }}", text="x" * MAX_RENDERED) == "x" * MAX_RENDERED
+    with pytest.raises(PromptError, match="1,000,000 characters"):
+        render("{{ text }}y", text="x" * MAX_RENDERED)
+
+
+def test_one_rendering_after_the_other_has_the_same_means():
+    template = Template("{% for s in samples %}{{ big|upper|length }}{% endfor %}")
+    assert [template.render(ROW) for _ in range(30)] == ["900000900000"] * 30
