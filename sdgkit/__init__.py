@@ -24,8 +24,10 @@ _ROOMS = {
     "quality": "diversity",
     "tables": "as_table beside_seeds",
     "run": "Run open_run",
+    "publish": "merge push",
     "method": f"GROUNDED FREEFORM generate plan {_STAGES}",
-    "panels": "RunPanel ReviewPanel",
+    "review": "Review",
+    "panels": "TeacherPanel SeedPanel PromptPanel ComparePanel RunPanel ReviewPanel",
     "panels.versions": "check_kernel",
     "calibration": "calibrate",
     "seed_check": "check_seeds",
@@ -58,11 +60,13 @@ if TYPE_CHECKING:
         generate,
         plan,
     )
-    from sdgkit.panels import ReviewPanel, RunPanel
+    from sdgkit.panels import ComparePanel, PromptPanel, ReviewPanel, RunPanel, SeedPanel, TeacherPanel
     from sdgkit.panels.versions import check_kernel
     from sdgkit.pipeline import Pipeline
     from sdgkit.prompts import Prompt, load_prompt, shipped
+    from sdgkit.publish import merge, push
     from sdgkit.quality import diversity
+    from sdgkit.review import Review
     from sdgkit.run import Run, open_run
     from sdgkit.seed_check import check_seeds
     from sdgkit.seeds import load_seeds, save_seeds

@@ -98,6 +98,13 @@ class Decisions:
             if decision is None or decision.verdict == "accept":
                 yield {**sample, **(decision.edits if decision else {})}
 
+    def edited(self, samples: Iterable[Row]) -> Iterator[tuple[Row, dict[str, Any]]]:
+        """The edited samples, as they were made and as they were edited."""
+        for sample in samples:
+            decision = self.of(sample)
+            if decision is not None and decision.verdict == "accept" and decision.edits:
+                yield sample, {**sample, **decision.edits}
+
     def count(self, samples: Iterable[Row]) -> Reviewed:
         """How far the review of these samples is."""
         counts = dict.fromkeys(("samples", "accepted", "edited", "rejected", "outdated"), 0)

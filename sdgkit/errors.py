@@ -21,7 +21,9 @@ class SdgkitError(Exception):
 
 
 class SettingsError(SdgkitError):
-    """An argument, option or configuration value that cannot be used."""
+    """An argument, option or configuration value that cannot be used. choices: what could have been chosen, if known."""
+
+    choices: tuple[str, ...] = ()
 
 
 class SeedError(SdgkitError):

@@ -18,12 +18,12 @@ CAUSES = 3
 MANY = 0.8  # the share of judgements that drop from which on the judge itself is in doubt
 _READ, _LONGEST, _WORDS = 400, 8, 150  # judgements read for phrases; words of a phrase, and read of one judgement
 _PRINTED = 1_500  # characters of a prompt or reply where nothing unfolds
-_CLAUSE = re.compile(r"[^.!?;:,()\n。！？；：、，]+")
+_CLAUSE = re.compile(r"[^.!?;:,()\n\u3001\u3002\uff01\uff0c\uff1a\uff1b\uff1f]+")
 
 
 @dataclass(frozen=True)
 class Example:
-    """One dropped row. prompt: the chat messages really sent (none for a request that was refused); reply: the raw one."""
+    """One dropped row. prompt: the messages really sent (none where the request was refused); reply: the raw one."""
 
     id: str
     message: str
@@ -62,9 +62,10 @@ class Explanation:
     @property
     def headline(self) -> str:
         """The numbers in one sentence."""
-        kept = f"{_counted(self.samples, 'sample')} kept" if self.samples else "No sample was kept"
-        lost = f"{_counted(self.dropped, 'row')} dropped on the way" if self.dropped else "no row was dropped"
-        return f"{kept} from {_counted(self.seeds, 'seed example')}; {lost}."
+        seeds, lost = _counted(self.seeds, "seed example"), f"{_counted(self.dropped, 'row')} dropped on the way"
+        if self.samples:
+            return f"{_counted(self.samples, 'sample')} kept from {seeds}, {lost}."
+        return f"No sample was kept. From {seeds}, {lost}."
 
     @property
     def text(self) -> str:
@@ -73,7 +74,7 @@ class Explanation:
             lines.append("So none was made: look at the seeds that went in.")
         for place, cause in enumerate(self.causes, 1):
             lines += ["", f"{place}. {cause.stage}: {cause.words}"]
-            lines += [f'   {number:>4} × "{phrase}"' for phrase, number in cause.phrases]
+            lines += [f'   {number:>4} times "{phrase}"' for phrase, number in cause.phrases]
             lines.append(f"   What to change: {cause.advice}")
             if cause.example is not None:
                 lines += _printed(cause.example)
@@ -156,7 +157,7 @@ def _phrases_of(texts: Sequence[str]) -> dict[str, tuple[int, str]]:
                     phrase = " ".join(words[start:end])
                     if end - start > 1 or len(phrase) >= _LONGEST:
                         here.setdefault(phrase.casefold(), phrase)
-        numbers.update(here)
+        numbers.update(here.keys())
         for folded, phrase in here.items():
             spelled.setdefault(folded, phrase)
     return {folded: (number, spelled[folded]) for folded, number in numbers.items()}
@@ -205,7 +206,7 @@ def _cause(
     said: list[tuple[str, int]] = []
     if reason == "score":
         said = phrases([row["evaluation"] for row in rows if row["evaluation"]], kept_words)
-    elif reason not in ADVICE or reason == "teacher_error":
+    elif _kind(reason) not in ADVICE or reason == "teacher_error":
         said = Counter(row["message"] for row in rows if row["message"]).most_common(2)
     typical = max(rows, key=lambda row: sum(words in row["evaluation"] for words, _ in said)) if rows else None
     sent: Mapping[str, Any] = {}
@@ -215,7 +216,7 @@ def _cause(
     if typical is not None:
         prompt = tuple(sent.get("messages") or ())
         example = Example(typical["id"], typical["message"], prompt, str(sent.get("text") or typical["reply"]))
-    words = _words(reason, number, line["tried"], line["name"])
+    words = _words(reason, number, line["tried"])
     advice = _advice(reason, number / max(1, line["tried"]), line["name"], stages, sent)
     return Cause(line["name"], reason, number, line["tried"], words, advice, said, example)
 
@@ -239,17 +240,17 @@ ADVICE = {
 DOUBTFUL = "A judge that turns down so many is rarely right about all; above is what it wrote most. "
 
 
-def _words(reason: str, number: int, tried: int, stage: str) -> str:
+def _kind(reason: str) -> str:
+    return "duplicate" if reason == "near_duplicate" else reason
+
+
+def _words(reason: str, number: int, tried: int) -> str:
     part = f"{count(number)} of {_counted(tried, 'row')} ({100 * number / max(1, tried):.0f} %)"
-    return WORDS.get(reason, f"the check {reason} dropped {{part}}." if reason != stage else "it dropped {part}.").format(
-        part=part
-    )
+    return WORDS.get(_kind(reason), "this check dropped {part}.").format(part=part)
 
 
-def _advice(
-    reason: str, share: float, stage: str, stages: Sequence[Mapping[str, Any]], sent: Mapping[str, Any]
-) -> str:
-    if reason not in ADVICE:
+def _advice(reason: str, share: float, stage: str, stages: Sequence[Mapping[str, Any]], sent: Mapping[str, Any]) -> str:
+    if _kind(reason) not in ADVICE:
         return "See the check's words: make the check milder, or ask for what it wants in the prompt before it."
     before = [line["name"] for line in stages]
     before = before[: before.index(stage)]
@@ -257,7 +258,7 @@ def _advice(
     writer = next((name for name in reversed(before) if described(name).kind == "generate"), stage)
     sampling = sent.get("sampling") or {}
     tokens, temperature = sampling.get("max_tokens"), sampling.get("temperature")
-    advice = ADVICE[reason].format(
+    advice = ADVICE[_kind(reason)].format(
         judge=judge,
         writer=writer,
         stage=stage,

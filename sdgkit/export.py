@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 from uuid import uuid4
 
-from sdgkit.errors import RunError, SettingsError
+from sdgkit.errors import RunError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -36,42 +36,88 @@ _NO_ROWS = (
 )  # of a Parquet file with none
 
 
-def train_messages(samples: Iterable[Row], system: str | None = None) -> Iterator[dict[str, Any]]:
-    """Chat messages as trainers read them: `{"id", "messages": [system, user, assistant]}`, one a sample.
+def messages(sample: Row, system: str | None = None) -> dict[str, Any]:
+    """Chat messages as trainers read them: `{"id", "messages": [system, user, assistant]}`.
 
     The user's message is the sample's `question`, in which the grounded method has put the context already;
     the assistant's is its `response`. `system` is the user's own message, never the teacher's; without one
     there is none.
     """
-    first = [{"role": "system", "content": system}] if system else []
-    for sample in samples:
-        for column in ("question", "response"):
-            if not isinstance(sample.get(column), str):
-                raise RunError(
-                    f"Sample {sample.get('id')} has no text in column {column!r}, which chat messages need. "
-                    "Check that the list of stages ends with both question and response."
-                )
-        turns = [{"role": "user", "content": sample["question"]}]
-        turns.append({"role": "assistant", "content": sample["response"]})
-        yield {"id": sample.get("id"), "messages": first + turns}
+    turns = [{"role": "system", "content": system}] if system else []
+    turns.append({"role": "user", "content": _text(sample, "question")})
+    turns.append({"role": "assistant", "content": _text(sample, "response")})
+    return {"id": sample.get("id"), "messages": turns}
 
 
-FORMATS: dict[str, Callable[[Iterable[Row], str | None], Iterator[dict[str, Any]]]] = {"messages": train_messages}
+def instructlab(sample: Row, system: str | None = None) -> dict[str, Any]:
+    """A line of InstructLab's training files (instructlab/sdg, docs/dataset_formats.md): the chat messages, and a text
+    of JSON with the system message."""
+    return messages(sample, system) | {"metadata": json.dumps({"system": system or ""}, ensure_ascii=False)}
 
 
-def export(samples: Rows, format: str, path: str | Path, system: str | None = None) -> int:
-    """Write samples in a training format as JSON Lines; returns how many.
+def alpaca(sample: Row, system: str | None = None) -> dict[str, Any]:
+    """Alpaca's form: the question is the instruction, the context its input (tatsu-lab/stanford_alpaca)."""
+    context, question = str(sample.get("context") or ""), _text(sample, "question")
+    line = {"id": sample.get("id"), "instruction": question.removeprefix(f"{context}\n\n"), "input": context}
+    return line | {"output": _text(sample, "response")} | ({"system": system} if system else {})
 
-    Raises SettingsError for a format that is not one of `FORMATS`.
+
+def sharegpt(sample: Row, system: str | None = None) -> dict[str, Any]:
+    """ShareGPT's form: a conversation from human to gpt."""
+    named = {"system": "system", "user": "human", "assistant": "gpt"}
+    turns = messages(sample, system)["messages"]
+    said = [{"from": named[turn["role"]], "value": turn["content"]} for turn in turns]
+    return {"id": sample.get("id"), "conversations": said}
+
+
+def table(sample: Row, system: str | None = None) -> dict[str, Any]:
+    """Every column of the sample, and its chat messages."""
+    return {**sample, **messages(sample, system)}
+
+
+def preference(pair: tuple[Row, Row], system: str | None = None) -> dict[str, Any]:
+    """A preference pair, as TRL's trainers read it: what a person made of a response is chosen, the original rejected.
+
+    pair: the sample as the teacher wrote it, and as it was edited. An edited question stands in the prompt of both.
     """
-    if format not in FORMATS:
-        raise SettingsError(f"There is no training format {format!r}. Use one of: {', '.join(FORMATS)}.")
-    return write_jsonl(path, FORMATS[format](_each(samples), system))
+    original, edited = pair
+    *prompt, chosen = messages(edited, system)["messages"]
+    rejected = {"role": "assistant", "content": _text(original, "response")}
+    return {"id": edited.get("id"), "prompt": prompt, "chosen": [chosen], "rejected": [rejected]}
 
 
-def train_file(teacher: str | None) -> str:
-    """The name of a run's training file; that of a rehearsal says so."""
-    return f"{'rehearsal_' if teacher == 'rehearsal' else ''}train_messages.jsonl"
+FORMATS: dict[str, Callable[[Row, str | None], dict[str, Any]]] = {
+    "messages": messages,
+    "instructlab": instructlab,
+    "alpaca": alpaca,
+    "sharegpt": sharegpt,
+}
+
+
+def train_messages(samples: Iterable[Row], system: str | None = None) -> Iterator[dict[str, Any]]:
+    """The chat messages of each sample, see `messages`."""
+    return (messages(sample, system) for sample in samples)
+
+
+def is_edited(original: Row, edited: Row) -> bool:
+    """Whether a person changed the response, and so made a preference pair."""
+    return original.get("response") != edited.get("response")
+
+
+def train_file(teacher: str | None, format: str = "messages") -> str:
+    """The name of a run's training file or folder in this format; that of a rehearsal says so."""
+    names = {"parquet": "train.parquet", "datasets": "datasets"}
+    return f"{'rehearsal_' if teacher == 'rehearsal' else ''}{names.get(format, f'train_{format}.jsonl')}"
+
+
+def _text(sample: Row, column: str) -> str:
+    text = sample.get(column)
+    if not isinstance(text, str):
+        raise RunError(
+            f"Sample {sample.get('id')} has no text in column {column!r}, which a training file needs. "
+            "Check that the list of stages ends with both question and response."
+        )
+    return text
 
 
 @contextmanager

@@ -8,12 +8,13 @@ from typing import Any
 from sdgkit.card import public, write_card
 from sdgkit.decisions import read_decisions
 from sdgkit.errors import RunError
-from sdgkit.export import export, train_file, train_messages, write_jsonl, write_parquet, write_text
+from sdgkit.export import train_file, write_jsonl, write_parquet, write_text
 from sdgkit.journal import Journal
 from sdgkit.plans import Plan, prompt_parts
 from sdgkit.report import write_report
 from sdgkit.teachers.teacher import Teacher
 from sdgkit.trace import Trace
+from sdgkit.training_set import Part, TrainingSet
 
 
 def write_start(out: Path, plan: Plan) -> None:
@@ -80,10 +81,12 @@ def _write_reviewed(out: Path, journal: Journal, summary: Mapping[str, Any], sys
         return decisions.let_through(samples())
 
     if _trainable(samples()):
-        write_jsonl(out / train_file(summary["teacher"]), train_messages(let_through(), system))
+        mine = TrainingSet(Part(let_through, lambda: decisions.edited(samples()), system, name or out.name, summary))
+        mine.write("messages", out / train_file(summary["teacher"]))
         for row in journal.select("SELECT * FROM exports ORDER BY path"):
             if (out / row["path"]).exists():  # one that was deleted is not wanted any more
-                export(let_through, row["format"], out / row["path"], system=system)
+                format, _, share = row["format"].partition("=")
+                mine.write(format, out / row["path"], **({"test_share": float(share)} if share else {}))
     reviewed = decisions.count(samples()) if decisions else None
     write_card(out / "README.md", summary, next(let_through(), None), system, name=name or None, reviewed=reviewed)
 

@@ -118,6 +118,9 @@ class Journal:
         except sqlite3.Error as error:
             self.close()
             raise RunError(f"{self._where()} cannot be used as a journal: {error}.") from None
+        except RunError:
+            self.close()
+            raise
 
     # Opening ----------------------------------------------------------------------------------------------------------
 
@@ -171,18 +174,20 @@ class Journal:
 
     def close(self) -> None:
         """Commit what is waiting and let go of the folder."""
-        if self._sql is not None:
+        try:
             self.flush()
-            if not self.read_only:
+            if self._sql is not None and not self.read_only:
                 # Leaves one file, which can be read and copied alone; readers who are in it just now keep the log.
                 with contextlib.suppress(sqlite3.OperationalError):
                     self._sql.execute("PRAGMA busy_timeout=100")
                     self._sql.execute("PRAGMA journal_mode=DELETE")
-            self._sql.close()
-            self._sql = None
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
+        finally:
+            if self._sql is not None:
+                self._sql.close()
+                self._sql = None
+            if self._lock is not None:
+                self._lock.release()
+                self._lock = None
 
     # Replies ----------------------------------------------------------------------------------------------------------
 
@@ -241,29 +246,41 @@ class Journal:
             self._unsaved = True
 
     def flush(self) -> None:
-        """Commit what was written since the last time, and wake whoever waits for it."""
+        """Commit what was written since the last time, and wake whoever waits for it.
+
+        Raises RunError if it cannot be written and nobody waits, who would have the error otherwise.
+        """
         waiting, self._waiting = self._waiting, []
-        error: BaseException | None = None
-        if self._unsaved and self._sql is not None:
-            try:
-                self._sql.execute("COMMIT")
-            except sqlite3.Error as caught:
-                error = RunError(
-                    f"{self._where()} cannot be written: {caught}. Make room, then run the same command again."
-                )
-            self._unsaved = False
+        error = self._commit()
         for future in waiting:
             if not future.done():
                 if error:
                     future.set_exception(error)
                 else:
                     future.set_result(None)
+        if error and not waiting:
+            raise error
+
+    def _commit(self) -> RunError | None:
+        if not self._unsaved or self._sql is None:
+            return None
+        self._unsaved = False
+        try:
+            self._sql.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._sql.in_transaction:
+                self._sql.execute("ROLLBACK")
+            words = f"{self._where()} cannot be written: {error}. Make room, then run the same command again."
+            return RunError(words)
+        return None
 
     # Editions and sessions --------------------------------------------------------------------------------------------
 
     def newest(self) -> tuple[str, dict[str, Any]] | None:
         """(id, config) of the edition that was begun last."""
-        row = self._sql.execute("SELECT id, config FROM editions WHERE id=(SELECT edition FROM sessions ORDER BY sessions.id DESC LIMIT 1)").fetchone()
+        row = self._sql.execute(
+            "SELECT id, config FROM editions WHERE id=(SELECT edition FROM sessions ORDER BY sessions.id DESC LIMIT 1)"
+        ).fetchone()
         return (row["id"], json.loads(row["config"])) if row else None
 
     def begin(self, config: Mapping[str, Any]) -> dict[int, dict[str, int]]:
@@ -351,8 +368,8 @@ class Journal:
                 "drop" if outcome.stage else "sample",
                 outcome.stage,
                 outcome.reason,
-                outcome.message,
-                outcome.reply,
+                _sound(outcome.message),
+                _sound(outcome.reply),
                 _json(outcome.columns),
                 _json(list(outcome.trail)),
             ),
@@ -452,7 +469,13 @@ def _outcome(row: sqlite3.Row) -> Outcome:
 
 
 def _json(value: Any, *, sort: bool = False) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=sort)
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=sort)
+    return text if _sound(text) == text else json.dumps(value, separators=(",", ":"), sort_keys=sort)
+
+
+def _sound(text: str) -> str:
+    """The text with what no file can hold (half of a surrogate pair) replaced."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _reader(path: Path) -> sqlite3.Connection:

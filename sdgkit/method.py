@@ -75,12 +75,17 @@ class StageFunction:
             raise SettingsError(f"{self.name} asks a teacher: give teacher=sdgkit.connect(...).")
         pipeline = Pipeline(self.name, (self.stage,))
         chosen = {self._settings[name]: value for name, value in settings.items() if value is not None}
+        for name, value in settings.items():
+            if value is not None:
+                _check(name, value)
         if chosen:
             pipeline = pipeline.change(self.name, **chosen)
         method = FREEFORM.name if self.stage in FREEFORM.stages else GROUNDED.name
         given = {self.name: prompt} if prompt is not None else None
         by_stage = {self.name: dict(sampling)} if sampling else None
         prompts = _prompts(pipeline, method, given, by_stage, max_tokens)
+        if isinstance(rows, str | Path):
+            raise SettingsError(f"{self.name} takes rows, not a path. Load them: sdgkit.load_seeds({str(rows)!r}).")
         given_rows, when = [dict(row) for row in rows], structure or "auto"
         plan = Plan(pipeline, given_rows, prompts, teacher or judge, judge, name=self.name, structure=when)
         return Run(plan, out, reuse=reuse).start().wait()
@@ -214,11 +219,11 @@ def plan(
         stages = _with_seed_questions(stages, questions)
     own_checks = read_checks(checks)
     stages = _with_checks(stages, own_checks)
-    if target is not None and target < 1:
-        raise SettingsError(f"A target of {target} samples cannot be. Give 1 or more.")
+    if target is not None:
+        _check("target", target)
     if near_duplicates is not None:
         near_duplicates = check_threshold(near_duplicates)
-    chosen = {**settings, "questions": questions, "contexts": given, "structure": structure}
+    chosen: dict[str, Any] = {**settings, "questions": questions, "contexts": given, "structure": structure}
     chosen |= {"checks": [saved(check) for check in own_checks] or None, "near_duplicates": near_duplicates}
     return Plan(
         pipeline=stages,

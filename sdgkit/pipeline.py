@@ -11,10 +11,12 @@ import contextlib
 import sqlite3
 from collections import Counter, deque
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from sdgkit.errors import RequestRefused, RunError, RunStopped, SdgkitError, SettingsError
+from sdgkit.flows import read_flow
 from sdgkit.journal import Journal, Outcome
 from sdgkit.prompts import Prompt
 from sdgkit.stages import AGAIN_TEMPERATURE, Drop, GenerateMany, Row, Stage
@@ -28,7 +30,7 @@ TURNED_EVERY = 8  # once all are admitted, every eighth slot goes to the row nea
 # replies: admitted one by one, the last of them would have the teacher wait for its chain alone.
 CLOSING = 2
 EMPTY_ROUNDS = 10  # rounds without one new sample after which a target is given up
-OUT = ">"  # in counts, where other rows stand under the reason of their drop
+OUT = "\0"  # in counts, where other rows stand under the reason of their drop
 Trail = list[tuple[str, str]]  # (stage, key) of every reply in a row's history
 
 
@@ -36,11 +38,23 @@ Trail = list[tuple[str, str]]  # (stage, key) of every reply in a row's history
 class Pipeline:
     """Stages in order, under a name. Every method gives a new pipeline.
 
-    name: "grounded" or "freeform" (whose shipped prompts its stages use), or one of your own.
+    name: "grounded" or "freeform" (whose shipped prompts its stages use), or one of your own. prompts: those that it
+    brings along, by stage name. model: the one that it is meant for, a default for `connect(model=)`.
     """
 
     name: str
     stages: tuple[Stage, ...]
+    prompts: Mapping[str, Prompt] = field(default_factory=dict, hash=False)
+    model: str = ""
+
+    @classmethod
+    def from_flow(cls, path: str | Path) -> "Pipeline":
+        """The pipeline in a flow file of sdg_hub 0.1, by its path or, where sdg_hub is installed, its name.
+
+        Raises SettingsError, PromptError. What is read differently: `sdgkit.flows`.
+        """
+        flow = read_flow(path)
+        return cls(flow.name, flow.stages, flow.prompts, flow.model)
 
     def __post_init__(self) -> None:
         names = [stage.name for stage in self.stages]
@@ -121,7 +135,7 @@ class Node:
         self.parent, self.label = parent, label
         self.open = 0  # its own pieces of work, and its open children
         self.gone = False
-        self.counts: Counter[str] = Counter()  # "stage:>" and "stage:reason", of this node and all below it
+        self.counts: Counter[str] = Counter()  # f"{stage}:{OUT}" and "stage:reason", of this node and all below it
         self.trail: Trail = list(parent.trail) if parent else []
         self.seed: int = seed or (parent.seed if parent else 0)
         self.unit: int = unit or (parent.unit if parent else 0)

@@ -55,6 +55,9 @@ class Plan:
         rows = [(str(row.get("id") or f"s{n}"), dict(row)) for n, row in enumerate(self.rows, 1)]
         if len({id_ for id_, _ in rows}) < len(rows):
             raise SettingsError("Two input rows have the same id. Give each its own, or leave the column id out.")
+        for number, (_, row) in enumerate(rows, 1):
+            for name, value in row.items():
+                _refuse_unless_json(value, f"Input row {number}, column {name!r}")
         return [(id_, {name: value for name, value in row.items() if name != "id"}) for id_, row in rows]
 
     def config(self) -> dict[str, Any]:
@@ -91,6 +94,13 @@ class Plan:
         else:
             raise SettingsError(f"A target needs a first stage that makes new rows; {first.name} makes none.")
         return Target(self.target, seeds=len(self.rows), rounds=rounds, brings=max(1.0, later / 2), limit=limit)
+
+
+def _refuse_unless_json(value: Any, where: str) -> None:
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError) as error:
+        raise SettingsError(f"{where}: {error}. Turn it into text, or leave the column out.") from None
 
 
 def row_key(row: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -72,7 +72,8 @@ class Prompt:
             pass
 
         def block(dumper: yaml.SafeDumper, text: str) -> Any:
-            return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+            style = '"' if _FOLDED.search(text) else "|" if "\n" in text else None
+            return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
         Dumper.add_representer(str, block)
         parts: dict[str, Any] = {part: getattr(self, part) for part in PARTS if getattr(self, part)}
@@ -186,9 +187,16 @@ def _refuse_strangers(folder: Path, names: Sequence[str]) -> None:
             )
 
 
+_FOLDED = re.compile("[\r\x85\u2028\u2029]")  # line ends, which YAML keeps in double quotes only
+MAX_FILE, MAX_BRACKETS = 1_000_000, 200  # characters of a file, and brackets open at once: the YAML reader's time grows
+
+
 def _from_yaml(text: str, name: str, where: str) -> Prompt:
     import yaml
 
+    brackets = accumulate(1 if bracket in "[{" else -1 for bracket in re.findall(r"[\[\]{}]", text[:MAX_FILE]))
+    if len(text) > MAX_FILE or max(brackets, default=0) > MAX_BRACKETS:
+        raise PromptError(f"{where}: not valid YAML for a prompt (longer than {MAX_FILE:,} characters, or nested).")
     try:
         tree = yaml.compose(text, Loader=yaml.SafeLoader)
         parts = yaml.safe_load(text)
@@ -368,7 +376,7 @@ def _index(tags: Sequence[str], tag: str) -> int | None:
     return tags.index(tag) if tag in tags else None
 
 
-_NUMBER = re.compile(r"(?<![\w.,-])-?\d+(?:[.,]\d+)?(?!\w|[-\u2013]\d)")
+_NUMBER = re.compile(r"(?<![\w.,\u2013\u2014-])-?\d+(?:[.,]\d+)?(?!\w|[-\u2013\u2014]\d)")
 _OUT_OF = re.compile(r"(?:/|\bout\s+of\b|\bvon\b|\bof\b)\s*(\d+(?:\.0)?)", re.IGNORECASE)
 
 

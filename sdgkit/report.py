@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sdgkit.card import complete, is_rehearsal, samples_kept, skill_name
+from sdgkit.explain import Exchanges, explain
 from sdgkit.export import Row, write_text
 from sdgkit.pages import count, fill
 from sdgkit.picture import Bar, described, draw, histogram, reasons
@@ -28,6 +29,7 @@ def write_report(
     summary: Mapping[str, Any],
     samples: Callable[[], Iterable[Row]],
     drops: Callable[[], Iterable[Row]],
+    exchanges: Exchanges | None = None,
     *,
     name: str | None = None,
 ) -> None:
@@ -35,7 +37,8 @@ def write_report(
 
     `summary` is that of `summary.json`, with `created` (ISO 8601, default now) and `notes` if there are any;
     `samples` and `drops` return a new iterator over the rows of `dataset.jsonl` and `dropped.jsonl` at each
-    call; `name` is the skill's, default the folder's.
+    call; `exchanges` gives what was sent and replied for the row with an id; `name` is the skill's, default the
+    folder's.
     """
     summary = complete(summary)
     order = [stage["name"] for stage in summary["stages"]]
@@ -55,7 +58,7 @@ def write_report(
         lengths=[_lengths(column, made.lengths[column], made.seeds[column]) for column in made.lengths],
         shown=shown,
         dropped=dropped,
-        causes=_causes(summary["stages"]),
+        explanation=explain(summary, samples, drops, exchanges),
         reasons=reasons,
         duration=_duration(summary["wall_s"]),
         asked=_own_question,
@@ -181,12 +184,6 @@ def _shown_drops(
     for key in keys:
         stages[key[0]].append({"reason": key[1], "size": sizes[key], "rows": rows[key]})
     return [{"stage": stage, "groups": groups} for stage, groups in stages.items()]
-
-
-def _causes(stages: Sequence[Mapping[str, Any]]) -> list[tuple[int, str, str]]:
-    """Where most rows were dropped: `(how many, stage, reason)`, the three largest."""
-    found = [(number, stage["name"], reason) for stage in stages for reason, number in stage["dropped"].items()]
-    return sorted(found, key=lambda cause: -cause[0])[:3]
 
 
 def _scores(kept: Counter[float], dropped: Counter[float]) -> str:

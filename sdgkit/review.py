@@ -186,8 +186,8 @@ class Review:
     def drawn(self, number: int = DRAWN) -> list[str]:
         """The ids with which a review begins: drawn across seeds and scores, the same ones every time.
 
-        Seeds take turns, and within a seed the scores do; among equals the hash of the content decides, which is as good
-        as chance.
+        Seeds take turns, and within a seed the scores do; among equals the hash of the content decides, which is as
+        good as chance.
         """
         groups: dict[str, dict[Any, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
         for sample in sorted(self.samples, key=lambda sample: self._keys[str(sample["id"])]):

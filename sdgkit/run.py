@@ -15,14 +15,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdgkit.card import public
 from sdgkit.decisions import DecisionBook, Decisions, read_decisions
-from sdgkit.errors import RunError, SdgkitError
+from sdgkit.errors import RunError
 from sdgkit.explain import MANY, Explanation, explain
-from sdgkit.export import export
 from sdgkit.folder import write_folder, write_start
 from sdgkit.journal import FILE, Journal
 from sdgkit.pipeline import OUT, Stream, Target
@@ -31,6 +31,7 @@ from sdgkit.snapshot import Funnel, Pace, Snapshot, funnel_of, line_of
 from sdgkit.stages import Keep, Row
 from sdgkit.teachers import background
 from sdgkit.trace import Trace
+from sdgkit.training_set import TEST_SHARE, Part, TrainingSet
 
 if TYPE_CHECKING:
     import datasets
@@ -141,6 +142,8 @@ class Run:
         )
         if self._stopping:
             stream.cancel()
+        if self.out is not None:  # the files are written with it: loaded while the teacher works, it delays nothing
+            asyncio.get_running_loop().run_in_executor(None, import_module, "pyarrow.parquet")
         beat = asyncio.create_task(self._beat())
         try:
             await stream.run()
@@ -205,12 +208,23 @@ class Run:
             self._write_beat(journal)
             if self.out is not None and self.plan is not None:
                 write_folder(self.out, self.plan, self.summary, journal)
-        except (SdgkitError, OSError, sqlite3.Error) as error:
-            self.error, self._state = self.error or error, "failed"
-        finally:
-            if self.out is not None:
+        except Exception as error:
+            self._fail(error)
+        if self.out is not None:
+            self._journal = None
+            try:
                 journal.close()
-                self._journal = None
+            except RunError as error:
+                self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        """The first error counts; a disk that is full is told in a sentence."""
+        if isinstance(error, OSError | sqlite3.Error):
+            words = (
+                f"{self.out or 'The journal'} cannot be written: {error}. Make room, then run the same command again."
+            )
+            error = RunError(words)
+        self.error, self._state = self.error or error, "failed"
 
     async def _look_at_judges(self, stream: Stream) -> None:
         """Warn, once, if a judge turned down most of the first rows that it saw."""
@@ -386,7 +400,8 @@ class Run:
             try:
                 return dict(json.loads((self.out / "summary.json").read_text("utf-8")))
             except OSError:
-                raise RunError(f"{self.out} has no summary.json yet: the run is still going on, or was killed.") from None
+                words = f"{self.out} has no summary.json yet: the run is still going on, or was killed."
+                raise RunError(words) from None
         from sdgkit import __version__
 
         with self._reading() as journal:
@@ -468,20 +483,38 @@ class Run:
         with self._reading() as journal:
             return Trace.of(journal, id)
 
-    def export(self, format: str, path: str | Path) -> int:
-        """Write the samples that the review lets through in a training format ("messages"); returns how many.
+    def export(self, format: str, path: str | Path, *, test_share: float = TEST_SHARE) -> int:
+        """Write the samples that the review lets through in a training format; returns how many.
 
-        An export inside the run's folder is written again when the review goes on. Raises SettingsError.
+        format: messages, instructlab, alpaca, sharegpt, preference (pairs of what the review edited), parquet, or
+        datasets: a folder with card, in which `test_share` of the contexts stand in a split of their own. An export
+        inside the run's folder is written again when the review goes on. Raises SettingsError, RunError.
         """
-        written = export(self.let_through, format, path, system=self.plan.system if self.plan else self._system())
+        written = TrainingSet(self.part()).write(format, path, test_share=test_share)
         if self.out is not None and Path(path).resolve().is_relative_to(self.out.resolve()):
             inside = Path(path).resolve().relative_to(self.out.resolve())
-            self.decision_book().note_export(inside.as_posix(), format)
+            noted = f"{format}={test_share}" if format == "datasets" else format
+            self.decision_book().note_export(inside.as_posix(), noted)
         return written
 
-    def _system(self) -> str | None:
-        assert self.out is not None
-        return json.loads((self.out / "config.json").read_text("utf-8")).get("system")
+    def part(self) -> Part:
+        """What this run gives to a training set."""
+        config: dict[str, Any] = {}
+        if self.plan is None:
+            assert self.out is not None
+            config = json.loads((self.out / "config.json").read_text("utf-8"))
+        try:
+            summary = self.summary
+        except RunError:  # it is still going on
+            summary = {name: config.get(name) for name in ("teacher", "model", "judge")}
+        system = self.plan.system if self.plan else config.get("system")
+        folder = self.out.resolve().name if self.out else "samples"
+        name = (self.plan.name if self.plan else config.get("name")) or folder
+        return Part(self.let_through, self._edited, system, name, summary, folder)
+
+    def _edited(self) -> Iterator[tuple[Row, dict[str, Any]]]:
+        with self._reading() as journal:
+            yield from read_decisions(journal).edited(dict(found.columns) for found in journal.outcomes("sample"))
 
     def _reading(self) -> "_Reading":
         return _Reading(self.out, self._journal)

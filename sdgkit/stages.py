@@ -269,11 +269,15 @@ class Judge(Stage):
             refuse_if_truncated(reply)
         raise malformed(step.prompt, reply, f" with a score of {', '.join(f'{s:g}' for s in self.scale)}")
 
+    def read(self, text: str) -> float | None:
+        """The number that stands for the judge's score; None unless it is certain and on the scale."""
+        return read_score(text, self.scale)
+
     def verdict(self, prompt: Prompt, reply: Reply) -> dict[str, Any] | None:
         """The evaluation and score in a reply; None unless there is one score, certain and on the scale."""
         cut_off = reply.finish_reason == "length"
         rows, stray = prompt.parse(reply.text, self.columns, cut_off=cut_off)
-        scores = {read_score(row["score"], self.scale) for row in rows}
+        scores = {self.read(row["score"]) for row in rows}
         score = scores.pop() if len(scores) == 1 else None
         if score is None or stray:  # a second score, or half of one, may be quoted from the sample: not certain
             return None
@@ -294,29 +298,34 @@ class Keep(Stage):
         if self.column not in step.row:
             raise SettingsError(f"{self.name} needs the column {self.column!r}: run the judging stage before it.")
         value = step.row[self.column]
-        kept = value == self.equals if self.equals is not None else value >= self.at_least
-        if not kept:
+        if not self.lets_on(value):
             rule = f"exactly {self.equals:g}" if self.equals is not None else f"{self.at_least:g} or more"
             words = step.last_reply() or str(step.row.get("evaluation", ""))
             raise Drop("score", f"The judge gave {value:g}; {rule} is kept.", words)
         return {name: value for name, value in step.row.items() if name not in self.remove}
 
+    def lets_on(self, value: float) -> bool:
+        """Whether a row with this number goes on."""
+        return value == self.equals if self.equals is not None else value >= (self.at_least or 0.0)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Check(Stage):
-    """Lets on the rows for which a Python function of the row returns True or None.
+    """Lets on the rows for which a Python function of the row returns something true, or None.
 
     False drops the row; so does a text, which then says why. The stage's name is the reason.
     """
 
-    function: Callable[[Row], bool | str | None]
+    function: Callable[[Row], Any]
 
     async def change(self, step: Step) -> dict[str, Any]:
         verdict = self.function(dict(step.row))
-        if verdict is None or verdict is True:
+        if isinstance(verdict, Coroutine):
+            verdict.close()
+            raise RunStopped(f"The function of the check {self.name} is async. Make it a plain one.")
+        if verdict is None or (verdict and not isinstance(verdict, str)):
             return dict(step.row)
-        words = verdict if isinstance(verdict, str) else f"The check {self.name} says no."
-        raise Drop(self.name, words, step.last_reply())
+        raise Drop(self.name, str(verdict or f"The check {self.name} says no."), step.last_reply())
 
 
 @dataclass(frozen=True, kw_only=True)

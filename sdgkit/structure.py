@@ -26,9 +26,10 @@ PROBE_MESSAGE = "Say in one short sentence what the weather is like in spring."
 # A model that reasons first may want this much before the form begins; others end by themselves.
 PROBE_TOKENS = 1024
 
-# What no text needs: control characters but tab and newline.
-_NEVER = r"\x00-\x08\x0b-\x1f\x7f"
-_SPACES = r"\t\n \x85\xa0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000\ufeff"
+# What no text needs: control characters but tab and newline. It stands last in a class: xgrammar, in vLLM, reads \x7fE
+# as one character (seen in 0.2.8).
+_NEVER = r"\x00-\x08\x0b-\x1f\x7f-\x9f"
+_SPACES = r"\t\n \xa0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000\ufeff"
 # So many characters of a bracketed tag tell it from text; more would cost the server time and tell no more.
 _TELLING = 5
 
@@ -183,7 +184,7 @@ def _anything_but(tags: set[str]) -> str:
 def _piece(prefixes: set[str], *, spaces: bool = True) -> str:
     """One character, or so many as it takes to see that no tag begins here."""
     letters = sorted({prefix[0] for prefix in prefixes})
-    choices = [f"[^{_NEVER}{'' if spaces else _SPACES}{_either_case(letters)}]"]
+    choices = [f"[^{_either_case(letters)}{'' if spaces else _SPACES}{_NEVER}]"]
     for letter in letters:
         # Repeated, so that "[[" may stand in a text.
         choices.append(f"[{_either_case([letter])}]+{_beyond(prefixes, letter, letters)}")
@@ -196,7 +197,7 @@ def _beyond(prefixes: set[str], letter: str, firsts: Sequence[str]) -> str:
     if "" in rests:
         return ""
     letters = sorted({rest[0] for rest in rests})
-    choices = [f"[^{_NEVER}{_either_case([*letters, *firsts])}]"]
+    choices = [f"[^{_either_case([*letters, *firsts])}{_NEVER}]"]
     for following in letters:
         longer = {rest for rest in rests if rest[0] == following}
         if following not in firsts and following not in longer:

@@ -81,8 +81,11 @@ def _trim(text: Any) -> str:
 
 
 def _tojson(value: Any) -> Any:
+    import jinja2
     from jinja2.utils import htmlsafe_json_dumps
 
+    if isinstance(value, jinja2.Undefined):
+        str(value)  # says which name is unknown
     return htmlsafe_json_dumps(value, sort_keys=True)
 
 

@@ -57,9 +57,7 @@ SEED = ("seed_context", "seed_question", "seed_response")
 JUDGED = ("evaluation", "score")
 PROMPTS = {
     "gen_contexts": prompt("gen_contexts", SEED, "context", temperature=0.7),
-    "gen_grounded_questions": prompt(
-        "gen_grounded_questions", (*SEED, "context"), "question", temperature=0.7
-    ),
+    "gen_grounded_questions": prompt("gen_grounded_questions", (*SEED, "context"), "question", temperature=0.7),
     "eval_grounded_questions": prompt("eval_grounded_questions", ("context", "question"), *JUDGED, temperature=0),
     "gen_grounded_responses": prompt(
         "gen_grounded_responses", ("seed_response", "context", "question"), "response", temperature=0
@@ -78,7 +76,7 @@ FREEFORM_PROMPTS = {
 
 @dataclass(frozen=True)
 class Ask:
-    """One request as the script sees it. given: the prompt's variables. ordinal, attempt: found from the sampling seed."""
+    """One request as the script sees it. given: the prompt's variables. ordinal, attempt: told by its sampling seed."""
 
     stage: str
     given: Mapping[str, Any]

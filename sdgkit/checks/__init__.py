@@ -147,6 +147,6 @@ def _own(path: Path, name: str) -> Callable[[Row], bool | str | None]:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-        return getattr(module, name)  # type: ignore[no-any-return]
+        return getattr(module, name)
     except Exception as error:
         raise SettingsError(f"{path}:{name} cannot be used as a check: {type(error).__name__}: {error}.") from error

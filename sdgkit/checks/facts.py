@@ -80,8 +80,10 @@ class Source:
         return bool(number.parts) and all(part in self.values for part in number.parts)
 
     def has_name(self, name: str) -> bool:
-        low = name.casefold().removesuffix("'s").removesuffix("\u2019s")
-        return low in self.words or low[:NAMED] in self.stems or _squeezed(low) in self.squeezed
+        """Whether it names this, with whatever ending; a code must be the same to the last sign."""
+        low = name.casefold()
+        ending = not re.search(r"\d|@", low) and low[:NAMED] in self.stems
+        return low in self.words or ending or _squeezed(low.removesuffix("'s")) in self.squeezed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +143,7 @@ def _words(text: str) -> Iterator[tuple[str, bool]]:
     """(word, whether it stands inside a sentence and of ordinary words)."""
     for line in text.splitlines():
         for found in _WORD.finditer(line):
-            before = line[: found.start()]
+            before = line[max(0, found.start() - 8) : found.start()]
             yield found[0], bool(re.search(r"[^\W\d_][,;]? $", before)) and not re.search(r"\b\w{1,3}\. $", before)
 
 

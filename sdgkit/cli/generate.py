@@ -8,12 +8,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sdgkit.cli.interrupts import Interrupts
-from sdgkit.cli.options import Job, Manners, Output, Place, Rehearsal, command_line, takes
+from sdgkit.cli.options import Job, Judge, Manners, Output, Place, Rehearsal, command_line, takes
 from sdgkit.cli.terminal import complain, counted, is_live, say
 from sdgkit.errors import SdgkitError, SettingsError
 
@@ -31,6 +31,7 @@ class Asked:
 
     seeds: str
     place: Place
+    judge: Judge
     manners: Manners
     job: Job
     output: Output
@@ -38,7 +39,7 @@ class Asked:
 
     def go_on(self, out: Path) -> str:
         """The command that goes on with this folder's run; its config has all but the teacher's address and manners."""
-        groups = (self.place, self.manners, self.rehearsal)
+        groups = (self.place, self.judge, self.manners, self.rehearsal)
         return command_line("generate", str(out), *(word for group in groups for word in group.words()))
 
     def with_a_teacher(self, out: Path) -> str:
@@ -56,11 +57,12 @@ class WithoutPandas:
             raise ModuleNotFoundError("sdgkit generate does without pandas.", name=name)
 
 
-@takes(place=Place, manners=Manners, job=Job, output=Output, rehearsal=Rehearsal)
+@takes(place=Place, judge=Judge, manners=Manners, job=Job, output=Output, rehearsal=Rehearsal)
 def generate(
     seeds: Annotated[str | None, typer.Argument(metavar="SEEDS", show_default=False)] = None,
     *,
     place: Place,
+    judge: Judge,
     manners: Manners,
     job: Job,
     output: Output,
@@ -83,7 +85,7 @@ def generate(
             "(a jsonl, json, csv, parquet or qna.yaml file, or a run's folder). "
             "To try it, `sdgkit lab --no-open` copies the tutorials' seed files into ./sdgkit-tutorials."
         )
-    asked = Asked(seeds, place, manners, job, output, rehearsal)
+    asked = Asked(seeds, place, judge, manners, job, output, rehearsal)
     return lambda: _generate(asked)
 
 
@@ -91,17 +93,21 @@ def _generate(asked: Asked) -> int:
     interrupts = Interrupts()
     try:
         plan, out = _planned(asked)
-        with_teacher = replace(plan, teacher=_connected(asked))
+        teacher = _connected(asked)
+        teachers = [teacher]
+        if asked.judge.given():
+            teachers.append(_judge(asked))
     except KeyboardInterrupt:
         complain("Interrupted before anything was asked.")
         return interrupts.status
-    assert with_teacher.teacher is not None
+    with_teacher = replace(plan, teacher=teacher, judge=teachers[1] if len(teachers) > 1 else None)
     sys.meta_path.insert(0, WithoutPandas())
     try:
         run = _followed(with_teacher, out, bool(asked.output.reuse), interrupts)
         return _closed(run, out, asked, interrupts)
     finally:
-        with_teacher.teacher.close()
+        for one in teachers:
+            one.close()
 
 
 def _planned(asked: Asked) -> tuple["Plan", Path]:
@@ -115,12 +121,30 @@ def _planned(asked: Asked) -> tuple["Plan", Path]:
 
 
 def _connected(asked: Asked) -> "Teacher":
-    from sdgkit.method import run_folder
     from sdgkit.teachers import connect
 
-    folder = run_folder(asked.seeds)
-    place = asked.place.as_told() or (_teacher_before(folder) if folder is not None else {})
-    return connect(**place, **asked.manners.given(), **asked.rehearsal.given())
+    return connect(**_told(asked), **asked.manners.given(), **asked.rehearsal.given())
+
+
+def _told(asked: Asked) -> dict[str, Any]:
+    """Which teacher, in the words of `connect`."""
+    from sdgkit.method import run_folder
+
+    folder, told = run_folder(asked.seeds), asked.place.as_told()
+    if folder is not None and not {"kind", "base_url", "model"} & told.keys():
+        told |= _teacher_before(folder)
+    return told
+
+
+def _judge(asked: Asked) -> "Teacher":
+    """Another server with a key of its own, or another model of the teacher's server."""
+    from sdgkit.teachers import connect
+
+    where = asked.judge.judge_base_url
+    told = {"base_url": where, "api_key": os.environ.get("SDGKIT_JUDGE_API_KEY")} if where else _told(asked)
+    if asked.judge.judge_model:
+        told["model"] = asked.judge.judge_model
+    return connect(**told, **asked.manners.given())
 
 
 def _teacher_before(folder: Path) -> dict[str, str]:
@@ -173,7 +197,8 @@ def _introduction(plan: "Plan", out: Path) -> str:
     assert teacher is not None
     model = "the rehearsal teacher" if teacher.is_rehearsal else f"{teacher.model} at {teacher.base_url}"
     seeds, slots = counted(len(plan.rows), "seed example"), counted(teacher.slots.total, "slot")
-    return f"{seeds} \u2192 {out}, with {model}, {slots}.\n"
+    judge = f", judged by {plan.judge.model} at {plan.judge.base_url}" if plan.judge is not None else ""
+    return f"{seeds} \u2192 {out}, with {model}, {slots}{judge}.\n"
 
 
 def _closed(run: "Run", out: Path, asked: Asked, interrupts: Interrupts) -> int:

@@ -21,17 +21,21 @@ COMMANDS = {
     "generate": ("generate", "Make a training set from seed examples: the job itself."),
     "run": ("notebook", "The same job as a notebook, executed: the quickstart, or another tutorial."),
     "ask": ("teachers", "Send one message to the teacher: is it there, which model, how fast?"),
+    "check": ("check", "Look at seed examples before anything is paid for: is the task clear, do they vary?"),
     "status": ("runs", "How far a run is, stage by stage."),
     "show": ("runs", "The whole story of one sample or drop: prompts, replies, judge's words."),
+    "explain": ("results", "Where a run's samples went, and what to change."),
     "export": ("runs", "Write a run's samples in a training format."),
+    "merge": ("results", "Merge several runs into one training file."),
+    "push": ("results", "Push a run's samples to the Hugging Face Hub."),
     "rehearse": ("teachers", "Serve the rehearsal teacher on this machine, as slow and faulty as you like."),
     "lab": ("lab", "Copy the tutorial notebooks into a folder and open them in JupyterLab."),
 }
 DEFAULTS = """\
 Where the teacher is, the commands find in this order: the options; the environment (SDGKIT_TEACHER, SDGKIT_BASE_URL,
-SDGKIT_MODEL); the file sdgkit.toml in the working folder (teacher, base_url, model); otherwise they use the rehearsal
-teacher, which needs no model. A key is read from SDGKIT_API_KEY only: there is no option for it, since commands are
-written down in many places."""
+SDGKIT_MODEL, SDGKIT_KEY_FILE, SDGKIT_HEADERS); the file sdgkit.toml in the working folder (teacher, base_url, model,
+key_file, headers); otherwise they use the rehearsal teacher, which needs no model. A key is read from SDGKIT_API_KEY or
+from a key file: there is no option for it, since commands are written down in many places."""
 HELP_OPTION = ("-h, --help", "show this page")
 
 

@@ -97,7 +97,8 @@ def run(
       sdgkit run --seeds seeds.jsonl --base-url http://localhost:8000/v1
       sdgkit run quickstart -p num_contexts 3      any parameter of a notebook
     """
-    given = {name: value for group in (place, manners, job, output) for name, value in group.given().items()}
+    given = place.for_notebook()
+    given |= {name: value for group in (manners, job, output) for name, value in group.given().items()}
     given |= {"seeds": seeds} if seeds is not None else {}
     named = [notebook] if notebook != QUICKSTART else []
     again = ["run", *named, *(["--seeds", seeds] if seeds is not None else []), *job.words()]

@@ -1,6 +1,7 @@
 """The options that several commands share, in groups: what may be said, and what was."""
 
 import inspect
+import os
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -27,13 +28,16 @@ class Options:
     def given(self) -> dict[str, Any]:
         """What was given, by name."""
         named = {entry.name: getattr(self, entry.name) for entry in fields(self)}  # type: ignore[arg-type]
-        return {name: value for name, value in named.items() if value is not None}
+        return {name: value for name, value in named.items() if value is not None and value != []}
 
     def words(self) -> list[str]:
         """What was given, as one types it."""
         said = []
         for name, value in self.given().items():
             flag = f"--{name.replace('_', '-')}"
+            if isinstance(value, list):
+                said += [word for one in value for word in (flag.removesuffix("s"), one)]
+                continue
             number = f"{value:g}" if isinstance(value, float) else str(value)
             said += [flag] if value is True else [flag, number]
         return said
@@ -48,15 +52,60 @@ class Place(Options):
         option(TEACHER, "vllm (any OpenAI-compatible server), openai, llama-stack or rehearsal", "KIND"),
     ] = None
     base_url: Annotated[
-        str | None, option(TEACHER, "its address, such as http://localhost:8000/v1; alone, it means vllm", "URL")
+        list[str] | None,
+        option(
+            TEACHER,
+            "its address, such as http://localhost:8000/v1; alone, it means vllm. Several, each after a --base-url, "
+            "are servers of the same model that share the work",
+            "URL",
+        ),
     ] = None
     model: Annotated[
         str | None, option(TEACHER, "the model's name; may be left out where the server has only one", "NAME")
     ] = None
+    key_file: Annotated[
+        str | None,
+        option(TEACHER, "a file with the key, read again when it changes (default: the key in SDGKIT_API_KEY)", "FILE"),
+    ] = None
+    header: Annotated[
+        list[str] | None,
+        option(TEACHER, "a header to send, with the value of this environment variable; any number", "NAME=VARIABLE"),
+    ] = None
+
+    def given(self) -> dict[str, Any]:
+        """What was given; one address by itself, several as a list."""
+        said = super().given()
+        return said | {"base_url": said["base_url"][0]} if len(said.get("base_url", ())) == 1 else said
 
     def as_told(self) -> dict[str, Any]:
         """What was given, in the words of `sdgkit.connect`."""
-        return {{"teacher": "kind"}.get(name, name): value for name, value in self.given().items()}
+        return {{"teacher": "kind", "header": "headers"}.get(name, name): value for name, value in self.given().items()}
+
+    def for_notebook(self) -> dict[str, Any]:
+        """What was given, as a notebook's parameters. What only the way there needs goes into the environment."""
+        said = self.given()
+        headers, key_file = said.pop("header", None), said.pop("key_file", None)
+        if self.teacher and (headers or key_file):
+            # What is in the environment holds for the kind that is named there, see `teachers.settings.settle`.
+            os.environ |= {"SDGKIT_TEACHER": self.teacher, "SDGKIT_BASE_URL": "", "SDGKIT_MODEL": ""}
+        if headers:
+            os.environ["SDGKIT_HEADERS"] = ",".join(headers)
+        if key_file:
+            os.environ["SDGKIT_KEY_FILE"] = os.path.abspath(key_file)
+        return said
+
+
+@dataclass(frozen=True)
+class Judge(Options):
+    """Another teacher for the judging."""
+
+    judge_base_url: Annotated[
+        list[str] | None,
+        option(TEACHER, "another server as the judge (its key: SDGKIT_JUDGE_API_KEY, else the usual)", "URL"),
+    ] = None
+    judge_model: Annotated[
+        str | None, option(TEACHER, "another model as the judge, on that server or the teacher's own", "NAME")
+    ] = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +136,21 @@ class Job(Options):
         ),
     ] = None
     target: Annotated[int | None, option(AMOUNT, "go on in rounds until so many samples are kept", "N")] = None
+    checks: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--check",
+            help="what every response must pass; may be given several times: markdown_table[=HEAD,HEAD], "
+            "valid_json[=SCHEMA.json], matches=REGEX, length=20..200 (words, or 20..900characters), same_language, "
+            "no_refusal, facts_in_context, or FILE.py:FUNCTION",
+            metavar="NAME[=ARG]",
+            rich_help_panel=HOW,
+            show_default=False,
+        ),
+    ] = None
+    near_duplicates: Annotated[
+        float | None, option(HOW, "at the end, drop what is so similar to other samples or a seed (0.9)", "SHARE")
+    ] = None
     prompts: Annotated[
         str | None, option(HOW, "prompts of your own, STAGE.yaml each; the shipped ones serve for the rest", "FOLDER")
     ] = None

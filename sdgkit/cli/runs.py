@@ -31,7 +31,7 @@ def status(
     Example:
       sdgkit status runs/seeds --watch
     """
-    folder = _named(run, "status RUN")
+    folder = named(run, "status RUN")
     return lambda: _watch(folder) if watch else _look(folder)
 
 
@@ -47,10 +47,10 @@ def show(
     Example:
       sdgkit show runs/seeds s3/c7/q2
     """
-    folder = _named(run, "show RUN ID")
+    folder = named(run, "show RUN ID")
 
     def tell() -> int:
-        opened = _opened(folder)
+        opened = run_in(folder)
         if id is None:
             known = next(iter(opened.samples()), None) or next(iter(opened.drops()), None)
             like = f", such as {known['id']}" if known else ""
@@ -66,37 +66,51 @@ def show(
 def export(
     run: RunFolder = None,
     format: Annotated[
-        str, typer.Option("--format", "-f", metavar="F", help="messages: chat messages, as trainers read them")
+        str,
+        typer.Option(
+            "--format",
+            "-f",
+            metavar="F",
+            help="messages (chat messages, as trainers read them), instructlab, alpaca, sharegpt, preference (what the "
+            "review edited, beside the original), parquet, or datasets (a folder with card and a test split)",
+        ),
     ] = "messages",
     to: Annotated[
         str | None,
         typer.Option("--to", metavar="FILE", help="where to (a file in the run's folder)", show_default=False),
     ] = None,
+    test_share: Annotated[
+        float, typer.Option("--test-share", metavar="SHARE", help="of a datasets folder: contexts kept apart")
+    ] = 0.1,
 ) -> Callable[[], int]:
-    """Write a run's samples in a training format, as JSON Lines.
+    """Write a run's samples in a training format: JSON Lines, a Parquet file, or a folder for `datasets` and the Hub.
+
+    Samples that a review rejected are left out, edited ones are written as edited.
 
     Example:
       sdgkit export runs/seeds --format messages --to train.jsonl
     """
-    folder = _named(run, "export RUN --format F --to FILE")
-    return lambda: _export(folder, format, to)
+    folder = named(run, "export RUN --format F --to FILE")
+    return lambda: _export(folder, format, to, test_share)
 
 
-def _export(folder: Path, format: str, to: str | None) -> int:
+def _export(folder: Path, format: str, to: str | None, test_share: float) -> int:
     from sdgkit.export import train_file
 
-    opened = _opened(folder)
+    opened = run_in(folder)
     teacher = json.loads((folder / "config.json").read_text("utf-8")).get("teacher")
-    path = Path(to) if to else folder / train_file(teacher).replace("messages", format)
-    number = opened.export(format, path)
+    path = Path(to) if to else folder / train_file(teacher, format)
+    number = opened.export(format, path, test_share=test_share)
     say(f"{counted(number, 'sample')} in the format {format}: {path}")
+    if format == "preference" and not number:
+        say("A pair comes of a response that a person edited in the review (ReviewPanel): there is none yet.")
     if teacher == "rehearsal":
         say(REHEARSED)
     return 0
 
 
 def _look(folder: Path) -> int:
-    snapshot = _opened(folder).snapshot()
+    snapshot = run_in(folder).snapshot()
     say(f"{folder}: {_state(snapshot)}")
     if snapshot.stages:
         from sdgkit.cli.progress import line
@@ -114,7 +128,7 @@ def _look(folder: Path) -> int:
 def _watch(folder: Path) -> int:
     from sdgkit.cli.progress import view
 
-    opened = _opened(folder)
+    opened = run_in(folder)
     with view() as shown:
         snapshot = opened.snapshot()
         while snapshot.state in GOING_ON:
@@ -136,13 +150,13 @@ def _state(snapshot: "Snapshot") -> str:
     return f"{word}, {samples}. {snapshot.message}".rstrip()
 
 
-def _named(run: str | None, usage: str) -> Path:
+def named(run: str | None, usage: str) -> Path:
     if run is None:
         raise SettingsError(f"Say which run: sdgkit {usage}. RUN is the folder of a run, such as runs/seeds.")
     return Path(run)
 
 
-def _opened(folder: Path) -> "Run":
+def run_in(folder: Path) -> "Run":
     """The run in the folder that was typed; a folder without one is a bad argument."""
     from sdgkit.run import open_run
 

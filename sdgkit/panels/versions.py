@@ -15,7 +15,7 @@ NEEDED = {
 
 
 def check_kernel() -> None:
-    """Print the versions that panels depend on, what is too old and what to do about it, and whether panels are live here.
+    """Print the versions that panels depend on, what is too old and what to do then, and whether panels are live here.
 
     Raises SettingsError if the environment variable SDGKIT_PANELS says something else than live or static.
     """

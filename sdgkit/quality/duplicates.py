@@ -87,9 +87,7 @@ class Repeat:
         return f"Its {self.column} {how} that of {self.like.key}."
 
 
-def repeats(
-    samples: Iterable[Row], threshold: float, seeds: Iterable[tuple[str, Row]] = ()
-) -> Iterator[Repeat]:
+def repeats(samples: Iterable[Row], threshold: float, seeds: Iterable[tuple[str, Row]] = ()) -> Iterator[Repeat]:
     """The samples that repeat an earlier one that stays, or a seed; in the order given.
 
     A context is compared with every other context; a question with the others of its context (or, of a freeform skill,
@@ -157,6 +155,11 @@ def check_threshold(threshold: Any) -> float:
 def shingles(plain: str) -> frozenset[str]:
     """The sequences of five characters in a text."""
     return frozenset(plain[at : at + SHINGLE] for at in range(max(1, len(plain) - SHINGLE + 1)))
+
+
+def pieces(text: str) -> frozenset[str]:
+    """What a text is compared by."""
+    return shingles(_plain(text))
 
 
 def similarity(one: frozenset[str], other: frozenset[str]) -> float:

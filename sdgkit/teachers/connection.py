@@ -194,7 +194,11 @@ def _choose(found: _Found, wanted: Settings) -> str:
     if model is not None and not _offers(found, model):
         raise explain(Trouble(Cause.WRONG_MODEL), replace(address, model=model), models)
     if model is None and len(models) > 1:
-        raise SettingsError(f"{address.base_url} has several models; choose with --model or model=: {listed(models)}.")
+        error = SettingsError(
+            f"{address.base_url} has several models; choose with --model or model=: {listed(models)}."
+        )
+        error.choices = tuple(models)
+        raise error
     return model or models[0]
 
 

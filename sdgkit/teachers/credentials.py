@@ -96,9 +96,7 @@ def _state(file: Path) -> tuple[int, ...] | None:
 
 def _header(name: str, variable: str) -> tuple[str, str]:
     if not _NAME.fullmatch(name) or not variable:
-        raise SettingsError(
-            "A header is given as NAME=VARIABLE: its name and an environment variable with its value."
-        )
+        raise SettingsError("A header is given as NAME=VARIABLE: its name and an environment variable with its value.")
     value = os.environ.get(variable, "").strip()
     if not value:
         raise SettingsError(

@@ -25,7 +25,7 @@ class _Replica:
     busy: int = 0
     trouble: str = ""
     failures: int = 0
-    failed_at: float = 0.0
+    asked_at: float = 0.0
     look_at: float = 0.0
     looking: asyncio.Task[None] | None = None
 
@@ -59,7 +59,7 @@ class Replicas:
         waiting = [one for one in self._replicas if not one.trouble] or list(self._replicas)
         raised: Exception | None = None
         while waiting:
-            one = min(waiting, key=lambda one: (one.busy, one.failed_at))
+            one = min(waiting, key=lambda one: (one.busy, one.asked_at))
             waiting.remove(one)
             try:
                 return await self._send(one, body)
@@ -92,7 +92,7 @@ class Replicas:
             await one.adapter.close()
 
     async def _send(self, one: _Replica, body: Mapping[str, Any]) -> "Reply":
-        one.busy += 1
+        one.busy, one.asked_at = one.busy + 1, time.monotonic()
         try:
             reply = await one.adapter.exchange(body)
         except Exception as error:
@@ -108,10 +108,9 @@ class Replicas:
         return reply
 
     def _leave_out(self, one: _Replica, trouble: Trouble) -> None:
-        one.trouble, one.failed_at = str(trouble), time.monotonic()
-        one.failures += 1
+        one.trouble, one.failures = str(trouble), one.failures + 1
         pause = backoff(one.failures, LONGEST_PROBE_WAIT) if trouble.retry_after is None else trouble.retry_after
-        one.look_at = one.failed_at + pause
+        one.look_at = time.monotonic() + pause
 
     async def _look(self, one: _Replica, model: str) -> None:
         """Whether it answers again."""

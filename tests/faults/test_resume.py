@@ -55,7 +55,7 @@ def at_request(script: ScriptedTeacher, number: int, act) -> None:
     script.delay = delay
 
 
-# Killed -----------------------------------------------------------------------------------------------------------------
+# Killed ---------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("moment", [1, 7, 20, 45, 70])
@@ -81,11 +81,11 @@ def test_a_killed_run_goes_on_and_repeats_at_most_what_was_in_flight(script, tmp
 
 
 def test_a_run_that_is_killed_again_and_again_arrives(script, tmp_path):
+    processes: list[subprocess.Popen] = []
     for moment in (12, 40):
-        process = None
-        at_request(script, moment, lambda: os.kill(process.pid, signal.SIGKILL))
-        process = start_process(script, tmp_path)
-        process.communicate(timeout=60)
+        at_request(script, moment, lambda: os.kill(processes[-1].pid, signal.SIGKILL))
+        processes.append(start_process(script, tmp_path))
+        processes[-1].communicate(timeout=60)
     script.delay = None
     run = generate(script, tmp_path)
     assert script.repeated() <= 2 * 8
@@ -104,7 +104,7 @@ def test_what_a_killed_run_recorded_can_be_read_at_once(script, tmp_path):
     assert all(row["id"] for row in run.samples())
 
 
-# Interrupted ------------------------------------------------------------------------------------------------------------
+# Interrupted ----------------------------------------------------------------------------------------------------------
 
 
 def test_ctrl_c_leaves_a_folder_with_what_is_finished_and_the_same_again_goes_on(script, tmp_path):
@@ -179,7 +179,7 @@ def test_a_cancelled_run_is_cancelled_again_at_once(script, tmp_path):
         assert run.wait(20).state == "cancelled"
 
 
-# Going on ---------------------------------------------------------------------------------------------------------------
+# Going on -------------------------------------------------------------------------------------------------------------
 
 
 def test_a_finished_run_asks_nothing_when_done_again_and_replays_no_finished_seed(script, tmp_path):
@@ -244,7 +244,7 @@ def test_a_run_that_failed_goes_on_where_it_stopped(script, tmp_path):
     assert rows_of(run) == rows_of(generate(script, None))
 
 
-# Changed ----------------------------------------------------------------------------------------------------------------
+# Changed --------------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -269,7 +269,7 @@ def vars_of(prompt: sk.Prompt) -> dict:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_changed_prompt_asks_only_what_follows_from_it(finished, stage):
-    script, out, first = finished
+    script, out, _ = finished
     run = generate(script, out, prompts=changed(stage))
     assert list(script.by_stage()) == STAGES[STAGES.index(stage) :]
     alone = rows_of(generate(script, None, prompts=changed(stage)))
@@ -340,7 +340,7 @@ def test_more_contexts_ask_only_for_the_further_ones(finished):
 
 
 def test_another_address_and_concurrency_lose_nothing(finished):
-    script, out, first = finished
+    _, out, first = finished
     with ScriptedTeacher() as moved:
         run = sk.generate(seeds(), teacher=moved.connect(2), out=out, prompts=PROMPTS, **SMALL)
         assert moved.asked() == 0
@@ -353,11 +353,11 @@ def test_a_changed_sampling_setting_asks_only_what_follows_from_it(finished):
     assert list(script.by_stage()) == ["evaluate_grounded_qa_pair"]
 
 
-# Refused ----------------------------------------------------------------------------------------------------------------
+# Refused --------------------------------------------------------------------------------------------------------------
 
 
 def test_another_model_is_refused_unless_reuse_is_said(finished):
-    script, out, _ = finished
+    _, out, _ = finished
     with ScriptedTeacher("other") as other:
         given = {"teacher": other.connect(), "out": out, "prompts": PROMPTS, **SMALL}
         with pytest.raises(RunError, match=r"its model is tiny, not other.*reuse"):
@@ -391,11 +391,13 @@ def test_a_refused_job_leaves_the_folder_as_it_was_and_free(finished):
     with pytest.raises(RunError):
         generate(script, out, seeds(2, first=7))
     now = files_of(out)
-    assert {n: d for n, d in now.items() if "journal" not in n} == {n: d for n, d in before.items() if "journal" not in n}
+    assert {n: d for n, d in now.items() if "journal" not in n} == {
+        n: d for n, d in before.items() if "journal" not in n
+    }
     assert rows_of(generate(script, out)) == first
 
 
-# One writer, many readers -----------------------------------------------------------------------------------------------
+# One writer, many readers ---------------------------------------------------------------------------------------------
 
 
 def test_one_process_writes_and_readers_are_welcome(script, tmp_path):
@@ -491,7 +493,7 @@ def test_the_newest_edition_is_the_last_begun_whatever_the_clock_says(finished):
     assert list(sk.open_run(out).samples()) == list(generate(script, None, seeds(1)).samples())
 
 
-# Stage by stage ---------------------------------------------------------------------------------------------------------
+# Stage by stage -------------------------------------------------------------------------------------------------------
 
 
 def test_a_single_stage_resumes_in_its_folder(script, tmp_path):

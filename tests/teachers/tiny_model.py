@@ -8,18 +8,20 @@ text is good.
     python tiny_model.py FOLDER
 """
 
+import json
 import sys
 
 import torch
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 ROLES = ("system", "user", "assistant")
 TURN_ENDS = "<|end|>"
+VALUE_ENDS = "Ċ[EndĠofĠ"  # a line break, and the beginning of an end tag, as byte-level vocabularies spell it
 SPECIAL = ["<|pad|>", "<|begin|>", TURN_ENDS, *(f"<|{role}|>" for role in ROLES)]
 CONTEXT_TOKENS = 16_384  # the shipped prompts, in tokens of one to three letters, with room for a reply
 # How much likelier than others: e to the power of this, at temperature 1. A value ends so in tags, or so in JSON.
-BONUS = {TURN_ENDS: 4.0, "\n[End of ": 3.0, '"': 2.2}
+BONUS = {TURN_ENDS: 5.5, VALUE_ENDS: 3.0, '"': 2.2}
 PARAGRAPH = """
 A careful reader looks at the first five examples before asking for five hundred more. The kitchen closes at nine, the
 garden never does. Please send the report to the whole team by Friday, and write what changed since the last one.
@@ -42,7 +44,9 @@ def tokenizer() -> PreTrainedTokenizerFast:
         show_progress=False,
     )
     inner.train_from_iterator([PARAGRAPH], trainer)
-    inner.add_tokens([AddedToken("\n[End of ", normalized=False)])
+    learned = json.loads(inner.to_str())["model"]
+    merges = [tuple(pair) for pair in learned["merges"]]
+    inner.model = models.BPE({**learned["vocab"], VALUE_ENDS: len(learned["vocab"])}, merges)
     return PreTrainedTokenizerFast(
         tokenizer_object=inner,
         pad_token="<|pad|>",
@@ -76,8 +80,7 @@ def main(folder: str) -> None:
         constant = 7.0  # about what becomes of it after the last normalization
         model.lm_head.weight[:, 0] = 0
         for text, bonus in BONUS.items():
-            [token] = words.encode(text, add_special_tokens=False)
-            model.lm_head.weight[token, 0] = bonus / constant
+            model.lm_head.weight[words.get_vocab()[text], 0] = bonus / constant
     model.to(torch.bfloat16).save_pretrained(folder)
     words.save_pretrained(folder)
 

@@ -48,14 +48,18 @@ def test_the_first_page_names_every_command_and_where_the_teacher_comes_from(typ
 
 
 OPTIONS = {
-    "generate": "--teacher --base-url --model --prompts --contexts --questions --vary --num-contexts --num-questions "
+    "generate": "--teacher --base-url --model --key-file --header --judge-base-url --judge-model "
+    "--prompts --contexts --questions --vary --num-contexts --num-questions "
     "--target --max-tokens --concurrency --timeout --patience --system --out --reuse --mean-latency-ms --slots "
     "--error-rate --rate-limit --drop-rate --hang-rate --malformed-rate",
     "run": "--seeds -p --cell-timeout --teacher --base-url --model --prompts --num-contexts --target --out --reuse",
     "ask": "--teacher --base-url --model --max-tokens",
     "status": "--watch",
     "show": "",
-    "export": "--format --to",
+    "explain": "",
+    "export": "--format --to --test-share",
+    "merge": "--format --to --test-share",
+    "push": "--public --test-share",
     "rehearse": "--port --mean-latency-ms --slots --error-rate --rate-limit --drop-rate --hang-rate --malformed-rate",
     "lab": "--no-open",
 }
@@ -69,7 +73,7 @@ def test_each_command_has_a_page_with_an_example_and_its_options(typed, command)
     assert f"\n  sdgkit {command} " in page
     for option in OPTIONS[command].split():
         assert f"  {option} " in page or f"  {option}, " in page or f", {option} " in page
-    assert not re.search(r"--\S*key(?!-env)", page)  # a key is no option
+    assert not re.search(r"--\S*key(?!-env|-file)", page)  # a key is no option
     assert typed(command, "-h") == (0, page, "")
 
 
@@ -128,7 +132,7 @@ SLIPS = {
     "export nowhere": "There is no run in nowhere",
     "rehearse --port 99999": "a port number",
     "rehearse --error-rate 0.7 --drop-rate 0.7": "add up to",
-    "run nothing": "There is no tutorial 'nothing'. There are: quickstart",
+    "run nothing": "There is no tutorial 'nothing'. There are: ",
     "run nowhere.ipynb": "nowhere.ipynb: cannot be read",
     "run words.txt": "words.txt: is not a notebook",
     "run -p flavour sweet": "no parameter 'flavour'. It has seeds, out",

@@ -97,6 +97,7 @@ def test_a_cell_that_fails_ends_it_with_its_error_and_the_path(tmp_path):
     notebook(tmp_path / "own.ipynb", "1 + 1", fails, "print('never')", parameters="seeds = 'mail.csv'")
     done = sdgkit(tmp_path, "run", "own.ipynb")
     assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 2, done.stderr
     first, second = done.stderr.splitlines()
     assert first.startswith("sdgkit run: The notebook stopped in 'Part 2': nowhere.jsonl: there is no such file.")
     assert second.endswith("runs/mail/own.ipynb")

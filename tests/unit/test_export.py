@@ -7,8 +7,8 @@ import tracemalloc
 import pytest
 
 from sdgkit.card import write_card
-from sdgkit.errors import RunError, SettingsError
-from sdgkit.export import export, train_file, train_messages, write_atomically, write_jsonl, write_parquet
+from sdgkit.errors import RunError
+from sdgkit.export import train_file, train_messages, write_atomically, write_jsonl, write_parquet
 
 
 @pytest.fixture(autouse=True)
@@ -54,11 +54,9 @@ def test_the_folder_is_a_dataset_by_its_card(tmp_path):
 
     folder = tmp_path / "run"
     write_parquet(folder / "dataset.parquet", rows)
-    export(rows, "messages", folder / "train_messages.jsonl", "Be brief.")
+    write_jsonl(folder / "train_messages.jsonl", train_messages(rows(), "Be brief."))
     write_jsonl(folder / "dropped.jsonl", [{"other": 1}])
-    summary = {
-        "stages": [{"name": "gen_responses", "rows_in": 5, "tried": 2_500, "rows_out": 2_500, "dropped": {}}]
-    }
+    summary = {"stages": [{"name": "gen_responses", "rows_in": 5, "tried": 2_500, "rows_out": 2_500, "dropped": {}}]}
     write_card(folder / "README.md", summary, next(rows()))
     whole = datasets.load_dataset(str(folder), split="train", cache_dir=str(tmp_path / "cache"))
     talk = load(folder / "train_messages.jsonl", "json", tmp_path / "cache")
@@ -76,18 +74,15 @@ def test_messages_are_question_and_response_with_the_user_s_own_system_message_f
 
 def test_a_sample_without_an_answer_is_named_and_nothing_is_written(tmp_path):
     with pytest.raises(RunError, match=r"s1/c9.*'response'"):
-        export([{"id": "s1/c9", "question": "Q"}], "messages", tmp_path / "train.jsonl")
+        write_jsonl(tmp_path / "train.jsonl", train_messages([{"id": "s1/c9", "question": "Q"}]))
     assert list(tmp_path.iterdir()) == []
-
-
-def test_an_unknown_format_lists_the_known_ones(tmp_path):
-    with pytest.raises(SettingsError, match=r"'alpaka'.*messages"):
-        export([], "alpaka", tmp_path / "x.jsonl")
 
 
 def test_a_rehearsal_s_training_file_says_so():
     assert train_file("rehearsal") == "rehearsal_train_messages.jsonl"
     assert train_file("vllm") == "train_messages.jsonl"
+    names = [train_file("rehearsal", format) for format in ("alpaca", "parquet", "datasets")]
+    assert names == ["rehearsal_train_alpaca.jsonl", "rehearsal_train.parquet", "rehearsal_datasets"]
 
 
 @pytest.mark.parametrize("write", [write_jsonl, write_parquet])
@@ -132,9 +127,7 @@ def test_half_pairs_are_replaced_in_both_forms_alike(tmp_path):
     write_jsonl(tmp_path / "x.jsonl", odd)
     write_parquet(tmp_path / "x.parquet", odd)
     line = json.loads((tmp_path / "x.jsonl").read_text(encoding="utf-8"))
-    assert (
-        line == pq.read_table(tmp_path / "x.parquet").to_pylist()[0] == {"id": "s1", "response": "a\ufffdb"}
-    )
+    assert line == pq.read_table(tmp_path / "x.parquet").to_pylist()[0] == {"id": "s1", "response": "a\ufffdb"}
 
 
 def test_columns_that_no_single_type_holds_become_text(tmp_path):

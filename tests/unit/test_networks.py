@@ -365,13 +365,14 @@ def test_a_run_pauses_for_a_fresh_key_and_loses_nothing(server, tmp_path):
         return completion("[Start of Response]\nan answer\n[End of Response]")
 
     server.behave = behave
-    teacher = connect(base_url=server.base_url, key_file=key, concurrency=2)
+    teacher = connect(base_url=server.base_url, key_file=key, concurrency=2, patience=60)
     seed = {"task_description": "d", "seed_question": "q", "seed_response": "r"}
     rows = [{**seed, "question": f"question {n}"} for n in range(12)]
     folder = tmp_path / "run"
     with concurrent.futures.ThreadPoolExecutor() as pool:
         going = pool.submit(sk.gen_responses.run, rows, teacher=teacher, out=folder)
-        until(lambda: (folder / "journal.sqlite").exists() and sk.open_run(folder).snapshot().state == "paused")
+        until(lambda: teacher.state == "away")
+        until(lambda: sk.open_run(folder).snapshot().state == "paused")
         assert "put a fresh one into the key file key.txt" in sk.open_run(folder).snapshot().message
         key.write_text("sk-new", "utf-8")
         run = going.result(60)

@@ -32,7 +32,7 @@ def verdicts(reply: str, **options) -> list[tuple[str, str]]:
     return [(row["evaluation"], row["score"]) for row in rows]
 
 
-# Reading replies: forgiving where the meaning is certain ----------------------------------------------------------------
+# Reading replies: forgiving where the meaning is certain --------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_a_value_that_was_cut_off_is_none_but_one_before_it_is():
 
 
 def test_several_records_are_read_in_order():
-    assert contexts(f"1. {GOOD}\n2. {GOOD.replace('text', 'other')}") == ["the text", "the other"]
+    assert contexts(f"1. {GOOD}\n2. {GOOD.replace('the text', 'the other')}") == ["the text", "the other"]
     assert contexts("[Start of Context]one[Start of Context]two[End of Context]") == ["two"]
 
 
@@ -133,7 +133,7 @@ def test_a_tag_may_end_one_column_and_begin_the_next():
     assert rows == [{"question": "Why?", "response": "Because."}]
 
 
-# Attacks ----------------------------------------------------------------------------------------------------------------
+# Attacks --------------------------------------------------------------------------------------------------------------
 
 NASTY = [
     "[Start of Context]" * 60_000,
@@ -153,7 +153,7 @@ NASTY = [
     "<think></think>" * 100_000 + GOOD,
     "\x00" * 1_000_000 + GOOD,
     "\u202e\u200b\ufeff" * 300_000 + GOOD,
-    "[ſtart of Context] İ ı K \u0130" * 50_000,
+    "[\u017ftart of Context] \u0131 K \u0130" * 50_000,
     "9" * 1_000_000,
 ]
 
@@ -182,13 +182,20 @@ REPLIES = st.one_of(st.text(), st.lists(st.sampled_from(PIECES), max_size=40).ma
 @given(REPLIES, st.booleans(), st.booleans())
 @settings(max_examples=400, deadline=None)
 def test_reading_never_raises_and_gives_whole_records_only(reply, cut_off, keep_fences):
-    for prompt, columns in ((JUDGE, ["evaluation", "score"]), (CONTEXT, ["context"]), (BARE, ["x"]), (PAIR, ["q", "a"])):
+    for prompt, columns in (
+        (JUDGE, ["evaluation", "score"]),
+        (CONTEXT, ["context"]),
+        (BARE, ["x"]),
+        (PAIR, ["q", "a"]),
+    ):
         for row in prompt.parse(reply, columns, cut_off=cut_off, keep_fences=keep_fences).rows:
             assert list(row) == columns
             assert all(text and text == text.strip() for text in row.values())
 
 
-@given(st.lists(st.text(alphabet=string.printable, min_size=1).filter(lambda t: "[" not in t and "`" not in t), max_size=5))
+@given(
+    st.lists(st.text(alphabet=string.printable, min_size=1).filter(lambda t: "[" not in t and "`" not in t), max_size=5)
+)
 @settings(max_examples=100, deadline=None)
 def test_what_is_put_between_tags_is_found_between_them(texts):
     texts = [text for text in (text.strip(string.whitespace + "*") for text in texts) if text.isprintable() and text]
@@ -196,14 +203,29 @@ def test_what_is_put_between_tags_is_found_between_them(texts):
     assert contexts(reply) == texts
 
 
-# Scores -----------------------------------------------------------------------------------------------------------------
+# Scores ---------------------------------------------------------------------------------------------------------------
 
 ONE_TO_THREE, ZERO_ONE = (1.0, 2.0, 3.0), (0.0, 1.0)
 
 
 @pytest.mark.parametrize(
     "text",
-    ["3", " 3 \n", "3.0", "3,0", "**3**", "`3`", "Score: 3", "Score: 3/3", "3 out of 3", "3 von 3", "__3__", "(3)", "3.", "３"],
+    [
+        "3",
+        " 3 \n",
+        "3.0",
+        "3,0",
+        "**3**",
+        "`3`",
+        "Score: 3",
+        "Score: 3/3",
+        "3 out of 3",
+        "3 von 3",
+        "__3__",
+        "(3)",
+        "3.",
+        "\uff13",
+    ],
 )
 def test_a_score_of_three_in_many_dresses(text):
     assert read_score(text, ONE_TO_THREE) == 3.0
@@ -212,7 +234,23 @@ def test_a_score_of_three_in_many_dresses(text):
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "three", "4", "0", "-3", "2.5", "2 or 3", "2-3", "2–3", "1, 2 or 3", "3/5", "3 of 10", "33", "3x", "v3"),
+        *(
+            "",
+            "three",
+            "4",
+            "0",
+            "-3",
+            "2.5",
+            "2 or 3",
+            "2-3",
+            "2\u20133",
+            "1, 2 or 3",
+            "3/5",
+            "3 of 10",
+            "33",
+            "3x",
+            "v3",
+        ),
         *("3 because of 2 faults", "NaN", "inf", "1e0", "9" * 3_000, "3" + " " * 3_000),
     ],
 )
@@ -233,7 +271,7 @@ def test_a_score_is_on_the_scale_or_none(text):
     assert read_score(text, ONE_TO_THREE) in (None, *ONE_TO_THREE)
 
 
-# YAML -------------------------------------------------------------------------------------------------------------------
+# YAML -----------------------------------------------------------------------------------------------------------------
 
 YAML = """\
 system: You are kind.
@@ -281,12 +319,15 @@ def test_shipped_prompts_survive_being_saved_and_loaded(method):
         assert sk.Prompt.from_yaml(prompt.to_yaml(), name) == prompt
 
 
-TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="{}#%"), max_size=60)
+TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="{}#%"), max_size=25)
 TAG = TEXT.map(str.strip).filter(bool)
 
 
-@given(parts=st.tuples(TEXT, TEXT, TEXT, TEXT, TEXT.filter(bool)), tags=st.lists(st.tuples(TAG, TAG), min_size=1, max_size=3))
-@settings(max_examples=300, deadline=None)
+@given(
+    parts=st.tuples(TEXT, TEXT, TEXT, TEXT, TEXT.filter(bool)),
+    tags=st.lists(st.tuples(TAG, TAG), min_size=1, max_size=3),
+)
+@settings(max_examples=100, deadline=None)
 def test_any_prompt_survives_being_saved_and_loaded(parts, tags):
     starts, ends = zip(*tags, strict=True)
     prompt = sk.Prompt("mine", *parts, start_tags=starts, end_tags=ends, sampling={"temperature": 0.5})
@@ -350,7 +391,7 @@ def test_the_line_of_a_mistake_is_the_files(tmp_path):
         prompt.render({"task_description": "", "question": ""})
 
 
-# Files ------------------------------------------------------------------------------------------------------------------
+# Files ----------------------------------------------------------------------------------------------------------------
 
 
 def test_files_missing_from_the_users_folder_are_taken_from_the_shipped_ones(tmp_path):

@@ -25,7 +25,7 @@ def refusal(source: str) -> str:
     return str(refused.value)
 
 
-# What works -------------------------------------------------------------------------------------------------------------
+# What works -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_what_a_row_holds_is_never_read_as_a_template():
     assert render("{{ question }}", question="{{ 7 }}{% for x in y %}") == "{{ 7 }}{% for x in y %}"
 
 
-# What is wrong is said, with name, file and line ------------------------------------------------------------------------
+# What is wrong is said, with name, file and line ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,13 @@ def test_an_unknown_variable_is_named_with_file_and_line_and_those_that_are_know
 
 @pytest.mark.parametrize(
     ("source", "line"),
-    [("\n{{ question", 11), ("{% if question %}", 10), ("\n\n{% nonsense %}", 12), ("{{ question | }}", 10), ("{{ 'x", 10)],
+    [
+        ("\n{{ question", 11),
+        ("{% if question %}", 10),
+        ("\n\n{% nonsense %}", 12),
+        ("{{ question | }}", 10),
+        ("{{ 'x", 10),
+    ],
 )
 def test_a_mistake_in_the_syntax_is_told_with_file_and_line(source, line):
     assert f"mine.yaml, line {line}" in refusal(source)
@@ -89,7 +95,7 @@ def test_a_filter_that_does_not_fit_its_value_is_told_with_the_line():
     assert "mine.yaml, line 11" in refusal("\n{{ samples|sort }}")
 
 
-# Attacks: reaching Python -----------------------------------------------------------------------------------------------
+# Attacks: reaching Python ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -140,7 +146,7 @@ def test_what_is_written_down_never_depends_on_where_things_lie_in_memory():
         assert " at 0x" not in render(source)
 
 
-# Attacks: work without bounds -------------------------------------------------------------------------------------------
+# Attacks: work without bounds -----------------------------------------------------------------------------------------
 
 LONG_LIST = f"[[{','.join('1' * 1_000)}]][0]"
 
@@ -181,7 +187,8 @@ LONG_LIST = f"[[{','.join('1' * 1_000)}]][0]"
         "{% if big|upper|lower|title == big %}{% endif %}" * 2_000,
         "{{ '' if big|upper else '' }}" * 3_000,
         f"{{% for a in {LONG_LIST} %}}{{% if big|upper == big %}}{{% endif %}}{{% endfor %}}",
-        f"{{% for a in {LONG_LIST} %}}{{% for b in {LONG_LIST} %}}{'{% if big == a %}{% endif %}' * 99}{{% endfor %}}{{% endfor %}}",
+        f"{{% for a in {LONG_LIST} %}}{{% for b in {LONG_LIST} %}}{'{% if big == a %}{% endif %}' * 99}"
+        "{% endfor %}{% endfor %}",
         "{% for a in many %}{% for b in many %}{{ big[0:b] if '' else '' }}{% endfor %}{% endfor %}",
         "{% for a in too_many %}{% endfor %}",
         "{% for a in question %}{% endfor %}",

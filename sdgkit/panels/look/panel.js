@@ -212,7 +212,7 @@ function panelOf(kind, view, hotkeys) {
         const state = model.get("state");
         root.setAttribute("aria-label", state.title);
         const inside = root.contains(document.activeElement);
-        mend(root, view(state, act, local, draw));
+        mend(root, h("section", {}, view(state, act, local, draw)).kids);
         // The button that was pressed may be gone: the keys stay with the panel, and do not fall to the notebook.
         if (inside && !root.contains(document.activeElement)) root.focus({ preventScroll: true });
       };

@@ -69,6 +69,8 @@ def _one_sample(assignment: Assignment, skill: ModuleType, dice: random.Random, 
 def _judged(assignment: Assignment, skill: ModuleType, dice: random.Random) -> Draft:
     judges_response = "response" in assignment.given
     findings = skill.response_findings(assignment) if judges_response else skill.question_findings(assignment)
+    if judges_response and all(assignment.seed.get(role) == text for role, text in assignment.given.items()):
+        findings = []  # the example itself, which is right by definition
     if findings:
         words, score = verdict(findings, assignment.scale, dice)
     elif judges_response:

@@ -1,0 +1,208 @@
+"""Two versions of a prompt on the same rows: what each brings, and on how many rows the difference rests."""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sdgkit.errors import SettingsError
+from sdgkit.pipeline import Pipeline
+from sdgkit.plans import Plan
+from sdgkit.prompts import Prompt, load_prompts
+from sdgkit.run import Run
+from sdgkit.stages import GenerateMany, Judge, Keep, Stage
+from sdgkit.teachers.teacher import Teacher
+from sdgkit.trying import METHODS, method_of, stage_of
+
+FEW = 10  # rows that differ: below this the words say that it is few
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one version made of a row.
+
+    texts: the columns of each record it brought (for a stage that makes several, several). score: the judge's, None
+    where none judges. kept: how many pass the filter. reason, reply: why nothing came, and the raw reply then.
+    """
+
+    texts: Sequence[Mapping[str, Any]] = ()
+    scores: Sequence[float] = ()
+    tried: int = 0
+    kept: int = 0
+    reason: str = ""
+    reply: str = ""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One version on all rows. tried: rows it set out to make; parsed: those that came; passed: those that are kept."""
+
+    prompt: Prompt
+    outcomes: Mapping[str, Outcome] = field(default_factory=dict)
+    parsed: int = 0
+    tried: int = 0
+    passed: int = 0
+    mean_score: float | None = None
+    seconds: float = 0.0
+    completion_tokens: int = 0
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two versions side by side. ids: the rows, in order. judged: whether a judge and its filter follow."""
+
+    one: Side
+    other: Side
+    ids: Sequence[str]
+    judged: bool
+
+    @property
+    def differing(self) -> tuple[int, int]:
+        """How many rows the first does better on, and how many the second: more of it is kept (or read)."""
+        better = [0, 0]
+        for id in self.ids:
+            first, second = self.one.outcomes[id], self.other.outcomes[id]
+            one, other = (o.kept if self.judged else len(o.texts) for o in (first, second))
+            if one != other:
+                better[one < other] += 1
+        return better[0], better[1]
+
+    @property
+    def chance(self) -> float:
+        """How often chance alone would split the differing rows at least as unevenly (a two-sided sign test)."""
+        first, second = self.differing
+        rows = first + second
+        tail = sum(math.comb(rows, k) for k in range(min(first, second) + 1)) / 2**rows
+        return min(1.0, 2 * tail) if rows else 1.0
+
+    def words(self, one: str = "the first", other: str = "the second") -> str:
+        """The result in a sentence or two."""
+        first, second = self.differing
+        rows = f"{len(self.ids)} row{'s' if len(self.ids) != 1 else ''}"
+        if not first + second:
+            return f"No difference on {rows}."
+        split = f"{one} is better on {first}, {other} on {second}"
+        told = f"The difference rests on {first + second} of {rows}: {split}."
+        return f"{told} Chance alone would split them so, or more unevenly, in {self.chance:.0%} of cases."
+
+
+class Comparing:
+    """The two runs behind a comparison, to start, wait for and cancel.
+
+    one, other: two versions of one prompt. rows: what the stage works on (`trying.stand_in`, or rows of an earlier
+    stage). judge: another teacher for judging. prompts: the user's folder, for the judge's prompt. Raises
+    SettingsError.
+    """
+
+    def __init__(
+        self,
+        one: Prompt,
+        other: Prompt,
+        rows: Iterable[Mapping[str, Any]],
+        teacher: Teacher,
+        *,
+        judge: Teacher | None = None,
+        prompts: Any = None,
+    ) -> None:
+        if one.name != other.name or stage_of(one.name) is None:
+            raise SettingsError(f"Compare two versions of one stage's prompt, not {one.name} with {other.name}.")
+        self.stages = tuple(_stages(one.name))
+        self.rows = [{**row, "id": str(row.get("id") or f"s{n}")} for n, row in enumerate(rows, 1)]
+        if not self.rows:
+            raise SettingsError("There are no rows to compare on. Give some seeds.")
+        pipeline = Pipeline(method_of(one.name), self.stages)
+        shared = load_prompts([n for n in pipeline.prompted if n != one.name], pipeline.name, prompts)
+        plans = (Plan(pipeline, self.rows, {**shared, one.name: p}, teacher, judge) for p in (one, other))
+        self.versions = (one, other)
+        self.runs = [Run(plan, on_note=lambda sentence: None) for plan in plans]
+
+    def start(self) -> "Comparing":
+        """Begin; returns at once."""
+        for run in self.runs:
+            run.start()
+        return self
+
+    def cancel(self) -> None:
+        """Stop within a moment."""
+        for run in self.runs:
+            run.cancel()
+
+    def wait(self) -> Comparison:
+        """The comparison, when both are through. Raises what stopped one of them."""
+        for run in self.runs:
+            run.wait()
+        return self.so_far()
+
+    def so_far(self) -> Comparison:
+        """The comparison of what has come."""
+        one, other = (self._side(run, prompt) for run, prompt in zip(self.runs, self.versions, strict=True))
+        judged = isinstance(self.stages[-1], Keep)
+        return Comparison(one, other, [row["id"] for row in self.rows], judged)
+
+    def _side(self, run: Run, prompt: Prompt) -> Side:
+        funnel, columns = run.funnel, self.stages[0].columns
+        kept: dict[str, list[dict[str, Any]]] = {row["id"]: [] for row in self.rows}
+        lost: dict[str, list[dict[str, Any]]] = {row["id"]: [] for row in self.rows}
+        for sample in run.samples():
+            kept[_root(sample["id"], kept)].append(sample)
+        for drop in run.drops():
+            lost[_root(drop["id"], lost)].append(drop)
+        outcomes = {}
+        for id in kept:
+            missing = [drop for drop in lost[id] if drop["stage"] == self.stages[0].name]
+            rows = [*kept[id], *(drop for drop in lost[id] if drop not in missing)]
+            rows.sort(key=lambda row: str(row["id"]))
+            outcomes[id] = Outcome(
+                texts=[{name: row[name] for name in columns if name in row} for row in rows],
+                scores=[float(row["score"]) for row in rows if isinstance(row.get("score"), int | float)],
+                tried=len(rows) + len(missing),
+                kept=len(kept[id]),
+                reason=str(missing[0]["message"]) if missing else "",
+                reply=str(missing[0]["reply"]) if missing else "",
+            )
+        scores = [score for outcome in outcomes.values() for score in outcome.scores]
+        snapshot = run.snapshot()
+        return Side(
+            prompt=prompt,
+            outcomes=outcomes,
+            parsed=funnel[0]["rows_out"],
+            tried=funnel[0]["tried"],
+            passed=funnel[-1]["rows_out"],
+            mean_score=sum(scores) / len(scores) if scores else None,
+            seconds=snapshot.wall_s,
+            completion_tokens=snapshot.completion_tokens,
+        )
+
+
+def compare(one: Prompt, other: Prompt, rows: Iterable[Mapping[str, Any]], teacher: Teacher, **more: Any) -> Comparison:
+    """Compare two versions of a prompt on the same rows; see `Comparing`. Returns when both are through."""
+    return Comparing(one, other, rows, teacher, **more).start().wait()
+
+
+def _stages(name: str) -> Iterator[Stage]:
+    """The stage, with the judge and the filter that follow it if they do; one row of each where requests are apart."""
+    stages = METHODS[method_of(name)].stages
+    at = next(place for place, stage in enumerate(stages) if stage.name == name)
+    first = stages[at]
+    if isinstance(first, GenerateMany) and not first.together:
+        first = replace(first, per_row=1, extra_tries=0)
+    following = list(stages[at + 1 : at + 3])
+    if isinstance(first, Judge):
+        yield replace(first)
+        yield from (_keeping_all_columns(stage) for stage in following[:1] if isinstance(stage, Keep))
+        return
+    yield first
+    if len(following) == 2 and isinstance(following[0], Judge) and isinstance(following[1], Keep):
+        yield following[0]
+        yield _keeping_all_columns(following[1])
+
+
+def _keeping_all_columns(stage: Keep) -> Keep:
+    return replace(stage, remove=())
+
+
+def _root(id: str, known: Mapping[str, Any]) -> str:
+    """The input row that an id goes back to."""
+    while id not in known and "/" in id:
+        id = id.rpartition("/")[0]
+    return id

@@ -1,0 +1,145 @@
+"""The panel of a teacher: which kind, where, which model; is it there, how fast is it, what can it do."""
+
+from typing import Any
+
+from sdgkit.errors import SettingsError
+from sdgkit.pages import count
+from sdgkit.panels.frame import Panel, sentence
+from sdgkit.panels.still import Block, Still
+from sdgkit.teachers import connect
+from sdgkit.teachers.settings import KINDS, Settings, settle
+from sdgkit.teachers.teacher import Reply, Teacher
+from sdgkit.trying import abilities
+
+MESSAGE = "Write one sentence about the sea."
+
+
+class TeacherPanel(Panel):
+    """Connects a teacher; `teacher` is the one that it shows, connected when it is first asked for.
+
+    kind, base_url, model, api_key and options: as for `connect`. A key is kept in the kernel's memory alone: it is not
+    part of what the panel shows, nor of the notebook.
+    """
+
+    kind, title = "teacher", "Teacher"
+
+    def __init__(
+        self,
+        kind: str | None = None,
+        base_url: str | None = None,
+        model: str | None = None,
+        *,
+        api_key: str | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__()
+        settled = settle(Settings.of(kind, base_url, model))
+        self.chosen = {
+            "kind": settled.kind or "rehearsal",
+            "base_url": ", ".join(settled.base_urls),
+            "model": settled.model or "",
+        }
+        self._key, self._options = api_key, options
+        self._teacher: Teacher | None = None
+        self.models: list[str] = []
+        self.message, self.reply, self.able = MESSAGE, None, []  # type: str, Reply | None, list[tuple[str, str]]
+
+    @property
+    def teacher(self) -> Teacher:
+        """The connected teacher. Raises what `connect` raises."""
+        if self._teacher is None:
+            self._connect()
+        assert self._teacher is not None
+        return self._teacher
+
+    def _connect(self) -> None:
+        chosen = {name: value or None for name, value in self.chosen.items()}
+        addresses = [url.strip() for url in self.chosen["base_url"].split(",") if url.strip()]
+        chosen["base_url"] = addresses if len(addresses) > 1 else addresses[0] if addresses else None  # type: ignore[assignment]
+        try:
+            self._teacher = connect(**chosen, api_key=self._key, **self._options)  # type: ignore[arg-type]
+        except SettingsError as error:
+            self.models = list(error.choices) or self.models
+            raise
+        self.models = self._teacher.models()
+
+    # Clicks -----------------------------------------------------------------------------------------------------------
+
+    def on_choose(self, **chosen: str) -> None:
+        """Take over kind, address, model or key from the fields; the next test connects anew."""
+        key = chosen.pop("api_key", None)
+        new = self.chosen | {name: value.strip() for name, value in chosen.items() if name in self.chosen}
+        if "kind" in chosen and chosen["kind"] != self.chosen["kind"]:
+            new |= {"base_url": ", ".join(settle(Settings.of(chosen["kind"])).base_urls), "model": ""}
+            self.models = []
+        if new != self.chosen or key is not None:
+            self.chosen, self._key = new, (key or self._key)
+            self._teacher, self.reply, self.able = None, None, []
+
+    def on_test(self, message: str = "") -> None:
+        """Connect, send one message, and show reply, time and tokens."""
+        self.message, self.reply = message.strip() or self.message, None
+
+        def test() -> None:
+            self.reply = self.teacher.ask(self.message)
+
+        self.work("Asking the teacher.", test)
+
+    def on_abilities(self) -> None:
+        """Find out what the server can do, by a few short requests."""
+
+        def find_out() -> None:
+            self.able = abilities(self.teacher)
+
+        self.work("Finding out what the server can do.", find_out)
+
+    # Showing ----------------------------------------------------------------------------------------------------------
+
+    def seen(self) -> dict[str, Any]:
+        sign, words = self._where()
+        reply = self.reply
+        return {
+            "sign": sign,
+            "words": words,
+            "kinds": list(KINDS),
+            "chosen": self.chosen,
+            "has_key": bool(self._key),
+            "models": self.models,
+            "message": self.message,
+            "reply": None
+            if reply is None
+            else {"text": reply.text, "facts": _facts(reply), "reasoning": reply.reasoning},
+            "able": self.able,
+            "notes": list(self._teacher.notes) if self._teacher else [],
+        }
+
+    def _where(self) -> tuple[str, str]:
+        teacher = self._teacher
+        if self.busy:
+            return "busy", self.busy
+        if self.last_error is not None:
+            return "bad", "Not reachable" if teacher is None else "It did not answer"
+        if teacher is None:
+            return "none", "Not tried yet"
+        rehearsal = "; rules answer here, no model does" if teacher.is_rehearsal else ""
+        return "good", f"Reachable: {teacher.model} at {teacher.base_url}{rehearsal}"
+
+    def still(self) -> Still:
+        blocks = []
+        if self.reply is not None:
+            blocks.append(Block(self.message, self.reply.text))
+        if self.able:
+            blocks.append(Block("What the server can do", columns=("what", "answer"), rows=self.able))
+        facts = [(name, value) for name, value in self.chosen.items() if value]
+        return Still("Teacher", self._where()[1], [*facts, *(_facts(self.reply) if self.reply else [])], blocks)
+
+    def __repr__(self) -> str:
+        return f"TeacherPanel({self._where()[1]}{': ' + sentence(self.last_error) if self.last_error else ''})"
+
+
+def _facts(reply: Reply) -> list[tuple[str, str]]:
+    facts = [("time", f"{reply.seconds:.2f} s"), ("tokens read", count(reply.prompt_tokens))]
+    facts.append(("tokens written", count(reply.completion_tokens)))
+    if reply.seconds and reply.completion_tokens:
+        facts.append(("speed", f"{count(round(reply.completion_tokens / reply.seconds))} tokens/s"))
+    return [*facts, ("ended by", "max_tokens, cut off" if reply.finish_reason == "length" else reply.finish_reason)]

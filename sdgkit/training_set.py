@@ -1,0 +1,135 @@
+"""What one run or several have to give to a trainer, in any of the training formats, with some of it kept apart."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sdgkit.card import is_rehearsal, public
+from sdgkit.errors import SettingsError
+from sdgkit.export import FORMATS, Row, is_edited, preference, table, write_jsonl, write_parquet, write_text
+from sdgkit.pages import fill
+
+TEST_SHARE = 0.1
+ALL = (*FORMATS, "preference", "parquet", "datasets")
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one run gives. samples: those that the review lets through; pairs: those that it edited, as the teacher
+    wrote them and as edited; both a new iterator at each call. system: the user's system message. skill: its name.
+    summary: as in summary.json. key: what its ids begin with, where runs are merged."""
+
+    samples: Callable[[], Iterable[Row]]
+    pairs: Callable[[], Iterable[tuple[Row, Row]]]
+    system: str | None
+    skill: str
+    summary: Mapping[str, Any]
+    key: str = ""
+
+
+class TrainingSet:
+    """The samples of some parts. Of several, each row has a `skill`, its run's name before its id, and a question that
+    no row before it has."""
+
+    def __init__(self, *parts: Part) -> None:
+        self.parts = parts
+        self._merged = len(parts) > 1
+
+    def write(self, format: str, path: str | Path, *, test_share: float = TEST_SHARE) -> int:
+        """Write it in a format of `ALL`; returns how many rows. test_share: of a `datasets` folder.
+
+        Raises SettingsError for an unknown format, RunError for samples without an answer or a place that cannot be
+        written.
+        """
+        if format == "datasets":
+            return self._write_folder(Path(path), test_share)
+        if format == "parquet":
+            return write_parquet(path, lambda: self._lines(table))
+        if format == "preference":
+            return write_jsonl(path, self._pairs)
+        if format not in FORMATS:
+            raise SettingsError(f"There is no training format {format!r}. Use one of: {', '.join(ALL)}.")
+        return write_jsonl(path, lambda: self._lines(FORMATS[format]))
+
+    def rows(self) -> Iterator[tuple[dict[str, Any], Part]]:
+        """Every sample with the part that it is of."""
+        known: set[bytes] = set()
+        for part in self.parts:
+            mine: set[bytes] = set()
+            for sample in part.samples():
+                question = _digest(str(sample.get("question")))
+                if question not in known:
+                    mine.add(question)
+                    yield self._named(sample, part), part
+            if self._merged:
+                known |= mine
+
+    def _named(self, sample: Row, part: Part) -> dict[str, Any]:
+        return {**sample, "id": f"{part.key}/{sample['id']}", "skill": part.skill} if self._merged else dict(sample)
+
+    def _lines(self, form: Callable[[Row, str | None], dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        for sample, part in self.rows():
+            yield {**form(sample, part.system), **({"skill": part.skill} if self._merged else {})}
+
+    def _pairs(self) -> Iterator[dict[str, Any]]:
+        for part in self.parts:
+            for original, edited in part.pairs():
+                if is_edited(original, edited):
+                    yield preference((original, self._named(edited, part)), part.system)
+
+    def _write_folder(self, path: Path, test_share: float) -> int:
+        """A folder that `datasets.load_dataset` and the Hub read: a Parquet file for each split, and a card."""
+        is_apart = held_out(lambda: (sample for sample, _ in self.rows()), test_share)
+        rehearsal = any(is_rehearsal(part.summary) for part in self.parts)
+        sizes = {}
+        for split in ("train", "test") if test_share else ("train",):
+
+            def rows(split: str = split) -> Iterator[dict[str, Any]]:
+                return (line for line in self._lines(table) if is_apart(line) == (split == "test"))
+
+            file = f"{'rehearsal_' if rehearsal else ''}{split}.parquet"
+            sizes[split] = (file, write_parquet(path / file, rows))
+        skills = Counter(part.key or part.skill for _, part in self.rows())
+        lines = [(part, skills[part.key or part.skill]) for part in self.parts]
+        name = " and ".join(dict.fromkeys(part.skill for part in self.parts)).replace("\n", " ") or path.name
+        card = fill("set.md", name=name, splits=sizes, rehearsal=rehearsal, parts=lines, public=public)
+        write_text(path / "README.md", card)
+        return sum(size for _, size in sizes.values())
+
+
+def held_out(samples: Callable[[], Iterable[Row]], share: float = TEST_SHARE) -> Callable[[Row], bool]:
+    """Whether a sample is kept apart from training, by a hash of its context (without one, of its question).
+
+    So no context has samples on both sides, and further samples move none of the others. If there are two contexts at
+    all, one of them is on each side. Raises SettingsError for a share that is not from 0 to less than 1.
+    """
+    if not 0 <= share < 1:
+        raise SettingsError(f"A test share of {share} cannot be. Give a number from 0 to less than 1, such as 0.1.")
+    digests = {_group(sample) for sample in samples()} if share else set()
+    if len(digests) < 2:
+        return lambda sample: False
+    limit = min(max(int(share * 2**64), min(digests) + 1), max(digests))
+    return lambda sample: _group(sample) < limit
+
+
+def _group(sample: Row) -> int:
+    return int.from_bytes(_digest(str(sample.get("context") or sample.get("question")))[:8], "big")
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(" ".join(text.split()).encode("utf-8", "surrogatepass")).digest()[:16]
+
+
+def merged(parts: Sequence[Part]) -> TrainingSet:
+    """The set of several runs. Raises SettingsError for fewer than two, and for a rehearsal among real ones."""
+    if len(parts) < 2:
+        raise SettingsError("Name two runs or more to be merged.")
+    rehearsals = [part.key for part in parts if is_rehearsal(part.summary)]
+    if rehearsals and len(rehearsals) < len(parts):
+        raise SettingsError(f"{rehearsals[0]} is a rehearsal: rules wrote its samples. Merge it with none of a model.")
+    return TrainingSet(*parts)

@@ -1,0 +1,81 @@
+"""JupyterLab in Chromium, for all tests here. Screenshots lie in tests/output/browser afterwards.
+
+CHROMIUM names another browser binary than /usr/bin/chromium.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+OUTPUT = Path(__file__).parent.parent / "output" / "browser"
+# What it would fetch for itself has no place in a test; and it runs as root in a container.
+SWITCHES = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One after the other, where the plugin is told to keep groups together: a server for each worker would be too much."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.slow)
+            item.add_marker(pytest.mark.timeout(300))
+            item.add_marker(pytest.mark.xdist_group("browser"))
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator["object"]:
+    """A real Chromium."""
+    if not Path(CHROMIUM).exists():
+        pytest.skip(f"There is no Chromium at {CHROMIUM}. On Debian: apt install chromium.")
+    sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed (pip install playwright).")
+    home = tmp_path_factory.mktemp("chromium")
+    with sync_api.sync_playwright() as playwright:
+        launched = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=SWITCHES.split(), env=os.environ | {"HOME": str(home)}
+        )
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="session")
+def lab(browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator["object"]:
+    """One JupyterLab server for all tests."""
+    from lab import Lab
+
+    with Lab(tmp_path_factory.mktemp("lab")) as server:
+        yield server
+
+
+@pytest.fixture
+def page(browser) -> Iterator["object"]:
+    """A new window, 1280 pixels wide. Fails the test whose page asked for anything but loopback, or raised an exception."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
+    opened = context.new_page()
+    opened.set_default_timeout(30_000)
+    outside: list[str] = []
+    raised: list[str] = []
+    here = ("http://127.0.0.1", "ws://127.0.0.1", "data:", "blob:", "about:")
+    opened.on("request", lambda request: request.url.startswith(here) or outside.append(request.url))
+    opened.on("pageerror", lambda error: raised.append(str(error)))
+    yield opened
+    context.close()
+    assert not outside, f"the page asked for what is not on this machine: {outside}"
+    assert not raised, f"the page raised: {raised}"
+
+
+@pytest.fixture
+def shot(page) -> Callable[..., Path]:
+    """Keep a picture of the window, or of an element in it, under tests/output/browser."""
+
+    def keep(name: str, element=None) -> Path:
+        OUTPUT.mkdir(parents=True, exist_ok=True)
+        path = OUTPUT / f"{name}.png"
+        (page if element is None else element).screenshot(path=path)
+        return path
+
+    return keep

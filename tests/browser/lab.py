@@ -1,0 +1,206 @@
+"""JupyterLab as a user has it: a server of the test's own on loopback, and a notebook in a real browser."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import nbformat
+from playwright.sync_api import Locator, Page
+from servers import free_port
+
+REPO = Path(__file__).parent.parent.parent
+TOKEN = "T"
+UP_S, READY_S, CELL_S = 90, 90, 120  # seconds that a busy machine may take; a still one takes 3, 4 and 1
+
+# The status light says "idle" before the kernel can run a cell, so everything that must have happened is asked for.
+READY = """async () => {
+  const app = window.jupyterapp;
+  if (!app) return false;
+  await app.restored;
+  const widget = app.shell.currentWidget;
+  if (!widget || !widget.context) return false;
+  await widget.context.ready;
+  const session = widget.context.sessionContext;
+  await session.ready;
+  const kernel = session.session && session.session.kernel;
+  if (!kernel) return false;
+  await kernel.info;
+  return kernel.connectionStatus === "connected" && kernel.status === "idle";
+}"""
+CONTENT = "window.jupyterapp.shell.currentWidget.content"
+SESSION = "window.jupyterapp.shell.currentWidget.context.sessionContext"
+THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
+
+
+class Lab:
+    """A JupyterLab server. folder: where it, its kernels and everything that they write live; work: its notebooks."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.work = folder, folder / "work"
+        self.port = free_port()
+        for name in ("home", "work"):
+            (folder / name).mkdir()
+        self._log = folder / "jupyter.log"
+
+    def __enter__(self) -> "Lab":
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                self._command(), cwd=self.work, env=self._environment(), stdout=log, stderr=log, start_new_session=True
+            )
+        deadline = time.monotonic() + UP_S
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.__exit__()
+                raise RuntimeError(f"JupyterLab did not start:\n{self._log.read_text()[-3000:]}")
+            time.sleep(0.2)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for sign in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                os.killpg(self._process.pid, sign)
+                self._process.wait(10)
+                break
+            except ProcessLookupError:
+                break
+            except subprocess.TimeoutExpired:
+                continue
+
+    def _command(self) -> list[str]:
+        return [
+            *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1"),
+            *(f"--port={self.port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={TOKEN}"),
+            *("--LabApp.expose_app_in_browser=True", "--LabApp.extension_manager=readonly", "--LabApp.news_url=None"),
+            "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        ]
+
+    def _environment(self) -> dict[str, str]:
+        places = {
+            "HOME": "home",
+            "IPYTHONDIR": "ipython",
+            "JUPYTER_CONFIG_DIR": "config",
+            "JUPYTER_DATA_DIR": "data",
+            "JUPYTER_RUNTIME_DIR": "runtime",
+            "JUPYTERLAB_SETTINGS_DIR": "settings",
+            "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
+        }
+        return os.environ | {
+            **{name: str(self.folder / place) for name, place in places.items()},
+            "PYTHONPATH": os.pathsep.join([str(REPO), os.environ.get("PYTHONPATH", "")]),
+            "JUPYTER_PREFER_ENV_PATH": "1",
+        }
+
+    def _answers(self) -> bool:
+        try:
+            return urlopen(f"http://127.0.0.1:{self.port}/api?token={TOKEN}", timeout=5).status == 200
+        except (URLError, OSError):
+            return False
+
+    def write(self, name: str, cells: dict[str, str]) -> Path:
+        """A notebook with these code cells, by their ids."""
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text, id=id) for id, text in cells.items()])
+        notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        path = self.work / f"{name}.ipynb"
+        nbformat.write(notebook, path)
+        return path
+
+    def copy(self, notebook: Path) -> Path:
+        """A tutorial, copied to where it can be opened."""
+        return Path(shutil.copy(notebook, self.work))
+
+    @contextmanager
+    def open(self, page: Page, notebook: Path) -> Iterator["Notebook"]:
+        """A notebook in the browser, its kernel ready; the kernel is shut down at the end."""
+        page.goto(f"http://127.0.0.1:{self.port}/doc/tree/{notebook.name}?token={TOKEN}")
+        opened = Notebook(page)
+        opened.await_kernel()
+        page.evaluate("() => window.jupyterapp.shell.collapseLeft?.()")
+        try:
+            yield opened
+        finally:
+            page.evaluate(f"async () => {{ await {SESSION}.shutdown(); }}")
+
+
+class Notebook:
+    """An open notebook. outside: addresses other than loopback that the page asked for."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.cells: list[str] = []
+
+    def await_kernel(self) -> None:
+        """Until the kernel can run a cell."""
+        deadline = time.monotonic() + READY_S
+        while not self.page.evaluate(READY):
+            if time.monotonic() > deadline:
+                raise TimeoutError("The notebook's kernel did not become ready.")
+            self.page.wait_for_timeout(100)
+        self.cells = self.page.evaluate(f"() => {CONTENT}.widgets.map((cell) => cell.model.id)")
+
+    def restart_kernel(self) -> None:
+        """A new kernel, as after a crash: nothing of the old one's memory is left."""
+        self.page.evaluate(f"async () => {{ await {SESSION}.session.kernel.restart(); }}")
+        self.await_kernel()
+
+    def run_all(self) -> None:
+        """Run all cells, and wait until they have run."""
+        self.page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
+
+    def run(self, cell: str, wait: bool = True) -> None:
+        """Run one cell; without `wait` return while it runs."""
+        self.page.evaluate(
+            f"""async ([at, wait]) => {{
+              const content = {CONTENT};
+              content.activeCellIndex = at;
+              content.deselectAll();
+              await content.scrollToItem(at);
+              const done = window.jupyterapp.commands.execute("notebook:run-cell");
+              if (wait) await done;
+            }}""",
+            [self.cells.index(cell), wait],
+        )
+
+    def show(self, cell: str) -> None:
+        """Scroll to a cell."""
+        at = self.cells.index(cell)
+        self.page.evaluate(f"async (at) => {{ await {CONTENT}.scrollToItem(at, 'start'); }}", at)
+
+    def outputs(self, cell: str | None = None) -> list[dict[str, Any]]:
+        """What a cell left, or all of them, as nbformat has it."""
+        wanted = [self.cells.index(cell)] if cell else list(range(len(self.cells)))
+        script = f"(wanted) => wanted.map((at) => {CONTENT}.widgets[at].outputArea?.model.toJSON() ?? [])"
+        return [output for outputs in self.page.evaluate(script, wanted) for output in outputs]
+
+    def errors(self) -> list[str]:
+        """The exceptions in the cells, one line each."""
+        return [f"{o['ename']}: {o['evalue']}" for o in self.outputs() if o["output_type"] == "error"]
+
+    def printed(self, cell: str) -> str:
+        """What a cell printed."""
+        texts = [output["text"] for output in self.outputs(cell) if output["output_type"] == "stream"]
+        return "".join("".join(text) for text in texts)
+
+    def is_busy(self) -> bool:
+        """Whether the kernel runs a cell."""
+        return bool(self.page.evaluate(f"() => {SESSION}.session.kernel.status === 'busy'"))
+
+    def panel(self, kind: str) -> Locator:
+        """The live panel of this kind: run, review, prompt, seeds, teacher or compare."""
+        return self.page.locator(f"section.sdg-{kind}")
+
+    def use_theme(self, name: str) -> None:
+        """Change JupyterLab's theme: light or dark."""
+        theme = json.dumps(THEMES[name])
+        self.page.evaluate(f"() => window.jupyterapp.commands.execute('apputils:change-theme', {{theme: {theme}}})")
+        wanted = json.dumps("false" if name == "dark" else "true")
+        self.page.wait_for_function(f"() => document.body.dataset.jpThemeLight === {wanted}")

@@ -1,0 +1,148 @@
+"""Real servers for the tests in this folder: vLLM with a tiny model, and Llama Stack's three generations in front of it.
+
+A machine on which they cannot be installed skips, saying why. Each worker of a parallel run has servers of its own.
+"""
+
+import json
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import real_servers
+from environments import LLAMA_STACK, OGX, OLD_LLAMA_STACK, VLLM, Environment, Unavailable, clean_environment, tiny_model
+from real_servers import RealServer
+from servers import free_port
+
+import sdgkit as sk
+from sdgkit.teachers import Teacher
+
+HERE = Path(__file__).parent
+KEY = "a-key-of-its-own"
+CONTEXT_TOKENS = 16_384
+SEEN: list[str] = []  # what the real servers said of themselves
+OFFLINE = {"HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1", "OTEL_SDK_DISABLED": "true", "PYTHONUNBUFFERED": "1"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The first test waits for the installation; the one that kills the server comes last."""
+    for item in items:
+        if HERE in item.path.parents and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(900))
+    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "last: runs after all others of its worker")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    report = yield
+    if report.failed and HERE in item.path.parents:
+        report.sections += [(f"The end of {one.name}'s log", one.tail()) for one in real_servers.RUNNING]
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if SEEN:
+        terminalreporter.section("real servers")
+        for line in SEEN:
+            terminalreporter.line(line)
+
+
+@pytest.fixture(scope="session")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("servers")
+
+
+def available(environment: Environment) -> Path:
+    try:
+        return environment.ready()
+    except Unavailable as error:
+        pytest.skip(str(error))
+
+
+def serving(server: RealServer, version_path: str) -> Iterator[RealServer]:
+    """The server, started, for as long as the fixture lives; its version goes into the report."""
+    try:
+        server.start()
+        with urllib.request.urlopen(f"{server.ready.rpartition('/')[0]}/{version_path}", timeout=20) as answer:
+            server.version = json.loads(answer.read())["version"]
+        SEEN.append(f"{server.name} {server.version} at {server.url}")
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def vllm(logs: Path) -> Iterator[RealServer]:
+    """The real vLLM, on the CPU, with the tiny model, which it serves as `tiny`; it wants KEY."""
+    try:
+        python, model = available(VLLM), tiny_model()
+    except Unavailable as error:
+        pytest.skip(str(error))
+    port = free_port()
+    command = [str(python), "-m", "vllm.entrypoints.openai.api_server", "--model", str(model)]
+    command += ["--served-model-name", "tiny", "--host", "127.0.0.1", "--port", str(port), "--api-key", KEY]
+    command += ["--max-model-len", str(CONTEXT_TOKENS), "--dtype", "bfloat16", "--enforce-eager"]
+    # On a CPU, vLLM 0.32.0 dies of a request with a seed whose prompt it reads in parts ("CPU Generator does not use
+    # offset"), so it has to read each as a whole.
+    command += ["--no-enable-chunked-prefill", "--max-num-batched-tokens", str(CONTEXT_TOKENS)]
+    environment = clean_environment(**OFFLINE, VLLM_NO_USAGE_STATS="1", VLLM_CPU_KVCACHE_SPACE="1")
+    root = f"http://127.0.0.1:{port}"
+    yield from serving(
+        RealServer(
+            "vLLM", command, url=f"{root}/v1", ready=f"{root}/health", log=logs / "vllm.log", environment=environment
+        ),
+        "version",
+    )
+
+
+@pytest.fixture(scope="session")
+def start_stack(vllm: RealServer, logs: Path) -> Callable[..., Iterator[RealServer]]:
+    """Starts a server of Llama Stack's kin in front of vLLM: an environment, its program and its configuration."""
+
+    def start(environment: Environment, words: list[str], config: str) -> Iterator[RealServer]:
+        python = available(environment)
+        port, name = free_port(), environment.name
+        state = logs / f"{name}-state"
+        state.mkdir()
+        text = (HERE / "servers" / config).read_text(encoding="utf-8")
+        for sign, value in {"VLLM_URL": vllm.url, "KEY": KEY, "STATE": str(state), "PORT": str(port)}.items():
+            text = text.replace(f"@{sign}@", value)
+        file = logs / f"{name}.yaml"
+        file.write_text(text, encoding="utf-8")
+        command = [str(python.parent / words[0]), *words[1:], str(file), "--port", str(port)]
+        root = f"http://127.0.0.1:{port}"
+        path = dict(url=root, ready=f"{root}/v1/health", log=logs / f"{name}.log")
+        home = clean_environment(**OFFLINE, LLAMA_STACK_CONFIG_DIR=str(state), SQLITE_STORE_DIR=str(state))
+        yield from serving(RealServer(name, command, **path, environment=home), "version")
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def llama_stack(start_stack: Callable[..., Iterator[RealServer]]) -> Iterator[RealServer]:
+    """Llama Stack with its new API."""
+    yield from start_stack(LLAMA_STACK, ["llama", "stack", "run"], "stack.yaml")
+
+
+@pytest.fixture(scope="session")
+def ogx(start_stack: Callable[..., Iterator[RealServer]]) -> Iterator[RealServer]:
+    """OGX, as Llama Stack is called now."""
+    yield from start_stack(OGX, ["ogx", "run", "--insecure"], "stack.yaml")
+
+
+@pytest.fixture(scope="session")
+def old_llama_stack(start_stack: Callable[..., Iterator[RealServer]]) -> Iterator[RealServer]:
+    """Llama Stack with its old API."""
+    yield from start_stack(OLD_LLAMA_STACK, ["llama", "stack", "run"], "old_stack.yaml")
+
+
+@pytest.fixture
+def teacher(vllm: RealServer) -> Iterator[Teacher]:
+    """The real vLLM, connected to as a user does it."""
+    made = sk.connect("vllm", base_url=vllm.url, api_key=KEY)
+    yield made
+    made.close()

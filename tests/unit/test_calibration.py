@@ -1,0 +1,113 @@
+"""Can the judge be believed? It is asked about what is known."""
+
+import json
+
+import pytest
+import scripted
+from scripted import PROMPTS, tagged
+
+import sdgkit as sk
+from sdgkit.calibration import Calibration, read_calibration, wilson
+
+
+def seeds(count: int = 6) -> list[dict[str, str]]:
+    rows = scripted.seeds(count)
+    return [
+        {**row, "seed_response": f"The order of {100 + n} lamps has arrived in Leeds today"}
+        for n, row in enumerate(rows)
+    ]
+
+
+def calibrated(judge_says, rows=None, **options):
+    """The calibration of a judge that scores a response by a function of (its text, its seed's)."""
+    with scripted.ScriptedTeacher() as script:
+        own = {row["seed_context"]: row["seed_response"] for row in rows or seeds()}
+        script.answer = lambda ask: tagged(
+            evaluation="Read.", score=judge_says(ask.given["response"], own[ask.given["context"]])
+        )
+        return sk.calibrate(script.connect(), rows or seeds(), prompts=PROMPTS, **options)
+
+
+def by_kind(calibration):
+    return {one.kind: (one.kept, one.asked) for one in calibration.verdicts}
+
+
+def test_a_judge_that_knows_the_right_answers_keeps_the_good_and_drops_the_spoilt():
+    perfect = calibrated(lambda text, right: 3 if text == right else 1)
+    assert by_kind(perfect) == {"good": (6, 6), "swapped": (0, 6), "cut": (0, 6), "numbers": (0, 6)}
+    assert not perfect.mistakes
+    assert perfect.good.low == pytest.approx(0.61, abs=0.01)
+
+
+def test_a_judge_that_likes_everything_lets_all_of_it_through():
+    kind = calibrated(lambda *_: 3)
+    assert by_kind(kind) == {"good": (6, 6), "swapped": (6, 6), "cut": (6, 6), "numbers": (6, 6)}
+    assert (kind.bad.kept, kind.bad.asked) == (18, 18)
+    assert {mistake.kind for mistake in kind.mistakes} == {"swapped", "cut", "numbers"}
+
+
+def test_a_judge_that_looks_at_the_length_alone_is_found_out():
+    short = calibrated(lambda text, right: 3 if len(text) == len(right) else 1)
+    assert by_kind(short) == {"good": (6, 6), "swapped": (6, 6), "cut": (0, 6), "numbers": (6, 6)}
+
+
+def test_a_judge_that_gives_no_verdict_is_neither_right_nor_wrong():
+    dumb = calibrated(lambda text, right: "quite good" if text == right else 1)
+    assert (dumb.good.asked, dumb.good.unsure) == (0, 6)
+    assert "6 without a verdict" in repr(dumb)
+
+
+def test_what_cannot_be_spoilt_is_not_asked_about():
+    rows = [{**row, "seed_response": "Positive"} for row in scripted.seeds(2)]
+    assert by_kind(calibrated(lambda *_: 3, rows)) == {
+        "good": (2, 2),
+        "swapped": (0, 0),
+        "cut": (0, 0),
+        "numbers": (0, 0),
+    }
+
+
+def test_it_prints_as_text_and_as_a_table_and_comes_back_from_json():
+    kind = calibrated(lambda *_: 3)
+    assert "cut off in the middle, and let through    6 of 6" in repr(kind)
+    assert "<table" in kind._repr_html_()
+    back = Calibration.from_json(json.loads(json.dumps(kind.as_json())))
+    assert repr(back) == repr(kind)
+
+
+def test_a_calibrated_run_keeps_the_result_beside_its_samples_and_asks_nothing_twice(tmp_path):
+    with scripted.ScriptedTeacher() as script:
+        teacher = script.connect()
+        run = sk.generate(seeds(), teacher=teacher, prompts=PROMPTS, num_contexts=1, out=tmp_path)
+        before = (tmp_path / "dataset.jsonl").read_text()
+        script.forget()
+        first = sk.calibrate(teacher, run)
+        asked = script.by_stage()
+        assert list(asked) == ["evaluate_grounded_qa_pair"]
+        script.forget()
+        assert sk.calibrate(teacher, tmp_path) == first
+        assert script.asked() == 0
+    assert repr(read_calibration(tmp_path)) == repr(first)
+    assert (tmp_path / "dataset.jsonl").read_text() == before
+    assert read_calibration(tmp_path / "calibration") is None
+
+
+def test_spoilt_answers_never_become_training_data(tmp_path):
+    calibrated(lambda *_: 3, out=tmp_path)
+    assert not list(tmp_path.glob("*train*"))
+    assert "response" not in json.loads((tmp_path / "dataset.jsonl").read_text().splitlines()[0])
+
+
+@pytest.mark.parametrize(
+    ("kept", "asked", "low", "high"), [(8, 8, 0.676, 1.0), (0, 8, 0.0, 0.324), (5, 10, 0.237, 0.763), (0, 0, 0.0, 1.0)]
+)
+def test_the_interval_is_that_of_the_tables(kept, asked, low, high):
+    assert wilson(kept, asked) == pytest.approx((low, high), abs=0.001)
+
+
+def test_the_rehearsal_judge_can_be_calibrated():
+    teacher = sk.connect("rehearsal")
+    found = sk.calibrate(teacher, sk.shipped("notebooks") / "seeds" / "feedback_to_table.jsonl")
+    teacher.close()
+    assert (found.good.kept, found.good.asked) == (8, 8)
+    assert found.bad.kept < found.bad.asked

@@ -1,0 +1,328 @@
+"""Checks that ask nobody: what they let on, what they drop, and the words they drop it with."""
+
+import functools
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import scripted
+from scripted import PROMPTS, assert_adds_up
+
+import sdgkit as sk
+from sdgkit.checks import RULES, read_checks, saved
+from sdgkit.seeds import read_seeds
+
+SEEDS = sorted((Path(__file__).parents[2] / "notebooks" / "seeds").glob("*.jsonl"))
+TABLE = "| Feature | Sentiment |\n|---|---|\n| Login | Negative |"
+
+
+def says(check, response, **row):
+    """What a check says of a response: None if it goes on."""
+    return check.function({"response": response, **row})
+
+
+# Tables, JSON, patterns, lengths --------------------------------------------------------------------------------------
+
+
+def test_a_table_with_the_columns_asked_for_goes_on():
+    assert says(sk.checks.markdown_table(["Feature", "Sentiment"]), TABLE) is None
+    assert says(sk.checks.markdown_table(), "a | b\n--|--\n`x \\| y` | 2") is None
+
+
+@pytest.mark.parametrize(
+    ("response", "words"),
+    [
+        ("No table at all.", "no Markdown table"),
+        ("| Feature | Mood |\n|---|---|\n| Login | bad |", "Feature | Mood, not Feature | Sentiment"),
+        ("| Feature | Sentiment |\n|---|---|\n| Login |", "Row 1 of the table has 1 cells, its head 2"),
+        ("| Feature | Sentiment |\n|---|---|", "no rows"),
+        (f"Here it is:\n\n{TABLE}", "text around the table: “Here it is:”"),
+    ],
+)
+def test_a_table_that_is_not_as_asked_is_dropped_with_the_reason(response, words):
+    assert words in says(sk.checks.markdown_table(["Feature", "Sentiment"]), response)
+
+
+def test_a_table_is_measured_by_the_seeds_where_nothing_is_said():
+    check = sk.checks.markdown_table()
+    assert says(check, TABLE, seed_response=TABLE.replace("Login", "Map")) is None
+    assert "not Part | Verdict" in says(check, TABLE, seed_response="|Part|Verdict|\n|-|-|\n|a|b|")
+
+
+SCHEMA = {"type": "object", "required": ["name"], "properties": {"age": {"type": "integer"}}}
+
+
+def test_json_that_fits_its_schema_goes_on():
+    assert says(sk.checks.valid_json(SCHEMA), '{"name": "Ann", "age": 3}') is None
+    assert says(sk.checks.valid_json(), "```json\n[1]\n```") is None
+
+
+@pytest.mark.parametrize(
+    ("response", "words"),
+    [
+        ("{name: 1}", "not JSON"),
+        ('{"name": NaN}', "not JSON"),
+        ('{"name": "A", "age": "x"}', "at $.age"),
+        ("{}", "name"),
+    ],
+)
+def test_json_that_does_not_is_dropped_with_the_place(response, words):
+    assert words in says(sk.checks.valid_json(SCHEMA), response)
+
+
+def test_a_schema_elsewhere_is_never_fetched(connections):
+    check = sk.checks.valid_json({"$ref": "http://example.org/schema.json"})
+    with pytest.raises(sk.SettingsError, match=r"example\.org"):
+        says(check, "{}")
+    assert not connections.attempts()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: sk.checks.valid_json({"type": "no such type"}),
+        lambda: sk.checks.matches("("),
+        lambda: sk.checks.length(),
+        lambda: sk.checks.length(9, 3),
+        lambda: sk.checks.length(max=3, unit="pages"),
+    ],
+)
+def test_a_check_that_cannot_be_is_refused_when_it_is_made(make):
+    with pytest.raises(sk.SettingsError):
+        make()
+
+
+def test_a_pattern_is_looked_for_in_every_line():
+    assert says(sk.checks.matches("^Subject:"), "Hello\nSubject: x") is None
+    assert "^Subject:" in says(sk.checks.matches("^Subject:"), "My Subject: x")
+
+
+def test_lengths_are_counted_in_words_or_characters():
+    assert says(sk.checks.length(2, 3), "three little words") is None
+    assert "4 words; 3 or fewer" in says(sk.checks.length(max=3), "more than three words")
+    assert "2 characters; 3 or more" in says(sk.checks.length(3, unit="characters"), "ab")
+
+
+# Language, refusals ---------------------------------------------------------------------------------------------------
+
+GERMAN = "Die Heizung im zweiten Stock ist seit gestern Abend kalt, und im Büro sind es nur noch sechzehn Grad."
+ENGLISH = "The heating on the second floor has been cold since last night, and the office is down to sixteen degrees."
+
+
+def test_a_response_in_another_language_than_the_seeds_is_dropped():
+    check = sk.checks.same_language()
+    assert says(check, ENGLISH, seed_response=GERMAN) == "It is in English, the seed's in German."
+    assert says(check, GERMAN, seed_response=GERMAN) is None
+
+
+@pytest.mark.parametrize("short", ["OK", "Ticket: hoch", "| a | b |\n|---|---|\n| 1 | 2 |", "12.11., 9:40", ""])
+def test_what_is_too_short_to_tell_its_language_goes_on(short):
+    assert says(sk.checks.same_language(), short, seed_response=GERMAN) is None
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        "I'm sorry, but I can't assist with that request.",
+        "As an AI language model, I do not have opinions.",
+        "Als KI-Sprachmodell kann ich das leider nicht.",
+        "Dabei kann ich Ihnen leider nicht helfen. Dabei kann ich leider nicht helfen.",
+        "En tant qu\u2019IA, je n'ai pas d'avis.",
+        "作为一个人工智能\uff0c我不能回答。",
+    ],
+)
+def test_a_reply_that_declines_is_dropped(refusal):
+    assert "declines" in says(sk.checks.no_refusal(), refusal)
+
+
+@pytest.mark.parametrize(
+    "letter",
+    [
+        "Dear Ms Lee, I am sorry, but I cannot attend the meeting on Friday.",
+        "Leider können wir Ihnen dabei nicht entgegenkommen.",
+        "The user asks for help with the sync. " * 10 + "As an AI company, they should know.",
+    ],
+)
+def test_a_letter_that_declines_something_is_no_refusal(letter):
+    assert says(sk.checks.no_refusal(), letter) is None
+
+
+def test_where_the_seed_declines_a_response_may():
+    refusal = "I can't help with that."
+    assert says(sk.checks.no_refusal(), refusal, seed_response="I cannot help with that.") is None
+
+
+# Facts ----------------------------------------------------------------------------------------------------------------
+
+FACTS = {
+    "task_description": "Summarise what customers say about our products, in one sentence, without adding anything.",
+    "seed_context": "The lamp costs 20 euros, says Kim.",
+    "seed_question": "Please summarise.",
+    "seed_response": "A customer says the lamp costs 20 euros. Questions? Call 0800 333.",
+    "context": "On 3 March 2025 we sold 12,600 lamps (11,000 last year) for €48.6m, writes Sabine Krol. "
+    "Error E-2203 came twice.",
+    "question": "Please summarise this one.",
+}
+
+
+@pytest.mark.parametrize(
+    "good",
+    [
+        "They sold 12600 lamps for 48.6 million on 2025-03-03.",
+        "They sold 12.600 lamps, 12 600 in all, for 48,600,000.",
+        "It says that Sabine Krol saw error E-2203 two times; call 0800 333.",
+        "Sales are up 14.5% to 12,600 from 11,000.",
+        "Sales are up by 1,600 to 12,600.",
+        "1. They sold lamps.\n2. It was in March.",
+    ],
+)
+def test_facts_of_the_context_go_on_in_whatever_format(good):
+    assert says(sk.checks.facts_in_context(), good, **FACTS) is None
+
+
+@pytest.mark.parametrize(
+    ("bad", "fact"),
+    [
+        ("They sold 13,600 lamps.", "13,600"),
+        ("Sales are up 19.5% to 12,600.", "19.5"),
+        ("It says that Peter saw an error.", "Peter"),
+        ("The error was E-2204.", "E-2204"),
+        ("As the lamp costs 20 euros, says Kim.", "20, Kim"),
+    ],
+)
+def test_facts_that_nothing_holds_are_named(bad, fact):
+    assert fact in says(sk.checks.facts_in_context(), bad, **FACTS)
+
+
+def test_what_may_be_computed_can_be_refused():
+    assert "14.5" in says(sk.checks.facts_in_context(derived=False), "Sales are up 14.5% to 12,600.", **FACTS)
+
+
+@pytest.mark.parametrize("path", SEEDS, ids=lambda path: path.stem)
+def test_the_shipped_seeds_pass_every_check(path):
+    for seed in read_seeds(path):
+        row = {**seed, **{name.removeprefix("seed_"): text for name, text in seed.items()}}
+        for check in (sk.checks.facts_in_context(), sk.checks.same_language(), sk.checks.no_refusal()):
+            assert check.function({**row, "seed_response": ""}) is None
+
+
+# In a run -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_check_drops_with_its_own_words_after_the_stage_that_writes(tmp_path):
+    with scripted.ScriptedTeacher() as script:
+        script.answer = lambda ask: (
+            scripted.tagged(response="too long a response")
+            if ask.stage == "gen_grounded_responses" and ask.name < "8"
+            else script.usual(ask)
+        )
+        run = sk.generate(
+            scripted.seeds(), teacher=script.connect(), prompts=PROMPTS, checks=[sk.checks.length(max=3)], out=tmp_path
+        )
+    assert_adds_up(run)
+    names = [line["name"] for line in run.funnel]
+    assert names.index("length") == names.index("gen_grounded_responses") + 1
+    drops = [drop for drop in run.drops() if drop["stage"] == "length"]
+    assert drops
+    assert {drop["reason"] for drop in drops} == {"length"}
+    assert {drop["message"] for drop in drops} == {"It has 4 words; 3 or fewer are wanted."}
+    assert "too long a response" in drops[0]["reply"]
+
+
+def test_doing_a_run_again_repeats_its_checks(tmp_path):
+    checks = ["length=..50 words", sk.checks.matches("Response"), {"name": "m2", "check": "matches", "pattern": "."}]
+    with scripted.ScriptedTeacher() as script:
+        teacher = script.connect()
+        first = sk.generate(scripted.seeds(1), teacher=teacher, prompts=PROMPTS, checks=checks, out=tmp_path)
+        script.forget()
+        again = sk.generate(tmp_path, teacher=teacher)
+        assert script.asked() == 0
+    assert again.plan.config() == first.plan.config()
+    assert [line["name"] for line in again.funnel] == [line["name"] for line in first.funnel]
+
+
+def test_a_function_of_ones_own_is_a_check_and_is_asked_for_when_the_run_is_repeated(tmp_path):
+    def polite(row):
+        return "please" in row["question"] or "Nobody said please."
+
+    with scripted.ScriptedTeacher() as script:
+        teacher = script.connect()
+        run = sk.generate(scripted.seeds(1), teacher=teacher, prompts=PROMPTS, checks=polite, out=tmp_path)
+        assert {d["message"] for d in run.drops() if d["reason"] == "polite"} == {"Nobody said please."}
+        with pytest.raises(sk.SettingsError, match="polite"):
+            sk.generate(tmp_path, teacher=teacher)
+        assert sk.generate(tmp_path, teacher=teacher, checks=[polite]).state == "done"
+
+
+def test_checks_of_one_name_are_numbered_and_a_check_goes_where_its_column_is_written():
+    plan = sk.plan(
+        scripted.seeds(), prompts=PROMPTS, checks=["matches=a", "matches=b", sk.checks.length(1, column="question")]
+    )
+    names = [stage.name for stage in plan.pipeline.stages]
+    assert names[names.index("gen_grounded_responses") :][:3] == ["gen_grounded_responses", "matches", "matches_2"]
+    assert names[names.index("gen_grounded_questions") + 1] == "length"
+    with pytest.raises(sk.SettingsError, match="no stage here writes"):
+        sk.plan(scripted.seeds(), prompts=PROMPTS, checks=[sk.checks.length(1, column="nowhere")])
+
+
+def test_every_check_comes_back_from_what_is_saved_of_it():
+    typed = ["markdown_table=A,B", "valid_json", "matches=x", "length=2..30characters", "same_language", "no_refusal"]
+    checks = read_checks([*typed, "facts_in_context", sk.checks.valid_json(SCHEMA, name="fits")])
+    back = read_checks(json.loads(json.dumps([saved(check) for check in checks])))
+    assert [check.describe() for check in back] == [check.describe() for check in checks]
+    assert {check.name for check in checks} == {*RULES, "fits"}
+
+
+def test_a_check_of_ones_own_is_named_by_its_file(tmp_path):
+    (tmp_path / "mine.py").write_text("def short(row):\n    return len(row['response']) < 5\n")
+    [check] = read_checks(f"{tmp_path}/mine.py:short")
+    assert (check.name, says(check, "abc"), says(check, "abcdef")) == ("short", True, False)
+    with pytest.raises(sk.SettingsError, match="nothere"):
+        read_checks(f"{tmp_path}/mine.py:nothere")
+
+
+def longer_than(limit):
+    return lambda row: len(row["response"]) > limit
+
+
+class Longer:
+    def __init__(self, limit):
+        self.limit = limit
+
+    def __call__(self, row):
+        return len(row["response"]) > self.limit
+
+
+def than(limit, row):
+    return len(row["response"]) > limit
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda n: sk.checks.length(n),
+        lambda n: sk.Check(name="c", function=longer_than(n)),
+        lambda n: sk.Check(name="c", function=Longer(n)),
+        lambda n: sk.Check(name="c", function=functools.partial(than, n)),
+        lambda n: sk.Check(name="c", function=Longer(n).__call__),
+    ],
+    ids=["shipped", "closure", "object", "partial", "method"],
+)
+def test_another_parameter_is_another_edition_and_the_same_is_the_same(make):
+    assert make(3).describe() == make(3).describe()
+    assert make(3).describe() != make(4).describe()
+    json.dumps(make(3).describe())
+
+
+def test_what_a_check_does_is_described_alike_in_every_process():
+    code = (
+        "import json, sys; sys.path[:0] = [sys.argv[1], sys.argv[2]]; import test_checks as t, sdgkit as sk;"
+        "made = [sk.checks.length(3), *(sk.Check(name='c', function=f) for f in (t.longer_than(3), t.Longer(3)))];"
+        "print(json.dumps([one.describe() for one in made]))"
+    )
+    here = Path(__file__).parent
+    command = [sys.executable, "-c", code, str(here), str(here.parent)]
+    told = {subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(2)}
+    assert len(told) == 1

@@ -1,0 +1,133 @@
+"""The command line's options for teachers in company networks, for several of them, and for another judge."""
+
+import json
+import os
+import signal
+
+import pytest
+from servers import FaultServer, completion, free_port
+
+from sdgkit.cli import main
+from sdgkit.cli.options import Place
+from sdgkit.teachers import connect
+
+SEED = {"task_description": "Name one.", "seed_question": "Name a colour.", "seed_response": "Red."}
+WRITTEN = "[Start of Question]\nName a fish.\n[End of Question]\n[Start of Response]\nCarp.\n[End of Response]"
+JUDGED = "[Start of Evaluation]\nIt names one.\n[End of Evaluation]\n[Start of Score]\n1\n[End of Score]"
+
+
+def reply(body, n):
+    """Questions, responses and judgements at once; each stage reads its own part."""
+    return completion(f"{WRITTEN}\n{JUDGED}")
+
+
+@pytest.fixture
+def typed(tmp_path, monkeypatch, capsys):
+    """Type a command, in a folder of its own that has `seeds.jsonl`; gives status, output and errors."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "seeds.jsonl").write_text(json.dumps(SEED) + "\n", "utf-8")
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def call(*words):
+        status = main([str(word) for word in words])
+        shown = capsys.readouterr()
+        return status, shown.out, shown.err
+
+    yield call
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def servers():
+    with FaultServer() as one, FaultServer() as other:
+        one.behave = other.behave = reply
+        yield one, other
+
+
+def test_a_header_and_a_key_file_are_sent_and_stand_in_the_command_that_goes_on(servers, typed, monkeypatch, tmp_path):
+    server, _ = servers
+    (tmp_path / "key.txt").write_text("sk-secret\n", "utf-8")
+    monkeypatch.setenv("TEAM_KEY", "t-secret")
+    way = ("--header", "X-Team=TEAM_KEY", "--header", "X-Too=TEAM_KEY", "--key-file", "key.txt")
+    status, output, errors = typed("ask", "Hello", "--base-url", server.base_url, *way)
+    assert (status, errors) == (0, "") and "secret" not in output
+    sent = server.headers[-1]
+    assert (sent["x-team"], sent["x-too"], sent["Authorization"]) == ("t-secret", "t-secret", "Bearer sk-secret")
+
+    def expire(body, n):
+        server.key = "sk-fresh"
+        return reply(body, n)
+
+    server.behave = expire
+    job = ("generate", "seeds.jsonl", "--num-questions", "2", "--base-url", server.base_url, *way, "--patience", "0.5")
+    status, output, errors = typed(*job)
+    assert status == 1 and "no longer accepts the key (401: Invalid key). Put a fresh one into the key file" in errors
+    [again] = [line for line in errors.splitlines() if "To go on:" in line]
+    assert "--header X-Team=TEAM_KEY --header X-Too=TEAM_KEY" in again and "--key-file key.txt" in again
+    (tmp_path / "key.txt").write_text("sk-fresh\n", "utf-8")
+    server.behave = reply
+    assert typed(*again.partition("sdgkit ")[2].split())[0] == 0
+    files = [path.read_bytes() for path in (tmp_path / "runs").rglob("*") if path.is_file()]
+    assert files and not any(b"secret" in text or b"sk-fresh" in text for text in files)
+
+
+@pytest.mark.parametrize("header", ["X-Team", "X-Team=NO_SUCH_VARIABLE", "X Team=TEAM_KEY"])
+def test_a_header_without_a_value_is_a_bad_argument(typed, header):
+    status, _, errors = typed("ask", "Hello", "--base-url", "http://127.0.0.1:1/v1", "--header", header)
+    assert status == 2 and "header" in errors and "variable" in errors
+
+
+def test_several_addresses_share_a_run_and_one_may_be_down(servers, typed, tmp_path):
+    one, other = servers
+    down = f"http://127.0.0.1:{free_port()}/v1"
+    addresses = [word for url in (one.base_url, down, other.base_url) for word in ("--base-url", url)]
+    status, output, _ = typed("generate", "seeds.jsonl", "--num-questions", "1", *addresses)
+    assert status == 0 and f"Nothing listens at {down}" in output
+    assert one.asked and other.asked
+    config = (tmp_path / "runs" / "seeds" / "config.json").read_text("utf-8")
+    assert "127.0.0.1" not in config
+
+
+def test_another_server_judges_with_a_key_of_its_own(servers, typed, monkeypatch, tmp_path):
+    teacher, judge = servers
+    teacher.key, judge.key, judge.models = "sk-teacher", "sk-judge", ["large"]
+    monkeypatch.setenv("SDGKIT_API_KEY", "sk-teacher")
+    monkeypatch.setenv("SDGKIT_JUDGE_API_KEY", "sk-judge")
+    addresses = ("--base-url", teacher.base_url, "--judge-base-url", judge.base_url)
+    status, output, _ = typed("generate", "seeds.jsonl", "--num-questions", "1", *addresses)
+    assert status == 0 and f"judged by large at {judge.base_url}" in output
+    assert {body["model"] for body in teacher.asked} == {"tiny"} and {body["model"] for body in judge.asked} == {
+        "large"
+    }
+    assert "Bearer sk-teacher" not in {sent["Authorization"] for sent in judge.headers}
+    folder = tmp_path / "runs" / "seeds"
+    summary = json.loads((folder / "summary.json").read_text("utf-8"))
+    assert (summary["model"], summary["judge"]) == ("tiny", "large")
+    assert "large" in (folder / "README.md").read_text("utf-8")
+
+
+def test_another_model_of_the_same_server_judges(servers, typed, tmp_path):
+    server, _ = servers
+    server.models = ["tiny", "large"]
+    models = ("--model", "tiny", "--judge-model", "large")
+    status, _, _ = typed("generate", "seeds.jsonl", "--num-questions", "1", "--base-url", server.base_url, *models)
+    assert status == 0 and {body["model"] for body in server.asked} == {"tiny", "large"}
+    assert json.loads((tmp_path / "runs" / "seeds" / "summary.json").read_text("utf-8"))["judge"] == "large"
+
+
+@pytest.mark.parametrize("kind", [None, "openai"])
+def test_the_kernel_of_a_notebook_gets_headers_and_key_file_through_its_environment(
+    servers, tmp_path, monkeypatch, kind
+):
+    server, _ = servers
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    monkeypatch.setenv("TEAM_KEY", "t-secret")
+    (tmp_path / "key.txt").write_text("sk-secret\n", "utf-8")
+    place = Place(teacher=kind, base_url=[server.base_url], key_file="key.txt", header=["X-Team=TEAM_KEY"])
+    parameters = place.for_notebook()
+    assert parameters == {"base_url": server.base_url} | ({"teacher": kind} if kind else {})
+    monkeypatch.chdir("/")  # kernels start where they please
+    connect(parameters.pop("teacher", None), **parameters)
+    assert server.headers[-1]["x-team"] == "t-secret" and server.headers[-1]["Authorization"] == "Bearer sk-secret"

@@ -1,0 +1,143 @@
+"""A run explains itself: where the samples went, what was said, and what to change."""
+
+import json
+
+import pytest
+from scripted import PROMPTS, ScriptedTeacher, completion, seeds, tagged
+from servers import status
+
+import sdgkit as sk
+from sdgkit.explain import explain, phrases
+
+
+@pytest.fixture
+def script():
+    with ScriptedTeacher() as script:
+        yield script
+
+
+def run_of(script, **settings):
+    settings = {"num_contexts": 4, "prompts": PROMPTS} | settings
+    return sk.generate(seeds(3), teacher=script.connect(), **settings)
+
+
+def strict(script, every=1, words="The question asks for a fact that is not in the context, number {}."):
+    """A judge of questions that turns down all but every n-th."""
+
+    def answer(ask):
+        if ask.stage == "eval_grounded_questions":
+            good = every > 1 and int(ask.name, 16) % every == 0
+            return tagged(evaluation="All is there." if good else words.format(ask.name), score=int(good))
+        return script.usual(ask)
+
+    return answer
+
+
+def test_a_strict_judge_is_named_with_what_it_wrote_most_and_an_example(script):
+    script.answer = strict(script)
+    explanation = run_of(script).explain()
+    cause = explanation.causes[0]
+    assert (cause.stage, cause.reason, cause.number, cause.tried) == ("filter_grounded_questions", "score", 36, 36)
+    assert cause.phrases[0] == ("asks for a fact that is not in", 36) or "a fact that is not in the context" in str(
+        cause.phrases
+    )
+    assert "eval_grounded_questions" in cause.advice and "gen_grounded_questions" in cause.advice
+    assert '"stage": "eval_grounded_questions"' in cause.example.prompt[-1]["content"]  # as it was sent
+    assert "[Start of Score]\n0" in cause.example.reply
+    for text in (explanation.text, explanation.html):
+        assert "No sample was kept" in text and "36 of 36 rows (100 %)" in text and "What to change" in text
+
+
+def test_a_run_that_ends_empty_ends_well_with_that_page(script, tmp_path):
+    script.answer = strict(script)
+    run = run_of(script, out=tmp_path / "run")
+    assert run.state == "done" and list(run.samples()) == []
+    assert any(note.startswith("No sample was kept. filter_grounded_questions: the judge") for note in run.notes)
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    first_screen = page[page.index("<h1>") : page.index("<main>")]
+    assert "the judge turned down 36 of 36 rows" in first_screen and "as it was sent" in first_screen
+    assert sk.open_run(tmp_path / "run").explain() == run.explain()
+
+
+def test_a_judge_that_turns_down_most_of_its_first_rows_is_warned_of_once(script, tmp_path):
+    script.answer = strict(script, every=8)
+    run = run_of(script, out=tmp_path / "run")
+    warnings = [note for note in run.notes if "turned down" in note and "of the first" in note]
+    assert len(warnings) == 1 and warnings[0].startswith("filter_grounded_questions: the judge turned down")
+    assert 'It wrote most: "' in warnings[0]
+    assert run.snapshot().warning == warnings[0]
+    assert run.warning.causes[0].stage == "filter_grounded_questions"
+    assert warnings[0] in json.loads((tmp_path / "run" / "summary.json").read_text())["notes"]
+
+
+@pytest.mark.parametrize(("contexts", "every"), [(4, 2), (2, 1)])
+def test_a_fair_judge_and_one_that_has_hardly_begun_are_not(script, contexts, every):
+    script.answer = strict(script, every=every)
+    run = run_of(script, num_contexts=contexts)
+    assert run.warning is None and run.snapshot().warning == ""
+    assert not any("of the first" in note for note in run.notes)
+
+
+def test_each_cause_says_what_to_change_with_the_numbers_in_force(script):
+    def answer(ask):
+        if ask.stage == "gen_contexts":
+            return tagged(context=f"Context {ask.seed}.{min(ask.ordinal, 3)}")  # the fourth repeats the third
+        if ask.stage == "gen_grounded_responses" and int(ask.name, 16) % 2:
+            return completion("[Start of Response]\nHalf a", "length")
+        if ask.stage == "eval_grounded_questions" and ask.given["question"].startswith("Q1"):
+            return "Looks good to me!"
+        return script.usual(ask)
+
+    script.answer = answer
+    causes = {cause.reason: cause for cause in run_of(script, num_contexts=4, extra_tries=0).explain().causes}
+    assert causes["truncated"].stage == "gen_grounded_responses"
+    assert "--max-tokens 200; it was 100" in causes["truncated"].advice
+    assert causes["truncated"].example.reply == "[Start of Response]\nHalf a"
+    assert 'structure="always"' in causes["malformed"].advice
+    assert "eval_grounded_questions" in causes["malformed"].advice
+    assert causes["malformed"].example.reply == "Looks good to me!"
+    assert "higher temperature than 0.7" in causes["duplicate"].advice
+
+
+def test_a_refusal_is_told_in_the_server_s_words(script):
+    def answer(ask):
+        if ask.stage == "gen_grounded_responses" and int(ask.name, 16) % 2:
+            return status(400, "this prompt is too long for me")
+        return script.usual(ask)
+
+    script.answer = answer
+    cause = next(c for c in run_of(script).explain().causes if c.reason == "teacher_error")
+    [(said, number)] = cause.phrases
+    assert "this prompt is too long for me" in said and number == cause.number
+    assert cause.example.prompt == ()  # a refused request has no reply to be recorded with
+
+
+def test_a_lost_context_counts_as_the_questions_that_it_would_have_had():
+    stages = [
+        {"name": "gen_contexts", "rows_in": 2, "tried": 20, "rows_out": 15, "dropped": {"malformed": 5}},
+        {"name": "gen_grounded_questions", "rows_in": 15, "tried": 45, "rows_out": 45, "dropped": {}},
+        {"name": "filter_grounded_questions", "rows_in": 45, "tried": 45, "rows_out": 33, "dropped": {"score": 12}},
+    ]
+    found = explain({"stages": stages, "seeds": 2}, list, list)
+    assert [cause.number for cause in found.causes] == [5, 12]
+    assert (found.samples, found.dropped, found.seeds) == (33, 17, 2)
+
+
+def test_phrases_are_what_the_drops_say_and_the_kept_do_not():
+    turned_down = [f"The answer {n} is brief. It leaves out the deadline of case {n}." for n in range(20)]
+    kept = [f"The answer {n} is brief. Nothing is missing in case {n}." for n in range(20)]
+    assert phrases(turned_down, kept)[0] == ("It leaves out the deadline of case", 20)
+    assert not any("is brief" in phrase for phrase, _ in phrases(turned_down, kept))
+    late = "期限が抜けています"
+    assert phrases([f"{late}。よい。", f"{late}。", "別の話です。"]) == [(late, 2)]
+    assert phrases([]) == []
+
+
+def test_a_run_without_drops_says_so(script):
+    script.answer = lambda ask: (
+        tagged(evaluation="Fine.", score=1 if ask.stage.startswith("eval_") else 3)
+        if "eval" in ask.stage
+        else script.usual(ask)
+    )
+    explanation = run_of(script, num_contexts=1).explain()
+    assert explanation.causes == [] and "9 samples kept from 3 seed examples, 0 rows dropped" in explanation.text

@@ -1,0 +1,438 @@
+"""The kinds of stage: the method's eight against recorded rows, and those that users add."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from scripted import (
+    FREEFORM_PROMPTS,
+    PROMPTS,
+    Ask,
+    ScriptedTeacher,
+    assert_adds_up,
+    completion,
+    prompt,
+    seeds,
+    tagged,
+)
+
+import sdgkit as sk
+from sdgkit.errors import RunStopped, SettingsError
+from sdgkit.stages import Drop, draw
+
+RECORDED = Path(__file__).parent.parent / "recorded"
+# Which variable of a stage's prompt tells what a recorded reply is about.
+ABOUT = {
+    "gen_contexts": "seed_question",
+    "gen_grounded_questions": "context",
+    "eval_grounded_questions": "question",
+    "gen_grounded_responses": "question",
+    "evaluate_grounded_qa_pair": "response",
+}
+SMALL = {"num_contexts": 3, "num_questions": 2}
+STAGES = [stage.name for stage in sk.GROUNDED.stages]
+
+
+@pytest.fixture
+def script() -> Iterator[ScriptedTeacher]:
+    with ScriptedTeacher() as script:
+        yield script
+
+
+def generate(script: ScriptedTeacher, rows=None, **settings) -> sk.Run:
+    return sk.generate(rows or seeds(), teacher=script.connect(), **{"prompts": PROMPTS, **SMALL, **settings})
+
+
+def recorded(name: str) -> list[dict]:
+    return [json.loads(line) for line in (RECORDED / name).read_text("utf-8").splitlines()]
+
+
+# Against recorded rows ------------------------------------------------------------------------------------------------
+
+
+class RecordedTeacher(ScriptedTeacher):
+    """Answers each request with the reply that was recorded for it, once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.replies = {
+            (one["stage"], one["about"], one["ordinal"], one["attempt"]): one for one in recorded("replies.jsonl")
+        }
+        self.answer = self.recorded
+
+    def recorded(self, ask: Ask):
+        reply = self.replies[ask.stage, ask.given[ABOUT[ask.stage]], ask.ordinal, ask.attempt]
+        return completion(reply["text"], reply["finish_reason"])
+
+
+def slim(row: dict) -> dict:
+    return {name: value for name, value in row.items() if name not in seeds(1)[0]}
+
+
+@pytest.fixture(scope="module")
+def stage_runs() -> dict[str, sk.Run]:
+    """The eight stages, one after the other, each on the rows that the one before let through."""
+    runs, rows = {}, recorded("seeds.jsonl")
+    settings = {"gen_contexts": {"num_contexts": 3}, "gen_grounded_questions": {"num_questions": 2}}
+    with RecordedTeacher() as teacher:
+        for name in STAGES:
+            asks = {"teacher": teacher.connect(), "prompt": PROMPTS[name]} if name in PROMPTS else {}
+            runs[name] = getattr(sk, name).run(rows, **asks, **settings.get(name, {}))
+            rows = runs[name].dataset
+        assert teacher.asked() == len(teacher.replies)
+    return runs
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_turns_the_recorded_rows_into_the_recorded_rows(stage_runs, name):
+    expected = [row for row in recorded("rows.jsonl") if row.pop("after") == name]
+    rows, drops = list(stage_runs[name].samples()), list(stage_runs[name].drops())
+    assert [slim(row) for row in rows] == [row for row in expected if "reason" not in row]
+    told = [{"id": drop["id"], "reason": drop["reason"], "message": drop["message"]} for drop in drops]
+    assert told == [row for row in expected if "reason" in row]
+    assert_adds_up(stage_runs[name])
+
+
+def test_the_recorded_replies_streamed_give_the_same(stage_runs):
+    with RecordedTeacher() as teacher:
+        run = sk.generate(recorded("seeds.jsonl"), teacher=teacher.connect(), prompts=PROMPTS, **SMALL)
+    assert list(run.samples()) == list(stage_runs[STAGES[-1]].samples())
+    dropped = [drop for name in STAGES for drop in stage_runs[name].drops()]
+    assert sorted(drop["id"] for drop in run.drops()) == sorted(drop["id"] for drop in dropped)
+
+
+def test_a_single_stage_prints_one_line_if_rows_were_dropped(stage_runs, capsys):
+    rows = stage_runs["eval_grounded_questions"].dataset
+    kept = sk.filter_grounded_questions(rows)
+    out = capsys.readouterr().out.splitlines()
+    assert out == ["filter_grounded_questions: 7 of 9 rows go on, 2 dropped (score 2)."]
+    sk.combine_question_and_context(kept)
+    assert capsys.readouterr().out == ""
+
+
+def test_the_judges_two_columns_are_taken_off_after_the_questions_are_filtered(stage_runs):
+    assert {"evaluation", "score"} <= set(stage_runs["eval_grounded_questions"].dataset.column_names)
+    assert not {"evaluation", "score"} & set(stage_runs["filter_grounded_questions"].dataset.column_names)
+
+
+# Stages as functions --------------------------------------------------------------------------------------------------
+
+
+def test_a_stage_that_asks_needs_a_teacher():
+    with pytest.raises(SettingsError, match=r"gen_contexts asks a teacher.*teacher="):
+        sk.gen_contexts(seeds())
+
+
+def test_a_setting_that_a_stage_does_not_have_is_told_with_those_it_has(script):
+    with pytest.raises(SettingsError, match=r"gen_contexts has no setting 'num_question'.*num_contexts"):
+        sk.gen_contexts(seeds(), teacher=script.connect(), num_question=3)
+
+
+def test_a_filter_before_its_judge_says_what_is_missing():
+    with pytest.raises(SettingsError, match="filter_grounded_qa_pair needs the column 'score'"):
+        sk.filter_grounded_qa_pair(seeds())
+
+
+def test_a_column_that_a_prompt_needs_and_no_row_has_is_named(script):
+    with pytest.raises(sk.PromptError, match="'context' is undefined"):
+        sk.gen_grounded_questions(seeds(), teacher=script.connect(), prompt=PROMPTS["gen_grounded_questions"])
+
+
+def test_an_empty_dataset_goes_through():
+    rows = sk.gen_contexts.run([], teacher=None, judge=None) if False else sk.combine_question_and_context([])
+    assert len(rows) == 0
+
+
+def test_rows_of_the_same_id_are_refused(script):
+    rows = [{"id": "s1", **row, "context": "C", "question": "Q"} for row in seeds(2)]
+    with pytest.raises(SettingsError, match="the same id"):
+        sk.combine_question_and_context(rows)
+
+
+def test_a_value_that_json_cannot_hold_is_told_with_row_and_column(script):
+    rows = [{"context": "C", "question": "Q", "when": when} for when in ("today", {1, 2})]
+    with pytest.raises(SettingsError, match=r"row 2.*'when'.*set"):
+        sk.combine_question_and_context(rows)
+
+
+def test_half_a_surrogate_pair_in_a_row_stops_nothing(script, tmp_path):
+    rows = [{**seeds(1)[0], "context": "broken \ud800 text"}]
+    given = {"teacher": script.connect(), "prompt": PROMPTS["gen_grounded_questions"], "num_questions": 1}
+    run = sk.gen_grounded_questions.run(rows, out=tmp_path, **given)
+    assert run.state == "done"
+    assert len(list(run.samples())) == 1
+    assert (tmp_path / "dataset.jsonl").read_text("utf-8")
+
+
+def test_a_path_instead_of_rows_is_told():
+    with pytest.raises(SettingsError, match="load_seeds"):
+        sk.combine_question_and_context("notebooks/seeds/feedback_to_table.jsonl")
+
+
+# Stages of one's own --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("after", STAGES)
+def test_a_users_check_stands_between_any_two_stages(script, after):
+    def short(row):
+        return True if script.asked() or row else "never"
+
+    check = sk.Check(
+        name="mine", function=lambda row: "it is the first" if row["seed_question"].endswith("1") else None
+    )
+    run = generate(script, pipeline=sk.GROUNDED.after(after, check))
+    dropped = [drop for drop in run.drops() if drop["stage"] == "mine"]
+    assert {drop["message"] for drop in dropped} == {"it is the first"}
+    assert {drop["reason"] for drop in dropped} == {"mine"}
+    assert {drop["id"].split("/")[0] for drop in dropped} == {"s1"}
+    assert {row["id"].split("/")[0] for row in run.samples()} == {"s2", "s3"}
+    assert_adds_up(run)
+    assert short({}) is not None
+
+
+def test_a_check_before_all_stages_keeps_seeds_out(script):
+    check = sk.Check(name="mine", function=lambda row: "2" not in row["seed_question"])
+    run = generate(script, pipeline=sk.GROUNDED.before("gen_contexts", check))
+    assert [(drop["id"], drop["message"]) for drop in run.drops() if drop["stage"] == "mine"] == [
+        ("s2", "The check mine says no.")
+    ]
+    assert {ask.seed for ask in script.asks if ask.stage == "gen_contexts"} == {1, 3}
+    assert_adds_up(run)
+
+
+class Truth:
+    """As numpy's booleans are: true, and not the constant True."""
+
+    def __bool__(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("verdict", "kept"),
+    [(True, True), (None, True), (Truth(), True), (7, True), (False, False), ("", False), (0, False)],
+)
+def test_a_check_lets_on_what_is_true_or_none(verdict, kept):
+    check = sk.Check(name="mine", function=lambda row: verdict)
+    run = sk.Run(sk.plan(seeds(1), pipeline=sk.Pipeline("grounded", (check,))), on_note=str).start().wait()
+    assert len(list(run.samples())) == kept
+
+
+def test_a_check_whose_name_is_any_word_is_counted_right(script):
+    for name in ("out", ">", "score", "a:b"):
+        check = sk.Check(name=name, function=lambda row: "Context 1" not in row["context"])
+        run = generate(script, pipeline=sk.GROUNDED.after("gen_contexts", check))
+        assert run.funnel[1]["dropped"] == {name: 3}
+        assert_adds_up(run)
+
+
+def test_an_async_check_is_refused_instead_of_letting_everything_on():
+    async def check(row):
+        return False
+
+    stage = sk.Check(name="mine", function=check)
+    with pytest.raises(RunStopped, match=r"mine.*async"):
+        sk.Run(sk.plan(seeds(1), pipeline=sk.Pipeline("grounded", (stage,))), on_note=str).start().wait()
+
+
+class Shout(sk.Stage):
+    async def change(self, step):
+        return {**step.row, "response": step.row["response"].upper(), "loud": True}
+
+
+class Ask2(sk.Stage):
+    """Asks twice, with the same prompt and further values."""
+
+    role = "teacher"
+    columns = ("title",)
+
+    async def change(self, step):
+        replies = [await step.ask({"style": style}) for style in ("short", "long")]
+        if not all(replies):
+            raise Drop("silent", "The teacher had nothing to say.")
+        return {**step.row, "titles": [step.prompt.parse(r.text, self.columns).rows[0]["title"] for r in replies]}
+
+
+@pytest.mark.parametrize("after", STAGES[4:])
+def test_a_stage_of_ones_own_is_a_small_class(script, after):
+    run = generate(script, pipeline=sk.GROUNDED.after(after, Shout(name="shout")))
+    rows = list(run.samples())
+    assert rows
+    assert all(row["response"].startswith("RESPONSE ") and row["loud"] is True for row in rows)
+    assert_adds_up(run)
+
+
+def test_a_stage_of_ones_own_may_ask_the_teacher(script):
+    script.answer = lambda ask: (
+        tagged(title=f"A {ask.given['style']} title") if ask.stage == "titles" else script.usual(ask)
+    )
+    prompts = {**PROMPTS, "titles": prompt("titles", ("response", "style"), "title", temperature=0.1)}
+    run = generate(script, pipeline=sk.GROUNDED.after(STAGES[-1], Ask2(name="titles")), prompts=prompts)
+    row = next(run.samples())
+    assert row["titles"] == ["A short title", "A long title"]
+    assert [exchange["stage"] for exchange in run.trace(row["id"]).exchanges][-2:] == ["titles", "titles"]
+
+
+def test_a_stage_that_asks_and_has_no_prompt_is_told(script):
+    with pytest.raises(sk.SdgkitError, match=r"titles\.yaml"):
+        generate(script, pipeline=sk.GROUNDED.after(STAGES[-1], Ask2(name="titles")))
+
+
+def broken_in(how: str) -> sk.Stage:
+    class Broken(sk.Stage):
+        async def change(self, step):
+            match how:
+                case "raises":
+                    raise KeyError("price")
+                case "nothing":
+                    return None
+                case "no json":
+                    return {**step.row, "when": {1, 2}}
+
+    return Broken(name="mine")
+
+
+@pytest.mark.parametrize(("how", "words"), [("raises", "KeyError: 'price'"), ("nothing", ""), ("no json", "set")])
+@pytest.mark.parametrize("after", ["gen_contexts", STAGES[-1]])
+def test_an_error_in_a_users_own_code_stops_the_run_with_a_sentence(script, tmp_path, how, words, after):
+    with pytest.raises(RunStopped, match="own code failed at s1/c1") as stopped:
+        generate(
+            script,
+            seeds(1),
+            num_contexts=1,
+            num_questions=1,
+            out=tmp_path,
+            pipeline=sk.GROUNDED.after(after, broken_in(how)),
+        )
+    assert words in str(stopped.value)
+    assert "\n" not in str(stopped.value)
+    summary = json.loads((tmp_path / "summary.json").read_text("utf-8"))
+    assert summary["state"] == "failed"
+
+
+def test_a_stage_class_without_change_is_told():
+    stage = type("Lazy", (sk.Stage,), {})(name="lazy")
+    with pytest.raises(RunStopped, match="lazy says nowhere what it does"):
+        sk.Run(sk.plan(seeds(1), pipeline=sk.Pipeline("grounded", (stage,))), on_note=str).start().wait()
+
+
+def test_what_a_user_calls_id_does_not_become_the_lineage(script):
+    class Renames(sk.Stage):
+        async def change(self, step):
+            return {**step.row, "id": "my own"}
+
+    run = generate(script, seeds(1), pipeline=sk.GROUNDED.after("gen_contexts", Renames(name="renames")))
+    assert all(row["id"].startswith("s1/c") for row in run.samples())
+    assert run.trace(next(run.samples())["id"])
+
+
+# Another judge --------------------------------------------------------------------------------------------------------
+
+
+def test_another_teacher_judges(script, tmp_path):
+    with ScriptedTeacher("stern") as stern:
+        run = generate(script, judge=stern.connect(2), out=tmp_path)
+        assert set(stern.by_stage()) == {"eval_grounded_questions", "evaluate_grounded_qa_pair"}
+        assert set(script.by_stage()) == {"gen_contexts", "gen_grounded_questions", "gen_grounded_responses"}
+        assert (run.summary["model"], run.summary["judge"]) == ("tiny", "stern")
+        models = {e["stage"]: e["model"] for e in run.trace(next(run.samples())["id"]).exchanges}
+        assert models["gen_contexts"] == "tiny"
+        assert models["evaluate_grounded_qa_pair"] == "stern"
+        assert_adds_up(run)
+        script.forget()
+        stern.forget()
+        generate(script, judge=stern.connect(), out=tmp_path)
+        assert script.asked() == stern.asked() == 0
+        with pytest.raises(sk.RunError, match="its judge is stern, not tiny"):
+            generate(script, out=tmp_path)
+        generate(script, out=tmp_path, reuse=True)
+        assert set(script.by_stage()) == {"eval_grounded_questions", "evaluate_grounded_qa_pair"}
+
+
+def test_a_slow_judge_holds_the_admission_of_seeds_back(script):
+    """Or all contexts would pile up before it."""
+    with ScriptedTeacher("slow") as slow:
+        slow.delay = lambda ask: 0.01
+        most = 0
+
+        def answer(ask: Ask) -> str:
+            nonlocal most
+            if ask.stage == "gen_contexts":
+                most = max(most, script.asked("gen_contexts") - slow.asked("eval_grounded_questions"))
+            return script.usual(ask)
+
+        script.answer = answer
+        generate(script, seeds(120), judge=slow.connect(1), num_contexts=1, num_questions=1)
+        assert most <= 4 * 16 + 3 * 16
+
+
+# Vary -----------------------------------------------------------------------------------------------------------------
+
+VARY = {"audience": ["children", "experts", "lawyers"], "mood": ["glad", "sad"]}
+
+
+def test_vary_is_drawn_for_each_context_given_to_its_prompt_and_recorded_in_the_row(script):
+    run = generate(script, vary=VARY, num_contexts=6)
+    asked = {(ask.seed, ask.ordinal): ask.given["vary"] for ask in script.asks if ask.stage == "gen_contexts"}
+    rows = [*run.samples(), *run.drops()]
+    for row in rows:
+        seed, context = (int(part[1:]) for part in row["id"].split("/")[:2])
+        assert row["vary"] == asked[seed, context]
+    assert all(set(vary) == set(VARY) for vary in asked.values())
+
+
+def test_vary_is_balanced_and_two_lists_of_one_length_do_not_go_in_step():
+    lists = {"one": list(range(4)), "two": list(range(4))}
+    drawn = [draw(lists, seeds(1)[0], ordinal) for ordinal in range(1, 41)]
+    assert Counter(row["one"] for row in drawn) == dict.fromkeys(range(4), 10)
+    for block in range(10):
+        assert len({row["two"] for row in drawn[4 * block : 4 * block + 4]}) == 4
+    assert any(row["one"] != row["two"] for row in drawn)
+    assert len({(row["one"], row["two"]) for row in drawn}) > 8
+
+
+def test_vary_is_drawn_anew_for_each_seed_and_the_same_for_the_same(script):
+    first = [draw(VARY, row, 1) for row in seeds(20)]
+    assert first == [draw(VARY, row, 1) for row in seeds(20)]
+    assert len({str(row) for row in first}) > 2
+
+
+def test_a_changed_vary_list_asks_anew_what_it_changes(script, tmp_path):
+    generate(script, vary={"mood": ["glad", "sad"]}, out=tmp_path, num_contexts=2)
+    script.forget()
+    run = generate(script, vary={"mood": ["glad", "sad"], "length": ["short"]}, out=tmp_path, num_contexts=2)
+    assert script.asked("gen_contexts") == 6
+    assert "vary" in run.notes[0]
+
+
+@pytest.mark.parametrize("vary", [{}, {"a": []}, {"a": "text"}, ["a"], {"a": None}, "text"])
+def test_vary_that_is_no_named_lists_is_refused(script, vary):
+    with pytest.raises(SettingsError, match="vary must be named lists"):
+        generate(script, vary=vary)
+
+
+# Freeform -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_freeform_skill_asks_for_thirty_questions_a_seed(script):
+    run = sk.generate(seeds(2, grounded=False), teacher=script.connect(), prompts=FREEFORM_PROMPTS)
+    assert [line["name"] for line in run.funnel] == [stage.name for stage in sk.FREEFORM.stages]
+    assert run.funnel[0]["tried"] == 60
+    assert script.asked("gen_questions") == 2
+    row = next(run.samples())
+    assert row["id"] == "s1/q1" or row["id"].startswith("s1/q")
+    assert "context" not in row
+    assert "seed_context" not in row
+    assert_adds_up(run)
+
+
+def test_freeform_streamed_and_stage_by_stage_give_equal_rows(script):
+    teacher = script.connect()
+    streamed = sk.generate(seeds(2, grounded=False), teacher=teacher, prompts=FREEFORM_PROMPTS, num_questions=4)
+    rows = seeds(2, grounded=False)
+    for stage in sk.FREEFORM.stages:
+        asks = {"teacher": teacher, "prompt": FREEFORM_PROMPTS[stage.name]} if stage.role else {}
+        more = {"num_questions": 4} if stage.name == "gen_questions" else {}
+        rows = getattr(sk, stage.name)(rows, **asks, **more)
+    assert rows.to_list() == streamed.dataset.to_list()

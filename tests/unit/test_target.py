@@ -1,0 +1,223 @@
+"""A target: so many samples and no more, by a choice that does not depend on timing."""
+
+import json
+import random
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+from scripted import (
+    FREEFORM_PROMPTS,
+    PROMPTS,
+    Ask,
+    Gate,
+    ScriptedTeacher,
+    assert_adds_up,
+    seeds,
+    tagged,
+)
+from servers import status
+
+import sdgkit as sk
+from sdgkit.errors import SettingsError
+
+
+@pytest.fixture
+def script() -> Iterator[ScriptedTeacher]:
+    with ScriptedTeacher() as script:
+        yield script
+
+
+def generate(script: ScriptedTeacher, target: int, rows=None, *, concurrency: int = 16, **settings) -> sk.Run:
+    given = {"prompts": PROMPTS, "num_contexts": 3, "num_questions": 2, **settings}
+    return sk.generate(rows or seeds(), teacher=script.connect(concurrency), target=target, **given)
+
+
+def result(run: sk.Run) -> tuple:
+    return list(run.samples()), list(run.drops()), list(run.funnel)
+
+
+@pytest.mark.parametrize("target", [1, 2, 7, 20, 41])
+def test_exactly_so_many_samples_are_kept(script, target):
+    run = generate(script, target)
+    assert len(list(run.samples())) == target == run.funnel[-1]["rows_out"]
+    assert run.state == "done"
+    assert_adds_up(run)
+
+
+def test_the_choice_depends_neither_on_concurrency_nor_on_who_answers_first(script):
+    script.answer = often_the_same
+    one = result(generate(script, 17, concurrency=1))
+    for number in range(4):
+        chance = random.Random(number)
+        script.delay = lambda ask, chance=chance: chance.choice((0, 0.001, 0.004, 0.02))
+        assert result(generate(script, 17, concurrency=64)) == one
+
+
+def often_the_same(ask: Ask) -> str:
+    """Two of three contexts repeat an earlier one of their seed."""
+    if ask.stage == "gen_contexts":
+        return tagged(context=f"number {ask.ordinal % 5} of {ask.seed}")
+    return ScriptedTeacher.usual(None, ask)
+
+
+def test_rounds_go_through_the_seeds_in_turn(script):
+    run = generate(script, 12)
+    per_seed = Counter(row["id"].split("/")[0] for row in run.samples())
+    assert set(per_seed) == {"s1", "s2", "s3"}
+    assert max(per_seed.values()) - min(per_seed.values()) <= 2
+
+
+def test_samples_beyond_the_target_are_drops_that_a_larger_target_keeps(script, tmp_path):
+    run = generate(script, 7, out=tmp_path, num_questions=4)
+    surplus = [drop for drop in run.drops() if drop["reason"] == "target"]
+    assert surplus
+    assert run.funnel[-1]["name"] == "target"
+    assert "larger target" in surplus[0]["message"]
+    more = generate(script, 7 + len(surplus), out=tmp_path, num_questions=4)
+    assert {drop["id"] for drop in surplus} <= {row["id"] for row in more.samples()}
+    assert_adds_up(more)
+
+
+def test_a_larger_target_later_asks_only_for_the_difference(script, tmp_path):
+    first = generate(script, 10, out=tmp_path)
+    asked = script.asked()
+    second = generate(script, 30, out=tmp_path)
+    assert script.repeated() <= 16  # what was on its way when the first target was reached
+    assert script.asked() > asked
+    ids = [row["id"] for row in second.samples()]
+    assert {row["id"] for row in first.samples()} <= set(ids)
+    assert len(ids) == 30
+    script.forget()
+    assert result(generate(script, 30)) == result(second)
+    script.forget()
+    smaller = generate(script, 10, out=tmp_path)
+    assert script.asked() == 0
+    assert list(smaller.samples()) == list(first.samples())
+
+
+def test_without_a_target_the_same_contexts_are_not_asked_again(script, tmp_path):
+    generate(script, 10, out=tmp_path)
+    targeted = {ask.name for ask in script.asks if ask.stage == "gen_contexts"}
+    sk.generate(seeds(), teacher=script.connect(), out=tmp_path, prompts=PROMPTS, num_contexts=3, num_questions=2)
+    assert script.repeated() <= 16
+    assert len(targeted) > 3
+
+
+def test_a_target_out_of_reach_ends_at_the_stated_limit_and_says_why(script):
+    script.answer = lambda ask: (
+        tagged(evaluation="No.", score=int(ask.given["question"].startswith("Q0") and "Context 1.1 " in str(ask.given)))
+        if ask.stage == "eval_grounded_questions"
+        else script.usual(ask)
+    )
+    run = generate(script, 1000, seeds(1), num_contexts=1, num_questions=1)
+    assert run.state == "done"
+    assert len(list(run.samples())) <= 1
+    assert any("of the target's 1000 samples are kept" in note and "limit of 10 rounds" in note for note in run.notes)
+    assert script.asked("gen_contexts") == 10
+    assert_adds_up(run)
+
+
+def test_rounds_that_bring_nothing_new_end_the_run_and_it_says_so(script):
+    script.answer = lambda ask: tagged(context="always this") if ask.stage == "gen_contexts" else script.usual(ask)
+    run = generate(script, 500, seeds(2))
+    assert run.state == "done"
+    assert any("10 rounds brought no new sample" in note for note in run.notes)
+    assert 22 <= script.asked("gen_contexts") <= 40
+    assert_adds_up(run)
+
+
+def test_an_equal_context_of_a_later_round_that_arrives_first_gives_way(script):
+    """The earlier round's request is the slowest of all; by then the later ones are counted."""
+    script.answer = often_the_same
+    calm = result(generate(script, 12, seeds(2)))
+    script.delay = lambda ask: 0.4 if ask.stage == "gen_contexts" and ask.ordinal <= 2 else 0.0
+    run = generate(script, 12, seeds(2))
+    assert result(run) == calm
+    assert_adds_up(run)
+
+
+def test_a_target_that_only_seems_reached_while_equal_rows_are_on_their_way_is_reached_in_the_end(script):
+    """Every round gives the same context but one: what was counted is taken back, and must be made up for."""
+    script.answer = lambda ask: (
+        tagged(context="same" if ask.ordinal < 5 else f"number {ask.ordinal}")
+        if ask.stage == "gen_contexts"
+        else script.usual(ask)
+    )
+    script.delay = lambda ask: 0.3 / ask.ordinal if ask.stage == "gen_contexts" else 0.0
+    run = generate(script, 4, seeds(1), num_questions=1, concurrency=8)
+    assert len(list(run.samples())) == 4
+    assert_adds_up(run)
+
+
+def test_a_run_with_a_target_is_cancelled_and_goes_on(script, tmp_path):
+    whole = result(generate(script, 25))
+    gate = Gate()
+
+    async def hold(body, number):
+        if number > 40:
+            await gate.passed()
+        return await script._answer(body, number)
+
+    script.forget()
+    script.requests.clear()
+    script.behave = hold
+    plan = sk.plan(seeds(), teacher=script.connect(), prompts=PROMPTS, num_contexts=3, num_questions=2, target=25)
+    run = sk.Run(plan, tmp_path, on_note=str).start()
+    gate.await_arrivals(1)
+    run.cancel()
+    assert run.wait(60).state == "cancelled"
+    gate.open()
+    assert result(run.start().wait(60)) == whole
+    assert script.repeated() <= 16
+
+
+def test_a_refused_row_is_made_up_for(script):
+    script.answer = lambda ask: (
+        status(400, "too long") if ask.seed == 2 and ask.stage == "gen_contexts" else script.usual(ask)
+    )
+    run = generate(script, 15)
+    assert len(list(run.samples())) == 15
+    assert_adds_up(run)
+
+
+def test_a_freeform_skill_has_rounds_of_questions(script):
+    run = sk.generate(
+        seeds(grounded=False), teacher=script.connect(), prompts=FREEFORM_PROMPTS, num_questions=4, target=30
+    )
+    assert len(list(run.samples())) == 30
+    assert {ask.given["num_samples"] for ask in script.asks if ask.stage == "gen_questions"} == {4}
+    assert "s1/q5" in {row["id"] for row in [*run.samples(), *run.drops()]}
+    assert_adds_up(run)
+
+
+def test_own_contexts_are_used_up_to_the_target_or_to_their_end(script):
+    prompts = {name: prompt for name, prompt in PROMPTS.items() if name != "gen_contexts"}
+    own = {"contexts": [{"context": f"Context {number}"} for number in range(12)], "num_contexts": None}
+    run = generate(script, 6, prompts=prompts, num_questions=1, **own)
+    assert len(list(run.samples())) == 6
+    assert_adds_up(run)
+    run = generate(script, 50, prompts=prompts, num_questions=1, **own)
+    assert any("own contexts are used up" in note for note in run.notes)
+    assert run.funnel[0]["tried"] == 12
+    assert_adds_up(run)
+
+
+def test_the_target_stands_in_the_summary_and_is_done_again_from_the_folder(script, tmp_path):
+    run = generate(script, 9, out=tmp_path)
+    assert json.loads((tmp_path / "summary.json").read_text())["target"] == 9
+    script.forget()
+    assert result(sk.generate(tmp_path, teacher=script.connect())) == result(run)
+    assert script.asked() == 0
+
+
+@pytest.mark.parametrize("target", [0, -3, 2.5, "many", True])
+def test_a_target_that_is_no_number_of_samples_is_refused(script, target):
+    with pytest.raises(SettingsError, match="target"):
+        generate(script, target)
+
+
+def test_a_target_needs_a_first_stage_that_makes_rows(script):
+    pipeline = sk.GROUNDED.before("gen_contexts", sk.Check(name="any", function=lambda row: True))
+    with pytest.raises(SettingsError, match="first stage that makes new rows"):
+        generate(script, 5, pipeline=pipeline)
