@@ -181,7 +181,7 @@ def _picked(drops: Callable[[], Iterable[Row]], sizes: Mapping[tuple[str, str], 
     met: Counter[Any] = Counter()
     picked: dict[Any, list[Row]] = {key: [] for key in sizes}
     for row in drops():
-        key = (row.get("stage"), row.get("reason"))
+        key = (str(row.get("stage")), str(row.get("reason")))
         if key in picked:
             if met[key] % (sizes[key] // _READ + 1) == 0:
                 words = {name: row.get(name) for name in ("id", "message", "reply", "evaluation")}

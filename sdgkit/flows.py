@@ -159,9 +159,7 @@ class _Block:
         if n > 1 or together:
             letter = columns[0][0] if columns[0][0].isalpha() else "r"
             number = int(together or n)
-            return GenerateMany(
-                name=self.name, columns=columns, letter=letter, per_row=number, together=bool(together)
-            )
+            return GenerateMany(name=self.name, columns=columns, letter=letter, per_row=number, together=bool(together))
         if columns == Judge.columns and scores:
             return FlowJudge(name=self.name)
         return Generate(name=self.name, columns=columns)
@@ -185,7 +183,9 @@ class _Block:
         places = [given] if given.is_absolute() else [folder / given for folder in (*flow.absolute().parents, Path())]
         file = next((place for place in places if place.is_file()), None)
         if file is None:
-            raise SettingsError(f"{self.where}: there is no prompt file {given} beside the flow or in a folder above it.")
+            raise SettingsError(
+                f"{self.where}: there is no prompt file {given} beside the flow or in a folder above it."
+            )
         prompt = replace(load_prompt(file), name=self.name)
         sampling = {**SAMPLING, **prompt.sampling} | {name: self.sent[name] for name in OWN if name in self.sent}
         others = {name: value for name, value in self.sent.items() if name not in (*OWN, *NOT_SENT)}

@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import socket
 import sqlite3
 import time
@@ -43,19 +44,10 @@ CREATE TABLE IF NOT EXISTS exports (path TEXT PRIMARY KEY, format TEXT) WITHOUT 
 """
 # File systems on which WAL's shared memory does not work (https://sqlite.org/wal.html, "all processes must be on the
 # same host"): there, the journal is written without it.
-NETWORK_FILE_SYSTEMS = (
-    "nfs",
-    "cifs",
-    "smb",
-    "9p",
-    "afs",
-    "lustre",
-    "gpfs",
-    "ceph",
-    "glusterfs",
-    "fuse.sshfs",
-    "beegfs",
+NETWORK_FILE_SYSTEMS = tuple(
+    "nfs cifs smb 9p afs lustre gpfs ceph gluster sshfs beegfs davfs s3fs gcsfuse rclone juicefs weka".split()
 )
+MOUNTS = Path("/proc/self/mounts")
 
 
 class Recorded(NamedTuple):
@@ -490,6 +482,8 @@ def _reader(path: Path) -> sqlite3.Connection:
             return sql
         except sqlite3.DatabaseError as error:
             sql.close()
+            if "no such table" in str(error):
+                raise RunError(f"The run in {path.parent} is just beginning. Look again in a moment.") from None
             if mode == "immutable=1" or "open" not in str(error):
                 raise
     raise AssertionError("unreachable")
@@ -509,13 +503,14 @@ def _holder(folder: Path) -> str:
 def _network_file_system(folder: Path) -> str:
     """The kind of network file system that the folder is on, "" if it is local (or the system does not say)."""
     try:
-        mounts = Path("/proc/self/mounts").read_text().splitlines()
+        mounts = MOUNTS.read_text("utf-8", "replace").splitlines()
     except OSError:
         return ""
     here, best, kind = str(folder.resolve()), "", ""
     for line in mounts:
         _, point, system, *_ = line.split(" ")
+        point = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), point)  # a space is written as \040
         inside = here == point or here.startswith(point.rstrip("/") + "/")
         if inside and len(point) >= len(best):
             best, kind = point, system
-    return kind if kind.startswith(NETWORK_FILE_SYSTEMS) else ""
+    return kind if kind.removeprefix("fuse.").startswith(NETWORK_FILE_SYSTEMS) else ""

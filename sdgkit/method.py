@@ -363,11 +363,12 @@ def _prompts(
 ) -> dict[str, Prompt]:
     """The prompts of the stages that ask, with the user's sampling settings put over their own."""
     names = stages.prompted
-    own = {}
+    folder = given if isinstance(given, str | Path) else None
+    own = dict(stages.prompts)  # a file in the user's folder stands above those
+    own = {name: one for name, one in own.items() if folder is None or not (Path(folder) / f"{name}.yaml").exists()}
     if isinstance(given, Mapping):
         _refuse_unknown("prompts", given, names)
-        own = {name: one if isinstance(one, Prompt) else load_prompt(one) for name, one in given.items()}
-    folder = given if isinstance(given, str | Path) else None
+        own |= {name: one if isinstance(one, Prompt) else load_prompt(one) for name, one in given.items()}
     found = {**load_prompts([name for name in names if name not in own], method, folder), **own}
     _refuse_unknown("sampling", sampling or {}, names)
     for name in names:

@@ -43,8 +43,8 @@ def push(
     """Push what the review lets through to the Hugging Face Hub as a dataset with card and splits; returns its address.
 
     repo_id: owner/name; made if it is not there. private: whether it is then seen by its owner only. token: by default
-    that of HF_TOKEN or of `hf auth login`. HF_ENDPOINT names another hub. Nothing else of sdgkit connects to one. Raises
-    SettingsError, RunError.
+    that of HF_TOKEN or of `hf auth login`. HF_ENDPOINT names another hub. Nothing else of sdgkit connects to one.
+    Raises SettingsError, RunError.
     """
     from huggingface_hub import HfApi
 

@@ -253,6 +253,7 @@ class Run:
 
     async def _beat(self) -> None:
         away = False
+        told: dict[int, tuple[int, frozenset[str]]] = {}
         while True:
             await asyncio.sleep(BEAT_S)
             if self._stream is None or self._journal is None:
@@ -267,6 +268,15 @@ class Run:
             elif gone is None and away:
                 self._say("The teacher answers again; going on.")
             away = gone is not None
+            for teacher in teachers:
+                seen, left = told.get(id(teacher), (len(teacher.notes), frozenset()))
+                for note in teacher.notes[seen:]:
+                    self._say(note)
+                for url in teacher.left_out.keys() - left:
+                    self._say(f"Going on without {url} ({teacher.left_out[url]}) until it answers again.")
+                for url in left - teacher.left_out.keys():
+                    self._say(f"{url} answers again.")
+                told[id(teacher)] = len(teacher.notes), frozenset(teacher.left_out)
 
     def _write_beat(self, journal: Journal) -> None:
         stream = self._stream

@@ -146,7 +146,7 @@ def _environment() -> Any:
             return left + right
 
     environment = Environment(undefined=jinja2.StrictUndefined, autoescape=False, finalize=_written)
-    filters = {name: environment.filters[name] for name in PLAIN_FILTERS}
+    filters: dict[str, Callable[..., Any]] = {name: environment.filters[name] for name in PLAIN_FILTERS}
     filters |= {"trim": _trim, "tojson": _tojson, "replace": _replace, "join": _join}
     environment.filters = {name: _paid(function) for name, function in filters.items()} | {"_given_list": _given_list}
     environment.tests = {name: _paid(environment.tests[name]) for name in ALLOWED_TESTS}

@@ -73,8 +73,8 @@ def push(
 ) -> Callable[[], int]:
     """Push a run's samples to the Hugging Face Hub, as a dataset with a card and a test split.
 
-    This is the one command that connects to another place than the teacher. It writes with the token in HF_TOKEN, or that
-    of `hf auth login`.
+    This is the one command that connects to another place than the teacher. It writes with the token in HF_TOKEN, or
+    that of `hf auth login`.
 
     Example:
       sdgkit push runs/seeds me/feedback-tables

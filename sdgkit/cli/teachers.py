@@ -65,6 +65,7 @@ def _ask(message: str, place: Place, timeout: float, sampling: dict[str, float])
         for note in teacher.notes:
             say(note)
         reply = teacher.ask(message, **sampling)
+        load = teacher.load()
     finally:
         teacher.close()
     speed = (
@@ -77,6 +78,10 @@ def _ask(message: str, place: Place, timeout: float, sampling: dict[str, float])
         f"answered in {reply.seconds:.2f} s: {counted(reply.completion_tokens, 'token')}{speed}; "
         f"{reply.prompt_tokens:,} in the prompt{cut_off}"
     )
+    if load is not None:
+        hits, queries = load.get("prefix_cache_hits", 0), load.get("prefix_cache_queries", 0)
+        cached = f"; {100 * hits / queries:.0f} % of the prompts' tokens came from its prefix cache" if queries else ""
+        say(f"the server runs {counted(load['running'], 'request')} just now, {load.get('waiting', 0)} wait{cached}")
     say()
     say(reply.text if reply.text.strip() else "(The reply is empty.)")
     return 0

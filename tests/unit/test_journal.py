@@ -1,0 +1,299 @@
+"""The journal: what is recorded is committed, and who may write and read it."""
+
+import asyncio
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from sdgkit import journal as journals
+from sdgkit.errors import FolderInUse, RunError
+from sdgkit.journal import FILE, Journal, Outcome, edition_of
+from sdgkit.teachers import Reply, Request
+
+CONFIG = {"stages": ["a"], "seeds": ["x", "y"]}
+REQUEST = Request(({"role": "user", "content": "Hello"},), {"temperature": 0.5}, ordinal=3)
+REPLY = Reply("Good day", "stop", "hm", 10, 20, 0.5)
+
+
+def record(journal: Journal, *texts: str) -> None:
+    async def all_at_once() -> None:
+        requests = [Request(({"role": "user", "content": text},), {}) for text in texts]
+        await asyncio.gather(*(journal.record(r.key("m"), "s", "m", r, REPLY) for r in requests))
+
+    asyncio.run(all_at_once())
+
+
+def outcome(number: int, **more) -> Outcome:
+    fields = {"id": f"s{number}", "place": f"{number:06}", "seed": number, "unit": 0, "columns": {"n": number}}
+    return Outcome(**{**fields, "trail": [("s", "key")], **more})
+
+
+def test_a_reply_is_committed_before_record_returns(tmp_path):
+    journal = Journal(tmp_path)
+    journal.begin(CONFIG)
+    asyncio.run(journal.record(REQUEST.key("m"), "stage", "m", REQUEST, REPLY))
+    reader = Journal(tmp_path, read_only=True)
+    assert reader.reply(REQUEST.key("m")).reply == REPLY
+    exchange = reader.exchange(REQUEST.key("m"))
+    assert exchange["messages"] == list(REQUEST.messages)
+    assert exchange["sampling"] == {"temperature": 0.5}
+    assert (exchange["ordinal"], exchange["attempt"], exchange["stage"]) == (3, 1, "stage")
+    reader.close()
+    journal.close()
+
+
+def test_replies_of_one_moment_share_a_commit(tmp_path):
+    journal = Journal(tmp_path)
+    journal.begin(CONFIG)
+    commits = []
+    journal._sql.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
+    record(journal, *map(str, range(50)))
+    assert len(commits) == 1
+    assert journal.count_replies() == 50
+    journal.close()
+
+
+def test_an_equal_reply_is_kept_once_and_the_first_stays(tmp_path):
+    journal = Journal()
+    journal.begin(CONFIG)
+    record(journal, "one", "one")
+    assert journal.count_replies() == 1
+
+
+def test_an_unknown_key_has_no_reply():
+    journal = Journal()
+    assert journal.reply("nothing") is None
+    assert journal.exchange("nothing") is None
+
+
+def test_rows_of_unfinished_seeds_are_forgotten_when_a_session_begins(tmp_path):
+    journal = Journal(tmp_path)
+    assert journal.begin(CONFIG) == {}
+    journal.put(outcome(1))
+    journal.put(outcome(2))
+    journal.finish_seed(2, {"0:x": 1})
+    journal.close()
+    journal = Journal(tmp_path)
+    assert journal.begin(CONFIG) == {2: {"0:x": 1}}
+    assert [one.id for one in journal.outcomes("sample")] == ["s2"]
+    journal.close()
+
+
+def test_each_edition_has_rows_of_its_own_and_the_last_begun_is_shown(tmp_path):
+    other = {**CONFIG, "seeds": ["z"]}
+    for config, number in ((CONFIG, 1), (other, 2), (CONFIG, None)):
+        journal = Journal(tmp_path)
+        journal.begin(config)
+        if number:
+            journal.put(outcome(number))
+            journal.finish_seed(number, {})
+        journal.close()
+    reader = Journal(tmp_path, read_only=True)
+    assert reader.newest() == (edition_of(CONFIG), CONFIG)
+    assert [one.id for one in reader.outcomes("sample")] == ["s1"]
+    reader.close()
+
+
+def test_an_edition_is_the_hash_of_its_config_whatever_the_order_of_its_names():
+    assert edition_of({"a": 1, "b": [2]}) == edition_of({"b": [2], "a": 1})
+    assert edition_of({"a": 1}) != edition_of({"a": 2})
+
+
+def test_rows_come_in_lineage_order():
+    journal = Journal()
+    journal.begin(CONFIG)
+    for place in ("000010", "000002.000010", "000002.000009", "000002"):
+        journal.put(outcome(1, place=place, id=place))
+    assert [one.place for one in journal.outcomes("sample")] == [
+        "000002",
+        "000002.000009",
+        "000002.000010",
+        "000010",
+    ]
+
+
+def test_taking_a_row_back_takes_all_below_it_and_nothing_beside_it():
+    journal = Journal()
+    journal.begin(CONFIG)
+    places = ["000001", "000001.000001", "000001.000001.000002", "000001.000010", "000002", "0000010"]
+    for place in places:
+        journal.put(outcome(1, place=place, id=place))
+    journal.forget("000001.000001")
+    assert {one.place for one in journal.outcomes("sample")} == {"000001", "000001.000010", "000002", "0000010"}
+
+
+def test_a_drop_carries_its_reason_and_the_row_as_it_stood():
+    drop = outcome(1, stage="s", reason="score", message="why", reply="raw", columns={"n": 1, "stage": "mine"})
+    assert drop.as_drop() == {
+        "id": "s1",
+        "stage": "s",
+        "reason": "score",
+        "message": "why",
+        "reply": "raw",
+        "n": 1,
+    }
+
+
+def test_a_second_writer_is_refused_and_may_write_when_the_first_is_gone(tmp_path):
+    first = Journal(tmp_path)
+    first.begin(CONFIG)
+    with pytest.raises(FolderInUse, match="being written by another process"):
+        Journal(tmp_path)
+    first.close()
+    Journal(tmp_path).close()
+
+
+def test_readers_see_only_what_is_committed(tmp_path):
+    writer = Journal(tmp_path)
+    writer.begin(CONFIG)
+    reader = Journal(tmp_path, read_only=True)
+    writer.put(outcome(1))
+    assert reader.count("sample") == 0
+    writer.flush()
+    assert reader.count("sample") == 1
+    reader.close()
+    writer.close()
+
+
+def test_a_folder_without_a_journal_is_told(tmp_path):
+    with pytest.raises(RunError, match="no run in"):
+        Journal(tmp_path, read_only=True)
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="Cannot write the folder"):
+        Journal(tmp_path / "file" / "run")
+
+
+def test_a_journal_that_cannot_be_opened_lets_go_of_its_folder(tmp_path):
+    (tmp_path / FILE).write_bytes(b"no database at all, but some bytes" * 100)
+    for _ in range(2):
+        with pytest.raises(RunError, match="cannot be used as a journal"):
+            Journal(tmp_path)
+    with sqlite3.connect(tmp_path / FILE.replace("journal", "other")) as sql:
+        sql.execute("PRAGMA user_version=7")
+    sql.close()
+    (tmp_path / FILE.replace("journal", "other")).replace(tmp_path / FILE)
+    for _ in range(2):
+        with pytest.raises(RunError, match="another version"):
+            Journal(tmp_path)
+
+
+# A full disk ----------------------------------------------------------------------------------------------------------
+
+
+def fill_up(journal: Journal) -> None:
+    """From now on the file may not grow, as on a full disk."""
+    pages = journal._sql.execute("PRAGMA page_count").fetchone()[0]
+    journal._sql.execute(f"PRAGMA max_page_count={pages}")
+
+
+def test_a_full_disk_is_told_to_whoever_records_and_loses_nothing_that_was_recorded(tmp_path):
+    journal = Journal(tmp_path)
+    journal.begin(CONFIG)
+    record(journal, "before")
+    fill_up(journal)
+    with pytest.raises((RunError, sqlite3.OperationalError), match="full"):
+        for number in range(200):
+            record(journal, f"{number}" * 400)
+    journal._unsaved = False
+    journal.close()
+    reader = Journal(tmp_path, read_only=True)
+    assert reader.reply(Request(({"role": "user", "content": "before"},), {}).key("m")) is not None
+    reader.close()
+
+
+def test_what_nobody_waits_for_is_not_lost_in_silence(tmp_path):
+    """A sample is committed with the next reply or beat; if that fails, somebody must hear of it."""
+    journal = Journal(tmp_path)
+    journal.begin(CONFIG)
+    journal.put(outcome(1))
+    journal._sql.execute("COMMIT")  # as if the database had given the transaction up by itself
+    with pytest.raises(RunError, match="cannot be written"):
+        journal.flush()
+    journal.close()
+
+
+# Network file systems -------------------------------------------------------------------------------------------------
+
+MOUNTS = """\
+overlay / overlay rw 0 0
+server:/home /home nfs4 rw 0 0
+/dev/sda1 /home/me/local ext4 rw 0 0
+//nas/share /mnt/with\\040space cifs rw 0 0
+me@host:/ /mnt/ssh fuse.sshfs rw 0 0
+gluster:/v /mnt/gluster fuse.glusterfs rw 0 0
+vol /mnt/ceph fuse.ceph-fuse rw 0 0
+share /mnt/vm 9p rw 0 0
+first /mnt/twice ext4 rw 0 0
+second:/x /mnt/twice nfs rw 0 0
+fuse-overlayfs /mnt/podman fuse.fuse-overlayfs rw 0 0
+/dev/sdb /homework ext4 rw 0 0
+"""
+
+
+@pytest.mark.parametrize(
+    ("folder", "kind"),
+    [
+        ("/tmp/run", ""),
+        ("/home", "nfs4"),
+        ("/home/me/runs/one", "nfs4"),
+        ("/home/me/local/run", ""),
+        ("/homework/run", ""),
+        ("/mnt/with space/run", "cifs"),
+        ("/mnt/ssh/run", "fuse.sshfs"),
+        ("/mnt/gluster/run", "fuse.glusterfs"),
+        ("/mnt/ceph/run", "fuse.ceph-fuse"),
+        ("/mnt/vm/run", "9p"),
+        ("/mnt/twice/run", "nfs"),
+        ("/mnt/podman/run", ""),
+    ],
+)
+def test_a_network_file_system_is_known_by_the_mount_that_the_folder_is_on(tmp_path, monkeypatch, folder, kind):
+    table = tmp_path / "mounts"
+    table.write_text(MOUNTS)
+    monkeypatch.setattr(journals, "MOUNTS", table)
+    assert journals._network_file_system(Path(folder)) == kind
+
+
+def test_where_the_system_does_not_tell_its_mounts_a_folder_counts_as_local(tmp_path, monkeypatch):
+    monkeypatch.setattr(journals, "MOUNTS", tmp_path / "nothing")
+    assert journals._network_file_system(tmp_path) == ""
+
+
+def test_on_a_network_file_system_the_journal_does_without_its_log_and_says_so(tmp_path, monkeypatch):
+    table = tmp_path / "mounts"
+    table.write_text(f"server:/x {tmp_path} nfs4 rw 0 0\n")
+    monkeypatch.setattr(journals, "MOUNTS", table)
+    journal = Journal(tmp_path / "run")
+    journal.begin(CONFIG)
+    record(journal, "one", "two")
+    assert "nfs4" in journal.note
+    assert "local disk" in journal.note
+    assert not list((tmp_path / "run").glob("*-wal"))
+    reader = Journal(tmp_path / "run", read_only=True)
+    assert reader.count_replies() == 2
+    reader.close()
+    journal.close()
+    assert Journal(tmp_path / "other").note == journal.note.replace("/run", "/other")
+
+
+def test_on_a_local_disk_nothing_is_said(tmp_path):
+    journal = Journal(tmp_path)
+    assert journal.note == ""
+    journal.close()
+
+
+def test_what_is_stored_is_json_that_others_can_read(tmp_path):
+    journal = Journal(tmp_path)
+    journal.begin(CONFIG)
+    journal.put(outcome(1, columns={"text": "Grüße \ud800", "vary": {"a": [1, None]}}, message="half \udfff"))
+    journal.close()
+    with sqlite3.connect(tmp_path / FILE) as sql:
+        columns, trail = sql.execute("SELECT columns, trail FROM rows").fetchone()
+    sql.close()
+    assert json.loads(columns) == {"text": "Grüße \ud800", "vary": {"a": [1, None]}}
+    assert json.loads(trail) == [["s", "key"]]
