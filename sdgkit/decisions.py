@@ -125,7 +125,7 @@ def read_decisions(journal: Journal) -> Decisions:
         rows = journal.select("SELECT * FROM decisions ORDER BY number")
     except sqlite3.OperationalError:  # a journal that is older than its first review
         return Decisions()
-    return Decisions(_decision(row) for row in rows)
+    return Decisions(_decision(dict(row)) for row in rows)
 
 
 class DecisionBook:

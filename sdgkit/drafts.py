@@ -113,7 +113,7 @@ class PromptDraft:
 
     def _unchecked(self) -> Prompt:
         read = Prompt.from_yaml(f"generation: x\n{self._texts[SETTINGS]}", self.name, f"{self.name}.yaml (settings)")
-        texts = {part: _ended(self._texts[part], getattr(self.saved, part)) for part in PARTS}
+        texts: dict[str, Any] = {part: _ended(self._texts[part], getattr(self.saved, part)) for part in PARTS}
         return replace(read, **texts, _lines={})
 
     def flaws(self, row: Mapping[str, Any] | None = None) -> list[Flaw]:
@@ -357,7 +357,7 @@ def _with_part(text: str, part: str, value: str) -> str:
     """The YAML text with one part replaced, or put in before the tags; the rest stays as it stands."""
     import yaml
 
-    tree = yaml.compose(text, Loader=yaml.SafeLoader)
+    tree: Any = yaml.compose(text, Loader=yaml.SafeLoader)
     nodes = {key.value: (key, node) for key, node in tree.value}
     block = "\n".join(f"  {line}" if line else "" for line in value.rstrip("\n").split("\n"))
     fresh = f"{part}: |{'' if value.endswith(chr(10)) else '-'}\n{block}\n\n" if value else ""

@@ -1,8 +1,8 @@
-"""Flow files of sdg_hub 0.1 (https://github.com/Red-Hat-AI-Innovation-Team/sdg_hub): read as stages with their prompts.
+"""Flow files of sdg_hub 0.1 (github.com/Red-Hat-AI-Innovation-Team/sdg_hub), read as stages with their prompts.
 
-What differs from that release, on purpose: each of `n` outputs is a request of its own, so `seed` in a flow is not sent;
-`num_samples` reaches the prompt; duplicates are dropped among the rows of one row (`drop_duplicates`); a malformed reply is
-asked again; a judge's number is read forgivingly.
+What differs from that release, on purpose: each of `n` outputs is a request of its own, so `seed` in a flow is not
+sent; `num_samples` reaches the prompt; duplicates are dropped among the rows of one row, whether `drop_duplicates`
+says so or not; a malformed reply is asked again; a judge's number is read forgivingly.
 """
 
 from __future__ import annotations

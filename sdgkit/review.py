@@ -230,7 +230,10 @@ class Review:
             score = self.sample(id).get("score")
             if isinstance(score, int | float):
                 counted[float(score)][self.state(id) == "rejected"] += 1
-        bars = [Bar(count(score), *numbers, counted=len(counted) < 5) for score, numbers in sorted(counted.items())]
+        bars = [
+            Bar(count(score), kept, rejected, counted=len(counted) < 5)
+            for score, (kept, rejected) in sorted(counted.items())
+        ]
         said = "; ".join(f"score {bar.label}: {bar.kept} kept, {bar.dropped} rejected" for bar in bars)
         return histogram(bars, words=f"Scores. {said}.") if bars else ""
 
@@ -247,7 +250,7 @@ class Review:
         for size, rejected in sizes:
             bins[size // step][rejected] += 1
         every = max(1, math.ceil(len(bins) / 5))
-        bars = [Bar(count(at * step) if at % every == 0 else "", *numbers) for at, numbers in enumerate(bins)]
+        bars = [Bar(count(at * step) if at % every == 0 else "", kept, lost) for at, (kept, lost) in enumerate(bins)]
         said = "; ".join(f"{at * step} to {(at + 1) * step}: {sum(n)}" for at, n in enumerate(bins) if sum(n))
         marks = [size / (step * len(bins)) for size in seeds.values()]
         return histogram(bars, words=f"Lengths of the {column}s in characters. {said}.", marks=marks, edges=True)

@@ -164,6 +164,10 @@ class Job(Options):
         str | None, option(HOW, "named lists to draw from for each context: {{ vary.NAME }} in its prompt", "FILE.yaml")
     ] = None
     max_tokens: Annotated[int | None, option(HOW, "longest reply (default 2048)", "N", min=1)] = None
+    structure: Annotated[
+        str | None,
+        option(HOW, "let the server force the reply's form: auto (when it must be asked again), always, never", "WHEN"),
+    ] = None
     system: Annotated[
         str | None, option(HOW, "the system message of the training file, if it shall have one", "TEXT")
     ] = None

@@ -45,7 +45,7 @@ class ComparePanel(Panel):
             raise SettingsError(
                 "Give two prompts and rows: ComparePanel(one, other, seeds, teacher=…); or a PromptPanel."
             )
-        self._given = (one, other, rows)
+        self._given: tuple[Any, Any, Any] = (one, other, rows)
         self._teacher = teacher if teacher is not None or self._panel is None else self._panel._teacher
         self._judge, self._prompts = judge, prompts
         self.names = names or (NAMES if self._panel is not None else ("the first", "the second"))

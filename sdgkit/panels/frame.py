@@ -20,6 +20,7 @@ from sdgkit.panels.still import Still
 from sdgkit.teachers.teacher import Teacher
 
 FRAMES_PER_S = 6  # far below the 1,000 messages a second beyond which a Jupyter server drops what comes
+STILL_AFTER_S = 1.5  # of quiet, before the still picture follows what was clicked
 _HALF_PAIR = re.compile("[\ud800-\udfff]")  # JSON over a socket cannot hold one
 
 
@@ -38,6 +39,7 @@ class Panel:
         self.busy = ""
         self._view: Any = None
         self._still: Any = None
+        self._timer: threading.Timer | None = None
         self._stop: Callable[[], object] | None = None
         self._threads: list[threading.Thread] = []
         self._drawing, self._working = threading.RLock(), threading.Lock()
@@ -62,6 +64,16 @@ class Panel:
                 raise SettingsError(f"This panel cannot do {name!r}.")
             action(**said)
         self.render()
+        if self._still is not None and not self.busy:
+            self._later()
+
+    def _later(self) -> None:
+        """Bring the still picture up to date soon, once for many clicks."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = threading.Timer(STILL_AFTER_S, self.picture_again)
+        self._timer.daemon = True
+        self._timer.start()
 
     def on_cancel(self) -> None:
         """Stop the long work that goes on, if there is any."""
@@ -82,6 +94,7 @@ class Panel:
             finally:
                 self.busy, self._stop = "", None
                 self.render()
+                self.picture_again()
 
         self._thread(run)
 

@@ -51,6 +51,13 @@ class Lab:
         for name in ("home", "work"):
             (folder / name).mkdir()
         self._log = folder / "jupyter.log"
+        self.set("apputils-extension", "notification", fetchNews="false", checkForUpdates=False)
+
+    def set(self, extension: str, plugin: str, **settings: Any) -> None:
+        """Settings as a user's, for pages opened from now on."""
+        path = self.folder / "settings" / "@jupyterlab" / extension / f"{plugin}.jupyterlab-settings"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(settings))
 
     def __enter__(self) -> "Lab":
         with self._log.open("wb") as log:
@@ -132,7 +139,7 @@ class Lab:
 
 
 class Notebook:
-    """An open notebook. outside: addresses other than loopback that the page asked for."""
+    """An open notebook."""
 
     def __init__(self, page: Page) -> None:
         self.page = page

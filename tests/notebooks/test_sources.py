@@ -40,7 +40,8 @@ def test_what_can_be_set_from_outside_has_the_options_names_and_is_no_key(path):
 
 
 def test_the_quickstart_takes_every_option_of_the_job():
-    assert sorted(parameters(QUICKSTART)) == sorted(OPTIONS)
+    of_the_way_there = {"header", "key_file"}  # `sdgkit run` hands these to the kernel in its environment
+    assert sorted(parameters(QUICKSTART)) == sorted(OPTIONS - of_the_way_there)
 
 
 def test_the_quickstart_calls_each_of_the_eight_stages_by_itself():

@@ -49,11 +49,12 @@ def test_the_first_page_names_every_command_and_where_the_teacher_comes_from(typ
 
 OPTIONS = {
     "generate": "--teacher --base-url --model --key-file --header --judge-base-url --judge-model "
-    "--prompts --contexts --questions --vary --num-contexts --num-questions "
+    "--prompts --contexts --questions --vary --check --near-duplicates --num-contexts --num-questions "
     "--target --max-tokens --concurrency --timeout --patience --system --out --reuse --mean-latency-ms --slots "
     "--error-rate --rate-limit --drop-rate --hang-rate --malformed-rate",
     "run": "--seeds -p --cell-timeout --teacher --base-url --model --prompts --num-contexts --target --out --reuse",
     "ask": "--teacher --base-url --model --max-tokens",
+    "check": "--with-teacher --prompts --teacher --base-url",
     "status": "--watch",
     "show": "",
     "explain": "",

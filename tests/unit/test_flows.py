@@ -6,6 +6,7 @@ import shutil
 import pytest
 import yaml
 from scripted import ScriptedTeacher, assert_adds_up, completion, seeds, tagged
+from servers import FaultServer
 
 import sdgkit as sk
 from sdgkit.errors import SettingsError
@@ -146,13 +147,13 @@ def test_a_score_is_read_whatever_its_scale(package, script, said, kept):
     ("operation", "value", "convert", "kept"),
     [
         ("operator.contains", ["Assistant A", "Assistant B"], None, ["B"]),
-        ("operator.ne", "The best is Assistant B.", None, ["none", "B"][:1]),
+        ("operator.ne", "The best is Assistant B.", None, ["none"]),
         ("operator.gt", 2, "int", []),
     ],
 )
 def test_the_named_operators_filter_any_column(package, script, operation, value, convert, kept):
     (package / "configs/skills/judge.yaml").write_text(
-        'generation: \'{"stage": "judge", "seed_question": {{ seed_question|tojson }}}\'\nstart_tags: [""]\nend_tags: [""]\n'
+        'generation: \'{"stage": "judge", "seed_question": {{ seed_question|tojson }}}\'\n'
     )
     blocks = [
         llm("judge", "verdict"),
@@ -169,12 +170,15 @@ def test_the_named_operators_filter_any_column(package, script, operation, value
     assert_adds_up(run)
 
 
-def test_a_stop_of_the_flow_is_sent_and_the_missing_end_tag_forgiven(package, script):
+def test_a_stop_of_the_flow_is_sent_and_the_missing_end_tag_forgiven(package):
     blocks = [llm("gen_contexts", "context", gen_kwargs={"stop": ["[End of Context]"], "temperature": 1})]
-    script.answer = lambda ask: completion("[Start of Context]\nA text.\n")
-    run = sk.generate(seeds(1), teacher=script.connect(), pipeline=sk.Pipeline.from_flow(flow(package, blocks)))
+    with FaultServer() as server:
+        server.behave = lambda body, n: completion("[Start of Context]\nA text.\n")
+        teacher = sk.connect("openai", base_url=server.base_url, api_key="key")
+        run = sk.generate(seeds(1), teacher=teacher, pipeline=sk.Pipeline.from_flow(flow(package, blocks)))
+        teacher.close()
     assert [row["context"] for row in run.samples()] == ["A text."]
-    assert script.asks[0].body["stop"] == ["[End of Context]"]
+    assert server.asked[0]["stop"] == ["[End of Context]"]
 
 
 UNUSABLE = {

@@ -14,7 +14,7 @@ function view(state, act, local, draw) {
       button("Restore the shipped one", () => act("restore"), { key: "restore" }),
       h("input", { key: "path", class: "sdg-path", "aria-label": "another file to save as", placeholder: "another file.yaml", spellcheck: "false", onInput: (e) => { local.path = e.target.value; } }),
       button("Save as", () => act("save_as", { path: local.path || "" }), { key: "as" })),
-    h("p", { class: "sdg-told", role: "status", key: "told" }, state.told || state.again),
+    h("p", { class: "sdg-told", role: "status", key: "told" }, [state.told, state.again].filter(Boolean).join(" ")),
     h("div", { class: "sdg-two sdg-halves", key: "two" },
       h("div", { key: "left" },
         state.stages.length > 1 && field(`${id}-stage`, "prompt of the stage", choice(`${id}-stage`, state.stage, state.stages, (name) => act("stage", { name }))),

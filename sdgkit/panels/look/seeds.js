@@ -46,11 +46,13 @@ function card(state, seed, place, act, local, id) {
 }
 
 function table(state, act, local, draw) {
+  const told = (name) => new Set(state.seeds.map((seed) => seed[name])).size > 1 || state.seeds.some((seed) => seed.flaws[name]);
+  const columns = state.columns.filter((name) => name === "seed_question" || name === "seed_response" || told(name));
   return h("div", { class: "sdg-scroll", tabindex: 0, "aria-label": "seeds" }, h("table", {},
-    h("thead", {}, h("tr", {}, h("th", { scope: "col", class: "sdg-n" }, "seed"), state.columns.map((name) => h("th", { scope: "col", key: name }, WORDS[name])))),
+    h("thead", {}, h("tr", {}, h("th", { scope: "col", class: "sdg-n" }, "seed"), columns.map((name) => h("th", { scope: "col", key: name }, WORDS[name])))),
     h("tbody", {}, state.seeds.map((seed, place) => h("tr", { key: place },
       h("th", { scope: "row", class: "sdg-n" }, h("button", { type: "button", class: "sdg-link", onClick: () => { local.tab = "cards"; act("open", { place }); draw(); } }, String(place + 1))),
-      state.columns.map((name) => h("td", { key: name }, long(seed[name], 160), seed.flaws[name] && h("p", { class: "sdg-flaw" }, h("span", { "aria-hidden": "true" }, "✕ "), seed.flaws[name]))))))));
+      columns.map((name) => h("td", { key: name }, long(seed[name], 160), seed.flaws[name] && h("p", { class: "sdg-flaw" }, h("span", { "aria-hidden": "true" }, "✕ "), seed.flaws[name]))))))));
 }
 
 function hotkeys(event, typing, state, act, local) {

@@ -1,0 +1,89 @@
+"""What a teacher or a file says is text: in every panel and every picture, whatever it is that it says."""
+
+import re
+
+from aiohttp import web
+from servers import FaultServer, completion, is_probe
+
+MARK = "window.sdgkitWasHere = true"
+HOSTILE = (
+    f'<img src="x" onerror="{MARK}"><script>{MARK}</script><iframe srcdoc="<script>parent.{MARK}</script>"></iframe>'
+    f'<details open ontoggle="{MARK}">[click](javascript:{MARK})</details> $\\href{{javascript:{MARK}}}{{x}}$ "\'><b>'
+)
+CELLS = {
+    "start": """
+import sdgkit as sk
+from IPython.display import display
+
+teacher = sk.connect(base_url={url!r}, model="tiny")
+hostile = {hostile!r}
+seeds = [
+    {{
+        "task_description": f"Task {{hostile}}",
+        "seed_context": f"Context {{number}} {{hostile}}",
+        "seed_question": f"Question {{hostile}}",
+        "seed_response": f"Response {{hostile}}",
+    }}
+    for number in range(2)
+]
+""",
+    "run": "panel = sk.RunPanel(seeds, teacher=teacher, out='hostile', num_contexts=2, num_questions=1)\n"
+    "run = await panel.run()",
+    "drops": "panel.act('stage', name='filter_grounded_qa_pair')\npanel.wait()\n"
+    "panel.act('trace', id=list(run.drops())[0]['id'])",
+    "review": "sk.ReviewPanel(run)",
+    "seeds": "sk.SeedPanel(seeds)",
+    "prompt": "prompt = sk.PromptPanel('prompts', seeds, teacher=teacher)\nprompt.act('try', several=False)\n"
+    "prompt.wait()\nprompt",
+    "compare": "shipped = sk.load_prompt(sk.shipped('prompts') / 'grounded' / 'gen_contexts.yaml')\n"
+    "compare = sk.ComparePanel(shipped, shipped, seeds, teacher=teacher, names=(hostile, 'b'))\n"
+    "compare.compare().wait()\ncompare",
+    "teacher": "asked = sk.TeacherPanel(base_url={url!r}, model='tiny')\nasked.act('test', message=hostile)\n"
+    "asked.wait()\nasked",
+    "trouble": "wrong = sk.TeacherPanel(base_url='http://127.0.0.1:9/<img src=x onerror=1>', model=hostile)\n"
+    "wrong.act('test')\nwrong.wait()\nwrong",
+    "pictures": "display(run.funnel, run.explain(), run.trace('s1/c1'), sk.beside_seeds(run.dataset),\n"
+    "        sk.as_table(run.dataset), sk.check_seeds(seeds))\nprint(run.dataset.num_rows, run.dropped.num_rows)",
+}
+
+
+def answer(body: dict, number: int) -> web.Response:
+    """Whatever tags the prompt asks for, with something hostile between them; every other pair is judged bad."""
+    message = body["messages"][-1]["content"]
+    if is_probe(body):
+        return completion("hello")
+    tags = re.findall(r"\[Start of (\w+)\]", message[-700:])
+    asked = tags[-2:] if tags[-1:] == ["Score"] else tags[-1:]
+    score = "1" if "(0 or 1)" in message or number % 2 else "3"
+    texts = {"Score": score}
+    parts = [f"[Start of {tag}]\n{texts.get(tag, f'{tag} {number} {HOSTILE}')}\n[End of {tag}]" for tag in asked]
+    return completion("\n".join(parts) or HOSTILE)
+
+
+def test_a_hostile_reply_shows_as_text_and_does_nothing(lab, page, shot):
+    with FaultServer() as server:
+        server.behave = answer
+        cells = {name: text.format(url=server.base_url, hostile=HOSTILE) if "{url" in text else text for name, text in CELLS.items()}
+        with lab.open(page, lab.write("hostile", cells)) as notebook:
+            for cell in cells:
+                notebook.run(cell)
+            assert notebook.errors() == []
+            kept, dropped = map(int, notebook.printed("pictures").split()[-2:])
+            assert kept and dropped, "both shall be shown"
+            for kind in ("run", "review", "seeds", "prompt", "compare", "teacher"):
+                notebook.show("run" if kind == "run" else kind)
+                panel = notebook.panel(kind).first
+                panel.scroll_into_view_if_needed()
+                for part in panel.get_by_role("tab").all():
+                    part.click()
+                    page.wait_for_timeout(150)
+                for folded in panel.locator("details:not([open]) > summary").all():
+                    folded.click(timeout=2_000, force=True)
+                assert "onerror=" in panel.inner_text() + "".join(
+                    field.input_value() for field in panel.locator("textarea, input").all()
+                ), f"the {kind} panel shows nothing hostile, so nothing is tested"
+                assert panel.locator("img, iframe, script, b:not(.sdg-editor b)").count() == 0
+                shot(f"hostile-{kind}", panel)
+            for output in ("iframe", "img[src='x']", "[onerror]", "[ontoggle]", "a[href^='javascript']"):
+                assert page.locator(f".jp-OutputArea-output {output}").count() == 0, output
+            assert page.evaluate("() => window.sdgkitWasHere") is None

@@ -1,0 +1,165 @@
+"""Panels at work: what a user clicks and types in the browser is what happens, and what is there afterwards."""
+
+import json
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+START = """
+import json
+from pathlib import Path
+import sdgkit as sk
+
+seeds = list(sk.load_seeds(sk.shipped("notebooks") / "seeds" / "feedback_to_table.jsonl"))[:4]
+"""
+
+
+def test_a_prompt_is_edited_tried_and_saved_and_the_next_run_uses_it(lab, page, shot):
+    notebook_file = lab.write(
+        "prompt",
+        {
+            "start": f"{START}teacher = sk.connect('rehearsal')",
+            "panel": "sk.PromptPanel('prompts_of_mine', seeds, teacher=teacher, stage='gen_contexts')",
+            "run": "run = sk.generate(seeds, teacher=teacher, num_contexts=1, num_questions=1, prompts='prompts_of_mine')\n"
+            "print(run.trace('s1/c1').exchanges[0]['messages'][0]['content'])",
+        },
+    )
+    with lab.open(page, notebook_file) as notebook:
+        notebook.run("start")
+        notebook.run("panel")
+        panel = notebook.panel("prompt")
+        panel.get_by_role("tab", name="system").click()
+        editor = panel.get_by_role("textbox", name=re.compile("^system of"))
+        shipped = editor.input_value()
+
+        editor.fill("{{ seed_contxt }}")
+        expect(panel.locator(".sdg-flaw")).to_contain_text("'seed_contxt' is undefined")
+        shot("prompt-flaw", panel)
+
+        editor.fill(f"{shipped}\nYou like boats.")
+        expect(panel.get_by_label("what is sent")).to_contain_text("You like boats.")
+        panel.get_by_role("button", name="Try", exact=True).click()
+        expect(panel.get_by_label("replies").locator("article mark")).to_have_count(1)
+        shot("prompt-tried", panel)
+        panel.get_by_role("tab", name="Changes").click()
+        expect(panel.locator(".sdg-plus")).to_contain_text(["You like boats."])
+        panel.get_by_role("button", name="Save", exact=False).first.click()
+        expect(panel.locator(".sdg-status").first).to_contain_text("saved")
+
+        notebook.run("run")
+        assert notebook.errors() == []
+        assert "You like boats." in notebook.printed("run")
+    assert "You like boats." in (lab.work / "prompts_of_mine" / "gen_contexts.yaml").read_text(encoding="utf-8")
+
+
+def test_a_run_is_started_watched_cancelled_and_resumed_while_the_kernel_stays_free(lab, page, shot):
+    notebook_file = lab.write(
+        "run",
+        {
+            "start": f"{START}teacher = sk.connect('rehearsal', mean_latency_ms=400)",
+            "panel": "panel = sk.RunPanel(seeds, teacher=teacher, out='watched', num_contexts=6)\npanel",
+            "meanwhile": "print(panel.latest.state)",
+        },
+    )
+    with lab.open(page, notebook_file) as notebook:
+        notebook.run("start")
+        notebook.run("panel")
+        panel = notebook.panel("run")
+        status, samples = panel.get_by_role("status").first, panel.locator(".sdg-facts div").filter(has_text="samples")
+        panel.get_by_role("button", name="Start").click()
+        expect(status).to_contain_text("Running")
+        expect(samples.locator("dd")).to_have_text(re.compile("[1-9]"))
+        notebook.run("meanwhile")
+        assert notebook.printed("meanwhile").strip() == "running"
+        shot("run-running", panel)
+
+        panel.get_by_role("button", name="Cancel").click()
+        expect(status).to_contain_text("Cancelled")
+        asked = _requests(panel)
+        panel.get_by_role("button", name="Resume").click()
+        expect(status).to_contain_text("Done", timeout=60_000)
+        assert int(panel.locator(".sdg-facts div").filter(has_text="used again").locator("dd").inner_text()) >= asked * 0.9
+        panel.locator(".sdg-picture svg text", has_text="filter_grounded_questions").first.click()
+        panel.locator("details.sdg-item summary").first.click()
+        expect(panel.locator(".sdg-story").first).to_contain_text("raw reply")
+        shot("run-drops", panel)
+    summary = json.loads((lab.work / "watched" / "summary.json").read_text())
+    assert (summary["state"], summary["sessions"]) == ("done", 2)
+
+
+def test_cancel_works_while_the_cell_of_the_run_still_runs(lab, page):
+    notebook_file = lab.write(
+        "busy",
+        {
+            "start": f"{START}teacher = sk.connect('rehearsal', mean_latency_ms=1000)",
+            "run": "run = await sk.RunPanel(seeds, teacher=teacher, out='busy').run()\nprint(run.state)",
+        },
+    )
+    with lab.open(page, notebook_file) as notebook:
+        notebook.run("start")
+        notebook.run("run", wait=False)
+        panel = notebook.panel("run")
+        expect(panel.get_by_role("status").first).to_contain_text("Running")
+        assert notebook.is_busy()
+        panel.get_by_role("button", name="Cancel").click()
+        expect(panel.get_by_role("status").first).to_contain_text("Cancelled")
+        page.wait_for_function("() => document.querySelectorAll('.jp-OutputArea-output').length >= 2")
+        notebook.await_kernel()
+        assert notebook.printed("run").strip().endswith("cancelled")
+
+
+def test_a_rejection_outlives_the_kernel_and_the_training_file_goes_without_the_sample(lab, page, shot):
+    notebook_file = lab.write(
+        "review",
+        {
+            "start": f"{START}teacher = sk.connect('rehearsal')",
+            "run": "sk.generate(seeds, teacher=teacher, out='reviewed', num_contexts=2)",
+            "panel": "import sdgkit as sk\nsk.ReviewPanel('reviewed')",
+            "export": "number = sk.open_run('reviewed').export('messages', 'mine.jsonl')\nprint(number)",
+        },
+    )
+    with lab.open(page, notebook_file) as notebook:
+        for cell in ("start", "run", "panel"):
+            notebook.run(cell)
+        cells, panel = len(notebook.cells), notebook.panel("review")
+        first = panel.locator("code").first
+        rejected = first.inner_text()
+        panel.get_by_role("button", name="Next").first.focus()
+        for key in ("d", "d", "r"):  # JupyterLab's own d d would delete the cell
+            page.keyboard.press(key)
+        page.keyboard.type("too short")
+        page.keyboard.press("Enter")
+        expect(panel.locator(".sdg-told")).to_have_text(f"{rejected} rejected.")
+        expect(panel.locator(".sdg-status")).to_contain_text("1 rejected")
+        page.keyboard.press("a")
+        expect(panel.locator(".sdg-status")).to_contain_text("2 of")
+        assert page.evaluate("() => window.jupyterapp.shell.currentWidget.content.widgets.length") == cells
+        shot("review", panel)
+
+        notebook.restart_kernel()
+        notebook.run("panel")
+        panel = notebook.panel("review").last
+        expect(panel.locator(".sdg-status")).to_contain_text("1 rejected")
+        panel.get_by_label("show").select_option("rejected")
+        expect(panel.locator("code").first).to_have_text(rejected)
+        expect(panel.locator(".sdg-row").first).to_contain_text("rejected: too short")
+        notebook.run("export")
+        assert notebook.errors() == []
+        exported = int(notebook.printed("export"))
+    samples = _ids(lab.work / "reviewed" / "dataset.jsonl")
+    for training_file in (lab.work / "mine.jsonl", lab.work / "reviewed" / "rehearsal_train_messages.jsonl"):
+        assert _ids(training_file) == samples - {rejected}
+    assert exported == len(samples) - 1
+
+
+def _requests(panel) -> int:
+    words = panel.locator(".sdg-facts div").filter(has_text="requests").locator("dd").inner_text()
+    return int(words.partition(" ")[0].replace(",", ""))
+
+
+def _ids(path) -> set[str]:
+    return {json.loads(line)["id"] for line in path.read_text(encoding="utf-8").splitlines()}
+
+
+pytestmark = pytest.mark.browser

@@ -1,0 +1,422 @@
+"""A run: its folder, its numbers, its traces; and what happens where it cannot write."""
+
+import json
+import math
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.parquet
+import pytest
+from scripted import PROMPTS, Gate, ScriptedTeacher, assert_adds_up, seeds, tagged
+
+import sdgkit as sk
+from sdgkit import export as exports
+from sdgkit.errors import RunError
+
+SMALL = {"num_contexts": 3, "num_questions": 2}
+STAGES = [stage.name for stage in sk.GROUNDED.stages]
+KEY = "sk-a-very-secret-key"
+REPO = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture
+def script() -> Iterator[ScriptedTeacher]:
+    with ScriptedTeacher() as script:
+        yield script
+
+
+def generate(script: ScriptedTeacher, out: Path | None = None, rows=None, **settings) -> sk.Run:
+    return sk.generate(rows or seeds(), teacher=script.connect(), out=out, **{"prompts": PROMPTS, **SMALL, **settings})
+
+
+def lines(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+# The folder -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_folder_holds_every_file_and_they_agree(script, tmp_path):
+    run = generate(script, tmp_path, system="You are kind.")
+    names = {path.name for path in tmp_path.iterdir() if not path.name.startswith(".")}
+    assert names == {
+        *("dataset.jsonl", "dataset.parquet", "train_messages.jsonl", "dropped.jsonl", "summary.json"),
+        *("seeds.jsonl", "config.json", "report.html", "README.md", "journal.sqlite"),
+    }
+    samples = lines(tmp_path / "dataset.jsonl")
+    assert samples == list(run.samples()) == run.dataset.to_list()
+    assert pyarrow.parquet.read_table(tmp_path / "dataset.parquet").to_pylist() == samples
+    assert lines(tmp_path / "dropped.jsonl") == list(run.drops())
+    assert lines(tmp_path / "seeds.jsonl") == seeds()
+    train = lines(tmp_path / "train_messages.jsonl")
+    assert [row["id"] for row in train] == [row["id"] for row in samples]
+    assert [message["role"] for message in train[0]["messages"]] == ["system", "user", "assistant"]
+    assert train[0]["messages"][0]["content"] == "You are kind."
+    assert json.loads((tmp_path / "summary.json").read_text("utf-8")) == run.summary
+
+
+def test_a_drop_says_all_that_is_known_of_it(script, tmp_path):
+    generate(script, tmp_path)
+    drops = lines(tmp_path / "dropped.jsonl")
+    assert drops
+    for drop in drops:
+        assert list(drop)[:5] == ["id", "stage", "reason", "message", "reply"]
+        assert drop["seed_question"]
+    judged = [drop for drop in drops if drop["stage"] == "filter_grounded_qa_pair"]
+    assert all({"context", "question", "response", "evaluation", "score"} <= set(drop) for drop in judged)
+
+
+def test_the_summary_has_the_numbers_of_all_sessions(script, tmp_path):
+    generate(script, tmp_path, seeds(2))
+    asked = script.asked()
+    run = generate(script, tmp_path, seeds(3))
+    summary = run.summary
+    assert list(summary)[:10] == [
+        *("state", "sessions", "stages", "requests", "retries", "reused", "prompt_tokens", "completion_tokens"),
+        *("wall_s", "teacher"),
+    ]
+    assert (summary["state"], summary["sessions"], summary["requests"]) == ("done", 2, script.asked())
+    assert summary["prompt_tokens"] == 7 * script.asked()
+    assert summary["completion_tokens"] == 5 * script.asked()
+    assert summary["reused"] == asked
+    assert (summary["teacher"], summary["model"], summary["judge"]) == ("openai", "tiny", "tiny")
+    assert summary["sdgkit_version"] == sk.__version__
+    assert summary["wall_s"] > 0
+
+
+def test_no_key_no_absolute_path_and_no_address_is_in_any_file(script, tmp_path):
+    script.key = KEY
+    out = tmp_path / "a folder of mine" / "run"
+    teacher = sk.connect("openai", base_url=script.base_url.replace("//", "//me:hidden@"), api_key=KEY)
+    try:
+        for rows in (seeds(2), seeds(3)):  # the second session has something to say about the first
+            sk.generate(rows, teacher=teacher, out=out, prompts=PROMPTS, **SMALL)
+    except sk.SdgkitError as error:
+        pytest.skip(f"this teacher takes no address with credentials: {error}")
+    finally:
+        teacher.close()
+    with sqlite3.connect(out / "journal.sqlite") as sql:
+        (out / "dump").write_text("\n".join(sql.iterdump()))
+    sql.close()
+    for path in out.iterdir():
+        content = path.read_bytes()
+        for secret in (KEY, "hidden", str(tmp_path), str(Path.home()), str(script.port)):
+            assert secret.encode() not in content, f"{secret} is in {path.name}"
+
+
+def test_a_failed_runs_journal_holds_no_absolute_path_either(script, tmp_path, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device", str(tmp_path / "report.html"))
+
+    monkeypatch.setattr("sdgkit.folder.write_report", full)
+    with pytest.raises(RunError, match="No space left"):
+        generate(script, tmp_path)
+    monkeypatch.undo()
+    generate(script, tmp_path)
+    for path in tmp_path.iterdir():
+        assert str(tmp_path).encode() not in path.read_bytes(), path.name
+
+
+def test_files_appear_whole_or_not_at_all(script, tmp_path, monkeypatch):
+    first = generate(script, tmp_path, seeds(1))
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def breaks_off(path, content) -> None:
+        with exports.write_atomically(path) as file:
+            file.write(b"half")
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("sdgkit.folder.write_report", lambda path, *_, **__: breaks_off(path, ""))
+    with pytest.raises(RunError, match=r"No space left on device.*[Mm]ake room"):
+        generate(script, tmp_path, seeds(2))
+    now = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert now["report.html"] == before["report.html"]
+    assert now["summary.json"] == before["summary.json"]
+    assert set(now) == set(before)  # and nothing half-written lies about
+    monkeypatch.undo()
+    script.forget()
+    assert generate(script, tmp_path, seeds(2)).state == "done"
+    assert script.asked() == 0
+    assert first.state == "done"
+
+
+def test_without_a_folder_nothing_is_written(script, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = generate(script)
+    assert run.out is None
+    assert len(run.dataset) > 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_seeds_from_a_file_go_to_a_folder_of_its_name(script, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    sk.save_seeds(seeds(), "mine.jsonl")
+    run = sk.generate("mine.jsonl", teacher=script.connect(), prompts=PROMPTS, **SMALL)
+    assert run.out == Path("runs/mine")
+    loaded = sk.generate(sk.load_seeds("mine.jsonl"), teacher=script.connect(), prompts=PROMPTS, **SMALL)
+    assert loaded.out == Path("runs/mine")
+    assert json.loads((tmp_path / "runs/mine/summary.json").read_text())["sessions"] == 2
+
+
+def test_the_card_keeps_the_seeds_name_when_the_run_is_done_again_from_its_folder(script, tmp_path):
+    sk.save_seeds(seeds(), tmp_path / "my_own_skill.jsonl")
+    out = tmp_path / "run"
+    sk.generate(tmp_path / "my_own_skill.jsonl", teacher=script.connect(), out=out, prompts=PROMPTS, **SMALL)
+    card = (out / "README.md").read_text("utf-8")
+    sk.generate(out, teacher=script.connect())
+    again = (out / "README.md").read_text("utf-8")
+    assert [line for line in again.splitlines() if line.startswith("#")][0] == [
+        line for line in card.splitlines() if line.startswith("#")
+    ][0]
+
+
+def test_an_empty_result_has_its_files_too(script, tmp_path):
+    script.answer = lambda ask: (
+        tagged(evaluation="No.", score=0) if ask.stage == "eval_grounded_questions" else script.usual(ask)
+    )
+    run = generate(script, tmp_path)
+    assert (run.state, len(run.dataset)) == ("done", 0)
+    assert (tmp_path / "dataset.jsonl").read_text() == ""
+    assert pyarrow.parquet.read_table(tmp_path / "dataset.parquet").num_rows == 0
+    assert (tmp_path / "report.html").exists()
+    assert_adds_up(run)
+
+
+# Looking at it --------------------------------------------------------------------------------------------------------
+
+
+def test_the_trace_of_a_sample_tells_every_message_and_reply(script):
+    run = generate(script)
+    sample = next(run.samples())
+    trace = run.trace(sample["id"])
+    assert [exchange["stage"] for exchange in trace.exchanges] == list(PROMPTS)
+    assert trace.row == sample
+    assert trace.stage == ""
+    sent = {json.dumps(ask.body["messages"]) for ask in script.asks}
+    assert all(json.dumps(exchange["messages"]) in sent for exchange in trace.exchanges)
+    assert sample["response"] in trace.exchanges[3]["text"]
+    text = str(trace)
+    assert all(stage in text for stage in PROMPTS)
+    assert sample["evaluation"] in text
+
+
+def test_the_trace_of_a_drop_tells_the_judges_words_and_the_reason(script):
+    script.answer = lambda ask: (
+        tagged(evaluation="<b>Too long.</b>", score=1)
+        if ask.stage == "evaluate_grounded_qa_pair"
+        else script.usual(ask)
+    )
+    run = generate(script, seeds(1))
+    drop = next(drop for drop in run.drops() if drop["stage"] == "filter_grounded_qa_pair")
+    trace = run.trace(drop["id"])
+    assert (trace.stage, trace.reason) == ("filter_grounded_qa_pair", "score")
+    assert "Too long." in trace.reply
+    assert "dropped by filter_grounded_qa_pair (score)" in str(trace)
+    assert "<b>Too long" not in trace._repr_html_()
+
+
+def test_the_trace_of_a_row_that_never_came_to_be_shows_all_attempts(script):
+    script.answer = lambda ask: f"no tags {ask.attempt}" if ask.stage == "gen_contexts" else script.usual(ask)
+    run = generate(script, seeds(1), num_contexts=1, extra_tries=0)
+    trace = run.trace("s1/c1")
+    assert [exchange["text"] for exchange in trace.exchanges] == [f"no tags {n}" for n in (1, 2, 3, 4)]
+    assert "attempt 4" in str(trace)
+
+
+def test_an_unknown_id_is_told_with_some_that_exist(script):
+    run = generate(script, seeds(1))
+    with pytest.raises(RunError, match=r"has the id 's9/c1'.*like s1/c1/q1"):
+        run.trace("s9/c1")
+
+
+def test_while_it_goes_on_a_run_tells_how_far_it_is(script):
+    gate = Gate()
+
+    async def hold(body, number):
+        if number > 40:
+            await gate.passed()
+        return await script._answer(body, number)
+
+    script.behave = hold
+    run = sk.Run(sk.plan(seeds(), teacher=script.connect(4), prompts=PROMPTS, **SMALL), on_note=str)
+    assert run.snapshot().state == "new"
+    run.start()
+    gate.await_arrivals(4)
+    snapshot = run.snapshot()
+    assert snapshot.state == "running"
+    assert 30 < snapshot.requests <= 40
+    assert (snapshot.in_flight, snapshot.slots, snapshot.seeds) == (4, 4, 3)
+    assert [stage["name"] for stage in snapshot.stages] == STAGES
+    assert not run.finished
+    assert run.wait(0.01) is run
+    gate.open()
+    run.wait(60)
+    done = run.snapshot()
+    assert (done.state, done.in_flight, done.fraction) == ("done", 0, 1.0)
+    assert done.requests == script.asked()
+    assert run.finished
+    assert type(done).from_json(json.loads(json.dumps(done.as_json()))).requests == done.requests
+    assert math.isfinite(done.wall_s)
+
+
+def test_the_newest_samples_are_samples(script):
+    """Also those that an earlier, equal context has taken the place of are none."""
+    script.answer = lambda ask: (
+        tagged(context=f"n {ask.ordinal % 2}") if ask.stage == "gen_contexts" else script.usual(ask)
+    )
+    script.delay = lambda ask: 0.2 / ask.ordinal if ask.stage == "gen_contexts" else 0.0
+    run = generate(script, seeds(1), num_contexts=4, extra_tries=0)
+    assert {row["id"] for row in run.snapshot().newest} <= {row["id"] for row in run.samples()}
+
+
+def test_the_funnel_prints_as_a_table_and_shows_itself_in_a_notebook(script):
+    run = generate(script, seeds(1))
+    text = repr(run.funnel)
+    assert all(stage in text for stage in STAGES)
+    assert "<svg" in run.funnel._repr_html_()
+
+
+def test_an_opened_run_shows_everything_and_does_not_go_on(script, tmp_path):
+    run = generate(script, tmp_path)
+    opened = sk.open_run(tmp_path)
+    assert opened.state == "done"
+    assert opened.finished
+    assert list(opened.samples()) == list(run.samples())
+    assert opened.dropped.to_list() == run.dropped.to_list()
+    assert list(opened.funnel) == list(run.funnel)
+    assert opened.summary == run.summary
+    assert str(opened.trace("s1/c1/q1")) == str(run.trace("s1/c1/q1"))
+    opened.export("messages", tmp_path / "again.jsonl")
+    assert lines(tmp_path / "again.jsonl") == lines(tmp_path / "train_messages.jsonl")
+    with pytest.raises(RunError, match=r"opened to be looked at.*generate"):
+        opened.start()
+
+
+def test_a_folder_without_a_run_cannot_be_opened(tmp_path):
+    with pytest.raises(RunError, match="no run in"):
+        sk.open_run(tmp_path)
+
+
+def test_a_single_stage_run_of_other_columns_has_a_folder_too(script, tmp_path):
+    run = sk.gen_contexts.run(seeds(), teacher=script.connect(), prompt=PROMPTS["gen_contexts"], out=tmp_path)
+    assert run.state == "done"
+    assert len(lines(tmp_path / "dataset.jsonl")) == 30
+    assert not (tmp_path / "train_messages.jsonl").exists()
+
+
+def test_notes_are_kept_and_printed_in_the_thread_that_waits(script, tmp_path, capsys):
+    generate(script, tmp_path)
+    assert capsys.readouterr().out == ""
+    run = generate(script, tmp_path, seeds(4))
+    assert capsys.readouterr().out.splitlines() == run.notes
+    assert any("1 seed added" in note for note in run.notes)
+
+
+# Where it cannot write ------------------------------------------------------------------------------------------------
+
+
+def test_a_full_disk_stops_the_run_in_a_sentence_and_it_goes_on_when_there_is_room(script, tmp_path):
+    plan = sk.plan(seeds(8), teacher=script.connect(), prompts=PROMPTS, **SMALL)
+    run = sk.Run(plan, tmp_path, on_note=str)
+
+    def fill_up(ask) -> str:
+        if len(script.asks) == 60:
+            sql = run._journal._sql
+            sql.execute(f"PRAGMA max_page_count={sql.execute('PRAGMA page_count').fetchone()[0]}")
+        return script.usual(ask)
+
+    script.answer = fill_up
+    with pytest.raises(RunError, match=r"full.*[Mm]ake room"):
+        run.start().wait(60)
+    assert run.state == "failed"
+    script.answer = script.usual
+    assert generate(script, tmp_path, seeds(8)).state == "done"
+    assert script.repeated() <= 2 * 16
+
+
+AS_SOMEBODY = """
+import os, sys
+uid = {uid}
+if os.getuid() == 0:
+    os.setgroups([]); os.setgid(uid); os.setuid(uid)
+sys.path[:0] = [{repo!r}, {tests!r}]
+import scripted
+import sdgkit as sk
+{code}
+"""
+
+
+def as_somebody(code: str, folder: Path, **environment: str) -> subprocess.CompletedProcess:
+    """Run Python as a user whom the machine does not know, with a HOME that cannot be written."""
+    source = AS_SOMEBODY.format(uid=54321, repo=str(REPO), tests=str(REPO / "tests"), code=textwrap.dedent(code))
+    given = {**os.environ, "HOME": "/proc/nowhere", **environment}
+    for name in ("XDG_CACHE_HOME", "HF_HOME", "MPLCONFIGDIR"):
+        given.pop(name, None)
+    return subprocess.run(
+        [sys.executable, "-c", source], cwd=folder, env=given, capture_output=True, text=True, timeout=120
+    )
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that a stranger can reach (pytest's own are its user's alone)."""
+    folder = Path(tempfile.mkdtemp(prefix="sdgkit-test-"))
+    folder.chmod(0o777)
+    yield folder
+    for path in [folder, *folder.rglob("*")]:
+        path.chmod(0o777)
+    shutil.rmtree(folder)
+
+
+def reachable_by_strangers() -> bool:
+    places = [Path(sys.executable).resolve(), REPO / "sdgkit", Path(sys.prefix), Path(pytest.__file__)]
+    return all(parent.stat().st_mode & 0o005 == 0o005 for place in places for parent in place.parents)
+
+
+strangers = pytest.mark.skipif(
+    os.getuid() == 0 and not reachable_by_strangers(), reason="no other user can reach this Python or checkout"
+)
+
+
+@strangers
+def test_an_arbitrary_user_with_an_unwritable_home_runs_everything(script, open_folder):
+    code = f"""
+        teacher = sk.connect("openai", base_url={script.base_url!r}, api_key="key")
+        run = sk.generate(scripted.seeds(), teacher=teacher, out="run", prompts=scripted.PROMPTS, num_contexts=2)
+        print(run.state, len(run.dataset), run.trace(run.dataset[0]["id"]).id, sk.open_run("run").state)
+    """
+    done = as_somebody(code, open_folder)
+    assert done.returncode == 0, done.stderr
+    assert re.match(r"done \d+ s1/c1/q1 done", done.stdout)
+    assert {path.name for path in open_folder.iterdir()} == {"run"}
+
+
+@strangers
+def test_a_run_in_a_read_only_folder_can_be_opened_and_is_not_written(script, open_folder):
+    out = open_folder / "run"
+    generate(script, out)
+    for path in out.iterdir():
+        path.chmod(0o444)
+    out.chmod(0o555)
+    code = f"""
+        run = sk.open_run({str(out)!r})
+        print(run.state, len(run.dataset), len(run.trace(run.dataset[0]["id"]).exchanges), run.summary["requests"])
+        teacher = sk.connect("openai", base_url={script.base_url!r}, api_key="key")
+        try:
+            sk.generate({str(out)!r}, teacher=teacher)
+        except sk.RunError as error:
+            print(error)
+    """
+    done = as_somebody(code, open_folder)
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.splitlines()
+    assert re.match(r"done \d+ 5 \d+", first)
+    assert second.startswith("Cannot write the folder")
