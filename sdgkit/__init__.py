@@ -25,6 +25,7 @@ _ROOMS = {
     "tables": "as_table beside_seeds",
     "run": "Run open_run",
     "publish": "merge push",
+    "estimates": "estimate",
     "method": f"GROUNDED FREEFORM generate plan {_STAGES}",
     "review": "Review",
     "panels": "TeacherPanel SeedPanel PromptPanel ComparePanel RunPanel ReviewPanel",
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from sdgkit import checks
     from sdgkit.calibration import calibrate
     from sdgkit.errors import PromptError, RunError, SdgkitError, SeedError, SettingsError, TeacherError
+    from sdgkit.estimates import estimate
     from sdgkit.method import (
         FREEFORM,
         GROUNDED,

@@ -12,7 +12,7 @@ from typing import Any
 from sdgkit.errors import PromptError, SdgkitError, SeedError, SettingsError
 from sdgkit.export import write_text
 from sdgkit.prompts import PARTS, Prompt, shipped
-from sdgkit.seeds import COLUMNS, read_seeds, save_seeds, seed_key
+from sdgkit.seeds import COLUMNS, read_seeds, save_seeds
 from sdgkit.templates import Template
 from sdgkit.trying import method_of
 
@@ -237,13 +237,13 @@ class SeedDraft:
         """What is wrong, by the place of the seed."""
         found: dict[int, list[Flaw]] = {}
         with_context = sum(bool(row["seed_context"].strip()) for row in self.rows)
-        known: dict[str, int] = {}
+        known: dict[tuple[Any, ...], int] = {}
         for place, row in enumerate(self.rows):
             mine = _seed_flaws(_closed(row))
             if 0 < with_context < len(self.rows) and not row["seed_context"].strip():
                 words = f"is empty, and {with_context} of {len(self.rows)} seeds have one. Give all a context, or none."
                 mine.append(Flaw("seed_context", words))
-            first = known.setdefault(seed_key(row), place)
+            first = known.setdefault(tuple(row[column] for column in COLUMNS), place)
             if first != place:
                 mine.append(Flaw("seed_question", f"is the same seed as number {first + 1}. Take one out."))
             if mine:

@@ -172,8 +172,8 @@ class _Block:
                 raise SettingsError(f"{self.where}: {what} {given!r} is not known here. There are {', '.join(known)}.")
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if column == "score" and number and convert == "float" and operation in ("operator.eq", "operator.ge"):
-            field = {"operator.eq": "equals", "operator.ge": "at_least"}[operation]
-            return Keep(name=self.name, column=column, **{field: float(value)})
+            equals = float(value) if operation == "operator.eq" else None
+            return Keep(name=self.name, equals=equals, at_least=float(value))
         values = tuple(value) if isinstance(value, list) else (value,)
         return KeepIf(name=self.name, column=column, operation=operation, values=values, convert=convert)
 

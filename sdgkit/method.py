@@ -157,7 +157,7 @@ def generate(
     """The whole method, streamed; returns the finished `Run`, or goes on where an earlier one in `out` stopped.
 
     seeds: what `load_seeds` takes, or the folder of a run to do again. out: the run's folder; by default runs/NAME for
-    seeds that came from the file NAME, otherwise all is kept in memory. reuse: go on in the folder of another job.
+    the path of a seed file NAME, otherwise all is kept in memory. reuse: go on in the folder of another job.
     settings: see `plan`. Raises SdgkitError; Ctrl-C leaves a run that can be resumed.
     """
     folder = default_folder(seeds) if out is None else out
@@ -404,5 +404,5 @@ def source_name(seeds: Any) -> str:
 def default_folder(seeds: Any) -> Path | None:
     """Where a run of these seeds goes if nobody says: its own folder, runs/NAME, or memory for seeds without a file."""
     folder = run_folder(seeds)
-    name = source_name(seeds)
+    name = source_name(seeds) if isinstance(seeds, str | Path) else ""
     return folder or (Path("runs") / name if name else None)

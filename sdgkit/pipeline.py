@@ -467,6 +467,8 @@ class Stream:
             parent.counts.subtract(node.counts)
             parent = parent.parent
         self.journal.forget(node.place)
+        for sample in [sample for sample in self.newest if f"{sample['id']}/".startswith(f"{node.id}/")]:
+            self.newest.remove(sample)
 
     # Requests ---------------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,7 +47,8 @@ class Run:
 
     plan: what to do; None for a run that was opened only to be looked at. out: its folder, None to keep all in memory.
     reuse: go on in the folder of another job. on_note: called with each
-    sentence that the user should read, from any thread; by default `wait` prints them.
+    sentence that the user should read, from any thread; by default `wait` prints them. journal: where a run without
+    a folder is recorded.
     """
 
     def __init__(
@@ -57,13 +58,14 @@ class Run:
         *,
         reuse: bool = False,
         on_note: Callable[[str], None] | None = None,
+        journal: Journal | None = None,
     ) -> None:
         self.plan, self.out = plan, Path(out) if out is not None else None
         self.notes: list[str] = []
         self.error: BaseException | None = None
         self.warning: Explanation | None = None  # once a judge turned down most of its first rows
         self._reuse, self._on_note = reuse, on_note
-        self._journal: Journal | None = None
+        self._journal = journal
         self._stream: Stream | None = None
         self._future: concurrent.futures.Future[None] | None = None
         self._state = "new"
@@ -281,13 +283,19 @@ class Run:
     def _write_beat(self, journal: Journal) -> None:
         stream = self._stream
         if stream is not None:
+            snapshot = self.snapshot()
             journal.beat(
                 self._state,
                 reused=stream.reused,
                 retries=self._retries() - self._retries_before,
                 refused=stream.refused,
-                snapshot=self.snapshot().as_json(),
+                snapshot=replace(snapshot, message=self._without_path(snapshot.message)).as_json(),
             )
+
+    def _without_path(self, sentence: str) -> str:
+        """A sentence as it may stand in the folder's files: with the folder's name, where it names its path."""
+        absolute = self.out is not None and self.out.is_absolute()
+        return sentence.replace(str(self.out), self.out.name) if absolute and self.out else sentence
 
     def wait(self, timeout: float | None = None) -> "Run":
         """Until the run is over. Raises what stopped it; Ctrl-C cancels it first, and leaves what is finished.
@@ -332,7 +340,9 @@ class Run:
     @property
     def finished(self) -> bool:
         """Whether it is over, its files written."""
-        return self._state not in ("new", "running") and (self._future is None or self._future.done())
+        if self.plan is None:
+            return self.state not in ("new", "running", "paused")
+        return self._state not in ("new", "running") and not self.going
 
     @property
     def going(self) -> bool:
@@ -347,6 +357,7 @@ class Run:
         stages = self._funnel or funnel_of(plan.pipeline, dict(stream.top.counts), len(plan.rows), None)
         teachers = [lane.teacher for lane in stream.lanes if lane.teacher is not None]
         gone = next((teacher for teacher in teachers if teacher.state == "away"), None)
+        slots = sum(teacher.slots.total for teacher in teachers)
         return Snapshot(
             state="paused" if gone is not None and self._state == "running" else self._state,
             stages=stages,
@@ -357,8 +368,9 @@ class Run:
             retries=self._retries() - self._retries_before,
             prompt_tokens=stream.prompt_tokens,
             completion_tokens=stream.completion_tokens,
-            in_flight=sum(lane.outstanding for lane in stream.lanes),
-            slots=sum(teacher.slots.total for teacher in teachers),
+            # A reply that is just being recorded has given its slot back already.
+            in_flight=min(slots, sum(lane.outstanding for lane in stream.lanes)),
+            slots=slots,
             wall_s=(self._ended or time.monotonic()) - self._begun,
             requests_per_s=self._pace.requests_per_s if not self._ended else 0.0,
             tokens_per_s=self._pace.tokens_per_s if not self._ended else 0.0,
@@ -429,7 +441,7 @@ class Run:
             "sdgkit_version": __version__,
             "seeds": len(plan.rows),
             "target": plan.target,
-            "notes": list(self.notes),
+            "notes": [self._without_path(note) for note in self.notes],
         }
 
     @property

@@ -25,6 +25,8 @@ PROBE_TEXT, PROBE_REGEX = "77777x", "[7]{5}x"
 PROBE_MESSAGE = "Say in one short sentence what the weather is like in spring."
 # A model that reasons first may want this much before the form begins; others end by themselves.
 PROBE_TOKENS = 1024
+# A greedy model may fall into a loop of white space between two parts of a JSON text, where it is allowed.
+PROBE_TEMPERATURE = 0.7
 
 # What no text needs: control characters but tab and newline. It stands last in a class: xgrammar, in vLLM, reads \x7fE
 # as one character (seen in 0.2.8).

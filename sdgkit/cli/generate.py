@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sdgkit.cli.interrupts import Interrupts
-from sdgkit.cli.options import Job, Judge, Manners, Output, Place, Rehearsal, command_line, takes
+from sdgkit.cli.options import Job, Judge, Manners, Output, Place, Rehearsal, Trial, command_line, takes
 from sdgkit.cli.terminal import complain, counted, is_live, say
 from sdgkit.errors import SdgkitError, SettingsError
 
@@ -36,6 +36,7 @@ class Asked:
     job: Job
     output: Output
     rehearsal: Rehearsal
+    trial: Trial = Trial()
 
     def go_on(self, out: Path) -> str:
         """The command that goes on with this folder's run; its config has all but the teacher's address and manners."""
@@ -57,7 +58,7 @@ class WithoutPandas:
             raise ModuleNotFoundError("sdgkit generate does without pandas.", name=name)
 
 
-@takes(place=Place, judge=Judge, manners=Manners, job=Job, output=Output, rehearsal=Rehearsal)
+@takes(place=Place, judge=Judge, manners=Manners, job=Job, output=Output, trial=Trial, rehearsal=Rehearsal)
 def generate(
     seeds: Annotated[str | None, typer.Argument(metavar="SEEDS", show_default=False)] = None,
     *,
@@ -66,6 +67,7 @@ def generate(
     manners: Manners,
     job: Job,
     output: Output,
+    trial: Trial,
     rehearsal: Rehearsal,
 ) -> Callable[[], int]:
     """Make a training set from seed examples: contexts, questions and responses in their style, judged by the teacher.
@@ -77,6 +79,7 @@ def generate(
       sdgkit generate seeds.jsonl                  a rehearsal, without any model
       sdgkit generate seeds.jsonl --base-url http://localhost:8000/v1
       sdgkit generate seeds.jsonl --target 500     until 500 samples are kept
+      sdgkit generate seeds.jsonl --dry-run        what it would take, and bring
       sdgkit generate runs/seeds                   go on with a run
     """
     if seeds is None:
@@ -85,7 +88,9 @@ def generate(
             "(a jsonl, json, csv, parquet or qna.yaml file, or a run's folder). "
             "To try it, `sdgkit lab --no-open` copies the tutorials' seed files into ./sdgkit-tutorials."
         )
-    asked = Asked(seeds, place, judge, manners, job, output, rehearsal)
+    if not trial.dry_run and trial.given():
+        raise SettingsError("--price-in and --price-out belong to --dry-run.")
+    asked = Asked(seeds, place, judge, manners, job, output, rehearsal, trial)
     return lambda: _generate(asked)
 
 
@@ -103,11 +108,25 @@ def _generate(asked: Asked) -> int:
     with_teacher = replace(plan, teacher=teacher, judge=teachers[1] if len(teachers) > 1 else None)
     sys.meta_path.insert(0, WithoutPandas())
     try:
+        if asked.trial.dry_run:
+            return _estimated(with_teacher, out, asked)
         run = _followed(with_teacher, out, bool(asked.output.reuse), interrupts)
         return _closed(run, out, asked, interrupts)
     finally:
         for one in teachers:
             one.close()
+
+
+def _estimated(plan: "Plan", out: Path, asked: Asked) -> int:
+    from sdgkit.cli.closing import REHEARSED
+    from sdgkit.estimates import estimate
+
+    found = estimate(plan, out, price_prompt=asked.trial.price_in, price_completion=asked.trial.price_out)
+    say(found)
+    say(f"\n{counted(found.asked, 'request')} made for this. They are kept in {out}: the run does not repeat them.")
+    if plan.teacher is not None and plan.teacher.is_rehearsal:
+        say(REHEARSED)
+    return 0
 
 
 def _planned(asked: Asked) -> tuple["Plan", Path]:

@@ -14,6 +14,7 @@ from sdgkit.errors import SettingsError
 
 Result = TypeVar("Result")
 TEACHER, AMOUNT, HOW, FOLDER = "The teacher", "How much", "How", "The run's folder"
+TRIAL = "Before paying"
 REHEARSAL = "The rehearsal teacher's (to see how a run bears them)"
 
 
@@ -186,6 +187,17 @@ class Output(Options):
     reuse: Annotated[
         bool | None, option(FOLDER, "go on in the folder of another job, using its replies where they fit")
     ] = None
+
+
+@dataclass(frozen=True)
+class Trial(Options):
+    """What it would take, before it is paid for."""
+
+    dry_run: Annotated[
+        bool | None, option(TRIAL, "ask a few rows end to end, and say what the whole would take and bring")
+    ] = None
+    price_in: Annotated[float | None, option(TRIAL, "price of a million tokens read", "PRICE", min=0)] = None
+    price_out: Annotated[float | None, option(TRIAL, "price of a million tokens written", "PRICE", min=0)] = None
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,10 @@ class Diversity:
     def picture(self, *others: "Diversity") -> str:
         """How much is still new as the set grows, as inline SVG; others: further sets, such as one with `vary`."""
         lines = [
-            Line(one.name or f"set {at}", [(float(point.samples), point.new) for point in one.growth])
+            Line(
+                one.name or (f"set {at}" if others else "share of new word triples, by samples"),
+                [(float(point.samples), point.new) for point in one.growth],
+            )
             for at, one in enumerate((self, *others), 1)
         ]
         said = []

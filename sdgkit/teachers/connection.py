@@ -193,6 +193,8 @@ def _choose(found: _Found, wanted: Settings) -> str:
         raise TeacherUnreachable(f"The server at {address.base_url} has no model yet. Wait until it has loaded one.")
     if model is not None and not _offers(found, model):
         raise explain(Trouble(Cause.WRONG_MODEL), replace(address, model=model), models)
+    if model is not None and model not in models:
+        return next(name for name in models if name.endswith("/" + model))
     if model is None and len(models) > 1:
         error = SettingsError(
             f"{address.base_url} has several models; choose with --model or model=: {listed(models)}."
@@ -203,5 +205,5 @@ def _choose(found: _Found, wanted: Settings) -> str:
 
 
 def _offers(found: _Found, model: str) -> bool:
-    # Llama Stack also takes the part of a model's name after the provider's.
+    # Llama Stack's names begin with the provider's, "vllm/"; its older servers take the rest alone, newer ones do not.
     return any(model == name or name.endswith("/" + model) for name in found.models)

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from sdgkit.errors import RequestRefused
-from sdgkit.structure import PROBE_MESSAGE, PROBE_TOKENS, PROBES, WAYS, Way
+from sdgkit.structure import PROBE_MESSAGE, PROBE_TEMPERATURE, PROBE_TOKENS, PROBES, WAYS, Way
 
 if TYPE_CHECKING:
     from sdgkit.teachers.teacher import Reply, Request
@@ -37,7 +37,7 @@ class Forcing:
 
         for way in WAYS:
             settings, is_forced = PROBES[way]
-            sampling = {"temperature": 0, "max_tokens": PROBE_TOKENS, **extra, **settings}
+            sampling = {"temperature": PROBE_TEMPERATURE, "max_tokens": PROBE_TOKENS, **extra, **settings}
             try:
                 reply = await self._ask(Request(({"role": "user", "content": PROBE_MESSAGE},), sampling))
             except RequestRefused:

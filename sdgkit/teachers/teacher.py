@@ -235,6 +235,16 @@ class Teacher:
         except Exception:
             return None  # a page that few servers have, and nothing depends on it
 
+    def context_length(self) -> int | None:
+        """How many tokens prompt and reply may have together, as vLLM lists it (`max_model_len`); None where a server
+        does not tell.
+        """
+        try:
+            rows = background.wait(self._adapter.rows())  # type: ignore[attr-defined]
+            return next(int(row["max_model_len"]) for row in rows if row.get("id") == self.model)
+        except Exception:
+            return None  # few servers have it, and nothing depends on it
+
     def models(self) -> list[str]:
         """The models that the server offers now. Raises TeacherError."""
         try:

@@ -68,14 +68,20 @@ def page(browser) -> Iterator["object"]:
     assert not raised, f"the page raised: {raised}"
 
 
-@pytest.fixture
-def shot(page) -> Callable[..., Path]:
-    """Keep a picture of the window, or of an element in it, under tests/output/browser."""
+@pytest.fixture(scope="session")
+def shot_of() -> Callable[..., Path]:
+    """Keep a picture of a page, or of an element in it, under tests/output/browser."""
 
-    def keep(name: str, element=None) -> Path:
+    def keep(what, name: str) -> Path:
         OUTPUT.mkdir(parents=True, exist_ok=True)
         path = OUTPUT / f"{name}.png"
-        (page if element is None else element).screenshot(path=path)
+        what.screenshot(path=path)
         return path
 
     return keep
+
+
+@pytest.fixture
+def shot(page, shot_of) -> Callable[..., Path]:
+    """The same, of the test's own page unless an element is given."""
+    return lambda name, element=None: shot_of(page if element is None else element, name)

@@ -177,6 +177,14 @@ class Notebook:
             [self.cells.index(cell), wait],
         )
 
+    def wait(self, cell: str) -> None:
+        """Until this cell has run."""
+        deadline = time.monotonic() + CELL_S
+        while self.is_running(cell):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"The cell {cell} did not come to its end.")
+            self.page.wait_for_timeout(100)
+
     def show(self, cell: str) -> None:
         """Scroll to a cell."""
         at = self.cells.index(cell)
@@ -197,9 +205,10 @@ class Notebook:
         texts = [output["text"] for output in self.outputs(cell) if output["output_type"] == "stream"]
         return "".join("".join(text) for text in texts)
 
-    def is_busy(self) -> bool:
-        """Whether the kernel runs a cell."""
-        return bool(self.page.evaluate(f"() => {SESSION}.session.kernel.status === 'busy'"))
+    def is_running(self, cell: str) -> bool:
+        """Whether this cell runs; the kernel's own status changes with every click as well."""
+        at = self.cells.index(cell)
+        return bool(self.page.evaluate(f"(at) => {CONTENT}.widgets[at].model.executionState === 'running'", at))
 
     def panel(self, kind: str) -> Locator:
         """The live panel of this kind: run, review, prompt, seeds, teacher or compare."""

@@ -51,7 +51,7 @@ OPTIONS = {
     "generate": "--teacher --base-url --model --key-file --header --judge-base-url --judge-model "
     "--prompts --contexts --questions --vary --check --near-duplicates --num-contexts --num-questions "
     "--target --max-tokens --concurrency --timeout --patience --system --out --reuse --mean-latency-ms --slots "
-    "--error-rate --rate-limit --drop-rate --hang-rate --malformed-rate",
+    "--dry-run --price-in --price-out --error-rate --rate-limit --drop-rate --hang-rate --malformed-rate",
     "run": "--seeds -p --cell-timeout --teacher --base-url --model --prompts --num-contexts --target --out --reuse",
     "ask": "--teacher --base-url --model --max-tokens",
     "check": "--with-teacher --prompts --teacher --base-url",

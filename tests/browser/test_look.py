@@ -1,0 +1,124 @@
+"""How panels look: at 1280 and at 800 pixels, light and dark, all of their text legible and all controls with a name.
+
+Screenshots of every panel lie in tests/output/browser afterwards. With SDGKIT_TEST_PICTURES=1 in the environment the
+README's pictures in notebooks/images are made anew from them (needs `pip install pillow`).
+"""
+
+import io
+import os
+from pathlib import Path
+
+import pytest
+
+IMAGES = Path(__file__).parent.parent.parent / "notebooks" / "images"
+MOST_BYTES = 60_000
+KINDS = ("teacher", "seeds", "prompt", "compare", "run", "review")
+CELLS = {
+    "start": """
+import sdgkit as sk
+
+teacher = sk.connect("rehearsal")
+seeds = sk.load_seeds(sk.shipped("notebooks") / "seeds" / "feedback_to_table.jsonl")
+rows = sk.gen_grounded_questions(sk.gen_contexts(list(seeds)[:3], teacher=teacher, num_contexts=2), teacher=teacher)
+""",
+    "teacher": "asked = sk.TeacherPanel()\nasked.act('test')\nasked.wait()\nasked",
+    "seeds": "sk.save_seeds(seeds, 'my_seeds.jsonl')\nsk.SeedPanel('my_seeds.jsonl')",
+    "prompt": "prompt = sk.PromptPanel('my_prompts', rows, teacher=teacher, stage='gen_grounded_responses')\n"
+    "prompt.act('text', part='principles', text=prompt.draft.texts['principles'] + '\\n* The table stands alone.')\n"
+    "prompt.act('try', several=True)\nprompt.wait()\nprompt",
+    "compare": "compare = sk.ComparePanel(prompt)\ncompare.compare()\ncompare.wait()\ncompare",
+    "run": "run = sk.RunPanel(seeds, teacher=teacher, out='feedback', num_contexts=4)\nrun.start().wait()\nrun",
+    "review": "review = sk.ReviewPanel('feedback')\nfor id in review.ids[:6]:\n    review.act('accept')\n"
+    "review.act('reject', reason='row missing')\nreview",
+}
+# Every text's contrast with what is behind it, as WCAG 2.1 computes it; what cannot be used is exempt there.
+ILLEGIBLE = """(root) => {
+  const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
+  const light = ([r, g, b]) => [r, g, b].map((v) => (v / 255 <= 0.03928 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, v, at) => sum + v * [0.2126, 0.7152, 0.0722][at], 0);
+  const behind = (node) => {
+    for (let at = node; at; at = at.parentElement) {
+      const colour = numbers(getComputedStyle(at).backgroundColor);
+      if (colour.length === 3 || colour[3] > 0.9) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const found = [];
+  for (const node of root.querySelectorAll("*")) {
+    const style = getComputedStyle(node);
+    const text = [...node.childNodes].filter((kid) => kid.nodeType === 3).map((kid) => kid.data).join("").trim();
+    const hidden = !node.getClientRects().length || style.visibility === "hidden" || node.closest(":disabled, [aria-hidden=true]");
+    if (!text || hidden || numbers(style.color)[3] === 0) continue;
+    const [one, other] = [light(numbers(node.closest("svg") && style.fill !== "none" ? style.fill : style.color)), light(behind(node))];
+    const contrast = (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
+    if (contrast < 4.45) found.push(`${contrast.toFixed(1)}: ${text.slice(0, 60)}`);
+  }
+  return found;
+}"""
+# What sticks out of the panel, unless it stands in something that scrolls.
+STICKING_OUT = """(root) => {
+  const edge = root.getBoundingClientRect().right + 1;
+  const scrolls = (node) => {
+    for (let at = node.parentElement; at && at !== root; at = at.parentElement)
+      if (["auto", "scroll", "hidden"].includes(getComputedStyle(at).overflowX)) return true;
+    return false;
+  };
+  return [...root.querySelectorAll("*")]
+    .filter((node) => node.getClientRects().length && node.getBoundingClientRect().right > edge && !scrolls(node))
+    .map((node) => `${node.tagName} ${node.className}`);
+}"""
+NAMELESS = """(root) => [...root.querySelectorAll("button, input, select, textarea, progress, [role=tab], [role=img]")]
+  .filter((node) => !(node.getAttribute("aria-label") || node.labels?.length || node.textContent.trim()))
+  .map((node) => node.outerHTML.slice(0, 120))"""
+
+
+@pytest.fixture(scope="module")
+def opened(browser, lab):
+    """One notebook with every panel in it, each in the middle of its work."""
+    context = browser.new_context(viewport={"width": 1280, "height": 2400}, reduced_motion="reduce")
+    page = context.new_page()
+    page.set_default_timeout(30_000)
+    with lab.open(page, lab.write("look", CELLS)) as notebook:
+        for cell in CELLS:
+            notebook.run(cell)
+        assert notebook.errors() == []
+        yield notebook
+    context.close()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 800])
+def test_every_panel_is_legible_in_its_place_and_has_names_for_a_screen_reader(opened, shot_of, theme, width):
+    opened.page.set_viewport_size({"width": width, "height": 2400})
+    opened.use_theme(theme)
+    found = {}
+    for kind in KINDS:
+        opened.show(kind)
+        panel = opened.panel(kind).first
+        panel.scroll_into_view_if_needed()
+        opened.page.wait_for_timeout(300)
+        path = shot_of(panel, f"{kind}-{width}-{theme}")
+        checks = {"illegible": ILLEGIBLE, "sticking out": STICKING_OUT, "without a name": NAMELESS}
+        found |= {f"{kind}, {name}": wrong for name, script in checks.items() if (wrong := panel.evaluate(script))}
+        if (theme, width) == ("light", 1280) and os.environ.get("SDGKIT_TEST_PICTURES"):
+            make_picture(path, IMAGES / f"{kind}_panel.png")
+    assert not found
+
+
+def make_picture(screenshot: Path, path: Path) -> None:
+    """A small file for the README: at most 900 pixels high, in few colours."""
+    from PIL import Image
+
+    image = Image.open(screenshot).convert("RGB")
+    image = image.crop((0, 0, image.width, min(image.height, 900)))
+    for colours in (96, 48, 24):
+        memory = io.BytesIO()
+        image.quantize(colours, dither=Image.Dither.NONE).save(memory, "PNG", optimize=True)
+        if memory.tell() < MOST_BYTES:
+            break
+    path.write_bytes(memory.getvalue())
+
+
+def test_the_readmes_pictures_are_small():
+    for path in IMAGES.glob("*_panel.png"):
+        assert path.stat().st_size < MOST_BYTES, path.name

@@ -1,0 +1,141 @@
+"""Estimate before paying: a few rows tell what the whole would take, and none of them is paid twice."""
+
+import json
+import re
+
+import pytest
+from scripted import FREEFORM_PROMPTS, PROMPTS, ScriptedTeacher, prompt, seeds, tagged
+
+import sdgkit as sk
+from sdgkit.cli import main
+from sdgkit.errors import PromptError, SettingsError
+
+SEEDS = sk.shipped("notebooks") / "seeds" / "feedback_to_table.jsonl"
+
+
+@pytest.fixture
+def script():
+    with ScriptedTeacher() as script:
+        script.answer = lambda ask: judged(script, ask)
+        yield script
+
+
+def judged(script, ask, good=True):
+    """Judges that are content, or not."""
+    if "eval" not in ask.stage:
+        return script.usual(ask)
+    return tagged(evaluation="Read.", score=(1 if ask.stage.startswith("eval_") else 3) if good else 0)
+
+
+def planned(script, number=5, **settings):
+    return sk.plan(seeds(number), teacher=script.connect(), **{"num_contexts": 4, "prompts": PROMPTS} | settings)
+
+
+def test_it_says_what_the_run_then_takes_and_brings(script, tmp_path):
+    found = sk.estimate(planned(script), tmp_path / "run", price_prompt=2.0, price_completion=10.0)
+    assert script.asked() == found.asked == 3 * (1 + 1 + 3 + 3 + 3)
+    run = sk.generate(seeds(5), teacher=script.connect(), num_contexts=4, prompts=PROMPTS, out=tmp_path / "run")
+    assert found.requests == run.summary["requests"]
+    assert (found.prompt_tokens, found.completion_tokens) == (7 * found.requests, 5 * found.requests)
+    assert found.samples == found.high == len(list(run.samples())) == 60
+    assert 0 < found.low < 60 and (found.tried, found.kept) == (9, 9)
+    assert found.cost == pytest.approx(found.requests * (7 * 2.0 + 5 * 10.0) / 1e6)
+
+
+def test_nothing_is_paid_twice(script, tmp_path):
+    for _ in range(2):
+        sk.estimate(planned(script), tmp_path / "run")
+    assert script.asked() == 33
+    assert not (tmp_path / "run" / "dataset.jsonl").exists()
+    sk.generate(seeds(5), teacher=script.connect(), num_contexts=4, prompts=PROMPTS, out=tmp_path / "run")
+    assert script.repeated() == 0
+    assert sk.estimate(planned(script), tmp_path / "run").asked == 0
+
+
+def test_without_a_folder_it_leaves_nothing(script, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert sk.estimate(planned(script), rows=1).asked == 11
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_freeform_skill_s_many_questions_are_not_all_answered(script):
+    plan = sk.plan(seeds(4, grounded=False), teacher=script.connect(), num_questions=20, prompts=FREEFORM_PROMPTS)
+    found = sk.estimate(plan)
+    assert found.asked == 3 * (1 + 3 + 3 + 3)
+    assert (found.samples, found.requests) == (80, 4 + 3 * 80)
+
+
+def test_own_contexts_are_counted_as_they_are(script):
+    contexts = [{"context": f"Mine, number {n}."} for n in range(12)]
+    prompts = {name: one for name, one in PROMPTS.items() if name != "gen_contexts"}
+    found = sk.estimate(planned(script, num_contexts=None, contexts=contexts, prompts=prompts))
+    assert found.samples == 36 and found.requests == 12 + 3 * 36
+    assert script.asked("gen_contexts") == 0
+
+
+def test_a_target_is_reckoned_from_what_is_kept(script):
+    found = sk.estimate(planned(script, target=600))
+    assert found.samples == 600
+    assert found.requests == 2200  # 600 samples: 200 contexts and their questions, and three requests for each question
+
+
+def test_drops_lower_what_to_expect_and_widen_the_range(script):
+    script.answer = lambda ask: judged(
+        script, ask, good=not ask.stage.startswith("eval_") or not ask.given["question"].startswith("Q1")
+    )
+    found = sk.estimate(planned(script))
+    assert (found.kept, found.tried, found.samples) == (6, 9, 40)
+    assert 15 < found.low < 30 and 50 < found.high < 60
+    assert found.requests == 20 + 20 + 60 + 40 + 40
+    assert "6 of 9 rows that were tried are kept" in found.text
+
+
+def test_where_nothing_is_kept_it_says_what_is_not_known(script):
+    script.answer = lambda ask: judged(script, ask, good=False)
+    found = sk.estimate(planned(script, target=100))
+    assert (found.kept, found.samples, found.low) == (0, 0, 0)
+    assert "No row came as far as gen_grounded_responses" in found.text
+    assert "nobody knows how many it takes to the target" in found.text
+
+
+@pytest.mark.parametrize(
+    ("holds", "fits", "words"), [(105, False, "DOES NOT FIT"), (200, True, "that fits"), (None, None, "does not say")]
+)
+def test_the_longest_prompt_and_reply_against_what_the_server_holds(script, holds, fits, words):
+    script.rows = [{"id": "tiny", **({"max_model_len": holds} if holds else {})}]
+    found = sk.estimate(planned(script))
+    assert found.max_tokens == 100 and found.longest >= 7
+    assert found.fits is fits and words in found.text
+
+
+def test_the_longest_seed_counts_though_it_is_not_tried(script):
+    plan = planned(script)
+    usual = sk.estimate(plan, rows=1).longest
+    rows = [*plan.rows[:4], {**plan.rows[4], "seed_context": "long " * 500}]
+    longer = sk.plan(rows, teacher=plan.teacher, num_contexts=4, prompts=PROMPTS)
+    assert sk.estimate(longer, rows=1).longest > 5 * usual
+
+
+def test_a_prompt_that_cannot_be_rendered_is_told_before_anything_is_asked(script):
+    wrong = {**PROMPTS, "gen_contexts": prompt("gen_contexts", ("seed_contxt",), "context")}
+    with pytest.raises(PromptError, match="seed_contxt"):
+        sk.estimate(planned(script, prompts=wrong))
+    assert script.asked() == 0
+
+
+def test_half_a_price_is_refused(script):
+    with pytest.raises(SettingsError, match="both parts"):
+        sk.estimate(planned(script), price_prompt=1.0)
+
+
+def test_the_command_says_it_and_keeps_the_replies(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words = ["generate", str(SEEDS), "--num-contexts", "2", "--out", "run"]
+    assert main([*words, "--dry-run", "--price-in", "1", "--price-out", "4"]) == 0
+    said = capsys.readouterr().out
+    for line in ("requests ", "tokens ", "time ", "cost ", "samples ", "longest ", "kept in run", "a rehearsal"):
+        assert line in said
+    asked = int(re.search(r"(\d+) requests made for this", said)[1])
+    assert main([*words, "--price-in", "1"]) == 2
+    assert main(words) == 0
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["reused"] == asked

@@ -1,0 +1,707 @@
+"""Panels: what a click does, what is shown, and that whatever a teacher or a file holds shows as text."""
+
+import asyncio
+import json
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+import scripted
+from scripted import PROMPTS, Gate, ScriptedTeacher
+
+import sdgkit as sk
+from sdgkit.errors import SeedError, SettingsError
+from sdgkit.panels.frame import Panel
+from sdgkit.panels.live import reason_for_a_still_picture
+from sdgkit.panels.still import Still
+from sdgkit.panels.widget import LOOK
+from sdgkit.trying import stand_in
+
+HOSTILE = (
+    "<script>alert(1)</script><img src=x onerror=alert(2)><iframe srcdoc='<b>x'></iframe></pre></details>"
+    '"><svg onload=alert(4)> {{ 7 * 7 }} [x](javascript:alert(3)) $x$ \x1b[31m \u202e &amp;'
+)
+KEY = "sk-very-secret-key"
+
+
+@pytest.fixture(autouse=True)
+def a_folder_of_ones_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def script():
+    with ScriptedTeacher() as script:
+        yield script
+
+
+@pytest.fixture
+def seeds():
+    return scripted.seeds(3)
+
+
+def until(true, seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it never came about"
+        time.sleep(0.01)
+
+
+def act(panel: Panel, name: str, /, **said) -> None:
+    """A click whose work is waited for, and which must not go wrong."""
+    panel.act(name, **said)
+    panel.wait()
+    assert panel.last_error is None
+
+
+def saved_prompts() -> Path:
+    """A folder with the script's prompts."""
+    folder = Path("prompts")
+    folder.mkdir()
+    for name, prompt in PROMPTS.items():
+        (folder / f"{name}.yaml").write_text(prompt.to_yaml(), "utf-8")
+    return folder
+
+
+def run_panel(script: ScriptedTeacher, seeds, out="runs/a", **more) -> sk.RunPanel:
+    return sk.RunPanel(seeds, teacher=script.connect(), out=out, num_contexts=2, prompts=PROMPTS, **more)
+
+
+# Where it is shown ----------------------------------------------------------------------------------------------------
+
+
+def test_a_panel_is_live_in_jupyterlab_and_voila_and_still_elsewhere(monkeypatch):
+    assert "SDGKIT_PANELS=live" in (reason_for_a_still_picture() or "")
+    monkeypatch.setenv("VOILA_KERNEL_ID", "1")
+    assert reason_for_a_still_picture() is None
+    monkeypatch.setenv("SDGKIT_PANELS", "static")
+    assert reason_for_a_still_picture() == ""
+    monkeypatch.delenv("VOILA_KERNEL_ID")
+    monkeypatch.setenv("SDGKIT_PANELS", "live")
+    assert reason_for_a_still_picture() is None
+    monkeypatch.setenv("SDGKIT_PANELS", "maybe")
+    with pytest.raises(SettingsError, match="live or static|live"):
+        reason_for_a_still_picture()
+
+
+def test_a_panel_that_is_not_live_builds_no_widget_and_says_why(capsys, seeds):
+    panel = sk.SeedPanel(seeds)
+    panel.display()
+    assert panel._view is None
+    shown = capsys.readouterr().out
+    assert "3 seeds" in shown
+    assert "SDGKIT_PANELS=live" in shown
+
+
+def test_what_goes_wrong_in_a_click_is_shown_in_one_sentence_and_kept(seeds):
+    panel = sk.SeedPanel(seeds)
+    panel.act("load", path="missing.jsonl")
+    assert isinstance(panel.last_error, SeedError)
+    assert panel.view.state["error"].startswith("missing.jsonl: there is no such file")
+    assert "there is no such file" in str(panel.picture())
+    panel.act("open", place=1)
+    assert panel.view.state["error"] == ""
+
+
+def test_a_click_in_the_front_end_is_the_same_as_an_action(seeds):
+    panel = sk.SeedPanel(seeds)
+    view = panel.view
+    view._handle_custom_msg({"do": "duplicate", "said": {"place": 0}}, [])
+    assert len(panel.draft.rows) == 4
+    assert len(view.state["seeds"]) == 4
+
+
+def test_the_scripts_write_text_only_as_text():
+    for path in LOOK.glob("*.js"):
+        source = path.read_text("utf-8")
+        assert source.count("innerHTML") == (1 if path.name == "panel.js" else 0), path.name
+        assert "insertAdjacentHTML" not in source
+        assert "http" not in source.replace("http://localhost", ""), "a panel needs no network"
+
+
+# Run ------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_is_started_watched_and_done(script, seeds):
+    panel = run_panel(script, seeds)
+    assert panel.view.state["words"] == "Not begun"
+    assert panel.view.state["start"] == "Start"
+    act(panel, "start")
+    until(lambda: panel.view.state["sign"] == "done")
+    state = panel.view.state
+    facts = dict(map(tuple, state["facts"]))
+    assert int(facts["samples"]) == len(panel.latest.dataset) > 0
+    assert [stage["name"] for stage in state["stages"]] == [stage["name"] for stage in panel.latest.funnel]
+    assert state["newest"][0]["id"] in {sample["id"] for sample in panel.latest.samples()}
+    assert state["start"] == "Run again"
+
+
+def test_cancel_stops_within_a_second_and_resume_goes_on(script, seeds):
+    gate = Gate()
+
+    async def hold(body, number):
+        if number > 8:
+            await gate.passed()
+        return await script._answer(body, number)
+
+    script.behave = hold
+    panel = run_panel(script, seeds)
+    panel.act("start")
+    gate.await_arrivals(1)
+    panel.act("cancel")
+    until(lambda: panel.view.state["sign"] == "cancelled", 5)
+    until(lambda: panel.view.state["can_start"])
+    assert panel.view.state["start"] == "Resume"
+    gate.open()
+    act(panel, "start")
+    until(lambda: panel.view.state["sign"] == "done")
+    assert int(dict(map(tuple, panel.view.state["facts"]))["used again"].replace(",", "")) > 0
+
+
+def test_a_click_on_a_stage_shows_what_was_dropped_with_prompt_and_reply(script, seeds):
+    script.answer = lambda ask: (
+        "No tags." if ask.stage == "gen_grounded_responses" and ask.name < "8" else script.usual(ask)
+    )
+    panel = run_panel(script, seeds)
+    panel.run_sync()
+    drops = [drop for drop in panel.latest.drops() if drop["stage"] == "gen_grounded_responses"]
+    act(panel, "stage", name="gen_grounded_responses")
+    shown = panel.view.state["drops"]["shown"]
+    assert [drop["id"] for drop in shown] == [drop["id"] for drop in drops][: len(shown)]
+    assert shown[0]["reason"] == "malformed"
+    act(panel, "trace", id=shown[0]["id"])
+    story = panel.view.state["drops"]["shown"][0]["story"]
+    assert story[0]["text"] == "No tags."
+    assert '"stage": "gen_grounded_responses"' in story[1]["text"]
+
+
+def test_await_run_does_the_work_and_returns_the_run(script, seeds):
+    run = asyncio.run(run_panel(script, seeds).run())
+    assert run.state == "done"
+    assert len(run.dataset) > 0
+
+
+def test_await_run_raises_what_stopped_the_run(script, seeds):
+    script.answer = lambda ask: "No tags."
+    panel = run_panel(script, scripted.seeds(12))
+    with pytest.raises(sk.RunError):
+        asyncio.run(panel.run())
+    assert panel.view.state["sign"] == "failed"
+    assert panel.view.state["error"]
+
+
+def test_cancelling_the_cell_cancels_the_run(script, seeds):
+    gate = Gate()
+
+    async def hold(body, number):
+        await gate.passed()
+        return await script._answer(body, number)
+
+    panel = run_panel(script, seeds)
+    script.behave = hold
+
+    async def cell():
+        task = asyncio.create_task(panel.run())
+        await asyncio.to_thread(gate.await_arrivals, 1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cell())
+    gate.open()
+    assert panel.latest.state == "cancelled"
+
+
+def test_a_panel_opens_the_folder_of_a_finished_run_and_offers_no_start(script, seeds):
+    run_panel(script, seeds).run_sync()
+    panel = sk.RunPanel("runs/a")
+    assert panel.view.state["sign"] == "done"
+    assert panel.view.state["start"] == ""
+    act(panel, "stage", name="filter_grounded_qa_pair")
+
+
+def test_a_panel_watches_a_run_that_another_writes(script, seeds):
+    gate = Gate()
+    answer = script._answer
+
+    async def hold(body, number):
+        if number > 4:
+            await gate.passed()
+        return await answer(body, number)
+
+    script.behave = hold
+    writer = run_panel(script, seeds).start()
+    gate.await_arrivals(1)
+    until(lambda: sk.open_run("runs/a").state == "running")
+    panel = sk.RunPanel("runs/a")
+    panel.watch()
+    assert panel.view.state["sign"] == "running"
+    assert not panel.view.state["can_cancel"]
+    gate.open()
+    until(lambda: panel.view.state["sign"] == "done")
+    writer.wait()
+
+
+def test_the_next_start_uses_the_prompts_as_they_are_then(script, seeds):
+    folder = saved_prompts()
+    panel = sk.RunPanel(seeds, teacher=script.connect(), out="runs/a", num_contexts=2, prompts=folder)
+    panel.run_sync()
+    script.forget()
+    editor = sk.PromptPanel(folder, seeds, run=panel, stage="gen_grounded_responses")
+    assert "asks nothing again" in editor.view.state["again"]
+    act(editor, "text", part="system", text="Be brief.")
+    assert "asks gen_grounded_responses and what follows again" in editor.view.state["again"]
+    act(editor, "save")
+    panel.run_sync()
+    assert set(script.by_stage()) == {"gen_grounded_responses", "evaluate_grounded_qa_pair"}
+
+
+def test_a_run_without_a_teacher_is_refused(seeds):
+    with pytest.raises(SettingsError, match="teacher"):
+        sk.RunPanel(seeds)
+
+
+# Review ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def reviewed(script, seeds) -> sk.ReviewPanel:
+    run_panel(script, seeds).run_sync()
+    return sk.ReviewPanel("runs/a")
+
+
+def trained_on() -> set[str]:
+    lines = Path("runs/a/train_messages.jsonl").read_text("utf-8").splitlines()
+    return {json.loads(line)["id"] for line in lines}
+
+
+def test_a_decision_goes_on_to_the_next_sample_and_into_the_training_file(reviewed):
+    first, second = reviewed.ids[:2]
+    assert reviewed.view.state["sample"]["id"] == first
+    act(reviewed, "reject", reason="wrong")
+    assert reviewed.view.state["sample"]["id"] == second
+    assert reviewed.view.state["words"].startswith("1 of ")
+    reviewed.review.write()
+    assert first not in trained_on()
+    act(reviewed, "undo")
+    assert reviewed.view.state["sample"]["id"] == first
+    reviewed.review.write()
+    assert first in trained_on()
+
+
+def test_a_sample_is_shown_beside_its_seed_with_the_judges_words(reviewed):
+    sample = reviewed.view.state["sample"]
+    assert [part["name"] for part in sample["parts"]] == ["context", "question", "response"]
+    assert sample["parts"][2]["seed"].startswith("Response of seed")
+    assert sample["evaluation"] == "Read."
+
+
+def test_an_edit_stays_on_the_sample_and_can_become_a_seed(reviewed):
+    act(reviewed, "edit", texts={"response": "Mended."})
+    state = reviewed.view.state["sample"]
+    assert state["state"] == "edited"
+    assert state["parts"][2] | {"seed": ""} == {
+        "name": "response",
+        "text": "Mended.",
+        "written": state["parts"][2]["written"],
+        "seed": "",
+    }
+    act(reviewed, "seed", path="more.jsonl")
+    assert list(sk.load_seeds("more.jsonl"))[-1]["seed_response"] == "Mended."
+
+
+def test_filters_and_pages_narrow_what_is_shown(reviewed):
+    act(reviewed, "filter", show="all", seed="s2")
+    act(reviewed, "tab", name="table")
+    rows = reviewed.view.state["rows"]
+    assert rows
+    assert all(row["id"].startswith("s2/") for row in rows)
+    act(reviewed, "filter", text="nowhere to be found")
+    assert reviewed.view.state["total"] == 0
+    reviewed.act("accept")
+    assert "No sample" in reviewed.view.state["error"]
+
+
+# Seeds ----------------------------------------------------------------------------------------------------------------
+
+
+def test_seeds_are_written_with_what_is_wrong_beside_the_field():
+    panel = sk.SeedPanel("mine.jsonl")
+    assert "Add one" in panel.view.state["words"]
+    act(panel, "add")
+    assert set(panel.view.state["seeds"][0]["flaws"]) == {"task_description", "seed_question", "seed_response"}
+    for column in ("task_description", "seed_question", "seed_response"):
+        act(panel, "edit", place=0, column=column, text=f"The {column}")
+    assert panel.view.state["seeds"][0]["flaws"] == {}
+    act(panel, "save")
+    assert [dict(row) for row in sk.load_seeds("mine.jsonl")] == panel.seeds
+
+
+def test_a_seed_with_a_flaw_is_not_saved(seeds):
+    panel = sk.SeedPanel(seeds)
+    act(panel, "edit", place=1, column="seed_question", text=" ")
+    panel.act("save", path="mine.jsonl")
+    assert isinstance(panel.last_error, SeedError)
+    assert not Path("mine.jsonl").exists()
+    assert "is empty" in panel.view.state["seeds"][1]["flaws"]["seed_question"]
+
+
+def test_a_context_that_only_some_seeds_have_is_told_at_the_empty_one(seeds):
+    panel = sk.SeedPanel(seeds)
+    act(panel, "edit", place=2, column="seed_context", text="")
+    assert list(panel.view.state["seeds"][2]["flaws"]) == ["seed_context"]
+
+
+def test_duplicate_remove_and_undo(seeds):
+    panel = sk.SeedPanel(seeds)
+    act(panel, "duplicate", place=0)
+    assert "same seed" in panel.view.state["seeds"][1]["flaws"]["seed_question"]
+    act(panel, "remove", place=2)
+    assert len(panel.draft.rows) == 3
+    act(panel, "undo")
+    act(panel, "undo")
+    assert panel.seeds == seeds
+
+
+# Prompt ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def prompt_panel(script, seeds) -> sk.PromptPanel:
+    return sk.PromptPanel("prompts", seeds, teacher=script.connect(), stage="gen_grounded_responses")
+
+
+def test_a_prompt_is_rendered_with_the_chosen_seeds_values(prompt_panel):
+    act(prompt_panel, "row", number=1)
+    assert "Context of seed 2" in prompt_panel.view.state["messages"][-1]["content"]
+
+
+def test_an_undefined_variable_is_told_at_its_line(prompt_panel):
+    act(prompt_panel, "text", part="generation", text="one\ntwo {{ nobody }}")
+    [flaw] = prompt_panel.view.state["flaws"]
+    assert (flaw["part"], flaw["line"]) == ("generation", 2)
+    assert "'nobody' is undefined" in flaw["words"]
+    assert prompt_panel.view.state["messages"] == []
+
+
+def test_settings_that_cannot_be_read_are_told_and_nothing_is_saved(prompt_panel):
+    act(prompt_panel, "text", part="settings", text="start_tags: [a, b]\nend_tags: [c]")
+    assert prompt_panel.view.state["flaws"][0]["part"] == "settings"
+    prompt_panel.act("save")
+    assert prompt_panel.last_error is not None
+    assert not Path("prompts").exists()
+
+
+def test_a_try_marks_the_columns_in_the_raw_reply(script, seeds):
+    panel = sk.PromptPanel(PROMPTS["gen_grounded_responses"], seeds, teacher=script.connect())
+    act(panel, "try")
+    [trial] = panel.view.state["trials"]
+    assert trial["good"]
+    marked = [text for text, column in trial["pieces"] if column == "response"]
+    assert marked == [panel.trials[0].rows[0]["response"]]
+    assert "".join(text for text, _ in trial["pieces"]) == panel.trials[0].text
+
+
+def test_a_try_on_five_asks_five_rows_at_the_same_time(script):
+    gate = Gate()
+    answer = script._answer
+
+    async def hold(body, number):
+        if "stage" in body["messages"][-1]["content"]:
+            await gate.passed()
+        return await answer(body, number)
+
+    panel = sk.PromptPanel(PROMPTS["gen_grounded_responses"], scripted.seeds(7), teacher=script.connect())
+    script.behave = hold
+    panel.act("try", several=True)
+    gate.await_arrivals(5)
+    gate.open()
+    panel.wait()
+    assert [trial["id"] for trial in panel.view.state["trials"]] == ["s1", "s2", "s3", "s4", "s5"]
+
+
+def test_a_malformed_reply_is_shown_as_it_came_with_the_reason(script, seeds):
+    script.answer = lambda ask: "Sorry."
+    panel = sk.PromptPanel(PROMPTS["gen_grounded_responses"], seeds, teacher=script.connect())
+    act(panel, "try")
+    [trial] = panel.view.state["trials"]
+    assert not trial["good"]
+    assert trial["pieces"] == [["Sorry.", ""]]
+    assert "malformed" in trial["words"]
+
+
+def test_a_try_can_be_cancelled(script, seeds):
+    gate = Gate()
+
+    async def hold(body, number):
+        await gate.passed()
+        return await script._answer(body, number)
+
+    panel = sk.PromptPanel(PROMPTS["gen_grounded_responses"], seeds, teacher=script.connect())
+    script.behave = hold
+    panel.act("try")
+    gate.await_arrivals(1)
+    assert panel.view.state["busy"]
+    panel.act("cancel")
+    panel.wait(5)
+    gate.open()
+    assert not panel.view.state["busy"]
+    assert panel.last_error is None
+
+
+def test_saving_keeps_what_has_not_changed_and_shows_the_difference_before(prompt_panel):
+    act(prompt_panel, "text", part="principles", text=prompt_panel.draft.texts["principles"] + "\n* Be brief.")
+    assert "+* Be brief." in prompt_panel.view.state["diff"]
+    act(prompt_panel, "save")
+    shipped = (sk.shipped("prompts") / "grounded" / "gen_grounded_responses.yaml").read_text("utf-8").splitlines()
+    saved = Path("prompts/gen_grounded_responses.yaml").read_text("utf-8").splitlines()
+    assert [line for line in saved if line not in shipped] == ["  * Be brief."]
+    assert [line for line in shipped if line not in saved] == []
+    assert prompt_panel.view.state["diff"] == []
+
+
+@pytest.mark.parametrize("path", sorted((sk.shipped("prompts")).glob("*/*.yaml")), ids=lambda path: path.stem)
+def test_every_part_of_every_shipped_prompt_can_be_edited_and_saved(path):
+    draft = sk.PromptPanel(sk.load_prompt(path), scripted.seeds(1)).draft
+    for part in ("system", "introduction", "principles", "examples", "generation"):
+        draft.set(part, f"{draft.texts[part]}\nAnd a line about {part}.")
+    wanted = draft.prompt
+    draft.save_as("mine.yaml")
+    assert sk.load_prompt("mine.yaml").render(stand_in(scripted.seeds(1)[0], path.stem)) == wanted.render(
+        stand_in(scripted.seeds(1)[0], path.stem)
+    )
+
+
+def test_undo_and_the_shipped_prompt(prompt_panel):
+    before = prompt_panel.draft.texts
+    act(prompt_panel, "text", part="system", text="Mine.")
+    act(prompt_panel, "restore")
+    assert prompt_panel.draft.texts == before
+    act(prompt_panel, "undo")
+    assert prompt_panel.draft.texts["system"] == "Mine."
+    act(prompt_panel, "undo")
+    assert prompt_panel.draft.texts == before
+
+
+# Compare --------------------------------------------------------------------------------------------------------------
+
+
+def test_two_versions_are_compared_by_what_is_read_and_what_the_judge_lets_through(script):
+    saved_prompts()
+    good = PROMPTS["gen_grounded_responses"]
+
+    def answer(ask):
+        if ask.stage == "evaluate_grounded_qa_pair":
+            return scripted.tagged(evaluation="Read.", score=1 if "worse" in ask.given["response"] else 3)
+        if ask.given["question"] == "Question of seed 1" and ask.body.get("top_p"):
+            return "No tags."
+        return scripted.tagged(response="worse" if ask.body.get("top_p") else "better")
+
+    script.answer = answer
+    panel = sk.ComparePanel(
+        good, good.with_sampling(top_p=0.5), scripted.seeds(4), teacher=script.connect(), prompts="prompts"
+    )
+    panel.compare()
+    panel.wait()
+    assert panel.last_error is None
+    one, other = panel.comparison.one, panel.comparison.other
+    assert (one.parsed, one.passed, one.mean_score) == (4, 4, 3.0)
+    assert (other.parsed, other.passed, other.mean_score) == (3, 0, 1.0)
+    first = panel.view.state["rows"][0]["sides"]
+    assert first[0]["text"] == "better"
+    assert first[1]["text"] == "No tags."
+    assert not first[1]["good"]
+
+
+def test_the_difference_rests_on_the_rows_that_differ(script, seeds):
+    good = PROMPTS["eval_grounded_questions"]
+    other = good.with_sampling(top_p=0.5)
+    script.answer = lambda ask: scripted.tagged(evaluation="Seen.", score=0 if ask.body.get("top_p") else 1)
+    panel = sk.ComparePanel(good, other, scripted.seeds(6), teacher=script.connect())
+    panel.compare()
+    panel.wait()
+    assert panel.last_error is None
+    comparison = panel.comparison
+    assert (comparison.one.passed, comparison.other.passed) == (6, 0)
+    assert comparison.differing == (6, 0)
+    assert comparison.chance == pytest.approx(2 / 64)
+    assert "rests on 6 of 6 rows" in panel.view.state["words"]
+    assert panel.view.state["rows"][0]["sides"][0]["words"] == "score 1 · kept"
+
+
+def test_prompts_of_different_stages_are_not_compared(script, seeds):
+    panel = sk.ComparePanel(
+        PROMPTS["gen_contexts"], PROMPTS["eval_grounded_questions"], seeds, teacher=script.connect()
+    )
+    panel.act("compare")
+    assert "one stage's prompt" in panel.view.state["error"]
+
+
+# Teacher --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_teacher_is_not_tried_then_reachable_with_time_and_tokens(script):
+    script.behave = lambda body, number: scripted.completion("Blue.")
+    panel = sk.TeacherPanel("openai", script.base_url, api_key=KEY)
+    assert panel.view.state["words"] == "Not tried yet"
+    act(panel, "test", message="Which colour?")
+    state = panel.view.state
+    assert state["sign"] == "good"
+    assert state["reply"]["text"] == "Blue."
+    assert dict(map(tuple, state["reply"]["facts"]))["tokens written"] == "5"
+    assert state["models"] == [scripted.MODEL]
+
+
+def test_a_teacher_that_is_not_there_is_unreachable_with_the_reason():
+    panel = sk.TeacherPanel("vllm", "http://127.0.0.1:9/v1")
+    panel.act("test")
+    panel.wait()
+    assert panel.view.state["words"] == "Not reachable"
+    assert "127.0.0.1:9" in panel.view.state["error"]
+
+
+def test_the_key_is_in_nothing_that_is_shown_or_saved(script):
+    script.behave = lambda body, number: scripted.completion("Blue.")
+    panel = sk.TeacherPanel("openai", script.base_url)
+    act(panel, "choose", api_key=KEY)
+    act(panel, "test")
+    assert script.headers[-1]["Authorization"] == f"Bearer {KEY}"
+    assert KEY not in json.dumps(panel.view.get_state())
+    assert KEY not in json.dumps(panel.picture().bundle())
+    assert KEY not in repr(panel)
+
+
+def test_of_several_models_one_is_chosen_from_the_servers_list(script):
+    script.models = ("one", "two")
+    script.behave = lambda body, number: scripted.completion("Blue.")
+    panel = sk.TeacherPanel("openai", script.base_url, api_key=KEY)
+    panel.act("test")
+    panel.wait()
+    assert panel.view.state["models"] == ["one", "two"]
+    act(panel, "choose", model="two")
+    act(panel, "test")
+    assert panel.teacher.model == "two"
+
+
+def test_what_the_server_can_do_is_found_out_by_asking(script):
+    script.behave = lambda body, number: scripted.completion("Blue.")
+    panel = sk.TeacherPanel("openai", script.base_url, api_key=KEY)
+    act(panel, "abilities")
+    able = dict(map(tuple, panel.view.state["able"]))
+    assert able["repeats a reply for the same sampling seed"] == "yes"
+    assert able["enforces the form of a reply"].startswith("no")
+
+
+def test_a_teacher_panel_serves_as_teacher(script, seeds):
+    panel = sk.TeacherPanel("openai", script.base_url, api_key=KEY)
+    run = sk.RunPanel(seeds, teacher=panel, num_contexts=1, prompts=PROMPTS).run_sync()
+    assert run.state == "done"
+
+
+# Hostile text ---------------------------------------------------------------------------------------------------------
+
+
+class Tags(HTMLParser):
+    """The elements of a page and what their attributes could run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+        self.active: list[tuple[str, str | None]] = []
+
+    def handle_starttag(self, tag, attributes):
+        self.found.add(tag)
+        self.active += [
+            (name, value) for name, value in attributes if name.startswith("on") or name in ("src", "srcdoc")
+        ]
+        self.active += [(name, value) for name, value in attributes if (value or "").startswith("javascript:")]
+
+
+def assert_harmless(panel: Panel) -> None:
+    """The still picture runs nothing, and what goes to the page as markup (pictures of sdgkit's own) neither."""
+    still: Still = panel.picture()
+    pages = [still.bundle()["text/html"]]
+    state = panel.view.state
+    pages += [state.get("picture", ""), *(figure["drawing"] for figure in state.get("figures", []))]
+    for page in pages:
+        tags = Tags()
+        tags.feed(page)
+        assert not tags.found & {"script", "img", "iframe", "object", "a", "base", "form"}
+        assert not tags.active
+    assert "<img src=x" in json.dumps(state, ensure_ascii=False), "the hostile text is there, as text"
+    assert "\x1b" not in pages[0]
+    assert "\u202e" not in pages[0]
+    json.dumps(panel.view.get_state()).encode()
+
+
+def hostile_seeds() -> list[dict]:
+    return [
+        {**row, "seed_response": f"{HOSTILE} Response of seed {n}", "seed_context": f"{HOSTILE} Context {n}"}
+        for n, row in enumerate(scripted.seeds(3), 1)
+    ]
+
+
+def hostile_teacher(script: ScriptedTeacher) -> None:
+    def answer(ask):
+        if ask.stage == "gen_contexts":
+            return scripted.tagged(context=f"{HOSTILE} {ask.name}")
+        if ask.stage == "gen_grounded_responses":
+            good = not ask.given["question"].startswith("Q0")
+            return scripted.tagged(response=f"{HOSTILE} {ask.name}") if good else HOSTILE
+        if ask.stage == "evaluate_grounded_qa_pair":
+            return scripted.tagged(evaluation=HOSTILE, score=3)
+        return script.usual(ask)
+
+    script.answer = answer
+
+
+def test_hostile_text_in_a_run_and_its_review(script):
+    hostile_teacher(script)
+    panel = run_panel(script, hostile_seeds())
+    panel.run_sync()
+    act(panel, "stage", name="gen_grounded_responses")
+    act(panel, "trace", id=panel.view.state["drops"]["shown"][0]["id"])
+    assert_harmless(panel)
+    review = sk.ReviewPanel("runs/a")
+    act(review, "reject", reason=HOSTILE)
+    act(review, "filter", show="all")
+    for tab in ("one", "table", "figures"):
+        act(review, "tab", name=tab)
+        assert_harmless(review)
+
+
+def test_hostile_text_in_seeds():
+    assert_harmless(sk.SeedPanel(hostile_seeds()))
+
+
+def test_hostile_text_in_a_prompt_and_its_replies(script):
+    hostile_teacher(script)
+    hostile = PROMPTS["gen_grounded_responses"]
+    panel = sk.PromptPanel(hostile, hostile_seeds(), teacher=script.connect())
+    act(panel, "try", several=True)
+    act(panel, "text", part="system", text=HOSTILE.replace("{{", "{ {"))
+    assert_harmless(panel)
+
+
+def test_hostile_text_in_a_comparison(script):
+    script.answer = lambda ask: scripted.tagged(evaluation=HOSTILE, score=1)
+    good = PROMPTS["eval_grounded_questions"]
+    panel = sk.ComparePanel(good, good.with_sampling(top_p=0.5), hostile_seeds(), teacher=script.connect())
+    panel.compare()
+    panel.wait()
+    assert_harmless(panel)
+
+
+def test_hostile_text_from_a_teacher(script):
+    script.behave = lambda body, number: scripted.completion(HOSTILE)
+    panel = sk.TeacherPanel("openai", script.base_url, api_key=KEY)
+    act(panel, "test", message=HOSTILE)
+    assert_harmless(panel)
+
+
+def test_half_of_a_surrogate_pair_does_not_stop_a_panel(seeds):
+    panel = sk.SeedPanel(seeds)
+    act(panel, "edit", place=0, column="seed_question", text="\ud800?")
+    json.dumps(panel.view.get_state()).encode()
+    assert "surrogate" in panel.view.state["seeds"][0]["flaws"]["seed_question"]
