@@ -26,8 +26,11 @@ _ROOMS = {
     "run": "Run open_run",
     "publish": "merge push",
     "estimates": "estimate",
+    "evaluation": "evaluate",
     "method": f"GROUNDED FREEFORM generate plan {_STAGES}",
     "review": "Review",
+    "trying": "try_on",
+    "comparing": "compare",
     "panels": "TeacherPanel SeedPanel PromptPanel ComparePanel RunPanel ReviewPanel",
     "panels.versions": "check_kernel",
     "calibration": "calibrate",
@@ -40,8 +43,10 @@ __all__ = ["__version__", *_MODULES, *_HOME]
 if TYPE_CHECKING:
     from sdgkit import checks
     from sdgkit.calibration import calibrate
+    from sdgkit.comparing import compare
     from sdgkit.errors import PromptError, RunError, SdgkitError, SeedError, SettingsError, TeacherError
     from sdgkit.estimates import estimate
+    from sdgkit.evaluation import evaluate
     from sdgkit.method import (
         FREEFORM,
         GROUNDED,
@@ -75,6 +80,7 @@ if TYPE_CHECKING:
     from sdgkit.stages import Check, Combine, Drop, Generate, GenerateMany, Judge, Keep, Stage
     from sdgkit.tables import as_table, beside_seeds
     from sdgkit.teachers import Teacher, connect
+    from sdgkit.trying import try_on
 
 
 def __getattr__(name: str) -> Any:

@@ -201,7 +201,7 @@ def judging(pipeline: Pipeline) -> tuple[Judge, Keep]:
     raise SettingsError(f"The pipeline {pipeline.name} has no judge whose verdict is followed.")
 
 
-def wilson(kept: int, asked: int) -> tuple[float, float]:
+def wilson(kept: float, asked: int) -> tuple[float, float]:
     """The interval in which a share lies at 95 %, for small numbers too (Wilson 1927, JASA 22:209)."""
     if not asked:
         return 0.0, 1.0

@@ -11,12 +11,12 @@ from typing import Any
 
 from sdgkit.errors import RunError, SettingsError
 from sdgkit.run import Run, open_run
-from sdgkit.training_set import TEST_SHARE, Part, TrainingSet, merged
+from sdgkit.training_set import Part, TrainingSet, merged
 
 Runs = Sequence[Run | str | Path]
 
 
-def merge(runs: Runs, path: str | Path, format: str = "messages", *, test_share: float = TEST_SHARE) -> int:
+def merge(runs: Runs, path: str | Path, format: str = "messages", *, test_share: float | None = None) -> int:
     """Write the samples of several runs into one file or folder; returns how many rows it has.
 
     runs: `Run`s or their folders. format: as in `Run.export`. Each row has the column `skill` (its run's name) and an
@@ -37,7 +37,7 @@ def push(
     repo_id: str,
     *,
     private: bool = True,
-    test_share: float = TEST_SHARE,
+    test_share: float | None = None,
     token: str | None = None,
 ) -> str:
     """Push what the review lets through to the Hugging Face Hub as a dataset with card and splits; returns its address.

@@ -31,7 +31,7 @@ from sdgkit.snapshot import Funnel, Pace, Snapshot, funnel_of, line_of
 from sdgkit.stages import Keep, Row
 from sdgkit.teachers import background
 from sdgkit.trace import Trace
-from sdgkit.training_set import TEST_SHARE, Part, TrainingSet
+from sdgkit.training_set import Part, TrainingSet
 
 if TYPE_CHECKING:
     import datasets
@@ -505,17 +505,18 @@ class Run:
         with self._reading() as journal:
             return Trace.of(journal, id)
 
-    def export(self, format: str, path: str | Path, *, test_share: float = TEST_SHARE) -> int:
+    def export(self, format: str, path: str | Path, *, test_share: float | None = None) -> int:
         """Write the samples that the review lets through in a training format; returns how many.
 
         format: messages, instructlab, alpaca, sharegpt, preference (pairs of what the review edited), parquet, or
-        datasets: a folder with card, in which `test_share` of the contexts stand in a split of their own. An export
-        inside the run's folder is written again when the review goes on. Raises SettingsError, RunError.
+        datasets: a folder with card. test_share: how many of the contexts are kept apart, as a split of their own in a
+        folder (default 0.1), left out of anything else (default none). An export inside the run's folder is written
+        again when the review goes on. Raises SettingsError, RunError.
         """
         written = TrainingSet(self.part()).write(format, path, test_share=test_share)
         if self.out is not None and Path(path).resolve().is_relative_to(self.out.resolve()):
             inside = Path(path).resolve().relative_to(self.out.resolve())
-            noted = f"{format}={test_share}" if format == "datasets" else format
+            noted = format if test_share is None else f"{format}={test_share}"
             self.decision_book().note_export(inside.as_posix(), noted)
         return written
 

@@ -40,21 +40,28 @@ class TrainingSet:
         self.parts = parts
         self._merged = len(parts) > 1
 
-    def write(self, format: str, path: str | Path, *, test_share: float = TEST_SHARE) -> int:
-        """Write it in a format of `ALL`; returns how many rows. test_share: of a `datasets` folder.
+    def write(self, format: str, path: str | Path, *, test_share: float | None = None) -> int:
+        """Write it in a format of `ALL`; returns how many rows.
+
+        test_share: how many of the contexts are kept apart: in a split of their own in a `datasets` folder (default
+        0.1), left out of what has but one file (default none).
 
         Raises SettingsError for an unknown format, RunError for samples without an answer or a place that cannot be
         written.
         """
         if format == "datasets":
-            return self._write_folder(Path(path), test_share)
+            return self._write_folder(Path(path), TEST_SHARE if test_share is None else test_share)
+        is_apart = held_out(self._samples, test_share or 0.0)
         if format == "parquet":
-            return write_parquet(path, lambda: self._lines(table))
+            return write_parquet(path, lambda: self._lines(table, is_apart))
         if format == "preference":
-            return write_jsonl(path, self._pairs)
+            return write_jsonl(path, lambda: self._pairs(is_apart))
         if format not in FORMATS:
             raise SettingsError(f"There is no training format {format!r}. Use one of: {', '.join(ALL)}.")
-        return write_jsonl(path, lambda: self._lines(FORMATS[format]))
+        return write_jsonl(path, lambda: self._lines(FORMATS[format], is_apart))
+
+    def _samples(self) -> Iterator[Row]:
+        return (sample for sample, _ in self.rows())
 
     def rows(self) -> Iterator[tuple[dict[str, Any], Part]]:
         """Every sample with the part that it is of."""
@@ -72,25 +79,29 @@ class TrainingSet:
     def _named(self, sample: Row, part: Part) -> dict[str, Any]:
         return {**sample, "id": f"{part.key}/{sample['id']}", "skill": part.skill} if self._merged else dict(sample)
 
-    def _lines(self, form: Callable[[Row, str | None], dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    def _lines(
+        self, form: Callable[[Row, str | None], dict[str, Any]], is_apart: Callable[[Row], bool], test: bool = False
+    ) -> Iterator[dict[str, Any]]:
+        """The rows in this form of one side of the split."""
         for sample, part in self.rows():
-            yield {**form(sample, part.system), **({"skill": part.skill} if self._merged else {})}
+            if is_apart(sample) == test:
+                yield {**form(sample, part.system), **({"skill": part.skill} if self._merged else {})}
 
-    def _pairs(self) -> Iterator[dict[str, Any]]:
+    def _pairs(self, is_apart: Callable[[Row], bool]) -> Iterator[dict[str, Any]]:
         for part in self.parts:
             for original, edited in part.pairs():
-                if is_edited(original, edited):
+                if is_edited(original, edited) and not is_apart(edited):
                     yield preference((original, self._named(edited, part)), part.system)
 
     def _write_folder(self, path: Path, test_share: float) -> int:
         """A folder that `datasets.load_dataset` and the Hub read: a Parquet file for each split, and a card."""
-        is_apart = held_out(lambda: (sample for sample, _ in self.rows()), test_share)
+        is_apart = held_out(self._samples, test_share)
         rehearsal = any(is_rehearsal(part.summary) for part in self.parts)
         sizes = {}
         for split in ("train", "test") if test_share else ("train",):
 
             def rows(split: str = split) -> Iterator[dict[str, Any]]:
-                return (line for line in self._lines(table) if is_apart(line) == (split == "test"))
+                return self._lines(table, is_apart, split == "test")
 
             file = f"{'rehearsal_' if rehearsal else ''}{split}.parquet"
             sizes[split] = (file, write_parquet(path / file, rows))

@@ -136,15 +136,20 @@ def read_trial(
 
 def mark(text: str, rows: Iterable[Row]) -> list[tuple[str, str]]:
     """The text in pieces: those in which the columns of the rows were read, with their names, and what is between."""
-    pieces, at = [], 0
+    # Reading takes control characters out: the values are looked for in what is left, of which `places` knows the origin.
+    places = [at for at, sign in enumerate(text) if sign in "\t\n" or (sign >= " " and sign != "\x7f")]
+    left = "".join(text[at] for at in places)
+    places.append(len(text))
+    pieces, at, end = [], 0, 0
     for row in rows:
         for column, value in row.items():
-            found = text.find(str(value), at)
-            if found < 0 or not value:  # read from something that was tidied up on the way
+            found = left.find(str(value), at) if value else -1
+            if found < 0:
                 continue
-            pieces += [(text[at:found], ""), (text[found : found + len(value)], column)]
-            at = found + len(value)
-    pieces.append((text[at:], ""))
+            at = found + len(str(value))
+            pieces += [(text[end : places[found]], ""), (text[places[found] : places[at - 1] + 1], column)]
+            end = places[at - 1] + 1
+    pieces.append((text[end:], ""))
     return [piece for piece in pieces if piece[0]]
 
 

@@ -21,7 +21,7 @@ from aiohttp import web
 from servers import FaultServer, is_probe, status
 
 import sdgkit as sk
-from sdgkit.prompts import Prompt
+from sdgkit.prompts import SAMPLING, Prompt
 from sdgkit.teachers import Request, Teacher
 
 MODEL = "tiny"
@@ -104,6 +104,8 @@ class Ask:
 def which(body: Mapping[str, Any]) -> tuple[int, int]:
     """(ordinal, attempt) of a request, which only its sampling seed tells."""
     sampling = {name: value for name, value in body.items() if name not in ("model", "messages", "seed")}
+    further = {name: sampling.pop(name) for name in [*sampling] if name not in SAMPLING}
+    sampling |= {"extra_body": further} if further else {}
     likely = [(ordinal, attempt) for ordinal in (1, 2, 3) for attempt in range(1, ATTEMPTS + 1)]
     others = ((ordinal, attempt) for attempt in range(1, ATTEMPTS + 1) for ordinal in range(4, ORDINALS + 1))
     for ordinal, attempt in itertools.chain(likely, others):
@@ -145,11 +147,11 @@ class ScriptedTeacher(FaultServer):
     async def _answer(self, body: dict[str, Any], _: int) -> web.StreamResponse:
         if is_probe(body):
             return completion("hello")
-        ask = Ask.of(body)
-        self.asks.append(ask)
-        if self.delay is not None:
-            await asyncio.sleep(self.delay(ask))
         try:
+            ask = Ask.of(body)
+            self.asks.append(ask)
+            if self.delay is not None:
+                await asyncio.sleep(self.delay(ask))
             answer = self.answer(ask)
         except Exception as error:  # a mistake in the test: told at once, instead of tried again for ever
             self.mistakes.append(error)

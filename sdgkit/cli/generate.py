@@ -36,7 +36,7 @@ class Asked:
     job: Job
     output: Output
     rehearsal: Rehearsal
-    trial: Trial = Trial()
+    trial: Trial
 
     def go_on(self, out: Path) -> str:
         """The command that goes on with this folder's run; its config has all but the teacher's address and manners."""

@@ -27,6 +27,7 @@ COMMANDS = {
     "explain": ("results", "Where a run's samples went, and what to change."),
     "export": ("runs", "Write a run's samples in a training format."),
     "merge": ("results", "Merge several runs into one training file."),
+    "evaluate": ("evaluate", "Did it help? Have a judge compare a tuned model's answers with others."),
     "push": ("results", "Push a run's samples to the Hugging Face Hub."),
     "rehearse": ("teachers", "Serve the rehearsal teacher on this machine, as slow and faulty as you like."),
     "lab": ("lab", "Copy the tutorial notebooks into a folder and open them in JupyterLab."),

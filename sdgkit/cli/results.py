@@ -11,7 +11,10 @@ from sdgkit.cli.runs import RunFolder, named, run_in
 from sdgkit.cli.terminal import counted, say
 from sdgkit.errors import SettingsError
 
-TestShare = Annotated[float, typer.Option("--test-share", metavar="SHARE", help="contexts kept apart for testing")]
+TestShare = Annotated[
+    float | None,
+    typer.Option("--test-share", metavar="SHARE", help="contexts kept apart, as in sdgkit export", show_default=False),
+]
 
 
 def explain(run: RunFolder = None) -> Callable[[], int]:
@@ -37,7 +40,7 @@ def merge(
     format: Annotated[
         str, typer.Option("--format", "-f", metavar="F", help="as in sdgkit export; messages by default")
     ] = "messages",
-    test_share: TestShare = 0.1,
+    test_share: TestShare = None,
 ) -> Callable[[], int]:
     """Merge the samples of several runs into one training file, with each row's skill, and no question twice.
 
@@ -69,7 +72,7 @@ def push(
     run: RunFolder = None,
     repo_id: Annotated[str | None, typer.Argument(metavar="OWNER/NAME", show_default=False)] = None,
     public: Annotated[bool, typer.Option("--public", help="for everybody to see; without it, for you alone")] = False,
-    test_share: TestShare = 0.1,
+    test_share: TestShare = None,
 ) -> Callable[[], int]:
     """Push a run's samples to the Hugging Face Hub, as a dataset with a card and a test split.
 

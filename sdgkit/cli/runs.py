@@ -80,8 +80,14 @@ def export(
         typer.Option("--to", metavar="FILE", help="where to (a file in the run's folder)", show_default=False),
     ] = None,
     test_share: Annotated[
-        float, typer.Option("--test-share", metavar="SHARE", help="of a datasets folder: contexts kept apart")
-    ] = 0.1,
+        float | None,
+        typer.Option(
+            "--test-share",
+            metavar="SHARE",
+            help="contexts kept apart: a split of a datasets folder (default 0.1), left out of a file (default none)",
+            show_default=False,
+        ),
+    ] = None,
 ) -> Callable[[], int]:
     """Write a run's samples in a training format: JSON Lines, a Parquet file, or a folder for `datasets` and the Hub.
 
@@ -94,7 +100,7 @@ def export(
     return lambda: _export(folder, format, to, test_share)
 
 
-def _export(folder: Path, format: str, to: str | None, test_share: float) -> int:
+def _export(folder: Path, format: str, to: str | None, test_share: float | None) -> int:
     from sdgkit.export import train_file
 
     opened = run_in(folder)

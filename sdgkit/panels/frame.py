@@ -136,17 +136,18 @@ class Panel:
     @property
     def view(self) -> Any:
         """The live widget; made when it is first asked for."""
-        if self._view is None:
-            from sdgkit.panels.widget import widget
+        with self._drawing:  # what comes from a thread meanwhile is drawn when it is there
+            if self._view is None:
+                from sdgkit.panels.widget import widget
 
-            self._view = widget(self.kind, self._state(), lambda name, said: self.act(name, **said))
-        return self._view
+                self._view = widget(self.kind, self._state(), lambda name, said: self.act(name, **said))
+            return self._view
 
     def render(self) -> None:
         """Bring the live widget up to date."""
-        if self._view is None:
-            return
         with self._drawing:
+            if self._view is None:
+                return
             state = self._state()
             if state != self._view.state:
                 self._view.state = state

@@ -32,7 +32,9 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator["object"]:
     """A real Chromium."""
     if not Path(CHROMIUM).exists():
         pytest.skip(f"There is no Chromium at {CHROMIUM}. On Debian: apt install chromium.")
-    sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed (pip install playwright).")
+    sync_api = pytest.importorskip(
+        "playwright.sync_api", reason="Playwright is not installed (pip install playwright)."
+    )
     home = tmp_path_factory.mktemp("chromium")
     with sync_api.sync_playwright() as playwright:
         launched = playwright.chromium.launch(
@@ -54,7 +56,7 @@ def lab(browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator["object"]
 @pytest.fixture
 def page(browser) -> Iterator["object"]:
     """A new window, 1280 pixels wide. Fails the test whose page asked for anything but loopback, or raised an exception."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
+    context = browser.new_context(viewport={"width": 1280, "height": 1300}, reduced_motion="reduce")
     opened = context.new_page()
     opened.set_default_timeout(30_000)
     outside: list[str] = []

@@ -115,7 +115,9 @@ class Lab:
 
     def write(self, name: str, cells: dict[str, str]) -> Path:
         """A notebook with these code cells, by their ids."""
-        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text, id=id) for id, text in cells.items()])
+        notebook = nbformat.v4.new_notebook(
+            cells=[nbformat.v4.new_code_cell(text, id=id) for id, text in cells.items()]
+        )
         notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
         path = self.work / f"{name}.ipynb"
         nbformat.write(notebook, path)

@@ -96,6 +96,8 @@ def test_every_panel_is_legible_in_its_place_and_has_names_for_a_screen_reader(o
         opened.show(kind)
         panel = opened.panel(kind).first
         panel.scroll_into_view_if_needed()
+        if kind == "prompt":
+            panel.get_by_role("tab", name="Replies").click()
         opened.page.wait_for_timeout(300)
         path = shot_of(panel, f"{kind}-{width}-{theme}")
         checks = {"illegible": ILLEGIBLE, "sticking out": STICKING_OUT, "without a name": NAMELESS}

@@ -79,7 +79,9 @@ def test_a_run_is_started_watched_cancelled_and_resumed_while_the_kernel_stays_f
         asked = _requests(panel)
         panel.get_by_role("button", name="Resume").click()
         expect(status).to_contain_text("Done", timeout=60_000)
-        assert int(panel.locator(".sdg-facts div").filter(has_text="used again").locator("dd").inner_text()) >= asked * 0.9
+        assert (
+            int(panel.locator(".sdg-facts div").filter(has_text="used again").locator("dd").inner_text()) >= asked * 0.9
+        )
         panel.locator(".sdg-picture svg text", has_text="filter_grounded_questions").first.click()
         panel.locator("details.sdg-item summary").first.click()
         expect(panel.locator(".sdg-story").first).to_contain_text("raw reply")

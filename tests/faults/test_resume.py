@@ -104,6 +104,28 @@ def test_what_a_killed_run_recorded_can_be_read_at_once(script, tmp_path):
     assert all(row["id"] for row in run.samples())
 
 
+def test_a_run_killed_while_it_writes_its_files_leaves_the_old_ones_whole(script, tmp_path):
+    generate(script, tmp_path, seeds(2))
+    before = files_of(tmp_path)
+    code = f"""
+import os, signal, sys
+import scripted, sdgkit as sk, sdgkit.folder
+sdgkit.folder.write_report = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+teacher = sk.connect("openai", base_url={script.base_url!r}, api_key="key")
+sk.generate(scripted.seeds(3), teacher=teacher, out={str(tmp_path)!r}, prompts=scripted.PROMPTS, **{SMALL})
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TESTS)])}
+    killed = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, timeout=60)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert files_of(tmp_path)["report.html"] == before["report.html"]
+    assert files_of(tmp_path)["summary.json"] == before["summary.json"]
+    script.forget()
+    run = generate(script, tmp_path)
+    assert script.asked() == 0
+    assert json.loads((tmp_path / "summary.json").read_text())["stages"] == list(run.funnel)
+    assert not [name for name in files_of(tmp_path) if name.endswith(".part")]
+
+
 # Interrupted ----------------------------------------------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""Real servers for the tests in this folder: vLLM with a tiny model, and Llama Stack's three generations in front of it.
+"""Real servers for these tests: vLLM with a tiny model, and Llama Stack's three generations in front of it.
 
 A machine on which they cannot be installed skips, saying why. Each worker of a parallel run has servers of its own.
 """
@@ -10,16 +10,23 @@ from pathlib import Path
 
 import pytest
 import real_servers
-from environments import LLAMA_STACK, OGX, OLD_LLAMA_STACK, VLLM, Environment, Unavailable, clean_environment, tiny_model
-from real_servers import RealServer
+from environments import (
+    LLAMA_STACK,
+    OGX,
+    OLD_LLAMA_STACK,
+    VLLM,
+    Environment,
+    Unavailable,
+    clean_environment,
+    tiny_model,
+)
+from real_servers import CONTEXT_TOKENS, KEY, RealServer, available
 from servers import free_port
 
 import sdgkit as sk
 from sdgkit.teachers import Teacher
 
 HERE = Path(__file__).parent
-KEY = "a-key-of-its-own"
-CONTEXT_TOKENS = 16_384
 SEEN: list[str] = []  # what the real servers said of themselves
 OFFLINE = {"HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1", "OTEL_SDK_DISABLED": "true", "PYTHONUNBUFFERED": "1"}
 
@@ -54,13 +61,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture(scope="session")
 def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("servers")
-
-
-def available(environment: Environment) -> Path:
-    try:
-        return environment.ready()
-    except Unavailable as error:
-        pytest.skip(str(error))
 
 
 def serving(server: RealServer, version_path: str) -> Iterator[RealServer]:
@@ -108,16 +108,16 @@ def start_stack(vllm: RealServer, logs: Path) -> Callable[..., Iterator[RealServ
         port, name = free_port(), environment.name
         state = logs / f"{name}-state"
         state.mkdir()
-        text = (HERE / "servers" / config).read_text(encoding="utf-8")
+        text = (HERE / "recipes" / config).read_text(encoding="utf-8")
         for sign, value in {"VLLM_URL": vllm.url, "KEY": KEY, "STATE": str(state), "PORT": str(port)}.items():
             text = text.replace(f"@{sign}@", value)
         file = logs / f"{name}.yaml"
         file.write_text(text, encoding="utf-8")
         command = [str(python.parent / words[0]), *words[1:], str(file), "--port", str(port)]
         root = f"http://127.0.0.1:{port}"
-        path = dict(url=root, ready=f"{root}/v1/health", log=logs / f"{name}.log")
+        where = {"url": root, "ready": f"{root}/v1/health", "log": logs / f"{name}.log"}
         home = clean_environment(**OFFLINE, LLAMA_STACK_CONFIG_DIR=str(state), SQLITE_STORE_DIR=str(state))
-        yield from serving(RealServer(name, command, **path, environment=home), "version")
+        yield from serving(RealServer(name, command, **where, environment=home), "version")
 
     return start
 

@@ -1,6 +1,6 @@
 """The real servers' own Python environments: built once, kept in the user's cache folder, keyed by what is in them.
 
-Each is a list of exact versions in `servers/`. They are installed with uv, which is itself installed with pip; both use the
+Each is a list of exact versions in `recipes/`. They are installed with uv, which is itself installed with pip; both use the
 package indexes that pip is configured for.
 """
 
@@ -37,7 +37,7 @@ class Environment:
 
     @property
     def versions(self) -> Path:
-        return HERE / "servers" / f"{self.name}.txt"
+        return HERE / "recipes" / f"{self.name}.txt"
 
     @property
     def folder(self) -> Path:
@@ -132,7 +132,12 @@ def find_python(version: str) -> str:
     for candidate in (sys.executable, f"python{version}", *installed, f"/usr/bin/python{version}", "python3"):
         try:
             told = subprocess.run(
-                [candidate, "-c", tell], capture_output=True, text=True, timeout=60, env=clean_environment(), check=False
+                [candidate, "-c", tell],
+                capture_output=True,
+                text=True,
+                timeout=60,
+                env=clean_environment(),
+                check=False,
             )
         except (OSError, subprocess.TimeoutExpired):
             continue

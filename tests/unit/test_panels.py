@@ -81,7 +81,7 @@ def test_a_panel_is_live_in_jupyterlab_and_voila_and_still_elsewhere(monkeypatch
     monkeypatch.setenv("SDGKIT_PANELS", "live")
     assert reason_for_a_still_picture() is None
     monkeypatch.setenv("SDGKIT_PANELS", "maybe")
-    with pytest.raises(SettingsError, match="live or static|live"):
+    with pytest.raises(SettingsError, match="SDGKIT_PANELS"):
         reason_for_a_still_picture()
 
 
@@ -705,3 +705,21 @@ def test_half_of_a_surrogate_pair_does_not_stop_a_panel(seeds):
     act(panel, "edit", place=0, column="seed_question", text="\ud800?")
     json.dumps(panel.view.get_state()).encode()
     assert "surrogate" in panel.view.state["seeds"][0]["flaws"]["seed_question"]
+
+
+def test_work_that_ends_while_the_view_is_being_made_is_seen_in_it(seeds):
+    panel = sk.SeedPanel(seeds)
+    shown = panel.seen
+
+    def seen():
+        state = shown()
+        panel.seen = shown
+        late = panel._thread
+        late(lambda: (panel.draft.add(), panel.render()))
+        time.sleep(0.2)
+        return state
+
+    panel.seen = seen
+    view = panel.view
+    panel.wait()
+    assert len(view.state["seeds"]) == 4

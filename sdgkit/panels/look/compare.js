@@ -16,7 +16,7 @@ function view(state, act, local, draw) {
       h("thead", {}, h("tr", {}, h("th", {}), state.names.map((name) => h("th", { scope: "col", class: "sdg-n", key: name }, name)))),
       h("tbody", {}, state.table.map(([what, ...numbers]) => h("tr", { key: what }, h("th", { scope: "row" }, what), numbers.map((number, place) => h("td", { class: "sdg-n", key: place }, number)))))),
     state.rows.length > 0 && h("label", { class: "sdg-check", key: "different" }, h("input", { type: "checkbox", checked: Boolean(local.different), onChange: (e) => { local.different = e.target.checked; draw(); } }), " only rows that differ"),
-    state.rows.length > 0 && h("div", { key: "rows" }, rows.length === 0 && h("p", { class: "sdg-soft" }, "No row differs."),
+    state.rows.length > 0 && h("div", { key: "rows", class: "sdg-list", tabindex: 0, "aria-label": "rows" }, rows.length === 0 && h("p", { class: "sdg-soft" }, "No row differs."),
       rows.map((row) => h("section", { class: "sdg-item", key: row.id, "aria-label": row.id }, h("code", {}, row.id),
         h("div", { class: "sdg-pair" }, row.sides.map((side, place) => h("div", { key: place },
           h("h4", {}, h("span", { class: side.good ? "sdg-is-good" : "sdg-is-bad", "aria-hidden": "true" }, side.good ? "✓ " : "✕ "), `${state.names[place]}${side.words ? `: ${side.words}` : ""}`), long(side.text, 800))))))),

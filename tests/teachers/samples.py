@@ -1,0 +1,22 @@
+"""Seeds for these tests, and what must be true of whatever comes of them."""
+
+from pathlib import Path
+
+from scripted import assert_adds_up
+
+import sdgkit as sk
+
+SEED_FILE = Path(__file__).parents[2] / "notebooks" / "seeds" / "feedback_to_table.jsonl"
+SEEDS = [dict(row) for row in sk.load_seeds(SEED_FILE)][:2]
+
+__all__ = ["SEEDS", "SEED_FILE", "assert_adds_up", "assert_well_formed"]
+
+
+def assert_well_formed(run: sk.Run) -> None:
+    """Every sample has every column of the method, as text, and a score of its judge's scale; no tag is left in any."""
+    for row in run.samples():
+        texts = [row[name] for name in ("context", "question", "response", "evaluation")]
+        assert all(isinstance(text, str) and text.strip() for text in texts), row
+        assert not any("[Start of" in text or "[End of" in text for text in texts), row
+        assert row["score"] in (2.0, 3.0), row
+        assert row["question"].startswith(row["context"]), row

@@ -1,0 +1,121 @@
+"""Llama Stack in front of the real vLLM: its old API, its new one, and OGX, as it is called now."""
+
+import json
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+
+import pytest
+from environments import OLD_CLIENT, clean_environment
+from real_servers import KEY, available
+from samples import SEEDS
+
+import sdgkit as sk
+from sdgkit.errors import TeacherRefused
+
+STACKS = {"old_llama_stack": "/v1/openai/v1", "llama_stack": "/v1", "ogx": "/v1"}
+HAIKU = "write a haiku about language models"
+KEEP_ALIVE_SECONDS = 5
+
+
+@pytest.fixture(params=STACKS)
+def stack(request):
+    """Each of the three, by name and running."""
+    return request.param, request.getfixturevalue(request.param)
+
+
+def generation(version: str) -> list[str]:
+    return version.split(".")[:2]
+
+
+def test_the_path_and_the_model_are_found_by_asking(stack):
+    name, server = stack
+    teacher = sk.connect("llama-stack", base_url=server.url)
+    assert teacher.base_url == server.url + STACKS[name]
+    assert (teacher.kind, teacher.model, teacher.models()) == ("llama-stack", "vllm/tiny", ["vllm/tiny"])
+    reply = teacher.ask("Hello", max_tokens=6, temperature=1)
+    assert reply.prompt_tokens > 0 and 0 < reply.completion_tokens <= 6
+    assert teacher.load() is None
+    teacher.close()
+
+
+def test_a_model_may_be_named_without_its_provider(stack):
+    teacher = sk.connect("llama-stack", base_url=stack[1].url, model="tiny")
+    assert teacher.model == "vllm/tiny"
+    assert teacher.ask("Hello", max_tokens=3).completion_tokens > 0
+    teacher.close()
+
+
+@pytest.mark.parametrize("model", ["vllm/wrong", "wrong"])
+def test_a_wrong_model_is_told_with_those_that_there_are(stack, model):
+    with pytest.raises(TeacherRefused, match=rf"has no model '{model}'; it has vllm/tiny\."):
+        sk.connect("llama-stack", base_url=stack[1].url, model=model)
+
+
+def test_a_client_that_does_not_match_is_told_with_the_version_to_install(stack):
+    name, server = stack
+    teacher = sk.connect("llama-stack", base_url=server.url)
+    if name == "ogx" or generation(version("llama-stack-client")) == generation(server.version):
+        assert teacher.notes == []
+    else:
+        [note] = teacher.notes
+        assert f"'llama-stack-client=={'.'.join(generation(server.version))}.*'" in note
+        assert "Generation works all the same" in note
+    teacher.close()
+
+
+OLD = """
+import json, sys
+import sdgkit as sk
+url, seeds = json.loads(sys.argv[1])
+teacher = sk.connect("llama-stack", base_url=url)
+run = sk.Run(sk.plan(seeds, teacher=teacher, num_contexts=2, num_questions=1, structure="always")).start().wait()
+print(json.dumps({"notes": teacher.notes, "contexts": run.funnel[0]["rows_out"], "state": run.state}))
+"""
+
+
+def test_with_the_old_client_of_python_3_11_generation_works_on_a_new_server(llama_stack, repo):
+    command = [str(available(OLD_CLIENT)), "-c", OLD, json.dumps([llama_stack.url, SEEDS])]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        env=clean_environment(PYTHONPATH=str(repo)),
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert told["state"] == "done"
+    assert told["contexts"] >= 3
+    [note] = told["notes"]
+    assert "'llama-stack-client==0.7.*' (needs Python 3.12)" in note
+
+
+@pytest.mark.parametrize("server", ["vllm", *STACKS])
+def test_sdgkit_ask_works_against_each(server, request, repo):
+    running = request.getfixturevalue(server)
+    kind = "vllm" if server == "vllm" else "llama-stack"
+    command = [sys.executable, "-m", "sdgkit", "ask", HAIKU, "--teacher", kind, "--base-url", running.url]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        cwd=repo,
+        env=clean_environment(SDGKIT_API_KEY=KEY),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "tiny" in done.stdout and "answered in" in done.stdout
+    assert ("prefix cache" in done.stdout) == (server == "vllm")
+
+
+def test_connections_that_it_closed_while_idle_cost_nothing(llama_stack):
+    teacher = sk.connect("llama-stack", base_url=llama_stack.url)
+    for _ in range(2):
+        run = sk.gen_contexts.run(SEEDS, teacher=teacher, num_contexts=4, extra_tries=0, structure="never")
+        assert {drop["reason"] for drop in run.drops()} <= {"malformed", "truncated"}
+        time.sleep(KEEP_ALIVE_SECONDS + 1)
+    teacher.close()
