@@ -21,7 +21,7 @@ class SdgkitError(Exception):
 
 
 class SettingsError(SdgkitError):
-    """An argument, option or configuration value that cannot be used. choices: what could have been chosen, if known."""
+    """An argument, option or configuration value that cannot be used. choices: what could have been chosen."""
 
     choices: tuple[str, ...] = ()
 

@@ -149,7 +149,8 @@ def _environment() -> Any:
     filters: dict[str, Callable[..., Any]] = {name: environment.filters[name] for name in PLAIN_FILTERS}
     filters |= {"trim": _trim, "tojson": _tojson, "replace": _replace, "join": _join}
     environment.filters = {name: _paid(function) for name, function in filters.items()} | {"_given_list": _given_list}
-    environment.tests = {name: _paid(environment.tests[name]) for name in ALLOWED_TESTS}
+    tests: Any = environment.tests
+    environment.tests = {name: _paid(tests[name]) for name in ALLOWED_TESTS}
     environment.globals = {}
     return environment
 

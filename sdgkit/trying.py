@@ -136,7 +136,7 @@ def read_trial(
 
 def mark(text: str, rows: Iterable[Row]) -> list[tuple[str, str]]:
     """The text in pieces: those in which the columns of the rows were read, with their names, and what is between."""
-    # Reading takes control characters out: the values are looked for in what is left, of which `places` knows the origin.
+    # Reading takes control characters out: values are looked for in what is left, of which `places` knows the origin.
     places = [at for at, sign in enumerate(text) if sign in "\t\n" or (sign >= " " and sign != "\x7f")]
     left = "".join(text[at] for at in places)
     places.append(len(text))

@@ -57,6 +57,8 @@ def _homes() -> Iterator[None]:
     with tempfile.TemporaryDirectory(prefix="sdgkit-", ignore_cleanup_errors=True) as folder:
         for name in HOMES:
             os.environ[name] = str(Path(folder) / name.lower())
+        # Nobody is there to press a button, also if this was typed into a terminal of JupyterLab.
+        os.environ["SDGKIT_PANELS"] = "static"
         yield
 
 

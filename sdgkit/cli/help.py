@@ -25,6 +25,7 @@ COMMANDS = {
     "status": ("runs", "How far a run is, stage by stage."),
     "show": ("runs", "The whole story of one sample or drop: prompts, replies, judge's words."),
     "explain": ("results", "Where a run's samples went, and what to change."),
+    "review": ("review", "Decide on samples in a spreadsheet, with a colleague who has no Jupyter."),
     "export": ("runs", "Write a run's samples in a training format."),
     "merge": ("results", "Merge several runs into one training file."),
     "evaluate": ("evaluate", "Did it help? Have a judge compare a tuned model's answers with others."),

@@ -15,14 +15,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import jinja2
 
-_SIGNS = {
-    code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\t\n"
-}  # U+2400: pictures of controls
+_SIGNS = {code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\t\n"}  # U+2400: pictures of controls
 _SIGNS |= {127: "\u2421"} | dict.fromkeys(range(0x80, 0xA0), "\ufffd")
 _SIGNS |= dict.fromkeys(range(0xD800, 0xE000), "\ufffd")  # half of a pair: no file can hold it
-_SIGNS |= {
-    code: f"[U+{code:04X}]" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
-}  # turn text round
+_SIGNS |= {code: f"[U+{code:04X}]" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}  # turn text round
 
 
 def visible(value: Any) -> Any:

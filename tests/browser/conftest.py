@@ -6,10 +6,16 @@ CHROMIUM names another browser binary than /usr/bin/chromium.
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+if TYPE_CHECKING:
+    from lab import Lab
+    from playwright.sync_api import BrowserContext, Page
+
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+VIEWPORT = {"width": 1280, "height": 1300}
 OUTPUT = Path(__file__).parent.parent / "output" / "browser"
 # What it would fetch for itself has no place in a test; and it runs as root in a container.
 SWITCHES = (
@@ -19,7 +25,7 @@ SWITCHES = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One after the other, where the plugin is told to keep groups together: a server for each worker would be too much."""
+    """All in one worker, where pytest-xdist is told to keep groups together: a server for each would be too much."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.slow)
@@ -28,24 +34,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator["object"]:
-    """A real Chromium."""
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator["BrowserContext"]:
+    """A real Chromium. What it has loaded of JupyterLab is kept for the next page."""
     if not Path(CHROMIUM).exists():
         pytest.skip(f"There is no Chromium at {CHROMIUM}. On Debian: apt install chromium.")
-    sync_api = pytest.importorskip(
-        "playwright.sync_api", reason="Playwright is not installed (pip install playwright)."
-    )
+    sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install playwright.")
     home = tmp_path_factory.mktemp("chromium")
     with sync_api.sync_playwright() as playwright:
         launched = playwright.chromium.launch(
             executable_path=CHROMIUM, args=SWITCHES.split(), env=os.environ | {"HOME": str(home)}
         )
-        yield launched
+        yield launched.new_context(viewport=VIEWPORT, reduced_motion="reduce")
         launched.close()
 
 
 @pytest.fixture(scope="session")
-def lab(browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator["object"]:
+def lab(browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator["Lab"]:
     """One JupyterLab server for all tests."""
     from lab import Lab
 
@@ -54,10 +58,10 @@ def lab(browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator["object"]
 
 
 @pytest.fixture
-def page(browser) -> Iterator["object"]:
-    """A new window, 1280 pixels wide. Fails the test whose page asked for anything but loopback, or raised an exception."""
-    context = browser.new_context(viewport={"width": 1280, "height": 1300}, reduced_motion="reduce")
-    opened = context.new_page()
+def page(browser) -> Iterator["Page"]:
+    """A new page. Fails the test whose page asked for anything but loopback, or raised an exception."""
+    opened = browser.new_page()
+    opened.set_viewport_size(VIEWPORT)
     opened.set_default_timeout(30_000)
     outside: list[str] = []
     raised: list[str] = []
@@ -65,7 +69,7 @@ def page(browser) -> Iterator["object"]:
     opened.on("request", lambda request: request.url.startswith(here) or outside.append(request.url))
     opened.on("pageerror", lambda error: raised.append(str(error)))
     yield opened
-    context.close()
+    opened.close()
     assert not outside, f"the page asked for what is not on this machine: {outside}"
     assert not raised, f"the page raised: {raised}"
 

@@ -34,8 +34,8 @@ rows = sk.gen_grounded_questions(sk.gen_contexts(list(seeds)[:3], teacher=teache
 # Every text's contrast with what is behind it, as WCAG 2.1 computes it; what cannot be used is exempt there.
 ILLEGIBLE = """(root) => {
   const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
-  const light = ([r, g, b]) => [r, g, b].map((v) => (v / 255 <= 0.03928 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4))
-    .reduce((sum, v, at) => sum + v * [0.2126, 0.7152, 0.0722][at], 0);
+  const linear = (v) => (v / 255 <= 0.03928 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4);
+  const light = ([r, g, b]) => 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
   const behind = (node) => {
     for (let at = node; at; at = at.parentElement) {
       const colour = numbers(getComputedStyle(at).backgroundColor);
@@ -46,10 +46,11 @@ ILLEGIBLE = """(root) => {
   const found = [];
   for (const node of root.querySelectorAll("*")) {
     const style = getComputedStyle(node);
-    const text = [...node.childNodes].filter((kid) => kid.nodeType === 3).map((kid) => kid.data).join("").trim();
-    const hidden = !node.getClientRects().length || style.visibility === "hidden" || node.closest(":disabled, [aria-hidden=true]");
-    if (!text || hidden || numbers(style.color)[3] === 0) continue;
-    const [one, other] = [light(numbers(node.closest("svg") && style.fill !== "none" ? style.fill : style.color)), light(behind(node))];
+    const text = [...node.childNodes].map((kid) => (kid.nodeType === 3 ? kid.data : "")).join("").trim();
+    const exempt = !node.getClientRects().length || node.closest(":disabled, [aria-hidden=true]");
+    if (!text || exempt || numbers(style.color)[3] === 0) continue;
+    const colour = node.closest("svg") && style.fill !== "none" ? style.fill : style.color;
+    const [one, other] = [light(numbers(colour)), light(behind(node))];
     const contrast = (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
     if (contrast < 4.45) found.push(`${contrast.toFixed(1)}: ${text.slice(0, 60)}`);
   }
@@ -75,15 +76,15 @@ NAMELESS = """(root) => [...root.querySelectorAll("button, input, select, textar
 @pytest.fixture(scope="module")
 def opened(browser, lab):
     """One notebook with every panel in it, each in the middle of its work."""
-    context = browser.new_context(viewport={"width": 1280, "height": 2400}, reduced_motion="reduce")
-    page = context.new_page()
+    page = browser.new_page()
     page.set_default_timeout(30_000)
     with lab.open(page, lab.write("look", CELLS)) as notebook:
         for cell in CELLS:
             notebook.run(cell)
         assert notebook.errors() == []
         yield notebook
-    context.close()
+        notebook.use_theme("light")
+    page.close()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -21,7 +21,7 @@ def test_a_prompt_is_edited_tried_and_saved_and_the_next_run_uses_it(lab, page, 
         {
             "start": f"{START}teacher = sk.connect('rehearsal')",
             "panel": "sk.PromptPanel('prompts_of_mine', seeds, teacher=teacher, stage='gen_contexts')",
-            "run": "run = sk.generate(seeds, teacher=teacher, num_contexts=1, num_questions=1, prompts='prompts_of_mine')\n"
+            "run": "run = sk.generate(seeds[:1], teacher=teacher, num_contexts=1, prompts='prompts_of_mine')\n"
             "print(run.trace(next(run.samples())['id']).exchanges[0]['messages'][0]['content'])",
         },
     )
@@ -45,7 +45,7 @@ def test_a_prompt_is_edited_tried_and_saved_and_the_next_run_uses_it(lab, page, 
         panel.get_by_role("tab", name="Changes").click()
         expect(panel.locator(".sdg-plus")).to_contain_text(["You like boats."])
         panel.get_by_role("button", name="Save", exact=False).first.click()
-        expect(panel.locator(".sdg-status").first).to_contain_text("saved")
+        expect(panel.locator(".sdg-told")).to_contain_text("Saved in")
 
         notebook.run("run")
         assert notebook.errors() == []
@@ -60,6 +60,7 @@ def test_a_run_is_started_watched_cancelled_and_resumed_while_the_kernel_stays_f
             "start": f"{START}teacher = sk.connect('rehearsal', mean_latency_ms=400)",
             "panel": "panel = sk.RunPanel(seeds, teacher=teacher, out='watched', num_contexts=4)\npanel",
             "meanwhile": "print(panel.latest.state)",
+            "ended": "panel.latest.wait()\npanel.wait()",
         },
     )
     with lab.open(page, notebook_file) as notebook:
@@ -76,7 +77,8 @@ def test_a_run_is_started_watched_cancelled_and_resumed_while_the_kernel_stays_f
 
         panel.get_by_role("button", name="Cancel").click()
         expect(status).to_contain_text("Cancelled")
-        asked = _requests(panel)
+        notebook.run("ended")
+        asked = _number(panel, "requests")
         panel.get_by_role("button", name="Resume").click()
         expect(status).to_contain_text("Done", timeout=60_000)
         assert (
@@ -154,8 +156,9 @@ def test_a_rejection_outlives_the_kernel_and_the_training_file_goes_without_the_
     assert exported == len(samples) - 1
 
 
-def _requests(panel) -> int:
-    words = panel.locator(".sdg-facts div").filter(has_text="requests").locator("dd").inner_text()
+def _number(panel, name: str) -> int:
+    """One of the run's numbers, as the panel shows it."""
+    words = panel.locator(".sdg-facts div").filter(has_text=name).locator("dd").inner_text()
     return int(words.partition(" ")[0].replace(",", ""))
 
 

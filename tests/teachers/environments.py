@@ -1,7 +1,7 @@
 """The real servers' own Python environments: built once, kept in the user's cache folder, keyed by what is in them.
 
-Each is a list of exact versions in `recipes/`. They are installed with uv, which is itself installed with pip; both use the
-package indexes that pip is configured for.
+Each is a list of exact versions in `recipes/`. They are installed with uv, which is itself installed with pip; both use
+the package indexes that pip is configured for.
 """
 
 import functools
@@ -125,20 +125,14 @@ def run(command: list[str], what: str, *, seconds: int = INSTALL_SECONDS) -> Non
 
 @functools.cache
 def find_python(version: str) -> str:
-    """A Python of this version that truly runs: a pyenv shim may exist for one that is not active. Raises Unavailable."""
+    """A Python of this version that truly runs; a pyenv shim may be for one that is not active. Raises Unavailable."""
     pyenv = os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv"
     installed = sorted(glob.glob(f"{pyenv}/versions/{version}.*/bin/python"))
     tell = "import sys; print('%d.%d' % sys.version_info[:2])"
     for candidate in (sys.executable, f"python{version}", *installed, f"/usr/bin/python{version}", "python3"):
         try:
-            told = subprocess.run(
-                [candidate, "-c", tell],
-                capture_output=True,
-                text=True,
-                timeout=60,
-                env=clean_environment(),
-                check=False,
-            )
+            command, clean = [candidate, "-c", tell], clean_environment()
+            told = subprocess.run(command, capture_output=True, text=True, timeout=60, env=clean, check=False)
         except (OSError, subprocess.TimeoutExpired):
             continue
         if told.stdout.strip() == version:

@@ -58,10 +58,12 @@ OPTIONS = {
     "status": "--watch",
     "show": "",
     "explain": "",
+    "review": "--to --from",
     "export": "--format --to --test-share",
     "merge": "--format --to --test-share",
     "push": "--public --test-share",
-    "evaluate": "--teacher --base-url --model --against --against-model --judge-base-url --judge-model --test-share --limit",
+    "evaluate": "--teacher --base-url --model --against --against-model --judge-base-url --judge-model --test-share "
+    "--limit",
     "rehearse": "--port --mean-latency-ms --slots --error-rate --rate-limit --drop-rate --hang-rate --malformed-rate",
     "lab": "--no-open",
 }

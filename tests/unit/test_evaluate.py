@@ -5,7 +5,7 @@ import re
 
 import pytest
 from scripted import PROMPTS, ScriptedTeacher, seeds
-from servers import FaultServer, completion
+from servers import FaultServer, completion, is_probe
 
 import sdgkit as sk
 from sdgkit.cli import main
@@ -45,6 +45,8 @@ class Referee(Model):
         self.prefers = prefers
 
     def judge(self, body, n):
+        if is_probe(body):
+            return completion("hello")
         text = body["messages"][-1]["content"]
         pair = [
             re.search(rf"\[Start of {place} Response\]\n(.*?)\n\[End of", text, re.S)[1]
@@ -84,7 +86,7 @@ def test_the_held_out_questions_are_asked_as_at_inference_and_judged_twice(folde
     assert found.verdicts == {"win": len(apart)} and found.rate == 1.0 and found.interval[0] > 0.5
     assert "tuned against base, judged by referee" in found.text and "not by chance" in found.text
     page = (folder / "evaluation" / "tuned.html").read_text(encoding="utf-8")
-    assert "good" in page and "bad" in page and "with base first" in page and "http" not in page
+    assert "good" in page and "bad" in page and "with base first" in page and "http:" not in page
 
 
 def test_the_same_again_asks_nothing_twice(folder):
@@ -111,7 +113,7 @@ def own_prompt(tmp_path, word):
 
 
 def test_without_a_second_model_the_run_s_own_samples_are_what_to_beat(folder, tmp_path):
-    found, tuned, base, _ = evaluated(
+    found, _, base, _ = evaluated(
         folder, lambda a, b: 3 if a == "good" else 1, against=False, prompt=own_prompt(tmp_path, "own")
     )
     assert base == [] and set(found.verdicts) == {"loss"} and found.rate == 0.0

@@ -11,6 +11,7 @@ import scripted
 from scripted import PROMPTS, ScriptedTeacher
 
 import sdgkit as sk
+from sdgkit.cli import main
 from sdgkit.decisions import content_key
 from sdgkit.errors import RunError, SeedError, SettingsError
 from sdgkit.review import Review, parts, seed_of, share
@@ -317,3 +318,21 @@ def test_a_verdict_that_is_none_is_told_with_its_line_and_nothing_is_saved(revie
     with pytest.raises(SettingsError, match=r"line \d+: the verdict 'perhaps'"):
         from_csv(review, path)
     assert review.progress.decided == 0
+
+
+def test_the_command_writes_a_spreadsheet_and_takes_the_decisions_back(tmp_path, capsys):
+    teacher = sk.connect("rehearsal")
+    seeds = sk.shipped("notebooks") / "seeds" / "commit_messages.jsonl"
+    folder, file = tmp_path / "run", tmp_path / "review.csv"
+    run = sk.generate(list(sk.load_seeds(seeds))[:2], teacher=teacher, num_questions=4, out=folder)
+    teacher.close()
+    assert main(["review", str(folder), "--to", str(file)]) == 0
+    lines = file.read_text("utf-8-sig").replace('"", ""', '""').split("\r\n")
+    first = next(run.samples())["id"]
+    file.write_text("\r\n".join(line.replace(f'"{first}",""', f'"{first}","reject"') for line in lines), "utf-8")
+    capsys.readouterr()
+    assert main(["review", str(folder), "--from", str(file)]) == 0
+    assert "1 rejected" in capsys.readouterr().out
+    trained = (folder / "rehearsal_train_messages.jsonl").read_text("utf-8")
+    assert f'"{first}"' not in trained
+    assert main(["review", str(folder)]) == 2
