@@ -33,7 +33,7 @@ PROBE_TEMPERATURE = 0.7
 _NEVER = r"\x00-\x08\x0b-\x1f\x7f-\x9f"
 _SPACES = r"\t\n \xa0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000\ufeff"
 # So many characters of a bracketed tag tell it from text; more would cost the server time and tell no more.
-_TELLING = 5
+_TELLING = 7
 
 
 def check_when(structure: str) -> str:

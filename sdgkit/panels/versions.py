@@ -10,7 +10,7 @@ from sdgkit.panels.live import reason_for_a_still_picture
 NEEDED = {
     "ipykernel": ("7.2", "buttons wait until the cell that runs has ended"),
     "ipywidgets": ("8.1.5", "panels are not drawn"),
-    "anywidget": ("0.9", "panels are not drawn"),
+    "anywidget": ("0.10", "panels are not drawn"),
 }
 
 
@@ -46,7 +46,5 @@ def _numbers(text: str) -> list[int]:
 
 
 def _flaw(name: str, found: str | None, needed: str, trouble: str) -> str:
-    return (
-        f"{name} {found or '(not installed)'} is older than {needed}: {trouble}. "
-        f"Install it with `pip install '{name}>={needed}'`, and restart the kernel."
-    ).replace("(not installed) is older than", "is not installed, and panels need")
+    what = f"{found} is older than {needed}" if found else f"is not installed, and {needed} or newer is needed"
+    return f"{name} {what}: {trouble}. Install it with `pip install '{name}>={needed}'`, and restart the kernel."

@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_grou
 REPO = Path(__file__).parent.parent.parent
 NOTEBOOKS = sorted((REPO / "notebooks").glob("*.ipynb"))
 QUICKSTART = REPO / "notebooks" / "quickstart.ipynb"
+TUTORIALS = {path.stem[:2]: path for path in NOTEBOOKS}
 ENOUGH = 240  # seconds, on the busiest machine; it takes about ten
 
 
@@ -82,7 +83,7 @@ def test_what_is_drawn_is_also_written_and_needs_no_stylesheet_and_no_script(exe
     drawn = [output.data for output in executed.outputs if "text/html" in output.get("data", {})]
     assert drawn
     for data in drawn:
-        assert re.search(r"<(table|section|svg|details)\b", data["text/html"])
+        assert re.search(r"<(table|section|svg|details|p)\b", data["text/html"])
         assert not re.search(r"<style|<script|\bclass=|src=|href=", data["text/html"])
         assert not data["text/plain"].startswith("<")
 
@@ -113,6 +114,39 @@ def test_it_becomes_a_page_that_is_whole_and_needs_no_network(executed):
     for output in executed.outputs:
         printed = output.get("text") or ""
         assert " ".join(printed.split()) in " ".join(page.text.split())
+
+
+@of(*NOTEBOOKS)
+def test_its_last_words_are_that_it_was_a_rehearsal(executed):
+    assert "This was a rehearsal" in executed.text_of(executed.cells[-1].id)
+
+
+@of(TUTORIALS["03"])
+def test_tutorial_3_runs_with_a_changed_prompt_and_asks_only_what_follows_from_it(executed):
+    told = executed.text_of("run-mine")
+    assert "prompt gen_grounded_responses" in told
+    reused, asked = map(int, re.findall(r"(\d+) recorded replies used again, (\d+) asked", told)[0])
+    assert reused > 0 < asked
+
+
+@of(TUTORIALS["04"])
+def test_tutorial_4_shows_every_stage_and_goes_on_where_it_stopped(executed):
+    assert all(stage.name in executed.text_of("run") for stage in sk.GROUNDED.stages)
+    assert re.search(r"[1-9]\d* recorded replies used again, [1-9]\d* asked", executed.text_of("resume"))
+
+
+@of(TUTORIALS["05"])
+def test_tutorial_5_rejects_a_sample_exports_without_it_and_takes_that_back(executed):
+    left, samples = map(int, re.findall(r"(\d+) of (\d+) samples", executed.text_of("export"))[0])
+    assert left == samples - 1
+    files = executed.folder / "runs" / "05_rehearsal"
+    assert (files / "rehearsal_train_messages.jsonl").read_text().count("\n") == samples
+
+
+@of(TUTORIALS["06"])
+def test_tutorial_6_ends_with_a_training_file_of_just_as_many_samples_as_were_asked_for(executed):
+    training_file = executed.folder / "runs" / "06_rehearsal" / "rehearsal_train_messages.jsonl"
+    assert training_file.read_text().count("\n") == 40
 
 
 @of(QUICKSTART)

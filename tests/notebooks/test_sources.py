@@ -47,3 +47,10 @@ def test_the_quickstart_takes_every_option_of_the_job():
 def test_the_quickstart_calls_each_of_the_eight_stages_by_itself():
     source = "\n".join(cell.source for cell in nbformat.read(QUICKSTART, as_version=4).cells)
     assert [stage.name for stage in sk.GROUNDED.stages if f"sk.{stage.name}(" not in source] == []
+
+
+@pytest.mark.parametrize("path", [path for path in NOTEBOOKS if path != QUICKSTART], ids=lambda path: path.stem)
+def test_a_tutorial_looks_at_the_kernel_first_and_asks_no_host_for_its_data(path):
+    code = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    assert "sk.check_kernel()" in code[0]
+    assert not any("load_dataset(" in source for source in code)  # it asks the Hub, also about a file on this machine

@@ -112,7 +112,7 @@ SLIPS = {
     "generate SEEDS --out": "'--out' requires an argument",
     "generate SEEDS --num-contexts many": "'--num-contexts'",
     "generate SEEDS --num-contexts 0": "num_contexts must be a whole number of at least 1, not 0",
-    "generate SEEDS --target 0": "target of 0",
+    "generate SEEDS --target 0": "target must be",
     "generate SEEDS --concurrency 0": "'--concurrency'",
     "generate SEEDS --patience -1": "'--patience'",
     "generate SEEDS --questions all": "questions can only be",
