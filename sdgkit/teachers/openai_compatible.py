@@ -69,8 +69,7 @@ class OpenAICompatible:
         began = time.monotonic()
         # "replace": lone surrogates, which come with text from broken files, cannot be sent as they are.
         content = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
-        key = self._connection().api_key
-        headers = {**self._sent, "Authorization": f"Bearer {key}", **self._headers}
+        headers = self._all_headers()
         async with asyncio.timeout(self._timeout):
             response = await self._http.post(self._completions, content=content, headers=headers)
         if response.status_code != 200:
@@ -97,10 +96,14 @@ class OpenAICompatible:
     async def metrics(self) -> str:
         """The text of the server's page /metrics, "" where it has none. Raises as `exchange` does."""
         root = self.address.base_url.removesuffix("/v1")
-        self._connection()
+        headers = self._all_headers()
         async with asyncio.timeout(_METRICS_SECONDS):
-            response = await self._http.get(f"{root}/metrics", headers=self._headers)
+            response = await self._http.get(f"{root}/metrics", headers=headers)
         return response.text if response.status_code == 200 else ""
+
+    def _all_headers(self) -> dict[str, str]:
+        key = self._connection().api_key  # opens the connections if there are none yet
+        return {**self._sent, "Authorization": f"Bearer {key}", **self._headers}
 
     async def close(self) -> None:
         """Close the connections; the next request opens new ones."""

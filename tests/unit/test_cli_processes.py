@@ -121,7 +121,7 @@ def test_the_last_line_says_that_it_was_a_rehearsal(made):
 
 def test_generate_loads_neither_datasets_nor_pandas(made):
     loaded = {line.rpartition("|")[2].strip() for line in made[2].stderr.splitlines() if "|" in line}
-    assert {"sdgkit.pipeline", "pyarrow.parquet"} <= loaded
+    assert "sdgkit.pipeline" in loaded
     assert not {"datasets", "pandas._libs", "papermill", "IPython"} & loaded
 
 
