@@ -33,9 +33,13 @@ def outcome(number: int, **more) -> Outcome:
 def test_a_reply_is_committed_before_record_returns(tmp_path):
     journal = Journal(tmp_path)
     journal.begin(CONFIG)
-    asyncio.run(journal.record(REQUEST.key("m"), "stage", "m", REQUEST, REPLY))
     reader = Journal(tmp_path, read_only=True)
-    assert reader.reply(REQUEST.key("m")).reply == REPLY
+
+    async def record_and_look() -> None:
+        await journal.record(REQUEST.key("m"), "stage", "m", REQUEST, REPLY)
+        assert reader.reply(REQUEST.key("m")).reply == REPLY
+
+    asyncio.run(record_and_look())
     exchange = reader.exchange(REQUEST.key("m"))
     assert exchange["messages"] == list(REQUEST.messages)
     assert exchange["sampling"] == {"temperature": 0.5}

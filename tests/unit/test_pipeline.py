@@ -419,14 +419,20 @@ def test_a_seed_is_admitted_only_when_a_slot_would_stand_empty(script):
     assert_adds_up(run)
 
 
-def test_the_row_nearest_to_its_end_goes_first_while_seeds_remain(script):
-    run = generate(script, seeds(12), concurrency=1, num_contexts=2, num_questions=1)
+def test_while_seeds_remain_the_row_nearest_to_its_end_goes_first(script):
+    generate(script, seeds(12), concurrency=1, num_contexts=10, num_questions=1)
     order = [ask.stage for ask in script.asks]
     first_pair = order.index("evaluate_grounded_qa_pair")
-    assert order[:first_pair].count("gen_contexts") <= 4  # two of the first seed, and what was begun meanwhile
+    assert order[:first_pair].count("gen_contexts") <= 5  # of ten that wait since the beginning
     begun = [ask.seed for ask in script.asks if ask.stage == "gen_contexts"]
     assert begun == sorted(begun)
-    assert run.finished
+
+
+def test_once_all_seeds_are_admitted_the_row_with_most_stages_ahead_goes_first_but_every_eighth_time(script):
+    generate(script, seeds(1), concurrency=1, num_contexts=40, num_questions=1)
+    order = [ask.stage for ask in script.asks]
+    assert 30 <= order[:40].count("gen_contexts") < 40
+    assert order.index("evaluate_grounded_qa_pair") < 60
 
 
 def test_the_first_samples_come_long_before_the_end(script):
