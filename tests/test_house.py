@@ -193,9 +193,7 @@ def lines_of_code(path: Path) -> int:
 
 
 # What one has to read to know the method: how rows are made, moved, recorded and looked at.
-HEART = (
-    "errors templates prompts structure stages journal pipeline plans snapshot trace folder run method".split()
-)
+HEART = "errors templates prompts structure stages journal pipeline plans snapshot trace folder run method".split()
 
 
 def test_what_carries_the_method_can_be_read_in_an_afternoon():

@@ -159,9 +159,7 @@ def test_hostile_text_from_every_column_is_only_read(tmp_path):
     row = dict.fromkeys(sample(1), HOSTILE) | {"score": 3.0, "vary": {HOSTILE: HOSTILE}}
     lost = row | {"stage": HOSTILE, "reason": HOSTILE, "message": HOSTILE, "reply": HOSTILE}
     stages = [*GROUNDED[:-1], stage(HOSTILE, 40, 41, 40, **{HOSTILE: 1})]
-    summary = summary_of(
-        stages, model=HOSTILE, judge=HOSTILE, notes=[HOSTILE], created=HOSTILE, sdgkit_version=HOSTILE
-    )
+    summary = summary_of(stages, model=HOSTILE, judge=HOSTILE, notes=[HOSTILE], created=HOSTILE, sdgkit_version=HOSTILE)
     page = page_of(tmp_path, summary, [row], [lost], name=HOSTILE)
     assert {tag for tag, _ in page.elements} <= {tag for tag, _ in calm.elements} | {"wbr", "ul", "li"}
     assert not [attrs for _, attrs in page.elements if any(name.startswith("on") for name in attrs)]
@@ -208,9 +206,7 @@ def test_drops_stand_under_stage_and_reason_with_message_reply_and_row(tmp_path)
 def test_an_empty_run_says_where_everything_went_and_what_to_look_at(tmp_path):
     stages = [*GROUNDED[:3], stage("filter_grounded_questions", 58, 58, 0, score=58)]
     stages += [stage(s["name"], 0, 0, 0) for s in GROUNDED[4:]]
-    text = page_of(
-        tmp_path, summary_of(stages, state="cancelled"), [], [drop(1, "filter_grounded_questions")]
-    ).text
+    text = page_of(tmp_path, summary_of(stages, state="cancelled"), [], [drop(1, "filter_grounded_questions")]).text
     assert "No sample was kept." in text
     assert re.search(r"filter_grounded_questions: the judge turned down 58 of 58 rows \(100 %\)\.", text)
     assert "This run is cancelled." in text
@@ -227,17 +223,9 @@ def test_figures_say_their_numbers_aloud(tmp_path):
     samples = [sample(n, score=2.0 + n % 2) for n in range(40)]
     page = page_of(tmp_path, samples=samples, drops=[drop(n) for n in range(9)])
     labels = [attrs["aria-label"] for tag, attrs in page.elements if tag == "svg" and attrs["role"] == "img"]
-    assert (
-        "Scores. score 1: 0 kept, 9 dropped; score 2: 20 kept, 0 dropped; score 3: 20 kept, 0 dropped."
-        in labels
-    )
-    assert any(
-        "Lengths of the contexts in characters: median 22, of the seeds' 19." in label for label in labels
-    )
-    assert (
-        "filter_grounded_qa_pair keeps the pairs judged 2 or 3. 49 in, 40 out, dropped 9: score 9."
-        in labels[0]
-    )
+    assert "Scores. score 1: 0 kept, 9 dropped; score 2: 20 kept, 0 dropped; score 3: 20 kept, 0 dropped." in labels
+    assert any("Lengths of the contexts in characters: median 22, of the seeds' 19." in label for label in labels)
+    assert "filter_grounded_qa_pair keeps the pairs judged 2 or 3. 49 in, 40 out, dropped 9: score 9." in labels[0]
 
 
 def test_twenty_thousand_samples_pass_through_in_little_memory(tmp_path):
@@ -315,9 +303,7 @@ def test_the_card_gives_the_exact_template_for_inference(tmp_path):
     freeform = yaml.safe_load(inference_template(summary_of([stage("gen_questions", 1, 1, 1)])))
     assert freeform == [{"role": "user", "content": "{question}"}]
     write_card(tmp_path / "README.md", summary_of(), sample(1), "You are brief.")
-    assert inference_template(summary_of(), "You are brief.") in (tmp_path / "README.md").read_text(
-        encoding="utf-8"
-    )
+    assert inference_template(summary_of(), "You are brief.") in (tmp_path / "README.md").read_text(encoding="utf-8")
 
 
 def test_no_folder_of_the_server_s_machine_is_published(tmp_path):

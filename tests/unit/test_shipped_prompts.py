@@ -41,9 +41,7 @@ LANGUAGES = (
     "English|German|French|Spanish|Italian|Portuguese|Dutch|Chinese|Mandarin|Japanese|Korean|Russian|Arabic|Hindi|"
     "Turkish|Polish|Czech|Swedish|Danish|Norwegian|Finnish|Greek|Hebrew|Ukrainian|Thai|Latin|Python|Java"
 )
-LENGTHS = (
-    r"sentences?|paragraphs?|words? (?:long|or)|characters|bullet points|lines? long|concise|detailed|short"
-)
+LENGTHS = r"sentences?|paragraphs?|words? (?:long|or)|characters|bullet points|lines? long|concise|detailed|short"
 
 
 def path(name: str):

@@ -63,9 +63,7 @@ def test_feedback_becomes_a_table_and_nothing_else():
         assert all(len(re.findall(r"(?<!\\)\|", line)) == 4 for line in lines), "a | inside a cell is escaped"
         assert numbers(row["seed_response"]) <= numbers(row["seed_context"])
     used = {
-        word
-        for row in seeds("feedback_to_table")
-        for word in re.findall(r"(\w+) \|\n", row["seed_response"] + "\n")
+        word for row in seeds("feedback_to_table") for word in re.findall(r"(\w+) \|\n", row["seed_response"] + "\n")
     }
     assert used >= {"Positive", "Negative", "Mixed", "Neutral"}
 
@@ -73,9 +71,7 @@ def test_feedback_becomes_a_table_and_nothing_else():
 def test_an_email_has_the_house_style():
     for row in seeds("figures_to_email"):
         subject, greeting, lead, figures, outlook, sign_off = row["seed_response"].split("\n\n")
-        quarter, headline = re.fullmatch(
-            r"Subject: (Q\d(?: (?:20|FY)\d\d(?:\d\d)?)?): (\S.*)", subject
-        ).groups()
+        quarter, headline = re.fullmatch(r"Subject: (Q\d(?: (?:20|FY)\d\d(?:\d\d)?)?): (\S.*)", subject).groups()
         assert greeting == "Dear colleagues,"
         assert re.fullmatch(r"In the (first|second|third|fourth) quarter(?: of \w+)?, .*\.", lead)
         assert int(quarter[1]) == 1 + ["first", "second", "third", "fourth"].index(lead.split()[2])
@@ -119,9 +115,7 @@ def test_the_headline_change_of_an_email_stands_in_its_list():
 
 
 def test_totals_in_the_context_of_an_email_add_up():
-    (table,) = [
-        row["seed_context"] for row in seeds("figures_to_email") if "Shops North" in row["seed_context"]
-    ]
+    (table,) = [row["seed_context"] for row in seeds("figures_to_email") if "Shops North" in row["seed_context"]]
     columns = [[int(n.replace(",", "")) for n in re.findall(r"\d,\d{3}", line)] for line in table.split("\n")]
     *shops, total = [pair for pair in columns if pair]
     assert [sum(values) for values in zip(*shops, strict=True)] == total
