@@ -132,11 +132,10 @@ class Journal:
                 f"{folder} is being written by another process{_holder(folder)}. "
                 "Wait for it, stop it, or use another --out."
             ) from None
-        except OSError as error:
+        except (OSError, NotImplementedError) as error:  # the latter: a file system that cannot lock
             self._lock = None
-            raise RunError(
-                f"Cannot write the folder {folder}: {error.strerror or error}. Choose another --out."
-            ) from None
+            words = getattr(error, "strerror", None) or error
+            raise RunError(f"Cannot write the folder {folder}: {words}. Choose another --out.") from None
 
     def _open(self) -> sqlite3.Connection:
         if self.folder is None:

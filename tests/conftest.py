@@ -73,11 +73,15 @@ def repo() -> Path:
     return TESTS.parent
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    named = [Path(config.invocation_params.dir, arg.partition("::")[0]).resolve() for arg in config.args]
     for item in items:
         for kind in NEVER_SKIPPED_IN_CI:
             if TESTS / kind in item.path.parents:
                 item.add_marker(kind)
+                if not any(TESTS / kind in (path, *path.parents) for path in named):
+                    # They take minutes and much disk: nobody who types `pytest` has asked for that.
+                    item.add_marker(pytest.mark.skip(reason=f"only when named: pytest tests/{kind}"))
     # The long ones first, so that the workers of a parallel run end together.
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 

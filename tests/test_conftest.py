@@ -75,12 +75,12 @@ def pytest_here(repo, tmp_path):
     shutil.copytree(repo / "tests" / "offline", rules / "offline")
     shutil.copy(repo / "pyproject.toml", tmp_path)
 
-    def run(files: dict[str, str], **environment: str) -> str:
+    def run(files: dict[str, str], *named: str, **environment: str) -> str:
         for name, source in files.items():
             (rules / name).parent.mkdir(exist_ok=True)
             (rules / name).write_text(source, encoding="utf-8")
         result = subprocess.run(
-            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--continue-on-collection-errors"],
+            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--continue-on-collection-errors", *named],
             cwd=tmp_path,
             env={name: value for name, value in os.environ.items() if not outer_run(name)} | environment,
             capture_output=True,
@@ -107,16 +107,27 @@ SKIPPING = {
 }
 
 
+NAMED = ("tests/browser", "tests/teachers", "tests/unit")
+
+
 def test_ci_fails_what_it_provides_for_and_finds_skipped(pytest_here):
-    output = pytest_here(SKIPPING, CI="true")
+    output = pytest_here(SKIPPING, *NAMED, CI="true")
     assert "2 failed, 1 skipped, 2 errors" in output
     assert "must not be skipped. Skipped: no Chromium here" in output
     assert "must not be skipped. Skipped: no server here" in output
 
 
 def test_elsewhere_a_skip_is_a_skip_with_its_reason(pytest_here):
-    output = pytest_here(SKIPPING, CI="false")
+    output = pytest_here(SKIPPING, *NAMED, CI="false")
     assert "5 skipped" in output
     assert "failed" not in output
     assert "no Chromium here" in output
     assert "no server here" in output
+
+
+def test_what_takes_minutes_and_much_disk_runs_only_when_it_is_named(pytest_here):
+    files = {f"{kind}/test_{kind}_runs.py": "def test_it():\n    pass\n" for kind in ("browser", "teachers", "unit")}
+    output = pytest_here(files, CI="false")
+    assert "1 passed, 2 skipped" in output
+    assert "only when named: pytest tests/teachers" in output
+    assert "2 passed" in pytest_here(files, "tests/teachers", "tests/unit/test_unit_runs.py", CI="false")

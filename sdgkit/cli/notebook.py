@@ -49,14 +49,15 @@ class Notebook:
         return self.path.stem
 
     def folder(self, given: Mapping[str, Any]) -> Path:
-        """Where its run goes: as given, or runs/ and the name of the seed file, or of a notebook that has no seeds."""
+        """Where its run goes: as given, or runs/ and the name of the seed file, or else that of the notebook, so that a
+        tutorial leaves the quickstart's run alone."""
         values = {**self.parameters, **given}
         if given.get("out"):
             return Path(given["out"])
         if values.get("out") and not given.get("seeds"):
             return Path(values["out"])
-        if "seeds" in values:
-            return Path("runs") / Path(values["seeds"] or EXAMPLE).stem
+        if values.get("seeds") or self.name == QUICKSTART:
+            return Path("runs") / Path(values.get("seeds") or EXAMPLE).stem
         return Path("runs") / self.name
 
     def check(self, given: Mapping[str, Any]) -> None:
@@ -89,8 +90,8 @@ def run(
 ) -> Callable[[], int]:
     """Execute a tutorial notebook from beginning to end, with papermill: the quickstart, if you name none.
 
-    NOTEBOOK is the name of a tutorial or the path of a notebook. The options fill in the parameters of the same names
-    in its first code cell. The executed notebook lies in the run's folder, to be read in JupyterLab.
+    NOTEBOOK is the name of a tutorial or the path of a notebook. The options fill in the parameters of the same names,
+    in its cell tagged `parameters`. The executed notebook lies in the run's folder, to be read in JupyterLab.
 
     Examples:
       sdgkit run                                   the quickstart, on the rehearsal teacher

@@ -96,6 +96,9 @@ def available(environment: Environment) -> Path:
 
 
 def _end_with_parent() -> None:
-    """In the server's process, before it begins: a test run that is killed leaves no server behind (prctl(2))."""
+    """In the server's process, before it begins: a test run that is killed leaves no server behind (prctl(2)).
+
+    A polite signal, since vLLM's own children would outlive a parent that is killed.
+    """
     set_signal_of_parents_death = 1
-    ctypes.CDLL(None).prctl(set_signal_of_parents_death, signal.SIGKILL)
+    ctypes.CDLL(None).prctl(set_signal_of_parents_death, signal.SIGTERM)

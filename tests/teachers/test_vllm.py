@@ -131,9 +131,9 @@ def test_connections_that_the_server_closed_while_idle_cost_nothing(teacher):
 
 
 def test_chat_template_settings_reach_the_server(teacher):
-    # vLLM hands them to the chat template, and refuses what is not a mapping: so it has read them.
-    reply = teacher.ask("Hello", max_tokens=3, extra_body={"chat_template_kwargs": {"add_generation_prompt": False}})
-    assert reply.prompt_tokens == teacher.ask("Hello", max_tokens=3).prompt_tokens - 1
+    plain = teacher.ask("Hello", max_tokens=3)
+    with_aside = teacher.ask("Hello", max_tokens=3, extra_body={"chat_template_kwargs": {"aside": "zzzzz"}})
+    assert with_aside.prompt_tokens == plain.prompt_tokens + 5
 
 
 @pytest.mark.last

@@ -27,8 +27,9 @@ A careful reader looks at the first five examples before asking for five hundred
 garden never does. Please send the report to the whole team by Friday, and write what changed since the last one.
 Does the table have a row for each question? One sentence is enough, if it is the right sentence.
 """
+# `aside`: a setting of the template's own, as real ones have `enable_thinking`.
 TEMPLATE = (
-    "<|begin|>{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] }}<|end|>{% endfor %}"
+    "<|begin|>{{ aside|default('') }}{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] }}<|end|>{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
 

@@ -349,7 +349,7 @@ def test_another_teacher_judges(script, tmp_path):
 def test_a_slow_judge_holds_the_admission_of_seeds_back(script):
     """Or all contexts would pile up before it."""
     with ScriptedTeacher("slow") as slow:
-        slow.delay = lambda ask: 0.01
+        slow.delay = lambda ask: 0.02
         most = 0
 
         def answer(ask: Ask) -> str:
@@ -359,8 +359,9 @@ def test_a_slow_judge_holds_the_admission_of_seeds_back(script):
             return script.usual(ask)
 
         script.answer = answer
-        generate(script, seeds(120), judge=slow.connect(1), num_contexts=1, num_questions=1)
-        assert most <= 4 * 16 + 3 * 16
+        teachers = {"teacher": script.connect(4), "judge": slow.connect(1)}
+        sk.generate(seeds(60), prompts=PROMPTS, num_contexts=1, num_questions=1, **teachers)
+        assert most <= 4 * 4 + 3 * 4  # what may wait for the judge, and what is on its way there
 
 
 # Vary -----------------------------------------------------------------------------------------------------------------
