@@ -35,6 +35,8 @@ def _stay_offline() -> Path:
     record = Path(name)
     atexit.register(record.unlink, missing_ok=True)
     others = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry != str(OFFLINE)]
+    # `datasets.load_dataset` counts its uses at a host of its own, unless this is said before it is imported.
+    os.environ["HF_DATASETS_OFFLINE"] = "1"
     os.environ["PYTHONPATH"] = os.pathsep.join([str(OFFLINE), *filter(None, others)])
     os.environ[loopback_only.RECORD] = name
     loopback_only.install()
