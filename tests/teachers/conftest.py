@@ -29,6 +29,8 @@ from sdgkit.teachers import Teacher
 HERE = Path(__file__).parent
 SEEN: list[str] = []  # what the real servers said of themselves
 OFFLINE = {"HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1", "OTEL_SDK_DISABLED": "true", "PYTHONUNBUFFERED": "1"}
+# For a terminal, Llama Stack prints each error with all values around it: 12 seconds an error, one after the other.
+PLAIN_LOG = {"LLAMA_STACK_LOG_FORMAT": "json", "OGX_LOG_FORMAT": "json"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -116,7 +118,7 @@ def start_stack(vllm: RealServer, logs: Path) -> Callable[..., Iterator[RealServ
         command = [str(python.parent / words[0]), *words[1:], str(file), "--port", str(port)]
         root = f"http://127.0.0.1:{port}"
         where = {"url": root, "ready": f"{root}/v1/health", "log": logs / f"{name}.log"}
-        home = clean_environment(**OFFLINE, LLAMA_STACK_CONFIG_DIR=str(state), SQLITE_STORE_DIR=str(state))
+        home = clean_environment(**OFFLINE, **PLAIN_LOG, LLAMA_STACK_CONFIG_DIR=str(state), SQLITE_STORE_DIR=str(state))
         yield from serving(RealServer(name, command, **where, environment=home), "version")
 
     return start
