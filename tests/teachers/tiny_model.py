@@ -29,7 +29,8 @@ Does the table have a row for each question? One sentence is enough, if it is th
 """
 # `aside`: a setting of the template's own, as real ones have `enable_thinking`.
 TEMPLATE = (
-    "<|begin|>{{ aside|default('') }}{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] }}<|end|>{% endfor %}"
+    "<|begin|>{{ aside|default('') }}"
+    "{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] }}<|end|>{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
 

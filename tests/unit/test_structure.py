@@ -1,0 +1,257 @@
+"""Forced form against a scripted server: when it is asked for, who is believed, what is recorded."""
+
+import json
+import re
+
+import pytest
+import scripted
+from aiohttp import web
+from scripted import ScriptedTeacher, assert_adds_up, tagged
+from servers import is_probe, status
+
+import sdgkit as sk
+from sdgkit.errors import SettingsError
+from sdgkit.prompts import Prompt
+from sdgkit.structure import PROBE_TEXT, PROBES, WAYS, Form, has_own_form
+
+FORM_FIELDS = {"structured_outputs", "guided_regex", "response_format"}
+CONTEXTS = {"gen_contexts": scripted.PROMPTS["gen_contexts"]}
+
+
+class FormTeacher(ScriptedTeacher):
+    """Writes no tag by itself. can: how it can be made to. refuses: the ways that it answers with an error."""
+
+    def __init__(self, *can: str, refuses: tuple[str, ...] = ()) -> None:
+        super().__init__()
+        self.can, self.refuses = can, refuses
+        self.probes: list[str] = []
+        self.behave = self._with_form
+
+    async def _with_form(self, body: dict, number: int) -> web.StreamResponse:
+        way = way_of(body)
+        if way in self.refuses:
+            return status(400, f"Unknown parameter: '{way}'.")
+        if way and is_probe(body):
+            self.probes.append(way)
+            forced = json.dumps({"word": PROBE_TEXT}) if way == "json_schema" else PROBE_TEXT
+            return scripted.completion(forced if way in self.can else "It is mild, and it rains.")
+        return await self._answer(body, number)
+
+    def usual(self, ask: scripted.Ask) -> str:
+        way = way_of(ask.body)
+        if way not in self.can:
+            return "I would rather talk about spring."
+        text = f"Context {ask.name}"
+        return json.dumps({"context": text}) if way == "json_schema" else tagged(context=text)
+
+
+def way_of(body: dict) -> str:
+    [name] = (FORM_FIELDS & set(body)) or {""}
+    return "json_schema" if name == "response_format" else name
+
+
+@pytest.fixture
+def form_teacher():
+    made = []
+
+    def make(*can: str, **more: tuple[str, ...]) -> FormTeacher:
+        made.append(FormTeacher(*can, **more).__enter__())
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.__exit__(None, None, None)
+
+
+def contexts(server: FormTeacher, out=None, teacher: sk.Teacher | None = None, **more) -> sk.Run:
+    teacher = teacher or server.connect()
+    settings = {"num_contexts": 2, "extra_tries": 0, "prompt": CONTEXTS["gen_contexts"], **more}
+    return sk.gen_contexts.run(scripted.seeds(2), teacher=teacher, out=out, **settings)
+
+
+def ways_by_attempt(server: FormTeacher) -> dict[int, set[str]]:
+    found: dict[int, set[str]] = {}
+    for ask in server.asks:
+        found.setdefault(ask.attempt, set()).add(way_of(ask.body))
+    return found
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_malformed_reply_is_asked_again_with_the_form_enforced_in_the_way_that_works(form_teacher, way):
+    server = form_teacher(way)
+    run = contexts(server)
+    assert run.funnel[0]["rows_out"] == 4
+    assert ways_by_attempt(server) == {1: {""}, 2: {way}}
+    assert all(row["context"].startswith("Context ") for row in run.samples())
+
+
+def test_the_way_is_found_out_once_for_a_teacher(form_teacher):
+    server = form_teacher("json_schema")
+    teacher = server.connect()
+    contexts(server, teacher=teacher)
+    contexts(server, teacher=teacher)
+    assert server.probes == list(WAYS)
+
+
+def test_a_server_that_refuses_a_way_is_asked_for_the_next(form_teacher):
+    server = form_teacher("json_schema", refuses=("structured_outputs", "guided_regex"))
+    assert contexts(server).funnel[0]["rows_out"] == 4
+
+
+def test_a_server_that_ignores_the_form_is_not_believed_and_not_told_it(form_teacher):
+    server = form_teacher()
+    run = contexts(server)
+    assert run.funnel[0]["dropped"] == {"malformed": 4}
+    assert ways_by_attempt(server) == {attempt: {""} for attempt in (1, 2, 3, 4)}
+
+
+def test_a_form_that_was_not_kept_is_malformed_all_the_same(form_teacher):
+    server = form_teacher("structured_outputs")
+    server.answer = lambda ask: "No tag, whatever I was told."
+    run = contexts(server)
+    assert run.funnel[0]["dropped"] == {"malformed": 4}
+    assert ways_by_attempt(server)[4] == {"structured_outputs"}
+
+
+def test_a_teacher_that_keeps_to_the_form_by_itself_is_never_probed():
+    with ScriptedTeacher() as server:
+        run = sk.Run(sk.plan(scripted.seeds(2), teacher=server.connect(), prompts=scripted.PROMPTS, num_contexts=2))
+        assert_adds_up(run.start().wait())
+        assert not [body for body in server.requests if FORM_FIELDS & set(body)]
+
+
+def test_always_enforces_it_from_the_first_ask_on(form_teacher):
+    server = form_teacher("structured_outputs")
+    assert contexts(server, structure="always").funnel[0]["rows_out"] == 4
+    assert ways_by_attempt(server) == {1: {"structured_outputs"}}
+
+
+def test_always_is_an_error_where_the_server_cannot(form_teacher):
+    with pytest.raises(SettingsError, match=r'cannot enforce the form.*structure at "auto"'):
+        contexts(form_teacher(), structure="always")
+
+
+def test_never_sends_no_form(form_teacher):
+    server = form_teacher("structured_outputs")
+    assert contexts(server, structure="never").funnel[0]["dropped"] == {"malformed": 4}
+    assert server.probes == []
+
+
+@pytest.mark.parametrize("structure", ["Auto", "", "regex"])
+def test_another_word_for_it_is_an_error(structure):
+    with pytest.raises(SettingsError, match="auto, always, never"):
+        sk.plan(scripted.seeds(2), prompts=scripted.PROMPTS, structure=structure or "off")
+
+
+def test_what_is_recorded_is_used_again_without_asking_what_the_server_can(form_teacher, tmp_path):
+    server = form_teacher("guided_regex")
+    first = contexts(server, tmp_path)
+    server.forget()
+    server.probes.clear()
+    again = contexts(server, tmp_path, num_contexts=3)
+    assert [row["id"] for row in again.samples() if not row["id"].endswith("c3")] == [
+        row["id"] for row in first.samples()
+    ]
+    assert server.by_stage() == {"gen_contexts": 4}, "two new contexts, each asked freely and then forced"
+
+
+def test_the_settings_of_the_form_are_shown_by_the_trace(form_teacher):
+    run = contexts(form_teacher("structured_outputs"))
+    first, second = run.trace("s1/c1").exchanges
+    assert "structured_outputs" not in first["sampling"]
+    assert re.fullmatch(second["sampling"]["structured_outputs"]["regex"], second["text"])
+
+
+def test_a_form_of_the_users_own_is_left_alone(form_teacher):
+    server = form_teacher("structured_outputs")
+    own = {"extra_body": {"response_format": {"type": "text"}}}
+    contexts(server, sampling=own)
+    assert ways_by_attempt(server)[2] == {"json_schema"}
+    assert server.probes == []
+    assert has_own_form({"extra_body": {"guided_json": {}}}) and not has_own_form({"temperature": 0})
+
+
+# The form itself ------------------------------------------------------------------------------------------------------
+
+
+def prompt(*tags: tuple[str, str]) -> Prompt:
+    starts, ends = zip(*tags, strict=True)
+    return Prompt("p", generation="x", start_tags=starts, end_tags=ends)
+
+
+JUDGING = prompt(("[Start of Evaluation]", "[End of Evaluation]"), ("[Start of Score]", "[End of Score]"))
+QUESTIONS = prompt(("[Start of Question]", "[End of Question]"))
+
+
+@pytest.mark.parametrize("score", ["1", "2", "3", "0", "4", "12", "two"])
+def test_a_verdict_can_only_have_a_score_of_the_scale(score):
+    form = Form.of(JUDGING, ("evaluation", "score"), scale=(1.0, 2.0, 3.0))
+    reply = tagged(evaluation="Good, and\nshort.", score=score)
+    assert bool(re.fullmatch(form.regex(), reply)) == (score in "123")
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_reply_has_as_many_records_as_were_asked_for(number):
+    form = Form.of(QUESTIONS, ("question",), records=number)
+    for there in range(1, 5):
+        reply = "\n".join(tagged(question=f"Why {n}?") for n in range(there))
+        assert bool(re.fullmatch(form.regex(), reply)) == (there == number)
+
+
+VALUES = {
+    "Schöne Grüße\n\naus Köln": True,
+    "| a | b |\n|---|---|": True,
+    '[["a"], [1]]': True,
+    "- [ ] to do": True,
+    "[Ending] [Starters]": True,
+    "日本語 🙂": True,
+    "": False,
+    "  ": False,
+    "a\x07b": False,
+    "[End of Question]": False,
+    "x [start of question] y": False,
+}
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_a_value_is_any_text_in_any_language_but_a_tag(value):
+    form = Form.of(QUESTIONS, ("question",))
+    assert bool(re.fullmatch(form.regex(), f"[Start of Question]\n{value}\n[End of Question]")) == VALUES[value]
+
+
+@pytest.mark.parametrize(("value", "good"), [("A quest in Quebec", True), ("One Question: what?", False)])
+def test_tags_that_are_words_do_not_forbid_words_that_begin_like_them(value, good):
+    form = Form.of(prompt(("Question:", "Answer:")), ("question",))
+    assert bool(re.fullmatch(form.regex(), f"Question:\n{value}\nAnswer:")) == good
+
+
+def test_a_prompt_without_tags_has_no_form():
+    assert Form.of(prompt(("", "")), ("response",)) is None
+
+
+@pytest.mark.parametrize("records", [1, 2])
+def test_a_reply_in_json_is_read_like_one_with_tags(records):
+    form = Form.of(JUDGING, ("evaluation", "score"), records=records, scale=(0.0, 1.0))
+    schema = form.settings("json_schema")["response_format"]["json_schema"]["schema"]
+    values = {name: "1" if "enum" in kind else f"words of {name}" for name, kind in schema["properties"].items()}
+    assert schema["required"] == list(values) and schema["additionalProperties"] is False
+    rows = JUDGING.parse(form.tagged(json.dumps(values)), ("evaluation", "score")).rows
+    assert len(rows) == records
+    assert all(row["score"] == "1" and row["evaluation"].startswith("words of evaluation") for row in rows)
+
+
+@pytest.mark.parametrize("text", ["no JSON", "[1, 2]", '{"evaluation": "x"}', '{"evaluation": "x", "sc'])
+def test_what_is_not_that_json_is_left_as_it_is(text):
+    assert Form.of(JUDGING, ("evaluation", "score"), scale=(0.0, 1.0)).tagged(text) == text
+
+
+def test_raw_line_breaks_in_json_are_forgiven():
+    reply = '{"question": "One\ntwo"}'
+    assert Form.of(QUESTIONS, ("question",)).tagged(reply) == "[Start of Question]\nOne\ntwo\n[End of Question]"
+
+
+def test_a_probe_is_believed_only_when_the_answer_is_what_no_model_writes():
+    for way, (settings, is_forced) in PROBES.items():
+        assert len(settings) == 1
+        assert is_forced(json.dumps({"word": PROBE_TEXT}) if way == "json_schema" else PROBE_TEXT)
+        assert not is_forced("Spring is mild.") and not is_forced("") and not is_forced("{}")
