@@ -195,7 +195,8 @@ class Job:
 
 def forced(request: Request, form: Form, way: Way) -> Request:
     """The request with its form enforced. The settings for it are part of what is sent, and so of its key."""
-    return replace(request, sampling={**request.sampling, **form.settings(way)})
+    extra = {**(request.sampling.get("extra_body") or {}), **form.settings(way)}
+    return replace(request, sampling={**request.sampling, "extra_body": extra})
 
 
 class LiveStep:

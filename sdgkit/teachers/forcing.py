@@ -1,7 +1,7 @@
 """How a server can be made to keep to a form: found out once, by asking it for what no model writes by itself."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sdgkit.errors import RequestRefused
@@ -27,17 +27,20 @@ class Forcing:
         """
         async with self._lock:
             if not self._known:
-                extra = {name: like.sampling[name] for name in ("extra_body",) if name in like.sampling}
-                self._way = await self._find(extra)
+                self._way = await self._find(like.sampling.get("extra_body") or {})
                 self._known = True
         return self._way
 
-    async def _find(self, extra: dict[str, Any]) -> Way | None:
+    async def _find(self, extra: Mapping[str, Any]) -> Way | None:
         from sdgkit.teachers.teacher import Request
 
         for way in WAYS:
             settings, is_forced = PROBES[way]
-            sampling = {"temperature": PROBE_TEMPERATURE, "max_tokens": PROBE_TOKENS, **extra, **settings}
+            sampling = {
+                "temperature": PROBE_TEMPERATURE,
+                "max_tokens": PROBE_TOKENS,
+                "extra_body": {**extra, **settings},
+            }
             try:
                 reply = await self._ask(Request(({"role": "user", "content": PROBE_MESSAGE},), sampling))
             except RequestRefused:

@@ -31,7 +31,7 @@ def exchanges(run: sk.Run) -> list[dict]:
 
 
 def is_forced(exchange: dict) -> bool:
-    return bool({"structured_outputs", "response_format"} & set(exchange["sampling"]))
+    return bool({"structured_outputs", "response_format"} & set(exchange["sampling"].get("extra_body", {})))
 
 
 @pytest.mark.parametrize(

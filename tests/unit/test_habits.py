@@ -192,7 +192,7 @@ def test_a_refusal_of_the_request_itself_is_no_reason_to_leave_anything_out(serv
 
 
 def test_what_is_left_out_changes_no_key_so_that_replies_are_used_again_elsewhere(tmp_path):
-    """The journal's key covers what the plan asks for; a server that takes everything goes on where a picky one stopped."""
+    """The key covers what the plan asks for; a server that takes everything goes on where a picky one stopped."""
     with ScriptedTeacher() as script:
         usual = script.behave
 

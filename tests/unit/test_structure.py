@@ -145,21 +145,19 @@ def test_another_word_for_it_is_an_error(structure):
 
 def test_what_is_recorded_is_used_again_without_asking_what_the_server_can(form_teacher, tmp_path):
     server = form_teacher("guided_regex")
-    first = contexts(server, tmp_path)
+    contexts(server, tmp_path)
     server.forget()
     server.probes.clear()
-    again = contexts(server, tmp_path, num_contexts=3)
-    assert [row["id"] for row in again.samples() if not row["id"].endswith("c3")] == [
-        row["id"] for row in first.samples()
-    ]
-    assert server.by_stage() == {"gen_contexts": 4}, "two new contexts, each asked freely and then forced"
+    again = contexts(server, tmp_path, extra_tries=1)  # another edition: every row comes again from its replies
+    assert again.funnel[0]["rows_out"] == 4
+    assert (server.asked(), server.probes) == (0, [])
 
 
 def test_the_settings_of_the_form_are_shown_by_the_trace(form_teacher):
     run = contexts(form_teacher("structured_outputs"))
     first, second = run.trace("s1/c1").exchanges
-    assert "structured_outputs" not in first["sampling"]
-    assert re.fullmatch(second["sampling"]["structured_outputs"]["regex"], second["text"])
+    assert "extra_body" not in first["sampling"]
+    assert re.fullmatch(second["sampling"]["extra_body"]["structured_outputs"]["regex"], second["text"])
 
 
 def test_a_form_of_the_users_own_is_left_alone(form_teacher):
@@ -187,7 +185,7 @@ QUESTIONS = prompt(("[Start of Question]", "[End of Question]"))
 def test_a_verdict_can_only_have_a_score_of_the_scale(score):
     form = Form.of(JUDGING, ("evaluation", "score"), scale=(1.0, 2.0, 3.0))
     reply = tagged(evaluation="Good, and\nshort.", score=score)
-    assert bool(re.fullmatch(form.regex(), reply)) == (score in "123")
+    assert bool(re.fullmatch(form.regex(), reply)) == (score in ("1", "2", "3"))
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
