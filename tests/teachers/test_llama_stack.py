@@ -119,3 +119,17 @@ def test_connections_that_it_closed_while_idle_cost_nothing(llama_stack):
         assert {drop["reason"] for drop in run.drops()} <= {"malformed", "truncated"}
         time.sleep(KEEP_ALIVE_SECONDS + 1)
     teacher.close()
+
+
+def test_another_teacher_judges_and_is_named_in_summary_and_card(vllm, llama_stack, tmp_path):
+    writer = sk.connect("vllm", base_url=vllm.url, api_key=KEY)
+    judge = sk.connect("llama-stack", base_url=llama_stack.url)
+    plan = sk.plan(SEEDS, teacher=writer, judge=judge, num_contexts=1, num_questions=2)
+    run = sk.Run(plan, tmp_path / "run").start().wait()
+    assert (run.summary["model"], run.summary["judge"]) == ("tiny", "vllm/tiny")
+    assert "| judge | `vllm/tiny` |" in (tmp_path / "run" / "README.md").read_text(encoding="utf-8")
+    asked = [exchange for row in [*run.samples(), *run.drops()] for exchange in run.trace(row["id"]).exchanges]
+    models = {exchange["stage"].startswith("eval"): exchange["model"] for exchange in asked}
+    assert models == {False: "tiny", True: "vllm/tiny"}
+    writer.close()
+    judge.close()
