@@ -113,7 +113,8 @@ def _kernel_class(watch: "Watch") -> type:
 
     class ThisInterpreter(KernelSpecManager):
         def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-            # It speaks on this machine only, to this process; what it logs (that others do not, that it was interrupted) is left out.
+            # It speaks on this machine only, to this process. What it logs (that others do not, that it was
+            # interrupted) is left out.
             argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=50"]
             return KernelSpec(argv=argv, display_name="Python 3", language="python", interrupt_mode="signal")
 
