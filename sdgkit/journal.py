@@ -78,13 +78,7 @@ class Outcome:
 
     def as_drop(self) -> dict[str, Any]:
         """The line of dropped.jsonl."""
-        own = {
-            "id": self.id,
-            "stage": self.stage,
-            "reason": self.reason,
-            "message": self.message,
-            "reply": self.reply,
-        }
+        own = {"id": self.id, "stage": self.stage, "reason": self.reason, "message": self.message, "reply": self.reply}
         return {**own, **{name: value for name, value in self.columns.items() if name not in own}}
 
 
@@ -385,13 +379,7 @@ class Journal:
         self._sql.execute(
             "UPDATE rows SET kind='drop', stage='target', reason='target', message=? WHERE edition=? AND place IN "
             "(SELECT place FROM rows WHERE edition=? AND kind='sample' AND unit=? ORDER BY place DESC LIMIT ?)",
-            (
-                f"Beyond the target of {target}; a larger target keeps it.",
-                self._edition,
-                self._edition,
-                unit,
-                number,
-            ),
+            (f"Beyond the target of {target}; a larger target keeps it.", self._edition, self._edition, unit, number),
         )
         self.flush()
 

@@ -141,13 +141,7 @@ GROUNDED = _pipeline(
     combine_question_and_context,
 )
 FREEFORM = _pipeline(
-    "freeform",
-    gen_questions,
-    eval_questions,
-    filter_questions,
-    gen_responses,
-    evaluate_qa_pair,
-    filter_qa_pair,
+    "freeform", gen_questions, eval_questions, filter_questions, gen_responses, evaluate_qa_pair, filter_qa_pair
 )
 
 
@@ -205,12 +199,7 @@ def plan(
     rows = read_seeds(seeds)
     method = skill(rows) if pipeline is None else pipeline.name
     stages = pipeline or (GROUNDED if method == "grounded" else FREEFORM)
-    settings = {
-        "num_contexts": num_contexts,
-        "num_questions": num_questions,
-        "extra_tries": extra_tries,
-        "vary": vary,
-    }
+    settings = {"num_contexts": num_contexts, "num_questions": num_questions, "extra_tries": extra_tries, "vary": vary}
     stages = _with_settings(stages, settings)
     given = _given_contexts(contexts) if contexts is not None else None
     if given is not None:
@@ -268,12 +257,7 @@ def _parts(parts: Mapping[str, Any]) -> dict[str, Any]:
 
 def _with_settings(stages: Pipeline, settings: Mapping[str, Any]) -> Pipeline:
     """The pipeline with the numbers that the user chose; a number for a stage that is not there is an error."""
-    fields = {
-        "num_contexts": "per_row",
-        "num_questions": "per_row",
-        "extra_tries": "extra_tries",
-        "vary": "vary",
-    }
+    fields = {"num_contexts": "per_row", "num_questions": "per_row", "extra_tries": "extra_tries", "vary": "vary"}
     names = [stage.name for stage in stages.stages]
     questions = next((name for name in ("gen_grounded_questions", "gen_questions") if name in names), None)
     sources = {"num_questions": questions, "vary": names[0]}

@@ -158,11 +158,7 @@ def _row(stage: Mapping[str, Any], counted: bool, largest: int) -> dict[str, Any
     words = words or ["nothing dropped" if tried else "no rows came here"]
     sentence = ("failed \u00b7 " if row["failed"] else "") + " \u00b7 ".join(words)
     row |= {"numbers": " \u00b7 ".join(numbers), "words": textwrap.wrap(sentence, _LINE), "lost": lost}
-    row |= {
-        "kept_px": _BAR * out / largest,
-        "lost_px": _BAR * lost / largest,
-        "working_px": _BAR * working / largest,
-    }
+    row |= {"kept_px": _BAR * out / largest, "lost_px": _BAR * lost / largest, "working_px": _BAR * working / largest}
     row["aloud"] += f" {', '.join(numbers)}, {sentence}."
     return row
 

@@ -105,12 +105,7 @@ def _refuse_unless_json(value: Any, where: str) -> None:
 
 def row_key(row: Mapping[str, Any]) -> str:
     """What identifies an input row, wherever it stands: a hash of its columns."""
-    if "seed_question" in row and set(row) <= {
-        "task_description",
-        "seed_context",
-        "seed_question",
-        "seed_response",
-    }:
+    if "seed_question" in row and set(row) <= {"task_description", "seed_context", "seed_question", "seed_response"}:
         return seed_key(dict(row))[:16]
     text = json.dumps({k: v for k, v in row.items() if k != "id"}, ensure_ascii=False, sort_keys=True, default=str)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
@@ -118,16 +113,7 @@ def row_key(row: Mapping[str, Any]) -> str:
 
 def prompt_parts(prompt: Prompt) -> dict[str, Any]:
     """A prompt as JSON values."""
-    names = (
-        "system",
-        "introduction",
-        "principles",
-        "examples",
-        "generation",
-        "start_tags",
-        "end_tags",
-        "sampling",
-    )
+    names = ("system", "introduction", "principles", "examples", "generation", "start_tags", "end_tags", "sampling")
     parts = {name: getattr(prompt, name) for name in names}
     return {name: list(part) if isinstance(part, tuple) else part for name, part in parts.items() if part}
 

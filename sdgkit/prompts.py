@@ -200,7 +200,7 @@ def _from_yaml(text: str, name: str, where: str) -> Prompt:
     try:
         tree = yaml.compose(text, Loader=yaml.SafeLoader)
         parts = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except Exception as error:  # of the reader, and of Python where a tag such as !!int promises what is not there
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         raise PromptError(f"{where}{line}: not valid YAML ({getattr(error, 'problem', error)}).") from None

@@ -99,8 +99,8 @@ def _value(name: str, node: yaml.Node) -> Any:
         return node.value.rstrip("\n") if node.style in ("|", ">") else node.value
     try:
         return yaml.constructor.SafeConstructor().construct_object(node)
-    except ValueError as error:  # a date that is none
-        raise SeedError(f"{name}, {_line(node)}: {error}. Put the text in quotes.") from error
+    except Exception as error:  # a date that is none, or a tag such as !!int before what is no number
+        raise SeedError(f"{name}, {_line(node)}: not read as {node.tag.rpartition(':')[2]}. Put the text in quotes.") from error
 
 
 def _line(node: yaml.Node) -> str:

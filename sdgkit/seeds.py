@@ -198,14 +198,7 @@ def _enumerated(places: list[str]) -> str:
 
 def _kind(value: object) -> str:
     """A value's kind in words that a non-programmer knows."""
-    names = {
-        str: "text",
-        bool: "true or false",
-        int: "a number",
-        float: "a number",
-        list: "a list",
-        dict: "an object",
-    }
+    names = {str: "text", bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
     return "null" if value is None else names.get(type(value), f"of type {type(value).__name__}")
 
 

@@ -61,9 +61,7 @@ class Snapshot:
     def interrupted(self) -> "Snapshot":
         """The same, of a run whose process is gone."""
         return replace(
-            self,
-            state="interrupted",
-            message="The process that wrote this run is gone; run it again to go on.",
+            self, state="interrupted", message="The process that wrote this run is gone; run it again to go on."
         )
 
 
@@ -85,10 +83,7 @@ class Pace:
             self._notes.popleft()
         then, old_requests, old_tokens = self._notes[0]
         span = max(now - then, 1e-6)
-        self.requests_per_s, self.tokens_per_s = (
-            (requests - old_requests) / span,
-            (tokens - old_tokens) / span,
-        )
+        self.requests_per_s, self.tokens_per_s = ((requests - old_requests) / span, (tokens - old_tokens) / span)
         self._first = (
             fraction if self._first is None else self._first
         )  # what came from the journal says nothing of speed

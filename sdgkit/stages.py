@@ -244,11 +244,7 @@ class Given(Stage):
                 step.drop(ordinal, Drop("duplicate", f"The same {self.columns[0]} stands earlier in your file."))
 
     def describe(self) -> dict[str, Any]:
-        return {
-            "kind": "Given",
-            "name": self.name,
-            "rows": _as_json({k: list(v) for k, v in self.rows.items()}),
-        }
+        return {"kind": "Given", "name": self.name, "rows": _as_json({k: list(v) for k, v in self.rows.items()})}
 
 
 @dataclass(frozen=True, kw_only=True)

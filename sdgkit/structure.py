@@ -103,12 +103,7 @@ class Form:
                 for name in self._names()
                 if name.startswith(self.columns[-1])
             }
-        return {
-            "type": "object",
-            "properties": properties,
-            "required": list(properties),
-            "additionalProperties": False,
-        }
+        return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
     def _names(self) -> list[str]:
         numbers = [f"_{n}" for n in range(1, self.records + 1)] if self.records > 1 else [""]

@@ -38,15 +38,7 @@ class Trace:
             known = f" Ids here are like {', '.join(some)}." if some else " It has no rows yet."
             raise RunError(f"No row of this run has the id {id_!r}.{known}")
         exchanges = [found for _, key in outcome.trail if (found := journal.exchange(key)) is not None]
-        return cls(
-            id_,
-            dict(outcome.columns),
-            exchanges,
-            outcome.stage,
-            outcome.reason,
-            outcome.message,
-            outcome.reply,
-        )
+        return cls(id_, dict(outcome.columns), exchanges, outcome.stage, outcome.reason, outcome.message, outcome.reply)
 
     def __str__(self) -> str:
         return "\n".join(f"{'#' * 3} {title}\n{text}\n" for title, text in self._sections())
