@@ -111,8 +111,8 @@ def _chain(stages: Sequence[Stage]) -> tuple[int, int]:
     return max(1, depth), max(1, total)
 
 
-def _explained(error: Exception, what: str) -> SdgkitError:
-    """An error as one of ours."""
+def explained(error: Exception, what: str) -> SdgkitError:
+    """An error as one of ours. what: failed, if it is nobody's we know."""
     if isinstance(error, SdgkitError):
         return error
     if isinstance(error, sqlite3.Error):
@@ -408,7 +408,7 @@ class Stream:
                 await work
             self._close(node)
         except Exception as error:
-            self.fail(_explained(error, f"A stage's own code failed at {node.id}"))
+            self.fail(explained(error, f"A stage's own code failed at {node.id}"))
         self._runnable -= 1
         self._stir()
 
@@ -571,7 +571,7 @@ class Stream:
             job.reply.set_exception(refused)
             job.reply.exception()  # there may be nobody left who waits for it
         except Exception as error:
-            self.fail(_explained(error, f"A request of {self.stages[job.stage].name} failed"))
+            self.fail(explained(error, f"A request of {self.stages[job.stage].name} failed"))
         else:
             self.requests += 1
             self.prompt_tokens += reply.prompt_tokens

@@ -100,7 +100,8 @@ def _value(name: str, node: yaml.Node) -> Any:
     try:
         return yaml.constructor.SafeConstructor().construct_object(node)
     except Exception as error:  # a date that is none, or a tag such as !!int before what is no number
-        raise SeedError(f"{name}, {_line(node)}: not read as {node.tag.rpartition(':')[2]}. Put the text in quotes.") from error
+        kind = node.tag.rpartition(":")[2]
+        raise SeedError(f"{name}, {_line(node)}: this is no {kind}. Put the text in quotes.") from error
 
 
 def _line(node: yaml.Node) -> str:

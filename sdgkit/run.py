@@ -10,11 +10,11 @@ import json
 import math
 import os
 import socket
-import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ from sdgkit.errors import RunError
 from sdgkit.explain import MANY, Explanation, explain
 from sdgkit.folder import write_folder, write_start
 from sdgkit.journal import FILE, Journal
-from sdgkit.pipeline import OUT, Stream, Target
+from sdgkit.pipeline import OUT, Stream, Target, explained
 from sdgkit.plans import Plan, changes, refuse_another_job
 from sdgkit.snapshot import Funnel, Pace, Snapshot, funnel_of, line_of
 from sdgkit.stages import Keep, Row
@@ -173,7 +173,9 @@ class Run:
         assert target is not None and self.plan is not None
         journal.forget_units_after(target.last_unit)
         if target.surplus:
-            journal.drop_surplus(target.last_unit, target.surplus, target.number)
+            last = [one.place for one in journal.outcomes("sample") if one.unit == target.last_unit]
+            words = f"Beyond the target of {target.number}; a larger target keeps it."
+            journal.drop_samples("target", [(place, "target", words) for place in last[-target.surplus :]])
         if target.reason:
             self._say(f"{target.kept} of the target's {target.number} samples are kept: {target.reason}.")
         return target.counts
@@ -220,13 +222,9 @@ class Run:
                 self._fail(error)
 
     def _fail(self, error: Exception) -> None:
-        """The first error counts; a disk that is full is told in a sentence."""
-        if isinstance(error, OSError | sqlite3.Error):
-            words = (
-                f"{self.out or 'The journal'} cannot be written: {error}. Make room, then run the same command again."
-            )
-            error = RunError(words)
-        self.error, self._state = self.error or error, "failed"
+        """The first error counts."""
+        self.error = self.error or explained(error, f"Writing {self.out or 'the journal'} failed")
+        self._state = "failed"
 
     async def _look_at_judges(self, stream: Stream) -> None:
         """Warn, once, if a judge turned down most of the first rows that it saw."""
@@ -394,9 +392,7 @@ class Run:
 
     def _retries(self) -> int:
         assert self.plan is not None
-        return sum(
-            t.retries for t in {id(t): t for t in (self.plan.teacher, self.plan.judge) if t is not None}.values()
-        )
+        return sum(teacher.retries for teacher in {self.plan.teacher, self.plan.judge} if teacher is not None)
 
     def _fraction(self) -> float:
         """How much of the expected work is done, 0 to 1: every row counts as the samples it could have become."""
@@ -452,18 +448,17 @@ class Run:
     def samples(self) -> Iterator[dict[str, Any]]:
         """The samples so far, in lineage order, read one by one."""
         with self._reading() as journal:
-            yield from (dict(outcome.columns) for outcome in journal.outcomes("sample"))
+            yield from journal.samples()
 
     def drops(self) -> Iterator[dict[str, Any]]:
         """The drops so far, in lineage order, read one by one: the lines of dropped.jsonl."""
         with self._reading() as journal:
-            yield from (outcome.as_drop() for outcome in journal.outcomes("drop"))
+            yield from journal.drops()
 
     def let_through(self) -> Iterator[dict[str, Any]]:
         """The samples to train on: without those that the review rejected, with the texts that it edited."""
         with self._reading() as journal:
-            samples = (dict(outcome.columns) for outcome in journal.outcomes("sample"))
-            yield from read_decisions(journal).let_through(samples)
+            yield from read_decisions(journal).let_through(journal.samples())
 
     @property
     def decisions(self) -> Decisions:
@@ -490,12 +485,7 @@ class Run:
         snapshot = self.snapshot()
         known = {"state": snapshot.state, "seeds": snapshot.seeds, "stages": snapshot.stages}
         with self._reading() as journal:
-            return explain(
-                known,
-                lambda: (outcome.columns for outcome in journal.outcomes("sample")),
-                lambda: (outcome.as_drop() for outcome in journal.outcomes("drop")),
-                lambda id: Trace.of(journal, id).exchanges,
-            )
+            return explain(known, journal.samples, journal.drops, lambda id: Trace.of(journal, id).exchanges)
 
     def trace(self, id: str) -> Trace:
         """The whole story of one sample or drop: every message sent, every reply, the judge's words, the reason.
@@ -537,10 +527,18 @@ class Run:
 
     def _edited(self) -> Iterator[tuple[Row, dict[str, Any]]]:
         with self._reading() as journal:
-            yield from read_decisions(journal).edited(dict(found.columns) for found in journal.outcomes("sample"))
+            yield from read_decisions(journal).edited(journal.samples())
 
-    def _reading(self) -> "_Reading":
-        return _Reading(self.out, self._journal)
+    @contextmanager
+    def _reading(self) -> Iterator[Journal]:
+        """A journal to read from: the run's own if it is in memory, else one that is opened for the moment."""
+        if self.out is not None:
+            with closing(Journal(self.out, read_only=True)) as journal:
+                yield journal
+        elif self._journal is not None:
+            yield self._journal
+        else:
+            raise RunError("This run has not been started. Call start() first.")
 
     def _say(self, sentence: str) -> None:
         self.notes.append(sentence)
@@ -556,26 +554,6 @@ class Run:
     def __repr__(self) -> str:
         snapshot = self.snapshot()
         return f"Run({str(self.out or 'in memory')!r}, {snapshot.state}, {snapshot.samples} samples)"
-
-
-@dataclass
-class _Reading:
-    """A journal to read from: the run's own if it is in memory, else one that is opened for the moment."""
-
-    folder: Path | None
-    own: Journal | None
-
-    def __enter__(self) -> Journal:
-        if self.folder is None:
-            if self.own is None:
-                raise RunError("This run has not been started. Call start() first.")
-            return self.own
-        self._opened = Journal(self.folder, read_only=True)
-        return self._opened
-
-    def __exit__(self, *_: object) -> None:
-        if self.folder is not None:
-            self._opened.close()
 
 
 def open_run(folder: str | Path) -> Run:
