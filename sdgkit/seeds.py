@@ -51,7 +51,7 @@ def read_seeds(source: Source) -> list[Seed]:
     """The seeds in `source` as plain dictionaries, checked.
 
     `source` is a `datasets.Dataset`, a list of dictionaries, or the path of a file: `.jsonl`; `.json` (a list
-    of objects, or an object of columns); `.csv` (RFC 4180, with a header); `.parquet`; `.yaml` or `.yml` (an
+    of objects); `.csv` (RFC 4180, with a header); `.parquet`; `.yaml` or `.yml` (an
     InstructLab `qna.yaml` of a skill, version 2 or 3). Text files are UTF-8; a byte order mark is allowed.
 
     Either all rows have a `seed_context` or none has (None counts as not there).
