@@ -23,22 +23,21 @@ from sdgkit.teachers.teacher import Teacher
 if TYPE_CHECKING:
     import datasets
 
-Rows = "datasets.Dataset | Iterable[Mapping[str, Any]]"
 JUDGED = ("evaluation", "score")
+FIELDS = {"num_contexts": "per_row", "num_questions": "per_row"}  # of a stage, where a setting has another name
 
 
 class StageFunction:
     """A stage that can be called on a Dataset, and given to a pipeline (`stage`).
 
-    settings: what a caller may set, by the name of the stage's field.
+    settings: what a caller may set of the stage.
     """
 
-    def __init__(self, stage: Stage, **settings: str) -> None:
-        self.stage, self._settings = stage, settings
+    def __init__(self, stage: Stage, *settings: str) -> None:
+        self.stage, self.settings = stage, settings
         self.__name__ = self.name = stage.name
         self.__doc__ = (
-            f"The stage {stage.name} on every row of a dataset: Dataset in, Dataset out, one line if rows were "
-            "dropped. "
+            f"The stage {stage.name} on every row of a dataset: Dataset in, Dataset out, a line if rows were dropped. "
             f"teacher: whom to ask. out: a folder to resume in; without it nothing is kept. "
             f"Settings: {', '.join(['prompt', 'sampling', 'max_tokens', 'structure', *settings])}. Raises SdgkitError."
         )
@@ -67,19 +66,13 @@ class StageFunction:
         **settings: Any,
     ) -> Run:
         """The same, returning the finished `Run` with its drops, its funnel and the trace of every row."""
-        unknown = sorted(set(settings) - set(self._settings))
+        unknown = sorted(set(settings) - set(self.settings))
         if unknown:
-            known = ", ".join(["teacher", "out", "prompt", "sampling", "max_tokens", "structure", *self._settings])
+            known = ", ".join(["teacher", "out", "prompt", "sampling", "max_tokens", "structure", *self.settings])
             raise SettingsError(f"{self.name} has no setting {unknown[0]!r}. It has {known}.")
         if self.stage.role and teacher is None and judge is None:
             raise SettingsError(f"{self.name} asks a teacher: give teacher=sdgkit.connect(...).")
-        pipeline = Pipeline(self.name, (self.stage,))
-        chosen = {self._settings[name]: value for name, value in settings.items() if value is not None}
-        for name, value in settings.items():
-            if value is not None:
-                _check(name, value)
-        if chosen:
-            pipeline = pipeline.change(self.name, **chosen)
+        pipeline = _with_settings(Pipeline(self.name, (self.stage,)), settings)
         method = FREEFORM.name if self.stage in FREEFORM.stages else GROUNDED.name
         given = {self.name: prompt} if prompt is not None else None
         by_stage = {self.name: dict(sampling)} if sampling else None
@@ -96,13 +89,13 @@ class StageFunction:
 
 gen_contexts = StageFunction(
     GenerateMany(name="gen_contexts", columns=("context",), letter="c", per_row=10, extra_tries=10),
-    num_contexts="per_row",
-    extra_tries="extra_tries",
-    vary="vary",
+    "num_contexts",
+    "extra_tries",
+    "vary",
 )
 gen_grounded_questions = StageFunction(
     GenerateMany(name="gen_grounded_questions", columns=("question",), letter="q", per_row=3, together=True),
-    num_questions="per_row",
+    "num_questions",
 )
 eval_grounded_questions = StageFunction(Judge(name="eval_grounded_questions", scale=(0.0, 1.0)))
 filter_grounded_questions = StageFunction(Keep(name="filter_grounded_questions", equals=1.0, remove=JUDGED))
@@ -115,8 +108,8 @@ combine_question_and_context = StageFunction(
 
 gen_questions = StageFunction(
     GenerateMany(name="gen_questions", columns=("question",), letter="q", per_row=30, together=True),
-    num_questions="per_row",
-    vary="vary",
+    "num_questions",
+    "vary",
 )
 eval_questions = StageFunction(Judge(name="eval_questions", scale=(0.0, 1.0)))
 filter_questions = StageFunction(Keep(name="filter_questions", equals=1.0, remove=JUDGED))
@@ -257,18 +250,17 @@ def _parts(parts: Mapping[str, Any]) -> dict[str, Any]:
 
 def _with_settings(stages: Pipeline, settings: Mapping[str, Any]) -> Pipeline:
     """The pipeline with the numbers that the user chose; a number for a stage that is not there is an error."""
-    fields = {"num_contexts": "per_row", "num_questions": "per_row", "extra_tries": "extra_tries", "vary": "vary"}
-    names = [stage.name for stage in stages.stages]
-    questions = next((name for name in ("gen_grounded_questions", "gen_questions") if name in names), None)
-    sources = {"num_questions": questions, "vary": names[0]}
+    settable = {one.name: one.settings for one in (gen_contexts, gen_grounded_questions, gen_questions)}
     for setting, value in settings.items():
         if value is None:
             continue
-        where = sources.get(setting, "gen_contexts")
-        if where not in names or not isinstance(stages.stages[names.index(where)], GenerateMany):
-            raise SettingsError(f"{setting} has no stage to apply to: the stages are {', '.join(names)}.")
+        makers = [stage.name for stage in stages.stages if isinstance(stage, GenerateMany)]
+        where = next((name for name in makers if setting in settable.get(name, ())), None)
+        if where is None:
+            names = ", ".join(stage.name for stage in stages.stages)
+            raise SettingsError(f"{setting} has no stage to apply to: the stages are {names}.")
         _check(setting, value)
-        stages = stages.change(where, **{fields[setting]: value})
+        stages = stages.change(where, **{FIELDS.get(setting, setting): value})
     return stages
 
 
