@@ -12,11 +12,11 @@ from sdgkit.checks import read_checks, saved
 from sdgkit.errors import RunError, SeedError, SettingsError
 from sdgkit.journal import FILE
 from sdgkit.pipeline import Pipeline
-from sdgkit.plans import Plan, row_key
+from sdgkit.plans import Plan
 from sdgkit.prompts import Prompt, load_prompt, load_prompts
 from sdgkit.quality import check_threshold
 from sdgkit.run import Run
-from sdgkit.seeds import read_seeds, skill
+from sdgkit.seeds import read_seeds, row_key, skill
 from sdgkit.stages import Check, Combine, Generate, GenerateMany, Given, Judge, Keep, Stage
 from sdgkit.teachers.teacher import Teacher
 
@@ -305,7 +305,7 @@ def _with_contexts(
         text = row["context"]
         best = max(keys, key=lambda key: hashlib.sha256(f"{key}\x1f{text}".encode("utf-8", "surrogatepass")).digest())
         mine[best].append((number, row))
-    return stages.put("gen_contexts", Given(name="given_contexts", rows=mine, identity=row_key))
+    return stages.put("gen_contexts", Given(name="given_contexts", rows=mine))
 
 
 def _with_seed_questions(stages: Pipeline, questions: str) -> Pipeline:

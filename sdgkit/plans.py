@@ -1,7 +1,6 @@
 """What decides a run, as one value: rows, stages, prompts, teachers, settings. And what has changed since the last
 time."""
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from typing import Any
 from sdgkit.errors import RunError, SettingsError
 from sdgkit.pipeline import Pipeline, Target
 from sdgkit.prompts import PARTS, Prompt
+from sdgkit.seeds import row_key
 from sdgkit.stages import GenerateMany, Given
 from sdgkit.structure import check_when
 from sdgkit.teachers.teacher import Teacher
@@ -100,12 +100,6 @@ def _refuse_unless_json(value: Any, where: str) -> None:
         json.dumps(value)
     except (TypeError, ValueError) as error:
         raise SettingsError(f"{where}: {error}. Turn it into text, or leave the column out.") from None
-
-
-def row_key(row: Mapping[str, Any]) -> str:
-    """What identifies an input row, wherever it stands: a hash of its columns."""
-    text = json.dumps({k: v for k, v in row.items() if k != "id"}, ensure_ascii=False, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def prompt_parts(prompt: Prompt) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
@@ -100,6 +100,12 @@ def seed_key(row: Seed) -> str:
     """What identifies a seed, wherever it stands: the sha256 (hex) of its four columns."""
     text = json.dumps([row.get(column) for column in COLUMNS], ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def row_key(row: Mapping[str, Any]) -> str:
+    """What identifies an input row, wherever it stands: a hash of its columns, which are those of a seed or others."""
+    text = json.dumps({k: v for k, v in row.items() if k != "id"}, ensure_ascii=False, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def _checked(name: str, rows: list[FoundRow]) -> list[Seed]:
