@@ -2,6 +2,7 @@
 
 import html
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from sdgkit.errors import RunError
@@ -30,11 +31,7 @@ class Trace:
         """The trace of the row with this id. Raises RunError if there is none."""
         outcome = journal.outcome(id_)
         if outcome is None:
-            some = [
-                found.id
-                for kind in ("sample", "drop")
-                for found, _ in zip(journal.outcomes(kind), range(3), strict=False)
-            ]
+            some = [found.id for kind in ("sample", "drop") for found in islice(journal.outcomes(kind), 3)]
             known = f" Ids here are like {', '.join(some)}." if some else " It has no rows yet."
             raise RunError(f"No row of this run has the id {id_!r}.{known}")
         exchanges = [found for _, key in outcome.trail if (found := journal.exchange(key)) is not None]
