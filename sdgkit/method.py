@@ -228,19 +228,13 @@ def _again(folder: Path, given: dict[str, Any]) -> Plan:
         config = json.loads((folder / "config.json").read_text("utf-8"))
     except (OSError, ValueError):
         raise RunError(f"{folder} holds no config.json to do the run again from. Give the seeds and --out.") from None
-    if config["pipeline"] not in ("grounded", "freeform") and given["pipeline"] is None:
+    base = given["pipeline"] or {one.name: one for one in (GROUNDED, FREEFORM)}.get(config["pipeline"])
+    if base is None:
         raise RunError(f"{folder} was made with a pipeline of your own ({config['pipeline']}): give pipeline= again.")
-    prompts = {name: Prompt(name, **_parts(parts)) for name, parts in config["prompts"].items()}
-    own = given["prompts"]
-    if isinstance(own, Mapping):
-        prompts |= own
-    elif own is not None:
-        prompts |= {
-            name: load_prompt(Path(own) / f"{name}.yaml") for name in prompts if (Path(own) / f"{name}.yaml").exists()
-        }
+    saved = {name: Prompt(name, **_parts(parts)) for name, parts in config["prompts"].items()}
     kept = {**config["settings"], "target": config["target"], "system": config["system"]}
     fresh = {name: value for name, value in given.items() if value is not None and name not in ("seeds", "folder")}
-    again = plan(folder / "seeds.jsonl", **{**kept, **fresh, "prompts": prompts})
+    again = plan(folder / "seeds.jsonl", **{**kept, **fresh, "pipeline": replace(base, prompts=saved)})
     return replace(again, name=config.get("name") or "")
 
 
@@ -339,19 +333,15 @@ def _prompts(
 ) -> dict[str, Prompt]:
     """The prompts of the stages that ask, with the user's sampling settings put over their own."""
     names = stages.prompted
-    folder = given if isinstance(given, str | Path) else None
-    own = dict(stages.prompts)  # a file in the user's folder stands above those
-    own = {name: one for name, one in own.items() if folder is None or not (Path(folder) / f"{name}.yaml").exists()}
+    _refuse_unknown("sampling", sampling or {}, names)
     if isinstance(given, Mapping):
         _refuse_unknown("prompts", given, names)
-        own |= {name: one if isinstance(one, Prompt) else load_prompt(one) for name, one in given.items()}
-    found = {**load_prompts([name for name in names if name not in own], method, folder), **own}
-    _refuse_unknown("sampling", sampling or {}, names)
-    for name in names:
-        changed = {"max_tokens": max_tokens} if max_tokens is not None else {}
-        changed |= (sampling or {}).get(name, {})
-        found[name] = found[name].with_sampling(**changed) if changed else found[name]
-    return {name: found[name] for name in names}
+        mine = {name: one if isinstance(one, Prompt) else load_prompt(one) for name, one in given.items()}
+        found = load_prompts(names, method, None, {**stages.prompts, **mine})
+    else:
+        found = load_prompts(names, method, given, stages.prompts)
+    common = {"max_tokens": max_tokens} if max_tokens is not None else {}
+    return {name: one.with_sampling(**{**common, **(sampling or {}).get(name, {})}) for name, one in found.items()}
 
 
 def _refuse_unknown(what: str, given: Mapping[str, Any], names: Sequence[str]) -> None:
