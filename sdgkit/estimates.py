@@ -337,4 +337,4 @@ def _longest_prompt(plan: Plan, seen: Mapping[str, _Seen], known: Mapping[str, A
 def _holds(plan: Plan, stage_name: str) -> int | None:
     role = next((stage.role for stage in plan.pipeline.stages if stage.name == stage_name), None)
     teacher: Teacher | None = plan.judge if role == "judge" and plan.judge is not None else plan.teacher
-    return teacher.context_length() if teacher is not None else None
+    return teacher.context_length if teacher is not None else None

@@ -3,7 +3,7 @@
 import asyncio
 import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,12 @@ from sdgkit.errors import SdgkitError, SettingsError, TeacherRefused, TeacherUnr
 from sdgkit.teachers import background
 from sdgkit.teachers.credentials import Credentials
 from sdgkit.teachers.diagnosis import PASSING, Address, Cause, Trouble, diagnose, explain, listed
-from sdgkit.teachers.llama_stack import open_stack
-from sdgkit.teachers.openai_compatible import OpenAICompatible, split_credentials
+from sdgkit.teachers.exchange import Adapter
+from sdgkit.teachers.llama_stack import find_stack
+from sdgkit.teachers.openai_compatible import NOT_HERE, OpenAICompatible, model_names, split_credentials
 from sdgkit.teachers.replicas import Replicas
-from sdgkit.teachers.settings import Settings, credentials_for, settle
-from sdgkit.teachers.teacher import Adapter, Teacher
-
-# The rehearsal teacher's only model, whatever the address it is found at.
-REHEARSAL = "rehearsal"
+from sdgkit.teachers.settings import REHEARSAL, Settings, credentials_for, settle
+from sdgkit.teachers.teacher import Teacher
 
 # How often a server that breaks off or is just starting is asked for its models.
 _TRIES = 3
@@ -64,27 +62,30 @@ def connect(
     elif rehearsal_options:
         raise SettingsError(f"Only a rehearsal teacher started here takes {', '.join(sorted(rehearsal_options))}.")
     try:
-        adapter, chosen, notes = background.wait(_find(wanted, credentials, timeout))
+        found, chosen = background.wait(_find(wanted, credentials, timeout))
     except BaseException:
         if on_close is not None:
             on_close()
         raise
     return Teacher(
-        adapter,
+        found.adapter,
         chosen,
         concurrency=concurrency,
         patience=patience,
-        is_rehearsal=chosen == REHEARSAL,
-        notes=notes,
+        context_length=found.context_lengths.get(chosen),
+        notes=found.notes,
         on_close=on_close,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    adapter: OpenAICompatible
-    models: list[str]
-    notes: list[str]
+    """A server that answers. models: their names. context_lengths: in tokens, of those models of which it tells."""
+
+    adapter: Adapter
+    models: Sequence[str]
+    notes: Sequence[str] = ()
+    context_lengths: Mapping[str, int] = field(default_factory=dict)
 
 
 def _start_rehearsal(wanted: Settings, options: Mapping[str, Any]) -> tuple[Settings, Callable[[], None]]:
@@ -99,89 +100,77 @@ def _start_rehearsal(wanted: Settings, options: Mapping[str, Any]) -> tuple[Sett
     return replace(wanted, base_urls=(process.base_url,)), process.close
 
 
-async def _find(wanted: Settings, credentials: Credentials, timeout: float) -> tuple[Adapter, str, list[str]]:
-    """The server or servers, their model, and what the user should know. Of several, one that answers will do."""
-    kind = wanted.kind or ""
-    opening = (_open(url, kind, credentials, timeout) for url in wanted.base_urls)
-    opened = await asyncio.gather(*opening, return_exceptions=True)
-    there = [one for one in opened if isinstance(one, _Found)]
+async def _find(wanted: Settings, credentials: Credentials, timeout: float) -> tuple[_Found, str]:
+    """The server, or several as one, and the model. Of several, one that answers will do."""
+    adapters = []
+    for base_url in wanted.base_urls:
+        url, headers = split_credentials(base_url)
+        address = Address(url, wanted.kind or "", credentials=credentials)
+        adapters.append(OpenAICompatible(address, headers=headers, timeout=timeout))
     try:
+        opened = await asyncio.gather(*map(_open, adapters), return_exceptions=True)
+        there = [one for one in opened if isinstance(one, _Found)]
         for error in opened:
             if isinstance(error, BaseException) and not (there and _may_pass(error)):
                 raise error
         model = _choose(there[0], wanted)
         for other in there[1:]:
-            if not _offers(other, model):
+            if model not in other.models:
                 raise TeacherRefused(
                     "Several addresses must serve the same model, but "
                     f"{other.adapter.address.base_url} has no {model!r}; it has {listed(other.models) or 'none'}. "
                     "Choose with --model or model=."
                 )
     except BaseException:
-        for one in there:
-            await one.adapter.close()
+        for adapter in adapters:
+            await adapter.close()
         raise
+    if len(adapters) == 1:
+        return there[0], model
     notes = [note for one in there for note in one.notes]
-    if len(opened) == 1:
-        return there[0].adapter, model, notes
     path = urllib.parse.urlsplit(there[0].adapter.address.base_url).path
-    adapters, away = [], {}
-    for base_url, found in zip(wanted.base_urls, opened, strict=True):
-        if isinstance(found, _Found):
-            adapters.append(found.adapter)
-        else:
-            url, headers = split_credentials(base_url)
-            place = Address(url if urllib.parse.urlsplit(url).path else url + path, kind, credentials=credentials)
-            adapters.append(OpenAICompatible(place, headers=headers, timeout=timeout))
-            away[place.base_url] = str(diagnose(found.__cause__ or found, place))
-            notes.append(f"{found} Until then the others do the work.")
-    return Replicas(adapters, away), model, notes
+    away = {}
+    for adapter, error in zip(adapters, opened, strict=True):
+        if isinstance(error, BaseException):
+            url = adapter.address.base_url
+            adapter.address = replace(adapter.address, base_url=url if urllib.parse.urlsplit(url).path else url + path)
+            away[adapter.address.base_url] = str(diagnose(error.__cause__ or error, adapter.address))
+            notes.append(f"{error} Until then the others do the work.")
+    return replace(there[0], adapter=Replicas(adapters, away), notes=notes), model
 
 
 def _may_pass(error: BaseException) -> bool:
     return isinstance(error, TeacherUnreachable) and diagnose(error.__cause__ or error, Address("")).cause in PASSING
 
 
-async def _open(base_url: str, kind: str, credentials: Credentials, timeout: float) -> _Found:
+async def _open(adapter: OpenAICompatible) -> _Found:
     """Find the path that lists models, asking again where the trouble may pass."""
-    url, headers = split_credentials(base_url)
+    address = adapter.address
     for attempt in range(_TRIES):
         await asyncio.sleep(0.3 * attempt)
         try:
-            if kind == "llama-stack":
-                return _Found(*await open_stack(url, credentials=credentials, headers=headers, timeout=timeout))
-            return await _open_openai(Address(url, kind, credentials=credentials), headers, timeout)
+            if address.kind == "llama-stack":
+                return _Found(adapter, *await find_stack(adapter))
+            rows = await adapter.find(_places(address.base_url))
+            lengths = {row.get("id"): row.get("max_model_len") for row in rows}
+            known = {str(name): length for name, length in lengths.items() if isinstance(length, int)}
+            return _Found(adapter, model_names(rows), context_lengths=known)
         except SdgkitError:
             raise
         except Exception as error:
-            cause, last = error, attempt == _TRIES - 1
-            address = Address(url, kind, credentials=credentials)
-            trouble = diagnose(error, address)
-            if last or trouble.cause not in (Cause.LOST, Cause.SERVER_ERROR, Cause.BUSY):
-                if trouble.cause in (Cause.BAD_REQUEST, Cause.WRONG_MODEL):
-                    # No row's request was sent, and no model named: what is refused here is the path.
-                    trouble = replace(trouble, cause=Cause.WRONG_PATH)
-                raise explain(trouble, address) from cause
-    raise AssertionError("the last try returns or raises")
+            adapter.address, cause, trouble = address, error, diagnose(error, address)
+            if trouble.cause not in (Cause.LOST, Cause.SERVER_ERROR, Cause.BUSY):
+                break
+    if trouble.cause in NOT_HERE:
+        trouble = replace(trouble, cause=Cause.WRONG_PATH)
+    raise explain(trouble, address) from cause
 
 
-async def _open_openai(address: Address, headers: Mapping[str, str], timeout: float) -> _Found:
-    url = address.base_url
-    has_path = urllib.parse.urlsplit(url).path != ""
-    places = [url] if url.endswith("/v1") else [url, url + "/v1"] if has_path else [url + "/v1", url]
-    first: Exception | None = None
-    for place in places:
-        adapter = OpenAICompatible(replace(address, base_url=place), headers=headers, timeout=timeout)
-        try:
-            return _Found(adapter, await adapter.models(), [])
-        except BaseException as error:
-            await adapter.close()
-            wrong_place = (Cause.WRONG_PATH, Cause.BAD_REQUEST, Cause.WRONG_MODEL)
-            if not isinstance(error, Exception) or diagnose(error, adapter.address).cause not in wrong_place:
-                raise
-            first = first or error
-    assert first is not None
-    raise first
+def _places(url: str) -> list[str]:
+    """Where a server may have its API, the likeliest first: most addresses end in /v1, given or not."""
+    if url.endswith("/v1"):
+        return [url]
+    return [url, f"{url}/v1"] if urllib.parse.urlsplit(url).path else [f"{url}/v1", url]
 
 
 def _choose(found: _Found, wanted: Settings) -> str:
@@ -191,19 +180,16 @@ def _choose(found: _Found, wanted: Settings) -> str:
         raise SettingsError(f"The server at {address.base_url} is no rehearsal teacher; choose the kind vllm for it.")
     if not models:
         raise TeacherUnreachable(f"The server at {address.base_url} has no model yet. Wait until it has loaded one.")
-    if model is not None and not _offers(found, model):
-        raise explain(Trouble(Cause.WRONG_MODEL), replace(address, model=model), models)
-    if model is not None and model not in models:
-        return next(name for name in models if name.endswith("/" + model))
-    if model is None and len(models) > 1:
+    if model is not None:
+        # Llama Stack's names begin with the provider's, "vllm/"; its older servers take the rest alone, newer ones not.
+        named = [name for name in models if name == model] or [name for name in models if name.endswith(f"/{model}")]
+        if not named:
+            raise explain(Trouble(Cause.WRONG_MODEL), replace(address, model=model), models)
+        return named[0]
+    if len(models) > 1:
         error = SettingsError(
             f"{address.base_url} has several models; choose with --model or model=: {listed(models)}."
         )
         error.choices = tuple(models)
         raise error
-    return model or models[0]
-
-
-def _offers(found: _Found, model: str) -> bool:
-    # Llama Stack's names begin with the provider's, "vllm/"; its older servers take the rest alone, newer ones do not.
-    return any(model == name or name.endswith("/" + model) for name in found.models)
+    return models[0]

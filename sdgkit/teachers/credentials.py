@@ -19,7 +19,7 @@ class Credentials:
     key: as given. file: the file that holds it instead; read again whenever it changes. headers: each header's name
     and the environment variable that holds its value. place: where a user puts a key, in words. secrets: every value
     that was ever sent, to be taken out of what is shown. can_be_renewed: a refused key is worth waiting for a fresh
-    one; True with a file, and for whoever says so because they will call `renew`.
+    one, since there is a file to put it into.
 
     Raises SettingsError, which repeats no value: somebody may have written one in the place of a variable's name.
     """
@@ -58,10 +58,6 @@ class Credentials:
     def has_changed_since(self, moment: float) -> bool:
         """Whether the key is newer than this (time.monotonic)."""
         return self.key is not None and self._changed_at > moment
-
-    def renew(self, key: str) -> None:
-        """Send this key from now on. Raises SettingsError."""
-        self._take(key)
 
     def _read(self, file: Path) -> None:
         self._seen = _state(file)

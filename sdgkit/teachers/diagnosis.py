@@ -20,84 +20,36 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from sdgkit import texts
 from sdgkit.errors import RequestRefused, TeacherError, TeacherRefused, TeacherUnreachable
 from sdgkit.teachers.credentials import Credentials
 
 
 class Cause(Enum):
-    """What can be the matter between us and a teacher."""
+    """What can be the matter between us and a teacher: in a few words, and as the error to raise.
 
-    REFUSED = "connection refused"
-    UNKNOWN_HOST = "unknown host"
-    LOST = "connection lost"
-    TIMEOUT = "timed out"
-    BUSY = "too many requests"
-    SERVER_ERROR = "server error"
-    CERTIFICATE = "untrusted certificate"
-    WRONG_PATH = "wrong path"
-    WRONG_KEY = "wrong key"
-    EXPIRED_KEY = "expired key"
-    WRONG_MODEL = "wrong model"
-    BAD_REQUEST = "bad request"
+    The sentence for each is in `texts/troubles.yaml`.
+    """
+
+    REFUSED = "connection refused", TeacherUnreachable
+    UNKNOWN_HOST = "unknown host", TeacherUnreachable
+    LOST = "connection lost", TeacherUnreachable
+    TIMEOUT = "timed out", TeacherUnreachable
+    BUSY = "too many requests", TeacherUnreachable
+    SERVER_ERROR = "server error", TeacherUnreachable
+    CERTIFICATE = "untrusted certificate", TeacherRefused
+    WRONG_PATH = "wrong path", TeacherUnreachable
+    WRONG_KEY = "wrong key", TeacherRefused
+    EXPIRED_KEY = "expired key", TeacherRefused
+    WRONG_MODEL = "wrong model", TeacherRefused
+    BAD_REQUEST = "bad request", RequestRefused
+
+    def __init__(self, words: str, error: type[TeacherError]) -> None:
+        self.words, self.error = words, error
 
 
 # Worth another try: a network, a busy server or a restart, not a decision.
 PASSING = frozenset({Cause.REFUSED, Cause.UNKNOWN_HOST, Cause.LOST, Cause.TIMEOUT, Cause.BUSY, Cause.SERVER_ERROR})
-
-# The error and its sentence: what was wrong, where, what to do.
-_SENTENCES: dict[Cause, tuple[type[TeacherError], str]] = {
-    Cause.REFUSED: (
-        TeacherUnreachable,
-        "Nothing listens at {where} (connection refused). Start the server there, or give its right address "
-        "with --base-url or base_url=.",
-    ),
-    Cause.UNKNOWN_HOST: (
-        TeacherUnreachable,
-        "The host name {host!r} in {where} is not known. Check its spelling in --base-url or base_url=, and "
-        "the network.",
-    ),
-    Cause.LOST: (
-        TeacherUnreachable,
-        "The connection to {where} breaks ({words}). Try again; if it goes on, look at the server's log, and "
-        "whether the address should begin with http:// or https://.",
-    ),
-    Cause.TIMEOUT: (
-        TeacherUnreachable,
-        "The server at {where} does not answer in time. See whether it is busy or loading, and try again.",
-    ),
-    Cause.BUSY: (
-        TeacherUnreachable,
-        "The teacher at {where} takes no requests now{said}. Try again in a while.",
-    ),
-    Cause.SERVER_ERROR: (
-        TeacherUnreachable,
-        "The teacher at {where} fails{said}. Look at its log, and try again.",
-    ),
-    Cause.CERTIFICATE: (
-        TeacherRefused,
-        "The certificate of {where} is not trusted ({words}). If an authority of your own signed it, name "
-        "that authority's file in SSL_CERT_FILE.",
-    ),
-    Cause.WRONG_PATH: (
-        TeacherUnreachable,
-        "A server answers at {where}, but there is no OpenAI-compatible API at this path{said}. Most "
-        "addresses end in /v1; give the right one with --base-url or base_url=.",
-    ),
-    Cause.WRONG_KEY: (
-        TeacherRefused,
-        "The teacher at {where} {verdict}{said}. Put a valid key into {place}.",
-    ),
-    Cause.EXPIRED_KEY: (
-        TeacherRefused,
-        "The teacher at {where} no longer accepts the key{said}. Put a fresh one into {place}, and run the same "
-        "command again to go on.",
-    ),
-    Cause.WRONG_MODEL: (
-        TeacherRefused,
-        "The teacher at {where} has no model {model!r}{known}. Choose with --model or model=.",
-    ),
-    Cause.BAD_REQUEST: (RequestRefused, "The teacher refused this request{said}."),
-}
 
 # In this order: a certificate's error is an OSError too, and the fast client wraps each of them in a timeout.
 _SIGNS: tuple[tuple[type[BaseException], Cause], ...] = (
@@ -118,7 +70,7 @@ class Trouble:
     retry_after: float | None = None
 
     def __str__(self) -> str:
-        known = self.cause.value if self.status is None else str(self.status)
+        known = self.cause.words if self.status is None else str(self.status)
         return f"{known}: {self.words}" if self.words else known
 
 
@@ -160,20 +112,18 @@ def diagnose(error: BaseException, address: Address) -> Trouble:
 
 def explain(trouble: Trouble, address: Address, models: Sequence[str] = ()) -> TeacherError:
     """The error to raise for it. models: those that the server has, where they are known."""
-    error, sentence = _SENTENCES[trouble.cause]
     details = ": ".join(str(part) for part in (trouble.status, trouble.words) if part)
-    return error(
-        sentence.format(
-            where=address.base_url,
-            host=urllib.parse.urlsplit(address.base_url).hostname,
-            words=trouble.words,
-            said=f" ({details})" if details else "",
-            model=address.model,
-            known=f"; it has {listed(models)}" if models else "",
-            verdict="does not accept the key" if address.credentials.secrets else "wants a key, and none was given",
-            place=address.credentials.place,
-        )
+    sentence = texts.words("troubles")[trouble.cause.words].format(
+        where=address.base_url,
+        host=urllib.parse.urlsplit(address.base_url).hostname,
+        words=trouble.words,
+        said=f" ({details})" if details else "",
+        model=address.model,
+        known=f"; it has {listed(models)}" if models else "",
+        verdict="does not accept the key" if address.credentials.secrets else "wants a key, and none was given",
+        place=address.credentials.place,
     )
+    return trouble.cause.error(sentence)
 
 
 def listed(models: Sequence[str], limit: int = 12) -> str:

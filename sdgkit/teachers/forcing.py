@@ -1,50 +1,25 @@
-"""How a server can be made to keep to a form: found out once, by asking it for what no model writes by itself."""
+"""How a server can be made to keep to a form: found out by asking it for what no model writes by itself."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
 
 from sdgkit.errors import RequestRefused
-from sdgkit.structure import PROBE_MESSAGE, PROBE_TEMPERATURE, PROBE_TOKENS, PROBES, WAYS, Way
-
-if TYPE_CHECKING:
-    from sdgkit.teachers.teacher import Reply, Request
+from sdgkit.structure import PROBE_MESSAGE, PROBE_TEMPERATURE, PROBE_TOKENS, PROBES, Way
+from sdgkit.teachers.exchange import Reply, Request
 
 
-class Forcing:
-    """Lives on the background loop. ask: sends a request, with patience."""
+async def find_way(ask: Callable[[Request], Awaitable[Reply]], like: Request) -> Way | None:
+    """The first way that works, None if none does. ask: sends a request, with patience. like: a request whose extra
+    settings the probes are sent with.
 
-    def __init__(self, ask: Callable[["Request"], Awaitable["Reply"]]) -> None:
-        self._ask = ask
-        self._lock = asyncio.Lock()
-        self._known = False
-        self._way: Way | None = None
-
-    async def way(self, like: "Request") -> Way | None:
-        """The first way that works, None if none does. like: a request whose extra settings the probe is sent with.
-
-        Raises TeacherRefused and TeacherUnreachable.
-        """
-        async with self._lock:
-            if not self._known:
-                self._way = await self._find(like.sampling.get("extra_body") or {})
-                self._known = True
-        return self._way
-
-    async def _find(self, extra: Mapping[str, Any]) -> Way | None:
-        from sdgkit.teachers.teacher import Request
-
-        for way in WAYS:
-            settings, is_forced = PROBES[way]
-            sampling = {
-                "temperature": PROBE_TEMPERATURE,
-                "max_tokens": PROBE_TOKENS,
-                "extra_body": {**extra, **settings},
-            }
-            try:
-                reply = await self._ask(Request(({"role": "user", "content": PROBE_MESSAGE},), sampling))
-            except RequestRefused:
-                continue
-            if is_forced(reply.text):
-                return way
-        return None
+    Raises TeacherRefused and TeacherUnreachable.
+    """
+    extra = like.sampling.get("extra_body") or {}
+    for way, (settings, is_forced) in PROBES.items():
+        sampling = {"temperature": PROBE_TEMPERATURE, "max_tokens": PROBE_TOKENS, "extra_body": {**extra, **settings}}
+        try:
+            reply = await ask(Request(({"role": "user", "content": PROBE_MESSAGE},), sampling))
+        except RequestRefused:
+            continue
+        if is_forced(reply.text):
+            return way
+    return None

@@ -1,75 +1,52 @@
-"""Llama Stack (and OGX, its new name): models through `llama-stack-client`, generation over its OpenAI
-path.
-"""
+"""Llama Stack (and OGX, its new name): models through `llama-stack-client`, generation over its OpenAI path."""
 
 import asyncio
 import logging
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sdgkit.teachers.credentials import Credentials
-from sdgkit.teachers.diagnosis import Address, diagnose
+from sdgkit.teachers.diagnosis import diagnose
 from sdgkit.teachers.openai_compatible import NO_KEY, OpenAICompatible, model_names, proxy_for, trust
 
 # Where the generations of the server have their OpenAI API: 0.2 under the old, from 0.7 on the new, 0.3 both.
 _NEW_PATH, _OLD_PATH = "/v1", "/v1/openai/v1"
+_SECONDS = 60.0
 
 
-async def open_stack(
-    base_url: str, *, credentials: Credentials, headers: Mapping[str, str], timeout: float
-) -> tuple[OpenAICompatible, list[str], list[str]]:
-    """Find a stack's OpenAI path and its models: (adapter, names of the models, notes for the user).
+async def find_stack(adapter: OpenAICompatible) -> tuple[list[str], list[str]]:
+    """Let the adapter stay at the stack's OpenAI path; returns the names of its models, and notes for the user.
 
-    base_url: with or without a path. Raises what the client raises.
+    Raises what the client raises.
     """
-    root = re.sub(r"/v1(/openai/v1)?$", "", base_url)
-
-    def adapter(path: str) -> OpenAICompatible:
-        address = Address(root + path, "llama-stack", credentials=credentials)
-        return OpenAICompatible(address, headers=headers, timeout=timeout)
-
-    chosen, old = adapter(_NEW_PATH), adapter(_OLD_PATH)
-    try:
-        rows = await chosen.rows()
-        if any("id" not in row for row in rows):
-            try:
-                await old.rows()
-            except Exception:
-                pass  # rows of the old form at the new path only
-            else:
-                chosen, old = old, chosen
-        names, notes = await _ask_client(chosen, root, {**credentials.headers, **headers})
-    except BaseException:
-        await chosen.close()
-        raise
-    finally:
-        await old.close()
-    return chosen, names or model_names(rows), notes
+    root = re.sub(r"/v1(/openai/v1)?$", "", adapter.address.base_url)
+    rows = await adapter.find([root + _NEW_PATH])
+    if any("id" not in row for row in rows):
+        await adapter.find([root + _OLD_PATH, root + _NEW_PATH])
+    names, notes = await _ask_client(adapter, root)
+    return names or model_names(rows), notes
 
 
-async def _ask_client(adapter: OpenAICompatible, root: str, headers: Mapping[str, str]) -> tuple[list[str], list[str]]:
-    """The models as `llama-stack-client` lists them; where it cannot, none, and a note on what to do about
-    it.
-    """
+async def _ask_client(adapter: OpenAICompatible, root: str) -> tuple[list[str], list[str]]:
+    """The models as `llama-stack-client` lists them; where it cannot, none, and a note on what to do about it."""
     try:
         with _root_logger_as_it_is():
             from llama_stack_client import AsyncLlamaStackClient, DefaultAsyncHttpxClient
     except ImportError as error:
         return [], [f"llama-stack-client cannot be imported ({error}); generation works all the same."]
     connection = DefaultAsyncHttpxClient(
-        trust_env=False, proxy=proxy_for(root), verify=trust(root), follow_redirects=False, timeout=60.0
+        trust_env=False, proxy=proxy_for(root), verify=trust(root), follow_redirects=False, timeout=_SECONDS
     )
     client = AsyncLlamaStackClient(
         base_url=root,
         api_key=adapter.address.credentials.key or NO_KEY,
-        default_headers=headers,
+        default_headers=adapter.headers,
         max_retries=0,
         http_client=connection,
     )
     try:
-        async with client, asyncio.timeout(60.0):
+        async with client, asyncio.timeout(_SECONDS):
             return model_names([row.to_dict() for row in await client.models.list()]), []
     except Exception as error:
         # The plain list has just been read, so this is a matter of the client.

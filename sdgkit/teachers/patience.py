@@ -3,10 +3,11 @@
 Three things can be behind a failure, and they are told apart by asking:
 - the moment (a lost connection, a stray 429): this request waits and tries again, everybody else goes on;
 - the request (a text over which the server stumbles): it uses up its retries, and its row is dropped;
-- the teacher (down, restarting, overrun): nobody uses up retries, everybody waits until it answers again. A
-failure uses up a retry only if the teacher answered somebody after the failed request was sent. When nobody
-has been answered for some seconds, a tiny request of our own decides: answered, the teacher is there; failed,
-it is away.
+- the teacher (down, restarting, overrun): nobody uses up retries, everybody waits until it answers again.
+A failure uses up a retry only if the teacher answered somebody after the failed request was sent. When nobody has been
+answered for some seconds, a tiny request of our own decides: answered, the teacher is there; failed, it is away.
+
+A library for retries (tenacity) sees one call at a time, and could tell none of these apart.
 """
 
 import asyncio
@@ -16,13 +17,12 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sdgkit.errors import RequestRefused, TeacherError, TeacherUnreachable
 from sdgkit.teachers.diagnosis import PASSING, Address, Cause, Trouble, diagnose, explain
-
-if TYPE_CHECKING:
-    from sdgkit.teachers.teacher import Reply, Slots
+from sdgkit.teachers.exchange import Reply
+from sdgkit.teachers.slots import Slots
 
 # Seconds. Exponential backoff with full jitter (M. Brooker, "Exponential Backoff And Jitter", AWS, 2015).
 FIRST_WAIT, LONGEST_WAIT = 0.2, 20.0
@@ -46,8 +46,8 @@ class Patience:
 
     def __init__(
         self,
-        exchange: Callable[[Mapping[str, Any]], Awaitable["Reply"]],
-        slots: "Slots",
+        exchange: Callable[[Mapping[str, Any]], Awaitable[Reply]],
+        slots: Slots,
         address: Address,
         *,
         limit: float,
@@ -55,7 +55,6 @@ class Patience:
         """limit: seconds without any answer after which everybody gives up."""
         self.state = "present"
         self.away_reason = ""
-        self.away_since: float | None = None
         self.retries = 0
         self._exchange = exchange
         self._slots = slots
@@ -71,7 +70,7 @@ class Patience:
         self._doubt = asyncio.Event()
         self._watch: asyncio.Task[None] | None = None
 
-    async def ask(self, body: Mapping[str, Any], *, slot_held: bool = False) -> "Reply":
+    async def ask(self, body: Mapping[str, Any], *, slot_held: bool = False) -> Reply:
         """One request until its reply, or until its error is final. Its slot is free while nothing is on its
         way.
         """
@@ -85,7 +84,7 @@ class Patience:
                     return replace(outcome, retries=tries)
                 slot_held = False
                 tries, streak, self.retries = tries + 1, streak + 1, self.retries + 1
-                self._look_out(hurry=bool(used) or outcome.cause is Cause.EXPIRED_KEY)
+                self._look_out(at_once=bool(used) or outcome.cause is Cause.EXPIRED_KEY)
                 await self._wait(outcome, sent, streak)
                 if sent < self._returned_at:
                     streak = 0  # that was the teacher's failure
@@ -97,7 +96,7 @@ class Patience:
             if not self._asking:
                 self._rest()
 
-    async def _try_once(self, body: Mapping[str, Any], slot_held: bool) -> "tuple[Reply | Trouble, float]":
+    async def _try_once(self, body: Mapping[str, Any], slot_held: bool) -> tuple[Reply | Trouble, float]:
         """What came of it, and when it was sent."""
         if slot_held and self.state == "away":
             self._slots.release()
@@ -152,8 +151,7 @@ class Patience:
         end = time.monotonic() + pause
         while (left := end - time.monotonic()) > 0 and (trouble.retry_after or self._returned_at <= sent):
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(left):
-                    await self._news.wait()
+                await asyncio.wait_for(self._news.wait(), left)
             if self._gave_up is not None and sent < self._gave_up[0]:
                 raise self._gave_up[1]
 
@@ -165,7 +163,7 @@ class Patience:
             self._come_back()
 
     def _come_back(self) -> None:
-        self.state, self.away_reason, self.away_since = "present", "", None
+        self.state, self.away_reason = "present", ""
         self._returned_at = time.monotonic()
         self._slots.resume()
         self._tell()
@@ -189,27 +187,24 @@ class Patience:
         if self.state == "away":
             self._come_back()
 
-    def _look_out(self, *, hurry: bool) -> None:
-        """Watch for answers from now on. hurry: this request failed beside others' answers before, so ask at
-        once.
-        """
+    def _look_out(self, *, at_once: bool) -> None:
+        """Watch for answers from now on. at_once: this request failed beside others' answers before, so ask at once."""
         if self._watch is None or self._watch.done():
             self._doubt = asyncio.Event()
             self._watch = asyncio.create_task(self._watch_for_answers())
-        if hurry:
+        if at_once:
             self._doubt.set()
 
     async def _watch_for_answers(self) -> None:
         began = time.monotonic()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(QUIET_SECONDS):
-                await self._doubt.wait()
+            await asyncio.wait_for(self._doubt.wait(), QUIET_SECONDS)
         probes = 0
         while self._answered_at < began:
             trouble = await self._probe()
             if trouble is None or self._answered_at >= began:
                 break
-            self.state, self.away_reason, self.away_since = "away", self._reason(trouble), began
+            self.state, self.away_reason = "away", self._reason(trouble)
             self._slots.pause()
             left = began + self._limit - time.monotonic()
             if left <= 0:

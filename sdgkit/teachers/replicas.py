@@ -5,13 +5,11 @@ import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sdgkit.teachers.diagnosis import PASSING, Cause, Trouble, diagnose
+from sdgkit.teachers.diagnosis import PASSING, Cause, diagnose
+from sdgkit.teachers.exchange import Adapter, Reply
 from sdgkit.teachers.patience import LONGEST_PROBE_WAIT, PROBE_SECONDS, backoff, probe_of
-
-if TYPE_CHECKING:
-    from sdgkit.teachers.teacher import Adapter, Reply
 
 # The request's own trouble, or the key's: another server would say the same.
 _EVERYWHERE = (Cause.BAD_REQUEST, Cause.WRONG_KEY)
@@ -21,7 +19,7 @@ _EVERYWHERE = (Cause.BAD_REQUEST, Cause.WRONG_KEY)
 class _Replica:
     """One server. trouble: why it is left out, "" if it is not; it is asked again at `look_at` (time.monotonic)."""
 
-    adapter: "Adapter"
+    adapter: Adapter
     busy: int = 0
     trouble: str = ""
     failures: int = 0
@@ -39,20 +37,18 @@ class Replicas:
     the teacher is away, as one server would be.
     """
 
-    def __init__(self, adapters: "Sequence[Adapter]", away: Mapping[str, str] | None = None) -> None:
+    def __init__(self, adapters: Sequence[Adapter], away: Mapping[str, str] | None = None) -> None:
         """away: those known to be absent, by their base URLs, and why."""
         self._replicas = [_Replica(one, trouble=(away or {}).get(one.address.base_url, "")) for one in adapters]
         self.address = replace(adapters[0].address, base_url=", ".join(one.address.base_url for one in adapters))
-        self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def left_out(self) -> dict[str, str]:
         """The servers that get no requests now, by their base URLs, and why."""
         return {one.adapter.address.base_url: one.trouble for one in self._replicas if one.trouble}
 
-    async def exchange(self, body: Mapping[str, Any]) -> "Reply":
+    async def exchange(self, body: Mapping[str, Any]) -> Reply:
         """One chat completion, from whoever gives it. Raises what the adapters raise."""
-        self._begin()
         for absent in self._replicas:
             if absent.trouble and absent.looking is None and time.monotonic() >= absent.look_at:
                 absent.looking = asyncio.create_task(self._look(absent, body["model"]))
@@ -73,11 +69,8 @@ class Replicas:
         raise raised
 
     async def models(self) -> list[str]:
-        """The models of the first server that answers. Raises as `exchange` does."""
-        for one in sorted(self._replicas, key=lambda one: bool(one.trouble))[:-1]:
-            with contextlib.suppress(Exception):
-                return await one.adapter.models()
-        return await self._replicas[-1].adapter.models()
+        """The models of the first server that takes part. Raises as `exchange` does."""
+        return await min(self._replicas, key=lambda one: bool(one.trouble)).adapter.models()
 
     async def metrics(self) -> str:
         """The pages /metrics of all that have one, as one. Raises nothing."""
@@ -91,14 +84,18 @@ class Replicas:
                 one.looking.cancel()
             await one.adapter.close()
 
-    async def _send(self, one: _Replica, body: Mapping[str, Any]) -> "Reply":
+    async def _send(self, one: _Replica, body: Mapping[str, Any]) -> Reply:
         one.busy, one.asked_at = one.busy + 1, time.monotonic()
         try:
             reply = await one.adapter.exchange(body)
         except Exception as error:
             trouble = diagnose(error, one.adapter.address)
             if trouble.cause not in _EVERYWHERE:
-                self._leave_out(one, trouble)
+                one.trouble, one.failures = str(trouble), one.failures + 1
+                pause = (
+                    backoff(one.failures, LONGEST_PROBE_WAIT) if trouble.retry_after is None else trouble.retry_after
+                )
+                one.look_at = time.monotonic() + pause
             elif trouble.cause is Cause.BAD_REQUEST:
                 one.trouble, one.failures = "", 0  # an answer, too
             raise
@@ -107,23 +104,9 @@ class Replicas:
         one.trouble, one.failures = "", 0
         return reply
 
-    def _leave_out(self, one: _Replica, trouble: Trouble) -> None:
-        one.trouble, one.failures = str(trouble), one.failures + 1
-        pause = backoff(one.failures, LONGEST_PROBE_WAIT) if trouble.retry_after is None else trouble.retry_after
-        one.look_at = time.monotonic() + pause
-
     async def _look(self, one: _Replica, model: str) -> None:
-        """Whether it answers again."""
-        try:
-            with contextlib.suppress(Exception):
-                async with asyncio.timeout(PROBE_SECONDS):
-                    await self._send(one, probe_of(model))
-        finally:
-            one.looking = None
-
-    def _begin(self) -> None:
-        """In a forked child, what is on its way is its parent's."""
-        if self._loop is not (loop := asyncio.get_running_loop()):
-            self._loop = loop
-            for one in self._replicas:
-                one.busy, one.looking = 0, None
+        """Whether it answers again; `_send` takes note of what comes of it."""
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(PROBE_SECONDS):
+                await self._send(one, probe_of(model))
+        one.looking = None

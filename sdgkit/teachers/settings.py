@@ -4,14 +4,18 @@ rehearsal.
 
 import os
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from sdgkit.errors import SettingsError
 from sdgkit.teachers.credentials import Credentials
 
-KINDS = ("vllm", "openai", "llama-stack", "rehearsal")
+T = TypeVar("T")
+
+# The rehearsal teacher's kind, and its only model, whatever the address it is found at.
+REHEARSAL = "rehearsal"
 FILE = "sdgkit.toml"
 
 _NAMES = ("teacher", "base_url", "model", "key_file", "headers")
@@ -20,6 +24,7 @@ _HOMES = {
     "openai": "https://api.openai.com/v1",
     "llama-stack": "http://localhost:8321",
 }
+KINDS = (*_HOMES, REHEARSAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,26 +63,23 @@ def settle(said: Settings) -> Settings:
     What comes from further below does not go with a `rehearsal` or `openai` asked for above it: the one would
     turn into a real server, to the other's we would send the key that is meant for OpenAI.
     """
-    layers = [
-        said,
-        Settings.of(*(os.environ.get(f"SDGKIT_{name.upper()}") for name in _NAMES)),
-        _from_file(),
-    ]
-    kind_at = next((i for i, layer in enumerate(layers) if layer.kind), len(layers))
-    url_at = next((i for i, layer in enumerate(layers) if layer.base_urls), len(layers))
-    kind = layers[kind_at].kind if kind_at < len(layers) else None
-    if kind is None or (kind == "rehearsal" and url_at < kind_at):
-        kind = "rehearsal" if url_at == len(layers) else "vllm"
+    from_environment = Settings.of(*(os.environ.get(f"SDGKIT_{name.upper()}") for name in _NAMES))
+    layers = [said, from_environment, _from_file()]
+    kind_at = next((at for at, layer in enumerate(layers) if layer.kind), len(layers))
+    url_at = next((at for at, layer in enumerate(layers) if layer.base_urls), len(layers))
+    kind = _first(layer.kind for layer in layers)
+    if kind is None or (kind == REHEARSAL and url_at < kind_at):
+        kind = REHEARSAL if url_at == len(layers) else "vllm"
     if kind not in KINDS:
         raise SettingsError(f"There is no teacher of the kind {kind!r}. The kinds are: {', '.join(KINDS)}.")
-    if kind in ("rehearsal", "openai"):
-        layers = [layer for i, layer in enumerate(layers) if i <= kind_at or layer.kind == kind]
+    if kind in (REHEARSAL, "openai"):
+        layers = [layer for at, layer in enumerate(layers) if at <= kind_at or layer.kind == kind]
     return Settings(
         kind,
-        next((layer.base_urls for layer in layers if layer.base_urls), _listed(_HOMES.get(kind))),
-        next((layer.model for layer in layers if layer.model), None),
-        next((layer.key_file for layer in layers if layer.key_file), None),
-        next((layer.headers for layer in layers if layer.headers), {}),
+        _first(layer.base_urls for layer in layers) or _listed(_HOMES.get(kind)),
+        _first(layer.model for layer in layers),
+        _first(layer.key_file for layer in layers),
+        _first(layer.headers for layer in layers) or {},
     )
 
 
@@ -89,7 +91,7 @@ def credentials_for(wanted: Settings, api_key: str | None) -> Credentials:
     variables = ["SDGKIT_API_KEY", *(["OPENAI_API_KEY"] if wanted.kind == "openai" else [])]
     keys = [api_key, *(os.environ.get(name) for name in variables)]
     return Credentials(
-        next((key for key in keys if key and key.strip()), None),
+        _first(key.strip() for key in keys if key),
         file=None if api_key else wanted.key_file,
         headers=wanted.headers,
         place=" or ".join([*variables, *wanted.headers.values()]),
@@ -106,11 +108,16 @@ def _from_file() -> Settings:
     for name, value in values.items():
         if name not in _NAMES:
             raise SettingsError(f"{FILE} does not know {name!r}. It may have {', '.join(_NAMES)}.")
-        several = list(value.values()) if name == "headers" and isinstance(value, dict) else value
-        texts = several if name in ("base_url", "headers") and isinstance(several, list) else [value]
+        several = list(value.values()) if isinstance(value, dict) and name == "headers" else value
+        texts = several if isinstance(several, list) and name in ("base_url", "headers") else [value]
         if not all(isinstance(text, str) for text in texts):
             raise SettingsError(f"{FILE}: {name} must be a text in quotes, not {value!r}.")
     return Settings.of(*(values.get(name) for name in _NAMES))
+
+
+def _first(said: Iterable[T | None]) -> T | None:
+    """What the first who says anything says."""
+    return next((value for value in said if value), None)
 
 
 def _listed(said: str | Sequence[str] | None) -> tuple[str, ...]:

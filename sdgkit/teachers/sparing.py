@@ -8,10 +8,9 @@ what the plan asks for, so it stays the same whatever a server is spared.
 import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from sdgkit.teachers.teacher import Reply
+from sdgkit.teachers.exchange import Reply
 
 # What a model can do without, and the name under which some servers want it all the same.
 OPTIONAL = ("seed", "temperature", "top_p", "max_tokens", "max_completion_tokens")
@@ -28,11 +27,11 @@ _REFUSED = re.compile(
 class Sparing:
     """An adapter's `exchange`, without what its server refuses. notes: gets a sentence for each such thing."""
 
-    def __init__(self, exchange: Callable[[Mapping[str, Any]], Awaitable["Reply"]], notes: list[str]) -> None:
+    def __init__(self, exchange: Callable[[Mapping[str, Any]], Awaitable[Reply]], notes: list[str]) -> None:
         self._exchange, self._notes = exchange, notes
         self._changes: dict[str, str | None] = {}  # a parameter's other name, None to leave it out
 
-    async def exchange(self, body: Mapping[str, Any]) -> "Reply":
+    async def exchange(self, body: Mapping[str, Any]) -> Reply:
         """One chat completion. Sent again only when the server refuses a parameter that it can be spared."""
         while True:
             sent = self._spared(body)
@@ -57,12 +56,10 @@ class Sparing:
         if name in self._changes:
             return  # another request has found it out meanwhile
         other = RENAMED.get(name)
-        if other is not None and other in words and other not in body:
+        if other is not None and other in words and other not in body and other not in self._changes:
             self._changes[name] = other
             self._notes.append(f"The server takes no {name}; it is told {other} instead.")
         else:
-            # Behind a name that was tried in its place, both go.
-            self._changes |= {first: None for first, second in self._changes.items() if second == name}
             self._changes[name] = None
             self._notes.append(f"The server takes no {name}, so it is left out, and the server's own holds.")
 

@@ -20,14 +20,13 @@ from environments import (
     clean_environment,
     tiny_model,
 )
-from real_servers import CONTEXT_TOKENS, KEY, RealServer, available
+from real_servers import CONTEXT_TOKENS, KEY, SEEN, RealServer, available
 from servers import free_port
 
 import sdgkit as sk
 from sdgkit.teachers import Teacher
 
 HERE = Path(__file__).parent
-SEEN: list[str] = []  # what the real servers said of themselves
 OFFLINE = {"HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1", "OTEL_SDK_DISABLED": "true", "PYTHONUNBUFFERED": "1"}
 # For a terminal, Llama Stack prints each error with all values around it: 12 seconds an error, one after the other.
 PLAIN_LOG = {"LLAMA_STACK_LOG_FORMAT": "json", "OGX_LOG_FORMAT": "json"}

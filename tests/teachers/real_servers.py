@@ -21,6 +21,7 @@ START_SECONDS = 300  # vLLM on a busy machine
 STOP_SECONDS = 20
 LOG_TAIL = 40
 RUNNING: list["RealServer"] = []
+SEEN: list[str] = []  # what the report says at its end: which servers ran, what was done with them
 
 
 class RealServer:

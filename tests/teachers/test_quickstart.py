@@ -7,7 +7,7 @@ import sys
 import nbformat
 import pytest
 from environments import clean_environment
-from real_servers import KEY
+from real_servers import KEY, SEEN
 from samples import SEED_FILE, assert_adds_up, assert_well_formed
 
 import sdgkit as sk
@@ -45,3 +45,6 @@ def test_the_whole_quickstart_completes_with_every_row_well_formed(server, reque
     )
     assert f"{len(list(run.samples()))} samples are in" in said
     assert "This was a rehearsal" not in said
+    first, last = run.funnel[0], run.funnel[-1]
+    rows = f"{first['rows_in']} seeds, {first['rows_out']} contexts, {last['rows_out']} samples, all well-formed"
+    SEEN.append(f"quickstart.ipynb, executed by papermill through {running.name} {running.version}: {rows}")

@@ -7,7 +7,7 @@ import time
 import urllib.request
 
 import pytest
-from real_servers import CONTEXT_TOKENS, KEY
+from real_servers import CONTEXT_TOKENS, KEY, SEEN
 from samples import SEEDS, assert_adds_up, assert_well_formed
 
 import sdgkit as sk
@@ -162,6 +162,10 @@ def test_a_run_survives_the_kill_of_the_server(teacher, vllm, llama_stack, tmp_p
         assert_well_formed(run)
         again = sk.Run(run.plan, tmp_path / name, on_note=lambda _: None).start().wait()
         assert again.snapshot().requests == 0
+        SEEN.append(
+            f"a run survived the kill of {vllm.name} {vllm.version} ({name}): {done_before[name]} replies before it, "
+            f"{run.summary['requests']} in the end, none asked twice, {len(list(run.samples()))} samples"
+        )
     stack.close()
 
 

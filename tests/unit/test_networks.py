@@ -287,12 +287,9 @@ def test_an_expired_key_is_waited_for_and_the_teacher_says_where_to_put_a_fresh_
     assert teacher.state == "present" and teacher.away_reason == ""
 
 
-def test_a_key_can_be_renewed_by_hand(expiring):
-    server, teacher, _ = expiring
-    futures = send(teacher, *"abc")
-    until(lambda: teacher.state == "away")
-    teacher.renew("sk-new")
-    assert [future.result(30).text for future in futures] == list("abc")
+def test_neither_the_old_key_nor_the_fresh_one_is_shown(expiring):
+    server, teacher, key = expiring
+    key.write_text("sk-new", "utf-8")
     server.behave = lambda body, n: status(400, "I know sk-new and sk-old")
     with pytest.raises(sk.errors.RequestRefused, match=r"I know \*\*\* and \*\*\*"):
         teacher.ask("Hello")
@@ -323,19 +320,6 @@ def test_without_a_key_file_an_expired_key_stops_at_once(server):
     server.key = "sk-new"
     with pytest.raises(TeacherRefused, match=r"no longer accepts the key.* fresh one into SDGKIT_API_KEY, and run"):
         teacher.ask("Hello")
-    teacher.renew("sk-new")
-    assert teacher.ask("Hello").text == "hello"
-
-
-def test_whoever_is_there_to_give_a_fresh_key_is_waited_for(server):
-    teacher = connect(base_url=server.base_url, api_key="sk-old")
-    teacher.await_renewal()
-    teacher.ask("Hello")
-    server.key = "sk-new"
-    [future] = send(teacher, "a")
-    until(lambda: teacher.state == "away")
-    teacher.renew("sk-new")
-    assert future.result(30).text == "hello"
 
 
 def test_one_text_that_a_guard_forbids_is_lost_alone(server, tmp_path):

@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 from servers import FaultServer, Reset, completion, free_port, is_probe, status
 
+import sdgkit as sk
 from sdgkit.errors import RequestRefused, SettingsError, TeacherRefused, TeacherUnreachable
 from sdgkit.teachers import Reply, Request, Teacher, background, connect, patience, replicas
 
@@ -252,3 +253,26 @@ def test_all_pages_of_metrics_are_summed_up(a, b):
         server.pages["/metrics"] = lambda: web.Response(text=page)
     load = together(a, b).load()
     assert load is not None and (load["running"], load["waiting"]) == (4, 2)
+
+
+def test_a_run_goes_on_when_one_dies_and_says_so_and_again_when_it_is_back(a, b):
+    async def answer(body: dict) -> web.StreamResponse:
+        await asyncio.sleep(0.02)
+        return completion("[Start of Response]\nan answer\n[End of Response]")
+
+    a.behave = b.behave = lambda body, n: answer(body)
+    seed = {"task_description": "d", "seed_question": "q", "seed_response": "r"}
+    rows = [{**seed, "question": f"question {n}"} for n in range(300)]
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        going = pool.submit(sk.gen_responses.run, rows, teacher=together(a, b, concurrency=4))
+        until(lambda: len(a.asked) > 8)
+        a.down()
+        until(lambda: len(b.asked) > 100)
+        died_after = len(a.asked)
+        a.up()
+        run = going.result(WAIT)
+    assert (run.state, len(list(run.samples())), run.summary["retries"]) == ("done", 300, 0)
+    assert len(a.asked) > died_after + 20
+    [left, back] = [note for note in run.notes if a.base_url in note]
+    assert left.startswith(f"Going on without {a.base_url} (connection") and "until it answers again" in left
+    assert "again" in back and back != left

@@ -10,7 +10,7 @@ from servers import FaultServer, completion
 
 from sdgkit.errors import TeacherUnreachable
 from sdgkit.teachers import Request, background
-from sdgkit.teachers.teacher import Slots
+from sdgkit.teachers.slots import Slots
 
 HELLO = ({"role": "user", "content": "Hello"},)
 
@@ -103,19 +103,6 @@ def test_whoever_gives_up_waiting_leaves_no_slot_behind(handed_over_first):
         await slots.acquire()
 
     background.wait(scene())
-
-
-def test_more_slots_let_the_waiting_in_at_once():
-    slots = Slots(1)
-
-    async def take() -> None:
-        await slots.acquire()
-
-    background.wait(take())
-    waiting = background.submit(take())
-    slots.resize(2)
-    waiting.result(timeout=10)
-    assert slots.in_use == 2
 
 
 def test_paused_slots_are_given_to_nobody_until_the_pause_ends():
