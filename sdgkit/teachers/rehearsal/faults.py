@@ -2,9 +2,10 @@
 
 import math
 import random
+from dataclasses import replace
 
-from sdgkit.teachers.rehearsal.draft import Draft, Piece
 from sdgkit.teachers.rehearsal.options import Options
+from sdgkit.teachers.rehearsal.rules import Piece, text
 
 ARRIVAL_FAULTS = ("error", "rate_limit", "drop", "hang")
 
@@ -39,40 +40,18 @@ def request_dice(options: Options, digest: bytes) -> random.Random:
     return random.Random(f"{options.fault_seed} {digest.hex()}")
 
 
-def malformed(draft: Draft, dice: random.Random) -> str:
-    """The draft's text with its form broken in one of several ways that real models have."""
-    ways = [_nothing, _no_tags, _breaks_off, _refuses]
-    if any(piece.role == "score" for piece in draft.pieces):
-        ways += [_score_off_the_scale, _score_in_words]
-    return dice.choice(ways)(draft)
+def malformed(pieces: list[Piece], dice: random.Random) -> str:
+    """The reply with its form broken in one of several ways that real models have."""
+    ways = [
+        "",
+        "\n\n".join(piece.text for piece in pieces),  # no tags
+        pieces[0].start,
+        "I'm sorry, but I can't help with that request.",
+    ]
+    if any(piece.role == "score" for piece in pieces):
+        ways += [_with_score(pieces, "11"), _with_score(pieces, "quite good, on the whole")]
+    return dice.choice(ways)
 
 
-def _nothing(draft: Draft) -> str:
-    return ""
-
-
-def _no_tags(draft: Draft) -> str:
-    return "\n\n".join(piece.text for piece in draft.pieces)
-
-
-def _breaks_off(draft: Draft) -> str:
-    return draft.pieces[0].start
-
-
-def _refuses(draft: Draft) -> str:
-    return "I'm sorry, but I can't help with that request."
-
-
-def _score_off_the_scale(draft: Draft) -> str:
-    return _with_score(draft, "11")
-
-
-def _score_in_words(draft: Draft) -> str:
-    return _with_score(draft, "quite good, on the whole")
-
-
-def _with_score(draft: Draft, score: str) -> str:
-    pieces = (
-        Piece(piece.role, piece.start, score, piece.end) if piece.role == "score" else piece for piece in draft.pieces
-    )
-    return Draft(tuple(pieces)).text()
+def _with_score(pieces: list[Piece], score: str) -> str:
+    return text([replace(piece, text=score) if piece.role == "score" else piece for piece in pieces])

@@ -5,21 +5,20 @@ Nothing is known of sdgkit's own prompts here: any tags of the usual kinds are f
 """
 
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
-from pathlib import Path
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import NamedTuple
 
 from sdgkit.teachers.rehearsal.chat import Message
+from sdgkit.teachers.rehearsal.wording import vocabulary
 
 MOST_WANTED = 50  # pieces in one reply, whatever number the prompt names
 
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """A pair of tags that the prompt asks for; `role` as in `Piece`."""
+    """A pair of tags. `role` is what stands between them: context, question, response, evaluation, score or other."""
 
     role: str
     start: str
@@ -31,7 +30,8 @@ class Assignment:
     """What a prompt wants.
 
     `seed` is the example in the prompt and `given` what is to be worked on, both by role (context, question,
-    response); `prose` is the rest of the prompt. `scale` is the judge's lowest and highest score.
+    response); `prose` is the rest of the prompt. `scale` is the judge's lowest and highest score. `rival` is a response
+    that stands before the given one and is to be compared with it.
     """
 
     asked: tuple[Tag, ...]
@@ -40,6 +40,22 @@ class Assignment:
     wanted: int
     scale: tuple[int, int]
     prose: str
+    rival: str | None = None
+
+    @property
+    def source(self) -> str:
+        """What is to be responded to."""
+        return self.given.get("context") or self.given.get("question", "")
+
+    @property
+    def seed_source(self) -> str:
+        """What the example's response responds to."""
+        return self.seed.get("context") or self.seed.get("question", "")
+
+    @property
+    def example(self) -> str:
+        """The example's response."""
+        return self.seed.get("response", "")
 
     def asks_for(self, role: str) -> bool:
         """Whether one of the tags asked for has this role."""
@@ -62,12 +78,6 @@ class _Block(NamedTuple):
     is_placeholder: bool
 
 
-@cache
-def vocabulary(name: str) -> dict[str, Any]:
-    """The words in `texts/NAME.toml`."""
-    return tomllib.loads((Path(__file__).parent / "texts" / f"{name}.toml").read_text(encoding="utf-8"))
-
-
 @lru_cache(maxsize=128)
 def read(messages: tuple[Message, ...]) -> Assignment:
     """Read a whole chat; the last tags in it are the ones asked for."""
@@ -75,11 +85,11 @@ def read(messages: tuple[Message, ...]) -> Assignment:
     blocks, openers = _blocks(text)
     tags, rest = _asked(blocks, openers)
     asked = _settle_roles(tags)
-    seed, given = _seed_and_given(rest, {tag.role for tag in asked})
+    seed, given, rival = _seed_and_given(rest, {tag.role for tag in asked})
     prose = _without(text, blocks)
     shown = next((block.text for block in reversed(blocks) if block.tag.role == "score" and block.is_placeholder), "")
     scale = _scale(prose, shown) if any(tag.role == "score" for tag in asked) else (0, 1)
-    return Assignment(asked, seed, given, _wanted(prose, asked), scale, prose)
+    return Assignment(asked, seed, given, _wanted(prose, asked), scale, prose, rival)
 
 
 # --- tags --------------------------------------------------------
@@ -214,8 +224,8 @@ def _settle_roles(asked: Sequence[Tag]) -> tuple[Tag, ...]:
     return tuple(Tag("response", tag.start, tag.end) if tag.role == "other" else tag for tag in asked)
 
 
-def _seed_and_given(held: list[_Block], asked: set[str]) -> tuple[dict[str, str], dict[str, str]]:
-    """The example comes first; the given part begins where a tag of the example comes again."""
+def _seed_and_given(held: list[_Block], asked: set[str]) -> tuple[dict[str, str], dict[str, str], str | None]:
+    """The example comes first; the given part begins where a tag of the example comes again. And the given's rival."""
     by_role: dict[str, list[_Block]] = {}
     for block in held:
         by_role.setdefault(block.tag.role, []).append(block)
@@ -229,7 +239,9 @@ def _seed_and_given(held: list[_Block], asked: set[str]) -> tuple[dict[str, str]
             seed[role] = blocks[0].text
         if blocks[-1].place >= border and role not in asked:
             given[role] = blocks[-1].text
-    return seed, given
+    rivals = [block for block in by_role.get("response", ()) if block.place >= border]
+    is_contest = len(rivals) == 2 and len({block.name for block in rivals}) == 2 and "response" not in asked
+    return seed, given, rivals[0].text if is_contest else None
 
 
 def _without(text: str, blocks: list[_Block]) -> str:

@@ -137,12 +137,12 @@ class RehearsalServer:
         for index in range(asked.n):
             digest = rules.digest(asked.messages, asked.seed, asked.temperature, index)
             identity = identity or f"chatcmpl-{digest.hex()}"
-            draft = rules.write(asked.messages, digest)
-            text, cut_off = draft.text(), False
+            pieces = rules.write(asked.messages, digest)
+            text, cut_off = rules.text(pieces), False
             if options.malformed_rate or options.truncate_rate:
                 dice = faults.request_dice(options, digest)
                 if dice.random() < options.malformed_rate:
-                    text = faults.malformed(draft, dice)
+                    text = faults.malformed(pieces, dice)
                 elif dice.random() < options.truncate_rate:
                     text, cut_off = text[: len(text) // 2], True
             choice = chat.cut(text, asked, room)
