@@ -11,14 +11,12 @@ ARRIVAL_FAULTS = ("error", "rate_limit", "drop", "hang")
 
 
 class Arrivals:
-    """Draws each arrival's fault and reply time; the same `fault_seed` draws the same row of them."""
+    """Draws each arrival's fault and reply time; always the same row of them."""
 
     def __init__(self, options: Options) -> None:
-        self._dice = random.Random(f"arrivals {options.fault_seed}")
+        self._dice = random.Random("arrivals")
         shares = (options.error_rate, options.rate_limit, options.drop_rate, options.hang_rate)
-        self._bounds = [(sum(shares[: n + 1]), fault) for n, fault in enumerate(ARRIVAL_FAULTS)]
-        self.can_fail = sum(shares) > 0
-        self.takes_time = options.mean_latency_ms > 0
+        self._shares = (*shares, max(0.0, 1 - sum(shares)))
         self._sigma = options.sigma
         # the mean of a log-normal distribution is exp(mu + sigma²/2)
         self._mu = math.log(options.mean_latency_ms or 1) - options.sigma**2 / 2
@@ -27,17 +25,13 @@ class Arrivals:
 
     def fault(self) -> str | None:
         """This arrival's fault, one of ARRIVAL_FAULTS, or None."""
-        die = self._dice.random()
-        return next((fault for bound, fault in self._bounds if die < bound), None)
+        return self._dice.choices((*ARRIVAL_FAULTS, None), self._shares)[0]
 
     def seconds(self) -> float:
         """This arrival's reply time."""
+        if not self._cap:
+            return 0.0
         return min(self._dice.lognormvariate(self._mu, self._sigma), self._cap) / 1000
-
-
-def request_dice(options: Options, digest: bytes) -> random.Random:
-    """Dice that fall the same way for the same request (`digest`) and fault seed."""
-    return random.Random(f"{options.fault_seed} {digest.hex()}")
 
 
 def malformed(pieces: list[Piece], dice: random.Random) -> str:
