@@ -143,36 +143,23 @@ def retold(example: str, new: str) -> str:
     if form == "prose":
         best = ranked[: max(1, len(wording.sentences(example)))]
         return " ".join(sentence for sentence in told if sentence in best)
-    if form == "json":
-        return _json_with(example, ranked[0])
-    if form == "table":
-        width = lines[0].count("|") - 1
-        return "\n".join([*lines[:2], *(_row(sentence, width) for sentence in told[: len(lines) - 2])])
-    if form == "list":
-        marks = [re.match(r"\s*(?:[-*•]|\d+[.)])?\s*", line) for line in lines]
-        return "\n".join(f"{mark[0] if mark else ''}{sentence}" for mark, sentence in zip(marks, told, strict=False))
-    label, colon, _ = lines[0].partition(": ")
-    return "\n".join([f"{label}{colon}{ranked[0]}" if colon else ranked[0], *lines[1:]])
+    if form == "json":  # in place of its first text
+        sentence = json.dumps(ranked[0], ensure_ascii=False)
+        return re.sub(r'(?<=: )"[^"\n]*"', lambda _: sentence, example, count=1)
+    head = 2 if form == "table" else 0
+    return "\n".join(
+        [*lines[:head], *(_retold_line(line, said) for line, said in zip(lines[head:], told, strict=False))]
+    )
 
 
-def _row(sentence: str, width: int) -> str:
-    words = sentence.replace("|", "/").split()
-    step = -(-len(words) // max(1, width))
-    cells = [" ".join(words[column * step : (column + 1) * step]) for column in range(width)]
-    return "| " + " | ".join(cells) + " |"
-
-
-def _json_with(example: str, sentence: str) -> str:
-    """The example's JSON with the sentence in place of its first text."""
-    try:
-        value = json.loads(example)
-    except (ValueError, RecursionError):
-        return example
-    places = value.items() if isinstance(value, dict) else enumerate(value)
-    place = next((place for place, held in places if isinstance(held, str)), None)
-    if place is not None:
-        value[place] = sentence
-    return json.dumps(value, ensure_ascii=False)
+def _retold_line(line: str, sentence: str) -> str:
+    """A row with the sentence spread over its cells; or what the line begins with, and the sentence."""
+    if line.startswith("|"):
+        width, words = line.count("|") - 1, sentence.replace("|", "/").split()
+        step = -(-len(words) // width)
+        return "| " + " | ".join(" ".join(words[at * step : (at + 1) * step]) for at in range(width)) + " |"
+    lead = re.match(r"\s*(?:[-*•]\s|\d+[.)]\s|[^:\n]{1,40}:\s)?\s*", line)
+    return (lead[0] if lead else "") + sentence
 
 
 @lru_cache(maxsize=256)

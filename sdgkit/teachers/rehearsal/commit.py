@@ -33,20 +33,11 @@ class Commit(Skill):
         return super().question_findings(asked)
 
     def change(self, text: str) -> Facts:
-        """What a text describes: a known change is recognised, another is sorted by its words."""
+        """What a text describes: a known change is recognised, another is guessed."""
         for found, change in ((re.search(one, text), change) for one, change in _changes(self)):
             if found:
                 return {name: part.format(**found.groupdict()) for name, part in change.items()}
-        low, held = text.lower(), wording.words(text)
-        kinds = self.texts["guess"].items()
-        kind = next((k for k, signs in kinds if any(s in held if s.isalpha() else s in low for s in signs)), "feat")
-        said = [s for s in wording.sentences(text) if not re.search(r"commit|#\d|phrase|\?$", s, re.I)] or [text]
-        subject = re.sub(r"^(?:.{0,40}commit message[^:]*:|ok so |basically |i |we )\s*", "", said[0], flags=re.I)
-        subject = textwrap.shorten(subject.rstrip(".!? "), LONGEST_LINE - len(kind) - 2, placeholder="")
-        return {
-            "type": kind, "scope": "", "subject": subject[:1].lower() + subject[1:] or "change",
-            "body": " ".join(said[1:3]),
-        }  # fmt: skip
+        return self.guessed(text)
 
 
 @lru_cache(maxsize=512)
@@ -54,7 +45,8 @@ def _message(skill: Commit, text: str) -> str:
     change = skill.change(" ".join(text.split()))
     kind, mark = change["type"].rstrip("!"), "!" if change["type"].endswith("!") else ""
     scope = f"({change['scope'].replace(' ', '-')})" if change["scope"] else ""
-    head = f"{kind}{scope}{mark}: {change['subject']}"[:LONGEST_LINE].rstrip()
+    subject = change["subject"][:1].lower() + change["subject"][1:]
+    head = f"{kind}{scope}{mark}: {subject}"[:LONGEST_LINE].rstrip()
     body = [textwrap.fill(part, LONGEST_LINE) for part in change["body"].split("\n\n") if part]
     issues = list(dict.fromkeys(re.findall(r"#\d+", text)))[:10]
     closes = re.search(r"\b(?:settles|closed?s?|fixes|resolves)\b", text, re.I)

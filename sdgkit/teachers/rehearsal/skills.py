@@ -19,6 +19,7 @@ from sdgkit.teachers.rehearsal.wording import filled, vocabulary
 
 OFF_QUESTIONS = 0.11  # share of questions that do not suit their context
 LONGEST_LEAD = 6  # words that may stand before a fragment: the time, who says it, "To be fair,"
+LONGEST_GUESS = 4000  # characters of a text in other words that patterns are looked for in
 
 Facts = Mapping[str, str]  # what a fragment means, under the names that the skill has for it
 Items = Sequence[tuple[str, dict[str, Any]]]  # what a context says: the name of its template, the template's fields
@@ -141,6 +142,16 @@ class Skill:
             suffixes = [" ".join(held[lead:]) for lead in range(min(len(held), LONGEST_LEAD))]
             known = (self._by_words.get(suffix) for suffix in suffixes)
             yield sentence, next((one for lead, one in enumerate(known) if one and (one.facts or lead < 2)), None)
+
+    def guessed(self, text: str) -> dict[str, str]:
+        """What a text in other words might mean: of each fact's patterns, the first that is found says it."""
+        found: dict[str, str] = {}
+        for name, rules in self.texts["rules"].items():
+            matches = ((re.search(rule, text[:LONGEST_GUESS]), said) for rule, said in rules)
+            first = next(((match, said) for match, said in matches if match), None)
+            if first is not None:
+                found[name] = first[1].format(*first[0].groups())
+        return found
 
     def about(self, text: str) -> str:
         """The name of what a text is about, as far as that is known."""

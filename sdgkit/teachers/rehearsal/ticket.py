@@ -9,8 +9,6 @@ from typing import Any
 from sdgkit.teachers.rehearsal.reading import Assignment
 from sdgkit.teachers.rehearsal.skills import Facts, Items, Skill
 
-LONGEST_REPORT = 4000  # characters that are searched for what a report in other words might mean
-
 
 class Ticket(Skill):
     """The skill in `texts/ticket.toml`."""
@@ -33,12 +31,7 @@ class Ticket(Skill):
         for _, known in self.recognised(text):
             for label, said in known.facts.items() if known else ():
                 found[label] = f"{found[label]}, {said}" if label in found else said
-        for label, rules in self.texts["rules"].items():
-            matches = ((re.search(rule, text[:LONGEST_REPORT]), template) for rule, template in rules)
-            first = next(((match, template) for match, template in matches if match), None)
-            if label not in found and first:
-                found[label] = first[1].format(*first[0].groups())
-        return found
+        return self.guessed(text) | found
 
 
 @lru_cache(maxsize=512)
