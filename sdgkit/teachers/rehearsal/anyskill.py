@@ -6,13 +6,15 @@ import re
 from functools import lru_cache
 
 from sdgkit.teachers.rehearsal import wording
-from sdgkit.teachers.rehearsal.judging import Finding, form_findings
+from sdgkit.teachers.rehearsal.judging import Finding, differences, form_findings
 from sdgkit.teachers.rehearsal.reading import Assignment
 from sdgkit.teachers.rehearsal.wording import filled, vocabulary
 
 OFF_QUESTIONS = 0.12  # share of questions that the context cannot answer
 SHORT = 3  # words: a response of so few is a label ("Positive"), and may well be the same for another text
 ALIKE = 0.6  # share of common words from which on a sentence is another one's counterpart
+
+_TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+")
 
 
 class AnySkill:
@@ -40,9 +42,8 @@ class AnySkill:
         """The seed's response, with the numbers and sentences of the given text in it."""
         example, old, new = asked.example or asked.source or "Done.", asked.seed_source, asked.source
         text = carried_over(example, old, new)
-        if text == example and new and new != old and len(example.split()) > SHORT:
-            return retold(example, new)
-        return text
+        is_new_matter = any(after is None for _, after in _paired(old, new)) if new else False
+        return retold(example, new) if text == example and is_new_matter and len(example.split()) > SHORT else text
 
     def question_findings(self, asked: Assignment) -> list[Finding]:
         """What is wrong with the given question, seen from the texts alone."""
@@ -53,14 +54,16 @@ class AnySkill:
 
     def response_findings(self, asked: Assignment) -> list[Finding]:
         """What is wrong with the given response, seen from the texts alone."""
-        text, example, source = asked.given.get("response", ""), asked.example, asked.source
+        text, example, wanted = asked.given.get("response", ""), asked.example, self.written(asked)
+        if _likeness(wording.words(text), wording.words(wanted)) >= ALIKE:
+            return differences(wanted, text)
         found = form_findings(text, example)
-        if text == example and len(example.split()) > SHORT and source != asked.seed_source:
+        if text == example:
             found.append(Finding("It repeats the example's response word for word instead of answering this one."))
         if not found and len(text) * 3 < len(example):
             found.append(Finding("It is much shorter than the example and leaves things out.", is_slight=True))
-        known = wording.numbers(source) | wording.numbers(asked.given.get("question", "")) | wording.numbers(example)
-        strange = sorted(number for number in wording.numbers(text) - known if len(number) > 1)
+        given = "\n".join([asked.source, asked.given.get("question", ""), example])
+        strange = sorted(number for number in wording.numbers(text) - wording.numbers(given) if len(number) > 1)
         if strange:
             found.append(Finding(f"The figure {strange[0]} is not in the text that was given."))
         return found
@@ -83,15 +86,16 @@ def _language(text: str, source: str) -> str:
 
 
 def recombined(text: str, dice: random.Random) -> str:
-    """The text's lines or sentences in another order, some left out, with other numbers and days."""
+    """The text with other numbers and days, the lines or sentences in its middle in another order and some left out."""
     parts, joint = wording.units(text)
     if not parts:
         return text
     texts = vocabulary("anyskill")[wording.language(text)]
     head = parts[: _head_length(parts)]
     body = parts[len(head) :]
-    if len(body) > 2:
-        body = dice.sample(body, dice.randint(max(2, round(0.6 * len(body))), len(body)))
+    if len(body) > 3:
+        middle = dice.sample(body[1:-1], dice.randint(round(0.6 * len(body[1:-1])), len(body[1:-1])))
+        body = [body[0], *middle, body[-1]]
     numbers = sum(len(wording.NUMBER.findall(part)) for part in body)
     body = [_other_days(wording.renumbered(part, dice), texts["day"], dice) for part in body]
     if dice.random() < (1.0, 0.85, 0.7, 0.4)[min(numbers, 3)]:  # what varies little gets a detail more
@@ -121,7 +125,7 @@ def carried_over(example: str, old: str, new: str) -> str:
     pairs = _paired(old, new)
     swaps: dict[str, str] = {}
     for before, after in pairs:
-        olds, news = wording.NUMBER.findall(before), wording.NUMBER.findall(after or "")
+        olds, news = _TOKEN.findall(before), _TOKEN.findall(after or "")
         swaps.update(zip(olds, news, strict=True) if len(olds) == len(news) else {})
     lines = example.splitlines()
     kept = [line for line in lines if not _is_about_something_gone(line, pairs)] if len(lines) > 2 else lines
@@ -129,7 +133,7 @@ def carried_over(example: str, old: str, new: str) -> str:
     for before, after in pairs:
         if after is not None and len(before) > 12:
             text = text.replace(before, after)
-    return wording.NUMBER.sub(lambda found: swaps.get(found[0], found[0]), text)
+    return _TOKEN.sub(lambda found: swaps.get(found[0], found[0]), text)
 
 
 def retold(example: str, new: str) -> str:

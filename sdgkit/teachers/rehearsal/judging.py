@@ -2,6 +2,7 @@
 
 import random
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -72,9 +73,11 @@ def differences(wanted: str, text: str) -> list[Finding]:
 
 def _by_name(text: str) -> dict[tuple[str, int], Line]:
     named: dict[tuple[str, int], Line] = {}
+    times: Counter[str] = Counter()
     for line in lines(text):
-        nth = sum(name == line.name.lower() for name, _ in named)
-        named[line.name.lower(), nth] = line
+        name = line.name.lower()
+        named[name, times[name]] = line
+        times[name] += 1
     return named
 
 

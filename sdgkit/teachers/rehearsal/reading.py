@@ -44,8 +44,10 @@ class Assignment:
 
     @property
     def source(self) -> str:
-        """What is to be responded to."""
-        return self.given.get("context") or self.given.get("question", "")
+        """What is to be responded to; a question that follows its context in the same text is no part of it."""
+        question = self.given.get("question", "")
+        before = question.rpartition("\n\n")[0] if "context" in self.seed else ""
+        return self.given.get("context") or before or question
 
     @property
     def seed_source(self) -> str:
