@@ -28,17 +28,13 @@ class Amount:
     is_negative: bool = False
 
     @property
-    def value(self) -> float:
-        """The number itself, in its own unit."""
-        return float(self.bare())
-
     def bare(self) -> str:
         """As in an export: `-1200`."""
         return "-" * self.is_negative + self.digits.replace(",", "")
 
-    def short(self) -> str:
+    def __format__(self, spec: str) -> str:
         """As in a source: `-$0.9m`."""
-        return f"{'-' * self.is_negative}{self.before}{self.digits}{self.after}"
+        return format(f"{'-' * self.is_negative}{self.before}{self.digits}{self.after}", spec)
 
     def long(self) -> str:
         """As in the e-mail, with the unit written out and thousands set apart: `-$0.9 million`."""
@@ -58,14 +54,15 @@ class Figure:
     @property
     def rises(self) -> bool | None:
         """None if it is unchanged or has no earlier value."""
-        same = self.earlier is None or self.now.value == self.earlier.value
-        return None if same or self.earlier is None else self.now.value > self.earlier.value
+        if self.earlier is None or self.now.bare == self.earlier.bare:
+            return None
+        return float(self.now.bare) > float(self.earlier.bare)
 
     def size(self) -> str:
         """The change in percent or points, "" where there is none or it has no meaning."""
         if self.rises is None or self.earlier is None:
             return ""
-        now, then = self.now.value, self.earlier.value
+        now, then = float(self.now.bare), float(self.earlier.bare)
         if self.now.after == "%":
             return f"{abs(now - then) + 1e-9:.1f} points"
         return "" if now * then <= 0 or now < 0 else f"{abs(now - then) / then * 100 + 1e-9:.1f}%"
@@ -76,14 +73,19 @@ class Figure:
             return "no earlier value"
         if self.rises is None:
             return "unchanged"
-        size = self.size()
-        return f"{'up' if self.rises else 'down'} {size} from {self.earlier.long()}" if size else (
-            f"after {self.earlier.long()}"
-        )  # fmt: skip
+        how = f"{'up' if self.rises else 'down'} {self.size()} from" if self.size() else "after"
+        return f"{how} {self.earlier.long()}"
 
-    def in_a_sentence(self) -> str:
-        """Its name without the capital, if that is not part of it ("EBIT")."""
+    @property
+    def low(self) -> str:
+        """Its name in a sentence: without the capital, if that is not part of it ("EBIT")."""
         return self.name if self.name[:2].isupper() else self.name[:1].lower() + self.name[1:]
+
+    @property
+    def unit(self) -> str:
+        """Its unit in an export: "EUR m"."""
+        code = next((code for code, sign in CODES.items() if sign == self.now.before), "")
+        return f"{code} m" if self.now.after == "m" else self.now.after or "number"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,7 @@ class Figures(Skill):
             "next": f"Q{number % 4 + 1}", "ago": "a year ago" if is_yearly else f"in {earlier[:2]}", "blank": "",
             "lead": first[0].lower(), "about": self.texts["about"][firm].replace("the ", "The "),
         }  # fmt: skip
-        items = [("figure", _fields(figure)) for figure in figures]
+        items: list[tuple[str, dict[str, Any]]] = [("figure", {"figure": figure}) for figure in figures]
         for kind, chance in (("reason", 0.35), ("outlook", 0.75), ("aside", 0.25)):
             if kind in layout["notes"] and dice.random() < chance:
                 kind = ("rise" if figures[0].rises else "drop") if kind == "reason" else kind
@@ -153,7 +155,7 @@ class Figures(Skill):
         if not quarter.figures:
             return f"{title}no figures", f"For {when}, no figures have been given."
         lead = next((one for one in quarter.figures if one.name.lower() in words["leads"]), quarter.figures[0])
-        name, value, size = lead.in_a_sentence(), lead.now.long(), lead.size()
+        name, value, size = lead.low, lead.now.long(), lead.size()
         is_count = not lead.now.before and lead.now.after != "%" and name.endswith(("s", "built"))
         subject = f"the number of our {name}" if is_count else f"our {name}"
         reason = f", because {quarter.reason}" if quarter.reason else ""
@@ -183,16 +185,6 @@ def _drawn(metric: list[Any], currency: str, dice: random.Random) -> Figure:
 
 def _amount(value: float, places: int, before: str = "", after: str = "") -> Amount:
     return Amount(before, f"{abs(value):,.{places}f}", after, is_negative=round(value, places) < 0)
-
-
-def _fields(figure: Figure) -> dict[str, Any]:
-    now, then = figure.now, figure.earlier or figure.now
-    code = next((code for code, sign in CODES.items() if sign == now.before), "")
-    unit = f"{code} m" if now.after == "m" else now.after or "number"
-    return {
-        "name": figure.name, "low": figure.in_a_sentence(), "now": now.short(), "then": then.short(), "unit": unit,
-        "bare_now": now.bare(), "bare_then": then.bare(),
-    }  # fmt: skip
 
 
 # --- reading -----------------------------------------------------
@@ -225,7 +217,7 @@ def read_quarter(skill: Figures, text: str) -> Quarter:
         if ", hence the " in low:
             reason = entry.lstrip("- ").split(", hence the ")[0]
         elif any(sign in low for sign in words["outlook_signs"]) and not low.startswith(("|", "metric,")):
-            outlook = outlook or _as_outlook(entry)
+            outlook = outlook or _outlook(entry, words["outlook_forms"])
         elif not any(word in low for word in words["withheld"]):
             figure = _figure(entry, default)
             if figure is not None:
@@ -265,11 +257,7 @@ def _read_amount(match: re.Match[str], default: tuple[str, str]) -> Amount:
     return Amount(before, match[4], UNITS.get(after, after), bool(match[1] or match[3]))
 
 
-def _as_outlook(entry: str) -> str:
-    text = re.sub(r'^(?:note,,)?["-]?\s*', "", entry).rstrip('",. ')
-    text = re.sub(r"^Plan for ([^:]+):\s*", r"the plan for \1 is ", text)
-    text = re.sub(r"^(?:Next|Outlook):\s*", "", text)
-    text = re.sub(r"(?<=\d)m\b", " million", text)
-    text = re.sub(r"(?<=Q\d)/", " ", text)
-    text = re.sub(r"^Guidance", "the guidance", text)
-    return text if text[:2].isupper() else text[:1].lower() + text[1:]
+def _outlook(entry: str, forms: list[tuple[str, str]]) -> str:
+    for form, replacement in forms:
+        entry = re.sub(form, replacement, entry)
+    return entry if entry[:2].isupper() else entry[:1].lower() + entry[1:]
