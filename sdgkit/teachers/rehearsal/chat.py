@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,12 +16,16 @@ class Refusal(Exception):
     """A request that is answered with an error in OpenAI's shape."""
 
     def __init__(
-        self, message: str, status: int = 400, param: str | None = None, code: str | int | None = None
+        self,
+        message: str,
+        status: int = 400,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
-        self.status = status
-        self.param = param
-        self.code = code if code is not None else status
+        self.status, self.param, self.code, self.headers = status, param, code or status, headers
 
     def body(self) -> dict[str, Any]:
         """The answer's JSON."""
@@ -72,11 +77,10 @@ def read_request(body: Any, context_length: int) -> ChatRequest:
     """
     if not isinstance(body, dict):
         raise Refusal("The request's body must be a JSON object.")
-    model = body.get("model")
-    if model is None:
+    if "model" not in body:
         raise Refusal("Field required: model.", param="model")
-    if model != MODEL:
-        raise Refusal(f"The model `{str(model)[:200]}` does not exist.", status=404, param="model")
+    if body["model"] != MODEL:
+        raise Refusal(f"The model `{str(body['model'])[:200]}` does not exist.", 404, param="model")
     if body.get("stream"):
         raise Refusal("The rehearsal teacher answers whole replies only, so stream must be false.", param="stream")
     messages = _messages(body.get("messages"))
@@ -140,8 +144,6 @@ def completion(identity: str, request: ChatRequest, choices: list[Choice]) -> di
 
 
 def _messages(given: Any) -> tuple[Message, ...]:
-    if given is None:
-        raise Refusal("Field required: messages.", param="messages")
     if not isinstance(given, list) or not given:
         raise Refusal("messages must be a list of at least one message.", param="messages")
     return tuple(_message(position, message) for position, message in enumerate(given))
@@ -151,14 +153,12 @@ def _message(position: int, message: Any) -> Message:
     if not isinstance(message, dict) or not isinstance(message.get("role"), str):
         raise Refusal(f"messages[{position}] must be an object with a role and a content.", param="messages")
     content = message.get("content")
-    if content is None:
-        content = ""
     if isinstance(content, list):
         parts = [part.get("text") if isinstance(part, dict) else part for part in content]
         content = "\n".join(part for part in parts if isinstance(part, str))
-    if not isinstance(content, str):
+    if not isinstance(content, str | None):
         raise Refusal(f"messages[{position}].content must be a text or a list of parts.", param="messages")
-    return Message(message["role"], content)
+    return Message(message["role"], content or "")
 
 
 def _number(body: dict[str, Any], name: str, default: Any = None, *, low: float = -INF, high: float = INF) -> Any:
@@ -174,9 +174,7 @@ def _number(body: dict[str, Any], name: str, default: Any = None, *, low: float 
 
 
 def _stop(given: Any) -> tuple[str, ...]:
-    if given is None:
-        return ()
-    words = [given] if isinstance(given, str) else given
+    words = [given] if isinstance(given, str) else given or []
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
         raise Refusal("stop must be a text or a list of texts.", param="stop")
-    return tuple(word for word in words if word)
+    return tuple(filter(None, words))

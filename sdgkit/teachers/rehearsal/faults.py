@@ -17,6 +17,7 @@ class Arrivals:
         self._dice = random.Random("arrivals")
         shares = (options.error_rate, options.rate_limit, options.drop_rate, options.hang_rate)
         self._shares = (*shares, max(0.0, 1 - sum(shares)))
+        self.take_time = options.mean_latency_ms > 0
         self._sigma = options.sigma
         # the mean of a log-normal distribution is exp(mu + sigma²/2)
         self._mu = math.log(options.mean_latency_ms or 1) - options.sigma**2 / 2
@@ -29,8 +30,6 @@ class Arrivals:
 
     def seconds(self) -> float:
         """This arrival's reply time."""
-        if not self._cap:
-            return 0.0
         return min(self._dice.lognormvariate(self._mu, self._sigma), self._cap) / 1000
 
 

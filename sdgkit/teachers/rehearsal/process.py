@@ -10,7 +10,6 @@ import tempfile
 import threading
 from dataclasses import asdict
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import sdgkit
@@ -25,7 +24,7 @@ _PROGRAM = (
 )
 
 
-class RehearsalProcess:
+class RehearsalProcess(contextlib.AbstractContextManager["RehearsalProcess", None]):
     """A running rehearsal teacher; also a context manager that closes it.
 
     It ends at `close()`, when this process ends (also killed), or at its own `pid`'s SIGTERM.
@@ -95,12 +94,7 @@ class RehearsalProcess:
         self._process.stdout.close()
         self._errors.close()
 
-    def __enter__(self) -> "RehearsalProcess":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _read_port(self) -> int:

@@ -30,7 +30,7 @@ class RehearsalServer:
         self.options = options
         self.arrivals = faults.Arrivals(options)
         self.slots = asyncio.Semaphore(options.slots)
-        self.running = self.waiting = 0
+        self.at_work = 0
         self.prompt_tokens = self.generated_tokens = self.answered = 0
         self.routes: dict[tuple[str, str], Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]] = {
             ("POST", "/v1/chat/completions"): self.complete,
@@ -46,7 +46,7 @@ class RehearsalServer:
                 raise self._no_such_path(request)
             return await route(request)
         except chat.Refusal as refusal:
-            return _json(refusal.body(), refusal.status)
+            return _json(refusal.body(), refusal.status, refusal.headers)
         except web.HTTPRequestEntityTooLarge:
             return _json(chat.Refusal(f"The body is larger than {LARGEST_BODY} bytes.", 413).body(), 413)
         except Exception as error:  # a bug in a rule must not look like a dead server
@@ -57,11 +57,14 @@ class RehearsalServer:
         raw = await request.read()
         fault = self.arrivals.fault()
         if fault == "rate_limit":
-            return self._too_many()
+            wait = self.options.retry_after
+            headers = {} if wait is None else {"Retry-After": f"{wait:g}"}
+            raise chat.Refusal("Too many requests (asked for with --rate-limit).", 429, headers=headers)
         if fault == "hang":
             await asyncio.Event().wait()
         asked = self._read(raw)
-        await self._work(self.arrivals.seconds())
+        if self.arrivals.take_time:
+            await self._work(self.arrivals.seconds())
         if fault == "error":
             raise chat.Refusal("Internal server error (asked for with --error-rate).", 500)
         if fault == "drop":
@@ -82,9 +85,10 @@ class RehearsalServer:
 
     async def metrics(self, request: web.BaseRequest) -> web.Response:
         """GET /metrics, under vLLM's names (Prometheus text)."""
+        running = min(self.at_work, self.options.slots)
         rows = [
-            ("vllm:num_requests_running", "gauge", self.running),
-            ("vllm:num_requests_waiting", "gauge", self.waiting),
+            ("vllm:num_requests_running", "gauge", running),
+            ("vllm:num_requests_waiting", "gauge", self.at_work - running),
             ("vllm:prompt_tokens_total", "counter", self.prompt_tokens),
             ("vllm:generation_tokens_total", "counter", self.generated_tokens),
             ("vllm:request_success_total", "counter", self.answered),
@@ -102,19 +106,12 @@ class RehearsalServer:
         return chat.read_request(body, self.options.context_length)
 
     async def _work(self, seconds: float) -> None:
-        if not seconds:
-            return
-        self.waiting += 1
+        self.at_work += 1
         try:
-            await self.slots.acquire()
+            async with self.slots:
+                await asyncio.sleep(seconds)
         finally:
-            self.waiting -= 1
-        self.running += 1
-        try:
-            await asyncio.sleep(seconds)
-        finally:
-            self.running -= 1
-            self.slots.release()
+            self.at_work -= 1
 
     def _choices(self, asked: chat.ChatRequest) -> tuple[str, list[chat.Choice]]:
         options = self.options
@@ -135,13 +132,6 @@ class RehearsalServer:
             choices.append(choice)
         return identity, choices
 
-    def _too_many(self) -> web.Response:
-        refusal = chat.Refusal("Too many requests (asked for with --rate-limit).", 429, code="rate_limit_exceeded")
-        answer = _json(refusal.body(), 429)
-        if self.options.retry_after is not None:
-            answer.headers["Retry-After"] = f"{self.options.retry_after:g}"
-        return answer
-
     def _no_such_path(self, request: web.BaseRequest) -> chat.Refusal:
         path = request.path[:200]
         methods = [method for method, known in self.routes if known == request.path]
@@ -150,8 +140,9 @@ class RehearsalServer:
         return chat.Refusal(f"Nothing is served at {path}; the API is at /v1.", 404)
 
 
-def _json(value: dict[str, Any], status: int = 200) -> web.Response:
-    return web.Response(body=json.dumps(value).encode(), status=status, content_type="application/json")
+def _json(value: dict[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    body = json.dumps(value).encode()
+    return web.Response(body=body, status=status, headers=headers, content_type="application/json")
 
 
 async def serve(options: Options) -> None:
