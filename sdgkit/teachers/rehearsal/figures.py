@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from sdgkit.teachers.rehearsal import wording
 from sdgkit.teachers.rehearsal.reading import Assignment
@@ -15,55 +15,31 @@ from sdgkit.teachers.rehearsal.wording import filled
 GREETING, SIGN_OFF = "Dear colleagues,", "Best regards,\nFinance Communications"
 NO_OUTLOOK = "no guidance has been given"
 UNITS = {"million": "m", "thousand": "k", "billion": "bn"}
+WORDS = {short: word for word, short in UNITS.items()}
 CODES = {"EUR": "€", "USD": "$", "GBP": "£", "CHF": "CHF "}
 
 
 @dataclass(frozen=True, slots=True)
-class Amount:
-    """A number as it is written: `-0.9` with unit `$` … `m`."""
-
-    before: str
-    digits: str
-    after: str
-    is_negative: bool = False
-
-    @property
-    def bare(self) -> str:
-        """As in an export: `-1200`."""
-        return "-" * self.is_negative + self.digits.replace(",", "")
-
-    def __format__(self, spec: str) -> str:
-        """As in a source: `-$0.9m`."""
-        return format(f"{'-' * self.is_negative}{self.before}{self.digits}{self.after}", spec)
-
-    def long(self) -> str:
-        """As in the e-mail, with the unit written out and thousands set apart: `-$0.9 million`."""
-        digits = f"{int(self.digits):,}" if self.digits.isdigit() and len(self.digits) > 3 else self.digits
-        unit = next((f" {word}" for word, short in UNITS.items() if short == self.after), self.after)
-        return f"{'-' * self.is_negative}{self.before}{digits}{unit}"
-
-
-@dataclass(frozen=True, slots=True)
 class Figure:
-    """One figure of a quarter; `earlier` is None where the source has no earlier value."""
+    """One figure of a quarter; amounts as in a source ("-$0.9m"), `earlier` None where the source has none."""
 
     name: str
-    now: Amount
-    earlier: Amount | None
+    now: str
+    earlier: str | None
 
     @property
     def rises(self) -> bool | None:
         """None if it is unchanged or has no earlier value."""
-        if self.earlier is None or self.now.bare == self.earlier.bare:
+        if self.earlier is None or self.now == self.earlier:
             return None
-        return float(self.now.bare) > float(self.earlier.bare)
+        return _value(self.now) > _value(self.earlier)
 
     def size(self) -> str:
         """The change in percent or points, "" where there is none or it has no meaning."""
         if self.rises is None or self.earlier is None:
             return ""
-        now, then = float(self.now.bare), float(self.earlier.bare)
-        if self.now.after == "%":
+        now, then = _value(self.now), _value(self.earlier)
+        if self.now.endswith("%"):
             return f"{abs(now - then) + 1e-9:.1f} points"
         return "" if now * then <= 0 or now < 0 else f"{abs(now - then) / then * 100 + 1e-9:.1f}%"
 
@@ -74,7 +50,7 @@ class Figure:
         if self.rises is None:
             return "unchanged"
         how = f"{'up' if self.rises else 'down'} {self.size()} from" if self.size() else "after"
-        return f"{how} {self.earlier.long()}"
+        return f"{how} {_long(self.earlier)}"
 
     @property
     def low(self) -> str:
@@ -82,14 +58,14 @@ class Figure:
         return self.name if self.name[:2].isupper() else self.name[:1].lower() + self.name[1:]
 
     @property
-    def unit(self) -> str:
-        """Its unit in an export: "EUR m"."""
-        code = next((code for code, sign in CODES.items() if sign == self.now.before), "")
-        return f"{code} m" if self.now.after == "m" else self.now.after or "number"
+    def export(self) -> str:
+        """Unit and amounts in an export: "EUR m,48.6,45.0"."""
+        code = next((code for code, sign in CODES.items() if self.now.lstrip("-").startswith(sign)), "")
+        unit = f"{code} m" if code else "%" if self.now.endswith("%") else "number"
+        return ",".join([unit, *(_NO_NUMBER.sub("", amount) for amount in (self.now, self.earlier or ""))])
 
 
-@dataclass(frozen=True, slots=True)
-class Quarter:
+class Quarter(NamedTuple):
     """What a source says: a title such as "Q2 2025", the figures in order, outlook and reason or ""."""
 
     title: str
@@ -141,7 +117,7 @@ class Figures(Skill):
         parts = [part.strip() for part in asked.example.split("\n\n")]
         greeting = parts[1] if len(parts) > 3 and len(parts[1]) < 60 else GREETING
         sign_off = parts[-1] if len(parts) > 3 and len(parts[-1]) < 120 else SIGN_OFF
-        entries = [f"- {figure.name}: {figure.now.long()} ({figure.change()})" for figure in quarter.figures]
+        entries = [f"- {figure.name}: {_long(figure.now)} ({figure.change()})" for figure in quarter.figures]
         subject, lead = self._lead(quarter)
         outlook = f"Outlook: {quarter.outlook or NO_OUTLOOK}."
         return "\n\n".join([f"Subject: {subject}", greeting, lead, "\n".join(entries), outlook, sign_off])
@@ -155,8 +131,8 @@ class Figures(Skill):
         if not quarter.figures:
             return f"{title}no figures", f"For {when}, no figures have been given."
         lead = next((one for one in quarter.figures if one.name.lower() in words["leads"]), quarter.figures[0])
-        name, value, size = lead.low, lead.now.long(), lead.size()
-        is_count = not lead.now.before and lead.now.after != "%" and name.endswith(("s", "built"))
+        name, value, size = lead.low, _long(lead.now), lead.size()
+        is_count = lead.now[-1:].isdigit() and lead.now[:1].isdigit() and name.endswith(("s", "built"))
         subject = f"the number of our {name}" if is_count else f"our {name}"
         reason = f", because {quarter.reason}" if quarter.reason else ""
         if not size:
@@ -171,20 +147,17 @@ class Figures(Skill):
 
 def _drawn(metric: list[Any], currency: str, dice: random.Random) -> Figure:
     name, kind, low, high = metric
-    value = dice.uniform(low, high)
-    earlier = value * dice.choice([dice.uniform(0.8, 0.99), dice.uniform(1.01, 1.2)])
+    now = dice.uniform(low, high)
+    then = now * dice.choice([dice.uniform(0.8, 0.99), dice.uniform(1.01, 1.2)])
     if kind == "percent":
-        earlier = max(0.1, value + dice.uniform(-2.5, 2.5))
-        return Figure(name, _amount(min(value, 100), 1, "", "%"), _amount(min(earlier, 100), 1, "", "%"))
+        now, then = min(now, 100), min(max(0.1, now + dice.uniform(-2.5, 2.5)), 100)
+        return Figure(name, f"{now:.1f}%", f"{then:.1f}%")
     if kind in ("small", "balance"):  # may be zero or less, so that a percentage means nothing
-        earlier = dice.uniform(low, high)
+        then = dice.uniform(low, high)
     if kind in ("small", "count"):
-        return Figure(name, _amount(value, 0), _amount(earlier, 0))
-    return Figure(name, _amount(value, 1, currency, "m"), _amount(earlier, 1, currency, "m"))
-
-
-def _amount(value: float, places: int, before: str = "", after: str = "") -> Amount:
-    return Amount(before, f"{abs(value):,.{places}f}", after, is_negative=round(value, places) < 0)
+        return Figure(name, f"{now:,.0f}", f"{then:,.0f}")
+    money = [f"{'-' * (round(value, 1) < 0)}{currency}{abs(value):.1f}m" for value in (now, then)]
+    return Figure(name, *money)
 
 
 # --- reading -----------------------------------------------------
@@ -246,18 +219,33 @@ def _figure(entry: str, default: tuple[str, str]) -> Figure | None:
     name = _NAME_ENDS.sub("", _QUARTER.sub("", name)).strip(" :(,|")
     if not name[:1].isalpha() or len(name.split()) > 7:
         return None
-    amounts = [_read_amount(match, default) for match in found[:2]]
-    earlier = amounts[1] if len(amounts) > 1 and (amounts[1].after == "%") == (amounts[0].after == "%") else None
+    amounts = [_amount(match, default) for match in found[:2]]
+    earlier = amounts[1] if len({amount.endswith("%") for amount in amounts}) < len(amounts) else None
     return Figure(name[0].upper() + name[1:], amounts[0], earlier)
 
 
-def _read_amount(match: re.Match[str], default: tuple[str, str]) -> Amount:
+def _amount(match: re.Match[str], default: tuple[str, str]) -> str:
     before, after = match[2] or default[0], match[5] or default[1]
     before = "CHF " if before.startswith("CHF") else before
-    return Amount(before, match[4], UNITS.get(after, after), bool(match[1] or match[3]))
+    return f"{'-' if match[1] or match[3] else ''}{before}{match[4]}{UNITS.get(after, after)}"
 
 
 def _outlook(entry: str, forms: list[tuple[str, str]]) -> str:
     for form, replacement in forms:
         entry = re.sub(form, replacement, entry)
     return entry if entry[:2].isupper() else entry[:1].lower() + entry[1:]
+
+
+# --- amounts -----------------------------------------------------
+
+_NO_NUMBER = re.compile(r"[^\d.-]")
+
+
+def _value(amount: str) -> float:
+    return float(_NO_NUMBER.sub("", amount))
+
+
+def _long(amount: str) -> str:
+    """As in the e-mail, with the unit written out and thousands set apart: "-$0.9 million"."""
+    amount = re.sub(r"(?<![\d.,])\d{4,}(?![\d.,])", lambda digits: f"{int(digits[0]):,}", amount)
+    return re.sub(r"(?<=\d)(?:m|k|bn)$", lambda unit: f" {WORDS[unit[0]]}", amount)
