@@ -19,13 +19,13 @@ def _as_option(field: "Field[Any]") -> tuple[str, Any, None]:
     words = field.metadata["help"]
     if field.default and "default" not in words:
         words += f" (default {field.default:g})"
-    kind = int if field.type is int else str if field.type == (str | None) else float
+    kind = int if field.type is int else float
     return field.name, Annotated[kind | None, option("Options", words, field.metadata["metavar"])], None
 
 
 Server: Any = make_dataclass(
     "Server",
-    [_as_option(field) for field in fields(rehearsal.Options) if field.name != "stay"],
+    [_as_option(field) for field in fields(rehearsal.Options)],
     bases=(Options,),
     frozen=True,
 )

@@ -79,28 +79,13 @@ def test_close_ends_it_and_may_come_twice():
     assert not answers(port)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=str)
-def test_a_signal_ends_it_without_a_word(number, tmp_path):
-    with open(tmp_path / "stderr", "w+") as errors:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "sdgkit.teachers.rehearsal", "--stay"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, env={**os.environ, "PYTHONPATH": PACKAGE},
-        )  # fmt: skip
-        assert b'"port"' in process.stdout.readline()
-        process.send_signal(number)
-        process.wait(timeout=30)
-        process.stdout.close()
-        errors.seek(0)
-        assert errors.read() == ""
-
-
-def test_without_stay_a_closed_stdin_ends_it():
-    process = subprocess.run(
-        [sys.executable, "-m", "sdgkit.teachers.rehearsal"],
-        stdin=subprocess.DEVNULL, capture_output=True, timeout=60, env={**os.environ, "PYTHONPATH": PACKAGE},
-    )  # fmt: skip
-    assert process.returncode == 0
-    assert process.stderr == b""
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=str)
+def test_a_signal_ends_it(number):
+    with start() as teacher:
+        assert answers(teacher.port)
+        os.kill(teacher.pid, number)
+        teacher.wait()
+        assert stops_answering(teacher.port)
 
 
 def test_it_imports_the_parents_sdgkit_from_a_strange_folder_without_a_home(tmp_path):

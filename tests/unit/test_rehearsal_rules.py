@@ -36,16 +36,16 @@ def assignment(prompt: str):
 
 def reply(prompt: str, seed: int = 1, temperature: float = 0.7) -> str:
     messages = (Message("user", prompt),)
-    return rules.write(messages, rules.digest(messages, seed, temperature, 0)).text()
+    return rules.text(rules.write(messages, rules.digest(messages, seed, temperature, 0)))
 
 
 def ask(prompt: Prompt, row: dict, seed: int = 1) -> list[list[str]]:
     """The records in the reply to a shipped prompt."""
     messages = tuple(Message(message["role"], message["content"]) for message in prompt.render(row))
-    draft = rules.write(messages, rules.digest(messages, seed, prompt.sampling["temperature"], 0))
+    pieces = rules.write(messages, rules.digest(messages, seed, prompt.sampling["temperature"], 0))
     columns = next((names for word, names in COLUMNS.items() if prompt.name.endswith(word)), ["evaluation", "score"])
     columns = columns if prompt.name.startswith("gen") else ["evaluation", "score"]
-    return [list(record.values()) for record in prompt.parse(draft.text(), columns).rows]
+    return [list(record.values()) for record in prompt.parse(rules.text(pieces), columns).rows]
 
 
 # --- reading ------------------------------------------------------------
@@ -123,7 +123,7 @@ def test_a_message_without_tags_gets_a_plain_answer_that_says_who_answers():
 
 def test_tags_in_the_system_message_count_too():
     messages = (Message("system", "Answer in <out></out>."), Message("user", "Who are you?"))
-    text = rules.write(messages, rules.digest(messages, 1, 0.7, 0)).text()
+    text = rules.text(rules.write(messages, rules.digest(messages, 1, 0.7, 0)))
     assert text.startswith("<out>\n") and text.endswith("\n</out>")
 
 

@@ -60,7 +60,6 @@ def test_it_serves_one_model_called_rehearsal(teacher):
     status, models, _ = send(teacher, "/v1/models")
     assert status == 200
     assert [model["id"] for model in models["data"]] == ["rehearsal"]
-    assert send(teacher, "/health")[0] == 200
 
 
 def test_the_same_request_gets_the_same_reply(teacher):
@@ -99,22 +98,6 @@ def test_a_reply_cut_off_at_max_tokens_says_so(teacher):
     assert len(reply["choices"][0]["message"]["content"]) == 12
 
 
-def test_streamed_pieces_add_up_to_the_reply(teacher):
-    body = {"model": "rehearsal", "messages": [{"role": "user", "content": FORM}], "seed": 3, "stream": True}
-    body["stream_options"] = {"include_usage": True}
-    with closing(connect(teacher)) as connection:
-        connection.request("POST", "/v1/chat/completions", json.dumps(body))
-        answer = connection.getresponse()
-        assert answer.headers["Content-Type"].startswith("text/event-stream")
-        events = [line[6:] for line in answer.read().decode().splitlines() if line.startswith("data: ")]
-    assert events[-1] == "[DONE]"
-    pieces = [json.loads(event) for event in events[:-1]]
-    deltas = [choice["delta"].get("content", "") for piece in pieces for choice in piece["choices"]]
-    assert "".join(deltas) == text(teacher, FORM, seed=3)
-    assert pieces[-2]["choices"][0]["finish_reason"] == "stop"
-    assert pieces[-1]["usage"]["completion_tokens"] > 0
-
-
 def test_the_openai_client_is_content_with_it(teacher):
     openai = pytest.importorskip("openai")
     with openai.OpenAI(base_url=teacher.base_url, api_key="none") as client:
@@ -151,6 +134,7 @@ def test_the_openai_client_is_content_with_it(teacher):
             "max",
         ),
         (b'{"model": "rehearsal", "messages": [{"role": "user", "content": "x"}], "stop": 7}', 400, "stop"),
+        (b'{"model": "rehearsal", "messages": [{"role": "user", "content": "x"}], "stream": true}', 400, "stream"),
     ],
 )
 def test_a_wrong_request_gets_an_error_in_openais_shape(teacher, body, status, word):
@@ -173,15 +157,6 @@ def test_a_prompt_longer_than_the_context_is_refused():
         assert status == 400
         assert "maximum context length is 500 tokens" in reply["error"]["message"]
         assert chat(process, "word " * 300, max_tokens=400)[0] == 400
-
-
-def test_with_a_key_in_the_environment_others_are_refused(monkeypatch):
-    monkeypatch.setenv("REHEARSAL_TEST_KEY", "open sesame")
-    with start(require_key_env="REHEARSAL_TEST_KEY") as process:
-        assert send(process, "/v1/models")[0] == 401
-        assert send(process, "/v1/models", Authorization="Bearer wrong")[0] == 401
-        assert send(process, "/v1/models", Authorization="Bearer open sesame")[0] == 200
-        assert send(process, "/health")[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -215,7 +190,7 @@ def test_megabytes_are_answered_in_json_and_the_server_goes_on(teacher):
     with start(context_length=10_000_000) as process:
         for message in ("[Start of X] " * 400_000, "word. " * 900_000, "1" * 5_000_000, "| a " * 900_000):
             assert chat(process, f"{message}[Start of Response][End of Response]", max_tokens=10)[0] == 200
-    assert send(teacher, "/health")[0] == 200
+    assert send(teacher, "/v1/models")[0] == 200
 
 
 # --- faults -------------------------------------------------------------
@@ -261,7 +236,7 @@ def test_a_429_can_say_when_to_come_back():
 def test_a_hanging_request_is_never_answered_and_keeps_nobody_else_waiting():
     with start(hang_rate=1.0, slots=1) as process:
         post_and_give_up(process)
-        assert send(process, "/health")[0] == 200
+        assert send(process, "/v1/models")[0] == 200
 
 
 def test_malformed_replies_are_the_same_ones_each_time_and_break_the_form_in_several_ways():
@@ -322,6 +297,12 @@ def test_a_client_that_hangs_up_gives_its_slot_back():
         ({"slots": 0}, "slots"),
         ({"eror_rate": 0.5}, "eror_rate"),
         ({"hang_rate": "often"}, "hang_rate"),
+        ({"slots": 2.5}, "slots"),
+        ({"port": 65536}, "port"),
+        ({"mean_latency_ms": float("nan")}, "mean_latency_ms"),
+        ({"retry_after": -1}, "retry_after"),
+        ({"context_length": True}, "context_length"),
+        ({"error_rate": None}, "error_rate"),
     ],
 )
 def test_an_option_that_cannot_be_used_is_named(options, word):

@@ -1,54 +1,71 @@
-"""Quarterly figures: drawn from `texts/figures.toml`, laid out as the seed's are, read from any layout."""
+"""Quarterly figures → a company e-mail: figures drawn, read from any layout, compared, and announced."""
 
 import random
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from sdgkit.teachers.rehearsal import wording
-from sdgkit.teachers.rehearsal.reading import vocabulary
+from sdgkit.teachers.rehearsal.reading import Assignment
+from sdgkit.teachers.rehearsal.skills import Skill
+from sdgkit.teachers.rehearsal.wording import filled
 
-
-@dataclass(frozen=True, slots=True)
-class Amount:
-    """A number as it is written: `-0.9` with unit `$` … `m`."""
-
-    before: str
-    digits: str
-    after: str
-    is_negative: bool = False
-
-    @property
-    def value(self) -> float:
-        """The number itself, in its own unit."""
-        value = float(self.digits.replace(",", ""))
-        return -value if self.is_negative else value
-
-    def short(self) -> str:
-        """As in a source: `-$0.9m`."""
-        return f"{'-' if self.is_negative else ''}{self.before}{self.digits}{self.after}"
-
-    def long(self) -> str:
-        """As in the e-mail, with the unit written out and thousands set apart: `-$0.9 million`."""
-        digits = self.digits
-        if digits.isdigit() and len(digits) > 3:
-            digits = f"{int(digits):,}"
-        unit = {"m": " million", "k": " thousand", "bn": " billion"}.get(self.after, self.after)
-        return f"{'-' if self.is_negative else ''}{self.before}{digits}{unit}"
+GREETING, SIGN_OFF = "Dear colleagues,", "Best regards,\nFinance Communications"
+NO_OUTLOOK = "no guidance has been given"
+UNITS = {"million": "m", "thousand": "k", "billion": "bn"}
+WORDS = {short: word for word, short in UNITS.items()}
+CODES = {"EUR": "€", "USD": "$", "GBP": "£", "CHF": "CHF "}
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One figure of a quarter; `earlier` is None where the source has no earlier value."""
+    """One figure of a quarter; amounts as in a source ("-$0.9m"), `earlier` None where the source has none."""
 
     name: str
-    value: Amount
-    earlier: Amount | None
+    now: str
+    earlier: str | None
+
+    @property
+    def rises(self) -> bool | None:
+        """None if it is unchanged or has no earlier value."""
+        if self.earlier is None or self.now == self.earlier:
+            return None
+        return _value(self.now) > _value(self.earlier)
+
+    def size(self) -> str:
+        """The change in percent or points, "" where there is none or it has no meaning."""
+        if self.rises is None or self.earlier is None:
+            return ""
+        now, then = _value(self.now), _value(self.earlier)
+        if self.now.endswith("%"):
+            return f"{abs(now - then) + 1e-9:.1f} points"
+        return "" if now * then <= 0 or now < 0 else f"{abs(now - then) / then * 100 + 1e-9:.1f}%"
+
+    def change(self) -> str:
+        """What stands in parentheses: "up 8.0% from €45.0 million"."""
+        if self.earlier is None:
+            return "no earlier value"
+        if self.rises is None:
+            return "unchanged"
+        how = f"{'up' if self.rises else 'down'} {self.size()} from" if self.size() else "after"
+        return f"{how} {_long(self.earlier)}"
+
+    @property
+    def low(self) -> str:
+        """Its name in a sentence: without the capital, if that is not part of it ("EBIT")."""
+        return self.name if self.name[:2].isupper() else self.name[:1].lower() + self.name[1:]
+
+    @property
+    def export(self) -> str:
+        """Unit and amounts in an export: "EUR m,48.6,45.0"."""
+        code = next((code for code, sign in CODES.items() if self.now.lstrip("-").startswith(sign)), "")
+        unit = f"{code} m" if code else "%" if self.now.endswith("%") else "number"
+        return ",".join([unit, *(_NO_NUMBER.sub("", amount) for amount in (self.now, self.earlier or ""))])
 
 
-@dataclass(frozen=True, slots=True)
-class Quarter:
+class Quarter(NamedTuple):
     """What a source says: a title such as "Q2 2025", the figures in order, outlook and reason or ""."""
 
     title: str
@@ -57,155 +74,93 @@ class Quarter:
     reason: str
 
 
-def in_a_sentence(name: str) -> str:
-    """A figure's name without its capital, if that is not part of it ("EBIT")."""
-    return name if name[:2].isupper() else name[:1].lower() + name[1:]
+class Figures(Skill):
+    """The skill in `texts/figures.toml`."""
+
+    def context(self, asked: Assignment, dice: random.Random) -> str:
+        """Figures of some quarter, laid out as the seed's are."""
+        layout = self.layout(asked.seed.get("context", ""))
+        firm = dice.choice(list(self.texts["metrics"]))
+        first, *others = self.texts["metrics"][firm]
+        currency = dice.choice(self.texts["words"]["currencies"])
+        figures = [_drawn(one, currency, dice) for one in (first, *dice.sample(others, dice.randint(1, 4)))]
+        number, year = dice.randint(1, 4), dice.randint(2022, 2026)
+        title, is_yearly = f"Q{number} {year}", dice.random() < 0.6
+        earlier = f"Q{number} {year - 1}" if is_yearly else f"Q{(number - 2) % 4 + 1} {year - (number == 1)}"
+        known = {
+            "title": title, "slashed": title.replace(" ", "/"), "earlier": earlier, "period": earlier[:2], "year": year,
+            "next": f"Q{number % 4 + 1}", "ago": "a year ago" if is_yearly else f"in {earlier[:2]}", "blank": "",
+            "lead": first[0].lower(), "about": self.texts["about"][firm].replace("the ", "The "),
+        }  # fmt: skip
+        items: list[tuple[str, dict[str, Any]]] = [("figure", {"figure": figure}) for figure in figures]
+        for kind, chance in (("reason", 0.35), ("outlook", 0.75), ("aside", 0.25)):
+            if kind in layout["notes"] and dice.random() < chance:
+                kind = ("rise" if figures[0].rises else "drop") if kind == "reason" else kind
+                say = filled(dice.choice(self.texts["notes"][kind]), dice, self.texts["slots"], **known)
+                items.append(("note", {"say": say}))
+        return self.laid_out(layout, items, dice, **known)
+
+    def known(self, asked: Assignment, dice: random.Random) -> dict[str, Any]:
+        """The quarter, and what the source does not give."""
+        source = asked.given.get("context", "")
+        names = {metric[0].lower() for metrics in self.texts["metrics"].values() for metric in metrics}
+        missing = sorted(name for name in names if name not in source.lower())
+        other = [quarter for quarter in ("Q1", "Q2", "Q3", "Q4") if quarter not in source]
+        return {
+            **super().known(asked, dice), "quarter": read_quarter(self, source).title or "quarterly",
+            "missing": dice.choice(missing or ["the staff canteen"]), "other": dice.choice(other or ["next year"]),
+        }  # fmt: skip
+
+    def written(self, asked: Assignment) -> str:
+        """The e-mail; greeting and sign-off are the example's."""
+        quarter = read_quarter(self, asked.source)
+        parts = [part.strip() for part in asked.example.split("\n\n")]
+        greeting = parts[1] if len(parts) > 3 and len(parts[1]) < 60 else GREETING
+        sign_off = parts[-1] if len(parts) > 3 and len(parts[-1]) < 120 else SIGN_OFF
+        entries = [f"- {figure.name}: {_long(figure.now)} ({figure.change()})" for figure in quarter.figures]
+        subject, lead = self._lead(quarter)
+        outlook = f"Outlook: {quarter.outlook or NO_OUTLOOK}."
+        return "\n\n".join([f"Subject: {subject}", greeting, lead, "\n".join(entries), outlook, sign_off])
+
+    def _lead(self, quarter: Quarter) -> tuple[str, str]:
+        """Subject and lead sentence, both about the most important figure."""
+        words = self.texts["words"]
+        when = f"the {words['names'].get(quarter.title[1:2], 'last')} quarter"
+        when += f" of {quarter.title[3:]}" if quarter.title[3:] else ""
+        title = f"{quarter.title}: " if quarter.title else ""
+        if not quarter.figures:
+            return f"{title}no figures", f"For {when}, no figures have been given."
+        lead = next((one for one in quarter.figures if one.name.lower() in words["leads"]), quarter.figures[0])
+        name, value, size = lead.low, _long(lead.now), lead.size()
+        is_count = lead.now[-1:].isdigit() and lead.now[:1].isdigit() and name.endswith(("s", "built"))
+        subject = f"the number of our {name}" if is_count else f"our {name}"
+        reason = f", because {quarter.reason}" if quarter.reason else ""
+        if not size:
+            return f"{title}{name} at {value}", f"In {when}, {subject} came to {value}{reason}."
+        verbs = ("up", "rose") if lead.rises else ("down", "fell")
+        said = f"In {when}, {subject} {verbs[1]} by {size} to {value}{reason}."
+        return f"{title}{name} {verbs[0]} {size} to {value}", said
 
 
-# --- writing a source --------------------------------------------
-
-
-def source(example: str, dice: random.Random) -> str:
-    """Figures of some quarter, laid out as `example` is."""
-    texts = vocabulary("figures")
-    sector = dice.choice(texts["sectors"])
-    metrics = [sector["metrics"][0], *dice.sample(sector["metrics"][1:], dice.randint(1, 4))]
-    currency = dice.choice(texts["words"]["currencies"])
-    figures = [_drawn(metric, currency, dice) for metric in metrics]
-    number, year = dice.randint(1, 4), dice.randint(2022, 2026)
-    by_year = dice.random() < 0.6
-    earlier = f"Q{number} {year - 1}" if by_year else f"Q{(number - 2) % 4 + 1} {year - (number == 1)}"
-    outlook = _filled(dice.choice(texts["words"]["outlooks"]), dice, number, year, metrics[0][0])
-    rest = [outlook] if dice.random() < 0.75 else []
-    layout = _layout(example)
-    if layout in ("bullets", "report") and dice.random() < 0.35:
-        rest.insert(0, _reason(figures[0], dice, number, year))
-    if layout not in ("table", "export") and dice.random() < 0.25:
-        rest.append(_filled(dice.choice(texts["words"]["asides"]), dice, number, year, metrics[0][0]))
-    return _LAYOUTS[layout](figures, f"Q{number} {year}", earlier, rest, sector["firm"])
+# --- drawing -----------------------------------------------------
 
 
 def _drawn(metric: list[Any], currency: str, dice: random.Random) -> Figure:
     name, kind, low, high = metric
-    value = dice.uniform(low, high)
-    earlier = value * dice.choice([dice.uniform(0.8, 0.99), dice.uniform(1.01, 1.2)])
+    now = dice.uniform(low, high)
+    then = now * dice.choice([dice.uniform(0.8, 0.99), dice.uniform(1.01, 1.2)])
     if kind == "percent":
-        earlier = value + dice.uniform(-2.5, 2.5)
-        return Figure(name, _amount(min(value, 100), 1, "", "%"), _amount(min(max(earlier, 0.1), 100), 1, "", "%"))
-    if kind == "small":
-        return Figure(name, _amount(round(value), 0), _amount(dice.randint(low, high), 0))
-    if kind == "count":
-        return Figure(name, _amount(value, 0), _amount(earlier, 0))
-    if kind == "balance":
-        earlier = dice.uniform(low, high)
-    return Figure(name, _amount(value, 1, currency, "m"), _amount(earlier, 1, currency, "m"))
+        now, then = min(now, 100), min(max(0.1, now + dice.uniform(-2.5, 2.5)), 100)
+        return Figure(name, f"{now:.1f}%", f"{then:.1f}%")
+    if kind in ("small", "balance"):  # may be zero or less, so that a percentage means nothing
+        then = dice.uniform(low, high)
+    if kind in ("small", "count"):
+        return Figure(name, f"{now:,.0f}", f"{then:,.0f}")
+    money = [f"{'-' * (round(value, 1) < 0)}{currency}{abs(value):.1f}m" for value in (now, then)]
+    return Figure(name, *money)
 
 
-def _amount(value: float, places: int, before: str = "", after: str = "") -> Amount:
-    return Amount(before, f"{abs(value):,.{places}f}", after, is_negative=round(value, places) < 0)
-
-
-def _reason(lead: Figure, dice: random.Random, number: int, year: int) -> str:
-    rises = lead.earlier is not None and lead.value.value >= lead.earlier.value
-    reason = dice.choice(vocabulary("figures")["words"]["reasons_up" if rises else "reasons_down"])
-    text = _filled(reason, dice, number, year, lead.name)
-    return f"{text}, hence the {'rise' if rises else 'drop'} in {lead.name.lower()}"
-
-
-def _filled(template: str, dice: random.Random, number: int, year: int, lead: str) -> str:
-    texts = vocabulary("figures")["words"]
-    return wording.filled(
-        template,
-        dice,
-        year=year,
-        next=number % 4 + 1,
-        number=dice.randint(2, 9),
-        day=dice.randint(1, 28),
-        month=dice.choice(texts["months"]),
-        season=dice.choice(texts["seasons"]),
-        lead=lead.lower(),
-        weekday=dice.choice(vocabulary("anyskill")["en"]["days"]),
-    )
-
-
-def _layout(example: str) -> str:
-    first = example.lstrip()[:60].lower()
-    if first.startswith("|"):
-        return "table"
-    if first.startswith("metric,") or first.count(",") >= 3 > first.count(" "):
-        return "export"
-    lines = [line for line in example.splitlines() if line.strip()]
-    if len(lines) == 1:
-        return "line"
-    if sum(line.lstrip().startswith("-") for line in lines) >= 2 and "---" not in example:
-        return "bullets"
-    if re.search(r"\w {3,}[\d€$£]", example):
-        return "columns"
-    return "letter" if re.match(r"(hi|hello|dear)\b", first) else "report"
-
-
-def _table(figures: list[Figure], now: str, then: str, rest: list[str], firm: str) -> str:
-    cells = [("", now, then), *((f.name, f.value.short(), _short(f.earlier)) for f in figures)]
-    widths = [max(3, *(len(row[column]) for row in cells)) for column in range(3)]
-    lines = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in cells
-    ]
-    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
-    return "\n".join([*lines, *(["", *rest] if rest else [])])
-
-
-def _bullets(figures: list[Figure], now: str, then: str, rest: list[str], firm: str) -> str:
-    lines = [f"{in_a_sentence(f.name)}: {f.value.short()} ({then[:2]}: {_short(f.earlier)})" for f in figures]
-    return "\n".join([f"{now} (all compared with {then})", *(f"- {line}" for line in [*lines, *rest])])
-
-
-def _export(figures: list[Figure], now: str, then: str, rest: list[str], firm: str) -> str:
-    lines = [f"metric,unit,{now},{then}"]
-    for figure in figures:
-        unit = {"€": "EUR", "$": "USD", "£": "GBP", "CHF ": "CHF"}.get(figure.value.before, "")
-        unit = f"{unit} m" if figure.value.after == "m" else figure.value.after or "number"
-        assert figure.earlier is not None
-        pair = [("-" if a.is_negative else "") + a.digits.replace(",", "") for a in (figure.value, figure.earlier)]
-        lines.append(f"{in_a_sentence(figure.name)},{unit},{pair[0]},{pair[1]}")
-    return "\n".join([*lines, *(f'note,,"{line}",' for line in rest)])
-
-
-def _line(figures: list[Figure], now: str, then: str, rest: list[str], firm: str) -> str:
-    before = "last year" if then[:2] == now[:2] else f"in {then[:2]}"
-    said = [f"{in_a_sentence(f.name)} {f.value.short()}, {before} {_short(f.earlier)}" for f in figures]
-    return " ".join([f"{now}:", *(f"{text}." for text in said), *rest])
-
-
-def _columns(figures: list[Figure], now: str, then: str, rest: list[str], firm: str) -> str:
-    width = max(len(figure.name) for figure in figures) + 4
-    head = f"{firm[0].upper()}{firm[1:]}, {now} ({then} in brackets)"
-    lines = [f"{f.name.ljust(width)}{f.value.short().rjust(10)}   ({_short(f.earlier)})" for f in figures]
-    return "\n".join([head, "", *lines, *(["", *rest] if rest else [])])
-
-
-def _report(figures: list[Figure], now: str, then: str, rest: list[str], firm: str) -> str:
-    head = f"REPORT {now.replace(' ', '/')} (comparison: {then.replace(' ', '/')})"
-    lines = [f"{f.name}: {f.value.short()} ({then[:2]}: {_short(f.earlier)})" for f in figures]
-    return "\n".join([head, "", *lines, *(["", *rest] if rest else [])])
-
-
-def _letter(figures: list[Figure], now: str, then: str, rest: list[str], firm: str) -> str:
-    before = "a year ago" if then[:2] == now[:2] else f"in {then[:2]}"
-    said = [f"{f.name} came in at {f.value.short()}, {before} it was {_short(f.earlier)}." for f in figures]
-    return "\n\n".join(["Hi,", f"the board has just released {now}.\n" + "\n".join(said), *rest, "Ruth"])
-
-
-def _short(amount: Amount | None) -> str:
-    return amount.short() if amount else ""
-
-
-_LAYOUTS = {
-    "table": _table, "bullets": _bullets, "export": _export, "line": _line,
-    "columns": _columns, "report": _report, "letter": _letter,
-}  # fmt: skip
-
-
-# --- reading a source --------------------------------------------
+# --- reading -----------------------------------------------------
 
 _QUARTER = re.compile(r"\bQ([1-4])(?:[ /](?:(FY)\s?(\d\d)|(20\d\d))\b(?![,.]\d))?")
 _NOT_A_FIGURE = re.compile(
@@ -218,79 +173,79 @@ _AMOUNT = re.compile(
     r" ?(million|thousand|billion|bn|m|k|%)?(?!\w)"
 )
 _NAME_ENDS = re.compile(r"(?:\s+(?:came in at|was|is|of|at|in|last year|a year ago))*\s*[:|,(]*\s*$")
-_UNITS = {"million": "m", "thousand": "k", "billion": "bn"}
-_CODES = {"EUR": "€", "USD": "$", "GBP": "£", "CHF": "CHF "}
 
 
 @lru_cache(maxsize=512)
-def read_quarter(text: str) -> Quarter:
+def read_quarter(skill: Figures, text: str) -> Quarter:
     """Read a source of any layout by rules: figures are a name, a value and perhaps an earlier value."""
-    text = text[: wording.LONGEST]
+    text, words = text[: wording.LONGEST], skill.texts["words"]
     quarter = _QUARTER.search(text)
     year = quarter and (f"FY{quarter[3]}" if quarter[2] else quarter[4])
     title = f"Q{quarter[1]} {year or ''}".strip() if quarter else ""
     unit = re.search(r"\bin (€|\$|£|CHF) (thousand|million)", text)
-    default = (unit[1], _UNITS[unit[2]]) if unit else ("", "")
-    signs = vocabulary("figures")["words"]["outlook_signs"]
+    default = (unit[1], UNITS[unit[2]]) if unit else ("", "")
     figures, outlook, reason = [], "", ""
     for entry in _entries(text):
         low = entry.lower()
         if ", hence the " in low:
             reason = entry.lstrip("- ").split(", hence the ")[0]
-        elif any(sign in low for sign in signs) and not low.startswith(("|", "metric,")):
-            outlook = outlook or _as_outlook(entry)
-        elif not any(word in low for word in ("keep them out", "had an error", "don't use")):
+        elif any(sign in low for sign in words["outlook_signs"]) and not low.startswith(("|", "metric,")):
+            outlook = outlook or _outlook(entry, words["outlook_forms"])
+        elif not any(word in low for word in words["withheld"]):
             figure = _figure(entry, default)
             if figure is not None:
                 figures.append(figure)
     return Quarter(title, tuple(figures[:40]), outlook, reason)
 
 
-def _entries(text: str) -> list[str]:
-    entries = []
+def _entries(text: str) -> Iterator[str]:
     for line in text.splitlines():
         if line.startswith(("|", "-")) or ("," in line and line.count(" ") < line.count(",")):
-            entries.append(line.strip())
+            yield line.strip()
         else:
-            entries.extend(part.strip() for part in re.split(r"(?<=[\w%)])[.;]\s+", line) if part.strip())
-    return entries
+            yield from (part.strip() for part in re.split(r"(?<=[\w%)])[.;]\s+", line) if part.strip())
 
 
 def _figure(entry: str, default: tuple[str, str]) -> Figure | None:
-    masked = _NOT_A_FIGURE.sub(lambda found: "\0" * len(found[0]), entry)
     fields = entry.split(",")
     if len(fields) == 4 and " " not in fields[2] + fields[3] and fields[1]:  # a line of an export
         code, _, after = fields[1].partition(" ")
-        default = (_CODES.get(code, ""), after or ("%" if code == "%" else ""))
-        entry, masked = fields[0] + " " + " ".join(fields[2:]), fields[0] + " " + " ".join(fields[2:])
-    found = list(_AMOUNT.finditer(masked))
-    if not found:
+        default = (CODES.get(code, ""), "%" if code == "%" else after)
+        entry = f"{fields[0]} {fields[2]} {fields[3]}"
+    found = list(_AMOUNT.finditer(_NOT_A_FIGURE.sub(lambda match: "\0" * len(match[0]), entry)))
+    if not 1 <= len(found) <= 3:
         return None
     name = entry[: found[0].start()].strip("|-• \t")
-    name = _NAME_ENDS.sub("", _QUARTER.sub("", name).replace("\0", "")).strip(" :(,|")
-    if not name or not name[0].isalpha() or len(name.split()) > 7 or len(found) > 3:
+    name = _NAME_ENDS.sub("", _QUARTER.sub("", name)).strip(" :(,|")
+    if not name[:1].isalpha() or len(name.split()) > 7:
         return None
-    amounts = [_read_amount(match, default) for match in found[:2]]
-    earlier = amounts[1] if len(amounts) > 1 and (amounts[1].after == "%") == (amounts[0].after == "%") else None
+    amounts = [_amount(match, default) for match in found[:2]]
+    earlier = amounts[1] if len({amount.endswith("%") for amount in amounts}) < len(amounts) else None
     return Figure(name[0].upper() + name[1:], amounts[0], earlier)
 
 
-def _read_amount(match: re.Match[str], default: tuple[str, str]) -> Amount:
+def _amount(match: re.Match[str], default: tuple[str, str]) -> str:
     before, after = match[2] or default[0], match[5] or default[1]
-    if before.startswith("CHF"):
-        before = "CHF "
-    return Amount(before, match[4], _UNITS.get(after, after), bool(match[1] or match[3]))
+    before = "CHF " if before.startswith("CHF") else before
+    return f"{'-' if match[1] or match[3] else ''}{before}{match[4]}{UNITS.get(after, after)}"
 
 
-def _as_outlook(entry: str) -> str:
-    text = re.sub(r'^(?:note,,)?["-]?\s*', "", entry).rstrip('",. ')
-    plan = re.match(r"Plan for ([^:]+):\s*(.*)", text)
-    if plan:
-        return f"the plan for {plan[1].replace('/', ' ')} is {plan[2]}"
-    text = re.sub(r"^(?:Next|Outlook):\s*", "", text)
-    text = re.sub(r"(?<=\d)m\b", " million", text)
-    text = re.sub(r"(?<=Q\d)/", " ", text)
-    if text.startswith("Guidance"):
-        text = "the g" + text[1:]
-    is_name = len(text) > 1 and text[:2].isupper()
-    return text if is_name else text[:1].lower() + text[1:]
+def _outlook(entry: str, forms: list[tuple[str, str]]) -> str:
+    for form, replacement in forms:
+        entry = re.sub(form, replacement, entry)
+    return entry if entry[:2].isupper() else entry[:1].lower() + entry[1:]
+
+
+# --- amounts -----------------------------------------------------
+
+_NO_NUMBER = re.compile(r"[^\d.-]")
+
+
+def _value(amount: str) -> float:
+    return float(_NO_NUMBER.sub("", amount))
+
+
+def _long(amount: str) -> str:
+    """As in the e-mail, with the unit written out and thousands set apart: "-$0.9 million"."""
+    amount = re.sub(r"(?<![\d.,])\d{4,}(?![\d.,])", lambda digits: f"{int(digits[0]):,}", amount)
+    return re.sub(r"(?<=\d)(?:m|k|bn)$", lambda unit: f" {WORDS[unit[0]]}", amount)

@@ -8,36 +8,36 @@ import subprocess
 import sys
 import tempfile
 import threading
+from dataclasses import asdict
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import sdgkit
 from sdgkit.errors import TeacherUnreachable
-from sdgkit.teachers.rehearsal.options import named_options
+from sdgkit.teachers.rehearsal.options import Options, named_options
 
 # The child imports from where its parent imports, however the parent came by it (PYTHONPATH, an editable
 # install, a changed sys.path, the working folder), so it is given the parent's sys.path itself.
 _PROGRAM = (
-    "import sys, json; sys.path[:] = json.loads(sys.argv.pop(1)); "
-    "from sdgkit.teachers.rehearsal.server import main; sys.exit(main())"
+    "import sys, json; sys.path[:], options = json.loads(sys.argv[1]); "
+    "from sdgkit.teachers.rehearsal.server import main; sys.exit(main(options))"
 )
 
 
-class RehearsalProcess:
+class RehearsalProcess(contextlib.AbstractContextManager["RehearsalProcess", None]):
     """A running rehearsal teacher; also a context manager that closes it.
 
     It ends at `close()`, when this process ends (also killed), or at its own `pid`'s SIGTERM.
     """
 
-    def __init__(self, argv: list[str]) -> None:
+    def __init__(self, options: Options) -> None:
         self._owner = os.getpid()
         self._port: int | None = None
         self._reading = threading.Lock()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process; a pipe could fill up
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", _PROGRAM, json.dumps(_import_path()), *argv],
+                [sys.executable, "-P", "-c", _PROGRAM, json.dumps([_import_path(), asdict(options)])],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
@@ -94,12 +94,7 @@ class RehearsalProcess:
         self._process.stdout.close()
         self._errors.close()
 
-    def __enter__(self) -> "RehearsalProcess":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _read_port(self) -> int:
@@ -127,7 +122,7 @@ def start(**options: Any) -> RehearsalProcess:
         SettingsError: an unknown option, or a value that cannot be used.
         TeacherUnreachable: the process could not be started.
     """
-    return RehearsalProcess(named_options(**options).argv())
+    return RehearsalProcess(named_options(**options))
 
 
 def _import_path() -> list[str]:

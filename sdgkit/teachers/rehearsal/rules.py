@@ -2,15 +2,34 @@
 
 import hashlib
 import random
-from types import ModuleType
+from dataclasses import dataclass, replace
 
-from sdgkit.teachers.rehearsal import anyskill, commit, feedback, mail, ticket
+from sdgkit.teachers.rehearsal import judging, mistakes
+from sdgkit.teachers.rehearsal.anyskill import AnySkill
 from sdgkit.teachers.rehearsal.chat import Message
-from sdgkit.teachers.rehearsal.draft import Draft, Piece, plain
-from sdgkit.teachers.rehearsal.judging import praise, verdict
-from sdgkit.teachers.rehearsal.reading import Assignment, read, vocabulary
+from sdgkit.teachers.rehearsal.commit import Commit
+from sdgkit.teachers.rehearsal.feedback import Feedback
+from sdgkit.teachers.rehearsal.figures import Figures
+from sdgkit.teachers.rehearsal.judging import Finding
+from sdgkit.teachers.rehearsal.reading import Assignment, read
+from sdgkit.teachers.rehearsal.skills import Skill
+from sdgkit.teachers.rehearsal.ticket import Ticket
+from sdgkit.teachers.rehearsal.wording import vocabulary
 
-_SKILLS: tuple[ModuleType, ...] = (feedback, mail, ticket, commit)
+FLAWED_RESPONSES = 0.10  # share with a mistake in it
+OVERLOOKED = 0.04  # share of the responses in which a judge finds nothing, whatever there is
+
+_SKILLS = (Feedback("feedback"), Figures("figures"), Ticket("ticket"), Commit("commit"))
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One tagged text of a reply, its role as in `reading.Tag`. A plain answer is one piece with empty tags."""
+
+    role: str
+    start: str
+    text: str
+    end: str
 
 
 def digest(messages: tuple[Message, ...], seed: int | None, temperature: float, index: int) -> bytes:
@@ -21,78 +40,82 @@ def digest(messages: tuple[Message, ...], seed: int | None, temperature: float, 
     return hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=12).digest()
 
 
-def write(messages: tuple[Message, ...], digest: bytes) -> Draft:
+def write(messages: tuple[Message, ...], digest: bytes) -> list[Piece]:
     """Write the reply to a chat; `digest` (see `digest()`) is all the chance there is in it."""
-    assignment = read(messages)
+    asked = read(messages)
     dice = random.Random(int.from_bytes(digest))
-    if not assignment.asked:
-        return plain(_small_talk(messages[-1].text, dice))
-    skill = _skill(assignment)
-    if assignment.asks_for("score"):
-        return _judged(assignment, skill, dice)
-    pieces: list[Piece] = []
-    seen: set[str] = set()
-    for _ in range(assignment.wanted):
-        written = _one_sample(assignment, skill, dice, seen)
-        pieces.extend(written)
-    return Draft(tuple(pieces))
+    if not asked.asked:
+        return [Piece("other", "", _small_talk(messages[-1].text, dice), "")]
+    skill = next((skill for skill in _SKILLS if skill.suits(asked)), AnySkill())
+    if asked.asks_for("score"):
+        return _judged(asked, skill, dice)
+    questions: set[str] = set()
+    return [piece for _ in range(asked.wanted) for piece in _one_sample(asked, skill, dice, questions)]
 
 
-def _skill(assignment: Assignment) -> ModuleType:
-    """The rules for the prompt's skill, recognised by the seed example in it (or by the task's words)."""
-    return next((skill for skill in _SKILLS if skill.suits(assignment)), anyskill)
+def text(pieces: list[Piece]) -> str:
+    """The reply as a model would write it, each tag on a line of its own."""
+    return "\n\n".join(f"{one.start}\n{one.text}\n{one.end}" if one.start else one.text for one in pieces)
 
 
-def _one_sample(assignment: Assignment, skill: ModuleType, dice: random.Random, seen: set[str]) -> list[Piece]:
+def _one_sample(asked: Assignment, skill: Skill | AnySkill, dice: random.Random, questions: set[str]) -> list[Piece]:
     """One piece for each tag asked for; what is written first is given for what comes after it."""
-    given = dict(assignment.given)
     pieces = []
-    for tag in assignment.asked:
-        known = Assignment(
-            assignment.asked, assignment.seed, given, assignment.wanted, assignment.scale, assignment.prose
-        )
+    for tag in asked.asked:
         if tag.role == "context":
-            text = skill.context(known, dice)
+            text = skill.context(asked, dice)
         elif tag.role == "question":
-            text = next((text for text in (skill.question(known, dice) for _ in range(8)) if text not in seen), "")
-            text = text or skill.question(known, dice)
-            seen.add(text)
+            tries = [skill.question(asked, dice)]
+            while tries[-1] in questions and len(tries) < 8:
+                tries.append(skill.question(asked, dice))
+            text = tries[-1]
+            questions.add(text)
         elif tag.role == "evaluation":
-            text = praise("question", {}, dice)
+            text = judging.verdict([], asked.scale, "question", "", dice)[0]
         else:
-            text = skill.response(known, dice)
-        given[tag.role] = text
+            text = skill.written(asked)
+            text = mistakes.spoilt(text, asked.example or text, dice) if dice.random() < FLAWED_RESPONSES else text
+        asked = replace(asked, given={**asked.given, tag.role: text})
         pieces.append(Piece(tag.role, tag.start, text, tag.end))
     return pieces
 
 
-def _judged(assignment: Assignment, skill: ModuleType, dice: random.Random) -> Draft:
-    judges_response = "response" in assignment.given
-    findings = skill.response_findings(assignment) if judges_response else skill.question_findings(assignment)
-    if judges_response and all(assignment.seed.get(role) == text for role, text in assignment.given.items()):
-        findings = []  # the example itself, which is right by definition
-    if findings:
-        words, score = verdict(findings, assignment.scale, dice)
-    elif judges_response:
-        words, score = praise(_name(skill), skill.facts(assignment), dice), assignment.scale[1]
+def _judged(asked: Assignment, skill: Skill | AnySkill, dice: random.Random) -> list[Piece]:
+    if asked.rival is not None:
+        words, score = _compared(asked, skill, dice)
+    elif "response" in asked.given:
+        found = [] if dice.random() < OVERLOOKED else _response_findings(asked, skill)
+        words, score = judging.verdict(found, asked.scale, skill.name, asked.given["response"], dice)
     else:
-        words, score = praise("question", {}, dice), assignment.scale[1]
-    return Draft(
-        tuple(
-            Piece(tag.role, tag.start, str(score) if tag.role == "score" else words, tag.end)
-            for tag in assignment.asked
-        )
-    )
+        words, score = judging.verdict(skill.question_findings(asked), asked.scale, "question", "", dice)
+    return [Piece(tag.role, tag.start, str(score) if tag.role == "score" else words, tag.end) for tag in asked.asked]
 
 
-def _name(skill: ModuleType) -> str:
-    return skill.__name__.rpartition(".")[2]
+def _response_findings(asked: Assignment, skill: Skill | AnySkill) -> list[Finding]:
+    """What is wrong with the response; to the example's own question, the example's is right by definition."""
+    if all(asked.seed.get(role) == text for role, text in asked.given.items() if role != "response"):
+        return judging.differences(asked.example, asked.given["response"])
+    return skill.response_findings(asked)
+
+
+def _compared(asked: Assignment, skill: Skill | AnySkill, dice: random.Random) -> tuple[str, int]:
+    """Which of two responses is better: a low score for the first, the middle where both are as good."""
+    found = []
+    for text in (asked.rival or "", asked.given["response"]):
+        findings = _response_findings(replace(asked, given={**asked.given, "response": text}), skill)
+        found.append((findings, sum(1 if finding.is_slight else 4 for finding in findings)))
+    (first, first_weight), (second, second_weight) = found
+    low, high = asked.scale
+    if first_weight == second_weight:
+        return dice.choice(vocabulary("verdicts")["equal"]), (low + high) // 2
+    worse = second if first_weight < second_weight else first
+    words = judging.verdict(worse, asked.scale, skill.name, "", dice)[0]
+    place = "second" if worse is second else "first"
+    return f"The {place} response is worse. {words}", low if worse is second else high
 
 
 def _small_talk(message: str, dice: random.Random) -> str:
     texts = vocabulary("smalltalk")
     low = message[:2000].lower()
-    for topic in texts["topics"]:
-        if any(word in low for word in topic["words"]):
-            return str(dice.choice(topic["answers"]))
-    return str(dice.choice(texts["answers"]))
+    answers = next((one["answers"] for one in texts["topics"] if any(word in low for word in one["words"])), None)
+    return str(dice.choice(answers or texts["answers"]))

@@ -1,28 +1,26 @@
 """The rehearsal teacher's server: OpenAI's chat API on 127.0.0.1, answered by rules.
 
-`python -m sdgkit.teachers.rehearsal` prints one JSON line, `{"port": N}`, when it listens, and ends when its
-standard input closes: with the process that started it, however that one ended.
+`main` prints one JSON line, `{"port": N}`, when it listens, and ends when its standard input closes: with the process
+that started it, however that one ended.
 """
 
 import asyncio
 import contextlib
 import json
 import os
-import signal
+import random
 import socket
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Sequence
-from types import FrameType
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from aiohttp import web
 
 from sdgkit.teachers.rehearsal import chat, faults, rules
-from sdgkit.teachers.rehearsal.options import Options, parse_options
+from sdgkit.teachers.rehearsal.options import Options
 
 LARGEST_BODY = 64 * 2**20  # bytes; more is answered with 413
-ENDED_BY_CTRL_C = 130  # the exit status that shells expect
 
 
 class RehearsalServer:
@@ -32,14 +30,11 @@ class RehearsalServer:
         self.options = options
         self.arrivals = faults.Arrivals(options)
         self.slots = asyncio.Semaphore(options.slots)
-        self.running = self.waiting = 0
+        self.at_work = 0
         self.prompt_tokens = self.generated_tokens = self.answered = 0
-        self.key = os.environ.get(options.require_key_env, "") if options.require_key_env else None
         self.routes: dict[tuple[str, str], Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]] = {
             ("POST", "/v1/chat/completions"): self.complete,
             ("GET", "/v1/models"): self.models,
-            ("GET", f"/v1/models/{chat.MODEL}"): self.model,
-            ("GET", "/health"): self.health,
             ("GET", "/metrics"): self.metrics,
         }
 
@@ -49,11 +44,9 @@ class RehearsalServer:
             route = self.routes.get((request.method, request.path))
             if route is None:
                 raise self._no_such_path(request)
-            if self.key is not None and request.path.startswith("/v1/"):
-                self._check_key(request)
             return await route(request)
         except chat.Refusal as refusal:
-            return _json(refusal.body(), refusal.status)
+            return _json(refusal.body(), refusal.status, refusal.headers)
         except web.HTTPRequestEntityTooLarge:
             return _json(chat.Refusal(f"The body is larger than {LARGEST_BODY} bytes.", 413).body(), 413)
         except Exception as error:  # a bug in a rule must not look like a dead server
@@ -62,13 +55,15 @@ class RehearsalServer:
     async def complete(self, request: web.BaseRequest) -> web.StreamResponse:
         """POST /v1/chat/completions, with the faults and the time that the options ask for."""
         raw = await request.read()
-        fault = self.arrivals.fault() if self.arrivals.can_fail else None
+        fault = self.arrivals.fault()
         if fault == "rate_limit":
-            return self._too_many()
+            wait = self.options.retry_after
+            headers = {} if wait is None else {"Retry-After": f"{wait:g}"}
+            raise chat.Refusal("Too many requests (asked for with --rate-limit).", 429, headers=headers)
         if fault == "hang":
             await asyncio.Event().wait()
         asked = self._read(raw)
-        if self.arrivals.takes_time:
+        if self.arrivals.take_time:
             await self._work(self.arrivals.seconds())
         if fault == "error":
             raise chat.Refusal("Internal server error (asked for with --error-rate).", 500)
@@ -80,27 +75,20 @@ class RehearsalServer:
         self.answered += 1
         self.prompt_tokens += asked.prompt_tokens
         self.generated_tokens += sum(choice.tokens for choice in choices)
-        if asked.stream:
-            return await self._stream(request, chat.chunks(identity, asked, choices))
         return _json(chat.completion(identity, asked, choices))
 
     async def models(self, request: web.BaseRequest) -> web.Response:
         """GET /v1/models."""
-        return _json({"object": "list", "data": [self._card()]})
-
-    async def model(self, request: web.BaseRequest) -> web.Response:
-        """GET /v1/models/rehearsal."""
-        return _json(self._card())
-
-    async def health(self, request: web.BaseRequest) -> web.Response:
-        """GET /health."""
-        return _json({"status": "ok"})
+        length = self.options.context_length
+        card = {"id": chat.MODEL, "object": "model", "created": 0, "owned_by": "sdgkit", "max_model_len": length}
+        return _json({"object": "list", "data": [card]})
 
     async def metrics(self, request: web.BaseRequest) -> web.Response:
         """GET /metrics, under vLLM's names (Prometheus text)."""
+        running = min(self.at_work, self.options.slots)
         rows = [
-            ("vllm:num_requests_running", "gauge", self.running),
-            ("vllm:num_requests_waiting", "gauge", self.waiting),
+            ("vllm:num_requests_running", "gauge", running),
+            ("vllm:num_requests_waiting", "gauge", self.at_work - running),
             ("vllm:prompt_tokens_total", "counter", self.prompt_tokens),
             ("vllm:generation_tokens_total", "counter", self.generated_tokens),
             ("vllm:request_success_total", "counter", self.answered),
@@ -118,17 +106,12 @@ class RehearsalServer:
         return chat.read_request(body, self.options.context_length)
 
     async def _work(self, seconds: float) -> None:
-        self.waiting += 1
+        self.at_work += 1
         try:
-            await self.slots.acquire()
+            async with self.slots:
+                await asyncio.sleep(seconds)
         finally:
-            self.waiting -= 1
-        self.running += 1
-        try:
-            await asyncio.sleep(seconds)
-        finally:
-            self.running -= 1
-            self.slots.release()
+            self.at_work -= 1
 
     def _choices(self, asked: chat.ChatRequest) -> tuple[str, list[chat.Choice]]:
         options = self.options
@@ -137,46 +120,17 @@ class RehearsalServer:
         for index in range(asked.n):
             digest = rules.digest(asked.messages, asked.seed, asked.temperature, index)
             identity = identity or f"chatcmpl-{digest.hex()}"
-            draft = rules.write(asked.messages, digest)
-            text, cut_off = draft.text(), False
+            pieces = rules.write(asked.messages, digest)
+            choice = chat.cut(rules.text(pieces), asked, room)
             if options.malformed_rate or options.truncate_rate:
-                dice = faults.request_dice(options, digest)
+                dice = random.Random(digest)  # the same request meets the same fault
                 if dice.random() < options.malformed_rate:
-                    text = faults.malformed(draft, dice)
+                    choice = chat.cut(faults.malformed(pieces, dice), asked, room)
                 elif dice.random() < options.truncate_rate:
-                    text, cut_off = text[: len(text) // 2], True
-            choice = chat.cut(text, asked, room)
-            choices.append(chat.Choice(choice.text, "length", choice.tokens) if cut_off else choice)
+                    half = choice.text[: len(choice.text) // 2]
+                    choice = chat.Choice(half, "length", chat.tokens(len(half)))
+            choices.append(choice)
         return identity, choices
-
-    async def _stream(self, request: web.BaseRequest, pieces: list[dict[str, Any]]) -> web.StreamResponse:
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
-        await response.prepare(request)
-        for piece in pieces:
-            await response.write(b"data: " + json.dumps(piece).encode() + b"\n\n")
-        await response.write(b"data: [DONE]\n\n")
-        await response.write_eof()
-        return response
-
-    def _card(self) -> dict[str, Any]:
-        return {
-            "id": chat.MODEL,
-            "object": "model",
-            "created": 0,
-            "owned_by": "sdgkit",
-            "max_model_len": self.options.context_length,
-        }
-
-    def _too_many(self) -> web.Response:
-        refusal = chat.Refusal("Too many requests (asked for with --rate-limit).", 429, code="rate_limit_exceeded")
-        answer = _json(refusal.body(), 429)
-        if self.options.retry_after is not None:
-            answer.headers["Retry-After"] = f"{self.options.retry_after:g}"
-        return answer
-
-    def _check_key(self, request: web.BaseRequest) -> None:
-        if not self.key or request.headers.get("Authorization") != f"Bearer {self.key}":
-            raise chat.Refusal("Invalid or missing API key.", 401, code="invalid_api_key")
 
     def _no_such_path(self, request: web.BaseRequest) -> chat.Refusal:
         path = request.path[:200]
@@ -186,8 +140,9 @@ class RehearsalServer:
         return chat.Refusal(f"Nothing is served at {path}; the API is at /v1.", 404)
 
 
-def _json(value: dict[str, Any], status: int = 200) -> web.Response:
-    return web.Response(body=json.dumps(value).encode(), status=status, content_type="application/json")
+def _json(value: dict[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    body = json.dumps(value).encode()
+    return web.Response(body=body, status=status, headers=headers, content_type="application/json")
 
 
 async def serve(options: Options) -> None:
@@ -212,31 +167,20 @@ async def serve(options: Options) -> None:
     await runner.setup()
     listener = socket.create_server(("127.0.0.1", options.port), backlog=1024)
     await web.SockSite(runner, listener, backlog=1024).start()
-    port = listener.getsockname()[1]
-    print(json.dumps({"port": port}), flush=True)
-    if options.stay and sys.stderr.isatty():
-        print(f"The rehearsal teacher answers at http://127.0.0.1:{port}/v1 (Ctrl-C ends it).", file=sys.stderr)
+    print(json.dumps({"port": listener.getsockname()[1]}), flush=True)
     await asyncio.Event().wait()
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the server with command-line options; returns an exit status only if it cannot start."""
-    options = parse_options(argv)
-    # nothing is worth saving, so the process ends at once and without a word
-    signal.signal(signal.SIGTERM, _end(0))
-    signal.signal(signal.SIGINT, _end(ENDED_BY_CTRL_C))
-    if not options.stay:
-        threading.Thread(target=_end_with_stdin, daemon=True).start()
+def main(settings: Mapping[str, Any]) -> int:
+    """Run the server with the settings of `Options`; returns an exit status only if it cannot start."""
+    options = Options(**settings)
+    threading.Thread(target=_end_with_stdin, daemon=True).start()
     try:
         asyncio.run(serve(options))
     except OSError as error:
         print(f"The rehearsal teacher cannot listen on port {options.port}: {error.strerror}", file=sys.stderr)
         return 1
     return 0
-
-
-def _end(status: int) -> Callable[[int, FrameType | None], None]:
-    return lambda number, frame: os._exit(status)
 
 
 def _end_with_stdin() -> None:

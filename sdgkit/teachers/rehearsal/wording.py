@@ -1,39 +1,44 @@
-"""Texts taken apart: units, numbers, form, language."""
+"""Texts taken apart (units, sentences, words, numbers, form, language), and templates filled in."""
 
 import random
 import re
-from functools import lru_cache
+import tomllib
+from collections.abc import Mapping
+from functools import cache, lru_cache
+from pathlib import Path
 from typing import Any
 
-from sdgkit.teachers.rehearsal.reading import vocabulary
-
 LONGEST = 60_000  # characters of a given text that the rules look at
+NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 _SENTENCE_END = re.compile(
     r"(?<=[.!?…])(?<!\bca\.)(?<!\bzw\.)[\"”»)]?\s+"
     r"(?!(?:Jan|Feb|Mär|Apr|Mai|Jun|Jul|Aug|Sep|Okt|Nov|Dez)[a-z]*\b|Stock|Etage)"  # "3. November" is no end
     r"(?=[\"“„«(¿¡]?[A-ZÄÖÜÀ-Þ0-9¿¡])"
 )
-NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _WORD = re.compile(r"[^\W\d_]+(?:['\u2019-][^\W\d_]+)*")
+
+
+@cache
+def vocabulary(name: str) -> dict[str, Any]:
+    """The words in `texts/NAME.toml`."""
+    return tomllib.loads((Path(__file__).parent / "texts" / f"{name}.toml").read_text(encoding="utf-8"))
 
 
 def units(text: str) -> tuple[list[str], str]:
     """The text's lines, if it has several, or its sentences; and what joins them again."""
     lines = [line.rstrip() for line in text[:LONGEST].splitlines() if line.strip()]
-    if len(lines) >= 3:
-        return lines, "\n"
-    return sentences(text), " "
-
-
-@lru_cache(maxsize=512)
-def _sentences(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for line in text.splitlines() for part in _SENTENCE_END.split(line) if part.strip())
+    return (lines, "\n") if len(lines) >= 3 else (sentences(text), " ")
 
 
 def sentences(text: str) -> list[str]:
     """The text's sentences (a line break ends one too)."""
     return list(_sentences(text[:LONGEST]))
+
+
+@lru_cache(maxsize=512)
+def _sentences(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for line in text.splitlines() for part in _SENTENCE_END.split(line) if part.strip())
 
 
 @lru_cache(maxsize=1024)
@@ -42,14 +47,13 @@ def words(text: str) -> frozenset[str]:
     return frozenset(_WORD.findall(text[:LONGEST].lower()))
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=1024)
 def numbers(text: str) -> frozenset[str]:
     """The different numbers of a text, digits only: "1,250" and "1.250" are the same."""
-    return frozenset(plain_number(found) for found in NUMBER.findall(text[:LONGEST]))
+    return frozenset(_plain(found) for found in NUMBER.findall(text[:LONGEST]))
 
 
-def plain_number(number: str) -> str:
-    """A number as its digits, with a fraction after a point: "1.250,5" is "1250.5"."""
+def _plain(number: str) -> str:
     parts = re.split(r"[.,]", number)
     if len(parts) > 1 and len(parts[-1]) != 3:
         return "".join(parts[:-1]) + "." + parts[-1]
@@ -78,13 +82,23 @@ def language(text: str) -> str:
     return best if counts[best] >= 2 else "other"
 
 
-def filled(template: str, dice: random.Random, **known: Any) -> str:
-    """A template of `anyskill.toml` with its fields filled in."""
-    if "{" not in template:
-        return template
-    fillers = vocabulary("anyskill")["fillers"]
-    drawn = {name: dice.choice(choices) for name, choices in fillers.items()}
-    return template.format(**{**drawn, "number": dice.randint(120, 9899), **known})
+class _Fields(dict[str, Any]):
+    """A template's fields: the known ones, and others, drawn from `lists` when they are first asked for."""
+
+    def __init__(self, dice: random.Random, lists: tuple[Mapping[str, Any], ...], known: Mapping[str, Any]) -> None:
+        super().__init__(known)
+        self._dice, self._lists = dice, lists
+
+    def __missing__(self, name: str) -> Any:
+        choices = next(held[name] for held in self._lists if name in held)
+        whole = isinstance(choices[0], int)  # two numbers are the lowest and the highest
+        self[name] = self._dice.randint(*choices) if whole else self._dice.choice(choices).format_map(self)
+        return self[name]
+
+
+def filled(template: str, dice: random.Random, *lists: Mapping[str, Any], **known: Any) -> str:
+    """A template with its fields filled in: from `known`, or drawn from the first of `lists` that has them."""
+    return template.format_map(_Fields(dice, (*lists, vocabulary("anyskill")["fillers"]), known))
 
 
 def other_number(number: str, dice: random.Random) -> str:
@@ -106,10 +120,9 @@ def renumbered(text: str, dice: random.Random) -> str:
     """The text with other numbers in it (clock times stay clock times)."""
 
     def other(match: re.Match[str]) -> str:
-        around = text[max(0, match.start() - 1) : match.start()] + text[match.end() : match.end() + 1]
-        if ":" in around and len(match[0]) <= 2:
-            is_hour = text[match.end() : match.end() + 1] == ":"
-            return f"{dice.randint(7, 19)}" if is_hour else f"{dice.randrange(0, 60, 5):02d}"
+        before, after = text[max(0, match.start() - 1) : match.start()], text[match.end() : match.end() + 1]
+        if ":" in before + after and len(match[0]) <= 2:
+            return f"{dice.randint(7, 19)}" if after == ":" else f"{dice.randrange(0, 60, 5):02d}"
         return other_number(match[0], dice)
 
     return NUMBER.sub(other, text)
