@@ -18,7 +18,9 @@ from sdgkit import errors
 from sdgkit.cli.interrupts import Interrupts
 from sdgkit.cli.terminal import lasting, say
 
-KERNEL = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+# What the kernel logs (that it speaks to this machine only, that it was interrupted) is left out.
+KERNEL = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=50"]
+LONGEST_CELL_S = 86_400  # a stalled kernel must not wait for ever; a run with a large model may well take hours
 START_S = 120  # for the kernel to come up, also on a busy machine
 TICK_S = 0.25
 STUBBORN_S = 10.0  # after which a kernel that does not heed an interrupt is killed
@@ -28,17 +30,11 @@ PART_WIDTH = 56
 HOMES = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "MPLCONFIGDIR")
 
 
-class Interrupted(Exception):
-    """A signal ended it. status: the exit status that shells expect."""
-
-    def __init__(self, status: int) -> None:
-        self.status = status
-
-
-def execute(source: Path, target: Path, parameters: Mapping[str, Any], out: Path, cell_timeout: float) -> None:
+def execute(source: Path, target: Path, parameters: Mapping[str, Any], out: Path) -> int:
     """Execute a notebook, with its progress on the terminal; what it leaves lies at `target`, also if it fails.
 
-    out: the folder of the run that it may start, to look at meanwhile. Raises RunError and Interrupted.
+    out: the folder of the run that it may start, to look at meanwhile. Returns 0, or the exit status of the signal that
+    ended it. Raises RunError.
     """
     warnings.simplefilter("ignore")  # of libraries, about each other
     logging.getLogger("papermill").setLevel(logging.ERROR)
@@ -59,16 +55,18 @@ def execute(source: Path, target: Path, parameters: Mapping[str, Any], out: Path
                 language="python",
                 progress_bar=False,
                 start_timeout=START_S,
-                execution_timeout=cell_timeout,
+                execution_timeout=LONGEST_CELL_S,
                 kernel_manager_class=_kernel_class(watch),
                 on_cell_start=watch.cell_started,
             )
+        return 0
     except KeyboardInterrupt:
-        raise Interrupted(interrupts.status) from None
+        return interrupts.status
     except Exception as error:
         if interrupts.number:
-            raise Interrupted(interrupts.status) from None
-        raise errors.RunError(_why(error, watch.part, target)) from error
+            return interrupts.status
+        where = f"\nThe executed notebook, with the whole traceback: {target}" if target.exists() else ""
+        raise errors.RunError(f"The notebook stopped in {watch.part!r}: {_sentence(error)}{where}") from error
 
 
 @contextlib.contextmanager
@@ -88,8 +86,7 @@ def _kernel_class(watch: "Watch") -> type:
     from jupyter_client.manager import AsyncKernelManager
 
     class Kernel(AsyncKernelManager):
-        # What the kernel logs (that it speaks to this machine only, that it was interrupted) is left out.
-        kernel_spec = KernelSpec(argv=[*KERNEL, "--log-level=50"], display_name="Python 3", language="python")
+        kernel_spec = KernelSpec(argv=KERNEL, display_name="Python 3", language="python")
 
         def __init__(self, **options: Any) -> None:
             super().__init__(**options)
@@ -98,27 +95,12 @@ def _kernel_class(watch: "Watch") -> type:
     return Kernel
 
 
-def _why(error: Exception, part: str, target: Path) -> str:
-    """What ended the notebook, in one or two sentences."""
-    from nbclient.exceptions import CellTimeoutError, DeadKernelError
-    from papermill.exceptions import PapermillExecutionError
-
-    where = f"The executed notebook, with the whole traceback: {target}"
-    if isinstance(error, PapermillExecutionError):
-        return f"The notebook stopped in {part!r}: {_sentence(error.ename, error.evalue)}\n{where}"
-    if isinstance(error, DeadKernelError):
-        return f"The notebook's kernel died in {part!r}; perhaps the memory was full.\n{where}"
-    if isinstance(error, CellTimeoutError):
-        return f"A cell in {part!r} took longer than --cell-timeout.\n{where}"
-    return f"The notebook cannot be executed: {_sentence(type(error).__name__, str(error))}"
-
-
-def _sentence(name: str, words: str) -> str:
-    """An error in one or two sentences; those of sdgkit's own kind speak for themselves."""
-    short = words.strip() if len(words) <= SHOWN_OF_ERROR else f"{words.strip()[:SHOWN_OF_ERROR]} ..."
-    if not short:
-        return f"{name}."
-    return short if hasattr(errors, name) or not name else f"{name}: {short}"
+def _sentence(error: Exception) -> str:
+    """What a cell raised, or what became of its kernel, in a line; errors of sdgkit's own speak for themselves."""
+    name = getattr(error, "ename", type(error).__name__)
+    words = getattr(error, "evalue", str(error).partition("\n")[0])
+    short = words.strip() if len(words) <= SHOWN_OF_ERROR else f"{words[:SHOWN_OF_ERROR]} ..."
+    return short if short and hasattr(errors, name) else f"{name}: {short}".removesuffix(": ")
 
 
 class Watch:

@@ -6,9 +6,9 @@ import sys
 import time
 from collections import deque
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,34 +23,6 @@ if TYPE_CHECKING:
 
 STOP_S = 5.0  # for a run to write its files when it is stopped in passing
 SEEDS = "seed examples: a jsonl, json, csv, parquet or qna.yaml file (`sdgkit lab --no-open` copies some), or a run"
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What the command line said."""
-
-    seeds: str
-    place: Place
-    judge: Judge
-    manners: Manners
-    job: Job
-    output: Output
-    trial: Trial
-    rehearsal: Options
-
-    def go_on(self, out: Path) -> str:
-        """The command that goes on with this folder's run; its config has all but the teacher's address and manners."""
-        groups = (self.place, self.judge, self.manners, self.rehearsal)
-        return command_line("generate", str(out), *(word for group in groups for word in group.words()))
-
-    def told(self) -> dict[str, Any]:
-        """Which teacher, in the words of `connect`: as said, or else as the run's folder that is to go on names it."""
-        from sdgkit.method import run_folder
-
-        folder, told = run_folder(self.seeds), self.place.told()
-        if folder is not None and not {"kind", "base_url", "model"} & told.keys():
-            told |= _teacher_before(folder)
-        return told
 
 
 class WithoutPandas:
@@ -86,43 +58,47 @@ def generate(
       sdgkit generate seeds.jsonl --dry-run        what it would take, and bring
       sdgkit generate runs/seeds                   go on with a run
     """
+    from sdgkit.method import default_folder, plan
+    from sdgkit.teachers import connect
+
     if not trial.dry_run and trial.given():
         raise SettingsError("--price-in and --price-out belong to --dry-run.")
-    asked = Asked(seeds, place, judge, manners, job, output, trial, rehearsal)
     interrupts = Interrupts()
     with ExitStack() as teachers:
         try:
-            plan, out = _planned(asked, teachers)
+            # Before any teacher is asked for: a slip in the seeds or the options shows at once.
+            planned = plan(seeds, teacher=None, **job.given())
+            out = Path(output.out or default_folder(seeds) or "")
+            told = _teacher_before(seeds, place) | place.told()
+            teacher = connect(**told, **manners.given(), **rehearsal.given())
+            teachers.callback(teacher.close)
+            planned = replace(planned, teacher=teacher)
+            if judge.given():
+                referee = connect(**judge.told(told), **manners.given())
+                teachers.callback(referee.close)
+                planned = replace(planned, judge=referee)
         except KeyboardInterrupt:
             complain("Interrupted before anything was asked.")
             return interrupts.status
         sys.meta_path.insert(0, WithoutPandas())
         if trial.dry_run:
-            return _estimated(plan, out, trial)
-        return _closed(_followed(plan, out, bool(output.reuse), interrupts), out, asked, interrupts)
+            return _estimated(planned, out, trial)
+        run = _followed(planned, out, bool(output.reuse), interrupts)
+    # A folder's config has all of the job, but neither the teacher's address nor how to treat it.
+    words = [word for group in (place, judge, manners, rehearsal) for word in group.words()]
+    again = ["generate", seeds, *job.words()]
+    status = _closed(run, out, command_line("generate", str(out), *words), again)
+    return interrupts.status if status is None else status
 
 
-def _planned(asked: Asked, teachers: ExitStack) -> tuple["Plan", Path]:
-    """What to do and where; before any teacher is asked for, so that a slip in the seeds or options shows at once."""
-    from sdgkit.method import default_folder, plan
-    from sdgkit.teachers import connect
-
-    planned = plan(asked.seeds, teacher=None, **asked.job.given())
-    out = Path(asked.output.out or default_folder(asked.seeds) or "")
-    teacher = connect(**asked.told(), **asked.manners.given(), **asked.rehearsal.given())
-    teachers.callback(teacher.close)
-    judge = None
-    if asked.judge.given():
-        judge = connect(**asked.judge.told(asked.told()), **asked.manners.given())
-        teachers.callback(judge.close)
-    return replace(planned, teacher=teacher, judge=judge), out
-
-
-def _teacher_before(folder: Path) -> dict[str, str]:
-    """The teacher that a run's folder names (kind and model; no folder holds an address), unless settings name one."""
+def _teacher_before(seeds: str, place: Place) -> dict[str, str]:
+    """The teacher that a run's folder names (kind and model; it holds no address), unless options or settings do."""
+    from sdgkit.method import run_folder
     from sdgkit.teachers.settings import FILE
 
-    if Path(FILE).exists() or any(os.environ.get(f"SDGKIT_{name}") for name in ("TEACHER", "BASE_URL", "MODEL")):
+    folder, names = run_folder(seeds), ("TEACHER", "BASE_URL", "MODEL")
+    said = Path(FILE).exists() or any(os.environ.get(f"SDGKIT_{name}") for name in names)
+    if folder is None or said or {"teacher", "base_url", "model"} & place.given().keys():
         return {}
     config = json.loads((folder / "config.json").read_text("utf-8"))
     return {"kind": config["teacher"], "model": config["model"]} if config.get("teacher") else {}
@@ -182,8 +158,8 @@ def _introduction(plan: "Plan", out: Path) -> str:
     return f"{seeds} to {out}, with {model}, {slots}{judge}.\n"
 
 
-def _closed(run: "Run", out: Path, asked: Asked, interrupts: Interrupts) -> int:
-    """The last lines; returns the exit status."""
+def _closed(run: "Run", out: Path, go_on: str, again: list[str]) -> int | None:
+    """The last lines; returns the exit status, None for that of the signal that stopped the run."""
     from sdgkit.cli.closing import REHEARSED, close, next_steps
 
     if not is_live():
@@ -191,14 +167,14 @@ def _closed(run: "Run", out: Path, asked: Asked, interrupts: Interrupts) -> int:
     try:
         run.wait()
     except SdgkitError as error:
-        complain(f"sdgkit generate: {error}\nWhat is finished is kept in {out}. To go on: {asked.go_on(out)}")
+        complain(f"sdgkit generate: {error}\nWhat is finished is kept in {out}. To go on: {go_on}")
         return 1
     summary = run.summary
     close(out, summary)
     if summary["state"] != "cancelled":
-        next_steps(out, summary, ["generate", asked.seeds, *asked.job.words()])
+        next_steps(out, summary, again)
         return 0
-    say(f"To go on: {asked.go_on(out)}")
+    say(f"To go on: {go_on}")
     if summary["teacher"] == "rehearsal":
         say(REHEARSED)
-    return interrupts.status
+    return None

@@ -1,17 +1,14 @@
 """`sdgkit lab`: the tutorials in a folder of the user's, opened in JupyterLab."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from sdgkit.cli.execution import KERNEL
 from sdgkit.cli.options import command_line, option
 from sdgkit.cli.terminal import complain, counted, say
 from sdgkit.errors import SettingsError
@@ -73,19 +70,13 @@ def _copy_tutorials(folder: Path) -> None:
 
 
 def _open(folder: Path, options: list[str]) -> int:
-    """JupyterLab in the folder until it is ended, with kernels that are the interpreter running now."""
-    with tempfile.TemporaryDirectory(prefix="sdgkit-") as data:
-        spec = Path(data) / "kernels" / "python3"
-        spec.mkdir(parents=True)
-        kernel = {"argv": KERNEL, "display_name": "Python 3 (sdgkit)", "language": "python"}
-        (spec / "kernel.json").write_text(json.dumps(kernel), encoding="utf-8")
-        path = os.pathsep.join(filter(None, [data, os.environ.get("JUPYTER_PATH")]))
-        say("JupyterLab starts; its address follows. Ctrl-C ends it, after it has asked.")
-        command = [sys.executable, "-m", "jupyterlab", FIRST, *options]
-        server = subprocess.Popen(command, cwd=folder, env=os.environ | {"JUPYTER_PATH": path})
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for JupyterLab, which asks whether it is meant
-        signal.signal(signal.SIGTERM, lambda number, frame: server.terminate())
-        status = server.wait()
+    """JupyterLab in the folder until it is ended. Its kernel is this environment's, whatever else the user has."""
+    say("JupyterLab starts; its address follows. Ctrl-C ends it, after it has asked.")
+    command = [sys.executable, "-m", "jupyterlab", FIRST, *options]
+    server = subprocess.Popen(command, cwd=folder, env=os.environ | {"JUPYTER_PREFER_ENV_PATH": "1"})
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for JupyterLab, which asks whether it is meant
+    signal.signal(signal.SIGTERM, lambda number, frame: server.terminate())
+    status = server.wait()
     if status > 0:
         hint = f"Options for it: {command_line('lab', str(folder))} -- OPTIONS"
         complain(f"JupyterLab ended with status {status}; what it said stands above. {hint}")

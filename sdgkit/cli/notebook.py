@@ -18,7 +18,6 @@ from sdgkit.errors import SettingsError
 QUICKSTART = "quickstart"
 EXAMPLE = "feedback_to_table"  # the seeds of a tutorial that is not given any
 NOTEBOOK = "The notebook"
-LONGEST_CELL_S = 86_400.0  # a stalled kernel must not wait for ever; a run with a large model may well take hours
 
 
 class RunCommand(Command):
@@ -77,9 +76,6 @@ def run(
     parameter: Annotated[
         list[str] | None, option("any parameter of it", "NAME VALUE", "-p", "--parameter", group=NOTEBOOK)
     ] = None,
-    cell_timeout: Annotated[
-        float, option("longest time for one cell (default 86400)", "SECONDS", group=NOTEBOOK, min=1)
-    ] = LONGEST_CELL_S,
     *,
     place: Place,
     manners: Manners,
@@ -109,21 +105,20 @@ def run(
     out = found.folder(given)
     if "out" in found.parameters:
         given["out"] = str(out)
-    return _run(found, out, given, cell_timeout, again)
+    return _run(found, out, given, again)
 
 
-def _run(notebook: Notebook, out: Path, given: Mapping[str, Any], cell_timeout: float, again: list[str]) -> int:
+def _run(notebook: Notebook, out: Path, given: Mapping[str, Any], again: list[str]) -> int:
     from sdgkit.cli.closing import close, next_steps
-    from sdgkit.cli.execution import Interrupted, execute
+    from sdgkit.cli.execution import execute
 
     target = out / f"{notebook.name}.ipynb"
     say(f"{notebook.name} to {target}\n")
     before = _written(out)
-    try:
-        execute(notebook.path, target, given, out, cell_timeout)
-    except Interrupted as interrupted:
+    status = execute(notebook.path, target, given, out)
+    if status:
         complain("Interrupted. What is finished is kept; the same command again goes on.")
-        return interrupted.status
+        return status
     if _written(out) == before:
         say(f"\nThe executed notebook: {target}")
         return 0

@@ -20,6 +20,8 @@ ROOM_FOR_ECHO = 3  # at the end of the last line: a terminal writes ^C there, an
 GOING_ON = ("running", "paused")
 STATE_WORDS = {"new": "not begun", "cancelled": "stopped", "interrupted": "broken off"}  # others are said as they are
 
+STYLES = {"paused": "yellow", "done": "green", "failed": "red"}
+
 
 class View:
     """Where progress is shown. What is said meanwhile stands above what is drawn in place."""
@@ -74,14 +76,15 @@ def line(snapshot: Snapshot) -> str:
     running = snapshot.state == "running"
     parts = [
         lasting(snapshot.wall_s),
+        _left(snapshot) if running else "",
         counted(snapshot.samples, "sample"),
         counted(snapshot.requests, "request") + (f" ({snapshot.requests_per_s:.0f}/s)" if running else ""),
         f"{counted(snapshot.completion_tokens, 'token')} written",
+        f"{snapshot.in_flight} in flight" if running else "",
+        f"{snapshot.retries:,} retried" if snapshot.retries else "",
+        f"{snapshot.reused:,} reused" if snapshot.reused else "",
+        f"paused: {snapshot.message}" if snapshot.state == "paused" else "",
     ]
-    if running:
-        parts += [f"{snapshot.in_flight} in flight", _left(snapshot)]
-    elif snapshot.state == "paused":
-        parts.append(f"paused: {snapshot.message}")
     return ", ".join(part for part in parts if part)
 
 
@@ -90,17 +93,7 @@ def picture(snapshot: Snapshot, width: int) -> "RenderableType":
     from rich.console import Group
     from rich.text import Text
 
-    going = snapshot.state in GOING_ON
-    rate, speed = (f", {snapshot.requests_per_s:.0f}/s", f", {snapshot.tokens_per_s:,.0f}/s") if going else ("", "")
-    facts = [
-        f"{counted(snapshot.samples, 'sample'):<14}",
-        f"{counted(snapshot.requests, 'request')}{rate}".ljust(21),
-        f"{counted(snapshot.completion_tokens, 'token')} written{speed}".ljust(31),
-        (f"{snapshot.in_flight} in flight" if going else lasting(snapshot.wall_s)).ljust(13),
-        f"{snapshot.retries:,} retried" if snapshot.retries else "",
-        f"{snapshot.reused:,} reused" if snapshot.reused else "",
-    ]
-    return Group(_stages(snapshot.stages), Text(), _bar(snapshot, width), _one_line("  " + " ".join(facts), width))
+    return Group(_stages(snapshot.stages), Text(), _bar(snapshot, width), _one_line(f"  {line(snapshot)}", width))
 
 
 def _stages(stages: list[dict[str, Any]]) -> "RenderableType":
@@ -121,17 +114,15 @@ def _stages(stages: list[dict[str, Any]]) -> "RenderableType":
 
 
 def _bar(snapshot: Snapshot, width: int) -> "RenderableType":
-    """The share that is done and the time left; when it is over, or waits, the word for it instead."""
+    """The share that is done; when it is over, or waits, the word for it instead."""
     from rich.columns import Columns
     from rich.progress_bar import ProgressBar
-    from rich.text import Text
 
-    if snapshot.state == "paused":
-        return _one_line(f"  Paused: {snapshot.message}", width, "yellow")
     if snapshot.state != "running":
-        return Text(f"  {state_of(snapshot)}", style={"done": "green", "failed": "red"}.get(snapshot.state, ""))
-    bar = ProgressBar(total=1.0, completed=snapshot.fraction, width=min(40, max(10, width - 40)))
-    return Columns([Text(" "), bar, Text(f"{snapshot.fraction:>4.0%}   {_left(snapshot)}")], padding=(0, 1))
+        words = f"Paused: {snapshot.message}" if snapshot.state == "paused" else state_of(snapshot)
+        return _one_line(f"  {words}", width, STYLES.get(snapshot.state, ""))
+    bar = ProgressBar(total=1.0, completed=snapshot.fraction, width=min(40, max(10, width - 10)))
+    return Columns([" ", bar, f"{snapshot.fraction:.0%}"])
 
 
 def _one_line(words: str, width: int, style: str = "") -> "RenderableType":

@@ -11,7 +11,7 @@ from sdgkit.cli.terminal import complain, counted, say
 if TYPE_CHECKING:
     from sdgkit.teachers import Teacher
 
-PATIENCE_S = 15.0  # somebody sits there and waits
+TIMEOUT_S, PATIENCE_S = 120.0, 15.0  # somebody sits there and waits
 Server = rehearsing(None, [entry.name for entry in fields(rehearsal.Options) if entry.name != "stay"])
 
 
@@ -19,8 +19,6 @@ Server = rehearsing(None, [entry.name for entry in fields(rehearsal.Options) if 
 def ask(
     words: Annotated[list[str], typer.Argument(metavar="MESSAGE", help='what to ask, such as "Who are you?"')],
     max_tokens: Annotated[int | None, option("the reply's longest length", "N", min=1)] = None,
-    temperature: Annotated[float | None, option("0 for the likeliest words", "T", min=0)] = None,
-    timeout: Annotated[float, option("how long to wait (default 120)", "SECONDS", min=0.001)] = 120.0,
     *,
     place: Place,
 ) -> int:
@@ -31,15 +29,13 @@ def ask(
     """
     from sdgkit.teachers import connect
 
-    teacher = connect(**place.told(), concurrency=1, timeout=timeout, patience=PATIENCE_S)
+    teacher = connect(**place.told(), concurrency=1, timeout=TIMEOUT_S, patience=PATIENCE_S)
     try:
         where = "the rehearsal teacher (rules, not a model)" if teacher.is_rehearsal else teacher.model
         say(f"{where} at {teacher.base_url}")
         for note in teacher.notes:
             say(note)
-        sampling = {"max_tokens": max_tokens, "temperature": temperature}
-        given = {name: value for name, value in sampling.items() if value is not None}
-        reply = teacher.ask(" ".join(words), **given)
+        reply = teacher.ask(" ".join(words), **({"max_tokens": max_tokens} if max_tokens else {}))
         cut_off = "; cut off at the longest length" if reply.finish_reason == "length" else ""
         speed = f", {reply.completion_tokens / reply.seconds:,.0f} tokens/s" if reply.completion_tokens else ""
         say(

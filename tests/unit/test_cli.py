@@ -52,7 +52,7 @@ OPTIONS = {
     "--prompts --contexts --questions --vary --check --near-duplicates --num-contexts --num-questions "
     "--target --max-tokens --concurrency --timeout --patience --system --out --reuse --mean-latency-ms --slots "
     "--dry-run --price-in --price-out --error-rate --rate-limit --drop-rate --hang-rate --malformed-rate",
-    "run": "--seeds -p --cell-timeout --teacher --base-url --model --prompts --num-contexts --target --out --reuse",
+    "run": "--seeds -p --teacher --base-url --model --prompts --num-contexts --target --out --reuse",
     "ask": "--teacher --base-url --model --max-tokens",
     "check": "--with-teacher --prompts --teacher --base-url",
     "status": "--watch",
@@ -268,7 +268,7 @@ def test_the_table_shows_the_numbers_and_takes_no_text_for_markup():
     lines = drawn(RUNNING, 120)
     assert "80" in lines[1] and "duplicate 1" in lines[1]
     assert "[red]own[/red]" in lines[2] and "\u241b[2J 1" in lines[2]
-    assert "40%" in lines[-2] and "about 2 min left" in lines[-2]
+    assert "40%" in lines[-2] and "about 2 min left" in lines[-1]
     assert "60 samples" in lines[-1] and "1,200 requests" in lines[-1] and "98,765 tokens written" in lines[-1]
 
 
