@@ -8,65 +8,39 @@ from typing import Any
 from sdgkit.cli.options import command_line
 from sdgkit.cli.terminal import counted, lasting, say
 from sdgkit.export import train_file
+from sdgkit.picture import reasons
 
 REHEARSED = "These samples are a rehearsal: rules wrote them, not a model. They show the way; train on none of them."
-REASONS_SHOWN = 3
-ADVICE = {
-    "score": "the judge was not content: read its words in report.html, then look at the seeds and the prompts",
-    "malformed": "the teacher does not keep to the form asked for: look at its replies in dropped.jsonl",
-    "truncated": "replies were cut off: give a larger --max-tokens",
-    "duplicate": "the teacher repeats itself: raise the temperature, or give --vary",
-    "teacher_error": "the teacher refused requests: its words are in dropped.jsonl; the next run asks them again",
-}
 
 
 def close(out: Path, summary: Mapping[str, Any], more_files: Mapping[str, str] | None = None) -> None:
     """Say what was made, from what summary.json holds. more_files: further files of the folder, and what is in them."""
     stages = summary["stages"]
-    samples = stages[-1]["rows_out"] if stages else 0
-    seeds = stages[0]["rows_in"] if stages else 0
-    asked = f"{counted(summary['requests'], 'request')}, {lasting(summary['wall_s'])}"
-    dropped = Counter[str]()
-    for stage in stages:
-        dropped.update(stage["dropped"])
-    say()
-    say(f"{counted(samples, 'sample')} from {counted(seeds, 'seed example')} in {out} ({asked}).")
+    samples = counted(stages[-1]["rows_out"] if stages else 0, "sample")
+    seeds = counted(stages[0]["rows_in"] if stages else 0, "seed example")
+    dropped = sum((Counter(stage["dropped"]) for stage in stages), Counter[str]())
+    say(f"\n{samples} from {seeds} in {out} ({counted(summary['requests'], 'request')}, {lasting(summary['wall_s'])}).")
     if dropped:
-        say(f"{counted(dropped.total(), 'row')} dropped: {_biggest(dropped)}.")
-    if not samples and dropped:
-        reason = dropped.most_common(1)[0][0]
-        say(f"Nothing is left: {ADVICE.get(reason, f'most rows were dropped by {reason}; see dropped.jsonl')}.")
-    training = train_file(summary["teacher"])
-    _files(
-        out,
-        {
-            "report.html": "the samples beside their seeds, the drops and why: look here first",
-            "dataset.jsonl": "every sample with all its columns, scores and lineage",
-            training: "the training file: one conversation a sample",
-            "dropped.jsonl": "every drop, with its reason and the teacher's reply" if dropped else "",
-            **(more_files or {}),
-        },
-    )
+        say(f"{counted(dropped.total(), 'row')} dropped: {reasons(dropped)}. Why: {command_line('explain', str(out))}")
+    files = {
+        "report.html": "the samples beside their seeds, the drops and why: look here first",
+        "dataset.jsonl": "every sample with all its columns, scores and lineage",
+        train_file(summary["teacher"]): "the training file: one conversation a sample",
+        "dropped.jsonl": "every drop, with its reason and the teacher's reply",
+        **(more_files or {}),
+    }
+    width = max(map(len, files))
+    for name, words in files.items():
+        if (out / name).exists():
+            say(f"  {name:<{width}}  {words}")
 
 
-def _biggest(dropped: Counter[str]) -> str:
-    shown = [f"{count:,} {reason}" for reason, count in dropped.most_common(REASONS_SHOWN)]
-    others = dropped.total() - sum(count for _, count in dropped.most_common(REASONS_SHOWN))
-    return ", ".join(shown + ([f"{others:,} for other reasons"] if others else []))
-
-
-def _files(out: Path, files: Mapping[str, str]) -> None:
-    there = {name: words for name, words in files.items() if words and (out / name).exists()}
-    width = max((len(name) for name in there), default=0)
-    for name, words in there.items():
-        say(f"  {name:<{width}}  {words}")
-
-
-def next_steps(out: Path, summary: Mapping[str, Any], with_a_teacher: str) -> None:
-    """What to do now. with_a_teacher: the command that does the same with a real one."""
+def next_steps(out: Path, summary: Mapping[str, Any], again: list[str]) -> None:
+    """What to do now. again: the words of the command that did it."""
     if summary["teacher"] != "rehearsal":
         say(f"Next: open {out / 'report.html'}. One sample's whole story: {command_line('show', str(out), 'ID')}")
         return
-    say(f"With a real teacher:  {with_a_teacher}")
+    there = ("--base-url", "http://localhost:8000/v1", "--out", f"{out}-real")
+    say(f"With a real teacher:  {command_line(*again, *there)}")
     say(f"Step by step:         {command_line('lab')}")
     say(REHEARSED)

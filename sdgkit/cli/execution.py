@@ -12,15 +12,15 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from sdgkit import errors
 from sdgkit.cli.interrupts import Interrupts
-from sdgkit.cli.terminal import harmless, is_live, lasting, say
-from sdgkit.errors import RunError, SdgkitError
+from sdgkit.cli.terminal import lasting, say
 
-if TYPE_CHECKING:
-    from sdgkit.snapshot import Snapshot
-
+# What the kernel logs (that it speaks to this machine only, that it was interrupted) is left out.
+KERNEL = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=50"]
+LONGEST_CELL_S = 86_400  # a stalled kernel must not wait for ever; a run with a large model may well take hours
 START_S = 120  # for the kernel to come up, also on a busy machine
 TICK_S = 0.25
 STUBBORN_S = 10.0  # after which a kernel that does not heed an interrupt is killed
@@ -30,25 +30,43 @@ PART_WIDTH = 56
 HOMES = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "MPLCONFIGDIR")
 
 
-class Interrupted(Exception):
-    """A signal ended it. status: the exit status that shells expect."""
-
-    def __init__(self, status: int) -> None:
-        self.status = status
-
-
-def execute(source: Path, target: Path, parameters: Mapping[str, Any], out: Path, cell_timeout: float) -> None:
+def execute(source: Path, target: Path, parameters: Mapping[str, Any], out: Path) -> int:
     """Execute a notebook, with its progress on the terminal; what it leaves lies at `target`, also if it fails.
 
-    out: the folder of the run that it may start, to look at meanwhile. Raises RunError and Interrupted.
+    out: the folder of the run that it may start, to look at meanwhile. Returns 0, or the exit status of the signal that
+    ended it. Raises RunError.
     """
+    warnings.simplefilter("ignore")  # of libraries, about each other
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    logging.getLogger("traitlets").setLevel(logging.CRITICAL)
     interrupts = Interrupts()
+    watch = Watch(interrupts, out)
     try:
-        with _homes():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _execute(source, target, parameters, Watch(interrupts, out), cell_timeout)
+        import papermill
+
+        target.parent.mkdir(parents=True, exist_ok=True)
+        interrupts.gently = True
+        with _homes(), watch:
+            papermill.execute_notebook(
+                source,
+                target,
+                dict(parameters),
+                kernel_name="python3",
+                language="python",
+                progress_bar=False,
+                start_timeout=START_S,
+                execution_timeout=LONGEST_CELL_S,
+                kernel_manager_class=_kernel_class(watch),
+                on_cell_start=watch.cell_started,
+            )
+        return 0
     except KeyboardInterrupt:
-        raise Interrupted(interrupts.status) from None
+        return interrupts.status
+    except Exception as error:
+        if interrupts.number:
+            return interrupts.status
+        where = f"\nThe executed notebook, with the whole traceback: {target}" if target.exists() else ""
+        raise errors.RunError(f"The notebook stopped in {watch.part!r}: {_sentence(error)}{where}") from error
 
 
 @contextlib.contextmanager
@@ -62,68 +80,27 @@ def _homes() -> Iterator[None]:
         yield
 
 
-def _execute(source: Path, target: Path, parameters: Mapping[str, Any], watch: "Watch", cell_timeout: float) -> None:
-    warnings.simplefilter("ignore")  # of libraries, about each other
-    logging.getLogger("papermill").setLevel(logging.ERROR)
-    logging.getLogger("traitlets").setLevel(logging.CRITICAL)
-    import papermill
-    from nbclient.exceptions import CellTimeoutError, DeadKernelError
-    from papermill.exceptions import PapermillExecutionError
-
-    watch.interrupts.gently = True
-    where = f"The executed notebook, with the whole traceback: {target}"
-    try:
-        with watch:
-            papermill.execute_notebook(
-                source,
-                target,
-                dict(parameters),
-                kernel_name="python3",
-                language="python",
-                progress_bar=False,
-                start_timeout=START_S,
-                execution_timeout=cell_timeout,
-                kernel_manager_class=_kernel_class(watch),
-                on_cell_start=watch.cell_started,
-                on_cell_executed=watch.cell_executed,
-            )
-    except PapermillExecutionError as error:
-        if watch.interrupts.number:
-            raise KeyboardInterrupt from None
-        said = _sentence(error.ename, error.evalue)
-        raise RunError(f"The notebook stopped in {watch.part!r}: {said}\n{where}") from error
-    except DeadKernelError as error:
-        if watch.interrupts.number:
-            raise KeyboardInterrupt from None
-        raise RunError(
-            f"The notebook's kernel died in {watch.part!r}; perhaps the memory was full.\n{where}"
-        ) from error
-    except CellTimeoutError as error:
-        raise RunError(
-            f"A cell in {watch.part!r} took longer than --cell-timeout {cell_timeout:g} s.\n{where}"
-        ) from error
-    except (OSError, RuntimeError) as error:
-        raise RunError(f"The notebook cannot be executed: {_sentence(type(error).__name__, str(error))}") from error
-
-
 def _kernel_class(watch: "Watch") -> type:
     """A kernel manager whose kernel is this interpreter, whatever the notebook and the machine's Jupyter say."""
-    from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+    from jupyter_client.kernelspec import KernelSpec
     from jupyter_client.manager import AsyncKernelManager
 
-    class ThisInterpreter(KernelSpecManager):
-        def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-            # It speaks on this machine only, to this process. What it logs (that others do not, that it was
-            # interrupted) is left out.
-            argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=50"]
-            return KernelSpec(argv=argv, display_name="Python 3", language="python", interrupt_mode="signal")
-
     class Kernel(AsyncKernelManager):
+        kernel_spec = KernelSpec(argv=KERNEL, display_name="Python 3", language="python")
+
         def __init__(self, **options: Any) -> None:
-            super().__init__(**{**options, "kernel_spec_manager": ThisInterpreter()})
+            super().__init__(**options)
             watch.kernel = self
 
     return Kernel
+
+
+def _sentence(error: Exception) -> str:
+    """What a cell raised, or what became of its kernel, in a line; errors of sdgkit's own speak for themselves."""
+    name = getattr(error, "ename", type(error).__name__)
+    words = getattr(error, "evalue", str(error).partition("\n")[0])
+    short = words.strip() if len(words) <= SHOWN_OF_ERROR else f"{words[:SHOWN_OF_ERROR]} ..."
+    return short if short and hasattr(errors, name) else f"{name}: {short}".removesuffix(": ")
 
 
 class Watch:
@@ -135,20 +112,15 @@ class Watch:
     def __init__(self, interrupts: Interrupts, out: Path) -> None:
         self.interrupts, self.out = interrupts, out
         self.kernel: Any = None
-        self.part = ""
-        self._worked = False  # whether the part has run any code
-        self._begun = self._last_line = time.monotonic()
+        self.part = self._heading = "Starting the kernel"
+        self._begun = time.monotonic()
         self._told_kernel_at = 0.0
         self._ended = threading.Event()
-        self._live: Any = None
 
     def __enter__(self) -> "Watch":
-        if is_live():
-            from rich.console import Console
-            from rich.live import Live
+        from sdgkit.cli.progress import View
 
-            self._live = Live(console=Console(highlight=False), auto_refresh=False, transient=True)
-            self._live.start()
+        self._view = View(transient=True).__enter__()
         self._thread = threading.Thread(target=self._tick_on, daemon=True)
         self._thread.start()
         return self
@@ -156,35 +128,28 @@ class Watch:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._ended.set()
         self._thread.join()
-        self._finish_part("" if kind is None else "  failed" if not self.interrupts.number else "  interrupted")
-        if self._live is not None:
-            self._live.stop()
+        self._finish_part("" if kind is None else "  interrupted" if self.interrupts.number else "  failed")
+        self._view.__exit__()
 
     def cell_started(self, cell: Any, cell_index: int) -> None:
-        """A hook of nbclient's. A heading begins a part."""
+        """A hook of nbclient's. The first code below a heading begins a part."""
         if self.interrupts.number:
             raise KeyboardInterrupt
         if cell.cell_type == "markdown":
             headings = [text.lstrip("#").strip() for text in cell.source.splitlines() if text.startswith("#")]
-            if headings:
-                self._finish_part()
-                self.part = headings[-1]
-                self._begun = self._last_line = time.monotonic()
-
-    def cell_executed(self, cell: Any, cell_index: int, execute_reply: Any) -> None:
-        """A hook of nbclient's: there is something to say of this part."""
-        self._worked = True
+            self._heading = headings[-1] if headings else self._heading
+        elif self._heading != self.part:
+            self._finish_part()
+            self.part, self._begun = self._heading, time.monotonic()
 
     def _finish_part(self, end: str = "") -> None:
-        if self.part and (self._worked or end):
-            self._print(f"  {self.part:<{PART_WIDTH}} {lasting(time.monotonic() - self._begun):>9}{end}")
-        self._worked = False
+        say(f"  {self.part:<{PART_WIDTH}} {lasting(time.monotonic() - self._begun):>9}{end}")
 
     def _tick_on(self) -> None:
         while not self._ended.wait(TICK_S):
             if self.interrupts.number:
                 self._interrupt_kernel()
-            self._show()
+            self._view.show_words(f"  {self.part}: {self._how_far()}")
 
     def _interrupt_kernel(self) -> None:
         pid = getattr(getattr(self.kernel, "provisioner", None), "pid", None)
@@ -197,46 +162,13 @@ class Watch:
             elif time.monotonic() - self._told_kernel_at > STUBBORN_S:
                 os.kill(pid, signal.SIGKILL)
 
-    def _show(self) -> None:
-        from sdgkit.cli.progress import LINE_EVERY_S, line
-
-        now = time.monotonic()
-        if self._live is None and now - self._last_line < LINE_EVERY_S:
-            return
-        self._last_line = now
-        snapshot = self._snapshot()
-        words = line(snapshot) if snapshot is not None else lasting(now - self._begun)
-        if self._live is None:
-            say(f"  {self.part}: {words}")
-            return
-        from rich.text import Text
-
-        text = Text(f"  {harmless(self.part)}: {harmless(words)}", style="dim")
-        text.truncate(self._live.console.width - 3, overflow="ellipsis")
-        self._live.update(text, refresh=True)
-
-    def _snapshot(self) -> "Snapshot | None":
-        """How far the run in the folder is, if one goes on there now."""
+    def _how_far(self) -> str:
+        """How far the run in the folder is, if one goes on there now; otherwise how long the part takes."""
+        from sdgkit.cli.progress import GOING_ON, line
         from sdgkit.run import open_run
 
-        with contextlib.suppress(SdgkitError, OSError, sqlite3.Error, ValueError):
+        with contextlib.suppress(errors.SdgkitError, OSError, sqlite3.Error, ValueError):
             snapshot = open_run(self.out).snapshot()
-            return snapshot if snapshot.state in ("running", "paused") else None
-        return None
-
-    def _print(self, text: str) -> None:
-        if self._live is None:
-            say(text)
-            return
-        from rich.text import Text
-
-        self._live.console.print(Text(harmless(text)))
-
-
-def _sentence(name: str, words: str) -> str:
-    """An error in one or two sentences; those of sdgkit's own kind speak for themselves."""
-    from sdgkit import errors
-
-    short = words.strip() if len(words) <= SHOWN_OF_ERROR else f"{words.strip()[:SHOWN_OF_ERROR]} \u2026"
-    ours = name in vars(errors) or not name
-    return short if ours and short else f"{name}: {short}" if short else f"{name}."
+            if snapshot.state in GOING_ON:
+                return line(snapshot)
+        return lasting(time.monotonic() - self._begun)

@@ -4,49 +4,25 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections import deque
+from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sdgkit.cli.interrupts import Interrupts
-from sdgkit.cli.options import Job, Judge, Manners, Output, Place, Rehearsal, Trial, command_line, takes
+from sdgkit.cli.options import Job, Judge, Manners, Options, Output, Place, Rehearsal, Trial, command_line, takes
 from sdgkit.cli.terminal import complain, counted, is_live, say
 from sdgkit.errors import SdgkitError, SettingsError
 
 if TYPE_CHECKING:
     from sdgkit.plans import Plan
     from sdgkit.run import Run
-    from sdgkit.teachers import Teacher
 
 STOP_S = 5.0  # for a run to write its files when it is stopped in passing
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What the command line said."""
-
-    seeds: str
-    place: Place
-    judge: Judge
-    manners: Manners
-    job: Job
-    output: Output
-    rehearsal: Rehearsal
-    trial: Trial
-
-    def go_on(self, out: Path) -> str:
-        """The command that goes on with this folder's run; its config has all but the teacher's address and manners."""
-        groups = (self.place, self.judge, self.manners, self.rehearsal)
-        return command_line("generate", str(out), *(word for group in groups for word in group.words()))
-
-    def with_a_teacher(self, out: Path) -> str:
-        """The command that does the same job with a real teacher, in a folder of its own."""
-        there = ("--base-url", "http://localhost:8000/v1", "--out", f"{out}-real")
-        return command_line("generate", self.seeds, *self.job.words(), *there)
+SEEDS = "seed examples: a jsonl, json, csv, parquet or qna.yaml file (`sdgkit lab --no-open` copies some), or a run"
 
 
 class WithoutPandas:
@@ -60,7 +36,7 @@ class WithoutPandas:
 
 @takes(place=Place, judge=Judge, manners=Manners, job=Job, output=Output, trial=Trial, rehearsal=Rehearsal)
 def generate(
-    seeds: Annotated[str | None, typer.Argument(metavar="SEEDS", show_default=False)] = None,
+    seeds: Annotated[str, typer.Argument(metavar="SEEDS", help=SEEDS)],
     *,
     place: Place,
     judge: Judge,
@@ -68,12 +44,12 @@ def generate(
     job: Job,
     output: Output,
     trial: Trial,
-    rehearsal: Rehearsal,
-) -> Callable[[], int]:
-    """Make a training set from seed examples: contexts, questions and responses in their style, judged by the teacher.
+    rehearsal: Options,
+) -> int:
+    """Make a training set from seed examples: the job itself.
 
-    SEEDS is a file (jsonl, json, csv, parquet, or an InstructLab qna.yaml), or the folder of a run to go on with. The
-    same command again goes on where it stopped and asks nothing twice. Ctrl-C stops it; what is finished is kept.
+    The teacher writes contexts, questions and responses in the style of the seeds, and judges them. The same command
+    again goes on where it stopped and asks nothing twice. Ctrl-C stops it; what is finished is kept.
 
     Examples:
       sdgkit generate seeds.jsonl                  a rehearsal, without any model
@@ -82,46 +58,57 @@ def generate(
       sdgkit generate seeds.jsonl --dry-run        what it would take, and bring
       sdgkit generate runs/seeds                   go on with a run
     """
-    if seeds is None:
-        raise SettingsError(
-            "Say which seed examples: sdgkit generate SEEDS "
-            "(a jsonl, json, csv, parquet or qna.yaml file, or a run's folder). "
-            "To try it, `sdgkit lab --no-open` copies the tutorials' seed files into ./sdgkit-tutorials."
-        )
+    from sdgkit.method import default_folder, plan
+    from sdgkit.teachers import connect
+
     if not trial.dry_run and trial.given():
         raise SettingsError("--price-in and --price-out belong to --dry-run.")
-    asked = Asked(seeds, place, judge, manners, job, output, rehearsal, trial)
-    return lambda: _generate(asked)
-
-
-def _generate(asked: Asked) -> int:
     interrupts = Interrupts()
-    try:
-        plan, out = _planned(asked)
-        teacher = _connected(asked)
-        teachers = [teacher]
-        if asked.judge.given():
-            teachers.append(_judge(asked))
-    except KeyboardInterrupt:
-        complain("Interrupted before anything was asked.")
-        return interrupts.status
-    with_teacher = replace(plan, teacher=teacher, judge=teachers[1] if len(teachers) > 1 else None)
-    sys.meta_path.insert(0, WithoutPandas())
-    try:
-        if asked.trial.dry_run:
-            return _estimated(with_teacher, out, asked)
-        run = _followed(with_teacher, out, bool(asked.output.reuse), interrupts)
-        return _closed(run, out, asked, interrupts)
-    finally:
-        for one in teachers:
-            one.close()
+    with ExitStack() as teachers:
+        try:
+            # Before any teacher is asked for: a slip in the seeds or the options shows at once.
+            planned = plan(seeds, teacher=None, **job.given())
+            out = Path(output.out or default_folder(seeds) or "")
+            told = _teacher_before(seeds, place) | place.told()
+            teacher = connect(**told, **manners.given(), **rehearsal.given())
+            teachers.callback(teacher.close)
+            planned = replace(planned, teacher=teacher)
+            if judge.given():
+                referee = connect(**judge.told(told), **manners.given())
+                teachers.callback(referee.close)
+                planned = replace(planned, judge=referee)
+        except KeyboardInterrupt:
+            complain("Interrupted before anything was asked.")
+            return interrupts.status
+        sys.meta_path.insert(0, WithoutPandas())
+        if trial.dry_run:
+            return _estimated(planned, out, trial)
+        run = _followed(planned, out, bool(output.reuse), interrupts)
+    # A folder's config has all of the job, but neither the teacher's address nor how to treat it.
+    words = [word for group in (place, judge, manners, rehearsal) for word in group.words()]
+    again = ["generate", seeds, *job.words()]
+    status = _closed(run, out, command_line("generate", str(out), *words), again)
+    return interrupts.status if status is None else status
 
 
-def _estimated(plan: "Plan", out: Path, asked: Asked) -> int:
+def _teacher_before(seeds: str, place: Place) -> dict[str, str]:
+    """The teacher that a run's folder names (kind and model; it holds no address), unless options or settings do."""
+    from sdgkit.method import run_folder
+    from sdgkit.teachers.settings import FILE
+
+    folder, names = run_folder(seeds), ("TEACHER", "BASE_URL", "MODEL")
+    said = Path(FILE).exists() or any(os.environ.get(f"SDGKIT_{name}") for name in names)
+    if folder is None or said or {"teacher", "base_url", "model"} & place.given().keys():
+        return {}
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    return {"kind": config["teacher"], "model": config["model"]} if config.get("teacher") else {}
+
+
+def _estimated(plan: "Plan", out: Path, trial: Trial) -> int:
     from sdgkit.cli.closing import REHEARSED
     from sdgkit.estimates import estimate
 
-    found = estimate(plan, out, price_prompt=asked.trial.price_in, price_completion=asked.trial.price_out)
+    found = estimate(plan, out, price_prompt=trial.price_in, price_completion=trial.price_out)
     say(found)
     say(f"\n{counted(found.asked, 'request')} made for this. They are kept in {out}: the run does not repeat them.")
     if plan.teacher is not None and plan.teacher.is_rehearsal:
@@ -129,80 +116,31 @@ def _estimated(plan: "Plan", out: Path, asked: Asked) -> int:
     return 0
 
 
-def _planned(asked: Asked) -> tuple["Plan", Path]:
-    """What to do and where, before any teacher is asked for: a slip in the seeds or the options shows at once."""
-    from sdgkit.method import default_folder, plan
-
-    planned = plan(asked.seeds, teacher=None, **asked.job.given())
-    out = Path(asked.output.out) if asked.output.out else default_folder(asked.seeds)
-    assert out is not None
-    return planned, out
-
-
-def _connected(asked: Asked) -> "Teacher":
-    from sdgkit.teachers import connect
-
-    return connect(**_told(asked), **asked.manners.given(), **asked.rehearsal.given())
-
-
-def _told(asked: Asked) -> dict[str, Any]:
-    """Which teacher, in the words of `connect`."""
-    from sdgkit.method import run_folder
-
-    folder, told = run_folder(asked.seeds), asked.place.as_told()
-    if folder is not None and not {"kind", "base_url", "model"} & told.keys():
-        told |= _teacher_before(folder)
-    return told
-
-
-def _judge(asked: Asked) -> "Teacher":
-    """Another server with a key of its own, or another model of the teacher's server."""
-    from sdgkit.teachers import connect
-
-    where = asked.judge.judge_base_url
-    told = {"base_url": where, "api_key": os.environ.get("SDGKIT_JUDGE_API_KEY")} if where else _told(asked)
-    if asked.judge.judge_model:
-        told["model"] = asked.judge.judge_model
-    return connect(**told, **asked.manners.given())
-
-
-def _teacher_before(folder: Path) -> dict[str, str]:
-    """The teacher that a run's folder names (kind and model; no folder holds an address), unless settings name one."""
-    from sdgkit.teachers.settings import FILE
-
-    if Path(FILE).exists() or any(os.environ.get(f"SDGKIT_{name}") for name in ("TEACHER", "BASE_URL", "MODEL")):
-        return {}
-    config = json.loads((folder / "config.json").read_text("utf-8"))
-    return {"kind": config["teacher"], "model": config["model"]} if config.get("teacher") else {}
-
-
 def _followed(plan: "Plan", out: Path, reuse: bool, interrupts: Interrupts) -> "Run":
     """The run, shown until it is over; a signal stops it within a moment."""
-    from sdgkit.cli.progress import FRAMES_PER_S, Notes, view
+    from sdgkit.cli.progress import FRAMES_PER_S, View
     from sdgkit.run import Run
 
     assert plan.teacher is not None
-    notes = Notes()
-    run = Run(plan, out, reuse=reuse, on_note=notes.add)
+    notes: deque[str] = deque(plan.teacher.notes)  # more come from the run's thread; this one says them
+    run = Run(plan, out, reuse=reuse, on_note=notes.append)
     interrupts.gently = True
     run.start()
-    stopping = False
+    stopping = over = False
     try:
         say(_introduction(plan, out))
-        for note in plan.teacher.notes:
-            say(note)
-        with view() as shown:
-            while not run.finished:
-                if interrupts.number and not stopping:
+        with View() as view:
+            while not over:
+                over = run.finished
+                if interrupts.number:
+                    if not stopping:
+                        notes.append("Stopping. (Once more ends it at once.)")
                     stopping = True
-                    notes.add("Stopping. (Once more ends it at once.)")
-                if stopping:
                     run.cancel()  # more than once: the first may have come before there was anything to cancel
-                notes.show_in(shown)
-                shown.show(run.snapshot())
-                time.sleep(1 / FRAMES_PER_S)
-            notes.show_in(shown)
-            shown.show(run.snapshot())
+                while notes:
+                    say(notes.popleft())
+                view.show(run.snapshot())
+                time.sleep(0 if over else 1 / FRAMES_PER_S)
     except BaseException:  # such as a closed pipe: nobody is left to see it
         run.cancel()
         with suppress(SdgkitError):
@@ -217,11 +155,11 @@ def _introduction(plan: "Plan", out: Path) -> str:
     model = "the rehearsal teacher" if teacher.is_rehearsal else f"{teacher.model} at {teacher.base_url}"
     seeds, slots = counted(len(plan.rows), "seed example"), counted(teacher.slots.total, "slot")
     judge = f", judged by {plan.judge.model} at {plan.judge.base_url}" if plan.judge is not None else ""
-    return f"{seeds} \u2192 {out}, with {model}, {slots}{judge}.\n"
+    return f"{seeds} to {out}, with {model}, {slots}{judge}.\n"
 
 
-def _closed(run: "Run", out: Path, asked: Asked, interrupts: Interrupts) -> int:
-    """The last lines; returns the exit status."""
+def _closed(run: "Run", out: Path, go_on: str, again: list[str]) -> int | None:
+    """The last lines; returns the exit status, None for that of the signal that stopped the run."""
     from sdgkit.cli.closing import REHEARSED, close, next_steps
 
     if not is_live():
@@ -229,15 +167,14 @@ def _closed(run: "Run", out: Path, asked: Asked, interrupts: Interrupts) -> int:
     try:
         run.wait()
     except SdgkitError as error:
-        complain(f"sdgkit generate: {error}")
-        complain(f"What is finished is kept in {out}. To go on: {asked.go_on(out)}")
+        complain(f"sdgkit generate: {error}\nWhat is finished is kept in {out}. To go on: {go_on}")
         return 1
     summary = run.summary
     close(out, summary)
-    if summary["state"] == "cancelled":
-        say(f"To go on: {asked.go_on(out)}")
-        if summary["teacher"] == "rehearsal":
-            say(REHEARSED)
-        return interrupts.status
-    next_steps(out, summary, asked.with_a_teacher(out))
-    return 0
+    if summary["state"] != "cancelled":
+        next_steps(out, summary, again)
+        return 0
+    say(f"To go on: {go_on}")
+    if summary["teacher"] == "rehearsal":
+        say(REHEARSED)
+    return None

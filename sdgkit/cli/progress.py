@@ -4,118 +4,88 @@ Everything comes from the run's snapshots; nothing is worked out here.
 """
 
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from sdgkit.cli.terminal import counted, harmless, is_live, lasting, say
+from sdgkit.cli.terminal import counted, is_live, lasting, say
+from sdgkit.pages import visible
 from sdgkit.picture import reasons
 from sdgkit.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import RenderableType
 
 FRAMES_PER_S = 8
 LINE_EVERY_S = 5.0  # between two plain lines
 ROOM_FOR_ECHO = 3  # at the end of the last line: a terminal writes ^C there, and in a full line would go on to the next
-STATE_WORDS = {
-    "new": "not begun",
-    "running": "",
-    "paused": "paused",
-    "done": "done",
-    "cancelled": "stopped",
-    "failed": "failed",
-    "interrupted": "broken off",
-}
+GOING_ON = ("running", "paused")
+STATE_WORDS = {"new": "not begun", "cancelled": "stopped", "interrupted": "broken off"}  # others are said as they are
+
+STYLES = {"paused": "yellow", "done": "green", "failed": "red"}
 
 
-class View(Protocol):
-    """Where progress is shown."""
+class View:
+    """Where progress is shown. What is said meanwhile stands above what is drawn in place."""
 
-    def show(self, snapshot: Snapshot) -> None:
-        """Show how far it is."""
-
-    def note(self, sentence: str) -> None:
-        """Show a sentence that stays."""
-
-
-class Lines:
-    """Plain lines: one every few seconds and whenever the state changes."""
-
-    def __init__(self) -> None:
+    def __init__(self, transient: bool = False) -> None:
+        self._live: Any = None
+        self._transient = transient
         self._last, self._state = time.monotonic(), "running"
 
+    def __enter__(self) -> "View":
+        if is_live():
+            from rich.console import Console
+            from rich.live import Live
+
+            console = Console(highlight=False)
+            self._live = Live(console=console, auto_refresh=False, transient=self._transient)
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
     def show(self, snapshot: Snapshot) -> None:
-        now = time.monotonic()
-        if snapshot.state not in ("running", "paused"):
-            return
-        if now - self._last >= LINE_EVERY_S or snapshot.state != self._state:
-            self._last, self._state = now, snapshot.state
+        """Show how far a run is: drawn anew each time, or as a line every few seconds and when its state changes."""
+        if self._live is not None:
+            self._live.update(picture(snapshot, self._live.console.width), refresh=True)
+        elif snapshot.state in GOING_ON and (self._is_due() or snapshot.state != self._state):
+            self._state = snapshot.state
             say(line(snapshot))
 
-    def note(self, sentence: str) -> None:
-        say(sentence)
+    def show_words(self, words: str) -> None:
+        """Show a line, in place of the one before; elsewhere, every few seconds."""
+        if self._live is not None:
+            self._live.update(_one_line(words, self._live.console.width, "dim"), refresh=True)
+        elif self._is_due():
+            say(words)
+
+    def _is_due(self) -> bool:
+        due = time.monotonic() - self._last >= LINE_EVERY_S
+        self._last = time.monotonic() if due else self._last
+        return due
 
 
-class Table:
-    """The stages as a table, drawn in place."""
-
-    def __init__(self, redraw: Callable[["RenderableType"], None], console: "Console") -> None:
-        self._redraw, self._console = redraw, console
-
-    def show(self, snapshot: Snapshot) -> None:
-        self._redraw(picture(snapshot, self._console.width))
-
-    def note(self, sentence: str) -> None:
-        from rich.text import Text
-
-        self._console.print(Text(harmless(sentence)))
-
-
-@contextmanager
-def view() -> Iterator[View]:
-    """The view that fits where the output goes."""
-    if not is_live():
-        yield Lines()
-        return
-    from rich.console import Console
-    from rich.live import Live
-
-    console = Console(highlight=False)
-    with Live(console=console, auto_refresh=False) as live:
-        yield Table(lambda drawn: live.update(drawn, refresh=True), console)
-
-
-class Notes:
-    """Sentences from other threads, shown by the one that draws."""
-
-    def __init__(self) -> None:
-        self._waiting: deque[str] = deque()
-
-    def add(self, sentence: str) -> None:
-        """Keep it until the next `show_in`."""
-        self._waiting.append(sentence)
-
-    def show_in(self, view: View) -> None:
-        """Show all that have come."""
-        while self._waiting:
-            view.note(self._waiting.popleft())
+def state_of(snapshot: Snapshot) -> str:
+    """The run's state in a word or two."""
+    return STATE_WORDS.get(snapshot.state, snapshot.state)
 
 
 def line(snapshot: Snapshot) -> str:
     """How far a run is, in one line."""
+    running = snapshot.state == "running"
     parts = [
+        lasting(snapshot.wall_s),
+        _left(snapshot) if running else "",
         counted(snapshot.samples, "sample"),
-        counted(snapshot.requests, "request"),
+        counted(snapshot.requests, "request") + (f" ({snapshot.requests_per_s:.0f}/s)" if running else ""),
         f"{counted(snapshot.completion_tokens, 'token')} written",
+        f"{snapshot.in_flight} in flight" if running else "",
+        f"{snapshot.retries:,} retried" if snapshot.retries else "",
+        f"{snapshot.reused:,} reused" if snapshot.reused else "",
+        f"paused: {snapshot.message}" if snapshot.state == "paused" else "",
     ]
-    if snapshot.state == "running":
-        parts[1] += f" ({snapshot.requests_per_s:.0f}/s)"
-        parts += [f"{snapshot.in_flight} in flight", _left(snapshot)]
-    elif snapshot.state == "paused":
-        parts.append(f"paused: {snapshot.message}")
-    return f"{_clock(snapshot.wall_s)}  {' · '.join(part for part in parts if part)}"
+    return ", ".join(part for part in parts if part)
 
 
 def picture(snapshot: Snapshot, width: int) -> "RenderableType":
@@ -123,57 +93,44 @@ def picture(snapshot: Snapshot, width: int) -> "RenderableType":
     from rich.console import Group
     from rich.text import Text
 
-    state, live = snapshot.state, snapshot.state in ("running", "paused")
-    rate = f", {snapshot.requests_per_s:.0f}/s" if live else ""
-    speed = f", {snapshot.tokens_per_s:,.0f}/s" if live else ""
-    facts = [
-        f"{counted(snapshot.requests, 'request')}{rate}".ljust(21),
-        f"{counted(snapshot.completion_tokens, 'token')} written{speed}".ljust(31),
-        f"{snapshot.in_flight} in flight".ljust(13) if live else lasting(snapshot.wall_s).ljust(13),
-        f"{snapshot.retries:,} retried" if snapshot.retries else "",
-        f"{snapshot.reused:,} reused" if snapshot.reused else "",
-    ]
-    numbers = Text(f"  {counted(snapshot.samples, 'sample'):<14}", style="bold")
-    numbers.append(" ".join(facts), style="not bold")
-    numbers.truncate(width - ROOM_FOR_ECHO, overflow="ellipsis")
-    return Group(_stages(snapshot.stages), Text(), _bar(snapshot, state, width), numbers)
+    return Group(_stages(snapshot.stages), Text(), _bar(snapshot, width), _one_line(f"  {line(snapshot)}", width))
 
 
 def _stages(stages: list[dict[str, Any]]) -> "RenderableType":
-    from rich.table import Table as RichTable
+    from rich.table import Table
     from rich.text import Text
 
-    table = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False, header_style="dim")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("  stage", no_wrap=True)
     for name in ("tried", "out", "dropped"):
         table.add_column(name, justify="right", min_width=7, no_wrap=True)
     table.add_column("", no_wrap=True, overflow="ellipsis", style="dim")
-    for number, stage in enumerate(stages, 1):
-        dropped, last = sum(stage["dropped"].values()), number == len(stages)
-        table.add_row(
-            Text(f"  {harmless(stage['name'])}", style="bold" if last else ""),
-            Text(f"{stage['tried']:,}"),
-            Text(f"{stage['rows_out']:,}", style="bold green" if last else ""),
-            Text(f"{dropped:,}" if dropped else ""),
-            Text(harmless(reasons(stage["dropped"]))),
-        )
+    for stage in stages:
+        dropped = sum(stage["dropped"].values())
+        texts = [f"  {visible(stage['name'])}", f"{stage['tried']:,}", f"{stage['rows_out']:,}"]
+        texts += [f"{dropped:,}" if dropped else "", visible(reasons(stage["dropped"]))]
+        table.add_row(*map(Text, texts), style="bold" if stage is stages[-1] else "")
     return table
 
 
-def _bar(snapshot: Snapshot, state: str, width: int) -> "RenderableType":
-    """The share that is done and the time left; when it is over, or waits, the word for it instead."""
+def _bar(snapshot: Snapshot, width: int) -> "RenderableType":
+    """The share that is done; when it is over, or waits, the word for it instead."""
     from rich.columns import Columns
     from rich.progress_bar import ProgressBar
+
+    if snapshot.state != "running":
+        words = f"Paused: {snapshot.message}" if snapshot.state == "paused" else state_of(snapshot)
+        return _one_line(f"  {words}", width, STYLES.get(snapshot.state, ""))
+    bar = ProgressBar(total=1.0, completed=snapshot.fraction, width=min(40, max(10, width - 10)))
+    return Columns([" ", bar, f"{snapshot.fraction:.0%}"])
+
+
+def _one_line(words: str, width: int, style: str = "") -> "RenderableType":
     from rich.text import Text
 
-    if state == "paused":
-        words = Text(f"  Paused: {harmless(snapshot.message)}", style="yellow", no_wrap=True)
-        words.truncate(width - ROOM_FOR_ECHO, overflow="ellipsis")
-        return words
-    if state != "running":
-        return Text(f"  {STATE_WORDS.get(state, state)}", style={"done": "green", "failed": "red"}.get(state, ""))
-    bar = ProgressBar(total=1.0, completed=snapshot.fraction, width=min(40, max(10, width - 40)))
-    return Columns([Text(" "), bar, Text(f"{snapshot.fraction:>4.0%}   {_left(snapshot)}")], padding=(0, 1))
+    text = Text(visible(words), style=style, no_wrap=True)
+    text.truncate(width - ROOM_FOR_ECHO, overflow="ellipsis")
+    return text
 
 
 def _left(snapshot: Snapshot) -> str:
@@ -181,12 +138,4 @@ def _left(snapshot: Snapshot) -> str:
     seconds = snapshot.seconds_left
     if seconds is None:
         return ""
-    if seconds >= 90:
-        return f"about {lasting(round(seconds / 60) * 60)} left"
-    return f"about {max(5, round(seconds / 5) * 5)} s left"
-
-
-def _clock(seconds: float) -> str:
-    whole = int(seconds)
-    hours = f"{whole // 3600}:{whole % 3600 // 60:02}" if whole >= 3600 else f"{whole // 60}"
-    return f"{hours}:{whole % 60:02}"
+    return f"about {lasting(round(seconds / 60) * 60 if seconds >= 90 else max(10, round(seconds / 5) * 5))} left"

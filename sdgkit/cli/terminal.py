@@ -1,17 +1,9 @@
-"""What is printed: texts made harmless, on any terminal and in any encoding."""
+"""What is printed: texts made harmless, in any encoding; numbers and durations in words."""
 
 import os
-import re
 import sys
 
-# Control characters move the cursor, recolour or rename the terminal; marks of writing direction reorder what is read.
-_HARMFUL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-_ASCII = str.maketrans({"\u00b7": ",", "\u2026": "...", "\u2192": "->", "\u2014": "-"})
-
-
-def harmless(text: object) -> str:
-    """The text with its control characters spelled out (`\\x1b`), so that showing it does nothing else."""
-    return _HARMFUL.sub(lambda found: ascii(found[0])[1:-1], str(text).replace("\r\n", "\n"))
+from sdgkit.pages import visible
 
 
 def prepare() -> None:
@@ -23,12 +15,12 @@ def prepare() -> None:
 
 def say(text: object = "") -> None:
     """Print on standard output."""
-    print(_fitting(harmless(text), sys.stdout.encoding))
+    print(visible(str(text)))
 
 
 def complain(text: object) -> None:
     """Print on standard error."""
-    print(_fitting(harmless(text), sys.stderr.encoding), file=sys.stderr)
+    print(visible(str(text)), file=sys.stderr)
 
 
 def is_live() -> bool:
@@ -45,18 +37,9 @@ def lasting(seconds: float) -> str:
     """A duration in words, as exact as one wants to know it: `0.8 s`, `41 s`, `3 min 20 s`, `2 h 5 min`."""
     if seconds < 10:
         return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
-def _fitting(text: str, encoding: str | None) -> str:
-    """The text with the few typographic signs of sdgkit's own sentences replaced, where the encoding lacks them."""
-    try:
-        "\u00b7\u2026\u2192\u2014".encode(encoding or "ascii")
-    except (UnicodeEncodeError, LookupError):
-        return text.translate(_ASCII)
-    return text
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    if not minutes:
+        return f"{rest} s"
+    return f"{minutes} min {rest} s" if rest else f"{minutes} min"

@@ -10,10 +10,9 @@ import pytest
 from servers import FaultServer, completion, free_port
 
 import sdgkit as sk
-from sdgkit.cli import main
-from sdgkit.cli.help import COMMANDS
-from sdgkit.cli.progress import Lines, picture
-from sdgkit.cli.terminal import harmless, lasting
+from sdgkit.cli import COMMANDS, main
+from sdgkit.cli.progress import View, picture
+from sdgkit.cli.terminal import lasting
 from sdgkit.snapshot import Snapshot
 
 SEEDS = sk.shipped("notebooks") / "seeds" / "feedback_to_table.jsonl"
@@ -42,7 +41,8 @@ def typed(tmp_path, monkeypatch, capsys):
 def test_the_first_page_names_every_command_and_where_the_teacher_comes_from(typed):
     status, page, errors = typed("--help")
     assert (status, errors) == (0, "")
-    for word in [*COMMANDS, "SDGKIT_TEACHER", "SDGKIT_BASE_URL", "SDGKIT_MODEL", "SDGKIT_API_KEY", "sdgkit.toml"]:
+    names = [command.__name__ for command in COMMANDS]
+    for word in [*names, "SDGKIT_TEACHER", "SDGKIT_BASE_URL", "SDGKIT_MODEL", "SDGKIT_API_KEY", "sdgkit.toml"]:
         assert word in page
     assert typed("-h") == typed("--help") == typed()
 
@@ -52,7 +52,7 @@ OPTIONS = {
     "--prompts --contexts --questions --vary --check --near-duplicates --num-contexts --num-questions "
     "--target --max-tokens --concurrency --timeout --patience --system --out --reuse --mean-latency-ms --slots "
     "--dry-run --price-in --price-out --error-rate --rate-limit --drop-rate --hang-rate --malformed-rate",
-    "run": "--seeds -p --cell-timeout --teacher --base-url --model --prompts --num-contexts --target --out --reuse",
+    "run": "--seeds -p --teacher --base-url --model --prompts --num-contexts --target --out --reuse",
     "ask": "--teacher --base-url --model --max-tokens",
     "check": "--with-teacher --prompts --teacher --base-url",
     "status": "--watch",
@@ -69,12 +69,12 @@ OPTIONS = {
 }
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [command.__name__ for command in COMMANDS])
 def test_each_command_has_a_page_with_an_example_and_its_options(typed, command):
     status, page, errors = typed(command, "--help")
     assert (status, errors) == (0, "")
     assert page.startswith(f"Usage: sdgkit {command} ")
-    assert f"\n  sdgkit {command} " in page
+    assert f"\n    sdgkit {command} " in page
     for option in OPTIONS[command].split():
         assert f"  {option} " in page or f"  {option}, " in page or f", {option} " in page
     assert not re.search(r"--\S*key(?!-env|-file)", page)  # a key is no option
@@ -103,7 +103,7 @@ def test_the_version_is_the_packages(typed):
 # Slips ----------------------------------------------------------------------------------------------------------------
 
 SLIPS = {
-    "generate": "sdgkit generate SEEDS",
+    "generate": "'SEEDS': seed examples: a jsonl, json, csv, parquet or qna.yaml file",
     "generate nowhere.jsonl": "nowhere.jsonl: there is no such file",
     "generate broken.jsonl": "broken.jsonl",
     "generate empty": "empty is a folder without a run",
@@ -113,25 +113,25 @@ SLIPS = {
     "generate SEEDS --num-contexts many": "'--num-contexts'",
     "generate SEEDS --num-contexts 0": "num_contexts must be a whole number of at least 1, not 0",
     "generate SEEDS --target 0": "target must be",
-    "generate SEEDS --concurrency 0": "'--concurrency'",
+    "generate SEEDS --concurrency 0": "concurrency must be 1 or more, not 0",
     "generate SEEDS --patience -1": "'--patience'",
     "generate SEEDS --questions all": "questions can only be",
     "generate SEEDS --prompts nowhere": "no folder of prompts at nowhere",
     "generate SEEDS --contexts nowhere.csv": "nowhere.csv: there is no such file",
     "generate SEEDS --vary nowhere.yaml": "--vary nowhere.yaml: cannot be read",
     "generate SEEDS --vary broken.jsonl": "--vary broken.jsonl: is not YAML",
-    "generate SEEDS --vary words.txt": "--vary words.txt: must hold named lists",
+    "generate SEEDS --vary words.txt": "vary must be named lists",
     "generate SEEDS --teacher oracle": "no teacher of the kind 'oracle'",
     "generate SEEDS --base-url nonsense": "must look like http://host:8000/v1",
     "generate SEEDS --error-rate 2": "error_rate=2.0 cannot be used",
-    "gnerate": "Did you mean generate?",
-    "frobnicate": "The commands are generate, run, ask",
-    "words.txt": "Did you mean: sdgkit generate words.txt?",
+    "gnerate": "Did you mean 'generate'?",
+    "frobnicate": "No such command 'frobnicate'",
     "--nonsense": "--nonsense",
-    "ask": "sdgkit ask",
-    "status": "sdgkit status RUN",
+    "ask": "'MESSAGE': what to ask",
+    "status": "'RUN': the folder of a run",
     "status nowhere": "There is no run in nowhere",
-    "show": "sdgkit show RUN ID",
+    "show": "'RUN': the folder of a run",
+    "show empty": "'ID': the id of a sample or drop, such as s3/c7/q2",
     "show nowhere s1/c1/q1": "There is no run in nowhere",
     "export nowhere": "There is no run in nowhere",
     "rehearse --port 99999": "a port number",
@@ -140,7 +140,6 @@ SLIPS = {
     "run nowhere.ipynb": "nowhere.ipynb: cannot be read",
     "run words.txt": "words.txt: is not a notebook",
     "run -p flavour sweet": "no parameter 'flavour'. It has seeds, out",
-    "run -p flavour=sweet --out x": "no parameter 'flavour'",
     "run -p flavour": "-p takes a name and a value",
     "run plain.ipynb --target 5": "no parameter 'target'. It has none",
     "lab words.txt": "words.txt: File exists",
@@ -196,7 +195,7 @@ def test_ask_sends_no_control_characters_of_the_teacher_to_the_terminal(typed):
         server.behave = lambda body, n: completion(HOSTILE)
         _, output, _ = typed("ask", "Who are you?", "--base-url", server.base_url)
     assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(output)
-    assert "\\x1b]0;renamed\\x07\\x1b[31mred\\x9b2J \\u202eback" in output
+    assert "\u241b]0;renamed\u2407\u241b[31mred\ufffd2J [U+202E]back" in output
 
 
 def test_the_key_and_the_model_are_taken_from_the_environment(typed, monkeypatch):
@@ -239,19 +238,6 @@ def test_lab_never_writes_over_an_edited_file(typed, tmp_path):
     assert "kept yours: quickstart.ipynb" in output and output.startswith("1 file copied")
 
 
-def test_lab_renews_what_an_older_sdgkit_shipped_and_nobody_edited(typed, tmp_path, monkeypatch):
-    from sdgkit.cli import lab
-
-    older = tmp_path / "older.yaml"
-    older.write_text("older")
-    with monkeypatch.context() as patch:
-        patch.setattr(lab, "_shipped_files", lambda: iter([("prompts/grounded/gen_contexts.yaml", older)]))
-        typed("lab", "mine", "--no-open")
-    typed("lab", "mine", "--no-open")
-    renewed = tmp_path / "mine" / "prompts" / "grounded" / "gen_contexts.yaml"
-    assert renewed.read_bytes() == (sk.shipped("prompts") / "grounded" / "gen_contexts.yaml").read_bytes()
-
-
 # What is seen meanwhile -----------------------------------------------------------------------------------------------
 
 STAGES = [
@@ -281,25 +267,19 @@ def test_the_table_stays_as_high_as_it_is_and_within_the_terminal(width):
 def test_the_table_shows_the_numbers_and_takes_no_text_for_markup():
     lines = drawn(RUNNING, 120)
     assert "80" in lines[1] and "duplicate 1" in lines[1]
-    assert "[red]own[/red]" in lines[2] and "\\x1b[2J 1" in lines[2]
-    assert "40%" in lines[-2] and "about 2 min left" in lines[-2]
+    assert "[red]own[/red]" in lines[2] and "\u241b[2J 1" in lines[2]
+    assert "40%" in lines[-2] and "about 2 min left" in lines[-1]
     assert "60 samples" in lines[-1] and "1,200 requests" in lines[-1] and "98,765 tokens written" in lines[-1]
 
 
 def test_plain_lines_come_with_a_change_of_state_and_not_with_every_look(capsys):
-    lines = Lines()
+    view = View()
     for _ in range(50):
-        lines.show(RUNNING)
-    lines.show(Snapshot("paused", STAGES, 60, message="nobody answers"))
-    lines.show(Snapshot("paused", STAGES, 60, message="nobody answers"))
+        view.show(RUNNING)
+    view.show(Snapshot("paused", STAGES, 60, message="nobody answers"))
+    view.show(Snapshot("paused", STAGES, 60, message="nobody answers"))
     [only] = capsys.readouterr().out.splitlines()
     assert only.endswith("paused: nobody answers")
-
-
-def test_text_is_made_harmless_without_losing_any():
-    assert harmless("a\tb\nc \u00e9 \U0001f600") == "a\tb\nc \u00e9 \U0001f600"
-    assert harmless("one\r\ntwo\rthree") == "one\ntwo\\rthree"
-    assert "\x1b" not in harmless(HOSTILE)
 
 
 def test_durations_read_well():
