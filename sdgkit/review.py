@@ -112,7 +112,7 @@ class Review:
         decision = self.decision(id)
         if decision is None or decision.verdict != "accept":
             raise SettingsError(f"{id} is not accepted. Accept or edit it first: a seed is what all the others follow.")
-        sample = {**self.sample(id), **decision.edits}
+        sample = self.as_decided(id)
         seeds = read_seeds(Path(path)) if Path(path).exists() else self._own_seeds()
         further = {name: sample[name] for name in seeds[0] if name in sample}
         seed = {**further, "task_description": sample["task_description"]}
@@ -141,6 +141,11 @@ class Review:
     def find_sample(self, id: str) -> dict[str, Any] | None:
         """The sample with this id, None if there is none."""
         return self._by_id.get(id)
+
+    def as_decided(self, id: str) -> dict[str, Any]:
+        """The sample with this id, with the texts of a person who edited it."""
+        decision = self.decision(id)
+        return {**self.sample(id), **(decision.edits if decision else {})}
 
     def decision(self, id: str) -> Decision | None:
         """The decision that holds for the sample with this id."""
