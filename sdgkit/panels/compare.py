@@ -77,6 +77,8 @@ class ComparePanel(Panel):
     def _versions(self) -> tuple[Prompt, Prompt, list[dict[str, Any]]]:
         one, other, rows = self._given
         if self._panel is not None:
+            if not self._panel.draft.changed:
+                raise SettingsError("The prompt is as it was saved: edit it first, then both can be compared.")
             return self._panel.draft.saved, self._panel.prompt, self._panel.rows()
         first, second = (given if isinstance(given, Prompt) else load_prompt(given) for given in (one, other))
         return first, second, rows_for(first.name, rows)
@@ -133,7 +135,7 @@ def _score(side: Side) -> str:
 
 
 def _side(outcome: Outcome, judged: bool) -> dict[str, Any]:
-    texts = ["\n".join(str(value) for value in text.values()) for text in outcome.texts]
+    texts = ["\n".join(str(text[name]) for name in text if name != "score") for text in outcome.texts]
     words = []
     if outcome.scores:
         words.append("score " + ", ".join(count(score) for score in outcome.scores))

@@ -213,5 +213,6 @@ def _told(trial: Trial) -> str:
 
 def _line(row: Mapping[str, Any]) -> str:
     """A row in a few words, to choose it by."""
-    text = " ".join(str(row.get("context") or row.get("question") or "").split())
+    names = ("context", "seed_context", "question", "seed_question")
+    text = " ".join(next((str(row[name]) for name in names if row.get(name)), "").split())
     return text[:60] + ("…" if len(text) > 60 else "")

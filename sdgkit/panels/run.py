@@ -1,7 +1,7 @@
 """The panel of a run: the method's picture with its numbers, start and cancel, the newest samples, the drops."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -15,7 +15,7 @@ from sdgkit.panels.frame import Panel, sentence, teacher_of
 from sdgkit.panels.still import Block
 from sdgkit.picture import draw
 from sdgkit.run import Run, open_run
-from sdgkit.snapshot import Funnel, Snapshot
+from sdgkit.snapshot import Funnel, Snapshot, funnel_of
 from sdgkit.trace import Trace
 
 NEWEST, DROPS = 6, 30  # samples shown; drops of a stage shown at once
@@ -156,7 +156,7 @@ class RunPanel(Panel):
     def seen(self) -> dict[str, Any]:
         run, snapshot = self.latest, self.latest.snapshot()
         stages = drawn_stages(run, snapshot)
-        lost = {stage["name"]: sum(stage.get("dropped", {}).values()) for stage in stages}
+        lost = {stage["name"]: sum(stage["dropped"].values()) for stage in stages}
         going = snapshot.state in GOING or run.going
         start = {"new": "Start", "done": "Run again"}.get(snapshot.state, "Resume") if run.plan or self._make else ""
         return {
@@ -196,8 +196,7 @@ class RunPanel(Panel):
         run, snapshot = self.latest, self.latest.snapshot()
         stages = drawn_stages(run, snapshot)
         if stages:
-            words = repr(Funnel(stages)) if "tried" in stages[0] else "\n".join(stage["name"] for stage in stages)
-            yield Block(text=words, drawing=draw(stages, seeds=snapshot.seeds or None))
+            yield Block(text=repr(Funnel(stages)), drawing=draw(stages, seeds=snapshot.seeds or None))
         for sample in map(newest, list(snapshot.newest)[-2:]):
             text = f"{sample['question']}\n\n{sample['response']}"
             yield Block(f"{sample['id']}  {sample['words']}".strip(), text, folded=True)
@@ -252,11 +251,11 @@ def newest(sample: Any) -> dict[str, Any]:
     }
 
 
-def drawn_stages(run: Run, snapshot: Snapshot) -> Sequence[dict[str, Any]]:
-    """The stages for the picture: with numbers, or by name alone before the run has begun."""
+def drawn_stages(run: Run, snapshot: Snapshot) -> list[dict[str, Any]]:
+    """The stages for the picture, which is as high before the run has begun as later on."""
     if snapshot.stages or run.plan is None:
-        return [dict(stage) for stage in snapshot.stages]
-    return [{"name": stage.name} for stage in run.plan.pipeline.stages]
+        return snapshot.stages
+    return funnel_of(run.plan.pipeline, {}, len(run.plan.rows), None)
 
 
 def story(trace: Trace) -> list[dict[str, Any]]:

@@ -126,7 +126,7 @@ function soft(...words) {
 // The heading with its one line of status, and what went wrong. What changes many times a second is not read aloud.
 function heading(state) {
   return [
-    h("h3", { class: "sdg-title", key: "title" }, state.title, state.folder && h("small", {}, state.folder)),
+    h("h3", { class: "sdg-title", key: "title" }, state.title, " ", state.folder && h("small", {}, state.folder)),
     h("p", { class: "sdg-status", role: "status", "aria-live": state.sign === "running" ? "off" : "polite", key: "status" },
       sign(state.sign), state.words, state.told && [" \u00b7 ", h("span", { class: "sdg-told" }, state.told)]),
     state.error && h("p", { class: "sdg-error", role: "alert", key: "error" }, sign("error"), state.error),

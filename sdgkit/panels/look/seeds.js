@@ -11,8 +11,8 @@ function view(ui) {
       button("Undo", () => act("undo"), { disabled: !state.can_undo }),
       input({ class: "sdg-path", "aria-label": "file of seeds", value: state.path, onInput: (e) => { local.path = e.target.value; } }),
       button("Load this file", () => act("load", { path: local.path || state.path }))),
-    h("div", { key: "all" }, state.about_all.map((flaw) => flawed({ ...flaw, words: `All seeds${flaw.part ? `, ${WORDS[flaw.part]}` : ""}: ${flaw.words}` }))),
-    ownTabs(ui, "tab", [
+    h("div", { class: "sdg-all", key: "all" }, state.about_all.filter((flaw) => flaw.part !== "task_description").map((flaw) => flawed({ ...flaw, words: `All seeds${flaw.part ? `, ${WORDS[flaw.part]}` : ""}: ${flaw.words}` }))),
+    state.seeds.length > 0 && ownTabs(ui, "tab", [
       ["cards", "Cards", () => state.seeds.map((seed, place) => place === state.open ? card(ui, seed, place) : closed(ui, seed, place))],
       ["table", "Table", () => all(ui)],
     ]),
@@ -31,7 +31,7 @@ function card({ state, act, local, id }, seed, place) {
   local.send = local.send || {};
   const area = (column, rows) => {
     local.send[column] = local.send[column] || later(250, (at, text) => act("edit", { place: at, column, text }));
-    const flaws = seed.flaws.filter((flaw) => flaw.part === column);
+    const flaws = [...seed.flaws, ...(column === "task_description" ? state.about_all : [])].filter((flaw) => flaw.part === column);
     const name = `${id}-${place}-${column}`;
     return field(name, WORDS[column], h("textarea", {
       id: name, rows, value: seed[column], rev: state.rev, onInput: (e) => local.send[column](place, e.target.value),
