@@ -153,7 +153,7 @@ class ReviewPanel(Panel):
             f"{number} {name}" for name in ("edited", "rejected", "outdated") if (number := getattr(progress, name))
         ]
         if implied:
-            words.append(implied + (" of all, at 95 % confidence" if "%" in implied else ""))
+            words.append(implied + (" of all" if "%" in implied else ""))
         return " \u00b7 ".join(words)
 
     def _choices(self) -> dict[str, list[tuple[str, str]]]:
