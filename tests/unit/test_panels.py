@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import re
 import time
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 import scripted
+from aiohttp import web
 from scripted import PROMPTS, Gate, ScriptedTeacher
 
 import sdgkit as sk
@@ -167,6 +169,26 @@ def test_cancel_stops_within_a_second_and_resume_goes_on(script, seeds):
     act(panel, "start")
     until(lambda: panel.view.state["sign"] == "done")
     assert int(dict(map(tuple, panel.view.state["facts"]))["used again"].replace(",", "")) > 0
+
+
+def test_a_teacher_that_goes_away_is_said_and_cancel_works_meanwhile(script, seeds):
+    script.behave = lambda body, number: web.Response(status=503, text="restarting")
+    panel = run_panel(script, seeds)
+    panel.act("start")
+    until(lambda: panel.view.state["sign"] == "paused", 30)
+    assert panel.view.state["words"].startswith("Paused: ")
+    assert dict(map(tuple, panel.view.state["facts"]))["teacher"] == "away"
+    panel.act("cancel")
+    until(lambda: panel.view.state["sign"] == "cancelled", 1)
+
+
+def test_before_its_start_a_runs_picture_is_as_high_as_later_on(script, seeds):
+    panel = run_panel(script, seeds)
+    height = re.compile(r'height="(\d+)"')
+    before = height.search(panel.view.state["picture"])
+    act(panel, "start")
+    until(lambda: panel.view.state["sign"] == "done")
+    assert before and before[1] == height.search(panel.view.state["picture"])[1]
 
 
 def test_a_click_on_a_stage_shows_what_was_dropped_with_prompt_and_reply(script, seeds):
@@ -513,6 +535,14 @@ def test_undo_and_the_shipped_prompt(prompt_panel):
     assert prompt_panel.draft.texts == before
 
 
+def test_a_prompt_can_use_what_earlier_stages_write_and_nothing_else(script, seeds):
+    panel = sk.PromptPanel("prompts", seeds, stage="gen_grounded_questions")
+    act(panel, "text", part="generation", text="{{ context }}")
+    assert panel.view.state["flaws"] == []
+    act(panel, "text", part="generation", text="{{ response }}")
+    assert "'response' is undefined" in panel.view.state["flaws"][0]["words"]
+
+
 # Compare --------------------------------------------------------------------------------------------------------------
 
 
@@ -557,6 +587,32 @@ def test_the_difference_rests_on_the_rows_that_differ(script, seeds):
     assert comparison.chance == pytest.approx(2 / 64)
     assert "rests on 6 of 6 rows" in panel.view.state["words"]
     assert panel.view.state["rows"][0]["sides"][0]["words"] == "score 1 · kept"
+
+
+def test_a_prompt_that_was_not_edited_is_not_compared_with_itself(prompt_panel):
+    panel = sk.ComparePanel(prompt_panel)
+    panel.act("compare")
+    assert "edit it first" in panel.view.state["error"]
+
+
+def test_a_comparison_that_is_cancelled_says_nothing_about_the_versions(script):
+    gate = Gate()
+    answer = script._answer
+
+    async def hold(body, number):
+        await gate.passed()
+        return await answer(body, number)
+
+    good = PROMPTS["eval_grounded_questions"]
+    panel = sk.ComparePanel(good, good.with_sampling(top_p=0.5), scripted.seeds(3), teacher=script.connect())
+    script.behave = hold
+    panel.act("compare")
+    gate.await_arrivals(1)
+    panel.act("cancel")
+    panel.wait(5)
+    gate.open()
+    assert panel.comparison is None
+    assert panel.view.state["words"].startswith("Not compared yet")
 
 
 def test_prompts_of_different_stages_are_not_compared(script, seeds):
