@@ -14,8 +14,6 @@ from sdgkit.stages import GenerateMany, Judge, Keep, Stage
 from sdgkit.teachers.teacher import Teacher
 from sdgkit.trying import METHODS, method_of, stage_of
 
-FEW = 10  # rows that differ: below this the words say that it is few
-
 
 @dataclass(frozen=True)
 class Outcome:
@@ -57,6 +55,11 @@ class Comparison:
     judged: bool
 
     @property
+    def sides(self) -> tuple[Side, Side]:
+        """Both of them."""
+        return self.one, self.other
+
+    @property
     def differing(self) -> tuple[int, int]:
         """How many rows the first does better on, and how many the second: more of it is kept (or read)."""
         better = [0, 0]
@@ -83,7 +86,7 @@ class Comparison:
             return f"No difference on {rows}."
         split = f"{one} is better on {first}, {other} on {second}"
         told = f"The difference rests on {first + second} of {rows}: {split}."
-        return f"{told} Chance alone would split them so, or more unevenly, in {self.chance:.0%} of cases."
+        return f"{told} Chance alone would split them so, or more unevenly, in {self.chance * 100:.0f} % of cases."
 
 
 class Comparing:
@@ -131,10 +134,6 @@ class Comparing:
         """The comparison, when both are through. Raises what stopped one of them."""
         for run in self.runs:
             run.wait()
-        return self.so_far()
-
-    def so_far(self) -> Comparison:
-        """The comparison of what has come."""
         one, other = (self._side(run, prompt) for run, prompt in zip(self.runs, self.versions, strict=True))
         judged = isinstance(self.stages[-1], Keep)
         return Comparison(one, other, [row["id"] for row in self.rows], judged)

@@ -8,6 +8,7 @@ import hashlib
 import json
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -107,13 +108,12 @@ class Decisions:
 
     def count(self, samples: Iterable[Row]) -> Reviewed:
         """How far the review of these samples is."""
-        counts = dict.fromkeys(("samples", "accepted", "edited", "rejected", "outdated"), 0)
+        counts: Counter[str] = Counter()
         for sample in samples:
             decision = self.of(sample)
             counts["samples"] += 1
-            if decision is None:
-                counts["outdated"] += self.outdated(sample) is not None
-            else:
+            counts["outdated"] += self.outdated(sample) is not None
+            if decision is not None:
                 counts["accepted" if decision.verdict == "accept" else "rejected"] += 1
                 counts["edited"] += bool(decision.edits)
         return Reviewed(**counts)
@@ -125,7 +125,7 @@ def read_decisions(journal: Journal) -> Decisions:
         rows = journal.select("SELECT * FROM decisions ORDER BY number")
     except sqlite3.OperationalError:  # a journal that is older than its first review
         return Decisions()
-    return Decisions(_decision(dict(row)) for row in rows)
+    return Decisions(Decision(**{**dict(row), "edits": json.loads(row["edits"])}) for row in rows)
 
 
 class DecisionBook:
@@ -166,15 +166,3 @@ class DecisionBook:
             raise RunError(
                 f"The review cannot be saved in {self.folder / FILE}: {error}. Make the folder writable, or copy it."
             ) from None
-
-
-def _decision(row: Mapping[str, Any]) -> Decision:
-    return Decision(
-        content=row["content"],
-        id=row["id"],
-        verdict=row["verdict"],
-        reason=row["reason"],
-        edits=json.loads(row["edits"]),
-        made=row["made"],
-        number=row["number"],
-    )

@@ -3,8 +3,7 @@
 import difflib
 import re
 import time
-from collections.abc import Mapping, Sequence
-from copy import deepcopy
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,108 +11,117 @@ from typing import Any
 from sdgkit.errors import PromptError, SdgkitError, SeedError, SettingsError
 from sdgkit.export import write_text
 from sdgkit.prompts import PARTS, Prompt, shipped
+from sdgkit.seed_check import check_seeds
 from sdgkit.seeds import COLUMNS, read_seeds, save_seeds
 from sdgkit.templates import Template
 from sdgkit.trying import method_of
 
 UNDONE_TOGETHER_S = 2.0  # typing within so many seconds is one step for undo
+CHECKED = 30  # seeds that are checked while one types; the check compares each with each
 SETTINGS = "settings"  # the part of a prompt that is not a text: tags and sampling, as YAML
-USUAL_SEEDS = 5
 
 
 @dataclass(frozen=True)
 class Flaw:
-    """What is wrong. part: of the prompt, or the seed's column. line: in that part, from 1; 0 if none is to blame."""
+    """What is wrong. part: of the prompt, or the seed's column. line: in that part, from 1; 0 if none is to blame.
+    severity: error (cannot be used so), warning or hint."""
 
     part: str
     words: str
     line: int = 0
+    severity: str = "error"
 
 
-class _Undoable:
-    """Keeps the states before a change. Changes of the same thing soon after each other are one step."""
+class _Draft:
+    """Something being written: its state (a value that is never changed in place), and the states before."""
 
-    def __init__(self) -> None:
+    def __init__(self, state: Any) -> None:
+        self._state = self._saved = state
         self._before: list[Any] = []
-        self._last: tuple[str, float] = ("", 0.0)
-
-    def note(self, what: str, state: Any) -> None:
-        same = what == self._last[0] and time.monotonic() - self._last[1] < UNDONE_TOGETHER_S
-        if not (same and what):
-            self._before.append(state)
-        self._last = (what, time.monotonic())
-
-    def take(self) -> Any:
         self._last = ("", 0.0)
-        return self._before.pop() if self._before else None
+
+    def _change(self, state: Any, what: str = "") -> None:
+        """Take over another state. Changes of the same thing soon after each other are one step for undo."""
+        now = time.monotonic()
+        if not what or what != self._last[0] or now - self._last[1] >= UNDONE_TOGETHER_S:
+            self._before.append(self._state)
+        self._state, self._last = state, (what, now)
+
+    def undo(self) -> None:
+        """Take the last change back."""
+        self._last = ("", 0.0)
+        if self._before:
+            self._state = self._before.pop()
 
     @property
-    def possible(self) -> bool:
+    def can_undo(self) -> bool:
+        """Whether there is something to take back."""
         return bool(self._before)
 
+    @property
+    def changed(self) -> bool:
+        """Whether there is something to save."""
+        return bool(self._state != self._saved)
 
-class PromptDraft:
+
+class PromptDraft(_Draft):
     """A prompt being edited.
 
     name: its stage's. folder: the user's folder of prompts, where it is saved; what is not there yet begins as the
-    shipped one. prompt: one to begin with instead. path: where `save` writes; None until `save_as`. Raises PromptError.
+    shipped one. prompt: one to begin with instead. path: where `save` writes; None until `save_as`. saved: the prompt
+    as it is saved, or as it began. Raises PromptError.
     """
 
     def __init__(self, name: str, folder: str | Path | None = None, *, prompt: Prompt | None = None) -> None:
         self.name = name
         self.path = _place(Path(folder), name) if folder is not None else None
-        source = self.path if self.path is not None and self.path.exists() else _shipped_path(name)
-        self._source = _read(source) if prompt is None and source is not None else ""
-        if prompt is None and source is None:
-            raise PromptError(f"There is no shipped prompt {name}. Give prompt=, or a folder that holds {name}.yaml.")
+        self._source = ""
+        if prompt is None:
+            source = self.path if self.is_in_a_file else _shipped_path(name)
+            if source is None:
+                raise PromptError(
+                    f"There is no shipped prompt {name}. Give prompt=, or a folder that holds {name}.yaml."
+                )
+            self._source = _read(source)
         self.saved = prompt or Prompt.from_yaml(self._source, name)
-        self._texts = _texts_of(self.saved)
-        self._undo = _Undoable()
+        super().__init__(_texts_of(self.saved))
+
+    @property
+    def is_in_a_file(self) -> bool:
+        """Whether there is a file of it in the user's folder."""
+        return self.path is not None and self.path.exists()
 
     @property
     def texts(self) -> dict[str, str]:
         """The parts as they are being edited; "settings" holds tags and sampling as YAML."""
-        return dict(self._texts)
+        return dict(self._state)
 
     def set(self, part: str, text: str) -> None:
         """Put another text into a part."""
-        if part not in self._texts:
-            raise SettingsError(f"A prompt has no part {part!r}. It has {', '.join(self._texts)}.")
-        if text != self._texts[part]:
-            self._undo.note(part, dict(self._texts))
-            self._texts[part] = text
-
-    def undo(self) -> None:
-        """Take the last change back."""
-        before = self._undo.take()
-        if before is not None:
-            self._texts = before
-
-    @property
-    def can_undo(self) -> bool:
-        """Whether there is something to take back."""
-        return self._undo.possible
+        if part not in self._state:
+            raise SettingsError(f"A prompt has no part {part!r}. It has {', '.join(self._state)}.")
+        if text != self._state[part]:
+            self._change({**self._state, part: text}, part)
 
     def restore(self) -> None:
         """Go back to the shipped prompt; nothing is saved by that. Raises PromptError if none ships with sdgkit."""
         path = _shipped_path(self.name)
         if path is None:
             raise PromptError(f"No prompt of the name {self.name} ships with sdgkit.")
-        self._undo.note("", dict(self._texts))
-        self._texts = _texts_of(Prompt.from_yaml(_read(path), self.name))
+        self._change(_texts_of(Prompt.from_yaml(_read(path), self.name)))
 
     @property
     def prompt(self) -> Prompt:
         """The prompt as it is now. Raises PromptError for what cannot be used."""
         prompt = self._unchecked()
-        if not any(self._texts[part].strip() for part in PARTS[1:]):
+        if not any(self._state[part].strip() for part in PARTS[1:]):
             raise PromptError(f"{self.name}: the prompt is empty. Write at least the part `generation`.")
         _ = prompt._templates
         return prompt
 
     def _unchecked(self) -> Prompt:
-        read = Prompt.from_yaml(f"generation: x\n{self._texts[SETTINGS]}", self.name, f"{self.name}.yaml (settings)")
-        texts: dict[str, Any] = {part: _ended(self._texts[part], getattr(self.saved, part)) for part in PARTS}
+        read = Prompt.from_yaml(f"generation: x\n{self._state[SETTINGS]}", self.name, f"{self.name}.yaml (settings)")
+        texts: dict[str, Any] = {part: _ended(self._state[part], getattr(self.saved, part)) for part in PARTS}
         return replace(read, **texts, _lines={})
 
     def flaws(self, row: Mapping[str, Any] | None = None) -> list[Flaw]:
@@ -121,7 +129,7 @@ class PromptDraft:
         found = []
         for part in PARTS:
             try:
-                template = Template(self._texts[part], where=part)
+                template = Template(self._state[part], where=part)
                 if row is not None:
                     template.render({name: value for name, value in row.items() if name != "id"})
             except PromptError as error:
@@ -132,15 +140,10 @@ class PromptDraft:
             found.append(_flaw(SETTINGS, str(error)))
         return found
 
-    @property
-    def changed(self) -> bool:
-        """Whether there is something to save."""
-        return self._texts != _texts_of(self.saved)
-
     def diff(self) -> list[str]:
         """The lines that differ from the saved prompt, as a unified diff; empty if none does."""
-        before, after = _listed(_texts_of(self.saved)), _listed(self._texts)
-        return [line.rstrip("\n") for line in difflib.unified_diff(before, after, "saved", "edited", n=1, lineterm="")]
+        before, after = _listed(self._saved), _listed(self._state)
+        return list(difflib.unified_diff(before, after, "saved", "edited", n=1, lineterm=""))
 
     def yaml(self) -> str:
         """The file's text: what has not changed stays as it stands in the file, comments too."""
@@ -154,25 +157,22 @@ class PromptDraft:
             kept = False
         return text if kept else prompt.to_yaml()
 
-    def save(self) -> Path:
-        """Write it to the user's folder; returns the path. Raises PromptError, SettingsError without a folder."""
-        if self.path is None:
-            raise SettingsError("This prompt has no file yet. Use save_as with a path that ends in .yaml.")
-        return self.save_as(self.path)
+    def save(self, path: str | Path | None = None) -> Path:
+        """Write it to the user's folder, or to another file, which is its own from then on; returns the path.
 
-    def save_as(self, path: str | Path) -> Path:
-        """Write it to another file, which is its own from then on."""
-        path = Path(path)
-        if path.suffix != ".yaml":
-            raise SettingsError(f"{path}: a prompt is saved as YAML. Choose a name that ends in .yaml.")
+        Raises PromptError for what cannot be used, SettingsError without a path that ends in .yaml.
+        """
+        target = Path(path) if path else self.path
+        if target is None or target.suffix != ".yaml":
+            raise SettingsError(f"{target or 'No file'}: a prompt is saved as YAML. Name one that ends in .yaml.")
         text, prompt = self.yaml(), self.prompt
-        write_text(path, [text])
-        self.path, self._source, self.saved = path, text, prompt
-        self._texts = _texts_of(prompt)
-        return path
+        write_text(target, [text])
+        self.path, self._source, self.saved = target, text, prompt
+        self._state = self._saved = _texts_of(prompt)
+        return target
 
 
-class SeedDraft:
+class SeedDraft(_Draft):
     """Seeds being written.
 
     source: a file (which may not exist yet), or anything that `load_seeds` takes. rows: the seeds, each with the text
@@ -183,19 +183,22 @@ class SeedDraft:
     def __init__(self, source: Any = None) -> None:
         self.path = Path(source) if isinstance(source, str | Path) else None
         missing = source is None or (self.path is not None and not self.path.exists())
-        self.rows = [] if missing else [_open(row) for row in read_seeds(source)]
-        self._saved = deepcopy(self.rows)
-        self._undo = _Undoable()
+        super().__init__([] if missing else [_open(row) for row in read_seeds(source)])
+        self._found: tuple[Any, dict[int | None, list[Flaw]]] = (None, {})
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The seeds; to be changed by the methods alone."""
+        return list(self._state)
 
     def add(self, like: int | None = None) -> int:
         """A new seed at the end, empty but for the task description; returns its place. like: a copy of this one."""
-        self._undo.note("", deepcopy(self.rows))
         if like is not None:
-            self.rows.insert(like + 1, deepcopy(self._row(like)))
+            self._put(like, [self._row(like)] * 2)
             return like + 1
-        task = self.rows[-1]["task_description"] if self.rows else ""
-        self.rows.append(dict.fromkeys(COLUMNS, "") | {"task_description": task})
-        return len(self.rows) - 1
+        task = self._state[-1]["task_description"] if self._state else ""
+        self._change([*self._state, dict.fromkeys(COLUMNS, "") | {"task_description": task}])
+        return len(self._state) - 1
 
     def edit(self, place: int, column: str, text: str) -> None:
         """Put another text into a column of a seed; places count from 0."""
@@ -203,66 +206,34 @@ class SeedDraft:
         if column not in row:
             raise SettingsError(f"A seed has no column {column!r} here. It has {', '.join(row)}.")
         if row[column] != text:
-            self._undo.note(f"{place} {column}", deepcopy(self.rows))
-            row[column] = text
+            self._put(place, [{**row, column: text}], f"{place} {column}")
 
     def remove(self, place: int) -> None:
         """Take a seed out."""
         self._row(place)
-        self._undo.note("", deepcopy(self.rows))
-        del self.rows[place]
+        self._put(place, [])
 
-    def undo(self) -> None:
-        """Take the last change back."""
-        before = self._undo.take()
-        if before is not None:
-            self.rows = before
-
-    @property
-    def can_undo(self) -> bool:
-        """Whether there is something to take back."""
-        return self._undo.possible
-
-    @property
-    def changed(self) -> bool:
-        """Whether there is something to save."""
-        return self.rows != self._saved
+    def _put(self, place: int, rows: list[dict[str, Any]], what: str = "") -> None:
+        self._change([*self._state[:place], *rows, *self._state[place + 1 :]], what)
 
     @property
     def seeds(self) -> list[dict[str, Any]]:
         """The seeds as `generate` takes them. Raises SeedError for what is wrong in them."""
-        return read_seeds([_closed(row) for row in self.rows])
+        return read_seeds([_closed(row) for row in self._state])
 
-    def flaws(self) -> dict[int, list[Flaw]]:
-        """What is wrong, by the place of the seed."""
-        found: dict[int, list[Flaw]] = {}
-        with_context = sum(bool(row["seed_context"].strip()) for row in self.rows)
-        known: dict[tuple[Any, ...], int] = {}
-        for place, row in enumerate(self.rows):
-            mine = _seed_flaws(_closed(row))
-            if 0 < with_context < len(self.rows) and not row["seed_context"].strip():
-                words = f"is empty, and {with_context} of {len(self.rows)} seeds have one. Give all a context, or none."
-                mine.append(Flaw("seed_context", words))
-            first = known.setdefault(tuple(row[column] for column in COLUMNS), place)
-            if first != place:
-                mine.append(Flaw("seed_question", f"is the same seed as number {first + 1}. Take one out."))
-            if mine:
-                found[place] = mine
-        return found
+    def flaws(self) -> dict[int | None, list[Flaw]]:
+        """What is wrong by the place of the seed, the gravest first; by None what concerns all of them.
 
-    def advice(self) -> str:
-        """What to do next, in a sentence; "" if nothing is to be said."""
-        if not self.rows:
-            return "There are no seeds yet. Add one, or load a file."
-        if len(self.rows) < USUAL_SEEDS:
-            return f"{len(self.rows)} of the usual five or more seeds."
-        return ""
+        What `check_seeds` finds is told as well, in the seeds before the first one that is not a whole seed yet.
+        """
+        if self._found[0] is not self._state:
+            self._found = (self._state, _seed_flaws(self._state))
+        return self._found[1]
 
     def load(self, path: str | Path) -> None:
         """Take the seeds of a file in their place; undo brings the earlier ones back. Raises SeedError."""
-        rows = [_open(row) for row in read_seeds(Path(path))]
-        self._undo.note("", deepcopy(self.rows))
-        self.rows, self._saved, self.path = rows, deepcopy(rows), Path(path)
+        self._change([_open(row) for row in read_seeds(Path(path))])
+        self._saved, self.path = self._state, Path(path)
 
     def save(self, path: str | Path | None = None) -> Path:
         """Write them as JSON lines; returns the path. Raises SeedError for a flaw, SettingsError without a path."""
@@ -270,33 +241,53 @@ class SeedDraft:
         if target is None:
             raise SettingsError("These seeds have no file yet. Name one that ends in .jsonl.")
         save_seeds(self.seeds, target)
-        self.path, self._saved = target, deepcopy(self.rows)
+        self.path, self._saved = target, self._state
         return target
 
     def _row(self, place: int) -> dict[str, Any]:
-        if not 0 <= place < len(self.rows):
-            raise SettingsError(f"There is no seed number {place + 1}: there are {len(self.rows)}.")
-        return self.rows[place]
+        if not 0 <= place < len(self._state):
+            raise SettingsError(f"There is no seed number {place + 1}: there are {len(self._state)}.")
+        row: dict[str, Any] = self._state[place]
+        return row
 
 
 def _open(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        **{column: row.get(column) or "" for column in COLUMNS},
-        **{k: v for k, v in row.items() if k not in COLUMNS},
-    }
+    return {**row, **{column: row.get(column) or "" for column in COLUMNS}}
 
 
 def _closed(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name != "seed_context" or value.strip()}
 
 
-def _seed_flaws(row: dict[str, Any]) -> list[Flaw]:
+def _seed_flaws(rows: list[dict[str, Any]]) -> dict[int | None, list[Flaw]]:
+    found: dict[int | None, list[Flaw]] = {}
+    with_context = sum(bool(row["seed_context"].strip()) for row in rows)
+    for place, row in enumerate(rows):
+        mine = list(_what_is_missing(_closed(row)))
+        if 0 < with_context < len(rows) and not row["seed_context"].strip():
+            words = f"It is empty, and {with_context} of {len(rows)} seeds have one. Give all a context, or none."
+            mine.append(Flaw("seed_context", words))
+        if mine:
+            found[place] = mine
+    whole = rows[: next((place for place in range(len(rows)) if place in found), len(rows))]
+    if len(rows) > CHECKED:
+        words = f"They are checked while you write up to {CHECKED} seeds; check_seeds looks at all {len(rows)}."
+        return found | {None: [Flaw("", words, severity="hint")]}
+    for finding in check_seeds([_closed(row) for row in whole]) if whole else ():
+        if finding.row is not None or len(whole) == len(rows):
+            flaw = Flaw(finding.column, f"{finding.what} {finding.advice}", severity=finding.severity)
+            found.setdefault(finding.row and finding.row - 1, []).append(flaw)
+    return found
+
+
+def _what_is_missing(row: dict[str, Any]) -> Iterator[Flaw]:
     try:
         read_seeds([row])
     except SeedError as error:
         found = re.findall(r"column (\w+)(?::| is) (.*)", str(error))
-        return [Flaw(column, words) for column, words in found] or [Flaw("seed_question", str(error))]
-    return []
+        yield from (Flaw(column, f"It {words}") for column, words in found)
+        if not found:
+            yield Flaw("seed_question", str(error))
 
 
 def _flaw(part: str, words: str) -> Flaw:
@@ -339,16 +330,12 @@ def _settings_of(prompt: Prompt) -> str:
 
 def _ended(text: str, before: str) -> str:
     """A part as it is saved: with the line end that it had, and unchanged if it is the same but for that."""
-    return (
-        before
-        if text == before.rstrip("\n")
-        else f"{text}\n"
-        if text and (not before or before.endswith("\n"))
-        else text
-    )
+    if text == before.rstrip("\n"):
+        return before
+    return f"{text}\n" if text and (not before or before.endswith("\n")) else text
 
 
-def _listed(texts: Mapping[str, str]) -> Sequence[str]:
+def _listed(texts: Mapping[str, str]) -> list[str]:
     """A prompt's texts as lines, each part under its name."""
     return [line for part, text in texts.items() if text for line in (f"{part}:", *text.split("\n"))]
 

@@ -3,10 +3,9 @@
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from threading import Lock
 from time import sleep
 from typing import Any
 
@@ -112,7 +111,7 @@ class Review:
         decision = self.decision(id)
         if decision is None or decision.verdict != "accept":
             raise SettingsError(f"{id} is not accepted. Accept or edit it first: a seed is what all the others follow.")
-        sample = {**self.sample(id), **decision.edits}
+        sample = self.as_decided(id)
         seeds = read_seeds(Path(path)) if Path(path).exists() else self._own_seeds()
         further = {name: sample[name] for name in seeds[0] if name in sample}
         seed = {**further, "task_description": sample["task_description"]}
@@ -141,6 +140,11 @@ class Review:
     def find_sample(self, id: str) -> dict[str, Any] | None:
         """The sample with this id, None if there is none."""
         return self._by_id.get(id)
+
+    def as_decided(self, id: str) -> dict[str, Any]:
+        """The sample with this id, with the texts of a person who edited it."""
+        decision = self.decision(id)
+        return {**self.sample(id), **(decision.edits if decision else {})}
 
     def decision(self, id: str) -> Decision | None:
         """The decision that holds for the sample with this id."""
@@ -260,20 +264,15 @@ class _Writer:
     """Keeps the files that follow from the review up to date; what comes while it writes is taken together."""
 
     def __init__(self, out: Path | None, later: bool) -> None:
-        self._out = out
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="sdgkit review") if later and out is not None else None
-        self._stale, self._lock = False, Lock()
-        self._last: Future[None] | None = None
+        self._out, self._later, self._stale = out, later, False
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="sdgkit review")
 
     def changed(self) -> None:
-        if self._out is None:
-            return
-        with self._lock:
-            waiting, self._stale = self._stale, True
-        if self._pool is None:
+        self._stale = self._out is not None
+        if self._later:
+            self._pool.submit(self._rewrite)  # what goes wrong is tried again, and raised, by the next `write`
+        else:
             self.write()
-        elif not waiting:
-            self._last = self._pool.submit(self._rewrite)
 
     def catch_up(self, decisions: Decisions) -> None:
         """A kernel that was killed may have left files that are older than the newest decision."""
@@ -284,21 +283,21 @@ class _Writer:
                 self.changed()
 
     def write(self) -> None:
-        if self._last is not None:
-            self._last.result()
-        if self._stale:
-            self._rewrite()
+        self._pool.submit(self._rewrite).result()
 
     def _rewrite(self) -> None:
-        with self._lock:
-            self._stale = False
+        if not self._stale or self._out is None:
+            return
         for pause in (0.2, 0.5, 0.0):
+            self._stale = False
             try:
-                assert self._out is not None
                 write_reviewed(self._out)
                 return
             except FolderInUse:  # another review for a moment; or a run, which writes them itself when it ends
                 sleep(pause)
+            except BaseException:
+                self._stale = True
+                raise
 
 
 def parts(sample: Sample) -> dict[str, str]:

@@ -8,7 +8,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -94,8 +94,7 @@ def original(cell: str) -> str:
 
 
 def _cells(review: Review, sample: Mapping[str, Any]) -> list[str]:
-    decision = review.decision(str(sample["id"]))
-    shown = {**sample, **(decision.edits if decision else {})}
+    decision, shown = review.decision(sample["id"]), review.as_decided(sample["id"])
     own = {
         **{name: shown.get(name) for name in COLUMNS},
         **parts(shown),
@@ -122,11 +121,7 @@ def _decision(review: Review, row: Mapping[str, str], verdict: str, where: str) 
             decision = review.edited(row["id"], texts)
         except SettingsError as error:
             raise SettingsError(f"{where}: {error}") from None
-    same = before is not None and (before.verdict, before.reason, before.edits) == (
-        decision.verdict,
-        decision.reason,
-        decision.edits,
-    )
+    same = before is not None and replace(before, id=decision.id, made=0.0, number=0) == decision
     return "unchanged" if same else decision
 
 

@@ -4,6 +4,7 @@ and what a run would ask again because of a change."""
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -65,12 +66,13 @@ def stand_in(seed: Row, name: str) -> dict[str, Any]:
     """A row on which the prompt of this stage can be tried: the seed, with its own context, question and response where
     an earlier stage would have written them."""
     row = {column: value for column, value in seed.items() if value is not None}
-    for column in ("context", "question", "response"):
-        if f"seed_{column}" in row:
-            row.setdefault(column, row[f"seed_{column}"])
-    stage = stage_of(name)
-    if isinstance(stage, GenerateMany) and stage.together:
-        row.setdefault("num_samples", stage.per_row)
+    for stage in takewhile(lambda stage: stage.name != name, METHODS[method_of(name)].stages):
+        for column in stage.columns:
+            if f"seed_{column}" in row:
+                row.setdefault(column, row[f"seed_{column}"])
+    own = stage_of(name)
+    if isinstance(own, GenerateMany) and own.together:
+        row.setdefault("num_samples", own.per_row)
     return row
 
 

@@ -38,6 +38,11 @@ def count(number: float) -> str:
     return f"{number:,.0f}" if float(number).is_integer() else f"{number:,.1f}"
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 sample`, `1,200 samples`."""
+    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
+
+
 def fill(template: str, /, **values: Any) -> Iterator[str]:
     """The filled template from this folder, piece by piece."""
     return _templates().get_template(template).generate(**values)

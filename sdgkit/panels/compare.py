@@ -1,18 +1,17 @@
 """The panel of a comparison: two versions of a prompt on the same rows, side by side."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from sdgkit.comparing import Comparing, Comparison, Outcome, Side
 from sdgkit.errors import SettingsError
-from sdgkit.pages import count
+from sdgkit.pages import count, counted
 from sdgkit.panels.frame import Panel, teacher_of
 from sdgkit.panels.prompt import PromptPanel
-from sdgkit.panels.seeds import SeedPanel
-from sdgkit.panels.still import Block, Still
+from sdgkit.panels.seeds import rows_for
+from sdgkit.panels.still import Block
 from sdgkit.prompts import Prompt, load_prompt
-from sdgkit.seeds import read_seeds
-from sdgkit.trying import stand_in
 
 NAMES = ("saved", "edited")
 
@@ -49,7 +48,6 @@ class ComparePanel(Panel):
         self._teacher = teacher if teacher is not None or self._panel is None else self._panel._teacher
         self._judge, self._prompts = judge, prompts
         self.names = names or (NAMES if self._panel is not None else ("the first", "the second"))
-        self.most: int | None = None
         self.comparison: Comparison | None = None
         self._comparing: Comparing | None = None
 
@@ -61,12 +59,15 @@ class ComparePanel(Panel):
         chosen = rows[: most or len(rows)]
         judge = teacher_of(self._judge) if self._judge is not None else None
         comparing = Comparing(one, other, chosen, teacher_of(self._teacher), judge=judge, prompts=self._prompts)
-        self._comparing, self.comparison = comparing.start(), None
 
         def wait() -> None:
-            self.comparison = comparing.wait()
+            self.comparison, self._comparing, self._stop = None, comparing.start(), comparing.cancel
+            self.tick(lambda: not self.busy)
+            comparison = comparing.wait()
+            if all(run.state == "done" for run in comparing.runs):
+                self.comparison = comparison
 
-        self.work(f"Comparing on {len(chosen)} rows.", wait, comparing.cancel)
+        self.work(f"Comparing on {counted(len(chosen), 'row')}.", wait)
         return self
 
     def on_compare(self, most: Any = None) -> None:
@@ -76,52 +77,51 @@ class ComparePanel(Panel):
     def _versions(self) -> tuple[Prompt, Prompt, list[dict[str, Any]]]:
         one, other, rows = self._given
         if self._panel is not None:
+            if not self._panel.draft.changed:
+                raise SettingsError("The prompt is as it was saved: edit it first, then both can be compared.")
             return self._panel.draft.saved, self._panel.prompt, self._panel.rows()
         first, second = (given if isinstance(given, Prompt) else load_prompt(given) for given in (one, other))
-        seeds = read_seeds(rows.seeds if isinstance(rows, SeedPanel) else rows)
-        return first, second, [stand_in(row, first.name) for row in seeds]
+        return first, second, rows_for(first.name, rows)
 
     # Showing ----------------------------------------------------------------------------------------------------------
 
     def seen(self) -> dict[str, Any]:
         comparison = self.comparison
-        if comparison is None:
-            going = self._comparing.so_far() if self._comparing is not None and self.busy else None
-            come = min(len(side.outcomes) for side in (going.one, going.other)) if going else 0
-            return {"sign": "busy" if self.busy else "none", "words": self.busy or "Not compared yet", "come": come} | {
-                "names": list(self.names), "table": [], "rows": [],
-            }  # fmt: skip
         return {
-            "sign": "good",
-            "words": comparison.words(*self.names),
+            "sign": "busy" if self.busy else "good" if comparison else "none",
+            "words": self._words(),
             "names": list(self.names),
-            "table": table(comparison),
+            "table": table(comparison) if comparison else [],
             "rows": [
-                {
-                    "id": id,
-                    "sides": [
-                        _side(side.outcomes[id], comparison.judged) for side in (comparison.one, comparison.other)
-                    ],
-                }
+                {"id": id, "sides": [_side(side.outcomes[id], comparison.judged) for side in comparison.sides]}
                 for id in comparison.ids
-            ],
+            ]
+            if comparison
+            else [],
         }
 
-    def still(self) -> Still:
+    def _words(self) -> str:
+        if self.busy and self._comparing is not None:
+            requests = sum(run.snapshot().requests for run in self._comparing.runs)
+            return f"{self.busy} {counted(requests, 'request')} so far"
+        if self.comparison is None:
+            return "Not compared yet: Compare asks the teacher for every row with both."
+        return self.comparison.words(*self.names)
+
+    def blocks(self) -> Iterator[Block]:
         comparison = self.comparison
         if comparison is None:
-            return Still("Compare", "Not compared yet. Call compare(), then wait().")
-        blocks = [Block(columns=("", *self.names), rows=table(comparison))]
+            return
+        yield Block(columns=("", *self.names), rows=table(comparison))
         for id in comparison.ids[:5]:
-            sides = (_side(side.outcomes[id], comparison.judged) for side in (comparison.one, comparison.other))
-            for name, side in zip(self.names, sides, strict=True):
-                blocks.append(Block(f"{id}, {name}: {side['words']}", side["text"], folded=True))
-        return Still("Compare", comparison.words(*self.names), blocks=blocks)
+            for name, side in zip(self.names, comparison.sides, strict=True):
+                shown = _side(side.outcomes[id], comparison.judged)
+                yield Block(f"{id}, {name}: {shown['words']}", shown["text"], folded=True)
 
 
 def table(comparison: Comparison) -> list[tuple[str, str, str]]:
     """The numbers of both sides: (what, of the first, of the second)."""
-    sides = (comparison.one, comparison.other)
+    sides = comparison.sides
     rows = [("read", *(f"{count(s.parsed)} of {count(s.tried)}" for s in sides))]
     if comparison.judged:
         rows.append(("would pass the filter", *(f"{count(s.passed)} of {count(s.tried)}" for s in sides)))
@@ -135,7 +135,7 @@ def _score(side: Side) -> str:
 
 
 def _side(outcome: Outcome, judged: bool) -> dict[str, Any]:
-    texts = ["\n".join(str(value) for value in text.values()) for text in outcome.texts]
+    texts = ["\n".join(str(text[name]) for name in text if name != "score") for text in outcome.texts]
     words = []
     if outcome.scores:
         words.append("score " + ", ".join(count(score) for score in outcome.scores))

@@ -8,15 +8,14 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any, ClassVar
 from uuid import uuid4
 
 from sdgkit.errors import SdgkitError, SettingsError
 from sdgkit.panels.live import reason_for_a_still_picture
-from sdgkit.panels.still import Still
+from sdgkit.panels.still import Block, Still
 from sdgkit.teachers.teacher import Teacher
 
 FRAMES_PER_S = 6  # far below the 1,000 messages a second beyond which a Jupyter server drops what comes
@@ -36,7 +35,7 @@ class Panel:
     def __init__(self) -> None:
         self.last_error: BaseException | None = None
         self.id = uuid4().hex[:8]
-        self.busy = ""
+        self.busy = self.told = ""
         self._view: Any = None
         self._still: Any = None
         self._timer: threading.Timer | None = None
@@ -47,11 +46,12 @@ class Panel:
     # For the panels themselves ----------------------------------------------------------------------------------------
 
     def seen(self) -> dict[str, Any]:
-        """What the front end draws, as JSON values."""
+        """What the front end draws, as JSON values; in all panels `sign` and `words` (the line of status), and where
+        there is one `folder`, `facts` and `told` (what the last action did)."""
         raise NotImplementedError
 
-    def still(self) -> Still:
-        """The same as a still picture."""
+    def blocks(self) -> Iterable[Block]:
+        """What a still picture shows below the line of status and the facts."""
         raise NotImplementedError
 
     # Clicks -----------------------------------------------------------------------------------------------------------
@@ -59,6 +59,7 @@ class Panel:
     def act(self, name: str, /, **said: Any) -> None:
         """Do what a click does: `panel.act("start")`. What goes wrong is shown, and kept in `last_error`."""
         with self._guarded():
+            self.told = ""
             action = getattr(self, f"on_{name}", None)
             if action is None:
                 raise SettingsError(f"This panel cannot do {name!r}.")
@@ -80,12 +81,13 @@ class Panel:
         if self._stop is not None:
             self._stop()
 
-    def work(self, words: str, job: Callable[[], None], stop: Callable[[], object] | None = None) -> None:
-        """Do something long in a thread of its own. words: what is shown meanwhile. stop: called by Cancel."""
+    def work(self, words: str, job: Callable[[], None]) -> None:
+        """Do something long in a thread of its own. words: what is shown meanwhile. The job sets `_stop` to what
+        Cancel shall call."""
         with self._working:
             if self.busy:
                 raise SettingsError(f"One thing at a time: {self.busy[0].lower()}{self.busy[1:]}")
-            self.busy, self._stop = words, stop
+            self.busy = words
 
         def run() -> None:
             try:
@@ -153,16 +155,20 @@ class Panel:
                 self._view.state = state
 
     def _state(self) -> dict[str, Any]:
-        common = {"id": self.id, "title": self.title, "busy": self.busy, "stoppable": self._stop is not None}
-        state: dict[str, Any] = _sendable({**common, **self.seen(), "error": sentence(self.last_error)})
+        common = {"id": self.id, "title": self.title, "busy": self.busy, "told": self.told}
+        state: dict[str, Any] = _sendable({**common, "error": sentence(self.last_error), **self.seen()})
         return state
 
     def picture(self) -> Still:
         """The still picture of the panel as it is now: `str` of it is plain text."""
         reason = reason_for_a_still_picture()
         note = "A still picture of the panel as it was." if reason is None else reason
-        still = replace(self.still(), error=sentence(self.last_error), note=note)
-        return replace(still, id=self.id if reason is None else "")
+        return self._drawn(note, self.id if reason is None else "")
+
+    def _drawn(self, note: str = "", id: str = "") -> Still:
+        state = self._state()
+        shown = {name: state.get(name, "") for name in ("title", "folder", "words", "error")}
+        return Still(**shown, facts=state.get("facts", ()), blocks=list(self.blocks()), note=note, id=id)
 
     def display(self) -> None:
         """Show the panel: live where the front end can, otherwise as a still picture.
@@ -187,7 +193,7 @@ class Panel:
             self._still.update(self.picture().bundle(), raw=True)
 
     def __repr__(self) -> str:
-        return str(self.still())
+        return str(self._drawn())
 
 
 def _in_a_notebook() -> bool:
@@ -199,9 +205,9 @@ def sentence(error: BaseException | None) -> str:
     """An exception in one sentence; "" for none."""
     if error is None:
         return ""
-    return (
-        str(error) if isinstance(error, SdgkitError) else f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
-    )
+    if isinstance(error, SdgkitError):
+        return str(error)
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
 
 def teacher_of(given: Any) -> Teacher:

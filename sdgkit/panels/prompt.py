@@ -1,19 +1,21 @@
 """The panel of a prompt: its parts in an editor, what they make of a seed, the teacher's replies, what has changed."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import CancelledError
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from sdgkit.drafts import PromptDraft
 from sdgkit.errors import PromptError, SettingsError
-from sdgkit.pages import count
+from sdgkit.pages import count, counted
 from sdgkit.panels.frame import Panel, teacher_of
-from sdgkit.panels.seeds import SeedPanel
-from sdgkit.panels.still import Block, Still
+from sdgkit.panels.seeds import rows_for
+from sdgkit.panels.still import Block
 from sdgkit.prompts import Prompt
-from sdgkit.seeds import read_seeds, skill
+from sdgkit.seeds import skill
 from sdgkit.teachers import background
-from sdgkit.trying import METHODS, Trial, asked_again, stand_in, trials
+from sdgkit.trying import METHODS, Trial, asked_again, trials
 
 SEVERAL = 5  # rows of "Try on 5"
 
@@ -46,9 +48,9 @@ class PromptPanel(Panel):
             self.folder, self.stages = None, [prompts.name]
             self._drafts[prompts.name] = PromptDraft(prompts.name, prompt=prompts)
         else:
-            self.folder, self.stages = Path(prompts), METHODS[skill(self._rows())].prompted
+            self.folder, self.stages = Path(prompts), METHODS[skill(rows_for("", seeds))].prompted
         self.stage = stage or self.stages[0]
-        self.row, self.told, self._rev, self._round = 0, "", 0, 0
+        self.row = self._rev = 0
         self.trials: list[Trial | None] = []
         _ = self.draft
 
@@ -66,12 +68,9 @@ class PromptPanel(Panel):
         """The prompt as it is being edited. Raises PromptError for what cannot be used."""
         return self.draft.prompt
 
-    def _rows(self) -> list[dict[str, Any]]:
-        return read_seeds(self.seeds.seeds if isinstance(self.seeds, SeedPanel) else self.seeds)
-
     def rows(self) -> list[dict[str, Any]]:
         """The rows that the prompt can be tried on, each with an id."""
-        return [{"id": f"s{n}", **stand_in(row, self.stage)} for n, row in enumerate(self._rows(), 1)]
+        return rows_for(self.stage, self.seeds)
 
     # Clicks -----------------------------------------------------------------------------------------------------------
 
@@ -83,13 +82,12 @@ class PromptPanel(Panel):
         except Exception:
             self.stage = before
             raise
-        self._fresh()
+        self._rev += 1
         self.trials = []
 
     def on_text(self, part: str, text: str) -> None:
         """Take over what was typed."""
         self.draft.set(part, text)
-        self.told = ""
 
     def on_row(self, number: int) -> None:
         """Show what the prompt makes of this row."""
@@ -98,52 +96,42 @@ class PromptPanel(Panel):
     def on_undo(self) -> None:
         """Take the last change back."""
         self.draft.undo()
-        self._fresh()
+        self._rev += 1
 
     def on_restore(self) -> None:
         """Go back to the shipped prompt; saved only by Save."""
         self.draft.restore()
-        self._fresh()
+        self._rev += 1
         self.told = "This is the shipped prompt. Save it, or undo."
 
-    def on_save(self) -> None:
-        """Save it to the user's folder."""
-        self.told = f"Saved in {self.draft.save()}."
-
-    def on_save_as(self, path: str) -> None:
-        """Save it to another file."""
-        self.told = f"Saved in {self.draft.save_as(path.strip())}."
+    def on_save(self, path: str = "") -> None:
+        """Save it to the user's folder, or to another file."""
+        self.told = f"Saved in {self.draft.save(path.strip() or None)}."
 
     def on_try(self, several: bool = False) -> None:
         """Send it to the teacher with the row that is shown, or with five rows at a time."""
         rows = self.rows()
-        chosen = rows[self.row : self.row + SEVERAL] if several else [rows[self.row]]
-        if several and len(chosen) < SEVERAL:
-            chosen = rows[-SEVERAL:]
+        first = max(0, min(self.row, len(rows) - SEVERAL)) if several else self.row
+        chosen = rows[first : first + (SEVERAL if several else 1)]
         prompt, teacher = self.prompt, teacher_of(self._teacher)
-        self.trials = [None] * len(chosen)
-        self._round += 1
-        waiting = background.submit(trials(prompt, chosen, teacher, on_trial=self._taker(self._round)))
+        come: list[Trial | None] = [None] * len(chosen)
 
-        def wait() -> None:
-            try:
-                waiting.result()
-            finally:
-                self.trials = [trial for trial in self.trials if trial is not None]
-
-        self.work("Asking the teacher.", _quiet(wait), waiting.cancel)
-
-    def _taker(self, round_: int) -> Callable[[int, Trial], None]:
         def take(place: int, trial: Trial) -> None:
-            if round_ == self._round and place < len(self.trials):
-                self.trials[place] = trial
-                self.render()
+            come[place] = trial
+            self.render()
 
-        return take
+        def ask() -> None:
+            self.trials = come
+            waiting = background.submit(trials(prompt, chosen, teacher, on_trial=take))
+            self._stop = waiting.cancel
+            try:
+                with suppress(CancelledError):
+                    waiting.result()
+            finally:
+                if self.trials is come:
+                    self.trials = [trial for trial in come if trial is not None]
 
-    def _fresh(self) -> None:
-        self.told = ""
-        self._rev += 1
+        self.work("Asking the teacher.", ask)
 
     # Showing ----------------------------------------------------------------------------------------------------------
 
@@ -155,29 +143,26 @@ class PromptPanel(Panel):
             "sign": "warn" if flaws else "good" if not draft.changed else "none",
             "words": self._words(len(flaws)),
             "folder": str(draft.path or "not in a file yet"),
+            "again": self._again(),
             "stages": self.stages,
             "stage": self.stage,
             "parts": [{"name": name, "text": text} for name, text in draft.texts.items()],
-            "flaws": [{"part": flaw.part, "line": flaw.line, "words": flaw.words} for flaw in flaws],
+            "flaws": [vars(flaw) for flaw in flaws],
             "rev": f"{self.stage} {self._rev}",
             "rows": [(str(n), f"{row['id']}: {_line(row)}") for n, row in enumerate(rows)],
             "row": str(self.row),
             "messages": self._messages(rows[self.row]),
             "trials": [None if trial is None else _seen(trial) for trial in self.trials],
             "diff": draft.diff(),
-            "again": self._again(),
-            "changed": draft.changed,
             "can_undo": draft.can_undo,
             "can_save": draft.path is not None,
             "can_try": self._teacher is not None,
-            "told": self.told,
         }
 
     def _words(self, flaws: int) -> str:
         draft = self.draft
-        words = ["edited, not saved" if draft.changed else "saved" if _is_saved(draft) else "as shipped"]
-        words += [f"{flaws} thing{'' if flaws == 1 else 's'} to mend"] if flaws else []
-        return " \u00b7 ".join([f"{self.stage}: {words[0]}", *words[1:]])
+        state = "edited, not saved" if draft.changed else "saved" if draft.is_in_a_file else "as shipped"
+        return f"{self.stage}: {state}" + (f" \u00b7 {counted(flaws, 'thing')} to mend" if flaws else "")
 
     def _messages(self, row: Mapping[str, Any]) -> list[dict[str, str]]:
         try:
@@ -193,21 +178,19 @@ class PromptPanel(Panel):
         except (PromptError, SettingsError):
             return "It cannot be used as it is: a run would stop at once."
 
-    def still(self) -> Still:
+    def blocks(self) -> Iterator[Block]:
         draft = self.draft
         row = self.rows()[self.row]
-        flaws = draft.flaws(row)
-        blocks = [Block("To mend", "\n".join(f"{f.part}, line {f.line}: {f.words}" for f in flaws))] if flaws else []
-        blocks += [
-            Block(f"{m['role']} message for {row['id']}", m["content"], folded=True) for m in self._messages(row)
-        ]
-        if draft.diff():
-            blocks.append(Block("Changes", "\n".join(draft.diff())))
+        if flaws := draft.flaws(row):
+            yield Block("To mend", "\n".join(f"{flaw.part}, line {flaw.line}: {flaw.words}" for flaw in flaws))
+        for message in self._messages(row):
+            yield Block(f"{message['role']} message for {row['id']}", message["content"], folded=True)
+        if diff := draft.diff():
+            yield Block("Changes", "\n".join(diff))
         for trial in filter(None, self.trials):
-            blocks.append(Block(f"Reply to {trial.id}: {_told(trial)}", trial.text or trial.message))
-        if self._again():
-            blocks.append(Block(text=self._again()))
-        return Still(f"Prompt {draft.path or ''}".strip(), self._words(len(flaws)), blocks=blocks)
+            yield Block(f"Reply to {trial.id}: {_told(trial)}", trial.text or trial.message)
+        if again := self._again():
+            yield Block(text=again)
 
 
 def _seen(trial: Trial) -> dict[str, Any]:
@@ -217,38 +200,19 @@ def _seen(trial: Trial) -> dict[str, Any]:
         "good": not trial.reason,
         "message": trial.message,
         "pieces": list(trial.pieces),
-        "columns": sorted({column for row in trial.rows for column in row}),
-        "score": next(
-            (f"score {count(row['score'])}" for row in trial.rows if isinstance(row.get("score"), float)), ""
-        ),
+        "score": next((f"score {count(row['score'])}" for row in trial.rows if "score" in row), ""),
     }
 
 
 def _told(trial: Trial) -> str:
-    words = [trial.reason or f"{len(trial.rows)} record{'' if len(trial.rows) == 1 else 's'} read"]
+    words = [trial.reason or f"{counted(len(trial.rows), 'record')} read"]
     if trial.seconds:
         words.append(f"{trial.seconds:.2f} s, {count(trial.completion_tokens)} tokens")
     return " \u00b7 ".join(words)
 
 
-def _is_saved(draft: PromptDraft) -> bool:
-    return draft.path is not None and draft.path.exists()
-
-
 def _line(row: Mapping[str, Any]) -> str:
     """A row in a few words, to choose it by."""
-    text = " ".join(str(row.get("context") or row.get("question") or "").split())
+    names = ("context", "seed_context", "question", "seed_question")
+    text = " ".join(next((str(row[name]) for name in names if row.get(name)), "").split())
     return text[:60] + ("…" if len(text) > 60 else "")
-
-
-def _quiet(job: Callable[[], None]) -> Callable[[], None]:
-    """The job, for which being cancelled is no error."""
-    from concurrent.futures import CancelledError
-
-    def run() -> None:
-        try:
-            job()
-        except CancelledError:
-            return
-
-    return run

@@ -1,13 +1,13 @@
 """The panel of a review: samples beside their seeds and the judge's words, to accept, reject or edit."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from sdgkit.errors import SettingsError
-from sdgkit.pages import count
+from sdgkit.pages import clip, count
 from sdgkit.panels.frame import Panel
-from sdgkit.panels.still import Block, Still
+from sdgkit.panels.still import Block
 from sdgkit.review import DRAWN, SEED_FILE, STATES, Review, parts, seed_of
 from sdgkit.run import Run
 
@@ -29,7 +29,7 @@ class ReviewPanel(Panel):
         self.review = run if isinstance(run, Review) else Review(run, later=True)
         self.seed_file = str(seed_file)
         self.filters = dict(FILTERS)
-        self.tab, self.page, self.told = "one", 0, ""
+        self.tab, self.page = "one", 0
         self.ids = self._found()
         undecided = (id for id in self.ids if self.review.state(id) == "undecided")
         self.current = next(undecided, self.ids[0] if self.ids else "")
@@ -54,13 +54,13 @@ class ReviewPanel(Panel):
     def on_go(self, id: str) -> None:
         """Show this sample."""
         self.review.sample(id)
-        self.current, self.tab, self.told = id, "one", ""
+        self.current, self.tab = id, "one"
 
     def on_step(self, by: int) -> None:
         """Go on or back."""
         at = self.ids.index(self.current) + int(by) if self.current in self.ids else 0
         if 0 <= at < len(self.ids):
-            self.current, self.told = self.ids[at], ""
+            self.current = self.ids[at]
 
     def on_accept(self) -> None:
         """Accept the sample that is shown, and go on."""
@@ -126,7 +126,6 @@ class ReviewPanel(Panel):
         return {
             "sign": "done" if review.samples and review.progress.decided == len(review.samples) else "none",
             "words": self._words(),
-            "told": self.told,
             "folder": str(review.run.out or "in memory"),
             "filters": self.filters,
             "choices": self._choices(),
@@ -142,7 +141,9 @@ class ReviewPanel(Panel):
             if self.tab == "table"
             else [],
             "figures": self._figures() if self.tab == "figures" else [],
-            "empty": "There are no samples yet." if not review.samples else "No sample fits these filters.",
+            "empty": "No sample fits these filters. Show all, or take a filter away."
+            if review.samples
+            else "There are no samples yet. Read them again when the run has made some.",
         }
 
     def _words(self) -> str:
@@ -152,7 +153,7 @@ class ReviewPanel(Panel):
             f"{number} {name}" for name in ("edited", "rejected", "outdated") if (number := getattr(progress, name))
         ]
         if implied:
-            words.append(implied + (" of all, at 95 % confidence" if "%" in implied else ""))
+            words.append(implied + (" of all" if "%" in implied else ""))
         return " \u00b7 ".join(words)
 
     def _choices(self) -> dict[str, list[tuple[str, str]]]:
@@ -166,38 +167,31 @@ class ReviewPanel(Panel):
             "reason": [("", "any"), *((why, f"{why} ({number})") for why, number in review.reasons().items())],
         }
 
-    def _seen_sample(self) -> dict[str, Any]:
-        id, sample = self.current, self.review.sample(self.current)
-        decision = self.review.decision(id)
-        texts = parts({**sample, **(decision.edits if decision else {})})
-        written = parts(sample)
-        score = sample.get("score")
+    def _facts(self, id: str) -> dict[str, str]:
+        decision, score = self.review.decision(id), self.review.sample(id).get("score")
         return {
             "id": id,
             "state": self.review.state(id),
-            "reason": decision.reason if decision else "",
-            "task": str(sample.get("task_description") or ""),
             "score": count(score) if isinstance(score, int | float) else "",
+            "reason": decision.reason if decision else "",
+        }
+
+    def _seen_sample(self) -> dict[str, Any]:
+        sample = self.review.sample(self.current)
+        written = parts(sample)
+        return {
+            **self._facts(self.current),
+            "can_be_a_seed": self.review.state(self.current) in ("accepted", "edited"),
             "evaluation": str(sample.get("evaluation") or ""),
             "parts": [
                 {"name": name, "text": text, "written": written[name], "seed": str(sample.get(f"seed_{name}") or "")}
-                for name, text in texts.items()
+                for name, text in parts(self.review.as_decided(self.current)).items()
             ],
         }
 
     def _row(self, id: str) -> dict[str, str]:
-        sample, score = self.review.sample(id), self.review.sample(id).get("score")
-        decision = self.review.decision(id)
-        texts = parts({**sample, **(decision.edits if decision else {})})
-        clipped = {name: text[:CLIPPED] + ("…" if len(text) > CLIPPED else "") for name, text in texts.items()}
-        return {
-            "id": id,
-            "state": self.review.state(id),
-            "score": count(score) if isinstance(score, int | float) else "",
-            "reason": decision.reason if decision else "",
-            "question": clipped.get("question", ""),
-            "response": clipped.get("response", ""),
-        }
+        texts = parts(self.review.as_decided(id))
+        return {**self._facts(id), **{name: clip(texts.get(name, ""), CLIPPED) for name in ("question", "response")}}
 
     def _figures(self) -> list[dict[str, str]]:
         scores, lengths = self.review.scores(self.ids), self.review.lengths(self.ids)
@@ -206,24 +200,14 @@ class ReviewPanel(Panel):
             {"title": "Length of the response", "words": "characters; marks below: the seeds", "drawing": lengths},
         ]
 
-    def still(self) -> Still:
-        review, blocks = self.review, []
+    def blocks(self) -> Iterator[Block]:
         if self.current:
             shown = self._seen_sample()
             facts = f"{shown['id']}, {shown['state']}" + (f", judged {shown['score']}" if shown["score"] else "")
-            blocks.append(Block(facts, "\n\n".join(f"{part['name']}:\n{part['text']}" for part in shown["parts"])))
-            blocks.append(Block("What the judge wrote", shown["evaluation"]))
-        figures = zip(self._figures(), (self._numbers("score"), self._numbers("length")), strict=True)
-        blocks += [
-            Block(figure["title"], words, drawing=figure["drawing"]) for figure, words in figures if figure["drawing"]
-        ]
-        rows = [tuple(self._row(id)[name] for name in ("id", "state", "score", "question")) for id in self.ids[:PAGE]]
+            yield Block(facts, "\n\n".join(f"{part['name']}:\n{part['text']}" for part in shown["parts"]))
+            yield Block("What the judge wrote", shown["evaluation"])
+        yield from (Block(each["title"], drawing=each["drawing"]) for each in self._figures() if each["drawing"])
+        columns = ("id", "state", "score", "question")
+        rows = [tuple(self._row(id)[name] for name in columns) for id in self.ids[:PAGE]]
         if rows:
-            title = f"{len(rows)} of {len(self.ids)} samples"
-            blocks.append(Block(title, columns=("id", "state", "score", "question"), rows=rows))
-        return Still(f"Review {review.run.out or 'in memory'}", self._words(), blocks=blocks)
-
-    def _numbers(self, what: str) -> str:
-        """A figure's numbers in words, for plain text."""
-        drawing = self.review.scores(self.ids) if what == "score" else self.review.lengths(self.ids)
-        return drawing.partition('aria-label="')[2].partition('"')[0]
+            yield Block(f"{len(rows)} of {len(self.ids)} samples", columns=columns, rows=rows)

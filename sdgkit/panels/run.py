@@ -1,7 +1,8 @@
 """The panel of a run: the method's picture with its numbers, start and cancel, the newest samples, the drops."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -9,17 +10,17 @@ from typing import Any
 from sdgkit.decisions import own_question
 from sdgkit.errors import SettingsError
 from sdgkit.method import default_folder, plan, run_folder
-from sdgkit.pages import count
+from sdgkit.pages import count, counted
 from sdgkit.panels.frame import Panel, sentence, teacher_of
-from sdgkit.panels.still import Block, Still
+from sdgkit.panels.still import Block
 from sdgkit.picture import draw
 from sdgkit.run import Run, open_run
-from sdgkit.snapshot import Funnel, Snapshot
+from sdgkit.snapshot import Funnel, Snapshot, funnel_of
 from sdgkit.trace import Trace
 
 NEWEST, DROPS = 6, 30  # samples shown; drops of a stage shown at once
 WORDS = {
-    "new": "Not begun",
+    "new": "Not begun: Start asks the teacher",
     "running": "Running",
     "paused": "Paused",
     "done": "Done",
@@ -91,44 +92,37 @@ class RunPanel(Panel):
         """
         self.display()
         self.start()
-        try:
+        with self._to_its_end():
             while not self.latest.finished:
                 await asyncio.sleep(0.05)
-        except (asyncio.CancelledError, KeyboardInterrupt):
-            self._cancel_and_wait()
-            raise
-        finally:
-            self._close()
-        return self._result()
+        return self.latest
 
     def run_sync(self) -> Run:
         """The same, blocking: an interrupt is its Cancel."""
         self.display()
         self.start()
-        try:
-            while not self.latest.finished:
-                self.latest.wait(0.2)
-        except KeyboardInterrupt:
-            self._cancel_and_wait()
-            raise
-        finally:
-            self._close()
-        return self._result()
+        with self._to_its_end():
+            self._await()
+        return self.latest
 
-    def _cancel_and_wait(self) -> None:
-        self.latest.cancel()
+    def _await(self) -> None:
         while not self.latest.finished:
             self.latest.wait(0.2)
 
-    def _close(self) -> None:
-        self.wait(5.0)
-        self.render()
-        self.picture_again()
-
-    def _result(self) -> Run:
+    @contextmanager
+    def _to_its_end(self) -> Iterator[None]:
+        try:
+            yield
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            self.latest.cancel()
+            self._await()
+            raise
+        finally:
+            self.wait(5.0)
+            self.render()
+            self.picture_again()
         if self.latest.error is not None:
             raise self.latest.error
-        return self.latest
 
     # Clicks -----------------------------------------------------------------------------------------------------------
 
@@ -162,7 +156,7 @@ class RunPanel(Panel):
     def seen(self) -> dict[str, Any]:
         run, snapshot = self.latest, self.latest.snapshot()
         stages = drawn_stages(run, snapshot)
-        lost = {stage["name"]: sum(stage.get("dropped", {}).values()) for stage in stages}
+        lost = {stage["name"]: sum(stage["dropped"].values()) for stage in stages}
         going = snapshot.state in GOING or run.going
         start = {"new": "Start", "done": "Run again"}.get(snapshot.state, "Resume") if run.plan or self._make else ""
         return {
@@ -178,11 +172,10 @@ class RunPanel(Panel):
             "stages": [{"name": name, "lost": number} for name, number in lost.items()],
             "lost": sum(lost.values()),
             "newest": [newest(sample) for sample in reversed(list(snapshot.newest)[-NEWEST:])],
-            "empty": "Samples appear here as they come."
-            if start and not snapshot.samples
-            else "None of them is at hand.",
+            "empty": "None of them is at hand." if snapshot.samples else "Samples appear here as they come.",
             "drops": self._seen_drops(lost),
             "notes": list(run.notes),
+            "error": sentence(self.last_error or run.error),
         }
 
     def _seen_drops(self, lost: dict[str, int]) -> dict[str, Any] | None:
@@ -199,23 +192,16 @@ class RunPanel(Panel):
             "shown": [row | {"story": self._stories.get(row["id"])} for row in rows],
         }
 
-    def still(self) -> Still:
+    def blocks(self) -> Iterator[Block]:
         run, snapshot = self.latest, self.latest.snapshot()
         stages = drawn_stages(run, snapshot)
-        blocks = []
         if stages:
-            words = repr(Funnel(stages)) if "tried" in stages[0] else "\n".join(stage["name"] for stage in stages)
-            blocks.append(Block(text=words, drawing=draw(stages, seeds=snapshot.seeds or None)))
+            yield Block(text=repr(Funnel(stages)), drawing=draw(stages, seeds=snapshot.seeds or None))
         for sample in map(newest, list(snapshot.newest)[-2:]):
             text = f"{sample['question']}\n\n{sample['response']}"
-            blocks.append(Block(f"{sample['id']}  {sample['words']}".strip(), text, folded=True))
+            yield Block(f"{sample['id']}  {sample['words']}".strip(), text, folded=True)
         if run.notes:
-            blocks.append(Block("Notes", "\n".join(run.notes)))
-        return Still(f"Run {run.out or 'in memory'}", status(snapshot), facts(snapshot), blocks)
-
-    def _state(self) -> dict[str, Any]:
-        state = super()._state()
-        return state if state["error"] or self.latest.error is None else state | {"error": sentence(self.latest.error)}
+            yield Block("Notes", "\n".join(run.notes))
 
 
 def status(snapshot: Snapshot) -> str:
@@ -223,8 +209,7 @@ def status(snapshot: Snapshot) -> str:
     words = WORDS.get(snapshot.state, snapshot.state)
     if snapshot.state in ("paused", "interrupted") and snapshot.message:
         return f"{words}: {snapshot.message}"
-    samples = f"{count(snapshot.samples)} sample{'' if snapshot.samples == 1 else 's'}"
-    return words if snapshot.state == "new" else f"{words}: {samples}"
+    return words if snapshot.state == "new" else f"{words}: {counted(snapshot.samples, 'sample')}"
 
 
 def facts(snapshot: Snapshot) -> list[tuple[str, str]]:
@@ -266,11 +251,11 @@ def newest(sample: Any) -> dict[str, Any]:
     }
 
 
-def drawn_stages(run: Run, snapshot: Snapshot) -> Sequence[dict[str, Any]]:
-    """The stages for the picture: with numbers, or by name alone before the run has begun."""
+def drawn_stages(run: Run, snapshot: Snapshot) -> list[dict[str, Any]]:
+    """The stages for the picture, which is as high before the run has begun as later on."""
     if snapshot.stages or run.plan is None:
-        return [dict(stage) for stage in snapshot.stages]
-    return [{"name": stage.name} for stage in run.plan.pipeline.stages]
+        return snapshot.stages
+    return funnel_of(run.plan.pipeline, {}, len(run.plan.rows), None)
 
 
 def story(trace: Trace) -> list[dict[str, Any]]:

@@ -1,14 +1,16 @@
 """The panel of the seed examples: cards and a table, what is wrong beside the very field, load and save."""
 
-from pathlib import Path
+from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 from sdgkit.drafts import SeedDraft
 from sdgkit.errors import SettingsError
-from sdgkit.pages import count
+from sdgkit.pages import clip, counted
 from sdgkit.panels.frame import Panel
-from sdgkit.panels.still import Block, Still
-from sdgkit.seeds import COLUMNS
+from sdgkit.panels.still import Block
+from sdgkit.seeds import COLUMNS, read_seeds
+from sdgkit.trying import stand_in
 
 STILL, CLIPPED = 5, 200  # seeds, and characters of a text, in the still picture
 
@@ -25,7 +27,7 @@ class SeedPanel(Panel):
     def __init__(self, source: Any = None) -> None:
         super().__init__()
         self.draft = source if isinstance(source, SeedDraft) else SeedDraft(source)
-        self.open, self.told, self._rev = 0, "", 0
+        self.open, self._rev = 0, 0
 
     @property
     def seeds(self) -> list[dict[str, Any]]:
@@ -36,12 +38,11 @@ class SeedPanel(Panel):
 
     def on_open(self, place: int) -> None:
         """Show this seed for editing."""
-        self.open, self.told = int(place), ""
+        self.open = int(place)
 
     def on_edit(self, place: int, column: str, text: str) -> None:
         """Take over what was typed."""
         self.draft.edit(int(place), column, text)
-        self.told = ""
 
     def on_add(self) -> None:
         """A new seed at the end."""
@@ -54,18 +55,18 @@ class SeedPanel(Panel):
     def on_remove(self, place: int) -> None:
         """Take it out; undo brings it back."""
         self.draft.remove(int(place))
-        self._change(min(int(place), len(self.draft.rows) - 1))
+        self._change(int(place))
         self.told = f"Seed {int(place) + 1} is removed. Undo brings it back."
 
     def on_undo(self) -> None:
         """Take the last change back."""
         self.draft.undo()
-        self._change(max(0, min(self.open, len(self.draft.rows) - 1)))
+        self._change(self.open)
 
     def on_save(self, path: str = "") -> None:
         """Save them, all or nothing."""
         saved = self.draft.save(path.strip() or None)
-        self.told = f"{count(len(self.draft.rows))} seeds saved in {saved}."
+        self.told = f"Saved in {saved}."
 
     def on_load(self, path: str) -> None:
         """Take the seeds of a file in their place; undo brings the earlier ones back."""
@@ -73,60 +74,58 @@ class SeedPanel(Panel):
             raise SettingsError("Name the file to load: .jsonl, .json, .csv, .parquet or a qna.yaml.")
         self.draft.load(path.strip())
         self._change(0)
-        self.told = f"{count(len(self.draft.rows))} seeds loaded from {path.strip()}."
+        self.told = f"Loaded from {path.strip()}."
 
     def _change(self, place: int) -> None:
-        self.open, self.told = place, ""
+        self.open = max(0, min(place, len(self.draft.rows) - 1))
         self._rev += 1
 
     # Showing ----------------------------------------------------------------------------------------------------------
 
     def seen(self) -> dict[str, Any]:
-        flaws = self.draft.flaws()
-        path = self.draft.path
+        draft, flaws, path = self.draft, self.draft.flaws(), self.draft.path
+        severe = any(flaw.severity != "hint" for found in flaws.values() for flaw in found)
         return {
-            "sign": "warn" if flaws else "good" if self.draft.rows else "none",
-            "words": self._words(len(flaws)),
+            "sign": "warn" if severe else "good" if draft.rows else "none",
+            "words": self._words(),
             "folder": str(path or "not in a file yet"),
-            "path": str(path if path is not None and Path(path).suffix == ".jsonl" else "my_seeds.jsonl"),
+            "path": str(path if path is not None and path.suffix == ".jsonl" else "my_seeds.jsonl"),
             "columns": list(COLUMNS),
             "seeds": [
-                {
-                    **{column: row[column] for column in COLUMNS},
-                    "flaws": {flaw.part: flaw.words for flaw in flaws.get(place, [])},
-                }
-                for place, row in enumerate(self.draft.rows)
+                {**{name: row[name] for name in COLUMNS}, "flaws": [vars(flaw) for flaw in flaws.get(place, [])]}
+                for place, row in enumerate(draft.rows)
             ],
+            "about_all": [vars(flaw) for flaw in flaws.get(None, [])],
             "open": self.open,
             "rev": self._rev,
-            "changed": self.draft.changed,
-            "can_undo": self.draft.can_undo,
-            "told": self.told,
+            "can_undo": draft.can_undo,
         }
 
-    def _words(self, flawed: int) -> str:
-        rows = self.draft.rows
-        words = [f"{count(len(rows))} seed{'' if len(rows) == 1 else 's'}"] if rows else []
-        if flawed:
-            words.append(f"{flawed} with something to mend")
-        words += [self.draft.advice()] if self.draft.advice() else []
-        words += ["not saved"] if self.draft.changed else []
-        return " \u00b7 ".join(words)
+    def _words(self) -> str:
+        if not self.draft.rows:
+            return "There are no seeds yet. Add one, or load a file."
+        grave = Counter(flaw.severity for found in self.draft.flaws().values() for flaw in found)
+        words = [counted(len(self.draft.rows), "seed")]
+        words += [counted(grave[severity], severity) for severity in ("error", "warning", "hint") if grave[severity]]
+        return " \u00b7 ".join([*words, *(["not saved"] if self.draft.changed else [])])
 
-    def still(self) -> Still:
-        flaws = self.draft.flaws()
-        blocks = []
-        for place, row in enumerate(self.draft.rows[:STILL]):
-            texts = [f"{name}:\n{_clipped(row[name])}" for name in COLUMNS if row[name] and name != "task_description"]
-            texts += [f"! {flaw.part} {flaw.words}" for flaw in flaws.get(place, [])]
-            blocks.append(Block(f"Seed {place + 1}", "\n\n".join(texts)))
-        if self.draft.rows:
-            blocks.insert(0, Block("The task", self.draft.rows[0]["task_description"]))
-        more = len(self.draft.rows) - STILL
-        if more > 0:
-            blocks.append(Block(f"and {more} more"))
-        return Still(f"Seeds {self.draft.path or ''}".strip(), self._words(len(flaws)), blocks=blocks)
+    def blocks(self) -> Iterator[Block]:
+        rows, flaws = self.draft.rows, self.draft.flaws()
+        if rows:
+            about_all = [f"{flaw.severity}: {flaw.words}" for flaw in flaws.get(None, [])]
+            yield Block("The task", "\n".join([rows[0]["task_description"], *about_all]))
+        for place, row in enumerate(rows[:STILL]):
+            texts = [f"{name}:\n{clip(row[name], CLIPPED)}" for name in COLUMNS[1:] if row[name]]
+            texts += [f"{flaw.severity} in {flaw.part}: {flaw.words}" for flaw in flaws.get(place, [])]
+            yield Block(f"Seed {place + 1}", "\n\n".join(texts))
+        if len(rows) > STILL:
+            yield Block(f"and {len(rows) - STILL} more")
 
 
-def _clipped(text: str) -> str:
-    return text if len(text) <= CLIPPED else f"{text[:CLIPPED]}… ({count(len(text) - CLIPPED)} more characters)"
+def rows_for(stage: str, seeds: Any) -> list[dict[str, Any]]:
+    """The rows on which this stage's prompt can be tried, each with an id.
+
+    seeds: what `load_seeds` takes, also rows of an earlier stage, or a SeedPanel. Raises SeedError.
+    """
+    rows = read_seeds(seeds.seeds if isinstance(seeds, SeedPanel) else seeds)
+    return [{"id": f"s{number}", **stand_in(row, stage)} for number, row in enumerate(rows, 1)]

@@ -1,7 +1,8 @@
 """The still picture of a panel: the same facts as HTML with inline attributes only, and as plain text."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from html import unescape
 from typing import Any
 
 from sdgkit.pages import clip, fill, visible
@@ -18,7 +19,7 @@ class Drawing(str):
 
 @dataclass(frozen=True)
 class Block:
-    """One thing to show: a text, a drawing (with the same in words), or a table.
+    """One thing to show: a text, a drawing (in plain text `text`, or what it says aloud), or a table.
 
     title: "" for none. folded: behind a click, where something can be clicked.
     """
@@ -36,8 +37,9 @@ class Block:
 
     def __str__(self) -> str:
         lines = [self.title] if self.title else []
-        if self.text:
-            lines += ["  " + line for line in clip(visible(self.text), PRINTED).split("\n")]
+        text = self.text or unescape(self.drawing.partition('aria-label="')[2].partition('"')[0])
+        if text:
+            lines += ["  " + line for line in clip(visible(text), PRINTED).split("\n")]
         if self.columns:
             table = [list(self.columns), *([str(visible(str(cell))) for cell in row] for row in self.rows)]
             table = [[cell.replace("\n", " ")[:60] for cell in row] for row in table]
@@ -49,22 +51,24 @@ class Block:
 
 @dataclass(frozen=True)
 class Still:
-    """A panel's state as a picture. status: the line under the title. note: why it is not live."""
+    """A panel's state as a picture. words: the line under the title. note: why it is not live. id: the live panel's,
+    which hides it."""
 
     title: str
-    status: str
+    folder: str
+    words: str
+    error: str = ""
     facts: Sequence[tuple[str, str]] = ()
     blocks: Sequence[Block] = ()
-    error: str = ""
     note: str = ""
-    id: str = field(default="", compare=False)
+    id: str = ""
 
     def bundle(self) -> Mapping[str, str]:
         """The picture for a notebook."""
         return {"text/plain": str(self), "text/html": "".join(fill("panel.html", still=self))}
 
     def __str__(self) -> str:
-        lines = [f"{self.title}: {visible(self.status)}"]
+        lines = [visible(f"{self.title} {self.folder}".rstrip() + f": {self.words}")]
         if self.error:
             lines.append(f"Error: {visible(self.error)}")
         if self.facts:

@@ -1,11 +1,12 @@
 """The panel of a teacher: which kind, where, which model; is it there, how fast is it, what can it do."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from sdgkit.errors import SettingsError
 from sdgkit.pages import count
-from sdgkit.panels.frame import Panel, sentence
-from sdgkit.panels.still import Block, Still
+from sdgkit.panels.frame import Panel
+from sdgkit.panels.still import Block
 from sdgkit.teachers import connect
 from sdgkit.teachers.settings import KINDS, Settings, settle
 from sdgkit.teachers.teacher import Reply, Teacher
@@ -48,20 +49,13 @@ class TeacherPanel(Panel):
     def teacher(self) -> Teacher:
         """The connected teacher. Raises what `connect` raises."""
         if self._teacher is None:
-            self._connect()
-        assert self._teacher is not None
+            try:
+                self._teacher = connect(**self.chosen, api_key=self._key, **self._options)  # type: ignore[arg-type]
+            except SettingsError as error:
+                self.models = list(error.choices) or self.models
+                raise
+            self.models = self._teacher.models()
         return self._teacher
-
-    def _connect(self) -> None:
-        chosen = {name: value or None for name, value in self.chosen.items()}
-        addresses = [url.strip() for url in self.chosen["base_url"].split(",") if url.strip()]
-        chosen["base_url"] = addresses if len(addresses) > 1 else addresses[0] if addresses else None  # type: ignore[assignment]
-        try:
-            self._teacher = connect(**chosen, api_key=self._key, **self._options)  # type: ignore[arg-type]
-        except SettingsError as error:
-            self.models = list(error.choices) or self.models
-            raise
-        self.models = self._teacher.models()
 
     # Clicks -----------------------------------------------------------------------------------------------------------
 
@@ -106,9 +100,8 @@ class TeacherPanel(Panel):
             "has_key": bool(self._key),
             "models": self.models,
             "message": self.message,
-            "reply": None
-            if reply is None
-            else {"text": reply.text, "facts": _facts(reply), "reasoning": reply.reasoning},
+            "facts": _facts(reply) if reply else [],
+            "reply": {"text": reply.text, "reasoning": reply.reasoning} if reply else None,
             "able": self.able,
             "notes": list(self._teacher.notes) if self._teacher else [],
         }
@@ -120,25 +113,20 @@ class TeacherPanel(Panel):
         if self.last_error is not None:
             return "bad", "Not reachable" if teacher is None else "It did not answer"
         if teacher is None:
-            return "none", "Not tried yet"
+            return "none", "Not tried yet: Test sends it one message."
         rehearsal = "; rules answer here, no model does" if teacher.is_rehearsal else ""
         return "good", f"Reachable: {teacher.model} at {teacher.base_url}{rehearsal}"
 
-    def still(self) -> Still:
-        blocks = []
+    def blocks(self) -> Iterator[Block]:
         if self.reply is not None:
-            blocks.append(Block(self.message, self.reply.text))
+            yield Block(self.message, self.reply.text)
         if self.able:
-            blocks.append(Block("What the server can do", columns=("what", "answer"), rows=self.able))
-        facts = [(name, value) for name, value in self.chosen.items() if value]
-        return Still("Teacher", self._where()[1], [*facts, *(_facts(self.reply) if self.reply else [])], blocks)
-
-    def __repr__(self) -> str:
-        return f"TeacherPanel({self._where()[1]}{': ' + sentence(self.last_error) if self.last_error else ''})"
+            yield Block("What the server can do", columns=("what", "answer"), rows=self.able)
 
 
 def _facts(reply: Reply) -> list[tuple[str, str]]:
-    facts = [("time", f"{reply.seconds:.2f} s"), ("tokens read", count(reply.prompt_tokens))]
+    time = f"{reply.seconds:.2f} s" if reply.seconds >= 0.1 else f"{reply.seconds * 1000:.0f} ms"
+    facts = [("time", time), ("tokens read", count(reply.prompt_tokens))]
     facts.append(("tokens written", count(reply.completion_tokens)))
     if reply.seconds and reply.completion_tokens:
         facts.append(("speed", f"{count(round(reply.completion_tokens / reply.seconds))} tokens/s"))

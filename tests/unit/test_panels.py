@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import re
 import time
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 import scripted
+from aiohttp import web
 from scripted import PROMPTS, Gate, ScriptedTeacher
 
 import sdgkit as sk
@@ -71,8 +73,18 @@ def run_panel(script: ScriptedTeacher, seeds, out="runs/a", **more) -> sk.RunPan
 # Where it is shown ----------------------------------------------------------------------------------------------------
 
 
-def test_a_panel_is_live_in_jupyterlab_and_voila_and_still_elsewhere(monkeypatch):
-    assert "SDGKIT_PANELS=live" in (reason_for_a_still_picture() or "")
+@pytest.mark.parametrize(
+    ("variable", "words"),
+    [("HOME", "no JupyterLab or Voila"), ("VSCODE_PID", "in VS Code"), ("COLAB_RELEASE_TAG", "in Google Colab")],
+)
+def test_a_panel_that_stays_still_says_in_one_line_why_and_how_to_force_it(monkeypatch, variable, words):
+    monkeypatch.setenv(variable, "/home/somebody")
+    reason = reason_for_a_still_picture() or ""
+    assert words in reason
+    assert "%env SDGKIT_PANELS=live" in reason
+
+
+def test_a_panel_is_live_in_jupyterlab_and_voila_and_as_the_user_says(monkeypatch):
     monkeypatch.setenv("VOILA_KERNEL_ID", "1")
     assert reason_for_a_still_picture() is None
     monkeypatch.setenv("SDGKIT_PANELS", "static")
@@ -125,7 +137,7 @@ def test_the_scripts_write_text_only_as_text():
 
 def test_a_run_is_started_watched_and_done(script, seeds):
     panel = run_panel(script, seeds)
-    assert panel.view.state["words"] == "Not begun"
+    assert panel.view.state["words"].startswith("Not begun")
     assert panel.view.state["start"] == "Start"
     act(panel, "start")
     until(lambda: panel.view.state["sign"] == "done")
@@ -157,6 +169,26 @@ def test_cancel_stops_within_a_second_and_resume_goes_on(script, seeds):
     act(panel, "start")
     until(lambda: panel.view.state["sign"] == "done")
     assert int(dict(map(tuple, panel.view.state["facts"]))["used again"].replace(",", "")) > 0
+
+
+def test_a_teacher_that_goes_away_is_said_and_cancel_works_meanwhile(script, seeds):
+    script.behave = lambda body, number: web.Response(status=503, text="restarting")
+    panel = run_panel(script, seeds)
+    panel.act("start")
+    until(lambda: panel.view.state["sign"] == "paused", 30)
+    assert panel.view.state["words"].startswith("Paused: ")
+    assert dict(map(tuple, panel.view.state["facts"]))["teacher"] == "away"
+    panel.act("cancel")
+    until(lambda: panel.view.state["sign"] == "cancelled", 1)
+
+
+def test_before_its_start_a_runs_picture_is_as_high_as_later_on(script, seeds):
+    panel = run_panel(script, seeds)
+    height = re.compile(r'height="(\d+)"')
+    before = height.search(panel.view.state["picture"])
+    act(panel, "start")
+    until(lambda: panel.view.state["sign"] == "done")
+    assert before and before[1] == height.search(panel.view.state["picture"])[1]
 
 
 def test_a_click_on_a_stage_shows_what_was_dropped_with_prompt_and_reply(script, seeds):
@@ -326,14 +358,20 @@ def test_filters_and_pages_narrow_what_is_shown(reviewed):
 # Seeds ----------------------------------------------------------------------------------------------------------------
 
 
+def errors(panel: sk.SeedPanel, place: int, severity: str = "error") -> dict[str, str]:
+    """What is wrong with a seed, by the field that it stands beside."""
+    flaws = panel.view.state["seeds"][place]["flaws"]
+    return {flaw["part"]: flaw["words"] for flaw in flaws if flaw["severity"] == severity}
+
+
 def test_seeds_are_written_with_what_is_wrong_beside_the_field():
     panel = sk.SeedPanel("mine.jsonl")
     assert "Add one" in panel.view.state["words"]
     act(panel, "add")
-    assert set(panel.view.state["seeds"][0]["flaws"]) == {"task_description", "seed_question", "seed_response"}
+    assert set(errors(panel, 0)) == {"task_description", "seed_question", "seed_response"}
     for column in ("task_description", "seed_question", "seed_response"):
         act(panel, "edit", place=0, column=column, text=f"The {column}")
-    assert panel.view.state["seeds"][0]["flaws"] == {}
+    assert errors(panel, 0) == {}
     act(panel, "save")
     assert [dict(row) for row in sk.load_seeds("mine.jsonl")] == panel.seeds
 
@@ -344,19 +382,32 @@ def test_a_seed_with_a_flaw_is_not_saved(seeds):
     panel.act("save", path="mine.jsonl")
     assert isinstance(panel.last_error, SeedError)
     assert not Path("mine.jsonl").exists()
-    assert "is empty" in panel.view.state["seeds"][1]["flaws"]["seed_question"]
+    assert "is empty" in errors(panel, 1)["seed_question"]
 
 
 def test_a_context_that_only_some_seeds_have_is_told_at_the_empty_one(seeds):
     panel = sk.SeedPanel(seeds)
     act(panel, "edit", place=2, column="seed_context", text="")
-    assert list(panel.view.state["seeds"][2]["flaws"]) == ["seed_context"]
+    assert list(errors(panel, 2)) == ["seed_context"]
+
+
+def test_what_the_seed_check_finds_stands_beside_the_field_and_can_be_saved(seeds):
+    panel = sk.SeedPanel([{**seed, "seed_context": f"Note {n}: the pump is loud."} for n, seed in enumerate(seeds)])
+    act(panel, "edit", place=1, column="seed_response", text="The pump hums, and")
+    assert "cut off" in errors(panel, 1)["seed_response"]
+    act(panel, "edit", place=1, column="seed_response", text="The pump is loud.")
+    act(panel, "edit", place=2, column="seed_context", text="Loud.")
+    assert "very short" in errors(panel, 2, "warning")["seed_context"]
+    assert any("five or more" in flaw["words"] for flaw in panel.view.state["about_all"])
+    act(panel, "save", path="mine.jsonl")
+    act(panel, "add")
+    assert list(errors(panel, 2, "warning")) == ["seed_context"], "a seed that is begun hides nothing about the others"
 
 
 def test_duplicate_remove_and_undo(seeds):
     panel = sk.SeedPanel(seeds)
     act(panel, "duplicate", place=0)
-    assert "same seed" in panel.view.state["seeds"][1]["flaws"]["seed_question"]
+    assert "the same as that of seed 1" in errors(panel, 1, "warning")["seed_context"]
     act(panel, "remove", place=2)
     assert len(panel.draft.rows) == 3
     act(panel, "undo")
@@ -467,7 +518,7 @@ def test_every_part_of_every_shipped_prompt_can_be_edited_and_saved(path):
     for part in ("system", "introduction", "principles", "examples", "generation"):
         draft.set(part, f"{draft.texts[part]}\nAnd a line about {part}.")
     wanted = draft.prompt
-    draft.save_as("mine.yaml")
+    draft.save("mine.yaml")
     assert sk.load_prompt("mine.yaml").render(stand_in(scripted.seeds(1)[0], path.stem)) == wanted.render(
         stand_in(scripted.seeds(1)[0], path.stem)
     )
@@ -482,6 +533,14 @@ def test_undo_and_the_shipped_prompt(prompt_panel):
     assert prompt_panel.draft.texts["system"] == "Mine."
     act(prompt_panel, "undo")
     assert prompt_panel.draft.texts == before
+
+
+def test_a_prompt_can_use_what_earlier_stages_write_and_nothing_else(script, seeds):
+    panel = sk.PromptPanel("prompts", seeds, stage="gen_grounded_questions")
+    act(panel, "text", part="generation", text="{{ context }}")
+    assert panel.view.state["flaws"] == []
+    act(panel, "text", part="generation", text="{{ response }}")
+    assert "'response' is undefined" in panel.view.state["flaws"][0]["words"]
 
 
 # Compare --------------------------------------------------------------------------------------------------------------
@@ -530,6 +589,32 @@ def test_the_difference_rests_on_the_rows_that_differ(script, seeds):
     assert panel.view.state["rows"][0]["sides"][0]["words"] == "score 1 · kept"
 
 
+def test_a_prompt_that_was_not_edited_is_not_compared_with_itself(prompt_panel):
+    panel = sk.ComparePanel(prompt_panel)
+    panel.act("compare")
+    assert "edit it first" in panel.view.state["error"]
+
+
+def test_a_comparison_that_is_cancelled_says_nothing_about_the_versions(script):
+    gate = Gate()
+    answer = script._answer
+
+    async def hold(body, number):
+        await gate.passed()
+        return await answer(body, number)
+
+    good = PROMPTS["eval_grounded_questions"]
+    panel = sk.ComparePanel(good, good.with_sampling(top_p=0.5), scripted.seeds(3), teacher=script.connect())
+    script.behave = hold
+    panel.act("compare")
+    gate.await_arrivals(1)
+    panel.act("cancel")
+    panel.wait(5)
+    gate.open()
+    assert panel.comparison is None
+    assert panel.view.state["words"].startswith("Not compared yet")
+
+
 def test_prompts_of_different_stages_are_not_compared(script, seeds):
     panel = sk.ComparePanel(
         PROMPTS["gen_contexts"], PROMPTS["eval_grounded_questions"], seeds, teacher=script.connect()
@@ -544,12 +629,12 @@ def test_prompts_of_different_stages_are_not_compared(script, seeds):
 def test_a_teacher_is_not_tried_then_reachable_with_time_and_tokens(script):
     script.behave = lambda body, number: scripted.completion("Blue.")
     panel = sk.TeacherPanel("openai", script.base_url, api_key=KEY)
-    assert panel.view.state["words"] == "Not tried yet"
+    assert panel.view.state["words"].startswith("Not tried yet")
     act(panel, "test", message="Which colour?")
     state = panel.view.state
     assert state["sign"] == "good"
     assert state["reply"]["text"] == "Blue."
-    assert dict(map(tuple, state["reply"]["facts"]))["tokens written"] == "5"
+    assert dict(map(tuple, state["facts"]))["tokens written"] == "5"
     assert state["models"] == [scripted.MODEL]
 
 
@@ -704,7 +789,7 @@ def test_half_of_a_surrogate_pair_does_not_stop_a_panel(seeds):
     panel = sk.SeedPanel(seeds)
     act(panel, "edit", place=0, column="seed_question", text="\ud800?")
     json.dumps(panel.view.get_state()).encode()
-    assert "surrogate" in panel.view.state["seeds"][0]["flaws"]["seed_question"]
+    assert "surrogate" in errors(panel, 0)["seed_question"]
 
 
 def test_work_that_ends_while_the_view_is_being_made_is_seen_in_it(seeds):

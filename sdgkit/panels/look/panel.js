@@ -99,8 +99,14 @@ function later(wait, work) {
 
 // Parts ---------------------------------------------------------------------------------------------------------------
 
-const SIGNS = { new: "○", running: "▶", paused: "‖", done: "✓", cancelled: "■", failed: "✕", interrupted: "✕" };
-Object.assign(SIGNS, { good: "✓", bad: "✕", busy: "▶", none: "○", warn: "!" });
+const SIGNS = {
+  new: "○", running: "▶", paused: "‖", done: "✓", cancelled: "■", failed: "✕", interrupted: "✕", none: "○", good: "✓", bad: "✕", busy: "▶", warn: "!",
+  undecided: "○", accepted: "✓", edited: "✎", rejected: "✕", outdated: "!", error: "✕", warning: "!", hint: "·",
+};
+
+function sign(name) {
+  return h("span", { class: `sdg-sign sdg-is-${name}`, "aria-hidden": "true" }, SIGNS[name] || "○");
+}
 
 function button(label, onClick, more = {}) {
   const { main, keys, ...rest } = more;
@@ -109,26 +115,26 @@ function button(label, onClick, more = {}) {
   return h("button", props, label, keys && h("kbd", { "aria-hidden": "true" }, keys));
 }
 
-// The heading with its one line of status. sign: a key of SIGNS.
-function heading(title, sign, words, soft) {
+function row(key, ...kids) {
+  return h("div", { class: "sdg-row", key }, kids);
+}
+
+function soft(...words) {
+  return h("p", { class: "sdg-soft" }, words);
+}
+
+// The heading with its one line of status, and what went wrong. What changes many times a second is not read aloud.
+function heading(state) {
   return [
-    h("h3", { class: "sdg-title" }, title, soft && h("small", {}, soft)),
-    h("p", { class: "sdg-status", role: "status" },
-      h("span", { class: `sdg-sign sdg-is-${sign}`, "aria-hidden": "true" }, SIGNS[sign] || "○"), words),
+    h("h3", { class: "sdg-title", key: "title" }, state.title, " ", state.folder && h("small", {}, state.folder)),
+    h("p", { class: "sdg-status", role: "status", "aria-live": state.sign === "running" ? "off" : "polite", key: "status" },
+      sign(state.sign), state.words, state.told && [" \u00b7 ", h("span", { class: "sdg-told" }, state.told)]),
+    state.error && h("p", { class: "sdg-error", role: "alert", key: "error" }, sign("error"), state.error),
   ];
 }
 
-function trouble(state) {
-  return state.error ? [h("p", { class: "sdg-error", role: "alert" }, h("span", { "aria-hidden": "true" }, "✕ "), state.error)] : [];
-}
-
-function busy(state, act) {
-  return h("p", { class: "sdg-busy", role: "status" }, state.busy,
-    state.stoppable && button("Cancel", () => act("cancel")));
-}
-
 function facts(pairs) {
-  return h("dl", { class: "sdg-facts" },
+  return h("dl", { class: "sdg-facts", key: "facts" },
     pairs.map(([name, value]) => h("div", { key: name }, h("dt", {}, name), h("dd", {}, value))));
 }
 
@@ -137,24 +143,42 @@ function pre(text, more = {}) {
 }
 
 // A text as it is; where it is long, the rest unfolds.
-function long(text, most = 700) {
-  text = text === null || text === undefined ? "" : String(text);
+function long(text, most = 1500) {
+  text = String(text ?? "");
   if (text.length <= most * 1.2) return pre(text);
   let cut = Math.max(text.lastIndexOf("\n", most), text.lastIndexOf(" ", most));
   cut = cut > most / 2 ? cut : most;
   const rest = text.slice(cut).replace(/^\n/, "");
-  return h("div", {}, pre(text.slice(0, cut)),
-    h("details", {}, h("summary", {}, `${rest.length.toLocaleString("en")} more characters`), pre(rest)));
+  return h("div", {}, pre(text.slice(0, cut)), fold(`${rest.length.toLocaleString("en")} more characters`, pre(rest)));
 }
 
 function fold(title, body, more = {}) {
   return h("details", more, h("summary", {}, title), body);
 }
 
-function field(id, label, control, flaw) {
-  return h("div", { class: `sdg-field${flaw ? " sdg-flawed" : ""}`, key: id },
-    h("label", { for: id }, label), control,
-    flaw && h("p", { class: "sdg-flaw", id: `${id}-flaw` }, h("span", { "aria-hidden": "true" }, "✕ "), flaw));
+// A list that scrolls in itself, and can be reached with Tab for that.
+function list(name, more, ...kids) {
+  return h("div", { class: "sdg-list", role: "region", tabindex: 0, "aria-label": name, ...more }, kids);
+}
+
+function table(name, head, rows, more = {}) {
+  return h("div", { class: "sdg-scroll", role: "region", tabindex: 0, "aria-label": name, key: name }, h("table", more,
+    h("thead", {}, h("tr", {}, head.map((title, place) => h("th", { scope: "col", key: place }, title)))),
+    h("tbody", {}, rows.map((cells, place) => h("tr", { key: place },
+      cells.map((cell, at) => at ? h("td", { key: at }, cell) : h("th", { scope: "row", key: at }, cell)))))));
+}
+
+function flawed(flaw, more = {}) {
+  return h("p", { class: "sdg-flaw", ...more }, sign(flaw.severity), flaw.line ? `Line ${flaw.line}: ` : "", flaw.severity === "hint" && "Hint: ", flaw.words);
+}
+
+function field(id, label, control, flaws = []) {
+  return h("div", { class: `sdg-field${flaws.some((flaw) => flaw.severity === "error") ? " sdg-flawed" : ""}`, key: id },
+    h("label", { for: id }, label), control, h("div", { id: `${id}-flaws` }, flaws.map((flaw) => flawed(flaw))));
+}
+
+function input(props) {
+  return h("input", { autocomplete: "off", spellcheck: "false", ...props });
 }
 
 function choice(id, value, options, onChoice, more = {}) {
@@ -184,42 +208,49 @@ function tabs(id, names, chosen, onChoice, body) {
     h("div", { role: "tabpanel", id: `${id}-body`, "aria-labelledby": `${id}-${chosen}` }, body));
 }
 
+// The same where the view alone knows which is open. names: [name, words, body, a function] of each.
+function ownTabs(ui, name, names) {
+  const open = names.find(([one]) => one === ui.local[name]) || names[0];
+  return tabs(`${ui.id}-${name}`, names, open[0], (one) => { ui.local[name] = one; ui.draw(); }, open[2]());
+}
+
 // The panel itself ----------------------------------------------------------------------------------------------------
 
-// JupyterLab reads the keys that are pressed while a button of ours has the focus: `d d` would delete the cell.
+// JupyterLab reads the keys that are pressed while a button of ours has the focus: `d d` would delete the cell. Ctrl+S
+// is the notebook's, unless the panel saves something of its own.
 function guard(root, hotkeys) {
   root.addEventListener("keydown", (event) => {
-    const save = (event.ctrlKey || event.metaKey) && event.key === "s";
+    const command = event.ctrlKey || event.metaKey;
     const typing = /^(TEXTAREA|INPUT|SELECT)$/.test(event.target.tagName);
-    const done = hotkeys && hotkeys(event, typing);
+    const done = hotkeys && hotkeys(command ? `Ctrl+${event.key}` : event.altKey ? "" : event.key, typing, event.target);
     if (done) event.preventDefault();
-    if (!save || done) event.stopPropagation();
+    if (done || !(command && event.key === "s")) event.stopPropagation();
   });
 }
 
+// view and hotkeys get `ui`: the state, `act` for clicks, `draw`, and `local`, what this view alone knows.
 function panelOf(kind, view, hotkeys) {
   return {
     render({ model, el }) {
       const root = document.createElement("section");
       root.className = `sdg sdg-${kind}`;
       root.tabIndex = -1;
+      const ui = { id: `sdg-${model.get("state").id}`, local: {}, act: (name, said = {}) => model.send({ do: name, said }) };
       const hide = document.createElement("style"); // the still picture that follows is for where no panel lives
       hide.textContent = `.sdg-still-${model.get("state").id}{display:none}`;
       el.append(hide, root);
-      const act = (name, said = {}) => model.send({ do: name, said });
-      const local = {}; // what this view alone knows: what is folded out, which tab is open
-      const draw = () => {
-        const state = model.get("state");
-        root.setAttribute("aria-label", state.title);
+      ui.draw = () => {
+        ui.state = model.get("state");
+        root.setAttribute("aria-label", ui.state.title);
         const inside = root.contains(document.activeElement);
-        mend(root, h("section", {}, view(state, act, local, draw)).kids);
+        mend(root, h("section", {}, heading(ui.state), view(ui)).kids);
         // The button that was pressed may be gone: the keys stay with the panel, and do not fall to the notebook.
         if (inside && !root.contains(document.activeElement)) root.focus({ preventScroll: true });
       };
-      model.on("change:state", draw);
-      guard(root, hotkeys && ((event, typing) => hotkeys(event, typing, model.get("state"), act, local, draw)));
-      draw();
-      return () => model.off("change:state", draw);
+      model.on("change:state", ui.draw);
+      guard(root, hotkeys && ((keys, typing, target) => hotkeys(keys, typing, ui, target)));
+      ui.draw();
+      return () => model.off("change:state", ui.draw);
     },
   };
 }

@@ -1,108 +1,108 @@
 // The review: one sample beside its seed with the judge's words, the same as a table, and two figures.
 
-const STATE_SIGNS = { undecided: "○", accepted: "✓", edited: "✎", rejected: "✕", outdated: "!" };
-
-function view(state, act, local, draw) {
-  const id = `sdg-${state.id}`;
-  const filter = (name) => (value) => act("filter", { [name]: value });
+function view(ui) {
+  const { state, act, local, id } = ui;
   local.search = local.search || later(250, (text) => act("filter", { text }));
+  const bodies = { one, table: samples, figures };
   return [
-    ...heading(state.title, state.sign, state.words, state.folder),
-    ...trouble(state),
     h("div", { class: "sdg-filters", key: "filters", role: "group", "aria-label": "filters" },
       ["show", "score", "seed", "reason"].map((name) => field(`${id}-${name}`, name,
-        choice(`${id}-${name}`, state.filters[name], state.choices[name], filter(name)))),
-      field(`${id}-text`, "text", h("input", { id: `${id}-text`, key: "text", type: "search", value: state.filters.text,
-        onInput: (e) => local.search(e.target.value) }))),
-    tabs(`${id}-tab`, [["one", "One by one"], ["table", "Table"], ["figures", "Figures"]], state.tab,
-      (name) => act("tab", { name }),
-      state.tab === "one" ? one(state, act, local, draw, id) : state.tab === "table" ? table(state, act) : figures(state)),
+        choice(`${id}-${name}`, state.filters[name], state.choices[name], (value) => act("filter", { [name]: value })))),
+      field(`${id}-text`, "text", input({ id: `${id}-text`, type: "search", value: state.filters.text, onInput: (e) => local.search(e.target.value) }))),
+    tabs(`${id}-tab`, [["one", "One by one"], ["table", "Table"], ["figures", "Figures"]], state.tab, (name) => act("tab", { name }),
+      [state.total ? bodies[state.tab](ui) : soft(state.empty),
+        row("read", button("Read new samples", () => act("read")))]),
   ];
 }
 
-function one(state, act, local, draw, id) {
+// What is pressed stands above the texts, so that it stays where it is from sample to sample.
+function one(ui) {
+  const { state, act, local, id } = ui;
   const sample = state.sample;
-  if (!sample) return h("p", { class: "sdg-soft" }, state.empty);
   if (local.id !== sample.id) Object.assign(local, { id: sample.id, editing: false, texts: {} });
-  const reject = () => {
-    act("reject", { reason: local.why || "" });
-    Object.assign(local, { why: "", rev: (local.rev || 0) + 1 });
-    draw();
-  };
-  const save = () => {
-    act("edit", { texts: { ...Object.fromEntries(sample.parts.map((part) => [part.name, part.text])), ...local.texts } });
-    local.editing = false;
-    draw();
-  };
   return h("div", { key: "one" },
-    h("div", { class: "sdg-row", key: "where" },
+    row("where",
       button("Back", () => act("step", { by: -1 }), { keys: "k", disabled: state.at <= 1 }),
       button("Next", () => act("step", { by: 1 }), { keys: "j", disabled: state.at >= state.total }),
-      h("span", {}, h("code", {}, sample.id), ` · ${state.at} of ${state.total} · `,
-        h("span", { class: `sdg-is-${{ accepted: "good", edited: "good", rejected: "bad", outdated: "warn" }[sample.state] || "none"}`, "aria-hidden": "true" }, STATE_SIGNS[sample.state]),
-        ` ${sample.state}${sample.reason ? `: ${sample.reason}` : ""}`,
+      h("span", {}, h("code", {}, sample.id), ` · ${state.at} of ${state.total} · `, sign(sample.state), `${sample.state}${sample.reason ? `: ${sample.reason}` : ""}`,
         sample.state === "outdated" && " (it was decided, and has changed since)"),
       button("Undo", () => act("undo"), { keys: "u", class: "sdg-push" })),
+    local.editing ? saving(ui) : deciding(ui),
     sample.parts.map((part) => h("div", { class: "sdg-pair", key: `${sample.id} ${part.name}` },
       h("div", {}, local.editing
         ? field(`${id}-${part.name}`, part.name, h("textarea", { id: `${id}-${part.name}`, rows: Math.min(24, Math.max(3, part.text.split("\n").length + 1)),
             value: local.texts[part.name] ?? part.text, onInput: (e) => { local.texts[part.name] = e.target.value; } }))
-        : [h("h4", {}, part.name, part.text !== part.written && " (edited)"), long(part.text, 1500),
-          part.text !== part.written && fold("as the teacher wrote it", long(part.written, 1500))]),
-      h("div", { class: "sdg-aside" }, h("h4", {}, `${part.name} of its seed`), long(part.seed, 1500)))),
-    h("div", { class: "sdg-judge", key: `${sample.id} judge` }, h("h4", {}, `The judge${sample.score && `: ${sample.score}`}`), long(sample.evaluation || "no words", 1500)),
-    h("p", { class: "sdg-told", role: "status", key: "told" }, state.told),
-    local.editing
-      ? h("div", { class: "sdg-row sdg-decide", key: "decide" }, button("Save", save, { main: true }), button("Leave as it was", () => { local.editing = false; local.texts = {}; draw(); }, { keys: "Escape" }))
-      : h("div", { class: "sdg-row sdg-decide", key: "decide" },
-        button("Accept", () => act("accept"), { main: true, keys: "a", key: "accept" }),
-        button("Reject", reject, { keys: "r", key: "reject" }),
-        h("input", { key: "why", id: `${id}-why`, "aria-label": "reason for a rejection", placeholder: "reason, then Enter", list: `${id}-reasons`, value: local.why || "", rev: local.rev,
-          onInput: (e) => { local.why = e.target.value; },
-          onKeydown: (e) => { if (e.key === "Enter") { e.target.closest(".sdg").focus(); reject(); } } }),
-        h("datalist", { id: `${id}-reasons`, key: "reasons" }, state.reasons.map((why) => h("option", { value: why, key: why }))),
-        button("Edit", () => { local.editing = true; draw(); }, { keys: "e", key: "edit" }),
-        button("Read new samples", () => act("read"), { key: "read", class: "sdg-push" })),
-    fold("Make this a seed", h("div", { class: "sdg-row" },
+        : [h("h4", {}, part.name, part.text !== part.written && " (edited)"), long(part.text),
+          part.text !== part.written && fold("as the teacher wrote it", long(part.written))]),
+      h("div", { class: "sdg-aside" }, h("h4", {}, `${part.name} of its seed`), long(part.seed)))),
+    h("div", { class: "sdg-judge", key: `${sample.id} judge` }, h("h4", {}, `The judge${sample.score && `: ${sample.score}`}`), long(sample.evaluation || "no words")),
+    fold("Make this a seed", row("seed",
       h("label", { for: `${id}-seeds` }, "file of seeds"),
-      h("input", { id: `${id}-seeds`, class: "sdg-path", value: state.seed_file, onChange: (e) => { local.seeds = e.target.value; } }),
-      button("Make this a seed", () => act("seed", { path: local.seeds || state.seed_file }), { disabled: !["accepted", "edited"].includes(sample.state) }),
-      !["accepted", "edited"].includes(sample.state) && h("span", { class: "sdg-soft" }, "Accept or edit it first.")), { key: "seed" }));
+      input({ id: `${id}-seeds`, class: "sdg-path", value: state.seed_file, onChange: (e) => { local.seeds = e.target.value; } }),
+      button("Make this a seed", () => act("seed", { path: local.seeds || state.seed_file }), { disabled: !sample.can_be_a_seed }),
+      !sample.can_be_a_seed && h("span", { class: "sdg-soft" }, "Accept or edit it first.")), { key: "seed" }));
 }
 
-function table(state, act) {
-  if (!state.rows.length) return h("p", { class: "sdg-soft" }, state.empty);
-  return h("div", {},
-    h("div", { class: "sdg-scroll", tabindex: 0, "aria-label": "samples" }, h("table", {},
-      h("thead", {}, h("tr", {}, ["id", "decision", "score", "question", "response"].map((name) => h("th", { scope: "col", class: name === "score" ? "sdg-n" : null }, name)))),
-      h("tbody", {}, state.rows.map((row) => h("tr", { key: row.id },
-        h("th", { scope: "row" }, h("button", { type: "button", class: "sdg-link", onClick: () => act("go", { id: row.id }) }, h("code", {}, row.id))),
-        h("td", {}, `${STATE_SIGNS[row.state]} ${row.state}`, row.reason && `: ${row.reason}`),
-        h("td", { class: "sdg-n" }, row.score), h("td", {}, row.question), h("td", {}, pre(row.response))))))),
-    h("div", { class: "sdg-row sdg-pages" },
+function deciding(ui) {
+  const { state, act, local, id } = ui;
+  const reject = () => {
+    act("reject", { reason: local.why || "" });
+    Object.assign(local, { why: "", rev: (local.rev || 0) + 1 });
+    ui.draw();
+  };
+  return row("decide",
+    button("Accept", () => act("accept"), { main: true, keys: "a" }),
+    button("Reject", reject, { keys: "r" }),
+    input({ class: "sdg-path", id: `${id}-why`, "aria-label": "reason for a rejection", placeholder: "reason, then Enter", list: `${id}-reasons`, value: local.why || "", rev: local.rev,
+      onInput: (e) => { local.why = e.target.value; },
+      onKeydown: (e) => { if (e.key === "Enter") { e.target.closest(".sdg").focus(); reject(); } } }),
+    h("datalist", { id: `${id}-reasons` }, state.reasons.map((why) => h("option", { value: why, key: why }))),
+    button("Edit", () => edit(ui, true), { keys: "e" }));
+}
+
+function saving(ui) {
+  const { state, act, local } = ui;
+  const save = () => {
+    act("edit", { texts: { ...Object.fromEntries(state.sample.parts.map((part) => [part.name, part.text])), ...local.texts } });
+    edit(ui, false);
+  };
+  return row("save", button("Save as edited", save, { main: true }), button("Leave as it was", () => edit(ui, false), { keys: "Escape" }));
+}
+
+function edit({ local, draw }, editing) {
+  Object.assign(local, { editing, texts: {} });
+  draw();
+}
+
+function samples({ state, act }) {
+  return h("div", { key: "table" },
+    table("samples", ["id", "decision", "score", "question", "response"], state.rows.map((sample) => [
+      h("button", { type: "button", class: "sdg-link", onClick: () => act("go", { id: sample.id }) }, h("code", {}, sample.id)),
+      [sign(sample.state), `${sample.state}${sample.reason ? `: ${sample.reason}` : ""}`], sample.score, sample.question, pre(sample.response)])),
+    row("pages",
       button("Back", () => act("page", { number: state.page - 1 }), { disabled: state.page <= 0 }),
       button("Next", () => act("page", { number: state.page + 1 }), { disabled: state.page + 1 >= state.pages }),
       h("span", {}, `page ${state.page + 1} of ${state.pages}, ${state.total} samples`)));
 }
 
-function figures(state) {
-  return h("div", { class: "sdg-grid" }, state.figures.map((figure) => h("figure", { key: figure.title },
-    h("h4", {}, figure.title), h("p", { class: "sdg-soft" }, figure.words),
-    figure.drawing ? h("div", { drawing: figure.drawing }) : h("p", {}, "Nothing to draw."))));
+function figures({ state }) {
+  return h("div", { class: "sdg-grid", key: "figures" }, state.figures.map((figure) => h("figure", { key: figure.title },
+    h("h4", {}, figure.title), soft(figure.words),
+    figure.drawing ? h("div", { drawing: figure.drawing }) : soft("Nothing to draw."))));
 }
 
-function hotkeys(event, typing, state, act, local, draw) {
-  if (event.key === "Escape" && local.editing) {
-    Object.assign(local, { editing: false, texts: {} });
-    draw();
+function hotkeys(keys, typing, ui) {
+  const { state, act, local, id } = ui;
+  if (keys === "Escape" && local.editing) {
+    edit(ui, false);
     return true;
   }
-  if (typing || event.ctrlKey || event.metaKey || event.altKey || state.tab !== "one" || !state.sample || local.editing) return false;
+  if (typing || state.tab !== "one" || !state.sample || local.editing) return false;
   const does = {
-    a: () => act("accept"), u: () => act("undo"), e: () => { local.editing = true; draw(); },
+    a: () => act("accept"), u: () => act("undo"), e: () => edit(ui, true),
     j: () => act("step", { by: 1 }), k: () => act("step", { by: -1 }),
-    r: () => document.getElementById(`sdg-${state.id}-why`)?.focus(),
-  }[event.key];
+    r: () => document.getElementById(`${id}-why`)?.focus(),
+  }[keys];
   if (does) does();
   return Boolean(does);
 }
