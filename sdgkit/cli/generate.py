@@ -226,6 +226,8 @@ def _closed(run: "Run", out: Path, asked: Asked, interrupts: Interrupts) -> int:
 
     if not is_live():
         say(f"\n{run.funnel!r}")
+    if run.warning is not None:
+        say(f"\n{run.explain()}")
     try:
         run.wait()
     except SdgkitError as error:
