@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sdgkit import texts
-from sdgkit.calibration import wilson
 from sdgkit.errors import RunError
 from sdgkit.export import write_text
 from sdgkit.journal import Journal
@@ -18,6 +17,7 @@ from sdgkit.pages import count, fill
 from sdgkit.pipeline import Pipeline
 from sdgkit.plans import Plan
 from sdgkit.prompts import Prompt, load_prompt
+from sdgkit.quality.verdicts import interval
 from sdgkit.run import Run, open_run
 from sdgkit.stages import Generate, Judge
 from sdgkit.teachers.teacher import Teacher
@@ -68,7 +68,7 @@ class Evaluation:
     @property
     def interval(self) -> tuple[float, float]:
         """Between what the rate lies at 95 %."""
-        return wilson(self._points, len(self.duels))
+        return interval(self._points, len(self.duels))
 
     @property
     def _points(self) -> float:

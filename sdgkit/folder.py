@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,13 @@ from sdgkit.errors import RunError
 from sdgkit.export import train_file, write_jsonl, write_parquet, write_text
 from sdgkit.journal import Journal
 from sdgkit.plans import Plan, prompt_parts
+from sdgkit.quality.verdicts import Calibration
 from sdgkit.report import write_report
 from sdgkit.teachers.teacher import Teacher
 from sdgkit.trace import Trace
 from sdgkit.training_set import Part, TrainingSet
+
+CALIBRATION = "calibration.json"
 
 
 def write_start(out: Path, plan: Plan) -> None:
@@ -36,22 +41,22 @@ def write_start(out: Path, plan: Plan) -> None:
 
 def write_folder(out: Path, plan: Plan, summary: Mapping[str, Any], journal: Journal) -> None:
     """Everything else, from what is finished: samples, drops, training file, numbers, report and card."""
-
-    def samples() -> Iterator[dict[str, Any]]:
-        return (dict(outcome.columns) for outcome in journal.outcomes("sample"))
-
-    def drops() -> Iterator[dict[str, Any]]:
-        return (outcome.as_drop() for outcome in journal.outcomes("drop"))
-
-    def exchanges(id: str) -> list[dict[str, Any]]:
-        return Trace.of(journal, id).exchanges
-
-    write_jsonl(out / "dataset.jsonl", samples)
-    write_parquet(out / "dataset.parquet", samples)
-    write_jsonl(out / "dropped.jsonl", drops)
-    write_report(out / "report.html", summary, samples, drops, exchanges, name=plan.name or None)
+    write_jsonl(out / "dataset.jsonl", partial(_samples, journal))
+    write_parquet(out / "dataset.parquet", partial(_samples, journal))
+    write_jsonl(out / "dropped.jsonl", partial(_drops, journal))
+    prompts = {name: prompt_parts(prompt) for name, prompt in plan.prompts.items()}
+    _write_report(out, journal, summary, prompts, plan.name)
     _write_json(out / "summary.json", summary)
     _write_reviewed(out, journal, summary, plan.system, plan.name)
+
+
+def write_calibrated(out: Path) -> None:
+    """The report, written again with the judge's calibration in it.
+
+    Raises FolderInUse while a run writes the folder (it ends with writing it), RunError if it never wrote its files.
+    """
+    with _finished(out) as (journal, config, summary):
+        _write_report(out, journal, summary, config["prompts"], config.get("name") or "")
 
 
 def write_reviewed(out: Path) -> None:
@@ -60,34 +65,65 @@ def write_reviewed(out: Path) -> None:
     Raises FolderInUse while a run writes the folder (it ends with writing these), RunError if the run never wrote its
     files.
     """
+    with _finished(out) as (journal, config, summary):
+        _write_reviewed(out, journal, summary, config.get("system"), config.get("name") or "")
+
+
+@contextmanager
+def _finished(out: Path) -> Iterator[tuple[Journal, dict[str, Any], dict[str, Any]]]:
+    """The journal of a folder in which no run is going on, its config and its summary."""
     journal = Journal(out)
     try:
         try:
             config, summary = (json.loads((out / name).read_text("utf-8")) for name in ("config.json", "summary.json"))
         except (OSError, ValueError):
             raise RunError(f"{out} holds no files of a finished run yet. Go on with the run; it writes them.") from None
-        _write_reviewed(out, journal, summary, config.get("system"), config.get("name") or "")
+        yield journal, config, summary
     finally:
         journal.close()
+
+
+def _samples(journal: Journal) -> Iterator[dict[str, Any]]:
+    return (dict(outcome.columns) for outcome in journal.outcomes("sample"))
+
+
+def _drops(journal: Journal) -> Iterator[dict[str, Any]]:
+    return (outcome.as_drop() for outcome in journal.outcomes("drop"))
+
+
+def _write_report(
+    out: Path, journal: Journal, summary: Mapping[str, Any], prompts: Mapping[str, Mapping[str, Any]], name: str
+) -> None:
+    """The report, with the calibration if there is one and it is of this judge with these prompts."""
+    file = out / CALIBRATION
+    found = Calibration.from_json(json.loads(file.read_text("utf-8"))) if file.exists() else None
+    write_report(
+        out / "report.html",
+        summary,
+        partial(_samples, journal),
+        partial(_drops, journal),
+        lambda id: Trace.of(journal, id).exchanges,
+        name=name or None,
+        calibration=found if found is not None and found.fits(summary.get("judge"), prompts) else None,
+    )
 
 
 def _write_reviewed(out: Path, journal: Journal, summary: Mapping[str, Any], system: str | None, name: str) -> None:
     decisions = read_decisions(journal)
 
-    def samples() -> Iterator[dict[str, Any]]:
-        return (dict(outcome.columns) for outcome in journal.outcomes("sample"))
-
     def let_through() -> Iterator[dict[str, Any]]:
-        return decisions.let_through(samples())
+        return decisions.let_through(_samples(journal))
 
-    if _trainable(samples()):
-        mine = TrainingSet(Part(let_through, lambda: decisions.edited(samples()), system, name or out.name, summary))
+    if _trainable(_samples(journal)):
+        mine = TrainingSet(
+            Part(let_through, lambda: decisions.edited(_samples(journal)), system, name or out.name, summary)
+        )
         mine.write("messages", out / train_file(summary["teacher"]))
         for row in journal.select("SELECT * FROM exports ORDER BY path"):
             if (out / row["path"]).exists():  # one that was deleted is not wanted any more
                 format, _, share = row["format"].partition("=")
                 mine.write(format, out / row["path"], **({"test_share": float(share)} if share else {}))
-    reviewed = decisions.count(samples()) if decisions else None
+    reviewed = decisions.count(_samples(journal)) if decisions else None
     write_card(out / "README.md", summary, next(let_through(), None), system, name=name or None, reviewed=reviewed)
 
 

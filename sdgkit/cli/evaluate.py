@@ -1,9 +1,9 @@
-"""`sdgkit evaluate`: did the training help?"""
+"""`sdgkit calibrate` and `evaluate`: can the judge be believed, and did the training help?"""
 
 import json
 import os
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +16,8 @@ from sdgkit.errors import SettingsError
 
 if TYPE_CHECKING:
     from sdgkit.teachers import Teacher
+
+REHEARSED = "This is a rehearsal: rules answered or judged here, not a model."
 
 
 @takes(place=Place, judge=Judge, manners=Manners)
@@ -66,10 +68,35 @@ def evaluate(
             say(evaluate_run(opened, student, judge=referee, against=other, test_share=test_share, limit=limit))
             say(f"Side by side: {folder / FOLDER / page_name(student.model)}")
             if any(one is not None and one.is_rehearsal for one in (student, other, referee)):
-                say("This is a rehearsal: rules answered or judged here, not a model.")
+                say(REHEARSED)
         return 0
 
     return compare
+
+
+@takes(judge=Judge, manners=Manners)
+def calibrate(run: RunFolder = None, *, judge: Judge, manners: Manners) -> Callable[[], int]:
+    """Can the judge be believed? It is asked about the run's seeds, which are good, and about the same seeds spoilt.
+
+    The run's report then shows beside its yield how many good answers the judge keeps and how many bad ones it lets
+    through.
+
+    Example:
+      sdgkit calibrate runs/seeds
+    """
+    folder = named(run, "calibrate RUN")
+
+    def ask() -> int:
+        from sdgkit.calibration import calibrate as calibrate_judge
+
+        opened = run_in(folder)
+        with closing(_judge_of(folder, judge, manners)) as referee:
+            say(calibrate_judge(referee, opened))
+            if referee.is_rehearsal:
+                say(REHEARSED)
+        return 0
+
+    return ask
 
 
 def _judge_of(folder: Path, judge: Judge, manners: Manners) -> "Teacher":

@@ -28,6 +28,7 @@ COMMANDS = {
     "review": ("review", "Decide on samples in a spreadsheet, with a colleague who has no Jupyter."),
     "export": ("runs", "Write a run's samples in a training format."),
     "merge": ("results", "Merge several runs into one training file."),
+    "calibrate": ("evaluate", "Can the judge be believed? It is asked about answers that are known to be good or bad."),
     "evaluate": ("evaluate", "Did it help? Have a judge compare a tuned model's answers with others."),
     "push": ("results", "Push a run's samples to the Hugging Face Hub."),
     "rehearse": ("teachers", "Serve the rehearsal teacher on this machine, as slow and faulty as you like."),

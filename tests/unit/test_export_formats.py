@@ -271,6 +271,8 @@ class Hub(FaultServer):
 def test_a_run_is_pushed_with_card_and_splits_and_for_its_owner_alone(folder, tmp_path, monkeypatch):
     with Hub() as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.address)
+        # As on a machine that has never spoken to a hub.
+        monkeypatch.setattr("huggingface_hub.constants.AGENT_HARNESSES_PATH", str(tmp_path / "list"), raising=False)
         sk.push(folder, "me/tables", token="hf_secret", test_share=0.3)
     assert (hub.made["name"], hub.made["organization"]) == ("tables", "me")
     assert hub.made.get("visibility") == "private" or hub.made.get("private") is True  # the client's older versions
