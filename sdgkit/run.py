@@ -25,6 +25,7 @@ from sdgkit.errors import RunError
 from sdgkit.explain import MANY, Explanation, explain
 from sdgkit.folder import write_folder, write_start
 from sdgkit.journal import FILE, Journal
+from sdgkit.pages import visible
 from sdgkit.pipeline import OUT, Stream, Target
 from sdgkit.plans import Plan, changes, refuse_another_job
 from sdgkit.snapshot import Funnel, Pace, Snapshot, funnel_of, line_of
@@ -208,10 +209,10 @@ class Run:
         try:
             if self.plan is not None and self.plan.near_duplicates is not None:
                 self._drop_repeats(self.plan.near_duplicates, self.plan, journal)
-            self._say_if_empty()
             self._write_beat(journal)
             if self.out is not None and self.plan is not None:
                 write_folder(self.out, self.plan, self.summary, journal)
+            self._say_if_empty()
         except Exception as error:
             self._fail(error)
         if self.out is not None:
@@ -242,7 +243,7 @@ class Run:
                     stream.flowing.clear()
                 self.warning = await asyncio.to_thread(self.explain)
                 wrote = next((c.phrases[0][0] for c in self.warning.causes if c.stage == stage.name and c.phrases), "")
-                said = f' It wrote most: "{wrote}".' if wrote else ""
+                said = f' It wrote most: "{visible(wrote)}".' if wrote else ""
                 self._warned = (
                     f"{stage.name}: the judge turned down {dropped} of the first {dropped + kept} rows.{said} "
                     "Is it right? run.explain(), or `sdgkit explain RUN`, shows examples."
@@ -554,6 +555,7 @@ class Run:
         return _Reading(self.out, self._journal)
 
     def _say(self, sentence: str) -> None:
+        sentence = str(visible(sentence))  # a server's words may be in it
         self.notes.append(sentence)
         if self._on_note is not None:
             self._on_note(sentence)

@@ -7,17 +7,11 @@ from typing import Any
 
 from sdgkit.cli.options import command_line
 from sdgkit.cli.terminal import counted, lasting, say
+from sdgkit.explain import explain
 from sdgkit.export import train_file
 
 REHEARSED = "These samples are a rehearsal: rules wrote them, not a model. They show the way; train on none of them."
 REASONS_SHOWN = 3
-ADVICE = {
-    "score": "the judge was not content: read its words in report.html, then look at the seeds and the prompts",
-    "malformed": "the teacher does not keep to the form asked for: look at its replies in dropped.jsonl",
-    "truncated": "replies were cut off: give a larger --max-tokens",
-    "duplicate": "the teacher repeats itself: raise the temperature, or give --vary",
-    "teacher_error": "the teacher refused requests: its words are in dropped.jsonl; the next run asks them again",
-}
 
 
 def close(out: Path, summary: Mapping[str, Any], more_files: Mapping[str, str] | None = None) -> None:
@@ -34,8 +28,8 @@ def close(out: Path, summary: Mapping[str, Any], more_files: Mapping[str, str] |
     if dropped:
         say(f"{counted(dropped.total(), 'row')} dropped: {_biggest(dropped)}.")
     if not samples and dropped:
-        reason = dropped.most_common(1)[0][0]
-        say(f"Nothing is left: {ADVICE.get(reason, f'most rows were dropped by {reason}; see dropped.jsonl')}.")
+        cause = explain(summary, tuple, tuple).causes[0]
+        say(f"Nothing is left. {cause.stage}: {cause.words} {cause.advice}")
     training = train_file(summary["teacher"])
     _files(
         out,

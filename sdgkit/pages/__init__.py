@@ -38,6 +38,11 @@ def count(number: float) -> str:
     return f"{number:,.0f}" if float(number).is_integer() else f"{number:,.1f}"
 
 
+def percent(share: float) -> str:
+    """A share, 0 to 1, as people read it: `15 %`."""
+    return f"{100 * share:.0f} %"
+
+
 def fill(template: str, /, **values: Any) -> Iterator[str]:
     """The filled template from this folder, piece by piece."""
     return _templates().get_template(template).generate(**values)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sdgkit.pages import count, fill
+from sdgkit.pages import count, fill, percent
 
 GOOD = "good"
 ASKED_ABOUT = {
@@ -114,13 +114,13 @@ class Calibration:
             [
                 ASKED_ABOUT[one.kind],
                 f"{count(one.kept)} of {count(one.asked)}",
-                f"{one.kept / one.asked:.0%} ({one.low:.0%} to {one.high:.0%})" if one.asked else "",
+                f"{percent(one.kept / one.asked)} ({percent(one.low)} to {percent(one.high)})" if one.asked else "",
                 f"{one.unsure} without a verdict" if one.unsure else "",
             ]
             for one in self.verdicts
         ]
         if made is not None and made[1]:
-            rows.append(["what this run made", f"{count(made[0])} of {count(made[1])}", f"{made[0] / made[1]:.0%}", ""])
+            rows.append(["what this run made", f"{count(made[0])} of {count(made[1])}", percent(made[0] / made[1]), ""])
         return rows
 
     def html(self, made: tuple[int, int] | None = None) -> str:
