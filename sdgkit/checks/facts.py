@@ -59,7 +59,8 @@ class Source:
         tokens += re.findall(r"\d+(?:\.\d+)?", "\n".join(lists))
         read = [_read(token, 0, False) for token in tokens]
         found = {value for number in read for value in (*number.values, *number.parts)}
-        return found | {value for word in self.words if (value := _number_words().get(word)) is not None}
+        found |= {_rounded(value / 100) for number in numbers(self.text) if number.percent for value in number.values}
+        return found.union(*map(_said, self.words))
 
     @cached_property
     def words(self) -> set[str]:
@@ -75,7 +76,8 @@ class Source:
         return _squeezed(self.text)
 
     def has_number(self, number: Number) -> bool:
-        if any(round(value * scale, 9) in self.values for value, scale in product(number.values, SCALES)):
+        scales = (*SCALES, 0.01) if number.percent else SCALES  # 12 % is 0.12
+        if any(_rounded(value * scale) in self.values for value, scale in product(number.values, scales)):
             return True
         return bool(number.parts) and all(part in self.values for part in number.parts)
 
@@ -167,6 +169,18 @@ def _number_words() -> dict[str, float]:
     listed = [(word, at) for line in words("facts")["numbers"].values() for at, word in enumerate(line.split())]
     listed += [(word, at) for line in words("facts")["months"].values() for at, word in enumerate(line.split(), 1)]
     return {word: float(value) for word, value in [*listed, *words("facts")["values"].items()]}
+
+
+def _said(word: str) -> set[float]:
+    """The number that a word says; of "twenty-three" also its parts."""
+    known = _number_words()
+    parts = [known[part] for part in word.split("-") if part in known]
+    return {*parts, sum(parts)} if parts else {known[word]} if word in known else set()
+
+
+def _rounded(number: float) -> float:
+    """The number without what binary fractions add to it."""
+    return float(f"{number:.9g}")
 
 
 def _read(text: str, line: int, percent: bool) -> Number:

@@ -11,8 +11,10 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
+from sdgkit.errors import SettingsError
 from sdgkit.pages import count, fill, percent
 from sdgkit.picture import Line, curve
 from sdgkit.quality.duplicates import check_threshold, own_question, repeats
@@ -123,8 +125,10 @@ class Diversity:
 def diversity(source: Any, *, near: float = NEAR, name: str = "") -> Diversity:
     """The measures of a run's samples, or of any rows with `context`, `question`, `response` and `id`.
 
-    near: the similarity from which a sample counts as a repeat, 0 to 1. name: for the picture.
+    near: the similarity from which a sample counts as a repeat, 0 to 1. name: for the picture. Raises SettingsError.
     """
+    if isinstance(source, str | Path):
+        raise SettingsError(f"Open the run first: sdgkit.diversity(sdgkit.open_run({str(source)!r})).")
     rows = [dict(row) for row in (source.samples() if hasattr(source, "samples") else source)]
     rows = [{**row, "id": row.get("id") or f"r{number}"} for number, row in enumerate(rows, 1)]
     found = Counter(f"{one.column} {one.reason}" for one in repeats(rows, check_threshold(near)))
