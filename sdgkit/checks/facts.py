@@ -20,12 +20,17 @@ SCALES = (1.0, 1e3, 1e6, 1e9, 1e-3, 1e-6, 1e-9)  # "12.6 million" is 12600000
 NOUNS = 0.15  # share of words with a capital inside sentences above which the language writes its nouns so
 NAMED, SHOWN = 4, 5  # letters by which a name is known again, whatever its ending; facts told of in a message
 
+# Signs of words in scripts that put spaces between words; in others a number may stand inside a sentence's signs.
+_SIGN, _LETTER = r"[^\W\u2e80-\ud7ff\uf900-\uffdc]", r"[^\W\d_\u2e80-\ud7ff\uf900-\uffdc]"
 # 1 840 · 1'840.5, and 1,840 · 48.6 · 12.11. · 9.4.0
 _SPACED = r"\d{1,3}(?:[ \u00a0\u202f'\u2019]\d{3})+(?:[.,]\d+)?"
 _PLAIN = r"\d+(?:[.,]\d+)*"
-_NUMBER = re.compile(rf"(?<![\w.,#])(?:{_SPACED}|{_PLAIN})(?!\w*\d)")  # not the digits of R4 or a1b2
+_NUMBER = re.compile(rf"(?<!{_SIGN})(?<![.,#])(?:{_SPACED}|{_PLAIN})(?!{_SIGN}*\d)")  # not the digits of R4 or a1b2
 _ITEM = re.compile(r"^\s*(?:\d{1,3}[.)]|#+)\s+", re.MULTILINE)  # the number of an item, a heading
-_CODE = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]*\w|https?://[^\s)>\]]+|#\d+|(?<![\w.,-])[^\W\d_][\w-]*\d[\w-]*")
+_CODE = re.compile(
+    r"[\w.+-]+@[\w-]+\.[\w.-]*\w|https?://[^\s)>\]]+|#\d+"
+    rf"|(?<![\w.,-]){_LETTER}(?:{_SIGN}|-)*\d(?:{_SIGN}|-)*"
+)
 _WORD = re.compile(r"[^\W\d_][\w'\u2019]*(?:-\w+)*")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sdgkit.pages import count, fill, percent
+from sdgkit.pages import count, fill, percent, visible
 
 GOOD = "good"
 ASKED_ABOUT = {
@@ -143,7 +143,7 @@ class Calibration:
     def __repr__(self) -> str:
         lines = [f"{what:<34}{number:<12}{share:<24}{more}".rstrip() for what, number, share, more in self.table()]
         told = [f"  {m.id} ({m.kind}), given {m.score:g}: {' '.join(m.words.split())[:200]}" for m in self._examples]
-        return "\n".join([*lines, *told, self._note])
+        return str(visible("\n".join([*lines, *told, self._note])))
 
     def _repr_html_(self) -> str:
         return self.html()

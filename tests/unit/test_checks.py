@@ -190,6 +190,7 @@ def test_facts_of_the_context_go_on_in_whatever_format(good):
         ("a share of 0.125", "a share of 12.5 %"),
         ("a share of 12 %", "a share of 0.12"),
         ("twenty-three lamps", "23 lamps"),
+        ("这盏灯卖出了12,000个。", "共卖出12000个灯。"),
     ],
 )
 def test_one_number_written_in_two_ways_is_one_number(context, response):
