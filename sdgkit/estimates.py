@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from sdgkit.calibration import wilson
 from sdgkit.errors import SettingsError
 from sdgkit.journal import Journal, Recorded
 from sdgkit.pages import count
 from sdgkit.pipeline import Pipeline
 from sdgkit.plans import Plan
+from sdgkit.quality.verdicts import interval
 from sdgkit.run import Run
 from sdgkit.stages import Drop, GenerateMany, Given, Row, Stage, Step
 from sdgkit.teachers.teacher import Reply, Request, Teacher
@@ -209,7 +209,7 @@ def _reckoned(
             known = {**outcome.columns, **known, **_longer(outcome.columns, known)}
     whole = _whole(plan, seen)
     tried, kept = _chances(plan, seen), list(seen.values())[-1].rows_out
-    low, high = wilson(kept, tried) if tried else (0.0, 1.0)
+    low, high = interval(kept, tried)
     share, most = kept / tried if tried else 0.0, whole["most"]
     scale, notes = 1.0, []
     missing = [stage.name for stage in plan.pipeline.stages if not seen[stage.name].tried]

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sdgkit import texts
-from sdgkit.calibration import wilson
 from sdgkit.errors import RunError
 from sdgkit.export import write_text
 from sdgkit.journal import Journal
-from sdgkit.pages import count, fill
+from sdgkit.pages import count, fill, percent
 from sdgkit.pipeline import Pipeline
 from sdgkit.plans import Plan
 from sdgkit.prompts import Prompt, load_prompt
+from sdgkit.quality.verdicts import interval
 from sdgkit.run import Run, open_run
 from sdgkit.stages import Generate, Judge
 from sdgkit.teachers.teacher import Teacher
@@ -68,7 +68,7 @@ class Evaluation:
     @property
     def interval(self) -> tuple[float, float]:
         """Between what the rate lies at 95 %."""
-        return wilson(self._points, len(self.duels))
+        return interval(self._points, len(self.duels))
 
     @property
     def _points(self) -> float:
@@ -85,8 +85,8 @@ class Evaluation:
         lines = [
             f"{self.student} against {self.other}, judged by {self.judge} in both orders, on "
             f"{count(len(self.duels))} questions that were kept apart:",
-            f"  {wins} won, {ties} tied, {losses} lost: a win rate of {self.rate:.0%} "
-            f"({low:.0%} to {high:.0%} at 95 %).",
+            f"  {wins} won, {ties} tied, {losses} lost: a win rate of {percent(self.rate)} "
+            f"({percent(low)} to {percent(high)} at 95 %).",
             f"  {meaning}" if self.duels else "  Nothing could be compared.",
         ]
         if self.left_out:

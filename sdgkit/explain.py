@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sdgkit.pages import count, fill, visible
+from sdgkit.pages import count, fill, percent, visible
 from sdgkit.picture import described
 
 Row = Mapping[str, Any]
@@ -245,7 +245,7 @@ def _kind(reason: str) -> str:
 
 
 def _words(reason: str, number: int, tried: int) -> str:
-    part = f"{count(number)} of {_counted(tried, 'row')} ({100 * number / max(1, tried):.0f} %)"
+    part = f"{count(number)} of {_counted(tried, 'row')} ({percent(number / max(1, tried))})"
     return WORDS.get(_kind(reason), "this check dropped {part}.").format(part=part)
 
 

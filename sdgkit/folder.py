@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,13 @@ from sdgkit.errors import RunError
 from sdgkit.export import train_file, write_jsonl, write_parquet, write_text
 from sdgkit.journal import Journal
 from sdgkit.plans import Plan, prompt_parts
+from sdgkit.quality.verdicts import Calibration
 from sdgkit.report import write_report
 from sdgkit.teachers.teacher import Teacher
 from sdgkit.trace import Trace
 from sdgkit.training_set import Part, TrainingSet
+
+CALIBRATION = "calibration.json"
 
 
 def write_start(out: Path, plan: Plan) -> None:
@@ -36,14 +40,22 @@ def write_start(out: Path, plan: Plan) -> None:
 
 def write_folder(out: Path, plan: Plan, summary: Mapping[str, Any], journal: Journal) -> None:
     """Everything else, from what is finished: samples, drops, training file, numbers, report and card."""
-    samples, drops = journal.samples, journal.drops
-    write_jsonl(out / "dataset.jsonl", samples)
-    write_parquet(out / "dataset.parquet", samples)
-    write_jsonl(out / "dropped.jsonl", drops)
-    report = out / "report.html"
-    write_report(report, summary, samples, drops, lambda id: Trace.of(journal, id).exchanges, name=plan.name or None)
+    write_jsonl(out / "dataset.jsonl", journal.samples)
+    write_parquet(out / "dataset.parquet", journal.samples)
+    write_jsonl(out / "dropped.jsonl", journal.drops)
+    prompts = {name: prompt_parts(prompt) for name, prompt in plan.prompts.items()}
+    _write_report(out, journal, summary, prompts, plan.name)
     _write_json(out / "summary.json", summary)
     _write_reviewed(out, journal, summary, plan.system, plan.name)
+
+
+def write_calibrated(out: Path) -> None:
+    """The report, written again with the judge's calibration in it.
+
+    Raises FolderInUse while a run writes the folder (it ends with writing it), RunError if it never wrote its files.
+    """
+    with _finished(out) as (journal, config, summary):
+        _write_report(out, journal, summary, config["prompts"], config.get("name") or "")
 
 
 def write_reviewed(out: Path) -> None:
@@ -52,15 +64,39 @@ def write_reviewed(out: Path) -> None:
     Raises FolderInUse while a run writes the folder (it ends with writing these), RunError if the run never wrote its
     files.
     """
+    with _finished(out) as (journal, config, summary):
+        _write_reviewed(out, journal, summary, config.get("system"), config.get("name") or "")
+
+
+@contextmanager
+def _finished(out: Path) -> Iterator[tuple[Journal, dict[str, Any], dict[str, Any]]]:
+    """The journal of a folder in which no run is going on, its config and its summary."""
     journal = Journal(out)
     try:
         try:
             config, summary = (json.loads((out / name).read_text("utf-8")) for name in ("config.json", "summary.json"))
         except (OSError, ValueError):
             raise RunError(f"{out} holds no files of a finished run yet. Go on with the run; it writes them.") from None
-        _write_reviewed(out, journal, summary, config.get("system"), config.get("name") or "")
+        yield journal, config, summary
     finally:
         journal.close()
+
+
+def _write_report(
+    out: Path, journal: Journal, summary: Mapping[str, Any], prompts: Mapping[str, Mapping[str, Any]], name: str
+) -> None:
+    """The report, with the calibration if there is one and it is of this judge with these prompts."""
+    file = out / CALIBRATION
+    found = Calibration.from_json(json.loads(file.read_text("utf-8"))) if file.exists() else None
+    write_report(
+        out / "report.html",
+        summary,
+        journal.samples,
+        journal.drops,
+        lambda id: Trace.of(journal, id).exchanges,
+        name=name or None,
+        calibration=found if found is not None and found.fits(summary.get("judge"), prompts) else None,
+    )
 
 
 def _write_reviewed(out: Path, journal: Journal, summary: Mapping[str, Any], system: str | None, name: str) -> None:

@@ -301,6 +301,8 @@ class Stream:
         self.reused = self.requests = self.refused = self.prompt_tokens = self.completion_tokens = 0
         self.newest: deque[dict[str, Any]] = deque(maxlen=20)
         self.cancelled = False
+        self.flowing = asyncio.Event()  # cleared while nothing new may be asked
+        self.flowing.set()
         lanes = {id(t): Lane(t, len(self.stages)) for t in (teacher, judge)}
         self._roles = {"teacher": lanes[id(teacher)], "judge": lanes[id(judge)]}
         self.lanes = list(lanes.values())
@@ -490,6 +492,7 @@ class Stream:
                 return recorded
         if self.structure == "auto" and self.journal.reply(request.key(teacher.model)) is not None:
             return None
+        await self.flowing.wait()
         way = await teacher.way_to_force(request)
         if way is None and self.structure == "always":
             raise SettingsError(
@@ -545,12 +548,13 @@ class Stream:
     async def _pump(self, lane: Lane) -> None:
         """Hand the waiting requests to the teacher, the right one first, whenever it has a slot."""
         while True:
+            await self.flowing.wait()
             if lane.size and lane.teacher is not None:
                 try:
                     await lane.teacher.slots.acquire()
                 except SdgkitError as error:
                     return self.fail(error)
-                job = lane.take(remain=self._next is not None)
+                job = lane.take(remain=self._next is not None) if self.flowing.is_set() else None
                 if job is None:
                     lane.teacher.slots.release()
                     continue

@@ -46,8 +46,9 @@ def push(
     that of HF_TOKEN or of `hf auth login`. HF_ENDPOINT names another hub. Nothing else of sdgkit connects to one.
     Raises SettingsError, RunError.
     """
-    from huggingface_hub import HfApi
+    from huggingface_hub import HfApi, constants
 
+    constants.HF_HUB_DISABLE_TELEMETRY = True  # else its client says what runs here, and asks for a list of such names
     part = (run if isinstance(run, Run) else open_run(run)).part()
     api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"), token=token)
     with tempfile.TemporaryDirectory(prefix="sdgkit-push-") as folder:

@@ -18,6 +18,7 @@ from sdgkit.explain import Exchanges, explain
 from sdgkit.export import Row, write_text
 from sdgkit.pages import count, fill
 from sdgkit.picture import Bar, described, draw, histogram, reasons
+from sdgkit.quality.verdicts import Calibration
 
 _SAMPLES, _DROPS = 60, 3  # shown: samples in all; drops of each stage and reason
 _GROUPS = 60  # of drops, by stage and reason: a check of the user's may give every row a reason of its own
@@ -32,13 +33,14 @@ def write_report(
     exchanges: Exchanges | None = None,
     *,
     name: str | None = None,
+    calibration: Calibration | None = None,
 ) -> None:
     """Write the page of a run, finished, cancelled or empty.
 
     `summary` is that of `summary.json`, with `created` (ISO 8601, default now) and `notes` if there are any;
     `samples` and `drops` return a new iterator over the rows of `dataset.jsonl` and `dropped.jsonl` at each
     call; `exchanges` gives what was sent and replied for the row with an id; `name` is the skill's, default the
-    folder's.
+    folder's; `calibration` what is known of its judge, to stand beside the run's yield.
     """
     summary = complete(summary)
     order = [stage["name"] for stage in summary["stages"]]
@@ -59,11 +61,18 @@ def write_report(
         shown=shown,
         dropped=dropped,
         explanation=explain(summary, samples, drops, exchanges),
+        calibration=_Drawing(calibration.html(_kept_by(summary, judged))) if calibration is not None else "",
         reasons=reasons,
         duration=_duration(summary["wall_s"]),
         asked=_own_question,
     )
     write_text(path, pieces)
+
+
+def _kept_by(summary: Mapping[str, Any], filter_: str | None) -> tuple[int, int] | None:
+    """(kept, judged) of the rows that came to a filter."""
+    lines = (line for line in summary["stages"] if line["name"] == filter_)
+    return next(((line["rows_out"], line["tried"]) for line in lines), None)
 
 
 class _Drawing(str):

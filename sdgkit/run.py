@@ -25,6 +25,7 @@ from sdgkit.errors import RunError
 from sdgkit.explain import MANY, Explanation, explain
 from sdgkit.folder import write_folder, write_start
 from sdgkit.journal import FILE, Journal
+from sdgkit.pages import visible
 from sdgkit.pipeline import OUT, Stream, Target, explained
 from sdgkit.plans import Plan, changes, refuse_another_job
 from sdgkit.snapshot import Funnel, Pace, Snapshot, funnel_of, line_of
@@ -48,7 +49,8 @@ class Run:
     plan: what to do; None for a run that was opened only to be looked at. out: its folder, None to keep all in memory.
     reuse: go on in the folder of another job. on_note: called with each
     sentence that the user should read, from any thread; by default `wait` prints them. journal: where a run without
-    a folder is recorded.
+    a folder is recorded. pause_on_warning: once a judge turned down most of its first rows, ask nothing more until
+    `go_on` or `cancel` is called; for whoever shows the run to somebody who decides.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Run:
         self.notes: list[str] = []
         self.error: BaseException | None = None
         self.warning: Explanation | None = None  # once a judge turned down most of its first rows
+        self.pause_on_warning = False
         self._reuse, self._on_note = reuse, on_note
         self._journal = journal
         self._stream: Stream | None = None
@@ -208,10 +211,10 @@ class Run:
         try:
             if self.plan is not None and self.plan.near_duplicates is not None:
                 self._drop_repeats(self.plan.near_duplicates, self.plan, journal)
-            self._say_if_empty()
             self._write_beat(journal)
             if self.out is not None and self.plan is not None:
                 write_folder(self.out, self.plan, self.summary, journal)
+            self._say_if_empty()
         except Exception as error:
             self._fail(error)
         if self.out is not None:
@@ -234,12 +237,14 @@ class Run:
                 continue
             self._watched.add(at)
             if self.warning is None and dropped > MANY * (dropped + kept):
+                if self.pause_on_warning:
+                    stream.flowing.clear()
                 self.warning = await asyncio.to_thread(self.explain)
                 wrote = next((c.phrases[0][0] for c in self.warning.causes if c.stage == stage.name and c.phrases), "")
-                said = f' It wrote most: "{wrote}".' if wrote else ""
+                said = f' It wrote most: "{visible(wrote)}".' if wrote else ""
                 self._warned = (
                     f"{stage.name}: the judge turned down {dropped} of the first {dropped + kept} rows.{said} "
-                    "Is it right? run.explain() shows examples."
+                    "Is it right? run.explain(), or `sdgkit explain RUN`, shows examples."
                 )
                 self._say(self._warned)
 
@@ -328,11 +333,16 @@ class Run:
 
     resume = start
 
+    def go_on(self) -> None:
+        """Go on after a pause on a warning; it is not asked again."""
+        if self._stream is not None:
+            background.loop().call_soon_threadsafe(self._stream.flowing.set)
+
     # Looking ----------------------------------------------------------------------------------------------------------
 
     @property
     def state(self) -> str:
-        """new, running, paused (the teacher is away), done, cancelled or failed."""
+        """new, running, paused (the teacher is away, or a warning is to be read), done, cancelled or failed."""
         return self.snapshot().state
 
     @property
@@ -356,8 +366,9 @@ class Run:
         teachers = [lane.teacher for lane in stream.lanes if lane.teacher is not None]
         gone = next((teacher for teacher in teachers if teacher.state == "away"), None)
         slots = sum(teacher.slots.total for teacher in teachers)
+        asks = bool(self._warned) and not stream.flowing.is_set() and self._state == "running"
         return Snapshot(
-            state="paused" if gone is not None and self._state == "running" else self._state,
+            state="paused" if (gone is not None or asks) and self._state == "running" else self._state,
             stages=stages,
             samples=stages[-1]["rows_out"] if stages else 0,
             seeds=len(plan.rows),
@@ -374,9 +385,10 @@ class Run:
             tokens_per_s=self._pace.tokens_per_s if not self._ended else 0.0,
             seconds_left=self._pace.seconds_left if not self._ended else 0.0,
             fraction=self._fraction(),
-            message=gone.away_reason if gone is not None else str(self.error or ""),
+            message=gone.away_reason if gone is not None else self._warned if asks else str(self.error or ""),
             newest=tuple(stream.newest),
             warning=self._warned,
+            asks=asks,
         )
 
     def _recorded_snapshot(self) -> Snapshot:
@@ -541,6 +553,7 @@ class Run:
             raise RunError("This run has not been started. Call start() first.")
 
     def _say(self, sentence: str) -> None:
+        sentence = str(visible(sentence))  # a server's words may be in it
         self.notes.append(sentence)
         if self._on_note is not None:
             self._on_note(sentence)
@@ -548,7 +561,8 @@ class Run:
     def _tell(self) -> None:
         """Print the notes that are new, in the thread of whoever waits: in a notebook, below the cell that waits."""
         while self._on_note is None and self._told < len(self.notes):
-            print(self.notes[self._told])
+            note = self.notes[self._told]
+            print(f"{note}\n\n{self.warning}\n" if note == self._warned else note)
             self._told += 1
 
     def __repr__(self) -> str:

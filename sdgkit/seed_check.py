@@ -16,7 +16,7 @@ from sdgkit.calibration import as_sample, judge_rows
 from sdgkit.checks.facts import FactsInContext
 from sdgkit.checks.rules import Table, refusal
 from sdgkit.method import plan
-from sdgkit.pages import fill
+from sdgkit.pages import fill, visible
 from sdgkit.quality.duplicates import pieces, similarity
 from sdgkit.seeds import read_seeds
 from sdgkit.teachers.teacher import Teacher
@@ -66,9 +66,8 @@ class SeedCheck(list[Finding]):
         return ", ".join(f"{number} {name}{'s' * (number > 1)}" for number, name in numbers if number) + "."
 
     def __repr__(self) -> str:
-        return "\n".join(
-            [*(f"{_place(f)}: {f.severity} ({f.quality}): {f.what} {f.advice}" for f in self), self._note()]
-        )
+        lines = [f"{_place(f)}: {f.severity} ({f.quality}): {f.what} {f.advice}" for f in self]
+        return str(visible("\n".join([*lines, self._note()])))
 
     def _repr_html_(self) -> str:
         rows = [[_place(f), f.severity, f.quality, f.what, f.advice] for f in self]
@@ -111,7 +110,7 @@ def _task(rows: Sequence[Seed]) -> Iterator[Finding]:
     for number, row in _first_of_each(rows, "task_description"):
         text = row["task_description"]
         where = None if len(tasks) == 1 else number
-        if len(text.split()) < SHORT_TASK and len(text) < 40:
+        if _words(text) < SHORT_TASK and len(text) < 40:
             advice = "Say what goes in, what comes out, in which form, and what to do in the difficult cases."
             yield found(where, "warning", f"It says little: \u201c{text}\u201d.", advice)
         elif _plain(text) == _plain(row["seed_question"]):
@@ -131,8 +130,7 @@ def _input(rows: Sequence[Seed]) -> Iterator[Finding]:
                 continue
             yield from _placeholders(number, column, text, INPUT, "warning")
             least = SHORT_CONTEXT if column == "seed_context" else 2
-            wide = sum(ord(letter) > 0x2E80 for letter in text)  # scripts that put no spaces between words
-            if len(text.split()) + wide < least:
+            if _words(text) < least:
                 what, advice = f"It is very short: \u201c{text}\u201d.", "Use one as it really comes in."
                 yield Finding(number, column, INPUT, "warning", what, advice)
             elif _is_keywords(text):
@@ -148,6 +146,11 @@ def _placeholders(row: int | None, column: str, text: str, quality: str, severit
     if found:
         what = f"\u201c{found[0]}\u201d was left to be filled in."
         yield Finding(row, column, quality, severity, what, "Fill it in; the teacher would copy it.")
+
+
+def _words(text: str) -> int:
+    """How many words there are; of scripts that put no spaces between them, how many signs."""
+    return len(text.split()) + sum(ord(letter) > 0x2E80 for letter in text)
 
 
 def _is_keywords(text: str) -> bool:

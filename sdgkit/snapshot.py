@@ -19,7 +19,8 @@ class Snapshot:
     state: new, running, paused, done, cancelled, failed or interrupted (its process is gone). stages: as in
     summary.json. requests, tokens, retries, reused, wall_s: of this session. seconds_left: an estimate, None while
     there is none. fraction: of the expected work that is done, 0 to 1. newest: the latest samples, the newest last.
-    warning: a sentence, once a judge turned down most of its first rows (`Run.warning` explains it).
+    warning: a sentence, once a judge turned down most of its first rows (`Run.warning` explains it). asks: whether the
+    run is paused because of it, until `Run.go_on` or `Run.cancel`.
     """
 
     state: str
@@ -41,13 +42,15 @@ class Snapshot:
     message: str = ""
     newest: Sequence[Mapping[str, Any]] = ()
     warning: str = ""
+    asks: bool = False
 
     @property
     def teacher(self) -> str:
         """What the teacher is doing for this run, in a few words: busy, idle or away."""
-        if self.state == "paused":
+        if self.state == "paused" and not self.asks:
             return "away"
-        return f"busy, {self.in_flight} of {self.slots}" if self.state == "running" and self.in_flight else "idle"
+        going = self.state in ("running", "paused") and self.in_flight
+        return f"busy, {self.in_flight} of {self.slots}" if going else "idle"
 
     def as_json(self) -> dict[str, Any]:
         """As JSON values, for the journal; of the newest samples, a few."""

@@ -7,7 +7,7 @@ check's own words, and its name as the reason. Whatever nothing is said about is
 
 import importlib.util
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -35,8 +35,7 @@ def markdown_table(
 
     columns: what its head must say, in order; default what the seed's table says. alone: nothing stands around it.
     """
-    rule = MarkdownTable(column=column, columns=tuple(columns) if columns else None, alone=alone)
-    return Check(name=name, function=rule)
+    return Check(name=name, function=MarkdownTable(column=column, columns=columns or None, alone=alone))
 
 
 def valid_json(
@@ -97,10 +96,10 @@ def read_checks(given: Any) -> list[Check]:
 
     Names that stand there twice are numbered. Raises SettingsError.
     """
-    listed = [given] if isinstance(given, str | Mapping | Check) or callable(given) else list(given or ())
+    listed = list(given) if isinstance(given, Iterable) and not isinstance(given, str | Mapping) else [given]
     met: Counter[str] = Counter()
     checks = []
-    for check in map(_read, listed):
+    for check in map(_read, [] if given is None else listed):
         met[check.name] += 1
         checks.append(replace(check, name=f"{check.name}_{met[check.name]}") if met[check.name] > 1 else check)
     return checks
@@ -125,6 +124,8 @@ def _read(given: Any) -> Check:
         raise SettingsError(f"The check {given.get('name')!r} is a function of your own: give checks= again.")
     if isinstance(given, str):
         return _typed(given)
+    if not callable(given):
+        raise SettingsError(f"A check is one of sdgkit.checks, its name, or a function of a row; {given!r} is none.")
     name = getattr(given, "__name__", type(given).__name__)
     return Check(name=name if name.isidentifier() else "check", function=given)
 

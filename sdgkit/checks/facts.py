@@ -20,12 +20,17 @@ SCALES = (1.0, 1e3, 1e6, 1e9, 1e-3, 1e-6, 1e-9)  # "12.6 million" is 12600000
 NOUNS = 0.15  # share of words with a capital inside sentences above which the language writes its nouns so
 NAMED, SHOWN = 4, 5  # letters by which a name is known again, whatever its ending; facts told of in a message
 
+# Signs of words in scripts that put spaces between words; in others a number may stand inside a sentence's signs.
+_SIGN, _LETTER = r"[^\W\u2e80-\ud7ff\uf900-\uffdc]", r"[^\W\d_\u2e80-\ud7ff\uf900-\uffdc]"
 # 1 840 · 1'840.5, and 1,840 · 48.6 · 12.11. · 9.4.0
 _SPACED = r"\d{1,3}(?:[ \u00a0\u202f'\u2019]\d{3})+(?:[.,]\d+)?"
 _PLAIN = r"\d+(?:[.,]\d+)*"
-_NUMBER = re.compile(rf"(?<![\w.,#])(?:{_SPACED}|{_PLAIN})(?!\w*\d)")  # not the digits of R4 or a1b2
+_NUMBER = re.compile(rf"(?<!{_SIGN})(?<![.,#])(?:{_SPACED}|{_PLAIN})(?!{_SIGN}*\d)")  # not the digits of R4 or a1b2
 _ITEM = re.compile(r"^\s*(?:\d{1,3}[.)]|#+)\s+", re.MULTILINE)  # the number of an item, a heading
-_CODE = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]*\w|https?://[^\s)>\]]+|#\d+|(?<![\w.,-])[^\W\d_][\w-]*\d[\w-]*")
+_CODE = re.compile(
+    r"[\w.+-]+@[\w-]+\.[\w.-]*\w|https?://[^\s)>\]]+|#\d+"
+    rf"|(?<![\w.,-]){_LETTER}(?:{_SIGN}|-)*\d(?:{_SIGN}|-)*"
+)
 _WORD = re.compile(r"[^\W\d_][\w'\u2019]*(?:-\w+)*")
 
 
@@ -59,7 +64,8 @@ class Source:
         tokens += re.findall(r"\d+(?:\.\d+)?", "\n".join(lists))
         read = [_read(token, 0, False) for token in tokens]
         found = {value for number in read for value in (*number.values, *number.parts)}
-        return found | {value for word in self.words if (value := _number_words().get(word)) is not None}
+        found |= {_rounded(value / 100) for number in numbers(self.text) if number.percent for value in number.values}
+        return found.union(*map(_said, self.words))
 
     @cached_property
     def words(self) -> set[str]:
@@ -75,7 +81,8 @@ class Source:
         return _squeezed(self.text)
 
     def has_number(self, number: Number) -> bool:
-        if any(round(value * scale, 9) in self.values for value, scale in product(number.values, SCALES)):
+        scales = (*SCALES, 0.01) if number.percent else SCALES  # 12 % is 0.12
+        if any(_rounded(value * scale) in self.values for value, scale in product(number.values, scales)):
             return True
         return bool(number.parts) and all(part in self.values for part in number.parts)
 
@@ -167,6 +174,18 @@ def _number_words() -> dict[str, float]:
     listed = [(word, at) for line in words("facts")["numbers"].values() for at, word in enumerate(line.split())]
     listed += [(word, at) for line in words("facts")["months"].values() for at, word in enumerate(line.split(), 1)]
     return {word: float(value) for word, value in [*listed, *words("facts")["values"].items()]}
+
+
+def _said(word: str) -> set[float]:
+    """The number that a word says; of "twenty-three" also its parts."""
+    known = _number_words()
+    parts = [known[part] for part in word.split("-") if part in known]
+    return {*parts, sum(parts)} if parts else {known[word]} if word in known else set()
+
+
+def _rounded(number: float) -> float:
+    """The number without what binary fractions add to it."""
+    return float(f"{number:.9g}")
 
 
 def _read(text: str, line: int, percent: bool) -> Number:

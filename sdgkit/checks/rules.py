@@ -54,7 +54,8 @@ class Table:
     def of(cls, text: str) -> "Table | None":
         lines = [line.strip() for line in text.strip().splitlines()]
         for at in range(1, len(lines)):
-            if re.fullmatch(r"\|?(\s*:?-+:?\s*\|)*\s*:?-+:?\s*\|?", lines[at]) and "|" in lines[at - 1] + lines[at]:
+            ruled = re.fullmatch(r"\|?(\s*:?-+:?\s*\|)*\s*:?-+:?\s*\|?", lines[at]) and "|" in lines[at - 1] + lines[at]
+            if ruled and len(_cells(lines[at])) == len(_cells(lines[at - 1])):
                 end = next((i for i in range(at + 1, len(lines)) if "|" not in lines[i]), len(lines))
                 around = "\n".join([*lines[: at - 1], *lines[end:]]).strip()
                 return cls(_cells(lines[at - 1]), [_cells(line) for line in lines[at + 1 : end]], around)
@@ -81,6 +82,12 @@ class MarkdownTable(Rule):
 
     columns: Sequence[str] | None = None
     alone: bool = True
+
+    def __post_init__(self) -> None:
+        if isinstance(self.columns, str):
+            raise SettingsError(
+                f"markdown_table takes a list of column names, such as ['Name', 'Age']: {self.columns!r}."
+            )
 
     def flaw(self, text: str, row: Row) -> str:
         table, seed = Table.of(text), Table.of(str(row.get(f"seed_{self.column}") or ""))
@@ -183,7 +190,7 @@ class Length(Rule):
 
     def __post_init__(self) -> None:
         numbers = [number for number in (self.min, self.max) if number is not None]
-        good = all(isinstance(number, int) and number >= 0 for number in numbers) and numbers == sorted(numbers)
+        good = all(type(number) is int and number >= 0 for number in numbers) and numbers == sorted(numbers)
         if not numbers or not good or self.unit not in ("words", "characters"):
             raise SettingsError("length needs min, max or both: length(5, 200), or length(max=900, unit='characters').")
 

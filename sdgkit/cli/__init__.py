@@ -10,7 +10,7 @@ import typer
 
 from sdgkit import __version__
 from sdgkit.cli.check import check
-from sdgkit.cli.evaluate import evaluate
+from sdgkit.cli.evaluate import calibrate, evaluate
 from sdgkit.cli.generate import generate
 from sdgkit.cli.help import ABOUT, DEFAULTS, Command, page_of
 from sdgkit.cli.lab import lab
@@ -23,7 +23,7 @@ from sdgkit.errors import PromptError, SdgkitError, SeedError, SettingsError
 
 BAD_ARGUMENTS, FAILED, INTERRUPTED, PIPE_CLOSED = 2, 1, 130, 141
 COMMANDS: list[Callable[..., int]] = [generate, run, ask, check, status, show, explain, review]
-COMMANDS += [export, merge, evaluate, push, rehearse, lab]
+COMMANDS += [export, merge, calibrate, evaluate, push, rehearse, lab]
 UsageError: Any = typer.BadParameter.__base__  # of typer's own parser, whose place changes between its versions
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, help=ABOUT, epilog=DEFAULTS)

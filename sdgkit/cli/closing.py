@@ -7,6 +7,7 @@ from typing import Any
 
 from sdgkit.cli.options import command_line
 from sdgkit.cli.terminal import counted, lasting, say
+from sdgkit.explain import explain
 from sdgkit.export import train_file
 from sdgkit.picture import reasons
 
@@ -22,6 +23,9 @@ def close(out: Path, summary: Mapping[str, Any], more_files: Mapping[str, str] |
     say(f"\n{samples} from {seeds} in {out} ({counted(summary['requests'], 'request')}, {lasting(summary['wall_s'])}).")
     if dropped:
         say(f"{counted(dropped.total(), 'row')} dropped: {reasons(dropped)}. Why: {command_line('explain', str(out))}")
+    if dropped and stages[-1]["rows_out"] == 0:
+        cause = explain(summary, tuple, tuple).causes[0]
+        say(f"Nothing is left. {cause.stage}: {cause.words} {cause.advice}")
     files = {
         "report.html": "the samples beside their seeds, the drops and why: look here first",
         "dataset.jsonl": "every sample with all its columns, scores and lineage",

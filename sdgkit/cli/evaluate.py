@@ -1,8 +1,8 @@
-"""`sdgkit evaluate`: did the training help?"""
+"""`sdgkit calibrate` and `evaluate`: can the judge be believed, and did the training help?"""
 
 import json
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +13,8 @@ from sdgkit.errors import SettingsError
 
 if TYPE_CHECKING:
     from sdgkit.teachers import Teacher
+
+REHEARSED = "This is a rehearsal: rules answered or judged here, not a model."
 
 
 @takes(place=Place, judge=Judge, manners=Manners)
@@ -59,7 +61,28 @@ def evaluate(
         say(evaluate_run(opened, student, judge=referee, against=other, test_share=test_share, limit=limit))
         say(f"Side by side: {run / FOLDER / page_name(student.model)}")
         if any(one is not None and one.is_rehearsal for one in (student, other, referee)):
-            say("This is a rehearsal: rules answered or judged here, not a model.")
+            say(REHEARSED)
+    return 0
+
+
+@takes(judge=Judge, manners=Manners)
+def calibrate(run: RunFolder, *, judge: Judge, manners: Manners) -> int:
+    """Can the judge be believed? It is asked about the run's seeds, which are good, and about the same seeds spoilt.
+
+    The run's report then shows beside its yield how many good answers the judge keeps and how many bad ones it lets
+    through.
+
+    Example:
+      sdgkit calibrate runs/seeds
+    """
+    from sdgkit.calibration import calibrate as calibrate_judge
+    from sdgkit.teachers import connect
+
+    opened = run_in(run)
+    with closing(connect(**_judge_told(run, judge), **manners.given())) as referee:
+        say(calibrate_judge(referee, opened))
+        if referee.is_rehearsal:
+            say(REHEARSED)
     return 0
 
 

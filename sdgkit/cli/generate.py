@@ -164,6 +164,8 @@ def _closed(run: "Run", out: Path, go_on: str, again: list[str]) -> int | None:
 
     if not is_live():
         say(f"\n{run.funnel!r}")
+    if run.warning is not None:
+        say(f"\n{run.explain()}")
     try:
         run.wait()
     except SdgkitError as error:

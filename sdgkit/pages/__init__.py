@@ -43,6 +43,11 @@ def counted(number: int, noun: str) -> str:
     return f"{count(number)} {noun}{'' if number == 1 else 's'}"
 
 
+def percent(share: float) -> str:
+    """A share, 0 to 1, as people read it: `15 %`."""
+    return f"{100 * share:.0f} %"
+
+
 def fill(template: str, /, **values: Any) -> Iterator[str]:
     """The filled template from this folder, piece by piece."""
     return _templates().get_template(template).generate(**values)

@@ -48,6 +48,7 @@ class RunPanel(Panel):
         self._make: Callable[[], Run] | None = None
         self._dropped: dict[str, Any] | None = None
         self._stories: dict[str, list[dict[str, Any]]] = {}
+        self._went_on = False
         if isinstance(source, Run):
             self.latest = source
             return
@@ -69,6 +70,8 @@ class RunPanel(Panel):
         """Begin, resume or run again, with the prompts as they are now; returns at once."""
         if self._make is not None and self.latest.state not in ("new", *GOING):
             self.latest = self._make()
+        # Where somebody can click, a judge that turns down nearly everything is asked about, once.
+        self.latest.pause_on_warning = self._view is not None and not self._went_on
         self.latest.start()
         self._dropped, self._stories = None, {}
         self.watch()
@@ -128,6 +131,11 @@ class RunPanel(Panel):
 
     on_start, on_cancel = start, cancel
 
+    def on_go_on(self) -> None:
+        """Go on after a pause on a warning."""
+        self._went_on = True
+        self.latest.go_on()
+
     def on_stage(self, name: str) -> None:
         """Show what was dropped at this stage; again for more of it."""
         before = self._dropped["shown"] if self._dropped and self._dropped["stage"] == name else []
@@ -166,6 +174,7 @@ class RunPanel(Panel):
             "start": start if not going else "Start",
             "can_start": not going,
             "can_cancel": run.going and snapshot.state in GOING,
+            "asks": run.warning.html if snapshot.asks and run.warning is not None else "",
             "fraction": snapshot.fraction,
             "facts": facts(snapshot),
             "picture": draw(stages, seeds=snapshot.seeds or None) if stages else "",
@@ -200,6 +209,8 @@ class RunPanel(Panel):
         for sample in map(newest, list(snapshot.newest)[-2:]):
             text = f"{sample['question']}\n\n{sample['response']}"
             yield Block(f"{sample['id']}  {sample['words']}".strip(), text, folded=True)
+        if run.warning is not None:
+            yield Block("Is the judge right?", run.warning.text, folded=True)
         if run.notes:
             yield Block("Notes", "\n".join(run.notes))
 

@@ -10,10 +10,12 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from sdgkit.pages import count, fill
+from sdgkit.errors import SettingsError
+from sdgkit.pages import count, fill, percent
 from sdgkit.picture import Line, curve
 from sdgkit.quality.duplicates import check_threshold, own_question, repeats
 
@@ -53,64 +55,80 @@ class Point:
 @dataclass(frozen=True)
 class Diversity:
     """The measures of a set. repeats: samples that repeat another or a seed from the threshold on, by what
-    ("context duplicate": 3). growth: in an order of chance (the same each time), not in that of the lineage."""
+    ("context duplicate": 3). growth: in an order of chance (the same each time), not in that of the lineage. others:
+    sets that are shown beside it."""
 
     samples: int
     columns: Sequence[Texts]
     repeats: Mapping[str, int]
     threshold: float
-    growth: Sequence[Point] = field(repr=False)
+    growth: Sequence[Point]
     name: str = ""
+    others: Sequence["Diversity"] = ()
 
-    def as_json(self) -> dict[str, Any]:
-        """As JSON values."""
-        return asdict(self)
+    def beside(self, *others: "Diversity") -> "Diversity":
+        """The same with further sets to compare it with, such as one made with `vary`."""
+        return replace(self, others=others)
 
-    def picture(self, *others: "Diversity") -> str:
-        """How much is still new as the set grows, as inline SVG; others: further sets, such as one with `vary`."""
+    def picture(self) -> str:
+        """How much is still new as the set grows, as inline SVG."""
         lines = [
             Line(
-                one.name or (f"set {at}" if others else "share of new word triples, by samples"),
+                one.name or (f"set {at}" if self.others else "share of new word triples, by samples"),
                 [(float(point.samples), point.new) for point in one.growth],
             )
-            for at, one in enumerate((self, *others), 1)
+            for at, one in enumerate((self, *self.others), 1)
         ]
         said = []
         for line in lines:
             some = line.points[:: max(1, len(line.points) // 4)]
-            said.append(f"{line.name}: " + ", ".join(f"{y:.0%} at {count(x)} samples" for x, y in some))
+            said.append(f"{line.name}: " + ", ".join(f"{percent(y)} at {count(x)} samples" for x, y in some))
         return curve(lines, words="Share of new word triples as the set grows. " + "; ".join(said) + ".")
 
     def _table(self) -> tuple[list[str], list[list[str]]]:
         head = ["", "texts", "repeated", *(f"distinct-{n}" for n in GRAMS), "compression"]
         rows = [
-            [c.column, count(c.number), count(c.repeated), *(f"{d:.2f}" for d in c.distinct), f"{c.compression:.1f}"]
-            for c in self.columns
+            [
+                f"{c.column}, {one.name}" if self.others else c.column,
+                count(c.number),
+                count(c.repeated),
+                *(f"{d:.2f}" for d in c.distinct),
+                f"{c.compression:.1f}",
+            ]
+            for one in (self, *self.others)
+            for c in one.columns
         ]
         return head, rows
+
+    @property
+    def _note(self) -> str:
+        return " ".join(one._sentence() for one in (self, *self.others))
 
     def _sentence(self) -> str:
         what = ", ".join(f"{name} {number}" for name, number in self.repeats.items())
         new = f" The last {self.growth[-1].samples - self.growth[-2].samples} samples" if len(self.growth) > 1 else ""
-        new = f"{new} brought {self.growth[-1].new:.0%} new word triples." if new else ""
-        repeated = sum(self.repeats.values())
-        return f"{repeated} of {self.samples} samples repeat others or the seeds{f' ({what})' if what else ''}.{new}"
+        new = f"{new} brought {percent(self.growth[-1].new)} new word triples." if new else ""
+        repeated = f"{sum(self.repeats.values())} of {self.samples} samples repeat others or the seeds"
+        return f"{f'{self.name}: ' if self.name else ''}{repeated}{f' ({what})' if what else ''}.{new}"
 
     def __repr__(self) -> str:
         head, rows = self._table()
-        lines = [f"{line[0]:<10}" + "".join(f"{cell:>13}" for cell in line[1:]) for line in [head, *rows]]
-        return "\n".join([*lines, self._sentence()])
+        wide = max(10, *(len(row[0]) for row in rows)) if rows else 10
+        lines = [f"{line[0]:<{wide}}" + "".join(f"{cell:>13}" for cell in line[1:]) for line in [head, *rows]]
+        return "\n".join([*lines, self._note])
 
     def _repr_html_(self) -> str:
         head, rows = self._table()
-        return "".join(fill("measures.html", head=head, rows=rows, note=self._sentence(), picture=self.picture()))
+        return "".join(fill("measures.html", head=head, rows=rows, note=self._note, picture=self.picture()))
 
 
 def diversity(source: Any, *, near: float = NEAR, name: str = "") -> Diversity:
     """The measures of a run's samples, or of any rows with `context`, `question`, `response` and `id`.
 
-    near: the similarity from which a sample counts as a repeat, 0 to 1. name: for the picture.
+    near: the similarity from which a sample counts as a repeat, 0 to 1. name: for the picture. Raises SettingsError.
     """
+    if isinstance(source, str | Path):
+        raise SettingsError(f"Open the run first: sdgkit.diversity(sdgkit.open_run({str(source)!r})).")
     rows = [dict(row) for row in (source.samples() if hasattr(source, "samples") else source)]
     rows = [{**row, "id": row.get("id") or f"r{number}"} for number, row in enumerate(rows, 1)]
     found = Counter(f"{one.column} {one.reason}" for one in repeats(rows, check_threshold(near)))

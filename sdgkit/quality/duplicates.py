@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from sdgkit.errors import SettingsError
+from sdgkit.pages import percent
 
 Row = Mapping[str, Any]
 NEAR_DUPLICATES = "near_duplicates"  # the name of the step
@@ -83,7 +84,7 @@ class Repeat:
     @property
     def message(self) -> str:
         """What is repeated, in a sentence."""
-        how = "is the same as" if self.like.share == 1.0 else f"is {self.like.share:.0%} the same as"
+        how = "is the same as" if self.like.share == 1.0 else f"is to {percent(self.like.share)} the same as"
         return f"Its {self.column} {how} that of {self.like.key}."
 
 

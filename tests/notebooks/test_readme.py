@@ -77,7 +77,7 @@ def test_every_option_of_a_command_is_one_of_its_own():
 def test_every_option_and_command_named_in_passing_exists():
     prose = re.sub(r"^```.*?^```$", "", README, flags=re.MULTILINE | re.DOTALL)
     spans = re.findall(r"`([^`\n]+)`", prose)
-    known = set().union(*(options_of(command) for command in ("generate", "status", "run", "export")))
+    known = set().union(*(options_of(command) for command in ("generate", "check", "status", "run", "export")))
     of_others = {"--tensor-parallel-size", "--insecure"}
     of_all = {"--debug"}
     options = {word for span in spans for word in re.findall(r"(?<!\S)--[a-z-]+", span)}

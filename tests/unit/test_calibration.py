@@ -1,13 +1,16 @@
 """Can the judge be believed? It is asked about what is known."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import scripted
 from scripted import PROMPTS, tagged
 
 import sdgkit as sk
-from sdgkit.calibration import Calibration, read_calibration, wilson
+from sdgkit.cli import main
+from sdgkit.quality.verdicts import Calibration, interval
+from sdgkit.run import Run
 
 
 def seeds(count: int = 6) -> list[dict[str, str]]:
@@ -69,7 +72,7 @@ def test_what_cannot_be_spoilt_is_not_asked_about():
 
 def test_it_prints_as_text_and_as_a_table_and_comes_back_from_json():
     kind = calibrated(lambda *_: 3)
-    assert "cut off in the middle, and let through    6 of 6" in repr(kind)
+    assert "bad: cut off in the middle        6 of 6" in repr(kind)
     assert "<table" in kind._repr_html_()
     back = Calibration.from_json(json.loads(json.dumps(kind.as_json())))
     assert repr(back) == repr(kind)
@@ -87,9 +90,38 @@ def test_a_calibrated_run_keeps_the_result_beside_its_samples_and_asks_nothing_t
         script.forget()
         assert sk.calibrate(teacher, tmp_path) == first
         assert script.asked() == 0
-    assert repr(read_calibration(tmp_path)) == repr(first)
+    assert Calibration.from_json(json.loads((tmp_path / "calibration.json").read_text())) == first
     assert (tmp_path / "dataset.jsonl").read_text() == before
-    assert read_calibration(tmp_path / "calibration") is None
+
+
+def test_the_report_shows_it_beside_the_yield_while_it_is_about_this_judge_and_prompt(tmp_path):
+    def shown():
+        page = (tmp_path / "report.html").read_text()
+        first_screen = page[: page.index("<main>")]
+        return "bad: another seed&#39;s answer" in first_screen, "what this run made" in first_screen
+
+    with scripted.ScriptedTeacher() as script:
+        teacher = script.connect()
+        run = sk.generate(seeds(), teacher=teacher, prompts=PROMPTS, num_contexts=1, out=tmp_path)
+        assert shown() == (False, False)
+        sk.calibrate(teacher, tmp_path)
+        assert shown() == (True, True)
+        kept, judged = (run.funnel[6][name] for name in ("rows_out", "tried"))
+        assert f">{kept} of {judged}<" in (tmp_path / "report.html").read_text()
+        sk.generate(tmp_path, teacher=teacher, num_contexts=2)
+        assert shown() == (True, True)  # a run that goes on keeps it
+        stricter = replace(PROMPTS["evaluate_grounded_qa_pair"], system="Be strict.")
+        sk.generate(tmp_path, teacher=teacher, prompts={"evaluate_grounded_qa_pair": stricter})
+        assert shown() == (False, False)  # of another prompt it says nothing
+
+
+def test_a_run_that_goes_on_shows_it_when_it_ends(tmp_path):
+    with scripted.ScriptedTeacher() as script:
+        script.delay = lambda ask: 0.05
+        teacher = script.connect()
+        run = Run(sk.plan(seeds(), teacher=teacher, prompts=PROMPTS), tmp_path).start()
+        sk.calibrate(teacher, run)
+        assert run.going and "what this run made" in (run.wait().out / "report.html").read_text()
 
 
 def test_spoilt_answers_never_become_training_data(tmp_path):
@@ -102,7 +134,17 @@ def test_spoilt_answers_never_become_training_data(tmp_path):
     ("kept", "asked", "low", "high"), [(8, 8, 0.676, 1.0), (0, 8, 0.0, 0.324), (5, 10, 0.237, 0.763), (0, 0, 0.0, 1.0)]
 )
 def test_the_interval_is_that_of_the_tables(kept, asked, low, high):
-    assert wilson(kept, asked) == pytest.approx((low, high), abs=0.001)
+    assert interval(kept, asked) == pytest.approx((low, high), abs=0.001)
+
+
+def test_the_command_asks_the_run_s_own_judge_and_its_report_shows_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    save = sk.shipped("notebooks") / "seeds" / "feedback_to_table.jsonl"
+    assert main(["generate", str(save), "--num-contexts", "1", "--out", "run"]) == 0
+    assert main(["calibrate", "run"]) == 0
+    assert "good: the seeds' own answers      8 of 8" in capsys.readouterr().out
+    assert "Can the judge be believed?" in (tmp_path / "run" / "report.html").read_text()
+    assert main(["calibrate"]) == main(["calibrate", "nowhere"]) == 2
 
 
 def test_the_rehearsal_judge_can_be_calibrated():

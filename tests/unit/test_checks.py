@@ -183,6 +183,23 @@ def test_facts_of_the_context_go_on_in_whatever_format(good):
 
 
 @pytest.mark.parametrize(
+    ("context", "response"),
+    [
+        ("1200 lamps", "1.200 lamps"),
+        ("1,200 lamps", "1200 lamps"),
+        ("a share of 0.125", "a share of 12.5 %"),
+        ("a share of 12 %", "a share of 0.12"),
+        ("twenty-three lamps", "23 lamps"),
+        ("这盏灯卖出了12,000个。", "共卖出12000个灯。"),
+    ],
+)
+def test_one_number_written_in_two_ways_is_one_number(context, response):
+    check = sk.checks.facts_in_context(derived=False)
+    assert says(check, response, **{**FACTS, "context": context}) is None
+    assert says(check, response, **{**FACTS, "context": context.replace("2", "7").replace("three", "four")}) is not None
+
+
+@pytest.mark.parametrize(
     ("bad", "fact"),
     [
         ("They sold 13,600 lamps.", "13,600"),

@@ -64,6 +64,7 @@ OPTIONS = {
     "push": "--public --test-share",
     "evaluate": "--teacher --base-url --model --against --against-model --judge-base-url --judge-model --test-share "
     "--limit",
+    "calibrate": "--judge-base-url --judge-model",
     "rehearse": "--port --mean-latency-ms --slots --error-rate --rate-limit --drop-rate --hang-rate --malformed-rate",
     "lab": "--no-open",
 }

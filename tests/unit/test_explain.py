@@ -1,6 +1,8 @@
 """A run explains itself: where the samples went, what was said, and what to change."""
 
+import asyncio
 import json
+import time
 
 import pytest
 from scripted import PROMPTS, ScriptedTeacher, completion, seeds, tagged
@@ -68,6 +70,68 @@ def test_a_judge_that_turns_down_most_of_its_first_rows_is_warned_of_once(script
     assert run.snapshot().warning == warnings[0]
     assert run.warning.causes[0].stage == "filter_grounded_questions"
     assert warnings[0] in json.loads((tmp_path / "run" / "summary.json").read_text())["notes"]
+
+
+def paused(run):
+    deadline = time.monotonic() + 30
+    while not run.snapshot().asks:
+        assert time.monotonic() < deadline and run.going
+        time.sleep(0.02)
+    return run.snapshot()
+
+
+def doubted(script, tmp_path):
+    """A panel that somebody looks at, paused because of its judge. Replies take a moment, so that much is left."""
+    script.answer = strict(script, every=8)
+    script.delay = lambda ask: 0.05
+    settings = {"num_contexts": 20, "prompts": PROMPTS, "out": tmp_path / "run"}
+    panel = sk.RunPanel(seeds(8), teacher=script.connect(), **settings)
+    assert panel.view.state["asks"] == ""
+    panel.start()
+    return panel, paused(panel.latest)
+
+
+def test_where_somebody_looks_a_run_pauses_on_a_doubtful_judge_and_asks_nothing_meanwhile(script, tmp_path):
+    panel, snapshot = doubted(script, tmp_path)
+    assert snapshot.state == "paused" and "the judge turned down" in snapshot.message
+    while panel.latest.snapshot().in_flight:
+        time.sleep(0.02)
+    panel.render()
+    assert "What to change" in panel.view.state["asks"] and panel.view.state["words"].startswith("Paused: ")
+    asked = len(script.asks)
+    time.sleep(1.0)
+    assert len(script.asks) == asked
+    assert sk.open_run(tmp_path / "run").snapshot().asks
+    panel.act("go_on")
+    run = panel.latest.wait()
+    assert run.state == "done" and len(script.asks) > asked
+    assert len([note for note in run.notes if "of the first" in note]) == 1
+    panel.render()
+    assert panel.view.state["asks"] == ""
+    panel.start()  # again: it is not asked twice
+    assert not panel.latest.pause_on_warning
+    panel.latest.wait()
+
+
+def test_a_paused_run_can_be_stopped_and_gone_on_with(script, tmp_path):
+    panel, _ = doubted(script, tmp_path)
+    panel.act("cancel")
+    assert panel.latest.wait(10).state == "cancelled"
+    asked = len(script.asks)
+    run = sk.generate(tmp_path / "run", teacher=script.connect())
+    assert run.state == "done" and len(script.asks) > asked
+
+
+def test_where_nobody_looks_it_warns_with_that_page_and_goes_on(script, capsys):
+    script.answer = strict(script, every=8)
+    panel = sk.RunPanel(seeds(3), teacher=script.connect(), num_contexts=4, prompts=PROMPTS)
+    run = asyncio.run(panel.run())
+    assert run.state == "done" and run.warning is not None
+    assert "What to change" in str(panel.picture())
+    capsys.readouterr()
+    run_of(script)
+    printed = capsys.readouterr().out
+    assert "of the first" in printed and "What to change" in printed
 
 
 @pytest.mark.parametrize(("contexts", "every"), [(4, 2), (2, 1)])

@@ -3,7 +3,9 @@
 import base64
 import json
 import re
+from pathlib import Path
 
+import datasets
 import jinja2
 import pytest
 from aiohttp import web
@@ -36,14 +38,10 @@ def part(samples, system=None, skill="mail", pairs=(), key="", **summary):
 
 
 def loaded(path, tmp_path):
-    import datasets
-
     return datasets.Dataset.from_json(str(path), cache_dir=str(tmp_path / "cache"))
 
 
 def loaded_folder(path, tmp_path):
-    import datasets
-
     return datasets.load_dataset(str(path), cache_dir=str(tmp_path / "cache"))
 
 
@@ -84,6 +82,18 @@ def test_a_chat_template_renders_the_messages(tmp_path):
         ("user", "Context 1\n\nQ1 of 1?"),
         ("assistant", "Answer 1.1"),
     ]
+
+
+def test_the_readme_s_recipe_for_a_trainer_loads_the_file_and_a_chat_template_renders_it(tmp_path, monkeypatch):
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    [load] = re.findall(r"^train = .*$", readme, re.MULTILINE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    written = TrainingSet(part(SAMPLES)).write("messages", "train.jsonl", test_share=0.1)
+    names = {"Dataset": datasets.Dataset}
+    exec(load, names)
+    rendered = [jinja2.Template(CHATML).render(messages=row["messages"]) for row in names["train"]]
+    assert len(rendered) == written < len(SAMPLES) and all(text.count("<|im_start|>") == 2 for text in rendered)
 
 
 def test_a_freeform_sample_has_no_input_in_alpaca_s_form():
@@ -271,6 +281,8 @@ class Hub(FaultServer):
 def test_a_run_is_pushed_with_card_and_splits_and_for_its_owner_alone(folder, tmp_path, monkeypatch):
     with Hub() as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.address)
+        # As on a machine that has never spoken to a hub.
+        monkeypatch.setattr("huggingface_hub.constants.AGENT_HARNESSES_PATH", str(tmp_path / "list"), raising=False)
         sk.push(folder, "me/tables", token="hf_secret", test_share=0.3)
     assert (hub.made["name"], hub.made["organization"]) == ("tables", "me")
     assert hub.made.get("visibility") == "private" or hub.made.get("private") is True  # the client's older versions

@@ -115,7 +115,7 @@ def test_a_run_drops_near_duplicates_at_the_end_and_counts_them(tmp_path):
     assert line["rows_in"] == len(list(whole.samples()))
     assert line["dropped"]["near_duplicate"] > len(list(run.samples())) > 0
     drop = next(drop for drop in run.drops() if drop["stage"] == "near_duplicates")
-    assert re.match(r"Its context is \d+% the same as that of s1/c\d+/q\d+\.", drop["message"])
+    assert re.match(r"Its context is to \d+ % the same as that of s1/c\d+/q\d+\.", drop["message"])
     kept = [row["id"] for row in run.samples()]
     assert kept == [row["id"] for row in whole.samples() if row["id"] in kept]
 
@@ -192,11 +192,12 @@ def test_a_context_counts_once_for_all_its_questions():
 
 def test_the_curve_is_a_picture_that_can_be_read_aloud_and_compared():
     one, other = (diversity(rows_of([text(n % k) for n in range(60)]), name=f"<{k}>") for k in (60, 5))
-    root = ElementTree.fromstring(one.picture(other))
+    both = one.beside(other)
+    root = ElementTree.fromstring(both.picture())
     assert "new word triples" in root.get("aria-label")
     assert "<60>: " in root.get("aria-label")
     assert len([node for node in root.iter() if node.tag.endswith("polyline")]) == 2
-    assert "&lt;60&gt;" in one._repr_html_()
+    assert "question, &lt;5&gt;" in both._repr_html_() and "response, <60>" in repr(both)
     assert "distinct-3" in repr(one)
 
 

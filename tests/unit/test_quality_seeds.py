@@ -60,6 +60,22 @@ def test_the_rehearsal_judge_keeps_the_shipped_seeds(path):
     teacher.close()
 
 
+def test_seeds_in_a_script_without_spaces_raise_no_alarm():
+    heard = [
+        f"顾客说这盏灯{word}。但是电池只能用{n}小时。" + "他很失望。" * n for n, word in enumerate("亮大好新贵", 1)
+    ]
+    rows = [
+        {
+            "task_description": "将客户的反馈整理成一句话的摘要。不添加任何内容。",
+            "seed_context": text,
+            "seed_question": "请把这条反馈总结成一句话。",
+            "seed_response": f"灯{word}。但电池只能用{n}小时。",
+        }
+        for n, (text, word) in enumerate(zip(heard, "亮大好新贵", strict=True), 1)
+    ]
+    assert not [one for one in sk.check_seeds(rows) if one.severity != "hint" or one.quality != "variety"]
+
+
 def test_good_seeds_raise_no_alarm():
     assert not sk.check_seeds(seeds())
     assert "Nothing was found" in repr(sk.check_seeds(seeds()))

@@ -73,7 +73,7 @@ function put(node, name, value, before) {
     if (!(event in node.sdgOn)) node.addEventListener(event, (happened) => node.sdgOn[event]?.(happened));
     node.sdgOn[event] = value;
   } else if (value === before) return;
-  else if (name === "drawing") node.innerHTML = value || ""; // only ever a picture of sdgkit's own, escaped where it is made
+  else if (name === "drawing") node.innerHTML = value || ""; // only ever sdgkit's own, escaped where it is made
   else if (name === "checked" || name === "disabled" || name === "indeterminate") node[name] = Boolean(value);
   else if (name === "open" && before !== undefined) return; // whoever reads opens and closes
   else if (value === null || value === undefined || value === false) node.removeAttribute(name);
