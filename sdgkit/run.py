@@ -31,6 +31,7 @@ from sdgkit.plans import Plan, changes, refuse_another_job
 from sdgkit.snapshot import Funnel, Pace, Snapshot, funnel_of, line_of
 from sdgkit.stages import Keep, Row
 from sdgkit.teachers import background
+from sdgkit.teachers.teacher import Teacher
 from sdgkit.trace import Trace
 from sdgkit.training_set import Part, TrainingSet
 
@@ -402,9 +403,14 @@ class Run:
         snapshot = Snapshot.from_json(session["snapshot"] or {"state": session["state"]})
         return snapshot.interrupted() if snapshot.state in ("running", "paused") and _is_gone(session) else snapshot
 
+    @property
+    def teachers(self) -> set[Teacher]:
+        """Those whom it asks: the teacher, and the judge if that is another. None for a run that was opened."""
+        asked = {self.plan.teacher, self.plan.judge} if self.plan is not None else set()
+        return {teacher for teacher in asked if teacher is not None}
+
     def _retries(self) -> int:
-        assert self.plan is not None
-        return sum(teacher.retries for teacher in {self.plan.teacher, self.plan.judge} if teacher is not None)
+        return sum(teacher.retries for teacher in self.teachers)
 
     def _fraction(self) -> float:
         """How much of the expected work is done, 0 to 1: every row counts as the samples it could have become."""

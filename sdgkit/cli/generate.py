@@ -18,8 +18,10 @@ from sdgkit.cli.terminal import complain, counted, is_live, say
 from sdgkit.errors import SdgkitError, SettingsError
 
 if TYPE_CHECKING:
+    from sdgkit.cli.progress import View
     from sdgkit.plans import Plan
     from sdgkit.run import Run
+    from sdgkit.teachers import Teacher
 
 STOP_S = 5.0  # for a run to write its files when it is stopped in passing
 SEEDS = "seed examples: a jsonl, json, csv, parquet or qna.yaml file (`sdgkit lab --no-open` copies some), or a run"
@@ -125,6 +127,8 @@ def _followed(plan: "Plan", out: Path, reuse: bool, interrupts: Interrupts) -> "
     notes: deque[str] = deque(plan.teacher.notes)  # more come from the run's thread; this one says them
     run = Run(plan, out, reuse=reuse, on_note=notes.append)
     interrupts.gently = True
+    # Where somebody sits, a key that expires is asked for.
+    promised = [one for one in run.teachers if is_live() and sys.stdin.isatty() and one.promise_key()]
     run.start()
     stopping = over = False
     try:
@@ -140,6 +144,9 @@ def _followed(plan: "Plan", out: Path, reuse: bool, interrupts: Interrupts) -> "
                 while notes:
                     say(notes.popleft())
                 view.show(run.snapshot())
+                for teacher in promised:
+                    if teacher.wants_key and not interrupts.number:
+                        _renew(teacher, view, interrupts)
                 time.sleep(0 if over else 1 / FRAMES_PER_S)
     except BaseException:  # such as a closed pipe: nobody is left to see it
         run.cancel()
@@ -147,6 +154,17 @@ def _followed(plan: "Plan", out: Path, reuse: bool, interrupts: Interrupts) -> "
             run.wait(STOP_S)
         raise
     return run
+
+
+def _renew(teacher: "Teacher", view: "View", interrupts: Interrupts) -> None:
+    """Have a fresh key typed; Ctrl-C instead of it stops the run as always."""
+    interrupts.gently = False
+    with suppress(KeyboardInterrupt, EOFError):
+        try:
+            teacher.renew(view.ask_for_key(f"{teacher.model} no longer accepts the key."))
+        except SettingsError as error:
+            say(error)
+    interrupts.gently = True
 
 
 def _introduction(plan: "Plan", out: Path) -> str:

@@ -3,6 +3,7 @@
 Everything comes from the run's snapshots; nothing is worked out here.
 """
 
+import getpass
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +53,14 @@ class View:
         elif snapshot.state in GOING_ON and (self._is_due() or snapshot.state != self._state):
             self._state = snapshot.state
             say(line(snapshot))
+
+    def ask_for_key(self, words: str) -> str:
+        """A key, typed unseen, while what is drawn stands still."""
+        self._live.stop()
+        try:
+            return getpass.getpass(f"{words} The fresh key (not shown): ")
+        finally:
+            self._live.start()
 
     def show_words(self, words: str) -> None:
         """Show a line, in place of the one before; elsewhere, every few seconds."""

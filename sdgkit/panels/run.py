@@ -72,6 +72,9 @@ class RunPanel(Panel):
             self.latest = self._make()
         # Where somebody can click, a judge that turns down nearly everything is asked about, once.
         self.latest.pause_on_warning = self._view is not None and not self._went_on
+        if self._view is not None:
+            for teacher in self.latest.teachers:
+                teacher.promise_key()
         self.latest.start()
         self._dropped, self._stories = None, {}
         self.watch()
@@ -136,6 +139,12 @@ class RunPanel(Panel):
         self._went_on = True
         self.latest.go_on()
 
+    def on_renew(self, key: str) -> None:
+        """Go on with a fresh key; it is kept in memory only."""
+        for teacher in self.latest.teachers:
+            if teacher.wants_key:
+                teacher.renew(key)
+
     def on_stage(self, name: str) -> None:
         """Show what was dropped at this stage; again for more of it."""
         before = self._dropped["shown"] if self._dropped and self._dropped["stage"] == name else []
@@ -175,6 +184,7 @@ class RunPanel(Panel):
             "can_start": not going,
             "can_cancel": run.going and snapshot.state in GOING,
             "asks": run.warning.html if snapshot.asks and run.warning is not None else "",
+            "wants_key": any(teacher.wants_key for teacher in run.teachers),
             "fraction": snapshot.fraction,
             "facts": facts(snapshot),
             "picture": draw(stages, seeds=snapshot.seeds or None) if stages else "",

@@ -17,9 +17,10 @@ class Credentials:
     """A key and further headers.
 
     key: as given. file: the file that holds it instead; read again whenever it changes. headers: each header's name
-    and the environment variable that holds its value. place: where a user puts a key, in words. secrets: every value
+    and the environment variable that holds its value. place, wish: where a user puts a key, and a fresh one while the
+    old one is refused, in words. secrets: every value
     that was ever sent, to be taken out of what is shown. can_be_renewed: a refused key is worth waiting for a fresh
-    one, since there is a file to put it into.
+    one, since there is a file to put it into, or somebody who can be asked for it.
 
     Raises SettingsError, which repeats no value: somebody may have written one in the place of a variable's name.
     """
@@ -40,6 +41,7 @@ class Credentials:
         self.can_be_renewed = self._file is not None
         # Only its name: where a file lies is nobody's business in a run's folder.
         self.place = f"the key file {self._file.name}" if self._file is not None else place
+        self.wish = f"put a fresh one into {self.place}" if self._file is not None else "give a fresh one"
         self.headers = dict(_header(name, variable) for name, variable in (headers or {}).items())
         self.secrets += self.headers.values()
         if self._file is None:
@@ -54,6 +56,12 @@ class Credentials:
             with contextlib.suppress(SettingsError):  # while it is being written, the key so far serves
                 self._read(self._file)
         return self._key
+
+    def renew(self, key: str) -> None:
+        """Send this key from now on. Raises SettingsError."""
+        if not key.strip():
+            raise SettingsError("The fresh key is empty.")
+        self._take(key)
 
     def has_changed_since(self, moment: float) -> bool:
         """Whether the key is newer than this (time.monotonic)."""

@@ -55,6 +55,7 @@ class Patience:
         """limit: seconds without any answer after which everybody gives up."""
         self.state = "present"
         self.away_reason = ""
+        self.wants_key = False  # whether it is away because the key has expired
         self.retries = 0
         self._exchange = exchange
         self._slots = slots
@@ -163,7 +164,7 @@ class Patience:
             self._come_back()
 
     def _come_back(self) -> None:
-        self.state, self.away_reason = "present", ""
+        self.state, self.away_reason, self.wants_key = "present", "", False
         self._returned_at = time.monotonic()
         self._slots.resume()
         self._tell()
@@ -205,6 +206,7 @@ class Patience:
             if trouble is None or self._answered_at >= began:
                 break
             self.state, self.away_reason = "away", self._reason(trouble)
+            self.wants_key = trouble.cause is Cause.EXPIRED_KEY
             self._slots.pause()
             left = began + self._limit - time.monotonic()
             if left <= 0:
@@ -239,7 +241,7 @@ class Patience:
     def _reason(self, trouble: Trouble) -> str:
         if trouble.cause is not Cause.EXPIRED_KEY:
             return str(trouble)
-        return f"the key is no longer accepted ({trouble}); put a fresh one into {self._address.credentials.place}"
+        return f"the key is no longer accepted ({trouble}); {self._address.credentials.wish}"
 
     def _unreachable(self, trouble: Trouble, began: float) -> TeacherError:
         if trouble.cause is Cause.EXPIRED_KEY:

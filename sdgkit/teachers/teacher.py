@@ -107,6 +107,24 @@ class Teacher:
         except Exception as error:
             raise explain(diagnose(error, self._address), self._address) from error
 
+    def promise_key(self) -> bool:
+        """Say that somebody looks at `wants_key` and will `renew` an expired key: the teacher then waits for it, where
+        an error would stop all. False if it waits anyway, for its key file.
+        """
+        promised = not self._address.credentials.can_be_renewed
+        self._address.credentials.can_be_renewed = True
+        return promised
+
+    def renew(self, api_key: str) -> None:
+        """Send this key from now on; who waits for a fresh one goes on. Raises SettingsError."""
+        self._address.credentials.renew(api_key)
+        self._patience.wants_key = False  # until this one is refused, too
+
+    @property
+    def wants_key(self) -> bool:
+        """Whether it is away because its key has expired."""
+        return self._patience.wants_key
+
     @property
     def left_out(self) -> dict[str, str]:
         """Of several servers, those that get no requests until they answer again: base URL and why."""

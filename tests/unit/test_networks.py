@@ -5,8 +5,11 @@ import contextlib
 import json
 import logging
 import os
+import pty
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -320,6 +323,81 @@ def test_without_a_key_file_an_expired_key_stops_at_once(server):
     server.key = "sk-new"
     with pytest.raises(TeacherRefused, match=r"no longer accepts the key.* fresh one into SDGKIT_API_KEY, and run"):
         teacher.ask("Hello")
+
+
+def test_a_key_that_somebody_promised_is_waited_for(server):
+    teacher = connect(base_url=server.base_url, api_key="sk-old")
+    teacher.ask("Hello")
+    assert teacher.promise_key() and not teacher.wants_key
+    server.key = "sk-new"
+    futures = send(teacher, "Hello again")
+    until(lambda: teacher.wants_key)
+    assert teacher.away_reason.endswith("give a fresh one")
+    with pytest.raises(SettingsError, match="empty"):
+        teacher.renew(" ")
+    teacher.renew("sk-new")
+    assert [future.result(30).text for future in futures] == ["hello"]
+    assert not teacher.wants_key
+
+
+@pytest.fixture
+def expires_after_five(server) -> dict:
+    """A server whose key changes after five answers; the environment for a teacher of it."""
+    server.key = "sk-old"
+
+    def behave(body, n):
+        if len(server.asked) == 5 and server.key == "sk-old":
+            server.key = "sk-new"
+        return completion(f"[Start of Question]\nquestion {n}\n[End of Question]")
+
+    server.behave = behave
+    return {"SDGKIT_BASE_URL": server.base_url, "SDGKIT_API_KEY": "sk-old", "TERM": "xterm", "COLUMNS": "100"}
+
+
+def test_the_run_panel_asks_for_a_fresh_key_and_goes_on(server, expires_after_five, tmp_path):
+    teacher = connect(base_url=server.base_url, api_key="sk-old", concurrency=2)
+    seeds = [{"task_description": "d", "seed_question": f"q{n}", "seed_response": "r"} for n in range(8)]
+    pipeline = sk.FREEFORM.without(*(stage.name for stage in sk.FREEFORM.stages[1:]))
+    panel = sk.RunPanel(seeds, teacher=teacher, out=tmp_path / "run", pipeline=pipeline, num_questions=1)
+    assert panel.view.state["wants_key"] is False
+    panel.act("start")
+    until(lambda: panel.view.state["wants_key"])
+    panel.act("renew", key="sk-new")
+    until(lambda: panel.view.state["sign"] == "done")
+    assert panel.latest.dataset.num_rows == 8 and not panel.view.state["wants_key"]
+    assert "sk-" not in json.dumps(panel.view.state)
+
+
+def test_the_command_asks_for_a_fresh_key_on_a_terminal_and_goes_on(server, expires_after_five, tmp_path):
+    seeds = tmp_path / "seeds.jsonl"
+    seeds.write_text(
+        "".join(
+            json.dumps({"task_description": "d", "seed_question": f"q{n}", "seed_response": "r"}) + "\n"
+            for n in range(8)
+        )
+    )
+    ours, theirs = pty.openpty()
+    code = "import fcntl, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)\nfrom sdgkit.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, "generate", str(seeds), "--num-questions", "1", "--concurrency", "2"]
+    process = subprocess.Popen(
+        [*command, "--out", str(tmp_path / "run")],
+        env={**os.environ, **expires_after_five},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # what a terminal reads when the other side is gone
+        while piece := os.read(ours, 4096):
+            shown += piece
+            if b"fresh key (not shown)" in shown and server.key == "sk-new":
+                server.key = "sk-newer"
+                os.write(ours, b"sk-newer\n")
+    assert process.wait(30) == 0, shown
+    assert sk.open_run(tmp_path / "run").snapshot().requests > 5
+    assert b"sk-newer" not in shown and b"no longer accepts the key" in shown
 
 
 def test_one_text_that_a_guard_forbids_is_lost_alone(server, tmp_path):

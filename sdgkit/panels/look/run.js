@@ -1,7 +1,7 @@
 // The run: the method's picture with its numbers, the newest samples, and what was dropped at a stage.
 
 function view(ui) {
-  const { state, act } = ui;
+  const { state, act, id } = ui;
   return [
     row("buttons",
       state.start && button(state.start, () => act("start"), { main: true, disabled: !state.can_start, key: "start" }),
@@ -11,6 +11,8 @@ function view(ui) {
       h("div", { drawing: state.asks }),
       h("div", { class: "sdg-row" },
         button("Go on", () => act("go_on"), { main: true }), button("Stop here", () => act("cancel")))),
+    state.wants_key && field(`${id}-key`, "fresh key", input({ id: `${id}-key`, key: "key", type: "password", placeholder: "kept in memory only; Enter to go on",
+      onChange: (e) => { if (e.target.value) { act("renew", { key: e.target.value }); e.target.value = ""; } } })),
     facts(state.facts),
     h("div", { class: "sdg-two sdg-picture-first", key: "two" },
       h("div", { class: "sdg-picture", drawing: state.picture, onClick: (event) => choose(ui, picked(event, state)) }),
