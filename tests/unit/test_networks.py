@@ -377,7 +377,8 @@ def test_the_command_asks_for_a_fresh_key_on_a_terminal_and_goes_on(server, expi
         )
     )
     ours, theirs = pty.openpty()
-    code = "import fcntl, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)\nfrom sdgkit.cli import main; sys.exit(main())"
+    to_be_asked = "import fcntl, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+    code = to_be_asked + "from sdgkit.cli import main; sys.exit(main())"
     command = [sys.executable, "-c", code, "generate", str(seeds), "--num-questions", "1", "--concurrency", "2"]
     process = subprocess.Popen(
         [*command, "--out", str(tmp_path / "run")],
