@@ -10,12 +10,12 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from .errors import SeedError
+from .errors import RunError, SeedError
+from .files import write_atomically
 from .seed_files import FoundRow, Seed, first_line, read_file
 
 if TYPE_CHECKING:
@@ -73,19 +73,11 @@ def save_seeds(seeds: Source, path: str | os.PathLike[str]) -> None:
     if target.suffix.lower() != ".jsonl":
         raise SeedError(f"{path}: seeds are saved as JSON lines. Choose a file name that ends in .jsonl.")
     text = "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in read_seeds(seeds))
-    beside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with beside.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(target)
-    except OSError as error:
-        raise SeedError(f"{path}: cannot be written ({error.strerror}). Choose another place.") from error
-    finally:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
+        with write_atomically(target) as file:
+            file.write(text.encode())
+    except RunError as error:
+        raise SeedError(str(error)) from error
 
 
 def skill(rows: Iterable[Seed]) -> Literal["grounded", "freeform"]:
