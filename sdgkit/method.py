@@ -193,14 +193,10 @@ def plan(
     method = skill(rows) if pipeline is None else pipeline.name
     stages = pipeline or (GROUNDED if method == "grounded" else FREEFORM)
     settings = {"num_contexts": num_contexts, "num_questions": num_questions, "extra_tries": extra_tries, "vary": vary}
-    stages = _with_settings(stages, settings)
     given = _given_contexts(contexts) if contexts is not None else None
-    if given is not None:
-        stages = _with_contexts(stages, given, rows)
-    if questions is not None:
-        stages = _with_seed_questions(stages, questions)
     own_checks = read_checks(checks)
-    stages = _with_checks(stages, own_checks)
+    stages = _with_contexts(_with_settings(stages, settings), given, rows)
+    stages = _with_checks(_with_seed_questions(stages, questions), own_checks)
     if target is not None:
         _check("target", target)
     if near_duplicates is not None:
@@ -284,13 +280,15 @@ def _given_contexts(source: Any) -> list[dict[str, Any]]:
 
 
 def _with_contexts(
-    stages: Pipeline, contexts: Sequence[Mapping[str, Any]], seeds: Sequence[Mapping[str, Any]]
+    stages: Pipeline, contexts: Sequence[Mapping[str, Any]] | None, seeds: Sequence[Mapping[str, Any]]
 ) -> Pipeline:
-    """The pipeline with the user's contexts in the place of `gen_contexts`.
+    """The pipeline with the user's contexts, if there are any, in the place of `gen_contexts`.
 
     Each context goes to the seed with which it makes the highest hash (rendezvous hashing): a seed more or less, or
     another order of either, moves no context between the other seeds.
     """
+    if contexts is None:
+        return stages
     if "gen_contexts" not in [stage.name for stage in stages.stages]:
         raise SettingsError("Own contexts take the place of gen_contexts, which a freeform skill does not have.")
     keys = [row_key(seed) for seed in seeds]
@@ -302,7 +300,9 @@ def _with_contexts(
     return stages.put("gen_contexts", Given(name="given_contexts", rows=mine))
 
 
-def _with_seed_questions(stages: Pipeline, questions: str) -> Pipeline:
+def _with_seed_questions(stages: Pipeline, questions: str | None) -> Pipeline:
+    if questions is None:
+        return stages
     if questions != "seed":
         raise SettingsError(f'questions can only be "seed" (ask the seed\'s own question), not {questions!r}.')
     names = [stage.name for stage in stages.stages]

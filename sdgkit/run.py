@@ -376,16 +376,13 @@ class Run:
         assert self._stream is not None and self.plan is not None
         if self._stream.target is not None:
             return min(1.0, self._stream.target.kept / self._stream.target.number)
-        stages, counts, done = self.plan.pipeline.stages, self._stream.top.counts, 0.0
-        worth = 1.0
-        for at in range(len(stages) - 1, -1, -1):
-            done += worth * sum(
-                n for key, n in list(counts.items()) if key.startswith(f"{at}:") and key != f"{at}:{OUT}"
-            )
-            if at == len(stages) - 1:
-                done += counts[f"{at}:{OUT}"]
-            worth *= getattr(stages[at], "per_row", 1)
-        return min(1.0, done / max(1.0, worth * len(self.plan.rows)))
+        pipeline, worth = self.plan.pipeline, 1
+        lines = funnel_of(pipeline, dict(self._stream.top.counts), len(self.plan.rows), None)
+        done = lines[-1]["rows_out"] if lines else 0
+        for stage, line in zip(reversed(pipeline.stages), reversed(lines), strict=True):
+            done += worth * sum(line["dropped"].values())
+            worth *= getattr(stage, "per_row", 1)
+        return min(1.0, float(done / max(1, worth * len(self.plan.rows))))
 
     @property
     def summary(self) -> dict[str, Any]:
