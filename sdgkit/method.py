@@ -16,7 +16,8 @@ from sdgkit.plans import Plan
 from sdgkit.prompts import Prompt, load_prompt, load_prompts
 from sdgkit.quality import check_threshold
 from sdgkit.run import Run
-from sdgkit.seeds import read_seeds, row_key, skill
+from sdgkit.seed_files import read_file
+from sdgkit.seeds import COLUMNS, flaw_of, read_seeds, row_key, skill
 from sdgkit.stages import Check, Combine, Generate, GenerateMany, Given, Judge, Keep, Stage
 from sdgkit.teachers.teacher import Teacher
 
@@ -259,24 +260,27 @@ def _check(setting: str, value: Any) -> None:
         good = isinstance(value, Mapping) and bool(value)
         if not good or not all(isinstance(entry, list | tuple) and entry for entry in value.values()):
             raise SettingsError("vary must be named lists: {'audience': ['children', 'experts'], 'mood': [...]}.")
+        for name, entries in value.items():
+            if flaw := next(filter(None, map(flaw_of, entries)), ""):
+                raise SettingsError(f"vary, list {name}: {flaw}")
     elif isinstance(value, bool) or not isinstance(value, int) or value < (0 if setting == "extra_tries" else 1):
         raise SettingsError(f"{setting} must be a whole number of at least 1, not {value!r}.")
 
 
 def _given_contexts(source: Any) -> list[dict[str, Any]]:
-    """The user's own contexts, from a file or rows; further columns travel along."""
-    if isinstance(source, str | Path):
-        from sdgkit.seed_files import read_file
-
-        rows = [dict(found.columns) for found in read_file(Path(source))]
-    else:
-        rows = [dict(row) for row in source]
-    for number, row in enumerate(rows, 1):
-        if not isinstance(row.get("context"), str) or not row["context"].strip():
-            raise SeedError(f"{source_name(source) or 'contexts'}, row {number}: no text in the column 'context'.")
-    if not rows:
+    """The user's own contexts, from a file or rows; further columns travel along, but a seed's are the seed's."""
+    given = [found.columns for found in read_file(Path(source))] if isinstance(source, str | Path) else list(source)
+    name = source_name(source) or "contexts"
+    for number, row in enumerate(given, 1):
+        text = row.get("context") if isinstance(row, Mapping) else None
+        if not isinstance(text, str) or not text.strip():
+            raise SeedError(f"{name}, row {number}: no text in the column 'context'.")
+        for column, value in row.items():
+            if flaw := flaw_of(value):
+                raise SeedError(f"{name}, row {number}, column {column}: {flaw}")
+    if not given:
         raise SeedError("There are no contexts in it. Give a file or rows with a column 'context'.")
-    return rows
+    return [{column: value for column, value in row.items() if column not in COLUMNS} for row in given]
 
 
 def _with_contexts(

@@ -129,12 +129,12 @@ def _findings(row: FoundRow, absent: list[str]) -> Iterator[str]:
         for other in get_close_matches("seed_context", _further(row.columns), 1, 0.85):
             yield f"{row.at(other)}: looks like seed_context misspelt. Rename it."
     for column, value in row.columns.items():
-        if not isinstance(column, str) or not column.strip() or _further_flaw(column):
+        if not isinstance(column, str) or not column.strip() or flaw_of(column):
             yield f"{row.place}: a column is named {column!r}. Give every column a name, as text."
         elif column in COLUMNS:
             if (flaw := _text_flaw(value)) and not (value is None and column == "seed_context"):
                 yield f"{row.at(column)}: {flaw}"
-        elif flaw := _further_flaw(value):
+        elif flaw := flaw_of(value):
             yield f"{row.at(column)}: {flaw}"
 
 
@@ -143,11 +143,11 @@ def _text_flaw(value: object) -> str:
         return f"is {_kind(value)}, not text. Write text (in quotes, where the format has them)."
     if not value.strip():
         return "is empty. Write the text, or take it out."
-    return _further_flaw(value)
+    return flaw_of(value)
 
 
-def _further_flaw(value: object) -> str:
-    """Why a value could not be written to a file and read again unchanged; "" if it can."""
+def flaw_of(value: object) -> str:
+    """In words for the user: why a value could not be written to a file and read again unchanged; "" if it can."""
     try:
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except UnicodeEncodeError:
