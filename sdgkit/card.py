@@ -112,5 +112,5 @@ def skill_name(path: str | Path) -> str:
 
 def public(model: Any) -> str:
     """A model's name as it may be published: without the server's folders, for a model served from a path."""
-    text = str(model or "")
+    text = "" if model is None else str(model)
     return re.split(r"[/\\]", text.rstrip("/\\"))[-1] if re.match(r"([/~\\.]|[A-Za-z]:\\)", text) else text

@@ -24,6 +24,7 @@ from sdgkit.teachers.teacher import Reply, Request
 FILE = "journal.sqlite"
 LOCK = ".journal.lock"
 FORMAT = 1
+PAGE = 500  # outcomes that are read at a time
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS replies (
     key TEXT PRIMARY KEY, session INTEGER, stage TEXT, model TEXT, ordinal INTEGER, attempt INTEGER, messages TEXT,
@@ -364,21 +365,24 @@ class Journal:
         self._write("INSERT OR REPLACE INTO finished VALUES (?,?,?)", (self._edition, seed, _json(counts)))
 
     def outcomes(self, kind: str) -> Iterator[Outcome]:
-        """The samples (kind "sample") or drops ("drop") of the newest edition in lineage order, read as they are
-        used."""
-        return self._outcomes("kind=? ORDER BY place", kind)
+        """The samples (kind "sample") or drops ("drop") of the newest edition in lineage order, read as they are used.
+
+        Page by page, so that whoever stops in the middle keeps nobody from writing, also where there is no log.
+        """
+        last = ""
+        while page := self._outcomes("kind=? AND place>? ORDER BY place LIMIT ?", kind, last, PAGE):
+            yield from page
+            last = page[-1].place
 
     def outcome(self, id_: str) -> Outcome | None:
         """What became of the row with this id in the newest edition."""
-        return next(self._outcomes("id=?", id_), None)
+        return next(iter(self._outcomes("id=?", id_)), None)
 
-    def _outcomes(self, which: str, value: str) -> Iterator[Outcome]:
+    def _outcomes(self, which: str, *values: Any) -> list[Outcome]:
         names = "id, place, seed, unit, columns, trail, stage, reason, message, reply"
         edition = self._edition or (self.newest() or ("",))[0]
-        for row in self._sql.execute(f"SELECT {names} FROM rows WHERE edition=? AND {which}", (edition, value)):
-            trail = [(stage, key) for stage, key in json.loads(row["trail"])]
-            values = (*row[:4], json.loads(row["columns"]), trail, *row[6:])
-            yield Outcome(*values)
+        rows = self._sql.execute(f"SELECT {names} FROM rows WHERE edition=? AND {which}", (edition, *values)).fetchall()
+        return [_outcome(row) for row in rows]
 
     def samples(self) -> Iterator[dict[str, Any]]:
         """The lines of dataset.jsonl, of the newest edition."""
@@ -387,6 +391,12 @@ class Journal:
     def drops(self) -> Iterator[dict[str, Any]]:
         """The lines of dropped.jsonl, of the newest edition."""
         return (outcome.as_drop() for outcome in self.outcomes("drop"))
+
+
+def _outcome(row: sqlite3.Row) -> Outcome:
+    trail = [(stage, key) for stage, key in json.loads(row["trail"])]
+    values = (*row[:4], json.loads(row["columns"]), trail, *row[6:])
+    return Outcome(*values)
 
 
 def edition_of(config: Mapping[str, Any]) -> str:

@@ -16,7 +16,8 @@ from sdgkit.plans import Plan
 from sdgkit.prompts import Prompt, load_prompt, load_prompts
 from sdgkit.quality import check_threshold
 from sdgkit.run import Run
-from sdgkit.seeds import read_seeds, row_key, skill
+from sdgkit.seed_files import read_file
+from sdgkit.seeds import COLUMNS, flaw_of, read_seeds, row_key, skill
 from sdgkit.stages import Check, Combine, Generate, GenerateMany, Given, Judge, Keep, Stage
 from sdgkit.teachers.teacher import Teacher
 
@@ -193,14 +194,10 @@ def plan(
     method = skill(rows) if pipeline is None else pipeline.name
     stages = pipeline or (GROUNDED if method == "grounded" else FREEFORM)
     settings = {"num_contexts": num_contexts, "num_questions": num_questions, "extra_tries": extra_tries, "vary": vary}
-    stages = _with_settings(stages, settings)
     given = _given_contexts(contexts) if contexts is not None else None
-    if given is not None:
-        stages = _with_contexts(stages, given, rows)
-    if questions is not None:
-        stages = _with_seed_questions(stages, questions)
     own_checks = read_checks(checks)
-    stages = _with_checks(stages, own_checks)
+    stages = _with_contexts(_with_settings(stages, settings), given, rows)
+    stages = _with_checks(_with_seed_questions(stages, questions), own_checks)
     if target is not None:
         _check("target", target)
     if near_duplicates is not None:
@@ -263,34 +260,39 @@ def _check(setting: str, value: Any) -> None:
         good = isinstance(value, Mapping) and bool(value)
         if not good or not all(isinstance(entry, list | tuple) and entry for entry in value.values()):
             raise SettingsError("vary must be named lists: {'audience': ['children', 'experts'], 'mood': [...]}.")
+        for name, entries in value.items():
+            if flaw := next(filter(None, map(flaw_of, entries)), ""):
+                raise SettingsError(f"vary, list {name}: {flaw}")
     elif isinstance(value, bool) or not isinstance(value, int) or value < (0 if setting == "extra_tries" else 1):
         raise SettingsError(f"{setting} must be a whole number of at least 1, not {value!r}.")
 
 
 def _given_contexts(source: Any) -> list[dict[str, Any]]:
-    """The user's own contexts, from a file or rows; further columns travel along."""
-    if isinstance(source, str | Path):
-        from sdgkit.seed_files import read_file
-
-        rows = [dict(found.columns) for found in read_file(Path(source))]
-    else:
-        rows = [dict(row) for row in source]
-    for number, row in enumerate(rows, 1):
-        if not isinstance(row.get("context"), str) or not row["context"].strip():
-            raise SeedError(f"{source_name(source) or 'contexts'}, row {number}: no text in the column 'context'.")
-    if not rows:
+    """The user's own contexts, from a file or rows; further columns travel along, but a seed's are the seed's."""
+    given = [found.columns for found in read_file(Path(source))] if isinstance(source, str | Path) else list(source)
+    name = source_name(source) or "contexts"
+    for number, row in enumerate(given, 1):
+        text = row.get("context") if isinstance(row, Mapping) else None
+        if not isinstance(text, str) or not text.strip():
+            raise SeedError(f"{name}, row {number}: no text in the column 'context'.")
+        for column, value in row.items():
+            if flaw := flaw_of(value):
+                raise SeedError(f"{name}, row {number}, column {column}: {flaw}")
+    if not given:
         raise SeedError("There are no contexts in it. Give a file or rows with a column 'context'.")
-    return rows
+    return [{column: value for column, value in row.items() if column not in COLUMNS} for row in given]
 
 
 def _with_contexts(
-    stages: Pipeline, contexts: Sequence[Mapping[str, Any]], seeds: Sequence[Mapping[str, Any]]
+    stages: Pipeline, contexts: Sequence[Mapping[str, Any]] | None, seeds: Sequence[Mapping[str, Any]]
 ) -> Pipeline:
-    """The pipeline with the user's contexts in the place of `gen_contexts`.
+    """The pipeline with the user's contexts, if there are any, in the place of `gen_contexts`.
 
     Each context goes to the seed with which it makes the highest hash (rendezvous hashing): a seed more or less, or
     another order of either, moves no context between the other seeds.
     """
+    if contexts is None:
+        return stages
     if "gen_contexts" not in [stage.name for stage in stages.stages]:
         raise SettingsError("Own contexts take the place of gen_contexts, which a freeform skill does not have.")
     keys = [row_key(seed) for seed in seeds]
@@ -302,7 +304,9 @@ def _with_contexts(
     return stages.put("gen_contexts", Given(name="given_contexts", rows=mine))
 
 
-def _with_seed_questions(stages: Pipeline, questions: str) -> Pipeline:
+def _with_seed_questions(stages: Pipeline, questions: str | None) -> Pipeline:
+    if questions is None:
+        return stages
     if questions != "seed":
         raise SettingsError(f'questions can only be "seed" (ask the seed\'s own question), not {questions!r}.')
     names = [stage.name for stage in stages.stages]

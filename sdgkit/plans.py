@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from sdgkit.card import public
 from sdgkit.errors import RunError, SettingsError
 from sdgkit.pipeline import Pipeline, Target
 from sdgkit.prompts import PARTS, Prompt
@@ -110,22 +111,25 @@ def prompt_parts(prompt: Prompt) -> dict[str, Any]:
 
 def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """What differs between two configs, in a few words each; empty if nothing does."""
-    found = []
-    before, after = set(old["seeds"]), set(new["seeds"])
-    added, gone = len(after - before), len(before - after)
+    old_seeds, new_seeds = set(old["seeds"]), set(new["seeds"])
+    added, gone = len(new_seeds - old_seeds), len(old_seeds - new_seeds)
     if added and added == gone:
-        found.append(f"{_number(added, 'seed')} edited")
+        found = [f"{_number(added, 'seed')} edited"]
     else:
-        found += [f"{_number(added, 'seed')} added"] * bool(added) + [f"{_number(gone, 'seed')} removed"] * bool(gone)
+        found = [f"{_number(n, 'seed')} {done}" for n, done in ((added, "added"), (gone, "removed")) if n]
+    if not found and old["seeds"] != new["seeds"]:
+        found = ["seeds in another order"]
     found += [f"prompt {name}" for name in new["prompts"] if new["prompts"][name] != old["prompts"].get(name)]
-    for one, other in zip(old["stages"], new["stages"], strict=False):
-        for name in other:
-            if one.get(name) != other[name]:
-                shown = len(str(one.get(name))) + len(str(other[name])) < 40
-                found.append(f"{other['name']}: {name}" + (f" {one.get(name)} → {other[name]}" if shown else ""))
-    for name in ("target", "near_duplicates", "structure"):
-        if old.get(name) != new[name]:
-            found.append(f"{name} {old.get(name) or 'none'} → {new[name] or 'none'}")
+    before, after = ({stage["name"]: stage for stage in config["stages"]} for config in (old, new))
+    found += [f"stage {name} added" for name in after if name not in before]
+    found += [f"stage {name} removed" for name in before if name not in after]
+    settings = [(name, old, new) for name in ("model", "judge", "target", "near_duplicates", "structure")]
+    settings += [(name, before[stage], after[stage]) for stage in after if stage in before for name in after[stage]]
+    for name, one, other in settings:
+        if one.get(name) != other[name]:
+            values = ["none" if part.get(name) is None else public(part[name]) for part in (one, other)]
+            place = f"{other['name']}: {name}" if "name" in other else name
+            found.append(f"{place} {' → '.join(values)}" if sum(map(len, values)) < 60 else place)
     return found
 
 

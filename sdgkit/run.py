@@ -12,7 +12,7 @@ import os
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from importlib import import_module
@@ -74,7 +74,6 @@ class Run:
         self._future: concurrent.futures.Future[None] | None = None
         self._state = "new"
         self._pace = Pace()
-        self._stopping = False
         self._told = 0  # notes that `wait` has printed
         self._retries_before = 0
         self._funnel: list[dict[str, Any]] = []
@@ -99,11 +98,21 @@ class Run:
         except BaseException:
             self._journal.close()
             raise
-        self.error, self._state, self._stopping = None, "running", False
-        self._stream, self._funnel = None, []
+        self.error, self._state, self._funnel = None, "running", []
         self._begun, self._ended, self._pace = time.monotonic(), 0.0, Pace()
         self._retries_before = self._retries()
-        self._future = background.submit(self._go(plan, self._journal, rows, finished, target))
+        self._stream = Stream(
+            plan.pipeline,
+            rows,
+            prompts=plan.prompts,
+            teacher=plan.teacher,
+            judge=plan.judge or plan.teacher,
+            journal=self._journal,
+            finished=finished,
+            target=target,
+            structure=plan.structure,
+        )
+        self._future = background.submit(self._go(plan, self._stream, self._journal))
         return self
 
     def _begin(self, plan: Plan, config: dict[str, Any], journal: Journal) -> Mapping[int, Mapping[str, int]]:
@@ -127,30 +136,10 @@ class Run:
             write_start(self.out, plan)
         return finished if plan.target is None else {}
 
-    async def _go(
-        self,
-        plan: Plan,
-        journal: Journal,
-        rows: Sequence[tuple[str, Row]],
-        finished: Mapping[int, Mapping[str, int]],
-        target: Target | None,
-    ) -> None:
-        stream = self._stream = Stream(
-            plan.pipeline,
-            rows,
-            prompts=plan.prompts,
-            teacher=plan.teacher,
-            judge=plan.judge or plan.teacher,
-            journal=journal,
-            finished=finished,
-            target=target,
-            structure=plan.structure,
-        )
-        if self._stopping:
-            stream.cancel()
+    async def _go(self, plan: Plan, stream: Stream, journal: Journal) -> None:
         if self.out is not None:  # the files are written with it: loaded while the teacher works, it delays nothing
             asyncio.get_running_loop().run_in_executor(None, import_module, "pyarrow.parquet")
-        beat = asyncio.create_task(self._beat())
+        beat = asyncio.create_task(self._beat(stream, journal))
         try:
             await stream.run()
             self._state = "cancelled" if stream.cancelled else "done"
@@ -160,21 +149,19 @@ class Run:
             beat.cancel()
         await self._look_at_judges(stream)
         counts: Mapping[str, int] = stream.top.counts
-        if target is not None and self._state == "done":
-            counts = self._cut(stream, journal)
-        self._funnel = funnel_of(plan.pipeline, counts, len(plan.rows), target)
+        if stream.target is not None and self._state == "done":
+            counts = self._cut(stream.target, journal)
+        self._funnel = funnel_of(plan.pipeline, counts, len(plan.rows), stream.target)
         self._ended = time.monotonic()
         if self._state == "cancelled":
             where = f"kept in {self.out}" if self.out else "kept"
             self._say(f"Stopped; what is finished is {where}. Run the same again to go on.")
         elif journal.session > 1 and (stream.reused or stream.requests):
             self._say(f"{stream.reused} recorded replies used again, {stream.requests} asked.")
-        await asyncio.to_thread(self._finish, journal)
+        await asyncio.to_thread(self._finish, plan, stream, journal)
 
-    def _cut(self, stream: Stream, journal: Journal) -> Mapping[str, int]:
+    def _cut(self, target: Target, journal: Journal) -> Mapping[str, int]:
         """End a run with a target: what came of later units is taken back, and the surplus of the last one dropped."""
-        target = stream.target
-        assert target is not None and self.plan is not None
         journal.forget_units_after(target.last_unit)
         if target.surplus:
             last = [one.place for one in journal.outcomes("sample") if one.unit == target.last_unit]
@@ -206,15 +193,15 @@ class Run:
                 f"was reached: {len(places) - len(found)} are left. Raise the target to make up for them."
             )
 
-    def _finish(self, journal: Journal) -> None:
+    def _finish(self, plan: Plan, stream: Stream, journal: Journal) -> None:
         """Write the last beat and the files, and let go of the folder. Runs in a thread of its own: it may take a
         moment."""
         try:
-            if self.plan is not None and self.plan.near_duplicates is not None:
-                self._drop_repeats(self.plan.near_duplicates, self.plan, journal)
-            self._write_beat(journal)
-            if self.out is not None and self.plan is not None:
-                write_folder(self.out, self.plan, self.summary, journal)
+            if plan.near_duplicates is not None:
+                self._drop_repeats(plan.near_duplicates, plan, journal)
+            self._write_beat(stream, journal)
+            if self.out is not None:
+                write_folder(self.out, plan, self.summary, journal)
             self._say_if_empty()
         except Exception as error:
             self._fail(error)
@@ -257,17 +244,15 @@ class Run:
         where = "report.html and run.explain()" if self.out else "run.explain()"
         self._say(f"No sample was kept.{why} {where} show where the rows went.")
 
-    async def _beat(self) -> None:
+    async def _beat(self, stream: Stream, journal: Journal) -> None:
         away = False
         told: dict[int, tuple[int, frozenset[str]]] = {}
         while True:
             await asyncio.sleep(BEAT_S)
-            if self._stream is None or self._journal is None:
-                continue
-            self._pace.note(self._stream.requests, self._stream.completion_tokens, self._fraction())
-            self._write_beat(self._journal)
-            await self._look_at_judges(self._stream)
-            teachers = [lane.teacher for lane in self._stream.lanes if lane.teacher is not None]
+            self._pace.note(stream.requests, stream.completion_tokens, self._fraction())
+            self._write_beat(stream, journal)
+            await self._look_at_judges(stream)
+            teachers = [lane.teacher for lane in stream.lanes if lane.teacher is not None]
             gone = next((teacher for teacher in teachers if teacher.state == "away"), None)
             if gone is not None and not away:
                 self._say(f"Paused: {gone.away_reason}. It goes on by itself when the teacher answers.")
@@ -284,17 +269,11 @@ class Run:
                     self._say(f"{url} answers again.")
                 told[id(teacher)] = len(teacher.notes), frozenset(teacher.left_out)
 
-    def _write_beat(self, journal: Journal) -> None:
-        stream = self._stream
-        if stream is not None:
-            snapshot = self.snapshot()
-            journal.beat(
-                self._state,
-                reused=stream.reused,
-                retries=self._retries() - self._retries_before,
-                refused=stream.refused,
-                snapshot=replace(snapshot, message=self._without_path(snapshot.message)).as_json(),
-            )
+    def _write_beat(self, stream: Stream, journal: Journal) -> None:
+        snapshot = self.snapshot()
+        shown = replace(snapshot, message=self._without_path(snapshot.message)).as_json()
+        counts = {"reused": snapshot.reused, "retries": snapshot.retries, "refused": stream.refused}
+        journal.beat(self._state, **counts, snapshot=shown)
 
     def _without_path(self, sentence: str) -> str:
         """A sentence as it may stand in the folder's files: with the folder's name, where it names its path."""
@@ -327,10 +306,8 @@ class Run:
 
     def cancel(self) -> None:
         """Stop within a moment. What is finished is kept and written; `start` goes on."""
-        self._stopping = True
-        stream = self._stream
-        if stream is not None and self._future is not None and not self._future.done():
-            background.loop().call_soon_threadsafe(stream.cancel)
+        if self._stream is not None and self.going:
+            background.loop().call_soon_threadsafe(self._stream.cancel)
 
     resume = start
 
@@ -417,16 +394,13 @@ class Run:
         assert self._stream is not None and self.plan is not None
         if self._stream.target is not None:
             return min(1.0, self._stream.target.kept / self._stream.target.number)
-        stages, counts, done = self.plan.pipeline.stages, self._stream.top.counts, 0.0
-        worth = 1.0
-        for at in range(len(stages) - 1, -1, -1):
-            done += worth * sum(
-                n for key, n in list(counts.items()) if key.startswith(f"{at}:") and key != f"{at}:{OUT}"
-            )
-            if at == len(stages) - 1:
-                done += counts[f"{at}:{OUT}"]
-            worth *= getattr(stages[at], "per_row", 1)
-        return min(1.0, done / max(1.0, worth * len(self.plan.rows)))
+        pipeline, worth = self.plan.pipeline, 1
+        lines = funnel_of(pipeline, dict(self._stream.top.counts), len(self.plan.rows), None)
+        done = lines[-1]["rows_out"] if lines else 0
+        for stage, line in zip(reversed(pipeline.stages), reversed(lines), strict=True):
+            done += worth * sum(line["dropped"].values())
+            worth *= getattr(stage, "per_row", 1)
+        return min(1.0, float(done / max(1, worth * len(self.plan.rows))))
 
     @property
     def summary(self) -> dict[str, Any]:

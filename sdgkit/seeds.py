@@ -10,12 +10,12 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from .errors import SeedError
+from .errors import RunError, SeedError
+from .files import write_atomically
 from .seed_files import FoundRow, Seed, first_line, read_file
 
 if TYPE_CHECKING:
@@ -73,19 +73,11 @@ def save_seeds(seeds: Source, path: str | os.PathLike[str]) -> None:
     if target.suffix.lower() != ".jsonl":
         raise SeedError(f"{path}: seeds are saved as JSON lines. Choose a file name that ends in .jsonl.")
     text = "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in read_seeds(seeds))
-    beside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with beside.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(target)
-    except OSError as error:
-        raise SeedError(f"{path}: cannot be written ({error.strerror}). Choose another place.") from error
-    finally:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
+        with write_atomically(target) as file:
+            file.write(text.encode())
+    except RunError as error:
+        raise SeedError(str(error)) from error
 
 
 def skill(rows: Iterable[Seed]) -> Literal["grounded", "freeform"]:
@@ -137,12 +129,12 @@ def _findings(row: FoundRow, absent: list[str]) -> Iterator[str]:
         for other in get_close_matches("seed_context", _further(row.columns), 1, 0.85):
             yield f"{row.at(other)}: looks like seed_context misspelt. Rename it."
     for column, value in row.columns.items():
-        if not isinstance(column, str) or not column.strip() or _further_flaw(column):
+        if not isinstance(column, str) or not column.strip() or flaw_of(column):
             yield f"{row.place}: a column is named {column!r}. Give every column a name, as text."
         elif column in COLUMNS:
             if (flaw := _text_flaw(value)) and not (value is None and column == "seed_context"):
                 yield f"{row.at(column)}: {flaw}"
-        elif flaw := _further_flaw(value):
+        elif flaw := flaw_of(value):
             yield f"{row.at(column)}: {flaw}"
 
 
@@ -151,11 +143,11 @@ def _text_flaw(value: object) -> str:
         return f"is {_kind(value)}, not text. Write text (in quotes, where the format has them)."
     if not value.strip():
         return "is empty. Write the text, or take it out."
-    return _further_flaw(value)
+    return flaw_of(value)
 
 
-def _further_flaw(value: object) -> str:
-    """Why a value could not be written to a file and read again unchanged; "" if it can."""
+def flaw_of(value: object) -> str:
+    """In words for the user: why a value could not be written to a file and read again unchanged; "" if it can."""
     try:
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except UnicodeEncodeError:

@@ -347,6 +347,7 @@ def test_reordered_seeds_ask_nothing(finished):
     assert script.asked() == 0
     assert {row["response"] for row in run.samples()} == {row["response"] for row in first[0]}
     assert next(run.samples())["seed_question"] == "Question of seed 3"
+    assert "seeds in another order" in run.notes[0]
     assert_adds_up(run)
 
 
@@ -388,6 +389,7 @@ def test_another_model_is_refused_unless_reuse_is_said(finished):
         run = sk.generate(seeds(), reuse=True, **given)
         assert other.asked() > 0
         assert run.summary["model"] == "other"
+        assert "model tiny → other" in run.notes[0]
 
 
 def test_another_list_of_stages_is_refused_unless_reuse_is_said(finished):
@@ -395,8 +397,9 @@ def test_another_list_of_stages_is_refused_unless_reuse_is_said(finished):
     shorter = sk.GROUNDED.without("combine_question_and_context")
     with pytest.raises(RunError, match=r"has the stage combine_question_and_context.*reuse"):
         generate(script, out, pipeline=shorter)
-    generate(script, out, pipeline=shorter, reuse=True)
+    run = generate(script, out, pipeline=shorter, reuse=True)
     assert script.asked() == 0
+    assert "changed since the last session: stage combine_question_and_context removed;" in run.notes[0]
 
 
 def test_seeds_of_which_none_is_in_the_folder_are_refused_unless_reuse_is_said(finished):

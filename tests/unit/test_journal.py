@@ -285,6 +285,24 @@ def test_on_a_network_file_system_the_journal_does_without_its_log_and_says_so(t
     assert Journal(tmp_path / "other").note == journal.note.replace("/run", "/other")
 
 
+def test_a_reader_who_stops_in_the_middle_keeps_nobody_from_writing_there(tmp_path, monkeypatch):
+    table = tmp_path / "mounts"
+    table.write_text(f"server:/x {tmp_path} nfs4 rw 0 0\n")
+    monkeypatch.setattr(journals, "MOUNTS", table)
+    journal = Journal(tmp_path / "run")
+    journal.begin(CONFIG)
+    for seed in range(1, 1_200):
+        journal.put(outcome(seed, place=f"{seed:06}"))
+    journal.flush()
+    reader = Journal(tmp_path / "run", read_only=True)
+    rows = reader.outcomes("sample")
+    assert next(rows).seed == 1
+    record(journal, "one")
+    assert [one.seed for one in rows] == list(range(2, 1_200))
+    reader.close()
+    journal.close()
+
+
 def test_on_a_local_disk_nothing_is_said(tmp_path):
     journal = Journal(tmp_path)
     assert journal.note == ""

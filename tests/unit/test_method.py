@@ -1,5 +1,6 @@
 """The method's plan: what the user chose, own contexts, own questions, and what is refused."""
 
+import datetime
 import json
 from collections.abc import Iterator
 
@@ -139,11 +140,21 @@ def test_a_column_id_of_the_users_contexts_is_not_the_lineage(script):
         ([{"text": "x"}], "row 1: no text in the column 'context'"),
         ([{"context": "x"}, {"context": " "}], "row 2: no text in the column 'context'"),
         ([{"context": "x"}, {"context": 7}], "row 2: no text in the column 'context'"),
+        (["x"], "row 1: no text in the column 'context'"),
+        ([{"context": "x", "day": datetime.date(2024, 1, 1)}], "row 1, column day: is of type date"),
+        ([{"context": "x\ud800"}], "row 1, column context: holds half of a surrogate pair"),
     ],
 )
 def test_contexts_without_text_are_refused(script, contexts, words):
     with pytest.raises(SeedError, match=words):
         with_own(script, contexts=contexts)
+
+
+def test_an_earlier_dataset_serves_as_contexts_and_the_seeds_keep_their_columns(script):
+    contexts = [{"context": f"Mail {n}", "seed_question": "of another seed 9", "topic": n} for n in range(4)]
+    run = with_own(script, contexts=contexts)
+    assert {row["seed_question"] for row in run.samples()} <= {row["seed_question"] for row in seeds()}
+    assert {row["topic"] for row in run.samples()} <= set(range(4))
 
 
 def test_own_contexts_do_not_fit_a_freeform_skill(script):

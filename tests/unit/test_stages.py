@@ -1,5 +1,6 @@
 """The kinds of stage: the method's eight against recorded rows, and those that users add."""
 
+import datetime
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -407,6 +408,12 @@ def test_a_changed_vary_list_asks_anew_what_it_changes(script, tmp_path):
 def test_vary_that_is_no_named_lists_is_refused(script, vary):
     with pytest.raises(SettingsError, match="vary must be named lists"):
         generate(script, vary=vary)
+
+
+@pytest.mark.parametrize("value", [datetime.date(2024, 1, 1), {1}, float("nan"), "\ud800"])
+def test_vary_of_what_no_row_can_hold_is_refused(script, value):
+    with pytest.raises(SettingsError, match=r"vary, list day: (is of type|holds) "):
+        generate(script, vary={"day": ["Monday", value]})
 
 
 # Freeform -------------------------------------------------------------------------------------------------------------
