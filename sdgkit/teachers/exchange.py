@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -65,6 +65,10 @@ class Reply:
     completion_tokens: int = 0
     seconds: float = 0.0
     retries: int = 0
+
+
+# Sends the body of one chat request, and gives back what came.
+Exchange = Callable[[Mapping[str, Any]], Awaitable[Reply]]
 
 
 class Adapter(Protocol):

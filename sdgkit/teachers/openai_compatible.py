@@ -189,12 +189,13 @@ def trust(base_url: str) -> ssl.SSLContext:
 
 def model_names(rows: list[dict[str, Any]]) -> list[str]:
     """The rows that are language models: OpenAI's with an `id`; Llama Stack's may say what kind they are."""
-
-    def is_language_model(row: dict[str, Any]) -> bool:
-        kind = row.get("model_type") or (row.get("custom_metadata") or {}).get("model_type")
-        return kind in (None, "llm")
-
-    return [str(row.get("id") or row.get("identifier")) for row in rows if is_language_model(row)]
+    found = []
+    for row in rows:
+        name, more = row.get("id") or row.get("identifier"), row.get("custom_metadata")
+        kind = row.get("model_type") or (more.get("model_type") if isinstance(more, dict) else None)
+        if kind in (None, "llm") and isinstance(name, str) and name.isprintable():
+            found.append(name)
+    return found
 
 
 def _parsed(response: Any) -> Any:
@@ -221,7 +222,7 @@ def _read(data: Any, seconds: float) -> Reply:
             completion_tokens=int(usage.get("completion_tokens") or 0),
             seconds=seconds,
         )
-    except (LookupError, TypeError, ValueError, AttributeError):
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError):
         raise NotACompletion(data) from None
 
 

@@ -15,13 +15,13 @@ import contextlib
 import random
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from sdgkit.errors import RequestRefused, TeacherError, TeacherUnreachable
 from sdgkit.teachers.diagnosis import PASSING, Address, Cause, Trouble, diagnose, explain
-from sdgkit.teachers.exchange import Reply
+from sdgkit.teachers.exchange import Exchange, Reply
 from sdgkit.teachers.slots import Slots
 
 # Seconds. Exponential backoff with full jitter (M. Brooker, "Exponential Backoff And Jitter", AWS, 2015).
@@ -44,14 +44,7 @@ OTHER_RETRIES = 6
 class Patience:
     """Sees requests through to a reply, over one adapter's `exchange`. Lives on the background loop."""
 
-    def __init__(
-        self,
-        exchange: Callable[[Mapping[str, Any]], Awaitable[Reply]],
-        slots: Slots,
-        address: Address,
-        *,
-        limit: float,
-    ) -> None:
+    def __init__(self, exchange: Exchange, slots: Slots, address: Address, *, limit: float) -> None:
         """limit: seconds without any answer after which everybody gives up."""
         self.state = "present"
         self.away_reason = ""
@@ -90,7 +83,9 @@ class Patience:
                     streak = 0  # that was the teacher's failure
                 elif sent < self._answered_at:
                     used[outcome.cause] += 1
-                    self._check(outcome, used)
+                    if used[outcome.cause] > RETRIES.get(outcome.cause, OTHER_RETRIES):
+                        failed = f"The teacher failed {used.total()} times on this request while answering others"
+                        raise RequestRefused(f"{failed} ({outcome}).")
         finally:
             self._asking -= 1
             if not self._asking:
@@ -113,16 +108,11 @@ class Patience:
         self._answered(sent)
         return reply, sent
 
-    def _check(self, trouble: Trouble, used: Counter[Cause]) -> None:
-        if used[trouble.cause] > RETRIES.get(trouble.cause, OTHER_RETRIES):
-            raise RequestRefused(
-                f"The teacher failed {used.total()} times on this request while answering others ({trouble})."
-            )
-
     def _judge(self, error: Exception, sent: float) -> Trouble:
         """What is the matter, where it may pass; what cannot is raised."""
         trouble = diagnose(error, self._address)
-        if trouble.cause in PASSING:
+        # A page in place of a teacher that has answered: a proxy's, while what is behind it starts anew.
+        if trouble.cause in PASSING or (trouble.cause is Cause.WRONG_PATH and self._answered_at):
             return trouble
         credentials = self._address.credentials
         if trouble.cause is Cause.WRONG_KEY and self._answered_at and credentials.secrets:
@@ -143,12 +133,7 @@ class Patience:
         """Until the next try. Ends early when the teacher comes back, unless the server itself named a
         time.
         """
-        if trouble.retry_after is None:
-            pause = backoff(streak, LONGEST_WAIT)
-        else:
-            # Some more than asked for, so that not all come back at the same moment.
-            pause = min(trouble.retry_after, self._limit) + backoff(streak, 1.0)
-        end = time.monotonic() + pause
+        end = time.monotonic() + min(pause_after(trouble, streak, LONGEST_WAIT), self._limit + 1.0)
         while (left := end - time.monotonic()) > 0 and (trouble.retry_after or self._returned_at <= sent):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._news.wait(), left)
@@ -211,19 +196,17 @@ class Patience:
                 self._give_up(self._unreachable(trouble, began))
                 break
             probes += 1
-            pause = backoff(probes, LONGEST_PROBE_WAIT) if trouble.retry_after is None else trouble.retry_after
-            await asyncio.sleep(min(pause, left))
+            await asyncio.sleep(min(pause_after(trouble, probes, LONGEST_PROBE_WAIT), left))
         if self.state == "away":
             self._come_back()
 
     async def _probe(self) -> Trouble | None:
         """Ask for one token; None when the teacher answers, be it with a refusal of this very request."""
         sent = time.monotonic()
-        if self._knocked is not None and sent - self._knocked[0] < REFUSED_KEY_SECONDS:
+        if self._knocked is not None:
             before, trouble = self._knocked
-            if not self._address.credentials.has_changed_since(before):
+            if sent - before < REFUSED_KEY_SECONDS and not self._address.credentials.has_changed_since(before):
                 return trouble
-        self._knocked = None
         try:
             async with asyncio.timeout(PROBE_SECONDS):
                 await self._exchange(probe_of(self._address.model))
@@ -256,6 +239,8 @@ def probe_of(model: str) -> dict[str, Any]:
     return {"model": model, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 1}
 
 
-def backoff(tries: int, longest: float) -> float:
-    """Seconds to wait after so many failures."""
-    return random.uniform(0, min(longest, FIRST_WAIT * 2 ** min(tries - 1, 16)))
+def pause_after(trouble: Trouble, failures: int, longest: float) -> float:
+    """Seconds to wait before the next try: what the server asks for, and some more, so that not all come at once."""
+    asked = trouble.retry_after
+    most = min(longest if asked is None else 1.0, FIRST_WAIT * 2 ** min(failures - 1, 16))
+    return (asked or 0.0) + random.uniform(0, most)

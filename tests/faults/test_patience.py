@@ -230,6 +230,25 @@ def test_a_teacher_that_goes_down_and_comes_back_loses_nothing(server):
     assert texts(futures) == list("abc")
 
 
+@pytest.mark.parametrize("code", [200, 404])
+def test_a_proxys_page_in_place_of_a_teacher_that_has_answered_is_waited_out(server, code):
+    server.behave = lambda body, n: completion(text_of(body))
+    teacher = connect(base_url=server.base_url)
+    assert texts(send(teacher, "before")) == ["before"]
+    server.behave = lambda body, n: page("Back in a minute", code)
+    futures = send(teacher, *"abc")
+    until(lambda: teacher.state == "away")
+    assert teacher.away_reason == f"{code}: Back in a minute"
+    server.behave = lambda body, n: completion(text_of(body))
+    assert texts(futures) == list("abc")
+
+
+def test_a_server_that_lists_models_and_has_no_chat_is_told_at_once(server):
+    server.behave = lambda body, n: page("Not Found", 404)
+    with pytest.raises(TeacherUnreachable, match="no OpenAI-compatible API at this path"):
+        connect(base_url=server.base_url).ask("Hello")
+
+
 def test_being_away_uses_up_no_retries_however_often(server):
     times_away = 0
     failed_probes = 0

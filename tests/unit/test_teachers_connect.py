@@ -179,6 +179,19 @@ def test_a_server_without_a_model_is_still_loading(server):
 # ---- the model
 
 
+def test_rows_of_the_list_that_name_no_language_model_are_passed_over(server):
+    server.rows = [
+        {},
+        {"id": None},
+        {"id": 5},
+        {"id": "\x1b[31mred"},
+        {"id": "minilm", "custom_metadata": {"model_type": "embedding"}},
+        {"id": "tiny", "custom_metadata": "none", "max_model_len": "many"},
+    ]
+    teacher = connect(base_url=server.base_url)
+    assert (teacher.model, teacher.context_length) == ("tiny", None)
+
+
 def test_of_several_models_one_must_be_chosen(server):
     server.models = [f"model-{n}" for n in range(20)]
     with pytest.raises(SettingsError, match=r"several models; choose with --model.*: model-0, .* and 8 more"):
