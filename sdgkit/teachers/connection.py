@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from sdgkit.errors import SdgkitError, SettingsError, TeacherRefused, TeacherUnreachable
+from sdgkit.errors import SdgkitError, SettingsError, TeacherUnreachable
 from sdgkit.teachers import background
 from sdgkit.teachers.credentials import Credentials
 from sdgkit.teachers.diagnosis import PASSING, Address, Cause, Trouble, diagnose, explain, listed
@@ -91,10 +91,7 @@ class _Found:
 def _start_rehearsal(wanted: Settings, options: Mapping[str, Any]) -> tuple[Settings, Callable[[], None]]:
     from sdgkit.teachers.rehearsal import start
 
-    try:
-        process = start(**options)
-    except TypeError as error:
-        raise SettingsError(f"The rehearsal teacher cannot be started so: {error}.") from error
+    process = start(**options)
     import openai  # noqa: F401  (takes a second, in which the process gets ready)
 
     return replace(wanted, base_urls=(process.base_url,)), process.close
@@ -116,11 +113,7 @@ async def _find(wanted: Settings, credentials: Credentials, timeout: float) -> t
         model = _choose(there[0], wanted)
         for other in there[1:]:
             if model not in other.models:
-                raise TeacherRefused(
-                    "Several addresses must serve the same model, but "
-                    f"{other.adapter.address.base_url} has no {model!r}; it has {listed(other.models) or 'none'}. "
-                    "Choose with --model or model=."
-                )
+                raise explain(Trouble(Cause.WRONG_MODEL), replace(other.adapter.address, model=model), other.models)
     except BaseException:
         for adapter in adapters:
             await adapter.close()

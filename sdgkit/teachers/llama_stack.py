@@ -30,11 +30,8 @@ async def find_stack(adapter: OpenAICompatible) -> tuple[list[str], list[str]]:
 
 async def _ask_client(adapter: OpenAICompatible, root: str) -> tuple[list[str], list[str]]:
     """The models as `llama-stack-client` lists them; where it cannot, none, and a note on what to do about it."""
-    try:
-        with _root_logger_as_it_is():
-            from llama_stack_client import AsyncLlamaStackClient, DefaultAsyncHttpxClient
-    except ImportError as error:
-        return [], [f"llama-stack-client cannot be imported ({error}); generation works all the same."]
+    with _root_logger_as_it_is():
+        from llama_stack_client import AsyncLlamaStackClient, DefaultAsyncHttpxClient
     connection = DefaultAsyncHttpxClient(
         trust_env=False, proxy=proxy_for(root), verify=trust(root), follow_redirects=False, timeout=_SECONDS
     )

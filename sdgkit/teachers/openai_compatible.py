@@ -179,9 +179,8 @@ def trust(base_url: str) -> ssl.SSLContext:
     context = ssl.create_default_context()
     named = [os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")]
     for place in list(filter(None, named)) or [certifi.where()]:
-        is_folder = os.path.isdir(place)
         try:
-            context.load_verify_locations(None if is_folder else place, place if is_folder else None)
+            context.load_verify_locations(**{"capath" if os.path.isdir(place) else "cafile": place})
         except OSError as error:
             raise SettingsError(f"The certificates in {place} cannot be read ({error}); see SSL_CERT_FILE.") from error
     return context

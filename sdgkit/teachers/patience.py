@@ -93,10 +93,12 @@ class Patience:
 
     async def _try_once(self, body: Mapping[str, Any], slot_held: bool) -> tuple[Reply | Trouble, float]:
         """What came of it, and when it was sent."""
-        if slot_held and self.state == "away":
-            self._slots.release()
-            slot_held = False
+        since = time.monotonic()
         if not slot_held:
+            await self._slots.acquire()
+        while self.state == "away":
+            self._slots.release()
+            await self._hear(since)
             await self._slots.acquire()
         sent = time.monotonic()
         try:
@@ -135,10 +137,14 @@ class Patience:
         """
         end = time.monotonic() + min(pause_after(trouble, streak, LONGEST_WAIT), self._limit + 1.0)
         while (left := end - time.monotonic()) > 0 and (trouble.retry_after or self._returned_at <= sent):
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), left)
-            if self._gave_up is not None and sent < self._gave_up[0]:
-                raise self._gave_up[1]
+            await self._hear(sent, left)
+
+    async def _hear(self, since: float, seconds: float | None = None) -> None:
+        """Wait for news, at most so long. Raises what everybody has been told since then."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._news.wait(), seconds)
+        if self._gave_up is not None and since < self._gave_up[0]:
+            raise self._gave_up[1]
 
     def _answered(self, sent: float) -> None:
         if sent < self._key_refused_at:
@@ -150,22 +156,20 @@ class Patience:
     def _come_back(self) -> None:
         self.state, self.away_reason = "present", ""
         self._returned_at = time.monotonic()
-        self._slots.resume()
         self._tell()
 
     def _give_up(self, error: TeacherError) -> None:
         """All that wait get this error; whoever asks later finds out anew."""
         self._gave_up = time.monotonic(), error
-        self._slots.turn_away(error)
         self._tell()
 
     def _tell(self) -> None:
-        """Wake those who wait for their next try."""
+        """Wake those who wait for news."""
         self._news.set()
         self._news = asyncio.Event()
 
     def _rest(self) -> None:
-        """Nobody asks any more, so neither do we; whoever asks next finds the slots open."""
+        """Nobody asks any more, so neither do we; whoever asks next finds out anew."""
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
@@ -190,7 +194,6 @@ class Patience:
             if trouble is None or self._answered_at >= began:
                 break
             self.state, self.away_reason = "away", self._reason(trouble)
-            self._slots.pause()
             left = began + self._limit - time.monotonic()
             if left <= 0:
                 self._give_up(self._unreachable(trouble, began))

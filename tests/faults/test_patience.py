@@ -56,7 +56,7 @@ def texts(futures: list[concurrent.futures.Future[Reply]]) -> list[str]:
 
 
 def is_idle(teacher: Teacher) -> bool:
-    return (teacher.slots.in_use, teacher.slots.waiting) == (0, 0)
+    return teacher.slots.in_use == 0
 
 
 async def hang() -> None:
@@ -284,13 +284,19 @@ def test_when_patience_is_over_all_are_told_once_and_the_next_one_finds_out_anew
     assert texts(send(teacher, "again")) == ["hello"]
 
 
-def test_a_stream_that_waits_for_a_slot_is_told_as_well(server):
+def test_a_stream_that_asks_meanwhile_is_told_as_well(server):
     teacher = connect(base_url=server.base_url, patience=0.5, concurrency=1)
     server.down()
     send(teacher, "a")
     until(lambda: teacher.state == "away")
+
+    async def stream() -> Reply:
+        await teacher.slots.acquire()
+        return await teacher.reply(Request(({"role": "user", "content": "b"},), {}), slot_held=True)
+
     with pytest.raises(TeacherUnreachable, match="not answered since"):
-        background.submit(teacher.slots.acquire()).result(WAIT)
+        background.submit(stream()).result(WAIT)
+    assert is_idle(teacher)
 
 
 def test_when_nobody_asks_any_more_nobody_is_away(server):
@@ -343,7 +349,6 @@ def test_cancelled_requests_give_their_slots_back_wherever_they_are(server):
     on_their_way = send(teacher, "hangs", "hangs")
     until(lambda: server.in_flight == 2)
     in_the_queue = send(teacher, "hangs")
-    until(lambda: teacher.slots.waiting == 1)
     for future in [*in_the_queue, *on_their_way, *waiting_to_retry]:
         future.cancel()
     until(lambda: is_idle(teacher))
