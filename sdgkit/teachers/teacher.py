@@ -40,7 +40,7 @@ class Teacher:
         patience: float = 1800.0,
         context_length: int | None = None,
         notes: Sequence[str] = (),
-        on_close: Callable[[], None] | None = None,
+        on_close: Callable[[], None],
     ) -> None:
         self._adapter = adapter
         self._address = replace(adapter.address, model=model)
@@ -132,7 +132,7 @@ class Teacher:
         self._finalizer()
 
 
-def _release(pid: int, adapter: Adapter, on_close: Callable[[], None] | None) -> None:
+def _release(pid: int, adapter: Adapter, on_close: Callable[[], None]) -> None:
     if os.getpid() != pid:
         return  # a forked child: these are its parent's
     closing = background.submit(adapter.close())
@@ -141,5 +141,4 @@ def _release(pid: int, adapter: Adapter, on_close: Callable[[], None] | None) ->
             closing.result(timeout=1.0)
         except Exception:
             closing.cancel()  # the other side is gone already
-    if on_close is not None:
-        on_close()
+    on_close()
