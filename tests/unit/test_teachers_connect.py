@@ -11,6 +11,7 @@ from servers import FaultServer, completion, free_port, page, status
 
 from sdgkit.errors import SettingsError, TeacherError, TeacherRefused, TeacherUnreachable
 from sdgkit.teachers import Teacher, connect
+from sdgkit.teachers.diagnosis import Address, Cause, Trouble, explain
 
 PEM = Path(__file__).parent.parent / "loopback.pem"
 
@@ -85,6 +86,13 @@ def test_a_redirect_is_not_followed_to_another_address(server):
 
 
 # ---- the six sentences
+
+
+def test_every_trouble_has_a_sentence_of_its_own_that_says_where():
+    sentences = {str(explain(Trouble(cause), Address("http://gpu-7:8000/v1"))) for cause in Cause}
+    assert len(sentences) == len(Cause)
+    assert all("gpu-7" in sentence or sentence == "The teacher refused this request." for sentence in sentences)
+    assert not any("{" in sentence for sentence in sentences)
 
 
 def test_a_refused_connection_says_that_nothing_listens_there():
