@@ -1,10 +1,8 @@
-"""From whatever a client raised to what is the matter: the cause, the server's own words, a sentence for the
-user.
+"""From whatever a client raised to what is the matter: the cause, the server's own words, a sentence for the user.
 
-The cause is read from the whole chain of exceptions, since over the fast client a refused connection, an
-unknown host and an untrusted certificate all arrive as "timed out". Nothing heavy is imported: the clients'
-exceptions are known by their attributes (`status_code`, `body`, `response`), which openai and
-llama-stack-client share.
+The cause is read from the whole chain of exceptions, since over the fast client a refused connection, an unknown host
+and an untrusted certificate all arrive as "timed out". Nothing heavy is imported: the exceptions of our own adapter and
+of llama-stack-client are known by the attributes that they share (`status_code`, `body`, `response`).
 """
 
 import email.utils

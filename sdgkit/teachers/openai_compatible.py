@@ -170,9 +170,7 @@ def proxy_for(base_url: str) -> str | None:
 
 
 def trust(base_url: str) -> ssl.SSLContext:
-    """Whom to trust: those in SSL_CERT_FILE, SSL_CERT_DIR and REQUESTS_CA_BUNDLE, else the system's and
-    certifi's.
-    """
+    """Whom to trust: those in SSL_CERT_FILE, SSL_CERT_DIR and REQUESTS_CA_BUNDLE, else the system's and certifi's."""
     if not base_url.startswith("https:"):
         # Reading the authorities takes tens of milliseconds, which a plain connection need not pay.
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

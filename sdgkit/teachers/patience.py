@@ -27,16 +27,15 @@ from sdgkit.teachers.slots import Slots
 # Seconds. Exponential backoff with full jitter (M. Brooker, "Exponential Backoff And Jitter", AWS, 2015).
 FIRST_WAIT, LONGEST_WAIT = 0.2, 20.0
 
-# Without an answer for so long after a failure, we ask ourselves: so often at most, and waiting so long for a
-# reply.
+# Without an answer for so long after a failure, we ask ourselves: so often at most, waiting so long for a reply.
 QUIET_SECONDS, LONGEST_PROBE_WAIT, PROBE_SECONDS = 3.0, 5.0, 60.0
 
-# A refused key is tried again so often only (who knows what a company does to those who knock with it); a fresh one
-# at once.
+# A refused key is tried again so often only (who knows what a company does to those who knock with it); a fresh one at
+# once.
 REFUSED_KEY_SECONDS = 60.0
 
-# How often a request is tried again after failing while others were answered. Waiting for a hanging one is
-# costly; 429 is a wish for more time, but a request bigger than the server's limit would get it for ever.
+# How often a request is tried again after failing while others were answered. Waiting for a hanging one is costly; 429
+# is a wish for more time, but a request bigger than the server's limit would get it for ever.
 RETRIES = {Cause.TIMEOUT: 1, Cause.BUSY: 30, Cause.EXPIRED_KEY: 2}
 OTHER_RETRIES = 6
 
@@ -64,9 +63,7 @@ class Patience:
         self._watch: asyncio.Task[None] | None = None
 
     async def ask(self, body: Mapping[str, Any], *, slot_held: bool = False) -> Reply:
-        """One request until its reply, or until its error is final. Its slot is free while nothing is on its
-        way.
-        """
+        """One request until its reply, or until its error is final. Its slot is free while nothing is on its way."""
         used: Counter[Cause] = Counter()
         tries = streak = 0
         self._asking += 1
@@ -92,7 +89,7 @@ class Patience:
                 self._rest()
 
     async def _try_once(self, body: Mapping[str, Any], slot_held: bool) -> tuple[Reply | Trouble, float]:
-        """What came of it, and when it was sent."""
+        """What came of it, and when it was sent. While the teacher is away, nothing is sent and no slot is taken."""
         since = time.monotonic()
         if not slot_held:
             await self._slots.acquire()
@@ -132,9 +129,7 @@ class Patience:
         raise final from error
 
     async def _wait(self, trouble: Trouble, sent: float, streak: int) -> None:
-        """Until the next try. Ends early when the teacher comes back, unless the server itself named a
-        time.
-        """
+        """Until the next try. Ends early when the teacher comes back, unless the server itself named a time."""
         end = time.monotonic() + min(pause_after(trouble, streak, LONGEST_WAIT), self._limit + 1.0)
         while (left := end - time.monotonic()) > 0 and (trouble.retry_after or self._returned_at <= sent):
             await self._hear(sent, left)

@@ -65,17 +65,14 @@ class Teacher:
     async def reply(self, request: Request, *, slot_held: bool = False) -> Reply:
         """Ask, with patience; runs on the background loop.
 
-        slot_held: the caller has acquired one of `slots` for this request. It is given back here, whatever
-        happens.
+        slot_held: the caller has acquired one of `slots` for this request. It is given back here, whatever happens.
 
         Raises RequestRefused (this request only), TeacherRefused and TeacherUnreachable (no request will do).
         """
         return await self._patience.ask(request.body(self.model), slot_held=slot_held)
 
     def ask(self, message: str | Sequence[Mapping[str, str]], **sampling: Any) -> Reply:
-        """Send one message, or a list of chat messages, and wait for the reply. Raises what `reply`
-        raises.
-        """
+        """Send one message, or a list of chat messages, and wait for the reply. Raises what `reply` raises."""
         messages = [{"role": "user", "content": message}] if isinstance(message, str) else message
         return background.wait(self.reply(Request(tuple(dict(m) for m in messages), sampling)))
 
