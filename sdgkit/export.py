@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
-from uuid import uuid4
+from typing import TYPE_CHECKING, Any
 
 from sdgkit.errors import RunError
+from sdgkit.files import write_atomically
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -118,30 +116,6 @@ def _text(sample: Row, column: str) -> str:
             "Check that the list of stages ends with both question and response."
         )
     return text
-
-
-@contextmanager
-def write_atomically(path: str | Path) -> Iterator[IO[bytes]]:
-    """A binary file that appears whole, when the block ends well; until then the old one stays.
-
-    It is written beside its place and renamed there. RunError where the folder cannot be written or is full.
-    """
-    path = Path(path)
-    beside = path.with_name(f".{path.name}.{uuid4().hex[:8]}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(beside, "xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except OSError as error:
-        raise RunError(
-            f"{path} could not be written: {error.strerror or error}. Make room or choose another folder."
-        ) from error
-    finally:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
 
 
 def write_text(path: str | Path, pieces: Iterable[str]) -> None:

@@ -36,20 +36,12 @@ def write_start(out: Path, plan: Plan) -> None:
 
 def write_folder(out: Path, plan: Plan, summary: Mapping[str, Any], journal: Journal) -> None:
     """Everything else, from what is finished: samples, drops, training file, numbers, report and card."""
-
-    def samples() -> Iterator[dict[str, Any]]:
-        return (dict(outcome.columns) for outcome in journal.outcomes("sample"))
-
-    def drops() -> Iterator[dict[str, Any]]:
-        return (outcome.as_drop() for outcome in journal.outcomes("drop"))
-
-    def exchanges(id: str) -> list[dict[str, Any]]:
-        return Trace.of(journal, id).exchanges
-
+    samples, drops = journal.samples, journal.drops
     write_jsonl(out / "dataset.jsonl", samples)
     write_parquet(out / "dataset.parquet", samples)
     write_jsonl(out / "dropped.jsonl", drops)
-    write_report(out / "report.html", summary, samples, drops, exchanges, name=plan.name or None)
+    report = out / "report.html"
+    write_report(report, summary, samples, drops, lambda id: Trace.of(journal, id).exchanges, name=plan.name or None)
     _write_json(out / "summary.json", summary)
     _write_reviewed(out, journal, summary, plan.system, plan.name)
 
@@ -74,20 +66,20 @@ def write_reviewed(out: Path) -> None:
 def _write_reviewed(out: Path, journal: Journal, summary: Mapping[str, Any], system: str | None, name: str) -> None:
     decisions = read_decisions(journal)
 
-    def samples() -> Iterator[dict[str, Any]]:
-        return (dict(outcome.columns) for outcome in journal.outcomes("sample"))
-
     def let_through() -> Iterator[dict[str, Any]]:
-        return decisions.let_through(samples())
+        return decisions.let_through(journal.samples())
 
-    if _trainable(samples()):
-        mine = TrainingSet(Part(let_through, lambda: decisions.edited(samples()), system, name or out.name, summary))
+    def edited() -> Iterator[tuple[Mapping[str, Any], dict[str, Any]]]:
+        return decisions.edited(journal.samples())
+
+    if _trainable(journal.samples()):
+        mine = TrainingSet(Part(let_through, edited, system, name or out.name, summary))
         mine.write("messages", out / train_file(summary["teacher"]))
         for row in journal.select("SELECT * FROM exports ORDER BY path"):
             if (out / row["path"]).exists():  # one that was deleted is not wanted any more
                 format, _, share = row["format"].partition("=")
                 mine.write(format, out / row["path"], **({"test_share": float(share)} if share else {}))
-    reviewed = decisions.count(samples()) if decisions else None
+    reviewed = decisions.count(journal.samples()) if decisions else None
     write_card(out / "README.md", summary, next(let_through(), None), system, name=name or None, reviewed=reviewed)
 
 

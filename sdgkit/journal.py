@@ -78,13 +78,7 @@ class Outcome:
 
     def as_drop(self) -> dict[str, Any]:
         """The line of dropped.jsonl."""
-        own = {
-            "id": self.id,
-            "stage": self.stage,
-            "reason": self.reason,
-            "message": self.message,
-            "reply": self.reply,
-        }
+        own = {"id": self.id, "stage": self.stage, "reason": self.reason, "message": self.message, "reply": self.reply}
         return {**own, **{name: value for name, value in self.columns.items() if name not in own}}
 
 
@@ -204,26 +198,11 @@ class Journal:
 
     async def record(self, key: str, stage: str, model: str, request: Request, reply: Reply) -> None:
         """Record a reply; returns when it is committed. Replies of one turn of the event loop share a commit."""
-        self._begin()
-        self._sql.execute(
-            "INSERT OR IGNORE INTO replies VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-            (
-                key,
-                self.session,
-                stage,
-                model,
-                request.ordinal,
-                request.attempt,
-                _json(list(request.messages)),
-                _json(dict(request.sampling)),
-                reply.text,
-                reply.reasoning,
-                reply.finish_reason,
-                reply.prompt_tokens,
-                reply.completion_tokens,
-                reply.seconds,
-            ),
-        )
+        asked = (request.ordinal, request.attempt, _json(list(request.messages)), _json(dict(request.sampling)))
+        said = (reply.text, reply.reasoning, reply.finish_reason)
+        cost = (reply.prompt_tokens, reply.completion_tokens, reply.seconds)
+        values = (key, self.session, stage, model, *asked, *said, *cost)
+        self._write("INSERT OR IGNORE INTO replies VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)", values)
         loop = asyncio.get_running_loop()
         if not self._waiting:
             loop.call_soon(self.flush)
@@ -231,10 +210,13 @@ class Journal:
         self._waiting.append(committed)
         await committed
 
-    def _begin(self) -> None:
+    def _write(self, statement: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+        """Carry out a statement. It is committed with the next reply or beat."""
         if not self._unsaved:
             self._sql.execute("BEGIN IMMEDIATE")
             self._unsaved = True
+        cursor: sqlite3.Cursor = self._sql.execute(statement, values)
+        return cursor
 
     def flush(self) -> None:
         """Commit what was written since the last time, and wake whoever waits for it.
@@ -281,16 +263,15 @@ class Journal:
         """
         self._edition = edition_of(config)
         now = time.time()
-        self._begin()
-        self._sql.execute(
+        self._write(
             "INSERT INTO editions VALUES (?,?,?) ON CONFLICT (id) DO UPDATE SET begun=excluded.begun",
             (self._edition, now, _json(config)),
         )
-        self._sql.execute(
+        self._write(
             "DELETE FROM rows WHERE edition=? AND seed NOT IN (SELECT seed FROM finished WHERE edition=?)",
             (self._edition, self._edition),
         )
-        cursor = self._sql.execute(
+        cursor = self._write(
             "INSERT INTO sessions (edition, process, host, begun, seen, state, reused, retries, refused) "
             "VALUES (?,?,?,?,?,'running',0,0,0)",
             (self._edition, os.getpid(), socket.gethostname(), now, now),
@@ -302,8 +283,7 @@ class Journal:
 
     def beat(self, state: str, *, reused: int, retries: int, refused: int, snapshot: Mapping[str, Any]) -> None:
         """Write down how far this session is, for readers and for the totals over all sessions."""
-        self._begin()
-        self._sql.execute(
+        self._write(
             "UPDATE sessions SET seen=?, state=?, reused=?, retries=?, refused=?, snapshot=? WHERE id=?",
             (time.time(), state, reused, retries, refused, _json(snapshot), self.session),
         )
@@ -346,117 +326,72 @@ class Journal:
     # Samples and drops ------------------------------------------------------------------------------------------------
 
     def put(self, outcome: Outcome) -> None:
-        """Write down what became of a row. It is committed with the next reply or beat."""
-        self._begin()
-        self._sql.execute(
-            "INSERT OR REPLACE INTO rows VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
-            (
-                self._edition,
-                outcome.id,
-                outcome.place,
-                outcome.seed,
-                outcome.unit,
-                "drop" if outcome.stage else "sample",
-                outcome.stage,
-                outcome.reason,
-                _sound(outcome.message),
-                _sound(outcome.reply),
-                _json(outcome.columns),
-                _json(list(outcome.trail)),
-            ),
-        )
+        """Write down what became of a row."""
+        where = (self._edition, outcome.id, outcome.place, outcome.seed, outcome.unit)
+        why = (outcome.stage, outcome.reason, _sound(outcome.message), _sound(outcome.reply))
+        values = (*where, "drop" if outcome.stage else "sample", *why, _json(outcome.columns), _json(outcome.trail))
+        self._write("INSERT OR REPLACE INTO rows VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", values)
 
     def forget(self, place: str) -> None:
         """Take back the outcome at this place and all below it."""
-        self._begin()
-        self._sql.execute(
+        self._write(
             "DELETE FROM rows WHERE edition=? AND (place=? OR (place>=? AND place<?))",
             (self._edition, place, place + ".", place + "/"),
         )
 
     def forget_units_after(self, unit: int) -> None:
         """Take back what came of the units beyond the one that reached the target."""
-        self._begin()
-        self._sql.execute("DELETE FROM rows WHERE edition=? AND unit>?", (self._edition, unit))
-
-    def drop_surplus(self, unit: int, number: int, target: int) -> None:
-        """Turn the last samples of the unit that reached the target into drops."""
-        self._begin()
-        self._sql.execute(
-            "UPDATE rows SET kind='drop', stage='target', reason='target', message=? WHERE edition=? AND place IN "
-            "(SELECT place FROM rows WHERE edition=? AND kind='sample' AND unit=? ORDER BY place DESC LIMIT ?)",
-            (
-                f"Beyond the target of {target}; a larger target keeps it.",
-                self._edition,
-                self._edition,
-                unit,
-                number,
-            ),
-        )
-        self.flush()
+        self._write("DELETE FROM rows WHERE edition=? AND unit>?", (self._edition, unit))
 
     def restore(self, stage: str) -> None:
         """Make samples again of what this stage dropped: it will go through all of them anew."""
-        self._begin()
-        self._sql.execute(
+        self._write(
             "UPDATE rows SET kind='sample', stage='', reason='', message='' WHERE edition=? AND stage=?",
             (self._edition, stage),
         )
 
     def drop_samples(self, stage: str, drops: Iterable[tuple[str, str, str]]) -> None:
         """Turn samples into drops of a stage that goes through all of them at the end: (place, reason, message)."""
-        self._begin()
-        self._sql.executemany(
-            "UPDATE rows SET kind='drop', stage=?, reason=?, message=? WHERE edition=? AND place=?",
-            [(stage, reason, message, self._edition, place) for place, reason, message in drops],
-        )
+        for place, reason, message in drops:
+            self._write(
+                "UPDATE rows SET kind='drop', stage=?, reason=?, message=? WHERE edition=? AND place=?",
+                (stage, reason, message, self._edition, place),
+            )
         self.flush()
 
     def finish_seed(self, seed: int, counts: Mapping[str, int]) -> None:
         """Write down that a seed is finished in this edition."""
-        self._begin()
-        self._sql.execute("INSERT OR REPLACE INTO finished VALUES (?,?,?)", (self._edition, seed, _json(counts)))
+        self._write("INSERT OR REPLACE INTO finished VALUES (?,?,?)", (self._edition, seed, _json(counts)))
 
     def outcomes(self, kind: str) -> Iterator[Outcome]:
         """The samples (kind "sample") or drops ("drop") of the newest edition in lineage order, read as they are
         used."""
-        edition = self._edition or (self.newest() or ("",))[0]
-        query = "SELECT * FROM rows WHERE edition=? AND kind=? ORDER BY place"
-        for row in self._sql.execute(query, (edition, kind)):
-            yield _outcome(row)
+        return self._outcomes("kind=? ORDER BY place", kind)
 
     def outcome(self, id_: str) -> Outcome | None:
         """What became of the row with this id in the newest edition."""
-        edition = self._edition or (self.newest() or ("",))[0]
-        row = self._sql.execute("SELECT * FROM rows WHERE edition=? AND id=?", (edition, id_)).fetchone()
-        return _outcome(row) if row else None
+        return next(self._outcomes("id=?", id_), None)
 
-    def count(self, kind: str) -> int:
-        """The number of samples or drops of the newest edition."""
+    def _outcomes(self, which: str, value: str) -> Iterator[Outcome]:
+        names = "id, place, seed, unit, columns, trail, stage, reason, message, reply"
         edition = self._edition or (self.newest() or ("",))[0]
-        return int(
-            self._sql.execute("SELECT COUNT(*) FROM rows WHERE edition=? AND kind=?", (edition, kind)).fetchone()[0]
-        )
+        for row in self._sql.execute(f"SELECT {names} FROM rows WHERE edition=? AND {which}", (edition, value)):
+            trail = [(stage, key) for stage, key in json.loads(row["trail"])]
+            values = (*row[:4], json.loads(row["columns"]), trail, *row[6:])
+            yield Outcome(*values)
+
+    def samples(self) -> Iterator[dict[str, Any]]:
+        """The lines of dataset.jsonl, of the newest edition."""
+        return (dict(outcome.columns) for outcome in self.outcomes("sample"))
+
+    def drops(self) -> Iterator[dict[str, Any]]:
+        """The lines of dropped.jsonl, of the newest edition."""
+        return (outcome.as_drop() for outcome in self.outcomes("drop"))
 
 
 def edition_of(config: Mapping[str, Any]) -> str:
     """The id of the edition that a config makes: a hash of it."""
     return hashlib.sha256(_json(config, sort=True).encode("utf-8", "surrogatepass")).hexdigest()[:16]
-
-
-def _outcome(row: sqlite3.Row) -> Outcome:
-    return Outcome(
-        id=row["id"],
-        place=row["place"],
-        seed=row["seed"],
-        unit=row["unit"],
-        columns=json.loads(row["columns"]),
-        trail=[(stage, key) for stage, key in json.loads(row["trail"])],
-        stage=row["stage"],
-        reason=row["reason"],
-        message=row["message"],
-        reply=row["reply"],
-    )
 
 
 def _json(value: Any, *, sort: bool = False) -> str:

@@ -12,33 +12,32 @@ from sdgkit.checks import read_checks, saved
 from sdgkit.errors import RunError, SeedError, SettingsError
 from sdgkit.journal import FILE
 from sdgkit.pipeline import Pipeline
-from sdgkit.plans import Plan, row_key
+from sdgkit.plans import Plan
 from sdgkit.prompts import Prompt, load_prompt, load_prompts
 from sdgkit.quality import check_threshold
 from sdgkit.run import Run
-from sdgkit.seeds import read_seeds, skill
+from sdgkit.seeds import read_seeds, row_key, skill
 from sdgkit.stages import Check, Combine, Generate, GenerateMany, Given, Judge, Keep, Stage
 from sdgkit.teachers.teacher import Teacher
 
 if TYPE_CHECKING:
     import datasets
 
-Rows = "datasets.Dataset | Iterable[Mapping[str, Any]]"
 JUDGED = ("evaluation", "score")
+FIELDS = {"num_contexts": "per_row", "num_questions": "per_row"}  # of a stage, where a setting has another name
 
 
 class StageFunction:
     """A stage that can be called on a Dataset, and given to a pipeline (`stage`).
 
-    settings: what a caller may set, by the name of the stage's field.
+    settings: what a caller may set of the stage.
     """
 
-    def __init__(self, stage: Stage, **settings: str) -> None:
-        self.stage, self._settings = stage, settings
+    def __init__(self, stage: Stage, *settings: str) -> None:
+        self.stage, self.settings = stage, settings
         self.__name__ = self.name = stage.name
         self.__doc__ = (
-            f"The stage {stage.name} on every row of a dataset: Dataset in, Dataset out, one line if rows were "
-            "dropped. "
+            f"The stage {stage.name} on every row of a dataset: Dataset in, Dataset out, a line if rows were dropped. "
             f"teacher: whom to ask. out: a folder to resume in; without it nothing is kept. "
             f"Settings: {', '.join(['prompt', 'sampling', 'max_tokens', 'structure', *settings])}. Raises SdgkitError."
         )
@@ -67,19 +66,13 @@ class StageFunction:
         **settings: Any,
     ) -> Run:
         """The same, returning the finished `Run` with its drops, its funnel and the trace of every row."""
-        unknown = sorted(set(settings) - set(self._settings))
+        unknown = sorted(set(settings) - set(self.settings))
         if unknown:
-            known = ", ".join(["teacher", "out", "prompt", "sampling", "max_tokens", "structure", *self._settings])
+            known = ", ".join(["teacher", "out", "prompt", "sampling", "max_tokens", "structure", *self.settings])
             raise SettingsError(f"{self.name} has no setting {unknown[0]!r}. It has {known}.")
         if self.stage.role and teacher is None and judge is None:
             raise SettingsError(f"{self.name} asks a teacher: give teacher=sdgkit.connect(...).")
-        pipeline = Pipeline(self.name, (self.stage,))
-        chosen = {self._settings[name]: value for name, value in settings.items() if value is not None}
-        for name, value in settings.items():
-            if value is not None:
-                _check(name, value)
-        if chosen:
-            pipeline = pipeline.change(self.name, **chosen)
+        pipeline = _with_settings(Pipeline(self.name, (self.stage,)), settings)
         method = FREEFORM.name if self.stage in FREEFORM.stages else GROUNDED.name
         given = {self.name: prompt} if prompt is not None else None
         by_stage = {self.name: dict(sampling)} if sampling else None
@@ -96,13 +89,13 @@ class StageFunction:
 
 gen_contexts = StageFunction(
     GenerateMany(name="gen_contexts", columns=("context",), letter="c", per_row=10, extra_tries=10),
-    num_contexts="per_row",
-    extra_tries="extra_tries",
-    vary="vary",
+    "num_contexts",
+    "extra_tries",
+    "vary",
 )
 gen_grounded_questions = StageFunction(
     GenerateMany(name="gen_grounded_questions", columns=("question",), letter="q", per_row=3, together=True),
-    num_questions="per_row",
+    "num_questions",
 )
 eval_grounded_questions = StageFunction(Judge(name="eval_grounded_questions", scale=(0.0, 1.0)))
 filter_grounded_questions = StageFunction(Keep(name="filter_grounded_questions", equals=1.0, remove=JUDGED))
@@ -115,8 +108,8 @@ combine_question_and_context = StageFunction(
 
 gen_questions = StageFunction(
     GenerateMany(name="gen_questions", columns=("question",), letter="q", per_row=30, together=True),
-    num_questions="per_row",
-    vary="vary",
+    "num_questions",
+    "vary",
 )
 eval_questions = StageFunction(Judge(name="eval_questions", scale=(0.0, 1.0)))
 filter_questions = StageFunction(Keep(name="filter_questions", equals=1.0, remove=JUDGED))
@@ -141,13 +134,7 @@ GROUNDED = _pipeline(
     combine_question_and_context,
 )
 FREEFORM = _pipeline(
-    "freeform",
-    gen_questions,
-    eval_questions,
-    filter_questions,
-    gen_responses,
-    evaluate_qa_pair,
-    filter_qa_pair,
+    "freeform", gen_questions, eval_questions, filter_questions, gen_responses, evaluate_qa_pair, filter_qa_pair
 )
 
 
@@ -205,12 +192,7 @@ def plan(
     rows = read_seeds(seeds)
     method = skill(rows) if pipeline is None else pipeline.name
     stages = pipeline or (GROUNDED if method == "grounded" else FREEFORM)
-    settings = {
-        "num_contexts": num_contexts,
-        "num_questions": num_questions,
-        "extra_tries": extra_tries,
-        "vary": vary,
-    }
+    settings = {"num_contexts": num_contexts, "num_questions": num_questions, "extra_tries": extra_tries, "vary": vary}
     stages = _with_settings(stages, settings)
     given = _given_contexts(contexts) if contexts is not None else None
     if given is not None:
@@ -246,19 +228,13 @@ def _again(folder: Path, given: dict[str, Any]) -> Plan:
         config = json.loads((folder / "config.json").read_text("utf-8"))
     except (OSError, ValueError):
         raise RunError(f"{folder} holds no config.json to do the run again from. Give the seeds and --out.") from None
-    if config["pipeline"] not in ("grounded", "freeform") and given["pipeline"] is None:
+    base = given["pipeline"] or {one.name: one for one in (GROUNDED, FREEFORM)}.get(config["pipeline"])
+    if base is None:
         raise RunError(f"{folder} was made with a pipeline of your own ({config['pipeline']}): give pipeline= again.")
-    prompts = {name: Prompt(name, **_parts(parts)) for name, parts in config["prompts"].items()}
-    own = given["prompts"]
-    if isinstance(own, Mapping):
-        prompts |= own
-    elif own is not None:
-        prompts |= {
-            name: load_prompt(Path(own) / f"{name}.yaml") for name in prompts if (Path(own) / f"{name}.yaml").exists()
-        }
+    saved = {name: Prompt(name, **_parts(parts)) for name, parts in config["prompts"].items()}
     kept = {**config["settings"], "target": config["target"], "system": config["system"]}
     fresh = {name: value for name, value in given.items() if value is not None and name not in ("seeds", "folder")}
-    again = plan(folder / "seeds.jsonl", **{**kept, **fresh, "prompts": prompts})
+    again = plan(folder / "seeds.jsonl", **{**kept, **fresh, "pipeline": replace(base, prompts=saved)})
     return replace(again, name=config.get("name") or "")
 
 
@@ -268,23 +244,17 @@ def _parts(parts: Mapping[str, Any]) -> dict[str, Any]:
 
 def _with_settings(stages: Pipeline, settings: Mapping[str, Any]) -> Pipeline:
     """The pipeline with the numbers that the user chose; a number for a stage that is not there is an error."""
-    fields = {
-        "num_contexts": "per_row",
-        "num_questions": "per_row",
-        "extra_tries": "extra_tries",
-        "vary": "vary",
-    }
-    names = [stage.name for stage in stages.stages]
-    questions = next((name for name in ("gen_grounded_questions", "gen_questions") if name in names), None)
-    sources = {"num_questions": questions, "vary": names[0]}
+    settable = {one.name: one.settings for one in (gen_contexts, gen_grounded_questions, gen_questions)}
     for setting, value in settings.items():
         if value is None:
             continue
-        where = sources.get(setting, "gen_contexts")
-        if where not in names or not isinstance(stages.stages[names.index(where)], GenerateMany):
-            raise SettingsError(f"{setting} has no stage to apply to: the stages are {', '.join(names)}.")
+        makers = [stage.name for stage in stages.stages if isinstance(stage, GenerateMany)]
+        where = next((name for name in makers if setting in settable.get(name, ())), None)
+        if where is None:
+            names = ", ".join(stage.name for stage in stages.stages)
+            raise SettingsError(f"{setting} has no stage to apply to: the stages are {names}.")
         _check(setting, value)
-        stages = stages.change(where, **{fields[setting]: value})
+        stages = stages.change(where, **{FIELDS.get(setting, setting): value})
     return stages
 
 
@@ -329,7 +299,7 @@ def _with_contexts(
         text = row["context"]
         best = max(keys, key=lambda key: hashlib.sha256(f"{key}\x1f{text}".encode("utf-8", "surrogatepass")).digest())
         mine[best].append((number, row))
-    return stages.put("gen_contexts", Given(name="given_contexts", rows=mine, identity=row_key))
+    return stages.put("gen_contexts", Given(name="given_contexts", rows=mine))
 
 
 def _with_seed_questions(stages: Pipeline, questions: str) -> Pipeline:
@@ -363,19 +333,15 @@ def _prompts(
 ) -> dict[str, Prompt]:
     """The prompts of the stages that ask, with the user's sampling settings put over their own."""
     names = stages.prompted
-    folder = given if isinstance(given, str | Path) else None
-    own = dict(stages.prompts)  # a file in the user's folder stands above those
-    own = {name: one for name, one in own.items() if folder is None or not (Path(folder) / f"{name}.yaml").exists()}
+    _refuse_unknown("sampling", sampling or {}, names)
     if isinstance(given, Mapping):
         _refuse_unknown("prompts", given, names)
-        own |= {name: one if isinstance(one, Prompt) else load_prompt(one) for name, one in given.items()}
-    found = {**load_prompts([name for name in names if name not in own], method, folder), **own}
-    _refuse_unknown("sampling", sampling or {}, names)
-    for name in names:
-        changed = {"max_tokens": max_tokens} if max_tokens is not None else {}
-        changed |= (sampling or {}).get(name, {})
-        found[name] = found[name].with_sampling(**changed) if changed else found[name]
-    return {name: found[name] for name in names}
+        mine = {name: one if isinstance(one, Prompt) else load_prompt(one) for name, one in given.items()}
+        found = load_prompts(names, method, None, {**stages.prompts, **mine})
+    else:
+        found = load_prompts(names, method, given, stages.prompts)
+    common = {"max_tokens": max_tokens} if max_tokens is not None else {}
+    return {name: one.with_sampling(**{**common, **(sampling or {}).get(name, {})}) for name, one in found.items()}
 
 
 def _refuse_unknown(what: str, given: Mapping[str, Any], names: Sequence[str]) -> None:

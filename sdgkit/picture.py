@@ -11,10 +11,11 @@ import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple
 
-from sdgkit.errors import SettingsError
 from sdgkit.pages import count, fill
+from sdgkit.texts import words
 
 
 class Drawn(NamedTuple):
@@ -25,47 +26,19 @@ class Drawn(NamedTuple):
     columns: str = ""
 
 
-_JUDGED, _UNJUDGED = "+ evaluation, score", "\u2212 evaluation, score"
-STAGES = {
-    "gen_contexts": Drawn("generate", "writes new contexts for each seed", "+ context"),
-    "gen_grounded_questions": Drawn("generate", "asks several questions of each context", "+ question"),
-    "eval_grounded_questions": Drawn("judge", "judges each question: 0 or 1", _JUDGED),
-    "filter_grounded_questions": Drawn("keep", "keeps the questions judged 1", _UNJUDGED),
-    "gen_grounded_responses": Drawn("generate", "answers in the style of the seed", "+ response"),
-    "evaluate_grounded_qa_pair": Drawn("judge", "judges question and answer: 1 to 3", _JUDGED),
-    "filter_grounded_qa_pair": Drawn("keep", "keeps the pairs judged 2 or 3"),
-    "combine_question_and_context": Drawn("combine", "puts the context above its question"),
-    "gen_questions": Drawn("generate", "writes new questions for each seed", "+ question"),
-    "eval_questions": Drawn("judge", "judges each question: 0 or 1", _JUDGED),
-    "filter_questions": Drawn("keep", "keeps the questions judged 1", _UNJUDGED),
-    "gen_responses": Drawn("generate", "answers in the style of the seed", "+ response"),
-    "evaluate_qa_pair": Drawn("judge", "judges question and answer: 1 to 3", _JUDGED),
-    "filter_qa_pair": Drawn("keep", "keeps the pairs judged 2 or 3"),
-}
-_NAMES = list(STAGES)
-# Checks, and what goes through all samples at the end.
-CHECKS = {
-    "markdown_table": Drawn("check", "keeps what is the table asked for"),
-    "valid_json": Drawn("check", "keeps what is valid JSON"),
-    "matches": Drawn("check", "keeps what matches a pattern"),
-    "length": Drawn("check", "keeps what is neither too short nor too long"),
-    "same_language": Drawn("check", "keeps what is in the seed's language"),
-    "no_refusal": Drawn("check", "keeps what does not decline"),
-    "facts_in_context": Drawn("check", "keeps what makes up no numbers or names"),
-    "target": Drawn("check", "keeps as many as were asked for"),
-    "near_duplicates": Drawn("check", "keeps what repeats neither others nor seeds"),
-}
-PIPELINES = {"grounded": _NAMES[:8], "freeform": _NAMES[8:]}
-
 _BAR, _LINE, _NAME = 400, 66, 34  # px: the largest bar; characters in a line of words, and in a stage's name
+
+
+@cache
+def _known() -> dict[str, Drawn]:
+    return {name: Drawn(*said) for stages in words("stages").values() for name, said in stages.items()}
 
 
 def described(name: str) -> Drawn:
     """What to say about a stage; one of the user's own is a `check` unless its name tells more."""
     kinds = {"gen": "generate", "eval": "judge", "filter": "keep", "combine": "combine"}
     kind = next((kind for start, kind in kinds.items() if name.startswith(start)), "check")
-    own = Drawn(kind, "a stage of your own")
-    return STAGES.get(name) or CHECKS.get(re.sub(r"_\d+$", "", name)) or own
+    return _known().get(re.sub(r"_\d+$", "", name)) or Drawn(kind, "a stage of your own")
 
 
 def reasons(dropped: Mapping[str, int]) -> str:
@@ -78,22 +51,18 @@ def draw(
     stages: Sequence[Mapping[str, Any]] | None = None,
     *,
     pipeline: str = "grounded",
-    title: str | None = None,
     seeds: int | None = None,
 ) -> str:
     """The method as a flow of stages, one below the other: an inline SVG of 480 px at most, good down to 320.
 
     `stages` are those of a summary or snapshot (`name`, `rows_in`, `tried`, `rows_out`, `dropped`), or
-    dictionaries with a `name` alone; `kind`, `does` and `columns` override what the picture says about a
-    stage, and `failed` marks it. Rows tried and neither out nor dropped are shown as working. `seeds` is the
-    number of seed examples, where it is not what goes into the first stage. Without `stages`, the named
-    pipeline is drawn without numbers. Raises SettingsError for a pipeline that it does not know.
+    dictionaries with a `name` alone. Rows tried and neither out nor dropped are shown as working. `seeds` is
+    the number of seed examples, where it is not what goes into the first stage. Without `stages`, the pipeline
+    of that name ("grounded" or "freeform") is drawn without numbers.
     """
     if stages is None:
-        if pipeline not in PIPELINES:
-            raise SettingsError(f"There is no pipeline {pipeline!r} to draw: it is one of {', '.join(PIPELINES)}.")
-        stages = [{"name": name} for name in PIPELINES[pipeline]]
-    grounded = not any(stage["name"] in PIPELINES["freeform"] for stage in stages)
+        stages = [{"name": name} for name in words("stages")[pipeline]]
+    grounded = not any(stage["name"] in words("stages")["freeform"] for stage in stages)
     counted = any("rows_in" in stage for stage in stages)
     largest = max((_tried(stage) for stage in stages), default=0) or 1
     rows: list[dict[str, Any]] = []
@@ -102,7 +71,7 @@ def draw(
         row = _row(stage, counted, largest) | {"number": number, "y": y}
         y += 50 if not counted else 65 + 15 * len(row["words"])
         rows.append(row)
-    title = title or ("The grounded-skills method" if grounded else "The freeform method")
+    title = "The grounded-skills method" if grounded else "The freeform method"
     ends = _ends(stages, counted, seeds)
     aloud = [f"{title}, from {ends['first']} to {ends['last']}, in {_of(len(rows), 'stage')}."]
     aloud += [row["aloud"] for row in rows]
@@ -113,7 +82,7 @@ def draw(
 def _ends(stages: Sequence[Mapping[str, Any]], counted: bool, seeds: int | None) -> dict[str, Any]:
     """The words at both ends of the flow; a stage by itself starts and ends with rows of any kind."""
     names = [stage["name"] for stage in stages] or [""]
-    whole = names[0] in (_NAMES[0], _NAMES[8]) or names[0] not in STAGES
+    whole = names[0] in ("gen_contexts", "gen_questions") or names[0] not in _known()
     ready = described(names[-1]).kind not in ("generate", "judge")
     first, last = "seed example" if whole else "row", "sample" if ready else "row"
     if counted:
@@ -138,12 +107,11 @@ def _row(stage: Mapping[str, Any], counted: bool, largest: int) -> dict[str, Any
     kind, does, columns = described(name)
     row: dict[str, Any] = {
         "name": name if len(name) <= _NAME else f"{name[: _NAME - 1]}\u2026",
-        "kind": stage.get("kind", kind),
-        "does": stage.get("does", does),
-        "columns": stage.get("columns", columns),
-        "failed": bool(stage.get("failed")),
+        "kind": kind,
+        "does": does,
+        "columns": columns,
+        "aloud": f"{name} {does}.",
     }
-    row["aloud"] = f"{name} {row['does']}."
     if not counted:
         return row
     rows_in, tried, out = stage.get("rows_in", 0), _tried(stage), stage.get("rows_out", 0)
@@ -153,16 +121,11 @@ def _row(stage: Mapping[str, Any], counted: bool, largest: int) -> dict[str, Any
     numbers = [f"{count(rows_in)} in", f"{count(tried)} tried", f"{count(out)} out"]
     if tried == rows_in:
         del numbers[1]
-    words = [f"dropped {count(lost)}: {reasons(dropped)}"] if lost else []
-    words += [f"{count(working)} working"] if working else []
-    words = words or ["nothing dropped" if tried else "no rows came here"]
-    sentence = ("failed \u00b7 " if row["failed"] else "") + " \u00b7 ".join(words)
+    facts = [f"dropped {count(lost)}: {reasons(dropped)}"] if lost else []
+    facts += [f"{count(working)} working"] if working else []
+    sentence = " \u00b7 ".join(facts or ["nothing dropped" if tried else "no rows came here"])
     row |= {"numbers": " \u00b7 ".join(numbers), "words": textwrap.wrap(sentence, _LINE), "lost": lost}
-    row |= {
-        "kept_px": _BAR * out / largest,
-        "lost_px": _BAR * lost / largest,
-        "working_px": _BAR * working / largest,
-    }
+    row |= {"kept_px": _BAR * out / largest, "lost_px": _BAR * lost / largest, "working_px": _BAR * working / largest}
     row["aloud"] += f" {', '.join(numbers)}, {sentence}."
     return row
 

@@ -66,23 +66,22 @@ class Pipeline:
 
     def after(self, name: str, stage: Stage) -> "Pipeline":
         """With this stage put in after the one of that name."""
-        at = self._index(name) + 1
-        return replace(self, stages=(*self.stages[:at], stage, *self.stages[at:]))
+        return self._with(name, self.stages[self._index(name)], stage)
 
     def before(self, name: str, stage: Stage) -> "Pipeline":
         """With this stage put in before the one of that name."""
-        at = self._index(name)
-        return replace(self, stages=(*self.stages[:at], stage, *self.stages[at:]))
+        return self._with(name, stage, self.stages[self._index(name)])
 
     def without(self, *names: str) -> "Pipeline":
         """Without the stages of these names."""
-        gone = {self._index(name) for name in names}
-        return replace(self, stages=tuple(stage for i, stage in enumerate(self.stages) if i not in gone))
+        less = self
+        for name in names:
+            less = less._with(name)
+        return less
 
     def put(self, name: str, stage: Stage) -> "Pipeline":
         """With this stage in the place of the one of that name."""
-        at = self._index(name)
-        return replace(self, stages=(*self.stages[:at], stage, *self.stages[at + 1 :]))
+        return self._with(name, stage)
 
     def change(self, name: str, **fields: Any) -> "Pipeline":
         """With some fields of the stage of that name changed: `change("gen_contexts", per_row=5)`."""
@@ -92,6 +91,10 @@ class Pipeline:
     def prompted(self) -> list[str]:
         """The names of the stages that ask a teacher, in order; their prompts have the same names."""
         return [stage.name for stage in self.stages if stage.role]
+
+    def _with(self, name: str, *stages: Stage) -> "Pipeline":
+        at = self._index(name)
+        return replace(self, stages=(*self.stages[:at], *stages, *self.stages[at + 1 :]))
 
     def _index(self, name: str) -> int:
         for at, stage in enumerate(self.stages):
@@ -111,8 +114,8 @@ def _chain(stages: Sequence[Stage]) -> tuple[int, int]:
     return max(1, depth), max(1, total)
 
 
-def _explained(error: Exception, what: str) -> SdgkitError:
-    """An error as one of ours."""
+def explained(error: Exception, what: str) -> SdgkitError:
+    """An error as one of ours. what: failed, if it is nobody's we know."""
     if isinstance(error, SdgkitError):
         return error
     if isinstance(error, sqlite3.Error):
@@ -408,7 +411,7 @@ class Stream:
                 await work
             self._close(node)
         except Exception as error:
-            self.fail(_explained(error, f"A stage's own code failed at {node.id}"))
+            self.fail(explained(error, f"A stage's own code failed at {node.id}"))
         self._runnable -= 1
         self._stir()
 
@@ -571,7 +574,7 @@ class Stream:
             job.reply.set_exception(refused)
             job.reply.exception()  # there may be nobody left who waits for it
         except Exception as error:
-            self.fail(_explained(error, f"A request of {self.stages[job.stage].name} failed"))
+            self.fail(explained(error, f"A request of {self.stages[job.stage].name} failed"))
         else:
             self.requests += 1
             self.prompt_tokens += reply.prompt_tokens

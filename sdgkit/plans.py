@@ -1,7 +1,6 @@
 """What decides a run, as one value: rows, stages, prompts, teachers, settings. And what has changed since the last
 time."""
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,8 +8,8 @@ from typing import Any
 
 from sdgkit.errors import RunError, SettingsError
 from sdgkit.pipeline import Pipeline, Target
-from sdgkit.prompts import Prompt
-from sdgkit.seeds import seed_key
+from sdgkit.prompts import PARTS, Prompt
+from sdgkit.seeds import row_key
 from sdgkit.stages import GenerateMany, Given
 from sdgkit.structure import check_when
 from sdgkit.teachers.teacher import Teacher
@@ -103,32 +102,9 @@ def _refuse_unless_json(value: Any, where: str) -> None:
         raise SettingsError(f"{where}: {error}. Turn it into text, or leave the column out.") from None
 
 
-def row_key(row: Mapping[str, Any]) -> str:
-    """What identifies an input row, wherever it stands: a hash of its columns."""
-    if "seed_question" in row and set(row) <= {
-        "task_description",
-        "seed_context",
-        "seed_question",
-        "seed_response",
-    }:
-        return seed_key(dict(row))[:16]
-    text = json.dumps({k: v for k, v in row.items() if k != "id"}, ensure_ascii=False, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-
-
 def prompt_parts(prompt: Prompt) -> dict[str, Any]:
     """A prompt as JSON values."""
-    names = (
-        "system",
-        "introduction",
-        "principles",
-        "examples",
-        "generation",
-        "start_tags",
-        "end_tags",
-        "sampling",
-    )
-    parts = {name: getattr(prompt, name) for name in names}
+    parts = {name: getattr(prompt, name) for name in (*PARTS, "start_tags", "end_tags", "sampling")}
     return {name: list(part) if isinstance(part, tuple) else part for name, part in parts.items() if part}
 
 
@@ -147,11 +123,9 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
             if one.get(name) != other[name]:
                 shown = len(str(one.get(name))) + len(str(other[name])) < 40
                 found.append(f"{other['name']}: {name}" + (f" {one.get(name)} → {other[name]}" if shown else ""))
-    for name in ("target", "near_duplicates"):
-        if old.get(name) != new.get(name):
-            found.append(f"{name} {old.get(name) or 'none'} → {new.get(name) or 'none'}")
-    if old.get("structure", "auto") != new["structure"]:
-        found.append(f"structure {old.get('structure', 'auto')} → {new['structure']}")
+    for name in ("target", "near_duplicates", "structure"):
+        if old.get(name) != new[name]:
+            found.append(f"{name} {old.get(name) or 'none'} → {new[name] or 'none'}")
     return found
 
 

@@ -84,6 +84,8 @@ class Prompt:
 
     def with_sampling(self, **sampling: Any) -> "Prompt":
         """The same prompt with these sampling settings put over its own."""
+        if not sampling:
+            return self
         merged = {**self.sampling, **sampling}
         _check_sampling(merged, self.name)
         return replace(self, sampling=merged)
@@ -150,29 +152,34 @@ def load_prompt(path: str | Path) -> Prompt:
     return Prompt.from_yaml(text, path.stem, path.name)
 
 
-def load_prompts(names: Sequence[str], method: str, folder: str | Path | None = None) -> dict[str, Prompt]:
-    """The prompts of the given names: from `folder` where it holds NAME.yaml, otherwise the shipped ones of the method.
+def load_prompts(
+    names: Sequence[str], method: str, folder: str | Path | None = None, given: Mapping[str, Prompt] | None = None
+) -> dict[str, Prompt]:
+    """The prompts of these names: from `folder` where it holds NAME.yaml, else those given, else the method's shipped.
 
-    method: "grounded" or "freeform". Raises PromptError if a file is missing in both or cannot be used, or if the
-    folder is missing or holds a YAML file that no stage is named after.
+    method: "grounded" or "freeform"; the folder may hold a folder of that name. Raises PromptError if a prompt is
+    nowhere or cannot be used, or if the folder is missing or holds a YAML file that no stage is named after.
     """
-    own = Path(folder) if folder is not None else None
-    if own is not None:
+    places = [shipped("prompts") / method]
+    if folder is not None:
+        own = Path(folder)
         if not own.is_dir():
             raise PromptError(f"There is no folder of prompts at {own}. Make it, or leave --prompts out.")
-        if (own / method).is_dir():
-            own = own / method
+        own = own / method if (own / method).is_dir() else own
         _refuse_strangers(own, names)
+        places = [own, *places]
     found = {}
     for name in names:
-        path = own / f"{name}.yaml" if own is not None else None
-        if path is None or not path.exists():
-            path = shipped("prompts") / method / f"{name}.yaml"
-        if not path.exists():
+        *mine, ship = (place / f"{name}.yaml" for place in places)
+        path = next((path for path in mine if path.exists()), ship)
+        if path == ship and given and name in given:
+            found[name] = given[name]
+        elif path.exists():
+            found[name] = load_prompt(path)
+        else:
             raise PromptError(
                 f"There is no prompt for the stage {name}: write {name}.yaml into your folder of prompts."
             )
-        found[name] = load_prompt(path)
     return found
 
 
@@ -200,7 +207,7 @@ def _from_yaml(text: str, name: str, where: str) -> Prompt:
     try:
         tree = yaml.compose(text, Loader=yaml.SafeLoader)
         parts = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except Exception as error:  # of the reader, and of Python where a tag such as !!int promises what is not there
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         raise PromptError(f"{where}{line}: not valid YAML ({getattr(error, 'problem', error)}).") from None

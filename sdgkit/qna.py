@@ -99,8 +99,9 @@ def _value(name: str, node: yaml.Node) -> Any:
         return node.value.rstrip("\n") if node.style in ("|", ">") else node.value
     try:
         return yaml.constructor.SafeConstructor().construct_object(node)
-    except ValueError as error:  # a date that is none
-        raise SeedError(f"{name}, {_line(node)}: {error}. Put the text in quotes.") from error
+    except (ValueError, LookupError, AttributeError) as error:  # after a tag such as !!int
+        kind = node.tag.rpartition(":")[2]
+        raise SeedError(f"{name}, {_line(node)}: this is no {kind}. Put the text in quotes.") from error
 
 
 def _line(node: yaml.Node) -> str:

@@ -10,11 +10,11 @@ import json
 import math
 import os
 import socket
-import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ from sdgkit.errors import RunError
 from sdgkit.explain import MANY, Explanation, explain
 from sdgkit.folder import write_folder, write_start
 from sdgkit.journal import FILE, Journal
-from sdgkit.pipeline import OUT, Stream, Target
+from sdgkit.pipeline import OUT, Stream, Target, explained
 from sdgkit.plans import Plan, changes, refuse_another_job
 from sdgkit.snapshot import Funnel, Pace, Snapshot, funnel_of, line_of
 from sdgkit.stages import Keep, Row
@@ -70,7 +70,6 @@ class Run:
         self._future: concurrent.futures.Future[None] | None = None
         self._state = "new"
         self._pace = Pace()
-        self._stopping = False
         self._told = 0  # notes that `wait` has printed
         self._retries_before = 0
         self._funnel: list[dict[str, Any]] = []
@@ -95,11 +94,21 @@ class Run:
         except BaseException:
             self._journal.close()
             raise
-        self.error, self._state, self._stopping = None, "running", False
-        self._stream, self._funnel = None, []
+        self.error, self._state, self._funnel = None, "running", []
         self._begun, self._ended, self._pace = time.monotonic(), 0.0, Pace()
         self._retries_before = self._retries()
-        self._future = background.submit(self._go(plan, self._journal, rows, finished, target))
+        self._stream = Stream(
+            plan.pipeline,
+            rows,
+            prompts=plan.prompts,
+            teacher=plan.teacher,
+            judge=plan.judge or plan.teacher,
+            journal=self._journal,
+            finished=finished,
+            target=target,
+            structure=plan.structure,
+        )
+        self._future = background.submit(self._go(plan, self._stream, self._journal))
         return self
 
     def _begin(self, plan: Plan, config: dict[str, Any], journal: Journal) -> Mapping[int, Mapping[str, int]]:
@@ -123,30 +132,10 @@ class Run:
             write_start(self.out, plan)
         return finished if plan.target is None else {}
 
-    async def _go(
-        self,
-        plan: Plan,
-        journal: Journal,
-        rows: Sequence[tuple[str, Row]],
-        finished: Mapping[int, Mapping[str, int]],
-        target: Target | None,
-    ) -> None:
-        stream = self._stream = Stream(
-            plan.pipeline,
-            rows,
-            prompts=plan.prompts,
-            teacher=plan.teacher,
-            judge=plan.judge or plan.teacher,
-            journal=journal,
-            finished=finished,
-            target=target,
-            structure=plan.structure,
-        )
-        if self._stopping:
-            stream.cancel()
+    async def _go(self, plan: Plan, stream: Stream, journal: Journal) -> None:
         if self.out is not None:  # the files are written with it: loaded while the teacher works, it delays nothing
             asyncio.get_running_loop().run_in_executor(None, import_module, "pyarrow.parquet")
-        beat = asyncio.create_task(self._beat())
+        beat = asyncio.create_task(self._beat(stream, journal))
         try:
             await stream.run()
             self._state = "cancelled" if stream.cancelled else "done"
@@ -156,24 +145,24 @@ class Run:
             beat.cancel()
         await self._look_at_judges(stream)
         counts: Mapping[str, int] = stream.top.counts
-        if target is not None and self._state == "done":
-            counts = self._cut(stream, journal)
-        self._funnel = funnel_of(plan.pipeline, counts, len(plan.rows), target)
+        if stream.target is not None and self._state == "done":
+            counts = self._cut(stream.target, journal)
+        self._funnel = funnel_of(plan.pipeline, counts, len(plan.rows), stream.target)
         self._ended = time.monotonic()
         if self._state == "cancelled":
             where = f"kept in {self.out}" if self.out else "kept"
             self._say(f"Stopped; what is finished is {where}. Run the same again to go on.")
         elif journal.session > 1 and (stream.reused or stream.requests):
             self._say(f"{stream.reused} recorded replies used again, {stream.requests} asked.")
-        await asyncio.to_thread(self._finish, journal)
+        await asyncio.to_thread(self._finish, plan, stream, journal)
 
-    def _cut(self, stream: Stream, journal: Journal) -> Mapping[str, int]:
+    def _cut(self, target: Target, journal: Journal) -> Mapping[str, int]:
         """End a run with a target: what came of later units is taken back, and the surplus of the last one dropped."""
-        target = stream.target
-        assert target is not None and self.plan is not None
         journal.forget_units_after(target.last_unit)
         if target.surplus:
-            journal.drop_surplus(target.last_unit, target.surplus, target.number)
+            last = [one.place for one in journal.outcomes("sample") if one.unit == target.last_unit]
+            words = f"Beyond the target of {target.number}; a larger target keeps it."
+            journal.drop_samples("target", [(place, "target", words) for place in last[-target.surplus :]])
         if target.reason:
             self._say(f"{target.kept} of the target's {target.number} samples are kept: {target.reason}.")
         return target.counts
@@ -200,16 +189,16 @@ class Run:
                 f"was reached: {len(places) - len(found)} are left. Raise the target to make up for them."
             )
 
-    def _finish(self, journal: Journal) -> None:
+    def _finish(self, plan: Plan, stream: Stream, journal: Journal) -> None:
         """Write the last beat and the files, and let go of the folder. Runs in a thread of its own: it may take a
         moment."""
         try:
-            if self.plan is not None and self.plan.near_duplicates is not None:
-                self._drop_repeats(self.plan.near_duplicates, self.plan, journal)
+            if plan.near_duplicates is not None:
+                self._drop_repeats(plan.near_duplicates, plan, journal)
             self._say_if_empty()
-            self._write_beat(journal)
-            if self.out is not None and self.plan is not None:
-                write_folder(self.out, self.plan, self.summary, journal)
+            self._write_beat(stream, journal)
+            if self.out is not None:
+                write_folder(self.out, plan, self.summary, journal)
         except Exception as error:
             self._fail(error)
         if self.out is not None:
@@ -220,13 +209,9 @@ class Run:
                 self._fail(error)
 
     def _fail(self, error: Exception) -> None:
-        """The first error counts; a disk that is full is told in a sentence."""
-        if isinstance(error, OSError | sqlite3.Error):
-            words = (
-                f"{self.out or 'The journal'} cannot be written: {error}. Make room, then run the same command again."
-            )
-            error = RunError(words)
-        self.error, self._state = self.error or error, "failed"
+        """The first error counts."""
+        self.error = self.error or explained(error, f"Writing {self.out or 'the journal'} failed")
+        self._state = "failed"
 
     async def _look_at_judges(self, stream: Stream) -> None:
         """Warn, once, if a judge turned down most of the first rows that it saw."""
@@ -253,17 +238,15 @@ class Run:
         where = "report.html and run.explain()" if self.out else "run.explain()"
         self._say(f"No sample was kept.{why} {where} show where the rows went.")
 
-    async def _beat(self) -> None:
+    async def _beat(self, stream: Stream, journal: Journal) -> None:
         away = False
         told: dict[int, tuple[int, frozenset[str]]] = {}
         while True:
             await asyncio.sleep(BEAT_S)
-            if self._stream is None or self._journal is None:
-                continue
-            self._pace.note(self._stream.requests, self._stream.completion_tokens, self._fraction())
-            self._write_beat(self._journal)
-            await self._look_at_judges(self._stream)
-            teachers = [lane.teacher for lane in self._stream.lanes if lane.teacher is not None]
+            self._pace.note(stream.requests, stream.completion_tokens, self._fraction())
+            self._write_beat(stream, journal)
+            await self._look_at_judges(stream)
+            teachers = [lane.teacher for lane in stream.lanes if lane.teacher is not None]
             gone = next((teacher for teacher in teachers if teacher.state == "away"), None)
             if gone is not None and not away:
                 self._say(f"Paused: {gone.away_reason}. It goes on by itself when the teacher answers.")
@@ -280,17 +263,11 @@ class Run:
                     self._say(f"{url} answers again.")
                 told[id(teacher)] = len(teacher.notes), frozenset(teacher.left_out)
 
-    def _write_beat(self, journal: Journal) -> None:
-        stream = self._stream
-        if stream is not None:
-            snapshot = self.snapshot()
-            journal.beat(
-                self._state,
-                reused=stream.reused,
-                retries=self._retries() - self._retries_before,
-                refused=stream.refused,
-                snapshot=replace(snapshot, message=self._without_path(snapshot.message)).as_json(),
-            )
+    def _write_beat(self, stream: Stream, journal: Journal) -> None:
+        snapshot = self.snapshot()
+        shown = replace(snapshot, message=self._without_path(snapshot.message)).as_json()
+        counts = {"reused": snapshot.reused, "retries": snapshot.retries, "refused": stream.refused}
+        journal.beat(self._state, **counts, snapshot=shown)
 
     def _without_path(self, sentence: str) -> str:
         """A sentence as it may stand in the folder's files: with the folder's name, where it names its path."""
@@ -323,10 +300,8 @@ class Run:
 
     def cancel(self) -> None:
         """Stop within a moment. What is finished is kept and written; `start` goes on."""
-        self._stopping = True
-        stream = self._stream
-        if stream is not None and self._future is not None and not self._future.done():
-            background.loop().call_soon_threadsafe(stream.cancel)
+        if self._stream is not None and self.going:
+            background.loop().call_soon_threadsafe(self._stream.cancel)
 
     resume = start
 
@@ -394,9 +369,7 @@ class Run:
 
     def _retries(self) -> int:
         assert self.plan is not None
-        return sum(
-            t.retries for t in {id(t): t for t in (self.plan.teacher, self.plan.judge) if t is not None}.values()
-        )
+        return sum(teacher.retries for teacher in {self.plan.teacher, self.plan.judge} if teacher is not None)
 
     def _fraction(self) -> float:
         """How much of the expected work is done, 0 to 1: every row counts as the samples it could have become."""
@@ -452,18 +425,17 @@ class Run:
     def samples(self) -> Iterator[dict[str, Any]]:
         """The samples so far, in lineage order, read one by one."""
         with self._reading() as journal:
-            yield from (dict(outcome.columns) for outcome in journal.outcomes("sample"))
+            yield from journal.samples()
 
     def drops(self) -> Iterator[dict[str, Any]]:
         """The drops so far, in lineage order, read one by one: the lines of dropped.jsonl."""
         with self._reading() as journal:
-            yield from (outcome.as_drop() for outcome in journal.outcomes("drop"))
+            yield from journal.drops()
 
     def let_through(self) -> Iterator[dict[str, Any]]:
         """The samples to train on: without those that the review rejected, with the texts that it edited."""
         with self._reading() as journal:
-            samples = (dict(outcome.columns) for outcome in journal.outcomes("sample"))
-            yield from read_decisions(journal).let_through(samples)
+            yield from read_decisions(journal).let_through(journal.samples())
 
     @property
     def decisions(self) -> Decisions:
@@ -490,12 +462,7 @@ class Run:
         snapshot = self.snapshot()
         known = {"state": snapshot.state, "seeds": snapshot.seeds, "stages": snapshot.stages}
         with self._reading() as journal:
-            return explain(
-                known,
-                lambda: (outcome.columns for outcome in journal.outcomes("sample")),
-                lambda: (outcome.as_drop() for outcome in journal.outcomes("drop")),
-                lambda id: Trace.of(journal, id).exchanges,
-            )
+            return explain(known, journal.samples, journal.drops, lambda id: Trace.of(journal, id).exchanges)
 
     def trace(self, id: str) -> Trace:
         """The whole story of one sample or drop: every message sent, every reply, the judge's words, the reason.
@@ -537,10 +504,18 @@ class Run:
 
     def _edited(self) -> Iterator[tuple[Row, dict[str, Any]]]:
         with self._reading() as journal:
-            yield from read_decisions(journal).edited(dict(found.columns) for found in journal.outcomes("sample"))
+            yield from read_decisions(journal).edited(journal.samples())
 
-    def _reading(self) -> "_Reading":
-        return _Reading(self.out, self._journal)
+    @contextmanager
+    def _reading(self) -> Iterator[Journal]:
+        """A journal to read from: the run's own if it is in memory, else one that is opened for the moment."""
+        if self.out is not None:
+            with closing(Journal(self.out, read_only=True)) as journal:
+                yield journal
+        elif self._journal is not None:
+            yield self._journal
+        else:
+            raise RunError("This run has not been started. Call start() first.")
 
     def _say(self, sentence: str) -> None:
         self.notes.append(sentence)
@@ -556,26 +531,6 @@ class Run:
     def __repr__(self) -> str:
         snapshot = self.snapshot()
         return f"Run({str(self.out or 'in memory')!r}, {snapshot.state}, {snapshot.samples} samples)"
-
-
-@dataclass
-class _Reading:
-    """A journal to read from: the run's own if it is in memory, else one that is opened for the moment."""
-
-    folder: Path | None
-    own: Journal | None
-
-    def __enter__(self) -> Journal:
-        if self.folder is None:
-            if self.own is None:
-                raise RunError("This run has not been started. Call start() first.")
-            return self.own
-        self._opened = Journal(self.folder, read_only=True)
-        return self._opened
-
-    def __exit__(self, *_: object) -> None:
-        if self.folder is not None:
-            self._opened.close()
 
 
 def open_run(folder: str | Path) -> Run:

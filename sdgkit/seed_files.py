@@ -111,92 +111,32 @@ def _read_jsonl(name: str, text: str) -> list[FoundRow]:
 
 
 def _read_json(name: str, text: str) -> list[FoundRow]:
+    """The objects of a list, decoded one by one: the standard decoder does not tell where each began."""
+    rows: list[FoundRow] = []
     at = _end_of_space(text, 0)
-    with _broken_json(name, 1, text):
-        if text[at] == "[":
-            items, end = _array(name, text, at)
-            rows = [FoundRow(f"line {line}", value) for line, value in items]
-        elif text[at] == "{":
-            columns, end = _object_of_columns(name, text, at)
-            rows = _from_columns(name, columns)
-        else:
-            raise SeedError(f"{name}, line 1: seeds are a list of objects, or an object of columns. Write [{{…}}, …].")
-        if _end_of_space(text, end) < len(text):
-            raise json.JSONDecodeError("Extra data", text, _end_of_space(text, end))
+    if text[at] != "[":
+        raise SeedError(f"{name}, line 1: seeds are a list of objects. Write [{{…}}, …].")
+    line, counted, at = 1, 0, _end_of_space(text, at + 1)
+    more = text[at : at + 1] != "]"
+    while more:
+        line, counted = line + text.count("\n", counted, at), at
+        with _broken_json(name, line, text):
+            value, at = _JSON.raw_decode(text, at)
+            at = _end_of_space(text, at)
+            if text[at : at + 1] not in (",", "]"):
+                raise json.JSONDecodeError("Expecting ',' or ']'", text, at)
+        rows.append(FoundRow(f"line {line}", value))
+        more = text[at] == ","
+        at = _end_of_space(text, at + more)
+    with _broken_json(name, line, text):
+        if _end_of_space(text, at + 1) < len(text):
+            raise json.JSONDecodeError("Extra data", text, _end_of_space(text, at + 1))
     return rows
 
 
 def _end_of_space(text: str, at: int) -> int:
     match = _skip_space(text, at)
     return match.end() if match else at
-
-
-def _separator(text: str, at: int, closing: str) -> tuple[bool, int]:
-    """After an item: (is another one coming, where it begins or the text goes on)."""
-    at = _end_of_space(text, at)
-    if text[at : at + 1] not in (",", closing):
-        raise json.JSONDecodeError(f"Expecting ',' or '{closing}'", text, at)
-    return text[at] == ",", _end_of_space(text, at + 1) if text[at] == "," else at + 1
-
-
-def _array(name: str, text: str, at: int) -> tuple[list[tuple[int, Any]], int]:
-    """The array that begins at `at`, each item with its line, and where it ends.
-
-    Items are decoded one by one, because the standard decoder does not tell where each began.
-    """
-    items: list[tuple[int, Any]] = []
-    at, line, counted = _end_of_space(text, at + 1), 1, 0
-    if text[at : at + 1] == "]":
-        return items, at + 1
-    more = True
-    while more:
-        line, counted = line + text.count("\n", counted, at), at
-        with _broken_json(name, line, text):
-            value, at = _JSON.raw_decode(text, at)
-        items.append((line, value))
-        more, at = _separator(text, at, "]")
-    return items, at
-
-
-def _object_of_columns(name: str, text: str, at: int) -> tuple[dict[str, list[tuple[int, Any]]], int]:
-    columns: dict[str, list[tuple[int, Any]]] = {}
-    at, more = _end_of_space(text, at + 1), True
-    if text[at : at + 1] == "}":
-        return columns, at + 1
-    while more:
-        if text[at : at + 1] != '"':
-            raise json.JSONDecodeError("Expecting a column's name in quotes", text, at)
-        line = text.count("\n", 0, at) + 1
-        column, at = _JSON.raw_decode(text, at)
-        if column in columns:
-            raise SeedError(f"{name}, line {line}, column {column}: stands there twice. Keep one of them.")
-        at = _end_of_space(text, at)
-        if text[at : at + 1] != ":":
-            raise json.JSONDecodeError("Expecting ':'", text, at)
-        at = _end_of_space(text, at + 1)
-        if text[at : at + 1] != "[":
-            raise SeedError(
-                f"{name}, line {line}, column {column}: an object of columns holds a list for each column. "
-                "Write a list here, or write the file as a list of objects."
-            )
-        columns[column], at = _array(name, text, at)
-        more, at = _separator(text, at, "}")
-    return columns, at
-
-
-def _from_columns(name: str, columns: dict[str, list[tuple[int, Any]]]) -> list[FoundRow]:
-    lengths = {column: len(values) for column, values in columns.items()}
-    if len(set(lengths.values())) > 1:
-        counts = ", ".join(f"{column} {length}" for column, length in lengths.items())
-        raise SeedError(f"{name}: the columns differ in length ({counts}). Give each one value a seed.")
-    return [
-        FoundRow(
-            f"row {number + 1}",
-            {column: values[number][1] for column, values in columns.items()},
-            {column: f"line {values[number][0]}" for column, values in columns.items()},
-        )
-        for number in range(next(iter(lengths.values()), 0))
-    ]
 
 
 def _read_csv(name: str, text: str) -> list[FoundRow]:

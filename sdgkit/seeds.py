@@ -9,13 +9,13 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from .errors import SeedError
+from .errors import RunError, SeedError
+from .files import write_atomically
 from .seed_files import FoundRow, Seed, first_line, read_file
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def read_seeds(source: Source) -> list[Seed]:
     """The seeds in `source` as plain dictionaries, checked.
 
     `source` is a `datasets.Dataset`, a list of dictionaries, or the path of a file: `.jsonl`; `.json` (a list
-    of objects, or an object of columns); `.csv` (RFC 4180, with a header); `.parquet`; `.yaml` or `.yml` (an
+    of objects); `.csv` (RFC 4180, with a header); `.parquet`; `.yaml` or `.yml` (an
     InstructLab `qna.yaml` of a skill, version 2 or 3). Text files are UTF-8; a byte order mark is allowed.
 
     Either all rows have a `seed_context` or none has (None counts as not there).
@@ -73,19 +73,11 @@ def save_seeds(seeds: Source, path: str | os.PathLike[str]) -> None:
     if target.suffix.lower() != ".jsonl":
         raise SeedError(f"{path}: seeds are saved as JSON lines. Choose a file name that ends in .jsonl.")
     text = "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in read_seeds(seeds))
-    beside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with beside.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(target)
-    except OSError as error:
-        raise SeedError(f"{path}: cannot be written ({error.strerror}). Choose another place.") from error
-    finally:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
+        with write_atomically(target) as file:
+            file.write(text.encode())
+    except RunError as error:
+        raise SeedError(str(error)) from error
 
 
 def skill(rows: Iterable[Seed]) -> Literal["grounded", "freeform"]:
@@ -100,6 +92,12 @@ def seed_key(row: Seed) -> str:
     """What identifies a seed, wherever it stands: the sha256 (hex) of its four columns."""
     text = json.dumps([row.get(column) for column in COLUMNS], ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def row_key(row: Mapping[str, Any]) -> str:
+    """What identifies an input row, wherever it stands: a hash of its columns, which are those of a seed or others."""
+    text = json.dumps({k: v for k, v in row.items() if k != "id"}, ensure_ascii=False, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def _checked(name: str, rows: list[FoundRow]) -> list[Seed]:
@@ -198,14 +196,7 @@ def _enumerated(places: list[str]) -> str:
 
 def _kind(value: object) -> str:
     """A value's kind in words that a non-programmer knows."""
-    names = {
-        str: "text",
-        bool: "true or false",
-        int: "a number",
-        float: "a number",
-        list: "a list",
-        dict: "an object",
-    }
+    names = {str: "text", bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
     return "null" if value is None else names.get(type(value), f"of type {type(value).__name__}")
 
 

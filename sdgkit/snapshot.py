@@ -61,9 +61,7 @@ class Snapshot:
     def interrupted(self) -> "Snapshot":
         """The same, of a run whose process is gone."""
         return replace(
-            self,
-            state="interrupted",
-            message="The process that wrote this run is gone; run it again to go on.",
+            self, state="interrupted", message="The process that wrote this run is gone; run it again to go on."
         )
 
 
@@ -85,13 +83,10 @@ class Pace:
             self._notes.popleft()
         then, old_requests, old_tokens = self._notes[0]
         span = max(now - then, 1e-6)
-        self.requests_per_s, self.tokens_per_s = (
-            (requests - old_requests) / span,
-            (tokens - old_tokens) / span,
-        )
-        self._first = (
-            fraction if self._first is None else self._first
-        )  # what came from the journal says nothing of speed
+        self.requests_per_s = (requests - old_requests) / span
+        self.tokens_per_s = (tokens - old_tokens) / span
+        if self._first is None:
+            self._first = fraction  # what came from the journal says nothing of speed
         gained = fraction - self._first
         self.seconds_left = (now - self._begun) * (1 - fraction) / gained if gained > 0.01 else None
 
@@ -106,27 +101,18 @@ def funnel_of(pipeline: Pipeline, counts: Mapping[str, int], rows: int, target: 
     for at, stage in enumerate(pipeline.stages):
         mine = {key.split(":", 1)[1]: n for key, n in counts.items() if key.startswith(f"{at}:") and n}
         rows_out = mine.pop(OUT, 0)
-        stages.append(_line(stage.name, rows_in, rows_out, mine))
+        stages.append(line_of(stage.name, rows_in, mine, rows_out + sum(mine.values())))
         rows_in = rows_out
     if target is not None and target.surplus:
-        stages.append(_line("target", rows_in, rows_in - target.surplus, {"target": target.surplus}))
+        stages.append(line_of("target", rows_in, {"target": target.surplus}))
     return stages
 
 
-def line_of(name: str, rows_in: int, dropped: Mapping[str, int]) -> dict[str, Any]:
-    """The line of a step that goes through all samples at the end."""
-    return _line(name, rows_in, rows_in - sum(dropped.values()), dict(dropped))
-
-
-def _line(name: str, rows_in: int, rows_out: int, dropped: dict[str, int]) -> dict[str, Any]:
-    tried = rows_out + sum(dropped.values())
-    return {
-        "name": name,
-        "rows_in": rows_in,
-        "tried": tried,
-        "rows_out": rows_out,
-        "dropped": dict(sorted(dropped.items())),
-    }
+def line_of(name: str, rows_in: int, dropped: Mapping[str, int], tried: int | None = None) -> dict[str, Any]:
+    """The line of one stage. tried: rows that it set out to make, by default one for each that comes in."""
+    tried = rows_in if tried is None else tried
+    numbers = {"rows_in": rows_in, "tried": tried, "rows_out": tried - sum(dropped.values())}
+    return {"name": name, **numbers, "dropped": dict(sorted(dropped.items()))}
 
 
 class Funnel(list[dict[str, Any]]):

@@ -17,14 +17,16 @@ import random
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from types import CodeType, FunctionType, MethodType, ModuleType
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 from sdgkit.errors import RunStopped, SettingsError
 from sdgkit.prompts import Prompt, read_score
+from sdgkit.seeds import row_key
 from sdgkit.structure import Form
 from sdgkit.teachers.teacher import Reply
 
 Row = Mapping[str, Any]
+T = TypeVar("T")
 ASK_AGAIN = 3  # times that a malformed reply is asked again
 AGAIN_TEMPERATURE = 0.3  # at least, when asking again: a greedy model would repeat itself
 
@@ -91,7 +93,7 @@ class Stage:
 
     def describe(self) -> dict[str, Any]:
         """What the stage does, as JSON values; a change of it is a change of the run."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
         users = [kind for kind in type(self).__mro__ if kind.__module__ not in (__name__, "builtins")]
         code = [part for kind in users for name, part in vars(kind).items() if name[:2] != "__" and callable(part)]
         values |= {"code": code} if code else {}  # a stage of the user's own: its code decides the rows as well
@@ -106,14 +108,8 @@ class Generate(Stage):
     role: ClassVar[Literal["teacher", "judge"] | None] = "teacher"
 
     async def change(self, step: Step) -> dict[str, Any]:
-        form = Form.of(step.prompt, self.columns)
-        for attempt in range(1, ASK_AGAIN + 2):
-            reply = await step.ask(attempt=attempt, form=form)
-            rows = _read(step, reply, self.columns)
-            if rows:
-                return {**step.row, **rows[0]}
-            refuse_if_truncated(reply)
-        raise malformed(step.prompt, reply)
+        rows = await _ask(step, Form.of(step.prompt, self.columns), lambda reply: _read(step, reply, self.columns))
+        return {**step.row, **rows[0]}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,17 +145,9 @@ class GenerateMany(Stage):
     async def _one(self, step: Step, ordinal: int, asked: "_Asked | None") -> None:
         step, values = step.branch(), self._vary(step.row, ordinal)
         form = Form.of(step.prompt, self.columns)
-        lost = False
         try:
-            for attempt in range(1, ASK_AGAIN + 2):
-                reply = await step.ask(values, ordinal=ordinal, attempt=attempt, form=form)
-                rows = _read(step, reply, self.columns)
-                if rows:
-                    lost = not self._offer(step, ordinal, {**rows[0], **values})
-                    break
-                refuse_if_truncated(reply)
-            else:
-                raise malformed(step.prompt, reply)
+            rows = await _ask(step, form, lambda reply: _read(step, reply, self.columns), values, ordinal)
+            lost = not self._offer(step, ordinal, {**rows[0], **values})
         except Drop as drop:
             lost = drop.reason == "malformed"
             step.drop(ordinal, drop)
@@ -225,30 +213,22 @@ class _Asked:
 class Given(Stage):
     """Hands out what the user brought, in the place of a `GenerateMany`: equal ones once only, the first of them.
 
-    rows: for each seed (by its `identity`), the ordinals and columns that are its.
+    rows: for each seed (by its `row_key`), the ordinals and columns that are its.
     """
 
     columns: Sequence[str] = ("context",)  # type: ignore[misc]
     letter: str = "x"
-    rows: Mapping[str, Sequence[tuple[int, Mapping[str, Any]]]]
-    identity: Callable[[Row], str]
+    rows: Mapping[str, Sequence[tuple[int, Row]]]
     many: ClassVar[bool] = True
 
     def spread(self, step: Step, round_: int | None = None) -> None:
-        mine = self.rows.get(self.identity(step.row), ())
+        mine = self.rows.get(row_key(step.row), ())
         for ordinal, columns in mine if round_ is None else mine[round_ - 1 : round_]:
             text = _plain({name: columns[name] for name in self.columns})
             if step.seen.setdefault(text, ordinal) == ordinal:
                 step.out(ordinal, columns)
             else:
                 step.drop(ordinal, Drop("duplicate", f"The same {self.columns[0]} stands earlier in your file."))
-
-    def describe(self) -> dict[str, Any]:
-        return {
-            "kind": "Given",
-            "name": self.name,
-            "rows": _as_json({k: list(v) for k, v in self.rows.items()}),
-        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -261,13 +241,8 @@ class Judge(Stage):
 
     async def change(self, step: Step) -> dict[str, Any]:
         form = Form.of(step.prompt, self.columns, scale=self.scale)
-        for attempt in range(1, ASK_AGAIN + 2):
-            reply = await step.ask(attempt=attempt, form=form)
-            verdict = self.verdict(step.prompt, reply)
-            if verdict is not None:
-                return {**step.row, **verdict}
-            refuse_if_truncated(reply)
-        raise malformed(step.prompt, reply, f" with a score of {', '.join(f'{s:g}' for s in self.scale)}")
+        wanted = f" with a score of {', '.join(f'{score:g}' for score in self.scale)}"
+        return {**step.row, **await _ask(step, form, lambda reply: self.verdict(step.prompt, reply), wanted=wanted)}
 
     def read(self, text: str) -> float | None:
         """The number that stands for the judge's score; None unless it is certain and on the scale."""
@@ -361,22 +336,34 @@ def draw(vary: Mapping[str, Sequence[Any]], row: Row, ordinal: int) -> dict[str,
     return drawn
 
 
+async def _ask(
+    step: Step,
+    form: Form | None,
+    read: Callable[[Reply], T | None],
+    values: Row | None = None,
+    ordinal: int = 1,
+    wanted: str = "",
+) -> T:
+    """What `read` finds in the teacher's reply, which is asked again as long as it finds nothing. Raises Drop."""
+    for attempt in range(1, ASK_AGAIN + 2):
+        reply = await step.ask(values, ordinal=ordinal, attempt=attempt, form=form)
+        if found := read(reply):
+            return found
+        refuse_if_truncated(reply)
+    raise malformed(step.prompt, reply, wanted)
+
+
 def refuse_if_truncated(reply: Reply) -> None:
     """Raises Drop if the reply was cut off at max_tokens: asking again would give the same, at the same price."""
     if reply.finish_reason != "length":
         return
+    words = f"The reply was cut off after {reply.completion_tokens} tokens. Raise max_tokens, or ask for less."
     if is_thinking(reply):
-        raise Drop(
-            "truncated",
+        words = (
             f"The model was still thinking when it was cut off after {reply.completion_tokens} tokens. Raise "
-            "max_tokens, or have it think less (sampling extra_body: chat_template_kwargs; see the model's card).",
-            reply.text,
+            "max_tokens, or have it think less (sampling extra_body: chat_template_kwargs; see the model's card)."
         )
-    raise Drop(
-        "truncated",
-        f"The reply was cut off after {reply.completion_tokens} tokens. Raise max_tokens, or ask for less.",
-        reply.text,
-    )
+    raise Drop("truncated", words, reply.text)
 
 
 def is_thinking(reply: Reply) -> bool:

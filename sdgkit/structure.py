@@ -17,9 +17,9 @@ from sdgkit.prompts import Prompt
 # auto: the first ask is free, and a malformed reply is asked again with the form enforced.
 WHEN = ("auto", "always", "never")
 
-# vLLM since 0.11 and what stands before it; vLLM before 0.11; OpenAI and most others.
-Way = Literal["structured_outputs", "guided_regex", "json_schema"]
-WAYS: tuple[Way, ...] = ("structured_outputs", "guided_regex", "json_schema")
+# vLLM since 0.11 and what stands before it; OpenAI and most others.
+Way = Literal["structured_outputs", "json_schema"]
+WAYS: tuple[Way, ...] = ("structured_outputs", "json_schema")
 
 PROBE_TEXT, PROBE_REGEX = "77777x", "[7]{5}x"
 PROBE_MESSAGE = "Say in one short sentence what the weather is like in spring."
@@ -70,7 +70,7 @@ class Form:
         """The fields of a chat request that enforce the form in this way."""
         if way == "json_schema":
             return json_settings("form", self._schema())
-        return regex_settings(way, self.regex())
+        return regex_settings(self.regex())
 
     def regex(self) -> str:
         """The whole reply as a regular expression that a reply token by token can be held to (no look-around).
@@ -103,12 +103,7 @@ class Form:
                 for name in self._names()
                 if name.startswith(self.columns[-1])
             }
-        return {
-            "type": "object",
-            "properties": properties,
-            "required": list(properties),
-            "additionalProperties": False,
-        }
+        return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
     def _names(self) -> list[str]:
         numbers = [f"_{n}" for n in range(1, self.records + 1)] if self.records > 1 else [""]
@@ -128,9 +123,9 @@ class Form:
         )
 
 
-def regex_settings(way: Way, regex: str) -> dict[str, Any]:
-    """The request's fields that hold a reply to a regular expression."""
-    return {"guided_regex": regex} if way == "guided_regex" else {"structured_outputs": {"regex": regex}}
+def regex_settings(regex: str) -> dict[str, Any]:
+    """The request's field that holds a reply to a regular expression (vLLM)."""
+    return {"structured_outputs": {"regex": regex}}
 
 
 def json_settings(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -143,10 +138,6 @@ def has_own_form(sampling: Mapping[str, Any]) -> bool:
     """Whether the user's own settings force a form already; then ours stays out of it."""
     names = {*sampling, *(sampling.get("extra_body") or {})}
     return any(name.startswith("guided_") for name in names) or bool(names & {"structured_outputs", "response_format"})
-
-
-def _says_it(text: str) -> bool:
-    return text.strip() == PROBE_TEXT
 
 
 def _says_it_in_json(text: str) -> bool:
@@ -164,8 +155,7 @@ _ONE_WORD = {
 }
 # What to send for each way, and what only a server that enforces it answers.
 PROBES: dict[Way, tuple[dict[str, Any], Callable[[str], bool]]] = {
-    "structured_outputs": (regex_settings("structured_outputs", PROBE_REGEX), _says_it),
-    "guided_regex": (regex_settings("guided_regex", PROBE_REGEX), _says_it),
+    "structured_outputs": (regex_settings(PROBE_REGEX), lambda text: text.strip() == PROBE_TEXT),
     "json_schema": (json_settings("probe", _ONE_WORD), _says_it_in_json),
 }
 

@@ -12,6 +12,7 @@ from functools import cache, wraps
 from typing import Any
 
 from sdgkit.errors import PromptError
+from sdgkit.texts import words
 
 MAX_RENDERED = 1_000_000  # characters of one rendered part
 MAX_TEMPLATE = 100_000  # characters of one part's source
@@ -33,6 +34,8 @@ PLAIN_FILTERS = (
     "upper lower capitalize title length count default d first last string int float sort unique reverse wordcount "
     "escape e"
 ).split()
+
+_ALTERNATIVE = "Templates put in variables, and use if, for over a given list, and simple filters."
 
 
 class TooLong(Exception):
@@ -170,7 +173,6 @@ class Template:
         if len(source) > MAX_TEMPLATE:
             raise PromptError(f"{where} has {len(source):,} characters; a part holds at most {MAX_TEMPLATE:,}.")
         environment = _environment()
-        self._names: set[str] = set()
         try:
             tree = environment.parse(source)
             self._check(tree, 0, 0)
@@ -225,10 +227,6 @@ class Template:
             step = step.tb_next
         return self._at(lines[-1]) if lines else self.where
 
-    def names(self) -> set[str]:
-        """The names that the template mentions (variables and attributes)."""
-        return set(self._names)
-
     def _at(self, line: int) -> str:
         return f"{self.where}, line {self.line + line - 1}"
 
@@ -238,13 +236,11 @@ class Template:
         kind = type(node).__name__
         place = self._at(getattr(node, "lineno", None) or 1)
         if kind not in ALLOWED_NODES:
-            raise PromptError(f"{place}: a prompt cannot use {_spoken(kind)}. {_ALTERNATIVE}")
+            raise PromptError(
+                f"{place}: a prompt cannot use {words('templates').get(kind, kind.lower())}. {_ALTERNATIVE}"
+            )
         if nesting > MAX_NESTING:
             raise PromptError(f"{place}: the template is nested more than {MAX_NESTING} deep. Write it flatter.")
-        if isinstance(node, nodes.Name):
-            self._names.add(node.name)
-        if isinstance(node, nodes.Getattr):
-            self._names.add(node.attr)
         attribute = node.attr if isinstance(node, nodes.Getattr) else None
         if isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Const):
             attribute = node.arg.value
@@ -262,25 +258,3 @@ class Template:
                 raise PromptError(f"{place}: a loop goes over a given list only. {_ALTERNATIVE}")
         for child in node.iter_child_nodes():
             self._check(child, depth, nesting + 1)
-
-
-_ALTERNATIVE = "Templates put in variables, and use if, for over a given list, and simple filters."
-
-
-def _spoken(kind: str) -> str:
-    names = {
-        "Call": "a call (range and the like)",
-        "Mul": "*",
-        "Pow": "**",
-        "Mod": "%",
-        "Div": "/",
-        "FloorDiv": "//",
-        "Concat": "~ (write the variables one after the other)",
-        "Assign": "set",
-        "AssignBlock": "set",
-        "Macro": "a macro",
-        "CallBlock": "a call block",
-        "FilterBlock": "a filter block",
-        "Dict": "a dictionary",
-    }
-    return names.get(kind, kind.lower())

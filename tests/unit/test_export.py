@@ -116,7 +116,7 @@ def test_a_file_appears_only_when_it_is_whole_and_keeps_the_umask(tmp_path):
 
 def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunError, match=r"file/train\.jsonl could not be written"):
+    with pytest.raises(RunError, match=r"file/train\.jsonl cannot be written"):
         write_jsonl(tmp_path / "file" / "train.jsonl", [])
 
 

@@ -270,6 +270,17 @@ def test_a_changed_prompt_is_put_over_those_of_the_folder(script, tmp_path):
     assert list(script.by_stage()) == ["evaluate_grounded_qa_pair"]
 
 
+@pytest.mark.parametrize("place", [".", "grounded"])
+def test_a_changed_prompt_in_a_folder_is_put_over_those_of_the_run(script, tmp_path, place):
+    generate(script, out=tmp_path / "run")
+    script.forget()
+    changed = tmp_path / "prompts" / place / "evaluate_grounded_qa_pair.yaml"
+    changed.parent.mkdir(parents=True)
+    changed.write_text(PROMPTS["evaluate_grounded_qa_pair"].with_sampling(temperature=0.1).to_yaml())
+    sk.generate(tmp_path / "run", teacher=script.connect(), prompts=tmp_path / "prompts")
+    assert list(script.by_stage()) == ["evaluate_grounded_qa_pair"]
+
+
 def test_a_pipeline_of_ones_own_must_be_given_again(script, tmp_path):
     own = sk.Pipeline("mine", sk.GROUNDED.stages)
     generate(script, pipeline=own, out=tmp_path)

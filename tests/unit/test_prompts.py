@@ -352,6 +352,8 @@ def test_any_prompt_survives_being_saved_and_loaded(parts, tags):
         ("generation: a: b", "line 1: not valid YAML"),
         ("generation: !!python/object/apply:os.system ['true']", "not valid YAML"),
         ("generation: \x07", "not valid YAML"),
+        ("generation: !!int", "not valid YAML"),
+        ("generation: !!timestamp x", "not valid YAML"),
         ("{" * 5_000, "not valid YAML"),
         ("? [a]\n: b", "not valid YAML"),
         ("generation: a\nsampling: {temperature: hot}", "temperature cannot be 'hot'"),

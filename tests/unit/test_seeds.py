@@ -60,9 +60,6 @@ def write_parquet(path: Path, rows: list[dict]) -> None:
 WRITERS = {
     "seeds.jsonl": lambda path, rows: save_seeds(rows, path),
     "list.json": lambda path, rows: path.write_text(json.dumps(rows, indent=2), encoding="utf-8"),
-    "columns.json": lambda path, rows: path.write_text(
-        json.dumps({k: [row[k] for row in rows] for k in rows[0]}), encoding="utf-8"
-    ),
     "seeds.csv": write_csv,
     "seeds.parquet": write_parquet,
     "v2/qna.yaml": lambda path, rows: write_qna(path, rows, 2),
@@ -248,7 +245,7 @@ FAULTS = {
     "no suffix": ("seeds", GOOD, ["without a suffix", ".jsonl"]),
     # .json
     "json: no seeds": ("a.json", "[]", ["no seeds"]),
-    "json: no columns": ("a.json", "{}", ["no seeds"]),
+    "json: one seed only": ("a.json", GOOD, ["line 1", "list of objects"]),
     "json: a text": ("a.json", '"x"', ["line 1", "list of objects"]),
     "json: the third line": (
         "a.json",
@@ -260,18 +257,6 @@ FAULTS = {
     "json: a trailing comma": ("a.json", f"[{GOOD},\n]", ["line 2", "broken JSON"]),
     "json: something after it": ("a.json", f"[{GOOD}]\n[]", ["line 2", "broken JSON", "Extra data"]),
     "json: a duplicate key": ("a.json", '[\n\n{"a": 1, "a": 2}]', ["line 3", "column a", "twice"]),
-    "json: one seed only": ("a.json", GOOD, ["line 1", "column task_description", "list for each column"]),
-    "json: columns of different lengths": (
-        "a.json",
-        '{"a": [1, 2], "b": [1]}',
-        ["a 2, b 1", "one value a seed"],
-    ),
-    "json: a column twice": ("a.json", '{"a": [1],\n"a": [2]}', ["line 2", "column a", "twice"]),
-    "json: a column's value": (
-        "a.json",
-        '{"task_description": ["t"],\n"seed_question": ["q"],\n"seed_response": [\n7]}',
-        ["line 4", "seed_response", "a number"],
-    ),
     "json: deep nesting": ("a.json", "[" * 200_000, ["line 1", "nested too deeply"]),
     # .csv
     "csv: too few fields": (
@@ -346,6 +331,7 @@ FAULTS = {
         QNA + "- question: Why?\n  answer: 2024-13-45\n",
         ["line 8", "quotes"],
     ),
+    "qna: a number that is none": ("qna.yaml", QNA + "- question: Why?\n  answer: !!int\n", ["line 8", "no int"]),
     "qna: nothing": ("qna.yaml", QNA + "- question: Why?\n  answer:\n", ["line 8", "null"]),
     "qna: a list": ("qna.yaml", QNA + "- question: Why?\n  answer: [a]\n", ["line 8", "a list"]),
     "qna: a Python object": (

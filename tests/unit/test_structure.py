@@ -14,7 +14,7 @@ from sdgkit.errors import SettingsError
 from sdgkit.prompts import Prompt
 from sdgkit.structure import PROBE_TEXT, PROBES, WAYS, Form, has_own_form
 
-FORM_FIELDS = {"structured_outputs", "guided_regex", "response_format"}
+FORM_FIELDS = {"structured_outputs", "response_format"}
 CONTEXTS = {"gen_contexts": scripted.PROMPTS["gen_contexts"]}
 
 
@@ -94,7 +94,7 @@ def test_the_way_is_found_out_once_for_a_teacher(form_teacher):
 
 
 def test_a_server_that_refuses_a_way_is_asked_for_the_next(form_teacher):
-    server = form_teacher("json_schema", refuses=("structured_outputs", "guided_regex"))
+    server = form_teacher("json_schema", refuses=("structured_outputs",))
     assert contexts(server).funnel[0]["rows_out"] == 4
 
 
@@ -144,7 +144,7 @@ def test_another_word_for_it_is_an_error(structure):
 
 
 def test_what_is_recorded_is_used_again_without_asking_what_the_server_can(form_teacher, tmp_path):
-    server = form_teacher("guided_regex")
+    server = form_teacher("json_schema")
     contexts(server, tmp_path)
     server.forget()
     server.probes.clear()
