@@ -137,7 +137,8 @@ class Patience:
     async def _hear(self, since: float, seconds: float | None = None) -> None:
         """Wait for news, at most so long. Raises what everybody has been told since then."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._news.wait(), seconds)
+            async with asyncio.timeout(seconds):  # Python 3.11's wait_for may swallow a cancellation
+                await self._news.wait()
         if self._gave_up is not None and since < self._gave_up[0]:
             raise self._gave_up[1]
 
@@ -182,7 +183,8 @@ class Patience:
     async def _watch_for_answers(self) -> None:
         began = time.monotonic()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._doubt.wait(), QUIET_SECONDS)
+            async with asyncio.timeout(QUIET_SECONDS):
+                await self._doubt.wait()
         probes = 0
         while self._answered_at < began:
             trouble = await self._probe()
