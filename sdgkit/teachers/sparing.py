@@ -18,8 +18,7 @@ RENAMED = {"max_tokens": "max_completion_tokens"}
 
 # A refusal of the parameter as such, or of every value but the default; not of a value that is too large.
 _REFUSED = re.compile(
-    r"unsupported|not support|not allowed|not permitted|not accept|unrecognized|unknown|unexpected|forbidden|"
-    r"deprecated",
+    r"unsupported|not (?:support|allow|permit|accept)|unrecognized|unknown|unexpected|forbidden|deprecated",
     re.IGNORECASE,
 )
 
