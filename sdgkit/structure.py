@@ -1,13 +1,13 @@
 """The form of a reply, to be enforced by the server where it can: made of the prompt's own tags and the judge's scale.
 
 Servers differ in how they are told, and some accept what they do not know and ignore it. So a server is asked for
-something that no model would write by itself (`PROBES`), and is believed only when it does; and every reply is
+something that no model would write by itself (`PROBE`), and is believed only when it does; and every reply is
 read as if nobody had enforced anything.
 """
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -21,7 +21,6 @@ WHEN = ("auto", "always", "never")
 Way = Literal["structured_outputs", "json_schema"]
 WAYS: tuple[Way, ...] = ("structured_outputs", "json_schema")
 
-PROBE_TEXT, PROBE_REGEX = "77777x", "[7]{5}x"
 PROBE_MESSAGE = "Say in one short sentence what the weather is like in spring."
 # A model that reasons first may want this much before the form begins; others end by themselves.
 PROBE_TOKENS = 1024
@@ -67,10 +66,14 @@ class Form:
         return cls(prompt.start_tags, prompt.end_tags, tuple(columns), records, tuple(scale))
 
     def settings(self, way: Way) -> dict[str, Any]:
-        """The fields of a chat request that enforce the form in this way."""
-        if way == "json_schema":
-            return json_settings("form", self._schema())
-        return regex_settings(self.regex())
+        """The field of a chat request that enforces the form in this way.
+
+        Sources: docs.vllm.ai, "Structured Outputs"; OpenAI API reference, "Structured outputs".
+        """
+        if way == "structured_outputs":
+            return {"structured_outputs": {"regex": self.regex()}}
+        described = {"name": "form", "strict": True, "schema": self._schema()}
+        return {"response_format": {"type": "json_schema", "json_schema": described}}
 
     def regex(self) -> str:
         """The whole reply as a regular expression that a reply token by token can be held to (no look-around).
@@ -123,41 +126,15 @@ class Form:
         )
 
 
-def regex_settings(regex: str) -> dict[str, Any]:
-    """The request's field that holds a reply to a regular expression (vLLM)."""
-    return {"structured_outputs": {"regex": regex}}
-
-
-def json_settings(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The request's field that holds a reply to a JSON schema (OpenAI API reference, structured outputs)."""
-    described = {"name": name, "strict": True, "schema": dict(schema)}
-    return {"response_format": {"type": "json_schema", "json_schema": described}}
-
-
 def has_own_form(sampling: Mapping[str, Any]) -> bool:
     """Whether the user's own settings force a form already; then ours stays out of it."""
     names = {*sampling, *(sampling.get("extra_body") or {})}
     return any(name.startswith("guided_") for name in names) or bool(names & {"structured_outputs", "response_format"})
 
 
-def _says_it_in_json(text: str) -> bool:
-    try:
-        return bool(json.loads(text, strict=False)["word"] == PROBE_TEXT)
-    except (ValueError, LookupError, TypeError):
-        return False
-
-
-_ONE_WORD = {
-    "type": "object",
-    "properties": {"word": {"type": "string", "enum": [PROBE_TEXT]}},
-    "required": ["word"],
-    "additionalProperties": False,
-}
-# What to send for each way, and what only a server that enforces it answers.
-PROBES: dict[Way, tuple[dict[str, Any], Callable[[str], bool]]] = {
-    "structured_outputs": (regex_settings(PROBE_REGEX), lambda text: text.strip() == PROBE_TEXT),
-    "json_schema": (json_settings("probe", _ONE_WORD), _says_it_in_json),
-}
+# A form in which no model would answer PROBE_MESSAGE by itself: only a server that enforces it does.
+PROBE_TEXT = "77777"
+PROBE = Form(("",), ("",), ("word",), scale=(float(PROBE_TEXT),))
 
 
 # Regular expressions --------------------------------------------------------------------------------------------------

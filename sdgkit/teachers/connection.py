@@ -1,13 +1,14 @@
 """`connect`: find the teacher's server, see that it answers, choose the model."""
 
 import asyncio
+import contextlib
 import urllib.parse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from sdgkit.errors import SdgkitError, SettingsError, TeacherRefused, TeacherUnreachable
+from sdgkit.errors import SdgkitError, SettingsError, TeacherUnreachable
 from sdgkit.teachers import background
 from sdgkit.teachers.credentials import Credentials
 from sdgkit.teachers.diagnosis import PASSING, Address, Cause, Trouble, diagnose, explain, listed
@@ -56,26 +57,21 @@ def connect(
         raise SettingsError(f"The concurrency must be 1 or more, not {concurrency}.")
     wanted = settle(Settings.of(kind, base_url, model, key_file, headers))
     credentials = credentials_for(wanted, api_key)
-    on_close: Callable[[], None] | None = None
-    if not wanted.base_urls:
-        wanted, on_close = _start_rehearsal(wanted, rehearsal_options)
-    elif rehearsal_options:
+    if wanted.base_urls and rehearsal_options:
         raise SettingsError(f"Only a rehearsal teacher started here takes {', '.join(sorted(rehearsal_options))}.")
-    try:
+    with contextlib.ExitStack() as started:
+        if not wanted.base_urls:
+            wanted = replace(wanted, base_urls=(_start_rehearsal(rehearsal_options, started),))
         found, chosen = background.wait(_find(wanted, credentials, timeout))
-    except BaseException:
-        if on_close is not None:
-            on_close()
-        raise
-    return Teacher(
-        found.adapter,
-        chosen,
-        concurrency=concurrency,
-        patience=patience,
-        context_length=found.context_lengths.get(chosen),
-        notes=found.notes,
-        on_close=on_close,
-    )
+        return Teacher(
+            found.adapter,
+            chosen,
+            concurrency=concurrency,
+            patience=patience,
+            context_length=found.context_lengths.get(chosen),
+            notes=found.notes,
+            on_close=started.pop_all().close,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +84,14 @@ class _Found:
     context_lengths: Mapping[str, int] = field(default_factory=dict)
 
 
-def _start_rehearsal(wanted: Settings, options: Mapping[str, Any]) -> tuple[Settings, Callable[[], None]]:
+def _start_rehearsal(options: Mapping[str, Any], started: contextlib.ExitStack) -> str:
+    """Its base URL; `started` ends it."""
     from sdgkit.teachers.rehearsal import start
 
-    try:
-        process = start(**options)
-    except TypeError as error:
-        raise SettingsError(f"The rehearsal teacher cannot be started so: {error}.") from error
+    process = started.enter_context(start(**options))
     import openai  # noqa: F401  (takes a second, in which the process gets ready)
 
-    return replace(wanted, base_urls=(process.base_url,)), process.close
+    return process.base_url
 
 
 async def _find(wanted: Settings, credentials: Credentials, timeout: float) -> tuple[_Found, str]:
@@ -116,11 +110,7 @@ async def _find(wanted: Settings, credentials: Credentials, timeout: float) -> t
         model = _choose(there[0], wanted)
         for other in there[1:]:
             if model not in other.models:
-                raise TeacherRefused(
-                    "Several addresses must serve the same model, but "
-                    f"{other.adapter.address.base_url} has no {model!r}; it has {listed(other.models) or 'none'}. "
-                    "Choose with --model or model=."
-                )
+                raise explain(Trouble(Cause.WRONG_MODEL), replace(other.adapter.address, model=model), other.models)
     except BaseException:
         for adapter in adapters:
             await adapter.close()

@@ -37,24 +37,23 @@ class Credentials:
         self._key: str | None = None
         self._changed_at = 0.0
         self._file = Path(file) if file is not None else None
-        self._seen: tuple[int, ...] | None = None
+        self._written_at = 0  # the file's own time, in nanoseconds, when it was last read
         self.can_be_renewed = self._file is not None
         # Only its name: where a file lies is nobody's business in a run's folder.
         self.place = f"the key file {self._file.name}" if self._file is not None else place
         self.wish = f"put a fresh one into {self.place}" if self._file is not None else "give a fresh one"
         self.headers = dict(_header(name, variable) for name, variable in (headers or {}).items())
         self.secrets += self.headers.values()
-        if self._file is None:
-            self._take(key or "")
-        else:
-            self._read(self._file)
+        self._take(key or "") if self._file is None else self._read(self._file)
 
     @property
     def key(self) -> str | None:
         """The key to send now."""
-        if self._file is not None and _state(self._file) not in (None, self._seen):
-            with contextlib.suppress(SettingsError):  # while it is being written, the key so far serves
-                self._read(self._file)
+        if self._file is not None:
+            # While it is being written or replaced, the key so far serves.
+            with contextlib.suppress(OSError, SettingsError):
+                if self._file.stat().st_mtime_ns != self._written_at:
+                    self._read(self._file)
         return self._key
 
     def renew(self, key: str) -> None:
@@ -68,8 +67,8 @@ class Credentials:
         return self.key is not None and self._changed_at > moment
 
     def _read(self, file: Path) -> None:
-        self._seen = _state(file)
         try:
+            written_at = file.stat().st_mtime_ns
             text = file.read_text(encoding="utf-8-sig").strip()
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or "it is not text"
@@ -77,6 +76,7 @@ class Credentials:
         if not text:
             raise SettingsError(f"The key file {file} is empty. Put the key into it, and nothing else.")
         self._take(text)
+        self._written_at = written_at  # not before: a file that is just being written is read again
 
     def _take(self, key: str) -> None:
         key = key.strip()
@@ -87,15 +87,6 @@ class Credentials:
         self._key = key or None
         if key and key not in self.secrets:
             self.secrets.append(key)
-
-
-def _state(file: Path) -> tuple[int, ...] | None:
-    """What changes when a file is written or replaced; None while it is not there."""
-    try:
-        found = os.stat(file)
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def _header(name: str, variable: str) -> tuple[str, str]:

@@ -1,10 +1,8 @@
-"""From whatever a client raised to what is the matter: the cause, the server's own words, a sentence for the
-user.
+"""From whatever a client raised to what is the matter: the cause, the server's own words, a sentence for the user.
 
-The cause is read from the whole chain of exceptions, since over the fast client a refused connection, an
-unknown host and an untrusted certificate all arrive as "timed out". Nothing heavy is imported: the clients'
-exceptions are known by their attributes (`status_code`, `body`, `response`), which openai and
-llama-stack-client share.
+The cause is read from the whole chain of exceptions, since over the fast client a refused connection, an unknown host
+and an untrusted certificate all arrive as "timed out". Nothing heavy is imported: the exceptions of our own adapter and
+of llama-stack-client are known by the attributes that they share (`status_code`, `body`, `response`).
 """
 
 import email.utils
@@ -50,6 +48,14 @@ class Cause(Enum):
 
 # Worth another try: a network, a busy server or a restart, not a decision.
 PASSING = frozenset({Cause.REFUSED, Cause.UNKNOWN_HOST, Cause.LOST, Cause.TIMEOUT, Cause.BUSY, Cause.SERVER_ERROR})
+
+# What the status of an answer means; any other refuses the request.
+_STATUSES = {
+    Cause.WRONG_KEY: {401, 403},
+    Cause.WRONG_PATH: {404, 405, *range(300, 400)},
+    Cause.BUSY: {429},
+    Cause.SERVER_ERROR: {408, 409, 425, *range(500, 600)},
+}
 
 # In this order: a certificate's error is an OSError too, and the fast client wraps each of them in a timeout.
 _SIGNS: tuple[tuple[type[BaseException], Cause], ...] = (
@@ -147,18 +153,9 @@ def _judge_status(error: BaseException, address: Address) -> Trouble:
     status, body = getattr(error, "status_code", 0), getattr(error, "body", None)
     response = getattr(error, "response", None)
     words = _words(getattr(response, "text", "") if body is None else body, address)
-    if status in (401, 403):
-        cause = Cause.WRONG_KEY
-    elif status == 404 and isinstance(body, dict) and "model" in words.lower():
+    cause = _meaning(status)
+    if status == 404 and isinstance(body, dict) and "model" in words.lower():
         cause = Cause.WRONG_MODEL
-    elif status in (404, 405) or 300 <= status < 400:
-        cause = Cause.WRONG_PATH
-    elif status == 429:
-        cause = Cause.BUSY
-    elif status >= 500 or status in (408, 409, 425):
-        cause = Cause.SERVER_ERROR
-    else:
-        cause = Cause.BAD_REQUEST
     return Trouble(cause, words, status, _retry_after(getattr(response, "headers", {}).get("retry-after")))
 
 
@@ -171,9 +168,13 @@ def _judge_body(body: Any, address: Address) -> Trouble:
     code = problem.get("code") if isinstance(problem, dict) else None
     words = _words(problem or "its reply has no choices", address)
     # Some gateways answer 200 and put what happened into the body.
-    if isinstance(code, int) and (code == 429 or code >= 500):
-        return Trouble(Cause.BUSY if code == 429 else Cause.SERVER_ERROR, words, code)
+    if isinstance(code, int) and _meaning(code) in PASSING:
+        return Trouble(_meaning(code), words, code)
     return Trouble(Cause.BAD_REQUEST, words)
+
+
+def _meaning(status: int) -> Cause:
+    return next((cause for cause, statuses in _STATUSES.items() if status in statuses), Cause.BAD_REQUEST)
 
 
 def _words(body: Any, address: Address) -> str:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -16,10 +16,9 @@ class Request:
     """One chat request: what it asks and nothing else, so no address, no row and no position.
 
     messages: `{"role", "content"}` dictionaries. sampling: the fields sent besides model, messages and seed
-    (`temperature`, `top_p`, `max_tokens`, ...); the
-        dictionary `extra_body`, if any, is merged into the body. JSON values only.
-    ordinal: which of the n this is for its row, from 1.
-    attempt: from 1; a malformed reply is asked again as the next attempt, and so with another sampling seed.
+    (`temperature`, `top_p`, `max_tokens`, ...), JSON values only; the dictionary `extra_body`, if any, is merged into
+    the body. ordinal: which of the n this is for its row, from 1. attempt: from 1; a malformed reply is asked again as
+    the next attempt, and so with another sampling seed.
     """
 
     messages: tuple[dict[str, str], ...]
@@ -29,9 +28,7 @@ class Request:
     _keys: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def key(self, model: str) -> str:
-        """The name of this request in a journal: SHA-256 (hex) over model, messages, sampling, ordinal,
-        attempt.
-        """
+        """The name of this request in a journal: SHA-256 (hex) over model, messages, sampling, ordinal, attempt."""
         known = self._keys.get(model)
         if known is None:
             text = _canonical([model, self.messages, self.sampling, self.ordinal, self.attempt])
@@ -54,8 +51,8 @@ class Request:
 class Reply:
     """What the teacher wrote. `text` and `reasoning` are valid Unicode.
 
-    finish_reason: the server's word; "stop", or "length" where `max_tokens` cut the reply off. seconds: how
-    long the successful exchange took. retries: how many failed before it.
+    finish_reason: the server's word; "stop", or "length" where `max_tokens` cut the reply off. seconds: how long the
+    successful exchange took. retries: how many failed before it.
     """
 
     text: str
@@ -67,10 +64,12 @@ class Reply:
     retries: int = 0
 
 
+# Sends the body of one chat request, and gives back what came.
+Exchange = Callable[[Mapping[str, Any]], Awaitable[Reply]]
+
+
 class Adapter(Protocol):
-    """One way of talking to a server. It runs on the background loop, and may raise whatever its client
-    raises.
-    """
+    """One way of talking to a server. It runs on the background loop, and may raise whatever its client raises."""
 
     address: Address
 

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from sdgkit.errors import RequestRefused
-from sdgkit.structure import PROBE_MESSAGE, PROBE_TEMPERATURE, PROBE_TOKENS, PROBES, Way
+from sdgkit.structure import PROBE, PROBE_MESSAGE, PROBE_TEMPERATURE, PROBE_TEXT, PROBE_TOKENS, WAYS, Way
 from sdgkit.teachers.exchange import Reply, Request
 
 
@@ -14,12 +14,13 @@ async def find_way(ask: Callable[[Request], Awaitable[Reply]], like: Request) ->
     Raises TeacherRefused and TeacherUnreachable.
     """
     extra = like.sampling.get("extra_body") or {}
-    for way, (settings, is_forced) in PROBES.items():
-        sampling = {"temperature": PROBE_TEMPERATURE, "max_tokens": PROBE_TOKENS, "extra_body": {**extra, **settings}}
+    for way in WAYS:
+        extra_body = {**extra, **PROBE.settings(way)}
+        sampling = {"temperature": PROBE_TEMPERATURE, "max_tokens": PROBE_TOKENS, "extra_body": extra_body}
         try:
             reply = await ask(Request(({"role": "user", "content": PROBE_MESSAGE},), sampling))
         except RequestRefused:
             continue
-        if is_forced(reply.text):
+        if PROBE.tagged(reply.text).strip() == PROBE_TEXT:
             return way
     return None

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sdgkit.teachers.diagnosis import diagnose
-from sdgkit.teachers.openai_compatible import NO_KEY, OpenAICompatible, model_names, proxy_for, trust
+from sdgkit.teachers.openai_compatible import OpenAICompatible, model_names, proxy_for, trust
 
 # Where the generations of the server have their OpenAI API: 0.2 under the old, from 0.7 on the new, 0.3 both.
 _NEW_PATH, _OLD_PATH = "/v1", "/v1/openai/v1"
@@ -30,17 +30,14 @@ async def find_stack(adapter: OpenAICompatible) -> tuple[list[str], list[str]]:
 
 async def _ask_client(adapter: OpenAICompatible, root: str) -> tuple[list[str], list[str]]:
     """The models as `llama-stack-client` lists them; where it cannot, none, and a note on what to do about it."""
-    try:
-        with _root_logger_as_it_is():
-            from llama_stack_client import AsyncLlamaStackClient, DefaultAsyncHttpxClient
-    except ImportError as error:
-        return [], [f"llama-stack-client cannot be imported ({error}); generation works all the same."]
+    with _root_logger_as_it_is():
+        from llama_stack_client import AsyncLlamaStackClient, DefaultAsyncHttpxClient
     connection = DefaultAsyncHttpxClient(
         trust_env=False, proxy=proxy_for(root), verify=trust(root), follow_redirects=False, timeout=_SECONDS
     )
     client = AsyncLlamaStackClient(
         base_url=root,
-        api_key=adapter.address.credentials.key or NO_KEY,
+        api_key=adapter.address.credentials.key or "none",  # or it would look for one in the environment
         default_headers=adapter.headers,
         max_retries=0,
         http_client=connection,

@@ -22,14 +22,11 @@ from sdgkit.teachers.exchange import Reply
 if TYPE_CHECKING:
     from openai import DefaultAioHttpClient
 
-# The clients insist on some key, also for a server that checks none.
-NO_KEY = "none"
-
-# Seconds. Servers close idle connections after 5 (uvicorn's default), and a request on its way at that moment
-# is lost; so we drop them before. The slots are the limit of concurrent requests, not the pool of
-# connections.
-_KEEP_ALIVE, _CONNECT_SECONDS, _LIST_SECONDS, _METRICS_SECONDS, _CONNECTIONS = 3.0, 20.0, 60.0, 5.0, 10_000
-
+# Seconds. Servers close idle connections after 5 (uvicorn's default), and a request on its way at that moment is lost;
+# so we drop them before.
+_KEEP_ALIVE, _CONNECT_SECONDS, _LIST_SECONDS, _METRICS_SECONDS = 3.0, 20.0, 60.0, 5.0
+# The slots are the limit of concurrent requests, not the pool of connections.
+_CONNECTIONS = 10_000
 
 # No row's request is sent and no model named when models are listed: what is refused then is the path.
 NOT_HERE = (Cause.WRONG_PATH, Cause.BAD_REQUEST, Cause.WRONG_MODEL)
@@ -70,16 +67,13 @@ class OpenAICompatible:
         began = time.monotonic()
         # "replace": lone surrogates, which come with text from broken files, cannot be sent as they are.
         content = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
-        async with asyncio.timeout(self._timeout):
-            url = f"{self.address.base_url}/chat/completions"
-            response = await self._connection().post(url, content=content, headers=self._all_headers())
+        response = await self._send("POST", f"{self.address.base_url}/chat/completions", self._timeout, content)
         return _read(_parsed(response), time.monotonic() - began)
 
     async def rows(self) -> list[dict[str, Any]]:
         """The server's list of models, as it writes it. Raises as `exchange` does."""
-        async with asyncio.timeout(min(self._timeout, _LIST_SECONDS)):
-            url = f"{self.address.base_url}/models"
-            data = _parsed(await self._connection().get(url, headers=self._all_headers()))
+        seconds = min(self._timeout, _LIST_SECONDS)
+        data = _parsed(await self._send("GET", f"{self.address.base_url}/models", seconds))
         rows = data.get("data") if isinstance(data, dict) else None
         if not isinstance(rows, list):
             raise NotACompletion("no list of models")
@@ -104,15 +98,15 @@ class OpenAICompatible:
 
     async def metrics(self) -> str:
         """The text of the server's page /metrics, "" where it has none. Raises as `exchange` does."""
-        async with asyncio.timeout(_METRICS_SECONDS):
-            url = f"{self.address.base_url.removesuffix('/v1')}/metrics"
-            response = await self._connection().get(url, headers=self._all_headers())
+        response = await self._send("GET", f"{self.address.base_url.removesuffix('/v1')}/metrics", _METRICS_SECONDS)
         return response.text if response.status_code == 200 else ""
 
-    def _all_headers(self) -> dict[str, str]:
-        key = self.address.credentials.key or NO_KEY
-        sent = {"Content-Type": "application/json", "Accept": "application/json", "Authorization": f"Bearer {key}"}
-        return sent | self.headers
+    async def _send(self, method: str, url: str, seconds: float, content: bytes | None = None) -> Any:
+        key = self.address.credentials.key
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        headers |= ({"Authorization": f"Bearer {key}"} if key else {}) | self.headers
+        async with asyncio.timeout(seconds):
+            return await self._connection().request(method, url, content=content, headers=headers)
 
     async def close(self) -> None:
         """Close the connections; the next request opens new ones."""
@@ -176,18 +170,15 @@ def proxy_for(base_url: str) -> str | None:
 
 
 def trust(base_url: str) -> ssl.SSLContext:
-    """Whom to trust: those in SSL_CERT_FILE, SSL_CERT_DIR and REQUESTS_CA_BUNDLE, else the system's and
-    certifi's.
-    """
+    """Whom to trust: those in SSL_CERT_FILE, SSL_CERT_DIR and REQUESTS_CA_BUNDLE, else the system's and certifi's."""
     if not base_url.startswith("https:"):
         # Reading the authorities takes tens of milliseconds, which a plain connection need not pay.
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context = ssl.create_default_context()
     named = [os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")]
     for place in list(filter(None, named)) or [certifi.where()]:
-        is_folder = os.path.isdir(place)
         try:
-            context.load_verify_locations(None if is_folder else place, place if is_folder else None)
+            context.load_verify_locations(**{"capath" if os.path.isdir(place) else "cafile": place})
         except OSError as error:
             raise SettingsError(f"The certificates in {place} cannot be read ({error}); see SSL_CERT_FILE.") from error
     return context
@@ -195,12 +186,13 @@ def trust(base_url: str) -> ssl.SSLContext:
 
 def model_names(rows: list[dict[str, Any]]) -> list[str]:
     """The rows that are language models: OpenAI's with an `id`; Llama Stack's may say what kind they are."""
-
-    def is_language_model(row: dict[str, Any]) -> bool:
-        kind = row.get("model_type") or (row.get("custom_metadata") or {}).get("model_type")
-        return kind in (None, "llm")
-
-    return [str(row.get("id") or row.get("identifier")) for row in rows if is_language_model(row)]
+    found = []
+    for row in rows:
+        name, more = row.get("id") or row.get("identifier"), row.get("custom_metadata")
+        kind = row.get("model_type") or (more.get("model_type") if isinstance(more, dict) else None)
+        if kind in (None, "llm") and isinstance(name, str) and name.isprintable():
+            found.append(name)
+    return found
 
 
 def _parsed(response: Any) -> Any:
@@ -227,7 +219,7 @@ def _read(data: Any, seconds: float) -> Reply:
             completion_tokens=int(usage.get("completion_tokens") or 0),
             seconds=seconds,
         )
-    except (LookupError, TypeError, ValueError, AttributeError):
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError):
         raise NotACompletion(data) from None
 
 

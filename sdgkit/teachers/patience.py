@@ -15,28 +15,27 @@ import contextlib
 import random
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from sdgkit.errors import RequestRefused, TeacherError, TeacherUnreachable
 from sdgkit.teachers.diagnosis import PASSING, Address, Cause, Trouble, diagnose, explain
-from sdgkit.teachers.exchange import Reply
+from sdgkit.teachers.exchange import Exchange, Reply
 from sdgkit.teachers.slots import Slots
 
 # Seconds. Exponential backoff with full jitter (M. Brooker, "Exponential Backoff And Jitter", AWS, 2015).
 FIRST_WAIT, LONGEST_WAIT = 0.2, 20.0
 
-# Without an answer for so long after a failure, we ask ourselves: so often at most, and waiting so long for a
-# reply.
+# Without an answer for so long after a failure, we ask ourselves: so often at most, waiting so long for a reply.
 QUIET_SECONDS, LONGEST_PROBE_WAIT, PROBE_SECONDS = 3.0, 5.0, 60.0
 
-# A refused key is tried again so often only (who knows what a company does to those who knock with it); a fresh one
-# at once.
+# A refused key is tried again so often only (who knows what a company does to those who knock with it); a fresh one at
+# once.
 REFUSED_KEY_SECONDS = 60.0
 
-# How often a request is tried again after failing while others were answered. Waiting for a hanging one is
-# costly; 429 is a wish for more time, but a request bigger than the server's limit would get it for ever.
+# How often a request is tried again after failing while others were answered. Waiting for a hanging one is costly; 429
+# is a wish for more time, but a request bigger than the server's limit would get it for ever.
 RETRIES = {Cause.TIMEOUT: 1, Cause.BUSY: 30, Cause.EXPIRED_KEY: 2}
 OTHER_RETRIES = 6
 
@@ -44,14 +43,7 @@ OTHER_RETRIES = 6
 class Patience:
     """Sees requests through to a reply, over one adapter's `exchange`. Lives on the background loop."""
 
-    def __init__(
-        self,
-        exchange: Callable[[Mapping[str, Any]], Awaitable[Reply]],
-        slots: Slots,
-        address: Address,
-        *,
-        limit: float,
-    ) -> None:
+    def __init__(self, exchange: Exchange, slots: Slots, address: Address, *, limit: float) -> None:
         """limit: seconds without any answer after which everybody gives up."""
         self.state = "present"
         self.away_reason = ""
@@ -72,9 +64,7 @@ class Patience:
         self._watch: asyncio.Task[None] | None = None
 
     async def ask(self, body: Mapping[str, Any], *, slot_held: bool = False) -> Reply:
-        """One request until its reply, or until its error is final. Its slot is free while nothing is on its
-        way.
-        """
+        """One request until its reply, or until its error is final. Its slot is free while nothing is on its way."""
         used: Counter[Cause] = Counter()
         tries = streak = 0
         self._asking += 1
@@ -91,18 +81,22 @@ class Patience:
                     streak = 0  # that was the teacher's failure
                 elif sent < self._answered_at:
                     used[outcome.cause] += 1
-                    self._check(outcome, used)
+                    if used[outcome.cause] > RETRIES.get(outcome.cause, OTHER_RETRIES):
+                        failed = f"The teacher failed {used.total()} times on this request while answering others"
+                        raise RequestRefused(f"{failed} ({outcome}).")
         finally:
             self._asking -= 1
             if not self._asking:
                 self._rest()
 
     async def _try_once(self, body: Mapping[str, Any], slot_held: bool) -> tuple[Reply | Trouble, float]:
-        """What came of it, and when it was sent."""
-        if slot_held and self.state == "away":
-            self._slots.release()
-            slot_held = False
+        """What came of it, and when it was sent. While the teacher is away, nothing is sent and no slot is taken."""
+        since = time.monotonic()
         if not slot_held:
+            await self._slots.acquire()
+        while self.state == "away":
+            self._slots.release()
+            await self._hear(since)
             await self._slots.acquire()
         sent = time.monotonic()
         try:
@@ -114,16 +108,11 @@ class Patience:
         self._answered(sent)
         return reply, sent
 
-    def _check(self, trouble: Trouble, used: Counter[Cause]) -> None:
-        if used[trouble.cause] > RETRIES.get(trouble.cause, OTHER_RETRIES):
-            raise RequestRefused(
-                f"The teacher failed {used.total()} times on this request while answering others ({trouble})."
-            )
-
     def _judge(self, error: Exception, sent: float) -> Trouble:
         """What is the matter, where it may pass; what cannot is raised."""
         trouble = diagnose(error, self._address)
-        if trouble.cause in PASSING:
+        # A page in place of a teacher that has answered: a proxy's, while what is behind it starts anew.
+        if trouble.cause in PASSING or (trouble.cause is Cause.WRONG_PATH and self._answered_at):
             return trouble
         credentials = self._address.credentials
         if trouble.cause is Cause.WRONG_KEY and self._answered_at and credentials.secrets:
@@ -141,20 +130,18 @@ class Patience:
         raise final from error
 
     async def _wait(self, trouble: Trouble, sent: float, streak: int) -> None:
-        """Until the next try. Ends early when the teacher comes back, unless the server itself named a
-        time.
-        """
-        if trouble.retry_after is None:
-            pause = backoff(streak, LONGEST_WAIT)
-        else:
-            # Some more than asked for, so that not all come back at the same moment.
-            pause = min(trouble.retry_after, self._limit) + backoff(streak, 1.0)
-        end = time.monotonic() + pause
+        """Until the next try. Ends early when the teacher comes back, unless the server itself named a time."""
+        end = time.monotonic() + min(pause_after(trouble, streak, LONGEST_WAIT), self._limit + 1.0)
         while (left := end - time.monotonic()) > 0 and (trouble.retry_after or self._returned_at <= sent):
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), left)
-            if self._gave_up is not None and sent < self._gave_up[0]:
-                raise self._gave_up[1]
+            await self._hear(sent, left)
+
+    async def _hear(self, since: float, seconds: float | None = None) -> None:
+        """Wait for news, at most so long. Raises what everybody has been told since then."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):  # Python 3.11's wait_for may swallow a cancellation
+                await self._news.wait()
+        if self._gave_up is not None and since < self._gave_up[0]:
+            raise self._gave_up[1]
 
     def _answered(self, sent: float) -> None:
         if sent < self._key_refused_at:
@@ -166,22 +153,20 @@ class Patience:
     def _come_back(self) -> None:
         self.state, self.away_reason, self.wants_key = "present", "", False
         self._returned_at = time.monotonic()
-        self._slots.resume()
         self._tell()
 
     def _give_up(self, error: TeacherError) -> None:
         """All that wait get this error; whoever asks later finds out anew."""
         self._gave_up = time.monotonic(), error
-        self._slots.turn_away(error)
         self._tell()
 
     def _tell(self) -> None:
-        """Wake those who wait for their next try."""
+        """Wake those who wait for news."""
         self._news.set()
         self._news = asyncio.Event()
 
     def _rest(self) -> None:
-        """Nobody asks any more, so neither do we; whoever asks next finds the slots open."""
+        """Nobody asks any more, so neither do we; whoever asks next finds out anew."""
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
@@ -199,7 +184,8 @@ class Patience:
     async def _watch_for_answers(self) -> None:
         began = time.monotonic()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._doubt.wait(), QUIET_SECONDS)
+            async with asyncio.timeout(QUIET_SECONDS):
+                await self._doubt.wait()
         probes = 0
         while self._answered_at < began:
             trouble = await self._probe()
@@ -207,25 +193,22 @@ class Patience:
                 break
             self.state, self.away_reason = "away", self._reason(trouble)
             self.wants_key = trouble.cause is Cause.EXPIRED_KEY
-            self._slots.pause()
             left = began + self._limit - time.monotonic()
             if left <= 0:
                 self._give_up(self._unreachable(trouble, began))
                 break
             probes += 1
-            pause = backoff(probes, LONGEST_PROBE_WAIT) if trouble.retry_after is None else trouble.retry_after
-            await asyncio.sleep(min(pause, left))
+            await asyncio.sleep(min(pause_after(trouble, probes, LONGEST_PROBE_WAIT), left))
         if self.state == "away":
             self._come_back()
 
     async def _probe(self) -> Trouble | None:
         """Ask for one token; None when the teacher answers, be it with a refusal of this very request."""
         sent = time.monotonic()
-        if self._knocked is not None and sent - self._knocked[0] < REFUSED_KEY_SECONDS:
+        if self._knocked is not None:
             before, trouble = self._knocked
-            if not self._address.credentials.has_changed_since(before):
+            if sent - before < REFUSED_KEY_SECONDS and not self._address.credentials.has_changed_since(before):
                 return trouble
-        self._knocked = None
         try:
             async with asyncio.timeout(PROBE_SECONDS):
                 await self._exchange(probe_of(self._address.model))
@@ -258,6 +241,8 @@ def probe_of(model: str) -> dict[str, Any]:
     return {"model": model, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 1}
 
 
-def backoff(tries: int, longest: float) -> float:
-    """Seconds to wait after so many failures."""
-    return random.uniform(0, min(longest, FIRST_WAIT * 2 ** min(tries - 1, 16)))
+def pause_after(trouble: Trouble, failures: int, longest: float) -> float:
+    """Seconds to wait before the next try: what the server asks for, and some more, so that not all come at once."""
+    asked = trouble.retry_after
+    most = min(longest if asked is None else 1.0, FIRST_WAIT * 2 ** min(failures - 1, 16))
+    return (asked or 0.0) + random.uniform(0, most)

@@ -9,7 +9,7 @@ from typing import Any
 
 from sdgkit.teachers.diagnosis import PASSING, Cause, diagnose
 from sdgkit.teachers.exchange import Adapter, Reply
-from sdgkit.teachers.patience import LONGEST_PROBE_WAIT, PROBE_SECONDS, backoff, probe_of
+from sdgkit.teachers.patience import LONGEST_PROBE_WAIT, PROBE_SECONDS, pause_after, probe_of
 
 # The request's own trouble, or the key's: another server would say the same.
 _EVERYWHERE = (Cause.BAD_REQUEST, Cause.WRONG_KEY)
@@ -92,10 +92,7 @@ class Replicas:
             trouble = diagnose(error, one.adapter.address)
             if trouble.cause not in _EVERYWHERE:
                 one.trouble, one.failures = str(trouble), one.failures + 1
-                pause = (
-                    backoff(one.failures, LONGEST_PROBE_WAIT) if trouble.retry_after is None else trouble.retry_after
-                )
-                one.look_at = time.monotonic() + pause
+                one.look_at = time.monotonic() + pause_after(trouble, one.failures, LONGEST_PROBE_WAIT)
             elif trouble.cause is Cause.BAD_REQUEST:
                 one.trouble, one.failures = "", 0  # an answer, too
             raise

@@ -1,6 +1,4 @@
-"""Where a teacher's settings come from: arguments, then the environment, then `sdgkit.toml`, then the
-rehearsal.
-"""
+"""Where a teacher's settings come from: arguments, then the environment, then `sdgkit.toml`, then the rehearsal."""
 
 import os
 import tomllib

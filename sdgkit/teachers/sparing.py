@@ -7,10 +7,10 @@ what the plan asks for, so it stays the same whatever a server is spared.
 
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from sdgkit.teachers.exchange import Reply
+from sdgkit.teachers.exchange import Exchange, Reply
 
 # What a model can do without, and the name under which some servers want it all the same.
 OPTIONAL = ("seed", "temperature", "top_p", "max_tokens", "max_completion_tokens")
@@ -18,8 +18,7 @@ RENAMED = {"max_tokens": "max_completion_tokens"}
 
 # A refusal of the parameter as such, or of every value but the default; not of a value that is too large.
 _REFUSED = re.compile(
-    r"unsupported|not support|not allowed|not permitted|not accept|unrecognized|unknown|unexpected|forbidden|"
-    r"deprecated",
+    r"unsupported|not (?:support|allow|permit|accept)|unrecognized|unknown|unexpected|forbidden|deprecated",
     re.IGNORECASE,
 )
 
@@ -27,7 +26,7 @@ _REFUSED = re.compile(
 class Sparing:
     """An adapter's `exchange`, without what its server refuses. notes: gets a sentence for each such thing."""
 
-    def __init__(self, exchange: Callable[[Mapping[str, Any]], Awaitable[Reply]], notes: list[str]) -> None:
+    def __init__(self, exchange: Exchange, notes: list[str]) -> None:
         self._exchange, self._notes = exchange, notes
         self._changes: dict[str, str | None] = {}  # a parameter's other name, None to leave it out
 
@@ -69,13 +68,9 @@ def refused_parameter(error: BaseException, sent: Mapping[str, Any]) -> str | No
     if getattr(error, "status_code", None) not in (400, 422):
         return None
     body = getattr(error, "body", None)
-    problem = body.get("error", body) if isinstance(body, dict) else body
-    words = json.dumps(problem, default=str) if problem else ""
+    words = json.dumps(body.get("error", body) if isinstance(body, dict) else body, default=str)
     if not _REFUSED.search(words):
         return None
-    named = problem.get("param") if isinstance(problem, dict) else None
-    here = [name for name in OPTIONAL if name in sent]
-    if named in here:
-        return str(named)
-    places = {name: found.start() for name in here if (found := re.search(rf"\b{name}\b", words))}
-    return min(places, key=lambda name: places[name], default=None)
+    # Of several, the one that it names first: what it suggests instead comes later.
+    places = {name: re.search(rf"\b{name}\b", words) for name in OPTIONAL if name in sent}
+    return min((name for name, found in places.items() if found), key=words.index, default=None)

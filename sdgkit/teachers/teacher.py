@@ -40,7 +40,7 @@ class Teacher:
         patience: float = 1800.0,
         context_length: int | None = None,
         notes: Sequence[str] = (),
-        on_close: Callable[[], None] | None = None,
+        on_close: Callable[[], None],
     ) -> None:
         self._adapter = adapter
         self._address = replace(adapter.address, model=model)
@@ -65,17 +65,14 @@ class Teacher:
     async def reply(self, request: Request, *, slot_held: bool = False) -> Reply:
         """Ask, with patience; runs on the background loop.
 
-        slot_held: the caller has acquired one of `slots` for this request. It is given back here, whatever
-        happens.
+        slot_held: the caller has acquired one of `slots` for this request. It is given back here, whatever happens.
 
         Raises RequestRefused (this request only), TeacherRefused and TeacherUnreachable (no request will do).
         """
         return await self._patience.ask(request.body(self.model), slot_held=slot_held)
 
     def ask(self, message: str | Sequence[Mapping[str, str]], **sampling: Any) -> Reply:
-        """Send one message, or a list of chat messages, and wait for the reply. Raises what `reply`
-        raises.
-        """
+        """Send one message, or a list of chat messages, and wait for the reply. Raises what `reply` raises."""
         messages = [{"role": "user", "content": message}] if isinstance(message, str) else message
         return background.wait(self.reply(Request(tuple(dict(m) for m in messages), sampling)))
 
@@ -150,7 +147,7 @@ class Teacher:
         self._finalizer()
 
 
-def _release(pid: int, adapter: Adapter, on_close: Callable[[], None] | None) -> None:
+def _release(pid: int, adapter: Adapter, on_close: Callable[[], None]) -> None:
     if os.getpid() != pid:
         return  # a forked child: these are its parent's
     closing = background.submit(adapter.close())
@@ -159,5 +156,4 @@ def _release(pid: int, adapter: Adapter, on_close: Callable[[], None] | None) ->
             closing.result(timeout=1.0)
         except Exception:
             closing.cancel()  # the other side is gone already
-    if on_close is not None:
-        on_close()
+    on_close()

@@ -1,4 +1,5 @@
-"""Words that checks look for, by language, in YAML files beside this one: to be added to without knowing Python."""
+"""Texts as data, in YAML files beside this one: what checks look for, by language, and what is said of a teacher's
+troubles. They can be changed and added to without knowing Python."""
 
 from functools import cache
 from pathlib import Path

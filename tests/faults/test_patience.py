@@ -56,7 +56,7 @@ def texts(futures: list[concurrent.futures.Future[Reply]]) -> list[str]:
 
 
 def is_idle(teacher: Teacher) -> bool:
-    return (teacher.slots.in_use, teacher.slots.waiting) == (0, 0)
+    return teacher.slots.in_use == 0
 
 
 async def hang() -> None:
@@ -230,6 +230,25 @@ def test_a_teacher_that_goes_down_and_comes_back_loses_nothing(server):
     assert texts(futures) == list("abc")
 
 
+@pytest.mark.parametrize("code", [200, 404])
+def test_a_proxys_page_in_place_of_a_teacher_that_has_answered_is_waited_out(server, code):
+    server.behave = lambda body, n: completion(text_of(body))
+    teacher = connect(base_url=server.base_url)
+    assert texts(send(teacher, "before")) == ["before"]
+    server.behave = lambda body, n: page("Back in a minute", code)
+    futures = send(teacher, *"abc")
+    until(lambda: teacher.state == "away")
+    assert teacher.away_reason == f"{code}: Back in a minute"
+    server.behave = lambda body, n: completion(text_of(body))
+    assert texts(futures) == list("abc")
+
+
+def test_a_server_that_lists_models_and_has_no_chat_is_told_at_once(server):
+    server.behave = lambda body, n: page("Not Found", 404)
+    with pytest.raises(TeacherUnreachable, match="no OpenAI-compatible API at this path"):
+        connect(base_url=server.base_url).ask("Hello")
+
+
 def test_being_away_uses_up_no_retries_however_often(server):
     times_away = 0
     failed_probes = 0
@@ -265,13 +284,19 @@ def test_when_patience_is_over_all_are_told_once_and_the_next_one_finds_out_anew
     assert texts(send(teacher, "again")) == ["hello"]
 
 
-def test_a_stream_that_waits_for_a_slot_is_told_as_well(server):
+def test_a_stream_that_asks_meanwhile_is_told_as_well(server):
     teacher = connect(base_url=server.base_url, patience=0.5, concurrency=1)
     server.down()
     send(teacher, "a")
     until(lambda: teacher.state == "away")
+
+    async def stream() -> Reply:
+        await teacher.slots.acquire()
+        return await teacher.reply(Request(({"role": "user", "content": "b"},), {}), slot_held=True)
+
     with pytest.raises(TeacherUnreachable, match="not answered since"):
-        background.submit(teacher.slots.acquire()).result(WAIT)
+        background.submit(stream()).result(WAIT)
+    assert is_idle(teacher)
 
 
 def test_when_nobody_asks_any_more_nobody_is_away(server):
@@ -324,7 +349,6 @@ def test_cancelled_requests_give_their_slots_back_wherever_they_are(server):
     on_their_way = send(teacher, "hangs", "hangs")
     until(lambda: server.in_flight == 2)
     in_the_queue = send(teacher, "hangs")
-    until(lambda: teacher.slots.waiting == 1)
     for future in [*in_the_queue, *on_their_way, *waiting_to_retry]:
         future.cancel()
     until(lambda: is_idle(teacher))

@@ -1,7 +1,8 @@
 """The real servers' own Python environments: built once, kept in the user's cache folder, keyed by what is in them.
 
 Each is a list of exact versions in `recipes/`. They are installed with uv, which is itself installed with pip; both use
-the package indexes that pip is configured for.
+the package indexes that pip is configured for. For vLLM, one of them must have the CPU build of torch: PyTorch's own
+does (PIP_EXTRA_INDEX_URL).
 """
 
 import functools

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 from environments import VLLM, clean_environment
 from real_servers import KEY, available
-from samples import SEEDS, assert_adds_up, assert_well_formed
+from samples import SAMPLED_JUDGES, SEEDS, assert_adds_up, assert_well_formed
 
 import sdgkit as sk
 from sdgkit.prompts import Prompt
@@ -14,7 +14,6 @@ from sdgkit.structure import Form
 from sdgkit.teachers import Request, background
 
 STACKS = ("llama_stack", "ogx", "old_llama_stack")
-SAMPLED = {"temperature": 0.7}  # for judges: a greedy model would give all rows one score
 
 
 def connected(name: str, request: pytest.FixtureRequest) -> sk.Teacher:
@@ -62,9 +61,14 @@ def test_a_malformed_reply_is_asked_again_with_the_form_enforced(server, request
 
 
 def test_always_enforces_the_form_from_the_first_ask_on(teacher):
-    judges = dict.fromkeys(("eval_grounded_questions", "evaluate_grounded_qa_pair"), SAMPLED)
     plan = sk.plan(
-        SEEDS, teacher=teacher, num_contexts=4, num_questions=3, sampling=judges, structure="always", max_tokens=600
+        SEEDS,
+        teacher=teacher,
+        num_contexts=4,
+        num_questions=3,
+        sampling=SAMPLED_JUDGES,
+        structure="always",
+        max_tokens=600,
     )
     run = sk.Run(plan).start().wait()
     assert_adds_up(run)

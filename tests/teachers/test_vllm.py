@@ -8,7 +8,7 @@ import urllib.request
 
 import pytest
 from real_servers import CONTEXT_TOKENS, KEY, SEEN
-from samples import SEEDS, assert_adds_up, assert_well_formed
+from samples import SAMPLED_JUDGES, SEEDS, assert_adds_up, assert_well_formed
 
 import sdgkit as sk
 from sdgkit.errors import RequestRefused, TeacherRefused
@@ -142,7 +142,9 @@ def test_a_run_survives_the_kill_of_the_server(teacher, vllm, llama_stack, tmp_p
     stack = sk.connect("llama-stack", base_url=llama_stack.url)
     runs = {}
     for name, one in {"direct": teacher, "stack": stack}.items():
-        plan = sk.plan(SEEDS, teacher=one, num_contexts=12, num_questions=2, structure="always")
+        plan = sk.plan(
+            SEEDS, teacher=one, num_contexts=8, num_questions=2, structure="always", sampling=SAMPLED_JUDGES
+        )
         runs[name] = sk.Run(plan, tmp_path / name, on_note=lambda _: None).start()
     wait_until(lambda: all(run.snapshot().requests >= 8 for run in runs.values()))
     vllm.kill()
@@ -160,6 +162,7 @@ def test_a_run_survives_the_kill_of_the_server(teacher, vllm, llama_stack, tmp_p
         assert not [drop for drop in run.drops() if drop["reason"] == "teacher_error"]
         assert_adds_up(run)
         assert_well_formed(run)
+        assert len(list(run.samples())) > 0
         again = sk.Run(run.plan, tmp_path / name, on_note=lambda _: None).start().wait()
         assert again.snapshot().requests == 0
         SEEN.append(

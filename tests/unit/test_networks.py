@@ -417,8 +417,11 @@ def test_one_text_that_a_guard_forbids_is_lost_alone(server, tmp_path):
         b.result(30)
 
 
-def test_a_run_pauses_for_a_fresh_key_and_loses_nothing(server, tmp_path):
-    key = tmp_path / "key.txt"
+def test_a_run_in_a_companys_network_pauses_for_a_fresh_key_and_loses_nothing(company, proxy, tmp_path, monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+    monkeypatch.setenv("SSL_CERT_FILE", AUTHORITY)
+    monkeypatch.setenv("TEAM_KEY", "t-secret")
+    server, key = company, tmp_path / "key.txt"
     key.write_text("sk-old", "utf-8")
     server.key = "sk-old"
 
@@ -428,7 +431,7 @@ def test_a_run_pauses_for_a_fresh_key_and_loses_nothing(server, tmp_path):
         return completion("[Start of Response]\nan answer\n[End of Response]")
 
     server.behave = behave
-    teacher = connect(base_url=server.base_url, key_file=key, concurrency=2, patience=60)
+    teacher = connect(base_url=ADDRESS, key_file=key, headers="X-Team=TEAM_KEY", concurrency=2, patience=60)
     seed = {"task_description": "d", "seed_question": "q", "seed_response": "r"}
     rows = [{**seed, "question": f"question {n}"} for n in range(12)]
     folder = tmp_path / "run"
@@ -440,6 +443,7 @@ def test_a_run_pauses_for_a_fresh_key_and_loses_nothing(server, tmp_path):
         key.write_text("sk-new", "utf-8")
         run = going.result(60)
     assert run.summary["state"] == "done" and len(list(run.samples())) == 12 and not list(run.drops())
+    assert {sent["x-team"] for sent in server.headers} == {"t-secret"} and proxy.asked
     answered = [json.dumps(body["messages"]) for body in server.asked]
     assert sorted(set(answered)) == sorted(answered)
     assert os.fsencode(tmp_path) not in b"".join(path.read_bytes() for path in folder.iterdir())

@@ -97,7 +97,7 @@ def test_one_address_given_twice_is_one_server(a):
 
 def test_all_must_serve_the_same_model(a, b):
     b.models = ["large"]
-    with pytest.raises(TeacherRefused, match=rf"the same model, but {b.base_url} has no 'tiny'; it has large"):
+    with pytest.raises(TeacherRefused, match=rf"{b.base_url} has no model 'tiny'; it has large"):
         together(a, b)
     b.models = ["tiny", "large"]
     assert together(a, b).model == "tiny"

@@ -12,7 +12,7 @@ from servers import is_probe, status
 import sdgkit as sk
 from sdgkit.errors import SettingsError
 from sdgkit.prompts import Prompt
-from sdgkit.structure import PROBE_TEXT, PROBES, WAYS, Form, has_own_form
+from sdgkit.structure import PROBE, PROBE_TEXT, WAYS, Form, has_own_form
 
 FORM_FIELDS = {"structured_outputs", "response_format"}
 CONTEXTS = {"gen_contexts": scripted.PROMPTS["gen_contexts"]}
@@ -249,7 +249,7 @@ def test_raw_line_breaks_in_json_are_forgiven():
 
 
 def test_a_probe_is_believed_only_when_the_answer_is_what_no_model_writes():
-    for way, (settings, is_forced) in PROBES.items():
-        assert len(settings) == 1
-        assert is_forced(json.dumps({"word": PROBE_TEXT}) if way == "json_schema" else PROBE_TEXT)
-        assert not is_forced("Spring is mild.") and not is_forced("") and not is_forced("{}")
+    assert re.fullmatch(PROBE.settings("structured_outputs")["structured_outputs"]["regex"], PROBE_TEXT)
+    assert PROBE.tagged(json.dumps({"word": PROBE_TEXT})) == PROBE_TEXT
+    for other in ("Spring is mild.", "", "{}", "7", '{"word": "spring"}'):
+        assert PROBE.tagged(other) != PROBE_TEXT

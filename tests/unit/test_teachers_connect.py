@@ -11,6 +11,7 @@ from servers import FaultServer, completion, free_port, page, status
 
 from sdgkit.errors import SettingsError, TeacherError, TeacherRefused, TeacherUnreachable
 from sdgkit.teachers import Teacher, connect
+from sdgkit.teachers.diagnosis import Address, Cause, Trouble, explain
 
 PEM = Path(__file__).parent.parent / "loopback.pem"
 
@@ -85,6 +86,13 @@ def test_a_redirect_is_not_followed_to_another_address(server):
 
 
 # ---- the six sentences
+
+
+def test_every_trouble_has_a_sentence_of_its_own_that_says_where():
+    sentences = {str(explain(Trouble(cause), Address("http://gpu-7:8000/v1"))) for cause in Cause}
+    assert len(sentences) == len(Cause)
+    assert all("gpu-7" in sentence or sentence == "The teacher refused this request." for sentence in sentences)
+    assert not any("{" in sentence for sentence in sentences)
 
 
 def test_a_refused_connection_says_that_nothing_listens_there():
@@ -177,6 +185,19 @@ def test_a_server_without_a_model_is_still_loading(server):
 
 
 # ---- the model
+
+
+def test_rows_of_the_list_that_name_no_language_model_are_passed_over(server):
+    server.rows = [
+        {},
+        {"id": None},
+        {"id": 5},
+        {"id": "\x1b[31mred"},
+        {"id": "minilm", "custom_metadata": {"model_type": "embedding"}},
+        {"id": "tiny", "custom_metadata": "none", "max_model_len": "many"},
+    ]
+    teacher = connect(base_url=server.base_url)
+    assert (teacher.model, teacher.context_length) == ("tiny", None)
 
 
 def test_of_several_models_one_must_be_chosen(server):
