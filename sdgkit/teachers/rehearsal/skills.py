@@ -150,7 +150,7 @@ class Skill:
             matches = ((re.search(rule, text[:LONGEST_GUESS]), said) for rule, said in rules)
             first = next(((match, said) for match, said in matches if match), None)
             if first is not None:
-                found[name] = first[1].format(*first[0].groups())
+                found[name] = first[1].format(*first[0].groups()).strip()
         return found
 
     def about(self, text: str) -> str:
