@@ -111,7 +111,7 @@ def form_findings(text: str, example: str) -> list[Finding]:
         return [Finding(f"The example answers with {noun}; this is something else.")]
     if wanted == "lines" and form == "prose":
         return [Finding("The example has a line for each part; here they run into one.")]
-    if example.rstrip()[-1:] in ".!?" and form == "prose" and text.rstrip()[-1:].isalnum():
+    if example.rstrip().endswith((".", "!", "?")) and form == "prose" and text.rstrip()[-1:].isalnum():
         return [Finding("It breaks off in the middle of a sentence.")]
     return []
 

@@ -54,7 +54,7 @@ class Skill:
         """A context that arrives the way the seed's does."""
         layout = self.layout(asked.seed.get("context", ""))
         chosen, of = self._chosen(layout.get("recipe", self.texts["recipe"]), dice)
-        items = [("line", self._said(one, dice)) for one in chosen]
+        items = [("line", self.said(one, dice)) for one in chosen]
         return self.laid_out(layout, items, dice, about=self._name(of))
 
     def question(self, asked: Assignment, dice: random.Random) -> str:
@@ -99,11 +99,11 @@ class Skill:
         dice.shuffle(chosen)
         return [lead, *chosen], lead.of
 
-    def _said(self, fragment: Fragment, dice: random.Random) -> dict[str, Any]:
+    def said(self, fragment: Fragment, dice: random.Random) -> dict[str, Any]:
+        """The fields that a layout's line may have of a fragment."""
         say = filled(fragment.said, dice, self.texts["slots"])
         low = say if say.startswith("I ") else say[0].lower() + say[1:]
-        mark = self.texts.get("marks", {}).get(fragment.facts.get("Sentiment", ""))
-        return {"say": say, "low": low.rstrip("."), **({"mark": dice.choice(mark)} if mark else {})}
+        return {"say": say, "low": low.rstrip(".")}
 
     def _name(self, of: frozenset[str]) -> str:
         names: dict[str, str] = self.texts["about"]
@@ -113,6 +113,7 @@ class Skill:
 
     @cached_property
     def fragments(self) -> dict[str, list[Fragment]]:
+        """All fragments, by their kind."""
         found: dict[str, list[Fragment]] = {}
         for kind, table in self.texts.get("fragments", {}).items():
             for row in table["rows"]:
@@ -169,8 +170,8 @@ class Skill:
     def question_findings(self, asked: Assignment) -> list[Finding]:
         """What is wrong with the given question, seen from question and context alone."""
         text, source = asked.given.get("question", ""), asked.given.get("context", "")
-        for pattern, reason in self._off:
-            found = pattern.fullmatch(text.strip())
+        for off, reason in self._off:
+            found = off.fullmatch(text.strip())
             named = found.groupdict() if found else {}
             if found and not any(named.get(name, "\0").lower() in source.lower() for name in ("missing", "other")):
                 return [Finding(reason)]
