@@ -170,11 +170,9 @@ class Skill:
     def question_findings(self, asked: Assignment) -> list[Finding]:
         """What is wrong with the given question, seen from question and context alone."""
         text, source = asked.given.get("question", ""), asked.given.get("context", "")
-        for off, reason in self._off:
-            found = off.fullmatch(text.strip())
-            named = found.groupdict() if found else {}
-            if found and not any(named.get(name, "\0").lower() in source.lower() for name in ("missing", "other")):
-                return [Finding(reason)]
+        off = next((reason for template, reason in self._off if template.fullmatch(text.strip())), None)
+        if off is not None:
+            return [Finding(off)]
         if not self._asks.search(text):
             return [Finding("It does not ask for what the example asks for.")]
         return anyskill.beyond_context(text, source)
