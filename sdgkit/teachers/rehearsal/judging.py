@@ -11,6 +11,7 @@ from sdgkit.teachers.rehearsal import wording
 from sdgkit.teachers.rehearsal.wording import vocabulary
 
 ENTRY = re.compile(r"(?:[-*•]\s+)?([^:|\n]{1,60}): +(\S.*)")  # "- Revenue: 3", "Title: x"
+_CELL_END = re.compile(r"(?<!\\)\|")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +39,11 @@ def lines(text: str) -> tuple[Line, ...]:
     for block in re.split(r"\n\s*\n", text[: wording.LONGEST]):
         running: list[str] = []
         for line in filter(None, map(str.strip, block.splitlines())):
-            entry = ENTRY.fullmatch(line)
             if line.startswith("|"):
-                name, *cells = (cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip("|")))
-                if set(line) - set("|-: "):
+                name, *cells = map(str.strip, _CELL_END.split(line.strip("|")))
+                if line.strip("|-: "):  # no rule between head and rows
                     found.append(Line(line, name, tuple(cells)))
-            elif entry:
+            elif entry := ENTRY.fullmatch(line):
                 found.append(Line(line, entry[1], (entry[2],)))
             else:
                 running.append(line)

@@ -140,8 +140,8 @@ class Skill:
         """Each sentence of a text, with the fragment that it is."""
         for sentence in wording.sentences(text)[:400]:
             held = _key(sentence).split()
-            suffixes = [" ".join(held[lead:]) for lead in range(min(len(held), LONGEST_LEAD))]
-            known = (self._by_words.get(suffix) for suffix in suffixes)
+            leads = range(min(len(held), LONGEST_LEAD))
+            known = (self._by_words.get(" ".join(held[lead:])) for lead in leads)
             yield sentence, next((one for lead, one in enumerate(known) if one and (one.facts or lead < 2)), None)
 
     def guessed(self, text: str) -> dict[str, str]:
