@@ -135,7 +135,7 @@ SLIPS = {
     "show empty": "'ID': the id of a sample or drop, such as s3/c7/q2",
     "show nowhere s1/c1/q1": "There is no run in nowhere",
     "export nowhere": "There is no run in nowhere",
-    "rehearse --port 99999": "a port number",
+    "rehearse --port 99999": "port=99999 cannot be used; it is a whole number from 0 to 65,535",
     "rehearse --error-rate 0.7 --drop-rate 0.7": "add up to",
     "run nothing": "There is no tutorial 'nothing'. There are: ",
     "run nowhere.ipynb": "nowhere.ipynb: cannot be read",

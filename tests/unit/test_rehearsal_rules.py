@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import sdgkit
 from sdgkit.prompts import Prompt, load_prompt, shipped
 from sdgkit.teachers.rehearsal import rules
 from sdgkit.teachers.rehearsal.chat import Message
@@ -116,6 +117,52 @@ def test_any_scale_is_read(words, scale):
     assert scale[0] <= score <= scale[1]
 
 
+LIMERICK = """[Start of Question]
+Write two lines about a cat that likes 3 fish.
+[End of Question]
+[Start of Response]
+There once was a cat with 3 fish,
+Who ate them all from a dish.
+[End of Response]
+"""
+ASKED = LIMERICK.split("[Start of Response]")[0].replace("3", "7")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "expected"),
+    [
+        (
+            "Come up with a set of 3 diverse questions - poems. Here is an example:\n"
+            + LIMERICK.split("[Start of Response]")[0]
+            + "Now generate 3 such questions. Return each between [Start of Question] and [End of Question] tags.",
+            r"(\[Start of Question\]\nWrite two lines about a cat.+\n\[End of Question\]\s*){3}",
+        ),
+        (
+            f"Here is an example:\n{LIMERICK}\nNow respond to this:\n{ASKED}\n"
+            "Return the response between [Start of Response] and [End of Response] tags.",
+            r"\[Start of Response\]\nThere once was a cat with 7 fish,\nWho ate .+ dish\.\n\[End of Response\]",
+        ),
+        (
+            f"Score it on a scale of 1 to 3. An example:\n{LIMERICK}\nEvaluate this:\n{ASKED}\n[Start of Response]\n"
+            "There once was a cat with 9 fish,\nWho ate them all from a dish.\n[End of Response]\n"
+            "* Return the evaluation between [Start of Evaluation] and [End of Evaluation] tags.\n"
+            "* Return the score between [Start of Score] and [End of Score] tags.",
+            r"\[Start of Evaluation\]\n.*9 fish.*\n\[End of Evaluation\]\s+\[Start of Score\]\n1\n\[End of Score\]",
+        ),
+    ],
+    ids=["questions", "response", "evaluation"],
+)
+def test_prompts_in_the_manner_of_instructlab_and_sdg_hub_are_understood(prompt, expected):
+    assert re.fullmatch(expected, reply(prompt, temperature=0))
+
+
+def test_a_judge_without_an_example_finds_no_fault_with_any_form():
+    response = "[Start of Response]\nBlue, green and red\n[End of Response]\n"
+    assert (
+        reply(f"Rate from 1 to 3.\n{response}[Start of Score]\n[End of Score]") == "[Start of Score]\n3\n[End of Score]"
+    )
+
+
 def test_a_message_without_tags_gets_a_plain_answer_that_says_who_answers():
     assert "rehears" in reply("Explain gravity to me.").lower()
     assert len(reply("write a haiku about language models").splitlines()) == 3
@@ -167,6 +214,13 @@ def test_for_a_skill_it_does_not_know_it_recombines_the_seed_and_keeps_most_of_i
         row["response"] = ask(prompts["gen_grounded_responses"], row)[0][0]
         kept += ask(prompts["evaluate_grounded_qa_pair"], row)[0][1] in "23"
     assert kept >= 12
+
+
+def test_what_differs_in_the_context_is_carried_over_into_the_response():
+    given = GIVEN + "[Start of Question]\nWho paid?\n[End of Question]\n"
+    prompt = EXAMPLE + given + "Answer between [Start of Response] and [End of Response]."
+    texts = [reply(prompt, seed) for seed in range(20)]
+    assert texts.count("[Start of Response]\nBo, 77 euros.\n[End of Response]") >= 15
 
 
 # --- the tutorials' skills ----------------------------------------------
@@ -247,6 +301,56 @@ def test_the_judge_of_tables_reads_the_table():
     assert missing[1] == 1 and "Export" in missing[0]
     assert judge("feedback_to_table", context, "- Search: fast\n- Export: crashes")[1] == 1
     assert judge("feedback_to_table", context, head + export + "\n" + search)[1] == 2
+
+
+def test_of_two_responses_the_better_one_is_preferred_in_either_order():
+    prompt = load_prompt(Path(sdgkit.__path__[0]) / "texts" / "compare_answers.yaml")
+    context = "★★★★★ I love the search, it is fast.\n★☆☆☆☆ The export crashes every time."
+    head = "| Feature | Feedback | Sentiment |\n|---|---|---|\n"
+    right = head + "| Search | It is fast. | Positive |\n| Export | It crashes. | Negative |"
+    wrong = right.replace("Positive", "Negative")
+    seed = next(seeds(path)[0] for path in SEED_FILES if path.stem == "feedback_to_table")
+    row = {**seed, "question": f"{context}\n\nA table of feature, feedback and sentiment, please."}
+    scores = [
+        int(ask(prompt, {**row, "first": first, "second": second})[0][1])
+        for first, second in ((right, wrong), (wrong, right), (right, right.replace("fast", "very fast")))
+    ]
+    assert scores == [1, 3, 2]
+
+
+HOSTILE = [
+    "",
+    "\x00\ud800",
+    "{0} {about} {lines}",
+    "|" * 5000,
+    "a: " * 5000,
+    "1,2.3." * 5000,
+    "- " * 5000,
+    "the " * 9000,
+]
+
+
+@pytest.mark.parametrize("path", SEED_FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_texts_are_material_like_any_other(path, text):
+    prompts = [load_prompt(one) for one in (shipped("prompts")).glob("*/*.yaml")]
+    row = {
+        **dict.fromkeys(("context", "question", "response", "seed_context"), text),
+        **seeds(path)[0],
+        "num_samples": 2,
+    }
+    for prompt in prompts:
+        messages = tuple(Message(message["role"], message["content"]) for message in prompt.render(row))
+        assert rules.text(rules.write(messages, rules.digest(messages, 1, 0.7, 0)))
+
+
+def test_the_judge_knows_the_seeds_answers_and_misses_a_spoilt_one_now_and_then():
+    teacher = sdgkit.connect("rehearsal")
+    found = [sdgkit.calibrate(teacher, path) for path in SEED_FILES]
+    teacher.close()
+    assert all(one.good.kept == one.good.asked for one in found)
+    missed, asked = sum(one.bad.kept for one in found), sum(one.bad.asked for one in found)
+    assert 0 < missed < asked / 5
 
 
 def test_the_judge_of_mails_recomputes_the_figures():

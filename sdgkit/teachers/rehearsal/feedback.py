@@ -1,14 +1,21 @@
 """User feedback → a table of features: how remarks become rows, and what remarks in other words might mean."""
 
+import random
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import Any
 
 from sdgkit.teachers.rehearsal.reading import Assignment
-from sdgkit.teachers.rehearsal.skills import Facts, Skill
+from sdgkit.teachers.rehearsal.skills import Facts, Fragment, Skill
 
 
 class Feedback(Skill):
     """The skill in `texts/feedback.toml`."""
+
+    def said(self, fragment: Fragment, dice: random.Random) -> dict[str, Any]:
+        """As for any skill, and the stars that go with the sentiment."""
+        stars = self.texts["stars"][fragment.facts.get("Sentiment", "Neutral")]
+        return {**super().said(fragment, dice), "stars": dice.choice(stars)}
 
     def written(self, asked: Assignment) -> str:
         """One row for each feature, in the order in which they come up."""

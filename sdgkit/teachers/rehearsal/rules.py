@@ -93,7 +93,8 @@ def _judged(asked: Assignment, skill: Skill | AnySkill, dice: random.Random) -> 
 
 def _response_findings(asked: Assignment, skill: Skill | AnySkill) -> list[Finding]:
     """What is wrong with the response; to the example's own question, the example's is right by definition."""
-    if all(asked.seed.get(role) == text for role, text in asked.given.items() if role != "response"):
+    others = [(role, text) for role, text in asked.given.items() if role != "response"]
+    if asked.example and others and all(asked.seed.get(role) == text for role, text in others):
         return judging.differences(asked.example, asked.given["response"])
     return skill.response_findings(asked)
 

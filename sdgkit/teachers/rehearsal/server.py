@@ -178,7 +178,7 @@ def main(settings: Mapping[str, Any]) -> int:
     try:
         asyncio.run(serve(options))
     except OSError as error:
-        print(f"The rehearsal teacher cannot listen on port {options.port}: {error.strerror}", file=sys.stderr)
+        print(f"it cannot listen on port {options.port}: {os.strerror(error.errno or 0)}.", file=sys.stderr)
         return 1
     return 0
 

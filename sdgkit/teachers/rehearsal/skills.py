@@ -54,7 +54,7 @@ class Skill:
         """A context that arrives the way the seed's does."""
         layout = self.layout(asked.seed.get("context", ""))
         chosen, of = self._chosen(layout.get("recipe", self.texts["recipe"]), dice)
-        items = [("line", self._said(one, dice)) for one in chosen]
+        items = [("line", self.said(one, dice)) for one in chosen]
         return self.laid_out(layout, items, dice, about=self._name(of))
 
     def question(self, asked: Assignment, dice: random.Random) -> str:
@@ -99,11 +99,11 @@ class Skill:
         dice.shuffle(chosen)
         return [lead, *chosen], lead.of
 
-    def _said(self, fragment: Fragment, dice: random.Random) -> dict[str, Any]:
+    def said(self, fragment: Fragment, dice: random.Random) -> dict[str, Any]:
+        """The fields that a layout's line may have of a fragment."""
         say = filled(fragment.said, dice, self.texts["slots"])
         low = say if say.startswith("I ") else say[0].lower() + say[1:]
-        mark = self.texts.get("marks", {}).get(fragment.facts.get("Sentiment", ""))
-        return {"say": say, "low": low.rstrip("."), **({"mark": dice.choice(mark)} if mark else {})}
+        return {"say": say, "low": low.rstrip(".")}
 
     def _name(self, of: frozenset[str]) -> str:
         names: dict[str, str] = self.texts["about"]
@@ -113,6 +113,7 @@ class Skill:
 
     @cached_property
     def fragments(self) -> dict[str, list[Fragment]]:
+        """All fragments, by their kind."""
         found: dict[str, list[Fragment]] = {}
         for kind, table in self.texts.get("fragments", {}).items():
             for row in table["rows"]:
@@ -139,8 +140,8 @@ class Skill:
         """Each sentence of a text, with the fragment that it is."""
         for sentence in wording.sentences(text)[:400]:
             held = _key(sentence).split()
-            suffixes = [" ".join(held[lead:]) for lead in range(min(len(held), LONGEST_LEAD))]
-            known = (self._by_words.get(suffix) for suffix in suffixes)
+            leads = range(min(len(held), LONGEST_LEAD))
+            known = (self._by_words.get(" ".join(held[lead:])) for lead in leads)
             yield sentence, next((one for lead, one in enumerate(known) if one and (one.facts or lead < 2)), None)
 
     def guessed(self, text: str) -> dict[str, str]:
@@ -150,7 +151,7 @@ class Skill:
             matches = ((re.search(rule, text[:LONGEST_GUESS]), said) for rule, said in rules)
             first = next(((match, said) for match, said in matches if match), None)
             if first is not None:
-                found[name] = first[1].format(*first[0].groups())
+                found[name] = first[1].format(*first[0].groups()).strip()
         return found
 
     def about(self, text: str) -> str:
@@ -169,11 +170,9 @@ class Skill:
     def question_findings(self, asked: Assignment) -> list[Finding]:
         """What is wrong with the given question, seen from question and context alone."""
         text, source = asked.given.get("question", ""), asked.given.get("context", "")
-        for pattern, reason in self._off:
-            found = pattern.fullmatch(text.strip())
-            named = found.groupdict() if found else {}
-            if found and not any(named.get(name, "\0").lower() in source.lower() for name in ("missing", "other")):
-                return [Finding(reason)]
+        off = next((reason for template, reason in self._off if template.fullmatch(text.strip())), None)
+        if off is not None:
+            return [Finding(off)]
         if not self._asks.search(text):
             return [Finding("It does not ask for what the example asks for.")]
         return anyskill.beyond_context(text, source)

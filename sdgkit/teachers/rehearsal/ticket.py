@@ -31,7 +31,10 @@ class Ticket(Skill):
         for _, known in self.recognised(text):
             for label, said in known.facts.items() if known else ():
                 found[label] = f"{found[label]}, {said}" if label in found else said
-        return self.guessed(text) | found
+        guessed = self.guessed(text)
+        for label in {"Titel", "Störung"} & guessed.keys():
+            guessed[label] = guessed[label][:1].upper() + guessed[label][1:]
+        return guessed | found
 
 
 @lru_cache(maxsize=512)
