@@ -36,6 +36,7 @@ def execute(source: Path, target: Path, parameters: Mapping[str, Any], out: Path
     out: the folder of the run that it may start, to look at meanwhile. Returns 0, or the exit status of the signal that
     ended it. Raises RunError.
     """
+    target.parent.mkdir(parents=True, exist_ok=True)
     warnings.simplefilter("ignore")  # of libraries, about each other
     logging.getLogger("papermill").setLevel(logging.ERROR)
     logging.getLogger("traitlets").setLevel(logging.CRITICAL)
@@ -44,7 +45,6 @@ def execute(source: Path, target: Path, parameters: Mapping[str, Any], out: Path
     try:
         import papermill
 
-        target.parent.mkdir(parents=True, exist_ok=True)
         interrupts.gently = True
         with _homes(), watch:
             papermill.execute_notebook(
