@@ -28,7 +28,7 @@ class RunCommand(Command):
         for word in words:
             if word in ("-p", "--parameter"):
                 pair = list(islice(words, 2))
-                if len(pair) < 2:
+                if len(pair) < 2 or "=" in pair[0]:
                     ctx.fail("-p takes a name and a value, such as: -p num_contexts 3")
                 word = f"--parameter={'='.join(pair)}"
             joined.append(word)

@@ -141,6 +141,7 @@ SLIPS = {
     "run words.txt": "words.txt: is not a notebook",
     "run -p flavour sweet": "no parameter 'flavour'. It has seeds, out",
     "run -p flavour": "-p takes a name and a value",
+    "run -p flavour=sweet --out x": "-p takes a name and a value",
     "run plain.ipynb --target 5": "no parameter 'target'. It has none",
     "lab words.txt": "words.txt: File exists",
     "lab one two": "One folder is enough",
