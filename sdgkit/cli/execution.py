@@ -164,7 +164,7 @@ class Watch:
                 self._stop_kernel()
             snapshot = self._run_going()
             words = line(snapshot) if snapshot is not None else lasting(time.monotonic() - self._begun)
-            self._view.show_words(f"  {self.part}: {words}")
+            self._view.show_words(f"  {self.part}: {words}", self._begun)
 
     def _stop_kernel(self) -> None:
         """Interrupt what the kernel does; a run in it then stops by itself. If that does not help, kill it."""
