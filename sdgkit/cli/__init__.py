@@ -88,5 +88,5 @@ def _sentence(error: Exception, called: str) -> str:
     if isinstance(error, SdgkitError):
         return str(error)
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename or 'A file'}: {error.strerror}."
+        return f"{error.filename or 'The output'}: {error.strerror}."
     return f"This should not have happened: {type(error).__name__}: {error}\nRun it again with --debug to see where."

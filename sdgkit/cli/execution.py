@@ -12,20 +12,25 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sdgkit import errors
 from sdgkit.cli.interrupts import Interrupts
 from sdgkit.cli.terminal import lasting, say
+
+if TYPE_CHECKING:
+    from sdgkit.snapshot import Snapshot
 
 # What the kernel logs (that it speaks to this machine only, that it was interrupted) is left out.
 KERNEL = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=50"]
 LONGEST_CELL_S = 86_400  # a stalled kernel must not wait for ever; a run with a large model may well take hours
 START_S = 120  # for the kernel to come up, also on a busy machine
 TICK_S = 0.25
+AGAIN_S = 2.0  # until the next interrupt
 STUBBORN_S = 10.0  # after which a kernel that does not heed an interrupt is killed
 SHOWN_OF_ERROR = 400  # characters
 PART_WIDTH = 56
+STARTING = "Starting the kernel"  # the first part, before the notebook's own
 # Where Jupyter, IPython and matplotlib would write into the home directory, which may not be writable.
 HOMES = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "MPLCONFIGDIR")
 
@@ -36,15 +41,15 @@ def execute(source: Path, target: Path, parameters: Mapping[str, Any], out: Path
     out: the folder of the run that it may start, to look at meanwhile. Returns 0, or the exit status of the signal that
     ended it. Raises RunError.
     """
+    target.parent.mkdir(parents=True, exist_ok=True)
     warnings.simplefilter("ignore")  # of libraries, about each other
-    logging.getLogger("papermill").setLevel(logging.ERROR)
-    logging.getLogger("traitlets").setLevel(logging.CRITICAL)
+    for name in ("papermill", "traitlets"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     interrupts = Interrupts()
     watch = Watch(interrupts, out)
     try:
         import papermill
 
-        target.parent.mkdir(parents=True, exist_ok=True)
         interrupts.gently = True
         with _homes(), watch:
             papermill.execute_notebook(
@@ -58,6 +63,7 @@ def execute(source: Path, target: Path, parameters: Mapping[str, Any], out: Path
                 execution_timeout=LONGEST_CELL_S,
                 kernel_manager_class=_kernel_class(watch),
                 on_cell_start=watch.cell_started,
+                on_cell_executed=watch.cell_executed,
             )
         return 0
     except KeyboardInterrupt:
@@ -112,9 +118,10 @@ class Watch:
     def __init__(self, interrupts: Interrupts, out: Path) -> None:
         self.interrupts, self.out = interrupts, out
         self.kernel: Any = None
-        self.part = self._heading = "Starting the kernel"
+        self.part = self._heading = STARTING
         self._begun = time.monotonic()
-        self._told_kernel_at = 0.0
+        self._first_signal_at = self._next_signal_at = 0.0
+        self._heeded = False
         self._ended = threading.Event()
 
     def __enter__(self) -> "Watch":
@@ -142,33 +149,45 @@ class Watch:
             self._finish_part()
             self.part, self._begun = self._heading, time.monotonic()
 
+    def cell_executed(self, cell: Any, cell_index: int, execute_reply: Any) -> None:
+        """A hook of nbclient's. After an interrupt, this was the last one."""
+        self._heeded = bool(self.interrupts.number)
+
     def _finish_part(self, end: str = "") -> None:
         say(f"  {self.part:<{PART_WIDTH}} {lasting(time.monotonic() - self._begun):>9}{end}")
 
     def _tick_on(self) -> None:
+        from sdgkit.cli.progress import line
+
         while not self._ended.wait(TICK_S):
-            if self.interrupts.number:
-                self._interrupt_kernel()
-            self._view.show_words(f"  {self.part}: {self._how_far()}")
+            if self.interrupts.number and not self._heeded:
+                self._stop_kernel()
+            snapshot = self._run_going()
+            words = line(snapshot) if snapshot is not None else lasting(time.monotonic() - self._begun)
+            self._view.show_words(f"  {self.part}: {words}", self._begun)
 
-    def _interrupt_kernel(self) -> None:
-        pid = getattr(getattr(self.kernel, "provisioner", None), "pid", None)
-        if pid is None:
+    def _stop_kernel(self) -> None:
+        """Interrupt what the kernel does; a run in it then stops by itself. If that does not help, kill it."""
+        pid, now = getattr(getattr(self.kernel, "provisioner", None), "pid", None), time.monotonic()
+        if pid is None or now < self._next_signal_at:
             return
+        first = self._first_signal_at = self._first_signal_at or now
+        if self.part == STARTING or now - first > STUBBORN_S:  # while it starts, it does not heed an interrupt
+            number = signal.SIGKILL
+        elif first == now or self._run_going() is None:  # one that comes between two cells is lost
+            number = signal.SIGINT
+        else:
+            return
+        self._next_signal_at = now + AGAIN_S
         with contextlib.suppress(ProcessLookupError):
-            if not self._told_kernel_at:
-                self._told_kernel_at = time.monotonic()
-                os.kill(pid, signal.SIGINT)
-            elif time.monotonic() - self._told_kernel_at > STUBBORN_S:
-                os.kill(pid, signal.SIGKILL)
+            os.kill(pid, number)
 
-    def _how_far(self) -> str:
-        """How far the run in the folder is, if one goes on there now; otherwise how long the part takes."""
-        from sdgkit.cli.progress import GOING_ON, line
+    def _run_going(self) -> "Snapshot | None":
+        """How far the run in the folder is, if one goes on there now."""
+        from sdgkit.cli.progress import GOING_ON
         from sdgkit.run import open_run
 
         with contextlib.suppress(errors.SdgkitError, OSError, sqlite3.Error, ValueError):
             snapshot = open_run(self.out).snapshot()
-            if snapshot.state in GOING_ON:
-                return line(snapshot)
-        return lasting(time.monotonic() - self._begun)
+            return snapshot if snapshot.state in GOING_ON else None
+        return None

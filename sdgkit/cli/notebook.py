@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from sdgkit.cli.help import Command
-from sdgkit.cli.options import Job, Manners, Output, Place, option, takes
+from sdgkit.cli.options import Job, Judge, Manners, Output, Place, option, takes
 from sdgkit.cli.terminal import complain, say
 from sdgkit.errors import SettingsError
 
@@ -28,7 +28,7 @@ class RunCommand(Command):
         for word in words:
             if word in ("-p", "--parameter"):
                 pair = list(islice(words, 2))
-                if len(pair) < 2:
+                if len(pair) < 2 or "=" in pair[0]:
                     ctx.fail("-p takes a name and a value, such as: -p num_contexts 3")
                 word = f"--parameter={'='.join(pair)}"
             joined.append(word)
@@ -66,7 +66,7 @@ class Notebook:
             raise SettingsError(f"The notebook {self.name} has no parameter {unknown[0]!r}. It has {has}.")
 
 
-@takes(place=Place, manners=Manners, job=Job, output=Output)
+@takes(place=Place, judge=Judge, manners=Manners, job=Job, output=Output)
 def run(
     notebook: Annotated[
         str,
@@ -78,6 +78,7 @@ def run(
     ] = None,
     *,
     place: Place,
+    judge: Judge,
     manners: Manners,
     job: Job,
     output: Output,
@@ -92,7 +93,7 @@ def run(
       sdgkit run --seeds seeds.jsonl --base-url http://localhost:8000/v1
       sdgkit run quickstart -p num_contexts 3      any parameter of a notebook
     """
-    given = place.for_notebook() | manners.given() | job.given() | output.given()
+    given = place.for_notebook() | judge.given() | manners.given() | job.given() | output.given()
     again = ["run", *([notebook] if notebook != QUICKSTART else []), *job.words()]
     if seeds is not None:
         given["seeds"] = seeds

@@ -35,9 +35,10 @@ class Options:
     """A group of options. What was not given is None."""
 
     def given(self) -> dict[str, Any]:
-        """What was given, by name."""
+        """What was given, by name; a single address by itself."""
         named = {entry.name: getattr(self, entry.name) for entry in fields(self)}  # type: ignore[arg-type]
-        return {name: value for name, value in named.items() if value is not None and value != []}
+        said = {name: value for name, value in named.items() if value is not None and value != []}
+        return {name: value[0] if "url" in name and len(value) == 1 else value for name, value in said.items()}
 
     def words(self) -> list[str]:
         """What was given, as one types it."""
@@ -83,7 +84,7 @@ class Place(Options):
             os.environ["SDGKIT_HEADERS"] = ",".join(headers)
         if key_file:
             os.environ["SDGKIT_KEY_FILE"] = os.path.abspath(key_file)
-        return said | {"base_url": said["base_url"][0]} if len(said.get("base_url", ())) == 1 else said
+        return said
 
 
 @dataclass(frozen=True)

@@ -62,15 +62,15 @@ class View:
         finally:
             self._live.start()
 
-    def show_words(self, words: str) -> None:
-        """Show a line, in place of the one before; elsewhere, every few seconds."""
+    def show_words(self, words: str, since: float) -> None:
+        """Show a line in place of the one before; elsewhere every few seconds, counted from `since` on."""
         if self._live is not None:
             self._live.update(_one_line(words, self._live.console.width, "dim"), refresh=True)
-        elif self._is_due():
+        elif self._is_due(since):
             say(words)
 
-    def _is_due(self) -> bool:
-        due = time.monotonic() - self._last >= LINE_EVERY_S
+    def _is_due(self, since: float = 0.0) -> bool:
+        due = time.monotonic() - max(self._last, since) >= LINE_EVERY_S
         self._last = time.monotonic() if due else self._last
         return due
 

@@ -8,12 +8,12 @@ import nbformat
 import pytest
 
 import sdgkit as sk
-from sdgkit.cli.options import Job, Manners, Output, Place
+from sdgkit.cli.options import Job, Judge, Manners, Output, Place
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent.parent / "notebooks").glob("*.ipynb"))
 QUICKSTART = next(path for path in NOTEBOOKS if path.stem == "quickstart")
 # The options of `sdgkit generate`, and its argument. A key is none of them, since papermill writes parameters down.
-OPTIONS = {"seeds"} | {option.name for group in (Place, Manners, Job, Output) for option in fields(group)}
+OPTIONS = {"seeds"} | {option.name for group in (Place, Judge, Manners, Job, Output) for option in fields(group)}
 
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 

@@ -11,6 +11,7 @@ from servers import FaultServer, completion, free_port
 
 import sdgkit as sk
 from sdgkit.cli import COMMANDS, main
+from sdgkit.cli.options import command_line
 from sdgkit.cli.progress import View, picture
 from sdgkit.cli.terminal import lasting
 from sdgkit.snapshot import Snapshot
@@ -142,6 +143,7 @@ SLIPS = {
     "run words.txt": "words.txt: is not a notebook",
     "run -p flavour sweet": "no parameter 'flavour'. It has seeds, out",
     "run -p flavour": "-p takes a name and a value",
+    "run -p flavour=sweet --out x": "-p takes a name and a value",
     "run plain.ipynb --target 5": "no parameter 'target'. It has none",
     "lab words.txt": "words.txt: File exists",
     "lab one two": "One folder is enough",
@@ -281,6 +283,14 @@ def test_plain_lines_come_with_a_change_of_state_and_not_with_every_look(capsys)
     view.show(Snapshot("paused", STAGES, 60, message="nobody answers"))
     [only] = capsys.readouterr().out.splitlines()
     assert only.endswith("paused: nobody answers")
+
+
+def test_commands_to_type_next_name_an_sdgkit_that_the_shell_finds(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", [".venv/bin/sdgkit", "run"])
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert command_line("show", "my runs", "s1/c1/q1") == ".venv/bin/sdgkit show 'my runs' s1/c1/q1"
+    (tmp_path / "sdgkit").touch(mode=0o755)
+    assert command_line("lab") == "sdgkit lab"
 
 
 def test_durations_read_well():

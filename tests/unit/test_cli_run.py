@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
 
 import sdgkit as sk
@@ -125,3 +126,19 @@ def test_ctrl_c_stops_the_run_within_the_notebook_and_leaves_it_resumable(tmp_pa
     assert "Traceback" not in said and "the same command again goes on" in said
     assert json.loads((tmp_path / "here" / "summary.json").read_text())["state"] == "cancelled"
     assert "never\n" not in printed(tmp_path / "here" / "own.ipynb")
+
+
+def test_ctrl_c_while_the_kernel_starts_leaves_no_traceback(tmp_path):
+    notebook(tmp_path / "own.ipynb", "print('never')", parameters="out = 'here'")
+    command = [sys.executable, "-m", "sdgkit", "run", "own.ipynb"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    process = subprocess.Popen(command, **pipes, **settings(tmp_path))
+    for _ in range(PATIENCE * 50):
+        time.sleep(0.02)
+        if psutil.Process(process.pid).children():
+            break
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130, said
+    assert said.splitlines()[-1] == "Interrupted. What is finished is kept; the same command again goes on."
+    assert "Traceback" not in said and "rror" not in said
