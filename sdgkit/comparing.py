@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sdgkit.errors import SettingsError
@@ -35,14 +35,17 @@ class Outcome:
 class Side:
     """One version on all rows. tried: rows it set out to make; parsed: those that came; passed: those that are kept."""
 
-    prompt: Prompt
-    outcomes: Mapping[str, Outcome] = field(default_factory=dict)
-    parsed: int = 0
-    tried: int = 0
-    passed: int = 0
-    mean_score: float | None = None
-    seconds: float = 0.0
-    completion_tokens: int = 0
+    outcomes: Mapping[str, Outcome]
+    parsed: int
+    tried: int
+    passed: int
+    completion_tokens: int
+
+    @property
+    def mean_score(self) -> float | None:
+        """Of all that was judged; None if nothing was."""
+        scores = [score for outcome in self.outcomes.values() for score in outcome.scores]
+        return sum(scores) / len(scores) if scores else None
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,6 @@ class Comparing:
         pipeline = Pipeline(method_of(one.name), self.stages)
         shared = load_prompts([n for n in pipeline.prompted if n != one.name], pipeline.name, prompts)
         plans = (Plan(pipeline, self.rows, {**shared, one.name: p}, teacher, judge) for p in (one, other))
-        self.versions = (one, other)
         self.runs = [Run(plan, on_note=lambda sentence: None) for plan in plans]
 
     def start(self) -> "Comparing":
@@ -134,11 +136,10 @@ class Comparing:
         """The comparison, when both are through. Raises what stopped one of them."""
         for run in self.runs:
             run.wait()
-        one, other = (self._side(run, prompt) for run, prompt in zip(self.runs, self.versions, strict=True))
-        judged = isinstance(self.stages[-1], Keep)
-        return Comparison(one, other, [row["id"] for row in self.rows], judged)
+        one, other = map(self._side, self.runs)
+        return Comparison(one, other, [row["id"] for row in self.rows], isinstance(self.stages[-1], Keep))
 
-    def _side(self, run: Run, prompt: Prompt) -> Side:
+    def _side(self, run: Run) -> Side:
         funnel, columns = run.funnel, self.stages[0].columns
         kept: dict[str, list[dict[str, Any]]] = {row["id"]: [] for row in self.rows}
         lost: dict[str, list[dict[str, Any]]] = {row["id"]: [] for row in self.rows}
@@ -159,17 +160,12 @@ class Comparing:
                 reason=str(missing[0]["message"]) if missing else "",
                 reply=str(missing[0]["reply"]) if missing else "",
             )
-        scores = [score for outcome in outcomes.values() for score in outcome.scores]
-        snapshot = run.snapshot()
         return Side(
-            prompt=prompt,
             outcomes=outcomes,
             parsed=funnel[0]["rows_out"],
             tried=funnel[0]["tried"],
             passed=funnel[-1]["rows_out"],
-            mean_score=sum(scores) / len(scores) if scores else None,
-            seconds=snapshot.wall_s,
-            completion_tokens=snapshot.completion_tokens,
+            completion_tokens=run.snapshot().completion_tokens,
         )
 
 
@@ -183,21 +179,11 @@ def _stages(name: str) -> Iterator[Stage]:
     stages = METHODS[method_of(name)].stages
     at = next(place for place, stage in enumerate(stages) if stage.name == name)
     first = stages[at]
-    if isinstance(first, GenerateMany) and not first.together:
-        first = replace(first, per_row=1, extra_tries=0)
-    following = list(stages[at + 1 : at + 3])
-    if isinstance(first, Judge):
-        yield replace(first)
-        yield from (_keeping_all_columns(stage) for stage in following[:1] if isinstance(stage, Keep))
-        return
-    yield first
-    if len(following) == 2 and isinstance(following[0], Judge) and isinstance(following[1], Keep):
-        yield following[0]
-        yield _keeping_all_columns(following[1])
-
-
-def _keeping_all_columns(stage: Keep) -> Keep:
-    return replace(stage, remove=())
+    yield replace(first, per_row=1, extra_tries=0) if isinstance(first, GenerateMany) and not first.together else first
+    for stage in stages[at + 1 : at + 3]:
+        if not isinstance(stage, Judge | Keep):
+            return
+        yield replace(stage, remove=()) if isinstance(stage, Keep) else stage
 
 
 def _root(id: str, known: Mapping[str, Any]) -> str:

@@ -2,9 +2,10 @@
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import zip_longest
 from pathlib import Path
 from time import sleep
 from typing import Any
@@ -171,21 +172,19 @@ class Review:
         """The ids of the samples with all of these, in lineage order. text: in the sample or the judge's words."""
         if state is not None and state not in STATES:
             raise SettingsError(f"There is no state {state!r}. The states are {', '.join(STATES)}.")
-        wanted = text.casefold() if text else ""
-        found = []
-        for id, sample in self._by_id.items():
+
+        def matches(id: str, sample: Sample) -> bool:
             decision = self.decision(id)
             texts = " ".join(str(sample.get(name) or "") for name in (*TEXTS, "evaluation"))
-            matches = (
+            return (
                 (state is None or self.state(id) == state)
                 and (score is None or sample.get("score") == score)
                 and (reason is None or (decision is not None and decision.reason == reason))
                 and (seed is None or seed_of(id) == seed)
-                and wanted in texts.casefold()
+                and (text or "").casefold() in texts.casefold()
             )
-            if matches:
-                found.append(id)
-        return found
+
+        return [id for id, sample in self._by_id.items() if matches(id, sample)]
 
     def drawn(self, number: int = DRAWN) -> list[str]:
         """The ids with which a review begins: drawn across seeds and scores, the same ones every time.
@@ -193,13 +192,11 @@ class Review:
         Seeds take turns, and within a seed the scores do; among equals the hash of the content decides, which is as
         good as chance.
         """
-        groups: dict[str, dict[Any, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
-        for sample in sorted(self.samples, key=lambda sample: self._keys[str(sample["id"])]):
-            groups[seed_of(sample["id"])][sample.get("score")].append(sample)
-        queues = [
-            _in_turns(scores.values()) for _, scores in sorted(groups.items(), key=lambda item: _natural(item[0]))
-        ]
-        return [str(sample["id"]) for sample, _ in zip(_in_turns(queues), range(number), strict=False)]
+        groups: dict[str, dict[Any, list[str]]] = defaultdict(lambda: defaultdict(list))
+        for id in sorted(self._by_id, key=lambda id: self._keys[id]):
+            groups[seed_of(id)][self._by_id[id].get("score")].append(id)
+        seeds = dict.fromkeys(map(seed_of, self._by_id))
+        return _in_turns(_in_turns(groups[seed].values()) for seed in seeds)[:number]
 
     @property
     def progress(self) -> Reviewed:
@@ -318,19 +315,8 @@ def share(good: int, of: int) -> tuple[float, float]:
     return max(0.0, (middle - spread) / (1 + z * z / of)), min(1.0, (middle + spread) / (1 + z * z / of))
 
 
-def _in_turns(groups: Iterable[Iterable[Any]]) -> Iterator[Any]:
-    waiting = [iter(group) for group in groups]
-    while waiting:
-        for group in list(waiting):
-            try:
-                yield next(group)
-            except StopIteration:
-                waiting.remove(group)
-
-
-def _natural(name: str) -> tuple[int, str]:
-    digits = "".join(sign for sign in name if sign.isdigit())
-    return (int(digits) if digits else 0, name)
+def _in_turns(groups: Iterable[Iterable[str]]) -> list[str]:
+    return [one for turn in zip_longest(*groups) for one in turn if one is not None]
 
 
 def _round_step(width: float) -> int:

@@ -7,9 +7,9 @@ from typing import Any
 from sdgkit.comparing import Comparing, Comparison, Outcome, Side
 from sdgkit.errors import SettingsError
 from sdgkit.pages import count, counted
-from sdgkit.panels.frame import Panel, teacher_of
+from sdgkit.panels.frame import Panel, Stop, teacher_of
 from sdgkit.panels.prompt import PromptPanel
-from sdgkit.panels.seeds import rows_for
+from sdgkit.panels.seeds import rows_for, seeds_of
 from sdgkit.panels.still import Block
 from sdgkit.prompts import Prompt, load_prompt
 
@@ -60,14 +60,17 @@ class ComparePanel(Panel):
         judge = teacher_of(self._judge) if self._judge is not None else None
         comparing = Comparing(one, other, chosen, teacher_of(self._teacher), judge=judge, prompts=self._prompts)
 
+        def begin() -> Stop:
+            self.comparison, self._comparing = None, comparing.start()
+            return comparing.cancel
+
         def wait() -> None:
-            self.comparison, self._comparing, self._stop = None, comparing.start(), comparing.cancel
             self.tick(lambda: not self.busy)
             comparison = comparing.wait()
             if all(run.state == "done" for run in comparing.runs):
                 self.comparison = comparison
 
-        self.work(f"Comparing on {counted(len(chosen), 'row')}.", wait)
+        self.work(f"Comparing on {counted(len(chosen), 'row')}.", wait, begin)
         return self
 
     def on_compare(self, most: Any = None) -> None:
@@ -81,7 +84,7 @@ class ComparePanel(Panel):
                 raise SettingsError("The prompt is as it was saved: edit it first, then both can be compared.")
             return self._panel.draft.saved, self._panel.prompt, self._panel.rows()
         first, second = (given if isinstance(given, Prompt) else load_prompt(given) for given in (one, other))
-        return first, second, rows_for(first.name, rows)
+        return first, second, rows_for(first.name, seeds_of(rows))
 
     # Showing ----------------------------------------------------------------------------------------------------------
 

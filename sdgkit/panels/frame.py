@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 from uuid import uuid4
 
 from sdgkit.errors import SdgkitError, SettingsError
@@ -20,6 +20,7 @@ from sdgkit.teachers.teacher import Teacher
 
 FRAMES_PER_S = 6  # far below the 1,000 messages a second beyond which a Jupyter server drops what comes
 STILL_AFTER_S = 1.5  # of quiet, before the still picture follows what was clicked
+Stop: TypeAlias = Callable[[], object]  # what Cancel calls
 _HALF_PAIR = re.compile("[\ud800-\udfff]")  # JSON over a socket cannot hold one
 
 
@@ -36,10 +37,12 @@ class Panel:
         self.last_error: BaseException | None = None
         self.id = uuid4().hex[:8]
         self.busy = self.told = ""
+        self._seen: dict[str, Any] = {}
+        self._readable = True
         self._view: Any = None
         self._still: Any = None
         self._timer: threading.Timer | None = None
-        self._stop: Callable[[], object] | None = None
+        self._stop: Stop | None = None
         self._threads: list[threading.Thread] = []
         self._drawing, self._working = threading.RLock(), threading.Lock()
 
@@ -53,6 +56,10 @@ class Panel:
     def blocks(self) -> Iterable[Block]:
         """What a still picture shows below the line of status and the facts."""
         raise NotImplementedError
+
+    def trouble(self) -> BaseException | None:
+        """What is to be shown as having gone wrong."""
+        return self.last_error
 
     # Clicks -----------------------------------------------------------------------------------------------------------
 
@@ -81,12 +88,15 @@ class Panel:
         if self._stop is not None:
             self._stop()
 
-    def work(self, words: str, job: Callable[[], None]) -> None:
-        """Do something long in a thread of its own. words: what is shown meanwhile. The job sets `_stop` to what
-        Cancel shall call."""
+    def work(
+        self, words: str, job: Callable[[], None], begin: Callable[[], Callable[[], object]] | None = None
+    ) -> None:
+        """Do something long in a thread of its own. words: what is shown meanwhile. begin: begins it, at once, and
+        returns what Cancel shall call."""
         with self._working:
             if self.busy:
                 raise SettingsError(f"One thing at a time: {self.busy[0].lower()}{self.busy[1:]}")
+            self._stop = begin() if begin is not None else None
             self.busy = words
 
         def run() -> None:
@@ -104,9 +114,10 @@ class Panel:
         """Draw again and again until it is over, and then once more."""
 
         def run() -> None:
-            while not over():
-                self.render()
-                time.sleep(1 / FRAMES_PER_S)
+            with self._guarded():
+                while not over():
+                    self.render()
+                    time.sleep(1 / FRAMES_PER_S)
             self.render()
             self.picture_again()
 
@@ -155,8 +166,14 @@ class Panel:
                 self._view.state = state
 
     def _state(self) -> dict[str, Any]:
+        try:
+            self._seen, self._readable = self.seen(), True
+        except Exception as error:  # a file that is gone, say: what was there before stays, with the sentence above it
+            if not self._seen:
+                raise
+            self.last_error, self._readable = _innermost(error), False
         common = {"id": self.id, "title": self.title, "busy": self.busy, "told": self.told}
-        state: dict[str, Any] = _sendable({**common, "error": sentence(self.last_error), **self.seen()})
+        state: dict[str, Any] = _sendable({**common, "error": sentence(self.trouble()), **self._seen})
         return state
 
     def picture(self) -> Still:
@@ -168,7 +185,8 @@ class Panel:
     def _drawn(self, note: str = "", id: str = "") -> Still:
         state = self._state()
         shown = {name: state.get(name, "") for name in ("title", "folder", "words", "error")}
-        return Still(**shown, facts=state.get("facts", ()), blocks=list(self.blocks()), note=note, id=id)
+        blocks = list(self.blocks()) if self._readable else []
+        return Still(**shown, facts=state.get("facts", ()), blocks=blocks, note=note, id=id)
 
     def display(self) -> None:
         """Show the panel: live where the front end can, otherwise as a still picture.

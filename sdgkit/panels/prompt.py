@@ -1,16 +1,16 @@
 """The panel of a prompt: its parts in an editor, what they make of a seed, the teacher's replies, what has changed."""
 
 from collections.abc import Iterator, Mapping
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from sdgkit.drafts import PromptDraft
-from sdgkit.errors import PromptError, SettingsError
+from sdgkit.errors import PromptError, SeedError, SettingsError
 from sdgkit.pages import count, counted
-from sdgkit.panels.frame import Panel, teacher_of
-from sdgkit.panels.seeds import rows_for
+from sdgkit.panels.frame import Panel, Stop, teacher_of
+from sdgkit.panels.seeds import rows_for, seeds_of
 from sdgkit.panels.still import Block
 from sdgkit.prompts import Prompt
 from sdgkit.seeds import skill
@@ -42,16 +42,17 @@ class PromptPanel(Panel):
     ) -> None:
         super().__init__()
         self._teacher, self._run = teacher, run
-        self.seeds = seeds
+        self.seeds, self._rows = seeds, seeds_of(seeds)
         self._drafts: dict[str, PromptDraft] = {}
         if isinstance(prompts, Prompt):
             self.folder, self.stages = None, [prompts.name]
             self._drafts[prompts.name] = PromptDraft(prompts.name, prompt=prompts)
         else:
-            self.folder, self.stages = Path(prompts), METHODS[skill(rows_for("", seeds))].prompted
+            self.folder, self.stages = Path(prompts), METHODS[skill(self._rows)].prompted
         self.stage = stage or self.stages[0]
         self.row = self._rev = 0
         self.trials: list[Trial | None] = []
+        self._asking: Future[list[Trial]] = Future()
         _ = self.draft
 
     @property
@@ -70,7 +71,9 @@ class PromptPanel(Panel):
 
     def rows(self) -> list[dict[str, Any]]:
         """The rows that the prompt can be tried on, each with an id."""
-        return rows_for(self.stage, self.seeds)
+        with suppress(SeedError):  # of a SeedPanel with a seed that is half written: the rows as they were before
+            self._rows = seeds_of(self.seeds)
+        return rows_for(self.stage, self._rows)
 
     # Clicks -----------------------------------------------------------------------------------------------------------
 
@@ -120,18 +123,20 @@ class PromptPanel(Panel):
             come[place] = trial
             self.render()
 
-        def ask() -> None:
+        def begin() -> Stop:
             self.trials = come
-            waiting = background.submit(trials(prompt, chosen, teacher, on_trial=take))
-            self._stop = waiting.cancel
+            self._asking = background.submit(trials(prompt, chosen, teacher, on_trial=take))
+            return self._asking.cancel
+
+        def wait() -> None:
             try:
                 with suppress(CancelledError):
-                    waiting.result()
+                    self._asking.result()
             finally:
                 if self.trials is come:
                     self.trials = [trial for trial in come if trial is not None]
 
-        self.work("Asking the teacher.", ask)
+        self.work("Asking the teacher.", wait, begin)
 
     # Showing ----------------------------------------------------------------------------------------------------------
 
@@ -200,7 +205,7 @@ def _seen(trial: Trial) -> dict[str, Any]:
         "good": not trial.reason,
         "message": trial.message,
         "pieces": list(trial.pieces),
-        "score": next((f"score {count(row['score'])}" for row in trial.rows if "score" in row), ""),
+        "score": next((f"score {row['score']:g}" for row in trial.rows if isinstance(row.get("score"), float)), ""),
     }
 
 

@@ -106,18 +106,13 @@ class ReviewPanel(Panel):
         return self.current
 
     def _found(self) -> list[str]:
-        show, filters = self.filters["show"], self.filters
+        show, score = self.filters["show"], self.filters["score"]
         found = self.review.find(
             state=show if show in STATES else None,
-            score=float(filters["score"]) if filters["score"] else None,
-            reason=filters["reason"] or None,
-            seed=filters["seed"] or None,
-            text=filters["text"] or None,
+            score=float(score) if score else None,
+            **{name: self.filters[name] or None for name in ("seed", "reason", "text")},
         )
-        if show != "drawn":
-            return found
-        matching = set(found)
-        return [id for id in self.review.drawn() if id in matching]
+        return [id for id in self.review.drawn() if id in found] if show == "drawn" else found
 
     # Showing ----------------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from sdgkit.decisions import own_question
 from sdgkit.errors import SettingsError
 from sdgkit.method import default_folder, plan, run_folder
 from sdgkit.pages import count, counted
-from sdgkit.panels.frame import Panel, sentence, teacher_of
+from sdgkit.panels.frame import Panel, teacher_of
 from sdgkit.panels.still import Block
 from sdgkit.picture import draw
 from sdgkit.run import Run, open_run
@@ -170,6 +170,10 @@ class RunPanel(Panel):
 
     _ipython_display_ = display
 
+    def trouble(self) -> BaseException | None:
+        """What went wrong in the panel, or what stopped the run."""
+        return super().trouble() or self.latest.error
+
     def seen(self) -> dict[str, Any]:
         run, snapshot = self.latest, self.latest.snapshot()
         stages = drawn_stages(run, snapshot)
@@ -194,7 +198,6 @@ class RunPanel(Panel):
             "empty": "None of them is at hand." if snapshot.samples else "Samples appear here as they come.",
             "drops": self._seen_drops(lost),
             "notes": list(run.notes),
-            "error": sentence(self.last_error or run.error),
         }
 
     def _seen_drops(self, lost: dict[str, int]) -> dict[str, Any] | None:

@@ -122,10 +122,11 @@ class SeedPanel(Panel):
             yield Block(f"and {len(rows) - STILL} more")
 
 
-def rows_for(stage: str, seeds: Any) -> list[dict[str, Any]]:
-    """The rows on which this stage's prompt can be tried, each with an id.
+def seeds_of(given: Any) -> list[dict[str, Any]]:
+    """The seeds of a SeedPanel, or in what `load_seeds` takes (rows of an earlier stage, too). Raises SeedError."""
+    return read_seeds(given.seeds if isinstance(given, SeedPanel) else given)
 
-    seeds: what `load_seeds` takes, also rows of an earlier stage, or a SeedPanel. Raises SeedError.
-    """
-    rows = read_seeds(seeds.seeds if isinstance(seeds, SeedPanel) else seeds)
-    return [{"id": f"s{number}", **stand_in(row, stage)} for number, row in enumerate(rows, 1)]
+
+def rows_for(stage: str, seeds: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows on which this stage's prompt can be tried, each with an id."""
+    return [{"id": f"s{number}", **stand_in(row, stage)} for number, row in enumerate(seeds, 1)]

@@ -53,6 +53,29 @@ def test_a_prompt_is_edited_tried_and_saved_and_the_next_run_uses_it(lab, page, 
     assert "You like boats." in (lab.work / "prompts_of_mine" / "gen_contexts.yaml").read_text(encoding="utf-8")
 
 
+def test_seeds_are_written_with_what_is_wrong_beside_the_field_and_saved(lab, page, shot):
+    notebook_file = lab.write("seeds", {"panel": "import sdgkit as sk\nsk.SeedPanel('written.jsonl')"})
+    with lab.open(page, notebook_file) as notebook:
+        notebook.run("panel")
+        panel = notebook.panel("seeds")
+        panel.get_by_role("button", name="Add a seed").click()
+        fields = {name: panel.get_by_label(name, exact=True) for name in ("task description", "question", "response")}
+        for field in fields.values():
+            expect(field).to_have_attribute("aria-invalid", "true")
+            expect(field).to_have_accessible_description(re.compile("It is empty"))
+        fields["task description"].fill("Write the commit message for what was done, in one line of at most 50 signs.")
+        fields["question"].fill("I made the login button blue. What is the commit message?")
+        fields["response"].fill("Make the login button blue, and")
+        expect(fields["response"]).to_have_accessible_description(re.compile("cut off"))
+        expect(fields["question"]).not_to_have_attribute("aria-invalid", "true")
+        shot("seeds-flaw", panel)
+        fields["response"].fill("Make the login button blue")
+        page.keyboard.press("Control+s")
+        expect(panel.locator(".sdg-told")).to_have_text("Saved in written.jsonl.")
+        assert notebook.errors() == []
+    assert json.loads((lab.work / "written.jsonl").read_text())["seed_response"] == "Make the login button blue"
+
+
 def test_a_run_is_started_watched_cancelled_and_resumed_while_the_kernel_stays_free(lab, page, shot):
     notebook_file = lab.write(
         "run",
@@ -135,8 +158,11 @@ def test_a_rejection_outlives_the_kernel_and_the_training_file_goes_without_the_
         page.keyboard.press("Enter")
         expect(panel.locator(".sdg-told")).to_have_text(f"{rejected} rejected.")
         expect(panel.locator(".sdg-status")).to_contain_text("1 rejected")
+        accept = panel.get_by_role("button", name="Accept")
+        place = accept.bounding_box()
         page.keyboard.press("a")
         expect(panel.locator(".sdg-status")).to_contain_text("2 of")
+        assert accept.bounding_box() == place, "what is pressed stays where it is, however long the samples are"
         assert page.evaluate("() => window.jupyterapp.shell.currentWidget.content.widgets.length") == cells
         shot("review", panel)
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import shutil
 import time
 from html.parser import HTMLParser
 from pathlib import Path
@@ -294,6 +295,18 @@ def test_a_run_without_a_teacher_is_refused(seeds):
         sk.RunPanel(seeds)
 
 
+def test_a_run_whose_folder_is_gone_shows_the_sentence_over_what_was_there(script, seeds):
+    run_panel(script, seeds).run_sync()
+    panel = sk.RunPanel("runs/a")
+    samples = panel.view.state["facts"][0]
+    shutil.rmtree("runs/a")
+    panel.act("stage", name="gen_contexts")
+    panel.wait()
+    assert panel.view.state["error"]
+    assert panel.view.state["facts"][0] == samples or panel.view.state["words"].startswith("Not begun")
+    assert "Error: " in str(panel.picture())
+
+
 # Review ---------------------------------------------------------------------------------------------------------------
 
 
@@ -541,6 +554,18 @@ def test_a_prompt_can_use_what_earlier_stages_write_and_nothing_else(script, see
     assert panel.view.state["flaws"] == []
     act(panel, "text", part="generation", text="{{ response }}")
     assert "'response' is undefined" in panel.view.state["flaws"][0]["words"]
+
+
+def test_a_seed_that_is_half_written_leaves_the_prompt_panel_with_the_rows_before(seeds):
+    written = sk.SeedPanel(seeds)
+    panel = sk.PromptPanel("prompts", written)
+    act(written, "add")
+    act(panel, "row", number=1)
+    assert len(panel.view.state["rows"]) == len(seeds)
+    for column in ("task_description", "seed_context", "seed_question", "seed_response"):
+        act(written, "edit", place=3, column=column, text="Written.")
+    act(panel, "row", number=3)
+    assert "Written." in panel.view.state["messages"][-1]["content"]
 
 
 # Compare --------------------------------------------------------------------------------------------------------------

@@ -86,7 +86,7 @@ function samples({ state, act }) {
 }
 
 function figures({ state }) {
-  return h("div", { class: "sdg-grid", key: "figures" }, state.figures.map((figure) => h("figure", { key: figure.title },
+  return h("div", { class: "sdg-pair", key: "figures" }, state.figures.map((figure) => h("figure", { key: figure.title },
     h("h4", {}, figure.title), soft(figure.words),
     figure.drawing ? h("div", { drawing: figure.drawing }) : soft("Nothing to draw."))));
 }
