@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sdgkit.pages import count, fill, percent, visible
+from sdgkit.pages import count, counted, fill, percent, visible
 from sdgkit.picture import described
 
 Row = Mapping[str, Any]
@@ -62,9 +62,9 @@ class Explanation:
     @property
     def headline(self) -> str:
         """The numbers in one sentence."""
-        seeds, lost = _counted(self.seeds, "seed example"), f"{_counted(self.dropped, 'row')} dropped on the way"
+        seeds, lost = counted(self.seeds, "seed example"), f"{counted(self.dropped, 'row')} dropped on the way"
         if self.samples:
-            return f"{_counted(self.samples, 'sample')} kept from {seeds}, {lost}."
+            return f"{counted(self.samples, 'sample')} kept from {seeds}, {lost}."
         return f"No sample was kept. From {seeds}, {lost}."
 
     @property
@@ -245,7 +245,7 @@ def _kind(reason: str) -> str:
 
 
 def _words(reason: str, number: int, tried: int) -> str:
-    part = f"{count(number)} of {_counted(tried, 'row')} ({percent(number / max(1, tried))})"
+    part = f"{count(number)} of {counted(tried, 'row')} ({percent(number / max(1, tried))})"
     return WORDS.get(_kind(reason), "this check dropped {part}.").format(part=part)
 
 
@@ -270,10 +270,6 @@ def _advice(reason: str, share: float, stage: str, stages: Sequence[Mapping[str,
 
 def _kept(stages: Sequence[Mapping[str, Any]]) -> int:
     return int(stages[-1]["rows_out"]) if stages else 0
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
 
 
 def _printed(example: Example) -> list[str]:

@@ -4,6 +4,9 @@ import os
 import re
 import sys
 
+from sdgkit.pages import counted as counted
+from sdgkit.pages import lasting as lasting
+
 # Control characters move the cursor, recolour or rename the terminal; marks of writing direction reorder what is read.
 _HARMFUL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _ASCII = str.maketrans({"\u00b7": ",", "\u2026": "...", "\u2192": "->", "\u2014": "-"})
@@ -34,23 +37,6 @@ def complain(text: object) -> None:
 def is_live() -> bool:
     """Whether what is on the screen can be drawn anew."""
     return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 sample`, `1,200 samples`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def lasting(seconds: float) -> str:
-    """A duration in words, as exact as one wants to know it: `0.8 s`, `41 s`, `3 min 20 s`, `2 h 5 min`."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 def _fitting(text: str, encoding: str | None) -> str:

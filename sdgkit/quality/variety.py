@@ -14,10 +14,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from sdgkit.decisions import own_question
 from sdgkit.errors import SettingsError
 from sdgkit.pages import count, fill, percent
 from sdgkit.picture import Line, curve
-from sdgkit.quality.duplicates import check_threshold, own_question, repeats
+from sdgkit.quality.duplicates import check_threshold, repeats
 
 Row = Mapping[str, Any]
 COLUMNS = ("context", "question", "response")
