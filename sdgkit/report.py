@@ -16,7 +16,7 @@ from typing import Any
 
 from sdgkit.card import complete, is_rehearsal, samples_kept, skill_name
 from sdgkit.decisions import own_question, seed_of
-from sdgkit.explain import Exchanges, explain
+from sdgkit.explain import Exchanges, advice, explain
 from sdgkit.export import Row, write_text
 from sdgkit.pages import count, fill, lasting
 from sdgkit.picture import Bar, described, draw, histogram, reasons
@@ -182,8 +182,10 @@ def _shown_drops(
     ranks = {stage: rank for rank, stage in enumerate(order)}
     keys = sorted(places, key=lambda key: (ranks.get(key[0], len(ranks)), -sizes[key], key[1]))
     stages: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for key in keys:
-        stages[key[0]].append({"reason": key[1], "size": sizes[key], "rows": rows[key]})
+    for stage, reason in keys:
+        told = advice(reason, stage, order[: ranks.get(stage, 0)], {})
+        rows_of_it, size = rows[stage, reason], sizes[stage, reason]
+        stages[stage].append({"reason": reason, "size": size, "rows": rows_of_it, "advice": told})
     return [{"stage": stage, "groups": groups} for stage, groups in stages.items()]
 
 
