@@ -26,14 +26,7 @@ Rows = Iterable[Row] | Callable[[], Iterable[Row]]  # what can be gone through: 
 
 _BATCH = 1_000  # rows in memory at a time, and in a row group
 _HALF_PAIR = re.compile("[\ud800-\udfff]")  # a reply may hold one; neither UTF-8 nor Parquet can
-_NO_ROWS = (
-    "id",
-    "task_description",
-    "question",
-    "response",
-    "evaluation",
-    "score",
-)  # of a Parquet file with none
+_NO_ROWS = ("id", "task_description", "question", "response", "evaluation", "score")  # of a Parquet file with none
 
 
 def messages(sample: Row, system: str | None = None) -> dict[str, Any]:
