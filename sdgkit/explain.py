@@ -64,9 +64,10 @@ class Explanation:
     def headline(self) -> str:
         """The numbers in one sentence."""
         seeds, lost = counted(self.seeds, "seed example"), f"{counted(self.dropped, 'row')} dropped on the way"
+        yet = " so far" if self.state in ("running", "paused") else ""
         if self.samples:
-            return f"{counted(self.samples, 'sample')} kept from {seeds}, {lost}."
-        return f"No sample was kept. From {seeds}, {lost}."
+            return f"{counted(self.samples, 'sample')} kept{yet} from {seeds}, {lost}."
+        return f"No sample was kept{yet}. From {seeds}, {lost}."
 
     @property
     def text(self) -> str:
