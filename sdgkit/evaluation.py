@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sdgkit import texts
-from sdgkit.errors import RunError
+from sdgkit.errors import RunError, SettingsError
 from sdgkit.export import write_text
 from sdgkit.journal import Journal
 from sdgkit.pages import count, fill, percent
@@ -122,6 +122,8 @@ def evaluate(
     sdgkit/texts/compare_answers.yaml). Replies are recorded in the run's folder: the same call again asks nothing
     twice; the page is evaluation/STUDENT.html there. Raises SdgkitError.
     """
+    if limit is not None and limit < 1:
+        raise SettingsError(f"limit={limit} leaves no question. Give 1 or more.")
     opened = run if isinstance(run, Run) else open_run(run)
     samples = list(opened.let_through())
     is_apart = held_out(lambda: samples, test_share)

@@ -202,8 +202,8 @@ class Line(NamedTuple):
 _LINES = (("#0072b2", ""), ("#d55e00", "6 3"), ("#009e73", "2 3"), ("#b0578d", "8 3 2 3"))  # told apart by dashes too
 
 
-def curve(lines: Sequence[Line], *, words: str) -> str:
-    """Shares that change with a number, as a small inline SVG; `words` say it aloud."""
+def curve(lines: Sequence[Line], *, up: str, across: str, words: str) -> str:
+    """Shares that change with a number, as a small inline SVG. up, across: names of the axes; `words` say it aloud."""
     width, height = 360, 150
     most = max((x for line in lines for x, _ in line.points), default=0) or 1
     drawn = [
@@ -216,4 +216,5 @@ def curve(lines: Sequence[Line], *, words: str) -> str:
         for line, (colour, dashes) in zip(lines, _LINES * len(lines), strict=False)
     ]
     ticks = [{"x": width * part / 2, "label": count(round(most * part / 2))} for part in range(3)]
-    return "".join(fill("curve.svg", lines=drawn, ticks=ticks, label=words, width=width, height=height))
+    ticks[-1]["label"] = f"{ticks[-1]['label']} {across}"
+    return "".join(fill("curve.svg", lines=drawn, ticks=ticks, up=up, label=words, width=width, height=height))
