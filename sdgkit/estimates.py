@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+from sdgkit.calibration import aside
 from sdgkit.errors import SettingsError
 from sdgkit.journal import Journal, Recorded
 from sdgkit.pages import count
@@ -104,15 +106,11 @@ def estimate(
     if (first := plan.pipeline.stages[0]).role:  # an unknown variable shows before anything is asked
         for row in plan.rows:
             plan.prompts[first.name].render(_filled(first, row))
-    kept = Journal(Path(out) if out is not None else None)
-    try:
-        few = replace(plan, pipeline=_small(plan.pipeline), rows=_some(plan, rows), target=None, near_duplicates=None)
+    few = replace(plan, pipeline=_small(plan.pipeline), rows=_some(plan, rows), target=None, near_duplicates=None)
+    prices = (price_prompt, price_completion) if price_prompt is not None and price_completion is not None else None
+    with closing(Journal(Path(out) if out is not None else None)) as kept:
         journal = _Borrowed(kept)
-        run = Run(few, journal=journal, on_note=lambda note: None).start().wait()
-        prices = (price_prompt, price_completion) if price_prompt is not None and price_completion is not None else None
-        return _reckoned(plan, run, journal, prices)
-    finally:
-        kept.close()
+        return _reckoned(plan, aside(few, journal), journal, prices)
 
 
 class _Borrowed(Journal):

@@ -87,11 +87,6 @@ FORMATS: dict[str, Callable[[Row, str | None], dict[str, Any]]] = {
 }
 
 
-def train_messages(samples: Iterable[Row], system: str | None = None) -> Iterator[dict[str, Any]]:
-    """The chat messages of each sample, see `messages`."""
-    return (messages(sample, system) for sample in samples)
-
-
 def is_edited(original: Row, edited: Row) -> bool:
     """Whether a person changed the response, and so made a preference pair."""
     return original.get("response") != edited.get("response")
