@@ -7,7 +7,7 @@ calibration of the same judge asks nothing.
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,13 @@ from sdgkit.card import public
 from sdgkit.errors import FolderInUse, RunError, SettingsError
 from sdgkit.export import write_text
 from sdgkit.folder import CALIBRATION, write_calibrated
+from sdgkit.journal import Journal
 from sdgkit.method import plan, run_folder
 from sdgkit.pipeline import Pipeline
 from sdgkit.plans import Plan, prompt_parts
 from sdgkit.quality.verdicts import ASKED_ABOUT, GOOD, Calibration, Mistake, Verdicts, prompt_key
 from sdgkit.run import Run
-from sdgkit.stages import Judge, Keep, Stage, Step
+from sdgkit.stages import Judge, Keep
 from sdgkit.teachers.teacher import Teacher
 
 FOLDER = "calibration"  # in a run's folder: the journal of a calibration
@@ -73,30 +74,22 @@ class Judged:
     unsure: Sequence[Mapping[str, Any]]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Forget(Stage):
-    """Takes the texts that were judged off the row, lest spoilt answers be trained on."""
-
-    async def change(self, step: Step) -> dict[str, Any]:
-        return {name: value for name, value in step.row.items() if name not in ("context", "question", "response")}
-
-
 def judge_rows(
     judge: Teacher, rows: Sequence[Mapping[str, Any]], planned: Plan, out: str | Path | None = None
 ) -> Judged:
     """What the plan's last judge says of these rows, and what its rule makes of it. Raises SdgkitError."""
     stage, keep = judging(planned.pipeline)
     prompts = {stage.name: planned.prompts[stage.name]}
-    pipeline = Pipeline("calibration", (stage, Forget(name="forget")))
-    run = Run(
-        Plan(pipeline, rows, prompts, judge, judge, structure=planned.structure),
-        out,
-        reuse=True,  # other seeds in the same folder are no other job here
-        on_note=lambda _: None,
-    )
-    run.start().wait()
-    verdicts = [(row, keep.lets_on(row[keep.column])) for row in run.samples()]
-    return Judged(stage.name, verdicts, list(run.drops()))
+    plan = Plan(Pipeline("calibration", (stage,)), rows, prompts, judge, judge, structure=planned.structure)
+    with closing(Journal(Path(out) if out is not None else None)) as journal:
+        run = aside(plan, journal)
+        verdicts = [(row, keep.lets_on(row[keep.column])) for row in run.samples()]
+        return Judged(stage.name, verdicts, list(run.drops()))
+
+
+def aside(plan: Plan, journal: Journal) -> Run:
+    """A finished run that leaves its journal alone: no files, lest its rows be taken for samples, and no notes."""
+    return Run(plan, journal=journal, reuse=True, on_note=lambda _: None).start().wait()
 
 
 def judging(pipeline: Pipeline) -> tuple[Judge, Keep]:

@@ -71,6 +71,11 @@ def own_question(sample: Row) -> str:
     return str(sample.get("question") or "").removeprefix(f"{sample.get('context') or ''}\n\n")
 
 
+def seed_of(id: str) -> str:
+    """The seed that a row came from: "s3" of "s3/c7/q2"."""
+    return str(id).partition("/")[0]
+
+
 class Decisions:
     """The newest decision about each content, and about each id that a decision was ever made for."""
 

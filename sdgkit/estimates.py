@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+from sdgkit.calibration import aside
 from sdgkit.errors import SettingsError
 from sdgkit.journal import Journal, Recorded
 from sdgkit.pages import count
@@ -101,16 +103,14 @@ def estimate(
         raise SettingsError("A price needs both parts: for a million tokens read, and for a million written.")
     if rows < 1 or not plan.rows:
         raise SettingsError("An estimate needs at least one seed to try.")
-    for row in plan.rows:
-        _render_first(plan, row)
-    kept = Journal(Path(out) if out is not None else None)
-    try:
-        few = replace(plan, pipeline=_small(plan.pipeline), rows=_some(plan, rows), target=None, near_duplicates=None)
+    if (first := plan.pipeline.stages[0]).role:  # an unknown variable shows before anything is asked
+        for row in plan.rows:
+            plan.prompts[first.name].render(_filled(first, row))
+    few = replace(plan, pipeline=_small(plan.pipeline), rows=_some(plan, rows), target=None, near_duplicates=None)
+    prices = (price_prompt, price_completion) if price_prompt is not None and price_completion is not None else None
+    with closing(Journal(Path(out) if out is not None else None)) as kept:
         journal = _Borrowed(kept)
-        run = Run(few, journal=journal, on_note=lambda note: None).start().wait()
-        return _reckoned(plan, run, journal, price_prompt, price_completion)
-    finally:
-        kept.close()
+        return _reckoned(plan, aside(few, journal), journal, prices)
 
 
 class _Borrowed(Journal):
@@ -171,17 +171,14 @@ def _small(pipeline: Pipeline) -> Pipeline:
 
 def _some(plan: Plan, number: int) -> list[dict[str, Any]]:
     """So many rows, from the beginning to the end, with the ids that they have in the run."""
-    admitted = plan.admitted
-    step = len(admitted) / min(number, len(admitted))
-    return [
-        {**admitted[int(place * step)][1], "id": admitted[int(place * step)][0]}
-        for place in range(min(number, len(admitted)))
-    ]
+    admitted, number = plan.admitted, min(number, len(plan.rows))
+    chosen = (admitted[place * len(admitted) // number] for place in range(number))
+    return [{**row, "id": id} for id, row in chosen]
 
 
 @dataclass
 class _Seen:
-    """What the few rows showed of one stage."""
+    """What the few rows showed of one stage. exchanges: its requests with their replies."""
 
     rows_in: int
     tried: int
@@ -196,130 +193,113 @@ class _Seen:
         return sum(found[name] for found in self.exchanges) / max(1, len(self.exchanges))
 
 
-def _reckoned(
-    plan: Plan, run: Run, journal: _Borrowed, price_prompt: float | None, price_completion: float | None
-) -> Estimate:
+@dataclass
+class _Whole:
+    """What the whole run takes, and the most samples that it could bring. chances: those of the few rows."""
+
+    requests: float = 0.0
+    prompt_tokens: float = 0.0
+    completion_tokens: float = 0.0
+    seconds: float = 0.0
+    most: float = 0.0
+    chances: int = 0
+
+
+def _reckoned(plan: Plan, run: Run, journal: _Borrowed, prices: tuple[float, float] | None) -> Estimate:
     seen = {line["name"]: _Seen(line["rows_in"], line["tried"], line["rows_out"]) for line in run.funnel}
-    known: dict[str, Any] = {}
-    for stage, key in {found for kind in ("sample", "drop") for one in journal.outcomes(kind) for found in one.trail}:
+    outcomes = [*journal.outcomes("sample"), *journal.outcomes("drop")]
+    for stage, key in {found for one in outcomes for found in one.trail}:
         if (exchange := journal.exchange(key)) is not None:
             seen[stage].exchanges.append(exchange)
-    for kind in ("sample", "drop"):
-        for outcome in journal.outcomes(kind):
-            known = {**outcome.columns, **known, **_longer(outcome.columns, known)}
-    whole = _whole(plan, seen)
-    tried, kept = _chances(plan, seen), list(seen.values())[-1].rows_out
-    low, high = interval(kept, tried)
-    share, most = kept / tried if tried else 0.0, whole["most"]
-    scale, notes = 1.0, []
+    whole, kept = _whole(plan, seen), run.funnel[-1]["rows_out"]
+    low, high = interval(kept, whole.chances)
+    share, most, scale, notes = kept / max(1, whole.chances), whole.most, 1.0, []
     missing = [stage.name for stage in plan.pipeline.stages if not seen[stage.name].tried]
     if missing:
         notes.append(
             f"No row came as far as {missing[0]}: what it and the stages after it take is not in these numbers."
         )
-    if plan.target is not None:
-        if share:
-            scale, low, high, share, most = plan.target / (share * most), 1.0, 1.0, 1.0, plan.target
-        else:
-            notes.append(f"None of {tried} rows was kept, so nobody knows how many it takes to the target.")
-    prompt, completion = whole["prompt_tokens"] * scale, whole["completion_tokens"] * scale
-    cost = None
-    if price_prompt is not None and price_completion is not None:
-        cost = (prompt * price_prompt + completion * price_completion) / MILLION
-    longest, stage_name = _longest_prompt(plan, seen, known)
-    asking = {name: prompt_.sampling.get("max_tokens") or 0 for name, prompt_ in plan.prompts.items()}
+    if plan.target is not None and share:
+        scale, low, high, share, most = plan.target / (share * most), 1.0, 1.0, 1.0, plan.target
+    elif plan.target is not None:
+        notes.append(f"None of {whole.chances} rows was kept, so nobody knows how many it takes to the target.")
+    tokens = (whole.prompt_tokens * scale, whole.completion_tokens * scale)
+    longest, asker = _longest_prompt(plan, seen, _longest_texts(outcome.columns for outcome in outcomes))
+    teacher = _asked(plan, asker) if asker is not None else None
     return Estimate(
-        requests=round(whole["requests"] * scale),
-        prompt_tokens=round(prompt),
-        completion_tokens=round(completion),
-        seconds=max(whole["teacher"], whole["judge"]) * scale,
+        requests=round(whole.requests * scale),
+        prompt_tokens=round(tokens[0]),
+        completion_tokens=round(tokens[1]),
+        seconds=whole.seconds * scale,
         samples=round(share * most),
         low=round(low * most),
         high=round(high * most),
-        cost=cost,
-        tried=tried,
+        cost=sum(price * number for price, number in zip(prices, tokens, strict=True)) / MILLION if prices else None,
+        tried=whole.chances,
         kept=kept,
         asked=journal.asked,
         longest=longest,
-        longest_stage=stage_name,
-        max_tokens=asking.get(stage_name, 0),
-        context_length=_holds(plan, stage_name),
+        longest_stage=asker.name if asker is not None else "",
+        max_tokens=plan.prompts[asker.name].sampling.get("max_tokens") or 0 if asker is not None else 0,
+        context_length=teacher.context_length if teacher is not None else None,
         notes=notes,
     )
 
 
-def _whole(plan: Plan, seen: Mapping[str, _Seen]) -> dict[str, float]:
-    """The whole run's requests, tokens and seconds by role, and the most samples that it could bring."""
-    total: dict[str, float] = defaultdict(float)
-    rows = most = float(len(plan.rows))
-    slots = {"teacher": plan.teacher, "judge": plan.judge or plan.teacher}
+def _whole(plan: Plan, seen: Mapping[str, _Seen]) -> _Whole:
+    """From stage to stage: as many rows as the shares that were seen let through, each asked for as the few were."""
+    rows = float(len(plan.rows))
+    whole = _Whole(most=rows, chances=next(iter(seen.values())).rows_in)
+    seconds: dict[int, float] = defaultdict(float)  # by teacher: they work side by side
     for stage in plan.pipeline.stages:
-        mine, width = seen[stage.name], _width(stage, len(plan.rows))
-        one_by_one = stage.many and not getattr(stage, "together", False)
-        if stage.role:
-            asks = mine.tried if one_by_one else mine.rows_in
-            asked = rows * (width if one_by_one else 1) * len(mine.exchanges) / max(1, asks)
-            total["requests"] += asked
-            for name in ("prompt_tokens", "completion_tokens"):
-                total[name] += asked * mine.mean(name)
-            teacher = slots[stage.role]
-            role = "judge" if plan.judge is not None and stage.role == "judge" else "teacher"
-            total[role] += asked * mine.mean("seconds") / (teacher.slots.total if teacher else 1)
-        rows, most = rows * width * mine.share, most * width
-    return {
-        **dict.fromkeys(("requests", "prompt_tokens", "completion_tokens", "teacher", "judge"), 0.0),
-        **total,
-        "most": most,
-    }
-
-
-def _width(stage: Stage, seeds: int) -> float:
-    """How many rows the stage makes of one."""
-    if isinstance(stage, Given):
-        return sum(len(rows) for rows in stage.rows.values()) / max(1, seeds)
-    return float(stage.per_row) if isinstance(stage, GenerateMany) else 1.0
-
-
-def _chances(plan: Plan, seen: Mapping[str, _Seen]) -> int:
-    """How many rows the few seeds could have brought to the end."""
-    chances = next(iter(seen.values())).rows_in
-    for stage in plan.pipeline.stages:
+        mine, width = seen[stage.name], 1.0
+        together = isinstance(stage, GenerateMany) and stage.together
         if isinstance(stage, Given):
-            chances = seen[f"{stage.name}_first"].rows_out
-        if isinstance(stage, GenerateMany) and stage.together:
-            chances *= min(FURTHER, stage.per_row)
-    return chances
+            width = sum(len(given) for given in stage.rows.values()) / max(1, len(plan.rows))
+            whole.chances = seen[f"{stage.name}_first"].rows_out
+        elif isinstance(stage, GenerateMany):
+            width = float(stage.per_row)
+            whole.chances *= min(FURTHER, stage.per_row) if together else 1
+        if stage.role:
+            each, asks = (width, mine.tried) if stage.many and not together else (1.0, mine.rows_in)
+            asked = rows * each * len(mine.exchanges) / max(1, asks)
+            teacher = _asked(plan, stage)
+            whole.requests += asked
+            whole.prompt_tokens += asked * mine.mean("prompt_tokens")
+            whole.completion_tokens += asked * mine.mean("completion_tokens")
+            seconds[id(teacher)] += asked * mine.mean("seconds") / (teacher.slots.total if teacher else 1)
+        rows, whole.most = rows * width * mine.share, whole.most * width
+    whole.seconds = max(seconds.values(), default=0.0)
+    return whole
 
 
-def _longer(row: Row, known: Mapping[str, Any]) -> dict[str, str]:
-    """The row's texts that are longer than the longest so far."""
-    texts = {name: text for name, text in row.items() if isinstance(text, str)}
-    return {name: text for name, text in texts.items() if len(text) > len(str(known.get(name, "")))}
+def _asked(plan: Plan, stage: Stage) -> Teacher | None:
+    return plan.judge if stage.role == "judge" and plan.judge is not None else plan.teacher
 
 
-def _render_first(plan: Plan, row: Row) -> None:
-    """What can be rendered before anything is asked: an unknown variable shows at once."""
-    first = plan.pipeline.stages[0]
-    if first.role:
-        plan.prompts[first.name].render(_filled(first, row))
+def _longest_texts(rows: Iterable[Row]) -> dict[str, str]:
+    """The longest text that came so far in each column."""
+    known: dict[str, str] = {}
+    for row in rows:
+        for name, text in row.items():
+            if isinstance(text, str) and len(text) > len(known.get(name, "")):
+                known[name] = text
+    return known
 
 
 def _filled(stage: Stage, row: Row) -> dict[str, Any]:
     """The row with what the stage itself gives to its prompt."""
     more: dict[str, Any] = {}
-    if isinstance(stage, GenerateMany):
-        more = {"num_samples": stage.per_row} if stage.together else {}
-        more |= (
-            {"vary": {name: max(map(str, values), key=len) for name, values in stage.vary.items()}}
-            if stage.vary
-            else {}
-        )
+    if isinstance(stage, GenerateMany) and stage.together:
+        more["num_samples"] = stage.per_row
+    if isinstance(stage, GenerateMany) and stage.vary:
+        more["vary"] = {name: max(map(str, values), key=len) for name, values in stage.vary.items()}
     return {**row, **more}
 
 
-def _longest_prompt(plan: Plan, seen: Mapping[str, _Seen], known: Mapping[str, Any]) -> tuple[int, str]:
+def _longest_prompt(plan: Plan, seen: Mapping[str, _Seen], known: Mapping[str, Any]) -> tuple[int, Stage | None]:
     """(tokens, stage) of the longest prompt: every stage's, with every seed and the longest texts that came so far."""
-    found = [(0, "")]
+    found: list[tuple[int, Stage | None]] = [(0, None)]
     for stage in plan.pipeline.stages:
         exchanges = seen[stage.name].exchanges
         if not stage.role or not exchanges:
@@ -328,13 +308,6 @@ def _longest_prompt(plan: Plan, seen: Mapping[str, _Seen], known: Mapping[str, A
         tokens_each = sum(one["prompt_tokens"] for one in exchanges) / max(1, sent)
         for _, row in plan.admitted:
             messages = plan.prompts[stage.name].render(_filled(stage, {**known, **row}))
-            length = sum(len(message["content"]) for message in messages)
-            found.append((round(length * tokens_each), stage.name))
-        found.append((max(one["prompt_tokens"] for one in exchanges), stage.name))
-    return max(found)
-
-
-def _holds(plan: Plan, stage_name: str) -> int | None:
-    role = next((stage.role for stage in plan.pipeline.stages if stage.name == stage_name), None)
-    teacher: Teacher | None = plan.judge if role == "judge" and plan.judge is not None else plan.teacher
-    return teacher.context_length if teacher is not None else None
+            found.append((round(sum(len(message["content"]) for message in messages) * tokens_each), stage))
+        found.append((max(one["prompt_tokens"] for one in exchanges), stage))
+    return max(found, key=lambda one: one[0])

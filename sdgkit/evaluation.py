@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from sdgkit import texts
-from sdgkit.errors import RunError
+from sdgkit.calibration import aside
+from sdgkit.errors import RunError, SettingsError
 from sdgkit.export import write_text
 from sdgkit.journal import Journal
 from sdgkit.pages import count, fill, percent
@@ -122,6 +124,8 @@ def evaluate(
     sdgkit/texts/compare_answers.yaml). Replies are recorded in the run's folder: the same call again asks nothing
     twice; the page is evaluation/STUDENT.html there. Raises SdgkitError.
     """
+    if limit is not None and limit < 1:
+        raise SettingsError(f"limit={limit} leaves no question. Give 1 or more.")
     opened = run if isinstance(run, Run) else open_run(run)
     samples = list(opened.let_through())
     is_apart = held_out(lambda: samples, test_share)
@@ -131,8 +135,7 @@ def evaluate(
             f"No question of the run is kept apart at a test share of {test_share:g}. Raise it, or run more."
         )
     folder = opened.out / FOLDER if opened.out is not None else None
-    journal = Journal(folder)
-    try:
+    with closing(Journal(folder)) as journal:
         system = opened.part().system
         mine = _answers(questions, student, system, journal)
         theirs = (
@@ -142,8 +145,6 @@ def evaluate(
         shipped = Path(texts.__file__).with_name(f"{COMPARE}.yaml")
         own = prompt if isinstance(prompt, Prompt) else load_prompt(prompt or shipped)
         duels = list(_duels(both, mine, theirs, _verdicts(both, mine, theirs, judge, own, journal)))
-    finally:
-        journal.close()
     other = against.model if against is not None else "the run's samples"
     evaluation = Evaluation(student.model, other, judge.model, duels, len(questions) - len(duels))
     if folder is not None:
@@ -161,12 +162,10 @@ def _answers(
 ) -> dict[str, str]:
     """The model's answer to each question, by its id: the message alone, as at inference."""
     rows = [{"id": one["id"], "question": one["question"], "system": system} for one in questions]
-    prompt = Prompt(
-        "answer", system="{{ system }}" if system else "", generation=ANSWER.generation, sampling=ANSWER.sampling
-    )
+    prompt = replace(ANSWER, system="{{ system }}" if system else "")
     pipeline = Pipeline("answers", (Generate(name="answer", columns=("response",)),))
     plan = Plan(pipeline, rows, {"answer": prompt}, model)
-    return {row["id"]: row["response"] for row in _done(plan, journal)}
+    return {row["id"]: row["response"] for row in aside(plan, journal).samples()}
 
 
 def _verdicts(
@@ -182,28 +181,11 @@ def _verdicts(
     for one in questions:
         seed = {name: value for name, value in one.items() if name.startswith("seed_") or name == "task_description"}
         for place, (first, second) in enumerate(((mine, theirs), (theirs, mine)), 1):
-            id_ = one["id"]
-            rows.append(
-                {
-                    **seed,
-                    "id": f"{id_}/{place}",
-                    "question": one["question"],
-                    "first": first[id_],
-                    "second": second[id_],
-                }
-            )
+            answers = {"first": first[one["id"]], "second": second[one["id"]]}
+            rows.append({**seed, **answers, "id": f"{one['id']}/{place}", "question": one["question"]})
     pipeline = Pipeline("comparison", (Judge(name=COMPARE, scale=(FIRST, 2.0, SECOND)),))
     plan = Plan(pipeline, rows, {COMPARE: prompt}, judge)
-    return {row["id"]: row for row in _done(plan, journal)}
-
-
-def _done(plan: Plan, journal: Journal) -> Iterator[dict[str, Any]]:
-    """The rows of a small run whose journal is kept in the folder, and whose files are not."""
-    return Run(plan, journal=journal, reuse=True, on_note=_silent).start().wait().samples()
-
-
-def _silent(note: str) -> None:
-    """What a small run has to say is of no interest here."""
+    return {row["id"]: row for row in aside(plan, journal).samples()}
 
 
 def _duels(

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sdgkit.pages import count, fill, percent, visible
+from sdgkit.pages import count, counted, fill, percent, visible
 from sdgkit.picture import described
+from sdgkit.texts import words
 
 Row = Mapping[str, Any]
 Exchanges = Callable[[str], Sequence[Mapping[str, Any]]]  # by a row's id, as in `Trace.exchanges`
@@ -62,10 +63,11 @@ class Explanation:
     @property
     def headline(self) -> str:
         """The numbers in one sentence."""
-        seeds, lost = _counted(self.seeds, "seed example"), f"{_counted(self.dropped, 'row')} dropped on the way"
+        seeds, lost = counted(self.seeds, "seed example"), f"{counted(self.dropped, 'row')} dropped on the way"
+        yet = " so far" if self.state in ("running", "paused") else ""
         if self.samples:
-            return f"{_counted(self.samples, 'sample')} kept from {seeds}, {lost}."
-        return f"No sample was kept. From {seeds}, {lost}."
+            return f"{counted(self.samples, 'sample')} kept{yet} from {seeds}, {lost}."
+        return f"No sample was kept{yet}. From {seeds}, {lost}."
 
     @property
     def text(self) -> str:
@@ -184,8 +186,8 @@ def _picked(drops: Callable[[], Iterable[Row]], sizes: Mapping[tuple[str, str], 
         key = (str(row.get("stage")), str(row.get("reason")))
         if key in picked:
             if met[key] % (sizes[key] // _READ + 1) == 0:
-                words = {name: row.get(name) for name in ("id", "message", "reply", "evaluation")}
-                picked[key].append({name: str(value or "")[:20_000] for name, value in words.items()})
+                texts = {name: row.get(name) for name in ("id", "message", "reply", "evaluation")}
+                picked[key].append({name: str(text or "")[:20_000] for name, text in texts.items()})
             met[key] += 1
     return picked
 
@@ -206,9 +208,9 @@ def _cause(
     said: list[tuple[str, int]] = []
     if reason == "score":
         said = phrases([row["evaluation"] for row in rows if row["evaluation"]], kept_words)
-    elif _kind(reason) not in ADVICE or reason == "teacher_error":
+    elif "said" in _words(reason):
         said = Counter(row["message"] for row in rows if row["message"]).most_common(2)
-    typical = max(rows, key=lambda row: sum(words in row["evaluation"] for words, _ in said)) if rows else None
+    typical = max(rows, key=lambda row: sum(phrase in row["evaluation"] for phrase, _ in said)) if rows else None
     sent: Mapping[str, Any] = {}
     if typical is not None and exchanges is not None and reason != "teacher_error":  # no reply, so nothing recorded
         sent = (list(exchanges(typical["id"])) or [{}])[-1]
@@ -216,64 +218,39 @@ def _cause(
     if typical is not None:
         prompt = tuple(sent.get("messages") or ())
         example = Example(typical["id"], typical["message"], prompt, str(sent.get("text") or typical["reply"]))
-    words = _words(reason, number, line["tried"])
-    advice = _advice(reason, number / max(1, line["tried"]), line["name"], stages, sent)
-    return Cause(line["name"], reason, number, line["tried"], words, advice, said, example)
+    share, before = number / max(1, line["tried"]), [one["name"] for one in stages[: stages.index(line)]]
+    part = f"{count(number)} of {counted(line['tried'], 'row')} ({percent(share)})"
+    told = advice(reason, line["name"], before, sent.get("sampling") or {}, share)
+    what = _words(reason)["what"].format(part=part)
+    return Cause(line["name"], reason, number, line["tried"], what, told, said, example)
 
 
-WORDS = {
-    "score": "the judge turned down {part}.",
-    "duplicate": "{part} said the same as an earlier one.",
-    "malformed": "{part} came without the tags that the prompt asks for, also when asked again.",
-    "truncated": "{part} came of a reply that was cut off at max_tokens.",
-    "teacher_error": "the teacher refused or failed to answer for {part}.",
-}
-ADVICE = {
-    "score": "Read its words: if the judge is wrong, change the prompt {judge}; if it is right, change the prompt "
-    "{writer}, or the seeds.",
-    "duplicate": "Give `vary` lists, or a higher temperature{temperature}; seeds that leave more room help, too.",
-    "malformed": 'Have the server enforce the form (structure="always", where it can), or change the prompt {stage}: '
-    "it must ask for exactly its start and end tags.",
-    "truncated": "Raise max_tokens (--max-tokens{tokens}), or ask for less in the prompt {stage}.",
-    "teacher_error": "See the server's words. The same command again asks for these rows again.",
-}
-DOUBTFUL = "A judge that turns down so many is rarely right about all; above is what it wrote most. "
+def _words(reason: str) -> dict[str, str]:
+    """What is said of a reason: of one that is not known here, what is said of checks."""
+    reasons: dict[str, dict[str, str]] = words("explain")["reasons"]
+    return reasons.get("duplicate" if reason == "near_duplicate" else reason, reasons["check"])
 
 
-def _kind(reason: str) -> str:
-    return "duplicate" if reason == "near_duplicate" else reason
+def advice(reason: str, stage: str, before: Sequence[str], sampling: Mapping[str, Any], share: float = 0.0) -> str:
+    """What to change where rows leave.
 
-
-def _words(reason: str, number: int, tried: int) -> str:
-    part = f"{count(number)} of {_counted(tried, 'row')} ({percent(number / max(1, tried))})"
-    return WORDS.get(_kind(reason), "this check dropped {part}.").format(part=part)
-
-
-def _advice(reason: str, share: float, stage: str, stages: Sequence[Mapping[str, Any]], sent: Mapping[str, Any]) -> str:
-    if _kind(reason) not in ADVICE:
-        return "See the check's words: make the check milder, or ask for what it wants in the prompt before it."
-    before = [line["name"] for line in stages]
-    before = before[: before.index(stage)]
+    before: the stages before this one. sampling: the settings in force. share: of the rows that came to it.
+    """
     judge = next((name for name in reversed(before) if described(name).kind == "judge"), stage)
     writer = next((name for name in reversed(before) if described(name).kind == "generate"), stage)
-    sampling = sent.get("sampling") or {}
     tokens, temperature = sampling.get("max_tokens"), sampling.get("temperature")
-    advice = ADVICE[_kind(reason)].format(
+    told = _words(reason)["advice"].format(
         judge=judge,
         writer=writer,
         stage=stage,
         tokens=f" {2 * tokens}; it was {tokens}" if isinstance(tokens, int) else "",
         temperature=f" than {temperature:g}" if isinstance(temperature, int | float) else "",
     )
-    return DOUBTFUL + advice if reason == "score" and share >= MANY else advice
+    return f"{words('explain')['doubtful']} {told}" if reason == "score" and share >= MANY else told
 
 
 def _kept(stages: Sequence[Mapping[str, Any]]) -> int:
     return int(stages[-1]["rows_out"]) if stages else 0
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
 
 
 def _printed(example: Example) -> list[str]:

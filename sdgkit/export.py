@@ -24,14 +24,7 @@ Rows = Iterable[Row] | Callable[[], Iterable[Row]]  # what can be gone through: 
 
 _BATCH = 1_000  # rows in memory at a time, and in a row group
 _HALF_PAIR = re.compile("[\ud800-\udfff]")  # a reply may hold one; neither UTF-8 nor Parquet can
-_NO_ROWS = (
-    "id",
-    "task_description",
-    "question",
-    "response",
-    "evaluation",
-    "score",
-)  # of a Parquet file with none
+_NO_ROWS = ("id", "task_description", "question", "response", "evaluation", "score")  # of a Parquet file with none
 
 
 def messages(sample: Row, system: str | None = None) -> dict[str, Any]:
@@ -90,11 +83,6 @@ FORMATS: dict[str, Callable[[Row, str | None], dict[str, Any]]] = {
     "alpaca": alpaca,
     "sharegpt": sharegpt,
 }
-
-
-def train_messages(samples: Iterable[Row], system: str | None = None) -> Iterator[dict[str, Any]]:
-    """The chat messages of each sample, see `messages`."""
-    return (messages(sample, system) for sample in samples)
 
 
 def is_edited(original: Row, edited: Row) -> bool:

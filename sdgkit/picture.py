@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
 
-from sdgkit.pages import count, fill
+from sdgkit.pages import count, counted, fill
 from sdgkit.texts import words
 
 
@@ -63,31 +63,31 @@ def draw(
     if stages is None:
         stages = [{"name": name} for name in words("stages")[pipeline]]
     grounded = not any(stage["name"] in words("stages")["freeform"] for stage in stages)
-    counted = any("rows_in" in stage for stage in stages)
+    with_numbers = any("rows_in" in stage for stage in stages)
     largest = max((_tried(stage) for stage in stages), default=0) or 1
     rows: list[dict[str, Any]] = []
     y = 76
     for number, stage in enumerate(stages, 1):
-        row = _row(stage, counted, largest) | {"number": number, "y": y}
-        y += 50 if not counted else 65 + 15 * len(row["words"])
+        row = _row(stage, with_numbers, largest) | {"number": number, "y": y}
+        y += 50 if not with_numbers else 65 + 15 * len(row["words"])
         rows.append(row)
     title = "The grounded-skills method" if grounded else "The freeform method"
-    ends = _ends(stages, counted, seeds)
-    aloud = [f"{title}, from {ends['first']} to {ends['last']}, in {_of(len(rows), 'stage')}."]
+    ends = _ends(stages, with_numbers, seeds)
+    aloud = [f"{title}, from {ends['first']} to {ends['last']}, in {counted(len(rows), 'stage')}."]
     aloud += [row["aloud"] for row in rows]
     values = {"rows": rows, "end": y, "grounded": grounded, "bar": _BAR} | ends
     return "".join(fill("picture.svg", label=" ".join(aloud), **values))
 
 
-def _ends(stages: Sequence[Mapping[str, Any]], counted: bool, seeds: int | None) -> dict[str, Any]:
+def _ends(stages: Sequence[Mapping[str, Any]], with_numbers: bool, seeds: int | None) -> dict[str, Any]:
     """The words at both ends of the flow; a stage by itself starts and ends with rows of any kind."""
     names = [stage["name"] for stage in stages] or [""]
     whole = names[0] in ("gen_contexts", "gen_questions") or names[0] not in _known()
     ready = described(names[-1]).kind not in ("generate", "judge")
     first, last = "seed example" if whole else "row", "sample" if ready else "row"
-    if counted:
-        first = _of(stages[0].get("rows_in", 0) if seeds is None else seeds, first)
-        last = _of(stages[-1].get("rows_out", 0), last)
+    if with_numbers:
+        first = counted(stages[0].get("rows_in", 0) if seeds is None else seeds, first)
+        last = counted(stages[-1].get("rows_out", 0), last)
     else:
         first, last = f"{first}s", f"{last}s"
     return {"first": first, "last": last, "whole": whole, "ready": ready}
@@ -97,11 +97,7 @@ def _tried(stage: Mapping[str, Any]) -> int:
     return int(stage.get("tried", stage.get("rows_in", 0)))
 
 
-def _of(number: int, noun: str) -> str:
-    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
-
-
-def _row(stage: Mapping[str, Any], counted: bool, largest: int) -> dict[str, Any]:
+def _row(stage: Mapping[str, Any], with_numbers: bool, largest: int) -> dict[str, Any]:
     """One stage as the template draws it: texts, lengths in px, and the sentence read aloud."""
     name = str(stage["name"])
     kind, does, columns = described(name)
@@ -112,7 +108,7 @@ def _row(stage: Mapping[str, Any], counted: bool, largest: int) -> dict[str, Any
         "columns": columns,
         "aloud": f"{name} {does}.",
     }
-    if not counted:
+    if not with_numbers:
         return row
     rows_in, tried, out = stage.get("rows_in", 0), _tried(stage), stage.get("rows_out", 0)
     dropped = stage.get("dropped", {})
@@ -169,8 +165,8 @@ class Line(NamedTuple):
 _LINES = (("#0072b2", ""), ("#d55e00", "6 3"), ("#009e73", "2 3"), ("#b0578d", "8 3 2 3"))  # told apart by dashes too
 
 
-def curve(lines: Sequence[Line], *, words: str) -> str:
-    """Shares that change with a number, as a small inline SVG; `words` say it aloud."""
+def curve(lines: Sequence[Line], *, up: str, across: str, words: str) -> str:
+    """Shares that change with a number, as a small inline SVG. up, across: names of the axes; `words` say it aloud."""
     width, height = 360, 150
     most = max((x for line in lines for x, _ in line.points), default=0) or 1
     drawn = [
@@ -183,4 +179,5 @@ def curve(lines: Sequence[Line], *, words: str) -> str:
         for line, (colour, dashes) in zip(lines, _LINES * len(lines), strict=False)
     ]
     ticks = [{"x": width * part / 2, "label": count(round(most * part / 2))} for part in range(3)]
-    return "".join(fill("curve.svg", lines=drawn, ticks=ticks, label=words, width=width, height=height))
+    ticks[-1]["label"] = f"{ticks[-1]['label']} {across}"
+    return "".join(fill("curve.svg", lines=drawn, ticks=ticks, up=up, label=words, width=width, height=height))

@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from statistics import median_low
 from typing import Any
 
 from sdgkit.card import complete, is_rehearsal, samples_kept, skill_name
-from sdgkit.explain import Exchanges, explain
+from sdgkit.decisions import own_question, seed_of
+from sdgkit.explain import Exchanges, advice, explain
 from sdgkit.export import Row, write_text
-from sdgkit.pages import count, fill
+from sdgkit.pages import count, fill, lasting
 from sdgkit.picture import Bar, described, draw, histogram, reasons
 from sdgkit.quality.verdicts import Calibration
 
@@ -63,8 +65,8 @@ def write_report(
         explanation=explain(summary, samples, drops, exchanges),
         calibration=_Drawing(calibration.html(_kept_by(summary, judged))) if calibration is not None else "",
         reasons=reasons,
-        duration=_duration(summary["wall_s"]),
-        asked=_own_question,
+        duration=lasting(summary["wall_s"]),
+        asked=own_question,
     )
     write_text(path, pieces)
 
@@ -82,16 +84,6 @@ class _Drawing(str):
         return self
 
 
-def seed_of(row: Row) -> str:
-    """The seed that a row came from, by its id: `s3` of `s3/c7/q2`."""
-    return str(row.get("id") or "").partition("/")[0]
-
-
-def _own_question(row: Row) -> str:
-    """A row's question without the context that the grounded method's last stage put above it."""
-    return str(row.get("question") or "").removeprefix(f"{row.get('context') or ''}\n\n")
-
-
 @dataclass(slots=True)
 class _Counted:
     """What the samples measure: scores, and lengths in characters of samples and of their seeds."""
@@ -106,11 +98,11 @@ class _Counted:
             if isinstance(row.get("score"), (int, float)):
                 self.scores[float(row["score"])] += 1
             for column in _COLUMNS:
-                text = _own_question(row) if column == "question" else row.get(column)
+                text = own_question(row) if column == "question" else row.get(column)
                 if isinstance(text, str):
                     self.lengths.setdefault(column, Counter())[len(text)] += 1
                 if isinstance(row.get(f"seed_{column}"), str):
-                    self.seeds[column][seed_of(row)] = len(row[f"seed_{column}"])
+                    self.seeds[column][seed_of(row["id"])] = len(row[f"seed_{column}"])
             yield row
 
 
@@ -150,7 +142,7 @@ def _shown_samples(counted: Iterable[Row], samples: Callable[[], Iterable[Row]])
     """Samples to show, over seeds and scores as evenly as there are any, by seed: `{seed, first, rows}`."""
 
     def group(row: Row) -> tuple[str, Any]:
-        return seed_of(row), row.get("score")
+        return seed_of(row["id"]), row.get("score")
 
     sizes = Counter(group(row) for row in counted)
     seeds: dict[str, list[tuple[str, Any]]] = defaultdict(list)
@@ -165,7 +157,7 @@ def _shown_samples(counted: Iterable[Row], samples: Callable[[], Iterable[Row]])
     shown: dict[str, list[Row]] = defaultdict(list)
     places = {key: _spread(sizes[key], number) for key, number in wanted.items()}
     for row in _pick(samples(), group, places):
-        shown[seed_of(row)].append(row)
+        shown[seed_of(row["id"])].append(row)
     return [{"seed": seed, "first": rows[0], "rows": rows} for seed, rows in shown.items()]
 
 
@@ -190,8 +182,10 @@ def _shown_drops(
     ranks = {stage: rank for rank, stage in enumerate(order)}
     keys = sorted(places, key=lambda key: (ranks.get(key[0], len(ranks)), -sizes[key], key[1]))
     stages: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for key in keys:
-        stages[key[0]].append({"reason": key[1], "size": sizes[key], "rows": rows[key]})
+    for stage, reason in keys:
+        told = advice(reason, stage, order[: ranks.get(stage, 0)], {})
+        rows_of_it, size = rows[stage, reason], sizes[stage, reason]
+        stages[stage].append({"reason": reason, "size": size, "rows": rows_of_it, "advice": told})
     return [{"stage": stage, "groups": groups} for stage, groups in stages.items()]
 
 
@@ -212,9 +206,10 @@ def _lengths(column: str, lengths: Counter[int], seeds: Mapping[str, int]) -> di
     """A histogram of one column's lengths in characters, with the seeds' marked, and its medians."""
     step, bins = _bins(lengths, seeds.values())
     bars = [Bar(count(place * step) if place % 4 == 0 else "", number) for place, number in enumerate(bins)]
-    middle, seeds_middle = _median(lengths), _median(Counter(seeds.values()))
+    middle = median_low(lengths.elements())
+    seeds_middle = median_low(seeds.values()) if seeds else None
     words = f"Lengths of the {column}s in characters: median {count(middle)}"
-    words += f", of the seeds' {count(seeds_middle)}. " if seeds else ". "
+    words += f", of the seeds' {count(seeds_middle)}. " if seeds_middle is not None else ". "
     words += "; ".join(f"{count(i * step)} to {count((i + 1) * step)}: {count(n)}" for i, n in enumerate(bins) if n)
     if longer := sum(number for length, number in lengths.items() if length >= step * len(bins)):
         words += f"; longer: {count(longer)}"
@@ -223,7 +218,7 @@ def _lengths(column: str, lengths: Counter[int], seeds: Mapping[str, int]) -> di
         "column": column,
         "figure": _Drawing(histogram(bars, words=words + ".", marks=marks, edges=True)),
         "median": middle,
-        "seeds": seeds_middle if seeds else None,
+        "seeds": seeds_middle,
         "longer": longer,
         "end": step * len(bins),
     }
@@ -248,21 +243,3 @@ def _bins(lengths: Counter[int], seeds: Iterable[int]) -> tuple[int, list[int]]:
         if length < step * len(bins):
             bins[length // step] += number
     return step, bins
-
-
-def _median(lengths: Counter[int]) -> int:
-    half = lengths.total() / 2
-    for length in sorted(lengths):
-        half -= lengths[length]
-        if half <= 0:
-            return length
-    return 0
-
-
-def _duration(seconds: float) -> str:
-    """Seconds in words: `4.2 s`, `3 min 12 s`, `2 h 5 min`."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

@@ -10,11 +10,12 @@ from pathlib import Path
 from time import sleep
 from typing import Any
 
-from sdgkit.decisions import TEXTS, Decision, Decisions, Reviewed, content_key, own_question
+from sdgkit.decisions import TEXTS, Decision, Decisions, Reviewed, content_key, own_question, seed_of
 from sdgkit.errors import FolderInUse, RunError, SeedError, SettingsError
 from sdgkit.folder import write_reviewed
 from sdgkit.pages import count
 from sdgkit.picture import Bar, histogram
+from sdgkit.quality.verdicts import interval
 from sdgkit.run import Run, open_run
 from sdgkit.seeds import read_seeds, save_seeds, seed_key
 
@@ -214,7 +215,7 @@ class Review:
         words = f"{good} of {len(states)} good"
         if len(states) == len(self.samples):
             return words
-        low, high = share(good, len(states))
+        low, high = interval(good, len(states))
         return f"{words}: {low * 100:.0f}\u2013{high * 100:.0f} %"
 
     def reasons(self) -> dict[str, int]:
@@ -301,18 +302,6 @@ def parts(sample: Sample) -> dict[str, str]:
     """The texts of a sample that a person judges: context (if there is one), its own question, response."""
     texts = {"context": sample.get("context"), "question": own_question(sample), "response": sample.get("response")}
     return {name: text for name, text in texts.items() if isinstance(text, str) and text}
-
-
-def seed_of(id: str) -> str:
-    """The seed that a sample came from: "s3" of "s3/c7/q2"."""
-    return str(id).partition("/")[0]
-
-
-def share(good: int, of: int) -> tuple[float, float]:
-    """The 95 % interval for a share of which a sample was seen (E. B. Wilson 1927, J. Am. Stat. Assoc. 22:209)."""
-    z = 1.96
-    middle, spread = good / of + z * z / (2 * of), z * math.sqrt(good / of * (1 - good / of) / of + (z / of) ** 2 / 4)
-    return max(0.0, (middle - spread) / (1 + z * z / of)), min(1.0, (middle + spread) / (1 + z * z / of))
 
 
 def _in_turns(groups: Iterable[Iterable[str]]) -> list[str]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sdgkit.pages import count, fill, visible
+from sdgkit.pages import count, counted, fill, visible
 
 SHOWN = 900  # characters of one text that are shown at once; the rest unfolds
 _PRINTED = 300  # characters of one text where nothing unfolds
@@ -63,7 +63,7 @@ class Shown:
     def _note(self) -> str:
         if not self.total:
             return "There are no rows to show."
-        rows = f"{count(self.total)} row{'' if self.total == 1 else 's'}"
+        rows = counted(self.total, "row")
         return rows if len(self.cards) == self.total else f"{count(len(self.cards))} of {rows} shown"
 
 

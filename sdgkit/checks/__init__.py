@@ -6,88 +6,44 @@ check's own words, and its name as the reason. Whatever nothing is said about is
 """
 
 import importlib.util
+import inspect
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from sdgkit.checks.facts import FactsInContext
 from sdgkit.checks.rules import Length, MarkdownTable, Matches, NoRefusal, Rule, SameLanguage, ValidJson
 from sdgkit.errors import SettingsError
 from sdgkit.stages import Check, Row
 
-RULES: dict[str, type[Rule]] = {
-    "markdown_table": MarkdownTable,
-    "valid_json": ValidJson,
-    "matches": Matches,
-    "length": Length,
-    "same_language": SameLanguage,
-    "no_refusal": NoRefusal,
-    "facts_in_context": FactsInContext,
-}
+KINDS = (MarkdownTable, ValidJson, Matches, Length, SameLanguage, NoRefusal, FactsInContext)
+RULES: dict[str, type[Rule]] = {kind.name: kind for kind in KINDS}
 
 
-def markdown_table(
-    columns: Sequence[str] | None = None, *, alone: bool = True, column: str = "response", name: str = "markdown_table"
-) -> Check:
-    """The text is a Markdown table, every row with as many cells as its head.
+def _maker(rule: type[Rule]) -> Callable[..., Check]:
+    """A function that makes a check of this rule: of the rule's settings, `column`, and a `name` of its own."""
 
-    columns: what its head must say, in order; default what the seed's table says. alone: nothing stands around it.
-    """
-    return Check(name=name, function=MarkdownTable(column=column, columns=columns or None, alone=alone))
+    def make(*settings: Any, name: str = rule.name, **more: Any) -> Check:
+        try:
+            return Check(name=name, function=rule(*settings, **more))
+        except TypeError as error:  # a setting that it does not have
+            known, said = ", ".join(inspect.signature(rule).parameters), str(error).partition("() ")[2] or error
+            raise SettingsError(f"{rule.name}: {said}. It takes {known}, and name.") from None
 
-
-def valid_json(
-    schema: Mapping[str, Any] | bool | None = None, *, column: str = "response", name: str = "valid_json"
-) -> Check:
-    """The text is JSON (RFC 8259), and fits a JSON schema if there is one. Raises SettingsError for a wrong schema."""
-    return Check(name=name, function=ValidJson(column=column, schema=schema))
+    make.__name__, make.__doc__ = rule.name, rule.__doc__
+    make.__signature__ = inspect.signature(rule)  # type: ignore[attr-defined]
+    return make
 
 
-def matches(pattern: str, *, column: str = "response", name: str = "matches") -> Check:
-    """A regular expression (Python's; ^ and $ at every line) is found in the text. Raises SettingsError."""
-    return Check(name=name, function=Matches(column=column, pattern=pattern))
-
-
-def length(
-    min: int | None = None,
-    max: int | None = None,
-    unit: Literal["words", "characters"] = "words",
-    *,
-    column: str = "response",
-    name: str = "length",
-) -> Check:
-    """The text has at least `min` and at most `max` words or characters."""
-    return Check(name=name, function=Length(column=column, min=min, max=max, unit=unit))
-
-
-def same_language(*, column: str = "response", name: str = "same_language") -> Check:
-    """The text is in the language of the seed's. Texts too short or too mixed to tell are let on."""
-    return Check(name=name, function=SameLanguage(column=column))
-
-
-def no_refusal(*, column: str = "response", name: str = "no_refusal") -> Check:
-    """The text does not begin with the words by which a model declines, unless the seed's does too."""
-    return Check(name=name, function=NoRefusal(column=column))
-
-
-def facts_in_context(
-    *,
-    numbers: bool = True,
-    names: bool = True,
-    derived: bool = True,
-    column: str = "response",
-    name: str = "facts_in_context",
-) -> Check:
-    """The numbers and names in the text are in the context, the question or the task, or part of the seed's form.
-
-    derived: also let on what may have been computed: whole numbers up to 10 (something counted), and sums,
-    differences, shares and changes in percent of two given numbers. A text may still be wrong: this finds what was
-    made up, not every mistake.
-    """
-    rule = FactsInContext(column=column, numbers=numbers, names=names, derived=derived)
-    return Check(name=name, function=rule)
+markdown_table = _maker(MarkdownTable)
+valid_json = _maker(ValidJson)
+matches = _maker(Matches)
+length = _maker(Length)
+same_language = _maker(SameLanguage)
+no_refusal = _maker(NoRefusal)
+facts_in_context = _maker(FactsInContext)
 
 
 def read_checks(given: Any) -> list[Check]:
@@ -111,7 +67,7 @@ def saved(check: Check) -> dict[str, Any]:
     if not isinstance(rule, Rule):
         return {"name": check.name, "own": True}
     said = {field.name: getattr(rule, field.name) for field in fields(rule)}
-    return {"name": check.name, "check": next(n for n, kind in RULES.items() if kind is type(rule)), **said}
+    return {**said, "name": check.name, "check": rule.name}
 
 
 def _read(given: Any) -> Check:

@@ -93,10 +93,16 @@ class Source:
         return low in self.words or ending or _squeezed(low.removesuffix("'s")) in self.squeezed
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class FactsInContext(Rule):
-    """See `sdgkit.checks.facts_in_context`."""
+    """The numbers and names in the text are in the context, the question or the task, or part of the seed's form.
 
+    derived: also let on what may have been computed: whole numbers up to 10 (something counted), and sums,
+    differences, shares and changes in percent of two given numbers. A text may still be wrong: this finds what was
+    made up, not every mistake.
+    """
+
+    name = "facts_in_context"
     numbers: bool = True
     names: bool = True
     derived: bool = True

@@ -3,10 +3,10 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from sdgkit.errors import SettingsError
 from sdgkit.stages import Row
@@ -18,11 +18,12 @@ REFUSED_WITHIN = 250  # characters: a refusal is how a reply begins
 TELLING_LETTERS, TELLING_SHARE = 80, 0.99
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Rule:
-    """One check of a text of the row. column: where it stands."""
+    """One check of a text of the row. name: how it is called; column: where the text stands."""
 
-    column: str = "response"
+    name: ClassVar[str]
+    column: str = field(default="response", kw_only=True)
 
     def __call__(self, row: Row) -> str | None:
         text = row.get(self.column)
@@ -76,10 +77,15 @@ def _cells(line: str) -> list[str]:
     return [cell.strip() for cell in re.split(r"(?<!\\)\|", inner)]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class MarkdownTable(Rule):
-    """See `sdgkit.checks.markdown_table`."""
+    """The text is a Markdown table, every row with as many cells as its head.
 
+    columns: what its head must say, in order; default what the seed's table says. alone: nothing stands around it.
+    Raises SettingsError.
+    """
+
+    name = "markdown_table"
     columns: Sequence[str] | None = None
     alone: bool = True
 
@@ -106,10 +112,11 @@ class MarkdownTable(Rule):
         return cls(columns=columns if argument else None)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class ValidJson(Rule):
-    """See `sdgkit.checks.valid_json`."""
+    """The text is JSON (RFC 8259), and fits a JSON schema if there is one. Raises SettingsError for a wrong schema."""
 
+    name = "valid_json"
     schema: Mapping[str, Any] | bool | None = None
 
     def __post_init__(self) -> None:
@@ -158,10 +165,11 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON value")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Matches(Rule):
-    """See `sdgkit.checks.matches`."""
+    """A regular expression (Python's; ^ and $ at every line) is found in the text. Raises SettingsError."""
 
+    name = "matches"
     pattern: str
 
     def __post_init__(self) -> None:
@@ -180,10 +188,11 @@ class Matches(Rule):
         return cls(pattern=argument)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Length(Rule):
-    """See `sdgkit.checks.length`."""
+    """The text has at least `min` and at most `max` words or characters. Raises SettingsError."""
 
+    name = "length"
     min: int | None = None
     max: int | None = None
     unit: Literal["words", "characters"] = "words"
@@ -215,9 +224,11 @@ class Length(Rule):
         )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class SameLanguage(Rule):
-    """See `sdgkit.checks.same_language`."""
+    """The text is in the language of the seed's. Texts too short or too mixed to tell are let on."""
+
+    name = "same_language"
 
     def flaw(self, text: str, row: Row) -> str:
         mine, seeds = language(text), language(str(row.get(f"seed_{self.column}") or ""))
@@ -245,9 +256,11 @@ def _languages() -> Any:
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class NoRefusal(Rule):
-    """See `sdgkit.checks.no_refusal`."""
+    """The text does not begin with the words by which a model declines, unless the seed's does too."""
+
+    name = "no_refusal"
 
     def flaw(self, text: str, row: Row) -> str:
         found = refusal(text)

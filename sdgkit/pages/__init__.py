@@ -40,7 +40,19 @@ def count(number: float) -> str:
 
 def counted(number: int, noun: str) -> str:
     """`1 sample`, `1,200 samples`."""
-    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def lasting(seconds: float) -> str:
+    """A duration in words, as exact as one wants to know it: `0.8 s`, `41 s`, `3 min 20 s`, `2 h 5 min`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 def percent(share: float) -> str:

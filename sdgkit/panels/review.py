@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from sdgkit.decisions import seed_of
 from sdgkit.errors import SettingsError
 from sdgkit.pages import clip, count
 from sdgkit.panels.frame import Panel
 from sdgkit.panels.still import Block
-from sdgkit.review import DRAWN, SEED_FILE, STATES, Review, parts, seed_of
+from sdgkit.review import DRAWN, SEED_FILE, STATES, Review, parts
 from sdgkit.run import Run
 
 PAGE, CLIPPED = 20, 160  # rows on a page of the table; characters of a text in it

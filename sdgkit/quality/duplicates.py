@@ -11,6 +11,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from sdgkit.decisions import own_question
 from sdgkit.errors import SettingsError
 from sdgkit.pages import percent
 
@@ -138,11 +139,6 @@ def repeats(samples: Iterable[Row], threshold: float, seeds: Iterable[tuple[str,
             columns["question"].add(id_, question)
         if telling:
             columns["response"].add(id_, str(response), group)
-
-
-def own_question(row: Row) -> str:
-    """A row's question without the context that the grounded method's last stage put above it."""
-    return str(row.get("question") or "").removeprefix(f"{row.get('context') or ''}\n\n")
 
 
 def check_threshold(threshold: Any) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sdgkit.pages import count, fill, percent, visible
+from sdgkit.pages import count, counted, fill, percent, visible
 
 GOOD = "good"
 ASKED_ABOUT = {
@@ -24,10 +24,9 @@ def interval(part: float, whole: int) -> tuple[float, float]:
     """The interval in which a share lies at 95 %, for small numbers too (Wilson 1927, JASA 22:209)."""
     if not whole:
         return 0.0, 1.0
-    share, z2 = part / whole, CERTAINTY**2
-    middle = (share + z2 / (2 * whole)) / (1 + z2 / whole)
-    half = CERTAINTY / (1 + z2 / whole) * math.sqrt(share * (1 - share) / whole + z2 / (4 * whole**2))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    share, z = part / whole, CERTAINTY
+    middle, spread = share + z * z / (2 * whole), z * math.sqrt(share * (1 - share) / whole + (z / whole) ** 2 / 4)
+    return max(0.0, (middle - spread) / (1 + z * z / whole)), min(1.0, (middle + spread) / (1 + z * z / whole))
 
 
 def prompt_key(parts: Mapping[str, Any]) -> str:
@@ -134,11 +133,9 @@ class Calibration:
 
     @property
     def _note(self) -> str:
-        seeds = f"{self.seeds} seed example{'' if self.seeds == 1 else 's'}"
-        return (
-            f"The judge {self.judge} on the answers of {seeds}, as they are and spoilt, by the prompt {self.prompt}. "
-            "In brackets stands where the share may lie (95 %): with few seeds that is wide."
-        )
+        asked = f"on the answers of {counted(self.seeds, 'seed example')}, as they are and spoilt,"
+        where = "In brackets stands where the share may lie (95 %): with few seeds that is wide."
+        return f"The judge {self.judge} {asked} by the prompt {self.prompt}. {where}"
 
     def __repr__(self) -> str:
         lines = [f"{what:<34}{number:<12}{share:<24}{more}".rstrip() for what, number, share, more in self.table()]

@@ -76,6 +76,34 @@ def test_seeds_are_written_with_what_is_wrong_beside_the_field_and_saved(lab, pa
     assert json.loads((lab.work / "written.jsonl").read_text())["seed_response"] == "Make the login button blue"
 
 
+def test_a_run_whose_judge_turns_nearly_everything_down_pauses_and_asks(lab, page, shot):
+    notebook_file = lab.write(
+        "doubt",
+        {
+            "start": f"{START}teacher = sk.connect('rehearsal', mean_latency_ms=300)\n"
+            "strict = sk.GROUNDED.change('filter_grounded_questions', equals=0.5)",
+            "panel": "panel = sk.RunPanel(seeds, teacher=teacher, out='doubt', num_contexts=9, pipeline=strict)\npanel",
+            "ended": "panel.latest.wait()\npanel.wait()",
+        },
+    )
+    with lab.open(page, notebook_file) as notebook:
+        notebook.run("start")
+        notebook.run("panel")
+        panel = notebook.panel("run")
+        panel.get_by_role("button", name="Start").click()
+        asked = panel.get_by_label("Is the judge right?")
+        expect(asked).to_contain_text("What to change")
+        expect(panel.get_by_role("status").first).to_contain_text("Paused: filter_grounded_questions: the judge turned")
+        asked.locator("summary").first.click()
+        expect(asked.get_by_text("the raw reply").first).to_be_visible()
+        shot("run-asks", panel)
+        asked.get_by_role("button", name="Go on").click()
+        expect(asked).to_have_count(0)
+        notebook.run("ended")
+        expect(panel.get_by_role("status").first).to_contain_text("Done")
+        assert notebook.errors() == []
+
+
 def test_a_run_is_started_watched_cancelled_and_resumed_while_the_kernel_stays_free(lab, page, shot):
     notebook_file = lab.write(
         "run",

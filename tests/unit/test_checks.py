@@ -87,6 +87,10 @@ def test_a_schema_elsewhere_is_never_fetched(connections):
         lambda: sk.checks.length(),
         lambda: sk.checks.length(9, 3),
         lambda: sk.checks.length(max=3, unit="pages"),
+        lambda: sk.checks.length(maximum=3),
+        lambda: sk.checks.matches(),
+        lambda: sk.checks.markdown_table("a, b"),
+        lambda: read_checks(5),
     ],
 )
 def test_a_check_that_cannot_be_is_refused_when_it_is_made(make):

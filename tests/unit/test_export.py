@@ -8,7 +8,7 @@ import pytest
 
 from sdgkit.card import write_card
 from sdgkit.errors import RunError
-from sdgkit.export import train_file, train_messages, write_atomically, write_jsonl, write_parquet
+from sdgkit.export import messages, train_file, write_atomically, write_jsonl, write_parquet
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +54,7 @@ def test_the_folder_is_a_dataset_by_its_card(tmp_path):
 
     folder = tmp_path / "run"
     write_parquet(folder / "dataset.parquet", rows)
-    write_jsonl(folder / "train_messages.jsonl", train_messages(rows(), "Be brief."))
+    write_jsonl(folder / "train_messages.jsonl", (messages(row, "Be brief.") for row in rows()))
     write_jsonl(folder / "dropped.jsonl", [{"other": 1}])
     summary = {"stages": [{"name": "gen_responses", "rows_in": 5, "tried": 2_500, "rows_out": 2_500, "dropped": {}}]}
     write_card(folder / "README.md", summary, next(rows()))
@@ -67,14 +67,14 @@ def test_the_folder_is_a_dataset_by_its_card(tmp_path):
 def test_messages_are_question_and_response_with_the_user_s_own_system_message_first():
     sample = {"id": "s1/c1/q1", "context": "C", "question": "C\n\nQ", "response": "R", "evaluation": "good"}
     turns = [{"role": "user", "content": "C\n\nQ"}, {"role": "assistant", "content": "R"}]
-    assert list(train_messages([sample])) == [{"id": "s1/c1/q1", "messages": turns}]
-    with_system = next(train_messages([sample], "S"))["messages"]
+    assert messages(sample) == {"id": "s1/c1/q1", "messages": turns}
+    with_system = messages(sample, "S")["messages"]
     assert with_system == [{"role": "system", "content": "S"}, *turns]
 
 
 def test_a_sample_without_an_answer_is_named_and_nothing_is_written(tmp_path):
     with pytest.raises(RunError, match=r"s1/c9.*'response'"):
-        write_jsonl(tmp_path / "train.jsonl", train_messages([{"id": "s1/c9", "question": "Q"}]))
+        write_jsonl(tmp_path / "train.jsonl", map(messages, [{"id": "s1/c9", "question": "Q"}]))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -12,9 +12,10 @@ from scripted import PROMPTS, ScriptedTeacher
 
 import sdgkit as sk
 from sdgkit.cli import main
-from sdgkit.decisions import content_key
+from sdgkit.decisions import content_key, seed_of
 from sdgkit.errors import RunError, SeedError, SettingsError
-from sdgkit.review import Review, parts, seed_of, share
+from sdgkit.quality.verdicts import interval
+from sdgkit.review import Review, parts
 from sdgkit.spreadsheet import from_csv, harmless, original, to_csv
 
 FORMULAS = ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1", "\n=1", "'=1", "''=1", "\uff1d1", "- a list", "'quoted'", ""]
@@ -196,10 +197,10 @@ def test_the_first_samples_are_drawn_across_seeds_and_scores_and_always_the_same
 
 
 def test_what_the_first_samples_imply_is_a_wilson_interval():
-    low, high = share(18, 20)
+    low, high = interval(18, 20)
     assert (round(low, 3), round(high, 3)) == (0.699, 0.972)  # R: prop.test(18, 20, correct = FALSE)
-    assert share(0, 5)[0] == 0
-    assert share(5, 5)[1] == 1
+    assert interval(0, 5)[0] == 0
+    assert interval(5, 5)[1] == 1
 
 
 def test_only_decisions_about_drawn_samples_count_for_what_is_implied(review):

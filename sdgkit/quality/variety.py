@@ -14,15 +14,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from sdgkit.decisions import own_question
 from sdgkit.errors import SettingsError
 from sdgkit.pages import count, fill, percent
 from sdgkit.picture import Line, curve
-from sdgkit.quality.duplicates import check_threshold, own_question, repeats
+from sdgkit.quality.duplicates import check_threshold, repeats
 
 Row = Mapping[str, Any]
 COLUMNS = ("context", "question", "response")
 NEAR = 0.9  # the similarity from which duplicates are counted, unless it is said otherwise
-GRAMS, GROWTH, STEPS = (1, 2, 3), 3, 20  # n of distinct-n and of the curve; points of the curve
+GRAMS, GROWTH = (1, 2, 3), 3  # n of distinct-n and of the curve
+STEPS, STEP = 10, 5  # points of the curve at most, samples between them at least: of fewer, chance speaks
 # Words; of scripts without spaces the single characters.
 _TOKEN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
 
@@ -83,7 +85,12 @@ class Diversity:
         for line in lines:
             some = line.points[:: max(1, len(line.points) // 4)]
             said.append(f"{line.name}: " + ", ".join(f"{percent(y)} at {count(x)} samples" for x, y in some))
-        return curve(lines, words="Share of new word triples as the set grows. " + "; ".join(said) + ".")
+        return curve(
+            lines,
+            up="new word triples",
+            across="samples",
+            words="Share of new word triples as the set grows. " + "; ".join(said) + ".",
+        )
 
     def _table(self) -> tuple[list[str], list[list[str]]]:
         head = ["", "texts", "repeated", *(f"distinct-{n}" for n in GRAMS), "compression"]
@@ -167,7 +174,8 @@ def _grams(text: str, n: int) -> Iterable[int]:
 def _growth(rows: Sequence[Row]) -> list[Point]:
     """The curve: contexts in an order of chance, each with all its samples."""
     order = sorted(rows, key=lambda row: (hashlib.sha256(_above(row).encode("utf-8", "replace")).digest(), row["id"]))
-    marks = {round(len(order) * step / STEPS) for step in range(1, STEPS + 1)} - {0}
+    steps = max(1, min(STEPS, len(order) // STEP))
+    marks = {round(len(order) * step / steps) for step in range(1, steps + 1)}
     seen: set[int] = set()
     met: set[str] = set()
     points: list[Point] = []
