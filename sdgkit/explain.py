@@ -19,7 +19,7 @@ CAUSES = 3
 MANY = 0.8  # the share of judgements that drop from which on the judge itself is in doubt
 _READ, _LONGEST, _WORDS = 400, 8, 150  # judgements read for phrases; words of a phrase, and read of one judgement
 _PRINTED = 1_500  # characters of a prompt or reply where nothing unfolds
-_CLAUSE = re.compile(r"[^.!?;:,()\n\u3001\u3002\uff01\uff0c\uff1a\uff1b\uff1f]+")
+_CLAUSE = re.compile(r"[^.!?;:,()\"\n\u201c\u201d\u201e\u00ab\u00bb\u3001\u3002\uff01\uff0c\uff1a\uff1b\uff1f]+")
 
 
 @dataclass(frozen=True)
