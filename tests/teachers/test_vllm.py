@@ -142,9 +142,7 @@ def test_a_run_survives_the_kill_of_the_server(teacher, vllm, llama_stack, tmp_p
     stack = sk.connect("llama-stack", base_url=llama_stack.url)
     runs = {}
     for name, one in {"direct": teacher, "stack": stack}.items():
-        plan = sk.plan(
-            SEEDS, teacher=one, num_contexts=8, num_questions=2, structure="always", sampling=SAMPLED_JUDGES
-        )
+        plan = sk.plan(SEEDS, teacher=one, num_contexts=8, num_questions=2, structure="always", sampling=SAMPLED_JUDGES)
         runs[name] = sk.Run(plan, tmp_path / name, on_note=lambda _: None).start()
     wait_until(lambda: all(run.snapshot().requests >= 8 for run in runs.values()))
     vllm.kill()
