@@ -8,6 +8,7 @@ from sdgkit.errors import SettingsError
 from sdgkit.pages import count
 from sdgkit.panels.frame import Panel
 from sdgkit.panels.still import Block, Still
+from sdgkit.seed_check import Finding, SeedCheck, check_seeds
 from sdgkit.seeds import COLUMNS
 
 STILL, CLIPPED = 5, 200  # seeds, and characters of a text, in the still picture
@@ -26,11 +27,22 @@ class SeedPanel(Panel):
         super().__init__()
         self.draft = source if isinstance(source, SeedDraft) else SeedDraft(source)
         self.open, self.told, self._rev = 0, "", 0
+        self._checked: tuple[list[dict[str, str]], SeedCheck] = [], SeedCheck()
 
     @property
     def seeds(self) -> list[dict[str, Any]]:
         """The seeds as they are now. Raises SeedError for what is wrong in them."""
         return self.draft.seeds
+
+    @property
+    def findings(self) -> SeedCheck:
+        """What the seed check finds, once nothing else is wrong with the seeds; of no seeds nothing."""
+        rows = [dict(row) for row in self.draft.rows]
+        if not rows or self.draft.flaws():
+            return SeedCheck()
+        if rows != self._checked[0]:
+            self._checked = rows, check_seeds(self.draft.seeds)
+        return self._checked[1]
 
     # Clicks -----------------------------------------------------------------------------------------------------------
 
@@ -82,7 +94,7 @@ class SeedPanel(Panel):
     # Showing ----------------------------------------------------------------------------------------------------------
 
     def seen(self) -> dict[str, Any]:
-        flaws = self.draft.flaws()
+        flaws, findings = self.draft.flaws(), self.findings
         path = self.draft.path
         return {
             "sign": "warn" if flaws else "good" if self.draft.rows else "none",
@@ -94,9 +106,13 @@ class SeedPanel(Panel):
                 {
                     **{column: row[column] for column in COLUMNS},
                     "flaws": {flaw.part: flaw.words for flaw in flaws.get(place, [])},
+                    "findings": [
+                        {"column": found.column, "words": _told(found)} for found in findings if found.row == place + 1
+                    ],
                 }
                 for place, row in enumerate(self.draft.rows)
             ],
+            "findings": [_told(found) for found in findings if found.row is None],
             "open": self.open,
             "rev": self._rev,
             "changed": self.draft.changed,
@@ -109,6 +125,8 @@ class SeedPanel(Panel):
         words = [f"{count(len(rows))} seed{'' if len(rows) == 1 else 's'}"] if rows else []
         if flawed:
             words.append(f"{flawed} with something to mend")
+        elif self.findings:
+            words.append(f"the seed check: {self.findings.note.removesuffix('.')}")
         words += [self.draft.advice()] if self.draft.advice() else []
         words += ["not saved"] if self.draft.changed else []
         return " \u00b7 ".join(words)
@@ -122,10 +140,16 @@ class SeedPanel(Panel):
             blocks.append(Block(f"Seed {place + 1}", "\n\n".join(texts)))
         if self.draft.rows:
             blocks.insert(0, Block("The task", self.draft.rows[0]["task_description"]))
+        if self.findings:
+            blocks.append(Block("What the seed check finds", repr(self.findings)))
         more = len(self.draft.rows) - STILL
         if more > 0:
             blocks.append(Block(f"and {more} more"))
         return Still(f"Seeds {self.draft.path or ''}".strip(), self._words(len(flaws)), blocks=blocks)
+
+
+def _told(finding: Finding) -> str:
+    return f"{finding.severity}: {finding.what} {finding.advice}"
 
 
 def _clipped(text: str) -> str:

@@ -82,7 +82,7 @@ def paused(run):
 
 def doubted(script, tmp_path):
     """A panel that somebody looks at, paused because of its judge. Replies take a moment, so that much is left."""
-    script.answer = strict(script, every=8)
+    script.answer = strict(script, every=40)  # so few that chance cannot make a fair judge of it
     script.delay = lambda ask: 0.05
     settings = {"num_contexts": 20, "prompts": PROMPTS, "out": tmp_path / "run"}
     panel = sk.RunPanel(seeds(8), teacher=script.connect(), **settings)

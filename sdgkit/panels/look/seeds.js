@@ -16,6 +16,7 @@ function view(state, act, local, draw) {
       h("input", { key: "path", class: "sdg-path", "aria-label": "file of seeds", value: state.path, spellcheck: "false", onInput: (e) => { local.path = e.target.value; } }),
       button("Load this file", () => act("load", { path: local.path || state.path }), { key: "load" })),
     h("p", { class: "sdg-told", role: "status", key: "told" }, state.told),
+    h("div", { key: "findings" }, state.findings.map((words) => h("p", { class: "sdg-soft" }, words))),
     tabs(`${id}-tab`, [["cards", "Cards"], ["table", "Table"]], local.tab, (name) => { local.tab = name; draw(); },
       local.tab === "cards" ? state.seeds.map((seed, place) => card(state, seed, place, act, local, id)) : table(state, act, local, draw)),
   ];
@@ -27,17 +28,19 @@ function card(state, seed, place, act, local, id) {
     return h("article", { class: "sdg-item sdg-closed", key: `closed ${place}` },
       h("button", { type: "button", class: "sdg-link", onClick: () => act("open", { place }) }, `Seed ${place + 1}`),
       flaws > 0 && h("span", { class: "sdg-is-warn" }, ` ! ${flaws} to mend`),
+      seed.findings.length > 0 && h("span", { class: "sdg-soft" }, ` ${seed.findings.length} to look at`),
       h("p", { class: "sdg-soft sdg-line" }, seed.seed_question || "no question yet"));
   const put = (column) => (e) => {
     const text = e.target.value;
     local.send[column] = local.send[column] || later(250, (at, typed) => act("edit", { place: at, column, text: typed }));
     local.send[column](place, text);
   };
-  const area = (column, rows) => field(`${id}-${place}-${column}`, WORDS[column], h("textarea", {
+  const area = (column, rows) => h("div", {}, field(`${id}-${place}-${column}`, WORDS[column], h("textarea", {
     id: `${id}-${place}-${column}`, rows, value: seed[column], rev: state.rev, onInput: put(column),
     onChange: (e) => act("edit", { place, column, text: e.target.value }),
     "aria-invalid": seed.flaws[column] ? "true" : null, "aria-describedby": seed.flaws[column] ? `${id}-${place}-${column}-flaw` : null,
-  }), seed.flaws[column] && `The ${WORDS[column]} ${seed.flaws[column]}`);
+  }), seed.flaws[column] && `The ${WORDS[column]} ${seed.flaws[column]}`),
+    seed.findings.filter((found) => found.column === column).map((found) => h("p", { class: "sdg-soft" }, found.words)));
   return h("article", { class: "sdg-item", key: `open ${place}`, "aria-label": `seed ${place + 1}` },
     h("header", {}, h("strong", {}, `Seed ${place + 1} of ${state.seeds.length}`),
       button("Duplicate", () => act("duplicate", { place }), { class: "sdg-push" }), button("Remove", () => act("remove", { place }))),
