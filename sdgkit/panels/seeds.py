@@ -97,7 +97,7 @@ class SeedPanel(Panel):
         flaws, findings = self.draft.flaws(), self.findings
         path = self.draft.path
         return {
-            "sign": "warn" if flaws else "good" if self.draft.rows else "none",
+            "sign": "warn" if flaws or findings.count("error") else "good" if self.draft.rows else "none",
             "words": self._words(len(flaws)),
             "folder": str(path or "not in a file yet"),
             "path": str(path if path is not None and Path(path).suffix == ".jsonl" else "my_seeds.jsonl"),
