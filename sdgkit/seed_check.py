@@ -53,7 +53,9 @@ class SeedCheck(list[Finding]):
         """How many findings there are of a severity."""
         return sum(finding.severity == severity for finding in self)
 
-    def _note(self) -> str:
+    @property
+    def note(self) -> str:
+        """How many there are, in a sentence."""
         if not self:
             return "Nothing was found: clear task, realistic input, complete output, no ambiguity, variety."
         numbers = [(self.count(name), name) for name in ("error", "warning", "hint")]
@@ -61,12 +63,12 @@ class SeedCheck(list[Finding]):
 
     def __repr__(self) -> str:
         lines = [f"{_place(f)}: {f.severity} ({f.quality}): {f.what} {f.advice}" for f in self]
-        return str(visible("\n".join([*lines, self._note()])))
+        return str(visible("\n".join([*lines, self.note])))
 
     def _repr_html_(self) -> str:
         rows = [[_place(f), f.severity, f.quality, f.what, f.advice] for f in self]
         head = ["seed", "severity", "quality", "what", "advice"]
-        return "".join(fill("measures.html", head=head, rows=rows, note=self._note()))
+        return "".join(fill("measures.html", head=head, rows=rows, note=self.note))
 
 
 def check_seeds(seeds: Any, teacher: Teacher | None = None, *, prompts: Any = None) -> SeedCheck:

@@ -85,7 +85,7 @@ class Repeat:
     @property
     def message(self) -> str:
         """What is repeated, in a sentence."""
-        how = "is the same as" if self.like.share == 1.0 else f"is to {percent(self.like.share)} the same as"
+        how = "is the same as" if self.like.share == 1.0 else f"is {percent(self.like.share)} the same as"
         return f"Its {self.column} {how} that of {self.like.key}."
 
 

@@ -85,12 +85,8 @@ class Diversity:
         for line in lines:
             some = line.points[:: max(1, len(line.points) // 4)]
             said.append(f"{line.name}: " + ", ".join(f"{percent(y)} at {count(x)} samples" for x, y in some))
-        return curve(
-            lines,
-            up="new word triples",
-            across="samples",
-            words="Share of new word triples as the set grows. " + "; ".join(said) + ".",
-        )
+        words = f"Share of new word triples as the set grows. {'; '.join(said)}."
+        return curve(lines, up="new word triples", across="samples", words=words)
 
     def _table(self) -> tuple[list[str], list[list[str]]]:
         head = ["", "texts", "repeated", *(f"distinct-{n}" for n in GRAMS), "compression"]

@@ -72,6 +72,15 @@ def test_a_judge_that_turns_down_most_of_its_first_rows_is_warned_of_once(script
     assert warnings[0] in json.loads((tmp_path / "run" / "summary.json").read_text())["notes"]
 
 
+def test_what_a_judge_writes_is_only_read_on_the_page_and_in_the_notes(script):
+    script.answer = strict(script, words="<img src=x onerror=alert(1)> \u202e is missing here, number {}.")
+    run = run_of(script)
+    assert run.warning is not None
+    for page in (run.explain().html, run.warning.html):
+        assert "&lt;img src=x" in page and "<img" not in page and "\u202e" not in page
+    assert not any("\u202e" in note for note in run.notes) and "\u202e" not in run.explain().text
+
+
 def paused(run):
     deadline = time.monotonic() + 30
     while not run.snapshot().asks:
@@ -82,7 +91,7 @@ def paused(run):
 
 def doubted(script, tmp_path):
     """A panel that somebody looks at, paused because of its judge. Replies take a moment, so that much is left."""
-    script.answer = strict(script, every=8)
+    script.answer = strict(script, every=40)  # so few that chance cannot make a fair judge of it
     script.delay = lambda ask: 0.05
     settings = {"num_contexts": 20, "prompts": PROMPTS, "out": tmp_path / "run"}
     panel = sk.RunPanel(seeds(8), teacher=script.connect(), **settings)
