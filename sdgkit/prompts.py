@@ -194,8 +194,8 @@ def _refuse_strangers(folder: Path, names: Sequence[str]) -> None:
             )
 
 
-# A variable as older InstructLab files write it, with str.format's braces; to a Jinja2 template it is text.
-_SINGLE = re.compile(r"(?<!\{)\{(?:task_description|num_samples|(?:seed_)?(?:context|question|response))\}(?!\})")
+# A variable as older InstructLab files write it, with str.format's braces; to a Jinja2 template it would be text.
+_SINGLE = re.compile(r"(?<!\{)\{(task_description|num_samples|(?:seed_)?(?:context|question|response))\}(?!\})")
 _FOLDED = re.compile("[\r\x85\u2028\u2029]")  # line ends, which YAML keeps in double quotes only
 MAX_FILE, MAX_BRACKETS = 1_000_000, 200  # characters of a file, and brackets open at once: the YAML reader's time grows
 
@@ -229,10 +229,8 @@ def _from_yaml(text: str, name: str, where: str) -> Prompt:
     for part in PARTS:
         if not isinstance(parts.get(part) or "", str):
             raise PromptError(f"{where}, line {lines[part]}: {part} must be text.")
-        if single := _SINGLE.search(parts.get(part) or ""):
-            raise PromptError(
-                f"{where} ({part}): {single[0]} is sent as it stands. Write {{{single[0]}}} for its value."
-            )
+        if parts.get(part):
+            parts[part] = _SINGLE.sub(r"{{ \1 }}", parts[part])
     if not (parts.get("generation") or parts.get("introduction") or parts.get("principles")):
         raise PromptError(f"{where}: the prompt is empty. Write at least `generation`.")
     starts, ends = (_tags_of(parts, key, where) for key in ("start_tags", "end_tags"))

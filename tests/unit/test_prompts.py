@@ -334,6 +334,13 @@ def test_any_prompt_survives_being_saved_and_loaded(parts, tags):
     assert sk.Prompt.from_yaml(prompt.to_yaml(), "mine") == prompt
 
 
+def test_variables_in_the_single_braces_of_older_files_are_filled(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text('generation: Like {seed_context}, as JSON {"a": 1} of {{ context }}', "utf-8")
+    [message] = sk.load_prompt(file).render({"seed_context": "this", "context": "that"})
+    assert message["content"] == 'Like this, as JSON {"a": 1} of that'
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -352,7 +359,6 @@ def test_any_prompt_survives_being_saved_and_loaded(parts, tags):
         ("generation: a: b", "line 1: not valid YAML"),
         ("generation: !!python/object/apply:os.system ['true']", "not valid YAML"),
         ("generation: \x07", "not valid YAML"),
-        ("generation: Like {seed_context}, but new", "(generation): {seed_context} is sent as it stands. Write {{seed"),
         ("generation: !!int", "not valid YAML"),
         ("generation: !!timestamp x", "not valid YAML"),
         ("{" * 5_000, "not valid YAML"),
