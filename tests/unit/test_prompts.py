@@ -336,7 +336,7 @@ def test_any_prompt_survives_being_saved_and_loaded(parts, tags):
 
 def test_variables_in_the_single_braces_of_older_files_are_filled(tmp_path):
     file = tmp_path / "mine.yaml"
-    file.write_text('generation: Like {seed_context}, as JSON {"a": 1} of {{ context }}', "utf-8")
+    file.write_text('generation: |\n  Like {seed_context}, as JSON {"a": 1} of {{ context }}', "utf-8")
     [message] = sk.load_prompt(file).render({"seed_context": "this", "context": "that"})
     assert message["content"] == 'Like this, as JSON {"a": 1} of that'
 
