@@ -69,14 +69,17 @@ class RunPanel(Panel):
         """Begin, resume or run again, with the prompts as they are now; returns at once."""
         if self._make is not None and self.latest.state not in ("new", *GOING):
             self.latest = self._make()
-        # Where somebody can click, a judge that turns down nearly everything is asked about, once.
-        self.latest.pause_on_warning = self._view is not None and not self._went_on
+        self._ask_on_warning()
         self.latest.start()
         self._dropped, self._stories = None, {}
         self.watch()
         return self
 
     resume = start
+
+    def _ask_on_warning(self) -> None:
+        """Where somebody can click, a judge that turns down nearly everything is asked about, once."""
+        self.latest.pause_on_warning = self._view is not None and not self._went_on
 
     def cancel(self) -> None:
         """Stop within a moment; what is finished is kept."""
@@ -162,6 +165,7 @@ class RunPanel(Panel):
     def display(self) -> None:
         """Show the panel; a run that another process writes is watched."""
         super().display()
+        self._ask_on_warning()
         if self.latest.plan is None and self.latest.snapshot().state in GOING:
             self.watch()
 
