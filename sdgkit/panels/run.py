@@ -70,17 +70,20 @@ class RunPanel(Panel):
         """Begin, resume or run again, with the prompts as they are now; returns at once."""
         if self._make is not None and self.latest.state not in ("new", *GOING):
             self.latest = self._make()
-        # Where somebody can click, a judge that turns down nearly everything is asked about, once.
-        self.latest.pause_on_warning = self._view is not None and not self._went_on
-        if self._view is not None:
-            for teacher in self.latest.teachers:
-                teacher.promise_key()
+        self._let_ask()
         self.latest.start()
         self._dropped, self._stories = None, {}
         self.watch()
         return self
 
     resume = start
+
+    def _let_ask(self) -> None:
+        """Where somebody can click and type, a judge that turns down nearly everything is asked about, once, and a
+        fresh key is asked for."""
+        self.latest.pause_on_warning = self._view is not None and not self._went_on
+        for teacher in self.latest.teachers if self._view is not None else ():
+            teacher.promise_key()
 
     def cancel(self) -> None:
         """Stop within a moment; what is finished is kept."""
@@ -165,6 +168,7 @@ class RunPanel(Panel):
     def display(self) -> None:
         """Show the panel; a run that another process writes is watched."""
         super().display()
+        self._let_ask()
         if self.latest.plan is None and self.latest.snapshot().state in GOING:
             self.watch()
 

@@ -90,15 +90,14 @@ class Calibration:
         return Verdicts("spoilt", *(sum(getattr(one, n) for one in spoilt) for n in ("asked", "kept", "unsure")))
 
     def as_json(self) -> dict[str, Any]:
-        """As JSON values, with the intervals; `Calibration.from_json` reads them."""
-        verdicts = [{**asdict(one), "low": one.low, "high": one.high} for one in self.verdicts]
-        return {**asdict(self), "verdicts": verdicts}
+        """As JSON values; `Calibration.from_json` reads them."""
+        return asdict(self)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Calibration":
         """The calibration that `as_json` gave."""
-        verdicts = [Verdicts(v["kind"], v["asked"], v["kept"], v["unsure"]) for v in values["verdicts"]]
-        return cls(**{**values, "verdicts": verdicts, "mistakes": [Mistake(**one) for one in values["mistakes"]]})
+        verdicts, mistakes = [Verdicts(**one) for one in values["verdicts"]], values["mistakes"]
+        return cls(**{**values, "verdicts": verdicts, "mistakes": [Mistake(**one) for one in mistakes]})
 
     def fits(self, judge: Any, prompts: Mapping[str, Mapping[str, Any]]) -> bool:
         """Whether it is about this judge with these prompts (by name, as `plans.prompt_parts` gives them)."""
