@@ -44,7 +44,7 @@ class Skill:
     def suits(self, asked: Assignment) -> bool:
         """Whether the prompt's seed (or, without one, its task) is of this skill."""
         if response := asked.seed.get("response"):
-            return re.search(self.texts["response"], response, re.I) is not None
+            return re.search(self.texts["response"], response) is not None
         prose = asked.prose.lower()
         return all(word in prose for word in self.texts["prose"])
 
