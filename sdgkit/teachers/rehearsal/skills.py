@@ -9,7 +9,7 @@ import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from sdgkit.teachers.rehearsal import anyskill, judging, wording
@@ -165,6 +165,10 @@ class Skill:
 
     def written(self, asked: Assignment) -> str:
         """The right response to what is given, in the form of the example."""
+        return _written(self, asked.source[: wording.LONGEST], asked.example)
+
+    def response(self, source: str, example: str) -> str:
+        """The right response to a source."""
         raise NotImplementedError
 
     def question_findings(self, asked: Assignment) -> list[Finding]:
@@ -188,6 +192,11 @@ class Skill:
     def response_findings(self, asked: Assignment) -> list[Finding]:
         """What is wrong with the given response beside the right one."""
         return judging.differences(self.written(asked), asked.given.get("response", ""))
+
+
+@lru_cache(maxsize=512)  # whoever responds and whoever judges the response read the same source
+def _written(skill: Skill, source: str, example: str) -> str:
+    return skill.response(source, example)
 
 
 def pattern(template: str) -> re.Pattern[str]:
