@@ -147,12 +147,16 @@ class Skill:
     def guessed(self, text: str) -> dict[str, str]:
         """What a text in other words might mean: of each fact's patterns, the first that is found says it."""
         found: dict[str, str] = {}
-        for name, rules in self.texts["rules"].items():
-            matches = ((re.search(rule, text[:LONGEST_GUESS]), said) for rule, said in rules)
-            first = next(((match, said) for match, said in matches if match), None)
-            if first is not None:
-                found[name] = first[1].format(*first[0].groups()).strip()
+        for name, rules in self._rules.items():
+            for rule, said in rules:
+                if match := rule.search(text, 0, LONGEST_GUESS):
+                    found[name] = said.format(*match.groups()).strip()
+                    break
         return found
+
+    @cached_property
+    def _rules(self) -> dict[str, list[tuple[re.Pattern[str], str]]]:
+        return {name: [(re.compile(rule), said) for rule, said in held] for name, held in self.texts["rules"].items()}
 
     def about(self, text: str) -> str:
         """The name of what a text is about, as far as that is known."""
