@@ -216,6 +216,32 @@ def test_for_a_skill_it_does_not_know_it_recombines_the_seed_and_keeps_most_of_i
     assert kept >= 12
 
 
+FOUR_COLUMNS = """| Feature | Who | Feedback | Sentiment |
+|---|---|---|---|
+| Search | Anna | It is fast since 2 May. | Positive |
+| Export | Tom | It crashed 3 times. | Negative |"""
+
+
+@pytest.mark.parametrize(
+    ("response", "kept"),
+    [
+        (FOUR_COLUMNS, r"\| Feature \| Who \| Feedback \| Sentiment \|\n\|---.+"),
+        ("Test: positive since 2 May", "Test: positive since .+"),
+        ("Subject: a parcel of 2 May\n\nDear Ann, it has come.", "Subject: .+\n\nDear Ann, it has come."),
+    ],
+    ids=["a table of other columns", "no commit message", "another mail"],
+)
+def test_a_skill_that_only_looks_like_a_tutorials_keeps_its_own_form(response, kept):
+    seed = {
+        "task_description": "A task.", "seed_context": "Anna: fast since 2 May. Tom: the export crashed 3 times.",
+        "seed_question": "Do the task.", "seed_response": response,
+    }  # fmt: skip
+    row = {**seed, "context": "Anna: fast since 9 May. Tom: the export crashed 8 times.", "question": "Do it, please."}
+    prompt = load_prompt(shipped("prompts") / "grounded" / "gen_grounded_responses.yaml")
+    texts = [ask(prompt, {**row, "question": f"Do it, {name}."})[0][0] for name in ("Ada", "Bo", "Cy", "Di", "Ed")]
+    assert sum(re.fullmatch(kept, text, re.DOTALL) is not None for text in texts) >= 3
+
+
 def test_what_differs_in_the_context_is_carried_over_into_the_response():
     given = GIVEN + "[Start of Question]\nWho paid?\n[End of Question]\n"
     prompt = EXAMPLE + given + "Answer between [Start of Response] and [End of Response]."

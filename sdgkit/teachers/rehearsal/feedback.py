@@ -2,10 +2,8 @@
 
 import random
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any
 
-from sdgkit.teachers.rehearsal.reading import Assignment
 from sdgkit.teachers.rehearsal.skills import Facts, Fragment, Skill
 
 
@@ -17,28 +15,22 @@ class Feedback(Skill):
         stars = self.texts["stars"][fragment.facts.get("Sentiment", "Neutral")]
         return {**super().said(fragment, dice), "stars": dice.choice(stars)}
 
-    def written(self, asked: Assignment) -> str:
+    def response(self, source: str, example: str) -> str:
         """One row for each feature, in the order in which they come up."""
         rows: dict[str, list[Facts]] = {}
-        for remark in _remarks(self, asked.source):
+        for remark in self._remarks(source):
             told = rows.setdefault(remark["Feature"], [])
             if remark not in told:
                 told.append(remark)
-        head = asked.example.splitlines()[:2] if asked.example.startswith("|") else []
+        head = example.splitlines()[:2] if example.startswith("|") else []
         head = head or ["| Feature | Feedback | Sentiment |", "|---|---|---|"]
         return "\n".join([*head, *(_row(feature, told) for feature, told in rows.items())])
 
-    def remarks(self, text: str) -> Iterator[Facts]:
-        """What the users say, remark by remark."""
+    def _remarks(self, text: str) -> Iterator[Facts]:
         for sentence, known in self.recognised(text):
             found = self.guessed(sentence) if known is None else known.facts
             if {"Sentiment", "Feedback"} <= found.keys():
                 yield found
-
-
-@lru_cache(maxsize=512)
-def _remarks(skill: Feedback, text: str) -> tuple[Facts, ...]:
-    return tuple(skill.remarks(text))
 
 
 def _row(feature: str, told: list[Facts]) -> str:

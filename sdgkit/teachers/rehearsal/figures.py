@@ -4,10 +4,8 @@ import random
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sdgkit.teachers.rehearsal import wording
 from sdgkit.teachers.rehearsal.reading import Assignment
 from sdgkit.teachers.rehearsal.skills import Skill
 from sdgkit.teachers.rehearsal.wording import filled
@@ -105,10 +103,10 @@ class Figures(Skill):
         title = read_quarter(self, asked.given.get("context", "")).title
         return {**super().known(asked, dice), "quarter": title or "quarterly"}
 
-    def written(self, asked: Assignment) -> str:
+    def response(self, source: str, example: str) -> str:
         """The e-mail; greeting and sign-off are the example's."""
-        quarter = read_quarter(self, asked.source)
-        parts = [part.strip() for part in asked.example.split("\n\n")]
+        quarter = read_quarter(self, source)
+        parts = [part.strip() for part in example.split("\n\n")]
         greeting = parts[1] if len(parts) > 3 and len(parts[1]) < 60 else GREETING
         sign_off = parts[-1] if len(parts) > 3 and len(parts[-1]) < 120 else SIGN_OFF
         entries = [f"- {figure.name}: {_long(figure.now)} ({figure.change()})" for figure in quarter.figures]
@@ -169,10 +167,9 @@ _AMOUNT = re.compile(
 _NAME_ENDS = re.compile(r"(?:\s+(?:came in at|was|is|of|at|in|last year|a year ago))*\s*[:|,(]*\s*$")
 
 
-@lru_cache(maxsize=512)
 def read_quarter(skill: Figures, text: str) -> Quarter:
     """Read a source of any layout by rules: figures are a name, a value and perhaps an earlier value."""
-    text, words = text[: wording.LONGEST], skill.texts["words"]
+    words = skill.texts["words"]
     quarter = _QUARTER.search(text)
     year = quarter and (f"FY{quarter[3]}" if quarter[2] else quarter[4])
     title = f"Q{quarter[1]} {year or ''}".strip() if quarter else ""

@@ -9,7 +9,7 @@ import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from sdgkit.teachers.rehearsal import anyskill, judging, wording
@@ -44,7 +44,7 @@ class Skill:
     def suits(self, asked: Assignment) -> bool:
         """Whether the prompt's seed (or, without one, its task) is of this skill."""
         if response := asked.seed.get("response"):
-            return re.search(self.texts["response"], response, re.I) is not None
+            return re.search(self.texts["response"], response) is not None
         prose = asked.prose.lower()
         return all(word in prose for word in self.texts["prose"])
 
@@ -147,12 +147,16 @@ class Skill:
     def guessed(self, text: str) -> dict[str, str]:
         """What a text in other words might mean: of each fact's patterns, the first that is found says it."""
         found: dict[str, str] = {}
-        for name, rules in self.texts["rules"].items():
-            matches = ((re.search(rule, text[:LONGEST_GUESS]), said) for rule, said in rules)
-            first = next(((match, said) for match, said in matches if match), None)
-            if first is not None:
-                found[name] = first[1].format(*first[0].groups()).strip()
+        for name, rules in self._rules.items():
+            for rule, said in rules:
+                if match := rule.search(text, 0, LONGEST_GUESS):
+                    found[name] = said.format(*match.groups()).strip()
+                    break
         return found
+
+    @cached_property
+    def _rules(self) -> dict[str, list[tuple[re.Pattern[str], str]]]:
+        return {name: [(re.compile(rule), said) for rule, said in held] for name, held in self.texts["rules"].items()}
 
     def about(self, text: str) -> str:
         """The name of what a text is about, as far as that is known."""
@@ -165,6 +169,10 @@ class Skill:
 
     def written(self, asked: Assignment) -> str:
         """The right response to what is given, in the form of the example."""
+        return _written(self, asked.source[: wording.LONGEST], asked.example)
+
+    def response(self, source: str, example: str) -> str:
+        """The right response to a source."""
         raise NotImplementedError
 
     def question_findings(self, asked: Assignment) -> list[Finding]:
@@ -188,6 +196,11 @@ class Skill:
     def response_findings(self, asked: Assignment) -> list[Finding]:
         """What is wrong with the given response beside the right one."""
         return judging.differences(self.written(asked), asked.given.get("response", ""))
+
+
+@lru_cache(maxsize=512)  # whoever responds and whoever judges the response read the same source
+def _written(skill: Skill, source: str, example: str) -> str:
+    return skill.response(source, example)
 
 
 def pattern(template: str) -> re.Pattern[str]:

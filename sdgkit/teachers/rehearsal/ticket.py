@@ -3,10 +3,8 @@
 import random
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
-from sdgkit.teachers.rehearsal.reading import Assignment
 from sdgkit.teachers.rehearsal.skills import Facts, Items, Skill
 
 
@@ -18,14 +16,14 @@ class Ticket(Skill):
         person = dice.choice(self.texts["slots"]["person"])
         return super().laid_out(layout, items, dice, **known, person=person)
 
-    def written(self, asked: Assignment) -> str:
+    def response(self, source: str, example: str) -> str:
         """A line for each label of the example's first ticket."""
-        labels = re.findall(r"(?m)^([A-ZÄÖÜ][\w ]{1,30}):", asked.example.split("\n\n", 1)[0])
-        ticket = _ticket(self, asked.source)
+        labels = re.findall(r"(?m)^([A-ZÄÖÜ][\w ]{1,30}):", example.split("\n\n", 1)[0])
+        ticket = self._ticket(source)
         labels = labels if len(labels) >= 3 else self.texts["labels"]
         return "\n".join(f"{label}: {ticket.get(label, self.texts['nothing'])}" for label in labels)
 
-    def ticket(self, text: str) -> Facts:
+    def _ticket(self, text: str) -> Facts:
         """What a report says, by the ticket's labels: by its known sentences, else by the patterns of the rules."""
         found: dict[str, str] = {}
         for _, known in self.recognised(text):
@@ -35,8 +33,3 @@ class Ticket(Skill):
         for label in {"Titel", "Störung"} & guessed.keys():
             guessed[label] = guessed[label][:1].upper() + guessed[label][1:]
         return guessed | found
-
-
-@lru_cache(maxsize=512)
-def _ticket(skill: Ticket, text: str) -> Facts:
-    return skill.ticket(text)
