@@ -31,22 +31,26 @@ def of(group: str, help: str, metavar: str | None = None, flag: str | None = Non
     return field(default=None, metadata={"group": group, "flag": flag, "help": help, "metavar": metavar, **more})
 
 
+@dataclass(frozen=True)
 class Options:
     """A group of options. What was not given is None."""
 
     def given(self) -> dict[str, Any]:
         """What was given, by name; a single address by itself."""
-        named = {entry.name: getattr(self, entry.name) for entry in fields(self)}  # type: ignore[arg-type]
+        named = {entry.name: getattr(self, entry.name) for entry in fields(self)}
         said = {name: value for name, value in named.items() if value is not None and value != []}
         return {name: value[0] if "url" in name and len(value) == 1 else value for name, value in said.items()}
 
     def words(self) -> list[str]:
         """What was given, as one types it."""
         said: list[str] = []
-        for entry in fields(self):  # type: ignore[arg-type]
-            value, flag = getattr(self, entry.name), _flag(entry)
+        for entry in fields(self):
+            value = getattr(self, entry.name)
             for one in value if isinstance(value, list) else [value]:
-                said += [] if one is None else [flag] if one is True else [flag, _typed(one)]
+                if one is True:
+                    said.append(_flag(entry))
+                elif one is not None:
+                    said += [_flag(entry), f"{one:g}" if isinstance(one, float) else str(one)]
         return said
 
 
@@ -226,10 +230,6 @@ def _parameter(entry: "Field[Any]") -> inspect.Parameter:
     kind: Any = entry.type
     annotation = Annotated[kind, option(told.pop("help"), told.pop("metavar"), _flag(entry), **told)]
     return inspect.Parameter(entry.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
-
-
-def _typed(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _lists_in(path: str) -> Any:

@@ -78,7 +78,7 @@ def test_every_option_and_command_named_in_passing_exists():
     prose = re.sub(r"^```.*?^```$", "", README, flags=re.MULTILINE | re.DOTALL)
     spans = re.findall(r"`([^`\n]+)`", prose)
     known = set().union(*(options_of(command) for command in ("generate", "check", "status", "run", "export")))
-    of_others = {"--tensor-parallel-size", "--insecure"}
+    of_others = {"--tensor-parallel-size", "--insecure", "--allow-root", "--ip"}
     of_all = {"--debug"}
     options = {word for span in spans for word in re.findall(r"(?<!\S)--[a-z-]+", span)}
     assert options and options <= known | of_others | of_all
