@@ -26,7 +26,7 @@ function one(ui) {
       button("Next", () => act("step", { by: 1 }), { keys: "j", disabled: state.at >= state.total }),
       h("span", {}, h("code", {}, sample.id), ` · ${state.at} of ${state.total} · `, sign(sample.state), `${sample.state}${sample.reason ? `: ${sample.reason}` : ""}`,
         sample.state === "outdated" && " (it was decided, and has changed since)"),
-      button("Undo", () => act("undo"), { keys: "u", class: "sdg-push" })),
+      button("Undo", () => act("undo"), { keys: "u", class: "sdg-push", disabled: !state.can_undo })),
     local.editing ? saving(ui) : deciding(ui),
     sample.parts.map((part) => h("div", { class: "sdg-pair", key: `${sample.id} ${part.name}` },
       h("div", {}, local.editing
