@@ -25,10 +25,10 @@ METHODS = {"grounded": GROUNDED, "freeform": FREEFORM}
 class Trial:
     """What came of one row.
 
-    messages: what was sent. reply: what came back, None if nothing did. pieces: its text in pieces, each with the column
-    that was read from it, or "". rows: the columns of each complete record. reason: "" if the reply is good, otherwise
-    that for which a run would ask again or drop the row: malformed, truncated, teacher_error, or prompt; message: the
-    same in words.
+    messages: what was sent. reply: what came back, None if nothing did. pieces: its text in pieces, each with the
+    column that was read from it, or "". rows: the columns of each complete record. reason: "" if the reply is good,
+    otherwise that for which a run would ask again or drop the row: malformed, truncated, teacher_error, or prompt;
+    message: the same in words.
     """
 
     id: str
