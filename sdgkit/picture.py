@@ -136,11 +136,13 @@ class Bar:
     counted: bool = False  # write the numbers above the bar
 
 
-def histogram(bars: Sequence[Bar], *, words: str, marks: Sequence[float] = (), edges: bool = False) -> str:
+def histogram(
+    bars: Sequence[Bar], *, words: str, marks: Sequence[float] = (), edges: bool = False, lost: str = "dropped"
+) -> str:
     """A small inline SVG histogram; `words` say it aloud.
 
     `marks` are positions along the axis, 0 to 1, drawn as ticks below it (the seeds'); with `edges` the
-    labels stand at the left edges of their bars, otherwise below the middle.
+    labels stand at the left edges of their bars, otherwise below the middle. `lost` says what became of the others.
     """
     width, height = 232, 100
     step = width / max(1, len(bars))
@@ -152,7 +154,8 @@ def histogram(bars: Sequence[Bar], *, words: str, marks: Sequence[float] = (), e
         shape = {"x": place * step + gap, "width": step - 2 * gap, "kept": kept, "dropped": dropped}
         drawn.append(shape | {"label": bar.label, "label_x": place * step + (0 if edges else step / 2), "bar": bar})
     ticks = sorted({round(min(1.0, mark) * width) for mark in marks})
-    return "".join(fill("histogram.svg", bars=drawn, ticks=ticks, label=words, width=width, height=height, edges=edges))
+    values = {"ticks": ticks, "label": words, "width": width, "height": height, "edges": edges, "lost": lost}
+    return "".join(fill("histogram.svg", bars=drawn, **values))
 
 
 class Line(NamedTuple):

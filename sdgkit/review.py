@@ -237,7 +237,7 @@ class Review:
             for score, (kept, rejected) in sorted(counted.items())
         ]
         said = "; ".join(f"score {bar.label}: {bar.kept} kept, {bar.dropped} rejected" for bar in bars)
-        return histogram(bars, words=f"Scores. {said}.") if bars else ""
+        return histogram(bars, words=f"Scores. {said}.", lost="rejected") if bars else ""
 
     def lengths(self, ids: Iterable[str] | None = None, column: str = "response") -> str:
         """A histogram (SVG) of the lengths of a column in characters, with the seeds' marked below."""

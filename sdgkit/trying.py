@@ -3,7 +3,7 @@ and what a run would ask again because of a change."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -25,21 +25,19 @@ METHODS = {"grounded": GROUNDED, "freeform": FREEFORM}
 class Trial:
     """What came of one row.
 
-    messages: what was sent. text: the raw reply. pieces: the same reply in pieces, each with the column that was read
-    from it, or "". rows: the columns of each complete record. reason: "" if the reply is good, otherwise that for which
-    a run would ask again or drop the row: malformed, truncated, teacher_error, or prompt; message: the same in words.
+    messages: what was sent. reply: what came back, None if nothing did. pieces: its text in pieces, each with the
+    column that was read from it, or "". rows: the columns of each complete record. reason: "" if the reply is good,
+    otherwise that for which a run would ask again or drop the row: malformed, truncated, teacher_error, or prompt;
+    message: the same in words.
     """
 
     id: str
     messages: Sequence[Mapping[str, str]] = ()
-    text: str = ""
+    reply: Reply | None = None
     pieces: Sequence[tuple[str, str]] = ()
-    rows: Sequence[Mapping[str, Any]] = field(default_factory=list)
+    rows: Sequence[Row] = ()
     reason: str = ""
     message: str = ""
-    seconds: float = 0.0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
 
 
 def stage_of(name: str) -> Stage | None:
@@ -111,16 +109,9 @@ async def _trial(prompt: Prompt, row: Row, teacher: Teacher, id: str) -> Trial:
         reply = await teacher.reply(Request(tuple(messages), dict(prompt.sampling)))
     except RequestRefused as error:
         return Trial(id, messages, reason="teacher_error", message=str(error))
-    return read_trial(prompt, values, reply, id=id, messages=messages)
-
-
-def read_trial(
-    prompt: Prompt, row: Row, reply: Reply, *, id: str = "", messages: Sequence[Mapping[str, str]] = ()
-) -> Trial:
-    """The trial that a reply makes."""
     columns, stage, cut_off = columns_of(prompt), stage_of(prompt.name), reply.finish_reason == "length"
-    fenced = any(isinstance(text, str) and "```" in text for name, text in row.items() if name.startswith("seed_"))
-    rows: Sequence[Mapping[str, Any]] = prompt.parse(reply.text, columns, cut_off=cut_off, keep_fences=fenced).rows
+    fenced = any(isinstance(text, str) and "```" in text for name, text in values.items() if name.startswith("seed_"))
+    rows: Sequence[Row] = prompt.parse(reply.text, columns, cut_off=cut_off, keep_fences=fenced).rows
     pieces = mark(reply.text, rows)
     if isinstance(stage, Judge):
         verdict = stage.verdict(prompt, reply)
@@ -131,9 +122,7 @@ def read_trial(
     elif not rows:
         tags = " and ".join(tag for tag in prompt.start_tags if tag) or "any text"
         reason, message = "malformed", f"The reply does not hold {tags} as it should; a run would ask again."
-    numbers = {"seconds": reply.seconds, "prompt_tokens": reply.prompt_tokens}
-    numbers["completion_tokens"] = reply.completion_tokens
-    return Trial(id, messages, reply.text, pieces, rows, reason, message, **numbers)  # type: ignore[arg-type]
+    return Trial(id, messages, reply, pieces, rows, reason, message)
 
 
 def mark(text: str, rows: Iterable[Row]) -> list[tuple[str, str]]:

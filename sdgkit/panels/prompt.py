@@ -193,7 +193,7 @@ class PromptPanel(Panel):
         if diff := draft.diff():
             yield Block("Changes", "\n".join(diff))
         for trial in filter(None, self.trials):
-            yield Block(f"Reply to {trial.id}: {_told(trial)}", trial.text or trial.message)
+            yield Block(f"Reply to {trial.id}: {_told(trial)}", trial.reply.text if trial.reply else trial.message)
         if again := self._again():
             yield Block(text=again)
 
@@ -211,8 +211,8 @@ def _seen(trial: Trial) -> dict[str, Any]:
 
 def _told(trial: Trial) -> str:
     words = [trial.reason or f"{counted(len(trial.rows), 'record')} read"]
-    if trial.seconds:
-        words.append(f"{trial.seconds:.2f} s, {count(trial.completion_tokens)} tokens")
+    if trial.reply is not None:
+        words.append(f"{trial.reply.seconds:.2f} s, {count(trial.reply.completion_tokens)} tokens")
     return " \u00b7 ".join(words)
 
 

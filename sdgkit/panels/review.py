@@ -129,6 +129,7 @@ class ReviewPanel(Panel):
             "total": len(self.ids),
             "at": self.ids.index(self.current) + 1 if self.current in self.ids else 0,
             "sample": self._seen_sample() if self.current else None,
+            "can_undo": bool(review.decisions),
             "reasons": list(review.reasons()),
             "seed_file": self.seed_file,
             "page": self.page,

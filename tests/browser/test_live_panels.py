@@ -191,6 +191,12 @@ def test_a_rejection_outlives_the_kernel_and_the_training_file_goes_without_the_
         page.keyboard.press("a")
         expect(panel.locator(".sdg-status")).to_contain_text("2 of")
         assert accept.bounding_box() == place, "what is pressed stays where it is, however long the samples are"
+        edited = panel.locator("code").first.inner_text()
+        page.keyboard.press("e")
+        page.keyboard.press("End")
+        page.keyboard.type("With best regards")
+        page.keyboard.press("Control+s")
+        expect(panel.locator(".sdg-told")).to_have_text(f"{edited} saved as edited.")
         assert page.evaluate("() => window.jupyterapp.shell.currentWidget.content.widgets.length") == cells
         shot("review", panel)
 
@@ -207,6 +213,7 @@ def test_a_rejection_outlives_the_kernel_and_the_training_file_goes_without_the_
     samples = _ids(lab.work / "reviewed" / "dataset.jsonl")
     for training_file in (lab.work / "mine.jsonl", lab.work / "reviewed" / "rehearsal_train_messages.jsonl"):
         assert _ids(training_file) == samples - {rejected}
+        assert "With best regards" in next(line for line in training_file.read_text().splitlines() if edited in line)
     assert exported == len(samples) - 1
 
 

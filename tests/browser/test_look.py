@@ -1,4 +1,4 @@
-"""How panels look: at 1280 and at 800 pixels, light and dark, all of their text legible and all controls with a name.
+"""How panels look: at 1280, 800 and 464 pixels, light and dark, all of their text legible and all controls with a name.
 
 Screenshots of every panel lie in tests/output/browser afterwards. With SDGKIT_TEST_PICTURES=1 in the environment the
 README's pictures in notebooks/images are made anew from them (needs `pip install pillow`).
@@ -88,7 +88,7 @@ def opened(browser, lab):
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 800])
+@pytest.mark.parametrize("width", [1280, 800, 464])  # 464: beside an open side bar, 360 for the panel
 def test_every_panel_is_legible_in_its_place_and_has_names_for_a_screen_reader(opened, shot_of, theme, width):
     opened.page.set_viewport_size({"width": width, "height": 2400})
     opened.use_theme(theme)

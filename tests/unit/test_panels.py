@@ -464,7 +464,7 @@ def test_a_try_marks_the_columns_in_the_raw_reply(script, seeds):
     assert trial["good"]
     marked = [text for text, column in trial["pieces"] if column == "response"]
     assert marked == [panel.trials[0].rows[0]["response"]]
-    assert "".join(text for text, _ in trial["pieces"]) == panel.trials[0].text
+    assert "".join(text for text, _ in trial["pieces"]) == panel.trials[0].reply.text
 
 
 def test_a_try_on_five_asks_five_rows_at_the_same_time(script):

@@ -244,6 +244,7 @@ def test_an_accepted_sample_becomes_a_seed_in_a_file_that_can_be_run(review, tmp
 def test_figures_show_kept_and_rejected(review):
     review.reject(review.samples[0]["id"])
     assert "1 rejected" in review.scores()
+    assert "dropped" not in review.scores(), "a person rejects, the method drops"
     assert "Lengths of the responses" in review.lengths()
 
 

@@ -26,7 +26,7 @@ function one(ui) {
       button("Next", () => act("step", { by: 1 }), { keys: "j", disabled: state.at >= state.total }),
       h("span", {}, h("code", {}, sample.id), ` · ${state.at} of ${state.total} · `, sign(sample.state), `${sample.state}${sample.reason ? `: ${sample.reason}` : ""}`,
         sample.state === "outdated" && " (it was decided, and has changed since)"),
-      button("Undo", () => act("undo"), { keys: "u", class: "sdg-push" })),
+      button("Undo", () => act("undo"), { keys: "u", class: "sdg-push", disabled: !state.can_undo })),
     local.editing ? saving(ui) : deciding(ui),
     sample.parts.map((part) => h("div", { class: "sdg-pair", key: `${sample.id} ${part.name}` },
       h("div", {}, local.editing
@@ -61,17 +61,19 @@ function deciding(ui) {
 }
 
 function saving(ui) {
-  const { state, act, local } = ui;
-  const save = () => {
-    act("edit", { texts: { ...Object.fromEntries(state.sample.parts.map((part) => [part.name, part.text])), ...local.texts } });
-    edit(ui, false);
-  };
-  return row("save", button("Save as edited", save, { main: true }), button("Leave as it was", () => edit(ui, false), { keys: "Escape" }));
+  return row("save", button("Save as edited", () => save(ui), { main: true, keys: "Ctrl+S" }), button("Leave as it was", () => edit(ui, false), { keys: "Escape" }));
 }
 
-function edit({ local, draw }, editing) {
+function save(ui) {
+  const { state, act, local } = ui;
+  act("edit", { texts: { ...Object.fromEntries(state.sample.parts.map((part) => [part.name, part.text])), ...local.texts } });
+  edit(ui, false);
+}
+
+function edit({ local, draw, id }, editing) {
   Object.assign(local, { editing, texts: {} });
   draw();
+  if (editing) document.getElementById(`${id}-response`)?.focus();
 }
 
 function samples({ state, act }) {
@@ -93,16 +95,12 @@ function figures({ state }) {
 
 function hotkeys(keys, typing, ui) {
   const { state, act, local, id } = ui;
-  if (keys === "Escape" && local.editing) {
-    edit(ui, false);
-    return true;
-  }
-  if (typing || state.tab !== "one" || !state.sample || local.editing) return false;
-  const does = {
+  if (state.tab !== "one" || !state.sample || (typing && !local.editing)) return false;
+  const does = (local.editing ? { Escape: () => edit(ui, false), "Ctrl+s": () => save(ui) } : {
     a: () => act("accept"), u: () => act("undo"), e: () => edit(ui, true),
     j: () => act("step", { by: 1 }), k: () => act("step", { by: -1 }),
     r: () => document.getElementById(`${id}-why`)?.focus(),
-  }[keys];
+  })[keys];
   if (does) does();
   return Boolean(does);
 }
