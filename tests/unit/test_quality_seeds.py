@@ -171,19 +171,6 @@ def test_a_seed_that_its_own_judge_would_drop_is_the_best_warning_there_is():
     assert "score 1): Jam is missing." in warning.what
 
 
-def test_the_seed_panel_shows_the_findings_beside_the_seeds_they_are_about():
-    rows = [dict(row) for row in sk.load_seeds(SEEDS[0])][:4]
-    rows[1]["seed_response"] += " TODO"
-    panel = sk.SeedPanel(rows)
-    state = panel.view.state
-    assert state["seeds"][1]["findings"][0]["column"] == "seed_response"
-    assert "was left to be filled in" in state["seeds"][1]["findings"][0]["words"]
-    assert "five or more are usual" in state["findings"][0] and "1 error" in state["words"]
-    assert "was left to be filled in" in str(panel.picture())
-    panel.act("edit", place=1, column="seed_response", text="")
-    assert panel.view.state["seeds"][1]["flaws"] and not panel.view.state["findings"]  # first things first
-
-
 def test_what_stands_in_a_seed_cannot_become_markup():
     found = sk.check_seeds(seeds(seed_response="The customer wants <b>[insert name]</b> and"))
     assert "<b>" not in found._repr_html_()
