@@ -22,19 +22,19 @@ _ROOMS = {
     "stages": "Stage Generate GenerateMany Judge Keep Check Combine Drop",
     "pipeline": "Pipeline",
     "quality": "diversity",
-    "tables": "as_table beside_seeds",
+    "report.tables": "as_table beside_seeds",
     "run": "Run open_run",
     "publish": "merge push",
-    "estimates": "estimate",
-    "evaluation": "evaluate",
+    "trials.estimates": "estimate",
+    "trials.evaluation": "evaluate",
     "method": f"GROUNDED FREEFORM generate plan {_STAGES}",
     "review": "Review",
-    "trying": "try_on",
-    "comparing": "compare",
+    "trials.trying": "try_on",
+    "trials.comparing": "compare",
     "panels": "TeacherPanel SeedPanel PromptPanel ComparePanel RunPanel ReviewPanel",
     "panels.versions": "check_kernel",
-    "calibration": "calibrate",
-    "seed_check": "check_seeds",
+    "trials.calibration": "calibrate",
+    "trials.seed_check": "check_seeds",
 }
 _MODULES = ("checks",)  # rooms that are public as a whole
 _HOME = {name: room for room, names in _ROOMS.items() for name in names.split()}
@@ -42,11 +42,7 @@ __all__ = ["__version__", *_MODULES, *_HOME]
 
 if TYPE_CHECKING:
     from sdgkit import checks
-    from sdgkit.calibration import calibrate
-    from sdgkit.comparing import compare
     from sdgkit.errors import PromptError, RunError, SdgkitError, SeedError, SettingsError, TeacherError
-    from sdgkit.estimates import estimate
-    from sdgkit.evaluation import evaluate
     from sdgkit.method import (
         FREEFORM,
         GROUNDED,
@@ -73,14 +69,18 @@ if TYPE_CHECKING:
     from sdgkit.prompts import Prompt, load_prompt, shipped
     from sdgkit.publish import merge, push
     from sdgkit.quality import diversity
+    from sdgkit.report.tables import as_table, beside_seeds
     from sdgkit.review import Review
     from sdgkit.run import Run, open_run
-    from sdgkit.seed_check import check_seeds
     from sdgkit.seeds import load_seeds, save_seeds
     from sdgkit.stages import Check, Combine, Drop, Generate, GenerateMany, Judge, Keep, Stage
-    from sdgkit.tables import as_table, beside_seeds
     from sdgkit.teachers import Teacher, connect
-    from sdgkit.trying import try_on
+    from sdgkit.trials.calibration import calibrate
+    from sdgkit.trials.comparing import compare
+    from sdgkit.trials.estimates import estimate
+    from sdgkit.trials.evaluation import evaluate
+    from sdgkit.trials.seed_check import check_seeds
+    from sdgkit.trials.trying import try_on
 
 
 def __getattr__(name: str) -> Any:

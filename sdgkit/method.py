@@ -12,12 +12,12 @@ from sdgkit.checks import read_checks, saved
 from sdgkit.errors import RunError, SeedError, SettingsError
 from sdgkit.journal import FILE
 from sdgkit.pipeline import Pipeline
-from sdgkit.plans import Plan
 from sdgkit.prompts import Prompt, load_prompt, load_prompts
 from sdgkit.quality import check_threshold
 from sdgkit.run import Run
-from sdgkit.seed_files import read_file
+from sdgkit.run.plans import Plan
 from sdgkit.seeds import COLUMNS, flaw_of, read_seeds, row_key, skill
+from sdgkit.seeds.files import read_file
 from sdgkit.stages import Check, Combine, Generate, GenerateMany, Given, Judge, Keep, Stage
 from sdgkit.teachers.teacher import Teacher
 

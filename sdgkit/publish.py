@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from sdgkit.errors import RunError, SettingsError
+from sdgkit.export.training_set import Part, TrainingSet, merged
 from sdgkit.run import Run, open_run
-from sdgkit.training_set import Part, TrainingSet, merged
 
 Runs = Sequence[Run | str | Path]
 

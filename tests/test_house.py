@@ -27,7 +27,7 @@ ROOMS = [
     ["texts"],
     ["templates", "prompts"],
     ["structure"],
-    ["qna", "seed_files", "seeds"],
+    ["seeds"],
     ["teachers"],
     ["stages"],
     ["checks"],
@@ -35,19 +35,15 @@ ROOMS = [
     ["journal"],
     ["decisions"],
     ["pipeline"],
-    ["pages", "picture"],
+    ["pages"],
     ["quality"],
     ["export"],
-    ["tables", "card", "explain", "report", "training_set"],
-    ["plans", "snapshot", "trace", "folder", "run"],
-    ["review", "spreadsheet"],
+    ["report"],
+    ["run"],
+    ["review"],
     ["method"],
-    ["trying", "comparing"],
     ["publish"],
-    ["calibration"],
-    ["seed_check"],
-    ["drafts"],
-    ["estimates", "evaluation"],
+    ["trials"],
     ["panels"],
     ["cli"],
     ["__init__", "__main__"],
@@ -195,11 +191,12 @@ def lines_of_code(path: Path) -> int:
 
 
 # What one has to read to know the method: how rows are made, moved, recorded and looked at.
-HEART = "errors templates prompts structure stages journal pipeline plans snapshot trace folder run method".split()
+HEART = [PACKAGE / f"{name}.py" for name in "errors templates prompts structure stages journal pipeline method".split()]
+HEART += sorted((PACKAGE / "run").glob("*.py"))
 
 
 def test_what_carries_the_method_can_be_read_in_an_afternoon():
-    assert sum(lines_of_code(PACKAGE / f"{name}.py") for name in HEART) <= 3100
+    assert sum(map(lines_of_code, HEART)) <= 2850
 
 
 @pytest.mark.parametrize("path", FILES, ids=relative)

@@ -29,8 +29,8 @@ def check(
       sdgkit check seeds.jsonl
       sdgkit check seeds.jsonl --with-teacher --base-url http://localhost:8000/v1
     """
-    from sdgkit.seed_check import check_seeds
     from sdgkit.teachers import connect
+    from sdgkit.trials.seed_check import check_seeds
 
     if not with_teacher and (place.given() or prompts):
         raise SettingsError("A teacher and prompts are for the judge: add --with-teacher.")

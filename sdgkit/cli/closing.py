@@ -7,9 +7,9 @@ from typing import Any
 
 from sdgkit.cli.options import command_line
 from sdgkit.cli.terminal import counted, lasting, say
-from sdgkit.explain import explain
 from sdgkit.export import train_file
-from sdgkit.picture import reasons
+from sdgkit.pages.picture import reasons
+from sdgkit.report.explain import explain
 
 REHEARSED = "These samples are a rehearsal: rules wrote them, not a model. They show the way; train on none of them."
 

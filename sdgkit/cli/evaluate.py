@@ -40,9 +40,9 @@ def evaluate(
     Example:
       sdgkit evaluate runs/seeds --base-url http://localhost:8001/v1 --against http://localhost:8000/v1
     """
-    from sdgkit.evaluation import FOLDER, page_name
-    from sdgkit.evaluation import evaluate as evaluate_run
     from sdgkit.teachers import connect
+    from sdgkit.trials.evaluation import FOLDER, page_name
+    from sdgkit.trials.evaluation import evaluate as evaluate_run
 
     opened = run_in(run)
     with ExitStack() as stack:
@@ -75,8 +75,8 @@ def calibrate(run: RunFolder, *, judge: Judge, manners: Manners) -> int:
     Example:
       sdgkit calibrate runs/seeds
     """
-    from sdgkit.calibration import calibrate as calibrate_judge
     from sdgkit.teachers import connect
+    from sdgkit.trials.calibration import calibrate as calibrate_judge
 
     opened = run_in(run)
     with closing(connect(**_judge_told(run, judge), **manners.given())) as referee:

@@ -19,7 +19,7 @@ from sdgkit.cli.interrupts import Interrupts
 from sdgkit.cli.terminal import lasting, say
 
 if TYPE_CHECKING:
-    from sdgkit.snapshot import Snapshot
+    from sdgkit.run.snapshot import Snapshot
 
 # What the kernel logs (that it speaks to this machine only, that it was interrupted) is left out.
 KERNEL = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=50"]

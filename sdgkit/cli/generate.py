@@ -19,8 +19,8 @@ from sdgkit.errors import SdgkitError, SettingsError
 
 if TYPE_CHECKING:
     from sdgkit.cli.progress import View
-    from sdgkit.plans import Plan
     from sdgkit.run import Run
+    from sdgkit.run.plans import Plan
     from sdgkit.teachers import Teacher
 
 STOP_S = 5.0  # for a run to write its files when it is stopped in passing
@@ -108,7 +108,7 @@ def _teacher_before(seeds: str, place: Place) -> dict[str, str]:
 
 def _estimated(plan: "Plan", out: Path, trial: Trial) -> int:
     from sdgkit.cli.closing import REHEARSED
-    from sdgkit.estimates import estimate
+    from sdgkit.trials.estimates import estimate
 
     found = estimate(plan, out, price_prompt=trial.price_in, price_completion=trial.price_out)
     say(found)

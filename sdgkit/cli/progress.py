@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from sdgkit.cli.terminal import counted, is_live, lasting, say
 from sdgkit.pages import visible
-from sdgkit.picture import reasons
-from sdgkit.snapshot import Snapshot
+from sdgkit.pages.picture import reasons
+from sdgkit.run.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -36,7 +36,7 @@ def status(
       sdgkit status runs/seeds --watch
     """
     from sdgkit.cli.progress import GOING_ON, View, line, state_of
-    from sdgkit.snapshot import Funnel
+    from sdgkit.run.snapshot import Funnel
 
     opened = run_in(run)
     snapshot = opened.snapshot()
@@ -97,8 +97,7 @@ def review(
       sdgkit review runs/seeds --to review.csv
       sdgkit review runs/seeds --from review.csv
     """
-    from sdgkit import spreadsheet
-    from sdgkit.review import Review
+    from sdgkit.review import Review, spreadsheet
 
     if (to is None) == (back is None):
         raise SettingsError("Say one of --to FILE.csv (write the samples) and --from FILE.csv (take the decisions).")

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sdgkit.comparing import Comparing, Comparison, Outcome, Side
 from sdgkit.errors import SettingsError
 from sdgkit.pages import count, counted
 from sdgkit.panels.frame import Panel, Stop, teacher_of
@@ -12,6 +11,7 @@ from sdgkit.panels.prompt import PromptPanel
 from sdgkit.panels.seeds import rows_for, seeds_of
 from sdgkit.panels.still import Block
 from sdgkit.prompts import Prompt, load_prompt
+from sdgkit.trials.comparing import Comparing, Comparison, Outcome, Side
 
 NAMES = ("saved", "edited")
 

@@ -6,7 +6,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from sdgkit.drafts import PromptDraft
 from sdgkit.errors import PromptError, SeedError, SettingsError
 from sdgkit.pages import count, counted
 from sdgkit.panels.frame import Panel, Stop, teacher_of
@@ -15,7 +14,8 @@ from sdgkit.panels.still import Block
 from sdgkit.prompts import Prompt
 from sdgkit.seeds import skill
 from sdgkit.teachers import background
-from sdgkit.trying import METHODS, Trial, asked_again, trials
+from sdgkit.trials.drafts import PromptDraft
+from sdgkit.trials.trying import METHODS, Trial, asked_again, trials
 
 SEVERAL = 5  # rows of "Try on 5"
 

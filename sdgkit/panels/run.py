@@ -11,12 +11,12 @@ from sdgkit.decisions import own_question
 from sdgkit.errors import SettingsError
 from sdgkit.method import default_folder, plan, run_folder
 from sdgkit.pages import count, counted
+from sdgkit.pages.picture import draw
 from sdgkit.panels.frame import Panel, teacher_of
 from sdgkit.panels.still import Block
-from sdgkit.picture import draw
 from sdgkit.run import Run, open_run
-from sdgkit.snapshot import Funnel, Snapshot, funnel_of
-from sdgkit.trace import Trace
+from sdgkit.run.snapshot import Funnel, Snapshot, funnel_of
+from sdgkit.run.trace import Trace
 
 NEWEST, DROPS = 6, 30  # samples shown; drops of a stage shown at once
 WORDS = {

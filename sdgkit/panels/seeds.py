@@ -4,13 +4,13 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from sdgkit.drafts import SeedDraft
 from sdgkit.errors import SettingsError
 from sdgkit.pages import clip, counted
 from sdgkit.panels.frame import Panel
 from sdgkit.panels.still import Block
 from sdgkit.seeds import COLUMNS, read_seeds
-from sdgkit.trying import stand_in
+from sdgkit.trials.drafts import SeedDraft
+from sdgkit.trials.trying import stand_in
 
 STILL, CLIPPED = 5, 200  # seeds, and characters of a text, in the still picture
 

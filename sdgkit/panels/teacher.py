@@ -10,7 +10,7 @@ from sdgkit.panels.still import Block
 from sdgkit.teachers import connect
 from sdgkit.teachers.settings import KINDS, Settings, settle
 from sdgkit.teachers.teacher import Reply, Teacher
-from sdgkit.trying import abilities
+from sdgkit.trials.trying import abilities
 
 MESSAGE = "Write one sentence about the sea."
 

@@ -17,7 +17,7 @@ from typing import Any
 from sdgkit.decisions import own_question
 from sdgkit.errors import SettingsError
 from sdgkit.pages import count, fill, percent
-from sdgkit.picture import Line, curve
+from sdgkit.pages.picture import Line, curve
 from sdgkit.quality.duplicates import check_threshold, repeats
 
 Row = Mapping[str, Any]

@@ -109,8 +109,8 @@ def test_a_run_killed_while_it_writes_its_files_leaves_the_old_ones_whole(script
     before = files_of(tmp_path)
     code = f"""
 import os, signal, sys
-import scripted, sdgkit as sk, sdgkit.folder
-sdgkit.folder.write_report = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+import scripted, sdgkit as sk, sdgkit.run.folder
+sdgkit.run.folder.write_report = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
 teacher = sk.connect("openai", base_url={script.base_url!r}, api_key="key")
 sk.generate(scripted.seeds(3), teacher=teacher, out={str(tmp_path)!r}, prompts=scripted.PROMPTS, **{SMALL})
 """

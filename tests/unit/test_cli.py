@@ -14,7 +14,7 @@ from sdgkit.cli import COMMANDS, main
 from sdgkit.cli.options import command_line
 from sdgkit.cli.progress import View, picture
 from sdgkit.cli.terminal import lasting
-from sdgkit.snapshot import Snapshot
+from sdgkit.run.snapshot import Snapshot
 
 SEEDS = sk.shipped("notebooks") / "seeds" / "feedback_to_table.jsonl"
 HOSTILE = "\x1b]0;renamed\x07\x1b[31mred\x9b2J \u202eback"

@@ -10,8 +10,8 @@ from servers import FaultServer, completion, is_probe
 import sdgkit as sk
 from sdgkit.cli import main
 from sdgkit.errors import RunError
-from sdgkit.evaluation import Duel, Evaluation
-from sdgkit.training_set import held_out
+from sdgkit.export.training_set import held_out
+from sdgkit.trials.evaluation import Duel, Evaluation
 
 SHARE = 0.4
 

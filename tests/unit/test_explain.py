@@ -9,7 +9,7 @@ from scripted import PROMPTS, ScriptedTeacher, completion, seeds, tagged
 from servers import status
 
 import sdgkit as sk
-from sdgkit.explain import explain, phrases
+from sdgkit.report.explain import explain, phrases
 
 
 @pytest.fixture

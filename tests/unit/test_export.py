@@ -6,9 +6,9 @@ import tracemalloc
 
 import pytest
 
-from sdgkit.card import write_card
 from sdgkit.errors import RunError
 from sdgkit.export import messages, train_file, write_atomically, write_jsonl, write_parquet
+from sdgkit.export.card import write_card
 
 
 @pytest.fixture(autouse=True)

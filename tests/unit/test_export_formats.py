@@ -17,8 +17,8 @@ from sdgkit.cli import main
 from sdgkit.decisions import Decision, Decisions, content_key
 from sdgkit.errors import RunError, SettingsError
 from sdgkit.export import FORMATS
+from sdgkit.export.training_set import ALL, Part, TrainingSet, held_out
 from sdgkit.review import Review
-from sdgkit.training_set import ALL, Part, TrainingSet, held_out
 
 CHATML = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
@@ -215,7 +215,7 @@ def test_runs_are_merged_from_their_folders(folder, tmp_path):
 
 
 def test_a_rehearsal_is_merged_with_no_real_run(tmp_path):
-    from sdgkit.training_set import merged
+    from sdgkit.export.training_set import merged
 
     rehearsed = part(SAMPLES[:3], skill="try", teacher="rehearsal", model="rehearsal")
     with pytest.raises(SettingsError, match="try is a rehearsal"):

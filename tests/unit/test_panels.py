@@ -19,7 +19,7 @@ from sdgkit.panels.frame import Panel
 from sdgkit.panels.live import reason_for_a_still_picture
 from sdgkit.panels.still import Still
 from sdgkit.panels.widget import LOOK
-from sdgkit.trying import stand_in
+from sdgkit.trials.trying import stand_in
 
 HOSTILE = (
     "<script>alert(1)</script><img src=x onerror=alert(2)><iframe srcdoc='<b>x'></iframe></pre></details>"

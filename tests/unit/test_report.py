@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from sdgkit import texts
-from sdgkit.card import inference_template, write_card
-from sdgkit.picture import draw
+from sdgkit.export.card import inference_template, write_card
+from sdgkit.pages.picture import draw
 from sdgkit.report import write_report
 
 REPO = Path(__file__).parent.parent.parent

@@ -16,7 +16,7 @@ from sdgkit.decisions import content_key, seed_of
 from sdgkit.errors import RunError, SeedError, SettingsError
 from sdgkit.quality.verdicts import interval
 from sdgkit.review import Review, parts
-from sdgkit.spreadsheet import from_csv, harmless, original, to_csv
+from sdgkit.review.spreadsheet import from_csv, harmless, original, to_csv
 
 FORMULAS = ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1", "\n=1", "'=1", "''=1", "\uff1d1", "- a list", "'quoted'", ""]
 

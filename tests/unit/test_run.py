@@ -115,7 +115,7 @@ def test_a_failed_runs_journal_holds_no_absolute_path_either(script, tmp_path, m
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device", str(tmp_path / "report.html"))
 
-    monkeypatch.setattr("sdgkit.folder.write_report", full)
+    monkeypatch.setattr("sdgkit.run.folder.write_report", full)
     with pytest.raises(RunError, match="No space left"):
         generate(script, tmp_path)
     monkeypatch.undo()
@@ -133,7 +133,7 @@ def test_files_appear_whole_or_not_at_all(script, tmp_path, monkeypatch):
             file.write(b"half")
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("sdgkit.folder.write_report", lambda path, *_, **__: breaks_off(path, ""))
+    monkeypatch.setattr("sdgkit.run.folder.write_report", lambda path, *_, **__: breaks_off(path, ""))
     with pytest.raises(RunError, match=r"No space left on device.*[Mm]ake room"):
         generate(script, tmp_path, seeds(2))
     now = {path.name: path.read_bytes() for path in tmp_path.iterdir()}

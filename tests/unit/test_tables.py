@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import pytest
 
 import sdgkit as sk
-from sdgkit.tables import SHOWN
+from sdgkit.report.tables import SHOWN
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)></pre></details>\"'> {{ 7 * 7 }} \x1b[31m \u202e $x$"
 TAGS = "div section table thead tbody tr th td pre details summary strong span"

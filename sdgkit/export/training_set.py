@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sdgkit.card import is_rehearsal, public
 from sdgkit.errors import SettingsError
 from sdgkit.export import FORMATS, Row, is_edited, preference, table, write_jsonl, write_parquet, write_text
+from sdgkit.export.card import is_rehearsal, public
 from sdgkit.pages import fill
 
 TEST_SHARE = 0.1

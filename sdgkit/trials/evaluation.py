@@ -11,19 +11,19 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sdgkit import texts
-from sdgkit.calibration import aside
 from sdgkit.errors import RunError, SettingsError
 from sdgkit.export import write_text
+from sdgkit.export.training_set import TEST_SHARE, held_out
 from sdgkit.journal import Journal
 from sdgkit.pages import count, fill, percent
 from sdgkit.pipeline import Pipeline
-from sdgkit.plans import Plan
 from sdgkit.prompts import Prompt, load_prompt
 from sdgkit.quality.verdicts import interval
 from sdgkit.run import Run, open_run
+from sdgkit.run.plans import Plan
 from sdgkit.stages import Generate, Judge
 from sdgkit.teachers.teacher import Teacher
-from sdgkit.training_set import TEST_SHARE, held_out
+from sdgkit.trials.calibration import aside
 
 FOLDER, COMPARE = "evaluation", "compare_answers"  # in the run's own folder; the judge's stage and prompt
 FIRST, SECOND = 1.0, 3.0  # the judge's scores for the better one

@@ -9,16 +9,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from sdgkit.calibration import aside
 from sdgkit.errors import SettingsError
 from sdgkit.journal import Journal, Recorded
 from sdgkit.pages import count
 from sdgkit.pipeline import Pipeline
-from sdgkit.plans import Plan
 from sdgkit.quality.verdicts import interval
 from sdgkit.run import Run
+from sdgkit.run.plans import Plan
 from sdgkit.stages import Drop, GenerateMany, Given, Row, Stage, Step
 from sdgkit.teachers.teacher import Reply, Request, Teacher
+from sdgkit.trials.calibration import aside
 
 ROWS, FURTHER = 3, 3  # seeds that are tried, and how many of the rows that one reply makes go on
 MILLION = 1_000_000

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
 
-from sdgkit.calibration import as_sample, judge_rows
 from sdgkit.checks.facts import FactsInContext
 from sdgkit.checks.rules import Table, refusal
 from sdgkit.method import plan
@@ -21,6 +20,7 @@ from sdgkit.quality.duplicates import pieces, similarity
 from sdgkit.seeds import read_seeds
 from sdgkit.teachers.teacher import Teacher
 from sdgkit.texts import words
+from sdgkit.trials.calibration import as_sample, judge_rows
 
 Seed = Mapping[str, Any]
 Severity = Literal["error", "warning", "hint"]

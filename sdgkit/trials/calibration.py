@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sdgkit.card import public
 from sdgkit.errors import FolderInUse, RunError, SettingsError
 from sdgkit.export import write_text
-from sdgkit.folder import CALIBRATION, write_calibrated
+from sdgkit.export.card import public
 from sdgkit.journal import Journal
 from sdgkit.method import plan, run_folder
 from sdgkit.pipeline import Pipeline
-from sdgkit.plans import Plan, prompt_parts
 from sdgkit.quality.verdicts import ASKED_ABOUT, GOOD, Calibration, Mistake, Verdicts, prompt_key
 from sdgkit.run import Run
+from sdgkit.run.folder import CALIBRATION, write_calibrated
+from sdgkit.run.plans import Plan, prompt_parts
 from sdgkit.stages import Judge, Keep
 from sdgkit.teachers.teacher import Teacher
 

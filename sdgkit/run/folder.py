@@ -6,17 +6,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sdgkit.card import public, write_card
 from sdgkit.decisions import read_decisions
 from sdgkit.errors import RunError
 from sdgkit.export import train_file, write_jsonl, write_parquet, write_text
+from sdgkit.export.card import public, write_card
+from sdgkit.export.training_set import Part, TrainingSet
 from sdgkit.journal import Journal
-from sdgkit.plans import Plan, prompt_parts
 from sdgkit.quality.verdicts import Calibration
 from sdgkit.report import write_report
+from sdgkit.run.plans import Plan, prompt_parts
+from sdgkit.run.trace import Trace
 from sdgkit.teachers.teacher import Teacher
-from sdgkit.trace import Trace
-from sdgkit.training_set import Part, TrainingSet
 
 CALIBRATION = "calibration.json"
 

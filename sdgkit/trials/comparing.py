@@ -7,12 +7,12 @@ from typing import Any
 
 from sdgkit.errors import SettingsError
 from sdgkit.pipeline import Pipeline
-from sdgkit.plans import Plan
 from sdgkit.prompts import Prompt, load_prompts
 from sdgkit.run import Run
+from sdgkit.run.plans import Plan
 from sdgkit.stages import GenerateMany, Judge, Keep, Stage
 from sdgkit.teachers.teacher import Teacher
-from sdgkit.trying import METHODS, method_of, stage_of
+from sdgkit.trials.trying import METHODS, method_of, stage_of
 
 
 @dataclass(frozen=True)

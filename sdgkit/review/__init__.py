@@ -12,11 +12,11 @@ from typing import Any
 
 from sdgkit.decisions import TEXTS, Decision, Decisions, Reviewed, content_key, own_question, seed_of
 from sdgkit.errors import FolderInUse, RunError, SeedError, SettingsError
-from sdgkit.folder import write_reviewed
 from sdgkit.pages import count
-from sdgkit.picture import Bar, histogram
+from sdgkit.pages.picture import Bar, histogram
 from sdgkit.quality.verdicts import interval
 from sdgkit.run import Run, open_run
+from sdgkit.run.folder import write_reviewed
 from sdgkit.seeds import read_seeds, save_seeds, seed_key
 
 DRAWN = 20  # samples with which a review begins

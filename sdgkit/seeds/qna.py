@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from .errors import SeedError
+from sdgkit.errors import SeedError
 
 COLUMNS = {"context": "seed_context", "question": "seed_question", "answer": "seed_response"}
 TEXT = "tag:yaml.org,2002:str"

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sdgkit.card import public
 from sdgkit.errors import RunError, SettingsError
+from sdgkit.export.card import public
 from sdgkit.pipeline import Pipeline, Target
 from sdgkit.prompts import PARTS, Prompt
 from sdgkit.seeds import row_key

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .errors import SeedError
+from sdgkit.errors import SeedError
 
 Seed = dict[str, Any]
 
@@ -184,7 +184,7 @@ def _read_parquet(name: str, data: bytes) -> list[FoundRow]:
 
 
 def _read_qna(name: str, text: str) -> list[FoundRow]:
-    from .qna import read_qna
+    from sdgkit.seeds.qna import read_qna
 
     return [FoundRow(*found) for found in read_qna(name, text)]
 

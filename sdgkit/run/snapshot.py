@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from sdgkit.picture import draw, reasons
+from sdgkit.pages.picture import draw, reasons
 from sdgkit.pipeline import OUT, Pipeline, Target
 
 WINDOW_S = 10.0  # over which the pace is measured

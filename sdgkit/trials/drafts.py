@@ -11,10 +11,10 @@ from typing import Any
 from sdgkit.errors import PromptError, SdgkitError, SeedError, SettingsError
 from sdgkit.export import write_text
 from sdgkit.prompts import PARTS, Prompt, shipped
-from sdgkit.seed_check import check_seeds
 from sdgkit.seeds import COLUMNS, read_seeds, save_seeds
 from sdgkit.templates import Template
-from sdgkit.trying import method_of
+from sdgkit.trials.seed_check import check_seeds
+from sdgkit.trials.trying import method_of
 
 UNDONE_TOGETHER_S = 2.0  # typing within so many seconds is one step for undo
 CHECKED = 30  # seeds that are checked while one types; the check compares each with each

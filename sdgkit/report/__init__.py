@@ -14,13 +14,13 @@ from pathlib import Path
 from statistics import median_low
 from typing import Any
 
-from sdgkit.card import complete, is_rehearsal, samples_kept, skill_name
 from sdgkit.decisions import own_question, seed_of
-from sdgkit.explain import Exchanges, advice, explain
 from sdgkit.export import Row, write_text
+from sdgkit.export.card import complete, is_rehearsal, samples_kept, skill_name
 from sdgkit.pages import count, fill, lasting
-from sdgkit.picture import Bar, described, draw, histogram, reasons
+from sdgkit.pages.picture import Bar, described, draw, histogram, reasons
 from sdgkit.quality.verdicts import Calibration
+from sdgkit.report.explain import Exchanges, advice, explain
 
 _SAMPLES, _DROPS = 60, 3  # shown: samples in all; drops of each stage and reason
 _GROUPS = 60  # of drops, by stage and reason: a check of the user's may give every row a reason of its own

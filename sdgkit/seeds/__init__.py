@@ -14,9 +14,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from .errors import RunError, SeedError
-from .files import write_atomically
-from .seed_files import FoundRow, Seed, first_line, read_file
+from sdgkit.errors import RunError, SeedError
+from sdgkit.files import write_atomically
+from sdgkit.seeds.files import FoundRow, Seed, first_line, read_file
 
 if TYPE_CHECKING:
     import datasets

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sdgkit.pages import count, counted, fill, percent, visible
-from sdgkit.picture import described
+from sdgkit.pages.picture import described
 from sdgkit.texts import words
 
 Row = Mapping[str, Any]

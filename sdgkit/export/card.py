@@ -11,7 +11,7 @@ from typing import Any
 from sdgkit.decisions import Reviewed
 from sdgkit.export import train_file, write_text
 from sdgkit.pages import fill
-from sdgkit.picture import described, reasons
+from sdgkit.pages.picture import described, reasons
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _COUNTS = ("requests", "retries", "reused", "prompt_tokens", "completion_tokens", "wall_s")

@@ -19,21 +19,21 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sdgkit.card import public
 from sdgkit.decisions import DecisionBook, Decisions, read_decisions
 from sdgkit.errors import RunError
-from sdgkit.explain import MANY, Explanation, explain
-from sdgkit.folder import write_folder, write_start
+from sdgkit.export.card import public
+from sdgkit.export.training_set import Part, TrainingSet
 from sdgkit.journal import FILE, Journal
 from sdgkit.pages import visible
 from sdgkit.pipeline import OUT, Stream, Target, explained
-from sdgkit.plans import Plan, changes, refuse_another_job
-from sdgkit.snapshot import Funnel, Pace, Snapshot, funnel_of, line_of
+from sdgkit.report.explain import MANY, Explanation, explain
+from sdgkit.run.folder import write_folder, write_start
+from sdgkit.run.plans import Plan, changes, refuse_another_job
+from sdgkit.run.snapshot import Funnel, Pace, Snapshot, funnel_of, line_of
+from sdgkit.run.trace import Trace
 from sdgkit.stages import Keep, Row
 from sdgkit.teachers import background
 from sdgkit.teachers.teacher import Teacher
-from sdgkit.trace import Trace
-from sdgkit.training_set import Part, TrainingSet
 
 if TYPE_CHECKING:
     import datasets

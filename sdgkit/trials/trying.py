@@ -11,8 +11,8 @@ from typing import Any
 from sdgkit.errors import PromptError, RequestRefused, TeacherError
 from sdgkit.journal import FILE, Journal
 from sdgkit.method import FREEFORM, GROUNDED
-from sdgkit.plans import prompt_parts
 from sdgkit.prompts import Prompt
+from sdgkit.run.plans import prompt_parts
 from sdgkit.stages import GenerateMany, Judge, Stage
 from sdgkit.teachers import background
 from sdgkit.teachers.teacher import Reply, Request, Teacher
