@@ -30,11 +30,7 @@ class Cut(web.StreamResponse):
 
 def completion(text: str | None, **message: Any) -> web.Response:
     """A chat completion with this text."""
-    choice = {
-        "index": 0,
-        "message": {"role": "assistant", "content": text, **message},
-        "finish_reason": "stop",
-    }
+    choice = {"index": 0, "message": {"role": "assistant", "content": text, **message}, "finish_reason": "stop"}
     usage = {"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8}
     return web.json_response({"id": "1", "object": "chat.completion", "choices": [choice], "usage": usage})
 

@@ -174,14 +174,7 @@ def test_environment_yml_asks_for_what_pyproject_asks_for():
 def lines_of_code(path: Path) -> int:
     """Lines that hold code: blank lines, comments and docstrings do not count against explaining oneself."""
     source = path.read_text(encoding="utf-8")
-    silent = {
-        tokenize.COMMENT,
-        tokenize.NL,
-        tokenize.NEWLINE,
-        tokenize.INDENT,
-        tokenize.DEDENT,
-        tokenize.ENDMARKER,
-    }
+    silent = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
     tokens = [token for token in tokenize.generate_tokens(io.StringIO(source).readline) if token.type not in silent]
     code = {line for token in tokens for line in range(token.start[0], token.end[0] + 1)}
     for node in ast.walk(ast.parse(source)):

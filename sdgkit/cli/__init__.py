@@ -32,8 +32,7 @@ for one in COMMANDS:
 
 
 @app.callback(
-    invoke_without_command=True,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
 def _root(
     context: typer.Context,

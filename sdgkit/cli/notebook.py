@@ -69,8 +69,7 @@ class Notebook:
 @takes(place=Place, judge=Judge, manners=Manners, job=Job, output=Output)
 def run(
     notebook: Annotated[
-        str,
-        typer.Argument(metavar="[NOTEBOOK]", help="a tutorial's name, or a notebook's path (default: quickstart)"),
+        str, typer.Argument(metavar="[NOTEBOOK]", help="a tutorial's name, or a notebook's path (default: quickstart)")
     ] = QUICKSTART,
     seeds: Annotated[str | None, option("the seed examples (those of the tutorial)", "FILE", group=NOTEBOOK)] = None,
     parameter: Annotated[

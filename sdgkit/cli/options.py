@@ -185,8 +185,7 @@ def rehearsing(group: str | None, names: Sequence[str]) -> Any:
 
 
 Rehearsal = rehearsing(
-    REHEARSAL,
-    ("mean_latency_ms", "slots", "error_rate", "rate_limit", "drop_rate", "hang_rate", "malformed_rate"),
+    REHEARSAL, ("mean_latency_ms", "slots", "error_rate", "rate_limit", "drop_rate", "hang_rate", "malformed_rate")
 )
 
 

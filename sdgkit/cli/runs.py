@@ -21,14 +21,12 @@ FORMATS = (
 )
 Format = Annotated[str, option(FORMATS, "F", "--format", "-f")]
 TestShare = Annotated[
-    float | None,
-    option("contexts kept apart: a split of a datasets folder (default 0.1), left out of a file", "SHARE"),
+    float | None, option("contexts kept apart: a split of a datasets folder (default 0.1), left out of a file", "SHARE")
 ]
 
 
 def status(
-    run: RunFolder,
-    watch: Annotated[bool, option("keep looking until it is over", None, "--watch", "-w")] = False,
+    run: RunFolder, watch: Annotated[bool, option("keep looking until it is over", None, "--watch", "-w")] = False
 ) -> int:
     """How far a run is, stage by stage. It may be going on just now.
 

@@ -48,10 +48,7 @@ def reasons(dropped: Mapping[str, int]) -> str:
 
 
 def draw(
-    stages: Sequence[Mapping[str, Any]] | None = None,
-    *,
-    pipeline: str = "grounded",
-    seeds: int | None = None,
+    stages: Sequence[Mapping[str, Any]] | None = None, *, pipeline: str = "grounded", seeds: int | None = None
 ) -> str:
     """The method as a flow of stages, one below the other: an inline SVG of 480 px at most, good down to 320.
 

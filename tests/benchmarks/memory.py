@@ -35,15 +35,7 @@ def peak_mb(seeds: list[dict]) -> tuple[int, float]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "seeds.jsonl"
         file.write_text("".join(json.dumps(seed, ensure_ascii=False) + "\n" for seed in seeds), encoding="utf-8")
-        command = [
-            sys.executable,
-            "-c",
-            CODE.format(root=str(ROOT)),
-            "generate",
-            str(file),
-            "--teacher",
-            "rehearsal",
-        ]
+        command = [sys.executable, "-c", CODE.format(root=str(ROOT)), "generate", str(file), "--teacher", "rehearsal"]
         command += ["--concurrency", "64", "--out", str(Path(folder) / "run")]
         begun = time.perf_counter()
         done = subprocess.run(command, capture_output=True, text=True)

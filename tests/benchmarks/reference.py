@@ -32,10 +32,7 @@ async def generate(seeds: list[dict[str, Any]], base_url: str, concurrency: int)
 
         async def ask(prompt: Prompt, row: dict[str, Any], ordinal: int = 1) -> str:
             request = Request(tuple(prompt.render(row)), dict(prompt.sampling), ordinal)
-            async with (
-                slots,
-                session.post(f"{base_url}/chat/completions", json=request.body("rehearsal")) as response,
-            ):
+            async with slots, session.post(f"{base_url}/chat/completions", json=request.body("rehearsal")) as response:
                 reply = await response.json()
             done["requests"] += 1
             return reply["choices"][0]["message"]["content"]

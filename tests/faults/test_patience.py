@@ -275,8 +275,7 @@ def test_when_patience_is_over_all_are_told_once_and_the_next_one_finds_out_anew
     futures = send(teacher, *"abcdef")
     for future in futures:
         with pytest.raises(
-            TeacherUnreachable,
-            match=r"not answered since .* \(connection refused.*run the same command again to go on",
+            TeacherUnreachable, match=r"not answered since .* \(connection refused.*run the same command again to go on"
         ):
             future.result(WAIT)
     assert is_idle(teacher) and teacher.state == "present"

@@ -78,12 +78,7 @@ print(json.dumps({"notes": teacher.notes, "contexts": run.funnel[0]["rows_out"],
 def test_with_the_old_client_of_python_3_11_generation_works_on_a_new_server(llama_stack, repo):
     command = [str(available(OLD_CLIENT)), "-c", OLD, json.dumps([llama_stack.url, SEEDS])]
     done = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-        env=clean_environment(PYTHONPATH=str(repo)),
+        command, capture_output=True, text=True, check=False, timeout=300, env=clean_environment(PYTHONPATH=str(repo))
     )
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout.splitlines()[-1])

@@ -43,10 +43,7 @@ def test_jsonl_and_parquet_hold_equal_rows_for_datasets(tmp_path):
     assert table.column_names == ["id", "question", "response", "score", "vary", "source"]
     assert list(table) == list(lines)
     assert table[0]["vary"] is None and table[2_499]["vary"] == {"audience": "beginners", "mood": "cross"}
-    assert {column: table.features[column].dtype for column in ("id", "score")} == {
-        "id": "string",
-        "score": "float64",
-    }
+    assert {column: table.features[column].dtype for column in ("id", "score")} == {"id": "string", "score": "float64"}
 
 
 def test_the_folder_is_a_dataset_by_its_card(tmp_path):

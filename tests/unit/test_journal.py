@@ -110,12 +110,7 @@ def test_rows_come_in_lineage_order():
     journal.begin(CONFIG)
     for place in ("000010", "000002.000010", "000002.000009", "000002"):
         journal.put(outcome(1, place=place, id=place))
-    assert [one.place for one in journal.outcomes("sample")] == [
-        "000002",
-        "000002.000009",
-        "000002.000010",
-        "000010",
-    ]
+    assert [one.place for one in journal.outcomes("sample")] == ["000002", "000002.000009", "000002.000010", "000010"]
 
 
 def test_taking_a_row_back_takes_all_below_it_and_nothing_beside_it():
@@ -130,14 +125,7 @@ def test_taking_a_row_back_takes_all_below_it_and_nothing_beside_it():
 
 def test_a_drop_carries_its_reason_and_the_row_as_it_stood():
     drop = outcome(1, stage="s", reason="score", message="why", reply="raw", columns={"n": 1, "stage": "mine"})
-    assert drop.as_drop() == {
-        "id": "s1",
-        "stage": "s",
-        "reason": "score",
-        "message": "why",
-        "reply": "raw",
-        "n": 1,
-    }
+    assert drop.as_drop() == {"id": "s1", "stage": "s", "reason": "score", "message": "why", "reply": "raw", "n": 1}
 
 
 def test_a_second_writer_is_refused_and_may_write_when_the_first_is_gone(tmp_path):

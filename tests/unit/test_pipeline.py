@@ -319,10 +319,7 @@ def test_questions_that_stay_missing_are_dropped_each_with_an_id(script):
     )
     run = generate(script, seeds(1), num_contexts=1, num_questions=3)
     missing = drops(run, stage="gen_grounded_questions")
-    assert [(drop["id"], drop["reason"]) for drop in missing] == [
-        ("s1/c1/q2", "malformed"),
-        ("s1/c1/q3", "malformed"),
-    ]
+    assert [(drop["id"], drop["reason"]) for drop in missing] == [("s1/c1/q2", "malformed"), ("s1/c1/q3", "malformed")]
     assert script.asked("gen_grounded_questions") == 4
     assert_adds_up(run)
 

@@ -84,12 +84,7 @@ def test_two_tags_asked_for_come_in_order():
 
 @pytest.mark.parametrize(
     ("words", "count"),
-    [
-        ("3 questions", 3),
-        ("five new questions", 5),
-        ("exactly 7 such different questions", 7),
-        ("one question", 1),
-    ],
+    [("3 questions", 3), ("five new questions", 5), ("exactly 7 such different questions", 7), ("one question", 1)],
 )
 def test_as_many_are_written_as_are_wanted(words, count):
     text = reply(EXAMPLE + GIVEN + f"Now write {words}, each like this:\n[Start of Question]\n...\n[End of Question]")
@@ -182,16 +177,8 @@ UNKNOWN_SKILLS = [
         "What do I buy?",
         "- 250 g butter\n- 3 eggs\n- 200 g flour",
     ),
-    (
-        "Der Hof hat 40 Kühe. Sie stehen auf der Weide.",
-        "Fasse es zusammen.",
-        "Auf der Weide des Hofs stehen 40 Kühe.",
-    ),
-    (
-        "La salle est fermée le lundi. Elle ouvre à 9 heures.",
-        "Résumez.",
-        "Fermée le lundi, ouverte dès 9 heures.",
-    ),
+    ("Der Hof hat 40 Kühe. Sie stehen auf der Weide.", "Fasse es zusammen.", "Auf der Weide des Hofs stehen 40 Kühe."),
+    ("La salle est fermée le lundi. Elle ouvre à 9 heures.", "Résumez.", "Fermée le lundi, ouverte dès 9 heures."),
     ("会議は月曜日に行われた。", "要約してください。", "月曜日に会議。"),
     ("Great film, saw it twice.", "Positive or negative?", "Positive"),
     ("Name: Ada; born: 1815", "Give me JSON.", '{"name": "Ada", "born": 1815}'),
@@ -201,10 +188,7 @@ UNKNOWN_SKILLS = [
 @pytest.mark.parametrize("skill", UNKNOWN_SKILLS, ids=lambda skill: skill[1])
 def test_for_a_skill_it_does_not_know_it_recombines_the_seed_and_keeps_most_of_it(skill):
     prompts = {path.stem: load_prompt(path) for path in (shipped("prompts") / "grounded").glob("*.yaml")}
-    seed = dict(
-        zip(("seed_context", "seed_question", "seed_response"), skill, strict=True),
-        task_description="A task.",
-    )
+    seed = dict(zip(("seed_context", "seed_question", "seed_response"), skill, strict=True), task_description="A task.")
     contexts = [ask(prompts["gen_contexts"], seed, number)[0][0] for number in range(20)]
     assert len(set(contexts)) >= 17
     kept = 0

@@ -72,12 +72,7 @@ def sample(number, text="Apples are slow today.", seed=None, score=3.0):
 
 
 def drop(number, stage="filter_grounded_qa_pair", reason="score", **more):
-    row = sample(number, score=1.0) | {
-        "stage": stage,
-        "reason": reason,
-        "message": "Judged 1.",
-        "reply": "raw",
-    }
+    row = sample(number, score=1.0) | {"stage": stage, "reason": reason, "message": "Judged 1.", "reply": "raw"}
     return row | more
 
 
@@ -312,10 +307,7 @@ def test_hostile_text_stays_inside_the_card_s_fences(tmp_path):
     text = "````\n# Not a heading\n" + HOSTILE
     stages = [*GROUNDED, stage("a|b`<b>\n|", 40, 40, 40)]
     write_card(
-        tmp_path / "README.md",
-        summary_of(stages, model="`x`\n# y"),
-        sample(1, text=text),
-        name="*a* <b> [c](d)",
+        tmp_path / "README.md", summary_of(stages, model="`x`\n# y"), sample(1, text=text), name="*a* <b> [c](d)"
     )
     card = (tmp_path / "README.md").read_text(encoding="utf-8")
     outside = re.sub(r"(?ms)^(`{3,})\w*\n.*?^\1$", "", card)

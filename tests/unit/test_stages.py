@@ -7,17 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from scripted import (
-    FREEFORM_PROMPTS,
-    PROMPTS,
-    Ask,
-    ScriptedTeacher,
-    assert_adds_up,
-    completion,
-    prompt,
-    seeds,
-    tagged,
-)
+from scripted import FREEFORM_PROMPTS, PROMPTS, Ask, ScriptedTeacher, assert_adds_up, completion, prompt, seeds, tagged
 
 import sdgkit as sk
 from sdgkit.errors import RunStopped, SettingsError

@@ -6,16 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-from scripted import (
-    FREEFORM_PROMPTS,
-    PROMPTS,
-    Ask,
-    Gate,
-    ScriptedTeacher,
-    assert_adds_up,
-    seeds,
-    tagged,
-)
+from scripted import FREEFORM_PROMPTS, PROMPTS, Ask, Gate, ScriptedTeacher, assert_adds_up, seeds, tagged
 from servers import status
 
 import sdgkit as sk

@@ -36,12 +36,7 @@ def test_an_address_is_good_with_and_without_its_closing_v1(server, ending):
     teacher = connect(base_url=server.base_url.removesuffix("/v1") + ending)
     assert (teacher.base_url, teacher.model, teacher.kind) == (server.base_url, "tiny", "vllm")
     reply = teacher.ask("Hello", max_tokens=7)
-    assert (reply.text, reply.finish_reason, reply.prompt_tokens, reply.completion_tokens) == (
-        "hello",
-        "stop",
-        3,
-        5,
-    )
+    assert (reply.text, reply.finish_reason, reply.prompt_tokens, reply.completion_tokens) == ("hello", "stop", 3, 5)
     assert server.requests[-1]["max_tokens"] == 7
 
 

@@ -220,8 +220,7 @@ _RANGE = re.compile(
     r"\s*(?:-|\u2013|\u2014|to|bis|or|oder|and|und|/|through|à|ou|a|o)\s*(\d{1,3})(?![\d.]*\d)"
 )
 _LEVEL = re.compile(
-    r"(?m)^\s*(?:[-*•]\s*)?\(?(?:score\s*)?(\d{1,2})\)?\s*[:=\u2013\u2014-]|\bscores?\s+(?:of\s+)?(\d{1,2})\b",
-    re.I,
+    r"(?m)^\s*(?:[-*•]\s*)?\(?(?:score\s*)?(\d{1,2})\)?\s*[:=\u2013\u2014-]|\bscores?\s+(?:of\s+)?(\d{1,2})\b", re.I
 )
 _SCORING = re.compile(r"scor|rat(?:e|ing)|scale|grade|mark|point|bewert|punkt|note|skala|wertung", re.I)
 
