@@ -550,10 +550,7 @@ class Stream:
         while True:
             await self.flowing.wait()
             if lane.size and lane.teacher is not None:
-                try:
-                    await lane.teacher.slots.acquire()
-                except SdgkitError as error:
-                    return self.fail(error)
+                await lane.teacher.slots.acquire()
                 job = lane.take(remain=self._next is not None) if self.flowing.is_set() else None
                 if job is None:
                     lane.teacher.slots.release()

@@ -5,7 +5,8 @@ import os
 import sys
 import time
 from collections import deque
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -34,6 +35,16 @@ class WithoutPandas:
         """Asked at every import; to raise is to say that there is no such module."""
         if name == "pandas":
             raise ModuleNotFoundError("sdgkit generate does without pandas.", name=name)
+
+
+@contextmanager
+def _without_pandas() -> Iterator[None]:
+    finder = WithoutPandas()
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
 
 
 @takes(place=Place, judge=Judge, manners=Manners, job=Job, output=Output, trial=Trial, rehearsal=Rehearsal)
@@ -82,7 +93,7 @@ def generate(
         except KeyboardInterrupt:
             complain("Interrupted before anything was asked.")
             return interrupts.status
-        sys.meta_path.insert(0, WithoutPandas())
+        teachers.enter_context(_without_pandas())
         if trial.dry_run:
             return _estimated(planned, out, trial)
         run = _followed(planned, out, bool(output.reuse), interrupts)

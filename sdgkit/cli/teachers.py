@@ -45,7 +45,8 @@ def ask(
         _tell_load(teacher)
     finally:
         teacher.close()
-    say(f"\n{reply.text if reply.text.strip() else '(The reply is empty.)'}")
+    empty = "(Nothing but its reasoning came. Raise --max-tokens.)" if reply.reasoning else "(The reply is empty.)"
+    say(f"\n{reply.text if reply.text.strip() else empty}")
     return 0
 
 

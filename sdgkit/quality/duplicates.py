@@ -159,9 +159,13 @@ def pieces(text: str) -> frozenset[str]:
     return shingles(_plain(text))
 
 
-def similarity(one: frozenset[str], other: frozenset[str]) -> float:
-    """The share of sequences that both have (Jaccard), 0 to 1."""
-    return len(one & other) / max(1, len(one | other))
+def similarity(one: frozenset[str], other: frozenset[str], least: float = 0.0) -> float:
+    """The share of sequences that both have (Jaccard), 0 to 1; 0 where their numbers tell that it is below `least`."""
+    fewer, more = sorted((len(one), len(other)))
+    if fewer < least * more:
+        return 0.0
+    both = len(one & other)
+    return both / max(1, fewer + more - both)
 
 
 def _among(others: Sequence[tuple[str, str]], text: str, threshold: float) -> Like | None:

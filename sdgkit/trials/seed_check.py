@@ -226,7 +226,7 @@ def _ambiguity(rows: Sequence[Seed]) -> Iterator[Finding]:
     asked = [_plain(row["seed_question"]) for row in rows]
     for later in range(len(rows)):
         for earlier in range(later):
-            same = similarity(inputs[earlier], inputs[later])
+            same = similarity(inputs[earlier], inputs[later], SAME)
             if same >= SAME and similarity(answers[earlier], answers[later]) < SAME:
                 severity = "error" if same == 1 else "warning"
                 yield _found("two_answers", later + 1, "seed_response", other=earlier + 1, severity=severity)
@@ -246,7 +246,7 @@ def _variety(rows: Sequence[Seed]) -> Iterator[Finding]:
     column = "seed_context" if "seed_context" in rows[0] else "seed_question"
     inputs = [pieces(row[column]) for row in rows]
     for later in range(len(rows)):
-        likeness = [(similarity(inputs[earlier], inputs[later]), earlier + 1) for earlier in range(later)]
+        likeness = [(similarity(inputs[earlier], inputs[later], ALIKE), earlier + 1) for earlier in range(later)]
         best = max(likeness, default=(0.0, 0))
         if best[0] >= ALIKE:
             how = "the same as" if best[0] == 1 else "nearly"
