@@ -9,7 +9,6 @@ from sdgkit.cli.options import command_line
 from sdgkit.cli.terminal import counted, lasting, say
 from sdgkit.export import train_file
 from sdgkit.pages.picture import reasons
-from sdgkit.report.explain import explain
 
 REHEARSED = "These samples are a rehearsal: rules wrote them, not a model. They show the way; train on none of them."
 
@@ -24,6 +23,8 @@ def close(out: Path, summary: Mapping[str, Any], more_files: Mapping[str, str] |
     if dropped:
         say(f"{counted(dropped.total(), 'row')} dropped: {reasons(dropped)}. Why: {command_line('explain', str(out))}")
     if dropped and stages[-1]["rows_out"] == 0:
+        from sdgkit.report.explain import explain
+
         cause = explain(summary, tuple, tuple).causes[0]
         say(f"Nothing is left. {cause.stage}: {cause.words} {cause.advice}")
     files = {
