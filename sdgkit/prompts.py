@@ -7,7 +7,7 @@ line between them, the user message. `start_tags` and `end_tags` hold one pair p
 import math
 import re
 import reprlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import accumulate, pairwise
@@ -102,14 +102,19 @@ class Prompt:
         parts = (self._templates[part].render(row).strip() for part in PARTS[1:] if getattr(self, part))
         return [*messages, {"role": "user", "content": "\n\n".join(part for part in parts if part)}]
 
-    def check(self, columns: Sequence[str]) -> None:
-        """Raises PromptError unless the templates compile and there is one pair of tags for each of the columns."""
+    def check(self, columns: Sequence[str], known: Collection[str] | None = None) -> None:
+        """Raises PromptError unless the templates compile and there is one pair of tags for each of the columns.
+
+        known: the columns of the rows, where that is certain: a variable that is none of them is refused as well.
+        """
         if not len(self.start_tags) == len(self.end_tags) == len(columns):
             raise PromptError(
                 f"The prompt {self.name} has {len(self.start_tags)} pair(s) of tags, and its stage reads "
                 f"{len(columns)} column(s): {', '.join(columns)}. Give one pair a column, in this order."
             )
-        _ = self._templates
+        for template in self._templates.values():
+            if known is not None:
+                template.refuse_unknown(known)
 
     def parse(
         self, reply: str, columns: Sequence[str], *, cut_off: bool = False, keep_fences: bool = False

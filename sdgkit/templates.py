@@ -7,7 +7,7 @@ rendered: every filter by the length of what it reads and writes, every turn of 
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cache, wraps
 from typing import Any
 
@@ -158,6 +158,22 @@ def _environment() -> Any:
     return environment
 
 
+def _needed(tree: Any, given: Collection[str]) -> dict[str, int]:
+    """The variables that every rendering reads, with their lines: of those in a condition or a loop nobody knows."""
+    from jinja2 import nodes
+
+    printed = [part for output in tree.body if isinstance(output, nodes.Output) for part in output.nodes]
+    parts = [[part, *part.find_all(nodes.Node)] for part in printed]
+    unsure = (nodes.Test, nodes.CondExpr, nodes.And, nodes.Or)
+    sure = [part for part in parts if not any(isinstance(n, unsure) or _is_default(n) for n in part)]
+    names = [node for part in sure for node in part if isinstance(node, nodes.Name)]
+    return {node.name: node.lineno for node in names if node.name not in given}
+
+
+def _is_default(node: Any) -> bool:
+    return type(node).__name__ == "Filter" and node.name in ("default", "d")
+
+
 class Template:
     """One part of a prompt, checked and compiled.
 
@@ -176,6 +192,7 @@ class Template:
         try:
             tree = environment.parse(source)
             self._check(tree, 0, 0)
+            self._needed = _needed(tree, environment.globals)
             for loop in tree.find_all(nodes.For):
                 body = nodes.Const(1 + sum(1 for _ in loop.find_all(nodes.Node)))
                 loop.iter = nodes.Filter(loop.iter, "_given_list", [body], [], None, None, lineno=loop.lineno)
@@ -191,6 +208,12 @@ class Template:
         except Exception as error:  # numbers of thousands of digits, and whatever else Python refuses
             raise PromptError(f"{where}: {type(error).__name__}: {error}. Mend the template.") from None
         self._template = environment.template_class.from_code(environment, code, {})
+
+    def refuse_unknown(self, known: Collection[str]) -> None:
+        """Raises PromptError, as `render` does, if any row that has these columns and no others cannot be rendered."""
+        for name, line in self._needed.items():
+            if name not in known:
+                raise PromptError(f"{self._at(line)}: {name!r} is undefined. Known here: {', '.join(sorted(known))}.")
 
     def render(self, values: Mapping[str, Any]) -> str:
         """The text with the values put in. Raises PromptError naming an unknown variable, the file and the line."""

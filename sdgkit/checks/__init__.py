@@ -99,6 +99,8 @@ def _typed(text: str) -> Check:
 
 def _own(path: Path, name: str) -> Callable[[Row], bool | str | None]:
     """The function of this name in the user's file."""
+    if not path.is_file():
+        raise SettingsError(f"There is no file {path} to take the check {name} from.")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

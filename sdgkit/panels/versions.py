@@ -27,7 +27,9 @@ def check_kernel() -> None:
     print(f"sdgkit {__version__}, Python {platform.python_version()}, {listed}{'.' if flaws else ': all new enough.'}")
     for flaw in flaws:
         print(flaw)
-    print(reason_for_a_still_picture() or "Panels are live here: their buttons work.")
+    reason = reason_for_a_still_picture()
+    told = reason or "Panels are still pictures here."
+    print("Panels are live here: their buttons work." if reason is None else told)
 
 
 def _installed(name: str) -> str | None:

@@ -137,7 +137,8 @@ class Calibration:
         return f"The judge {self.judge} {asked} by the prompt {self.prompt}. {where}"
 
     def __repr__(self) -> str:
-        lines = [f"{what:<34}{number:<12}{share:<24}{more}".rstrip() for what, number, share, more in self.table()]
+        rows = [HEAD, *self.table()]
+        lines = [f"{what:<34}{number:<13}{share:<24}{more}".rstrip() for what, number, share, more in rows]
         told = [f"  {m.id} ({m.kind}), given {m.score:g}: {' '.join(m.words.split())[:200]}" for m in self._examples]
         return str(visible("\n".join([*lines, *told, self._note])))
 

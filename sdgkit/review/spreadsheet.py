@@ -70,7 +70,8 @@ def from_csv(review: Review, path: str | Path) -> Taken:
         verdict = VERDICTS.get(row["verdict"].strip().casefold())
         if verdict is None:
             raise SettingsError(
-                f"{path}, line {line}: the verdict {row['verdict']!r} is none. Write accept, reject or nothing."
+                f"{path}, line {line} ({row['id']}): the verdict {row['verdict']!r} is none. Write accept, reject or "
+                "nothing; to edit a sample, change its text."
             )
         decision = _decision(review, row, verdict, f"{path}, line {line}")
         if isinstance(decision, str):

@@ -130,7 +130,7 @@ class Run:
             if len(finished) == len(plan.rows) and plan.target is None:
                 told = "it is finished; nothing is left to ask"
             else:
-                told += f"; {recorded} recorded replies are used again where they fit"
+                told += f"; {recorded} replies are recorded, and used again where they fit"
             self._say(f"{self.out or 'This run'}: {told}.")
         if self.out is not None:
             write_start(self.out, plan)
@@ -242,7 +242,7 @@ class Run:
         causes = self.explain().causes
         why = f" {causes[0].stage}: {causes[0].words} {causes[0].advice}" if causes else ""
         where = "report.html and run.explain()" if self.out else "run.explain()"
-        self._say(f"No sample was kept.{why} {where} show where the rows went.")
+        self._say(f"No sample was kept.{why} See where the rows went: {where}.")
 
     async def _beat(self, stream: Stream, journal: Journal) -> None:
         away = False

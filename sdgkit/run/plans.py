@@ -11,7 +11,7 @@ from sdgkit.export.card import public
 from sdgkit.pipeline import Pipeline, Target
 from sdgkit.prompts import PARTS, Prompt
 from sdgkit.seeds import row_key
-from sdgkit.stages import GenerateMany, Given
+from sdgkit.stages import Check, Combine, Generate, GenerateMany, Given, Judge, Keep, Stage
 from sdgkit.structure import check_when
 from sdgkit.teachers.teacher import Teacher
 
@@ -43,11 +43,17 @@ class Plan:
 
     def __post_init__(self) -> None:
         check_when(self.structure)
+        known: set[str] | None = {name for row in self.rows for name in row if name != "id"} or None
         for stage in self.pipeline.stages:
+            given = _given(stage)
+            known = known | given if known is not None and given is not None else None
             if stage.role:
                 if stage.name not in self.prompts:
                     raise SettingsError(f"The stage {stage.name} has no prompt. Give prompts={{{stage.name!r}: …}}.")
-                self.prompts[stage.name].check(stage.columns)
+                self.prompts[stage.name].check(stage.columns, known)
+            if known is not None:
+                written = {stage.column} if isinstance(stage, Combine) else set(stage.columns)
+                known = (known - {"num_samples"}) | written
 
     @property
     def admitted(self) -> list[tuple[str, dict[str, Any]]]:
@@ -94,6 +100,13 @@ class Plan:
         else:
             raise SettingsError(f"A target needs a first stage that makes new rows; {first.name} makes none.")
         return Target(self.target, seeds=len(self.rows), rounds=rounds, brings=max(1.0, later / 2), limit=limit)
+
+
+def _given(stage: Stage) -> set[str] | None:
+    """What a stage gives its prompt beside the row; None for one of which that is not known, such as a user's own."""
+    if type(stage) is GenerateMany:
+        return {name for name, there in {"num_samples": stage.together, "vary": stage.vary}.items() if there}
+    return set() if type(stage) in (Generate, Judge, Keep, Check, Combine) else None
 
 
 def _refuse_unless_json(value: Any, where: str) -> None:

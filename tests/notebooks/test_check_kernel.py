@@ -25,6 +25,12 @@ def test_one_with_a_front_end_is_told_that_panels_are_live(capsys, monkeypatch):
     assert "Panels are live here" in capsys.readouterr().out
 
 
+def test_one_that_asked_for_still_pictures_is_told_that_it_has_them(capsys, monkeypatch):
+    monkeypatch.setenv("SDGKIT_PANELS", "static")
+    sk.check_kernel()
+    assert capsys.readouterr().out.splitlines()[1] == "Panels are still pictures here."
+
+
 @pytest.mark.parametrize(
     ("found", "words"),
     [

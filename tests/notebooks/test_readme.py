@@ -1,5 +1,6 @@
 """The README: every block of Python and every sdgkit command in it runs as it stands, on the rehearsal teacher."""
 
+import contextlib
 import json
 import os
 import re
@@ -13,6 +14,7 @@ import datasets
 import pytest
 import yaml
 
+import sdgkit as sk
 from sdgkit.teachers import rehearsal
 
 REPO = Path(__file__).parent.parent.parent
@@ -94,6 +96,13 @@ def test_what_it_shows_and_names_is_there():
     assert rooms and all((REPO / "sdgkit" / room).exists() for room in set(rooms) - {"sdgkit/"})
 
 
+def test_the_line_that_it_shows_is_one_of_the_first_commands_training_file(tmp_path):
+    shown = [json.loads(text) for kind, text in BLOCKS if kind == "json"]
+    with contextlib.closing(sk.connect("rehearsal")) as teacher:
+        sk.generate(REPO / "notebooks/seeds/feedback_to_table.jsonl", teacher=teacher, out=tmp_path)
+    lines = (tmp_path / "rehearsal_train_messages.jsonl").read_text(encoding="utf-8").splitlines()
+    assert shown and all(one in map(json.loads, lines) for one in shown)
+
+
 def test_its_examples_of_files_are_well_formed():
-    assert [json.loads(text)["id"] for kind, text in BLOCKS if kind == "json"]
     assert [yaml.safe_load(text)["server"]["port"] for kind, text in BLOCKS if kind == "yaml"] == [8321]

@@ -3,6 +3,7 @@
 import datetime
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from scripted import FREEFORM_PROMPTS, PROMPTS, SEED, Ask, ScriptedTeacher, assert_adds_up, prompt, seeds, tagged
@@ -240,10 +241,26 @@ def test_prompts_come_from_a_folder(script, tmp_path):
     assert list(generate(script, prompts=tmp_path).samples()) == list(generate(script).samples())
 
 
-def test_a_prompt_with_an_unknown_variable_stops_the_run_and_names_it(script):
+def test_a_prompt_with_an_unknown_variable_is_refused_before_anything_is_asked(script):
     prompts = {**PROMPTS, "gen_grounded_responses": prompt("gen_grounded_responses", ("nope",), "response")}
     with pytest.raises(PromptError, match="'nope' is undefined"):
         generate(script, prompts=prompts)
+    assert script.asked() == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{% if nope is defined %}{{ nope }}{% endif %}",
+        "{% if not task_description %}{{ nope }}{% endif %}",
+        "{{ nope | default('') }}",
+        "{{ nope if nope is defined else question }}",
+    ],
+)
+def test_a_prompt_may_have_a_variable_that_not_every_row_needs(script, text):
+    optional = replace(PROMPTS["gen_grounded_responses"], principles=text)
+    plan = sk.plan(seeds(), teacher=script.connect(), prompts={**PROMPTS, "gen_grounded_responses": optional})
+    assert plan.prompts["gen_grounded_responses"] == optional
 
 
 def test_a_prompt_with_too_few_tags_is_refused_before_anything_is_asked(script):

@@ -317,7 +317,7 @@ def test_a_verdict_that_is_none_is_told_with_its_line_and_nothing_is_saved(revie
         rows[1]["verdict"] = "perhaps"
 
     filled_in(path, decide)
-    with pytest.raises(SettingsError, match=r"line \d+: the verdict 'perhaps'"):
+    with pytest.raises(SettingsError, match=r"line \d+ \(s\S+\): the verdict 'perhaps'"):
         from_csv(review, path)
     assert review.progress.decided == 0
 
