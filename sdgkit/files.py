@@ -27,7 +27,7 @@ def write_atomically(path: str | Path) -> Iterator[IO[bytes]]:
         os.replace(beside, path)
     except OSError as error:
         raise RunError(
-            f"{path} cannot be written: {error.strerror or error}. Make room or choose another folder."
+            f"{path} cannot be written: {error.strerror or error}. Mend that, or choose another folder."
         ) from error
     finally:
         with suppress(OSError):

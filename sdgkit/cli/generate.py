@@ -184,7 +184,7 @@ def _introduction(plan: "Plan", out: Path) -> str:
     model = "the rehearsal teacher" if teacher.is_rehearsal else f"{teacher.model} at {teacher.base_url}"
     seeds, slots = counted(len(plan.rows), "seed example"), counted(teacher.slots.total, "slot")
     judge = f", judged by {plan.judge.model} at {plan.judge.base_url}" if plan.judge is not None else ""
-    return f"{seeds} to {out}, with {model}, {slots}{judge}.\n"
+    return f"{seeds} to {out}, with {model}, {slots}{judge}."
 
 
 def _closed(run: "Run", out: Path, go_on: str, again: list[str]) -> int | None:

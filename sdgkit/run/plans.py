@@ -53,7 +53,8 @@ class Plan:
                 self.prompts[stage.name].check(stage.columns, known)
             if known is not None:
                 written = {stage.column} if isinstance(stage, Combine) else set(stage.columns)
-                known = (known - {"num_samples"}) | written
+                removed = stage.remove if isinstance(stage, Keep) else ()
+                known = known.difference(removed, ["num_samples"]) | written
 
     @property
     def admitted(self) -> list[tuple[str, dict[str, Any]]]:

@@ -47,7 +47,10 @@ class Finding:
 
 
 class SeedCheck(list[Finding]):
-    """Findings, the gravest first; prints as text, and as a table in a notebook."""
+    """Findings, the gravest first; prints as text, and as a table in a notebook. judge: the model that judged the seeds
+    as well, or None."""
+
+    judge: str | None = None
 
     def count(self, severity: Any) -> int:
         """How many findings there are of a severity."""
@@ -55,11 +58,11 @@ class SeedCheck(list[Finding]):
 
     @property
     def note(self) -> str:
-        """How many there are, in a sentence."""
-        if not self:
-            return "Nothing was found: clear task, realistic input, complete output, no ambiguity, variety."
+        """How many there are, and who looked."""
         numbers = [(self.count(name), name) for name in ("error", "warning", "hint")]
-        return ", ".join(counted(number, name) for number, name in numbers if number) + "."
+        found = ", ".join(counted(number, name) for number, name in numbers if number)
+        nothing = "Nothing was found: clear task, realistic input, complete output, no ambiguity, variety"
+        return f"{found or nothing}." + (f" The judge {self.judge} has scored each seed." if self.judge else "")
 
     def __repr__(self) -> str:
         lines = [f"{_place(f)}: {f.severity} ({f.quality}): {f.what} {f.advice}" for f in self]
@@ -82,7 +85,9 @@ def check_seeds(seeds: Any, teacher: Teacher | None = None, *, prompts: Any = No
     if teacher is not None:
         found += _judged(seeds, teacher, prompts)
     rank = ("error", "warning", "hint")
-    return SeedCheck(sorted(found, key=lambda f: (rank.index(f.severity), f.row or 0)))
+    check = SeedCheck(sorted(found, key=lambda f: (rank.index(f.severity), f.row or 0)))
+    check.judge = None if teacher is None else teacher.model
+    return check
 
 
 def _place(finding: Finding) -> str:

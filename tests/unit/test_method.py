@@ -241,9 +241,10 @@ def test_prompts_come_from_a_folder(script, tmp_path):
     assert list(generate(script, prompts=tmp_path).samples()) == list(generate(script).samples())
 
 
-def test_a_prompt_with_an_unknown_variable_is_refused_before_anything_is_asked(script):
-    prompts = {**PROMPTS, "gen_grounded_responses": prompt("gen_grounded_responses", ("nope",), "response")}
-    with pytest.raises(PromptError, match="'nope' is undefined"):
+@pytest.mark.parametrize("unknown", ["nope", "response", "evaluation", "num_samples"])
+def test_a_prompt_with_an_unknown_variable_is_refused_before_anything_is_asked(script, unknown):
+    prompts = {**PROMPTS, "gen_grounded_responses": prompt("gen_grounded_responses", (unknown,), "response")}
+    with pytest.raises(PromptError, match=f"'{unknown}' is undefined"):
         generate(script, prompts=prompts)
     assert script.asked() == 0
 

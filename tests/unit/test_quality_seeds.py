@@ -56,7 +56,8 @@ def test_the_shipped_seeds_raise_no_alarm(path):
 @pytest.mark.parametrize("path", SEEDS, ids=lambda path: path.stem)
 def test_the_rehearsal_judge_keeps_the_shipped_seeds(path):
     teacher = sk.connect("rehearsal")
-    assert not sk.check_seeds(path, teacher)
+    found = sk.check_seeds(path, teacher)
+    assert not found and found.note.endswith("The judge rehearsal has scored each seed.")
     teacher.close()
 
 
