@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from errno import EDQUOT, ENOSPC
 from pathlib import Path
 from typing import IO
 from uuid import uuid4
@@ -26,9 +27,8 @@ def write_atomically(path: str | Path) -> Iterator[IO[bytes]]:
             os.fsync(file.fileno())
         os.replace(beside, path)
     except OSError as error:
-        raise RunError(
-            f"{path} cannot be written: {error.strerror or error}. Mend that, or choose another folder."
-        ) from error
+        way = "Make room or choose" if error.errno in (ENOSPC, EDQUOT) else "Choose"
+        raise RunError(f"{path} cannot be written: {error.strerror or error}. {way} another folder.") from error
     finally:
         with suppress(OSError):
             beside.unlink(missing_ok=True)

@@ -165,6 +165,15 @@ def test_seeds_from_a_file_go_to_a_folder_of_its_name(script, tmp_path, monkeypa
     assert list(loaded.samples()) == list(run.samples())
 
 
+def test_the_card_of_unjudged_rows_speaks_of_no_judge(script, tmp_path):
+    sk.gen_contexts(seeds(), teacher=script.connect(), prompt=PROMPTS["gen_contexts"], out=tmp_path)
+    card = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "in the style of the seeds.\n" in card and "A part of the method of [LAB]" in card
+    generate(script, out=tmp_path / "whole")
+    card = (tmp_path / "whole" / "README.md").read_text(encoding="utf-8")
+    assert "a judge scored them" in card and "The grounded-skills method of [LAB]" in card
+
+
 def test_the_card_keeps_the_seeds_name_when_the_run_is_done_again_from_its_folder(script, tmp_path):
     sk.save_seeds(seeds(), tmp_path / "my_own_skill.jsonl")
     out = tmp_path / "run"
