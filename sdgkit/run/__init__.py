@@ -130,7 +130,7 @@ class Run:
             if len(finished) == len(plan.rows) and plan.target is None:
                 told = "it is finished; nothing is left to ask"
             else:
-                told += f"; {recorded} replies are recorded, and used again where they fit"
+                told += f"; {recorded} recorded replies serve where they fit"
             self._say(f"{self.out or 'This run'}: {told}.")
         if self.out is not None:
             write_start(self.out, plan)
