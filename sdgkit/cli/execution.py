@@ -1,6 +1,7 @@
 """A notebook executed by papermill, in a kernel that is the interpreter running now, seen from a terminal."""
 
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -26,7 +27,7 @@ KERNEL = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}",
 LONGEST_CELL_S = 86_400  # a stalled kernel must not wait for ever; a run with a large model may well take hours
 START_S = 120  # for the kernel to come up, also on a busy machine
 TICK_S = 0.25
-AGAIN_S = 2.0  # until the next interrupt
+AGAIN_S = 1.0  # until the next interrupt
 STUBBORN_S = 10.0  # after which a kernel that does not heed an interrupt is killed
 SHOWN_OF_ERROR = 400  # characters
 PART_WIDTH = 56
@@ -66,10 +67,9 @@ def execute(source: Path, target: Path, parameters: Mapping[str, Any], out: Path
                 on_cell_executed=watch.cell_executed,
             )
         return 0
-    except KeyboardInterrupt:
-        return interrupts.status
-    except Exception as error:
+    except (KeyboardInterrupt, Exception) as error:
         if interrupts.number:
+            gc.freeze()  # or a last search for garbage takes half a second, on a busy machine two
             return interrupts.status
         where = f"\nThe executed notebook, with the whole traceback: {target}" if target.exists() else ""
         raise errors.RunError(f"The notebook stopped in {watch.part!r}: {_sentence(error)}{where}") from error
@@ -98,10 +98,13 @@ def _kernel_class(watch: "Watch") -> type:
             super().__init__(**options)
             watch.kernel = self
 
+        async def shutdown_kernel(self, now: bool = False, restart: bool = False) -> None:  # type: ignore[override]
+            await super().shutdown_kernel(now or watch.is_over, restart)
+
     return Kernel
 
 
-def _sentence(error: Exception) -> str:
+def _sentence(error: BaseException) -> str:
     """What a cell raised, or what became of its kernel, in a line; errors of sdgkit's own speak for themselves."""
     name = getattr(error, "ename", type(error).__name__)
     words = getattr(error, "evalue", str(error).partition("\n")[0])
@@ -153,6 +156,11 @@ class Watch:
         """A hook of nbclient's. After an interrupt, this was the last one."""
         self._heeded = bool(self.interrupts.number)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody needs the kernel any more: it was interrupted, and no run in it has files to write."""
+        return bool(self.interrupts.number) and not self._is_writing()
+
     def _finish_part(self, end: str = "") -> None:
         say(f"  {self.part:<{PART_WIDTH}} {lasting(time.monotonic() - self._begun):>9}{end}")
 
@@ -174,13 +182,27 @@ class Watch:
         first = self._first_signal_at = self._first_signal_at or now
         if self.part == STARTING or now - first > STUBBORN_S:  # while it starts, it does not heed an interrupt
             number = signal.SIGKILL
-        elif first == now or self._run_going() is None:  # one that comes between two cells is lost
+        elif first == now or not self._is_writing():  # one that comes between two cells is lost
             number = signal.SIGINT
         else:
             return
         self._next_signal_at = now + AGAIN_S
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
+
+    def _is_writing(self) -> bool:
+        """Whether a run goes on in the folder, or writes its files there: then it holds the folder's lock."""
+        from filelock import FileLock, Timeout
+
+        from sdgkit.journal import LOCK
+
+        if (self.out / LOCK).exists():
+            try:
+                with FileLock(self.out / LOCK, timeout=0):
+                    return False
+            except Timeout:
+                return True
+        return False
 
     def _run_going(self) -> "Snapshot | None":
         """How far the run in the folder is, if one goes on there now."""
