@@ -206,10 +206,9 @@ class Watch:
 
     def _run_going(self) -> "Snapshot | None":
         """How far the run in the folder is, if one goes on there now."""
-        from sdgkit.cli.progress import GOING_ON
         from sdgkit.run import open_run
 
         with contextlib.suppress(errors.SdgkitError, OSError, sqlite3.Error, ValueError):
             snapshot = open_run(self.out).snapshot()
-            return snapshot if snapshot.state in GOING_ON else None
+            return snapshot if snapshot.is_going else None
         return None
