@@ -76,8 +76,6 @@ class RunPanel(Panel):
         self.watch()
         return self
 
-    resume = start
-
     def _let_ask(self) -> None:
         """Where somebody can click and type, a judge that turns down nearly everything is asked about, once, and a
         fresh key is asked for."""
