@@ -119,7 +119,9 @@ class Watch:
     """
 
     def __init__(self, interrupts: Interrupts, out: Path) -> None:
-        self.interrupts, self.out = interrupts, out
+        from sdgkit.journal import LOCK
+
+        self.interrupts, self.out, self._lock = interrupts, out, out / LOCK
         self.kernel: Any = None
         self.part = self._heading = STARTING
         self._begun = time.monotonic()
@@ -158,8 +160,11 @@ class Watch:
 
     @property
     def is_over(self) -> bool:
-        """Whether nobody needs the kernel any more: it was interrupted, and no run in it has files to write."""
-        return bool(self.interrupts.number) and not self._is_writing()
+        """Whether nobody needs the kernel any more: it was interrupted, and the run in it has written its files.
+
+        Without a run in the folder that is not certain: the notebook may have chosen another one.
+        """
+        return bool(self.interrupts.number) and self._lock.exists() and not self._is_writing()
 
     def _finish_part(self, end: str = "") -> None:
         say(f"  {self.part:<{PART_WIDTH}} {lasting(time.monotonic() - self._begun):>9}{end}")
@@ -194,15 +199,13 @@ class Watch:
         """Whether a run goes on in the folder, or writes its files there: then it holds the folder's lock."""
         from filelock import FileLock, Timeout
 
-        from sdgkit.journal import LOCK
-
-        if (self.out / LOCK).exists():
-            try:
-                with FileLock(self.out / LOCK, timeout=0):
-                    return False
-            except Timeout:
-                return True
-        return False
+        if not self._lock.exists():
+            return False
+        try:
+            with FileLock(self._lock, timeout=0):
+                return False
+        except Timeout:
+            return True
 
     def _run_going(self) -> "Snapshot | None":
         """How far the run in the folder is, if one goes on there now."""
