@@ -13,8 +13,19 @@ from sdgkit.pages.picture import reasons
 REHEARSED = "These samples are a rehearsal: rules wrote them, not a model. They show the way; train on none of them."
 
 
-def close(out: Path, summary: Mapping[str, Any], more_files: Mapping[str, str] | None = None) -> None:
-    """Say what was made, from what summary.json holds. more_files: further files of the folder, and what is in them."""
+def close(
+    out: Path,
+    summary: Mapping[str, Any],
+    again: list[str],
+    *,
+    go_on: str = "",
+    more_files: Mapping[str, str] | None = None,
+) -> None:
+    """Say what was made, from what summary.json holds, and what to do now.
+
+    again: the words of the command that did it. go_on: the command that goes on with a cancelled run. more_files:
+    further files of the folder, and what is in them.
+    """
     stages = summary["stages"]
     samples = counted(stages[-1]["rows_out"] if stages else 0, "sample")
     seeds = counted(stages[0]["rows_in"] if stages else 0, "seed example")
@@ -38,14 +49,14 @@ def close(out: Path, summary: Mapping[str, Any], more_files: Mapping[str, str] |
     for name, words in files.items():
         if (out / name).exists():
             say(f"  {name:<{width}}  {words}")
-
-
-def next_steps(out: Path, summary: Mapping[str, Any], again: list[str]) -> None:
-    """What to do now. again: the words of the command that did it."""
-    if summary["teacher"] != "rehearsal":
+    is_rehearsal = summary["teacher"] == "rehearsal"
+    if go_on and summary["state"] == "cancelled":
+        say(f"To go on: {go_on}")
+    elif is_rehearsal:
+        there = ("--base-url", "http://localhost:8000/v1", "--out", f"{out}-real")
+        say(f"With a real teacher:  {command_line(*again, *there)}")
+        say(f"Step by step:         {command_line('lab')}")
+    else:
         say(f"Next: open {out / 'report.html'}. One sample's whole story: {command_line('show', str(out), 'ID')}")
-        return
-    there = ("--base-url", "http://localhost:8000/v1", "--out", f"{out}-real")
-    say(f"With a real teacher:  {command_line(*again, *there)}")
-    say(f"Step by step:         {command_line('lab')}")
-    say(REHEARSED)
+    if is_rehearsal:
+        say(REHEARSED)

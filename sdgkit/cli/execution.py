@@ -1,6 +1,7 @@
 """A notebook executed by papermill, in a kernel that is the interpreter running now, seen from a terminal."""
 
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -26,7 +27,7 @@ KERNEL = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}",
 LONGEST_CELL_S = 86_400  # a stalled kernel must not wait for ever; a run with a large model may well take hours
 START_S = 120  # for the kernel to come up, also on a busy machine
 TICK_S = 0.25
-AGAIN_S = 2.0  # until the next interrupt
+AGAIN_S = 1.0  # until the next interrupt
 STUBBORN_S = 10.0  # after which a kernel that does not heed an interrupt is killed
 SHOWN_OF_ERROR = 400  # characters
 PART_WIDTH = 56
@@ -66,10 +67,9 @@ def execute(source: Path, target: Path, parameters: Mapping[str, Any], out: Path
                 on_cell_executed=watch.cell_executed,
             )
         return 0
-    except KeyboardInterrupt:
-        return interrupts.status
-    except Exception as error:
+    except (KeyboardInterrupt, Exception) as error:
         if interrupts.number:
+            gc.freeze()  # or a last search for garbage takes half a second, on a busy machine two
             return interrupts.status
         where = f"\nThe executed notebook, with the whole traceback: {target}" if target.exists() else ""
         raise errors.RunError(f"The notebook stopped in {watch.part!r}: {_sentence(error)}{where}") from error
@@ -98,10 +98,13 @@ def _kernel_class(watch: "Watch") -> type:
             super().__init__(**options)
             watch.kernel = self
 
+        async def shutdown_kernel(self, now: bool = False, restart: bool = False) -> None:  # type: ignore[override]
+            await super().shutdown_kernel(now or watch.is_over, restart)
+
     return Kernel
 
 
-def _sentence(error: Exception) -> str:
+def _sentence(error: BaseException) -> str:
     """What a cell raised, or what became of its kernel, in a line; errors of sdgkit's own speak for themselves."""
     name = getattr(error, "ename", type(error).__name__)
     words = getattr(error, "evalue", str(error).partition("\n")[0])
@@ -116,7 +119,9 @@ class Watch:
     """
 
     def __init__(self, interrupts: Interrupts, out: Path) -> None:
-        self.interrupts, self.out = interrupts, out
+        from sdgkit.journal import LOCK
+
+        self.interrupts, self.out, self._lock = interrupts, out, out / LOCK
         self.kernel: Any = None
         self.part = self._heading = STARTING
         self._begun = time.monotonic()
@@ -153,6 +158,14 @@ class Watch:
         """A hook of nbclient's. After an interrupt, this was the last one."""
         self._heeded = bool(self.interrupts.number)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody needs the kernel any more: it was interrupted, and the run in it has written its files.
+
+        Without a run in the folder that is not certain: the notebook may have chosen another one.
+        """
+        return bool(self.interrupts.number) and self._lock.exists() and not self._is_writing()
+
     def _finish_part(self, end: str = "") -> None:
         say(f"  {self.part:<{PART_WIDTH}} {lasting(time.monotonic() - self._begun):>9}{end}")
 
@@ -174,7 +187,7 @@ class Watch:
         first = self._first_signal_at = self._first_signal_at or now
         if self.part == STARTING or now - first > STUBBORN_S:  # while it starts, it does not heed an interrupt
             number = signal.SIGKILL
-        elif first == now or self._run_going() is None:  # one that comes between two cells is lost
+        elif first == now or not self._is_writing():  # one that comes between two cells is lost
             number = signal.SIGINT
         else:
             return
@@ -182,12 +195,23 @@ class Watch:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
 
+    def _is_writing(self) -> bool:
+        """Whether a run goes on in the folder, or writes its files there: then it holds the folder's lock."""
+        from filelock import FileLock, Timeout
+
+        if not self._lock.exists():
+            return False
+        try:
+            with FileLock(self._lock, timeout=0):
+                return False
+        except Timeout:
+            return True
+
     def _run_going(self) -> "Snapshot | None":
         """How far the run in the folder is, if one goes on there now."""
-        from sdgkit.cli.progress import GOING_ON
         from sdgkit.run import open_run
 
         with contextlib.suppress(errors.SdgkitError, OSError, sqlite3.Error, ValueError):
             snapshot = open_run(self.out).snapshot()
-            return snapshot if snapshot.state in GOING_ON else None
+            return snapshot if snapshot.is_going else None
         return None

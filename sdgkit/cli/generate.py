@@ -189,7 +189,7 @@ def _introduction(plan: "Plan", out: Path) -> str:
 
 def _closed(run: "Run", out: Path, go_on: str, again: list[str]) -> int | None:
     """The last lines; returns the exit status, None for that of the signal that stopped the run."""
-    from sdgkit.cli.closing import REHEARSED, close, next_steps
+    from sdgkit.cli.closing import close
 
     if not is_live():
         say(f"\n{run.funnel!r}")
@@ -200,12 +200,5 @@ def _closed(run: "Run", out: Path, go_on: str, again: list[str]) -> int | None:
     except SdgkitError as error:
         complain(f"sdgkit generate: {error}\nWhat is finished is kept in {out}. To go on: {go_on}")
         return 1
-    summary = run.summary
-    close(out, summary)
-    if summary["state"] != "cancelled":
-        next_steps(out, summary, again)
-        return 0
-    say(f"To go on: {go_on}")
-    if summary["teacher"] == "rehearsal":
-        say(REHEARSED)
-    return None
+    close(out, run.summary, again, go_on=go_on)
+    return None if run.state == "cancelled" else 0

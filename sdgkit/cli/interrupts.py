@@ -29,14 +29,10 @@ class Interrupts:
         return 128 + (self.number or signal.SIGINT)
 
     def _came(self, number: int, frame: FrameType | None) -> None:
-        if self.number:
-            self.end_at_once(number)
+        if self.number:  # for the second time: without a further word; what a run has recorded stays recorded
+            if is_live():
+                os.write(sys.stdout.fileno(), SHOW_CURSOR)
+            os._exit(128 + number)
         self.number = number
         if not self.gently:
             raise KeyboardInterrupt
-
-    def end_at_once(self, number: int) -> None:
-        """End the process without a further word. What a run has recorded stays recorded."""
-        if is_live():
-            os.write(sys.stdout.fileno(), SHOW_CURSOR)
-        os._exit(128 + number)

@@ -109,7 +109,7 @@ def run(
 
 
 def _run(notebook: Notebook, out: Path, given: Mapping[str, Any], again: list[str]) -> int:
-    from sdgkit.cli.closing import close, next_steps
+    from sdgkit.cli.closing import close
     from sdgkit.cli.execution import execute
 
     target = out / f"{notebook.name}.ipynb"
@@ -123,8 +123,8 @@ def _run(notebook: Notebook, out: Path, given: Mapping[str, Any], again: list[st
         say(f"\nThe executed notebook: {target}")
         return 0
     summary = json.loads((out / "summary.json").read_text("utf-8"))
-    close(out, summary, {target.name: "the notebook as it was executed, to be read in JupyterLab"})
-    next_steps(out, summary, again)
+    more_files = {target.name: "the notebook as it was executed, to be read in JupyterLab"}
+    close(out, summary, again, more_files=more_files)
     return 0
 
 

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from sdgkit.cli.terminal import counted, is_live, lasting, say
-from sdgkit.pages import visible
+from sdgkit.pages import roughly, visible
 from sdgkit.pages.picture import reasons
 from sdgkit.run.snapshot import Snapshot
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 FRAMES_PER_S = 8
 LINE_EVERY_S = 5.0  # between two plain lines
 ROOM_FOR_ECHO = 3  # at the end of the last line: a terminal writes ^C there, and in a full line would go on to the next
-GOING_ON = ("running", "paused")
 STATE_WORDS = {"new": "not begun", "cancelled": "stopped", "interrupted": "broken off"}  # others are said as they are
 
 STYLES = {"paused": "yellow", "done": "green", "failed": "red"}
@@ -50,7 +49,7 @@ class View:
         """Show how far a run is: drawn anew each time, or as a line every few seconds and when its state changes."""
         if self._live is not None:
             self._live.update(picture(snapshot, self._live.console.width), refresh=True)
-        elif snapshot.state in GOING_ON and (self._is_due() or snapshot.state != self._state):
+        elif snapshot.is_going and (self._is_due() or snapshot.state != self._state):
             self._state = snapshot.state
             say(line(snapshot))
 
@@ -85,7 +84,7 @@ def line(snapshot: Snapshot) -> str:
     running = snapshot.state == "running"
     parts = [
         lasting(snapshot.wall_s),
-        _left(snapshot) if running else "",
+        f"{roughly(snapshot.seconds_left)} left" if running and snapshot.seconds_left is not None else "",
         counted(snapshot.samples, "sample"),
         counted(snapshot.requests, "request") + (f" ({snapshot.requests_per_s:.0f}/s)" if running else ""),
         f"{counted(snapshot.completion_tokens, 'token')} written",
@@ -140,11 +139,3 @@ def _one_line(words: str, width: int, style: str = "") -> "RenderableType":
     text = Text(visible(words), style=style, no_wrap=True)
     text.truncate(width - ROOM_FOR_ECHO, overflow="ellipsis")
     return text
-
-
-def _left(snapshot: Snapshot) -> str:
-    """The time left, roughly: an estimate that changed with every look would tell less."""
-    seconds = snapshot.seconds_left
-    if seconds is None:
-        return ""
-    return f"about {lasting(round(seconds / 60) * 60 if seconds >= 90 else max(10, round(seconds / 5) * 5))} left"

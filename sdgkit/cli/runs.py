@@ -33,7 +33,7 @@ def status(
     Example:
       sdgkit status runs/seeds --watch
     """
-    from sdgkit.cli.progress import GOING_ON, View, line, state_of
+    from sdgkit.cli.progress import View, line, state_of
     from sdgkit.run.snapshot import Funnel
 
     opened = run_in(run)
@@ -41,7 +41,7 @@ def status(
     if watch:
         with View() as view:
             view.show(snapshot)
-            while snapshot.state in GOING_ON:
+            while snapshot.is_going:
                 time.sleep(LOOK_EVERY_S)
                 snapshot = opened.snapshot()
                 view.show(snapshot)

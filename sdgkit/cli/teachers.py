@@ -1,5 +1,6 @@
 """`sdgkit ask` and `sdgkit rehearse`: a teacher by itself."""
 
+from contextlib import closing
 from dataclasses import fields
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,8 +30,7 @@ def ask(
     """
     from sdgkit.teachers import connect
 
-    teacher = connect(**place.told(), concurrency=1, timeout=TIMEOUT_S, patience=PATIENCE_S)
-    try:
+    with closing(connect(**place.told(), concurrency=1, timeout=TIMEOUT_S, patience=PATIENCE_S)) as teacher:
         where = "the rehearsal teacher (rules, not a model)" if teacher.is_rehearsal else teacher.model
         say(f"{where} at {teacher.base_url}")
         for note in teacher.notes:
@@ -43,8 +43,6 @@ def ask(
             f"{reply.prompt_tokens:,} in the prompt{cut_off}"
         )
         _tell_load(teacher)
-    finally:
-        teacher.close()
     empty = "(Nothing but its reasoning came. Raise --max-tokens.)" if reply.reasoning else "(The reply is empty.)"
     say(f"\n{reply.text if reply.text.strip() else empty}")
     return 0

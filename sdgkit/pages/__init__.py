@@ -55,6 +55,13 @@ def lasting(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+def roughly(seconds: float | None) -> str:
+    """Time left in words, a round number: one that changed with every look would tell less. … if nobody knows."""
+    if seconds is None:
+        return "…"
+    return f"about {lasting(max(10, round(seconds / 5) * 5) if seconds < 90 else round(seconds / 60) * 60)}"
+
+
 def percent(share: float) -> str:
     """A share, 0 to 1, as people read it: `15 %`."""
     return f"{100 * share:.0f} %"

@@ -10,7 +10,7 @@ from typing import Any
 from sdgkit.decisions import own_question
 from sdgkit.errors import SettingsError
 from sdgkit.method import default_folder, plan, run_folder
-from sdgkit.pages import count, counted
+from sdgkit.pages import count, counted, lasting, roughly
 from sdgkit.pages.picture import draw
 from sdgkit.panels.frame import Panel, teacher_of
 from sdgkit.panels.still import Block
@@ -28,7 +28,6 @@ WORDS = {
     "failed": "Failed; what is finished is kept",
     "interrupted": "Broken off",
 }
-GOING = ("running", "paused")
 
 
 class RunPanel(Panel):
@@ -68,15 +67,14 @@ class RunPanel(Panel):
 
     def start(self) -> "RunPanel":
         """Begin, resume or run again, with the prompts as they are now; returns at once."""
-        if self._make is not None and self.latest.state not in ("new", *GOING):
+        snapshot = self.latest.snapshot()
+        if self._make is not None and snapshot.state != "new" and not snapshot.is_going:
             self.latest = self._make()
         self._let_ask()
         self.latest.start()
         self._dropped, self._stories = None, {}
         self.watch()
         return self
-
-    resume = start
 
     def _let_ask(self) -> None:
         """Where somebody can click and type, a judge that turns down nearly everything is asked about, once, and a
@@ -92,7 +90,7 @@ class RunPanel(Panel):
     def watch(self) -> None:
         """Keep the panel up to date until the run is over, whoever writes it."""
         run = self.latest
-        self.tick(lambda: run.snapshot().state not in GOING if run.plan is None else run.finished)
+        self.tick(lambda: not run.snapshot().is_going if run.plan is None else run.finished)
 
     async def run(self) -> Run:
         """Show the panel, do the run, and return it; the Cancel button works meanwhile, and so does an interrupt.
@@ -169,7 +167,7 @@ class RunPanel(Panel):
         """Show the panel; a run that another process writes is watched."""
         super().display()
         self._let_ask()
-        if self.latest.plan is None and self.latest.snapshot().state in GOING:
+        if self.latest.plan is None and self.latest.snapshot().is_going:
             self.watch()
 
     _ipython_display_ = display
@@ -182,15 +180,15 @@ class RunPanel(Panel):
         run, snapshot = self.latest, self.latest.snapshot()
         stages = drawn_stages(run, snapshot)
         lost = {stage["name"]: sum(stage["dropped"].values()) for stage in stages}
-        going = snapshot.state in GOING or run.going
+        going = snapshot.is_going or run.going
         start = {"new": "Start", "done": "Run again"}.get(snapshot.state, "Resume") if run.plan or self._make else ""
         return {
             "sign": snapshot.state,
-            "words": status(snapshot) + (", writing the files" if going and snapshot.state not in GOING else ""),
+            "words": status(snapshot) + (", writing the files" if going and not snapshot.is_going else ""),
             "folder": str(run.out or "in memory"),
             "start": start if not going else "Start",
             "can_start": not going,
-            "can_cancel": run.going and snapshot.state in GOING,
+            "can_cancel": run.going and snapshot.is_going,
             "asks": run.warning.html if snapshot.asks and run.warning is not None else "",
             "wants_key": any(teacher.wants_key for teacher in run.teachers),
             "fraction": snapshot.fraction,
@@ -242,30 +240,15 @@ def status(snapshot: Snapshot) -> str:
 
 def facts(snapshot: Snapshot) -> list[tuple[str, str]]:
     """A run's numbers, always the same ones at the same places."""
-    going = snapshot.state in GOING
-    left = snapshot.seconds_left if going else None
+    going = snapshot.is_going
     return [
         ("samples", count(snapshot.samples)),
         ("requests", count(snapshot.requests) + (f" · {snapshot.requests_per_s:.1f}/s" if going else "")),
         ("tokens", count(snapshot.completion_tokens) + (f" · {snapshot.tokens_per_s:,.0f}/s" if going else "")),
         ("used again", count(snapshot.reused)),
-        ("time left" if going else "time", lasting(left, "about ") if going else lasting(snapshot.wall_s)),
+        ("time left", roughly(snapshot.seconds_left)) if going else ("time", lasting(snapshot.wall_s)),
         ("teacher", snapshot.teacher),
     ]
-
-
-def lasting(seconds: float | None, about: str = "") -> str:
-    """Seconds in a few words; … if nobody knows. about: said before a number, which is then a round one."""
-    if seconds is None:
-        return "…"
-    if about:
-        seconds = max(5, round(seconds / 5) * 5) if seconds < 90 else round(seconds / 60) * 60
-    minutes, rest = divmod(round(seconds), 60)
-    if not minutes:
-        return f"{about}{seconds:.0f} s"
-    if minutes < 60:
-        return f"{about}{minutes} min" + (f" {rest} s" if rest and not about else "")
-    return f"{about}{minutes // 60} h {minutes % 60} min"
 
 
 def newest(sample: Any) -> dict[str, Any]:

@@ -23,7 +23,7 @@ def check_kernel() -> None:
 
     found = {name: _installed(name) for name in NEEDED}
     listed = ", ".join(f"{name} {number or 'missing'}" for name, number in found.items())
-    flaws = [_flaw(name, found[name], *NEEDED[name]) for name in NEEDED if _is_older(found[name], NEEDED[name][0])]
+    flaws = [flaw for name in NEEDED if (flaw := _flaw(name, found[name], *NEEDED[name]))]
     print(f"sdgkit {__version__}, Python {platform.python_version()}, {listed}{'.' if flaws else ': all new enough.'}")
     for flaw in flaws:
         print(flaw)
@@ -39,14 +39,13 @@ def _installed(name: str) -> str | None:
         return None
 
 
-def _is_older(found: str | None, needed: str) -> bool:
-    return found is None or _numbers(found) < _numbers(needed)
-
-
 def _numbers(text: str) -> list[int]:
     return [int(digits) for digits in re.findall(r"\d+", text)[:3]]
 
 
 def _flaw(name: str, found: str | None, needed: str, trouble: str) -> str:
+    """What is wrong with the version that was found; "" if nothing is."""
+    if found and _numbers(found) >= _numbers(needed):
+        return ""
     what = f"{found} is older than {needed}" if found else f"is not installed, and {needed} or newer is needed"
     return f"{name} {what}: {trouble}. Install it with `pip install '{name}>={needed}'`, and restart the kernel."

@@ -45,12 +45,16 @@ class Snapshot:
     asks: bool = False
 
     @property
+    def is_going(self) -> bool:
+        """Whether it is not over, be it that it waits; its files may still be written afterwards."""
+        return self.state in ("running", "paused")
+
+    @property
     def teacher(self) -> str:
         """What the teacher is doing for this run, in a few words: busy, idle or away."""
         if self.state == "paused" and not self.asks:
             return "away"
-        going = self.state in ("running", "paused") and self.in_flight
-        return f"busy, {self.in_flight} of {self.slots}" if going else "idle"
+        return f"busy, {self.in_flight} of {self.slots}" if self.is_going and self.in_flight else "idle"
 
     def as_json(self) -> dict[str, Any]:
         """As JSON values, for the journal; of the newest samples, a few."""

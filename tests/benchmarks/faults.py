@@ -18,7 +18,7 @@ from sdgkit.run import Run
 from sdgkit.seeds import read_seeds
 
 SLOTS = 64
-CALM = {"mean_latency_ms": 200, "sigma": 0.8, "latency_cap_ms": 2000, "slots": SLOTS}
+CALM = {"mean_latency_ms": 200, "sigma": 0.8, "slots": SLOTS}
 
 
 def once(seeds: list[dict], **faults: Any) -> tuple[float, int, int]:

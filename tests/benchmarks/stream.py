@@ -61,7 +61,7 @@ def main() -> None:
         seeds = repeat(few, number)
         ratios, firsts = [], []
         for _ in range(options.rounds):
-            server = start(mean_latency_ms=200, sigma=0.8, latency_cap_ms=2000, slots=SLOTS)
+            server = start(mean_latency_ms=200, sigma=0.8, slots=SLOTS)
             by_hand = asyncio.run(generate(seeds, server.base_url, SLOTS))
             ours = streamed(seeds, server.base_url)
             server.close()

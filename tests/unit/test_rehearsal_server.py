@@ -72,16 +72,12 @@ def test_another_sampling_seed_gets_another_reply_unless_it_is_greedy(teacher):
     assert len({text(teacher, prompt, seed=seed, temperature=0) for seed in range(10)}) == 1
 
 
-def test_n_choices_differ_and_their_tokens_are_summed(teacher):
-    prompt = "Example:\n[Start of Context]\nWe sold 40 bikes on Monday.\n[End of Context]\nWrite a new context."
-    _, reply = chat(teacher, prompt, n=4, seed=1, temperature=1)
-    texts = [choice["message"]["content"] for choice in reply["choices"]]
-    assert [choice["index"] for choice in reply["choices"]] == [0, 1, 2, 3]
-    assert len(set(texts)) >= 3
+def test_the_tokens_of_prompt_and_reply_are_counted(teacher):
+    _, reply = chat(teacher, FORM, seed=1, temperature=1)
     usage = reply["usage"]
-    assert usage["completion_tokens"] == sum(-(-len(written) // 4) for written in texts)
+    assert usage["completion_tokens"] == -(-len(reply["choices"][0]["message"]["content"]) // 4)
     assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
-    assert usage["prompt_tokens"] >= len(prompt) // 4
+    assert usage["prompt_tokens"] >= len(FORM) // 4
 
 
 def test_a_reply_stops_before_a_stop_string(teacher):
@@ -122,7 +118,7 @@ def test_the_openai_client_is_content_with_it(teacher):
         (b'{"model": "rehearsal", "messages": [{"role": "user", "content": 5}]}', 400, "messages[0].content"),
         (b'{"messages": [{"role": "user", "content": "x"}]}', 400, "model"),
         (b'{"model": "other", "messages": [{"role": "user", "content": "x"}]}', 404, "other"),
-        (b'{"model": "rehearsal", "messages": [{"role": "user", "content": "x"}], "n": 0}', 400, "n must"),
+        (b'{"model": "rehearsal", "messages": [{"role": "user", "content": "x"}], "n": 2}', 400, "n must"),
         (b'{"model": "rehearsal", "messages": [{"role": "user", "content": "x"}], "temperature": NaN}', 400, "temp"),
         (b'{"model": "rehearsal", "messages": [{"role": "user", "content": "x"}], "max_tokens": "9"}', 400, "max"),
         (b'{"model": "rehearsal", "messages": [{"role": "user", "content": "x"}], "stop": 7}', 400, "stop"),

@@ -8,7 +8,6 @@ from typing import Any
 
 MODEL = "rehearsal"
 CHARACTERS_PER_TOKEN = 4  # the usual rule of thumb for English; good enough to rehearse costs
-MOST_CHOICES = 128  # OpenAI's own limit for n
 INF = math.inf
 
 
@@ -47,7 +46,6 @@ class ChatRequest:
     """A checked chat request. `seed` is the sampling seed, `max_tokens` None without a limit."""
 
     messages: tuple[Message, ...]
-    n: int
     seed: int | None
     temperature: float
     max_tokens: int | None
@@ -83,6 +81,7 @@ def read_request(body: Any, context_length: int) -> ChatRequest:
         raise Refusal(f"The model `{str(body['model'])[:200]}` does not exist.", 404, param="model")
     if body.get("stream"):
         raise Refusal("The rehearsal teacher answers whole replies only, so stream must be false.", param="stream")
+    _number(body, "n", 1, low=1, high=1)
     messages = _messages(body.get("messages"))
     limit = "max_completion_tokens" if body.get("max_completion_tokens") is not None else "max_tokens"
     max_tokens = _number(body, limit, low=1)
@@ -98,7 +97,6 @@ def read_request(body: Any, context_length: int) -> ChatRequest:
         )
     return ChatRequest(
         messages=messages,
-        n=_number(body, "n", 1, low=1, high=MOST_CHOICES),
         seed=_number(body, "seed"),
         temperature=_number(body, "temperature", 1.0, low=0, high=2),
         max_tokens=max_tokens,
@@ -118,27 +116,19 @@ def cut(text: str, request: ChatRequest, room: int) -> Choice:
     return Choice(text[: limit * CHARACTERS_PER_TOKEN], "length", limit)
 
 
-def completion(identity: str, request: ChatRequest, choices: list[Choice]) -> dict[str, Any]:
-    """The JSON of an answer; its usage is that of all choices."""
-    written = sum(choice.tokens for choice in choices)
+def completion(identity: str, request: ChatRequest, choice: Choice) -> dict[str, Any]:
+    """The JSON of an answer."""
+    message = {"role": "assistant", "content": choice.text}
     return {
         "id": identity,
         "object": "chat.completion",
         "created": int(time.time()),
         "model": MODEL,
-        "choices": [
-            {
-                "index": index,
-                "message": {"role": "assistant", "content": choice.text},
-                "logprobs": None,
-                "finish_reason": choice.finish_reason,
-            }
-            for index, choice in enumerate(choices)
-        ],
+        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": choice.finish_reason}],
         "usage": {
             "prompt_tokens": request.prompt_tokens,
-            "completion_tokens": written,
-            "total_tokens": request.prompt_tokens + written,
+            "completion_tokens": choice.tokens,
+            "total_tokens": request.prompt_tokens + choice.tokens,
         },
     }
 

@@ -21,8 +21,7 @@ class Arrivals:
         self._sigma = options.sigma
         # the mean of a log-normal distribution is exp(mu + sigma²/2)
         self._mu = math.log(options.mean_latency_ms or 1) - options.sigma**2 / 2
-        cap = options.latency_cap_ms
-        self._cap = 10 * options.mean_latency_ms if cap is None else cap
+        self._longest_ms = 10 * options.mean_latency_ms
 
     def fault(self) -> str | None:
         """This arrival's fault, one of ARRIVAL_FAULTS, or None."""
@@ -30,7 +29,7 @@ class Arrivals:
 
     def seconds(self) -> float:
         """This arrival's reply time."""
-        return min(self._dice.lognormvariate(self._mu, self._sigma), self._cap) / 1000
+        return min(self._dice.lognormvariate(self._mu, self._sigma), self._longest_ms) / 1000
 
 
 def malformed(pieces: list[Piece], dice: random.Random) -> str:

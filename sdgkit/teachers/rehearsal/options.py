@@ -27,10 +27,9 @@ class Options:
 
     port: int = _option(0, "port on 127.0.0.1 to listen on; 0 takes a free one", high=65535)
     mean_latency_ms: float = _option(
-        0.0, "mean reply time; reply times are log-normal. 0 answers at once", "MS", high=HOUR_MS
+        0.0, "mean reply time; they are log-normal, 10 times the mean at most. 0 answers at once", "MS", high=HOUR_MS
     )
     sigma: float = _option(0.8, "spread of the log-normal reply times (0: all equal)", high=10)
-    latency_cap_ms: float | None = _option(None, "longest reply time (default: 10 times the mean)", "MS", high=HOUR_MS)
     slots: int = _option(64, "requests worked on at once; the rest wait in line", low=1, high=1_000_000)
     error_rate: float = _option(0.0, "share of arrivals answered with status 500", "SHARE")
     rate_limit: float = _option(0.0, "share of arrivals answered with status 429", "SHARE")

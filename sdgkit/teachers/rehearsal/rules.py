@@ -1,4 +1,4 @@
-"""The rules in a model's place: a reply is a function of messages, sampling seed, temperature and choice."""
+"""The rules in a model's place: a reply is a function of messages, sampling seed and temperature."""
 
 import hashlib
 import random
@@ -32,9 +32,9 @@ class Piece:
     end: str
 
 
-def digest(messages: tuple[Message, ...], seed: int | None, temperature: float, index: int) -> bytes:
-    """What a reply depends on, in 12 bytes. Like a greedy model, temperature 0 ignores seed and choice."""
-    sample = (seed, temperature, index) if temperature > 0 else None
+def digest(messages: tuple[Message, ...], seed: int | None, temperature: float) -> bytes:
+    """What a reply depends on, in 12 bytes. Like a greedy model, temperature 0 ignores the sampling seed."""
+    sample = (seed, temperature, 0) if temperature > 0 else None
     # the separators keep two messages from looking like one
     content = "\x1e".join([*(f"{message.role}\x1f{message.text}" for message in messages), repr(sample)])
     return hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=12).digest()

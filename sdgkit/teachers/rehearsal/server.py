@@ -71,11 +71,11 @@ class RehearsalServer:
             if request.transport is not None:
                 request.transport.abort()
             return web.Response()
-        identity, choices = self._choices(asked)
+        identity, choice = self._written(asked)
         self.answered += 1
         self.prompt_tokens += asked.prompt_tokens
-        self.generated_tokens += sum(choice.tokens for choice in choices)
-        return _json(chat.completion(identity, asked, choices))
+        self.generated_tokens += choice.tokens
+        return _json(chat.completion(identity, asked, choice))
 
     async def models(self, request: web.BaseRequest) -> web.Response:
         """GET /v1/models."""
@@ -113,24 +113,19 @@ class RehearsalServer:
         finally:
             self.at_work -= 1
 
-    def _choices(self, asked: chat.ChatRequest) -> tuple[str, list[chat.Choice]]:
-        options = self.options
-        room = options.context_length - asked.prompt_tokens
-        choices, identity = [], ""
-        for index in range(asked.n):
-            digest = rules.digest(asked.messages, asked.seed, asked.temperature, index)
-            identity = identity or f"chatcmpl-{digest.hex()}"
-            pieces = rules.write(asked.messages, digest)
-            choice = chat.cut(rules.text(pieces), asked, room)
-            if options.malformed_rate or options.truncate_rate:
-                dice = random.Random(digest)  # the same request meets the same fault
-                if dice.random() < options.malformed_rate:
-                    choice = chat.cut(faults.malformed(pieces, dice), asked, room)
-                elif dice.random() < options.truncate_rate:
-                    half = choice.text[: len(choice.text) // 2]
-                    choice = chat.Choice(half, "length", chat.tokens(len(half)))
-            choices.append(choice)
-        return identity, choices
+    def _written(self, asked: chat.ChatRequest) -> tuple[str, chat.Choice]:
+        """The reply's id, and the reply, with the faults that it is to have."""
+        room = self.options.context_length - asked.prompt_tokens
+        digest = rules.digest(asked.messages, asked.seed, asked.temperature)
+        pieces = rules.write(asked.messages, digest)
+        choice = chat.cut(rules.text(pieces), asked, room)
+        dice = random.Random(digest)  # the same request meets the same fault
+        if dice.random() < self.options.malformed_rate:
+            choice = chat.cut(faults.malformed(pieces, dice), asked, room)
+        elif dice.random() < self.options.truncate_rate:
+            half = choice.text[: len(choice.text) // 2]
+            choice = chat.Choice(half, "length", chat.tokens(len(half)))
+        return f"chatcmpl-{digest.hex()}", choice
 
     def _no_such_path(self, request: web.BaseRequest) -> chat.Refusal:
         path = request.path[:200]
