@@ -2,7 +2,6 @@
 `generate`."""
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from sdgkit.pipeline import Pipeline
 from sdgkit.prompts import Prompt, load_prompt, load_prompts
 from sdgkit.quality import check_threshold
 from sdgkit.run import Run
+from sdgkit.run.folder import read_values
 from sdgkit.run.plans import Plan
 from sdgkit.seeds import COLUMNS, flaw_of, read_seeds, row_key, skill
 from sdgkit.seeds.files import read_file
@@ -221,10 +221,7 @@ def plan(
 
 def _again(folder: Path, given: dict[str, Any]) -> Plan:
     """The plan in a run's folder, with what the caller gave anew put over it."""
-    try:
-        config = json.loads((folder / "config.json").read_text("utf-8"))
-    except (OSError, ValueError):
-        raise RunError(f"{folder} holds no config.json to do the run again from. Give the seeds and --out.") from None
+    config = read_values(folder, "config.json")
     base = given["pipeline"] or {one.name: one for one in (GROUNDED, FREEFORM)}.get(config["pipeline"])
     if base is None:
         raise RunError(f"{folder} was made with a pipeline of your own ({config['pipeline']}): give pipeline= again.")
@@ -263,8 +260,10 @@ def _check(setting: str, value: Any) -> None:
         for name, entries in value.items():
             if flaw := next(filter(None, map(flaw_of, entries)), ""):
                 raise SettingsError(f"vary, list {name}: {flaw}")
-    elif isinstance(value, bool) or not isinstance(value, int) or value < (0 if setting == "extra_tries" else 1):
-        raise SettingsError(f"{setting} must be a whole number of at least 1, not {value!r}.")
+        return
+    least = 0 if setting == "extra_tries" else 1
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise SettingsError(f"{setting} must be a whole number of at least {least}, not {value!r}.")
 
 
 def _given_contexts(source: Any) -> list[dict[str, Any]]:

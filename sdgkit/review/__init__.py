@@ -17,7 +17,7 @@ from sdgkit.pages.picture import Bar, histogram
 from sdgkit.quality.verdicts import interval
 from sdgkit.run import Run, open_run
 from sdgkit.run.folder import write_reviewed
-from sdgkit.seeds import read_seeds, save_seeds, seed_key
+from sdgkit.seeds import COLUMNS, read_seeds, save_seeds
 
 DRAWN = 20  # samples with which a review begins
 STATES = ("undecided", "accepted", "edited", "rejected", "outdated")
@@ -120,7 +120,8 @@ class Review:
         if "seed_context" in seeds[0]:
             seed["seed_context"] = sample.get("context")
         seed |= {"seed_question": own_question(sample), "seed_response": sample["response"]}
-        if seed_key(seed) in {seed_key(other) for other in seeds}:
+        texts = [[one.get(column) for column in COLUMNS] for one in (*seeds, seed)]
+        if texts.pop() in texts:
             raise SeedError(f"{id} is in {path} already.")
         save_seeds([*seeds, seed], path)
         return len(seeds) + 1

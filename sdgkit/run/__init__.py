@@ -6,7 +6,6 @@ cell, a script or another thread.
 
 import asyncio
 import concurrent.futures
-import json
 import math
 import os
 import socket
@@ -27,7 +26,7 @@ from sdgkit.journal import FILE, Journal
 from sdgkit.pages import visible
 from sdgkit.pipeline import OUT, Stream, Target, explained
 from sdgkit.report.explain import MANY, Explanation, explain
-from sdgkit.run.folder import write_folder, write_start
+from sdgkit.run.folder import read_values, write_folder, write_start
 from sdgkit.run.plans import Plan, changes, refuse_another_job
 from sdgkit.run.snapshot import Funnel, Pace, Snapshot, funnel_of, line_of
 from sdgkit.run.trace import Trace
@@ -407,11 +406,7 @@ class Run:
         """What summary.json holds: state, stages, requests, tokens, time over all sessions, teacher, model, judge."""
         if self.plan is None:
             assert self.out is not None
-            try:
-                return dict(json.loads((self.out / "summary.json").read_text("utf-8")))
-            except OSError:
-                words = f"{self.out} has no summary.json yet: the run is still going on, or was killed."
-                raise RunError(words) from None
+            return read_values(self.out, "summary.json")
         from sdgkit import __version__
 
         with self._reading() as journal:
@@ -507,7 +502,7 @@ class Run:
         config: dict[str, Any] = {}
         if self.plan is None:
             assert self.out is not None
-            config = json.loads((self.out / "config.json").read_text("utf-8"))
+            config = read_values(self.out, "config.json")
         try:
             summary = self.summary
         except RunError:  # it is still going on

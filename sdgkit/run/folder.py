@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -71,15 +71,17 @@ def write_reviewed(out: Path) -> None:
 @contextmanager
 def _finished(out: Path) -> Iterator[tuple[Journal, dict[str, Any], dict[str, Any]]]:
     """The journal of a folder in which no run is going on, its config and its summary."""
-    journal = Journal(out)
+    with closing(Journal(out)) as journal:
+        yield journal, read_values(out, "config.json"), read_values(out, "summary.json")
+
+
+def read_values(out: Path, name: str) -> dict[str, Any]:
+    """What config.json or summary.json in a folder says. Raises RunError where it is not written yet, or broken."""
     try:
-        try:
-            config, summary = (json.loads((out / name).read_text("utf-8")) for name in ("config.json", "summary.json"))
-        except (OSError, ValueError):
-            raise RunError(f"{out} holds no files of a finished run yet. Go on with the run; it writes them.") from None
-        yield journal, config, summary
-    finally:
-        journal.close()
+        return dict(json.loads((out / name).read_text("utf-8")))
+    except (OSError, ValueError):
+        words = f"{out} holds no {name} that can be read: its run is still going on, or never came so far."
+        raise RunError(f"{words} Run the same command again, with the seeds and --out.") from None
 
 
 def _write_report(

@@ -133,9 +133,13 @@ class Comparing:
             run.cancel()
 
     def wait(self) -> Comparison:
-        """The comparison, when both are through. Raises what stopped one of them."""
-        for run in self.runs:
-            run.wait()
+        """The comparison, when both are through. Raises what stopped one of them; then the other stops, too."""
+        try:
+            for run in self.runs:
+                run.wait()
+        except BaseException:
+            self.cancel()
+            raise
         one, other = map(self._side, self.runs)
         return Comparison(one, other, [row["id"] for row in self.rows], isinstance(self.stages[-1], Keep))
 
