@@ -225,15 +225,11 @@ def _again(folder: Path, given: dict[str, Any]) -> Plan:
     base = given["pipeline"] or {one.name: one for one in (GROUNDED, FREEFORM)}.get(config["pipeline"])
     if base is None:
         raise RunError(f"{folder} was made with a pipeline of your own ({config['pipeline']}): give pipeline= again.")
-    saved = {name: Prompt(name, **_parts(parts)) for name, parts in config["prompts"].items()}
+    saved = {name: Prompt.from_json(name, parts) for name, parts in config["prompts"].items()}
     kept = {**config["settings"], "target": config["target"], "system": config["system"]}
     fresh = {name: value for name, value in given.items() if value is not None and name not in ("seeds", "folder")}
     again = plan(folder / "seeds.jsonl", **{**kept, **fresh, "pipeline": replace(base, prompts=saved)})
     return replace(again, name=config.get("name") or "")
-
-
-def _parts(parts: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: tuple(part) if isinstance(part, list) else part for name, part in parts.items()}
 
 
 def _with_settings(stages: Pipeline, settings: Mapping[str, Any]) -> Pipeline:

@@ -14,7 +14,7 @@ from sdgkit.export.training_set import Part, TrainingSet
 from sdgkit.journal import Journal
 from sdgkit.quality.verdicts import Calibration
 from sdgkit.report import write_report
-from sdgkit.run.plans import Plan, prompt_parts
+from sdgkit.run.plans import Plan
 from sdgkit.run.trace import Trace
 from sdgkit.teachers.teacher import Teacher
 
@@ -33,7 +33,7 @@ def write_start(out: Path, plan: Plan) -> None:
         "judge": _publishable(plan.judge),
         "target": plan.target,
         "system": plan.system,
-        "prompts": {name: prompt_parts(prompt) for name, prompt in plan.prompts.items()},
+        "prompts": {name: prompt.as_json() for name, prompt in plan.prompts.items()},
     }
     _write_json(out / "config.json", config)
 
@@ -43,7 +43,7 @@ def write_folder(out: Path, plan: Plan, summary: Mapping[str, Any], journal: Jou
     write_jsonl(out / "dataset.jsonl", journal.samples)
     write_parquet(out / "dataset.parquet", journal.samples)
     write_jsonl(out / "dropped.jsonl", journal.drops)
-    prompts = {name: prompt_parts(prompt) for name, prompt in plan.prompts.items()}
+    prompts = {name: prompt.as_json() for name, prompt in plan.prompts.items()}
     _write_report(out, journal, summary, prompts, plan.name)
     _write_json(out / "summary.json", summary)
     _write_reviewed(out, journal, summary, plan.system, plan.name)

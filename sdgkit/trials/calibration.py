@@ -21,7 +21,7 @@ from sdgkit.pipeline import Pipeline
 from sdgkit.quality.verdicts import ASKED_ABOUT, GOOD, Calibration, Mistake, Verdicts, prompt_key
 from sdgkit.run import Run
 from sdgkit.run.folder import CALIBRATION, write_calibrated
-from sdgkit.run.plans import Plan, prompt_parts
+from sdgkit.run.plans import Plan
 from sdgkit.stages import Judge, Keep
 from sdgkit.teachers.teacher import Teacher
 
@@ -147,5 +147,5 @@ def _calibration(judged: Judged, judge: Teacher, planned: Plan, seeds: int) -> C
             for row, kept in mine
             if kept != (kind == GOOD)
         ]
-    key = prompt_key(prompt_parts(planned.prompts[judged.prompt]))
+    key = prompt_key(planned.prompts[judged.prompt].as_json())
     return Calibration(public(judge.model), judged.prompt, key, seeds, verdicts, mistakes)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sdgkit.errors import SettingsError
+from sdgkit.pages import counted
 from sdgkit.pipeline import Pipeline
 from sdgkit.prompts import Prompt, load_prompts
 from sdgkit.run import Run
@@ -84,7 +85,7 @@ class Comparison:
     def words(self, one: str = "the first", other: str = "the second") -> str:
         """The result in a sentence or two."""
         first, second = self.differing
-        rows = f"{len(self.ids)} row{'s' if len(self.ids) != 1 else ''}"
+        rows = counted(len(self.ids), "row")
         if not first + second:
             return f"No difference on {rows}."
         split = f"{one} is better on {first}, {other} on {second}"

@@ -12,7 +12,6 @@ from sdgkit.errors import PromptError, RequestRefused, TeacherError
 from sdgkit.journal import FILE, Journal
 from sdgkit.method import FREEFORM, GROUNDED
 from sdgkit.prompts import Prompt
-from sdgkit.run.plans import prompt_parts
 from sdgkit.stages import GenerateMany, Judge, Stage
 from sdgkit.teachers import background
 from sdgkit.teachers.teacher import Reply, Request, Teacher
@@ -178,7 +177,7 @@ def asked_again(prompt: Prompt, run_folder: str | Path | None, saved: Prompt | N
 
 
 def _texts(prompt: Prompt) -> dict[str, Any]:
-    return _parts_alone(prompt_parts(prompt))
+    return _parts_alone(prompt.as_json())
 
 
 def _parts_alone(parts: Mapping[str, Any]) -> dict[str, Any]:
