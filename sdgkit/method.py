@@ -196,8 +196,8 @@ def plan(
     settings = {"num_contexts": num_contexts, "num_questions": num_questions, "extra_tries": extra_tries, "vary": vary}
     given = _given_contexts(contexts) if contexts is not None else None
     own_checks = read_checks(checks)
-    stages = _with_contexts(_with_settings(stages, settings), given, rows)
-    stages = _with_checks(_with_seed_questions(stages, questions), own_checks)
+    stages = _with_seed_questions(_with_contexts(stages, given, rows), questions)
+    stages = _with_checks(_with_settings(stages, settings), own_checks)
     if target is not None:
         _check("target", target)
     if near_duplicates is not None:

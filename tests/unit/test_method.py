@@ -202,6 +202,15 @@ def test_a_number_for_a_stage_that_is_not_there_is_refused(script):
         sk.plan(seeds(grounded=False), teacher=script.connect(), prompts=FREEFORM_PROMPTS, num_contexts=3)
 
 
+@pytest.mark.parametrize(
+    ("number", "own"),
+    [("num_contexts", {"contexts": [{"context": "Mine."}]}), ("num_questions", {"questions": "seed"})],
+)
+def test_a_number_for_what_the_user_brings_is_refused_too(script, number, own):
+    with pytest.raises(SettingsError, match=f"{number} has no stage to apply to"):
+        sk.plan(seeds(), teacher=script.connect(), prompts=PROMPTS, **own, **{number: 3})
+
+
 def test_a_single_stage_checks_its_numbers_as_well(script):
     for value in (0, "3"):
         with pytest.raises(SettingsError, match="num_contexts must be a whole number"):
