@@ -142,15 +142,11 @@ class Run:
         try:
             await stream.run()
             self._state = "cancelled" if stream.cancelled else "done"
+            await self._look_at_judges(stream)
         except BaseException as error:
             self.error, self._state = error, "failed"
         finally:
             beat.cancel()
-        await self._look_at_judges(stream)
-        counts: Mapping[str, int] = stream.top.counts
-        if stream.target is not None and self._state == "done":
-            counts = self._cut(stream.target, journal)
-        self._funnel = funnel_of(plan.pipeline, counts, len(plan.rows), stream.target)
         self._ended = time.monotonic()
         if self._state == "cancelled":
             where = f"kept in {self.out}" if self.out else "kept"
@@ -195,7 +191,11 @@ class Run:
     def _finish(self, plan: Plan, stream: Stream, journal: Journal) -> None:
         """Write the last beat and the files, and let go of the folder. Runs in a thread of its own: it may take a
         moment."""
+        counts: Mapping[str, int] = stream.top.counts
         try:
+            if stream.target is not None and self._state == "done":
+                counts = self._cut(stream.target, journal)
+            self._funnel = funnel_of(plan.pipeline, counts, len(plan.rows), stream.target)
             if plan.near_duplicates is not None:
                 self._drop_repeats(plan.near_duplicates, plan, journal)
             self._write_beat(stream, journal)
@@ -249,8 +249,12 @@ class Run:
         while True:
             await asyncio.sleep(BEAT_S)
             self._pace.note(stream.requests, stream.completion_tokens, self._fraction())
-            self._write_beat(stream, journal)
-            await self._look_at_judges(stream)
+            try:
+                self._write_beat(stream, journal)
+                await self._look_at_judges(stream)
+            except Exception as error:
+                stream.fail(explained(error, "Writing down how far the run is failed"))
+                return
             teachers = [lane.teacher for lane in stream.lanes if lane.teacher is not None]
             gone = next((teacher for teacher in teachers if teacher.state == "away"), None)
             if gone is not None and not away:
@@ -377,7 +381,10 @@ class Run:
         if session is None:
             return Snapshot(state="new")
         snapshot = Snapshot.from_json(session["snapshot"] or {"state": session["state"]})
-        return snapshot.interrupted() if snapshot.state in ("running", "paused") and _is_gone(session) else snapshot
+        if snapshot.state not in ("running", "paused") or not _is_gone(session):
+            return snapshot
+        words = "The process that wrote this run is gone; run it again to go on."
+        return replace(snapshot, state="interrupted", message=words)
 
     @property
     def teachers(self) -> set[Teacher]:
