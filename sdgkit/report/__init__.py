@@ -46,9 +46,9 @@ def write_report(
     summary = published(summary)
     order = [stage["name"] for stage in summary["stages"]]
     judged = next((stage for stage in reversed(order) if described(stage).kind == "keep"), None)
-    made, lost = _Counted(), _Lost(judged)
-    shown = _shown_samples(made.all(samples()), samples)
-    dropped = _shown_drops(lost.all(drops()), drops, order)
+    seen = _Counted()
+    shown = _shown_samples(seen.samples(samples()), samples)
+    dropped = _shown_drops(seen.drops(drops(), judged), drops, order)
     pieces = fill(
         "report.html",
         name=name or skill_name(path),
@@ -57,8 +57,8 @@ def write_report(
         rehearsal=is_rehearsal(summary),
         kept=samples_kept(summary),
         picture=_Drawing(draw(summary["stages"], seeds=summary["seeds"])) if order else "",
-        scores=score_histogram(made.scores, lost.scores),
-        lengths=[length_histogram(column, made.lengths[column], made.seeds[column]) for column in made.lengths],
+        scores=score_histogram(seen.scores, seen.lost),
+        lengths=[length_histogram(column, lengths, seen.seeds[column]) for column, lengths in seen.lengths.items()],
         shown=shown,
         dropped=dropped,
         explanation=explain(summary, samples, drops, exchanges),
@@ -85,13 +85,15 @@ class _Drawing(str):
 
 @dataclass(slots=True)
 class _Counted:
-    """What the samples measure: scores, and lengths in characters of samples and of their seeds."""
+    """What the rows measure: the scores of the samples and of what the last filter dropped (lost), and the lengths in
+    characters of the samples and of their seeds."""
 
     scores: Counter[float] = field(default_factory=Counter)
+    lost: Counter[float] = field(default_factory=Counter)
     lengths: dict[str, Counter[int]] = field(default_factory=dict)
     seeds: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
 
-    def all(self, samples: Iterable[Row]) -> Iterator[Row]:
+    def samples(self, samples: Iterable[Row]) -> Iterator[Row]:
         """The samples, counted as they pass."""
         for row in samples:
             if isinstance(row.get("score"), (int, float)):
@@ -104,20 +106,12 @@ class _Counted:
                     self.seeds[column][seed_of(row["id"])] = len(row[f"seed_{column}"])
             yield row
 
-
-@dataclass(slots=True)
-class _Lost:
-    """What the drops measure: the scores of those that the last filter dropped."""
-
-    stage: str | None
-    scores: Counter[float] = field(default_factory=Counter)
-
-    def all(self, drops: Iterable[Row]) -> Iterator[Row]:
-        """The drops, counted as they pass."""
+    def drops(self, drops: Iterable[Row], stage: str | None) -> Iterator[Row]:
+        """The drops, counted as they pass. stage: the last filter."""
         for row in drops:
-            scored = row.get("stage") == self.stage and row.get("reason") == "score"
+            scored = row.get("stage") == stage and row.get("reason") == "score"
             if scored and isinstance(row.get("score"), (int, float)):
-                self.scores[float(row["score"])] += 1
+                self.lost[float(row["score"])] += 1
             yield row
 
 

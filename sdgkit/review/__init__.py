@@ -153,12 +153,7 @@ class Review:
 
     def state(self, id: str) -> str:
         """undecided, accepted, edited, rejected, or outdated: decided, but its content has changed since."""
-        decision = self.decision(id)
-        if decision is None:
-            return "outdated" if id in self.decisions.by_id else "undecided"
-        if decision.verdict == "reject":
-            return "rejected"
-        return "edited" if decision.edits else "accepted"
+        return self.decisions.state(id, self._keys[str(self.sample(id)["id"])])
 
     def find(
         self,
@@ -201,9 +196,7 @@ class Review:
     @property
     def progress(self) -> Reviewed:
         """How many samples there are, and how many of them were accepted, edited and rejected."""
-        states = Counter(map(self.state, self._by_id))
-        accepted = states["accepted"] + states["edited"]
-        return Reviewed(len(self.samples), accepted, states["edited"], states["rejected"], states["outdated"])
+        return Reviewed.of(map(self.state, self._by_id))
 
     def implied(self) -> str:
         """What the drawn samples imply for all: "18 of 20 good: 70 to 97 %". Good is what was accepted unedited."""
