@@ -96,14 +96,17 @@ def read_flow(path: str | Path) -> Flow:
     file = _file(Path(path))
     try:
         blocks = yaml.safe_load(file.read_text("utf-8-sig"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise SettingsError(f"The flow {path} cannot be read: {' '.join(str(error).split())[:200]}.") from None
     if not isinstance(blocks, list) or not all(isinstance(block, dict) and block.get("block_type") for block in blocks):
         raise SettingsError(f"{path} is no flow of sdg_hub 0.1, which is a list of blocks with a block_type each.")
-    read = [_Block.of(block, f"{file.name}, block {number}") for number, block in enumerate(blocks, 1)]
-    filtered = {block.config.get("filter_column") for block in read}
-    stages = [stage for block in read for stage in block.stages(filtered)]
-    prompts = {block.name: block.prompt(file) for block in read if block.kind == "LLMBlock"}
+    try:
+        read = [_Block.of(block, f"{file.name}, block {number}") for number, block in enumerate(blocks, 1)]
+        filtered = {block.config.get("filter_column") for block in read}
+        stages = [stage for block in read for stage in block.stages(filtered)]
+        prompts = {block.name: block.prompt(file) for block in read if block.kind == "LLMBlock"}
+    except (AttributeError, TypeError, ValueError) as error:  # a list where a mapping is wanted, a number that is none
+        raise SettingsError(f"{path} is no flow of sdg_hub 0.1: {error}. Mend that block.") from error
     model = next((str(block.config["model_id"]) for block in read if block.config.get("model_id")), "")
     return Flow(file.stem, tuple(stages), prompts, model)
 

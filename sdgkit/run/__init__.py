@@ -255,14 +255,13 @@ class Run:
             except Exception as error:
                 stream.fail(explained(error, "Writing down how far the run is failed"))
                 return
-            teachers = [lane.teacher for lane in stream.lanes if lane.teacher is not None]
-            gone = next((teacher for teacher in teachers if teacher.state == "away"), None)
+            gone = self._gone()
             if gone is not None and not away:
                 self._say(f"Paused: {gone.away_reason}. It goes on by itself when the teacher answers.")
             elif gone is None and away:
                 self._say("The teacher answers again; going on.")
             away = gone is not None
-            for teacher in teachers:
+            for teacher in self.teachers:
                 seen, left = told.get(id(teacher), (len(teacher.notes), frozenset()))
                 for note in teacher.notes[seen:]:
                     self._say(note)
@@ -344,9 +343,7 @@ class Run:
             return self._recorded_snapshot()
         stream, plan = self._stream, self.plan
         stages = self._funnel or funnel_of(plan.pipeline, dict(stream.top.counts), len(plan.rows), None)
-        teachers = [lane.teacher for lane in stream.lanes if lane.teacher is not None]
-        gone = next((teacher for teacher in teachers if teacher.state == "away"), None)
-        slots = sum(teacher.slots.total for teacher in teachers)
+        gone, slots = self._gone(), sum(teacher.slots.total for teacher in self.teachers)
         asks = bool(self._warned) and not stream.flowing.is_set() and self._state == "running"
         return Snapshot(
             state="paused" if (gone is not None or asks) and self._state == "running" else self._state,
@@ -387,10 +384,14 @@ class Run:
         return replace(snapshot, state="interrupted", message=words)
 
     @property
-    def teachers(self) -> set[Teacher]:
+    def teachers(self) -> list[Teacher]:
         """Those whom it asks: the teacher, and the judge if that is another. None for a run that was opened."""
-        asked = {self.plan.teacher, self.plan.judge} if self.plan is not None else set()
-        return {teacher for teacher in asked if teacher is not None}
+        asked = (self.plan.teacher, self.plan.judge) if self.plan is not None else ()
+        return list(dict.fromkeys(teacher for teacher in asked if teacher is not None))
+
+    def _gone(self) -> Teacher | None:
+        """The teacher that does not answer just now."""
+        return next((teacher for teacher in self.teachers if teacher.state == "away"), None)
 
     def _retries(self) -> int:
         return sum(teacher.retries for teacher in self.teachers)
