@@ -331,8 +331,10 @@ def _prompts(
     max_tokens: int | None,
 ) -> dict[str, Prompt]:
     """The prompts of the stages that ask, with the user's sampling settings put over their own."""
-    names = stages.prompted
-    _refuse_unknown("sampling", sampling or {}, names)
+    names, sampling = stages.prompted, sampling or {}
+    if not isinstance(sampling, Mapping) or not all(isinstance(one, Mapping) for one in sampling.values()):
+        raise SettingsError("sampling must be settings by stage: {'gen_contexts': {'temperature': 0.9}}.")
+    _refuse_unknown("sampling", sampling, names)
     if isinstance(given, Mapping):
         _refuse_unknown("prompts", given, names)
         mine = {name: one if isinstance(one, Prompt) else load_prompt(one) for name, one in given.items()}
@@ -340,7 +342,7 @@ def _prompts(
     else:
         found = load_prompts(names, method, given, stages.prompts)
     common = {"max_tokens": max_tokens} if max_tokens is not None else {}
-    return {name: one.with_sampling(**{**common, **(sampling or {}).get(name, {})}) for name, one in found.items()}
+    return {name: one.with_sampling(**{**common, **sampling.get(name, {})}) for name, one in found.items()}
 
 
 def _refuse_unknown(what: str, given: Mapping[str, Any], names: Sequence[str]) -> None:
