@@ -50,7 +50,7 @@ class Cause:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Where a run's samples went: `text` for a terminal, `html` for a notebook or a page.
+    """Where a run's samples went: prints as text, and as a page's section in a notebook (`html`).
 
     samples: kept; dropped: rows lost on the way; causes: at most three, the one that cost most samples first.
     """
@@ -70,8 +70,7 @@ class Explanation:
             return f"{counted(self.samples, 'sample')} kept{yet} from {seeds}, {lost}."
         return f"No sample was kept{yet}. From {seeds}, {lost}."
 
-    @property
-    def text(self) -> str:
+    def __repr__(self) -> str:
         lines = [self.headline]
         if not self.samples and not self.dropped:
             lines.append("So none was made: look at the seeds that went in.")
@@ -86,11 +85,6 @@ class Explanation:
     @property
     def html(self) -> str:
         return "".join(fill("explain.html", explanation=self))
-
-    def __str__(self) -> str:
-        return self.text
-
-    __repr__ = __str__
 
     def _repr_html_(self) -> str:
         return self.html

@@ -35,7 +35,7 @@ def write_start(out: Path, plan: Plan) -> None:
         "system": plan.system,
         "prompts": {name: prompt.as_json() for name, prompt in plan.prompts.items()},
     }
-    _write_json(out / "config.json", config)
+    write_values(out / "config.json", config)
 
 
 def write_folder(out: Path, plan: Plan, summary: Mapping[str, Any], journal: Journal) -> None:
@@ -45,7 +45,7 @@ def write_folder(out: Path, plan: Plan, summary: Mapping[str, Any], journal: Jou
     write_jsonl(out / "dropped.jsonl", journal.drops)
     prompts = {name: prompt.as_json() for name, prompt in plan.prompts.items()}
     _write_report(out, journal, summary, prompts, plan.name)
-    _write_json(out / "summary.json", summary)
+    write_values(out / "summary.json", summary)
     _write_reviewed(out, journal, summary, plan.system, plan.name)
 
 
@@ -133,5 +133,6 @@ def _trainable(samples: Iterator[Mapping[str, Any]]) -> bool:
     return first is None or all(isinstance(first.get(column), str) for column in ("question", "response"))
 
 
-def _write_json(path: Path, value: Any) -> None:
+def write_values(path: Path, value: Any) -> None:
+    """Write values as a JSON file that people can read."""
     write_text(path, [json.dumps(value, ensure_ascii=False, indent=2, default=str), "\n"])

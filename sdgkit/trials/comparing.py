@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sdgkit.errors import SettingsError
-from sdgkit.pages import counted
+from sdgkit.pages import counted, percent
 from sdgkit.pipeline import Pipeline
 from sdgkit.prompts import Prompt, load_prompts
 from sdgkit.run import Run
@@ -90,7 +90,7 @@ class Comparison:
             return f"No difference on {rows}."
         split = f"{one} is better on {first}, {other} on {second}"
         told = f"The difference rests on {first + second} of {rows}: {split}."
-        return f"{told} Chance alone would split them so, or more unevenly, in {self.chance * 100:.0f} % of cases."
+        return f"{told} Chance alone would split them so, or more unevenly, in {percent(self.chance)} of cases."
 
 
 class Comparing:
