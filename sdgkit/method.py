@@ -137,6 +137,7 @@ GROUNDED = _pipeline(
 FREEFORM = _pipeline(
     "freeform", gen_questions, eval_questions, filter_questions, gen_responses, evaluate_qa_pair, filter_qa_pair
 )
+METHODS = {pipeline.name: pipeline for pipeline in (GROUNDED, FREEFORM)}
 
 
 def generate(
@@ -192,7 +193,7 @@ def plan(
         return _again(folder, dict(locals()))
     rows = read_seeds(seeds)
     method = skill(rows) if pipeline is None else pipeline.name
-    stages = pipeline or (GROUNDED if method == "grounded" else FREEFORM)
+    stages = pipeline or METHODS[method]
     settings = {"num_contexts": num_contexts, "num_questions": num_questions, "extra_tries": extra_tries, "vary": vary}
     given = _given_contexts(contexts) if contexts is not None else None
     own_checks = read_checks(checks)
@@ -207,7 +208,7 @@ def plan(
     return Plan(
         pipeline=stages,
         rows=rows,
-        prompts=_prompts(stages, "freeform" if method == "freeform" else "grounded", prompts, sampling, max_tokens),
+        prompts=_prompts(stages, method if method in METHODS else GROUNDED.name, prompts, sampling, max_tokens),
         teacher=teacher,
         judge=judge,
         settings={name: value for name, value in chosen.items() if value is not None},
@@ -222,7 +223,7 @@ def plan(
 def _again(folder: Path, given: dict[str, Any]) -> Plan:
     """The plan in a run's folder, with what the caller gave anew put over it."""
     config = read_values(folder, "config.json")
-    base = given["pipeline"] or {one.name: one for one in (GROUNDED, FREEFORM)}.get(config["pipeline"])
+    base = given["pipeline"] or METHODS.get(config["pipeline"])
     if base is None:
         raise RunError(f"{folder} was made with a pipeline of your own ({config['pipeline']}): give pipeline= again.")
     saved = {name: Prompt.from_json(name, parts) for name, parts in config["prompts"].items()}

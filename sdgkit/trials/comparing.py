@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sdgkit.errors import SettingsError
+from sdgkit.method import METHODS
 from sdgkit.pages import counted, percent
 from sdgkit.pipeline import Pipeline
 from sdgkit.prompts import Prompt, load_prompts
@@ -13,7 +14,7 @@ from sdgkit.run import Run
 from sdgkit.run.plans import Plan
 from sdgkit.stages import GenerateMany, Judge, Keep, Stage
 from sdgkit.teachers.teacher import Teacher
-from sdgkit.trials.trying import METHODS, method_of, stage_of
+from sdgkit.trials.trying import method_of, stage_of
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,13 @@ from typing import Any
 
 from sdgkit.errors import PromptError, RequestRefused, TeacherError
 from sdgkit.journal import FILE, Journal
-from sdgkit.method import FREEFORM, GROUNDED
+from sdgkit.method import METHODS
 from sdgkit.prompts import Prompt
 from sdgkit.stages import GenerateMany, Judge, Stage
 from sdgkit.teachers import background
 from sdgkit.teachers.teacher import Reply, Request, Teacher
 
 Row = Mapping[str, Any]
-METHODS = {"grounded": GROUNDED, "freeform": FREEFORM}
 
 
 @dataclass(frozen=True)
