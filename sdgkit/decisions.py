@@ -51,6 +51,13 @@ class Reviewed:
     rejected: int = 0
     outdated: int = 0
 
+    @classmethod
+    def of(cls, states: Iterable[str]) -> "Reviewed":
+        """The numbers of these states, as `Decisions.state` gives them."""
+        counts = Counter(states)
+        accepted = counts["accepted"] + counts["edited"]
+        return cls(counts.total(), accepted, counts["edited"], counts["rejected"], counts["outdated"])
+
     @property
     def decided(self) -> int:
         """Samples with a decision that holds."""
@@ -92,10 +99,14 @@ class Decisions:
         """The decision that holds for this sample."""
         return self.by_content.get(content_key(sample)) if self.by_content else None
 
-    def outdated(self, sample: Row) -> Decision | None:
-        """The decision about an earlier content of a sample that is undecided as it is now."""
-        earlier = self.by_id.get(str(sample.get("id")))
-        return earlier if earlier is not None and self.of(sample) is None else None
+    def state(self, id: str, content: str) -> str:
+        """undecided, accepted, edited, rejected, or outdated: decided, but the content has changed since."""
+        decision = self.by_content.get(content)
+        if decision is None:
+            return "outdated" if id in self.by_id else "undecided"
+        if decision.verdict == "reject":
+            return "rejected"
+        return "edited" if decision.edits else "accepted"
 
     def let_through(self, samples: Iterable[Row]) -> Iterator[dict[str, Any]]:
         """The samples to train on: all but the rejected ones, the edited ones as they were edited."""
@@ -113,15 +124,7 @@ class Decisions:
 
     def count(self, samples: Iterable[Row]) -> Reviewed:
         """How far the review of these samples is."""
-        counts: Counter[str] = Counter()
-        for sample in samples:
-            decision = self.of(sample)
-            counts["samples"] += 1
-            counts["outdated"] += self.outdated(sample) is not None
-            if decision is not None:
-                counts["accepted" if decision.verdict == "accept" else "rejected"] += 1
-                counts["edited"] += bool(decision.edits)
-        return Reviewed(**counts)
+        return Reviewed.of(self.state(str(sample.get("id")), content_key(sample)) for sample in samples)
 
 
 def read_decisions(journal: Journal) -> Decisions:

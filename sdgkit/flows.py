@@ -29,16 +29,6 @@ NOT_SENT = ("n", "seed", "model", "extra_body")
 TOPS = (1, 2, 3, 4, 5, 10, 100)  # of scales: a flow does not say how far its judge's reaches
 
 
-@dataclass(frozen=True)
-class Flow:
-    """A flow file. model: the one that it names, a default for whoever connects a teacher."""
-
-    name: str
-    stages: tuple[Stage, ...]
-    prompts: Mapping[str, Prompt]
-    model: str
-
-
 @dataclass(frozen=True, kw_only=True)
 class FlowJudge(Judge):
     """A judge whose scale is not known: any whole number, also as "2/3"."""
@@ -85,9 +75,10 @@ class TakeOff(Stage):
         return {name: value for name, value in step.row.items() if name not in self.remove}
 
 
-def read_flow(path: str | Path) -> Flow:
-    """The flow in a file, or in the sdg_hub that is installed, by the file's name.
+def read_flow(path: str | Path) -> tuple[str, tuple[Stage, ...], Mapping[str, Prompt], str]:
+    """(name, stages, prompts, model) of the flow in a file, or in the sdg_hub that is installed, by the file's name.
 
+    model: the one that the flow names, a default for whoever connects a teacher; "" if it names none.
     Prompt files are looked for beside the flow and in the folders above it, up to its package's. Raises SettingsError
     for what is no flow of sdg_hub 0.1 or has a block that is not known here, PromptError for a prompt.
     """
@@ -96,16 +87,19 @@ def read_flow(path: str | Path) -> Flow:
     file = _file(Path(path))
     try:
         blocks = yaml.safe_load(file.read_text("utf-8-sig"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise SettingsError(f"The flow {path} cannot be read: {' '.join(str(error).split())[:200]}.") from None
     if not isinstance(blocks, list) or not all(isinstance(block, dict) and block.get("block_type") for block in blocks):
         raise SettingsError(f"{path} is no flow of sdg_hub 0.1, which is a list of blocks with a block_type each.")
-    read = [_Block.of(block, f"{file.name}, block {number}") for number, block in enumerate(blocks, 1)]
-    filtered = {block.config.get("filter_column") for block in read}
-    stages = [stage for block in read for stage in block.stages(filtered)]
-    prompts = {block.name: block.prompt(file) for block in read if block.kind == "LLMBlock"}
+    try:
+        read = [_Block.of(block, f"{file.name}, block {number}") for number, block in enumerate(blocks, 1)]
+        filtered = {block.config.get("filter_column") for block in read}
+        stages = [stage for block in read for stage in block.stages(filtered)]
+        prompts = {block.name: block.prompt(file) for block in read if block.kind == "LLMBlock"}
+    except (AttributeError, TypeError, ValueError) as error:  # a list where a mapping is wanted, a number that is none
+        raise SettingsError(f"{path} is no flow of sdg_hub 0.1: {error}. Mend that block.") from error
     model = next((str(block.config["model_id"]) for block in read if block.config.get("model_id")), "")
-    return Flow(file.stem, tuple(stages), prompts, model)
+    return file.stem, tuple(stages), prompts, model
 
 
 @dataclass(frozen=True)

@@ -436,9 +436,8 @@ def _reader(path: Path) -> sqlite3.Connection:
 def _holder(folder: Path) -> str:
     """ " (process 123 on host)" for the process that holds the folder, as far as its journal tells."""
     try:
-        journal = Journal(folder, read_only=True)
-        session = journal.last_session()
-        journal.close()
+        with contextlib.closing(Journal(folder, read_only=True)) as journal:
+            session = journal.last_session()
     except (RunError, sqlite3.Error):
         return ""
     return f" (process {session['process']} on {session['host']})" if session else ""

@@ -2,7 +2,6 @@
 `generate`."""
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from sdgkit.pipeline import Pipeline
 from sdgkit.prompts import Prompt, load_prompt, load_prompts
 from sdgkit.quality import check_threshold
 from sdgkit.run import Run
+from sdgkit.run.folder import read_values
 from sdgkit.run.plans import Plan
 from sdgkit.seeds import COLUMNS, flaw_of, read_seeds, row_key, skill
 from sdgkit.seeds.files import read_file
@@ -137,6 +137,7 @@ GROUNDED = _pipeline(
 FREEFORM = _pipeline(
     "freeform", gen_questions, eval_questions, filter_questions, gen_responses, evaluate_qa_pair, filter_qa_pair
 )
+METHODS = {pipeline.name: pipeline for pipeline in (GROUNDED, FREEFORM)}
 
 
 def generate(
@@ -192,12 +193,12 @@ def plan(
         return _again(folder, dict(locals()))
     rows = read_seeds(seeds)
     method = skill(rows) if pipeline is None else pipeline.name
-    stages = pipeline or (GROUNDED if method == "grounded" else FREEFORM)
+    stages = pipeline or METHODS[method]
     settings = {"num_contexts": num_contexts, "num_questions": num_questions, "extra_tries": extra_tries, "vary": vary}
     given = _given_contexts(contexts) if contexts is not None else None
     own_checks = read_checks(checks)
-    stages = _with_contexts(_with_settings(stages, settings), given, rows)
-    stages = _with_checks(_with_seed_questions(stages, questions), own_checks)
+    stages = _with_seed_questions(_with_contexts(stages, given, rows), questions)
+    stages = _with_checks(_with_settings(stages, settings), own_checks)
     if target is not None:
         _check("target", target)
     if near_duplicates is not None:
@@ -207,7 +208,7 @@ def plan(
     return Plan(
         pipeline=stages,
         rows=rows,
-        prompts=_prompts(stages, "freeform" if method == "freeform" else "grounded", prompts, sampling, max_tokens),
+        prompts=_prompts(stages, method if method in METHODS else GROUNDED.name, prompts, sampling, max_tokens),
         teacher=teacher,
         judge=judge,
         settings={name: value for name, value in chosen.items() if value is not None},
@@ -221,22 +222,15 @@ def plan(
 
 def _again(folder: Path, given: dict[str, Any]) -> Plan:
     """The plan in a run's folder, with what the caller gave anew put over it."""
-    try:
-        config = json.loads((folder / "config.json").read_text("utf-8"))
-    except (OSError, ValueError):
-        raise RunError(f"{folder} holds no config.json to do the run again from. Give the seeds and --out.") from None
-    base = given["pipeline"] or {one.name: one for one in (GROUNDED, FREEFORM)}.get(config["pipeline"])
+    config = read_values(folder, "config.json")
+    base = given["pipeline"] or METHODS.get(config["pipeline"])
     if base is None:
         raise RunError(f"{folder} was made with a pipeline of your own ({config['pipeline']}): give pipeline= again.")
-    saved = {name: Prompt(name, **_parts(parts)) for name, parts in config["prompts"].items()}
+    saved = {name: Prompt.from_json(name, parts) for name, parts in config["prompts"].items()}
     kept = {**config["settings"], "target": config["target"], "system": config["system"]}
     fresh = {name: value for name, value in given.items() if value is not None and name not in ("seeds", "folder")}
     again = plan(folder / "seeds.jsonl", **{**kept, **fresh, "pipeline": replace(base, prompts=saved)})
     return replace(again, name=config.get("name") or "")
-
-
-def _parts(parts: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: tuple(part) if isinstance(part, list) else part for name, part in parts.items()}
 
 
 def _with_settings(stages: Pipeline, settings: Mapping[str, Any]) -> Pipeline:
@@ -263,8 +257,10 @@ def _check(setting: str, value: Any) -> None:
         for name, entries in value.items():
             if flaw := next(filter(None, map(flaw_of, entries)), ""):
                 raise SettingsError(f"vary, list {name}: {flaw}")
-    elif isinstance(value, bool) or not isinstance(value, int) or value < (0 if setting == "extra_tries" else 1):
-        raise SettingsError(f"{setting} must be a whole number of at least 1, not {value!r}.")
+        return
+    least = 0 if setting == "extra_tries" else 1
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise SettingsError(f"{setting} must be a whole number of at least {least}, not {value!r}.")
 
 
 def _given_contexts(source: Any) -> list[dict[str, Any]]:
@@ -336,8 +332,10 @@ def _prompts(
     max_tokens: int | None,
 ) -> dict[str, Prompt]:
     """The prompts of the stages that ask, with the user's sampling settings put over their own."""
-    names = stages.prompted
-    _refuse_unknown("sampling", sampling or {}, names)
+    names, sampling = stages.prompted, sampling or {}
+    if not isinstance(sampling, Mapping) or not all(isinstance(one, Mapping) for one in sampling.values()):
+        raise SettingsError("sampling must be settings by stage: {'gen_contexts': {'temperature': 0.9}}.")
+    _refuse_unknown("sampling", sampling, names)
     if isinstance(given, Mapping):
         _refuse_unknown("prompts", given, names)
         mine = {name: one if isinstance(one, Prompt) else load_prompt(one) for name, one in given.items()}
@@ -345,7 +343,7 @@ def _prompts(
     else:
         found = load_prompts(names, method, given, stages.prompts)
     common = {"max_tokens": max_tokens} if max_tokens is not None else {}
-    return {name: one.with_sampling(**{**common, **(sampling or {}).get(name, {})}) for name, one in found.items()}
+    return {name: one.with_sampling(**{**common, **sampling.get(name, {})}) for name, one in found.items()}
 
 
 def _refuse_unknown(what: str, given: Mapping[str, Any], names: Sequence[str]) -> None:

@@ -53,8 +53,7 @@ class Pipeline:
 
         Raises SettingsError, PromptError. What is read differently: `sdgkit.flows`.
         """
-        flow = read_flow(path)
-        return cls(flow.name, flow.stages, flow.prompts, flow.model)
+        return cls(*read_flow(path))
 
     def __post_init__(self) -> None:
         names = [stage.name for stage in self.stages]

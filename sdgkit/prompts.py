@@ -76,11 +76,18 @@ class Prompt:
             return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
         Dumper.add_representer(str, block)
-        parts: dict[str, Any] = {part: getattr(self, part) for part in PARTS if getattr(self, part)}
-        parts |= {"start_tags": list(self.start_tags), "end_tags": list(self.end_tags)}
-        if self.sampling:
-            parts["sampling"] = dict(self.sampling)
-        return yaml.dump(parts, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=120)
+        return yaml.dump(self.as_json(), Dumper=Dumper, sort_keys=False, allow_unicode=True, width=120)
+
+    def as_json(self) -> dict[str, Any]:
+        """What stands in it as JSON values, without its name and what is empty."""
+        parts = {name: getattr(self, name) for name in (*PARTS, "start_tags", "end_tags", "sampling")}
+        return {name: list(part) if isinstance(part, tuple) else part for name, part in parts.items() if part}
+
+    @classmethod
+    def from_json(cls, name: str, values: Mapping[str, Any]) -> "Prompt":
+        """The prompt that `as_json` gave."""
+        parts: dict[str, Any] = {part: tuple(v) if isinstance(v, list) else v for part, v in values.items()}
+        return cls(name, **parts)
 
     def with_sampling(self, **sampling: Any) -> "Prompt":
         """The same prompt with these sampling settings put over its own."""
@@ -148,13 +155,17 @@ class Prompt:
 def load_prompt(path: str | Path) -> Prompt:
     """The prompt in a YAML file, named after the file. Raises PromptError."""
     path = Path(path)
+    return Prompt.from_yaml(read_text(path), path.stem, path.name)
+
+
+def read_text(path: Path) -> str:
+    """The text of a prompt's file. Raises PromptError."""
     try:
-        text = path.read_text("utf-8-sig")
+        return path.read_text("utf-8-sig")
     except OSError as error:
         raise PromptError(f"Cannot read the prompt {path}: {error.strerror}.") from None
     except UnicodeDecodeError as error:
         raise PromptError(f"{path} is not UTF-8 text (byte {error.start}). Save it as UTF-8.") from None
-    return Prompt.from_yaml(text, path.stem, path.name)
 
 
 def load_prompts(

@@ -24,7 +24,7 @@ def merge(runs: Runs, path: str | Path, format: str = "messages", *, test_share:
     rehearsal among others, RunError.
     """
     parts: list[Part] = []
-    for run in runs:
+    for run in [runs] if isinstance(runs, Run | str | Path) else runs:
         part = (run if isinstance(run, Run) else open_run(run)).part()
         others = [other.key for other in parts]
         numbered = (f"{part.key}_{number}" for number in range(2, len(parts) + 3))

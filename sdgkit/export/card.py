@@ -14,15 +14,6 @@ from sdgkit.pages import fill
 from sdgkit.pages.picture import described, reasons
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
-_COUNTS = ("requests", "retries", "reused", "prompt_tokens", "completion_tokens", "wall_s")
-_NOTHING: dict[str, Any] = dict.fromkeys(_COUNTS, 0) | {
-    "state": "done",
-    "sessions": 1,
-    "stages": [],
-    "sdgkit_version": "",
-    "created": "",
-    "notes": [],
-}
 
 
 def write_card(
@@ -42,7 +33,7 @@ def write_card(
     """
     import yaml
 
-    summary = complete(summary)
+    summary = published(summary)
     kept = samples_kept(summary)
     front: dict[str, Any] = {
         "pretty_name": name or skill_name(path),
@@ -83,14 +74,11 @@ def inference_template(summary: Mapping[str, Any], system: str | None = None) ->
     return json.dumps(turns, ensure_ascii=False, indent=2)
 
 
-def complete(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """A summary in which nothing is missing, with the names of teacher and judge as they may be published."""
-    whole = _NOTHING | {name: value for name, value in summary.items() if value is not None}
-    whole["stages"] = [{"rows_in": 0, "tried": 0, "rows_out": 0, "dropped": {}} | stage for stage in whole["stages"]]
-    whole.setdefault("seeds", whole["stages"][0]["rows_in"] if whole["stages"] else 0)
-    whole["model"] = public(summary.get("model"))
-    whole["judge"] = public(summary.get("judge")) or whole["model"]
-    return whole
+def published(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """The summary without what is None, and with the names of teacher and judge as they may be published."""
+    known = {name: value for name, value in summary.items() if value is not None}
+    model = public(summary.get("model"))
+    return {**known, "model": model, "judge": public(summary.get("judge")) or model}
 
 
 def samples_kept(summary: Mapping[str, Any]) -> int:

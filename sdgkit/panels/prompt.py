@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sdgkit.errors import PromptError, SeedError, SettingsError
+from sdgkit.method import METHODS
 from sdgkit.pages import count, counted
 from sdgkit.panels.frame import Panel, Stop, teacher_of
 from sdgkit.panels.seeds import rows_for, seeds_of
@@ -15,7 +16,7 @@ from sdgkit.prompts import Prompt
 from sdgkit.seeds import skill
 from sdgkit.teachers import background
 from sdgkit.trials.drafts import PromptDraft
-from sdgkit.trials.trying import METHODS, Trial, asked_again, trials
+from sdgkit.trials.trying import Trial, asked_again, trials
 
 SEVERAL = 5  # rows of "Try on 5"
 

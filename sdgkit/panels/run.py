@@ -225,7 +225,7 @@ class RunPanel(Panel):
             text = f"{sample['question']}\n\n{sample['response']}"
             yield Block(f"{sample['id']}  {sample['words']}".strip(), text, folded=True)
         if run.warning is not None:
-            yield Block("Is the judge right?", run.warning.text, folded=True)
+            yield Block("Is the judge right?", str(run.warning), folded=True)
         if run.notes:
             yield Block("Notes", "\n".join(run.notes))
 

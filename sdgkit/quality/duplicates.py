@@ -11,7 +11,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sdgkit.decisions import own_question
+from sdgkit.decisions import TEXTS, own_question
 from sdgkit.errors import SettingsError
 from sdgkit.pages import percent
 
@@ -96,7 +96,7 @@ def repeats(samples: Iterable[Row], threshold: float, seeds: Iterable[tuple[str,
     with all); a response with those of other contexts, if it is long enough to tell. seeds: (id, seed example), beside
     those in the samples' own seed columns.
     """
-    columns = {name: Known(threshold) for name in ("context", "question", "response")}
+    columns = {name: Known(threshold) for name in TEXTS}
     met: dict[str, Like | None] = {}  # by the context's id: whom it repeats
     asked: dict[str, list[tuple[str, str]]] = {}  # by the context's id: the questions that stay
     known_seeds: set[tuple[str, str]] = set()

@@ -14,14 +14,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sdgkit.decisions import own_question
+from sdgkit.decisions import TEXTS, own_question
 from sdgkit.errors import SettingsError
 from sdgkit.pages import count, fill, percent
 from sdgkit.pages.picture import Line, curve
 from sdgkit.quality.duplicates import check_threshold, repeats
 
 Row = Mapping[str, Any]
-COLUMNS = ("context", "question", "response")
 NEAR = 0.9  # the similarity from which duplicates are counted, unless it is said otherwise
 GRAMS, GROWTH = (1, 2, 3), 3  # n of distinct-n and of the curve
 STEPS, STEP = 10, 5  # points of the curve at most, samples between them at least: of fewer, chance speaks
@@ -135,7 +134,7 @@ def diversity(source: Any, *, near: float = NEAR, name: str = "") -> Diversity:
     rows = [dict(row) for row in (source.samples() if hasattr(source, "samples") else source)]
     rows = [{**row, "id": row.get("id") or f"r{number}"} for number, row in enumerate(rows, 1)]
     found = Counter(f"{one.column} {one.reason}" for one in repeats(rows, check_threshold(near)))
-    columns = [_measured(name, texts) for name in COLUMNS if (texts := _texts(rows, name))]
+    columns = [_measured(name, texts) for name in TEXTS if (texts := _texts(rows, name))]
     return Diversity(len(rows), columns, dict(sorted(found.items())), near, _growth(rows), name)
 
 

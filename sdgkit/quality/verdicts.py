@@ -100,7 +100,7 @@ class Calibration:
         return cls(**{**values, "verdicts": verdicts, "mistakes": [Mistake(**one) for one in mistakes]})
 
     def fits(self, judge: Any, prompts: Mapping[str, Mapping[str, Any]]) -> bool:
-        """Whether it is about this judge with these prompts (by name, as `plans.prompt_parts` gives them)."""
+        """Whether it is about this judge with these prompts (by name, as `Prompt.as_json` gives them)."""
         return self.judge == judge and self.prompt_key == prompt_key(prompts.get(self.prompt, {}))
 
     def table(self, made: tuple[int, int] | None = None) -> list[list[str]]:

@@ -14,17 +14,17 @@ from pathlib import Path
 from statistics import median_low
 from typing import Any
 
-from sdgkit.decisions import own_question, seed_of
+from sdgkit.decisions import TEXTS, own_question, seed_of
 from sdgkit.export import Row, write_text
-from sdgkit.export.card import complete, is_rehearsal, samples_kept, skill_name
+from sdgkit.export.card import is_rehearsal, published, samples_kept, skill_name
 from sdgkit.pages import count, fill, lasting
 from sdgkit.pages.picture import Bar, described, draw, histogram, reasons
 from sdgkit.quality.verdicts import Calibration
 from sdgkit.report.explain import Exchanges, advice, explain
+from sdgkit.report.tables import spread
 
 _SAMPLES, _DROPS = 60, 3  # shown: samples in all; drops of each stage and reason
 _GROUPS = 60  # of drops, by stage and reason: a check of the user's may give every row a reason of its own
-_COLUMNS = ("context", "question", "response")
 
 
 def write_report(
@@ -39,27 +39,26 @@ def write_report(
 ) -> None:
     """Write the page of a run, finished, cancelled or empty.
 
-    `summary` is that of `summary.json`, with `created` (ISO 8601, default now) and `notes` if there are any;
-    `samples` and `drops` return a new iterator over the rows of `dataset.jsonl` and `dropped.jsonl` at each
-    call; `exchanges` gives what was sent and replied for the row with an id; `name` is the skill's, default the
-    folder's; `calibration` what is known of its judge, to stand beside the run's yield.
+    `summary` is that of `summary.json`; `samples` and `drops` return a new iterator over the rows of `dataset.jsonl`
+    and `dropped.jsonl` at each call; `exchanges` gives what was sent and replied for the row with an id; `name` is the
+    skill's, default the folder's; `calibration` what is known of its judge, to stand beside the run's yield.
     """
-    summary = complete(summary)
+    summary = published(summary)
     order = [stage["name"] for stage in summary["stages"]]
     judged = next((stage for stage in reversed(order) if described(stage).kind == "keep"), None)
-    made, lost = _Counted(), _Lost(judged)
-    shown = _shown_samples(made.all(samples()), samples)
-    dropped = _shown_drops(lost.all(drops()), drops, order)
+    seen = _Counted()
+    shown = _shown_samples(seen.samples(samples()), samples)
+    dropped = _shown_drops(seen.drops(drops(), judged), drops, order)
     pieces = fill(
         "report.html",
         name=name or skill_name(path),
         summary=summary,
-        created=str(summary["created"] or datetime.now().isoformat())[:16].replace("T", " "),
+        created=f"{datetime.now():%Y-%m-%d %H:%M}",
         rehearsal=is_rehearsal(summary),
         kept=samples_kept(summary),
         picture=_Drawing(draw(summary["stages"], seeds=summary["seeds"])) if order else "",
-        scores=_scores(made.scores, lost.scores),
-        lengths=[_lengths(column, made.lengths[column], made.seeds[column]) for column in made.lengths],
+        scores=score_histogram(seen.scores, seen.lost),
+        lengths=[length_histogram(column, lengths, seen.seeds[column]) for column, lengths in seen.lengths.items()],
         shown=shown,
         dropped=dropped,
         explanation=explain(summary, samples, drops, exchanges),
@@ -86,18 +85,20 @@ class _Drawing(str):
 
 @dataclass(slots=True)
 class _Counted:
-    """What the samples measure: scores, and lengths in characters of samples and of their seeds."""
+    """What the rows measure: the scores of the samples and of what the last filter dropped (lost), and the lengths in
+    characters of the samples and of their seeds."""
 
     scores: Counter[float] = field(default_factory=Counter)
+    lost: Counter[float] = field(default_factory=Counter)
     lengths: dict[str, Counter[int]] = field(default_factory=dict)
     seeds: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
 
-    def all(self, samples: Iterable[Row]) -> Iterator[Row]:
+    def samples(self, samples: Iterable[Row]) -> Iterator[Row]:
         """The samples, counted as they pass."""
         for row in samples:
             if isinstance(row.get("score"), (int, float)):
                 self.scores[float(row["score"])] += 1
-            for column in _COLUMNS:
+            for column in TEXTS:
                 text = own_question(row) if column == "question" else row.get(column)
                 if isinstance(text, str):
                     self.lengths.setdefault(column, Counter())[len(text)] += 1
@@ -105,24 +106,16 @@ class _Counted:
                     self.seeds[column][seed_of(row["id"])] = len(row[f"seed_{column}"])
             yield row
 
-
-@dataclass(slots=True)
-class _Lost:
-    """What the drops measure: the scores of those that the last filter dropped."""
-
-    stage: str | None
-    scores: Counter[float] = field(default_factory=Counter)
-
-    def all(self, drops: Iterable[Row]) -> Iterator[Row]:
-        """The drops, counted as they pass."""
+    def drops(self, drops: Iterable[Row], stage: str | None) -> Iterator[Row]:
+        """The drops, counted as they pass. stage: the last filter."""
         for row in drops:
-            scored = row.get("stage") == self.stage and row.get("reason") == "score"
+            scored = row.get("stage") == stage and row.get("reason") == "score"
             if scored and isinstance(row.get("score"), (int, float)):
-                self.scores[float(row["score"])] += 1
+                self.lost[float(row["score"])] += 1
             yield row
 
 
-def _pick(rows: Iterable[Row], group: Callable[[Row], Any], places: Mapping[Any, set[int]]) -> Iterator[Row]:
+def _pick(rows: Iterable[Row], group: Callable[[Row], Any], places: Mapping[Any, Sequence[int]]) -> Iterator[Row]:
     """The rows that stand at the wanted places of their groups."""
     met: Counter[Any] = Counter()
     for row in rows:
@@ -130,12 +123,6 @@ def _pick(rows: Iterable[Row], group: Callable[[Row], Any], places: Mapping[Any,
         if met[key] in places.get(key, ()):
             yield row
         met[key] += 1
-
-
-def _spread(size: int, wanted: int) -> set[int]:
-    """`wanted` places, evenly over `size`."""
-    wanted = min(size, wanted)
-    return {int((place + 0.5) * size / wanted) for place in range(wanted)}
 
 
 def _shown_samples(counted: Iterable[Row], samples: Callable[[], Iterable[Row]]) -> list[dict[str, Any]]:
@@ -148,14 +135,14 @@ def _shown_samples(counted: Iterable[Row], samples: Callable[[], Iterable[Row]])
     seeds: dict[str, list[tuple[str, Any]]] = defaultdict(list)
     for key in sizes:
         seeds[key[0]].append(key)
-    turns = [list(seeds.values())[place] for place in sorted(_spread(len(seeds), _SAMPLES))]
+    turns = [list(seeds.values())[place] for place in spread(len(seeds), _SAMPLES)]
     wanted: Counter[Any] = Counter()
     while (room := _SAMPLES - wanted.total()) and (
         round_ := [key for keys in turns if (key := _emptiest(keys, sizes, wanted))]
     ):
         wanted.update(round_[:room])
     shown: dict[str, list[Row]] = defaultdict(list)
-    places = {key: _spread(sizes[key], number) for key, number in wanted.items()}
+    places = {key: spread(sizes[key], number) for key, number in wanted.items()}
     for row in _pick(samples(), group, places):
         shown[seed_of(row["id"])].append(row)
     return [{"seed": seed, "first": rows[0], "rows": rows} for seed, rows in shown.items()]
@@ -175,7 +162,7 @@ def _shown_drops(
         return str(row.get("stage")), str(row.get("reason"))
 
     sizes: Counter[tuple[str, str]] = Counter(group(row) for row in counted)
-    places = {key: _spread(size, _DROPS) for key, size in sizes.most_common(_GROUPS)}
+    places = {key: spread(size, _DROPS) for key, size in sizes.most_common(_GROUPS)}
     rows: dict[Any, list[Row]] = defaultdict(list)
     for row in _pick(drops(), group, places):
         rows[group(row)].append(row)
@@ -189,43 +176,48 @@ def _shown_drops(
     return [{"stage": stage, "groups": groups} for stage, groups in stages.items()]
 
 
-def _scores(kept: Counter[float], dropped: Counter[float]) -> str:
-    """The last judge's scores, of the samples and of what its filter dropped."""
-    if not kept and not dropped:
+def score_histogram(kept: Counter[float], lost: Counter[float], gone: str = "dropped") -> str:
+    """The judge's scores, of the rows that are kept and of those that are not. gone: what became of the latter."""
+    if not kept and not lost:
         return ""
-    known = sorted({*kept, *dropped})
+    known = sorted({*kept, *lost})
     if all(score.is_integer() for score in known) and known[-1] - known[0] < 12:
         known = [float(score) for score in range(int(known[0]), int(known[-1]) + 1)]
     few = len(known) < 5  # else the counts above the bars would overlap
-    bars = [Bar(count(score), kept[score], dropped[score], counted=few) for score in known]
-    said = [f"score {bar.label}: {count(bar.kept)} kept, {count(bar.dropped)} dropped" for bar in bars]
-    return _Drawing(histogram(bars, words="Scores. " + "; ".join(said) + "."))
+    bars = [Bar(count(score), kept[score], lost[score], counted=few) for score in known]
+    said = [f"score {bar.label}: {count(bar.kept)} kept, {count(bar.dropped)} {gone}" for bar in bars]
+    return _Drawing(histogram(bars, words="Scores. " + "; ".join(said) + ".", lost=gone))
 
 
-def _lengths(column: str, lengths: Counter[int], seeds: Mapping[str, int]) -> dict[str, Any]:
+def length_histogram(
+    column: str, kept: Counter[int], seeds: Mapping[str, int], lost: Counter[int] | None = None
+) -> dict[str, Any]:
     """A histogram of one column's lengths in characters, with the seeds' marked, and its medians."""
-    step, bins = _bins(lengths, seeds.values())
-    bars = [Bar(count(place * step) if place % 4 == 0 else "", number) for place, number in enumerate(bins)]
+    lengths = kept + (lost or Counter())
+    step, size = _bins(lengths, seeds.values())
+    kept_in, lost_in = (Counter(length // step for length in one.elements()) for one in (kept, lost or Counter()))
+    bars = [Bar(count(i * step) if i % 4 == 0 else "", kept_in[i], lost_in[i]) for i in range(size)]
+    numbers = [bar.kept + bar.dropped for bar in bars]
     middle = median_low(lengths.elements())
     seeds_middle = median_low(seeds.values()) if seeds else None
     words = f"Lengths of the {column}s in characters: median {count(middle)}"
     words += f", of the seeds' {count(seeds_middle)}. " if seeds_middle is not None else ". "
-    words += "; ".join(f"{count(i * step)} to {count((i + 1) * step)}: {count(n)}" for i, n in enumerate(bins) if n)
-    if longer := sum(number for length, number in lengths.items() if length >= step * len(bins)):
+    words += "; ".join(f"{count(i * step)} to {count((i + 1) * step)}: {count(n)}" for i, n in enumerate(numbers) if n)
+    if longer := lengths.total() - sum(numbers):
         words += f"; longer: {count(longer)}"
-    marks = [length / (step * len(bins)) for length in seeds.values()]
+    marks = [length / (step * size) for length in seeds.values()]
     return {
         "column": column,
         "figure": _Drawing(histogram(bars, words=words + ".", marks=marks, edges=True)),
         "median": middle,
         "seeds": seeds_middle,
         "longer": longer,
-        "end": step * len(bins),
+        "end": step * size,
     }
 
 
-def _bins(lengths: Counter[int], seeds: Iterable[int]) -> tuple[int, list[int]]:
-    """A bin's width, a round number, and how many lengths each of up to 20 bins holds.
+def _bins(lengths: Counter[int], seeds: Iterable[int]) -> tuple[int, int]:
+    """A bin's width, a round number, and how many bins there are, up to 20.
 
     The longest hundredth may lie beyond the last bin, so that one giant does not flatten the rest.
     """
@@ -238,8 +230,4 @@ def _bins(lengths: Counter[int], seeds: Iterable[int]) -> tuple[int, list[int]]:
     step = next(
         width for power in range(12) for width in (10**power, 2 * 10**power, 5 * 10**power) if high // width < 20
     )
-    bins = [0] * (high // step + 1)
-    for length, number in lengths.items():
-        if length < step * len(bins):
-            bins[length // step] += number
-    return step, bins
+    return step, high // step + 1

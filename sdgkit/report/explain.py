@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sdgkit.export.card import samples_kept
 from sdgkit.pages import count, counted, fill, percent, visible
 from sdgkit.pages.picture import described
 from sdgkit.texts import words
@@ -49,7 +50,7 @@ class Cause:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Where a run's samples went: `text` for a terminal, `html` for a notebook or a page.
+    """Where a run's samples went: prints as text, and as a page's section in a notebook (`html`).
 
     samples: kept; dropped: rows lost on the way; causes: at most three, the one that cost most samples first.
     """
@@ -69,8 +70,7 @@ class Explanation:
             return f"{counted(self.samples, 'sample')} kept{yet} from {seeds}, {lost}."
         return f"No sample was kept{yet}. From {seeds}, {lost}."
 
-    @property
-    def text(self) -> str:
+    def __repr__(self) -> str:
         lines = [self.headline]
         if not self.samples and not self.dropped:
             lines.append("So none was made: look at the seeds that went in.")
@@ -85,11 +85,6 @@ class Explanation:
     @property
     def html(self) -> str:
         return "".join(fill("explain.html", explanation=self))
-
-    def __str__(self) -> str:
-        return self.text
-
-    __repr__ = __str__
 
     def _repr_html_(self) -> str:
         return self.html
@@ -110,8 +105,8 @@ def explain(
     biggest = _biggest(stages)
     sizes = {(line["name"], reason): number for line, reason, number in biggest}
     picked = _picked(drops, sizes) if sizes else {}
-    judged = any(reason == "score" for _, reason, _ in biggest)
-    some = _spread(samples(), _kept(stages)) if judged else ()
+    judged, kept = any(reason == "score" for _, reason, _ in biggest), samples_kept(summary)
+    some = _spread(samples(), kept) if judged else ()
     kept_words = [str(row["evaluation"]) for row in some if row.get("evaluation")]
     causes = []
     for line, reason, number in biggest:
@@ -119,7 +114,7 @@ def explain(
         causes.append(_cause(stages, line, reason, number, rows, kept_words, exchanges))
     dropped = sum(number for line in stages for number in line["dropped"].values())
     seeds = summary.get("seeds") or (stages[0]["rows_in"] if stages else 0)
-    return Explanation(str(summary.get("state") or ""), int(seeds), _kept(stages), dropped, causes)
+    return Explanation(str(summary.get("state") or ""), int(seeds), kept, dropped, causes)
 
 
 def phrases(texts: Sequence[str], others: Sequence[str] = (), most: int = 3) -> list[tuple[str, int]]:
@@ -247,10 +242,6 @@ def advice(reason: str, stage: str, before: Sequence[str], sampling: Mapping[str
         temperature=f" than {temperature:g}" if isinstance(temperature, int | float) else "",
     )
     return f"{words('explain')['doubtful']} {told}" if reason == "score" and share >= MANY else told
-
-
-def _kept(stages: Sequence[Mapping[str, Any]]) -> int:
-    return int(stages[-1]["rows_out"]) if stages else 0
 
 
 def _printed(example: Example) -> list[str]:

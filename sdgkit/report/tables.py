@@ -9,11 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sdgkit.decisions import TEXTS, own_question
 from sdgkit.pages import count, counted, fill, visible
 
 SHOWN = 900  # characters of one text that are shown at once; the rest unfolds
 _PRINTED = 300  # characters of one text where nothing unfolds
-_PAIRED = ("context", "question", "response")
 
 
 @dataclass(frozen=True)
@@ -89,17 +89,21 @@ def beside_seeds(rows: Iterable[Mapping[str, Any]], most: int = 3) -> Shown:
     most: rows shown at most, taken evenly from the beginning to the end.
     """
     found = [dict(row) for row in rows]
-    number = min(most, len(found))
-    places = [int((place + 0.5) * len(found) / number) for place in range(number)]
-    return Shown("beside.html", [_beside(found[place]) for place in places], len(found))
+    return Shown("beside.html", [_beside(found[place]) for place in spread(len(found), most)], len(found))
+
+
+def spread(size: int, wanted: int) -> list[int]:
+    """So many places of `size`, or all, evenly from the first to the last."""
+    number = min(size, wanted)
+    return [int((place + 0.5) * size / number) for place in range(number)]
 
 
 def _beside(row: Mapping[str, Any]) -> Card:
     parts = []
-    for name in _PAIRED:
+    for name in TEXTS:
         text, seed = row.get(name), row.get(f"seed_{name}")
-        if name == "question" and isinstance(text, str):  # the last stage put the context above it
-            text = text.removeprefix(f"{row.get('context') or ''}\n\n")
+        if name == "question" and isinstance(text, str):
+            text = own_question(row)
         if text is not None:
             parts.append(Part(name, _text(text), None if seed is None else _text(seed)))
     if row.get("evaluation"):

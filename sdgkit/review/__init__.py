@@ -1,8 +1,7 @@
 """A review: a person's decisions about the samples of a run, one by one, and what they imply for the rest."""
 
-import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import zip_longest
@@ -12,12 +11,11 @@ from typing import Any
 
 from sdgkit.decisions import TEXTS, Decision, Decisions, Reviewed, content_key, own_question, seed_of
 from sdgkit.errors import FolderInUse, RunError, SeedError, SettingsError
-from sdgkit.pages import count
-from sdgkit.pages.picture import Bar, histogram
 from sdgkit.quality.verdicts import interval
+from sdgkit.report import length_histogram, score_histogram
 from sdgkit.run import Run, open_run
 from sdgkit.run.folder import write_reviewed
-from sdgkit.seeds import read_seeds, save_seeds, seed_key
+from sdgkit.seeds import COLUMNS, read_seeds, save_seeds
 
 DRAWN = 20  # samples with which a review begins
 STATES = ("undecided", "accepted", "edited", "rejected", "outdated")
@@ -120,7 +118,8 @@ class Review:
         if "seed_context" in seeds[0]:
             seed["seed_context"] = sample.get("context")
         seed |= {"seed_question": own_question(sample), "seed_response": sample["response"]}
-        if seed_key(seed) in {seed_key(other) for other in seeds}:
+        texts = [[one.get(column) for column in COLUMNS] for one in (*seeds, seed)]
+        if texts.pop() in texts:
             raise SeedError(f"{id} is in {path} already.")
         save_seeds([*seeds, seed], path)
         return len(seeds) + 1
@@ -154,12 +153,7 @@ class Review:
 
     def state(self, id: str) -> str:
         """undecided, accepted, edited, rejected, or outdated: decided, but its content has changed since."""
-        decision = self.decision(id)
-        if decision is None:
-            return "outdated" if id in self.decisions.by_id else "undecided"
-        if decision.verdict == "reject":
-            return "rejected"
-        return "edited" if decision.edits else "accepted"
+        return self.decisions.state(id, self._keys[str(self.sample(id)["id"])])
 
     def find(
         self,
@@ -202,9 +196,7 @@ class Review:
     @property
     def progress(self) -> Reviewed:
         """How many samples there are, and how many of them were accepted, edited and rejected."""
-        states = Counter(map(self.state, self._by_id))
-        accepted = states["accepted"] + states["edited"]
-        return Reviewed(len(self.samples), accepted, states["edited"], states["rejected"], states["outdated"])
+        return Reviewed.of(map(self.state, self._by_id))
 
     def implied(self) -> str:
         """What the drawn samples imply for all: "18 of 20 good: 70 to 97 %". Good is what was accepted unedited."""
@@ -227,35 +219,23 @@ class Review:
 
     def scores(self, ids: Iterable[str] | None = None) -> str:
         """A histogram (SVG) of the judge's scores, of these samples or of all; what was rejected is drawn hollow."""
-        counted: dict[float, list[int]] = defaultdict(lambda: [0, 0])
-        for id in self._by_id if ids is None else ids:
-            score = self.sample(id).get("score")
-            if isinstance(score, int | float):
-                counted[float(score)][self.state(id) == "rejected"] += 1
-        bars = [
-            Bar(count(score), kept, rejected, counted=len(counted) < 5)
-            for score, (kept, rejected) in sorted(counted.items())
-        ]
-        said = "; ".join(f"score {bar.label}: {bar.kept} kept, {bar.dropped} rejected" for bar in bars)
-        return histogram(bars, words=f"Scores. {said}.", lost="rejected") if bars else ""
+        kept, rejected = self._measured(ids, lambda sample: sample.get("score"))
+        return score_histogram(kept, rejected, "rejected")
 
-    def lengths(self, ids: Iterable[str] | None = None, column: str = "response") -> str:
-        """A histogram (SVG) of the lengths of a column in characters, with the seeds' marked below."""
-        chosen = [(id, self.sample(id)) for id in (self._by_id if ids is None else ids)]
-        sizes = [(len(str(sample.get(column) or "")), self.state(id) == "rejected") for id, sample in chosen]
-        seeds = {seed_of(id): len(str(sample.get(f"seed_{column}") or "")) for id, sample in chosen}
-        longest = max([*(size for size, _ in sizes), *seeds.values()], default=0)
-        if not longest:
-            return ""
-        step = _round_step(longest / 15)
-        bins = [[0, 0] for _ in range(longest // step + 1)]
-        for size, rejected in sizes:
-            bins[size // step][rejected] += 1
-        every = max(1, math.ceil(len(bins) / 5))
-        bars = [Bar(count(at * step) if at % every == 0 else "", kept, lost) for at, (kept, lost) in enumerate(bins)]
-        said = "; ".join(f"{at * step} to {(at + 1) * step}: {sum(n)}" for at, n in enumerate(bins) if sum(n))
-        marks = [size / (step * len(bins)) for size in seeds.values()]
-        return histogram(bars, words=f"Lengths of the {column}s in characters. {said}.", marks=marks, edges=True)
+    def lengths(self, ids: Iterable[str] | None = None) -> str:
+        """A histogram (SVG) of the lengths of the responses in characters, with the seeds' marked below."""
+        chosen = list(self._by_id if ids is None else ids)
+        kept, rejected = self._measured(chosen, lambda sample: len(str(sample.get("response") or "")))
+        seeds = {seed_of(id): len(str(self.sample(id).get("seed_response") or "")) for id in chosen}
+        return str(length_histogram("response", kept, seeds, rejected)["figure"]) if chosen else ""
+
+    def _measured(self, ids: Iterable[str] | None, measure: Callable[[Sample], Any]) -> list[Counter[Any]]:
+        """How often each number was measured: of the samples that were not rejected, and of those that were."""
+        counts: list[Counter[Any]] = [Counter(), Counter()]
+        for id in self._by_id if ids is None else ids:
+            if isinstance(number := measure(self.sample(id)), int | float):
+                counts[self.state(id) == "rejected"][number] += 1
+        return counts
 
 
 class _Writer:
@@ -306,8 +286,3 @@ def parts(sample: Sample) -> dict[str, str]:
 
 def _in_turns(groups: Iterable[Iterable[str]]) -> list[str]:
     return [one for turn in zip_longest(*groups) for one in turn if one is not None]
-
-
-def _round_step(width: float) -> int:
-    """A round number of at least this width."""
-    return next(n * 10**power for power in range(12) for n in (1, 2, 5) if n * 10**power >= width)

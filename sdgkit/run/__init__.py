@@ -6,7 +6,6 @@ cell, a script or another thread.
 
 import asyncio
 import concurrent.futures
-import json
 import math
 import os
 import socket
@@ -27,7 +26,7 @@ from sdgkit.journal import FILE, Journal
 from sdgkit.pages import visible
 from sdgkit.pipeline import OUT, Stream, Target, explained
 from sdgkit.report.explain import MANY, Explanation, explain
-from sdgkit.run.folder import write_folder, write_start
+from sdgkit.run.folder import read_values, write_folder, write_start
 from sdgkit.run.plans import Plan, changes, refuse_another_job
 from sdgkit.run.snapshot import Funnel, Pace, Snapshot, funnel_of, line_of
 from sdgkit.run.trace import Trace
@@ -143,15 +142,11 @@ class Run:
         try:
             await stream.run()
             self._state = "cancelled" if stream.cancelled else "done"
+            await self._look_at_judges(stream)
         except BaseException as error:
             self.error, self._state = error, "failed"
         finally:
             beat.cancel()
-        await self._look_at_judges(stream)
-        counts: Mapping[str, int] = stream.top.counts
-        if stream.target is not None and self._state == "done":
-            counts = self._cut(stream.target, journal)
-        self._funnel = funnel_of(plan.pipeline, counts, len(plan.rows), stream.target)
         self._ended = time.monotonic()
         if self._state == "cancelled":
             where = f"kept in {self.out}" if self.out else "kept"
@@ -196,7 +191,11 @@ class Run:
     def _finish(self, plan: Plan, stream: Stream, journal: Journal) -> None:
         """Write the last beat and the files, and let go of the folder. Runs in a thread of its own: it may take a
         moment."""
+        counts: Mapping[str, int] = stream.top.counts
         try:
+            if stream.target is not None and self._state == "done":
+                counts = self._cut(stream.target, journal)
+            self._funnel = funnel_of(plan.pipeline, counts, len(plan.rows), stream.target)
             if plan.near_duplicates is not None:
                 self._drop_repeats(plan.near_duplicates, plan, journal)
             self._write_beat(stream, journal)
@@ -250,16 +249,19 @@ class Run:
         while True:
             await asyncio.sleep(BEAT_S)
             self._pace.note(stream.requests, stream.completion_tokens, self._fraction())
-            self._write_beat(stream, journal)
-            await self._look_at_judges(stream)
-            teachers = [lane.teacher for lane in stream.lanes if lane.teacher is not None]
-            gone = next((teacher for teacher in teachers if teacher.state == "away"), None)
+            try:
+                self._write_beat(stream, journal)
+                await self._look_at_judges(stream)
+            except Exception as error:
+                stream.fail(explained(error, "Writing down how far the run is failed"))
+                return
+            gone = self._gone()
             if gone is not None and not away:
                 self._say(f"Paused: {gone.away_reason}. It goes on by itself when the teacher answers.")
             elif gone is None and away:
                 self._say("The teacher answers again; going on.")
             away = gone is not None
-            for teacher in teachers:
+            for teacher in self.teachers:
                 seen, left = told.get(id(teacher), (len(teacher.notes), frozenset()))
                 for note in teacher.notes[seen:]:
                     self._say(note)
@@ -341,9 +343,7 @@ class Run:
             return self._recorded_snapshot()
         stream, plan = self._stream, self.plan
         stages = self._funnel or funnel_of(plan.pipeline, dict(stream.top.counts), len(plan.rows), None)
-        teachers = [lane.teacher for lane in stream.lanes if lane.teacher is not None]
-        gone = next((teacher for teacher in teachers if teacher.state == "away"), None)
-        slots = sum(teacher.slots.total for teacher in teachers)
+        gone, slots = self._gone(), sum(teacher.slots.total for teacher in self.teachers)
         asks = bool(self._warned) and not stream.flowing.is_set() and self._state == "running"
         return Snapshot(
             state="paused" if (gone is not None or asks) and self._state == "running" else self._state,
@@ -378,13 +378,20 @@ class Run:
         if session is None:
             return Snapshot(state="new")
         snapshot = Snapshot.from_json(session["snapshot"] or {"state": session["state"]})
-        return snapshot.interrupted() if snapshot.state in ("running", "paused") and _is_gone(session) else snapshot
+        if snapshot.state not in ("running", "paused") or not _is_gone(session):
+            return snapshot
+        words = "The process that wrote this run is gone; run it again to go on."
+        return replace(snapshot, state="interrupted", message=words)
 
     @property
-    def teachers(self) -> set[Teacher]:
+    def teachers(self) -> list[Teacher]:
         """Those whom it asks: the teacher, and the judge if that is another. None for a run that was opened."""
-        asked = {self.plan.teacher, self.plan.judge} if self.plan is not None else set()
-        return {teacher for teacher in asked if teacher is not None}
+        asked = (self.plan.teacher, self.plan.judge) if self.plan is not None else ()
+        return list(dict.fromkeys(teacher for teacher in asked if teacher is not None))
+
+    def _gone(self) -> Teacher | None:
+        """The teacher that does not answer just now."""
+        return next((teacher for teacher in self.teachers if teacher.state == "away"), None)
 
     def _retries(self) -> int:
         return sum(teacher.retries for teacher in self.teachers)
@@ -407,11 +414,7 @@ class Run:
         """What summary.json holds: state, stages, requests, tokens, time over all sessions, teacher, model, judge."""
         if self.plan is None:
             assert self.out is not None
-            try:
-                return dict(json.loads((self.out / "summary.json").read_text("utf-8")))
-            except OSError:
-                words = f"{self.out} has no summary.json yet: the run is still going on, or was killed."
-                raise RunError(words) from None
+            return read_values(self.out, "summary.json")
         from sdgkit import __version__
 
         with self._reading() as journal:
@@ -507,7 +510,7 @@ class Run:
         config: dict[str, Any] = {}
         if self.plan is None:
             assert self.out is not None
-            config = json.loads((self.out / "config.json").read_text("utf-8"))
+            config = read_values(self.out, "config.json")
         try:
             summary = self.summary
         except RunError:  # it is still going on

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from sdgkit.export.training_set import Part, TrainingSet
 from sdgkit.journal import Journal
 from sdgkit.quality.verdicts import Calibration
 from sdgkit.report import write_report
-from sdgkit.run.plans import Plan, prompt_parts
+from sdgkit.run.plans import Plan
 from sdgkit.run.trace import Trace
 from sdgkit.teachers.teacher import Teacher
 
@@ -33,9 +33,9 @@ def write_start(out: Path, plan: Plan) -> None:
         "judge": _publishable(plan.judge),
         "target": plan.target,
         "system": plan.system,
-        "prompts": {name: prompt_parts(prompt) for name, prompt in plan.prompts.items()},
+        "prompts": {name: prompt.as_json() for name, prompt in plan.prompts.items()},
     }
-    _write_json(out / "config.json", config)
+    write_values(out / "config.json", config)
 
 
 def write_folder(out: Path, plan: Plan, summary: Mapping[str, Any], journal: Journal) -> None:
@@ -43,9 +43,9 @@ def write_folder(out: Path, plan: Plan, summary: Mapping[str, Any], journal: Jou
     write_jsonl(out / "dataset.jsonl", journal.samples)
     write_parquet(out / "dataset.parquet", journal.samples)
     write_jsonl(out / "dropped.jsonl", journal.drops)
-    prompts = {name: prompt_parts(prompt) for name, prompt in plan.prompts.items()}
+    prompts = {name: prompt.as_json() for name, prompt in plan.prompts.items()}
     _write_report(out, journal, summary, prompts, plan.name)
-    _write_json(out / "summary.json", summary)
+    write_values(out / "summary.json", summary)
     _write_reviewed(out, journal, summary, plan.system, plan.name)
 
 
@@ -71,15 +71,17 @@ def write_reviewed(out: Path) -> None:
 @contextmanager
 def _finished(out: Path) -> Iterator[tuple[Journal, dict[str, Any], dict[str, Any]]]:
     """The journal of a folder in which no run is going on, its config and its summary."""
-    journal = Journal(out)
+    with closing(Journal(out)) as journal:
+        yield journal, read_values(out, "config.json"), read_values(out, "summary.json")
+
+
+def read_values(out: Path, name: str) -> dict[str, Any]:
+    """What config.json or summary.json in a folder says. Raises RunError where it is not written yet, or broken."""
     try:
-        try:
-            config, summary = (json.loads((out / name).read_text("utf-8")) for name in ("config.json", "summary.json"))
-        except (OSError, ValueError):
-            raise RunError(f"{out} holds no files of a finished run yet. Go on with the run; it writes them.") from None
-        yield journal, config, summary
-    finally:
-        journal.close()
+        return dict(json.loads((out / name).read_text("utf-8")))
+    except (OSError, ValueError):
+        words = f"{out} holds no {name} that can be read: its run is still going on, or never came so far."
+        raise RunError(f"{words} Run the same command again, with the seeds and --out.") from None
 
 
 def _write_report(
@@ -131,5 +133,6 @@ def _trainable(samples: Iterator[Mapping[str, Any]]) -> bool:
     return first is None or all(isinstance(first.get(column), str) for column in ("question", "response"))
 
 
-def _write_json(path: Path, value: Any) -> None:
+def write_values(path: Path, value: Any) -> None:
+    """Write values as a JSON file that people can read."""
     write_text(path, [json.dumps(value, ensure_ascii=False, indent=2, default=str), "\n"])

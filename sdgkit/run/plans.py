@@ -8,8 +8,9 @@ from typing import Any
 
 from sdgkit.errors import RunError, SettingsError
 from sdgkit.export.card import public
+from sdgkit.pages import counted
 from sdgkit.pipeline import Pipeline, Target
-from sdgkit.prompts import PARTS, Prompt
+from sdgkit.prompts import Prompt
 from sdgkit.seeds import row_key
 from sdgkit.stages import Check, Combine, Generate, GenerateMany, Given, Judge, Keep, Stage
 from sdgkit.structure import check_when
@@ -75,7 +76,7 @@ class Plan:
         return {
             "pipeline": self.pipeline.name,
             "stages": [stage.describe() for stage in self.pipeline.stages],
-            "prompts": {name: prompt_parts(prompt) for name, prompt in self.prompts.items()},
+            "prompts": {name: prompt.as_json() for name, prompt in self.prompts.items()},
             "model": self.teacher.model if self.teacher else None,
             "judge": judge.model if judge and judged else None,
             "seeds": [row_key(row) for row in self.rows],
@@ -117,20 +118,14 @@ def _refuse_unless_json(value: Any, where: str) -> None:
         raise SettingsError(f"{where}: {error}. Turn it into text, or leave the column out.") from None
 
 
-def prompt_parts(prompt: Prompt) -> dict[str, Any]:
-    """A prompt as JSON values."""
-    parts = {name: getattr(prompt, name) for name in (*PARTS, "start_tags", "end_tags", "sampling")}
-    return {name: list(part) if isinstance(part, tuple) else part for name, part in parts.items() if part}
-
-
 def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """What differs between two configs, in a few words each; empty if nothing does."""
     old_seeds, new_seeds = set(old["seeds"]), set(new["seeds"])
     added, gone = len(new_seeds - old_seeds), len(old_seeds - new_seeds)
     if added and added == gone:
-        found = [f"{_number(added, 'seed')} edited"]
+        found = [f"{counted(added, 'seed')} edited"]
     else:
-        found = [f"{_number(n, 'seed')} {done}" for n, done in ((added, "added"), (gone, "removed")) if n]
+        found = [f"{counted(n, 'seed')} {done}" for n, done in ((added, "added"), (gone, "removed")) if n]
     if not found and old["seeds"] != new["seeds"]:
         found = ["seeds in another order"]
     found += [f"prompt {name}" for name in new["prompts"] if new["prompts"][name] != old["prompts"].get(name)]
@@ -155,7 +150,7 @@ def refuse_another_job(old: Mapping[str, Any], new: Mapping[str, Any], folder: A
     if stages[0] != stages[1]:
         difference = _stage_difference(*stages)
     if not set(old["seeds"]) & set(new["seeds"]):
-        difference = f"none of your {_number(len(new['seeds']), 'seed')} is among its {len(old['seeds'])}"
+        difference = f"none of your {counted(len(new['seeds']), 'seed')} is among its {len(old['seeds'])}"
     if difference:
         raise RunError(
             f"{folder} holds another run: {difference}. Choose another --out (out=), or say --reuse (reuse=True) "
@@ -169,7 +164,3 @@ def _stage_difference(old: list[str], new: list[str]) -> str:
         return "its stages stand in another order"
     words = [f"it has the stage {name}" for name in missing] + [f"it lacks the stage {name}" for name in more]
     return ", ".join(words)
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

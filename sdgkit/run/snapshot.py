@@ -65,12 +65,6 @@ class Snapshot:
         """The snapshot that `as_json` gave."""
         return cls(**{entry.name: values[entry.name] for entry in fields(cls) if entry.name in values})
 
-    def interrupted(self) -> "Snapshot":
-        """The same, of a run whose process is gone."""
-        return replace(
-            self, state="interrupted", message="The process that wrote this run is gone; run it again to go on."
-        )
-
 
 class Pace:
     """Requests and tokens a second over the last seconds, and the time that is left at the speed so far."""

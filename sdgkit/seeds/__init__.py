@@ -88,12 +88,6 @@ def skill(rows: Iterable[Seed]) -> Literal["grounded", "freeform"]:
     return _skill("seeds", [FoundRow(f"row {number}", row) for number, row in enumerate(rows, 1)])
 
 
-def seed_key(row: Seed) -> str:
-    """What identifies a seed, wherever it stands: the sha256 (hex) of its four columns."""
-    text = json.dumps([row.get(column) for column in COLUMNS], ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def row_key(row: Mapping[str, Any]) -> str:
     """What identifies an input row, wherever it stands: a hash of its columns, which are those of a seed or others."""
     text = json.dumps({k: v for k, v in row.items() if k != "id"}, ensure_ascii=False, sort_keys=True, default=str)

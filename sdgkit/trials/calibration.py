@@ -4,7 +4,6 @@ It is asked by the run's own evaluate prompt and by its own rule of what is kept
 calibration of the same judge asks nothing.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
@@ -13,15 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from sdgkit.errors import FolderInUse, RunError, SettingsError
-from sdgkit.export import write_text
 from sdgkit.export.card import public
 from sdgkit.journal import Journal
 from sdgkit.method import plan, run_folder
 from sdgkit.pipeline import Pipeline
 from sdgkit.quality.verdicts import ASKED_ABOUT, GOOD, Calibration, Mistake, Verdicts, prompt_key
 from sdgkit.run import Run
-from sdgkit.run.folder import CALIBRATION, write_calibrated
-from sdgkit.run.plans import Plan, prompt_parts
+from sdgkit.run.folder import CALIBRATION, write_calibrated, write_values
+from sdgkit.run.plans import Plan
 from sdgkit.stages import Judge, Keep
 from sdgkit.teachers.teacher import Teacher
 
@@ -58,7 +56,7 @@ def calibrate(
     judged = judge_rows(judge, [*good, *_spoilt(rows)], planned, out)
     found = _calibration(judged, judge, planned, len(rows))
     if folder is not None:
-        write_text(folder / CALIBRATION, [json.dumps(found.as_json(), ensure_ascii=False, indent=2), "\n"])
+        write_values(folder / CALIBRATION, found.as_json())
         with suppress(FolderInUse):  # by a run, which writes its report when it ends
             write_calibrated(folder)
     return found
@@ -147,5 +145,5 @@ def _calibration(judged: Judged, judge: Teacher, planned: Plan, seeds: int) -> C
             for row, kept in mine
             if kept != (kind == GOOD)
         ]
-    key = prompt_key(prompt_parts(planned.prompts[judged.prompt]))
+    key = prompt_key(planned.prompts[judged.prompt].as_json())
     return Calibration(public(judge.model), judged.prompt, key, seeds, verdicts, mistakes)

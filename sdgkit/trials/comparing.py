@@ -6,13 +6,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sdgkit.errors import SettingsError
+from sdgkit.method import METHODS
+from sdgkit.pages import counted, percent
 from sdgkit.pipeline import Pipeline
 from sdgkit.prompts import Prompt, load_prompts
 from sdgkit.run import Run
 from sdgkit.run.plans import Plan
 from sdgkit.stages import GenerateMany, Judge, Keep, Stage
 from sdgkit.teachers.teacher import Teacher
-from sdgkit.trials.trying import METHODS, method_of, stage_of
+from sdgkit.trials.trying import method_of, stage_of
 
 
 @dataclass(frozen=True)
@@ -84,12 +86,12 @@ class Comparison:
     def words(self, one: str = "the first", other: str = "the second") -> str:
         """The result in a sentence or two."""
         first, second = self.differing
-        rows = f"{len(self.ids)} row{'s' if len(self.ids) != 1 else ''}"
+        rows = counted(len(self.ids), "row")
         if not first + second:
             return f"No difference on {rows}."
         split = f"{one} is better on {first}, {other} on {second}"
         told = f"The difference rests on {first + second} of {rows}: {split}."
-        return f"{told} Chance alone would split them so, or more unevenly, in {self.chance * 100:.0f} % of cases."
+        return f"{told} Chance alone would split them so, or more unevenly, in {percent(self.chance)} of cases."
 
 
 class Comparing:
@@ -133,9 +135,13 @@ class Comparing:
             run.cancel()
 
     def wait(self) -> Comparison:
-        """The comparison, when both are through. Raises what stopped one of them."""
-        for run in self.runs:
-            run.wait()
+        """The comparison, when both are through. Raises what stopped one of them; then the other stops, too."""
+        try:
+            for run in self.runs:
+                run.wait()
+        except BaseException:
+            self.cancel()
+            raise
         one, other = map(self._side, self.runs)
         return Comparison(one, other, [row["id"] for row in self.rows], isinstance(self.stages[-1], Keep))
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from sdgkit.errors import PromptError, SdgkitError, SeedError, SettingsError
 from sdgkit.export import write_text
-from sdgkit.prompts import PARTS, Prompt, shipped
+from sdgkit.prompts import PARTS, Prompt, read_text, shipped
 from sdgkit.seeds import COLUMNS, read_seeds, save_seeds
 from sdgkit.templates import Template
 from sdgkit.trials.seed_check import check_seeds
@@ -82,7 +82,7 @@ class PromptDraft(_Draft):
                 raise PromptError(
                     f"There is no shipped prompt {name}. Give prompt=, or a folder that holds {name}.yaml."
                 )
-            self._source = _read(source)
+            self._source = read_text(source)
         self.saved = prompt or Prompt.from_yaml(self._source, name)
         super().__init__(_texts_of(self.saved))
 
@@ -108,7 +108,7 @@ class PromptDraft(_Draft):
         path = _shipped_path(self.name)
         if path is None:
             raise PromptError(f"No prompt of the name {self.name} ships with sdgkit.")
-        self._change(_texts_of(Prompt.from_yaml(_read(path), self.name)))
+        self._change(_texts_of(Prompt.from_yaml(read_text(path), self.name)))
 
     @property
     def prompt(self) -> Prompt:
@@ -308,13 +308,6 @@ def _shipped_path(name: str) -> Path | None:
     return path if path.exists() else None
 
 
-def _read(path: Path) -> str:
-    try:
-        return path.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise PromptError(f"Cannot read the prompt {path}: {getattr(error, 'strerror', None) or error}.") from None
-
-
 def _texts_of(prompt: Prompt) -> dict[str, str]:
     return {**{part: getattr(prompt, part).rstrip("\n") for part in PARTS}, SETTINGS: _settings_of(prompt)}
 
@@ -322,9 +315,7 @@ def _texts_of(prompt: Prompt) -> dict[str, str]:
 def _settings_of(prompt: Prompt) -> str:
     import yaml
 
-    values: dict[str, Any] = {"start_tags": list(prompt.start_tags), "end_tags": list(prompt.end_tags)}
-    if prompt.sampling:
-        values["sampling"] = dict(prompt.sampling)
+    values = {name: part for name, part in prompt.as_json().items() if name not in PARTS}
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120).rstrip("\n")
 
 

@@ -57,8 +57,7 @@ class Estimate:
         """Whether the longest prompt and its reply fit; None if the server does not say how much it can hold."""
         return None if self.context_length is None else self.longest + self.max_tokens <= self.context_length
 
-    @property
-    def text(self) -> str:
+    def __repr__(self) -> str:
         minutes = "less than a minute" if self.seconds < 60 else f"about {count(round(self.seconds / 60))} min"
         held = "the server does not say how much it can hold"
         if self.context_length is not None:
@@ -77,11 +76,6 @@ class Estimate:
                 *self.notes,
             ]
         )
-
-    def __str__(self) -> str:
-        return self.text
-
-    __repr__ = __str__
 
 
 def estimate(

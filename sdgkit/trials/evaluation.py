@@ -76,8 +76,7 @@ class Evaluation:
     def _points(self) -> float:
         return self.verdicts["win"] + self.verdicts["tie"] / 2
 
-    @property
-    def text(self) -> str:
+    def __repr__(self) -> str:
         low, high = self.interval
         wins, ties, losses = (count(self.verdicts[verdict]) for verdict in ("win", "tie", "loss"))
         if low > 0.5 or high < 0.5:
@@ -99,11 +98,6 @@ class Evaluation:
     def html(self) -> str:
         """The page: the numbers, and the answers side by side."""
         return "".join(fill("evaluation.html", evaluation=self))
-
-    def __str__(self) -> str:
-        return self.text
-
-    __repr__ = __str__
 
 
 def evaluate(

@@ -3,22 +3,21 @@ and what a run would ask again because of a change."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from sdgkit.errors import PromptError, RequestRefused, TeacherError
 from sdgkit.journal import FILE, Journal
-from sdgkit.method import FREEFORM, GROUNDED
+from sdgkit.method import METHODS
 from sdgkit.prompts import Prompt
-from sdgkit.run.plans import prompt_parts
 from sdgkit.stages import GenerateMany, Judge, Stage
 from sdgkit.teachers import background
 from sdgkit.teachers.teacher import Reply, Request, Teacher
 
 Row = Mapping[str, Any]
-METHODS = {"grounded": GROUNDED, "freeform": FREEFORM}
 
 
 @dataclass(frozen=True)
@@ -152,21 +151,19 @@ def asked_again(prompt: Prompt, run_folder: str | Path | None, saved: Prompt | N
     """
     folder = Path(run_folder) if run_folder is not None else None
     if folder is None or not (folder / FILE).exists():
-        if saved is None or _texts(prompt) == _texts(saved):
+        if saved is None or _without_sampling(prompt) == _without_sampling(saved):
             return ""
         return f"A run that goes on asks {prompt.name} again, and every stage after it; earlier replies are used again."
-    journal = Journal(folder, read_only=True)
-    try:
+    with closing(Journal(folder, read_only=True)) as journal:
         newest = journal.newest()
         recorded = journal.select("SELECT stage, COUNT(*) AS replies FROM replies GROUP BY stage")
-    finally:
-        journal.close()
     counts = {row["stage"]: int(row["replies"]) for row in recorded}
     config = newest[1] if newest else {"prompts": {}, "stages": []}
     before = config["prompts"].get(prompt.name)
     if before is None:
         return f"The run in {folder} has no stage {prompt.name}."
-    if _parts_alone(before) == _texts(prompt) and (saved is None or prompt.sampling == saved.sampling):
+    same = _without_sampling(Prompt.from_json(prompt.name, before)) == _without_sampling(prompt)
+    if same and (saved is None or prompt.sampling == saved.sampling):
         return f"A run that goes on in {folder} asks nothing again because of this prompt."
     names = [stage["name"] for stage in config["stages"]]
     after = [name for name in names[names.index(prompt.name) :] if counts.get(name)]
@@ -177,13 +174,9 @@ def asked_again(prompt: Prompt, run_folder: str | Path | None, saved: Prompt | N
     )
 
 
-def _texts(prompt: Prompt) -> dict[str, Any]:
-    return _parts_alone(prompt_parts(prompt))
-
-
-def _parts_alone(parts: Mapping[str, Any]) -> dict[str, Any]:
+def _without_sampling(prompt: Prompt) -> Prompt:
     """Without the sampling settings, which a run's own may have been put over."""
-    return {name: part for name, part in parts.items() if name != "sampling"}
+    return replace(prompt, sampling={})
 
 
 def abilities(teacher: Teacher) -> list[tuple[str, str]]:

@@ -87,15 +87,15 @@ def test_drops_lower_what_to_expect_and_widen_the_range(script):
     assert (found.kept, found.tried, found.samples) == (6, 9, 40)
     assert 15 < found.low < 30 and 50 < found.high < 60
     assert found.requests == 20 + 20 + 60 + 40 + 40
-    assert "6 of 9 rows that were tried are kept" in found.text
+    assert "6 of 9 rows that were tried are kept" in str(found)
 
 
 def test_where_nothing_is_kept_it_says_what_is_not_known(script):
     script.answer = lambda ask: judged(script, ask, good=False)
     found = sk.estimate(planned(script, target=100))
     assert (found.kept, found.samples, found.low) == (0, 0, 0)
-    assert "No row came as far as gen_grounded_responses" in found.text
-    assert "nobody knows how many it takes to the target" in found.text
+    assert "No row came as far as gen_grounded_responses" in str(found)
+    assert "nobody knows how many it takes to the target" in str(found)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_the_longest_prompt_and_reply_against_what_the_server_holds(script, hold
     script.rows = [{"id": "tiny", **({"max_model_len": holds} if holds else {})}]
     found = sk.estimate(planned(script))
     assert found.max_tokens == 100 and found.longest >= 7
-    assert found.fits is fits and words in found.text
+    assert found.fits is fits and words in str(found)
 
 
 def test_the_longest_seed_counts_though_it_is_not_tried(script):

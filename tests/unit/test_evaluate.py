@@ -84,7 +84,7 @@ def test_the_held_out_questions_are_asked_as_at_inference_and_judged_twice(folde
     assert tuned[0]["messages"][0] == {"role": "system", "content": "Be brief."}
     assert "Response of seed" in referee[0]["messages"][-1]["content"]  # the judge looks at the seed
     assert found.verdicts == {"win": len(apart)} and found.rate == 1.0 and found.interval[0] > 0.5
-    assert "tuned against base, judged by referee" in found.text and "not by chance" in found.text
+    assert "tuned against base, judged by referee" in str(found) and "not by chance" in str(found)
     page = (folder / "evaluation" / "tuned.html").read_text(encoding="utf-8")
     assert "good" in page and "bad" in page and "with base first" in page and "http:" not in page
 
@@ -98,7 +98,7 @@ def test_the_same_again_asks_nothing_twice(folder):
 def test_a_judge_that_only_looks_at_the_order_decides_nothing(folder, tmp_path):
     found, *_ = evaluated(folder, lambda first, second: 1, prompt=own_prompt(tmp_path, "order"))
     assert set(found.verdicts) == {"tie"} and found.rate == 0.5
-    assert "may be chance" in found.text
+    assert "may be chance" in str(found)
 
 
 def own_prompt(tmp_path, word):
@@ -124,7 +124,7 @@ def test_without_a_second_model_the_run_s_own_samples_are_what_to_beat(folder, t
 def test_a_missing_verdict_leaves_its_question_out(folder, tmp_path):
     found, *_ = evaluated(folder, lambda a, b: 0, limit=2, prompt=own_prompt(tmp_path, "none"))
     assert (len(found.duels), found.left_out) == (0, 2)
-    assert "Nothing could be compared" in found.text and "2 questions left out" in found.text
+    assert "Nothing could be compared" in str(found) and "2 questions left out" in str(found)
 
 
 def test_without_held_out_questions_it_says_what_to_do(folder):
@@ -138,8 +138,8 @@ def test_the_interval_is_wide_for_few_questions():
         return Evaluation("tuned", "base", "judge", duels)
 
     assert of(6, 4).rate == of(60, 40).rate == 0.6
-    assert "may be chance" in of(6, 4).text and "not by chance" in of(60, 40).text
-    assert "against tuned" in of(30, 70).text
+    assert "may be chance" in str(of(6, 4)) and "not by chance" in str(of(60, 40))
+    assert "against tuned" in str(of(30, 70))
 
 
 def test_an_export_leaves_out_what_is_kept_apart(folder, tmp_path):

@@ -46,7 +46,7 @@ def test_a_strict_judge_is_named_with_what_it_wrote_most_and_an_example(script):
     assert "eval_grounded_questions" in cause.advice and "gen_grounded_questions" in cause.advice
     assert '"stage": "eval_grounded_questions"' in cause.example.prompt[-1]["content"]  # as it was sent
     assert "[Start of Score]\n0" in cause.example.reply
-    for text in (explanation.text, explanation.html):
+    for text in (str(explanation), explanation.html):
         assert "No sample was kept" in text and "36 of 36 rows (100 %)" in text and "What to change" in text
 
 
@@ -78,7 +78,7 @@ def test_what_a_judge_writes_is_only_read_on_the_page_and_in_the_notes(script):
     assert run.warning is not None
     for page in (run.explain().html, run.warning.html):
         assert "&lt;img src=x" in page and "<img" not in page and "\u202e" not in page
-    assert not any("\u202e" in note for note in run.notes) and "\u202e" not in run.explain().text
+    assert not any("\u202e" in note for note in run.notes) and "\u202e" not in str(run.explain())
 
 
 def paused(run):
@@ -213,4 +213,4 @@ def test_a_run_without_drops_says_so(script):
         else script.usual(ask)
     )
     explanation = run_of(script, num_contexts=1).explain()
-    assert explanation.causes == [] and "9 samples kept from 3 seed examples, 0 rows dropped" in explanation.text
+    assert explanation.causes == [] and "9 samples kept from 3 seed examples, 0 rows dropped" in str(explanation)

@@ -211,6 +211,8 @@ def test_runs_are_merged_from_their_folders(folder, tmp_path):
     number = len(list(sk.open_run(folder).samples()))
     with pytest.raises(SettingsError, match="two runs or more"):
         sk.merge([folder], tmp_path / "x.jsonl")
+    with pytest.raises(SettingsError, match="two runs or more"):
+        sk.merge(str(folder), tmp_path / "x.jsonl")
     assert sk.merge([folder, sk.open_run(folder)], tmp_path / "x.jsonl", "alpaca") == number  # all twice: once
 
 

@@ -192,6 +192,8 @@ UNUSABLE = {
     "prompt": ([llm("elsewhere", "context")], "configs/skills/elsewhere.yaml"),
     "columns": ([llm("gen_contexts")], "needs output_cols"),
     "parser": ([llm("gen_contexts", "context", config={"parser_kwargs": {"parser_name": "custom"}})], "parser"),
+    "a word for a number": ([llm("gen_contexts", "context", gen_kwargs={"n": "many"})], "many"),
+    "a list for a mapping": ([{"block_type": "LLMBlock", "block_config": ["a"]}], "no flow of sdg_hub 0.1"),
     "name": ([{"block_type": "LLMBlock", "block_config": {}}], "without a block_name"),
     "both": (
         [llm("gen_contexts", "context", config={"batch_kwargs": {"num_samples": 3}}, gen_kwargs={"n": 2})],

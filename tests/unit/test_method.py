@@ -198,9 +198,24 @@ def test_a_number_that_is_none_is_refused(script, name, value):
         generate(script, **{name: value})
 
 
+@pytest.mark.parametrize("sampling", ["hot", {"gen_contexts": 0.9}])
+def test_sampling_that_is_not_by_stage_is_refused(script, sampling):
+    with pytest.raises(SettingsError, match="sampling must be settings by stage"):
+        sk.plan(seeds(), teacher=script.connect(), prompts=PROMPTS, sampling=sampling)
+
+
 def test_a_number_for_a_stage_that_is_not_there_is_refused(script):
     with pytest.raises(SettingsError, match="num_contexts has no stage to apply to"):
         sk.plan(seeds(grounded=False), teacher=script.connect(), prompts=FREEFORM_PROMPTS, num_contexts=3)
+
+
+@pytest.mark.parametrize(
+    ("number", "own"),
+    [("num_contexts", {"contexts": [{"context": "Mine."}]}), ("num_questions", {"questions": "seed"})],
+)
+def test_a_number_for_what_the_user_brings_is_refused_too(script, number, own):
+    with pytest.raises(SettingsError, match=f"{number} has no stage to apply to"):
+        sk.plan(seeds(), teacher=script.connect(), prompts=PROMPTS, **own, **{number: 3})
 
 
 def test_a_single_stage_checks_its_numbers_as_well(script):

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import textwrap
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet
@@ -19,7 +20,8 @@ from scripted import PROMPTS, Gate, ScriptedTeacher, assert_adds_up, seeds, tagg
 
 import sdgkit as sk
 from sdgkit import export as exports
-from sdgkit.errors import RunError
+from sdgkit.errors import RunError, SdgkitError
+from sdgkit.trials.comparing import Comparing
 
 SMALL = {"num_contexts": 3, "num_questions": 2}
 STAGES = [stage.name for stage in sk.GROUNDED.stages]
@@ -145,6 +147,15 @@ def test_files_appear_whole_or_not_at_all(script, tmp_path, monkeypatch):
     assert generate(script, tmp_path, seeds(2)).state == "done"
     assert script.asked() == 0
     assert first.state == "done"
+
+
+def test_when_one_side_of_a_comparison_fails_the_other_stops(script):
+    fails, slow = replace(PROMPTS["gen_contexts"], generation="{{ unknown }}"), PROMPTS["gen_contexts"]
+    script.delay = lambda ask: 3.0
+    comparing = Comparing(fails, slow, seeds(2), script.connect()).start()
+    with pytest.raises(SdgkitError, match="unknown"):
+        comparing.wait()
+    assert comparing.runs[1].wait(20).state == "cancelled"
 
 
 def test_without_a_folder_nothing_is_written(script, tmp_path, monkeypatch):
@@ -323,6 +334,14 @@ def test_an_opened_run_shows_everything_and_does_not_go_on(script, tmp_path):
 def test_a_folder_without_a_run_cannot_be_opened(tmp_path):
     with pytest.raises(RunError, match="no run in"):
         sk.open_run(tmp_path)
+
+
+def test_a_folder_whose_run_never_wrote_its_files_is_told_in_a_sentence(script, tmp_path):
+    run = generate(script, tmp_path / "run", seeds(1), num_contexts=1)
+    (run.out / "config.json").unlink()
+    for use in (lambda opened: opened.export("messages", tmp_path / "train.jsonl"), lambda opened: sk.plan(opened.out)):
+        with pytest.raises(RunError, match="holds no config"):
+            use(sk.open_run(run.out))
 
 
 def test_a_single_stage_run_of_other_columns_has_a_folder_too(script, tmp_path):

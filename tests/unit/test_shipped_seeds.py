@@ -6,7 +6,7 @@ from decimal import ROUND_HALF_UP, Decimal
 import pytest
 
 from sdgkit.prompts import shipped
-from sdgkit.seeds import COLUMNS, read_seeds, seed_key, skill
+from sdgkit.seeds import COLUMNS, read_seeds, row_key, skill
 
 SKILLS = {
     "feedback_to_table": "grounded",
@@ -38,7 +38,7 @@ def test_a_seed_file_has_six_or_more_different_seeds_of_one_task(name):
     rows = seeds(name)
     assert len(rows) >= 6 and skill(rows) == SKILLS[name]
     assert len({row["task_description"] for row in rows}) == 1
-    assert len({row["seed_question"] for row in rows}) == len({seed_key(row) for row in rows}) == len(rows)
+    assert len({row["seed_question"] for row in rows}) == len({row_key(row) for row in rows}) == len(rows)
     assert all(text == text.strip() for row in rows for text in row.values())
     assert all(set(row) <= set(COLUMNS) for row in rows)
 
