@@ -130,7 +130,7 @@ class Journal:
         except (OSError, NotImplementedError) as error:  # the latter: a file system that cannot lock
             self._lock = None
             words = getattr(error, "strerror", None) or error
-            raise RunError(f"Cannot write the folder {folder}: {words}. Choose another --out.") from None
+            raise RunError(f"Cannot write the folder {folder}: {words}. Use one that you may write to.") from None
 
     def _open(self) -> sqlite3.Connection:
         if self.folder is None:

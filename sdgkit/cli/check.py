@@ -1,6 +1,6 @@
 """`sdgkit check`: the seed check."""
 
-from contextlib import closing, nullcontext
+from contextlib import nullcontext
 from typing import Annotated
 
 import typer
@@ -35,7 +35,7 @@ def check(
 
     if not with_teacher and (place.given() or prompts):
         raise SettingsError("A teacher and prompts are for the judge: add --with-teacher.")
-    with closing(connect(**place.told(), patience=PATIENCE_S)) if with_teacher else nullcontext() as teacher:
+    with connect(**place.told(), patience=PATIENCE_S) if with_teacher else nullcontext() as teacher:
         found = check_seeds(seeds, teacher, prompts=prompts)
     say(found)
     return 1 if found.count("error") else 0

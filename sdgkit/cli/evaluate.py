@@ -2,7 +2,7 @@
 
 import json
 import os
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -79,7 +79,7 @@ def calibrate(run: RunFolder, *, judge: Judge, manners: Manners) -> int:
     from sdgkit.trials.calibration import calibrate as calibrate_judge
 
     opened = run_in(run)
-    with closing(connect(**_judge_told(run, judge), **manners.given())) as referee:
+    with connect(**_judge_told(run, judge), **manners.given()) as referee:
         say(calibrate_judge(referee, opened))
         if referee.is_rehearsal:
             say(REHEARSED)

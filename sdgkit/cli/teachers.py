@@ -1,6 +1,5 @@
 """`sdgkit ask` and `sdgkit rehearse`: a teacher by itself."""
 
-from contextlib import closing
 from dataclasses import fields
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,7 +29,7 @@ def ask(
     """
     from sdgkit.teachers import connect
 
-    with closing(connect(**place.told(), concurrency=1, timeout=TIMEOUT_S, patience=PATIENCE_S)) as teacher:
+    with connect(**place.told(), concurrency=1, timeout=TIMEOUT_S, patience=PATIENCE_S) as teacher:
         where = "the rehearsal teacher (rules, not a model)" if teacher.is_rehearsal else teacher.model
         say(f"{where} at {teacher.base_url}")
         for note in teacher.notes:

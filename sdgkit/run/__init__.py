@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 BEAT_S = 0.5  # between two notes in the journal of how far the run is
 NOTES_S = 0.1  # between two looks for notes while waiting
-CANCEL_S = 2.0  # within which a cancelled run has stopped
+CANCEL_S = 30.0  # for a cancelled run to write its files: usually a moment, more on a machine that is busy
 FIRST = 30  # judgements after which a judge that turns nearly all of them down is worth a warning
 
 

@@ -142,6 +142,12 @@ class Teacher:
         """How many exchanges failed and were tried again so far."""
         return self._patience.retries
 
+    def __enter__(self) -> "Teacher":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def close(self) -> None:
         """Close the connections, and end the rehearsal server if it was started for this teacher."""
         self._finalizer()
