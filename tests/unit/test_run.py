@@ -150,10 +150,11 @@ def test_files_appear_whole_or_not_at_all(script, tmp_path, monkeypatch):
 
 
 def test_when_one_side_of_a_comparison_fails_the_other_stops(script):
-    fails, slow = replace(PROMPTS["gen_contexts"], generation="{{ unknown }}"), PROMPTS["gen_contexts"]
+    slow = PROMPTS["gen_contexts"]
+    fails = replace(slow, generation="{% for word in task_description %}{{ word }}{% endfor %}")
     script.delay = lambda ask: 3.0
     comparing = Comparing(fails, slow, seeds(2), script.connect()).start()
-    with pytest.raises(SdgkitError, match="unknown"):
+    with pytest.raises(SdgkitError, match="a loop needs a given list"):
         comparing.wait()
     assert comparing.runs[1].wait(20).state == "cancelled"
 
