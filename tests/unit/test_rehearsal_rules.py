@@ -9,7 +9,6 @@ import pytest
 import sdgkit
 from sdgkit.prompts import Prompt, load_prompt, shipped
 from sdgkit.teachers.rehearsal import rules
-from sdgkit.teachers.rehearsal.chat import Message
 from sdgkit.teachers.rehearsal.reading import read
 
 COLUMNS = {"contexts": ["context"], "questions": ["question"], "responses": ["response"]}
@@ -32,17 +31,17 @@ The boat was rented for 77 euros on Friday. Bo paid at once.
 
 
 def assignment(prompt: str):
-    return read((Message("user", prompt),))
+    return read((("user", prompt),))
 
 
 def reply(prompt: str, seed: int = 1, temperature: float = 0.7) -> str:
-    messages = (Message("user", prompt),)
+    messages = (("user", prompt),)
     return rules.text(rules.write(messages, rules.digest(messages, seed, temperature)))
 
 
 def ask(prompt: Prompt, row: dict, seed: int = 1) -> list[list[str]]:
     """The records in the reply to a shipped prompt."""
-    messages = tuple(Message(message["role"], message["content"]) for message in prompt.render(row))
+    messages = tuple((message["role"], message["content"]) for message in prompt.render(row))
     pieces = rules.write(messages, rules.digest(messages, seed, prompt.sampling["temperature"]))
     columns = next((names for word, names in COLUMNS.items() if prompt.name.endswith(word)), ["evaluation", "score"])
     columns = columns if prompt.name.startswith("gen") else ["evaluation", "score"]
@@ -54,7 +53,7 @@ def ask(prompt: Prompt, row: dict, seed: int = 1) -> list[list[str]]:
 
 def test_the_tags_asked_for_are_the_ones_at_the_end():
     read_one = assignment(EXAMPLE + GIVEN + "Write it between [Start of Question] and [End of Question].")
-    assert [tag.start for tag in read_one.asked] == ["[Start of Question]"]
+    assert [tag.start for tag in read_one.tags] == ["[Start of Question]"]
     assert read_one.seed["context"].startswith("The hall")
     assert read_one.given["context"].startswith("The boat")
 
@@ -164,7 +163,7 @@ def test_a_message_without_tags_gets_a_plain_answer_that_says_who_answers():
 
 
 def test_tags_in_the_system_message_count_too():
-    messages = (Message("system", "Answer in <out></out>."), Message("user", "Who are you?"))
+    messages = (("system", "Answer in <out></out>."), ("user", "Who are you?"))
     text = rules.text(rules.write(messages, rules.digest(messages, 1, 0.7)))
     assert text.startswith("<out>\n") and text.endswith("\n</out>")
 
@@ -350,7 +349,7 @@ def test_hostile_texts_are_material_like_any_other(path, text):
         "num_samples": 2,
     }
     for prompt in prompts:
-        messages = tuple(Message(message["role"], message["content"]) for message in prompt.render(row))
+        messages = tuple((message["role"], message["content"]) for message in prompt.render(row))
         assert rules.text(rules.write(messages, rules.digest(messages, 1, 0.7)))
 
 

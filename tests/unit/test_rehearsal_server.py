@@ -114,9 +114,10 @@ def test_the_openai_client_is_content_with_it(teacher):
         (b"[" * 100_000, 400, "JSON"),
         (b'{"model": "rehearsal"}', 400, "messages"),
         (b'{"model": "rehearsal", "messages": []}', 400, "messages"),
-        (b'{"model": "rehearsal", "messages": ["hello"]}', 400, "messages[0]"),
-        (b'{"model": "rehearsal", "messages": [{"role": "user", "content": 5}]}', 400, "messages[0].content"),
-        (b'{"messages": [{"role": "user", "content": "x"}]}', 400, "model"),
+        (b'{"model": "rehearsal", "messages": ["hello"]}', 400, "messages"),
+        (b'{"model": "rehearsal", "messages": [{"role": "user", "content": 5}]}', 400, "messages"),
+        (b'{"model": "rehearsal", "messages": [{"role": "user", "content": [{"type": "text"}]}]}', 400, "messages"),
+        (b'{"messages": [{"role": "user", "content": "x"}]}', 404, "model"),
         (b'{"model": "other", "messages": [{"role": "user", "content": "x"}]}', 404, "other"),
         (b'{"model": "rehearsal", "messages": [{"role": "user", "content": "x"}], "n": 2}', 400, "n must"),
         (b'{"model": "rehearsal", "messages": [{"role": "user", "content": "x"}], "temperature": NaN}', 400, "temp"),
@@ -133,9 +134,9 @@ def test_a_wrong_request_gets_an_error_in_openais_shape(teacher, body, status, w
 
 
 def test_a_wrong_path_and_a_wrong_method_are_errors_too(teacher):
-    assert send(teacher, "/v2/models")[0] == 404
-    status, reply, _ = send(teacher, "/v1/chat/completions")
-    assert (status, "POST" in reply["error"]["message"]) == (405, True)
+    for path, status in (("/v2/models", 404), ("/v1/chat/completions", 405)):
+        answered, reply, _ = send(teacher, path)
+        assert (answered, reply["error"]["code"]) == (status, status)
 
 
 def test_a_prompt_longer_than_the_context_is_refused():
@@ -162,8 +163,6 @@ def test_a_prompt_longer_than_the_context_is_refused():
         "|" * 20_000 + "[Start of Response][End of Response]",
         "[Start of Context]\n" + "1,2.3." * 5000 + "\n[End of Context]\n[Start of Response][End of Response]",
         "[Start of Context]\n" + "a " * 30_000 + "\n[End of Context] score 1-" + "9" * 5000,
-        [{"role": "user", "content": [{"type": "text", "text": "Hello"}, {"type": "image_url"}, None, 3]}],
-        [{"role": "system", "content": None}, {"role": "user", "content": "Hello"}],
     ],
 )
 def test_hostile_messages_get_an_ordinary_answer(teacher, message):
@@ -261,17 +260,13 @@ def test_no_more_requests_are_worked_on_at_once_than_there_are_slots():
 
 
 def test_a_client_that_hangs_up_gives_its_slot_back():
-    with start(mean_latency_ms=60_000, sigma=0, slots=1) as process:
+    with start(mean_latency_ms=1500, sigma=0, slots=1) as process:
+        chat(process, FORM)  # it is up
         post_and_give_up(process)
-        for _ in range(100):
-            with closing(connect(process)) as connection:
-                connection.request("GET", "/metrics")
-                metrics = connection.getresponse().read().decode()
-            if 'num_requests_running{model_name="rehearsal"} 0' in metrics:
-                break
-            time.sleep(0.1)
-        else:
-            pytest.fail(metrics)
+        began = time.monotonic()
+        assert chat(process, FORM)[0] == 200
+        # what was given up after half a second would have kept the only slot for another one
+        assert time.monotonic() - began < 2.3
 
 
 # --- options ------------------------------------------------------------
@@ -289,7 +284,6 @@ def test_a_client_that_hangs_up_gives_its_slot_back():
         ({"port": 65536}, "port"),
         ({"mean_latency_ms": float("nan")}, "mean_latency_ms"),
         ({"retry_after": -1}, "retry_after"),
-        ({"context_length": True}, "context_length"),
         ({"error_rate": None}, "error_rate"),
     ],
 )

@@ -1,132 +1,95 @@
-"""A judge: a response held against the right one, line by line; what differs in words; a score on any scale."""
+"""Honest mistakes, and the judge who finds them: a response held against the right one, line by line."""
 
 import random
 import re
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache, lru_cache
+from collections.abc import Mapping
 
 from sdgkit.teachers.rehearsal import wording
 from sdgkit.teachers.rehearsal.wording import vocabulary
 
-ENTRY = re.compile(r"(?:[-*•]\s+)?([^:|\n]{1,60}): +(\S.*)")  # "- Revenue: 3", "Title: x"
-_CELL_END = re.compile(r"(?<!\\)\|")
+VERDICTS = vocabulary("verdicts")
+OPPOSITES = {word.lower() for words in VERDICTS["confused"] for word in words}
+
+# What is wrong with a text, in words; whether it is slight: then it costs some of the score, otherwise all of it.
+Findings = dict[str, bool]
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing wrong with a text, in words. A slight one costs some of the score, any other all of it."""
-
-    words: str
-    is_slight: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A line of a response: a table's row, an entry, or running text. `name`: its first cell, label or first words."""
-
-    text: str
-    name: str
-    said: tuple[str, ...]
-    is_running: bool = False
-
-
-@lru_cache(maxsize=512)
-def lines(text: str) -> tuple[Line, ...]:
-    """A response's lines; running text that is only wrapped is one."""
-    found: list[Line] = []
-    for block in re.split(r"\n\s*\n", text[: wording.LONGEST]):
-        running: list[str] = []
-        for line in filter(None, map(str.strip, block.splitlines())):
-            if line.startswith("|"):
-                name, *cells = map(str.strip, _CELL_END.split(line.strip("|")))
-                if line.strip("|-: "):  # no rule between head and rows
-                    found.append(Line(line, name, tuple(cells)))
-            elif entry := ENTRY.fullmatch(line):
-                found.append(Line(line, entry[1], (entry[2],)))
-            else:
-                running.append(line)
-        if running:
-            whole = " ".join(running)
-            found.append(Line(whole, " ".join(whole.lower().split()[:3]), (whole,), is_running=True))
-    return tuple(found)
-
-
-def differences(wanted: str, text: str) -> list[Finding]:
+def differences(wanted: str, text: str) -> Findings:
     """What is wrong with a response beside the one that is wanted."""
-    if text.strip() == wanted.strip():
-        return []
-    found = form_findings(text, wanted)
-    if found:
-        return found
+    form, right_form = wording.form(text), wording.form(wanted)
+    if form != right_form:
+        return {f"The form is another: {form} instead of {right_form}.": False}
     expected, given = _by_name(wanted), _by_name(text)
-    for name, line in expected.items():
-        found += _line_findings(line, given[name]) if name in given else [Finding(f"“{line.text}” is missing.")]
+    found = {f"“{line}” is missing.": False for name, line in expected.items() if name not in given}
     for name, line in given.items():
+        said, right = line.removeprefix(name), expected.get(name, "").removeprefix(name)
+        mine, theirs = wording.words(right), wording.words(said)
         if name not in expected:
-            found.append(Finding(f"“{line.text}” is not called for.", is_slight=line.is_running))
+            found[f"“{line}” is not called for."] = not re.search("[|:] ", line.rstrip())
+        elif numbers(said) != numbers(right) or (mine ^ theirs) & OPPOSITES or (mine | theirs and not mine & theirs):
+            found[f"“{line}” is wrong: it should be “{expected[name]}”."] = False
+        elif len(theirs) > 1.5 * len(mine) + 2:
+            found[f"“{line}” says more than belongs there."] = True
     if not found and list(expected) != list(given):
-        found.append(Finding("The order is not the one in which things come up.", is_slight=True))
+        found["The order is not the one in which things come up."] = True
     return found
 
 
-def _by_name(text: str) -> dict[tuple[str, int], Line]:
-    named: dict[tuple[str, int], Line] = {}
-    times: Counter[str] = Counter()
-    for line in lines(text):
-        name = line.name.lower()
-        named[name, times[name]] = line
-        times[name] += 1
+def _by_name(text: str) -> Mapping[str, str]:
+    """A response's lines by their names: a row's first cell, an entry's label, or the first words of running text."""
+    named = {}
+    for line in filter(None, (line.strip("|-*• ") for line in text.splitlines())):
+        name, *rest = re.split(r"\s*[:|] ", line, maxsplit=1)
+        named[name if rest and len(name) <= 60 else " ".join(line.split()[:3])] = line
     return named
 
 
-def _line_findings(expected: Line, given: Line) -> list[Finding]:
-    for wanted, said in zip(expected.said, given.said, strict=False):
-        mine, theirs = wording.words(wanted), wording.words(said)
-        differs = wording.numbers(wanted) != wording.numbers(said) or (mine ^ theirs) & _decisive()
-        if differs or (mine | theirs and not mine & theirs):
-            return [Finding(f"“{given.text}” is wrong: it should be “{wanted}”.")]
-        if len(theirs) > 1.5 * len(mine) + 2:
-            return [Finding(f"“{given.text}” says more than belongs there.", is_slight=True)]
-    return []
+def numbers(text: str) -> set[str]:
+    """The different numbers of a text; "1,250" and "1.250" are the same."""
+    return {re.sub("[.,]", "", number) for number in wording.NUMBER.findall(text)}
 
 
-@cache
-def _decisive() -> frozenset[str]:
-    return frozenset(word.lower() for words in vocabulary("verdicts")["confused"] for word in words)
-
-
-def form_findings(text: str, example: str) -> list[Finding]:
-    """What a response's form lacks beside the example's."""
-    form, wanted = wording.form(text), wording.form(example)
-    if not text.strip():
-        return [Finding("The response is empty.")]
-    if wanted in ("table", "json", "list") and form != wanted:
-        noun = "JSON" if wanted == "json" else f"a {wanted}"
-        return [Finding(f"The example answers with {noun}; this is something else.")]
-    if wanted == "lines" and form == "prose":
-        return [Finding("The example has a line for each part; here they run into one.")]
-    if example.rstrip().endswith((".", "!", "?")) and form == "prose" and text.rstrip()[-1:].isalnum():
-        return [Finding("It breaks off in the middle of a sentence.")]
-    return []
-
-
-def verdict(
-    findings: Sequence[Finding], scale: tuple[int, int], kind: str, text: str, dice: random.Random
-) -> tuple[str, int]:
+def verdict(found: Findings, scale: tuple[int, int], kind: str, text: str, dice: random.Random) -> tuple[str, int]:
     """The evaluation and the score: the highest where nothing was found in `text`, above the middle for what is slight.
 
     `kind` is the skill's name or "question".
     """
     low, high = scale
-    if not findings:
-        named = lines(text)
-        first, last = (named[0], named[-1]) if named else (Line("", "", ()), Line("", "", ()))
-        praise = dice.choice(vocabulary("verdicts")["praise"][kind])
-        size, form = len(text.split()), wording.form(text)
-        return praise.format(first=first.text, last=last.name, count=len(named), size=size, form=form), high
-    is_slight = all(finding.is_slight for finding in findings)
-    opening = dice.choice(vocabulary("verdicts")["slight" if is_slight else "bad"])
-    words = " ".join([opening, *(finding.words for finding in findings[:4])])
+    if not found:
+        lines = list(_by_name(text).items()) or [("", "")]
+        words = dice.choice(VERDICTS["praise"][kind])
+        return words.format(first=lines[0][1], last=lines[-1][0], count=len(lines), form=wording.form(text)), high
+    is_slight = all(found.values())
+    opening = dice.choice(VERDICTS["slight" if is_slight else "bad"])
+    words = " ".join([opening, *list(found)[:4]])
     return words, low + round(0.6 * (high - low)) if is_slight else low
+
+
+def spoilt(text: str, other: str, dice: random.Random) -> str:
+    """`text` with one mistake in it; `other` is a right response to something else. Unchanged if none can be made."""
+    talk = dice.choice(VERDICTS["talk"].get(wording.language(text), VERDICTS["talk"]["en"]))
+    ways = [other, f"{talk}\n\n{text}", text[: len(text) // 3].rstrip()]
+    if wording.form(text) != "running text":
+        ways.append(" ".join(re.sub(r"[|{}\[\]-]+\s", " ", text).split()))
+    lines, strange = text.split("\n"), other.split("\n")
+    # a table's head and the first entry, which may be a title, stay as they are
+    mine, theirs = ([at for at, line in enumerate(held) if re.search(r"[|:] ", line)][1:] for held in (lines, strange))
+    if len(mine) > 1:
+        at = dice.choice(mine)
+        turned = {place: lines[turn] for place, turn in zip(mine, reversed(mine), strict=True)}
+        orders = [[*lines[:at], *lines[at + 1 :]], [turned.get(place, line) for place, line in enumerate(lines)]]
+        if theirs:
+            orders.append([*lines[: mine[-1] + 1], strange[dice.choice(theirs)], *lines[mine[-1] + 1 :]])
+        ways += ["\n".join(order) for order in orders]
+    figures = [number for number in wording.NUMBER.findall(text) if len(number) > 1]
+    if figures:
+        wrong = dice.choice(figures)
+        ways.append(text.replace(wrong, wording.other_number(wrong, dice), 1))
+    for words in VERDICTS["confused"]:
+        found = list(re.finditer(rf"\b(?:{'|'.join(words)})\b", text))
+        if found:
+            right = dice.choice(found)
+            wrong = dice.choice([word for word in words if word != right[0]])
+            ways.append(text[: right.start()] + wrong + text[right.end() :])
+    ways = [way for way in ways if way and way != text]
+    return dice.choice(ways) if ways else text

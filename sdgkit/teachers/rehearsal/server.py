@@ -1,185 +1,160 @@
 """The rehearsal teacher's server: OpenAI's chat API on 127.0.0.1, answered by rules.
 
-`main` prints one JSON line, `{"port": N}`, when it listens, and ends when its standard input closes: with the process
-that started it, however that one ended.
+`python -m sdgkit.teachers.rehearsal.server FD OPTIONS` serves the socket of this number, with the settings of `Options`
+as JSON. It ends when its standard input closes: with the process that started it, however that one ended.
 """
 
 import asyncio
-import contextlib
 import json
 import os
 import random
 import socket
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+import time
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from aiohttp import web
 
-from sdgkit.teachers.rehearsal import chat, faults, rules
+from sdgkit.teachers.rehearsal import rules
 from sdgkit.teachers.rehearsal.options import Options
 
-LARGEST_BODY = 64 * 2**20  # bytes; more is answered with 413
+MODEL = "rehearsal"
+CHARACTERS_PER_TOKEN = 4  # the usual rule of thumb for English; good enough to rehearse costs
+NUMBERS: dict[str, tuple[Any, float, float]] = {  # fields of a request, with their kind and bounds
+    "n": (int, 1, 1), "max_tokens": (int, 1, 1e9), "temperature": (int | float, 0, 2), "seed": (int, -1e20, 1e20),
+    "stream": (bool, 0, 0),
+}  # fmt: skip
+
+
+class Refusal(Exception):
+    """A request that is answered with an error."""
+
+    def __init__(self, message: str, status: int = 400, code: str | None = None, **headers: str) -> None:
+        super().__init__(message)
+        self.status, self.code, self.more = status, code, {"headers": headers}
 
 
 class RehearsalServer:
     """Answers HTTP requests; one object a process."""
 
     def __init__(self, options: Options) -> None:
-        self.options = options
-        self.arrivals = faults.Arrivals(options)
-        self.slots = asyncio.Semaphore(options.slots)
-        self.at_work = 0
-        self.prompt_tokens = self.generated_tokens = self.answered = 0
-        self.routes: dict[tuple[str, str], Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]] = {
-            ("POST", "/v1/chat/completions"): self.complete,
-            ("GET", "/v1/models"): self.models,
-            ("GET", "/metrics"): self.metrics,
-        }
+        self.options, self.slots = options, asyncio.Semaphore(options.slots)
+        self.dice = random.Random("arrivals")  # always the same row of faults and reply times
+        shares = (options.rate_limit, options.hang_rate, options.error_rate, options.drop_rate)
+        self.shares = (*shares, max(0.0, 1 - sum(shares)))
 
-    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer any request; whatever happens, the client gets JSON in OpenAI's shape."""
+    @web.middleware
+    async def in_openais_shape(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        """Whatever happens, the client gets JSON."""
         try:
-            route = self.routes.get((request.method, request.path))
-            if route is None:
-                raise self._no_such_path(request)
-            return await route(request)
-        except chat.Refusal as refusal:
-            return _json(refusal.body(), refusal.status, refusal.headers)
-        except web.HTTPRequestEntityTooLarge:
-            return _json(chat.Refusal(f"The body is larger than {LARGEST_BODY} bytes.", 413).body(), 413)
-        except Exception as error:  # a bug in a rule must not look like a dead server
-            return _json(chat.Refusal(f"The rehearsal teacher failed: {error!r}"[:500], 500).body(), 500)
+            return await handler(request)
+        except Exception as error:  # also a bug in a rule: it must not look like a dead server
+            status, code, more = (getattr(error, name, None) for name in ("status", "code", "more"))
+            told = {"message": str(error) or repr(error), "type": "rehearsal_error", "param": None}
+            return _json({"error": {**told, "code": code or status}}, status=status or 500, **more or {})
 
-    async def complete(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def models(self, request: web.Request) -> web.Response:
+        """GET /v1/models."""
+        card = {"id": MODEL, "object": "model", "created": 0, "owned_by": "sdgkit"}
+        return _json({"object": "list", "data": [{**card, "max_model_len": self.options.context_length}]})
+
+    async def complete(self, request: web.Request) -> web.Response:
         """POST /v1/chat/completions, with the faults and the time that the options ask for."""
-        raw = await request.read()
-        fault = self.arrivals.fault()
+        options, raw = self.options, await request.read()
+        [fault] = self.dice.choices(("rate_limit", "hang", "error", "drop", ""), self.shares)
         if fault == "rate_limit":
-            wait = self.options.retry_after
-            headers = {} if wait is None else {"Retry-After": f"{wait:g}"}
-            raise chat.Refusal("Too many requests (asked for with --rate-limit).", 429, headers=headers)
+            headers = {"Retry-After": f"{options.retry_after:g}"} if options.retry_after else {}
+            raise Refusal("Too many requests (asked for with --rate-limit).", 429, **headers)
         if fault == "hang":
             await asyncio.Event().wait()
-        asked = self._read(raw)
-        if self.arrivals.take_time:
-            await self._work(self.arrivals.seconds())
-        if fault == "error":
-            raise chat.Refusal("Internal server error (asked for with --error-rate).", 500)
-        if fault == "drop":
-            if request.transport is not None:
-                request.transport.abort()
-            return web.Response()
-        identity, choice = self._written(asked)
-        self.answered += 1
-        self.prompt_tokens += asked.prompt_tokens
-        self.generated_tokens += choice.tokens
-        return _json(chat.completion(identity, asked, choice))
-
-    async def models(self, request: web.BaseRequest) -> web.Response:
-        """GET /v1/models."""
-        length = self.options.context_length
-        card = {"id": chat.MODEL, "object": "model", "created": 0, "owned_by": "sdgkit", "max_model_len": length}
-        return _json({"object": "list", "data": [card]})
-
-    async def metrics(self, request: web.BaseRequest) -> web.Response:
-        """GET /metrics, under vLLM's names (Prometheus text)."""
-        running = min(self.at_work, self.options.slots)
-        rows = [
-            ("vllm:num_requests_running", "gauge", running),
-            ("vllm:num_requests_waiting", "gauge", self.at_work - running),
-            ("vllm:prompt_tokens_total", "counter", self.prompt_tokens),
-            ("vllm:generation_tokens_total", "counter", self.generated_tokens),
-            ("vllm:request_success_total", "counter", self.answered),
-        ]
-        text = "".join(
-            f'# TYPE {name} {kind}\n{name}{{model_name="{chat.MODEL}"}} {value}\n' for name, kind, value in rows
-        )
-        return web.Response(text=text)
-
-    def _read(self, raw: bytes) -> chat.ChatRequest:
-        try:
-            body = json.loads(raw)
-        except (ValueError, RecursionError) as error:
-            raise chat.Refusal(f"The request's body is not valid JSON: {error}"[:300]) from None
-        return chat.read_request(body, self.options.context_length)
-
-    async def _work(self, seconds: float) -> None:
-        self.at_work += 1
-        try:
+        body, messages = read_request(raw)
+        if options.mean_latency_ms:  # the mean of a log-normal distribution is exp(mu + sigma²/2)
+            times = min(10.0, self.dice.lognormvariate(-(options.sigma**2) / 2, options.sigma))
             async with self.slots:
-                await asyncio.sleep(seconds)
-        finally:
-            self.at_work -= 1
+                await asyncio.sleep(times * options.mean_latency_ms / 1000)
+        if fault == "error":
+            raise Refusal("Internal server error (asked for with --error-rate).", 500)
+        if fault == "drop" and request.transport is not None:
+            request.transport.abort()
+        return _json(self.completion(body, messages))
 
-    def _written(self, asked: chat.ChatRequest) -> tuple[str, chat.Choice]:
-        """The reply's id, and the reply, with the faults that it is to have."""
-        room = self.options.context_length - asked.prompt_tokens
-        digest = rules.digest(asked.messages, asked.seed, asked.temperature)
-        pieces = rules.write(asked.messages, digest)
-        choice = chat.cut(rules.text(pieces), asked, room)
-        dice = random.Random(digest)  # the same request meets the same fault
-        if dice.random() < self.options.malformed_rate:
-            choice = chat.cut(faults.malformed(pieces, dice), asked, room)
-        elif dice.random() < self.options.truncate_rate:
-            half = choice.text[: len(choice.text) // 2]
-            choice = chat.Choice(half, "length", chat.tokens(len(half)))
-        return f"chatcmpl-{digest.hex()}", choice
+    def completion(self, body: Mapping[str, Any], messages: rules.Messages) -> dict[str, Any]:
+        """The JSON of an answer, with the faults that it is to have.
 
-    def _no_such_path(self, request: web.BaseRequest) -> chat.Refusal:
-        path = request.path[:200]
-        methods = [method for method, known in self.routes if known == request.path]
-        if methods:
-            return chat.Refusal(f"{path} answers {methods[0]} only.", 405)
-        return chat.Refusal(f"Nothing is served at {path}; the API is at /v1.", 404)
+        Raises:
+            Refusal: prompt and reply do not fit the context.
+        """
+        length, prompt_tokens = self.options.context_length, sum(_tokens(text) + 4 for _, text in messages)
+        most = body.get("max_tokens") or 1
+        if prompt_tokens + most > length:
+            asked = f"the messages have {prompt_tokens}, the completion {most}: reduce one"
+            words = f"This model's maximum context length is {length} tokens, and {asked}."
+            raise Refusal(words, code="context_length_exceeded")
+        digest = rules.digest(messages, body.get("seed"), body.get("temperature"))
+        pieces, dice = rules.write(messages, digest), random.Random(digest)  # the same request meets the same fault
+        whole = rules.text(pieces) if dice.random() >= self.options.malformed_rate else rules.malformed(pieces, dice)
+        for word in filter(None, body["stop"]):
+            whole = whole.partition(word)[0]
+        text = whole[: min(body.get("max_tokens") or length, length - prompt_tokens) * CHARACTERS_PER_TOKEN]
+        if dice.random() < self.options.truncate_rate:
+            text = text[: len(text) // 2]
+        reason = "stop" if text == whole else "length"
+        used = {"prompt_tokens": prompt_tokens, "completion_tokens": _tokens(text)}
+        choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": reason}
+        about = {"id": f"chatcmpl-{digest.hex()}", "object": "chat.completion", "created": int(time.time())}
+        return {**about, "model": MODEL, "choices": [choice], "usage": {**used, "total_tokens": sum(used.values())}}
 
 
-def _json(value: dict[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
-    body = json.dumps(value).encode()
-    return web.Response(body=body, status=status, headers=headers, content_type="application/json")
-
-
-async def serve(options: Options) -> None:
-    """Serve until the process is ended; prints the port on standard output once it listens.
+def read_request(raw: bytes) -> tuple[dict[str, Any], rules.Messages]:
+    """A chat request's JSON, and its messages.
 
     Raises:
-        OSError: the port is taken.
+        Refusal: 404 for another model, 400 for what cannot be answered.
     """
-    server = RehearsalServer(options)
-    loop = asyncio.get_running_loop()
-
-    def request_factory(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
-        return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=LARGEST_BODY)
-
-    # a client that hangs up frees its slot: handler_cancellation
-    runner = web.ServerRunner(
-        web.Server(
-            server.answer, request_factory=request_factory, handler_cancellation=True, access_log=None,
-            keepalive_timeout=3600,
-        )
-    )  # fmt: skip
-    await runner.setup()
-    listener = socket.create_server(("127.0.0.1", options.port), backlog=1024)
-    await web.SockSite(runner, listener, backlog=1024).start()
-    print(json.dumps({"port": listener.getsockname()[1]}), flush=True)
-    await asyncio.Event().wait()
-
-
-def main(settings: Mapping[str, Any]) -> int:
-    """Run the server with the settings of `Options`; returns an exit status only if it cannot start."""
-    options = Options(**settings)
-    threading.Thread(target=_end_with_stdin, daemon=True).start()
     try:
-        asyncio.run(serve(options))
-    except OSError as error:
-        print(f"it cannot listen on port {options.port}: {os.strerror(error.errno or 0)}.", file=sys.stderr)
-        return 1
-    return 0
+        body = json.loads(raw)
+        messages = tuple((str(message["role"]), message["content"]) for message in body["messages"])
+        body["stop"] = [body["stop"]] if isinstance(body.get("stop"), str) else body.get("stop") or []
+        if not messages or not all(isinstance(text, str) for text in (*body["stop"], *(text for _, text in messages))):
+            raise TypeError("there is no message, or one is no text")
+        for name, (kind, low, high) in NUMBERS.items():
+            value = body.get(name)
+            if value is not None and not (isinstance(value, kind) and low <= value <= high):
+                raise ValueError(f"{name} must be {kind} from {low:g} to {high:g}")
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        form = "a JSON object with a model and messages, each a role and a text; stop is a text or a list of texts"
+        raise Refusal(f"A chat request is {form}: {error!r:.200}") from None
+    if body.get("model") != MODEL:
+        raise Refusal(f"The model `{body.get('model')!s:.200}` does not exist.", 404)
+    return body, messages
 
 
-def _end_with_stdin() -> None:
-    with contextlib.suppress(OSError):
-        while os.read(0, 4096):
-            pass
+def _tokens(text: str) -> int:
+    return -(-len(text) // CHARACTERS_PER_TOKEN)
+
+
+def _json(value: Mapping[str, Any], **more: Any) -> web.Response:
+    return web.Response(body=json.dumps(value).encode(), content_type="application/json", **more)
+
+
+def _end_with_parent() -> None:
+    os.read(0, 1)  # nobody writes there: it returns when the other end is closed
     os._exit(0)
+
+
+def main(number: str, options: str) -> None:
+    """Serve the socket of this number until the process is ended."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    server = RehearsalServer(Options(**json.loads(options)))
+    app = web.Application(client_max_size=64 * 2**20, middlewares=[server.in_openais_shape])
+    app.router.add_get("/v1/models", server.models)
+    app.router.add_post("/v1/chat/completions", server.complete)
+    run = partial(web.run_app, backlog=1024, keepalive_timeout=3600, handle_signals=False, access_log=None, print=None)
+    run(app, sock=socket.socket(fileno=int(number)), handler_cancellation=True)  # who hangs up frees its slot
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,220 +1,170 @@
-"""A skill that the rehearsal teacher knows: fragments of text, what each of them means, and how they arrive.
+"""Skills that the rehearsal teacher knows: fragments of text, what each of them means, and how they arrive.
 
 `texts/NAME.toml` holds them. The same fragments write a context and are recognised in one, so that whoever responds
-or judges reads the context alone. A skill adds how facts become a response (`written`) and, for texts in other
-words, what they might mean.
+or judges reads the context alone. A function for each skill makes facts a response.
 """
 
 import random
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+import textwrap
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
-from sdgkit.teachers.rehearsal import anyskill, judging, wording
-from sdgkit.teachers.rehearsal.judging import Finding
 from sdgkit.teachers.rehearsal.reading import Assignment
-from sdgkit.teachers.rehearsal.wording import filled, vocabulary
+from sdgkit.teachers.rehearsal.wording import filled, sentences, sign, vocabulary
 
 OFF_QUESTIONS = 0.11  # share of questions that do not suit their context
-LONGEST_LEAD = 6  # words that may stand before a fragment: the time, who says it, "To be fair,"
-LONGEST_GUESS = 4000  # characters of a text in other words that patterns are looked for in
 
-Facts = Mapping[str, str]  # what a fragment means, under the names that the skill has for it
-Items = Sequence[tuple[str, dict[str, Any]]]  # what a context says: the name of its template, the template's fields
-
-
-@dataclass(frozen=True, slots=True)
-class Fragment:
-    """Something that a context may say. `of`: what it goes with; nothing goes with everything."""
-
-    said: str
-    facts: Facts
-    of: frozenset[str]
+Facts = dict[str, Any]  # what a text means, under the names that the skill has for it
 
 
 class Skill:
-    """One skill, by the name of its file in `texts/`."""
+    """One skill, by the name of its file in `texts/`. `responding` writes a response, by a source and the example's.
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.texts = vocabulary(name)
+    A fragment is something that a context may say: `said`, what it means under other names, and `of`, what it goes with
+    (nothing goes with everything).
+    """
 
-    def suits(self, asked: Assignment) -> bool:
-        """Whether the prompt's seed (or, without one, its task) is of this skill."""
-        if response := asked.seed.get("response"):
-            return re.search(self.texts["response"], response) is not None
-        prose = asked.prose.lower()
-        return all(word in prose for word in self.texts["prose"])
-
-    # --- writing -------------------------------------------------
+    def __init__(self, name: str, responding: "Callable[[Skill, str, str], str]") -> None:
+        self.name, self.responding, self.texts = name, responding, vocabulary(name)
+        self.off = self.texts["off"]
+        self.fragments: dict[str, list[Facts]] = {
+            kind: [dict(zip(table["columns"], row, strict=True)) for row in table["rows"]]
+            for kind, table in self.texts["fragments"].items()
+        }
 
     def context(self, asked: Assignment, dice: random.Random) -> str:
-        """A context that arrives the way the seed's does."""
-        layout = self.layout(asked.seed.get("context", ""))
-        chosen, of = self._chosen(layout.get("recipe", self.texts["recipe"]), dice)
-        items = [("line", self.said(one, dice)) for one in chosen]
-        return self.laid_out(layout, items, dice, about=self._name(of))
+        """A context that arrives the way the seed's does.
+
+        It has fragments as the recipe says (a line of it is kind, least, most, chance), which all go with the first.
+        """
+        layout, slots = self.layout(asked.seed.get("context", "")), self.texts["slots"]
+        recipe = layout.get("recipe", self.texts["recipe"])
+        lead, chosen = dice.choice(self.fragments[recipe[0][0]]), []
+        kin = _of(lead)
+        for kind, least, most, chance in recipe:
+            if dice.random() < chance:
+                fitting = [one for one in self.fragments[kind] if one is not lead and (not _of(one) or _of(one) & kin)]
+                count = dice.randint(least, most) - (kind == recipe[0][0])
+                chosen += [(kind, one) for one in dice.sample(fitting, min(count, len(fitting)))]
+        if not self.texts.get("in_order"):
+            dice.shuffle(chosen)
+        known = {"about": self.about("", [lead])}
+        if "once" in self.texts:
+            known |= dice.choice(self.texts["once"])
+        said = [(kind, _fields(self, one, dice, known)) for kind, one in ((recipe[0][0], lead), *chosen)]
+        minutes, lines = dice.randint(7 * 60, 17 * 60), []
+        for count, (kind, fields) in enumerate(said, 1):
+            known |= {"clock": f"{minutes // 60:02d}:{minutes % 60:02d}", "count": str(count)}
+            template = dice.choice(layout.get(kind) or layout.get("line", ["{say}"]))
+            lines.append(filled(template, dice, layout, slots, **known, **fields))
+            minutes += dice.randint(0, 6)
+        frame = dice.choice(layout.get("frame", ["{lines}"]))
+        return filled(frame, dice, layout, slots, **known, lines=layout.get("joint", "\n").join(lines))
 
     def question(self, asked: Assignment, dice: random.Random) -> str:
         """A request for what the seed asks for; sometimes one that does not suit the context."""
         source = asked.given.get("context", "")
-        if dice.random() < OFF_QUESTIONS:
-            template = dice.choice(self.texts["off"])[0]
-        else:
-            template = dice.choice(self.texts["asking"])
-        return filled(template, dice, self.layout(source), self.texts["slots"], **self.known(asked, dice))
-
-    def known(self, asked: Assignment, dice: random.Random) -> dict[str, Any]:
-        """What a question may name."""
-        return {"about": self.about(asked.given.get("context", ""))}
-
-    def layout(self, example: str) -> Mapping[str, Any]:
-        """The way in which the example arrives."""
-        layouts: list[dict[str, Any]] = self.texts["layouts"]
-        return next(layout for layout in layouts if re.search(layout["sign"], example[:2000]))
-
-    def laid_out(self, layout: Mapping[str, Any], items: Items, dice: random.Random, **known: Any) -> str:
-        """A context: each item (the name of its template, its fields) in a line, the lines in the layout's frame."""
-        minutes, lines = dice.randint(7 * 60, 17 * 60), []
-        lists = (layout, self.texts["slots"])
-        for count, (name, fields) in enumerate(items, 1):
-            known["clock"] = f"{minutes // 60:02d}:{minutes % 60:02d}"
-            template = dice.choice(layout.get(name, ["{say}"]))
-            lines.append(filled(template, dice, *lists, **{**known, **fields, "count": count}))
-            minutes += dice.randint(0, 6)
-        frame = dice.choice(layout.get("frame", ["{lines}"]))
-        return filled(frame, dice, *lists, **known, lines=layout.get("joint", "\n").join(lines))
-
-    def _chosen(self, recipe: Sequence[Any], dice: random.Random) -> tuple[list[Fragment], frozenset[str]]:
-        """Fragments as the recipe has them (kind, least, most, chance), which all go with the first."""
-        lead = dice.choice(self.fragments[recipe[0][0]])
-        chosen = []
-        for kind, least, most, chance in recipe:
-            if dice.random() < chance:
-                fitting = [one for one in self.fragments[kind] if one is not lead and (not one.of or one.of & lead.of)]
-                count = dice.randint(least, most) - (kind == recipe[0][0])
-                chosen += dice.sample(fitting, min(count, len(fitting)))
-        dice.shuffle(chosen)
-        return [lead, *chosen], lead.of
-
-    def said(self, fragment: Fragment, dice: random.Random) -> dict[str, Any]:
-        """The fields that a layout's line may have of a fragment."""
-        say = filled(fragment.said, dice, self.texts["slots"])
-        low = say if say.startswith("I ") else say[0].lower() + say[1:]
-        return {"say": say, "low": low.rstrip(".")}
-
-    def _name(self, of: frozenset[str]) -> str:
-        names: dict[str, str] = self.texts["about"]
-        return next((names[key] for key in sorted(of) if key in names), self.texts.get("unnamed", "it"))
-
-    # --- reading -------------------------------------------------
-
-    @cached_property
-    def fragments(self) -> dict[str, list[Fragment]]:
-        """All fragments, by their kind."""
-        found: dict[str, list[Fragment]] = {}
-        for kind, table in self.texts.get("fragments", {}).items():
-            for row in table["rows"]:
-                facts = dict(zip(table["columns"], row, strict=True))
-                of = frozenset(facts.pop("of", "").split())
-                found.setdefault(kind, []).append(Fragment(facts.pop("said"), facts, of))
-        return found
-
-    @cached_property
-    def _by_words(self) -> dict[str, Fragment]:
-        """The fragments by their words; what a layout says around them means nothing, so that no rule guesses at it."""
-        names = list(self.texts["about"].values())
-        lists = [texts for layout in self.texts["layouts"] for texts in layout.values() if isinstance(texts, list)]
-        around = [
-            sentence
-            for text in (text for texts in lists for text in texts if isinstance(text, str))
-            for name in (names if "{about}" in text else [""])
-            for sentence in wording.sentences(text.replace("{about}", name))
-        ]
-        known = {_key(sentence): Fragment(sentence, {}, frozenset()) for sentence in around}
-        return known | {_key(one.said): one for held in self.fragments.values() for one in held}
-
-    def recognised(self, text: str) -> Iterator[tuple[str, Fragment | None]]:
-        """Each sentence of a text, with the fragment that it is."""
-        for sentence in wording.sentences(text)[:400]:
-            held = _key(sentence).split()
-            leads = range(min(len(held), LONGEST_LEAD))
-            known = (self._by_words.get(" ".join(held[lead:])) for lead in leads)
-            yield sentence, next((one for lead, one in enumerate(known) if one and (one.facts or lead < 2)), None)
-
-    def guessed(self, text: str) -> dict[str, str]:
-        """What a text in other words might mean: of each fact's patterns, the first that is found says it."""
-        found: dict[str, str] = {}
-        for name, rules in self._rules.items():
-            for rule, said in rules:
-                if match := rule.search(text, 0, LONGEST_GUESS):
-                    found[name] = said.format(*match.groups()).strip()
-                    break
-        return found
-
-    @cached_property
-    def _rules(self) -> dict[str, list[tuple[re.Pattern[str], str]]]:
-        return {name: [(re.compile(rule), said) for rule, said in held] for name, held in self.texts["rules"].items()}
-
-    def about(self, text: str) -> str:
-        """The name of what a text is about, as far as that is known."""
-        low = text.lower()
-        named = next((name for name in self.texts["about"].values() if name.lower() in low), None)
-        fitting = (self._name(one.of) for _, one in self.recognised(text) if one and one.of)
-        return named or next(fitting, self._name(frozenset()))
-
-    # --- responding and judging ----------------------------------
+        is_off = dice.random() < OFF_QUESTIONS
+        template = dice.choice(self.off)[0] if is_off else dice.choice(self.texts["asking"])
+        known = {"about": self.about(source, recognised(self, source))}
+        if "{lines}" in template:  # in a freeform skill, the question holds what there is to work on
+            known["lines"] = self.context(asked, dice)
+        return filled(template, dice, self.layout(source), self.texts["slots"], **known)
 
     def written(self, asked: Assignment) -> str:
         """The right response to what is given, in the form of the example."""
-        return _written(self, asked.source[: wording.LONGEST], asked.example)
+        return self.responding(self, asked.source, asked.example)
 
-    def response(self, source: str, example: str) -> str:
-        """The right response to a source."""
-        raise NotImplementedError
+    def layout(self, example: str) -> Any:
+        """The way in which the example arrives."""
+        return next(layout for layout in self.texts["layouts"] if re.search(layout["sign"], example[:2000]))
 
-    def question_findings(self, asked: Assignment) -> list[Finding]:
-        """What is wrong with the given question, seen from question and context alone."""
-        text, source = asked.given.get("question", ""), asked.given.get("context", "")
-        off = next((reason for template, reason in self._off if template.fullmatch(text.strip())), None)
-        if off is not None:
-            return [Finding(off)]
-        if not self._asks.search(text):
-            return [Finding("It does not ask for what the example asks for.")]
-        return anyskill.beyond_context(text, source)
+    def about(self, text: str, fragments: list[Facts]) -> str:
+        """The name of what a text of these fragments is about, as far as it names it or they belong to something."""
+        of = {key for fragment in fragments for key in _of(fragment)}
+        known = [name for key, name in self.texts["about"].items() if name.lower() in text.lower() or key in of]
+        return known[0] if known else self.texts.get("unnamed", "it")
 
-    @cached_property
-    def _off(self) -> list[tuple[re.Pattern[str], str]]:
-        return [(pattern(template), reason) for template, reason in self.texts["off"]]
-
-    @cached_property
-    def _asks(self) -> re.Pattern[str]:
-        return re.compile(rf"(?i)(?<!\w)(?:{'|'.join(map(re.escape, self.texts['asks']))})")
-
-    def response_findings(self, asked: Assignment) -> list[Finding]:
-        """What is wrong with the given response beside the right one."""
-        return judging.differences(self.written(asked), asked.given.get("response", ""))
+    def guessed(self, text: str) -> Facts:
+        """What a text in other words might mean: of each fact's patterns, the first that is found says it."""
+        found: Facts = {}
+        for name, rules in self.texts["rules"].items():
+            matches = ((re.search(rule, text[:4000]), said) for rule, said in rules)
+            found |= next(({name: said.format(*match.groups()).strip()} for match, said in matches if match), {})
+        return found
 
 
-@lru_cache(maxsize=512)  # whoever responds and whoever judges the response read the same source
-def _written(skill: Skill, source: str, example: str) -> str:
-    return skill.response(source, example)
+def _of(fragment: Facts) -> set[str]:
+    return set(fragment.get("of", "").split())
 
 
-def pattern(template: str) -> re.Pattern[str]:
-    """What finds a template in a text, its fields as named groups."""
-    seen: set[str] = set()
+def _fields(skill: Skill, fragment: Facts, dice: random.Random, known: Mapping[str, str]) -> Facts:
+    """What a line of a context may have of a fragment: its words, stars that go with its sentiment, a figure drawn."""
+    say = filled(fragment["said"], dice, skill.texts["slots"], **known)
+    fields = {"say": say, "low": (say if say[:2].isupper() else say[0].lower() + say[1:]).rstrip(".")}
+    if "stars" in skill.texts:
+        fields["stars"] = dice.choice(skill.texts["stars"][fragment.get("Sentiment", "Neutral")])
+    if "draw" in fragment:
+        form, low, high = fragment["draw"]
+        now = dice.uniform(low, high)
+        then = dice.uniform(low, high) if low <= 0 else now * dice.uniform(0.85, 1.15)
+        for name, amount in (("now", now), ("then", min(then, 100) if "%" in form else then)):
+            fields[name] = form.format(amount).replace("¤-", "-¤").replace("¤", known["currency"])
+    return fields
 
-    def group(found: re.Match[str]) -> str:
-        name = found[1]
-        again = name in seen
-        seen.add(name)
-        return f"(?P={name})" if again else rf"(?P<{name}>[^\n]{{1,60}}?)"
 
-    return re.compile(re.sub(r"\\\{(\w+)\\\}", group, re.escape(template)) + r"(?!\w)")
+@lru_cache(maxsize=512)  # whoever asks, responds and judges reads the same source
+def recognised(skill: Skill, text: str) -> list[Facts]:
+    """All fragments that are in a text and mean something, in its order, with the slots of their facts filled."""
+    text = " ".join(text.split())
+    known = [one for held in skill.fragments.values() for one in held if one.keys() - {"of", "said", "draw"}]
+    found = [(match, one) for one in known if (match := sign(one["said"]).search(text))]
+    found.sort(key=lambda pair: pair[0].start())
+    return [{name: said.format(**match.groupdict()) for name, said in one.items()} for match, one in found]
 
 
-def _key(text: str) -> str:
-    return " ".join(re.findall(r"\w+", text.lower()))
+@lru_cache(maxsize=512)
+def feedback_table(skill: Skill, source: str, example: str) -> str:
+    """User feedback → one row for each feature, in the order in which they come up."""
+    remarks = recognised(skill, source) or [skill.guessed(sentence) for sentence in sentences(source)]
+    features: dict[str, list[Facts]] = {}
+    for remark in remarks:
+        if {"Sentiment", "Feedback"} <= remark.keys():
+            features.setdefault(remark["Feature"], []).append(remark)
+    rows = example.splitlines()[:2]
+    for feature, told in features.items():
+        sentiments = {remark["Sentiment"] for remark in told}
+        is_mixed = {"Positive", "Negative"} <= sentiments
+        sentiment = "Mixed" if is_mixed else min(sentiments, key=["Positive", "Negative", "Neutral"].index)
+        said = ", and ".join(dict.fromkeys(remark["Feedback"] for remark in told))
+        said = said.replace(", and ", ", while ", 1) if len(sentiments) > 1 else said
+        cells = [cell[0].upper() + cell[1:].replace("|", "/") for cell in (feature, f"{said}.", sentiment)]
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+@lru_cache(maxsize=512)
+def ticket(skill: Skill, source: str, example: str) -> str:
+    """Störungsmeldung → a line for each of the example's labels."""
+    found: Facts = {}
+    for facts in recognised(skill, source):
+        for label, said in facts.items():
+            found[label] = f"{found[label]}, {said}" if label in found else said
+    found = skill.guessed(source) | found
+    labels = dict.fromkeys(re.findall(r"(?m)^([A-ZÄÖÜ][\w ]{1,30}):", example))
+    return "\n".join(f"{label}: {found.get(label, 'nicht angegeben')}" for label in labels)
+
+
+def commit_message(skill: Skill, source: str, example: str) -> str:
+    """A change in plain words → first line, body and footer of a commit message."""
+    change = next(iter(recognised(skill, source)), None) or skill.guessed(" ".join(source.split()))
+    kind, mark, _ = change["type"].partition("!")
+    scope = f"({change['scope'].replace(' ', '-')})" if change["scope"] else ""
+    subject = change["subject"][:1].lower() + change["subject"][1:]
+    body = [textwrap.fill(part, 72) for part in change["body"].split("\n\n")]
+    issues = ", ".join(dict.fromkeys(re.findall(r"#\d+", source)[:10]))
+    closes = re.search(r"(?i)\b(?:settles|closed?s?|fixes|resolves)\b", source)
+    footer = f"{'Closes' if closes else 'Refs'} {issues}" if issues else ""
+    return "\n\n".join(filter(None, [f"{kind}{scope}{mark}: {subject}"[:72].rstrip(), *body, footer]))

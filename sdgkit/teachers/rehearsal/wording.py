@@ -1,4 +1,4 @@
-"""Texts taken apart (units, sentences, words, numbers, form, language), and templates filled in."""
+"""Texts taken apart (units, sentences, words, form, language), and templates filled in and found again."""
 
 import random
 import re
@@ -8,15 +8,16 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-LONGEST = 60_000  # characters of a given text that the rules look at
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
-_SENTENCE_END = re.compile(
-    r"(?<=[.!?…])(?<!\bca\.)(?<!\bzw\.)[\"”»)]?\s+"
-    r"(?!(?:Jan|Feb|Mär|Apr|Mai|Jun|Jul|Aug|Sep|Okt|Nov|Dez)[a-z]*\b|Stock|Etage)"  # "3. November" is no end
-    r"(?=[\"“„«(¿¡]?[A-ZÄÖÜÀ-Þ0-9¿¡])"
-)
+_SENTENCE_END = re.compile(r"(?<=[.!?…])(?<!\d\.)[\"”»)]?\s+(?=[\"“„«(¿¡]?[A-ZÄÖÜÀ-Þ0-9¿¡])")
 _WORD = re.compile(r"[^\W\d_]+(?:['\u2019-][^\W\d_]+)*")
+_FORMS = {  # the first that fits
+    "a table": re.compile(r"(?m)^\|.*\n(?:.*\n)*?\|"),
+    "JSON": re.compile(r"(?s)\A\s*[{\[].*[}\]]\s*\Z"),
+    "a list": re.compile(r"(?m)^\s*(?:[-*•]|\d{1,2}[.)])\s.*\n(?:.*\n)*?\s*(?:[-*•]|\d{1,2}[.)])\s"),
+    "lines": re.compile(r"\S[^\n]*\n\s*\S[^\n]*\n\s*\S"),
+}
 
 
 @cache
@@ -25,59 +26,37 @@ def vocabulary(name: str) -> dict[str, Any]:
     return tomllib.loads((Path(__file__).parent / "texts" / f"{name}.toml").read_text(encoding="utf-8"))
 
 
-def units(text: str) -> tuple[list[str], str]:
-    """The text's lines, if it has several, or its sentences; and what joins them again."""
-    lines = [line.rstrip() for line in text[:LONGEST].splitlines() if line.strip()]
-    return (lines, "\n") if len(lines) >= 3 else (sentences(text), " ")
-
-
-def sentences(text: str) -> list[str]:
-    """The text's sentences (a line break ends one too)."""
-    return list(_sentences(text[:LONGEST]))
+def units(text: str) -> tuple[str, ...]:
+    """The text's lines, if it has several, or its sentences: the first 200."""
+    lines = tuple(line.rstrip() for line in text.splitlines() if line.strip())
+    return lines[:200] if len(lines) >= 3 else sentences(text)[:200]
 
 
 @lru_cache(maxsize=512)
-def _sentences(text: str) -> tuple[str, ...]:
+def sentences(text: str) -> tuple[str, ...]:
+    """The text's sentences (a line break ends one too)."""
     return tuple(part.strip() for line in text.splitlines() for part in _SENTENCE_END.split(line) if part.strip())
 
 
 @lru_cache(maxsize=1024)
 def words(text: str) -> frozenset[str]:
     """The different words of a text, in lower case."""
-    return frozenset(_WORD.findall(text[:LONGEST].lower()))
+    return frozenset(_WORD.findall(text.lower()))
 
 
-@lru_cache(maxsize=1024)
-def numbers(text: str) -> frozenset[str]:
-    """The different numbers of a text, digits only: "1,250" and "1.250" are the same."""
-    return frozenset(_plain(found) for found in NUMBER.findall(text[:LONGEST]))
+def likeness(one: str, other: str) -> float:
+    """The share of words that two texts have in common."""
+    return len(words(one) & words(other)) / (len(words(one) | words(other)) or 1)
 
 
-def _plain(number: str) -> str:
-    parts = re.split(r"[.,]", number)
-    if len(parts) > 1 and len(parts[-1]) != 3:
-        return "".join(parts[:-1]) + "." + parts[-1]
-    return "".join(parts)
-
-
-@lru_cache(maxsize=256)
 def form(text: str) -> str:
-    """What a text looks like: table, list, json, lines or prose."""
-    lines = [line.strip() for line in text[:LONGEST].splitlines() if line.strip()]
-    if sum(line.startswith("|") for line in lines) >= 2:
-        return "table"
-    if lines and lines[0][0] in "{[" and lines[-1][-1] in "}]":
-        return "json"
-    if sum(bool(re.match(r"[-*•]\s|\d{1,2}[.)]\s", line)) for line in lines) >= 2:
-        return "list"
-    return "lines" if len(lines) >= 3 else "prose"
+    """What a text looks like: one of the forms, or running text."""
+    return next((name for name, looks in _FORMS.items() if looks.search(text)), "running text")
 
 
-@lru_cache(maxsize=256)
 def language(text: str) -> str:
     """The text's language among those known (en, de, fr, es, it), or "other"."""
-    found = words(text)
-    counts = {code: len(found.intersection(little)) for code, little in vocabulary("anyskill")["languages"].items()}
+    counts = {code: len(words(text) & set(little)) for code, little in vocabulary("anyskill")["languages"].items()}
     best = max(counts, key=lambda code: counts[code])
     return best if counts[best] >= 2 else "other"
 
@@ -101,28 +80,21 @@ def filled(template: str, dice: random.Random, *lists: Mapping[str, Any], **know
     return template.format_map(_Fields(dice, (*lists, vocabulary("anyskill")["fillers"]), known))
 
 
+@cache
+def sign(template: str) -> re.Pattern[str]:
+    """What finds a filled template in a text, its fields as named groups.
+
+    The first letter may be of another size, and a full stop may be gone: layouts do that.
+    """
+    text = re.escape(template[1:] if template.endswith("}.") else template[1:].rstrip("."))
+    return re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>(?:[^\\n.]|\\.(?=\\w)){1,60}?)", text) + r"(?!\w)")
+
+
 def other_number(number: str, dice: random.Random) -> str:
     """Another number of the same make: same separators, same count of digits, years near the same."""
     if not number.isdigit():
-        return re.sub(r"\d+", lambda part: other_number(part[0], dice) if part[0] != "0" else "0", number)
-    value, digits = int(number[:18]), len(number[:18])
-    if digits == 1:
-        return str(dice.randint(2, 9))
-    if digits == 4 and 1900 <= value <= 2100:
-        return str(value + dice.randint(-2, 2))
-    if number[0] == "0":
-        return number
-    low, high = 10 ** (digits - 1), 10**digits - 1
-    return str(min(high, max(low, round(value * dice.uniform(0.75, 1.3)))))
-
-
-def renumbered(text: str, dice: random.Random) -> str:
-    """The text with other numbers in it (clock times stay clock times)."""
-
-    def other(match: re.Match[str]) -> str:
-        before, after = text[max(0, match.start() - 1) : match.start()], text[match.end() : match.end() + 1]
-        if ":" in before + after and len(match[0]) <= 2:
-            return f"{dice.randint(7, 19)}" if after == ":" else f"{dice.randrange(0, 60, 5):02d}"
-        return other_number(match[0], dice)
-
-    return NUMBER.sub(other, text)
+        return re.sub(r"\d+", lambda part: other_number(part[0], dice), number)
+    value, low = int(number[:18]), 10 ** (len(number[:18]) - 1)
+    if low == 1 or 1900 <= value <= 2100:
+        return str(dice.randint(2, 9) if low == 1 else value + dice.randint(-2, 2))
+    return number if number[0] == "0" else str(min(10 * low - 1, max(low, round(value * dice.uniform(0.75, 1.3)))))
