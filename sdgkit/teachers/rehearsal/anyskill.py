@@ -18,34 +18,27 @@ _LEAD = re.compile(r"\s*(?:[-*•]\s|\d+[.)]\s|[^:\n]{1,40}:\s)?\s*")  # what a 
 class AnySkill:
     """Writes by the seed alone."""
 
-    name = "anyskill"
-
     def __init__(self) -> None:
-        self.texts = vocabulary("anyskill")["in"]
-        self.off = [row for texts in self.texts.values() for row in texts["off"]]
+        self.name, self.texts = "anyskill", vocabulary("anyskill")["in"]
+        self.off = dict(row for texts in self.texts.values() for row in texts["off"])
 
     def context(self, asked: Assignment, dice: random.Random) -> str:
-        """The seed's with other numbers and days, its middle in another order, and perhaps a detail more."""
+        """The seed's with other numbers, its middle in another order, and a detail more."""
         text = asked.seed_source or asked.prose.strip()[-2000:]
         texts, parts = self.texts[wording.language(text)], list(wording.units(text))
-        has_head = len(parts) > 1 and (parts[0].endswith((":", ",")) or parts[0].startswith("#"))
-        # what stays in front: a table's head, rule and first row, or a salutation and the first line
-        first = 3 if text.startswith("|") else 1 + has_head
+        # what stays in front: a table's head, rule and first row; or a heading or salutation, and the first line
+        first = 3 if text.startswith("|") else 2 if re.match(r"#|[^\n]*[:,]\s*\n", text) else 1
         parts[first:-1] = dice.sample(parts[first:-1], len(parts[first:-1]))
-        whole = _NUMBER.sub(lambda number: wording.other_number(number[0], dice), "\n".join(parts))
-        for day in texts["day"]:
-            whole = whole.replace(day, dice.choice(texts["day"]))
-        if dice.random() < (1.0, 0.85, 0.7, 0.4)[min(len(_NUMBER.findall(text)), 3)]:
-            whole += "\n" + filled(dice.choice(texts["details"]), dice, texts)
-        return whole if "\n" in text.strip() else whole.replace("\n", " ")
+        parts.append(filled(dice.choice(texts["details"]), dice, texts))
+        whole = ("\n" if "\n" in text.strip() else " ").join(parts)
+        return _NUMBER.sub(lambda number: wording.other_number(number[0], dice), whole)
 
     def question(self, asked: Assignment, dice: random.Random) -> str:
         """A question made of the seed's; in a freeform skill, where it stands for itself, recombined."""
         base, source = asked.seed.get("question", ""), asked.given.get("context", "")
         if not source:
             return self.context(asked, dice)
-        code = wording.language(base)
-        texts = self.texts[code if code != "other" else wording.language(f"{base} {source}")]
+        texts = self.texts[wording.language(f"{base} {source}")]
         template = dice.choice(texts["off"])[0] if dice.random() < OFF_QUESTIONS else dice.choice(texts["asking"])
         return filled(template, dice, texts, question=base or wording.sentences(source)[0]).strip()
 

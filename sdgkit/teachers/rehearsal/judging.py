@@ -2,7 +2,6 @@
 
 import random
 import re
-from collections.abc import Mapping
 
 from sdgkit.teachers.rehearsal import wording
 from sdgkit.teachers.rehearsal.wording import vocabulary
@@ -24,9 +23,10 @@ def differences(wanted: str, text: str) -> Findings:
     for name, line in given.items():
         said, right = line.removeprefix(name), expected.get(name, "").removeprefix(name)
         mine, theirs = wording.words(right), wording.words(said)
+        numbers, right_numbers = wording.NUMBER.findall(said), wording.NUMBER.findall(right)
         if name not in expected:
             found[f"“{line}” is not called for."] = not re.search("[|:] ", line.rstrip())
-        elif numbers(said) != numbers(right) or (mine ^ theirs) & OPPOSITES or (mine | theirs and not mine & theirs):
+        elif numbers != right_numbers or (mine ^ theirs) & OPPOSITES or (mine | theirs and not mine & theirs):
             found[f"“{line}” is wrong: it should be “{expected[name]}”."] = False
         elif len(theirs) > 1.5 * len(mine) + 2:
             found[f"“{line}” says more than belongs there."] = True
@@ -35,18 +35,13 @@ def differences(wanted: str, text: str) -> Findings:
     return found
 
 
-def _by_name(text: str) -> Mapping[str, str]:
+def _by_name(text: str) -> dict[str, str]:
     """A response's lines by their names: a row's first cell, an entry's label, or the first words of running text."""
     named = {}
     for line in filter(None, (line.strip("|-*• ") for line in text.splitlines())):
         name, *rest = re.split(r"\s*[:|] ", line, maxsplit=1)
         named[name if rest and len(name) <= 60 else " ".join(line.split()[:3])] = line
     return named
-
-
-def numbers(text: str) -> set[str]:
-    """The different numbers of a text; "1,250" and "1.250" are the same."""
-    return {re.sub("[.,]", "", number) for number in wording.NUMBER.findall(text)}
 
 
 def verdict(found: Findings, scale: tuple[int, int], kind: str, text: str, dice: random.Random) -> tuple[str, int]:

@@ -16,7 +16,7 @@ from sdgkit.errors import SettingsError, TeacherUnreachable
 from sdgkit.teachers.rehearsal.options import Options
 
 
-class RehearsalProcess(contextlib.AbstractContextManager["RehearsalProcess", None]):
+class RehearsalProcess(contextlib.closing["RehearsalProcess"]):
     """A running rehearsal teacher; also a context manager that closes it.
 
     It ends at `close()`, when this process ends (also killed), or at a signal to its own `pid`. `base_url` is its
@@ -24,6 +24,7 @@ class RehearsalProcess(contextlib.AbstractContextManager["RehearsalProcess", Non
     """
 
     def __init__(self, options: Options) -> None:
+        super().__init__(self)
         try:  # The child is given the socket: whoever comes before it is up (half a second) waits in line.
             listener = socket.create_server(("127.0.0.1", options.port), backlog=1024)
         except OSError as error:
@@ -53,9 +54,6 @@ class RehearsalProcess(contextlib.AbstractContextManager["RehearsalProcess", Non
         self._process.kill()  # there is nothing in it to be finished
         self._process.communicate()
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
 
 def start(**options: Any) -> RehearsalProcess:
     """Start a rehearsal teacher; returns at once.
@@ -68,7 +66,7 @@ def start(**options: Any) -> RehearsalProcess:
         TeacherUnreachable: the port is taken.
     """
     known = [option.name for option in fields(Options)]
-    unknown = ", ".join(set(options) - set(known))
+    unknown = ", ".join(sorted(set(options) - set(known)))
     if unknown:
         raise SettingsError(f"The rehearsal teacher has no option {unknown}; it knows {', '.join(known)}.")
     return RehearsalProcess(Options(**options))

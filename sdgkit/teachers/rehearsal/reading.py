@@ -6,7 +6,6 @@ Nothing is known of sdgkit's own prompts here: any tags of the usual kinds are f
 
 import math
 import re
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -50,8 +49,8 @@ class Assignment(NamedTuple):
     """
 
     tags: tuple[Block, ...]
-    seed: Mapping[str, str]
-    given: Mapping[str, str]
+    seed: dict[str, str]
+    given: dict[str, str]
     rival: str | None
     wanted: int
     scale: tuple[int, int]
@@ -79,13 +78,11 @@ class Assignment(NamedTuple):
 def read(messages: Messages) -> Assignment:
     """Read a whole chat; the last tags in it are the ones asked for."""
     blocks, prose = _blocks("\n\n".join(text for _, text in messages))
-    asked = {block.start: block for block in _asked(blocks)}
+    kept = [block for block in blocks if not block.shown]
+    asked = {block.start: block for block in _asked(blocks, kept)}
     tags = tuple(tag._replace(role="response") if tag.role == "other" else tag for tag in asked.values())
     roles = {tag.role for tag in tags}
-    held: dict[str, list[Block]] = {}
-    for block in blocks:
-        if not block.shown:
-            held.setdefault(block.role, []).append(block)
+    held = {role: [block for block in kept if block.role == role] for role in {block.role for block in kept}}
     if "other" in held:  # a tag of the user's own: data to work on, or the example of what is asked for
         held.setdefault("response" if "response" in roles else "context", held.pop("other"))
     # The example comes first; the given part begins where a tag of the example comes again. If none does, it is all
@@ -96,42 +93,34 @@ def read(messages: Messages) -> Assignment:
     given = {role: same[-1].text for role, same in held.items() if same[-1].place >= border and role not in roles}
     rivals = {block.start: block.text for block in held.get("response", ()) if block.place >= border}
     rival = next(iter(rivals.values())) if len(rivals) == 2 and "response" in given else None
-    scores = [block.text for block in blocks if block.shown and block.role == "score"]
-    scale = _scale(f"score {scores[-1]}\n{prose}" if scores else prose)
-    return Assignment(
-        tags, seed, given, rival, _wanted(prose, tuple((tag.role, tag.start) for tag in tags)), scale, prose
-    )
+    scores = "".join(f"score {block.text}\n" for block in blocks if block.shown and block.role == "score")
+    wanted = _wanted(prose, tuple((tag.role, tag.start) for tag in tags))
+    return Assignment(tags, seed, given, rival, wanted, _scale(scores + prose), prose)
 
 
 def _blocks(text: str) -> tuple[list[Block], str]:
     """The tagged texts in order (nested ones belong to the outer), and the rest."""
     marks = list(_TAG.finditer(text))
-    nexts: list[re.Match[str] | None] = []  # of each mark, from the last to the first, the next one of its name
-    nearest: dict[str, re.Match[str]] = {}
-    for mark in reversed(marks):
-        nexts.append(nearest.get(mark["name"].lower()))
-        nearest[mark["name"].lower()] = mark
+    names = [mark["name"].lower() for mark in marks]
     blocks, prose, reached = [], [], 0
-    for mark, partner in zip(marks, reversed(nexts), strict=True):
+    for at, mark in enumerate(marks):
+        partner = next((marks[later] for later in range(at + 1, len(marks)) if names[later] == names[at]), None)
         if mark.start() >= reached and not mark["end"] and partner and partner["end"]:
             prose.append(text[reached : mark.start()])
-            name, inner = mark["name"].lower(), text[mark.end() : partner.start()].strip()
+            role, inner = _role(names[at]), text[mark.end() : partner.start()].strip()
             before = text[text.rfind("\n", max(0, mark.start() - 400), mark.start()) + 1 : mark.start()]
-            shown = _only_shows(inner, before, _role(name))
-            blocks.append(Block(mark.start(), _role(name), mark[0], inner, partner[0], shown))
+            blocks.append(Block(mark.start(), role, mark[0], inner, partner[0], _only_shows(inner, before, role)))
             reached = partner.end()
     return blocks, "\n".join([*prose, text[reached:]])
 
 
 def _only_shows(inner: str, before: str, role: str) -> bool:
     """Whether a block only shows the form: nothing in it, a mention within a sentence, words in brackets, a scale."""
-    if not any(letter.isalnum() for letter in inner):
-        return True
-    size = len(inner.split())
+    size, is_empty = len(inner.split()), not any(letter.isalnum() for letter in inner)
     is_mention = size <= 6 and any(letter.isalpha() for letter in before)
-    in_brackets = size <= 25 and inner[0] + inner[-1] in ("<>", "()", "{}", "[]") and '"' not in inner
+    in_brackets = size <= 25 and inner[:1] + inner[-1:] in ("<>", "()", "{}", "[]") and '"' not in inner
     is_scale = role == "score" and len(re.findall(r"\d+", inner)) > 1
-    return "\n" not in inner and (is_mention or in_brackets or is_scale)
+    return is_empty or ("\n" not in inner and (is_mention or in_brackets or is_scale))
 
 
 @lru_cache(maxsize=1024)
@@ -140,9 +129,9 @@ def _role(name: str) -> str:
     return next((role for role, names in WORDS["roles"].items() if parts & set(names)), "other")
 
 
-def _asked(blocks: list[Block]) -> list[Block]:
+def _asked(blocks: list[Block], held: list[Block]) -> list[Block]:
     """The tags that the prompt asks for: shown last, or before the data; if none is, the example ends with it."""
-    held, shown = [block for block in blocks if not block.shown], [block for block in blocks if block.shown]
+    shown = [block for block in blocks if block.shown]
     asked = [block for block in shown if not held or block.place > held[-1].place]
     data = {block.start for block in held if shown and block.place > shown[-1].place}
     return asked or [block for block in shown if block.start not in data] or held[-1:]

@@ -3,21 +3,19 @@
 import hashlib
 import random
 import re
-from typing import Any
 
 from sdgkit.teachers.rehearsal import judging
 from sdgkit.teachers.rehearsal.anyskill import AnySkill
-from sdgkit.teachers.rehearsal.figures import mail
 from sdgkit.teachers.rehearsal.judging import Findings
 from sdgkit.teachers.rehearsal.reading import Assignment, Messages, read
-from sdgkit.teachers.rehearsal.skills import Skill, commit_message, feedback_table, ticket
+from sdgkit.teachers.rehearsal.skills import Skill, commit, mail, table, ticket
 from sdgkit.teachers.rehearsal.wording import sign, vocabulary
 
 FLAWED_RESPONSES = 0.10  # share with a mistake in it
 OVERLOOKED = 0.04  # share of the responses in which a judge finds nothing, whatever there is
 
-_TUTORIALS: dict[str, Any] = {"feedback": feedback_table, "figures": mail, "ticket": ticket, "commit": commit_message}
-_SKILLS, _ANY_SKILL = [Skill(name, responding) for name, responding in _TUTORIALS.items()], AnySkill()
+_SKILLS = [Skill("feedback", table), Skill("figures", mail), Skill("ticket", ticket), Skill("commit", commit)]
+_ANY_SKILL = AnySkill()
 
 # The tagged texts of a reply: role (as in `reading.Block`), start tag, text, end tag. A plain answer has empty tags.
 Pieces = list[tuple[str, str, str, str]]
@@ -53,11 +51,8 @@ def text(pieces: Pieces) -> str:
 
 def malformed(pieces: Pieces, dice: random.Random) -> str:
     """The reply with its form broken in one of several ways that real models have."""
-    ways = ["", "\n\n".join(piece[2] for piece in pieces), pieces[0][1], "I'm sorry, I can't help with that request."]
-    role, start, _, end = pieces[-1]
-    if role == "score":
-        ways += [text([*pieces[:-1], (role, start, score, end)]) for score in ("11", "quite good, on the whole")]
-    return dice.choice(ways)
+    untagged = "\n\n".join(piece[2] for piece in pieces)
+    return dice.choice(["", untagged, pieces[0][1], "I'm sorry, but I can't help with that request."])
 
 
 def _one_sample(asked: Assignment, skill: Skill | AnySkill, dice: random.Random, questions: set[str]) -> Pieces:
@@ -83,7 +78,7 @@ def _judged(asked: Assignment, skill: Skill | AnySkill, dice: random.Random) -> 
     (low, high), response = asked.scale, asked.given.get("response")
     if response is None:
         question = asked.given.get("question", "")
-        found = {reason: False for template, reason in skill.off if sign(template).search(question)}
+        found = {reason: False for template, reason in skill.off.items() if sign(template).search(question)}
         return judging.verdict(found, asked.scale, "question", "", dice)
     if asked.rival is None:
         found = {} if dice.random() < OVERLOOKED else _findings(asked, skill, response)
@@ -99,6 +94,5 @@ def _findings(asked: Assignment, skill: Skill | AnySkill, response: str) -> Find
     """What is wrong with a response; to the example's own question, the example's is right by definition."""
     if not asked.example:
         return {}
-    others = {role: text for role, text in asked.given.items() if role != "response"}
-    is_seed = bool(others) and others.items() <= asked.seed.items()
+    is_seed = all(asked.seed.get(role) == text for role, text in asked.given.items() if role != "response")
     return judging.differences(asked.example if is_seed else skill.written(asked), response)

@@ -12,7 +12,6 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -81,24 +80,23 @@ class RehearsalServer:
             request.transport.abort()
         return _json(self.completion(body, messages))
 
-    def completion(self, body: Mapping[str, Any], messages: rules.Messages) -> dict[str, Any]:
+    def completion(self, body: dict[str, Any], messages: rules.Messages) -> dict[str, Any]:
         """The JSON of an answer, with the faults that it is to have.
 
         Raises:
             Refusal: prompt and reply do not fit the context.
         """
         length, prompt_tokens = self.options.context_length, sum(_tokens(text) + 4 for _, text in messages)
-        most = body.get("max_tokens") or 1
-        if prompt_tokens + most > length:
-            asked = f"the messages have {prompt_tokens}, the completion {most}: reduce one"
-            words = f"This model's maximum context length is {length} tokens, and {asked}."
-            raise Refusal(words, code="context_length_exceeded")
+        room, most = length - prompt_tokens, body.get("max_tokens")
+        if room < (most or 1):
+            words = f"This model's maximum context length is {length} tokens; {prompt_tokens} are in the messages, and"
+            raise Refusal(f"{words} the completion does not fit behind them.", code="context_length_exceeded")
         digest = rules.digest(messages, body.get("seed"), body.get("temperature"))
         pieces, dice = rules.write(messages, digest), random.Random(digest)  # the same request meets the same fault
         whole = rules.text(pieces) if dice.random() >= self.options.malformed_rate else rules.malformed(pieces, dice)
         for word in filter(None, body["stop"]):
             whole = whole.partition(word)[0]
-        text = whole[: min(body.get("max_tokens") or length, length - prompt_tokens) * CHARACTERS_PER_TOKEN]
+        text = whole[: (most or room) * CHARACTERS_PER_TOKEN]
         if dice.random() < self.options.truncate_rate:
             text = text[: len(text) // 2]
         reason = "stop" if text == whole else "length"
@@ -136,7 +134,7 @@ def _tokens(text: str) -> int:
     return -(-len(text) // CHARACTERS_PER_TOKEN)
 
 
-def _json(value: Mapping[str, Any], **more: Any) -> web.Response:
+def _json(value: dict[str, Any], **more: Any) -> web.Response:
     return web.Response(body=json.dumps(value).encode(), content_type="application/json", **more)
 
 

@@ -7,7 +7,7 @@ or judges reads the context alone. A function for each skill makes facts a respo
 import random
 import re
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +15,14 @@ from sdgkit.teachers.rehearsal.reading import Assignment
 from sdgkit.teachers.rehearsal.wording import filled, sentences, sign, vocabulary
 
 OFF_QUESTIONS = 0.11  # share of questions that do not suit their context
+
+UNITS = {"m": "million", "k": "thousand"}
+VERBS = {"up": "rose", "down": "fell"}
+
+_QUARTER = re.compile(r"\bQ([1-4])(?:[ /](20\d\d|FY\d\d)\b(?!,\d))?")
+_AMOUNT = re.compile(r"(?<![\w.,])-?(?:[€$£]|CHF ?)?-?\d+(?:,\d{3})*(?:\.\d+)?(?: ?(?:million|thousand|m|k|%))?(?!\w)")
+_NO_AMOUNT = re.compile(rf"{_QUARTER.pattern}|\b20\d\d\b(?![,.]\d)|\bper [\d,]+ \w+")
+_NAME_END = re.compile(r"(?: (?:came in at|was|is|of|at|in))*[\s:|,(\"]*$")
 
 Facts = dict[str, Any]  # what a text means, under the names that the skill has for it
 
@@ -28,7 +36,7 @@ class Skill:
 
     def __init__(self, name: str, responding: "Callable[[Skill, str, str], str]") -> None:
         self.name, self.responding, self.texts = name, responding, vocabulary(name)
-        self.off = self.texts["off"]
+        self.off: dict[str, str] = dict(self.texts["off"])
         self.fragments: dict[str, list[Facts]] = {
             kind: [dict(zip(table["columns"], row, strict=True)) for row in table["rows"]]
             for kind, table in self.texts["fragments"].items()
@@ -66,8 +74,7 @@ class Skill:
     def question(self, asked: Assignment, dice: random.Random) -> str:
         """A request for what the seed asks for; sometimes one that does not suit the context."""
         source = asked.given.get("context", "")
-        is_off = dice.random() < OFF_QUESTIONS
-        template = dice.choice(self.off)[0] if is_off else dice.choice(self.texts["asking"])
+        template = dice.choice(list(self.off) if dice.random() < OFF_QUESTIONS else self.texts["asking"])
         known = {"about": self.about(source, recognised(self, source))}
         if "{lines}" in template:  # in a freeform skill, the question holds what there is to work on
             known["lines"] = self.context(asked, dice)
@@ -100,7 +107,7 @@ def _of(fragment: Facts) -> set[str]:
     return set(fragment.get("of", "").split())
 
 
-def _fields(skill: Skill, fragment: Facts, dice: random.Random, known: Mapping[str, str]) -> Facts:
+def _fields(skill: Skill, fragment: Facts, dice: random.Random, known: dict[str, str]) -> Facts:
     """What a line of a context may have of a fragment: its words, stars that go with its sentiment, a figure drawn."""
     say = filled(fragment["said"], dice, skill.texts["slots"], **known)
     fields = {"say": say, "low": (say if say[:2].isupper() else say[0].lower() + say[1:]).rstrip(".")}
@@ -108,10 +115,8 @@ def _fields(skill: Skill, fragment: Facts, dice: random.Random, known: Mapping[s
         fields["stars"] = dice.choice(skill.texts["stars"][fragment.get("Sentiment", "Neutral")])
     if "draw" in fragment:
         form, low, high = fragment["draw"]
-        now = dice.uniform(low, high)
-        then = dice.uniform(low, high) if low <= 0 else now * dice.uniform(0.85, 1.15)
-        for name, amount in (("now", now), ("then", min(then, 100) if "%" in form else then)):
-            fields[name] = form.format(amount).replace("¤-", "-¤").replace("¤", known["currency"])
+        for name in ("now", "then"):
+            fields[name] = form.format(dice.uniform(low, high)).replace("¤-", "-¤").replace("¤", known["currency"])
     return fields
 
 
@@ -126,7 +131,7 @@ def recognised(skill: Skill, text: str) -> list[Facts]:
 
 
 @lru_cache(maxsize=512)
-def feedback_table(skill: Skill, source: str, example: str) -> str:
+def table(skill: Skill, source: str, example: str) -> str:
     """User feedback → one row for each feature, in the order in which they come up."""
     remarks = recognised(skill, source) or [skill.guessed(sentence) for sentence in sentences(source)]
     features: dict[str, list[Facts]] = {}
@@ -157,7 +162,7 @@ def ticket(skill: Skill, source: str, example: str) -> str:
     return "\n".join(f"{label}: {found.get(label, 'nicht angegeben')}" for label in labels)
 
 
-def commit_message(skill: Skill, source: str, example: str) -> str:
+def commit(skill: Skill, source: str, example: str) -> str:
     """A change in plain words → first line, body and footer of a commit message."""
     change = next(iter(recognised(skill, source)), None) or skill.guessed(" ".join(source.split()))
     kind, mark, _ = change["type"].partition("!")
@@ -168,3 +173,57 @@ def commit_message(skill: Skill, source: str, example: str) -> str:
     closes = re.search(r"(?i)\b(?:settles|closed?s?|fixes|resolves)\b", source)
     footer = f"{'Closes' if closes else 'Refs'} {issues}" if issues else ""
     return "\n\n".join(filter(None, [f"{kind}{scope}{mark}: {subject}"[:72].rstrip(), *body, footer]))
+
+
+@lru_cache(maxsize=512)
+def mail(skill: Skill, source: str, example: str) -> str:
+    """The e-mail; greeting and sign-off are the example's."""
+    quarter, parts = _QUARTER.search(source), example.split("\n\n")
+    title, year = (quarter[0].replace("/", " "), quarter[2]) if quarter else ("Figures", None)
+    when = f"the {skill.texts['quarters'].get(title[:2], 'last')} quarter{f' of {year}' if year else ''}"
+    figures, outlook = _read(skill, source)
+    entries = "\n".join(f"- {name}: {_long(now)} ({_change(now, earlier)})" for name, now, earlier in figures)
+    leads = [figure for figure in figures if figure[0] in ("Revenue", "Sales")] or figures or [("Figures", "0", "")]
+    name, now, earlier = leads[0]
+    low = name if name[:2].isupper() else name[0].lower() + name[1:]
+    our = f"the number of our {low}" if re.fullmatch(r"[\d,]+", now) and low.endswith(("s", "built")) else f"our {low}"
+    change = re.match("(up|down) (.+) from", _change(now, earlier))
+    how, size = change.groups() if change else ("", "")
+    short, verb = (f"{how} {size} to", f"{VERBS[how]} by {size} to") if size else ("at", "came to")
+    head, lead = f"Subject: {title}: {low} {short} {_long(now)}", f"In {when}, {our} {verb} {_long(now)}."
+    return "\n\n".join([head, *parts[1:2], lead, entries, f"Outlook: {outlook}.", *parts[-1:]])
+
+
+def _read(skill: Skill, text: str) -> tuple[list[tuple[str, str, str]], str]:
+    """The figures of any layout (a name, a value and perhaps an earlier one, as in the text), and the outlook."""
+    figures, outlook = [], skill.texts["no_outlook"]
+    for entry in re.split(r"\n[-\s]*|(?<=[\w%)])[.;](?:\s+|$)", text):
+        if any(word in entry.lower() for word in skill.texts["outlook_signs"]):
+            for form, replacement in skill.texts["outlook_forms"]:
+                entry = re.sub(form, replacement, entry)
+            outlook = entry if entry[1:2].isupper() else entry[:1].lower() + entry[1:]
+        elif not any(word in entry.lower() for word in skill.texts["withheld"]):
+            bare = _NO_AMOUNT.sub("", entry)
+            name, amounts = _NAME_END.sub("", _AMOUNT.split(bare)[0]).strip("|-•:, \t"), _AMOUNT.findall(bare)[:2]
+            if amounts and name[:1].isalpha() and len(name.split()) <= 7:
+                is_pair = len(amounts) == 2 and amounts[0].endswith("%") == amounts[1].endswith("%")
+                figures.append((name[0].upper() + name[1:], amounts[0], amounts[1] if is_pair else ""))
+    return figures[:40], outlook
+
+
+def _change(now: str, earlier: str) -> str:
+    """What stands in parentheses: "up 8.0% from €45.0 million"."""
+    if not earlier or now == earlier:
+        return "unchanged" if earlier else "no earlier value"
+    value, before = (float(re.sub(r"[^\d.-]", "", amount)) for amount in (now, earlier))
+    is_share = now.endswith("%")
+    if not is_share and (value <= 0 or before <= 0):  # a percentage means nothing
+        return f"after {_long(earlier)}"
+    size = abs(value - before) / (1 if is_share else before / 100) + 1e-9
+    return f"{'up' if value > before else 'down'} {size:.1f}{' points' if is_share else '%'} from {_long(earlier)}"
+
+
+def _long(amount: str) -> str:
+    """As in the e-mail, with the unit written out and thousands set apart: "-$0.9 million"."""
+    amount = re.sub(r"(?<![\d.,])\d{4,}(?![\d.,])", lambda digits: f"{int(digits[0]):,}", amount)
+    return re.sub(r"(?<=\d)[mk]$", lambda unit: f" {UNITS[unit[0]]}", amount)

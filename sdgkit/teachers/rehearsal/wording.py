@@ -3,7 +3,6 @@
 import random
 import re
 import tomllib
-from collections.abc import Mapping
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
@@ -64,7 +63,7 @@ def language(text: str) -> str:
 class _Fields(dict[str, Any]):
     """A template's fields: the known ones, and others, drawn from `lists` when they are first asked for."""
 
-    def __init__(self, dice: random.Random, lists: tuple[Mapping[str, Any], ...], known: Mapping[str, Any]) -> None:
+    def __init__(self, dice: random.Random, lists: tuple[dict[str, Any], ...], known: dict[str, Any]) -> None:
         super().__init__(known)
         self._dice, self._lists = dice, lists
 
@@ -75,7 +74,7 @@ class _Fields(dict[str, Any]):
         return self[name]
 
 
-def filled(template: str, dice: random.Random, *lists: Mapping[str, Any], **known: Any) -> str:
+def filled(template: str, dice: random.Random, *lists: dict[str, Any], **known: Any) -> str:
     """A template with its fields filled in: from `known`, or drawn from the first of `lists` that has them."""
     return template.format_map(_Fields(dice, (*lists, vocabulary("anyskill")["fillers"]), known))
 
