@@ -22,7 +22,7 @@ from sdgkit.teachers.rehearsal.options import Options
 
 MODEL = "rehearsal"
 CHARACTERS_PER_TOKEN = 4  # the usual rule of thumb for English; good enough to rehearse costs
-NUMBERS: dict[str, tuple[Any, float, float]] = {  # fields of a request, with their kind and bounds
+NUMBERS: dict[str, tuple[Any, float, float]] = {  # fields of a request that have a kind and bounds
     "n": (int, 1, 1), "max_tokens": (int, 1, 1e9), "temperature": (int | float, 0, 2), "seed": (int, -1e20, 1e20),
     "stream": (bool, 0, 0),
 }  # fmt: skip
@@ -121,7 +121,7 @@ def read_request(raw: bytes) -> tuple[dict[str, Any], rules.Messages]:
         for name, (kind, low, high) in NUMBERS.items():
             value = body.get(name)
             if value is not None and not (isinstance(value, kind) and low <= value <= high):
-                raise ValueError(f"{name} must be {kind} from {low:g} to {high:g}")
+                raise ValueError(f"{name} cannot be {value!r:.50}")
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         form = "a JSON object with a model and messages, each a role and a text; stop is a text or a list of texts"
         raise Refusal(f"A chat request is {form}: {error!r:.200}") from None
