@@ -119,7 +119,7 @@ def test_the_openai_client_is_content_with_it(teacher):
         (b'{"model": "rehearsal", "messages": [{"role": "user", "content": [{"type": "text"}]}]}', 400, "messages"),
         (b'{"messages": [{"role": "user", "content": "x"}]}', 404, "model"),
         (b'{"model": "other", "messages": [{"role": "user", "content": "x"}]}', 404, "other"),
-        (b'{"model": "rehearsal", "messages": [{"role": "user", "content": "x"}], "n": 2}', 400, "n must"),
+        (b'{"model": "rehearsal", "messages": [{"role": "user", "content": "x"}], "n": 2}', 400, "n cannot be 2"),
         (b'{"model": "rehearsal", "messages": [{"role": "user", "content": "x"}], "temperature": NaN}', 400, "temp"),
         (b'{"model": "rehearsal", "messages": [{"role": "user", "content": "x"}], "max_tokens": "9"}', 400, "max"),
         (b'{"model": "rehearsal", "messages": [{"role": "user", "content": "x"}], "stop": 7}', 400, "stop"),

@@ -19,8 +19,8 @@ from sdgkit.teachers.rehearsal.options import Options
 class RehearsalProcess(contextlib.closing["RehearsalProcess"]):
     """A running rehearsal teacher; also a context manager that closes it.
 
-    It ends at `close()`, when this process ends (also killed), or at a signal to its own `pid`. `base_url` is its
-    address for OpenAI clients, such as `http://127.0.0.1:40123/v1`.
+    It ends at `close()`, when this process ends (also killed), or at a signal to its own `pid`; `wait()` waits for that
+    and gives its exit status. `base_url` is its address for OpenAI clients, such as `http://127.0.0.1:40123/v1`.
     """
 
     def __init__(self, options: Options) -> None:
