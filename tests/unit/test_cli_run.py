@@ -60,8 +60,9 @@ def test_with_no_arguments_the_quickstart_goes_the_whole_way(tmp_path):
     summary = json.loads((out / "summary.json").read_text())
     assert summary["state"] == "done" and summary["teacher"] == "rehearsal"
     assert f"{summary['stages'][-1]['rows_out']} samples from 8 seed examples in runs/feedback_to_table" in done.stdout
-    assert "  quickstart.ipynb  " in done.stdout and (out / "quickstart.ipynb").exists()
-    assert "sdgkit run --base-url http://localhost:8000/v1 --out runs/feedback_to_table-real" in done.stdout
+    assert f"The executed notebook: {out.relative_to(tmp_path)}/quickstart.ipynb" in done.stdout
+    assert (out / "quickstart.ipynb").exists()
+    assert "the same command and --base-url http://localhost:8000/v1 --out runs/feedback_to_table-real" in done.stdout
     assert "sdgkit lab" in done.stdout
     assert done.stdout.splitlines()[-1].startswith("These samples are a rehearsal")
     assert done.stderr == ""
@@ -100,7 +101,7 @@ def test_a_cell_that_fails_ends_it_with_its_error_and_the_path(tmp_path):
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 2, done.stderr
     first, second = done.stderr.splitlines()
-    assert first.startswith("sdgkit run: The notebook stopped in 'Part 2': nowhere.jsonl: there is no such file.")
+    assert first.startswith("sdgkit: The notebook stopped in 'Part 2': nowhere.jsonl: there is no such file.")
     assert second.endswith("runs/mail/own.ipynb")
     assert printed(tmp_path / "runs" / "mail" / "own.ipynb") == ["so far\n"]
 
@@ -126,7 +127,7 @@ def test_ctrl_c_stops_the_run_within_the_notebook_at_once_and_leaves_it_resumabl
     said, _ = process.communicate(timeout=PATIENCE)
     assert time.monotonic() - began < 5  # 2 s, as promised, on a quiet machine; its kernel would take a minute
     assert process.returncode == 130, said
-    assert "Traceback" not in said and "the same command again goes on" in said
+    assert "Traceback" not in said and "The same command again goes on" in said
     assert json.loads((tmp_path / "here" / "summary.json").read_text())["state"] == "cancelled"
     assert "never\n" not in printed(tmp_path / "here" / "own.ipynb")
 
@@ -143,5 +144,5 @@ def test_ctrl_c_while_the_kernel_starts_leaves_no_traceback(tmp_path):
     process.send_signal(signal.SIGINT)
     said, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, said
-    assert said.splitlines()[-1] == "Interrupted. What is finished is kept; the same command again goes on."
+    assert said.splitlines()[-1] == "Interrupted. The same command again goes on."
     assert "Traceback" not in said and "rror" not in said
