@@ -1,5 +1,4 @@
-"""The public names of sdgkit and where they live, for type checkers and for `__init__.py`, which loads them at their first
-use."""
+"""The public names of sdgkit and where they live, for type checkers, and for `__init__.py`, which loads them late."""
 
 from sdgkit import checks as checks
 from sdgkit.errors import PromptError as PromptError

@@ -51,8 +51,7 @@ def main(args: Sequence[str] | None = None) -> int:
     0 done, 1 the job failed, 2 bad arguments, 130 interrupted (and resumable).
     """
     for stream in (sys.stdout, sys.stderr):  # what an encoding lacks is spelled out
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace", line_buffering=True)
+        stream.reconfigure(errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]
     for number in (signal.SIGINT, signal.SIGTERM):  # both as Ctrl-C, which a shell's background jobs ignore
         signal.signal(number, signal.default_int_handler)
     words = list(sys.argv[1:] if args is None else args)

@@ -2,10 +2,12 @@
 
 import logging
 import os
+import re
 import signal
 import sqlite3
 import sys
 import tempfile
+import textwrap
 import warnings
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -36,14 +38,14 @@ def execute(source: Path, target: Path, parameters: Mapping[str, Any]) -> None:
     for name in ("papermill", "traitlets"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     target.parent.mkdir(parents=True, exist_ok=True)
-    parts = ["Starting the kernel"]  # then the headings of what has begun
+    parts = ["its beginning"]  # then the headings of what has begun
     kernels: list[Any] = []
 
     def begin(cell: Any, cell_index: int) -> None:
-        headings = [text.lstrip("# ") for text in cell.source.splitlines() if text.startswith("#")]
-        if cell.cell_type == "markdown" and headings:
-            parts.append(headings[-1])
-            say(f"  {parts[-1]}")
+        headings = re.findall(r"^#+ *(.+)", cell.source, re.MULTILINE) if cell.cell_type == "markdown" else []
+        if headings:
+            say(f"  {headings[-1]}")
+        parts.append(headings[-1] if headings else parts[-1])
 
     with (
         tempfile.TemporaryDirectory(prefix="sdgkit-", ignore_cleanup_errors=True) as home,
@@ -70,7 +72,9 @@ def execute(source: Path, target: Path, parameters: Mapping[str, Any]) -> None:
         try:
             with View() as view:
                 while wait([done], FRAME_S).not_done:
-                    _show(view, target.parent)
+                    snapshot = _snapshot(target.parent)
+                    if snapshot is not None and snapshot.is_going:
+                        view.show(snapshot)
             done.result()
         except KeyboardInterrupt:
             _stop(done, kernels, len(parts) > 1, target.parent)
@@ -98,14 +102,13 @@ def _kernel_class(made: list[Any]) -> type:
     return Kernel
 
 
-def _show(view: Any, out: Path) -> None:
-    """Show how far the run in the folder is, if one goes on there now."""
+def _snapshot(out: Path) -> Any:
+    """How far the run in the folder is, if there is one."""
     from sdgkit.run import open_run
 
     with suppress(errors.SdgkitError, OSError, sqlite3.Error, ValueError):  # it may just begin
-        snapshot = open_run(out).snapshot()
-        if snapshot.is_going:
-            view.show(snapshot)
+        return open_run(out).snapshot()
+    return None
 
 
 def _stop(done: "Future[Any]", kernels: list[Any], begun: bool, out: Path) -> None:
@@ -113,7 +116,8 @@ def _stop(done: "Future[Any]", kernels: list[Any], begun: bool, out: Path) -> No
     number = signal.SIGINT if begun else signal.SIGKILL  # while it starts, it heeds no interrupt
     try:
         for again in range(STUBBORN_S):
-            if not again or not _is_in_use(out):  # one that comes between two cells is lost
+            # One that comes between two cells is lost; one that comes while a run writes its files would end that.
+            if not again or getattr(_snapshot(out), "state", "") != "cancelled":
                 _send(kernels, number)
             if not wait([done], 1.0).not_done:
                 break
@@ -122,29 +126,12 @@ def _stop(done: "Future[Any]", kernels: list[Any], begun: bool, out: Path) -> No
 
 
 def _send(kernels: list[Any], number: int) -> None:
-    provisioner = getattr(kernels[0], "provisioner", None) if kernels else None
-    if (process := getattr(provisioner, "process", None)) is not None:
-        process.send_signal(number)
-
-
-def _is_in_use(folder: Path) -> bool:
-    """Whether a run goes on in the folder, or writes its files there."""
-    from filelock import FileLock, Timeout
-
-    from sdgkit.journal import LOCK
-
-    try:
-        if (folder / LOCK).exists():
-            with FileLock(folder / LOCK, timeout=0):
-                pass
-        return False
-    except Timeout:
-        return True
+    with suppress(IndexError, AttributeError):  # it has not begun, or is over
+        kernels[0].provisioner.process.send_signal(number)
 
 
 def _sentence(error: Exception) -> str:
     """What a cell raised, or what became of its kernel, in a line; errors of sdgkit's own speak for themselves."""
     name = getattr(error, "ename", type(error).__name__)
-    words = str(getattr(error, "evalue", error)).strip().partition("\n")[0]
-    short = words if len(words) <= SHOWN_OF_ERROR else f"{words[:SHOWN_OF_ERROR]} ..."
-    return short if short and hasattr(errors, name) else f"{name}: {short}"
+    words = textwrap.shorten(str(getattr(error, "evalue", error)), SHOWN_OF_ERROR)
+    return words if hasattr(errors, name) else f"{name}: {words}"

@@ -1,6 +1,5 @@
 """`sdgkit generate`: the job itself."""
 
-import os
 import sys
 from collections import deque
 from contextlib import ExitStack, suppress
@@ -65,8 +64,8 @@ def generate(
             from sdgkit.trials.estimates import estimate
 
             found = estimate(planned, out, **trial)
-            requests = counted(found.asked, "request")
-            say(f"{found}\n\n{requests} made for this. They are kept in {out}: the run does not repeat them.")
+            made = f"{counted(found.asked, 'request')} made for this"
+            say(f"{found}\n\n{made}. They are kept in {out}: the run does not repeat them.")
             if asked.is_rehearsal:
                 say(REHEARSED)
             return
@@ -85,11 +84,10 @@ def _teacher_before(seeds: str, teacher: Given) -> Given:
     """The teacher that a run's folder names (kind and model; it holds no address), unless options or settings do."""
     from sdgkit.method import run_folder
     from sdgkit.run.folder import read_values
-    from sdgkit.teachers.settings import FILE
+    from sdgkit.teachers.settings import REHEARSAL, Settings, settle
 
-    folder, names = run_folder(seeds), ("TEACHER", "BASE_URL", "MODEL")
-    said = Path(FILE).exists() or any(os.environ.get(f"SDGKIT_{name}") for name in names)
-    if folder is None or said or {"kind", "base_url", "model"} & teacher.keys():
+    folder = run_folder(seeds)
+    if folder is None or {"kind", "base_url", "model"} & teacher.keys() or settle(Settings()).kind != REHEARSAL:
         return {}
     config = read_values(folder, "config.json")
     return {"kind": config["teacher"], "model": config["model"]} if config.get("teacher") else {}

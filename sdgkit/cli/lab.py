@@ -45,11 +45,8 @@ def lab(words: tuple[str, ...], no_open: bool) -> None:
         return
     say("JupyterLab starts; its address follows. Ctrl-C ends it, after it has asked.")
     # Its kernel is this environment's, whatever else the user has.
-    server = subprocess.Popen(
-        [sys.executable, "-m", "jupyterlab", "quickstart.ipynb", *options],
-        cwd=folder,
-        env=os.environ | {"JUPYTER_PREFER_ENV_PATH": "1"},
-    )
+    command = [sys.executable, "-m", "jupyterlab", "quickstart.ipynb", *options]
+    server = subprocess.Popen(command, cwd=folder, env=os.environ | {"JUPYTER_PREFER_ENV_PATH": "1"})
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for JupyterLab, which asks whether it is meant
     signal.signal(signal.SIGTERM, lambda number, frame: server.terminate())
     if (status := server.wait()) > 0:

@@ -17,14 +17,7 @@ EXAMPLE = "feedback_to_table"  # the seeds of the quickstart, if it is not given
 
 @Command
 def run(
-    notebook: str,
-    seeds: str | None,
-    parameter: tuple[tuple[str, str], ...],
-    teacher: Given,
-    judge: Given,
-    manners: Given,
-    job: Given,
-    output: Given,
+    notebook: str, seeds: str | None, more: Any, teacher: Given, judge: Given, manners: Given, job: Given, output: Given
 ) -> None:
     """The same job as a notebook, executed: the quickstart, or another tutorial.
 
@@ -41,7 +34,7 @@ def run(
 
     path, parameters = _found(notebook)
     given = for_kernel(teacher) | judge | manners | job | output | ({"seeds": seeds} if seeds else {})
-    given |= {name: _literal(text) for name, text in parameter}
+    given |= {name: _literal(text) for name, text in more}
     if unknown := given.keys() - parameters.keys():
         has = ", ".join(parameters) or "none (no cell tagged `parameters`)"
         raise SettingsError(f"The notebook {path.stem} has no parameter {min(unknown)!r}. It has {has}.")
@@ -70,7 +63,7 @@ def _found(notebook: str) -> tuple[Path, dict[str, Any]]:
         cells = json.loads(path.read_text("utf-8"))["cells"]
         tagged = ["".join(cell["source"]) for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
         return path, _assigned(tagged[0]) if tagged else {}
-    except (OSError, ValueError, KeyError, TypeError, SyntaxError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SyntaxError):
         names = ", ".join(sorted(found.stem for found in tutorials.glob("*.ipynb")))
         raise SettingsError(f"{notebook} is no notebook (of format 4), nor one of the tutorials: {names}.") from None
 

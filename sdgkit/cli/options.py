@@ -11,7 +11,7 @@ import click
 import yaml
 from click.core import ParameterSource
 
-from sdgkit.errors import SettingsError
+from sdgkit.errors import RunError, SettingsError
 from sdgkit.teachers.rehearsal.options import Options as Rehearsal
 
 SAID: dict[str, Any] = yaml.safe_load(Path(__file__).with_name("options.yaml").read_text("utf-8"))
@@ -33,24 +33,22 @@ class Command(click.Command):
         self._function = function
         self._group_of: dict[str | None, str] = {}  # by parameter
         self._sections: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)  # what one types, what it means
-        for typed, about in SAID["commands"].get(function.__name__, {}).items():
-            self._take(typed, "", "Options", **about)
+        for key, about in SAID["commands"].get(function.__name__, {}).items():
+            self._add(key, "", "Options", **about)
         for group in [name for name in inspect.signature(function).parameters if name in SAID["groups"]]:
             said = SAID["groups"][group]
-            for typed, about in (said.get("takes") or _of_rehearsal(said["rehearsal"].split())).items():
-                self._take(typed, group, said["title"], **about)
+            for key, about in (said.get("takes") or _of_rehearsal(said["rehearsal"].split())).items():
+                self._add(key, group, said["title"], **about)
         self._sections["Options"].append(("-h, --help", "Show this message and exit."))
 
-    def _take(
-        self, typed: str, group: str, title: str, help: str, kind: str = "", metavar: str = "", **more: Any
-    ) -> None:
-        words = typed.split()
+    def _add(self, key: str, group: str, title: str, help: str, kind: str = "", metavar: str = "", **more: Any) -> None:
+        words = key.split()
         flags = [word for word in words if word.startswith("-")]
         if flags:
             self.params.append(click.Option(words, type=KINDS.get(kind), **more))
         else:
             title, metavar = "Arguments", words[0]
-            self.params.append(click.Argument([words[-1].lower()], metavar=metavar, **more))
+            self.params.append(click.Argument([words[-1].lower()], type=KINDS.get(kind), metavar=metavar, **more))
         self._group_of[self.params[-1].name] = group
         self._sections[title].append((f"{', '.join(flags)} {metavar}".strip(), help))
 
@@ -86,6 +84,16 @@ def _lists(path: str) -> Any:
         raise SettingsError(f"--vary {path} cannot be read as a YAML file of lists: {words}.") from None
 
 
+def _run(folder: str) -> Any:
+    """The run in a folder, to look at. Raises SettingsError."""
+    from sdgkit.run import open_run
+
+    try:
+        return open_run(folder)
+    except RunError as error:
+        raise SettingsError(str(error)) from None
+
+
 KINDS = {
     "whole": int,
     "number": float,
@@ -93,6 +101,7 @@ KINDS = {
     "amount": click.FloatRange(min=0),
     "positive": click.FloatRange(min=0, min_open=True),
     "lists": _lists,
+    "run": _run,
 }
 
 

@@ -5,7 +5,13 @@ Everything comes from the run's snapshots; nothing is worked out here.
 
 import getpass
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Column, Table
+from rich.text import Text
 
 from sdgkit.cli.terminal import is_live, say
 from sdgkit.errors import SettingsError
@@ -14,54 +20,40 @@ from sdgkit.pages.picture import reasons
 from sdgkit.run.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from rich.console import Group
-
     from sdgkit.teachers import Teacher
 
 LINE_EVERY_S = 5.0  # between two plain lines
 
 
-class View:
-    """Where progress is shown, until it is left. What is said meanwhile stands above what is drawn in place.
-
-    live: what draws; None where nothing can be drawn.
-    """
+class View(ExitStack):
+    """Where progress is shown, until it is left. What is said meanwhile stands above what is drawn in place."""
 
     def __init__(self) -> None:
-        self.live: Any = None
-        if is_live():
-            from rich.console import Console
-            from rich.live import Live
-
-            self.live = Live(console=Console(highlight=False), auto_refresh=False, transient=True)
+        super().__init__()
         self._next_line_at, self._state = time.monotonic() + LINE_EVERY_S, "running"
-
-    def __enter__(self) -> "View":
-        if self.live is not None:
-            self.live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.live is not None:
-            self.live.stop()
+        self._live: Any = None
+        if is_live():
+            live = Live(console=Console(highlight=False), auto_refresh=False, transient=True)
+            self._live = self.enter_context(live)
 
     def show(self, snapshot: Snapshot) -> None:
         """Show how far a run is: drawn anew each time, or as a line every few seconds and when its state changes."""
-        if self.live is not None:
-            self.live.update(picture(snapshot), refresh=True)
+        if self._live is not None:
+            self._live.update(picture(snapshot), refresh=True)
         elif snapshot.is_going and (time.monotonic() > self._next_line_at or snapshot.state != self._state):
             self._next_line_at, self._state = time.monotonic() + LINE_EVERY_S, snapshot.state
             say(line(snapshot))
 
     def have_renewed(self, teacher: "Teacher") -> None:
         """Have a fresh key typed, unseen, while what is drawn stands still."""
-        self.live.stop()
+        name = visible(teacher.model)
+        self._live.stop()
         try:
-            teacher.renew(getpass.getpass(f"{teacher.model} no longer accepts the key. The fresh key (not shown): "))
+            teacher.renew(getpass.getpass(f"{name} no longer accepts the key. The fresh key (not shown): "))
         except SettingsError as error:
             say(error)
         finally:
-            self.live.start()
+            self._live.start()
 
 
 def line(snapshot: Snapshot) -> str:
@@ -81,17 +73,10 @@ def line(snapshot: Snapshot) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def picture(snapshot: Snapshot) -> "Group":
+def picture(snapshot: Snapshot) -> Group:
     """The stages as a table, and a line of numbers."""
-    from rich.console import Group
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, header_style="dim")
-    table.add_column("stage", no_wrap=True)
-    for name in ("tried", "out", "dropped"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("why", no_wrap=True, style="dim")
+    columns = [Column(name, justify="right") for name in ("tried", "out", "dropped")]
+    table = Table("stage", *columns, "why", box=None, header_style="dim")
     for stage in snapshot.stages:
         numbers = [f"{number:,}" for number in (stage["tried"], stage["rows_out"], sum(stage["dropped"].values()))]
         words = [stage["name"], *numbers, reasons(stage["dropped"])]

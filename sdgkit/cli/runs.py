@@ -2,12 +2,11 @@
 
 import time
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sdgkit.cli.options import Command
 from sdgkit.cli.terminal import REHEARSED, say, typed
-from sdgkit.errors import RunError, SettingsError
+from sdgkit.errors import SettingsError
 from sdgkit.pages import counted, lasting
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ LOOK_EVERY_S = 0.5
 
 
 @Command
-def status(run: str, watch: bool) -> None:
+def status(run: "Run", watch: bool) -> None:
     """How far a run is, stage by stage. It may be going on just now.
 
     Example:
@@ -26,18 +25,17 @@ def status(run: str, watch: bool) -> None:
     from sdgkit.cli.progress import View, line
     from sdgkit.run.snapshot import Funnel
 
-    opened = run_in(run)
     with View() as view:
-        while (snapshot := opened.snapshot()).is_going and watch:
+        while (snapshot := run.snapshot()).is_going and watch:
             view.show(snapshot)
             time.sleep(LOOK_EVERY_S)
-    say(f"{run}: {snapshot.state}, {counted(snapshot.samples, 'sample')}. {snapshot.message}".rstrip())
+    say(f"{run.out}: {snapshot.state}, {counted(snapshot.samples, 'sample')}. {snapshot.message}".rstrip())
     if snapshot.stages:
         say(f"\n{Funnel(snapshot.stages)!r}\n\n{line(snapshot)}")
 
 
 @Command
-def show(run: str, id: str) -> None:
+def show(run: "Run", id: str) -> None:
     """The whole story of one sample or drop: prompts, replies, judge's words.
 
     s3/c7/q2 is the second question of the seventh context of the third seed example.
@@ -45,11 +43,11 @@ def show(run: str, id: str) -> None:
     Example:
       sdgkit show runs/seeds s3/c7/q2
     """
-    say(run_in(run).trace(id))
+    say(run.trace(id))
 
 
 @Command
-def explain(run: str) -> None:
+def explain(run: "Run") -> None:
     """Where a run's samples went, and what to change.
 
     It names the biggest causes, with an example of each: prompt and raw reply.
@@ -57,11 +55,11 @@ def explain(run: str) -> None:
     Example:
       sdgkit explain runs/seeds
     """
-    say(run_in(run).explain())
+    say(run.explain())
 
 
 @Command
-def review(run: str, to: str | None, back: str | None) -> None:
+def review(run: "Run", to: str | None, back: str | None) -> None:
     """Decide on samples in a spreadsheet, with a colleague who has no Jupyter.
 
     Write the file, then read it back. The column `verdict` takes accept, reject or nothing, `reason` says why; changed
@@ -74,18 +72,17 @@ def review(run: str, to: str | None, back: str | None) -> None:
     """
     from sdgkit.review import Review, spreadsheet
 
-    run_in(run)
     if back and not to:
         say(spreadsheet.from_csv(Review(run), back))
     elif to and not back:
         written = counted(spreadsheet.to_csv(Review(run), to), "sample")
-        say(f"{written} in {to}. Then: {typed('review', run, '--from', to)}")
+        say(f"{written} in {to}. Then: {typed('review', run.out, '--from', to)}")
     else:
         raise SettingsError("Say one of --to FILE.csv (write the samples) and --from FILE.csv (take the decisions).")
 
 
 @Command
-def export(run: str, format: str, to: str | None, test_share: float | None) -> None:
+def export(run: "Run", format: str, to: str | None, test_share: float | None) -> None:
     """Write a run's samples in a training format.
 
     Samples that a review rejected are left out, edited ones are written as edited.
@@ -95,17 +92,16 @@ def export(run: str, format: str, to: str | None, test_share: float | None) -> N
     """
     from sdgkit.export import train_file
 
-    opened = run_in(run)
-    path = Path(to or Path(run) / train_file(opened.part().summary.get("teacher"), format))
-    number = opened.export(format, path, test_share=test_share)
+    path = to or f"{run.out}/{train_file(run.part().summary.get('teacher'), format)}"
+    number = run.export(format, path, test_share=test_share)
     say(f"{counted(number, 'sample')} in the format {format}: {path}")
     if format == "preference" and not number:
         say("A pair comes of a response that a person edited in the review (ReviewPanel): there is none yet.")
-    _tell_if_rehearsed(opened)
+    _tell_if_rehearsed(run)
 
 
 @Command
-def merge(runs: tuple[str, ...], to: str | None, format: str, test_share: float | None) -> None:
+def merge(runs: tuple["Run", ...], to: str | None, format: str, test_share: float | None) -> None:
     """Merge several runs into one training file, with each row's skill, and no question twice.
 
     Example:
@@ -115,16 +111,15 @@ def merge(runs: tuple[str, ...], to: str | None, format: str, test_share: float 
     from sdgkit.export.card import is_rehearsal
     from sdgkit.publish import merge as merge_runs
 
-    opened = [run_in(run) for run in runs]
-    rehearsal = is_rehearsal(opened[0].part().summary)  # then all of them are
+    rehearsal = is_rehearsal(runs[0].part().summary)  # then all of them are
     path = to or f"{'rehearsal_' if rehearsal else ''}merged_{train_file(None, format)}"
-    number = merge_runs(opened, path, format, test_share=test_share)
+    number = merge_runs(runs, path, format, test_share=test_share)
     say(f"{counted(number, 'sample')} of {counted(len(runs), 'run')} in the format {format}: {path}")
-    _tell_if_rehearsed(opened[0])
+    _tell_if_rehearsed(runs[0])
 
 
 @Command
-def push(run: str, repo_id: str, public: bool, test_share: float | None) -> None:
+def push(run: "Run", repo_id: str, public: bool, test_share: float | None) -> None:
     """Push a run's samples to the Hugging Face Hub, with a card and a test split.
 
     This is the one command that connects to another place than the teacher. It writes with the token in HF_TOKEN, or
@@ -135,19 +130,8 @@ def push(run: str, repo_id: str, public: bool, test_share: float | None) -> None
     """
     from sdgkit.publish import push as push_run
 
-    opened = run_in(run)
-    say(f"Pushed to {push_run(opened, repo_id, private=not public, test_share=test_share)}")
-    _tell_if_rehearsed(opened)
-
-
-def run_in(folder: str) -> "Run":
-    """The run in the folder that was typed; a folder without one is a bad argument."""
-    from sdgkit.run import open_run
-
-    try:
-        return open_run(folder)
-    except RunError as error:
-        raise SettingsError(str(error)) from None
+    say(f"Pushed to {push_run(run, repo_id, private=not public, test_share=test_share)}")
+    _tell_if_rehearsed(run)
 
 
 def close(run: "Run") -> None:

@@ -3,13 +3,15 @@
 import os
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sdgkit.cli.options import Command, Given
-from sdgkit.cli.runs import run_in
 from sdgkit.cli.terminal import say, typed
-from sdgkit.errors import SettingsError
+from sdgkit.errors import SettingsError, TeacherUnreachable
 from sdgkit.pages import counted, percent
+
+if TYPE_CHECKING:
+    from sdgkit.run import Run
 
 TIMEOUT_S, PATIENCE_S = 120.0, 15.0  # somebody sits there and waits
 REHEARSED = "This is a rehearsal: rules answered or judged here, not a model."
@@ -41,7 +43,7 @@ def ask(words: tuple[str, ...], max_tokens: int | None, teacher: Given) -> None:
 
 
 @Command
-def rehearse(server: Given) -> int:
+def rehearse(server: Given) -> None:
     """Serve the rehearsal teacher on this machine, as slow and faulty as you like.
 
     It is an OpenAI-compatible server with rules for a model; Ctrl-C ends it. With it you see a whole run, its speed,
@@ -55,7 +57,8 @@ def rehearse(server: Given) -> int:
     with start(**server) as process:
         say(f"The rehearsal teacher answers at {process.base_url} (Ctrl-C ends it). To use it:")
         say(f"  {typed('generate', 'SEEDS', '--base-url', process.base_url)}")
-        return process.wait()
+        process.wait()
+    raise TeacherUnreachable("The rehearsal teacher ended by itself.")
 
 
 @Command
@@ -80,7 +83,7 @@ def check(seeds: str, with_teacher: bool, prompts: str | None, teacher: Given) -
 
 
 @Command
-def calibrate(run: str, judge: Given, manners: Given) -> None:
+def calibrate(run: "Run", judge: Given, manners: Given) -> None:
     """Can the judge be believed? It is asked about the run's seeds, which are good, and about the same seeds spoilt.
 
     The run's report then shows beside its yield how many good answers the judge keeps and how many bad ones it lets
@@ -92,23 +95,15 @@ def calibrate(run: str, judge: Given, manners: Given) -> None:
     from sdgkit.teachers import connect
     from sdgkit.trials.calibration import calibrate as calibrate_judge
 
-    opened = run_in(run)
     with connect(**_judge_of(run, judge), **manners) as referee:
-        say(calibrate_judge(referee, opened))
+        say(calibrate_judge(referee, run))
         if referee.is_rehearsal:
             say(REHEARSED)
 
 
 @Command
 def evaluate(
-    run: str,
-    against: str | None,
-    against_model: str | None,
-    test_share: float,
-    limit: int | None,
-    teacher: Given,
-    judge: Given,
-    manners: Given,
+    run: "Run", test_share: float, limit: int | None, teacher: Given, rival: Given, judge: Given, manners: Given
 ) -> None:
     """Did it help? Have a judge compare a tuned model's answers with others.
 
@@ -120,16 +115,15 @@ def evaluate(
       sdgkit evaluate runs/seeds --base-url http://localhost:8001/v1 --against http://localhost:8000/v1
     """
     from sdgkit.teachers import connect
-    from sdgkit.trials.evaluation import FOLDER, page_name
-    from sdgkit.trials.evaluation import evaluate as evaluate_run
+    from sdgkit.trials import evaluation
 
-    opened, second = run_in(run), against or against_model
+    second = beside(teacher, rival.get("against"), rival.get("against_model"))
     with ExitStack() as stack:
         student = stack.enter_context(connect(**teacher, **manners))
-        other = stack.enter_context(connect(**beside(teacher, against, against_model), **manners)) if second else None
+        other = stack.enter_context(connect(**second, **manners)) if rival else None
         referee = stack.enter_context(connect(**_judge_of(run, judge), **manners))
-        say(evaluate_run(opened, student, judge=referee, against=other, test_share=test_share, limit=limit))
-        say(f"Side by side: {Path(run) / FOLDER / page_name(student.model)}")
+        say(evaluation.evaluate(run, student, judge=referee, against=other, test_share=test_share, limit=limit))
+        say(f"Side by side: {run.out}/{evaluation.FOLDER}/{evaluation.page_name(student.model)}")
         if any(one.is_rehearsal for one in (student, other, referee) if one):
             say(REHEARSED)
 
@@ -145,11 +139,11 @@ def beside(teacher: Given, base_url: Any, model: str | None, key: str = "") -> G
     return there | ({"model": model} if model else {})
 
 
-def _judge_of(run: str, judge: Given) -> Given:
+def _judge_of(run: "Run", judge: Given) -> Given:
     """The run's own judge, at the address that is said (no folder holds one), or another that is."""
     from sdgkit.run.folder import read_values
 
-    config = read_values(Path(run), "config.json")
+    config = read_values(Path(run.out or ""), "config.json")
     if config.get("teacher") == "rehearsal" and not judge:
         return {"kind": "rehearsal"}
     told = {"model": config.get("judge") or config.get("model")} | judge_told(judge, {})

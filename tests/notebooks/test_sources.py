@@ -12,7 +12,7 @@ from sdgkit.cli import run
 NOTEBOOKS = sorted((Path(__file__).parent.parent.parent / "notebooks").glob("*.ipynb"))
 QUICKSTART = next(path for path in NOTEBOOKS if path.stem == "quickstart")
 # The options of `sdgkit generate`, and its argument. A key is none of them, since papermill writes parameters down.
-OPTIONS = {param.name for param in run.params} - {"notebook", "parameter", "kind"} | {"teacher"}
+OPTIONS = {param.name for param in run.params} - {"notebook", "more", "kind"} | {"teacher"}
 
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 

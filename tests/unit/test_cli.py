@@ -133,7 +133,7 @@ SLIPS = {
     "status": "Missing argument 'RUN'",
     "status nowhere": "There is no run in nowhere",
     "show": "Missing argument 'RUN'",
-    "show empty": "Missing argument 'ID'",
+    "show empty": "There is no run in empty",
     "show nowhere s1/c1/q1": "There is no run in nowhere",
     "export nowhere": "There is no run in nowhere",
     "rehearse --port 99999": "port=99999 cannot be used; it is a whole number from 0 to 65,535",
