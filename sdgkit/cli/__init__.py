@@ -64,14 +64,14 @@ def main(args: Sequence[str] | None = None) -> int:
     except Exception as error:
         if "--debug" in words:
             traceback.print_exc()
-        say(f"sdgkit: {_sentence(error)}", sys.stderr)
+        called = next((f"sdgkit {word}" for word in words if word in root.commands), "sdgkit")
+        say(f"{called}: {_sentence(error, called)}", sys.stderr)
         return 2 if isinstance(error, BAD_ARGUMENTS) else 1
 
 
-def _sentence(error: Exception) -> str:
+def _sentence(error: Exception, called: str) -> str:
     if isinstance(error, click.UsageError):
-        page = error.ctx.command_path if error.ctx is not None else "sdgkit"
-        return f"{error.format_message()}\nSee: {page} --help"
+        return f"{error.format_message()}\nSee: {called} --help"
     if isinstance(error, SdgkitError):
         return "\n".join([str(error), *getattr(error, "__notes__", ())])
     if isinstance(error, OSError) and error.strerror:

@@ -116,8 +116,8 @@ def _stop(done: "Future[Any]", kernels: list[Any], begun: bool, out: Path) -> No
     number = signal.SIGINT if begun else signal.SIGKILL  # while it starts, it heeds no interrupt
     try:
         for again in range(STUBBORN_S):
-            # One that comes between two cells is lost; one that comes while a run writes its files would end that.
-            if not again or getattr(_snapshot(out), "state", "") != "cancelled":
+            # The first is lost if it comes between two cells; a second would hinder a run that writes its files.
+            if not again or getattr(_snapshot(out), "state", "") not in ("running", "paused", "cancelled"):
                 _send(kernels, number)
             if not wait([done], 1.0).not_done:
                 break

@@ -176,7 +176,7 @@ def test_a_teacher_that_is_not_there_is_told_with_status_1(typed, command):
 def test_debug_shows_where_it_happened(typed):
     status, _, errors = typed("generate", "nowhere.jsonl", "--debug")
     assert status == 2
-    assert "Traceback" in errors and errors.splitlines()[-1].startswith("sdgkit: nowhere.jsonl")
+    assert "Traceback" in errors and errors.splitlines()[-1].startswith("sdgkit generate: nowhere.jsonl")
 
 
 # A teacher by itself --------------------------------------------------------------------------------------------------

@@ -101,7 +101,7 @@ def test_a_cell_that_fails_ends_it_with_its_error_and_the_path(tmp_path):
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 2, done.stderr
     first, second = done.stderr.splitlines()
-    assert first.startswith("sdgkit: The notebook stopped in 'Part 2': nowhere.jsonl: there is no such file.")
+    assert first.startswith("sdgkit run: The notebook stopped in 'Part 2': nowhere.jsonl: there is no such file.")
     assert second.endswith("runs/mail/own.ipynb")
     assert printed(tmp_path / "runs" / "mail" / "own.ipynb") == ["so far\n"]
 
