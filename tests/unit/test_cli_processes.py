@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -271,6 +272,9 @@ def test_export_writes_a_training_file_that_says_that_it_is_a_rehearsal(made, ty
         assert output.splitlines()[-1].startswith("These samples are a rehearsal")
     status, _, errors = typed("export", out, "--format", "csv")
     assert status == 2 and "messages" in errors
+    going = shutil.copytree(out, tmp_path / "going")  # as long as a run goes on, it has no summary
+    (going / "summary.json").unlink()
+    assert typed("export", going)[0] == 0 and (going / "rehearsal_train_messages.jsonl").exists()
 
 
 def test_rehearse_serves_until_it_is_interrupted(tmp_path, typed):

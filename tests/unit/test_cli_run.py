@@ -22,13 +22,14 @@ PATIENCE = 240  # seconds, on the busiest machine
 ELSEWHERE = {"display_name": "Julia", "language": "julia", "name": "julia-1.9"}
 
 
-def notebook(path, *cells, parameters=None):
-    """Write a notebook of code cells, each under a heading of its own."""
+def notebook(path, *cells, parameters=None, headings=True):
+    """Write a notebook of code cells, each under a heading of its own if there are any."""
     made = nbformat.v4.new_notebook(metadata={"kernelspec": ELSEWHERE})
     if parameters is not None:
         made.cells.append(nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]}))
     for number, source in enumerate(cells, 1):
-        made.cells += [nbformat.v4.new_markdown_cell(f"## Part {number}"), nbformat.v4.new_code_cell(source)]
+        made.cells += [nbformat.v4.new_markdown_cell(f"## Part {number}")] if headings else []
+        made.cells.append(nbformat.v4.new_code_cell(source))
     path.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(made, path)
 
@@ -110,7 +111,7 @@ def test_ctrl_c_stops_the_run_within_the_notebook_at_once_and_leaves_it_resumabl
     slow_end = "import atexit, signal, time\nsignal.signal(15, signal.SIG_IGN)\natexit.register(time.sleep, 60)\n"
     job = f"run = sk.generate({str(SEEDS)!r}, teacher=teacher, out=out, num_contexts=3)"
     cell = f"import sdgkit as sk\nteacher = sk.connect('rehearsal', mean_latency_ms=300)\n{job}"
-    notebook(tmp_path / "own.ipynb", slow_end + cell, "print('never')", parameters="out = 'here'")
+    notebook(tmp_path / "own.ipynb", slow_end + cell, "print('never')", parameters="out = 'here'", headings=False)
     command = [sys.executable, "-m", "sdgkit", "run", "own.ipynb"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     process = subprocess.Popen(command, **pipes, **settings(tmp_path))
