@@ -1,91 +1,79 @@
 """The `sdgkit` command: reads what was typed, does it, and turns what goes wrong into one or two plain lines."""
 
-import os
+import signal
 import sys
 import traceback
-from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from collections.abc import Sequence
 
-import typer
+import click
 
 from sdgkit import __version__
-from sdgkit.cli.check import check
-from sdgkit.cli.evaluate import calibrate, evaluate
 from sdgkit.cli.generate import generate
-from sdgkit.cli.help import ABOUT, DEFAULTS, Command, page_of
 from sdgkit.cli.lab import lab
-from sdgkit.cli.notebook import RunCommand, run
-from sdgkit.cli.options import option
+from sdgkit.cli.notebook import run
+from sdgkit.cli.options import AS_WRITTEN, SAID
 from sdgkit.cli.runs import explain, export, merge, push, review, show, status
-from sdgkit.cli.teachers import ask, rehearse
-from sdgkit.cli.terminal import complain, prepare, say
+from sdgkit.cli.teachers import ask, calibrate, check, evaluate, rehearse
+from sdgkit.cli.terminal import say
 from sdgkit.errors import PromptError, SdgkitError, SeedError, SettingsError
 
-BAD_ARGUMENTS, FAILED, INTERRUPTED, PIPE_CLOSED = 2, 1, 130, 141
-COMMANDS: list[Callable[..., int]] = [generate, run, ask, check, status, show, explain, review]
+BAD_ARGUMENTS = (click.UsageError, SettingsError, SeedError, PromptError, FileExistsError, NotADirectoryError)
+COMMANDS = [generate, run, ask, check, status, show, explain, review]
 COMMANDS += [export, merge, calibrate, evaluate, push, rehearse, lab]
-UsageError: Any = typer.BadParameter.__base__  # of typer's own parser, whose place changes between its versions
-
-app = typer.Typer(add_completion=False, rich_markup_mode=None, help=ABOUT, epilog=DEFAULTS)
-for one in COMMANDS:
-    app.command(cls=RunCommand if one is run else Command, **page_of(one))(one)
 
 
-@app.callback(
-    invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+class Root(click.Group):
+    """The commands, in the order in which one needs them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(
+    cls=Root,
+    commands=COMMANDS,
+    invoke_without_command=True,
+    help=SAID["about"].replace("\n\n", f"\n\n{AS_WRITTEN}"),
+    epilog=SAID["defaults"],
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-def _root(
-    context: typer.Context,
-    version: Annotated[bool, option("print the version", None, "--version")] = False,
-    debug: Annotated[bool, option("show the whole traceback of an error", None, "--debug")] = False,
-) -> None:
-    if version:
-        say(f"sdgkit {__version__}")
-    elif context.invoked_subcommand is None:
+@click.version_option(__version__, message="sdgkit %(version)s")
+@click.option("--debug", is_flag=True, help="Show the whole traceback of an error.")
+@click.pass_context
+def root(context: click.Context, debug: bool) -> None:
+    if context.invoked_subcommand is None:
         say(context.get_help())
 
 
 def main(args: Sequence[str] | None = None) -> int:
     """The command with these arguments (default: the process's); returns the exit status.
 
-    0 done, 1 the job failed, 2 bad arguments, 130 interrupted and 143 ended by SIGTERM, both resumable.
+    0 done, 1 the job failed, 2 bad arguments, 130 interrupted (and resumable).
     """
-    prepare()
+    for stream in (sys.stdout, sys.stderr):  # what an encoding lacks is spelled out
+        stream.reconfigure(errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]
+    for number in (signal.SIGINT, signal.SIGTERM):  # both as Ctrl-C, which a shell's background jobs ignore
+        signal.signal(number, signal.default_int_handler)
     words = list(sys.argv[1:] if args is None else args)
-    debug = "--debug" in words  # wherever it stands
-    words = [word for word in words if word != "--debug"]
-    names = {command.__name__ for command in COMMANDS}
-    called = next((f"sdgkit {word}" for word in words if word in names), "sdgkit")
     try:
-        root = typer.main.get_command(app)
-        with root.make_context("sdgkit", words) as context:
-            status = root.invoke(context)
-        sys.stdout.flush()
-        return status or 0
-    except typer.Exit as shown:  # a help page
-        return shown.exit_code
-    except BrokenPipeError:
-        # Whoever read the output has enough of it. Nothing must be flushed into the closed pipe at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return PIPE_CLOSED
-    except KeyboardInterrupt:
-        return INTERRUPTED
+        # --debug may stand anywhere.
+        return root.main([word for word in words if word != "--debug"], "sdgkit", standalone_mode=False) or 0
+    except click.Abort:
+        say("Interrupted. The same command again goes on.", sys.stderr)
+        return 130
     except Exception as error:
-        if debug:
+        if "--debug" in words:
             traceback.print_exc()
-        complain(f"{called}: {_sentence(error, called)}")
-        bad = isinstance(error, UsageError | SettingsError | SeedError | PromptError)
-        return BAD_ARGUMENTS if bad else FAILED
+        called = next((f"sdgkit {word}" for word in words if word in root.commands), "sdgkit")
+        say(f"{called}: {_sentence(error, called)}", sys.stderr)
+        return 2 if isinstance(error, BAD_ARGUMENTS) else 1
 
 
 def _sentence(error: Exception, called: str) -> str:
-    if isinstance(error, UsageError):
-        words = error.format_message().strip()
-        if words.startswith("Missing argument"):
-            words = f"{words.rstrip('.')}: {error.param.help}"
-        return f"{words}{'' if words.endswith(('.', '?')) else '.'}\nSee: {called} --help"
+    if isinstance(error, click.UsageError):
+        return f"{error.format_message()}\nSee: {called} --help"
     if isinstance(error, SdgkitError):
-        return str(error)
+        return "\n".join([str(error), *getattr(error, "__notes__", ())])
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename or 'The output'}: {error.strerror}."
     return f"This should not have happened: {type(error).__name__}: {error}\nRun it again with --debug to see where."

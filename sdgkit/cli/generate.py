@@ -1,31 +1,24 @@
 """`sdgkit generate`: the job itself."""
 
-import json
-import os
 import sys
-import time
 from collections import deque
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from sdgkit.cli.interrupts import Interrupts
-from sdgkit.cli.options import Job, Judge, Manners, Options, Output, Place, Rehearsal, Trial, command_line, takes
-from sdgkit.cli.terminal import complain, counted, is_live, say
+from sdgkit.cli.options import Command, Given
+from sdgkit.cli.runs import close
+from sdgkit.cli.teachers import judge_told
+from sdgkit.cli.terminal import REHEARSED, is_live, say
 from sdgkit.errors import SdgkitError, SettingsError
+from sdgkit.pages import counted
 
 if TYPE_CHECKING:
-    from sdgkit.cli.progress import View
     from sdgkit.run import Run
-    from sdgkit.run.plans import Plan
-    from sdgkit.teachers import Teacher
 
+FRAME_S = 1 / 8
 STOP_S = 5.0  # for a run to write its files when it is stopped in passing
-SEEDS = "seed examples: a jsonl, json, csv, parquet or qna.yaml file (`sdgkit lab --no-open` copies some), or a run"
 
 
 class WithoutPandas:
@@ -37,28 +30,10 @@ class WithoutPandas:
             raise ModuleNotFoundError("sdgkit generate does without pandas.", name=name)
 
 
-@contextmanager
-def _without_pandas() -> Iterator[None]:
-    finder = WithoutPandas()
-    sys.meta_path.insert(0, finder)
-    try:
-        yield
-    finally:
-        sys.meta_path.remove(finder)
-
-
-@takes(place=Place, judge=Judge, manners=Manners, job=Job, output=Output, trial=Trial, rehearsal=Rehearsal)
+@Command
 def generate(
-    seeds: Annotated[str, typer.Argument(metavar="SEEDS", help=SEEDS)],
-    *,
-    place: Place,
-    judge: Judge,
-    manners: Manners,
-    job: Job,
-    output: Output,
-    trial: Trial,
-    rehearsal: Options,
-) -> int:
+    seeds: str, teacher: Given, judge: Given, manners: Given, job: Given, output: Given, trial: Given, faults: Given
+) -> None:
     """Make a training set from seed examples: the job itself.
 
     The teacher writes contexts, questions and responses in the style of the seeds, and judges them. The same command
@@ -72,133 +47,80 @@ def generate(
       sdgkit generate runs/seeds                   go on with a run
     """
     from sdgkit.method import default_folder, plan
+    from sdgkit.run import Run
     from sdgkit.teachers import connect
 
-    if not trial.dry_run and trial.given():
+    dry_run = trial.pop("dry_run", False)
+    if trial and not dry_run:
         raise SettingsError("--price-in and --price-out belong to --dry-run.")
-    interrupts = Interrupts()
+    planned = plan(seeds, **job)  # before any teacher is asked for: a slip in the seeds or the options shows at once
+    out = Path(output.get("out") or default_folder(seeds) or "")
+    told = _teacher_before(seeds, teacher) | teacher
     with ExitStack() as teachers:
-        try:
-            # Before any teacher is asked for: a slip in the seeds or the options shows at once.
-            planned = plan(seeds, teacher=None, **job.given())
-            out = Path(output.out or default_folder(seeds) or "")
-            told = _teacher_before(seeds, place) | place.told()
-            teacher = connect(**told, **manners.given(), **rehearsal.given())
-            teachers.callback(teacher.close)
-            planned = replace(planned, teacher=teacher)
-            if judge.given():
-                referee = connect(**judge.told(told), **manners.given())
-                teachers.callback(referee.close)
-                planned = replace(planned, judge=referee)
-        except KeyboardInterrupt:
-            complain("Interrupted before anything was asked.")
-            return interrupts.status
-        teachers.enter_context(_without_pandas())
-        if trial.dry_run:
-            return _estimated(planned, out, trial)
-        run = _followed(planned, out, bool(output.reuse), interrupts)
-    # A folder's config has all of the job, but neither the teacher's address nor how to treat it.
-    words = [word for group in (place, judge, manners, rehearsal) for word in group.words()]
-    again = ["generate", seeds, *job.words()]
-    status = _closed(run, out, command_line("generate", str(out), *words), again)
-    return interrupts.status if status is None else status
+        asked = teachers.enter_context(connect(**told, **manners, **faults))
+        referee = teachers.enter_context(connect(**judge_told(judge, told), **manners)) if judge else None
+        planned = replace(planned, teacher=asked, judge=referee)
+        if dry_run:
+            from sdgkit.trials.estimates import estimate
+
+            found = estimate(planned, out, **trial)
+            made = f"{counted(found.asked, 'request')} made for this"
+            say(f"{found}\n\n{made}. They are kept in {out}: the run does not repeat them.")
+            if asked.is_rehearsal:
+                say(REHEARSED)
+            return
+        judged = f", judged by {referee.model} at {referee.base_url}" if referee else ""
+        say(f"{counted(len(planned.rows), 'seed example')} to {out}, with {asked.model} at {asked.base_url}{judged}.")
+        notes = deque(asked.notes)  # more come from the run's thread; this one says them
+        run = Run(planned, out, reuse="reuse" in output, on_note=notes.append)
+        without_pandas: Any = WithoutPandas()
+        sys.meta_path.insert(0, without_pandas)
+        teachers.callback(sys.meta_path.remove, without_pandas)
+        _follow(run, notes)
+    close(run)
 
 
-def _teacher_before(seeds: str, place: Place) -> dict[str, str]:
+def _teacher_before(seeds: str, teacher: Given) -> Given:
     """The teacher that a run's folder names (kind and model; it holds no address), unless options or settings do."""
     from sdgkit.method import run_folder
-    from sdgkit.teachers.settings import FILE
+    from sdgkit.run.folder import read_values
+    from sdgkit.teachers.settings import REHEARSAL, Settings, settle
 
-    folder, names = run_folder(seeds), ("TEACHER", "BASE_URL", "MODEL")
-    said = Path(FILE).exists() or any(os.environ.get(f"SDGKIT_{name}") for name in names)
-    if folder is None or said or {"teacher", "base_url", "model"} & place.given().keys():
+    folder = run_folder(seeds)
+    if folder is None or {"kind", "base_url", "model"} & teacher.keys() or settle(Settings()).kind != REHEARSAL:
         return {}
-    config = json.loads((folder / "config.json").read_text("utf-8"))
+    config = read_values(folder, "config.json")
     return {"kind": config["teacher"], "model": config["model"]} if config.get("teacher") else {}
 
 
-def _estimated(plan: "Plan", out: Path, trial: Trial) -> int:
-    from sdgkit.cli.closing import REHEARSED
-    from sdgkit.trials.estimates import estimate
+def _follow(run: "Run", notes: deque[str]) -> None:
+    """Show the run until it is over. Ctrl-C stops it within a moment; what is finished is kept."""
+    from sdgkit.cli.progress import View
 
-    found = estimate(plan, out, price_prompt=trial.price_in, price_completion=trial.price_out)
-    say(found)
-    say(f"\n{counted(found.asked, 'request')} made for this. They are kept in {out}: the run does not repeat them.")
-    if plan.teacher is not None and plan.teacher.is_rehearsal:
-        say(REHEARSED)
-    return 0
-
-
-def _followed(plan: "Plan", out: Path, reuse: bool, interrupts: Interrupts) -> "Run":
-    """The run, shown until it is over; a signal stops it within a moment."""
-    from sdgkit.cli.progress import FRAMES_PER_S, View
-    from sdgkit.run import Run
-
-    assert plan.teacher is not None
-    notes: deque[str] = deque(plan.teacher.notes)  # more come from the run's thread; this one says them
-    run = Run(plan, out, reuse=reuse, on_note=notes.append)
-    interrupts.gently = True
+    run.start()
     # Where somebody sits, a key that expires is asked for.
     promised = [one for one in run.teachers if is_live() and sys.stdin.isatty() and one.promise_key()]
-    run.start()
-    stopping = over = False
     try:
-        say(_introduction(plan, out))
         with View() as view:
-            while not over:
-                over = run.finished
-                if interrupts.number:
-                    if not stopping:
-                        notes.append("Stopping. (Once more ends it at once.)")
-                    stopping = True
-                    run.cancel()  # more than once: the first may have come before there was anything to cancel
-                while notes:
-                    say(notes.popleft())
+            while not run.finished:
+                _tell(notes)
+                run.wait(FRAME_S)
                 view.show(run.snapshot())
                 for teacher in promised:
-                    if teacher.wants_key and not interrupts.number:
-                        _renew(teacher, view, interrupts)
-                time.sleep(0 if over else 1 / FRAMES_PER_S)
-    except BaseException:  # such as a closed pipe: nobody is left to see it
-        run.cancel()
+                    if teacher.wants_key:
+                        view.have_renewed(teacher)
+        run.wait()
+    except BaseException as error:
+        run.cancel()  # what ended may be the reader of all this
         with suppress(SdgkitError):
             run.wait(STOP_S)
+        if isinstance(error, SdgkitError):
+            error.add_note(f"What is finished is kept in {run.out}; the same command again goes on.")
         raise
-    return run
+    finally:
+        _tell(notes)
 
 
-def _renew(teacher: "Teacher", view: "View", interrupts: Interrupts) -> None:
-    """Have a fresh key typed; Ctrl-C instead of it stops the run as always."""
-    interrupts.gently = False
-    with suppress(KeyboardInterrupt, EOFError):
-        try:
-            teacher.renew(view.ask_for_key(f"{teacher.model} no longer accepts the key."))
-        except SettingsError as error:
-            say(error)
-    interrupts.gently = True
-
-
-def _introduction(plan: "Plan", out: Path) -> str:
-    teacher = plan.teacher
-    assert teacher is not None
-    model = "the rehearsal teacher" if teacher.is_rehearsal else f"{teacher.model} at {teacher.base_url}"
-    seeds, slots = counted(len(plan.rows), "seed example"), counted(teacher.slots.total, "slot")
-    judge = f", judged by {plan.judge.model} at {plan.judge.base_url}" if plan.judge is not None else ""
-    return f"{seeds} to {out}, with {model}, {slots}{judge}."
-
-
-def _closed(run: "Run", out: Path, go_on: str, again: list[str]) -> int | None:
-    """The last lines; returns the exit status, None for that of the signal that stopped the run."""
-    from sdgkit.cli.closing import close
-
-    if not is_live():
-        say(f"\n{run.funnel!r}")
-    if run.warning is not None:
-        say(f"\n{run.explain()}")
-    try:
-        run.wait()
-    except SdgkitError as error:
-        complain(f"sdgkit generate: {error}\nWhat is finished is kept in {out}. To go on: {go_on}")
-        return 1
-    close(out, run.summary, again, go_on=go_on)
-    return None if run.state == "cancelled" else 0
+def _tell(notes: deque[str]) -> None:
+    while notes:
+        say(notes.popleft())

@@ -1,62 +1,41 @@
 """The commands that take a run's folder: look at it, decide on its samples, and pass them on."""
 
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from collections import Counter
+from typing import TYPE_CHECKING
 
-import typer
-
-from sdgkit.cli.closing import REHEARSED
-from sdgkit.cli.options import RunFolder, command_line, option
-from sdgkit.cli.terminal import counted, is_live, say
-from sdgkit.errors import RunError, SettingsError
+from sdgkit.cli.options import Command
+from sdgkit.cli.terminal import REHEARSED, say, typed
+from sdgkit.errors import SettingsError
+from sdgkit.pages import counted, lasting
 
 if TYPE_CHECKING:
     from sdgkit.run import Run
 
 LOOK_EVERY_S = 0.5
-FORMATS = (
-    "messages (chat messages, as trainers read them), instructlab, alpaca, sharegpt, preference (what the review "
-    "edited, beside the original), parquet, or datasets (a folder with card and a test split); messages by default"
-)
-Format = Annotated[str, option(FORMATS, "F", "--format", "-f")]
-TestShare = Annotated[
-    float | None, option("contexts kept apart: a split of a datasets folder (default 0.1), left out of a file", "SHARE")
-]
 
 
-def status(
-    run: RunFolder, watch: Annotated[bool, option("keep looking until it is over", None, "--watch", "-w")] = False
-) -> int:
+@Command
+def status(run: "Run", watch: bool) -> None:
     """How far a run is, stage by stage. It may be going on just now.
 
     Example:
       sdgkit status runs/seeds --watch
     """
-    from sdgkit.cli.progress import View, line, state_of
+    from sdgkit.cli.progress import View, line
     from sdgkit.run.snapshot import Funnel
 
-    opened = run_in(run)
-    snapshot = opened.snapshot()
-    if watch:
-        with View() as view:
+    with View() as view:
+        while (snapshot := run.snapshot()).is_going and watch:
             view.show(snapshot)
-            while snapshot.is_going:
-                time.sleep(LOOK_EVERY_S)
-                snapshot = opened.snapshot()
-                view.show(snapshot)
-    say(f"{run}: {state_of(snapshot)}, {counted(snapshot.samples, 'sample')}. {snapshot.message}".rstrip())
-    if snapshot.stages and not (watch and is_live()):
+            time.sleep(LOOK_EVERY_S)
+    say(f"{run.out}: {snapshot.state}, {counted(snapshot.samples, 'sample')}. {snapshot.message}".rstrip())
+    if snapshot.stages:
         say(f"\n{Funnel(snapshot.stages)!r}\n\n{line(snapshot)}")
-    if snapshot.state in ("cancelled", "failed", "interrupted"):
-        say(f"To go on: {command_line('generate', str(run))}")
-    return 0
 
 
-def show(
-    run: RunFolder,
-    id: Annotated[str, typer.Argument(metavar="ID", help="the id of a sample or drop, such as s3/c7/q2")],
-) -> int:
+@Command
+def show(run: "Run", id: str) -> None:
     """The whole story of one sample or drop: prompts, replies, judge's words.
 
     s3/c7/q2 is the second question of the seventh context of the third seed example.
@@ -64,11 +43,11 @@ def show(
     Example:
       sdgkit show runs/seeds s3/c7/q2
     """
-    say(run_in(run).trace(id))
-    return 0
+    say(run.trace(id))
 
 
-def explain(run: RunFolder) -> int:
+@Command
+def explain(run: "Run") -> None:
     """Where a run's samples went, and what to change.
 
     It names the biggest causes, with an example of each: prompt and raw reply.
@@ -76,15 +55,11 @@ def explain(run: RunFolder) -> int:
     Example:
       sdgkit explain runs/seeds
     """
-    say(run_in(run).explain())
-    return 0
+    say(run.explain())
 
 
-def review(
-    run: RunFolder,
-    to: Annotated[str | None, option("write the samples, to be decided on", "FILE.csv")] = None,
-    back: Annotated[str | None, option("take the decisions in it", "FILE.csv", "--from")] = None,
-) -> int:
+@Command
+def review(run: "Run", to: str | None, back: str | None) -> None:
     """Decide on samples in a spreadsheet, with a colleague who has no Jupyter.
 
     Write the file, then read it back. The column `verdict` takes accept, reject or nothing, `reason` says why; changed
@@ -97,24 +72,17 @@ def review(
     """
     from sdgkit.review import Review, spreadsheet
 
-    if (to is None) == (back is None):
+    if back and not to:
+        say(spreadsheet.from_csv(Review(run), back))
+    elif to and not back:
+        written = counted(spreadsheet.to_csv(Review(run), to), "sample")
+        say(f"{written} in {to}. Then: {typed('review', run.out, '--from', to)}")
+    else:
         raise SettingsError("Say one of --to FILE.csv (write the samples) and --from FILE.csv (take the decisions).")
-    run_in(run)
-    opened = Review(run)
-    if back is not None:
-        say(spreadsheet.from_csv(opened, back))
-    elif to is not None:
-        then = command_line("review", str(run), "--from", to)
-        say(f"{counted(spreadsheet.to_csv(opened, to), 'sample')} in {to}. Then: {then}")
-    return 0
 
 
-def export(
-    run: RunFolder,
-    format: Format = "messages",
-    to: Annotated[str | None, option("where to (by default, in the run's folder)", "FILE")] = None,
-    test_share: TestShare = None,
-) -> int:
+@Command
+def export(run: "Run", format: str, to: str | None, test_share: float | None) -> None:
     """Write a run's samples in a training format.
 
     Samples that a review rejected are left out, edited ones are written as edited.
@@ -124,47 +92,34 @@ def export(
     """
     from sdgkit.export import train_file
 
-    opened = run_in(run)
-    path = Path(to) if to else run / train_file(_teacher_of(opened), format)
-    number = opened.export(format, path, test_share=test_share)
+    path = to or f"{run.out}/{train_file(run.part().summary.get('teacher'), format)}"
+    number = run.export(format, path, test_share=test_share)
     say(f"{counted(number, 'sample')} in the format {format}: {path}")
     if format == "preference" and not number:
         say("A pair comes of a response that a person edited in the review (ReviewPanel): there is none yet.")
-    _tell_rehearsed(opened)
-    return 0
+    _tell_if_rehearsed(run)
 
 
-def merge(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="the folders of the runs")],
-    to: Annotated[str | None, option("where to (by default, here)", "FILE")] = None,
-    format: Format = "messages",
-    test_share: TestShare = None,
-) -> int:
+@Command
+def merge(runs: tuple["Run", ...], to: str | None, format: str, test_share: float | None) -> None:
     """Merge several runs into one training file, with each row's skill, and no question twice.
 
     Example:
       sdgkit merge runs/mail runs/tables --to train.jsonl
     """
     from sdgkit.export import train_file
+    from sdgkit.export.card import is_rehearsal
     from sdgkit.publish import merge as merge_runs
 
-    if len(runs) < 2:
-        raise SettingsError("Merging takes two runs or more: sdgkit merge RUN RUN --to FILE.")
-    opened = [run_in(run) for run in runs]
-    rehearsed = "rehearsal_" * any(_teacher_of(run) == "rehearsal" for run in opened)
-    path = Path(to or f"{rehearsed}merged_{train_file(None, format)}")
+    rehearsal = is_rehearsal(runs[0].part().summary)  # then all of them are
+    path = to or f"{'rehearsal_' if rehearsal else ''}merged_{train_file(None, format)}"
     number = merge_runs(runs, path, format, test_share=test_share)
     say(f"{counted(number, 'sample')} of {counted(len(runs), 'run')} in the format {format}: {path}")
-    _tell_rehearsed(*opened)
-    return 0
+    _tell_if_rehearsed(runs[0])
 
 
-def push(
-    run: RunFolder,
-    repo_id: Annotated[str, typer.Argument(metavar="OWNER/NAME", help="the name of a dataset on the Hub")],
-    public: Annotated[bool, option("for everybody to see; without it, for you alone", None, "--public")] = False,
-    test_share: TestShare = None,
-) -> int:
+@Command
+def push(run: "Run", repo_id: str, public: bool, test_share: float | None) -> None:
     """Push a run's samples to the Hugging Face Hub, with a card and a test split.
 
     This is the one command that connects to another place than the teacher. It writes with the token in HF_TOKEN, or
@@ -175,26 +130,34 @@ def push(
     """
     from sdgkit.publish import push as push_run
 
-    opened = run_in(run)
-    say(f"Pushed to {push_run(opened, repo_id, private=not public, test_share=test_share)}")
-    _tell_rehearsed(opened)
-    return 0
+    say(f"Pushed to {push_run(run, repo_id, private=not public, test_share=test_share)}")
+    _tell_if_rehearsed(run)
 
 
-def run_in(folder: Path) -> "Run":
-    """The run in the folder that was typed; a folder without one is a bad argument."""
-    from sdgkit.run import open_run
+def close(run: "Run") -> None:
+    """The last lines of a run that is done: what was made, where, what was kept and dropped, what to do next."""
+    from sdgkit.export import train_file
+    from sdgkit.pages.picture import reasons
+    from sdgkit.run.snapshot import Funnel
 
-    try:
-        return open_run(folder)
-    except RunError as error:
-        raise SettingsError(str(error)) from None
+    summary, out = run.summary, run.out
+    stages, asked = summary["stages"], counted(summary["requests"], "request")
+    kept, seeds = counted(stages[-1]["rows_out"], "sample"), counted(stages[0]["rows_in"], "seed example")
+    dropped = sum((Counter(stage["dropped"]) for stage in stages), Counter[str]())
+    say(f"\n{Funnel(stages)!r}\n\n{kept} from {seeds} in {out} ({asked}, {lasting(summary['wall_s'])}).")
+    if run.warning or not stages[-1]["rows_out"]:
+        say(f"\n{run.explain()}\n")
+    elif dropped:
+        say(f"{counted(dropped.total(), 'row')} dropped: {reasons(dropped)}. Why: {typed('explain', out)}")
+    for words, name in (("Look first at", "report.html"), ("Train on", train_file(summary["teacher"]))):
+        say(f"{words:<20} {out}/{name}")
+    if summary["teacher"] == "rehearsal":
+        say(f"With a real teacher  the same command and --base-url http://localhost:8000/v1 --out {out}-real")
+        say(f"The tutorials        {typed('lab')}\n{REHEARSED}")
 
 
-def _teacher_of(run: "Run") -> str | None:
-    return run.summary.get("teacher")
+def _tell_if_rehearsed(run: "Run") -> None:
+    from sdgkit.export.card import is_rehearsal
 
-
-def _tell_rehearsed(*runs: "Run") -> None:
-    if any(_teacher_of(run) == "rehearsal" for run in runs):
+    if is_rehearsal(run.part().summary):
         say(REHEARSED)

@@ -22,13 +22,14 @@ PATIENCE = 240  # seconds, on the busiest machine
 ELSEWHERE = {"display_name": "Julia", "language": "julia", "name": "julia-1.9"}
 
 
-def notebook(path, *cells, parameters=None):
-    """Write a notebook of code cells, each under a heading of its own."""
+def notebook(path, *cells, parameters=None, headings=True):
+    """Write a notebook of code cells, each under a heading of its own if there are any."""
     made = nbformat.v4.new_notebook(metadata={"kernelspec": ELSEWHERE})
     if parameters is not None:
         made.cells.append(nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]}))
     for number, source in enumerate(cells, 1):
-        made.cells += [nbformat.v4.new_markdown_cell(f"## Part {number}"), nbformat.v4.new_code_cell(source)]
+        made.cells += [nbformat.v4.new_markdown_cell(f"## Part {number}")] if headings else []
+        made.cells.append(nbformat.v4.new_code_cell(source))
     path.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(made, path)
 
@@ -60,8 +61,9 @@ def test_with_no_arguments_the_quickstart_goes_the_whole_way(tmp_path):
     summary = json.loads((out / "summary.json").read_text())
     assert summary["state"] == "done" and summary["teacher"] == "rehearsal"
     assert f"{summary['stages'][-1]['rows_out']} samples from 8 seed examples in runs/feedback_to_table" in done.stdout
-    assert "  quickstart.ipynb  " in done.stdout and (out / "quickstart.ipynb").exists()
-    assert "sdgkit run --base-url http://localhost:8000/v1 --out runs/feedback_to_table-real" in done.stdout
+    assert f"The executed notebook: {out.relative_to(tmp_path)}/quickstart.ipynb" in done.stdout
+    assert (out / "quickstart.ipynb").exists()
+    assert "the same command and --base-url http://localhost:8000/v1 --out runs/feedback_to_table-real" in done.stdout
     assert "sdgkit lab" in done.stdout
     assert done.stdout.splitlines()[-1].startswith("These samples are a rehearsal")
     assert done.stderr == ""
@@ -109,7 +111,7 @@ def test_ctrl_c_stops_the_run_within_the_notebook_at_once_and_leaves_it_resumabl
     slow_end = "import atexit, signal, time\nsignal.signal(15, signal.SIG_IGN)\natexit.register(time.sleep, 60)\n"
     job = f"run = sk.generate({str(SEEDS)!r}, teacher=teacher, out=out, num_contexts=3)"
     cell = f"import sdgkit as sk\nteacher = sk.connect('rehearsal', mean_latency_ms=300)\n{job}"
-    notebook(tmp_path / "own.ipynb", slow_end + cell, "print('never')", parameters="out = 'here'")
+    notebook(tmp_path / "own.ipynb", slow_end + cell, "print('never')", parameters="out = 'here'", headings=False)
     command = [sys.executable, "-m", "sdgkit", "run", "own.ipynb"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     process = subprocess.Popen(command, **pipes, **settings(tmp_path))
@@ -126,7 +128,7 @@ def test_ctrl_c_stops_the_run_within_the_notebook_at_once_and_leaves_it_resumabl
     said, _ = process.communicate(timeout=PATIENCE)
     assert time.monotonic() - began < 5  # 2 s, as promised, on a quiet machine; its kernel would take a minute
     assert process.returncode == 130, said
-    assert "Traceback" not in said and "the same command again goes on" in said
+    assert "Traceback" not in said and "The same command again goes on" in said
     assert json.loads((tmp_path / "here" / "summary.json").read_text())["state"] == "cancelled"
     assert "never\n" not in printed(tmp_path / "here" / "own.ipynb")
 
@@ -143,5 +145,5 @@ def test_ctrl_c_while_the_kernel_starts_leaves_no_traceback(tmp_path):
     process.send_signal(signal.SIGINT)
     said, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, said
-    assert said.splitlines()[-1] == "Interrupted. What is finished is kept; the same command again goes on."
+    assert said.splitlines()[-1] == "Interrupted. The same command again goes on."
     assert "Traceback" not in said and "rror" not in said
