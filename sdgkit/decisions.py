@@ -43,25 +43,22 @@ class Decision:
 
 @dataclass(frozen=True)
 class Reviewed:
-    """How far a review is: how many samples there are, and how many were accepted (edited ones included), and so on."""
+    """How far a review is: how many samples there are, how many were accepted (edited ones included), and so on;
+    decided: those with a decision that holds."""
 
-    samples: int = 0
-    accepted: int = 0
-    edited: int = 0
-    rejected: int = 0
-    outdated: int = 0
+    samples: int
+    decided: int
+    accepted: int
+    edited: int
+    rejected: int
+    outdated: int
 
     @classmethod
     def of(cls, states: Iterable[str]) -> "Reviewed":
         """The numbers of these states, as `Decisions.state` gives them."""
         counts = Counter(states)
-        accepted = counts["accepted"] + counts["edited"]
-        return cls(counts.total(), accepted, counts["edited"], counts["rejected"], counts["outdated"])
-
-    @property
-    def decided(self) -> int:
-        """Samples with a decision that holds."""
-        return self.accepted + self.rejected
+        accepted, rejected = counts["accepted"] + counts["edited"], counts["rejected"]
+        return cls(counts.total(), accepted + rejected, accepted, counts["edited"], rejected, counts["outdated"])
 
 
 def content_key(sample: Row) -> str:
@@ -80,7 +77,7 @@ def own_question(sample: Row) -> str:
 
 def seed_of(id: str) -> str:
     """The seed that a row came from: "s3" of "s3/c7/q2"."""
-    return str(id).partition("/")[0]
+    return id.partition("/")[0]
 
 
 class Decisions:
@@ -95,31 +92,25 @@ class Decisions:
     def __bool__(self) -> bool:
         return bool(self.by_content)
 
-    def of(self, sample: Row) -> Decision | None:
-        """The decision that holds for this sample."""
-        return self.by_content.get(content_key(sample)) if self.by_content else None
-
     def state(self, id: str, content: str) -> str:
         """undecided, accepted, edited, rejected, or outdated: decided, but the content has changed since."""
         decision = self.by_content.get(content)
         if decision is None:
             return "outdated" if id in self.by_id else "undecided"
-        if decision.verdict == "reject":
-            return "rejected"
-        return "edited" if decision.edits else "accepted"
+        return "rejected" if decision.verdict == "reject" else "edited" if decision.edits else "accepted"
 
     def let_through(self, samples: Iterable[Row]) -> Iterator[dict[str, Any]]:
         """The samples to train on: all but the rejected ones, the edited ones as they were edited."""
         for sample in samples:
-            decision = self.of(sample)
+            decision = self.by_content.get(content_key(sample)) if self else None
             if decision is None or decision.verdict == "accept":
                 yield {**sample, **(decision.edits if decision else {})}
 
     def edited(self, samples: Iterable[Row]) -> Iterator[tuple[Row, dict[str, Any]]]:
         """The edited samples, as they were made and as they were edited."""
         for sample in samples:
-            decision = self.of(sample)
-            if decision is not None and decision.verdict == "accept" and decision.edits:
+            decision = self.by_content.get(content_key(sample)) if self else None
+            if decision is not None and decision.edits:
                 yield sample, {**sample, **decision.edits}
 
     def count(self, samples: Iterable[Row]) -> Reviewed:
@@ -148,8 +139,7 @@ class DecisionBook:
 
     def write(self, decisions: Sequence[Decision]) -> None:
         """Write these decisions down, all or none."""
-        now = time.time()
-        rows = [(d.content, d.id, d.verdict, d.reason, json.dumps(dict(d.edits)), d.made or now) for d in decisions]
+        rows = [(d.content, d.id, d.verdict, d.reason, json.dumps(dict(d.edits)), time.time()) for d in decisions]
         self._change("INSERT INTO decisions (content, id, verdict, reason, edits, made) VALUES (?,?,?,?,?,?)", rows)
 
     def take_back(self, number: int) -> None:
@@ -161,11 +151,11 @@ class DecisionBook:
         self._change("INSERT OR REPLACE INTO exports VALUES (?,?)", [(path, format)])
 
     def _change(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        if self.folder is None:
-            if self._journal is None:
-                raise RunError("This run has not been started: there is nothing to review. Call start() first.")
+        if self._journal is not None and self.folder is None:
             self._journal.change(statement, rows)
             return
+        if self.folder is None:
+            raise RunError("This run has not been started: there is nothing to review. Call start() first.")
         try:
             with closing(sqlite3.connect(self.folder / FILE, timeout=WAIT_S)) as sql, sql:
                 sql.executescript(SCHEMA)

@@ -1,6 +1,5 @@
 """The panel of a comparison: two versions of a prompt on the same rows, side by side."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +8,8 @@ from sdgkit.pages import count, counted
 from sdgkit.panels.frame import Panel, Stop, teacher_of
 from sdgkit.panels.prompt import PromptPanel
 from sdgkit.panels.seeds import rows_for, seeds_of
-from sdgkit.panels.still import Block
 from sdgkit.prompts import Prompt, load_prompt
-from sdgkit.trials.comparing import Comparing, Comparison, Outcome, Side
-
-NAMES = ("saved", "edited")
+from sdgkit.trials.comparing import Comparing, Comparison, Outcome
 
 
 class ComparePanel(Panel):
@@ -39,21 +35,21 @@ class ComparePanel(Panel):
         names: tuple[str, str] | None = None,
     ) -> None:
         super().__init__()
-        self._panel = one if isinstance(one, PromptPanel) else None
-        if self._panel is None and (other is None or rows is None):
+        edits = isinstance(one, PromptPanel)
+        if not edits and (other is None or rows is None):
             raise SettingsError(
-                "Give two prompts and rows: ComparePanel(one, other, seeds, teacher=…); or a PromptPanel."
+                "Give two prompts and rows, ComparePanel(one, other, seeds, teacher=…), or a PromptPanel."
             )
         self._given: tuple[Any, Any, Any] = (one, other, rows)
-        self._teacher = teacher if teacher is not None or self._panel is None else self._panel._teacher
+        self._teacher = teacher or (one.teacher if isinstance(one, PromptPanel) else None)
         self._judge, self._prompts = judge, prompts
-        self.names = names or (NAMES if self._panel is not None else ("the first", "the second"))
+        self.names = names or (("saved", "edited") if edits else ("the first", "the second"))
         self.comparison: Comparison | None = None
         self._comparing: Comparing | None = None
 
     # Clicks -----------------------------------------------------------------------------------------------------------
 
-    def compare(self, most: int | None = None) -> "ComparePanel":
+    def compare(self, most: int = 0) -> "ComparePanel":
         """Begin; returns at once. most: rows to compare on, default all."""
         one, other, rows = self._versions()
         chosen = rows[: most or len(rows)]
@@ -73,80 +69,56 @@ class ComparePanel(Panel):
         self.work(f"Comparing on {counted(len(chosen), 'row')}.", wait, begin)
         return self
 
-    def on_compare(self, most: Any = None) -> None:
-        """Compare, on the first rows or on all."""
-        self.compare(int(most) if most else None)
+    on_compare = compare
 
     def _versions(self) -> tuple[Prompt, Prompt, list[dict[str, Any]]]:
         one, other, rows = self._given
-        if self._panel is not None:
-            if not self._panel.draft.changed:
+        if isinstance(one, PromptPanel):
+            if not one.draft.changed:
                 raise SettingsError("The prompt is as it was saved: edit it first, then both can be compared.")
-            return self._panel.draft.saved, self._panel.prompt, self._panel.rows()
+            return one.draft.saved, one.prompt, one.rows()
         first, second = (given if isinstance(given, Prompt) else load_prompt(given) for given in (one, other))
         return first, second, rows_for(first.name, seeds_of(rows))
 
     # Showing ----------------------------------------------------------------------------------------------------------
 
     def seen(self) -> dict[str, Any]:
-        comparison = self.comparison
-        return {
-            "sign": "busy" if self.busy else "good" if comparison else "none",
-            "words": self._words(),
-            "names": list(self.names),
-            "table": table(comparison) if comparison else [],
-            "rows": [
-                {"id": id, "sides": [_side(side.outcomes[id], comparison.judged) for side in comparison.sides]}
-                for id in comparison.ids
-            ]
-            if comparison
-            else [],
-        }
-
-    def _words(self) -> str:
+        comparison, words = self.comparison, "Not compared yet: Compare asks the teacher for every row with both."
         if self.busy and self._comparing is not None:
             requests = sum(run.snapshot().requests for run in self._comparing.runs)
-            return f"{self.busy} {counted(requests, 'request')} so far"
-        if self.comparison is None:
-            return "Not compared yet: Compare asks the teacher for every row with both."
-        return self.comparison.words(*self.names)
-
-    def blocks(self) -> Iterator[Block]:
-        comparison = self.comparison
-        if comparison is None:
-            return
-        yield Block(columns=("", *self.names), rows=table(comparison))
-        for id in comparison.ids[:5]:
-            for name, side in zip(self.names, comparison.sides, strict=True):
-                shown = _side(side.outcomes[id], comparison.judged)
-                yield Block(f"{id}, {name}: {shown['words']}", shown["text"], folded=True)
+            words = f"{self.busy} {counted(requests, 'request')} so far"
+        elif comparison is not None:
+            words = comparison.words(*self.names)
+        return {
+            "sign": "busy" if self.busy else "good" if comparison else "none",
+            "words": words,
+            "names": self.names,
+            "table": table(comparison) if comparison else [],
+            "rows": replies(comparison) if comparison else [],
+        }
 
 
-def table(comparison: Comparison) -> list[tuple[str, str, str]]:
-    """The numbers of both sides: (what, of the first, of the second)."""
-    sides = comparison.sides
-    rows = [("read", *(f"{count(s.parsed)} of {count(s.tried)}" for s in sides))]
-    if comparison.judged:
-        rows.append(("would pass the filter", *(f"{count(s.passed)} of {count(s.tried)}" for s in sides)))
-        rows.append(("mean score", *(_score(s) for s in sides)))
-    rows.append(("tokens written", *(count(s.completion_tokens) for s in sides)))
-    return rows  # type: ignore[return-value]
+def table(comparison: Comparison) -> list[list[str]]:
+    """The numbers of both sides: what, of the first, of the second."""
+    rows = [["read"], ["would pass the filter"], ["mean score"], ["tokens written"]]
+    for side in comparison.sides:
+        score = "…" if side.mean_score is None else f"{side.mean_score:.2f}"
+        tokens = count(side.completion_tokens)
+        numbers = [f"{side.parsed} of {side.tried}", f"{side.passed} of {side.tried}", score, tokens]
+        rows = [[*row, number] for row, number in zip(rows, numbers, strict=True)]
+    return rows if comparison.judged else [rows[0], rows[-1]]
 
 
-def _score(side: Side) -> str:
-    return "…" if side.mean_score is None else f"{side.mean_score:.2f}"
+def replies(comparison: Comparison) -> list[dict[str, Any]]:
+    """What both sides made of each row."""
+    rows = [(id, [side.outcomes[id] for side in comparison.sides]) for id in comparison.ids]
+    return [{"id": id, "sides": [_side(outcome, comparison.judged) for outcome in sides]} for id, sides in rows]
 
 
 def _side(outcome: Outcome, judged: bool) -> dict[str, Any]:
     texts = ["\n".join(str(text[name]) for name in text if name != "score") for text in outcome.texts]
-    words = []
-    if outcome.scores:
-        words.append("score " + ", ".join(count(score) for score in outcome.scores))
-    if judged and outcome.texts:
-        words.append(
-            f"{outcome.kept} of {outcome.tried} kept" if outcome.tried > 1 else "kept" if outcome.kept else "dropped"
-        )
-    if outcome.reason:
-        words.append(outcome.reason)
-    good = bool(outcome.texts) and (outcome.kept > 0 or not judged)
+    words = ["score " + ", ".join(map(count, outcome.scores))] if outcome.scores else []
+    words += [f"{outcome.kept} of {outcome.tried} kept"] if judged and texts else []
+    words += [outcome.reason] if outcome.reason else []
+    good = bool(texts) and (outcome.kept > 0 or not judged)
     return {"words": " \u00b7 ".join(words), "text": "\n\n".join(texts) or outcome.reply, "good": good}

@@ -1,18 +1,14 @@
 """The panel of a teacher: which kind, where, which model; is it there, how fast is it, what can it do."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from sdgkit.errors import SettingsError
 from sdgkit.pages import count
 from sdgkit.panels.frame import Panel
-from sdgkit.panels.still import Block
 from sdgkit.teachers import connect
 from sdgkit.teachers.settings import KINDS, Settings, settle
 from sdgkit.teachers.teacher import Reply, Teacher
 from sdgkit.trials.trying import abilities
-
-MESSAGE = "Write one sentence about the sea."
 
 
 class TeacherPanel(Panel):
@@ -35,15 +31,14 @@ class TeacherPanel(Panel):
     ) -> None:
         super().__init__()
         settled = settle(Settings.of(kind, base_url, model))
-        self.chosen = {
-            "kind": settled.kind or "rehearsal",
-            "base_url": ", ".join(settled.base_urls),
-            "model": settled.model or "",
-        }
+        self.chosen = {"kind": settled.kind or "rehearsal", "base_url": ", ".join(settled.base_urls)}
+        self.chosen["model"] = settled.model or ""
         self._key, self._options = api_key, options
         self._teacher: Teacher | None = None
         self.models: list[str] = []
-        self.message, self.reply, self.able = MESSAGE, None, []  # type: str, Reply | None, list[tuple[str, str]]
+        self.message = "Write one sentence about the sea."
+        self.reply: Reply | None = None
+        self.able: list[tuple[str, str]] = []
 
     @property
     def teacher(self) -> Teacher:
@@ -59,16 +54,14 @@ class TeacherPanel(Panel):
 
     # Clicks -----------------------------------------------------------------------------------------------------------
 
-    def on_choose(self, **chosen: str) -> None:
+    def on_choose(self, api_key: str | None = None, **chosen: str) -> None:
         """Take over kind, address, model or key from the fields; the next test connects anew."""
-        key = chosen.pop("api_key", None)
-        new = self.chosen | {name: value.strip() for name, value in chosen.items() if name in self.chosen}
-        if "kind" in chosen and chosen["kind"] != self.chosen["kind"]:
-            new |= {"base_url": ", ".join(settle(Settings.of(chosen["kind"])).base_urls), "model": ""}
+        if chosen.get("kind", self.chosen["kind"]) != self.chosen["kind"]:
+            chosen |= {"base_url": ", ".join(settle(Settings.of(chosen["kind"])).base_urls), "model": ""}
             self.models = []
-        if new != self.chosen or key is not None:
-            self.chosen, self._key = new, (key or self._key)
-            self._teacher, self.reply, self.able = None, None, []
+        self.chosen |= {name: value.strip() for name, value in chosen.items()}
+        self._key = api_key or self._key
+        self._teacher, self.reply, self.able = None, None, []
 
     def on_test(self, message: str = "") -> None:
         """Connect, send one message, and show reply, time and tokens."""
@@ -117,17 +110,11 @@ class TeacherPanel(Panel):
         rehearsal = "; rules answer here, no model does" if teacher.is_rehearsal else ""
         return "good", f"Reachable: {teacher.model} at {teacher.base_url}{rehearsal}"
 
-    def blocks(self) -> Iterator[Block]:
-        if self.reply is not None:
-            yield Block(self.message, self.reply.text)
-        if self.able:
-            yield Block("What the server can do", columns=("what", "answer"), rows=self.able)
-
 
 def _facts(reply: Reply) -> list[tuple[str, str]]:
-    time = f"{reply.seconds:.2f} s" if reply.seconds >= 0.1 else f"{reply.seconds * 1000:.0f} ms"
-    facts = [("time", time), ("tokens read", count(reply.prompt_tokens))]
-    facts.append(("tokens written", count(reply.completion_tokens)))
-    if reply.seconds and reply.completion_tokens:
-        facts.append(("speed", f"{count(round(reply.completion_tokens / reply.seconds))} tokens/s"))
-    return [*facts, ("ended by", "max_tokens, cut off" if reply.finish_reason == "length" else reply.finish_reason)]
+    return [
+        ("time", f"{reply.seconds * 1000:,.0f} ms"),
+        ("tokens read", count(reply.prompt_tokens)),
+        ("tokens written", count(reply.completion_tokens)),
+        ("ended by", "max_tokens, cut off" if reply.finish_reason == "length" else reply.finish_reason),
+    ]

@@ -2,7 +2,7 @@
 
 import platform
 import re
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 
 from sdgkit.panels.live import reason_for_a_still_picture
 
@@ -21,31 +21,18 @@ def check_kernel() -> None:
     """
     from sdgkit import __version__
 
-    found = {name: _installed(name) for name in NEEDED}
-    listed = ", ".join(f"{name} {number or 'missing'}" for name, number in found.items())
-    flaws = [flaw for name in NEEDED if (flaw := _flaw(name, found[name], *NEEDED[name]))]
-    print(f"sdgkit {__version__}, Python {platform.python_version()}, {listed}{'.' if flaws else ': all new enough.'}")
-    for flaw in flaws:
-        print(flaw)
+    found = {name: version(name) for name in NEEDED}
+    old = [name for name in NEEDED if _numbers(found[name]) < _numbers(NEEDED[name][0])]
+    listed = ", ".join(f"{name} {number}" for name, number in found.items())
+    print(f"sdgkit {__version__}, Python {platform.python_version()}, {listed}{'.' if old else ': all new enough.'}")
+    for name in old:
+        needed, trouble = NEEDED[name]
+        way = f"Install it with `pip install '{name}>={needed}'`, and restart the kernel."
+        print(f"{name} {found[name]} is older than {needed}: {trouble}. {way}")
     reason = reason_for_a_still_picture()
     told = reason or "Panels are still pictures here."
     print("Panels are live here: their buttons work." if reason is None else told)
 
 
-def _installed(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
-
-
 def _numbers(text: str) -> list[int]:
     return [int(digits) for digits in re.findall(r"\d+", text)[:3]]
-
-
-def _flaw(name: str, found: str | None, needed: str, trouble: str) -> str:
-    """What is wrong with the version that was found; "" if nothing is."""
-    if found and _numbers(found) >= _numbers(needed):
-        return ""
-    what = f"{found} is older than {needed}" if found else f"is not installed, and {needed} or newer is needed"
-    return f"{name} {what}: {trouble}. Install it with `pip install '{name}>={needed}'`, and restart the kernel."

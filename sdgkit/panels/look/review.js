@@ -4,13 +4,14 @@ function view(ui) {
   const { state, act, local, id } = ui;
   local.search = local.search || later(250, (text) => act("filter", { text }));
   const bodies = { one, table: samples, figures };
+  const empty = state.samples ? "No sample fits these filters. Show all, or take a filter away." : "There are no samples yet. Read them again when the run has made some.";
   return [
     h("div", { class: "sdg-filters", key: "filters", role: "group", "aria-label": "filters" },
       ["show", "score", "seed", "reason"].map((name) => field(`${id}-${name}`, name,
         choice(`${id}-${name}`, state.filters[name], state.choices[name], (value) => act("filter", { [name]: value })))),
       field(`${id}-text`, "text", input({ id: `${id}-text`, type: "search", value: state.filters.text, onInput: (e) => local.search(e.target.value) }))),
     tabs(`${id}-tab`, [["one", "One by one"], ["table", "Table"], ["figures", "Figures"]], state.tab, (name) => act("tab", { name }),
-      [state.total ? bodies[state.tab](ui) : soft(state.empty),
+      [state.total ? bodies[state.tab](ui) : soft(empty),
         row("read", button("Read new samples", () => act("read")))]),
   ];
 }
@@ -19,6 +20,7 @@ function view(ui) {
 function one(ui) {
   const { state, act, local, id } = ui;
   const sample = state.sample;
+  const good = sample.state === "accepted" || sample.state === "edited";
   if (local.id !== sample.id) Object.assign(local, { id: sample.id, editing: false, texts: {} });
   return h("div", { key: "one" },
     row("where",
@@ -35,12 +37,12 @@ function one(ui) {
         : [h("h4", {}, part.name, part.text !== part.written && " (edited)"), long(part.text),
           part.text !== part.written && fold("as the teacher wrote it", long(part.written))]),
       h("div", { class: "sdg-aside" }, h("h4", {}, `${part.name} of its seed`), long(part.seed)))),
-    h("div", { class: "sdg-judge", key: `${sample.id} judge` }, h("h4", {}, `The judge${sample.score && `: ${sample.score}`}`), long(sample.evaluation || "no words")),
+    h("div", { class: "sdg-judge", key: `${sample.id} judge` }, h("h4", {}, `The judge${sample.score === null ? "" : `: ${sample.score}`}`), long(sample.evaluation || "no words")),
     fold("Make this a seed", row("seed",
       h("label", { for: `${id}-seeds` }, "file of seeds"),
       input({ id: `${id}-seeds`, class: "sdg-path", value: state.seed_file, onChange: (e) => { local.seeds = e.target.value; } }),
-      button("Make this a seed", () => act("seed", { path: local.seeds || state.seed_file }), { disabled: !sample.can_be_a_seed }),
-      !sample.can_be_a_seed && h("span", { class: "sdg-soft" }, "Accept or edit it first.")), { key: "seed" }));
+      button("Make this a seed", () => act("seed", { path: local.seeds || state.seed_file }), { disabled: !good }),
+      !good && h("span", { class: "sdg-soft" }, "Accept or edit it first.")), { key: "seed" }));
 }
 
 function deciding(ui) {
@@ -56,7 +58,7 @@ function deciding(ui) {
     input({ class: "sdg-path", id: `${id}-why`, "aria-label": "reason for a rejection", placeholder: "reason, then Enter", list: `${id}-reasons`, value: local.why || "", rev: local.rev,
       onInput: (e) => { local.why = e.target.value; },
       onKeydown: (e) => { if (e.key === "Enter") { e.target.closest(".sdg").focus(); reject(); } } }),
-    h("datalist", { id: `${id}-reasons` }, state.reasons.map((why) => h("option", { value: why, key: why }))),
+    h("datalist", { id: `${id}-reasons` }, state.choices.reason.slice(1).map(([why]) => h("option", { value: why, key: why }))),
     button("Edit", () => edit(ui, true), { keys: "e" }));
 }
 
