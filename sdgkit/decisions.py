@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sdgkit.errors import RunError
-from sdgkit.journal import FILE, SCHEMA, Journal
+from sdgkit.journal import FILE, Journal
 
 Row = Mapping[str, Any]
+Reviewed = Mapping[str, int]  # how many: samples, decided, accepted, edited, rejected, outdated
 Verdict = Literal["accept", "reject"]
 TEXTS = ("context", "question", "response")
 WAIT_S = 10.0  # for a run that is just writing the same journal
@@ -41,24 +42,13 @@ class Decision:
     number: int = 0
 
 
-@dataclass(frozen=True)
-class Reviewed:
-    """How far a review is: how many samples there are, how many were accepted (edited ones included), and so on;
-    decided: those with a decision that holds."""
-
-    samples: int
-    decided: int
-    accepted: int
-    edited: int
-    rejected: int
-    outdated: int
-
-    @classmethod
-    def of(cls, states: Iterable[str]) -> "Reviewed":
-        """The numbers of these states, as `Decisions.state` gives them."""
-        counts = Counter(states)
-        accepted, rejected = counts["accepted"] + counts["edited"], counts["rejected"]
-        return cls(counts.total(), accepted + rejected, accepted, counts["edited"], rejected, counts["outdated"])
+def reviewed(states: Iterable[str]) -> Reviewed:
+    """How far a review is, by what `Decisions.state` says of each sample. accepted: with the edited ones; decided:
+    those with a decision that holds."""
+    counts = Counter(states)
+    numbers = {"samples": counts.total(), "accepted": counts["accepted"] + counts["edited"]}
+    numbers |= {name: counts[name] for name in ("edited", "rejected", "outdated")}
+    return numbers | {"decided": numbers["accepted"] + numbers["rejected"]}
 
 
 def content_key(sample: Row) -> str:
@@ -115,15 +105,12 @@ class Decisions:
 
     def count(self, samples: Iterable[Row]) -> Reviewed:
         """How far the review of these samples is."""
-        return Reviewed.of(self.state(str(sample.get("id")), content_key(sample)) for sample in samples)
+        return reviewed(self.state(str(sample.get("id")), content_key(sample)) for sample in samples)
 
 
 def read_decisions(journal: Journal) -> Decisions:
     """The decisions in a journal."""
-    try:
-        rows = journal.select("SELECT * FROM decisions ORDER BY number")
-    except sqlite3.OperationalError:  # a journal that is older than its first review
-        return Decisions()
+    rows = journal.select("SELECT * FROM decisions ORDER BY number")
     return Decisions(Decision(**{**dict(row), "edits": json.loads(row["edits"])}) for row in rows)
 
 
@@ -151,14 +138,12 @@ class DecisionBook:
         self._change("INSERT OR REPLACE INTO exports VALUES (?,?)", [(path, format)])
 
     def _change(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        if self._journal is not None and self.folder is None:
+        if self.folder is None:
+            assert self._journal is not None, "a run that was not started has nothing to review"
             self._journal.change(statement, rows)
             return
-        if self.folder is None:
-            raise RunError("This run has not been started: there is nothing to review. Call start() first.")
         try:
             with closing(sqlite3.connect(self.folder / FILE, timeout=WAIT_S)) as sql, sql:
-                sql.executescript(SCHEMA)
                 sql.executemany(statement, rows)
         except sqlite3.Error as error:
             raise RunError(

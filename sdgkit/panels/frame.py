@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 from uuid import uuid4
@@ -28,13 +27,12 @@ _HALF_PAIR = re.compile("[\ud800-\udfff]")  # JSON over a socket cannot hold one
 
 
 class Panel:
-    """A panel. kind: the name of its script in look/ and of its page in pages/panel/. title: its heading.
+    """A panel. kind: the name of its script in look/ and of its page in pages/panel/.
 
     last_error: what went wrong last, None if the last action went well.
     """
 
     kind: ClassVar[str]
-    title: ClassVar[str]
 
     def __init__(self) -> None:
         self.last_error: BaseException | None = None
@@ -95,11 +93,9 @@ class Panel:
         self._thread(run)
 
     def wait(self, timeout: float = 60.0) -> None:
-        """Until the work that was begun is over, or so many seconds have passed."""
-        deadline = time.monotonic() + timeout
+        """Until the work that was begun is over. timeout: seconds for each thread that does some of it."""
         for thread in list(self._threads):
-            if thread is not threading.current_thread():
-                thread.join(max(0.0, deadline - time.monotonic()))
+            thread.join(timeout)
 
     def _thread(self, run: Callable[[], None]) -> None:
         def guarded() -> None:
@@ -119,7 +115,7 @@ class Panel:
         try:
             yield
         except Exception as error:  # ipywidgets would swallow it
-            self.last_error = _innermost(error)
+            self.last_error = error
 
     # Showing ----------------------------------------------------------------------------------------------------------
 
@@ -147,8 +143,8 @@ class Panel:
         except Exception as error:  # a file that is gone, say: what was there before stays, with the sentence above it
             if not self._seen:
                 raise
-            self.last_error = _innermost(error)
-        common = {"id": self.id, "title": self.title, "busy": self.busy, "told": self.told}
+            self.last_error = error
+        common = {"id": self.id, "title": self.kind.capitalize(), "busy": self.busy, "told": self.told}
         common["error"] = sentence(self.last_error) or self._seen.get("error", "")
         text = json.dumps(self._seen | common, ensure_ascii=False, default=str)
         state: dict[str, Any] = json.loads(_HALF_PAIR.sub("\ufffd", text))
@@ -159,7 +155,8 @@ class Panel:
         reason = reason_for_a_still_picture()
         note = "A still picture of the panel as it was." if reason is None else reason
         values = {"panel": self._state(), "kind": self.kind, "note": note}
-        return {f"text/{mime}": "".join(fill(f"panel.{mime}", **values)).strip() for mime in ("plain", "html")}
+        pages = {"text/plain": "panel.txt", "text/html": "panel.html"}
+        return {mime: "".join(fill(page, **values)).strip() for mime, page in pages.items()}
 
     def display(self) -> None:
         """Show the panel: live where the front end can, otherwise as a still picture.
@@ -188,7 +185,6 @@ class Panel:
         return self.picture()["text/plain"]
 
 
-@cache
 def _view_class(kind: str) -> type:
     """The live half of a panel: an anywidget that draws the panel's state and sends back what was clicked."""
     import anywidget
@@ -214,9 +210,3 @@ def teacher_of(given: Any) -> Teacher:
     if not isinstance(teacher, Teacher):
         raise SettingsError("This panel asks a teacher: give teacher=sdgkit.connect(...), or a TeacherPanel.")
     return teacher
-
-
-def _innermost(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error

@@ -21,5 +21,5 @@ def reason_for_a_still_picture() -> str | None:
         return ""
     if wanted == "live" or any(os.environ.get(mark) for mark in LIVE):
         return None
-    where = "no JupyterLab or Voila is behind this kernel"
-    return f"A still picture: {where}. Run `%env {VARIABLE}=live` in a cell, and this one again, to try it live."
+    way = f"Run `%env {VARIABLE}=live` in a cell, and this one again, to try it live."
+    return f"A still picture: no JupyterLab or Voila is behind this kernel. {way}"

@@ -8,7 +8,7 @@ from typing import Any
 
 from sdgkit.errors import PromptError, SeedError, SettingsError
 from sdgkit.method import METHODS
-from sdgkit.pages import count, counted
+from sdgkit.pages import counted
 from sdgkit.panels.frame import Panel, Stop, teacher_of
 from sdgkit.panels.seeds import rows_for, seeds_of
 from sdgkit.prompts import Prompt
@@ -29,16 +29,10 @@ class PromptPanel(Panel):
     prompt to begin with. prompt: the `Prompt` as it is being edited. Raises SdgkitError.
     """
 
-    kind, title = "prompt", "Prompt"
+    kind = "prompt"
 
     def __init__(
-        self,
-        prompts: str | Path | Prompt,
-        seeds: Any,
-        *,
-        teacher: Any = None,
-        run: Any = None,
-        stage: str | None = None,
+        self, prompts: str | Path | Prompt, seeds: Any, *, teacher: Any = None, run: Any = None, stage: str = ""
     ) -> None:
         super().__init__()
         self.teacher, self._run = teacher, run
@@ -152,7 +146,7 @@ class PromptPanel(Panel):
             "rows": [(str(number), f"{row['id']}: {_line(row)}") for number, row in enumerate(rows)],
             "row": str(self.row),
             "messages": messages,
-            "trials": [trial and _seen(trial) for trial in self.trials if trial or self.busy],
+            "trials": [trial and _raw(trial) for trial in self.trials if trial or self.busy],
             "diff": draft.diff(),
             "can_undo": draft.can_undo,
             "can_save": draft.path is not None,
@@ -160,22 +154,12 @@ class PromptPanel(Panel):
         }
 
 
-def _seen(trial: Trial) -> dict[str, Any]:
-    words = [trial.reason or f"{counted(len(trial.rows), 'record')} read"]
-    if trial.reply is not None:
-        words.append(f"{trial.reply.seconds:.2f} s, {count(trial.reply.completion_tokens)} tokens")
-    return {
-        "id": trial.id,
-        "words": " \u00b7 ".join(words),
-        "good": not trial.reason,
-        "message": trial.message,
-        "pieces": trial.pieces,
-        "score": next((f"score {row['score']:g}" for row in trial.rows if isinstance(row.get("score"), float)), ""),
-    }
+def _raw(trial: Trial) -> dict[str, Any]:
+    reply = {"seconds": trial.reply.seconds, "tokens": trial.reply.completion_tokens} if trial.reply else None
+    return vars(trial) | {"messages": [], "reply": reply}
 
 
 def _line(row: Mapping[str, Any]) -> str:
     """A row in a few words, to choose it by."""
-    names = ("context", "seed_context", "question", "seed_question")
-    text = " ".join(next((str(row[name]) for name in names if row.get(name)), "").split())
-    return text[:60] + ("…" if len(text) > 60 else "")
+    text = " ".join(str(row.get("context") or row.get("seed_context") or row["seed_question"]).split())
+    return text if len(text) <= 60 else f"{text[:60]}…"

@@ -20,14 +20,14 @@ class ReviewPanel(Panel):
     review: the `Review` that the panel shows. Raises RunError for a folder without a run.
     """
 
-    kind, title = "review", "Review"
+    kind = "review"
 
     def __init__(self, run: Run | Review | str | Path, *, seed_file: str | Path = SEED_FILE) -> None:
         super().__init__()
         self.review = run if isinstance(run, Review) else Review(run, later=True)
         self.seed_file = str(seed_file)
         self.filters = {"show": "drawn", "score": "", "seed": "", "reason": "", "text": ""}
-        self.tab, self.page, self.current = "one", 0, ""
+        self.page, self.current = 0, ""
         self.on_filter()
         undecided = (id for id in self.ids if self.review.state(id) == "undecided")
         self.current = next(undecided, self.current)
@@ -49,17 +49,13 @@ class ReviewPanel(Panel):
         if self.current not in self.ids:
             self.current = self.ids[0] if self.ids else ""
 
-    def on_tab(self, name: str) -> None:
-        """Show them one by one, as a table, or as figures."""
-        self.tab = name
-
     def on_page(self, number: int) -> None:
         """Turn to a page of the table."""
         self.page = number
 
     def on_go(self, id: str) -> None:
         """Show this sample."""
-        self.current, self.tab = id, "one"
+        self.current = id
 
     def on_step(self, by: int) -> None:
         """Go on or back."""
@@ -99,11 +95,6 @@ class ReviewPanel(Panel):
         number = self.review.make_seed(self._here(), self.seed_file)
         self.told = f"{self.current} is a seed now: {self.seed_file} has {number}."
 
-    def on_read(self) -> None:
-        """Take in what the run has made meanwhile."""
-        self.review.read()
-        self.on_filter()
-
     def _here(self) -> str:
         if not self.current:
             raise SettingsError("No sample is shown. Choose other filters.")
@@ -113,14 +104,13 @@ class ReviewPanel(Panel):
 
     def seen(self) -> dict[str, Any]:
         review, progress, reasons = self.review, self.review.progress, self.review.reasons()
-        words = [f"{count(progress.decided)} of {count(progress.samples)} reviewed"]
-        for name in ("edited", "rejected", "outdated"):
-            words += [f"{number} {name}"] if (number := getattr(progress, name)) else []
+        words = [f"{count(progress['decided'])} of {count(progress['samples'])} reviewed"]
+        words += [f"{progress[name]} {name}" for name in ("edited", "rejected", "outdated") if progress[name]]
         facts = [review.facts(id) for id in review.by_id]
         known_scores = sorted({one["score"] for one in facts if one["score"] is not None})
         scores, lengths = review.figures(self.ids)
         return {
-            "sign": "done" if progress.decided == progress.samples > 0 else "none",
+            "sign": "done" if progress["decided"] == progress["samples"] > 0 else "none",
             "words": " \u00b7 ".join(filter(None, [*words, review.implied()])),
             "folder": str(review.run.out or "in memory"),
             "filters": self.filters,
@@ -130,11 +120,10 @@ class ReviewPanel(Panel):
                 "seed": [("", "any"), *((seed, seed) for seed in dict.fromkeys(one["seed"] for one in facts))],
                 "reason": [("", "any"), *((why, f"{why} ({number})") for why, number in reasons.items())],
             },
-            "tab": self.tab,
-            "samples": progress.samples,
+            "samples": progress["samples"],
             "total": len(self.ids),
             "at": self.ids.index(self.current) + 1 if self.current in self.ids else 0,
-            "sample": self._sample(self.current) if self.current else None,
+            "sample": self._sample() if self.current else None,
             "can_undo": bool(review.decisions),
             "seed_file": self.seed_file,
             "page": self.page,
@@ -150,13 +139,6 @@ class ReviewPanel(Panel):
         texts = parts(self.review.as_decided(id))
         return self.review.facts(id) | {name: clip(texts.get(name, ""), CLIPPED) for name in ("question", "response")}
 
-    def _sample(self, id: str) -> dict[str, Any]:
-        sample = self.review.sample(id)
-        written = parts(sample)
-        return self.review.facts(id) | {
-            "evaluation": str(sample.get("evaluation") or ""),
-            "parts": [
-                {"name": name, "text": text, "written": written[name], "seed": str(sample.get(f"seed_{name}") or "")}
-                for name, text in parts(self.review.as_decided(id)).items()
-            ],
-        }
+    def _sample(self) -> dict[str, Any]:
+        written, texts = self.review.sample(self.current), parts(self.review.as_decided(self.current))
+        return written | self.review.facts(self.current) | {"texts": texts, "written": parts(written)}

@@ -28,7 +28,7 @@ class RunPanel(Panel):
     that is shown. In a cell: `run = await RunPanel(...).run()`. Raises SdgkitError for what cannot be used.
     """
 
-    kind, title = "run", "Run"
+    kind = "run"
 
     def __init__(
         self, source: Any, *, teacher: Any = None, out: str | Path | None = None, reuse: bool = False, **settings: Any

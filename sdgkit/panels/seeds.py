@@ -17,7 +17,7 @@ class SeedPanel(Panel):
     panel shows; seeds: its rows, checked, as `generate` takes them. Raises SeedError for a file that cannot be read.
     """
 
-    kind, title = "seeds", "Seeds"
+    kind = "seeds"
 
     def __init__(self, source: Any = None) -> None:
         super().__init__()

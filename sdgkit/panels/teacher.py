@@ -14,26 +14,20 @@ from sdgkit.trials.trying import abilities
 class TeacherPanel(Panel):
     """Connects a teacher; `teacher` is the one that it shows, connected when it is first asked for.
 
-    kind, base_url, model, api_key and options: as for `connect`. A key is kept in the kernel's memory alone: it is not
-    part of what the panel shows, nor of the notebook.
+    kind, base_url, model and options: as for `connect`. A key (`api_key`) is kept in the kernel's memory alone: it is
+    not part of what the panel shows, nor of the notebook.
     """
 
-    kind, title = "teacher", "Teacher"
+    kind = "teacher"
 
     def __init__(
-        self,
-        kind: str | None = None,
-        base_url: str | None = None,
-        model: str | None = None,
-        *,
-        api_key: str | None = None,
-        **options: Any,
+        self, kind: str | None = None, base_url: str | None = None, model: str | None = None, **options: Any
     ) -> None:
         super().__init__()
         settled = settle(Settings.of(kind, base_url, model))
         self.chosen = {"kind": settled.kind or "rehearsal", "base_url": ", ".join(settled.base_urls)}
         self.chosen["model"] = settled.model or ""
-        self._key, self._options = api_key, options
+        self._options = options
         self._teacher: Teacher | None = None
         self.models: list[str] = []
         self.message = "Write one sentence about the sea."
@@ -45,7 +39,7 @@ class TeacherPanel(Panel):
         """The connected teacher. Raises what `connect` raises."""
         if self._teacher is None:
             try:
-                self._teacher = connect(**self.chosen, api_key=self._key, **self._options)  # type: ignore[arg-type]
+                self._teacher = connect(**self.chosen, **self._options)  # type: ignore[arg-type]
             except SettingsError as error:
                 self.models = list(error.choices) or self.models
                 raise
@@ -54,13 +48,13 @@ class TeacherPanel(Panel):
 
     # Clicks -----------------------------------------------------------------------------------------------------------
 
-    def on_choose(self, api_key: str | None = None, **chosen: str) -> None:
+    def on_choose(self, api_key: str = "", **chosen: str) -> None:
         """Take over kind, address, model or key from the fields; the next test connects anew."""
         if chosen.get("kind", self.chosen["kind"]) != self.chosen["kind"]:
             chosen |= {"base_url": ", ".join(settle(Settings.of(chosen["kind"])).base_urls), "model": ""}
             self.models = []
         self.chosen |= {name: value.strip() for name, value in chosen.items()}
-        self._key = api_key or self._key
+        self._options |= {"api_key": api_key} if api_key else {}
         self._teacher, self.reply, self.able = None, None, []
 
     def on_test(self, message: str = "") -> None:
@@ -90,7 +84,7 @@ class TeacherPanel(Panel):
             "words": words,
             "kinds": list(KINDS),
             "chosen": self.chosen,
-            "has_key": bool(self._key),
+            "has_key": "api_key" in self._options,
             "models": self.models,
             "message": self.message,
             "facts": _facts(reply) if reply else [],

@@ -9,7 +9,7 @@ from pathlib import Path
 from time import sleep
 from typing import Any
 
-from sdgkit.decisions import TEXTS, Decision, Reviewed, Verdict, content_key, own_question, seed_of
+from sdgkit.decisions import TEXTS, Decision, Reviewed, Verdict, content_key, own_question, reviewed, seed_of
 from sdgkit.errors import FolderInUse, RunError, SeedError, SettingsError
 from sdgkit.quality.verdicts import interval
 from sdgkit.report import length_histogram, score_histogram
@@ -139,8 +139,9 @@ class Review:
     def sample(self, id: str) -> dict[str, Any]:
         """The sample with this id, as the teacher wrote it. Raises RunError if there is none."""
         if id not in self.by_id:
-            known = ", ".join(list(self.by_id)[:3])
-            raise RunError(f"There is no sample {id!r} in this run. There are: {known or 'none yet'}, …")
+            raise RunError(
+                f"There is no sample {id!r} in this run. Its ids are like {next(iter(self.by_id), 's1/c1/q1')}."
+            )
         return self.by_id[id]
 
     def as_decided(self, id: str) -> dict[str, Any]:
@@ -190,7 +191,7 @@ class Review:
     @property
     def progress(self) -> Reviewed:
         """How many samples there are, and how many of them were accepted, edited and rejected."""
-        return Reviewed.of(map(self.state, self.by_id))
+        return reviewed(map(self.state, self.by_id))
 
     def implied(self) -> str:
         """What the drawn samples imply for all: "18 of 20 good: 70 to 97 %". Good is what was accepted unedited."""
@@ -209,17 +210,16 @@ class Review:
     def figures(self, ids: Iterable[str]) -> tuple[str, str]:
         """Histograms (SVG) of these samples' scores, and of the lengths of their responses in characters, with the
         seeds' marked below; what was rejected is drawn hollow. "" where there is nothing to draw."""
-        scores: tuple[Counter[float], Counter[float]] = (Counter(), Counter())
-        lengths: tuple[Counter[int], Counter[int]] = (Counter(), Counter())
+        scores: dict[bool, Counter[float]] = defaultdict(Counter)  # by whether they are rejected
+        lengths: dict[bool, Counter[int]] = defaultdict(Counter)
         seeds = {}
-        for id in ids:
-            sample, facts = self.sample(id), self.facts(id)
-            rejected = facts["state"] == "rejected"
+        for facts in map(self.facts, ids):
+            sample, rejected = self.sample(facts["id"]), facts["state"] == "rejected"
             scores[rejected].update([facts["score"]] if facts["score"] is not None else [])
             lengths[rejected][len(str(sample.get("response") or ""))] += 1
-            seeds[seed_of(id)] = len(str(sample.get("seed_response") or ""))
-        drawn = str(length_histogram("response", lengths[0], seeds, lengths[1])["figure"]) if seeds else ""
-        return score_histogram(*scores, "rejected"), drawn
+            seeds[facts["seed"]] = len(str(sample.get("seed_response") or ""))
+        drawn = length_histogram("response", lengths[False], seeds, lengths[True])["figure"] if seeds else ""
+        return score_histogram(scores[False], scores[True], "rejected"), str(drawn)
 
 
 def parts(sample: Sample) -> dict[str, str]:
