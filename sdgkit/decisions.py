@@ -30,7 +30,7 @@ class Decision:
     """One decision.
 
     content: of which text (`content_key`). id: the sample's when it was made. edits: columns as the person wrote them,
-    for an accepted sample. made: seconds since the epoch. number: counts decisions in the journal, from 1.
+    for an accepted sample. number: counts decisions in the journal, from 1.
     """
 
     content: str
@@ -38,7 +38,6 @@ class Decision:
     verdict: Verdict
     reason: str = ""
     edits: Mapping[str, str] = field(default_factory=dict)
-    made: float = 0.0
     number: int = 0
 
 
@@ -110,7 +109,7 @@ class Decisions:
 
 def read_decisions(journal: Journal) -> Decisions:
     """The decisions in a journal."""
-    rows = journal.select("SELECT * FROM decisions ORDER BY number")
+    rows = journal.select("SELECT content, id, verdict, reason, edits, number FROM decisions ORDER BY number")
     return Decisions(Decision(**{**dict(row), "edits": json.loads(row["edits"])}) for row in rows)
 
 

@@ -57,7 +57,8 @@ class ComparePanel(Panel):
         if self.busy and self._comparing is not None:
             requests = sum(run.snapshot().requests for run in self._comparing.runs)
             words = f"{self.busy} {counted(requests, 'request')} so far"
-        seen = {"sign": "busy" if self.busy else "none", "words": words, "names": self.names, "sides": [], "rows": []}
+        sign = "busy" if self.busy else "none"
+        seen: dict[str, Any] = {"sign": sign, "words": words, "names": self.names, "sides": [], "rows": []}
         if done is None:
             return seen
         return seen | {

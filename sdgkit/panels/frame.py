@@ -23,7 +23,6 @@ from sdgkit.teachers.teacher import Teacher
 FRAMES_PER_S = 6  # far below the 1,000 messages a second beyond which a Jupyter server drops what comes
 LOOK = Path(__file__).parent / "look"
 Stop: TypeAlias = Callable[[], object]  # what Cancel calls
-_HALF_PAIR = re.compile("[\ud800-\udfff]")  # JSON over a socket cannot hold one
 
 
 class Panel:
@@ -55,7 +54,7 @@ class Panel:
     def act(self, name: str, /, **said: Any) -> None:
         """Do what a click does: `panel.act("start")`. What goes wrong is shown, and kept in `last_error`."""
         with self._acting, self._guarded():
-            self.told = ""
+            self.last_error, self.told = None, ""
             getattr(self, f"on_{name}")(**said)
         self.render()
         self.picture_again()
@@ -104,6 +103,7 @@ class Panel:
             self.render()
             self.picture_again()
 
+        self.last_error = None
         self._threads = [thread for thread in self._threads if thread.is_alive()]
         thread = threading.Thread(target=guarded, name=f"sdgkit {self.kind} panel", daemon=True)
         self._threads.append(thread)
@@ -111,7 +111,6 @@ class Panel:
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
-        self.last_error = None
         try:
             yield
         except Exception as error:  # ipywidgets would swallow it
@@ -147,8 +146,7 @@ class Panel:
         common = {"id": self.id, "title": self.kind.capitalize(), "busy": self.busy, "told": self.told}
         common["error"] = sentence(self.last_error) or self._seen.get("error", "")
         text = json.dumps(self._seen | common, ensure_ascii=False, default=str)
-        state: dict[str, Any] = json.loads(_HALF_PAIR.sub("\ufffd", text))
-        return state
+        return dict(json.loads(re.sub("[\ud800-\udfff]", "\ufffd", text)))  # no socket takes half of a pair
 
     def picture(self) -> dict[str, str]:
         """The still picture of the panel as it is now, as `text/plain` and as `text/html`."""

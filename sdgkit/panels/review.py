@@ -37,14 +37,14 @@ class ReviewPanel(Panel):
     def on_filter(self, **filters: str) -> None:
         """Show other samples: `show` is drawn, all or a state; score, seed, reason and text narrow that down."""
         self.filters |= filters
+        show = self.filters["show"]
         wanted: dict[str, Any] = {name: value for name, value in self.filters.items() if value and name != "show"}
         if "score" in wanted:
             wanted["score"] = float(wanted["score"])
-        if self.filters["show"] in STATES:
-            wanted["state"] = self.filters["show"]
+        if show in STATES:
+            wanted["state"] = show
         found = self.review.find(**wanted)
-        drawn = self.filters["show"] == "drawn"
-        self.ids = [id for id in self.review.drawn() if id in found] if drawn else found
+        self.ids = [id for id in self.review.drawn() if id in found] if show == "drawn" else found
         self.page = 0
         if self.current not in self.ids:
             self.current = self.ids[0] if self.ids else ""

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from sdgkit.pages.picture import draw
 from sdgkit.panels.frame import Panel, sentence, teacher_of
 from sdgkit.run import Run, open_run
 from sdgkit.run.snapshot import Funnel, Snapshot, funnel_of
+from sdgkit.teachers.teacher import Teacher
 from sdgkit.texts import words
 
 NEWEST, DROPS = 6, 30  # samples shown; drops of a stage shown at once
@@ -34,32 +36,27 @@ class RunPanel(Panel):
         self, source: Any, *, teacher: Any = None, out: str | Path | None = None, reuse: bool = False, **settings: Any
     ) -> None:
         super().__init__()
-        self._given = None if teacher is None or isinstance(source, Run) else (source, teacher, out, reuse, settings)
+        self._make: Callable[[], Run] | None = None
         self._drops: dict[str, Any] | None = None
         self._stories: dict[str, list[dict[str, Any]]] = {}
         self._went_on = False
         if isinstance(source, Run):
             self.latest = source
         elif teacher is not None:
-            self.latest = self._anew()
+            folder = default_folder(source) if out is None else Path(out)
+            self._make = partial(_planned, source, teacher_of(teacher), folder, reuse, settings)
+            self.latest = self._make()
         elif run_folder(source) is not None and out is None and not settings:
             self.latest = open_run(source)
         else:
             raise SettingsError("A run asks a teacher: RunPanel(seeds, teacher=sdgkit.connect(...)).")
 
-    def _anew(self) -> Run:
-        assert self._given is not None
-        source, teacher, out, reuse, settings = self._given
-        folder = default_folder(source) if out is None else out
-        return Run(plan(source, teacher=teacher_of(teacher), **settings), folder, reuse=reuse)
-
     # Going on ---------------------------------------------------------------------------------------------------------
 
     def start(self) -> "RunPanel":
         """Begin, resume or run again, with the prompts as they are now; returns at once."""
-        snapshot = self.latest.snapshot()
-        if self._given is not None and snapshot.state != "new" and not snapshot.is_going:
-            self.latest = self._anew()
+        if self._make is not None and self.latest.finished:
+            self.latest = self._make()
         self._let_ask()
         self.latest.start()
         self._drops, self._stories = None, {}
@@ -155,7 +152,7 @@ class RunPanel(Panel):
             "words": status(snapshot) + (", writing the files" if going and not snapshot.is_going else ""),
             "error": sentence(run.error),
             "folder": str(run.out or "in memory"),
-            "start": again if run.plan or self._given else "",
+            "start": again if run.plan or self._make else "",
             "can_start": not going,
             "can_cancel": run.going and snapshot.is_going,
             "asks": run.warning.html if snapshot.asks and run.warning is not None else "",
@@ -171,6 +168,10 @@ class RunPanel(Panel):
             "drops": self._drops and self._drops | {"stories": self._stories},
             "notes": list(run.notes),
         }
+
+
+def _planned(source: Any, teacher: Teacher, folder: Path | None, reuse: bool, settings: Mapping[str, Any]) -> Run:
+    return Run(plan(source, teacher=teacher, **settings), folder, reuse=reuse)
 
 
 def newest(sample: Mapping[str, Any]) -> dict[str, Any]:

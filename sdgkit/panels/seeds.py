@@ -77,9 +77,8 @@ class SeedPanel(Panel):
     def seen(self) -> dict[str, Any]:
         draft, flaws = self.draft, self.draft.flaws()
         grave = Counter(flaw.severity for found in flaws.values() for flaw in found)
-        words = (
-            [counted(len(draft.rows), "seed")] if draft.rows else ["There are no seeds yet. Add one, or load a file."]
-        )
+        empty = "There are no seeds yet. Add one, or load a file."
+        words = [counted(len(draft.rows), "seed") if draft.rows else empty]
         words += [counted(grave[severity], severity) for severity in ("error", "warning", "hint") if grave[severity]]
         words += ["not saved"] if draft.changed else []
         return {

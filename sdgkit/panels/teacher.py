@@ -78,7 +78,11 @@ class TeacherPanel(Panel):
 
     def seen(self) -> dict[str, Any]:
         sign, words = self._where()
-        reply = self.reply
+        reply, facts = self.reply, []
+        if reply is not None:
+            facts = [("time", f"{reply.seconds * 1000:,.0f} ms"), ("tokens read", count(reply.prompt_tokens))]
+            ended = "max_tokens, cut off" if reply.finish_reason == "length" else reply.finish_reason
+            facts += [("tokens written", count(reply.completion_tokens)), ("ended by", ended)]
         return {
             "sign": sign,
             "words": words,
@@ -87,7 +91,7 @@ class TeacherPanel(Panel):
             "has_key": "api_key" in self._options,
             "models": self.models,
             "message": self.message,
-            "facts": _facts(reply) if reply else [],
+            "facts": facts,
             "reply": {"text": reply.text, "reasoning": reply.reasoning} if reply else None,
             "able": self.able,
             "notes": list(self._teacher.notes) if self._teacher else [],
@@ -103,12 +107,3 @@ class TeacherPanel(Panel):
             return "none", "Not tried yet: Test sends it one message."
         rehearsal = "; rules answer here, no model does" if teacher.is_rehearsal else ""
         return "good", f"Reachable: {teacher.model} at {teacher.base_url}{rehearsal}"
-
-
-def _facts(reply: Reply) -> list[tuple[str, str]]:
-    return [
-        ("time", f"{reply.seconds * 1000:,.0f} ms"),
-        ("tokens read", count(reply.prompt_tokens)),
-        ("tokens written", count(reply.completion_tokens)),
-        ("ended by", "max_tokens, cut off" if reply.finish_reason == "length" else reply.finish_reason),
-    ]

@@ -6,29 +6,21 @@ from importlib.metadata import version
 
 from sdgkit.panels.live import reason_for_a_still_picture
 
-# What goes wrong below these versions, which are those of pyproject.toml.
-NEEDED = {
-    "ipykernel": ("7.2", "buttons wait until the cell that runs has ended"),
-    "ipywidgets": ("8.1.5", "panels are not drawn"),
-    "anywidget": ("0.10", "panels are not drawn"),
-}
+# Below these (as in pyproject.toml) buttons wait until the cell that runs has ended, or panels are not drawn at all.
+NEEDED = {"ipykernel": "7.2", "ipywidgets": "8.1.5", "anywidget": "0.10"}
 
 
 def check_kernel() -> None:
-    """Print the versions that panels depend on, what is too old and what to do then, and whether panels are live here.
-
-    Raises SettingsError if the environment variable SDGKIT_PANELS says something else than live or static.
-    """
+    """Print the versions that panels depend on, what is too old and what to do then, whether panels are live here."""
     from sdgkit import __version__
 
     found = {name: version(name) for name in NEEDED}
-    old = [name for name in NEEDED if _numbers(found[name]) < _numbers(NEEDED[name][0])]
+    old = [name for name in NEEDED if _numbers(found[name]) < _numbers(NEEDED[name])]
     listed = ", ".join(f"{name} {number}" for name, number in found.items())
     print(f"sdgkit {__version__}, Python {platform.python_version()}, {listed}{'.' if old else ': all new enough.'}")
     for name in old:
-        needed, trouble = NEEDED[name]
-        way = f"Install it with `pip install '{name}>={needed}'`, and restart the kernel."
-        print(f"{name} {found[name]} is older than {needed}: {trouble}. {way}")
+        way = f"`pip install '{name}>={NEEDED[name]}'`, and restart the kernel"
+        print(f"{name} {found[name]} is older than {NEEDED[name]}: panels do not work as they should. Run {way}.")
     reason = reason_for_a_still_picture()
     told = reason or "Panels are still pictures here."
     print("Panels are live here: their buttons work." if reason is None else told)

@@ -20,7 +20,6 @@ from sdgkit.seeds import COLUMNS, read_seeds, save_seeds
 DRAWN = 20  # samples with which a review begins
 STATES = ("undecided", "accepted", "edited", "rejected", "outdated")
 SEED_FILE = "my_seeds.jsonl"
-Sample = Mapping[str, Any]
 
 
 class Review:
@@ -139,9 +138,7 @@ class Review:
     def sample(self, id: str) -> dict[str, Any]:
         """The sample with this id, as the teacher wrote it. Raises RunError if there is none."""
         if id not in self.by_id:
-            raise RunError(
-                f"There is no sample {id!r} in this run. Its ids are like {next(iter(self.by_id), 's1/c1/q1')}."
-            )
+            raise RunError(f"There is no sample {id!r} in this run. An id is like {next(iter(self.by_id), 's1/c1')}.")
         return self.by_id[id]
 
     def as_decided(self, id: str) -> dict[str, Any]:
@@ -199,9 +196,9 @@ class Review:
         if not states:
             return ""
         good = states.count("accepted")
-        words = f"{good} of {len(states)} good"
         low, high = interval(good, len(states))
-        return words if len(states) == len(self.samples) else f"{words}: {low * 100:.0f}\u2013{high * 100:.0f} % of all"
+        share = f": {low * 100:.0f}\u2013{high * 100:.0f} % of all" if len(states) < len(self.samples) else ""
+        return f"{good} of {len(states)} good{share}"
 
     def reasons(self) -> dict[str, int]:
         """The reasons of the rejected samples, the most frequent first."""
@@ -222,7 +219,7 @@ class Review:
         return score_histogram(scores[False], scores[True], "rejected"), str(drawn)
 
 
-def parts(sample: Sample) -> dict[str, str]:
+def parts(sample: Mapping[str, Any]) -> dict[str, str]:
     """The texts of a sample that a person judges: context (if there is one), its own question, response."""
     texts = {"context": sample.get("context"), "question": own_question(sample), "response": sample.get("response")}
     return {name: text for name, text in texts.items() if isinstance(text, str) and text}

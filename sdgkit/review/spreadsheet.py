@@ -31,7 +31,7 @@ class Taken(Counter[str]):
 
     def __str__(self) -> str:
         words = ", ".join(f"{self[word]} {word}" for word in ("accepted", "edited", "rejected", "unchanged"))
-        return f"{words}; {self['outdated']} left out, because their text has changed since."
+        return f"{words}, {self['outdated']} outdated (left out: their text has changed since)."
 
 
 def to_csv(review: Review, path: str | Path) -> int:
@@ -65,8 +65,7 @@ def from_csv(review: Review, path: str | Path) -> Taken:
             decisions.append(decision)
             decision = "rejected" if decision.verdict == "reject" else "edited" if decision.edits else "accepted"
         taken[decision] += 1
-    if decisions:
-        review.decide(decisions)
+    review.decide(decisions)
     return taken
 
 
@@ -92,17 +91,13 @@ def _decision(review: Review, row: Mapping[str, str], sample: Mapping[str, Any])
     if verdict == "reject":
         decision = review.decision_of(row["id"], "reject", row["reason"])
     else:
-        texts = {name: row[name] for name, text in parts(sample).items() if _differs(row[name], text)}
+        whole = {name: text for name, text in parts(sample).items() if len(text) < CELL}
+        texts = {name: row[name] for name, text in whole.items() if row[name].splitlines() != text.splitlines()}
         if not verdict and (not texts or before is not None):
             return "unchanged"
         decision = review.decision_of(row["id"], "accept", texts=texts)
     same = before and (before.verdict, before.reason, before.edits) == (verdict, decision.reason, decision.edits)
     return "unchanged" if same else decision
-
-
-def _differs(cell: str, text: str) -> bool:
-    """Whether somebody changed the text; line ends do not count, and a text too long for a cell is left alone."""
-    return cell.splitlines() != text.splitlines() and len(text) < CELL
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
