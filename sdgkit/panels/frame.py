@@ -152,7 +152,7 @@ class Panel:
         """The still picture of the panel as it is now, as `text/plain` and as `text/html`."""
         reason = reason_for_a_still_picture()
         note = "A still picture of the panel as it was." if reason is None else reason
-        values = {"panel": self._state(), "kind": self.kind, "note": note}
+        values = {"panel": self._state(), "kind": self.kind, "note": note, "live": reason is None}
         pages = {"text/plain": "panel.txt", "text/html": "panel.html"}
         return {mime: "".join(fill(page, **values)).strip() for mime, page in pages.items()}
 
