@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sdgkit.errors import RunError
-from sdgkit.journal import FILE, SCHEMA, Journal
+from sdgkit.journal import FILE, Journal
 
 Row = Mapping[str, Any]
+Reviewed = Mapping[str, int]  # how many: samples, decided, accepted, edited, rejected, outdated
 Verdict = Literal["accept", "reject"]
 TEXTS = ("context", "question", "response")
 WAIT_S = 10.0  # for a run that is just writing the same journal
@@ -29,7 +30,7 @@ class Decision:
     """One decision.
 
     content: of which text (`content_key`). id: the sample's when it was made. edits: columns as the person wrote them,
-    for an accepted sample. made: seconds since the epoch. number: counts decisions in the journal, from 1.
+    for an accepted sample. number: counts decisions in the journal, from 1.
     """
 
     content: str
@@ -37,31 +38,16 @@ class Decision:
     verdict: Verdict
     reason: str = ""
     edits: Mapping[str, str] = field(default_factory=dict)
-    made: float = 0.0
     number: int = 0
 
 
-@dataclass(frozen=True)
-class Reviewed:
-    """How far a review is: how many samples there are, and how many were accepted (edited ones included), and so on."""
-
-    samples: int = 0
-    accepted: int = 0
-    edited: int = 0
-    rejected: int = 0
-    outdated: int = 0
-
-    @classmethod
-    def of(cls, states: Iterable[str]) -> "Reviewed":
-        """The numbers of these states, as `Decisions.state` gives them."""
-        counts = Counter(states)
-        accepted = counts["accepted"] + counts["edited"]
-        return cls(counts.total(), accepted, counts["edited"], counts["rejected"], counts["outdated"])
-
-    @property
-    def decided(self) -> int:
-        """Samples with a decision that holds."""
-        return self.accepted + self.rejected
+def reviewed(states: Iterable[str]) -> Reviewed:
+    """How far a review is, by what `Decisions.state` says of each sample. accepted: with the edited ones; decided:
+    those with a decision that holds."""
+    counts = Counter(states)
+    numbers = {"samples": counts.total(), "accepted": counts["accepted"] + counts["edited"]}
+    numbers |= {name: counts[name] for name in ("edited", "rejected", "outdated")}
+    return numbers | {"decided": numbers["accepted"] + numbers["rejected"]}
 
 
 def content_key(sample: Row) -> str:
@@ -80,7 +66,7 @@ def own_question(sample: Row) -> str:
 
 def seed_of(id: str) -> str:
     """The seed that a row came from: "s3" of "s3/c7/q2"."""
-    return str(id).partition("/")[0]
+    return id.partition("/")[0]
 
 
 class Decisions:
@@ -95,44 +81,35 @@ class Decisions:
     def __bool__(self) -> bool:
         return bool(self.by_content)
 
-    def of(self, sample: Row) -> Decision | None:
-        """The decision that holds for this sample."""
-        return self.by_content.get(content_key(sample)) if self.by_content else None
-
     def state(self, id: str, content: str) -> str:
         """undecided, accepted, edited, rejected, or outdated: decided, but the content has changed since."""
         decision = self.by_content.get(content)
         if decision is None:
             return "outdated" if id in self.by_id else "undecided"
-        if decision.verdict == "reject":
-            return "rejected"
-        return "edited" if decision.edits else "accepted"
+        return "rejected" if decision.verdict == "reject" else "edited" if decision.edits else "accepted"
 
     def let_through(self, samples: Iterable[Row]) -> Iterator[dict[str, Any]]:
         """The samples to train on: all but the rejected ones, the edited ones as they were edited."""
         for sample in samples:
-            decision = self.of(sample)
+            decision = self.by_content.get(content_key(sample)) if self else None
             if decision is None or decision.verdict == "accept":
                 yield {**sample, **(decision.edits if decision else {})}
 
     def edited(self, samples: Iterable[Row]) -> Iterator[tuple[Row, dict[str, Any]]]:
         """The edited samples, as they were made and as they were edited."""
         for sample in samples:
-            decision = self.of(sample)
-            if decision is not None and decision.verdict == "accept" and decision.edits:
+            decision = self.by_content.get(content_key(sample)) if self else None
+            if decision is not None and decision.edits:
                 yield sample, {**sample, **decision.edits}
 
     def count(self, samples: Iterable[Row]) -> Reviewed:
         """How far the review of these samples is."""
-        return Reviewed.of(self.state(str(sample.get("id")), content_key(sample)) for sample in samples)
+        return reviewed(self.state(str(sample.get("id")), content_key(sample)) for sample in samples)
 
 
 def read_decisions(journal: Journal) -> Decisions:
     """The decisions in a journal."""
-    try:
-        rows = journal.select("SELECT * FROM decisions ORDER BY number")
-    except sqlite3.OperationalError:  # a journal that is older than its first review
-        return Decisions()
+    rows = journal.select("SELECT content, id, verdict, reason, edits, number FROM decisions ORDER BY number")
     return Decisions(Decision(**{**dict(row), "edits": json.loads(row["edits"])}) for row in rows)
 
 
@@ -148,8 +125,7 @@ class DecisionBook:
 
     def write(self, decisions: Sequence[Decision]) -> None:
         """Write these decisions down, all or none."""
-        now = time.time()
-        rows = [(d.content, d.id, d.verdict, d.reason, json.dumps(dict(d.edits)), d.made or now) for d in decisions]
+        rows = [(d.content, d.id, d.verdict, d.reason, json.dumps(dict(d.edits)), time.time()) for d in decisions]
         self._change("INSERT INTO decisions (content, id, verdict, reason, edits, made) VALUES (?,?,?,?,?,?)", rows)
 
     def take_back(self, number: int) -> None:
@@ -162,13 +138,11 @@ class DecisionBook:
 
     def _change(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
         if self.folder is None:
-            if self._journal is None:
-                raise RunError("This run has not been started: there is nothing to review. Call start() first.")
+            assert self._journal is not None, "a run that was not started has nothing to review"
             self._journal.change(statement, rows)
             return
         try:
             with closing(sqlite3.connect(self.folder / FILE, timeout=WAIT_S)) as sql, sql:
-                sql.executescript(SCHEMA)
                 sql.executemany(statement, rows)
         except sqlite3.Error as error:
             raise RunError(

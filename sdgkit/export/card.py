@@ -57,7 +57,7 @@ def write_card(
         template=inference_template(summary, system),
         combined="{context}" in inference_template(summary),
         training_file=train_file(summary.get("teacher")),
-        reviewed=reviewed if reviewed is not None and reviewed.decided else None,
+        reviewed=reviewed if reviewed and reviewed["decided"] else None,
     )
     write_text(path, pieces)
 

@@ -89,7 +89,7 @@ def _templates() -> jinja2.Environment:
 
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=lambda name: name is not None and not name.endswith(".md"),
+        autoescape=lambda name: name is not None and not name.endswith((".md", ".txt")),
         finalize=visible,
         trim_blocks=True,
         lstrip_blocks=True,

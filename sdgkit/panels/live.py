@@ -2,27 +2,15 @@
 
 import os
 
-from sdgkit.errors import SettingsError
-
 VARIABLE = "SDGKIT_PANELS"  # "live" or "static": the user's own word
 # Set in their kernels by JupyterLab (jupyter_server) and by Voila; papermill and nbconvert set neither.
 LIVE = ("JPY_SESSION_NAME", "VOILA_KERNEL_ID")
-# Front ends in which nobody has tried the panels, by what they set; a server of their own may stand behind them.
-UNTRIED = {"COLAB_RELEASE_TAG": "Google Colab", "VSCODE_PID": "VS Code"}
 
 
 def reason_for_a_still_picture() -> str | None:
-    """Why a panel is shown as a still picture, as a sentence ("" if the user wants it so); None if it is shown live.
-
-    Raises SettingsError if SDGKIT_PANELS says something else than live or static.
-    """
+    """Why a panel is shown as a still picture, as a sentence ("" if the user wants it so); None if it is shown live."""
     wanted = os.environ.get(VARIABLE, "").strip().lower()
-    if wanted not in ("", "live", "static"):
-        raise SettingsError(f'{VARIABLE} is "live" or "static" (or not set), not {wanted!r}.')
-    if wanted == "static":
-        return ""
-    if wanted == "live" or any(os.environ.get(mark) for mark in LIVE):
+    if wanted == "live" or (not wanted and any(os.environ.get(mark) for mark in LIVE)):
         return None
-    untried = next((name for mark, name in UNTRIED.items() if os.environ.get(mark)), None)
-    where = f"panels are not tried in {untried}" if untried else "no JupyterLab or Voila is behind this kernel"
-    return f"A still picture: {where}. Run `%env {VARIABLE}=live` in a cell, and this one again, to try it live."
+    way = f"Run `%env {VARIABLE}=live` in a cell, and this one again, to try it live."
+    return "" if wanted == "static" else f"A still picture: no JupyterLab or Voila is behind this kernel. {way}"

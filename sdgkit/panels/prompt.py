@@ -1,6 +1,6 @@
 """The panel of a prompt: its parts in an editor, what they make of a seed, the teacher's replies, what has changed."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from pathlib import Path
@@ -8,10 +8,9 @@ from typing import Any
 
 from sdgkit.errors import PromptError, SeedError, SettingsError
 from sdgkit.method import METHODS
-from sdgkit.pages import count, counted
+from sdgkit.pages import counted
 from sdgkit.panels.frame import Panel, Stop, teacher_of
 from sdgkit.panels.seeds import rows_for, seeds_of
-from sdgkit.panels.still import Block
 from sdgkit.prompts import Prompt
 from sdgkit.seeds import skill
 from sdgkit.teachers import background
@@ -30,19 +29,13 @@ class PromptPanel(Panel):
     prompt to begin with. prompt: the `Prompt` as it is being edited. Raises SdgkitError.
     """
 
-    kind, title = "prompt", "Prompt"
+    kind = "prompt"
 
     def __init__(
-        self,
-        prompts: str | Path | Prompt,
-        seeds: Any,
-        *,
-        teacher: Any = None,
-        run: Any = None,
-        stage: str | None = None,
+        self, prompts: str | Path | Prompt, seeds: Any, *, teacher: Any = None, run: Any = None, stage: str = ""
     ) -> None:
         super().__init__()
-        self._teacher, self._run = teacher, run
+        self.teacher, self._run = teacher, run
         self.seeds, self._rows = seeds, seeds_of(seeds)
         self._drafts: dict[str, PromptDraft] = {}
         if isinstance(prompts, Prompt):
@@ -59,8 +52,6 @@ class PromptPanel(Panel):
     @property
     def draft(self) -> PromptDraft:
         """The `PromptDraft` that is shown."""
-        if self.stage not in self.stages:
-            raise SettingsError(f"There is no prompt {self.stage!r} here. There are {', '.join(self.stages)}.")
         if self.stage not in self._drafts:
             self._drafts[self.stage] = PromptDraft(self.stage, self.folder)
         return self._drafts[self.stage]
@@ -80,14 +71,8 @@ class PromptPanel(Panel):
 
     def on_stage(self, name: str) -> None:
         """Show another prompt; what was not saved of this one stays."""
-        before, self.stage = self.stage, name
-        try:
-            _ = self.draft
-        except Exception:
-            self.stage = before
-            raise
+        self.stage, self.trials = name, []
         self._rev += 1
-        self.trials = []
 
     def on_text(self, part: str, text: str) -> None:
         """Take over what was typed."""
@@ -117,7 +102,7 @@ class PromptPanel(Panel):
         rows = self.rows()
         first = max(0, min(self.row, len(rows) - SEVERAL)) if several else self.row
         chosen = rows[first : first + (SEVERAL if several else 1)]
-        prompt, teacher = self.prompt, teacher_of(self._teacher)
+        prompt, teacher = self.prompt, teacher_of(self.teacher)
         come: list[Trial | None] = [None] * len(chosen)
 
         def take(place: int, trial: Trial) -> None:
@@ -130,12 +115,8 @@ class PromptPanel(Panel):
             return self._asking.cancel
 
         def wait() -> None:
-            try:
-                with suppress(CancelledError):
-                    self._asking.result()
-            finally:
-                if self.trials is come:
-                    self.trials = [trial for trial in come if trial is not None]
+            with suppress(CancelledError):
+                self._asking.result()
 
         self.work("Asking the teacher.", wait, begin)
 
@@ -144,81 +125,41 @@ class PromptPanel(Panel):
     def seen(self) -> dict[str, Any]:
         draft, rows = self.draft, self.rows()
         self.row = min(self.row, len(rows) - 1)
-        flaws = draft.flaws(rows[self.row])
+        row, flaws = rows[self.row], draft.flaws(rows[self.row])
+        state = "edited, not saved" if draft.changed else "saved" if draft.is_in_a_file else "as shipped"
+        run, messages = getattr(self._run, "latest", self._run), []
+        try:
+            again = asked_again(draft.prompt, getattr(run, "out", run), draft.saved)
+            messages = draft.prompt.render({name: value for name, value in row.items() if name != "id"})
+        except (PromptError, SettingsError):
+            again = "It cannot be used as it is: a run would stop at once."
         return {
             "sign": "warn" if flaws else "good" if not draft.changed else "none",
-            "words": self._words(len(flaws)),
+            "words": f"{self.stage}: {state}" + (f" \u00b7 {counted(len(flaws), 'thing')} to mend" if flaws else ""),
             "folder": str(draft.path or "not in a file yet"),
-            "again": self._again(),
+            "again": again,
             "stages": self.stages,
             "stage": self.stage,
             "parts": [{"name": name, "text": text} for name, text in draft.texts.items()],
             "flaws": [vars(flaw) for flaw in flaws],
             "rev": f"{self.stage} {self._rev}",
-            "rows": [(str(n), f"{row['id']}: {_line(row)}") for n, row in enumerate(rows)],
+            "rows": [(str(number), f"{row['id']}: {_line(row)}") for number, row in enumerate(rows)],
             "row": str(self.row),
-            "messages": self._messages(rows[self.row]),
-            "trials": [None if trial is None else _seen(trial) for trial in self.trials],
+            "messages": messages,
+            "trials": [trial and _raw(trial) for trial in self.trials if trial or self.busy],
             "diff": draft.diff(),
             "can_undo": draft.can_undo,
             "can_save": draft.path is not None,
-            "can_try": self._teacher is not None,
+            "can_try": self.teacher is not None,
         }
 
-    def _words(self, flaws: int) -> str:
-        draft = self.draft
-        state = "edited, not saved" if draft.changed else "saved" if draft.is_in_a_file else "as shipped"
-        return f"{self.stage}: {state}" + (f" \u00b7 {counted(flaws, 'thing')} to mend" if flaws else "")
 
-    def _messages(self, row: Mapping[str, Any]) -> list[dict[str, str]]:
-        try:
-            return self.draft.prompt.render({name: value for name, value in row.items() if name != "id"})
-        except (PromptError, SettingsError):
-            return []
-
-    def _again(self) -> str:
-        shown = getattr(self._run, "latest", self._run)
-        folder = getattr(shown, "out", shown)
-        try:
-            return asked_again(self.draft.prompt, folder, self.draft.saved)
-        except (PromptError, SettingsError):
-            return "It cannot be used as it is: a run would stop at once."
-
-    def blocks(self) -> Iterator[Block]:
-        draft = self.draft
-        row = self.rows()[self.row]
-        if flaws := draft.flaws(row):
-            yield Block("To mend", "\n".join(f"{flaw.part}, line {flaw.line}: {flaw.words}" for flaw in flaws))
-        for message in self._messages(row):
-            yield Block(f"{message['role']} message for {row['id']}", message["content"], folded=True)
-        if diff := draft.diff():
-            yield Block("Changes", "\n".join(diff))
-        for trial in filter(None, self.trials):
-            yield Block(f"Reply to {trial.id}: {_told(trial)}", trial.reply.text if trial.reply else trial.message)
-        if again := self._again():
-            yield Block(text=again)
-
-
-def _seen(trial: Trial) -> dict[str, Any]:
-    return {
-        "id": trial.id,
-        "words": _told(trial),
-        "good": not trial.reason,
-        "message": trial.message,
-        "pieces": list(trial.pieces),
-        "score": next((f"score {row['score']:g}" for row in trial.rows if isinstance(row.get("score"), float)), ""),
-    }
-
-
-def _told(trial: Trial) -> str:
-    words = [trial.reason or f"{counted(len(trial.rows), 'record')} read"]
-    if trial.reply is not None:
-        words.append(f"{trial.reply.seconds:.2f} s, {count(trial.reply.completion_tokens)} tokens")
-    return " \u00b7 ".join(words)
+def _raw(trial: Trial) -> dict[str, Any]:
+    reply = {"seconds": trial.reply.seconds, "tokens": trial.reply.completion_tokens} if trial.reply else None
+    return vars(trial) | {"messages": [], "reply": reply}
 
 
 def _line(row: Mapping[str, Any]) -> str:
     """A row in a few words, to choose it by."""
-    names = ("context", "seed_context", "question", "seed_question")
-    text = " ".join(next((str(row[name]) for name in names if row.get(name)), "").split())
-    return text[:60] + ("…" if len(text) > 60 else "")
+    text = " ".join(str(row.get("context") or row.get("seed_context") or row["seed_question"]).split())
+    return text if len(text) <= 60 else f"{text[:60]}…"

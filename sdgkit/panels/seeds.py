@@ -1,18 +1,13 @@
 """The panel of the seed examples: cards and a table, what is wrong beside the very field, load and save."""
 
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
-from sdgkit.errors import SettingsError
-from sdgkit.pages import clip, counted
+from sdgkit.pages import counted
 from sdgkit.panels.frame import Panel
-from sdgkit.panels.still import Block
 from sdgkit.seeds import COLUMNS, read_seeds
 from sdgkit.trials.drafts import SeedDraft
 from sdgkit.trials.trying import stand_in
-
-STILL, CLIPPED = 5, 200  # seeds, and characters of a text, in the still picture
 
 
 class SeedPanel(Panel):
@@ -22,7 +17,7 @@ class SeedPanel(Panel):
     panel shows; seeds: its rows, checked, as `generate` takes them. Raises SeedError for a file that cannot be read.
     """
 
-    kind, title = "seeds", "Seeds"
+    kind = "seeds"
 
     def __init__(self, source: Any = None) -> None:
         super().__init__()
@@ -38,11 +33,11 @@ class SeedPanel(Panel):
 
     def on_open(self, place: int) -> None:
         """Show this seed for editing."""
-        self.open = int(place)
+        self.open = place
 
     def on_edit(self, place: int, column: str, text: str) -> None:
         """Take over what was typed."""
-        self.draft.edit(int(place), column, text)
+        self.draft.edit(place, column, text)
 
     def on_add(self) -> None:
         """A new seed at the end."""
@@ -50,13 +45,13 @@ class SeedPanel(Panel):
 
     def on_duplicate(self, place: int) -> None:
         """The same seed once more, to be changed."""
-        self._change(self.draft.add(like=int(place)))
+        self._change(self.draft.add(like=place))
 
     def on_remove(self, place: int) -> None:
         """Take it out; undo brings it back."""
-        self.draft.remove(int(place))
-        self._change(int(place))
-        self.told = f"Seed {int(place) + 1} is removed. Undo brings it back."
+        self.draft.remove(place)
+        self._change(place)
+        self.told = f"Seed {place + 1} is removed. Undo brings it back."
 
     def on_undo(self) -> None:
         """Take the last change back."""
@@ -65,13 +60,10 @@ class SeedPanel(Panel):
 
     def on_save(self, path: str = "") -> None:
         """Save them, all or nothing."""
-        saved = self.draft.save(path.strip() or None)
-        self.told = f"Saved in {saved}."
+        self.told = f"Saved in {self.draft.save(path.strip() or None)}."
 
     def on_load(self, path: str) -> None:
         """Take the seeds of a file in their place; undo brings the earlier ones back."""
-        if not path.strip():
-            raise SettingsError("Name the file to load: .jsonl, .json, .csv, .parquet or a qna.yaml.")
         self.draft.load(path.strip())
         self._change(0)
         self.told = f"Loaded from {path.strip()}."
@@ -83,43 +75,24 @@ class SeedPanel(Panel):
     # Showing ----------------------------------------------------------------------------------------------------------
 
     def seen(self) -> dict[str, Any]:
-        draft, flaws, path = self.draft, self.draft.flaws(), self.draft.path
-        severe = any(flaw.severity != "hint" for found in flaws.values() for flaw in found)
+        draft, flaws = self.draft, self.draft.flaws()
+        grave = Counter(flaw.severity for found in flaws.values() for flaw in found)
+        empty = "There are no seeds yet. Add one, or load a file."
+        words = [counted(len(draft.rows), "seed") if draft.rows else empty]
+        words += [counted(grave[severity], severity) for severity in ("error", "warning", "hint") if grave[severity]]
+        words += ["not saved"] if draft.changed else []
         return {
-            "sign": "warn" if severe else "good" if draft.rows else "none",
-            "words": self._words(),
-            "folder": str(path or "not in a file yet"),
-            "path": str(path if path is not None and path.suffix == ".jsonl" else "my_seeds.jsonl"),
-            "columns": list(COLUMNS),
-            "seeds": [
-                {**{name: row[name] for name in COLUMNS}, "flaws": [vars(flaw) for flaw in flaws.get(place, [])]}
-                for place, row in enumerate(draft.rows)
-            ],
+            "sign": "warn" if grave["error"] + grave["warning"] else "good" if draft.rows else "none",
+            "words": " \u00b7 ".join(words),
+            "folder": str(draft.path or "not in a file yet"),
+            "path": str(draft.path if draft.path and draft.path.suffix == ".jsonl" else "my_seeds.jsonl"),
+            "columns": COLUMNS,
+            "seeds": [row | {"flaws": [vars(flaw) for flaw in flaws.get(at, [])]} for at, row in enumerate(draft.rows)],
             "about_all": [vars(flaw) for flaw in flaws.get(None, [])],
             "open": self.open,
             "rev": self._rev,
             "can_undo": draft.can_undo,
         }
-
-    def _words(self) -> str:
-        if not self.draft.rows:
-            return "There are no seeds yet. Add one, or load a file."
-        grave = Counter(flaw.severity for found in self.draft.flaws().values() for flaw in found)
-        words = [counted(len(self.draft.rows), "seed")]
-        words += [counted(grave[severity], severity) for severity in ("error", "warning", "hint") if grave[severity]]
-        return " \u00b7 ".join([*words, *(["not saved"] if self.draft.changed else [])])
-
-    def blocks(self) -> Iterator[Block]:
-        rows, flaws = self.draft.rows, self.draft.flaws()
-        if rows:
-            about_all = [f"{flaw.severity}: {flaw.words}" for flaw in flaws.get(None, [])]
-            yield Block("The task", "\n".join([rows[0]["task_description"], *about_all]))
-        for place, row in enumerate(rows[:STILL]):
-            texts = [f"{name}:\n{clip(row[name], CLIPPED)}" for name in COLUMNS[1:] if row[name]]
-            texts += [f"{flaw.severity} in {flaw.part}: {flaw.words}" for flaw in flaws.get(place, [])]
-            yield Block(f"Seed {place + 1}", "\n\n".join(texts))
-        if len(rows) > STILL:
-            yield Block(f"and {len(rows) - STILL} more")
 
 
 def seeds_of(given: Any) -> list[dict[str, Any]]:

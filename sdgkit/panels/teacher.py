@@ -1,56 +1,45 @@
 """The panel of a teacher: which kind, where, which model; is it there, how fast is it, what can it do."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from sdgkit.errors import SettingsError
 from sdgkit.pages import count
 from sdgkit.panels.frame import Panel
-from sdgkit.panels.still import Block
 from sdgkit.teachers import connect
 from sdgkit.teachers.settings import KINDS, Settings, settle
 from sdgkit.teachers.teacher import Reply, Teacher
 from sdgkit.trials.trying import abilities
 
-MESSAGE = "Write one sentence about the sea."
-
 
 class TeacherPanel(Panel):
     """Connects a teacher; `teacher` is the one that it shows, connected when it is first asked for.
 
-    kind, base_url, model, api_key and options: as for `connect`. A key is kept in the kernel's memory alone: it is not
-    part of what the panel shows, nor of the notebook.
+    kind, base_url, model and options: as for `connect`. A key (`api_key`) is kept in the kernel's memory alone: it is
+    not part of what the panel shows, nor of the notebook.
     """
 
-    kind, title = "teacher", "Teacher"
+    kind = "teacher"
 
     def __init__(
-        self,
-        kind: str | None = None,
-        base_url: str | None = None,
-        model: str | None = None,
-        *,
-        api_key: str | None = None,
-        **options: Any,
+        self, kind: str | None = None, base_url: str | None = None, model: str | None = None, **options: Any
     ) -> None:
         super().__init__()
         settled = settle(Settings.of(kind, base_url, model))
-        self.chosen = {
-            "kind": settled.kind or "rehearsal",
-            "base_url": ", ".join(settled.base_urls),
-            "model": settled.model or "",
-        }
-        self._key, self._options = api_key, options
+        self.chosen = {"kind": settled.kind or "rehearsal", "base_url": ", ".join(settled.base_urls)}
+        self.chosen["model"] = settled.model or ""
+        self._options = options
         self._teacher: Teacher | None = None
         self.models: list[str] = []
-        self.message, self.reply, self.able = MESSAGE, None, []  # type: str, Reply | None, list[tuple[str, str]]
+        self.message = "Write one sentence about the sea."
+        self.reply: Reply | None = None
+        self.able: list[tuple[str, str]] = []
 
     @property
     def teacher(self) -> Teacher:
         """The connected teacher. Raises what `connect` raises."""
         if self._teacher is None:
             try:
-                self._teacher = connect(**self.chosen, api_key=self._key, **self._options)  # type: ignore[arg-type]
+                self._teacher = connect(**self.chosen, **self._options)  # type: ignore[arg-type]
             except SettingsError as error:
                 self.models = list(error.choices) or self.models
                 raise
@@ -59,16 +48,14 @@ class TeacherPanel(Panel):
 
     # Clicks -----------------------------------------------------------------------------------------------------------
 
-    def on_choose(self, **chosen: str) -> None:
+    def on_choose(self, api_key: str = "", **chosen: str) -> None:
         """Take over kind, address, model or key from the fields; the next test connects anew."""
-        key = chosen.pop("api_key", None)
-        new = self.chosen | {name: value.strip() for name, value in chosen.items() if name in self.chosen}
-        if "kind" in chosen and chosen["kind"] != self.chosen["kind"]:
-            new |= {"base_url": ", ".join(settle(Settings.of(chosen["kind"])).base_urls), "model": ""}
+        if chosen.get("kind", self.chosen["kind"]) != self.chosen["kind"]:
+            chosen |= {"base_url": ", ".join(settle(Settings.of(chosen["kind"])).base_urls), "model": ""}
             self.models = []
-        if new != self.chosen or key is not None:
-            self.chosen, self._key = new, (key or self._key)
-            self._teacher, self.reply, self.able = None, None, []
+        self.chosen |= {name: value.strip() for name, value in chosen.items()}
+        self._options |= {"api_key": api_key} if api_key else {}
+        self._teacher, self.reply, self.able = None, None, []
 
     def on_test(self, message: str = "") -> None:
         """Connect, send one message, and show reply, time and tokens."""
@@ -91,16 +78,20 @@ class TeacherPanel(Panel):
 
     def seen(self) -> dict[str, Any]:
         sign, words = self._where()
-        reply = self.reply
+        reply, facts = self.reply, []
+        if reply is not None:
+            facts = [("time", f"{reply.seconds * 1000:,.0f} ms"), ("tokens read", count(reply.prompt_tokens))]
+            ended = "max_tokens, cut off" if reply.finish_reason == "length" else reply.finish_reason
+            facts += [("tokens written", count(reply.completion_tokens)), ("ended by", ended)]
         return {
             "sign": sign,
             "words": words,
             "kinds": list(KINDS),
             "chosen": self.chosen,
-            "has_key": bool(self._key),
+            "has_key": "api_key" in self._options,
             "models": self.models,
             "message": self.message,
-            "facts": _facts(reply) if reply else [],
+            "facts": facts,
             "reply": {"text": reply.text, "reasoning": reply.reasoning} if reply else None,
             "able": self.able,
             "notes": list(self._teacher.notes) if self._teacher else [],
@@ -116,18 +107,3 @@ class TeacherPanel(Panel):
             return "none", "Not tried yet: Test sends it one message."
         rehearsal = "; rules answer here, no model does" if teacher.is_rehearsal else ""
         return "good", f"Reachable: {teacher.model} at {teacher.base_url}{rehearsal}"
-
-    def blocks(self) -> Iterator[Block]:
-        if self.reply is not None:
-            yield Block(self.message, self.reply.text)
-        if self.able:
-            yield Block("What the server can do", columns=("what", "answer"), rows=self.able)
-
-
-def _facts(reply: Reply) -> list[tuple[str, str]]:
-    time = f"{reply.seconds:.2f} s" if reply.seconds >= 0.1 else f"{reply.seconds * 1000:.0f} ms"
-    facts = [("time", time), ("tokens read", count(reply.prompt_tokens))]
-    facts.append(("tokens written", count(reply.completion_tokens)))
-    if reply.seconds and reply.completion_tokens:
-        facts.append(("speed", f"{count(round(reply.completion_tokens / reply.seconds))} tokens/s"))
-    return [*facts, ("ended by", "max_tokens, cut off" if reply.finish_reason == "length" else reply.finish_reason)]

@@ -1,15 +1,15 @@
 """A review: a person's decisions about the samples of a run, one by one, and what they imply for the rest."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from itertools import zip_longest
 from pathlib import Path
 from time import sleep
 from typing import Any
 
-from sdgkit.decisions import TEXTS, Decision, Decisions, Reviewed, content_key, own_question, seed_of
+from sdgkit.decisions import TEXTS, Decision, Reviewed, Verdict, content_key, own_question, reviewed, seed_of
 from sdgkit.errors import FolderInUse, RunError, SeedError, SettingsError
 from sdgkit.quality.verdicts import interval
 from sdgkit.report import length_histogram, score_histogram
@@ -20,7 +20,6 @@ from sdgkit.seeds import COLUMNS, read_seeds, save_seeds
 DRAWN = 20  # samples with which a review begins
 STATES = ("undecided", "accepted", "edited", "rejected", "outdated")
 SEED_FILE = "my_seeds.jsonl"
-Sample = Mapping[str, Any]
 
 
 class Review:
@@ -33,64 +32,77 @@ class Review:
 
     def __init__(self, run: Run | str | Path, *, later: bool = False) -> None:
         self.run = run if isinstance(run, Run) else open_run(run)
-        self.samples: list[dict[str, Any]] = []
-        self.decisions = Decisions()
-        self._by_id: dict[str, dict[str, Any]] = {}
-        self._keys: dict[str, str] = {}
-        self._writer = _Writer(self.run.out, later)
+        self._later = later
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="sdgkit review")
+        self._writing: Future[None] = Future()
         self.read()
-        self._writer.catch_up(self.decisions)
+        if self.decisions:  # a kernel that was killed may have left files that are older than the newest decision
+            with suppress(RunError):  # a folder that cannot be written can still be looked at
+                self._changed()
 
     def read(self) -> "Review":
         """Take in what the run has made and what was decided meanwhile, here or elsewhere."""
         self.samples = list(self.run.samples())
-        self._by_id = {str(sample["id"]): sample for sample in self.samples}
-        self._keys = {id: content_key(sample) for id, sample in self._by_id.items()}
+        self.by_id = {str(sample["id"]): sample for sample in self.samples}
+        self._keys = {id: content_key(sample) for id, sample in self.by_id.items()}
         self.decisions = self.run.decisions
         return self
 
     def write(self) -> None:
-        """Write training file, card and exports in the folder anew, if they are not up to date. Raises RunError."""
-        self._writer.write()
+        """Write training file, card and exports in the folder anew. Raises RunError."""
+        self._pool.submit(self._write).result()
+
+    def _changed(self) -> None:
+        self.decisions = self.run.decisions
+        self._writing.cancel()  # if it has not begun yet: this one takes its decisions along
+        self._writing = self._pool.submit(self._write)
+        if not self._later:
+            self._writing.result()
+
+    def _write(self) -> None:
+        for pause in (0.2, 0.5, 0.0):
+            with suppress(FolderInUse):  # another review for a moment; or a run, which writes them itself when it ends
+                return write_reviewed(self.run.out) if self.run.out is not None else None
+            sleep(pause)
 
     # Deciding ---------------------------------------------------------------------------------------------------------
 
     def accept(self, id: str) -> None:
         """Accept the sample with this id as it is."""
-        self.decide([Decision(content_key(self.sample(id)), id, "accept")])
+        self.decide([self.decision_of(id, "accept")])
 
     def reject(self, id: str, reason: str = "") -> None:
         """Reject it, with a reason in a few words."""
-        self.decide([Decision(content_key(self.sample(id)), id, "reject", reason=reason.strip())])
+        self.decide([self.decision_of(id, "reject", reason)])
 
     def edit(self, id: str, **texts: str) -> None:
         """Accept it with other texts: `context`, `question` (without the context above it), `response`.
 
         Raises SettingsError for an empty text, or one that the sample does not have.
         """
-        self.decide([self.edited(id, texts)])
+        self.decide([self.decision_of(id, "accept", texts=texts)])
 
-    def edited(self, id: str, texts: Mapping[str, str], reason: str = "") -> Decision:
-        """The decision that `edit` would make."""
+    def decision_of(
+        self, id: str, verdict: Verdict, reason: str = "", texts: Mapping[str, str] | None = None
+    ) -> Decision:
+        """A decision that `decide` can save. texts: those of `edit`."""
         sample = self.sample(id)
-        before = parts(sample)
-        for name, text in texts.items():
-            if name not in before:
-                raise SettingsError(f"The sample {id} has no {name}. It has {', '.join(before)}.")
+        after = parts(sample)
+        for name, text in (texts or {}).items():
+            if name not in after:
+                raise SettingsError(f"The sample {id} has no {name}. It has {', '.join(after)}.")
             if not text.strip():
                 raise SettingsError(f"The {name} of {id} is empty. Write a text, or reject the sample.")
-        after = {**before, **texts}
-        columns = dict(after)
-        if sample.get("question") != before.get("question"):
-            columns["question"] = f"{after['context']}\n\n{after['question']}"
-        changed = {name: text for name, text in columns.items() if text != sample.get(name)}
-        return Decision(content_key(sample), id, "accept", reason, changed)
+            after[name] = text
+        if sample.get("question") != own_question(sample):
+            after["question"] = f"{after['context']}\n\n{after['question']}"
+        changed = {name: text for name, text in after.items() if text != sample.get(name)}
+        return Decision(content_key(sample), id, verdict, reason.strip(), changed)
 
     def decide(self, decisions: Sequence[Decision]) -> None:
         """Save several decisions, all or none."""
         self.run.decision_book().write(decisions)
-        self.decisions = self.run.decisions
-        self._writer.changed()
+        self._changed()
 
     def undo(self) -> str | None:
         """Take the newest decision back, whoever made it; returns the id of its sample, None if there is none."""
@@ -98,8 +110,7 @@ class Review:
         if newest is None:
             return None
         self.run.decision_book().take_back(newest.number)
-        self.decisions = self.run.decisions
-        self._writer.changed()
+        self._changed()
         return newest.id
 
     def make_seed(self, id: str, path: str | Path = SEED_FILE) -> int:
@@ -108,39 +119,27 @@ class Review:
         path: ends in .jsonl; a new file begins with the run's own seeds. Raises SettingsError for a sample that was not
         accepted, SeedError if it is in the file already.
         """
-        decision = self.decision(id)
-        if decision is None or decision.verdict != "accept":
+        if self.state(id) not in ("accepted", "edited"):
             raise SettingsError(f"{id} is not accepted. Accept or edit it first: a seed is what all the others follow.")
+        known = Path(path) if Path(path).exists() or self.run.out is None else self.run.out / "seeds.jsonl"
+        rows = read_seeds(known) if known.exists() or self.run.plan is None else self.run.plan.rows
+        seeds = [{name: value for name, value in row.items() if name != "id"} for row in rows]
         sample = self.as_decided(id)
-        seeds = read_seeds(Path(path)) if Path(path).exists() else self._own_seeds()
-        further = {name: sample[name] for name in seeds[0] if name in sample}
-        seed = {**further, "task_description": sample["task_description"]}
-        if "seed_context" in seeds[0]:
-            seed["seed_context"] = sample.get("context")
-        seed |= {"seed_question": own_question(sample), "seed_response": sample["response"]}
-        texts = [[one.get(column) for column in COLUMNS] for one in (*seeds, seed)]
-        if texts.pop() in texts:
+        sample |= {"seed_context": sample.get("context"), "seed_question": own_question(sample)}
+        sample |= {"seed_response": sample["response"]}
+        seed = {name: sample[name] for name in seeds[0] if name in sample}
+        if any(all(one.get(column) == seed.get(column) for column in COLUMNS) for one in seeds):
             raise SeedError(f"{id} is in {path} already.")
         save_seeds([*seeds, seed], path)
         return len(seeds) + 1
-
-    def _own_seeds(self) -> list[dict[str, Any]]:
-        plan, out = self.run.plan, self.run.out
-        rows = list(plan.rows) if plan is not None else read_seeds(out / "seeds.jsonl") if out else []
-        return [{name: value for name, value in row.items() if name != "id"} for row in rows]
 
     # Looking ----------------------------------------------------------------------------------------------------------
 
     def sample(self, id: str) -> dict[str, Any]:
         """The sample with this id, as the teacher wrote it. Raises RunError if there is none."""
-        if id not in self._by_id:
-            known = ", ".join(list(self._by_id)[:3])
-            raise RunError(f"There is no sample {id!r} in this run. There are: {known or 'none yet'}, …")
-        return self._by_id[id]
-
-    def find_sample(self, id: str) -> dict[str, Any] | None:
-        """The sample with this id, None if there is none."""
-        return self._by_id.get(id)
+        if id not in self.by_id:
+            raise RunError(f"There is no sample {id!r} in this run. An id is like {next(iter(self.by_id), 's1/c1')}.")
+        return self.by_id[id]
 
     def as_decided(self, id: str) -> dict[str, Any]:
         """The sample with this id, with the texts of a person who edited it."""
@@ -149,37 +148,31 @@ class Review:
 
     def decision(self, id: str) -> Decision | None:
         """The decision that holds for the sample with this id."""
-        return self.decisions.by_content.get(self._keys[str(self.sample(id)["id"])])
+        return self.decisions.by_content.get(self._keys.get(id, ""))
 
     def state(self, id: str) -> str:
         """undecided, accepted, edited, rejected, or outdated: decided, but its content has changed since."""
-        return self.decisions.state(id, self._keys[str(self.sample(id)["id"])])
+        return self.decisions.state(id, self._keys.get(id, ""))
 
-    def find(
-        self,
-        *,
-        state: str | None = None,
-        score: float | None = None,
-        reason: str | None = None,
-        seed: str | None = None,
-        text: str | None = None,
-    ) -> list[str]:
-        """The ids of the samples with all of these, in lineage order. text: in the sample or the judge's words."""
-        if state is not None and state not in STATES:
-            raise SettingsError(f"There is no state {state!r}. The states are {', '.join(STATES)}.")
+    def facts(self, id: str) -> dict[str, Any]:
+        """What samples are found by: id, seed, state, reason of a rejection, score (None if it is no number)."""
+        decision, score = self.decision(id), self.sample(id).get("score")
+        return {
+            "id": id,
+            "seed": seed_of(id),
+            "state": self.state(id),
+            "reason": decision.reason if decision else "",
+            "score": score if isinstance(score, int | float) else None,
+        }
 
-        def matches(id: str, sample: Sample) -> bool:
-            decision = self.decision(id)
+    def find(self, text: str = "", **facts: Any) -> list[str]:
+        """The ids of the samples with these `facts`, in lineage order. text: in the sample or the judge's words."""
+        found = []
+        for id, sample in self.by_id.items():
             texts = " ".join(str(sample.get(name) or "") for name in (*TEXTS, "evaluation"))
-            return (
-                (state is None or self.state(id) == state)
-                and (score is None or sample.get("score") == score)
-                and (reason is None or (decision is not None and decision.reason == reason))
-                and (seed is None or seed_of(id) == seed)
-                and (text or "").casefold() in texts.casefold()
-            )
-
-        return [id for id, sample in self._by_id.items() if matches(id, sample)]
+            if facts.items() <= self.facts(id).items() and text.casefold() in texts.casefold():
+                found.append(id)
+        return found
 
     def drawn(self, number: int = DRAWN) -> list[str]:
         """The ids with which a review begins: drawn across seeds and scores, the same ones every time.
@@ -187,16 +180,15 @@ class Review:
         Seeds take turns, and within a seed the scores do; among equals the hash of the content decides, which is as
         good as chance.
         """
-        groups: dict[str, dict[Any, list[str]]] = defaultdict(lambda: defaultdict(list))
-        for id in sorted(self._by_id, key=lambda id: self._keys[id]):
-            groups[seed_of(id)][self._by_id[id].get("score")].append(id)
-        seeds = dict.fromkeys(map(seed_of, self._by_id))
-        return _in_turns(_in_turns(groups[seed].values()) for seed in seeds)[:number]
+        groups: dict[str, dict[Any, list[str]]] = {seed_of(id): defaultdict(list) for id in self.by_id}
+        for id in sorted(self.by_id, key=self._keys.__getitem__):
+            groups[seed_of(id)][self.by_id[id].get("score")].append(id)
+        return _in_turns(_in_turns(scores.values()) for scores in groups.values())[:number]
 
     @property
     def progress(self) -> Reviewed:
         """How many samples there are, and how many of them were accepted, edited and rejected."""
-        return Reviewed.of(map(self.state, self._by_id))
+        return reviewed(map(self.state, self.by_id))
 
     def implied(self) -> str:
         """What the drawn samples imply for all: "18 of 20 good: 70 to 97 %". Good is what was accepted unedited."""
@@ -204,81 +196,30 @@ class Review:
         if not states:
             return ""
         good = states.count("accepted")
-        words = f"{good} of {len(states)} good"
-        if len(states) == len(self.samples):
-            return words
         low, high = interval(good, len(states))
-        return f"{words}: {low * 100:.0f}\u2013{high * 100:.0f} %"
+        share = f": {low * 100:.0f}\u2013{high * 100:.0f} % of all" if len(states) < len(self.samples) else ""
+        return f"{good} of {len(states)} good{share}"
 
     def reasons(self) -> dict[str, int]:
         """The reasons of the rejected samples, the most frequent first."""
-        found = map(self.decision, self._by_id)
-        return dict(
-            Counter(d.reason for d in found if d is not None and d.verdict == "reject" and d.reason).most_common()
-        )
+        return dict(Counter(reason for id in self.by_id if (reason := self.facts(id)["reason"])).most_common())
 
-    def scores(self, ids: Iterable[str] | None = None) -> str:
-        """A histogram (SVG) of the judge's scores, of these samples or of all; what was rejected is drawn hollow."""
-        kept, rejected = self._measured(ids, lambda sample: sample.get("score"))
-        return score_histogram(kept, rejected, "rejected")
-
-    def lengths(self, ids: Iterable[str] | None = None) -> str:
-        """A histogram (SVG) of the lengths of the responses in characters, with the seeds' marked below."""
-        chosen = list(self._by_id if ids is None else ids)
-        kept, rejected = self._measured(chosen, lambda sample: len(str(sample.get("response") or "")))
-        seeds = {seed_of(id): len(str(self.sample(id).get("seed_response") or "")) for id in chosen}
-        return str(length_histogram("response", kept, seeds, rejected)["figure"]) if chosen else ""
-
-    def _measured(self, ids: Iterable[str] | None, measure: Callable[[Sample], Any]) -> list[Counter[Any]]:
-        """How often each number was measured: of the samples that were not rejected, and of those that were."""
-        counts: list[Counter[Any]] = [Counter(), Counter()]
-        for id in self._by_id if ids is None else ids:
-            if isinstance(number := measure(self.sample(id)), int | float):
-                counts[self.state(id) == "rejected"][number] += 1
-        return counts
+    def figures(self, ids: Iterable[str]) -> tuple[str, str]:
+        """Histograms (SVG) of these samples' scores, and of the lengths of their responses in characters, with the
+        seeds' marked below; what was rejected is drawn hollow. "" where there is nothing to draw."""
+        scores: dict[bool, Counter[float]] = defaultdict(Counter)  # by whether they are rejected
+        lengths: dict[bool, Counter[int]] = defaultdict(Counter)
+        seeds = {}
+        for facts in map(self.facts, ids):
+            sample, rejected = self.sample(facts["id"]), facts["state"] == "rejected"
+            scores[rejected].update([facts["score"]] if facts["score"] is not None else [])
+            lengths[rejected][len(str(sample.get("response") or ""))] += 1
+            seeds[facts["seed"]] = len(str(sample.get("seed_response") or ""))
+        drawn = length_histogram("response", lengths[False], seeds, lengths[True])["figure"] if seeds else ""
+        return score_histogram(scores[False], scores[True], "rejected"), str(drawn)
 
 
-class _Writer:
-    """Keeps the files that follow from the review up to date; what comes while it writes is taken together."""
-
-    def __init__(self, out: Path | None, later: bool) -> None:
-        self._out, self._later, self._stale = out, later, False
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="sdgkit review")
-
-    def changed(self) -> None:
-        self._stale = self._out is not None
-        if self._later:
-            self._pool.submit(self._rewrite)  # what goes wrong is tried again, and raised, by the next `write`
-        else:
-            self.write()
-
-    def catch_up(self, decisions: Decisions) -> None:
-        """A kernel that was killed may have left files that are older than the newest decision."""
-        newest = max((decision.made for decision in decisions.by_content.values()), default=0.0)
-        card = self._out / "README.md" if self._out is not None else None
-        if newest and card is not None and card.exists() and card.stat().st_mtime < newest:
-            with suppress(RunError):  # a folder that cannot be written can still be looked at
-                self.changed()
-
-    def write(self) -> None:
-        self._pool.submit(self._rewrite).result()
-
-    def _rewrite(self) -> None:
-        if not self._stale or self._out is None:
-            return
-        for pause in (0.2, 0.5, 0.0):
-            self._stale = False
-            try:
-                write_reviewed(self._out)
-                return
-            except FolderInUse:  # another review for a moment; or a run, which writes them itself when it ends
-                sleep(pause)
-            except BaseException:
-                self._stale = True
-                raise
-
-
-def parts(sample: Sample) -> dict[str, str]:
+def parts(sample: Mapping[str, Any]) -> dict[str, str]:
     """The texts of a sample that a person judges: context (if there is one), its own question, response."""
     texts = {"context": sample.get("context"), "question": own_question(sample), "response": sample.get("response")}
     return {name: text for name, text in texts.items() if isinstance(text, str) and text}

@@ -7,8 +7,8 @@ What a spreadsheet would take for a formula is written with an apostrophe before
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,39 +21,29 @@ COLUMNS = (
     "id", "verdict", "reason", "context", "question", "response", "score", "evaluation", "seed_context",
     "seed_question", "seed_response", "content",
 )  # fmt: skip
-NEEDED = ("id", "verdict", "content")
-VERDICTS = {"accept": "accept", "accepted": "accept", "yes": "accept", "ok": "accept", "y": "accept", "good": "accept"}
-VERDICTS |= {"reject": "reject", "rejected": "reject", "no": "reject", "n": "reject", "bad": "reject", "": ""}
 CELL = 32_767  # characters at which Excel cuts a cell off (support.microsoft.com, "Excel specifications and limits")
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 
 
-@dataclass(frozen=True)
-class Taken:
-    """What came back from a spreadsheet.
-
-    unchanged: lines that say nothing new. outdated: lines about a text that has changed since, or is gone.
-    """
-
-    accepted: int = 0
-    edited: int = 0
-    rejected: int = 0
-    unchanged: int = 0
-    outdated: int = 0
+class Taken(Counter[str]):
+    """What came back from a spreadsheet: how many lines were accepted, edited, rejected, unchanged (they say nothing
+    new) or outdated (about a text that has changed since, or is gone)."""
 
     def __str__(self) -> str:
-        words = f"{self.accepted} accepted, {self.edited} edited, {self.rejected} rejected, {self.unchanged} unchanged"
-        outdated = f"; {self.outdated} left out, because their text has changed since" if self.outdated else ""
-        return f"{words}{outdated}."
+        words = ", ".join(f"{self[word]} {word}" for word in ("accepted", "edited", "rejected", "unchanged"))
+        return f"{words}, {self['outdated']} outdated (left out: their text has changed since)."
 
 
 def to_csv(review: Review, path: str | Path) -> int:
     """Write the samples with what was decided so far; returns how many. Raises RunError if it cannot."""
     text = io.StringIO()
-    writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
-    writer.writerow(COLUMNS)
+    writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore", quoting=csv.QUOTE_ALL)
+    writer.writeheader()
     for sample in review.samples:
-        writer.writerow([harmless(cell) for cell in _cells(review, sample)])
+        decision, shown = review.decision(sample["id"]), review.as_decided(sample["id"])
+        row = {**shown, **parts(shown), "content": content_key(sample)}
+        row |= {"verdict": decision.verdict, "reason": decision.reason} if decision else {}
+        writer.writerow({name: harmless(str(value)) for name, value in row.items() if value is not None})
     write_text(path, ["\ufeff", text.getvalue()])  # the mark by which Excel knows UTF-8
     return len(review.samples)
 
@@ -64,24 +54,19 @@ def from_csv(review: Review, path: str | Path) -> Taken:
     A line with other texts than the sample's is an edit; an empty verdict without one leaves the sample as it is.
     Raises SettingsError, naming the line, for what cannot be understood.
     """
-    counts = dict.fromkeys(("accepted", "edited", "rejected", "unchanged", "outdated"), 0)
-    decisions = []
+    taken, decisions = Taken(), []
+    known = {sample["id"]: sample for sample in review.samples}
     for line, row in _rows(Path(path)):
-        verdict = VERDICTS.get(row["verdict"].strip().casefold())
-        if verdict is None:
-            raise SettingsError(
-                f"{path}, line {line} ({row['id']}): the verdict {row['verdict']!r} is none. Write accept, reject or "
-                "nothing; to edit a sample, change its text."
-            )
-        decision = _decision(review, row, verdict, f"{path}, line {line}")
-        if isinstance(decision, str):
-            counts[decision] += 1
-            continue
-        decisions.append(decision)
-        counts["rejected" if decision.verdict == "reject" else "edited" if decision.edits else "accepted"] += 1
-    if decisions:
-        review.decide(decisions)
-    return Taken(**counts)
+        try:
+            decision = _decision(review, row, known.get(row["id"], {}))
+        except SettingsError as error:
+            raise SettingsError(f"{path}, line {line} ({row['id']}): {error}") from None
+        if isinstance(decision, Decision):
+            decisions.append(decision)
+            decision = "rejected" if decision.verdict == "reject" else "edited" if decision.edits else "accepted"
+        taken[decision] += 1
+    review.decide(decisions)
+    return taken
 
 
 def harmless(text: str) -> str:
@@ -94,64 +79,37 @@ def original(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
-def _cells(review: Review, sample: Mapping[str, Any]) -> list[str]:
-    decision, shown = review.decision(sample["id"]), review.as_decided(sample["id"])
-    own = {
-        **{name: shown.get(name) for name in COLUMNS},
-        **parts(shown),
-        "verdict": decision.verdict if decision else "",
-        "reason": decision.reason if decision else "",
-        "content": content_key(sample),
-    }
-    return ["" if own[name] is None else str(own[name]) for name in COLUMNS]
-
-
-def _decision(review: Review, row: Mapping[str, str], verdict: str, where: str) -> Decision | str:
+def _decision(review: Review, row: Mapping[str, str], sample: Mapping[str, Any]) -> Decision | str:
     """The decision in a line, or the word for why there is none."""
-    sample = review.find_sample(row["id"])
-    if sample is None or content_key(sample) != row["content"]:
+    verdict, before = row["verdict"].strip().casefold(), review.decision(row["id"])
+    if verdict not in ("accept", "reject", ""):
+        raise SettingsError(
+            f"the verdict {row['verdict']!r} is none. Write accept, reject or nothing; to edit it, change its text."
+        )
+    if content_key(sample) != row["content"]:
         return "outdated"
-    before = review.decision(row["id"])
     if verdict == "reject":
-        decision = Decision(row["content"], row["id"], "reject", row.get("reason", "").strip())
+        decision = review.decision_of(row["id"], "reject", row["reason"])
     else:
-        texts = {name: row[name] for name, text in parts(sample).items() if name in row and _differs(row[name], text)}
+        whole = {name: text for name, text in parts(sample).items() if len(text) < CELL}
+        texts = {name: row[name] for name, text in whole.items() if row[name].splitlines() != text.splitlines()}
         if not verdict and (not texts or before is not None):
             return "unchanged"
-        try:
-            decision = review.edited(row["id"], texts)
-        except SettingsError as error:
-            raise SettingsError(f"{where}: {error}") from None
-    same = before is not None and replace(before, id=decision.id, made=0.0, number=0) == decision
+        decision = review.decision_of(row["id"], "accept", texts=texts)
+    same = before and (before.verdict, before.reason, before.edits) == (verdict, decision.reason, decision.edits)
     return "unchanged" if same else decision
-
-
-def _differs(cell: str, text: str) -> bool:
-    """Whether somebody changed the text; line ends and the place where Excel cuts a cell off do not count."""
-    one, other = (value.replace("\r\n", "\n").replace("\r", "\n") for value in (cell, text))
-    return one != other and not (len(other) >= CELL - 1 and other.startswith(one.rstrip("\n")) and len(one) > CELL // 2)
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """(line, cells by column) of each sample in the file; commas, semicolons or tabs, as the spreadsheet wrote them."""
     try:
         text = path.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        words = getattr(error, "strerror", None) or "it is not UTF-8; save it as CSV UTF-8"
-        raise SettingsError(f"{path} cannot be read: {words}.") from None
-    first = text.partition("\n")[0]
-    limit = csv.field_size_limit(2**31 - 1)
-    try:
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count))
-        header = [name.strip() for name in next(reader, [])]
-        missing = [name for name in NEEDED if name not in header]
-        if missing:
-            raise SettingsError(f"{path} has no column {missing[0]}. Take a file that `sdgkit review --to` wrote.")
-        for cells in reader:
-            if any(cells):
-                row = {name: original(cell).replace("\r\n", "\n") for name, cell in zip(header, cells, strict=False)}
-                yield reader.line_num, {**dict.fromkeys(NEEDED, ""), **row}
-    except csv.Error as error:
-        raise SettingsError(f"{path} is broken CSV: {error}. Save it from the spreadsheet again.") from None
-    finally:
-        csv.field_size_limit(limit)
+        first = text.partition("\n")[0]
+        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count), restval="")
+        if missing := set(COLUMNS) - set(reader.fieldnames or ()):
+            raise SettingsError(f"{path} has no column {min(missing)}. Take a file that `sdgkit review --to` wrote.")
+        for row in reader:
+            yield reader.line_num, {name: original(row[name]).replace("\r\n", "\n") for name in COLUMNS}
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        words = getattr(error, "strerror", None) or error
+        raise SettingsError(f"{path} cannot be read: {words}. Save it as CSV UTF-8 from the spreadsheet.") from None

@@ -26,7 +26,9 @@ rows = sk.gen_grounded_questions(sk.gen_contexts(list(seeds)[:3], teacher=teache
     "prompt": "prompt = sk.PromptPanel('my_prompts', rows, teacher=teacher, stage='gen_grounded_responses')\n"
     "prompt.act('text', part='principles', text=prompt.draft.texts['principles'] + '\\n* The table stands alone.')\n"
     "prompt.act('try', several=True)\nprompt.wait()\nprompt",
-    "compare": "compare = sk.ComparePanel(prompt)\ncompare.compare()\ncompare.wait()\ncompare",
+    "compare": "saved, edited = prompt.draft.saved, prompt.prompt\n"
+    "compare = sk.ComparePanel(saved, edited, rows, teacher=teacher, names=('saved', 'edited'))\n"
+    "compare.compare()\ncompare.wait()\ncompare",
     "run": "run = sk.RunPanel(seeds, teacher=teacher, out='feedback', num_contexts=4)\nrun.start().wait()\nrun",
     "review": "review = sk.ReviewPanel('feedback')\nfor id in review.ids[:6]:\n    review.act('accept')\n"
     "review.act('reject', reason='row missing')\nreview",

@@ -136,7 +136,7 @@ def test_where_nobody_looks_it_warns_with_that_page_and_goes_on(script, capsys):
     panel = sk.RunPanel(seeds(3), teacher=script.connect(), num_contexts=4, prompts=PROMPTS)
     run = asyncio.run(panel.run())
     assert run.state == "done" and run.warning is not None
-    assert "What to change" in str(panel.picture())
+    assert "What to change" in str(panel)
     capsys.readouterr()
     run_of(script)
     printed = capsys.readouterr().out

@@ -15,10 +15,8 @@ from scripted import PROMPTS, Gate, ScriptedTeacher
 
 import sdgkit as sk
 from sdgkit.errors import SeedError, SettingsError
-from sdgkit.panels.frame import Panel
+from sdgkit.panels.frame import LOOK, Panel
 from sdgkit.panels.live import reason_for_a_still_picture
-from sdgkit.panels.still import Still
-from sdgkit.panels.widget import LOOK
 from sdgkit.trials.trying import stand_in
 
 HOSTILE = (
@@ -74,14 +72,9 @@ def run_panel(script: ScriptedTeacher, seeds, out="runs/a", **more) -> sk.RunPan
 # Where it is shown ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("variable", "words"),
-    [("HOME", "no JupyterLab or Voila"), ("VSCODE_PID", "in VS Code"), ("COLAB_RELEASE_TAG", "in Google Colab")],
-)
-def test_a_panel_that_stays_still_says_in_one_line_why_and_how_to_force_it(monkeypatch, variable, words):
-    monkeypatch.setenv(variable, "/home/somebody")
+def test_a_panel_that_stays_still_says_in_one_line_why_and_how_to_force_it():
     reason = reason_for_a_still_picture() or ""
-    assert words in reason
+    assert "no JupyterLab or Voila" in reason
     assert "%env SDGKIT_PANELS=live" in reason
 
 
@@ -94,8 +87,7 @@ def test_a_panel_is_live_in_jupyterlab_and_voila_and_as_the_user_says(monkeypatc
     monkeypatch.setenv("SDGKIT_PANELS", "live")
     assert reason_for_a_still_picture() is None
     monkeypatch.setenv("SDGKIT_PANELS", "maybe")
-    with pytest.raises(SettingsError, match="SDGKIT_PANELS"):
-        reason_for_a_still_picture()
+    assert "SDGKIT_PANELS=live" in (reason_for_a_still_picture() or "")
 
 
 def test_a_panel_that_is_not_live_builds_no_widget_and_says_why(capsys, seeds):
@@ -107,12 +99,25 @@ def test_a_panel_that_is_not_live_builds_no_widget_and_says_why(capsys, seeds):
     assert "SDGKIT_PANELS=live" in shown
 
 
+def test_a_still_picture_says_the_same_in_plain_text(script, seeds):
+    run = asyncio.run(run_panel(script, seeds).run())
+    review = sk.ReviewPanel(run)
+    act(review, "reject", reason="wrong")
+    act(review, "filter", show="rejected")
+    sample = review.view.state["sample"]
+    for page in review.picture().values():
+        for words in ("1 rejected", sample["texts"]["response"], sample["evaluation"], "1 of 1 samples"):
+            assert words in page
+    assert "0 kept, 1 rejected." in str(review), "a drawing is told in words"
+    assert "combine_question_and_context" in str(sk.RunPanel(run))
+
+
 def test_what_goes_wrong_in_a_click_is_shown_in_one_sentence_and_kept(seeds):
     panel = sk.SeedPanel(seeds)
     panel.act("load", path="missing.jsonl")
     assert isinstance(panel.last_error, SeedError)
     assert panel.view.state["error"].startswith("missing.jsonl: there is no such file")
-    assert "there is no such file" in str(panel.picture())
+    assert "there is no such file" in str(panel)
     panel.act("open", place=1)
     assert panel.view.state["error"] == ""
 
@@ -197,16 +202,16 @@ def test_a_click_on_a_stage_shows_what_was_dropped_with_prompt_and_reply(script,
         "No tags." if ask.stage == "gen_grounded_responses" and ask.name < "8" else script.usual(ask)
     )
     panel = run_panel(script, seeds)
-    panel.run_sync()
+    asyncio.run(panel.run())
     drops = [drop for drop in panel.latest.drops() if drop["stage"] == "gen_grounded_responses"]
     act(panel, "stage", name="gen_grounded_responses")
     shown = panel.view.state["drops"]["shown"]
     assert [drop["id"] for drop in shown] == [drop["id"] for drop in drops][: len(shown)]
     assert shown[0]["reason"] == "malformed"
     act(panel, "trace", id=shown[0]["id"])
-    story = panel.view.state["drops"]["shown"][0]["story"]
-    assert story[0]["text"] == "No tags."
-    assert '"stage": "gen_grounded_responses"' in story[1]["text"]
+    last = panel.view.state["drops"]["stories"][shown[0]["id"]][0]
+    assert last["text"] == "No tags."
+    assert '"stage": "gen_grounded_responses"' in last["messages"][-1]["content"]
 
 
 def test_await_run_does_the_work_and_returns_the_run(script, seeds):
@@ -247,7 +252,7 @@ def test_cancelling_the_cell_cancels_the_run(script, seeds):
 
 
 def test_a_panel_opens_the_folder_of_a_finished_run_and_offers_no_start(script, seeds):
-    run_panel(script, seeds).run_sync()
+    asyncio.run(run_panel(script, seeds).run())
     panel = sk.RunPanel("runs/a")
     assert panel.view.state["sign"] == "done"
     assert panel.view.state["start"] == ""
@@ -279,14 +284,14 @@ def test_a_panel_watches_a_run_that_another_writes(script, seeds):
 def test_the_next_start_uses_the_prompts_as_they_are_then(script, seeds):
     folder = saved_prompts()
     panel = sk.RunPanel(seeds, teacher=script.connect(), out="runs/a", num_contexts=2, prompts=folder)
-    panel.run_sync()
+    asyncio.run(panel.run())
     script.forget()
     editor = sk.PromptPanel(folder, seeds, run=panel, stage="gen_grounded_responses")
     assert "asks nothing again" in editor.view.state["again"]
     act(editor, "text", part="system", text="Be brief.")
     assert "asks gen_grounded_responses and what follows again" in editor.view.state["again"]
     act(editor, "save")
-    panel.run_sync()
+    asyncio.run(panel.run())
     assert set(script.by_stage()) == {"gen_grounded_responses", "evaluate_grounded_qa_pair"}
 
 
@@ -296,7 +301,7 @@ def test_a_run_without_a_teacher_is_refused(seeds):
 
 
 def test_a_run_whose_folder_is_gone_shows_the_sentence_over_what_was_there(script, seeds):
-    run_panel(script, seeds).run_sync()
+    asyncio.run(run_panel(script, seeds).run())
     panel = sk.RunPanel("runs/a")
     samples = panel.view.state["facts"][0]
     shutil.rmtree("runs/a")
@@ -304,7 +309,7 @@ def test_a_run_whose_folder_is_gone_shows_the_sentence_over_what_was_there(scrip
     panel.wait()
     assert panel.view.state["error"]
     assert panel.view.state["facts"][0] == samples or panel.view.state["words"].startswith("Not begun")
-    assert "Error: " in str(panel.picture())
+    assert "Error: " in str(panel)
 
 
 # Review ---------------------------------------------------------------------------------------------------------------
@@ -312,7 +317,7 @@ def test_a_run_whose_folder_is_gone_shows_the_sentence_over_what_was_there(scrip
 
 @pytest.fixture
 def reviewed(script, seeds) -> sk.ReviewPanel:
-    run_panel(script, seeds).run_sync()
+    asyncio.run(run_panel(script, seeds).run())
     return sk.ReviewPanel("runs/a")
 
 
@@ -337,8 +342,8 @@ def test_a_decision_goes_on_to_the_next_sample_and_into_the_training_file(review
 
 def test_a_sample_is_shown_beside_its_seed_with_the_judges_words(reviewed):
     sample = reviewed.view.state["sample"]
-    assert [part["name"] for part in sample["parts"]] == ["context", "question", "response"]
-    assert sample["parts"][2]["seed"].startswith("Response of seed")
+    assert list(sample["texts"]) == ["context", "question", "response"]
+    assert sample["seed_response"].startswith("Response of seed")
     assert sample["evaluation"] == "Read."
 
 
@@ -346,19 +351,14 @@ def test_an_edit_stays_on_the_sample_and_can_become_a_seed(reviewed):
     act(reviewed, "edit", texts={"response": "Mended."})
     state = reviewed.view.state["sample"]
     assert state["state"] == "edited"
-    assert state["parts"][2] | {"seed": ""} == {
-        "name": "response",
-        "text": "Mended.",
-        "written": state["parts"][2]["written"],
-        "seed": "",
-    }
+    assert state["texts"]["response"] == "Mended."
+    assert state["written"]["response"] == state["response"] != "Mended."
     act(reviewed, "seed", path="more.jsonl")
     assert list(sk.load_seeds("more.jsonl"))[-1]["seed_response"] == "Mended."
 
 
 def test_filters_and_pages_narrow_what_is_shown(reviewed):
     act(reviewed, "filter", show="all", seed="s2")
-    act(reviewed, "tab", name="table")
     rows = reviewed.view.state["rows"]
     assert rows
     assert all(row["id"].startswith("s2/") for row in rows)
@@ -461,7 +461,7 @@ def test_a_try_marks_the_columns_in_the_raw_reply(script, seeds):
     panel = sk.PromptPanel(PROMPTS["gen_grounded_responses"], seeds, teacher=script.connect())
     act(panel, "try")
     [trial] = panel.view.state["trials"]
-    assert trial["good"]
+    assert trial["reason"] == ""
     marked = [text for text, column in trial["pieces"] if column == "response"]
     assert marked == [panel.trials[0].rows[0]["response"]]
     assert "".join(text for text, _ in trial["pieces"]) == panel.trials[0].reply.text
@@ -490,9 +490,8 @@ def test_a_malformed_reply_is_shown_as_it_came_with_the_reason(script, seeds):
     panel = sk.PromptPanel(PROMPTS["gen_grounded_responses"], seeds, teacher=script.connect())
     act(panel, "try")
     [trial] = panel.view.state["trials"]
-    assert not trial["good"]
+    assert trial["reason"] == "malformed"
     assert trial["pieces"] == [["Sorry.", ""]]
-    assert "malformed" in trial["words"]
 
 
 def test_a_try_can_be_cancelled(script, seeds):
@@ -593,9 +592,8 @@ def test_two_versions_are_compared_by_what_is_read_and_what_the_judge_lets_throu
     assert (one.parsed, one.passed, one.mean_score) == (4, 4, 3.0)
     assert (other.parsed, other.passed, other.mean_score) == (3, 0, 1.0)
     first = panel.view.state["rows"][0]["sides"]
-    assert first[0]["text"] == "better"
-    assert first[1]["text"] == "No tags."
-    assert not first[1]["good"]
+    assert (first[0]["texts"], first[0]["kept"]) == ([{"response": "better"}], 1)
+    assert (first[1]["texts"], first[1]["reply"]) == ([], "No tags.")
 
 
 def test_the_difference_rests_on_the_rows_that_differ(script, seeds):
@@ -611,13 +609,8 @@ def test_the_difference_rests_on_the_rows_that_differ(script, seeds):
     assert comparison.differing == (6, 0)
     assert comparison.chance == pytest.approx(2 / 64)
     assert "rests on 6 of 6 rows" in panel.view.state["words"]
-    assert panel.view.state["rows"][0]["sides"][0]["words"] == "score 1 · kept"
-
-
-def test_a_prompt_that_was_not_edited_is_not_compared_with_itself(prompt_panel):
-    panel = sk.ComparePanel(prompt_panel)
-    panel.act("compare")
-    assert "edit it first" in panel.view.state["error"]
+    side = panel.view.state["rows"][0]["sides"][0]
+    assert (side["scores"], side["kept"], side["tried"]) == ([1.0], 1, 1)
 
 
 def test_a_comparison_that_is_cancelled_says_nothing_about_the_versions(script):
@@ -678,7 +671,7 @@ def test_the_key_is_in_nothing_that_is_shown_or_saved(script):
     act(panel, "test")
     assert script.headers[-1]["Authorization"] == f"Bearer {KEY}"
     assert KEY not in json.dumps(panel.view.get_state())
-    assert KEY not in json.dumps(panel.picture().bundle())
+    assert KEY not in json.dumps(panel.picture())
     assert KEY not in repr(panel)
 
 
@@ -705,7 +698,7 @@ def test_what_the_server_can_do_is_found_out_by_asking(script):
 
 def test_a_teacher_panel_serves_as_teacher(script, seeds):
     panel = sk.TeacherPanel("openai", script.base_url, api_key=KEY)
-    run = sk.RunPanel(seeds, teacher=panel, num_contexts=1, prompts=PROMPTS).run_sync()
+    run = asyncio.run(sk.RunPanel(seeds, teacher=panel, num_contexts=1, prompts=PROMPTS).run())
     assert run.state == "done"
 
 
@@ -730,8 +723,7 @@ class Tags(HTMLParser):
 
 def assert_harmless(panel: Panel) -> None:
     """The still picture runs nothing, and what goes to the page as markup (pictures of sdgkit's own) neither."""
-    still: Still = panel.picture()
-    pages = [still.bundle()["text/html"]]
+    pages = [panel.picture()["text/html"]]
     state = panel.view.state
     pages += [state.get("picture", ""), *(figure["drawing"] for figure in state.get("figures", []))]
     for page in pages:
@@ -769,16 +761,14 @@ def hostile_teacher(script: ScriptedTeacher) -> None:
 def test_hostile_text_in_a_run_and_its_review(script):
     hostile_teacher(script)
     panel = run_panel(script, hostile_seeds())
-    panel.run_sync()
+    asyncio.run(panel.run())
     act(panel, "stage", name="gen_grounded_responses")
     act(panel, "trace", id=panel.view.state["drops"]["shown"][0]["id"])
     assert_harmless(panel)
     review = sk.ReviewPanel("runs/a")
     act(review, "reject", reason=HOSTILE)
     act(review, "filter", show="all")
-    for tab in ("one", "table", "figures"):
-        act(review, "tab", name=tab)
-        assert_harmless(review)
+    assert_harmless(review)
 
 
 def test_hostile_text_in_seeds():

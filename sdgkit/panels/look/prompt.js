@@ -60,10 +60,16 @@ function messages(state) {
 function replies(state) {
   if (!state.trials.length) return soft(state.can_try ? "Nothing was tried yet: Try sends it to the teacher." : "Nothing was tried yet.");
   return list("replies", {}, state.trials.map((trial) => h("article", { class: "sdg-item" }, trial === null ? soft("Waiting for the reply…") : [
-    h("header", {}, h("code", {}, trial.id), h("span", {}, sign(trial.good ? "good" : "bad"), trial.words), trial.score && h("strong", {}, trial.score)),
+    h("header", {}, h("code", {}, trial.id), h("span", {}, sign(trial.reason ? "bad" : "good"), told(trial)),
+      trial.rows.filter((row) => typeof row.score === "number").map((row) => h("strong", {}, `score ${row.score}`))),
     trial.message && h("p", {}, trial.message),
     h("pre", { dir: "auto", class: "sdg-raw" }, trial.pieces.map(([text, column]) => column
       ? h("mark", { title: column }, h("small", {}, column), text) : h("span", {}, text)))])));
+}
+
+function told({ reason, rows, reply }) {
+  const read = reason || `${rows.length} record${rows.length === 1 ? "" : "s"} read`;
+  return reply ? `${read} · ${reply.seconds.toFixed(2)} s, ${reply.tokens.toLocaleString("en")} tokens` : read;
 }
 
 function diff(state) {
