@@ -24,16 +24,18 @@ NUMBER = (int, float)
 SAMPLING: dict[str, tuple[Any, ...]] = {  # of what type, and within which bounds
     "temperature": (NUMBER, 0, 2), "top_p": (NUMBER, 0, 1), "max_tokens": ((int,), 1, 10**9), "extra_body": ((dict,),),
 }  # fmt: skip
+KINDS: dict[str, tuple[type, str]] = {  # what YAML must make of each part
+    **dict.fromkeys(PARTS, (str, "text")),
+    **dict.fromkeys(TAGS, (list, "a list of texts, one per output column")),
+    "sampling": (dict, f"a mapping of {', '.join(SAMPLING)}"),
+}
 
 
 def shipped(folder: str) -> Path:
     """The shipped folder `prompts` or `notebooks`: beside the package in a checkout, inside it in an installed
     wheel."""
     package = Path(__file__).resolve().parent
-    for place in (package / folder, package.parent / folder):
-        if place.is_dir():
-            return place
-    raise PromptError(f"The folder {folder!r} that ships with sdgkit is missing. Install sdgkit again.")
+    return package / folder if (package / folder).is_dir() else package.parent / folder
 
 
 class ParsedReply(NamedTuple):
@@ -77,15 +79,13 @@ class Prompt:
         for key, node in found.items():
             line, value = node.start_mark.line + 1, values[key]
             lines[key] = line + 1 if getattr(node, "style", None) in ("|", ">") else line
-            if key not in (*PARTS, *TAGS, "sampling"):
-                known = ", ".join((*PARTS, *TAGS))
-                raise PromptError(f"{where}, line {line}: unknown part {key!r}. A prompt has {known} and sampling.")
-            if key in PARTS and not isinstance(value or "", str):
-                raise PromptError(f"{where}, line {line}: {key} must be text.")
-            if key in TAGS and not (isinstance(value or [], list) and all(isinstance(tag, str) for tag in value or [])):
-                raise PromptError(f"{where}, line {line}: {key} must be a list of texts, one per output column.")
+            if key not in KINDS:
+                raise PromptError(f"{where}, line {line}: unknown part {key!r}. A prompt has {', '.join(KINDS)}.")
+            kind, words = KINDS[key]
+            if value is not None and not isinstance(value, kind):
+                raise PromptError(f"{where}, line {line}: {key} must be {words}.")
         parts = {part: _SINGLE.sub(r"{{ \1 }}", values.get(part) or "") for part in PARTS}
-        starts, ends = (tuple(tag.strip() for tag in values.get(key) or [""]) for key in TAGS)
+        starts, ends = (tuple(str(tag or "").strip() for tag in values.get(key) or [""]) for key in TAGS)
         if not any(parts[part] for part in PARTS[1:]):
             raise PromptError(f"{where}: the prompt is empty. Write at least `generation`.")
         if len(starts) != len(ends) or "" in starts[1:]:
@@ -215,10 +215,9 @@ def read_text(path: Path) -> str:
     """The text of a prompt's file. Raises PromptError."""
     try:
         return path.read_text("utf-8-sig")
-    except OSError as error:
-        raise PromptError(f"Cannot read the prompt {path}: {error.strerror}.") from None
-    except UnicodeDecodeError as error:
-        raise PromptError(f"{path} is not UTF-8 text (byte {error.start}). Save it as UTF-8.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        words = getattr(error, "strerror", "it is not UTF-8 text")
+        raise PromptError(f"Cannot read the prompt {path}: {words}.") from None
 
 
 def load_prompts(
@@ -249,21 +248,18 @@ def load_prompts(
     return {name: found[name] if name in found else load_prompt(files[name]) for name in names}
 
 
-def _check_sampling(sampling: Any, where: str) -> None:
+def _check_sampling(sampling: Mapping[str, Any], where: str) -> None:
     """Raises SettingsError for a sampling setting that is unknown or out of its range."""
-    if not isinstance(sampling, Mapping):
-        raise SettingsError(f"{where}: sampling must be a mapping of {', '.join(SAMPLING)}.")
     for key, value in sampling.items():
-        if key not in SAMPLING:
-            raise SettingsError(f"{where}: unknown sampling setting {key!r}. There are {', '.join(SAMPLING)}.")
-        types, *bounds = SAMPLING[key]
+        types, *bounds = SAMPLING.get(key, ((),))
         try:
             good = type(value) in types and (not bounds or bounds[0] <= value <= bounds[1])
             json.dumps(value, allow_nan=False)
         except (TypeError, ValueError):
             good = False
         if not good:
-            raise SettingsError(f"{where}: sampling {key} cannot be {reprlib.repr(value)}.")
+            known = ", ".join(SAMPLING)
+            raise SettingsError(f"{where}: sampling {key} cannot be {reprlib.repr(value)}. There are {known}.")
 
 
 # YAML -----------------------------------------------------------------------------------------------------------------

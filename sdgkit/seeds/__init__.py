@@ -8,7 +8,7 @@ what does not fit is a `SeedError` that names file, line and column, and says wh
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from reprlib import repr as in_short
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -73,7 +73,13 @@ def read_seeds(source: Source) -> list[Seed]:
         lines = [f"{name}, {finding}" for finding in findings[:FINDINGS_SHOWN]]
         more = len(findings) - FINDINGS_SHOWN
         raise SeedError("\n".join([*lines, *([f"{name}: {more} more findings."] if more > 0 else [])]))
-    _skill(name, found)
+    without = [row.place for row in found if row.columns.get("seed_context") is None]
+    if 0 < len(without) < len(found):
+        some, where = f"{len(found) - len(without)} of {len(found)}", ", ".join(without[:FINDINGS_SHOWN])
+        raise SeedError(
+            f"{name}: {some} seeds have a seed_context; it is missing in {where}. "
+            "Give every seed a context (a grounded skill) or none (a freeform one)."
+        )
     return [{k: v for k, v in row.columns.items() if k != "seed_context" or v is not None} for row in found]
 
 
@@ -90,12 +96,9 @@ def save_seeds(seeds: Source, path: str | os.PathLike[str]) -> None:
         file.write(text.encode())
 
 
-def skill(rows: Iterable[Seed]) -> Literal["grounded", "freeform"]:
-    """What the seeds teach: "grounded" if every row has a `seed_context`, "freeform" if none has.
-
-    Raises `SeedError`, naming a row, if only some have one.
-    """
-    return _skill("seeds", numbered(rows))
+def skill(rows: Sequence[Seed]) -> Literal["grounded", "freeform"]:
+    """What the seeds that `read_seeds` gave teach: "grounded" if they have a `seed_context`, otherwise "freeform"."""
+    return "grounded" if rows[0].get("seed_context") is not None else "freeform"
 
 
 def row_key(row: Mapping[str, Any]) -> str:
@@ -133,14 +136,3 @@ def flaw_of(value: object) -> str:
     except (TypeError, ValueError, RecursionError) as error:  # no JSON type, NaN, half a surrogate pair, nesting
         return f"cannot be stored ({first_line(error)}). Turn it into text, or leave the column out."
     return ""
-
-
-def _skill(name: str, rows: list[FoundRow]) -> Literal["grounded", "freeform"]:
-    without = [row.place for row in rows if row.columns.get("seed_context") is None]
-    if without and len(without) < len(rows):
-        some, where = f"{len(rows) - len(without)} of {len(rows)}", ", ".join(without[:FINDINGS_SHOWN])
-        raise SeedError(
-            f"{name}: {some} seeds have a seed_context; it is missing in {where}. "
-            "Give every seed a context (a grounded skill) or none (a freeform one)."
-        )
-    return "freeform" if without else "grounded"

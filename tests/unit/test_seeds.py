@@ -392,7 +392,7 @@ def test_the_seeds_say_which_skill_they_teach():
     assert skill(FREEFORM) == "freeform"
     assert skill([{**ROW, "seed_context": None}]) == "freeform"
     with pytest.raises(SeedError, match="missing in row 2"):
-        skill([GROUNDED[0], ROW])
+        read_seeds([GROUNDED[0], ROW])
 
 
 def test_a_seed_keeps_its_key_in_whatever_order_its_columns_stand_and_whatever_its_id():
