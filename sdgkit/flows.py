@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import yaml
 
 from sdgkit.errors import SettingsError
-from sdgkit.prompts import Prompt, load_prompt, read_score
+from sdgkit.prompts import OUT_OF, Prompt, load_prompt, read_score
 from sdgkit.stages import Combine, Drop, Generate, GenerateMany, Judge, Keep, Stage, Step
 
 OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
@@ -25,18 +25,16 @@ TYPES: dict[str, Callable[[Any], Any]] = {"float": float, "int": int}
 SAMPLING = {"temperature": 0, "max_tokens": 4096}  # what sdg_hub 0.1 sends where a flow says nothing
 OWN = ("temperature", "top_p", "max_tokens")
 NOT_SENT = ("n", "seed", "model", "extra_body")
-TOPS = (1, 2, 3, 4, 5, 10, 100)  # of scales: a flow does not say how far its judge's reaches
 
 
 @dataclass(frozen=True, kw_only=True)
 class FlowJudge(Judge):
-    """A judge whose scale is not known: any whole number, also as "2/3"."""
+    """A judge whose scale is not known, since a flow does not say it: any whole number, also as "2/3"."""
 
     scale: Sequence[float] = tuple(float(number) for number in range(11))
 
     def read(self, text: str) -> float | None:
-        scores = (read_score(text, range(top + 1)) for top in TOPS)
-        return next((score for score in scores if score is not None), None)
+        return read_score(OUT_OF.sub("", text), range(101))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,10 +134,10 @@ def _filtered(name: str, config: Mapping[str, Any]) -> Stage:
     for what, given, known in (("operation", operation, OPERATORS), ("convert_dtype", convert, TYPES)):
         if given is not None and given not in known:
             raise ValueError(f"{what} {given!r} is not known here; there are {', '.join(known)}")
-    if (column, convert) == ("score", "float") and operation in ("operator.eq", "operator.ge"):
-        equals = float(value) if operation == "operator.eq" else None
-        return Keep(name=name, equals=equals, at_least=float(value))
     values = tuple(value) if isinstance(value, list) else (value,)
+    if (column, convert, len(values)) == ("score", "float", 1) and operation in ("operator.eq", "operator.ge"):
+        least = float(values[0])
+        return Keep(name=name, equals=least if operation == "operator.eq" else None, at_least=least)
     return FlowFilter(name=name, column=column, operation=operation, values=values, convert=convert)
 
 

@@ -6,12 +6,12 @@ line between them, the user message. `start_tags` and `end_tags` hold one pair p
 
 import json
 import re
-import reprlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
+from reprlib import repr as in_short
 from typing import Any, NamedTuple
 
 import yaml
@@ -225,8 +225,8 @@ def load_prompts(
 ) -> dict[str, Prompt]:
     """The prompts of these names: from `folder` where it holds NAME.yaml, else those given, else the method's shipped.
 
-    method: "grounded" or "freeform"; the folder may hold a folder of that name. Raises PromptError if a prompt is
-    nowhere or cannot be used, or if the folder is missing or holds a YAML file that no stage is named after.
+    What is nowhere is left out. method: "grounded" or "freeform"; the folder may hold a folder of that name. Raises
+    PromptError if a prompt cannot be used, or if the folder is missing or holds a file that no stage is named after.
     """
     files = {path.stem: path for path in (shipped("prompts") / method).glob("*.yaml")}
     found = dict(given or {})
@@ -241,11 +241,7 @@ def load_prompts(
                 raise PromptError(f"{path} is named after no stage, so it would never be used. Prompts here: {wanted}.")
             files[path.stem] = path
             found.pop(path.stem, None)
-    if lacking := next((name for name in names if name not in found and name not in files), ""):
-        raise PromptError(
-            f"There is no prompt for the stage {lacking}: write {lacking}.yaml into your folder of prompts."
-        )
-    return {name: found[name] if name in found else load_prompt(files[name]) for name in names}
+    return {name: found.get(name) or load_prompt(files[name]) for name in names if name in {*found, *files}}
 
 
 def _check_sampling(sampling: Mapping[str, Any], where: str) -> None:
@@ -258,8 +254,9 @@ def _check_sampling(sampling: Mapping[str, Any], where: str) -> None:
         except (TypeError, ValueError):
             good = False
         if not good:
-            known = ", ".join(SAMPLING)
-            raise SettingsError(f"{where}: sampling {key} cannot be {reprlib.repr(value)}. There are {known}.")
+            raise SettingsError(
+                f"{where}: sampling {key} cannot be {in_short(value)}. There are {', '.join(SAMPLING)}."
+            )
 
 
 # YAML -----------------------------------------------------------------------------------------------------------------
@@ -316,7 +313,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _WORDS = "markdown|md|text|txt|plaintext|plain"
 _FENCE = re.compile(rf"```[^\S\n]*(?:(?:{_WORDS})[^\S\n]*)?\n((?:(?!```).)*)```", re.DOTALL | re.IGNORECASE)
 _NUMBER = re.compile(r"(?<![\w.,\u2013\u2014-])-?\d+(?:[.,]\d+)?(?!\w|[-\u2013\u2014]\d)")
-_OUT_OF = re.compile(r"(?:/|\bout\s+of\b|\bvon\b|\bof\b)\s*(\d+(?:\.0)?)", re.IGNORECASE)
+OUT_OF = re.compile(r"(?:/|\bout\s+of\b|\bvon\b|\bof\b)\s*(\d+(?:\.0)?)", re.IGNORECASE)
 
 
 def _plain(tag: str) -> str:
@@ -334,7 +331,7 @@ def read_score(text: str, scale: Sequence[float]) -> float | None:
     """The score in a judge's text ("3", "**2**", "Score: 3/3", "2.0"), or None unless it is certain and on the
     scale."""
     plain = re.sub(r"[*`_]", " ", text[:2_000])
-    highest = _OUT_OF.search(plain)
+    highest = OUT_OF.search(plain)
     if highest:
         plain = plain.replace(highest[0], "", 1)
     scores = {float(number.replace(",", ".")) for number in _NUMBER.findall(plain)}

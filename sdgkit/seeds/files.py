@@ -37,10 +37,8 @@ def read_file(path: Path) -> list[FoundRow]:
     """The rows of a file, whose suffix tells its format. Raises `SeedError` if it cannot be read as that."""
     reader = READERS.get(path.suffix.lower())
     if reader is None:
-        raise SeedError(
-            f"{path}: seeds are not read from {path.suffix or 'files without a suffix'}. "
-            "Use .jsonl, .json, .csv, .parquet, or a qna.yaml."
-        )
+        kind = path.suffix or "files without a suffix"
+        raise SeedError(f"{path}: seeds are not read from {kind}. Use {', '.join(READERS)} (a qna.yaml).")
     try:
         return list(reader(path.read_bytes()))
     except SeedError as error:
@@ -117,10 +115,8 @@ def _read_csv(data: bytes) -> Iterator[FoundRow]:
     try:
         for fields in reader:
             if header and len(fields) not in (0, len(header)):
-                raise SeedError(
-                    f"line {line}: {len(fields)} fields where the header has {len(header)}. Put a field with commas, "
-                    "quotes or line breaks in double quotes, and double its quotes."
-                )
+                counts = f"{len(fields)} fields where the header has {len(header)}"
+                raise SeedError(f"line {line}: {counts}. Put a field with commas or quotes in double quotes.")
             if header and fields:
                 yield FoundRow(f"line {line}", _unique(zip(header, fields, strict=True)))
             header = header or fields

@@ -431,8 +431,7 @@ def test_a_folder_or_file_that_cannot_be_read_is_told(tmp_path):
     (tmp_path / "latin.yaml").write_bytes("generation: f\u00fcr".encode("latin-1"))
     with pytest.raises(PromptError, match="not UTF-8"):
         sk.load_prompt(tmp_path / "latin.yaml")
-    with pytest.raises(PromptError, match=r"write own_stage\.yaml"):
-        load_prompts(["own_stage"], "grounded")
+    assert load_prompts(["own_stage"], "grounded") == {}  # which the plan of a run does not stand for
 
 
 def test_a_byte_order_mark_is_no_part_of_the_prompt(tmp_path):
