@@ -52,8 +52,6 @@ class FlowFilter(Stage):
     async def change(self, step: Step) -> dict[str, Any]:
         row = dict(step.row)
         if self.column:
-            if self.column not in row:
-                raise SettingsError(f"{self.name} needs the column {self.column!r}. There are {', '.join(row)}.")
             try:
                 row[self.column] = TYPES[self.convert](row[self.column]) if self.convert else row[self.column]
                 kept = any(OPERATORS[self.operation](row[self.column], value) for value in self.values)

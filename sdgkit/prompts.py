@@ -170,14 +170,12 @@ class Prompt:
             if tag not in starts:
                 continue  # an end tag, and what follows it
             column = starts.index(tag)
-            if column != len(record):  # the record before it is incomplete; only the first column can begin a new one
+            if column != len(record):  # the record before it is incomplete
                 stray, record = True, {}
-                if column != 0:
-                    continue
             # Where a value ends is anybody's guess if the reply was cut off in it, or if its own tag begins it again.
             unsure = cut_off if closing is None else closing == tag != ends[column]
             text = _tidy(value, keep_fences)
-            if unsure or not text:
+            if unsure or not text or column != len(record):  # only the first column can begin a new record
                 stray, record = True, {}
                 continue
             record[columns[column]] = text
@@ -291,7 +289,7 @@ def yaml_keys(source: str | yaml.Node) -> dict[str, Any]:
     keys: dict[str, yaml.Node] = {}
     for key, value in node.value:
         if not isinstance(key.value, str) or key.value in keys:
-            problem = f"the key {key.value} stands there twice" if key.value in keys else "a key is not text"
+            problem = f"the key {key.value!s:.40} stands there twice, or is not text"
             raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
         keys[key.value] = value
     return keys
@@ -310,8 +308,7 @@ def yaml_trouble(error: BaseException, text: str) -> str:
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 # A fence that says no more than "this is text" is the teacher's manner; one that names a programming language is
 # content.
-_WORDS = "markdown|md|text|txt|plaintext|plain"
-_FENCE = re.compile(rf"```[^\S\n]*(?:(?:{_WORDS})[^\S\n]*)?\n((?:(?!```).)*)```", re.DOTALL | re.IGNORECASE)
+_FENCE = re.compile(r"```[^\S\n]*(?:(?:markdown|md|te?xt|plain(?:text)?)[^\S\n]*)?\n((?:(?!```).)*)```", re.S | re.I)
 _NUMBER = re.compile(r"(?<![\w.,\u2013\u2014-])-?\d+(?:[.,]\d+)?(?!\w|[-\u2013\u2014]\d)")
 OUT_OF = re.compile(r"(?:/|\bout\s+of\b|\bvon\b|\bof\b)\s*(\d+(?:\.0)?)", re.IGNORECASE)
 

@@ -24,7 +24,7 @@ from sdgkit.texts import words
 MAX_RENDERED = 1_000_000  # characters of one rendered part
 MAX_TEMPLATE = 100_000  # characters of one part's source
 MAX_WORK = 30_000_000  # characters that one rendering may handle: some tenths of a second
-STEP = 300  # characters, that one value or one turn of a loop counts for in any case
+STEP = 100  # characters, that one value or one node in the body of a loop counts for in any case
 
 ALLOWED_NODES = frozenset(
     "Output TemplateData Name Const If For Compare Operand And Or Not Filter Test Getattr Getitem Slice CondExpr Add "
@@ -52,10 +52,10 @@ def _pay(value: Any) -> Any:
     return value
 
 
-def _loop(value: Any) -> Any:
+def _loop(value: Any, body: int) -> Any:
     if not isinstance(value, list | tuple | Mapping | Undefined):
         raise PromptError(f"a loop needs a given list, not {type(value).__name__}")
-    _spend(len(value) * STEP)  # an unknown name says here that it is one
+    _spend(len(value) * body * STEP)  # an unknown name says here that it is one
     return value
 
 
@@ -68,8 +68,8 @@ def _tojson(value: Any) -> str:
     return str(htmlsafe_json_dumps(value, sort_keys=True, default=str))
 
 
-def _trim(text: str) -> str:
-    return text.strip()
+def _trim(text: Any) -> str:
+    return str(text).strip()
 
 
 class _Paid(NodeTransformer):
@@ -82,8 +82,9 @@ class _Paid(NodeTransformer):
         return _filtered(self.generic_visit(node), PAY)
 
     def visit_For(self, node: nodes.For) -> nodes.Node:
+        body = sum(1 for _ in node.find_all(nodes.Node))
         self.generic_visit(node)
-        node.iter = _filtered(node.iter, LOOP)
+        node.iter = _filtered(node.iter, LOOP, nodes.Const(body))
         return node
 
 
@@ -94,8 +95,8 @@ def _below_filters(node: Any) -> Any:
     return node
 
 
-def _filtered(node: Any, name: str) -> nodes.Filter:
-    return nodes.Filter(node, name, [], [], None, None, lineno=node.lineno)
+def _filtered(node: Any, name: str, *arguments: nodes.Expr) -> nodes.Filter:
+    return nodes.Filter(node, name, [*arguments], [], None, None, lineno=node.lineno)
 
 
 class _Environment(SandboxedEnvironment):

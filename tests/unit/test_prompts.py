@@ -350,7 +350,7 @@ def test_variables_in_the_single_braces_of_older_files_are_filled(tmp_path):
         ("system: a", "the prompt is empty"),
         ("system: a\ngeneration: [1, 2]", "line 2: generation must be text"),
         ("system: a\nprompt: b", "line 2: unknown part 'prompt'"),
-        ("generation: a\ngeneration: b", "line 2: not valid YAML (the key generation stands there twice)"),
+        ("generation: a\ngeneration: b", "line 2: not valid YAML (the key generation stands there twice"),
         ("generation: a\nstart_tags: x", "start_tags must be a list"),
         ("generation: a\nstart_tags: [x, y]\nend_tags: [z]", "2 start_tags and 1 end_tags"),
         ("generation: a\nstart_tags: [x, '']\nend_tags: [y, z]", "only the first may start with an empty tag"),

@@ -299,6 +299,7 @@ FAULTS = {
         QNA + "- question: a\n  answer: b\n  question: c\n",
         ["line 9", "question", "twice"],
     ),
+    "qna: a key that is a list": ("qna.yaml", QNA + "? [a]\n: b\n", ["line 7", "not valid YAML", "is not text"]),
     "qna: some contexts": ("qna.yaml", QNA + "- question: a\n  answer: b\n  context: c\n", ["1 of 2 seeds", "line 5"]),
     "qna: seeds that are no list": ("qna.yaml", QNA.split("- ")[0] + "  a: b\n", ["line 5", "seed_examples", "list"]),
     "qna: no seeds": ("qna.yaml", QNA.split("\n- ")[0] + " []\n", ["no seeds"]),

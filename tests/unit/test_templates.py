@@ -191,6 +191,11 @@ LONG_LIST = f"[[{','.join('1' * 1_000)}]][0]"
         f"{{% for a in {LONG_LIST} %}}{{% for b in {LONG_LIST} %}}{'{% if big == a %}{% endif %}' * 99}"
         "{% endfor %}{% endfor %}",
         "{% for a in many %}{% for b in many %}{{ big[0:b] if '' else '' }}{% endfor %}{% endfor %}",
+        "{% for a in many %}{% for b in many %}{% if needle in big %}{% endif %}{% endfor %}{% endfor %}",
+        "{% if needle in big %}{% endif %}" * 2_500,
+        f"{{% for a in many %}}{{% for b in many %}}{'{% if [1, [2]] %}{% endif %}' * 900}{{% endfor %}}{{% endfor %}}",
+        f"{{{{ uni{'|tojson' * 50} }}}}",
+        "{{ many|join(big)|length }}",
         "{% for a in far_too_many %}{% endfor %}",
         "{% for a in question %}{% endfor %}",
         "{% for a in names %}{% for b in names %}{% for c in names %}{% endfor %}{% endfor %}{% endfor %}",
@@ -204,7 +209,8 @@ LONG_LIST = f"[[{','.join('1' * 1_000)}]][0]"
 )
 def test_a_template_of_unbounded_work_is_refused_before_it_does_it(source):
     with pytest.raises(PromptError, match=r"mine\.yaml"):
-        render(source, many=list(range(1_000)), far_too_many=list(range(100_001)))
+        many, needle = list(range(1_000)), "x" * 450_000 + "y"
+        render(source, many=many, needle=needle, uni="\\" * 1_000, far_too_many=list(range(300_001)))
 
 
 def test_what_is_rendered_is_bounded_and_up_to_there_whole():
