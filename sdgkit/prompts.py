@@ -89,10 +89,8 @@ class Prompt:
         if not any(parts[part] for part in PARTS[1:]):
             raise PromptError(f"{where}: the prompt is empty. Write at least `generation`.")
         if len(starts) != len(ends) or "" in starts[1:]:
-            raise PromptError(
-                f"{where}: {len(starts)} start_tags and {len(ends)} end_tags. Give them in pairs, of "
-                "which only the first may start with an empty tag."
-            )
+            counts = f"{len(starts)} start_tags and {len(ends)} end_tags"
+            raise PromptError(f"{where}: {counts}. Give pairs, of which only the first may start with an empty tag.")
         sampling = values.get("sampling") or {}
         _check_sampling(sampling, where)
         prompt = cls(name, **parts, start_tags=starts, end_tags=ends, sampling=sampling, _lines=lines)
@@ -265,8 +263,11 @@ _FOLDED = re.compile("[\r\x85\u2028\u2029]")  # line ends, which YAML keeps in d
 
 
 class _Loader(yaml.SafeLoader):
+    """Without aliases, by which a few lines can stand for millions."""
+
     def fetch_alias(self) -> None:
-        raise yaml.YAMLError("an alias (*name), by which a few lines can stand for millions")
+        problem = "aliases are not read; a text that begins with * needs quotes"
+        raise yaml.MarkedYAMLError(problem=problem, problem_mark=self.get_mark())
 
 
 class _Dumper(yaml.SafeDumper):

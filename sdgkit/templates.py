@@ -113,6 +113,7 @@ _ENVIRONMENT = _Environment(undefined=StrictUndefined, autoescape=False)
 _ENVIRONMENT.globals = {}
 _ENVIRONMENT.filters = {name: FILTERS[name] for name in PLAIN_FILTERS}
 _ENVIRONMENT.filters |= {"join": _join, "tojson": _tojson, "trim": _trim, PAY: _pay, LOOP: _loop}
+_NAMES: dict[str, Mapping[str, Any]] = {"Filter": _ENVIRONMENT.filters, "Test": _ENVIRONMENT.tests}
 
 
 class Template:
@@ -147,6 +148,8 @@ class Template:
             kind, refused = type(node).__name__, ""
             if kind not in ALLOWED_NODES:
                 refused = f"use {words('templates').get(kind, kind.lower())}"
+            elif isinstance(node, nodes.Filter | nodes.Test) and node.name not in _NAMES[kind]:
+                refused = f"use the {kind.lower()} {node.name!r}"  # in a condition, Jinja would find it late
             elif isinstance(node, nodes.For):
                 if not isinstance(node.iter, nodes.Name | nodes.Getattr | nodes.Getitem):
                     refused = "loop over anything but a given list"
@@ -174,8 +177,8 @@ class Template:
             steps = traceback.walk_tb(error.__traceback__)  # into which Jinja puts the template's lines
             lines = [line for frame, line in steps if frame.f_code.co_filename == "<template>"]
             place = self._at(lines[-1]) if lines else self.where
-            known = f"Known here: {', '.join(sorted(map(str, values)))}" if isinstance(error, UndefinedError) else ""
-            advice = known or "Mend the template or the row"
+            known = f"Known here: {', '.join(sorted(values))}"
+            advice = known if isinstance(error, UndefinedError) else "Mend the template or the row"
             raise PromptError(f"{place}: {str(error).rstrip('.')}. {advice}.") from None
         return "".join(pieces)
 

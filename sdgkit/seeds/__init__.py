@@ -40,9 +40,7 @@ def load_seeds(source: Source) -> "datasets.Dataset":
     try:
         return datasets.Dataset.from_list([{name: row.get(name) for name in names} for row in rows])
     except (pyarrow.ArrowException, OverflowError, TypeError) as error:
-        raise SeedError(
-            f"The further columns do not fit into one table ({first_line(error)}). Give each values of one type."
-        ) from error
+        raise SeedError(f"Each further column needs values of one type ({first_line(error)}).") from error
 
 
 def read_seeds(source: Source) -> list[Seed]:
@@ -62,9 +60,9 @@ def read_seeds(source: Source) -> list[Seed]:
     elif isinstance(rows, list | tuple):
         name, found = f"seeds ({type(source).__name__})", numbered(rows)
     else:
+        kind = type(source).__name__
         raise SeedError(
-            f"Seeds cannot be read from a {type(source).__name__}. Give a file's path, a datasets.Dataset "
-            "(one split) or a list of dictionaries."
+            f"Seeds are a file's path, a datasets.Dataset (one split) or a list of dictionaries, not a {kind}."
         )
     if not found:
         raise SeedError(f"{name}: there are no seeds in it. Write at least one; five or more are usual.")
@@ -76,10 +74,8 @@ def read_seeds(source: Source) -> list[Seed]:
     without = [row.place for row in found if row.columns.get("seed_context") is None]
     if 0 < len(without) < len(found):
         some, where = f"{len(found) - len(without)} of {len(found)}", ", ".join(without[:FINDINGS_SHOWN])
-        raise SeedError(
-            f"{name}: {some} seeds have a seed_context; it is missing in {where}. "
-            "Give every seed a context (a grounded skill) or none (a freeform one)."
-        )
+        advice = "Give every seed a context (a grounded skill) or none (a freeform one)."
+        raise SeedError(f"{name}: {some} seeds have a seed_context; it is missing in {where}. {advice}")
     return [{k: v for k, v in row.columns.items() if k != "seed_context" or v is not None} for row in found]
 
 
@@ -110,8 +106,7 @@ def row_key(row: Mapping[str, Any]) -> str:
 def _findings(row: FoundRow) -> Iterator[str]:
     """What is wrong with one row."""
     if not isinstance(row.columns, dict):
-        kind = in_short(row.columns)
-        yield f"{row.place}: a seed is an object with the columns {', '.join(REQUIRED)} (and seed_context), not {kind}."
+        yield f"{row.place}: a seed is an object with columns such as seed_question, not {in_short(row.columns)}."
         return
     for column in REQUIRED:
         if column not in row.columns:

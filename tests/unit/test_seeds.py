@@ -287,6 +287,7 @@ FAULTS = {
     "qna: a date": ("qna.yaml", QNA + "- question: Why?\n  answer: 2024-05-01\n", ["line 8", "date"]),
     "qna: a date that is none": ("qna.yaml", QNA + "- question: Why?\n  answer: 2024-13-45\n", ["line 8", "quotes"]),
     "qna: a number that is none": ("qna.yaml", QNA + "- question: Why?\n  answer: !!int\n", ["line 8", "quotes"]),
+    "qna: bold text": ("qna.yaml", QNA + "- question: Why?\n  answer: *So*\n", ["line 8", "needs quotes"]),
     "qna: nothing": ("qna.yaml", QNA + "- question: Why?\n  answer:\n", ["line 8", "is None, not text"]),
     "qna: a list": ("qna.yaml", QNA + "- question: Why?\n  answer: [a]\n", ["line 8", "is ['a'], not text"]),
     "qna: a Python object": (

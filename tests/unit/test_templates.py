@@ -85,6 +85,8 @@ def test_an_unknown_variable_is_named_with_file_and_line_and_those_that_are_know
         ("\n\n{% nonsense %}", 12),
         ("{{ question | }}", 10),
         ("{{ 'x", 10),
+        ("{% if question is defnied %}{% endif %}", 10),
+        ("{% if question|attr('x') %}{% endif %}", 10),
     ],
 )
 def test_a_mistake_in_the_syntax_is_told_with_file_and_line(source, line):
