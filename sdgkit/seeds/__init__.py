@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from reprlib import repr as in_short
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -61,9 +62,7 @@ def read_seeds(source: Source) -> list[Seed]:
         name, found = f"seeds ({type(source).__name__})", numbered(rows)
     else:
         kind = type(source).__name__
-        raise SeedError(
-            f"Seeds are a file's path, a datasets.Dataset (one split) or a list of dictionaries, not a {kind}."
-        )
+        raise SeedError(f"Seeds are a path, a datasets.Dataset (one split) or a list of dictionaries, not a {kind}.")
     if not found:
         raise SeedError(f"{name}: there are no seeds in it. Write at least one; five or more are usual.")
     findings = list(dict.fromkeys(finding for row in found for finding in _findings(row)))
@@ -120,6 +119,8 @@ def _findings(row: FoundRow) -> Iterator[str]:
             yield f"{row.at(column)}: is {in_short(value)}, not text. Write text, in quotes where the format has them."
         elif column in COLUMNS and isinstance(value, str) and not value.strip():
             yield f"{row.at(column)}: is empty. Write the text, or take it out."
+        elif "seed_context" not in row.columns and get_close_matches(column, ["seed_context"], 1, 0.85):
+            yield f"{row.at(column)}: looks like seed_context misspelt, which makes a freeform skill. Rename it."
         elif flaw := flaw_of({column: value}):
             yield f"{row.at(column)}: {flaw}"
 

@@ -169,6 +169,7 @@ FAULTS = {
         GOOD + "\n" + without("seed_response", seed_respones="x"),
         ["line 2", "seed_response", "missing", "there are:", "seed_respones"],
     ),
+    "a misspelt context": ("a.jsonl", changed(seed_contxt="x"), ["line 1", "seed_contxt", "seed_context"]),
     "a column no row has": ("a.csv", "task_description,seed_question\na,b\nc,d\n", ["seed_response", "missing"]),
     "an empty value": ("a.jsonl", GOOD + "\n\n" + changed(seed_question=""), ["line 3", "seed_question", "empty"]),
     "white space only": ("a.jsonl", changed(seed_response=" \n\t\u00a0"), ["line 1", "seed_response", "empty"]),
