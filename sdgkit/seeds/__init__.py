@@ -8,15 +8,15 @@ what does not fit is a `SeedError` that names file, line and column, and says wh
 import hashlib
 import json
 import os
-import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from reprlib import repr as in_short
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from sdgkit.errors import RunError, SeedError
+from sdgkit.errors import SeedError
 from sdgkit.files import write_atomically
-from sdgkit.seeds.files import FoundRow, Seed, first_line, read_file
+from sdgkit.seeds.files import TWICE, FoundRow, Seed, first_line, numbered, read_file
 
 if TYPE_CHECKING:
     import datasets
@@ -41,10 +41,7 @@ def load_seeds(source: Source) -> "datasets.Dataset":
     try:
         return datasets.Dataset.from_list([{name: row.get(name) for name in names} for row in rows])
     except (pyarrow.ArrowException, OverflowError, TypeError) as error:
-        raise SeedError(
-            f"{_name(source)}: the further columns do not fit into one table ({first_line(error)}). "
-            "Give each column values of one type."
-        ) from error
+        raise SeedError(f"Each further column needs values of one type ({first_line(error)}).") from error
 
 
 def read_seeds(source: Source) -> list[Seed]:
@@ -58,34 +55,45 @@ def read_seeds(source: Source) -> list[Seed]:
 
     Raises `SeedError` with up to five findings, one a line.
     """
+    rows: Any = source.to_list() if hasattr(source, "to_list") else source
     if isinstance(source, str | os.PathLike):
-        return _checked(_name(source), read_file(Path(source)))
-    rows = [FoundRow(f"row {number}", row) for number, row in enumerate(_rows_in_memory(source), 1)]
-    return _checked(_name(source), rows)
+        name, found = str(source), read_file(Path(source))
+    elif isinstance(rows, list | tuple):
+        name, found = f"seeds ({type(source).__name__})", numbered(rows)
+    else:
+        kind = type(source).__name__
+        raise SeedError(f"Seeds are a path, a datasets.Dataset (one split) or a list of dictionaries, not a {kind}.")
+    if not found:
+        raise SeedError(f"{name}: there are no seeds in it. Write at least one; five or more are usual.")
+    findings = list(dict.fromkeys(finding for row in found for finding in _findings(row)))
+    if findings:
+        lines = [f"{name}, {finding}" for finding in findings[:FINDINGS_SHOWN]]
+        more = len(findings) - FINDINGS_SHOWN
+        raise SeedError("\n".join([*lines, *([f"{name}: {more} more findings."] if more > 0 else [])]))
+    without = [row.place for row in found if row.columns.get("seed_context") is None]
+    if 0 < len(without) < len(found):
+        some, where = f"{len(found) - len(without)} of {len(found)}", ", ".join(without[:FINDINGS_SHOWN])
+        advice = "Give every seed a context (a grounded skill) or none (a freeform one)."
+        raise SeedError(f"{name}: {some} seeds have a seed_context; it is missing in {where}. {advice}")
+    return [{k: v for k, v in row.columns.items() if k != "seed_context" or v is not None} for row in found]
 
 
 def save_seeds(seeds: Source, path: str | os.PathLike[str]) -> None:
     """Checks `seeds` (anything that `read_seeds` takes) and writes them as JSON lines, all or nothing.
 
-    `path` ends in `.jsonl`; missing folders are made. Raises `SeedError`.
+    `path` ends in `.jsonl`; missing folders are made. Raises `SeedError`, or `RunError` where it cannot be written.
     """
     target = Path(os.path.realpath(path))
     if target.suffix.lower() != ".jsonl":
         raise SeedError(f"{path}: seeds are saved as JSON lines. Choose a file name that ends in .jsonl.")
     text = "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in read_seeds(seeds))
-    try:
-        with write_atomically(target) as file:
-            file.write(text.encode())
-    except RunError as error:
-        raise SeedError(str(error)) from error
+    with write_atomically(target) as file:
+        file.write(text.encode())
 
 
-def skill(rows: Iterable[Seed]) -> Literal["grounded", "freeform"]:
-    """What the seeds teach: "grounded" if every row has a `seed_context`, "freeform" if none has.
-
-    Raises `SeedError`, naming the rows, if only some have one.
-    """
-    return _skill("seeds", [FoundRow(f"row {number}", row) for number, row in enumerate(rows, 1)])
+def skill(rows: Sequence[Seed]) -> Literal["grounded", "freeform"]:
+    """What the seeds that `read_seeds` gave teach: "grounded" if they have a `seed_context`, otherwise "freeform"."""
+    return "grounded" if rows[0].get("seed_context") is not None else "freeform"
 
 
 def row_key(row: Mapping[str, Any]) -> str:
@@ -94,119 +102,33 @@ def row_key(row: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def _checked(name: str, rows: list[FoundRow]) -> list[Seed]:
-    """The rows' dictionaries, without a `seed_context` of None; or one error with the findings."""
-    if not rows:
-        raise SeedError(f"{name}: there are no seeds in it. Write at least one; five or more are usual.")
-    for row in rows:
-        if not isinstance(row.columns, dict):
-            raise SeedError(
-                f"{name}, {row.place}: a seed is an object with the columns {', '.join(REQUIRED)} "
-                f"(and seed_context), not {_kind(row.columns)}. Write it so."
-            )
-    absent = [column for column in REQUIRED if all(column not in row.columns for row in rows)]
-    findings = [f"{rows[0].place}: {_missing(column, rows[0].columns)}" for column in absent]
-    findings += [finding for row in rows for finding in _findings(row, absent)]
-    if findings:
-        raise SeedError(_listed(name, findings))
-    _skill(name, rows)
-    return [{k: v for k, v in row.columns.items() if k != "seed_context" or v is not None} for row in rows]
-
-
-def _findings(row: FoundRow, absent: list[str]) -> Iterator[str]:
-    """What is wrong with one row; columns that no row has were reported once, for all."""
+def _findings(row: FoundRow) -> Iterator[str]:
+    """What is wrong with one row."""
+    if not isinstance(row.columns, dict):
+        yield f"{row.place}: a seed is an object with columns such as seed_question, not {in_short(row.columns)}."
+        return
     for column in REQUIRED:
-        if column not in row.columns and column not in absent:
-            yield f"{row.place}: {_missing(column, row.columns)}"
-    if "seed_context" not in row.columns:
-        # A misspelt optional column would quietly turn a grounded skill into a freeform one.
-        for other in get_close_matches("seed_context", _further(row.columns), 1, 0.85):
-            yield f"{row.at(other)}: looks like seed_context misspelt. Rename it."
+        if column not in row.columns:
+            yield f"{row.place}: the column {column} is missing. Add it; there are: {', '.join(map(str, row.columns))}."
     for column, value in row.columns.items():
-        if not isinstance(column, str) or not column.strip() or flaw_of(column):
+        if not isinstance(column, str) or not column.strip():
             yield f"{row.place}: a column is named {column!r}. Give every column a name, as text."
-        elif column in COLUMNS:
-            if (flaw := _text_flaw(value)) and not (value is None and column == "seed_context"):
-                yield f"{row.at(column)}: {flaw}"
-        elif flaw := flaw_of(value):
+        elif value is TWICE:
+            yield f"{row.at(column)}: stands there twice. Keep one of them."
+        elif column in COLUMNS and not isinstance(value, str) and not (value is None and column == "seed_context"):
+            yield f"{row.at(column)}: is {in_short(value)}, not text. Write text, in quotes where the format has them."
+        elif column in COLUMNS and isinstance(value, str) and not value.strip():
+            yield f"{row.at(column)}: is empty. Write the text, or take it out."
+        elif "seed_context" not in row.columns and get_close_matches(column, ["seed_context"], 1, 0.85):
+            yield f"{row.at(column)}: looks like seed_context misspelt, which makes a freeform skill. Rename it."
+        elif flaw := flaw_of({column: value}):
             yield f"{row.at(column)}: {flaw}"
-
-
-def _text_flaw(value: object) -> str:
-    if not isinstance(value, str):
-        return f"is {_kind(value)}, not text. Write text (in quotes, where the format has them)."
-    if not value.strip():
-        return "is empty. Write the text, or take it out."
-    return flaw_of(value)
 
 
 def flaw_of(value: object) -> str:
     """In words for the user: why a value could not be written to a file and read again unchanged; "" if it can."""
     try:
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
-    except UnicodeEncodeError:
-        return "holds half of a surrogate pair, which no file can store. Type that character again."
-    except RecursionError:
-        return "is nested too deeply. Flatten it, or leave the column out."
-    except TypeError:
-        return f"is {_kind(value)}, which JSON cannot store. Turn it into text, or leave the column out."
-    except ValueError as error:
-        return f"holds what JSON cannot store ({first_line(error)}). Write a number, or leave the column out."
+    except (TypeError, ValueError, RecursionError) as error:  # no JSON type, NaN, half a surrogate pair, nesting
+        return f"cannot be stored ({first_line(error)}). Turn it into text, or leave the column out."
     return ""
-
-
-def _skill(name: str, rows: list[FoundRow]) -> Literal["grounded", "freeform"]:
-    without = [row.place for row in rows if row.columns.get("seed_context") is None]
-    if without and len(without) < len(rows):
-        raise SeedError(
-            f"{name}: {len(rows) - len(without)} of {len(rows)} seeds have a seed_context; it is missing in "
-            f"{_enumerated(without)}. Give every seed a context (a grounded skill) or none (a freeform one)."
-        )
-    return "freeform" if without else "grounded"
-
-
-def _missing(column: str, columns: Seed) -> str:
-    close = get_close_matches(column, _further(columns), 1, 0.7)
-    hint = f"Rename {close[0]}." if close else f"Add it; there are: {', '.join(map(str, columns)) or 'none'}."
-    return f"the column {column} is missing. {hint}"
-
-
-def _further(columns: Seed) -> list[str]:
-    return [str(name) for name in columns if name not in COLUMNS]
-
-
-def _listed(name: str, findings: list[str]) -> str:
-    findings = list(dict.fromkeys(findings))  # a qna.yaml's task description stands in every row
-    lines = [f"{name}, {finding}" for finding in findings[:FINDINGS_SHOWN]]
-    if len(findings) > FINDINGS_SHOWN:
-        lines.append(f"{name}: {len(findings) - FINDINGS_SHOWN} more findings.")
-    return "\n".join(lines)
-
-
-def _enumerated(places: list[str]) -> str:
-    more = len(places) - FINDINGS_SHOWN
-    return ", ".join(places[:FINDINGS_SHOWN]) + (f" and {more} more" if more > 0 else "")
-
-
-def _kind(value: object) -> str:
-    """A value's kind in words that a non-programmer knows."""
-    names = {str: "text", bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
-    return "null" if value is None else names.get(type(value), f"of type {type(value).__name__}")
-
-
-def _name(source: object) -> str:
-    return str(source) if isinstance(source, str | os.PathLike) else f"seeds ({type(source).__name__})"
-
-
-def _rows_in_memory(source: Any) -> list[Any]:
-    # Whoever hands a Dataset over has imported the library; for a list it need not be.
-    dataset_type = getattr(sys.modules.get("datasets"), "Dataset", None)
-    if dataset_type is not None and isinstance(source, dataset_type):
-        rows: list[Any] = source.to_list()
-        return rows
-    if isinstance(source, list | tuple):
-        return list(source)
-    raise SeedError(
-        f"Seeds cannot be read from a {type(source).__name__}. Give a file's path, a datasets.Dataset "
-        "(one split) or a list of dictionaries."
-    )

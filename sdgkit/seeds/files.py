@@ -1,194 +1,183 @@
 """The files that seeds are read from: each format becomes rows that know where they stood.
 
-What a seed must hold is checked in `seeds.py`; here is only what makes a file unreadable as its format.
+What a seed must hold is checked beside this file; here is only what makes a file unreadable as its format. A reader
+takes a file's bytes and gives its rows; its errors begin with the line, and `read_file` puts the file before it.
 """
 
 import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import yaml
 
 from sdgkit.errors import SeedError
+from sdgkit.prompts import yaml_keys, yaml_trouble
 
 Seed = dict[str, Any]
+TWICE = object()  # the value of a column that stands in a row twice: nobody knows which is meant
+QNA = {"context": "seed_context", "question": "seed_question", "answer": "seed_response"}
 
 
-@dataclass(frozen=True, slots=True)
-class FoundRow:
+class FoundRow(NamedTuple):
     """One seed as it was read, and its place; the places of single columns where the file tells them."""
 
     place: str
-    columns: Seed
-    places: dict[str, str] = field(default_factory=dict)
+    columns: Any  # a Seed, once it is checked
+    places: Mapping[str, str] = {}
 
     def at(self, column: str) -> str:
         return f"{self.places.get(column, self.place)}, column {column}"
 
 
-class _TwiceNamed(ValueError):
-    """An object with two values under one name, which the JSON decoder itself would let pass."""
-
-
 def read_file(path: Path) -> list[FoundRow]:
     """The rows of a file, whose suffix tells its format. Raises `SeedError` if it cannot be read as that."""
-    readers: dict[str, Callable[[str, str], list[FoundRow]]] = {
-        ".jsonl": _read_jsonl, ".json": _read_json, ".csv": _read_csv, ".yaml": _read_qna, ".yml": _read_qna,
-    }  # fmt: skip
-    suffix = path.suffix.lower()
-    if suffix != ".parquet" and suffix not in readers:
-        raise SeedError(
-            f"{path}: seeds are not read from {suffix or 'files without a suffix'}. "
-            "Use .jsonl, .json, .csv, .parquet, or a qna.yaml."
-        )
+    reader = READERS.get(path.suffix.lower())
+    if reader is None:
+        kind = path.suffix or "files without a suffix"
+        raise SeedError(f"{path}: seeds are not read from {kind}. Use {', '.join(READERS)} (a qna.yaml).")
     try:
-        data = path.read_bytes()
+        return list(reader(path.read_bytes()))
+    except SeedError as error:
+        raise SeedError(f"{path}, {error}") from error
     except FileNotFoundError as error:
         raise SeedError(f"{path}: there is no such file. Check the name and the folder you are in.") from error
-    except OSError as error:
-        raise SeedError(f"{path}: cannot be read ({error.strerror}). Check that it is a file you may read.") from error
-    if suffix == ".parquet" and data:
-        return _read_parquet(str(path), data)
-    text = _decoded(str(path), data)
-    if not text.strip():
-        raise SeedError(f"{path}: the file is empty. Write at least one seed; five or more are usual.")
-    return readers[suffix](str(path), text)
-
-
-def _decoded(name: str, data: bytes) -> str:
-    try:
-        return data.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
+        line = error.object.count(b"\n", 0, error.start) + 1
+        byte = f"the byte 0x{error.object[error.start]:02X} at offset {error.start}"
+        raise SeedError(f"{path}, line {line}: {byte} is not UTF-8. Save the file as UTF-8.") from error
+    except (OSError, ValueError) as error:  # pyarrow's are of these kinds, too
         raise SeedError(
-            f"{name}, line {line}: the byte 0x{data[error.start]:02X} at offset {error.start} is not UTF-8. "
-            "Save the file as UTF-8."
+            f"{path}: cannot be read ({first_line(error)}). Check that it is a file of this kind."
         ) from error
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> Seed:
-    columns = dict(pairs)
-    if len(columns) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise _TwiceNamed(next(name for name in names if names.count(name) > 1))
-    return columns
-
-
-_JSON = json.JSONDecoder(object_pairs_hook=_unique)
-_skip_space = re.compile(r"[ \t\r\n]*").match
-
-
-@contextmanager
-def _broken_json(name: str, line: int, text: str = "") -> Iterator[None]:
-    """What the JSON decoder raises, as a `SeedError`; its own line number counts if `text` is the file."""
-    try:
-        yield
-    except json.JSONDecodeError as error:
-        line = error.lineno if text else line
-        raise SeedError(
-            f"{name}, line {line}: broken JSON at character {error.colno} of the line ({error.msg}). Correct the line."
-        ) from error
-    except _TwiceNamed as error:
-        raise SeedError(f"{name}, line {line}, column {error}: stands there twice. Keep one of them.") from error
-    except RecursionError as error:
-        raise SeedError(f"{name}, line {line}: the JSON is nested too deeply. A seed's columns hold text.") from error
-    except ValueError as error:  # a number with more digits than Python reads
-        raise SeedError(f"{name}, line {line}: a number has more digits than can be read. Write it as text.") from error
-
-
-def _read_jsonl(name: str, text: str) -> list[FoundRow]:
-    rows = []
-    lines = text.split("\n")  # not splitlines(): U+2028 may stand inside a JSON string
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            with _broken_json(name, number):
-                rows.append(FoundRow(f"line {number}", _JSON.decode(line)))
-    return rows
-
-
-def _read_json(name: str, text: str) -> list[FoundRow]:
-    """The objects of a list, decoded one by one: the standard decoder does not tell where each began."""
-    rows: list[FoundRow] = []
-    at = _end_of_space(text, 0)
-    if text[at] != "[":
-        raise SeedError(f"{name}, line 1: seeds are a list of objects. Write [{{…}}, …].")
-    line, counted, at = 1, 0, _end_of_space(text, at + 1)
-    more = text[at : at + 1] != "]"
-    while more:
-        line, counted = line + text.count("\n", counted, at), at
-        with _broken_json(name, line, text):
-            value, at = _JSON.raw_decode(text, at)
-            at = _end_of_space(text, at)
-            if text[at : at + 1] not in (",", "]"):
-                raise json.JSONDecodeError("Expecting ',' or ']'", text, at)
-        rows.append(FoundRow(f"line {line}", value))
-        more = text[at] == ","
-        at = _end_of_space(text, at + more)
-    with _broken_json(name, line, text):
-        if _end_of_space(text, at + 1) < len(text):
-            raise json.JSONDecodeError("Extra data", text, _end_of_space(text, at + 1))
-    return rows
-
-
-def _end_of_space(text: str, at: int) -> int:
-    match = _skip_space(text, at)
-    return match.end() if match else at
-
-
-def _read_csv(name: str, text: str) -> list[FoundRow]:
-    limit = csv.field_size_limit(2**31 - 1)  # a context may well be longer than the module's 128 KiB
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    rows: list[FoundRow] = []
-    header: list[str] = []
-    line = 1
-    try:
-        for fields in reader:
-            if fields and not header:
-                header = _csv_header(name, line, fields)
-            elif fields:
-                if len(fields) != len(header):
-                    raise SeedError(
-                        f"{name}, line {line}: {len(fields)} fields where the header has {len(header)}. Put "
-                        "a field with commas, quotes or line breaks in double quotes, and double its quotes."
-                    )
-                rows.append(FoundRow(f"line {line}", dict(zip(header, fields, strict=True))))
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise SeedError(f"{name}, line {line}: broken CSV ({error}). Check the double quotes of this seed.") from error
-    finally:
-        csv.field_size_limit(limit)
-    return rows
-
-
-def _csv_header(name: str, line: int, header: list[str]) -> list[str]:
-    if len(header) == 1 and re.search(r"[;\t|]", header[0]):
-        raise SeedError(f"{name}, line {line}: the fields are not separated by commas. Save the file with commas.")
-    if twice := next((column for column in header if header.count(column) > 1), None):
-        raise SeedError(f"{name}, line {line}, column {twice}: stands in the header twice. Keep one of them.")
-    return header
-
-
-def _read_parquet(name: str, data: bytes) -> list[FoundRow]:
-    import pyarrow
-    import pyarrow.parquet
-
-    try:
-        rows = pyarrow.parquet.read_table(pyarrow.BufferReader(data)).to_pylist()
-    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise SeedError(f"{name}: cannot be read as parquet ({first_line(error)}). Write the file anew.") from error
+def numbered(rows: Iterable[Any]) -> list[FoundRow]:
+    """Rows that have no lines, by their numbers."""
     return [FoundRow(f"row {number}", row) for number, row in enumerate(rows, 1)]
-
-
-def _read_qna(name: str, text: str) -> list[FoundRow]:
-    from sdgkit.seeds.qna import read_qna
-
-    return [FoundRow(*found) for found in read_qna(name, text)]
 
 
 def first_line(error: BaseException) -> str:
     """An exception's words as one line, or its name if it has none."""
     return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _unique(pairs: Iterable[tuple[str, Any]]) -> Seed:
+    columns: Seed = {}
+    for name, value in pairs:
+        columns[name] = TWICE if name in columns else value
+    return columns
+
+
+_JSON = json.JSONDecoder(object_pairs_hook=_unique)
+_GAP = re.compile(r"[\s,]*")
+
+
+def _decoded(text: str, line: int) -> Any:
+    try:
+        return _JSON.decode(text)
+    except (ValueError, RecursionError) as error:
+        at, words = getattr(error, "colno", 1), getattr(error, "msg", first_line(error))
+        line += getattr(error, "lineno", 1) - 1
+        raise SeedError(f"line {line}: broken JSON at character {at} of the line ({words}). Correct it.") from error
+
+
+def _read_jsonl(data: bytes) -> Iterator[FoundRow]:
+    lines = data.decode("utf-8-sig").split("\n")  # not splitlines(): U+2028 may stand inside a JSON string
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            yield FoundRow(f"line {number}", _decoded(line, number))
+
+
+def _read_json(data: bytes) -> Iterator[FoundRow]:
+    text = data.decode("utf-8-sig")
+    rows = _decoded(text, 1)
+    if not isinstance(rows, list):
+        raise SeedError("line 1: seeds are a list of objects. Write [{…}, …].")
+    end = text.index("[") + 1
+    line = 1 + text.count("\n", 0, end)
+    for row in rows:  # each is read once more, since the decoder does not tell where it began
+        begin = _GAP.match(text, end).end()  # type: ignore[union-attr]
+        line += text.count("\n", end, begin)
+        yield FoundRow(f"line {line}", row)
+        end = _JSON.raw_decode(text, begin)[1]
+        line += text.count("\n", begin, end)
+
+
+def _read_csv(data: bytes) -> Iterator[FoundRow]:
+    csv.field_size_limit(2**31 - 1)  # a context may well be longer than the module's 128 KiB
+    reader = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)
+    header: list[str] = []
+    line = 1
+    try:
+        for fields in reader:
+            if header and len(fields) not in (0, len(header)):
+                counts = f"{len(fields)} fields where the header has {len(header)}"
+                raise SeedError(f"line {line}: {counts}. Put a field with commas or quotes in double quotes.")
+            if header and fields:
+                yield FoundRow(f"line {line}", _unique(zip(header, fields, strict=True)))
+            header = header or fields
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise SeedError(f"line {line}: broken CSV ({error}). Check the double quotes of this seed.") from error
+
+
+def _read_parquet(data: bytes) -> list[FoundRow]:
+    import pyarrow
+    import pyarrow.parquet
+
+    return numbered(pyarrow.parquet.read_table(pyarrow.BufferReader(data)).to_pylist())
+
+
+def _read_qna(data: bytes) -> Iterator[FoundRow]:
+    """InstructLab's qna.yaml of a skill (`compositional_skills.json` in instructlab-schema), versions 2 and 3.
+
+    Works on YAML's nodes, because the values made from them have lost their lines.
+    """
+    text = data.decode("utf-8-sig")
+    try:
+        top = _keys(text, 1, "version", "task_description", "seed_examples")
+        examples, task = top["seed_examples"], {"task_description": top["task_description"]}
+        if "document" in top:
+            raise SeedError("line 1: this is a knowledge file, and sdgkit makes skills. Give the qna.yaml of a skill.")
+        if _value(top["version"]) not in (2, 3):
+            raise SeedError(f"{_line(top['version'])}, key version: only versions 2 and 3 are read. Bring it to one.")
+        if not isinstance(examples, yaml.SequenceNode):
+            raise SeedError(f"{_line(examples)}, key seed_examples: is not a list. Begin each seed with a dash.")
+        for example in examples.value:
+            keys = task | _keys(example, example.start_mark.line + 1, "question", "answer")
+            columns = {QNA.get(key, key): _value(node) for key, node in keys.items()}
+            places = {QNA.get(key, key): f"{_line(node)}, key {key}" for key, node in keys.items()}
+            yield FoundRow(_line(example), columns, places)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise SeedError(yaml_trouble(error, text)) from error
+
+
+def _keys(source: str | yaml.Node, line: int, *needed: str) -> dict[str, yaml.Node]:
+    keys = yaml_keys(source)
+    if missing := [key for key in needed if key not in keys]:
+        raise SeedError(f"line {line}: the key {missing[0]} is missing. Add it; there are: {', '.join(keys)}.")
+    return keys
+
+
+def _value(node: yaml.Node) -> Any:
+    """The value with its type, so that an unquoted Yes or 42 is found to be no text."""
+    try:
+        value = yaml.constructor.SafeConstructor().construct_object(node, deep=True)
+    except (ValueError, LookupError, AttributeError) as error:  # of a date that is none, or after a tag such as !!int
+        raise SeedError(f"{_line(node)}: not a value ({first_line(error)}). Put the text in quotes.") from error
+    block = getattr(node, "style", None) in ("|", ">")  # whose last line breaks belong to YAML's notation
+    return value.rstrip("\n") if block and isinstance(value, str) else value
+
+
+def _line(node: yaml.Node) -> str:
+    return f"line {node.start_mark.line + 1}"
+
+
+READERS: dict[str, Callable[[bytes], Iterable[FoundRow]]] = {
+    ".jsonl": _read_jsonl, ".json": _read_json, ".csv": _read_csv, ".parquet": _read_parquet, ".yaml": _read_qna,
+    ".yml": _read_qna,
+}  # fmt: skip

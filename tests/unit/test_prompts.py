@@ -344,17 +344,16 @@ def test_variables_in_the_single_braces_of_older_files_are_filled(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "a prompt is a mapping"),
-        ("- a\n- b", "a prompt is a mapping"),
-        ("just text", "a prompt is a mapping"),
+        ("", "a mapping is wanted"),
+        ("- a\n- b", "a mapping is wanted"),
+        ("just text", "a mapping is wanted"),
         ("system: a", "the prompt is empty"),
         ("system: a\ngeneration: [1, 2]", "line 2: generation must be text"),
         ("system: a\nprompt: b", "line 2: unknown part 'prompt'"),
-        ("generation: a\ngeneration: b", "line 2: generation stands there twice"),
+        ("generation: a\ngeneration: b", "line 2: not valid YAML (the key generation stands there twice"),
         ("generation: a\nstart_tags: x", "start_tags must be a list"),
-        ("generation: a\nstart_tags: [1]", "start_tags must be a list"),
         ("generation: a\nstart_tags: [x, y]\nend_tags: [z]", "2 start_tags and 1 end_tags"),
-        ("generation: a\nstart_tags: [x, '']\nend_tags: [y, z]", "only the first start tag may be empty"),
+        ("generation: a\nstart_tags: [x, '']\nend_tags: [y, z]", "only the first may start with an empty tag"),
         ("generation: 'a\n", "not valid YAML"),
         ("generation: a: b", "line 1: not valid YAML"),
         ("generation: !!python/object/apply:os.system ['true']", "not valid YAML"),
@@ -366,14 +365,14 @@ def test_variables_in_the_single_braces_of_older_files_are_filled(tmp_path):
         ("generation: a\nsampling: {temperature: hot}", "temperature cannot be 'hot'"),
         ("generation: a\nsampling: {temperature: .nan}", "temperature cannot be nan"),
         ("generation: a\nsampling: {temperature: 3}", "temperature cannot be 3"),
-        ("generation: a\nsampling: {top_p: 0}", "top_p cannot be 0"),
+        ("generation: a\nsampling: {top_p: 1.5}", "top_p cannot be 1.5"),
         ("generation: a\nsampling: {max_tokens: 1.5}", "max_tokens cannot be 1.5"),
         ("generation: a\nsampling: {max_tokens: true}", "max_tokens cannot be True"),
-        ("generation: a\nsampling: {n: 3}", "unknown sampling setting 'n'"),
+        ("generation: a\nsampling: {n: 3}", "sampling n cannot be 3. There are temperature"),
         ("generation: a\nsampling: [1]", "sampling must be a mapping"),
         ("generation: a\nsampling: {extra_body: 1}", "extra_body cannot be 1"),
         ("generation: a\nsampling: {extra_body: {day: 2024-01-01}}", "extra_body cannot be"),
-        ("generation: a\nsampling: {extra_body: &a {b: *a}}", "extra_body cannot be"),
+        ("generation: a\nsampling: {extra_body: &a {b: *a}}", "aliases are not read"),
         ("generation: |\n  one\n  {{ range(9) }}", "mine.yaml (generation), line 3"),
         ("system: a\nintroduction: |\n\n  b\n  {% for x in y %}\n", "mine.yaml (introduction)"),
     ],
@@ -388,7 +387,7 @@ def test_a_file_that_is_no_prompt_is_refused_with_its_name(text, words):
 def test_aliases_that_stand_for_billions_of_values_are_refused_at_once():
     lines = ["a: &a0 [x, x]", *(f"k{i}: &a{i} [*a{i - 1}, *a{i - 1}]" for i in range(1, 60))]
     laughs = "\n".join(f"    {line}" for line in lines)
-    with pytest.raises(SettingsError, match="extra_body cannot be"):
+    with pytest.raises(PromptError, match="aliases are not read"):
         sk.Prompt.from_yaml(f"generation: a\nsampling:\n  extra_body:\n{laughs}\n", "mine")
 
 
@@ -432,8 +431,7 @@ def test_a_folder_or_file_that_cannot_be_read_is_told(tmp_path):
     (tmp_path / "latin.yaml").write_bytes("generation: f\u00fcr".encode("latin-1"))
     with pytest.raises(PromptError, match="not UTF-8"):
         sk.load_prompt(tmp_path / "latin.yaml")
-    with pytest.raises(PromptError, match=r"write own_stage\.yaml"):
-        load_prompts(["own_stage"], "grounded")
+    assert load_prompts(["own_stage"], "grounded") == {}  # which the plan of a run does not stand for
 
 
 def test_a_byte_order_mark_is_no_part_of_the_prompt(tmp_path):

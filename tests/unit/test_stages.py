@@ -261,7 +261,7 @@ def test_a_stage_of_ones_own_may_ask_the_teacher(script):
 
 
 def test_a_stage_that_asks_and_has_no_prompt_is_told(script):
-    with pytest.raises(sk.SdgkitError, match=r"titles\.yaml"):
+    with pytest.raises(sk.SdgkitError, match=r"The stage titles has no prompt"):
         generate(script, pipeline=sk.GROUNDED.after(STAGES[-1], Ask2(name="titles")))
 
 
@@ -402,7 +402,7 @@ def test_vary_that_is_no_named_lists_is_refused(script, vary):
 
 @pytest.mark.parametrize("value", [datetime.date(2024, 1, 1), {1}, float("nan"), "\ud800"])
 def test_vary_of_what_no_row_can_hold_is_refused(script, value):
-    with pytest.raises(SettingsError, match=r"vary, list day: (is of type|holds) "):
+    with pytest.raises(SettingsError, match=r"vary, list day: cannot be stored "):
         generate(script, vary={"day": ["Monday", value]})
 
 

@@ -39,8 +39,8 @@ def refusal(source: str) -> str:
         ("{% if seed_samples is defined %}never{% else %}absent{% endif %}", "absent"),
         ("{% if empty %}a{% elif question == 'Why?' %}b{% else %}c{% endif %}", "b"),
         ("{{ nothing|default('x') }}{{ empty|default('y', true) }}", "xy"),
-        ("{{ names|sort|join(', ') }} {{ names|unique|join }} {{ names|reverse|join }}", "a, b, b ba bab"),
-        ("{{ question|upper }}{{ question|length }}{{ ' x '|trim }}{{ question|replace('?', '!') }}", "WHY?4xWhy!"),
+        ("{{ names|join(', ') }} {{ names|join }} {{ names|last }}", "b, a, b bab b"),
+        ("{{ question|upper }}{{ question|length }}{{ ' x '|trim }}{{ question|lower|title }}", "WHY?4xWhy?"),
         ("{{ question + '!' }}{{ 1 + 2 }}{{ names[0] }}{{ names|first }}{{ question[:2] }}", "Why?!3bbWh"),
         ("{{ samples|tojson }}", '[{"a": "eins", "q": "one"}, {"a": "zwei", "q": "two"}]'),
         ("{{ 'yes' if 'W' in question and not empty else 'no' }}", "yes"),
@@ -85,6 +85,8 @@ def test_an_unknown_variable_is_named_with_file_and_line_and_those_that_are_know
         ("\n\n{% nonsense %}", 12),
         ("{{ question | }}", 10),
         ("{{ 'x", 10),
+        ("{% if question is defnied %}{% endif %}", 10),
+        ("{% if question|attr('x') %}{% endif %}", 10),
     ],
 )
 def test_a_mistake_in_the_syntax_is_told_with_file_and_line(source, line):
@@ -112,9 +114,10 @@ def test_a_filter_that_does_not_fit_its_value_is_told_with_the_line():
         "{{ question.format }}",
         "{{ vary.items }}",
         "{{ vary.items() }}",
-        "{{ self }}",
+        "{{ question.format|upper }}",
+        "{{ question['format'] }}",
+        "{{ question|(pay) }}",
         "{{ self._TemplateReference__context }}",
-        "{% for x in names %}{{ loop }}{% endfor %}",
         "{% for x in names %}{{ loop.cycle }}{% endfor %}",
         "{% for x in names %}{{ loop._iterable }}{% endfor %}",
         "{{ lipsum }}",
@@ -142,7 +145,7 @@ def test_a_template_that_reaches_for_python_is_refused(source):
 
 
 def test_what_is_written_down_never_depends_on_where_things_lie_in_memory():
-    for source in ("{{ names|unique }}", "{{ names|reverse }}", "{{ samples }}"):
+    for source in ("{{ self }}", "{% for x in names %}{{ loop }}{% endfor %}", "{{ samples }}"):
         assert " at 0x" not in render(source)
 
 
@@ -190,7 +193,12 @@ LONG_LIST = f"[[{','.join('1' * 1_000)}]][0]"
         f"{{% for a in {LONG_LIST} %}}{{% for b in {LONG_LIST} %}}{'{% if big == a %}{% endif %}' * 99}"
         "{% endfor %}{% endfor %}",
         "{% for a in many %}{% for b in many %}{{ big[0:b] if '' else '' }}{% endfor %}{% endfor %}",
-        "{% for a in too_many %}{% endfor %}",
+        "{% for a in many %}{% for b in many %}{% if needle in big %}{% endif %}{% endfor %}{% endfor %}",
+        "{% if needle in big %}{% endif %}" * 2_500,
+        f"{{% for a in many %}}{{% for b in many %}}{'{% if [1, [2]] %}{% endif %}' * 900}{{% endfor %}}{{% endfor %}}",
+        f"{{{{ uni{'|tojson' * 50} }}}}",
+        "{{ many|join(big)|length }}",
+        "{% for a in far_too_many %}{% endfor %}",
         "{% for a in question %}{% endfor %}",
         "{% for a in names %}{% for b in names %}{% for c in names %}{% endfor %}{% endfor %}{% endfor %}",
         "{% for a in names recursive %}{{ loop(names) }}{% endfor %}",
@@ -203,7 +211,8 @@ LONG_LIST = f"[[{','.join('1' * 1_000)}]][0]"
 )
 def test_a_template_of_unbounded_work_is_refused_before_it_does_it(source):
     with pytest.raises(PromptError, match=r"mine\.yaml"):
-        render(source, many=list(range(1_000)), too_many=list(range(1_001)))
+        many, needle = list(range(1_000)), "x" * 450_000 + "y"
+        render(source, many=many, needle=needle, uni="\\" * 1_000, far_too_many=list(range(300_001)))
 
 
 def test_what_is_rendered_is_bounded_and_up_to_there_whole():
