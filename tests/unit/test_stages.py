@@ -2,6 +2,8 @@
 
 import datetime
 import json
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -213,13 +215,13 @@ def test_a_check_whose_name_is_any_word_is_counted_right(script):
         assert_adds_up(run)
 
 
-def test_an_async_check_is_refused_instead_of_letting_everything_on():
+@pytest.mark.parametrize("kept", [True, False])
+def test_the_function_of_a_check_may_be_async(kept):
     async def check(row):
-        return False
+        return kept
 
-    stage = sk.Check(name="mine", function=check)
-    with pytest.raises(RunStopped, match=r"mine.*async"):
-        sk.Run(sk.plan(seeds(1), pipeline=sk.Pipeline("grounded", (stage,))), on_note=str).start().wait()
+    plan = sk.plan(seeds(1), pipeline=sk.Pipeline("grounded", (sk.Check(name="mine", function=check),)))
+    assert len(list(sk.Run(plan, on_note=str).start().wait().samples())) == kept
 
 
 class Shout(sk.Stage):
@@ -299,8 +301,47 @@ def test_an_error_in_a_users_own_code_stops_the_run_with_a_sentence(script, tmp_
 
 def test_a_stage_class_without_change_is_told():
     stage = type("Lazy", (sk.Stage,), {})(name="lazy")
-    with pytest.raises(RunStopped, match="lazy says nowhere what it does"):
+    with pytest.raises(RunStopped, match="Lazy needs a `change` method"):
         sk.Run(sk.plan(seeds(1), pipeline=sk.Pipeline("grounded", (stage,))), on_note=str).start().wait()
+
+
+class Style:
+    """A plain object, of the kind that a stage may hold; its default text is an address."""
+
+    def __init__(self, word: str) -> None:
+        self.word, self.self = word, self
+
+    def applied(self, text: str) -> str:
+        return f"{text} {self.word}"
+
+
+class Signed(sk.Stage):
+    sign = "."
+
+    def __init__(self, name: str, style: Style) -> None:
+        super().__init__(name=name)
+        object.__setattr__(self, "style", style)
+
+    async def change(self, step):
+        return {**step.row, "response": self.style.applied(step.row["response"]) + self.sign}
+
+
+def test_a_stage_that_holds_a_plain_object_is_described_by_what_the_object_holds_and_does():
+    one = Signed("sign", Style("a")).describe()
+    assert one == Signed("sign", Style("a")).describe()
+    others = [Signed("sign", Style("b")).describe()]
+    for kind, changed in ((Signed, {"sign": "!"}), (Style, {"applied": lambda self, text: text})):
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in changed.items():
+                patch.setattr(kind, name, value)
+            others.append(Signed("sign", Style("a")).describe())
+    assert one not in others
+    code = "import json, sys; sys.path[:0] = sys.argv[1:]; import test_stages as t;"
+    code += "print(json.dumps(t.Signed('sign', t.Style('a')).describe()))"
+    here = Path(__file__).parent
+    command = [sys.executable, "-c", code, str(here), str(here.parent)]
+    told = {subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(2)}
+    assert len(told) == 1
 
 
 def test_what_a_user_calls_id_does_not_become_the_lineage(script):
