@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import sqlite3
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -166,28 +166,24 @@ class Lane:
 class Stream:
     """One pass of rows through the stages of a pipeline, on the background event loop.
 
-    rows: what is admitted, in order, as (id, row). prompts: by stage name. teacher, judge: whom the stages ask (None if
-    none of them asks). finished: the rows, counted from 1, that need no admission, with their counts. target: stop once
-    so many samples are kept, in rounds of which each row's part is a unit of its own. structure: when the form of a
-    reply is enforced (auto, always, never).
+    plan: what decides the run (`run.plans.Plan`). rows: what is admitted, in order, as (id, row). finished: those of
+    them, counted from 1, that need no admission, with their counts. target: stop once so many samples are kept, in
+    rounds of which each row's part is a unit of its own.
     The public attributes may be read from another thread at any time.
     """
 
     def __init__(
         self,
-        pipeline: Pipeline,
+        plan: Any,
         rows: Sequence[tuple[str, Row]],
-        *,
-        prompts: Mapping[str, Prompt],
-        teacher: Teacher | None,
-        judge: Teacher | None,
         journal: Journal,
         finished: Mapping[int, Mapping[str, int]],
-        target: "Target | None" = None,
-        structure: str = "auto",
+        target: "Target | None",
     ) -> None:
-        self.stages, self.prompts, self.journal = pipeline.stages, prompts, journal
-        self.rows, self.target, self.structure = rows, target, structure
+        self.stages: tuple[Stage, ...] = plan.pipeline.stages
+        self.prompts: Mapping[str, Prompt] = plan.prompts
+        self.structure: str = plan.structure
+        self.rows, self.journal, self.target = rows, journal, target
         self.top = Step(self, None, {})
         for counts in finished.values():
             self.top.counts.update(counts)
@@ -196,13 +192,10 @@ class Stream:
         self.cancelled = False
         self.flowing = asyncio.Event()  # cleared while nothing new may be asked
         self.flowing.set()
-        lanes = {id(t): Lane(t, len(self.stages)) for t in (teacher, judge)}
-        self._roles = {"teacher": lanes[id(teacher)], None: lanes[id(teacher)], "judge": lanes[id(judge)]}
-        self.lanes = list(lanes.values())
-        self._units: Sequence[int] = [unit for unit in range(1, len(rows) + 1) if unit not in finished]
-        if target is not None:
-            self._units = range(1, target.rounds * len(rows) + 1)
-        self._admitted = 0  # of the units
+        teachers: Iterable[Teacher | None] = dict.fromkeys([plan.teacher, plan.judge or plan.teacher])
+        self.lanes = [Lane(teacher, len(self.stages)) for teacher in teachers]
+        rounds = target.rounds if target is not None else 1
+        self._units = deque(unit for unit in range(1, rounds * len(rows) + 1) if unit not in finished)  # to be admitted
         self._roots: dict[int, Step] = {}  # with a target: the rows that come again in each round
         self._closing = _closing(self.stages)  # rows, for each slot of the teacher
         self._jobs: dict[str, Job] = {}  # by key, until they have their reply
@@ -223,10 +216,9 @@ class Stream:
             for pump in pumps:
                 pump.cancel()
             await asyncio.sleep(0)  # a request that was handed a slot begins, so that it can give the slot back
-            working = [*pumps, *self._tasks]
-            for task in working:
+            for task in self._tasks:
                 task.cancel()
-            await asyncio.gather(*working, return_exceptions=True)
+            await asyncio.gather(*pumps, *self._tasks, return_exceptions=True)
             self.journal.flush()
         if self._error is not None:
             raise self._error
@@ -243,14 +235,9 @@ class Stream:
 
     # Admission --------------------------------------------------------------------------------------------------------
 
-    @property
-    def _left(self) -> int:
-        """Units that are not admitted yet."""
-        return len(self._units) - self._admitted
-
     def _may_admit(self, lane: Lane) -> bool:
         """Whether a slot would stand empty without a further row."""
-        if not self._left or self._runnable or lane is not self.lanes[0]:
+        if not self._units or self._runnable or lane is not self.lanes[0]:
             return False
         if self.target is not None and not self.target.wants_more():
             return False
@@ -259,12 +246,11 @@ class Stream:
         slots = lane.teacher.slots
         empty = slots.in_use < slots.total and lane.outstanding < slots.total and not lane.size
         crowded = sum(other.size for other in self.lanes) > 4 * slots.total  # a judge that cannot follow
-        closing = self.target is None and self._left <= self._closing * slots.total
+        closing = self.target is None and len(self._units) <= self._closing * slots.total
         return lane.teacher.state == "present" and (closing or (empty and not crowded))
 
     def _admit(self) -> None:
-        unit = self._units[self._admitted]
-        self._admitted += 1
+        unit = self._units.popleft()
         round_, at = divmod(unit - 1, len(self.rows))
         id_, row = self.rows[at]
         if self.target is None:
@@ -299,7 +285,8 @@ class Stream:
                     if not above.parent.unit:
                         self._finish(above)
         except Exception as error:
-            self.fail(explained(error, f"A stage's own code failed at {step.id}"))
+            stage = f"The stage {self.stages[step.at].name}" if step.at < len(self.stages) else "Recording the sample"
+            self.fail(explained(error, f"{stage} failed at {step.id}"))
         self._runnable -= 1
         self._stir()
 
@@ -318,7 +305,7 @@ class Stream:
                 stage.spread(step, round_)  # type: ignore[attr-defined]
                 return
             try:
-                row = await stage.change(step)
+                row = dict(await stage.change(step))
             except Drop as drop:
                 self.drop(step, drop)
                 return
@@ -354,7 +341,7 @@ class Stream:
     async def ask(self, step: Step, request: Request, form: Form | None) -> Reply:
         """The reply to a request of this row, in this form where it is enforced."""
         stage = self.stages[step.at]
-        lane = self._roles[stage.role]
+        lane = self.lanes[-1 if stage.role == "judge" else 0]
         if lane.teacher is None:
             raise SettingsError(f"The stage {stage.name} asks a teacher. Give teacher=sk.connect(...).")
         step.stay()
@@ -403,7 +390,7 @@ class Stream:
         """Let the pumps look again: something has come, or gone."""
         for lane in self.lanes:
             lane.stirred.set()
-        if self.target.over if self.target is not None else not self._left and not self.top.open:
+        if self.target.over if self.target is not None else not (self._units or self.top.open):
             self._ended.set()
 
     async def _pump(self, lane: Lane) -> None:
@@ -414,7 +401,7 @@ class Stream:
                 await lane.teacher.slots.acquire()
                 if self.flowing.is_set():
                     lane.outstanding += 1
-                    self._spawn(self._serve(lane, lane.teacher, lane.take(remain=self._left > 0)))
+                    self._spawn(self._serve(lane, lane.teacher, lane.take(remain=bool(self._units))))
                 else:
                     lane.teacher.slots.release()
             elif self._may_admit(lane):

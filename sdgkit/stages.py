@@ -22,7 +22,6 @@ from dataclasses import dataclass, is_dataclass
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, ClassVar, Literal, TypeVar
 
-from sdgkit.errors import SettingsError
 from sdgkit.prompts import Prompt, read_score
 from sdgkit.seeds import row_key
 from sdgkit.structure import Form
@@ -56,10 +55,6 @@ class Step:
     history.
     """
 
-    __slots__ = (
-        *("at", "counts", "gone", "id", "open", "ordinal", "parent", "place", "row", "seen", "stream", "trail", "unit"),
-    )
-
     def __init__(
         self, stream: Any, parent: "Step | None", row: Row, label: str = "", ordinal: int = 0, unit: int = 0
     ) -> None:
@@ -83,13 +78,6 @@ class Step:
     def prompt(self) -> Prompt:
         """The stage's prompt."""
         return self.stream.prompts[self.stream.stages[self.at].name]
-
-    def column(self, name: str) -> Any:
-        """What stands in a column. Raises SettingsError if the row has none of this name."""
-        if name not in self.row:
-            stage = self.stream.stages[self.at].name
-            raise SettingsError(f"{stage} needs the column {name!r}: run the stage that writes it first.")
-        return self.row[name]
 
     async def ask(
         self, values: Row | None = None, *, ordinal: int = 1, attempt: int = 1, form: Form | None = None
@@ -316,7 +304,7 @@ class Keep(Stage):
     remove: Sequence[str] = ()
 
     async def change(self, step: Step) -> dict[str, Any]:
-        value = step.column(self.column)
+        value = step.row[self.column]
         if not self.lets_on(value):
             rule = f"exactly {self.equals:g}" if self.equals is not None else f"{self.at_least:g} or more"
             words = step.last_reply() or str(step.row.get("evaluation", ""))
@@ -355,7 +343,7 @@ class Combine(Stage):
     separator: str = "\n\n"
 
     async def change(self, step: Step) -> dict[str, Any]:
-        return {**step.row, self.column: self.separator.join(str(step.column(part)) for part in self.parts)}
+        return {**step.row, self.column: self.separator.join(str(step.row[part]) for part in self.parts)}
 
 
 def draw(vary: Mapping[str, Sequence[Any]], row: Row, ordinal: int) -> dict[str, Any]:
@@ -393,12 +381,11 @@ async def _ask(
         if found := read(reply):
             return found
         if reply.finish_reason == "length":  # asking again would give the same, at the same price
-            done, else_ = "reply was", "ask for less"
-            if _is_thinking(reply):
-                done = "model was still thinking when it was"
-                else_ = "have it think less (sampling extra_body: chat_template_kwargs; see the model's card)"
-            words = f"The {done} cut off after {reply.completion_tokens} tokens. Raise max_tokens, or {else_}."
-            raise Drop("truncated", words)
+            cut = f"cut off after {reply.completion_tokens} tokens. Raise max_tokens, or"
+            if not _is_thinking(reply):
+                raise Drop("truncated", f"The reply was {cut} ask for less.")
+            less = "have it think less (sampling extra_body: chat_template_kwargs; see the model's card)"
+            raise Drop("truncated", f"The model was still thinking when it was {cut} {less}.")
     pairs = zip(prompt.start_tags, prompt.end_tags, strict=True)
     wanted = " and ".join(f"{start} … {end}" for start, end in pairs if start) or "any text"
     scores = f" with a score of {', '.join(f'{score:g}' for score in scale)}" if scale else ""
@@ -439,10 +426,8 @@ def _as_json(value: Any, met: list[Any]) -> Any:
         return sorted(map(repr, value))
     if isinstance(value, CodeType):
         return _as_json([value.co_code.hex(), value.co_names, value.co_consts], met)
-    if isinstance(value, MethodType | staticmethod | classmethod):
-        return _as_json([value.__func__, getattr(value, "__self__", None)], met)
-    if isinstance(value, functools.partial):
-        return _as_json([value.func, value.args, value.keywords], met)
+    if isinstance(value, MethodType | functools.partial):
+        return _as_json(value.__reduce__()[1:], met)
     if isinstance(value, ModuleType | type) or any(value is one for one in met):
         return getattr(value, "__name__", type(value).__name__)
     tells = type(value).__repr__ is not object.__repr__ and not is_dataclass(value) and not callable(value)
@@ -458,9 +443,9 @@ def _as_json(value: Any, met: list[Any]) -> Any:
 
 def _decisive(kind: type) -> dict[str, Any]:
     """What of a user's class decides what it does: its functions and constants."""
-    code, plain = FunctionType | staticmethod | classmethod, str | int | float | list | tuple | dict
-    parts = vars(kind).items()
-    return {name: part for name, part in parts if isinstance(part, code if name[:2] == "__" else code | plain)}
+    parts = {name: getattr(part, "__func__", part) for name, part in vars(kind).items()}
+    kinds = (FunctionType, str, int, float, list, tuple, dict)
+    return {name: part for name, part in parts.items() if isinstance(part, kinds[: 1 if name[:2] == "__" else None])}
 
 
 def _parts(function: FunctionType) -> list[Any]:
