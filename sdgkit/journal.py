@@ -14,7 +14,7 @@ import socket
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,8 +29,8 @@ SCHEMA = Path(__file__).with_suffix(".sql").read_text("utf-8")
 SAID = ("text", "finish_reason", "reasoning", "prompt_tokens", "completion_tokens", "seconds")  # of a Reply, in order
 # File systems on which WAL's shared memory does not work (https://sqlite.org/wal.html, "all processes must be on the
 # same host"): there, the journal is written without it.
-NETWORK_FILE_SYSTEMS = tuple(
-    "nfs cifs smb 9p afs lustre gpfs ceph gluster sshfs beegfs davfs s3fs gcsfuse rclone juicefs weka".split()
+NETWORK = re.compile(
+    r"(fuse\.)?(nfs|cifs|smb|9p|afs|lustre|gpfs|ceph|gluster|sshfs|beegfs|davfs|s3fs|gcsfuse|rclone|juicefs|weka)"
 )
 MOUNTS = Path("/proc/self/mounts")
 
@@ -80,13 +80,14 @@ class Journal:
         self._committed: asyncio.Future[None] | None = None  # when what was written since the last commit is
         self._unsaved = False
         self._edition = ""
-        if folder is not None and read_only and not (folder / FILE).exists():
-            raise RunError(f"There is no run in {folder}: {FILE} is missing. Name a folder that a run wrote.")
         with contextlib.ExitStack() as opened:
             if folder is not None and not read_only:
                 opened.callback(_lock(folder).release)
+            mode = "memory" if folder is None else "ro" if read_only else "rwc"
+            address = f"{(folder or Path('/')).resolve().as_uri()}/{FILE}?mode={mode}"
+            shared: dict[str, Any] = {"uri": True, "check_same_thread": False, "isolation_level": None, "timeout": 10}
             try:
-                self._sql = _connect(folder, read_only)
+                self._sql = sqlite3.connect(address, **shared)
                 opened.callback(self._sql.close)
                 self._sql.row_factory = sqlite3.Row
                 if read_only:
@@ -104,10 +105,8 @@ class Journal:
             mode = self._one(f"PRAGMA journal_mode={'TRUNCATE' if network else 'WAL'}")[0]
             self._sql.execute(f"PRAGMA synchronous={'NORMAL' if mode == 'wal' else 'FULL'}")
             if mode != "wal":
-                self.note = (
-                    f"{self.folder} is on a {network or 'file system'} where the journal works without its write-ahead "
-                    "log: each reply is recorded more slowly. An --out on a local disk is faster."
-                )
+                where = f"{self.folder} is on a {network or 'file system'} where the journal does without its log"
+                self.note = f"{where}: each reply is recorded more slowly. An --out on a local disk is faster."
             if self._one("PRAGMA user_version")[0] not in (0, FORMAT):
                 raise RunError(f"{self._file} was written by another version of sdgkit. Use a new --out.")
         self._sql.executescript(f"{SCHEMA}; PRAGMA user_version={FORMAT}")
@@ -119,8 +118,7 @@ class Journal:
             if not self.read_only:
                 # Leaves one file, which can be read and copied alone; readers who are in it just now keep the log.
                 with contextlib.suppress(sqlite3.Error):
-                    self._sql.execute("PRAGMA busy_timeout=100")
-                    self._sql.execute("PRAGMA journal_mode=DELETE")
+                    self._sql.executescript("PRAGMA busy_timeout=100; PRAGMA journal_mode=DELETE")
 
     # Statements -------------------------------------------------------------------------------------------------------
 
@@ -161,7 +159,7 @@ class Journal:
             if self._sql.in_transaction:
                 self._sql.execute("ROLLBACK")
             words = f"{self._file} cannot be written: {error}. Make room, then run the same command again."
-            if waiting is None:
+            if waiting is None or waiting.done():
                 raise RunError(words) from None
             waiting.set_exception(RunError(words))
         if waiting is not None and not waiting.done():
@@ -180,7 +178,8 @@ class Journal:
 
     def exchange(self, key: str) -> dict[str, Any] | None:
         """The request and reply of a key as plain values: what was really sent, what came back."""
-        return _read(self._one("SELECT * FROM replies WHERE key=:key", key=key), "messages", "sampling")
+        row = self._one("SELECT * FROM replies WHERE key=:key", key=key)
+        return _read(row, "messages", "sampling") if row else None
 
     async def record(self, key: str, stage: str, model: str, request: Request, reply: Reply) -> None:
         """Record a reply; returns when it is committed. Replies of one turn of the event loop share a commit."""
@@ -198,8 +197,7 @@ class Journal:
     def newest(self) -> tuple[str, dict[str, Any]] | None:
         """(id, config) of the edition that was begun last."""
         row = self._one(
-            "SELECT editions.id, config FROM sessions JOIN editions ON editions.id=edition "
-            "ORDER BY sessions.id DESC LIMIT 1"
+            "SELECT id, config FROM editions WHERE id=(SELECT edition FROM sessions ORDER BY id DESC LIMIT 1)"
         )
         return (row[0], json.loads(row[1])) if row else None
 
@@ -218,9 +216,11 @@ class Journal:
         self.flush()
         return {row["unit"]: json.loads(row["counts"]) for row in self.select(finished, edition=self._edition)}
 
-    def beat(self, state: str, *, reused: int, retries: int, refused: int, snapshot: Mapping[str, Any]) -> None:
-        """Write down how far this session is, for readers and for the totals over all sessions."""
-        counts = {"reused": reused, "retries": retries, "refused": refused}
+    def beat(self, state: str, *, snapshot: Mapping[str, Any], **counts: int) -> None:
+        """Write down how far this session is, for readers and for the totals over all sessions.
+
+        counts: reused, retries, refused.
+        """
         values = {"seen": time.time(), "state": state, "snapshot": _json(snapshot), **counts}
         places = ", ".join(f"{name}=:{name}" for name in values)
         self._write(f"UPDATE sessions SET {places} WHERE id=:id", id=self.session, **values)
@@ -232,7 +232,8 @@ class Journal:
 
     def last_session(self) -> dict[str, Any] | None:
         """The newest session: state, process, host, when it was last seen, and its snapshot."""
-        return _read(self._one("SELECT * FROM sessions ORDER BY id DESC LIMIT 1"), "snapshot")
+        row = self._one("SELECT * FROM sessions ORDER BY id DESC LIMIT 1")
+        return _read(row, "snapshot") if row else None
 
     # Samples and drops ------------------------------------------------------------------------------------------------
 
@@ -254,8 +255,9 @@ class Journal:
 
     def restore(self, stage: str) -> None:
         """Make samples again of what this stage dropped: it will go through all of them anew."""
-        again = "UPDATE rows SET stage='', reason='', message='' WHERE edition=:edition AND stage=:stage"
-        self._write(again, stage=stage)
+        self._write(
+            "UPDATE rows SET stage='', reason='', message='' WHERE edition=:edition AND stage=:stage", stage=stage
+        )
 
     def drop_samples(self, stage: str, drops: Iterable[tuple[str, str, str]]) -> None:
         """Turn samples into drops of a stage that goes through all of them at the end: (place, reason, message)."""
@@ -284,8 +286,10 @@ class Journal:
 
     def _outcomes(self, which: str, **values: Any) -> list[Outcome]:
         edition = self._edition or (self.newest() or ("",))[0]
-        rows = self.select(f"SELECT * FROM rows WHERE edition=:edition AND {which}", edition=edition, **values)
-        return [_outcome(row) for row in rows]
+        names = ", ".join(field.name for field in fields(Outcome))
+        found = self.select(f"SELECT {names} FROM rows WHERE edition=:edition AND {which}", edition=edition, **values)
+        rows = (_read(row, "columns", "trail") for row in found)
+        return [Outcome(**{**row, "trail": [*map(tuple, row["trail"])]}) for row in rows]
 
     def samples(self) -> Iterator[dict[str, Any]]:
         """The lines of dataset.jsonl, of the newest edition."""
@@ -294,12 +298,6 @@ class Journal:
     def drops(self) -> Iterator[dict[str, Any]]:
         """The lines of dropped.jsonl, of the newest edition."""
         return (outcome.as_drop() for outcome in self.outcomes("drop"))
-
-
-def _outcome(row: sqlite3.Row) -> Outcome:
-    values = {**dict(row), "columns": json.loads(row["columns"]), "trail": [*map(tuple, json.loads(row["trail"]))]}
-    values.pop("edition")
-    return Outcome(**values)
 
 
 def edition_of(config: Mapping[str, Any]) -> str:
@@ -311,15 +309,9 @@ def _json(value: Any, **options: Any) -> str:
     return json.dumps(value, separators=(",", ":"), **options)
 
 
-def _read(row: sqlite3.Row | None, *names: str) -> dict[str, Any] | None:
+def _read(row: sqlite3.Row, *names: str) -> dict[str, Any]:
     """A row as a dictionary, with the columns of these names read from JSON."""
-    return {**dict(row), **{name: json.loads(row[name]) for name in names}} if row is not None else None
-
-
-def _connect(folder: Path | None, read_only: bool) -> sqlite3.Connection:
-    mode = "memory" if folder is None else "ro" if read_only else "rwc"
-    address = f"{(folder or Path('/')).resolve().as_uri()}/{FILE}?mode={mode}"
-    return sqlite3.connect(address, uri=True, check_same_thread=False, isolation_level=None, timeout=10)
+    return {**dict(row), **{name: json.loads(row[name]) for name in names}}
 
 
 def _lock(folder: Path) -> Any:
@@ -346,14 +338,11 @@ def _lock(folder: Path) -> Any:
 
 def _network_file_system(folder: Path) -> str:
     """The kind of network file system that the folder is on, "" if it is local (or the system does not say)."""
-    try:
-        mounts = MOUNTS.read_text("utf-8", "replace").splitlines()
-    except OSError:
-        return ""
+    mounts = MOUNTS.read_text("utf-8", "replace").splitlines() if MOUNTS.exists() else []
     here, best, kind = folder.resolve(), Path("/"), ""
     for line in mounts:
         _, point, system, *_ = line.split(" ")
         place = Path(re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), point))  # a space is written as \040
         if here.is_relative_to(place) and place.is_relative_to(best):
             best, kind = place, system
-    return kind if kind.removeprefix("fuse.").startswith(NETWORK_FILE_SYSTEMS) else ""
+    return kind if NETWORK.match(kind) else ""

@@ -24,6 +24,9 @@ from sdgkit.teachers.teacher import Teacher
 if TYPE_CHECKING:
     import datasets
 
+Prompts = Mapping[str, Prompt | str | Path] | str | Path | None  # by stage, or a folder
+Sampling = Mapping[str, Mapping[str, Any]] | None  # settings, by stage
+
 # The method -----------------------------------------------------------------------------------------------------------
 
 JUDGED = ("evaluation", "score")
@@ -95,17 +98,15 @@ class StageFunction:
     ) -> Run:
         """The same, returning the finished `Run` with its drops, its funnel and the trace of every row.
 
-        rows: a Dataset, or dictionaries. teacher, judge: whom to ask. out: a folder to resume in; without it nothing
-        is kept. settings: num_contexts, extra_tries and vary of `gen_contexts`; num_questions of those that write
-        questions. The others: as of `plan`, for this stage. Raises SdgkitError.
+        rows: a Dataset, dictionaries, or the path of a seed file. teacher, judge: whom to ask. out: a folder to resume
+        in; without it nothing is kept. settings: num_contexts, extra_tries and vary of `gen_contexts`; num_questions
+        of those that write questions. The others: as of `plan`, for this stage. Raises SdgkitError.
         """
         name = self.stage.name
-        if isinstance(rows, str | Path):
-            raise SettingsError(f"{name} takes rows, not a path. Load them: sdgkit.load_seeds({str(rows)!r}).")
         pipeline = _with_settings(Pipeline(name, (self.stage,)), settings)
         own, by_stage = {name: prompt} if prompt is not None else None, {name: sampling} if sampling else None
         prompts = _prompts(pipeline, own, by_stage, max_tokens)
-        given = [dict(row) for row in rows]
+        given = read_seeds(rows) if isinstance(rows, str | Path) else [dict(row) for row in rows]
         plan = Plan(pipeline, given, prompts, teacher or judge, judge, name=name, structure=structure)
         return Run(plan, out, reuse=reuse).start().wait()
 
@@ -138,7 +139,7 @@ def plan(
     teacher: Teacher | None = None,
     judge: Teacher | None = None,
     pipeline: Pipeline | None = None,
-    prompts: Mapping[str, Prompt | str | Path] | str | Path | None = None,
+    prompts: Prompts = None,
     num_contexts: int | None = None,
     num_questions: int | None = None,
     contexts: Any = None,
@@ -147,7 +148,7 @@ def plan(
     target: int | None = None,
     checks: Any = None,
     near_duplicates: float | None = None,
-    sampling: Mapping[str, Mapping[str, Any]] | None = None,
+    sampling: Sampling = None,
     max_tokens: int | None = None,
     extra_tries: int | None = None,
     system: str | None = None,
@@ -285,12 +286,7 @@ def _with_checks(stages: Pipeline, checks: Sequence[Check]) -> Pipeline:
     return stages
 
 
-def _prompts(
-    pipeline: Pipeline,
-    given: Mapping[str, Prompt | str | Path] | str | Path | None,
-    sampling: Mapping[str, Mapping[str, Any]] | None,
-    max_tokens: int | None,
-) -> dict[str, Prompt]:
+def _prompts(pipeline: Pipeline, given: Prompts, sampling: Sampling, max_tokens: int | None) -> dict[str, Prompt]:
     """The prompts of the stages that ask, with the user's sampling settings put over their own."""
     sampling = sampling or {}
     if not isinstance(sampling, Mapping) or not all(isinstance(one, Mapping) for one in sampling.values()):

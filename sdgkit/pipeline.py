@@ -29,6 +29,7 @@ TURNED_EVERY = 8  # once all are admitted, every eighth slot goes to the row nea
 # The last rows are admitted together, as soon as they would keep the slots busy for no longer than two chains of
 # replies: admitted one by one, the last of them would have the teacher wait for its chain alone.
 CLOSING = 2
+Finished = Mapping[int, Mapping[str, int]]  # counts, by unit
 EMPTY_ROUNDS = 10  # rounds without one new sample after which a target is given up
 
 
@@ -78,28 +79,25 @@ class Pipeline:
 
     def after(self, name: str, stage: Stage) -> "Pipeline":
         """With this stage put in after the one of that name."""
-        return self._with(name, self.stage(name), stage)
+        return self.put(name, self.stage(name), stage)
 
     def before(self, name: str, stage: Stage) -> "Pipeline":
         """With this stage put in before the one of that name."""
-        return self._with(name, stage, self.stage(name))
+        return self.put(name, stage, self.stage(name))
 
     def without(self, *names: str) -> "Pipeline":
         """Without the stages of these names."""
         gone = [self.stage(name) for name in names]
         return replace(self, stages=tuple(stage for stage in self.stages if stage not in gone))
 
-    def put(self, name: str, stage: Stage) -> "Pipeline":
-        """With this stage in the place of the one of that name."""
-        return self._with(name, stage)
+    def put(self, name: str, *stages: Stage) -> "Pipeline":
+        """With this stage, or these, in the place of the one of that name."""
+        at = self.stages.index(self.stage(name))
+        return replace(self, stages=(*self.stages[:at], *stages, *self.stages[at + 1 :]))
 
     def change(self, name: str, **fields: Any) -> "Pipeline":
         """With some fields of the stage of that name changed: `change("gen_contexts", per_row=5)`."""
         return self.put(name, replace(self.stage(name), **fields))
-
-    def _with(self, name: str, *stages: Stage) -> "Pipeline":
-        at = self.stages.index(self.stage(name))
-        return replace(self, stages=(*self.stages[:at], *stages, *self.stages[at + 1 :]))
 
 
 def _closing(stages: Sequence[Stage]) -> float:
@@ -173,16 +171,10 @@ class Stream:
     """
 
     def __init__(
-        self,
-        plan: Any,
-        rows: Sequence[tuple[str, Row]],
-        journal: Journal,
-        finished: Mapping[int, Mapping[str, int]],
-        target: "Target | None",
+        self, plan: Any, rows: Sequence[tuple[str, Row]], journal: Journal, finished: Finished, target: "Target | None"
     ) -> None:
         self.stages: tuple[Stage, ...] = plan.pipeline.stages
-        self.prompts: Mapping[str, Prompt] = plan.prompts
-        self.structure: str = plan.structure
+        self.prompts, self.structure = plan.prompts, plan.structure
         self.rows, self.journal, self.target = rows, journal, target
         self.top = Step(self, None, {})
         for counts in finished.values():
@@ -237,9 +229,8 @@ class Stream:
 
     def _may_admit(self, lane: Lane) -> bool:
         """Whether a slot would stand empty without a further row."""
-        if not self._units or self._runnable or lane is not self.lanes[0]:
-            return False
-        if self.target is not None and not self.target.wants_more():
+        wanted = bool(self._units) and (self.target is None or self.target.wants_more())
+        if not wanted or self._runnable or lane is not self.lanes[0]:
             return False
         if lane.teacher is None or not self._jobs:
             return True  # nothing of ours is on its way, so nothing but this would bring us back here
@@ -345,33 +336,28 @@ class Stream:
         if lane.teacher is None:
             raise SettingsError(f"The stage {stage.name} asks a teacher. Give teacher=sk.connect(...).")
         step.stay()
-        model = lane.teacher.model
-        free = self.structure == "never" or (self.structure == "auto" and request.attempt == 1)
-        if form is None or free or has_own_form(request.sampling):
-            return await self._reply(step, lane, request.key(model), request)
-        sent: dict[Way | None, Request] = {way: forced(request, form, way) for way in WAYS}
-        sent |= {None: request} if self.structure == "auto" else {}
-        recorded = [way for way in sent if self.journal.reply(sent[way].key(model)) is not None]
-        if recorded:  # that decides: the server may have been another then
-            way = recorded[0]
-        else:
-            await self.flowing.wait()
-            way = await lane.teacher.way_to_force(request)
-        if way not in sent:
-            raise SettingsError(
-                f"The server at {lane.teacher.base_url} cannot enforce the form of a reply, as far as it shows when "
-                'asked. Leave structure at "auto".'
-            )
-        reply = await self._reply(step, lane, sent[way].key(model), sent[way])
-        return replace(reply, text=form.tagged(reply.text)) if way == "json_schema" else reply
+        ways: dict[Way | None, Request] = {None: request}
+        way, forces = None, self.structure == "always" or (self.structure == "auto" and request.attempt > 1)
+        if form is not None and forces and not has_own_form(request.sampling):
+            free = ways if self.structure == "auto" else {}
+            ways = {**{way: forced(request, form, way) for way in WAYS}, **free}
+            recorded = [way for way in ways if self.journal.reply(ways[way].key(lane.teacher.model)) is not None]
+            if not recorded:  # that would decide: the server may have been another then
+                await self.flowing.wait()
+            way = recorded[0] if recorded else await lane.teacher.way_to_force(request)
+            if way not in ways:
+                words = "cannot enforce the form of a reply, as far as it shows when asked"
+                raise SettingsError(f'The server at {lane.teacher.base_url} {words}. Leave structure at "auto".')
+        request, key = ways[way], ways[way].key(lane.teacher.model)
+        step.trail.append((stage.name, key))
+        known = self.journal.reply(key)
+        if known is not None:
+            self.reused += known.session != self.journal.session
+        reply = known.reply if known is not None else await self._asked(lane, step, request, key)
+        return replace(reply, text=form.tagged(reply.text)) if form and way == "json_schema" else reply
 
-    async def _reply(self, step: Step, lane: Lane, key: str, request: Request) -> Reply:
-        """The reply to a request: recorded before, on its way already, or asked for now."""
-        step.trail.append((self.stages[step.at].name, key))
-        recorded = self.journal.reply(key)
-        if recorded is not None:
-            self.reused += recorded.session != self.journal.session
-            return recorded.reply
+    async def _asked(self, lane: Lane, step: Step, request: Request, key: str) -> Reply:
+        """The reply to a request that is on its way already, or asked for now."""
         job = self._jobs.get(key)
         if job is None:
             job = self._jobs[key] = Job(step.at, request, key, asyncio.get_running_loop().create_future())

@@ -13,7 +13,6 @@ A stage of your own is a subclass with a `change` method, or just a function giv
 
 import functools
 import hashlib
-import inspect
 import json
 import random
 from collections import Counter
@@ -103,10 +102,6 @@ class Step:
         """The same row with a history of its own, for one of several requests that lead to different rows."""
         return Step(self.stream, self, self.row)
 
-    def start(self, work: Callable[..., Awaitable[None]], *more: Any) -> None:
-        """Let `work(step, *more)` go on beside the caller; the row is not finished before it is."""
-        self.stream.start(self, work, *more)
-
     def offer(self, ordinal: int, columns: Row, names: Sequence[str]) -> bool:
         """Send on a new row, this one with these columns added, unless it is equal to another in those of these names.
 
@@ -124,7 +119,7 @@ class Step:
         self.seen[text] = child = self._child(ordinal, {**self.row, **columns})
         child.count(OUT)
         child.at += 1
-        child.start(self.stream.flow)
+        self.stream.start(child, self.stream.flow)
         return holder is None
 
     def drop(self, ordinal: int, drop: Drop) -> None:
@@ -176,6 +171,24 @@ class Stage:
         """The row as it goes on. Raises Drop if it does not."""
         raise NotImplementedError(f"{type(self).__name__} needs a `change` method, which says what it does")
 
+    async def _ask(
+        self, step: Step, read: Callable[[Reply], T | None], values: Row | None = None, ordinal: int = 1
+    ) -> T:
+        """What `read` finds in the teacher's reply, which is asked again as long as it finds nothing. Raises Drop."""
+        prompt, scale = step.prompt, getattr(self, "scale", ())
+        for attempt in range(1, ASK_AGAIN + 2):
+            form = Form.of(prompt, self.columns, records=(values or {}).get("num_samples", 1), scale=scale)
+            reply = await step.ask(values, ordinal=ordinal, attempt=attempt, form=form)
+            if found := read(reply):
+                return found
+            if reply.finish_reason == "length":  # asking again would give the same, at the same price
+                cut = f"The reply was cut off after {reply.completion_tokens} tokens. Raise max_tokens, or ask for"
+                raise Drop("truncated", f"{cut} less text or less thinking (extra_body: chat_template_kwargs).")
+        pairs = zip(prompt.start_tags, prompt.end_tags, strict=True)
+        wanted = " and ".join(f"{start} … {end}" for start, end in pairs if start) or "any text"
+        scores = f" with a score of {', '.join(f'{score:g}' for score in scale)}" if scale else ""
+        raise Drop("malformed", f"Asked {ASK_AGAIN + 1} times, the reply never held {wanted}{scores}.")
+
     def describe(self) -> dict[str, Any]:
         """What the stage does, as JSON values; a change of it is a change of the run."""
         return _as_json(self, [])
@@ -189,7 +202,7 @@ class Generate(Stage):
     role: ClassVar[Literal["teacher", "judge"] | None] = "teacher"
 
     async def change(self, step: Step) -> dict[str, Any]:
-        rows = await _ask(step, self.columns, lambda reply: _read(step, reply, self.columns))
+        rows = await self._ask(step, lambda reply: _read(step, reply, self.columns))
         return {**step.row, **rows[0]}
 
 
@@ -218,7 +231,7 @@ class GenerateMany(Stage):
         tries = 0 if self.together or round_ is not None else self.extra_tries
         further = iter(range(last + 1, last + tries + 1))
         for ordinal in range(1, last + 1) if round_ is None else [round_]:
-            step.start(self._request, ordinal, further)
+            step.stream.start(step, self._request, ordinal, further)
 
     async def _request(self, step: Step, ordinal: int, further: Iterator[int]) -> None:
         """One request, for as many rows as it has to bring; then the next of the further ones if that brought none."""
@@ -240,13 +253,13 @@ class GenerateMany(Stage):
             return not missing
 
         try:
-            await _ask(own, self.columns, take, values, ordinal)
+            await self._ask(own, take, values, ordinal)
         except Drop as drop:
             lost = drop.reason == "malformed"
             for number in missing:
                 own.drop(number, drop)
         if lost and (again := next(further, None)) is not None:
-            step.start(self._request, again, further)
+            step.stream.start(step, self._request, again, further)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -276,7 +289,7 @@ class Judge(Stage):
     role: ClassVar[Literal["teacher", "judge"] | None] = "judge"
 
     async def change(self, step: Step) -> dict[str, Any]:
-        judged = await _ask(step, self.columns, lambda reply: self.verdict(step.prompt, reply), scale=self.scale)
+        judged = await self._ask(step, lambda reply: self.verdict(step.prompt, reply))
         return {**step.row, **judged}
 
     def read(self, text: str) -> float | None:
@@ -286,11 +299,10 @@ class Judge(Stage):
     def verdict(self, prompt: Prompt, reply: Reply) -> dict[str, Any] | None:
         """The evaluation and score in a reply; None unless there is one score, certain and on the scale."""
         rows, stray = prompt.parse(reply.text, self.columns, cut_off=reply.finish_reason == "length")
-        scores = {self.read(row["score"]) for row in rows}
-        score = scores.pop() if len(scores) == 1 else None
-        if score is None or stray:  # a second score, or half of one, may be quoted from the sample: not certain
+        scores: set[Any] = {self.read(row["score"]) for row in rows}
+        if stray or len(scores) != 1 or None in scores:  # another score, or half of one, may be the sample's own
             return None
-        return {"evaluation": rows[0]["evaluation"], "score": float(score)}
+        return {"evaluation": rows[0]["evaluation"], "score": float(scores.pop())}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -327,7 +339,7 @@ class Check(Stage):
 
     async def change(self, step: Step) -> dict[str, Any]:
         verdict = self.function(dict(step.row))
-        if inspect.isawaitable(verdict):
+        if isinstance(verdict, Awaitable):
             verdict = await verdict
         if verdict is None or (verdict and not isinstance(verdict, str)):
             return dict(step.row)
@@ -362,42 +374,6 @@ def draw(vary: Mapping[str, Sequence[Any]], row: Row, ordinal: int) -> dict[str,
     return drawn
 
 
-# Asking ---------------------------------------------------------------------------------------------------------------
-
-
-async def _ask(
-    step: Step,
-    columns: Sequence[str],
-    read: Callable[[Reply], T | None],
-    values: Row | None = None,
-    ordinal: int = 1,
-    scale: Sequence[float] = (),
-) -> T:
-    """What `read` finds in the teacher's reply, which is asked again as long as it finds nothing. Raises Drop."""
-    prompt = step.prompt
-    for attempt in range(1, ASK_AGAIN + 2):
-        form = Form.of(prompt, columns, records=(values or {}).get("num_samples", 1), scale=scale)
-        reply = await step.ask(values, ordinal=ordinal, attempt=attempt, form=form)
-        if found := read(reply):
-            return found
-        if reply.finish_reason == "length":  # asking again would give the same, at the same price
-            cut = f"cut off after {reply.completion_tokens} tokens. Raise max_tokens, or"
-            if not _is_thinking(reply):
-                raise Drop("truncated", f"The reply was {cut} ask for less.")
-            less = "have it think less (sampling extra_body: chat_template_kwargs; see the model's card)"
-            raise Drop("truncated", f"The model was still thinking when it was {cut} {less}.")
-    pairs = zip(prompt.start_tags, prompt.end_tags, strict=True)
-    wanted = " and ".join(f"{start} … {end}" for start, end in pairs if start) or "any text"
-    scores = f" with a score of {', '.join(f'{score:g}' for score in scale)}" if scale else ""
-    raise Drop("malformed", f"Asked {ASK_AGAIN + 1} times, the reply never held {wanted}{scores}.")
-
-
-def _is_thinking(reply: Reply) -> bool:
-    """Whether a reply ends in the model's reasoning, before it has begun."""
-    text = reply.text.strip()
-    return text.startswith("<think>") and "</think>" not in text if text else bool(reply.reasoning)
-
-
 def _read(step: Step, reply: Reply, columns: Sequence[str]) -> list[dict[str, str]]:
     """The complete records in a reply; a code fence stays on if the seed has one."""
     fenced = any(isinstance(v, str) and "```" in v for name, v in step.row.items() if name.startswith("seed_"))
@@ -420,10 +396,9 @@ def _as_json(value: Any, met: list[Any]) -> Any:
         return value
     if isinstance(value, Mapping):
         return {str(name): _as_json(entry, met) for name, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_as_json(entry, met) for entry in value]
-    if isinstance(value, set | frozenset):
-        return sorted(map(repr, value))
+    if isinstance(value, list | tuple | set | frozenset):
+        entries = [_as_json(entry, met) for entry in value]
+        return entries if isinstance(value, list | tuple) else sorted(entries, key=repr)
     if isinstance(value, CodeType):
         return _as_json([value.co_code.hex(), value.co_names, value.co_consts], met)
     if isinstance(value, MethodType | functools.partial):
@@ -443,9 +418,9 @@ def _as_json(value: Any, met: list[Any]) -> Any:
 
 def _decisive(kind: type) -> dict[str, Any]:
     """What of a user's class decides what it does: its functions and constants."""
+    code, plain = FunctionType, str | int | float | list | tuple | dict
     parts = {name: getattr(part, "__func__", part) for name, part in vars(kind).items()}
-    kinds = (FunctionType, str, int, float, list, tuple, dict)
-    return {name: part for name, part in parts.items() if isinstance(part, kinds[: 1 if name[:2] == "__" else None])}
+    return {name: part for name, part in parts.items() if isinstance(part, code if name[:2] == "__" else code | plain)}
 
 
 def _parts(function: FunctionType) -> list[Any]:

@@ -150,7 +150,7 @@ def test_readers_see_only_what_is_committed(tmp_path):
 
 
 def test_a_folder_without_a_journal_is_told(tmp_path):
-    with pytest.raises(RunError, match="no run in"):
+    with pytest.raises(RunError, match="cannot be used as a journal"):
         Journal(tmp_path, read_only=True)
 
 

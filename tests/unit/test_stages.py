@@ -158,9 +158,11 @@ def test_half_a_surrogate_pair_in_a_row_stops_nothing(script, tmp_path):
     assert (tmp_path / "dataset.jsonl").read_text("utf-8")
 
 
-def test_a_path_instead_of_rows_is_told():
-    with pytest.raises(SettingsError, match="load_seeds"):
-        sk.combine_question_and_context("notebooks/seeds/feedback_to_table.jsonl")
+def test_a_stage_takes_the_path_of_a_seed_file_as_well(script, tmp_path):
+    sk.save_seeds(seeds(2), tmp_path / "seeds.jsonl")
+    options = {"teacher": script.connect(), "prompt": PROMPTS["gen_contexts"], "num_contexts": 2}
+    rows = sk.gen_contexts(tmp_path / "seeds.jsonl", **options)
+    assert rows.to_list() == sk.gen_contexts(seeds(2), **options).to_list()
 
 
 # Stages of one's own --------------------------------------------------------------------------------------------------
