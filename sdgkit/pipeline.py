@@ -37,8 +37,8 @@ EMPTY_ROUNDS = 10  # rounds without one new sample after which a target is given
 class Pipeline:
     """Stages in order, under a name. Every method gives a new pipeline.
 
-    name: "grounded" or "freeform" (whose shipped prompts its stages use), or one of your own. prompts: those that it
-    brings along, by stage name. model: the one that it is meant for, a default for `connect(model=)`.
+    name: "grounded", "freeform", or one of your own. prompts: those that it brings along, by stage name. model: the one
+    that it is meant for, a default for `connect(model=)`.
     """
 
     name: str

@@ -181,9 +181,7 @@ class Stage:
             reply = await step.ask(values, ordinal=ordinal, attempt=attempt, form=form)
             if found := read(reply):
                 return found
-            if reply.finish_reason == "length":  # asking again would give the same, at the same price
-                cut = f"The reply was cut off after {reply.completion_tokens} tokens. Raise max_tokens, or ask for"
-                raise Drop("truncated", f"{cut} less text or less thinking (extra_body: chat_template_kwargs).")
+            refuse_if_truncated(reply)
         pairs = zip(prompt.start_tags, prompt.end_tags, strict=True)
         wanted = " and ".join(f"{start} … {end}" for start, end in pairs if start) or "any text"
         scores = f" with a score of {', '.join(f'{score:g}' for score in scale)}" if scale else ""
@@ -356,6 +354,13 @@ class Combine(Stage):
 
     async def change(self, step: Step) -> dict[str, Any]:
         return {**step.row, self.column: self.separator.join(str(step.row[part]) for part in self.parts)}
+
+
+def refuse_if_truncated(reply: Reply) -> None:
+    """Raises Drop if the reply was cut off at max_tokens: asking again would give the same, at the same price."""
+    if reply.finish_reason == "length":
+        cut = f"The reply was cut off after {reply.completion_tokens} tokens. Raise max_tokens, or ask for"
+        raise Drop("truncated", f"{cut} less text or less thinking (extra_body: chat_template_kwargs).")
 
 
 def draw(vary: Mapping[str, Sequence[Any]], row: Row, ordinal: int) -> dict[str, Any]:
