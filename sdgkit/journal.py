@@ -85,9 +85,10 @@ class Journal:
                 opened.callback(_lock(folder).release)
             mode = "memory" if folder is None else "ro" if read_only else "rwc"
             address = f"{(folder or Path('/')).resolve().as_uri()}/{FILE}?mode={mode}"
-            shared: dict[str, Any] = {"uri": True, "check_same_thread": False, "isolation_level": None, "timeout": 10}
             try:
-                self._sql = sqlite3.connect(address, **shared)
+                self._sql = sqlite3.connect(
+                    address, uri=True, check_same_thread=False, isolation_level=None, timeout=10
+                )
                 opened.callback(self._sql.close)
                 self._sql.row_factory = sqlite3.Row
                 if read_only:
