@@ -13,41 +13,70 @@ A stage of your own is a subclass with a `change` method, or just a function giv
 
 import functools
 import hashlib
+import json
 import random
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, is_dataclass
 from types import CodeType, FunctionType, MethodType, ModuleType
-from typing import Any, ClassVar, Literal, Protocol, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
-from sdgkit.errors import RunStopped, SettingsError
 from sdgkit.prompts import Prompt, read_score
 from sdgkit.seeds import row_key
 from sdgkit.structure import Form
-from sdgkit.teachers.teacher import Reply
+from sdgkit.teachers.teacher import Reply, Request
 
 Row = Mapping[str, Any]
 T = TypeVar("T")
 ASK_AGAIN = 3  # times that a malformed reply is asked again
 AGAIN_TEMPERATURE = 0.3  # at least, when asking again: a greedy model would repeat itself
+OUT = "\0"  # in counts, where other rows stand under the reason of their drop
 
 
 class Drop(Exception):
-    """The row leaves the stream. reason: score, duplicate, malformed, truncated, teacher_error or a check's name."""
+    """The row leaves the stream. reason: score, duplicate, malformed, truncated, teacher_error or a check's name.
+    reply: the raw text that tells why; by default the newest reply in the row's history."""
 
     def __init__(self, reason: str, message: str, reply: str = "") -> None:
         super().__init__(message)
         self.reason, self.message, self.reply = reason, message, reply
 
 
-class Step(Protocol):
-    """One row in one stage: what a stage works with. The pipeline makes it."""
+class Withdrawn(Exception):
+    """An earlier row with the same text has taken this one's place, and has accounted for it."""
 
-    row: Row
-    seen: dict[str, int]
+
+class Step:
+    """One row on its way through the stages: what a stage works with. The stream makes it (`pipeline.Stream`).
+
+    row: its columns. id: its lineage ("s3/c7/q2"); place: the same, to be sorted by. at: the number of its stage.
+    unit: the seed that it came from, or the seed's part of a round, from 1. trail: (stage, key) of every reply in its
+    history.
+    """
+
+    def __init__(
+        self, stream: Any, parent: "Step | None", row: Row, label: str = "", ordinal: int = 0, unit: int = 0
+    ) -> None:
+        self.stream, self.row, self.ordinal = stream, row, ordinal
+        self.parent: Any = parent  # a Step, or None at the top
+        self.open = 0  # pieces of work that are not done yet, its own and those of all below it
+        self.gone = False
+        self.counts: Counter[str] = Counter()  # f"{at}:{OUT}" and f"{at}:{reason}", of this row and all below it
+        self.seen: dict[str, Step] = {}  # the rows that came of it, by their texts
+        self.at, self.unit, self.id, self.place, self.trail = 0, unit, label, f"{ordinal:06}", list[tuple[str, str]]()
+        if parent is not None:
+            self.at, self.unit, self.trail = parent.at, unit or parent.unit, list(parent.trail)
+            if not label:
+                self.id, self.place, self.seen = parent.id, parent.place, parent.seen
+            elif parent.id:
+                self.id, self.place = f"{parent.id}/{label}", f"{parent.place}.{self.place}"
+
+    # For stages -------------------------------------------------------------------------------------------------------
 
     @property
     def prompt(self) -> Prompt:
         """The stage's prompt."""
+        return self.stream.prompts[self.stream.stages[self.at].name]
 
     async def ask(
         self, values: Row | None = None, *, ordinal: int = 1, attempt: int = 1, form: Form | None = None
@@ -58,24 +87,75 @@ class Step(Protocol):
         the n this is for its row; attempt: 1, or higher when a malformed reply is asked again. form: what the
         reply must look like, for a server that can be held to it. Raises Drop ("teacher_error").
         """
-
-    def branch(self) -> "Step":
-        """The same row with a history of its own, for one of several requests that lead to different rows."""
-
-    def start(self, work: Coroutine[Any, Any, None]) -> None:
-        """Let this go on beside the caller; the row is not finished before it is."""
-
-    def out(self, ordinal: int, columns: Row) -> None:
-        """Send on a new row: this row with these columns added."""
-
-    def drop(self, ordinal: int, drop: Drop) -> None:
-        """Record that the row of this ordinal never came to be, or is no more."""
-
-    def withdraw(self, ordinal: int) -> None:
-        """Take back the row of this ordinal and all that came of it."""
+        sampling = dict(self.prompt.sampling)
+        if attempt > 1:
+            sampling["temperature"] = max(AGAIN_TEMPERATURE, sampling.get("temperature", 0.0))
+        messages = self.prompt.render({**self.row, **(values or {})})
+        return await self.stream.ask(self, Request(tuple(messages), sampling, ordinal, attempt), form)
 
     def last_reply(self) -> str:
         """The raw text of the newest reply in this row's history, "" if there is none."""
+        recorded = self.stream.journal.reply(self.trail[-1][1]) if self.trail else None
+        return recorded.reply.text if recorded else ""
+
+    def branch(self) -> "Step":
+        """The same row with a history of its own, for one of several requests that lead to different rows."""
+        return Step(self.stream, self, self.row)
+
+    def offer(self, ordinal: int, columns: Row, names: Sequence[str]) -> bool:
+        """Send on a new row, this one with these columns added, unless it is equal to another in those of these names.
+
+        Of equal ones the lowest ordinal stays, whichever came first. True if the set has grown by it.
+        """
+        text = _plain(columns, names)
+        holder = self.seen.get(text)
+        repeats = Drop("duplicate", f"The same {' and '.join(names)} as an earlier one of the same row.")
+        if holder is not None and holder.ordinal < ordinal:
+            self.drop(ordinal, repeats)
+            return False
+        if holder is not None:  # a later one is on its way: this one takes its place, by the same recorded replies
+            holder.withdraw()
+            holder.parent.drop(holder.ordinal, repeats)
+        self.seen[text] = child = self._child(ordinal, {**self.row, **columns})
+        child.count(OUT)
+        child.at += 1
+        self.stream.start(child, self.stream.flow)
+        return holder is None
+
+    def drop(self, ordinal: int, drop: Drop) -> None:
+        """Record that the row of this ordinal never came to be, or is no more."""
+        self.stream.drop(self._child(ordinal, self.row), drop)
+
+    # For the stream ---------------------------------------------------------------------------------------------------
+
+    def _child(self, ordinal: int, row: Row) -> "Step":
+        letter = getattr(self.stream.stages[self.at], "letter", "r")
+        return Step(self.stream, self, row, f"{letter}{ordinal}", ordinal)
+
+    def line(self) -> Iterator["Step"]:
+        """This row and those that it came of, up to the top."""
+        step = self
+        while step is not None:
+            yield step
+            step = step.parent
+
+    def stay(self) -> None:
+        """Raises Withdrawn if the row, or one that it came of, has been taken back."""
+        if any(step.gone for step in self.line()):
+            raise Withdrawn
+
+    def count(self, what: str) -> None:
+        """Count what became of it at its stage. Raises Withdrawn."""
+        self.stay()
+        for step in self.line():
+            step.counts[f"{self.at}:{what}"] += 1
+
+    def withdraw(self) -> None:
+        """Take back this row and all that came of it; what was asked stays recorded."""
+        mine, self.gone = dict(self.counts), True
+        for step in self.line():
+            step.counts.subtract(mine)
+        self.stream.forget(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,15 +169,27 @@ class Stage:
 
     async def change(self, step: Step) -> dict[str, Any]:
         """The row as it goes on. Raises Drop if it does not."""
-        raise RunStopped(f"The stage {self.name} says nowhere what it does: give its class a `change` method.")
+        raise NotImplementedError(f"{type(self).__name__} needs a `change` method, which says what it does")
+
+    async def _ask(
+        self, step: Step, read: Callable[[Reply], T | None], values: Row | None = None, ordinal: int = 1
+    ) -> T:
+        """What `read` finds in the teacher's reply, which is asked again as long as it finds nothing. Raises Drop."""
+        prompt, scale = step.prompt, getattr(self, "scale", ())
+        for attempt in range(1, ASK_AGAIN + 2):
+            form = Form.of(prompt, self.columns, records=(values or {}).get("num_samples", 1), scale=scale)
+            reply = await step.ask(values, ordinal=ordinal, attempt=attempt, form=form)
+            if found := read(reply):
+                return found
+            refuse_if_truncated(reply)
+        pairs = zip(prompt.start_tags, prompt.end_tags, strict=True)
+        wanted = " and ".join(f"{start} … {end}" for start, end in pairs if start) or "any text"
+        scores = f" with a score of {', '.join(f'{score:g}' for score in scale)}" if scale else ""
+        raise Drop("malformed", f"Asked {ASK_AGAIN + 1} times, the reply never held {wanted}{scores}.")
 
     def describe(self) -> dict[str, Any]:
         """What the stage does, as JSON values; a change of it is a change of the run."""
-        values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
-        users = [kind for kind in type(self).__mro__ if kind.__module__ not in (__name__, "builtins")]
-        code = [part for kind in users for name, part in vars(kind).items() if name[:2] != "__" and callable(part)]
-        values |= {"code": code} if code else {}  # a stage of the user's own: its code decides the rows as well
-        return {"kind": type(self).__name__, **{name: _as_json(value) for name, value in values.items()}}
+        return _as_json(self, [])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +200,7 @@ class Generate(Stage):
     role: ClassVar[Literal["teacher", "judge"] | None] = "teacher"
 
     async def change(self, step: Step) -> dict[str, Any]:
-        rows = await _ask(step, Form.of(step.prompt, self.columns), lambda reply: _read(step, reply, self.columns))
+        rows = await self._ask(step, lambda reply: _read(step, reply, self.columns))
         return {**step.row, **rows[0]}
 
 
@@ -133,80 +225,39 @@ class GenerateMany(Stage):
 
     def spread(self, step: Step, round_: int | None = None) -> None:
         """Start the requests for one row: all of them, or the one of this round (rounds count from 1)."""
-        if self.together:
-            step.start(self._all_in_one(step, 1 if round_ is None else round_))
-        elif round_ is not None:
-            step.start(self._one(step, round_, None))
-        else:
-            asked = _Asked(self.per_row, self.per_row + self.extra_tries)
-            for ordinal in range(1, self.per_row + 1):
-                step.start(self._one(step, ordinal, asked))
+        last = 1 if self.together else self.per_row
+        tries = 0 if self.together or round_ is not None else self.extra_tries
+        further = iter(range(last + 1, last + tries + 1))
+        for ordinal in range(1, last + 1) if round_ is None else [round_]:
+            step.stream.start(step, self._request, ordinal, further)
 
-    async def _one(self, step: Step, ordinal: int, asked: "_Asked | None") -> None:
-        step, values = step.branch(), self._vary(step.row, ordinal)
-        form = Form.of(step.prompt, self.columns)
+    async def _request(self, step: Step, ordinal: int, further: Iterator[int]) -> None:
+        """One request, for as many rows as it has to bring; then the next of the further ones if that brought none."""
+        width = self.per_row if self.together else 1
+        missing = list(range((ordinal - 1) * width + 1, ordinal * width + 1))
+        own, lost = step.branch(), False
+        varied = {"vary": draw(self.vary, step.row, ordinal)} if self.vary else {}
+        values: dict[str, Any] = {**varied, "num_samples": width} if self.together else varied
+        known: set[str] = set()  # what the replies held so far: repeated by a further one, it is no news
+
+        def take(reply: Reply) -> bool:
+            nonlocal lost
+            rows = [row for row in _read(own, reply, self.columns) if _plain(row, self.columns) not in known]
+            for row in rows[: len(missing)]:
+                known.add(_plain(row, self.columns))
+                lost = not own.offer(missing.pop(0), {**row, **varied}, self.columns)
+            if self.together:
+                values["num_samples"] = len(missing)
+            return not missing
+
         try:
-            rows = await _ask(step, form, lambda reply: _read(step, reply, self.columns), values, ordinal)
-            lost = not self._offer(step, ordinal, {**rows[0], **values})
+            await self._ask(own, take, values, ordinal)
         except Drop as drop:
             lost = drop.reason == "malformed"
-            step.drop(ordinal, drop)
-        if lost and asked is not None and asked.last < asked.limit:
-            asked.last += 1
-            step.start(self._one(step, asked.last, asked))
-
-    async def _all_in_one(self, step: Step, round_: int) -> None:
-        first = (round_ - 1) * self.per_row + 1
-        missing = list(range(first, first + self.per_row))
-        step, values = step.branch(), self._vary(step.row, round_)
-        here: set[str] = set()  # what this round's replies held so far: repeated by a second reply, it is no news
-        try:
-            for attempt in range(1, ASK_AGAIN + 2):
-                wanted = {"num_samples": len(missing), **values}
-                form = Form.of(step.prompt, self.columns, records=len(missing))
-                reply = await step.ask(wanted, ordinal=round_, attempt=attempt, form=form)
-                before = set(here)
-                for row in _read(step, reply, self.columns):
-                    text = _plain(row)
-                    if missing and text not in before:
-                        here.add(text)
-                        self._offer(step, missing.pop(0), {**row, **values})
-                if not missing:
-                    return
-                refuse_if_truncated(reply)
-            raise malformed(step.prompt, reply)
-        except Drop as drop:
-            for ordinal in missing:
-                step.drop(ordinal, drop)
-
-    def _offer(self, step: Step, ordinal: int, columns: dict[str, Any]) -> bool:
-        """Send the row on unless it is a duplicate. True if the set has grown by it."""
-        text = _plain({name: columns[name] for name in self.columns})
-        holder = step.seen.get(text)
-        if holder is None:
-            step.seen[text] = ordinal
-            step.out(ordinal, columns)
-            return True
-        later = max(holder, ordinal)
-        if later == holder:  # a later one was on its way: the earlier takes its place, by the same recorded replies
-            step.withdraw(holder)
-            step.seen[text] = ordinal
-        what = " and ".join(self.columns)
-        step.drop(later, Drop("duplicate", f"The same {what} as an earlier one of the same row."))
-        if later == holder:
-            step.out(ordinal, columns)
-        return False
-
-    def _vary(self, row: Row, ordinal: int) -> dict[str, Any]:
-        return {"vary": draw(self.vary, row, ordinal)} if self.vary else {}
-
-
-@dataclass
-class _Asked:
-    """How far the ordinals of one row have come, and how far they may go."""
-
-    last: int
-    limit: int
+            for number in missing:
+                own.drop(number, drop)
+        if lost and (again := next(further, None)) is not None:
+            step.stream.start(step, self._request, again, further)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,11 +275,7 @@ class Given(Stage):
     def spread(self, step: Step, round_: int | None = None) -> None:
         mine = self.rows.get(row_key(step.row), ())
         for ordinal, columns in mine if round_ is None else mine[round_ - 1 : round_]:
-            text = _plain({name: columns[name] for name in self.columns})
-            if step.seen.setdefault(text, ordinal) == ordinal:
-                step.out(ordinal, columns)
-            else:
-                step.drop(ordinal, Drop("duplicate", f"The same {self.columns[0]} stands earlier in your file."))
+            step.offer(ordinal, columns, self.columns)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,9 +287,8 @@ class Judge(Stage):
     role: ClassVar[Literal["teacher", "judge"] | None] = "judge"
 
     async def change(self, step: Step) -> dict[str, Any]:
-        form = Form.of(step.prompt, self.columns, scale=self.scale)
-        wanted = f" with a score of {', '.join(f'{score:g}' for score in self.scale)}"
-        return {**step.row, **await _ask(step, form, lambda reply: self.verdict(step.prompt, reply), wanted=wanted)}
+        judged = await self._ask(step, lambda reply: self.verdict(step.prompt, reply))
+        return {**step.row, **judged}
 
     def read(self, text: str) -> float | None:
         """The number that stands for the judge's score; None unless it is certain and on the scale."""
@@ -250,13 +296,11 @@ class Judge(Stage):
 
     def verdict(self, prompt: Prompt, reply: Reply) -> dict[str, Any] | None:
         """The evaluation and score in a reply; None unless there is one score, certain and on the scale."""
-        cut_off = reply.finish_reason == "length"
-        rows, stray = prompt.parse(reply.text, self.columns, cut_off=cut_off)
-        scores = {self.read(row["score"]) for row in rows}
-        score = scores.pop() if len(scores) == 1 else None
-        if score is None or stray:  # a second score, or half of one, may be quoted from the sample: not certain
+        rows, stray = prompt.parse(reply.text, self.columns, cut_off=reply.finish_reason == "length")
+        scores: set[Any] = {self.read(row["score"]) for row in rows}
+        if stray or len(scores) != 1 or None in scores:  # another score, or half of one, may be the sample's own
             return None
-        return {"evaluation": rows[0]["evaluation"], "score": float(score)}
+        return {"evaluation": rows[0]["evaluation"], "score": float(scores.pop())}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -270,8 +314,6 @@ class Keep(Stage):
     remove: Sequence[str] = ()
 
     async def change(self, step: Step) -> dict[str, Any]:
-        if self.column not in step.row:
-            raise SettingsError(f"{self.name} needs the column {self.column!r}: run the judging stage before it.")
         value = step.row[self.column]
         if not self.lets_on(value):
             rule = f"exactly {self.equals:g}" if self.equals is not None else f"{self.at_least:g} or more"
@@ -286,7 +328,7 @@ class Keep(Stage):
 
 @dataclass(frozen=True, kw_only=True)
 class Check(Stage):
-    """Lets on the rows for which a Python function of the row returns something true, or None.
+    """Lets on the rows for which a Python function of the row (async or not) returns something true, or None.
 
     False drops the row; so does a text, which then says why. The stage's name is the reason.
     """
@@ -295,12 +337,11 @@ class Check(Stage):
 
     async def change(self, step: Step) -> dict[str, Any]:
         verdict = self.function(dict(step.row))
-        if isinstance(verdict, Coroutine):
-            verdict.close()
-            raise RunStopped(f"The function of the check {self.name} is async. Make it a plain one.")
+        if isinstance(verdict, Awaitable):
+            verdict = await verdict
         if verdict is None or (verdict and not isinstance(verdict, str)):
             return dict(step.row)
-        raise Drop(self.name, str(verdict or f"The check {self.name} says no."), step.last_reply())
+        raise Drop(self.name, verdict or f"The check {self.name} says no.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -312,10 +353,14 @@ class Combine(Stage):
     separator: str = "\n\n"
 
     async def change(self, step: Step) -> dict[str, Any]:
-        missing = [part for part in self.parts if part not in step.row]
-        if missing:
-            raise SettingsError(f"{self.name} needs the column {missing[0]!r}. There are {', '.join(step.row)}.")
         return {**step.row, self.column: self.separator.join(str(step.row[part]) for part in self.parts)}
+
+
+def refuse_if_truncated(reply: Reply) -> None:
+    """Raises Drop if the reply was cut off at max_tokens: asking again would give the same, at the same price."""
+    if reply.finish_reason == "length":
+        cut = f"The reply was cut off after {reply.completion_tokens} tokens. Raise max_tokens, or ask for"
+        raise Drop("truncated", f"{cut} less text or less thinking (extra_body: chat_template_kwargs).")
 
 
 def draw(vary: Mapping[str, Sequence[Any]], row: Row, ordinal: int) -> dict[str, Any]:
@@ -325,61 +370,13 @@ def draw(vary: Mapping[str, Sequence[Any]], row: Row, ordinal: int) -> dict[str,
     own, so that two lists of one length do not go in step.
     """
     drawn = {}
+    identity = "\x1f".join(str(row.get(column, "")) for column in ("seed_context", "seed_question", "seed_response"))
     for name, values in vary.items():
         block, place = divmod(ordinal - 1, len(values))
         order = list(values)
-        identity = "\x1f".join(
-            str(row.get(column, "")) for column in ("seed_context", "seed_question", "seed_response")
-        )
         random.Random(hashlib.sha256(f"{identity}\x1f{name}\x1f{block}".encode()).digest()).shuffle(order)
         drawn[name] = order[place]
     return drawn
-
-
-async def _ask(
-    step: Step,
-    form: Form | None,
-    read: Callable[[Reply], T | None],
-    values: Row | None = None,
-    ordinal: int = 1,
-    wanted: str = "",
-) -> T:
-    """What `read` finds in the teacher's reply, which is asked again as long as it finds nothing. Raises Drop."""
-    for attempt in range(1, ASK_AGAIN + 2):
-        reply = await step.ask(values, ordinal=ordinal, attempt=attempt, form=form)
-        if found := read(reply):
-            return found
-        refuse_if_truncated(reply)
-    raise malformed(step.prompt, reply, wanted)
-
-
-def refuse_if_truncated(reply: Reply) -> None:
-    """Raises Drop if the reply was cut off at max_tokens: asking again would give the same, at the same price."""
-    if reply.finish_reason != "length":
-        return
-    words = f"The reply was cut off after {reply.completion_tokens} tokens. Raise max_tokens, or ask for less."
-    if is_thinking(reply):
-        words = (
-            f"The model was still thinking when it was cut off after {reply.completion_tokens} tokens. Raise "
-            "max_tokens, or have it think less (sampling extra_body: chat_template_kwargs; see the model's card)."
-        )
-    raise Drop("truncated", words, reply.text)
-
-
-def is_thinking(reply: Reply) -> bool:
-    """Whether a reply ends in the model's reasoning, before it has begun."""
-    if reply.text.strip():
-        return reply.text.lstrip().startswith("<think>") and "</think>" not in reply.text
-    return bool(reply.reasoning)
-
-
-def malformed(prompt: Prompt, reply: Reply, more: str = "") -> Drop:
-    """The Drop for a reply that did not hold what the prompt's tags ask for, however often it was asked."""
-    tags = " and ".join(
-        f"{start} … {end}" for start, end in zip(prompt.start_tags, prompt.end_tags, strict=True) if start
-    )
-    wanted = tags or "any text"
-    return Drop("malformed", f"Asked {ASK_AGAIN + 1} times, the reply never held {wanted}{more}.", reply.text)
 
 
 def _read(step: Step, reply: Reply, columns: Sequence[str]) -> list[dict[str, str]]:
@@ -388,47 +385,58 @@ def _read(step: Step, reply: Reply, columns: Sequence[str]) -> list[dict[str, st
     return step.prompt.parse(reply.text, columns, cut_off=reply.finish_reason == "length", keep_fences=fenced).rows
 
 
-def _plain(columns: Row) -> str:
+def _plain(row: Row, names: Sequence[str]) -> str:
     """What counts as equal: the same texts, whatever their white space."""
-    return "\x1f".join(" ".join(str(text).split()) for text in columns.values())
+    return "\x1f".join(" ".join(str(row[name]).split()) for name in names)
 
 
-def _as_json(value: Any, above: tuple[Any, ...] = ()) -> Any:
-    """A stage's setting as JSON values that are equal in another process if the setting is."""
+# Describing -----------------------------------------------------------------------------------------------------------
+
+
+def _as_json(value: Any, met: list[Any]) -> Any:
+    """A setting as JSON values that are equal in another process if the setting is: a function by what it does, an
+    object whose text does not tell by its class and what it holds. met: those that are described already, by name now.
+    """
+    if value is None or isinstance(value, str | int | float):
+        return value
     if isinstance(value, Mapping):
-        return {str(name): _as_json(entry, above) for name, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_as_json(entry, above) for entry in value]
-    if isinstance(value, set | frozenset):
-        return sorted(map(repr, value))
-    if isinstance(value, FunctionType) and value not in above:
-        return hashlib.sha256(repr(_code(value, (*above, value))).encode()).hexdigest()[:16]
-    if isinstance(value, FunctionType | ModuleType | type):
-        return value.__name__
-    if isinstance(value, MethodType):
-        return [_as_json(value.__func__, above), _as_json(value.__self__, above)]
-    if isinstance(value, functools.partial):
-        return _as_json([value.func, value.args, value.keywords], above)
-    if is_dataclass(value) or (callable(value) and hasattr(value, "__dict__")):  # an object that is called
-        own = callable(value) and not type(value).__module__.startswith("sdgkit.")
-        named = {"kind": type(value).__name__, **vars(value), **({"call": type(value).__call__} if own else {})}
-        return _as_json(named, above)
-    return value if value is None or isinstance(value, str | int | float) else repr(value)
+        return {str(name): _as_json(entry, met) for name, entry in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        entries = [_as_json(entry, met) for entry in value]
+        return entries if isinstance(value, list | tuple) else sorted(entries, key=repr)
+    if isinstance(value, CodeType):
+        return _as_json([value.co_code.hex(), value.co_names, value.co_consts], met)
+    if isinstance(value, MethodType | functools.partial):
+        return _as_json(value.__reduce__()[1:], met)
+    if isinstance(value, ModuleType | type) or any(value is one for one in met):
+        return getattr(value, "__name__", type(value).__name__)
+    tells = type(value).__repr__ is not object.__repr__ and not is_dataclass(value) and not callable(value)
+    if tells or not hasattr(value, "__dict__"):
+        return repr(value)
+    met.append(value)
+    if isinstance(value, FunctionType):
+        return hashlib.sha256(json.dumps(_as_json(_parts(value), met)).encode()).hexdigest()[:16]
+    kinds = [kind for kind in type(value).__mro__ if kind.__module__.partition(".")[0] not in ("sdgkit", "builtins")]
+    code = {"code": [_decisive(kind) for kind in kinds]} if kinds else {}
+    return _as_json({"kind": type(value).__name__, **code, **vars(value)}, met)
 
 
-def _code(function: FunctionType, above: tuple[Any, ...]) -> list[Any]:
-    """What a function does: its byte code, and the values and functions of its own module that it refers to."""
+def _decisive(kind: type) -> dict[str, Any]:
+    """What of a user's class decides what it does: its functions and constants."""
+    code, plain = FunctionType, str | int | float | list | tuple | dict
+    parts = {name: getattr(part, "__func__", part) for name, part in vars(kind).items()}
+    return {name: part for name, part in parts.items() if isinstance(part, code if name[:2] == "__" else code | plain)}
+
+
+def _parts(function: FunctionType) -> list[Any]:
+    """What decides a function: its code, and the values and functions of its own module that it refers to."""
     codes = [function.__code__]
-    consts: list[Any] = []
-    names: list[str] = []
     for code in codes:
-        inner = [const for const in code.co_consts if isinstance(const, CodeType)]
-        consts += [code.co_code, *(_as_json(const) for const in code.co_consts if const not in inner)]
-        names += code.co_names
-        codes += inner
-    outside = {name: function.__globals__[name] for name in names if name in function.__globals__}
-    outside |= {f"{at}": cell.cell_contents for at, cell in enumerate(function.__closure__ or ())}
-    for name, value in outside.items():
+        codes += [const for const in code.co_consts if isinstance(const, CodeType)]
+    outside = {}
+    for name in sorted({name for code in codes for name in code.co_names} & function.__globals__.keys()):
+        outside[name] = value = function.__globals__[name]
         if isinstance(value, FunctionType) and value.__module__ != function.__module__:
             outside[name] = f"{value.__module__}.{value.__qualname__}"
-    return [consts, names, _as_json([outside, function.__defaults__, function.__kwdefaults__], above)]
+    held = [cell.cell_contents for cell in function.__closure__ or ()]
+    return [function.__code__, outside, held, function.__defaults__, function.__kwdefaults__]

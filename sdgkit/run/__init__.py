@@ -100,17 +100,7 @@ class Run:
         self.error, self._state, self._funnel = None, "running", []
         self._begun, self._ended, self._pace = time.monotonic(), 0.0, Pace()
         self._retries_before = self._retries()
-        self._stream = Stream(
-            plan.pipeline,
-            rows,
-            prompts=plan.prompts,
-            teacher=plan.teacher,
-            judge=plan.judge or plan.teacher,
-            journal=self._journal,
-            finished=finished,
-            target=target,
-            structure=plan.structure,
-        )
+        self._stream = Stream(plan, rows, self._journal, finished, target)
         self._future = background.submit(self._go(plan, self._stream, self._journal))
         return self
 

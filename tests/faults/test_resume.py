@@ -512,7 +512,7 @@ def test_the_newest_edition_is_the_last_begun_whatever_the_clock_says(finished):
     """A laptop's clock is set back now and then."""
     script, out, _ = finished
     with sqlite3.connect(out / "journal.sqlite") as sql:
-        sql.execute("UPDATE editions SET begun = begun + 86400")
+        sql.execute("UPDATE sessions SET begun = begun + 86400")
     sql.close()
     generate(script, out, seeds(1))
     assert list(sk.open_run(out).samples()) == list(generate(script, None, seeds(1)).samples())

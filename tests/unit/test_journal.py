@@ -26,7 +26,7 @@ def record(journal: Journal, *texts: str) -> None:
 
 
 def outcome(number: int, **more) -> Outcome:
-    fields = {"id": f"s{number}", "place": f"{number:06}", "seed": number, "unit": 0, "columns": {"n": number}}
+    fields = {"id": f"s{number}", "place": f"{number:06}", "unit": number, "columns": {"n": number}}
     return Outcome(**{**fields, "trail": [("s", "key")], **more})
 
 
@@ -77,7 +77,7 @@ def test_rows_of_unfinished_seeds_are_forgotten_when_a_session_begins(tmp_path):
     assert journal.begin(CONFIG) == {}
     journal.put(outcome(1))
     journal.put(outcome(2))
-    journal.finish_seed(2, {"0:x": 1})
+    journal.finish(2, {"0:x": 1})
     journal.close()
     journal = Journal(tmp_path)
     assert journal.begin(CONFIG) == {2: {"0:x": 1}}
@@ -92,7 +92,7 @@ def test_each_edition_has_rows_of_its_own_and_the_last_begun_is_shown(tmp_path):
         journal.begin(config)
         if number:
             journal.put(outcome(number))
-            journal.finish_seed(number, {})
+            journal.finish(number, {})
         journal.close()
     reader = Journal(tmp_path, read_only=True)
     assert reader.newest() == (edition_of(CONFIG), CONFIG)
@@ -150,7 +150,7 @@ def test_readers_see_only_what_is_committed(tmp_path):
 
 
 def test_a_folder_without_a_journal_is_told(tmp_path):
-    with pytest.raises(RunError, match="no run in"):
+    with pytest.raises(RunError, match="cannot be used as a journal"):
         Journal(tmp_path, read_only=True)
 
 
@@ -279,14 +279,14 @@ def test_a_reader_who_stops_in_the_middle_keeps_nobody_from_writing_there(tmp_pa
     monkeypatch.setattr(journals, "MOUNTS", table)
     journal = Journal(tmp_path / "run")
     journal.begin(CONFIG)
-    for seed in range(1, 1_200):
-        journal.put(outcome(seed, place=f"{seed:06}"))
+    for unit in range(1, 1_200):
+        journal.put(outcome(unit, place=f"{unit:06}"))
     journal.flush()
     reader = Journal(tmp_path / "run", read_only=True)
     rows = reader.outcomes("sample")
-    assert next(rows).seed == 1
+    assert next(rows).unit == 1
     record(journal, "one")
-    assert [one.seed for one in rows] == list(range(2, 1_200))
+    assert [one.unit for one in rows] == list(range(2, 1_200))
     reader.close()
     journal.close()
 

@@ -68,6 +68,11 @@ def test_the_seeds_choose_the_pipeline_or_the_user_does(script):
     assert [plan.pipeline.name for plan in (grounded, freeform, chosen)] == ["grounded", "freeform", "freeform"]
 
 
+def test_a_pipeline_of_any_name_takes_the_shipped_prompts_of_its_stages():
+    mine = sk.Pipeline("mine", sk.FREEFORM.stages)
+    assert sk.plan(seeds(grounded=False), pipeline=mine).prompts == sk.plan(seeds(grounded=False)).prompts
+
+
 def test_seeds_of_which_some_have_a_context_are_refused(script):
     with pytest.raises(SeedError, match="seed_context"):
         generate(script, [*seeds(1), *seeds(1, first=2, grounded=False)])
@@ -159,7 +164,7 @@ def test_an_earlier_dataset_serves_as_contexts_and_the_seeds_keep_their_columns(
 
 
 def test_own_contexts_do_not_fit_a_freeform_skill(script):
-    with pytest.raises(SettingsError, match="freeform skill does not have"):
+    with pytest.raises(SettingsError, match=r"no stage 'gen_contexts'\. There are gen_questions"):
         sk.plan(seeds(grounded=False), teacher=script.connect(), prompts=FREEFORM_PROMPTS, contexts=OWN)
 
 

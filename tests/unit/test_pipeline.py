@@ -15,7 +15,7 @@ from servers import status
 
 import sdgkit as sk
 from sdgkit.errors import RunStopped, SettingsError
-from sdgkit.pipeline import Node
+from sdgkit.stages import Step
 
 SMALL = {"num_contexts": 3, "num_questions": 2}
 STAGES = [stage.name for stage in sk.GROUNDED.stages]
@@ -402,11 +402,12 @@ def test_one_reply_that_fails_is_no_reason_to_stop_however_many_rows_it_should_h
 def test_a_seed_is_admitted_only_when_a_slot_would_stand_empty(script):
     """400 seeds: what is begun and not finished is bounded by the concurrency, not by the input."""
     rows, most = itertools.count(), 0
+    gc.collect()  # what other tests left is not counted
 
     def answer(ask: Ask) -> str:
         nonlocal most
         if next(rows) % 100 == 0:
-            most = max(most, sum(type(thing) is Node for thing in gc.get_objects()))
+            most = max(most, sum(type(thing) is Step for thing in gc.get_objects()))
         return script.usual(ask)
 
     script.answer = answer
@@ -493,6 +494,13 @@ def test_a_cancelled_run_gives_all_slots_back(script):
 def test_two_stages_of_one_name_are_refused():
     with pytest.raises(SettingsError, match="filter_grounded_qa_pair"):
         sk.GROUNDED.after("gen_contexts", sk.GROUNDED.stages[6])
+
+
+def test_a_pipeline_without_stages_is_refused():
+    with pytest.raises(SettingsError, match="nothing has no stages"):
+        sk.Pipeline("nothing", ())
+    with pytest.raises(SettingsError, match="has no stages"):
+        sk.GROUNDED.without(*STAGES)
 
 
 def test_a_stage_that_is_not_there_is_named_with_those_that_are():
