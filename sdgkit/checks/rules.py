@@ -47,8 +47,8 @@ class Rule:
 class Table:
     """The first Markdown table in a text (GitHub's form). around: the text before and after it."""
 
-    head: list[str]
-    rows: list[list[str]]
+    head: tuple[str, ...]
+    rows: list[tuple[str, ...]]
     around: str
 
     @classmethod
@@ -72,9 +72,9 @@ class Table:
         return ""
 
 
-def _cells(line: str) -> list[str]:
+def _cells(line: str) -> tuple[str, ...]:
     inner = re.sub(r"^\||(?<!\\)\|$", "", line)
-    return [cell.strip() for cell in re.split(r"(?<!\\)\|", inner)]
+    return tuple(cell.strip() for cell in re.split(r"(?<!\\)\|", inner))
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class MarkdownTable(Rule):
         table, seed = Table.of(text), Table.of(str(row.get(f"seed_{self.column}") or ""))
         if table is None:
             return "There is no Markdown table in it."
-        wanted = list(self.columns) if self.columns is not None else seed.head if seed else table.head
+        wanted = tuple(self.columns) if self.columns is not None else seed.head if seed else table.head
         if table.head != wanted:
             return f"The head of the table is {' | '.join(table.head)}, not {' | '.join(wanted)}."
         if self.alone and table.around and not (seed and seed.around):

@@ -18,7 +18,7 @@ from sdgkit.run import Run
 from sdgkit.run.plans import Plan
 from sdgkit.stages import Drop, GenerateMany, Given, Row, Stage, Step
 from sdgkit.teachers.teacher import Reply, Request, Teacher
-from sdgkit.trials.calibration import aside
+from sdgkit.trials import aside
 
 ROWS, FURTHER = 3, 3  # seeds that are tried, and how many of the rows that one reply makes go on
 MILLION = 1_000_000

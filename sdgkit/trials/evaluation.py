@@ -23,7 +23,7 @@ from sdgkit.run import Run, open_run
 from sdgkit.run.plans import Plan
 from sdgkit.stages import Generate, Judge
 from sdgkit.teachers.teacher import Teacher
-from sdgkit.trials.calibration import aside
+from sdgkit.trials import aside
 
 FOLDER, COMPARE = "evaluation", "compare_answers"  # in the run's own folder; the judge's stage and prompt
 FIRST, SECOND = 1.0, 3.0  # the judge's scores for the better one
