@@ -5,21 +5,19 @@ after the stage that writes its column, `pipeline.after(name, check)` anywhere e
 check's own words, and its name as the reason. Whatever nothing is said about is measured by the row's own seed.
 """
 
-import importlib.util
 import inspect
+import runpy
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 from sdgkit.checks.facts import FactsInContext
 from sdgkit.checks.rules import Length, MarkdownTable, Matches, NoRefusal, Rule, SameLanguage, ValidJson
 from sdgkit.errors import SettingsError
-from sdgkit.stages import Check, Row
+from sdgkit.stages import Check
 
 KINDS = (MarkdownTable, ValidJson, Matches, Length, SameLanguage, NoRefusal, FactsInContext)
-RULES: dict[str, type[Rule]] = {kind.name: kind for kind in KINDS}
 
 
 def _maker(rule: type[Rule]) -> Callable[..., Check]:
@@ -29,21 +27,17 @@ def _maker(rule: type[Rule]) -> Callable[..., Check]:
         try:
             return Check(name=name, function=rule(*settings, **more))
         except TypeError as error:  # a setting that it does not have
-            known, said = ", ".join(inspect.signature(rule).parameters), str(error).partition("() ")[2] or error
-            raise SettingsError(f"{rule.name}: {said}. It takes {known}, and name.") from None
+            known = ", ".join(inspect.signature(rule).parameters)
+            raise SettingsError(f"{rule.name}: {error}. It takes {known}, and name.") from None
 
     make.__name__, make.__doc__ = rule.name, rule.__doc__
     make.__signature__ = inspect.signature(rule)  # type: ignore[attr-defined]
     return make
 
 
-markdown_table = _maker(MarkdownTable)
-valid_json = _maker(ValidJson)
-matches = _maker(Matches)
-length = _maker(Length)
-same_language = _maker(SameLanguage)
-no_refusal = _maker(NoRefusal)
-facts_in_context = _maker(FactsInContext)
+RULES: dict[str, type[Rule]] = {kind.name: kind for kind in KINDS}
+MAKERS = {name: _maker(rule) for name, rule in RULES.items()}
+markdown_table, valid_json, matches, length, same_language, no_refusal, facts_in_context = MAKERS.values()
 
 
 def read_checks(given: Any) -> list[Check]:
@@ -64,20 +58,17 @@ def read_checks(given: Any) -> list[Check]:
 def saved(check: Check) -> dict[str, Any]:
     """A check as JSON values for `read_checks`; of a user's own function, its name alone."""
     rule = check.function
-    if not isinstance(rule, Rule):
-        return {"name": check.name, "own": True}
-    said = {field.name: getattr(rule, field.name) for field in fields(rule)}
-    return {**said, "name": check.name, "check": rule.name}
+    return {"name": check.name, **({"check": rule.name, **vars(rule)} if isinstance(rule, Rule) else {})}
 
 
 def _read(given: Any) -> Check:
     if isinstance(given, Check):
         return given
-    if isinstance(given, Mapping) and given.get("check") in RULES:
-        said = {name: value for name, value in given.items() if name not in ("name", "check")}
-        return Check(name=given["name"], function=RULES[given["check"]](**said))
     if isinstance(given, Mapping):
-        raise SettingsError(f"The check {given.get('name')!r} is a function of your own: give checks= again.")
+        said = dict(given)
+        if said.get("check") not in MAKERS:
+            raise SettingsError(f"The check {given.get('name')!r} is a function of your own: give checks= again.")
+        return MAKERS[said.pop("check")](**said)
     if isinstance(given, str):
         return _typed(given)
     if not callable(given):
@@ -89,23 +80,14 @@ def _read(given: Any) -> Check:
 def _typed(text: str) -> Check:
     """A check as it is typed: NAME, NAME=ARGUMENT, or FILE.py:FUNCTION."""
     name, _, argument = text.partition("=")
-    if name in RULES:
-        return Check(name=name, function=RULES[name].typed(argument.strip()))
-    path, colon, function = text.rpartition(":")
-    if colon and path.endswith(".py"):
-        return Check(name=function, function=_own(Path(path), function))
-    raise SettingsError(f"There is no check {name!r}. There are {', '.join(RULES)}, and FILE.py:FUNCTION of your own.")
-
-
-def _own(path: Path, name: str) -> Callable[[Row], bool | str | None]:
-    """The function of this name in the user's file."""
-    if not path.is_file():
-        raise SettingsError(f"There is no file {path} to take the check {name} from.")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
+    if name in MAKERS:
+        return MAKERS[name](**(RULES[name].typed(argument.strip()) if argument.strip() else {}))
+    path, _, function = text.rpartition(":")
+    if not path.endswith(".py"):
+        raise SettingsError(
+            f"There is no check {name!r}. There are {', '.join(RULES)}, and FILE.py:FUNCTION of your own."
+        )
     try:
-        spec.loader.exec_module(module)
-        return getattr(module, name)
-    except Exception as error:
-        raise SettingsError(f"{path}:{name} cannot be used as a check: {type(error).__name__}: {error}.") from error
+        return Check(name=function, function=runpy.run_path(path)[function])
+    except Exception as error:  # of the user's file
+        raise SettingsError(f"{text} cannot be used as a check: {type(error).__name__}: {error}.") from error

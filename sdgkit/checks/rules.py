@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
+from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -35,12 +36,14 @@ class Rule:
         """What is wrong with the text, in a sentence; "" if nothing is."""
         raise NotImplementedError
 
+    def seeds(self, row: Row) -> str:
+        """The text of the row's own seed, by which it is measured."""
+        return str(row.get(f"seed_{self.column}") or "")
+
     @classmethod
-    def typed(cls, argument: str) -> "Rule":
-        """The rule with what stands after "=" on the command line. Raises SettingsError."""
-        if argument:
-            raise SettingsError(f"This check takes no argument; {argument!r} was given.")
-        return cls()
+    def typed(cls, argument: str) -> dict[str, Any]:
+        """The settings that stand after "=" on the command line. Raises SettingsError."""
+        raise SettingsError(f"{cls.name} takes no argument; {argument!r} was given.")
 
 
 @dataclass(frozen=True)
@@ -54,22 +57,20 @@ class Table:
     @classmethod
     def of(cls, text: str) -> "Table | None":
         lines = [line.strip() for line in text.strip().splitlines()]
-        for at in range(1, len(lines)):
-            ruled = re.fullmatch(r"\|?(\s*:?-+:?\s*\|)*\s*:?-+:?\s*\|?", lines[at]) and "|" in lines[at - 1] + lines[at]
-            if ruled and len(_cells(lines[at])) == len(_cells(lines[at - 1])):
-                end = next((i for i in range(at + 1, len(lines)) if "|" not in lines[i]), len(lines))
-                around = "\n".join([*lines[: at - 1], *lines[end:]]).strip()
-                return cls(_cells(lines[at - 1]), [_cells(line) for line in lines[at + 1 : end]], around)
+        for at, (above, line) in enumerate(pairwise(lines)):
+            ruled = re.fullmatch(r"\|?(\s*:?-+:?\s*\|)*\s*:?-+:?\s*\|?", line) and "|" in above + line
+            if ruled and len(_cells(line)) == len(_cells(above)):
+                rows = list(takewhile(lambda line: "|" in line, lines[at + 2 :]))
+                around = [*lines[:at], *lines[at + 2 + len(rows) :]]
+                return cls(_cells(above), [_cells(row) for row in rows], "\n".join(around).strip())
         return None
 
     def flaw(self) -> str:
         """What is wrong with its form, in a sentence; "" if nothing is."""
-        if not self.rows:
-            return "The table has no rows."
         for number, row in enumerate(self.rows, 1):
             if len(row) != len(self.head):
                 return f"Row {number} of the table has {len(row)} cells, its head {len(self.head)}."
-        return ""
+        return "" if self.rows else "The table has no rows."
 
 
 def _cells(line: str) -> tuple[str, ...]:
@@ -91,15 +92,13 @@ class MarkdownTable(Rule):
 
     def __post_init__(self) -> None:
         if isinstance(self.columns, str):
-            raise SettingsError(
-                f"markdown_table takes a list of column names, such as ['Name', 'Age']: {self.columns!r}."
-            )
+            raise SettingsError(f"markdown_table takes a list of column names, ['Name', 'Age'], not {self.columns!r}.")
 
     def flaw(self, text: str, row: Row) -> str:
-        table, seed = Table.of(text), Table.of(str(row.get(f"seed_{self.column}") or ""))
+        table, seed = Table.of(text), Table.of(self.seeds(row))
         if table is None:
             return "There is no Markdown table in it."
-        wanted = tuple(self.columns) if self.columns is not None else seed.head if seed else table.head
+        wanted = tuple(self.columns or (seed or table).head)
         if table.head != wanted:
             return f"The head of the table is {' | '.join(table.head)}, not {' | '.join(wanted)}."
         if self.alone and table.around and not (seed and seed.around):
@@ -107,9 +106,8 @@ class MarkdownTable(Rule):
         return table.flaw()
 
     @classmethod
-    def typed(cls, argument: str) -> "MarkdownTable":
-        columns = tuple(name.strip() for name in argument.split(","))
-        return cls(columns=columns if argument else None)
+    def typed(cls, argument: str) -> dict[str, Any]:
+        return {"columns": [name.strip() for name in argument.split(",")]}
 
 
 @dataclass(frozen=True)
@@ -117,17 +115,18 @@ class ValidJson(Rule):
     """The text is JSON (RFC 8259), and fits a JSON schema if there is one. Raises SettingsError for a wrong schema."""
 
     name = "valid_json"
-    schema: Mapping[str, Any] | bool | None = None
+    schema: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        if self.schema is None:
-            return
-        import jsonschema
+        if self.schema is not None:
+            import jsonschema
 
-        try:
-            jsonschema.validators.validator_for(self.schema).check_schema(self.schema)
-        except (jsonschema.SchemaError, TypeError) as error:
-            raise SettingsError(f"valid_json: this is no JSON schema: {getattr(error, 'message', error)}.") from None
+            try:
+                jsonschema.validators.validator_for(self.schema).check_schema(self.schema)
+            except (jsonschema.SchemaError, TypeError) as error:
+                raise SettingsError(
+                    f"valid_json: this is no JSON schema: {getattr(error, 'message', error)}."
+                ) from None
 
     def flaw(self, text: str, row: Row) -> str:
         inner = re.fullmatch(r"```\w*\n(.*)\n```", text.strip(), re.DOTALL)
@@ -135,30 +134,25 @@ class ValidJson(Rule):
             value = json.loads(inner[1] if inner else text, parse_constant=_no_constant)
         except (ValueError, RecursionError) as error:
             return f"It is not JSON: {error}."
-        return self._misfit(value) if self.schema is not None else ""
-
-    def _misfit(self, value: Any) -> str:
+        if self.schema is None:
+            return ""
         import jsonschema
         import referencing
 
         # An empty registry: a schema that refers to another by its address is not fetched.
         validator = jsonschema.validators.validator_for(self.schema)(self.schema, registry=referencing.Registry())
         try:
-            error = jsonschema.exceptions.best_match(validator.iter_errors(value))
+            flaw = jsonschema.exceptions.best_match(validator.iter_errors(value))
         except referencing.exceptions.Unresolvable as missing:
             raise SettingsError(f"valid_json: the schema refers to {missing.ref}, which is not in it.") from None
-        return f"It does not fit the schema at {error.json_path}: {_quoted(error.message, 200)}." if error else ""
+        return f"It does not fit the schema at {flaw.json_path}: {_quoted(flaw.message, 200)}." if flaw else ""
 
     @classmethod
-    def typed(cls, argument: str) -> "ValidJson":
-        if not argument:
-            return cls()
+    def typed(cls, argument: str) -> dict[str, Any]:
         try:
-            return cls(schema=json.loads(Path(argument).read_text("utf-8-sig")))
-        except OSError as error:
-            raise SettingsError(f"valid_json={argument}: cannot be read ({error.strerror}). Name a schema.") from None
-        except ValueError as error:
-            raise SettingsError(f"valid_json={argument}: is not JSON ({error}).") from None
+            return {"schema": json.loads(Path(argument).read_text("utf-8-sig"))}
+        except (OSError, ValueError) as error:
+            raise SettingsError(f"valid_json={argument}: not a file with a JSON schema ({error}).") from None
 
 
 def _no_constant(name: str) -> None:
@@ -182,10 +176,8 @@ class Matches(Rule):
         return "" if re.search(self.pattern, text, re.MULTILINE) else f"Nothing in it matches {self.pattern}"
 
     @classmethod
-    def typed(cls, argument: str) -> "Matches":
-        if not argument:
-            raise SettingsError("matches needs a regular expression, such as matches=^Subject:")
-        return cls(pattern=argument)
+    def typed(cls, argument: str) -> dict[str, Any]:
+        return {"pattern": argument}
 
 
 @dataclass(frozen=True)
@@ -212,16 +204,12 @@ class Length(Rule):
         return ""
 
     @classmethod
-    def typed(cls, argument: str) -> "Length":
+    def typed(cls, argument: str) -> dict[str, Any]:
         found = re.fullmatch(r"(\d*)\.\.(\d*)\s*(words|characters|)", argument)
         if not found:
             raise SettingsError("length is typed as length=20..200, length=..900characters or length=5..")
-        low, high, unit = found.groups()
-        return cls(
-            min=int(low) if low else None,
-            max=int(high) if high else None,
-            unit="characters" if unit == "characters" else "words",
-        )
+        low, high = (int(number) if number else None for number in found.groups()[:2])
+        return {"min": low, "max": high, "unit": found[3] or "words"}
 
 
 @dataclass(frozen=True)
@@ -231,12 +219,10 @@ class SameLanguage(Rule):
     name = "same_language"
 
     def flaw(self, text: str, row: Row) -> str:
-        mine, seeds = language(text), language(str(row.get(f"seed_{self.column}") or ""))
-        alike = not mine or not seeds or any(mine in group and seeds in group for group in words("languages")["alike"])
-        if alike or mine == seeds:
+        known, mine, seeds = words("languages"), language(text), language(self.seeds(row))
+        if not mine or not seeds or mine == seeds or any({mine, seeds} <= set(group) for group in known["alike"]):
             return ""
-        names = words("languages")["names"]
-        return f"It is in {names.get(mine, mine)}, the seed's in {names.get(seeds, seeds)}."
+        return f"It is in {known['names'].get(mine, mine)}, the seed's in {known['names'].get(seeds, seeds)}."
 
 
 @lru_cache(4096)
@@ -264,20 +250,14 @@ class NoRefusal(Rule):
 
     def flaw(self, text: str, row: Row) -> str:
         found = refusal(text)
-        return f"It declines: {_quoted(found)}." if found and not refusal(str(row.get(f"seed_{self.column}"))) else ""
+        return f"It declines: {_quoted(found)}." if found and not refusal(self.seeds(row)) else ""
 
 
 def refusal(text: str) -> str:
     """The words with which a text declines, "" if it does not."""
     start = " ".join(text[: 4 * REFUSED_WITHIN].replace("\u2019", "'").casefold().split())[:REFUSED_WITHIN]
-    found = _refusals().search(start)
-    return found[0] if found else ""
-
-
-@cache
-def _refusals() -> re.Pattern[str]:
-    phrases = [re.escape(phrase) for listed in words("refusals").values() for phrase in listed]
-    return re.compile(rf"(?<!\w)(?:{'|'.join(phrases)})")
+    phrases = (phrase for listed in words("refusals").values() for phrase in listed)
+    return next((phrase for phrase in phrases if re.search(rf"(?<!\w){re.escape(phrase)}", start)), "")
 
 
 def _quoted(text: str, most: int = 80) -> str:
