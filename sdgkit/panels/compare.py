@@ -11,7 +11,7 @@ from sdgkit.panels.prompt import PromptPanel
 from sdgkit.panels.seeds import rows_for, seeds_of
 from sdgkit.panels.still import Block
 from sdgkit.prompts import Prompt, load_prompt
-from sdgkit.trials.comparing import Comparing, Comparison, Outcome, Side
+from sdgkit.trials.comparing import Comparison, Outcome, Side
 
 NAMES = ("saved", "edited")
 
@@ -49,7 +49,7 @@ class ComparePanel(Panel):
         self._judge, self._prompts = judge, prompts
         self.names = names or (NAMES if self._panel is not None else ("the first", "the second"))
         self.comparison: Comparison | None = None
-        self._comparing: Comparing | None = None
+        self._comparing: Comparison | None = None
 
     # Clicks -----------------------------------------------------------------------------------------------------------
 
@@ -58,7 +58,7 @@ class ComparePanel(Panel):
         one, other, rows = self._versions()
         chosen = rows[: most or len(rows)]
         judge = teacher_of(self._judge) if self._judge is not None else None
-        comparing = Comparing(one, other, chosen, teacher_of(self._teacher), judge=judge, prompts=self._prompts)
+        comparing = Comparison(one, other, chosen, teacher_of(self._teacher), judge=judge, prompts=self._prompts)
 
         def begin() -> Stop:
             self.comparison, self._comparing = None, comparing.start()

@@ -15,14 +15,14 @@ from sdgkit.export.card import public
 from sdgkit.journal import Journal
 from sdgkit.method import plan, run_folder
 from sdgkit.pipeline import Pipeline
+from sdgkit.prompts import Prompt
 from sdgkit.quality.verdicts import ASKED_ABOUT, GOOD, Calibration, Mistake, Verdicts
 from sdgkit.run import Run
 from sdgkit.run.folder import CALIBRATION, write_calibrated, write_values
 from sdgkit.run.plans import Plan
 from sdgkit.seeds import row_key
-from sdgkit.stages import Judge, Keep, Row
+from sdgkit.stages import Judge, Keep, Row, Stage
 from sdgkit.teachers.teacher import Teacher
-from sdgkit.trials import as_sample, ask_aside
 
 FOLDER = "calibration"  # in a run's folder: the journal of a calibration
 LEAST = 20  # characters of an answer that can be cut
@@ -59,6 +59,24 @@ def judge_rows(
         run = ask_aside(stage, planned.prompts[stage.name], rows, judge, journal, structure=planned.structure)
         verdicts = [(row, keep.lets_on(row[keep.column])) for row in run.samples()]
         return [*verdicts, *((drop, None) for drop in run.drops())]
+
+
+def aside(plan: Plan, journal: Journal) -> Run:
+    """A finished run that leaves its journal alone: no files, lest its rows be taken for samples, and no notes."""
+    return Run(plan, journal=journal, reuse=True, on_note=lambda _: None).start().wait()
+
+
+def ask_aside(
+    stage: Stage, prompt: Prompt, rows: Sequence[Row], teacher: Teacher, journal: Journal, **settings: Any
+) -> Run:
+    """The same of one stage; what the journal has recorded is not asked again. settings: further ones of a `Plan`."""
+    return aside(Plan(Pipeline(stage.name, (stage,)), rows, {stage.name: prompt}, teacher, **settings), journal)
+
+
+def as_sample(seed: Row) -> dict[str, Any]:
+    """A seed as a sample of itself: its context, question and response, to be judged beside it."""
+    own = {name.removeprefix("seed_"): value for name, value in seed.items() if name.startswith("seed_")}
+    return {**{name: value for name, value in seed.items() if name != "id"}, **own}
 
 
 def judging(pipeline: Pipeline) -> tuple[Judge, Keep]:

@@ -46,46 +46,16 @@ class Side:
     completion_tokens: int
 
 
-@dataclass(frozen=True)
 class Comparison:
-    """Two versions side by side. ids: the rows, in order. judged: whether a judge and its filter follow."""
-
-    one: Side
-    other: Side
-    ids: Sequence[str]
-    judged: bool
-
-    @property
-    def sides(self) -> tuple[Side, Side]:
-        """Both of them."""
-        return self.one, self.other
-
-    @property
-    def differing(self) -> tuple[int, int]:
-        """How many rows the first does better on, and how many the second: more of it is kept (or read)."""
-        pairs = [[side.outcomes[id] for side in self.sides] for id in self.ids]
-        counts = [[outcome.kept if self.judged else len(outcome.texts) for outcome in pair] for pair in pairs]
-        return sum(one > other for one, other in counts), sum(one < other for one, other in counts)
-
-    def words(self, one: str = "the first", other: str = "the second") -> str:
-        """The result in a sentence."""
-        first, second = self.differing
-        rows = counted(len(self.ids), "row")
-        split = f"{one} is better on {first}, {other} on {second}"
-        return (
-            f"The difference rests on {first + second} of {rows}: {split}."
-            if first + second
-            else f"No difference on {rows}."
-        )
-
-
-class Comparing:
-    """The two runs behind a comparison, to start, wait for and cancel.
+    """Two versions side by side, and the two runs behind them, to start, wait for and cancel.
 
     one, other: two versions of one prompt. rows: what the stage works on (`trying.stand_in`, or rows of an earlier
-    stage). judge: another teacher for judging. prompts: the user's folder, for the judge's prompt. Raises
-    SettingsError.
+    stage). judge: another teacher for judging. prompts: the user's folder, for the judge's prompt.
+    ids: the rows, in order. judged: whether a judge and its filter follow. sides: both versions, once `wait` is over.
+    Raises SettingsError.
     """
+
+    sides: tuple[Side, Side]
 
     def __init__(
         self,
@@ -98,18 +68,18 @@ class Comparing:
         prompts: Any = None,
     ) -> None:
         name = one.name
-        self.rows = [{**row, "id": str(row.get("id") or f"s{n}")} for n, row in enumerate(rows, 1)]
-        if name != other.name or name not in STAGES or not self.rows:
+        rows = [{**row, "id": str(row.get("id") or f"s{n}")} for n, row in enumerate(rows, 1)]
+        if name != other.name or name not in STAGES or not rows:
             raise SettingsError(
                 f"Compare two versions of one stage's prompt on some rows, not {name} with {other.name}."
             )
-        self.stages = tuple(_stages(name))
-        pipeline = Pipeline(method_of(name), self.stages)
+        pipeline = Pipeline(method_of(name), tuple(_stages(name)))
         shared = load_prompts([n for n in pipeline.prompted if n != name], pipeline.name, prompts)
-        plans = (Plan(pipeline, self.rows, {**shared, name: prompt}, teacher, judge) for prompt in (one, other))
+        plans = (Plan(pipeline, rows, {**shared, name: prompt}, teacher, judge) for prompt in (one, other))
         self.runs = [Run(plan, on_note=lambda sentence: None) for plan in plans]
+        self.ids, self.judged = [row["id"] for row in rows], isinstance(pipeline.stages[-1], Keep)
 
-    def start(self) -> "Comparing":
+    def start(self) -> "Comparison":
         """Begin; returns at once."""
         for run in self.runs:
             run.start()
@@ -120,22 +90,36 @@ class Comparing:
         for run in self.runs:
             run.cancel()
 
-    def wait(self) -> Comparison:
-        """The comparison, when both are through. Raises what stopped one of them; then the other stops, too."""
+    def wait(self) -> "Comparison":
+        """Until both are through. Raises what stopped one of them; then the other stops, too."""
         try:
             for run in self.runs:
                 run.wait()
         except BaseException:
             self.cancel()
             raise
-        one, other = map(self._side, self.runs)
-        return Comparison(one, other, [row["id"] for row in self.rows], isinstance(self.stages[-1], Keep))
+        one, other = self.runs
+        self.sides = self._side(one), self._side(other)
+        return self
+
+    @property
+    def differing(self) -> tuple[int, int]:
+        """How many rows the first does better on, and how many the second: more of it is kept (or read)."""
+        pairs = [[side.outcomes[id] for side in self.sides] for id in self.ids]
+        counts = [[outcome.kept if self.judged else len(outcome.texts) for outcome in pair] for pair in pairs]
+        return sum(one > other for one, other in counts), sum(one < other for one, other in counts)
+
+    def words(self, one: str = "the first", other: str = "the second") -> str:
+        """The result in a sentence."""
+        first, second = self.differing
+        split = f" {one} is better on {first}, {other} on {second}." if first + second else ""
+        return f"The difference rests on {first + second} of {counted(len(self.ids), 'row')}.{split}"
 
     def _side(self, run: Run) -> Side:
-        first, funnel = self.stages[0], run.funnel
+        first, funnel = STAGES[run.funnel[0]["name"]], run.funnel
         came = [*(("", row) for row in run.samples()), *((row["stage"], row) for row in run.drops())]
         outcomes: dict[str, Outcome] = {}
-        for id in (row["id"] for row in self.rows):
+        for id in self.ids:
             mine = [(left, row) for left, row in came if f"{row['id']}/".startswith(f"{id}/")]
             read = [row for left, row in sorted(mine, key=lambda one: one[1]["id"]) if left != first.name]
             missing = [row for left, row in mine if left == first.name] or [{"message": "", "reply": ""}]
@@ -159,8 +143,8 @@ class Comparing:
 
 
 def compare(one: Prompt, other: Prompt, rows: Iterable[Mapping[str, Any]], teacher: Teacher, **more: Any) -> Comparison:
-    """Compare two versions of a prompt on the same rows; see `Comparing`. Returns when both are through."""
-    return Comparing(one, other, rows, teacher, **more).start().wait()
+    """Compare two versions of a prompt on the same rows; see `Comparison`. Returns when both are through."""
+    return Comparison(one, other, rows, teacher, **more).start().wait()
 
 
 def _stages(name: str) -> Iterator[Stage]:

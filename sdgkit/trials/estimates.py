@@ -17,7 +17,7 @@ from sdgkit.quality.verdicts import interval
 from sdgkit.run.plans import Plan
 from sdgkit.stages import Check, GenerateMany, Given, Row, Stage
 from sdgkit.teachers.teacher import Reply, Request, Teacher
-from sdgkit.trials import aside
+from sdgkit.trials.calibration import aside
 
 ROWS, FURTHER = 3, 3  # seeds that are tried, and how many of the rows that one reply makes go on
 MILLION = 1_000_000
@@ -77,7 +77,8 @@ def estimate(
     """
     if (price_prompt is None) != (price_completion is None):
         raise SettingsError("A price needs both parts: for a million tokens read, and for a million written.")
-    few = replace(plan, pipeline=_small(plan.pipeline), rows=_some(plan, rows), target=None, near_duplicates=None)
+    some = [{**row, "id": id} for id, row in plan.admitted[:: max(1, len(plan.rows) // rows)][:rows]]
+    few = replace(plan, pipeline=_small(plan.pipeline), rows=some, target=None, near_duplicates=None)
     exchanges: dict[str, list[dict[str, Any]]] = defaultdict(list)
     with closing(Journal(Path(out) if out is not None else None)) as kept:
         journal = _Borrowed(kept)
@@ -163,13 +164,6 @@ class _FirstFew:
         before = repr({name: value for name, value in row.items() if name not in self.made})
         self.met[before] += 1
         return self.met[before] <= self.limit
-
-
-def _some(plan: Plan, number: int) -> list[dict[str, Any]]:
-    """So many rows, from the beginning to the end, with the ids that they have in the run."""
-    admitted, number = plan.admitted, min(number, len(plan.rows))
-    chosen = (admitted[place * len(admitted) // number] for place in range(number))
-    return [{**row, "id": id} for id, row in chosen]
 
 
 def _whole(

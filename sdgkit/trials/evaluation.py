@@ -21,7 +21,7 @@ from sdgkit.quality.verdicts import interval
 from sdgkit.run import Run, open_run
 from sdgkit.stages import Generate, Judge, Row
 from sdgkit.teachers.teacher import Teacher
-from sdgkit.trials import ask_aside
+from sdgkit.trials.calibration import ask_aside
 
 FOLDER = "evaluation"  # in the run's own folder
 ANSWER = Prompt("answer", generation="{{ question }}", sampling={"temperature": 0, "max_tokens": 2048})

@@ -21,8 +21,7 @@ from sdgkit.quality.measures import as_html
 from sdgkit.seeds import COLUMNS, read_seeds
 from sdgkit.teachers.teacher import Teacher
 from sdgkit.texts import words
-from sdgkit.trials import as_sample
-from sdgkit.trials.calibration import judge_rows, judging
+from sdgkit.trials.calibration import as_sample, judge_rows, judging
 
 Seed = Mapping[str, Any]
 Severity = Literal["error", "warning", "hint"]
@@ -120,8 +119,6 @@ def _inputs(rows: Sequence[Seed]) -> Iterator[Finding]:
                 yield _found(f"short_{column}", where, column, text=text)
             elif column in (CONTEXT, QUESTION) and _is_keywords(text):
                 yield _found("keywords", where, column)
-        if _plain(row[QUESTION]) == _plain(row[TASK]):
-            yield _found("question_is_task", number, QUESTION)
 
 
 def _words(text: str) -> int:
@@ -140,19 +137,15 @@ def _responses(rows: Sequence[Seed]) -> Iterator[Finding]:
     forms = [_forms(row[RESPONSE]) for row in rows]
     times = Counter(form for having in forms for form in having)
     usual = {form for form, number in times.items() if len(rows) > 2 and number >= MOST * len(rows)}
-    heads = Counter(table.head for row in rows if (table := Table.of(row[RESPONSE])))
-    usual_head = next((head for head, number in heads.most_common(1) if number > 1), None)
     talking = [_pattern("talk").match(row[RESPONSE].casefold()) for row in rows]
     for number, (row, having, talk) in enumerate(zip(rows, forms, talking, strict=True), 1):
         text = row[RESPONSE]
         asked, table = _forms(f"{row[TASK]}\n{row[QUESTION]}", "asked"), Table.of(text)
-        head = table.head if table and table.head != usual_head else None
         repeated = any(_plain(text) == _plain(str(row.get(name))) for name in (CONTEXT, QUESTION))
         signs = {
             "other_form": _named(usual - having),
             "not_as_asked": "" if having & (usual | asked) else _named(asked - having),
             "flaw_in_table": table.flaw() if table else "",
-            "other_head": f"{' | '.join(head)}; most are {' | '.join(usual_head)}" if head and usual_head else "",
             "flaw_in_json": ValidJson().flaw(text, row) if "json" in having else "",
             "broken_off": _match("broken_off", text) or ("a code fence that is open" if text.count("```") % 2 else ""),
             "talk": text[:40] if talk and talking.count(None) >= len(rows) / 2 else "",

@@ -590,7 +590,7 @@ def test_two_versions_are_compared_by_what_is_read_and_what_the_judge_lets_throu
     panel.compare()
     panel.wait()
     assert panel.last_error is None
-    one, other = panel.comparison.one, panel.comparison.other
+    one, other = panel.comparison.sides
     assert (one.parsed, one.passed, one.mean_score) == (4, 4, 3.0)
     assert (other.parsed, other.passed, other.mean_score) == (3, 0, 1.0)
     first = panel.view.state["rows"][0]["sides"]
@@ -608,7 +608,7 @@ def test_the_difference_rests_on_the_rows_that_differ(script, seeds):
     panel.wait()
     assert panel.last_error is None
     comparison = panel.comparison
-    assert (comparison.one.passed, comparison.other.passed) == (6, 0)
+    assert [side.passed for side in comparison.sides] == [6, 0]
     assert comparison.differing == (6, 0)
     assert "rests on 6 of 6 rows" in panel.view.state["words"]
     assert panel.view.state["rows"][0]["sides"][0]["words"] == "score 1 · kept"
