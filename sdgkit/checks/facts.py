@@ -10,16 +10,13 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import product
 
-from sdgkit.checks.rules import Rule
-from sdgkit.stages import Row
 from sdgkit.texts import words
 
 COUNTED = 10  # a whole number up to this may be a count of something
 OPERANDS = 150  # numbers of a source that are computed with, at most
 SCALES = (1.0, 1e3, 1e6, 1e9, 1e-3, 1e-6, 1e-9)  # "12.6 million" is 12600000
 NOUNS = 0.15  # share of words with a capital inside sentences above which the language writes its nouns so
-SEED = ("seed_context", "seed_question", "seed_response")
-NAMED, SHOWN = 4, 5  # letters by which a name is known again, whatever its ending; facts told of in a message
+NAMED = 4  # letters by which a name is known again, whatever its ending
 
 # Signs of words in scripts that put spaces between words; in others a number may stand inside a sentence's signs.
 _SIGN, _LETTER = r"[^\W\u2e80-\ud7ff\uf900-\uffdc]", r"[^\W\d_\u2e80-\ud7ff\uf900-\uffdc]"
@@ -32,7 +29,7 @@ _CODE = re.compile(
     r"[\w.+-]+@[\w-]+\.[\w.-]*\w|https?://[^\s)>\]]+|#\d+"
     rf"|(?<![\w.,-]){_LETTER}(?:{_SIGN}|-)*\d(?:{_SIGN}|-)*"
 )
-_WORD = re.compile(r"[^\W\d_][\w'\u2019]*(?:-\w+)*")
+WORD = re.compile(r"[^\W\d_][\w'\u2019]*(?:-\w+)*")
 
 
 @dataclass(frozen=True)
@@ -119,38 +116,6 @@ class Source:
         return low in self.words or ending or _squeezed(low.removesuffix("'s")) in self.squeezed
 
 
-@dataclass(frozen=True)
-class FactsInContext(Rule):
-    """The numbers and names in the text are in the context, the question or the task, or part of the seed's form.
-
-    derived: also let on what may have been computed: whole numbers up to 10 (something counted), and sums,
-    differences, shares and changes in percent of two given numbers. A text may still be wrong: this finds what was
-    made up, not every mistake.
-    """
-
-    name = "facts_in_context"
-    derived: bool = True
-
-    def flaw(self, text: str, row: Row) -> str:
-        task, *seeds = (str(row.get(name) or "") for name in ("task_description", *SEED))
-        source = Source(task, *(str(row.get(part) or "") for part in ("context", "question") if part != self.column))
-        seed = Source(*seeds[:2])
-        form = {n.values for n in numbers(seeds[2]) if not seed.has_number(n) and not seed.computes(n)}
-        missing = [
-            number.text
-            for number in numbers(text)
-            if not (number.values in form or source.has_number(number))
-            and not (self.derived and (_is_counted(number) or source.computes(number)))
-        ]
-        known = Source(*(word for word in _WORD.findall(seeds[2]) if not seed.has_name(word)))
-        found = [*codes(text), *(names(text) if not _writes_nouns_large([task, *seeds]) else ())]
-        missing += [name for name in found if not source.has_name(name) and not known.has_name(name)]
-        missing = list(dict.fromkeys(missing))
-        more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
-        held = "the context nor the question" if row.get("context") else "the question nor the task"
-        return f"It has {', '.join(missing[:SHOWN])}{more}, which neither {held} holds." if missing else ""
-
-
 def numbers(text: str) -> Iterator[Number]:
     """The numbers in a text, without those of list items and of codes such as R4."""
     for line in _ITEM.sub(" ", text).splitlines():
@@ -177,13 +142,13 @@ def codes(text: str) -> Iterator[str]:
 def _inside(text: str) -> Iterator[str]:
     """The words that stand inside a sentence, after an ordinary word."""
     for line in text.splitlines():
-        for found in _WORD.finditer(line):
+        for found in WORD.finditer(line):
             before = line[max(0, found.start() - 8) : found.start()]
             if re.search(r"[^\W\d_][,;]? $", before) and not re.search(r"\b\w{1,3}\. $", before):
                 yield found[0]
 
 
-def _writes_nouns_large(texts: Iterable[str]) -> bool:
+def writes_nouns_large(texts: Iterable[str]) -> bool:
     inside = [word for text in texts for word in _inside(text)]
     return sum(word[0].isupper() for word in inside) > NOUNS * len(inside)
 
@@ -201,7 +166,7 @@ def _rounded(number: float) -> float:
     return float(f"{number:.9g}")
 
 
-def _is_counted(number: Number) -> bool:
+def is_counted(number: Number) -> bool:
     return not number.percent and any(value == int(value) and value <= COUNTED for value in number.values)
 
 

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
 
-from sdgkit.checks.facts import FactsInContext
-from sdgkit.checks.rules import Table, ValidJson, refusal
+from sdgkit.checks import FactsInContext, Table, ValidJson, refusal
 from sdgkit.method import plan
 from sdgkit.pages import counted, visible
 from sdgkit.quality.duplicates import Known, similarity
