@@ -83,34 +83,34 @@ def estimate(
     with closing(Journal(Path(out) if out is not None else None)) as kept:
         journal = _Borrowed(kept)
         run = aside(few, journal)
-        outcomes = [*journal.outcomes("sample"), *journal.outcomes("drop")]
-        for stage, key in {asked for outcome in outcomes for asked in outcome.trail}:
+        rows_that_came = [*journal.outcomes("sample"), *journal.outcomes("drop")]
+        for stage, key in {asked for row in rows_that_came for asked in row.trail}:
             exchanges[stage].append(kept.exchange(key) or {})
-    lines = {line["name"]: line for line in run.funnel}
-    whole, chances = _whole(plan, lines, exchanges)
-    good, most, scale, notes = run.funnel[-1]["rows_out"], whole["most"], 1.0, []
-    share, (low, high) = good / max(1, chances), interval(good, chances)
-    if missing := [stage.name for stage in plan.pipeline.stages if not lines[stage.name]["tried"]]:
+    whole, scale, tried = _whole(plan, {line["name"]: line for line in run.funnel}, exchanges)
+    good, times, notes = run.funnel[-1]["rows_out"], 1.0, []
+    samples, low, high = (share * scale for share in (good, *(tried * edge for edge in interval(good, tried))))
+    if missing := [stage.name for stage in plan.pipeline.stages if stage.role and not exchanges[stage.name]]:
         notes.append(f"No row came as far as {missing[0]}: what it and later stages take is not in these numbers.")
-    if plan.target is not None and share:
-        scale, low, high, share, most = plan.target / (share * most), 1.0, 1.0, 1.0, plan.target
+    if plan.target is not None and good:
+        times = plan.target / samples
+        samples = low = high = plan.target
     elif plan.target is not None:
-        notes.append(f"None of {chances} rows was kept, so nobody knows how many it takes to the target.")
-    read, written = whole["prompt_tokens"] * scale, whole["completion_tokens"] * scale
+        notes.append(f"None of {tried} rows was kept, so nobody knows how many it takes to the target.")
+    read, written = whole["prompt_tokens"] * times, whole["completion_tokens"] * times
     cost = ((price_prompt or 0) * read + (price_completion or 0) * written) / MILLION
-    lengths = _prompt_lengths(plan, exchanges, [outcome.columns for outcome in outcomes])
-    first = next(stage for stage in plan.pipeline.stages if stage.role)
-    longest, asker = max(lengths, key=lambda one: one[0], default=(0, first))
+    longest, asker = max(
+        _prompt_lengths(plan, exchanges, [row.columns for row in rows_that_came]), key=lambda one: one[0]
+    )
     return Estimate(
-        requests=round(whole["requests"] * scale),
+        requests=round(whole["requests"] * times),
         prompt_tokens=round(read),
         completion_tokens=round(written),
-        seconds=max(seconds for name, seconds in whole.items() if name.startswith("seconds")) * scale,
-        samples=round(share * most),
-        low=round(low * most),
-        high=round(high * most),
+        seconds=max(whole["teacher"], whole["judge"]) * times,
+        samples=round(samples),
+        low=round(low),
+        high=round(high),
         cost=None if price_prompt is None else cost,
-        tried=chances,
+        tried=tried,
         kept=good,
         asked=journal.asked,
         longest=longest,
@@ -167,33 +167,29 @@ class _FirstFew:
 
 
 def _whole(
-    plan: Plan, lines: Mapping[str, Mapping[str, Any]], exchanges: Mapping[str, Sequence[Mapping[str, Any]]]
-) -> tuple[dict[str, float], int]:
-    """What all stages take, and the most samples that they could bring; and how many the few rows could have brought.
-
-    From stage to stage: as many rows as the shares that were seen let through, each asked for as the few were.
-    """
-    rows = float(len(plan.rows))
-    whole = defaultdict(float, {"most": rows, "seconds": 0.0})
-    chances = lines[plan.pipeline.stages[0].name]["rows_in"]
+    plan: Plan, lines: Mapping[str, Row], exchanges: Mapping[str, Sequence[Row]]
+) -> tuple[dict[str, float], float, int]:
+    """What all stages take; how many rows of the whole run one of the few stands for at the end; and how many of the
+    few could have come so far. By the name of a role: the seconds of whom it asks."""
+    whole: dict[str, float] = defaultdict(float)
+    tried = lines[plan.pipeline.stages[0].name]["rows_in"]
+    scale = len(plan.rows) / tried
     for stage in plan.pipeline.stages:
-        line, width, each = lines[stage.name], 1.0, 1.0
-        if isinstance(stage, Given):
-            width = sum(map(len, stage.rows.values())) / len(plan.rows)
-            chances = lines[f"{stage.name}_first"]["rows_out"]
-        elif isinstance(stage, GenerateMany):
-            width = stage.per_row
-            each, chances = (1.0, chances * min(FURTHER, width)) if stage.together else (width, chances)
-        if stage.role:
-            teacher, weight = _asked(plan, stage), rows * each / max(1, line["rows_in"])
-            whole["requests"] += weight * len(exchanges[stage.name])
-            for name in ("prompt_tokens", "completion_tokens"):
-                whole[name] += weight * sum(one[name] for one in exchanges[stage.name])
-            busy = weight * sum(one["seconds"] for one in exchanges[stage.name]) / teacher.slots.total
-            whole[f"seconds of {id(teacher)}"] += busy  # teacher and judge work side by side
-        rows *= width * line["rows_out"] / max(1, line["tried"])
-        whole["most"] *= width
-    return whole, chances
+        if isinstance(stage, GenerateMany) and not stage.together:
+            scale *= stage.per_row
+        for sent in exchanges[stage.name]:
+            whole["requests"] += scale
+            whole["prompt_tokens"] += scale * sent["prompt_tokens"]
+            whole["completion_tokens"] += scale * sent["completion_tokens"]
+            asked = _asked(plan, stage)  # teacher and judge work side by side, if they are two
+            whole["judge" if asked is plan.judge else "teacher"] += scale * sent["seconds"] / asked.slots.total
+        if first := lines.get(f"{stage.name}_first"):
+            tried = first["rows_out"]
+            came = lines[stage.name]["rows_out"] * scale
+            if isinstance(stage, Given):
+                came = sum(map(len, stage.rows.values()))
+            scale = came / max(1, tried)
+    return whole, scale, tried
 
 
 def _asked(plan: Plan, stage: Stage) -> Teacher:
@@ -203,20 +199,20 @@ def _asked(plan: Plan, stage: Stage) -> Teacher:
 
 
 def _prompt_lengths(
-    plan: Plan, exchanges: Mapping[str, Sequence[Mapping[str, Any]]], came: Sequence[Row]
+    plan: Plan, exchanges: Mapping[str, Sequence[Row]], came: Sequence[Row]
 ) -> Iterator[tuple[int, Stage]]:
     """(tokens, stage) of every prompt with every seed, filled with the longest texts that came so far."""
     known: dict[str, Any] = {}
     for row in came:
         known |= {name: text for name, text in row.items() if len(str(text)) > len(str(known.get(name, "")))}
-    for stage in plan.pipeline.stages:
-        if sent := exchanges[stage.name]:
-            yield max(one["prompt_tokens"] for one in sent), stage
-            letters = sum(len(message["content"]) for one in sent for message in one["messages"])
-            more: dict[str, Any] = {"num_samples": getattr(stage, "per_row", 1)}
-            if vary := getattr(stage, "vary", None):
-                more["vary"] = {name: max(map(str, values), key=len) for name, values in vary.items()}
-            for _, row in plan.admitted:
-                messages = plan.prompts[stage.name].render({**known, **row, **more})
-                length = sum(len(message["content"]) for message in messages)
-                yield round(length * sum(one["prompt_tokens"] for one in sent) / max(1, letters)), stage
+    for stage in (stage for stage in plan.pipeline.stages if stage.role):
+        yield 0, stage
+        sent = exchanges[stage.name]
+        letters = max(1, sum(len(message["content"]) for one in sent for message in one["messages"]))
+        more: dict[str, Any] = {"num_samples": getattr(stage, "per_row", 1)}
+        for name, values in (getattr(stage, "vary", None) or {}).items():
+            more.setdefault("vary", {})[name] = max(map(str, values), key=len)
+        for _, row in plan.admitted if sent else ():
+            messages = plan.prompts[stage.name].render({**known, **row, **more})
+            length = sum(len(message["content"]) for message in messages)
+            yield round(length * sum(one["prompt_tokens"] for one in sent) / letters), stage
