@@ -3,6 +3,7 @@
 Each function gives a `Check`, a stage like any other: `sk.generate(…, checks=[sk.checks.markdown_table()])` puts it
 after the stage that writes its column, `pipeline.after(name, check)` anywhere else. What fails is dropped with the
 check's own words, and its name as the reason. Whatever nothing is said about is measured by the row's own seed.
+All take `column` (where the text stands, "response") and `name` (the reason), and raise SettingsError.
 """
 
 import inspect
@@ -11,11 +12,11 @@ import re
 import runpy
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cache, lru_cache
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache, wraps
 from itertools import pairwise, takewhile
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from sdgkit.checks.facts import WORD, Source, codes, is_counted, names, numbers, writes_nouns_large
 from sdgkit.errors import SettingsError
@@ -28,40 +29,52 @@ SHOWN = 5  # facts told of in a message
 # the shipped seeds and their rehearsals, all that it got wrong was shorter or less sure.
 TELLING_LETTERS, TELLING_SHARE = 80, 0.99
 
+RULES: dict[str, Callable[..., str]] = {}  # what each check looks at
+MAKERS: dict[str, Callable[..., Check]] = {}
+
 
 @dataclass(frozen=True)
 class Rule:
-    """One check of a text of the row. name: how it is called; column: where the text stands."""
+    """A rule with its settings, to be called with a row. column: where the text stands that it looks at."""
 
-    name: ClassVar[str]
-    column: str = field(default="response", kw_only=True)
+    check: str
+    column: str
+    settings: Mapping[str, Any]
 
     def __call__(self, row: Row) -> str | None:
-        text = row.get(self.column)
+        text, seed = row.get(self.column), str(row.get(f"seed_{self.column}") or "")
         if not isinstance(text, str):
             return f"There is no text in the column {self.column}."
-        return self.flaw(text, row) or None
+        return RULES[self.check](text, seed, row, **self.settings) or None
 
-    def flaw(self, text: str, row: Row) -> str:
-        """What is wrong with the text, in a sentence; "" if nothing is."""
-        raise NotImplementedError
 
-    def seeds(self, row: Row) -> str:
-        """The text of the row's own seed, by which it is measured."""
-        return str(row.get(f"seed_{self.column}") or "")
+def _check(rule: Callable[..., str]) -> Callable[..., Check]:
+    """Of a rule, a function of (text, the seed's text, row, settings …) that says what is wrong with the text, the
+    function that makes a check of its settings."""
+    signature = inspect.signature(rule)
 
-    @classmethod
-    def typed(cls, argument: str) -> dict[str, Any]:
-        """The settings that stand after "=" on the command line. Raises SettingsError."""
-        raise SettingsError(f"{cls.name} takes no argument; {argument!r} was given.")
+    @wraps(rule)
+    def make(*settings: Any, name: str = rule.__name__, column: str = "response", **more: Any) -> Check:
+        try:
+            given = dict(signature.bind("", "", {}, *settings, **more).arguments)
+            function = Rule(rule.__name__, column, {name: given[name] for name in list(given)[3:]})
+            function({column: ""})  # a setting that cannot be shows at once
+        except TypeError as error:
+            known = ", ".join([*list(signature.parameters)[3:], "column", "name"])
+            raise SettingsError(f"{rule.__name__}: {error}. It takes {known}.") from None
+        return Check(name=name, function=function)
+
+    RULES[rule.__name__], MAKERS[rule.__name__] = rule, make
+    make.__signature__ = signature.replace(parameters=list(signature.parameters.values())[3:])  # type: ignore[attr-defined]
+    return make
 
 
 @dataclass(frozen=True)
 class Table:
     """The first Markdown table in a text (GitHub's form). around: the text before and after it."""
 
-    head: tuple[str, ...]
-    rows: list[tuple[str, ...]]
+    head: list[str]
+    rows: list[list[str]]
     around: str
 
     @classmethod
@@ -83,156 +96,104 @@ class Table:
         return "" if self.rows else "The table has no rows."
 
 
-def _cells(line: str) -> tuple[str, ...]:
+def _cells(line: str) -> list[str]:
     inner = re.sub(r"^\||(?<!\\)\|$", "", line)
-    return tuple(cell.strip() for cell in re.split(r"(?<!\\)\|", inner))
+    return [cell.strip() for cell in re.split(r"(?<!\\)\|", inner)]
 
 
-@dataclass(frozen=True)
-class MarkdownTable(Rule):
+@_check
+def markdown_table(text: str, seed: str, row: Row, columns: Sequence[str] | None = None, alone: bool = True) -> str:
     """The text is a Markdown table, every row with as many cells as its head.
 
     columns: what its head must say, in order; default what the seed's table says. alone: nothing stands around it.
-    Raises SettingsError.
     """
-
-    name = "markdown_table"
-    columns: Sequence[str] | None = None
-    alone: bool = True
-
-    def __post_init__(self) -> None:
-        if isinstance(self.columns, str):
-            raise SettingsError(f"markdown_table takes a list of column names, ['Name', 'Age'], not {self.columns!r}.")
-
-    def flaw(self, text: str, row: Row) -> str:
-        table, seed = Table.of(text), Table.of(self.seeds(row))
-        if table is None:
-            return "There is no Markdown table in it."
-        wanted = tuple(self.columns or (seed or table).head)
-        if table.head != wanted:
-            return f"The head of the table is {' | '.join(table.head)}, not {' | '.join(wanted)}."
-        if self.alone and table.around and not (seed and seed.around):
-            return f"There is text around the table: {_quoted(table.around)}."
-        return table.flaw()
-
-    @classmethod
-    def typed(cls, argument: str) -> dict[str, Any]:
-        return {"columns": [name.strip() for name in argument.split(",")]}
+    if isinstance(columns, str):
+        raise SettingsError(f"markdown_table takes a list of column names, ['Name', 'Age'], not {columns!r}.")
+    table, model = Table.of(text), Table.of(seed)
+    if table is None:
+        return "There is no Markdown table in it."
+    wanted = list(columns or (model or table).head)
+    if table.head != wanted:
+        return f"The head of the table is {' | '.join(table.head)}, not {' | '.join(wanted)}."
+    if alone and table.around and not (model and model.around):
+        return f"There is text around the table: {_quoted(table.around)}."
+    return table.flaw()
 
 
-@dataclass(frozen=True)
-class ValidJson(Rule):
-    """The text is JSON (RFC 8259), and fits a JSON schema if there is one. Raises SettingsError for a wrong schema."""
+@_check
+def valid_json(text: str, seed: str, row: Row, schema: Mapping[str, Any] | None = None) -> str:
+    """The text is JSON (RFC 8259), and fits a JSON schema if there is one."""
+    validator = _validator(json.dumps(schema)) if schema is not None else None
+    inner = re.fullmatch(r"```\w*\n(.*)\n```", text.strip(), re.DOTALL)
+    try:
+        value = json.loads(inner[1] if inner else text, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        return f"It is not JSON: {error}."
+    if validator is None:
+        return ""
+    from jsonschema.exceptions import best_match
+    from referencing.exceptions import Unresolvable
 
-    name = "valid_json"
-    schema: Mapping[str, Any] | None = None
+    try:
+        flaw = best_match(validator.iter_errors(value))
+    except Unresolvable as missing:
+        raise SettingsError(f"valid_json: the schema refers to {missing.ref}, which is not in it.") from None
+    return f"It does not fit the schema at {flaw.json_path}: {_quoted(flaw.message, 200)}." if flaw else ""
 
-    def __post_init__(self) -> None:
-        if self.schema is not None:
-            import jsonschema
 
-            try:
-                jsonschema.validators.validator_for(self.schema).check_schema(self.schema)
-            except (jsonschema.SchemaError, TypeError) as error:
-                raise SettingsError(
-                    f"valid_json: this is no JSON schema: {getattr(error, 'message', error)}."
-                ) from None
+@cache
+def _validator(schema: str) -> Any:
+    from jsonschema import SchemaError
+    from jsonschema.validators import validator_for
+    from referencing import Registry
 
-    def flaw(self, text: str, row: Row) -> str:
-        inner = re.fullmatch(r"```\w*\n(.*)\n```", text.strip(), re.DOTALL)
-        try:
-            value = json.loads(inner[1] if inner else text, parse_constant=_no_constant)
-        except (ValueError, RecursionError) as error:
-            return f"It is not JSON: {error}."
-        if self.schema is None:
-            return ""
-        import jsonschema
-        import referencing
-
-        # An empty registry: a schema that refers to another by its address is not fetched.
-        validator = jsonschema.validators.validator_for(self.schema)(self.schema, registry=referencing.Registry())
-        try:
-            flaw = jsonschema.exceptions.best_match(validator.iter_errors(value))
-        except referencing.exceptions.Unresolvable as missing:
-            raise SettingsError(f"valid_json: the schema refers to {missing.ref}, which is not in it.") from None
-        return f"It does not fit the schema at {flaw.json_path}: {_quoted(flaw.message, 200)}." if flaw else ""
-
-    @classmethod
-    def typed(cls, argument: str) -> dict[str, Any]:
-        try:
-            return {"schema": json.loads(Path(argument).read_text("utf-8-sig"))}
-        except (OSError, ValueError) as error:
-            raise SettingsError(f"valid_json={argument}: not a file with a JSON schema ({error}).") from None
+    kind = validator_for(json.loads(schema))
+    try:
+        kind.check_schema(json.loads(schema))
+    except (SchemaError, TypeError) as error:
+        raise SettingsError(f"valid_json: this is no JSON schema: {getattr(error, 'message', error)}.") from None
+    return kind(json.loads(schema), registry=Registry())  # an empty one: what is said by its address is not fetched
 
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON value")
 
 
-@dataclass(frozen=True)
-class Matches(Rule):
-    """A regular expression (Python's; ^ and $ at every line) is found in the text. Raises SettingsError."""
-
-    name = "matches"
-    pattern: str
-
-    def __post_init__(self) -> None:
-        try:
-            re.compile(self.pattern)
-        except (re.error, TypeError) as error:
-            raise SettingsError(f"matches: {self.pattern!r} is no regular expression: {error}.") from None
-
-    def flaw(self, text: str, row: Row) -> str:
-        return "" if re.search(self.pattern, text, re.MULTILINE) else f"Nothing in it matches {self.pattern}"
-
-    @classmethod
-    def typed(cls, argument: str) -> dict[str, Any]:
-        return {"pattern": argument}
+@_check
+def matches(text: str, seed: str, row: Row, pattern: str) -> str:
+    """A regular expression (Python's; ^ and $ at every line) is found in the text."""
+    try:
+        return "" if re.search(pattern, text, re.MULTILINE) else f"Nothing in it matches {pattern}"
+    except (re.error, TypeError) as error:
+        raise SettingsError(f"matches: {pattern!r} is no regular expression: {error}.") from None
 
 
-@dataclass(frozen=True)
-class Length(Rule):
-    """The text has at least `min` and at most `max` words or characters. Raises SettingsError."""
-
-    name = "length"
-    min: int | None = None
-    max: int | None = None
-    unit: Literal["words", "characters"] = "words"
-
-    def __post_init__(self) -> None:
-        numbers = [number for number in (self.min, self.max) if number is not None]
-        good = all(type(number) is int and number >= 0 for number in numbers) and numbers == sorted(numbers)
-        if not numbers or not good or self.unit not in ("words", "characters"):
-            raise SettingsError("length needs min, max or both: length(5, 200), or length(max=900, unit='characters').")
-
-    def flaw(self, text: str, row: Row) -> str:
-        number = len(text.split()) if self.unit == "words" else len(text)
-        if self.min is not None and number < self.min:
-            return f"It has {number} {self.unit}; {self.min} or more are wanted."
-        if self.max is not None and number > self.max:
-            return f"It has {number} {self.unit}; {self.max} or fewer are wanted."
-        return ""
-
-    @classmethod
-    def typed(cls, argument: str) -> dict[str, Any]:
-        found = re.fullmatch(r"(\d*)\.\.(\d*)\s*(words|characters|)", argument)
-        if not found:
-            raise SettingsError("length is typed as length=20..200, length=..900characters or length=5..")
-        low, high = (int(number) if number else None for number in found.groups()[:2])
-        return {"min": low, "max": high, "unit": found[3] or "words"}
+@_check
+def length(
+    text: str,
+    seed: str,
+    row: Row,
+    min: int | None = None,
+    max: int | None = None,
+    unit: Literal["words", "characters"] = "words",
+) -> str:
+    """The text has at least `min` and at most `max` words or characters."""
+    limits = [number for number in (min, max) if number is not None]
+    if not limits or {*map(type, limits)} != {int} or limits != sorted(limits) or unit not in ("words", "characters"):
+        raise SettingsError("length needs min, max or both: length(5, 200), or length(max=900, unit='characters').")
+    number = len(text.split()) if unit == "words" else len(text)
+    if min is not None and number < min:
+        return f"It has {number} {unit}; {min} or more are wanted."
+    return f"It has {number} {unit}; {max} or fewer are wanted." if max is not None and number > max else ""
 
 
-@dataclass(frozen=True)
-class SameLanguage(Rule):
+@_check
+def same_language(text: str, seed: str, row: Row) -> str:
     """The text is in the language of the seed's. Texts too short or too mixed to tell are let on."""
-
-    name = "same_language"
-
-    def flaw(self, text: str, row: Row) -> str:
-        known, mine, seeds = words("languages"), language(text), language(self.seeds(row))
-        if not mine or not seeds or mine == seeds or any({mine, seeds} <= set(group) for group in known["alike"]):
-            return ""
-        return f"It is in {known['names'].get(mine, mine)}, the seed's in {known['names'].get(seeds, seeds)}."
+    known, mine, seeds = words("languages"), language(text), language(seed)
+    if not mine or not seeds or mine == seeds or any({mine, seeds} <= set(group) for group in known["alike"]):
+        return ""
+    return f"It is in {known['names'].get(mine, mine)}, the seed's in {known['names'].get(seeds, seeds)}."
 
 
 @lru_cache(4096)
@@ -252,15 +213,11 @@ def _languages() -> Any:
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
 
 
-@dataclass(frozen=True)
-class NoRefusal(Rule):
+@_check
+def no_refusal(text: str, seed: str, row: Row) -> str:
     """The text does not begin with the words by which a model declines, unless the seed's does too."""
-
-    name = "no_refusal"
-
-    def flaw(self, text: str, row: Row) -> str:
-        found = refusal(text)
-        return f"It declines: {_quoted(found)}." if found and not refusal(self.seeds(row)) else ""
+    found = refusal(text)
+    return f"It declines: {_quoted(found)}." if found and not refusal(seed) else ""
 
 
 def refusal(text: str) -> str:
@@ -270,66 +227,36 @@ def refusal(text: str) -> str:
     return next((phrase for phrase in phrases if re.search(rf"(?<!\w){re.escape(phrase)}", start)), "")
 
 
-@dataclass(frozen=True)
-class FactsInContext(Rule):
+@_check
+def facts_in_context(text: str, seed: str, row: Row, derived: bool = True) -> str:
     """The numbers and names in the text are in the context, the question or the task, or part of the seed's form.
 
     derived: also let on what may have been computed: whole numbers up to 10 (something counted), and sums,
     differences, shares and changes in percent of two given numbers. A text may still be wrong: this finds what was
     made up, not every mistake.
     """
-
-    name = "facts_in_context"
-    derived: bool = True
-
-    def flaw(self, text: str, row: Row) -> str:
-        task, *seeds = (
-            str(row.get(name) or "") for name in ("task_description", "seed_context", "seed_question", "seed_response")
-        )
-        source = Source(task, *(str(row.get(part) or "") for part in ("context", "question") if part != self.column))
-        seed = Source(*seeds[:2])
-        form = {n.values for n in numbers(seeds[2]) if not seed.has_number(n) and not seed.computes(n)}
-        missing = [
-            number.text
-            for number in numbers(text)
-            if not (number.values in form or source.has_number(number))
-            and not (self.derived and (is_counted(number) or source.computes(number)))
-        ]
-        known = Source(*(word for word in WORD.findall(seeds[2]) if not seed.has_name(word)))
-        found = [*codes(text), *(names(text) if not writes_nouns_large([task, *seeds]) else ())]
-        missing += [name for name in found if not source.has_name(name) and not known.has_name(name)]
-        missing = list(dict.fromkeys(missing))
-        more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
-        held = "the context nor the question" if row.get("context") else "the question nor the task"
-        return f"It has {', '.join(missing[:SHOWN])}{more}, which neither {held} holds." if missing else ""
+    task, *seeds = (str(row.get(name) or "") for name in ("task_description", "seed_context", "seed_question"))
+    source = Source(task, *(str(row.get(part) or "") for part in ("context", "question") if row.get(part) != text))
+    given = Source(*seeds)
+    form = {n.values for n in numbers(seed) if not given.has_number(n) and not given.computes(n)}
+    missing = [
+        number.text
+        for number in numbers(text)
+        if not (number.values in form or source.has_number(number))
+        and not (derived and (is_counted(number) or source.computes(number)))
+    ]
+    known = Source(*(word for word in WORD.findall(seed) if not given.has_name(word)))
+    found = [*codes(text), *(names(text) if not writes_nouns_large([task, *seeds, seed]) else ())]
+    missing += [name for name in found if not source.has_name(name) and not known.has_name(name)]
+    missing = list(dict.fromkeys(missing))
+    more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
+    held = "the context nor the question" if row.get("context") else "the question nor the task"
+    return f"It has {', '.join(missing[:SHOWN])}{more}, which neither {held} holds." if missing else ""
 
 
 def _quoted(text: str, most: int = 80) -> str:
     text = " ".join(text.split())
     return f"\u201c{text[:most]}{'…' if len(text) > most else ''}\u201d"
-
-
-KINDS = (MarkdownTable, ValidJson, Matches, Length, SameLanguage, NoRefusal, FactsInContext)
-
-
-def _maker(rule: type[Rule]) -> Callable[..., Check]:
-    """A function that makes a check of this rule: of the rule's settings, `column`, and a `name` of its own."""
-
-    def make(*settings: Any, name: str = rule.name, **more: Any) -> Check:
-        try:
-            return Check(name=name, function=rule(*settings, **more))
-        except TypeError as error:  # a setting that it does not have
-            known = ", ".join(inspect.signature(rule).parameters)
-            raise SettingsError(f"{rule.name}: {error}. It takes {known}, and name.") from None
-
-    make.__name__, make.__doc__ = rule.name, rule.__doc__
-    make.__signature__ = inspect.signature(rule)  # type: ignore[attr-defined]
-    return make
-
-
-RULES: dict[str, type[Rule]] = {kind.name: kind for kind in KINDS}
-MAKERS = {name: _maker(rule) for name, rule in RULES.items()}
-markdown_table, valid_json, matches, length, same_language, no_refusal, facts_in_context = MAKERS.values()
 
 
 def read_checks(given: Any) -> list[Check]:
@@ -350,7 +277,8 @@ def read_checks(given: Any) -> list[Check]:
 def saved(check: Check) -> dict[str, Any]:
     """A check as JSON values for `read_checks`; of a user's own function, its name alone."""
     rule = check.function
-    return {"name": check.name, **({"check": rule.name, **vars(rule)} if isinstance(rule, Rule) else {})}
+    told = {"check": rule.check, "column": rule.column, **rule.settings} if isinstance(rule, Rule) else {}
+    return {"name": check.name, **told}
 
 
 def _read(given: Any) -> Check:
@@ -371,15 +299,32 @@ def _read(given: Any) -> Check:
 
 def _typed(text: str) -> Check:
     """A check as it is typed: NAME, NAME=ARGUMENT, or FILE.py:FUNCTION."""
-    name, _, argument = text.partition("=")
+    name, _, argument = (part.strip() for part in text.partition("="))
     if name in MAKERS:
-        return MAKERS[name](**(RULES[name].typed(argument.strip()) if argument.strip() else {}))
+        return MAKERS[name](**(_settings(name, argument) if argument else {}))
     path, _, function = text.rpartition(":")
     if not path.endswith(".py"):
-        raise SettingsError(
-            f"There is no check {name!r}. There are {', '.join(RULES)}, and FILE.py:FUNCTION of your own."
-        )
+        known = ", ".join(MAKERS)
+        raise SettingsError(f"There is no check {name!r}. There are {known}, and FILE.py:FUNCTION of your own.")
     try:
         return Check(name=function, function=runpy.run_path(path)[function])
     except Exception as error:  # of the user's file
         raise SettingsError(f"{text} cannot be used as a check: {type(error).__name__}: {error}.") from error
+
+
+def _settings(name: str, argument: str) -> dict[str, Any]:
+    """What stands after "=" on the command line."""
+    if name == "markdown_table":
+        return {"columns": [column.strip() for column in argument.split(",")]}
+    if name == "valid_json":
+        try:
+            return {"schema": json.loads(Path(argument).read_text("utf-8-sig"))}
+        except (OSError, ValueError) as error:
+            raise SettingsError(f"valid_json={argument}: not a file with a JSON schema ({error}).") from None
+    if name == "matches":
+        return {"pattern": argument}
+    found = re.fullmatch(r"(\d*)\.\.(\d*)\s*(words|characters|)", argument)
+    if name != "length" or not found:
+        raise SettingsError(f"{name}={argument}: length takes 20..200 or ..900characters, other checks no argument.")
+    low, high = (int(number) if number else None for number in found.groups()[:2])
+    return {"min": low, "max": high, "unit": found[3] or "words"}

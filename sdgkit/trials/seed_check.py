@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
 
-from sdgkit.checks import FactsInContext, Table, ValidJson, refusal
+from sdgkit.checks import Table, facts_in_context, refusal, valid_json
 from sdgkit.method import plan
 from sdgkit.pages import counted, visible
 from sdgkit.quality.duplicates import Known, similarity
@@ -145,12 +145,12 @@ def _responses(rows: Sequence[Seed]) -> Iterator[Finding]:
             "other_form": _named(usual - having),
             "not_as_asked": "" if having & (usual | asked) else _named(asked - having),
             "flaw_in_table": table.flaw() if table else "",
-            "flaw_in_json": ValidJson().flaw(text, row) if "json" in having else "",
+            "flaw_in_json": valid_json().function({"response": text}) if "json" in having else "",
             "broken_off": _match("broken_off", text) or ("a code fence that is open" if text.count("```") % 2 else ""),
             "talk": text[:40] if talk and talking.count(None) >= len(rows) / 2 else "",
             "declines": refusal(text),
             "repeats_input": "the same" if repeated else "",
-            "made_up": "" if repeated else FactsInContext()({**as_sample(row), RESPONSE: ""}),
+            "made_up": "" if repeated else facts_in_context().function({**as_sample(row), RESPONSE: ""}),
         }
         yield from (_found(name, number, RESPONSE, sign=sign) for name, sign in signs.items() if sign)
 
