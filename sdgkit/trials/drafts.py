@@ -4,7 +4,7 @@ import difflib
 import re
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -92,9 +92,9 @@ class PromptDraft(_Draft):
             inner = Path(folder) / method_of(name)
             self.path = (inner if inner.is_dir() else Path(folder)) / f"{name}.yaml"
         if prompt is None:
-            source = self.path if self.path is not None and self.path.exists() else self._shipped
+            source = self.path if self.path is not None and self.is_in_a_file else self._shipped
             prompt = load_prompt(source)
-            self._heading = _heading(source)
+            self._heading = "".join(re.findall(r"\A(?:#.*\n|\n)*", read_text(source)))  # the comment before it
         self.saved = prompt
         super().__init__(_texts_of(prompt))
 
@@ -184,24 +184,22 @@ class SeedDraft(_Draft):
 
     def add(self, like: int | None = None) -> int:
         """A new seed at the end, empty but for the task description; returns its place. like: a copy of this one."""
-        if like is not None:
-            self._put(like, [self._state[like]] * 2)
-            return like + 1
-        task = self._state[-1]["task_description"] if self._state else ""
-        self._change([*self._state, dict.fromkeys(COLUMNS, "") | {"task_description": task}])
-        return len(self._state) - 1
+        place = len(self._state) if like is None else like + 1
+        row = dict.fromkeys(COLUMNS, "") if like is None else self._state[like]
+        if like is None and self._state:
+            row["task_description"] = self._state[-1]["task_description"]
+        self._change([*self._state[:place], row, *self._state[place:]])
+        return place
 
     def edit(self, place: int, column: str, text: str) -> None:
         """Put another text into a column of a seed; places count from 0."""
         if self._state[place][column] != text:
-            self._put(place, [{**self._state[place], column: text}], f"{place} {column}")
+            row = {**self._state[place], column: text}
+            self._change([*self._state[:place], row, *self._state[place + 1 :]], f"{place} {column}")
 
     def remove(self, place: int) -> None:
         """Take a seed out."""
-        self._put(place, [])
-
-    def _put(self, place: int, rows: list[dict[str, Any]], what: str = "") -> None:
-        self._change([*self._state[:place], *rows, *self._state[place + 1 :]], what)
+        self._change([*self._state[:place], *self._state[place + 1 :]])
 
     @property
     def seeds(self) -> list[dict[str, Any]]:
@@ -239,37 +237,28 @@ def _closed(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _seed_flaws(rows: list[dict[str, Any]]) -> dict[int | None, list[Flaw]]:
-    found: dict[int | None, list[Flaw]] = defaultdict(list)
+    found: dict[Any, list[Flaw]] = defaultdict(list)
     with_context = sum("seed_context" in row for row in rows)
     for place, row in enumerate(rows):
-        found[place] += _what_is_missing(row)
+        try:
+            read_seeds([row])
+        except SeedError as error:
+            told = re.findall(r"column (\w+)(?::| is) (.*)", str(error)) or [
+                ("seed_question", f"cannot stay so: {error}")
+            ]
+            found[place] = [Flaw(column, f"It {words}") for column, words in told]
         if with_context and "seed_context" not in row:
             words = f"It is empty, and {with_context} of {len(rows)} seeds have one. Give all a context, or none."
             found[place].append(Flaw("seed_context", words))
     if len(rows) > CHECKED:
         words = f"They are checked while you write up to {CHECKED} seeds; check_seeds looks at all {len(rows)}."
         return found | {None: [Flaw("", words, severity="hint")]}
-    whole = rows[: next((place for place in range(len(rows)) if found[place]), len(rows))]
+    whole = rows[: min(found, default=len(rows))]
     for finding in check_seeds(whole) if whole else ():
         if finding.row is not None or len(whole) == len(rows):
             flaw = Flaw(finding.column, f"{finding.what} {finding.advice}", severity=finding.severity)
             found[finding.row and finding.row - 1].append(flaw)
     return found
-
-
-def _what_is_missing(row: dict[str, Any]) -> Iterator[Flaw]:
-    try:
-        read_seeds([row])
-    except SeedError as error:
-        found = re.findall(r"column (\w+)(?::| is) (.*)", str(error))
-        yield from (
-            Flaw(column, f"It {words}") for column, words in found or [("seed_question", f"cannot be used: {error}")]
-        )
-
-
-def _heading(path: Path) -> str:
-    """The comment at the beginning of a prompt's file."""
-    return "".join(re.findall(r"\A(?:#.*\n|\n)*", read_text(path)))
 
 
 def _texts_of(prompt: Prompt) -> dict[str, str]:

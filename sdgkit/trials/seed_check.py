@@ -136,8 +136,7 @@ def _responses(rows: Sequence[Seed]) -> Iterator[Finding]:
     forms = [_forms(row[RESPONSE]) for row in rows]
     times = Counter(form for having in forms for form in having)
     usual = {form for form, number in times.items() if len(rows) > 2 and number >= MOST * len(rows)}
-    talking = [_pattern("talk").match(row[RESPONSE].casefold()) for row in rows]
-    for number, (row, having, talk) in enumerate(zip(rows, forms, talking, strict=True), 1):
+    for number, (row, having) in enumerate(zip(rows, forms, strict=True), 1):
         text = row[RESPONSE]
         asked, table = _forms(f"{row[TASK]}\n{row[QUESTION]}", "asked"), Table.of(text)
         repeated = any(_plain(text) == _plain(str(row.get(name))) for name in (CONTEXT, QUESTION))
@@ -147,7 +146,7 @@ def _responses(rows: Sequence[Seed]) -> Iterator[Finding]:
             "flaw_in_table": table.flaw() if table else "",
             "flaw_in_json": valid_json().function({"response": text}) if "json" in having else "",
             "broken_off": _match("broken_off", text) or ("a code fence that is open" if text.count("```") % 2 else ""),
-            "talk": text[:40] if talk and talking.count(None) >= len(rows) / 2 else "",
+            "talk": text[:40] if _pattern("talk").match(text.casefold()) else "",
             "declines": refusal(text),
             "repeats_input": "the same" if repeated else "",
             "made_up": "" if repeated else facts_in_context().function({**as_sample(row), RESPONSE: ""}),
