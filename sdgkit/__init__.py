@@ -29,8 +29,7 @@ _ROOMS = {
     "trials.evaluation": "evaluate",
     "method": f"GROUNDED FREEFORM generate plan {_STAGES}",
     "review": "Review",
-    "trials.trying": "try_on",
-    "trials.comparing": "compare",
+    "trials.trying": "compare try_on",
     "panels": "TeacherPanel SeedPanel PromptPanel ComparePanel RunPanel ReviewPanel",
     "panels.versions": "check_kernel",
     "trials.calibration": "calibrate",
@@ -76,11 +75,10 @@ if TYPE_CHECKING:
     from sdgkit.stages import Check, Combine, Drop, Generate, GenerateMany, Judge, Keep, Stage
     from sdgkit.teachers import Teacher, connect
     from sdgkit.trials.calibration import calibrate
-    from sdgkit.trials.comparing import compare
     from sdgkit.trials.estimates import estimate
     from sdgkit.trials.evaluation import evaluate
     from sdgkit.trials.seed_check import check_seeds
-    from sdgkit.trials.trying import try_on
+    from sdgkit.trials.trying import compare, try_on
 
 
 def __getattr__(name: str) -> Any:

@@ -11,7 +11,7 @@ from sdgkit.panels.prompt import PromptPanel
 from sdgkit.panels.seeds import rows_for, seeds_of
 from sdgkit.panels.still import Block
 from sdgkit.prompts import Prompt, load_prompt
-from sdgkit.trials.comparing import Comparison, Outcome, Side
+from sdgkit.trials.trying import Comparison, Outcome, Side
 
 NAMES = ("saved", "edited")
 

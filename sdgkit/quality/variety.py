@@ -109,8 +109,8 @@ def diversity(source: Any, *, near: float = NEAR, name: str = "") -> Diversity:
     rows = [{**row, "id": str(row.get("id") or f"r{number}")} for number, row in enumerate(rows, 1)]
     found = Counter(f"{one.column} {one.reason}" for one in repeats(rows, check_threshold(near)))
     texts = dict(text for row in rows for text in _texts(row))
-    columns = [(column, [text for (name, _), text in texts.items() if name == column]) for column in TEXTS]
-    measured = [_measured(column, mine) for column, mine in columns if mine]
+    columns = {column: [text for (name, _), text in texts.items() if name == column] for column in TEXTS}
+    measured = [_measured(column, mine) for column, mine in columns.items() if mine]
     return Diversity(len(rows), measured, dict(sorted(found.items())), _growth(rows) if rows else [], name)
 
 
@@ -143,9 +143,7 @@ def _grams(text: str, n: int) -> Iterable[int]:
 
 def _growth(rows: Sequence[Row]) -> list[tuple[float, float]]:
     """The curve: contexts in an order of chance, each with all its samples."""
-    order = sorted(
-        rows, key=lambda row: (hashlib.sha256(_context_of(row).encode("utf-8", "replace")).digest(), row["id"])
-    )
+    order = sorted(rows, key=lambda row: hashlib.sha256(_context_of(row).encode("utf-8", "replace")).digest())
     steps = max(1, min(STEPS, len(order) // STEP))
     marks = [round(len(order) * step / steps) for step in range(steps + 1)]
     met: dict[tuple[str, str], str] = {}

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from sdgkit.pages import count, counted, percent
@@ -47,11 +47,6 @@ class Verdicts:
     def interval(self) -> tuple[float, float]:
         return interval(self.kept, self.asked)
 
-    @property
-    def _share(self) -> str:
-        low, high = map(percent, self.interval)
-        return f"{percent(self.kept / self.asked)} ({low} to {high})" if self.asked else ""
-
 
 @dataclass(frozen=True)
 class Mistake:
@@ -86,13 +81,9 @@ class Calibration:
         spoilt = [one for one in self.verdicts if one.kind != GOOD]
         return Verdicts("spoilt", *(sum(getattr(one, n) for one in spoilt) for n in ("asked", "kept", "unsure")))
 
-    def as_json(self) -> dict[str, Any]:
-        """As JSON values; `Calibration.from_json` reads them."""
-        return asdict(self)
-
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Calibration":
-        """The calibration that `as_json` gave."""
+        """The calibration of which these are the values, as `dataclasses.asdict` gives them."""
         verdicts, mistakes = [Verdicts(**one) for one in values["verdicts"]], values["mistakes"]
         return cls(**{**values, "verdicts": verdicts, "mistakes": [Mistake(**one) for one in mistakes]})
 
@@ -108,8 +99,10 @@ class Calibration:
         """What it was asked about, how much of it is let through, the share with its interval, what is missing."""
         rows = []
         for one in self.verdicts:
+            low, high = map(percent, one.interval)
+            share = f"{percent(one.kept / one.asked)} ({low} to {high})" if one.asked else ""
             unsure = f"{one.unsure} without a verdict" if one.unsure else ""
-            rows.append([ASKED_ABOUT[one.kind], f"{count(one.kept)} of {count(one.asked)}", one._share, unsure])
+            rows.append([ASKED_ABOUT[one.kind], f"{count(one.kept)} of {count(one.asked)}", share, unsure])
         if made and made[1]:
             rows.append(["what this run made", f"{count(made[0])} of {count(made[1])}", percent(made[0] / made[1]), ""])
         rows += [[f"{m.id} ({m.kind})", f"given {m.score:g}", "", m.words] for m in self.mistakes[:EXAMPLES]]
@@ -120,5 +113,4 @@ class Calibration:
     def __repr__(self) -> str:
         return as_text(*self._table())
 
-    def _repr_html_(self) -> str:
-        return self.html()
+    _repr_html_ = html

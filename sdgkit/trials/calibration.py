@@ -7,6 +7,7 @@ calibration of the same judge asks nothing.
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +42,18 @@ def calibrate(judge: Teacher, seeds: Any, *, out: str | Path | None = None, **se
     rows = [{"id": f"s{n}", **as_sample(seed)} for n, seed in enumerate(planned.rows, 1)]
     journal = out or (folder / FOLDER if folder is not None else None)
     judged = judge_rows(judge, list(_answers(rows)), planned, journal)
-    found = _calibration(judged, judge, planned)
+    verdicts, mistakes = [], []
+    for kind in ASKED_ABOUT:
+        mine = [(row, kept) for row, kept in judged if row["id"].endswith(f"/{kind}")]
+        sure = [(row, kept) for row, kept in mine if kept is not None]
+        verdicts.append(Verdicts(kind, len(sure), sum(kept for _, kept in sure), len(mine) - len(sure)))
+        wrong = [row for row, kept in sure if kept != (kind == GOOD)]
+        mistakes += [Mistake(row["id"].partition("/")[0], kind, row["score"], row["evaluation"]) for row in wrong]
+    prompt = judging(planned.pipeline)[0].name
+    key = row_key(planned.prompts[prompt].as_json())
+    found = Calibration(public(judge.model), prompt, key, len(rows), verdicts, mistakes)
     if folder is not None:
-        write_values(folder / CALIBRATION, found.as_json())
+        write_values(folder / CALIBRATION, asdict(found))
         with suppress(FolderInUse):  # by a run, which writes its report when it ends
             write_calibrated(folder)
     return found
@@ -109,16 +119,3 @@ def _changed(text: str) -> str:
     """With every number another one of as many digits; "" if there is none (the numbers of list items stay)."""
     changed = re.sub(r"(?m)^\s*\d+[.)]\s|\d", lambda m: m[0] if len(m[0]) > 1 else str((int(m[0]) + 3) % 9 + 1), text)
     return changed if changed != text else ""
-
-
-def _calibration(judged: Sequence[tuple[Row, bool | None]], judge: Teacher, planned: Plan) -> Calibration:
-    verdicts, mistakes = [], []
-    for kind in ASKED_ABOUT:
-        mine = [(row, kept) for row, kept in judged if row["id"].endswith(f"/{kind}")]
-        sure = [(row, kept) for row, kept in mine if kept is not None]
-        verdicts.append(Verdicts(kind, len(sure), sum(kept for _, kept in sure), len(mine) - len(sure)))
-        wrong = [row for row, kept in sure if kept != (kind == GOOD)]
-        mistakes += [Mistake(row["id"].partition("/")[0], kind, row["score"], row["evaluation"]) for row in wrong]
-    prompt = judging(planned.pipeline)[0].name
-    key = row_key(planned.prompts[prompt].as_json())
-    return Calibration(public(judge.model), prompt, key, len(planned.rows), verdicts, mistakes)

@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 import scripted
@@ -75,7 +75,7 @@ def test_it_prints_as_text_and_as_a_table_and_comes_back_from_json():
     kind = calibrated(lambda *_: 3)
     assert re.search(r"bad: cut off in the middle +6 of 6 +100 % \(61 % to 100 %\)", repr(kind))
     assert "<table" in kind._repr_html_()
-    back = Calibration.from_json(json.loads(json.dumps(kind.as_json())))
+    back = Calibration.from_json(json.loads(json.dumps(asdict(kind))))
     assert repr(back) == repr(kind)
 
 

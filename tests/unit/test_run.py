@@ -21,7 +21,7 @@ from scripted import PROMPTS, Gate, ScriptedTeacher, assert_adds_up, seeds, tagg
 import sdgkit as sk
 from sdgkit import export as exports
 from sdgkit.errors import RunError, SdgkitError
-from sdgkit.trials.comparing import Comparison
+from sdgkit.trials.trying import Comparison
 
 SMALL = {"num_contexts": 3, "num_questions": 2}
 STAGES = [stage.name for stage in sk.GROUNDED.stages]
