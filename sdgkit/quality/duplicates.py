@@ -56,23 +56,13 @@ class Known:
 
 @dataclass(frozen=True)
 class Repeat:
-    """A sample that repeats another. column: in which text; other: whom, by id; share: how much, 1.0 for all of it."""
+    """A sample that repeats another. column: in which text. reason: duplicate or near_duplicate. message: whom, by id,
+    and how much."""
 
     id: str
     column: str
-    other: str
-    share: float
-
-    @property
-    def reason(self) -> str:
-        """duplicate or near_duplicate."""
-        return "duplicate" if self.share == 1.0 else "near_duplicate"
-
-    @property
-    def message(self) -> str:
-        """What is repeated, in a sentence."""
-        how = "the same as" if self.share == 1.0 else f"{percent(self.share)} the same as"
-        return f"Its {self.column} is {how} that of {self.other}."
+    reason: str
+    message: str
 
 
 def repeats(samples: Iterable[Row], threshold: float, seeds: Iterable[tuple[str, Row]] = ()) -> Iterator[Repeat]:
@@ -104,11 +94,15 @@ def repeats(samples: Iterable[Row], threshold: float, seeds: Iterable[tuple[str,
             if isinstance(text, str) and text
         ]
         alike = ((name, there.like(text, group)) for name, text, there, group in mine)
-        if found := next(((name, like) for name, like in alike if like is not None), None):
-            yield Repeat(id_, found[0], *found[1])
-        else:
+        name, found = next(((name, like) for name, like in alike if like is not None), ("", None))
+        if found is None:
             for _, text, there, group in mine:
                 there.add(id_, text, group)
+            continue
+        reason, how = (
+            ("duplicate", "the same") if found[1] == 1 else ("near_duplicate", f"{percent(found[1])} the same")
+        )
+        yield Repeat(id_, name, reason, f"Its {name} is {how} as that of {found[0]}.")
 
 
 def check_threshold(threshold: Any) -> float:
