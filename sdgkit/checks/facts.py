@@ -49,16 +49,15 @@ class Number:
     @classmethod
     def read(cls, text: str, line: str = "", percent: bool = False) -> "Number":
         """What a number in figures may mean."""
-        groups = re.split(r"[.,]", re.sub(r"[ \u00a0\u202f'\u2019]", "", text).rstrip(".,"))
-        *before, last = groups
-        one_sign = len(set(re.findall("[.,]", text.rstrip(".,")))) < 2  # with two, the last is the point: 1,840.5
-        in_thousands = one_sign and len(groups[0]) <= 3 and all(len(group) == 3 for group in groups[1:])
-        values = {float("".join(groups))} if in_thousands or not before else set()
-        if len(before) == 1 or (before and not one_sign):
-            values.add(float(f"{''.join(before)}.{last}"))
-        is_list = one_sign and (len(before) > 1 or (before and len(last) <= 2))
-        parts = frozenset(map(float, groups if is_list else ()))
-        decimals = 0 if in_thousands or (len(before) != 1 and one_sign) else len(last)
+        plain = re.sub(r"[ \u00a0\u202f'\u2019]", "", text).rstrip(".,")
+        whole = re.fullmatch(r"\d{1,3}(?:[.,]\d{3})+|\d+", plain)
+        pointed = re.fullmatch(r"(\d+(?:[.,]\d{3})*)[.,](\d+)", plain)
+        groups = re.split("[.,]", plain)
+        values = {float("".join(groups))} if whole else set()
+        if pointed:
+            values.add(float(f"{re.sub('[.,]', '', pointed[1])}.{pointed[2]}"))
+        parts = frozenset(map(float, groups)) if not whole and len(groups[-1]) <= 2 else frozenset()
+        decimals = len(groups[-1]) if pointed and not whole else 0
         return cls(text, frozenset(values), parts, decimals, line, percent)
 
 
@@ -83,9 +82,9 @@ class Source:
         found = {value for number in map(Number.read, tokens) for value in number.values | number.parts}
         found |= {_rounded(value / 100) for number in numbers(self.text) if number.percent for value in number.values}
         known = _number_words()
-        for word in self.words:  # of "twenty-three" the sum, and its parts
-            said = [known[part] for part in (word, *word.split("-")) if part in known]
-            found |= {*said, sum(said)}
+        for word in self.words:  # of "twenty-three" the parts and their sum
+            said = [known[part] for part in word.split("-") if part in known]
+            found |= {*said, sum(said)} if said else set()
         return found
 
     def has_number(self, number: Number) -> bool:
@@ -101,10 +100,8 @@ class Source:
         for one, other in product(near, sorted(self.values)[:OPERANDS]):
             results = [one + other, abs(one - other)]
             if number.percent:
-                pairs = [(part, whole) for part, whole in ((one, other), (other, one)) if whole]
-                results += [
-                    result for part, whole in pairs for result in (100 * abs(part - whole) / whole, 100 * part / whole)
-                ]
+                shares = [part / whole for part, whole in ((one, other), (other, one)) if whole]
+                results += [100 * share for share in shares] + [100 * abs(share - 1) for share in shares]
             if any(abs(result - value) <= within for result, value in product(results, number.values)):
                 return True
         return False
