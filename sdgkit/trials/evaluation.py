@@ -75,11 +75,6 @@ class Evaluation:
         low, high = map(percent, self.interval)
         return "".join(fill("evaluation.md", evaluation=self, rate=percent(self.rate), low=low, high=high)).rstrip()
 
-    @property
-    def html(self) -> str:
-        """The page: the numbers, and the answers side by side."""
-        return "".join(fill("evaluation.html", evaluation=self))
-
 
 def evaluate(
     run: Run | str | Path,
@@ -119,7 +114,7 @@ def evaluate(
     other = against.model if against is not None else "the run's samples"
     evaluation = Evaluation(student.model, other, judge.model, duels, len(questions) - len(duels))
     if folder is not None:
-        write_text(folder / page_name(student.model), [evaluation.html])
+        write_text(folder / page_name(student.model), fill("evaluation.html", evaluation=evaluation))
     return evaluation
 
 
@@ -139,10 +134,9 @@ def _answers(questions: Sequence[Row], model: Teacher, system: str | None, journ
 def _pairs(questions: Sequence[Row], mine: Mapping[str, str], theirs: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     """What the judge is asked: each question twice, with the student's answer first ("ID/1") and second ("ID/2")."""
     for one in questions:
-        seed = {name: value for name, value in one.items() if name.startswith("seed_") or name == "task_description"}
-        for place, (first, second) in enumerate(((mine, theirs), (theirs, mine)), 1):
-            pair = {"id": f"{one['id']}/{place}", "first": first[one["id"]], "second": second[one["id"]]}
-            yield {**seed, **pair, "question": one["question"]}
+        answers = [mine[one["id"]], theirs[one["id"]]]
+        for place, (first, second) in enumerate((answers, answers[::-1]), 1):
+            yield {**one, "id": f"{one['id']}/{place}", "first": first, "second": second}
 
 
 def _duels(judged: Mapping[str, Row]) -> Iterator[Duel]:
