@@ -18,7 +18,7 @@ from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any, Literal
 
-from sdgkit.checks.facts import WORD, Source, codes, is_counted, names, numbers, writes_nouns_large
+from sdgkit.checks.facts import CODE, WORD, Source, is_counted, names, numbers, writes_nouns_large
 from sdgkit.errors import SettingsError
 from sdgkit.stages import Check, Row
 from sdgkit.texts import words
@@ -246,7 +246,8 @@ def facts_in_context(text: str, seed: str, row: Row, derived: bool = True) -> st
         and not (derived and (is_counted(number) or source.computes(number)))
     ]
     known = Source(*(word for word in WORD.findall(seed) if not given.has_name(word)))
-    found = [*codes(text), *(names(text) if not writes_nouns_large([task, *seeds, seed]) else ())]
+    codes = (code[0].rstrip(".,;:") for code in CODE.finditer(text))  # E-2203, #77, a@b.org
+    found = [*codes, *(names(text) if not writes_nouns_large([task, *seeds, seed]) else ())]
     missing += [name for name in found if not source.has_name(name) and not known.has_name(name)]
     missing = list(dict.fromkeys(missing))
     more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""

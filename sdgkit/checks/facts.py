@@ -25,7 +25,7 @@ _SPACED = r"\d{1,3}(?:[ \u00a0\u202f'\u2019]\d{3})+(?:[.,]\d+)?"
 _PLAIN = r"\d+(?:[.,]\d+)*"
 _NUMBER = re.compile(rf"(?<!{_SIGN})(?<![.,#])(?:{_SPACED}|{_PLAIN})(?!{_SIGN}*\d)")  # not the digits of R4 or a1b2
 _ITEM = re.compile(r"^\s*(?:\d{1,3}[.)]|#+)\s+", re.MULTILINE)  # the number of an item, a heading
-_CODE = re.compile(
+CODE = re.compile(
     r"[\w.+-]+@[\w-]+\.[\w.-]*\w|https?://[^\s)>\]]+|#\d+"
     rf"|(?<![\w.,-]){_LETTER}(?:{_SIGN}|-)*\d(?:{_SIGN}|-)*"
 )
@@ -116,7 +116,7 @@ class Source:
 def numbers(text: str) -> Iterator[Number]:
     """The numbers in a text, without those of list items and of codes such as R4."""
     for line in _ITEM.sub(" ", text).splitlines():
-        line = _CODE.sub(" ", line)
+        line = CODE.sub(" ", line)
         for found in _NUMBER.finditer(line):
             after = line[found.end() :].lstrip(" \u00a0\u202f").casefold()
             yield Number.read(found[0], line, after.startswith(tuple(words("facts")["percent"])))
@@ -129,11 +129,6 @@ def names(text: str) -> Iterator[str]:
         common = low in words("facts")["common"] or low in _number_words() or (word.isupper() and len(word) <= 3)
         if word[0].isupper() and len(word) > 1 and not common:
             yield word
-
-
-def codes(text: str) -> Iterator[str]:
-    """Addresses, and words with digits: E-2203, #77, a@b.org."""
-    yield from (found[0].rstrip(".,;:") for found in _CODE.finditer(text))
 
 
 def _inside(text: str) -> Iterator[str]:

@@ -107,8 +107,7 @@ def repeats(samples: Iterable[Row], threshold: float, seeds: Iterable[tuple[str,
 
 def check_threshold(threshold: Any) -> float:
     """The threshold as a number. Raises SettingsError unless it is above 0 and at most 1."""
-    good = isinstance(threshold, int | float) and not isinstance(threshold, bool) and 0 < threshold <= 1
-    if not good:
+    if not isinstance(threshold, int | float) or isinstance(threshold, bool) or not 0 < threshold <= 1:
         raise SettingsError(f"near_duplicates is a similarity above 0 and up to 1 (such as 0.9), not {threshold!r}.")
     return float(threshold)
 

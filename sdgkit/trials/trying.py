@@ -99,12 +99,9 @@ async def _trial(prompt: Prompt, row: Row, teacher: Teacher, id: str) -> Trial:
             refuse_if_truncated(reply)
             tags = " and ".join(tag for tag in prompt.start_tags if tag) or "any text"
             raise Drop("malformed", f"The reply does not hold {tags} as it should; a run would ask again.")
-    except Drop as drop:
-        return replace(trial, reason=drop.reason, message=drop.message)
-    except PromptError as error:
-        return replace(trial, reason="prompt", message=str(error))
-    except RequestRefused as error:
-        return replace(trial, reason="teacher_error", message=str(error))
+    except (Drop, PromptError, RequestRefused) as error:
+        otherwise = "prompt" if isinstance(error, PromptError) else "teacher_error"
+        return replace(trial, reason=error.reason if isinstance(error, Drop) else otherwise, message=str(error))
     return trial
 
 
