@@ -57,10 +57,10 @@ from sdgkit.stages import Stage as Stage
 from sdgkit.teachers import Teacher as Teacher
 from sdgkit.teachers import connect as connect
 from sdgkit.trials.calibration import calibrate as calibrate
-from sdgkit.trials.comparing import compare as compare
 from sdgkit.trials.estimates import estimate as estimate
 from sdgkit.trials.evaluation import evaluate as evaluate
 from sdgkit.trials.seed_check import check_seeds as check_seeds
+from sdgkit.trials.trying import compare as compare
 from sdgkit.trials.trying import try_on as try_on
 
 __version__: str

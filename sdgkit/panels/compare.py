@@ -6,7 +6,7 @@ from sdgkit.pages import counted
 from sdgkit.panels.frame import Panel, Stop, teacher_of
 from sdgkit.panels.seeds import rows_for, seeds_of
 from sdgkit.prompts import Prompt, load_prompt
-from sdgkit.trials.comparing import Comparing, Comparison
+from sdgkit.trials.trying import Comparison
 
 NUMBERS = ("tried", "parsed", "passed", "mean_score", "completion_tokens")  # of a side, that are shown
 
@@ -30,12 +30,12 @@ class ComparePanel(Panel):
         self.names = names or ("the first", "the second")
         self._teacher, self._judging = teacher, judging
         self.comparison: Comparison | None = None
-        self._comparing: Comparing | None = None
+        self._comparing: Comparison | None = None
 
     def compare(self, most: int = 0) -> "ComparePanel":
         """Begin; returns at once. most: rows to compare on, default all."""
         chosen = self.rows[: most or len(self.rows)]
-        comparing = Comparing(self.one, self.other, chosen, teacher_of(self._teacher), **self._judging)
+        comparing = Comparison(self.one, self.other, chosen, teacher_of(self._teacher), **self._judging)
 
         def begin() -> Stop:
             self.comparison, self._comparing = None, comparing.start()

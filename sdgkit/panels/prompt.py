@@ -111,7 +111,7 @@ class PromptPanel(Panel):
 
         def begin() -> Stop:
             self.trials = come
-            self._asking = background.submit(trials(prompt, chosen, teacher, on_trial=take))
+            self._asking = background.submit(trials(prompt, chosen, teacher, take))
             return self._asking.cancel
 
         def wait() -> None:

@@ -9,21 +9,24 @@ import gzip
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from sdgkit.decisions import TEXTS, own_question
 from sdgkit.errors import SettingsError
-from sdgkit.pages import count, fill, percent
+from sdgkit.pages import count, percent
 from sdgkit.pages.picture import Line, curve
 from sdgkit.quality.duplicates import check_threshold, repeats
+from sdgkit.quality.measures import as_html, as_text
 
 Row = Mapping[str, Any]
 NEAR = 0.9  # the similarity from which duplicates are counted, unless it is said otherwise
 GRAMS, GROWTH = (1, 2, 3), 3  # n of distinct-n and of the curve
 STEPS, STEP = 10, 5  # points of the curve at most, samples between them at least: of fewer, chance speaks
+HEAD = ("", "texts", "repeated", *(f"distinct-{n}" for n in GRAMS), "compression")
 # Words; of scripts without spaces the single characters.
 _TOKEN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
 
@@ -38,32 +41,21 @@ class Texts:
 
     column: str
     number: int
+    repeated: int
     distinct: tuple[float, ...]
     compression: float
-    repeated: int
 
 
-@dataclass(frozen=True)
-class Point:
-    """The set up to so many samples. distinct: distinct-3 of all their texts; new: the share of 3-grams in the samples
-    since the last point that none before had."""
-
-    samples: int
-    distinct: float
-    new: float
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Diversity:
-    """The measures of a set. repeats: samples that repeat another or a seed from the threshold on, by what
-    ("context duplicate": 3). growth: in an order of chance (the same each time), not in that of the lineage. others:
-    sets that are shown beside it."""
+    """The measures of a set. repeats: samples that repeat another or a seed, by what ("context duplicate": 3). growth:
+    (number of samples, share of new 3-grams in those since the last point), in an order of chance (the same each time).
+    others: sets that are shown beside it."""
 
     samples: int
     columns: Sequence[Texts]
     repeats: Mapping[str, int]
-    threshold: float
-    growth: Sequence[Point]
+    growth: Sequence[tuple[float, float]]
     name: str = ""
     others: Sequence["Diversity"] = ()
 
@@ -73,55 +65,37 @@ class Diversity:
 
     def picture(self) -> str:
         """How much is still new as the set grows, as inline SVG."""
-        lines = [
-            Line(
-                one.name or (f"set {at}" if self.others else "share of new word triples, by samples"),
-                [(float(point.samples), point.new) for point in one.growth],
-            )
-            for at, one in enumerate((self, *self.others), 1)
-        ]
-        said = []
-        for line in lines:
-            some = line.points[:: max(1, len(line.points) // 4)]
-            said.append(f"{line.name}: " + ", ".join(f"{percent(y)} at {count(x)} samples" for x, y in some))
-        words = f"Share of new word triples as the set grows. {'; '.join(said)}."
+        lines = [Line(one.name or f"set {at}", one.growth) for at, one in enumerate((self, *self.others), 1)]
+        said = (f"{line.name}: {', '.join(f'{percent(y)} at {count(x)}' for x, y in line.points)}" for line in lines)
+        words = f"Share of new word triples, by samples, as the set grows. {'; '.join(said)}."
         return curve(lines, up="new word triples", across="samples", words=words)
 
-    def _table(self) -> tuple[list[str], list[list[str]]]:
-        head = ["", "texts", "repeated", *(f"distinct-{n}" for n in GRAMS), "compression"]
+    def _table(self) -> tuple[Sequence[str], Sequence[Sequence[str]], str]:
+        sets = (self, *self.others)
         rows = [
             [
-                f"{c.column}, {one.name}" if self.others else c.column,
-                count(c.number),
-                count(c.repeated),
-                *(f"{d:.2f}" for d in c.distinct),
-                f"{c.compression:.1f}",
+                f"{texts.column}, {one.name}" if self.others else texts.column,
+                *map(count, (texts.number, texts.repeated)),
+                *(f"{share:.2f}" for share in texts.distinct),
+                f"{texts.compression:.1f}",
             ]
-            for one in (self, *self.others)
-            for c in one.columns
+            for one in sets
+            for texts in one.columns
         ]
-        return head, rows
+        return HEAD, rows, " ".join(one._note for one in sets)
 
     @property
     def _note(self) -> str:
-        return " ".join(one._sentence() for one in (self, *self.others))
-
-    def _sentence(self) -> str:
         what = ", ".join(f"{name} {number}" for name, number in self.repeats.items())
-        new = f" The last {self.growth[-1].samples - self.growth[-2].samples} samples" if len(self.growth) > 1 else ""
-        new = f"{new} brought {percent(self.growth[-1].new)} new word triples." if new else ""
-        repeated = f"{sum(self.repeats.values())} of {self.samples} samples repeat others or the seeds"
-        return f"{f'{self.name}: ' if self.name else ''}{repeated}{f' ({what})' if what else ''}.{new}"
+        name, told = (f"{self.name}: " if self.name else ""), (f" ({what})" if what else "")
+        new = f" The last ones brought {percent(self.growth[-1][1])} new word triples." if self.growth else ""
+        return f"{name}{sum(self.repeats.values())} of {self.samples} samples repeat others or the seeds{told}.{new}"
 
     def __repr__(self) -> str:
-        head, rows = self._table()
-        wide = max(10, *(len(row[0]) for row in rows)) if rows else 10
-        lines = [f"{line[0]:<{wide}}" + "".join(f"{cell:>13}" for cell in line[1:]) for line in [head, *rows]]
-        return "\n".join([*lines, self._note])
+        return as_text(*self._table())
 
     def _repr_html_(self) -> str:
-        head, rows = self._table()
-        return "".join(fill("measures.html", head=head, rows=rows, note=self._note, picture=self.picture()))
+        return as_html(*self._table(), self.picture())
 
 
 def diversity(source: Any, *, near: float = NEAR, name: str = "") -> Diversity:
@@ -131,33 +105,34 @@ def diversity(source: Any, *, near: float = NEAR, name: str = "") -> Diversity:
     """
     if isinstance(source, str | Path):
         raise SettingsError(f"Open the run first: sdgkit.diversity(sdgkit.open_run({str(source)!r})).")
-    rows = [dict(row) for row in (source.samples() if hasattr(source, "samples") else source)]
-    rows = [{**row, "id": row.get("id") or f"r{number}"} for number, row in enumerate(rows, 1)]
+    rows = source.samples() if hasattr(source, "samples") else source
+    rows = [{**row, "id": str(row.get("id") or f"r{number}")} for number, row in enumerate(rows, 1)]
     found = Counter(f"{one.column} {one.reason}" for one in repeats(rows, check_threshold(near)))
-    columns = [_measured(name, texts) for name in TEXTS if (texts := _texts(rows, name))]
-    return Diversity(len(rows), columns, dict(sorted(found.items())), near, _growth(rows), name)
+    texts = dict(text for row in rows for text in _texts(row))
+    columns = {column: [text for (name, _), text in texts.items() if name == column] for column in TEXTS}
+    measured = [_measured(column, mine) for column, mine in columns.items() if mine]
+    return Diversity(len(rows), measured, dict(sorted(found.items())), _growth(rows) if rows else [], name)
 
 
-def _texts(rows: Iterable[Row], column: str) -> list[str]:
-    """The texts of a column, a context once for all the questions about it."""
-    if column == "context":
-        return list({_above(row): row["context"] for row in rows if isinstance(row.get("context"), str)}.values())
-    texts = [own_question(row) if column == "question" else row.get(column) for row in rows]
-    return [text for text in texts if isinstance(text, str) and text]
+def _context_of(row: Row) -> str:
+    """The id of the sample's context: its own, where there is none."""
+    return row["id"].rpartition("/")[0] or row["id"]
 
 
-def _above(row: Row) -> str:
-    return str(row["id"]).rpartition("/")[0] or str(row["id"])
+def _texts(row: Row) -> Iterator[tuple[tuple[str, str], str]]:
+    """((column, whose), text) of each of its texts: a context's are the same for all questions about it."""
+    for column in TEXTS:
+        text = own_question(row) if column == "question" else row.get(column)
+        if isinstance(text, str) and text:
+            yield (column, _context_of(row) if column == "context" else row["id"]), text
 
 
 def _measured(column: str, texts: Sequence[str]) -> Texts:
-    distinct = []
-    for n in GRAMS:
-        grams = [gram for text in texts for gram in _grams(text, n)]
-        distinct.append(len(set(grams)) / max(1, len(grams)))
+    grams = [[gram for text in texts for gram in _grams(text, n)] for n in GRAMS]
+    distinct = tuple(len(set(all_of_them)) / max(1, len(all_of_them)) for all_of_them in grams)
     plain = "\n".join(texts).encode("utf-8", "replace")
-    equal = len(texts) - len({" ".join(text.casefold().split()) for text in texts})
-    return Texts(column, len(texts), tuple(distinct), len(plain) / len(gzip.compress(plain, mtime=0)), equal)
+    repeated = len(texts) - len({" ".join(text.casefold().split()) for text in texts})
+    return Texts(column, len(texts), repeated, distinct, len(plain) / len(gzip.compress(plain, mtime=0)))
 
 
 def _grams(text: str, n: int) -> Iterable[int]:
@@ -166,26 +141,18 @@ def _grams(text: str, n: int) -> Iterable[int]:
     return map(hash, zip(*(tokens[at:] for at in range(n)), strict=False))
 
 
-def _growth(rows: Sequence[Row]) -> list[Point]:
+def _growth(rows: Sequence[Row]) -> list[tuple[float, float]]:
     """The curve: contexts in an order of chance, each with all its samples."""
-    order = sorted(rows, key=lambda row: (hashlib.sha256(_above(row).encode("utf-8", "replace")).digest(), row["id"]))
+    order = sorted(rows, key=lambda row: hashlib.sha256(_context_of(row).encode("utf-8", "replace")).digest())
     steps = max(1, min(STEPS, len(order) // STEP))
-    marks = {round(len(order) * step / steps) for step in range(1, steps + 1)}
+    marks = [round(len(order) * step / steps) for step in range(steps + 1)]
+    met: dict[tuple[str, str], str] = {}
     seen: set[int] = set()
-    met: set[str] = set()
-    points: list[Point] = []
-    total = before = fresh = since = 0
-    for number, row in enumerate(order, 1):
-        texts = [own_question(row), str(row.get("response") or "")]
-        if _above(row) not in met:
-            met.add(_above(row))
-            texts.append(str(row.get("context") or ""))
-        for gram in (gram for text in texts for gram in _grams(text, GROWTH)):
-            total, since = total + 1, since + 1
-            before = len(seen)
-            seen.add(gram)
-            fresh += len(seen) - before
-        if number in marks and total:
-            points.append(Point(number, len(seen) / total, fresh / max(1, since)))
-            fresh = since = 0
+    points = []
+    for before, mark in pairwise(marks):
+        fresh = {key: text for row in order[before:mark] for key, text in _texts(row) if key not in met}
+        grams = [gram for text in fresh.values() for gram in _grams(text, GROWTH)]
+        points.append((float(mark), len(set(grams) - seen) / max(1, len(grams))))
+        met |= fresh
+        seen.update(grams)
     return points

@@ -1,13 +1,13 @@
 """How far a judge can be believed: what it said of answers that are known to be good or bad."""
 
-import hashlib
-import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-from sdgkit.pages import count, counted, fill, percent, visible
+from sdgkit.pages import count, counted, percent
+from sdgkit.quality.measures import as_html, as_text
+from sdgkit.seeds import row_key
 
 GOOD = "good"
 ASKED_ABOUT = {
@@ -18,20 +18,16 @@ ASKED_ABOUT = {
 }
 HEAD = ("what the judge was asked about", "let through", "share", "")
 CERTAINTY = 1.959964  # standard deviations of 95 %
+EXAMPLES = 3
 
 
 def interval(part: float, whole: int) -> tuple[float, float]:
     """The interval in which a share lies at 95 %, for small numbers too (Wilson 1927, JASA 22:209)."""
     if not whole:
         return 0.0, 1.0
-    share, z = part / whole, CERTAINTY
-    middle, spread = share + z * z / (2 * whole), z * math.sqrt(share * (1 - share) / whole + (z / whole) ** 2 / 4)
-    return max(0.0, (middle - spread) / (1 + z * z / whole)), min(1.0, (middle + spread) / (1 + z * z / whole))
-
-
-def prompt_key(parts: Mapping[str, Any]) -> str:
-    """What tells one prompt from another."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    share, more = part / whole, CERTAINTY**2 / whole
+    middle, spread = share + more / 2, math.sqrt(share * (1 - share) * more + more**2 / 4)
+    return max(0.0, (middle - spread) / (1 + more)), min(1.0, (middle + spread) / (1 + more))
 
 
 @dataclass(frozen=True)
@@ -39,7 +35,7 @@ class Verdicts:
     """What the judge says of one kind of answer.
 
     kind: "good", or a kind of damage. asked: how many it judged. kept: how many of them it lets through. unsure: how
-    many more it gave no verdict on. low, high: between what the share that it keeps lies, at 95 % (Wilson 1927).
+    many more it gave no verdict on. interval: between what the share that it keeps lies, at 95 %.
     """
 
     kind: str
@@ -48,12 +44,8 @@ class Verdicts:
     unsure: int = 0
 
     @property
-    def low(self) -> float:
-        return interval(self.kept, self.asked)[0]
-
-    @property
-    def high(self) -> float:
-        return interval(self.kept, self.asked)[1]
+    def interval(self) -> tuple[float, float]:
+        return interval(self.kept, self.asked)
 
 
 @dataclass(frozen=True)
@@ -66,10 +58,10 @@ class Mistake:
     words: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Calibration:
     """How far a judge can be believed. judge: its model's name. prompt: the evaluate prompt's, and what it says as a
-    key."""
+    key. seeds: how many there were."""
 
     judge: str
     prompt: str
@@ -89,58 +81,36 @@ class Calibration:
         spoilt = [one for one in self.verdicts if one.kind != GOOD]
         return Verdicts("spoilt", *(sum(getattr(one, n) for one in spoilt) for n in ("asked", "kept", "unsure")))
 
-    def as_json(self) -> dict[str, Any]:
-        """As JSON values; `Calibration.from_json` reads them."""
-        return asdict(self)
-
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Calibration":
-        """The calibration that `as_json` gave."""
+        """The calibration of which these are the values, as `dataclasses.asdict` gives them."""
         verdicts, mistakes = [Verdicts(**one) for one in values["verdicts"]], values["mistakes"]
         return cls(**{**values, "verdicts": verdicts, "mistakes": [Mistake(**one) for one in mistakes]})
 
     def fits(self, judge: Any, prompts: Mapping[str, Mapping[str, Any]]) -> bool:
         """Whether it is about this judge with these prompts (by name, as `Prompt.as_json` gives them)."""
-        return self.judge == judge and self.prompt_key == prompt_key(prompts.get(self.prompt, {}))
-
-    def table(self, made: tuple[int, int] | None = None) -> list[list[str]]:
-        """What it was asked about, how much of it is let through, the share with its interval, what is missing.
-
-        made: (let through, judged) of a run's own rows, to stand beside.
-        """
-        rows = [
-            [
-                ASKED_ABOUT[one.kind],
-                f"{count(one.kept)} of {count(one.asked)}",
-                f"{percent(one.kept / one.asked)} ({percent(one.low)} to {percent(one.high)})" if one.asked else "",
-                f"{one.unsure} without a verdict" if one.unsure else "",
-            ]
-            for one in self.verdicts
-        ]
-        if made is not None and made[1]:
-            rows.append(["what this run made", f"{count(made[0])} of {count(made[1])}", percent(made[0] / made[1]), ""])
-        return rows
+        return self.judge == judge and self.prompt_key == row_key(prompts.get(self.prompt, {}))
 
     def html(self, made: tuple[int, int] | None = None) -> str:
-        """The table for a notebook or a page; made: as of `table`."""
-        rows = [*self.table(made), *([f"{m.id} ({m.kind})", f"given {m.score:g}", m.words, ""] for m in self._examples)]
-        return "".join(fill("measures.html", head=HEAD, rows=rows, note=self._note))
+        """The table for a notebook or a page. made: (let through, judged) of a run's own rows, to stand beside."""
+        return as_html(*self._table(made))
 
-    @property
-    def _examples(self) -> Sequence[Mistake]:
-        return self.mistakes[:3]
-
-    @property
-    def _note(self) -> str:
+    def _table(self, made: tuple[int, int] | None = None) -> tuple[Sequence[str], Sequence[Sequence[str]], str]:
+        """What it was asked about, how much of it is let through, the share with its interval, what is missing."""
+        rows = []
+        for one in self.verdicts:
+            low, high = map(percent, one.interval)
+            share = f"{percent(one.kept / one.asked)} ({low} to {high})" if one.asked else ""
+            unsure = f"{one.unsure} without a verdict" if one.unsure else ""
+            rows.append([ASKED_ABOUT[one.kind], f"{count(one.kept)} of {count(one.asked)}", share, unsure])
+        if made and made[1]:
+            rows.append(["what this run made", f"{count(made[0])} of {count(made[1])}", percent(made[0] / made[1]), ""])
+        rows += [[f"{m.id} ({m.kind})", f"given {m.score:g}", "", m.words] for m in self.mistakes[:EXAMPLES]]
         asked = f"on the answers of {counted(self.seeds, 'seed example')}, as they are and spoilt,"
         where = "In brackets stands where the share may lie (95 %): with few seeds that is wide."
-        return f"The judge {self.judge} {asked} by the prompt {self.prompt}. {where}"
+        return HEAD, rows, f"The judge {self.judge} {asked} by the prompt {self.prompt}. {where}"
 
     def __repr__(self) -> str:
-        rows = [HEAD, *self.table()]
-        lines = [f"{what:<34}{number:<13}{share:<24}{more}".rstrip() for what, number, share, more in rows]
-        told = [f"  {m.id} ({m.kind}), given {m.score:g}: {' '.join(m.words.split())[:200]}" for m in self._examples]
-        return str(visible("\n".join([*lines, *told, self._note])))
+        return as_text(*self._table())
 
-    def _repr_html_(self) -> str:
-        return self.html()
+    _repr_html_ = html

@@ -1,10 +1,10 @@
 """The seed check: what is wrong with seed examples, by the five qualities of a good one, before anything is paid for.
 
-Every rule is one that the seeds themselves can answer. What only a reader can tell is left to a judge: with a teacher,
-each seed is scored by the run's own prompt, and one that its own judge would drop is the best warning there is.
+Every rule is one that the seeds themselves can answer; what each says stands in texts/seed_check.yaml. What only a
+reader can tell is left to a judge: with a teacher, each seed is scored by the run's own prompt, and one that its own
+judge would drop is the best warning there is.
 """
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,21 +12,22 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
 
-from sdgkit.checks.facts import FactsInContext
-from sdgkit.checks.rules import Table, refusal
+from sdgkit.checks import Table, facts_in_context, refusal, valid_json
 from sdgkit.method import plan
-from sdgkit.pages import counted, fill, visible
-from sdgkit.quality.duplicates import pieces, similarity
-from sdgkit.seeds import read_seeds
+from sdgkit.pages import counted, visible
+from sdgkit.quality.duplicates import Known, similarity
+from sdgkit.quality.measures import as_html
+from sdgkit.seeds import COLUMNS, read_seeds
 from sdgkit.teachers.teacher import Teacher
 from sdgkit.texts import words
-from sdgkit.trials.calibration import as_sample, judge_rows
+from sdgkit.trials.calibration import as_sample, judge_rows, judging
 
 Seed = Mapping[str, Any]
 Severity = Literal["error", "warning", "hint"]
-INPUTS = ("seed_context", "seed_question")
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "hint")
+TASK, CONTEXT, QUESTION, RESPONSE = COLUMNS
+LEAST = {TASK: 6, CONTEXT: 4, QUESTION: 2, RESPONSE: 0}  # words
 USUAL = 5  # seed examples; fewer show no range
-SHORT_TASK, SHORT_CONTEXT, SHORT_QUESTION = 6, 4, 2  # words
 MOST = 0.6  # share of responses that makes their form the form of the set
 SAME = 0.95  # similarity from which two texts are one
 ALIKE = 0.8  # similarity of two inputs from which they are hardly two examples
@@ -45,6 +46,11 @@ class Finding:
     what: str
     advice: str
 
+    @property
+    def place(self) -> str:
+        """Which seed, and where in it."""
+        return ", ".join(filter(None, ["all seeds" if self.row is None else f"seed {self.row}", self.column]))
+
 
 class SeedCheck(list[Finding]):
     """Findings, the gravest first; prints as text, and as a table in a notebook. judge: the model that judged the seeds
@@ -59,19 +65,17 @@ class SeedCheck(list[Finding]):
     @property
     def note(self) -> str:
         """How many there are, and who looked."""
-        numbers = [(self.count(name), name) for name in ("error", "warning", "hint")]
-        found = ", ".join(counted(number, name) for number, name in numbers if number)
+        found = ", ".join(counted(self.count(name), name) for name in SEVERITIES if self.count(name))
         nothing = "Nothing was found: clear task, realistic input, complete output, no ambiguity, variety"
         return f"{found or nothing}." + (f" The judge {self.judge} has scored each seed." if self.judge else "")
 
     def __repr__(self) -> str:
-        lines = [f"{_place(f)}: {f.severity} ({f.quality}): {f.what} {f.advice}" for f in self]
+        lines = [f"{one.place}: {one.severity} ({one.quality}): {one.what} {one.advice}" for one in self]
         return str(visible("\n".join([*lines, self.note])))
 
     def _repr_html_(self) -> str:
-        rows = [[_place(f), f.severity, f.quality, f.what, f.advice] for f in self]
-        head = ["seed", "severity", "quality", "what", "advice"]
-        return "".join(fill("measures.html", head=head, rows=rows, note=self.note))
+        rows = [[one.place, one.severity, one.quality, one.what, one.advice] for one in self]
+        return as_html(["seed", "severity", "quality", "what", "advice"], rows, self.note)
 
 
 def check_seeds(seeds: Any, teacher: Teacher | None = None, *, prompts: Any = None) -> SeedCheck:
@@ -81,68 +85,39 @@ def check_seeds(seeds: Any, teacher: Teacher | None = None, *, prompts: Any = No
     `generate`. Raises SeedError for what is no seed at all, TeacherError.
     """
     rows = read_seeds(seeds)
-    found = [*_task(rows), *_input(rows), *_output(rows), *_ambiguity(rows), *_variety(rows)]
+    found = [*_inputs(rows), *_responses(rows), *_likeness(rows), *_range(rows)]
     if teacher is not None:
         found += _judged(seeds, teacher, prompts)
-    rank = ("error", "warning", "hint")
-    check = SeedCheck(sorted(found, key=lambda f: (rank.index(f.severity), f.row or 0)))
+    check = SeedCheck(sorted(found, key=lambda one: (SEVERITIES.index(one.severity), one.row or 0)))
     check.judge = None if teacher is None else teacher.model
     return check
 
 
-def _place(finding: Finding) -> str:
-    where = "all seeds" if finding.row is None else f"seed {finding.row}"
-    return f"{where}, {finding.column}" if finding.column else where
-
-
 def _found(name: str, row: int | None, column: str, **said: Any) -> Finding:
-    """The finding of this name in texts/seed_check.yaml. said: what its sentences quote, or another severity."""
+    """The finding of this name. said: what its sentences quote, or another severity."""
     listed = {**words("seed_check")["findings"][name], **said}
     what, advice = (listed[part].format(**said) for part in ("what", "advice"))
     return Finding(row, column, listed["quality"], listed["severity"], what, advice)
 
 
-# Clear task and behaviour ---------------------------------------------------------------------------------------------
-
-
-def _task(rows: Sequence[Seed]) -> Iterator[Finding]:
-    column = "task_description"
-    tasks = Counter(_plain(row[column]) for row in rows)
-    if len(tasks) > 1:
-        usual = tasks.most_common(1)[0][0]
-        others = [str(number) for number, row in enumerate(rows, 1) if _plain(row[column]) != usual]
-        yield _found("tasks", None, column, tasks=len(tasks), others=", ".join(others[:5]))
-    for text, number in {row[column]: number for number, row in reversed(list(enumerate(rows, 1)))}.items():
-        where = None if len(tasks) == 1 else number
-        if _words(text) < SHORT_TASK and len(text) < 40:
-            yield _found("short_task", where, column, text=text)
-        elif _plain(text) == _plain(rows[number - 1]["seed_question"]):
-            yield _found("task_is_question", where, column)
-        yield from _placeholders(where, column, text)
-
-
-# Realistic input ------------------------------------------------------------------------------------------------------
-
-
-def _input(rows: Sequence[Seed]) -> Iterator[Finding]:
+def _inputs(rows: Sequence[Seed]) -> Iterator[Finding]:
+    """Clear task, realistic input; nothing left to be filled in."""
+    tasks = Counter(row[TASK] for row in rows)
+    others = [str(n) for n, row in enumerate(rows, 1) if row[TASK] != tasks.most_common(1)[0][0]]
+    if others:
+        yield _found("tasks", None, TASK, tasks=len(tasks), others=", ".join(others[:5]))
     for number, row in enumerate(rows, 1):
-        for column in INPUTS:
-            text = row.get(column)
-            if text is None:
-                continue
-            yield from _placeholders(number, column, text)
-            if _words(text) < (SHORT_CONTEXT if column == "seed_context" else SHORT_QUESTION):
-                yield _found("short_input", number, column, text=text)
-            elif _is_keywords(text):
-                yield _found("keywords", number, column)
-        if _plain(row["seed_question"]) == _plain(row["task_description"]):
-            yield _found("question_is_task", number, "seed_question")
-
-
-def _placeholders(row: int | None, column: str, text: str) -> Iterator[Finding]:
-    if found := _pattern("placeholders").search(text):
-        name = "placeholder" if column in INPUTS else f"placeholder_{column.rpartition('_')[2]}"
-        yield _found(name, row, column, text=found[0])
+        texts = {column: row[column] for column in COLUMNS if row.get(column) is not None}
+        if row[TASK] in [earlier[TASK] for earlier in rows[: number - 1]]:
+            del texts[TASK]
+        for column, text in texts.items():
+            where = None if column == TASK and not others else number
+            if left := _pattern("placeholders").search(text):
+                yield _found(f"placeholder_{column}", where, column, text=left[0])
+            if _words(text) < LEAST[column]:
+                yield _found(f"short_{column}", where, column, text=text)
+            elif column in (CONTEXT, QUESTION) and _is_keywords(text):
+                yield _found("keywords", where, column)
 
 
 def _words(text: str) -> int:
@@ -156,35 +131,27 @@ def _is_keywords(text: str) -> bool:
     return len(items) >= 4 and short >= 0.8 * len(items) and not re.search(r"[.!?:]\s|[.!?]$|\d", text)
 
 
-# Complete and correctly formatted output ------------------------------------------------------------------------------
-
-
-def _output(rows: Sequence[Seed]) -> Iterator[Finding]:
-    column, known = "seed_response", words("seed_check")["forms"]
-    forms = [_forms(row[column]) for row in rows]
-    numbers = Counter(form for having in forms for form in having)
-    usual = {form for form, number in numbers.items() if len(rows) > 2 and number >= MOST * len(rows)}
-    heads = Counter(tuple(t.head) for row in rows if (t := Table.of(row[column])))
-    talking = [bool(_pattern("talk").match(row[column].casefold())) for row in rows]
+def _responses(rows: Sequence[Seed]) -> Iterator[Finding]:
+    """Complete and correctly formatted output."""
+    forms = [_forms(row[RESPONSE]) for row in rows]
+    times = Counter(form for having in forms for form in having)
+    usual = {form for form, number in times.items() if len(rows) > 2 and number >= MOST * len(rows)}
     for number, (row, having) in enumerate(zip(rows, forms, strict=True), 1):
-        text = row[column]
-        yield from _placeholders(number, column, text)
-        for form in sorted(usual - having):
-            yield _found("other_form", number, column, form=known[form]["name"])
-        asked = _forms(f"{row['task_description']}\n{row['seed_question']}", "asked")
-        if asked - having and not having & (usual | asked):
-            yield _found("not_as_asked", number, column, form=known[min(asked - having)]["name"])
-        yield from _malformed(number, text, having, heads)
-        if sign := _broken_off(text):
-            yield _found("broken_off", number, column, sign=sign)
-        if talking[number - 1] and sum(talking) <= len(rows) / 2:
-            yield _found("talk", number, column, text=text[:40])
-        if refused := refusal(text):
-            yield _found("declines", number, column, text=refused)
-        if any(_plain(text) == _plain(str(row.get(name))) for name in INPUTS):
-            yield _found("repeats_input", number, column)
-        elif missing := FactsInContext()({**as_sample(row), column: ""}):
-            yield _found("made_up", number, column, missing=missing)
+        text = row[RESPONSE]
+        asked, table = _forms(f"{row[TASK]}\n{row[QUESTION]}", "asked"), Table.of(text)
+        repeated = any(_plain(text) == _plain(str(row.get(name))) for name in (CONTEXT, QUESTION))
+        signs = {
+            "other_form": _named(usual - having),
+            "not_as_asked": "" if having & (usual | asked) else _named(asked - having),
+            "flaw_in_table": table.flaw() if table else "",
+            "flaw_in_json": valid_json().function({"response": text}) if "json" in having else "",
+            "broken_off": _match("broken_off", text) or ("a code fence that is open" if text.count("```") % 2 else ""),
+            "talk": text[:40] if _pattern("talk").match(text.casefold()) else "",
+            "declines": refusal(text),
+            "repeats_input": "the same" if repeated else "",
+            "made_up": "" if repeated else facts_in_context().function({**as_sample(row), RESPONSE: ""}),
+        }
+        yield from (_found(name, number, RESPONSE, sign=sign) for name, sign in signs.items() if sign)
 
 
 def _forms(text: str, sign: str = "looks") -> set[str]:
@@ -192,100 +159,64 @@ def _forms(text: str, sign: str = "looks") -> set[str]:
     return {name for name, form in words("seed_check")["forms"].items() if sign in form and re.search(form[sign], text)}
 
 
-def _malformed(number: int, text: str, forms: set[str], heads: Counter[tuple[str, ...]]) -> Iterator[Finding]:
-    """What is wrong inside its form."""
-    table, column = Table.of(text) if "table" in forms else None, "seed_response"
-    if table is not None:
-        usual, times = heads.most_common(1)[0]
-        if flaw := table.flaw():
-            yield _found("flaw", number, column, flaw=flaw)
-        if tuple(table.head) != usual and times > 1:
-            yield _found("other_head", number, column, head=" | ".join(table.head), usual=" | ".join(usual))
-    if "json" in forms:
-        inner = re.sub(r"\A\s*```\w*\s*|\s*```\s*\Z", "", text)
-        try:
-            json.loads(inner)
-        except ValueError as error:
-            if re.search(r'"\s*:|[\]}]\s*\Z', inner):
-                yield _found("flaw", number, column, flaw=f"It is not JSON: {error}.")
+def _named(forms: set[str]) -> str:
+    return " or ".join(words("seed_check")["forms"][form]["name"] for form in sorted(forms))
 
 
-def _broken_off(text: str) -> str:
-    """The sign that the end is missing, "" if there is none."""
-    last = text.rstrip()[-60:]
-    word = re.search(r"([^\W\d_]+)$", last)
-    if re.search(r"(?:[,(\[{\u201e\u2013\u2014]|\.{3}|\u2026|\[\u2026\])$", last):
-        return last[-1]
-    if word and word[1].casefold() in words("seed_check")["unfinished"].split() and word[1].islower():
-        return word[1]
-    return "a code fence that is not closed" if text.count("```") % 2 else ""
+def _likeness(rows: Sequence[Seed]) -> Iterator[Finding]:
+    """No ambiguity; no two seeds that are one."""
+    column = CONTEXT if CONTEXT in rows[0] else QUESTION
+    inputs, cases = Known(ALIKE), Known(SAME)
+    asked: dict[str, int] = {}  # the first seed with this question
+    for number, row in enumerate(rows, 1):
+        case, forms = f"{row.get(CONTEXT) or ''}\n{row[QUESTION]}", _forms(row[RESPONSE])
+        same, first = cases.like(case), asked.setdefault(_plain(row[QUESTION]), number)
+        others = _forms(rows[first - 1][RESPONSE])
+        if same and similarity(row[RESPONSE], rows[same[0] - 1][RESPONSE]) < SAME:
+            severity = "error" if same[1] == 1 else "warning"
+            yield _found("two_answers", number, RESPONSE, other=same[0], severity=severity)
+        elif forms | others and not forms & others:
+            yield _found("two_forms", number, RESPONSE, other=first)
+        if like := inputs.like(row[column]):
+            yield _found("alike", number, column, other=like[0], how="the same as" if like[1] == 1 else "nearly")
+        inputs.add(number, row[column])
+        cases.add(number, case)
 
 
-# No ambiguity ---------------------------------------------------------------------------------------------------------
-
-
-def _ambiguity(rows: Sequence[Seed]) -> Iterator[Finding]:
-    inputs = [pieces(f"{row.get('seed_context') or ''}\n{row['seed_question']}") for row in rows]
-    answers = [pieces(row["seed_response"]) for row in rows]
-    forms = [_forms(row["seed_response"]) for row in rows]
-    asked = [_plain(row["seed_question"]) for row in rows]
-    for later in range(len(rows)):
-        for earlier in range(later):
-            same = similarity(inputs[earlier], inputs[later], SAME)
-            if same >= SAME and similarity(answers[earlier], answers[later]) < SAME:
-                severity = "error" if same == 1 else "warning"
-                yield _found("two_answers", later + 1, "seed_response", other=earlier + 1, severity=severity)
-                break
-            one, two = forms[earlier], forms[later]
-            if asked[earlier] == asked[later] and (one or two) and not one & two:
-                yield _found("two_forms", later + 1, "seed_response", other=earlier + 1)
-                break
-
-
-# Variety --------------------------------------------------------------------------------------------------------------
-
-
-def _variety(rows: Sequence[Seed]) -> Iterator[Finding]:
+def _range(rows: Sequence[Seed]) -> Iterator[Finding]:
+    """Variety of the set: enough seeds, of different length and tone."""
     if len(rows) < USUAL:
         yield _found("few", None, "", seeds=counted(len(rows), "seed"))
-    column = "seed_context" if "seed_context" in rows[0] else "seed_question"
-    inputs = [pieces(row[column]) for row in rows]
-    for later in range(len(rows)):
-        likeness = [(similarity(inputs[earlier], inputs[later], ALIKE), earlier + 1) for earlier in range(later)]
-        best = max(likeness, default=(0.0, 0))
-        if best[0] >= ALIKE:
-            how = "the same as" if best[0] == 1 else "nearly"
-            yield _found("alike", later + 1, column, how=how, other=best[1])
-    if len(rows) < USUAL:
         return
+    column = CONTEXT if CONTEXT in rows[0] else QUESTION
     lengths = [len(row[column]) for row in rows]
     if max(lengths) - min(lengths) < 2 * SAME_LENGTH * sum(lengths) / len(lengths):
         yield _found("one_length", None, column)
-    openings = Counter(" ".join(row[column].split()[:2]).casefold() for row in rows)
-    [(opening, times)] = openings.most_common(1)
+    [(opening, times)] = Counter(" ".join(_plain(row[column]).split()[:2]) for row in rows).most_common(1)
     if times > 0.8 * len(rows):
         yield _found("one_opening", None, column, text=opening)
-
-
-# The judge ------------------------------------------------------------------------------------------------------------
 
 
 def _judged(seeds: Any, teacher: Teacher, prompts: Any) -> Iterator[Finding]:
     planned = plan(seeds, prompts=prompts)
     rows = [{**as_sample(row), "id": str(number)} for number, row in enumerate(planned.rows, 1)]
-    judged = judge_rows(teacher, rows, planned)
-    for row, kept in judged.verdicts:
-        if not kept:
-            said = {"score": f"{row['score']:g}", "words": row["evaluation"], "prompt": judged.prompt}
-            yield _found("own_judge_drops", int(row["id"]), "seed_response", **said)
-    for drop in judged.unsure:
-        said = {"message": drop["message"], "prompt": judged.prompt}
-        yield _found("no_verdict", int(drop["id"]), "seed_response", **said)
+    prompt = judging(planned.pipeline)[0].name
+    for row, kept in judge_rows(teacher, rows, planned):
+        if kept is None:
+            yield _found("no_verdict", int(row["id"]), RESPONSE, message=row["message"], prompt=prompt)
+        elif not kept:
+            said = {"score": f"{row['score']:g}", "words": row["evaluation"], "prompt": prompt}
+            yield _found("own_judge_drops", int(row["id"]), RESPONSE, **said)
 
 
 @cache
 def _pattern(name: str) -> re.Pattern[str]:
     return re.compile("|".join(f"(?:{pattern})" for pattern in words("seed_check")[name]))
+
+
+def _match(name: str, text: str) -> str:
+    found = _pattern(name).search(text)
+    return found[0].strip() if found else ""
 
 
 def _plain(text: str) -> str:

@@ -1,7 +1,8 @@
 """Can the judge be believed? It is asked about what is known."""
 
 import json
-from dataclasses import replace
+import re
+from dataclasses import asdict, replace
 
 import pytest
 import scripted
@@ -39,7 +40,7 @@ def test_a_judge_that_knows_the_right_answers_keeps_the_good_and_drops_the_spoil
     perfect = calibrated(lambda text, right: 3 if text == right else 1)
     assert by_kind(perfect) == {"good": (6, 6), "swapped": (0, 6), "cut": (0, 6), "numbers": (0, 6)}
     assert not perfect.mistakes
-    assert perfect.good.low == pytest.approx(0.61, abs=0.01)
+    assert perfect.good.interval[0] == pytest.approx(0.61, abs=0.01)
 
 
 def test_a_judge_that_likes_everything_lets_all_of_it_through():
@@ -72,9 +73,9 @@ def test_what_cannot_be_spoilt_is_not_asked_about():
 
 def test_it_prints_as_text_and_as_a_table_and_comes_back_from_json():
     kind = calibrated(lambda *_: 3)
-    assert "bad: cut off in the middle        6 of 6" in repr(kind)
+    assert re.search(r"bad: cut off in the middle +6 of 6 +100 % \(61 % to 100 %\)", repr(kind))
     assert "<table" in kind._repr_html_()
-    back = Calibration.from_json(json.loads(json.dumps(kind.as_json())))
+    back = Calibration.from_json(json.loads(json.dumps(asdict(kind))))
     assert repr(back) == repr(kind)
 
 
@@ -141,7 +142,7 @@ def test_the_command_asks_the_run_s_own_judge_and_its_report_shows_it(tmp_path, 
     save = sk.shipped("notebooks") / "seeds" / "feedback_to_table.jsonl"
     assert main(["generate", str(save), "--num-contexts", "1", "--out", "run"]) == 0
     assert main(["calibrate", "run"]) == 0
-    assert "good: the seeds' own answers      8 of 8" in capsys.readouterr().out
+    assert re.search("good: the seeds' own answers +8 of 8", capsys.readouterr().out)
     assert "Can the judge be believed?" in (tmp_path / "run" / "report.html").read_text()
     assert main(["calibrate"]) == main(["calibrate", "nowhere"]) == 2
 

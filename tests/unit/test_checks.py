@@ -217,6 +217,12 @@ def test_facts_that_nothing_holds_are_named(bad, fact):
     assert fact in says(sk.checks.facts_in_context(), bad, **FACTS)
 
 
+def test_a_number_in_words_is_that_number_and_no_other():
+    check, row = sk.checks.facts_in_context(derived=False), {**FACTS, "context": "It sold three lamps."}
+    assert says(check, "They sold 3 lamps.", **row) is None
+    assert "6, 0" in says(check, "They sold 6 lamps and 0 chairs.", **row)
+
+
 def test_what_may_be_computed_can_be_refused():
     assert "14.5" in says(sk.checks.facts_in_context(derived=False), "Sales are up 14.5% to 12,600.", **FACTS)
 

@@ -177,7 +177,7 @@ def test_a_set_that_repeats_itself_measures_less():
     assert all(a > b for a, b in zip(one.distinct, other.distinct, strict=True))
     assert one.compression < other.compression
     assert same.repeats["response duplicate"] == 57
-    assert varied.growth[-1].new > same.growth[-1].new
+    assert varied.growth[-1][1] > same.growth[-1][1]
 
 
 def test_the_share_of_different_words_is_what_one_counts_by_hand():

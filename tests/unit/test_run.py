@@ -21,7 +21,7 @@ from scripted import PROMPTS, Gate, ScriptedTeacher, assert_adds_up, seeds, tagg
 import sdgkit as sk
 from sdgkit import export as exports
 from sdgkit.errors import RunError, SdgkitError
-from sdgkit.trials.comparing import Comparing
+from sdgkit.trials.trying import Comparison
 
 SMALL = {"num_contexts": 3, "num_questions": 2}
 STAGES = [stage.name for stage in sk.GROUNDED.stages]
@@ -153,7 +153,7 @@ def test_when_one_side_of_a_comparison_fails_the_other_stops(script):
     slow = PROMPTS["gen_contexts"]
     fails = replace(slow, generation="{% for word in task_description %}{{ word }}{% endfor %}")
     script.delay = lambda ask: 3.0
-    comparing = Comparing(fails, slow, seeds(2), script.connect()).start()
+    comparing = Comparison(fails, slow, seeds(2), script.connect()).start()
     with pytest.raises(SdgkitError, match="a loop needs a given list"):
         comparing.wait()
     assert comparing.runs[1].wait(20).state == "cancelled"
