@@ -227,7 +227,7 @@ class Review:
         chosen = list(self._by_id if ids is None else ids)
         kept, rejected = self._measured(chosen, lambda sample: len(str(sample.get("response") or "")))
         seeds = {seed_of(id): len(str(self.sample(id).get("seed_response") or "")) for id in chosen}
-        return str(length_histogram("response", kept, seeds, rejected)["figure"]) if chosen else ""
+        return length_histogram("response", kept, seeds, rejected) if chosen else ""
 
     def _measured(self, ids: Iterable[str] | None, measure: Callable[[Sample], Any]) -> list[Counter[Any]]:
         """How often each number was measured: of the samples that were not rejected, and of those that were."""

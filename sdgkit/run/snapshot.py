@@ -3,13 +3,13 @@
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from sdgkit.pages.picture import draw, reasons
 from sdgkit.pipeline import OUT, Pipeline, Target
 
-WINDOW_S = 10.0  # over which the pace is measured
+BEATS = 20  # notes of how far it is, over which the pace is measured: ten seconds
 
 
 @dataclass(frozen=True)
@@ -60,19 +60,13 @@ class Snapshot:
         """As JSON values, for the journal; of the newest samples, a few."""
         return asdict(replace(self, newest=tuple(self.newest)[-5:]))
 
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> "Snapshot":
-        """The snapshot that `as_json` gave."""
-        return cls(**{entry.name: values[entry.name] for entry in fields(cls) if entry.name in values})
-
 
 class Pace:
-    """Requests and tokens a second over the last seconds, and the time that is left at the speed so far."""
+    """Requests and tokens a second over the last notes, and the time that is left at the speed so far."""
 
     def __init__(self) -> None:
-        self._begun = time.monotonic()
-        self._notes: deque[tuple[float, int, int]] = deque([(self._begun, 0, 0)])
-        self._first: float | None = None
+        self._notes = deque([(time.monotonic(), 0, 0)], maxlen=BEATS)
+        self._first: tuple[float, float] | None = None
         self.requests_per_s = self.tokens_per_s = 0.0
         self.seconds_left: float | None = None
 
@@ -80,32 +74,30 @@ class Pace:
         """Take in how far it is. fraction: how much of the work is done, 0 to 1."""
         now = time.monotonic()
         self._notes.append((now, requests, tokens))
-        while len(self._notes) > 2 and now - self._notes[0][0] > WINDOW_S:
-            self._notes.popleft()
         then, old_requests, old_tokens = self._notes[0]
         span = max(now - then, 1e-6)
-        self.requests_per_s = (requests - old_requests) / span
-        self.tokens_per_s = (tokens - old_tokens) / span
-        if self._first is None:
-            self._first = fraction  # what came from the journal says nothing of speed
-        gained = fraction - self._first
-        self.seconds_left = (now - self._begun) * (1 - fraction) / gained if gained > 0.01 else None
+        self.requests_per_s, self.tokens_per_s = (requests - old_requests) / span, (tokens - old_tokens) / span
+        self._first = self._first or (now, fraction)  # what came from the journal says nothing of speed
+        gained = fraction - self._first[1]
+        self.seconds_left = (now - self._first[0]) * (1 - fraction) / gained if gained > 0.01 else None
 
 
-def funnel_of(pipeline: Pipeline, counts: Mapping[str, int], rows: int, target: Target | None) -> list[dict[str, Any]]:
+def funnel_of(
+    pipeline: Pipeline, counts: Mapping[str, int], rows: int, target: Target | None = None
+) -> list[dict[str, Any]]:
     """The stages as summary.json lists them: name, rows_in, tried, rows_out, dropped by reason.
 
     A stage's rows_in is the rows_out of the one before; tried = rows_out + dropped. A target adds a last line for its
     surplus.
     """
-    stages, rows_in = [], rows
+    stages: list[dict[str, Any]] = []
     for at, stage in enumerate(pipeline.stages):
-        mine = {key.split(":", 1)[1]: n for key, n in counts.items() if key.startswith(f"{at}:") and n}
-        rows_out = mine.pop(OUT, 0)
-        stages.append(line_of(stage.name, rows_in, mine, rows_out + sum(mine.values())))
-        rows_in = rows_out
+        dropped = {key.split(":", 1)[1]: n for key, n in counts.items() if key.startswith(f"{at}:") and n}
+        rows_out = dropped.pop(OUT, 0)
+        stages.append(line_of(stage.name, rows, dropped, rows_out + sum(dropped.values())))
+        rows = rows_out
     if target is not None and target.surplus:
-        stages.append(line_of("target", rows_in, {"target": target.surplus}))
+        stages.append(line_of("target", rows, {"target": target.surplus}))
     return stages
 
 

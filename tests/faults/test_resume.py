@@ -383,7 +383,7 @@ def test_another_model_is_refused_unless_reuse_is_said(finished):
     _, out, _ = finished
     with ScriptedTeacher("other") as other:
         given = {"teacher": other.connect(), "out": out, "prompts": PROMPTS, **SMALL}
-        with pytest.raises(RunError, match=r"its model is tiny, not other.*reuse"):
+        with pytest.raises(RunError, match=r"model tiny → other.*reuse"):
             sk.generate(seeds(), **given)
         assert other.asked() == 0
         run = sk.generate(seeds(), reuse=True, **given)
@@ -395,7 +395,7 @@ def test_another_model_is_refused_unless_reuse_is_said(finished):
 def test_another_list_of_stages_is_refused_unless_reuse_is_said(finished):
     script, out, _ = finished
     shorter = sk.GROUNDED.without("combine_question_and_context")
-    with pytest.raises(RunError, match=r"has the stage combine_question_and_context.*reuse"):
+    with pytest.raises(RunError, match=r"stage combine_question_and_context removed.*reuse"):
         generate(script, out, pipeline=shorter)
     run = generate(script, out, pipeline=shorter, reuse=True)
     assert script.asked() == 0

@@ -40,9 +40,7 @@ def test_a_strict_judge_is_named_with_what_it_wrote_most_and_an_example(script):
     explanation = run_of(script).explain()
     cause = explanation.causes[0]
     assert (cause.stage, cause.reason, cause.number, cause.tried) == ("filter_grounded_questions", "score", 36, 36)
-    assert cause.phrases[0] == ("asks for a fact that is not in", 36) or "a fact that is not in the context" in str(
-        cause.phrases
-    )
+    assert ("fact that is not in the context", 36) in cause.phrases
     assert "eval_grounded_questions" in cause.advice and "gen_grounded_questions" in cause.advice
     assert '"stage": "eval_grounded_questions"' in cause.example.prompt[-1]["content"]  # as it was sent
     assert "[Start of Score]\n0" in cause.example.reply

@@ -113,6 +113,16 @@ def test_no_key_no_absolute_path_and_no_address_is_in_any_file(script, tmp_path)
             assert secret.encode() not in content, f"{secret} is in {path.name}"
 
 
+def test_no_folder_of_the_servers_machine_is_published(tmp_path):
+    with ScriptedTeacher("/data/models/Llama-3.3-70B") as script:
+        generate(script, tmp_path).export("datasets", tmp_path / "datasets")
+    for path in [*tmp_path.glob("*.*"), tmp_path / "datasets" / "README.md"]:
+        if path.name != "journal.sqlite":
+            assert b"/data" not in path.read_bytes(), path.name
+    for path in (tmp_path / "report.html", tmp_path / "README.md", tmp_path / "datasets" / "README.md"):
+        assert "Llama-3.3-70B" in path.read_text("utf-8")
+
+
 def test_a_failed_runs_journal_holds_no_absolute_path_either(script, tmp_path, monkeypatch):
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device", str(tmp_path / "report.html"))
@@ -283,7 +293,7 @@ def test_while_it_goes_on_a_run_tells_how_far_it_is(script):
     assert (done.state, done.in_flight, done.fraction) == ("done", 0, 1.0)
     assert done.requests == script.asked()
     assert run.finished
-    assert type(done).from_json(json.loads(json.dumps(done.as_json()))).requests == done.requests
+    assert type(done)(**json.loads(json.dumps(done.as_json()))).requests == done.requests
     assert math.isfinite(done.wall_s)
 
 
