@@ -34,9 +34,9 @@ def close(
     if dropped:
         say(f"{counted(dropped.total(), 'row')} dropped: {reasons(dropped)}. Why: {command_line('explain', str(out))}")
     if dropped and stages[-1]["rows_out"] == 0:
-        from sdgkit.report.explain import explain
+        from sdgkit.run import open_run
 
-        cause = explain(summary, tuple, tuple).causes[0]
+        cause = open_run(out).explain().causes[0]
         say(f"Nothing is left. {cause.stage}: {cause.words} {cause.advice}")
     files = {
         "report.html": "the samples beside their seeds, the drops and why: look here first",

@@ -92,28 +92,23 @@ def train_file(teacher: str | None, format: str = "messages") -> str:
 def _text(sample: Row, column: str) -> str:
     text = sample.get(column)
     if not isinstance(text, str):
-        raise RunError(
-            f"Sample {sample.get('id')} has no text in column {column!r}, which a training file needs. "
-            "Check that the list of stages ends with both question and response."
-        )
+        raise RunError(f"Sample {sample.get('id')} has no text in column {column!r}, which a training file needs.")
     return text
 
 
-def write_text(path: str | Path, pieces: Iterable[str]) -> None:
-    """Write text, piece by piece, as UTF-8."""
+def write_text(path: str | Path, pieces: Iterable[str]) -> int:
+    """Write text, piece by piece, as UTF-8; returns how many pieces."""
+    written = 0
     with write_atomically(path) as file:
         for piece in pieces:
             file.write(_whole(piece).encode())
+            written += 1
+    return written
 
 
 def write_jsonl(path: str | Path, rows: Iterable[Row]) -> int:
     """Write rows as JSON Lines (UTF-8, one object a line); returns how many."""
-    written = 0
-    with write_atomically(path) as file:
-        for row in rows:
-            file.write(f"{_json(row)}\n".encode())
-            written += 1
-    return written
+    return write_text(path, (f"{_json(row)}\n" for row in rows))
 
 
 def write_parquet(path: str | Path, rows: Callable[[], Iterable[Row]]) -> int:
@@ -130,15 +125,22 @@ def write_parquet(path: str | Path, rows: Callable[[], Iterable[Row]]) -> int:
     written = 0
     with write_atomically(path) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
         for batch in _batches(rows()):
-            columns = [_column(batch, field.name, field.type) for field in schema]
-            writer.write_batch(pa.record_batch(columns, schema=schema))
+            for name in (field.name for field in schema if pa.types.is_string(field.type)):
+                for row in batch:
+                    if not isinstance(row.get(name), str | None):
+                        row[name] = _json(row[name])
+            writer.write_table(pa.Table.from_pylist(batch, schema=schema))
             written += len(batch)
     return written
 
 
-def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    """The rows in batches, as the lines of a JSON file hold them."""
-    lines = (json.loads(_json(row)) for row in rows)
+def as_stored(row: Row) -> dict[str, Any]:
+    """A row as the line of a JSON file holds it."""
+    return dict(json.loads(_whole(_json(row))))
+
+
+def _batches(rows: Iterable[Row]) -> Iterator[list[dict[str, Any]]]:
+    lines = map(as_stored, rows)
     while batch := list(itertools.islice(lines, _BATCH)):
         yield batch
 
@@ -160,20 +162,13 @@ def _schema(rows: Iterable[Row]) -> pa.Schema:
     for name, kind in types.items():
         if pa.types.is_null(kind) or "struct<>" in str(kind):  # Parquet has no struct without fields
             types[name] = pa.string()
-    return pa.schema({**types, "score": pa.float64()} if "score" in types else types)
-
-
-def _column(batch: list[Row], name: str, kind: pa.DataType) -> pa.Array:
-    import pyarrow as pa
-
-    values = [row.get(name) for row in batch]
-    if pa.types.is_string(kind):
-        values = [value if value is None or isinstance(value, str) else _json(value) for value in values]
-    return pa.array(values, type=kind)
+        if name == "score":
+            types[name] = pa.float64()
+    return pa.schema(types)
 
 
 def _json(value: Any) -> str:
-    return _whole(json.dumps(value, ensure_ascii=False, default=str))  # str: dates, say, in a user's own columns
+    return json.dumps(value, ensure_ascii=False, default=str)  # str: dates, say, in a user's own columns
 
 
 def _whole(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,23 +36,11 @@ def write_card(
         described=described,
         reasons=reasons,
         sample=sample,
-        template=inference_template(summary, system),
+        system=system,
         training_file=train_file(summary.get("teacher")),
         reviewed=reviewed,
     )
     write_text(path, pieces)
-
-
-def inference_template(summary: Mapping[str, Any], system: str | None = None) -> str:
-    """The messages to send to the tuned model, as JSON, with `{context}` and `{question}` as places to fill.
-
-    The user's message is built as the pipeline's last stage builds it: context, blank line, question where
-    there is a context, else the question alone.
-    """
-    combined = any(stage["name"] == "combine_question_and_context" for stage in summary["stages"])
-    turns = [{"role": "system", "content": system}] if system else []
-    turns.append({"role": "user", "content": "{context}\n\n{question}" if combined else "{question}"})
-    return json.dumps(turns, ensure_ascii=False, indent=2)
 
 
 def samples_kept(summary: Mapping[str, Any]) -> int:

@@ -6,9 +6,10 @@ hold tags, control characters or text that runs backwards, and still only be rea
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,4 +102,5 @@ def _templates() -> jinja2.Environment:
     )
     filters = (visible, count, counted, clip, percent, text, code, fence)
     environment.filters |= {filter_.__name__: filter_ for filter_ in filters}
+    environment.filters["json"] = partial(json.dumps, ensure_ascii=False)
     return environment

@@ -15,8 +15,8 @@ from sdgkit.pages.picture import draw
 from sdgkit.panels.frame import Panel, teacher_of
 from sdgkit.panels.still import Block
 from sdgkit.run import Run, open_run
+from sdgkit.run.record import Trace
 from sdgkit.run.snapshot import Funnel, Snapshot, funnel_of
-from sdgkit.run.trace import Trace
 
 NEWEST, DROPS = 6, 30  # samples shown; drops of a stage shown at once
 WORDS = {

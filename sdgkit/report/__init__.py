@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from statistics import median_low
@@ -19,7 +19,7 @@ from sdgkit.export.card import is_rehearsal, samples_kept
 from sdgkit.pages import count, fill, lasting
 from sdgkit.pages.picture import Bar, described, draw, histogram, reasons
 from sdgkit.quality.verdicts import Calibration
-from sdgkit.report.explain import Exchanges, advice, explain
+from sdgkit.report.explain import advice, explain
 from sdgkit.report.tables import spread
 
 _SAMPLES, _DROPS = 60, 3  # shown: samples in all; drops of each stage and reason
@@ -27,19 +27,11 @@ _BINS = 20
 
 
 def write_report(
-    path: str | Path,
-    summary: Mapping[str, Any],
-    samples: Callable[[], Iterable[Row]],
-    drops: Callable[[], Iterable[Row]],
-    exchanges: Exchanges | None = None,
-    *,
-    name: str,
-    calibration: Calibration | None = None,
+    path: str | Path, summary: Mapping[str, Any], record: Any, *, name: str, calibration: Calibration | None = None
 ) -> None:
     """Write the page of a run, finished, cancelled or empty.
 
-    `summary` is that of `summary.json`; `samples` and `drops` return a new iterator over the rows of `dataset.jsonl`
-    and `dropped.jsonl` at each call; `exchanges` gives what was sent and replied for the row with an id; `name` is the
+    `summary` is that of `summary.json`; `record` the run's, for its `samples`, `drops` and `trace`; `name` is the
     skill's; `calibration` what is known of its judge, to stand beside the run's yield.
     """
     kept, stages = samples_kept(summary), summary["stages"]
@@ -49,7 +41,7 @@ def write_report(
     lengths: dict[str, Counter[int]] = defaultdict(Counter)
     seeds: dict[str, dict[str, int]] = defaultdict(dict)
     places, shown = set(spread(kept, _SAMPLES)), []
-    for place, row in enumerate(samples()):
+    for place, row in enumerate(record.samples()):
         if place in places:
             shown.append(row)
         if isinstance(row.get("score"), int | float):
@@ -60,7 +52,7 @@ def write_report(
             if row.get(f"seed_{column}"):
                 seeds[column][seed_of(row["id"])] = len(row[f"seed_{column}"])
     examples: dict[tuple[str, str], list[Row]] = defaultdict(list)
-    for row in drops():
+    for row in record.drops():
         group = examples[row["stage"], row["reason"]]
         if len(group) < _DROPS:
             group.append(row)
@@ -79,7 +71,7 @@ def write_report(
         shown=shown,
         examples=examples,
         advice=advice,
-        explanation=explain(summary, samples, drops, exchanges),
+        explanation=explain(summary, record),
         calibration=calibration.html((judged["rows_out"], judged["tried"]) if judged else None) if calibration else "",
         reasons=reasons,
         duration=lasting(summary["wall_s"]),

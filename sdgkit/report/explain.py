@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
@@ -15,7 +15,6 @@ from sdgkit.pages.picture import described
 from sdgkit.texts import words
 
 Row = Mapping[str, Any]
-Exchanges = Callable[[str], Sequence[Mapping[str, Any]]]  # by a row's id, as in `Trace.exchanges`
 
 CAUSES = 3
 MANY = 0.8  # the share of judgements that drop from which on the judge itself is in doubt
@@ -72,32 +71,35 @@ class Explanation:
         return self.html
 
 
-def explain(
-    summary: Mapping[str, Any],
-    samples: Callable[[], Iterable[Row]],
-    drops: Callable[[], Iterable[Row]],
-    exchanges: Exchanges | None = None,
-) -> Explanation:
+def explain(summary: Mapping[str, Any], record: Any) -> Explanation:
     """The explanation of a run, finished or not.
 
-    summary: `state`, `seeds` and `stages`, as in summary.json. samples, drops: a new iterator over the rows of
-    dataset.jsonl and dropped.jsonl at each call. exchanges: what was sent and replied for the row with an id.
+    summary: `state`, `seeds` and `stages`, as in summary.json. record: of the run, for `samples`, `drops` and `trace`.
     """
     stages, kept = summary["stages"], samples_kept(summary)
     biggest = _biggest(stages)
-    picked = _picked(drops(), {(stages[at]["name"], reason): number for at, reason, number in biggest})
-    some = islice(samples(), 0, None, kept // _READ + 1) if any(reason == "score" for _, reason, _ in biggest) else ()
-    praise = [str(row.get("evaluation") or "") for row in some]
+    picked = _picked(record.drops(), {(stages[at]["name"], reason): number for at, reason, number in biggest})
+    judged = any(reason == "score" for _, reason, _ in biggest)
+    praise = [str(row.get("evaluation")) for row in islice(record.samples(), 0, None, kept // _READ + 1) if judged]
     causes = []
     for at, reason, number in biggest:
-        name, tried = stages[at]["name"], stages[at]["tried"]
-        rows = picked[name, reason]
-        said = _said(reason, rows, praise)
-        example, sampling = _example(reason, rows, said, exchanges)
+        stage, tried = stages[at]["name"], stages[at]["tried"]
+        rows, said, example = picked[stage, reason], [], None
+        sent: Mapping[str, Any] = {}
+        if reason == "score":
+            said = phrases([row["evaluation"] for row in rows], praise)
+        elif "said" in _words(reason):  # of the server, or the check
+            said = Counter(row["message"] for row in rows).most_common(2)
+        if rows:
+            row = max(rows, key=lambda row: sum(phrase in row["evaluation"] for phrase, _ in said))
+            if reason != "teacher_error":  # which is no reply, so nothing is recorded
+                sent = [{}, *record.trace(row["id"]).exchanges][-1]
+            example = Example(row["id"], row["message"], sent.get("messages", ()), sent.get("text") or row["reply"])
         part = f"{count(number)} of {counted(tried, 'row')} ({percent(number / tried)})"
         before = [stage["name"] for stage in stages[:at]]
-        told = advice(reason, name, before, sampling, number / tried)
-        causes.append(Cause(name, reason, number, tried, _words(reason)["what"].format(part=part), told, said, example))
+        told = advice(reason, stage, before, sent.get("sampling"), number / tried)
+        happened = _words(reason)["what"].format(part=part)
+        causes.append(Cause(stage, reason, number, tried, happened, told, said, example))
     dropped = sum(number for stage in stages for number in stage["dropped"].values())
     seeds = summary.get("seeds") or (stages[0]["rows_in"] if stages else 0)
     return Explanation(summary.get("state", ""), seeds, kept, dropped, causes)
@@ -116,37 +118,16 @@ def _biggest(stages: Sequence[Mapping[str, Any]]) -> list[tuple[int, str, int]]:
     return [cause[1:] for cause in found[:CAUSES]]
 
 
-def _picked(drops: Iterable[Row], sizes: Mapping[tuple[str, str], int]) -> dict[tuple[str, str], list[Row]]:
+def _picked(drops: Iterable[Row], sizes: Mapping[tuple[str, str], int]) -> dict[Any, list[Row]]:
     """Of each cause's drops, up to 400 from the beginning to the end, in one pass."""
-    met: Counter[tuple[str, str]] = Counter()
-    picked: dict[tuple[str, str], list[Row]] = {key: [] for key in sizes}
-    for row in drops if sizes else ():
+    met: Counter[Any] = Counter()
+    picked: dict[Any, list[Row]] = {key: [] for key in sizes}
+    for row in drops:
         key = (row["stage"], row["reason"])
         if key in picked and met[key] % (sizes[key] // _READ + 1) == 0:
             picked[key].append({name: str(row.get(name) or "") for name in ("id", "message", "reply", "evaluation")})
         met[key] += 1
     return picked
-
-
-def _said(reason: str, rows: Sequence[Row], praise: Sequence[str]) -> list[tuple[str, int]]:
-    """What the judge wrote most, or else the server or the check, with how many of the rows it was said of."""
-    if reason == "score":
-        return phrases([row["evaluation"] for row in rows], praise)
-    return Counter(row["message"] for row in rows).most_common(2) if "said" in _words(reason) else []
-
-
-def _example(
-    reason: str, rows: Sequence[Row], said: Sequence[tuple[str, int]], exchanges: Exchanges | None
-) -> tuple[Example | None, Mapping[str, Any]]:
-    """The row of which most of it was said, and the sampling settings that it was made with."""
-    if not rows:
-        return None, {}
-    row = max(rows, key=lambda row: sum(phrase in row["evaluation"] for phrase, _ in said))
-    last: Mapping[str, Any] = {"messages": (), "text": "", "sampling": {}}
-    if exchanges and reason != "teacher_error":  # which is no reply, so nothing is recorded
-        last = next(reversed(exchanges(row["id"])), last)
-    example = Example(row["id"], row["message"], tuple(last["messages"]), last["text"] or row["reply"])
-    return example, last["sampling"]
 
 
 def phrases(texts: Sequence[str], others: Sequence[str] = ()) -> list[tuple[str, int]]:

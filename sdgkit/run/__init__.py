@@ -23,14 +23,12 @@ from sdgkit.export.training_set import Part, TrainingSet
 from sdgkit.journal import FILE, Journal
 from sdgkit.pages import visible
 from sdgkit.pipeline import Stream, explained
-from sdgkit.quality import NEAR_DUPLICATES
 from sdgkit.report.explain import MANY, Explanation, explain
-from sdgkit.run.ending import cut_to_target, drop_repeats
-from sdgkit.run.folder import read_values, write_folder, write_start
+from sdgkit.run.ending import last_steps
+from sdgkit.run.folder import config_of, read_values, write_folder, write_start
 from sdgkit.run.plans import Plan, changes, refuse_another_job
 from sdgkit.run.record import Record
-from sdgkit.run.snapshot import Funnel, Pace, Snapshot, funnel_of, line_of
-from sdgkit.run.trace import Trace
+from sdgkit.run.snapshot import Funnel, Pace, Snapshot, fraction, funnel_of
 from sdgkit.stages import Keep
 from sdgkit.teachers import background
 from sdgkit.teachers.teacher import Teacher
@@ -71,9 +69,8 @@ class Run(Record):
         self._stream: Stream | None = None
         self._future: concurrent.futures.Future[None] | None = None
         self._state = "new"
-        self._pace = Pace()
+        self._progress: dict[str, Any] = {}
         self._told = 0  # notes that `wait` has printed
-        self._troubles: dict[Any, str] = {}  # what was said of the teachers' troubles: the words for when they end
         self._retries_before = 0
         self._funnel: list[dict[str, Any]] = []  # once the stream has ended
         self._warned = ""
@@ -95,7 +92,7 @@ class Run(Record):
             journal.close()
             raise
         self.error, self._state, self._funnel = None, "running", []
-        self._begun, self._ended, self._pace = time.monotonic(), 0.0, Pace()
+        self._begun, self._ended = time.monotonic(), 0.0
         self._retries_before = sum(teacher.retries for teacher in self.teachers)
         self._stream = Stream(
             plan.pipeline,
@@ -136,7 +133,7 @@ class Run(Record):
     async def _go(self, plan: Plan, stream: Stream, journal: Journal) -> None:
         if self.out is not None:  # the files are written with it: loaded while the teacher works, it delays nothing
             asyncio.get_running_loop().run_in_executor(None, import_module, "pyarrow.parquet")
-        beat = asyncio.create_task(self._beat(stream, journal))
+        beat = asyncio.create_task(self._beat(plan, stream, journal))
         try:
             await stream.run()
             self._state = "cancelled" if stream.cancelled else "done"
@@ -145,7 +142,8 @@ class Run(Record):
             self.error, self._state = error, "failed"
         finally:
             beat.cancel()
-        self._ended, self._pace = time.monotonic(), Pace()
+        self._ended = time.monotonic()
+        self._progress = {"fraction": 1.0 if self._state == "done" else self._progress.get("fraction", 0.0)}
         if self._state == "cancelled":
             where = f"kept in {self.out}" if self.out else "kept"
             self._say(f"Stopped; what is finished is {where}. Run the same again to go on.")
@@ -158,7 +156,10 @@ class Run(Record):
         own: it may take a moment."""
         try:
             with closing(journal) if self.out else nullcontext():
-                self._take_last_steps(plan, stream, journal)
+                target = stream.target if self._state == "done" else None
+                self._funnel, said = last_steps(plan, target, stream.top.counts, journal)
+                for sentence in said:
+                    self._say(sentence)
                 self._write_beat(stream, journal)
                 if self.out is not None:
                     write_folder(self.out, self.summary, journal)
@@ -168,21 +169,6 @@ class Run(Record):
             self._state = "failed"
         if self.out is not None:
             self._journal = None
-
-    def _take_last_steps(self, plan: Plan, stream: Stream, journal: Journal) -> None:
-        target = stream.target if self._state == "done" else None
-        if target is not None and (short := cut_to_target(target, journal)):
-            self._say(short)
-        self._funnel = funnel_of(plan.pipeline, target.counts if target else stream.top.counts, len(plan.rows), target)
-        if plan.near_duplicates is None:
-            return
-        repeated, before = drop_repeats(plan, journal), self._funnel[-1]["rows_out"]
-        self._funnel = [*self._funnel, line_of(NEAR_DUPLICATES, before, repeated)]
-        if repeated and target is not None:
-            self._say(
-                f"{repeated.total()} of {before} samples repeat others or the seeds and were dropped after the target "
-                f"was reached: {before - repeated.total()} are left. Raise the target to make up for them."
-            )
 
     def _say_if_empty(self) -> None:
         if self._state != "done" or len(self._funnel) < 2 or self._funnel[-1]["rows_out"]:
@@ -195,9 +181,9 @@ class Run(Record):
     async def _look_at_judges(self, stream: Stream) -> None:
         """Warn, once, if a judge turned down most of the first rows that it saw."""
         for stage, line in zip(stream.stages, self._stages(), strict=False):
-            dropped, kept = line["dropped"].get("score", 0), line["rows_out"]
-            few = dropped + kept < FIRST or dropped <= MANY * (dropped + kept)
-            if self.warning is not None or not isinstance(stage, Keep) or few:
+            dropped, judged = line["dropped"].get("score", 0), line["dropped"].get("score", 0) + line["rows_out"]
+            doubtful = isinstance(stage, Keep) and judged >= FIRST and dropped > MANY * judged
+            if self.warning is not None or not doubtful:
                 continue
             if self.pause_on_warning:
                 stream.flowing.clear()
@@ -205,54 +191,49 @@ class Run(Record):
             wrote = next((c.phrases[0][0] for c in self.warning.causes if c.stage == stage.name and c.phrases), "")
             said = f' It wrote most: "{visible(wrote)}".' if wrote else ""
             self._warned = (
-                f"{stage.name}: the judge turned down {dropped} of the first {dropped + kept} rows.{said} "
+                f"{stage.name}: the judge turned down {dropped} of the first {judged} rows.{said} "
                 "Is it right? run.explain(), or `sdgkit explain RUN`, shows examples."
             )
             self._say(self._warned)
 
-    async def _beat(self, stream: Stream, journal: Journal) -> None:
+    async def _beat(self, plan: Plan, stream: Stream, journal: Journal) -> None:
         """Write down now and then how far it is, and say what the teachers have to say."""
-        heard = {teacher: len(teacher.notes) for teacher in self.teachers}
+        pace = Pace()
+        known = {about: said for about, said in self._heard().items() if not said[1]}  # the notes of before
         while True:
             await asyncio.sleep(BEAT_S)
-            self._pace.note(stream.requests, stream.completion_tokens, self._fraction())
+            target, stages = stream.target, self._stages()
+            done = target.kept / target.number if target else fraction(plan.pipeline, stages, len(plan.rows))
+            self._progress = pace.note(stream.requests, stream.completion_tokens, min(1.0, done))
             try:
                 self._write_beat(stream, journal)
                 await self._look_at_judges(stream)
             except Exception as error:
                 stream.fail(explained(error, "Writing down how far the run is failed"))
                 return
-            for teacher in self.teachers:
-                for note in teacher.notes[heard[teacher] :]:
-                    self._say(note)
-                heard[teacher] = len(teacher.notes)
-            self._tell_troubles()
+            now = self._heard()
+            begun = [now[about][0] for about in now if about not in known]
+            ended = [known[about][1] for about in known if about not in now]
+            for sentence in begun + ended:
+                self._say(sentence)
+            known = now
 
-    def _tell_troubles(self) -> None:
-        """Say when a teacher, or one of its servers, is away, and when it answers again."""
-        now: dict[Any, tuple[str, str]] = {}
+    def _heard(self) -> dict[Any, tuple[str, str]]:
+        """What there is to say of the teachers, and what once it is over: their notes, and who does not answer."""
+        said: dict[Any, tuple[str, str]] = {}
         for teacher in self.teachers:
+            said |= {(teacher, note): (note, "") for note in teacher.notes}
             if teacher.state == "away":
-                begins = f"Paused: {teacher.away_reason}. It goes on by itself when the teacher answers."
-                now[teacher] = begins, "The teacher answers again; going on."
+                words = f"Paused: {teacher.away_reason}. It goes on by itself when the teacher answers."
+                said[teacher] = words, "The teacher answers again; going on."
             for url, why in teacher.left_out.items():
-                now[teacher, url] = f"Going on without {url} ({why}) until it answers again.", f"{url} answers again."
-        for trouble in now.keys() - self._troubles.keys():
-            self._say(now[trouble][0])
-        for trouble in self._troubles.keys() - now.keys():
-            self._say(self._troubles[trouble])
-        self._troubles = {trouble: ends for trouble, (_, ends) in now.items()}
+                said[teacher, url] = f"Going on without {url} ({why}) until it answers again.", f"{url} answers again."
+        return said
 
     def _write_beat(self, stream: Stream, journal: Journal) -> None:
         snapshot = self.snapshot()
-        shown = replace(snapshot, message=self._without_path(snapshot.message)).as_json()
         counts = {"reused": snapshot.reused, "retries": snapshot.retries, "refused": stream.refused}
-        journal.beat(self._state, **counts, snapshot=shown)
-
-    def _without_path(self, sentence: str) -> str:
-        """A sentence as it may stand in the folder's files: with the folder's name, where it names its path."""
-        absolute = self.out is not None and self.out.is_absolute()
-        return sentence.replace(str(self.out), self.out.name) if absolute and self.out else sentence
+        journal.beat(self._state, **counts, snapshot=snapshot.as_json())
 
     def wait(self, timeout: float | None = None) -> "Run":
         """Until the run is over. Raises what stopped it; Ctrl-C cancels it first, and leaves what is finished.
@@ -297,8 +278,7 @@ class Run(Record):
     @property
     def finished(self) -> bool:
         """Whether it is over, its files written."""
-        state = self._state if self.plan is not None else self.state
-        return state not in ("new", "running", "paused") and not self.going
+        return not self.going and self.state not in ("new", "running", "paused")
 
     @property
     def going(self) -> bool:
@@ -328,11 +308,8 @@ class Run(Record):
             in_flight=min(slots, sum(lane.outstanding for lane in stream.lanes)),
             slots=slots,
             wall_s=(self._ended or time.monotonic()) - self._begun,
-            requests_per_s=self._pace.requests_per_s,
-            tokens_per_s=self._pace.tokens_per_s,
-            seconds_left=self._pace.seconds_left,
-            fraction=self._fraction(),
-            message=away or (self._warned if asks else str(self.error or "")),
+            **self._progress,
+            message=away or (self._warned if asks else self._short(str(self.error or ""))),
             newest=tuple(stream.newest),
             warning=self._warned,
             asks=asks,
@@ -363,19 +340,6 @@ class Run(Record):
         assert self._stream is not None and self.plan is not None
         return self._funnel or funnel_of(self.plan.pipeline, dict(self._stream.top.counts), len(self.plan.rows))
 
-    def _fraction(self) -> float:
-        """How much of the expected work is done, 0 to 1: every row counts as the samples it could have become."""
-        assert self._stream is not None and self.plan is not None
-        if self._stream.target is not None:
-            return min(1.0, self._stream.target.kept / self._stream.target.number)
-        stages, worth = self.plan.pipeline.stages, 1
-        lines = funnel_of(self.plan.pipeline, dict(self._stream.top.counts), len(self.plan.rows))
-        done = lines[-1]["rows_out"] if lines else 0
-        for stage, line in zip(reversed(stages), reversed(lines), strict=True):
-            done += worth * sum(line["dropped"].values())
-            worth *= getattr(stage, "per_row", 1)
-        return min(1.0, float(done / max(1, worth * len(self.plan.rows))))
-
     @property
     def summary(self) -> dict[str, Any]:
         """What summary.json holds: state, stages, requests, tokens, time over all sessions, teacher, model, judge."""
@@ -399,7 +363,7 @@ class Run(Record):
             "sdgkit_version": __version__,
             "seeds": len(plan.rows),
             "target": plan.target,
-            "notes": [self._without_path(note) for note in self.notes],
+            "notes": list(self.notes),
         }
 
     @property
@@ -409,9 +373,7 @@ class Run(Record):
 
     def explain(self) -> Explanation:
         """Where the samples went: the biggest causes in plain words, an example of each, and what to change."""
-        with self._reading() as journal:
-            known = vars(self.snapshot())
-            return explain(known, journal.samples, journal.drops, lambda id: Trace.of(journal, id).exchanges)
+        return explain(vars(self.snapshot()), self)
 
     def export(self, format: str, path: str | Path, *, test_share: float | None = None) -> int:
         """Write the samples that the review lets through in a training format; returns how many.
@@ -430,24 +392,26 @@ class Run(Record):
 
     def part(self) -> Part:
         """What this run gives to a training set."""
-        if self.out is not None:
-            config = read_values(self.out, "config.json")
-        else:
-            config = {"name": self.plan.name or "samples", "system": self.plan.system} if self.plan else {}
+        folder = self.out.resolve().name if self.out else "samples"
+        config = config_of(self.plan, folder) if self.plan else read_values(Path(self.out or ""), "config.json")
         try:
             summary = self.summary
         except RunError:  # it is still going on
-            summary = {name: config.get(name) for name in ("teacher", "model", "judge")}
-        folder = self.out.resolve().name if self.out else "samples"
+            summary = config
         return Part(self.samples, self.decisions, config["system"], config["name"], summary, folder)
 
     # Saying -----------------------------------------------------------------------------------------------------------
 
     def _say(self, sentence: str) -> None:
-        sentence = str(visible(sentence))  # a server's words may be in it
+        sentence = self._short(str(visible(sentence)))  # a server's words may be in it
         self.notes.append(sentence)
         if self._on_note is not None:
             self._on_note(sentence)
+
+    def _short(self, sentence: str) -> str:
+        """With the folder's name where it names the folder's path: notes stand in the folder's files."""
+        absolute = self.out is not None and self.out.is_absolute()
+        return sentence.replace(str(self.out), self.out.name) if self.out is not None and absolute else sentence
 
     def _tell(self) -> None:
         """Print the notes that are new, in the thread of whoever waits: in a notebook, below the cell that waits."""

@@ -15,18 +15,17 @@ from sdgkit.journal import Journal
 from sdgkit.quality.verdicts import Calibration
 from sdgkit.report import write_report
 from sdgkit.run.plans import Plan
-from sdgkit.run.trace import Trace
+from sdgkit.run.record import Record
 from sdgkit.teachers.teacher import Teacher
 
 CALIBRATION = "calibration.json"
 
 
-def write_start(out: Path, plan: Plan) -> None:
-    """What is needed to run it again: seeds.jsonl and config.json."""
-    write_jsonl(out / "seeds.jsonl", plan.rows)
-    config = {
+def config_of(plan: Plan, folder: str) -> dict[str, Any]:
+    """What config.json holds. folder: the run's name, if the seeds have none."""
+    return {
         "pipeline": plan.pipeline.name,
-        "name": plan.name or out.resolve().name,
+        "name": plan.name or folder,
         "settings": dict(plan.settings),
         "teacher": plan.teacher.kind if plan.teacher else None,
         "model": _publishable(plan.teacher),
@@ -35,7 +34,12 @@ def write_start(out: Path, plan: Plan) -> None:
         "system": plan.system,
         "prompts": {name: prompt.as_json() for name, prompt in plan.prompts.items()},
     }
-    write_values(out / "config.json", config)
+
+
+def write_start(out: Path, plan: Plan) -> None:
+    """What is needed to run it again: seeds.jsonl and config.json."""
+    write_jsonl(out / "seeds.jsonl", plan.rows)
+    write_values(out / "config.json", config_of(plan, out.resolve().name))
 
 
 def write_folder(out: Path, summary: Mapping[str, Any], journal: Journal) -> None:
@@ -82,15 +86,8 @@ def _write_report(out: Path, summary: Mapping[str, Any], journal: Journal) -> No
     if (out / CALIBRATION).exists():
         found = Calibration.from_json(read_values(out, CALIBRATION))
         calibration = found if found.fits(summary.get("judge"), config["prompts"]) else None
-    write_report(
-        out / "report.html",
-        summary,
-        journal.samples,
-        journal.drops,
-        lambda id: Trace.of(journal, id).exchanges,
-        name=config["name"],
-        calibration=calibration,
-    )
+    record = Record(None, journal)
+    write_report(out / "report.html", summary, record, name=config["name"], calibration=calibration)
 
 
 def _write_reviewed(out: Path, summary: Mapping[str, Any], journal: Journal) -> None:

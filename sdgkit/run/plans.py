@@ -62,13 +62,12 @@ class Plan:
         """(id, row without it) of every input row: its own id, or s1, s2, … in order."""
         admitted = {}
         for number, row in enumerate(self.rows, 1):
+            try:
+                json.dumps(row)
+            except (TypeError, ValueError) as error:
+                words = f"Input row {number}: {error}. Turn it into text, or leave the column out."
+                raise SettingsError(words) from None
             columns = {name: value for name, value in row.items() if name != "id"}
-            for name, value in columns.items():
-                try:
-                    json.dumps(value)
-                except (TypeError, ValueError) as error:
-                    words = f"Input row {number}, column {name!r}: {error}. Turn it into text, or leave the column out."
-                    raise SettingsError(words) from None
             admitted[str(row.get("id") or f"s{number}")] = columns
         if len(admitted) < len(self.rows):
             raise SettingsError("Two input rows have the same id. Give each its own, or leave the column id out.")
@@ -96,18 +95,17 @@ class Plan:
         """How the target is pursued, None without one. Raises SettingsError if the first stage makes no rows."""
         if self.target is None:
             return None
-        first = self.pipeline.stages[0]
-        later = sum(stage.per_row for stage in self.pipeline.stages[1:] if isinstance(stage, GenerateMany))
+        first, *others = self.pipeline.stages
         if isinstance(first, Given):
-            rounds = max((len(rows) for rows in first.rows.values()), default=0)
-            limit = "your own contexts are used up"
+            rounds, limit = max((len(rows) for rows in first.rows.values()), default=0), "your own contexts are used up"
         elif isinstance(first, GenerateMany):
             rounds = MAX_ROUNDS * (1 if first.together else first.per_row)
-            later = later or (first.per_row if first.together else 0)
             limit = f"the limit of {rounds} rounds is reached"
+            others += [first] if first.together else []
         else:
             raise SettingsError(f"A target needs a first stage that makes new rows; {first.name} makes none.")
-        return Target(self.target, seeds=len(self.rows), rounds=rounds, brings=max(1.0, later / 2), limit=limit)
+        brings = max(1.0, sum(stage.per_row for stage in others if isinstance(stage, GenerateMany)) / 2)
+        return Target(self.target, seeds=len(self.rows), rounds=rounds, brings=brings, limit=limit)
 
 
 def _given(stage: Stage) -> set[str] | None:
@@ -120,13 +118,9 @@ def _given(stage: Stage) -> set[str] | None:
 def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """What differs between two configs, in a few words each; empty if nothing does."""
     theirs, mine = set(old["seeds"]), set(new["seeds"])
-    added, gone = len(mine - theirs), len(theirs - mine)
-    found = [f"{counted(number, 'seed')} {done}" for number, done in ((added, "added"), (gone, "removed")) if number]
-    if mine.isdisjoint(theirs):
-        found = [f"none of your {counted(len(mine), 'seed')} is among its {len(theirs)}"]
-    elif added and added == gone:
-        found = [f"{counted(added, 'seed')} edited"]
-    elif not found and old["seeds"] != new["seeds"]:
+    counts = {"added": len(mine - theirs), "removed": len(theirs - mine)}
+    found = [f"{counted(number, 'seed')} {done}" for done, number in counts.items() if number]
+    if not found and old["seeds"] != new["seeds"]:
         found = ["seeds in another order"]
     found += [f"prompt {name}" for name in new["prompts"] if new["prompts"][name] != old["prompts"].get(name)]
     before, after = ({stage["name"]: stage for stage in config["stages"]} for config in (old, new))

@@ -1,17 +1,53 @@
 """What is recorded of a run, in its folder or in memory, to be looked at: samples, drops, traces, the review."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdgkit.decisions import DecisionBook, Decisions, read_decisions
 from sdgkit.errors import RunError
-from sdgkit.journal import Journal
-from sdgkit.run.trace import Trace
+from sdgkit.export import as_stored
+from sdgkit.journal import Journal, Outcome
+from sdgkit.pages import fill
 
 if TYPE_CHECKING:
     import datasets
+
+
+@dataclass(frozen=True)
+class Trace(Outcome):
+    """One row's history: what became of it, and how.
+
+    exchanges: in order, each with stage, attempt, messages, sampling, text, reasoning, finish_reason, tokens and
+    seconds.
+    """
+
+    exchanges: Sequence[dict[str, Any]] = ()
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """The row's columns as they stand, or stood when it was dropped."""
+        return dict(self.columns)
+
+    @classmethod
+    def of(cls, journal: Journal, id_: str) -> "Trace":
+        """The trace of the row with this id. Raises RunError if there is none."""
+        outcome = journal.outcome(id_)
+        if outcome is None:
+            some = [found.id for kind in ("sample", "drop") for found in islice(journal.outcomes(kind), 3)]
+            known = f" Ids here are like {', '.join(some)}." if some else " It has no rows yet."
+            raise RunError(f"No row of this run has the id {id_!r}.{known}")
+        exchanges = [found for _, key in outcome.trail if (found := journal.exchange(key)) is not None]
+        return cls(**vars(outcome), exchanges=exchanges)
+
+    def __repr__(self) -> str:
+        return "".join(fill("trace.txt", trace=self))
+
+    def _repr_html_(self) -> str:
+        return "".join(fill("trace.html", trace=self))
 
 
 class Record:
@@ -38,12 +74,12 @@ class Record:
     @property
     def dataset(self) -> "datasets.Dataset":
         """The samples so far as a `datasets.Dataset`, in lineage order."""
-        return _dataset(list(self.samples()), ["id"])
+        return _dataset(self.samples(), "id")
 
     @property
     def dropped(self) -> "datasets.Dataset":
         """The drops so far as a `datasets.Dataset`: id, stage, reason, message, reply and the columns as they stood."""
-        return _dataset(list(self.drops()), ["id", "stage", "reason", "message", "reply"])
+        return _dataset(self.drops(), "id", "stage", "reason", "message", "reply")
 
     @property
     def decisions(self) -> Decisions:
@@ -75,8 +111,9 @@ class Record:
             raise RunError("This run has not been started. Call start() first.")
 
 
-def _dataset(rows: list[dict[str, Any]], columns: list[str]) -> "datasets.Dataset":
+def _dataset(found: Iterator[dict[str, Any]], *columns: str) -> "datasets.Dataset":
     import datasets
 
-    names = list(dict.fromkeys([*columns, *(name for row in rows for name in row)]))
+    rows = list(map(as_stored, found))
+    names = dict.fromkeys([*columns, *(name for row in rows for name in row)])
     return datasets.Dataset.from_dict({name: [row.get(name) for row in rows] for name in names})

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from sdgkit.pages import fill
 from sdgkit.pages.picture import draw, reasons
 from sdgkit.pipeline import OUT, Pipeline, Target
 
@@ -62,24 +63,25 @@ class Snapshot:
 
 
 class Pace:
-    """Requests and tokens a second over the last notes, and the time that is left at the speed so far."""
+    """How fast a run goes, from what is noted at each beat."""
 
     def __init__(self) -> None:
         self._notes = deque([(time.monotonic(), 0, 0)], maxlen=BEATS)
         self._first: tuple[float, float] | None = None
-        self.requests_per_s = self.tokens_per_s = 0.0
-        self.seconds_left: float | None = None
 
-    def note(self, requests: int, tokens: int, fraction: float) -> None:
-        """Take in how far it is. fraction: how much of the work is done, 0 to 1."""
+    def note(self, requests: int, tokens: int, fraction: float) -> dict[str, float | None]:
+        """Requests and tokens a second over the last beats, and the seconds that are left at the speed so far.
+
+        fraction: how much of the work is done, 0 to 1.
+        """
         now = time.monotonic()
         self._notes.append((now, requests, tokens))
         then, old_requests, old_tokens = self._notes[0]
         span = max(now - then, 1e-6)
-        self.requests_per_s, self.tokens_per_s = (requests - old_requests) / span, (tokens - old_tokens) / span
-        self._first = self._first or (now, fraction)  # what came from the journal says nothing of speed
-        gained = fraction - self._first[1]
-        self.seconds_left = (now - self._first[0]) * (1 - fraction) / gained if gained > 0.01 else None
+        begun, first = self._first = self._first or (now, fraction)  # what the journal had says nothing of speed
+        left = (now - begun) * (1 - fraction) / (fraction - first) if fraction - first > 0.01 else None
+        rates = {"requests_per_s": (requests - old_requests) / span, "tokens_per_s": (tokens - old_tokens) / span}
+        return {**rates, "seconds_left": left}
 
 
 def funnel_of(
@@ -108,16 +110,20 @@ def line_of(name: str, rows_in: int, dropped: Mapping[str, int], tried: int | No
     return {"name": name, **numbers, "dropped": dict(sorted(dropped.items()))}
 
 
+def fraction(pipeline: Pipeline, stages: Sequence[Mapping[str, Any]], rows: int) -> float:
+    """How much of the expected work is done, 0 to 1: every row counts as the samples it could have become."""
+    done, worth = stages[-1]["rows_out"], 1
+    for stage, line in zip(reversed(pipeline.stages), reversed(stages), strict=True):
+        done += worth * sum(line["dropped"].values())
+        worth *= getattr(stage, "per_row", 1)
+    return float(done / max(1, worth * rows))
+
+
 class Funnel(list[dict[str, Any]]):
     """The stages of a run with their numbers; prints as a table, and as the method's picture in a notebook."""
 
     def __repr__(self) -> str:
-        lines = [f"{'stage':<32}{'in':>7}{'tried':>7}{'out':>7}{'dropped':>9}  why"]
-        for stage in self:
-            dropped = sum(stage["dropped"].values())
-            numbers = f"{stage['rows_in']:>7}{stage['tried']:>7}{stage['rows_out']:>7}{dropped:>9}"
-            lines.append(f"{stage['name']:<32}{numbers}  {reasons(stage['dropped'])}".rstrip())
-        return "\n".join(lines)
+        return "".join(fill("funnel.txt", stages=self, reasons=reasons))
 
     def _repr_html_(self) -> str:
         return draw(self) if self else "<p>No stage has run yet.</p>"

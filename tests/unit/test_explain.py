@@ -183,13 +183,22 @@ def test_a_refusal_is_told_in_the_server_s_words(script):
     assert cause.example.prompt == ()  # a refused request has no reply to be recorded with
 
 
+class Record:
+    """Of which only the numbers are known."""
+
+    def samples(self):
+        return iter(())
+
+    drops = samples
+
+
 def test_a_lost_context_counts_as_the_questions_that_it_would_have_had():
     stages = [
         {"name": "gen_contexts", "rows_in": 2, "tried": 20, "rows_out": 15, "dropped": {"malformed": 5}},
         {"name": "gen_grounded_questions", "rows_in": 15, "tried": 45, "rows_out": 45, "dropped": {}},
         {"name": "filter_grounded_questions", "rows_in": 45, "tried": 45, "rows_out": 33, "dropped": {"score": 12}},
     ]
-    found = explain({"stages": stages, "seeds": 2}, list, list)
+    found = explain({"stages": stages, "seeds": 2}, Record())
     assert [cause.number for cause in found.causes] == [5, 12]
     assert (found.samples, found.dropped, found.seeds) == (33, 17, 2)
 

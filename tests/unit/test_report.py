@@ -4,13 +4,14 @@ import re
 import tracemalloc
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import pytest
 import yaml
 
 from sdgkit import texts
-from sdgkit.export.card import inference_template, write_card
+from sdgkit.export.card import write_card
 from sdgkit.pages.picture import draw
 from sdgkit.report import write_report
 
@@ -79,6 +80,14 @@ def drop(number, stage="filter_grounded_qa_pair", reason="score", **more):
     return row | more
 
 
+class Record:
+    def __init__(self, samples, drops):
+        self.samples, self.drops = samples, drops
+
+    def trace(self, id):
+        return SimpleNamespace(exchanges=[])
+
+
 class Page(HTMLParser):
     """What a browser makes of the page: elements with attributes, text, cells of the funnel table."""
 
@@ -109,7 +118,7 @@ class Page(HTMLParser):
 def page_of(folder, summary=None, samples=(), drops=(), **more) -> Page:
     path = folder / "report.html"
     given = {"name": "feedback_to_table"} | more
-    write_report(path, summary or summary_of(), lambda: iter(samples), lambda: iter(drops), **given)
+    write_report(path, summary or summary_of(), Record(lambda: iter(samples), lambda: iter(drops)), **given)
     return Page(path.read_text(encoding="utf-8"))
 
 
@@ -233,9 +242,11 @@ def test_twenty_thousand_samples_pass_through_in_little_memory(tmp_path):
     def drops():
         return (drop(n, reply="reply " * 200) for n in range(20_000))
 
-    write_report(tmp_path / "small.html", summary_of(), lambda: [sample(1)], list, name="x")  # loads what it needs
+    write_report(
+        tmp_path / "small.html", summary_of(), Record(lambda: [sample(1)], list), name="x"
+    )  # loads what it needs
     tracemalloc.start()
-    write_report(tmp_path / "report.html", summary_of(), samples, drops, name="x")
+    write_report(tmp_path / "report.html", summary_of(), Record(samples, drops), name="x")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 15e6  # 20,000 samples are 40 MB
@@ -282,15 +293,21 @@ def test_the_card_s_front_matter_is_yaml_and_names_the_files(tmp_path):
     assert "license" not in front
 
 
+def template_in(card: str):
+    return yaml.safe_load(re.search(r"```json\n(.*?)```", card, re.DOTALL)[1])
+
+
 def test_the_card_gives_the_exact_template_for_inference(tmp_path):
-    grounded = yaml.safe_load(inference_template(summary_of(), "You are brief."))
-    assert grounded[0] == {"role": "system", "content": "You are brief."}
+    write_card(tmp_path / "README.md", summary_of(), sample(1), 'You are "brief" & <kind>.', name="mail")
+    card = (tmp_path / "README.md").read_text(encoding="utf-8")
+    grounded = template_in(card)
+    assert 'You are \\"brief\\" & <kind>.' in card
+    assert grounded[0] == {"role": "system", "content": 'You are "brief" & <kind>.'}
     asked = grounded[1]["content"].replace("{context}", "Apples are slow today.")
     assert asked.replace("{question}", "What is slow?") == sample(1)["question"]
-    freeform = yaml.safe_load(inference_template(summary_of([stage("gen_questions", 1, 1, 1)])))
+    write_card(tmp_path / "README.md", summary_of([stage("gen_questions", 1, 1, 1)]), sample(1), name="mail")
+    freeform = template_in((tmp_path / "README.md").read_text(encoding="utf-8"))
     assert freeform == [{"role": "user", "content": "{question}"}]
-    write_card(tmp_path / "README.md", summary_of(), sample(1), "You are brief.", name="mail")
-    assert inference_template(summary_of(), "You are brief.") in (tmp_path / "README.md").read_text(encoding="utf-8")
 
 
 def test_hostile_text_stays_inside_the_card_s_fences(tmp_path):

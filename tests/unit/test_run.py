@@ -11,7 +11,7 @@ import sys
 import tempfile
 import textwrap
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow.parquet
@@ -312,6 +312,20 @@ def test_the_funnel_prints_as_a_table_and_shows_itself_in_a_notebook(script):
     text = repr(run.funnel)
     assert all(stage in text for stage in STAGES)
     assert "<svg" in run.funnel._repr_html_()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Halved(sk.Stage):
+    """Leaves half of a surrogate pair in a text, which no file can hold."""
+
+    async def change(self, step) -> dict:
+        return {**step.row, "response": "Half a pair \ud83d"}
+
+
+def test_half_a_pair_that_a_stage_wrote_is_replaced_in_dataset_and_files_alike(script, tmp_path):
+    run = generate(script, tmp_path, pipeline=sk.GROUNDED.after("gen_grounded_responses", Halved(name="halved")))
+    assert run.dataset.to_list() == lines(tmp_path / "dataset.jsonl")
+    assert run.dataset[0]["response"] == "Half a pair \ufffd"
 
 
 def test_names_and_texts_that_are_html_are_shown_as_text(script, tmp_path):
