@@ -8,19 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from sdgkit.decisions import Reviewed
-from sdgkit.export import train_file, write_text
+from sdgkit.export import Row, train_file, write_text
 from sdgkit.pages import fill
-from sdgkit.pages.picture import described, reasons
 
 
 def write_card(
-    path: str | Path,
-    summary: Mapping[str, Any],
-    sample: Mapping[str, Any] | None,
-    system: str | None = None,
-    *,
-    name: str,
-    reviewed: Reviewed | None = None,
+    path: str | Path, summary: Row, sample: Row | None, system: str | None, name: str, reviewed: Reviewed | None = None
 ) -> None:
     """Write the card of a finished run.
 
@@ -33,8 +26,6 @@ def write_card(
         summary=summary,
         rehearsal=is_rehearsal(summary),
         kept=samples_kept(summary),
-        described=described,
-        reasons=reasons,
         sample=sample,
         system=system,
         training_file=train_file(summary.get("teacher")),

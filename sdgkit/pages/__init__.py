@@ -93,6 +93,9 @@ def fence(words: str) -> str:
 def _templates() -> jinja2.Environment:
     import jinja2
 
+    from sdgkit.decisions import own_question, seed_of
+    from sdgkit.pages.picture import described, reasons
+
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=lambda name: name is not None and not name.endswith((".md", ".txt")),
@@ -100,7 +103,7 @@ def _templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters = (visible, count, counted, clip, percent, text, code, fence)
+    filters = (visible, count, counted, clip, percent, text, code, fence, described, reasons, own_question, seed_of)
     environment.filters |= {filter_.__name__: filter_ for filter_ in filters}
     environment.filters["json"] = partial(json.dumps, ensure_ascii=False)
     return environment

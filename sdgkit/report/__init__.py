@@ -17,7 +17,7 @@ from sdgkit.decisions import TEXTS, own_question, seed_of
 from sdgkit.export import Row, write_text
 from sdgkit.export.card import is_rehearsal, samples_kept
 from sdgkit.pages import count, fill, lasting
-from sdgkit.pages.picture import Bar, described, draw, histogram, reasons
+from sdgkit.pages.picture import Bar, described, draw, histogram
 from sdgkit.quality.verdicts import Calibration
 from sdgkit.report.explain import advice, explain
 from sdgkit.report.tables import spread
@@ -73,10 +73,7 @@ def write_report(
         advice=advice,
         explanation=explain(summary, record),
         calibration=calibration.html((judged["rows_out"], judged["tried"]) if judged else None) if calibration else "",
-        reasons=reasons,
         duration=lasting(summary["wall_s"]),
-        asked=own_question,
-        seed_of=seed_of,
     )
     write_text(path, pieces)
 

@@ -79,8 +79,8 @@ def explain(summary: Mapping[str, Any], record: Any) -> Explanation:
     stages, kept = summary["stages"], samples_kept(summary)
     biggest = _biggest(stages)
     picked = _picked(record.drops(), {(stages[at]["name"], reason): number for at, reason, number in biggest})
-    judged = any(reason == "score" for _, reason, _ in biggest)
-    praise = [str(row.get("evaluation")) for row in islice(record.samples(), 0, None, kept // _READ + 1) if judged]
+    some = record.samples() if any(reason == "score" for _, reason, _ in biggest) else ()
+    praise = [str(row.get("evaluation")) for row in islice(some, 0, None, kept // _READ + 1)]
     causes = []
     for at, reason, number in biggest:
         stage, tried = stages[at]["name"], stages[at]["tried"]
@@ -97,7 +97,7 @@ def explain(summary: Mapping[str, Any], record: Any) -> Explanation:
             example = Example(row["id"], row["message"], sent.get("messages", ()), sent.get("text") or row["reply"])
         part = f"{count(number)} of {counted(tried, 'row')} ({percent(number / tried)})"
         before = [stage["name"] for stage in stages[:at]]
-        told = advice(reason, stage, before, sent.get("sampling"), number / tried)
+        told = advice(reason, stage, before, number / tried)
         happened = _words(reason)["what"].format(part=part)
         causes.append(Cause(stage, reason, number, tried, happened, told, said, example))
     dropped = sum(number for stage in stages for number in stage["dropped"].values())
@@ -170,20 +170,12 @@ def _words(reason: str) -> dict[str, str]:
     return reasons.get(reason, reasons["check"])
 
 
-def advice(
-    reason: str, stage: str, before: Sequence[str], sampling: Mapping[str, Any] | None = None, share: float = 0.0
-) -> str:
+def advice(reason: str, stage: str, before: Sequence[str], share: float = 0.0) -> str:
     """What to change where rows leave.
 
-    before: the stages before this one. sampling: the settings in force. share: of the rows that came to it.
+    before: the stages before this one. share: of the rows that came to it.
     """
     kinds = {described(name).kind: name for name in before}  # of each kind, the last one
-    tokens, temperature = ((sampling or {}).get(name) for name in ("max_tokens", "temperature"))
-    told = _words(reason)["advice"].format(
-        judge=kinds.get("judge", stage),
-        writer=kinds.get("generate", stage),
-        stage=stage,
-        tokens=f" {2 * tokens}; it was {tokens}" if isinstance(tokens, int) else "",
-        temperature=f" than {temperature:g}" if isinstance(temperature, int | float) else "",
-    )
+    marks = {"judge": kinds.get("judge", stage), "writer": kinds.get("generate", stage), "stage": stage}
+    told = _words(reason)["advice"].format(**marks)
     return f"{words('explain')['doubtful']} {told}" if reason == "score" and share >= MANY else told

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sdgkit.decisions import own_question
 from sdgkit.pages import fill
 
 
@@ -28,10 +27,10 @@ class Shown:
     columns: Sequence[str] = ()
 
     def _repr_html_(self) -> str:
-        return "".join(fill(f"{self.look}.html", shown=self, asked=own_question))
+        return "".join(fill(f"{self.look}.html", shown=self))
 
     def __repr__(self) -> str:
-        return "".join(fill(f"{self.look}.txt", shown=self, asked=own_question))
+        return "".join(fill(f"{self.look}.txt", shown=self))
 
 
 def as_table(rows: Any, *columns: str, most: int = 5, by: str | None = None) -> Shown:

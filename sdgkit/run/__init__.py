@@ -137,6 +137,8 @@ class Run(Record):
         try:
             await stream.run()
             self._state = "cancelled" if stream.cancelled else "done"
+            beat.cancel()
+            await asyncio.wait([beat])  # it may be looking at them just now
             await self._look_at_judges(stream)
         except BaseException as error:
             self.error, self._state = error, "failed"
@@ -317,12 +319,12 @@ class Run(Record):
 
     def _recorded_snapshot(self) -> Snapshot:
         """The last snapshot that the writing process left in the journal."""
-        if self.out is None or not (self.out / FILE).exists():
-            return Snapshot(state=self._state)
-        with self._reading() as journal:
-            session = journal.last_session()
+        session = None
+        if self.out is not None and (self.out / FILE).exists():
+            with self._reading() as journal:
+                session = journal.last_session()
         if session is None:
-            return Snapshot(state="new")
+            return Snapshot(state=self._state)
         snapshot = Snapshot(**(session["snapshot"] or {"state": session["state"]}))
         if snapshot.is_going and _is_gone(session):
             words = "The process that wrote this run is gone; run it again to go on."
@@ -392,13 +394,10 @@ class Run(Record):
 
     def part(self) -> Part:
         """What this run gives to a training set."""
-        folder = self.out.resolve().name if self.out else "samples"
-        config = config_of(self.plan, folder) if self.plan else read_values(Path(self.out or ""), "config.json")
-        try:
-            summary = self.summary
-        except RunError:  # it is still going on
-            summary = config
-        return Part(self.samples, self.decisions, config["system"], config["name"], summary, folder)
+        folder = self.out.resolve() if self.out else Path("samples")
+        config = config_of(self.plan, folder.name) if self.plan else read_values(folder, "config.json")
+        summary = self.summary if self.plan or (folder / "summary.json").exists() else config  # it is still going on
+        return Part(self.samples, self.decisions, config["system"], config["name"], summary, folder.name)
 
     # Saying -----------------------------------------------------------------------------------------------------------
 

@@ -92,22 +92,15 @@ def _write_report(out: Path, summary: Mapping[str, Any], journal: Journal) -> No
 
 def _write_reviewed(out: Path, summary: Mapping[str, Any], journal: Journal) -> None:
     config, decisions = read_values(out, "config.json"), read_decisions(journal)
-    name, system = config["name"], config["system"]
-    if _trainable(next(journal.samples(), None)):
+    name, system, sample = config["name"], config["system"], next(decisions.let_through(journal.samples()), None)
+    if sample is None or all(isinstance(sample.get(text), str) for text in ("question", "response")):
         mine = TrainingSet(Part(journal.samples, decisions, system, name, summary))
         mine.write("messages", out / train_file(summary["teacher"]))
         for row in journal.select("SELECT * FROM exports ORDER BY path"):
             if (out / row["path"]).exists():  # one that was deleted is not wanted any more
                 format, _, share = row["format"].partition("=")
                 mine.write(format, out / row["path"], test_share=float(share) if share else None)
-    sample, reviewed = next(decisions.let_through(journal.samples()), None), decisions.count(journal.samples())
-    write_card(out / "README.md", summary, sample, system, name=name, reviewed=reviewed)
-
-
-def _trainable(sample: Mapping[str, Any] | None) -> bool:
-    """Whether a run of such samples has a training file; the rows of a single stage may not. An empty run has an
-    empty one."""
-    return sample is None or all(isinstance(sample.get(column), str) for column in ("question", "response"))
+    write_card(out / "README.md", summary, sample, system, name, decisions.count(journal.samples()))
 
 
 def _publishable(teacher: Teacher | None) -> str | None:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from sdgkit.pages import fill
-from sdgkit.pages.picture import draw, reasons
+from sdgkit.pages.picture import draw
 from sdgkit.pipeline import OUT, Pipeline, Target
 
 BEATS = 20  # notes of how far it is, over which the pace is measured: ten seconds
@@ -123,7 +123,7 @@ class Funnel(list[dict[str, Any]]):
     """The stages of a run with their numbers; prints as a table, and as the method's picture in a notebook."""
 
     def __repr__(self) -> str:
-        return "".join(fill("funnel.txt", stages=self, reasons=reasons))
+        return "".join(fill("funnel.txt", stages=self))
 
     def _repr_html_(self) -> str:
         return draw(self) if self else "<p>No stage has run yet.</p>"

@@ -61,7 +61,7 @@ def test_the_folder_is_a_dataset_by_its_card(tmp_path):
         **counts,
         "stages": [{"name": "gen_responses", "rows_in": 5, "tried": 2_500, "rows_out": 2_500, "dropped": {}}],
     }
-    write_card(folder / "README.md", summary, next(rows()), name="mail")
+    write_card(folder / "README.md", summary, next(rows()), None, name="mail")
     whole = datasets.load_dataset(str(folder), split="train", cache_dir=str(tmp_path / "cache"))
     talk = load(folder / "train_messages.jsonl", "json", tmp_path / "cache")
     assert len(whole) == len(talk) == 2_500

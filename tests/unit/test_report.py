@@ -148,7 +148,7 @@ def test_a_rehearsal_says_so_first(tmp_path):
     summary = summary_of(teacher="rehearsal", model="rehearsal")
     body = page_of(tmp_path, summary, [sample(1)]).text.partition("}\n")[2]
     assert body.index("This is a rehearsal.") < body.index("kept from")
-    write_card(tmp_path / "README.md", summary, sample(1), name="mail")
+    write_card(tmp_path / "README.md", summary, sample(1), None, name="mail")
     first_line = (tmp_path / "README.md").read_text(encoding="utf-8").split("---\n")[2].splitlines()[0]
     assert "rehearsal" in first_line and "not for training" in first_line
 
@@ -217,7 +217,7 @@ def test_an_empty_run_says_where_everything_went_and_what_to_look_at(tmp_path):
     assert "No sample was kept." in text
     assert re.search(r"filter_grounded_questions: the judge turned down 58 of 58 rows \(100 %\)\.", text)
     assert "This run is cancelled." in text
-    write_card(tmp_path / "README.md", summary_of(stages), None, name="mail")
+    write_card(tmp_path / "README.md", summary_of(stages), None, None, name="mail")
     assert "No sample was kept" in (tmp_path / "README.md").read_text(encoding="utf-8")
 
 
@@ -285,7 +285,7 @@ def front_of(text: str) -> dict:
 
 
 def test_the_card_s_front_matter_is_yaml_and_names_the_files(tmp_path):
-    write_card(tmp_path / "README.md", summary_of(), sample(1), name="Mail: in house style # 1")
+    write_card(tmp_path / "README.md", summary_of(), sample(1), None, name="Mail: in house style # 1")
     front = front_of((tmp_path / "README.md").read_text(encoding="utf-8"))
     assert front["pretty_name"] == "Mail: in house style # 1"
     assert "synthetic" in front["tags"] and "rehearsal" not in front["tags"]
@@ -305,7 +305,7 @@ def test_the_card_gives_the_exact_template_for_inference(tmp_path):
     assert grounded[0] == {"role": "system", "content": 'You are "brief" & <kind>.'}
     asked = grounded[1]["content"].replace("{context}", "Apples are slow today.")
     assert asked.replace("{question}", "What is slow?") == sample(1)["question"]
-    write_card(tmp_path / "README.md", summary_of([stage("gen_questions", 1, 1, 1)]), sample(1), name="mail")
+    write_card(tmp_path / "README.md", summary_of([stage("gen_questions", 1, 1, 1)]), sample(1), None, name="mail")
     freeform = template_in((tmp_path / "README.md").read_text(encoding="utf-8"))
     assert freeform == [{"role": "user", "content": "{question}"}]
 
@@ -314,7 +314,7 @@ def test_hostile_text_stays_inside_the_card_s_fences(tmp_path):
     text = "````\n# Not a heading\n" + HOSTILE
     stages = [*GROUNDED, stage("a|b`<b>\n|", 40, 40, 40)]
     write_card(
-        tmp_path / "README.md", summary_of(stages, model="`x`\n# y"), sample(1, text=text), name="*a* <b> [c](d)"
+        tmp_path / "README.md", summary_of(stages, model="`x`\n# y"), sample(1, text=text), None, name="*a* <b> [c](d)"
     )
     card = (tmp_path / "README.md").read_text(encoding="utf-8")
     outside = re.sub(r"(?ms)^(`{3,})\w*\n.*?^\1$", "", card)
