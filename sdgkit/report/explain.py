@@ -23,19 +23,10 @@ _CLAUSE = re.compile(r"[^.!?;:,()\"\n\u201c\u201d\u201e\u00ab\u00bb\u3001\u3002\
 
 
 @dataclass(frozen=True)
-class Example:
-    """One dropped row. prompt: the messages really sent (none where the request was refused); reply: the raw one."""
-
-    id: str
-    message: str
-    prompt: Sequence[Mapping[str, str]] = ()
-    reply: str = ""
-
-
-@dataclass(frozen=True)
 class Cause:
     """Why rows left at one stage. words: what happened; advice: what to change; phrases: what was said most often
-    (the judge's, the server's or a check's words), with how many of the drops that were read say it."""
+    (the judge's, the server's or a check's words), with how many of the drops that were read say it; example: the
+    `Trace` of one of them."""
 
     stage: str
     reason: str
@@ -44,7 +35,7 @@ class Cause:
     words: str
     advice: str
     phrases: Sequence[tuple[str, int]] = ()
-    example: Example | None = None
+    example: Any = None
 
 
 @dataclass(frozen=True)
@@ -84,17 +75,13 @@ def explain(summary: Mapping[str, Any], record: Any) -> Explanation:
     causes = []
     for at, reason, number in biggest:
         stage, tried = stages[at]["name"], stages[at]["tried"]
-        rows, said, example = picked[stage, reason], [], None
-        sent: Mapping[str, Any] = {}
+        rows, said = picked[stage, reason], []
         if reason == "score":
             said = phrases([row["evaluation"] for row in rows], praise)
         elif "said" in _words(reason):  # of the server, or the check
             said = Counter(row["message"] for row in rows).most_common(2)
-        if rows:
-            row = max(rows, key=lambda row: sum(phrase in row["evaluation"] for phrase, _ in said))
-            if reason != "teacher_error":  # which is no reply, so nothing is recorded
-                sent = [{}, *record.trace(row["id"]).exchanges][-1]
-            example = Example(row["id"], row["message"], sent.get("messages", ()), sent.get("text") or row["reply"])
+        typical = max(rows, key=lambda row: sum(phrase in row["evaluation"] for phrase, _ in said), default=None)
+        example = record.trace(typical["id"]) if typical else None
         part = f"{count(number)} of {counted(tried, 'row')} ({percent(number / tried)})"
         before = [stage["name"] for stage in stages[:at]]
         told = advice(reason, stage, before, number / tried)
@@ -125,7 +112,7 @@ def _picked(drops: Iterable[Row], sizes: Mapping[tuple[str, str], int]) -> dict[
     for row in drops:
         key = (row["stage"], row["reason"])
         if key in picked and met[key] % (sizes[key] // _READ + 1) == 0:
-            picked[key].append({name: str(row.get(name) or "") for name in ("id", "message", "reply", "evaluation")})
+            picked[key].append({name: str(row.get(name) or "") for name in ("id", "message", "evaluation")})
         met[key] += 1
     return picked
 

@@ -10,6 +10,7 @@ import math
 import os
 import socket
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import closing, nullcontext
 from dataclasses import replace
@@ -28,12 +29,13 @@ from sdgkit.run.ending import last_steps
 from sdgkit.run.folder import config_of, read_values, write_folder, write_start
 from sdgkit.run.plans import Plan, changes, refuse_another_job
 from sdgkit.run.record import Record
-from sdgkit.run.snapshot import Funnel, Pace, Snapshot, fraction, funnel_of
+from sdgkit.run.snapshot import Funnel, Snapshot, fraction, funnel_of, pace
 from sdgkit.stages import Keep
 from sdgkit.teachers import background
 from sdgkit.teachers.teacher import Teacher
 
 BEAT_S = 0.5  # between two notes in the journal of how far the run is
+PACE_BEATS = 120  # over which a run's pace is measured: a minute
 NOTES_S = 0.1  # between two looks for notes while waiting
 SILENT_S = 10.0  # without a beat, after which whoever wrote a run counts as gone
 CANCEL_S = 30.0  # for a cancelled run to write its files: usually a moment, more on a machine that is busy
@@ -183,30 +185,30 @@ class Run(Record):
     async def _look_at_judges(self, stream: Stream) -> None:
         """Warn, once, if a judge turned down most of the first rows that it saw."""
         for stage, line in zip(stream.stages, self._stages(), strict=False):
-            dropped, judged = line["dropped"].get("score", 0), line["dropped"].get("score", 0) + line["rows_out"]
+            dropped = line["dropped"].get("score", 0)
+            judged = dropped + line["rows_out"]
             doubtful = isinstance(stage, Keep) and judged >= FIRST and dropped > MANY * judged
             if self.warning is not None or not doubtful:
                 continue
             if self.pause_on_warning:
                 stream.flowing.clear()
             self.warning = await asyncio.to_thread(self.explain)
-            wrote = next((c.phrases[0][0] for c in self.warning.causes if c.stage == stage.name and c.phrases), "")
-            said = f' It wrote most: "{visible(wrote)}".' if wrote else ""
             self._warned = (
-                f"{stage.name}: the judge turned down {dropped} of the first {judged} rows.{said} "
+                f"{stage.name}: the judge turned down {dropped} of the first {judged} rows. "
                 "Is it right? run.explain(), or `sdgkit explain RUN`, shows examples."
             )
             self._say(self._warned)
 
     async def _beat(self, plan: Plan, stream: Stream, journal: Journal) -> None:
         """Write down now and then how far it is, and say what the teachers have to say."""
-        pace = Pace()
+        notes: deque[tuple[float, int, int, float]] = deque(maxlen=PACE_BEATS)
         known = {about: said for about, said in self._heard().items() if not said[1]}  # the notes of before
         while True:
             await asyncio.sleep(BEAT_S)
             target, stages = stream.target, self._stages()
             done = target.kept / target.number if target else fraction(plan.pipeline, stages, len(plan.rows))
-            self._progress = pace.note(stream.requests, stream.completion_tokens, min(1.0, done))
+            notes.append((time.monotonic(), stream.requests, stream.completion_tokens, min(1.0, done)))
+            self._progress = pace(notes)
             try:
                 self._write_beat(stream, journal)
                 await self._look_at_judges(stream)
@@ -304,7 +306,6 @@ class Run(Record):
             requests=stream.requests,
             reused=stream.reused,
             retries=sum(teacher.retries for teacher in self.teachers) - self._retries_before,
-            prompt_tokens=stream.prompt_tokens,
             completion_tokens=stream.completion_tokens,
             # A reply that is just being recorded has given its slot back already.
             in_flight=min(slots, sum(lane.outstanding for lane in stream.lanes)),

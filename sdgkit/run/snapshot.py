@@ -1,7 +1,5 @@
 """How far a run is: numbers by stage, pace, the newest samples. Plain values that can be shown, sent and stored."""
 
-import time
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -9,8 +7,6 @@ from typing import Any
 from sdgkit.pages import fill
 from sdgkit.pages.picture import draw
 from sdgkit.pipeline import OUT, Pipeline, Target
-
-BEATS = 20  # notes of how far it is, over which the pace is measured: ten seconds
 
 
 @dataclass(frozen=True)
@@ -31,7 +27,6 @@ class Snapshot:
     requests: int = 0
     reused: int = 0
     retries: int = 0
-    prompt_tokens: int = 0
     completion_tokens: int = 0
     in_flight: int = 0
     slots: int = 0
@@ -62,26 +57,16 @@ class Snapshot:
         return asdict(replace(self, newest=tuple(self.newest)[-5:]))
 
 
-class Pace:
-    """How fast a run goes, from what is noted at each beat."""
+def pace(notes: Sequence[tuple[float, int, int, float]]) -> dict[str, float | None]:
+    """Requests and tokens a second, the seconds that are left at this speed, and the fraction that is done.
 
-    def __init__(self) -> None:
-        self._notes = deque([(time.monotonic(), 0, 0)], maxlen=BEATS)
-        self._first: tuple[float, float] | None = None
-
-    def note(self, requests: int, tokens: int, fraction: float) -> dict[str, float | None]:
-        """Requests and tokens a second over the last beats, and the seconds that are left at the speed so far.
-
-        fraction: how much of the work is done, 0 to 1.
-        """
-        now = time.monotonic()
-        self._notes.append((now, requests, tokens))
-        then, old_requests, old_tokens = self._notes[0]
-        span = max(now - then, 1e-6)
-        begun, first = self._first = self._first or (now, fraction)  # what the journal had says nothing of speed
-        left = (now - begun) * (1 - fraction) / (fraction - first) if fraction - first > 0.01 else None
-        rates = {"requests_per_s": (requests - old_requests) / span, "tokens_per_s": (tokens - old_tokens) / span}
-        return {**rates, "seconds_left": left}
+    notes: when, how many requests and tokens by then, which fraction of the work; the oldest first.
+    """
+    (begun, requests, tokens, before), (now, requests_now, tokens_now, done) = notes[0], notes[-1]
+    span = max(now - begun, 1e-6)
+    left = span * (1 - done) / (done - before) if done - before > 0.001 else None
+    rates = {"requests_per_s": (requests_now - requests) / span, "tokens_per_s": (tokens_now - tokens) / span}
+    return {**rates, "seconds_left": left, "fraction": done}
 
 
 def funnel_of(
