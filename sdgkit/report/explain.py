@@ -88,8 +88,7 @@ def explain(summary: Mapping[str, Any], record: Any) -> Explanation:
         happened = _words(reason)["what"].format(part=part)
         causes.append(Cause(stage, reason, number, tried, happened, told, said, example))
     dropped = sum(number for stage in stages for number in stage["dropped"].values())
-    seeds = summary.get("seeds") or (stages[0]["rows_in"] if stages else 0)
-    return Explanation(summary.get("state", ""), seeds, kept, dropped, causes)
+    return Explanation(summary["state"], summary["seeds"], kept, dropped, causes)
 
 
 def _biggest(stages: Sequence[Mapping[str, Any]]) -> list[tuple[int, str, int]]:

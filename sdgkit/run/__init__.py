@@ -122,11 +122,8 @@ class Run(Record):
             self._say(journal.note)
         finished = journal.begin(config)
         if previous is not None:
-            changed = ", ".join(changes(previous[1], config))
-            told = f"changed since the last session: {changed}" if changed else "going on where it stopped"
-            told += f"; {recorded} recorded replies serve where they fit"
-            if len(finished) == len(plan.rows) and plan.target is None:
-                told = "it is finished; nothing is left to ask"
+            changed = ", ".join(changes(previous[1], config)) or "nothing"
+            told = f"changed since the last session: {changed}; {recorded} recorded replies serve where they fit"
             self._say(f"{self.out or 'This run'}: {told}.")
         if self.out is not None:
             write_start(self.out, plan)

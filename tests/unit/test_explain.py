@@ -203,7 +203,7 @@ def test_a_lost_context_counts_as_the_questions_that_it_would_have_had():
         {"name": "gen_grounded_questions", "rows_in": 15, "tried": 45, "rows_out": 45, "dropped": {}},
         {"name": "filter_grounded_questions", "rows_in": 45, "tried": 45, "rows_out": 33, "dropped": {"score": 12}},
     ]
-    found = explain({"stages": stages, "seeds": 2}, Record())
+    found = explain({"state": "done", "stages": stages, "seeds": 2}, Record())
     assert [cause.number for cause in found.causes] == [5, 12]
     assert (found.samples, found.dropped, found.seeds) == (33, 17, 2)
 
