@@ -8,7 +8,6 @@ in words.
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -16,7 +15,6 @@ from sdgkit.pages import count, fill
 from sdgkit.texts import words as texts
 
 _KINDS = {"gen": "generate", "eval": "judge", "filter": "keep", "combine": "combine"}
-_LINE = 66  # characters in a line of words
 
 
 class Drawn(NamedTuple):
@@ -53,21 +51,8 @@ def draw(
     """
     if stages is None:
         stages = [{"name": name} for name in texts("stages")[pipeline]]
-    rows: list[dict[str, Any]] = []
-    y = 76
-    for stage in stages:
-        row = {**stage, **described(stage["name"])._asdict(), "y": y, "words": "", "lines": []}
-        if "tried" in stage:
-            row["lost"] = sum(stage["dropped"].values())
-            row["working"] = max(0, stage["tried"] - stage["rows_out"] - row["lost"])
-            facts = [f"dropped {count(row['lost'])}: {reasons(stage['dropped'])}"] if row["lost"] else []
-            facts += [f"{count(row['working'])} working"] if row["working"] else []
-            row["words"] = " \u00b7 ".join(facts or ["nothing dropped" if stage["tried"] else "no rows came here"])
-            row["lines"] = textwrap.wrap(row["words"], _LINE)
-        y += 65 + 15 * len(row["lines"]) if row["lines"] else 50
-        rows.append(row)
     largest = max((stage.get("tried", 0) for stage in stages), default=0) or 1
-    return "".join(fill("picture.svg", rows=rows, end=y, largest=largest, seeds=seeds))
+    return "".join(fill("picture.svg", stages=stages, largest=largest, seeds=seeds))
 
 
 class Bar(NamedTuple):
