@@ -41,6 +41,8 @@ SILENT_S = 10.0  # without a beat, after which whoever wrote a run counts as gon
 CANCEL_S = 30.0  # for a cancelled run to write its files: usually a moment, more on a machine that is busy
 FIRST = 30  # judgements after which a judge that turns nearly all of them down is worth a warning
 
+EMPTY = "No sample was kept. run.explain(), or `sdgkit explain RUN`, shows where the rows went."
+
 
 class Run(Record):
     """One run of a pipeline. Made by `generate`, by a stage's `run`, or by `open_run`.
@@ -164,20 +166,13 @@ class Run(Record):
                 self._write_beat(stream, journal)
                 if self.out is not None:
                     write_folder(self.out, self.summary, journal)
-                self._say_if_empty()
+                if self._state == "done" and len(self._funnel) > 1 and not self._funnel[-1]["rows_out"]:
+                    self._say(EMPTY)
         except Exception as error:  # the first error counts
             self.error = self.error or explained(error, f"Writing {self.out or 'the journal'} failed")
             self._state = "failed"
         if self.out is not None:
             self._journal = None
-
-    def _say_if_empty(self) -> None:
-        if self._state != "done" or len(self._funnel) < 2 or self._funnel[-1]["rows_out"]:
-            return
-        causes = self.explain().causes
-        why = f" {causes[0].stage}: {causes[0].words} {causes[0].advice}" if causes else ""
-        where = "report.html and run.explain()" if self.out else "run.explain()"
-        self._say(f"No sample was kept.{why} See where the rows went: {where}.")
 
     async def _look_at_judges(self, stream: Stream) -> None:
         """Warn, once, if a judge turned down most of the first rows that it saw."""
@@ -311,7 +306,6 @@ class Run(Record):
             **self._progress,
             message=away or (self._warned if asks else self._short(str(self.error or ""))),
             newest=tuple(stream.newest),
-            warning=self._warned,
             asks=asks,
         )
 
@@ -414,7 +408,7 @@ class Run(Record):
         """Print the notes that are new, in the thread of whoever waits: in a notebook, below the cell that waits."""
         while self._on_note is None and self._told < len(self.notes):
             note = self.notes[self._told]
-            print(f"{note}\n\n{self.warning}\n" if note == self._warned else note)
+            print(f"{note}\n\n{self.explain()}\n" if note == (self._warned or EMPTY) else note)
             self._told += 1
 
     def __repr__(self) -> str:

@@ -16,8 +16,8 @@ class Snapshot:
     state: new, running, paused, done, cancelled, failed or interrupted (its process is gone). stages: as in
     summary.json. requests, tokens, retries, reused, wall_s: of this session. seconds_left: an estimate, None while
     there is none. fraction: of the expected work that is done, 0 to 1. newest: the latest samples, the newest last.
-    warning: a sentence, once a judge turned down most of its first rows (`Run.warning` explains it). asks: whether the
-    run is paused because of it, until `Run.go_on` or `Run.cancel`.
+    asks: whether the run is paused because a judge turned down most of its first rows (`Run.warning` explains it),
+    until `Run.go_on` or `Run.cancel`.
     """
 
     state: str
@@ -37,7 +37,6 @@ class Snapshot:
     fraction: float = 0.0
     message: str = ""
     newest: Sequence[Mapping[str, Any]] = ()
-    warning: str = ""
     asks: bool = False
 
     @property

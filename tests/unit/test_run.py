@@ -261,9 +261,9 @@ def test_the_trace_of_a_row_that_never_came_to_be_shows_all_attempts(script):
     assert "attempt 4" in str(trace)
 
 
-def test_an_unknown_id_is_told_with_some_that_exist(script):
+def test_an_unknown_id_is_told_with_what_ids_are_like(script):
     run = generate(script, rows=seeds(1))
-    with pytest.raises(RunError, match=r"has the id 's9/c1'.*like s1/c1/q1"):
+    with pytest.raises(RunError, match=r"has the id 's9/c1'.*like s3/c7/q2"):
         run.trace("s9/c1")
 
 
