@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
@@ -13,8 +13,6 @@ from sdgkit.export.card import samples_kept
 from sdgkit.pages import count, counted, fill, percent
 from sdgkit.pages.picture import described
 from sdgkit.texts import words
-
-Row = Mapping[str, Any]
 
 CAUSES = 3
 MANY = 0.8  # the share of judgements that drop from which on the judge itself is in doubt
@@ -69,18 +67,20 @@ def explain(summary: Mapping[str, Any], record: Any) -> Explanation:
     """
     stages, kept = summary["stages"], samples_kept(summary)
     biggest = _biggest(stages)
-    picked = _picked(record.drops(), {(stages[at]["name"], reason): number for at, reason, number in biggest})
     some = record.samples() if any(reason == "score" for _, reason, _ in biggest) else ()
     praise = [str(row.get("evaluation")) for row in islice(some, 0, None, kept // _READ + 1)]
     causes = []
     for at, reason, number in biggest:
         stage, tried = stages[at]["name"], stages[at]["tried"]
-        rows, said = picked[stage, reason], []
+        mine = (row for row in record.drops() if (row["stage"], row["reason"]) == (stage, reason))
+        rows, said = list(islice(mine, 0, None, number // _READ + 1)), []
+        texts = [str(row.get("evaluation" if reason == "score" else "message")) for row in rows]
         if reason == "score":
-            said = phrases([row["evaluation"] for row in rows], praise)
+            said = phrases(texts, praise)
         elif "said" in _words(reason):  # of the server, or the check
-            said = Counter(row["message"] for row in rows).most_common(2)
-        typical = max(rows, key=lambda row: sum(phrase in row["evaluation"] for phrase, _ in said), default=None)
+            said = Counter(texts).most_common(2)
+        saying = [sum(phrase in text for phrase, _ in said) for text in texts]
+        typical = rows[saying.index(max(saying))] if rows else None
         example = record.trace(typical["id"]) if typical else None
         part = f"{count(number)} of {counted(tried, 'row')} ({percent(number / tried)})"
         before = [stage["name"] for stage in stages[:at]]
@@ -102,18 +102,6 @@ def _biggest(stages: Sequence[Mapping[str, Any]]) -> list[tuple[int, str, int]]:
         worth *= max(1.0, stage["tried"] / stage["rows_in"]) if stage["rows_in"] else 1.0
     found.sort(key=lambda cause: -cause[0])
     return [cause[1:] for cause in found[:CAUSES]]
-
-
-def _picked(drops: Iterable[Row], sizes: Mapping[tuple[str, str], int]) -> dict[Any, list[Row]]:
-    """Of each cause's drops, up to 400 from the beginning to the end, in one pass."""
-    met: Counter[Any] = Counter()
-    picked: dict[Any, list[Row]] = {key: [] for key in sizes}
-    for row in drops:
-        key = (row["stage"], row["reason"])
-        if key in picked and met[key] % (sizes[key] // _READ + 1) == 0:
-            picked[key].append({name: str(row.get(name) or "") for name in ("id", "message", "evaluation")})
-        met[key] += 1
-    return picked
 
 
 def phrases(texts: Sequence[str], others: Sequence[str] = ()) -> list[tuple[str, int]]:
