@@ -317,7 +317,8 @@ class Run(Record):
                 session = journal.last_session()
         if session is None:
             return Snapshot(state=self._state)
-        snapshot = Snapshot(**(session["snapshot"] or {"state": session["state"]}))
+        values = session["snapshot"] or {"state": session["state"]}
+        snapshot = Snapshot(**{name: values[name] for name in Snapshot.__dataclass_fields__ if name in values})
         if snapshot.is_going and _is_gone(session):
             words = "The process that wrote this run is gone; run it again to go on."
             return replace(snapshot, state="interrupted", message=words)
