@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from errno import EDQUOT, ENOSPC
 from pathlib import Path
 from typing import IO
 from uuid import uuid4
@@ -27,8 +26,8 @@ def write_atomically(path: str | Path) -> Iterator[IO[bytes]]:
             os.fsync(file.fileno())
         os.replace(beside, path)
     except OSError as error:
-        way = "Make room or choose" if error.errno in (ENOSPC, EDQUOT) else "Choose"
-        raise RunError(f"{path} cannot be written: {error.strerror or error}. {way} another folder.") from error
+        words = f"{path} cannot be written: {error.strerror or error}. Make room, or choose another folder."
+        raise RunError(words) from error
     finally:
         with suppress(OSError):
             beside.unlink(missing_ok=True)

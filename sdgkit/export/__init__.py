@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,10 +19,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Row = Mapping[str, Any]
-Rows = Iterable[Row] | Callable[[], Iterable[Row]]  # what can be gone through: twice, if it is a list or a callable
 
 _BATCH = 1_000  # rows in memory at a time, and in a row group
-_HALF_PAIR = re.compile("[\ud800-\udfff]")  # a reply may hold one; neither UTF-8 nor Parquet can
 _NO_ROWS = ("id", "task_description", "question", "response", "evaluation", "score")  # of a Parquet file with none
 
 
@@ -66,12 +63,12 @@ def table(sample: Row, system: str | None = None) -> dict[str, Any]:
     return {**sample, **messages(sample, system)}
 
 
-def preference(pair: tuple[Row, Row], system: str | None = None) -> dict[str, Any]:
+def preference(original: Row, edited: Row, system: str | None = None) -> dict[str, Any]:
     """A preference pair, as TRL's trainers read it: what a person made of a response is chosen, the original rejected.
 
-    pair: the sample as the teacher wrote it, and as it was edited. An edited question stands in the prompt of both.
+    original: the sample as the teacher wrote it; edited: as it was edited. An edited question stands in the prompt of
+    both.
     """
-    original, edited = pair
     *prompt, chosen = messages(edited, system)["messages"]
     rejected = {"role": "assistant", "content": _text(original, "response")}
     return {"id": edited.get("id"), "prompt": prompt, "chosen": [chosen], "rejected": [rejected]}
@@ -82,12 +79,8 @@ FORMATS: dict[str, Callable[[Row, str | None], dict[str, Any]]] = {
     "instructlab": instructlab,
     "alpaca": alpaca,
     "sharegpt": sharegpt,
+    "parquet": table,
 }
-
-
-def is_edited(original: Row, edited: Row) -> bool:
-    """Whether a person changed the response, and so made a preference pair."""
-    return original.get("response") != edited.get("response")
 
 
 def train_file(teacher: str | None, format: str = "messages") -> str:
@@ -99,60 +92,79 @@ def train_file(teacher: str | None, format: str = "messages") -> str:
 def _text(sample: Row, column: str) -> str:
     text = sample.get(column)
     if not isinstance(text, str):
-        raise RunError(
-            f"Sample {sample.get('id')} has no text in column {column!r}, which a training file needs. "
-            "Check that the list of stages ends with both question and response."
-        )
+        raise RunError(f"Sample {sample.get('id')} has no text in column {column!r}, which a training file needs.")
     return text
 
 
-def write_text(path: str | Path, pieces: Iterable[str]) -> None:
-    """Write text, piece by piece, as UTF-8."""
+def write_text(path: str | Path, pieces: Iterable[str]) -> int:
+    """Write text, piece by piece, as UTF-8; returns how many pieces."""
+    written = 0
     with write_atomically(path) as file:
         for piece in pieces:
             file.write(_whole(piece).encode())
-
-
-def write_jsonl(path: str | Path, rows: Rows) -> int:
-    """Write rows as JSON Lines (UTF-8, one object a line); returns how many."""
-    written = 0
-    with write_atomically(path) as file:
-        for row in _each(rows):
-            file.write(_whole(_json(row)).encode() + b"\n")
             written += 1
     return written
 
 
-def write_parquet(path: str | Path, rows: Rows) -> int:
+def write_jsonl(path: str | Path, rows: Iterable[Row]) -> int:
+    """Write rows as JSON Lines (UTF-8, one object a line); returns how many."""
+    return write_text(path, (f"{_json(row)}\n" for row in rows))
+
+
+def write_parquet(path: str | Path, rows: Callable[[], Iterable[Row]]) -> int:
     """Write rows as Parquet; returns how many.
 
-    Goes through the rows twice, since a column or a field may first appear in the last of them: give a list
-    or a callable that returns a new iterator each time (TypeError otherwise). Columns stand in the order in
-    which they appear; text is string, `score` float64, a dictionary such as `vary` a struct. A column whose
-    values have no common type becomes text, its values other than text as JSON.
+    rows: a new iterator at each call; they are gone through twice, since a column or a field may first appear in the
+    last of them. Columns stand in the order in which they appear; text is string, `score` float64, a dictionary such
+    as `vary` a struct. A column whose values have no common type becomes text, its values other than text as JSON.
     """
-    if isinstance(rows, Iterator):
-        raise TypeError("write_parquet goes through its rows twice: give a list or a callable, not an iterator.")
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema = _schema(_each(rows))
+    schema = _schema(rows())
     written = 0
     with write_atomically(path) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
-        for batch in _batches(_each(rows)):
-            columns = [_column(batch, field.name, field.type) for field in schema]
-            writer.write_table(pa.Table.from_arrays(columns, schema=schema))
+        for batch in _batches(rows()):
+            for name in (field.name for field in schema if pa.types.is_string(field.type)):
+                for row in batch:
+                    if not isinstance(row.get(name), str | None):
+                        row[name] = _json(row[name])
+            writer.write_table(pa.Table.from_pylist(batch, schema=schema))
             written += len(batch)
     return written
 
 
-def _each(rows: Rows) -> Iterator[Row]:
-    return iter(rows() if callable(rows) else rows)
+def as_stored(row: Row) -> dict[str, Any]:
+    """A row as the line of a JSON file holds it."""
+    return dict(json.loads(_whole(_json(row))))
 
 
-def _batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
-    while batch := list(itertools.islice(rows, _BATCH)):
+def _batches(rows: Iterable[Row]) -> Iterator[list[dict[str, Any]]]:
+    lines = map(as_stored, rows)
+    while batch := list(itertools.islice(lines, _BATCH)):
         yield batch
+
+
+def _schema(rows: Iterable[Row]) -> pa.Schema:
+    """One schema that holds every row."""
+    import pyarrow as pa
+
+    types: dict[str, pa.DataType] = {}
+    for batch in _batches(rows):
+        for name in dict.fromkeys(itertools.chain.from_iterable(batch)):
+            try:
+                found = pa.array([row.get(name) for row in batch]).type
+                both = [pa.schema({name: types.get(name, found)}), pa.schema({name: found})]
+                types[name] = pa.unify_schemas(both, promote_options="permissive").field(0).type
+            except (pa.ArrowException, OverflowError):
+                types[name] = pa.string()
+    types = types or dict.fromkeys(_NO_ROWS, pa.null())
+    for name, kind in types.items():
+        if pa.types.is_null(kind) or "struct<>" in str(kind):  # Parquet has no struct without fields
+            types[name] = pa.string()
+        if name == "score":
+            types[name] = pa.float64()
+    return pa.schema(types)
 
 
 def _json(value: Any) -> str:
@@ -160,53 +172,5 @@ def _json(value: Any) -> str:
 
 
 def _whole(text: str) -> str:
-    """The text as UTF-8 can hold it."""
-    return text if text.isascii() else _HALF_PAIR.sub("\ufffd", text)
-
-
-def _schema(rows: Iterator[Row]) -> pa.Schema:
-    """One schema that holds every row."""
-    import pyarrow as pa
-
-    types: dict[str, pa.DataType] = {}
-    for batch in _batches(rows):
-        for name in dict.fromkeys(itertools.chain.from_iterable(batch)):
-            types[name] = _common(types.get(name, pa.null()), batch, name)
-    types = types or {name: pa.null() for name in _NO_ROWS}
-    for name, found in types.items():
-        if name == "score":
-            types[name] = pa.float64()
-        elif pa.types.is_null(found) or "struct<>" in str(found):  # Parquet has no struct without fields
-            types[name] = pa.string()
-    return pa.schema(types.items())
-
-
-def _common(known: pa.DataType, batch: list[Row], name: str) -> pa.DataType:
-    """The type that holds what is known of a column and this batch of it; string where there is no other."""
-    import pyarrow as pa
-
-    if pa.types.is_string(known):
-        return known
-    try:
-        found = pa.array([_storable(row.get(name)) for row in batch]).type
-        both = [pa.schema({name: known}), pa.schema({name: found})]
-        return pa.unify_schemas(both, promote_options="permissive").field(name).type
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
-        return pa.string()
-
-
-def _column(batch: list[Row], name: str, kind: pa.DataType) -> pa.Array:
-    import pyarrow as pa
-
-    values = [_storable(row.get(name)) for row in batch]
-    if pa.types.is_string(kind):
-        values = [value if value is None or isinstance(value, str) else _json(value) for value in values]
-    return pa.array(values, type=kind)
-
-
-def _storable(value: Any) -> Any:
-    if isinstance(value, str):
-        return _whole(value)
-    if isinstance(value, Mapping):
-        return {str(name): _storable(part) for name, part in value.items()}
-    return [_storable(part) for part in value] if isinstance(value, (list, tuple)) else value
+    """The text with half pairs replaced: a reply may hold one; neither UTF-8 nor Parquet can."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

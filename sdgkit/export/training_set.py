@@ -6,26 +6,28 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from sdgkit.decisions import Decisions
 from sdgkit.errors import SettingsError
-from sdgkit.export import FORMATS, Row, is_edited, preference, table, write_jsonl, write_parquet, write_text
-from sdgkit.export.card import is_rehearsal, public
+from sdgkit.export import FORMATS, Row, preference, write_jsonl, write_parquet, write_text
+from sdgkit.export.card import is_rehearsal
 from sdgkit.pages import fill
 
 TEST_SHARE = 0.1
-ALL = (*FORMATS, "preference", "parquet", "datasets")
+ALL = (*FORMATS, "preference", "datasets")
 
 
 @dataclass(frozen=True)
 class Part:
-    """What one run gives. samples: those that the review lets through; pairs: those that it edited, as the teacher
-    wrote them and as edited; both a new iterator at each call. system: the user's system message. skill: its name.
-    summary: as in summary.json. key: what its ids begin with, where runs are merged."""
+    """What one run gives. samples: all of them, a new iterator at each call. decisions: what the review decided.
+    system: the user's system message. skill: its name. summary: as in summary.json. key: what its ids begin with,
+    where runs are merged."""
 
     samples: Callable[[], Iterable[Row]]
-    pairs: Callable[[], Iterable[tuple[Row, Row]]]
+    decisions: Decisions
     system: str | None
     skill: str
     summary: Mapping[str, Any]
@@ -33,8 +35,8 @@ class Part:
 
 
 class TrainingSet:
-    """The samples of some parts. Of several, each row has a `skill`, its run's name before its id, and a question that
-    no row before it has."""
+    """The samples of some parts that the review lets through. Of several, each row has a `skill`, its run's name before
+    its id, and a question that no row before it has."""
 
     def __init__(self, *parts: Part) -> None:
         self.parts = parts
@@ -49,49 +51,38 @@ class TrainingSet:
         Raises SettingsError for an unknown format, RunError for samples without an answer or a place that cannot be
         written.
         """
+        if format not in ALL:
+            raise SettingsError(f"There is no training format {format!r}. Use one of: {', '.join(ALL)}.")
         if format == "datasets":
             return self._write_folder(Path(path), TEST_SHARE if test_share is None else test_share)
-        is_apart = held_out(self._samples, test_share or 0.0)
-        if format == "parquet":
-            return write_parquet(path, lambda: self._lines(table, is_apart))
-        if format == "preference":
-            return write_jsonl(path, lambda: self._pairs(is_apart))
-        if format not in FORMATS:
-            raise SettingsError(f"There is no training format {format!r}. Use one of: {', '.join(ALL)}.")
-        return write_jsonl(path, lambda: self._lines(FORMATS[format], is_apart))
+        rows = partial(self._lines, format, held_out(self._samples, test_share or 0.0))
+        return write_parquet(path, rows) if format == "parquet" else write_jsonl(path, rows())
 
     def _samples(self) -> Iterator[Row]:
-        return (sample for sample, _ in self.rows())
+        return (sample for _, _, sample in self._rows())
 
-    def rows(self) -> Iterator[tuple[dict[str, Any], Part]]:
-        """Every sample with the part that it is of."""
-        known: set[bytes] = set()
+    def _rows(self, rewritten: bool = False) -> Iterator[tuple[Part, Row, dict[str, Any]]]:
+        """(part, sample as the teacher wrote it, as it is let through); rewritten: only if a person changed its
+        response, otherwise all of them, twice as they are let through."""
+        first: dict[bytes, Part] = {}  # by question: the part that has it
         for part in self.parts:
-            mine: set[bytes] = set()
-            for sample in part.samples():
-                question = _digest(str(sample.get("question")))
-                if question not in known:
-                    mine.add(question)
-                    yield self._named(sample, part), part
-            if self._merged:
-                known |= mine
+            if rewritten:
+                edited = part.decisions.edited(part.samples())
+                pairs = ((old, new) for old, new in edited if old.get("response") != new.get("response"))
+            else:
+                pairs = ((sample, sample) for sample in part.decisions.let_through(part.samples()))
+            for original, sample in pairs:
+                if first.setdefault(_digest(str(sample.get("question"))), part) is part:
+                    named = {**sample, "id": f"{part.key}/{sample['id']}"} if self._merged else sample
+                    yield part, original, named
 
-    def _named(self, sample: Row, part: Part) -> dict[str, Any]:
-        return {**sample, "id": f"{part.key}/{sample['id']}", "skill": part.skill} if self._merged else dict(sample)
-
-    def _lines(
-        self, form: Callable[[Row, str | None], dict[str, Any]], is_apart: Callable[[Row], bool], test: bool = False
-    ) -> Iterator[dict[str, Any]]:
-        """The rows in this form of one side of the split."""
-        for sample, part in self.rows():
+    def _lines(self, format: str, is_apart: Callable[[Row], bool], test: bool = False) -> Iterator[dict[str, Any]]:
+        """The rows in this format of one side of the split."""
+        is_pair = format == "preference"
+        for part, original, sample in self._rows(rewritten=is_pair):
             if is_apart(sample) == test:
+                form = partial(preference, original) if is_pair else FORMATS[format]
                 yield {**form(sample, part.system), **({"skill": part.skill} if self._merged else {})}
-
-    def _pairs(self, is_apart: Callable[[Row], bool]) -> Iterator[dict[str, Any]]:
-        for part in self.parts:
-            for original, edited in part.pairs():
-                if is_edited(original, edited) and not is_apart(edited):
-                    yield preference((original, self._named(edited, part)), part.system)
 
     def _write_folder(self, path: Path, test_share: float) -> int:
         """A folder that `datasets.load_dataset` and the Hub read: a Parquet file for each split, and a card."""
@@ -99,16 +90,11 @@ class TrainingSet:
         rehearsal = any(is_rehearsal(part.summary) for part in self.parts)
         sizes = {}
         for split in ("train", "test") if test_share else ("train",):
-
-            def rows(split: str = split) -> Iterator[dict[str, Any]]:
-                return self._lines(table, is_apart, split == "test")
-
             file = f"{'rehearsal_' if rehearsal else ''}{split}.parquet"
+            rows = partial(self._lines, "parquet", is_apart, split == "test")
             sizes[split] = (file, write_parquet(path / file, rows))
-        skills = Counter(part.key or part.skill for _, part in self.rows())
-        lines = [(part, skills[part.key or part.skill]) for part in self.parts]
-        name = " and ".join(dict.fromkeys(part.skill for part in self.parts)).replace("\n", " ") or path.name
-        card = fill("set.md", name=name, splits=sizes, rehearsal=rehearsal, parts=lines, public=public)
+        numbers = Counter(part.key for part, _, _ in self._rows())
+        card = fill("set.md", splits=sizes, rehearsal=rehearsal, parts=self.parts, numbers=numbers)
         write_text(path / "README.md", card)
         return sum(size for _, size in sizes.values())
 

@@ -6,9 +6,10 @@ hold tags, control characters or text that runs backwards, and still only be rea
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,12 +48,10 @@ def lasting(seconds: float) -> str:
     """A duration in words, as exact as one wants to know it: `0.8 s`, `41 s`, `3 min 20 s`, `2 h 5 min`."""
     if seconds < 10:
         return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = (hours, "h"), (minutes, "min"), (0 if hours else rest, "s")
+    return " ".join(f"{number} {unit}" for number, unit in parts if number)
 
 
 def roughly(seconds: float | None) -> str:
@@ -67,25 +66,35 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
+def text(value: Any) -> str:
+    """Any column's value as people read it."""
+    if isinstance(value, float | int) and not isinstance(value, bool):
+        return count(value)
+    return "" if value is None else str(value)
+
+
 def fill(template: str, /, **values: Any) -> Iterator[str]:
     """The filled template from this folder, piece by piece."""
     return _templates().get_template(template).generate(**values)
 
 
-def _code(text: Any) -> str:
+def code(words: Any) -> str:
     """A Markdown code span that stays one, also inside a table."""
-    return "`" + re.sub(r"[`\s]+", " ", str(text)).strip().replace("|", r"\|") + "`"
+    return "`" + re.sub(r"[`\s]+", " ", str(words)).strip().replace("|", r"\|") + "`"
 
 
-def _fence(text: str) -> str:
+def fence(words: str) -> str:
     """A Markdown code block longer than any fence in the text."""
-    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
-    return f"{fence}text\n{visible(text)}\n{fence}"
+    marks = "`" * max(3, 1 + max(map(len, re.findall("`+", words)), default=0))
+    return f"{marks}text\n{visible(words)}\n{marks}"
 
 
 @cache
 def _templates() -> jinja2.Environment:
     import jinja2
+
+    from sdgkit.decisions import own_question, seed_of
+    from sdgkit.pages.picture import described, reasons
 
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -94,5 +103,7 @@ def _templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"visible": visible, "count": count, "clip": clip, "code": _code, "fence": _fence}
+    filters = (visible, count, counted, clip, percent, text, code, fence, described, reasons, own_question, seed_of)
+    environment.filters |= {filter_.__name__: filter_ for filter_ in filters}
+    environment.filters["json"] = partial(json.dumps, ensure_ascii=False)
     return environment

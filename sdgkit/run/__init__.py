@@ -10,40 +10,41 @@ import math
 import os
 import socket
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sdgkit.decisions import DecisionBook, Decisions, read_decisions
 from sdgkit.errors import RunError
 from sdgkit.export.card import public
 from sdgkit.export.training_set import Part, TrainingSet
 from sdgkit.journal import FILE, Journal
 from sdgkit.pages import visible
-from sdgkit.pipeline import OUT, Stream, Target, explained
+from sdgkit.pipeline import Stream, explained
 from sdgkit.report.explain import MANY, Explanation, explain
-from sdgkit.run.folder import read_values, write_folder, write_start
+from sdgkit.run.ending import last_steps
+from sdgkit.run.folder import config_of, read_values, write_folder, write_start
 from sdgkit.run.plans import Plan, changes, refuse_another_job
-from sdgkit.run.snapshot import Funnel, Pace, Snapshot, funnel_of, line_of
-from sdgkit.run.trace import Trace
-from sdgkit.stages import Keep, Row
+from sdgkit.run.record import Record
+from sdgkit.run.snapshot import Funnel, Snapshot, fraction, funnel_of, pace
+from sdgkit.stages import Keep
 from sdgkit.teachers import background
 from sdgkit.teachers.teacher import Teacher
 
-if TYPE_CHECKING:
-    import datasets
-
 BEAT_S = 0.5  # between two notes in the journal of how far the run is
+PACE_BEATS = 120  # over which a run's pace is measured: a minute
 NOTES_S = 0.1  # between two looks for notes while waiting
+SILENT_S = 10.0  # without a beat, after which whoever wrote a run counts as gone
 CANCEL_S = 30.0  # for a cancelled run to write its files: usually a moment, more on a machine that is busy
 FIRST = 30  # judgements after which a judge that turns nearly all of them down is worth a warning
 
+EMPTY = "No sample was kept. run.explain(), or `sdgkit explain RUN`, shows where the rows went."
 
-class Run:
+
+class Run(Record):
     """One run of a pipeline. Made by `generate`, by a stage's `run`, or by `open_run`.
 
     plan: what to do; None for a run that was opened only to be looked at. out: its folder, None to keep all in memory.
@@ -62,21 +63,20 @@ class Run:
         on_note: Callable[[str], None] | None = None,
         journal: Journal | None = None,
     ) -> None:
-        self.plan, self.out = plan, Path(out) if out is not None else None
+        super().__init__(out, journal)
+        self.plan = plan
         self.notes: list[str] = []
         self.error: BaseException | None = None
         self.warning: Explanation | None = None  # once a judge turned down most of its first rows
         self.pause_on_warning = False
         self._reuse, self._on_note = reuse, on_note
-        self._journal = journal
         self._stream: Stream | None = None
         self._future: concurrent.futures.Future[None] | None = None
         self._state = "new"
-        self._pace = Pace()
+        self._progress: dict[str, Any] = {}
         self._told = 0  # notes that `wait` has printed
         self._retries_before = 0
-        self._funnel: list[dict[str, Any]] = []
-        self._watched: set[int] = set()  # stages whose first judgements have been looked at
+        self._funnel: list[dict[str, Any]] = []  # once the stream has ended
         self._warned = ""
         self._begun = self._ended = 0.0
 
@@ -84,29 +84,29 @@ class Run:
 
     def start(self) -> "Run":
         """Begin, or go on where it stopped; returns at once. Raises RunError if the folder cannot be used."""
-        if self._future is not None and not self._future.done():
+        if self.going:
             return self
         if self.plan is None:
             raise RunError("This run was opened to be looked at. To go on with it: sdgkit.generate(its folder).")
-        plan, config = self.plan, self.plan.config()
-        rows, target = plan.admitted, plan.target_rounds()
-        if self._journal is None or self.out is not None:
-            self._journal = Journal(self.out)
+        plan, rows, target = self.plan, self.plan.admitted, self.plan.target_rounds()
+        journal = self._journal = Journal(self.out) if self._journal is None or self.out else self._journal
         try:
-            finished = self._begin(plan, config, self._journal)
+            finished = self._begin(plan, journal)
         except BaseException:
-            self._journal.close()
+            journal.close()
             raise
         self.error, self._state, self._funnel = None, "running", []
-        self._begun, self._ended, self._pace = time.monotonic(), 0.0, Pace()
-        self._retries_before = self._retries()
-        self._stream = Stream(plan, rows, self._journal, finished, target)
-        self._future = background.submit(self._go(plan, self._stream, self._journal))
+        self._begun, self._ended = time.monotonic(), 0.0
+        self._retries_before = sum(teacher.retries for teacher in self.teachers)
+        self._stream = Stream(plan, rows, journal, finished, target)
+        self._future = background.submit(self._go(plan, self._stream, journal))
         return self
 
-    def _begin(self, plan: Plan, config: dict[str, Any], journal: Journal) -> Mapping[int, Mapping[str, int]]:
+    resume = start
+
+    def _begin(self, plan: Plan, journal: Journal) -> Mapping[int, Mapping[str, int]]:
         """A session in the journal, once it is sure that this folder is for this job; says what changed."""
-        previous = journal.newest()
+        config, previous = plan.config(), journal.newest()
         if previous is not None and not self._reuse:
             refuse_another_job(previous[1], config, self.out)
         recorded = journal.count_replies()
@@ -114,12 +114,8 @@ class Run:
             self._say(journal.note)
         finished = journal.begin(config)
         if previous is not None:
-            changed = changes(previous[1], config)
-            told = f"changed since the last session: {', '.join(changed)}" if changed else "going on where it stopped"
-            if len(finished) == len(plan.rows) and plan.target is None:
-                told = "it is finished; nothing is left to ask"
-            else:
-                told += f"; {recorded} recorded replies serve where they fit"
+            changed = ", ".join(changes(previous[1], config)) or "nothing"
+            told = f"changed since the last session: {changed}; {recorded} recorded replies serve where they fit"
             self._say(f"{self.out or 'This run'}: {told}.")
         if self.out is not None:
             write_start(self.out, plan)
@@ -128,16 +124,19 @@ class Run:
     async def _go(self, plan: Plan, stream: Stream, journal: Journal) -> None:
         if self.out is not None:  # the files are written with it: loaded while the teacher works, it delays nothing
             asyncio.get_running_loop().run_in_executor(None, import_module, "pyarrow.parquet")
-        beat = asyncio.create_task(self._beat(stream, journal))
+        beat = asyncio.create_task(self._beat(plan, stream, journal))
         try:
             await stream.run()
             self._state = "cancelled" if stream.cancelled else "done"
+            beat.cancel()
+            await asyncio.wait([beat])  # it may be looking at them just now
             await self._look_at_judges(stream)
         except BaseException as error:
             self.error, self._state = error, "failed"
         finally:
             beat.cancel()
         self._ended = time.monotonic()
+        self._progress = {"fraction": 1.0 if self._state == "done" else self._progress.get("fraction", 0.0)}
         if self._state == "cancelled":
             where = f"kept in {self.out}" if self.out else "kept"
             self._say(f"Stopped; what is finished is {where}. Run the same again to go on.")
@@ -145,132 +144,82 @@ class Run:
             self._say(f"{stream.reused} recorded replies used again, {stream.requests} asked.")
         await asyncio.to_thread(self._finish, plan, stream, journal)
 
-    def _cut(self, target: Target, journal: Journal) -> Mapping[str, int]:
-        """End a run with a target: what came of later units is taken back, and the surplus of the last one dropped."""
-        journal.forget_units_after(target.last_unit)
-        if target.surplus:
-            last = [one.place for one in journal.outcomes("sample") if one.unit == target.last_unit]
-            words = f"Beyond the target of {target.number}; a larger target keeps it."
-            journal.drop_samples("target", [(place, "target", words) for place in last[-target.surplus :]])
-        if target.reason:
-            self._say(f"{target.kept} of the target's {target.number} samples are kept: {target.reason}.")
-        return target.counts
-
-    def _drop_repeats(self, threshold: float, plan: Plan, journal: Journal) -> None:
-        """The last step, which has to see all samples: drops those that repeat an earlier one or a seed."""
-        from sdgkit.quality import NEAR_DUPLICATES, repeats
-
-        journal.restore(NEAR_DUPLICATES)
-        places: dict[str, str] = {}
-
-        def samples() -> Iterator[Row]:
-            for outcome in journal.outcomes("sample"):
-                places[outcome.id] = outcome.place
-                yield outcome.columns
-
-        found = list(repeats(samples(), threshold, plan.admitted))
-        journal.drop_samples(NEAR_DUPLICATES, [(places[one.id], one.reason, one.message) for one in found])
-        dropped = Counter(one.reason for one in found)
-        self._funnel = [*self._funnel, line_of(NEAR_DUPLICATES, len(places), dropped)]
-        if found and plan.target is not None:
-            self._say(
-                f"{len(found)} of {len(places)} samples repeat others or the seeds and were dropped after the target "
-                f"was reached: {len(places) - len(found)} are left. Raise the target to make up for them."
-            )
-
     def _finish(self, plan: Plan, stream: Stream, journal: Journal) -> None:
-        """Write the last beat and the files, and let go of the folder. Runs in a thread of its own: it may take a
-        moment."""
-        counts: Mapping[str, int] = stream.top.counts
+        """Take the last steps, write the last beat and the files, and let go of the folder. Runs in a thread of its
+        own: it may take a moment."""
         try:
-            if stream.target is not None and self._state == "done":
-                counts = self._cut(stream.target, journal)
-            self._funnel = funnel_of(plan.pipeline, counts, len(plan.rows), stream.target)
-            if plan.near_duplicates is not None:
-                self._drop_repeats(plan.near_duplicates, plan, journal)
-            self._write_beat(stream, journal)
-            if self.out is not None:
-                write_folder(self.out, plan, self.summary, journal)
-            self._say_if_empty()
-        except Exception as error:
-            self._fail(error)
+            with closing(journal) if self.out else nullcontext():
+                target = stream.target if self._state == "done" else None
+                self._funnel, said = last_steps(plan, target, stream.top.counts, journal)
+                for sentence in said:
+                    self._say(sentence)
+                self._write_beat(stream, journal)
+                if self.out is not None:
+                    write_folder(self.out, self.summary, journal)
+                if self._state == "done" and len(self._funnel) > 1 and not self._funnel[-1]["rows_out"]:
+                    self._say(EMPTY)
+        except Exception as error:  # the first error counts
+            self.error = self.error or explained(error, f"Writing {self.out or 'the journal'} failed")
+            self._state = "failed"
         if self.out is not None:
             self._journal = None
-            try:
-                journal.close()
-            except RunError as error:
-                self._fail(error)
-
-    def _fail(self, error: Exception) -> None:
-        """The first error counts."""
-        self.error = self.error or explained(error, f"Writing {self.out or 'the journal'} failed")
-        self._state = "failed"
 
     async def _look_at_judges(self, stream: Stream) -> None:
         """Warn, once, if a judge turned down most of the first rows that it saw."""
-        for at, stage in enumerate(stream.stages):
-            dropped, kept = stream.top.counts[f"{at}:score"], stream.top.counts[f"{at}:{OUT}"]
-            if not isinstance(stage, Keep) or at in self._watched or dropped + kept < FIRST:
+        for stage, line in zip(stream.stages, self._stages(), strict=False):
+            dropped = line["dropped"].get("score", 0)
+            judged = dropped + line["rows_out"]
+            doubtful = isinstance(stage, Keep) and judged >= FIRST and dropped > MANY * judged
+            if self.warning is not None or not doubtful:
                 continue
-            self._watched.add(at)
-            if self.warning is None and dropped > MANY * (dropped + kept):
-                if self.pause_on_warning:
-                    stream.flowing.clear()
-                self.warning = await asyncio.to_thread(self.explain)
-                wrote = next((c.phrases[0][0] for c in self.warning.causes if c.stage == stage.name and c.phrases), "")
-                said = f' It wrote most: "{visible(wrote)}".' if wrote else ""
-                self._warned = (
-                    f"{stage.name}: the judge turned down {dropped} of the first {dropped + kept} rows.{said} "
-                    "Is it right? run.explain(), or `sdgkit explain RUN`, shows examples."
-                )
-                self._say(self._warned)
+            if self.pause_on_warning:
+                stream.flowing.clear()
+            self.warning = await asyncio.to_thread(self.explain)
+            self._warned = (
+                f"{stage.name}: the judge turned down {dropped} of the first {judged} rows. "
+                "Is it right? run.explain(), or `sdgkit explain RUN`, shows examples."
+            )
+            self._say(self._warned)
 
-    def _say_if_empty(self) -> None:
-        if self._state != "done" or len(self._funnel) < 2 or self._funnel[-1]["rows_out"]:
-            return
-        causes = self.explain().causes
-        why = f" {causes[0].stage}: {causes[0].words} {causes[0].advice}" if causes else ""
-        where = "report.html and run.explain()" if self.out else "run.explain()"
-        self._say(f"No sample was kept.{why} See where the rows went: {where}.")
-
-    async def _beat(self, stream: Stream, journal: Journal) -> None:
-        away = False
-        told: dict[int, tuple[int, frozenset[str]]] = {}
+    async def _beat(self, plan: Plan, stream: Stream, journal: Journal) -> None:
+        """Write down now and then how far it is, and say what the teachers have to say."""
+        notes: deque[tuple[float, int, int, float]] = deque(maxlen=PACE_BEATS)
+        known = {about: said for about, said in self._heard().items() if not said[1]}  # the notes of before
         while True:
             await asyncio.sleep(BEAT_S)
-            self._pace.note(stream.requests, stream.completion_tokens, self._fraction())
+            target, stages = stream.target, self._stages()
+            done = target.kept / target.number if target else fraction(plan.pipeline, stages, len(plan.rows))
+            notes.append((time.monotonic(), stream.requests, stream.completion_tokens, min(1.0, done)))
+            self._progress = pace(notes)
             try:
                 self._write_beat(stream, journal)
                 await self._look_at_judges(stream)
             except Exception as error:
                 stream.fail(explained(error, "Writing down how far the run is failed"))
                 return
-            gone = self._gone()
-            if gone is not None and not away:
-                self._say(f"Paused: {gone.away_reason}. It goes on by itself when the teacher answers.")
-            elif gone is None and away:
-                self._say("The teacher answers again; going on.")
-            away = gone is not None
-            for teacher in self.teachers:
-                seen, left = told.get(id(teacher), (len(teacher.notes), frozenset()))
-                for note in teacher.notes[seen:]:
-                    self._say(note)
-                for url in teacher.left_out.keys() - left:
-                    self._say(f"Going on without {url} ({teacher.left_out[url]}) until it answers again.")
-                for url in left - teacher.left_out.keys():
-                    self._say(f"{url} answers again.")
-                told[id(teacher)] = len(teacher.notes), frozenset(teacher.left_out)
+            now = self._heard()
+            begun = [now[about][0] for about in now if about not in known]
+            ended = [known[about][1] for about in known if about not in now]
+            for sentence in begun + ended:
+                self._say(sentence)
+            known = now
+
+    def _heard(self) -> dict[Any, tuple[str, str]]:
+        """What there is to say of the teachers, and what once it is over: their notes, and who does not answer."""
+        said: dict[Any, tuple[str, str]] = {}
+        for teacher in self.teachers:
+            said |= {(teacher, note): (note, "") for note in teacher.notes}
+            if teacher.state == "away":
+                words = f"Paused: {teacher.away_reason}. It goes on by itself when the teacher answers."
+                said[teacher] = words, "The teacher answers again; going on."
+            for url, why in teacher.left_out.items():
+                said[teacher, url] = f"Going on without {url} ({why}) until it answers again.", f"{url} answers again."
+        return said
 
     def _write_beat(self, stream: Stream, journal: Journal) -> None:
         snapshot = self.snapshot()
-        shown = replace(snapshot, message=self._without_path(snapshot.message)).as_json()
         counts = {"reused": snapshot.reused, "retries": snapshot.retries, "refused": stream.refused}
-        journal.beat(self._state, **counts, snapshot=shown)
-
-    def _without_path(self, sentence: str) -> str:
-        """A sentence as it may stand in the folder's files: with the folder's name, where it names its path."""
-        absolute = self.out is not None and self.out.is_absolute()
-        return sentence.replace(str(self.out), self.out.name) if absolute and self.out else sentence
+        journal.beat(self._state, **counts, snapshot=snapshot.as_json())
 
     def wait(self, timeout: float | None = None) -> "Run":
         """Until the run is over. Raises what stopped it; Ctrl-C cancels it first, and leaves what is finished.
@@ -279,29 +228,26 @@ class Run:
         """
         if self._future is None:
             return self
-        deadline = time.monotonic() + timeout if timeout is not None else math.inf
+        deadline = time.monotonic() + (math.inf if timeout is None else timeout)
         try:
-            while not self._future.done() and time.monotonic() < deadline:
+            while self.going and time.monotonic() < deadline:
                 concurrent.futures.wait([self._future], min(NOTES_S, max(0.0, deadline - time.monotonic())))
                 self._tell()
-            if not self._future.done():
-                return self
-            self._future.result()
         except KeyboardInterrupt:
             self.cancel()
             concurrent.futures.wait([self._future], timeout=CANCEL_S)
             self._tell()
             raise
-        if self.error is not None:
-            raise self.error
+        if self._future.done():
+            self._future.result()
+            if self.error is not None:
+                raise self.error
         return self
 
     def cancel(self) -> None:
         """Stop within a moment. What is finished is kept and written; `start` goes on."""
         if self._stream is not None and self.going:
             background.loop().call_soon_threadsafe(self._stream.cancel)
-
-    resume = start
 
     def go_on(self) -> None:
         """Go on after a pause on a warning; it is not asked again."""
@@ -318,9 +264,7 @@ class Run:
     @property
     def finished(self) -> bool:
         """Whether it is over, its files written."""
-        if self.plan is None:
-            return self.state not in ("new", "running", "paused")
-        return self._state not in ("new", "running") and not self.going
+        return not self.going and self.state not in ("new", "running", "paused")
 
     @property
     def going(self) -> bool:
@@ -329,49 +273,46 @@ class Run:
 
     def snapshot(self) -> Snapshot:
         """Where the run stands now. Cheap; call it as often as you like, from any thread."""
-        if self._stream is None or self.plan is None:
+        stream = self._stream
+        if stream is None or self.plan is None:
             return self._recorded_snapshot()
-        stream, plan = self._stream, self.plan
-        stages = self._funnel or funnel_of(plan.pipeline, dict(stream.top.counts), len(plan.rows), None)
-        gone, slots = self._gone(), sum(teacher.slots.total for teacher in self.teachers)
-        asks = bool(self._warned) and not stream.flowing.is_set() and self._state == "running"
+        running, slots = self._state == "running", sum(teacher.slots.total for teacher in self.teachers)
+        away = next((teacher.away_reason for teacher in self.teachers if teacher.state == "away"), "")
+        asks = running and bool(self._warned) and not stream.flowing.is_set()
+        stages = self._stages()
         return Snapshot(
-            state="paused" if (gone is not None or asks) and self._state == "running" else self._state,
+            state="paused" if running and (away or asks) else self._state,
             stages=stages,
             samples=stages[-1]["rows_out"] if stages else 0,
-            seeds=len(plan.rows),
+            seeds=len(self.plan.rows),
             requests=stream.requests,
             reused=stream.reused,
-            retries=self._retries() - self._retries_before,
-            prompt_tokens=stream.prompt_tokens,
+            retries=sum(teacher.retries for teacher in self.teachers) - self._retries_before,
             completion_tokens=stream.completion_tokens,
             # A reply that is just being recorded has given its slot back already.
             in_flight=min(slots, sum(lane.outstanding for lane in stream.lanes)),
             slots=slots,
             wall_s=(self._ended or time.monotonic()) - self._begun,
-            requests_per_s=self._pace.requests_per_s if not self._ended else 0.0,
-            tokens_per_s=self._pace.tokens_per_s if not self._ended else 0.0,
-            seconds_left=self._pace.seconds_left if not self._ended else 0.0,
-            fraction=self._fraction(),
-            message=gone.away_reason if gone is not None else self._warned if asks else str(self.error or ""),
+            **self._progress,
+            message=away or (self._warned if asks else self._short(str(self.error or ""))),
             newest=tuple(stream.newest),
-            warning=self._warned,
             asks=asks,
         )
 
     def _recorded_snapshot(self) -> Snapshot:
         """The last snapshot that the writing process left in the journal."""
-        if self.going or self.out is None or not (self.out / FILE).exists():
-            return Snapshot(state=self._state)
-        with self._reading() as journal:
-            session = journal.last_session()
+        session = None
+        if self.out is not None and (self.out / FILE).exists():
+            with self._reading() as journal:
+                session = journal.last_session()
         if session is None:
-            return Snapshot(state="new")
-        snapshot = Snapshot.from_json(session["snapshot"] or {"state": session["state"]})
-        if snapshot.state not in ("running", "paused") or not _is_gone(session):
-            return snapshot
-        words = "The process that wrote this run is gone; run it again to go on."
-        return replace(snapshot, state="interrupted", message=words)
+            return Snapshot(state=self._state)
+        values = session["snapshot"] or {"state": session["state"]}
+        snapshot = Snapshot(**{name: values[name] for name in Snapshot.__dataclass_fields__ if name in values})
+        if snapshot.is_going and _is_gone(session):
+            words = "The process that wrote this run is gone; run it again to go on."
+            return replace(snapshot, state="interrupted", message=words)
+        return snapshot
 
     @property
     def teachers(self) -> list[Teacher]:
@@ -379,37 +320,22 @@ class Run:
         asked = (self.plan.teacher, self.plan.judge) if self.plan is not None else ()
         return list(dict.fromkeys(teacher for teacher in asked if teacher is not None))
 
-    def _gone(self) -> Teacher | None:
-        """The teacher that does not answer just now."""
-        return next((teacher for teacher in self.teachers if teacher.state == "away"), None)
-
-    def _retries(self) -> int:
-        return sum(teacher.retries for teacher in self.teachers)
-
-    def _fraction(self) -> float:
-        """How much of the expected work is done, 0 to 1: every row counts as the samples it could have become."""
+    def _stages(self) -> list[dict[str, Any]]:
+        """The funnel's lines as they stand."""
         assert self._stream is not None and self.plan is not None
-        if self._stream.target is not None:
-            return min(1.0, self._stream.target.kept / self._stream.target.number)
-        pipeline, worth = self.plan.pipeline, 1
-        lines = funnel_of(pipeline, dict(self._stream.top.counts), len(self.plan.rows), None)
-        done = lines[-1]["rows_out"] if lines else 0
-        for stage, line in zip(reversed(pipeline.stages), reversed(lines), strict=True):
-            done += worth * sum(line["dropped"].values())
-            worth *= getattr(stage, "per_row", 1)
-        return min(1.0, float(done / max(1, worth * len(self.plan.rows))))
+        return self._funnel or funnel_of(self.plan.pipeline, dict(self._stream.top.counts), len(self.plan.rows))
 
     @property
     def summary(self) -> dict[str, Any]:
         """What summary.json holds: state, stages, requests, tokens, time over all sessions, teacher, model, judge."""
-        if self.plan is None:
+        plan = self.plan
+        if plan is None:
             assert self.out is not None
             return read_values(self.out, "summary.json")
         from sdgkit import __version__
 
         with self._reading() as journal:
             totals = journal.totals()
-        plan = self.plan
         judge = plan.judge or plan.teacher
         return {
             "state": self._state,
@@ -422,63 +348,17 @@ class Run:
             "sdgkit_version": __version__,
             "seeds": len(plan.rows),
             "target": plan.target,
-            "notes": [self._without_path(note) for note in self.notes],
+            "notes": list(self.notes),
         }
 
     @property
     def funnel(self) -> Funnel:
         """Rows in, tried, out and dropped by reason, stage by stage."""
-        return Funnel(self._funnel or self.snapshot().stages)
-
-    def samples(self) -> Iterator[dict[str, Any]]:
-        """The samples so far, in lineage order, read one by one."""
-        with self._reading() as journal:
-            yield from journal.samples()
-
-    def drops(self) -> Iterator[dict[str, Any]]:
-        """The drops so far, in lineage order, read one by one: the lines of dropped.jsonl."""
-        with self._reading() as journal:
-            yield from journal.drops()
-
-    def let_through(self) -> Iterator[dict[str, Any]]:
-        """The samples to train on: without those that the review rejected, with the texts that it edited."""
-        with self._reading() as journal:
-            yield from read_decisions(journal).let_through(journal.samples())
-
-    @property
-    def decisions(self) -> Decisions:
-        """What the review decided so far."""
-        with self._reading() as journal:
-            return read_decisions(journal)
-
-    def decision_book(self) -> DecisionBook:
-        """Where the review's decisions are written down."""
-        return DecisionBook(self.out, self._journal)
-
-    @property
-    def dataset(self) -> "datasets.Dataset":
-        """The samples so far as a `datasets.Dataset`, in lineage order."""
-        return _dataset(list(self.samples()), ["id"])
-
-    @property
-    def dropped(self) -> "datasets.Dataset":
-        """The drops so far as a `datasets.Dataset`: id, stage, reason, message, reply and the columns as they stood."""
-        return _dataset(list(self.drops()), ["id", "stage", "reason", "message", "reply"])
+        return Funnel(self.snapshot().stages)
 
     def explain(self) -> Explanation:
         """Where the samples went: the biggest causes in plain words, an example of each, and what to change."""
-        snapshot = self.snapshot()
-        known = {"state": snapshot.state, "seeds": snapshot.seeds, "stages": snapshot.stages}
-        with self._reading() as journal:
-            return explain(known, journal.samples, journal.drops, lambda id: Trace.of(journal, id).exchanges)
-
-    def trace(self, id: str) -> Trace:
-        """The whole story of one sample or drop: every message sent, every reply, the judge's words, the reason.
-
-        Raises RunError if no row of this run has that id.
-        """
-        with self._reading() as journal:
-            return Trace.of(journal, id)
+        return explain(vars(self.snapshot()), self)
 
     def export(self, format: str, path: str | Path, *, test_share: float | None = None) -> int:
         """Write the samples that the review lets through in a training format; returns how many.
@@ -497,45 +377,29 @@ class Run:
 
     def part(self) -> Part:
         """What this run gives to a training set."""
-        config: dict[str, Any] = {}
-        if self.plan is None:
-            assert self.out is not None
-            config = read_values(self.out, "config.json")
-        try:
-            summary = self.summary
-        except RunError:  # it is still going on
-            summary = {name: config.get(name) for name in ("teacher", "model", "judge")}
-        system = self.plan.system if self.plan else config.get("system")
-        folder = self.out.resolve().name if self.out else "samples"
-        name = (self.plan.name if self.plan else config.get("name")) or folder
-        return Part(self.let_through, self._edited, system, name, summary, folder)
+        folder = self.out.resolve() if self.out else Path("samples")
+        config = config_of(self.plan, folder.name) if self.plan else read_values(folder, "config.json")
+        summary = self.summary if self.plan or (folder / "summary.json").exists() else config  # it is still going on
+        return Part(self.samples, self.decisions, config["system"], config["name"], summary, folder.name)
 
-    def _edited(self) -> Iterator[tuple[Row, dict[str, Any]]]:
-        with self._reading() as journal:
-            yield from read_decisions(journal).edited(journal.samples())
-
-    @contextmanager
-    def _reading(self) -> Iterator[Journal]:
-        """A journal to read from: the run's own if it is in memory, else one that is opened for the moment."""
-        if self.out is not None:
-            with closing(Journal(self.out, read_only=True)) as journal:
-                yield journal
-        elif self._journal is not None:
-            yield self._journal
-        else:
-            raise RunError("This run has not been started. Call start() first.")
+    # Saying -----------------------------------------------------------------------------------------------------------
 
     def _say(self, sentence: str) -> None:
-        sentence = str(visible(sentence))  # a server's words may be in it
+        sentence = self._short(str(visible(sentence)))  # a server's words may be in it
         self.notes.append(sentence)
         if self._on_note is not None:
             self._on_note(sentence)
+
+    def _short(self, sentence: str) -> str:
+        """With the folder's name where it names the folder's path: notes stand in the folder's files."""
+        absolute = self.out is not None and self.out.is_absolute()
+        return sentence.replace(str(self.out), self.out.name) if self.out is not None and absolute else sentence
 
     def _tell(self) -> None:
         """Print the notes that are new, in the thread of whoever waits: in a notebook, below the cell that waits."""
         while self._on_note is None and self._told < len(self.notes):
             note = self.notes[self._told]
-            print(f"{note}\n\n{self.warning}\n" if note == self._warned else note)
+            print(f"{note}\n\n{self.explain()}\n" if note == (self._warned or EMPTY) else note)
             self._told += 1
 
     def __repr__(self) -> str:
@@ -563,11 +427,4 @@ def _is_gone(session: Mapping[str, Any]) -> bool:
             return True
         except OSError:
             pass  # it is somebody else's, and alive
-    return time.time() - session["seen"] > 20 * BEAT_S
-
-
-def _dataset(rows: list[dict[str, Any]], columns: list[str]) -> "datasets.Dataset":
-    import datasets
-
-    names = list(dict.fromkeys([*columns, *(name for row in rows for name in row)]))
-    return datasets.Dataset.from_dict({name: [row.get(name) for row in rows] for name in names})
+    return time.time() - session["seen"] > SILENT_S

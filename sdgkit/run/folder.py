@@ -1,8 +1,8 @@
 """The files of a run's folder, written whole or not at all from the journal."""
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +15,17 @@ from sdgkit.journal import Journal
 from sdgkit.quality.verdicts import Calibration
 from sdgkit.report import write_report
 from sdgkit.run.plans import Plan
-from sdgkit.run.trace import Trace
+from sdgkit.run.record import Record
 from sdgkit.teachers.teacher import Teacher
 
 CALIBRATION = "calibration.json"
 
 
-def write_start(out: Path, plan: Plan) -> None:
-    """What is needed to run it again: seeds.jsonl and config.json."""
-    write_jsonl(out / "seeds.jsonl", list(plan.rows))
-    config = {
+def config_of(plan: Plan, folder: str) -> dict[str, Any]:
+    """What config.json holds. folder: the run's name, if the seeds have none."""
+    return {
         "pipeline": plan.pipeline.name,
-        "name": plan.name,
+        "name": plan.name or folder,
         "settings": dict(plan.settings),
         "teacher": plan.teacher.kind if plan.teacher else None,
         "model": _publishable(plan.teacher),
@@ -35,18 +34,22 @@ def write_start(out: Path, plan: Plan) -> None:
         "system": plan.system,
         "prompts": {name: prompt.as_json() for name, prompt in plan.prompts.items()},
     }
-    write_values(out / "config.json", config)
 
 
-def write_folder(out: Path, plan: Plan, summary: Mapping[str, Any], journal: Journal) -> None:
+def write_start(out: Path, plan: Plan) -> None:
+    """What is needed to run it again: seeds.jsonl and config.json."""
+    write_jsonl(out / "seeds.jsonl", plan.rows)
+    write_values(out / "config.json", config_of(plan, out.resolve().name))
+
+
+def write_folder(out: Path, summary: Mapping[str, Any], journal: Journal) -> None:
     """Everything else, from what is finished: samples, drops, training file, numbers, report and card."""
-    write_jsonl(out / "dataset.jsonl", journal.samples)
+    write_jsonl(out / "dataset.jsonl", journal.samples())
     write_parquet(out / "dataset.parquet", journal.samples)
-    write_jsonl(out / "dropped.jsonl", journal.drops)
-    prompts = {name: prompt.as_json() for name, prompt in plan.prompts.items()}
-    _write_report(out, journal, summary, prompts, plan.name)
+    write_jsonl(out / "dropped.jsonl", journal.drops())
+    _write_report(out, summary, journal)
     write_values(out / "summary.json", summary)
-    _write_reviewed(out, journal, summary, plan.system, plan.name)
+    _write_reviewed(out, summary, journal)
 
 
 def write_calibrated(out: Path) -> None:
@@ -54,8 +57,8 @@ def write_calibrated(out: Path) -> None:
 
     Raises FolderInUse while a run writes the folder (it ends with writing it), RunError if it never wrote its files.
     """
-    with _finished(out) as (journal, config, summary):
-        _write_report(out, journal, summary, config["prompts"], config.get("name") or "")
+    with closing(Journal(out)) as journal:
+        _write_report(out, read_values(out, "summary.json"), journal)
 
 
 def write_reviewed(out: Path) -> None:
@@ -64,15 +67,8 @@ def write_reviewed(out: Path) -> None:
     Raises FolderInUse while a run writes the folder (it ends with writing these), RunError if the run never wrote its
     files.
     """
-    with _finished(out) as (journal, config, summary):
-        _write_reviewed(out, journal, summary, config.get("system"), config.get("name") or "")
-
-
-@contextmanager
-def _finished(out: Path) -> Iterator[tuple[Journal, dict[str, Any], dict[str, Any]]]:
-    """The journal of a folder in which no run is going on, its config and its summary."""
     with closing(Journal(out)) as journal:
-        yield journal, read_values(out, "config.json"), read_values(out, "summary.json")
+        _write_reviewed(out, read_values(out, "summary.json"), journal)
 
 
 def read_values(out: Path, name: str) -> dict[str, Any]:
@@ -84,53 +80,32 @@ def read_values(out: Path, name: str) -> dict[str, Any]:
         raise RunError(f"{words} Run the same command again, with the seeds and --out.") from None
 
 
-def _write_report(
-    out: Path, journal: Journal, summary: Mapping[str, Any], prompts: Mapping[str, Mapping[str, Any]], name: str
-) -> None:
+def _write_report(out: Path, summary: Mapping[str, Any], journal: Journal) -> None:
     """The report, with the calibration if there is one and it is of this judge with these prompts."""
-    file = out / CALIBRATION
-    found = Calibration.from_json(json.loads(file.read_text("utf-8"))) if file.exists() else None
-    write_report(
-        out / "report.html",
-        summary,
-        journal.samples,
-        journal.drops,
-        lambda id: Trace.of(journal, id).exchanges,
-        name=name or None,
-        calibration=found if found is not None and found.fits(summary.get("judge"), prompts) else None,
-    )
+    config, calibration = read_values(out, "config.json"), None
+    if (out / CALIBRATION).exists():
+        found = Calibration.from_json(read_values(out, CALIBRATION))
+        calibration = found if found.fits(summary.get("judge"), config["prompts"]) else None
+    record = Record(None, journal)
+    write_report(out / "report.html", summary, record, name=config["name"], calibration=calibration)
 
 
-def _write_reviewed(out: Path, journal: Journal, summary: Mapping[str, Any], system: str | None, name: str) -> None:
-    decisions = read_decisions(journal)
-
-    def let_through() -> Iterator[dict[str, Any]]:
-        return decisions.let_through(journal.samples())
-
-    def edited() -> Iterator[tuple[Mapping[str, Any], dict[str, Any]]]:
-        return decisions.edited(journal.samples())
-
-    if _trainable(journal.samples()):
-        mine = TrainingSet(Part(let_through, edited, system, name or out.name, summary))
+def _write_reviewed(out: Path, summary: Mapping[str, Any], journal: Journal) -> None:
+    config, decisions = read_values(out, "config.json"), read_decisions(journal)
+    name, system, sample = config["name"], config["system"], next(decisions.let_through(journal.samples()), None)
+    if sample is None or all(isinstance(sample.get(text), str) for text in ("question", "response")):
+        mine = TrainingSet(Part(journal.samples, decisions, system, name, summary))
         mine.write("messages", out / train_file(summary["teacher"]))
         for row in journal.select("SELECT * FROM exports ORDER BY path"):
             if (out / row["path"]).exists():  # one that was deleted is not wanted any more
                 format, _, share = row["format"].partition("=")
-                mine.write(format, out / row["path"], **({"test_share": float(share)} if share else {}))
-    reviewed = decisions.count(journal.samples()) if decisions else None
-    write_card(out / "README.md", summary, next(let_through(), None), system, name=name or None, reviewed=reviewed)
+                mine.write(format, out / row["path"], test_share=float(share) if share else None)
+    write_card(out / "README.md", summary, sample, system, name, decisions.count(journal.samples()))
 
 
 def _publishable(teacher: Teacher | None) -> str | None:
     """The model's name, unless it is a path on the server: no absolute path is in the folder's files."""
     return teacher.model if teacher is not None and public(teacher.model) == teacher.model else None
-
-
-def _trainable(samples: Iterator[Mapping[str, Any]]) -> bool:
-    """Whether the samples have what a training file needs; the rows of a single stage may not. An empty run has an
-    empty file."""
-    first = next(samples, None)
-    return first is None or all(isinstance(first.get(column), str) for column in ("question", "response"))
 
 
 def write_values(path: Path, value: Any) -> None:

@@ -60,13 +60,18 @@ class Plan:
     @property
     def admitted(self) -> list[tuple[str, dict[str, Any]]]:
         """(id, row without it) of every input row: its own id, or s1, s2, … in order."""
-        rows = [(str(row.get("id") or f"s{n}"), dict(row)) for n, row in enumerate(self.rows, 1)]
-        if len({id_ for id_, _ in rows}) < len(rows):
+        admitted = {}
+        for number, row in enumerate(self.rows, 1):
+            try:
+                json.dumps(row)
+            except (TypeError, ValueError) as error:
+                words = f"Input row {number}: {error}. Turn it into text, or leave the column out."
+                raise SettingsError(words) from None
+            columns = {name: value for name, value in row.items() if name != "id"}
+            admitted[str(row.get("id") or f"s{number}")] = columns
+        if len(admitted) < len(self.rows):
             raise SettingsError("Two input rows have the same id. Give each its own, or leave the column id out.")
-        for number, (_, row) in enumerate(rows, 1):
-            for name, value in row.items():
-                _refuse_unless_json(value, f"Input row {number}, column {name!r}")
-        return [(id_, {name: value for name, value in row.items() if name != "id"}) for id_, row in rows]
+        return list(admitted.items())
 
     def config(self) -> dict[str, Any]:
         """What decides the result, as JSON values; its hash names the edition. No address and no concurrency is in
@@ -90,18 +95,17 @@ class Plan:
         """How the target is pursued, None without one. Raises SettingsError if the first stage makes no rows."""
         if self.target is None:
             return None
-        first = self.pipeline.stages[0]
-        later = sum(stage.per_row for stage in self.pipeline.stages[1:] if isinstance(stage, GenerateMany))
+        first, *others = self.pipeline.stages
         if isinstance(first, Given):
-            rounds = max((len(rows) for rows in first.rows.values()), default=0)
-            limit = "your own contexts are used up"
+            rounds, limit = max((len(rows) for rows in first.rows.values()), default=0), "your own contexts are used up"
         elif isinstance(first, GenerateMany):
             rounds = MAX_ROUNDS * (1 if first.together else first.per_row)
-            later = later or (first.per_row if first.together else 0)
             limit = f"the limit of {rounds} rounds is reached"
+            others += [first] if first.together else []
         else:
             raise SettingsError(f"A target needs a first stage that makes new rows; {first.name} makes none.")
-        return Target(self.target, seeds=len(self.rows), rounds=rounds, brings=max(1.0, later / 2), limit=limit)
+        brings = max(1.0, sum(stage.per_row for stage in others if isinstance(stage, GenerateMany)) / 2)
+        return Target(self.target, seeds=len(self.rows), rounds=rounds, brings=brings, limit=limit)
 
 
 def _given(stage: Stage) -> set[str] | None:
@@ -111,56 +115,32 @@ def _given(stage: Stage) -> set[str] | None:
     return set() if type(stage) in (Generate, Judge, Keep, Check, Combine) else None
 
 
-def _refuse_unless_json(value: Any, where: str) -> None:
-    try:
-        json.dumps(value)
-    except (TypeError, ValueError) as error:
-        raise SettingsError(f"{where}: {error}. Turn it into text, or leave the column out.") from None
-
-
 def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """What differs between two configs, in a few words each; empty if nothing does."""
-    old_seeds, new_seeds = set(old["seeds"]), set(new["seeds"])
-    added, gone = len(new_seeds - old_seeds), len(old_seeds - new_seeds)
-    if added and added == gone:
-        found = [f"{counted(added, 'seed')} edited"]
-    else:
-        found = [f"{counted(n, 'seed')} {done}" for n, done in ((added, "added"), (gone, "removed")) if n]
+    theirs, mine = set(old["seeds"]), set(new["seeds"])
+    counts = {"added": len(mine - theirs), "removed": len(theirs - mine)}
+    found = [f"{counted(number, 'seed')} {done}" for done, number in counts.items() if number]
     if not found and old["seeds"] != new["seeds"]:
         found = ["seeds in another order"]
     found += [f"prompt {name}" for name in new["prompts"] if new["prompts"][name] != old["prompts"].get(name)]
     before, after = ({stage["name"]: stage for stage in config["stages"]} for config in (old, new))
     found += [f"stage {name} added" for name in after if name not in before]
     found += [f"stage {name} removed" for name in before if name not in after]
-    settings = [(name, old, new) for name in ("model", "judge", "target", "near_duplicates", "structure")]
-    settings += [(name, before[stage], after[stage]) for stage in after if stage in before for name in after[stage]]
-    for name, one, other in settings:
-        if one.get(name) != other[name]:
-            values = ["none" if part.get(name) is None else public(part[name]) for part in (one, other)]
-            place = f"{other['name']}: {name}" if "name" in other else name
-            found.append(f"{place} {' → '.join(values)}" if sum(map(len, values)) < 60 else place)
+    found += [f"stage {name} changed" for name in after if after[name] != before.get(name, after[name])]
+    if list(before) != list(after) and set(before) == set(after):
+        found.append("stages in another order")
+    for name in ("model", "judge", "target", "near_duplicates", "structure"):
+        if old[name] != new[name]:
+            found.append(f"{name} {public(old[name]) or 'none'} → {public(new[name]) or 'none'}")
     return found
 
 
 def refuse_another_job(old: Mapping[str, Any], new: Mapping[str, Any], folder: Any) -> None:
     """Raises RunError if a folder holds a run of another model, other stages or other seeds."""
-    parts = [part for part in ("model", "judge") if old[part] != new[part]]
-    difference = f"its {parts[0]} is {old[parts[0]]}, not {new[parts[0]]}" if parts else ""
-    stages = [[stage["name"] for stage in config["stages"]] for config in (old, new)]
-    if stages[0] != stages[1]:
-        difference = _stage_difference(*stages)
-    if not set(old["seeds"]) & set(new["seeds"]):
-        difference = f"none of your {counted(len(new['seeds']), 'seed')} is among its {len(old['seeds'])}"
-    if difference:
+    old_stages, new_stages = ([stage["name"] for stage in config["stages"]] for config in (old, new))
+    another = old["model"] != new["model"] or old["judge"] != new["judge"] or old_stages != new_stages
+    if another or set(old["seeds"]).isdisjoint(new["seeds"]):
         raise RunError(
-            f"{folder} holds another run: {difference}. Choose another --out (out=), or say --reuse (reuse=True) "
-            "to go on in it and use its recorded replies where they fit."
+            f"{folder} holds another run: {', '.join(changes(old, new))}. Choose another --out (out=), or say --reuse "
+            "(reuse=True) to go on in it and use its recorded replies where they fit."
         )
-
-
-def _stage_difference(old: list[str], new: list[str]) -> str:
-    missing, more = [n for n in old if n not in new], [n for n in new if n not in old]
-    if not missing and not more:
-        return "its stages stand in another order"
-    words = [f"it has the stage {name}" for name in missing] + [f"it lacks the stage {name}" for name in more]
-    return ", ".join(words)

@@ -1,15 +1,12 @@
 """How far a run is: numbers by stage, pace, the newest samples. Plain values that can be shown, sent and stored."""
 
-import time
-from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from sdgkit.pages.picture import draw, reasons
+from sdgkit.pages import fill
+from sdgkit.pages.picture import draw
 from sdgkit.pipeline import OUT, Pipeline, Target
-
-WINDOW_S = 10.0  # over which the pace is measured
 
 
 @dataclass(frozen=True)
@@ -19,8 +16,8 @@ class Snapshot:
     state: new, running, paused, done, cancelled, failed or interrupted (its process is gone). stages: as in
     summary.json. requests, tokens, retries, reused, wall_s: of this session. seconds_left: an estimate, None while
     there is none. fraction: of the expected work that is done, 0 to 1. newest: the latest samples, the newest last.
-    warning: a sentence, once a judge turned down most of its first rows (`Run.warning` explains it). asks: whether the
-    run is paused because of it, until `Run.go_on` or `Run.cancel`.
+    asks: whether the run is paused because a judge turned down most of its first rows (`Run.warning` explains it),
+    until `Run.go_on` or `Run.cancel`.
     """
 
     state: str
@@ -30,7 +27,6 @@ class Snapshot:
     requests: int = 0
     reused: int = 0
     retries: int = 0
-    prompt_tokens: int = 0
     completion_tokens: int = 0
     in_flight: int = 0
     slots: int = 0
@@ -41,7 +37,6 @@ class Snapshot:
     fraction: float = 0.0
     message: str = ""
     newest: Sequence[Mapping[str, Any]] = ()
-    warning: str = ""
     asks: bool = False
 
     @property
@@ -60,52 +55,35 @@ class Snapshot:
         """As JSON values, for the journal; of the newest samples, a few."""
         return asdict(replace(self, newest=tuple(self.newest)[-5:]))
 
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> "Snapshot":
-        """The snapshot that `as_json` gave."""
-        return cls(**{entry.name: values[entry.name] for entry in fields(cls) if entry.name in values})
+
+def pace(notes: Sequence[tuple[float, int, int, float]]) -> dict[str, float | None]:
+    """Requests and tokens a second, the seconds that are left at this speed, and the fraction that is done.
+
+    notes: when, how many requests and tokens by then, which fraction of the work; the oldest first.
+    """
+    (begun, requests, tokens, before), (now, requests_now, tokens_now, done) = notes[0], notes[-1]
+    span = max(now - begun, 1e-6)
+    left = span * (1 - done) / (done - before) if done - before > 0.001 else None
+    rates = {"requests_per_s": (requests_now - requests) / span, "tokens_per_s": (tokens_now - tokens) / span}
+    return {**rates, "seconds_left": left, "fraction": done}
 
 
-class Pace:
-    """Requests and tokens a second over the last seconds, and the time that is left at the speed so far."""
-
-    def __init__(self) -> None:
-        self._begun = time.monotonic()
-        self._notes: deque[tuple[float, int, int]] = deque([(self._begun, 0, 0)])
-        self._first: float | None = None
-        self.requests_per_s = self.tokens_per_s = 0.0
-        self.seconds_left: float | None = None
-
-    def note(self, requests: int, tokens: int, fraction: float) -> None:
-        """Take in how far it is. fraction: how much of the work is done, 0 to 1."""
-        now = time.monotonic()
-        self._notes.append((now, requests, tokens))
-        while len(self._notes) > 2 and now - self._notes[0][0] > WINDOW_S:
-            self._notes.popleft()
-        then, old_requests, old_tokens = self._notes[0]
-        span = max(now - then, 1e-6)
-        self.requests_per_s = (requests - old_requests) / span
-        self.tokens_per_s = (tokens - old_tokens) / span
-        if self._first is None:
-            self._first = fraction  # what came from the journal says nothing of speed
-        gained = fraction - self._first
-        self.seconds_left = (now - self._begun) * (1 - fraction) / gained if gained > 0.01 else None
-
-
-def funnel_of(pipeline: Pipeline, counts: Mapping[str, int], rows: int, target: Target | None) -> list[dict[str, Any]]:
+def funnel_of(
+    pipeline: Pipeline, counts: Mapping[str, int], rows: int, target: Target | None = None
+) -> list[dict[str, Any]]:
     """The stages as summary.json lists them: name, rows_in, tried, rows_out, dropped by reason.
 
     A stage's rows_in is the rows_out of the one before; tried = rows_out + dropped. A target adds a last line for its
     surplus.
     """
-    stages, rows_in = [], rows
+    stages: list[dict[str, Any]] = []
     for at, stage in enumerate(pipeline.stages):
-        mine = {key.split(":", 1)[1]: n for key, n in counts.items() if key.startswith(f"{at}:") and n}
-        rows_out = mine.pop(OUT, 0)
-        stages.append(line_of(stage.name, rows_in, mine, rows_out + sum(mine.values())))
-        rows_in = rows_out
+        dropped = {key.split(":", 1)[1]: n for key, n in counts.items() if key.startswith(f"{at}:") and n}
+        rows_out = dropped.pop(OUT, 0)
+        stages.append(line_of(stage.name, rows, dropped, rows_out + sum(dropped.values())))
+        rows = rows_out
     if target is not None and target.surplus:
-        stages.append(line_of("target", rows_in, {"target": target.surplus}))
+        stages.append(line_of("target", rows, {"target": target.surplus}))
     return stages
 
 
@@ -116,16 +94,20 @@ def line_of(name: str, rows_in: int, dropped: Mapping[str, int], tried: int | No
     return {"name": name, **numbers, "dropped": dict(sorted(dropped.items()))}
 
 
+def fraction(pipeline: Pipeline, stages: Sequence[Mapping[str, Any]], rows: int) -> float:
+    """How much of the expected work is done, 0 to 1: every row counts as the samples it could have become."""
+    done, worth = stages[-1]["rows_out"], 1
+    for stage, line in zip(reversed(pipeline.stages), reversed(stages), strict=True):
+        done += worth * sum(line["dropped"].values())
+        worth *= getattr(stage, "per_row", 1)
+    return float(done / max(1, worth * rows))
+
+
 class Funnel(list[dict[str, Any]]):
     """The stages of a run with their numbers; prints as a table, and as the method's picture in a notebook."""
 
     def __repr__(self) -> str:
-        lines = [f"{'stage':<32}{'in':>7}{'tried':>7}{'out':>7}{'dropped':>9}  why"]
-        for stage in self:
-            dropped = sum(stage["dropped"].values())
-            numbers = f"{stage['rows_in']:>7}{stage['tried']:>7}{stage['rows_out']:>7}{dropped:>9}"
-            lines.append(f"{stage['name']:<32}{numbers}  {reasons(stage['dropped'])}".rstrip())
-        return "\n".join(lines)
+        return "".join(fill("funnel.txt", stages=self))
 
     def _repr_html_(self) -> str:
         return draw(self) if self else "<p>No stage has run yet.</p>"

@@ -329,7 +329,7 @@ def test_an_edited_seed_asks_for_itself_alone(finished):
     run = generate(script, out, rows)
     assert {ask.seed for ask in script.asks if ask.stage == "gen_contexts"} == {2}
     assert script.asked("gen_contexts") == 3
-    assert "1 seed edited" in run.notes[0]
+    assert "1 seed added, 1 seed removed" in run.notes[0]
     assert_adds_up(run)
 
 
@@ -383,7 +383,7 @@ def test_another_model_is_refused_unless_reuse_is_said(finished):
     _, out, _ = finished
     with ScriptedTeacher("other") as other:
         given = {"teacher": other.connect(), "out": out, "prompts": PROMPTS, **SMALL}
-        with pytest.raises(RunError, match=r"its model is tiny, not other.*reuse"):
+        with pytest.raises(RunError, match=r"model tiny → other.*reuse"):
             sk.generate(seeds(), **given)
         assert other.asked() == 0
         run = sk.generate(seeds(), reuse=True, **given)
@@ -395,7 +395,7 @@ def test_another_model_is_refused_unless_reuse_is_said(finished):
 def test_another_list_of_stages_is_refused_unless_reuse_is_said(finished):
     script, out, _ = finished
     shorter = sk.GROUNDED.without("combine_question_and_context")
-    with pytest.raises(RunError, match=r"has the stage combine_question_and_context.*reuse"):
+    with pytest.raises(RunError, match=r"stage combine_question_and_context removed.*reuse"):
         generate(script, out, pipeline=shorter)
     run = generate(script, out, pipeline=shorter, reuse=True)
     assert script.asked() == 0
@@ -404,7 +404,7 @@ def test_another_list_of_stages_is_refused_unless_reuse_is_said(finished):
 
 def test_seeds_of_which_none_is_in_the_folder_are_refused_unless_reuse_is_said(finished):
     script, out, _ = finished
-    with pytest.raises(RunError, match=r"none of your 2 seeds is among its 3.*reuse"):
+    with pytest.raises(RunError, match=r"2 seeds added, 3 seeds removed.*reuse"):
         generate(script, out, seeds(2, first=7))
     assert script.asked() == 0
     assert generate(script, out, seeds(2, first=7), reuse=True).state == "done"

@@ -3,12 +3,14 @@
 import asyncio
 import json
 import time
+from dataclasses import replace
 
 import pytest
 from scripted import PROMPTS, ScriptedTeacher, completion, seeds, tagged
 from servers import status
 
 import sdgkit as sk
+from sdgkit.pages import fill
 from sdgkit.report.explain import explain, phrases
 
 
@@ -40,24 +42,24 @@ def test_a_strict_judge_is_named_with_what_it_wrote_most_and_an_example(script):
     explanation = run_of(script).explain()
     cause = explanation.causes[0]
     assert (cause.stage, cause.reason, cause.number, cause.tried) == ("filter_grounded_questions", "score", 36, 36)
-    assert cause.phrases[0] == ("asks for a fact that is not in", 36) or "a fact that is not in the context" in str(
-        cause.phrases
-    )
+    assert ("fact that is not in the context", 36) in cause.phrases
     assert "eval_grounded_questions" in cause.advice and "gen_grounded_questions" in cause.advice
-    assert '"stage": "eval_grounded_questions"' in cause.example.prompt[-1]["content"]  # as it was sent
+    sent = cause.example.exchanges[-1]["messages"][-1]["content"]
+    assert '"stage": "eval_grounded_questions"' in sent
     assert "[Start of Score]\n0" in cause.example.reply
     for text in (str(explanation), explanation.html):
         assert "No sample was kept" in text and "36 of 36 rows (100 %)" in text and "What to change" in text
 
 
-def test_a_run_that_ends_empty_ends_well_with_that_page(script, tmp_path):
+def test_a_run_that_ends_empty_ends_well_with_that_page(script, tmp_path, capsys):
     script.answer = strict(script)
-    run = run_of(script, out=tmp_path / "run")
-    assert run.state == "done" and list(run.samples()) == []
-    assert any(note.startswith("No sample was kept. filter_grounded_questions: the judge") for note in run.notes)
+    run = run_of(script, out=tmp_path / "run", num_contexts=2)  # too few to be warned of before
+    assert run.state == "done" and list(run.samples()) == [] and run.warning is None
+    assert any(note.startswith("No sample was kept.") for note in run.notes)
+    assert "filter_grounded_questions: the judge turned down 18 of 18 rows" in capsys.readouterr().out
     page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     first_screen = page[page.index("<h1>") : page.index("<main>")]
-    assert "the judge turned down 36 of 36 rows" in first_screen and "as it was sent" in first_screen
+    assert "the judge turned down 18 of 18 rows" in first_screen and "as it was sent" in first_screen
     assert sk.open_run(tmp_path / "run").explain() == run.explain()
 
 
@@ -66,8 +68,6 @@ def test_a_judge_that_turns_down_most_of_its_first_rows_is_warned_of_once(script
     run = run_of(script, out=tmp_path / "run")
     warnings = [note for note in run.notes if "turned down" in note and "of the first" in note]
     assert len(warnings) == 1 and warnings[0].startswith("filter_grounded_questions: the judge turned down")
-    assert 'It wrote most: "' in warnings[0]
-    assert run.snapshot().warning == warnings[0]
     assert run.warning.causes[0].stage == "filter_grounded_questions"
     assert warnings[0] in json.loads((tmp_path / "run" / "summary.json").read_text())["notes"]
 
@@ -147,11 +147,11 @@ def test_where_nobody_looks_it_warns_with_that_page_and_goes_on(script, capsys):
 def test_a_fair_judge_and_one_that_has_hardly_begun_are_not(script, contexts, every):
     script.answer = strict(script, every=every)
     run = run_of(script, num_contexts=contexts)
-    assert run.warning is None and run.snapshot().warning == ""
+    assert run.warning is None
     assert not any("of the first" in note for note in run.notes)
 
 
-def test_each_cause_says_what_to_change_with_the_numbers_in_force(script):
+def test_each_cause_says_what_to_change(script):
     def answer(ask):
         if ask.stage == "gen_contexts":
             return tagged(context=f"Context {ask.seed}.{min(ask.ordinal, 3)}")  # the fourth repeats the third
@@ -164,12 +164,12 @@ def test_each_cause_says_what_to_change_with_the_numbers_in_force(script):
     script.answer = answer
     causes = {cause.reason: cause for cause in run_of(script, num_contexts=4, extra_tries=0).explain().causes}
     assert causes["truncated"].stage == "gen_grounded_responses"
-    assert "--max-tokens 200; it was 100" in causes["truncated"].advice
+    assert "Raise max_tokens (--max-tokens)" in causes["truncated"].advice
     assert causes["truncated"].example.reply == "[Start of Response]\nHalf a"
     assert 'structure="always"' in causes["malformed"].advice
     assert "eval_grounded_questions" in causes["malformed"].advice
     assert causes["malformed"].example.reply == "Looks good to me!"
-    assert "higher temperature than 0.7" in causes["duplicate"].advice
+    assert "a higher temperature" in causes["duplicate"].advice
 
 
 def test_a_refusal_is_told_in_the_server_s_words(script):
@@ -179,10 +179,21 @@ def test_a_refusal_is_told_in_the_server_s_words(script):
         return script.usual(ask)
 
     script.answer = answer
-    cause = next(c for c in run_of(script).explain().causes if c.reason == "teacher_error")
+    explanation = run_of(script).explain()
+    cause = next(c for c in explanation.causes if c.reason == "teacher_error")
     [(said, number)] = cause.phrases
     assert "this prompt is too long for me" in said and number == cause.number
-    assert cause.example.prompt == ()  # a refused request has no reply to be recorded with
+    page = "".join(fill("explain.html", explanation=replace(explanation, causes=[cause])))
+    assert "as it was sent" not in page  # a refused request has no reply to be recorded with
+
+
+class Record:
+    """Of which only the numbers are known."""
+
+    def samples(self):
+        return iter(())
+
+    drops = samples
 
 
 def test_a_lost_context_counts_as_the_questions_that_it_would_have_had():
@@ -191,7 +202,7 @@ def test_a_lost_context_counts_as_the_questions_that_it_would_have_had():
         {"name": "gen_grounded_questions", "rows_in": 15, "tried": 45, "rows_out": 45, "dropped": {}},
         {"name": "filter_grounded_questions", "rows_in": 45, "tried": 45, "rows_out": 33, "dropped": {"score": 12}},
     ]
-    found = explain({"stages": stages, "seeds": 2}, list, list)
+    found = explain({"state": "done", "stages": stages, "seeds": 2}, Record())
     assert [cause.number for cause in found.causes] == [5, 12]
     assert (found.samples, found.dropped, found.seeds) == (33, 17, 2)
 

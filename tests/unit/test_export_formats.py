@@ -32,9 +32,12 @@ def sample(context, question=1, skill="", response=None):
     return row | {"evaluation": "Good.", "score": 3.0}
 
 
-def part(samples, system=None, skill="mail", pairs=(), key="", **summary):
+def part(samples, system=None, skill="mail", decisions=(), key="", **summary):
     known = {"teacher": "vllm", "model": "llama", "seeds": 5}
-    return Part(lambda: iter(samples), lambda: iter(pairs), system, skill, known | summary, key or skill)
+    return Part(lambda: iter(samples), Decisions(decisions), system, skill, known | summary, key or skill)
+
+
+LINE_FORMATS = [format for format in FORMATS if format != "parquet"]
 
 
 def loaded(path, tmp_path):
@@ -53,7 +56,7 @@ def no_hub(monkeypatch):
 SAMPLES = [sample(context, question) for context in range(1, 41) for question in (1, 2, 3)]
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("format", LINE_FORMATS)
 @pytest.mark.parametrize("system", [None, "Be brief."])
 def test_each_line_format_loads_as_it_is_read_by_trainers(tmp_path, format, system):
     assert TrainingSet(part(SAMPLES, system)).write(format, tmp_path / "train.jsonl") == 120
@@ -155,15 +158,12 @@ def test_a_share_of_nothing_is_one_split_and_of_everything_an_error(tmp_path):
 
 def test_an_edited_response_is_chosen_and_the_original_rejected(tmp_path):
     edited, kept, asked = SAMPLES[:3]
-    decisions = Decisions(
-        [
-            Decision(content_key(edited), edited["id"], "accept", edits={"response": "Better."}),
-            Decision(content_key(kept), kept["id"], "accept"),
-            Decision(content_key(asked), asked["id"], "accept", edits={"question": "Other?"}),
-        ]
-    )
-    pairs = list(decisions.edited(SAMPLES))
-    assert TrainingSet(part(SAMPLES, "S", pairs=pairs)).write("preference", tmp_path / "pairs.jsonl") == 1
+    decisions = [
+        Decision(content_key(edited), edited["id"], "accept", edits={"response": "Better."}),
+        Decision(content_key(kept), kept["id"], "accept"),
+        Decision(content_key(asked), asked["id"], "accept", edits={"question": "Other?"}),
+    ]
+    assert TrainingSet(part(SAMPLES, "S", decisions=decisions)).write("preference", tmp_path / "pairs.jsonl") == 1
     [row] = loaded(tmp_path / "pairs.jsonl", tmp_path)
     assert row["chosen"] == [{"role": "assistant", "content": "Better."}]
     assert row["rejected"] == [{"role": "assistant", "content": "Answer 1.1"}]

@@ -4,13 +4,14 @@ import re
 import tracemalloc
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import pytest
 import yaml
 
 from sdgkit import texts
-from sdgkit.export.card import inference_template, write_card
+from sdgkit.export.card import write_card
 from sdgkit.pages.picture import draw
 from sdgkit.report import write_report
 
@@ -79,6 +80,14 @@ def drop(number, stage="filter_grounded_qa_pair", reason="score", **more):
     return row | more
 
 
+class Record:
+    def __init__(self, samples, drops):
+        self.samples, self.drops = samples, drops
+
+    def trace(self, id):
+        return SimpleNamespace(id=id, message="Judged 1.", reply="raw", exchanges=[])
+
+
 class Page(HTMLParser):
     """What a browser makes of the page: elements with attributes, text, cells of the funnel table."""
 
@@ -108,7 +117,8 @@ class Page(HTMLParser):
 
 def page_of(folder, summary=None, samples=(), drops=(), **more) -> Page:
     path = folder / "report.html"
-    write_report(path, summary or summary_of(), lambda: iter(samples), lambda: iter(drops), **more)
+    given = {"name": "feedback_to_table"} | more
+    write_report(path, summary or summary_of(), Record(lambda: iter(samples), lambda: iter(drops)), **given)
     return Page(path.read_text(encoding="utf-8"))
 
 
@@ -125,9 +135,8 @@ def test_the_table_adds_up_and_says_the_summary_s_numbers(tmp_path):
 
 
 def test_the_heading_says_what_was_made_by_whom_and_when(tmp_path):
-    folder = tmp_path / "feedback_to_table"
-    page = page_of(folder, summary_of(), [sample(n) for n in range(40)])
-    assert "Feedback to table" in page.text
+    page = page_of(tmp_path, summary_of(), [sample(n) for n in range(40)])
+    assert "feedback_to_table" in page.text
     assert "40 samples kept from 2 seed examples, 21 rows dropped" in page.text
     assert re.search(
         r"Teacher llama · judge llama · 20\d\d-\d\d-\d\d \d\d:\d\d · 1 min 2 s · sdgkit 0\.1\.0", page.text
@@ -139,7 +148,7 @@ def test_a_rehearsal_says_so_first(tmp_path):
     summary = summary_of(teacher="rehearsal", model="rehearsal")
     body = page_of(tmp_path, summary, [sample(1)]).text.partition("}\n")[2]
     assert body.index("This is a rehearsal.") < body.index("kept from")
-    write_card(tmp_path / "README.md", summary, sample(1))
+    write_card(tmp_path / "README.md", summary, sample(1), None, name="mail")
     first_line = (tmp_path / "README.md").read_text(encoding="utf-8").split("---\n")[2].splitlines()[0]
     assert "rehearsal" in first_line and "not for training" in first_line
 
@@ -170,16 +179,13 @@ def test_hostile_text_from_every_column_is_only_read(tmp_path):
     assert "\u2400\u241b[31m[U+202E]" in raw.decode()
 
 
-def test_sixty_samples_are_shown_spread_over_all_seeds_and_scores(tmp_path):
-    samples = [sample(n, seed=1 + n // 100, score=2.0 if n % 50 == 0 else 3.0) for n in range(500)]
-    stages = [stage("gen_contexts", 5, 500, 500)]
-    page = page_of(tmp_path, summary_of(stages), samples)
+def test_sixty_samples_are_shown_spread_over_all_seeds(tmp_path):
+    samples = [sample(n, seed=1 + n // 100) for n in range(500)]
+    page = page_of(tmp_path, summary_of([stage("gen_contexts", 5, 500, 500)]), samples)
     assert "60 of 500 shown" in page.text
-    shown = re.findall(r"(s\d)/c\d+/q1\s*score (\d)", page.text)
-    assert len(shown) == 60
-    for seed in range(1, 6):
-        assert shown.count((f"s{seed}", "3")) == 10
-        assert shown.count((f"s{seed}", "2")) == 2  # all that there are
+    shown = re.findall(r"(s\d)/c\d+/q1\s*score 3", page.text)
+    assert [shown.count(f"s{seed}") for seed in range(1, 6)] == [12] * 5
+    assert re.findall(r"Seed (s\d)", page.text) == [f"s{seed}" for seed in range(1, 6)]
 
 
 def test_a_sample_stands_beside_its_seed_and_its_question_without_the_context(tmp_path):
@@ -195,7 +201,8 @@ def test_drops_stand_under_stage_and_reason_with_message_reply_and_row(tmp_path)
     drops = [drop(n) for n in range(9)]
     drops += [drop(9, "gen_grounded_questions", "malformed", message="No tags.", reply="<p>Sure!</p>")]
     drops += [drop(10, "gen_grounded_questions", "my_check", message="Not German.", reply=None)]
-    text = " ".join(page_of(tmp_path, drops=drops).text.partition("By stage and reason")[2].split())
+    stages = [GROUNDED[0], stage("gen_grounded_questions", 20, 60, 58, malformed=1, my_check=1), *GROUNDED[2:]]
+    text = " ".join(page_of(tmp_path, summary_of(stages), drops=drops).text.partition("By stage and reason")[2].split())
     assert text.index("gen_grounded_questions") < text.index("filter_grounded_qa_pair")
     assert "malformed · 1 row" in text and "score · 9 rows" in text
     assert "No tags. the raw reply <p>Sure!</p> the row as it stood" in text
@@ -210,7 +217,7 @@ def test_an_empty_run_says_where_everything_went_and_what_to_look_at(tmp_path):
     assert "No sample was kept." in text
     assert re.search(r"filter_grounded_questions: the judge turned down 58 of 58 rows \(100 %\)\.", text)
     assert "This run is cancelled." in text
-    write_card(tmp_path / "README.md", summary_of(stages), None)
+    write_card(tmp_path / "README.md", summary_of(stages), None, None, name="mail")
     assert "No sample was kept" in (tmp_path / "README.md").read_text(encoding="utf-8")
 
 
@@ -223,7 +230,7 @@ def test_figures_say_their_numbers_aloud(tmp_path):
     samples = [sample(n, score=2.0 + n % 2) for n in range(40)]
     page = page_of(tmp_path, samples=samples, drops=[drop(n) for n in range(9)])
     labels = [attrs["aria-label"] for tag, attrs in page.elements if tag == "svg" and attrs["role"] == "img"]
-    assert "Scores. score 1: 0 kept, 9 dropped; score 2: 20 kept, 0 dropped; score 3: 20 kept, 0 dropped." in labels
+    assert "Scores. 1: 0 kept, 9 dropped; 2: 20 kept, 0 dropped; 3: 20 kept, 0 dropped." in labels
     assert any("Lengths of the contexts in characters: median 22, of the seeds' 19." in label for label in labels)
     assert "filter_grounded_qa_pair keeps the pairs judged 2 or 3. 49 in, 40 out, dropped 9: score 9." in labels[0]
 
@@ -235,9 +242,11 @@ def test_twenty_thousand_samples_pass_through_in_little_memory(tmp_path):
     def drops():
         return (drop(n, reply="reply " * 200) for n in range(20_000))
 
-    write_report(tmp_path / "small.html", summary_of(), lambda: [sample(1)], list)  # loads what it needs
+    write_report(
+        tmp_path / "small.html", summary_of(), Record(lambda: [sample(1)], list), name="x"
+    )  # loads what it needs
     tracemalloc.start()
-    write_report(tmp_path / "report.html", summary_of(), samples, drops)
+    write_report(tmp_path / "report.html", summary_of(), Record(samples, drops), name="x")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 15e6  # 20,000 samples are 40 MB
@@ -276,48 +285,41 @@ def front_of(text: str) -> dict:
 
 
 def test_the_card_s_front_matter_is_yaml_and_names_the_files(tmp_path):
-    write_card(tmp_path / "README.md", summary_of(), sample(1), name="Mail: in house style # 1")
+    write_card(tmp_path / "README.md", summary_of(), sample(1), None, name="Mail: in house style # 1")
     front = front_of((tmp_path / "README.md").read_text(encoding="utf-8"))
     assert front["pretty_name"] == "Mail: in house style # 1"
-    assert front["size_categories"] == ["n<1K"]
     assert "synthetic" in front["tags"] and "rehearsal" not in front["tags"]
     assert [config["data_files"][0]["path"] for config in front["configs"]] == ["dataset.parquet"]
     assert "license" not in front
-    write_card(tmp_path / "README.md", summary_of([stage("gen_questions", 5, 60_000, 60_000)]), sample(1))
-    assert front_of((tmp_path / "README.md").read_text(encoding="utf-8"))["size_categories"] == ["10K<n<100K"]
+
+
+def template_in(card: str):
+    return yaml.safe_load(re.search(r"```json\n(.*?)```", card, re.DOTALL)[1])
 
 
 def test_the_card_gives_the_exact_template_for_inference(tmp_path):
-    grounded = yaml.safe_load(inference_template(summary_of(), "You are brief."))
-    assert grounded[0] == {"role": "system", "content": "You are brief."}
+    write_card(tmp_path / "README.md", summary_of(), sample(1), 'You are "brief" & <kind>.', name="mail")
+    card = (tmp_path / "README.md").read_text(encoding="utf-8")
+    grounded = template_in(card)
+    assert 'You are \\"brief\\" & <kind>.' in card
+    assert grounded[0] == {"role": "system", "content": 'You are "brief" & <kind>.'}
     asked = grounded[1]["content"].replace("{context}", "Apples are slow today.")
     assert asked.replace("{question}", "What is slow?") == sample(1)["question"]
-    freeform = yaml.safe_load(inference_template(summary_of([stage("gen_questions", 1, 1, 1)])))
+    write_card(tmp_path / "README.md", summary_of([stage("gen_questions", 1, 1, 1)]), sample(1), None, name="mail")
+    freeform = template_in((tmp_path / "README.md").read_text(encoding="utf-8"))
     assert freeform == [{"role": "user", "content": "{question}"}]
-    write_card(tmp_path / "README.md", summary_of(), sample(1), "You are brief.")
-    assert inference_template(summary_of(), "You are brief.") in (tmp_path / "README.md").read_text(encoding="utf-8")
-
-
-def test_no_folder_of_the_server_s_machine_is_published(tmp_path):
-    summary = summary_of(model="/data/models/Llama-3.3-70B/", judge="/secret/Judge")
-    page_of(tmp_path, summary, [sample(1)])
-    write_card(tmp_path / "README.md", summary, sample(1))
-    for name in ("report.html", "README.md"):
-        text = (tmp_path / name).read_text(encoding="utf-8")
-        assert "Llama-3.3-70B" in text and "Judge" in text
-        assert "/data" not in text and "/secret" not in text and str(tmp_path) not in text
 
 
 def test_hostile_text_stays_inside_the_card_s_fences(tmp_path):
     text = "````\n# Not a heading\n" + HOSTILE
     stages = [*GROUNDED, stage("a|b`<b>\n|", 40, 40, 40)]
     write_card(
-        tmp_path / "README.md", summary_of(stages, model="`x`\n# y"), sample(1, text=text), name="*a* <b> [c](d)"
+        tmp_path / "README.md", summary_of(stages, model="`x`\n# y"), sample(1, text=text), None, name="*a* <b> [c](d)"
     )
     card = (tmp_path / "README.md").read_text(encoding="utf-8")
     outside = re.sub(r"(?ms)^(`{3,})\w*\n.*?^\1$", "", card)
     assert "Not a heading" not in outside and "<script" not in outside and "\n# y" not in outside
-    assert r"# \*a\* \<b\> \[c\]\(d\)" in outside
+    assert "# `*a* <b> [c](d)`" in outside
     assert r"| `a\|b <b> \|` |" in outside
 
 

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import textwrap
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow.parquet
@@ -111,6 +111,16 @@ def test_no_key_no_absolute_path_and_no_address_is_in_any_file(script, tmp_path)
         content = path.read_bytes()
         for secret in (KEY, "hidden", str(tmp_path), str(Path.home()), str(script.port)):
             assert secret.encode() not in content, f"{secret} is in {path.name}"
+
+
+def test_no_folder_of_the_servers_machine_is_published(tmp_path):
+    with ScriptedTeacher("/data/models/Llama-3.3-70B") as script:
+        generate(script, tmp_path).export("datasets", tmp_path / "datasets")
+    for path in [*tmp_path.glob("*.*"), tmp_path / "datasets" / "README.md"]:
+        if path.name != "journal.sqlite":
+            assert b"/data" not in path.read_bytes(), path.name
+    for path in (tmp_path / "report.html", tmp_path / "README.md", tmp_path / "datasets" / "README.md"):
+        assert "Llama-3.3-70B" in path.read_text("utf-8")
 
 
 def test_a_failed_runs_journal_holds_no_absolute_path_either(script, tmp_path, monkeypatch):
@@ -251,9 +261,9 @@ def test_the_trace_of_a_row_that_never_came_to_be_shows_all_attempts(script):
     assert "attempt 4" in str(trace)
 
 
-def test_an_unknown_id_is_told_with_some_that_exist(script):
+def test_an_unknown_id_is_told_with_what_ids_are_like(script):
     run = generate(script, rows=seeds(1))
-    with pytest.raises(RunError, match=r"has the id 's9/c1'.*like s1/c1/q1"):
+    with pytest.raises(RunError, match=r"has the id 's9/c1'.*like s3/c7/q2"):
         run.trace("s9/c1")
 
 
@@ -283,7 +293,7 @@ def test_while_it_goes_on_a_run_tells_how_far_it_is(script):
     assert (done.state, done.in_flight, done.fraction) == ("done", 0, 1.0)
     assert done.requests == script.asked()
     assert run.finished
-    assert type(done).from_json(json.loads(json.dumps(done.as_json()))).requests == done.requests
+    assert type(done)(**json.loads(json.dumps(done.as_json()))).requests == done.requests
     assert math.isfinite(done.wall_s)
 
 
@@ -302,6 +312,20 @@ def test_the_funnel_prints_as_a_table_and_shows_itself_in_a_notebook(script):
     text = repr(run.funnel)
     assert all(stage in text for stage in STAGES)
     assert "<svg" in run.funnel._repr_html_()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Halved(sk.Stage):
+    """Leaves half of a surrogate pair in a text, which no file can hold."""
+
+    async def change(self, step) -> dict:
+        return {**step.row, "response": "Half a pair \ud83d"}
+
+
+def test_half_a_pair_that_a_stage_wrote_is_replaced_in_dataset_and_files_alike(script, tmp_path):
+    run = generate(script, tmp_path, pipeline=sk.GROUNDED.after("gen_grounded_responses", Halved(name="halved")))
+    assert run.dataset.to_list() == lines(tmp_path / "dataset.jsonl")
+    assert run.dataset[0]["response"] == "Half a pair \ufffd"
 
 
 def test_names_and_texts_that_are_html_are_shown_as_text(script, tmp_path):
