@@ -2,25 +2,29 @@
 
 import asyncio
 import contextlib
+import logging
+import re
+import sys
 import urllib.parse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sdgkit.errors import SdgkitError, SettingsError, TeacherUnreachable
+from sdgkit.errors import SettingsError, TeacherUnreachable
 from sdgkit.teachers import background
-from sdgkit.teachers.credentials import Credentials
-from sdgkit.teachers.diagnosis import PASSING, Address, Cause, Trouble, diagnose, explain, listed
-from sdgkit.teachers.exchange import Adapter
-from sdgkit.teachers.llama_stack import find_stack
-from sdgkit.teachers.openai_compatible import NOT_HERE, OpenAICompatible, model_names, split_credentials
+from sdgkit.teachers.diagnosis import PASSING, Address, BadAnswer, Cause, Trouble, diagnose, explain, listed
+from sdgkit.teachers.openai_compatible import OpenAICompatible, model_names, proxy_for, trust
 from sdgkit.teachers.replicas import Replicas
-from sdgkit.teachers.settings import REHEARSAL, Settings, credentials_for, settle
+from sdgkit.teachers.settings import REHEARSAL, Credentials, Settings, settle
 from sdgkit.teachers.teacher import Teacher
 
 # How often a server that breaks off or is just starting is asked for its models.
 _TRIES = 3
+_CLIENT_SECONDS = 60.0
+
+# No row's request is sent and no model named when models are listed: what is refused then is the path.
+_NOT_HERE = (Cause.WRONG_PATH, Cause.BAD_REQUEST, Cause.WRONG_MODEL)
 
 
 def connect(
@@ -56,32 +60,23 @@ def connect(
     if concurrency < 1:
         raise SettingsError(f"The concurrency must be 1 or more, not {concurrency}.")
     wanted = settle(Settings.of(kind, base_url, model, key_file, headers))
-    credentials = credentials_for(wanted, api_key)
+    credentials = Credentials.of(wanted, api_key)
     if wanted.base_urls and rehearsal_options:
         raise SettingsError(f"Only a rehearsal teacher started here takes {', '.join(sorted(rehearsal_options))}.")
     with contextlib.ExitStack() as started:
-        if not wanted.base_urls:
-            wanted = replace(wanted, base_urls=(_start_rehearsal(rehearsal_options, started),))
-        found, chosen = background.wait(_find(wanted, credentials, timeout))
+        urls = wanted.base_urls or (_start_rehearsal(rehearsal_options, started),)
+        addresses = [Address(_checked(url), wanted.kind or "", credentials=credentials) for url in urls]
+        notes: list[str] = []
+        adapters = [OpenAICompatible(address, timeout, notes) for address in addresses]
+        adapter, context_length = background.wait(_find(adapters, wanted, notes))
         return Teacher(
-            found.adapter,
-            chosen,
+            adapter,
             concurrency=concurrency,
             patience=patience,
-            context_length=found.context_lengths.get(chosen),
-            notes=found.notes,
+            context_length=context_length,
+            notes=notes,
             on_close=started.pop_all().close,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """A server that answers. models: their names. context_lengths: in tokens, of those models of which it tells."""
-
-    adapter: Adapter
-    models: Sequence[str]
-    notes: Sequence[str] = ()
-    context_lengths: Mapping[str, int] = field(default_factory=dict)
 
 
 def _start_rehearsal(options: Mapping[str, Any], started: contextlib.ExitStack) -> str:
@@ -94,88 +89,105 @@ def _start_rehearsal(options: Mapping[str, Any], started: contextlib.ExitStack) 
     return process.base_url
 
 
-async def _find(wanted: Settings, credentials: Credentials, timeout: float) -> tuple[_Found, str]:
-    """The server, or several as one, and the model. Of several, one that answers will do."""
-    adapters = []
-    for base_url in wanted.base_urls:
-        url, headers = split_credentials(base_url)
-        address = Address(url, wanted.kind or "", credentials=credentials)
-        adapters.append(OpenAICompatible(address, headers=headers, timeout=timeout))
+def _checked(url: str) -> str:
+    """An address that can be shown and written down. Raises SettingsError, which does not repeat it."""
+    parts = urllib.parse.urlsplit(url)
     try:
-        opened = await asyncio.gather(*map(_open, adapters), return_exceptions=True)
-        there = [one for one in opened if isinstance(one, _Found)]
-        for error in opened:
-            if isinstance(error, BaseException) and not (there and _may_pass(error)):
-                raise error
-        model = _choose(there[0], wanted)
-        for other in there[1:]:
-            if model not in other.models:
-                raise explain(Trouble(Cause.WRONG_MODEL), replace(other.adapter.address, model=model), other.models)
-    except BaseException:
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or "@" in parts.netloc or parts.query or parts.fragment:
+        raise SettingsError(
+            "The base URL must look like http://host:8000/v1: http or https, a host, no '?', no '#', and no '@': "
+            "a password goes into a header, with --header or headers=."
+        )
+    return url.rstrip("/")
+
+
+async def _find(
+    adapters: Sequence[OpenAICompatible], wanted: Settings, notes: list[str]
+) -> tuple[OpenAICompatible | Replicas, int | None]:
+    """The server, or several as one, with the model in its address; how many tokens it holds, where it tells.
+
+    Of several servers, one that answers will do.
+    """
+    async with contextlib.AsyncExitStack() as opened:
         for adapter in adapters:
-            await adapter.close()
-        raise
-    if len(adapters) == 1:
-        return there[0], model
-    notes = [note for one in there for note in one.notes]
-    path = urllib.parse.urlsplit(there[0].adapter.address.base_url).path
-    away = {}
-    for adapter, error in zip(adapters, opened, strict=True):
-        if isinstance(error, BaseException):
-            url = adapter.address.base_url
-            adapter.address = replace(adapter.address, base_url=url if urllib.parse.urlsplit(url).path else url + path)
-            away[adapter.address.base_url] = str(diagnose(error.__cause__ or error, adapter.address))
+            opened.push_async_callback(adapter.close)
+        found = list(zip(adapters, await asyncio.gather(*(_open(one, notes) for one in adapters)), strict=True))
+        there = {adapter: models for adapter, models in found if not isinstance(models, Trouble)}
+        away = {adapter: trouble for adapter, trouble in found if isinstance(trouble, Trouble)}
+        for adapter, trouble in away.items():
+            error = explain(trouble, adapter.address)
+            if not there or trouble.cause not in PASSING:
+                raise error
             notes.append(f"{error} Until then the others do the work.")
-    return replace(there[0], adapter=Replicas(adapters, away), notes=notes), model
+        [first, *others] = there
+        model = _choose(first.address, list(there[first]), wanted)
+        for adapter in adapters:
+            adapter.address.model = model
+            if adapter in away and wanted.kind == "llama-stack":  # where the others have their API
+                at = _places(first.address).index(first.address.base_url)
+                adapter.address.base_url = _places(adapter.address)[at]
+        for adapter in others:
+            if model not in there[adapter]:
+                raise explain(Trouble(Cause.WRONG_MODEL), adapter.address, list(there[adapter]))
+        opened.pop_all()
+    return Replicas(adapters, away) if len(adapters) > 1 else first, there[first][model]
 
 
-def _may_pass(error: BaseException) -> bool:
-    return isinstance(error, TeacherUnreachable) and diagnose(error.__cause__ or error, Address("")).cause in PASSING
+async def _open(adapter: OpenAICompatible, notes: list[str]) -> dict[str, int | None] | Trouble:
+    """Stay at the first place that lists models, asking again where the trouble may pass.
 
-
-async def _open(adapter: OpenAICompatible) -> _Found:
-    """Find the path that lists models, asking again where the trouble may pass."""
+    Their names, and how many tokens each can hold.
+    """
     address = adapter.address
+    places = _places(address)
     for attempt in range(_TRIES):
         await asyncio.sleep(0.3 * attempt)
-        try:
-            if address.kind == "llama-stack":
-                return _Found(adapter, *await find_stack(adapter))
-            rows = await adapter.find(_places(address.base_url))
-            lengths = {row.get("id"): row.get("max_model_len") for row in rows}
-            known = {str(name): length for name, length in lengths.items() if isinstance(length, int)}
-            return _Found(adapter, model_names(rows), context_lengths=known)
-        except SdgkitError:
-            raise
-        except Exception as error:
-            adapter.address, cause, trouble = address, error, diagnose(error, address)
-            if trouble.cause not in (Cause.LOST, Cause.SERVER_ERROR, Cause.BUSY):
+        for place in places:
+            address.base_url = place
+            try:
+                rows = await adapter.rows()
+            except Exception as error:
+                trouble = diagnose(error, address)
+            else:
+                names = await _names_by_client(address, notes) if address.kind == "llama-stack" else []
+                lengths = {row.get("id"): row.get("max_model_len") for row in rows}
+                known = {name: length for name, length in lengths.items() if isinstance(length, int)}
+                return {name: known.get(name) for name in names or model_names(rows)}
+            if trouble.cause not in _NOT_HERE:
                 break
-    if trouble.cause in NOT_HERE:
-        trouble = replace(trouble, cause=Cause.WRONG_PATH)
-    raise explain(trouble, address) from cause
+        if trouble.cause not in (Cause.LOST, Cause.SERVER_ERROR, Cause.BUSY):
+            break
+    address.base_url = places[0]
+    return replace(trouble, cause=Cause.WRONG_PATH) if trouble.cause in _NOT_HERE else trouble
 
 
-def _places(url: str) -> list[str]:
+def _places(address: Address) -> list[str]:
     """Where a server may have its API, the likeliest first: most addresses end in /v1, given or not."""
+    url = address.base_url
+    if address.kind == "llama-stack":
+        # 0.2 has it under the longer (under the other it lists models only), 0.7 under the shorter, 0.3 under both.
+        root = re.sub(r"/v1(/openai/v1)?$", "", url)
+        return [f"{root}/v1/openai/v1", f"{root}/v1"]
     if url.endswith("/v1"):
         return [url]
     return [url, f"{url}/v1"] if urllib.parse.urlsplit(url).path else [f"{url}/v1", url]
 
 
-def _choose(found: _Found, wanted: Settings) -> str:
+def _choose(address: Address, models: Sequence[str], wanted: Settings) -> str:
     """The model to use. Raises SettingsError, TeacherRefused or TeacherUnreachable."""
-    address, models, model = found.adapter.address, found.models, wanted.model
     if wanted.kind == REHEARSAL and models != [REHEARSAL]:
         raise SettingsError(f"The server at {address.base_url} is no rehearsal teacher; choose the kind vllm for it.")
     if not models:
         raise TeacherUnreachable(f"The server at {address.base_url} has no model yet. Wait until it has loaded one.")
-    if model is not None:
+    if wanted.model is not None:
         # Llama Stack's names begin with the provider's, "vllm/"; its older servers take the rest alone, newer ones not.
-        named = [name for name in models if name == model] or [name for name in models if name.endswith(f"/{model}")]
+        named = [name for name in models if f"/{name}".endswith(f"/{wanted.model}")]
         if not named:
-            raise explain(Trouble(Cause.WRONG_MODEL), replace(address, model=model), models)
-        return named[0]
+            raise explain(Trouble(Cause.WRONG_MODEL), replace(address, model=wanted.model), models)
+        return wanted.model if wanted.model in named else named[0]
     if len(models) > 1:
         error = SettingsError(
             f"{address.base_url} has several models; choose with --model or model=: {listed(models)}."
@@ -183,3 +195,36 @@ def _choose(found: _Found, wanted: Settings) -> str:
         error.choices = tuple(models)
         raise error
     return models[0]
+
+
+async def _names_by_client(address: Address, notes: list[str]) -> list[str]:
+    """The models as `llama-stack-client` lists them; where it cannot, none, and a note on what to do about it."""
+    root, silence = logging.getLogger(), logging.NullHandler()
+    root.addHandler(silence)  # or the import (0.7.5) makes every request of every library a line on stderr
+    from llama_stack_client import AsyncLlamaStackClient, DefaultAsyncHttpxClient
+
+    root.removeHandler(silence)
+    url = re.sub(r"/v1(/openai/v1)?$", "", address.base_url)
+    client = AsyncLlamaStackClient(
+        base_url=url,
+        api_key=address.credentials.key or "none",  # or it would look for one in the environment
+        default_headers=address.credentials.headers,
+        max_retries=0,
+        http_client=DefaultAsyncHttpxClient(
+            trust_env=False, proxy=proxy_for(url), verify=trust(url), follow_redirects=False, timeout=_CLIENT_SECONDS
+        ),
+    )
+    try:
+        async with client, asyncio.timeout(_CLIENT_SECONDS):
+            return model_names([row.to_dict() for row in await client.models.list()])
+    except Exception as error:
+        # The plain list has just been read, so this is a matter of the client. A server of another version says so.
+        version = re.search(r"server version v?(\d+)\.(\d+)", str(error))
+        wish = ""
+        if version:
+            # Its releases after 0.2.12 are for Python 3.12 and newer.
+            python = " (needs Python 3.12)" if sys.version_info < (3, 12) and version[2] != "2" else ""
+            wish = f"; for the client's own commands install 'llama-stack-client=={version[1]}.{version[2]}.*'{python}"
+        said = diagnose(BadAnswer(426, error.body) if hasattr(error, "body") else error, address).words
+        notes.append(f"llama-stack-client cannot list the models ({said}). Generation works all the same{wish}.")
+        return []

@@ -1,22 +1,20 @@
 """Any server that speaks the OpenAI API (vLLM first), over the fast HTTP client that `openai` brings along."""
 
 import asyncio
-import base64
-import ipaddress
 import json
 import os
+import re
 import ssl
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import certifi
 
 from sdgkit.errors import SettingsError
-from sdgkit.teachers.diagnosis import Address, Cause, NotACompletion, diagnose
+from sdgkit.teachers.diagnosis import Address, BadAnswer
 from sdgkit.teachers.exchange import Reply
 
 if TYPE_CHECKING:
@@ -28,98 +26,96 @@ _KEEP_ALIVE, _CONNECT_SECONDS, _LIST_SECONDS, _METRICS_SECONDS = 3.0, 20.0, 60.0
 # The slots are the limit of concurrent requests, not the pool of connections.
 _CONNECTIONS = 10_000
 
-# No row's request is sent and no model named when models are listed: what is refused then is the path.
-NOT_HERE = (Cause.WRONG_PATH, Cause.BAD_REQUEST, Cause.WRONG_MODEL)
-
-
-class Refused(Exception):
-    """An answer with another status than 200."""
-
-    def __init__(self, response: Any) -> None:
-        super().__init__(f"status {response.status_code}")
-        self.response, self.status_code = response, response.status_code
-        try:
-            self.body = json.loads(response.content)
-        except ValueError:
-            self.body = None
+# What a model can do without. Some servers take no `seed`, some models only their own temperature ("Unsupported value:
+# 'temperature' …"), OpenAI's reasoning models want `max_completion_tokens` in place of `max_tokens`.
+_OPTIONAL = ("seed", "temperature", "top_p", "max_tokens", "max_completion_tokens")
+# A refusal of the parameter as such, or of every value but the default; not of a value that is too large.
+_REFUSED = re.compile(
+    r"unsupported|not (?:support|allow|permit|accept)|unrecognized|unknown|unexpected|forbidden|deprecated",
+    re.IGNORECASE,
+)
 
 
 class OpenAICompatible:
-    """The adapter: `address.base_url` is what stands before `/chat/completions`.
+    """One server. `address.base_url` is what stands before `/chat/completions`.
 
     The requests go over the HTTP client that `openai` recommends for many at once, and not through its `AsyncOpenAI`:
     measured here, that costs 1.1 ms of CPU a request at its fastest, most of it for headers and addresses that never
     change, and this 0.5 ms.
+
+    What the server refuses to be told is left out of every later request: found out once, by its own words. A request's
+    key, its name in the journal, covers what the plan asks for, so it stays the same whatever a server is spared.
     """
 
-    def __init__(self, address: Address, *, headers: Mapping[str, str] | None = None, timeout: float = 600.0) -> None:
-        """headers: beside those of the address's credentials, such as the Authorization that a URL brought along."""
-        self.address = address
-        address.credentials.secrets += (headers or {}).values()
-        self.headers = {**address.credentials.headers, **(headers or {})}
-        self._timeout = timeout
+    def __init__(self, address: Address, timeout: float, notes: list[str]) -> None:
+        """notes: gets a sentence for each thing that the server refuses to be told.
+
+        Raises SettingsError if the certificates to trust cannot be read.
+        """
+        self.address, self._timeout, self._notes = address, timeout, notes
+        self._trust = trust(address.base_url)
         self._client: DefaultAioHttpClient | None = None
-        self._parents: DefaultAioHttpClient | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._spared: dict[str, str] = {}  # a parameter's other name, "" to leave it out
 
     async def exchange(self, body: Mapping[str, Any]) -> Reply:
-        """One chat completion, sent once. Raises TimeoutError, Refused, NotACompletion, the client's errors."""
+        """One chat completion. Raises TimeoutError, BadAnswer, the client's errors.
+
+        Sent again only when the server refuses a parameter that it can be spared.
+        """
         began = time.monotonic()
+        sent = self._without_spared(body) if self._spared else body
         # "replace": lone surrogates, which come with text from broken files, cannot be sent as they are.
-        content = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
-        response = await self._send("POST", f"{self.address.base_url}/chat/completions", self._timeout, content)
-        return _read(_parsed(response), time.monotonic() - began)
+        content = json.dumps(sent, ensure_ascii=False).encode("utf-8", "replace")
+        try:
+            url = f"{self.address.base_url}/chat/completions"
+            data = await self._send("POST", url, self._timeout, content)
+        except BadAnswer as refusal:
+            if not self._spare(refusal, sent):
+                raise
+        else:
+            return _read(data, time.monotonic() - began)
+        return await self.exchange(body)
 
     async def rows(self) -> list[dict[str, Any]]:
         """The server's list of models, as it writes it. Raises as `exchange` does."""
-        seconds = min(self._timeout, _LIST_SECONDS)
-        data = _parsed(await self._send("GET", f"{self.address.base_url}/models", seconds))
+        data = await self._send("GET", f"{self.address.base_url}/models", min(self._timeout, _LIST_SECONDS))
         rows = data.get("data") if isinstance(data, dict) else None
         if not isinstance(rows, list):
-            raise NotACompletion("no list of models")
+            raise BadAnswer(200, data)
         return [row for row in rows if isinstance(row, dict)]
-
-    async def find(self, places: Iterable[str]) -> list[dict[str, Any]]:
-        """Stay at the first of these base URLs that lists models, and return its list. Raises what the first said."""
-        said: list[Exception] = []
-        for place in places:
-            self.address = replace(self.address, base_url=place)
-            try:
-                return await self.rows()
-            except Exception as error:
-                if diagnose(error, self.address).cause not in NOT_HERE:
-                    raise
-                said.append(error)
-        raise said[0]
 
     async def models(self) -> list[str]:
         """The names of the server's language models. Raises as `exchange` does."""
         return model_names(await self.rows())
 
     async def metrics(self) -> str:
-        """The text of the server's page /metrics, "" where it has none. Raises as `exchange` does."""
-        response = await self._send("GET", f"{self.address.base_url.removesuffix('/v1')}/metrics", _METRICS_SECONDS)
-        return response.text if response.status_code == 200 else ""
-
-    async def _send(self, method: str, url: str, seconds: float, content: bytes | None = None) -> Any:
-        key = self.address.credentials.key
-        headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        headers |= ({"Authorization": f"Bearer {key}"} if key else {}) | self.headers
-        async with asyncio.timeout(seconds):
-            return await self._connection().request(method, url, content=content, headers=headers)
+        """The text of the server's page /metrics. Raises as `exchange` does."""
+        return str(await self._send("GET", f"{self.address.base_url.removesuffix('/v1')}/metrics", _METRICS_SECONDS))
 
     async def close(self) -> None:
         """Close the connections; the next request opens new ones."""
         client, self._client = self._client, None
-        if client is not None and self._loop is asyncio.get_running_loop():
+        if client is not None:
             await client.aclose()
 
-    def _connection(self) -> "DefaultAioHttpClient":
-        loop = asyncio.get_running_loop()
-        if self._client is None or self._loop is not loop:
-            # The first use, or a forked child, which must not close its parent's connections.
-            self._parents, self._client, self._loop = self._client, self._open(), loop
-        return self._client
+    async def _send(self, method: str, url: str, seconds: float, content: bytes | None = None) -> Any:
+        """The JSON of an answer, or its text."""
+        credentials = self.address.credentials
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        if key := credentials.key:
+            headers["Authorization"] = f"Bearer {key}"
+        headers |= credentials.headers
+        if self._client is None:
+            self._client = self._open()
+        async with asyncio.timeout(seconds):
+            response = await self._client.request(method, url, content=content, headers=headers)
+        try:
+            data = json.loads(response.content)
+        except ValueError:
+            data = response.text
+        if response.status_code != 200:
+            raise BadAnswer(response.status_code, data, response.headers.get("retry-after"))
+        return data
 
     def _open(self) -> "DefaultAioHttpClient":
         from openai import DEFAULT_CONNECTION_LIMITS, DefaultAioHttpClient, Timeout
@@ -127,41 +123,41 @@ class OpenAICompatible:
         return DefaultAioHttpClient(
             trust_env=False,  # proxy and authorities are chosen below
             proxy=proxy_for(self.address.base_url),
-            verify=trust(self.address.base_url),
+            verify=self._trust,
             follow_redirects=False,  # nothing goes to another address than the teacher's
             limits=type(DEFAULT_CONNECTION_LIMITS)(max_connections=_CONNECTIONS, keepalive_expiry=_KEEP_ALIVE),
             timeout=Timeout(None, connect=_CONNECT_SECONDS),
         )
 
+    def _without_spared(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        sent = {}
+        for name, value in body.items():
+            while name in self._spared:
+                name = self._spared[name]
+            if name:
+                sent[name] = value
+        return sent
 
-def split_credentials(url: str) -> tuple[str, dict[str, str]]:
-    """An address without its credentials, and the headers that carry them instead.
-
-    Raises SettingsError for what is no http(s) address, or has a query (where keys hide, too).
-    """
-    parts = urllib.parse.urlsplit(url.strip())
-    try:
-        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable or parts.query or parts.fragment:
-        raise SettingsError("The base URL must look like http://host:8000/v1: http or https, a host, no '?', no '#'.")
-    headers = {}
-    if parts.username or parts.password:
-        pair = urllib.parse.unquote(f"{parts.username or ''}:{parts.password or ''}")
-        headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
-    place = parts.netloc.rpartition("@")[2]
-    return urllib.parse.urlunsplit((parts.scheme, place, parts.path.rstrip("/"), "", "")), headers
+    def _spare(self, refusal: BadAnswer, sent: Mapping[str, Any]) -> bool:
+        """Take note of a parameter that the server refuses to be told; False if that is not what is the matter."""
+        words = json.dumps(refusal.body)
+        # Of several, the one that it names first: what it suggests instead comes later.
+        places = {name: re.search(rf"\b{name}\b", words) for name in _OPTIONAL if name in sent}
+        name = min((name for name, found in places.items() if found), key=words.index, default=None)
+        if refusal.status not in (400, 422) or name is None or not _REFUSED.search(words):
+            return False
+        if name not in self._spared:  # else another request has found it out meanwhile
+            other = "max_completion_tokens" if name == "max_tokens" and "max_completion_tokens" in words else ""
+            instead = f"it is told {other} instead" if other else "so it is left out, and the server's own holds"
+            self._notes.append(f"The server takes no {name}; {instead}.")
+            self._spared[name] = other
+        return True
 
 
 def proxy_for(base_url: str) -> str | None:
     """The proxy that HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY ask for; none for this very machine."""
     parts = urllib.parse.urlsplit(base_url)
-    host = parts.hostname or ""
-    try:
-        is_loopback = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        is_loopback = host == "localhost" or host.endswith(".localhost")
+    is_loopback = re.fullmatch(r"localhost|127\.[0-9.]+|::1", parts.hostname or "")
     if is_loopback or urllib.request.proxy_bypass(parts.netloc):
         return None
     proxies = urllib.request.getproxies()
@@ -170,12 +166,15 @@ def proxy_for(base_url: str) -> str | None:
 
 
 def trust(base_url: str) -> ssl.SSLContext:
-    """Whom to trust: those in SSL_CERT_FILE, SSL_CERT_DIR and REQUESTS_CA_BUNDLE, else the system's and certifi's."""
+    """Whom to trust: those in SSL_CERT_FILE and REQUESTS_CA_BUNDLE, else certifi's; and the system's.
+
+    Raises SettingsError.
+    """
     if not base_url.startswith("https:"):
         # Reading the authorities takes tens of milliseconds, which a plain connection need not pay.
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context = ssl.create_default_context()
-    named = [os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")]
+    named = (os.environ.get(name) for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"))
     for place in list(filter(None, named)) or [certifi.where()]:
         try:
             context.load_verify_locations(**{"capath" if os.path.isdir(place) else "cafile": place})
@@ -195,16 +194,6 @@ def model_names(rows: list[dict[str, Any]]) -> list[str]:
     return found
 
 
-def _parsed(response: Any) -> Any:
-    """The JSON of an answer. Raises Refused and NotACompletion."""
-    if response.status_code != 200:
-        raise Refused(response)
-    try:
-        return json.loads(response.content)
-    except ValueError:
-        raise NotACompletion(response.text) from None
-
-
 def _read(data: Any, seconds: float) -> Reply:
     """A Reply from the parsed body; all that is used of it is checked here."""
     try:
@@ -220,12 +209,8 @@ def _read(data: Any, seconds: float) -> Reply:
             seconds=seconds,
         )
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError):
-        raise NotACompletion(data) from None
+        raise BadAnswer(200, data) from None
 
 
 def _text(content: Any) -> str:
-    if isinstance(content, list):  # the API's other form: parts
-        content = "".join(part.get("text") or "" for part in content)
-    if not isinstance(content, str | None):
-        raise TypeError("content is not text")
     return (content or "").encode("utf-8", "replace").decode()

@@ -7,21 +7,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sdgkit.teachers.diagnosis import PASSING, Cause, diagnose
-from sdgkit.teachers.exchange import Adapter, Reply
-from sdgkit.teachers.patience import LONGEST_PROBE_WAIT, PROBE_SECONDS, pause_after, probe_of
-
-# The request's own trouble, or the key's: another server would say the same.
-_EVERYWHERE = (Cause.BAD_REQUEST, Cause.WRONG_KEY)
+from sdgkit.teachers.diagnosis import PASSING, Cause, Trouble, diagnose
+from sdgkit.teachers.exchange import Reply
+from sdgkit.teachers.openai_compatible import OpenAICompatible
+from sdgkit.teachers.patience import PROBE_SECONDS, pause_before_probe, probe_of
 
 
 @dataclass(eq=False)
 class _Replica:
     """One server. trouble: why it is left out, "" if it is not; it is asked again at `look_at` (time.monotonic)."""
 
-    adapter: Adapter
-    busy: int = 0
+    adapter: OpenAICompatible
     trouble: str = ""
+    busy: int = 0
     failures: int = 0
     asked_at: float = 0.0
     look_at: float = 0.0
@@ -37,9 +35,9 @@ class Replicas:
     the teacher is away, as one server would be.
     """
 
-    def __init__(self, adapters: Sequence[Adapter], away: Mapping[str, str] | None = None) -> None:
-        """away: those known to be absent, by their base URLs, and why."""
-        self._replicas = [_Replica(one, trouble=(away or {}).get(one.address.base_url, "")) for one in adapters]
+    def __init__(self, adapters: Sequence[OpenAICompatible], away: Mapping[OpenAICompatible, Trouble]) -> None:
+        """away: those known to be absent, and why."""
+        self._replicas = [_Replica(one, str(away.get(one, ""))) for one in adapters]
         self.address = replace(adapters[0].address, base_url=", ".join(one.address.base_url for one in adapters))
 
     @property
@@ -49,8 +47,10 @@ class Replicas:
 
     async def exchange(self, body: Mapping[str, Any]) -> Reply:
         """One chat completion, from whoever gives it. Raises what the adapters raise."""
+        now = time.monotonic()
         for absent in self._replicas:
-            if absent.trouble and absent.looking is None and time.monotonic() >= absent.look_at:
+            if absent.trouble and now >= absent.look_at:
+                absent.look_at = now + PROBE_SECONDS  # unless this look ends before
                 absent.looking = asyncio.create_task(self._look(absent, body["model"]))
         waiting = [one for one in self._replicas if not one.trouble] or list(self._replicas)
         raised: Exception | None = None
@@ -60,10 +60,10 @@ class Replicas:
             try:
                 return await self._send(one, body)
             except Exception as error:
-                cause = diagnose(error, one.adapter.address).cause
-                if cause in _EVERYWHERE or cause is Cause.TIMEOUT:
+                if not one.trouble or isinstance(error, TimeoutError):
                     raise
-                if raised is None or cause in PASSING:  # of several, what may pass counts
+                # Of several, what may pass counts.
+                if raised is None or diagnose(error, one.adapter.address).cause in PASSING:
                     raised = error
         assert raised is not None
         raise raised
@@ -90,11 +90,11 @@ class Replicas:
             reply = await one.adapter.exchange(body)
         except Exception as error:
             trouble = diagnose(error, one.adapter.address)
-            if trouble.cause not in _EVERYWHERE:
+            if trouble.cause in (Cause.BAD_REQUEST, Cause.WRONG_KEY):
+                one.trouble, one.failures = "", 0  # an answer, too; another server would say the same
+            else:
                 one.trouble, one.failures = str(trouble), one.failures + 1
-                one.look_at = time.monotonic() + pause_after(trouble, one.failures, LONGEST_PROBE_WAIT)
-            elif trouble.cause is Cause.BAD_REQUEST:
-                one.trouble, one.failures = "", 0  # an answer, too
+                one.look_at = time.monotonic() + pause_before_probe(trouble, one.failures)
             raise
         finally:
             one.busy -= 1
@@ -106,4 +106,3 @@ class Replicas:
         with contextlib.suppress(Exception):
             async with asyncio.timeout(PROBE_SECONDS):
                 await self._send(one, probe_of(model))
-        one.looking = None
