@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 import re
-import sys
 import urllib.parse
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,7 +12,7 @@ from typing import Any
 
 from sdgkit.errors import SettingsError, TeacherUnreachable
 from sdgkit.teachers import background
-from sdgkit.teachers.diagnosis import PASSING, Address, BadAnswer, Cause, Trouble, diagnose, explain, listed
+from sdgkit.teachers.diagnosis import PASSING, BadAnswer, Cause, Server, Trouble, diagnose, explain, listed
 from sdgkit.teachers.openai_compatible import OpenAICompatible, model_names, proxy_for, trust
 from sdgkit.teachers.replicas import Replicas
 from sdgkit.teachers.settings import REHEARSAL, Credentials, Settings, settle
@@ -21,7 +20,6 @@ from sdgkit.teachers.teacher import Teacher
 
 # How often a server that breaks off or is just starting is asked for its models.
 _TRIES = 3
-_CLIENT_SECONDS = 60.0
 
 # No row's request is sent and no model named when models are listed: what is refused then is the path.
 _NOT_HERE = (Cause.WRONG_PATH, Cause.BAD_REQUEST, Cause.WRONG_MODEL)
@@ -60,33 +58,20 @@ def connect(
     if concurrency < 1:
         raise SettingsError(f"The concurrency must be 1 or more, not {concurrency}.")
     wanted = settle(Settings.of(kind, base_url, model, key_file, headers))
-    credentials = Credentials.of(wanted, api_key)
-    if wanted.base_urls and rehearsal_options:
+    credentials, notes, urls = Credentials(wanted, api_key), [], wanted.base_urls  # type: Credentials, list[str], Any
+    if urls and rehearsal_options:
         raise SettingsError(f"Only a rehearsal teacher started here takes {', '.join(sorted(rehearsal_options))}.")
     with contextlib.ExitStack() as started:
-        urls = wanted.base_urls or (_start_rehearsal(rehearsal_options, started),)
-        addresses = [Address(_checked(url), wanted.kind or "", credentials=credentials) for url in urls]
-        notes: list[str] = []
-        adapters = [OpenAICompatible(address, timeout, notes) for address in addresses]
-        adapter, context_length = background.wait(_find(adapters, wanted, notes))
-        return Teacher(
-            adapter,
-            concurrency=concurrency,
-            patience=patience,
-            context_length=context_length,
-            notes=notes,
-            on_close=started.pop_all().close,
-        )
+        if not urls:
+            from sdgkit.teachers.rehearsal import start
 
+            process = started.enter_context(start(**rehearsal_options))
+            import openai  # noqa: F401  (takes a second, in which the process gets ready)
 
-def _start_rehearsal(options: Mapping[str, Any], started: contextlib.ExitStack) -> str:
-    """Its base URL; `started` ends it."""
-    from sdgkit.teachers.rehearsal import start
-
-    process = started.enter_context(start(**options))
-    import openai  # noqa: F401  (takes a second, in which the process gets ready)
-
-    return process.base_url
+            urls = [process.base_url]
+        servers = [Server(_checked(url), wanted.kind or "", credentials, notes) for url in urls]
+        adapter = background.wait(_find([OpenAICompatible(server, timeout) for server in servers], wanted))
+        return Teacher(adapter, concurrency, patience, started.pop_all().close)
 
 
 def _checked(url: str) -> str:
@@ -104,127 +89,114 @@ def _checked(url: str) -> str:
     return url.rstrip("/")
 
 
-async def _find(
-    adapters: Sequence[OpenAICompatible], wanted: Settings, notes: list[str]
-) -> tuple[OpenAICompatible | Replicas, int | None]:
-    """The server, or several as one, with the model in its address; how many tokens it holds, where it tells.
-
-    Of several servers, one that answers will do.
-    """
+async def _find(adapters: Sequence[OpenAICompatible], wanted: Settings) -> OpenAICompatible | Replicas:
+    """The server, or several as one, with the model to ask. Of several servers, one that answers will do."""
     async with contextlib.AsyncExitStack() as opened:
         for adapter in adapters:
             opened.push_async_callback(adapter.close)
-        found = list(zip(adapters, await asyncio.gather(*(_open(one, notes) for one in adapters)), strict=True))
-        there = {adapter: models for adapter, models in found if not isinstance(models, Trouble)}
-        away = {adapter: trouble for adapter, trouble in found if isinstance(trouble, Trouble)}
+        troubles = await asyncio.gather(*map(_open, adapters))
+        away = {adapter: trouble for adapter, trouble in zip(adapters, troubles, strict=True) if trouble is not None}
+        there = [adapter.server for adapter in adapters if adapter not in away]
         for adapter, trouble in away.items():
-            error = explain(trouble, adapter.address)
+            error = explain(trouble, adapter.server)
             if not there or trouble.cause not in PASSING:
                 raise error
-            notes.append(f"{error} Until then the others do the work.")
-        [first, *others] = there
-        model = _choose(first.address, list(there[first]), wanted)
+            adapter.server.notes.append(f"{error} Until then the others do the work.")
+        model = _choose(there[0], wanted)
         for adapter in adapters:
-            adapter.address.model = model
-            if adapter in away and wanted.kind == "llama-stack":  # where the others have their API
-                at = _places(first.address).index(first.address.base_url)
-                adapter.address.base_url = _places(adapter.address)[at]
-        for adapter in others:
-            if model not in there[adapter]:
-                raise explain(Trouble(Cause.WRONG_MODEL), adapter.address, list(there[adapter]))
+            adapter.server.model = model
+            if adapter in away:  # which could not be asked for its path
+                at = min(_places(there[0]).index(there[0].base_url), len(_places(adapter.server)) - 1)
+                adapter.server.base_url = _places(adapter.server)[at]
+            elif model not in adapter.server.models:
+                raise explain(Trouble(Cause.WRONG_MODEL), adapter.server)
         opened.pop_all()
-    return Replicas(adapters, away) if len(adapters) > 1 else first, there[first][model]
+    return Replicas(adapters, away) if len(adapters) > 1 else adapters[0]
 
 
-async def _open(adapter: OpenAICompatible, notes: list[str]) -> dict[str, int | None] | Trouble:
-    """Stay at the first place that lists models, asking again where the trouble may pass.
-
-    Their names, and how many tokens each can hold.
-    """
-    address = adapter.address
-    places = _places(address)
+async def _open(adapter: OpenAICompatible) -> Trouble | None:
+    """Stay at the first place that lists models, asking again where the trouble may pass; else what the matter is."""
+    server = adapter.server
+    places = _places(server)
     for attempt in range(_TRIES):
         await asyncio.sleep(0.3 * attempt)
         for place in places:
-            address.base_url = place
+            server.base_url = place
             try:
                 rows = await adapter.rows()
             except Exception as error:
-                trouble = diagnose(error, address)
+                trouble = diagnose(error, server)
+                if trouble.cause not in _NOT_HERE:
+                    break
             else:
-                names = await _names_by_client(address, notes) if address.kind == "llama-stack" else []
+                names = await _names_by_client(server) if server.kind == "llama-stack" else []
                 lengths = {row.get("id"): row.get("max_model_len") for row in rows}
                 known = {name: length for name, length in lengths.items() if isinstance(length, int)}
-                return {name: known.get(name) for name in names or model_names(rows)}
-            if trouble.cause not in _NOT_HERE:
-                break
+                server.models = {name: known.get(name) for name in names or model_names(rows)}
+                return None
         if trouble.cause not in (Cause.LOST, Cause.SERVER_ERROR, Cause.BUSY):
             break
-    address.base_url = places[0]
+    server.base_url = places[0]
     return replace(trouble, cause=Cause.WRONG_PATH) if trouble.cause in _NOT_HERE else trouble
 
 
-def _places(address: Address) -> list[str]:
+def _places(server: Server) -> list[str]:
     """Where a server may have its API, the likeliest first: most addresses end in /v1, given or not."""
-    url = address.base_url
-    if address.kind == "llama-stack":
+    url = server.base_url
+    if server.kind == "llama-stack":
         # 0.2 has it under the longer (under the other it lists models only), 0.7 under the shorter, 0.3 under both.
-        root = re.sub(r"/v1(/openai/v1)?$", "", url)
-        return [f"{root}/v1/openai/v1", f"{root}/v1"]
+        return [f"{_root(url)}/v1/openai/v1", f"{_root(url)}/v1"]
     if url.endswith("/v1"):
         return [url]
     return [url, f"{url}/v1"] if urllib.parse.urlsplit(url).path else [f"{url}/v1", url]
 
 
-def _choose(address: Address, models: Sequence[str], wanted: Settings) -> str:
+def _root(url: str) -> str:
+    return re.sub(r"/v1(/openai/v1)?$", "", url)
+
+
+def _choose(server: Server, wanted: Settings) -> str:
     """The model to use. Raises SettingsError, TeacherRefused or TeacherUnreachable."""
+    where, models, model = server.base_url, list(server.models), wanted.model
     if wanted.kind == REHEARSAL and models != [REHEARSAL]:
-        raise SettingsError(f"The server at {address.base_url} is no rehearsal teacher; choose the kind vllm for it.")
+        raise SettingsError(f"The server at {where} is no rehearsal teacher; choose the kind vllm for it.")
     if not models:
-        raise TeacherUnreachable(f"The server at {address.base_url} has no model yet. Wait until it has loaded one.")
-    if wanted.model is not None:
-        # Llama Stack's names begin with the provider's, "vllm/"; its older servers take the rest alone, newer ones not.
-        named = [name for name in models if f"/{name}".endswith(f"/{wanted.model}")]
-        if not named:
-            raise explain(Trouble(Cause.WRONG_MODEL), replace(address, model=wanted.model), models)
-        return wanted.model if wanted.model in named else named[0]
-    if len(models) > 1:
-        error = SettingsError(
-            f"{address.base_url} has several models; choose with --model or model=: {listed(models)}."
-        )
+        raise TeacherUnreachable(f"The server at {where} has no model yet. Wait until it has loaded one.")
+    if model is None and len(models) > 1:
+        error = SettingsError(f"{where} has several models; choose with --model or model=: {listed(models)}.")
         error.choices = tuple(models)
         raise error
-    return models[0]
+    # Llama Stack's names begin with the provider's, "vllm/"; its older servers take the rest alone, newer ones not.
+    named = [name for name in models if model is None or f"/{name}".endswith(f"/{model}")]
+    if not named:
+        raise explain(Trouble(Cause.WRONG_MODEL), replace(server, model=model or ""))
+    return model if model in named else named[0]
 
 
-async def _names_by_client(address: Address, notes: list[str]) -> list[str]:
+async def _names_by_client(server: Server) -> list[str]:
     """The models as `llama-stack-client` lists them; where it cannot, none, and a note on what to do about it."""
-    root, silence = logging.getLogger(), logging.NullHandler()
-    root.addHandler(silence)  # or the import (0.7.5) makes every request of every library a line on stderr
+    log, silence = logging.getLogger(), logging.NullHandler()
+    log.addHandler(silence)  # or the import (0.7.5) makes every request of every library a line on stderr
     from llama_stack_client import AsyncLlamaStackClient, DefaultAsyncHttpxClient
 
-    root.removeHandler(silence)
-    url = re.sub(r"/v1(/openai/v1)?$", "", address.base_url)
+    log.removeHandler(silence)
+    root, credentials = _root(server.base_url), server.credentials
     client = AsyncLlamaStackClient(
-        base_url=url,
-        api_key=address.credentials.key or "none",  # or it would look for one in the environment
-        default_headers=address.credentials.headers,
+        base_url=root,
+        api_key=credentials.key or "none",  # or it would look for one in the environment
+        default_headers=credentials.headers,
         max_retries=0,
-        http_client=DefaultAsyncHttpxClient(
-            trust_env=False, proxy=proxy_for(url), verify=trust(url), follow_redirects=False, timeout=_CLIENT_SECONDS
-        ),
+        http_client=DefaultAsyncHttpxClient(trust_env=False, proxy=proxy_for(root), verify=trust(root)),
     )
     try:
-        async with client, asyncio.timeout(_CLIENT_SECONDS):
+        async with client:
             return model_names([row.to_dict() for row in await client.models.list()])
     except Exception as error:
-        # The plain list has just been read, so this is a matter of the client. A server of another version says so.
-        version = re.search(r"server version v?(\d+)\.(\d+)", str(error))
-        wish = ""
-        if version:
-            # Its releases after 0.2.12 are for Python 3.12 and newer.
-            python = " (needs Python 3.12)" if sys.version_info < (3, 12) and version[2] != "2" else ""
-            wish = f"; for the client's own commands install 'llama-stack-client=={version[1]}.{version[2]}.*'{python}"
-        said = diagnose(BadAnswer(426, error.body) if hasattr(error, "body") else error, address).words
-        notes.append(f"llama-stack-client cannot list the models ({said}). Generation works all the same{wish}.")
+        # The plain list has just been read, so this is a matter of the client; a server of another version says so.
+        said = diagnose(BadAnswer(426, error.body) if hasattr(error, "body") else error, server).words
+        note = f"llama-stack-client cannot list the models ({said}). Generation works all the same"
+        if version := re.search(r"server version v?(\d+\.(\d+))", said):
+            python = "" if version[2] == "2" else " (needs Python 3.12)"  # as all after 0.2.12
+            note += f"; for the client's own commands install 'llama-stack-client=={version[1]}.*'{python}"
+        server.notes.append(f"{note}.")
         return []

@@ -12,7 +12,7 @@ import socket
 import ssl
 import time
 import urllib.parse
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -88,21 +88,27 @@ class BadAnswer(Exception):
 
 
 @dataclass
-class Address:
-    """What a sentence may tell of a teacher. The `credentials`' secrets are taken out of everything that is shown."""
+class Server:
+    """What is known of a server. The `credentials`' secrets are taken out of everything that is shown.
+
+    notes: sentences for the user; servers of one teacher share them. models: how many tokens each can hold, None where
+    it does not tell. model: the one that is asked.
+    """
 
     base_url: str
-    kind: str = "vllm"
+    kind: str
+    credentials: Credentials = field(repr=False)
+    notes: list[str]
+    models: dict[str, int | None] = field(default_factory=dict)
     model: str = ""
-    credentials: Credentials = field(default_factory=Credentials, repr=False)
 
 
-def diagnose(error: BaseException, address: Address) -> Trouble:
+def diagnose(error: BaseException, server: Server) -> Trouble:
     """Find out what an exception of a client means."""
     if isinstance(error, TimeoutError):  # our own limit on one exchange; the clients' timeouts are wrapped
         return Trouble(Cause.TIMEOUT)
     if isinstance(error, BadAnswer):
-        words = _shown(_words(error.body), address)
+        words = _shown(_words(error.body), server)
         return Trouble(_meaning(error), words, error.status, _seconds(error.retry_after))
     chain = [error]
     while under := chain[-1].__cause__ or chain[-1].__context__:
@@ -111,28 +117,28 @@ def diagnose(error: BaseException, address: Address) -> Trouble:
     found = ((cause, link) for sign, cause in _SIGNS for link in chain if isinstance(link, sign))
     cause, link = next(found, (Cause.LOST, chain[0]))
     words = getattr(link, "verify_message", None) or getattr(link, "strerror", None) or str(link)
-    return Trouble(cause, _shown(words or type(link).__name__, address))
+    return Trouble(cause, _shown(words or type(link).__name__, server))
 
 
-def explain(trouble: Trouble, address: Address, models: Sequence[str] = ()) -> TeacherError:
-    """The error to raise for it. models: those that the server has, where they are known."""
+def explain(trouble: Trouble, server: Server) -> TeacherError:
+    """The error to raise for it."""
     sentence = texts.words("troubles")[trouble.cause.words].format(
-        where=address.base_url,
-        host=urllib.parse.urlsplit(address.base_url).hostname,
+        where=server.base_url,
+        host=urllib.parse.urlsplit(server.base_url).hostname,
         words=trouble.words,
         said=trouble,
-        model=address.model,
-        known=f"; it has {listed(models)}" if models else "",
-        verdict="does not accept the key" if address.credentials.secrets else "wants a key, and none was given",
-        place=address.credentials.place,
+        model=server.model,
+        known=f"; it has {listed(server.models)}" if server.models else "",
+        verdict="does not accept the key" if server.credentials.secrets else "wants a key, and none was given",
+        place=server.credentials.place,
     )
     return trouble.cause.error(sentence)
 
 
-def listed(models: Sequence[str], limit: int = 12) -> str:
+def listed(models: Iterable[str]) -> str:
     """Model names for a sentence; a long list is cut."""
-    more = f" and {len(models) - limit} more" if len(models) > limit else ""
-    return ", ".join(models[:limit]) + more
+    first, more = list(models)[:12], list(models)[12:]
+    return ", ".join(first) + (f" and {len(more)} more" if more else "")
 
 
 def _meaning(answer: BadAnswer) -> Cause:
@@ -152,9 +158,9 @@ def _words(body: Any) -> str:
     return html.unescape(title[1]) if title else str(body)
 
 
-def _shown(text: str, address: Address, limit: int = 300) -> str:
+def _shown(text: str, server: Server, limit: int = 300) -> str:
     """One line without secrets, that may stand in a terminal."""
-    for secret in sorted(address.credentials.secrets, key=len, reverse=True):
+    for secret in sorted(server.credentials.secrets, key=len, reverse=True):
         text = text.replace(secret, "***")
     text = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * limit]).split())
     return text if len(text) <= limit else text[: limit - 1] + "…"

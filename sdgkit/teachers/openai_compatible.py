@@ -9,16 +9,13 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import certifi
 
 from sdgkit.errors import SettingsError
-from sdgkit.teachers.diagnosis import Address, BadAnswer
+from sdgkit.teachers.diagnosis import BadAnswer, Server
 from sdgkit.teachers.exchange import Reply
-
-if TYPE_CHECKING:
-    from openai import DefaultAioHttpClient
 
 # Seconds. Servers close idle connections after 5 (uvicorn's default), and a request on its way at that moment is lost;
 # so we drop them before.
@@ -30,14 +27,11 @@ _CONNECTIONS = 10_000
 # 'temperature' …"), OpenAI's reasoning models want `max_completion_tokens` in place of `max_tokens`.
 _OPTIONAL = ("seed", "temperature", "top_p", "max_tokens", "max_completion_tokens")
 # A refusal of the parameter as such, or of every value but the default; not of a value that is too large.
-_REFUSED = re.compile(
-    r"unsupported|not (?:support|allow|permit|accept)|unrecognized|unknown|unexpected|forbidden|deprecated",
-    re.IGNORECASE,
-)
+_REFUSED = re.compile(r"(?i)unsupported|not (support|allow|permit|accept)|unrecognized|unknown|unexpected|forbidden")
 
 
 class OpenAICompatible:
-    """One server. `address.base_url` is what stands before `/chat/completions`.
+    """One server. `server.base_url` is what stands before `/chat/completions`.
 
     The requests go over the HTTP client that `openai` recommends for many at once, and not through its `AsyncOpenAI`:
     measured here, that costs 1.1 ms of CPU a request at its fastest, most of it for headers and addresses that never
@@ -47,14 +41,10 @@ class OpenAICompatible:
     key, its name in the journal, covers what the plan asks for, so it stays the same whatever a server is spared.
     """
 
-    def __init__(self, address: Address, timeout: float, notes: list[str]) -> None:
-        """notes: gets a sentence for each thing that the server refuses to be told.
-
-        Raises SettingsError if the certificates to trust cannot be read.
-        """
-        self.address, self._timeout, self._notes = address, timeout, notes
-        self._trust = trust(address.base_url)
-        self._client: DefaultAioHttpClient | None = None
+    def __init__(self, server: Server, timeout: float) -> None:
+        """Raises SettingsError if the certificates to trust cannot be read."""
+        self.server, self._timeout, self._trust = server, timeout, trust(server.base_url)
+        self._client: Any = None
         self._spared: dict[str, str] = {}  # a parameter's other name, "" to leave it out
 
     async def exchange(self, body: Mapping[str, Any]) -> Reply:
@@ -67,8 +57,7 @@ class OpenAICompatible:
         # "replace": lone surrogates, which come with text from broken files, cannot be sent as they are.
         content = json.dumps(sent, ensure_ascii=False).encode("utf-8", "replace")
         try:
-            url = f"{self.address.base_url}/chat/completions"
-            data = await self._send("POST", url, self._timeout, content)
+            data = await self._send("POST", f"{self.server.base_url}/chat/completions", self._timeout, content)
         except BadAnswer as refusal:
             if not self._spare(refusal, sent):
                 raise
@@ -78,19 +67,15 @@ class OpenAICompatible:
 
     async def rows(self) -> list[dict[str, Any]]:
         """The server's list of models, as it writes it. Raises as `exchange` does."""
-        data = await self._send("GET", f"{self.address.base_url}/models", min(self._timeout, _LIST_SECONDS))
+        data = await self._send("GET", f"{self.server.base_url}/models", min(self._timeout, _LIST_SECONDS))
         rows = data.get("data") if isinstance(data, dict) else None
         if not isinstance(rows, list):
             raise BadAnswer(200, data)
         return [row for row in rows if isinstance(row, dict)]
 
-    async def models(self) -> list[str]:
-        """The names of the server's language models. Raises as `exchange` does."""
-        return model_names(await self.rows())
-
     async def metrics(self) -> str:
         """The text of the server's page /metrics. Raises as `exchange` does."""
-        return str(await self._send("GET", f"{self.address.base_url.removesuffix('/v1')}/metrics", _METRICS_SECONDS))
+        return str(await self._send("GET", f"{self.server.base_url.removesuffix('/v1')}/metrics", _METRICS_SECONDS))
 
     async def close(self) -> None:
         """Close the connections; the next request opens new ones."""
@@ -100,7 +85,7 @@ class OpenAICompatible:
 
     async def _send(self, method: str, url: str, seconds: float, content: bytes | None = None) -> Any:
         """The JSON of an answer, or its text."""
-        credentials = self.address.credentials
+        credentials = self.server.credentials
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if key := credentials.key:
             headers["Authorization"] = f"Bearer {key}"
@@ -117,12 +102,12 @@ class OpenAICompatible:
             raise BadAnswer(response.status_code, data, response.headers.get("retry-after"))
         return data
 
-    def _open(self) -> "DefaultAioHttpClient":
+    def _open(self) -> Any:
         from openai import DEFAULT_CONNECTION_LIMITS, DefaultAioHttpClient, Timeout
 
         return DefaultAioHttpClient(
             trust_env=False,  # proxy and authorities are chosen below
-            proxy=proxy_for(self.address.base_url),
+            proxy=proxy_for(self.server.base_url),
             verify=self._trust,
             follow_redirects=False,  # nothing goes to another address than the teacher's
             limits=type(DEFAULT_CONNECTION_LIMITS)(max_connections=_CONNECTIONS, keepalive_expiry=_KEEP_ALIVE),
@@ -149,7 +134,7 @@ class OpenAICompatible:
         if name not in self._spared:  # else another request has found it out meanwhile
             other = "max_completion_tokens" if name == "max_tokens" and "max_completion_tokens" in words else ""
             instead = f"it is told {other} instead" if other else "so it is left out, and the server's own holds"
-            self._notes.append(f"The server takes no {name}; {instead}.")
+            self.server.notes.append(f"The server takes no {name}; {instead}.")
             self._spared[name] = other
         return True
 

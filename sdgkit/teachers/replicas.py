@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from sdgkit.teachers import patience
 from sdgkit.teachers.diagnosis import PASSING, Cause, Trouble, diagnose
 from sdgkit.teachers.exchange import Reply
 from sdgkit.teachers.openai_compatible import OpenAICompatible
-from sdgkit.teachers.patience import PROBE_SECONDS, pause_before_probe, probe_of
 
 
 @dataclass(eq=False)
@@ -38,19 +38,20 @@ class Replicas:
     def __init__(self, adapters: Sequence[OpenAICompatible], away: Mapping[OpenAICompatible, Trouble]) -> None:
         """away: those known to be absent, and why."""
         self._replicas = [_Replica(one, str(away.get(one, ""))) for one in adapters]
-        self.address = replace(adapters[0].address, base_url=", ".join(one.address.base_url for one in adapters))
+        known = next(one.server for one in adapters if one not in away)
+        self.server = replace(known, base_url=", ".join(one.server.base_url for one in adapters))
 
     @property
     def left_out(self) -> dict[str, str]:
         """The servers that get no requests now, by their base URLs, and why."""
-        return {one.adapter.address.base_url: one.trouble for one in self._replicas if one.trouble}
+        return {one.adapter.server.base_url: one.trouble for one in self._replicas if one.trouble}
 
     async def exchange(self, body: Mapping[str, Any]) -> Reply:
         """One chat completion, from whoever gives it. Raises what the adapters raise."""
         now = time.monotonic()
         for absent in self._replicas:
             if absent.trouble and now >= absent.look_at:
-                absent.look_at = now + PROBE_SECONDS  # unless this look ends before
+                absent.look_at = now + patience.PROBE_SECONDS  # unless this look ends before
                 absent.looking = asyncio.create_task(self._look(absent, body["model"]))
         waiting = [one for one in self._replicas if not one.trouble] or list(self._replicas)
         raised: Exception | None = None
@@ -63,14 +64,10 @@ class Replicas:
                 if not one.trouble or isinstance(error, TimeoutError):
                     raise
                 # Of several, what may pass counts.
-                if raised is None or diagnose(error, one.adapter.address).cause in PASSING:
+                if raised is None or diagnose(error, one.adapter.server).cause in PASSING:
                     raised = error
         assert raised is not None
         raise raised
-
-    async def models(self) -> list[str]:
-        """The models of the first server that takes part. Raises as `exchange` does."""
-        return await min(self._replicas, key=lambda one: bool(one.trouble)).adapter.models()
 
     async def metrics(self) -> str:
         """The pages /metrics of all that have one, as one. Raises nothing."""
@@ -89,12 +86,14 @@ class Replicas:
         try:
             reply = await one.adapter.exchange(body)
         except Exception as error:
-            trouble = diagnose(error, one.adapter.address)
+            trouble = diagnose(error, one.adapter.server)
             if trouble.cause in (Cause.BAD_REQUEST, Cause.WRONG_KEY):
                 one.trouble, one.failures = "", 0  # an answer, too; another server would say the same
             else:
                 one.trouble, one.failures = str(trouble), one.failures + 1
-                one.look_at = time.monotonic() + pause_before_probe(trouble, one.failures)
+                one.look_at = time.monotonic() + patience.pause_after(
+                    trouble, one.failures, patience.LONGEST_PROBE_WAIT
+                )
             raise
         finally:
             one.busy -= 1
@@ -104,5 +103,5 @@ class Replicas:
     async def _look(self, one: _Replica, model: str) -> None:
         """Whether it answers again; `_send` takes note of what comes of it."""
         with contextlib.suppress(Exception):
-            async with asyncio.timeout(PROBE_SECONDS):
-                await self._send(one, probe_of(model))
+            async with asyncio.timeout(patience.PROBE_SECONDS):
+                await self._send(one, patience.probe_of(model))

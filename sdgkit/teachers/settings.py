@@ -5,7 +5,6 @@ who we are to it: a key, and headers of the user's, whose values are sent and ne
 import contextlib
 import os
 import re
-import time
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -13,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from sdgkit.errors import SettingsError
+
+Text = str | None
+Several = str | Sequence[str] | None
 
 # The rehearsal teacher's kind, and its only model, whatever the address it is found at.
 REHEARSAL = "rehearsal"
@@ -42,12 +44,7 @@ class Settings:
 
     @classmethod
     def of(
-        cls,
-        kind: str | None = None,
-        base_url: str | Sequence[str] | None = None,
-        model: str | None = None,
-        key_file: str | Path | None = None,
-        headers: str | Sequence[str] | Mapping[str, str] | None = None,
+        cls, kind: Text = None, base_url: Several = None, model: Text = None, key_file: Any = None, headers: Any = None
     ) -> "Settings":
         """As users write them: addresses, and headers (NAME=VARIABLE), in a list or in one text with commas."""
         if not isinstance(headers, Mapping):
@@ -93,7 +90,7 @@ def _from_file() -> Settings:
     return Settings.of(*(values.get(name) for name in _NAMES))
 
 
-def _listed(said: str | Sequence[str] | None) -> tuple[str, ...]:
+def _listed(said: Several) -> tuple[str, ...]:
     """The entries of a list, or of a text with commas; none twice."""
     entries = said.split(",") if isinstance(said, str) else said or ()
     return tuple(dict.fromkeys(entry.strip() for entry in entries if entry.strip()))
@@ -102,46 +99,33 @@ def _listed(said: str | Sequence[str] | None) -> tuple[str, ...]:
 class Credentials:
     """A key and further headers.
 
-    key: as given. file: the file that holds it instead; read again whenever it changes. headers: each header's name
-    and the environment variable that holds its value. place: where a user puts a key, in words. secrets: every value
-    that was ever sent, to be taken out of what is shown. can_be_renewed: a refused key is worth waiting for a fresh
-    one, since there is a file to put it into, or somebody who can be asked for it.
+    file: the file that holds the key, if any; read again whenever it changes. headers: with their values. place: where
+    a user puts a key, in words. secrets: every value that was ever sent, to be taken out of what is shown.
+    can_be_renewed: a refused key is worth waiting for a fresh one, since there is a file to put it into, or somebody
+    who can be asked for it.
 
     Raises SettingsError, which repeats no value: somebody may have written one in the place of a variable's name.
     """
 
-    def __init__(
-        self,
-        key: str | None = None,
-        file: str | None = None,
-        headers: Mapping[str, str] | None = None,
-        place: str = "SDGKIT_API_KEY",
-    ) -> None:
-        self.file = Path(file) if file else None
-        # Only its name: where a file lies is nobody's business in a run's folder.
-        self.place = f"the key file {self.file.name}" if self.file else place
+    def __init__(self, wanted: Settings, api_key: str | None = None) -> None:
+        """The key as given, or in the key file, or SDGKIT_API_KEY, or for the kind openai OPENAI_API_KEY."""
+        variables = ["SDGKIT_API_KEY", "OPENAI_API_KEY"] if wanted.kind == "openai" else ["SDGKIT_API_KEY"]
+        self.file = Path(wanted.key_file) if wanted.key_file and not api_key else None
+        # Only the file's name: where it lies is nobody's business in a run's folder.
+        self.place = (
+            f"the key file {self.file.name}" if self.file else " or ".join([*variables, *wanted.headers.values()])
+        )
         self.can_be_renewed = self.file is not None
         self._key = ""
-        self._changed_at = 0.0
         self._written_at = 0  # the file's own time, in nanoseconds, when it was last read
         # Names in one spelling, so that an Authorization takes the place of the key's.
-        self.headers = {name.title(): _value_of(name, variable) for name, variable in (headers or {}).items()}
+        self.headers = {name.title(): _value_of(name, variable) for name, variable in wanted.headers.items()}
         self.secrets = list(self.headers.values())
+        keys = [key for key in (api_key, *map(os.environ.get, variables)) if key and key.strip()]
         if self.file is not None:
             self._read(self.file)
-        elif key:
-            self.renew(key)
-
-    @classmethod
-    def of(cls, wanted: Settings, api_key: str | None) -> "Credentials":
-        """The key as given, or in the key file, or SDGKIT_API_KEY, or for the kind openai OPENAI_API_KEY; the headers.
-
-        Raises SettingsError.
-        """
-        variables = ["SDGKIT_API_KEY", *(["OPENAI_API_KEY"] if wanted.kind == "openai" else [])]
-        keys = (key.strip() for key in (api_key, *map(os.environ.get, variables)) if key)
-        place = " or ".join([*variables, *wanted.headers.values()])
-        return cls(next(filter(None, keys), None), None if api_key else wanted.key_file, wanted.headers, place)
+        elif keys:
+            self.renew(keys[0])
 
     @property
     def key(self) -> str:
@@ -157,13 +141,8 @@ class Credentials:
         if not key or not (key.isascii() and key.isprintable()):
             where = f"{self.place} or api_key="
             raise SettingsError(f"The teacher's key is empty, or has characters that no key has. Look at {where}.")
-        if key != self._key:
-            self._key, self._changed_at = key, time.monotonic()
-            self.secrets.append(key)
-
-    def has_changed_since(self, moment: float) -> bool:
-        """Whether the key is newer than this (time.monotonic)."""
-        return bool(self.key) and self._changed_at > moment
+        self._key = key
+        self.secrets.append(key)
 
     def _read(self, file: Path) -> None:
         try:

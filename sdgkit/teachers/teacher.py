@@ -11,7 +11,6 @@ from typing import Any
 from sdgkit.errors import RequestRefused
 from sdgkit.structure import PROBE, PROBE_MESSAGE, PROBE_SAMPLING, PROBE_TEXT, WAYS, Way
 from sdgkit.teachers import background
-from sdgkit.teachers.diagnosis import diagnose, explain
 from sdgkit.teachers.exchange import Reply, Request
 from sdgkit.teachers.openai_compatible import OpenAICompatible
 from sdgkit.teachers.patience import Patience
@@ -19,6 +18,8 @@ from sdgkit.teachers.replicas import Replicas
 from sdgkit.teachers.settings import REHEARSAL
 
 __all__ = ["Reply", "Request", "Teacher"]
+
+Adapter = OpenAICompatible | Replicas
 
 # What vLLM's page /metrics tells, in the text format of Prometheus (docs.vllm.ai, "Production Metrics").
 _METRIC = re.compile(
@@ -36,23 +37,13 @@ class Teacher(Patience):
     as a client that does not match its server, or what the server refuses to be told and is spared from then on.
     """
 
-    def __init__(
-        self,
-        adapter: OpenAICompatible | Replicas,
-        *,
-        concurrency: int,
-        patience: float,
-        context_length: int | None,
-        notes: list[str],
-        on_close: Callable[[], None],
-    ) -> None:
-        super().__init__(adapter.exchange, adapter.address, concurrency, patience)
+    def __init__(self, adapter: Adapter, concurrency: int, patience: float, on_close: Callable[[], None]) -> None:
+        super().__init__(adapter.exchange, adapter.server, concurrency, patience)
         self._adapter = adapter
-        self.base_url, self.model = adapter.address.base_url, adapter.address.model
+        self.base_url, self.model, self.notes = adapter.server.base_url, adapter.server.model, adapter.server.notes
+        self.context_length = adapter.server.models[self.model]
         self.is_rehearsal = self.model == REHEARSAL
-        self.kind = REHEARSAL if self.is_rehearsal else adapter.address.kind
-        self.context_length = context_length
-        self.notes = notes
+        self.kind = REHEARSAL if self.is_rehearsal else adapter.server.kind
         self._ways: list[Way | None] = []  # what was found out about forced form: nothing yet, or one answer
         self._finding_the_way = asyncio.Lock()
         # Also when it is forgotten, and at the end of the process.
@@ -107,23 +98,20 @@ class Teacher(Patience):
         return dict(found) if "running" in found else None
 
     def models(self) -> list[str]:
-        """The models that the server offers now. Raises TeacherError."""
-        try:
-            return background.wait(self._adapter.models())
-        except Exception as error:
-            raise explain(diagnose(error, self._address), self._address) from error
+        """The models that the server offered when it was connected."""
+        return list(self._server.models)
 
     def promise_key(self) -> bool:
         """Say that somebody looks at `wants_key` and will `renew` an expired key: the teacher then waits for it, where
         an error would stop all. False if it waits anyway, for its key file.
         """
-        promised = not self._address.credentials.can_be_renewed
-        self._address.credentials.can_be_renewed = True
+        promised = not self._server.credentials.can_be_renewed
+        self._server.credentials.can_be_renewed = True
         return promised
 
     def renew(self, api_key: str) -> None:
         """Send this key from now on; who waits for a fresh one goes on. Raises SettingsError."""
-        self._address.credentials.renew(api_key)
+        self._server.credentials.renew(api_key)
         self.wants_key = False  # until this one is refused, too
 
     @property
@@ -142,7 +130,7 @@ class Teacher(Patience):
         self._finalizer()
 
 
-def _release(adapter: OpenAICompatible | Replicas, on_close: Callable[[], None]) -> None:
+def _release(adapter: Adapter, on_close: Callable[[], None]) -> None:
     with contextlib.suppress(Exception):  # the other side may be gone already
         closing = background.submit(adapter.close())
         if not background.is_here():
