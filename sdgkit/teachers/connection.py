@@ -12,9 +12,8 @@ from typing import Any
 
 from sdgkit.errors import SettingsError, TeacherUnreachable
 from sdgkit.teachers import background
-from sdgkit.teachers.diagnosis import PASSING, BadAnswer, Cause, Server, Trouble, diagnose, explain, listed
-from sdgkit.teachers.openai_compatible import OpenAICompatible, model_names, proxy_for, trust
-from sdgkit.teachers.replicas import Replicas
+from sdgkit.teachers.adapters import OpenAICompatible, Replicas, model_names, proxy_for, trust
+from sdgkit.teachers.diagnosis import PASSING, Cause, Server, Trouble, diagnose, explain, judged, listed
 from sdgkit.teachers.settings import REHEARSAL, Credentials, Settings, settle
 from sdgkit.teachers.teacher import Teacher
 
@@ -106,8 +105,8 @@ async def _find(adapters: Sequence[OpenAICompatible], wanted: Settings) -> OpenA
         for adapter in adapters:
             adapter.server.model = model
             if adapter in away:  # which could not be asked for its path
-                at = min(_places(there[0]).index(there[0].base_url), len(_places(adapter.server)) - 1)
-                adapter.server.base_url = _places(adapter.server)[at]
+                path = there[0].base_url.removeprefix(_root(there[0].base_url))
+                adapter.server.base_url = _root(adapter.server.base_url) + path
             elif model not in adapter.server.models:
                 raise explain(Trouble(Cause.WRONG_MODEL), adapter.server)
         opened.pop_all()
@@ -124,8 +123,8 @@ async def _open(adapter: OpenAICompatible) -> Trouble | None:
             server.base_url = place
             try:
                 rows = await adapter.rows()
-            except Exception as error:
-                trouble = diagnose(error, server)
+            except Trouble as failure:
+                trouble = failure
                 if trouble.cause not in _NOT_HERE:
                     break
             else:
@@ -193,7 +192,7 @@ async def _names_by_client(server: Server) -> list[str]:
             return model_names([row.to_dict() for row in await client.models.list()])
     except Exception as error:
         # The plain list has just been read, so this is a matter of the client; a server of another version says so.
-        said = diagnose(BadAnswer(426, error.body) if hasattr(error, "body") else error, server).words
+        said = (judged(426, error.body, server) if hasattr(error, "body") else diagnose(error, server)).words
         note = f"llama-stack-client cannot list the models ({said}). Generation works all the same"
         if version := re.search(r"server version v?(\d+\.(\d+))", said):
             python = "" if version[2] == "2" else " (needs Python 3.12)"  # as all after 0.2.12

@@ -4,6 +4,7 @@ The cause is read from the whole chain of exceptions, since over the fast client
 and an untrusted certificate all arrive as "timed out".
 """
 
+import contextlib
 import email.utils
 import html
 import json
@@ -35,6 +36,7 @@ class Cause(Enum):
     BUSY = "too many requests", TeacherUnreachable
     SERVER_ERROR = "server error", TeacherUnreachable
     CERTIFICATE = "untrusted certificate", TeacherRefused
+    GONE = "gone", TeacherUnreachable
     WRONG_PATH = "wrong path", TeacherUnreachable
     WRONG_KEY = "wrong key", TeacherRefused
     EXPIRED_KEY = "expired key", TeacherRefused
@@ -65,8 +67,8 @@ _SIGNS: tuple[tuple[type[BaseException], Cause], ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Trouble:
+@dataclass(eq=False)
+class Trouble(Exception):
     """One failed exchange. `words` are the server's or the system's own; `retry_after` is in seconds."""
 
     cause: Cause
@@ -77,14 +79,6 @@ class Trouble:
     def __str__(self) -> str:
         known = self.cause.words if self.status is None else str(self.status)
         return f"{known}: {self.words}" if self.words else known
-
-
-class BadAnswer(Exception):
-    """An answer that is not what was asked for. status: 200 says so too. body: parsed, where it is JSON, else text."""
-
-    def __init__(self, status: int, body: Any, retry_after: str | None = None) -> None:
-        super().__init__(f"status {status}")
-        self.status, self.body, self.retry_after = status, body, retry_after
 
 
 @dataclass
@@ -107,9 +101,6 @@ def diagnose(error: BaseException, server: Server) -> Trouble:
     """Find out what an exception of a client means."""
     if isinstance(error, TimeoutError):  # our own limit on one exchange; the clients' timeouts are wrapped
         return Trouble(Cause.TIMEOUT)
-    if isinstance(error, BadAnswer):
-        words = _shown(_words(error.body), server)
-        return Trouble(_meaning(error), words, error.status, _seconds(error.retry_after))
     chain = [error]
     while under := chain[-1].__cause__ or chain[-1].__context__:
         chain.append(under)
@@ -118,6 +109,17 @@ def diagnose(error: BaseException, server: Server) -> Trouble:
     cause, link = next(found, (Cause.LOST, chain[0]))
     words = getattr(link, "verify_message", None) or getattr(link, "strerror", None) or str(link)
     return Trouble(cause, _shown(words or type(link).__name__, server))
+
+
+def judged(status: int, body: Any, server: Server, retry_after: str | None = None) -> Trouble:
+    """What an answer means that is not what was asked for. body: parsed, where it is JSON, else its text."""
+    words = _shown(_words(body), server)
+    cause = next((cause for cause, statuses in _STATUSES.items() if status in statuses), Cause.BAD_REQUEST)
+    if status == 200 and isinstance(body, str):
+        cause = Cause.WRONG_PATH
+    elif status == 404 and isinstance(body, dict) and "model" in words.lower():
+        cause = Cause.WRONG_MODEL
+    return Trouble(cause, words, status, _seconds(retry_after))
 
 
 def explain(trouble: Trouble, server: Server) -> TeacherError:
@@ -141,14 +143,6 @@ def listed(models: Iterable[str]) -> str:
     return ", ".join(first) + (f" and {len(more)} more" if more else "")
 
 
-def _meaning(answer: BadAnswer) -> Cause:
-    if answer.status == 200:
-        return Cause.WRONG_PATH if isinstance(answer.body, str) else Cause.BAD_REQUEST
-    if answer.status == 404 and isinstance(answer.body, dict) and "model" in _words(answer.body).lower():
-        return Cause.WRONG_MODEL
-    return next((cause for cause, statuses in _STATUSES.items() if answer.status in statuses), Cause.BAD_REQUEST)
-
-
 def _words(body: Any) -> str:
     """What an answer says, without the form that it is wrapped in."""
     while isinstance(body, dict):
@@ -168,10 +162,7 @@ def _shown(text: str, server: Server, limit: int = 300) -> str:
 
 def _seconds(retry_after: str | None) -> float | None:
     """From a number or an HTTP date (RFC 9110, section 10.2.3); never negative."""
-    try:
+    with contextlib.suppress(ValueError):
         return max(0.0, float(retry_after or ""))
-    except ValueError:
-        try:
-            return max(0.0, email.utils.parsedate_to_datetime(retry_after or "").timestamp() - time.time())
-        except ValueError:
-            return None
+    date = email.utils.parsedate_tz(retry_after or "")
+    return max(0.0, email.utils.mktime_tz(date) - time.time()) if date else None

@@ -14,21 +14,22 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from sdgkit.errors import RequestRefused, TeacherUnreachable
-from sdgkit.teachers.diagnosis import PASSING, Cause, Server, Trouble, diagnose, explain
+from sdgkit.errors import RequestRefused
+from sdgkit.teachers.adapters import PROBE_SECONDS, OpenAICompatible, Replicas, probe_of
+from sdgkit.teachers.diagnosis import PASSING, Cause, Trouble, explain
 from sdgkit.teachers.exchange import Reply
 
-Exchange = Callable[[Mapping[str, Any]], Awaitable[Reply]]
+Adapter = OpenAICompatible | Replicas
 
 # Seconds. Exponential backoff with full jitter (M. Brooker, "Exponential Backoff And Jitter", AWS, 2015).
 FIRST_WAIT, LONGEST_WAIT = 0.2, 20.0
 
-# Without an answer for so long after a failure, we ask ourselves: so often at most, waiting so long for a reply.
-QUIET_SECONDS, LONGEST_PROBE_WAIT, PROBE_SECONDS = 3.0, 5.0, 60.0
+# Without an answer for so long after a failure, we ask ourselves: so often at most.
+QUIET_SECONDS, LONGEST_PROBE_WAIT = 3.0, 5.0
 
 # How often a request is tried again after failing while others were answered. Waiting for a hanging one is costly; 429
 # is a wish for more time, but a request bigger than the server's limit would get it for ever.
@@ -66,12 +67,12 @@ class Patience:
     expired. retries: how many exchanges failed and were tried again so far.
     """
 
-    def __init__(self, exchange: Exchange, server: Server, concurrency: int, limit: float) -> None:
+    def __init__(self, adapter: Adapter, concurrency: int, limit: float) -> None:
         """limit: seconds without any answer after which everybody gives up."""
         self.slots = Slots(concurrency)
         self.state, self.away_reason, self.wants_key = "present", "", False
         self.retries = 0
-        self._exchange, self._server, self._limit = exchange, server, limit
+        self._adapter, self._server, self._limit = adapter, adapter.server, limit
         self._asking = 0  # requests that somebody waits for
         self._failing_since = 0.0  # when the first exchange failed after the last answer; 0 if none has
         self._answered_at = 0.0  # when anybody was last answered
@@ -95,11 +96,11 @@ class Patience:
                     await self.slots.acquire()
                 sent = time.monotonic()
                 try:
-                    reply = await self._exchange(body)
+                    reply = await self._adapter.exchange(body)
                     self._answered(sent)
                     return replace(reply, retries=tries)
-                except Exception as error:
-                    trouble = self._judge(error, sent)
+                except Trouble as failure:
+                    trouble = self._judge(failure, sent)
                 finally:
                     self.slots.release()
                 tries, streak, self.retries = tries + 1, streak + 1, self.retries + 1
@@ -121,9 +122,9 @@ class Patience:
         if sent > self._key_refused_at:  # else it was let in before the key expired
             self._answered_at, self._failing_since = time.monotonic(), 0.0
 
-    def _judge(self, error: Exception, sent: float) -> Trouble:
-        """What is the matter, where it may pass; what cannot is raised."""
-        trouble, credentials = diagnose(error, self._server), self._server.credentials
+    def _judge(self, trouble: Trouble, sent: float) -> Trouble:
+        """The trouble, where it may pass; what cannot is raised."""
+        credentials = self._server.credentials
         self._failing_since = self._failing_since or time.monotonic()
         # A page in place of a teacher that has answered: a proxy's, while what is behind it starts anew.
         if trouble.cause in PASSING or (trouble.cause is Cause.WRONG_PATH and self._answered_at):
@@ -135,7 +136,7 @@ class Patience:
                 return trouble
         if trouble.cause is Cause.BAD_REQUEST:
             self._answered(sent)
-        raise explain(trouble, self._server) from error
+        raise explain(trouble, self._server) from trouble
 
     async def _wait(self, trouble: Trouble, sent: float, streak: int, *, in_doubt: bool) -> None:
         """Until the next try. in_doubt: this request failed beside others' answers before, so find out at once."""
@@ -158,12 +159,11 @@ class Patience:
             while self._answered_at < since:
                 sent = time.monotonic()
                 try:
-                    async with asyncio.timeout(PROBE_SECONDS):
-                        await self._exchange(probe_of(self._server.model))
+                    await self._adapter.exchange(probe_of(self._server.model), PROBE_SECONDS)
                     self._answered(sent)
-                except Exception as error:
+                except Trouble as failure:
                     try:
-                        trouble = self._judge(error, sent)
+                        trouble = self._judge(failure, sent)
                     except RequestRefused:
                         break  # an answer, too
                     probes += 1
@@ -181,19 +181,9 @@ class Patience:
             reason = f"the key is no longer accepted ({trouble}); {wish}"
         self.state, self.away_reason = "away", reason
         left = self._failing_since + self._limit - time.monotonic()
-        if left <= 0 and self.wants_key:
-            raise explain(trouble, self._server)
         if left <= 0:
-            raise TeacherUnreachable(
-                f"The teacher at {self._server.base_url} has not answered for {self._limit:g} s ({trouble}). When "
-                "it is back, run the same command again to go on."
-            )
+            raise explain(trouble if self.wants_key else Trouble(Cause.GONE, reason), self._server)
         await asyncio.sleep(min(pause_after(trouble, probes, LONGEST_PROBE_WAIT), left))
-
-
-def probe_of(model: str) -> dict[str, Any]:
-    """A tiny request: does the server answer?"""
-    return {"model": model, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 1}
 
 
 def pause_after(trouble: Trouble, failures: int, longest: float) -> float:

@@ -12,14 +12,10 @@ from sdgkit.errors import RequestRefused
 from sdgkit.structure import PROBE, PROBE_MESSAGE, PROBE_SAMPLING, PROBE_TEXT, WAYS, Way
 from sdgkit.teachers import background
 from sdgkit.teachers.exchange import Reply, Request
-from sdgkit.teachers.openai_compatible import OpenAICompatible
-from sdgkit.teachers.patience import Patience
-from sdgkit.teachers.replicas import Replicas
+from sdgkit.teachers.patience import Adapter, Patience
 from sdgkit.teachers.settings import REHEARSAL
 
 __all__ = ["Reply", "Request", "Teacher"]
-
-Adapter = OpenAICompatible | Replicas
 
 # What vLLM's page /metrics tells, in the text format of Prometheus (docs.vllm.ai, "Production Metrics").
 _METRIC = re.compile(
@@ -28,7 +24,7 @@ _METRIC = re.compile(
 )
 
 
-class Teacher(Patience):
+class Teacher(Patience, contextlib.AbstractContextManager["Teacher", None]):
     """A model behind a server, checked and ready: made by `connect`.
 
     kind, base_url (never with credentials), model: what was connected. is_rehearsal: rules write here, not a
@@ -38,8 +34,7 @@ class Teacher(Patience):
     """
 
     def __init__(self, adapter: Adapter, concurrency: int, patience: float, on_close: Callable[[], None]) -> None:
-        super().__init__(adapter.exchange, adapter.server, concurrency, patience)
-        self._adapter = adapter
+        super().__init__(adapter, concurrency, patience)
         self.base_url, self.model, self.notes = adapter.server.base_url, adapter.server.model, adapter.server.notes
         self.context_length = adapter.server.models[self.model]
         self.is_rehearsal = self.model == REHEARSAL
@@ -118,9 +113,6 @@ class Teacher(Patience):
     def left_out(self) -> dict[str, str]:
         """Of several servers, those that get no requests until they answer again: base URL and why."""
         return getattr(self._adapter, "left_out", {})
-
-    def __enter__(self) -> "Teacher":
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()

@@ -12,7 +12,7 @@ from servers import FaultServer, Reset, completion, free_port, is_probe, status
 
 import sdgkit as sk
 from sdgkit.errors import RequestRefused, SettingsError, TeacherRefused, TeacherUnreachable
-from sdgkit.teachers import Reply, Request, Teacher, background, connect, patience
+from sdgkit.teachers import Reply, Request, Teacher, adapters, background, connect, patience
 
 WAIT = 30.0
 
@@ -23,6 +23,7 @@ def hurry(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     for name, seconds in (("FIRST_WAIT", 0.02), ("QUIET_SECONDS", 0.1), ("LONGEST_PROBE_WAIT", 0.1)):
         monkeypatch.setattr(patience, name, seconds)
+    monkeypatch.setattr(adapters, "LOOK_SECONDS", 0.1)
 
 
 @pytest.fixture
