@@ -203,20 +203,16 @@ class Replicas:
             if absent.trouble and now >= absent.look_at:
                 absent.look_at = now + PROBE_SECONDS  # unless this look ends before
                 absent.looking = asyncio.create_task(self._look(absent, body["model"]))
-        waiting = [one for one in self._replicas if not one.trouble] or list(self._replicas)
-        raised: Trouble | None = None
-        while waiting:
-            one = min(waiting, key=lambda one: (one.busy, one.asked_at))
-            waiting.remove(one)
+        there = [one for one in self._replicas if not one.trouble] or self._replicas
+        met: list[Trouble] = []
+        for one in sorted(there, key=lambda one: (one.busy, one.asked_at)):
             try:
                 return await self._send(one, body, seconds)
             except Trouble as trouble:
                 if not one.trouble or trouble.cause is Cause.TIMEOUT:
                     raise
-                if raised is None or trouble.cause in PASSING:  # of several, what may pass counts
-                    raised = trouble
-        assert raised is not None
-        raise raised
+                met.append(trouble)
+        raise next((trouble for trouble in met if trouble.cause in PASSING), met[0])
 
     async def metrics(self) -> str:
         """The pages /metrics of all that have one, as one. Raises nothing."""
@@ -285,12 +281,19 @@ def trust(base_url: str) -> ssl.SSLContext:
     return context
 
 
-def model_names(rows: list[dict[str, Any]]) -> list[str]:
-    """The rows that are language models: OpenAI's with an `id`; Llama Stack's may say what kind they are."""
-    found = []
+def models_in(rows: list[dict[str, Any]]) -> dict[str, int | None]:
+    """The language models of a list, and how many tokens each can hold, where it says so.
+
+    OpenAI's rows have an `id`; Llama Stack's may say what kind they are.
+    """
+    found: dict[str, int | None] = {}
     for row in rows:
-        name, more = row.get("id") or row.get("identifier"), row.get("custom_metadata")
+        name, more, length = (
+            row.get("id") or row.get("identifier"),
+            row.get("custom_metadata"),
+            row.get("max_model_len"),
+        )
         kind = row.get("model_type") or (more.get("model_type") if isinstance(more, dict) else None)
         if kind in (None, "llm") and isinstance(name, str) and name.isprintable():
-            found.append(name)
+            found[name] = length if isinstance(length, int) else None
     return found

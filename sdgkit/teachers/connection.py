@@ -12,7 +12,7 @@ from typing import Any
 
 from sdgkit.errors import SettingsError, TeacherUnreachable
 from sdgkit.teachers import background
-from sdgkit.teachers.adapters import OpenAICompatible, Replicas, model_names, proxy_for, trust
+from sdgkit.teachers.adapters import OpenAICompatible, Replicas, models_in, proxy_for, trust
 from sdgkit.teachers.diagnosis import PASSING, Cause, Server, Trouble, diagnose, explain, judged, listed
 from sdgkit.teachers.settings import REHEARSAL, Credentials, Settings, settle
 from sdgkit.teachers.teacher import Teacher
@@ -57,10 +57,11 @@ def connect(
     if concurrency < 1:
         raise SettingsError(f"The concurrency must be 1 or more, not {concurrency}.")
     wanted = settle(Settings.of(kind, base_url, model, key_file, headers))
-    credentials, notes, urls = Credentials(wanted, api_key), [], wanted.base_urls  # type: Credentials, list[str], Any
-    if urls and rehearsal_options:
+    credentials = Credentials(wanted, api_key)
+    if wanted.base_urls and rehearsal_options:
         raise SettingsError(f"Only a rehearsal teacher started here takes {', '.join(sorted(rehearsal_options))}.")
     with contextlib.ExitStack() as started:
+        urls, notes = list(wanted.base_urls), list[str]()
         if not urls:
             from sdgkit.teachers.rehearsal import start
 
@@ -75,12 +76,7 @@ def connect(
 
 def _checked(url: str) -> str:
     """An address that can be shown and written down. Raises SettingsError, which does not repeat it."""
-    parts = urllib.parse.urlsplit(url)
-    try:
-        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable or "@" in parts.netloc or parts.query or parts.fragment:
+    if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#@]*)?", url):
         raise SettingsError(
             "The base URL must look like http://host:8000/v1: http or https, a host, no '?', no '#', and no '@': "
             "a password goes into a header, with --header or headers=."
@@ -99,7 +95,7 @@ async def _find(adapters: Sequence[OpenAICompatible], wanted: Settings) -> OpenA
         for adapter, trouble in away.items():
             error = explain(trouble, adapter.server)
             if not there or trouble.cause not in PASSING:
-                raise error
+                raise error from trouble
             adapter.server.notes.append(f"{error} Until then the others do the work.")
         model = _choose(there[0], wanted)
         for adapter in adapters:
@@ -128,10 +124,8 @@ async def _open(adapter: OpenAICompatible) -> Trouble | None:
                 if trouble.cause not in _NOT_HERE:
                     break
             else:
-                names = await _names_by_client(server) if server.kind == "llama-stack" else []
-                lengths = {row.get("id"): row.get("max_model_len") for row in rows}
-                known = {name: length for name, length in lengths.items() if isinstance(length, int)}
-                server.models = {name: known.get(name) for name in names or model_names(rows)}
+                told = await _asked_by_client(server) if server.kind == "llama-stack" else {}
+                server.models = told or models_in(rows)
                 return None
         if trouble.cause not in (Cause.LOST, Cause.SERVER_ERROR, Cause.BUSY):
             break
@@ -172,7 +166,7 @@ def _choose(server: Server, wanted: Settings) -> str:
     return model if model in named else named[0]
 
 
-async def _names_by_client(server: Server) -> list[str]:
+async def _asked_by_client(server: Server) -> dict[str, int | None]:
     """The models as `llama-stack-client` lists them; where it cannot, none, and a note on what to do about it."""
     log, silence = logging.getLogger(), logging.NullHandler()
     log.addHandler(silence)  # or the import (0.7.5) makes every request of every library a line on stderr
@@ -189,7 +183,7 @@ async def _names_by_client(server: Server) -> list[str]:
     )
     try:
         async with client:
-            return model_names([row.to_dict() for row in await client.models.list()])
+            return models_in([row.to_dict() for row in await client.models.list()])
     except Exception as error:
         # The plain list has just been read, so this is a matter of the client; a server of another version says so.
         said = (judged(426, error.body, server) if hasattr(error, "body") else diagnose(error, server)).words
@@ -198,4 +192,4 @@ async def _names_by_client(server: Server) -> list[str]:
             python = "" if version[2] == "2" else " (needs Python 3.12)"  # as all after 0.2.12
             note += f"; for the client's own commands install 'llama-stack-client=={version[1]}.*'{python}"
         server.notes.append(f"{note}.")
-        return []
+        return {}

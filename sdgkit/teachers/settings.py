@@ -85,8 +85,8 @@ def _from_file() -> Settings:
         several = list(value.values()) if isinstance(value, dict) else value
         entries = several if isinstance(several, list) and name in ("base_url", "headers") else [value]
         if name not in _NAMES or not all(isinstance(text, str) for text in entries):
-            names = ", ".join(_NAMES)
-            raise SettingsError(f"{FILE}: {name} = {value!r} cannot be used. It takes {names}, as texts in quotes.")
+            # Its value may be a key, in the wrong place.
+            raise SettingsError(f"{FILE}: {name} cannot be used. Take {', '.join(_NAMES)}, with texts in quotes.")
     return Settings.of(*(values.get(name) for name in _NAMES))
 
 
@@ -112,9 +112,8 @@ class Credentials:
         variables = ["SDGKIT_API_KEY", "OPENAI_API_KEY"] if wanted.kind == "openai" else ["SDGKIT_API_KEY"]
         self.file = Path(wanted.key_file) if wanted.key_file and not api_key else None
         # Only the file's name: where it lies is nobody's business in a run's folder.
-        self.place = (
-            f"the key file {self.file.name}" if self.file else " or ".join([*variables, *wanted.headers.values()])
-        )
+        places = [f"the key file {self.file.name}"] if self.file else [*variables, *wanted.headers.values()]
+        self.place = " or ".join(places)
         self.can_be_renewed = self.file is not None
         self._key = ""
         self._written_at = 0  # the file's own time, in nanoseconds, when it was last read

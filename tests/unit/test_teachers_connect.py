@@ -58,8 +58,7 @@ def test_a_list_of_messages_can_be_asked_too_in_a_running_loop(server):
 
 
 @pytest.mark.parametrize(
-    "url",
-    ["localhost:8000", "ftp://host/v1", "http://", "http://host:99999", "http://h/v1?key=1", "http://ada:lovely@h/v1"],
+    "url", ["localhost:8000", "ftp://host/v1", "http://", "http://h/v1?key=1", "http://ada:lovely@h/v1"]
 )
 def test_what_is_no_address_is_refused_without_being_repeated(url):
     with pytest.raises(SettingsError, match="must look like http://host:8000/v1") as caught:
@@ -324,8 +323,8 @@ def test_the_kinds_are_told_to_those_who_name_another():
     ("text", "words"),
     [
         ("base_url = ", "cannot be read"),
-        ('url = "http://h"', "url = 'http://h' cannot be used. It takes teacher, base_url, model"),
-        ("model = 3", "model = 3 cannot be used"),
+        ('url = "http://h"', "url cannot be used. Take teacher, base_url, model"),
+        ("model = 3", "model cannot be used"),
     ],
 )
 def test_a_broken_settings_file_says_what_is_wrong_with_it(text, words):
