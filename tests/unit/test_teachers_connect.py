@@ -325,13 +325,14 @@ def test_the_kinds_are_told_to_those_who_name_another():
         ("base_url = ", "cannot be read"),
         ('url = "http://h"', "url cannot be used. Take teacher, base_url, model"),
         ("model = 3", "model cannot be used"),
+        ('api_key = "sk-secret"', "api_key cannot be used"),
     ],
 )
 def test_a_broken_settings_file_says_what_is_wrong_with_it(text, words):
     Path("sdgkit.toml").write_text(text, encoding="utf-8")
     with pytest.raises(SettingsError, match=r"sdgkit\.toml") as caught:
         connect()
-    assert words in str(caught.value)
+    assert words in str(caught.value) and "sk-secret" not in str(caught.value)
 
 
 def test_options_of_a_rehearsal_are_no_options_of_a_real_server(server):
