@@ -7,8 +7,9 @@ read as if nobody had enforced anything.
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any, Literal
 
 from sdgkit.errors import SettingsError
@@ -20,12 +21,6 @@ WHEN = ("auto", "always", "never")
 # vLLM since 0.11 and what stands before it; OpenAI and most others.
 Way = Literal["structured_outputs", "json_schema"]
 WAYS: tuple[Way, ...] = ("structured_outputs", "json_schema")
-
-PROBE_MESSAGE = "Say in one short sentence what the weather is like in spring."
-# A model that reasons first may want this much before the form begins; others end by themselves.
-PROBE_TOKENS = 1024
-# A greedy model may fall into a loop of white space between two parts of a JSON text, where it is allowed.
-PROBE_TEMPERATURE = 0.7
 
 # What no text needs: control characters but tab and newline. It stands last in a class: xgrammar, in vLLM, reads \x7fE
 # as one character (seen in 0.2.8).
@@ -40,6 +35,12 @@ def check_when(structure: str) -> str:
     if structure not in WHEN:
         raise SettingsError(f"structure must be one of {', '.join(WHEN)}, not {structure!r}.")
     return structure
+
+
+def has_own_form(sampling: Mapping[str, Any]) -> bool:
+    """Whether the user's own settings force a form already; then ours stays out of it."""
+    names = (*sampling, *(sampling.get("extra_body") or {}))
+    return any(name.startswith(("structured_outputs", "response_format", "guided_")) for name in names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,12 @@ class Form:
         """
         if way == "structured_outputs":
             return {"structured_outputs": {"regex": self.regex()}}
-        described = {"name": "form", "strict": True, "schema": self._schema()}
+        text, score = {"type": "string"}, {"type": "string", "enum": self._scores()}
+        kinds = [text] * (len(self.columns) - bool(self.scale)) + [score] * bool(self.scale)
+        # A name for every value: OpenAI's strict schemas cannot count.
+        values = dict(zip(self._names(), cycle(kinds), strict=False))
+        schema = {"type": "object", "properties": values, "required": [*values], "additionalProperties": False}
+        described = {"name": "form", "strict": True, "schema": schema}
         return {"response_format": {"type": "json_schema", "json_schema": described}}
 
     def regex(self) -> str:
@@ -81,36 +87,15 @@ class Form:
         A value is any text but a tag: where one begins, the model can only finish the right one. Its length is not
         bounded, since a model that is cut off in the middle of a sentence writes worse than one that goes on.
         """
-        record = "\n".join(
-            part
-            for start, end, value in zip(self.starts, self.ends, self._values(), strict=True)
-            for part in (_literal(start), value, _literal(end))
-            if part
-        )
-        more = rf"(?:{record}\n){{{self.records - 1}}}" if self.records > 1 else ""
-        return (more + record).replace("\n", r"\n")
-
-    def _values(self) -> list[str]:
-        text = _anything_but({tag for tag in (*self.starts, *self.ends) if tag})
+        tags = (tag for tag in (*self.starts, *self.ends) if len(tag) > 1)  # one letter cannot be told from text
+        beginnings = {tag if tag[0].isalnum() else tag[:_TELLING] for tag in tags}
+        text = f"{_piece(beginnings, _SPACES + _NEVER)}{_piece(beginnings, _NEVER)}*"
         values = [text] * len(self.columns)
         if self.scale:
-            values[-1] = "(?:" + "|".join(_literal(f"{score:g}") for score in self.scale) + ")"
-        return values
-
-    def _schema(self) -> dict[str, Any]:
-        """The same as a JSON schema, with a name for every value: OpenAI's strict ones cannot count."""
-        properties: dict[str, Any] = {name: {"type": "string"} for name in self._names()}
-        if self.scale:
-            properties |= {
-                name: {"type": "string", "enum": [f"{score:g}" for score in self.scale]}
-                for name in self._names()
-                if name.startswith(self.columns[-1])
-            }
-        return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
-
-    def _names(self) -> list[str]:
-        numbers = [f"_{n}" for n in range(1, self.records + 1)] if self.records > 1 else [""]
-        return [f"{column}{number}" for number in numbers for column in self.columns]
+            values[-1] = f"(?:{'|'.join(map(_literal, self._scores()))})"
+        record = _lines(map(_literal, self.starts), values, map(_literal, self.ends))
+        more = rf"(?:{record}\n){{{self.records - 1}}}" if self.records > 1 else ""
+        return (more + record).replace("\n", r"\n")
 
     def tagged(self, text: str) -> str:
         """A reply in JSON with the prompt's tags around its values, to be read as any other; unchanged if not JSON."""
@@ -120,61 +105,53 @@ class Form:
             texts = [str(values[name]) for name in self._names()]
         except (ValueError, LookupError, TypeError):
             return text
-        tags = [*zip(self.starts, self.ends, strict=True)] * self.records
-        return "\n".join(
-            part for (start, end), value in zip(tags, texts, strict=True) for part in (start, value, end) if part
-        )
+        return _lines(cycle(self.starts), texts, cycle(self.ends))
+
+    def _scores(self) -> list[str]:
+        return [f"{score:g}" for score in self.scale]
+
+    def _names(self) -> list[str]:
+        numbers = [f"_{n}" for n in range(1, self.records + 1)] if self.records > 1 else [""]
+        return [f"{column}{number}" for number in numbers for column in self.columns]
 
 
-def has_own_form(sampling: Mapping[str, Any]) -> bool:
-    """Whether the user's own settings force a form already; then ours stays out of it."""
-    names = {*sampling, *(sampling.get("extra_body") or {})}
-    return any(name.startswith("guided_") for name in names) or bool(names & {"structured_outputs", "response_format"})
-
-
-# A form in which no model would answer PROBE_MESSAGE by itself: only a server that enforces it does.
-PROBE_TEXT = "77777"
+# A form in which no model would answer this message by itself: only a server that enforces it does. A model that
+# reasons first may want that many tokens before the form begins; a greedy one may fall into a loop of white space
+# between two parts of a JSON text.
+PROBE_MESSAGE, PROBE_TEXT = "Say in one short sentence what the weather is like in spring.", "77777"
+PROBE_SAMPLING = {"temperature": 0.7, "max_tokens": 1024}
 PROBE = Form(("",), ("",), ("word",), scale=(float(PROBE_TEXT),))
 
 
+def _lines(starts: Iterable[str], values: Iterable[str], ends: Iterable[str]) -> str:
+    """Each value between its tags; whatever is empty has no line."""
+    return "\n".join(part for record in zip(starts, values, ends, strict=False) for part in record if part)
+
+
 # Regular expressions --------------------------------------------------------------------------------------------------
+
+
+def _piece(beginnings: Set[str], never: str, firsts: Set[str] = frozenset()) -> str:
+    """One character of a text, or so many as it takes to see that none of the beginnings is there.
+
+    firsts: within a beginning, with which letters one begins.
+    """
+    letters = {beginning[0] for beginning in beginnings}
+    choices = [f"[^{_either_case(letters | firsts)}{never}]"]
+    for letter in sorted(letters - firsts):
+        rests = {beginning[1:] for beginning in beginnings if beginning[0] == letter}
+        if "" not in rests:
+            # The first letter may be repeated, so that "[[" may stand in a text.
+            one = f"[{_either_case({letter})}]" + ("" if firsts else "+")
+            choices.append(one + _piece(rests, _NEVER, firsts or letters))
+    return f"(?:{'|'.join(choices)})"
 
 
 def _literal(text: str) -> str:
     return re.sub(r"([\\.^$*+?()\[\]{}|/-])", r"\\\1", text)
 
 
-def _anything_but(tags: set[str]) -> str:
-    """Text that does not begin with white space, and in which none of the tags begins."""
-    prefixes = {tag if tag[0].isalnum() else tag[:_TELLING] for tag in tags}
-    return _piece(prefixes, spaces=False) + _piece(prefixes) + "*"
-
-
-def _piece(prefixes: set[str], *, spaces: bool = True) -> str:
-    """One character, or so many as it takes to see that no tag begins here."""
-    letters = sorted({prefix[0] for prefix in prefixes})
-    choices = [f"[^{_either_case(letters)}{'' if spaces else _SPACES}{_NEVER}]"]
-    for letter in letters:
-        # Repeated, so that "[[" may stand in a text.
-        choices.append(f"[{_either_case([letter])}]+{_beyond(prefixes, letter, letters)}")
-    return f"(?:{'|'.join(choices)})"
-
-
-def _beyond(prefixes: set[str], letter: str, firsts: Sequence[str]) -> str:
-    """What may follow this letter of a prefix: anything but the prefix's next letter, or that one and so on."""
-    rests = {prefix[1:] for prefix in prefixes if prefix[0] == letter}
-    if "" in rests:
-        return ""
-    letters = sorted({rest[0] for rest in rests})
-    choices = [f"[^{_either_case([*letters, *firsts])}{_NEVER}]"]
-    for following in letters:
-        longer = {rest for rest in rests if rest[0] == following}
-        if following not in firsts and following not in longer:
-            choices.append(f"[{_either_case([following])}]{_beyond(longer, following, firsts)}")
-    return f"(?:{'|'.join(choices)})"
-
-
-def _either_case(letters: Sequence[str]) -> str:
+def _either_case(letters: Set[str]) -> str:
     """The letters, in both cases, for a character class."""
     both = {case for letter in letters for case in (letter.lower(), letter.upper()) if len(case) == 1}
     return "".join(re.sub(r"([\\^\]\[-])", r"\\\1", letter) for letter in sorted(both)).replace("\n", r"\n")

@@ -126,9 +126,9 @@ class FaultServer:
             return status(404, "Not Found")
         if self.key is not None and request.headers.get("Authorization") != f"Bearer {self.key}":
             return status(401, "Invalid key")
-        if request.path.endswith("/models"):
+        if request.path == f"{self.path}/models":
             return web.json_response({"data": self.rows or [{"id": name} for name in self.models]})
-        if not request.path.endswith("/chat/completions"):
+        if request.path != f"{self.path}/chat/completions":
             return status(404, "Not Found")
         return await self._chat(request)
 

@@ -2,25 +2,26 @@
 
 import asyncio
 import contextlib
+import logging
+import re
 import urllib.parse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sdgkit.errors import SdgkitError, SettingsError, TeacherUnreachable
+from sdgkit.errors import SettingsError, TeacherUnreachable
 from sdgkit.teachers import background
-from sdgkit.teachers.credentials import Credentials
-from sdgkit.teachers.diagnosis import PASSING, Address, Cause, Trouble, diagnose, explain, listed
-from sdgkit.teachers.exchange import Adapter
-from sdgkit.teachers.llama_stack import find_stack
-from sdgkit.teachers.openai_compatible import NOT_HERE, OpenAICompatible, model_names, split_credentials
-from sdgkit.teachers.replicas import Replicas
-from sdgkit.teachers.settings import REHEARSAL, Settings, credentials_for, settle
+from sdgkit.teachers.adapters import OpenAICompatible, Replicas, models_in, proxy_for, trust
+from sdgkit.teachers.diagnosis import PASSING, Cause, Server, Trouble, diagnose, explain, judged, listed
+from sdgkit.teachers.settings import REHEARSAL, Credentials, Settings, settle
 from sdgkit.teachers.teacher import Teacher
 
 # How often a server that breaks off or is just starting is asked for its models.
 _TRIES = 3
+
+# No row's request is sent and no model named when models are listed: what is refused then is the path.
+_NOT_HERE = (Cause.WRONG_PATH, Cause.BAD_REQUEST, Cause.WRONG_MODEL)
 
 
 def connect(
@@ -56,130 +57,139 @@ def connect(
     if concurrency < 1:
         raise SettingsError(f"The concurrency must be 1 or more, not {concurrency}.")
     wanted = settle(Settings.of(kind, base_url, model, key_file, headers))
-    credentials = credentials_for(wanted, api_key)
+    credentials = Credentials(wanted, api_key)
     if wanted.base_urls and rehearsal_options:
         raise SettingsError(f"Only a rehearsal teacher started here takes {', '.join(sorted(rehearsal_options))}.")
     with contextlib.ExitStack() as started:
-        if not wanted.base_urls:
-            wanted = replace(wanted, base_urls=(_start_rehearsal(rehearsal_options, started),))
-        found, chosen = background.wait(_find(wanted, credentials, timeout))
-        return Teacher(
-            found.adapter,
-            chosen,
-            concurrency=concurrency,
-            patience=patience,
-            context_length=found.context_lengths.get(chosen),
-            notes=found.notes,
-            on_close=started.pop_all().close,
+        urls, notes = list(wanted.base_urls), list[str]()
+        if not urls:
+            from sdgkit.teachers.rehearsal import start
+
+            process = started.enter_context(start(**rehearsal_options))
+            import openai  # noqa: F401  (takes a second, in which the process gets ready)
+
+            urls = [process.base_url]
+        servers = [Server(_checked(url), wanted.kind or "", credentials, notes) for url in urls]
+        adapter = background.wait(_find([OpenAICompatible(server, timeout) for server in servers], wanted))
+        return Teacher(adapter, concurrency, patience, started.pop_all().close)
+
+
+def _checked(url: str) -> str:
+    """An address that can be shown and written down. Raises SettingsError, which does not repeat it."""
+    if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#@]*)?", url):
+        raise SettingsError(
+            "The base URL must look like http://host:8000/v1: http or https, a host, no '?', no '#', and no '@': "
+            "a password goes into a header, with --header or headers=."
         )
+    return url.rstrip("/")
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """A server that answers. models: their names. context_lengths: in tokens, of those models of which it tells."""
-
-    adapter: Adapter
-    models: Sequence[str]
-    notes: Sequence[str] = ()
-    context_lengths: Mapping[str, int] = field(default_factory=dict)
-
-
-def _start_rehearsal(options: Mapping[str, Any], started: contextlib.ExitStack) -> str:
-    """Its base URL; `started` ends it."""
-    from sdgkit.teachers.rehearsal import start
-
-    process = started.enter_context(start(**options))
-    import openai  # noqa: F401  (takes a second, in which the process gets ready)
-
-    return process.base_url
-
-
-async def _find(wanted: Settings, credentials: Credentials, timeout: float) -> tuple[_Found, str]:
-    """The server, or several as one, and the model. Of several, one that answers will do."""
-    adapters = []
-    for base_url in wanted.base_urls:
-        url, headers = split_credentials(base_url)
-        address = Address(url, wanted.kind or "", credentials=credentials)
-        adapters.append(OpenAICompatible(address, headers=headers, timeout=timeout))
-    try:
-        opened = await asyncio.gather(*map(_open, adapters), return_exceptions=True)
-        there = [one for one in opened if isinstance(one, _Found)]
-        for error in opened:
-            if isinstance(error, BaseException) and not (there and _may_pass(error)):
-                raise error
-        model = _choose(there[0], wanted)
-        for other in there[1:]:
-            if model not in other.models:
-                raise explain(Trouble(Cause.WRONG_MODEL), replace(other.adapter.address, model=model), other.models)
-    except BaseException:
+async def _find(adapters: Sequence[OpenAICompatible], wanted: Settings) -> OpenAICompatible | Replicas:
+    """The server, or several as one, with the model to ask. Of several servers, one that answers will do."""
+    async with contextlib.AsyncExitStack() as opened:
         for adapter in adapters:
-            await adapter.close()
-        raise
-    if len(adapters) == 1:
-        return there[0], model
-    notes = [note for one in there for note in one.notes]
-    path = urllib.parse.urlsplit(there[0].adapter.address.base_url).path
-    away = {}
-    for adapter, error in zip(adapters, opened, strict=True):
-        if isinstance(error, BaseException):
-            url = adapter.address.base_url
-            adapter.address = replace(adapter.address, base_url=url if urllib.parse.urlsplit(url).path else url + path)
-            away[adapter.address.base_url] = str(diagnose(error.__cause__ or error, adapter.address))
-            notes.append(f"{error} Until then the others do the work.")
-    return replace(there[0], adapter=Replicas(adapters, away), notes=notes), model
+            opened.push_async_callback(adapter.close)
+        troubles = await asyncio.gather(*map(_open, adapters))
+        away = {adapter: trouble for adapter, trouble in zip(adapters, troubles, strict=True) if trouble is not None}
+        there = [adapter.server for adapter in adapters if adapter not in away]
+        for adapter, trouble in away.items():
+            error = explain(trouble, adapter.server)
+            if not there or trouble.cause not in PASSING:
+                raise error from trouble
+            adapter.server.notes.append(f"{error} Until then the others do the work.")
+        model = _choose(there[0], wanted)
+        for adapter in adapters:
+            adapter.server.model = model
+            if adapter in away:  # which could not be asked for its path
+                path = there[0].base_url.removeprefix(_root(there[0].base_url))
+                adapter.server.base_url = _root(adapter.server.base_url) + path
+            elif model not in adapter.server.models:
+                raise explain(Trouble(Cause.WRONG_MODEL), adapter.server)
+        opened.pop_all()
+    return Replicas(adapters, away) if len(adapters) > 1 else adapters[0]
 
 
-def _may_pass(error: BaseException) -> bool:
-    return isinstance(error, TeacherUnreachable) and diagnose(error.__cause__ or error, Address("")).cause in PASSING
-
-
-async def _open(adapter: OpenAICompatible) -> _Found:
-    """Find the path that lists models, asking again where the trouble may pass."""
-    address = adapter.address
+async def _open(adapter: OpenAICompatible) -> Trouble | None:
+    """Stay at the first place that lists models, asking again where the trouble may pass; else what the matter is."""
+    server = adapter.server
+    places = _places(server)
     for attempt in range(_TRIES):
         await asyncio.sleep(0.3 * attempt)
-        try:
-            if address.kind == "llama-stack":
-                return _Found(adapter, *await find_stack(adapter))
-            rows = await adapter.find(_places(address.base_url))
-            lengths = {row.get("id"): row.get("max_model_len") for row in rows}
-            known = {str(name): length for name, length in lengths.items() if isinstance(length, int)}
-            return _Found(adapter, model_names(rows), context_lengths=known)
-        except SdgkitError:
-            raise
-        except Exception as error:
-            adapter.address, cause, trouble = address, error, diagnose(error, address)
-            if trouble.cause not in (Cause.LOST, Cause.SERVER_ERROR, Cause.BUSY):
-                break
-    if trouble.cause in NOT_HERE:
-        trouble = replace(trouble, cause=Cause.WRONG_PATH)
-    raise explain(trouble, address) from cause
+        for place in places:
+            server.base_url = place
+            try:
+                rows = await adapter.rows()
+            except Trouble as failure:
+                trouble = failure
+                if trouble.cause not in _NOT_HERE:
+                    break
+            else:
+                told = await _asked_by_client(server) if server.kind == "llama-stack" else {}
+                server.models = told or models_in(rows)
+                return None
+        if trouble.cause not in (Cause.LOST, Cause.SERVER_ERROR, Cause.BUSY):
+            break
+    server.base_url = places[0]
+    return replace(trouble, cause=Cause.WRONG_PATH) if trouble.cause in _NOT_HERE else trouble
 
 
-def _places(url: str) -> list[str]:
+def _places(server: Server) -> list[str]:
     """Where a server may have its API, the likeliest first: most addresses end in /v1, given or not."""
+    url = server.base_url
+    if server.kind == "llama-stack":
+        # 0.2 has it under the longer (under the other it lists models only), 0.7 under the shorter, 0.3 under both.
+        return [f"{_root(url)}/v1/openai/v1", f"{_root(url)}/v1"]
     if url.endswith("/v1"):
         return [url]
     return [url, f"{url}/v1"] if urllib.parse.urlsplit(url).path else [f"{url}/v1", url]
 
 
-def _choose(found: _Found, wanted: Settings) -> str:
+def _root(url: str) -> str:
+    return re.sub(r"/v1(/openai/v1)?$", "", url)
+
+
+def _choose(server: Server, wanted: Settings) -> str:
     """The model to use. Raises SettingsError, TeacherRefused or TeacherUnreachable."""
-    address, models, model = found.adapter.address, found.models, wanted.model
+    where, models, model = server.base_url, list(server.models), wanted.model
     if wanted.kind == REHEARSAL and models != [REHEARSAL]:
-        raise SettingsError(f"The server at {address.base_url} is no rehearsal teacher; choose the kind vllm for it.")
+        raise SettingsError(f"The server at {where} is no rehearsal teacher; choose the kind vllm for it.")
     if not models:
-        raise TeacherUnreachable(f"The server at {address.base_url} has no model yet. Wait until it has loaded one.")
-    if model is not None:
-        # Llama Stack's names begin with the provider's, "vllm/"; its older servers take the rest alone, newer ones not.
-        named = [name for name in models if name == model] or [name for name in models if name.endswith(f"/{model}")]
-        if not named:
-            raise explain(Trouble(Cause.WRONG_MODEL), replace(address, model=model), models)
-        return named[0]
-    if len(models) > 1:
-        error = SettingsError(
-            f"{address.base_url} has several models; choose with --model or model=: {listed(models)}."
-        )
+        raise TeacherUnreachable(f"The server at {where} has no model yet. Wait until it has loaded one.")
+    if model is None and len(models) > 1:
+        error = SettingsError(f"{where} has several models; choose with --model or model=: {listed(models)}.")
         error.choices = tuple(models)
         raise error
-    return models[0]
+    # Llama Stack's names begin with the provider's, "vllm/"; its older servers take the rest alone, newer ones not.
+    named = [name for name in models if model is None or f"/{name}".endswith(f"/{model}")]
+    if not named:
+        raise explain(Trouble(Cause.WRONG_MODEL), replace(server, model=model or ""))
+    return model if model in named else named[0]
+
+
+async def _asked_by_client(server: Server) -> dict[str, int | None]:
+    """The models as `llama-stack-client` lists them; where it cannot, none, and a note on what to do about it."""
+    log, silence = logging.getLogger(), logging.NullHandler()
+    log.addHandler(silence)  # or the import (0.7.5) makes every request of every library a line on stderr
+    from llama_stack_client import AsyncLlamaStackClient, DefaultAsyncHttpxClient
+
+    log.removeHandler(silence)
+    root, credentials = _root(server.base_url), server.credentials
+    client = AsyncLlamaStackClient(
+        base_url=root,
+        api_key=credentials.key or "none",  # or it would look for one in the environment
+        default_headers=credentials.headers,
+        max_retries=0,
+        http_client=DefaultAsyncHttpxClient(trust_env=False, proxy=proxy_for(root), verify=trust(root)),
+    )
+    try:
+        async with client:
+            return models_in([row.to_dict() for row in await client.models.list()])
+    except Exception as error:
+        # The plain list has just been read, so this is a matter of the client; a server of another version says so.
+        said = (judged(426, error.body, server) if hasattr(error, "body") else diagnose(error, server)).words
+        note = f"llama-stack-client cannot list the models ({said}). Generation works all the same"
+        if version := re.search(r"server version v?(\d+\.(\d+))", said):
+            python = "" if version[2] == "2" else " (needs Python 3.12)"  # as all after 0.2.12
+            note += f"; for the client's own commands install 'llama-stack-client=={version[1]}.*'{python}"
+        server.notes.append(f"{note}.")
+        return {}

@@ -1,10 +1,10 @@
 """From whatever a client raised to what is the matter: the cause, the server's own words, a sentence for the user.
 
 The cause is read from the whole chain of exceptions, since over the fast client a refused connection, an unknown host
-and an untrusted certificate all arrive as "timed out". Nothing heavy is imported: the exceptions of our own adapter and
-of llama-stack-client are known by the attributes that they share (`status_code`, `body`, `response`).
+and an untrusted certificate all arrive as "timed out".
 """
 
+import contextlib
 import email.utils
 import html
 import json
@@ -13,14 +13,14 @@ import socket
 import ssl
 import time
 import urllib.parse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
 from sdgkit import texts
 from sdgkit.errors import RequestRefused, TeacherError, TeacherRefused, TeacherUnreachable
-from sdgkit.teachers.credentials import Credentials
+from sdgkit.teachers.settings import Credentials
 
 
 class Cause(Enum):
@@ -36,6 +36,7 @@ class Cause(Enum):
     BUSY = "too many requests", TeacherUnreachable
     SERVER_ERROR = "server error", TeacherUnreachable
     CERTIFICATE = "untrusted certificate", TeacherRefused
+    GONE = "gone", TeacherUnreachable
     WRONG_PATH = "wrong path", TeacherUnreachable
     WRONG_KEY = "wrong key", TeacherRefused
     EXPIRED_KEY = "expired key", TeacherRefused
@@ -66,8 +67,8 @@ _SIGNS: tuple[tuple[type[BaseException], Cause], ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Trouble:
+@dataclass(eq=False)
+class Trouble(Exception):
     """One failed exchange. `words` are the server's or the system's own; `retry_after` is in seconds."""
 
     cause: Cause
@@ -80,128 +81,88 @@ class Trouble:
         return f"{known}: {self.words}" if self.words else known
 
 
-class NotACompletion(Exception):
-    """A 200 whose body is not what was asked for. `body` is its text, or the parsed JSON."""
+@dataclass
+class Server:
+    """What is known of a server. The `credentials`' secrets are taken out of everything that is shown.
 
-    def __init__(self, body: Any) -> None:
-        super().__init__("not a chat completion")
-        self.body = body
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """What a sentence may tell of a teacher. The `credentials`' secrets are taken out of everything that is shown."""
+    notes: sentences for the user; servers of one teacher share them. models: how many tokens each can hold, None where
+    it does not tell. model: the one that is asked.
+    """
 
     base_url: str
-    kind: str = "vllm"
+    kind: str
+    credentials: Credentials = field(repr=False)
+    notes: list[str]
+    models: dict[str, int | None] = field(default_factory=dict)
     model: str = ""
-    credentials: Credentials = field(default_factory=Credentials, repr=False, compare=False)
 
 
-def diagnose(error: BaseException, address: Address) -> Trouble:
+def diagnose(error: BaseException, server: Server) -> Trouble:
     """Find out what an exception of a client means."""
     if isinstance(error, TimeoutError):  # our own limit on one exchange; the clients' timeouts are wrapped
         return Trouble(Cause.TIMEOUT)
-    chain = list(_chain(error))
-    for link in chain:
-        if isinstance(link, NotACompletion):
-            return _judge_body(link.body, address)
-        if isinstance(getattr(link, "status_code", None), int):
-            return _judge_status(link, address)
-    for sign, cause in _SIGNS:
-        for link in reversed(chain):  # the innermost knows most
-            if isinstance(link, sign):
-                words = getattr(link, "verify_message", None) or getattr(link, "strerror", None) or str(link)
-                return Trouble(cause, _shown(words or type(link).__name__, address))
-    return Trouble(Cause.LOST, _shown(str(chain[-1]) or type(chain[-1]).__name__, address))
+    chain = [error]
+    while under := chain[-1].__cause__ or chain[-1].__context__:
+        chain.append(under)
+    chain.reverse()  # the innermost knows most
+    found = ((cause, link) for sign, cause in _SIGNS for link in chain if isinstance(link, sign))
+    cause, link = next(found, (Cause.LOST, chain[0]))
+    words = getattr(link, "verify_message", None) or getattr(link, "strerror", None) or str(link)
+    return Trouble(cause, _shown(words or type(link).__name__, server))
 
 
-def explain(trouble: Trouble, address: Address, models: Sequence[str] = ()) -> TeacherError:
-    """The error to raise for it. models: those that the server has, where they are known."""
-    details = ": ".join(str(part) for part in (trouble.status, trouble.words) if part)
+def judged(status: int, body: Any, server: Server, retry_after: str | None = None) -> Trouble:
+    """What an answer means that is not what was asked for. body: parsed, where it is JSON, else its text."""
+    words = _shown(_words(body), server)
+    cause = next((cause for cause, statuses in _STATUSES.items() if status in statuses), Cause.BAD_REQUEST)
+    if status == 200 and isinstance(body, str):
+        cause = Cause.WRONG_PATH
+    elif status == 404 and isinstance(body, dict) and "model" in words.lower():
+        cause = Cause.WRONG_MODEL
+    return Trouble(cause, words, status, _seconds(retry_after))
+
+
+def explain(trouble: Trouble, server: Server) -> TeacherError:
+    """The error to raise for it."""
     sentence = texts.words("troubles")[trouble.cause.words].format(
-        where=address.base_url,
-        host=urllib.parse.urlsplit(address.base_url).hostname,
+        where=server.base_url,
+        host=urllib.parse.urlsplit(server.base_url).hostname,
         words=trouble.words,
-        said=f" ({details})" if details else "",
-        model=address.model,
-        known=f"; it has {listed(models)}" if models else "",
-        verdict="does not accept the key" if address.credentials.secrets else "wants a key, and none was given",
-        place=address.credentials.place,
+        said=trouble,
+        model=server.model,
+        known=f"; it has {listed(server.models)}" if server.models else "",
+        verdict="does not accept the key" if server.credentials.secrets else "wants a key, and none was given",
+        place=server.credentials.place,
     )
     return trouble.cause.error(sentence)
 
 
-def listed(models: Sequence[str], limit: int = 12) -> str:
+def listed(models: Iterable[str]) -> str:
     """Model names for a sentence; a long list is cut."""
-    more = f" and {len(models) - limit} more" if len(models) > limit else ""
-    return ", ".join(models[:limit]) + more
+    first, more = list(models)[:12], list(models)[12:]
+    return ", ".join(first) + (f" and {len(more)} more" if more else "")
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    waiting, seen = [error], set()
-    while waiting:
-        link = waiting.pop(0)
-        if id(link) not in seen:
-            seen.add(id(link))
-            yield link
-            under = (link.__cause__, link.__context__, getattr(link, "os_error", None))
-            waiting += [*(e for e in under if e is not None), *getattr(link, "exceptions", ())]
-
-
-def _judge_status(error: BaseException, address: Address) -> Trouble:
-    status, body = getattr(error, "status_code", 0), getattr(error, "body", None)
-    response = getattr(error, "response", None)
-    words = _words(getattr(response, "text", "") if body is None else body, address)
-    cause = _meaning(status)
-    if status == 404 and isinstance(body, dict) and "model" in words.lower():
-        cause = Cause.WRONG_MODEL
-    return Trouble(cause, words, status, _retry_after(getattr(response, "headers", {}).get("retry-after")))
-
-
-def _judge_body(body: Any, address: Address) -> Trouble:
-    if isinstance(body, str) and body.lstrip().startswith("{"):
-        return Trouble(Cause.LOST, "its reply was cut off")
-    if not isinstance(body, dict):
-        return Trouble(Cause.WRONG_PATH, _words(body, address) or "an empty page", 200)
-    problem = body.get("error")
-    code = problem.get("code") if isinstance(problem, dict) else None
-    words = _words(problem or "its reply has no choices", address)
-    # Some gateways answer 200 and put what happened into the body.
-    if isinstance(code, int) and _meaning(code) in PASSING:
-        return Trouble(_meaning(code), words, code)
-    return Trouble(Cause.BAD_REQUEST, words)
-
-
-def _meaning(status: int) -> Cause:
-    return next((cause for cause, statuses in _STATUSES.items() if status in statuses), Cause.BAD_REQUEST)
-
-
-def _words(body: Any, address: Address) -> str:
+def _words(body: Any) -> str:
+    """What an answer says, without the form that it is wrapped in."""
     while isinstance(body, dict):
-        told = (body[name] for name in ("message", "error", "detail", "title") if body.get(name))
-        body = next(told, json.dumps(body, default=str))
-    return _shown(body if isinstance(body, str) else json.dumps(body, default=str), address)
+        told = (body[name] for name in ("message", "error", "detail") if body.get(name))
+        body = next(told, json.dumps(body))
+    title = re.search(r"<title[^>]*>(.*?)</title>", str(body)[:10_000], re.IGNORECASE | re.DOTALL)
+    return html.unescape(title[1]) if title else str(body)
 
 
-def _shown(text: str, address: Address, limit: int = 300) -> str:
-    """One line, without markup and secrets, that may stand in a terminal."""
-    if re.search(r"<html|<!doctype|<body", text[:1000], re.IGNORECASE):
-        title = re.search(r"<title[^>]*>(.*?)</title>", text[:10_000], re.IGNORECASE | re.DOTALL)
-        text = html.unescape(title.group(1)) if title else "an HTML page"
-    for secret in sorted(address.credentials.secrets, key=len, reverse=True):
+def _shown(text: str, server: Server, limit: int = 300) -> str:
+    """One line without secrets, that may stand in a terminal."""
+    for secret in sorted(server.credentials.secrets, key=len, reverse=True):
         text = text.replace(secret, "***")
     text = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * limit]).split())
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def _retry_after(value: str | None) -> float | None:
-    """Seconds, from a number or an HTTP date (RFC 9110, section 10.2.3); never negative."""
-    try:
-        seconds = float(value or "")
-    except ValueError:
-        try:
-            seconds = email.utils.parsedate_to_datetime(value or "").timestamp() - time.time()
-        except (TypeError, ValueError):
-            return None
-    return max(0.0, seconds) if seconds < float("inf") else None
+def _seconds(retry_after: str | None) -> float | None:
+    """From a number or an HTTP date (RFC 9110, section 10.2.3); never negative."""
+    with contextlib.suppress(ValueError):
+        return max(0.0, float(retry_after or ""))
+    date = email.utils.parsedate_tz(retry_after or "")
+    return max(0.0, email.utils.mktime_tz(date) - time.time()) if date else None

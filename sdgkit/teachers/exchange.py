@@ -1,12 +1,10 @@
-"""What is sent to a teacher, what comes back, and whoever carries it there and back."""
+"""What is sent to a teacher, and what comes back."""
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
-
-from sdgkit.teachers.diagnosis import Address
+from typing import Any
 
 _canonical = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
@@ -29,12 +27,11 @@ class Request:
 
     def key(self, model: str) -> str:
         """The name of this request in a journal: SHA-256 (hex) over model, messages, sampling, ordinal, attempt."""
-        known = self._keys.get(model)
-        if known is None:
+        if model not in self._keys:
             text = _canonical([model, self.messages, self.sampling, self.ordinal, self.attempt])
             # Broken text (lone surrogates) has a key too, instead of an exception.
-            known = self._keys[model] = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-        return known
+            self._keys[model] = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+        return self._keys[model]
 
     def sampling_seed(self, model: str) -> int:
         """The number sent to the server as `seed`: 31 bits, derived from the key."""
@@ -42,9 +39,8 @@ class Request:
 
     def body(self, model: str) -> dict[str, Any]:
         """The body of POST /v1/chat/completions (OpenAI API reference)."""
-        fixed = {"model": model, "messages": list(self.messages), "seed": self.sampling_seed(model)}
-        extra = self.sampling.get("extra_body") or {}
-        return fixed | {name: value for name, value in self.sampling.items() if name != "extra_body"} | extra
+        body = {"model": model, "messages": list(self.messages), "seed": self.sampling_seed(model), **self.sampling}
+        return body | (body.pop("extra_body", None) or {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +58,3 @@ class Reply:
     completion_tokens: int = 0
     seconds: float = 0.0
     retries: int = 0
-
-
-# Sends the body of one chat request, and gives back what came.
-Exchange = Callable[[Mapping[str, Any]], Awaitable[Reply]]
-
-
-class Adapter(Protocol):
-    """One way of talking to a server. It runs on the background loop, and may raise whatever its client raises."""
-
-    address: Address
-
-    async def exchange(self, body: Mapping[str, Any]) -> Reply: ...
-
-    async def models(self) -> list[str]: ...
-
-    async def metrics(self) -> str: ...
-
-    async def close(self) -> None: ...

@@ -11,7 +11,6 @@ A library for retries (tenacity) sees one call at a time, and could tell none of
 """
 
 import asyncio
-import contextlib
 import random
 import time
 from collections import Counter
@@ -19,20 +18,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from sdgkit.errors import RequestRefused, TeacherError, TeacherUnreachable
-from sdgkit.teachers.diagnosis import PASSING, Address, Cause, Trouble, diagnose, explain
-from sdgkit.teachers.exchange import Exchange, Reply
-from sdgkit.teachers.slots import Slots
+from sdgkit.errors import RequestRefused
+from sdgkit.teachers.adapters import PROBE_SECONDS, OpenAICompatible, Replicas, probe_of
+from sdgkit.teachers.diagnosis import PASSING, Cause, Trouble, explain
+from sdgkit.teachers.exchange import Reply
+
+Adapter = OpenAICompatible | Replicas
 
 # Seconds. Exponential backoff with full jitter (M. Brooker, "Exponential Backoff And Jitter", AWS, 2015).
 FIRST_WAIT, LONGEST_WAIT = 0.2, 20.0
 
-# Without an answer for so long after a failure, we ask ourselves: so often at most, waiting so long for a reply.
-QUIET_SECONDS, LONGEST_PROBE_WAIT, PROBE_SECONDS = 3.0, 5.0, 60.0
-
-# A refused key is tried again so often only (who knows what a company does to those who knock with it); a fresh one at
-# once.
-REFUSED_KEY_SECONDS = 60.0
+# Without an answer for so long after a failure, we ask ourselves: so often at most.
+QUIET_SECONDS, LONGEST_PROBE_WAIT = 3.0, 5.0
 
 # How often a request is tried again after failing while others were answered. Waiting for a hanging one is costly; 429
 # is a wish for more time, but a request bigger than the server's limit would get it for ever.
@@ -40,205 +37,153 @@ RETRIES = {Cause.TIMEOUT: 1, Cause.BUSY: 30, Cause.EXPIRED_KEY: 2}
 OTHER_RETRIES = 6
 
 
-class Patience:
-    """Sees requests through to a reply, over one adapter's `exchange`. Lives on the background loop."""
+class Slots:
+    """The limit of concurrent requests to one teacher, shared by all that use it; first come, first served.
 
-    def __init__(self, exchange: Exchange, slots: Slots, address: Address, *, limit: float) -> None:
+    Lives on the background loop, but for the numbers: `in_use` of the `total`.
+    """
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self.in_use = 0
+        self._free = asyncio.Semaphore(total)
+
+    async def acquire(self) -> None:
+        """Wait for a slot. Safe to cancel."""
+        await self._free.acquire()
+        self.in_use += 1
+
+    def release(self) -> None:
+        """Give a slot back; the longest waiting gets it."""
+        self.in_use -= 1
+        self._free.release()
+
+
+class Patience:
+    """Sees requests through to a reply. Lives on the background loop, but for what it shows.
+
+    slots: the limit of concurrent requests. state: "present", or "away" while nobody is answered and everyone waits.
+    away_reason: why, in a few words; empty while it is present. wants_key: whether it is away because its key has
+    expired. retries: how many exchanges failed and were tried again so far.
+    """
+
+    def __init__(self, adapter: Adapter, concurrency: int, limit: float) -> None:
         """limit: seconds without any answer after which everybody gives up."""
-        self.state = "present"
-        self.away_reason = ""
-        self.wants_key = False  # whether it is away because the key has expired
+        self.slots = Slots(concurrency)
+        self.state, self.away_reason, self.wants_key = "present", "", False
         self.retries = 0
-        self._exchange = exchange
-        self._slots = slots
-        self._address = address
-        self._limit = limit
+        self._adapter, self._server, self._limit = adapter, adapter.server, limit
         self._asking = 0  # requests that somebody waits for
+        self._failing_since = 0.0  # when the first exchange failed after the last answer; 0 if none has
         self._answered_at = 0.0  # when anybody was last answered
         self._returned_at = 0.0  # when the teacher last came back from being away
         self._key_refused_at = 0.0  # when a key that had been good was last refused
-        self._knocked: tuple[float, Trouble] | None = None  # when our own tiny request last met with that
-        self._gave_up: tuple[float, TeacherError] | None = None  # when everybody was last told to, and why
-        self._news = asyncio.Event()
-        self._doubt = asyncio.Event()
-        self._watch: asyncio.Task[None] | None = None
+        self._finding_out = asyncio.Lock()
 
-    async def ask(self, body: Mapping[str, Any], *, slot_held: bool = False) -> Reply:
+    async def see_through(self, body: Mapping[str, Any], slot_held: bool) -> Reply:
         """One request until its reply, or until its error is final. Its slot is free while nothing is on its way."""
         used: Counter[Cause] = Counter()
         tries = streak = 0
         self._asking += 1
         try:
             while True:
-                outcome, sent = await self._try_once(body, slot_held)
-                if not isinstance(outcome, Trouble):
-                    return replace(outcome, retries=tries)
+                if not slot_held:
+                    await self.slots.acquire()
                 slot_held = False
+                while self.state == "away":
+                    self.slots.release()
+                    await self._find_out(time.monotonic())
+                    await self.slots.acquire()
+                sent = time.monotonic()
+                try:
+                    reply = await self._adapter.exchange(body)
+                    self._answered(sent)
+                    return replace(reply, retries=tries)
+                except Trouble as failure:
+                    trouble = self._judge(failure, sent)
+                finally:
+                    self.slots.release()
                 tries, streak, self.retries = tries + 1, streak + 1, self.retries + 1
-                self._look_out(at_once=bool(used) or outcome.cause is Cause.EXPIRED_KEY)
-                await self._wait(outcome, sent, streak)
+                await self._wait(trouble, sent, streak, in_doubt=bool(used))
                 if sent < self._returned_at:
                     streak = 0  # that was the teacher's failure
                 elif sent < self._answered_at:
-                    used[outcome.cause] += 1
-                    if used[outcome.cause] > RETRIES.get(outcome.cause, OTHER_RETRIES):
+                    used[trouble.cause] += 1
+                    if used[trouble.cause] > RETRIES.get(trouble.cause, OTHER_RETRIES):
                         failed = f"The teacher failed {used.total()} times on this request while answering others"
-                        raise RequestRefused(f"{failed} ({outcome}).")
+                        raise RequestRefused(f"{failed} ({trouble}).")
         finally:
             self._asking -= 1
-            if not self._asking:
-                self._rest()
+            if not self._asking:  # whoever asks next finds out anew
+                self._failing_since = 0.0
+                self.state, self.away_reason, self.wants_key = "present", "", False
 
-    async def _try_once(self, body: Mapping[str, Any], slot_held: bool) -> tuple[Reply | Trouble, float]:
-        """What came of it, and when it was sent. While the teacher is away, nothing is sent and no slot is taken."""
-        since = time.monotonic()
-        if not slot_held:
-            await self._slots.acquire()
-        while self.state == "away":
-            self._slots.release()
-            await self._hear(since)
-            await self._slots.acquire()
-        sent = time.monotonic()
-        try:
-            reply = await self._exchange(body)
-        except Exception as error:
-            return self._judge(error, sent), sent
-        finally:
-            self._slots.release()
-        self._answered(sent)
-        return reply, sent
+    def _answered(self, sent: float) -> None:
+        if sent > self._key_refused_at:  # else it was let in before the key expired
+            self._answered_at, self._failing_since = time.monotonic(), 0.0
 
-    def _judge(self, error: Exception, sent: float) -> Trouble:
-        """What is the matter, where it may pass; what cannot is raised."""
-        trouble = diagnose(error, self._address)
+    def _judge(self, trouble: Trouble, sent: float) -> Trouble:
+        """The trouble, where it may pass; what cannot is raised."""
+        credentials = self._server.credentials
+        self._failing_since = self._failing_since or time.monotonic()
         # A page in place of a teacher that has answered: a proxy's, while what is behind it starts anew.
         if trouble.cause in PASSING or (trouble.cause is Cause.WRONG_PATH and self._answered_at):
             return trouble
-        credentials = self._address.credentials
         if trouble.cause is Cause.WRONG_KEY and self._answered_at and credentials.secrets:
             trouble = replace(trouble, cause=Cause.EXPIRED_KEY)
-            if credentials.has_changed_since(sent):
-                return trouble  # that was the key before this one
             self._key_refused_at = time.monotonic()
             if credentials.can_be_renewed:
                 return trouble
-        final = explain(trouble, self._address)
-        if isinstance(final, RequestRefused):
+        if trouble.cause is Cause.BAD_REQUEST:
             self._answered(sent)
-        else:
-            self._give_up(final)
-        raise final from error
+        raise explain(trouble, self._server) from trouble
 
-    async def _wait(self, trouble: Trouble, sent: float, streak: int) -> None:
-        """Until the next try. Ends early when the teacher comes back, unless the server itself named a time."""
+    async def _wait(self, trouble: Trouble, sent: float, streak: int, *, in_doubt: bool) -> None:
+        """Until the next try. in_doubt: this request failed beside others' answers before, so find out at once."""
         end = time.monotonic() + min(pause_after(trouble, streak, LONGEST_WAIT), self._limit + 1.0)
-        while (left := end - time.monotonic()) > 0 and (trouble.retry_after or self._returned_at <= sent):
-            await self._hear(sent, left)
+        await asyncio.sleep(min(QUIET_SECONDS, end - time.monotonic()))
+        quiet = self._failing_since and time.monotonic() - self._failing_since >= QUIET_SECONDS
+        if self._answered_at < sent and (quiet or in_doubt or trouble.cause is Cause.EXPIRED_KEY):
+            await self._find_out(sent)
+        # The teacher's return ends it, unless the server itself named a time.
+        if trouble.retry_after or self._returned_at < sent:
+            await asyncio.sleep(max(0.0, end - time.monotonic()))
 
-    async def _hear(self, since: float, seconds: float | None = None) -> None:
-        """Wait for news, at most so long. Raises what everybody has been told since then."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):  # Python 3.11's wait_for may swallow a cancellation
-                await self._news.wait()
-        if self._gave_up is not None and since < self._gave_up[0]:
-            raise self._gave_up[1]
+    async def _find_out(self, since: float) -> None:
+        """Ask for one token, until anybody has been answered after this moment. One does so for all who wait.
 
-    def _answered(self, sent: float) -> None:
-        if sent < self._key_refused_at:
-            return  # it was let in before the key expired
-        self._answered_at = time.monotonic()
-        if self.state == "away":
-            self._come_back()
+        Raises TeacherUnreachable when patience is over, TeacherRefused.
+        """
+        async with self._finding_out:
+            probes = 0
+            while self._answered_at < since:
+                sent = time.monotonic()
+                try:
+                    await self._adapter.exchange(probe_of(self._server.model), PROBE_SECONDS)
+                    self._answered(sent)
+                except Trouble as failure:
+                    try:
+                        trouble = self._judge(failure, sent)
+                    except RequestRefused:
+                        break  # an answer, too
+                    probes += 1
+                    await self._stay_away(trouble, probes)
+            if self.state == "away":
+                self._returned_at = time.monotonic()
+            self.state, self.away_reason, self.wants_key = "present", "", False
 
-    def _come_back(self) -> None:
-        self.state, self.away_reason, self.wants_key = "present", "", False
-        self._returned_at = time.monotonic()
-        self._tell()
-
-    def _give_up(self, error: TeacherError) -> None:
-        """All that wait get this error; whoever asks later finds out anew."""
-        self._gave_up = time.monotonic(), error
-        self._tell()
-
-    def _tell(self) -> None:
-        """Wake those who wait for news."""
-        self._news.set()
-        self._news = asyncio.Event()
-
-    def _rest(self) -> None:
-        """Nobody asks any more, so neither do we; whoever asks next finds out anew."""
-        if self._watch is not None:
-            self._watch.cancel()
-            self._watch = None
-        if self.state == "away":
-            self._come_back()
-
-    def _look_out(self, *, at_once: bool) -> None:
-        """Watch for answers from now on. at_once: this request failed beside others' answers before, so ask at once."""
-        if self._watch is None or self._watch.done():
-            self._doubt = asyncio.Event()
-            self._watch = asyncio.create_task(self._watch_for_answers())
-        if at_once:
-            self._doubt.set()
-
-    async def _watch_for_answers(self) -> None:
-        began = time.monotonic()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(QUIET_SECONDS):
-                await self._doubt.wait()
-        probes = 0
-        while self._answered_at < began:
-            trouble = await self._probe()
-            if trouble is None or self._answered_at >= began:
-                break
-            self.state, self.away_reason = "away", self._reason(trouble)
-            self.wants_key = trouble.cause is Cause.EXPIRED_KEY
-            left = began + self._limit - time.monotonic()
-            if left <= 0:
-                self._give_up(self._unreachable(trouble, began))
-                break
-            probes += 1
-            await asyncio.sleep(min(pause_after(trouble, probes, LONGEST_PROBE_WAIT), left))
-        if self.state == "away":
-            self._come_back()
-
-    async def _probe(self) -> Trouble | None:
-        """Ask for one token; None when the teacher answers, be it with a refusal of this very request."""
-        sent = time.monotonic()
-        if self._knocked is not None:
-            before, trouble = self._knocked
-            if sent - before < REFUSED_KEY_SECONDS and not self._address.credentials.has_changed_since(before):
-                return trouble
-        try:
-            async with asyncio.timeout(PROBE_SECONDS):
-                await self._exchange(probe_of(self._address.model))
-        except Exception as error:
-            with contextlib.suppress(TeacherError):
-                trouble = self._judge(error, sent)
-                self._knocked = (sent, trouble) if trouble.cause is Cause.EXPIRED_KEY else None
-                return trouble
-            return None
-        self._answered(sent)
-        return None
-
-    def _reason(self, trouble: Trouble) -> str:
-        if trouble.cause is not Cause.EXPIRED_KEY:
-            return str(trouble)
-        return f"the key is no longer accepted ({trouble}); {self._address.credentials.wish}"
-
-    def _unreachable(self, trouble: Trouble, began: float) -> TeacherError:
-        if trouble.cause is Cause.EXPIRED_KEY:
-            return explain(trouble, self._address)
-        since = time.strftime("%H:%M:%S", time.localtime(time.time() - (time.monotonic() - began)))
-        return TeacherUnreachable(
-            f"The teacher at {self._address.base_url} has not answered since {since} ({trouble}). When it is "
-            "back, run the same command again to go on."
-        )
-
-
-def probe_of(model: str) -> dict[str, Any]:
-    """A tiny request: does the server answer?"""
-    return {"model": model, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 1}
+    async def _stay_away(self, trouble: Trouble, probes: int) -> None:
+        """Say so, until it is time for the next probe. Raises TeacherUnreachable and TeacherRefused."""
+        credentials, reason = self._server.credentials, str(trouble)
+        self.wants_key = trouble.cause is Cause.EXPIRED_KEY
+        if self.wants_key:
+            wish = f"put a fresh one into {credentials.place}" if credentials.file else "give a fresh one"
+            reason = f"the key is no longer accepted ({trouble}); {wish}"
+        self.state, self.away_reason = "away", reason
+        left = self._failing_since + self._limit - time.monotonic()
+        if left <= 0:
+            raise explain(trouble if self.wants_key else Trouble(Cause.GONE, reason), self._server)
+        await asyncio.sleep(min(pause_after(trouble, probes, LONGEST_PROBE_WAIT), left))
 
 
 def pause_after(trouble: Trouble, failures: int, longest: float) -> float:

@@ -1,16 +1,20 @@
-"""Where a teacher's settings come from: arguments, then the environment, then `sdgkit.toml`, then the rehearsal."""
+"""Where a teacher's settings come from: arguments, then the environment, then `sdgkit.toml`, then the rehearsal; and
+who we are to it: a key, and headers of the user's, whose values are sent and never shown.
+"""
 
+import contextlib
 import os
+import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 from sdgkit.errors import SettingsError
-from sdgkit.teachers.credentials import Credentials
 
-T = TypeVar("T")
+Text = str | None
+Several = str | Sequence[str] | None
 
 # The rehearsal teacher's kind, and its only model, whatever the address it is found at.
 REHEARSAL = "rehearsal"
@@ -40,19 +44,14 @@ class Settings:
 
     @classmethod
     def of(
-        cls,
-        kind: str | None = None,
-        base_url: str | Sequence[str] | None = None,
-        model: str | None = None,
-        key_file: str | Path | None = None,
-        headers: str | Sequence[str] | Mapping[str, str] | None = None,
+        cls, kind: Text = None, base_url: Several = None, model: Text = None, key_file: Any = None, headers: Any = None
     ) -> "Settings":
         """As users write them: addresses, and headers (NAME=VARIABLE), in a list or in one text with commas."""
         if not isinstance(headers, Mapping):
             pairs = (text.partition("=") for text in _listed(headers))
             headers = {name.strip(): variable.strip() for name, _, variable in pairs}
-        kind, model = ((text or "").strip() or None for text in (kind, model))
-        return cls(kind, _listed(base_url), model, str(key_file) if key_file else None, headers)
+        key_file = str(key_file) if key_file else None
+        return cls((kind or "").strip() or None, _listed(base_url), (model or "").strip() or None, key_file, headers)
 
 
 def settle(said: Settings) -> Settings:
@@ -61,39 +60,18 @@ def settle(said: Settings) -> Settings:
     What comes from further below does not go with a `rehearsal` or `openai` asked for above it: the one would
     turn into a real server, to the other's we would send the key that is meant for OpenAI.
     """
-    from_environment = Settings.of(*(os.environ.get(f"SDGKIT_{name.upper()}") for name in _NAMES))
-    layers = [said, from_environment, _from_file()]
-    kind_at = next((at for at, layer in enumerate(layers) if layer.kind), len(layers))
-    url_at = next((at for at, layer in enumerate(layers) if layer.base_urls), len(layers))
-    kind = _first(layer.kind for layer in layers)
-    if kind is None or (kind == REHEARSAL and url_at < kind_at):
-        kind = REHEARSAL if url_at == len(layers) else "vllm"
+    environment = Settings.of(*(os.environ.get(f"SDGKIT_{name.upper()}") for name in _NAMES))
+    found: dict[str, Any] = {}
+    for layer in (said, environment, _from_file()):
+        told = {name: value for name, value in asdict(layer).items() if value}
+        if layer.kind == REHEARSAL and "base_urls" in found:
+            del told["kind"]  # an address without a kind means a real server
+        if found.get("kind") not in (REHEARSAL, "openai") or layer.kind == found["kind"]:
+            found = told | found
+    kind = found.setdefault("kind", "vllm" if "base_urls" in found else REHEARSAL)
     if kind not in KINDS:
         raise SettingsError(f"There is no teacher of the kind {kind!r}. The kinds are: {', '.join(KINDS)}.")
-    if kind in (REHEARSAL, "openai"):
-        layers = [layer for at, layer in enumerate(layers) if at <= kind_at or layer.kind == kind]
-    return Settings(
-        kind,
-        _first(layer.base_urls for layer in layers) or _listed(_HOMES.get(kind)),
-        _first(layer.model for layer in layers),
-        _first(layer.key_file for layer in layers),
-        _first(layer.headers for layer in layers) or {},
-    )
-
-
-def credentials_for(wanted: Settings, api_key: str | None) -> Credentials:
-    """The key as given, or in the key file, or SDGKIT_API_KEY, or for the kind openai OPENAI_API_KEY; the headers.
-
-    Raises SettingsError.
-    """
-    variables = ["SDGKIT_API_KEY", *(["OPENAI_API_KEY"] if wanted.kind == "openai" else [])]
-    keys = [api_key, *(os.environ.get(name) for name in variables)]
-    return Credentials(
-        _first(key.strip() for key in keys if key),
-        file=None if api_key else wanted.key_file,
-        headers=wanted.headers,
-        place=" or ".join([*variables, *wanted.headers.values()]),
-    )
+    return Settings(**{"base_urls": _listed(_HOMES.get(kind)), **found})
 
 
 def _from_file() -> Settings:
@@ -104,21 +82,85 @@ def _from_file() -> Settings:
     except (OSError, ValueError) as error:
         raise SettingsError(f"{FILE} in this folder cannot be read: {error}.") from error
     for name, value in values.items():
-        if name not in _NAMES:
-            raise SettingsError(f"{FILE} does not know {name!r}. It may have {', '.join(_NAMES)}.")
-        several = list(value.values()) if isinstance(value, dict) and name == "headers" else value
-        texts = several if isinstance(several, list) and name in ("base_url", "headers") else [value]
-        if not all(isinstance(text, str) for text in texts):
-            raise SettingsError(f"{FILE}: {name} must be a text in quotes, not {value!r}.")
+        several = list(value.values()) if isinstance(value, dict) else value
+        entries = several if isinstance(several, list) and name in ("base_url", "headers") else [value]
+        if name not in _NAMES or not all(isinstance(text, str) for text in entries):
+            # Its value may be a key, in the wrong place.
+            raise SettingsError(f"{FILE}: {name} cannot be used. Take {', '.join(_NAMES)}, with texts in quotes.")
     return Settings.of(*(values.get(name) for name in _NAMES))
 
 
-def _first(said: Iterable[T | None]) -> T | None:
-    """What the first who says anything says."""
-    return next((value for value in said if value), None)
-
-
-def _listed(said: str | Sequence[str] | None) -> tuple[str, ...]:
+def _listed(said: Several) -> tuple[str, ...]:
     """The entries of a list, or of a text with commas; none twice."""
     entries = said.split(",") if isinstance(said, str) else said or ()
     return tuple(dict.fromkeys(entry.strip() for entry in entries if entry.strip()))
+
+
+class Credentials:
+    """A key and further headers.
+
+    file: the file that holds the key, if any; read again whenever it changes. headers: with their values. place: where
+    a user puts a key, in words. secrets: every value that was ever sent, to be taken out of what is shown.
+    can_be_renewed: a refused key is worth waiting for a fresh one, since there is a file to put it into, or somebody
+    who can be asked for it.
+
+    Raises SettingsError, which repeats no value: somebody may have written one in the place of a variable's name.
+    """
+
+    def __init__(self, wanted: Settings, api_key: str | None = None) -> None:
+        """The key as given, or in the key file, or SDGKIT_API_KEY, or for the kind openai OPENAI_API_KEY."""
+        variables = ["SDGKIT_API_KEY", "OPENAI_API_KEY"] if wanted.kind == "openai" else ["SDGKIT_API_KEY"]
+        self.file = Path(wanted.key_file) if wanted.key_file and not api_key else None
+        # Only the file's name: where it lies is nobody's business in a run's folder.
+        places = [f"the key file {self.file.name}"] if self.file else [*variables, *wanted.headers.values()]
+        self.place = " or ".join(places)
+        self.can_be_renewed = self.file is not None
+        self._key = ""
+        self._written_at = 0  # the file's own time, in nanoseconds, when it was last read
+        # Names in one spelling, so that an Authorization takes the place of the key's.
+        self.headers = {name.title(): _value_of(name, variable) for name, variable in wanted.headers.items()}
+        self.secrets = list(self.headers.values())
+        keys = [key for key in (api_key, *map(os.environ.get, variables)) if key and key.strip()]
+        if self.file is not None:
+            self._read(self.file)
+        elif keys:
+            self.renew(keys[0])
+
+    @property
+    def key(self) -> str:
+        """The key to send now, "" if there is none."""
+        if self.file is not None:
+            with contextlib.suppress(SettingsError):  # while it is being written or replaced, the key so far serves
+                self._read(self.file)
+        return self._key
+
+    def renew(self, key: str) -> None:
+        """Send this key from now on. Raises SettingsError."""
+        key = key.strip()
+        if not key or not (key.isascii() and key.isprintable()):
+            where = f"{self.place} or api_key="
+            raise SettingsError(f"The teacher's key is empty, or has characters that no key has. Look at {where}.")
+        self._key = key
+        self.secrets.append(key)
+
+    def _read(self, file: Path) -> None:
+        try:
+            written_at = file.stat().st_mtime_ns
+            if written_at != self._written_at:
+                self.renew(file.read_text(encoding="utf-8-sig"))
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or "it is not text"
+            raise SettingsError(f"The key file {file} cannot be read ({reason}).") from None
+        self._written_at = written_at  # not before: a file that is just being written is read again
+
+
+def _value_of(name: str, variable: str) -> str:
+    value = os.environ.get(variable, "").strip()
+    known = re.fullmatch(r"[\w-]+", name, re.ASCII) and variable  # without a variable, the name may be a value
+    if known and value and value.isascii() and value.isprintable():
+        return value
+    shown = f" {name}" if known else ""
+    raise SettingsError(
+        f"The header{shown} cannot be sent. A header is given as NAME=VARIABLE: its name, and an environment variable "
+        "that holds its value (not the value itself), in ASCII."
+    )

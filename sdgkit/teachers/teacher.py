@@ -1,63 +1,48 @@
 """The teacher itself, as the rest of sdgkit sees it."""
 
 import asyncio
-import os
+import contextlib
+import re
 import weakref
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
-from sdgkit.structure import Way
+from sdgkit.errors import RequestRefused
+from sdgkit.structure import PROBE, PROBE_MESSAGE, PROBE_SAMPLING, PROBE_TEXT, WAYS, Way
 from sdgkit.teachers import background
-from sdgkit.teachers.diagnosis import diagnose, explain
-from sdgkit.teachers.exchange import Adapter, Reply, Request
-from sdgkit.teachers.forcing import find_way
-from sdgkit.teachers.load import read_metrics
-from sdgkit.teachers.patience import Patience
+from sdgkit.teachers.exchange import Reply, Request
+from sdgkit.teachers.patience import Adapter, Patience
 from sdgkit.teachers.settings import REHEARSAL
-from sdgkit.teachers.slots import Slots
-from sdgkit.teachers.sparing import Sparing
 
 __all__ = ["Reply", "Request", "Teacher"]
 
+# What vLLM's page /metrics tells, in the text format of Prometheus (docs.vllm.ai, "Production Metrics").
+_METRIC = re.compile(
+    r"^vllm:(?:num_requests_)?(running|waiting|prefix_cache_hits|prefix_cache_queries)(?:_total)?(?:\{.*\})?\s+(\S+)",
+    re.MULTILINE,
+)
 
-class Teacher:
+
+class Teacher(Patience, contextlib.AbstractContextManager["Teacher", None]):
     """A model behind a server, checked and ready: made by `connect`.
 
     kind, base_url (never with credentials), model: what was connected. is_rehearsal: rules write here, not a
     model. slots: the limit of concurrent requests, shared by all that use this teacher. context_length: how many tokens
     prompt and reply may have together, None where the server does not tell. notes: sentences the user should read, such
-    as a client that does not match its server, or what the server refuses to be told and is spared from then on
-    (`sparing`).
+    as a client that does not match its server, or what the server refuses to be told and is spared from then on.
     """
 
-    def __init__(
-        self,
-        adapter: Adapter,
-        model: str,
-        *,
-        concurrency: int = 16,
-        patience: float = 1800.0,
-        context_length: int | None = None,
-        notes: Sequence[str] = (),
-        on_close: Callable[[], None],
-    ) -> None:
-        self._adapter = adapter
-        self._address = replace(adapter.address, model=model)
-        self.is_rehearsal = model == REHEARSAL
-        self.kind = REHEARSAL if self.is_rehearsal else self._address.kind
-        self.base_url = self._address.base_url
-        self.model = model
-        self.context_length = context_length
-        self.notes = list(notes)
-        self.slots = Slots(concurrency)
-        exchange = Sparing(adapter.exchange, self.notes).exchange
-        self._patience = Patience(exchange, self.slots, self._address, limit=patience)
-        self._way: Way | None = None
-        self._way_is_known = False
+    def __init__(self, adapter: Adapter, concurrency: int, patience: float, on_close: Callable[[], None]) -> None:
+        super().__init__(adapter, concurrency, patience)
+        self.base_url, self.model, self.notes = adapter.server.base_url, adapter.server.model, adapter.server.notes
+        self.context_length = adapter.server.models[self.model]
+        self.is_rehearsal = self.model == REHEARSAL
+        self.kind = REHEARSAL if self.is_rehearsal else adapter.server.kind
+        self._ways: list[Way | None] = []  # what was found out about forced form: nothing yet, or one answer
         self._finding_the_way = asyncio.Lock()
         # Also when it is forgotten, and at the end of the process.
-        self._finalizer = weakref.finalize(self, _release, os.getpid(), adapter, on_close)
+        self._finalizer = weakref.finalize(self, _release, adapter, on_close)
 
     def __repr__(self) -> str:
         return f"Teacher(kind={self.kind!r}, base_url={self.base_url!r}, model={self.model!r})"
@@ -69,7 +54,7 @@ class Teacher:
 
         Raises RequestRefused (this request only), TeacherRefused and TeacherUnreachable (no request will do).
         """
-        return await self._patience.ask(request.body(self.model), slot_held=slot_held)
+        return await self.see_through(request.body(self.model), slot_held)
 
     def ask(self, message: str | Sequence[Mapping[str, str]], **sampling: Any) -> Reply:
         """Send one message, or a list of chat messages, and wait for the reply. Raises what `reply` raises."""
@@ -79,71 +64,55 @@ class Teacher:
     async def way_to_force(self, like: Request) -> Way | None:
         """How the server can be made to keep to a form, None if it cannot; runs on the background loop.
 
-        Found out by asking it, once. like: a request whose `extra_body` the asking is done with. Raises
-        TeacherRefused and TeacherUnreachable.
+        Found out once, by asking it for what no model writes by itself. like: a request whose `extra_body` the asking
+        is done with. Raises TeacherRefused and TeacherUnreachable.
         """
         async with self._finding_the_way:
-            if not self._way_is_known:
-                self._way = await find_way(self.reply, like)
-                self._way_is_known = True
-        return self._way
+            if not self._ways:
+                self._ways.append(await self._find_way(like.sampling.get("extra_body") or {}))
+        return self._ways[0]
+
+    async def _find_way(self, extra: Mapping[str, Any]) -> Way | None:
+        for way in WAYS:
+            sampling = {**PROBE_SAMPLING, "extra_body": {**extra, **PROBE.settings(way)}}
+            with contextlib.suppress(RequestRefused):
+                reply = await self.reply(Request(({"role": "user", "content": PROBE_MESSAGE},), sampling))
+                if PROBE.tagged(reply.text).strip() == PROBE_TEXT:
+                    return way
+        return None
 
     def load(self) -> dict[str, int] | None:
         """How busy the server is, as vLLM tells it: `running` and `waiting` requests, and since its start
-        `prefix_cache_hits` of `prefix_cache_queries` (tokens). None where a server does not tell.
+        `prefix_cache_hits` of `prefix_cache_queries` (tokens), each summed over its engines. None where a server does
+        not tell.
         """
-        try:
-            return read_metrics(background.wait(self._adapter.metrics()))
-        except Exception:
-            return None  # a page that few servers have, and nothing depends on it
+        found: Counter[str] = Counter()
+        with contextlib.suppress(Exception):  # a page that few servers have, and nothing depends on it
+            for name, value in _METRIC.findall(background.wait(self._adapter.metrics())):
+                found[name] += int(float(value))
+        return dict(found) if "running" in found else None
 
     def models(self) -> list[str]:
-        """The models that the server offers now. Raises TeacherError."""
-        try:
-            return background.wait(self._adapter.models())
-        except Exception as error:
-            raise explain(diagnose(error, self._address), self._address) from error
+        """The models that the server offered when it was connected."""
+        return list(self._server.models)
 
     def promise_key(self) -> bool:
         """Say that somebody looks at `wants_key` and will `renew` an expired key: the teacher then waits for it, where
         an error would stop all. False if it waits anyway, for its key file.
         """
-        promised = not self._address.credentials.can_be_renewed
-        self._address.credentials.can_be_renewed = True
+        promised = not self._server.credentials.can_be_renewed
+        self._server.credentials.can_be_renewed = True
         return promised
 
     def renew(self, api_key: str) -> None:
         """Send this key from now on; who waits for a fresh one goes on. Raises SettingsError."""
-        self._address.credentials.renew(api_key)
-        self._patience.wants_key = False  # until this one is refused, too
-
-    @property
-    def wants_key(self) -> bool:
-        """Whether it is away because its key has expired."""
-        return self._patience.wants_key
+        self._server.credentials.renew(api_key)
+        self.wants_key = False  # until this one is refused, too
 
     @property
     def left_out(self) -> dict[str, str]:
         """Of several servers, those that get no requests until they answer again: base URL and why."""
         return getattr(self._adapter, "left_out", {})
-
-    @property
-    def state(self) -> str:
-        """ "present", or "away" while nobody is answered and everyone waits."""
-        return self._patience.state
-
-    @property
-    def away_reason(self) -> str:
-        """Why the teacher counts as away, in a few words; empty while it is present."""
-        return self._patience.away_reason
-
-    @property
-    def retries(self) -> int:
-        """How many exchanges failed and were tried again so far."""
-        return self._patience.retries
-
-    def __enter__(self) -> "Teacher":
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -153,13 +122,9 @@ class Teacher:
         self._finalizer()
 
 
-def _release(pid: int, adapter: Adapter, on_close: Callable[[], None]) -> None:
-    if os.getpid() != pid:
-        return  # a forked child: these are its parent's
-    closing = background.submit(adapter.close())
-    if not background.is_here():
-        try:
+def _release(adapter: Adapter, on_close: Callable[[], None]) -> None:
+    with contextlib.suppress(Exception):  # the other side may be gone already
+        closing = background.submit(adapter.close())
+        if not background.is_here():
             closing.result(timeout=1.0)
-        except Exception:
-            closing.cancel()  # the other side is gone already
     on_close()

@@ -12,7 +12,7 @@ from servers import FaultServer, Reset, completion, free_port, is_probe, status
 
 import sdgkit as sk
 from sdgkit.errors import RequestRefused, SettingsError, TeacherRefused, TeacherUnreachable
-from sdgkit.teachers import Reply, Request, Teacher, background, connect, patience, replicas
+from sdgkit.teachers import Reply, Request, Teacher, adapters, background, connect, patience
 
 WAIT = 30.0
 
@@ -23,7 +23,7 @@ def hurry(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     for name, seconds in (("FIRST_WAIT", 0.02), ("QUIET_SECONDS", 0.1), ("LONGEST_PROBE_WAIT", 0.1)):
         monkeypatch.setattr(patience, name, seconds)
-    monkeypatch.setattr(replicas, "LONGEST_PROBE_WAIT", 0.1)
+    monkeypatch.setattr(adapters, "LOOK_SECONDS", 0.1)
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_addresses_may_stand_in_a_list_in_a_text_in_the_environment_and_in_the_f
     Path("sdgkit.toml").write_text(f'base_url = ["{a.base_url}", "{b.base_url}"]\n', encoding="utf-8")
     assert connect().base_url == both
     Path("sdgkit.toml").write_text("base_url = [8000]\n", encoding="utf-8")
-    with pytest.raises(SettingsError, match="base_url must be a text in quotes"):
+    with pytest.raises(SettingsError, match="texts in quotes"):
         connect()
 
 
