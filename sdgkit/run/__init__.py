@@ -114,8 +114,11 @@ class Run(Record):
             self._say(journal.note)
         finished = journal.begin(config)
         if previous is not None:
-            changed = ", ".join(changes(previous[1], config)) or "nothing"
-            told = f"changed since the last session: {changed}; {recorded} recorded replies serve where they fit"
+            changed = ", ".join(changes(previous[1], config))
+            told = f"changed since the last session: {changed}" if changed else "going on where it stopped"
+            told += f"; {recorded} recorded replies serve where they fit"
+            if len(finished) == len(plan.rows) and plan.target is None:
+                told = "it is finished; nothing is left to ask"
             self._say(f"{self.out or 'This run'}: {told}.")
         if self.out is not None:
             write_start(self.out, plan)
@@ -236,8 +239,9 @@ class Run(Record):
         except KeyboardInterrupt:
             self.cancel()
             concurrent.futures.wait([self._future], timeout=CANCEL_S)
-            self._tell()
             raise
+        finally:
+            self._tell()
         if self._future.done():
             self._future.result()
             if self.error is not None:

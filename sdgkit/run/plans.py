@@ -62,11 +62,12 @@ class Plan:
         """(id, row without it) of every input row: its own id, or s1, s2, … in order."""
         admitted = {}
         for number, row in enumerate(self.rows, 1):
-            try:
-                json.dumps(row)
-            except (TypeError, ValueError) as error:
-                words = f"Input row {number}: {error}. Turn it into text, or leave the column out."
-                raise SettingsError(words) from None
+            for name, value in row.items():
+                try:
+                    json.dumps(value)
+                except (TypeError, ValueError) as error:
+                    words = f"Input row {number}, column {name!r}: {error}. Turn it into text, or leave the column out."
+                    raise SettingsError(words) from None
             columns = {name: value for name, value in row.items() if name != "id"}
             admitted[str(row.get("id") or f"s{number}")] = columns
         if len(admitted) < len(self.rows):
@@ -118,7 +119,8 @@ def _given(stage: Stage) -> set[str] | None:
 def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """What differs between two configs, in a few words each; empty if nothing does."""
     theirs, mine = set(old["seeds"]), set(new["seeds"])
-    counts = {"added": len(mine - theirs), "removed": len(theirs - mine)}
+    edited = min(len(mine - theirs), len(theirs - mine)) if mine & theirs else 0
+    counts = {"edited": edited, "added": len(mine - theirs) - edited, "removed": len(theirs - mine) - edited}
     found = [f"{counted(number, 'seed')} {done}" for done, number in counts.items() if number]
     if not found and old["seeds"] != new["seeds"]:
         found = ["seeds in another order"]

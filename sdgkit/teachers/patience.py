@@ -31,6 +31,10 @@ FIRST_WAIT, LONGEST_WAIT = 0.2, 20.0
 # Without an answer for so long after a failure, we ask ourselves: so often at most.
 QUIET_SECONDS, LONGEST_PROBE_WAIT = 3.0, 5.0
 
+# So seldom is a refused key tried again, since a gateway may lock out who knocks too often; so often is a fresh one
+# looked for.
+REFUSED_KEY_SECONDS, KEY_LOOK_SECONDS = 60.0, 0.5
+
 # How often a request is tried again after failing while others were answered. Waiting for a hanging one is costly; 429
 # is a wish for more time, but a request bigger than the server's limit would get it for ever.
 RETRIES = {Cause.TIMEOUT: 1, Cause.BUSY: 30, Cause.EXPIRED_KEY: 2}
@@ -183,7 +187,12 @@ class Patience:
         left = self._failing_since + self._limit - time.monotonic()
         if left <= 0:
             raise explain(trouble if self.wants_key else Trouble(Cause.GONE, reason), self._server)
-        await asyncio.sleep(min(pause_after(trouble, probes, LONGEST_PROBE_WAIT), left))
+        if not self.wants_key:
+            await asyncio.sleep(min(pause_after(trouble, probes, LONGEST_PROBE_WAIT), left))
+            return
+        refused, end = credentials.key, time.monotonic() + min(REFUSED_KEY_SECONDS, left)
+        while credentials.key == refused and time.monotonic() < end:
+            await asyncio.sleep(KEY_LOOK_SECONDS)
 
 
 def pause_after(trouble: Trouble, failures: int, longest: float) -> float:

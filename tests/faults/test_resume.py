@@ -329,7 +329,7 @@ def test_an_edited_seed_asks_for_itself_alone(finished):
     run = generate(script, out, rows)
     assert {ask.seed for ask in script.asks if ask.stage == "gen_contexts"} == {2}
     assert script.asked("gen_contexts") == 3
-    assert "1 seed added, 1 seed removed" in run.notes[0]
+    assert "1 seed edited;" in run.notes[0]
     assert_adds_up(run)
 
 
