@@ -380,6 +380,12 @@ def test_notes_are_kept_and_printed_in_the_thread_that_waits(script, tmp_path, c
     assert any("1 seed added" in note for note in run.notes)
 
 
+def test_a_changed_count_is_told_with_its_stage(script, tmp_path):
+    generate(script, tmp_path, num_contexts=2)
+    run = generate(script, tmp_path, num_contexts=3)
+    assert any("last session: stage gen_contexts: per_row changed;" in note for note in run.notes)
+
+
 # Where it cannot write ------------------------------------------------------------------------------------------------
 
 
