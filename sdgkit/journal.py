@@ -91,9 +91,12 @@ class Journal:
                 )
                 opened.callback(self._sql.close)
                 self._sql.row_factory = sqlite3.Row
-                if read_only:
-                    self._one("SELECT COUNT(*) FROM sessions")  # or it tells only later what is the matter
-                else:
+                format_ = self._one("PRAGMA user_version")[0]
+                if format_ == 0 and read_only:  # it is set once all tables are there
+                    raise RunError(f"The run in {folder} is just beginning. Look again in a moment.")
+                if format_ not in (0, FORMAT):
+                    raise RunError(f"{self._file} was written by another version of sdgkit. Use a new --out.")
+                if not read_only:
                     self._prepare()
             except sqlite3.Error as error:
                 raise RunError(f"{self._file} cannot be used as a journal: {error}.") from None
@@ -108,8 +111,6 @@ class Journal:
             if mode != "wal":
                 where = f"{self.folder} is on a {network or 'file system'} where the journal does without its log"
                 self.note = f"{where}: each reply is recorded more slowly. An --out on a local disk is faster."
-            if self._one("PRAGMA user_version")[0] not in (0, FORMAT):
-                raise RunError(f"{self._file} was written by another version of sdgkit. Use a new --out.")
         self._sql.executescript(f"{SCHEMA}; PRAGMA user_version={FORMAT}")
 
     def close(self) -> None:

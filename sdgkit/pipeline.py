@@ -336,8 +336,7 @@ class Stream:
         """The reply to a request of this row, in this form where it is enforced."""
         stage = self.stages[step.at]
         lane = self.lanes[-1 if stage.role == "judge" else 0]
-        if lane.teacher is None:
-            raise SettingsError(f"The stage {stage.name} asks a teacher. Give teacher=sk.connect(...).")
+        assert lane.teacher is not None  # `Run.start` has seen to it
         step.stay()
         ways: dict[Way | None, Request] = {None: request}
         way, forces = None, self.structure == "always" or (self.structure == "auto" and request.attempt > 1)

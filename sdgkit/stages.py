@@ -229,35 +229,35 @@ class GenerateMany(Stage):
         tries = 0 if self.together or round_ is not None else self.extra_tries
         further = iter(range(last + 1, last + tries + 1))
         for ordinal in range(1, last + 1) if round_ is None else [round_]:
-            step.stream.start(step, self._request, ordinal, further)
+            step.stream.start(step.branch(), self._request, ordinal, further)
 
     async def _request(self, step: Step, ordinal: int, further: Iterator[int]) -> None:
         """One request, for as many rows as it has to bring; then the next of the further ones if that brought none."""
         width = self.per_row if self.together else 1
         missing = list(range((ordinal - 1) * width + 1, ordinal * width + 1))
-        own, lost = step.branch(), False
+        lost = False
         varied = {"vary": draw(self.vary, step.row, ordinal)} if self.vary else {}
         values: dict[str, Any] = {**varied, "num_samples": width} if self.together else varied
         known: set[str] = set()  # what the replies held so far: repeated by a further one, it is no news
 
         def take(reply: Reply) -> bool:
             nonlocal lost
-            rows = [row for row in _read(own, reply, self.columns) if _plain(row, self.columns) not in known]
+            rows = [row for row in _read(step, reply, self.columns) if _plain(row, self.columns) not in known]
             for row in rows[: len(missing)]:
                 known.add(_plain(row, self.columns))
-                lost = not own.offer(missing.pop(0), {**row, **varied}, self.columns)
+                lost = not step.offer(missing.pop(0), {**row, **varied}, self.columns)
             if self.together:
                 values["num_samples"] = len(missing)
             return not missing
 
         try:
-            await self._ask(own, take, values, ordinal)
+            await self._ask(step, take, values, ordinal)
         except Drop as drop:
             lost = drop.reason == "malformed"
             for number in missing:
-                own.drop(number, drop)
+                step.drop(number, drop)
         if lost and (again := next(further, None)) is not None:
-            step.stream.start(step, self._request, again, further)
+            step.stream.start(step.parent.branch(), self._request, again, further)
 
 
 @dataclass(frozen=True, kw_only=True)

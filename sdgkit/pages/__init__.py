@@ -103,7 +103,7 @@ def _templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters = (visible, count, counted, clip, percent, text, code, fence, described, reasons, own_question, seed_of)
+    filters = (visible, count, counted, clip, text, code, fence, described, reasons, own_question, seed_of)
     environment.filters |= {filter_.__name__: filter_ for filter_ in filters}
     environment.filters["json"] = partial(json.dumps, ensure_ascii=False)
     return environment

@@ -50,7 +50,7 @@ def write_report(
             if row.get(column):
                 lengths[column][len(str(own_question(row) if column == "question" else row[column]))] += 1
             if row.get(f"seed_{column}"):
-                seeds[column][seed_of(row["id"])] = len(row[f"seed_{column}"])
+                seeds[column][seed_of(row["id"])] = len(str(row[f"seed_{column}"]))
     examples: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in record.drops():
         group = examples[row["stage"], row["reason"]]

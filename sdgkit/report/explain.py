@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
 
+from sdgkit.errors import RunError
 from sdgkit.export.card import samples_kept
 from sdgkit.pages import count, counted, fill, percent
 from sdgkit.pages.picture import described
@@ -81,7 +83,9 @@ def explain(summary: Mapping[str, Any], record: Any) -> Explanation:
             said = Counter(texts).most_common(2)
         saying = [sum(phrase in text for phrase, _ in said) for text in texts]
         typical = rows[saying.index(max(saying))] if rows else None
-        example = record.trace(typical["id"]) if typical else None
+        example = None
+        with suppress(RunError):  # in a run that is going on, an earlier equal row may have taken its place by now
+            example = record.trace(typical["id"]) if typical else None
         part = f"{count(number)} of {counted(tried, 'row')} ({percent(number / tried)})"
         before = [stage["name"] for stage in stages[:at]]
         told = advice(reason, stage, before, number / tried)

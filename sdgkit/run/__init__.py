@@ -18,7 +18,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from sdgkit.errors import RunError
+from sdgkit.errors import RunError, SettingsError
 from sdgkit.export.card import public
 from sdgkit.export.training_set import Part, TrainingSet
 from sdgkit.journal import FILE, Journal
@@ -89,6 +89,9 @@ class Run(Record):
         if self.plan is None:
             raise RunError("This run was opened to be looked at. To go on with it: sdgkit.generate(its folder).")
         plan, rows, target = self.plan, self.plan.admitted, self.plan.target_rounds()
+        for stage in plan.pipeline.stages:
+            if stage.role and (plan.teacher or (plan.judge if stage.role == "judge" else None)) is None:
+                raise SettingsError(f"The stage {stage.name} asks a teacher. Give teacher=sk.connect(...).")
         journal = self._journal = Journal(self.out) if self._journal is None or self.out else self._journal
         try:
             finished = self._begin(plan, journal)

@@ -128,7 +128,10 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     before, after = ({stage["name"]: stage for stage in config["stages"]} for config in (old, new))
     found += [f"stage {name} added" for name in after if name not in before]
     found += [f"stage {name} removed" for name in before if name not in after]
-    found += [f"stage {name} changed" for name in after if after[name] != before.get(name, after[name])]
+    for name, was in before.items():
+        stage = after.get(name, was)
+        if fields := [field for field in {**was, **stage} if was.get(field) != stage.get(field)]:
+            found.append(f"stage {name}: {', '.join(fields)} changed")
     if list(before) != list(after) and set(before) == set(after):
         found.append("stages in another order")
     for name in ("model", "judge", "target", "near_duplicates", "structure"):

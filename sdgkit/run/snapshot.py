@@ -63,7 +63,8 @@ def pace(notes: Sequence[tuple[float, int, int, float]]) -> dict[str, float | No
     """
     (begun, requests, tokens, before), (now, requests_now, tokens_now, done) = notes[0], notes[-1]
     span = max(now - begun, 1e-6)
-    left = span * (1 - done) / (done - before) if done - before > 0.001 else None
+    gained = done - before
+    left = span * (1 - done) / gained if gained > 0.0001 else None  # less than a minute brings of a run of a week
     rates = {"requests_per_s": (requests_now - requests) / span, "tokens_per_s": (tokens_now - tokens) / span}
     return {**rates, "seconds_left": left, "fraction": done}
 

@@ -10,6 +10,7 @@ from scripted import PROMPTS, ScriptedTeacher, completion, seeds, tagged
 from servers import status
 
 import sdgkit as sk
+from sdgkit.errors import RunError
 from sdgkit.pages import fill
 from sdgkit.report.explain import explain, phrases
 
@@ -205,6 +206,20 @@ def test_a_lost_context_counts_as_the_questions_that_it_would_have_had():
     found = explain({"state": "done", "stages": stages, "seeds": 2}, Record())
     assert [cause.number for cause in found.causes] == [5, 12]
     assert (found.samples, found.dropped, found.seeds) == (33, 17, 2)
+
+
+def test_a_row_that_is_taken_back_while_it_is_read_is_no_example():
+    class Going(Record):
+        def drops(self):
+            return iter([{"id": "s1/c2/q1", "stage": "filter_grounded_questions", "reason": "score"}])
+
+        def trace(self, id):
+            raise RunError(f"No row of this run has the id {id!r}.")
+
+    stages = [{"name": "filter_grounded_questions", "rows_in": 2, "tried": 2, "rows_out": 1, "dropped": {"score": 1}}]
+    found = explain({"state": "running", "stages": stages, "seeds": 2}, Going())
+    assert [(cause.number, cause.example) for cause in found.causes] == [(1, None)]
+    assert "1 of 2 rows" in str(found) and "1 of 2 rows" in found.html
 
 
 def test_phrases_are_what_the_drops_say_and_the_kept_do_not():

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -172,6 +173,15 @@ def test_a_journal_that_cannot_be_opened_lets_go_of_its_folder(tmp_path):
     for _ in range(2):
         with pytest.raises(RunError, match="another version"):
             Journal(tmp_path)
+    with pytest.raises(RunError, match="another version"):
+        Journal(tmp_path, read_only=True)
+
+
+def test_a_reader_that_comes_before_the_tables_is_asked_to_look_again(tmp_path):
+    with closing(sqlite3.connect(tmp_path / FILE)) as sql:
+        sql.execute("PRAGMA journal_mode=WAL")
+        with pytest.raises(RunError, match="just beginning"):
+            Journal(tmp_path, read_only=True)
 
 
 # A full disk ----------------------------------------------------------------------------------------------------------

@@ -235,6 +235,12 @@ def test_figures_say_their_numbers_aloud(tmp_path):
     assert "filter_grounded_qa_pair keeps the pairs judged 2 or 3. 49 in, 40 out, dropped 9: score 9." in labels[0]
 
 
+def test_the_seed_columns_of_a_user_s_own_rows_may_hold_numbers(tmp_path):
+    page = page_of(tmp_path, samples=[sample(1) | {"seed_response": 7}])
+    labels = [attrs["aria-label"] for tag, attrs in page.elements if tag == "svg" and attrs["role"] == "img"]
+    assert any("Lengths of the responses" in label and "of the seeds' 1." in label for label in labels)
+
+
 def test_twenty_thousand_samples_pass_through_in_little_memory(tmp_path):
     def samples():
         return (sample(n, text="word " * 200 + str(n), seed=1 + n // 30) for n in range(20_000))

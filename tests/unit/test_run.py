@@ -21,6 +21,7 @@ from scripted import PROMPTS, Gate, ScriptedTeacher, assert_adds_up, seeds, tagg
 import sdgkit as sk
 from sdgkit import export as exports
 from sdgkit.errors import RunError, SdgkitError
+from sdgkit.run.snapshot import pace
 from sdgkit.trials.trying import Comparison
 
 SMALL = {"num_contexts": 3, "num_questions": 2}
@@ -379,6 +380,12 @@ def test_notes_are_kept_and_printed_in_the_thread_that_waits(script, tmp_path, c
     assert any("1 seed added" in note for note in run.notes)
 
 
+def test_a_changed_count_is_told_with_its_stage(script, tmp_path):
+    generate(script, tmp_path, num_contexts=2)
+    run = generate(script, tmp_path, num_contexts=3)
+    assert any("last session: stage gen_contexts: per_row changed;" in note for note in run.notes)
+
+
 # Where it cannot write ------------------------------------------------------------------------------------------------
 
 
@@ -484,3 +491,9 @@ def test_a_run_in_a_read_only_folder_can_be_opened_and_is_not_written(script, op
     first, second = done.stdout.splitlines()
     assert re.match(r"done \d+ 5 \d+", first)
     assert second.startswith("Cannot write the folder")
+
+
+def test_a_run_of_days_says_how_long_it_will_take():
+    minute = pace([(0.0, 0, 0, 0.5), (60.0, 60, 600, 0.5 + 60 / 172_800)])
+    assert minute["seconds_left"] == pytest.approx(86_340)
+    assert pace([(0.0, 0, 0, 0.0), (1.0, 9, 90, 0.00001)])["seconds_left"] is None

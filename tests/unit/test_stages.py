@@ -113,9 +113,10 @@ def test_the_judges_two_columns_are_taken_off_after_the_questions_are_filtered(s
 # Stages as functions --------------------------------------------------------------------------------------------------
 
 
-def test_a_stage_that_asks_needs_a_teacher():
+def test_a_stage_that_asks_needs_a_teacher_and_leaves_no_folder_without_one(tmp_path):
     with pytest.raises(SettingsError, match=r"gen_contexts asks a teacher.*teacher="):
-        sk.gen_contexts(seeds())
+        sk.gen_contexts(seeds(), out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_setting_that_a_stage_does_not_have_is_told(script):

@@ -182,6 +182,25 @@ def test_a_freeform_skill_has_rounds_of_questions(script):
     assert_adds_up(run)
 
 
+def test_a_question_that_a_second_ask_repeats_from_an_earlier_round_is_a_duplicate(script):
+    """Also when all that came of the first ask is through before the second is answered."""
+
+    script.answer = lambda ask: tagged(question=f"round {ask.ordinal}" if ask.attempt == 1 else "always the same")
+    script.delay = lambda ask: 0.1 if ask.attempt == 2 else 0.0
+    pipeline = sk.Pipeline("questions", sk.FREEFORM.stages[:1])
+    prompts = {"gen_questions": FREEFORM_PROMPTS["gen_questions"]}
+    run = sk.generate(
+        seeds(1, grounded=False),
+        teacher=script.connect(),
+        prompts=prompts,
+        pipeline=pipeline,
+        num_questions=2,
+        target=5,
+    )
+    assert Counter(row["question"] for row in run.samples())["always the same"] == 1
+    assert_adds_up(run)
+
+
 def test_own_contexts_are_used_up_to_the_target_or_to_their_end(script):
     prompts = {name: prompt for name, prompt in PROMPTS.items() if name != "gen_contexts"}
     own = {"contexts": [{"context": f"Context {number}"} for number in range(12)], "num_contexts": None}
