@@ -76,7 +76,11 @@ def connect(
 
 def _checked(url: str) -> str:
     """An address that can be shown and written down. Raises SettingsError, which does not repeat it."""
-    if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#@]*)?", url):
+    try:
+        good = re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#@]*)?", url) and urllib.parse.urlsplit(url).port != 0
+    except ValueError:  # a port that is no number, half of an IPv6 address
+        good = False
+    if not good:
         raise SettingsError(
             "The base URL must look like http://host:8000/v1: http or https, a host, no '?', no '#', and no '@': "
             "a password goes into a header, with --header or headers=."

@@ -149,6 +149,12 @@ def test_no_proxy_excepts_a_host(company, proxy, monkeypatch, excepted):
     assert proxy.asked == []
 
 
+def test_a_proxy_of_an_unknown_kind_is_named(monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", "gopher://127.0.0.1:1")
+    with pytest.raises(TeacherUnreachable, match="gopher"):
+        connect(base_url="https://teacher.example/v1")
+
+
 def test_the_password_for_a_proxy_reaches_it_and_is_not_shown(company, proxy, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", AUTHORITY)
     monkeypatch.setenv("HTTPS_PROXY", f"http://ada:lovely@127.0.0.1:{proxy.port}")

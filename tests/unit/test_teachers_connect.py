@@ -58,7 +58,9 @@ def test_a_list_of_messages_can_be_asked_too_in_a_running_loop(server):
 
 
 @pytest.mark.parametrize(
-    "url", ["localhost:8000", "ftp://host/v1", "http://", "http://h/v1?key=1", "http://ada:lovely@h/v1"]
+    "url",
+    "localhost:8000 ftp://host/v1 http:// http://h/v1?key=1 http://ada:lovely@h/v1 http://[::1:8000/v1 "
+    "http://h:80a0/v1 http://h:99999/v1".split(),
 )
 def test_what_is_no_address_is_refused_without_being_repeated(url):
     with pytest.raises(SettingsError, match="must look like http://host:8000/v1") as caught:
@@ -227,6 +229,10 @@ def text_of(server: FaultServer, text, **message) -> tuple[str, str]:
 def test_a_reply_without_content_is_empty_and_reasoning_is_kept(server):
     assert text_of(server, None, reasoning_content="Hm.") == ("", "Hm.")
     assert text_of(server, "Yes", reasoning="Hm.") == ("Yes", "Hm.")
+
+
+def test_content_in_parts_is_put_together(server):
+    assert text_of(server, [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}])[0] == "ab"
 
 
 def test_broken_text_is_repaired_both_ways(server):
