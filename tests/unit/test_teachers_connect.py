@@ -307,6 +307,8 @@ def test_an_address_without_a_kind_means_a_real_server(server, monkeypatch):
     monkeypatch.delenv("SDGKIT_BASE_URL")
     monkeypatch.setenv("SDGKIT_TEACHER", "rehearsal")
     assert connect(base_url=server.base_url).kind == "vllm"
+    Path("sdgkit.toml").write_text('teacher = "openai"', encoding="utf-8")
+    assert connect(base_url=server.base_url).kind == "vllm"  # not openai, whose key would be sent there
 
 
 def test_the_address_of_another_server_does_not_get_openais_key(server, monkeypatch):
