@@ -296,6 +296,22 @@ def test_an_expired_key_is_waited_for_and_the_teacher_says_where_to_put_a_fresh_
     assert teacher.state == "present" and teacher.away_reason == ""
 
 
+def test_a_key_put_in_while_the_old_one_is_tried_is_not_taken_for_the_refused_one(expiring):
+    server, teacher, key = expiring
+    tried: list[str] = []
+
+    def refused():
+        tried.append(server.headers[-1]["Authorization"])
+        if len(tried) == 2:
+            key.write_text("sk-new", "utf-8")
+            server.pages.clear()
+        return status(401, "Invalid key")
+
+    server.pages["/v1/chat/completions"] = refused
+    [future] = send(teacher, "a")
+    assert future.result(20).text == "a" and tried == ["Bearer sk-old"] * 2
+
+
 def test_neither_the_old_key_nor_the_fresh_one_is_shown(expiring):
     server, teacher, key = expiring
     key.write_text("sk-new", "utf-8")
