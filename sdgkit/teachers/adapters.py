@@ -292,11 +292,8 @@ def models_in(rows: list[dict[str, Any]]) -> dict[str, int | None]:
     """
     found: dict[str, int | None] = {}
     for row in rows:
-        name, more, length = (
-            row.get("id") or row.get("identifier"),
-            row.get("custom_metadata"),
-            row.get("max_model_len"),
-        )
+        name, length = row.get("id") or row.get("identifier"), row.get("max_model_len")
+        more = row.get("custom_metadata")
         kind = row.get("model_type") or (more.get("model_type") if isinstance(more, dict) else None)
         if kind in (None, "llm") and isinstance(name, str) and name.isprintable():
             found[name] = length if isinstance(length, int) else None
