@@ -113,7 +113,7 @@ def diagnose(error: BaseException, server: Server) -> Trouble:
 def judged(status: int, body: Any, server: Server, retry_after: str | None = None) -> Trouble:
     """What an answer means that is not what was asked for. body: parsed, where it is JSON, else its text."""
     problem = body.get("error") if isinstance(body, dict) else None
-    if status == 200 and isinstance(problem, dict) and isinstance(problem.get("code"), int):
+    if status == 200 and isinstance(problem, dict) and problem.get("code") in range(300, 600):
         status = problem["code"]  # some gateways answer 200, and put what happened into the body
     words = _shown(_words(body), server)
     cause = next((cause for cause, statuses in _STATUSES.items() if status in statuses), Cause.BAD_REQUEST)
