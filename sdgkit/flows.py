@@ -97,7 +97,7 @@ def read_flow(path: str | Path) -> tuple[str, tuple[Stage, ...], Mapping[str, Pr
             if kind == "LLMBlock":
                 prompts[name] = _prompt(name, config, file)
             model = model or str(config.get("model_id") or "")
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
             words = f"it needs {error}" if isinstance(error, KeyError) else error
             raise SettingsError(f"{where}: {words}. Mend that block of the flow.") from error
     return file.stem, tuple(stages), prompts, model

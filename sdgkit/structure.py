@@ -73,8 +73,11 @@ class Form:
         """
         if way == "structured_outputs":
             return {"structured_outputs": {"regex": self.regex()}}
-        text, score = {"type": "string"}, {"type": "string", "enum": self._scores()}
-        kinds = [text] * (len(self.columns) - bool(self.scale)) + [score] * bool(self.scale)
+        text: dict[str, Any] = {"type": "string"}
+        score = {"type": "string", "enum": self._scores()}
+        kinds = [text] * len(self.columns)
+        if self.scale:
+            kinds[-1] = score
         # A name for every value: OpenAI's strict schemas cannot count.
         values = dict(zip(self._names(), cycle(kinds), strict=False))
         schema = {"type": "object", "properties": values, "required": [*values], "additionalProperties": False}

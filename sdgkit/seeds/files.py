@@ -139,10 +139,10 @@ def _read_qna(data: bytes) -> Iterator[FoundRow]:
     """
     text = data.decode("utf-8-sig")
     try:
+        if "document" in yaml_keys(text):
+            raise SeedError("line 1: this is a knowledge file, and sdgkit makes skills. Give the qna.yaml of a skill.")
         top = _keys(text, 1, "version", "task_description", "seed_examples")
         examples, task = top["seed_examples"], {"task_description": top["task_description"]}
-        if "document" in top:
-            raise SeedError("line 1: this is a knowledge file, and sdgkit makes skills. Give the qna.yaml of a skill.")
         if _value(top["version"]) not in (2, 3):
             raise SeedError(f"{_line(top['version'])}, key version: only versions 2 and 3 are read. Bring it to one.")
         if not isinstance(examples, yaml.SequenceNode):

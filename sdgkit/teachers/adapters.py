@@ -35,7 +35,9 @@ PROBE_SECONDS, LOOK_SECONDS = 60.0, 2.0
 _OTHER_NAME = "max_completion_tokens"
 _OPTIONAL = ("seed", "temperature", "top_p", "max_tokens", _OTHER_NAME)
 # A refusal of the parameter as such, or of every value but the default; not of a value that is too large.
-_REFUSED = re.compile(r"(?i)unsupported|not (support|allow|permit|accept)|unrecognized|unknown|unexpected|forbidden")
+_REFUSED = re.compile(
+    r"(?i)unsupported|not (support|allow|permit|accept)|unrecognized|unknown|unexpected|forbidden|deprecated"
+)
 
 
 class OpenAICompatible:
@@ -102,15 +104,15 @@ class OpenAICompatible:
         if key := credentials.key:
             headers["Authorization"] = f"Bearer {key}"
         headers |= credentials.headers
-        self._client = self._client or self._open()
         try:
+            self._client = self._client or self._open()
             async with asyncio.timeout(seconds):
                 response = await self._client.request(method, url, content=content, headers=headers)
         except Exception as error:
             raise diagnose(error, self.server) from error
         try:
             data = json.loads(response.content)
-        except ValueError:
+        except (ValueError, RecursionError):
             data = response.text
         if response.status_code != 200:
             raise judged(response.status_code, data, self.server, response.headers.get("retry-after"))
@@ -161,6 +163,8 @@ class OpenAICompatible:
 
 
 def _text(content: Any) -> str:
+    if isinstance(content, list):  # the API's other form: parts
+        content = "".join(part.get("text") or "" for part in content)
     return (content or "").encode("utf-8", "replace").decode()
 
 
@@ -288,11 +292,8 @@ def models_in(rows: list[dict[str, Any]]) -> dict[str, int | None]:
     """
     found: dict[str, int | None] = {}
     for row in rows:
-        name, more, length = (
-            row.get("id") or row.get("identifier"),
-            row.get("custom_metadata"),
-            row.get("max_model_len"),
-        )
+        name, length = row.get("id") or row.get("identifier"), row.get("max_model_len")
+        more = row.get("custom_metadata")
         kind = row.get("model_type") or (more.get("model_type") if isinstance(more, dict) else None)
         if kind in (None, "llm") and isinstance(name, str) and name.isprintable():
             found[name] = length if isinstance(length, int) else None

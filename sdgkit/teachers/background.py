@@ -6,6 +6,8 @@ whose own loop is busy running the cell.
 
 import asyncio
 import concurrent.futures
+import contextlib
+import os
 import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
@@ -69,3 +71,14 @@ def wait(coro: Coroutine[Any, Any, T]) -> T:
         future.cancel()
         ended.wait(_TIDY_SECONDS)
         raise
+
+
+def _leave_to_the_parent() -> None:
+    # In a forked child, which has the parent's very epoll object: tidied up here, it would lose the parent's sockets.
+    with contextlib.suppress(AttributeError):  # there is no loop, or it is one of another library
+        _loop._selector.close()  # type: ignore[union-attr]  # our handle only
+        _loop._closed = True  # type: ignore[union-attr]
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_to_the_parent)

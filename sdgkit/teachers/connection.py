@@ -76,7 +76,11 @@ def connect(
 
 def _checked(url: str) -> str:
     """An address that can be shown and written down. Raises SettingsError, which does not repeat it."""
-    if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#@]*)?", url):
+    try:
+        good = re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#@]*)?", url) and urllib.parse.urlsplit(url).port != 0
+    except ValueError:  # a port that is no number, half of an IPv6 address
+        good = False
+    if not good:
         raise SettingsError(
             "The base URL must look like http://host:8000/v1: http or https, a host, no '?', no '#', and no '@': "
             "a password goes into a header, with --header or headers=."
@@ -186,7 +190,8 @@ async def _asked_by_client(server: Server) -> dict[str, int | None]:
             return models_in([row.to_dict() for row in await client.models.list()])
     except Exception as error:
         # The plain list has just been read, so this is a matter of the client; a server of another version says so.
-        said = (judged(426, error.body, server) if hasattr(error, "body") else diagnose(error, server)).words
+        body = getattr(error, "body", None)
+        said = (judged(426, body, server) if body else diagnose(error, server)).words
         note = f"llama-stack-client cannot list the models ({said}). Generation works all the same"
         if version := re.search(r"server version v?(\d+\.(\d+))", said):
             python = "" if version[2] == "2" else " (needs Python 3.12)"  # as all after 0.2.12

@@ -4,7 +4,6 @@ The cause is read from the whole chain of exceptions, since over the fast client
 and an untrusted certificate all arrive as "timed out".
 """
 
-import contextlib
 import email.utils
 import html
 import json
@@ -102,7 +101,7 @@ def diagnose(error: BaseException, server: Server) -> Trouble:
     if isinstance(error, TimeoutError):  # our own limit on one exchange; the clients' timeouts are wrapped
         return Trouble(Cause.TIMEOUT)
     chain = [error]
-    while under := chain[-1].__cause__ or chain[-1].__context__:
+    while (under := chain[-1].__cause__ or chain[-1].__context__) and under not in chain:
         chain.append(under)
     chain.reverse()  # the innermost knows most
     found = ((cause, link) for sign, cause in _SIGNS for link in chain if isinstance(link, sign))
@@ -113,6 +112,9 @@ def diagnose(error: BaseException, server: Server) -> Trouble:
 
 def judged(status: int, body: Any, server: Server, retry_after: str | None = None) -> Trouble:
     """What an answer means that is not what was asked for. body: parsed, where it is JSON, else its text."""
+    problem = body.get("error") if isinstance(body, dict) else None
+    if status == 200 and isinstance(problem, dict) and problem.get("code") in range(300, 600):
+        status = problem["code"]  # some gateways answer 200, and put what happened into the body
     words = _shown(_words(body), server)
     cause = next((cause for cause, statuses in _STATUSES.items() if status in statuses), Cause.BAD_REQUEST)
     if status == 200 and isinstance(body, str):
@@ -162,7 +164,11 @@ def _shown(text: str, server: Server, limit: int = 300) -> str:
 
 def _seconds(retry_after: str | None) -> float | None:
     """From a number or an HTTP date (RFC 9110, section 10.2.3); never negative."""
-    with contextlib.suppress(ValueError):
-        return max(0.0, float(retry_after or ""))
-    date = email.utils.parsedate_tz(retry_after or "")
-    return max(0.0, email.utils.mktime_tz(date) - time.time()) if date else None
+    try:
+        seconds = float(retry_after or "")
+    except ValueError:
+        try:
+            seconds = email.utils.parsedate_to_datetime(retry_after or "").timestamp() - time.time()
+        except ValueError:
+            return None
+    return max(0.0, seconds) if seconds < float("inf") else None

@@ -161,7 +161,7 @@ class Patience:
         async with self._finding_out:
             probes = 0
             while self._answered_at < since:
-                sent = time.monotonic()
+                sent, key = time.monotonic(), self._server.credentials.key
                 try:
                     await self._adapter.exchange(probe_of(self._server.model), PROBE_SECONDS)
                     self._answered(sent)
@@ -171,13 +171,16 @@ class Patience:
                     except RequestRefused:
                         break  # an answer, too
                     probes += 1
-                    await self._stay_away(trouble, probes)
+                    await self._stay_away(trouble, probes, key)
             if self.state == "away":
                 self._returned_at = time.monotonic()
             self.state, self.away_reason, self.wants_key = "present", "", False
 
-    async def _stay_away(self, trouble: Trouble, probes: int) -> None:
-        """Say so, until it is time for the next probe. Raises TeacherUnreachable and TeacherRefused."""
+    async def _stay_away(self, trouble: Trouble, probes: int, key: str) -> None:
+        """Say so, until it is time for the next probe. key: what was sent with this one.
+
+        Raises TeacherUnreachable and TeacherRefused.
+        """
         credentials, reason = self._server.credentials, str(trouble)
         self.wants_key = trouble.cause is Cause.EXPIRED_KEY
         if self.wants_key:
@@ -190,8 +193,8 @@ class Patience:
         if not self.wants_key:
             await asyncio.sleep(min(pause_after(trouble, probes, LONGEST_PROBE_WAIT), left))
             return
-        refused, end = credentials.key, time.monotonic() + min(REFUSED_KEY_SECONDS, left)
-        while credentials.key == refused and time.monotonic() < end:
+        end = time.monotonic() + min(REFUSED_KEY_SECONDS, left)
+        while credentials.key == key and time.monotonic() < end:
             await asyncio.sleep(KEY_LOOK_SECONDS)
 
 

@@ -65,7 +65,7 @@ def settle(said: Settings) -> Settings:
     for layer in (said, environment, _from_file()):
         told = {name: value for name, value in asdict(layer).items() if value}
         if layer.kind == REHEARSAL and "base_urls" in found:
-            del told["kind"]  # an address without a kind means a real server
+            told["kind"] = "vllm"  # an address without a kind means a real server
         if found.get("kind") not in (REHEARSAL, "openai") or layer.kind == found["kind"]:
             found = told | found
     kind = found.setdefault("kind", "vllm" if "base_urls" in found else REHEARSAL)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import re
 import weakref
 from collections import Counter
@@ -42,7 +43,7 @@ class Teacher(Patience, contextlib.AbstractContextManager["Teacher", None]):
         self._ways: list[Way | None] = []  # what was found out about forced form: nothing yet, or one answer
         self._finding_the_way = asyncio.Lock()
         # Also when it is forgotten, and at the end of the process.
-        self._finalizer = weakref.finalize(self, _release, adapter, on_close)
+        self._finalizer = weakref.finalize(self, _release, os.getpid(), adapter, on_close)
 
     def __repr__(self) -> str:
         return f"Teacher(kind={self.kind!r}, base_url={self.base_url!r}, model={self.model!r})"
@@ -122,7 +123,9 @@ class Teacher(Patience, contextlib.AbstractContextManager["Teacher", None]):
         self._finalizer()
 
 
-def _release(adapter: Adapter, on_close: Callable[[], None]) -> None:
+def _release(pid: int, adapter: Adapter, on_close: Callable[[], None]) -> None:
+    if os.getpid() != pid:
+        return  # a forked child: these are its parent's
     with contextlib.suppress(Exception):  # the other side may be gone already
         closing = background.submit(adapter.close())
         if not background.is_here():

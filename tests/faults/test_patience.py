@@ -113,6 +113,18 @@ def test_retry_after_is_honoured(server, form):
     assert arrived[1] - arrived[0] >= 1.0
 
 
+def test_a_429_with_a_nonsensical_retry_after_is_a_429(server):
+    answers = [status(429, "later", Retry_After=words) for words in ("1e999", "Wed, 21 Oct 99999 07:28:00 GMT", "soon")]
+    server.behave = lambda body, n: answers.pop() if answers else completion("hello")
+    assert connect(base_url=server.base_url).ask("Hello").text == "hello"
+
+
+def test_an_error_in_the_body_of_a_200_counts_as_what_it_says(server):
+    answers = [web.json_response({"error": {"message": "slow down", "code": 429}})]
+    server.behave = lambda body, n: answers.pop() if answers else completion("hello")
+    assert connect(base_url=server.base_url).ask("Hello").text == "hello"
+
+
 def test_a_stray_429_delays_its_own_request_and_nobody_elses(server):
     def behave(body: dict[str, Any], n: int):
         return status(429, "later", Retry_After="3600") if text_of(body) == "stray" else completion(text_of(body))

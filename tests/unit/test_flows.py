@@ -191,6 +191,7 @@ UNUSABLE = {
     "type": ([keep("f", "operator.eq", 1, convert="str")], "convert_dtype 'str'"),
     "prompt": ([llm("elsewhere", "context")], "configs/skills/elsewhere.yaml"),
     "columns": ([{"block_type": "LLMBlock", "block_config": {"block_name": "x"}}], "needs 'output_cols'"),
+    "no columns": ([llm("gen_contexts", gen_kwargs={"n": 2})], "block 1"),
     "parser": ([llm("gen_contexts", "context", config={"parser_kwargs": {"parser_name": "custom"}})], "parser"),
     "a word for a number": ([llm("gen_contexts", "context", gen_kwargs={"n": "many"})], "many"),
     "a list for a mapping": ([{"block_type": "LLMBlock", "block_config": ["a"]}], "block 1"),

@@ -149,6 +149,12 @@ def test_no_proxy_excepts_a_host(company, proxy, monkeypatch, excepted):
     assert proxy.asked == []
 
 
+def test_a_proxy_of_an_unknown_kind_is_named(monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", "gopher://127.0.0.1:1")
+    with pytest.raises(TeacherUnreachable, match="gopher"):
+        connect(base_url="https://teacher.example/v1")
+
+
 def test_the_password_for_a_proxy_reaches_it_and_is_not_shown(company, proxy, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", AUTHORITY)
     monkeypatch.setenv("HTTPS_PROXY", f"http://ada:lovely@127.0.0.1:{proxy.port}")
@@ -288,6 +294,22 @@ def test_an_expired_key_is_waited_for_and_the_teacher_says_where_to_put_a_fresh_
     key.write_text("sk-new", "utf-8")
     assert [future.result(30).text for future in futures] == list("abcdefgh")
     assert teacher.state == "present" and teacher.away_reason == ""
+
+
+def test_a_key_put_in_while_the_old_one_is_tried_is_not_taken_for_the_refused_one(expiring):
+    server, teacher, key = expiring
+    tried: list[str] = []
+
+    def refused():
+        tried.append(server.headers[-1]["Authorization"])
+        if len(tried) == 2:
+            key.write_text("sk-new", "utf-8")
+            server.pages.clear()
+        return status(401, "Invalid key")
+
+    server.pages["/v1/chat/completions"] = refused
+    [future] = send(teacher, "a")
+    assert future.result(20).text == "a" and tried == ["Bearer sk-old"] * 2
 
 
 def test_neither_the_old_key_nor_the_fresh_one_is_shown(expiring):

@@ -264,6 +264,7 @@ FAULTS = {
     "parquet: something else": ("a.parquet", b"PAR1 and so on", ["a.parquet", "parquet"]),
     # qna.yaml
     "qna: knowledge": ("qna.yaml", QNA + "document:\n  repo: x\n", ["knowledge", "skill"]),
+    "qna: knowledge, without a task": ("qna.yaml", "version: 3\ndocument:\n  repo: x\n", ["knowledge", "skill"]),
     "qna: knowledge in its examples": (
         "qna.yaml",
         QNA + "- context: c\n  questions_and_answers: []\n",

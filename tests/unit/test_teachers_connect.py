@@ -58,7 +58,9 @@ def test_a_list_of_messages_can_be_asked_too_in_a_running_loop(server):
 
 
 @pytest.mark.parametrize(
-    "url", ["localhost:8000", "ftp://host/v1", "http://", "http://h/v1?key=1", "http://ada:lovely@h/v1"]
+    "url",
+    "localhost:8000 ftp://host/v1 http:// http://h/v1?key=1 http://ada:lovely@h/v1 http://[::1:8000/v1 "
+    "http://h:80a0/v1 http://h:99999/v1".split(),
 )
 def test_what_is_no_address_is_refused_without_being_repeated(url):
     with pytest.raises(SettingsError, match="must look like http://host:8000/v1") as caught:
@@ -229,6 +231,10 @@ def test_a_reply_without_content_is_empty_and_reasoning_is_kept(server):
     assert text_of(server, "Yes", reasoning="Hm.") == ("Yes", "Hm.")
 
 
+def test_content_in_parts_is_put_together(server):
+    assert text_of(server, [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}])[0] == "ab"
+
+
 def test_broken_text_is_repaired_both_ways(server):
     assert text_of(server, "a \ud800 b")[0] == "a ? b"
     connect(base_url=server.base_url).ask("c \udfff d ü")
@@ -301,6 +307,8 @@ def test_an_address_without_a_kind_means_a_real_server(server, monkeypatch):
     monkeypatch.delenv("SDGKIT_BASE_URL")
     monkeypatch.setenv("SDGKIT_TEACHER", "rehearsal")
     assert connect(base_url=server.base_url).kind == "vllm"
+    Path("sdgkit.toml").write_text('teacher = "openai"', encoding="utf-8")
+    assert connect(base_url=server.base_url).kind == "vllm"  # not openai, whose key would be sent there
 
 
 def test_the_address_of_another_server_does_not_get_openais_key(server, monkeypatch):
