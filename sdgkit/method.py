@@ -2,6 +2,7 @@
 `generate`."""
 
 import hashlib
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -72,6 +73,15 @@ class StageFunction:
     """
 
     stage: Stage
+
+    def __post_init__(self) -> None:  # what help() shows: this stage, its kind, its options
+        kind, options = inspect.getdoc(type(self.stage)), inspect.getdoc(self.run)
+        said = f"The stage {self.stage.name}: Dataset in, Dataset out, a line if rows were dropped.\n\n{self.stage}"
+        object.__setattr__(self, "__doc__", f"{said}\n{kind}\n\n{self.stage.name}.run: {options}")
+        object.__setattr__(self, "__signature__", inspect.signature(self.run).replace(return_annotation="Dataset"))
+
+    def __repr__(self) -> str:
+        return f"<sdgkit.{self.stage.name}: a stage, Dataset in, Dataset out; help(sdgkit.{self.stage.name})>"
 
     def __call__(self, rows: Any, **options: Any) -> "datasets.Dataset":
         run = self.run(rows, **options)

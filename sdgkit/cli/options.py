@@ -94,12 +94,20 @@ def _run(folder: str) -> Any:
         raise SettingsError(str(error)) from None
 
 
+class Number(click.FloatRange):
+    name = "number"  # of a slip click says: 'x' is not a valid number
+
+
+class WholeNumber(click.IntRange):
+    name = "whole number"
+
+
 KINDS = {
     "whole": int,
     "number": float,
-    "count": click.IntRange(min=1),
-    "amount": click.FloatRange(min=0),
-    "positive": click.FloatRange(min=0, min_open=True),
+    "count": WholeNumber(min=1),
+    "amount": Number(min=0),
+    "positive": Number(min=0, min_open=True),
     "lists": _lists,
     "run": _run,
 }

@@ -293,3 +293,8 @@ def test_commands_to_type_next_name_an_sdgkit_that_the_shell_finds(tmp_path, mon
 
 def test_durations_read_well():
     assert [lasting(s) for s in (0.84, 41.2, 59.7, 200, 7500)] == ["0.8 s", "41 s", "1 min", "3 min 20 s", "2 h 5 min"]
+
+
+def test_a_word_in_the_place_of_a_number_is_told_plainly(capsys):
+    assert main(["generate", "seeds.jsonl", "--patience", "soon"]) == 2
+    assert "'soon' is not a valid number." in capsys.readouterr().err

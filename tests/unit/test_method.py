@@ -1,7 +1,9 @@
 """The method's plan: what the user chose, own contexts, own questions, and what is refused."""
 
 import datetime
+import inspect
 import json
+import pydoc
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -59,6 +61,14 @@ def test_the_numbers_are_the_methods():
     assert (contexts.per_row, contexts.extra_tries, questions.per_row) == (10, 10, 3)
     assert sk.FREEFORM.stages[0].per_row == 30
     assert [list(stage.scale) for stage in sk.GROUNDED.stages if stage.role == "judge"] == [[0, 1], [1, 2, 3]]
+
+
+def test_each_stage_tells_its_own_help():
+    told = pydoc.render_doc(sk.gen_contexts, renderer=pydoc.plaintext)
+    assert "The stage gen_contexts" in told and "per_row=10" in told and "num_contexts" in told and "teacher" in told
+    assert "at_least=2.0" in sk.filter_qa_pair.__doc__
+    assert "teacher" in inspect.signature(sk.gen_contexts).parameters
+    assert "sdgkit.gen_contexts" in repr(sk.gen_contexts)
 
 
 def test_the_seeds_choose_the_pipeline_or_the_user_does(script):
