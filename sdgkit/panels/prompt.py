@@ -127,6 +127,7 @@ class PromptPanel(Panel):
         self.row = min(self.row, len(rows) - 1)
         row, flaws = rows[self.row], draft.flaws(rows[self.row])
         state = "edited, not saved" if draft.changed else "saved" if draft.is_in_a_file else "as shipped"
+        state += " \u00b7 Save drops the comments between its parts" if draft.drops_comments else ""
         run, messages = getattr(self._run, "latest", self._run), []
         try:
             again = asked_again(draft.prompt, getattr(run, "out", run), draft.saved)

@@ -54,10 +54,11 @@ class Review:
 
     def _changed(self) -> None:
         self.decisions = self.run.decisions
-        self._writing.cancel()  # if it has not begun yet: this one takes its decisions along
-        self._writing = self._pool.submit(self._write)
+        if self._later:  # nobody waits for the one before: if it has not begun yet, this one takes its decisions along
+            self._writing.cancel()
+        writing = self._writing = self._pool.submit(self._write)
         if not self._later:
-            self._writing.result()
+            writing.result()
 
     def _write(self) -> None:
         for pause in (0.2, 0.5, 0.0):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sdgkit.errors import SdgkitError, SeedError, SettingsError
+from sdgkit.errors import PromptError, SdgkitError, SeedError, SettingsError
 from sdgkit.export import write_text
 from sdgkit.prompts import PARTS, Prompt, load_prompt, read_text, shipped
 from sdgkit.seeds import COLUMNS, read_seeds, save_seeds
@@ -82,11 +82,12 @@ class PromptDraft(_Draft):
 
     name: its stage's. folder: the user's folder of prompts, where it is saved; what is not there yet begins as the
     shipped one. prompt: one to begin with instead. path: where `save` writes; None until it is saved as a file. saved:
-    the prompt as it is saved, or as it began. Raises PromptError.
+    the prompt as it is saved, or as it began. drops_comments: whether the user's file has comments between its parts,
+    which `save` does not keep. Raises PromptError.
     """
 
     def __init__(self, name: str, folder: str | Path | None = None, *, prompt: Prompt | None = None) -> None:
-        self.name, self._heading = name, ""
+        self.name, self._heading, self.drops_comments = name, "", False
         self._shipped = shipped("prompts") / method_of(name) / f"{name}.yaml"
         if folder is not None:  # where `load_prompts` looks for it
             inner = Path(folder) / method_of(name)
@@ -94,7 +95,10 @@ class PromptDraft(_Draft):
         if prompt is None:
             source = self.path if self.path is not None and self.is_in_a_file else self._shipped
             prompt = load_prompt(source)
-            self._heading = "".join(re.findall(r"\A(?:#.*\n|\n)*", read_text(source)))  # the comment before it
+            text = read_text(source)
+            self._heading = "".join(re.findall(r"\A(?:#.*\n|\n)*", text))  # the comment before it, which is kept
+            inside = text.removeprefix(self._heading)
+            self.drops_comments = source != self._shipped and re.search(r"^#", inside, re.MULTILINE) is not None
         self.saved = prompt
         super().__init__(_texts_of(prompt))
 
@@ -115,6 +119,8 @@ class PromptDraft(_Draft):
 
     def restore(self) -> None:
         """Go back to the shipped prompt; nothing is saved by that. Raises PromptError if none ships with sdgkit."""
+        if not self._shipped.exists():
+            raise PromptError(f"No prompt of the name {self.name} ships with sdgkit.")
         self._change(_texts_of(load_prompt(self._shipped)))
 
     @property
@@ -158,7 +164,7 @@ class PromptDraft(_Draft):
         """
         target, prompt = self._target(path, ".yaml"), self.prompt
         write_text(target, [self._heading, prompt.to_yaml()])
-        self.path, self.saved = target, prompt
+        self.path, self.saved, self.drops_comments = target, prompt, False
         self._state = self._saved = _texts_of(prompt)
         return target
 

@@ -568,6 +568,25 @@ def test_a_seed_that_is_half_written_leaves_the_prompt_panel_with_the_rows_befor
     assert "Written." in panel.view.state["messages"][-1]["content"]
 
 
+def test_it_is_told_before_saving_that_comments_between_the_parts_go(seeds):
+    mine = Path("mine/gen_contexts.yaml")
+    mine.parent.mkdir()
+    mine.write_text(
+        "# at the top\nsystem: |\n  # a heading, no comment\n# inside\ngeneration: '{{ seed_context }}'\n", "utf-8"
+    )
+    panel = sk.PromptPanel("mine", seeds)
+    assert panel.seen()["words"].endswith("Save drops the comments between its parts")
+    act(panel, "save")
+    assert mine.read_text("utf-8").count("# ") == 2
+    assert "comments" not in panel.seen()["words"] + sk.PromptPanel("mine", seeds).seen()["words"]
+
+
+def test_a_prompt_of_ones_own_has_no_shipped_one_to_go_back_to(seeds):
+    panel = sk.PromptPanel(replace(PROMPTS["gen_contexts"], name="mine"), seeds)
+    panel.act("restore")
+    assert str(panel.last_error) == "No prompt of the name mine ships with sdgkit."
+
+
 # Compare --------------------------------------------------------------------------------------------------------------
 
 

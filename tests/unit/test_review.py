@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,13 @@ def test_files_that_are_older_than_the_newest_decision_are_written_when_the_revi
     sql.close()
     Review(out)
     assert first["id"] not in trained_on(out)
+
+
+def test_several_threads_may_decide_in_one_review(out, review):
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(review.reject, review.by_id))
+    assert review.progress["rejected"] == len(review.samples)
+    assert not trained_on(out)
 
 
 def test_undo_takes_back_one_decision_after_the_other(out, review):
