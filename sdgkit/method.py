@@ -236,7 +236,9 @@ def _with_settings(pipeline: Pipeline, settings: Mapping[str, Any]) -> Pipeline:
         makers = [stage.name for stage in pipeline.stages if stage.name in names and isinstance(stage, GenerateMany)]
         if value is not None:
             if not makers:
-                raise SettingsError(f"{setting} has no stage to apply to: the stages are {', '.join(pipeline.names)}.")
+                stages, known = ", ".join(pipeline.names), ", ".join(SETTINGS)
+                words = f"{setting} has no stage to apply to: the stages are {stages}. What can be set is {known}."
+                raise SettingsError(words)
             _check(setting, value, least)
             pipeline = pipeline.change(makers[0], **{field: value})
     return pipeline
