@@ -20,6 +20,7 @@ CAUSES = 3
 MANY = 0.8  # the share of judgements that drop from which on the judge itself is in doubt
 _READ, _LONGEST, _MOST = 400, 8, 3  # judgements read for phrases; words of a phrase; phrases told
 _CLAUSE = re.compile(r"[^.!?;:,()\"\n\u201c\u201d\u201e\u00ab\u00bb\u3001\u3002\uff01\uff0c\uff1a\uff1b\uff1f]+")
+_WORDS = re.compile(r"\w\S*\s.*\w")  # two of them at least: a table's bar is none
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ def _phrases_in(text: str) -> set[str]:
         for start in range(len(words)):
             for end in range(start + 1, min(start + _LONGEST, len(words)) + 1):
                 found.add(" ".join(words[start:end]))
-    return {phrase for phrase in found if " " in phrase or len(phrase) >= _LONGEST}
+    return {phrase for phrase in found if _WORDS.search(phrase) or len(phrase) >= _LONGEST}
 
 
 def _overlap(one: str, other: str) -> bool:

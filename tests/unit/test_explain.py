@@ -229,6 +229,7 @@ def test_phrases_are_what_the_drops_say_and_the_kept_do_not():
     assert not any("is brief" in phrase for phrase, _ in phrases(turned_down, kept))
     late = "期限が抜けています"
     assert phrases([f"{late}。よい。", f"{late}。", "別の話です。"]) == [(late, 2)]
+    assert phrases([f"Lid{n} | The" for n in range(5)]) == [], "a table's bar and an article say nothing"
     assert phrases([]) == []
 
 
