@@ -16,13 +16,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sdgkit.errors import RunError
-from sdgkit.journal import FILE, Journal
+from sdgkit.journal import FILE, WAIT_S, Journal
 
 Row = Mapping[str, Any]
 Reviewed = Mapping[str, int]  # how many: samples, decided, accepted, edited, rejected, outdated
 Verdict = Literal["accept", "reject"]
 TEXTS = ("context", "question", "response")
-WAIT_S = 10.0  # for a run that is just writing the same journal
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ FILE = "journal.sqlite"
 LOCK = ".journal.lock"
 FORMAT = 2
 PAGE = 500  # outcomes that are read at a time
+WAIT_S = 10.0  # for whoever is just in the same journal
 SCHEMA = Path(__file__).with_suffix(".sql").read_text("utf-8")
 SAID = ("text", "finish_reason", "reasoning", "prompt_tokens", "completion_tokens", "seconds")  # of a Reply, in order
 # File systems on which WAL's shared memory does not work (https://sqlite.org/wal.html, "all processes must be on the
@@ -87,7 +88,7 @@ class Journal:
             address = f"{(folder or Path('/')).resolve().as_uri()}/{FILE}?mode={mode}"
             try:
                 self._sql = sqlite3.connect(
-                    address, uri=True, check_same_thread=False, isolation_level=None, timeout=10
+                    address, uri=True, check_same_thread=False, isolation_level=None, timeout=WAIT_S
                 )
                 opened.callback(self._sql.close)
                 self._sql.row_factory = sqlite3.Row
@@ -106,12 +107,24 @@ class Journal:
         """Make the tables, in the safest way of writing that the folder's file system allows."""
         if self.folder is not None:
             network = _network_file_system(self.folder)
-            mode = self._one(f"PRAGMA journal_mode={'TRUNCATE' if network else 'WAL'}")[0]
+            mode = self._enter("TRUNCATE" if network else "WAL")
             self._sql.execute(f"PRAGMA synchronous={'NORMAL' if mode == 'wal' else 'FULL'}")
             if mode != "wal":
                 where = f"{self.folder} is on a {network or 'file system'} where the journal does without its log"
                 self.note = f"{where}: each reply is recorded more slowly. An --out on a local disk is faster."
         self._sql.executescript(f"{SCHEMA}; PRAGMA user_version={FORMAT}")
+
+    def _enter(self, mode: str) -> str:
+        """Change how the file is written; returns how it is. Of all statements this one does not wait for others by
+        itself: readers, or a decision that is just being written."""
+        deadline = time.monotonic() + WAIT_S
+        while True:
+            try:
+                return str(self._one(f"PRAGMA journal_mode={mode}")[0])
+            except sqlite3.OperationalError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
 
     def close(self) -> None:
         """Commit what is waiting and let go of the folder."""
