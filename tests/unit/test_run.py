@@ -105,7 +105,7 @@ def test_no_key_no_absolute_path_and_no_address_is_in_any_file(script, tmp_path)
     sql.close()
     for path in out.iterdir():
         content = path.read_bytes()
-        for secret in (KEY, str(tmp_path), str(Path.home()), str(script.port)):
+        for secret in (KEY, str(tmp_path), str(Path.home()), f":{script.port}"):
             assert secret.encode() not in content, f"{secret} is in {path.name}"
 
 
