@@ -277,10 +277,7 @@ class Stream:
                         self._finish(above)
         except Exception as error:
             stage = f"The stage {self.stages[step.at].name}" if step.at < len(self.stages) else "Recording the sample"
-            error = explained(error, f"{stage} failed at {step.id}")
-            if isinstance(error.__cause__, KeyError):
-                error.args = (f"{error} The row has these columns: {', '.join(step.row)}.",)
-            self.fail(error)
+            self.fail(explained(error, f"{stage} failed at {step.id}"))
         self._runnable -= 1
         self._stir()
 

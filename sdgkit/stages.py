@@ -21,6 +21,7 @@ from dataclasses import dataclass, is_dataclass
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, ClassVar, Literal, TypeVar
 
+from sdgkit.errors import SettingsError
 from sdgkit.prompts import Prompt, read_score
 from sdgkit.seeds import row_key
 from sdgkit.structure import Form
@@ -187,6 +188,13 @@ class Stage:
         scores = f" with a score of {', '.join(f'{score:g}' for score in scale)}" if scale else ""
         raise Drop("malformed", f"Asked {ASK_AGAIN + 1} times, the reply never held {wanted}{scores}.")
 
+    def _of(self, row: Row, column: str) -> Any:
+        """The row's value in a column. Raises SettingsError if it has no such column."""
+        if column not in row:
+            there = f"there are {', '.join(row)}. Run the stage that writes it before this one."
+            raise SettingsError(f"{self.name} needs the column {column!r}; {there}")
+        return row[column]
+
     def describe(self) -> dict[str, Any]:
         """What the stage does, as JSON values; a change of it is a change of the run."""
         return _as_json(self, [])
@@ -314,7 +322,7 @@ class Keep(Stage):
     remove: Sequence[str] = ()
 
     async def change(self, step: Step) -> dict[str, Any]:
-        value = step.row[self.column]
+        value = self._of(step.row, self.column)
         if not self.lets_on(value):
             rule = f"exactly {self.equals:g}" if self.equals is not None else f"{self.at_least:g} or more"
             words = step.last_reply() or str(step.row.get("evaluation", ""))
@@ -353,7 +361,8 @@ class Combine(Stage):
     separator: str = "\n\n"
 
     async def change(self, step: Step) -> dict[str, Any]:
-        return {**step.row, self.column: self.separator.join(str(step.row[part]) for part in self.parts)}
+        texts = [str(self._of(step.row, part)) for part in self.parts]
+        return {**step.row, self.column: self.separator.join(texts)}
 
 
 def refuse_if_truncated(reply: Reply) -> None:

@@ -125,7 +125,7 @@ def test_a_setting_that_a_stage_does_not_have_is_told(script):
 
 
 def test_a_filter_before_its_judge_says_what_is_missing():
-    with pytest.raises(RunStopped, match=r"failed at s1: KeyError: 'score'.* has these columns: task_description, "):
+    with pytest.raises(SettingsError, match="filter_grounded_qa_pair needs the column 'score'; there are task_descr"):
         sk.filter_grounded_qa_pair(seeds())
 
 
