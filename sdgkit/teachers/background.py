@@ -17,7 +17,8 @@ T = TypeVar("T")
 # How long an interrupted call may take to tidy up before the interrupt goes on its way.
 _TIDY_SECONDS = 2.0
 
-_lock = threading.Lock()
+# A teacher that is collected while this is held, by whatever made room for an object, asks for the loop as well.
+_lock = threading.RLock()
 _loop: asyncio.AbstractEventLoop | None = None
 _thread: threading.Thread | None = None
 
@@ -74,7 +75,10 @@ def wait(coro: Coroutine[Any, Any, T]) -> T:
 
 
 def _leave_to_the_parent() -> None:
-    # In a forked child, which has the parent's very epoll object: tidied up here, it would lose the parent's sockets.
+    # In a forked child, which may have a lock that nobody will release, and the parent's very epoll object: tidied up
+    # here, it would lose the parent's sockets.
+    global _lock
+    _lock = threading.RLock()
     with contextlib.suppress(AttributeError):  # there is no loop, or it is one of another library
         _loop._selector.close()  # type: ignore[union-attr]  # our handle only
         _loop._closed = True  # type: ignore[union-attr]

@@ -4,11 +4,12 @@ import asyncio
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 from servers import FaultServer, completion
 
-from sdgkit.teachers import Request, background
+from sdgkit.teachers import Request, background, connect
 from sdgkit.teachers.patience import Slots
 
 HELLO = ({"role": "user", "content": "Hello"},)
@@ -181,6 +182,21 @@ def test_a_forked_process_is_told_not_to_use_its_parents_teacher_which_goes_on()
     [refused, answered] = done.stdout.splitlines()
     assert "survive a fork" in refused and answered == "hello"
     assert (done.returncode, len(server.requests)) == (0, 2), done.stderr
+
+
+def test_a_teacher_that_is_collected_in_the_middle_of_another_call_hangs_nobody():
+    """Python collects whenever it makes an object: also while the loop is being asked for."""
+    with FaultServer() as server:
+        teacher = connect(base_url=server.base_url)
+
+        def forget() -> None:
+            with background._lock:
+                teacher._finalizer()
+
+        thread = threading.Thread(target=forget, daemon=True)
+        thread.start()
+        thread.join(10)
+        assert not thread.is_alive()
 
 
 FORGOTTEN = """
