@@ -107,6 +107,7 @@ def test_the_version_is_the_packages(typed):
 SLIPS = {
     "generate": "Missing argument 'SEEDS'",
     "generate nowhere.jsonl": "nowhere.jsonl: there is no such file",
+    "generate runs/nowhere": "runs/nowhere: there is no such file",
     "generate broken.jsonl": "broken.jsonl",
     "generate empty": "empty is a folder without a run",
     "generate SEEDS more": "unexpected extra argument",
