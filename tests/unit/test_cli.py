@@ -174,6 +174,11 @@ def test_a_teacher_that_is_not_there_is_told_with_status_1(typed, command):
     assert len(errors.splitlines()) == 1
 
 
+def test_what_stands_after_two_dashes_is_not_taken_as_an_option(typed):
+    status, said, _ = typed("ask", "--", "--debug")
+    assert status == 0 and "answered in" in said
+
+
 def test_debug_shows_where_it_happened(typed):
     status, _, errors = typed("generate", "nowhere.jsonl", "--debug")
     assert status == 2
