@@ -39,7 +39,7 @@ def read_file(path: Path) -> list[FoundRow]:
     suffix = path.suffix.lower()
     if suffix not in READERS and os.path.exists(path):  # of what is not there, that is said
         kind = path.suffix or "files without a suffix"
-        raise SeedError(f"{path}: seeds are not read from {kind}. Use {', '.join(READERS)} (a qna.yaml).")
+        raise SeedError(f"{path}: rows are not read from {kind}. Use {', '.join(READERS)} (a qna.yaml).")
     try:
         content = path.read_bytes()
         return list(READERS[suffix](content))
