@@ -14,17 +14,22 @@ from sdgkit.errors import RunError
 def write_atomically(path: str | Path) -> Iterator[IO[bytes]]:
     """A binary file that appears whole, when the block ends well; until then the old one stays.
 
-    It is written beside its place and renamed there. RunError where the folder cannot be written or is full.
+    It is written beside its place and renamed there: a link stays one. What is no file (a pipe, /dev/stdout) is written
+    to directly. RunError where the folder cannot be written or is full.
     """
-    path = Path(path)
-    beside = path.with_name(f".{path.name}.{uuid4().hex[:8]}.part")
+    path, place = Path(path), Path(os.path.realpath(path))
+    beside = place.with_name(f".{place.name}.{uuid4().hex[:8]}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+            with open(path, "wb") as file:
+                yield file
+            return
+        place.parent.mkdir(parents=True, exist_ok=True)
         with open(beside, "xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(beside, path)
+        os.replace(beside, place)
     except OSError as error:
         words = f"{path} cannot be written: {error.strerror or error}. Make room, or choose another folder."
         raise RunError(words) from error

@@ -55,14 +55,16 @@ def main(args: Sequence[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):  # both as Ctrl-C, which a shell's background jobs ignore
         signal.signal(number, signal.default_int_handler)
     words = list(sys.argv[1:] if args is None else args)
+    ours = words[: words.index("--")] if "--" in words else words
     try:
-        # --debug may stand anywhere.
-        return root.main([word for word in words if word != "--debug"], "sdgkit", standalone_mode=False) or 0
+        # --debug may stand anywhere; what stands after -- is not sdgkit's.
+        given = [word for word in ours if word != "--debug"] + words[len(ours) :]
+        return root.main(given, "sdgkit", standalone_mode=False) or 0
     except click.Abort:
         say("Interrupted. The same command again goes on.", sys.stderr)
         return 130
     except Exception as error:
-        if "--debug" in words:
+        if "--debug" in ours:
             traceback.print_exc()
         called = next((f"sdgkit {word}" for word in words if word in root.commands), "sdgkit")
         say(f"{called}: {_sentence(error, called)}", sys.stderr)

@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sdgkit.cli.options import Command
@@ -140,7 +141,7 @@ def close(run: "Run") -> None:
     from sdgkit.pages.picture import reasons
     from sdgkit.run.snapshot import Funnel
 
-    summary, out = run.summary, run.out
+    summary, out = run.summary, Path(run.out or "")
     stages, asked = summary["stages"], counted(summary["requests"], "request")
     kept, seeds = counted(stages[-1]["rows_out"], "sample"), counted(stages[0]["rows_in"], "seed example")
     dropped = sum((Counter(stage["dropped"]) for stage in stages), Counter[str]())
@@ -150,7 +151,8 @@ def close(run: "Run") -> None:
     elif dropped:
         say(f"{counted(dropped.total(), 'row')} dropped: {reasons(dropped)}. Why: {typed('explain', out)}")
     for words, name in (("Look first at", "report.html"), ("Train on", train_file(summary["teacher"]))):
-        say(f"{words:<20} {out}/{name}")
+        if (out / name).exists():  # rows of a stage by itself are nothing to train on
+            say(f"{words:<20} {out}/{name}")
     if summary["teacher"] == "rehearsal":
         say(f"With a real teacher  the same command and --base-url http://localhost:8000/v1 --out {out}-real")
         say(f"The tutorials        {typed('lab')}\n{REHEARSED}")

@@ -130,14 +130,20 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     found += [f"stage {name} removed" for name in before if name not in after]
     for name, was in before.items():
         stage = after.get(name, was)
-        if fields := [field for field in {**was, **stage} if was.get(field) != stage.get(field)]:
-            found.append(f"stage {name}: {', '.join(fields)} changed")
+        for part in {**was, **stage}:
+            if was.get(part) != stage.get(part):
+                found.append(f"stage {name}: {_change(part, was.get(part), stage.get(part))}")
     if list(before) != list(after) and set(before) == set(after):
         found.append("stages in another order")
     for name in ("model", "judge", "target", "near_duplicates", "structure"):
         if old[name] != new[name]:
-            found.append(f"{name} {public(old[name]) or 'none'} → {public(new[name]) or 'none'}")
+            found.append(_change(name, old[name], new[name]))
     return found
+
+
+def _change(name: str, old: Any, new: Any) -> str:
+    values = " → ".join(public(value) or "none" for value in (old, new))
+    return f"{name} {values if len(values) < 60 else 'changed'}"
 
 
 def refuse_another_job(old: Mapping[str, Any], new: Mapping[str, Any], folder: Any) -> None:

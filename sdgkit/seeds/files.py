@@ -7,6 +7,7 @@ takes a file's bytes and gives its rows; its errors begin with the line, and `re
 import csv
 import io
 import json
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -35,12 +36,13 @@ class FoundRow(NamedTuple):
 
 def read_file(path: Path) -> list[FoundRow]:
     """The rows of a file, whose suffix tells its format. Raises `SeedError` if it cannot be read as that."""
-    reader = READERS.get(path.suffix.lower())
-    if reader is None:
+    suffix = path.suffix.lower()
+    if suffix not in READERS and os.path.exists(path):  # of what is not there, that is said
         kind = path.suffix or "files without a suffix"
-        raise SeedError(f"{path}: seeds are not read from {kind}. Use {', '.join(READERS)} (a qna.yaml).")
+        raise SeedError(f"{path}: rows are not read from {kind}. Use {', '.join(READERS)} (a qna.yaml).")
     try:
-        return list(reader(path.read_bytes()))
+        content = path.read_bytes()
+        return list(READERS[suffix](content))
     except SeedError as error:
         raise SeedError(f"{path}, {error}") from error
     except FileNotFoundError as error:

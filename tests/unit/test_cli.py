@@ -107,6 +107,7 @@ def test_the_version_is_the_packages(typed):
 SLIPS = {
     "generate": "Missing argument 'SEEDS'",
     "generate nowhere.jsonl": "nowhere.jsonl: there is no such file",
+    "generate runs/nowhere": "runs/nowhere: there is no such file",
     "generate broken.jsonl": "broken.jsonl",
     "generate empty": "empty is a folder without a run",
     "generate SEEDS more": "unexpected extra argument",
@@ -171,6 +172,11 @@ def test_a_teacher_that_is_not_there_is_told_with_status_1(typed, command):
     assert (status, output) == (1, "")
     assert "connection refused" in errors and str(port) in errors and "--base-url" in errors
     assert len(errors.splitlines()) == 1
+
+
+def test_what_stands_after_two_dashes_is_not_taken_as_an_option(typed):
+    status, said, _ = typed("ask", "--", "--debug")
+    assert status == 0 and "answered in" in said
 
 
 def test_debug_shows_where_it_happened(typed):

@@ -124,6 +124,19 @@ def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path):
         write_jsonl(tmp_path / "file" / "train.jsonl", [])
 
 
+def test_a_link_stays_one_and_a_pipe_is_written_to(tmp_path):
+    link, pipe = tmp_path / "link.jsonl", tmp_path / "pipe"
+    link.symlink_to("there.jsonl")
+    write_jsonl(link, [{"id": "s1"}])
+    assert link.is_symlink() and (tmp_path / "there.jsonl").read_text() == '{"id": "s1"}\n'
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_jsonl(pipe, [{"id": "s1"}])
+    assert pipe.is_fifo() and os.read(reader, 99) == b'{"id": "s1"}\n'
+    os.close(reader)
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["link.jsonl", "pipe", "there.jsonl"]
+
+
 def test_half_pairs_are_replaced_in_both_forms_alike(tmp_path):
     import pyarrow.parquet as pq
 

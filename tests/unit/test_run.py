@@ -20,6 +20,7 @@ from scripted import PROMPTS, Gate, ScriptedTeacher, assert_adds_up, seeds, tagg
 
 import sdgkit as sk
 from sdgkit import export as exports
+from sdgkit.cli.runs import close
 from sdgkit.errors import RunError, SdgkitError
 from sdgkit.run.snapshot import pace
 from sdgkit.trials.trying import Comparison
@@ -383,7 +384,13 @@ def test_notes_are_kept_and_printed_in_the_thread_that_waits(script, tmp_path, c
 def test_a_changed_count_is_told_with_its_stage(script, tmp_path):
     generate(script, tmp_path, num_contexts=2)
     run = generate(script, tmp_path, num_contexts=3)
-    assert any("last session: stage gen_contexts: per_row changed;" in note for note in run.notes)
+    assert any("last session: stage gen_contexts: per_row 2 → 3;" in note for note in run.notes)
+
+
+def test_a_stage_by_itself_is_told_without_a_training_file_that_it_has_not(script, tmp_path, capsys):
+    close(sk.gen_contexts.run(seeds(), teacher=script.connect(), prompt=PROMPTS["gen_contexts"], out=tmp_path).wait())
+    told = capsys.readouterr().out
+    assert "report.html" in told and "train_messages" not in told
 
 
 # Where it cannot write ------------------------------------------------------------------------------------------------
