@@ -45,12 +45,13 @@ class Rule:
         text, seed = row.get(self.column), str(row.get(f"seed_{self.column}") or "")
         if not isinstance(text, str):
             return f"There is no text in the column {self.column}."
-        return RULES[self.check](text, seed, row, **self.settings) or None
+        others = {**row, self.column: ""}  # what the text itself says is no source of it
+        return RULES[self.check](text, seed, others, **self.settings) or None
 
 
 def _check(rule: Callable[..., str]) -> Callable[..., Check]:
-    """Of a rule, a function of (text, the seed's text, row, settings …) that says what is wrong with the text, the
-    function that makes a check of its settings."""
+    """Of a rule, a function of (text, the seed's text, the row without the text, settings …) that says what is wrong
+    with the text, the function that makes a check of its settings."""
     signature = inspect.signature(rule)
 
     @wraps(rule)
@@ -236,7 +237,7 @@ def facts_in_context(text: str, seed: str, row: Row, derived: bool = True) -> st
     made up, not every mistake.
     """
     task, *seeds = (str(row.get(name) or "") for name in ("task_description", "seed_context", "seed_question"))
-    source = Source(task, *(str(row.get(part) or "") for part in ("context", "question") if row.get(part) != text))
+    source = Source(task, *(str(row.get(part) or "") for part in ("context", "question")))
     given = Source(*seeds)
     form = {n.values for n in numbers(seed) if not given.has_number(n) and not given.computes(n)}
     missing = [

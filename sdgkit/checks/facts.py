@@ -56,7 +56,8 @@ class Number:
         values = {float("".join(groups))} if whole else set()
         if pointed:
             values.add(float(f"{re.sub('[.,]', '', pointed[1])}.{pointed[2]}"))
-        parts = frozenset(map(float, groups)) if not whole and len(groups[-1]) <= 2 else frozenset()
+        dated = not values if len(groups) > 2 else len(groups) == 2 and len(groups[1]) <= 2  # 12.11.2025, 12.11., 9.4.0
+        parts = frozenset(map(float, groups)) if dated else frozenset()
         decimals = len(groups[-1]) if pointed and not whole else 0
         return cls(text, frozenset(values), parts, decimals, line, percent)
 
@@ -91,7 +92,7 @@ class Source:
         scales = (*SCALES, 0.01) if number.percent else SCALES  # 12 % is 0.12
         if any(_rounded(value * scale) in self.values for value, scale in product(number.values, scales)):
             return True
-        return bool(number.parts) and number.parts <= self.values
+        return bool(number.values & self.values) or (bool(number.parts) and number.parts <= self.values)
 
     def computes(self, number: Number) -> bool:
         """Whether it may come of two numbers of the source, one of which stands in the same line of its text."""

@@ -1,5 +1,6 @@
 """The panel of a teacher: which kind, where, which model; is it there, how fast is it, what can it do."""
 
+from collections.abc import Callable
 from typing import Any
 
 from sdgkit.errors import SettingsError
@@ -37,14 +38,19 @@ class TeacherPanel(Panel):
     @property
     def teacher(self) -> Teacher:
         """The connected teacher. Raises what `connect` raises."""
-        if self._teacher is None:
-            try:
-                self._teacher = connect(**self.chosen, **self._options)  # type: ignore[arg-type]
-            except SettingsError as error:
+        if self._teacher is not None:
+            return self._teacher
+        chosen = self.chosen
+        try:
+            teacher = connect(**chosen, **self._options)  # type: ignore[arg-type]
+            models = teacher.models()
+        except SettingsError as error:
+            if self.chosen is chosen:
                 self.models = list(error.choices) or self.models
-                raise
-            self.models = self._teacher.models()
-        return self._teacher
+            raise
+        if self.chosen is chosen:
+            self._teacher, self.models = teacher, models
+        return teacher
 
     # Clicks -----------------------------------------------------------------------------------------------------------
 
@@ -53,26 +59,34 @@ class TeacherPanel(Panel):
         if chosen.get("kind", self.chosen["kind"]) != self.chosen["kind"]:
             chosen |= {"base_url": ", ".join(settle(Settings.of(chosen["kind"])).base_urls), "model": ""}
             self.models = []
-        self.chosen |= {name: value.strip() for name, value in chosen.items()}
-        self._options |= {"api_key": api_key} if api_key else {}
+        self.chosen = self.chosen | {name: value.strip() for name, value in chosen.items()}
+        self._options = self._options | ({"api_key": api_key} if api_key else {})
         self._teacher, self.reply, self.able = None, None, []
 
     def on_test(self, message: str = "") -> None:
         """Connect, send one message, and show reply, time and tokens."""
         self.message, self.reply = message.strip() or self.message, None
-
-        def test() -> None:
-            self.reply = self.teacher.ask(self.message)
-
-        self.work("Asking the teacher.", test)
+        self._ask("Asking the teacher.", "reply", lambda teacher: teacher.ask(self.message))
 
     def on_abilities(self) -> None:
         """Find out what the server can do, by a few short requests."""
+        self._ask("Finding out what the server can do.", "able", abilities)
 
-        def find_out() -> None:
-            self.able = abilities(self.teacher)
+    def _ask(self, words: str, shown: str, ask: Callable[[Teacher], Any]) -> None:
+        """Ask in a thread. shown: what the answer is kept as, unless another teacher has been chosen meanwhile."""
+        chosen = self.chosen
 
-        self.work("Finding out what the server can do.", find_out)
+        def work() -> None:
+            try:
+                answer = ask(self.teacher)
+            except Exception:
+                if self.chosen is chosen:
+                    raise
+                return
+            if self.chosen is chosen:
+                setattr(self, shown, answer)
+
+        self.work(words, work)
 
     # Showing ----------------------------------------------------------------------------------------------------------
 
@@ -88,7 +102,7 @@ class TeacherPanel(Panel):
             "words": words,
             "kinds": list(KINDS),
             "chosen": self.chosen,
-            "has_key": "api_key" in self._options,
+            "has_key": bool(self._options.get("api_key")),
             "models": self.models,
             "message": self.message,
             "facts": facts,

@@ -21,6 +21,7 @@ COLUMNS = (
     "id", "verdict", "reason", "context", "question", "response", "score", "evaluation", "seed_context",
     "seed_question", "seed_response", "content",
 )  # fmt: skip
+NEEDED = {"id", "verdict", "content"}  # columns without which nothing can be taken back
 CELL = 32_767  # characters at which Excel cuts a cell off (support.microsoft.com, "Excel specifications and limits")
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 
@@ -89,15 +90,30 @@ def _decision(review: Review, row: Mapping[str, str], sample: Mapping[str, Any])
     if content_key(sample) != row["content"]:
         return "outdated"
     if verdict == "reject":
-        decision = review.decision_of(row["id"], "reject", row["reason"])
+        decision = review.decision_of(row["id"], "reject", row.get("reason", ""))
     else:
-        whole = {name: text for name, text in parts(sample).items() if len(text) < CELL}
-        texts = {name: row[name] for name, text in whole.items() if row[name].splitlines() != text.splitlines()}
-        if not verdict and (not texts or before is not None):
+        decision = review.decision_of(row["id"], "accept", texts=_texts(row, sample, before))
+        if not verdict and not decision.edits:
             return "unchanged"
-        decision = review.decision_of(row["id"], "accept", texts=texts)
-    same = before and (before.verdict, before.reason, before.edits) == (verdict, decision.reason, decision.edits)
-    return "unchanged" if same else decision
+    told = (decision.verdict, decision.reason, decision.edits)
+    return "unchanged" if before and (before.verdict, before.reason, before.edits) == told else decision
+
+
+def _texts(row: Mapping[str, str], sample: Mapping[str, Any], before: Decision | None) -> dict[str, str]:
+    """The texts that a line wants: what stands in its cells; of a cell that nobody changed, the text it was made of."""
+    written = parts(sample)
+    shown = parts({**sample, **(before.edits if before else {})})
+    texts = {}
+    for name in written.keys() & row.keys():
+        known = (text for text in (shown[name], written[name]) if not _differs(row[name], text))
+        texts[name] = next(known, row[name])
+    return texts
+
+
+def _differs(cell: str, text: str) -> bool:
+    """Whether somebody changed the text; line ends and the place where Excel cuts a cell off do not count."""
+    one, other = ("\n".join(value.splitlines()) for value in (cell, text))
+    return one != other and not (len(one) > CELL // 2 and len(other) >= CELL - 1 and other.startswith(one))
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
@@ -105,11 +121,14 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     try:
         text = path.read_text("utf-8-sig")
         first = text.partition("\n")[0]
+        csv.field_size_limit(2**31 - 1)  # a context may well be longer than the module's 128 KiB
         reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count), restval="")
-        if missing := set(COLUMNS) - set(reader.fieldnames or ()):
+        if missing := NEEDED - set(reader.fieldnames or ()):
             raise SettingsError(f"{path} has no column {min(missing)}. Take a file that `sdgkit review --to` wrote.")
         for row in reader:
-            yield reader.line_num, {name: original(row[name]).replace("\r\n", "\n") for name in COLUMNS}
+            if row["id"]:  # spreadsheets leave lines of empty cells at the end
+                cells = {name: original(row[name]).replace("\r\n", "\n") for name in COLUMNS if name in row}
+                yield reader.line_num, cells
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         words = getattr(error, "strerror", None) or error
         raise SettingsError(f"{path} cannot be read: {words}. Save it as CSV UTF-8 from the spreadsheet.") from None

@@ -77,6 +77,8 @@ def estimate(
     """
     if (price_prompt is None) != (price_completion is None):
         raise SettingsError("A price needs both parts: for a million tokens read, and for a million written.")
+    if rows < 1:
+        raise SettingsError("An estimate needs at least one seed to try.")
     some = [{**row, "id": id} for id, row in plan.admitted[:: max(1, len(plan.rows) // rows)][:rows]]
     few = replace(plan, pipeline=_small(plan.pipeline), rows=some, target=None, near_duplicates=None)
     exchanges: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -183,12 +185,13 @@ def _whole(
             whole["completion_tokens"] += scale * sent["completion_tokens"]
             asked = _asked(plan, stage)  # teacher and judge work side by side, if they are two
             whole["judge" if asked is plan.judge else "teacher"] += scale * sent["seconds"] / asked.slots.total
-        if first := lines.get(f"{stage.name}_first"):
+        first = lines.get(f"{stage.name}_first")
+        if first and first["rows_out"]:  # of none, nobody knows how many more there would be
             tried = first["rows_out"]
             came = lines[stage.name]["rows_out"] * scale
             if isinstance(stage, Given):
                 came = sum(map(len, stage.rows.values()))
-            scale = came / max(1, tried)
+            scale = came / tried
     return whole, scale, tried
 
 
@@ -201,13 +204,13 @@ def _asked(plan: Plan, stage: Stage) -> Teacher:
 def _prompt_lengths(
     plan: Plan, exchanges: Mapping[str, Sequence[Row]], came: Sequence[Row]
 ) -> Iterator[tuple[int, Stage]]:
-    """(tokens, stage) of every prompt with every seed, filled with the longest texts that came so far."""
+    """(tokens, stage) of what was sent, and of every prompt with every seed and the longest texts that came so far."""
     known: dict[str, Any] = {}
     for row in came:
         known |= {name: text for name, text in row.items() if len(str(text)) > len(str(known.get(name, "")))}
     for stage in (stage for stage in plan.pipeline.stages if stage.role):
-        yield 0, stage
         sent = exchanges[stage.name]
+        yield max((one["prompt_tokens"] for one in sent), default=0), stage
         letters = max(1, sum(len(message["content"]) for one in sent for message in one["messages"]))
         more: dict[str, Any] = {"num_samples": getattr(stage, "per_row", 1)}
         for name, values in (getattr(stage, "vary", None) or {}).items():

@@ -136,13 +136,18 @@ def _responses(rows: Sequence[Seed]) -> Iterator[Finding]:
     forms = [_forms(row[RESPONSE]) for row in rows]
     times = Counter(form for having in forms for form in having)
     usual = {form for form, number in times.items() if len(rows) > 2 and number >= MOST * len(rows)}
+    tables = [Table.of(row[RESPONSE]) for row in rows]
+    heads = Counter(" | ".join(table.head) for table in tables if table)
+    usual_head = max(heads, key=heads.__getitem__, default="")
     for number, (row, having) in enumerate(zip(rows, forms, strict=True), 1):
         text = row[RESPONSE]
-        asked, table = _forms(f"{row[TASK]}\n{row[QUESTION]}", "asked"), Table.of(text)
+        asked, table = _forms(f"{row[TASK]}\n{row[QUESTION]}", "asked"), tables[number - 1]
+        head = " | ".join(table.head) if table and heads[usual_head] > 1 else usual_head
         repeated = any(_plain(text) == _plain(str(row.get(name))) for name in (CONTEXT, QUESTION))
         signs = {
             "other_form": _named(usual - having),
             "not_as_asked": "" if having & (usual | asked) else _named(asked - having),
+            "other_head": f"{head}; most are {usual_head}" if head != usual_head else "",
             "flaw_in_table": table.flaw() if table else "",
             "flaw_in_json": valid_json().function({"response": text}) if "json" in having else "",
             "broken_off": _match("broken_off", text) or ("a code fence that is open" if text.count("```") % 2 else ""),

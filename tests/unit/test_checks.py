@@ -203,6 +203,21 @@ def test_one_number_written_in_two_ways_is_one_number(context, response):
     assert says(check, response, **{**FACTS, "context": context.replace("2", "7").replace("three", "four")}) is not None
 
 
+@pytest.mark.parametrize("fact", ["12.11.2025", "192.168.1.100", "2.3.100", "4711000815", "10.000.000,25"])
+def test_a_date_a_version_an_address_and_a_long_number_are_found_again_and_no_other(fact):
+    check, row = sk.checks.facts_in_context(derived=False), {**FACTS, "context": f"It was {fact} then."}
+    assert says(check, f"Then it was {fact}.", **row) is None
+    assert says(check, "Then it was 13.12.2026.", **row) is not None
+    assert says(check, f"Then it was {fact[:-1]}7.", **row) is not None
+
+
+def test_an_answer_that_is_its_context_makes_nothing_up():
+    text = "Anna met Berta Kohn 312 times in E-220."
+    assert says(sk.checks.facts_in_context(), text, **{**FACTS, "context": text}) is None
+    check = sk.checks.facts_in_context(column="context")
+    assert "312" in check.function({**FACTS, "context": text})
+
+
 @pytest.mark.parametrize(
     ("bad", "fact"),
     [

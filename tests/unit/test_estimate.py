@@ -98,6 +98,18 @@ def test_where_nothing_is_kept_it_says_what_is_not_known(script):
     assert "nobody knows how many it takes to the target" in str(found)
 
 
+def test_where_no_row_comes_through_the_first_stage_nothing_is_said_to_be_certain(script):
+    script.answer = lambda ask: "no tags here"
+    found = sk.estimate(planned(script))
+    assert (found.tried, found.kept, found.samples, found.low) == (3, 0, 0, 0)
+    assert found.high > 0
+
+
+def test_an_estimate_without_a_row_is_refused(script):
+    with pytest.raises(sk.SettingsError, match="at least one seed"):
+        sk.estimate(planned(script), rows=0)
+
+
 @pytest.mark.parametrize(
     ("holds", "fits", "words"), [(105, False, "DOES NOT FIT"), (200, True, "that fits"), (None, None, "does not say")]
 )

@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import shutil
+import threading
 import time
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -704,6 +705,28 @@ def test_of_several_models_one_is_chosen_from_the_servers_list(script):
     act(panel, "choose", model="two")
     act(panel, "test")
     assert panel.teacher.model == "two"
+
+
+def test_what_a_teacher_answers_is_not_shown_as_that_of_one_that_was_chosen_meanwhile(script):
+    asked, chosen = threading.Event(), threading.Event()
+
+    def slow(body, number):
+        asked.set()
+        chosen.wait(10)
+        return scripted.completion("Blue.")
+
+    script.behave = slow
+    panel = sk.TeacherPanel("openai", script.base_url, api_key=KEY)
+    panel.act("test")
+    assert asked.wait(10)
+    panel.act("choose", base_url="http://127.0.0.1:9/v1")
+    chosen.set()
+    panel.wait()
+    state = panel.view.state
+    assert (state["reply"], state["error"]) == (None, "")
+    assert state["words"].startswith("Not tried yet")
+    with pytest.raises(sk.TeacherError, match=r"127\.0\.0\.1:9"):
+        _ = panel.teacher
 
 
 def test_what_the_server_can_do_is_found_out_by_asking(script):

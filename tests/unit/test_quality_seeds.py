@@ -127,8 +127,10 @@ def test_a_made_up_fact_is_hinted_at():
 def test_the_odd_one_out_in_form_is_found():
     rows = [{**row, "seed_response": f"| Wish | Why |\n|---|---|\n| {row['seed_response']} | x |"} for row in seeds()]
     rows[3]["seed_response"] = ANSWERS[3]
+    rows[4]["seed_response"] = rows[4]["seed_response"].replace("Wish", "Need")
     found = {one.row: one.what for one in sk.check_seeds(rows) if one.quality == "complete output"}
     assert "not a Markdown table, as most" in found[4]
+    assert found[5] == "The head of its table is Need | Why; most are Wish | Why."
 
 
 def test_the_same_input_with_another_answer_is_ambiguous():

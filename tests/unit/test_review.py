@@ -302,6 +302,56 @@ def test_a_colleague_decides_in_a_spreadsheet(out, review, tmp_path):
     assert from_csv(review, path)["unchanged"] == len(review.samples)
 
 
+def test_an_edit_in_a_spreadsheet_holds_whatever_becomes_of_the_verdict_beside_it(out, review, tmp_path):
+    path, (first, second, third) = tmp_path / "review.csv", (sample["id"] for sample in review.samples[:3])
+    review.reject(first, "too long")
+    review.edit(second, response="Mine.")
+    review.edit(third, response="Mine, too.")
+    to_csv(review, path)
+
+    def decide(rows):
+        rows[0] |= {"verdict": "", "response": "Hers."}
+        rows[1] |= {"verdict": ""}
+        rows[2] |= {"verdict": "", "response": "Hers, too."}
+
+    filled_in(path, decide)
+    taken = from_csv(review, path)
+    assert (taken["edited"], taken["unchanged"]) == (2, len(review.samples) - 2)
+    assert [trained_on(out)[id] for id in (first, second, third)] == ["Hers.", "Mine.", "Hers, too."]
+
+
+def test_what_excel_cuts_off_is_no_edit_and_what_is_edited_all_the_same_is_one(review, tmp_path):
+    path, (first, second, third) = tmp_path / "review.csv", (sample["id"] for sample in review.samples[:3])
+    for id in (first, second, third):
+        review.edit(id, response=id + "long " * 30_000)  # beyond the csv module's own limit, too
+    to_csv(review, path)
+
+    def decide(rows):
+        rows[0]["response"] = rows[0]["response"][:32_767].rstrip()
+        rows[1]["response"] = "Short."
+
+    filled_in(path, decide)
+    assert from_csv(review, path)["edited"] == 1
+    assert review.as_decided(first)["response"] == first + "long " * 30_000
+    assert review.as_decided(second)["response"] == "Short."
+
+
+def test_columns_that_a_colleague_took_away_and_lines_left_empty_are_no_matter(review, tmp_path):
+    path = tmp_path / "review.csv"
+    to_csv(review, path)
+
+    def decide(rows):
+        rows[0]["verdict"] = "reject"
+        for row in rows:
+            for name in ("reason", "context", "evaluation", "seed_context"):
+                del row[name]
+        rows.append(dict.fromkeys(rows[0], ""))
+
+    filled_in(path, decide)
+    taken = from_csv(review, path)
+    assert (taken["rejected"], taken["unchanged"], taken["outdated"]) == (1, len(review.samples) - 1, 0)
+
+
 def test_an_unchanged_spreadsheet_decides_nothing(review, tmp_path):
     to_csv(review, tmp_path / "review.csv")
     taken = from_csv(review, tmp_path / "review.csv")
