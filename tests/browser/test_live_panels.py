@@ -73,7 +73,16 @@ def test_seeds_are_written_with_what_is_wrong_beside_the_field_and_saved(lab, pa
         page.keyboard.press("Control+s")
         expect(panel.locator(".sdg-told")).to_have_text("Saved in written.jsonl.")
         assert notebook.errors() == []
-    assert json.loads((lab.work / "written.jsonl").read_text())["seed_response"] == "Make the login button blue"
+        assert json.loads((lab.work / "written.jsonl").read_text())["seed_response"] == "Make the login button blue"
+
+        # What was typed into a seed that is removed at once goes with it, and into no other.
+        panel.get_by_role("button", name="Duplicate").click()
+        panel.get_by_role("button", name="Seed 1", exact=True).click()
+        fields["question"].fill("Never mind.")
+        panel.get_by_role("button", name="Remove").click()
+        expect(panel.get_by_text("Seed 1 of 1")).to_be_visible()
+        page.wait_for_timeout(1_000)
+        expect(fields["question"]).to_have_value("I made the login button blue. What is the commit message?")
 
 
 def test_a_run_whose_judge_turns_nearly_everything_down_pauses_and_asks(lab, page, shot):

@@ -89,12 +89,18 @@ function putValue(node, props) {
   node.sdgRev = props.rev;
 }
 
+// Does the work a moment after the last call; `now` does it at once, and not a second time.
 function later(wait, work) {
   let timer;
-  return (...given) => {
+  const soon = (...given) => {
     clearTimeout(timer);
     timer = setTimeout(() => work(...given), wait);
   };
+  soon.now = (...given) => {
+    clearTimeout(timer);
+    work(...given);
+  };
+  return soon;
 }
 
 // Parts ---------------------------------------------------------------------------------------------------------------

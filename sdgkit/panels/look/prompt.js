@@ -48,7 +48,7 @@ function editor({ state, act, local, draw }, part, flaws) {
       h("textarea", { key: `${part.name} text`, "aria-label": `${part.name} of the prompt ${state.stage}`, spellcheck: "false", value: part.text, rev: state.rev,
         "aria-invalid": flaws.length ? "true" : null,
         onInput: (e) => { local.texts[part.name] = e.target.value; local.send[part.name](e.target.value); draw(); },
-        onChange: (e) => send(e.target.value) })),
+        onChange: (e) => local.send[part.name].now(e.target.value) })),
     flaws.map((flaw, place) => flawed(flaw, { role: "alert", key: `flaw ${place}` })));
 }
 

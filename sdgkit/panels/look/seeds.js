@@ -35,7 +35,7 @@ function card({ state, act, local, id }, seed, place) {
     const name = `${id}-${place}-${column}`;
     return field(name, WORDS[column], h("textarea", {
       id: name, rows, value: seed[column], rev: state.rev, onInput: (e) => local.send[column](place, e.target.value),
-      onChange: (e) => act("edit", { place, column, text: e.target.value }),
+      onChange: (e) => local.send[column].now(place, e.target.value),
       "aria-invalid": flaws.some((flaw) => flaw.severity === "error") ? "true" : null, "aria-describedby": flaws.length ? `${name}-flaws` : null,
     }), flaws);
   };
