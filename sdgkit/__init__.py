@@ -12,7 +12,12 @@ from typing import Any
 __version__ = "0.1.0"
 
 _IMPORTS = ast.parse(Path(__file__).with_suffix(".pyi").read_text("utf-8")).body
-_HOME = {name.name: one.module for one in _IMPORTS if isinstance(one, ast.ImportFrom) for name in one.names}
+_HOME = {
+    name.name: one.module
+    for one in _IMPORTS
+    if isinstance(one, ast.ImportFrom)
+    for name in one.names
+}
 __all__ = ["__version__", *_HOME]
 
 

@@ -7,6 +7,13 @@ from sdgkit.errors import SdgkitError as SdgkitError
 from sdgkit.errors import SeedError as SeedError
 from sdgkit.errors import SettingsError as SettingsError
 from sdgkit.errors import TeacherError as TeacherError
+from sdgkit.evaluation.calibration import calibrate as calibrate
+from sdgkit.evaluation.estimate import estimate as estimate
+from sdgkit.evaluation.prompt_trials import compare as compare
+from sdgkit.evaluation.prompt_trials import try_on as try_on
+from sdgkit.evaluation.seed_check import check_seeds as check_seeds
+from sdgkit.evaluation.students import evaluate as evaluate
+from sdgkit.files import shipped as shipped
 from sdgkit.method import FREEFORM as FREEFORM
 from sdgkit.method import GROUNDED as GROUNDED
 from sdgkit.method import combine_question_and_context as combine_question_and_context
@@ -35,7 +42,6 @@ from sdgkit.panels.versions import check_kernel as check_kernel
 from sdgkit.pipeline import Pipeline as Pipeline
 from sdgkit.prompts import Prompt as Prompt
 from sdgkit.prompts import load_prompt as load_prompt
-from sdgkit.prompts import shipped as shipped
 from sdgkit.publish import merge as merge
 from sdgkit.publish import push as push
 from sdgkit.quality import diversity as diversity
@@ -56,12 +62,6 @@ from sdgkit.stages import Keep as Keep
 from sdgkit.stages import Stage as Stage
 from sdgkit.teachers import Teacher as Teacher
 from sdgkit.teachers import connect as connect
-from sdgkit.trials.calibration import calibrate as calibrate
-from sdgkit.trials.estimates import estimate as estimate
-from sdgkit.trials.evaluation import evaluate as evaluate
-from sdgkit.trials.seed_check import check_seeds as check_seeds
-from sdgkit.trials.trying import compare as compare
-from sdgkit.trials.trying import try_on as try_on
 
 __version__: str
 __all__: list[str]

@@ -4,7 +4,6 @@ A decision holds for a sample's content (its context, question and response), wh
 text made again is decided already, and a text that has changed since is not.
 """
 
-import hashlib
 import json
 import sqlite3
 import time
@@ -17,11 +16,10 @@ from typing import Any, Literal
 
 from sdgkit.errors import RunError
 from sdgkit.journal import FILE, WAIT_S, Journal
+from sdgkit.samples import Row, content_key
 
-Row = Mapping[str, Any]
 Reviewed = Mapping[str, int]  # how many: samples, decided, accepted, edited, rejected, outdated
 Verdict = Literal["accept", "reject"]
-TEXTS = ("context", "question", "response")
 
 
 @dataclass(frozen=True)
@@ -49,25 +47,6 @@ def reviewed(states: Iterable[str]) -> Reviewed:
     return numbers | {"decided": numbers["accepted"] + numbers["rejected"]}
 
 
-def content_key(sample: Row) -> str:
-    """What a decision holds for: a hash of context, question and response (of all columns where there is none)."""
-    texts = [sample.get(column) for column in TEXTS]
-    if not any(isinstance(text, str) for text in texts):
-        texts = [f"{name}={value}" for name, value in sorted(sample.items()) if name != "id"]
-    text = json.dumps(texts, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
-
-
-def own_question(sample: Row) -> str:
-    """A sample's question without the context that the grounded method's last stage put above it."""
-    return str(sample.get("question") or "").removeprefix(f"{sample.get('context') or ''}\n\n")
-
-
-def seed_of(id: str) -> str:
-    """The seed that a row came from: "s3" of "s3/c7/q2"."""
-    return id.partition("/")[0]
-
-
 class Decisions:
     """The newest decision about each content, and about each id that a decision was ever made for."""
 
@@ -85,7 +64,13 @@ class Decisions:
         decision = self.by_content.get(content)
         if decision is None:
             return "outdated" if id in self.by_id else "undecided"
-        return "rejected" if decision.verdict == "reject" else "edited" if decision.edits else "accepted"
+        return (
+            "rejected"
+            if decision.verdict == "reject"
+            else "edited"
+            if decision.edits
+            else "accepted"
+        )
 
     def let_through(self, samples: Iterable[Row]) -> Iterator[dict[str, Any]]:
         """The samples to train on: all but the rejected ones, the edited ones as they were edited."""
@@ -103,12 +88,16 @@ class Decisions:
 
     def count(self, samples: Iterable[Row]) -> Reviewed:
         """How far the review of these samples is."""
-        return reviewed(self.state(str(sample.get("id")), content_key(sample)) for sample in samples)
+        return reviewed(
+            self.state(str(sample.get("id")), content_key(sample)) for sample in samples
+        )
 
 
 def read_decisions(journal: Journal) -> Decisions:
     """The decisions in a journal."""
-    rows = journal.select("SELECT content, id, verdict, reason, edits, number FROM decisions ORDER BY number")
+    rows = journal.select(
+        "SELECT content, id, verdict, reason, edits, number FROM decisions ORDER BY number"
+    )
     return Decisions(Decision(**{**dict(row), "edits": json.loads(row["edits"])}) for row in rows)
 
 
@@ -124,8 +113,14 @@ class DecisionBook:
 
     def write(self, decisions: Sequence[Decision]) -> None:
         """Write these decisions down, all or none."""
-        rows = [(d.content, d.id, d.verdict, d.reason, json.dumps(dict(d.edits)), time.time()) for d in decisions]
-        self._change("INSERT INTO decisions (content, id, verdict, reason, edits, made) VALUES (?,?,?,?,?,?)", rows)
+        rows = [
+            (d.content, d.id, d.verdict, d.reason, json.dumps(dict(d.edits)), time.time())
+            for d in decisions
+        ]
+        self._change(
+            "INSERT INTO decisions (content, id, verdict, reason, edits, made) VALUES (?,?,?,?,?,?)",
+            rows,
+        )
 
     def take_back(self, number: int) -> None:
         """Forget the decision of this number; the one before it about the same content holds again."""

@@ -2,18 +2,22 @@
 
 SdgkitError                 caught by the command line: one or two plain lines, no traceback
 ├── SettingsError           an argument, option or configuration value that cannot be used (exit status 2)
-├── SeedError               a seed example or seed file: names file, line and column
-├── PromptError             a prompt file, its template or its tags: names file and line
+├── SeedError               a seed example or seed file: file, line, row, column
+├── PromptError             a prompt file, its template or its tags: file, line, part
 ├── TeacherError            the server that writes and judges
-│   ├── TeacherUnreachable  nobody answers: refused, unknown host, wrong path, patience over (a run can be resumed)
+│   ├── TeacherUnreachable  no answer: refused, unknown host, wrong path, patience over (the run can be resumed)
 │   ├── TeacherRefused      it answers and refuses for good: key, model, certificate (stops a run at once)
 │   └── RequestRefused      it refuses this one request (drops its row, with the server's own words)
-└── RunError                a run or its folder
+└── RunError                a run or its folder: folder
     ├── FolderInUse         another process is writing it
-    └── RunStopped          a run that cannot go on: everything fails alike, a stage's own code raised
+    └── RunStopped          the run cannot continue (every row fails alike, a stage's own code raised): stage, row
 
-Every message says what was wrong, where, and what to do.
+Each error carries its data in fields; the message is a sentence that says what is wrong, where, and what to do. A
+field that is not known is None. Code that handles an error reads its fields, never its message.
 """
+
+from collections.abc import Sequence
+from pathlib import Path
 
 
 class SdgkitError(Exception):
@@ -21,17 +25,68 @@ class SdgkitError(Exception):
 
 
 class SettingsError(SdgkitError):
-    """An argument, option or configuration value that cannot be used. choices: what could have been chosen."""
+    """An argument, option or configuration value that cannot be used.
 
-    choices: tuple[str, ...] = ()
+    Attributes:
+        setting: The name of the argument, option or key.
+        choices: What could have been chosen, or an empty tuple.
+    """
+
+    def __init__(
+        self, message: str, *, setting: str | None = None, choices: Sequence[str] = ()
+    ) -> None:
+        super().__init__(message)
+        self.setting = setting
+        self.choices = tuple(choices)
 
 
 class SeedError(SdgkitError):
-    """A seed example or seed file that cannot be used."""
+    """A seed example or seed file that cannot be used.
+
+    Attributes:
+        file: The file that holds it.
+        line: Its line in the file, from 1.
+        row: Its number among the seeds, from 1.
+        column: The column that is wrong.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: str | Path | None = None,
+        line: int | None = None,
+        row: int | None = None,
+        column: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.file = file
+        self.line = line
+        self.row = row
+        self.column = column
 
 
 class PromptError(SdgkitError):
-    """A prompt file, template or set of tags that cannot be used."""
+    """A prompt file, template or set of tags that cannot be used.
+
+    Attributes:
+        file: The file, by its name.
+        line: The line in the file, from 1.
+        part: The part of the prompt (`generation`, `start_tags`, …).
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: str | Path | None = None,
+        line: int | None = None,
+        part: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.file = file
+        self.line = line
+        self.part = part
 
 
 class TeacherError(SdgkitError):
@@ -39,7 +94,7 @@ class TeacherError(SdgkitError):
 
 
 class TeacherUnreachable(TeacherError):
-    """Nobody answers at the teacher's address."""
+    """There is no answer at the teacher's address."""
 
 
 class TeacherRefused(TeacherError):
@@ -47,11 +102,19 @@ class TeacherRefused(TeacherError):
 
 
 class RequestRefused(TeacherError):
-    """The teacher refuses one request; only that row is lost, and it is asked again by the next run."""
+    """The teacher refuses one request; only that row is lost, and the next run asks it again."""
 
 
 class RunError(SdgkitError):
-    """A run or its folder cannot be used."""
+    """A run or its folder cannot be used.
+
+    Attributes:
+        folder: The run's folder.
+    """
+
+    def __init__(self, message: str, *, folder: str | Path | None = None) -> None:
+        super().__init__(message)
+        self.folder = folder
 
 
 class FolderInUse(RunError):
@@ -59,4 +122,21 @@ class FolderInUse(RunError):
 
 
 class RunStopped(RunError):
-    """A run that cannot go on; what is finished is kept."""
+    """A run that cannot continue; all finished samples are kept.
+
+    Attributes:
+        stage: The name of the stage at which it stopped.
+        row: The id of the row, such as `s3/c7/q2`.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        folder: str | Path | None = None,
+        stage: str | None = None,
+        row: str | None = None,
+    ) -> None:
+        super().__init__(message, folder=folder)
+        self.stage = stage
+        self.row = row

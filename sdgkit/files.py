@@ -36,3 +36,11 @@ def write_atomically(path: str | Path) -> Iterator[IO[bytes]]:
     finally:
         with suppress(OSError):
             beside.unlink(missing_ok=True)
+
+
+def shipped(folder: str) -> Path:
+    """The shipped folder `prompts` or `notebooks`: beside the package in a checkout, inside it, in `shipped/`, in an
+    installed wheel."""
+    package = Path(__file__).resolve().parent
+    installed = package / "shipped" / folder
+    return installed if installed.is_dir() else package.parent / folder

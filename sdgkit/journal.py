@@ -27,7 +27,14 @@ FORMAT = 2
 PAGE = 500  # outcomes that are read at a time
 WAIT_S = 10.0  # for whoever is just in the same journal
 SCHEMA = Path(__file__).with_suffix(".sql").read_text("utf-8")
-SAID = ("text", "finish_reason", "reasoning", "prompt_tokens", "completion_tokens", "seconds")  # of a Reply, in order
+SAID = (
+    "text",
+    "finish_reason",
+    "reasoning",
+    "prompt_tokens",
+    "completion_tokens",
+    "seconds",
+)  # of a Reply, in order
 # File systems on which WAL's shared memory does not work (https://sqlite.org/wal.html, "all processes must be on the
 # same host"): there, the journal is written without it.
 NETWORK = re.compile(
@@ -63,7 +70,13 @@ class Outcome:
 
     def as_drop(self) -> dict[str, Any]:
         """The line of dropped.jsonl."""
-        own = {"id": self.id, "stage": self.stage, "reason": self.reason, "message": self.message, "reply": self.reply}
+        own = {
+            "id": self.id,
+            "stage": self.stage,
+            "reason": self.reason,
+            "message": self.message,
+            "reply": self.reply,
+        }
         return {**own, **{name: value for name, value in self.columns.items() if name not in own}}
 
 
@@ -78,7 +91,9 @@ class Journal:
         self.session = 0
         self.note = ""
         self._file = folder / FILE if folder is not None else "The journal in memory"
-        self._committed: asyncio.Future[None] | None = None  # when what was written since the last commit is
+        self._committed: asyncio.Future[None] | None = (
+            None  # when what was written since the last commit is
+        )
         self._unsaved = False
         self._edition = ""
         with contextlib.ExitStack() as opened:
@@ -94,9 +109,13 @@ class Journal:
                 self._sql.row_factory = sqlite3.Row
                 format_ = self._one("PRAGMA user_version")[0]
                 if format_ == 0 and read_only:  # it is set once all tables are there
-                    raise RunError(f"The run in {folder} is just beginning. Look again in a moment.")
+                    raise RunError(
+                        f"The run in {folder} is just beginning. Look again in a moment."
+                    )
                 if format_ not in (0, FORMAT):
-                    raise RunError(f"{self._file} was written by another version of sdgkit. Use a new --out.")
+                    raise RunError(
+                        f"{self._file} was written by another version of sdgkit. Use a new --out."
+                    )
                 if not read_only:
                     self._prepare()
             except sqlite3.Error as error:
@@ -158,7 +177,9 @@ class Journal:
     def _insert(self, table: str, otherwise: str, **row: Any) -> sqlite3.Cursor:
         """Put in a row. otherwise: IGNORE it or REPLACE the old one, if it is there already."""
         marks = ", ".join(f":{name}" for name in row)
-        return self._write(f"INSERT OR {otherwise} INTO {table} ({', '.join(row)}) VALUES ({marks})", **row)
+        return self._write(
+            f"INSERT OR {otherwise} INTO {table} ({', '.join(row)}) VALUES ({marks})", **row
+        )
 
     def flush(self) -> None:
         """Commit what was written since the last time, and wake whoever waits for it.
@@ -196,11 +217,25 @@ class Journal:
         row = self._one("SELECT * FROM replies WHERE key=:key", key=key)
         return _read(row, "messages", "sampling") if row else None
 
-    async def record(self, key: str, stage: str, model: str, request: Request, reply: Reply) -> None:
+    async def record(
+        self, key: str, stage: str, model: str, request: Request, reply: Reply
+    ) -> None:
         """Record a reply; returns when it is committed. Replies of one turn of the event loop share a commit."""
-        asked = {"key": key, "session": self.session, "stage": stage, "model": model, "ordinal": request.ordinal}
-        sent = {"messages": _json(request.messages), "sampling": _json(request.sampling), "attempt": request.attempt}
-        self._insert("replies", "IGNORE", **asked, **sent, **{name: getattr(reply, name) for name in SAID})
+        asked = {
+            "key": key,
+            "session": self.session,
+            "stage": stage,
+            "model": model,
+            "ordinal": request.ordinal,
+        }
+        sent = {
+            "messages": _json(request.messages),
+            "sampling": _json(request.sampling),
+            "attempt": request.attempt,
+        }
+        self._insert(
+            "replies", "IGNORE", **asked, **sent, **{name: getattr(reply, name) for name in SAID}
+        )
         if self._committed is None:
             loop = asyncio.get_running_loop()
             self._committed = loop.create_future()
@@ -224,12 +259,22 @@ class Journal:
         self._edition = edition_of(config)
         self._insert("editions", "IGNORE", id=self._edition, config=_json(config))
         finished = "SELECT unit, counts FROM finished WHERE edition=:edition"
-        self._write(f"DELETE FROM rows WHERE edition=:edition AND unit NOT IN (SELECT unit FROM ({finished}))")
-        here = {"process": os.getpid(), "host": socket.gethostname(), "begun": time.time(), "seen": time.time()}
+        self._write(
+            f"DELETE FROM rows WHERE edition=:edition AND unit NOT IN (SELECT unit FROM ({finished}))"
+        )
+        here = {
+            "process": os.getpid(),
+            "host": socket.gethostname(),
+            "begun": time.time(),
+            "seen": time.time(),
+        }
         cursor = self._insert("sessions", "REPLACE", edition=self._edition, state="running", **here)
         self.session = int(cursor.lastrowid or 0)
         self.flush()
-        return {row["unit"]: json.loads(row["counts"]) for row in self.select(finished, edition=self._edition)}
+        return {
+            row["unit"]: json.loads(row["counts"])
+            for row in self.select(finished, edition=self._edition)
+        }
 
     def beat(self, state: str, *, snapshot: Mapping[str, Any], **counts: int) -> None:
         """Write down how far this session is, for readers and for the totals over all sessions.
@@ -256,13 +301,20 @@ class Journal:
         """Write down what became of a row."""
         stored = {"columns": _json(outcome.columns), "trail": _json(outcome.trail)}
         # Half of a surrogate pair is nothing that a file can hold.
-        sound = {name: getattr(outcome, name).encode("utf-8", "replace").decode() for name in ("message", "reply")}
-        self._insert("rows", "REPLACE", edition=self._edition, **{**vars(outcome), **stored, **sound})
+        sound = {
+            name: getattr(outcome, name).encode("utf-8", "replace").decode()
+            for name in ("message", "reply")
+        }
+        self._insert(
+            "rows", "REPLACE", edition=self._edition, **{**vars(outcome), **stored, **sound}
+        )
 
     def forget(self, place: str) -> None:
         """Take back the outcome at this place and all below it."""
         below = "place BETWEEN :place || '.' AND :place || '/'"
-        self._write(f"DELETE FROM rows WHERE edition=:edition AND (place=:place OR {below})", place=place)
+        self._write(
+            f"DELETE FROM rows WHERE edition=:edition AND (place=:place OR {below})", place=place
+        )
 
     def forget_units_after(self, unit: int) -> None:
         """Take back what came of the units beyond the one that reached the target."""
@@ -271,7 +323,8 @@ class Journal:
     def restore(self, stage: str) -> None:
         """Make samples again of what this stage dropped: it will go through all of them anew."""
         self._write(
-            "UPDATE rows SET stage='', reason='', message='' WHERE edition=:edition AND stage=:stage", stage=stage
+            "UPDATE rows SET stage='', reason='', message='' WHERE edition=:edition AND stage=:stage",
+            stage=stage,
         )
 
     def drop_samples(self, stage: str, drops: Iterable[tuple[str, str, str]]) -> None:
@@ -290,7 +343,10 @@ class Journal:
 
         Page by page, so that whoever stops in the middle keeps nobody from writing, also where there is no log.
         """
-        last, which = "", f"stage{'=' if kind == 'sample' else '<>'}'' AND place>:last ORDER BY place LIMIT {PAGE}"
+        last, which = (
+            "",
+            f"stage{'=' if kind == 'sample' else '<>'}'' AND place>:last ORDER BY place LIMIT {PAGE}",
+        )
         while page := self._outcomes(which, last=last):
             yield from page
             last = page[-1].place
@@ -302,7 +358,11 @@ class Journal:
     def _outcomes(self, which: str, **values: Any) -> list[Outcome]:
         edition = self._edition or (self.newest() or ("",))[0]
         names = ", ".join(field.name for field in fields(Outcome))
-        found = self.select(f"SELECT {names} FROM rows WHERE edition=:edition AND {which}", edition=edition, **values)
+        found = self.select(
+            f"SELECT {names} FROM rows WHERE edition=:edition AND {which}",
+            edition=edition,
+            **values,
+        )
         rows = (_read(row, "columns", "trail") for row in found)
         return [Outcome(**{**row, "trail": [*map(tuple, row["trail"])]}) for row in rows]
 
@@ -339,7 +399,10 @@ def _lock(folder: Path) -> Any:
         lock.acquire(timeout=0)
     except filelock.Timeout:
         holder = ""
-        with contextlib.suppress(RunError), contextlib.closing(Journal(folder, read_only=True)) as journal:
+        with (
+            contextlib.suppress(RunError),
+            contextlib.closing(Journal(folder, read_only=True)) as journal,
+        ):
             if session := journal.last_session():
                 holder = f" (process {session['process']} on {session['host']})"
         raise FolderInUse(
@@ -347,7 +410,9 @@ def _lock(folder: Path) -> Any:
         ) from None
     except (OSError, NotImplementedError) as error:  # the latter: a file system that cannot lock
         words = getattr(error, "strerror", None) or error
-        raise RunError(f"Cannot write the folder {folder}: {words}. Use one that you may write to.") from None
+        raise RunError(
+            f"Cannot write the folder {folder}: {words}. Use one that you may write to."
+        ) from None
     return lock
 
 
@@ -357,7 +422,9 @@ def _network_file_system(folder: Path) -> str:
     here, best, kind = folder.resolve(), Path("/"), ""
     for line in mounts:
         _, point, system, *_ = line.split(" ")
-        place = Path(re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), point))  # a space is written as \040
+        place = Path(
+            re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), point)
+        )  # a space is written as \040
         if here.is_relative_to(place) and place.is_relative_to(best):
             best, kind = place, system
     return kind if NETWORK.match(kind) else ""

@@ -16,7 +16,7 @@ from sdgkit.prompts import Prompt, load_prompt, load_prompts
 from sdgkit.quality import check_threshold
 from sdgkit.run import Run
 from sdgkit.run.folder import read_values
-from sdgkit.run.plans import Plan
+from sdgkit.run.plan import Plan
 from sdgkit.seeds import COLUMNS, flaw_of, read_seeds, row_key, skill
 from sdgkit.seeds.files import read_file
 from sdgkit.stages import Check, Combine, Generate, GenerateMany, Given, Judge, Keep, Row, Stage
@@ -34,20 +34,32 @@ JUDGED = ("evaluation", "score")
 GROUNDED = Pipeline(
     "grounded",
     (
-        GenerateMany(name="gen_contexts", columns=("context",), letter="c", per_row=10, extra_tries=10),
-        GenerateMany(name="gen_grounded_questions", columns=("question",), letter="q", per_row=3, together=True),
+        GenerateMany(
+            name="gen_contexts", columns=("context",), letter="c", per_row=10, extra_tries=10
+        ),
+        GenerateMany(
+            name="gen_grounded_questions",
+            columns=("question",),
+            letter="q",
+            per_row=3,
+            together=True,
+        ),
         Judge(name="eval_grounded_questions", scale=(0.0, 1.0)),
         Keep(name="filter_grounded_questions", equals=1.0, remove=JUDGED),
         Generate(name="gen_grounded_responses", columns=("response",)),
         Judge(name="evaluate_grounded_qa_pair", scale=(1.0, 2.0, 3.0)),
         Keep(name="filter_grounded_qa_pair", at_least=2.0),
-        Combine(name="combine_question_and_context", column="question", parts=("context", "question")),
+        Combine(
+            name="combine_question_and_context", column="question", parts=("context", "question")
+        ),
     ),
 )
 FREEFORM = Pipeline(
     "freeform",
     (
-        GenerateMany(name="gen_questions", columns=("question",), letter="q", per_row=30, together=True),
+        GenerateMany(
+            name="gen_questions", columns=("question",), letter="q", per_row=30, together=True
+        ),
         Judge(name="eval_questions", scale=(0.0, 1.0)),
         Keep(name="filter_questions", equals=1.0, remove=JUDGED),
         Generate(name="gen_responses", columns=("response",)),
@@ -78,7 +90,9 @@ class StageFunction:
         kind, options = inspect.getdoc(type(self.stage)), inspect.getdoc(self.run)
         said = f"The stage {self.stage.name}: Dataset in, Dataset out, a line if rows were dropped.\n\n{self.stage}"
         object.__setattr__(self, "__doc__", f"{said}\n{kind}\n\n{self.stage.name}.run: {options}")
-        object.__setattr__(self, "__signature__", inspect.signature(self.run).replace(return_annotation="Dataset"))
+        object.__setattr__(
+            self, "__signature__", inspect.signature(self.run).replace(return_annotation="Dataset")
+        )
 
     def __repr__(self) -> str:
         return f"<sdgkit.{self.stage.name}: a stage, Dataset in, Dataset out; help(sdgkit.{self.stage.name})>"
@@ -89,7 +103,9 @@ class StageFunction:
         dropped = line["tried"] - line["rows_out"]
         if dropped:
             reasons = ", ".join(f"{reason} {count}" for reason, count in line["dropped"].items())
-            print(f"{line['name']}: {line['rows_out']} of {line['tried']} rows go on, {dropped} dropped ({reasons}).")
+            print(
+                f"{line['name']}: {line['rows_out']} of {line['tried']} rows go on, {dropped} dropped ({reasons})."
+            )
         return run.dataset
 
     def run(
@@ -114,10 +130,15 @@ class StageFunction:
         """
         name = self.stage.name
         pipeline = _with_settings(Pipeline(name, (self.stage,)), settings)
-        own, by_stage = {name: prompt} if prompt is not None else None, {name: sampling} if sampling else None
+        own, by_stage = (
+            {name: prompt} if prompt is not None else None,
+            {name: sampling} if sampling else None,
+        )
         prompts = _prompts(pipeline, own, by_stage, max_tokens)
         given = read_seeds(rows) if isinstance(rows, str | Path) else [dict(row) for row in rows]
-        plan = Plan(pipeline, given, prompts, teacher or judge, judge, name=name, structure=structure)
+        plan = Plan(
+            pipeline, given, prompts, teacher or judge, judge, name=name, structure=structure
+        )
         return Run(plan, out, reuse=reuse).start().wait()
 
 
@@ -131,7 +152,12 @@ class StageFunction:
 
 
 def generate(
-    seeds: Any, *, teacher: Teacher, out: str | Path | None = None, reuse: bool = False, **settings: Any
+    seeds: Any,
+    *,
+    teacher: Teacher,
+    out: str | Path | None = None,
+    reuse: bool = False,
+    **settings: Any,
 ) -> Run:
     """The whole method, streamed; returns the finished `Run`, or goes on where an earlier one in `out` stopped.
 
@@ -183,24 +209,41 @@ def plan(
         return _again(folder, dict(locals()))
     rows = read_seeds(seeds)
     chosen = pipeline or METHODS[skill(rows)]
-    numbers = {"num_contexts": num_contexts, "num_questions": num_questions, "extra_tries": extra_tries, "vary": vary}
+    numbers = {
+        "num_contexts": num_contexts,
+        "num_questions": num_questions,
+        "extra_tries": extra_tries,
+        "vary": vary,
+    }
     given = _given_contexts(contexts) if contexts is not None else None
     if given is not None:
-        chosen = chosen.put("gen_contexts", Given(name="given_contexts", rows=_shared_out(given, rows)))
+        chosen = chosen.put(
+            "gen_contexts", Given(name="given_contexts", rows=_shared_out(given, rows))
+        )
     if questions == "seed":
         own = Combine(name="seed_questions", column="question", parts=("seed_question",))
         chosen = chosen.put("gen_grounded_questions", own)
         chosen = chosen.without("eval_grounded_questions", "filter_grounded_questions")
     elif questions is not None:
-        raise SettingsError(f'questions can only be "seed" (ask the seed\'s own question), not {questions!r}.')
+        raise SettingsError(
+            f'questions can only be "seed" (ask the seed\'s own question), not {questions!r}.'
+        )
     own_checks = read_checks(checks)
     chosen = _with_checks(_with_settings(chosen, numbers), own_checks)
     if target is not None:
         _check("target", target, 1)
     if near_duplicates is not None:
         near_duplicates = check_threshold(near_duplicates)
-    settings: dict[str, Any] = {**numbers, "questions": questions, "contexts": given, "structure": structure}
-    settings |= {"checks": [saved(check) for check in own_checks] or None, "near_duplicates": near_duplicates}
+    settings: dict[str, Any] = {
+        **numbers,
+        "questions": questions,
+        "contexts": given,
+        "structure": structure,
+    }
+    settings |= {
+        "checks": [saved(check) for check in own_checks] or None,
+        "near_duplicates": near_duplicates,
+    }
     return Plan(
         pipeline=chosen,
         rows=rows,
@@ -221,11 +264,19 @@ def _again(folder: Path, given: dict[str, Any]) -> Plan:
     config = read_values(folder, "config.json")
     base = given["pipeline"] or METHODS.get(config["pipeline"])
     if base is None:
-        raise RunError(f"{folder} was made with a pipeline of your own ({config['pipeline']}): give pipeline= again.")
+        raise RunError(
+            f"{folder} was made with a pipeline of your own ({config['pipeline']}): give pipeline= again."
+        )
     saved = {name: Prompt.from_json(name, parts) for name, parts in config["prompts"].items()}
     kept = {**config["settings"], "target": config["target"], "system": config["system"]}
-    fresh = {name: value for name, value in given.items() if value is not None and name not in ("seeds", "folder")}
-    again = plan(folder / "seeds.jsonl", **{**kept, **fresh, "pipeline": replace(base, prompts=saved)})
+    fresh = {
+        name: value
+        for name, value in given.items()
+        if value is not None and name not in ("seeds", "folder")
+    }
+    again = plan(
+        folder / "seeds.jsonl", **{**kept, **fresh, "pipeline": replace(base, prompts=saved)}
+    )
     return replace(again, name=config.get("name") or "")
 
 
@@ -233,7 +284,11 @@ def _with_settings(pipeline: Pipeline, settings: Mapping[str, Any]) -> Pipeline:
     """The pipeline with what the user set; a setting for a stage that is not there is an error."""
     for setting, value in settings.items():
         names, field, least = SETTINGS.get(setting, ((), "", 0))
-        makers = [stage.name for stage in pipeline.stages if stage.name in names and isinstance(stage, GenerateMany)]
+        makers = [
+            stage.name
+            for stage in pipeline.stages
+            if stage.name in names and isinstance(stage, GenerateMany)
+        ]
         if value is not None:
             if not makers:
                 stages, known = ", ".join(pipeline.names), ", ".join(SETTINGS)
@@ -247,11 +302,17 @@ def _with_settings(pipeline: Pipeline, settings: Mapping[str, Any]) -> Pipeline:
 def _check(setting: str, value: Any, least: int) -> None:
     if setting != "vary":
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise SettingsError(f"{setting} must be a whole number of at least {least}, not {value!r}.")
+            raise SettingsError(
+                f"{setting} must be a whole number of at least {least}, not {value!r}."
+            )
         return
     lists = value if isinstance(value, Mapping) else {}
-    if not lists or not all(isinstance(entries, list | tuple) and entries for entries in lists.values()):
-        raise SettingsError("vary must be named lists: {'audience': ['children', 'experts'], 'mood': [...]}.")
+    if not lists or not all(
+        isinstance(entries, list | tuple) and entries for entries in lists.values()
+    ):
+        raise SettingsError(
+            "vary must be named lists: {'audience': ['children', 'experts'], 'mood': [...]}."
+        )
     for name, entries in lists.items():
         if flaw := next(filter(None, map(flaw_of, entries)), ""):
             raise SettingsError(f"vary, list {name}: {flaw}")
@@ -259,7 +320,11 @@ def _check(setting: str, value: Any, least: int) -> None:
 
 def _given_contexts(source: Any) -> list[dict[str, Any]]:
     """The user's own contexts, from a file or rows; further columns travel along, but a seed's are the seed's."""
-    given = [found.columns for found in read_file(Path(source))] if isinstance(source, str | Path) else list(source)
+    given = (
+        [found.columns for found in read_file(Path(source))]
+        if isinstance(source, str | Path)
+        else list(source)
+    )
     name = source_name(source) or "contexts"
     for number, row in enumerate(given, 1):
         text = row.get("context") if isinstance(row, Mapping) else None
@@ -270,7 +335,9 @@ def _given_contexts(source: Any) -> list[dict[str, Any]]:
                 raise SeedError(f"{name}, row {number}, column {column}: {flaw}")
     if not given:
         raise SeedError("There are no contexts in it. Give a file or rows with a column 'context'.")
-    return [{column: value for column, value in row.items() if column not in COLUMNS} for row in given]
+    return [
+        {column: value for column, value in row.items() if column not in COLUMNS} for row in given
+    ]
 
 
 def _shared_out(contexts: Sequence[Row], seeds: Sequence[Row]) -> dict[str, list[tuple[int, Row]]]:
@@ -281,7 +348,9 @@ def _shared_out(contexts: Sequence[Row], seeds: Sequence[Row]) -> dict[str, list
     """
     mine: dict[str, list[tuple[int, Row]]] = {row_key(seed): [] for seed in seeds}
     for number, row in enumerate(contexts, 1):
-        hashed = {hashlib.sha256(f"{key}\x1f{row['context']}".encode()).digest(): key for key in mine}
+        hashed = {
+            hashlib.sha256(f"{key}\x1f{row['context']}".encode()).digest(): key for key in mine
+        }
         mine[hashed[max(hashed)]].append((number, row))
     return mine
 
@@ -291,28 +360,47 @@ def _with_checks(stages: Pipeline, checks: Sequence[Check]) -> Pipeline:
     for check in reversed(checks):
         column = getattr(check.function, "column", "response")
         writers = [stage.name for stage in stages.stages if column in stage.columns]
-        writers += [s.name for s in stages.stages if isinstance(s, Combine) and s.column == column and not writers]
+        writers += [
+            s.name
+            for s in stages.stages
+            if isinstance(s, Combine) and s.column == column and not writers
+        ]
         if not writers:
-            raise SettingsError(f"The check {check.name} looks at the column {column!r}, which no stage here writes.")
+            raise SettingsError(
+                f"The check {check.name} looks at the column {column!r}, which no stage here writes."
+            )
         stages = stages.after(writers[-1], check)
     return stages
 
 
-def _prompts(pipeline: Pipeline, given: Prompts, sampling: Sampling, max_tokens: int | None) -> dict[str, Prompt]:
+def _prompts(
+    pipeline: Pipeline, given: Prompts, sampling: Sampling, max_tokens: int | None
+) -> dict[str, Prompt]:
     """The prompts of the stages that ask, with the user's sampling settings put over their own."""
     sampling = sampling or {}
-    if not isinstance(sampling, Mapping) or not all(isinstance(one, Mapping) for one in sampling.values()):
-        raise SettingsError("sampling must be settings by stage: {'gen_contexts': {'temperature': 0.9}}.")
+    if not isinstance(sampling, Mapping) or not all(
+        isinstance(one, Mapping) for one in sampling.values()
+    ):
+        raise SettingsError(
+            "sampling must be settings by stage: {'gen_contexts': {'temperature': 0.9}}."
+        )
     folder, own = (None, given) if isinstance(given, Mapping) else (given, {})
     names = pipeline.prompted
     for what, chosen in (("sampling", sampling), ("prompts", own)):
         if unknown := sorted(set(chosen) - set(names)):
-            raise SettingsError(f"{what}: no stage {unknown[0]!r} asks a teacher here. These do: {', '.join(names)}.")
+            raise SettingsError(
+                f"{what}: no stage {unknown[0]!r} asks a teacher here. These do: {', '.join(names)}."
+            )
     mine = {name: one if isinstance(one, Prompt) else load_prompt(one) for name, one in own.items()}
-    method = next((name for name, known in METHODS.items() if set(known.prompted) & set(names)), GROUNDED.name)
+    method = next(
+        (name for name, known in METHODS.items() if set(known.prompted) & set(names)), GROUNDED.name
+    )
     found = load_prompts(names, method, folder, {**pipeline.prompts, **mine})
     common = {"max_tokens": max_tokens} if max_tokens is not None else {}
-    return {name: one.with_sampling(**{**common, **sampling.get(name, {})}) for name, one in found.items()}
+    return {
+        name: one.with_sampling(**{**common, **sampling.get(name, {})})
+        for name, one in found.items()
+    }
 
 
 def run_folder(seeds: Any) -> Path | None:
@@ -320,7 +408,9 @@ def run_folder(seeds: Any) -> Path | None:
     if not isinstance(seeds, str | Path) or not Path(seeds).is_dir():
         return None
     if not (Path(seeds) / FILE).exists():
-        raise SeedError(f"{seeds} is a folder without a run. Give a seed file, or the folder of a run.")
+        raise SeedError(
+            f"{seeds} is a folder without a run. Give a seed file, or the folder of a run."
+        )
     return Path(seeds)
 
 
@@ -331,4 +421,6 @@ def source_name(seeds: Any) -> str:
 
 def default_folder(seeds: Any) -> Path | None:
     """Where a run of these seeds goes if nobody says: its own folder, runs/NAME, or memory for seeds without a file."""
-    return run_folder(seeds) or (Path("runs") / source_name(seeds) if isinstance(seeds, str | Path) else None)
+    return run_folder(seeds) or (
+        Path("runs") / source_name(seeds) if isinstance(seeds, str | Path) else None
+    )

@@ -15,7 +15,11 @@ from sdgkit.run import Run, open_run
 
 
 def merge(
-    runs: Sequence[Run | str | Path], path: str | Path, format: str = "messages", *, test_share: float | None = None
+    runs: Sequence[Run | str | Path],
+    path: str | Path,
+    format: str = "messages",
+    *,
+    test_share: float | None = None,
 ) -> int:
     """Write the samples of several runs into one file or folder; returns how many rows it has.
 
@@ -28,7 +32,9 @@ def merge(
         part = _opened(run).part()
         others = [other.key for other in parts]
         numbered = (f"{part.key}_{number}" for number in range(2, len(parts) + 3))
-        parts.append(replace(part, key=next(key for key in (part.key, *numbered) if key not in others)))
+        parts.append(
+            replace(part, key=next(key for key in (part.key, *numbered) if key not in others))
+        )
     return merged(parts).write(format, path, test_share=test_share)
 
 
@@ -50,16 +56,22 @@ def push(
 
     if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", repo_id):
         raise SettingsError(f"{repo_id!r} is no name of a dataset on the Hub. Give OWNER/NAME.")
-    constants.HF_HUB_DISABLE_TELEMETRY = True  # else its client says what runs here, and asks for a list of such names
+    constants.HF_HUB_DISABLE_TELEMETRY = (
+        True  # else its client says what runs here, and asks for a list of such names
+    )
     part = _opened(run).part()
     api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"), token=token)
     with tempfile.TemporaryDirectory(prefix="sdgkit-push-") as folder:
         if not TrainingSet(part).write("datasets", folder, test_share=test_share):
-            raise RunError(f"{part.skill} has no samples to push. run.explain() shows where they went.")
+            raise RunError(
+                f"{part.skill} has no samples to push. run.explain() shows where they went."
+            )
         try:
             address = api.create_repo(repo_id, repo_type="dataset", private=private, exist_ok=True)
             said = "Samples made with sdgkit"
-            api.upload_folder(repo_id=repo_id, repo_type="dataset", folder_path=folder, commit_message=said)
+            api.upload_folder(
+                repo_id=repo_id, repo_type="dataset", folder_path=folder, commit_message=said
+            )
         except Exception as error:  # its client has many, over several libraries
             words = " ".join(str(error).split())[:300]
             raise RunError(

@@ -11,27 +11,26 @@ A stage of your own is a subclass with a `change` method, or just a function giv
             return {**step.row, "response": step.row["response"].upper()}
 """
 
-import functools
 import hashlib
-import json
 import random
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, is_dataclass
-from types import CodeType, FunctionType, MethodType, ModuleType
-from typing import Any, ClassVar, Literal, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
+from sdgkit import fingerprint
 from sdgkit.errors import SettingsError
 from sdgkit.prompts import Prompt, read_score
+from sdgkit.prompts.structured_output import Form
+from sdgkit.samples import Row, normalized
 from sdgkit.seeds import row_key
-from sdgkit.structure import Form
-from sdgkit.teachers.teacher import Reply, Request
+from sdgkit.teachers.teacher import Reply
 
-Row = Mapping[str, Any]
+if TYPE_CHECKING:
+    from sdgkit.stream.row import Step
+
 T = TypeVar("T")
 ASK_AGAIN = 3  # times that a malformed reply is asked again
 AGAIN_TEMPERATURE = 0.3  # at least, when asking again: a greedy model would repeat itself
-OUT = "\0"  # in counts, where other rows stand under the reason of their drop
 
 
 class Drop(Exception):
@@ -43,122 +42,6 @@ class Drop(Exception):
         self.reason, self.message, self.reply = reason, message, reply
 
 
-class Withdrawn(Exception):
-    """An earlier row with the same text has taken this one's place, and has accounted for it."""
-
-
-class Step:
-    """One row on its way through the stages: what a stage works with. The stream makes it (`pipeline.Stream`).
-
-    row: its columns. id: its lineage ("s3/c7/q2"); place: the same, to be sorted by. at: the number of its stage.
-    unit: the seed that it came from, or the seed's part of a round, from 1. trail: (stage, key) of every reply in its
-    history.
-    """
-
-    def __init__(
-        self, stream: Any, parent: "Step | None", row: Row, label: str = "", ordinal: int = 0, unit: int = 0
-    ) -> None:
-        self.stream, self.row, self.ordinal = stream, row, ordinal
-        self.parent: Any = parent  # a Step, or None at the top
-        self.open = 0  # pieces of work that are not done yet, its own and those of all below it
-        self.gone = False
-        self.counts: Counter[str] = Counter()  # f"{at}:{OUT}" and f"{at}:{reason}", of this row and all below it
-        self.seen: dict[str, Step] = {}  # the rows that came of it, by their texts
-        self.at, self.unit, self.id, self.place, self.trail = 0, unit, label, f"{ordinal:06}", list[tuple[str, str]]()
-        if parent is not None:
-            self.at, self.unit, self.trail = parent.at, unit or parent.unit, list(parent.trail)
-            if not label:
-                self.id, self.place, self.seen = parent.id, parent.place, parent.seen
-            elif parent.id:
-                self.id, self.place = f"{parent.id}/{label}", f"{parent.place}.{self.place}"
-
-    # For stages -------------------------------------------------------------------------------------------------------
-
-    @property
-    def prompt(self) -> Prompt:
-        """The stage's prompt."""
-        return self.stream.prompts[self.stream.stages[self.at].name]
-
-    async def ask(
-        self, values: Row | None = None, *, ordinal: int = 1, attempt: int = 1, form: Form | None = None
-    ) -> Reply:
-        """The teacher's reply to the stage's prompt, rendered with the row and these further values.
-
-        Recorded in the journal before it is returned, and taken from there if it was asked before. ordinal: which of
-        the n this is for its row; attempt: 1, or higher when a malformed reply is asked again. form: what the
-        reply must look like, for a server that can be held to it. Raises Drop ("teacher_error").
-        """
-        sampling = dict(self.prompt.sampling)
-        if attempt > 1:
-            sampling["temperature"] = max(AGAIN_TEMPERATURE, sampling.get("temperature", 0.0))
-        messages = self.prompt.render({**self.row, **(values or {})})
-        return await self.stream.ask(self, Request(tuple(messages), sampling, ordinal, attempt), form)
-
-    def last_reply(self) -> str:
-        """The raw text of the newest reply in this row's history, "" if there is none."""
-        recorded = self.stream.journal.reply(self.trail[-1][1]) if self.trail else None
-        return recorded.reply.text if recorded else ""
-
-    def branch(self) -> "Step":
-        """The same row with a history of its own, for one of several requests that lead to different rows."""
-        return Step(self.stream, self, self.row)
-
-    def offer(self, ordinal: int, columns: Row, names: Sequence[str]) -> bool:
-        """Send on a new row, this one with these columns added, unless it is equal to another in those of these names.
-
-        Of equal ones the lowest ordinal stays, whichever came first. True if the set has grown by it.
-        """
-        text = _plain(columns, names)
-        holder = self.seen.get(text)
-        repeats = Drop("duplicate", f"The same {' and '.join(names)} as an earlier one of the same row.")
-        if holder is not None and holder.ordinal < ordinal:
-            self.drop(ordinal, repeats)
-            return False
-        if holder is not None:  # a later one is on its way: this one takes its place, by the same recorded replies
-            holder.withdraw()
-            holder.parent.drop(holder.ordinal, repeats)
-        self.seen[text] = child = self._child(ordinal, {**self.row, **columns})
-        child.count(OUT)
-        child.at += 1
-        self.stream.start(child, self.stream.flow)
-        return holder is None
-
-    def drop(self, ordinal: int, drop: Drop) -> None:
-        """Record that the row of this ordinal never came to be, or is no more."""
-        self.stream.drop(self._child(ordinal, self.row), drop)
-
-    # For the stream ---------------------------------------------------------------------------------------------------
-
-    def _child(self, ordinal: int, row: Row) -> "Step":
-        letter = getattr(self.stream.stages[self.at], "letter", "r")
-        return Step(self.stream, self, row, f"{letter}{ordinal}", ordinal)
-
-    def line(self) -> Iterator["Step"]:
-        """This row and those that it came of, up to the top."""
-        step = self
-        while step is not None:
-            yield step
-            step = step.parent
-
-    def stay(self) -> None:
-        """Raises Withdrawn if the row, or one that it came of, has been taken back."""
-        if any(step.gone for step in self.line()):
-            raise Withdrawn
-
-    def count(self, what: str) -> None:
-        """Count what became of it at its stage. Raises Withdrawn."""
-        self.stay()
-        for step in self.line():
-            step.counts[f"{self.at}:{what}"] += 1
-
-    def withdraw(self) -> None:
-        """Take back this row and all that came of it; what was asked stays recorded."""
-        mine, self.gone = dict(self.counts), True
-        for step in self.line():
-            step.counts.subtract(mine)
-        self.stream.forget(self)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Stage:
     """One station of the method. name: unique in its pipeline, and the name of its prompt's file."""
@@ -168,17 +51,25 @@ class Stage:
     many: ClassVar[bool] = False
     role: ClassVar[Literal["teacher", "judge"] | None] = None  # whom it asks
 
-    async def change(self, step: Step) -> dict[str, Any]:
+    async def change(self, step: "Step") -> dict[str, Any]:
         """The row as it goes on. Raises Drop if it does not."""
-        raise NotImplementedError(f"{type(self).__name__} needs a `change` method, which says what it does")
+        raise NotImplementedError(
+            f"{type(self).__name__} needs a `change` method, which says what it does"
+        )
 
     async def _ask(
-        self, step: Step, read: Callable[[Reply], T | None], values: Row | None = None, ordinal: int = 1
+        self,
+        step: "Step",
+        read: Callable[[Reply], T | None],
+        values: Row | None = None,
+        ordinal: int = 1,
     ) -> T:
         """What `read` finds in the teacher's reply, which is asked again as long as it finds nothing. Raises Drop."""
         prompt, scale = step.prompt, getattr(self, "scale", ())
         for attempt in range(1, ASK_AGAIN + 2):
-            form = Form.of(prompt, self.columns, records=(values or {}).get("num_samples", 1), scale=scale)
+            form = Form.of(
+                prompt, self.columns, records=(values or {}).get("num_samples", 1), scale=scale
+            )
             reply = await step.ask(values, ordinal=ordinal, attempt=attempt, form=form)
             if found := read(reply):
                 return found
@@ -186,7 +77,9 @@ class Stage:
         pairs = zip(prompt.start_tags, prompt.end_tags, strict=True)
         wanted = " and ".join(f"{start} … {end}" for start, end in pairs if start) or "any text"
         scores = f" with a score of {', '.join(f'{score:g}' for score in scale)}" if scale else ""
-        raise Drop("malformed", f"Asked {ASK_AGAIN + 1} times, the reply never held {wanted}{scores}.")
+        raise Drop(
+            "malformed", f"Asked {ASK_AGAIN + 1} times, the reply never held {wanted}{scores}."
+        )
 
     def _of(self, row: Row, column: str) -> Any:
         """The row's value in a column. Raises SettingsError if it has no such column."""
@@ -197,7 +90,7 @@ class Stage:
 
     def describe(self) -> dict[str, Any]:
         """What the stage does, as JSON values; a change of it is a change of the run."""
-        return _as_json(self, [])
+        return fingerprint.as_json(self, [])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,7 +100,7 @@ class Generate(Stage):
     columns: Sequence[str] = ("response",)  # type: ignore[misc]
     role: ClassVar[Literal["teacher", "judge"] | None] = "teacher"
 
-    async def change(self, step: Step) -> dict[str, Any]:
+    async def change(self, step: "Step") -> dict[str, Any]:
         rows = await self._ask(step, lambda reply: _read(step, reply, self.columns))
         return {**step.row, **rows[0]}
 
@@ -231,7 +124,7 @@ class GenerateMany(Stage):
     many: ClassVar[bool] = True
     role: ClassVar[Literal["teacher", "judge"] | None] = "teacher"
 
-    def spread(self, step: Step, round_: int | None = None) -> None:
+    def spread(self, step: "Step", round_: int | None = None) -> None:
         """Start the requests for one row: all of them, or the one of this round (rounds count from 1)."""
         last = 1 if self.together else self.per_row
         tries = 0 if self.together or round_ is not None else self.extra_tries
@@ -239,20 +132,26 @@ class GenerateMany(Stage):
         for ordinal in range(1, last + 1) if round_ is None else [round_]:
             step.stream.start(step.branch(), self._request, ordinal, further)
 
-    async def _request(self, step: Step, ordinal: int, further: Iterator[int]) -> None:
+    async def _request(self, step: "Step", ordinal: int, further: Iterator[int]) -> None:
         """One request, for as many rows as it has to bring; then the next of the further ones if that brought none."""
         width = self.per_row if self.together else 1
         missing = list(range((ordinal - 1) * width + 1, ordinal * width + 1))
         lost = False
         varied = {"vary": draw(self.vary, step.row, ordinal)} if self.vary else {}
         values: dict[str, Any] = {**varied, "num_samples": width} if self.together else varied
-        known: set[str] = set()  # what the replies held so far: repeated by a further one, it is no news
+        known: set[str] = (
+            set()
+        )  # what the replies held so far: repeated by a further one, it is no news
 
         def take(reply: Reply) -> bool:
             nonlocal lost
-            rows = [row for row in _read(step, reply, self.columns) if _plain(row, self.columns) not in known]
+            rows = [
+                row
+                for row in _read(step, reply, self.columns)
+                if normalized(row, self.columns) not in known
+            ]
             for row in rows[: len(missing)]:
-                known.add(_plain(row, self.columns))
+                known.add(normalized(row, self.columns))
                 lost = not step.offer(missing.pop(0), {**row, **varied}, self.columns)
             if self.together:
                 values["num_samples"] = len(missing)
@@ -280,7 +179,7 @@ class Given(Stage):
     rows: Mapping[str, Sequence[tuple[int, Row]]]
     many: ClassVar[bool] = True
 
-    def spread(self, step: Step, round_: int | None = None) -> None:
+    def spread(self, step: "Step", round_: int | None = None) -> None:
         mine = self.rows.get(row_key(step.row), ())
         for ordinal, columns in mine if round_ is None else mine[round_ - 1 : round_]:
             step.offer(ordinal, columns, self.columns)
@@ -294,7 +193,7 @@ class Judge(Stage):
     columns: ClassVar[Sequence[str]] = ("evaluation", "score")
     role: ClassVar[Literal["teacher", "judge"] | None] = "judge"
 
-    async def change(self, step: Step) -> dict[str, Any]:
+    async def change(self, step: "Step") -> dict[str, Any]:
         judged = await self._ask(step, lambda reply: self.verdict(step.prompt, reply))
         return {**step.row, **judged}
 
@@ -304,9 +203,13 @@ class Judge(Stage):
 
     def verdict(self, prompt: Prompt, reply: Reply) -> dict[str, Any] | None:
         """The evaluation and score in a reply; None unless there is one score, certain and on the scale."""
-        rows, stray = prompt.parse(reply.text, self.columns, cut_off=reply.finish_reason == "length")
+        rows, stray = prompt.parse(
+            reply.text, self.columns, cut_off=reply.finish_reason == "length"
+        )
         scores: set[Any] = {self.read(row["score"]) for row in rows}
-        if stray or len(scores) != 1 or None in scores:  # another score, or half of one, may be the sample's own
+        if (
+            stray or len(scores) != 1 or None in scores
+        ):  # another score, or half of one, may be the sample's own
             return None
         return {"evaluation": rows[0]["evaluation"], "score": float(scores.pop())}
 
@@ -321,10 +224,14 @@ class Keep(Stage):
     at_least: float | None = None
     remove: Sequence[str] = ()
 
-    async def change(self, step: Step) -> dict[str, Any]:
+    async def change(self, step: "Step") -> dict[str, Any]:
         value = self._of(step.row, self.column)
         if not self.lets_on(value):
-            rule = f"exactly {self.equals:g}" if self.equals is not None else f"{self.at_least:g} or more"
+            rule = (
+                f"exactly {self.equals:g}"
+                if self.equals is not None
+                else f"{self.at_least:g} or more"
+            )
             words = step.last_reply() or str(step.row.get("evaluation", ""))
             raise Drop("score", f"The judge gave {value:g}; {rule} is kept.", words)
         return {name: value for name, value in step.row.items() if name not in self.remove}
@@ -343,7 +250,7 @@ class Check(Stage):
 
     function: Callable[[Row], Any]
 
-    async def change(self, step: Step) -> dict[str, Any]:
+    async def change(self, step: "Step") -> dict[str, Any]:
         verdict = self.function(dict(step.row))
         if isinstance(verdict, Awaitable):
             verdict = await verdict
@@ -360,7 +267,7 @@ class Combine(Stage):
     parts: Sequence[str] = ("context", "question")
     separator: str = "\n\n"
 
-    async def change(self, step: Step) -> dict[str, Any]:
+    async def change(self, step: "Step") -> dict[str, Any]:
         texts = [str(self._of(step.row, part)) for part in self.parts]
         return {**step.row, self.column: self.separator.join(texts)}
 
@@ -369,7 +276,9 @@ def refuse_if_truncated(reply: Reply) -> None:
     """Raises Drop if the reply was cut off at max_tokens: asking again would give the same, at the same price."""
     if reply.finish_reason == "length":
         cut = f"The reply was cut off after {reply.completion_tokens} tokens. Raise max_tokens, or ask for"
-        raise Drop("truncated", f"{cut} less text or less thinking (extra_body: chat_template_kwargs).")
+        raise Drop(
+            "truncated", f"{cut} less text or less thinking (extra_body: chat_template_kwargs)."
+        )
 
 
 def draw(vary: Mapping[str, Sequence[Any]], row: Row, ordinal: int) -> dict[str, Any]:
@@ -379,73 +288,29 @@ def draw(vary: Mapping[str, Sequence[Any]], row: Row, ordinal: int) -> dict[str,
     own, so that two lists of one length do not go in step.
     """
     drawn = {}
-    identity = "\x1f".join(str(row.get(column, "")) for column in ("seed_context", "seed_question", "seed_response"))
+    identity = "\x1f".join(
+        str(row.get(column, "")) for column in ("seed_context", "seed_question", "seed_response")
+    )
     for name, values in vary.items():
         block, place = divmod(ordinal - 1, len(values))
         order = list(values)
-        random.Random(hashlib.sha256(f"{identity}\x1f{name}\x1f{block}".encode()).digest()).shuffle(order)
+        random.Random(hashlib.sha256(f"{identity}\x1f{name}\x1f{block}".encode()).digest()).shuffle(
+            order
+        )
         drawn[name] = order[place]
     return drawn
 
 
-def _read(step: Step, reply: Reply, columns: Sequence[str]) -> list[dict[str, str]]:
+def _read(step: "Step", reply: Reply, columns: Sequence[str]) -> list[dict[str, str]]:
     """The complete records in a reply; a code fence stays on if the seed has one."""
-    fenced = any(isinstance(v, str) and "```" in v for name, v in step.row.items() if name.startswith("seed_"))
-    return step.prompt.parse(reply.text, columns, cut_off=reply.finish_reason == "length", keep_fences=fenced).rows
-
-
-def _plain(row: Row, names: Sequence[str]) -> str:
-    """What counts as equal: the same texts, whatever their white space."""
-    return "\x1f".join(" ".join(str(row[name]).split()) for name in names)
+    fenced = any(
+        isinstance(v, str) and "```" in v
+        for name, v in step.row.items()
+        if name.startswith("seed_")
+    )
+    return step.prompt.parse(
+        reply.text, columns, cut_off=reply.finish_reason == "length", keep_fences=fenced
+    ).rows
 
 
 # Describing -----------------------------------------------------------------------------------------------------------
-
-
-def _as_json(value: Any, met: list[Any]) -> Any:
-    """A setting as JSON values that are equal in another process if the setting is: a function by what it does, an
-    object whose text does not tell by its class and what it holds. met: those that are described already, by name now.
-    """
-    if value is None or isinstance(value, str | int | float):
-        return value
-    if isinstance(value, Mapping):
-        return {str(name): _as_json(entry, met) for name, entry in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        entries = [_as_json(entry, met) for entry in value]
-        return entries if isinstance(value, list | tuple) else sorted(entries, key=repr)
-    if isinstance(value, CodeType):
-        return _as_json([value.co_code.hex(), value.co_names, value.co_consts], met)
-    if isinstance(value, MethodType | functools.partial):
-        return _as_json(value.__reduce__()[1:], met)
-    if isinstance(value, ModuleType | type) or any(value is one for one in met):
-        return getattr(value, "__name__", type(value).__name__)
-    tells = type(value).__repr__ is not object.__repr__ and not is_dataclass(value) and not callable(value)
-    if tells or not hasattr(value, "__dict__"):
-        return repr(value)
-    met.append(value)
-    if isinstance(value, FunctionType):
-        return hashlib.sha256(json.dumps(_as_json(_parts(value), met)).encode()).hexdigest()[:16]
-    kinds = [kind for kind in type(value).__mro__ if kind.__module__.partition(".")[0] not in ("sdgkit", "builtins")]
-    code = {"code": [_decisive(kind) for kind in kinds]} if kinds else {}
-    return _as_json({"kind": type(value).__name__, **code, **vars(value)}, met)
-
-
-def _decisive(kind: type) -> dict[str, Any]:
-    """What of a user's class decides what it does: its functions and constants."""
-    code, plain = FunctionType, str | int | float | list | tuple | dict
-    parts = {name: getattr(part, "__func__", part) for name, part in vars(kind).items()}
-    return {name: part for name, part in parts.items() if isinstance(part, code if name[:2] == "__" else code | plain)}
-
-
-def _parts(function: FunctionType) -> list[Any]:
-    """What decides a function: its code, and the values and functions of its own module that it refers to."""
-    codes = [function.__code__]
-    for code in codes:
-        codes += [const for const in code.co_consts if isinstance(const, CodeType)]
-    outside = {}
-    for name in sorted({name for code in codes for name in code.co_names} & function.__globals__.keys()):
-        outside[name] = value = function.__globals__[name]
-        if isinstance(value, FunctionType) and value.__module__ != function.__module__:
-            outside[name] = f"{value.__module__}.{value.__qualname__}"
-    held = [cell.cell_contents for cell in function.__closure__ or ()]
-    return [function.__code__, outside, held, function.__defaults__, function.__kwdefaults__]

@@ -34,7 +34,11 @@ def _stay_offline() -> Path:
     os.close(handle)
     record = Path(name)
     atexit.register(record.unlink, missing_ok=True)
-    others = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry != str(OFFLINE)]
+    others = [
+        entry
+        for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep)
+        if entry != str(OFFLINE)
+    ]
     # `datasets.load_dataset` counts its uses at a host of its own, unless this is said before it is imported.
     os.environ["HF_DATASETS_OFFLINE"] = "1"
     os.environ["PYTHONPATH"] = os.pathsep.join([str(OFFLINE), *filter(None, others)])
@@ -76,14 +80,18 @@ def repo() -> Path:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    named = [Path(config.invocation_params.dir, arg.partition("::")[0]).resolve() for arg in config.args]
+    named = [
+        Path(config.invocation_params.dir, arg.partition("::")[0]).resolve() for arg in config.args
+    ]
     for item in items:
         for kind in NEVER_SKIPPED_IN_CI:
             if TESTS / kind in item.path.parents:
                 item.add_marker(kind)
                 if not any(TESTS / kind in (path, *path.parents) for path in named):
                     # They take minutes and much disk: nobody who types `pytest` has asked for that.
-                    item.add_marker(pytest.mark.skip(reason=f"only when named: pytest tests/{kind}"))
+                    item.add_marker(
+                        pytest.mark.skip(reason=f"only when named: pytest tests/{kind}")
+                    )
     # The long ones first, so that the workers of a parallel run end together.
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 

@@ -32,8 +32,14 @@ def seeds(count: int = 3, *, first: int = 1, grounded: bool = True) -> list[dict
     """Seed examples that differ in one number."""
     rows = []
     for number in range(first, first + count):
-        row = {"task_description": "Do as the example does.", "seed_context": f"Context of seed {number}"}
-        row |= {"seed_question": f"Question of seed {number}", "seed_response": f"Response of seed {number}"}
+        row = {
+            "task_description": "Do as the example does.",
+            "seed_context": f"Context of seed {number}",
+        }
+        row |= {
+            "seed_question": f"Question of seed {number}",
+            "seed_response": f"Response of seed {number}",
+        }
         rows.append(row if grounded else {k: v for k, v in row.items() if k != "seed_context"})
     return rows
 
@@ -57,10 +63,17 @@ SEED = ("seed_context", "seed_question", "seed_response")
 JUDGED = ("evaluation", "score")
 PROMPTS = {
     "gen_contexts": prompt("gen_contexts", SEED, "context", temperature=0.7),
-    "gen_grounded_questions": prompt("gen_grounded_questions", (*SEED, "context"), "question", temperature=0.7),
-    "eval_grounded_questions": prompt("eval_grounded_questions", ("context", "question"), *JUDGED, temperature=0),
+    "gen_grounded_questions": prompt(
+        "gen_grounded_questions", (*SEED, "context"), "question", temperature=0.7
+    ),
+    "eval_grounded_questions": prompt(
+        "eval_grounded_questions", ("context", "question"), *JUDGED, temperature=0
+    ),
     "gen_grounded_responses": prompt(
-        "gen_grounded_responses", ("seed_response", "context", "question"), "response", temperature=0
+        "gen_grounded_responses",
+        ("seed_response", "context", "question"),
+        "response",
+        temperature=0,
     ),
     "evaluate_grounded_qa_pair": prompt(
         "evaluate_grounded_qa_pair", ("context", "question", "response"), *JUDGED, temperature=0
@@ -69,8 +82,12 @@ PROMPTS = {
 FREEFORM_PROMPTS = {
     "gen_questions": prompt("gen_questions", SEED[1:], "question", temperature=0.7),
     "eval_questions": prompt("eval_questions", ("question",), *JUDGED, temperature=0),
-    "gen_responses": prompt("gen_responses", ("seed_response", "question"), "response", temperature=0),
-    "evaluate_qa_pair": prompt("evaluate_qa_pair", ("question", "response"), *JUDGED, temperature=0),
+    "gen_responses": prompt(
+        "gen_responses", ("seed_response", "question"), "response", temperature=0
+    ),
+    "evaluate_qa_pair": prompt(
+        "evaluate_qa_pair", ("question", "response"), *JUDGED, temperature=0
+    ),
 }
 
 
@@ -103,11 +120,17 @@ class Ask:
 
 def which(body: Mapping[str, Any]) -> tuple[int, int]:
     """(ordinal, attempt) of a request, which only its sampling seed tells."""
-    sampling = {name: value for name, value in body.items() if name not in ("model", "messages", "seed")}
+    sampling = {
+        name: value for name, value in body.items() if name not in ("model", "messages", "seed")
+    }
     further = {name: sampling.pop(name) for name in [*sampling] if name not in SAMPLING}
     sampling |= {"extra_body": further} if further else {}
     likely = [(ordinal, attempt) for ordinal in (1, 2, 3) for attempt in range(1, ATTEMPTS + 1)]
-    others = ((ordinal, attempt) for attempt in range(1, ATTEMPTS + 1) for ordinal in range(4, ORDINALS + 1))
+    others = (
+        (ordinal, attempt)
+        for attempt in range(1, ATTEMPTS + 1)
+        for ordinal in range(4, ORDINALS + 1)
+    )
     for ordinal, attempt in itertools.chain(likely, others):
         request = Request(tuple(body["messages"]), sampling, ordinal, attempt)
         if request.sampling_seed(body["model"]) == body["seed"]:
@@ -123,9 +146,15 @@ def tagged(**columns: Any) -> str:
 
 def completion(text: str, finish_reason: str = "stop") -> web.Response:
     """A chat completion with this text, as it comes over the wire."""
-    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish_reason}
+    choice = {
+        "index": 0,
+        "message": {"role": "assistant", "content": text},
+        "finish_reason": finish_reason,
+    }
     usage = {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12}
-    return web.json_response({"id": "1", "object": "chat.completion", "choices": [choice], "usage": usage})
+    return web.json_response(
+        {"id": "1", "object": "chat.completion", "choices": [choice], "usage": usage}
+    )
 
 
 Answer = str | web.StreamResponse
@@ -153,7 +182,9 @@ class ScriptedTeacher(FaultServer):
             if self.delay is not None:
                 await asyncio.sleep(self.delay(ask))
             answer = self.answer(ask)
-        except Exception as error:  # a mistake in the test: told at once, instead of tried again for ever
+        except (
+            Exception
+        ) as error:  # a mistake in the test: told at once, instead of tried again for ever
             self.mistakes.append(error)
             return status(400, f"The script's answer raised {error!r}")
         return completion(answer) if isinstance(answer, str) else answer
@@ -163,7 +194,9 @@ class ScriptedTeacher(FaultServer):
         if ask.stage == "gen_contexts":
             return tagged(context=f"Context {ask.seed}.{ask.ordinal} {ask.name}")
         if ask.stage in ("gen_grounded_questions", "gen_questions"):
-            return "\n".join(tagged(question=f"Q{i} {ask.name}") for i in range(ask.given["num_samples"]))
+            return "\n".join(
+                tagged(question=f"Q{i} {ask.name}") for i in range(ask.given["num_samples"])
+            )
         if ask.stage in ("gen_grounded_responses", "gen_responses"):
             return tagged(response=f"Response {ask.name}")
         if ask.stage in ("eval_grounded_questions", "eval_questions"):
@@ -172,7 +205,9 @@ class ScriptedTeacher(FaultServer):
 
     def connect(self, concurrency: int = 16, **options: Any) -> Teacher:
         """A teacher of this server; closed with it."""
-        teacher = sk.connect("openai", base_url=self.base_url, api_key="key", concurrency=concurrency, **options)
+        teacher = sk.connect(
+            "openai", base_url=self.base_url, api_key="key", concurrency=concurrency, **options
+        )
         self._stack.callback(teacher.close)
         return teacher
 
@@ -222,14 +257,18 @@ def assert_adds_up(run: sk.Run) -> None:
     """The funnel's promises, held against the rows themselves: nothing disappears silently."""
     funnel, samples, drops = run.funnel, list(run.samples()), list(run.drops())
     rows = len(run.plan.rows) if run.plan is not None else funnel[0]["rows_in"]
-    stages = {stage.name: stage for stage in run.plan.pipeline.stages} if run.plan is not None else {}
+    stages = (
+        {stage.name: stage for stage in run.plan.pipeline.stages} if run.plan is not None else {}
+    )
     by_stage = Counter((drop["stage"], drop["reason"]) for drop in drops)
     for line in funnel:
         assert line["rows_in"] == rows, line
         assert line["tried"] == line["rows_out"] + sum(line["dropped"].values()), line
         if line["name"] in stages and not stages[line["name"]].many:
             assert line["tried"] == line["rows_in"], line
-        assert {reason: by_stage.pop((line["name"], reason)) for reason in line["dropped"]} == line["dropped"]
+        assert {reason: by_stage.pop((line["name"], reason)) for reason in line["dropped"]} == line[
+            "dropped"
+        ]
         rows = line["rows_out"]
     assert not by_stage, "drops that no stage counts"
     assert rows == len(samples)

@@ -15,7 +15,7 @@ from typing import Any
 
 from aiohttp import web
 
-from sdgkit.structure import PROBE_MESSAGE
+from sdgkit.prompts.structured_output import PROBE_MESSAGE
 
 Behaviour = Callable[[dict[str, Any], int], web.StreamResponse | Awaitable[web.StreamResponse]]
 
@@ -30,15 +30,23 @@ class Cut(web.StreamResponse):
 
 def completion(text: str | None, **message: Any) -> web.Response:
     """A chat completion with this text."""
-    choice = {"index": 0, "message": {"role": "assistant", "content": text, **message}, "finish_reason": "stop"}
+    choice = {
+        "index": 0,
+        "message": {"role": "assistant", "content": text, **message},
+        "finish_reason": "stop",
+    }
     usage = {"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8}
-    return web.json_response({"id": "1", "object": "chat.completion", "choices": [choice], "usage": usage})
+    return web.json_response(
+        {"id": "1", "object": "chat.completion", "choices": [choice], "usage": usage}
+    )
 
 
 def status(code: int, words: str, **headers: str) -> web.Response:
     """An error as OpenAI's servers write it."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return web.json_response({"error": {"message": words, "type": "test", "code": code}}, status=code, headers=named)
+    return web.json_response(
+        {"error": {"message": words, "type": "test", "code": code}}, status=code, headers=named
+    )
 
 
 def page(title: str, code: int = 200) -> web.Response:
@@ -64,14 +72,18 @@ class FaultServer:
     first.
     """
 
-    def __init__(self, *, models: tuple[str, ...] = ("tiny",), key: str | None = None, path: str = "/v1") -> None:
+    def __init__(
+        self, *, models: tuple[str, ...] = ("tiny",), key: str | None = None, path: str = "/v1"
+    ) -> None:
         self.behave: Behaviour = lambda body, n: completion("hello")
         self.models: list[str] = list(models)
         self.rows: list[dict[str, Any]] | None = None
         self.key = key
         self.path = path
         self.tls: ssl.SSLContext | None = None
-        self.pages: dict[str, Callable[[], web.StreamResponse]] = {}  # instead of what is at these paths
+        self.pages: dict[
+            str, Callable[[], web.StreamResponse]
+        ] = {}  # instead of what is at these paths
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.paths: list[str] = []
@@ -107,7 +119,9 @@ class FaultServer:
         asyncio.run_coroutine_threadsafe(self._down(), self._loop).result(10)
 
     async def _up(self) -> None:
-        self._runner = web.ServerRunner(web.Server(self._handle, handler_cancellation=True), shutdown_timeout=0.01)
+        self._runner = web.ServerRunner(
+            web.Server(self._handle, handler_cancellation=True), shutdown_timeout=0.01
+        )
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self.port, ssl_context=self.tls).start()
 

@@ -25,7 +25,9 @@ def test_looking_up_another_machines_name_is_refused_and_noticed(connections):
 
 def test_a_process_that_a_test_starts_is_kept_here_too(connections):
     reach_out = "import urllib.request; urllib.request.urlopen('http://192.0.2.1/', timeout=1)"
-    result = subprocess.run([sys.executable, "-c", reach_out], capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [sys.executable, "-c", reach_out], capture_output=True, text=True, check=False
+    )
     assert result.returncode != 0
     assert "192.0.2.1" in connections.attempts()[0]
     connections.forget()
@@ -80,9 +82,18 @@ def pytest_here(repo, tmp_path):
             (rules / name).parent.mkdir(exist_ok=True)
             (rules / name).write_text(source, encoding="utf-8")
         result = subprocess.run(
-            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--continue-on-collection-errors", *named],
+            [
+                sys.executable,
+                "-m",
+                "pytest",
+                "-p",
+                "no:cacheprovider",
+                "--continue-on-collection-errors",
+                *named,
+            ],
             cwd=tmp_path,
-            env={name: value for name, value in os.environ.items() if not outer_run(name)} | environment,
+            env={name: value for name, value in os.environ.items() if not outer_run(name)}
+            | environment,
             capture_output=True,
             text=True,
             check=False,
@@ -126,8 +137,13 @@ def test_elsewhere_a_skip_is_a_skip_with_its_reason(pytest_here):
 
 
 def test_what_takes_minutes_and_much_disk_runs_only_when_it_is_named(pytest_here):
-    files = {f"{kind}/test_{kind}_runs.py": "def test_it():\n    pass\n" for kind in ("browser", "teachers", "unit")}
+    files = {
+        f"{kind}/test_{kind}_runs.py": "def test_it():\n    pass\n"
+        for kind in ("browser", "teachers", "unit")
+    }
     output = pytest_here(files, CI="false")
     assert "1 passed, 2 skipped" in output
     assert "only when named: pytest tests/teachers" in output
-    assert "2 passed" in pytest_here(files, "tests/teachers", "tests/unit/test_unit_runs.py", CI="false")
+    assert "2 passed" in pytest_here(
+        files, "tests/teachers", "tests/unit/test_unit_runs.py", CI="false"
+    )

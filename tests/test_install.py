@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 # The folders, as the package itself finds them.
 WHERE = """
 import sdgkit
-from sdgkit.prompts import shipped
+from sdgkit.files import shipped
 for folder in (sdgkit.__file__, shipped("prompts"), shipped("notebooks")):
     print(folder)
 """
@@ -24,7 +24,17 @@ for folder in (sdgkit.__file__, shipped("prompts"), shipped("notebooks")):
 @pytest.fixture(scope="module")
 def wheel(repo, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, repo]
+    build = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--wheel-dir",
+        folder,
+        repo,
+    ]
     # Building fetches the build backend: the one thing here that needs the package index.
     subprocess.run(build, check=True, env=online())
     [built] = folder.glob("sdgkit-*.whl")
@@ -37,13 +47,25 @@ def installed(wheel, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("installed")
     venv.create(folder, with_pip=False)
     python = folder / "bin" / "python"
-    install = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", wheel]
+    install = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        python,
+        "install",
+        "--quiet",
+        "--no-deps",
+        wheel,
+    ]
     subprocess.run(install, check=True, env=online())
     site_packages = subprocess.check_output(
         [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], text=True
     )
     # A path file adds the folder itself and not its path files: an editable sdgkit there stays out.
-    (Path(site_packages.strip()) / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    (Path(site_packages.strip()) / "dependencies.pth").write_text(
+        sysconfig.get_path("purelib") + "\n"
+    )
     return folder
 
 
@@ -89,7 +111,9 @@ def test_the_wheel_holds_every_prompt_notebook_and_seed_file_of_the_checkout(rep
     held = set(zipfile.ZipFile(wheel).namelist())
     files = [*files_in(repo / "prompts"), *files_in(repo / "notebooks")]
     assert files
-    assert [path for path in files if f"sdgkit/{path.relative_to(repo).as_posix()}" not in held] == []
+    assert [
+        path for path in files if f"sdgkit/{path.relative_to(repo).as_posix()}" not in held
+    ] == []
 
 
 def test_the_wheel_holds_the_whole_package_and_no_tests(repo, wheel):
@@ -118,7 +142,9 @@ def test_the_installed_command_explains_itself(outside):
 
 
 def test_the_installed_command_does_its_job_in_an_empty_folder(outside, installed):
-    [seeds] = installed.glob("lib/python3*/site-packages/sdgkit/notebooks/seeds/feedback_to_table.jsonl")
+    [seeds] = installed.glob(
+        "lib/python3*/site-packages/sdgkit/notebooks/seeds/feedback_to_table.jsonl"
+    )
     result = outside("sdgkit", "generate", str(seeds), "--num-contexts", "2", "--out", "out")
     assert result.returncode == 0, result.stderr
     assert (outside.folder / "out" / "summary.json").is_file()

@@ -47,7 +47,11 @@ def environment(proxy: str, folder: Path) -> dict[str, str]:
     """As on a company's machine: proxies in both spellings, no exceptions, a HOME with nothing in it."""
     names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
     proxies = {spelling: proxy for name in names for spelling in (name, name.lower())}
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "DO_NOT_TRACK"))}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("HF_", "DO_NOT_TRACK"))
+    }
     paths = os.pathsep.join([str(TESTS.parent), str(TESTS), os.environ["PYTHONPATH"]])
     return {**kept, **proxies, "HOME": str(folder), "PYTHONPATH": paths}
 
@@ -85,7 +89,9 @@ print(json.dumps([run.state, again.state]))
 
 def test_a_whole_run_reaches_the_teacher_and_nobody_else(proxy, tmp_path, connections):
     with ScriptedTeacher() as script:
-        code = EVERYTHING.format(kind="openai", address=f"base_url={script.base_url!r}, api_key='key'")
+        code = EVERYTHING.format(
+            kind="openai", address=f"base_url={script.base_url!r}, api_key='key'"
+        )
         assert json.loads(run(code, tmp_path, proxy).splitlines()[-1]) == ["done", "done"]
         assert script.asked() > 0
     assert connections.attempts() == []
@@ -108,7 +114,9 @@ def test_a_rehearsal_with_its_own_server_stays_on_this_machine(proxy, tmp_path, 
     assert Proxy.asked == []
 
 
-def test_a_teacher_elsewhere_is_asked_through_the_proxy_and_nobody_is_asked_directly(proxy, tmp_path, connections):
+def test_a_teacher_elsewhere_is_asked_through_the_proxy_and_nobody_is_asked_directly(
+    proxy, tmp_path, connections
+):
     code = """
 import sdgkit as sk
 try:

@@ -23,7 +23,9 @@ _SIGN, _LETTER = r"[^\W\u2e80-\ud7ff\uf900-\uffdc]", r"[^\W\d_\u2e80-\ud7ff\uf90
 # 1 840 · 1'840.5, and 1,840 · 48.6 · 12.11. · 9.4.0
 _SPACED = r"\d{1,3}(?:[ \u00a0\u202f'\u2019]\d{3})+(?:[.,]\d+)?"
 _PLAIN = r"\d+(?:[.,]\d+)*"
-_NUMBER = re.compile(rf"(?<!{_SIGN})(?<![.,#])(?:{_SPACED}|{_PLAIN})(?!{_SIGN}*\d)")  # not the digits of R4 or a1b2
+_NUMBER = re.compile(
+    rf"(?<!{_SIGN})(?<![.,#])(?:{_SPACED}|{_PLAIN})(?!{_SIGN}*\d)"
+)  # not the digits of R4 or a1b2
 _ITEM = re.compile(r"^\s*(?:\d{1,3}[.)]|#+)\s+", re.MULTILINE)  # the number of an item, a heading
 CODE = re.compile(
     r"[\w.+-]+@[\w-]+\.[\w.-]*\w|https?://[^\s)>\]]+|#\d+"
@@ -56,7 +58,9 @@ class Number:
         values = {float("".join(groups))} if whole else set()
         if pointed:
             values.add(float(f"{re.sub('[.,]', '', pointed[1])}.{pointed[2]}"))
-        dated = not values if len(groups) > 2 else len(groups) == 2 and len(groups[1]) <= 2  # 12.11.2025, 12.11., 9.4.0
+        dated = (
+            not values if len(groups) > 2 else len(groups) == 2 and len(groups[1]) <= 2
+        )  # 12.11.2025, 12.11., 9.4.0
         parts = frozenset(map(float, groups)) if dated else frozenset()
         decimals = len(groups[-1]) if pointed and not whole else 0
         return cls(text, frozenset(values), parts, decimals, line, percent)
@@ -77,11 +81,22 @@ class Source:
     def values(self) -> set[float]:
         """Every number in it, in figures and in words; what may be read in two ways is read in both."""
         tokens = [*re.findall(_SPACED, self.text), *re.findall(_PLAIN, self.text)]
-        tokens += [piece for token in tokens for piece in token.split(",") if piece and len(piece) != 3]
-        lists = [line for line in self.text.splitlines() if re.search(r"[^\W\d],\S|\d,[^\W\d]", line)]  # of a CSV
+        tokens += [
+            piece for token in tokens for piece in token.split(",") if piece and len(piece) != 3
+        ]
+        lists = [
+            line for line in self.text.splitlines() if re.search(r"[^\W\d],\S|\d,[^\W\d]", line)
+        ]  # of a CSV
         tokens += re.findall(r"\d+(?:\.\d+)?", "\n".join(lists))
-        found = {value for number in map(Number.read, tokens) for value in number.values | number.parts}
-        found |= {_rounded(value / 100) for number in numbers(self.text) if number.percent for value in number.values}
+        found = {
+            value for number in map(Number.read, tokens) for value in number.values | number.parts
+        }
+        found |= {
+            _rounded(value / 100)
+            for number in numbers(self.text)
+            if number.percent
+            for value in number.values
+        }
         known = _number_words()
         for word in self.words:  # of "twenty-three" the parts and their sum
             said = [known[part] for part in word.split("-") if part in known]
@@ -90,9 +105,14 @@ class Source:
 
     def has_number(self, number: Number) -> bool:
         scales = (*SCALES, 0.01) if number.percent else SCALES  # 12 % is 0.12
-        if any(_rounded(value * scale) in self.values for value, scale in product(number.values, scales)):
+        if any(
+            _rounded(value * scale) in self.values
+            for value, scale in product(number.values, scales)
+        ):
             return True
-        return bool(number.values & self.values) or (bool(number.parts) and number.parts <= self.values)
+        return bool(number.values & self.values) or (
+            bool(number.parts) and number.parts <= self.values
+        )
 
     def computes(self, number: Number) -> bool:
         """Whether it may come of two numbers of the source, one of which stands in the same line of its text."""
@@ -102,8 +122,12 @@ class Source:
             results = [one + other, abs(one - other)]
             if number.percent:
                 shares = [part / whole for part, whole in ((one, other), (other, one)) if whole]
-                results += [100 * share for share in shares] + [100 * abs(share - 1) for share in shares]
-            if any(abs(result - value) <= within for result, value in product(results, number.values)):
+                results += [100 * share for share in shares] + [
+                    100 * abs(share - 1) for share in shares
+                ]
+            if any(
+                abs(result - value) <= within for result, value in product(results, number.values)
+            ):
                 return True
         return False
 
@@ -127,7 +151,11 @@ def names(text: str) -> Iterator[str]:
     """Words with a capital inside a sentence, but for those that everybody writes so."""
     for word in _inside(text):
         low = word.casefold().removesuffix("'s")
-        common = low in words("facts")["common"] or low in _number_words() or (word.isupper() and len(word) <= 3)
+        common = (
+            low in words("facts")["common"]
+            or low in _number_words()
+            or (word.isupper() and len(word) <= 3)
+        )
         if word[0].isupper() and len(word) > 1 and not common:
             yield word
 
@@ -149,8 +177,12 @@ def writes_nouns_large(texts: Iterable[str]) -> bool:
 @cache
 def _number_words() -> dict[str, float]:
     known = words("facts")
-    listed = [(word, at) for line in known["numbers"].values() for at, word in enumerate(line.split())]
-    listed += [(word, at) for line in known["months"].values() for at, word in enumerate(line.split(), 1)]
+    listed = [
+        (word, at) for line in known["numbers"].values() for at, word in enumerate(line.split())
+    ]
+    listed += [
+        (word, at) for line in known["months"].values() for at, word in enumerate(line.split(), 1)
+    ]
     return {word: float(value) for word, value in [*listed, *known["values"].items()]}
 
 
@@ -160,7 +192,9 @@ def _rounded(number: float) -> float:
 
 
 def is_counted(number: Number) -> bool:
-    return not number.percent and any(value == int(value) and value <= COUNTED for value in number.values)
+    return not number.percent and any(
+        value == int(value) and value <= COUNTED for value in number.values
+    )
 
 
 def _squeezed(text: str) -> str:

@@ -24,7 +24,13 @@ FRAME_S = 0.25
 STUBBORN_S = 10  # after which a kernel that does not heed an interrupt is killed
 SHOWN_OF_ERROR = 400  # characters
 # Where Jupyter, IPython and matplotlib would write into the home directory, which may not be writable.
-HOMES = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "MPLCONFIGDIR")
+HOMES = (
+    "JUPYTER_CONFIG_DIR",
+    "JUPYTER_DATA_DIR",
+    "JUPYTER_RUNTIME_DIR",
+    "IPYTHONDIR",
+    "MPLCONFIGDIR",
+)
 
 
 def execute(source: Path, target: Path, parameters: Mapping[str, Any]) -> None:
@@ -42,7 +48,11 @@ def execute(source: Path, target: Path, parameters: Mapping[str, Any]) -> None:
     kernels: list[Any] = []
 
     def begin(cell: Any, cell_index: int) -> None:
-        headings = re.findall(r"^#+ *(.+)", cell.source, re.MULTILINE) if cell.cell_type == "markdown" else []
+        headings = (
+            re.findall(r"^#+ *(.+)", cell.source, re.MULTILINE)
+            if cell.cell_type == "markdown"
+            else []
+        )
         if headings:
             say(f"  {headings[-1]}")
         parts.append(headings[-1] if headings else parts[-1])
@@ -80,8 +90,14 @@ def execute(source: Path, target: Path, parameters: Mapping[str, Any]) -> None:
             _stop(done, kernels, len(parts) > 1, target.parent)
             raise
         except Exception as error:
-            where = f"\nThe executed notebook, with the whole traceback: {target}" if target.exists() else ""
-            raise errors.RunError(f"The notebook stopped in {parts[-1]!r}: {_sentence(error)}{where}") from error
+            where = (
+                f"\nThe executed notebook, with the whole traceback: {target}"
+                if target.exists()
+                else ""
+            )
+            raise errors.RunError(
+                f"The notebook stopped in {parts[-1]!r}: {_sentence(error)}{where}"
+            ) from error
 
 
 def _kernel_class(made: list[Any]) -> type:
@@ -117,7 +133,11 @@ def _stop(done: "Future[Any]", kernels: list[Any], begun: bool, out: Path) -> No
     try:
         for again in range(STUBBORN_S):
             # The first is lost if it comes between two cells; a second would hinder a run that writes its files.
-            if not again or getattr(_snapshot(out), "state", "") not in ("running", "paused", "cancelled"):
+            if not again or getattr(_snapshot(out), "state", "") not in (
+                "running",
+                "paused",
+                "cancelled",
+            ):
                 _send(kernels, number)
             if not wait([done], 1.0).not_done:
                 break

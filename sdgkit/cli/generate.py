@@ -12,7 +12,7 @@ from sdgkit.cli.runs import close
 from sdgkit.cli.teachers import judge_told
 from sdgkit.cli.terminal import REHEARSED, is_live, say
 from sdgkit.errors import SdgkitError, SettingsError
-from sdgkit.pages import counted
+from sdgkit.formatting import counted
 
 if TYPE_CHECKING:
     from sdgkit.run import Run
@@ -32,7 +32,14 @@ class WithoutPandas:
 
 @Command
 def generate(
-    seeds: str, teacher: Given, judge: Given, manners: Given, job: Given, output: Given, trial: Given, faults: Given
+    seeds: str,
+    teacher: Given,
+    judge: Given,
+    manners: Given,
+    job: Given,
+    output: Given,
+    trial: Given,
+    faults: Given,
 ) -> None:
     """Make a training set from seed examples: the job itself.
 
@@ -53,15 +60,19 @@ def generate(
     dry_run = trial.pop("dry_run", False)
     if trial and not dry_run:
         raise SettingsError("--price-in and --price-out belong to --dry-run.")
-    planned = plan(seeds, **job)  # before any teacher is asked for: a slip in the seeds or the options shows at once
+    planned = plan(
+        seeds, **job
+    )  # before any teacher is asked for: a slip in the seeds or the options shows at once
     out = Path(output.get("out") or default_folder(seeds) or "")
     told = _teacher_before(seeds, teacher) | teacher
     with ExitStack() as teachers:
         asked = teachers.enter_context(connect(**told, **manners, **faults))
-        referee = teachers.enter_context(connect(**judge_told(judge, told), **manners)) if judge else None
+        referee = (
+            teachers.enter_context(connect(**judge_told(judge, told), **manners)) if judge else None
+        )
         planned = replace(planned, teacher=asked, judge=referee)
         if dry_run:
-            from sdgkit.trials.estimates import estimate
+            from sdgkit.evaluation.estimate import estimate
 
             found = estimate(planned, out, **trial)
             made = f"{counted(found.asked, 'request')} made for this"
@@ -70,7 +81,9 @@ def generate(
                 say(REHEARSED)
             return
         judged = f", judged by {referee.model} at {referee.base_url}" if referee else ""
-        say(f"{counted(len(planned.rows), 'seed example')} to {out}, with {asked.model} at {asked.base_url}{judged}.")
+        say(
+            f"{counted(len(planned.rows), 'seed example')} to {out}, with {asked.model} at {asked.base_url}{judged}."
+        )
         notes = deque(asked.notes)  # more come from the run's thread; this one says them
         run = Run(planned, out, reuse="reuse" in output, on_note=notes.append)
         without_pandas: Any = WithoutPandas()
@@ -87,7 +100,11 @@ def _teacher_before(seeds: str, teacher: Given) -> Given:
     from sdgkit.teachers.settings import REHEARSAL, Settings, settle
 
     folder = run_folder(seeds)
-    if folder is None or {"kind", "base_url", "model"} & teacher.keys() or settle(Settings()).kind != REHEARSAL:
+    if (
+        folder is None
+        or {"kind", "base_url", "model"} & teacher.keys()
+        or settle(Settings()).kind != REHEARSAL
+    ):
         return {}
     config = read_values(folder, "config.json")
     return {"kind": config["teacher"], "model": config["model"]} if config.get("teacher") else {}
@@ -99,7 +116,9 @@ def _follow(run: "Run", notes: deque[str]) -> None:
 
     run.start()
     # Where somebody sits, a key that expires is asked for.
-    promised = [one for one in run.teachers if is_live() and sys.stdin.isatty() and one.promise_key()]
+    promised = [
+        one for one in run.teachers if is_live() and sys.stdin.isatty() and one.promise_key()
+    ]
     try:
         with View() as view:
             while not run.finished:
@@ -115,7 +134,9 @@ def _follow(run: "Run", notes: deque[str]) -> None:
         with suppress(SdgkitError):
             run.wait(STOP_S)
         if isinstance(error, SdgkitError):
-            error.add_note(f"What is finished is kept in {run.out}; the same command again goes on.")
+            error.add_note(
+                f"What is finished is kept in {run.out}; the same command again goes on."
+            )
         raise
     finally:
         _tell(notes)

@@ -9,11 +9,15 @@ from pathlib import Path
 from sdgkit.cli.options import Command
 from sdgkit.cli.terminal import say, typed
 from sdgkit.errors import RunError
-from sdgkit.pages import counted
-from sdgkit.prompts import shipped
+from sdgkit.files import shipped
+from sdgkit.formatting import counted
 
 # What is copied: from which room, to where within the folder.
-WANTED = (("notebooks", "*.ipynb", ""), ("notebooks", "seeds/*", ""), ("prompts", "*/*.yaml", "prompts"))
+WANTED = (
+    ("notebooks", "*.ipynb", ""),
+    ("notebooks", "seeds/*", ""),
+    ("prompts", "*/*.yaml", "prompts"),
+)
 
 
 @Command
@@ -46,8 +50,14 @@ def lab(words: tuple[str, ...], no_open: bool) -> None:
     say("JupyterLab starts; its address follows. Ctrl-C ends it, after it has asked.")
     # Its kernel is this environment's, whatever else the user has.
     command = [sys.executable, "-m", "jupyterlab", "quickstart.ipynb", *options]
-    server = subprocess.Popen(command, cwd=folder, env=os.environ | {"JUPYTER_PREFER_ENV_PATH": "1"})
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for JupyterLab, which asks whether it is meant
+    server = subprocess.Popen(
+        command, cwd=folder, env=os.environ | {"JUPYTER_PREFER_ENV_PATH": "1"}
+    )
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C is for JupyterLab, which asks whether it is meant
     signal.signal(signal.SIGTERM, lambda number, frame: server.terminate())
     if (status := server.wait()) > 0:
-        raise RunError(f"JupyterLab ended with status {status}; what it said stands above. Options may follow --.")
+        raise RunError(
+            f"JupyterLab ended with status {status}; what it said stands above. Options may follow --."
+        )

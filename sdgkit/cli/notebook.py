@@ -17,7 +17,14 @@ EXAMPLE = "feedback_to_table"  # the seeds of the quickstart, if it is not given
 
 @Command
 def run(
-    notebook: str, seeds: str | None, more: Any, teacher: Given, judge: Given, manners: Given, job: Given, output: Given
+    notebook: str,
+    seeds: str | None,
+    more: Any,
+    teacher: Given,
+    judge: Given,
+    manners: Given,
+    job: Given,
+    output: Given,
 ) -> None:
     """The same job as a notebook, executed: the quickstart, or another tutorial.
 
@@ -33,11 +40,15 @@ def run(
     from sdgkit.run import open_run
 
     path, parameters = _found(notebook)
-    given = for_kernel(teacher) | judge | manners | job | output | ({"seeds": seeds} if seeds else {})
+    given = (
+        for_kernel(teacher) | judge | manners | job | output | ({"seeds": seeds} if seeds else {})
+    )
     given |= {name: _literal(text) for name, text in more}
     if unknown := given.keys() - parameters.keys():
         has = ", ".join(parameters) or "none (no cell tagged `parameters`)"
-        raise SettingsError(f"The notebook {path.stem} has no parameter {min(unknown)!r}. It has {has}.")
+        raise SettingsError(
+            f"The notebook {path.stem} has no parameter {min(unknown)!r}. It has {has}."
+        )
     values = parameters | given
     example = EXAMPLE if path.stem == "quickstart" else path.stem
     out = Path(values.get("out") or Path("runs", Path(values.get("seeds") or example).stem))
@@ -54,18 +65,24 @@ def run(
 def _found(notebook: str) -> tuple[Path, dict[str, Any]]:
     """The notebook of this path, or of this name among the tutorials; the parameters in its cell tagged so, with their
     values where these are plain. Raises SettingsError."""
-    from sdgkit.prompts import shipped
+    from sdgkit.files import shipped
 
     path, tutorials = Path(notebook), shipped("notebooks")
     if path.suffix != ".ipynb" and not path.is_file():
         path = tutorials / f"{notebook}.ipynb"
     try:
         cells = json.loads(path.read_text("utf-8"))["cells"]
-        tagged = ["".join(cell["source"]) for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
+        tagged = [
+            "".join(cell["source"])
+            for cell in cells
+            if "parameters" in cell["metadata"].get("tags", [])
+        ]
         return path, _assigned(tagged[0]) if tagged else {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, SyntaxError):
         names = ", ".join(sorted(found.stem for found in tutorials.glob("*.ipynb")))
-        raise SettingsError(f"{notebook} is no notebook (of format 4), nor one of the tutorials: {names}.") from None
+        raise SettingsError(
+            f"{notebook} is no notebook (of format 4), nor one of the tutorials: {names}."
+        ) from None
 
 
 def _assigned(source: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import yaml
 from click.core import ParameterSource
 
 from sdgkit.errors import RunError, SettingsError
-from sdgkit.teachers.rehearsal.options import Options as Rehearsal
+from sdgkit.rehearsal.options import Options as Rehearsal
 
 SAID: dict[str, Any] = yaml.safe_load(Path(__file__).with_name("options.yaml").read_text("utf-8"))
 AS_WRITTEN = "\b\n"  # before a paragraph whose lines are not to be filled
@@ -32,23 +32,40 @@ class Command(click.Command):
         super().__init__(function.__name__, help=text, short_help=page.partition("\n")[0])
         self._function = function
         self._group_of: dict[str | None, str] = {}  # by parameter
-        self._sections: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)  # what one types, what it means
+        self._sections: defaultdict[str, list[tuple[str, str]]] = defaultdict(
+            list
+        )  # what one types, what it means
         for key, about in SAID["commands"].get(function.__name__, {}).items():
             self._add(key, "", "Options", **about)
-        for group in [name for name in inspect.signature(function).parameters if name in SAID["groups"]]:
+        for group in [
+            name for name in inspect.signature(function).parameters if name in SAID["groups"]
+        ]:
             said = SAID["groups"][group]
-            for key, about in (said.get("takes") or _of_rehearsal(said["rehearsal"].split())).items():
+            for key, about in (
+                said.get("takes") or _of_rehearsal(said["rehearsal"].split())
+            ).items():
                 self._add(key, group, said["title"], **about)
         self._sections["Options"].append(("-h, --help", "Show this message and exit."))
 
-    def _add(self, key: str, group: str, title: str, help: str, kind: str = "", metavar: str = "", **more: Any) -> None:
+    def _add(
+        self,
+        key: str,
+        group: str,
+        title: str,
+        help: str,
+        kind: str = "",
+        metavar: str = "",
+        **more: Any,
+    ) -> None:
         words = key.split()
         flags = [word for word in words if word.startswith("-")]
         if flags:
             self.params.append(click.Option(words, type=KINDS.get(kind), **more))
         else:
             title, metavar = "Arguments", words[0]
-            self.params.append(click.Argument([words[-1].lower()], type=KINDS.get(kind), metavar=metavar, **more))
+            self.params.append(
+                click.Argument([words[-1].lower()], type=KINDS.get(kind), metavar=metavar, **more)
+            )
         self._group_of[self.params[-1].name] = group
         self._sections[title].append((f"{', '.join(flags)} {metavar}".strip(), help))
 
@@ -81,7 +98,9 @@ def _lists(path: str) -> Any:
         return yaml.safe_load(Path(path).read_text("utf-8-sig")) or {}
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         words = " ".join(str(error).split())
-        raise SettingsError(f"--vary {path} cannot be read as a YAML file of lists: {words}.") from None
+        raise SettingsError(
+            f"--vary {path} cannot be read as a YAML file of lists: {words}."
+        ) from None
 
 
 def _run(folder: str) -> Any:
@@ -121,5 +140,8 @@ def _of_rehearsal(names: list[str]) -> dict[str, dict[str, Any]]:
             said = {"metavar": entry.metadata["metavar"], "help": entry.metadata["help"]}
             if entry.default and "default" not in said["help"]:
                 said["help"] += f" (default {entry.default:g})"
-            found[f"--{entry.name.replace('_', '-')}"] = {**said, "kind": "whole" if entry.type is int else "number"}
+            found[f"--{entry.name.replace('_', '-')}"] = {
+                **said,
+                "kind": "whole" if entry.type is int else "number",
+            }
     return found

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from sdgkit.cli.terminal import is_live, say
 from sdgkit.errors import SettingsError
-from sdgkit.pages import counted, lasting, percent, roughly, visible
+from sdgkit.formatting import counted, lasting, percent, roughly, visible
 from sdgkit.pages.picture import reasons
 from sdgkit.run.snapshot import Snapshot
 
@@ -40,7 +40,9 @@ class View(ExitStack):
         """Show how far a run is: drawn anew each time, or as a line every few seconds and when its state changes."""
         if self._live is not None:
             self._live.update(picture(snapshot), refresh=True)
-        elif snapshot.is_going and (time.monotonic() > self._next_line_at or snapshot.state != self._state):
+        elif snapshot.is_going and (
+            time.monotonic() > self._next_line_at or snapshot.state != self._state
+        ):
             self._next_line_at, self._state = time.monotonic() + LINE_EVERY_S, snapshot.state
             say(line(snapshot))
 
@@ -49,7 +51,9 @@ class View(ExitStack):
         name = visible(teacher.model)
         self._live.stop()
         try:
-            teacher.renew(getpass.getpass(f"{name} no longer accepts the key. The fresh key (not shown): "))
+            teacher.renew(
+                getpass.getpass(f"{name} no longer accepts the key. The fresh key (not shown): ")
+            )
         except SettingsError as error:
             say(error)
         finally:
@@ -63,9 +67,12 @@ def line(snapshot: Snapshot) -> str:
         f"paused: {snapshot.message}" if snapshot.state == "paused" else "",
         lasting(snapshot.wall_s),
         percent(snapshot.fraction) if running else "",
-        f"{roughly(snapshot.seconds_left)} left" if running and snapshot.seconds_left is not None else "",
+        f"{roughly(snapshot.seconds_left)} left"
+        if running and snapshot.seconds_left is not None
+        else "",
         counted(snapshot.samples, "sample"),
-        counted(snapshot.requests, "request") + (f" ({snapshot.requests_per_s:.0f}/s)" if running else ""),
+        counted(snapshot.requests, "request")
+        + (f" ({snapshot.requests_per_s:.0f}/s)" if running else ""),
         f"{counted(snapshot.completion_tokens, 'token')} written",
         f"{snapshot.retries:,} retried" if snapshot.retries else "",
         f"{snapshot.reused:,} reused" if snapshot.reused else "",
@@ -78,8 +85,16 @@ def picture(snapshot: Snapshot) -> Group:
     columns = [Column(name, justify="right") for name in ("tried", "out", "dropped")]
     table = Table("stage", *columns, "why", box=None, header_style="dim")
     for stage in snapshot.stages:
-        numbers = [f"{number:,}" for number in (stage["tried"], stage["rows_out"], sum(stage["dropped"].values()))]
+        numbers = [
+            f"{number:,}"
+            for number in (stage["tried"], stage["rows_out"], sum(stage["dropped"].values()))
+        ]
         words = [stage["name"], *numbers, reasons(stage["dropped"])]
         table.add_row(*(Text(visible(word)) for word in words))
     # The empty line at the end is where a terminal writes its ^C.
-    return Group(table, Text(), Text(visible(line(snapshot)), "yellow" if snapshot.state == "paused" else ""), Text())
+    return Group(
+        table,
+        Text(),
+        Text(visible(line(snapshot)), "yellow" if snapshot.state == "paused" else ""),
+        Text(),
+    )

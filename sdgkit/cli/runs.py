@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sdgkit.cli.options import Command
 from sdgkit.cli.terminal import REHEARSED, say, typed
 from sdgkit.errors import SettingsError
-from sdgkit.pages import counted, lasting
+from sdgkit.formatting import counted, lasting
 
 if TYPE_CHECKING:
     from sdgkit.run import Run
@@ -30,7 +30,9 @@ def status(run: "Run", watch: bool) -> None:
         while (snapshot := run.snapshot()).is_going and watch:
             view.show(snapshot)
             time.sleep(LOOK_EVERY_S)
-    say(f"{run.out}: {snapshot.state}, {counted(snapshot.samples, 'sample')}. {snapshot.message}".rstrip())
+    say(
+        f"{run.out}: {snapshot.state}, {counted(snapshot.samples, 'sample')}. {snapshot.message}".rstrip()
+    )
     if snapshot.stages:
         say(f"\n{Funnel(snapshot.stages)!r}\n\n{line(snapshot)}")
 
@@ -79,7 +81,9 @@ def review(run: "Run", to: str | None, back: str | None) -> None:
         written = counted(spreadsheet.to_csv(Review(run), to), "sample")
         say(f"{written} in {to}. Then: {typed('review', run.out, '--from', to)}")
     else:
-        raise SettingsError("Say one of --to FILE.csv (write the samples) and --from FILE.csv (take the decisions).")
+        raise SettingsError(
+            "Say one of --to FILE.csv (write the samples) and --from FILE.csv (take the decisions)."
+        )
 
 
 @Command
@@ -97,7 +101,9 @@ def export(run: "Run", format: str, to: str | None, test_share: float | None) ->
     number = run.export(format, path, test_share=test_share)
     say(f"{counted(number, 'sample')} in the format {format}: {path}")
     if format == "preference" and not number:
-        say("A pair comes of a response that a person edited in the review (ReviewPanel): there is none yet.")
+        say(
+            "A pair comes of a response that a person edited in the review (ReviewPanel): there is none yet."
+        )
     _tell_if_rehearsed(run)
 
 
@@ -115,7 +121,9 @@ def merge(runs: tuple["Run", ...], to: str | None, format: str, test_share: floa
     rehearsal = is_rehearsal(runs[0].part().summary)  # then all of them are
     path = to or f"{'rehearsal_' if rehearsal else ''}merged_{train_file(None, format)}"
     number = merge_runs(runs, path, format, test_share=test_share)
-    say(f"{counted(number, 'sample')} of {counted(len(runs), 'run')} in the format {format}: {path}")
+    say(
+        f"{counted(number, 'sample')} of {counted(len(runs), 'run')} in the format {format}: {path}"
+    )
     _tell_if_rehearsed(runs[0])
 
 
@@ -143,18 +151,30 @@ def close(run: "Run") -> None:
 
     summary, out = run.summary, Path(run.out or "")
     stages, asked = summary["stages"], counted(summary["requests"], "request")
-    kept, seeds = counted(stages[-1]["rows_out"], "sample"), counted(stages[0]["rows_in"], "seed example")
+    kept, seeds = (
+        counted(stages[-1]["rows_out"], "sample"),
+        counted(stages[0]["rows_in"], "seed example"),
+    )
     dropped = sum((Counter(stage["dropped"]) for stage in stages), Counter[str]())
-    say(f"\n{Funnel(stages)!r}\n\n{kept} from {seeds} in {out} ({asked}, {lasting(summary['wall_s'])}).")
+    say(
+        f"\n{Funnel(stages)!r}\n\n{kept} from {seeds} in {out} ({asked}, {lasting(summary['wall_s'])})."
+    )
     if run.warning or not stages[-1]["rows_out"]:
         say(f"\n{run.explain()}\n")
     elif dropped:
-        say(f"{counted(dropped.total(), 'row')} dropped: {reasons(dropped)}. Why: {typed('explain', out)}")
-    for words, name in (("Look first at", "report.html"), ("Train on", train_file(summary["teacher"]))):
+        say(
+            f"{counted(dropped.total(), 'row')} dropped: {reasons(dropped)}. Why: {typed('explain', out)}"
+        )
+    for words, name in (
+        ("Look first at", "report.html"),
+        ("Train on", train_file(summary["teacher"])),
+    ):
         if (out / name).exists():  # rows of a stage by itself are nothing to train on
             say(f"{words:<20} {out}/{name}")
     if summary["teacher"] == "rehearsal":
-        say(f"With a real teacher  the same command and --base-url http://localhost:8000/v1 --out {out}-real")
+        say(
+            f"With a real teacher  the same command and --base-url http://localhost:8000/v1 --out {out}-real"
+        )
         say(f"The tutorials        {typed('lab')}\n{REHEARSED}")
 
 

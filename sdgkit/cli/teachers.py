@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sdgkit.cli.options import Command, Given
 from sdgkit.cli.terminal import say, typed
 from sdgkit.errors import SettingsError, TeacherUnreachable
-from sdgkit.pages import counted, percent
+from sdgkit.formatting import counted, percent
 
 if TYPE_CHECKING:
     from sdgkit.run import Run
@@ -30,7 +30,11 @@ def ask(words: tuple[str, ...], max_tokens: int | None, teacher: Given) -> None:
         rules = " (rules, not a model)" if asked.is_rehearsal else ""
         say("\n".join([f"{asked.model}{rules} at {asked.base_url}", *asked.notes]))
         reply = asked.ask(" ".join(words), **({"max_tokens": max_tokens} if max_tokens else {}))
-        speed = f", {reply.completion_tokens / reply.seconds:,.0f} tokens/s" if reply.completion_tokens else ""
+        speed = (
+            f", {reply.completion_tokens / reply.seconds:,.0f} tokens/s"
+            if reply.completion_tokens
+            else ""
+        )
         cut_off = "; cut off at the longest length" if reply.finish_reason == "length" else ""
         written = f"{counted(reply.completion_tokens, 'token')}{speed}; {reply.prompt_tokens:,} in the prompt{cut_off}"
         say(f"answered in {reply.seconds:.2f} s: {written}")
@@ -39,7 +43,11 @@ def ask(words: tuple[str, ...], max_tokens: int | None, teacher: Given) -> None:
             hits = percent(load.get("prefix_cache_hits", 0) / queries) if queries else "none"
             running = f"the server runs {counted(load['running'], 'request')} just now, {load.get('waiting', 0)} wait"
             say(f"{running}; {hits} of the prompts' tokens came from its prefix cache")
-    say(f"\n{reply.text}" if reply.text.strip() else "\n(The reply is empty. Reasoning may need more --max-tokens.)")
+    say(
+        f"\n{reply.text}"
+        if reply.text.strip()
+        else "\n(The reply is empty. Reasoning may need more --max-tokens.)"
+    )
 
 
 @Command
@@ -52,7 +60,7 @@ def rehearse(server: Given) -> None:
     Example:
       sdgkit rehearse --mean-latency-ms 800 --slots 32 --rate-limit 0.05
     """
-    from sdgkit.teachers.rehearsal import start
+    from sdgkit.rehearsal import start
 
     with start(**server) as process:
         say(f"The rehearsal teacher answers at {process.base_url} (Ctrl-C ends it). To use it:")
@@ -71,8 +79,8 @@ def check(seeds: str, with_teacher: bool, prompts: str | None, teacher: Given) -
       sdgkit check seeds.jsonl
       sdgkit check seeds.jsonl --with-teacher --base-url http://localhost:8000/v1
     """
+    from sdgkit.evaluation.seed_check import check_seeds
     from sdgkit.teachers import connect
-    from sdgkit.trials.seed_check import check_seeds
 
     if not with_teacher and (teacher or prompts):
         raise SettingsError("A teacher and prompts are for the judge: add --with-teacher.")
@@ -92,8 +100,8 @@ def calibrate(run: "Run", judge: Given, manners: Given) -> None:
     Example:
       sdgkit calibrate runs/seeds
     """
+    from sdgkit.evaluation.calibration import calibrate as calibrate_judge
     from sdgkit.teachers import connect
-    from sdgkit.trials.calibration import calibrate as calibrate_judge
 
     with connect(**_judge_of(run, judge), **manners) as referee:
         say(calibrate_judge(referee, run))
@@ -103,7 +111,13 @@ def calibrate(run: "Run", judge: Given, manners: Given) -> None:
 
 @Command
 def evaluate(
-    run: "Run", test_share: float, limit: int | None, teacher: Given, rival: Given, judge: Given, manners: Given
+    run: "Run",
+    test_share: float,
+    limit: int | None,
+    teacher: Given,
+    rival: Given,
+    judge: Given,
+    manners: Given,
 ) -> None:
     """Did it help? Have a judge compare a tuned model's answers with others.
 
@@ -114,15 +128,19 @@ def evaluate(
     Example:
       sdgkit evaluate runs/seeds --base-url http://localhost:8001/v1 --against http://localhost:8000/v1
     """
+    from sdgkit.evaluation import students as evaluation
     from sdgkit.teachers import connect
-    from sdgkit.trials import evaluation
 
     second = beside(teacher, rival.get("against"), rival.get("against_model"))
     with ExitStack() as stack:
         student = stack.enter_context(connect(**teacher, **manners))
         other = stack.enter_context(connect(**second, **manners)) if rival else None
         referee = stack.enter_context(connect(**_judge_of(run, judge), **manners))
-        say(evaluation.evaluate(run, student, judge=referee, against=other, test_share=test_share, limit=limit))
+        say(
+            evaluation.evaluate(
+                run, student, judge=referee, against=other, test_share=test_share, limit=limit
+            )
+        )
         say(f"Side by side: {run.out}/{evaluation.FOLDER}/{evaluation.page_name(student.model)}")
         if any(one.is_rehearsal for one in (student, other, referee) if one):
             say(REHEARSED)
@@ -130,7 +148,9 @@ def evaluate(
 
 def judge_told(judge: Given, teacher: Given) -> Given:
     """The judge in the words of `sdgkit.connect`: at its own server, or the teacher's."""
-    return beside(teacher, judge.get("judge_base_url"), judge.get("judge_model"), "SDGKIT_JUDGE_API_KEY")
+    return beside(
+        teacher, judge.get("judge_base_url"), judge.get("judge_model"), "SDGKIT_JUDGE_API_KEY"
+    )
 
 
 def beside(teacher: Given, base_url: Any, model: str | None, key: str = "") -> Given:
@@ -147,6 +167,12 @@ def _judge_of(run: "Run", judge: Given) -> Given:
     if config.get("teacher") == "rehearsal" and not judge:
         return {"kind": "rehearsal"}
     told = {"model": config.get("judge") or config.get("model")} | judge_told(judge, {})
-    if not ("judge_base_url" in judge or os.environ.get("SDGKIT_BASE_URL") or Path("sdgkit.toml").exists()):
-        raise SettingsError(f"Say where the judge is ({told['model']}): --judge-base-url URL, or SDGKIT_BASE_URL.")
+    if not (
+        "judge_base_url" in judge
+        or os.environ.get("SDGKIT_BASE_URL")
+        or Path("sdgkit.toml").exists()
+    ):
+        raise SettingsError(
+            f"Say where the judge is ({told['model']}): --judge-base-url URL, or SDGKIT_BASE_URL."
+        )
     return told

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
-from sdgkit.pages import visible
+from sdgkit.formatting import visible
 
 REHEARSED = "These samples are a rehearsal: rules wrote them, not a model. They show the way; train on none of them."
 
@@ -24,5 +24,9 @@ def is_live() -> bool:
 
 def typed(*words: object) -> str:
     """A command to type here: quoted as a shell wants it, with the path of an `sdgkit` that has to be named."""
-    program = sys.argv[0] if Path(sys.argv[0]).name == "sdgkit" and not shutil.which("sdgkit") else "sdgkit"
+    program = (
+        sys.argv[0]
+        if Path(sys.argv[0]).name == "sdgkit" and not shutil.which("sdgkit")
+        else "sdgkit"
+    )
     return shlex.join([program, *map(str, words)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,12 @@ from sdgkit.pages import fill
 
 
 def write_card(
-    path: str | Path, summary: Row, sample: Row | None, system: str | None, name: str, reviewed: Reviewed | None = None
+    path: str | Path,
+    summary: Row,
+    sample: Row | None,
+    system: str | None,
+    name: str,
+    reviewed: Reviewed | None = None,
 ) -> None:
     """Write the card of a finished run.
 
@@ -43,9 +47,3 @@ def samples_kept(summary: Mapping[str, Any]) -> int:
 def is_rehearsal(summary: Mapping[str, Any]) -> bool:
     """Whether rules wrote or judged these samples and no model did."""
     return "rehearsal" in (summary.get("teacher"), summary.get("model"), summary.get("judge"))
-
-
-def public(model: Any) -> str:
-    """A model's name as it may be published: without the server's folders, for a model served from a path."""
-    text = "" if model is None else str(model)
-    return re.split(r"[/\\]", text.rstrip("/\\"))[-1] if re.match(r"([/~\\.]|[A-Za-z]:\\)", text) else text

@@ -52,7 +52,9 @@ class TrainingSet:
         written.
         """
         if format not in ALL:
-            raise SettingsError(f"There is no training format {format!r}. Use one of: {', '.join(ALL)}.")
+            raise SettingsError(
+                f"There is no training format {format!r}. Use one of: {', '.join(ALL)}."
+            )
         if format == "datasets":
             return self._write_folder(Path(path), TEST_SHARE if test_share is None else test_share)
         rows = partial(self._lines, format, held_out(self._samples, test_share or 0.0))
@@ -68,21 +70,30 @@ class TrainingSet:
         for part in self.parts:
             if rewritten:
                 edited = part.decisions.edited(part.samples())
-                pairs = ((old, new) for old, new in edited if old.get("response") != new.get("response"))
+                pairs = (
+                    (old, new) for old, new in edited if old.get("response") != new.get("response")
+                )
             else:
                 pairs = ((sample, sample) for sample in part.decisions.let_through(part.samples()))
             for original, sample in pairs:
                 if first.setdefault(_digest(str(sample.get("question"))), part) is part:
-                    named = {**sample, "id": f"{part.key}/{sample['id']}"} if self._merged else sample
+                    named = (
+                        {**sample, "id": f"{part.key}/{sample['id']}"} if self._merged else sample
+                    )
                     yield part, original, named
 
-    def _lines(self, format: str, is_apart: Callable[[Row], bool], test: bool = False) -> Iterator[dict[str, Any]]:
+    def _lines(
+        self, format: str, is_apart: Callable[[Row], bool], test: bool = False
+    ) -> Iterator[dict[str, Any]]:
         """The rows in this format of one side of the split."""
         is_pair = format == "preference"
         for part, original, sample in self._rows(rewritten=is_pair):
             if is_apart(sample) == test:
                 form = partial(preference, original) if is_pair else FORMATS[format]
-                yield {**form(sample, part.system), **({"skill": part.skill} if self._merged else {})}
+                yield {
+                    **form(sample, part.system),
+                    **({"skill": part.skill} if self._merged else {}),
+                }
 
     def _write_folder(self, path: Path, test_share: float) -> int:
         """A folder that `datasets.load_dataset` and the Hub read: a Parquet file for each split, and a card."""
@@ -99,14 +110,18 @@ class TrainingSet:
         return sum(size for _, size in sizes.values())
 
 
-def held_out(samples: Callable[[], Iterable[Row]], share: float = TEST_SHARE) -> Callable[[Row], bool]:
+def held_out(
+    samples: Callable[[], Iterable[Row]], share: float = TEST_SHARE
+) -> Callable[[Row], bool]:
     """Whether a sample is kept apart from training, by a hash of its context (without one, of its question).
 
     So no context has samples on both sides, and further samples move none of the others. If there are two contexts at
     all, one of them is on each side. Raises SettingsError for a share that is not from 0 to less than 1.
     """
     if not 0 <= share < 1:
-        raise SettingsError(f"A test share of {share} cannot be. Give a number from 0 to less than 1, such as 0.1.")
+        raise SettingsError(
+            f"A test share of {share} cannot be. Give a number from 0 to less than 1, such as 0.1."
+        )
     digests = {_group(sample) for sample in samples()} if share else set()
     if len(digests) < 2:
         return lambda sample: False
@@ -128,5 +143,7 @@ def merged(parts: Sequence[Part]) -> TrainingSet:
         raise SettingsError("Name two runs or more to be merged.")
     rehearsals = [part.key for part in parts if is_rehearsal(part.summary)]
     if rehearsals and len(rehearsals) < len(parts):
-        raise SettingsError(f"{rehearsals[0]} is a rehearsal: rules wrote its samples. Merge it with none of a model.")
+        raise SettingsError(
+            f"{rehearsals[0]} is a rehearsal: rules wrote its samples. Merge it with none of a model."
+        )
     return TrainingSet(*parts)

@@ -11,7 +11,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sdgkit.pages import count, fill
+from sdgkit.formatting import count
+from sdgkit.pages import fill
 from sdgkit.texts import words as texts
 
 _KINDS = {"gen": "generate", "eval": "judge", "filter": "keep", "combine": "combine"}
@@ -41,7 +42,10 @@ def reasons(dropped: Mapping[str, int]) -> str:
 
 
 def draw(
-    stages: Sequence[Mapping[str, Any]] | None = None, *, pipeline: str = "grounded", seeds: int | None = None
+    stages: Sequence[Mapping[str, Any]] | None = None,
+    *,
+    pipeline: str = "grounded",
+    seeds: int | None = None,
 ) -> str:
     """The method as a flow of stages, one below the other: an inline SVG of 480 px at most, good down to 320.
 
@@ -64,7 +68,12 @@ class Bar(NamedTuple):
 
 
 def histogram(
-    bars: Sequence[Bar], *, words: str, marks: Sequence[float] = (), edges: bool = False, lost: str = "dropped"
+    bars: Sequence[Bar],
+    *,
+    words: str,
+    marks: Sequence[float] = (),
+    edges: bool = False,
+    lost: str = "dropped",
 ) -> str:
     """A small inline SVG histogram; `words` say aloud what it shows.
 
@@ -73,7 +82,17 @@ def histogram(
     """
     highest = max((bar.kept + bar.lost for bar in bars), default=0) or 1
     ticks = sorted({round(232 * mark) for mark in marks})
-    return "".join(fill("histogram.svg", bars=bars, words=words, highest=highest, ticks=ticks, edges=edges, lost=lost))
+    return "".join(
+        fill(
+            "histogram.svg",
+            bars=bars,
+            words=words,
+            highest=highest,
+            ticks=ticks,
+            edges=edges,
+            lost=lost,
+        )
+    )
 
 
 class Line(NamedTuple):

@@ -2,13 +2,19 @@
 
 from typing import Any
 
-from sdgkit.pages import counted
+from sdgkit.evaluation.prompt_trials import Comparison
+from sdgkit.formatting import counted
 from sdgkit.panels.frame import Panel, Stop, teacher_of
 from sdgkit.panels.seeds import rows_for, seeds_of
 from sdgkit.prompts import Prompt, load_prompt
-from sdgkit.trials.trying import Comparison
 
-NUMBERS = ("tried", "parsed", "passed", "mean_score", "completion_tokens")  # of a side, that are shown
+NUMBERS = (
+    "tried",
+    "parsed",
+    "passed",
+    "mean_score",
+    "completion_tokens",
+)  # of a side, that are shown
 
 
 class ComparePanel(Panel):
@@ -22,10 +28,19 @@ class ComparePanel(Panel):
     kind = "compare"
 
     def __init__(
-        self, one: Any, other: Any, rows: Any, *, teacher: Any = None, names: Any = None, **judging: Any
+        self,
+        one: Any,
+        other: Any,
+        rows: Any,
+        *,
+        teacher: Any = None,
+        names: Any = None,
+        **judging: Any,
     ) -> None:
         super().__init__()
-        self.one, self.other = (given if isinstance(given, Prompt) else load_prompt(given) for given in (one, other))
+        self.one, self.other = (
+            given if isinstance(given, Prompt) else load_prompt(given) for given in (one, other)
+        )
         self.rows = rows_for(self.one.name, seeds_of(rows))
         self.names = names or ("the first", "the second")
         self._teacher, self._judging = teacher, judging
@@ -35,7 +50,9 @@ class ComparePanel(Panel):
     def compare(self, most: int = 0) -> "ComparePanel":
         """Begin; returns at once. most: rows to compare on, default all."""
         chosen = self.rows[: most or len(self.rows)]
-        comparing = Comparison(self.one, self.other, chosen, teacher_of(self._teacher), **self._judging)
+        comparing = Comparison(
+            self.one, self.other, chosen, teacher_of(self._teacher), **self._judging
+        )
 
         def begin() -> Stop:
             self.comparison, self._comparing = None, comparing.start()
@@ -53,12 +70,21 @@ class ComparePanel(Panel):
     on_compare = compare
 
     def seen(self) -> dict[str, Any]:
-        done, words = self.comparison, "Not compared yet: Compare asks the teacher for every row with both."
+        done, words = (
+            self.comparison,
+            "Not compared yet: Compare asks the teacher for every row with both.",
+        )
         if self.busy and self._comparing is not None:
             requests = sum(run.snapshot().requests for run in self._comparing.runs)
             words = f"{self.busy} {counted(requests, 'request')} so far"
         sign = "busy" if self.busy else "none"
-        seen: dict[str, Any] = {"sign": sign, "words": words, "names": self.names, "sides": [], "rows": []}
+        seen: dict[str, Any] = {
+            "sign": sign,
+            "words": words,
+            "names": self.names,
+            "sides": [],
+            "rows": [],
+        }
         if done is None:
             return seen
         return seen | {
@@ -66,5 +92,8 @@ class ComparePanel(Panel):
             "words": done.words(*self.names),
             "judged": done.judged,
             "sides": [{name: getattr(side, name) for name in NUMBERS} for side in done.sides],
-            "rows": [{"id": id, "sides": [vars(side.outcomes[id]) for side in done.sides]} for id in done.ids],
+            "rows": [
+                {"id": id, "sides": [vars(side.outcomes[id]) for side in done.sides]}
+                for id in done.ids
+            ],
         }

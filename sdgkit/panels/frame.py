@@ -20,7 +20,9 @@ from sdgkit.pages import fill
 from sdgkit.panels.live import reason_for_a_still_picture
 from sdgkit.teachers.teacher import Teacher
 
-FRAMES_PER_S = 6  # far below the 1,000 messages a second beyond which a Jupyter server drops what comes
+FRAMES_PER_S = (
+    6  # far below the 1,000 messages a second beyond which a Jupyter server drops what comes
+)
 LOOK = Path(__file__).parent / "look"
 Stop: TypeAlias = Callable[[], object]  # what Cancel calls
 
@@ -42,7 +44,10 @@ class Panel:
         self._still: Any = None
         self._stop: Stop | None = None
         self._threads: list[threading.Thread] = []
-        self._drawing, self._acting = threading.RLock(), threading.RLock()  # handlers run on any thread
+        self._drawing, self._acting = (
+            threading.RLock(),
+            threading.RLock(),
+        )  # handlers run on any thread
 
     def seen(self) -> dict[str, Any]:
         """What is drawn, as JSON values; in all panels `sign` and `words` (the line of status), and where there is one
@@ -64,7 +69,9 @@ class Panel:
         if self._stop is not None:
             self._stop()
 
-    def work(self, words: str, job: Callable[[], None], begin: Callable[[], Stop] | None = None) -> None:
+    def work(
+        self, words: str, job: Callable[[], None], begin: Callable[[], Stop] | None = None
+    ) -> None:
         """Do something long in a thread of its own. words: what is shown meanwhile. begin: begins it, at once, and
         returns what Cancel shall call."""
         with self._acting:
@@ -143,10 +150,17 @@ class Panel:
             if not self._seen:
                 raise
             self.last_error = error
-        common = {"id": self.id, "title": self.kind.capitalize(), "busy": self.busy, "told": self.told}
+        common = {
+            "id": self.id,
+            "title": self.kind.capitalize(),
+            "busy": self.busy,
+            "told": self.told,
+        }
         common["error"] = sentence(self.last_error) or self._seen.get("error", "")
         text = json.dumps(self._seen | common, ensure_ascii=False, default=str)
-        return dict(json.loads(re.sub("[\ud800-\udfff]", "\ufffd", text)))  # no socket takes half of a pair
+        return dict(
+            json.loads(re.sub("[\ud800-\udfff]", "\ufffd", text))
+        )  # no socket takes half of a pair
 
     def picture(self) -> dict[str, str]:
         """The still picture of the panel as it is now, as `text/plain` and as `text/html`."""
@@ -206,5 +220,7 @@ def teacher_of(given: Any) -> Teacher:
     """The teacher that was given, or the one of a TeacherPanel. Raises SettingsError if it is neither."""
     teacher = getattr(given, "teacher", given)
     if not isinstance(teacher, Teacher):
-        raise SettingsError("This panel asks a teacher: give teacher=sdgkit.connect(...), or a TeacherPanel.")
+        raise SettingsError(
+            "This panel asks a teacher: give teacher=sdgkit.connect(...), or a TeacherPanel."
+        )
     return teacher

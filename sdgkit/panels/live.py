@@ -13,4 +13,8 @@ def reason_for_a_still_picture() -> str | None:
     if wanted == "live" or (not wanted and any(os.environ.get(mark) for mark in LIVE)):
         return None
     way = f"Run `%env {VARIABLE}=live` in a cell, and this one again, to try it live."
-    return "" if wanted == "static" else f"A still picture: no JupyterLab or Voila is behind this kernel. {way}"
+    return (
+        ""
+        if wanted == "static"
+        else f"A still picture: no JupyterLab or Voila is behind this kernel. {way}"
+    )

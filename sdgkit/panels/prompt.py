@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from sdgkit.errors import PromptError, SeedError, SettingsError
+from sdgkit.evaluation.drafts import PromptDraft
+from sdgkit.evaluation.prompt_trials import Trial, asked_again, trials
+from sdgkit.formatting import counted
 from sdgkit.method import METHODS
-from sdgkit.pages import counted
 from sdgkit.panels.frame import Panel, Stop, teacher_of
 from sdgkit.panels.seeds import rows_for, seeds_of
 from sdgkit.prompts import Prompt
 from sdgkit.seeds import skill
 from sdgkit.teachers import background
-from sdgkit.trials.drafts import PromptDraft
-from sdgkit.trials.trying import Trial, asked_again, trials
 
 SEVERAL = 5  # rows of "Try on 5"
 
@@ -32,7 +32,13 @@ class PromptPanel(Panel):
     kind = "prompt"
 
     def __init__(
-        self, prompts: str | Path | Prompt, seeds: Any, *, teacher: Any = None, run: Any = None, stage: str = ""
+        self,
+        prompts: str | Path | Prompt,
+        seeds: Any,
+        *,
+        teacher: Any = None,
+        run: Any = None,
+        stage: str = "",
     ) -> None:
         super().__init__()
         self.teacher, self._run = teacher, run
@@ -63,7 +69,9 @@ class PromptPanel(Panel):
 
     def rows(self) -> list[dict[str, Any]]:
         """The rows that the prompt can be tried on, each with an id."""
-        with suppress(SeedError):  # of a SeedPanel with a seed that is half written: the rows as they were before
+        with suppress(
+            SeedError
+        ):  # of a SeedPanel with a seed that is half written: the rows as they were before
             self._rows = seeds_of(self.seeds)
         return rows_for(self.stage, self._rows)
 
@@ -126,17 +134,26 @@ class PromptPanel(Panel):
         draft, rows = self.draft, self.rows()
         self.row = min(self.row, len(rows) - 1)
         row, flaws = rows[self.row], draft.flaws(rows[self.row])
-        state = "edited, not saved" if draft.changed else "saved" if draft.is_in_a_file else "as shipped"
+        state = (
+            "edited, not saved"
+            if draft.changed
+            else "saved"
+            if draft.is_in_a_file
+            else "as shipped"
+        )
         state += " \u00b7 Save drops the comments between its parts" if draft.drops_comments else ""
         run, messages = getattr(self._run, "latest", self._run), []
         try:
             again = asked_again(draft.prompt, getattr(run, "out", run), draft.saved)
-            messages = draft.prompt.render({name: value for name, value in row.items() if name != "id"})
+            messages = draft.prompt.render(
+                {name: value for name, value in row.items() if name != "id"}
+            )
         except (PromptError, SettingsError):
             again = "It cannot be used as it is: a run would stop at once."
         return {
             "sign": "warn" if flaws else "good" if not draft.changed else "none",
-            "words": f"{self.stage}: {state}" + (f" \u00b7 {counted(len(flaws), 'thing')} to mend" if flaws else ""),
+            "words": f"{self.stage}: {state}"
+            + (f" \u00b7 {counted(len(flaws), 'thing')} to mend" if flaws else ""),
             "folder": str(draft.path or "not in a file yet"),
             "again": again,
             "stages": self.stages,
@@ -144,7 +161,9 @@ class PromptPanel(Panel):
             "parts": [{"name": name, "text": text} for name, text in draft.texts.items()],
             "flaws": [vars(flaw) for flaw in flaws],
             "rev": f"{self.stage} {self._rev}",
-            "rows": [(str(number), f"{row['id']}: {_line(row)}") for number, row in enumerate(rows)],
+            "rows": [
+                (str(number), f"{row['id']}: {_line(row)}") for number, row in enumerate(rows)
+            ],
             "row": str(self.row),
             "messages": messages,
             "trials": [trial and _raw(trial) for trial in self.trials if trial or self.busy],
@@ -156,11 +175,17 @@ class PromptPanel(Panel):
 
 
 def _raw(trial: Trial) -> dict[str, Any]:
-    reply = {"seconds": trial.reply.seconds, "tokens": trial.reply.completion_tokens} if trial.reply else None
+    reply = (
+        {"seconds": trial.reply.seconds, "tokens": trial.reply.completion_tokens}
+        if trial.reply
+        else None
+    )
     return vars(trial) | {"messages": [], "reply": reply}
 
 
 def _line(row: Mapping[str, Any]) -> str:
     """A row in a few words, to choose it by."""
-    text = " ".join(str(row.get("context") or row.get("seed_context") or row["seed_question"]).split())
+    text = " ".join(
+        str(row.get("context") or row.get("seed_context") or row["seed_question"]).split()
+    )
     return text if len(text) <= 60 else f"{text[:60]}…"

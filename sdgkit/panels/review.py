@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from sdgkit.errors import SettingsError
-from sdgkit.pages import clip, count
+from sdgkit.formatting import clip, count
 from sdgkit.panels.frame import Panel
 from sdgkit.review import DRAWN, SEED_FILE, STATES, Review, parts
 from sdgkit.run import Run
@@ -22,7 +22,9 @@ class ReviewPanel(Panel):
 
     kind = "review"
 
-    def __init__(self, run: Run | Review | str | Path, *, seed_file: str | Path = SEED_FILE) -> None:
+    def __init__(
+        self, run: Run | Review | str | Path, *, seed_file: str | Path = SEED_FILE
+    ) -> None:
         super().__init__()
         self.review = run if isinstance(run, Review) else Review(run, later=True)
         self.seed_file = str(seed_file)
@@ -38,7 +40,9 @@ class ReviewPanel(Panel):
         """Show other samples: `show` is drawn, all or a state; score, seed, reason and text narrow that down."""
         self.filters |= filters
         show = self.filters["show"]
-        wanted: dict[str, Any] = {name: value for name, value in self.filters.items() if value and name != "show"}
+        wanted: dict[str, Any] = {
+            name: value for name, value in self.filters.items() if value and name != "show"
+        }
         if "score" in wanted:
             wanted["score"] = float(wanted["score"])
         if show in STATES:
@@ -105,7 +109,11 @@ class ReviewPanel(Panel):
     def seen(self) -> dict[str, Any]:
         review, progress, reasons = self.review, self.review.progress, self.review.reasons()
         words = [f"{count(progress['decided'])} of {count(progress['samples'])} reviewed"]
-        words += [f"{progress[name]} {name}" for name in ("edited", "rejected", "outdated") if progress[name]]
+        words += [
+            f"{progress[name]} {name}"
+            for name in ("edited", "rejected", "outdated")
+            if progress[name]
+        ]
         facts = [review.facts(id) for id in review.by_id]
         known_scores = sorted({one["score"] for one in facts if one["score"] is not None})
         scores, lengths = review.figures(self.ids)
@@ -115,10 +123,23 @@ class ReviewPanel(Panel):
             "folder": str(review.run.out or "in memory"),
             "filters": self.filters,
             "choices": {
-                "show": [("drawn", f"{DRAWN} drawn"), ("all", "all"), *((state, state) for state in STATES)],
-                "score": [("", "any"), *((str(float(score)), count(score)) for score in known_scores)],
-                "seed": [("", "any"), *((seed, seed) for seed in dict.fromkeys(one["seed"] for one in facts))],
-                "reason": [("", "any"), *((why, f"{why} ({number})") for why, number in reasons.items())],
+                "show": [
+                    ("drawn", f"{DRAWN} drawn"),
+                    ("all", "all"),
+                    *((state, state) for state in STATES),
+                ],
+                "score": [
+                    ("", "any"),
+                    *((str(float(score)), count(score)) for score in known_scores),
+                ],
+                "seed": [
+                    ("", "any"),
+                    *((seed, seed) for seed in dict.fromkeys(one["seed"] for one in facts)),
+                ],
+                "reason": [
+                    ("", "any"),
+                    *((why, f"{why} ({number})") for why, number in reasons.items()),
+                ],
             },
             "samples": progress["samples"],
             "total": len(self.ids),
@@ -131,14 +152,25 @@ class ReviewPanel(Panel):
             "rows": [self._row(id) for id in self.ids[self.page * PAGE : (self.page + 1) * PAGE]],
             "figures": [
                 {"title": "Scores", "words": "solid: kept, hollow: rejected", "drawing": scores},
-                {"title": "Length of the response", "words": "characters; marks below: the seeds", "drawing": lengths},
+                {
+                    "title": "Length of the response",
+                    "words": "characters; marks below: the seeds",
+                    "drawing": lengths,
+                },
             ],
         }
 
     def _row(self, id: str) -> dict[str, Any]:
         texts = parts(self.review.as_decided(id))
-        return self.review.facts(id) | {name: clip(texts.get(name, ""), CLIPPED) for name in ("question", "response")}
+        return self.review.facts(id) | {
+            name: clip(texts.get(name, ""), CLIPPED) for name in ("question", "response")
+        }
 
     def _sample(self) -> dict[str, Any]:
-        written, texts = self.review.sample(self.current), parts(self.review.as_decided(self.current))
-        return written | self.review.facts(self.current) | {"texts": texts, "written": parts(written)}
+        written, texts = (
+            self.review.sample(self.current),
+            parts(self.review.as_decided(self.current)),
+        )
+        return (
+            written | self.review.facts(self.current) | {"texts": texts, "written": parts(written)}
+        )

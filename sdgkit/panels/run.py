@@ -8,14 +8,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from sdgkit.decisions import own_question
 from sdgkit.errors import SettingsError
+from sdgkit.formatting import count, counted, lasting, roughly
 from sdgkit.method import default_folder, plan, run_folder
-from sdgkit.pages import count, counted, lasting, roughly
 from sdgkit.pages.picture import draw
 from sdgkit.panels.frame import Panel, sentence, teacher_of
 from sdgkit.run import Run, open_run
 from sdgkit.run.snapshot import Funnel, Snapshot, funnel_of
+from sdgkit.samples import own_question
 from sdgkit.teachers.teacher import Teacher
 from sdgkit.texts import words
 
@@ -33,7 +33,13 @@ class RunPanel(Panel):
     kind = "run"
 
     def __init__(
-        self, source: Any, *, teacher: Any = None, out: str | Path | None = None, reuse: bool = False, **settings: Any
+        self,
+        source: Any,
+        *,
+        teacher: Any = None,
+        out: str | Path | None = None,
+        reuse: bool = False,
+        **settings: Any,
     ) -> None:
         super().__init__()
         self._make: Callable[[], Run] | None = None
@@ -49,7 +55,9 @@ class RunPanel(Panel):
         elif run_folder(source) is not None and out is None and not settings:
             self.latest = open_run(source)
         else:
-            raise SettingsError("A run asks a teacher: RunPanel(seeds, teacher=sdgkit.connect(...)).")
+            raise SettingsError(
+                "A run asks a teacher: RunPanel(seeds, teacher=sdgkit.connect(...))."
+            )
 
     # Going on ---------------------------------------------------------------------------------------------------------
 
@@ -120,7 +128,10 @@ class RunPanel(Panel):
 
         def read() -> None:
             found = (drop for drop in self.latest.drops() if drop["stage"] == name)
-            shown = [{key: drop[key] for key in ("id", "reason", "message")} for drop in islice(found, most)]
+            shown = [
+                {key: drop[key] for key in ("id", "reason", "message")}
+                for drop in islice(found, most)
+            ]
             self._drops = {"stage": name, "shown": shown}
 
         self.work("Reading what was dropped.", read)
@@ -143,13 +154,20 @@ class RunPanel(Panel):
     def seen(self) -> dict[str, Any]:
         run, snapshot = self.latest, self.latest.snapshot()
         stages = snapshot.stages
-        if not stages and run.plan is not None:  # the picture is as high before the run has begun as later on
+        if (
+            not stages and run.plan is not None
+        ):  # the picture is as high before the run has begun as later on
             stages = funnel_of(run.plan.pipeline, {}, len(run.plan.rows), None)
         going = snapshot.is_going or run.going
-        again = "Start" if going else {"new": "Start", "done": "Run again"}.get(snapshot.state, "Resume")
+        again = (
+            "Start"
+            if going
+            else {"new": "Start", "done": "Run again"}.get(snapshot.state, "Resume")
+        )
         return {
             "sign": snapshot.state,
-            "words": status(snapshot) + (", writing the files" if going and not snapshot.is_going else ""),
+            "words": status(snapshot)
+            + (", writing the files" if going and not snapshot.is_going else ""),
             "error": sentence(run.error),
             "folder": str(run.out or "in memory"),
             "start": again if run.plan or self._make else "",
@@ -162,7 +180,9 @@ class RunPanel(Panel):
             "facts": facts(snapshot),
             "picture": draw(stages, seeds=snapshot.seeds or None) if stages else "",
             "funnel": repr(Funnel(stages)),
-            "stages": [{"name": stage["name"], "lost": sum(stage["dropped"].values())} for stage in stages],
+            "stages": [
+                {"name": stage["name"], "lost": sum(stage["dropped"].values())} for stage in stages
+            ],
             "samples": snapshot.samples,
             "newest": [newest(sample) for sample in reversed(list(snapshot.newest)[-NEWEST:])],
             "drops": self._drops and self._drops | {"stories": self._stories},
@@ -170,13 +190,17 @@ class RunPanel(Panel):
         }
 
 
-def _planned(source: Any, teacher: Teacher, folder: Path | None, reuse: bool, settings: Mapping[str, Any]) -> Run:
+def _planned(
+    source: Any, teacher: Teacher, folder: Path | None, reuse: bool, settings: Mapping[str, Any]
+) -> Run:
     return Run(plan(source, teacher=teacher, **settings), folder, reuse=reuse)
 
 
 def newest(sample: Mapping[str, Any]) -> dict[str, Any]:
     """What is shown of a new sample."""
-    return {name: sample.get(name, "") for name in ("id", "score", "response")} | {"question": own_question(sample)}
+    return {name: sample.get(name, "") for name in ("id", "score", "response")} | {
+        "question": own_question(sample)
+    }
 
 
 def status(snapshot: Snapshot) -> str:
@@ -192,9 +216,18 @@ def facts(snapshot: Snapshot) -> list[tuple[str, str]]:
     going = snapshot.is_going
     return [
         ("samples", count(snapshot.samples)),
-        ("requests", count(snapshot.requests) + (f" · {snapshot.requests_per_s:.1f}/s" if going else "")),
-        ("tokens", count(snapshot.completion_tokens) + (f" · {snapshot.tokens_per_s:,.0f}/s" if going else "")),
+        (
+            "requests",
+            count(snapshot.requests) + (f" · {snapshot.requests_per_s:.1f}/s" if going else ""),
+        ),
+        (
+            "tokens",
+            count(snapshot.completion_tokens)
+            + (f" · {snapshot.tokens_per_s:,.0f}/s" if going else ""),
+        ),
         ("used again", count(snapshot.reused)),
-        ("time left", roughly(snapshot.seconds_left)) if going else ("time", lasting(snapshot.wall_s)),
+        ("time left", roughly(snapshot.seconds_left))
+        if going
+        else ("time", lasting(snapshot.wall_s)),
         ("teacher", snapshot.teacher),
     ]

@@ -3,11 +3,11 @@
 from collections import Counter
 from typing import Any
 
-from sdgkit.pages import counted
+from sdgkit.evaluation.drafts import SeedDraft
+from sdgkit.evaluation.prompt_trials import stand_in
+from sdgkit.formatting import counted
 from sdgkit.panels.frame import Panel
 from sdgkit.seeds import COLUMNS, read_seeds
-from sdgkit.trials.drafts import SeedDraft
-from sdgkit.trials.trying import stand_in
 
 
 class SeedPanel(Panel):
@@ -79,15 +79,28 @@ class SeedPanel(Panel):
         grave = Counter(flaw.severity for found in flaws.values() for flaw in found)
         empty = "There are no seeds yet. Add one, or load a file."
         words = [counted(len(draft.rows), "seed") if draft.rows else empty]
-        words += [counted(grave[severity], severity) for severity in ("error", "warning", "hint") if grave[severity]]
+        words += [
+            counted(grave[severity], severity)
+            for severity in ("error", "warning", "hint")
+            if grave[severity]
+        ]
         words += ["not saved"] if draft.changed else []
         return {
-            "sign": "warn" if grave["error"] + grave["warning"] else "good" if draft.rows else "none",
+            "sign": "warn"
+            if grave["error"] + grave["warning"]
+            else "good"
+            if draft.rows
+            else "none",
             "words": " \u00b7 ".join(words),
             "folder": str(draft.path or "not in a file yet"),
-            "path": str(draft.path if draft.path and draft.path.suffix == ".jsonl" else "my_seeds.jsonl"),
+            "path": str(
+                draft.path if draft.path and draft.path.suffix == ".jsonl" else "my_seeds.jsonl"
+            ),
             "columns": COLUMNS,
-            "seeds": [row | {"flaws": [vars(flaw) for flaw in flaws.get(at, [])]} for at, row in enumerate(draft.rows)],
+            "seeds": [
+                row | {"flaws": [vars(flaw) for flaw in flaws.get(at, [])]}
+                for at, row in enumerate(draft.rows)
+            ],
             "about_all": [vars(flaw) for flaw in flaws.get(None, [])],
             "open": self.open,
             "rev": self._rev,

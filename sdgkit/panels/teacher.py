@@ -4,12 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 from sdgkit.errors import SettingsError
-from sdgkit.pages import count
+from sdgkit.evaluation.prompt_trials import abilities
+from sdgkit.formatting import count
 from sdgkit.panels.frame import Panel
 from sdgkit.teachers import connect
 from sdgkit.teachers.settings import KINDS, Settings, settle
 from sdgkit.teachers.teacher import Reply, Teacher
-from sdgkit.trials.trying import abilities
 
 
 class TeacherPanel(Panel):
@@ -22,11 +22,18 @@ class TeacherPanel(Panel):
     kind = "teacher"
 
     def __init__(
-        self, kind: str | None = None, base_url: str | None = None, model: str | None = None, **options: Any
+        self,
+        kind: str | None = None,
+        base_url: str | None = None,
+        model: str | None = None,
+        **options: Any,
     ) -> None:
         super().__init__()
         settled = settle(Settings.of(kind, base_url, model))
-        self.chosen = {"kind": settled.kind or "rehearsal", "base_url": ", ".join(settled.base_urls)}
+        self.chosen = {
+            "kind": settled.kind or "rehearsal",
+            "base_url": ", ".join(settled.base_urls),
+        }
         self.chosen["model"] = settled.model or ""
         self._options = options
         self._teacher: Teacher | None = None
@@ -57,7 +64,10 @@ class TeacherPanel(Panel):
     def on_choose(self, api_key: str = "", **chosen: str) -> None:
         """Take over kind, address, model or key from the fields; the next test connects anew."""
         if chosen.get("kind", self.chosen["kind"]) != self.chosen["kind"]:
-            chosen |= {"base_url": ", ".join(settle(Settings.of(chosen["kind"])).base_urls), "model": ""}
+            chosen |= {
+                "base_url": ", ".join(settle(Settings.of(chosen["kind"])).base_urls),
+                "model": "",
+            }
             self.models = []
         self.chosen = self.chosen | {name: value.strip() for name, value in chosen.items()}
         self._options = self._options | ({"api_key": api_key} if api_key else {})
@@ -94,8 +104,13 @@ class TeacherPanel(Panel):
         sign, words = self._where()
         reply, facts = self.reply, []
         if reply is not None:
-            facts = [("time", f"{reply.seconds * 1000:,.0f} ms"), ("tokens read", count(reply.prompt_tokens))]
-            ended = "max_tokens, cut off" if reply.finish_reason == "length" else reply.finish_reason
+            facts = [
+                ("time", f"{reply.seconds * 1000:,.0f} ms"),
+                ("tokens read", count(reply.prompt_tokens)),
+            ]
+            ended = (
+                "max_tokens, cut off" if reply.finish_reason == "length" else reply.finish_reason
+            )
             facts += [("tokens written", count(reply.completion_tokens)), ("ended by", ended)]
         return {
             "sign": sign,

@@ -17,10 +17,14 @@ def check_kernel() -> None:
     found = {name: version(name) for name in NEEDED}
     old = [name for name in NEEDED if _numbers(found[name]) < _numbers(NEEDED[name])]
     listed = ", ".join(f"{name} {number}" for name, number in found.items())
-    print(f"sdgkit {__version__}, Python {platform.python_version()}, {listed}{'.' if old else ': all new enough.'}")
+    print(
+        f"sdgkit {__version__}, Python {platform.python_version()}, {listed}{'.' if old else ': all new enough.'}"
+    )
     for name in old:
         way = f"`pip install '{name}>={NEEDED[name]}'`, and restart the kernel"
-        print(f"{name} {found[name]} is older than {NEEDED[name]}: panels do not work as they should. Run {way}.")
+        print(
+            f"{name} {found[name]} is older than {NEEDED[name]}: panels do not work as they should. Run {way}."
+        )
     reason = reason_for_a_still_picture()
     told = reason or "Panels are still pictures here."
     print("Panels are live here: their buttons work." if reason is None else told)

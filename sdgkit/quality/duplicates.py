@@ -13,13 +13,17 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from sdgkit.decisions import TEXTS, own_question
 from sdgkit.errors import SettingsError
-from sdgkit.pages import percent
+from sdgkit.formatting import percent
+from sdgkit.samples import TEXTS, own_question
 
 Row = Mapping[str, Any]
 NEAR_DUPLICATES = "near_duplicates"  # the name of the step
-SHINGLE, HASHES, MISSED = 5, 128, 0.001  # characters; of a text; share of duplicates that may go unnoticed
+SHINGLE, HASHES, MISSED = (
+    5,
+    128,
+    0.001,
+)  # characters; of a text; share of duplicates that may go unnoticed
 # A response shorter than this says too little: many contexts may well deserve the same short answer.
 TELLING = 100
 
@@ -49,7 +53,11 @@ class Known:
     def like(self, text: str, group: str = "") -> tuple[Any, float] | None:
         """(key, similarity) of the most similar text, the earliest of several; None if none reaches the threshold."""
         candidates = [self._texts[place] for place in sorted(self._index.query(_sketch(text)))]
-        found = [(key, similarity(text, other)) for key, theirs, other in candidates if not group or theirs != group]
+        found = [
+            (key, similarity(text, other))
+            for key, theirs, other in candidates
+            if not group or theirs != group
+        ]
         best = max(found, key=lambda one: one[1], default=(None, 0.0))
         return best if best[1] >= self.threshold else None
 
@@ -65,7 +73,9 @@ class Repeat:
     message: str
 
 
-def repeats(samples: Iterable[Row], threshold: float, seeds: Iterable[tuple[str, Row]] = ()) -> Iterator[Repeat]:
+def repeats(
+    samples: Iterable[Row], threshold: float, seeds: Iterable[tuple[str, Row]] = ()
+) -> Iterator[Repeat]:
     """The samples that repeat an earlier one that stays, or a seed; in the order given.
 
     A context is compared with every other context; a question with the others of its context (or, of a freeform skill,
@@ -89,7 +99,12 @@ def repeats(samples: Iterable[Row], threshold: float, seeds: Iterable[tuple[str,
         if len(_plain(str(texts["response"]))) < TELLING:
             del texts["response"]
         mine = [
-            (name, text, known[name, parent if name == "question" else ""], "" if name == "question" else parent)
+            (
+                name,
+                text,
+                known[name, parent if name == "question" else ""],
+                "" if name == "question" else parent,
+            )
             for name, text in texts.items()
             if isinstance(text, str) and text
         ]
@@ -100,15 +115,23 @@ def repeats(samples: Iterable[Row], threshold: float, seeds: Iterable[tuple[str,
                 there.add(id_, text, group)
             continue
         reason, how = (
-            ("duplicate", "the same") if found[1] == 1 else ("near_duplicate", f"{percent(found[1])} the same")
+            ("duplicate", "the same")
+            if found[1] == 1
+            else ("near_duplicate", f"{percent(found[1])} the same")
         )
         yield Repeat(id_, name, reason, f"Its {name} is {how} as that of {found[0]}.")
 
 
 def check_threshold(threshold: Any) -> float:
     """The threshold as a number. Raises SettingsError unless it is above 0 and at most 1."""
-    if not isinstance(threshold, int | float) or isinstance(threshold, bool) or not 0 < threshold <= 1:
-        raise SettingsError(f"near_duplicates is a similarity above 0 and up to 1 (such as 0.9), not {threshold!r}.")
+    if (
+        not isinstance(threshold, int | float)
+        or isinstance(threshold, bool)
+        or not 0 < threshold <= 1
+    ):
+        raise SettingsError(
+            f"near_duplicates is a similarity above 0 and up to 1 (such as 0.9), not {threshold!r}."
+        )
     return float(threshold)
 
 
@@ -135,4 +158,8 @@ def _sketch(text: str) -> Any:
 
 
 def _plain(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split()).encode("utf-8", "replace").decode()
+    return (
+        " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+        .encode("utf-8", "replace")
+        .decode()
+    )

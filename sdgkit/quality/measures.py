@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from sdgkit.pages import fill, visible
+from sdgkit.formatting import visible
+from sdgkit.pages import fill
 
 
 def as_text(head: Sequence[str], rows: Sequence[Sequence[str]], note: str) -> str:
@@ -13,6 +14,8 @@ def as_text(head: Sequence[str], rows: Sequence[Sequence[str]], note: str) -> st
     return str(visible("\n".join([*told, note])))
 
 
-def as_html(head: Sequence[str], rows: Sequence[Sequence[str]], note: str, picture: str = "") -> str:
+def as_html(
+    head: Sequence[str], rows: Sequence[Sequence[str]], note: str, picture: str = ""
+) -> str:
     """The same for a notebook or a page. picture: SVG to stand below."""
     return "".join(fill("measures.html", head=head, rows=rows, note=note, picture=picture))

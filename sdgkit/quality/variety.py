@@ -15,20 +15,25 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from sdgkit.decisions import TEXTS, own_question
 from sdgkit.errors import SettingsError
-from sdgkit.pages import count, percent
+from sdgkit.formatting import count, percent
 from sdgkit.pages.picture import Line, curve
 from sdgkit.quality.duplicates import check_threshold, repeats
 from sdgkit.quality.measures import as_html, as_text
+from sdgkit.samples import TEXTS, own_question
 
 Row = Mapping[str, Any]
 NEAR = 0.9  # the similarity from which duplicates are counted, unless it is said otherwise
 GRAMS, GROWTH = (1, 2, 3), 3  # n of distinct-n and of the curve
-STEPS, STEP = 10, 5  # points of the curve at most, samples between them at least: of fewer, chance speaks
+STEPS, STEP = (
+    10,
+    5,
+)  # points of the curve at most, samples between them at least: of fewer, chance speaks
 HEAD = ("", "texts", "repeated", *(f"distinct-{n}" for n in GRAMS), "compression")
 # Words; of scripts without spaces the single characters.
-_TOKEN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
+_TOKEN = re.compile(
+    r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+"
+)
 
 
 @dataclass(frozen=True)
@@ -65,8 +70,14 @@ class Diversity:
 
     def picture(self) -> str:
         """How much is still new as the set grows, as inline SVG."""
-        lines = [Line(one.name or f"set {at}", one.growth) for at, one in enumerate((self, *self.others), 1)]
-        said = (f"{line.name}: {', '.join(f'{percent(y)} at {count(x)}' for x, y in line.points)}" for line in lines)
+        lines = [
+            Line(one.name or f"set {at}", one.growth)
+            for at, one in enumerate((self, *self.others), 1)
+        ]
+        said = (
+            f"{line.name}: {', '.join(f'{percent(y)} at {count(x)}' for x, y in line.points)}"
+            for line in lines
+        )
         words = f"Share of new word triples, by samples, as the set grows. {'; '.join(said)}."
         return curve(lines, up="new word triples", across="samples", words=words)
 
@@ -88,7 +99,11 @@ class Diversity:
     def _note(self) -> str:
         what = ", ".join(f"{name} {number}" for name, number in self.repeats.items())
         name, told = (f"{self.name}: " if self.name else ""), (f" ({what})" if what else "")
-        new = f" The last ones brought {percent(self.growth[-1][1])} new word triples." if self.growth else ""
+        new = (
+            f" The last ones brought {percent(self.growth[-1][1])} new word triples."
+            if self.growth
+            else ""
+        )
         return f"{name}{sum(self.repeats.values())} of {self.samples} samples repeat others or the seeds{told}.{new}"
 
     def __repr__(self) -> str:
@@ -104,14 +119,20 @@ def diversity(source: Any, *, near: float = NEAR, name: str = "") -> Diversity:
     near: the similarity from which a sample counts as a repeat, 0 to 1. name: for the picture. Raises SettingsError.
     """
     if isinstance(source, str | Path):
-        raise SettingsError(f"Open the run first: sdgkit.diversity(sdgkit.open_run({str(source)!r})).")
+        raise SettingsError(
+            f"Open the run first: sdgkit.diversity(sdgkit.open_run({str(source)!r}))."
+        )
     rows = source.samples() if hasattr(source, "samples") else source
     rows = [{**row, "id": str(row.get("id") or f"r{number}")} for number, row in enumerate(rows, 1)]
     found = Counter(f"{one.column} {one.reason}" for one in repeats(rows, check_threshold(near)))
     texts = dict(text for row in rows for text in _texts(row))
-    columns = {column: [text for (name, _), text in texts.items() if name == column] for column in TEXTS}
+    columns = {
+        column: [text for (name, _), text in texts.items() if name == column] for column in TEXTS
+    }
     measured = [_measured(column, mine) for column, mine in columns.items() if mine]
-    return Diversity(len(rows), measured, dict(sorted(found.items())), _growth(rows) if rows else [], name)
+    return Diversity(
+        len(rows), measured, dict(sorted(found.items())), _growth(rows) if rows else [], name
+    )
 
 
 def _context_of(row: Row) -> str:
@@ -132,7 +153,9 @@ def _measured(column: str, texts: Sequence[str]) -> Texts:
     distinct = tuple(len(set(all_of_them)) / max(1, len(all_of_them)) for all_of_them in grams)
     plain = "\n".join(texts).encode("utf-8", "replace")
     repeated = len(texts) - len({" ".join(text.casefold().split()) for text in texts})
-    return Texts(column, len(texts), repeated, distinct, len(plain) / len(gzip.compress(plain, mtime=0)))
+    return Texts(
+        column, len(texts), repeated, distinct, len(plain) / len(gzip.compress(plain, mtime=0))
+    )
 
 
 def _grams(text: str, n: int) -> Iterable[int]:
@@ -143,14 +166,18 @@ def _grams(text: str, n: int) -> Iterable[int]:
 
 def _growth(rows: Sequence[Row]) -> list[tuple[float, float]]:
     """The curve: contexts in an order of chance, each with all its samples."""
-    order = sorted(rows, key=lambda row: hashlib.sha256(_context_of(row).encode("utf-8", "replace")).digest())
+    order = sorted(
+        rows, key=lambda row: hashlib.sha256(_context_of(row).encode("utf-8", "replace")).digest()
+    )
     steps = max(1, min(STEPS, len(order) // STEP))
     marks = [round(len(order) * step / steps) for step in range(steps + 1)]
     met: dict[tuple[str, str], str] = {}
     seen: set[int] = set()
     points = []
     for before, mark in pairwise(marks):
-        fresh = {key: text for row in order[before:mark] for key, text in _texts(row) if key not in met}
+        fresh = {
+            key: text for row in order[before:mark] for key, text in _texts(row) if key not in met
+        }
         grams = [gram for text in fresh.values() for gram in _grams(text, GROWTH)]
         points.append((float(mark), len(set(grams) - seen) / max(1, len(grams))))
         met |= fresh

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sdgkit.pages import count, counted, percent
+from sdgkit.formatting import count, counted, percent
 from sdgkit.quality.measures import as_html, as_text
 from sdgkit.seeds import row_key
 
@@ -79,13 +79,17 @@ class Calibration:
     def bad(self) -> Verdicts:
         """What it says of all spoilt answers together."""
         spoilt = [one for one in self.verdicts if one.kind != GOOD]
-        return Verdicts("spoilt", *(sum(getattr(one, n) for one in spoilt) for n in ("asked", "kept", "unsure")))
+        return Verdicts(
+            "spoilt", *(sum(getattr(one, n) for one in spoilt) for n in ("asked", "kept", "unsure"))
+        )
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Calibration":
         """The calibration of which these are the values, as `dataclasses.asdict` gives them."""
         verdicts, mistakes = [Verdicts(**one) for one in values["verdicts"]], values["mistakes"]
-        return cls(**{**values, "verdicts": verdicts, "mistakes": [Mistake(**one) for one in mistakes]})
+        return cls(
+            **{**values, "verdicts": verdicts, "mistakes": [Mistake(**one) for one in mistakes]}
+        )
 
     def fits(self, judge: Any, prompts: Mapping[str, Mapping[str, Any]]) -> bool:
         """Whether it is about this judge with these prompts (by name, as `Prompt.as_json` gives them)."""
@@ -95,17 +99,31 @@ class Calibration:
         """The table for a notebook or a page. made: (let through, judged) of a run's own rows, to stand beside."""
         return as_html(*self._table(made))
 
-    def _table(self, made: tuple[int, int] | None = None) -> tuple[Sequence[str], Sequence[Sequence[str]], str]:
+    def _table(
+        self, made: tuple[int, int] | None = None
+    ) -> tuple[Sequence[str], Sequence[Sequence[str]], str]:
         """What it was asked about, how much of it is let through, the share with its interval, what is missing."""
         rows = []
         for one in self.verdicts:
             low, high = map(percent, one.interval)
             share = f"{percent(one.kept / one.asked)} ({low} to {high})" if one.asked else ""
             unsure = f"{one.unsure} without a verdict" if one.unsure else ""
-            rows.append([ASKED_ABOUT[one.kind], f"{count(one.kept)} of {count(one.asked)}", share, unsure])
+            rows.append(
+                [ASKED_ABOUT[one.kind], f"{count(one.kept)} of {count(one.asked)}", share, unsure]
+            )
         if made and made[1]:
-            rows.append(["what this run made", f"{count(made[0])} of {count(made[1])}", percent(made[0] / made[1]), ""])
-        rows += [[f"{m.id} ({m.kind})", f"given {m.score:g}", "", m.words] for m in self.mistakes[:EXAMPLES]]
+            rows.append(
+                [
+                    "what this run made",
+                    f"{count(made[0])} of {count(made[1])}",
+                    percent(made[0] / made[1]),
+                    "",
+                ]
+            )
+        rows += [
+            [f"{m.id} ({m.kind})", f"given {m.score:g}", "", m.words]
+            for m in self.mistakes[:EXAMPLES]
+        ]
         asked = f"on the answers of {counted(self.seeds, 'seed example')}, as they are and spoilt,"
         where = "In brackets stands where the share may lie (95 %): with few seeds that is wide."
         return HEAD, rows, f"The judge {self.judge} {asked} by the prompt {self.prompt}. {where}"

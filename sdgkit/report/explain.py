@@ -12,14 +12,17 @@ from typing import Any
 
 from sdgkit.errors import RunError
 from sdgkit.export.card import samples_kept
-from sdgkit.pages import count, counted, fill, percent
+from sdgkit.formatting import count, counted, percent
+from sdgkit.pages import fill
 from sdgkit.pages.picture import described
 from sdgkit.texts import words
 
 CAUSES = 3
 MANY = 0.8  # the share of judgements that drop from which on the judge itself is in doubt
 _READ, _LONGEST, _MOST = 400, 8, 3  # judgements read for phrases; words of a phrase; phrases told
-_CLAUSE = re.compile(r"[^.!?;:,()\"\n\u201c\u201d\u201e\u00ab\u00bb\u3001\u3002\uff01\uff0c\uff1a\uff1b\uff1f]+")
+_CLAUSE = re.compile(
+    r"[^.!?;:,()\"\n\u201c\u201d\u201e\u00ab\u00bb\u3001\u3002\uff01\uff0c\uff1a\uff1b\uff1f]+"
+)
 _WORDS = re.compile(r"\w\S*\s.*\w")  # two of them at least: a table's bar is none
 
 
@@ -85,7 +88,9 @@ def explain(summary: Mapping[str, Any], record: Any) -> Explanation:
         saying = [sum(phrase in text for phrase, _ in said) for text in texts]
         typical = rows[saying.index(max(saying))] if rows else None
         example = None
-        with suppress(RunError):  # in a run that is going on, an earlier equal row may have taken its place by now
+        with suppress(
+            RunError
+        ):  # in a run that is going on, an earlier equal row may have taken its place by now
             example = record.trace(typical["id"]) if typical else None
         part = f"{count(number)} of {counted(tried, 'row')} ({percent(number / tried)})"
         before = [stage["name"] for stage in stages[:at]]
@@ -102,7 +107,9 @@ def _biggest(stages: Sequence[Mapping[str, Any]]) -> list[tuple[int, str, int]]:
     found: list[tuple[float, int, str, int]] = []
     worth = 1.0
     for at, stage in reversed(list(enumerate(stages))):
-        lost = {reason: number for reason, number in stage["dropped"].items() if reason != "target"}  # no loss
+        lost = {
+            reason: number for reason, number in stage["dropped"].items() if reason != "target"
+        }  # no loss
         found += [(worth * number, at, reason, number) for reason, number in lost.items()]
         worth *= max(1.0, stage["tried"] / stage["rows_in"]) if stage["rows_in"] else 1.0
     found.sort(key=lambda cause: -cause[0])
@@ -114,7 +121,9 @@ def phrases(texts: Sequence[str], others: Sequence[str] = ()) -> list[tuple[str,
 
     A phrase is up to eight words of one clause; of a script without spaces, a whole clause.
     """
-    said, elsewhere = (Counter(chain.from_iterable(map(_phrases_in, some))) for some in (texts, others))
+    said, elsewhere = (
+        Counter(chain.from_iterable(map(_phrases_in, some))) for some in (texts, others)
+    )
     worth = {}
     for phrase, number in said.items():
         share = number / len(texts) - elsewhere[phrase] / max(1, len(others))
@@ -155,6 +164,10 @@ def advice(reason: str, stage: str, before: Sequence[str], share: float = 0.0) -
     before: the stages before this one. share: of the rows that came to it.
     """
     kinds = {described(name).kind: name for name in before}  # of each kind, the last one
-    marks = {"judge": kinds.get("judge", stage), "writer": kinds.get("generate", stage), "stage": stage}
+    marks = {
+        "judge": kinds.get("judge", stage),
+        "writer": kinds.get("generate", stage),
+        "stage": stage,
+    }
     told = _words(reason)["advice"].format(**marks)
     return f"{words('explain')['doubtful']} {told}" if reason == "score" and share >= MANY else told

@@ -12,10 +12,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from sdgkit.decisions import Decision, content_key
+from sdgkit.decisions import Decision
 from sdgkit.errors import SettingsError
 from sdgkit.export import write_text
 from sdgkit.review import Review, parts
+from sdgkit.samples import content_key
 
 COLUMNS = (
     "id", "verdict", "reason", "context", "question", "response", "score", "evaluation", "seed_context",
@@ -31,7 +32,9 @@ class Taken(Counter[str]):
     new) or outdated (about a text that has changed since, or is gone)."""
 
     def __str__(self) -> str:
-        words = ", ".join(f"{self[word]} {word}" for word in ("accepted", "edited", "rejected", "unchanged"))
+        words = ", ".join(
+            f"{self[word]} {word}" for word in ("accepted", "edited", "rejected", "unchanged")
+        )
         return f"{words}, {self['outdated']} outdated (left out: their text has changed since)."
 
 
@@ -44,7 +47,9 @@ def to_csv(review: Review, path: str | Path) -> int:
         decision, shown = review.decision(sample["id"]), review.as_decided(sample["id"])
         row = {**shown, **parts(shown), "content": content_key(sample)}
         row |= {"verdict": decision.verdict, "reason": decision.reason} if decision else {}
-        writer.writerow({name: harmless(str(value)) for name, value in row.items() if value is not None})
+        writer.writerow(
+            {name: harmless(str(value)) for name, value in row.items() if value is not None}
+        )
     write_text(path, ["\ufeff", text.getvalue()])  # the mark by which Excel knows UTF-8
     return len(review.samples)
 
@@ -64,7 +69,13 @@ def from_csv(review: Review, path: str | Path) -> Taken:
             raise SettingsError(f"{path}, line {line} ({row['id']}): {error}") from None
         if isinstance(decision, Decision):
             decisions.append(decision)
-            decision = "rejected" if decision.verdict == "reject" else "edited" if decision.edits else "accepted"
+            decision = (
+                "rejected"
+                if decision.verdict == "reject"
+                else "edited"
+                if decision.edits
+                else "accepted"
+            )
         taken[decision] += 1
     review.decide(decisions)
     return taken
@@ -96,10 +107,16 @@ def _decision(review: Review, row: Mapping[str, str], sample: Mapping[str, Any])
         if not verdict and not decision.edits:
             return "unchanged"
     told = (decision.verdict, decision.reason, decision.edits)
-    return "unchanged" if before and (before.verdict, before.reason, before.edits) == told else decision
+    return (
+        "unchanged"
+        if before and (before.verdict, before.reason, before.edits) == told
+        else decision
+    )
 
 
-def _texts(row: Mapping[str, str], sample: Mapping[str, Any], before: Decision | None) -> dict[str, str]:
+def _texts(
+    row: Mapping[str, str], sample: Mapping[str, Any], before: Decision | None
+) -> dict[str, str]:
     """The texts that a line wants: what stands in its cells; of a cell that nobody changed, the text it was made of."""
     written = parts(sample)
     shown = parts({**sample, **(before.edits if before else {})})
@@ -113,7 +130,9 @@ def _texts(row: Mapping[str, str], sample: Mapping[str, Any], before: Decision |
 def _differs(cell: str, text: str) -> bool:
     """Whether somebody changed the text; line ends and the place where Excel cuts a cell off do not count."""
     one, other = ("\n".join(value.splitlines()) for value in (cell, text))
-    return one != other and not (len(one) > CELL // 2 and len(other) >= CELL - 1 and other.startswith(one))
+    return one != other and not (
+        len(one) > CELL // 2 and len(other) >= CELL - 1 and other.startswith(one)
+    )
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
@@ -122,13 +141,23 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
         text = path.read_text("utf-8-sig")
         first = text.partition("\n")[0]
         csv.field_size_limit(2**31 - 1)  # a context may well be longer than the module's 128 KiB
-        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count), restval="")
+        reader = csv.DictReader(
+            io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count), restval=""
+        )
         if missing := NEEDED - set(reader.fieldnames or ()):
-            raise SettingsError(f"{path} has no column {min(missing)}. Take a file that `sdgkit review --to` wrote.")
+            raise SettingsError(
+                f"{path} has no column {min(missing)}. Take a file that `sdgkit review --to` wrote."
+            )
         for row in reader:
             if row["id"]:  # spreadsheets leave lines of empty cells at the end
-                cells = {name: original(row[name]).replace("\r\n", "\n") for name in COLUMNS if name in row}
+                cells = {
+                    name: original(row[name]).replace("\r\n", "\n")
+                    for name in COLUMNS
+                    if name in row
+                }
                 yield reader.line_num, cells
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         words = getattr(error, "strerror", None) or error
-        raise SettingsError(f"{path} cannot be read: {words}. Save it as CSV UTF-8 from the spreadsheet.") from None
+        raise SettingsError(
+            f"{path} cannot be read: {words}. Save it as CSV UTF-8 from the spreadsheet."
+        ) from None

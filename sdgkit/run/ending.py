@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from sdgkit.journal import Journal
-from sdgkit.pipeline import Target
 from sdgkit.quality import NEAR_DUPLICATES, repeats
-from sdgkit.run.plans import Plan
+from sdgkit.run.plan import Plan
 from sdgkit.run.snapshot import funnel_of, line_of
+from sdgkit.stream import Target
 
 
 def last_steps(
@@ -24,17 +24,29 @@ def last_steps(
         journal.forget_units_after(target.last_unit)
         last = [one.place for one in journal.outcomes("sample") if one.unit == target.last_unit]
         words = f"Beyond the target of {target.number}; a larger target keeps it."
-        journal.drop_samples("target", [(place, "target", words) for place in last[len(last) - target.surplus :]])
+        journal.drop_samples(
+            "target", [(place, "target", words) for place in last[len(last) - target.surplus :]]
+        )
         if target.reason:
-            said.append(f"{target.kept} of the target's {target.number} samples are kept: {target.reason}.")
+            said.append(
+                f"{target.kept} of the target's {target.number} samples are kept: {target.reason}."
+            )
     stages = funnel_of(plan.pipeline, counts, len(plan.rows), target)
     if plan.near_duplicates is not None:
         journal.restore(NEAR_DUPLICATES)
-        found = {one.id: one for one in repeats(journal.samples(), plan.near_duplicates, plan.admitted)}
-        repeated = [(one.place, found[one.id]) for one in journal.outcomes("sample") if one.id in found]
-        journal.drop_samples(NEAR_DUPLICATES, [(place, one.reason, one.message) for place, one in repeated])
+        found = {
+            one.id: one for one in repeats(journal.samples(), plan.near_duplicates, plan.admitted)
+        }
+        repeated = [
+            (one.place, found[one.id]) for one in journal.outcomes("sample") if one.id in found
+        ]
+        journal.drop_samples(
+            NEAR_DUPLICATES, [(place, one.reason, one.message) for place, one in repeated]
+        )
         before = stages[-1]["rows_out"]
-        stages.append(line_of(NEAR_DUPLICATES, before, Counter(one.reason for one in found.values())))
+        stages.append(
+            line_of(NEAR_DUPLICATES, before, Counter(one.reason for one in found.values()))
+        )
         if found and target is not None:
             said.append(
                 f"{len(found)} of {before} samples repeat others or the seeds and were dropped after the target was "

@@ -9,12 +9,13 @@ from typing import Any
 from sdgkit.decisions import read_decisions
 from sdgkit.errors import RunError
 from sdgkit.export import train_file, write_jsonl, write_parquet, write_text
-from sdgkit.export.card import public, write_card
+from sdgkit.export.card import write_card
 from sdgkit.export.training_set import Part, TrainingSet
+from sdgkit.formatting import public
 from sdgkit.journal import Journal
 from sdgkit.quality.verdicts import Calibration
 from sdgkit.report import write_report
-from sdgkit.run.plans import Plan
+from sdgkit.run.plan import Plan
 from sdgkit.run.record import Record
 from sdgkit.teachers.teacher import Teacher
 
@@ -92,8 +93,14 @@ def _write_report(out: Path, summary: Mapping[str, Any], journal: Journal) -> No
 
 def _write_reviewed(out: Path, summary: Mapping[str, Any], journal: Journal) -> None:
     config, decisions = read_values(out, "config.json"), read_decisions(journal)
-    name, system, sample = config["name"], config["system"], next(decisions.let_through(journal.samples()), None)
-    if sample is None or all(isinstance(sample.get(text), str) for text in ("question", "response")):
+    name, system, sample = (
+        config["name"],
+        config["system"],
+        next(decisions.let_through(journal.samples()), None),
+    )
+    if sample is None or all(
+        isinstance(sample.get(text), str) for text in ("question", "response")
+    ):
         mine = TrainingSet(Part(journal.samples, decisions, system, name, summary))
         mine.write("messages", out / train_file(summary["teacher"]))
         for row in journal.select("SELECT * FROM exports ORDER BY path"):

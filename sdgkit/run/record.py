@@ -36,8 +36,12 @@ class Trace(Outcome):
         """The trace of the row with this id. Raises RunError if there is none."""
         outcome = journal.outcome(id_)
         if outcome is None:
-            raise RunError(f"No row of this run has the id {id_!r}. Ids are like s3/c7/q2: see dataset and dropped.")
-        exchanges = [found for _, key in outcome.trail if (found := journal.exchange(key)) is not None]
+            raise RunError(
+                f"No row of this run has the id {id_!r}. Ids are like s3/c7/q2: see dataset and dropped."
+            )
+        exchanges = [
+            found for _, key in outcome.trail if (found := journal.exchange(key)) is not None
+        ]
         return cls(**vars(outcome), exchanges=exchanges)
 
     def __repr__(self) -> str:

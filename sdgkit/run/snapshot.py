@@ -6,7 +6,8 @@ from typing import Any
 
 from sdgkit.pages import fill
 from sdgkit.pages.picture import draw
-from sdgkit.pipeline import OUT, Pipeline, Target
+from sdgkit.pipeline import Pipeline
+from sdgkit.stream import OUT, Target
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,11 @@ class Snapshot:
         """What the teacher is doing for this run, in a few words: busy, idle or away."""
         if self.state == "paused" and not self.asks:
             return "away"
-        return f"busy, {self.in_flight} of {self.slots}" if self.is_going and self.in_flight else "idle"
+        return (
+            f"busy, {self.in_flight} of {self.slots}"
+            if self.is_going and self.in_flight
+            else "idle"
+        )
 
     def as_json(self) -> dict[str, Any]:
         """As JSON values, for the journal; of the newest samples, a few."""
@@ -64,8 +69,13 @@ def pace(notes: Sequence[tuple[float, int, int, float]]) -> dict[str, float | No
     (begun, requests, tokens, before), (now, requests_now, tokens_now, done) = notes[0], notes[-1]
     span = max(now - begun, 1e-6)
     gained = done - before
-    left = span * (1 - done) / gained if gained > 0.0001 else None  # less than a minute brings of a run of a week
-    rates = {"requests_per_s": (requests_now - requests) / span, "tokens_per_s": (tokens_now - tokens) / span}
+    left = (
+        span * (1 - done) / gained if gained > 0.0001 else None
+    )  # less than a minute brings of a run of a week
+    rates = {
+        "requests_per_s": (requests_now - requests) / span,
+        "tokens_per_s": (tokens_now - tokens) / span,
+    }
     return {**rates, "seconds_left": left, "fraction": done}
 
 
@@ -79,7 +89,9 @@ def funnel_of(
     """
     stages: list[dict[str, Any]] = []
     for at, stage in enumerate(pipeline.stages):
-        dropped = {key.split(":", 1)[1]: n for key, n in counts.items() if key.startswith(f"{at}:") and n}
+        dropped = {
+            key.split(":", 1)[1]: n for key, n in counts.items() if key.startswith(f"{at}:") and n
+        }
         rows_out = dropped.pop(OUT, 0)
         stages.append(line_of(stage.name, rows, dropped, rows_out + sum(dropped.values())))
         rows = rows_out
@@ -88,7 +100,9 @@ def funnel_of(
     return stages
 
 
-def line_of(name: str, rows_in: int, dropped: Mapping[str, int], tried: int | None = None) -> dict[str, Any]:
+def line_of(
+    name: str, rows_in: int, dropped: Mapping[str, int], tried: int | None = None
+) -> dict[str, Any]:
     """The line of one stage. tried: rows that it set out to make, by default one for each that comes in."""
     tried = rows_in if tried is None else tried
     numbers = {"rows_in": rows_in, "tried": tried, "rows_out": tried - sum(dropped.values())}

@@ -39,18 +39,24 @@ def read_file(path: Path) -> list[FoundRow]:
     suffix = path.suffix.lower()
     if suffix not in READERS and os.path.exists(path):  # of what is not there, that is said
         kind = path.suffix or "files without a suffix"
-        raise SeedError(f"{path}: rows are not read from {kind}. Use {', '.join(READERS)} (a qna.yaml).")
+        raise SeedError(
+            f"{path}: rows are not read from {kind}. Use {', '.join(READERS)} (a qna.yaml)."
+        )
     try:
         content = path.read_bytes()
         return list(READERS[suffix](content))
     except SeedError as error:
         raise SeedError(f"{path}, {error}") from error
     except FileNotFoundError as error:
-        raise SeedError(f"{path}: there is no such file. Check the name and the folder you are in.") from error
+        raise SeedError(
+            f"{path}: there is no such file. Check the name and the folder you are in."
+        ) from error
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         byte = f"the byte 0x{error.object[error.start]:02X} at offset {error.start}"
-        raise SeedError(f"{path}, line {line}: {byte} is not UTF-8. Save the file as UTF-8.") from error
+        raise SeedError(
+            f"{path}, line {line}: {byte} is not UTF-8. Save the file as UTF-8."
+        ) from error
     except (OSError, ValueError) as error:  # pyarrow's are of these kinds, too
         raise SeedError(
             f"{path}: cannot be read ({first_line(error)}). Check that it is a file of this kind."
@@ -84,11 +90,15 @@ def _decoded(text: str, line: int) -> Any:
     except (ValueError, RecursionError) as error:
         at, words = getattr(error, "colno", 1), getattr(error, "msg", first_line(error))
         line += getattr(error, "lineno", 1) - 1
-        raise SeedError(f"line {line}: broken JSON at character {at} of the line ({words}). Correct it.") from error
+        raise SeedError(
+            f"line {line}: broken JSON at character {at} of the line ({words}). Correct it."
+        ) from error
 
 
 def _read_jsonl(data: bytes) -> Iterator[FoundRow]:
-    lines = data.decode("utf-8-sig").split("\n")  # not splitlines(): U+2028 may stand inside a JSON string
+    lines = data.decode("utf-8-sig").split(
+        "\n"
+    )  # not splitlines(): U+2028 may stand inside a JSON string
     for number, line in enumerate(lines, 1):
         if line.strip():
             yield FoundRow(f"line {number}", _decoded(line, number))
@@ -118,13 +128,17 @@ def _read_csv(data: bytes) -> Iterator[FoundRow]:
         for fields in reader:
             if header and len(fields) not in (0, len(header)):
                 counts = f"{len(fields)} fields where the header has {len(header)}"
-                raise SeedError(f"line {line}: {counts}. Put a field with commas or quotes in double quotes.")
+                raise SeedError(
+                    f"line {line}: {counts}. Put a field with commas or quotes in double quotes."
+                )
             if header and fields:
                 yield FoundRow(f"line {line}", _unique(zip(header, fields, strict=True)))
             header = header or fields
             line = reader.line_num + 1
     except csv.Error as error:
-        raise SeedError(f"line {line}: broken CSV ({error}). Check the double quotes of this seed.") from error
+        raise SeedError(
+            f"line {line}: broken CSV ({error}). Check the double quotes of this seed."
+        ) from error
 
 
 def _read_parquet(data: bytes) -> list[FoundRow]:
@@ -142,13 +156,19 @@ def _read_qna(data: bytes) -> Iterator[FoundRow]:
     text = data.decode("utf-8-sig")
     try:
         if "document" in yaml_keys(text):
-            raise SeedError("line 1: this is a knowledge file, and sdgkit makes skills. Give the qna.yaml of a skill.")
+            raise SeedError(
+                "line 1: this is a knowledge file, and sdgkit makes skills. Give the qna.yaml of a skill."
+            )
         top = _keys(text, 1, "version", "task_description", "seed_examples")
         examples, task = top["seed_examples"], {"task_description": top["task_description"]}
         if _value(top["version"]) not in (2, 3):
-            raise SeedError(f"{_line(top['version'])}, key version: only versions 2 and 3 are read. Bring it to one.")
+            raise SeedError(
+                f"{_line(top['version'])}, key version: only versions 2 and 3 are read. Bring it to one."
+            )
         if not isinstance(examples, yaml.SequenceNode):
-            raise SeedError(f"{_line(examples)}, key seed_examples: is not a list. Begin each seed with a dash.")
+            raise SeedError(
+                f"{_line(examples)}, key seed_examples: is not a list. Begin each seed with a dash."
+            )
         for example in examples.value:
             keys = task | _keys(example, example.start_mark.line + 1, "question", "answer")
             columns = {QNA.get(key, key): _value(node) for key, node in keys.items()}
@@ -161,7 +181,9 @@ def _read_qna(data: bytes) -> Iterator[FoundRow]:
 def _keys(source: str | yaml.Node, line: int, *needed: str) -> dict[str, yaml.Node]:
     keys = yaml_keys(source)
     if missing := [key for key in needed if key not in keys]:
-        raise SeedError(f"line {line}: the key {missing[0]} is missing. Add it; there are: {', '.join(keys)}.")
+        raise SeedError(
+            f"line {line}: the key {missing[0]} is missing. Add it; there are: {', '.join(keys)}."
+        )
     return keys
 
 
@@ -169,9 +191,18 @@ def _value(node: yaml.Node) -> Any:
     """The value with its type, so that an unquoted Yes or 42 is found to be no text."""
     try:
         value = yaml.constructor.SafeConstructor().construct_object(node, deep=True)
-    except (ValueError, LookupError, AttributeError) as error:  # of a date that is none, or after a tag such as !!int
-        raise SeedError(f"{_line(node)}: not a value ({first_line(error)}). Put the text in quotes.") from error
-    block = getattr(node, "style", None) in ("|", ">")  # whose last line breaks belong to YAML's notation
+    except (
+        ValueError,
+        LookupError,
+        AttributeError,
+    ) as error:  # of a date that is none, or after a tag such as !!int
+        raise SeedError(
+            f"{_line(node)}: not a value ({first_line(error)}). Put the text in quotes."
+        ) from error
+    block = getattr(node, "style", None) in (
+        "|",
+        ">",
+    )  # whose last line breaks belong to YAML's notation
     return value.rstrip("\n") if block and isinstance(value, str) else value
 
 

@@ -70,7 +70,10 @@ class OpenAICompatible:
         content = json.dumps(sent, ensure_ascii=False).encode("utf-8", "replace")
         try:
             data = await self._send(
-                "POST", f"{self.server.base_url}/chat/completions", seconds or self._timeout, content
+                "POST",
+                f"{self.server.base_url}/chat/completions",
+                seconds or self._timeout,
+                content,
             )
         except Trouble as refusal:
             if not self._spare(refusal, sent):
@@ -81,7 +84,9 @@ class OpenAICompatible:
 
     async def rows(self) -> list[dict[str, Any]]:
         """The server's list of models, as it writes it. Raises Trouble."""
-        data = await self._send("GET", f"{self.server.base_url}/models", min(self._timeout, _LIST_SECONDS))
+        data = await self._send(
+            "GET", f"{self.server.base_url}/models", min(self._timeout, _LIST_SECONDS)
+        )
         rows = data.get("data") if isinstance(data, dict) else None
         if not isinstance(rows, list):
             raise judged(200, data, self.server)
@@ -89,7 +94,11 @@ class OpenAICompatible:
 
     async def metrics(self) -> str:
         """The text of the server's page /metrics. Raises as `exchange` does."""
-        return str(await self._send("GET", f"{self.server.base_url.removesuffix('/v1')}/metrics", _METRICS_SECONDS))
+        return str(
+            await self._send(
+                "GET", f"{self.server.base_url.removesuffix('/v1')}/metrics", _METRICS_SECONDS
+            )
+        )
 
     async def close(self) -> None:
         """Close the connections; the next request opens new ones."""
@@ -97,7 +106,9 @@ class OpenAICompatible:
         if client is not None:
             await client.aclose()
 
-    async def _send(self, method: str, url: str, seconds: float, content: bytes | None = None) -> Any:
+    async def _send(
+        self, method: str, url: str, seconds: float, content: bytes | None = None
+    ) -> Any:
         """The JSON of an answer, or its text. Raises Trouble."""
         credentials = self.server.credentials
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
@@ -115,7 +126,9 @@ class OpenAICompatible:
         except (ValueError, RecursionError):
             data = response.text
         if response.status_code != 200:
-            raise judged(response.status_code, data, self.server, response.headers.get("retry-after"))
+            raise judged(
+                response.status_code, data, self.server, response.headers.get("retry-after")
+            )
         return data
 
     def _open(self) -> Any:
@@ -126,7 +139,9 @@ class OpenAICompatible:
             proxy=proxy_for(self.server.base_url),
             verify=self._trust,
             follow_redirects=False,  # nothing goes to another address than the teacher's
-            limits=type(DEFAULT_CONNECTION_LIMITS)(max_connections=_CONNECTIONS, keepalive_expiry=_KEEP_ALIVE),
+            limits=type(DEFAULT_CONNECTION_LIMITS)(
+                max_connections=_CONNECTIONS, keepalive_expiry=_KEEP_ALIVE
+            ),
             timeout=Timeout(None, connect=_CONNECT_SECONDS),
         )
 
@@ -150,15 +165,23 @@ class OpenAICompatible:
     def _spare(self, refusal: Trouble, sent: Mapping[str, Any]) -> bool:
         """Take note of a parameter that the server refuses to be told; False if that is not what is the matter."""
         # Of several, the one that it names first: what it suggests instead comes later.
-        named = [name for name in _OPTIONAL if name in sent and re.search(rf"\b{name}\b", refusal.words)]
+        named = [
+            name for name in _OPTIONAL if name in sent and re.search(rf"\b{name}\b", refusal.words)
+        ]
         if refusal.status not in (400, 422) or not named or not _REFUSED.search(refusal.words):
             return False
         name = min(named, key=refusal.words.index)
         if name not in self._spared:  # else another request has found it out meanwhile
             other = _OTHER_NAME if name == "max_tokens" and _OTHER_NAME in refusal.words else ""
-            instead = f"it is told {other} instead" if other else "so it is left out, and the server's own holds"
+            instead = (
+                f"it is told {other} instead"
+                if other
+                else "so it is left out, and the server's own holds"
+            )
             self.server.notes.append(f"The server takes no {name}; {instead}.")
-            self._spared |= {told: "" for told, new in self._spared.items() if new == name} | {name: other}
+            self._spared |= {told: "" for told, new in self._spared.items() if new == name} | {
+                name: other
+            }
         return True
 
 
@@ -189,7 +212,9 @@ class Replicas:
     the teacher is away, as one server would be.
     """
 
-    def __init__(self, adapters: Sequence[OpenAICompatible], away: Mapping[OpenAICompatible, Trouble]) -> None:
+    def __init__(
+        self, adapters: Sequence[OpenAICompatible], away: Mapping[OpenAICompatible, Trouble]
+    ) -> None:
         """away: those known to be absent, and why."""
         self._replicas = [_Replica(one, str(away.get(one, ""))) for one in adapters]
         known = next(one.server for one in adapters if one not in away)
@@ -220,7 +245,9 @@ class Replicas:
 
     async def metrics(self) -> str:
         """The pages /metrics of all that have one, as one. Raises nothing."""
-        pages = await asyncio.gather(*(one.adapter.metrics() for one in self._replicas), return_exceptions=True)
+        pages = await asyncio.gather(
+            *(one.adapter.metrics() for one in self._replicas), return_exceptions=True
+        )
         return "\n".join(page for page in pages if isinstance(page, str))
 
     async def close(self) -> None:
@@ -238,7 +265,10 @@ class Replicas:
             if trouble.cause in (Cause.BAD_REQUEST, Cause.WRONG_KEY):
                 one.trouble = ""  # an answer, too; another server would say the same
             else:
-                one.trouble, one.look_at = str(trouble), time.monotonic() + (trouble.retry_after or LOOK_SECONDS)
+                one.trouble, one.look_at = (
+                    str(trouble),
+                    time.monotonic() + (trouble.retry_after or LOOK_SECONDS),
+                )
             raise
         finally:
             one.busy -= 1
@@ -281,7 +311,9 @@ def trust(base_url: str) -> ssl.SSLContext:
         try:
             context.load_verify_locations(**{"capath" if os.path.isdir(place) else "cafile": place})
         except OSError as error:
-            raise SettingsError(f"The certificates in {place} cannot be read ({error}); see SSL_CERT_FILE.") from error
+            raise SettingsError(
+                f"The certificates in {place} cannot be read ({error}); see SSL_CERT_FILE."
+            ) from error
     return context
 
 

@@ -35,7 +35,9 @@ def loop() -> asyncio.AbstractEventLoop:
             _thread = threading.Thread(target=_loop.run_forever, name="sdgkit", daemon=True)
             _thread.start()
         if not _thread.is_alive():
-            raise RuntimeError("Teachers do not survive a fork. Start processes with the method 'spawn' instead.")
+            raise RuntimeError(
+                "Teachers do not survive a fork. Start processes with the method 'spawn' instead."
+            )
         return _loop
 
 
@@ -56,7 +58,9 @@ def wait(coro: Coroutine[Any, Any, T]) -> T:
     """
     if is_here():
         coro.close()
-        raise RuntimeError("wait() was called on the background loop itself and would never return; await instead")
+        raise RuntimeError(
+            "wait() was called on the background loop itself and would never return; await instead"
+        )
     ended = threading.Event()
 
     async def run() -> T:

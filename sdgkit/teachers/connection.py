@@ -13,7 +13,16 @@ from typing import Any
 from sdgkit.errors import SettingsError, TeacherUnreachable
 from sdgkit.teachers import background
 from sdgkit.teachers.adapters import OpenAICompatible, Replicas, models_in, proxy_for, trust
-from sdgkit.teachers.diagnosis import PASSING, Cause, Server, Trouble, diagnose, explain, judged, listed
+from sdgkit.teachers.diagnosis import (
+    PASSING,
+    Cause,
+    Server,
+    Trouble,
+    diagnose,
+    explain,
+    judged,
+    listed,
+)
 from sdgkit.teachers.settings import REHEARSAL, Credentials, Settings, settle
 from sdgkit.teachers.teacher import Teacher
 
@@ -59,25 +68,32 @@ def connect(
     wanted = settle(Settings.of(kind, base_url, model, key_file, headers))
     credentials = Credentials(wanted, api_key)
     if wanted.base_urls and rehearsal_options:
-        raise SettingsError(f"Only a rehearsal teacher started here takes {', '.join(sorted(rehearsal_options))}.")
+        raise SettingsError(
+            f"Only a rehearsal teacher started here takes {', '.join(sorted(rehearsal_options))}."
+        )
     with contextlib.ExitStack() as started:
         urls, notes = list(wanted.base_urls), list[str]()
         if not urls:
-            from sdgkit.teachers.rehearsal import start
+            from sdgkit.rehearsal import start
 
             process = started.enter_context(start(**rehearsal_options))
             import openai  # noqa: F401  (takes a second, in which the process gets ready)
 
             urls = [process.base_url]
         servers = [Server(_checked(url), wanted.kind or "", credentials, notes) for url in urls]
-        adapter = background.wait(_find([OpenAICompatible(server, timeout) for server in servers], wanted))
+        adapter = background.wait(
+            _find([OpenAICompatible(server, timeout) for server in servers], wanted)
+        )
         return Teacher(adapter, concurrency, patience, started.pop_all().close)
 
 
 def _checked(url: str) -> str:
     """An address that can be shown and written down. Raises SettingsError, which does not repeat it."""
     try:
-        good = re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#@]*)?", url) and urllib.parse.urlsplit(url).port != 0
+        good = (
+            re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#@]*)?", url)
+            and urllib.parse.urlsplit(url).port != 0
+        )
     except ValueError:  # a port that is no number, half of an IPv6 address
         good = False
     if not good:
@@ -88,13 +104,19 @@ def _checked(url: str) -> str:
     return url.rstrip("/")
 
 
-async def _find(adapters: Sequence[OpenAICompatible], wanted: Settings) -> OpenAICompatible | Replicas:
+async def _find(
+    adapters: Sequence[OpenAICompatible], wanted: Settings
+) -> OpenAICompatible | Replicas:
     """The server, or several as one, with the model to ask. Of several servers, one that answers will do."""
     async with contextlib.AsyncExitStack() as opened:
         for adapter in adapters:
             opened.push_async_callback(adapter.close)
         troubles = await asyncio.gather(*map(_open, adapters))
-        away = {adapter: trouble for adapter, trouble in zip(adapters, troubles, strict=True) if trouble is not None}
+        away = {
+            adapter: trouble
+            for adapter, trouble in zip(adapters, troubles, strict=True)
+            if trouble is not None
+        }
         there = [adapter.server for adapter in adapters if adapter not in away]
         for adapter, trouble in away.items():
             error = explain(trouble, adapter.server)
@@ -156,11 +178,17 @@ def _choose(server: Server, wanted: Settings) -> str:
     """The model to use. Raises SettingsError, TeacherRefused or TeacherUnreachable."""
     where, models, model = server.base_url, list(server.models), wanted.model
     if wanted.kind == REHEARSAL and models != [REHEARSAL]:
-        raise SettingsError(f"The server at {where} is no rehearsal teacher; choose the kind vllm for it.")
+        raise SettingsError(
+            f"The server at {where} is no rehearsal teacher; choose the kind vllm for it."
+        )
     if not models:
-        raise TeacherUnreachable(f"The server at {where} has no model yet. Wait until it has loaded one.")
+        raise TeacherUnreachable(
+            f"The server at {where} has no model yet. Wait until it has loaded one."
+        )
     if model is None and len(models) > 1:
-        error = SettingsError(f"{where} has several models; choose with --model or model=: {listed(models)}.")
+        error = SettingsError(
+            f"{where} has several models; choose with --model or model=: {listed(models)}."
+        )
         error.choices = tuple(models)
         raise error
     # Llama Stack's names begin with the provider's, "vllm/"; its older servers take the rest alone, newer ones not.
@@ -173,7 +201,9 @@ def _choose(server: Server, wanted: Settings) -> str:
 async def _asked_by_client(server: Server) -> dict[str, int | None]:
     """The models as `llama-stack-client` lists them; where it cannot, none, and a note on what to do about it."""
     log, silence = logging.getLogger(), logging.NullHandler()
-    log.addHandler(silence)  # or the import (0.7.5) makes every request of every library a line on stderr
+    log.addHandler(
+        silence
+    )  # or the import (0.7.5) makes every request of every library a line on stderr
     from llama_stack_client import AsyncLlamaStackClient, DefaultAsyncHttpxClient
 
     log.removeHandler(silence)
@@ -183,7 +213,9 @@ async def _asked_by_client(server: Server) -> dict[str, int | None]:
         api_key=credentials.key or "none",  # or it would look for one in the environment
         default_headers=credentials.headers,
         max_retries=0,
-        http_client=DefaultAsyncHttpxClient(trust_env=False, proxy=proxy_for(root), verify=trust(root)),
+        http_client=DefaultAsyncHttpxClient(
+            trust_env=False, proxy=proxy_for(root), verify=trust(root)
+        ),
     )
     try:
         async with client:

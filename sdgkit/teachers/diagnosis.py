@@ -47,7 +47,9 @@ class Cause(Enum):
 
 
 # Worth another try: a network, a busy server or a restart, not a decision.
-PASSING = frozenset({Cause.REFUSED, Cause.UNKNOWN_HOST, Cause.LOST, Cause.TIMEOUT, Cause.BUSY, Cause.SERVER_ERROR})
+PASSING = frozenset(
+    {Cause.REFUSED, Cause.UNKNOWN_HOST, Cause.LOST, Cause.TIMEOUT, Cause.BUSY, Cause.SERVER_ERROR}
+)
 
 # What the status of an answer means; any other refuses the request.
 _STATUSES = {
@@ -98,7 +100,9 @@ class Server:
 
 def diagnose(error: BaseException, server: Server) -> Trouble:
     """Find out what an exception of a client means."""
-    if isinstance(error, TimeoutError):  # our own limit on one exchange; the clients' timeouts are wrapped
+    if isinstance(
+        error, TimeoutError
+    ):  # our own limit on one exchange; the clients' timeouts are wrapped
         return Trouble(Cause.TIMEOUT)
     chain = [error]
     while (under := chain[-1].__cause__ or chain[-1].__context__) and under not in chain:
@@ -116,7 +120,9 @@ def judged(status: int, body: Any, server: Server, retry_after: str | None = Non
     if status == 200 and isinstance(problem, dict) and problem.get("code") in range(300, 600):
         status = problem["code"]  # some gateways answer 200, and put what happened into the body
     words = _shown(_words(body), server)
-    cause = next((cause for cause, statuses in _STATUSES.items() if status in statuses), Cause.BAD_REQUEST)
+    cause = next(
+        (cause for cause, statuses in _STATUSES.items() if status in statuses), Cause.BAD_REQUEST
+    )
     if status == 200 and isinstance(body, str):
         cause = Cause.WRONG_PATH
     elif status == 404 and isinstance(body, dict) and "model" in words.lower():
@@ -133,7 +139,9 @@ def explain(trouble: Trouble, server: Server) -> TeacherError:
         said=trouble,
         model=server.model,
         known=f"; it has {listed(server.models)}" if server.models else "",
-        verdict="does not accept the key" if server.credentials.secrets else "wants a key, and none was given",
+        verdict="does not accept the key"
+        if server.credentials.secrets
+        else "wants a key, and none was given",
         place=server.credentials.place,
     )
     return trouble.cause.error(sentence)

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-_canonical = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+_canonical = json.JSONEncoder(
+    sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False
+).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,12 @@ class Request:
 
     def body(self, model: str) -> dict[str, Any]:
         """The body of POST /v1/chat/completions (OpenAI API reference)."""
-        body = {"model": model, "messages": list(self.messages), "seed": self.sampling_seed(model), **self.sampling}
+        body = {
+            "model": model,
+            "messages": list(self.messages),
+            "seed": self.sampling_seed(model),
+            **self.sampling,
+        }
         return body | (body.pop("extra_body", None) or {})
 
 

@@ -78,7 +78,9 @@ class Patience:
         self.retries = 0
         self._adapter, self._server, self._limit = adapter, adapter.server, limit
         self._asking = 0  # requests that somebody waits for
-        self._failing_since = 0.0  # when the first exchange failed after the last answer; 0 if none has
+        self._failing_since = (
+            0.0  # when the first exchange failed after the last answer; 0 if none has
+        )
         self._answered_at = 0.0  # when anybody was last answered
         self._returned_at = 0.0  # when the teacher last came back from being away
         self._key_refused_at = 0.0  # when a key that had been good was last refused
@@ -184,7 +186,11 @@ class Patience:
         credentials, reason = self._server.credentials, str(trouble)
         self.wants_key = trouble.cause is Cause.EXPIRED_KEY
         if self.wants_key:
-            wish = f"put a fresh one into {credentials.place}" if credentials.file else "give a fresh one"
+            wish = (
+                f"put a fresh one into {credentials.place}"
+                if credentials.file
+                else "give a fresh one"
+            )
             reason = f"the key is no longer accepted ({trouble}); {wish}"
         self.state, self.away_reason = "away", reason
         left = self._failing_since + self._limit - time.monotonic()

@@ -44,14 +44,25 @@ class Settings:
 
     @classmethod
     def of(
-        cls, kind: Text = None, base_url: Several = None, model: Text = None, key_file: Any = None, headers: Any = None
+        cls,
+        kind: Text = None,
+        base_url: Several = None,
+        model: Text = None,
+        key_file: Any = None,
+        headers: Any = None,
     ) -> "Settings":
         """As users write them: addresses, and headers (NAME=VARIABLE), in a list or in one text with commas."""
         if not isinstance(headers, Mapping):
             pairs = (text.partition("=") for text in _listed(headers))
             headers = {name.strip(): variable.strip() for name, _, variable in pairs}
         key_file = str(key_file) if key_file else None
-        return cls((kind or "").strip() or None, _listed(base_url), (model or "").strip() or None, key_file, headers)
+        return cls(
+            (kind or "").strip() or None,
+            _listed(base_url),
+            (model or "").strip() or None,
+            key_file,
+            headers,
+        )
 
 
 def settle(said: Settings) -> Settings:
@@ -70,7 +81,9 @@ def settle(said: Settings) -> Settings:
             found = told | found
     kind = found.setdefault("kind", "vllm" if "base_urls" in found else REHEARSAL)
     if kind not in KINDS:
-        raise SettingsError(f"There is no teacher of the kind {kind!r}. The kinds are: {', '.join(KINDS)}.")
+        raise SettingsError(
+            f"There is no teacher of the kind {kind!r}. The kinds are: {', '.join(KINDS)}."
+        )
     return Settings(**{"base_urls": _listed(_HOMES.get(kind)), **found})
 
 
@@ -83,10 +96,14 @@ def _from_file() -> Settings:
         raise SettingsError(f"{FILE} in this folder cannot be read: {error}.") from error
     for name, value in values.items():
         several = list(value.values()) if isinstance(value, dict) else value
-        entries = several if isinstance(several, list) and name in ("base_url", "headers") else [value]
+        entries = (
+            several if isinstance(several, list) and name in ("base_url", "headers") else [value]
+        )
         if name not in _NAMES or not all(isinstance(text, str) for text in entries):
             # Its value may be a key, in the wrong place.
-            raise SettingsError(f"{FILE}: {name} cannot be used. Take {', '.join(_NAMES)}, with texts in quotes.")
+            raise SettingsError(
+                f"{FILE}: {name} cannot be used. Take {', '.join(_NAMES)}, with texts in quotes."
+            )
     return Settings.of(*(values.get(name) for name in _NAMES))
 
 
@@ -109,16 +126,24 @@ class Credentials:
 
     def __init__(self, wanted: Settings, api_key: str | None = None) -> None:
         """The key as given, or in the key file, or SDGKIT_API_KEY, or for the kind openai OPENAI_API_KEY."""
-        variables = ["SDGKIT_API_KEY", "OPENAI_API_KEY"] if wanted.kind == "openai" else ["SDGKIT_API_KEY"]
+        variables = (
+            ["SDGKIT_API_KEY", "OPENAI_API_KEY"] if wanted.kind == "openai" else ["SDGKIT_API_KEY"]
+        )
         self.file = Path(wanted.key_file) if wanted.key_file and not api_key else None
         # Only the file's name: where it lies is nobody's business in a run's folder.
-        places = [f"the key file {self.file.name}"] if self.file else [*variables, *wanted.headers.values()]
+        places = (
+            [f"the key file {self.file.name}"]
+            if self.file
+            else [*variables, *wanted.headers.values()]
+        )
         self.place = " or ".join(places)
         self.can_be_renewed = self.file is not None
         self._key = ""
         self._written_at = 0  # the file's own time, in nanoseconds, when it was last read
         # Names in one spelling, so that an Authorization takes the place of the key's.
-        self.headers = {name.title(): _value_of(name, variable) for name, variable in wanted.headers.items()}
+        self.headers = {
+            name.title(): _value_of(name, variable) for name, variable in wanted.headers.items()
+        }
         self.secrets = list(self.headers.values())
         keys = [key for key in (api_key, *map(os.environ.get, variables)) if key and key.strip()]
         if self.file is not None:
@@ -130,7 +155,9 @@ class Credentials:
     def key(self) -> str:
         """The key to send now, "" if there is none."""
         if self.file is not None:
-            with contextlib.suppress(SettingsError):  # while it is being written or replaced, the key so far serves
+            with contextlib.suppress(
+                SettingsError
+            ):  # while it is being written or replaced, the key so far serves
                 self._read(self.file)
         return self._key
 
@@ -139,7 +166,9 @@ class Credentials:
         key = key.strip()
         if not key or not (key.isascii() and key.isprintable()):
             where = f"{self.place} or api_key="
-            raise SettingsError(f"The teacher's key is empty, or has characters that no key has. Look at {where}.")
+            raise SettingsError(
+                f"The teacher's key is empty, or has characters that no key has. Look at {where}."
+            )
         self._key = key
         self.secrets.append(key)
 
@@ -156,7 +185,9 @@ class Credentials:
 
 def _value_of(name: str, variable: str) -> str:
     value = os.environ.get(variable, "").strip()
-    known = re.fullmatch(r"[\w-]+", name, re.ASCII) and variable  # without a variable, the name may be a value
+    known = (
+        re.fullmatch(r"[\w-]+", name, re.ASCII) and variable
+    )  # without a variable, the name may be a value
     if known and value and value.isascii() and value.isprintable():
         return value
     shown = f" {name}" if known else ""

@@ -10,7 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sdgkit.errors import RequestRefused
-from sdgkit.structure import PROBE, PROBE_MESSAGE, PROBE_SAMPLING, PROBE_TEXT, WAYS, Way
+from sdgkit.prompts.structured_output import (
+    PROBE,
+    PROBE_MESSAGE,
+    PROBE_SAMPLING,
+    PROBE_TEXT,
+    WAYS,
+    Way,
+)
 from sdgkit.teachers import background
 from sdgkit.teachers.exchange import Reply, Request
 from sdgkit.teachers.patience import Adapter, Patience
@@ -34,13 +41,21 @@ class Teacher(Patience, contextlib.AbstractContextManager["Teacher", None]):
     as a client that does not match its server, or what the server refuses to be told and is spared from then on.
     """
 
-    def __init__(self, adapter: Adapter, concurrency: int, patience: float, on_close: Callable[[], None]) -> None:
+    def __init__(
+        self, adapter: Adapter, concurrency: int, patience: float, on_close: Callable[[], None]
+    ) -> None:
         super().__init__(adapter, concurrency, patience)
-        self.base_url, self.model, self.notes = adapter.server.base_url, adapter.server.model, adapter.server.notes
+        self.base_url, self.model, self.notes = (
+            adapter.server.base_url,
+            adapter.server.model,
+            adapter.server.notes,
+        )
         self.context_length = adapter.server.models[self.model]
         self.is_rehearsal = self.model == REHEARSAL
         self.kind = REHEARSAL if self.is_rehearsal else adapter.server.kind
-        self._ways: list[Way | None] = []  # what was found out about forced form: nothing yet, or one answer
+        self._ways: list[
+            Way | None
+        ] = []  # what was found out about forced form: nothing yet, or one answer
         self._finding_the_way = asyncio.Lock()
         # Also when it is forgotten, and at the end of the process.
         self._finalizer = weakref.finalize(self, _release, os.getpid(), adapter, on_close)
@@ -77,7 +92,9 @@ class Teacher(Patience, contextlib.AbstractContextManager["Teacher", None]):
         for way in WAYS:
             sampling = {**PROBE_SAMPLING, "extra_body": {**extra, **PROBE.settings(way)}}
             with contextlib.suppress(RequestRefused):
-                reply = await self.reply(Request(({"role": "user", "content": PROBE_MESSAGE},), sampling))
+                reply = await self.reply(
+                    Request(({"role": "user", "content": PROBE_MESSAGE},), sampling)
+                )
                 if PROBE.tagged(reply.text).strip() == PROBE_TEXT:
                     return way
         return None
@@ -88,7 +105,9 @@ class Teacher(Patience, contextlib.AbstractContextManager["Teacher", None]):
         not tell.
         """
         found: Counter[str] = Counter()
-        with contextlib.suppress(Exception):  # a page that few servers have, and nothing depends on it
+        with contextlib.suppress(
+            Exception
+        ):  # a page that few servers have, and nothing depends on it
             for name, value in _METRIC.findall(background.wait(self._adapter.metrics())):
                 found[name] += int(float(value))
         return dict(found) if "running" in found else None

@@ -31,7 +31,9 @@ def once(seeds: list[dict], **faults: Any) -> tuple[float, int, int]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seeds", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
@@ -39,7 +41,11 @@ def main() -> None:
     seeds = repeat(few, options.seeds)
     kept, slower = [], []
     for _ in range(options.rounds):
-        calm, malformed, limited = once(seeds), once(seeds, malformed_rate=0.10), once(seeds, rate_limit=0.05)
+        calm, malformed, limited = (
+            once(seeds),
+            once(seeds, malformed_rate=0.10),
+            once(seeds, rate_limit=0.05),
+        )
         kept.append(malformed[1] / calm[1])
         slower.append(limited[0] / calm[0])
         print(
@@ -47,7 +53,9 @@ def main() -> None:
             f"{malformed[2]} kept; 5 % 429: {limited[0]:.2f} s, {limited[2]} kept",
             flush=True,
         )
-    print(f"10 % malformed: {100 * statistics.median(kept):.1f} % of the rows of the calm run (goal 97 % at least)")
+    print(
+        f"10 % malformed: {100 * statistics.median(kept):.1f} % of the rows of the calm run (goal 97 % at least)"
+    )
     print(f"5 % status 429: {statistics.median(slower):.2f} times the calm time (goal 1.3 at most)")
 
 

@@ -34,8 +34,18 @@ def peak_mb(seeds: list[dict]) -> tuple[int, float]:
     """(peak resident memory in MB, seconds) of one process."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "seeds.jsonl"
-        file.write_text("".join(json.dumps(seed, ensure_ascii=False) + "\n" for seed in seeds), encoding="utf-8")
-        command = [sys.executable, "-c", CODE.format(root=str(ROOT)), "generate", str(file), "--teacher", "rehearsal"]
+        file.write_text(
+            "".join(json.dumps(seed, ensure_ascii=False) + "\n" for seed in seeds), encoding="utf-8"
+        )
+        command = [
+            sys.executable,
+            "-c",
+            CODE.format(root=str(ROOT)),
+            "generate",
+            str(file),
+            "--teacher",
+            "rehearsal",
+        ]
         command += ["--concurrency", "64", "--out", str(Path(folder) / "run")]
         begun = time.perf_counter()
         done = subprocess.run(command, capture_output=True, text=True)
@@ -45,7 +55,9 @@ def peak_mb(seeds: list[dict]) -> tuple[int, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("seeds", nargs="*", type=int, default=[50, 2000])
     options = parser.parse_args()
     few = read_seeds(ROOT / "notebooks" / "seeds" / "feedback_to_table.jsonl")

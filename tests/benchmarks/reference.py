@@ -21,7 +21,9 @@ NAMES = [
 ]
 
 
-async def generate(seeds: list[dict[str, Any]], base_url: str, concurrency: int) -> dict[str, float]:
+async def generate(
+    seeds: list[dict[str, Any]], base_url: str, concurrency: int
+) -> dict[str, float]:
     """The eight stages over all seeds. Returns seconds in all and to the first sample, requests and samples."""
     prompts = load_prompts(NAMES, "grounded")
     slots = asyncio.Semaphore(concurrency)
@@ -32,7 +34,12 @@ async def generate(seeds: list[dict[str, Any]], base_url: str, concurrency: int)
 
         async def ask(prompt: Prompt, row: dict[str, Any], ordinal: int = 1) -> str:
             request = Request(tuple(prompt.render(row)), dict(prompt.sampling), ordinal)
-            async with slots, session.post(f"{base_url}/chat/completions", json=request.body("rehearsal")) as response:
+            async with (
+                slots,
+                session.post(
+                    f"{base_url}/chat/completions", json=request.body("rehearsal")
+                ) as response,
+            ):
                 reply = await response.json()
             done["requests"] += 1
             return reply["choices"][0]["message"]["content"]
@@ -46,7 +53,11 @@ async def generate(seeds: list[dict[str, Any]], base_url: str, concurrency: int)
                 return
             prompt = prompts["gen_grounded_responses"]
             found = prompt.parse(await ask(prompt, row), ("response",)).rows
-            if found and await judged("evaluate_grounded_qa_pair", {**row, **found[0]}, (1.0, 2.0, 3.0)) >= 2.0:
+            if (
+                found
+                and await judged("evaluate_grounded_qa_pair", {**row, **found[0]}, (1.0, 2.0, 3.0))
+                >= 2.0
+            ):
                 done["samples"] += 1
                 done["first_s"] = done["first_s"] or time.perf_counter() - begun
 
@@ -61,7 +72,9 @@ async def generate(seeds: list[dict[str, Any]], base_url: str, concurrency: int)
             seen.add(found[0]["context"])
             row = {**seed, **found[0]}
             prompt = prompts["gen_grounded_questions"]
-            questions = prompt.parse(await ask(prompt, {**row, "num_samples": 3}), ("question",)).rows
+            questions = prompt.parse(
+                await ask(prompt, {**row, "num_samples": 3}), ("question",)
+            ).rows
             await asyncio.gather(*(answer({**row, **question}) for question in questions[:3]))
 
         async def all_of(seed: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ import time
 
 import aiohttp
 
-from sdgkit.teachers.rehearsal import start
+from sdgkit.rehearsal import start
 
 PADDING = "* Use proper grammar, keep to the facts, and write in the style of the example that is shown to you.\n"
 
@@ -71,7 +71,9 @@ async def drive(base_url: str, requests: int, connections: int) -> None:
         while (number := next(numbers)) < requests:
             body = {
                 "model": "rehearsal",
-                "messages": [{"role": "user", "content": prompt(SHARES[number % len(SHARES)], number)}],
+                "messages": [
+                    {"role": "user", "content": prompt(SHARES[number % len(SHARES)], number)}
+                ],
                 "seed": number,
                 "temperature": 0.7,
                 "max_tokens": 2048,
@@ -96,7 +98,9 @@ def main() -> None:
         before, began = cpu_seconds(teacher.pid), time.perf_counter()
         asyncio.run(drive(teacher.base_url, options.requests, options.connections))
         wall, cpu = time.perf_counter() - began, cpu_seconds(teacher.pid) - before
-    print(f"{options.requests / wall:,.0f} requests/s served ({options.requests} requests, {wall:.1f} s)")
+    print(
+        f"{options.requests / wall:,.0f} requests/s served ({options.requests} requests, {wall:.1f} s)"
+    )
     each = cpu / options.requests
     print(f"{1000 * each:.3f} ms of server CPU a request, or {1 / each:,.0f}/s a core")
 

@@ -26,12 +26,16 @@ def overhead() -> float:
     """Seconds that a whole `sdgkit generate` takes beyond its generation."""
     with tempfile.TemporaryDirectory() as folder:
         seeds = ROOT / "notebooks" / "seeds" / "feedback_to_table.jsonl"
-        whole = seconds("-m", "sdgkit", "generate", str(seeds), "--teacher", "rehearsal", "--out", folder)
+        whole = seconds(
+            "-m", "sdgkit", "generate", str(seeds), "--teacher", "rehearsal", "--out", folder
+        )
         return whole - json.loads((Path(folder) / "summary.json").read_text("utf-8"))["wall_s"]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
     nothing = statistics.median(seconds("-c", "pass") for _ in range(rounds))

@@ -18,9 +18,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from reference import generate, repeat
 
 import sdgkit as sk
+from sdgkit.rehearsal import start
 from sdgkit.run import Run
 from sdgkit.seeds import read_seeds
-from sdgkit.teachers.rehearsal import start
 
 SLOTS = 64
 MEAN_S = 0.2
@@ -48,11 +48,18 @@ def streamed(seeds: list[dict], base_url: str) -> dict[str, float]:
         snapshot = run.snapshot()
         requests, samples, wall = snapshot.requests, snapshot.samples, snapshot.wall_s
     teacher.close()
-    return {"wall_s": wall, "first_s": first[0] if first else wall, "requests": requests, "samples": samples}
+    return {
+        "wall_s": wall,
+        "first_s": first[0] if first else wall,
+        "requests": requests,
+        "samples": samples,
+    }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("seeds", nargs="*", type=int, default=[5, 50])
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()

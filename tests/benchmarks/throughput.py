@@ -15,9 +15,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from reference import repeat
 
 import sdgkit as sk
+from sdgkit.rehearsal import start
 from sdgkit.run import Run
 from sdgkit.seeds import read_seeds
-from sdgkit.teachers.rehearsal import start
 
 SLOTS = 64
 
@@ -41,7 +41,9 @@ def once(seeds: list[dict]) -> tuple[float, float, int]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("seeds", nargs="?", type=int, default=50)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()

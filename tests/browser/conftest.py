@@ -38,7 +38,9 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator["BrowserContex
     """A real Chromium. What it has loaded of JupyterLab is kept for the next page."""
     if not Path(CHROMIUM).exists():
         pytest.skip(f"There is no Chromium at {CHROMIUM}. On Debian: apt install chromium.")
-    sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install playwright.")
+    sync_api = pytest.importorskip(
+        "playwright.sync_api", reason="Playwright is not installed: pip install playwright."
+    )
     home = tmp_path_factory.mktemp("chromium")
     with sync_api.sync_playwright() as playwright:
         launched = playwright.chromium.launch(
@@ -66,7 +68,9 @@ def page(browser) -> Iterator["Page"]:
     outside: list[str] = []
     raised: list[str] = []
     here = ("http://127.0.0.1", "ws://127.0.0.1", "data:", "blob:", "about:")
-    opened.on("request", lambda request: request.url.startswith(here) or outside.append(request.url))
+    opened.on(
+        "request", lambda request: request.url.startswith(here) or outside.append(request.url)
+    )
     opened.on("pageerror", lambda error: raised.append(str(error)))
     yield opened
     opened.close()

@@ -20,7 +20,11 @@ from servers import free_port
 
 REPO = Path(__file__).parent.parent.parent
 TOKEN = "T"
-UP_S, READY_S, CELL_S = 90, 90, 120  # seconds that a busy machine may take; a still one takes 3, 4 and 1
+UP_S, READY_S, CELL_S = (
+    90,
+    90,
+    120,
+)  # seconds that a busy machine may take; a still one takes 3, 4 and 1
 
 # The status light says "idle" before the kernel can run a cell, so everything that must have happened is asked for.
 READY = """async () => {
@@ -55,14 +59,21 @@ class Lab:
 
     def set(self, extension: str, plugin: str, **settings: Any) -> None:
         """Settings as a user's, for pages opened from now on."""
-        path = self.folder / "settings" / "@jupyterlab" / extension / f"{plugin}.jupyterlab-settings"
+        path = (
+            self.folder / "settings" / "@jupyterlab" / extension / f"{plugin}.jupyterlab-settings"
+        )
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(settings))
 
     def __enter__(self) -> "Lab":
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                self._command(), cwd=self.work, env=self._environment(), stdout=log, stderr=log, start_new_session=True
+                self._command(),
+                cwd=self.work,
+                env=self._environment(),
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         deadline = time.monotonic() + UP_S
         while not self._answers():
@@ -86,8 +97,16 @@ class Lab:
     def _command(self) -> list[str]:
         return [
             *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1"),
-            *(f"--port={self.port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={TOKEN}"),
-            *("--LabApp.expose_app_in_browser=True", "--LabApp.extension_manager=readonly", "--LabApp.news_url=None"),
+            *(
+                f"--port={self.port}",
+                "--ServerApp.port_retries=0",
+                f"--IdentityProvider.token={TOKEN}",
+            ),
+            *(
+                "--LabApp.expose_app_in_browser=True",
+                "--LabApp.extension_manager=readonly",
+                "--LabApp.news_url=None",
+            ),
             "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         ]
 
@@ -109,7 +128,9 @@ class Lab:
 
     def _answers(self) -> bool:
         try:
-            return urlopen(f"http://127.0.0.1:{self.port}/api?token={TOKEN}", timeout=5).status == 200
+            return (
+                urlopen(f"http://127.0.0.1:{self.port}/api?token={TOKEN}", timeout=5).status == 200
+            )
         except (URLError, OSError):
             return False
 
@@ -118,7 +139,11 @@ class Lab:
         notebook = nbformat.v4.new_notebook(
             cells=[nbformat.v4.new_code_cell(text, id=id) for id, text in cells.items()]
         )
-        notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        notebook.metadata["kernelspec"] = {
+            "name": "python3",
+            "display_name": "Python 3",
+            "language": "python",
+        }
         path = self.work / f"{name}.ipynb"
         nbformat.write(notebook, path)
         return path
@@ -200,17 +225,25 @@ class Notebook:
 
     def errors(self) -> list[str]:
         """The exceptions in the cells, one line each."""
-        return [f"{o['ename']}: {o['evalue']}" for o in self.outputs() if o["output_type"] == "error"]
+        return [
+            f"{o['ename']}: {o['evalue']}" for o in self.outputs() if o["output_type"] == "error"
+        ]
 
     def printed(self, cell: str) -> str:
         """What a cell printed."""
-        texts = [output["text"] for output in self.outputs(cell) if output["output_type"] == "stream"]
+        texts = [
+            output["text"] for output in self.outputs(cell) if output["output_type"] == "stream"
+        ]
         return "".join("".join(text) for text in texts)
 
     def is_running(self, cell: str) -> bool:
         """Whether this cell runs; the kernel's own status changes with every click as well."""
         at = self.cells.index(cell)
-        return bool(self.page.evaluate(f"(at) => {CONTENT}.widgets[at].model.executionState === 'running'", at))
+        return bool(
+            self.page.evaluate(
+                f"(at) => {CONTENT}.widgets[at].model.executionState === 'running'", at
+            )
+        )
 
     def panel(self, kind: str) -> Locator:
         """The live panel of this kind: run, review, prompt, seeds, teacher or compare."""
@@ -219,6 +252,8 @@ class Notebook:
     def use_theme(self, name: str) -> None:
         """Change JupyterLab's theme: light or dark."""
         theme = json.dumps(THEMES[name])
-        self.page.evaluate(f"() => window.jupyterapp.commands.execute('apputils:change-theme', {{theme: {theme}}})")
+        self.page.evaluate(
+            f"() => window.jupyterapp.commands.execute('apputils:change-theme', {{theme: {theme}}})"
+        )
         wanted = json.dumps("false" if name == "dark" else "true")
         self.page.wait_for_function(f"() => document.body.dataset.jpThemeLight === {wanted}")

@@ -57,7 +57,10 @@ def answer(body: dict, number: int) -> web.Response:
     asked = tags[-2:] if tags[-1:] == ["Score"] else tags[-1:]
     score = "1" if "(0 or 1)" in message or number % 2 else "3"
     texts = {"Score": score}
-    parts = [f"[Start of {tag}]\n{texts.get(tag, f'{tag} {number} {HOSTILE}')}\n[End of {tag}]" for tag in asked]
+    parts = [
+        f"[Start of {tag}]\n{texts.get(tag, f'{tag} {number} {HOSTILE}')}\n[End of {tag}]"
+        for tag in asked
+    ]
     return completion("\n".join(parts) or HOSTILE)
 
 
@@ -68,9 +71,14 @@ def everything(panel: Locator) -> str:
         if tab is not None:
             tab.click()
             panel.page.wait_for_timeout(200)
-        panel.evaluate("(root) => root.querySelectorAll('details:not([open]) > summary').forEach((one) => one.click())")
+        panel.evaluate(
+            "(root) => root.querySelectorAll('details:not([open]) > summary').forEach((one) => one.click())"
+        )
         panel.page.wait_for_timeout(200)
-        texts += [panel.inner_text(), *(field.input_value() for field in panel.locator("textarea, input").all())]
+        texts += [
+            panel.inner_text(),
+            *(field.input_value() for field in panel.locator("textarea, input").all()),
+        ]
     return "\n".join(texts)
 
 
@@ -78,7 +86,9 @@ def test_a_hostile_reply_shows_as_text_and_does_nothing(lab, page, shot):
     with FaultServer() as server:
         server.behave = answer
         values = {"url": server.base_url, "hostile": HOSTILE}
-        cells = {name: text.format(**values) if "{url" in text else text for name, text in CELLS.items()}
+        cells = {
+            name: text.format(**values) if "{url" in text else text for name, text in CELLS.items()
+        }
         with lab.open(page, lab.write("hostile", cells)) as notebook:
             for cell in cells:
                 notebook.run(cell)
@@ -89,9 +99,17 @@ def test_a_hostile_reply_shows_as_text_and_does_nothing(lab, page, shot):
                 notebook.show("run" if kind == "run" else kind)
                 panel = notebook.panel(kind).first
                 panel.scroll_into_view_if_needed()
-                assert "onerror=" in everything(panel), f"the {kind} panel shows nothing hostile, so nothing is tested"
+                assert "onerror=" in everything(panel), (
+                    f"the {kind} panel shows nothing hostile, so nothing is tested"
+                )
                 assert panel.locator("img, iframe, script").count() == 0
                 shot(f"hostile-{kind}", panel)
-            for output in ("iframe", "img[src='x']", "[onerror]", "[ontoggle]", "a[href^='javascript']"):
+            for output in (
+                "iframe",
+                "img[src='x']",
+                "[onerror]",
+                "[ontoggle]",
+                "a[href^='javascript']",
+            ):
                 assert page.locator(f".jp-OutputArea-output {output}").count() == 0, output
             assert page.evaluate("() => window.sdgkitWasHere") is None

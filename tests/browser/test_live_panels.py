@@ -50,20 +50,29 @@ def test_a_prompt_is_edited_tried_and_saved_and_the_next_run_uses_it(lab, page, 
         notebook.run("run")
         assert notebook.errors() == []
         assert "You like boats." in notebook.printed("run")
-    assert "You like boats." in (lab.work / "prompts_of_mine" / "gen_contexts.yaml").read_text(encoding="utf-8")
+    assert "You like boats." in (lab.work / "prompts_of_mine" / "gen_contexts.yaml").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_seeds_are_written_with_what_is_wrong_beside_the_field_and_saved(lab, page, shot):
-    notebook_file = lab.write("seeds", {"panel": "import sdgkit as sk\nsk.SeedPanel('written.jsonl')"})
+    notebook_file = lab.write(
+        "seeds", {"panel": "import sdgkit as sk\nsk.SeedPanel('written.jsonl')"}
+    )
     with lab.open(page, notebook_file) as notebook:
         notebook.run("panel")
         panel = notebook.panel("seeds")
         panel.get_by_role("button", name="Add a seed").click()
-        fields = {name: panel.get_by_label(name, exact=True) for name in ("task description", "question", "response")}
+        fields = {
+            name: panel.get_by_label(name, exact=True)
+            for name in ("task description", "question", "response")
+        }
         for field in fields.values():
             expect(field).to_have_attribute("aria-invalid", "true")
             expect(field).to_have_accessible_description(re.compile("It is empty"))
-        fields["task description"].fill("Write the commit message for what was done, in one line of at most 50 signs.")
+        fields["task description"].fill(
+            "Write the commit message for what was done, in one line of at most 50 signs."
+        )
         fields["question"].fill("I made the login button blue. What is the commit message?")
         fields["response"].fill("Make the login button blue, and")
         expect(fields["response"]).to_have_accessible_description(re.compile("cut off"))
@@ -73,7 +82,10 @@ def test_seeds_are_written_with_what_is_wrong_beside_the_field_and_saved(lab, pa
         page.keyboard.press("Control+s")
         expect(panel.locator(".sdg-told")).to_have_text("Saved in written.jsonl.")
         assert notebook.errors() == []
-        assert json.loads((lab.work / "written.jsonl").read_text())["seed_response"] == "Make the login button blue"
+        assert (
+            json.loads((lab.work / "written.jsonl").read_text())["seed_response"]
+            == "Make the login button blue"
+        )
 
         # What was typed into a seed that is removed at once goes with it, and into no other.
         panel.get_by_role("button", name="Duplicate").click()
@@ -82,7 +94,9 @@ def test_seeds_are_written_with_what_is_wrong_beside_the_field_and_saved(lab, pa
         panel.get_by_role("button", name="Remove").click()
         expect(panel.get_by_text("Seed 1 of 1")).to_be_visible()
         page.wait_for_timeout(1_000)
-        expect(fields["question"]).to_have_value("I made the login button blue. What is the commit message?")
+        expect(fields["question"]).to_have_value(
+            "I made the login button blue. What is the commit message?"
+        )
 
 
 def test_a_run_whose_judge_turns_nearly_everything_down_pauses_and_asks(lab, page, shot):
@@ -102,7 +116,9 @@ def test_a_run_whose_judge_turns_nearly_everything_down_pauses_and_asks(lab, pag
         panel.get_by_role("button", name="Start").click()
         asked = panel.get_by_label("Is the judge right?")
         expect(asked).to_contain_text("What to change")
-        expect(panel.get_by_role("status").first).to_contain_text("Paused: filter_grounded_questions: the judge turned")
+        expect(panel.get_by_role("status").first).to_contain_text(
+            "Paused: filter_grounded_questions: the judge turned"
+        )
         asked.locator("summary").first.click()
         expect(asked.get_by_text("the raw reply").first).to_be_visible()
         shot("run-asks", panel)
@@ -113,7 +129,9 @@ def test_a_run_whose_judge_turns_nearly_everything_down_pauses_and_asks(lab, pag
         assert notebook.errors() == []
 
 
-def test_a_run_is_started_watched_cancelled_and_resumed_while_the_kernel_stays_free(lab, page, shot):
+def test_a_run_is_started_watched_cancelled_and_resumed_while_the_kernel_stays_free(
+    lab, page, shot
+):
     notebook_file = lab.write(
         "run",
         {
@@ -127,7 +145,10 @@ def test_a_run_is_started_watched_cancelled_and_resumed_while_the_kernel_stays_f
         notebook.run("start")
         notebook.run("panel")
         panel = notebook.panel("run")
-        status, samples = panel.get_by_role("status").first, panel.locator(".sdg-facts div").filter(has_text="samples")
+        status, samples = (
+            panel.get_by_role("status").first,
+            panel.locator(".sdg-facts div").filter(has_text="samples"),
+        )
         panel.get_by_role("button", name="Start").click()
         expect(status).to_contain_text("Running")
         expect(samples.locator("dd")).to_have_text(re.compile("[1-9]"))
@@ -142,7 +163,13 @@ def test_a_run_is_started_watched_cancelled_and_resumed_while_the_kernel_stays_f
         panel.get_by_role("button", name="Resume").click()
         expect(status).to_contain_text("Done", timeout=60_000)
         assert (
-            int(panel.locator(".sdg-facts div").filter(has_text="used again").locator("dd").inner_text()) >= asked * 0.9
+            int(
+                panel.locator(".sdg-facts div")
+                .filter(has_text="used again")
+                .locator("dd")
+                .inner_text()
+            )
+            >= asked * 0.9
         )
         panel.locator(".sdg-picture svg text", has_text="filter_grounded_questions").first.click()
         panel.locator("details.sdg-item summary").first.click()
@@ -172,7 +199,9 @@ def test_cancel_works_while_the_cell_of_the_run_still_runs(lab, page):
         assert notebook.printed("run").strip().endswith("cancelled")
 
 
-def test_a_rejection_outlives_the_kernel_and_the_training_file_goes_without_the_sample(lab, page, shot):
+def test_a_rejection_outlives_the_kernel_and_the_training_file_goes_without_the_sample(
+    lab, page, shot
+):
     notebook_file = lab.write(
         "review",
         {
@@ -199,14 +228,19 @@ def test_a_rejection_outlives_the_kernel_and_the_training_file_goes_without_the_
         place = accept.bounding_box()
         page.keyboard.press("a")
         expect(panel.locator(".sdg-status")).to_contain_text("2 of")
-        assert accept.bounding_box() == place, "what is pressed stays where it is, however long the samples are"
+        assert accept.bounding_box() == place, (
+            "what is pressed stays where it is, however long the samples are"
+        )
         edited = panel.locator("code").first.inner_text()
         page.keyboard.press("e")
         page.keyboard.press("End")
         page.keyboard.type("With best regards")
         page.keyboard.press("Control+s")
         expect(panel.locator(".sdg-told")).to_have_text(f"{edited} saved as edited.")
-        assert page.evaluate("() => window.jupyterapp.shell.currentWidget.content.widgets.length") == cells
+        assert (
+            page.evaluate("() => window.jupyterapp.shell.currentWidget.content.widgets.length")
+            == cells
+        )
         shot("review", panel)
 
         notebook.restart_kernel()
@@ -220,9 +254,14 @@ def test_a_rejection_outlives_the_kernel_and_the_training_file_goes_without_the_
         assert notebook.errors() == []
         exported = int(notebook.printed("export"))
     samples = _ids(lab.work / "reviewed" / "dataset.jsonl")
-    for training_file in (lab.work / "mine.jsonl", lab.work / "reviewed" / "rehearsal_train_messages.jsonl"):
+    for training_file in (
+        lab.work / "mine.jsonl",
+        lab.work / "reviewed" / "rehearsal_train_messages.jsonl",
+    ):
         assert _ids(training_file) == samples - {rejected}
-        assert "With best regards" in next(line for line in training_file.read_text().splitlines() if edited in line)
+        assert "With best regards" in next(
+            line for line in training_file.read_text().splitlines() if edited in line
+        )
     assert exported == len(samples) - 1
 
 

@@ -90,8 +90,12 @@ def opened(browser, lab):
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 800, 464])  # 464: beside an open side bar, 360 for the panel
-def test_every_panel_is_legible_in_its_place_and_has_names_for_a_screen_reader(opened, shot_of, theme, width):
+@pytest.mark.parametrize(
+    "width", [1280, 800, 464]
+)  # 464: beside an open side bar, 360 for the panel
+def test_every_panel_is_legible_in_its_place_and_has_names_for_a_screen_reader(
+    opened, shot_of, theme, width
+):
     opened.page.set_viewport_size({"width": width, "height": 2400})
     opened.use_theme(theme)
     found = {}
@@ -104,7 +108,11 @@ def test_every_panel_is_legible_in_its_place_and_has_names_for_a_screen_reader(o
         opened.page.wait_for_timeout(300)
         path = shot_of(panel, f"{kind}-{width}-{theme}")
         checks = {"illegible": ILLEGIBLE, "sticking out": STICKING_OUT, "without a name": NAMELESS}
-        found |= {f"{kind}, {name}": wrong for name, script in checks.items() if (wrong := panel.evaluate(script))}
+        found |= {
+            f"{kind}, {name}": wrong
+            for name, script in checks.items()
+            if (wrong := panel.evaluate(script))
+        }
         if (theme, width) == ("light", 1280) and os.environ.get("SDGKIT_TEST_PICTURES"):
             make_picture(path, IMAGES / f"{kind}_panel.png")
     assert not found

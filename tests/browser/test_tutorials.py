@@ -12,7 +12,11 @@ def test_a_tutorial_runs_from_top_to_bottom_with_live_panels(lab, page, shot, tu
     with lab.open(page, lab.copy(tutorial)) as notebook:
         notebook.run_all()
         assert notebook.errors() == []
-        panels = [cell for cell in notebook.cells if any(_is_live(output) for output in notebook.outputs(cell))]
+        panels = [
+            cell
+            for cell in notebook.cells
+            if any(_is_live(output) for output in notebook.outputs(cell))
+        ]
         assert panels or "Panel" not in tutorial.read_text(encoding="utf-8")
         for number, cell in enumerate(panels, 1):
             notebook.show(cell)

@@ -54,7 +54,13 @@ PASSING = {
     "rate_limit": {"rate_limit": 0.15},
     "retry_after": {"rate_limit": 0.05, "retry_after": 0.01},
     "drop_rate": {"drop_rate": 0.15},
-    "all": {"error_rate": 0.04, "rate_limit": 0.04, "drop_rate": 0.04, "mean_latency_ms": 2.0, "slots": 4},
+    "all": {
+        "error_rate": 0.04,
+        "rate_limit": 0.04,
+        "drop_rate": 0.04,
+        "mean_latency_ms": 2.0,
+        "slots": 4,
+    },
 }
 
 
@@ -67,7 +73,9 @@ def test_faults_of_the_moment_change_nothing_in_the_result(teacher_with, calm, f
     assert_adds_up(run)
 
 
-def test_requests_that_hang_are_tried_once_more_and_those_that_hang_again_by_the_next_run(teacher_with, calm):
+def test_requests_that_hang_are_tried_once_more_and_those_that_hang_again_by_the_next_run(
+    teacher_with, calm
+):
     run = generate(teacher_with(hang_rate=0.08, timeout=1.0))
     assert run.summary["retries"] > 0
     for _ in range(5):
@@ -78,10 +86,15 @@ def test_requests_that_hang_are_tried_once_more_and_those_that_hang_again_by_the
     assert list(run.samples()) == calm
 
 
-def test_malformed_replies_are_asked_again_and_at_most_three_in_a_hundred_rows_are_lost(teacher_with, calm):
+def test_malformed_replies_are_asked_again_and_at_most_three_in_a_hundred_rows_are_lost(
+    teacher_with, calm
+):
     run = generate(teacher_with(malformed_rate=0.1))
     assert len(list(run.samples())) >= 0.9 * len(calm)
-    assert sum(line["dropped"].get("malformed", 0) for line in run.funnel) <= 0.03 * run.summary["requests"]
+    assert (
+        sum(line["dropped"].get("malformed", 0) for line in run.funnel)
+        <= 0.03 * run.summary["requests"]
+    )
     assert run.summary["requests"] > 1.05 * sum(line["tried"] for line in run.funnel[:1])
     assert_adds_up(run)
 
@@ -102,9 +115,13 @@ def test_requests_that_are_too_long_are_dropped_with_the_servers_words(teacher_w
     assert_adds_up(run)
 
 
-@pytest.mark.parametrize(("fault", "reason"), [("malformed_rate", "malformed"), ("truncate_rate", "truncated")])
+@pytest.mark.parametrize(
+    ("fault", "reason"), [("malformed_rate", "malformed"), ("truncate_rate", "truncated")]
+)
 def test_if_everything_fails_alike_the_run_stops_and_says_so(teacher_with, fault, reason):
-    with pytest.raises(RunStopped, match=rf"first 20 rows of gen_contexts all failed alike \({reason}\)"):
+    with pytest.raises(
+        RunStopped, match=rf"first 20 rows of gen_contexts all failed alike \({reason}\)"
+    ):
         generate(teacher_with(**{fault: 1.0}), num_contexts=10)
 
 
@@ -118,7 +135,9 @@ def test_all_faults_together_at_any_concurrency_add_up_and_agree(teacher_with):
     assert results[0] == results[1]
 
 
-def test_a_teacher_that_ends_in_the_middle_stops_the_run_and_another_one_goes_on(teacher_with, calm, tmp_path):
+def test_a_teacher_that_ends_in_the_middle_stops_the_run_and_another_one_goes_on(
+    teacher_with, calm, tmp_path
+):
     first = teacher_with(patience=2.0, mean_latency_ms=5.0, sigma=0.0)
     run = sk.Run(sk.plan(rows(), teacher=first, **SMALL), tmp_path, on_note=str).start()
     while run.snapshot().requests < 40:

@@ -83,7 +83,9 @@ async def hang() -> None:
 def test_what_may_pass_is_tried_again_until_it_has_passed(server, trouble):
     def behave(body: dict[str, Any], n: int):
         number = len(server.asked)
-        return trouble() if number in (2, 3) and not is_probe(body) else completion(f"reply {number}")
+        return (
+            trouble() if number in (2, 3) and not is_probe(body) else completion(f"reply {number}")
+        )
 
     server.behave = behave
     teacher = connect(base_url=server.base_url)
@@ -114,7 +116,10 @@ def test_retry_after_is_honoured(server, form):
 
 
 def test_a_429_with_a_nonsensical_retry_after_is_a_429(server):
-    answers = [status(429, "later", Retry_After=words) for words in ("1e999", "Wed, 21 Oct 99999 07:28:00 GMT", "soon")]
+    answers = [
+        status(429, "later", Retry_After=words)
+        for words in ("1e999", "Wed, 21 Oct 99999 07:28:00 GMT", "soon")
+    ]
     server.behave = lambda body, n: answers.pop() if answers else completion("hello")
     assert connect(base_url=server.base_url).ask("Hello").text == "hello"
 
@@ -127,7 +132,11 @@ def test_an_error_in_the_body_of_a_200_counts_as_what_it_says(server):
 
 def test_a_stray_429_delays_its_own_request_and_nobody_elses(server):
     def behave(body: dict[str, Any], n: int):
-        return status(429, "later", Retry_After="3600") if text_of(body) == "stray" else completion(text_of(body))
+        return (
+            status(429, "later", Retry_After="3600")
+            if text_of(body) == "stray"
+            else completion(text_of(body))
+        )
 
     server.behave = behave
     teacher = connect(base_url=server.base_url, concurrency=1)
@@ -140,7 +149,9 @@ def test_a_stray_429_delays_its_own_request_and_nobody_elses(server):
 
 
 def test_many_errors_among_answers_lose_no_request(server):
-    server.behave = lambda body, n: status(500, "stumbled") if n % 10 == 0 else completion(text_of(body))
+    server.behave = lambda body, n: (
+        status(500, "stumbled") if n % 10 == 0 else completion(text_of(body))
+    )
     teacher = connect(base_url=server.base_url, concurrency=8)
     names = [f"request {n}" for n in range(100)]
     assert texts(send(teacher, *names)) == names
@@ -151,8 +162,12 @@ def test_many_errors_among_answers_lose_no_request(server):
 
 
 def test_a_refused_request_is_not_tried_again_and_keeps_the_servers_words(server):
-    server.behave = lambda body, n: status(400, "This model's context is 4096 tokens, you asked for 5000.")
-    with pytest.raises(RequestRefused, match=r"\(400: This model's context is 4096 tokens, you asked for 5000\.\)"):
+    server.behave = lambda body, n: status(
+        400, "This model's context is 4096 tokens, you asked for 5000."
+    )
+    with pytest.raises(
+        RequestRefused, match=r"\(400: This model's context is 4096 tokens, you asked for 5000\.\)"
+    ):
         connect(base_url=server.base_url).ask("Hello")
     assert len(server.requests) == 1
 
@@ -165,16 +180,22 @@ def test_other_refusals_of_one_request_are_final_too(server, code):
 
 
 @pytest.mark.parametrize("concurrency", [1, 8])
-def test_a_request_over_which_the_server_always_stumbles_ends_and_the_others_are_answered(server, concurrency):
+def test_a_request_over_which_the_server_always_stumbles_ends_and_the_others_are_answered(
+    server, concurrency
+):
     def behave(body: dict[str, Any], n: int):
-        return status(500, "out of memory") if text_of(body) == "poison" else completion(text_of(body))
+        return (
+            status(500, "out of memory") if text_of(body) == "poison" else completion(text_of(body))
+        )
 
     server.behave = behave
     teacher = connect(base_url=server.base_url, concurrency=concurrency)
     [poison] = send(teacher, "poison")
     others = [f"other {n}" for n in range(20)] if concurrency > 1 else []
     assert texts(send(teacher, *others)) == others
-    with pytest.raises(RequestRefused, match=r"failed 7 times on this request.*\(500: out of memory\)"):
+    with pytest.raises(
+        RequestRefused, match=r"failed 7 times on this request.*\(500: out of memory\)"
+    ):
         poison.result(WAIT)
     assert is_idle(teacher)
     assert texts(send(teacher, "and on")) == ["and on"]
@@ -323,7 +344,9 @@ def test_a_final_refusal_stops_a_run_at_once(server, refusal, words):
         return refusal() if len(server.asked) == 5 else status(429, "later", Retry_After="3600")
 
     server.behave = behave
-    rows = [{"task_description": "d", "seed_question": f"q{n}", "seed_response": "r"} for n in range(5)]
+    rows = [
+        {"task_description": "d", "seed_question": f"q{n}", "seed_response": "r"} for n in range(5)
+    ]
     with pytest.raises(TeacherRefused, match=words):
         sk.gen_questions(rows, teacher=connect(base_url=server.base_url), num_questions=1)
 

@@ -29,13 +29,18 @@ def script() -> Iterator[ScriptedTeacher]:
 
 def generate(script: ScriptedTeacher, out: Path | None, rows=None, **settings) -> sk.Run:
     given = {"prompts": PROMPTS, **SMALL, **settings}
-    return sk.generate(seeds() if rows is None else rows, teacher=script.connect(8), out=out, **given)
+    return sk.generate(
+        seeds() if rows is None else rows, teacher=script.connect(8), out=out, **given
+    )
 
 
 def start_process(script: ScriptedTeacher, out: Path, **settings) -> subprocess.Popen:
     given = {"base_url": script.base_url, "out": str(out), **SMALL, **settings}
     command = [sys.executable, str(TESTS / "one_run.py"), json.dumps(given)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS.parent), os.environ["PYTHONPATH"]])}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(TESTS.parent), os.environ["PYTHONPATH"]]),
+    }
     pipe = subprocess.PIPE
     return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment)
 
@@ -115,7 +120,9 @@ teacher = sk.connect("openai", base_url={script.base_url!r}, api_key="key")
 sk.generate(scripted.seeds(3), teacher=teacher, out={str(tmp_path)!r}, prompts=scripted.PROMPTS, **{SMALL})
 """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TESTS)])}
-    killed = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, timeout=60)
+    killed = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, timeout=60
+    )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert files_of(tmp_path)["report.html"] == before["report.html"]
     assert files_of(tmp_path)["summary.json"] == before["summary.json"]
@@ -132,7 +139,9 @@ sk.generate(scripted.seeds(3), teacher=teacher, out={str(tmp_path)!r}, prompts=s
 def test_ctrl_c_leaves_a_folder_with_what_is_finished_and_the_same_again_goes_on(script, tmp_path):
     """While requests hang: they are not waited for."""
     process = None
-    at_request(script, 66, lambda: os.kill(process.pid, signal.SIGINT))  # of 70: some samples are there by then
+    at_request(
+        script, 66, lambda: os.kill(process.pid, signal.SIGINT)
+    )  # of 70: some samples are there by then
     process = start_process(script, tmp_path)
     _, errors = process.communicate(timeout=25)
     assert process.returncode in (-signal.SIGINT, 130, 1)
@@ -160,7 +169,9 @@ def test_a_cancelled_run_goes_on_by_start(script, tmp_path, after):
         return await script._answer(body, number)
 
     script.behave = hold
-    run = sk.Run(sk.plan(seeds(), teacher=script.connect(8), prompts=PROMPTS, **SMALL), tmp_path, on_note=str)
+    run = sk.Run(
+        sk.plan(seeds(), teacher=script.connect(8), prompts=PROMPTS, **SMALL), tmp_path, on_note=str
+    )
     run.start()
     gate.await_arrivals(1)
     run.cancel()
@@ -185,7 +196,9 @@ def assert_adds_up_so_far(run: sk.Run) -> None:
 
 def test_a_run_cancelled_at_once_stops(script, tmp_path):
     script.delay = lambda ask: 30.0
-    run = sk.Run(sk.plan(seeds(), teacher=script.connect(8), prompts=PROMPTS, **SMALL), tmp_path, on_note=str)
+    run = sk.Run(
+        sk.plan(seeds(), teacher=script.connect(8), prompts=PROMPTS, **SMALL), tmp_path, on_note=str
+    )
     run.start()
     run.cancel()
     assert run.wait(20).state == "cancelled"
@@ -194,7 +207,9 @@ def test_a_run_cancelled_at_once_stops(script, tmp_path):
 
 def test_a_cancelled_run_is_cancelled_again_at_once(script, tmp_path):
     script.delay = lambda ask: 30.0
-    run = sk.Run(sk.plan(seeds(), teacher=script.connect(8), prompts=PROMPTS, **SMALL), tmp_path, on_note=str)
+    run = sk.Run(
+        sk.plan(seeds(), teacher=script.connect(8), prompts=PROMPTS, **SMALL), tmp_path, on_note=str
+    )
     for _ in range(3):
         run.start()
         run.cancel()
@@ -221,7 +236,13 @@ def test_the_runs_folder_is_enough_to_do_it_again(script, tmp_path):
     again = sk.generate(tmp_path, teacher=script.connect())
     assert script.asked() == 0
     assert rows_of(again) == rows_of(first)
-    for name in ("dataset.jsonl", "dropped.jsonl", "train_messages.jsonl", "seeds.jsonl", "config.json"):
+    for name in (
+        "dataset.jsonl",
+        "dropped.jsonl",
+        "train_messages.jsonl",
+        "seeds.jsonl",
+        "config.json",
+    ):
         assert files_of(tmp_path)[name] == before[name], name
 
 
@@ -231,7 +252,9 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 def test_rows_that_the_teacher_failed_are_asked_again_by_the_next_run(script, tmp_path):
     script.answer = lambda ask: (
-        status(400, "out of order") if ask.seed == 2 and ask.stage == "gen_contexts" else script.usual(ask)
+        status(400, "out of order")
+        if ask.seed == 2 and ask.stage == "gen_contexts"
+        else script.usual(ask)
     )
     first = generate(script, tmp_path)
     assert first.funnel[0]["dropped"] == {"teacher_error": 3}
@@ -246,7 +269,9 @@ def test_rows_that_the_teacher_failed_are_asked_again_by_the_next_run(script, tm
 
 
 def test_malformed_replies_are_final_until_something_changes(script, tmp_path):
-    script.answer = lambda ask: "no tags" if ask.stage == "gen_grounded_responses" else script.usual(ask)
+    script.answer = lambda ask: (
+        "no tags" if ask.stage == "gen_grounded_responses" else script.usual(ask)
+    )
     generate(script, tmp_path, seeds(1))
     script.answer = script.usual
     script.forget()
@@ -255,7 +280,9 @@ def test_malformed_replies_are_final_until_something_changes(script, tmp_path):
 
 
 def test_a_run_that_failed_goes_on_where_it_stopped(script, tmp_path):
-    script.answer = lambda ask: status(401, "wrong key") if len(script.asks) > 40 else script.usual(ask)
+    script.answer = lambda ask: (
+        status(401, "wrong key") if len(script.asks) > 40 else script.usual(ask)
+    )
     with pytest.raises(sk.TeacherError):
         generate(script, tmp_path)
     assert json.loads((tmp_path / "summary.json").read_text())["state"] == "failed"
@@ -281,11 +308,23 @@ def finished(script, tmp_path) -> tuple[ScriptedTeacher, Path, tuple]:
 def changed(stage: str):
     """The prompt of one stage, with other words before it."""
     old = PROMPTS[stage]
-    return {**PROMPTS, stage: sk.Prompt(**{**vars_of(old), "sampling": {**old.sampling, "max_tokens": 99}})}
+    return {
+        **PROMPTS,
+        stage: sk.Prompt(**{**vars_of(old), "sampling": {**old.sampling, "max_tokens": 99}}),
+    }
 
 
 def vars_of(prompt: sk.Prompt) -> dict:
-    names = ("name", "system", "introduction", "principles", "examples", "generation", "start_tags", "end_tags")
+    names = (
+        "name",
+        "system",
+        "introduction",
+        "principles",
+        "examples",
+        "generation",
+        "start_tags",
+        "end_tags",
+    )
     return {name: getattr(prompt, name) for name in (*names, "sampling")}
 
 
@@ -354,7 +393,14 @@ def test_reordered_seeds_ask_nothing(finished):
 def test_more_contexts_ask_only_for_the_further_ones(finished):
     script, out, first = finished
     run = generate(script, out, num_contexts=5)
-    assert sorted(ask.ordinal for ask in script.asks if ask.stage == "gen_contexts") == [4, 4, 4, 5, 5, 5]
+    assert sorted(ask.ordinal for ask in script.asks if ask.stage == "gen_contexts") == [
+        4,
+        4,
+        4,
+        5,
+        5,
+        5,
+    ]
     assert {row["id"] for row in first[0]} <= {row["id"] for row in run.samples()}
     script.forget()
     fewer = generate(script, out, num_contexts=2)
@@ -399,7 +445,10 @@ def test_another_list_of_stages_is_refused_unless_reuse_is_said(finished):
         generate(script, out, pipeline=shorter)
     run = generate(script, out, pipeline=shorter, reuse=True)
     assert script.asked() == 0
-    assert "changed since the last session: stage combine_question_and_context removed;" in run.notes[0]
+    assert (
+        "changed since the last session: stage combine_question_and_context removed;"
+        in run.notes[0]
+    )
 
 
 def test_seeds_of_which_none_is_in_the_folder_are_refused_unless_reuse_is_said(finished):
@@ -441,7 +490,11 @@ def test_one_process_writes_and_readers_are_welcome(script, tmp_path):
 
     reader = sk.open_run(tmp_path)
     assert reader.state in ("new", "running")  # new until its first note of itself
-    assert reader.trace("s1/c1/q1").exchanges if any(row["id"] == "s1/c1/q1" for row in reader.samples()) else True
+    assert (
+        reader.trace("s1/c1/q1").exchanges
+        if any(row["id"] == "s1/c1/q1" for row in reader.samples())
+        else True
+    )
     gate.open()
     output, errors = process.communicate(timeout=60)
     assert json.loads(output.splitlines()[-1])["state"] == "done", errors
@@ -458,7 +511,9 @@ def test_a_second_run_of_one_process_is_refused_too(script, tmp_path):
         return await script._answer(body, number)
 
     script.behave = hold
-    run = sk.Run(sk.plan(seeds(), teacher=script.connect(), prompts=PROMPTS, **SMALL), tmp_path, on_note=str).start()
+    run = sk.Run(
+        sk.plan(seeds(), teacher=script.connect(), prompts=PROMPTS, **SMALL), tmp_path, on_note=str
+    ).start()
     with pytest.raises(FolderInUse):
         generate(script, tmp_path)
     gate.open()
@@ -475,7 +530,9 @@ def test_another_kernel_follows_the_run_while_it_goes_on(script, tmp_path):
         return await script._answer(body, number)
 
     script.behave = hold
-    run = sk.Run(sk.plan(seeds(), teacher=script.connect(2), prompts=PROMPTS, **SMALL), tmp_path, on_note=str).start()
+    run = sk.Run(
+        sk.plan(seeds(), teacher=script.connect(2), prompts=PROMPTS, **SMALL), tmp_path, on_note=str
+    ).start()
     gate.await_arrivals(1)
     reader = sk.open_run(tmp_path)
     while not list(reader.samples()):  # what is finished is committed with the next beat
@@ -492,7 +549,9 @@ def test_another_kernel_follows_the_run_while_it_goes_on(script, tmp_path):
 
 
 def test_a_journal_that_is_none_is_refused_in_a_sentence(script, tmp_path):
-    (tmp_path / "journal.sqlite").write_bytes(b"this is no database, and long enough to be read as one" * 30)
+    (tmp_path / "journal.sqlite").write_bytes(
+        b"this is no database, and long enough to be read as one" * 30
+    )
     with pytest.raises(RunError, match="journal"):
         generate(script, tmp_path)
     with pytest.raises(RunError, match="journal"):
@@ -522,7 +581,12 @@ def test_the_newest_edition_is_the_last_begun_whatever_the_clock_says(finished):
 
 
 def test_a_single_stage_resumes_in_its_folder(script, tmp_path):
-    given = {"teacher": script.connect(), "prompt": PROMPTS["gen_contexts"], "out": tmp_path, "num_contexts": 3}
+    given = {
+        "teacher": script.connect(),
+        "prompt": PROMPTS["gen_contexts"],
+        "out": tmp_path,
+        "num_contexts": 3,
+    }
     first = sk.gen_contexts(seeds(), **given)
     script.forget()
     assert sk.gen_contexts(seeds(), **given).to_list() == first.to_list()
@@ -531,8 +595,15 @@ def test_a_single_stage_resumes_in_its_folder(script, tmp_path):
 
 def test_rows_of_other_names_are_another_edition(script, tmp_path):
     """The texts are equal, but what came of them must carry the new ids."""
-    rows = [{"id": id_, **row, "context": "C", "question": "Q"} for id_, row in zip("ab", seeds(2), strict=True)]
-    given = {"teacher": script.connect(), "prompt": PROMPTS["gen_grounded_responses"], "out": tmp_path}
+    rows = [
+        {"id": id_, **row, "context": "C", "question": "Q"}
+        for id_, row in zip("ab", seeds(2), strict=True)
+    ]
+    given = {
+        "teacher": script.connect(),
+        "prompt": PROMPTS["gen_grounded_responses"],
+        "out": tmp_path,
+    }
     sk.gen_grounded_responses(rows, **given)
     renamed = [{**row, "id": id_} for id_, row in zip("xy", rows, strict=True)]
     assert sk.gen_grounded_responses(renamed, **given)["id"] == ["x", "y"]

@@ -33,11 +33,16 @@ def test_one_that_asked_for_still_pictures_is_told_that_it_has_them(capsys, monk
 
 @pytest.mark.parametrize(
     ("found", "words"),
-    [("6.29.5", "ipykernel 6.29.5 is older than 7.2"), ("7.1.10", "ipykernel 7.1.10 is older than 7.2")],
+    [
+        ("6.29.5", "ipykernel 6.29.5 is older than 7.2"),
+        ("7.1.10", "ipykernel 7.1.10 is older than 7.2"),
+    ],
 )
 def test_one_that_is_too_old_is_named_with_what_to_install(capsys, monkeypatch, found, words):
     installed = versions.version
-    monkeypatch.setattr(versions, "version", lambda name: found if name == "ipykernel" else installed(name))
+    monkeypatch.setattr(
+        versions, "version", lambda name: found if name == "ipykernel" else installed(name)
+    )
     sk.check_kernel()
     told = capsys.readouterr().out
     assert words in told and "pip install 'ipykernel>=7.2'" in told and "new enough" not in told
@@ -46,7 +51,9 @@ def test_one_that_is_too_old_is_named_with_what_to_install(capsys, monkeypatch, 
 @pytest.mark.parametrize("found", ["7.2", "7.10.0", "8.0.0rc1"])
 def test_numbers_are_compared_as_numbers(capsys, monkeypatch, found):
     installed = versions.version
-    monkeypatch.setattr(versions, "version", lambda name: found if name == "ipykernel" else installed(name))
+    monkeypatch.setattr(
+        versions, "version", lambda name: found if name == "ipykernel" else installed(name)
+    )
     sk.check_kernel()
     assert "all new enough" in capsys.readouterr().out
 

@@ -39,7 +39,13 @@ class Executed:
         command = [sys.executable, "-m", "papermill", str(notebook), str(self.path), *options]
         command += ["-k", "python3", "--no-progress-bar", "--execution-timeout", "120"]
         self.end = subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=ENOUGH, check=False
+            command,
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=ENOUGH,
+            check=False,
         )
         self.notebook = nbformat.read(self.path, as_version=4)
         self.cells = [cell for cell in self.notebook.cells if cell.cell_type == "code"]
@@ -48,7 +54,9 @@ class Executed:
     def text_of(self, cell_id: str) -> str:
         """The plain text that a cell left: printed, or the value's."""
         [cell] = [cell for cell in self.cells if cell.id == cell_id]
-        return "".join(output.get("text") or output.get("data", {})["text/plain"] for output in cell.outputs)
+        return "".join(
+            output.get("text") or output.get("data", {})["text/plain"] for output in cell.outputs
+        )
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +65,9 @@ def executed(request, tmp_path_factory) -> Executed:
 
 
 def of(*notebooks):
-    return pytest.mark.parametrize("executed", notebooks, ids=lambda path: path.stem, indirect=True, scope="module")
+    return pytest.mark.parametrize(
+        "executed", notebooks, ids=lambda path: path.stem, indirect=True, scope="module"
+    )
 
 
 @of(*NOTEBOOKS)
@@ -109,7 +119,9 @@ def test_it_becomes_a_page_that_is_whole_and_needs_no_network(executed):
     from nbconvert import HTMLExporter
 
     addresses = dict.fromkeys(["require_js_url", "mathjax_url", "mermaid_js_url", "jquery_url"], "")
-    page = Page(HTMLExporter(template_name="lab", **addresses).from_notebook_node(executed.notebook)[0])
+    page = Page(
+        HTMLExporter(template_name="lab", **addresses).from_notebook_node(executed.notebook)[0]
+    )
     assert not page.fetched
     for output in executed.outputs:
         printed = output.get("text") or ""
@@ -132,7 +144,9 @@ def test_tutorial_3_runs_with_a_changed_prompt_and_asks_only_what_follows_from_i
 @of(TUTORIALS["04"])
 def test_tutorial_4_shows_every_stage_and_goes_on_where_it_stopped(executed):
     assert all(stage.name in executed.text_of("run") for stage in sk.GROUNDED.stages)
-    assert re.search(r"[1-9]\d* recorded replies used again, [1-9]\d* asked", executed.text_of("resume"))
+    assert re.search(
+        r"[1-9]\d* recorded replies used again, [1-9]\d* asked", executed.text_of("resume")
+    )
 
 
 @of(TUTORIALS["05"])
@@ -178,7 +192,9 @@ def test_the_quickstart_takes_seeds_and_settings_of_ones_own(tmp_path):
     executed = Executed(QUICKSTART, tmp_path, *options)
     assert executed.end.returncode == 0, executed.end.stderr
     summary = json.loads((tmp_path / "mine" / "summary.json").read_text())
-    assert [stage["name"] for stage in summary["stages"]] == [stage.name for stage in sk.FREEFORM.stages]
+    assert [stage["name"] for stage in summary["stages"]] == [
+        stage.name for stage in sk.FREEFORM.stages
+    ]
     assert summary["stages"][0]["tried"] == 3 * summary["seeds"]
     with (tmp_path / "mine" / "rehearsal_train_messages.jsonl").open() as lines:
         assert json.loads(next(lines))["messages"][0] == {"role": "system", "content": "Be brief."}

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 import sdgkit as sk
-from sdgkit.teachers import rehearsal
+from sdgkit import rehearsal
 
 REPO = Path(__file__).parent.parent.parent
 README = (REPO / "README.md").read_text(encoding="utf-8")
@@ -32,9 +32,13 @@ def commands(*kinds: str) -> list[list[str]]:
 
 
 def sdgkit(*words: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(REPO), os.environ.get("PYTHONPATH", "")])}
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(REPO), os.environ.get("PYTHONPATH", "")])
+    }
     command = [sys.executable, "-m", "sdgkit", *words]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
 
 
 @cache
@@ -70,7 +74,12 @@ def test_a_newcomer_who_follows_it_from_top_to_bottom_gets_through(tmp_path, mon
 
 @pytest.mark.slow
 def test_every_option_of_a_command_is_one_of_its_own():
-    told = {(words[1], word) for words in commands("bash", "sh") for word in words[2:] if re.match(r"--?[a-z]", word)}
+    told = {
+        (words[1], word)
+        for words in commands("bash", "sh")
+        for word in words[2:]
+        if re.match(r"--?[a-z]", word)
+    }
     assert told
     assert not {(command, option) for command, option in told if option not in options_of(command)}
 
@@ -79,7 +88,9 @@ def test_every_option_of_a_command_is_one_of_its_own():
 def test_every_option_and_command_named_in_passing_exists():
     prose = re.sub(r"^```.*?^```$", "", README, flags=re.MULTILINE | re.DOTALL)
     spans = re.findall(r"`([^`\n]+)`", prose)
-    known = set().union(*(options_of(command) for command in ("generate", "check", "status", "run", "export")))
+    known = set().union(
+        *(options_of(command) for command in ("generate", "check", "status", "run", "export"))
+    )
     of_others = {"--tensor-parallel-size", "--insecure", "--allow-root", "--ip"}
     of_all = {"--debug"}
     options = {word for span in spans for word in re.findall(r"(?<!\S)--[a-z-]+", span)}
@@ -89,10 +100,14 @@ def test_every_option_and_command_named_in_passing_exists():
 
 
 def test_what_it_shows_and_names_is_there():
-    for path in re.findall(r'src="([^"]+)"', README) + re.findall(r"python (tests/\S+\.py)", README):
+    for path in re.findall(r'src="([^"]+)"', README) + re.findall(
+        r"python (tests/\S+\.py)", README
+    ):
         assert (REPO / path).is_file(), path
     layout = README.partition("## How the code is laid out")[2].partition("\n## ")[0]
-    rooms = re.findall(r"`([\w/]+(?:\.py|/))`", "\n".join(re.findall(r"^\| (.+?) \|", layout, re.MULTILINE)))
+    rooms = re.findall(
+        r"`([\w/]+(?:\.py|/))`", "\n".join(re.findall(r"^\| (.+?) \|", layout, re.MULTILINE))
+    )
     assert rooms and all((REPO / "sdgkit" / room).exists() for room in set(rooms) - {"sdgkit/"})
 
 
@@ -105,4 +120,6 @@ def test_the_line_that_it_shows_is_one_of_the_first_commands_training_file(tmp_p
 
 
 def test_its_examples_of_files_are_well_formed():
-    assert [yaml.safe_load(text)["server"]["port"] for kind, text in BLOCKS if kind == "yaml"] == [8321]
+    assert [yaml.safe_load(text)["server"]["port"] for kind, text in BLOCKS if kind == "yaml"] == [
+        8321
+    ]

@@ -7,7 +7,7 @@ import nbformat
 import pytest
 
 import sdgkit as sk
-from sdgkit.cli import run
+from sdgkit.cli.notebook import run
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent.parent / "notebooks").glob("*.ipynb"))
 QUICKSTART = next(path for path in NOTEBOOKS if path.stem == "quickstart")
@@ -39,7 +39,10 @@ def test_what_can_be_set_from_outside_has_the_options_names_and_is_no_key(path):
 
 
 def test_the_quickstart_takes_every_option_of_the_job():
-    of_the_way_there = {"headers", "key_file"}  # `sdgkit run` hands these to the kernel in its environment
+    of_the_way_there = {
+        "headers",
+        "key_file",
+    }  # `sdgkit run` hands these to the kernel in its environment
     assert sorted(parameters(QUICKSTART)) == sorted(OPTIONS - of_the_way_there)
 
 
@@ -48,8 +51,14 @@ def test_the_quickstart_calls_each_of_the_eight_stages_by_itself():
     assert [stage.name for stage in sk.GROUNDED.stages if f"sk.{stage.name}(" not in source] == []
 
 
-@pytest.mark.parametrize("path", [path for path in NOTEBOOKS if path != QUICKSTART], ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", [path for path in NOTEBOOKS if path != QUICKSTART], ids=lambda path: path.stem
+)
 def test_a_tutorial_looks_at_the_kernel_first_and_asks_no_host_for_its_data(path):
-    code = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    code = [
+        cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"
+    ]
     assert "sk.check_kernel()" in code[0]
-    assert not any("load_dataset(" in source for source in code)  # it asks the Hub, also about a file on this machine
+    assert not any(
+        "load_dataset(" in source for source in code
+    )  # it asks the Hub, also about a file on this machine

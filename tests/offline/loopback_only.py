@@ -29,7 +29,11 @@ def install() -> None:
 def _watch(event: str, arguments: tuple[Any, ...]) -> None:
     if event in ("socket.connect", "socket.sendto", "socket.sendmsg"):
         connection, address = arguments
-        if connection.family in (socket.AF_INET, socket.AF_INET6) and address and not _is_here(address[0]):
+        if (
+            connection.family in (socket.AF_INET, socket.AF_INET6)
+            and address
+            and not _is_here(address[0])
+        ):
             _refuse(f"{event} {address[0]} port {address[1]}")
     elif event == "socket.getaddrinfo" and not _is_here(arguments[0]):
         _refuse(f"{event} {_text(arguments[0])}")

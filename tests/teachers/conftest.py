@@ -27,7 +27,12 @@ import sdgkit as sk
 from sdgkit.teachers import Teacher
 
 HERE = Path(__file__).parent
-OFFLINE = {"HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1", "OTEL_SDK_DISABLED": "true", "PYTHONUNBUFFERED": "1"}
+OFFLINE = {
+    "HF_HUB_OFFLINE": "1",
+    "DO_NOT_TRACK": "1",
+    "OTEL_SDK_DISABLED": "true",
+    "PYTHONUNBUFFERED": "1",
+}
 # For a terminal, Llama Stack prints each error with all values around it: 12 seconds an error, one after the other.
 PLAIN_LOG = {"LLAMA_STACK_LOG_FORMAT": "json", "OGX_LOG_FORMAT": "json"}
 
@@ -48,7 +53,9 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     report = yield
     if report.failed and HERE in item.path.parents:
-        report.sections += [(f"The end of {one.name}'s log", one.tail()) for one in real_servers.RUNNING]
+        report.sections += [
+            (f"The end of {one.name}'s log", one.tail()) for one in real_servers.RUNNING
+        ]
     return report
 
 
@@ -68,7 +75,9 @@ def serving(server: RealServer, version_path: str) -> Iterator[RealServer]:
     """The server, started, for as long as the fixture lives; its version goes into the report."""
     try:
         server.start()
-        with urllib.request.urlopen(f"{server.ready.rpartition('/')[0]}/{version_path}", timeout=20) as answer:
+        with urllib.request.urlopen(
+            f"{server.ready.rpartition('/')[0]}/{version_path}", timeout=20
+        ) as answer:
             server.version = json.loads(answer.read())["version"]
         SEEN.append(f"{server.name} {server.version} at {server.url}")
         yield server
@@ -85,7 +94,16 @@ def vllm(logs: Path) -> Iterator[RealServer]:
         pytest.skip(str(error))
     port = free_port()
     command = [str(python), "-m", "vllm.entrypoints.openai.api_server", "--model", str(model)]
-    command += ["--served-model-name", "tiny", "--host", "127.0.0.1", "--port", str(port), "--api-key", KEY]
+    command += [
+        "--served-model-name",
+        "tiny",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--api-key",
+        KEY,
+    ]
     command += ["--max-model-len", str(CONTEXT_TOKENS), "--dtype", "bfloat16", "--enforce-eager"]
     # On a CPU, vLLM 0.32.0 dies of a request with a seed whose prompt it reads in parts ("CPU Generator does not use
     # offset"), so it has to read each as a whole.
@@ -94,7 +112,12 @@ def vllm(logs: Path) -> Iterator[RealServer]:
     root = f"http://127.0.0.1:{port}"
     yield from serving(
         RealServer(
-            "vLLM", command, url=f"{root}/v1", ready=f"{root}/health", log=logs / "vllm.log", environment=environment
+            "vLLM",
+            command,
+            url=f"{root}/v1",
+            ready=f"{root}/health",
+            log=logs / "vllm.log",
+            environment=environment,
         ),
         "version",
     )
@@ -110,14 +133,21 @@ def start_stack(vllm: RealServer, logs: Path) -> Callable[..., Iterator[RealServ
         state = logs / f"{name}-state"
         state.mkdir()
         text = (HERE / "recipes" / config).read_text(encoding="utf-8")
-        for sign, value in {"VLLM_URL": vllm.url, "KEY": KEY, "STATE": str(state), "PORT": str(port)}.items():
+        for sign, value in {
+            "VLLM_URL": vllm.url,
+            "KEY": KEY,
+            "STATE": str(state),
+            "PORT": str(port),
+        }.items():
             text = text.replace(f"@{sign}@", value)
         file = logs / f"{name}.yaml"
         file.write_text(text, encoding="utf-8")
         command = [str(python.parent / words[0]), *words[1:], str(file), "--port", str(port)]
         root = f"http://127.0.0.1:{port}"
         where = {"url": root, "ready": f"{root}/v1/health", "log": logs / f"{name}.log"}
-        home = clean_environment(**OFFLINE, **PLAIN_LOG, LLAMA_STACK_CONFIG_DIR=str(state), SQLITE_STORE_DIR=str(state))
+        home = clean_environment(
+            **OFFLINE, **PLAIN_LOG, LLAMA_STACK_CONFIG_DIR=str(state), SQLITE_STORE_DIR=str(state)
+        )
         yield from serving(RealServer(name, command, **where, environment=home), "version")
 
     return start

@@ -19,7 +19,13 @@ import filelock
 
 HERE = Path(__file__).parent
 # What would change an environment's Python, or how it is built.
-OURS = ("PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV", "SDGKIT_TEST_CONNECTIONS")
+OURS = (
+    "PYTHONPATH",
+    "PYTHONHOME",
+    "PYTHONDONTWRITEBYTECODE",
+    "VIRTUAL_ENV",
+    "SDGKIT_TEST_CONNECTIONS",
+)
 INSTALL_SECONDS = 900
 MODEL_SECONDS = 300
 FAILED = "failed.txt"
@@ -42,7 +48,9 @@ class Environment:
 
     @property
     def folder(self) -> Path:
-        key = hashlib.sha256(f"{self.python}\n{self.versions.read_text()}".encode()).hexdigest()[:12]
+        key = hashlib.sha256(f"{self.python}\n{self.versions.read_text()}".encode()).hexdigest()[
+            :12
+        ]
         return cache() / f"{self.name}-{key}"
 
     def ready(self) -> Path:
@@ -59,13 +67,30 @@ class Environment:
         return python
 
     def _build(self, python: Path) -> None:
-        packages = self.folder.with_suffix(".packages")  # linked into the environment, so nothing is lost with it
-        install = ["pip", "install", "-q", "--no-deps", "--python", str(python), "-r", str(self.versions)]
+        packages = self.folder.with_suffix(
+            ".packages"
+        )  # linked into the environment, so nothing is lost with it
+        install = [
+            "pip",
+            "install",
+            "-q",
+            "--no-deps",
+            "--python",
+            str(python),
+            "-r",
+            str(self.versions),
+        ]
         # vLLM starts in half the time when its byte code is compiled; the clean processes below may not write it.
         install += ["--compile-bytecode", "--index-strategy", "unsafe-best-match", *indexes()]
         try:
-            for words in (["venv", "-q", "--python", find_python(self.python), str(self.folder)], install):
-                run([str(uv()), *words, "--cache-dir", str(packages)], f"The environment {self.name}")
+            for words in (
+                ["venv", "-q", "--python", find_python(self.python), str(self.folder)],
+                install,
+            ):
+                run(
+                    [str(uv()), *words, "--cache-dir", str(packages)],
+                    f"The environment {self.name}",
+                )
         finally:
             shutil.rmtree(packages, ignore_errors=True)
 
@@ -115,13 +140,20 @@ def run(command: list[str], what: str, *, seconds: int = INSTALL_SECONDS) -> Non
     """Raises Unavailable with the last words of a command that failed."""
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=seconds, env=clean_environment(), check=False
+            command,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            env=clean_environment(),
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Unavailable(f"{what} cannot be made here: {error}.") from None
     if done.returncode:
         said = (done.stderr or done.stdout).strip()[-1500:]
-        raise Unavailable(f"{what} cannot be made here ({Path(command[0]).name} ended with {done.returncode}):\n{said}")
+        raise Unavailable(
+            f"{what} cannot be made here ({Path(command[0]).name} ended with {done.returncode}):\n{said}"
+        )
 
 
 @functools.cache
@@ -130,15 +162,25 @@ def find_python(version: str) -> str:
     pyenv = os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv"
     installed = sorted(glob.glob(f"{pyenv}/versions/{version}.*/bin/python"))
     tell = "import sys; print('%d.%d' % sys.version_info[:2])"
-    for candidate in (sys.executable, f"python{version}", *installed, f"/usr/bin/python{version}", "python3"):
+    for candidate in (
+        sys.executable,
+        f"python{version}",
+        *installed,
+        f"/usr/bin/python{version}",
+        "python3",
+    ):
         try:
             command, clean = [candidate, "-c", tell], clean_environment()
-            told = subprocess.run(command, capture_output=True, text=True, timeout=60, env=clean, check=False)
+            told = subprocess.run(
+                command, capture_output=True, text=True, timeout=60, env=clean, check=False
+            )
         except (OSError, subprocess.TimeoutExpired):
             continue
         if told.stdout.strip() == version:
             return candidate
-    raise Unavailable(f"There is no Python {version} on this machine, neither on the PATH nor among pyenv's.")
+    raise Unavailable(
+        f"There is no Python {version} on this machine, neither on the PATH nor among pyenv's."
+    )
 
 
 @functools.cache
@@ -152,18 +194,27 @@ def uv() -> Path:
     with locked("uv"):
         if not program.exists():
             shutil.rmtree(folder, ignore_errors=True)
-            run([sys.executable, "-m", "pip", "install", "-q", "--target", str(folder), "uv"], "The installer uv")
+            run(
+                [sys.executable, "-m", "pip", "install", "-q", "--target", str(folder), "uv"],
+                "The installer uv",
+            )
     return program
 
 
 @functools.cache
 def indexes() -> tuple[str, ...]:
     """Where pip is configured to look, as uv's options; uv does not read pip's files."""
-    names = {"index-url": "--index-url", "extra-index-url": "--extra-index-url", "find-links": "--find-links"}
+    names = {
+        "index-url": "--index-url",
+        "extra-index-url": "--extra-index-url",
+        "find-links": "--find-links",
+    }
     options: list[str] = []
     for name, option in names.items():
         for place in ("install", "global"):
-            told = os.environ.get(f"PIP_{name.upper().replace('-', '_')}") or _configured(f"{place}.{name}")
+            told = os.environ.get(f"PIP_{name.upper().replace('-', '_')}") or _configured(
+                f"{place}.{name}"
+            )
             if told:
                 options += [word for value in told.split() for word in (option, value)]
                 break
@@ -172,5 +223,7 @@ def indexes() -> tuple[str, ...]:
 
 def _configured(key: str) -> str:
     command = [sys.executable, "-m", "pip", "config", "get", key]
-    told = subprocess.run(command, capture_output=True, text=True, env=clean_environment(), check=False)
+    told = subprocess.run(
+        command, capture_output=True, text=True, env=clean_environment(), check=False
+    )
     return told.stdout.strip() if told.returncode == 0 else ""

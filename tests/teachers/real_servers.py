@@ -28,7 +28,14 @@ class RealServer:
     """name: as it is called in reports. url: what a user gives as base URL. log: all that it says."""
 
     def __init__(
-        self, name: str, command: Sequence[str], *, url: str, ready: str, log: Path, environment: dict[str, str]
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        url: str,
+        ready: str,
+        log: Path,
+        environment: dict[str, str],
     ) -> None:
         """ready: the address that answers 200 when it is ready."""
         self.name, self.url, self.log, self.ready = name, url, log, ready
@@ -55,7 +62,9 @@ class RealServer:
         while not self.is_ready():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.kill()
-                raise RuntimeError(f"{self.name} does not start. The end of its log:\n{self.tail()}")
+                raise RuntimeError(
+                    f"{self.name} does not start. The end of its log:\n{self.tail()}"
+                )
             time.sleep(0.3)
 
     def is_ready(self) -> bool:

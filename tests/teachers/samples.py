@@ -9,7 +9,9 @@ import sdgkit as sk
 SEED_FILE = Path(__file__).parents[2] / "notebooks" / "seeds" / "feedback_to_table.jsonl"
 SEEDS = [dict(row) for row in sk.load_seeds(SEED_FILE)][:2]
 # Greedy judges of the tiny model would give all rows one score.
-SAMPLED_JUDGES = {name: {"temperature": 0.7} for name in ("eval_grounded_questions", "evaluate_grounded_qa_pair")}
+SAMPLED_JUDGES = {
+    name: {"temperature": 0.7} for name in ("eval_grounded_questions", "evaluate_grounded_qa_pair")
+}
 
 __all__ = ["SAMPLED_JUDGES", "SEEDS", "SEED_FILE", "assert_adds_up", "assert_well_formed"]
 

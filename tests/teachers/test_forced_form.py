@@ -10,7 +10,7 @@ from samples import SAMPLED_JUDGES, SEEDS, assert_adds_up, assert_well_formed
 
 import sdgkit as sk
 from sdgkit.prompts import Prompt
-from sdgkit.structure import Form
+from sdgkit.prompts.structured_output import Form
 from sdgkit.teachers import Request, background
 
 STACKS = ("llama_stack", "ogx", "old_llama_stack")
@@ -30,7 +30,9 @@ def exchanges(run: sk.Run) -> list[dict]:
 
 
 def is_forced(exchange: dict) -> bool:
-    return bool({"structured_outputs", "response_format"} & set(exchange["sampling"].get("extra_body", {})))
+    return bool(
+        {"structured_outputs", "response_format"} & set(exchange["sampling"].get("extra_body", {}))
+    )
 
 
 @pytest.mark.parametrize(
@@ -78,7 +80,9 @@ def test_always_enforces_the_form_from_the_first_ask_on(teacher):
 
 
 def test_never_leaves_the_model_alone(teacher):
-    run = sk.gen_contexts.run(SEEDS, teacher=teacher, num_contexts=2, extra_tries=0, structure="never")
+    run = sk.gen_contexts.run(
+        SEEDS, teacher=teacher, num_contexts=2, extra_tries=0, structure="never"
+    )
     assert run.funnel[0]["rows_out"] == 0
     assert {is_forced(one) for one in exchanges(run)} == {False}
 
@@ -103,7 +107,14 @@ TEXTS = [
     "```json\n[1, 2]\n```",
     "a\tb * c_d ~ e\\f {g} (h) <i> $1 ^2 a/b a|b",
 ]
-NO_TEXTS = ["", " ", "a\x00b", "[End of Context]\nmore", "a\n[start of context]", "a [Start of Evaluation] b"]
+NO_TEXTS = [
+    "",
+    " ",
+    "a\x00b",
+    "[End of Context]\nmore",
+    "a\n[start of context]",
+    "a [Start of Evaluation] b",
+]
 MATCH = """
 import json, sys
 import xgrammar
@@ -119,7 +130,9 @@ print(json.dumps([accepts(text) for text in texts]))
 
 def test_vllms_own_grammar_lets_every_language_and_form_through_and_no_tag():
     start, end = "[Start of Context]", "[End of Context]"
-    form = Form.of(Prompt("gen_contexts", generation="x", start_tags=(start,), end_tags=(end,)), ("context",))
+    form = Form.of(
+        Prompt("gen_contexts", generation="x", start_tags=(start,), end_tags=(end,)), ("context",)
+    )
     assert form is not None
     texts = [f"{start}\n{text}\n{end}" for text in [*TEXTS, *NO_TEXTS]]
     done = subprocess.run(

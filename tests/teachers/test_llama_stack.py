@@ -33,7 +33,11 @@ def test_the_path_and_the_model_are_found_by_asking(stack):
     name, server = stack
     teacher = sk.connect("llama-stack", base_url=server.url)
     assert teacher.base_url == server.url + STACKS[name]
-    assert (teacher.kind, teacher.model, teacher.models()) == ("llama-stack", "vllm/tiny", ["vllm/tiny"])
+    assert (teacher.kind, teacher.model, teacher.models()) == (
+        "llama-stack",
+        "vllm/tiny",
+        ["vllm/tiny"],
+    )
     reply = teacher.ask("Hello", max_tokens=6, temperature=1)
     assert reply.prompt_tokens > 0 and 0 < reply.completion_tokens <= 6
     assert teacher.load() is None
@@ -78,7 +82,12 @@ print(json.dumps({"notes": teacher.notes, "contexts": run.funnel[0]["rows_out"],
 def test_with_the_old_client_of_python_3_11_generation_works_on_a_new_server(llama_stack, repo):
     command = [str(available(OLD_CLIENT)), "-c", OLD, json.dumps([llama_stack.url, SEEDS])]
     done = subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=300, env=clean_environment(PYTHONPATH=str(repo))
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        env=clean_environment(PYTHONPATH=str(repo)),
     )
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout.splitlines()[-1])
@@ -92,7 +101,17 @@ def test_with_the_old_client_of_python_3_11_generation_works_on_a_new_server(lla
 def test_sdgkit_ask_works_against_each(server, request, repo):
     running = request.getfixturevalue(server)
     kind = "vllm" if server == "vllm" else "llama-stack"
-    command = [sys.executable, "-m", "sdgkit", "ask", HAIKU, "--teacher", kind, "--base-url", running.url]
+    command = [
+        sys.executable,
+        "-m",
+        "sdgkit",
+        "ask",
+        HAIKU,
+        "--teacher",
+        kind,
+        "--base-url",
+        running.url,
+    ]
     done = subprocess.run(
         command,
         capture_output=True,
@@ -110,7 +129,9 @@ def test_sdgkit_ask_works_against_each(server, request, repo):
 def test_connections_that_it_closed_while_idle_cost_nothing(llama_stack):
     teacher = sk.connect("llama-stack", base_url=llama_stack.url)
     for _ in range(2):
-        run = sk.gen_contexts.run(SEEDS, teacher=teacher, num_contexts=4, extra_tries=0, structure="never")
+        run = sk.gen_contexts.run(
+            SEEDS, teacher=teacher, num_contexts=4, extra_tries=0, structure="never"
+        )
         assert {drop["reason"] for drop in run.drops()} <= {"malformed", "truncated"}
         time.sleep(KEEP_ALIVE_SECONDS + 1)
     teacher.close()
@@ -123,7 +144,11 @@ def test_another_teacher_judges_and_is_named_in_summary_and_card(vllm, llama_sta
     run = sk.Run(plan, tmp_path / "run").start().wait()
     assert (run.summary["model"], run.summary["judge"]) == ("tiny", "vllm/tiny")
     assert "| judge | `vllm/tiny` |" in (tmp_path / "run" / "README.md").read_text(encoding="utf-8")
-    asked = [exchange for row in [*run.samples(), *run.drops()] for exchange in run.trace(row["id"]).exchanges]
+    asked = [
+        exchange
+        for row in [*run.samples(), *run.drops()]
+        for exchange in run.trace(row["id"]).exchanges
+    ]
     models = {exchange["stage"].startswith("eval"): exchange["model"] for exchange in asked}
     assert models == {False: "tiny", True: "vllm/tiny"}
     writer.close()

@@ -19,7 +19,11 @@ ENDLESS = {"ignore_eos": True}  # vLLM: go on until max_tokens
 
 
 def chat(text: str, ordinal: int = 1, **sampling: object) -> Request:
-    return Request(({"role": "user", "content": text},), {"max_tokens": 20, "temperature": 0.9, **sampling}, ordinal)
+    return Request(
+        ({"role": "user", "content": text},),
+        {"max_tokens": 20, "temperature": 0.9, **sampling},
+        ordinal,
+    )
 
 
 def ask_all(teacher: sk.Teacher, requests: list[Request]) -> list[Reply]:
@@ -42,11 +46,15 @@ def test_the_address_may_be_given_without_its_path(vllm):
 
 
 def test_a_wrong_model_is_told_with_those_that_there_are(vllm):
-    with pytest.raises(TeacherRefused, match=r"has no model 'llama'; it has tiny\. Choose with --model"):
+    with pytest.raises(
+        TeacherRefused, match=r"has no model 'llama'; it has tiny\. Choose with --model"
+    ):
         sk.connect("vllm", base_url=vllm.url, api_key=KEY, model="llama")
 
 
-@pytest.mark.parametrize(("key", "words"), [("wrong", "does not accept the key"), (None, "wants a key")])
+@pytest.mark.parametrize(
+    ("key", "words"), [("wrong", "does not accept the key"), (None, "wants a key")]
+)
 def test_a_wrong_or_missing_key_is_told(vllm, key, words):
     with pytest.raises(TeacherRefused, match=rf"{words}.*SDGKIT_API_KEY"):
         sk.connect("vllm", base_url=vllm.url, api_key=key)
@@ -82,7 +90,8 @@ def test_tokens_are_counted_as_the_server_counts_them(teacher, vllm):
 
 def test_the_same_request_gives_the_same_reply_and_another_ordinal_another(teacher):
     first, again, other = (
-        ask_all(teacher, [chat("Name a colour.", ordinal, extra_body=ENDLESS)])[0] for ordinal in (1, 1, 2)
+        ask_all(teacher, [chat("Name a colour.", ordinal, extra_body=ENDLESS)])[0]
+        for ordinal in (1, 1, 2)
     )
     assert first.text == again.text
     assert first.text != other.text
@@ -90,7 +99,9 @@ def test_the_same_request_gives_the_same_reply_and_another_ordinal_another(teach
 
 def test_a_reply_that_is_cut_off_is_truncated_and_not_asked_again(teacher):
     sampling = {"max_tokens": 12, "extra_body": ENDLESS}
-    run = sk.gen_contexts.run(SEEDS, teacher=teacher, num_contexts=2, sampling=sampling, structure="never")
+    run = sk.gen_contexts.run(
+        SEEDS, teacher=teacher, num_contexts=2, sampling=sampling, structure="never"
+    )
     assert run.funnel[0]["dropped"] == {"truncated": 4}
     assert run.summary["requests"] == 4
     assert run.summary["completion_tokens"] == 4 * 12
@@ -132,7 +143,9 @@ def test_connections_that_the_server_closed_while_idle_cost_nothing(teacher):
 
 def test_chat_template_settings_reach_the_server(teacher):
     plain = teacher.ask("Hello", max_tokens=3)
-    with_aside = teacher.ask("Hello", max_tokens=3, extra_body={"chat_template_kwargs": {"aside": "zzzzz"}})
+    with_aside = teacher.ask(
+        "Hello", max_tokens=3, extra_body={"chat_template_kwargs": {"aside": "zzzzz"}}
+    )
     assert with_aside.prompt_tokens == plain.prompt_tokens + 5
 
 
@@ -142,7 +155,14 @@ def test_a_run_survives_the_kill_of_the_server(teacher, vllm, llama_stack, tmp_p
     stack = sk.connect("llama-stack", base_url=llama_stack.url)
     runs = {}
     for name, one in {"direct": teacher, "stack": stack}.items():
-        plan = sk.plan(SEEDS, teacher=one, num_contexts=8, num_questions=2, structure="always", sampling=SAMPLED_JUDGES)
+        plan = sk.plan(
+            SEEDS,
+            teacher=one,
+            num_contexts=8,
+            num_questions=2,
+            structure="always",
+            sampling=SAMPLED_JUDGES,
+        )
         runs[name] = sk.Run(plan, tmp_path / name, on_note=lambda _: None).start()
     wait_until(lambda: all(run.snapshot().requests >= 8 for run in runs.values()))
     vllm.kill()

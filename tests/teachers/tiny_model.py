@@ -19,7 +19,9 @@ ROLES = ("system", "user", "assistant")
 TURN_ENDS = "<|end|>"
 VALUE_ENDS = "Ċ[EndĠofĠ"  # a line break, and the beginning of an end tag, as byte-level vocabularies spell it
 SPECIAL = ["<|pad|>", "<|begin|>", TURN_ENDS, *(f"<|{role}|>" for role in ROLES)]
-CONTEXT_TOKENS = 16_384  # the shipped prompts, in tokens of one to three letters, with room for a reply
+CONTEXT_TOKENS = (
+    16_384  # the shipped prompts, in tokens of one to three letters, with room for a reply
+)
 # How much likelier than others: e to the power of this, at temperature 1. A value ends so in tags, or so in JSON.
 BONUS = {TURN_ENDS: 5.5, VALUE_ENDS: 3.0, '"': 2.2}
 PARAGRAPH = """

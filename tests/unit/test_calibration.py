@@ -99,7 +99,10 @@ def test_the_report_shows_it_beside_the_yield_while_it_is_about_this_judge_and_p
     def shown():
         page = (tmp_path / "report.html").read_text()
         first_screen = page[: page.index("<main>")]
-        return "bad: another seed&#39;s answer" in first_screen, "what this run made" in first_screen
+        return (
+            "bad: another seed&#39;s answer" in first_screen,
+            "what this run made" in first_screen,
+        )
 
     with scripted.ScriptedTeacher() as script:
         teacher = script.connect()
@@ -131,13 +134,16 @@ def test_spoilt_answers_never_become_training_data(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("kept", "asked", "low", "high"), [(8, 8, 0.676, 1.0), (0, 8, 0.0, 0.324), (5, 10, 0.237, 0.763), (0, 0, 0.0, 1.0)]
+    ("kept", "asked", "low", "high"),
+    [(8, 8, 0.676, 1.0), (0, 8, 0.0, 0.324), (5, 10, 0.237, 0.763), (0, 0, 0.0, 1.0)],
 )
 def test_the_interval_is_that_of_the_tables(kept, asked, low, high):
     assert interval(kept, asked) == pytest.approx((low, high), abs=0.001)
 
 
-def test_the_command_asks_the_run_s_own_judge_and_its_report_shows_it(tmp_path, monkeypatch, capsys):
+def test_the_command_asks_the_run_s_own_judge_and_its_report_shows_it(
+    tmp_path, monkeypatch, capsys
+):
     monkeypatch.chdir(tmp_path)
     save = sk.shipped("notebooks") / "seeds" / "feedback_to_table.jsonl"
     assert main(["generate", str(save), "--num-contexts", "1", "--out", "run"]) == 0

@@ -35,8 +35,14 @@ def test_a_table_with_the_columns_asked_for_goes_on():
     ("response", "words"),
     [
         ("No table at all.", "no Markdown table"),
-        ("| Feature | Mood |\n|---|---|\n| Login | bad |", "Feature | Mood, not Feature | Sentiment"),
-        ("| Feature | Sentiment |\n|---|---|\n| Login |", "Row 1 of the table has 1 cells, its head 2"),
+        (
+            "| Feature | Mood |\n|---|---|\n| Login | bad |",
+            "Feature | Mood, not Feature | Sentiment",
+        ),
+        (
+            "| Feature | Sentiment |\n|---|---|\n| Login |",
+            "Row 1 of the table has 1 cells, its head 2",
+        ),
         ("| Feature | Sentiment |\n|---|---|", "no rows"),
         (f"Here it is:\n\n{TABLE}", "text around the table: “Here it is:”"),
     ],
@@ -121,7 +127,9 @@ def test_a_response_in_another_language_than_the_seeds_is_dropped():
     assert says(check, GERMAN, seed_response=GERMAN) is None
 
 
-@pytest.mark.parametrize("short", ["OK", "Ticket: hoch", "| a | b |\n|---|---|\n| 1 | 2 |", "12.11., 9:40", ""])
+@pytest.mark.parametrize(
+    "short", ["OK", "Ticket: hoch", "| a | b |\n|---|---|\n| 1 | 2 |", "12.11., 9:40", ""]
+)
 def test_what_is_too_short_to_tell_its_language_goes_on(short):
     assert says(sk.checks.same_language(), short, seed_response=GERMAN) is None
 
@@ -200,12 +208,24 @@ def test_facts_of_the_context_go_on_in_whatever_format(good):
 def test_one_number_written_in_two_ways_is_one_number(context, response):
     check = sk.checks.facts_in_context(derived=False)
     assert says(check, response, **{**FACTS, "context": context}) is None
-    assert says(check, response, **{**FACTS, "context": context.replace("2", "7").replace("three", "four")}) is not None
+    assert (
+        says(
+            check,
+            response,
+            **{**FACTS, "context": context.replace("2", "7").replace("three", "four")},
+        )
+        is not None
+    )
 
 
-@pytest.mark.parametrize("fact", ["12.11.2025", "192.168.1.100", "2.3.100", "4711000815", "10.000.000,25"])
+@pytest.mark.parametrize(
+    "fact", ["12.11.2025", "192.168.1.100", "2.3.100", "4711000815", "10.000.000,25"]
+)
 def test_a_date_a_version_an_address_and_a_long_number_are_found_again_and_no_other(fact):
-    check, row = sk.checks.facts_in_context(derived=False), {**FACTS, "context": f"It was {fact} then."}
+    check, row = (
+        sk.checks.facts_in_context(derived=False),
+        {**FACTS, "context": f"It was {fact} then."},
+    )
     assert says(check, f"Then it was {fact}.", **row) is None
     assert says(check, "Then it was 13.12.2026.", **row) is not None
     assert says(check, f"Then it was {fact[:-1]}7.", **row) is not None
@@ -233,20 +253,29 @@ def test_facts_that_nothing_holds_are_named(bad, fact):
 
 
 def test_a_number_in_words_is_that_number_and_no_other():
-    check, row = sk.checks.facts_in_context(derived=False), {**FACTS, "context": "It sold three lamps."}
+    check, row = (
+        sk.checks.facts_in_context(derived=False),
+        {**FACTS, "context": "It sold three lamps."},
+    )
     assert says(check, "They sold 3 lamps.", **row) is None
     assert "6, 0" in says(check, "They sold 6 lamps and 0 chairs.", **row)
 
 
 def test_what_may_be_computed_can_be_refused():
-    assert "14.5" in says(sk.checks.facts_in_context(derived=False), "Sales are up 14.5% to 12,600.", **FACTS)
+    assert "14.5" in says(
+        sk.checks.facts_in_context(derived=False), "Sales are up 14.5% to 12,600.", **FACTS
+    )
 
 
 @pytest.mark.parametrize("path", SEEDS, ids=lambda path: path.stem)
 def test_the_shipped_seeds_pass_every_check(path):
     for seed in read_seeds(path):
         row = {**seed, **{name.removeprefix("seed_"): text for name, text in seed.items()}}
-        for check in (sk.checks.facts_in_context(), sk.checks.same_language(), sk.checks.no_refusal()):
+        for check in (
+            sk.checks.facts_in_context(),
+            sk.checks.same_language(),
+            sk.checks.no_refusal(),
+        ):
             assert check.function({**row, "seed_response": ""}) is None
 
 
@@ -261,7 +290,11 @@ def test_a_check_drops_with_its_own_words_after_the_stage_that_writes(tmp_path):
             else script.usual(ask)
         )
         run = sk.generate(
-            scripted.seeds(), teacher=script.connect(), prompts=PROMPTS, checks=[sk.checks.length(max=3)], out=tmp_path
+            scripted.seeds(),
+            teacher=script.connect(),
+            prompts=PROMPTS,
+            checks=[sk.checks.length(max=3)],
+            out=tmp_path,
         )
     assert_adds_up(run)
     names = [line["name"] for line in run.funnel]
@@ -274,10 +307,16 @@ def test_a_check_drops_with_its_own_words_after_the_stage_that_writes(tmp_path):
 
 
 def test_doing_a_run_again_repeats_its_checks(tmp_path):
-    checks = ["length=..50 words", sk.checks.matches("Response"), {"name": "m2", "check": "matches", "pattern": "."}]
+    checks = [
+        "length=..50 words",
+        sk.checks.matches("Response"),
+        {"name": "m2", "check": "matches", "pattern": "."},
+    ]
     with scripted.ScriptedTeacher() as script:
         teacher = script.connect()
-        first = sk.generate(scripted.seeds(1), teacher=teacher, prompts=PROMPTS, checks=checks, out=tmp_path)
+        first = sk.generate(
+            scripted.seeds(1), teacher=teacher, prompts=PROMPTS, checks=checks, out=tmp_path
+        )
         script.forget()
         again = sk.generate(tmp_path, teacher=teacher)
         assert script.asked() == 0
@@ -291,8 +330,12 @@ def test_a_function_of_ones_own_is_a_check_and_is_asked_for_when_the_run_is_repe
 
     with scripted.ScriptedTeacher() as script:
         teacher = script.connect()
-        run = sk.generate(scripted.seeds(1), teacher=teacher, prompts=PROMPTS, checks=polite, out=tmp_path)
-        assert {d["message"] for d in run.drops() if d["reason"] == "polite"} == {"Nobody said please."}
+        run = sk.generate(
+            scripted.seeds(1), teacher=teacher, prompts=PROMPTS, checks=polite, out=tmp_path
+        )
+        assert {d["message"] for d in run.drops() if d["reason"] == "polite"} == {
+            "Nobody said please."
+        }
         with pytest.raises(sk.SettingsError, match="polite"):
             sk.generate(tmp_path, teacher=teacher)
         assert sk.generate(tmp_path, teacher=teacher, checks=[polite]).state == "done"
@@ -300,17 +343,30 @@ def test_a_function_of_ones_own_is_a_check_and_is_asked_for_when_the_run_is_repe
 
 def test_checks_of_one_name_are_numbered_and_a_check_goes_where_its_column_is_written():
     plan = sk.plan(
-        scripted.seeds(), prompts=PROMPTS, checks=["matches=a", "matches=b", sk.checks.length(1, column="question")]
+        scripted.seeds(),
+        prompts=PROMPTS,
+        checks=["matches=a", "matches=b", sk.checks.length(1, column="question")],
     )
     names = [stage.name for stage in plan.pipeline.stages]
-    assert names[names.index("gen_grounded_responses") :][:3] == ["gen_grounded_responses", "matches", "matches_2"]
+    assert names[names.index("gen_grounded_responses") :][:3] == [
+        "gen_grounded_responses",
+        "matches",
+        "matches_2",
+    ]
     assert names[names.index("gen_grounded_questions") + 1] == "length"
     with pytest.raises(sk.SettingsError, match="no stage here writes"):
         sk.plan(scripted.seeds(), prompts=PROMPTS, checks=[sk.checks.length(1, column="nowhere")])
 
 
 def test_every_check_comes_back_from_what_is_saved_of_it():
-    typed = ["markdown_table=A,B", "valid_json", "matches=x", "length=2..30characters", "same_language", "no_refusal"]
+    typed = [
+        "markdown_table=A,B",
+        "valid_json",
+        "matches=x",
+        "length=2..30characters",
+        "same_language",
+        "no_refusal",
+    ]
     checks = read_checks([*typed, "facts_in_context", sk.checks.valid_json(SCHEMA, name="fits")])
     back = read_checks(json.loads(json.dumps([saved(check) for check in checks])))
     assert [check.describe() for check in back] == [check.describe() for check in checks]
@@ -366,5 +422,7 @@ def test_what_a_check_does_is_described_alike_in_every_process():
     )
     here = Path(__file__).parent
     command = [sys.executable, "-c", code, str(here), str(here.parent)]
-    told = {subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(2)}
+    told = {
+        subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(2)
+    }
     assert len(told) == 1

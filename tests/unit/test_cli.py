@@ -10,10 +10,10 @@ import pytest
 from servers import FaultServer, completion, free_port
 
 import sdgkit as sk
-from sdgkit.cli import COMMANDS, main
+from sdgkit.cli.main import COMMANDS, main
 from sdgkit.cli.progress import View, picture
 from sdgkit.cli.terminal import typed as as_typed
-from sdgkit.pages import lasting
+from sdgkit.formatting import lasting
 from sdgkit.run.snapshot import Snapshot
 
 SEEDS = sk.shipped("notebooks") / "seeds" / "feedback_to_table.jsonl"
@@ -43,7 +43,14 @@ def test_the_first_page_names_every_command_and_where_the_teacher_comes_from(typ
     status, page, errors = typed("--help")
     assert (status, errors) == (0, "")
     names = [command.name for command in COMMANDS]
-    for word in [*names, "SDGKIT_TEACHER", "SDGKIT_BASE_URL", "SDGKIT_MODEL", "SDGKIT_API_KEY", "sdgkit.toml"]:
+    for word in [
+        *names,
+        "SDGKIT_TEACHER",
+        "SDGKIT_BASE_URL",
+        "SDGKIT_MODEL",
+        "SDGKIT_API_KEY",
+        "sdgkit.toml",
+    ]:
         assert word in page
     assert typed("-h") == typed("--help") == typed()
 
@@ -93,7 +100,9 @@ def test_pages_fit_the_terminal(typed, monkeypatch, columns):
 def test_the_page_of_commands_loads_nothing_heavy():
     heavy = "{'openai', 'aiohttp', 'datasets', 'pandas', 'pyarrow', 'papermill', 'rich.table', 'jinja2', 'asyncio'}"
     program = f"import sys; from sdgkit.cli import main; main(['--help']); sys.exit(str({heavy} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
     assert "sdgkit generate" in done.stdout
     assert done.stderr.strip() == "set()"
 
@@ -154,7 +163,9 @@ def test_a_slip_is_told_in_plain_lines_with_status_2(typed, tmp_path, slip):
     (tmp_path / "empty").mkdir()
     (tmp_path / "broken.jsonl").write_text('{"task_description": "x"\n')
     (tmp_path / "words.txt").write_text("only words\n")
-    (tmp_path / "plain.ipynb").write_text('{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}')
+    (tmp_path / "plain.ipynb").write_text(
+        '{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}'
+    )
     words = [str(SEEDS) if word == "SEEDS" else word for word in slip.split()]
     status, output, errors = typed(*words)
     assert SLIPS[slip] in errors
@@ -182,7 +193,9 @@ def test_what_stands_after_two_dashes_is_not_taken_as_an_option(typed):
 def test_debug_shows_where_it_happened(typed):
     status, _, errors = typed("generate", "nowhere.jsonl", "--debug")
     assert status == 2
-    assert "Traceback" in errors and errors.splitlines()[-1].startswith("sdgkit generate: nowhere.jsonl")
+    assert "Traceback" in errors and errors.splitlines()[-1].startswith(
+        "sdgkit generate: nowhere.jsonl"
+    )
 
 
 # A teacher by itself --------------------------------------------------------------------------------------------------
@@ -230,7 +243,11 @@ def test_ask_takes_the_rehearsal_teacher_for_what_it_is(typed):
 def test_lab_copies_notebooks_seeds_and_prompts(typed, tmp_path):
     status, output, _ = typed("lab", "mine", "--no-open")
     assert status == 0 and "copied to mine" in output
-    for name in ("quickstart.ipynb", "seeds/feedback_to_table.jsonl", "prompts/grounded/gen_contexts.yaml"):
+    for name in (
+        "quickstart.ipynb",
+        "seeds/feedback_to_table.jsonl",
+        "prompts/grounded/gen_contexts.yaml",
+    ):
         assert (tmp_path / "mine" / name).is_file()
     assert not list((tmp_path / "mine").glob("**/*.svg"))
 
@@ -248,11 +265,30 @@ def test_lab_never_writes_over_an_edited_file(typed, tmp_path):
 # What is seen meanwhile -----------------------------------------------------------------------------------------------
 
 STAGES = [
-    {"name": "gen_contexts", "rows_in": 5, "tried": 81, "rows_out": 80, "dropped": {"duplicate": 1}},
-    {"name": "[red]own[/red]", "rows_in": 80, "tried": 80, "rows_out": 60, "dropped": {"score": 19, "\x1b[2J": 1}},
+    {
+        "name": "gen_contexts",
+        "rows_in": 5,
+        "tried": 81,
+        "rows_out": 80,
+        "dropped": {"duplicate": 1},
+    },
+    {
+        "name": "[red]own[/red]",
+        "rows_in": 80,
+        "tried": 80,
+        "rows_out": 60,
+        "dropped": {"score": 19, "\x1b[2J": 1},
+    },
 ]
 RUNNING = Snapshot(
-    "running", STAGES, 60, requests=1200, completion_tokens=98765, requests_per_s=30.0, seconds_left=130.0, fraction=0.4
+    "running",
+    STAGES,
+    60,
+    requests=1200,
+    completion_tokens=98765,
+    requests_per_s=30.0,
+    seconds_left=130.0,
+    fraction=0.4,
 )
 
 
@@ -275,7 +311,13 @@ def test_the_table_shows_the_numbers_and_takes_no_text_for_markup():
     lines = drawn(RUNNING)
     assert lines[1].split() == ["gen_contexts", "81", "80", "1", "duplicate", "1"]
     assert "[red]own[/red]" in lines[2] and "\u241b[2J 1" in lines[2]
-    for words in ("40 %", "about 2 min left", "60 samples", "1,200 requests (30/s)", "98,765 tokens written"):
+    for words in (
+        "40 %",
+        "about 2 min left",
+        "60 samples",
+        "1,200 requests (30/s)",
+        "98,765 tokens written",
+    ):
         assert words in lines[-2]
 
 
@@ -298,7 +340,13 @@ def test_commands_to_type_next_name_an_sdgkit_that_the_shell_finds(tmp_path, mon
 
 
 def test_durations_read_well():
-    assert [lasting(s) for s in (0.84, 41.2, 59.7, 200, 7500)] == ["0.8 s", "41 s", "1 min", "3 min 20 s", "2 h 5 min"]
+    assert [lasting(s) for s in (0.84, 41.2, 59.7, 200, 7500)] == [
+        "0.8 s",
+        "41 s",
+        "1 min",
+        "3 min 20 s",
+        "2 h 5 min",
+    ]
 
 
 def test_a_word_in_the_place_of_a_number_is_told_plainly(capsys):

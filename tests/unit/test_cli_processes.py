@@ -32,7 +32,12 @@ def environment(**more):
 def sdgkit(folder, *words, **more):
     """Run a command to its end."""
     command = [*SDGKIT, *map(str, words)]
-    settings = {"cwd": folder, "env": environment(**more), "capture_output": True, "timeout": PATIENCE}
+    settings = {
+        "cwd": folder,
+        "env": environment(**more),
+        "capture_output": True,
+        "timeout": PATIENCE,
+    }
     return subprocess.run(command, text=True, encoding="utf-8", check=False, **settings)
 
 
@@ -41,9 +46,13 @@ class Going:
 
     def __init__(self, folder, *words):
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-        self.process = subprocess.Popen([*SDGKIT, *map(str, words)], cwd=folder, env=environment(), **pipes)
+        self.process = subprocess.Popen(
+            [*SDGKIT, *map(str, words)], cwd=folder, env=environment(), **pipes
+        )
         self.lines = []
-        self._reader = threading.Thread(target=lambda: self.lines.extend(self.process.stdout), daemon=True)
+        self._reader = threading.Thread(
+            target=lambda: self.lines.extend(self.process.stdout), daemon=True
+        )
         self._reader.start()
 
     def until(self, come):
@@ -110,7 +119,10 @@ def test_generate_leaves_a_run_and_says_what_and_where(made):
     assert "rows dropped: " in done.stdout
     for file in ("report.html", "rehearsal_train_messages.jsonl"):
         assert (out / file).exists() and f"/{out.name}/{file}" in done.stdout
-    assert f"the same command and --base-url http://localhost:8000/v1 --out {out.parent.name}/" in done.stdout
+    assert (
+        f"the same command and --base-url http://localhost:8000/v1 --out {out.parent.name}/"
+        in done.stdout
+    )
     assert "\x1b" not in done.stdout
 
 
@@ -119,7 +131,9 @@ def test_the_last_line_says_that_it_was_a_rehearsal(made):
 
 
 def test_generate_loads_neither_datasets_nor_pandas(made):
-    loaded = {line.rpartition("|")[2].strip() for line in made[2].stderr.splitlines() if "|" in line}
+    loaded = {
+        line.rpartition("|")[2].strip() for line in made[2].stderr.splitlines() if "|" in line
+    }
     assert "sdgkit.pipeline" in loaded
     assert not {"datasets", "pandas._libs", "papermill", "IPython"} & loaded
 
@@ -128,7 +142,10 @@ def test_the_same_command_again_asks_nothing(made):
     out, folder, _ = made
     before = {name: (out / name).read_bytes() for name in ("dataset.jsonl", "dropped.jsonl")}
     requests = json.loads((out / "summary.json").read_text())["requests"]
-    for words in ((SEEDS, "--num-contexts", "2", "--num-questions", "2"), ("runs/feedback_to_table",)):
+    for words in (
+        (SEEDS, "--num-contexts", "2", "--num-questions", "2"),
+        ("runs/feedback_to_table",),
+    ):
         again = sdgkit(folder, "generate", *words)
         assert again.returncode == 0, again.stderr
         assert json.loads((out / "summary.json").read_text())["requests"] == requests
@@ -151,7 +168,16 @@ def test_a_run_that_fails_says_why_and_how_to_go_on(tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_a_run_which_the_same_command_ends(tmp_path, number):
-    words = ("--num-contexts", "3", "--num-questions", "1", "--mean-latency-ms", "150", "--out", "here")
+    words = (
+        "--num-contexts",
+        "3",
+        "--num-questions",
+        "1",
+        "--mean-latency-ms",
+        "150",
+        "--out",
+        "here",
+    )
     going = Going(tmp_path, "generate", SEEDS, *words)
     going.until(journal_holds(tmp_path / "here", 20))
     assert going.end(number) == 130, going.lines
@@ -190,7 +216,9 @@ def test_on_a_terminal_the_stages_are_drawn_in_place(tmp_path):
     main, other = pty.openpty()
     words = ["generate", str(SEEDS), "--num-contexts", "1", "--num-questions", "1"]
     settings = {"cwd": tmp_path, "env": environment(TERM="xterm", COLUMNS="100", LINES="40")}
-    process = subprocess.Popen([*SDGKIT, *words], stdin=other, stdout=other, stderr=other, **settings)
+    process = subprocess.Popen(
+        [*SDGKIT, *words], stdin=other, stdout=other, stderr=other, **settings
+    )
     os.close(other)
     shown = b""
     try:
@@ -201,7 +229,9 @@ def test_on_a_terminal_the_stages_are_drawn_in_place(tmp_path):
     os.close(main)
     assert process.wait(PATIENCE) == 0, shown
     text = shown.decode()
-    assert "combine_question_and_context" in text and "\x1b[?25l" in text  # the table, without a cursor
+    assert (
+        "combine_question_and_context" in text and "\x1b[?25l" in text
+    )  # the table, without a cursor
     assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")  # and the cursor given back
     assert text.rstrip().splitlines()[-1].startswith("These samples are a rehearsal")
 
@@ -209,7 +239,10 @@ def test_on_a_terminal_the_stages_are_drawn_in_place(tmp_path):
 def test_output_that_cannot_show_every_sign_loses_none_and_ends_nothing(made):
     _, folder, _ = made
     plain = {"PYTHONIOENCODING": "ascii", "LC_ALL": "C"}
-    for words in (("status", "runs/feedback_to_table"), ("show", "runs/feedback_to_table", "s1/c1/q1")):
+    for words in (
+        ("status", "runs/feedback_to_table"),
+        ("show", "runs/feedback_to_table", "s1/c1/q1"),
+    ):
         done = sdgkit(folder, *words, **plain)
         assert done.returncode == 0, done.stderr
         assert done.stdout.isascii() and done.stderr == ""
@@ -219,7 +252,13 @@ def test_output_that_cannot_show_every_sign_loses_none_and_ends_nothing(made):
 def test_a_reader_that_has_enough_is_no_error(made):
     _, folder, _ = made
     command = f"set -o pipefail; '{sys.executable}' -m sdgkit show runs/feedback_to_table s1/c1/q1 | head -n 1; echo $?"
-    settings = {"cwd": folder, "env": environment(), "capture_output": True, "text": True, "timeout": PATIENCE}
+    settings = {
+        "cwd": folder,
+        "env": environment(),
+        "capture_output": True,
+        "text": True,
+        "timeout": PATIENCE,
+    }
     done = subprocess.run(["bash", "-c", command], check=False, **settings)
     assert done.stderr == ""
     assert done.stdout.splitlines()[0].startswith("### gen_contexts")
@@ -250,9 +289,13 @@ def test_show_tells_the_story_of_samples_and_drops(made, typed):
 
 def test_show_sends_no_control_characters_of_the_teacher_to_the_terminal(tmp_path, typed):
     with FaultServer() as server:
-        server.behave = lambda body, n: completion(f"[Start of Context]\n{n} {HOSTILE}\n[End of Context]")
+        server.behave = lambda body, n: completion(
+            f"[Start of Context]\n{n} {HOSTILE}\n[End of Context]"
+        )
         teacher = sk.connect(base_url=server.base_url)
-        sk.gen_contexts.run(sk.load_seeds(SEEDS), teacher=teacher, out=tmp_path / "run", num_contexts=1)
+        sk.gen_contexts.run(
+            sk.load_seeds(SEEDS), teacher=teacher, out=tmp_path / "run", num_contexts=1
+        )
         teacher.close()
     status, output, _ = typed("show", "run", "s1/c1")
     assert status == 0

@@ -39,19 +39,31 @@ def settings(folder):
     home = folder / "home"
     home.write_text("")
     path = os.pathsep.join(filter(None, [CHECKOUT, os.environ.get("PYTHONPATH", "")]))
-    env = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "IPYTHON", "XDG"))}
+    env = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("JUPYTER", "IPYTHON", "XDG"))
+    }
     return {"cwd": folder, "env": env | {"PYTHONPATH": path, "HOME": str(home)}}
 
 
 def sdgkit(folder, *words):
     command = [sys.executable, "-m", "sdgkit", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False, **settings(folder))
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=PATIENCE, check=False, **settings(folder)
+    )
 
 
 def printed(path):
     """What the cells of an executed notebook printed."""
     cells = nbformat.read(path, as_version=4).cells
-    return [output.text for cell in cells if cell.cell_type == "code" for output in cell.outputs if "text" in output]
+    return [
+        output.text
+        for cell in cells
+        if cell.cell_type == "code"
+        for output in cell.outputs
+        if "text" in output
+    ]
 
 
 def test_with_no_arguments_the_quickstart_goes_the_whole_way(tmp_path):
@@ -60,10 +72,16 @@ def test_with_no_arguments_the_quickstart_goes_the_whole_way(tmp_path):
     out = tmp_path / "runs" / "feedback_to_table"
     summary = json.loads((out / "summary.json").read_text())
     assert summary["state"] == "done" and summary["teacher"] == "rehearsal"
-    assert f"{summary['stages'][-1]['rows_out']} samples from 8 seed examples in runs/feedback_to_table" in done.stdout
+    assert (
+        f"{summary['stages'][-1]['rows_out']} samples from 8 seed examples in runs/feedback_to_table"
+        in done.stdout
+    )
     assert f"The executed notebook: {out.relative_to(tmp_path)}/quickstart.ipynb" in done.stdout
     assert (out / "quickstart.ipynb").exists()
-    assert "the same command and --base-url http://localhost:8000/v1 --out runs/feedback_to_table-real" in done.stdout
+    assert (
+        "the same command and --base-url http://localhost:8000/v1 --out runs/feedback_to_table-real"
+        in done.stdout
+    )
     assert "sdgkit lab" in done.stdout
     assert done.stdout.splitlines()[-1].startswith("These samples are a rehearsal")
     assert done.stderr == ""
@@ -91,18 +109,26 @@ def test_the_options_fill_in_the_parameters_and_the_kernel_is_this_interpreter(t
     done = sdgkit(tmp_path, "run", "books/own.ipynb", *words)
     assert done.returncode == 0, done.stderr
     [text] = printed(tmp_path / "there" / "own.ipynb")
-    assert text.splitlines() == [sys.executable, str(tmp_path), "3 there True {'mood': ['glad']} 3 a=b"]
+    assert text.splitlines() == [
+        sys.executable,
+        str(tmp_path),
+        "3 there True {'mood': ['glad']} 3 a=b",
+    ]
     assert "The executed notebook: there/own.ipynb" in done.stdout
 
 
 def test_a_cell_that_fails_ends_it_with_its_error_and_the_path(tmp_path):
     fails = "print('so far')\nimport sdgkit as sk\nsk.load_seeds('nowhere.jsonl')"
-    notebook(tmp_path / "own.ipynb", "1 + 1", fails, "print('never')", parameters="seeds = 'mail.csv'")
+    notebook(
+        tmp_path / "own.ipynb", "1 + 1", fails, "print('never')", parameters="seeds = 'mail.csv'"
+    )
     done = sdgkit(tmp_path, "run", "own.ipynb")
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 2, done.stderr
     first, second = done.stderr.splitlines()
-    assert first.startswith("sdgkit run: The notebook stopped in 'Part 2': nowhere.jsonl: there is no such file.")
+    assert first.startswith(
+        "sdgkit run: The notebook stopped in 'Part 2': nowhere.jsonl: there is no such file."
+    )
     assert second.endswith("runs/mail/own.ipynb")
     assert printed(tmp_path / "runs" / "mail" / "own.ipynb") == ["so far\n"]
 
@@ -111,7 +137,13 @@ def test_ctrl_c_stops_the_run_within_the_notebook_at_once_and_leaves_it_resumabl
     slow_end = "import atexit, signal, time\nsignal.signal(15, signal.SIG_IGN)\natexit.register(time.sleep, 60)\n"
     job = f"run = sk.generate({str(SEEDS)!r}, teacher=teacher, out=out, num_contexts=3)"
     cell = f"import sdgkit as sk\nteacher = sk.connect('rehearsal', mean_latency_ms=300)\n{job}"
-    notebook(tmp_path / "own.ipynb", slow_end + cell, "print('never')", parameters="out = 'here'", headings=False)
+    notebook(
+        tmp_path / "own.ipynb",
+        slow_end + cell,
+        "print('never')",
+        parameters="out = 'here'",
+        headings=False,
+    )
     command = [sys.executable, "-m", "sdgkit", "run", "own.ipynb"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     process = subprocess.Popen(command, **pipes, **settings(tmp_path))
@@ -126,7 +158,9 @@ def test_ctrl_c_stops_the_run_within_the_notebook_at_once_and_leaves_it_resumabl
     process.send_signal(signal.SIGINT)
     began = time.monotonic()
     said, _ = process.communicate(timeout=PATIENCE)
-    assert time.monotonic() - began < 5  # 2 s, as promised, on a quiet machine; its kernel would take a minute
+    assert (
+        time.monotonic() - began < 5
+    )  # 2 s, as promised, on a quiet machine; its kernel would take a minute
     assert process.returncode == 130, said
     assert "Traceback" not in said and "The same command again goes on" in said
     assert json.loads((tmp_path / "here" / "summary.json").read_text())["state"] == "cancelled"

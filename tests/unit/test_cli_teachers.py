@@ -13,7 +13,9 @@ from sdgkit.teachers import connect
 
 SEED = {"task_description": "Name one.", "seed_question": "Name a colour.", "seed_response": "Red."}
 WRITTEN = "[Start of Question]\nName a fish.\n[End of Question]\n[Start of Response]\nCarp.\n[End of Response]"
-JUDGED = "[Start of Evaluation]\nIt names one.\n[End of Evaluation]\n[Start of Score]\n1\n[End of Score]"
+JUDGED = (
+    "[Start of Evaluation]\nIt names one.\n[End of Evaluation]\n[Start of Score]\n1\n[End of Score]"
+)
 
 
 def reply(body, n):
@@ -55,16 +57,34 @@ def test_a_header_and_a_key_file_are_sent_and_a_fresh_key_lets_the_same_command_
     status, output, errors = typed("ask", "Hello", "--base-url", server.base_url, *way)
     assert (status, errors) == (0, "") and "secret" not in output
     sent = server.headers[-1]
-    assert (sent["x-team"], sent["x-too"], sent["Authorization"]) == ("t-secret", "t-secret", "Bearer sk-secret")
+    assert (sent["x-team"], sent["x-too"], sent["Authorization"]) == (
+        "t-secret",
+        "t-secret",
+        "Bearer sk-secret",
+    )
 
     def expire(body, n):
         server.key = "sk-fresh"
         return reply(body, n)
 
     server.behave = expire
-    job = ("generate", "seeds.jsonl", "--num-questions", "2", "--base-url", server.base_url, *way, "--patience", "0.5")
+    job = (
+        "generate",
+        "seeds.jsonl",
+        "--num-questions",
+        "2",
+        "--base-url",
+        server.base_url,
+        *way,
+        "--patience",
+        "0.5",
+    )
     status, output, errors = typed(*job)
-    assert status == 1 and "no longer accepts the key (401: Invalid key). Put a fresh one into the key file" in errors
+    assert (
+        status == 1
+        and "no longer accepts the key (401: Invalid key). Put a fresh one into the key file"
+        in errors
+    )
     (tmp_path / "key.txt").write_text("sk-fresh\n", "utf-8")
     server.behave = reply
     assert typed(*job)[0] == 0
@@ -74,14 +94,18 @@ def test_a_header_and_a_key_file_are_sent_and_a_fresh_key_lets_the_same_command_
 
 @pytest.mark.parametrize("header", ["X-Team", "X-Team=NO_SUCH_VARIABLE", "X Team=TEAM_KEY"])
 def test_a_header_without_a_value_is_a_bad_argument(typed, header):
-    status, _, errors = typed("ask", "Hello", "--base-url", "http://127.0.0.1:1/v1", "--header", header)
+    status, _, errors = typed(
+        "ask", "Hello", "--base-url", "http://127.0.0.1:1/v1", "--header", header
+    )
     assert status == 2 and "header" in errors and "variable" in errors
 
 
 def test_several_addresses_share_a_run_and_one_may_be_down(servers, typed, tmp_path):
     one, other = servers
     down = f"http://127.0.0.1:{free_port()}/v1"
-    addresses = [word for url in (one.base_url, down, other.base_url) for word in ("--base-url", url)]
+    addresses = [
+        word for url in (one.base_url, down, other.base_url) for word in ("--base-url", url)
+    ]
     status, output, _ = typed("generate", "seeds.jsonl", "--num-questions", "1", *addresses)
     assert status == 0 and f"Nothing listens at {down}" in output
     assert one.asked and other.asked
@@ -97,9 +121,9 @@ def test_another_server_judges_with_a_key_of_its_own(servers, typed, monkeypatch
     addresses = ("--base-url", teacher.base_url, "--judge-base-url", judge.base_url)
     status, output, _ = typed("generate", "seeds.jsonl", "--num-questions", "1", *addresses)
     assert status == 0 and f"judged by large at {judge.base_url}" in output
-    assert {body["model"] for body in teacher.asked} == {"tiny"} and {body["model"] for body in judge.asked} == {
-        "large"
-    }
+    assert {body["model"] for body in teacher.asked} == {"tiny"} and {
+        body["model"] for body in judge.asked
+    } == {"large"}
     assert "Bearer sk-teacher" not in {sent["Authorization"] for sent in judge.headers}
     folder = tmp_path / "runs" / "seeds"
     summary = json.loads((folder / "summary.json").read_text("utf-8"))
@@ -111,9 +135,14 @@ def test_another_model_of_the_same_server_judges(servers, typed, tmp_path):
     server, _ = servers
     server.models = ["tiny", "large"]
     models = ("--model", "tiny", "--judge-model", "large")
-    status, _, _ = typed("generate", "seeds.jsonl", "--num-questions", "1", "--base-url", server.base_url, *models)
+    status, _, _ = typed(
+        "generate", "seeds.jsonl", "--num-questions", "1", "--base-url", server.base_url, *models
+    )
     assert status == 0 and {body["model"] for body in server.asked} == {"tiny", "large"}
-    assert json.loads((tmp_path / "runs" / "seeds" / "summary.json").read_text("utf-8"))["judge"] == "large"
+    assert (
+        json.loads((tmp_path / "runs" / "seeds" / "summary.json").read_text("utf-8"))["judge"]
+        == "large"
+    )
 
 
 @pytest.mark.parametrize("kind", [None, "openai"])
@@ -130,4 +159,7 @@ def test_the_kernel_of_a_notebook_gets_headers_and_key_file_through_its_environm
     assert parameters == {"base_url": server.base_url} | ({"teacher": kind} if kind else {})
     monkeypatch.chdir("/")  # kernels start where they please
     connect(parameters.pop("teacher", None), **parameters)
-    assert server.headers[-1]["x-team"] == "t-secret" and server.headers[-1]["Authorization"] == "Bearer sk-secret"
+    assert (
+        server.headers[-1]["x-team"] == "t-secret"
+        and server.headers[-1]["Authorization"] == "Bearer sk-secret"
+    )

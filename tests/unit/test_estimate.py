@@ -24,19 +24,30 @@ def judged(script, ask, good=True):
     """Judges that are content, or not."""
     if "eval" not in ask.stage:
         return script.usual(ask)
-    return tagged(evaluation="Read.", score=(1 if ask.stage.startswith("eval_") else 3) if good else 0)
+    return tagged(
+        evaluation="Read.", score=(1 if ask.stage.startswith("eval_") else 3) if good else 0
+    )
 
 
 def planned(script, number=5, **settings):
-    return sk.plan(seeds(number), teacher=script.connect(), **{"num_contexts": 4, "prompts": PROMPTS} | settings)
+    return sk.plan(
+        seeds(number),
+        teacher=script.connect(),
+        **{"num_contexts": 4, "prompts": PROMPTS} | settings,
+    )
 
 
 def test_it_says_what_the_run_then_takes_and_brings(script, tmp_path):
     found = sk.estimate(planned(script), tmp_path / "run", price_prompt=2.0, price_completion=10.0)
     assert script.asked() == found.asked == 3 * (1 + 1 + 3 + 3 + 3)
-    run = sk.generate(seeds(5), teacher=script.connect(), num_contexts=4, prompts=PROMPTS, out=tmp_path / "run")
+    run = sk.generate(
+        seeds(5), teacher=script.connect(), num_contexts=4, prompts=PROMPTS, out=tmp_path / "run"
+    )
     assert found.requests == run.summary["requests"]
-    assert (found.prompt_tokens, found.completion_tokens) == (7 * found.requests, 5 * found.requests)
+    assert (found.prompt_tokens, found.completion_tokens) == (
+        7 * found.requests,
+        5 * found.requests,
+    )
     assert found.samples == found.high == len(list(run.samples())) == 60
     assert 0 < found.low < 60 and (found.tried, found.kept) == (9, 9)
     assert found.cost == pytest.approx(found.requests * (7 * 2.0 + 5 * 10.0) / 1e6)
@@ -47,7 +58,9 @@ def test_nothing_is_paid_twice(script, tmp_path):
         sk.estimate(planned(script), tmp_path / "run")
     assert script.asked() == 33
     assert not (tmp_path / "run" / "dataset.jsonl").exists()
-    sk.generate(seeds(5), teacher=script.connect(), num_contexts=4, prompts=PROMPTS, out=tmp_path / "run")
+    sk.generate(
+        seeds(5), teacher=script.connect(), num_contexts=4, prompts=PROMPTS, out=tmp_path / "run"
+    )
     assert script.repeated() == 0
     assert sk.estimate(planned(script), tmp_path / "run").asked == 0
 
@@ -59,7 +72,12 @@ def test_without_a_folder_it_leaves_nothing(script, tmp_path, monkeypatch):
 
 
 def test_a_freeform_skill_s_many_questions_are_not_all_answered(script):
-    plan = sk.plan(seeds(4, grounded=False), teacher=script.connect(), num_questions=20, prompts=FREEFORM_PROMPTS)
+    plan = sk.plan(
+        seeds(4, grounded=False),
+        teacher=script.connect(),
+        num_questions=20,
+        prompts=FREEFORM_PROMPTS,
+    )
     found = sk.estimate(plan)
     assert found.asked == 3 * (1 + 3 + 3 + 3)
     assert (found.samples, found.requests) == (80, 4 + 3 * 80)
@@ -76,12 +94,16 @@ def test_own_contexts_are_counted_as_they_are(script):
 def test_a_target_is_reckoned_from_what_is_kept(script):
     found = sk.estimate(planned(script, target=600))
     assert found.samples == 600
-    assert found.requests == 2200  # 600 samples: 200 contexts and their questions, and three requests for each question
+    assert (
+        found.requests == 2200
+    )  # 600 samples: 200 contexts and their questions, and three requests for each question
 
 
 def test_drops_lower_what_to_expect_and_widen_the_range(script):
     script.answer = lambda ask: judged(
-        script, ask, good=not ask.stage.startswith("eval_") or not ask.given["question"].startswith("Q1")
+        script,
+        ask,
+        good=not ask.stage.startswith("eval_") or not ask.given["question"].startswith("Q1"),
     )
     found = sk.estimate(planned(script))
     assert (found.kept, found.tried, found.samples) == (6, 9, 40)
@@ -111,7 +133,8 @@ def test_an_estimate_without_a_row_is_refused(script):
 
 
 @pytest.mark.parametrize(
-    ("holds", "fits", "words"), [(105, False, "DOES NOT FIT"), (200, True, "that fits"), (None, None, "does not say")]
+    ("holds", "fits", "words"),
+    [(105, False, "DOES NOT FIT"), (200, True, "that fits"), (None, None, "does not say")],
 )
 def test_the_longest_prompt_and_reply_against_what_the_server_holds(script, holds, fits, words):
     script.rows = [{"id": "tiny", **({"max_model_len": holds} if holds else {})}]
@@ -145,7 +168,16 @@ def test_the_command_says_it_and_keeps_the_replies(tmp_path, monkeypatch, capsys
     words = ["generate", str(SEEDS), "--num-contexts", "2", "--out", "run"]
     assert main([*words, "--dry-run", "--price-in", "1", "--price-out", "4"]) == 0
     said = capsys.readouterr().out
-    for line in ("requests ", "tokens ", "time ", "cost ", "samples ", "longest ", "kept in run", "a rehearsal"):
+    for line in (
+        "requests ",
+        "tokens ",
+        "time ",
+        "cost ",
+        "samples ",
+        "longest ",
+        "kept in run",
+        "a rehearsal",
+    ):
         assert line in said
     asked = int(re.search(r"(\d+) requests made for this", said)[1])
     assert main([*words, "--price-in", "1"]) == 2

@@ -10,8 +10,8 @@ from servers import FaultServer, completion, is_probe
 import sdgkit as sk
 from sdgkit.cli import main
 from sdgkit.errors import RunError
+from sdgkit.evaluation.students import Duel, Evaluation
 from sdgkit.export.training_set import held_out
-from sdgkit.trials.evaluation import Duel, Evaluation
 
 SHARE = 0.4
 
@@ -20,7 +20,14 @@ SHARE = 0.4
 def folder(tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "mail"
     with ScriptedTeacher() as script:
-        sk.generate(seeds(4), teacher=script.connect(), num_contexts=5, prompts=PROMPTS, out=out, system="Be brief.")
+        sk.generate(
+            seeds(4),
+            teacher=script.connect(),
+            num_contexts=5,
+            prompts=PROMPTS,
+            out=out,
+            system="Be brief.",
+        )
     return out
 
 
@@ -53,9 +60,7 @@ class Referee(Model):
             for place in ("First", "Second")
         ]
         score = self.prefers(*pair)
-        said = (
-            f"[Start of Evaluation]\nI prefer {score}.\n[End of Evaluation]\n[Start of Score]\n{score}\n[End of Score]"
-        )
+        said = f"[Start of Evaluation]\nI prefer {score}.\n[End of Evaluation]\n[Start of Score]\n{score}\n[End of Score]"
         return completion(said if score else "I cannot decide.")
 
 
@@ -82,7 +87,9 @@ def test_the_held_out_questions_are_asked_as_at_inference_and_judged_twice(folde
     assert {body["messages"][-1]["content"] for body in tuned} == apart
     assert len(tuned) == len(base) == len(apart) and len(referee) == 2 * len(apart)
     assert tuned[0]["messages"][0] == {"role": "system", "content": "Be brief."}
-    assert "Response of seed" in referee[0]["messages"][-1]["content"]  # the judge looks at the seed
+    assert (
+        "Response of seed" in referee[0]["messages"][-1]["content"]
+    )  # the judge looks at the seed
     assert found.verdicts == {"win": len(apart)} and found.rate == 1.0 and found.interval[0] > 0.5
     assert "tuned against base, judged by referee" in str(found) and "not by chance" in str(found)
     page = (folder / "evaluation" / "tuned.html").read_text(encoding="utf-8")
@@ -105,7 +112,9 @@ def own_prompt(tmp_path, word):
     """A judge's prompt of one's own, so that no recorded verdict fits."""
     text = "Say which is better ({}).\n[Start of First Response]\n{{{{ first }}}}\n[End of First Response]\n"
     text += "[Start of Second Response]\n{{{{ second }}}}\n[End of Second Response]"
-    tags = {end: [f"[{end} of {name}]" for name in ("Evaluation", "Score")] for end in ("Start", "End")}
+    tags = {
+        end: [f"[{end} of {name}]" for name in ("Evaluation", "Score")] for end in ("Start", "End")
+    }
     parts = {"generation": text.format(word), "start_tags": tags["Start"], "end_tags": tags["End"]}
     path = tmp_path / "compare.yaml"
     path.write_text(json.dumps(parts))
@@ -114,7 +123,10 @@ def own_prompt(tmp_path, word):
 
 def test_without_a_second_model_the_run_s_own_samples_are_what_to_beat(folder, tmp_path):
     found, _, base, _ = evaluated(
-        folder, lambda a, b: 3 if a == "good" else 1, against=False, prompt=own_prompt(tmp_path, "own")
+        folder,
+        lambda a, b: 3 if a == "good" else 1,
+        against=False,
+        prompt=own_prompt(tmp_path, "own"),
     )
     assert base == [] and set(found.verdicts) == {"loss"} and found.rate == 0.0
     assert found.other == "the run's samples"
@@ -134,7 +146,10 @@ def test_without_held_out_questions_it_says_what_to_do(folder):
 
 def test_the_interval_is_wide_for_few_questions():
     def of(wins, losses):
-        duels = [Duel(str(n), "Q", "a", "b", "win" if n < wins else "loss", ("", "")) for n in range(wins + losses)]
+        duels = [
+            Duel(str(n), "Q", "a", "b", "win" if n < wins else "loss", ("", ""))
+            for n in range(wins + losses)
+        ]
         return Evaluation("tuned", "base", "judge", duels)
 
     assert of(6, 4).rate == of(60, 40).rate == 0.6
@@ -153,8 +168,19 @@ def test_an_export_leaves_out_what_is_kept_apart(folder, tmp_path):
 
 def test_the_command_compares_and_names_the_page(folder, monkeypatch, capsys):
     monkeypatch.setenv("SDGKIT_API_KEY", "key")
-    with Model("tuned", "good") as tuned, Model("base", "bad") as base, Referee(better("good")) as referee:
-        words = ["--base-url", tuned.base_url, "--against", base.base_url, "--test-share", str(SHARE)]
+    with (
+        Model("tuned", "good") as tuned,
+        Model("base", "bad") as base,
+        Referee(better("good")) as referee,
+    ):
+        words = [
+            "--base-url",
+            tuned.base_url,
+            "--against",
+            base.base_url,
+            "--test-share",
+            str(SHARE),
+        ]
         words += ["--judge-base-url", referee.base_url, "--judge-model", "referee"]
         assert main(["evaluate", str(folder), *words]) == 0
     said = capsys.readouterr().out

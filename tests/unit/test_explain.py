@@ -26,13 +26,17 @@ def run_of(script, **settings):
     return sk.generate(seeds(3), teacher=script.connect(), **settings)
 
 
-def strict(script, every=1, words="The question asks for a fact that is not in the context, number {}."):
+def strict(
+    script, every=1, words="The question asks for a fact that is not in the context, number {}."
+):
     """A judge of questions that turns down all but every n-th."""
 
     def answer(ask):
         if ask.stage == "eval_grounded_questions":
             good = every > 1 and int(ask.name, 16) % every == 0
-            return tagged(evaluation="All is there." if good else words.format(ask.name), score=int(good))
+            return tagged(
+                evaluation="All is there." if good else words.format(ask.name), score=int(good)
+            )
         return script.usual(ask)
 
     return answer
@@ -42,14 +46,23 @@ def test_a_strict_judge_is_named_with_what_it_wrote_most_and_an_example(script):
     script.answer = strict(script)
     explanation = run_of(script).explain()
     cause = explanation.causes[0]
-    assert (cause.stage, cause.reason, cause.number, cause.tried) == ("filter_grounded_questions", "score", 36, 36)
+    assert (cause.stage, cause.reason, cause.number, cause.tried) == (
+        "filter_grounded_questions",
+        "score",
+        36,
+        36,
+    )
     assert ("fact that is not in the context", 36) in cause.phrases
     assert "eval_grounded_questions" in cause.advice and "gen_grounded_questions" in cause.advice
     sent = cause.example.exchanges[-1]["messages"][-1]["content"]
     assert '"stage": "eval_grounded_questions"' in sent
     assert "[Start of Score]\n0" in cause.example.reply
     for text in (str(explanation), explanation.html):
-        assert "No sample was kept" in text and "36 of 36 rows (100 %)" in text and "What to change" in text
+        assert (
+            "No sample was kept" in text
+            and "36 of 36 rows (100 %)" in text
+            and "What to change" in text
+        )
 
 
 def test_a_run_that_ends_empty_ends_well_with_that_page(script, tmp_path, capsys):
@@ -57,10 +70,14 @@ def test_a_run_that_ends_empty_ends_well_with_that_page(script, tmp_path, capsys
     run = run_of(script, out=tmp_path / "run", num_contexts=2)  # too few to be warned of before
     assert run.state == "done" and list(run.samples()) == [] and run.warning is None
     assert any(note.startswith("No sample was kept.") for note in run.notes)
-    assert "filter_grounded_questions: the judge turned down 18 of 18 rows" in capsys.readouterr().out
+    assert (
+        "filter_grounded_questions: the judge turned down 18 of 18 rows" in capsys.readouterr().out
+    )
     page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     first_screen = page[page.index("<h1>") : page.index("<main>")]
-    assert "the judge turned down 18 of 18 rows" in first_screen and "as it was sent" in first_screen
+    assert (
+        "the judge turned down 18 of 18 rows" in first_screen and "as it was sent" in first_screen
+    )
     assert sk.open_run(tmp_path / "run").explain() == run.explain()
 
 
@@ -68,13 +85,17 @@ def test_a_judge_that_turns_down_most_of_its_first_rows_is_warned_of_once(script
     script.answer = strict(script, every=8)
     run = run_of(script, out=tmp_path / "run")
     warnings = [note for note in run.notes if "turned down" in note and "of the first" in note]
-    assert len(warnings) == 1 and warnings[0].startswith("filter_grounded_questions: the judge turned down")
+    assert len(warnings) == 1 and warnings[0].startswith(
+        "filter_grounded_questions: the judge turned down"
+    )
     assert run.warning.causes[0].stage == "filter_grounded_questions"
     assert warnings[0] in json.loads((tmp_path / "run" / "summary.json").read_text())["notes"]
 
 
 def test_what_a_judge_writes_is_only_read_on_the_page_and_in_the_notes(script):
-    script.answer = strict(script, words="<img src=x onerror=alert(1)> \u202e is missing here, number {}.")
+    script.answer = strict(
+        script, words="<img src=x onerror=alert(1)> \u202e is missing here, number {}."
+    )
     run = run_of(script)
     assert run.warning is not None
     for page in (run.explain().html, run.warning.html):
@@ -101,13 +122,17 @@ def doubted(script, tmp_path):
     return panel, paused(panel.latest)
 
 
-def test_where_somebody_looks_a_run_pauses_on_a_doubtful_judge_and_asks_nothing_meanwhile(script, tmp_path):
+def test_where_somebody_looks_a_run_pauses_on_a_doubtful_judge_and_asks_nothing_meanwhile(
+    script, tmp_path
+):
     panel, snapshot = doubted(script, tmp_path)
     assert snapshot.state == "paused" and "the judge turned down" in snapshot.message
     while panel.latest.snapshot().in_flight:
         time.sleep(0.02)
     panel.render()
-    assert "What to change" in panel.view.state["asks"] and panel.view.state["words"].startswith("Paused: ")
+    assert "What to change" in panel.view.state["asks"] and panel.view.state["words"].startswith(
+        "Paused: "
+    )
     asked = len(script.asks)
     time.sleep(1.0)
     assert len(script.asks) == asked
@@ -155,7 +180,9 @@ def test_a_fair_judge_and_one_that_has_hardly_begun_are_not(script, contexts, ev
 def test_each_cause_says_what_to_change(script):
     def answer(ask):
         if ask.stage == "gen_contexts":
-            return tagged(context=f"Context {ask.seed}.{min(ask.ordinal, 3)}")  # the fourth repeats the third
+            return tagged(
+                context=f"Context {ask.seed}.{min(ask.ordinal, 3)}"
+            )  # the fourth repeats the third
         if ask.stage == "gen_grounded_responses" and int(ask.name, 16) % 2:
             return completion("[Start of Response]\nHalf a", "length")
         if ask.stage == "eval_grounded_questions" and ask.given["question"].startswith("Q1"):
@@ -163,7 +190,10 @@ def test_each_cause_says_what_to_change(script):
         return script.usual(ask)
 
     script.answer = answer
-    causes = {cause.reason: cause for cause in run_of(script, num_contexts=4, extra_tries=0).explain().causes}
+    causes = {
+        cause.reason: cause
+        for cause in run_of(script, num_contexts=4, extra_tries=0).explain().causes
+    }
     assert causes["truncated"].stage == "gen_grounded_responses"
     assert "Raise max_tokens (--max-tokens)" in causes["truncated"].advice
     assert causes["truncated"].example.reply == "[Start of Response]\nHalf a"
@@ -199,9 +229,27 @@ class Record:
 
 def test_a_lost_context_counts_as_the_questions_that_it_would_have_had():
     stages = [
-        {"name": "gen_contexts", "rows_in": 2, "tried": 20, "rows_out": 15, "dropped": {"malformed": 5}},
-        {"name": "gen_grounded_questions", "rows_in": 15, "tried": 45, "rows_out": 45, "dropped": {}},
-        {"name": "filter_grounded_questions", "rows_in": 45, "tried": 45, "rows_out": 33, "dropped": {"score": 12}},
+        {
+            "name": "gen_contexts",
+            "rows_in": 2,
+            "tried": 20,
+            "rows_out": 15,
+            "dropped": {"malformed": 5},
+        },
+        {
+            "name": "gen_grounded_questions",
+            "rows_in": 15,
+            "tried": 45,
+            "rows_out": 45,
+            "dropped": {},
+        },
+        {
+            "name": "filter_grounded_questions",
+            "rows_in": 45,
+            "tried": 45,
+            "rows_out": 33,
+            "dropped": {"score": 12},
+        },
     ]
     found = explain({"state": "done", "stages": stages, "seeds": 2}, Record())
     assert [cause.number for cause in found.causes] == [5, 12]
@@ -211,25 +259,39 @@ def test_a_lost_context_counts_as_the_questions_that_it_would_have_had():
 def test_a_row_that_is_taken_back_while_it_is_read_is_no_example():
     class Going(Record):
         def drops(self):
-            return iter([{"id": "s1/c2/q1", "stage": "filter_grounded_questions", "reason": "score"}])
+            return iter(
+                [{"id": "s1/c2/q1", "stage": "filter_grounded_questions", "reason": "score"}]
+            )
 
         def trace(self, id):
             raise RunError(f"No row of this run has the id {id!r}.")
 
-    stages = [{"name": "filter_grounded_questions", "rows_in": 2, "tried": 2, "rows_out": 1, "dropped": {"score": 1}}]
+    stages = [
+        {
+            "name": "filter_grounded_questions",
+            "rows_in": 2,
+            "tried": 2,
+            "rows_out": 1,
+            "dropped": {"score": 1},
+        }
+    ]
     found = explain({"state": "running", "stages": stages, "seeds": 2}, Going())
     assert [(cause.number, cause.example) for cause in found.causes] == [(1, None)]
     assert "1 of 2 rows" in str(found) and "1 of 2 rows" in found.html
 
 
 def test_phrases_are_what_the_drops_say_and_the_kept_do_not():
-    turned_down = [f"The answer {n} is brief. It leaves out the deadline of case {n}." for n in range(20)]
+    turned_down = [
+        f"The answer {n} is brief. It leaves out the deadline of case {n}." for n in range(20)
+    ]
     kept = [f"The answer {n} is brief. Nothing is missing in case {n}." for n in range(20)]
     assert phrases(turned_down, kept)[0] == ("It leaves out the deadline of case", 20)
     assert not any("is brief" in phrase for phrase, _ in phrases(turned_down, kept))
     late = "期限が抜けています"
     assert phrases([f"{late}。よい。", f"{late}。", "別の話です。"]) == [(late, 2)]
-    assert phrases([f"Lid{n} | The" for n in range(5)]) == [], "a table's bar and an article say nothing"
+    assert phrases([f"Lid{n} | The" for n in range(5)]) == [], (
+        "a table's bar and an article say nothing"
+    )
     assert phrases([]) == []
 
 
@@ -240,4 +302,7 @@ def test_a_run_without_drops_says_so(script):
         else script.usual(ask)
     )
     explanation = run_of(script, num_contexts=1).explain()
-    assert explanation.causes == [] and "9 samples kept from 3 seed examples, 0 rows dropped" in str(explanation)
+    assert (
+        explanation.causes == []
+        and "9 samples kept from 3 seed examples, 0 rows dropped" in str(explanation)
+    )

@@ -7,8 +7,9 @@ import tracemalloc
 import pytest
 
 from sdgkit.errors import RunError
-from sdgkit.export import messages, train_file, write_atomically, write_jsonl, write_parquet
+from sdgkit.export import messages, train_file, write_jsonl, write_parquet
 from sdgkit.export.card import write_card
+from sdgkit.files import write_atomically
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +26,10 @@ def rows(number=2_500):
             "score": n % 3 + 1.0,
         }
         if n > 1_200:  # appears only in a later batch
-            row |= {"vary": {"audience": "beginners", "mood": None if n % 2 else "cross"}, "source": "mail"}
+            row |= {
+                "vary": {"audience": "beginners", "mood": None if n % 2 else "cross"},
+                "source": "mail",
+            }
         yield row
 
 
@@ -42,8 +46,14 @@ def test_jsonl_and_parquet_hold_equal_rows_for_datasets(tmp_path):
     table = load(tmp_path / "dataset.parquet", "parquet", tmp_path / "cache")
     assert table.column_names == ["id", "question", "response", "score", "vary", "source"]
     assert list(table) == list(lines)
-    assert table[0]["vary"] is None and table[2_499]["vary"] == {"audience": "beginners", "mood": "cross"}
-    assert {column: table.features[column].dtype for column in ("id", "score")} == {"id": "string", "score": "float64"}
+    assert table[0]["vary"] is None and table[2_499]["vary"] == {
+        "audience": "beginners",
+        "mood": "cross",
+    }
+    assert {column: table.features[column].dtype for column in ("id", "score")} == {
+        "id": "string",
+        "score": "float64",
+    }
 
 
 def test_the_folder_is_a_dataset_by_its_card(tmp_path):
@@ -54,12 +64,21 @@ def test_the_folder_is_a_dataset_by_its_card(tmp_path):
     write_jsonl(folder / "train_messages.jsonl", (messages(row, "Be brief.") for row in rows()))
     write_jsonl(folder / "dropped.jsonl", [{"other": 1}])
     counts = dict.fromkeys(
-        ("requests", "retries", "reused", "prompt_tokens", "completion_tokens", "wall_s", "seeds"), 5
+        ("requests", "retries", "reused", "prompt_tokens", "completion_tokens", "wall_s", "seeds"),
+        5,
     )
     summary = {
         "state": "done",
         **counts,
-        "stages": [{"name": "gen_responses", "rows_in": 5, "tried": 2_500, "rows_out": 2_500, "dropped": {}}],
+        "stages": [
+            {
+                "name": "gen_responses",
+                "rows_in": 5,
+                "tried": 2_500,
+                "rows_out": 2_500,
+                "dropped": {},
+            }
+        ],
     }
     write_card(folder / "README.md", summary, next(rows()), None, name="mail")
     whole = datasets.load_dataset(str(folder), split="train", cache_dir=str(tmp_path / "cache"))
@@ -69,7 +88,13 @@ def test_the_folder_is_a_dataset_by_its_card(tmp_path):
 
 
 def test_messages_are_question_and_response_with_the_user_s_own_system_message_first():
-    sample = {"id": "s1/c1/q1", "context": "C", "question": "C\n\nQ", "response": "R", "evaluation": "good"}
+    sample = {
+        "id": "s1/c1/q1",
+        "context": "C",
+        "question": "C\n\nQ",
+        "response": "R",
+        "evaluation": "good",
+    }
     turns = [{"role": "user", "content": "C\n\nQ"}, {"role": "assistant", "content": "R"}]
     assert messages(sample) == {"id": "s1/c1/q1", "messages": turns}
     with_system = messages(sample, "S")["messages"]
@@ -86,7 +111,11 @@ def test_a_rehearsal_s_training_file_says_so():
     assert train_file("rehearsal") == "rehearsal_train_messages.jsonl"
     assert train_file("vllm") == "train_messages.jsonl"
     names = [train_file("rehearsal", format) for format in ("alpaca", "parquet", "datasets")]
-    assert names == ["rehearsal_train_alpaca.jsonl", "rehearsal_train.parquet", "rehearsal_datasets"]
+    assert names == [
+        "rehearsal_train_alpaca.jsonl",
+        "rehearsal_train.parquet",
+        "rehearsal_datasets",
+    ]
 
 
 @pytest.mark.parametrize("write", [lambda path, rows: write_jsonl(path, rows()), write_parquet])
@@ -134,7 +163,11 @@ def test_a_link_stays_one_and_a_pipe_is_written_to(tmp_path):
     write_jsonl(pipe, [{"id": "s1"}])
     assert pipe.is_fifo() and os.read(reader, 99) == b'{"id": "s1"}\n'
     os.close(reader)
-    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["link.jsonl", "pipe", "there.jsonl"]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == [
+        "link.jsonl",
+        "pipe",
+        "there.jsonl",
+    ]
 
 
 def test_half_pairs_are_replaced_in_both_forms_alike(tmp_path):
@@ -144,7 +177,11 @@ def test_half_pairs_are_replaced_in_both_forms_alike(tmp_path):
     write_jsonl(tmp_path / "x.jsonl", odd)
     write_parquet(tmp_path / "x.parquet", lambda: odd)
     line = json.loads((tmp_path / "x.jsonl").read_text(encoding="utf-8"))
-    assert line == pq.read_table(tmp_path / "x.parquet").to_pylist()[0] == {"id": "s1", "response": "a\ufffdb"}
+    assert (
+        line
+        == pq.read_table(tmp_path / "x.parquet").to_pylist()[0]
+        == {"id": "s1", "response": "a\ufffdb"}
+    )
 
 
 def test_columns_that_no_single_type_holds_become_text(tmp_path):

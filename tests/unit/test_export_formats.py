@@ -14,27 +14,31 @@ from servers import FaultServer
 
 import sdgkit as sk
 from sdgkit.cli import main
-from sdgkit.decisions import Decision, Decisions, content_key
+from sdgkit.decisions import Decision, Decisions
 from sdgkit.errors import RunError, SettingsError
 from sdgkit.export import FORMATS
 from sdgkit.export.training_set import ALL, Part, TrainingSet, held_out
 from sdgkit.review import Review
+from sdgkit.samples import content_key
 
-CHATML = (
-    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
-)
+CHATML = "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
 
 
 def sample(context, question=1, skill="", response=None):
     text = f"Q{question} of {context}?"
     row = {"id": f"s1/c{context}/q{question}", "context": f"Context {context}"}
-    row |= {"question": f"Context {context}\n\n{text}", "response": response or f"Answer {context}.{question}{skill}"}
+    row |= {
+        "question": f"Context {context}\n\n{text}",
+        "response": response or f"Answer {context}.{question}{skill}",
+    }
     return row | {"evaluation": "Good.", "score": 3.0}
 
 
 def part(samples, system=None, skill="mail", decisions=(), key="", **summary):
     known = {"teacher": "vllm", "model": "llama", "seeds": 5}
-    return Part(lambda: iter(samples), Decisions(decisions), system, skill, known | summary, key or skill)
+    return Part(
+        lambda: iter(samples), Decisions(decisions), system, skill, known | summary, key or skill
+    )
 
 
 LINE_FORMATS = [format for format in FORMATS if format != "parquet"]
@@ -79,7 +83,9 @@ def test_each_line_format_loads_as_it_is_read_by_trainers(tmp_path, format, syst
 
 def test_a_chat_template_renders_the_messages(tmp_path):
     TrainingSet(part(SAMPLES, "Be brief.")).write("messages", tmp_path / "train.jsonl")
-    text = jinja2.Template(CHATML).render(messages=loaded(tmp_path / "train.jsonl", tmp_path)[0]["messages"])
+    text = jinja2.Template(CHATML).render(
+        messages=loaded(tmp_path / "train.jsonl", tmp_path)[0]["messages"]
+    )
     assert re.findall(r"<\|im_start\|>(\w+)\n(.*?)<\|im_end\|>", text, re.DOTALL) == [
         ("system", "Be brief."),
         ("user", "Context 1\n\nQ1 of 1?"),
@@ -87,7 +93,9 @@ def test_a_chat_template_renders_the_messages(tmp_path):
     ]
 
 
-def test_the_readme_s_recipe_for_a_trainer_loads_the_file_and_a_chat_template_renders_it(tmp_path, monkeypatch):
+def test_the_readme_s_recipe_for_a_trainer_loads_the_file_and_a_chat_template_renders_it(
+    tmp_path, monkeypatch
+):
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     [load] = re.findall(r"^train = .*$", readme, re.MULTILINE)
     monkeypatch.chdir(tmp_path)
@@ -96,19 +104,28 @@ def test_the_readme_s_recipe_for_a_trainer_loads_the_file_and_a_chat_template_re
     names = {"Dataset": datasets.Dataset}
     exec(load, names)
     rendered = [jinja2.Template(CHATML).render(messages=row["messages"]) for row in names["train"]]
-    assert len(rendered) == written < len(SAMPLES) and all(text.count("<|im_start|>") == 2 for text in rendered)
+    assert len(rendered) == written < len(SAMPLES) and all(
+        text.count("<|im_start|>") == 2 for text in rendered
+    )
 
 
 def test_a_freeform_sample_has_no_input_in_alpaca_s_form():
     row = {"id": "s1/q1", "question": "Q?", "response": "R."}
-    assert FORMATS["alpaca"](row, None) == {"id": "s1/q1", "instruction": "Q?", "input": "", "output": "R."}
+    assert FORMATS["alpaca"](row, None) == {
+        "id": "s1/q1",
+        "instruction": "Q?",
+        "input": "",
+        "output": "R.",
+    }
 
 
 def test_parquet_holds_every_column_and_the_messages(tmp_path):
     import datasets
 
     TrainingSet(part(SAMPLES)).write("parquet", tmp_path / "train.parquet")
-    rows = datasets.Dataset.from_parquet(str(tmp_path / "train.parquet"), cache_dir=str(tmp_path / "cache"))
+    rows = datasets.Dataset.from_parquet(
+        str(tmp_path / "train.parquet"), cache_dir=str(tmp_path / "cache")
+    )
     assert [turn["role"] for turn in rows[0]["messages"]] == ["user", "assistant"]
     assert rows[119]["score"] == 3.0 and rows[119]["context"] == "Context 40"
 
@@ -163,7 +180,12 @@ def test_an_edited_response_is_chosen_and_the_original_rejected(tmp_path):
         Decision(content_key(kept), kept["id"], "accept"),
         Decision(content_key(asked), asked["id"], "accept", edits={"question": "Other?"}),
     ]
-    assert TrainingSet(part(SAMPLES, "S", decisions=decisions)).write("preference", tmp_path / "pairs.jsonl") == 1
+    assert (
+        TrainingSet(part(SAMPLES, "S", decisions=decisions)).write(
+            "preference", tmp_path / "pairs.jsonl"
+        )
+        == 1
+    )
     [row] = loaded(tmp_path / "pairs.jsonl", tmp_path)
     assert row["chosen"] == [{"role": "assistant", "content": "Better."}]
     assert row["rejected"] == [{"role": "assistant", "content": "Answer 1.1"}]
@@ -186,8 +208,15 @@ def test_exports_in_the_folder_follow_the_review(folder, tmp_path):
     first, second = (row["id"] for row in review.samples[:2])
     review.edit(first, response="As a person would say it.")
     review.reject(second)
-    assert json.loads((folder / "preference").read_text())["chosen"][0]["content"] == "As a person would say it."
-    ids = [row["id"] for split in loaded_folder(folder / "datasets", tmp_path).values() for row in split]
+    assert (
+        json.loads((folder / "preference").read_text())["chosen"][0]["content"]
+        == "As a person would say it."
+    )
+    ids = [
+        row["id"]
+        for split in loaded_folder(folder / "datasets", tmp_path).values()
+        for row in split
+    ]
     assert first in ids and second not in ids
     assert "As a person would say it." in (folder / "alpaca").read_text()
     review.undo()
@@ -204,7 +233,11 @@ def test_merged_runs_have_their_skill_own_ids_and_no_question_twice(tmp_path):
     rows = list(loaded(tmp_path / "all.jsonl", tmp_path))
     assert [row["skill"] for row in rows] == ["mail", "mail", "tables"]
     assert [row["id"] for row in rows] == ["mail/s1/c1/q1", "mail/s1/c2/q1", "tables_2/s1/c3/q1"]
-    assert [len(row["messages"]) for row in rows] == [3, 3, 2]  # each with its own run's system message
+    assert [len(row["messages"]) for row in rows] == [
+        3,
+        3,
+        2,
+    ]  # each with its own run's system message
 
 
 def test_runs_are_merged_from_their_folders(folder, tmp_path):
@@ -213,7 +246,9 @@ def test_runs_are_merged_from_their_folders(folder, tmp_path):
         sk.merge([folder], tmp_path / "x.jsonl")
     with pytest.raises(SettingsError, match="two runs or more"):
         sk.merge(str(folder), tmp_path / "x.jsonl")
-    assert sk.merge([folder, sk.open_run(folder)], tmp_path / "x.jsonl", "alpaca") == number  # all twice: once
+    assert (
+        sk.merge([folder, sk.open_run(folder)], tmp_path / "x.jsonl", "alpaca") == number
+    )  # all twice: once
 
 
 def test_a_rehearsal_is_merged_with_no_real_run(tmp_path):
@@ -261,10 +296,15 @@ class Hub(FaultServer):
         body = await request.text()
         if request.path == "/api/repos/create":
             self.made = json.loads(body)
-            return web.json_response({"url": f"{self.address}/datasets/{self.made['organization']}/x"})
+            return web.json_response(
+                {"url": f"{self.address}/datasets/{self.made['organization']}/x"}
+            )
         if "/preupload/" in request.path:
             files = json.loads(body)["files"]
-            said = [{"path": file["path"], "uploadMode": "regular", "shouldIgnore": False} for file in files]
+            said = [
+                {"path": file["path"], "uploadMode": "regular", "shouldIgnore": False}
+                for file in files
+            ]
             return web.json_response({"files": said})
         if "/commit/" in request.path:
             for line in map(json.loads, body.splitlines()):
@@ -280,14 +320,20 @@ class Hub(FaultServer):
         return f"http://127.0.0.1:{self.port}"
 
 
-def test_a_run_is_pushed_with_card_and_splits_and_for_its_owner_alone(folder, tmp_path, monkeypatch):
+def test_a_run_is_pushed_with_card_and_splits_and_for_its_owner_alone(
+    folder, tmp_path, monkeypatch
+):
     with Hub() as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.address)
         # As on a machine that has never spoken to a hub.
-        monkeypatch.setattr("huggingface_hub.constants.AGENT_HARNESSES_PATH", str(tmp_path / "list"), raising=False)
+        monkeypatch.setattr(
+            "huggingface_hub.constants.AGENT_HARNESSES_PATH", str(tmp_path / "list"), raising=False
+        )
         sk.push(folder, "me/tables", token="hf_secret", test_share=0.3)
     assert (hub.made["name"], hub.made["organization"]) == ("tables", "me")
-    assert hub.made.get("visibility") == "private" or hub.made.get("private") is True  # the client's older versions
+    assert (
+        hub.made.get("visibility") == "private" or hub.made.get("private") is True
+    )  # the client's older versions
     assert hub.tokens == {"Bearer hf_secret"}
     for name, content in hub.files.items():
         (tmp_path / name).write_bytes(content)
@@ -304,7 +350,9 @@ def test_a_run_is_pushed_with_card_and_splits_and_for_its_owner_alone(folder, tm
         (200, "a b", SettingsError, "OWNER/NAME"),
     ],
 )
-def test_what_the_hub_refuses_is_said_in_a_sentence(folder, monkeypatch, status, name, error, words):
+def test_what_the_hub_refuses_is_said_in_a_sentence(
+    folder, monkeypatch, status, name, error, words
+):
     with Hub(status) as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.address)
         with pytest.raises(error, match=words):

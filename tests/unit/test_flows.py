@@ -12,7 +12,12 @@ import sdgkit as sk
 from sdgkit.errors import SettingsError
 
 MODEL = "somebody/Some-Model-7B"
-TAGS = {"context": "Context", "question": "Question", "response": "Response", "evaluation": "Evaluation"}
+TAGS = {
+    "context": "Context",
+    "question": "Question",
+    "response": "Response",
+    "evaluation": "Evaluation",
+}
 
 
 @pytest.fixture
@@ -22,23 +27,47 @@ def script():
 
 
 def llm(name, *columns, config=None, **more):
-    config = {"block_name": name, "config_path": f"configs/skills/{name}.yaml", "model_id": MODEL} | (config or {})
-    return {"block_type": "LLMBlock", "block_config": config | {"output_cols": list(columns)}} | more
+    config = {
+        "block_name": name,
+        "config_path": f"configs/skills/{name}.yaml",
+        "model_id": MODEL,
+    } | (config or {})
+    return {
+        "block_type": "LLMBlock",
+        "block_config": config | {"output_cols": list(columns)},
+    } | more
 
 
 def keep(name, operation, value, column="score", convert="float", **more):
-    config = {"block_name": name, "filter_column": column, "filter_value": value, "operation": operation}
+    config = {
+        "block_name": name,
+        "filter_column": column,
+        "filter_value": value,
+        "operation": operation,
+    }
     config |= {"batch_kwargs": {"num_procs": 8}} | ({"convert_dtype": convert} if convert else {})
     return {"block_type": "FilterByValueBlock", "block_config": config} | more
 
 
 GROUNDED = [
-    llm("gen_contexts", "context", gen_kwargs={"temperature": 0.7, "max_tokens": 99, "n": 4, "seed": 42}),
     llm(
-        "gen_grounded_questions", "question", config={"batch_kwargs": {"num_samples": 3}}, drop_duplicates=["question"]
+        "gen_contexts",
+        "context",
+        gen_kwargs={"temperature": 0.7, "max_tokens": 99, "n": 4, "seed": 42},
+    ),
+    llm(
+        "gen_grounded_questions",
+        "question",
+        config={"batch_kwargs": {"num_samples": 3}},
+        drop_duplicates=["question"],
     ),
     llm("eval_grounded_questions", "evaluation", "score"),
-    keep("filter_grounded_questions", "operator.eq", 1.0, drop_columns=["evaluation", "score", "num_samples"]),
+    keep(
+        "filter_grounded_questions",
+        "operator.eq",
+        1.0,
+        drop_columns=["evaluation", "score", "num_samples"],
+    ),
     llm("gen_grounded_responses", "response"),
     llm("evaluate_grounded_qa_pair", "evaluation", "score"),
     keep("filter_grounded_qa_pair", "operator.ge", 2.0),
@@ -75,7 +104,10 @@ def package(tmp_path):
         tags = [TAGS.get(column, column.capitalize()) for column in config["output_cols"]]
         prompt = {"system": "You help.", "introduction": None, "principles": "", "examples": ""}
         prompt |= {"generation": f'{{"stage": "{name}", {values}}}'}
-        prompt |= {"start_tags": [f"[Start of {tag}]" for tag in tags], "end_tags": [f"[End of {tag}]" for tag in tags]}
+        prompt |= {
+            "start_tags": [f"[Start of {tag}]" for tag in tags],
+            "end_tags": [f"[End of {tag}]" for tag in tags],
+        }
         (root / config["config_path"]).write_text(yaml.safe_dump(prompt))
     return root
 
@@ -91,16 +123,29 @@ def test_a_grounded_flow_runs_with_its_own_prompts_and_settings(package, script,
     pipeline = sk.Pipeline.from_flow(flow(package, GROUNDED))
     assert (pipeline.name, pipeline.model) == ("synth_grounded_skills", MODEL)
     run = sk.generate(seeds(2), teacher=script.connect(), pipeline=pipeline, out=tmp_path / "run")
-    assert script.by_stage()["gen_contexts"] == 8 and script.by_stage()["gen_grounded_questions"] == 8
+    assert (
+        script.by_stage()["gen_contexts"] == 8 and script.by_stage()["gen_grounded_questions"] == 8
+    )
     body = next(ask.body for ask in script.asks if ask.stage == "gen_contexts")
-    assert (body["temperature"], body["max_tokens"], body["model"]) == (0.7, 99, "tiny")  # not the flow's model
+    assert (body["temperature"], body["max_tokens"], body["model"]) == (
+        0.7,
+        99,
+        "tiny",
+    )  # not the flow's model
     assert body["messages"][0] == {"role": "system", "content": "You help."}
     body = next(ask.body for ask in script.asks if ask.stage == "gen_grounded_responses")
-    assert (body["temperature"], body["max_tokens"]) == (0, 4096)  # what sdg_hub sends where a flow says nothing
-    assert {ask.given["num_samples"] for ask in script.asks if ask.stage == "gen_grounded_questions"} == {3}
+    assert (body["temperature"], body["max_tokens"]) == (
+        0,
+        4096,
+    )  # what sdg_hub sends where a flow says nothing
+    assert {
+        ask.given["num_samples"] for ask in script.asks if ask.stage == "gen_grounded_questions"
+    } == {3}
     samples = list(run.samples())
     assert samples and samples[0]["question"].startswith(f"{samples[0]['context']}\n\n")
-    assert {"evaluation", "score", "response"} <= set(samples[0]) and "num_samples" not in samples[0]
+    assert {"evaluation", "score", "response"} <= set(samples[0]) and "num_samples" not in samples[
+        0
+    ]
     assert_adds_up(run)
     assert (tmp_path / "run" / "train_messages.jsonl").read_text().count("\n") == len(samples)
 
@@ -118,7 +163,12 @@ def test_it_makes_the_same_rows_as_the_method_s_own_pipeline(package, script):
 def test_a_run_of_a_flow_goes_on_where_it_stopped(package, script, tmp_path):
     path = flow(package, GROUNDED)
     for _ in range(2):
-        sk.generate(seeds(2), teacher=script.connect(), pipeline=sk.Pipeline.from_flow(path), out=tmp_path / "run")
+        sk.generate(
+            seeds(2),
+            teacher=script.connect(),
+            pipeline=sk.Pipeline.from_flow(path),
+            out=tmp_path / "run",
+        )
     assert script.repeated() == 0
 
 
@@ -130,15 +180,24 @@ def test_a_folder_of_prompts_stands_above_the_flow_s(package, script, tmp_path):
     (mine / "gen_contexts.yaml").write_text(text)
     pipeline = sk.Pipeline.from_flow(flow(package, GROUNDED))
     prompts = sk.plan(seeds(1), pipeline=pipeline, prompts=mine).prompts
-    assert prompts["gen_contexts"].system == "You write." and prompts["gen_grounded_responses"].system == "You help."
+    assert (
+        prompts["gen_contexts"].system == "You write."
+        and prompts["gen_grounded_responses"].system == "You help."
+    )
 
 
-@pytest.mark.parametrize(("said", "kept"), [("3/3", True), ("**2**", True), ("2 out of 3", True), ("1", False)])
+@pytest.mark.parametrize(
+    ("said", "kept"), [("3/3", True), ("**2**", True), ("2 out of 3", True), ("1", False)]
+)
 def test_a_score_is_read_whatever_its_scale(package, script, said, kept):
     script.answer = lambda ask: (
-        tagged(evaluation="Read.", score=said) if ask.stage == "evaluate_grounded_qa_pair" else script.usual(ask)
+        tagged(evaluation="Read.", score=said)
+        if ask.stage == "evaluate_grounded_qa_pair"
+        else script.usual(ask)
     )
-    run = sk.generate(seeds(1), teacher=script.connect(), pipeline=sk.Pipeline.from_flow(flow(package, GROUNDED)))
+    run = sk.generate(
+        seeds(1), teacher=script.connect(), pipeline=sk.Pipeline.from_flow(flow(package, GROUNDED))
+    )
     assert bool(list(run.samples())) is kept
     assert not any(drop["reason"] == "malformed" for drop in run.drops())
 
@@ -157,25 +216,40 @@ def test_the_named_operators_filter_any_column(package, script, operation, value
     )
     blocks = [
         llm("judge", "verdict"),
-        keep("filter_verdict", operation, value, "verdict", convert, drop_columns=["task_description"]),
+        keep(
+            "filter_verdict",
+            operation,
+            value,
+            "verdict",
+            convert,
+            drop_columns=["task_description"],
+        ),
     ]
     script.answer = lambda ask: "The best is Assistant B." if ask.seed == 1 else "none"
     run = sk.generate(
-        seeds(2), teacher=script.connect(), pipeline=sk.Pipeline.from_flow(flow(package, blocks, "router"))
+        seeds(2),
+        teacher=script.connect(),
+        pipeline=sk.Pipeline.from_flow(flow(package, blocks, "router")),
     )
     verdicts = [row["verdict"] for row in run.samples()]
-    assert [verdict.rstrip(".")[-1] if verdict != "none" else "none" for verdict in verdicts] == kept
+    assert [
+        verdict.rstrip(".")[-1] if verdict != "none" else "none" for verdict in verdicts
+    ] == kept
     assert all("task_description" not in row for row in run.samples())
     assert all(drop["reason"] == "filter_verdict" for drop in run.drops())
     assert_adds_up(run)
 
 
 def test_a_stop_of_the_flow_is_sent_and_the_missing_end_tag_forgiven(package):
-    blocks = [llm("gen_contexts", "context", gen_kwargs={"stop": ["[End of Context]"], "temperature": 1})]
+    blocks = [
+        llm("gen_contexts", "context", gen_kwargs={"stop": ["[End of Context]"], "temperature": 1})
+    ]
     with FaultServer() as server:
         server.behave = lambda body, n: completion("[Start of Context]\nA text.\n")
         teacher = sk.connect("openai", base_url=server.base_url, api_key="key")
-        run = sk.generate(seeds(1), teacher=teacher, pipeline=sk.Pipeline.from_flow(flow(package, blocks)))
+        run = sk.generate(
+            seeds(1), teacher=teacher, pipeline=sk.Pipeline.from_flow(flow(package, blocks))
+        )
         teacher.close()
     assert [row["context"] for row in run.samples()] == ["A text."]
     assert server.asked[0]["stop"] == ["[End of Context]"]
@@ -190,14 +264,27 @@ UNUSABLE = {
     "operator": ([keep("f", "operator.add", 1)], "'operator.add' is not known here"),
     "type": ([keep("f", "operator.eq", 1, convert="str")], "convert_dtype 'str'"),
     "prompt": ([llm("elsewhere", "context")], "configs/skills/elsewhere.yaml"),
-    "columns": ([{"block_type": "LLMBlock", "block_config": {"block_name": "x"}}], "needs 'output_cols'"),
+    "columns": (
+        [{"block_type": "LLMBlock", "block_config": {"block_name": "x"}}],
+        "needs 'output_cols'",
+    ),
     "no columns": ([llm("gen_contexts", gen_kwargs={"n": 2})], "block 1"),
-    "parser": ([llm("gen_contexts", "context", config={"parser_kwargs": {"parser_name": "custom"}})], "parser"),
+    "parser": (
+        [llm("gen_contexts", "context", config={"parser_kwargs": {"parser_name": "custom"}})],
+        "parser",
+    ),
     "a word for a number": ([llm("gen_contexts", "context", gen_kwargs={"n": "many"})], "many"),
     "a list for a mapping": ([{"block_type": "LLMBlock", "block_config": ["a"]}], "block 1"),
     "name": ([{"block_type": "LLMBlock", "block_config": {}}], "needs 'block_name'"),
     "both": (
-        [llm("gen_contexts", "context", config={"batch_kwargs": {"num_samples": 3}}, gen_kwargs={"n": 2})],
+        [
+            llm(
+                "gen_contexts",
+                "context",
+                config={"batch_kwargs": {"num_samples": 3}},
+                gen_kwargs={"n": 2},
+            )
+        ],
         "both n and num_samples",
     ),
 }

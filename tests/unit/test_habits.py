@@ -14,9 +14,15 @@ THINKING = "First I wonder, then I wonder more"
 
 
 def reply(text: str | None, finish_reason: str = "stop", **message: str) -> web.Response:
-    choice = {"index": 0, "message": {"role": "assistant", "content": text, **message}, "finish_reason": finish_reason}
+    choice = {
+        "index": 0,
+        "message": {"role": "assistant", "content": text, **message},
+        "finish_reason": finish_reason,
+    }
     usage = {"prompt_tokens": 7, "completion_tokens": 100, "total_tokens": 107}
-    return web.json_response({"id": "1", "object": "chat.completion", "choices": [choice], "usage": usage})
+    return web.json_response(
+        {"id": "1", "object": "chat.completion", "choices": [choice], "usage": usage}
+    )
 
 
 def contexts(script: ScriptedTeacher, **more) -> sk.Run:
@@ -52,14 +58,18 @@ def test_a_model_cut_off_while_thinking_is_truncated(script, cut_off):
 
 
 def test_a_reply_cut_off_after_its_thinking_is_truncated_as_any_other(script):
-    script.answer = lambda ask: reply("[Start of Context]\nHalf a", "length", reasoning_content=THINKING)
+    script.answer = lambda ask: reply(
+        "[Start of Context]\nHalf a", "length", reasoning_content=THINKING
+    )
     [first, _] = contexts(script).drops()
     assert first["reason"] == "truncated"
 
 
 def test_thinking_without_a_text_is_malformed_and_asked_again(script):
     script.answer = lambda ask: (
-        reply(None, reasoning_content=THINKING) if ask.attempt == 1 else tagged(context=f"C {ask.name}")
+        reply(None, reasoning_content=THINKING)
+        if ask.attempt == 1
+        else tagged(context=f"C {ask.name}")
     )
     assert contexts(script).funnel[0]["rows_out"] == 2
 
@@ -67,10 +77,14 @@ def test_thinking_without_a_text_is_malformed_and_asked_again(script):
 def test_reasoning_is_kept_in_the_journal_and_exported_nowhere(tmp_path):
     with ScriptedTeacher() as script:
         script.answer = lambda ask: reply(script.usual(ask), reasoning_content=THINKING)
-        plan = sk.plan(scripted.seeds(2), teacher=script.connect(), prompts=scripted.PROMPTS, num_contexts=2)
+        plan = sk.plan(
+            scripted.seeds(2), teacher=script.connect(), prompts=scripted.PROMPTS, num_contexts=2
+        )
         run = sk.Run(plan, tmp_path).start().wait()
         sample = next(run.samples())
-        assert [exchange["reasoning"] for exchange in run.trace(sample["id"]).exchanges] == [THINKING] * 5
+        assert [exchange["reasoning"] for exchange in run.trace(sample["id"]).exchanges] == [
+            THINKING
+        ] * 5
         run.export("messages", tmp_path / "more.jsonl")
     for file in tmp_path.iterdir():
         if file.is_file() and not file.name.startswith(("journal.sqlite", ".")):
@@ -87,7 +101,9 @@ def test_extra_body_takes_the_chat_templates_settings_to_the_server(script):
 # What a server refuses to be told -------------------------------------------------------------------------------------
 
 
-def refusal(message: str, param: str | None = None, code: str | None = None, http: int = 400) -> web.Response:
+def refusal(
+    message: str, param: str | None = None, code: str | None = None, http: int = 400
+) -> web.Response:
     error = {"message": message, "type": "invalid_request_error", "param": param, "code": code}
     return web.json_response({"error": error}, status=http)
 
@@ -109,13 +125,23 @@ REFUSALS = {
     "pydantic's extra_forbidden": (
         "seed",
         lambda: web.json_response(
-            {"detail": [{"type": "extra_forbidden", "loc": ["body", "seed"], "msg": "Extra inputs are not permitted"}]},
+            {
+                "detail": [
+                    {
+                        "type": "extra_forbidden",
+                        "loc": ["body", "seed"],
+                        "msg": "Extra inputs are not permitted",
+                    }
+                ]
+            },
             status=422,
         ),
     ),
     "max_tokens, with no other name for it": (
         "max_tokens",
-        lambda: refusal("Unsupported parameter: 'max_tokens' is not supported with this model.", "max_tokens"),
+        lambda: refusal(
+            "Unsupported parameter: 'max_tokens' is not supported with this model.", "max_tokens"
+        ),
     ),
 }
 
@@ -147,7 +173,9 @@ def test_what_a_server_refuses_is_found_out_once_and_spared(server, case):
 def test_max_tokens_goes_under_its_other_name_where_the_server_asks_for_it(server):
     words = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
     server.behave = lambda body, n: (
-        refusal(words, "max_tokens", "unsupported_parameter") if "max_tokens" in body else completion("hello")
+        refusal(words, "max_tokens", "unsupported_parameter")
+        if "max_tokens" in body
+        else completion("hello")
     )
     teacher = connected(server)
     teacher.ask("Hello", max_tokens=20)
@@ -161,7 +189,9 @@ def test_a_model_that_refuses_all_of_them_is_still_asked(server):
         for name in ("max_tokens", "temperature", "seed", "top_p"):
             if name in body:
                 other = " Use 'max_completion_tokens' instead." if name == "max_tokens" else ""
-                return refusal(f"Unsupported parameter: '{name}'.{other}", name, "unsupported_parameter")
+                return refusal(
+                    f"Unsupported parameter: '{name}'.{other}", name, "unsupported_parameter"
+                )
         return completion("hello")
 
     server.behave = picky
@@ -198,7 +228,9 @@ def test_what_is_left_out_changes_no_key_so_that_replies_are_used_again_elsewher
 
         def picky(body, n):
             if "temperature" in body and not is_probe(body):
-                return refusal("Unsupported value: 'temperature' does not support 0.7.", "temperature")
+                return refusal(
+                    "Unsupported value: 'temperature' does not support 0.7.", "temperature"
+                )
             context = tagged(context=f"Context {n}")
             return scripted.completion(context)
 

@@ -111,22 +111,48 @@ def test_rows_come_in_lineage_order():
     journal.begin(CONFIG)
     for place in ("000010", "000002.000010", "000002.000009", "000002"):
         journal.put(outcome(1, place=place, id=place))
-    assert [one.place for one in journal.outcomes("sample")] == ["000002", "000002.000009", "000002.000010", "000010"]
+    assert [one.place for one in journal.outcomes("sample")] == [
+        "000002",
+        "000002.000009",
+        "000002.000010",
+        "000010",
+    ]
 
 
 def test_taking_a_row_back_takes_all_below_it_and_nothing_beside_it():
     journal = Journal()
     journal.begin(CONFIG)
-    places = ["000001", "000001.000001", "000001.000001.000002", "000001.000010", "000002", "0000010"]
+    places = [
+        "000001",
+        "000001.000001",
+        "000001.000001.000002",
+        "000001.000010",
+        "000002",
+        "0000010",
+    ]
     for place in places:
         journal.put(outcome(1, place=place, id=place))
     journal.forget("000001.000001")
-    assert {one.place for one in journal.outcomes("sample")} == {"000001", "000001.000010", "000002", "0000010"}
+    assert {one.place for one in journal.outcomes("sample")} == {
+        "000001",
+        "000001.000010",
+        "000002",
+        "0000010",
+    }
 
 
 def test_a_drop_carries_its_reason_and_the_row_as_it_stood():
-    drop = outcome(1, stage="s", reason="score", message="why", reply="raw", columns={"n": 1, "stage": "mine"})
-    assert drop.as_drop() == {"id": "s1", "stage": "s", "reason": "score", "message": "why", "reply": "raw", "n": 1}
+    drop = outcome(
+        1, stage="s", reason="score", message="why", reply="raw", columns={"n": 1, "stage": "mine"}
+    )
+    assert drop.as_drop() == {
+        "id": "s1",
+        "stage": "s",
+        "reason": "score",
+        "message": "why",
+        "reply": "raw",
+        "n": 1,
+    }
 
 
 def test_a_second_writer_is_refused_and_may_write_when_the_first_is_gone(tmp_path):
@@ -254,7 +280,9 @@ fuse-overlayfs /mnt/podman fuse.fuse-overlayfs rw 0 0
         ("/mnt/podman/run", ""),
     ],
 )
-def test_a_network_file_system_is_known_by_the_mount_that_the_folder_is_on(tmp_path, monkeypatch, folder, kind):
+def test_a_network_file_system_is_known_by_the_mount_that_the_folder_is_on(
+    tmp_path, monkeypatch, folder, kind
+):
     table = tmp_path / "mounts"
     table.write_text(MOUNTS)
     monkeypatch.setattr(journals, "MOUNTS", table)
@@ -266,7 +294,9 @@ def test_where_the_system_does_not_tell_its_mounts_a_folder_counts_as_local(tmp_
     assert journals._network_file_system(tmp_path) == ""
 
 
-def test_on_a_network_file_system_the_journal_does_without_its_log_and_says_so(tmp_path, monkeypatch):
+def test_on_a_network_file_system_the_journal_does_without_its_log_and_says_so(
+    tmp_path, monkeypatch
+):
     table = tmp_path / "mounts"
     table.write_text(f"server:/x {tmp_path} nfs4 rw 0 0\n")
     monkeypatch.setattr(journals, "MOUNTS", table)
@@ -310,7 +340,11 @@ def test_on_a_local_disk_nothing_is_said(tmp_path):
 def test_what_is_stored_is_json_that_others_can_read(tmp_path):
     journal = Journal(tmp_path)
     journal.begin(CONFIG)
-    journal.put(outcome(1, columns={"text": "Grüße \ud800", "vary": {"a": [1, None]}}, message="half \udfff"))
+    journal.put(
+        outcome(
+            1, columns={"text": "Grüße \ud800", "vary": {"a": [1, None]}}, message="half \udfff"
+        )
+    )
     journal.close()
     with sqlite3.connect(tmp_path / FILE) as sql:
         columns, trail = sql.execute("SELECT columns, trail FROM rows").fetchone()

@@ -8,7 +8,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from scripted import FREEFORM_PROMPTS, PROMPTS, SEED, Ask, ScriptedTeacher, assert_adds_up, prompt, seeds, tagged
+from scripted import (
+    FREEFORM_PROMPTS,
+    PROMPTS,
+    SEED,
+    Ask,
+    ScriptedTeacher,
+    assert_adds_up,
+    prompt,
+    seeds,
+    tagged,
+)
 
 import sdgkit as sk
 from sdgkit.errors import PromptError, RunError, SeedError, SettingsError
@@ -46,12 +56,23 @@ def home_of(run: sk.Run) -> dict[str, str]:
 
 def test_the_method_has_eight_stages_for_grounded_and_six_for_freeform_skills():
     assert [
-        *("gen_contexts", "gen_grounded_questions", "eval_grounded_questions", "filter_grounded_questions"),
+        *(
+            "gen_contexts",
+            "gen_grounded_questions",
+            "eval_grounded_questions",
+            "filter_grounded_questions",
+        ),
         *("gen_grounded_responses", "evaluate_grounded_qa_pair", "filter_grounded_qa_pair"),
         "combine_question_and_context",
     ] == STAGES
     assert [stage.name for stage in sk.FREEFORM.stages] == [
-        *("gen_questions", "eval_questions", "filter_questions", "gen_responses", "evaluate_qa_pair"),
+        *(
+            "gen_questions",
+            "eval_questions",
+            "filter_questions",
+            "gen_responses",
+            "evaluate_qa_pair",
+        ),
         "filter_qa_pair",
     ]
 
@@ -60,12 +81,20 @@ def test_the_numbers_are_the_methods():
     contexts, questions = sk.GROUNDED.stages[:2]
     assert (contexts.per_row, contexts.extra_tries, questions.per_row) == (10, 10, 3)
     assert sk.FREEFORM.stages[0].per_row == 30
-    assert [list(stage.scale) for stage in sk.GROUNDED.stages if stage.role == "judge"] == [[0, 1], [1, 2, 3]]
+    assert [list(stage.scale) for stage in sk.GROUNDED.stages if stage.role == "judge"] == [
+        [0, 1],
+        [1, 2, 3],
+    ]
 
 
 def test_each_stage_tells_its_own_help():
     told = pydoc.render_doc(sk.gen_contexts, renderer=pydoc.plaintext)
-    assert "The stage gen_contexts" in told and "per_row=10" in told and "num_contexts" in told and "teacher" in told
+    assert (
+        "The stage gen_contexts" in told
+        and "per_row=10" in told
+        and "num_contexts" in told
+        and "teacher" in told
+    )
     assert "at_least=2.0" in sk.filter_qa_pair.__doc__
     assert "teacher" in inspect.signature(sk.gen_contexts).parameters
     assert "sdgkit.gen_contexts" in repr(sk.gen_contexts)
@@ -74,13 +103,22 @@ def test_each_stage_tells_its_own_help():
 def test_the_seeds_choose_the_pipeline_or_the_user_does(script):
     grounded = sk.plan(seeds(), teacher=script.connect(), prompts=PROMPTS)
     freeform = sk.plan(seeds(grounded=False), teacher=script.connect(), prompts=FREEFORM_PROMPTS)
-    chosen = sk.plan(seeds(), teacher=script.connect(), prompts=FREEFORM_PROMPTS, pipeline=sk.FREEFORM)
-    assert [plan.pipeline.name for plan in (grounded, freeform, chosen)] == ["grounded", "freeform", "freeform"]
+    chosen = sk.plan(
+        seeds(), teacher=script.connect(), prompts=FREEFORM_PROMPTS, pipeline=sk.FREEFORM
+    )
+    assert [plan.pipeline.name for plan in (grounded, freeform, chosen)] == [
+        "grounded",
+        "freeform",
+        "freeform",
+    ]
 
 
 def test_a_pipeline_of_any_name_takes_the_shipped_prompts_of_its_stages():
     mine = sk.Pipeline("mine", sk.FREEFORM.stages)
-    assert sk.plan(seeds(grounded=False), pipeline=mine).prompts == sk.plan(seeds(grounded=False)).prompts
+    assert (
+        sk.plan(seeds(grounded=False), pipeline=mine).prompts
+        == sk.plan(seeds(grounded=False)).prompts
+    )
 
 
 def test_seeds_of_which_some_have_a_context_are_refused(script):
@@ -102,7 +140,9 @@ def test_own_contexts_take_the_place_of_gen_contexts(script):
     assert [line["name"] for line in run.funnel] == ["given_contexts", *STAGES[1:]]
     assert run.funnel[0]["tried"] == run.funnel[0]["rows_out"] == 12
     samples = list(run.samples())
-    assert {row["id"].split("/")[1] for row in [*samples, *run.drops()]} == {f"x{n}" for n in range(1, 13)}
+    assert {row["id"].split("/")[1] for row in [*samples, *run.drops()]} == {
+        f"x{n}" for n in range(1, 13)
+    }
     assert all(row["source"] == row["context"].replace("My context", "page") for row in samples)
     assert_adds_up(run)
 
@@ -157,7 +197,10 @@ def test_a_column_id_of_the_users_contexts_is_not_the_lineage(script):
         ([{"context": "x"}, {"context": " "}], "row 2: no text in the column 'context'"),
         ([{"context": "x"}, {"context": 7}], "row 2: no text in the column 'context'"),
         (["x"], "row 1: no text in the column 'context'"),
-        ([{"context": "x", "day": datetime.date(2024, 1, 1)}], "row 1, column day: cannot be stored .*date"),
+        (
+            [{"context": "x", "day": datetime.date(2024, 1, 1)}],
+            "row 1, column day: cannot be stored .*date",
+        ),
         ([{"context": "x\ud800"}], "row 1, column context: cannot be stored .*surrogates"),
     ],
 )
@@ -167,15 +210,21 @@ def test_contexts_without_text_are_refused(script, contexts, words):
 
 
 def test_an_earlier_dataset_serves_as_contexts_and_the_seeds_keep_their_columns(script):
-    contexts = [{"context": f"Mail {n}", "seed_question": "of another seed 9", "topic": n} for n in range(4)]
+    contexts = [
+        {"context": f"Mail {n}", "seed_question": "of another seed 9", "topic": n} for n in range(4)
+    ]
     run = with_own(script, contexts=contexts)
-    assert {row["seed_question"] for row in run.samples()} <= {row["seed_question"] for row in seeds()}
+    assert {row["seed_question"] for row in run.samples()} <= {
+        row["seed_question"] for row in seeds()
+    }
     assert {row["topic"] for row in run.samples()} <= set(range(4))
 
 
 def test_own_contexts_do_not_fit_a_freeform_skill(script):
     with pytest.raises(SettingsError, match=r"no stage 'gen_contexts'\. There are gen_questions"):
-        sk.plan(seeds(grounded=False), teacher=script.connect(), prompts=FREEFORM_PROMPTS, contexts=OWN)
+        sk.plan(
+            seeds(grounded=False), teacher=script.connect(), prompts=FREEFORM_PROMPTS, contexts=OWN
+        )
 
 
 # The seed's own question ----------------------------------------------------------------------------------------------
@@ -193,7 +242,9 @@ def test_the_seeds_own_question_is_asked_of_every_context(script):
 
 
 def test_own_contexts_with_the_seeds_own_question_ask_for_answers_only(script):
-    prompts = {name: PROMPTS[name] for name in ("gen_grounded_responses", "evaluate_grounded_qa_pair")}
+    prompts = {
+        name: PROMPTS[name] for name in ("gen_grounded_responses", "evaluate_grounded_qa_pair")
+    }
     with_own(script, questions="seed", prompts=prompts, num_questions=None)
     assert script.by_stage() == {"gen_grounded_responses": 12, "evaluate_grounded_qa_pair": 12}
 
@@ -221,12 +272,20 @@ def test_sampling_that_is_not_by_stage_is_refused(script, sampling):
 
 def test_a_number_for_a_stage_that_is_not_there_is_refused(script):
     with pytest.raises(SettingsError, match="num_contexts has no stage to apply to"):
-        sk.plan(seeds(grounded=False), teacher=script.connect(), prompts=FREEFORM_PROMPTS, num_contexts=3)
+        sk.plan(
+            seeds(grounded=False),
+            teacher=script.connect(),
+            prompts=FREEFORM_PROMPTS,
+            num_contexts=3,
+        )
 
 
 @pytest.mark.parametrize(
     ("number", "own"),
-    [("num_contexts", {"contexts": [{"context": "Mine."}]}), ("num_questions", {"questions": "seed"})],
+    [
+        ("num_contexts", {"contexts": [{"context": "Mine."}]}),
+        ("num_questions", {"questions": "seed"}),
+    ],
 )
 def test_a_number_for_what_the_user_brings_is_refused_too(script, number, own):
     with pytest.raises(SettingsError, match=f"{number} has no stage to apply to"):
@@ -257,7 +316,9 @@ def test_a_stage_that_does_not_exist_is_refused_with_those_that_do(script, optio
 
 
 def test_the_shipped_prompts_serve_where_the_user_has_none(script):
-    plan = sk.plan(seeds(), teacher=script.connect(), prompts={"gen_contexts": PROMPTS["gen_contexts"]})
+    plan = sk.plan(
+        seeds(), teacher=script.connect(), prompts={"gen_contexts": PROMPTS["gen_contexts"]}
+    )
     assert plan.prompts["gen_contexts"] == PROMPTS["gen_contexts"]
     assert plan.prompts["gen_grounded_responses"].start_tags == ("[Start of Response]",)
     wanted = {"gen_contexts": 0.7, "gen_grounded_questions": 0.7}
@@ -273,7 +334,10 @@ def test_prompts_come_from_a_folder(script, tmp_path):
 
 @pytest.mark.parametrize("unknown", ["nope", "response", "evaluation", "num_samples"])
 def test_a_prompt_with_an_unknown_variable_is_refused_before_anything_is_asked(script, unknown):
-    prompts = {**PROMPTS, "gen_grounded_responses": prompt("gen_grounded_responses", (unknown,), "response")}
+    prompts = {
+        **PROMPTS,
+        "gen_grounded_responses": prompt("gen_grounded_responses", (unknown,), "response"),
+    }
     with pytest.raises(PromptError, match=f"'{unknown}' is undefined"):
         generate(script, prompts=prompts)
     assert script.asked() == 0
@@ -290,12 +354,17 @@ def test_a_prompt_with_an_unknown_variable_is_refused_before_anything_is_asked(s
 )
 def test_a_prompt_may_have_a_variable_that_not_every_row_needs(script, text):
     optional = replace(PROMPTS["gen_grounded_responses"], principles=text)
-    plan = sk.plan(seeds(), teacher=script.connect(), prompts={**PROMPTS, "gen_grounded_responses": optional})
+    plan = sk.plan(
+        seeds(), teacher=script.connect(), prompts={**PROMPTS, "gen_grounded_responses": optional}
+    )
     assert plan.prompts["gen_grounded_responses"] == optional
 
 
 def test_a_prompt_with_too_few_tags_is_refused_before_anything_is_asked(script):
-    prompts = {**PROMPTS, "eval_grounded_questions": prompt("eval_grounded_questions", SEED, "evaluation")}
+    prompts = {
+        **PROMPTS,
+        "eval_grounded_questions": prompt("eval_grounded_questions", SEED, "evaluation"),
+    }
     with pytest.raises(PromptError, match=r"2 column\(s\): evaluation, score"):
         generate(script, prompts=prompts)
     assert script.asked() == 0
@@ -335,7 +404,9 @@ def test_a_changed_prompt_in_a_folder_is_put_over_those_of_the_run(script, tmp_p
     script.forget()
     changed = tmp_path / "prompts" / place / "evaluate_grounded_qa_pair.yaml"
     changed.parent.mkdir(parents=True)
-    changed.write_text(PROMPTS["evaluate_grounded_qa_pair"].with_sampling(temperature=0.1).to_yaml())
+    changed.write_text(
+        PROMPTS["evaluate_grounded_qa_pair"].with_sampling(temperature=0.1).to_yaml()
+    )
     sk.generate(tmp_path / "run", teacher=script.connect(), prompts=tmp_path / "prompts")
     assert list(script.by_stage()) == ["evaluate_grounded_qa_pair"]
 

@@ -37,7 +37,11 @@ def outside_any_company(tmp_path, monkeypatch):
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch):
     """The same rules with shorter waits."""
-    for name, seconds in (("FIRST_WAIT", 0.02), ("QUIET_SECONDS", 0.1), ("LONGEST_PROBE_WAIT", 0.1)):
+    for name, seconds in (
+        ("FIRST_WAIT", 0.02),
+        ("QUIET_SECONDS", 0.1),
+        ("LONGEST_PROBE_WAIT", 0.1),
+    ):
         monkeypatch.setattr(patience, name, seconds)
 
 
@@ -117,18 +121,24 @@ def until(condition: Callable[[], object]) -> None:
 
 @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
 @pytest.mark.parametrize("kind", ["vllm", "llama-stack"])
-def test_a_teacher_behind_a_proxy_and_an_own_authority_answers(company, proxy, monkeypatch, variable, kind):
+def test_a_teacher_behind_a_proxy_and_an_own_authority_answers(
+    company, proxy, monkeypatch, variable, kind
+):
     monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
     monkeypatch.setenv(variable, AUTHORITY)
     teacher = connect(kind, base_url=ADDRESS)
     assert teacher.ask("Hello").text == "hello" and teacher.notes == []
     assert company.headers[-1]["Host"] == "teacher.example"
-    assert {head.splitlines()[0] for head in proxy.asked} == {"CONNECT teacher.example:443 HTTP/1.1"}
+    assert {head.splitlines()[0] for head in proxy.asked} == {
+        "CONNECT teacher.example:443 HTTP/1.1"
+    }
 
 
 def test_without_its_authority_the_sentence_says_where_to_name_it(company, proxy, monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
-    with pytest.raises(TeacherRefused, match=r"certificate of https://teacher\.example/v1 is not.*SSL_CERT_FILE"):
+    with pytest.raises(
+        TeacherRefused, match=r"certificate of https://teacher\.example/v1 is not.*SSL_CERT_FILE"
+    ):
         connect(base_url=ADDRESS)
     assert company.paths == []
 
@@ -159,7 +169,9 @@ def test_the_password_for_a_proxy_reaches_it_and_is_not_shown(company, proxy, mo
     monkeypatch.setenv("SSL_CERT_FILE", AUTHORITY)
     monkeypatch.setenv("HTTPS_PROXY", f"http://ada:lovely@127.0.0.1:{proxy.port}")
     teacher = connect(base_url=ADDRESS)
-    assert "proxy-authorization: basic" in proxy.asked[0].lower() and "lovely" not in repr(vars(teacher))
+    assert "proxy-authorization: basic" in proxy.asked[0].lower() and "lovely" not in repr(
+        vars(teacher)
+    )
     monkeypatch.setenv("HTTPS_PROXY", f"http://ada:lovely@127.0.0.1:{free_port()}")
     with pytest.raises(TeacherUnreachable) as caught:
         connect(base_url=ADDRESS)
@@ -186,36 +198,51 @@ def test_a_header_can_be_set_for_commands_and_notebooks_alike(server, monkeypatc
     connect(base_url=server.base_url)
     assert server.headers[-1]["x-team-key"] == server.headers[-1]["x-other"] == "t-secret"
     monkeypatch.delenv("SDGKIT_HEADERS")
-    Path("sdgkit.toml").write_text(f'base_url = "{server.base_url}"\nheaders = {{X-Team-Key = "TEAM_KEY"}}\n', "utf-8")
+    Path("sdgkit.toml").write_text(
+        f'base_url = "{server.base_url}"\nheaders = {{X-Team-Key = "TEAM_KEY"}}\n', "utf-8"
+    )
     connect()
     assert server.headers[-1]["x-team-key"] == "t-secret"
 
 
 def test_a_header_named_authorization_takes_the_place_of_the_key(server, monkeypatch):
     monkeypatch.setenv("TOKEN", "Negotiate t-secret")
-    connect(base_url=server.base_url, api_key="sk-key", headers={"authorization": "TOKEN"}).ask("Hello")
+    connect(base_url=server.base_url, api_key="sk-key", headers={"authorization": "TOKEN"}).ask(
+        "Hello"
+    )
     assert {sent["Authorization"] for sent in server.headers} == {"Negotiate t-secret"}
 
 
-@pytest.mark.parametrize("headers", [{"X-Team-Key": "t-secret"}, "X-Team-Key: t-secret", "t-secret"])
+@pytest.mark.parametrize(
+    "headers", [{"X-Team-Key": "t-secret"}, "X-Team-Key: t-secret", "t-secret"]
+)
 def test_a_value_in_the_place_of_a_variables_name_is_refused_and_not_repeated(headers):
-    with pytest.raises(SettingsError, match=r"NAME=VARIABLE|X-Team-Key, name the environment variable") as caught:
+    with pytest.raises(
+        SettingsError, match=r"NAME=VARIABLE|X-Team-Key, name the environment variable"
+    ) as caught:
         connect(base_url="http://127.0.0.1:1/v1", headers=headers)
     assert "t-secret" not in str(caught.value)
 
 
-def test_no_secret_is_in_a_runs_folder_a_repr_an_error_or_a_log(server, monkeypatch, tmp_path, caplog):
+def test_no_secret_is_in_a_runs_folder_a_repr_an_error_or_a_log(
+    server, monkeypatch, tmp_path, caplog
+):
     caplog.set_level(logging.DEBUG)
     monkeypatch.setenv("OPENAI_LOG", "debug")
     monkeypatch.setenv("TEAM_KEY", "t-secret")
     (tmp_path / "key.txt").write_text("sk-secret\n", "utf-8")
     server.behave = lambda body, n: status(400, f"I saw {server.headers[-1]}")
-    teacher = connect(base_url=server.base_url, headers="X-Team-Key=TEAM_KEY", key_file=tmp_path / "key.txt")
+    teacher = connect(
+        base_url=server.base_url, headers="X-Team-Key=TEAM_KEY", key_file=tmp_path / "key.txt"
+    )
     rows = [{"task_description": "Say it.", "seed_question": "What?", "seed_response": "This."}]
     with pytest.raises(sk.errors.SdgkitError) as caught:
         teacher.ask("Hello")
     run = sk.gen_questions.run(rows, teacher=teacher, out=tmp_path / "run", num_questions=1)
-    assert (server.headers[-1]["x-team-key"], server.headers[-1]["Authorization"]) == ("t-secret", "Bearer sk-secret")
+    assert (server.headers[-1]["x-team-key"], server.headers[-1]["Authorization"]) == (
+        "t-secret",
+        "Bearer sk-secret",
+    )
     told = f"{caught.value!r} {teacher!r} {vars(teacher)} {run.notes} {list(run.drops())} {caplog.text}"
     files = [path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()]
     assert "I saw" in told and files
@@ -243,7 +270,9 @@ def test_a_key_file_is_read_and_read_again_when_it_changes(server, tmp_path, mon
     assert server.headers[-1]["Authorization"] == "Bearer sk-given"
 
 
-@pytest.mark.parametrize(("text", "words"), [(None, "No such file"), (" \n", "is empty"), ("sk-ö", "no key has")])
+@pytest.mark.parametrize(
+    ("text", "words"), [(None, "No such file"), (" \n", "is empty"), ("sk-ö", "no key has")]
+)
 def test_a_key_file_that_cannot_be_used_is_named(tmp_path, text, words):
     key = tmp_path / "key.txt"
     if text is not None:
@@ -255,7 +284,10 @@ def test_a_key_file_that_cannot_be_used_is_named(tmp_path, text, words):
 
 def test_a_wrong_key_at_the_beginning_stops_at_once_and_names_the_file(tmp_path):
     (tmp_path / "key.txt").write_text("sk-wrong", "utf-8")
-    with FaultServer(key="sk-right") as server, pytest.raises(TeacherRefused, match=r"into the key file key\.txt"):
+    with (
+        FaultServer(key="sk-right") as server,
+        pytest.raises(TeacherRefused, match=r"into the key file key\.txt"),
+    ):
         connect(base_url=server.base_url, key_file=tmp_path / "key.txt")
 
 
@@ -335,7 +367,9 @@ def test_no_fresh_key_within_patience_stops_everybody(server, tmp_path):
     teacher.ask("Hello")
     server.key = "sk-new"
     for future in send(teacher, *"abc"):
-        with pytest.raises(TeacherRefused, match=r"no longer accepts the key .*key file key\.txt, and run the same"):
+        with pytest.raises(
+            TeacherRefused, match=r"no longer accepts the key .*key file key\.txt, and run the same"
+        ):
             future.result(30)
 
 
@@ -343,7 +377,9 @@ def test_without_a_key_file_an_expired_key_stops_at_once(server):
     teacher = connect(base_url=server.base_url, api_key="sk-old")
     teacher.ask("Hello")
     server.key = "sk-new"
-    with pytest.raises(TeacherRefused, match=r"no longer accepts the key.* fresh one into SDGKIT_API_KEY, and run"):
+    with pytest.raises(
+        TeacherRefused, match=r"no longer accepts the key.* fresh one into SDGKIT_API_KEY, and run"
+    ):
         teacher.ask("Hello")
 
 
@@ -373,14 +409,23 @@ def expires_after_five(server) -> dict:
         return completion(f"[Start of Question]\nquestion {n}\n[End of Question]")
 
     server.behave = behave
-    return {"SDGKIT_BASE_URL": server.base_url, "SDGKIT_API_KEY": "sk-old", "TERM": "xterm", "COLUMNS": "100"}
+    return {
+        "SDGKIT_BASE_URL": server.base_url,
+        "SDGKIT_API_KEY": "sk-old",
+        "TERM": "xterm",
+        "COLUMNS": "100",
+    }
 
 
 def test_the_run_panel_asks_for_a_fresh_key_and_goes_on(server, expires_after_five, tmp_path):
     teacher = connect(base_url=server.base_url, api_key="sk-old", concurrency=2)
-    seeds = [{"task_description": "d", "seed_question": f"q{n}", "seed_response": "r"} for n in range(8)]
+    seeds = [
+        {"task_description": "d", "seed_question": f"q{n}", "seed_response": "r"} for n in range(8)
+    ]
     pipeline = sk.FREEFORM.without(*(stage.name for stage in sk.FREEFORM.stages[1:]))
-    panel = sk.RunPanel(seeds, teacher=teacher, out=tmp_path / "run", pipeline=pipeline, num_questions=1)
+    panel = sk.RunPanel(
+        seeds, teacher=teacher, out=tmp_path / "run", pipeline=pipeline, num_questions=1
+    )
     assert panel.view.state["wants_key"] is False
     panel.act("start")
     until(lambda: panel.view.state["wants_key"])
@@ -390,18 +435,31 @@ def test_the_run_panel_asks_for_a_fresh_key_and_goes_on(server, expires_after_fi
     assert "sk-" not in json.dumps(panel.view.state)
 
 
-def test_the_command_asks_for_a_fresh_key_on_a_terminal_and_goes_on(server, expires_after_five, tmp_path):
+def test_the_command_asks_for_a_fresh_key_on_a_terminal_and_goes_on(
+    server, expires_after_five, tmp_path
+):
     seeds = tmp_path / "seeds.jsonl"
     seeds.write_text(
         "".join(
-            json.dumps({"task_description": "d", "seed_question": f"q{n}", "seed_response": "r"}) + "\n"
+            json.dumps({"task_description": "d", "seed_question": f"q{n}", "seed_response": "r"})
+            + "\n"
             for n in range(8)
         )
     )
     ours, theirs = pty.openpty()
     to_be_asked = "import fcntl, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
     code = to_be_asked + "from sdgkit.cli import main; sys.exit(main())"
-    command = [sys.executable, "-c", code, "generate", str(seeds), "--num-questions", "1", "--concurrency", "2"]
+    command = [
+        sys.executable,
+        "-c",
+        code,
+        "generate",
+        str(seeds),
+        "--num-questions",
+        "1",
+        "--concurrency",
+        "2",
+    ]
     process = subprocess.Popen(
         [*command, "--out", str(tmp_path / "run")],
         env={**os.environ, **expires_after_five},
@@ -430,7 +488,11 @@ def test_one_text_that_a_guard_forbids_is_lost_alone(server, tmp_path):
 
     def guard(body, n):
         text = body["messages"][-1]["content"]
-        return status(403, "forbidden words") if text == "b" and not is_probe(body) else completion(text)
+        return (
+            status(403, "forbidden words")
+            if text == "b" and not is_probe(body)
+            else completion(text)
+        )
 
     server.behave = guard
     a, b, c = send(teacher, *"abc")
@@ -439,7 +501,9 @@ def test_one_text_that_a_guard_forbids_is_lost_alone(server, tmp_path):
         b.result(30)
 
 
-def test_a_run_in_a_companys_network_pauses_for_a_fresh_key_and_loses_nothing(company, proxy, tmp_path, monkeypatch):
+def test_a_run_in_a_companys_network_pauses_for_a_fresh_key_and_loses_nothing(
+    company, proxy, tmp_path, monkeypatch
+):
     monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
     monkeypatch.setenv("SSL_CERT_FILE", AUTHORITY)
     monkeypatch.setenv("TEAM_KEY", "t-secret")
@@ -453,7 +517,9 @@ def test_a_run_in_a_companys_network_pauses_for_a_fresh_key_and_loses_nothing(co
         return completion("[Start of Response]\nan answer\n[End of Response]")
 
     server.behave = behave
-    teacher = connect(base_url=ADDRESS, key_file=key, headers="X-Team=TEAM_KEY", concurrency=2, patience=60)
+    teacher = connect(
+        base_url=ADDRESS, key_file=key, headers="X-Team=TEAM_KEY", concurrency=2, patience=60
+    )
     seed = {"task_description": "d", "seed_question": "q", "seed_response": "r"}
     rows = [{**seed, "question": f"question {n}"} for n in range(12)]
     folder = tmp_path / "run"
@@ -464,7 +530,9 @@ def test_a_run_in_a_companys_network_pauses_for_a_fresh_key_and_loses_nothing(co
         assert "put a fresh one into the key file key.txt" in sk.open_run(folder).snapshot().message
         key.write_text("sk-new", "utf-8")
         run = going.result(60)
-    assert run.summary["state"] == "done" and len(list(run.samples())) == 12 and not list(run.drops())
+    assert (
+        run.summary["state"] == "done" and len(list(run.samples())) == 12 and not list(run.drops())
+    )
     assert {sent["x-team"] for sent in server.headers} == {"t-secret"} and proxy.asked
     answered = [json.dumps(body["messages"]) for body in server.asked]
     assert sorted(set(answered)) == sorted(answered)

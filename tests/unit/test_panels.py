@@ -17,9 +17,9 @@ from scripted import PROMPTS, Gate, ScriptedTeacher
 
 import sdgkit as sk
 from sdgkit.errors import SeedError, SettingsError
+from sdgkit.evaluation.prompt_trials import stand_in
 from sdgkit.panels.frame import LOOK, Panel
 from sdgkit.panels.live import reason_for_a_still_picture
-from sdgkit.trials.trying import stand_in
 
 HOSTILE = (
     "<script>alert(1)</script><img src=x onerror=alert(2)><iframe srcdoc='<b>x'></iframe></pre></details>"
@@ -68,7 +68,9 @@ def saved_prompts() -> Path:
 
 
 def run_panel(script: ScriptedTeacher, seeds, out="runs/a", **more) -> sk.RunPanel:
-    return sk.RunPanel(seeds, teacher=script.connect(), out=out, num_contexts=2, prompts=PROMPTS, **more)
+    return sk.RunPanel(
+        seeds, teacher=script.connect(), out=out, num_contexts=2, prompts=PROMPTS, **more
+    )
 
 
 # Where it is shown ----------------------------------------------------------------------------------------------------
@@ -108,7 +110,12 @@ def test_a_still_picture_says_the_same_in_plain_text(script, seeds):
     act(review, "filter", show="rejected")
     sample = review.view.state["sample"]
     for page in review.picture().values():
-        for words in ("1 rejected", sample["texts"]["response"], sample["evaluation"], "1 of 1 samples"):
+        for words in (
+            "1 rejected",
+            sample["texts"]["response"],
+            sample["evaluation"],
+            "1 of 1 samples",
+        ):
             assert words in page
     assert "0 kept, 1 rejected." in str(review), "a drawing is told in words"
     assert "combine_question_and_context" in str(sk.RunPanel(run))
@@ -152,7 +159,9 @@ def test_a_run_is_started_watched_and_done(script, seeds):
     state = panel.view.state
     facts = dict(map(tuple, state["facts"]))
     assert int(facts["samples"]) == len(panel.latest.dataset) > 0
-    assert [stage["name"] for stage in state["stages"]] == [stage["name"] for stage in panel.latest.funnel]
+    assert [stage["name"] for stage in state["stages"]] == [
+        stage["name"] for stage in panel.latest.funnel
+    ]
     assert state["newest"][0]["id"] in {sample["id"] for sample in panel.latest.samples()}
     assert state["start"] == "Run again"
 
@@ -201,7 +210,9 @@ def test_before_its_start_a_runs_picture_is_as_high_as_later_on(script, seeds):
 
 def test_a_click_on_a_stage_shows_what_was_dropped_with_prompt_and_reply(script, seeds):
     script.answer = lambda ask: (
-        "No tags." if ask.stage == "gen_grounded_responses" and ask.name < "8" else script.usual(ask)
+        "No tags."
+        if ask.stage == "gen_grounded_responses" and ask.name < "8"
+        else script.usual(ask)
     )
     panel = run_panel(script, seeds)
     asyncio.run(panel.run())
@@ -285,7 +296,9 @@ def test_a_panel_watches_a_run_that_another_writes(script, seeds):
 
 def test_the_next_start_uses_the_prompts_as_they_are_then(script, seeds):
     folder = saved_prompts()
-    panel = sk.RunPanel(seeds, teacher=script.connect(), out="runs/a", num_contexts=2, prompts=folder)
+    panel = sk.RunPanel(
+        seeds, teacher=script.connect(), out="runs/a", num_contexts=2, prompts=folder
+    )
     asyncio.run(panel.run())
     script.forget()
     editor = sk.PromptPanel(folder, seeds, run=panel, stage="gen_grounded_responses")
@@ -310,7 +323,9 @@ def test_a_run_whose_folder_is_gone_shows_the_sentence_over_what_was_there(scrip
     panel.act("stage", name="gen_contexts")
     panel.wait()
     assert panel.view.state["error"]
-    assert panel.view.state["facts"][0] == samples or panel.view.state["words"].startswith("Not begun")
+    assert panel.view.state["facts"][0] == samples or panel.view.state["words"].startswith(
+        "Not begun"
+    )
     assert "Error: " in str(panel)
 
 
@@ -407,7 +422,9 @@ def test_a_context_that_only_some_seeds_have_is_told_at_the_empty_one(seeds):
 
 
 def test_what_the_seed_check_finds_stands_beside_the_field_and_can_be_saved(seeds):
-    panel = sk.SeedPanel([{**seed, "seed_context": f"Note {n}: the pump is loud."} for n, seed in enumerate(seeds)])
+    panel = sk.SeedPanel(
+        [{**seed, "seed_context": f"Note {n}: the pump is loud."} for n, seed in enumerate(seeds)]
+    )
     act(panel, "edit", place=1, column="seed_response", text="The pump hums, and")
     assert "cut off" in errors(panel, 1)["seed_response"]
     act(panel, "edit", place=1, column="seed_response", text="The pump is loud.")
@@ -416,7 +433,9 @@ def test_what_the_seed_check_finds_stands_beside_the_field_and_can_be_saved(seed
     assert any("five or more" in flaw["words"] for flaw in panel.view.state["about_all"])
     act(panel, "save", path="mine.jsonl")
     act(panel, "add")
-    assert list(errors(panel, 2, "warning")) == ["seed_context"], "a seed that is begun hides nothing about the others"
+    assert list(errors(panel, 2, "warning")) == ["seed_context"], (
+        "a seed that is begun hides nothing about the others"
+    )
 
 
 def test_duplicate_remove_and_undo(seeds):
@@ -435,7 +454,9 @@ def test_duplicate_remove_and_undo(seeds):
 
 @pytest.fixture
 def prompt_panel(script, seeds) -> sk.PromptPanel:
-    return sk.PromptPanel("prompts", seeds, teacher=script.connect(), stage="gen_grounded_responses")
+    return sk.PromptPanel(
+        "prompts", seeds, teacher=script.connect(), stage="gen_grounded_responses"
+    )
 
 
 def test_a_prompt_is_rendered_with_the_chosen_seeds_values(prompt_panel):
@@ -478,7 +499,9 @@ def test_a_try_on_five_asks_five_rows_at_the_same_time(script):
             await gate.passed()
         return await answer(body, number)
 
-    panel = sk.PromptPanel(PROMPTS["gen_grounded_responses"], scripted.seeds(7), teacher=script.connect())
+    panel = sk.PromptPanel(
+        PROMPTS["gen_grounded_responses"], scripted.seeds(7), teacher=script.connect()
+    )
     script.behave = hold
     panel.act("try", several=True)
     gate.await_arrivals(5)
@@ -516,26 +539,35 @@ def test_a_try_can_be_cancelled(script, seeds):
 
 
 def test_saving_keeps_what_has_not_changed_and_shows_the_difference_before(prompt_panel):
-    act(prompt_panel, "text", part="principles", text=prompt_panel.draft.texts["principles"] + "\n* Be brief.")
+    act(
+        prompt_panel,
+        "text",
+        part="principles",
+        text=prompt_panel.draft.texts["principles"] + "\n* Be brief.",
+    )
     assert "+* Be brief." in prompt_panel.view.state["diff"]
     act(prompt_panel, "save")
     shipped = sk.shipped("prompts") / "grounded" / "gen_grounded_responses.yaml"
     saved, before = Path("prompts/gen_grounded_responses.yaml"), sk.load_prompt(shipped)
     assert sk.load_prompt(saved) == replace(before, principles=before.principles + "\n* Be brief.")
-    assert saved.read_text("utf-8").splitlines()[:3] == shipped.read_text("utf-8").splitlines()[:3]  # the comment
+    assert (
+        saved.read_text("utf-8").splitlines()[:3] == shipped.read_text("utf-8").splitlines()[:3]
+    )  # the comment
     assert prompt_panel.view.state["diff"] == []
 
 
-@pytest.mark.parametrize("path", sorted((sk.shipped("prompts")).glob("*/*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted((sk.shipped("prompts")).glob("*/*.yaml")), ids=lambda path: path.stem
+)
 def test_every_part_of_every_shipped_prompt_can_be_edited_and_saved(path):
     draft = sk.PromptPanel(sk.load_prompt(path), scripted.seeds(1)).draft
     for part in ("system", "introduction", "principles", "examples", "generation"):
         draft.set(part, f"{draft.texts[part]}\nAnd a line about {part}.")
     wanted = draft.prompt
     draft.save("mine.yaml")
-    assert sk.load_prompt("mine.yaml").render(stand_in(scripted.seeds(1)[0], path.stem)) == wanted.render(
+    assert sk.load_prompt("mine.yaml").render(
         stand_in(scripted.seeds(1)[0], path.stem)
-    )
+    ) == wanted.render(stand_in(scripted.seeds(1)[0], path.stem))
 
 
 def test_undo_and_the_shipped_prompt(prompt_panel):
@@ -573,7 +605,8 @@ def test_it_is_told_before_saving_that_comments_between_the_parts_go(seeds):
     mine = Path("mine/gen_contexts.yaml")
     mine.parent.mkdir()
     mine.write_text(
-        "# at the top\nsystem: |\n  # a heading, no comment\n# inside\ngeneration: '{{ seed_context }}'\n", "utf-8"
+        "# at the top\nsystem: |\n  # a heading, no comment\n# inside\ngeneration: '{{ seed_context }}'\n",
+        "utf-8",
     )
     panel = sk.PromptPanel("mine", seeds)
     assert panel.seen()["words"].endswith("Save drops the comments between its parts")
@@ -597,14 +630,20 @@ def test_two_versions_are_compared_by_what_is_read_and_what_the_judge_lets_throu
 
     def answer(ask):
         if ask.stage == "evaluate_grounded_qa_pair":
-            return scripted.tagged(evaluation="Read.", score=1 if "worse" in ask.given["response"] else 3)
+            return scripted.tagged(
+                evaluation="Read.", score=1 if "worse" in ask.given["response"] else 3
+            )
         if ask.given["question"] == "Question of seed 1" and ask.body.get("top_p"):
             return "No tags."
         return scripted.tagged(response="worse" if ask.body.get("top_p") else "better")
 
     script.answer = answer
     panel = sk.ComparePanel(
-        good, good.with_sampling(top_p=0.5), scripted.seeds(4), teacher=script.connect(), prompts="prompts"
+        good,
+        good.with_sampling(top_p=0.5),
+        scripted.seeds(4),
+        teacher=script.connect(),
+        prompts="prompts",
     )
     panel.compare()
     panel.wait()
@@ -620,7 +659,9 @@ def test_two_versions_are_compared_by_what_is_read_and_what_the_judge_lets_throu
 def test_the_difference_rests_on_the_rows_that_differ(script, seeds):
     good = PROMPTS["eval_grounded_questions"]
     other = good.with_sampling(top_p=0.5)
-    script.answer = lambda ask: scripted.tagged(evaluation="Seen.", score=0 if ask.body.get("top_p") else 1)
+    script.answer = lambda ask: scripted.tagged(
+        evaluation="Seen.", score=0 if ask.body.get("top_p") else 1
+    )
     panel = sk.ComparePanel(good, other, scripted.seeds(6), teacher=script.connect())
     panel.compare()
     panel.wait()
@@ -642,7 +683,9 @@ def test_a_comparison_that_is_cancelled_says_nothing_about_the_versions(script):
         return await answer(body, number)
 
     good = PROMPTS["eval_grounded_questions"]
-    panel = sk.ComparePanel(good, good.with_sampling(top_p=0.5), scripted.seeds(3), teacher=script.connect())
+    panel = sk.ComparePanel(
+        good, good.with_sampling(top_p=0.5), scripted.seeds(3), teacher=script.connect()
+    )
     script.behave = hold
     panel.act("compare")
     gate.await_arrivals(1)
@@ -758,9 +801,13 @@ class Tags(HTMLParser):
     def handle_starttag(self, tag, attributes):
         self.found.add(tag)
         self.active += [
-            (name, value) for name, value in attributes if name.startswith("on") or name in ("src", "srcdoc")
+            (name, value)
+            for name, value in attributes
+            if name.startswith("on") or name in ("src", "srcdoc")
         ]
-        self.active += [(name, value) for name, value in attributes if (value or "").startswith("javascript:")]
+        self.active += [
+            (name, value) for name, value in attributes if (value or "").startswith("javascript:")
+        ]
 
 
 def assert_harmless(panel: Panel) -> None:
@@ -773,7 +820,9 @@ def assert_harmless(panel: Panel) -> None:
         tags.feed(page)
         assert not tags.found & {"script", "img", "iframe", "object", "a", "base", "form"}
         assert not tags.active
-    assert "<img src=x" in json.dumps(state, ensure_ascii=False), "the hostile text is there, as text"
+    assert "<img src=x" in json.dumps(state, ensure_ascii=False), (
+        "the hostile text is there, as text"
+    )
     assert "\x1b" not in pages[0]
     assert "\u202e" not in pages[0]
     json.dumps(panel.view.get_state()).encode()
@@ -781,7 +830,11 @@ def assert_harmless(panel: Panel) -> None:
 
 def hostile_seeds() -> list[dict]:
     return [
-        {**row, "seed_response": f"{HOSTILE} Response of seed {n}", "seed_context": f"{HOSTILE} Context {n}"}
+        {
+            **row,
+            "seed_response": f"{HOSTILE} Response of seed {n}",
+            "seed_context": f"{HOSTILE} Context {n}",
+        }
         for n, row in enumerate(scripted.seeds(3), 1)
     ]
 
@@ -829,7 +882,9 @@ def test_hostile_text_in_a_prompt_and_its_replies(script):
 def test_hostile_text_in_a_comparison(script):
     script.answer = lambda ask: scripted.tagged(evaluation=HOSTILE, score=1)
     good = PROMPTS["eval_grounded_questions"]
-    panel = sk.ComparePanel(good, good.with_sampling(top_p=0.5), hostile_seeds(), teacher=script.connect())
+    panel = sk.ComparePanel(
+        good, good.with_sampling(top_p=0.5), hostile_seeds(), teacher=script.connect()
+    )
     panel.compare()
     panel.wait()
     assert_harmless(panel)

@@ -15,7 +15,7 @@ from servers import status
 
 import sdgkit as sk
 from sdgkit.errors import RunStopped, SettingsError
-from sdgkit.stages import Step
+from sdgkit.stream.row import Step
 
 SMALL = {"num_contexts": 3, "num_questions": 2}
 STAGES = [stage.name for stage in sk.GROUNDED.stages]
@@ -33,7 +33,9 @@ def generate(script: ScriptedTeacher, rows=None, *, concurrency: int = 16, **set
 
 
 def drops(run: sk.Run, **wanted: str) -> list[dict]:
-    return [drop for drop in run.drops() if all(drop[name] == value for name, value in wanted.items())]
+    return [
+        drop for drop in run.drops() if all(drop[name] == value for name, value in wanted.items())
+    ]
 
 
 def result(run: sk.Run) -> tuple:
@@ -74,7 +76,11 @@ def test_rows_drops_and_funnel_are_equal_at_concurrency_1_and_64_whoever_answers
     for number in range(4):
         script.delay = by_chance(number)
         assert result(generate(script, seeds(6), concurrency=64)) == one
-    assert {reason for line in one[2] for reason in line["dropped"]} >= {"duplicate", "malformed", "truncated"}
+    assert {reason for line in one[2] for reason in line["dropped"]} >= {
+        "duplicate",
+        "malformed",
+        "truncated",
+    }
 
 
 def test_streamed_and_stage_by_stage_give_equal_rows(script):
@@ -104,7 +110,15 @@ def test_rows_come_in_lineage_order_and_samples_hold_the_columns_of_the_method(s
     assert ids == sorted(ids, key=lambda id_: [int(part[1:]) for part in id_.split("/")])
     assert {"s2/c11/q1", "s11/c2/q2"} <= set(ids) | {drop["id"] for drop in run.drops()}
     first = next(run.samples())
-    assert list(first) == ["id", *seeds(1)[0], "context", "question", "response", "evaluation", "score"]
+    assert list(first) == [
+        "id",
+        *seeds(1)[0],
+        "context",
+        "question",
+        "response",
+        "evaluation",
+        "score",
+    ]
     assert first["question"].startswith(first["context"] + "\n\n")
     assert isinstance(first["score"], float)
     assert_adds_up(run)
@@ -134,7 +148,9 @@ def same_for(*ordinals: int) -> Callable[[Ask], str]:
 
     def answer(ask: Ask) -> str:
         if ask.stage == "gen_contexts" and ask.ordinal in ordinals:
-            return tagged(context="the  same\n\nthing " if ask.ordinal == ordinals[0] else "the same thing")
+            return tagged(
+                context="the  same\n\nthing " if ask.ordinal == ordinals[0] else "the same thing"
+            )
         return ScriptedTeacher.usual(None, ask)
 
     return answer
@@ -185,7 +201,14 @@ def test_each_duplicate_causes_exactly_one_further_ask(script):
         script.delay = by_chance(number)
         run = generate(script, seeds(1), num_contexts=4)
         assert script.asked("gen_contexts") == 6
-        assert sorted(ask.ordinal for ask in script.asks if ask.stage == "gen_contexts") == [1, 2, 3, 4, 5, 6]
+        assert sorted(ask.ordinal for ask in script.asks if ask.stage == "gen_contexts") == [
+            1,
+            2,
+            3,
+            4,
+            5,
+            6,
+        ]
         assert run.funnel[0] == {
             "name": "gen_contexts",
             "rows_in": 1,
@@ -207,7 +230,9 @@ def test_further_asks_end_at_extra_tries(script):
 
 def test_equal_contexts_of_two_seeds_both_stay(script):
     script.answer = lambda ask: (
-        tagged(context=f"number {ask.ordinal}") if ask.stage == "gen_contexts" else script.usual(ask)
+        tagged(context=f"number {ask.ordinal}")
+        if ask.stage == "gen_contexts"
+        else script.usual(ask)
     )
     run = generate(script, seeds(2))
     assert run.funnel[0]["dropped"] == {}
@@ -256,15 +281,23 @@ def test_one_request_on_its_way_serves_all_who_ask_it(script):
 # Replies that do not hold what was asked for --------------------------------------------------------------------------
 
 
-def test_a_malformed_reply_is_asked_again_three_times_with_another_seed_and_some_temperature(script):
-    script.answer = lambda ask: "no tags" if ask.stage == "gen_grounded_responses" else script.usual(ask)
+def test_a_malformed_reply_is_asked_again_three_times_with_another_seed_and_some_temperature(
+    script,
+):
+    script.answer = lambda ask: (
+        "no tags" if ask.stage == "gen_grounded_responses" else script.usual(ask)
+    )
     run = generate(script, seeds(1), num_contexts=1, num_questions=1)
     asked = [ask.body for ask in script.asks if ask.stage == "gen_grounded_responses"]
     assert [body["temperature"] for body in asked] == [0, 0.3, 0.3, 0.3]
     assert len({body["seed"] for body in asked}) == 4
     assert len({str(body["messages"]) for body in asked}) == 1
     [drop] = run.drops()
-    assert (drop["stage"], drop["reason"], drop["reply"]) == ("gen_grounded_responses", "malformed", "no tags")
+    assert (drop["stage"], drop["reason"], drop["reply"]) == (
+        "gen_grounded_responses",
+        "malformed",
+        "no tags",
+    )
     assert "[Start of Response]" in drop["message"]
     assert len(run.trace(drop["id"]).exchanges) == 7  # context, questions, judge, four tries
     assert_adds_up(run)
@@ -286,7 +319,11 @@ def test_a_reply_that_is_right_at_a_later_attempt_counts(script, attempt):
 
 def test_each_malformed_context_causes_exactly_one_further_ask(script):
     def answer(ask: Ask) -> str:
-        return "no tags" if ask.stage == "gen_contexts" and ask.ordinal in (2, 4) else script.usual(ask)
+        return (
+            "no tags"
+            if ask.stage == "gen_contexts" and ask.ordinal in (2, 4)
+            else script.usual(ask)
+        )
 
     script.answer = answer
     run = generate(script, seeds(1))
@@ -315,18 +352,25 @@ def test_missing_questions_are_asked_for_again_and_surplus_ones_ignored(script):
 
 def test_questions_that_stay_missing_are_dropped_each_with_an_id(script):
     script.answer = lambda ask: (
-        tagged(question="The only one.") if ask.stage == "gen_grounded_questions" else script.usual(ask)
+        tagged(question="The only one.")
+        if ask.stage == "gen_grounded_questions"
+        else script.usual(ask)
     )
     run = generate(script, seeds(1), num_contexts=1, num_questions=3)
     missing = drops(run, stage="gen_grounded_questions")
-    assert [(drop["id"], drop["reason"]) for drop in missing] == [("s1/c1/q2", "malformed"), ("s1/c1/q3", "malformed")]
+    assert [(drop["id"], drop["reason"]) for drop in missing] == [
+        ("s1/c1/q2", "malformed"),
+        ("s1/c1/q3", "malformed"),
+    ]
     assert script.asked("gen_grounded_questions") == 4
     assert_adds_up(run)
 
 
 @pytest.mark.parametrize("stage", PROMPTS)
 def test_a_truncated_reply_is_not_asked_again(script, stage):
-    script.answer = lambda ask: completion("cut o", "length") if ask.stage == stage else script.usual(ask)
+    script.answer = lambda ask: (
+        completion("cut o", "length") if ask.stage == stage else script.usual(ask)
+    )
     run = generate(script, seeds(1), num_contexts=2, num_questions=1)
     assert script.asked(stage) == 2
     assert [drop["reply"] for drop in drops(run, stage=stage, reason="truncated")] == ["cut o"] * 2
@@ -350,18 +394,26 @@ def test_a_score_off_the_scale_is_malformed(script):
 
 def test_what_the_judge_refuses_is_dropped_with_the_judges_words(script):
     script.answer = lambda ask: (
-        tagged(evaluation="Too long.", score=1) if ask.stage == "evaluate_grounded_qa_pair" else script.usual(ask)
+        tagged(evaluation="Too long.", score=1)
+        if ask.stage == "evaluate_grounded_qa_pair"
+        else script.usual(ask)
     )
     run = generate(script, seeds(1), num_contexts=1, num_questions=1)
     [drop] = run.drops()
-    assert (drop["stage"], drop["reason"], drop["score"]) == ("filter_grounded_qa_pair", "score", 1.0)
+    assert (drop["stage"], drop["reason"], drop["score"]) == (
+        "filter_grounded_qa_pair",
+        "score",
+        1.0,
+    )
     assert "Too long." in drop["reply"]
     assert "2 or more" in drop["message"]
 
 
 def test_a_refused_request_drops_its_row_with_the_servers_words(script):
     script.answer = lambda ask: (
-        status(400, "This prompt is too long") if ask.seed == 2 and ask.stage == "gen_contexts" else script.usual(ask)
+        status(400, "This prompt is too long")
+        if ask.seed == 2 and ask.stage == "gen_contexts"
+        else script.usual(ask)
     )
     run = generate(script)
     refused = drops(run, reason="teacher_error")
@@ -370,22 +422,30 @@ def test_a_refused_request_drops_its_row_with_the_servers_words(script):
     assert_adds_up(run)
 
 
-@pytest.mark.parametrize(("reason", "reply"), [("malformed", "no"), ("truncated", None), ("teacher_error", 400)])
-def test_if_the_first_20_rows_of_a_stage_fail_alike_the_run_stops_and_says_so(script, reason, reply):
+@pytest.mark.parametrize(
+    ("reason", "reply"), [("malformed", "no"), ("truncated", None), ("teacher_error", 400)]
+)
+def test_if_the_first_20_rows_of_a_stage_fail_alike_the_run_stops_and_says_so(
+    script, reason, reply
+):
     def answer(ask: Ask):
         if ask.stage != "gen_grounded_responses":
             return script.usual(ask)
         return status(400, "no") if reply == 400 else reply or completion("cut", "length")
 
     script.answer = answer
-    with pytest.raises(RunStopped, match=rf"first 20 rows of gen_grounded_responses all failed alike \({reason}\)"):
+    with pytest.raises(
+        RunStopped, match=rf"first 20 rows of gen_grounded_responses all failed alike \({reason}\)"
+    ):
         generate(script, seeds(30))
     assert script.asked("gen_grounded_responses") < 4 * 40
 
 
 def test_one_reply_that_fails_is_no_reason_to_stop_however_many_rows_it_should_have_held(script):
     def answer(ask: Ask):
-        if ask.stage == "gen_grounded_questions" and ask.given["context"].startswith("Context 1.1 "):
+        if ask.stage == "gen_grounded_questions" and ask.given["context"].startswith(
+            "Context 1.1 "
+        ):
             return status(400, "too long")
         return script.usual(ask)
 
@@ -413,7 +473,9 @@ def test_a_seed_is_admitted_only_when_a_slot_would_stand_empty(script):
     script.answer = answer
     run = generate(script, seeds(400), concurrency=8, num_contexts=1, num_questions=1)
     assert script.asked("gen_contexts") == 400
-    assert 0 < most <= 8 * 3 * 8  # a seed has three rows here, itself, its context, its question; 1,200 in all
+    assert (
+        0 < most <= 8 * 3 * 8
+    )  # a seed has three rows here, itself, its context, its question; 1,200 in all
     assert_adds_up(run)
 
 
@@ -426,7 +488,9 @@ def test_while_seeds_remain_the_row_nearest_to_its_end_goes_first(script):
     assert begun == sorted(begun)
 
 
-def test_once_all_seeds_are_admitted_the_row_with_most_stages_ahead_goes_first_but_every_eighth_time(script):
+def test_once_all_seeds_are_admitted_the_row_with_most_stages_ahead_goes_first_but_every_eighth_time(
+    script,
+):
     generate(script, seeds(1), concurrency=1, num_contexts=40, num_questions=1)
     order = [ask.stage for ask in script.asks]
     assert 30 <= order[:40].count("gen_contexts") < 40
@@ -455,7 +519,10 @@ def test_a_run_begins_although_somebody_else_holds_all_slots_of_the_teacher(scri
     other = threading.Thread(target=lambda: teacher.ask('{"stage": "somebody"}', max_tokens=5))
     other.start()
     assert held.wait(30)
-    run = sk.Run(sk.plan(seeds(40), teacher=teacher, prompts=PROMPTS, num_contexts=1, num_questions=1), on_note=str)
+    run = sk.Run(
+        sk.plan(seeds(40), teacher=teacher, prompts=PROMPTS, num_contexts=1, num_questions=1),
+        on_note=str,
+    )
     run.start().wait(60)
     other.join()
     assert run.state == "done"
@@ -464,7 +531,9 @@ def test_a_run_begins_although_somebody_else_holds_all_slots_of_the_teacher(scri
 def test_two_runs_share_one_teachers_slots(script):
     teacher = script.connect(4)
     script.delay = lambda ask: 0.001
-    plans = [sk.plan(seeds(20, first=n), teacher=teacher, prompts=PROMPTS, **SMALL) for n in (1, 50)]
+    plans = [
+        sk.plan(seeds(20, first=n), teacher=teacher, prompts=PROMPTS, **SMALL) for n in (1, 50)
+    ]
     runs = [sk.Run(plan, on_note=str).start() for plan in plans]
     for run in runs:
         assert run.wait(60).state == "done"
@@ -479,7 +548,9 @@ def test_a_cancelled_run_gives_all_slots_back(script):
     for number in range(12):
         arrived, wanted = threading.Semaphore(0), number * 7
         script.answer = lambda ask, arrived=arrived: arrived.release() or script.usual(ask)
-        run = sk.Run(sk.plan(seeds(9), teacher=teacher, prompts=PROMPTS, **SMALL), on_note=str).start()
+        run = sk.Run(
+            sk.plan(seeds(9), teacher=teacher, prompts=PROMPTS, **SMALL), on_note=str
+        ).start()
         for _ in range(wanted):
             assert arrived.acquire(timeout=30)
         run.cancel()
@@ -513,5 +584,8 @@ def test_pipelines_are_values_that_give_new_ones():
     assert [stage.name for stage in shorter.stages] == STAGES[:-1]
     assert [stage.name for stage in sk.GROUNDED.stages] == STAGES
     check = sk.Check(name="short", function=lambda row: True)
-    assert [s.name for s in shorter.before("gen_contexts", check).stages][:2] == ["short", "gen_contexts"]
+    assert [s.name for s in shorter.before("gen_contexts", check).stages][:2] == [
+        "short",
+        "gen_contexts",
+    ]
     assert shorter.change("gen_contexts", per_row=4).stages[0].per_row == 4

@@ -11,7 +11,12 @@ import sdgkit as sk
 from sdgkit.errors import PromptError, SettingsError
 from sdgkit.prompts import load_prompts, read_score
 
-CONTEXT = sk.Prompt("gen_contexts", generation="x", start_tags=("[Start of Context]",), end_tags=("[End of Context]",))
+CONTEXT = sk.Prompt(
+    "gen_contexts",
+    generation="x",
+    start_tags=("[Start of Context]",),
+    end_tags=("[End of Context]",),
+)
 JUDGE = sk.Prompt(
     "judge",
     generation="x",
@@ -19,7 +24,9 @@ JUDGE = sk.Prompt(
     end_tags=("[End of Evaluation]", "[End of Score]"),
 )
 BARE = sk.Prompt("bare", generation="x")
-PAIR = sk.Prompt("pair", generation="x", start_tags=("Question:", "Answer:"), end_tags=("Answer:", ""))
+PAIR = sk.Prompt(
+    "pair", generation="x", start_tags=("Question:", "Answer:"), end_tags=("Answer:", "")
+)
 GOOD = "[Start of Context]\nthe text\n[End of Context]"
 
 
@@ -86,7 +93,10 @@ def test_a_value_that_was_cut_off_is_none_but_one_before_it_is():
 
 
 def test_several_records_are_read_in_order():
-    assert contexts(f"1. {GOOD}\n2. {GOOD.replace('the text', 'the other')}") == ["the text", "the other"]
+    assert contexts(f"1. {GOOD}\n2. {GOOD.replace('the text', 'the other')}") == [
+        "the text",
+        "the other",
+    ]
     assert contexts("[Start of Context]one[Start of Context]two[End of Context]") == ["two"]
 
 
@@ -110,13 +120,19 @@ def test_a_fence_that_is_content_stays():
 
 
 def test_bold_inside_a_value_stays():
-    assert contexts("[Start of Context]**Dear all**, hello **you**[End of Context]") == ["**Dear all**, hello **you**"]
+    assert contexts("[Start of Context]**Dear all**, hello **you**[End of Context]") == [
+        "**Dear all**, hello **you**"
+    ]
 
 
 def test_a_judge_needs_both_parts_in_their_order():
-    assert verdicts("[Start of Evaluation]ok[End of Evaluation][Start of Score]1[End of Score]") == [("ok", "1")]
+    assert verdicts(
+        "[Start of Evaluation]ok[End of Evaluation][Start of Score]1[End of Score]"
+    ) == [("ok", "1")]
     assert verdicts("[Start of Evaluation]ok[Start of Score]1") == [("ok", "1")]
-    assert verdicts("[Start of Score]1[End of Score][Start of Evaluation]ok[End of Evaluation]") == []
+    assert (
+        verdicts("[Start of Score]1[End of Score][Start of Evaluation]ok[End of Evaluation]") == []
+    )
     assert verdicts("[Start of Evaluation]ok[End of Evaluation]") == []
     assert verdicts("[Start of Score]1[End of Score]") == []
 
@@ -173,8 +189,31 @@ def test_a_reply_of_a_megabyte_is_read_in_a_moment(at):
 
 
 PIECES = [
-    *("[Start of Evaluation]", "[End of Evaluation]", "[Start of Score]", "[End of Score]", "[Start of", "of Score]"),
-    *("<think>", "</think>", "```", "```text\n", "**", "\n", " ", "\x00", "3", "-1", "/3", "ok", "{{", "\ud800", "É"),
+    *(
+        "[Start of Evaluation]",
+        "[End of Evaluation]",
+        "[Start of Score]",
+        "[End of Score]",
+        "[Start of",
+        "of Score]",
+    ),
+    *(
+        "<think>",
+        "</think>",
+        "```",
+        "```text\n",
+        "**",
+        "\n",
+        " ",
+        "\x00",
+        "3",
+        "-1",
+        "/3",
+        "ok",
+        "{{",
+        "\ud800",
+        "É",
+    ),
 ]
 REPLIES = st.one_of(st.text(), st.lists(st.sampled_from(PIECES), max_size=40).map("".join))
 
@@ -194,11 +233,20 @@ def test_reading_never_raises_and_gives_whole_records_only(reply, cut_off, keep_
 
 
 @given(
-    st.lists(st.text(alphabet=string.printable, min_size=1).filter(lambda t: "[" not in t and "`" not in t), max_size=5)
+    st.lists(
+        st.text(alphabet=string.printable, min_size=1).filter(
+            lambda t: "[" not in t and "`" not in t
+        ),
+        max_size=5,
+    )
 )
 @settings(max_examples=100, deadline=None)
 def test_what_is_put_between_tags_is_found_between_them(texts):
-    texts = [text for text in (text.strip(string.whitespace + "*") for text in texts) if text.isprintable() and text]
+    texts = [
+        text
+        for text in (text.strip(string.whitespace + "*") for text in texts)
+        if text.isprintable() and text
+    ]
     reply = "so: ".join(f"[Start of Context]{text}[End of Context]" for text in texts)
     assert contexts(reply) == texts
 
@@ -319,7 +367,9 @@ def test_shipped_prompts_survive_being_saved_and_loaded(method):
         assert sk.Prompt.from_yaml(prompt.to_yaml(), name) == prompt
 
 
-TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="{}#%"), max_size=25)
+TEXT = st.text(
+    alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="{}#%"), max_size=25
+)
 TAG = TEXT.map(str.strip).filter(bool)
 
 
@@ -330,13 +380,17 @@ TAG = TEXT.map(str.strip).filter(bool)
 @settings(max_examples=100, deadline=None)
 def test_any_prompt_survives_being_saved_and_loaded(parts, tags):
     starts, ends = zip(*tags, strict=True)
-    prompt = sk.Prompt("mine", *parts, start_tags=starts, end_tags=ends, sampling={"temperature": 0.5})
+    prompt = sk.Prompt(
+        "mine", *parts, start_tags=starts, end_tags=ends, sampling={"temperature": 0.5}
+    )
     assert sk.Prompt.from_yaml(prompt.to_yaml(), "mine") == prompt
 
 
 def test_variables_in_the_single_braces_of_older_files_are_filled(tmp_path):
     file = tmp_path / "mine.yaml"
-    file.write_text('generation: |\n  Like {seed_context}, as JSON {"a": 1} of {{ context }}', "utf-8")
+    file.write_text(
+        'generation: |\n  Like {seed_context}, as JSON {"a": 1} of {{ context }}', "utf-8"
+    )
     [message] = sk.load_prompt(file).render({"seed_context": "this", "context": "that"})
     assert message["content"] == 'Like this, as JSON {"a": 1} of that'
 
@@ -350,10 +404,16 @@ def test_variables_in_the_single_braces_of_older_files_are_filled(tmp_path):
         ("system: a", "the prompt is empty"),
         ("system: a\ngeneration: [1, 2]", "line 2: generation must be text"),
         ("system: a\nprompt: b", "line 2: unknown part 'prompt'"),
-        ("generation: a\ngeneration: b", "line 2: not valid YAML (the key generation stands there twice"),
+        (
+            "generation: a\ngeneration: b",
+            "line 2: not valid YAML (the key generation stands there twice",
+        ),
         ("generation: a\nstart_tags: x", "start_tags must be a list"),
         ("generation: a\nstart_tags: [x, y]\nend_tags: [z]", "2 start_tags and 1 end_tags"),
-        ("generation: a\nstart_tags: [x, '']\nend_tags: [y, z]", "only the first may start with an empty tag"),
+        (
+            "generation: a\nstart_tags: [x, '']\nend_tags: [y, z]",
+            "only the first may start with an empty tag",
+        ),
         ("generation: 'a\n", "not valid YAML"),
         ("generation: a: b", "line 1: not valid YAML"),
         ("generation: !!python/object/apply:os.system ['true']", "not valid YAML"),
@@ -395,7 +455,9 @@ def test_the_line_of_a_mistake_is_the_files(tmp_path):
     path = tmp_path / "gen_contexts.yaml"
     path.write_text(YAML.replace("{{ question }}", "{{ question }} {{ nope }}"))
     prompt = sk.load_prompt(path)
-    with pytest.raises(PromptError, match=r"gen_contexts\.yaml \(generation\), line 9: 'nope' is undefined"):
+    with pytest.raises(
+        PromptError, match=r"gen_contexts\.yaml \(generation\), line 9: 'nope' is undefined"
+    ):
         prompt.render({"task_description": "", "question": ""})
 
 
@@ -407,7 +469,10 @@ def test_files_missing_from_the_users_folder_are_taken_from_the_shipped_ones(tmp
     names = ["gen_contexts", "gen_grounded_questions"]
     prompts = load_prompts(names, "grounded", tmp_path)
     assert prompts["gen_contexts"].generation == "mine"
-    assert prompts["gen_grounded_questions"] == load_prompts(names, "grounded")["gen_grounded_questions"]
+    assert (
+        prompts["gen_grounded_questions"]
+        == load_prompts(names, "grounded")["gen_grounded_questions"]
+    )
 
 
 def test_a_folder_that_holds_the_methods_folders_serves_as_well(tmp_path):
@@ -431,7 +496,9 @@ def test_a_folder_or_file_that_cannot_be_read_is_told(tmp_path):
     (tmp_path / "latin.yaml").write_bytes("generation: f\u00fcr".encode("latin-1"))
     with pytest.raises(PromptError, match="not UTF-8"):
         sk.load_prompt(tmp_path / "latin.yaml")
-    assert load_prompts(["own_stage"], "grounded") == {}  # which the plan of a run does not stand for
+    assert (
+        load_prompts(["own_stage"], "grounded") == {}
+    )  # which the plan of a run does not stand for
 
 
 def test_a_byte_order_mark_is_no_part_of_the_prompt(tmp_path):

@@ -12,7 +12,10 @@ import sdgkit as sk
 from sdgkit.quality import diversity, repeats
 
 WORDS = [
-    f"{a}{b}{c}" for a in ("ka", "lo", "mi") for b in ("ner", "tus", "vel", "bra") for c in ("on", "is", "um", "ex")
+    f"{a}{b}{c}"
+    for a in ("ka", "lo", "mi")
+    for b in ("ner", "tus", "vel", "bra")
+    for c in ("on", "is", "um", "ex")
 ]
 
 
@@ -25,8 +28,17 @@ def nearly(one: str) -> str:
 
 
 def sample(id_: str, context: int, response: str | None = None, **columns: str) -> dict[str, str]:
-    row = {"id": id_, "context": text(context), "question": f"What of {id_}?", "seed_context": "A lamp."}
-    row |= {"seed_question": "What of it?", "seed_response": "It is bright.", "response": response or f"It is {id_}."}
+    row = {
+        "id": id_,
+        "context": text(context),
+        "question": f"What of {id_}?",
+        "seed_context": "A lamp.",
+    }
+    row |= {
+        "seed_question": "What of it?",
+        "seed_response": "It is bright.",
+        "response": response or f"It is {id_}.",
+    }
     return {**row, **columns}
 
 
@@ -45,10 +57,16 @@ def test_a_context_that_repeats_an_earlier_one_is_dropped_with_all_its_questions
     rows = [sample(f"s1/c{n}/q{q}", n) for n in (1, 2) for q in (1, 2)]
     for row in rows[2:]:
         row["context"] = f"  {text(1).upper()} "
-    assert found(rows) == [("s1/c2/q1", "context", "duplicate"), ("s1/c2/q2", "context", "duplicate")]
+    assert found(rows) == [
+        ("s1/c2/q1", "context", "duplicate"),
+        ("s1/c2/q2", "context", "duplicate"),
+    ]
     for row in rows[2:]:
         row["context"] = nearly(text(1))
-    assert found(rows) == [("s1/c2/q1", "context", "near_duplicate"), ("s1/c2/q2", "context", "near_duplicate")]
+    assert found(rows) == [
+        ("s1/c2/q1", "context", "near_duplicate"),
+        ("s1/c2/q2", "context", "near_duplicate"),
+    ]
     assert not found(rows, 1.0)
 
 
@@ -60,14 +78,19 @@ def test_the_same_question_of_another_context_is_no_duplicate_but_of_the_same_it
 
 def test_short_equal_answers_are_no_duplicates_and_long_ones_are():
     assert not found([sample(f"s1/c{n}/q1", n, "Positive") for n in (1, 2)])
-    assert found([sample(f"s1/c{n}/q1", n, text(9)) for n in (1, 2)]) == [("s1/c2/q1", "response", "duplicate")]
+    assert found([sample(f"s1/c{n}/q1", n, text(9)) for n in (1, 2)]) == [
+        ("s1/c2/q1", "response", "duplicate")
+    ]
 
 
 def test_copies_of_a_seed_are_no_new_data():
     seed = {"seed_context": text(1), "seed_question": "What?", "seed_response": text(2)}
     rows = [sample("s1/c1/q1", 1), sample("s2/c1/q1", 5, nearly(text(2))), sample("s2/c2/q1", 6)]
     one, other = repeats(rows, 0.8, [("s7", seed)])
-    assert (one.message, other.column) == ("Its context is the same as that of the seed example s7.", "response")
+    assert (one.message, other.column) == (
+        "Its context is the same as that of the seed example s7.",
+        "response",
+    )
 
 
 def test_questions_of_a_freeform_skill_are_compared_with_all():
@@ -93,7 +116,9 @@ def alike(script: scripted.ScriptedTeacher):
 
     def answer(ask):
         if ask.stage == "gen_contexts":
-            return scripted.tagged(context=f"{text(ask.ordinal // 2)} number{ask.ordinal % 2} seed{ask.seed}")
+            return scripted.tagged(
+                context=f"{text(ask.ordinal // 2)} number{ask.ordinal % 2} seed{ask.seed}"
+            )
         return script.usual(ask)
 
     return answer
@@ -101,7 +126,9 @@ def alike(script: scripted.ScriptedTeacher):
 
 def run_of(script, concurrency=16, **settings):
     teacher = script.connect(concurrency)
-    return sk.generate(scripted.seeds(), teacher=teacher, prompts=PROMPTS, num_contexts=6, **settings)
+    return sk.generate(
+        scripted.seeds(), teacher=teacher, prompts=PROMPTS, num_contexts=6, **settings
+    )
 
 
 def test_a_run_drops_near_duplicates_at_the_end_and_counts_them(tmp_path):
@@ -126,7 +153,9 @@ def test_which_of_them_stays_depends_on_the_lineage_alone():
         with scripted.ScriptedTeacher() as script:
             script.answer = alike(script)
             script.delay = lambda ask, slow=slow: slow if ask.seed == 1 else 0.0
-            kept.append([row["id"] for row in run_of(script, concurrency, near_duplicates=0.8).samples()])
+            kept.append(
+                [row["id"] for row in run_of(script, concurrency, near_duplicates=0.8).samples()]
+            )
     assert kept[0] == kept[1]
     assert kept[0][0].startswith("s1/")
 
@@ -166,11 +195,16 @@ def test_a_threshold_that_is_no_similarity_is_refused(threshold):
 
 
 def rows_of(texts):
-    return [{"id": f"s1/q{n}", "question": f"Question {n}?", "response": one} for n, one in enumerate(texts, 1)]
+    return [
+        {"id": f"s1/q{n}", "question": f"Question {n}?", "response": one}
+        for n, one in enumerate(texts, 1)
+    ]
 
 
 def test_a_set_that_repeats_itself_measures_less():
-    varied, same = (diversity(rows_of([text(n if new else n % 3) for n in range(60)])) for new in (True, False))
+    varied, same = (
+        diversity(rows_of([text(n if new else n % 3) for n in range(60)])) for new in (True, False)
+    )
     one, other = varied.columns[-1], same.columns[-1]
     assert one.column == "response"
     assert (one.repeated, other.repeated) == (0, 57)
@@ -187,11 +221,17 @@ def test_the_share_of_different_words_is_what_one_counts_by_hand():
 
 def test_a_context_counts_once_for_all_its_questions():
     measured = diversity([sample(f"s1/c{n}/q{q}", n) for n in (1, 2) for q in (1, 2, 3)])
-    assert {one.column: one.number for one in measured.columns} == {"context": 2, "question": 6, "response": 6}
+    assert {one.column: one.number for one in measured.columns} == {
+        "context": 2,
+        "question": 6,
+        "response": 6,
+    }
 
 
 def test_the_curve_is_a_picture_that_can_be_read_aloud_and_compared():
-    one, other = (diversity(rows_of([text(n % k) for n in range(60)]), name=f"<{k}>") for k in (60, 5))
+    one, other = (
+        diversity(rows_of([text(n % k) for n in range(60)]), name=f"<{k}>") for k in (60, 5)
+    )
     both = one.beside(other)
     root = ElementTree.fromstring(both.picture())
     assert "new word triples" in root.get("aria-label")

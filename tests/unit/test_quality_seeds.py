@@ -63,7 +63,8 @@ def test_the_rehearsal_judge_keeps_the_shipped_seeds(path):
 
 def test_seeds_in_a_script_without_spaces_raise_no_alarm():
     heard = [
-        f"顾客说这盏灯{word}。但是电池只能用{n}小时。" + "他很失望。" * n for n, word in enumerate("亮大好新贵", 1)
+        f"顾客说这盏灯{word}。但是电池只能用{n}小时。" + "他很失望。" * n
+        for n, word in enumerate("亮大好新贵", 1)
     ]
     rows = [
         {
@@ -74,7 +75,9 @@ def test_seeds_in_a_script_without_spaces_raise_no_alarm():
         }
         for n, (text, word) in enumerate(zip(heard, "亮大好新贵", strict=True), 1)
     ]
-    assert not [one for one in sk.check_seeds(rows) if one.severity != "hint" or one.quality != "variety"]
+    assert not [
+        one for one in sk.check_seeds(rows) if one.severity != "hint" or one.quality != "variety"
+    ]
 
 
 def test_good_seeds_raise_no_alarm():
@@ -90,9 +93,13 @@ FLAWS = {
     ],
     "realistic input": [
         {"seed_context": "printer, error, floor two, urgent, broken"},
-        {"seed_context": "Hello {{ customer }}, my lamp broke after two days, and I want another one."},
+        {
+            "seed_context": "Hello {{ customer }}, my lamp broke after two days, and I want another one."
+        },
         {"seed_context": "Broken lamp."},
-        {"seed_context": "Dear [Company Name], my lamp broke after two days, and I want another one."},
+        {
+            "seed_context": "Dear [Company Name], my lamp broke after two days, and I want another one."
+        },
         {"seed_question": "Summary?"},
     ],
     "complete output": [
@@ -100,7 +107,9 @@ FLAWS = {
         {"seed_response": "The customer wants …"},
         {"seed_response": "| Wish |\n|---|\n| a | b |"},
         {"seed_response": '{"wish": "a fast app",}'},
-        {"seed_response": "Sure! Here is the sentence: the customer wants the app to be fast again."},
+        {
+            "seed_response": "Sure! Here is the sentence: the customer wants the app to be fast again."
+        },
         {"seed_response": "I'm sorry, but I can't assist with that."},
         {"seed_response": "The customer [insert name] wants the app to be fast again."},
         {"seed_response": CONTEXTS[1]},
@@ -113,19 +122,28 @@ CASES = [(quality, flaw) for quality, flaws in FLAWS.items() for flaw in flaws]
 @pytest.mark.parametrize(("quality", "flaw"), CASES, ids=lambda value: str(value)[:50])
 def test_a_flaw_is_found_in_its_row_and_named_by_its_quality(quality, flaw):
     found = [one for one in sk.check_seeds(seeds(**flaw)) if one.severity != "hint"]
-    assert [one for one in found if one.quality == quality and one.row in (2, None) and one.what and one.advice]
+    assert [
+        one
+        for one in found
+        if one.quality == quality and one.row in (2, None) and one.what and one.advice
+    ]
     assert {one.row for one in found} <= {2, None}
 
 
 def test_a_made_up_fact_is_hinted_at():
-    [hint] = sk.check_seeds(seeds(seed_response="The customer Peterson wants the app of 2019 to be fast."))
+    [hint] = sk.check_seeds(
+        seeds(seed_response="The customer Peterson wants the app of 2019 to be fast.")
+    )
     assert (hint.severity, hint.row) == ("hint", 2)
     assert "2019" in hint.what
     assert "Peterson" in hint.what
 
 
 def test_the_odd_one_out_in_form_is_found():
-    rows = [{**row, "seed_response": f"| Wish | Why |\n|---|---|\n| {row['seed_response']} | x |"} for row in seeds()]
+    rows = [
+        {**row, "seed_response": f"| Wish | Why |\n|---|---|\n| {row['seed_response']} | x |"}
+        for row in seeds()
+    ]
     rows[3]["seed_response"] = ANSWERS[3]
     rows[4]["seed_response"] = rows[4]["seed_response"].replace("Wish", "Need")
     found = {one.row: one.what for one in sk.check_seeds(rows) if one.quality == "complete output"}
@@ -134,8 +152,12 @@ def test_the_odd_one_out_in_form_is_found():
 
 
 def test_the_same_input_with_another_answer_is_ambiguous():
-    found = sk.check_seeds([*seeds(), {**seeds()[0], "seed_response": "The customer complains about a phone."}])
-    assert [(one.row, one.severity) for one in found if one.quality == "no ambiguity"] == [(7, "error")]
+    found = sk.check_seeds(
+        [*seeds(), {**seeds()[0], "seed_response": "The customer complains about a phone."}]
+    )
+    assert [(one.row, one.severity) for one in found if one.quality == "no ambiguity"] == [
+        (7, "error")
+    ]
 
 
 def test_the_same_question_answered_in_two_forms_is_ambiguous():
@@ -151,12 +173,20 @@ def test_too_few_and_too_similar_seeds_do_not_vary():
     few = sk.check_seeds(seeds(3))
     assert [(one.row, one.quality, one.severity) for one in few] == [(None, "variety", "warning")]
     copied = sk.check_seeds(seeds(seed_context=CONTEXTS[0].replace("Tom", "Tim")))
-    assert [(one.row, one.column) for one in copied if one.quality == "variety"] == [(2, "seed_context")]
+    assert [(one.row, one.column) for one in copied if one.quality == "variety"] == [
+        (2, "seed_context")
+    ]
 
 
 def test_all_of_one_length_or_one_opening_is_hinted_at():
-    rows = [{**row, "seed_context": f"Dear team, {row['seed_context'][:25]:.<30}"} for row in seeds()]
-    hints = [one.what for one in sk.check_seeds(rows) if one.severity == "hint" and one.quality == "variety"]
+    rows = [
+        {**row, "seed_context": f"Dear team, {row['seed_context'][:25]:.<30}"} for row in seeds()
+    ]
+    hints = [
+        one.what
+        for one in sk.check_seeds(rows)
+        if one.severity == "hint" and one.quality == "variety"
+    ]
     assert hints == ["All are of one length.", "They all begin alike: “dear team, …”."]
 
 

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 import sdgkit
-from sdgkit.teachers.rehearsal import start
+from sdgkit.rehearsal import start
 
 PACKAGE = str(Path(sdgkit.__path__[0]).parent)
 PARENT = """
 import sys, time
 sys.path.insert(0, {package!r})
-from sdgkit.teachers.rehearsal import start
+from sdgkit.rehearsal import start
 teacher = start()
 print(teacher.port, teacher.pid, flush=True)
 {then}
@@ -27,7 +27,9 @@ print(teacher.port, teacher.pid, flush=True)
 def parent(then: str, **options: object) -> tuple[subprocess.Popen, int, int]:
     """A process that starts a teacher: itself, the teacher's port and process id."""
     program = PARENT.format(package=PACKAGE, then=then)
-    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, **options)
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, **options
+    )
     port, pid = process.stdout.readline().split()
     return process, int(port), int(pid)
 
@@ -102,12 +104,26 @@ def test_it_imports_the_parents_sdgkit_from_a_strange_folder_without_a_home(tmp_
 
 def test_it_loads_nothing_heavy():
     program = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import sdgkit.teachers.rehearsal.server; "
+        "import sys; sys.path.insert(0, sys.argv[1]); import sdgkit.rehearsal.server; "
         "print(*sorted({name.split('.')[0] for name in sys.modules}))"
     )
     loaded = subprocess.run(
-        [sys.executable, "-c", program, PACKAGE], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", program, PACKAGE],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
     ).stdout.split()
-    heavy = {"openai", "datasets", "pandas", "pyarrow", "jinja2", "rich", "typer", "papermill", "httpx"}
+    heavy = {
+        "openai",
+        "datasets",
+        "pandas",
+        "pyarrow",
+        "jinja2",
+        "rich",
+        "typer",
+        "papermill",
+        "httpx",
+    }
     assert "aiohttp" in loaded
     assert not heavy.intersection(loaded)

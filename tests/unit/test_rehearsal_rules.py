@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 import sdgkit
-from sdgkit.prompts import Prompt, load_prompt, shipped
-from sdgkit.teachers.rehearsal import rules
-from sdgkit.teachers.rehearsal.reading import read
+from sdgkit.files import shipped
+from sdgkit.prompts import Prompt, load_prompt
+from sdgkit.rehearsal import rules
+from sdgkit.rehearsal.reading import read
 
 COLUMNS = {"contexts": ["context"], "questions": ["question"], "responses": ["response"]}
 EXAMPLE = """Here is an example:
@@ -43,7 +44,10 @@ def ask(prompt: Prompt, row: dict, seed: int = 1) -> list[list[str]]:
     """The records in the reply to a shipped prompt."""
     messages = tuple((message["role"], message["content"]) for message in prompt.render(row))
     pieces = rules.write(messages, rules.digest(messages, seed, prompt.sampling["temperature"]))
-    columns = next((names for word, names in COLUMNS.items() if prompt.name.endswith(word)), ["evaluation", "score"])
+    columns = next(
+        (names for word, names in COLUMNS.items() if prompt.name.endswith(word)),
+        ["evaluation", "score"],
+    )
     columns = columns if prompt.name.startswith("gen") else ["evaluation", "score"]
     return [list(record.values()) for record in prompt.parse(rules.text(pieces), columns).rows]
 
@@ -52,7 +56,9 @@ def ask(prompt: Prompt, row: dict, seed: int = 1) -> list[list[str]]:
 
 
 def test_the_tags_asked_for_are_the_ones_at_the_end():
-    read_one = assignment(EXAMPLE + GIVEN + "Write it between [Start of Question] and [End of Question].")
+    read_one = assignment(
+        EXAMPLE + GIVEN + "Write it between [Start of Question] and [End of Question]."
+    )
     assert [tag.start for tag in read_one.tags] == ["[Start of Question]"]
     assert read_one.seed["context"].startswith("The hall")
     assert read_one.given["context"].startswith("The boat")
@@ -71,9 +77,13 @@ def test_the_tags_asked_for_are_the_ones_at_the_end():
         ("[START OF LIMERICK]", "[END OF LIMERICK]"),
     ],
 )
-@pytest.mark.parametrize("form", ["Answer in {} and {} tags: how are you?", "Why?\n{}\n(your answer)\n{}"])
+@pytest.mark.parametrize(
+    "form", ["Answer in {} and {} tags: how are you?", "Why?\n{}\n(your answer)\n{}"]
+)
 def test_any_tags_are_honoured(form, start, end):
-    assert re.fullmatch(re.escape(start) + r"\n.+\n" + re.escape(end), reply(form.format(start, end)), re.DOTALL)
+    assert re.fullmatch(
+        re.escape(start) + r"\n.+\n" + re.escape(end), reply(form.format(start, end)), re.DOTALL
+    )
 
 
 def test_two_tags_asked_for_come_in_order():
@@ -83,10 +93,19 @@ def test_two_tags_asked_for_come_in_order():
 
 @pytest.mark.parametrize(
     ("words", "count"),
-    [("3 questions", 3), ("five new questions", 5), ("exactly 7 such different questions", 7), ("one question", 1)],
+    [
+        ("3 questions", 3),
+        ("five new questions", 5),
+        ("exactly 7 such different questions", 7),
+        ("one question", 1),
+    ],
 )
 def test_as_many_are_written_as_are_wanted(words, count):
-    text = reply(EXAMPLE + GIVEN + f"Now write {words}, each like this:\n[Start of Question]\n...\n[End of Question]")
+    text = reply(
+        EXAMPLE
+        + GIVEN
+        + f"Now write {words}, each like this:\n[Start of Question]\n...\n[End of Question]"
+    )
     questions = re.findall(r"\[Start of Question\]\n(.+)\n\[End of Question\]", text)
     assert len(questions) == len(set(questions)) == count
 
@@ -153,7 +172,8 @@ def test_prompts_in_the_manner_of_instructlab_and_sdg_hub_are_understood(prompt,
 def test_a_judge_without_an_example_finds_no_fault_with_any_form():
     response = "[Start of Response]\nBlue, green and red\n[End of Response]\n"
     assert (
-        reply(f"Rate from 1 to 3.\n{response}[Start of Score]\n[End of Score]") == "[Start of Score]\n3\n[End of Score]"
+        reply(f"Rate from 1 to 3.\n{response}[Start of Score]\n[End of Score]")
+        == "[Start of Score]\n3\n[End of Score]"
     )
 
 
@@ -176,8 +196,16 @@ UNKNOWN_SKILLS = [
         "What do I buy?",
         "- 250 g butter\n- 3 eggs\n- 200 g flour",
     ),
-    ("Der Hof hat 40 Kühe. Sie stehen auf der Weide.", "Fasse es zusammen.", "Auf der Weide des Hofs stehen 40 Kühe."),
-    ("La salle est fermée le lundi. Elle ouvre à 9 heures.", "Résumez.", "Fermée le lundi, ouverte dès 9 heures."),
+    (
+        "Der Hof hat 40 Kühe. Sie stehen auf der Weide.",
+        "Fasse es zusammen.",
+        "Auf der Weide des Hofs stehen 40 Kühe.",
+    ),
+    (
+        "La salle est fermée le lundi. Elle ouvre à 9 heures.",
+        "Résumez.",
+        "Fermée le lundi, ouverte dès 9 heures.",
+    ),
     ("会議は月曜日に行われた。", "要約してください。", "月曜日に会議。"),
     ("Great film, saw it twice.", "Positive or negative?", "Positive"),
     ("Name: Ada; born: 1815", "Give me JSON.", '{"name": "Ada", "born": 1815}'),
@@ -186,8 +214,13 @@ UNKNOWN_SKILLS = [
 
 @pytest.mark.parametrize("skill", UNKNOWN_SKILLS, ids=lambda skill: skill[1])
 def test_for_a_skill_it_does_not_know_it_recombines_the_seed_and_keeps_most_of_it(skill):
-    prompts = {path.stem: load_prompt(path) for path in (shipped("prompts") / "grounded").glob("*.yaml")}
-    seed = dict(zip(("seed_context", "seed_question", "seed_response"), skill, strict=True), task_description="A task.")
+    prompts = {
+        path.stem: load_prompt(path) for path in (shipped("prompts") / "grounded").glob("*.yaml")
+    }
+    seed = dict(
+        zip(("seed_context", "seed_question", "seed_response"), skill, strict=True),
+        task_description="A task.",
+    )
     contexts = [ask(prompts["gen_contexts"], seed, number)[0][0] for number in range(20)]
     assert len(set(contexts)) >= 17
     kept = 0
@@ -210,7 +243,10 @@ FOUR_COLUMNS = """| Feature | Who | Feedback | Sentiment |
     [
         (FOUR_COLUMNS, r"\| Feature \| Who \| Feedback \| Sentiment \|\n\|---.+"),
         ("Test: positive since 2 May", "Test: positive since .+"),
-        ("Subject: a parcel of 2 May\n\nDear Ann, it has come.", "Subject: .+\n\nDear Ann, it has come."),
+        (
+            "Subject: a parcel of 2 May\n\nDear Ann, it has come.",
+            "Subject: .+\n\nDear Ann, it has come.",
+        ),
     ],
     ids=["a table of other columns", "no commit message", "another mail"],
 )
@@ -219,9 +255,16 @@ def test_a_skill_that_only_looks_like_a_tutorials_keeps_its_own_form(response, k
         "task_description": "A task.", "seed_context": "Anna: fast since 2 May. Tom: the export crashed 3 times.",
         "seed_question": "Do the task.", "seed_response": response,
     }  # fmt: skip
-    row = {**seed, "context": "Anna: fast since 9 May. Tom: the export crashed 8 times.", "question": "Do it, please."}
+    row = {
+        **seed,
+        "context": "Anna: fast since 9 May. Tom: the export crashed 8 times.",
+        "question": "Do it, please.",
+    }
     prompt = load_prompt(shipped("prompts") / "grounded" / "gen_grounded_responses.yaml")
-    texts = [ask(prompt, {**row, "question": f"Do it, {name}."})[0][0] for name in ("Ada", "Bo", "Cy", "Di", "Ed")]
+    texts = [
+        ask(prompt, {**row, "question": f"Do it, {name}."})[0][0]
+        for name in ("Ada", "Bo", "Cy", "Di", "Ed")
+    ]
     assert sum(re.fullmatch(kept, text, re.DOTALL) is not None for text in texts) >= 3
 
 
@@ -246,7 +289,10 @@ FREEFORM = [path for path in SEED_FILES if path not in GROUNDED]
 
 @pytest.mark.parametrize("path", GROUNDED, ids=lambda path: path.stem)
 def test_a_tutorials_contexts_differ_and_its_judges_drop_a_sensible_share(path):
-    prompts = {prompt.stem: load_prompt(prompt) for prompt in (shipped("prompts") / "grounded").glob("*.yaml")}
+    prompts = {
+        prompt.stem: load_prompt(prompt)
+        for prompt in (shipped("prompts") / "grounded").glob("*.yaml")
+    }
     good = asked = passed = kept = 0
     for seed in seeds(path):
         contexts = [ask(prompts["gen_contexts"], seed, number)[0][0] for number in range(10)]
@@ -273,7 +319,10 @@ def test_a_tutorials_contexts_differ_and_its_judges_drop_a_sensible_share(path):
 
 @pytest.mark.parametrize("path", FREEFORM, ids=lambda path: path.stem)
 def test_a_freeform_tutorials_questions_differ_and_its_judges_drop_a_sensible_share(path):
-    prompts = {prompt.stem: load_prompt(prompt) for prompt in (shipped("prompts") / "freeform").glob("*.yaml")}
+    prompts = {
+        prompt.stem: load_prompt(prompt)
+        for prompt in (shipped("prompts") / "freeform").glob("*.yaml")
+    }
     asked = passed = kept = 0
     for seed in seeds(path):
         questions = [text for (text,) in ask(prompts["gen_questions"], {**seed, "num_samples": 30})]
@@ -304,7 +353,9 @@ def test_the_judge_of_tables_reads_the_table():
     head = "| Feature | Feedback | Sentiment |\n|---|---|---|\n"
     search, export = "| Search | It is fast. | Positive |\n", "| Export | It crashes. | Negative |"
     assert judge("feedback_to_table", context, head + search + export)[1] == 3
-    wrong = judge("feedback_to_table", context, head + search.replace("Positive", "Negative") + export)
+    wrong = judge(
+        "feedback_to_table", context, head + search.replace("Positive", "Negative") + export
+    )
     assert wrong[1] == 1 and "Search" in wrong[0]
     missing = judge("feedback_to_table", context, head + search)
     assert missing[1] == 1 and "Export" in missing[0]
@@ -322,7 +373,11 @@ def test_of_two_responses_the_better_one_is_preferred_in_either_order():
     row = {**seed, "question": f"{context}\n\nA table of feature, feedback and sentiment, please."}
     scores = [
         int(ask(prompt, {**row, "first": first, "second": second})[0][1])
-        for first, second in ((right, wrong), (wrong, right), (right, right.replace("fast", "very fast")))
+        for first, second in (
+            (right, wrong),
+            (wrong, right),
+            (right, right.replace("fast", "very fast")),
+        )
     ]
     assert scores == [1, 3, 2]
 
@@ -385,7 +440,9 @@ def test_the_judge_of_tickets_knows_what_the_report_says():
     )
     assert judge("stoerung_zu_ticket", context, ticket)[1] == 3
     assert judge("stoerung_zu_ticket", context, ticket.replace("niedrig", "hoch"))[1] == 1
-    guess = judge("stoerung_zu_ticket", context, ticket.replace("Beginn: nicht angegeben", "Beginn: gestern"))
+    guess = judge(
+        "stoerung_zu_ticket", context, ticket.replace("Beginn: nicht angegeben", "Beginn: gestern")
+    )
     assert guess[1] == 1 and "Beginn" in guess[0]
 
 
@@ -394,6 +451,12 @@ def test_what_people_wrote_is_answered_too(path):
     """Own contexts and the seeds' own questions reach the rules as well as texts of their making do."""
     prompt = load_prompt(shipped("prompts") / "grounded" / "gen_grounded_responses.yaml")
     for seed in seeds(path):
-        row = {**seed, "seed_context": seed.get("seed_context", "none"), "question": seed["seed_question"]}
-        response = ask(prompt, {**row, "context": seed.get("seed_context", seed["seed_question"])})[0][0]
+        row = {
+            **seed,
+            "seed_context": seed.get("seed_context", "none"),
+            "question": seed["seed_question"],
+        }
+        response = ask(prompt, {**row, "context": seed.get("seed_context", seed["seed_question"])})[
+            0
+        ][0]
         assert len(response) > 10

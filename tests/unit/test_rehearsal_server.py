@@ -11,7 +11,7 @@ from http.client import HTTPConnection, HTTPException
 import pytest
 
 from sdgkit.errors import SettingsError, TeacherUnreachable
-from sdgkit.teachers.rehearsal import RehearsalProcess, start
+from sdgkit.rehearsal import RehearsalProcess, start
 
 FORM = "Write one question. Start it with [Start of Question] and end it with [End of Question]."
 
@@ -98,10 +98,13 @@ def test_the_openai_client_is_content_with_it(teacher):
     openai = pytest.importorskip("openai")
     with openai.OpenAI(base_url=teacher.base_url, api_key="none") as client:
         reply = client.chat.completions.create(
-            model="rehearsal", messages=[{"role": "user", "content": "write a haiku about language models"}]
+            model="rehearsal",
+            messages=[{"role": "user", "content": "write a haiku about language models"}],
         )
         with pytest.raises(openai.NotFoundError, match="gpt-9"):
-            client.chat.completions.create(model="gpt-9", messages=[{"role": "user", "content": "Hello"}])
+            client.chat.completions.create(
+                model="gpt-9", messages=[{"role": "user", "content": "Hello"}]
+            )
     assert len(reply.choices[0].message.content.splitlines()) == 3
 
 
@@ -116,14 +119,38 @@ def test_the_openai_client_is_content_with_it(teacher):
         (b'{"model": "rehearsal", "messages": []}', 400, "messages"),
         (b'{"model": "rehearsal", "messages": ["hello"]}', 400, "messages"),
         (b'{"model": "rehearsal", "messages": [{"role": "user", "content": 5}]}', 400, "messages"),
-        (b'{"model": "rehearsal", "messages": [{"role": "user", "content": [{"type": "text"}]}]}', 400, "messages"),
+        (
+            b'{"model": "rehearsal", "messages": [{"role": "user", "content": [{"type": "text"}]}]}',
+            400,
+            "messages",
+        ),
         (b'{"messages": [{"role": "user", "content": "x"}]}', 404, "model"),
         (b'{"model": "other", "messages": [{"role": "user", "content": "x"}]}', 404, "other"),
-        (b'{"model": "rehearsal", "messages": [{"role": "user", "content": "x"}], "n": 2}', 400, "n cannot be 2"),
-        (b'{"model": "rehearsal", "messages": [{"role": "user", "content": "x"}], "temperature": NaN}', 400, "temp"),
-        (b'{"model": "rehearsal", "messages": [{"role": "user", "content": "x"}], "max_tokens": "9"}', 400, "max"),
-        (b'{"model": "rehearsal", "messages": [{"role": "user", "content": "x"}], "stop": 7}', 400, "stop"),
-        (b'{"model": "rehearsal", "messages": [{"role": "user", "content": "x"}], "stream": true}', 400, "stream"),
+        (
+            b'{"model": "rehearsal", "messages": [{"role": "user", "content": "x"}], "n": 2}',
+            400,
+            "n cannot be 2",
+        ),
+        (
+            b'{"model": "rehearsal", "messages": [{"role": "user", "content": "x"}], "temperature": NaN}',
+            400,
+            "temp",
+        ),
+        (
+            b'{"model": "rehearsal", "messages": [{"role": "user", "content": "x"}], "max_tokens": "9"}',
+            400,
+            "max",
+        ),
+        (
+            b'{"model": "rehearsal", "messages": [{"role": "user", "content": "x"}], "stop": 7}',
+            400,
+            "stop",
+        ),
+        (
+            b'{"model": "rehearsal", "messages": [{"role": "user", "content": "x"}], "stream": true}',
+            400,
+            "stream",
+        ),
     ],
 )
 def test_a_wrong_request_gets_an_error_in_openais_shape(teacher, body, status, word):
@@ -161,7 +188,9 @@ def test_a_prompt_longer_than_the_context_is_refused():
         "[Start of Context]\n[Start of Context]\nx\n[End of Context]\n[End of Context] [Start of Score][End of Score]",
         "99999 questions [Start of Question][End of Question]",
         "|" * 20_000 + "[Start of Response][End of Response]",
-        "[Start of Context]\n" + "1,2.3." * 5000 + "\n[End of Context]\n[Start of Response][End of Response]",
+        "[Start of Context]\n"
+        + "1,2.3." * 5000
+        + "\n[End of Context]\n[Start of Response][End of Response]",
         "[Start of Context]\n" + "a " * 30_000 + "\n[End of Context] score 1-" + "9" * 5000,
     ],
 )
@@ -175,8 +204,16 @@ def test_megabytes_are_answered_in_json_and_the_server_goes_on(teacher):
     status, reply = chat(teacher, "[Start of X] " * 400_000)
     assert (status, reply["error"]["code"]) == (400, "context_length_exceeded")
     with start(context_length=10_000_000) as process:
-        for message in ("[Start of X] " * 400_000, "word. " * 900_000, "1" * 5_000_000, "| a " * 900_000):
-            assert chat(process, f"{message}[Start of Response][End of Response]", max_tokens=10)[0] == 200
+        for message in (
+            "[Start of X] " * 400_000,
+            "word. " * 900_000,
+            "1" * 5_000_000,
+            "| a " * 900_000,
+        ):
+            assert (
+                chat(process, f"{message}[Start of Response][End of Response]", max_tokens=10)[0]
+                == 200
+            )
     assert send(teacher, "/v1/models")[0] == 200
 
 
@@ -198,7 +235,9 @@ def outcomes(process: RehearsalProcess, count: int, **fields: object) -> Counter
 
 # 400 draws at a share of 0.2: the bounds lie five standard deviations away
 @pytest.mark.parametrize(
-    ("option", "outcome"), [("error_rate", 500), ("rate_limit", 429), ("drop_rate", "lost")], ids=str
+    ("option", "outcome"),
+    [("error_rate", 500), ("rate_limit", 429), ("drop_rate", "lost")],
+    ids=str,
 )
 def test_so_many_arrivals_meet_a_fault_of_the_connection(option, outcome):
     with start(**{option: 0.2}) as process:
@@ -214,7 +253,9 @@ def test_a_retry_gets_through(teacher):
 
 
 def test_a_429_can_say_when_to_come_back():
-    body = json.dumps({"model": "rehearsal", "messages": [{"role": "user", "content": FORM}]}).encode()
+    body = json.dumps(
+        {"model": "rehearsal", "messages": [{"role": "user", "content": FORM}]}
+    ).encode()
     with start(rate_limit=1.0, retry_after=2) as process:
         status, _, headers = send(process, "/v1/chat/completions", body)
     assert (status, headers["Retry-After"]) == (429, "2")
@@ -230,7 +271,11 @@ def test_malformed_replies_are_the_same_ones_each_time_and_break_the_form_in_sev
     with start(malformed_rate=0.3) as process:
         replies = [text(process, f"{FORM} {number}", seed=number) for number in range(200)]
         again = [text(process, f"{FORM} {number}", seed=number) for number in range(200)]
-    broken = [reply for reply in replies if not ("[Start of Question]" in reply and "[End of Question]" in reply)]
+    broken = [
+        reply
+        for reply in replies
+        if not ("[Start of Question]" in reply and "[End of Question]" in reply)
+    ]
     assert replies == again
     assert 28 <= len(broken) <= 92
     assert "" in broken and "[Start of Question]" in broken
@@ -239,7 +284,9 @@ def test_malformed_replies_are_the_same_ones_each_time_and_break_the_form_in_sev
 
 def test_without_the_option_no_reply_is_malformed(teacher):
     replies = [text(teacher, f"{FORM} {number}", seed=number) for number in range(200)]
-    assert all(r.startswith("[Start of Question]\n") and r.endswith("\n[End of Question]") for r in replies)
+    assert all(
+        r.startswith("[Start of Question]\n") and r.endswith("\n[End of Question]") for r in replies
+    )
 
 
 def test_truncated_replies_say_so_and_others_do_not():
@@ -248,7 +295,9 @@ def test_truncated_replies_say_so_and_others_do_not():
     cut_off = [choice for choice in choices if choice["finish_reason"] == "length"]
     assert 28 <= len(cut_off) <= 92
     for choice in choices:
-        assert ("[End of Question]" in choice["message"]["content"]) == (choice["finish_reason"] == "stop")
+        assert ("[End of Question]" in choice["message"]["content"]) == (
+            choice["finish_reason"] == "stop"
+        )
 
 
 def test_no_more_requests_are_worked_on_at_once_than_there_are_slots():

@@ -21,7 +21,11 @@ WAIT = 30.0
 def hurry(monkeypatch, tmp_path):
     """The same rules with shorter waits, and no `sdgkit.toml` of somebody else's."""
     monkeypatch.chdir(tmp_path)
-    for name, seconds in (("FIRST_WAIT", 0.02), ("QUIET_SECONDS", 0.1), ("LONGEST_PROBE_WAIT", 0.1)):
+    for name, seconds in (
+        ("FIRST_WAIT", 0.02),
+        ("QUIET_SECONDS", 0.1),
+        ("LONGEST_PROBE_WAIT", 0.1),
+    ):
         monkeypatch.setattr(patience, name, seconds)
     monkeypatch.setattr(adapters, "LOOK_SECONDS", 0.1)
 
@@ -77,14 +81,18 @@ def until(condition: Callable[[], object]) -> None:
 # ---- connecting
 
 
-def test_addresses_may_stand_in_a_list_in_a_text_in_the_environment_and_in_the_file(a, b, monkeypatch):
+def test_addresses_may_stand_in_a_list_in_a_text_in_the_environment_and_in_the_file(
+    a, b, monkeypatch
+):
     both = f"{a.base_url}, {b.base_url}"
     assert together(a, b).base_url == both
     assert connect(base_url=f"{a.base_url},{b.base_url.removesuffix('/v1')}").base_url == both
     monkeypatch.setenv("SDGKIT_BASE_URL", both)
     assert connect().base_url == both and connect().kind == "vllm"
     monkeypatch.delenv("SDGKIT_BASE_URL")
-    Path("sdgkit.toml").write_text(f'base_url = ["{a.base_url}", "{b.base_url}"]\n', encoding="utf-8")
+    Path("sdgkit.toml").write_text(
+        f'base_url = ["{a.base_url}", "{b.base_url}"]\n', encoding="utf-8"
+    )
     assert connect().base_url == both
     Path("sdgkit.toml").write_text("base_url = [8000]\n", encoding="utf-8")
     with pytest.raises(SettingsError, match="texts in quotes"):
@@ -119,7 +127,9 @@ def test_one_that_is_down_from_the_start_is_named_left_out_and_taken_in_later(a,
 
 def test_none_there_or_a_wrong_path_is_an_error_as_with_one(a):
     with pytest.raises(TeacherUnreachable, match="Nothing listens"):
-        connect(base_url=[f"http://127.0.0.1:{free_port()}/v1", f"http://127.0.0.1:{free_port()}/v1"])
+        connect(
+            base_url=[f"http://127.0.0.1:{free_port()}/v1", f"http://127.0.0.1:{free_port()}/v1"]
+        )
     with pytest.raises(TeacherUnreachable, match="no OpenAI-compatible API"):
         connect(base_url=[a.base_url, a.base_url.replace("/v1", "/api/v1")])
 
@@ -158,7 +168,11 @@ def test_one_that_dies_in_the_middle_costs_no_retries_and_comes_back(a, b):
     until(lambda: len(a.asked) > 8)
     a.down()
     assert texts(futures) == [f"request {n}" for n in range(80)]
-    assert teacher.retries == 0 and teacher.state == "present" and list(teacher.left_out) == [a.base_url]
+    assert (
+        teacher.retries == 0
+        and teacher.state == "present"
+        and list(teacher.left_out) == [a.base_url]
+    )
     before = len(a.asked)
     a.up()
     until(lambda: teacher.ask("Hello") and not teacher.left_out)
@@ -205,7 +219,9 @@ def test_one_that_hangs_is_left_out_after_its_first_timeout(a, b):
 
 def test_a_request_over_which_all_stumble_is_lost_alone(a, b):
     def stumble(body: dict, n: int) -> web.StreamResponse:
-        return status(500, "out of memory") if text_of(body) == "poison" else completion(text_of(body))
+        return (
+            status(500, "out of memory") if text_of(body) == "poison" else completion(text_of(body))
+        )
 
     a.behave = b.behave = stumble
     teacher = together(a, b)
@@ -274,5 +290,8 @@ def test_a_run_goes_on_when_one_dies_and_says_so_and_again_when_it_is_back(a, b)
     assert (run.state, len(list(run.samples())), run.summary["retries"]) == ("done", 300, 0)
     assert len(a.asked) > died_after + 20
     [left, back] = [note for note in run.notes if a.base_url in note]
-    assert left.startswith(f"Going on without {a.base_url} (connection") and "until it answers again" in left
+    assert (
+        left.startswith(f"Going on without {a.base_url} (connection")
+        and "until it answers again" in left
+    )
     assert "again" in back and back != left

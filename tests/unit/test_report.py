@@ -24,7 +24,13 @@ HOSTILE = (
 
 
 def stage(name, rows_in, tried, rows_out, **dropped):
-    return {"name": name, "rows_in": rows_in, "tried": tried, "rows_out": rows_out, "dropped": dropped}
+    return {
+        "name": name,
+        "rows_in": rows_in,
+        "tried": tried,
+        "rows_out": rows_out,
+        "dropped": dropped,
+    }
 
 
 GROUNDED = [
@@ -76,7 +82,12 @@ def sample(number, text="Apples are slow today.", seed=None, score=3.0):
 
 
 def drop(number, stage="filter_grounded_qa_pair", reason="score", **more):
-    row = sample(number, score=1.0) | {"stage": stage, "reason": reason, "message": "Judged 1.", "reply": "raw"}
+    row = sample(number, score=1.0) | {
+        "stage": stage,
+        "reason": reason,
+        "message": "Judged 1.",
+        "reply": "raw",
+    }
     return row | more
 
 
@@ -118,14 +129,18 @@ class Page(HTMLParser):
 def page_of(folder, summary=None, samples=(), drops=(), **more) -> Page:
     path = folder / "report.html"
     given = {"name": "feedback_to_table"} | more
-    write_report(path, summary or summary_of(), Record(lambda: iter(samples), lambda: iter(drops)), **given)
+    write_report(
+        path, summary or summary_of(), Record(lambda: iter(samples), lambda: iter(drops)), **given
+    )
     return Page(path.read_text(encoding="utf-8"))
 
 
 def test_the_table_adds_up_and_says_the_summary_s_numbers(tmp_path):
     page = page_of(tmp_path, samples=[sample(n) for n in range(40)])
     rows = [[int(cell) for cell in cells[1:]] for cells in page.rows[1:9]]
-    assert [cells[0].split("dropped")[0] for cells in page.rows[1:9]] == [s["name"] for s in GROUNDED]
+    assert [cells[0].split("dropped")[0] for cells in page.rows[1:9]] == [
+        s["name"] for s in GROUNDED
+    ]
     for rows_in, tried, out, dropped in rows:
         assert tried == out + dropped
         assert rows_in <= tried
@@ -139,7 +154,8 @@ def test_the_heading_says_what_was_made_by_whom_and_when(tmp_path):
     assert "feedback_to_table" in page.text
     assert "40 samples kept from 2 seed examples, 21 rows dropped" in page.text
     assert re.search(
-        r"Teacher llama · judge llama · 20\d\d-\d\d-\d\d \d\d:\d\d · 1 min 2 s · sdgkit 0\.1\.0", page.text
+        r"Teacher llama · judge llama · 20\d\d-\d\d-\d\d \d\d:\d\d · 1 min 2 s · sdgkit 0\.1\.0",
+        page.text,
     )
     assert "rehearsal" not in page.text
 
@@ -149,7 +165,9 @@ def test_a_rehearsal_says_so_first(tmp_path):
     body = page_of(tmp_path, summary, [sample(1)]).text.partition("}\n")[2]
     assert body.index("This is a rehearsal.") < body.index("kept from")
     write_card(tmp_path / "README.md", summary, sample(1), None, name="mail")
-    first_line = (tmp_path / "README.md").read_text(encoding="utf-8").split("---\n")[2].splitlines()[0]
+    first_line = (
+        (tmp_path / "README.md").read_text(encoding="utf-8").split("---\n")[2].splitlines()[0]
+    )
     assert "rehearsal" in first_line and "not for training" in first_line
 
 
@@ -168,9 +186,15 @@ def test_hostile_text_from_every_column_is_only_read(tmp_path):
     row = dict.fromkeys(sample(1), HOSTILE) | {"score": 3.0, "vary": {HOSTILE: HOSTILE}}
     lost = row | {"stage": HOSTILE, "reason": HOSTILE, "message": HOSTILE, "reply": HOSTILE}
     stages = [*GROUNDED[:-1], stage(HOSTILE, 40, 41, 40, **{HOSTILE: 1})]
-    summary = summary_of(stages, model=HOSTILE, judge=HOSTILE, notes=[HOSTILE], sdgkit_version=HOSTILE)
+    summary = summary_of(
+        stages, model=HOSTILE, judge=HOSTILE, notes=[HOSTILE], sdgkit_version=HOSTILE
+    )
     page = page_of(tmp_path, summary, [row], [lost], name=HOSTILE)
-    assert {tag for tag, _ in page.elements} <= {tag for tag, _ in calm.elements} | {"wbr", "ul", "li"}
+    assert {tag for tag, _ in page.elements} <= {tag for tag, _ in calm.elements} | {
+        "wbr",
+        "ul",
+        "li",
+    }
     assert not [attrs for _, attrs in page.elements if any(name.startswith("on") for name in attrs)]
     assert not [attrs for _, attrs in page.elements if "javascript" in str(attrs.get("href"))]
     assert page.text.count("<script>alert(1)</script>") > 10
@@ -190,19 +214,35 @@ def test_sixty_samples_are_shown_spread_over_all_seeds(tmp_path):
 
 def test_a_sample_stands_beside_its_seed_and_its_question_without_the_context(tmp_path):
     page = page_of(tmp_path, samples=[sample(1)])
-    for words in ("Apples are slow today.", "The seed's context.", "The seed's response.", "It fits."):
+    for words in (
+        "Apples are slow today.",
+        "The seed's context.",
+        "The seed's response.",
+        "It fits.",
+    ):
         assert words in page.text
     assert re.search(
-        r"question of the sample\s*What is slow\?\s*question of the seed\s*The seed's question\?", page.text
+        r"question of the sample\s*What is slow\?\s*question of the seed\s*The seed's question\?",
+        page.text,
     )
 
 
 def test_drops_stand_under_stage_and_reason_with_message_reply_and_row(tmp_path):
     drops = [drop(n) for n in range(9)]
-    drops += [drop(9, "gen_grounded_questions", "malformed", message="No tags.", reply="<p>Sure!</p>")]
+    drops += [
+        drop(9, "gen_grounded_questions", "malformed", message="No tags.", reply="<p>Sure!</p>")
+    ]
     drops += [drop(10, "gen_grounded_questions", "my_check", message="Not German.", reply=None)]
-    stages = [GROUNDED[0], stage("gen_grounded_questions", 20, 60, 58, malformed=1, my_check=1), *GROUNDED[2:]]
-    text = " ".join(page_of(tmp_path, summary_of(stages), drops=drops).text.partition("By stage and reason")[2].split())
+    stages = [
+        GROUNDED[0],
+        stage("gen_grounded_questions", 20, 60, 58, malformed=1, my_check=1),
+        *GROUNDED[2:],
+    ]
+    text = " ".join(
+        page_of(tmp_path, summary_of(stages), drops=drops)
+        .text.partition("By stage and reason")[2]
+        .split()
+    )
     assert text.index("gen_grounded_questions") < text.index("filter_grounded_qa_pair")
     assert "malformed · 1 row" in text and "score · 9 rows" in text
     assert "No tags. the raw reply <p>Sure!</p> the row as it stood" in text
@@ -213,9 +253,13 @@ def test_drops_stand_under_stage_and_reason_with_message_reply_and_row(tmp_path)
 def test_an_empty_run_says_where_everything_went_and_what_to_look_at(tmp_path):
     stages = [*GROUNDED[:3], stage("filter_grounded_questions", 58, 58, 0, score=58)]
     stages += [stage(s["name"], 0, 0, 0) for s in GROUNDED[4:]]
-    text = page_of(tmp_path, summary_of(stages, state="cancelled"), [], [drop(1, "filter_grounded_questions")]).text
+    text = page_of(
+        tmp_path, summary_of(stages, state="cancelled"), [], [drop(1, "filter_grounded_questions")]
+    ).text
     assert "No sample was kept." in text
-    assert re.search(r"filter_grounded_questions: the judge turned down 58 of 58 rows \(100 %\)\.", text)
+    assert re.search(
+        r"filter_grounded_questions: the judge turned down 58 of 58 rows \(100 %\)\.", text
+    )
     assert "This run is cancelled." in text
     write_card(tmp_path / "README.md", summary_of(stages), None, None, name="mail")
     assert "No sample was kept" in (tmp_path / "README.md").read_text(encoding="utf-8")
@@ -229,16 +273,32 @@ def test_a_run_that_failed_before_its_first_stage_has_its_page(tmp_path):
 def test_figures_say_their_numbers_aloud(tmp_path):
     samples = [sample(n, score=2.0 + n % 2) for n in range(40)]
     page = page_of(tmp_path, samples=samples, drops=[drop(n) for n in range(9)])
-    labels = [attrs["aria-label"] for tag, attrs in page.elements if tag == "svg" and attrs["role"] == "img"]
+    labels = [
+        attrs["aria-label"]
+        for tag, attrs in page.elements
+        if tag == "svg" and attrs["role"] == "img"
+    ]
     assert "Scores. 1: 0 kept, 9 dropped; 2: 20 kept, 0 dropped; 3: 20 kept, 0 dropped." in labels
-    assert any("Lengths of the contexts in characters: median 22, of the seeds' 19." in label for label in labels)
-    assert "filter_grounded_qa_pair keeps the pairs judged 2 or 3. 49 in, 40 out, dropped 9: score 9." in labels[0]
+    assert any(
+        "Lengths of the contexts in characters: median 22, of the seeds' 19." in label
+        for label in labels
+    )
+    assert (
+        "filter_grounded_qa_pair keeps the pairs judged 2 or 3. 49 in, 40 out, dropped 9: score 9."
+        in labels[0]
+    )
 
 
 def test_the_seed_columns_of_a_user_s_own_rows_may_hold_numbers(tmp_path):
     page = page_of(tmp_path, samples=[sample(1) | {"seed_response": 7}])
-    labels = [attrs["aria-label"] for tag, attrs in page.elements if tag == "svg" and attrs["role"] == "img"]
-    assert any("Lengths of the responses" in label and "of the seeds' 1." in label for label in labels)
+    labels = [
+        attrs["aria-label"]
+        for tag, attrs in page.elements
+        if tag == "svg" and attrs["role"] == "img"
+    ]
+    assert any(
+        "Lengths of the responses" in label and "of the seeds' 1." in label for label in labels
+    )
 
 
 def test_twenty_thousand_samples_pass_through_in_little_memory(tmp_path):
@@ -275,7 +335,11 @@ def test_the_picture_names_every_stage_in_order_aloud_and_in_print(pipeline):
 
 
 def test_the_picture_shows_any_list_of_stages_with_what_is_working():
-    text = "".join(ElementTree.fromstring(draw([GROUNDED[0], stage("in_german", 20, 20, 11, in_german=4)])).itertext())
+    text = "".join(
+        ElementTree.fromstring(
+            draw([GROUNDED[0], stage("in_german", 20, 20, 11, in_german=4)])
+        ).itertext()
+    )
     assert "a stage of your own" in text and "2 in · 21 tried · 20 out" in text
     assert "dropped 4: in_german 4 · 5 working" in text
 
@@ -291,7 +355,9 @@ def front_of(text: str) -> dict:
 
 
 def test_the_card_s_front_matter_is_yaml_and_names_the_files(tmp_path):
-    write_card(tmp_path / "README.md", summary_of(), sample(1), None, name="Mail: in house style # 1")
+    write_card(
+        tmp_path / "README.md", summary_of(), sample(1), None, name="Mail: in house style # 1"
+    )
     front = front_of((tmp_path / "README.md").read_text(encoding="utf-8"))
     assert front["pretty_name"] == "Mail: in house style # 1"
     assert "synthetic" in front["tags"] and "rehearsal" not in front["tags"]
@@ -304,14 +370,22 @@ def template_in(card: str):
 
 
 def test_the_card_gives_the_exact_template_for_inference(tmp_path):
-    write_card(tmp_path / "README.md", summary_of(), sample(1), 'You are "brief" & <kind>.', name="mail")
+    write_card(
+        tmp_path / "README.md", summary_of(), sample(1), 'You are "brief" & <kind>.', name="mail"
+    )
     card = (tmp_path / "README.md").read_text(encoding="utf-8")
     grounded = template_in(card)
     assert 'You are \\"brief\\" & <kind>.' in card
     assert grounded[0] == {"role": "system", "content": 'You are "brief" & <kind>.'}
     asked = grounded[1]["content"].replace("{context}", "Apples are slow today.")
     assert asked.replace("{question}", "What is slow?") == sample(1)["question"]
-    write_card(tmp_path / "README.md", summary_of([stage("gen_questions", 1, 1, 1)]), sample(1), None, name="mail")
+    write_card(
+        tmp_path / "README.md",
+        summary_of([stage("gen_questions", 1, 1, 1)]),
+        sample(1),
+        None,
+        name="mail",
+    )
     freeform = template_in((tmp_path / "README.md").read_text(encoding="utf-8"))
     assert freeform == [{"role": "user", "content": "{question}"}]
 
@@ -320,7 +394,11 @@ def test_hostile_text_stays_inside_the_card_s_fences(tmp_path):
     text = "````\n# Not a heading\n" + HOSTILE
     stages = [*GROUNDED, stage("a|b`<b>\n|", 40, 40, 40)]
     write_card(
-        tmp_path / "README.md", summary_of(stages, model="`x`\n# y"), sample(1, text=text), None, name="*a* <b> [c](d)"
+        tmp_path / "README.md",
+        summary_of(stages, model="`x`\n# y"),
+        sample(1, text=text),
+        None,
+        name="*a* <b> [c](d)",
     )
     card = (tmp_path / "README.md").read_text(encoding="utf-8")
     outside = re.sub(r"(?ms)^(`{3,})\w*\n.*?^\1$", "", card)

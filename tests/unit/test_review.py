@@ -13,13 +13,27 @@ from scripted import PROMPTS, ScriptedTeacher
 
 import sdgkit as sk
 from sdgkit.cli import main
-from sdgkit.decisions import content_key, seed_of
 from sdgkit.errors import RunError, SeedError, SettingsError
 from sdgkit.quality.verdicts import interval
 from sdgkit.review import Review, parts
 from sdgkit.review.spreadsheet import from_csv, harmless, original, to_csv
+from sdgkit.samples import content_key, seed_of
 
-FORMULAS = ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1", "\n=1", "'=1", "''=1", "\uff1d1", "- a list", "'quoted'", ""]
+FORMULAS = [
+    "=1+1",
+    "+1",
+    "-1",
+    "@x",
+    "\t=1",
+    "\r=1",
+    "\n=1",
+    "'=1",
+    "''=1",
+    "\uff1d1",
+    "- a list",
+    "'quoted'",
+    "",
+]
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +41,9 @@ def finished(tmp_path_factory) -> Path:
     """The folder of a run with some thirty samples."""
     out = tmp_path_factory.mktemp("finished") / "run"
     with ScriptedTeacher() as script:
-        sk.generate(scripted.seeds(4), teacher=script.connect(), prompts=PROMPTS, out=out, num_contexts=3)
+        sk.generate(
+            scripted.seeds(4), teacher=script.connect(), prompts=PROMPTS, out=out, num_contexts=3
+        )
     return out
 
 
@@ -111,7 +127,10 @@ def test_an_export_in_the_folder_follows_the_review(out, review):
     written = review.run.export("messages", out / "exports" / "mine.jsonl")
     assert written == len(review.samples) - 1
     review.reject(second)
-    ids = {json.loads(line)["id"] for line in (out / "exports" / "mine.jsonl").read_text("utf-8").splitlines()}
+    ids = {
+        json.loads(line)["id"]
+        for line in (out / "exports" / "mine.jsonl").read_text("utf-8").splitlines()
+    }
     assert not ids & {first, second}
 
 
@@ -123,10 +142,14 @@ def test_decisions_survive_the_process(out, review):
     assert again.decision(first).reason == "why not"
 
 
-def test_files_that_are_older_than_the_newest_decision_are_written_when_the_review_is_opened(out, review):
+def test_files_that_are_older_than_the_newest_decision_are_written_when_the_review_is_opened(
+    out, review
+):
     first = review.samples[0]
     key = content_key(first)
-    with sqlite3.connect(out / "journal.sqlite") as sql:  # as a kernel leaves it that is killed right after deciding
+    with sqlite3.connect(
+        out / "journal.sqlite"
+    ) as sql:  # as a kernel leaves it that is killed right after deciding
         sql.execute(
             "INSERT INTO decisions (content, id, verdict, reason, edits, made) VALUES (?,?,'reject','','{}',?)",
             (key, first["id"], 4e9),
@@ -167,7 +190,10 @@ def test_a_decision_holds_for_the_content_and_a_changed_sample_is_outdated(tmp_p
         ids = [sample["id"] for sample in review.samples]
         for id in ids:
             review.reject(id, "no")
-        changed = {**PROMPTS, "gen_grounded_responses": PROMPTS["gen_grounded_responses"].with_sampling(top_p=0.5)}
+        changed = {
+            **PROMPTS,
+            "gen_grounded_responses": PROMPTS["gen_grounded_responses"].with_sampling(top_p=0.5),
+        }
         run = sk.generate(scripted.seeds(2), prompts=changed, **settings)
         review = Review(run)
         kept = [sample["id"] for sample in review.samples if sample["id"] in ids]
@@ -181,17 +207,23 @@ def test_a_decision_holds_for_the_content_and_a_changed_sample_is_outdated(tmp_p
 def test_a_resumed_run_writes_its_files_with_the_decisions_made_meanwhile(tmp_path):
     out = tmp_path / "run"
     with ScriptedTeacher() as script:
-        run = sk.generate(scripted.seeds(1), teacher=script.connect(), prompts=PROMPTS, out=out, num_contexts=2)
+        run = sk.generate(
+            scripted.seeds(1), teacher=script.connect(), prompts=PROMPTS, out=out, num_contexts=2
+        )
         first = next(run.samples())["id"]
         Review(run).reject(first)
-        sk.generate(scripted.seeds(2), teacher=script.connect(), prompts=PROMPTS, out=out, num_contexts=2)
+        sk.generate(
+            scripted.seeds(2), teacher=script.connect(), prompts=PROMPTS, out=out, num_contexts=2
+        )
     assert first not in trained_on(out)
     assert len(trained_on(out)) == len(samples_in(out)) - 1
 
 
 def test_a_run_in_memory_can_be_reviewed():
     with ScriptedTeacher() as script:
-        run = sk.generate(scripted.seeds(1), teacher=script.connect(), prompts=PROMPTS, num_contexts=2)
+        run = sk.generate(
+            scripted.seeds(1), teacher=script.connect(), prompts=PROMPTS, num_contexts=2
+        )
     review = Review(run)
     review.reject(review.samples[0]["id"])
     assert len(list(run.let_through())) == len(review.samples) - 1
@@ -206,7 +238,10 @@ def test_the_first_samples_are_drawn_across_seeds_and_scores_and_always_the_same
 
 def test_what_the_first_samples_imply_is_a_wilson_interval():
     low, high = interval(18, 20)
-    assert (round(low, 3), round(high, 3)) == (0.699, 0.972)  # R: prop.test(18, 20, correct = FALSE)
+    assert (round(low, 3), round(high, 3)) == (
+        0.699,
+        0.972,
+    )  # R: prop.test(18, 20, correct = FALSE)
     assert interval(0, 5)[0] == 0
     assert interval(5, 5)[1] == 1
 
@@ -302,8 +337,13 @@ def test_a_colleague_decides_in_a_spreadsheet(out, review, tmp_path):
     assert from_csv(review, path)["unchanged"] == len(review.samples)
 
 
-def test_an_edit_in_a_spreadsheet_holds_whatever_becomes_of_the_verdict_beside_it(out, review, tmp_path):
-    path, (first, second, third) = tmp_path / "review.csv", (sample["id"] for sample in review.samples[:3])
+def test_an_edit_in_a_spreadsheet_holds_whatever_becomes_of_the_verdict_beside_it(
+    out, review, tmp_path
+):
+    path, (first, second, third) = (
+        tmp_path / "review.csv",
+        (sample["id"] for sample in review.samples[:3]),
+    )
     review.reject(first, "too long")
     review.edit(second, response="Mine.")
     review.edit(third, response="Mine, too.")
@@ -317,11 +357,18 @@ def test_an_edit_in_a_spreadsheet_holds_whatever_becomes_of_the_verdict_beside_i
     filled_in(path, decide)
     taken = from_csv(review, path)
     assert (taken["edited"], taken["unchanged"]) == (2, len(review.samples) - 2)
-    assert [trained_on(out)[id] for id in (first, second, third)] == ["Hers.", "Mine.", "Hers, too."]
+    assert [trained_on(out)[id] for id in (first, second, third)] == [
+        "Hers.",
+        "Mine.",
+        "Hers, too.",
+    ]
 
 
 def test_what_excel_cuts_off_is_no_edit_and_what_is_edited_all_the_same_is_one(review, tmp_path):
-    path, (first, second, third) = tmp_path / "review.csv", (sample["id"] for sample in review.samples[:3])
+    path, (first, second, third) = (
+        tmp_path / "review.csv",
+        (sample["id"] for sample in review.samples[:3]),
+    )
     for id in (first, second, third):
         review.edit(id, response=id + "long " * 30_000)  # beyond the csv module's own limit, too
     to_csv(review, path)
@@ -349,7 +396,11 @@ def test_columns_that_a_colleague_took_away_and_lines_left_empty_are_no_matter(r
 
     filled_in(path, decide)
     taken = from_csv(review, path)
-    assert (taken["rejected"], taken["unchanged"], taken["outdated"]) == (1, len(review.samples) - 1, 0)
+    assert (taken["rejected"], taken["unchanged"], taken["outdated"]) == (
+        1,
+        len(review.samples) - 1,
+        0,
+    )
 
 
 def test_an_unchanged_spreadsheet_decides_nothing(review, tmp_path):
@@ -390,7 +441,9 @@ def test_the_command_writes_a_spreadsheet_and_takes_the_decisions_back(tmp_path,
     assert main(["review", str(folder), "--to", str(file)]) == 0
     lines = file.read_text("utf-8-sig").replace('"", ""', '""').split("\r\n")
     first = next(run.samples())["id"]
-    file.write_text("\r\n".join(line.replace(f'"{first}",""', f'"{first}","reject"') for line in lines), "utf-8")
+    file.write_text(
+        "\r\n".join(line.replace(f'"{first}",""', f'"{first}","reject"') for line in lines), "utf-8"
+    )
     capsys.readouterr()
     assert main(["review", str(folder), "--from", str(file)]) == 0
     assert "1 rejected" in capsys.readouterr().out

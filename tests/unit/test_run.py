@@ -19,11 +19,11 @@ import pytest
 from scripted import PROMPTS, Gate, ScriptedTeacher, assert_adds_up, seeds, tagged
 
 import sdgkit as sk
-from sdgkit import export as exports
+from sdgkit.export import formats as exports
 from sdgkit.cli.runs import close
 from sdgkit.errors import RunError, SdgkitError
+from sdgkit.evaluation.prompt_trials import Comparison
 from sdgkit.run.snapshot import pace
-from sdgkit.trials.trying import Comparison
 
 SMALL = {"num_contexts": 3, "num_questions": 2}
 STAGES = [stage.name for stage in sk.GROUNDED.stages]
@@ -38,7 +38,12 @@ def script() -> Iterator[ScriptedTeacher]:
 
 
 def generate(script: ScriptedTeacher, out: Path | None = None, rows=None, **settings) -> sk.Run:
-    return sk.generate(rows or seeds(), teacher=script.connect(), out=out, **{"prompts": PROMPTS, **SMALL, **settings})
+    return sk.generate(
+        rows or seeds(),
+        teacher=script.connect(),
+        out=out,
+        **{"prompts": PROMPTS, **SMALL, **settings},
+    )
 
 
 def lines(path: Path) -> list[dict]:
@@ -52,7 +57,13 @@ def test_the_folder_holds_every_file_and_they_agree(script, tmp_path):
     run = generate(script, tmp_path, system="You are kind.")
     names = {path.name for path in tmp_path.iterdir() if not path.name.startswith(".")}
     assert names == {
-        *("dataset.jsonl", "dataset.parquet", "train_messages.jsonl", "dropped.jsonl", "summary.json"),
+        *(
+            "dataset.jsonl",
+            "dataset.parquet",
+            "train_messages.jsonl",
+            "dropped.jsonl",
+            "summary.json",
+        ),
         *("seeds.jsonl", "config.json", "report.html", "README.md", "journal.sqlite"),
     }
     samples = lines(tmp_path / "dataset.jsonl")
@@ -75,7 +86,9 @@ def test_a_drop_says_all_that_is_known_of_it(script, tmp_path):
         assert list(drop)[:5] == ["id", "stage", "reason", "message", "reply"]
         assert drop["seed_question"]
     judged = [drop for drop in drops if drop["stage"] == "filter_grounded_qa_pair"]
-    assert all({"context", "question", "response", "evaluation", "score"} <= set(drop) for drop in judged)
+    assert all(
+        {"context", "question", "response", "evaluation", "score"} <= set(drop) for drop in judged
+    )
 
 
 def test_the_summary_has_the_numbers_of_all_sessions(script, tmp_path):
@@ -84,10 +97,23 @@ def test_the_summary_has_the_numbers_of_all_sessions(script, tmp_path):
     run = generate(script, tmp_path, seeds(3))
     summary = run.summary
     assert list(summary)[:10] == [
-        *("state", "sessions", "stages", "requests", "retries", "reused", "prompt_tokens", "completion_tokens"),
+        *(
+            "state",
+            "sessions",
+            "stages",
+            "requests",
+            "retries",
+            "reused",
+            "prompt_tokens",
+            "completion_tokens",
+        ),
         *("wall_s", "teacher"),
     ]
-    assert (summary["state"], summary["sessions"], summary["requests"]) == ("done", 2, script.asked())
+    assert (summary["state"], summary["sessions"], summary["requests"]) == (
+        "done",
+        2,
+        script.asked(),
+    )
     assert summary["prompt_tokens"] == 7 * script.asked()
     assert summary["completion_tokens"] == 5 * script.asked()
     assert summary["reused"] == asked
@@ -116,7 +142,11 @@ def test_no_folder_of_the_servers_machine_is_published(tmp_path):
     for path in [*tmp_path.glob("*.*"), tmp_path / "datasets" / "README.md"]:
         if path.name != "journal.sqlite":
             assert b"/data" not in path.read_bytes(), path.name
-    for path in (tmp_path / "report.html", tmp_path / "README.md", tmp_path / "datasets" / "README.md"):
+    for path in (
+        tmp_path / "report.html",
+        tmp_path / "README.md",
+        tmp_path / "datasets" / "README.md",
+    ):
         assert "Llama-3.3-70B" in path.read_text("utf-8")
 
 
@@ -142,7 +172,9 @@ def test_files_appear_whole_or_not_at_all(script, tmp_path, monkeypatch):
             file.write(b"half")
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("sdgkit.run.folder.write_report", lambda path, *_, **__: breaks_off(path, ""))
+    monkeypatch.setattr(
+        "sdgkit.run.folder.write_report", lambda path, *_, **__: breaks_off(path, "")
+    )
     with pytest.raises(RunError, match=r"No space left on device.*[Mm]ake room"):
         generate(script, tmp_path, seeds(2))
     now = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
@@ -179,7 +211,9 @@ def test_seeds_from_a_file_go_to_a_folder_of_its_name(script, tmp_path, monkeypa
     sk.save_seeds(seeds(), "mine.jsonl")
     run = sk.generate("mine.jsonl", teacher=script.connect(), prompts=PROMPTS, **SMALL)
     assert run.out == Path("runs/mine")
-    loaded = sk.generate(sk.load_seeds("mine.jsonl"), teacher=script.connect(), prompts=PROMPTS, **SMALL)
+    loaded = sk.generate(
+        sk.load_seeds("mine.jsonl"), teacher=script.connect(), prompts=PROMPTS, **SMALL
+    )
     assert loaded.out is None
     assert list(loaded.samples()) == list(run.samples())
 
@@ -196,18 +230,24 @@ def test_the_card_of_unjudged_rows_speaks_of_no_judge(script, tmp_path):
 def test_the_card_keeps_the_seeds_name_when_the_run_is_done_again_from_its_folder(script, tmp_path):
     sk.save_seeds(seeds(), tmp_path / "my_own_skill.jsonl")
     out = tmp_path / "run"
-    sk.generate(tmp_path / "my_own_skill.jsonl", teacher=script.connect(), out=out, prompts=PROMPTS, **SMALL)
+    sk.generate(
+        tmp_path / "my_own_skill.jsonl", teacher=script.connect(), out=out, prompts=PROMPTS, **SMALL
+    )
     card = (out / "README.md").read_text("utf-8")
     sk.generate(out, teacher=script.connect())
     again = (out / "README.md").read_text("utf-8")
-    titles = [next(line for line in text.splitlines() if line.startswith("# ")) for text in (card, again)]
+    titles = [
+        next(line for line in text.splitlines() if line.startswith("# ")) for text in (card, again)
+    ]
     assert titles[0] == titles[1]
     assert "my_own_skill" in card
 
 
 def test_an_empty_result_has_its_files_too(script, tmp_path):
     script.answer = lambda ask: (
-        tagged(evaluation="No.", score=0) if ask.stage == "eval_grounded_questions" else script.usual(ask)
+        tagged(evaluation="No.", score=0)
+        if ask.stage == "eval_grounded_questions"
+        else script.usual(ask)
     )
     run = generate(script, tmp_path)
     assert (run.state, len(run.dataset)) == ("done", 0)
@@ -251,10 +291,14 @@ def test_the_trace_of_a_drop_tells_the_judges_words_and_the_reason(script):
 
 
 def test_the_trace_of_a_row_that_never_came_to_be_shows_all_attempts(script):
-    script.answer = lambda ask: f"no tags {ask.attempt}" if ask.stage == "gen_contexts" else script.usual(ask)
+    script.answer = lambda ask: (
+        f"no tags {ask.attempt}" if ask.stage == "gen_contexts" else script.usual(ask)
+    )
     run = generate(script, rows=seeds(1), num_contexts=1, extra_tries=0)
     trace = run.trace("s1/c1")
-    assert [exchange["text"] for exchange in trace.exchanges] == [f"no tags {n}" for n in (1, 2, 3, 4)]
+    assert [exchange["text"] for exchange in trace.exchanges] == [
+        f"no tags {n}" for n in (1, 2, 3, 4)
+    ]
     assert "attempt 4" in str(trace)
 
 
@@ -320,7 +364,11 @@ class Halved(sk.Stage):
 
 
 def test_half_a_pair_that_a_stage_wrote_is_replaced_in_dataset_and_files_alike(script, tmp_path):
-    run = generate(script, tmp_path, pipeline=sk.GROUNDED.after("gen_grounded_responses", Halved(name="halved")))
+    run = generate(
+        script,
+        tmp_path,
+        pipeline=sk.GROUNDED.after("gen_grounded_responses", Halved(name="halved")),
+    )
     assert run.dataset.to_list() == lines(tmp_path / "dataset.jsonl")
     assert run.dataset[0]["response"] == "Half a pair \ufffd"
 
@@ -328,12 +376,18 @@ def test_half_a_pair_that_a_stage_wrote_is_replaced_in_dataset_and_files_alike(s
 def test_names_and_texts_that_are_html_are_shown_as_text(script, tmp_path):
     evil = "<script>alert(1)</script>"
     script.answer = lambda ask: (
-        tagged(context=f"{evil} {ask.ordinal}") if ask.stage == "gen_contexts" else script.usual(ask)
+        tagged(context=f"{evil} {ask.ordinal}")
+        if ask.stage == "gen_contexts"
+        else script.usual(ask)
     )
-    check = sk.Check(name=evil, function=lambda row: f"{evil} is why" if row["context"].endswith("1") else True)
+    check = sk.Check(
+        name=evil, function=lambda row: f"{evil} is why" if row["context"].endswith("1") else True
+    )
     run = generate(script, tmp_path, pipeline=sk.GROUNDED.after("gen_contexts", check))
     shown = [(tmp_path / "report.html").read_text("utf-8"), run.funnel._repr_html_()]
-    shown += [run.trace(row["id"])._repr_html_() for row in (next(run.samples()), next(run.drops()))]
+    shown += [
+        run.trace(row["id"])._repr_html_() for row in (next(run.samples()), next(run.drops()))
+    ]
     assert all(evil not in page and "alert(1)" in page for page in shown)
 
 
@@ -361,13 +415,18 @@ def test_a_folder_without_a_run_cannot_be_opened(tmp_path):
 def test_a_folder_whose_run_never_wrote_its_files_is_told_in_a_sentence(script, tmp_path):
     run = generate(script, tmp_path / "run", seeds(1), num_contexts=1)
     (run.out / "config.json").unlink()
-    for use in (lambda opened: opened.export("messages", tmp_path / "train.jsonl"), lambda opened: sk.plan(opened.out)):
+    for use in (
+        lambda opened: opened.export("messages", tmp_path / "train.jsonl"),
+        lambda opened: sk.plan(opened.out),
+    ):
         with pytest.raises(RunError, match="holds no config"):
             use(sk.open_run(run.out))
 
 
 def test_a_single_stage_run_of_other_columns_has_a_folder_too(script, tmp_path):
-    run = sk.gen_contexts.run(seeds(), teacher=script.connect(), prompt=PROMPTS["gen_contexts"], out=tmp_path)
+    run = sk.gen_contexts.run(
+        seeds(), teacher=script.connect(), prompt=PROMPTS["gen_contexts"], out=tmp_path
+    )
     assert run.state == "done"
     assert len(lines(tmp_path / "dataset.jsonl")) == 30
     assert not (tmp_path / "train_messages.jsonl").exists()
@@ -387,8 +446,14 @@ def test_a_changed_count_is_told_with_its_stage(script, tmp_path):
     assert any("last session: stage gen_contexts: per_row 2 → 3;" in note for note in run.notes)
 
 
-def test_a_stage_by_itself_is_told_without_a_training_file_that_it_has_not(script, tmp_path, capsys):
-    close(sk.gen_contexts.run(seeds(), teacher=script.connect(), prompt=PROMPTS["gen_contexts"], out=tmp_path).wait())
+def test_a_stage_by_itself_is_told_without_a_training_file_that_it_has_not(
+    script, tmp_path, capsys
+):
+    close(
+        sk.gen_contexts.run(
+            seeds(), teacher=script.connect(), prompt=PROMPTS["gen_contexts"], out=tmp_path
+        ).wait()
+    )
     told = capsys.readouterr().out
     assert "report.html" in told and "train_messages" not in told
 
@@ -396,7 +461,9 @@ def test_a_stage_by_itself_is_told_without_a_training_file_that_it_has_not(scrip
 # Where it cannot write ------------------------------------------------------------------------------------------------
 
 
-def test_a_full_disk_stops_the_run_in_a_sentence_and_it_goes_on_when_there_is_room(script, tmp_path):
+def test_a_full_disk_stops_the_run_in_a_sentence_and_it_goes_on_when_there_is_room(
+    script, tmp_path
+):
     plan = sk.plan(seeds(8), teacher=script.connect(), prompts=PROMPTS, **SMALL)
     run = sk.Run(plan, tmp_path, on_note=str)
 
@@ -433,12 +500,19 @@ import sdgkit as sk
 
 def as_somebody(code: str, folder: Path, **environment: str) -> subprocess.CompletedProcess:
     """Run Python as a user whom the machine does not know, with a HOME that cannot be written."""
-    source = AS_SOMEBODY.format(repo=str(REPO), tests=str(REPO / "tests"), code=textwrap.dedent(code))
+    source = AS_SOMEBODY.format(
+        repo=str(REPO), tests=str(REPO / "tests"), code=textwrap.dedent(code)
+    )
     given = {**os.environ, "HOME": "/proc/nowhere", **environment}
     for name in ("XDG_CACHE_HOME", "HF_HOME", "MPLCONFIGDIR"):
         given.pop(name, None)
     return subprocess.run(
-        [sys.executable, "-c", source], cwd=folder, env=given, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", source],
+        cwd=folder,
+        env=given,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
 
 
@@ -447,10 +521,14 @@ def can_become_somebody() -> bool:
     if os.getuid() != 0:
         return True
     found = re.search(r"CapPrm:\s*(\w+)", Path("/proc/self/status").read_text())
-    return found is not None and int(found[1], 16) & 0b11000100 == 0b11000100  # setuid, setgid, read and search
+    return (
+        found is not None and int(found[1], 16) & 0b11000100 == 0b11000100
+    )  # setuid, setgid, read and search
 
 
-somebody = pytest.mark.skipif(not can_become_somebody(), reason="root, who may not read as another user here")
+somebody = pytest.mark.skipif(
+    not can_become_somebody(), reason="root, who may not read as another user here"
+)
 
 
 @pytest.fixture

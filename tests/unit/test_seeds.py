@@ -113,7 +113,9 @@ def test_windows_line_ends_and_blank_lines_between_seeds_do_no_harm(tmp_path):
     assert read_seeds(path) == GROUNDED
     path = tmp_path / "seeds.csv"
     path.write_bytes(b"task_description,seed_question,seed_response\r\nt,q,r\r\n\r\n")
-    assert read_seeds(path) == [{"task_description": "t", "seed_question": "q", "seed_response": "r"}]
+    assert read_seeds(path) == [
+        {"task_description": "t", "seed_question": "q", "seed_response": "r"}
+    ]
 
 
 def test_a_csv_field_may_be_as_long_as_a_context_is(tmp_path):
@@ -142,7 +144,9 @@ def test_reading_text_files_loads_none_of_the_heavy_libraries(tmp_path):
         "print({'datasets', 'pandas', 'pyarrow', 'numpy'} & set(sys.modules))"
     )
     names = [str(path) for path in tmp_path.rglob("*.*") if path.is_file()]
-    done = subprocess.run([sys.executable, "-c", code, *names], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *names], capture_output=True, text=True, check=True
+    )
     assert len(names) == 4 and done.stdout.strip() == "set()"
 
 
@@ -163,22 +167,62 @@ QNA = "version: 2\ncreated_by: x\ntask_description: Do it.\nseed_examples:\n- qu
 
 # name of the file, its content, and what the message must say
 FAULTS = {
-    "a missing column": ("a.jsonl", GOOD + "\n" + without("seed_response"), ["line 2", "seed_response", "missing"]),
+    "a missing column": (
+        "a.jsonl",
+        GOOD + "\n" + without("seed_response"),
+        ["line 2", "seed_response", "missing"],
+    ),
     "a misspelt column": (
         "a.jsonl",
         GOOD + "\n" + without("seed_response", seed_respones="x"),
         ["line 2", "seed_response", "missing", "there are:", "seed_respones"],
     ),
-    "a misspelt context": ("a.jsonl", changed(seed_contxt="x"), ["line 1", "seed_contxt", "seed_context"]),
-    "a column no row has": ("a.csv", "task_description,seed_question\na,b\nc,d\n", ["seed_response", "missing"]),
-    "an empty value": ("a.jsonl", GOOD + "\n\n" + changed(seed_question=""), ["line 3", "seed_question", "empty"]),
-    "white space only": ("a.jsonl", changed(seed_response=" \n\t\u00a0"), ["line 1", "seed_response", "empty"]),
+    "a misspelt context": (
+        "a.jsonl",
+        changed(seed_contxt="x"),
+        ["line 1", "seed_contxt", "seed_context"],
+    ),
+    "a column no row has": (
+        "a.csv",
+        "task_description,seed_question\na,b\nc,d\n",
+        ["seed_response", "missing"],
+    ),
+    "an empty value": (
+        "a.jsonl",
+        GOOD + "\n\n" + changed(seed_question=""),
+        ["line 3", "seed_question", "empty"],
+    ),
+    "white space only": (
+        "a.jsonl",
+        changed(seed_response=" \n\t\u00a0"),
+        ["line 1", "seed_response", "empty"],
+    ),
     "an empty context": ("a.jsonl", changed(seed_context=" "), ["line 1", "seed_context", "empty"]),
-    "a number": ("a.jsonl", changed(seed_response=42), ["line 1", "seed_response", "is 42, not text"]),
-    "a bool": ("a.jsonl", changed(seed_response=True), ["line 1", "seed_response", "is True, not text"]),
-    "a null": ("a.jsonl", changed(seed_response=None), ["line 1", "seed_response", "is None, not text"]),
-    "a list": ("a.jsonl", changed(seed_response=["x"]), ["line 1", "seed_response", "is ['x'], not text"]),
-    "a broken line": ("a.jsonl", GOOD + '\n{"task_description": "x"', ["line 2", "broken JSON", "character 25"]),
+    "a number": (
+        "a.jsonl",
+        changed(seed_response=42),
+        ["line 1", "seed_response", "is 42, not text"],
+    ),
+    "a bool": (
+        "a.jsonl",
+        changed(seed_response=True),
+        ["line 1", "seed_response", "is True, not text"],
+    ),
+    "a null": (
+        "a.jsonl",
+        changed(seed_response=None),
+        ["line 1", "seed_response", "is None, not text"],
+    ),
+    "a list": (
+        "a.jsonl",
+        changed(seed_response=["x"]),
+        ["line 1", "seed_response", "is ['x'], not text"],
+    ),
+    "a broken line": (
+        "a.jsonl",
+        GOOD + '\n{"task_description": "x"',
+        ["line 2", "broken JSON", "character 25"],
+    ),
     "two objects in a line": ("a.jsonl", GOOD + GOOD, ["line 1", "broken JSON"]),
     "a line that is no object": ("a.jsonl", GOOD + "\n[1]", ["line 2", "object", "not [1]"]),
     "a line that is text": ("a.jsonl", GOOD + '\n"x"', ["line 2", "object", "not 'x'"]),
@@ -188,12 +232,28 @@ FAULTS = {
         ["line 2", "seed_question", "twice"],
     ),
     "NaN": ("a.jsonl", GOOD[:-1] + ', "weight": NaN}', ["line 1", "column weight", "JSON"]),
-    "NaN for a text": ("a.jsonl", changed(seed_response=float("nan")), ["line 1", "seed_response", "is nan, not text"]),
+    "NaN for a text": (
+        "a.jsonl",
+        changed(seed_response=float("nan")),
+        ["line 1", "seed_response", "is nan, not text"],
+    ),
     "infinity": ("a.jsonl", GOOD[:-1] + ', "weight": -Infinity}', ["line 1", "column weight"]),
-    "half a surrogate pair": ("a.jsonl", changed(seed_question="a\ud83d"), ["line 1", "seed_question", "surrogate"]),
-    "half a pair further on": ("a.jsonl", changed(note={"x": ["\udc00"]}), ["line 1", "column note", "surrogate"]),
+    "half a surrogate pair": (
+        "a.jsonl",
+        changed(seed_question="a\ud83d"),
+        ["line 1", "seed_question", "surrogate"],
+    ),
+    "half a pair further on": (
+        "a.jsonl",
+        changed(note={"x": ["\udc00"]}),
+        ["line 1", "column note", "surrogate"],
+    ),
     "a column without a name": ("a.jsonl", changed(**{" ": "x"}), ["line 1", "' '", "name"]),
-    "deep nesting": ("a.jsonl", GOOD + "\n" + "[" * 200_000, ["line 2", "broken JSON", "recursion"]),
+    "deep nesting": (
+        "a.jsonl",
+        GOOD + "\n" + "[" * 200_000,
+        ["line 2", "broken JSON", "recursion"],
+    ),
     "a number of 5,000 digits": ("a.jsonl", GOOD[:-1] + ', "n": ' + "9" * 5_000 + "}", ["line 1"]),
     "some contexts": (
         "a.jsonl",
@@ -221,9 +281,17 @@ FAULTS = {
         ["line 3", "seed_response", "is 1, not text"],
     ),
     "json: broken": ("a.json", f"[\n{GOOD},\n{GOOD}\n", ["line 4", "broken JSON", "',' delimiter"]),
-    "json: broken inside": ("a.json", f'[\n{GOOD},\n{{"a" 1}}]', ["line 3", "broken JSON", "character 6"]),
+    "json: broken inside": (
+        "a.json",
+        f'[\n{GOOD},\n{{"a" 1}}]',
+        ["line 3", "broken JSON", "character 6"],
+    ),
     "json: a trailing comma": ("a.json", f"[{GOOD},\n]", ["line 2", "broken JSON"]),
-    "json: something after it": ("a.json", f"[{GOOD}]\n[]", ["line 2", "broken JSON", "Extra data"]),
+    "json: something after it": (
+        "a.json",
+        f"[{GOOD}]\n[]",
+        ["line 2", "broken JSON", "Extra data"],
+    ),
     "json: a duplicate key": ("a.json", '[\n\n{"a": 1, "a": 2}]', ["line 3", "column a", "twice"]),
     "json: deep nesting": ("a.json", "[" * 200_000, ["line 1", "broken JSON", "recursion"]),
     # .csv
@@ -242,7 +310,11 @@ FAULTS = {
         "task_description,seed_context,seed_question,seed_response\na,b,c,d\na,,c,d\n",
         ["line 3", "seed_context", "empty"],
     ),
-    "csv: an open quote": ("a.csv", 'task_description,seed_question,seed_response\na,b,"c\n', ["line 2", "broken CSV"]),
+    "csv: an open quote": (
+        "a.csv",
+        'task_description,seed_question,seed_response\na,b,"c\n',
+        ["line 2", "broken CSV"],
+    ),
     "csv: text after a quote": (
         "a.csv",
         'task_description,seed_question,seed_response\na,b,"c"d\n',
@@ -253,8 +325,16 @@ FAULTS = {
         "task_description;seed_question;seed_response\na;b;c\n",
         ["line 2", "seed_response is missing", "there are: task_description;seed_question"],
     ),
-    "csv: a column twice": ("a.csv", "seed_question,seed_question\na,b\n", ["line 2", "seed_question", "twice"]),
-    "csv: a header alone": ("a.csv", "task_description,seed_question,seed_response\n", ["no seeds"]),
+    "csv: a column twice": (
+        "a.csv",
+        "seed_question,seed_question\na,b\n",
+        ["line 2", "seed_question", "twice"],
+    ),
+    "csv: a header alone": (
+        "a.csv",
+        "task_description,seed_question,seed_response\n",
+        ["no seeds"],
+    ),
     "csv: a column without a name": (
         "a.csv",
         ",task_description,seed_question,seed_response\n0,a,b,c\n",
@@ -264,7 +344,11 @@ FAULTS = {
     "parquet: something else": ("a.parquet", b"PAR1 and so on", ["a.parquet", "parquet"]),
     # qna.yaml
     "qna: knowledge": ("qna.yaml", QNA + "document:\n  repo: x\n", ["knowledge", "skill"]),
-    "qna: knowledge, without a task": ("qna.yaml", "version: 3\ndocument:\n  repo: x\n", ["knowledge", "skill"]),
+    "qna: knowledge, without a task": (
+        "qna.yaml",
+        "version: 3\ndocument:\n  repo: x\n",
+        ["knowledge", "skill"],
+    ),
     "qna: knowledge in its examples": (
         "qna.yaml",
         QNA + "- context: c\n  questions_and_answers: []\n",
@@ -273,8 +357,16 @@ FAULTS = {
     "qna: no version": ("qna.yaml", QNA.replace("version: 2\n", ""), ["version", "missing"]),
     "qna: version 1": ("qna.yaml", QNA.replace("2", "1"), ["line 1", "version", "2 and 3"]),
     "qna: version as text": ("qna.yaml", QNA.replace("2", "'2'"), ["line 1", "version", "2 and 3"]),
-    "qna: no task": ("qna.yaml", QNA.replace("task_description", "task"), ["task_description", "missing"]),
-    "qna: an empty task": ("qna.yaml", QNA.replace("Do it.", "''"), ["line 3", "task_description", "empty"]),
+    "qna: no task": (
+        "qna.yaml",
+        QNA.replace("task_description", "task"),
+        ["task_description", "missing"],
+    ),
+    "qna: an empty task": (
+        "qna.yaml",
+        QNA.replace("Do it.", "''"),
+        ["line 3", "task_description", "empty"],
+    ),
     "qna: no answer": ("qna.yaml", QNA + "- question: Why?\n", ["line 7", "answer", "missing"]),
     "qna: a number": (
         "qna.yaml",
@@ -286,12 +378,36 @@ FAULTS = {
         QNA + "- question: Why?\n  answer: Yes\n",
         ["line 8", "is True, not text", "quotes"],
     ),
-    "qna: a date": ("qna.yaml", QNA + "- question: Why?\n  answer: 2024-05-01\n", ["line 8", "date"]),
-    "qna: a date that is none": ("qna.yaml", QNA + "- question: Why?\n  answer: 2024-13-45\n", ["line 8", "quotes"]),
-    "qna: a number that is none": ("qna.yaml", QNA + "- question: Why?\n  answer: !!int\n", ["line 8", "quotes"]),
-    "qna: bold text": ("qna.yaml", QNA + "- question: Why?\n  answer: *So*\n", ["line 8", "needs quotes"]),
-    "qna: nothing": ("qna.yaml", QNA + "- question: Why?\n  answer:\n", ["line 8", "is None, not text"]),
-    "qna: a list": ("qna.yaml", QNA + "- question: Why?\n  answer: [a]\n", ["line 8", "is ['a'], not text"]),
+    "qna: a date": (
+        "qna.yaml",
+        QNA + "- question: Why?\n  answer: 2024-05-01\n",
+        ["line 8", "date"],
+    ),
+    "qna: a date that is none": (
+        "qna.yaml",
+        QNA + "- question: Why?\n  answer: 2024-13-45\n",
+        ["line 8", "quotes"],
+    ),
+    "qna: a number that is none": (
+        "qna.yaml",
+        QNA + "- question: Why?\n  answer: !!int\n",
+        ["line 8", "quotes"],
+    ),
+    "qna: bold text": (
+        "qna.yaml",
+        QNA + "- question: Why?\n  answer: *So*\n",
+        ["line 8", "needs quotes"],
+    ),
+    "qna: nothing": (
+        "qna.yaml",
+        QNA + "- question: Why?\n  answer:\n",
+        ["line 8", "is None, not text"],
+    ),
+    "qna: a list": (
+        "qna.yaml",
+        QNA + "- question: Why?\n  answer: [a]\n",
+        ["line 8", "is ['a'], not text"],
+    ),
     "qna: a Python object": (
         "qna.yaml",
         QNA + "- question: Why?\n  answer: !!python/name:os.system x\n",
@@ -302,9 +418,21 @@ FAULTS = {
         QNA + "- question: a\n  answer: b\n  question: c\n",
         ["line 9", "question", "twice"],
     ),
-    "qna: a key that is a list": ("qna.yaml", QNA + "? [a]\n: b\n", ["line 7", "not valid YAML", "is not text"]),
-    "qna: some contexts": ("qna.yaml", QNA + "- question: a\n  answer: b\n  context: c\n", ["1 of 2 seeds", "line 5"]),
-    "qna: seeds that are no list": ("qna.yaml", QNA.split("- ")[0] + "  a: b\n", ["line 5", "seed_examples", "list"]),
+    "qna: a key that is a list": (
+        "qna.yaml",
+        QNA + "? [a]\n: b\n",
+        ["line 7", "not valid YAML", "is not text"],
+    ),
+    "qna: some contexts": (
+        "qna.yaml",
+        QNA + "- question: a\n  answer: b\n  context: c\n",
+        ["1 of 2 seeds", "line 5"],
+    ),
+    "qna: seeds that are no list": (
+        "qna.yaml",
+        QNA.split("- ")[0] + "  a: b\n",
+        ["line 5", "seed_examples", "list"],
+    ),
     "qna: no seeds": ("qna.yaml", QNA.split("\n- ")[0] + " []\n", ["no seeds"]),
     "qna: a seed that is text": ("qna.yaml", QNA + "- Why?\n", ["line 7", "a mapping is wanted"]),
     "qna: a list at the top": ("qna.yaml", "- a\n- b\n", ["line 1", "a mapping is wanted"]),
@@ -348,7 +476,9 @@ def test_a_parquet_file_and_a_dataset_count_rows(tmp_path):
         read_seeds(tmp_path / "a.parquet")
     import datasets
 
-    with pytest.raises(SeedError, match=r"seeds \(Dataset\), row 2, column seed_response: is empty"):
+    with pytest.raises(
+        SeedError, match=r"seeds \(Dataset\), row 2, column seed_response: is empty"
+    ):
         read_seeds(datasets.Dataset.from_list(rows))
     numbers = [{**ROW, "seed_question": n} for n in (1, 2)]
     write_parquet(tmp_path / "b.parquet", numbers)

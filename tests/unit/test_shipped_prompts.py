@@ -5,7 +5,8 @@ import re
 import pytest
 import yaml
 
-from sdgkit.prompts import PARTS, load_prompt, shipped
+from sdgkit.files import shipped
+from sdgkit.prompts import PARTS, load_prompt
 
 TAGS = {
     "grounded/gen_contexts": ["Context"],
@@ -18,7 +19,9 @@ TAGS = {
     "freeform/gen_responses": ["Response"],
     "freeform/evaluate_qa_pair": ["Evaluation", "Score"],
 }
-JUDGES = {name: (1, 2, 3) if "pair" in name else (0, 1) for name in TAGS if TAGS[name][-1] == "Score"}
+JUDGES = {
+    name: (1, 2, 3) if "pair" in name else (0, 1) for name in TAGS if TAGS[name][-1] == "Score"
+}
 SEED = {
     "task_description": "<the task>",
     "seed_context": "<seed context>",
@@ -31,7 +34,11 @@ GIVEN = {
     "gen_grounded_questions": {"context": "<context>", "num_samples": 3},
     "eval_grounded_questions": {"context": "<context>", "question": "<question>"},
     "gen_grounded_responses": {"context": "<context>", "question": "<question>"},
-    "evaluate_grounded_qa_pair": {"context": "<context>", "question": "<question>", "response": "<response>"},
+    "evaluate_grounded_qa_pair": {
+        "context": "<context>",
+        "question": "<question>",
+        "response": "<response>",
+    },
     "gen_questions": {"num_samples": 3},
     "eval_questions": {"question": "<question>"},
     "gen_responses": {"question": "<question>"},
@@ -61,7 +68,9 @@ def rendered(name: str, **more: object) -> str:
 
 def test_every_shipped_prompt_is_looked_at_here():
     folder = shipped("prompts")
-    assert {str(file.relative_to(folder).with_suffix("")) for file in folder.rglob("*.yaml")} == set(TAGS)
+    assert {
+        str(file.relative_to(folder).with_suffix("")) for file in folder.rglob("*.yaml")
+    } == set(TAGS)
 
 
 @pytest.mark.parametrize("name", TAGS)
@@ -71,7 +80,11 @@ def test_a_prompt_has_all_parts_and_a_pair_of_tags_for_each_column(name):
     assert all(parts[part].strip() for part in PARTS)
     assert parts["start_tags"] == [f"[Start of {tag}]" for tag in TAGS[name]]
     assert parts["end_tags"] == [f"[End of {tag}]" for tag in TAGS[name]]
-    generates_freely = name.split("/")[1] in ("gen_contexts", "gen_grounded_questions", "gen_questions")
+    generates_freely = name.split("/")[1] in (
+        "gen_contexts",
+        "gen_grounded_questions",
+        "gen_questions",
+    )
     assert parts["sampling"] == {"temperature": 0.7 if generates_freely else 0, "max_tokens": 2048}
 
 
@@ -113,9 +126,13 @@ def test_a_prompt_shows_the_seed_between_its_tags(name):
 @pytest.mark.parametrize("name", TAGS)
 def test_what_differs_within_a_seed_comes_after_all_that_is_equal(name):
     """Servers reuse the common beginning of requests, so it must be as long as it can be."""
-    other = {k: "another" if isinstance(v, str) else v + 1 for k, v in GIVEN[name.split("/")[1]].items()}
+    other = {
+        k: "another" if isinstance(v, str) else v + 1 for k, v in GIVEN[name.split("/")[1]].items()
+    }
     first, second = rendered(name), rendered(name, **other)
-    common = next((n for n, (a, b) in enumerate(zip(first, second, strict=False)) if a != b), len(first))
+    common = next(
+        (n for n, (a, b) in enumerate(zip(first, second, strict=False)) if a != b), len(first)
+    )
     assert common > first.index("[End of Response]") > first.index("<seed response>")
 
 
@@ -125,7 +142,10 @@ def test_a_prompt_names_no_language_no_sentence_count_and_no_length(name):
     assert not re.findall(rf"\b(?:{LANGUAGES})\b", text)
     assert not re.findall(rf"\b(?:{LENGTHS})\b", text, re.IGNORECASE)
     prose = re.sub(
-        r"\{[{%].*?[%}]\}|^  [0-3]: |\([01], [12] or 3\)|\(0 or 1\)|^sampling:.*", "", text, flags=re.M | re.S
+        r"\{[{%].*?[%}]\}|^  [0-3]: |\([01], [12] or 3\)|\(0 or 1\)|^sampling:.*",
+        "",
+        text,
+        flags=re.M | re.S,
     )
     assert name in JUDGES or not re.findall(r"\d", prose)
     assert "language" in text.lower()
@@ -134,8 +154,13 @@ def test_a_prompt_names_no_language_no_sentence_count_and_no_length(name):
 @pytest.mark.parametrize("name", JUDGES)
 def test_a_judge_explains_every_value_of_its_scale(name):
     text = rendered(name)
-    assert [int(n) for n in re.findall(r"^(\d): ", text, re.M)] == sorted(JUDGES[name], reverse=True)
-    assert re.search(r"\[Start of Score\]\n\((.*)\)\n\[End of Score\]$", text)[1] in ("0 or 1", "1, 2 or 3")
+    assert [int(n) for n in re.findall(r"^(\d): ", text, re.M)] == sorted(
+        JUDGES[name], reverse=True
+    )
+    assert re.search(r"\[Start of Score\]\n\((.*)\)\n\[End of Score\]$", text)[1] in (
+        "0 or 1",
+        "1, 2 or 3",
+    )
     assert "The example is right by definition" in text
     if 3 in JUDGES[name]:
         assert "as brief as the example's is perfect" in text

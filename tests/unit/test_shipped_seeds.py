@@ -5,7 +5,7 @@ from decimal import ROUND_HALF_UP, Decimal
 
 import pytest
 
-from sdgkit.prompts import shipped
+from sdgkit.files import shipped
 from sdgkit.seeds import COLUMNS, read_seeds, row_key, skill
 
 SKILLS = {
@@ -38,7 +38,11 @@ def test_a_seed_file_has_six_or_more_different_seeds_of_one_task(name):
     rows = seeds(name)
     assert len(rows) >= 6 and skill(rows) == SKILLS[name]
     assert len({row["task_description"] for row in rows}) == 1
-    assert len({row["seed_question"] for row in rows}) == len({row_key(row) for row in rows}) == len(rows)
+    assert (
+        len({row["seed_question"] for row in rows})
+        == len({row_key(row) for row in rows})
+        == len(rows)
+    )
     assert all(text == text.strip() for row in rows for text in row.values())
     assert all(set(row) <= set(COLUMNS) for row in rows)
 
@@ -59,11 +63,17 @@ def test_feedback_becomes_a_table_and_nothing_else():
         assert cells and all(cells)
         features = [cell[1] for cell in cells if cell]
         assert len(features) == len(set(features)), "one row a feature"
-        assert all(cell[3] in ("Positive", "Negative", "Mixed", "Neutral") for cell in cells if cell)
-        assert all(len(re.findall(r"(?<!\\)\|", line)) == 4 for line in lines), "a | inside a cell is escaped"
+        assert all(
+            cell[3] in ("Positive", "Negative", "Mixed", "Neutral") for cell in cells if cell
+        )
+        assert all(len(re.findall(r"(?<!\\)\|", line)) == 4 for line in lines), (
+            "a | inside a cell is escaped"
+        )
         assert numbers(row["seed_response"]) <= numbers(row["seed_context"])
     used = {
-        word for row in seeds("feedback_to_table") for word in re.findall(r"(\w+) \|\n", row["seed_response"] + "\n")
+        word
+        for row in seeds("feedback_to_table")
+        for word in re.findall(r"(\w+) \|\n", row["seed_response"] + "\n")
     }
     assert used >= {"Positive", "Negative", "Mixed", "Neutral"}
 
@@ -71,12 +81,16 @@ def test_feedback_becomes_a_table_and_nothing_else():
 def test_an_email_has_the_house_style():
     for row in seeds("figures_to_email"):
         subject, greeting, lead, figures, outlook, sign_off = row["seed_response"].split("\n\n")
-        quarter, headline = re.fullmatch(r"Subject: (Q\d(?: (?:20|FY)\d\d(?:\d\d)?)?): (\S.*)", subject).groups()
+        quarter, headline = re.fullmatch(
+            r"Subject: (Q\d(?: (?:20|FY)\d\d(?:\d\d)?)?): (\S.*)", subject
+        ).groups()
         assert greeting == "Dear colleagues,"
         assert re.fullmatch(r"In the (first|second|third|fourth) quarter(?: of \w+)?, .*\.", lead)
         assert int(quarter[1]) == 1 + ["first", "second", "third", "fourth"].index(lead.split()[2])
         assert numbers(headline) <= numbers(lead)
-        assert all(re.fullmatch(r"- \S[^:]*: [^()]+ \([^()]+\)", line) for line in figures.split("\n"))
+        assert all(
+            re.fullmatch(r"- \S[^:]*: [^()]+ \([^()]+\)", line) for line in figures.split("\n")
+        )
         assert re.fullmatch(r"Outlook: [^\n]+\.", outlook)
         assert sign_off == "Best regards,\nFinance Communications"
 
@@ -84,7 +98,9 @@ def test_an_email_has_the_house_style():
 def test_the_figures_of_an_email_are_those_of_its_context():
     for row in seeds("figures_to_email"):
         given = numbers(row["seed_context"])
-        response = re.sub(r"\b(up|down|rose by|fell by) [\d.]+(%| points)", "", row["seed_response"])
+        response = re.sub(
+            r"\b(up|down|rose by|fell by) [\d.]+(%| points)", "", row["seed_response"]
+        )
         response = re.sub(r"\bQ\d|\bFY\d\d", "", response)
         assert numbers(response) <= given, numbers(response) - given
 
@@ -94,7 +110,9 @@ def test_the_changes_in_an_email_are_computed_rightly():
     checked = 0
     for row in seeds("figures_to_email"):
         for line in row["seed_response"].split("\n"):
-            match = re.fullmatch(rf"- [^:]+: {amount} \((up|down) ([\d.]+)(%| points) from {amount}\)", line)
+            match = re.fullmatch(
+                rf"- [^:]+: {amount} \((up|down) ([\d.]+)(%| points) from {amount}\)", line
+            )
             assert match or " from " not in line, line
             if match:
                 now, unit, way, change, kind, before, _ = match.groups()
@@ -115,8 +133,15 @@ def test_the_headline_change_of_an_email_stands_in_its_list():
 
 
 def test_totals_in_the_context_of_an_email_add_up():
-    (table,) = [row["seed_context"] for row in seeds("figures_to_email") if "Shops North" in row["seed_context"]]
-    columns = [[int(n.replace(",", "")) for n in re.findall(r"\d,\d{3}", line)] for line in table.split("\n")]
+    (table,) = [
+        row["seed_context"]
+        for row in seeds("figures_to_email")
+        if "Shops North" in row["seed_context"]
+    ]
+    columns = [
+        [int(n.replace(",", "")) for n in re.findall(r"\d,\d{3}", line)]
+        for line in table.split("\n")
+    ]
     *shops, total = [pair for pair in columns if pair]
     assert [sum(values) for values in zip(*shops, strict=True)] == total
 
@@ -124,7 +149,11 @@ def test_totals_in_the_context_of_an_email_add_up():
 def test_a_ticket_has_its_nine_lines():
     labels = ["Titel", "Anlage", "Ort", "Beginn", "Störung", "Auswirkung"]
     labels += ["Bereits versucht", "Priorität", "Rückfragen an"]
-    derived = {Decimal("10"), Decimal("2"), Decimal("3")}  # spelt out in the context: zwanzig nach zwei, drei
+    derived = {
+        Decimal("10"),
+        Decimal("2"),
+        Decimal("3"),
+    }  # spelt out in the context: zwanzig nach zwei, drei
     priorities = set()
     for row in seeds("stoerung_zu_ticket"):
         for ticket in row["seed_response"].split("\n\n"):
@@ -148,5 +177,7 @@ def test_a_commit_message_is_a_conventional_commit():
         assert not body or body[0] == ""
         assert bool(match[3]) == ("BREAKING CHANGE: " in row["seed_response"])
         assert numbers(row["seed_response"]) <= numbers(row["seed_question"])
-        assert re.findall(r"#\d+", row["seed_response"]) == re.findall(r"#\d+", row["seed_question"])
+        assert re.findall(r"#\d+", row["seed_response"]) == re.findall(
+            r"#\d+", row["seed_question"]
+        )
     assert len(seen) >= 6

@@ -9,7 +9,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from scripted import FREEFORM_PROMPTS, PROMPTS, Ask, ScriptedTeacher, assert_adds_up, completion, prompt, seeds, tagged
+from scripted import (
+    FREEFORM_PROMPTS,
+    PROMPTS,
+    Ask,
+    ScriptedTeacher,
+    assert_adds_up,
+    completion,
+    prompt,
+    seeds,
+    tagged,
+)
 
 import sdgkit as sk
 from sdgkit.errors import RunStopped, SettingsError
@@ -35,7 +45,9 @@ def script() -> Iterator[ScriptedTeacher]:
 
 
 def generate(script: ScriptedTeacher, rows=None, **settings) -> sk.Run:
-    return sk.generate(rows or seeds(), teacher=script.connect(), **{"prompts": PROMPTS, **SMALL, **settings})
+    return sk.generate(
+        rows or seeds(), teacher=script.connect(), **{"prompts": PROMPTS, **SMALL, **settings}
+    )
 
 
 def recorded(name: str) -> list[dict]:
@@ -51,7 +63,8 @@ class RecordedTeacher(ScriptedTeacher):
     def __init__(self) -> None:
         super().__init__()
         self.replies = {
-            (one["stage"], one["about"], one["ordinal"], one["attempt"]): one for one in recorded("replies.jsonl")
+            (one["stage"], one["about"], one["ordinal"], one["attempt"]): one
+            for one in recorded("replies.jsonl")
         }
         self.answer = self.recorded
 
@@ -71,7 +84,9 @@ def stage_runs() -> dict[str, sk.Run]:
     settings = {"gen_contexts": {"num_contexts": 3}, "gen_grounded_questions": {"num_questions": 2}}
     with RecordedTeacher() as teacher:
         for name in STAGES:
-            asks = {"teacher": teacher.connect(), "prompt": PROMPTS[name]} if name in PROMPTS else {}
+            asks = (
+                {"teacher": teacher.connect(), "prompt": PROMPTS[name]} if name in PROMPTS else {}
+            )
             runs[name] = getattr(sk, name).run(rows, **asks, **settings.get(name, {}))
             rows = runs[name].dataset
         assert teacher.asked() == len(teacher.replies)
@@ -83,14 +98,18 @@ def test_a_stage_turns_the_recorded_rows_into_the_recorded_rows(stage_runs, name
     expected = [row for row in recorded("rows.jsonl") if row.pop("after") == name]
     rows, drops = list(stage_runs[name].samples()), list(stage_runs[name].drops())
     assert [slim(row) for row in rows] == [row for row in expected if "reason" not in row]
-    told = [{"id": drop["id"], "reason": drop["reason"], "message": drop["message"]} for drop in drops]
+    told = [
+        {"id": drop["id"], "reason": drop["reason"], "message": drop["message"]} for drop in drops
+    ]
     assert told == [row for row in expected if "reason" in row]
     assert_adds_up(stage_runs[name])
 
 
 def test_the_recorded_replies_streamed_give_the_same(stage_runs):
     with RecordedTeacher() as teacher:
-        run = sk.generate(recorded("seeds.jsonl"), teacher=teacher.connect(), prompts=PROMPTS, **SMALL)
+        run = sk.generate(
+            recorded("seeds.jsonl"), teacher=teacher.connect(), prompts=PROMPTS, **SMALL
+        )
     assert list(run.samples()) == list(stage_runs[STAGES[-1]].samples())
     dropped = [drop for name in STAGES for drop in stage_runs[name].drops()]
     assert sorted(drop["id"] for drop in run.drops()) == sorted(drop["id"] for drop in dropped)
@@ -106,8 +125,12 @@ def test_a_single_stage_prints_one_line_if_rows_were_dropped(stage_runs, capsys)
 
 
 def test_the_judges_two_columns_are_taken_off_after_the_questions_are_filtered(stage_runs):
-    assert {"evaluation", "score"} <= set(stage_runs["eval_grounded_questions"].dataset.column_names)
-    assert not {"evaluation", "score"} & set(stage_runs["filter_grounded_questions"].dataset.column_names)
+    assert {"evaluation", "score"} <= set(
+        stage_runs["eval_grounded_questions"].dataset.column_names
+    )
+    assert not {"evaluation", "score"} & set(
+        stage_runs["filter_grounded_questions"].dataset.column_names
+    )
 
 
 # Stages as functions --------------------------------------------------------------------------------------------------
@@ -125,13 +148,18 @@ def test_a_setting_that_a_stage_does_not_have_is_told(script):
 
 
 def test_a_filter_before_its_judge_says_what_is_missing():
-    with pytest.raises(SettingsError, match="filter_grounded_qa_pair needs the column 'score'; there are task_descr"):
+    with pytest.raises(
+        SettingsError,
+        match="filter_grounded_qa_pair needs the column 'score'; there are task_descr",
+    ):
         sk.filter_grounded_qa_pair(seeds())
 
 
 def test_a_column_that_a_prompt_needs_and_no_row_has_is_named(script):
     with pytest.raises(sk.PromptError, match="'context' is undefined"):
-        sk.gen_grounded_questions(seeds(), teacher=script.connect(), prompt=PROMPTS["gen_grounded_questions"])
+        sk.gen_grounded_questions(
+            seeds(), teacher=script.connect(), prompt=PROMPTS["gen_grounded_questions"]
+        )
 
 
 def test_an_empty_dataset_goes_through():
@@ -152,7 +180,11 @@ def test_a_value_that_json_cannot_hold_is_told_with_row_and_column(script):
 
 def test_half_a_surrogate_pair_in_a_row_stops_nothing(script, tmp_path):
     rows = [{**seeds(1)[0], "context": "broken \ud800 text"}]
-    given = {"teacher": script.connect(), "prompt": PROMPTS["gen_grounded_questions"], "num_questions": 1}
+    given = {
+        "teacher": script.connect(),
+        "prompt": PROMPTS["gen_grounded_questions"],
+        "num_questions": 1,
+    }
     run = sk.gen_grounded_questions.run(rows, out=tmp_path, **given)
     assert run.state == "done"
     assert len(list(run.samples())) == 1
@@ -172,7 +204,8 @@ def test_a_stage_takes_the_path_of_a_seed_file_as_well(script, tmp_path):
 @pytest.mark.parametrize("after", STAGES)
 def test_a_users_check_stands_between_any_two_stages(script, after):
     check = sk.Check(
-        name="mine", function=lambda row: "it is the first" if row["seed_question"].endswith("1") else None
+        name="mine",
+        function=lambda row: "it is the first" if row["seed_question"].endswith("1") else None,
     )
     run = generate(script, pipeline=sk.GROUNDED.after(after, check))
     dropped = [drop for drop in run.drops() if drop["stage"] == "mine"]
@@ -202,11 +235,23 @@ class Truth:
 
 @pytest.mark.parametrize(
     ("verdict", "kept"),
-    [(True, True), (None, True), (Truth(), True), (7, True), (False, False), ("", False), (0, False)],
+    [
+        (True, True),
+        (None, True),
+        (Truth(), True),
+        (7, True),
+        (False, False),
+        ("", False),
+        (0, False),
+    ],
 )
 def test_a_check_lets_on_what_is_true_or_none(verdict, kept):
     check = sk.Check(name="mine", function=lambda row: verdict)
-    run = sk.Run(sk.plan(seeds(1), pipeline=sk.Pipeline("grounded", (check,))), on_note=str).start().wait()
+    run = (
+        sk.Run(sk.plan(seeds(1), pipeline=sk.Pipeline("grounded", (check,))), on_note=str)
+        .start()
+        .wait()
+    )
     assert len(list(run.samples())) == kept
 
 
@@ -223,7 +268,9 @@ def test_the_function_of_a_check_may_be_async(kept):
     async def check(row):
         return kept
 
-    plan = sk.plan(seeds(1), pipeline=sk.Pipeline("grounded", (sk.Check(name="mine", function=check),)))
+    plan = sk.plan(
+        seeds(1), pipeline=sk.Pipeline("grounded", (sk.Check(name="mine", function=check),))
+    )
     assert len(list(sk.Run(plan, on_note=str).start().wait().samples())) == kept
 
 
@@ -242,7 +289,10 @@ class Ask2(sk.Stage):
         replies = [await step.ask({"style": style}) for style in ("short", "long")]
         if not all(replies):
             raise Drop("silent", "The teacher had nothing to say.")
-        return {**step.row, "titles": [step.prompt.parse(r.text, self.columns).rows[0]["title"] for r in replies]}
+        return {
+            **step.row,
+            "titles": [step.prompt.parse(r.text, self.columns).rows[0]["title"] for r in replies],
+        }
 
 
 @pytest.mark.parametrize("after", STAGES[4:])
@@ -256,13 +306,23 @@ def test_a_stage_of_ones_own_is_a_small_class(script, after):
 
 def test_a_stage_of_ones_own_may_ask_the_teacher(script):
     script.answer = lambda ask: (
-        tagged(title=f"A {ask.given['style']} title") if ask.stage == "titles" else script.usual(ask)
+        tagged(title=f"A {ask.given['style']} title")
+        if ask.stage == "titles"
+        else script.usual(ask)
     )
-    prompts = {**PROMPTS, "titles": prompt("titles", ("response", "style"), "title", temperature=0.1)}
-    run = generate(script, pipeline=sk.GROUNDED.after(STAGES[-1], Ask2(name="titles")), prompts=prompts)
+    prompts = {
+        **PROMPTS,
+        "titles": prompt("titles", ("response", "style"), "title", temperature=0.1),
+    }
+    run = generate(
+        script, pipeline=sk.GROUNDED.after(STAGES[-1], Ask2(name="titles")), prompts=prompts
+    )
     row = next(run.samples())
     assert row["titles"] == ["A short title", "A long title"]
-    assert [exchange["stage"] for exchange in run.trace(row["id"]).exchanges][-2:] == ["titles", "titles"]
+    assert [exchange["stage"] for exchange in run.trace(row["id"]).exchanges][-2:] == [
+        "titles",
+        "titles",
+    ]
 
 
 def test_a_stage_that_asks_and_has_no_prompt_is_told(script):
@@ -293,7 +353,9 @@ def broken_in(how: str) -> sk.Stage:
     ],
 )
 @pytest.mark.parametrize("after", ["gen_contexts", STAGES[-1]])
-def test_an_error_in_a_users_own_code_stops_the_run_with_a_sentence(script, tmp_path, how, words, after):
+def test_an_error_in_a_users_own_code_stops_the_run_with_a_sentence(
+    script, tmp_path, how, words, after
+):
     with pytest.raises(RunStopped, match=words) as stopped:
         generate(
             script,
@@ -311,7 +373,9 @@ def test_an_error_in_a_users_own_code_stops_the_run_with_a_sentence(script, tmp_
 def test_a_stage_class_without_change_is_told():
     stage = type("Lazy", (sk.Stage,), {})(name="lazy")
     with pytest.raises(RunStopped, match="Lazy needs a `change` method"):
-        sk.Run(sk.plan(seeds(1), pipeline=sk.Pipeline("grounded", (stage,))), on_note=str).start().wait()
+        sk.Run(
+            sk.plan(seeds(1), pipeline=sk.Pipeline("grounded", (stage,))), on_note=str
+        ).start().wait()
 
 
 class Style:
@@ -349,7 +413,9 @@ def test_a_stage_that_holds_a_plain_object_is_described_by_what_the_object_holds
     code += "print(json.dumps(t.Signed('sign', t.Style('a')).describe()))"
     here = Path(__file__).parent
     command = [sys.executable, "-c", code, str(here), str(here.parent)]
-    told = {subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(2)}
+    told = {
+        subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(2)
+    }
     assert len(told) == 1
 
 
@@ -358,7 +424,9 @@ def test_what_a_user_calls_id_does_not_become_the_lineage(script):
         async def change(self, step):
             return {**step.row, "id": "my own"}
 
-    run = generate(script, seeds(1), pipeline=sk.GROUNDED.after("gen_contexts", Renames(name="renames")))
+    run = generate(
+        script, seeds(1), pipeline=sk.GROUNDED.after("gen_contexts", Renames(name="renames"))
+    )
     assert all(row["id"].startswith("s1/c") for row in run.samples())
     assert run.trace(next(run.samples())["id"])
 
@@ -370,7 +438,11 @@ def test_another_teacher_judges(script, tmp_path):
     with ScriptedTeacher("stern") as stern:
         run = generate(script, judge=stern.connect(2), out=tmp_path)
         assert set(stern.by_stage()) == {"eval_grounded_questions", "evaluate_grounded_qa_pair"}
-        assert set(script.by_stage()) == {"gen_contexts", "gen_grounded_questions", "gen_grounded_responses"}
+        assert set(script.by_stage()) == {
+            "gen_contexts",
+            "gen_grounded_questions",
+            "gen_grounded_responses",
+        }
         assert (run.summary["model"], run.summary["judge"]) == ("tiny", "stern")
         models = {e["stage"]: e["model"] for e in run.trace(next(run.samples())["id"]).exchanges}
         assert models["gen_contexts"] == "tiny"
@@ -396,7 +468,9 @@ def test_a_slow_judge_holds_the_admission_of_seeds_back(script):
         def answer(ask: Ask) -> str:
             nonlocal most
             if ask.stage == "gen_contexts":
-                most = max(most, script.asked("gen_contexts") - slow.asked("eval_grounded_questions"))
+                most = max(
+                    most, script.asked("gen_contexts") - slow.asked("eval_grounded_questions")
+                )
             return script.usual(ask)
 
         script.answer = answer
@@ -412,7 +486,11 @@ VARY = {"audience": ["children", "experts", "lawyers"], "mood": ["glad", "sad"]}
 
 def test_vary_is_drawn_for_each_context_given_to_its_prompt_and_recorded_in_the_row(script):
     run = generate(script, vary=VARY, num_contexts=6)
-    asked = {(ask.seed, ask.ordinal): ask.given["vary"] for ask in script.asks if ask.stage == "gen_contexts"}
+    asked = {
+        (ask.seed, ask.ordinal): ask.given["vary"]
+        for ask in script.asks
+        if ask.stage == "gen_contexts"
+    }
     rows = [*run.samples(), *run.drops()]
     for row in rows:
         seed, context = (int(part[1:]) for part in row["id"].split("/")[:2])
@@ -439,7 +517,9 @@ def test_vary_is_drawn_anew_for_each_seed_and_the_same_for_the_same(script):
 def test_a_changed_vary_list_asks_anew_what_it_changes(script, tmp_path):
     generate(script, vary={"mood": ["glad", "sad"]}, out=tmp_path, num_contexts=2)
     script.forget()
-    run = generate(script, vary={"mood": ["glad", "sad"], "length": ["short"]}, out=tmp_path, num_contexts=2)
+    run = generate(
+        script, vary={"mood": ["glad", "sad"], "length": ["short"]}, out=tmp_path, num_contexts=2
+    )
     assert script.asked("gen_contexts") == 6
     assert "vary" in run.notes[0]
 
@@ -473,7 +553,9 @@ def test_a_freeform_skill_asks_for_thirty_questions_a_seed(script):
 
 def test_freeform_streamed_and_stage_by_stage_give_equal_rows(script):
     teacher = script.connect()
-    streamed = sk.generate(seeds(2, grounded=False), teacher=teacher, prompts=FREEFORM_PROMPTS, num_questions=4)
+    streamed = sk.generate(
+        seeds(2, grounded=False), teacher=teacher, prompts=FREEFORM_PROMPTS, num_questions=4
+    )
     rows = seeds(2, grounded=False)
     for stage in sk.FREEFORM.stages:
         asks = {"teacher": teacher, "prompt": FREEFORM_PROMPTS[stage.name]} if stage.role else {}

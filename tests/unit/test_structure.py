@@ -12,7 +12,7 @@ from servers import is_probe, status
 import sdgkit as sk
 from sdgkit.errors import SettingsError
 from sdgkit.prompts import Prompt
-from sdgkit.structure import PROBE, PROBE_TEXT, WAYS, Form, has_own_form
+from sdgkit.prompts.structured_output import PROBE, PROBE_TEXT, WAYS, Form, has_own_form
 
 FORM_FIELDS = {"structured_outputs", "response_format"}
 CONTEXTS = {"gen_contexts": scripted.PROMPTS["gen_contexts"]}
@@ -77,7 +77,9 @@ def ways_by_attempt(server: FormTeacher) -> dict[int, set[str]]:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_malformed_reply_is_asked_again_with_the_form_enforced_in_the_way_that_works(form_teacher, way):
+def test_a_malformed_reply_is_asked_again_with_the_form_enforced_in_the_way_that_works(
+    form_teacher, way
+):
     server = form_teacher(way)
     run = contexts(server)
     assert run.funnel[0]["rows_out"] == 4
@@ -115,7 +117,14 @@ def test_a_form_that_was_not_kept_is_malformed_all_the_same(form_teacher):
 
 def test_a_teacher_that_keeps_to_the_form_by_itself_is_never_probed():
     with ScriptedTeacher() as server:
-        run = sk.Run(sk.plan(scripted.seeds(2), teacher=server.connect(), prompts=scripted.PROMPTS, num_contexts=2))
+        run = sk.Run(
+            sk.plan(
+                scripted.seeds(2),
+                teacher=server.connect(),
+                prompts=scripted.PROMPTS,
+                num_contexts=2,
+            )
+        )
         assert_adds_up(run.start().wait())
         assert not [body for body in server.requests if FORM_FIELDS & set(body)]
 
@@ -148,7 +157,9 @@ def test_what_is_recorded_is_used_again_without_asking_what_the_server_can(form_
     contexts(server, tmp_path)
     server.forget()
     server.probes.clear()
-    again = contexts(server, tmp_path, extra_tries=1)  # another edition: every row comes again from its replies
+    again = contexts(
+        server, tmp_path, extra_tries=1
+    )  # another edition: every row comes again from its replies
     assert again.funnel[0]["rows_out"] == 4
     assert (server.asked(), server.probes) == (0, [])
 
@@ -157,7 +168,9 @@ def test_the_settings_of_the_form_are_shown_by_the_trace(form_teacher):
     run = contexts(form_teacher("structured_outputs"))
     first, second = run.trace("s1/c1").exchanges
     assert "extra_body" not in first["sampling"]
-    assert re.fullmatch(second["sampling"]["extra_body"]["structured_outputs"]["regex"], second["text"])
+    assert re.fullmatch(
+        second["sampling"]["extra_body"]["structured_outputs"]["regex"], second["text"]
+    )
 
 
 def test_a_form_of_the_users_own_is_left_alone(form_teacher):
@@ -166,7 +179,9 @@ def test_a_form_of_the_users_own_is_left_alone(form_teacher):
     contexts(server, sampling=own)
     assert ways_by_attempt(server)[2] == {"json_schema"}
     assert server.probes == []
-    assert has_own_form({"extra_body": {"guided_json": {}}}) and not has_own_form({"temperature": 0})
+    assert has_own_form({"extra_body": {"guided_json": {}}}) and not has_own_form(
+        {"temperature": 0}
+    )
 
 
 # The form itself ------------------------------------------------------------------------------------------------------
@@ -177,7 +192,9 @@ def prompt(*tags: tuple[str, str]) -> Prompt:
     return Prompt("p", generation="x", start_tags=starts, end_tags=ends)
 
 
-JUDGING = prompt(("[Start of Evaluation]", "[End of Evaluation]"), ("[Start of Score]", "[End of Score]"))
+JUDGING = prompt(
+    ("[Start of Evaluation]", "[End of Evaluation]"), ("[Start of Score]", "[End of Score]")
+)
 QUESTIONS = prompt(("[Start of Question]", "[End of Question]"))
 
 
@@ -214,10 +231,15 @@ VALUES = {
 @pytest.mark.parametrize("value", VALUES)
 def test_a_value_is_any_text_in_any_language_but_a_tag(value):
     form = Form.of(QUESTIONS, ("question",))
-    assert bool(re.fullmatch(form.regex(), f"[Start of Question]\n{value}\n[End of Question]")) == VALUES[value]
+    assert (
+        bool(re.fullmatch(form.regex(), f"[Start of Question]\n{value}\n[End of Question]"))
+        == VALUES[value]
+    )
 
 
-@pytest.mark.parametrize(("value", "good"), [("A quest in Quebec", True), ("One Question: what?", False)])
+@pytest.mark.parametrize(
+    ("value", "good"), [("A quest in Quebec", True), ("One Question: what?", False)]
+)
 def test_tags_that_are_words_do_not_forbid_words_that_begin_like_them(value, good):
     form = Form.of(prompt(("Question:", "Answer:")), ("question",))
     assert bool(re.fullmatch(form.regex(), f"Question:\n{value}\nAnswer:")) == good
@@ -231,25 +253,37 @@ def test_a_prompt_without_tags_has_no_form():
 def test_a_reply_in_json_is_read_like_one_with_tags(records):
     form = Form.of(JUDGING, ("evaluation", "score"), records=records, scale=(0.0, 1.0))
     schema = form.settings("json_schema")["response_format"]["json_schema"]["schema"]
-    values = {name: "1" if "enum" in kind else f"words of {name}" for name, kind in schema["properties"].items()}
+    values = {
+        name: "1" if "enum" in kind else f"words of {name}"
+        for name, kind in schema["properties"].items()
+    }
     assert schema["required"] == list(values) and schema["additionalProperties"] is False
     rows = JUDGING.parse(form.tagged(json.dumps(values)), ("evaluation", "score")).rows
     assert len(rows) == records
-    assert all(row["score"] == "1" and row["evaluation"].startswith("words of evaluation") for row in rows)
+    assert all(
+        row["score"] == "1" and row["evaluation"].startswith("words of evaluation") for row in rows
+    )
 
 
-@pytest.mark.parametrize("text", ["no JSON", "[1, 2]", '{"evaluation": "x"}', '{"evaluation": "x", "sc'])
+@pytest.mark.parametrize(
+    "text", ["no JSON", "[1, 2]", '{"evaluation": "x"}', '{"evaluation": "x", "sc']
+)
 def test_what_is_not_that_json_is_left_as_it_is(text):
     assert Form.of(JUDGING, ("evaluation", "score"), scale=(0.0, 1.0)).tagged(text) == text
 
 
 def test_raw_line_breaks_in_json_are_forgiven():
     reply = '{"question": "One\ntwo"}'
-    assert Form.of(QUESTIONS, ("question",)).tagged(reply) == "[Start of Question]\nOne\ntwo\n[End of Question]"
+    assert (
+        Form.of(QUESTIONS, ("question",)).tagged(reply)
+        == "[Start of Question]\nOne\ntwo\n[End of Question]"
+    )
 
 
 def test_a_probe_is_believed_only_when_the_answer_is_what_no_model_writes():
-    assert re.fullmatch(PROBE.settings("structured_outputs")["structured_outputs"]["regex"], PROBE_TEXT)
+    assert re.fullmatch(
+        PROBE.settings("structured_outputs")["structured_outputs"]["regex"], PROBE_TEXT
+    )
     assert PROBE.tagged(json.dumps({"word": PROBE_TEXT})) == PROBE_TEXT
     for other in ("Spring is mild.", "", "{}", "7", '{"word": "spring"}'):
         assert PROBE.tagged(other) != PROBE_TEXT

@@ -84,7 +84,13 @@ def test_a_table_by_score_begins_with_the_lowest_and_ends_with_those_that_have_n
 
 def test_samples_stand_beside_their_seeds_with_the_judges_words():
     for form in forms_of(sk.beside_seeds([sample()])):
-        for text in ("Context 1.", "Question 1?", "Response 1.", "Words of the judge 1.", "judged 3"):
+        for text in (
+            "Context 1.",
+            "Question 1?",
+            "Response 1.",
+            "Words of the judge 1.",
+            "judged 3",
+        ):
             assert text in form
         for name in ("context", "question", "response"):
             assert f"The seed's {name}" in form
@@ -141,7 +147,9 @@ def test_long_texts_are_there_in_full_and_unfold():
 
 def test_printed_texts_are_cut_with_a_sign_only():
     text = "x" * 1000
-    assert "x" * 300 + " [… 700 more characters]" in repr(sk.as_table([sample(response=text)], "response"))
+    assert "x" * 300 + " [… 700 more characters]" in repr(
+        sk.as_table([sample(response=text)], "response")
+    )
 
 
 @pytest.mark.parametrize("show", [sk.as_table, sk.beside_seeds])

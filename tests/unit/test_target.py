@@ -6,7 +6,16 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-from scripted import FREEFORM_PROMPTS, PROMPTS, Ask, Gate, ScriptedTeacher, assert_adds_up, seeds, tagged
+from scripted import (
+    FREEFORM_PROMPTS,
+    PROMPTS,
+    Ask,
+    Gate,
+    ScriptedTeacher,
+    assert_adds_up,
+    seeds,
+    tagged,
+)
 from servers import status
 
 import sdgkit as sk
@@ -19,7 +28,9 @@ def script() -> Iterator[ScriptedTeacher]:
         yield script
 
 
-def generate(script: ScriptedTeacher, target: int, rows=None, *, concurrency: int = 16, **settings) -> sk.Run:
+def generate(
+    script: ScriptedTeacher, target: int, rows=None, *, concurrency: int = 16, **settings
+) -> sk.Run:
     given = {"prompts": PROMPTS, "num_contexts": 3, "num_questions": 2, **settings}
     return sk.generate(rows or seeds(), teacher=script.connect(concurrency), target=target, **given)
 
@@ -90,27 +101,42 @@ def test_a_larger_target_later_asks_only_for_the_difference(script, tmp_path):
 def test_without_a_target_the_same_contexts_are_not_asked_again(script, tmp_path):
     generate(script, 10, out=tmp_path)
     targeted = {ask.name for ask in script.asks if ask.stage == "gen_contexts"}
-    sk.generate(seeds(), teacher=script.connect(), out=tmp_path, prompts=PROMPTS, num_contexts=3, num_questions=2)
+    sk.generate(
+        seeds(),
+        teacher=script.connect(),
+        out=tmp_path,
+        prompts=PROMPTS,
+        num_contexts=3,
+        num_questions=2,
+    )
     assert script.repeated() <= 16
     assert len(targeted) > 3
 
 
 def test_a_target_out_of_reach_ends_at_the_stated_limit_and_says_why(script):
     script.answer = lambda ask: (
-        tagged(evaluation="No.", score=int(ask.given["question"].startswith("Q0") and "Context 1.1 " in str(ask.given)))
+        tagged(
+            evaluation="No.",
+            score=int(ask.given["question"].startswith("Q0") and "Context 1.1 " in str(ask.given)),
+        )
         if ask.stage == "eval_grounded_questions"
         else script.usual(ask)
     )
     run = generate(script, 1000, seeds(1), num_contexts=1, num_questions=1)
     assert run.state == "done"
     assert len(list(run.samples())) <= 1
-    assert any("of the target's 1000 samples are kept" in note and "limit of 10 rounds" in note for note in run.notes)
+    assert any(
+        "of the target's 1000 samples are kept" in note and "limit of 10 rounds" in note
+        for note in run.notes
+    )
     assert script.asked("gen_contexts") == 10
     assert_adds_up(run)
 
 
 def test_rounds_that_bring_nothing_new_end_the_run_and_it_says_so(script):
-    script.answer = lambda ask: tagged(context="always this") if ask.stage == "gen_contexts" else script.usual(ask)
+    script.answer = lambda ask: (
+        tagged(context="always this") if ask.stage == "gen_contexts" else script.usual(ask)
+    )
     run = generate(script, 500, seeds(2), concurrency=1)
     assert run.state == "done"
     assert any("10 rounds brought no new sample" in note for note in run.notes)
@@ -128,7 +154,9 @@ def test_an_equal_context_of_a_later_round_that_arrives_first_gives_way(script):
     assert_adds_up(run)
 
 
-def test_a_target_that_only_seems_reached_while_equal_rows_are_on_their_way_is_reached_in_the_end(script):
+def test_a_target_that_only_seems_reached_while_equal_rows_are_on_their_way_is_reached_in_the_end(
+    script,
+):
     """Every round gives the same context but one: what was counted is taken back, and must be made up for."""
     script.answer = lambda ask: (
         tagged(context="same" if ask.ordinal < 5 else f"number {ask.ordinal}")
@@ -153,7 +181,14 @@ def test_a_run_with_a_target_is_cancelled_and_goes_on(script, tmp_path):
     script.forget()
     script.requests.clear()
     script.behave = hold
-    plan = sk.plan(seeds(), teacher=script.connect(), prompts=PROMPTS, num_contexts=3, num_questions=2, target=25)
+    plan = sk.plan(
+        seeds(),
+        teacher=script.connect(),
+        prompts=PROMPTS,
+        num_contexts=3,
+        num_questions=2,
+        target=25,
+    )
     run = sk.Run(plan, tmp_path, on_note=str).start()
     gate.await_arrivals(1)
     run.cancel()
@@ -165,7 +200,9 @@ def test_a_run_with_a_target_is_cancelled_and_goes_on(script, tmp_path):
 
 def test_a_refused_row_is_made_up_for(script):
     script.answer = lambda ask: (
-        status(400, "too long") if ask.seed == 2 and ask.stage == "gen_contexts" else script.usual(ask)
+        status(400, "too long")
+        if ask.seed == 2 and ask.stage == "gen_contexts"
+        else script.usual(ask)
     )
     run = generate(script, 15)
     assert len(list(run.samples())) == 15
@@ -174,7 +211,11 @@ def test_a_refused_row_is_made_up_for(script):
 
 def test_a_freeform_skill_has_rounds_of_questions(script):
     run = sk.generate(
-        seeds(grounded=False), teacher=script.connect(), prompts=FREEFORM_PROMPTS, num_questions=4, target=30
+        seeds(grounded=False),
+        teacher=script.connect(),
+        prompts=FREEFORM_PROMPTS,
+        num_questions=4,
+        target=30,
     )
     assert len(list(run.samples())) == 30
     assert {ask.given["num_samples"] for ask in script.asks if ask.stage == "gen_questions"} == {4}
@@ -185,7 +226,9 @@ def test_a_freeform_skill_has_rounds_of_questions(script):
 def test_a_question_that_a_second_ask_repeats_from_an_earlier_round_is_a_duplicate(script):
     """Also when all that came of the first ask is through before the second is answered."""
 
-    script.answer = lambda ask: tagged(question=f"round {ask.ordinal}" if ask.attempt == 1 else "always the same")
+    script.answer = lambda ask: tagged(
+        question=f"round {ask.ordinal}" if ask.attempt == 1 else "always the same"
+    )
     script.delay = lambda ask: 0.1 if ask.attempt == 2 else 0.0
     pipeline = sk.Pipeline("questions", sk.FREEFORM.stages[:1])
     prompts = {"gen_questions": FREEFORM_PROMPTS["gen_questions"]}
@@ -203,7 +246,10 @@ def test_a_question_that_a_second_ask_repeats_from_an_earlier_round_is_a_duplica
 
 def test_own_contexts_are_used_up_to_the_target_or_to_their_end(script):
     prompts = {name: prompt for name, prompt in PROMPTS.items() if name != "gen_contexts"}
-    own = {"contexts": [{"context": f"Context {number}"} for number in range(12)], "num_contexts": None}
+    own = {
+        "contexts": [{"context": f"Context {number}"} for number in range(12)],
+        "num_contexts": None,
+    }
     run = generate(script, 6, prompts=prompts, num_questions=1, **own)
     assert len(list(run.samples())) == 6
     assert_adds_up(run)

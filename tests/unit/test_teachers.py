@@ -16,7 +16,9 @@ HELLO = ({"role": "user", "content": "Hello"},)
 
 
 def test_a_key_stays_what_it_is_so_that_old_journals_are_read_for_ever():
-    request = Request(({"role": "user", "content": "Grüße"},), {"temperature": 0.7, "max_tokens": 2048}, 3, 2)
+    request = Request(
+        ({"role": "user", "content": "Grüße"},), {"temperature": 0.7, "max_tokens": 2048}, 3, 2
+    )
     assert request.key("tiny") == "4020ec62f610b8933d96e0dc8289ed992b2444579e9295df3dbd13ea1e3d3d44"
 
 
@@ -55,7 +57,9 @@ def test_the_sampling_seed_fits_into_31_bits():
 
 
 def test_extra_body_is_merged_into_the_body():
-    request = Request(HELLO, {"max_tokens": 5, "extra_body": {"chat_template_kwargs": {"thinking": False}}})
+    request = Request(
+        HELLO, {"max_tokens": 5, "extra_body": {"chat_template_kwargs": {"thinking": False}}}
+    )
     assert request.body("tiny") == {
         "model": "tiny",
         "messages": [{"role": "user", "content": "Hello"}],
@@ -216,6 +220,8 @@ def test_a_process_ends_quietly_with_a_request_still_on_its_way_and_nothing_clos
         await asyncio.sleep(100)
 
     with FaultServer() as server:
-        server.behave = lambda b, n: never(b) if b["messages"][0]["content"] == "wait" else completion("hello")
+        server.behave = lambda b, n: (
+            never(b) if b["messages"][0]["content"] == "wait" else completion("hello")
+        )
         done = run(FORGOTTEN, server.base_url)
     assert (done.returncode, done.stderr) == (0, "")

@@ -36,7 +36,12 @@ def test_an_address_is_good_with_and_without_its_closing_v1(server, ending):
     teacher = connect(base_url=server.base_url.removesuffix("/v1") + ending)
     assert (teacher.base_url, teacher.model, teacher.kind) == (server.base_url, "tiny", "vllm")
     reply = teacher.ask("Hello", max_tokens=7)
-    assert (reply.text, reply.finish_reason, reply.prompt_tokens, reply.completion_tokens) == ("hello", "stop", 3, 5)
+    assert (reply.text, reply.finish_reason, reply.prompt_tokens, reply.completion_tokens) == (
+        "hello",
+        "stop",
+        3,
+        5,
+    )
     assert server.requests[-1]["max_tokens"] == 7
 
 
@@ -70,7 +75,9 @@ def test_what_is_no_address_is_refused_without_being_repeated(url):
 
 def test_a_redirect_is_not_followed_to_another_address(server):
     with FaultServer() as other:
-        server.pages["/v1/models"] = lambda: web.Response(status=307, headers={"Location": other.base_url + "/models"})
+        server.pages["/v1/models"] = lambda: web.Response(
+            status=307, headers={"Location": other.base_url + "/models"}
+        )
         with pytest.raises(TeacherUnreachable, match="no OpenAI-compatible API at this path"):
             connect(base_url=server.base_url)
         assert other.paths == []
@@ -83,14 +90,18 @@ def test_every_trouble_has_a_sentence_of_its_own_that_says_where():
     server = Server("http://gpu-7:8000/v1", "vllm", Credentials(Settings()), [])
     sentences = {str(explain(Trouble(cause), server)) for cause in Cause}
     assert len(sentences) == len(Cause)
-    assert all("gpu-7" in sentence or sentence.startswith("The teacher refused this") for sentence in sentences)
+    assert all(
+        "gpu-7" in sentence or sentence.startswith("The teacher refused this")
+        for sentence in sentences
+    )
     assert not any("{" in sentence for sentence in sentences)
 
 
 def test_a_refused_connection_says_that_nothing_listens_there():
     url = f"http://localhost:{free_port()}/v1"
     with pytest.raises(
-        TeacherUnreachable, match=rf"Nothing listens at {url} \(connection refused\)\. Start the server"
+        TeacherUnreachable,
+        match=rf"Nothing listens at {url} \(connection refused\)\. Start the server",
     ):
         connect(base_url=url)
 
@@ -110,7 +121,9 @@ def tls_server():
 
 
 def test_an_untrusted_certificate_says_where_to_name_its_authority(tls_server):
-    with pytest.raises(TeacherRefused, match=r"certificate of https.* is not trusted \(self.signed.*SSL_CERT_FILE"):
+    with pytest.raises(
+        TeacherRefused, match=r"certificate of https.* is not trusted \(self.signed.*SSL_CERT_FILE"
+    ):
         connect(base_url=tls_server.base_url)
 
 
@@ -133,18 +146,23 @@ def test_https_where_http_is_spoken_hints_at_the_scheme(server):
 
 
 def test_a_wrong_path_says_that_a_server_is_there(server):
-    with pytest.raises(TeacherUnreachable, match=r"A server answers at .*/api/v1.* \(404: Not Found\).*end in /v1"):
+    with pytest.raises(
+        TeacherUnreachable, match=r"A server answers at .*/api/v1.* \(404: Not Found\).*end in /v1"
+    ):
         connect(base_url=server.base_url.replace("/v1", "/api/v1"))
 
 
 def test_a_web_page_instead_of_a_list_of_models_is_a_wrong_path(server):
     server.pages["/v1/models"] = lambda: page("Company &amp; Co: please log in")
-    with pytest.raises(TeacherUnreachable, match=r"no OpenAI-compatible API.*\(200: Company & Co: please log in\)"):
+    with pytest.raises(
+        TeacherUnreachable, match=r"no OpenAI-compatible API.*\(200: Company & Co: please log in\)"
+    ):
         connect(base_url=server.base_url)
 
 
 @pytest.mark.parametrize(
-    ("given", "said"), [("sk-wrong", "does not accept the key"), (None, "wants a key, and none was")]
+    ("given", "said"),
+    [("sk-wrong", "does not accept the key"), (None, "wants a key, and none was")],
 )
 def test_a_wrong_key_says_where_to_put_a_right_one(given, said):
     with FaultServer(key="sk-right") as server, pytest.raises(TeacherRefused) as caught:
@@ -165,7 +183,11 @@ def test_a_slow_list_of_models_says_that_the_server_does_not_answer_in_time(serv
 
 
 def test_a_server_that_is_just_starting_gets_a_few_tries(server):
-    answers = [status(503, "loading"), status(503, "loading"), web.json_response({"data": [{"id": "tiny"}]})]
+    answers = [
+        status(503, "loading"),
+        status(503, "loading"),
+        web.json_response({"data": [{"id": "tiny"}]}),
+    ]
     server.pages["/v1/models"] = lambda: answers.pop(0)
     assert connect(base_url=server.base_url).model == "tiny"
 
@@ -194,7 +216,9 @@ def test_rows_of_the_list_that_name_no_language_model_are_passed_over(server):
 
 def test_of_several_models_one_must_be_chosen(server):
     server.models = [f"model-{n}" for n in range(20)]
-    with pytest.raises(SettingsError, match=r"several models; choose with --model.*: model-0, .* and 8 more"):
+    with pytest.raises(
+        SettingsError, match=r"several models; choose with --model.*: model-0, .* and 8 more"
+    ):
         connect(base_url=server.base_url)
     assert connect(base_url=server.base_url, model="model-19").model == "model-19"
 
@@ -232,7 +256,9 @@ def test_a_reply_without_content_is_empty_and_reasoning_is_kept(server):
 
 
 def test_content_in_parts_is_put_together(server):
-    assert text_of(server, [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}])[0] == "ab"
+    assert (
+        text_of(server, [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}])[0] == "ab"
+    )
 
 
 def test_broken_text_is_repaired_both_ways(server):
@@ -250,7 +276,9 @@ def test_the_key_is_never_shown_even_if_the_server_repeats_it(server):
     server.behave = lambda body, n: status(400, "I got your sk-secret and do not like it")
     with pytest.raises(TeacherError, match=r"400: I got your \*\*\* and do not like it") as caught:
         teacher.ask("Hello")
-    assert "sk-secret" not in f"{teacher!r} {teacher.__dict__} {caught.value!r} {teacher._adapter!r}"
+    assert (
+        "sk-secret" not in f"{teacher!r} {teacher.__dict__} {caught.value!r} {teacher._adapter!r}"
+    )
 
 
 def authorization(server: FaultServer, *arguments, **named) -> str | None:
@@ -294,7 +322,9 @@ def test_other_hosts_go_through_the_proxy_unless_no_proxy_names_them(server, mon
 
 def test_arguments_come_before_the_environment_and_that_before_the_file(server, monkeypatch):
     server.models = ["a", "b", "c"]
-    Path("sdgkit.toml").write_text(f'base_url = "{server.base_url}"\nmodel = "a"\n', encoding="utf-8")
+    Path("sdgkit.toml").write_text(
+        f'base_url = "{server.base_url}"\nmodel = "a"\n', encoding="utf-8"
+    )
     assert connect().model == "a"
     monkeypatch.setenv("SDGKIT_MODEL", "b")
     assert connect().model == "b"
@@ -308,7 +338,9 @@ def test_an_address_without_a_kind_means_a_real_server(server, monkeypatch):
     monkeypatch.setenv("SDGKIT_TEACHER", "rehearsal")
     assert connect(base_url=server.base_url).kind == "vllm"
     Path("sdgkit.toml").write_text('teacher = "openai"', encoding="utf-8")
-    assert connect(base_url=server.base_url).kind == "vllm"  # not openai, whose key would be sent there
+    assert (
+        connect(base_url=server.base_url).kind == "vllm"
+    )  # not openai, whose key would be sent there
 
 
 def test_the_address_of_another_server_does_not_get_openais_key(server, monkeypatch):
@@ -322,7 +354,8 @@ def test_the_address_of_another_server_does_not_get_openais_key(server, monkeypa
 
 def test_the_kinds_are_told_to_those_who_name_another():
     with pytest.raises(
-        SettingsError, match=r"no teacher of the kind 'llama'. The kinds are: vllm, openai, llama-stack, reh"
+        SettingsError,
+        match=r"no teacher of the kind 'llama'. The kinds are: vllm, openai, llama-stack, reh",
     ):
         connect("llama")
 
@@ -403,7 +436,11 @@ def test_a_client_of_another_version_does_not_stand_in_the_way_of_generation(ser
         server.paths.append(request.path)
         if request.headers.get("X-LlamaStack-Client-Version"):
             return web.json_response({"detail": words}, status=426)
-        return web.json_response(rows) if request.path.endswith("/models") else await server._chat(request)
+        return (
+            web.json_response(rows)
+            if request.path.endswith("/models")
+            else await server._chat(request)
+        )
 
     server.down()
     monkeypatch.setattr(server, "_handle", handle)
@@ -411,4 +448,6 @@ def test_a_client_of_another_version_does_not_stand_in_the_way_of_generation(ser
     teacher = connect("llama-stack", base_url=f"http://127.0.0.1:{server.port}/v1", model="tiny")
     assert teacher.ask("Hello").text == "hello"
     [note] = teacher.notes
-    assert "not compatible with server version 0.7.3" in note and "'llama-stack-client==0.7.*'" in note
+    assert (
+        "not compatible with server version 0.7.3" in note and "'llama-stack-client==0.7.*'" in note
+    )

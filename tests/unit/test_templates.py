@@ -3,7 +3,7 @@
 import pytest
 
 from sdgkit.errors import PromptError
-from sdgkit.templates import MAX_RENDERED, Template
+from sdgkit.prompts.template import MAX_RENDERED, Template
 
 ROW = {
     "question": "Why?",
@@ -32,16 +32,28 @@ def refusal(source: str) -> str:
     ("source", "text"),
     [
         ("{{ question }}", "Why?"),
-        ("{{ vary.mood }}{{ vary['mood'] }}{% for name in vary %}{{ name }}{% endfor %}", "gladgladmood"),
-        ("{% for s in samples %}{{ loop.index }}{{ s.q }}={{ s['a'] }} {% endfor %}", "1one=eins 2two=zwei "),
+        (
+            "{{ vary.mood }}{{ vary['mood'] }}{% for name in vary %}{{ name }}{% endfor %}",
+            "gladgladmood",
+        ),
+        (
+            "{% for s in samples %}{{ loop.index }}{{ s.q }}={{ s['a'] }} {% endfor %}",
+            "1one=eins 2two=zwei ",
+        ),
         ("{% for s in samples %}{% for n in names %}{{ n }}{% endfor %}{% endfor %}", "babbab"),
         ("{% for s in samples if s.q == 'two' %}{{ s.a }}{% else %}none{% endfor %}", "zwei"),
         ("{% if seed_samples is defined %}never{% else %}absent{% endif %}", "absent"),
         ("{% if empty %}a{% elif question == 'Why?' %}b{% else %}c{% endif %}", "b"),
         ("{{ nothing|default('x') }}{{ empty|default('y', true) }}", "xy"),
         ("{{ names|join(', ') }} {{ names|join }} {{ names|last }}", "b, a, b bab b"),
-        ("{{ question|upper }}{{ question|length }}{{ ' x '|trim }}{{ question|lower|title }}", "WHY?4xWhy?"),
-        ("{{ question + '!' }}{{ 1 + 2 }}{{ names[0] }}{{ names|first }}{{ question[:2] }}", "Why?!3bbWh"),
+        (
+            "{{ question|upper }}{{ question|length }}{{ ' x '|trim }}{{ question|lower|title }}",
+            "WHY?4xWhy?",
+        ),
+        (
+            "{{ question + '!' }}{{ 1 + 2 }}{{ names[0] }}{{ names|first }}{{ question[:2] }}",
+            "Why?!3bbWh",
+        ),
         ("{{ samples|tojson }}", '[{"a": "eins", "q": "one"}, {"a": "zwei", "q": "two"}]'),
         ("{{ 'yes' if 'W' in question and not empty else 'no' }}", "yes"),
         ("{# a remark #}{% raw %}{{ as it is }}{% endraw %}", "{{ as it is }}"),
@@ -70,7 +82,9 @@ def test_what_a_row_holds_is_never_read_as_a_template():
         ("\n{{ nope + question }}", 11, "'nope'"),
     ],
 )
-def test_an_unknown_variable_is_named_with_file_and_line_and_those_that_are_known(source, line, name):
+def test_an_unknown_variable_is_named_with_file_and_line_and_those_that_are_known(
+    source, line, name
+):
     message = refusal(source)
     assert message.startswith(f"mine.yaml, line {line}: ")
     assert name in message
@@ -212,7 +226,9 @@ LONG_LIST = f"[[{','.join('1' * 1_000)}]][0]"
 def test_a_template_of_unbounded_work_is_refused_before_it_does_it(source):
     with pytest.raises(PromptError, match=r"mine\.yaml"):
         many, needle = list(range(1_000)), "x" * 450_000 + "y"
-        render(source, many=many, needle=needle, uni="\\" * 1_000, far_too_many=list(range(300_001)))
+        render(
+            source, many=many, needle=needle, uni="\\" * 1_000, far_too_many=list(range(300_001))
+        )
 
 
 def test_what_is_rendered_is_bounded_and_up_to_there_whole():

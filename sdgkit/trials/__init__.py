@@ -1,1 +1,0 @@
-"""What is asked outside of a run: seeds checked, prompts tried, judges calibrated, models compared."""
