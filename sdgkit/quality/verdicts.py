@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sdgkit.formatting import count, counted, percent
 from sdgkit.quality.measures import as_html, as_text
@@ -21,13 +21,45 @@ CERTAINTY = 1.959964  # standard deviations of 95 %
 EXAMPLES = 3
 
 
-def interval(part: float, whole: int) -> tuple[float, float]:
-    """The interval in which a share lies at 95 %, for small numbers too (Wilson 1927, JASA 22:209)."""
+class Interval(NamedTuple):
+    """A confidence interval (95 %) of a share.
+
+    Attributes:
+        low: The lower end, from 0 to 1.
+        high: The upper end, from 0 to 1.
+    """
+
+    low: float
+    high: float
+
+    def __contains__(self, share: object) -> bool:
+        """Whether a share lies within the interval, its ends included."""
+        return isinstance(share, int | float) and self.low <= share <= self.high
+
+
+def interval(part: float, whole: int) -> Interval:
+    """The confidence interval (95 %) of the share `part / whole`.
+
+    The Wilson score interval (Wilson 1927, JASA 22:209), which holds for small numbers and for shares near 0 and 1.
+
+    Args:
+        part: How many of the whole have the property; a tie may count as half.
+        whole: How many were looked at. Of none, nothing is known: the interval is 0 to 1.
+
+    Example:
+        >>> low, high = interval(18, 20)
+        >>> f"{low:.3f} to {high:.3f}"
+        '0.699 to 0.972'
+    """
     if not whole:
-        return 0.0, 1.0
-    share, more = part / whole, CERTAINTY**2 / whole
-    middle, spread = share + more / 2, math.sqrt(share * (1 - share) * more + more**2 / 4)
-    return max(0.0, (middle - spread) / (1 + more)), min(1.0, (middle + spread) / (1 + more))
+        return Interval(0.0, 1.0)
+    share = part / whole
+    correction = CERTAINTY**2 / whole
+    middle = share + correction / 2
+    spread = math.sqrt(share * (1 - share) * correction + correction**2 / 4)
+    low = (middle - spread) / (1 + correction)
+    high = (middle + spread) / (1 + correction)
+    return Interval(max(0.0, low), min(1.0, high))
 
 
 @dataclass(frozen=True)
@@ -44,7 +76,8 @@ class Verdicts:
     unsure: int = 0
 
     @property
-    def interval(self) -> tuple[float, float]:
+    def interval(self) -> Interval:
+        """The confidence interval (95 %) of the share that it keeps."""
         return interval(self.kept, self.asked)
 
 
