@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from lab import Lab
+    from browser.lab import Lab
     from playwright.sync_api import BrowserContext, Page
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
@@ -53,7 +53,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator["BrowserContex
 @pytest.fixture(scope="session")
 def lab(browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator["Lab"]:
     """One JupyterLab server for all tests."""
-    from lab import Lab
+    from browser.lab import Lab
 
     with Lab(tmp_path_factory.mktemp("lab")) as server:
         yield server

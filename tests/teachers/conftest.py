@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import real_servers
-from environments import (
+from teachers import real_servers
+from teachers.environments import (
     LLAMA_STACK,
     OGX,
     OLD_LLAMA_STACK,
@@ -20,7 +20,7 @@ from environments import (
     clean_environment,
     tiny_model,
 )
-from real_servers import CONTEXT_TOKENS, KEY, SEEN, RealServer, available
+from teachers.real_servers import CONTEXT_TOKENS, KEY, SEEN, RealServer, available
 from servers import free_port
 
 import sdgkit as sk

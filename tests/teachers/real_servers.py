@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from environments import Environment, Unavailable
+from teachers.environments import Environment, Unavailable
 
 KEY = "a-key-of-its-own"  # without which vLLM answers nothing
 CONTEXT_TOKENS = 16_384  # the tiny model's

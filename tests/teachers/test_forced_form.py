@@ -4,9 +4,9 @@ import json
 import subprocess
 
 import pytest
-from environments import VLLM, clean_environment
-from real_servers import KEY, available
-from samples import SAMPLED_JUDGES, SEEDS, assert_adds_up, assert_well_formed
+from teachers.environments import VLLM, clean_environment
+from teachers.real_servers import KEY, available
+from teachers.samples import SAMPLED_JUDGES, SEEDS, assert_adds_up, assert_well_formed
 
 import sdgkit as sk
 from sdgkit.prompts import Prompt

@@ -7,9 +7,9 @@ import time
 from importlib.metadata import version
 
 import pytest
-from environments import OLD_CLIENT, clean_environment
-from real_servers import KEY, available
-from samples import SEEDS
+from teachers.environments import OLD_CLIENT, clean_environment
+from teachers.real_servers import KEY, available
+from teachers.samples import SEEDS
 
 import sdgkit as sk
 from sdgkit.errors import TeacherRefused

@@ -6,9 +6,9 @@ import sys
 
 import nbformat
 import pytest
-from environments import clean_environment
-from real_servers import KEY, SEEN
-from samples import SEED_FILE, assert_adds_up, assert_well_formed
+from teachers.environments import clean_environment
+from teachers.real_servers import KEY, SEEN
+from teachers.samples import SEED_FILE, assert_adds_up, assert_well_formed
 
 import sdgkit as sk
 

@@ -7,8 +7,8 @@ import time
 import urllib.request
 
 import pytest
-from real_servers import CONTEXT_TOKENS, KEY, SEEN
-from samples import SAMPLED_JUDGES, SEEDS, assert_adds_up, assert_well_formed
+from teachers.real_servers import CONTEXT_TOKENS, KEY, SEEN
+from teachers.samples import SAMPLED_JUDGES, SEEDS, assert_adds_up, assert_well_formed
 
 import sdgkit as sk
 from sdgkit.errors import RequestRefused, TeacherRefused
