@@ -83,11 +83,21 @@ class Outcome:
 class Journal:
     """The journal of one run. folder=None keeps it in memory.
 
+    replies_in: another journal, in which the replies are looked up and recorded instead: for a run whose replies serve
+    another one and whose rows do not.
+
     Raises FolderInUse if another process is writing the folder, RunError if it cannot be written or is no journal.
     """
 
-    def __init__(self, folder: Path | None = None, *, read_only: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path | None = None,
+        *,
+        read_only: bool = False,
+        replies_in: "Journal | None" = None,
+    ) -> None:
         self.folder, self.read_only = folder, read_only
+        self._replies_in = replies_in
         self.session = 0
         self.note = ""
         self._file = folder / FILE if folder is not None else "The journal in memory"
@@ -205,6 +215,8 @@ class Journal:
 
     def reply(self, key: str) -> Recorded | None:
         """The recorded reply to a request, by its key."""
+        if self._replies_in is not None:
+            return self._replies_in.reply(key)
         row = self._one(f"SELECT {', '.join(SAID)}, session FROM replies WHERE key=:key", key=key)
         return Recorded(Reply(*row[:-1]), row[-1]) if row else None
 
@@ -214,6 +226,8 @@ class Journal:
 
     def exchange(self, key: str) -> dict[str, Any] | None:
         """The request and reply of a key as plain values: what was really sent, what came back."""
+        if self._replies_in is not None:
+            return self._replies_in.exchange(key)
         row = self._one("SELECT * FROM replies WHERE key=:key", key=key)
         return _read(row, "messages", "sampling") if row else None
 
@@ -221,6 +235,9 @@ class Journal:
         self, key: str, stage: str, model: str, request: Request, reply: Reply
     ) -> None:
         """Record a reply; returns when it is committed. Replies of one turn of the event loop share a commit."""
+        if self._replies_in is not None:
+            await self._replies_in.record(key, stage, model, request, reply)
+            return
         asked = {
             "key": key,
             "session": self.session,

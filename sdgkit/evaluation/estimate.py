@@ -12,13 +12,13 @@ from typing import Any
 from sdgkit.errors import SettingsError
 from sdgkit.evaluation.calibration import aside
 from sdgkit.formatting import roughly
-from sdgkit.journal import Journal, Recorded
+from sdgkit.journal import Journal
 from sdgkit.pages import fill
 from sdgkit.pipeline import Pipeline
 from sdgkit.quality.verdicts import interval
 from sdgkit.run.plan import Plan
 from sdgkit.stages import Check, GenerateMany, Given, Row, Stage
-from sdgkit.teachers.teacher import Reply, Request, Teacher
+from sdgkit.teachers.teacher import Teacher
 
 ROWS, FURTHER = 3, 3  # seeds that are tried, and how many of the rows that one reply makes go on
 MILLION = 1_000_000
@@ -94,7 +94,7 @@ def estimate(
     )
     exchanges: dict[str, list[dict[str, Any]]] = defaultdict(list)
     with closing(Journal(Path(out) if out is not None else None)) as kept:
-        journal = _Borrowed(kept)
+        journal = Journal(replies_in=kept)
         run = aside(few, journal)
         rows_that_came = [*journal.outcomes("sample"), *journal.outcomes("drop")]
         for stage, key in {asked for row in rows_that_came for asked in row.trail}:
@@ -134,30 +134,13 @@ def estimate(
         cost=None if price_prompt is None else cost,
         tried=tried,
         kept=good,
-        asked=journal.asked,
+        asked=run.snapshot().requests,
         longest=longest,
         longest_stage=asker.name,
         max_tokens=plan.prompts[asker.name].sampling.get("max_tokens") or 0,
         context_length=_asked(plan, asker).context_length,
         notes=notes,
     )
-
-
-class _Borrowed(Journal):
-    """A journal in memory that keeps its replies in another. asked: how many were new."""
-
-    def __init__(self, kept: Journal) -> None:
-        super().__init__()
-        self._kept, self.asked = kept, 0
-
-    def reply(self, key: str) -> Recorded | None:
-        return self._kept.reply(key)
-
-    async def record(
-        self, key: str, stage: str, model: str, request: Request, reply: Reply
-    ) -> None:
-        self.asked += 1
-        await self._kept.record(key, stage, model, request, reply)
 
 
 def _small(pipeline: Pipeline) -> Pipeline:
