@@ -1,90 +1,171 @@
-"""How values become text: counts, shares, durations, and characters that would not show."""
+"""How values become text: numbers, shares, durations, Markdown, and characters that would not show.
+
+Every surface (command line, panels, report, card) formats its values here, so that the same value reads the same
+everywhere.
+"""
 
 import re
-from typing import Any
+from collections.abc import Iterator
 
-_SIGNS = {
-    code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\t\n"
-}  # U+2400: pictures of controls
+CLIPPED = 20_000  # characters: more of one text makes a page slow to open and is never read
 
-_SIGNS |= {127: "\u2421"} | dict.fromkeys(range(0x80, 0xA0), "\ufffd")
-
-_SIGNS |= dict.fromkeys(range(0xD800, 0xE000), "\ufffd")  # half of a pair: no file can hold it
-
-_SIGNS |= {
-    code: f"[U+{code:04X}]" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
-}  # turn text round
+_PATH_START = re.compile(r"([/~\\.]|[A-Za-z]:\\)")
 
 
-def visible(value: Any) -> Any:
-    """Text with control, half-pair and direction characters made visible; anything else as it is."""
-    if isinstance(value, str) and not hasattr(value, "__html__"):
-        return value.replace("\r\n", "\n").translate(_SIGNS)
-    return value
+def _replacements() -> Iterator[tuple[int, str]]:
+    """Code points that do not show or mislead the eye, each with what stands in for it."""
+    for code_point in range(32):
+        if chr(code_point) not in "\t\n":
+            yield code_point, chr(0x2400 + code_point)  # Unicode's pictures of control characters
+    yield 0x7F, "\u2421"
+    for code_point in range(0x80, 0xA0):
+        yield code_point, "\ufffd"
+    for code_point in range(0xD800, 0xE000):  # half of a surrogate pair: no file can hold it
+        yield code_point, "\ufffd"
+    for code_point in (*range(0x202A, 0x202F), *range(0x2066, 0x206A)):  # reverse the text
+        yield code_point, f"[U+{code_point:04X}]"
 
 
-def clip(text: str, limit: int = 20_000) -> str:
-    """At most `limit` characters, with a sign that says how many more there are."""
-    return (
-        text if len(text) <= limit else f"{text[:limit]}\n[… {len(text) - limit:,} more characters]"
-    )
+_REPLACEMENTS = dict(_replacements())
 
 
-def count(number: float) -> str:
-    """A number as people read it: `60,000`, `2.5`."""
-    return f"{number:,.0f}" if float(number).is_integer() else f"{number:,.1f}"
+def visible(text: str) -> str:
+    """Make control characters, lone surrogates and direction marks visible.
+
+    Args:
+        text: Any text, such as a reply or a server's error message.
+
+    Returns:
+        The text with Unix line ends and a visible sign for each character that would not show.
+
+    Example:
+        >>> visible("a\\x1b[31mb")
+        'a\u241b[31mb'
+    """
+    return text.replace("\r\n", "\n").translate(_REPLACEMENTS)
 
 
-def counted(number: int, noun: str) -> str:
-    """`1 sample`, `1,200 samples`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def clip(text: str, limit: int = CLIPPED) -> str:
+    """Shorten a text to `limit` characters, with a note of how many were left out.
+
+    Example:
+        >>> clip("a long text", 6)
+        'a long\\n[… 5 more characters]'
+    """
+    if len(text) <= limit:
+        return text
+    return f"{text[:limit]}\n[… {len(text) - limit:,} more characters]"
 
 
-def lasting(seconds: float) -> str:
-    """A duration in words, as exact as one wants to know it: `0.8 s`, `41 s`, `3 min 20 s`, `2 h 5 min`."""
+def format_number(number: float) -> str:
+    """Write a number with thousands separators and at most one decimal.
+
+    Example:
+        >>> format_number(60_000), format_number(2.5)
+        ('60,000', '2.5')
+    """
+    decimals = 0 if float(number).is_integer() else 1
+    return f"{number:,.{decimals}f}"
+
+
+def pluralize(number: int, noun: str) -> str:
+    """Write a number with its noun, in the plural where it belongs.
+
+    Example:
+        >>> pluralize(1, "sample"), pluralize(1200, "sample")
+        ('1 sample', '1,200 samples')
+    """
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def format_percent(share: float) -> str:
+    """Write a share, 0 to 1, as a percentage without decimals.
+
+    Example:
+        >>> format_percent(0.15)
+        '15%'
+    """
+    return f"{100 * share:.0f}%"
+
+
+def format_duration(seconds: float) -> str:
+    """Write a duration in its two largest units.
+
+    Example:
+        >>> format_duration(0.84), format_duration(200), format_duration(7500)
+        ('0.8 s', '3 min 20 s', '2 h 5 min')
+    """
     if seconds < 10:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    parts = (hours, "h"), (minutes, "min"), (0 if hours else rest, "s")
+    parts = [(hours, "h"), (minutes, "min")]
+    if not hours:
+        parts.append((rest, "s"))
     return " ".join(f"{number} {unit}" for number, unit in parts if number)
 
 
-def roughly(seconds: float | None) -> str:
-    """Time left in words, a round number: one that changed with every look would tell less. … if nobody knows."""
+def format_rough_duration(seconds: float | None) -> str:
+    """Write an estimated duration, rounded so that it does not change with every look.
+
+    Args:
+        seconds: The estimate, or None while there is none.
+
+    Returns:
+        The estimate to 5 seconds below 90 seconds (at least 10), to a minute above; "…" without an estimate.
+
+    Example:
+        >>> format_rough_duration(42), format_rough_duration(200), format_rough_duration(None)
+        ('about 40 s', 'about 3 min', '…')
+    """
     if seconds is None:
         return "…"
-    return f"about {lasting(max(10, round(seconds / 5) * 5) if seconds < 90 else round(seconds / 60) * 60)}"
+    if seconds < 90:
+        rounded = max(10, round(seconds / 5) * 5)
+    else:
+        rounded = round(seconds / 60) * 60
+    return f"about {format_duration(rounded)}"
 
 
-def percent(share: float) -> str:
-    """A share, 0 to 1, as people read it: `15 %`."""
-    return f"{100 * share:.0f} %"
+def format_value(value: object) -> str:
+    """Write the value of any column: numbers as `format_number` does, nothing for None.
 
-
-def text(value: Any) -> str:
-    """Any column's value as people read it."""
+    Example:
+        >>> format_value(3.0), format_value(None), format_value(True), format_value("yes")
+        ('3', '', 'True', 'yes')
+    """
     if isinstance(value, float | int) and not isinstance(value, bool):
-        return count(value)
+        return format_number(value)
     return "" if value is None else str(value)
 
 
-def code(words: Any) -> str:
-    """A Markdown code span that stays one, also inside a table."""
-    return "`" + re.sub(r"[`\s]+", " ", str(words)).strip().replace("|", r"\|") + "`"
+def markdown_code(value: object) -> str:
+    """Write a value as a Markdown code span that backticks, line ends and table cells cannot break.
+
+    Example:
+        >>> markdown_code("a`b|c")
+        '`a b\\\\|c`'
+    """
+    text = re.sub(r"[`\s]+", " ", str(value)).strip()
+    return "`" + text.replace("|", r"\|") + "`"
 
 
-def fence(words: str) -> str:
-    """A Markdown code block longer than any fence in the text."""
-    marks = "`" * max(3, 1 + max(map(len, re.findall("`+", words)), default=0))
-    return f"{marks}text\n{visible(words)}\n{marks}"
+def markdown_block(text: str) -> str:
+    """Write a text as a Markdown code block whose fence is longer than any fence inside it."""
+    inner_fences = re.findall("`+", text)
+    longest = max(map(len, inner_fences), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}text\n{visible(text)}\n{fence}"
 
 
-def public(model: Any) -> str:
-    """A model's name as it may be published: without the server's folders, for a model served from a path."""
-    text = "" if model is None else str(model)
-    return (
-        re.split(r"[/\\]", text.rstrip("/\\"))[-1]
-        if re.match(r"([/~\\.]|[A-Za-z]:\\)", text)
-        else text
-    )
+def public_model_name(model: object) -> str:
+    """A model's name as it may be published: without the server's folders, for a model served from a path.
+
+    Example:
+        >>> public_model_name("/models/granite-3.3"), public_model_name("ibm/granite-3.3")
+        ('granite-3.3', 'ibm/granite-3.3')
+    """
+    name = "" if model is None else str(model)
+    if not _PATH_START.match(name):
+        return name
+    return re.split(r"[/\\]", name.rstrip("/\\"))[-1]

@@ -12,7 +12,7 @@ from sdgkit.cli.runs import close
 from sdgkit.cli.teachers import judge_told
 from sdgkit.cli.terminal import REHEARSED, is_live, say
 from sdgkit.errors import SdgkitError, SettingsError
-from sdgkit.formatting import counted
+from sdgkit.formatting import pluralize
 
 if TYPE_CHECKING:
     from sdgkit.run import Run
@@ -75,14 +75,14 @@ def generate(
             from sdgkit.evaluation.estimate import estimate
 
             found = estimate(planned, out, **trial)
-            made = f"{counted(found.asked, 'request')} made for this"
+            made = f"{pluralize(found.asked, 'request')} made for this"
             say(f"{found}\n\n{made}. They are kept in {out}: the run does not repeat them.")
             if asked.is_rehearsal:
                 say(REHEARSED)
             return
         judged = f", judged by {referee.model} at {referee.base_url}" if referee else ""
         say(
-            f"{counted(len(planned.rows), 'seed example')} to {out}, with {asked.model} at {asked.base_url}{judged}."
+            f"{pluralize(len(planned.rows), 'seed example')} to {out}, with {asked.model} at {asked.base_url}{judged}."
         )
         notes = deque(asked.notes)  # more come from the run's thread; this one says them
         run = Run(planned, out, reuse="reuse" in output, on_note=notes.append)

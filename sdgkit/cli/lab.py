@@ -10,7 +10,7 @@ from sdgkit.cli.options import Command
 from sdgkit.cli.terminal import say, typed
 from sdgkit.errors import RunError
 from sdgkit.files import shipped
-from sdgkit.formatting import counted
+from sdgkit.formatting import pluralize
 
 # What is copied: from which room, to where within the folder.
 WANTED = (
@@ -43,7 +43,7 @@ def lab(words: tuple[str, ...], no_open: bool) -> None:
                 new += 1
             elif target.read_bytes() != source.read_bytes():
                 kept.append(f"  kept yours: {target.relative_to(folder)}")
-    say("\n".join([f"{counted(new, 'file')} copied to {folder}.", *kept]))
+    say("\n".join([f"{pluralize(new, 'file')} copied to {folder}.", *kept]))
     if no_open:
         say(f"To open them: {typed('lab', folder)}. Begin with quickstart.ipynb.")
         return

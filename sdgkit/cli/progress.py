@@ -15,7 +15,13 @@ from rich.text import Text
 
 from sdgkit.cli.terminal import is_live, say
 from sdgkit.errors import SettingsError
-from sdgkit.formatting import counted, lasting, percent, roughly, visible
+from sdgkit.formatting import (
+    format_duration,
+    format_percent,
+    format_rough_duration,
+    pluralize,
+    visible,
+)
 from sdgkit.pages.picture import reasons
 from sdgkit.run.snapshot import Snapshot
 
@@ -65,15 +71,15 @@ def line(snapshot: Snapshot) -> str:
     running = snapshot.state == "running"
     parts = [
         f"paused: {snapshot.message}" if snapshot.state == "paused" else "",
-        lasting(snapshot.wall_s),
-        percent(snapshot.fraction) if running else "",
-        f"{roughly(snapshot.seconds_left)} left"
+        format_duration(snapshot.wall_s),
+        format_percent(snapshot.fraction) if running else "",
+        f"{format_rough_duration(snapshot.seconds_left)} left"
         if running and snapshot.seconds_left is not None
         else "",
-        counted(snapshot.samples, "sample"),
-        counted(snapshot.requests, "request")
+        pluralize(snapshot.samples, "sample"),
+        pluralize(snapshot.requests, "request")
         + (f" ({snapshot.requests_per_s:.0f}/s)" if running else ""),
-        f"{counted(snapshot.completion_tokens, 'token')} written",
+        f"{pluralize(snapshot.completion_tokens, 'token')} written",
         f"{snapshot.retries:,} retried" if snapshot.retries else "",
         f"{snapshot.reused:,} reused" if snapshot.reused else "",
     ]

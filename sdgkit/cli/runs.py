@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sdgkit.cli.options import Command
 from sdgkit.cli.terminal import REHEARSED, say, typed
 from sdgkit.errors import SettingsError
-from sdgkit.formatting import counted, lasting
+from sdgkit.formatting import format_duration, pluralize
 
 if TYPE_CHECKING:
     from sdgkit.run import Run
@@ -31,7 +31,7 @@ def status(run: "Run", watch: bool) -> None:
             view.show(snapshot)
             time.sleep(LOOK_EVERY_S)
     say(
-        f"{run.out}: {snapshot.state}, {counted(snapshot.samples, 'sample')}. {snapshot.message}".rstrip()
+        f"{run.out}: {snapshot.state}, {pluralize(snapshot.samples, 'sample')}. {snapshot.message}".rstrip()
     )
     if snapshot.stages:
         say(f"\n{Funnel(snapshot.stages)!r}\n\n{line(snapshot)}")
@@ -78,7 +78,7 @@ def review(run: "Run", to: str | None, back: str | None) -> None:
     if back and not to:
         say(spreadsheet.from_csv(Review(run), back))
     elif to and not back:
-        written = counted(spreadsheet.to_csv(Review(run), to), "sample")
+        written = pluralize(spreadsheet.to_csv(Review(run), to), "sample")
         say(f"{written} in {to}. Then: {typed('review', run.out, '--from', to)}")
     else:
         raise SettingsError(
@@ -99,7 +99,7 @@ def export(run: "Run", format: str, to: str | None, test_share: float | None) ->
 
     path = to or f"{run.out}/{train_file(run.part().summary.get('teacher'), format)}"
     number = run.export(format, path, test_share=test_share)
-    say(f"{counted(number, 'sample')} in the format {format}: {path}")
+    say(f"{pluralize(number, 'sample')} in the format {format}: {path}")
     if format == "preference" and not number:
         say(
             "A pair comes of a response that a person edited in the review (ReviewPanel): there is none yet."
@@ -122,7 +122,7 @@ def merge(runs: tuple["Run", ...], to: str | None, format: str, test_share: floa
     path = to or f"{'rehearsal_' if rehearsal else ''}merged_{train_file(None, format)}"
     number = merge_runs(runs, path, format, test_share=test_share)
     say(
-        f"{counted(number, 'sample')} of {counted(len(runs), 'run')} in the format {format}: {path}"
+        f"{pluralize(number, 'sample')} of {pluralize(len(runs), 'run')} in the format {format}: {path}"
     )
     _tell_if_rehearsed(runs[0])
 
@@ -150,20 +150,20 @@ def close(run: "Run") -> None:
     from sdgkit.run.snapshot import Funnel
 
     summary, out = run.summary, Path(run.out or "")
-    stages, asked = summary["stages"], counted(summary["requests"], "request")
+    stages, asked = summary["stages"], pluralize(summary["requests"], "request")
     kept, seeds = (
-        counted(stages[-1]["rows_out"], "sample"),
-        counted(stages[0]["rows_in"], "seed example"),
+        pluralize(stages[-1]["rows_out"], "sample"),
+        pluralize(stages[0]["rows_in"], "seed example"),
     )
     dropped = sum((Counter(stage["dropped"]) for stage in stages), Counter[str]())
     say(
-        f"\n{Funnel(stages)!r}\n\n{kept} from {seeds} in {out} ({asked}, {lasting(summary['wall_s'])})."
+        f"\n{Funnel(stages)!r}\n\n{kept} from {seeds} in {out} ({asked}, {format_duration(summary['wall_s'])})."
     )
     if run.warning or not stages[-1]["rows_out"]:
         say(f"\n{run.explain()}\n")
     elif dropped:
         say(
-            f"{counted(dropped.total(), 'row')} dropped: {reasons(dropped)}. Why: {typed('explain', out)}"
+            f"{pluralize(dropped.total(), 'row')} dropped: {reasons(dropped)}. Why: {typed('explain', out)}"
         )
     for words, name in (
         ("Look first at", "report.html"),

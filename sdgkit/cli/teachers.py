@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sdgkit.cli.options import Command, Given
 from sdgkit.cli.terminal import say, typed
 from sdgkit.errors import SettingsError, TeacherUnreachable
-from sdgkit.formatting import counted, percent
+from sdgkit.formatting import format_percent, pluralize
 
 if TYPE_CHECKING:
     from sdgkit.run import Run
@@ -36,12 +36,12 @@ def ask(words: tuple[str, ...], max_tokens: int | None, teacher: Given) -> None:
             else ""
         )
         cut_off = "; cut off at the longest length" if reply.finish_reason == "length" else ""
-        written = f"{counted(reply.completion_tokens, 'token')}{speed}; {reply.prompt_tokens:,} in the prompt{cut_off}"
+        written = f"{pluralize(reply.completion_tokens, 'token')}{speed}; {reply.prompt_tokens:,} in the prompt{cut_off}"
         say(f"answered in {reply.seconds:.2f} s: {written}")
         if load := asked.load():  # how busy the server is, where it offers that
             queries = load.get("prefix_cache_queries", 0)
-            hits = percent(load.get("prefix_cache_hits", 0) / queries) if queries else "none"
-            running = f"the server runs {counted(load['running'], 'request')} just now, {load.get('waiting', 0)} wait"
+            hits = format_percent(load.get("prefix_cache_hits", 0) / queries) if queries else "none"
+            running = f"the server runs {pluralize(load['running'], 'request')} just now, {load.get('waiting', 0)} wait"
             say(f"{running}; {hits} of the prompts' tokens came from its prefix cache")
     say(
         f"\n{reply.text}"

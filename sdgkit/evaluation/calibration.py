@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sdgkit.errors import FolderInUse, SettingsError
-from sdgkit.formatting import public
+from sdgkit.formatting import public_model_name
 from sdgkit.journal import Journal
 from sdgkit.method import plan, run_folder
 from sdgkit.pipeline import Pipeline
@@ -58,7 +58,7 @@ def calibrate(
         ]
     prompt = judging(planned.pipeline)[0].name
     key = row_key(planned.prompts[prompt].as_json())
-    found = Calibration(public(judge.model), prompt, key, len(rows), verdicts, mistakes)
+    found = Calibration(public_model_name(judge.model), prompt, key, len(rows), verdicts, mistakes)
     if folder is not None:
         write_values(folder / CALIBRATION, asdict(found))
         with suppress(FolderInUse):  # by a run, which writes its report when it ends

@@ -11,7 +11,7 @@ from typing import Any
 
 from sdgkit.errors import SettingsError
 from sdgkit.evaluation.calibration import aside
-from sdgkit.formatting import roughly
+from sdgkit.formatting import format_rough_duration
 from sdgkit.journal import Journal
 from sdgkit.pages import fill
 from sdgkit.pipeline import Pipeline
@@ -29,7 +29,7 @@ class Estimate:
     """What the whole run would take. All numbers are reckoned from the few rows that were asked.
 
     requests, prompt_tokens, completion_tokens, seconds: of the whole run, the few rows included. samples: to expect,
-    between low and high at 95 %. cost: in the prices' currency, None without prices. tried, kept: rows at the end of
+    between low and high at 95%. cost: in the prices' currency, None without prices. tried, kept: rows at the end of
     all stages that the few could have brought, and brought. asked: requests that were made now; they are recorded if
     there is a folder. longest: the longest prompt in tokens, of the stage `longest_stage`, which asks for up to
     max_tokens; context_length: what the server can hold of both, None where it does not say.
@@ -62,7 +62,9 @@ class Estimate:
         )
 
     def __repr__(self) -> str:
-        return "".join(fill("estimate.md", whole=self, time=roughly(self.seconds))).rstrip()
+        return "".join(
+            fill("estimate.md", whole=self, time=format_rough_duration(self.seconds))
+        ).rstrip()
 
 
 def estimate(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sdgkit.errors import PromptError, RequestRefused, SettingsError
-from sdgkit.formatting import counted
+from sdgkit.formatting import pluralize
 from sdgkit.journal import FILE, Journal
 from sdgkit.method import FREEFORM, GROUNDED, METHODS
 from sdgkit.pipeline import Pipeline
@@ -282,7 +282,7 @@ class Comparison:
         first, second = self.differing
         split = f" {one} is better on {first}, {other} on {second}." if first + second else ""
         return (
-            f"The difference rests on {first + second} of {counted(len(self.ids), 'row')}.{split}"
+            f"The difference rests on {first + second} of {pluralize(len(self.ids), 'row')}.{split}"
         )
 
     def _side(self, run: Run) -> Side:

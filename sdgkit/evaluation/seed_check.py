@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from sdgkit.checks import Table, facts_in_context, refusal, valid_json
 from sdgkit.evaluation.calibration import as_sample, judge_rows, judging
-from sdgkit.formatting import counted, visible
+from sdgkit.formatting import pluralize, visible
 from sdgkit.method import plan
 from sdgkit.quality.duplicates import Known, similarity
 from sdgkit.quality.measures import as_html
@@ -68,7 +68,7 @@ class SeedCheck(list[Finding]):
     def note(self) -> str:
         """How many there are, and who looked."""
         found = ", ".join(
-            counted(self.count(name), name) for name in SEVERITIES if self.count(name)
+            pluralize(self.count(name), name) for name in SEVERITIES if self.count(name)
         )
         nothing = (
             "Nothing was found: clear task, realistic input, complete output, no ambiguity, variety"
@@ -81,7 +81,7 @@ class SeedCheck(list[Finding]):
         lines = [
             f"{one.place}: {one.severity} ({one.quality}): {one.what} {one.advice}" for one in self
         ]
-        return str(visible("\n".join([*lines, self.note])))
+        return visible("\n".join([*lines, self.note]))
 
     def _repr_html_(self) -> str:
         rows = [[one.place, one.severity, one.quality, one.what, one.advice] for one in self]
@@ -218,7 +218,7 @@ def _likeness(rows: Sequence[Seed]) -> Iterator[Finding]:
 def _range(rows: Sequence[Seed]) -> Iterator[Finding]:
     """Variety of the set: enough seeds, of different length and tone."""
     if len(rows) < USUAL:
-        yield _found("few", None, "", seeds=counted(len(rows), "seed"))
+        yield _found("few", None, "", seeds=pluralize(len(rows), "seed"))
         return
     column = CONTEXT if CONTEXT in rows[0] else QUESTION
     lengths = [len(row[column]) for row in rows]

@@ -15,7 +15,7 @@ from sdgkit.errors import RunError
 from sdgkit.evaluation.calibration import ask_aside
 from sdgkit.export import write_text
 from sdgkit.export.training_set import TEST_SHARE, held_out
-from sdgkit.formatting import percent
+from sdgkit.formatting import format_percent
 from sdgkit.journal import Journal
 from sdgkit.pages import fill
 from sdgkit.prompts import Prompt, load_prompt
@@ -73,13 +73,15 @@ class Evaluation:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Between what the rate lies at 95 %."""
+        """Between what the rate lies at 95%."""
         return interval(self.rate * len(self.duels), len(self.duels))
 
     def __repr__(self) -> str:
-        low, high = map(percent, self.interval)
+        low, high = map(format_percent, self.interval)
         return "".join(
-            fill("evaluation.md", evaluation=self, rate=percent(self.rate), low=low, high=high)
+            fill(
+                "evaluation.md", evaluation=self, rate=format_percent(self.rate), low=low, high=high
+            )
         ).rstrip()
 
 

@@ -12,7 +12,15 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sdgkit.formatting import clip, code, count, counted, fence, text, visible
+from sdgkit.formatting import (
+    clip,
+    format_number,
+    format_value,
+    markdown_block,
+    markdown_code,
+    pluralize,
+    visible,
+)
 
 if TYPE_CHECKING:
     import jinja2
@@ -33,23 +41,30 @@ def _templates() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=lambda name: name is not None and not name.endswith((".md", ".txt")),
-        finalize=visible,
+        finalize=_printable,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     filters = (
-        visible,
-        count,
-        counted,
+        format_number,
+        pluralize,
         clip,
-        text,
-        code,
-        fence,
+        format_value,
+        markdown_code,
+        markdown_block,
         described,
         reasons,
         own_question,
         seed_of,
     )
     environment.filters |= {filter_.__name__: filter_ for filter_ in filters}
+    environment.filters["visible"] = _printable
     environment.filters["json"] = partial(json.dumps, ensure_ascii=False)
     return environment
+
+
+def _printable(value: object) -> object:
+    """What a template prints: text made `visible`, unless it is markup of our own; other values unchanged."""
+    if isinstance(value, str) and not hasattr(value, "__html__"):
+        return visible(value)
+    return value

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sdgkit.formatting import count
+from sdgkit.formatting import format_number
 from sdgkit.pages import fill
 from sdgkit.texts import words as texts
 
@@ -38,7 +38,7 @@ def described(name: str) -> Drawn:
 def reasons(dropped: Mapping[str, int]) -> str:
     """Drops by reason in words, the most frequent first: `score 6, malformed 3`."""
     ordered = sorted(dropped.items(), key=lambda item: (-item[1], item[0]))
-    return ", ".join(f"{reason} {count(number)}" for reason, number in ordered if number)
+    return ", ".join(f"{reason} {format_number(number)}" for reason, number in ordered if number)
 
 
 def draw(

@@ -3,7 +3,7 @@
 from typing import Any
 
 from sdgkit.evaluation.prompt_trials import Comparison
-from sdgkit.formatting import counted
+from sdgkit.formatting import pluralize
 from sdgkit.panels.frame import Panel, Stop, teacher_of
 from sdgkit.panels.seeds import rows_for, seeds_of
 from sdgkit.prompts import Prompt, load_prompt
@@ -64,7 +64,7 @@ class ComparePanel(Panel):
             if all(run.state == "done" for run in comparing.runs):
                 self.comparison = comparison
 
-        self.work(f"Comparing on {counted(len(chosen), 'row')}.", wait, begin)
+        self.work(f"Comparing on {pluralize(len(chosen), 'row')}.", wait, begin)
         return self
 
     on_compare = compare
@@ -76,7 +76,7 @@ class ComparePanel(Panel):
         )
         if self.busy and self._comparing is not None:
             requests = sum(run.snapshot().requests for run in self._comparing.runs)
-            words = f"{self.busy} {counted(requests, 'request')} so far"
+            words = f"{self.busy} {pluralize(requests, 'request')} so far"
         sign = "busy" if self.busy else "none"
         seen: dict[str, Any] = {
             "sign": sign,

@@ -9,7 +9,7 @@ from typing import Any
 from sdgkit.errors import PromptError, SeedError, SettingsError
 from sdgkit.evaluation.drafts import PromptDraft
 from sdgkit.evaluation.prompt_trials import Trial, asked_again, trials
-from sdgkit.formatting import counted
+from sdgkit.formatting import pluralize
 from sdgkit.method import METHODS
 from sdgkit.panels.frame import Panel, Stop, teacher_of
 from sdgkit.panels.seeds import rows_for, seeds_of
@@ -153,7 +153,7 @@ class PromptPanel(Panel):
         return {
             "sign": "warn" if flaws else "good" if not draft.changed else "none",
             "words": f"{self.stage}: {state}"
-            + (f" \u00b7 {counted(len(flaws), 'thing')} to mend" if flaws else ""),
+            + (f" \u00b7 {pluralize(len(flaws), 'thing')} to mend" if flaws else ""),
             "folder": str(draft.path or "not in a file yet"),
             "again": again,
             "stages": self.stages,

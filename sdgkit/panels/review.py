@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from sdgkit.errors import SettingsError
-from sdgkit.formatting import clip, count
+from sdgkit.formatting import clip, format_number
 from sdgkit.panels.frame import Panel
 from sdgkit.review import DRAWN, SEED_FILE, STATES, Review, parts
 from sdgkit.run import Run
@@ -108,7 +108,9 @@ class ReviewPanel(Panel):
 
     def seen(self) -> dict[str, Any]:
         review, progress, reasons = self.review, self.review.progress, self.review.reasons()
-        words = [f"{count(progress['decided'])} of {count(progress['samples'])} reviewed"]
+        words = [
+            f"{format_number(progress['decided'])} of {format_number(progress['samples'])} reviewed"
+        ]
         words += [
             f"{progress[name]} {name}"
             for name in ("edited", "rejected", "outdated")
@@ -130,7 +132,7 @@ class ReviewPanel(Panel):
                 ],
                 "score": [
                     ("", "any"),
-                    *((str(float(score)), count(score)) for score in known_scores),
+                    *((str(float(score)), format_number(score)) for score in known_scores),
                 ],
                 "seed": [
                     ("", "any"),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sdgkit.errors import SettingsError
-from sdgkit.formatting import count, counted, lasting, roughly
+from sdgkit.formatting import format_duration, format_number, format_rough_duration, pluralize
 from sdgkit.method import default_folder, plan, run_folder
 from sdgkit.pages.picture import draw
 from sdgkit.panels.frame import Panel, sentence, teacher_of
@@ -208,26 +208,27 @@ def status(snapshot: Snapshot) -> str:
     state = words("run_states").get(snapshot.state, snapshot.state)
     if snapshot.state in ("paused", "interrupted") and snapshot.message:
         return f"{state}: {snapshot.message}"
-    return state if snapshot.state == "new" else f"{state}: {counted(snapshot.samples, 'sample')}"
+    return state if snapshot.state == "new" else f"{state}: {pluralize(snapshot.samples, 'sample')}"
 
 
 def facts(snapshot: Snapshot) -> list[tuple[str, str]]:
     """A run's numbers, always the same ones at the same places."""
     going = snapshot.is_going
     return [
-        ("samples", count(snapshot.samples)),
+        ("samples", format_number(snapshot.samples)),
         (
             "requests",
-            count(snapshot.requests) + (f" · {snapshot.requests_per_s:.1f}/s" if going else ""),
+            format_number(snapshot.requests)
+            + (f" · {snapshot.requests_per_s:.1f}/s" if going else ""),
         ),
         (
             "tokens",
-            count(snapshot.completion_tokens)
+            format_number(snapshot.completion_tokens)
             + (f" · {snapshot.tokens_per_s:,.0f}/s" if going else ""),
         ),
-        ("used again", count(snapshot.reused)),
-        ("time left", roughly(snapshot.seconds_left))
+        ("used again", format_number(snapshot.reused)),
+        ("time left", format_rough_duration(snapshot.seconds_left))
         if going
-        else ("time", lasting(snapshot.wall_s)),
+        else ("time", format_duration(snapshot.wall_s)),
         ("teacher", snapshot.teacher),
     ]

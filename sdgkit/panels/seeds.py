@@ -5,7 +5,7 @@ from typing import Any
 
 from sdgkit.evaluation.drafts import SeedDraft
 from sdgkit.evaluation.prompt_trials import stand_in
-from sdgkit.formatting import counted
+from sdgkit.formatting import pluralize
 from sdgkit.panels.frame import Panel
 from sdgkit.seeds import COLUMNS, read_seeds
 
@@ -78,9 +78,9 @@ class SeedPanel(Panel):
         draft, flaws = self.draft, self.draft.flaws()
         grave = Counter(flaw.severity for found in flaws.values() for flaw in found)
         empty = "There are no seeds yet. Add one, or load a file."
-        words = [counted(len(draft.rows), "seed") if draft.rows else empty]
+        words = [pluralize(len(draft.rows), "seed") if draft.rows else empty]
         words += [
-            counted(grave[severity], severity)
+            pluralize(grave[severity], severity)
             for severity in ("error", "warning", "hint")
             if grave[severity]
         ]

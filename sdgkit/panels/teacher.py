@@ -5,7 +5,7 @@ from typing import Any
 
 from sdgkit.errors import SettingsError
 from sdgkit.evaluation.prompt_trials import abilities
-from sdgkit.formatting import count
+from sdgkit.formatting import format_number
 from sdgkit.panels.frame import Panel
 from sdgkit.teachers import connect
 from sdgkit.teachers.settings import KINDS, Settings, settle
@@ -106,12 +106,15 @@ class TeacherPanel(Panel):
         if reply is not None:
             facts = [
                 ("time", f"{reply.seconds * 1000:,.0f} ms"),
-                ("tokens read", count(reply.prompt_tokens)),
+                ("tokens read", format_number(reply.prompt_tokens)),
             ]
             ended = (
                 "max_tokens, cut off" if reply.finish_reason == "length" else reply.finish_reason
             )
-            facts += [("tokens written", count(reply.completion_tokens)), ("ended by", ended)]
+            facts += [
+                ("tokens written", format_number(reply.completion_tokens)),
+                ("ended by", ended),
+            ]
         return {
             "sign": sign,
             "words": words,

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from sdgkit.errors import SettingsError
-from sdgkit.formatting import percent
+from sdgkit.formatting import format_percent
 from sdgkit.samples import TEXTS, own_question
 
 Row = Mapping[str, Any]
@@ -117,7 +117,7 @@ def repeats(
         reason, how = (
             ("duplicate", "the same")
             if found[1] == 1
-            else ("near_duplicate", f"{percent(found[1])} the same")
+            else ("near_duplicate", f"{format_percent(found[1])} the same")
         )
         yield Repeat(id_, name, reason, f"Its {name} is {how} as that of {found[0]}.")
 

@@ -11,7 +11,7 @@ def as_text(head: Sequence[str], rows: Sequence[Sequence[str]], note: str) -> st
     lines = [head, *rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     told = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
-    return str(visible("\n".join([*told, note])))
+    return visible("\n".join([*told, note]))
 
 
 def as_html(

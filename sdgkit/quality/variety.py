@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sdgkit.errors import SettingsError
-from sdgkit.formatting import count, percent
+from sdgkit.formatting import format_number, format_percent
 from sdgkit.pages.picture import Line, curve
 from sdgkit.quality.duplicates import check_threshold, repeats
 from sdgkit.quality.measures import as_html, as_text
@@ -75,7 +75,7 @@ class Diversity:
             for at, one in enumerate((self, *self.others), 1)
         ]
         said = (
-            f"{line.name}: {', '.join(f'{percent(y)} at {count(x)}' for x, y in line.points)}"
+            f"{line.name}: {', '.join(f'{format_percent(y)} at {format_number(x)}' for x, y in line.points)}"
             for line in lines
         )
         words = f"Share of new word triples, by samples, as the set grows. {'; '.join(said)}."
@@ -86,7 +86,7 @@ class Diversity:
         rows = [
             [
                 f"{texts.column}, {one.name}" if self.others else texts.column,
-                *map(count, (texts.number, texts.repeated)),
+                *map(format_number, (texts.number, texts.repeated)),
                 *(f"{share:.2f}" for share in texts.distinct),
                 f"{texts.compression:.1f}",
             ]
@@ -100,7 +100,7 @@ class Diversity:
         what = ", ".join(f"{name} {number}" for name, number in self.repeats.items())
         name, told = (f"{self.name}: " if self.name else ""), (f" ({what})" if what else "")
         new = (
-            f" The last ones brought {percent(self.growth[-1][1])} new word triples."
+            f" The last ones brought {format_percent(self.growth[-1][1])} new word triples."
             if self.growth
             else ""
         )

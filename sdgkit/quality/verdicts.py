@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sdgkit.formatting import count, counted, percent
+from sdgkit.formatting import format_number, format_percent, pluralize
 from sdgkit.quality.measures import as_html, as_text
 from sdgkit.seeds import row_key
 
@@ -17,12 +17,12 @@ ASKED_ABOUT = {
     "numbers": "bad: its numbers changed",
 }
 HEAD = ("what the judge was asked about", "let through", "share", "")
-CERTAINTY = 1.959964  # standard deviations of 95 %
+CERTAINTY = 1.959964  # standard deviations of 95%
 EXAMPLES = 3
 
 
 class Interval(NamedTuple):
-    """A confidence interval (95 %) of a share.
+    """A confidence interval (95%) of a share.
 
     Attributes:
         low: The lower end, from 0 to 1.
@@ -38,7 +38,7 @@ class Interval(NamedTuple):
 
 
 def interval(part: float, whole: int) -> Interval:
-    """The confidence interval (95 %) of the share `part / whole`.
+    """The confidence interval (95%) of the share `part / whole`.
 
     The Wilson score interval (Wilson 1927, JASA 22:209), which holds for small numbers and for shares near 0 and 1.
 
@@ -67,7 +67,7 @@ class Verdicts:
     """What the judge says of one kind of answer.
 
     kind: "good", or a kind of damage. asked: how many it judged. kept: how many of them it lets through. unsure: how
-    many more it gave no verdict on. interval: between what the share that it keeps lies, at 95 %.
+    many more it gave no verdict on. interval: between what the share that it keeps lies, at 95%.
     """
 
     kind: str
@@ -77,7 +77,7 @@ class Verdicts:
 
     @property
     def interval(self) -> Interval:
-        """The confidence interval (95 %) of the share that it keeps."""
+        """The confidence interval (95%) of the share that it keeps."""
         return interval(self.kept, self.asked)
 
 
@@ -138,18 +138,23 @@ class Calibration:
         """What it was asked about, how much of it is let through, the share with its interval, what is missing."""
         rows = []
         for one in self.verdicts:
-            low, high = map(percent, one.interval)
-            share = f"{percent(one.kept / one.asked)} ({low} to {high})" if one.asked else ""
+            low, high = map(format_percent, one.interval)
+            share = f"{format_percent(one.kept / one.asked)} ({low} to {high})" if one.asked else ""
             unsure = f"{one.unsure} without a verdict" if one.unsure else ""
             rows.append(
-                [ASKED_ABOUT[one.kind], f"{count(one.kept)} of {count(one.asked)}", share, unsure]
+                [
+                    ASKED_ABOUT[one.kind],
+                    f"{format_number(one.kept)} of {format_number(one.asked)}",
+                    share,
+                    unsure,
+                ]
             )
         if made and made[1]:
             rows.append(
                 [
                     "what this run made",
-                    f"{count(made[0])} of {count(made[1])}",
-                    percent(made[0] / made[1]),
+                    f"{format_number(made[0])} of {format_number(made[1])}",
+                    format_percent(made[0] / made[1]),
                     "",
                 ]
             )
@@ -157,8 +162,10 @@ class Calibration:
             [f"{m.id} ({m.kind})", f"given {m.score:g}", "", m.words]
             for m in self.mistakes[:EXAMPLES]
         ]
-        asked = f"on the answers of {counted(self.seeds, 'seed example')}, as they are and spoilt,"
-        where = "In brackets stands where the share may lie (95 %): with few seeds that is wide."
+        asked = (
+            f"on the answers of {pluralize(self.seeds, 'seed example')}, as they are and spoilt,"
+        )
+        where = "In brackets stands where the share may lie (95%): with few seeds that is wide."
         return HEAD, rows, f"The judge {self.judge} {asked} by the prompt {self.prompt}. {where}"
 
     def __repr__(self) -> str:

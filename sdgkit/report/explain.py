@@ -12,7 +12,7 @@ from typing import Any
 
 from sdgkit.errors import RunError
 from sdgkit.export.card import samples_kept
-from sdgkit.formatting import count, counted, percent
+from sdgkit.formatting import format_number, format_percent, pluralize
 from sdgkit.pages import fill
 from sdgkit.pages.picture import described
 from sdgkit.texts import words
@@ -92,7 +92,7 @@ def explain(summary: Mapping[str, Any], record: Any) -> Explanation:
             RunError
         ):  # in a run that is going on, an earlier equal row may have taken its place by now
             example = record.trace(typical["id"]) if typical else None
-        part = f"{count(number)} of {counted(tried, 'row')} ({percent(number / tried)})"
+        part = f"{format_number(number)} of {pluralize(tried, 'row')} ({format_percent(number / tried)})"
         before = [stage["name"] for stage in stages[:at]]
         told = advice(reason, stage, before, number / tried)
         happened = _words(reason)["what"].format(part=part)

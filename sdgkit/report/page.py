@@ -15,7 +15,7 @@ from typing import Any
 
 from sdgkit.export import Row, write_text
 from sdgkit.export.card import is_rehearsal, samples_kept
-from sdgkit.formatting import count, lasting
+from sdgkit.formatting import format_duration, format_number
 from sdgkit.pages import fill
 from sdgkit.pages.picture import Bar, described, draw, histogram
 from sdgkit.quality.verdicts import Calibration
@@ -87,14 +87,14 @@ def write_report(
         calibration=calibration.html((judged["rows_out"], judged["tried"]) if judged else None)
         if calibration
         else "",
-        duration=lasting(summary["wall_s"]),
+        duration=format_duration(summary["wall_s"]),
     )
     write_text(path, pieces)
 
 
 def score_histogram(kept: Counter[float], lost: Counter[float], gone: str = "dropped") -> str:
     """The judge's scores, of the rows that are kept and of those that are not. gone: what became of the latter."""
-    bars = [Bar(count(score), kept[score], lost[score]) for score in sorted({*kept, *lost})]
+    bars = [Bar(format_number(score), kept[score], lost[score]) for score in sorted({*kept, *lost})]
     return histogram(bars, words="Scores.", lost=gone) if bars else ""
 
 
@@ -112,8 +112,10 @@ def length_histogram(
     kept_in, lost_in = (
         Counter(length // step for length in lengths.elements()) for lengths in (kept, lost)
     )
-    bars = [Bar(count(place * step), kept_in[place], lost_in[place]) for place in range(size)]
-    words = f"Lengths of the {column}s in characters: median {count(median_low((kept + lost).elements()))}"
-    words += f", of the seeds' {count(median_low(seeds.values()))}." if seeds else "."
+    bars = [
+        Bar(format_number(place * step), kept_in[place], lost_in[place]) for place in range(size)
+    ]
+    words = f"Lengths of the {column}s in characters: median {format_number(median_low((kept + lost).elements()))}"
+    words += f", of the seeds' {format_number(median_low(seeds.values()))}." if seeds else "."
     marks = [length / (step * size) for length in seeds.values()]
     return histogram(bars, words=words, marks=marks, edges=True, lost="rejected")

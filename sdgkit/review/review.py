@@ -211,7 +211,7 @@ class Review:
         return reviewed(map(self.state, self.by_id))
 
     def implied(self) -> str:
-        """What the drawn samples imply for all: "18 of 20 good: 70 to 97 %". Good is what was accepted unedited."""
+        """What the drawn samples imply for all: "18 of 20 good: 70–97% of all". Good is what was accepted unedited."""
         states = [
             state
             for id in self.drawn()
@@ -222,7 +222,7 @@ class Review:
         good = states.count("accepted")
         low, high = interval(good, len(states))
         share = (
-            f": {low * 100:.0f}\u2013{high * 100:.0f} % of all"
+            f": {low * 100:.0f}\u2013{high * 100:.0f}% of all"
             if len(states) < len(self.samples)
             else ""
         )

@@ -11,7 +11,7 @@ from sdgkit.errors import RunError
 from sdgkit.export import train_file, write_jsonl, write_parquet, write_text
 from sdgkit.export.card import write_card
 from sdgkit.export.training_set import Part, TrainingSet
-from sdgkit.formatting import public
+from sdgkit.formatting import public_model_name
 from sdgkit.journal import Journal
 from sdgkit.quality.verdicts import Calibration
 from sdgkit.report import write_report
@@ -112,7 +112,11 @@ def _write_reviewed(out: Path, summary: Mapping[str, Any], journal: Journal) -> 
 
 def _publishable(teacher: Teacher | None) -> str | None:
     """The model's name, unless it is a path on the server: no absolute path is in the folder's files."""
-    return teacher.model if teacher is not None and public(teacher.model) == teacher.model else None
+    return (
+        teacher.model
+        if teacher is not None and public_model_name(teacher.model) == teacher.model
+        else None
+    )
 
 
 def write_values(path: Path, value: Any) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sdgkit.errors import RunError, SettingsError
-from sdgkit.formatting import counted, public
+from sdgkit.formatting import pluralize, public_model_name
 from sdgkit.pipeline import Pipeline
 from sdgkit.prompts import Prompt
 from sdgkit.prompts.structured_output import check_when
@@ -140,7 +140,7 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         "added": len(mine - theirs) - edited,
         "removed": len(theirs - mine) - edited,
     }
-    found = [f"{counted(number, 'seed')} {done}" for done, number in counts.items() if number]
+    found = [f"{pluralize(number, 'seed')} {done}" for done, number in counts.items() if number]
     if not found and old["seeds"] != new["seeds"]:
         found = ["seeds in another order"]
     found += [
@@ -165,7 +165,7 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 
 def _change(name: str, old: Any, new: Any) -> str:
-    values = " → ".join(public(value) or "none" for value in (old, new))
+    values = " → ".join(public_model_name(value) or "none" for value in (old, new))
     return f"{name} {values if len(values) < 60 else 'changed'}"
 
 

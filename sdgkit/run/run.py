@@ -20,7 +20,7 @@ from typing import Any
 
 from sdgkit.errors import RunError, SettingsError
 from sdgkit.export.training_set import Part, TrainingSet
-from sdgkit.formatting import public, visible
+from sdgkit.formatting import public_model_name, visible
 from sdgkit.journal import FILE, Journal
 from sdgkit.report.explain import MANY, Explanation, explain
 from sdgkit.run.ending import last_steps
@@ -398,8 +398,8 @@ class Run(Record):
             "stages": list(self._funnel),
             **totals,
             "teacher": plan.teacher.kind if plan.teacher else None,
-            "model": public(plan.teacher.model) if plan.teacher else None,
-            "judge": public(judge.model) if judge else None,
+            "model": public_model_name(plan.teacher.model) if plan.teacher else None,
+            "judge": public_model_name(judge.model) if judge else None,
             "sdgkit_version": __version__,
             "seeds": len(plan.rows),
             "target": plan.target,
@@ -446,7 +446,7 @@ class Run(Record):
     # Saying -----------------------------------------------------------------------------------------------------------
 
     def _say(self, sentence: str) -> None:
-        sentence = self._short(str(visible(sentence)))  # a server's words may be in it
+        sentence = self._short(visible(sentence))  # a server's words may be in it
         self.notes.append(sentence)
         if self._on_note is not None:
             self._on_note(sentence)

@@ -73,7 +73,7 @@ def test_what_cannot_be_spoilt_is_not_asked_about():
 
 def test_it_prints_as_text_and_as_a_table_and_comes_back_from_json():
     kind = calibrated(lambda *_: 3)
-    assert re.search(r"bad: cut off in the middle +6 of 6 +100 % \(61 % to 100 %\)", repr(kind))
+    assert re.search(r"bad: cut off in the middle +6 of 6 +100% \(61% to 100%\)", repr(kind))
     assert "<table" in kind._repr_html_()
     back = Calibration.from_json(json.loads(json.dumps(asdict(kind))))
     assert repr(back) == repr(kind)

@@ -13,7 +13,7 @@ import sdgkit as sk
 from sdgkit.cli.main import COMMANDS, main
 from sdgkit.cli.progress import View, picture
 from sdgkit.cli.terminal import typed as as_typed
-from sdgkit.formatting import lasting
+from sdgkit.formatting import format_duration
 from sdgkit.run.snapshot import Snapshot
 
 SEEDS = sk.shipped("notebooks") / "seeds" / "feedback_to_table.jsonl"
@@ -312,7 +312,7 @@ def test_the_table_shows_the_numbers_and_takes_no_text_for_markup():
     assert lines[1].split() == ["gen_contexts", "81", "80", "1", "duplicate", "1"]
     assert "[red]own[/red]" in lines[2] and "\u241b[2J 1" in lines[2]
     for words in (
-        "40 %",
+        "40%",
         "about 2 min left",
         "60 samples",
         "1,200 requests (30/s)",
@@ -340,7 +340,7 @@ def test_commands_to_type_next_name_an_sdgkit_that_the_shell_finds(tmp_path, mon
 
 
 def test_durations_read_well():
-    assert [lasting(s) for s in (0.84, 41.2, 59.7, 200, 7500)] == [
+    assert [format_duration(s) for s in (0.84, 41.2, 59.7, 200, 7500)] == [
         "0.8 s",
         "41 s",
         "1 min",

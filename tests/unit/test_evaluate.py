@@ -184,7 +184,7 @@ def test_the_command_compares_and_names_the_page(folder, monkeypatch, capsys):
         words += ["--judge-base-url", referee.base_url, "--judge-model", "referee"]
         assert main(["evaluate", str(folder), *words]) == 0
     said = capsys.readouterr().out
-    assert "win rate of 100 %" in said and "evaluation/tuned.html" in said
+    assert "win rate of 100%" in said and "evaluation/tuned.html" in said
 
 
 def test_the_judge_s_address_is_asked_for(folder, monkeypatch, tmp_path, capsys):

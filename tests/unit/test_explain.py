@@ -60,7 +60,7 @@ def test_a_strict_judge_is_named_with_what_it_wrote_most_and_an_example(script):
     for text in (str(explanation), explanation.html):
         assert (
             "No sample was kept" in text
-            and "36 of 36 rows (100 %)" in text
+            and "36 of 36 rows (100%)" in text
             and "What to change" in text
         )
 

@@ -142,7 +142,7 @@ def test_a_run_drops_near_duplicates_at_the_end_and_counts_them(tmp_path):
     assert line["rows_in"] == len(list(whole.samples()))
     assert line["dropped"]["near_duplicate"] > len(list(run.samples())) > 0
     drop = next(drop for drop in run.drops() if drop["stage"] == "near_duplicates")
-    assert re.match(r"Its context is \d+ % the same as that of s1/c\d+/q\d+\.", drop["message"])
+    assert re.match(r"Its context is \d+% the same as that of s1/c\d+/q\d+\.", drop["message"])
     kept = [row["id"] for row in run.samples()]
     assert kept == [row["id"] for row in whole.samples() if row["id"] in kept]
 

@@ -258,7 +258,7 @@ def test_an_empty_run_says_where_everything_went_and_what_to_look_at(tmp_path):
     ).text
     assert "No sample was kept." in text
     assert re.search(
-        r"filter_grounded_questions: the judge turned down 58 of 58 rows \(100 %\)\.", text
+        r"filter_grounded_questions: the judge turned down 58 of 58 rows \(100%\)\.", text
     )
     assert "This run is cancelled." in text
     write_card(tmp_path / "README.md", summary_of(stages), None, None, name="mail")
