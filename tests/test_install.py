@@ -112,7 +112,7 @@ def test_the_wheel_holds_every_prompt_notebook_and_seed_file_of_the_checkout(rep
     files = [*files_in(repo / "prompts"), *files_in(repo / "notebooks")]
     assert files
     assert [
-        path for path in files if f"sdgkit/{path.relative_to(repo).as_posix()}" not in held
+        path for path in files if f"sdgkit/shipped/{path.relative_to(repo).as_posix()}" not in held
     ] == []
 
 

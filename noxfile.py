@@ -1,0 +1,98 @@
+"""The contributor's door: `nox --list` shows what there is, `nox` runs what a change has to pass.
+
+Each session makes a virtual environment of its own. `nox --no-venv -s lint` runs a session in the environment that you
+are in, which must hold the package with its `test` extra; `.ci/run` does so.
+"""
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "virtualenv"
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["lint", "types", "tests"]
+
+PYTHONS = ["3.11", "3.12", "3.13"]
+
+
+def install(session: nox.Session, *requirements: str) -> None:
+    """Install these, unless the session runs in your own environment."""
+    if session.virtualenv.venv_backend != "none":
+        session.install(*requirements)
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Run the tests that need neither a browser nor a real server. Arguments go to pytest."""
+    install(session, "-e", ".[test]")
+    session.run("pytest", "-n", "2", *session.posargs)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Run the same tests and show which branches they miss. No number is enforced."""
+    install(session, "-e", ".[test]")
+    session.run("pytest", "-n", "2", "--cov", "--cov-report=term-missing", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, formatting, spelling and the one-way imports."""
+    install(session, "-e", ".[test]")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("codespell")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check the types of the package and its tests, strictly."""
+    install(session, "-e", ".[test]")
+    session.run("mypy")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation site, offline; a broken link is an error."""
+    install(session, "-e", ".[docs]")
+    session.run("mkdocs", "build", "--strict", "--site-dir", str(session.create_tmp()))
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """Drive JupyterLab in Chromium. Needs Debian's chromium, or CHROMIUM=/path/to/it."""
+    install(session, "-e", ".[test]")
+    session.run("pytest", "tests/browser", *session.posargs)
+
+
+@nox.session
+def teachers(session: nox.Session) -> None:
+    """Talk to real vLLM and Llama Stack servers, which are installed on first use."""
+    install(session, "-e", ".[test]")
+    session.run("pytest", "tests/teachers", *session.posargs)
+
+
+@nox.session
+def benchmarks(session: nox.Session) -> None:
+    """Measure stream, start-up, memory and throughput; prints ratios, fails for none of them."""
+    install(session, "-e", ".[test]")
+    for name in ("stream", "throughput", "startup", "memory", "faults", "rehearsal_speed"):
+        session.run("python", f"tests/benchmarks/{name}.py")
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """Build sdist and wheel and check what a package index would show of them."""
+    install(session, "build", "twine")
+    folder = session.create_tmp()
+    session.run("python", "-m", "build", "--outdir", folder)
+    session.run("twine", "check", "--strict", f"{folder}/*.whl", f"{folder}/*.tar.gz")
+
+
+@nox.session
+def constraints(session: nox.Session) -> None:
+    """Write constraints.txt anew: the versions with which the tests passed."""
+    session.install("-e", ".[test]")
+    frozen = session.run("pip", "freeze", "--exclude-editable", silent=True)
+    header = "# The set that was tested last: pip install -c constraints.txt sdgkit\n"
+    with open("constraints.txt", "w", encoding="utf-8") as file:
+        file.write(header + str(frozen))
