@@ -17,6 +17,7 @@ field that is not known is None. Code that handles an error reads its fields, ne
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 
@@ -40,6 +41,28 @@ class SettingsError(SdgkitError):
         self.choices = tuple(choices)
 
 
+@dataclass(frozen=True)
+class SeedFinding:
+    """One reason why a seed example cannot be used.
+
+    Attributes:
+        problem: What is wrong and what to do about it, without the place.
+        place: Where it stands, in words, such as `line 3, column seed_question`; "" if unknown.
+        line: Its line in the file, from 1; None where rows have no lines.
+        row: The number of the seed, from 1.
+        column: The column that is wrong; None if it is the seed as a whole.
+    """
+
+    problem: str
+    place: str = ""
+    line: int | None = None
+    row: int | None = None
+    column: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.problem}" if self.place else self.problem
+
+
 class SeedError(SdgkitError):
     """A seed example or seed file that cannot be used.
 
@@ -48,6 +71,8 @@ class SeedError(SdgkitError):
         line: Its line in the file, from 1.
         row: Its number among the seeds, from 1.
         column: The column that is wrong.
+        findings: Everything that is wrong, where seeds were checked one by one; `line`, `row` and
+            `column` are then those of the first finding.
     """
 
     def __init__(
@@ -58,12 +83,14 @@ class SeedError(SdgkitError):
         line: int | None = None,
         row: int | None = None,
         column: str | None = None,
+        findings: Sequence[SeedFinding] = (),
     ) -> None:
         super().__init__(message)
         self.file = file
         self.line = line
         self.row = row
         self.column = column
+        self.findings = tuple(findings)
 
 
 class PromptError(SdgkitError):
@@ -73,6 +100,7 @@ class PromptError(SdgkitError):
         file: The file, by its name.
         line: The line in the file, from 1.
         part: The part of the prompt (`generation`, `start_tags`, …).
+        problem: What is wrong and what to do about it, without the place; by default the message.
     """
 
     def __init__(
@@ -82,11 +110,13 @@ class PromptError(SdgkitError):
         file: str | Path | None = None,
         line: int | None = None,
         part: str | None = None,
+        problem: str | None = None,
     ) -> None:
         super().__init__(message)
         self.file = file
         self.line = line
         self.part = part
+        self.problem = problem or message
 
 
 class TeacherError(SdgkitError):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import product
 
-from sdgkit.texts import words
+from sdgkit.texts import load_texts
 
 COUNTED = 10  # a whole number up to this may be a count of something
 OPERANDS = 150  # numbers of a source that are computed with, at most
@@ -144,7 +144,7 @@ def numbers(text: str) -> Iterator[Number]:
         line = CODE.sub(" ", line)
         for found in _NUMBER.finditer(line):
             after = line[found.end() :].lstrip(" \u00a0\u202f").casefold()
-            yield Number.read(found[0], line, after.startswith(tuple(words("facts")["percent"])))
+            yield Number.read(found[0], line, after.startswith(tuple(load_texts("facts")["percent"])))
 
 
 def names(text: str) -> Iterator[str]:
@@ -152,7 +152,7 @@ def names(text: str) -> Iterator[str]:
     for word in _inside(text):
         low = word.casefold().removesuffix("'s")
         common = (
-            low in words("facts")["common"]
+            low in load_texts("facts")["common"]
             or low in _number_words()
             or (word.isupper() and len(word) <= 3)
         )
@@ -176,7 +176,7 @@ def writes_nouns_large(texts: Iterable[str]) -> bool:
 
 @cache
 def _number_words() -> dict[str, float]:
-    known = words("facts")
+    known = load_texts("facts")
     listed = [
         (word, at) for line in known["numbers"].values() for at, word in enumerate(line.split())
     ]

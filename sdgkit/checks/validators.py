@@ -21,7 +21,7 @@ from typing import Any, Literal
 from sdgkit.checks.facts import CODE, WORD, Source, is_counted, names, numbers, writes_nouns_large
 from sdgkit.errors import SettingsError
 from sdgkit.stages import Check, Row
-from sdgkit.texts import words
+from sdgkit.texts import load_texts
 
 REFUSED_WITHIN = 250  # characters: a refusal is how a reply begins
 SHOWN = 5  # facts told of in a message
@@ -220,7 +220,7 @@ def length(
 @_check
 def same_language(text: str, seed: str, row: Row) -> str:
     """The text is in the language of the seed's. Texts too short or too mixed to tell are let on."""
-    known, mine, seeds = words("languages"), language(text), language(seed)
+    known, mine, seeds = load_texts("languages"), language(text), language(seed)
     if (
         not mine
         or not seeds
@@ -263,7 +263,7 @@ def refusal(text: str) -> str:
     start = " ".join(text[: 4 * REFUSED_WITHIN].replace("\u2019", "'").casefold().split())[
         :REFUSED_WITHIN
     ]
-    phrases = (phrase for listed in words("refusals").values() for phrase in listed)
+    phrases = (phrase for listed in load_texts("refusals").values() for phrase in listed)
     return next(
         (phrase for phrase in phrases if re.search(rf"(?<!\w){re.escape(phrase)}", start)), ""
     )

@@ -20,7 +20,7 @@ from sdgkit.quality.duplicates import Known, similarity
 from sdgkit.quality.measures import as_html
 from sdgkit.seeds import COLUMNS, read_seeds
 from sdgkit.teachers.teacher import Teacher
-from sdgkit.texts import words
+from sdgkit.texts import load_texts
 
 Seed = Mapping[str, Any]
 Severity = Literal["error", "warning", "hint"]
@@ -105,7 +105,7 @@ def check_seeds(seeds: Any, teacher: Teacher | None = None, *, prompts: Any = No
 
 def _found(name: str, row: int | None, column: str, **said: Any) -> Finding:
     """The finding of this name. said: what its sentences quote, or another severity."""
-    listed = {**words("seed_check")["findings"][name], **said}
+    listed = {**load_texts("seed_check")["findings"][name], **said}
     what, advice = (listed[part].format(**said) for part in ("what", "advice"))
     return Finding(row, column, listed["quality"], listed["severity"], what, advice)
 
@@ -180,13 +180,13 @@ def _forms(text: str, sign: str = "looks") -> set[str]:
     """The forms that a text has, or, by the sign "asked", asks for."""
     return {
         name
-        for name, form in words("seed_check")["forms"].items()
+        for name, form in load_texts("seed_check")["forms"].items()
         if sign in form and re.search(form[sign], text)
     }
 
 
 def _named(forms: set[str]) -> str:
-    return " or ".join(words("seed_check")["forms"][form]["name"] for form in sorted(forms))
+    return " or ".join(load_texts("seed_check")["forms"][form]["name"] for form in sorted(forms))
 
 
 def _likeness(rows: Sequence[Seed]) -> Iterator[Finding]:
@@ -247,7 +247,7 @@ def _judged(seeds: Any, teacher: Teacher, prompts: Any) -> Iterator[Finding]:
 
 @cache
 def _pattern(name: str) -> re.Pattern[str]:
-    return re.compile("|".join(f"(?:{pattern})" for pattern in words("seed_check")[name]))
+    return re.compile("|".join(f"(?:{pattern})" for pattern in load_texts("seed_check")[name]))
 
 
 def _match(name: str, text: str) -> str:

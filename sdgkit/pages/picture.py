@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from sdgkit.formatting import format_number
 from sdgkit.pages import fill
-from sdgkit.texts import words as texts
+from sdgkit.texts import load_texts
 
 _KINDS = {"gen": "generate", "eval": "judge", "filter": "keep", "combine": "combine"}
 
@@ -28,7 +28,7 @@ class Drawn(NamedTuple):
 
 def described(name: str) -> Drawn:
     """What to say about a stage; one of the user's own is a `check` unless its name tells more."""
-    for stages in texts("stages").values():
+    for stages in load_texts("stages").values():
         if said := stages.get(re.sub(r"_\d+$", "", name)):
             return Drawn(*said)
     kind = next((kind for start, kind in _KINDS.items() if name.startswith(start)), "check")
@@ -54,7 +54,7 @@ def draw(
     name ("grounded" or "freeform") is drawn without numbers.
     """
     if stages is None:
-        stages = [{"name": name} for name in texts("stages")[pipeline]]
+        stages = [{"name": name} for name in load_texts("stages")[pipeline]]
     largest = max((stage.get("tried", 0) for stage in stages), default=0) or 1
     return "".join(fill("picture.svg", stages=stages, largest=largest, seeds=seeds))
 

@@ -17,7 +17,7 @@ from sdgkit.run import Run, open_run
 from sdgkit.run.snapshot import Funnel, Snapshot, funnel_of
 from sdgkit.samples import own_question
 from sdgkit.teachers.teacher import Teacher
-from sdgkit.texts import words
+from sdgkit.texts import load_texts
 
 NEWEST, DROPS = 6, 30  # samples shown; drops of a stage shown at once
 
@@ -205,7 +205,7 @@ def newest(sample: Mapping[str, Any]) -> dict[str, Any]:
 
 def status(snapshot: Snapshot) -> str:
     """Where a run stands, in one line."""
-    state = words("run_states").get(snapshot.state, snapshot.state)
+    state = load_texts("run_states").get(snapshot.state, snapshot.state)
     if snapshot.state in ("paused", "interrupted") and snapshot.message:
         return f"{state}: {snapshot.message}"
     return state if snapshot.state == "new" else f"{state}: {pluralize(snapshot.samples, 'sample')}"

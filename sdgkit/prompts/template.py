@@ -19,7 +19,7 @@ from jinja2.utils import htmlsafe_json_dumps
 from jinja2.visitor import NodeTransformer
 
 from sdgkit.errors import PromptError
-from sdgkit.texts import words
+from sdgkit.texts import load_texts
 
 MAX_RENDERED = 1_000_000  # characters of one rendered part
 MAX_TEMPLATE = 100_000  # characters of one part's source
@@ -167,7 +167,7 @@ class Template:
         for node in tree.find_all(nodes.Node):
             kind, refused = type(node).__name__, ""
             if kind not in ALLOWED_NODES:
-                refused = f"use {words('templates').get(kind, kind.lower())}"
+                refused = f"use {load_texts('templates').get(kind, kind.lower())}"
             elif isinstance(node, nodes.Filter | nodes.Test) and node.name not in _NAMES[kind]:
                 refused = f"use the {kind.lower()} {node.name!r}"  # in a condition, Jinja would find it late
             elif isinstance(node, nodes.For):

@@ -15,7 +15,7 @@ from sdgkit.export.card import samples_kept
 from sdgkit.formatting import format_number, format_percent, pluralize
 from sdgkit.pages import fill
 from sdgkit.pages.picture import described
-from sdgkit.texts import words
+from sdgkit.texts import load_texts
 
 CAUSES = 3
 MANY = 0.8  # the share of judgements that drop from which on the judge itself is in doubt
@@ -154,7 +154,7 @@ def _overlap(one: str, other: str) -> bool:
 
 def _words(reason: str) -> dict[str, str]:
     """What is said of a reason: of one that is not known here, what is said of checks."""
-    reasons: dict[str, dict[str, str]] = words("explain")["reasons"]
+    reasons: dict[str, dict[str, str]] = load_texts("explain")["reasons"]
     return reasons.get(reason, reasons["check"])
 
 
@@ -170,4 +170,4 @@ def advice(reason: str, stage: str, before: Sequence[str], share: float = 0.0) -
         "stage": stage,
     }
     told = _words(reason)["advice"].format(**marks)
-    return f"{words('explain')['doubtful']} {told}" if reason == "score" and share >= MANY else told
+    return f"{load_texts('explain')['doubtful']} {told}" if reason == "score" and share >= MANY else told

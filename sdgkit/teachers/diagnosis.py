@@ -132,7 +132,7 @@ def judged(status: int, body: Any, server: Server, retry_after: str | None = Non
 
 def explain(trouble: Trouble, server: Server) -> TeacherError:
     """The error to raise for it."""
-    sentence = texts.words("troubles")[trouble.cause.words].format(
+    sentence = texts.load_texts("troubles")[trouble.cause.words].format(
         where=server.base_url,
         host=urllib.parse.urlsplit(server.base_url).hostname,
         words=trouble.words,

@@ -1,14 +1,8 @@
-"""Texts as data, in YAML files beside this one: what checks look for, by language, and what is said of a teacher's
-troubles. They can be changed and added to without knowing Python."""
+"""Texts as data: what checks look for in each language, and what is said about stages, seeds and teachers.
 
-from functools import cache
-from pathlib import Path
-from typing import Any
+Each topic is a YAML file in this folder. You can change the files and add to them without knowing Python.
+"""
 
+from sdgkit.texts.loading import load_texts
 
-@cache
-def words(name: str) -> dict[str, Any]:
-    """What stands in the file of this name."""
-    import yaml
-
-    return dict(yaml.safe_load(Path(__file__).with_name(f"{name}.yaml").read_text("utf-8")))
+__all__ = ["load_texts"]

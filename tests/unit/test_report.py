@@ -327,7 +327,7 @@ def test_the_readme_s_picture_is_the_function_s(tmp_path):
 def test_the_picture_names_every_stage_in_order_aloud_and_in_print(pipeline):
     root = ElementTree.fromstring(draw(pipeline=pipeline))
     drawn = [text.text for text in root.iter("{http://www.w3.org/2000/svg}text")]
-    names = list(texts.words("stages")[pipeline])
+    names = list(texts.load_texts("stages")[pipeline])
     assert [text for text in drawn if text in names] == names
     places = [root.get("aria-label").index(f" {name} ") for name in names]
     assert places == sorted(places)
