@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from sdgkit.errors import FolderInUse, SettingsError
+from sdgkit.evaluation.quiet_runs import run_stage
 from sdgkit.formatting import public_model_name
 from sdgkit.journal import Journal
 from sdgkit.method import plan, run_folder
 from sdgkit.pipeline import Pipeline
-from sdgkit.prompts import Prompt
 from sdgkit.quality.verdicts import ASKED_ABOUT, GOOD, Calibration, Mistake, Verdicts
 from sdgkit.run import Run
 from sdgkit.run.folder import CALIBRATION, write_calibrated, write_values
 from sdgkit.run.plan import Plan
 from sdgkit.seeds import row_key
-from sdgkit.stages import Judge, Keep, Row, Stage
+from sdgkit.stages import Judge, Keep, Row
 from sdgkit.teachers.teacher import Teacher
 
 FOLDER = "calibration"  # in a run's folder: the journal of a calibration
@@ -73,31 +73,11 @@ def judge_rows(
     rule; (drop, None) where it gave no verdict. Raises SdgkitError."""
     stage, keep = judging(planned.pipeline)
     with closing(Journal(Path(out) if out is not None else None)) as journal:
-        run = ask_aside(
+        run = run_stage(
             stage, planned.prompts[stage.name], rows, judge, journal, structure=planned.structure
         )
         verdicts = [(row, keep.lets_on(row[keep.column])) for row in run.samples()]
         return [*verdicts, *((drop, None) for drop in run.drops())]
-
-
-def aside(plan: Plan, journal: Journal) -> Run:
-    """A finished run that leaves its journal alone: no files, lest its rows be taken for samples, and no notes."""
-    return Run(plan, journal=journal, reuse=True, on_note=lambda _: None).start().wait()
-
-
-def ask_aside(
-    stage: Stage,
-    prompt: Prompt,
-    rows: Sequence[Row],
-    teacher: Teacher,
-    journal: Journal,
-    **settings: Any,
-) -> Run:
-    """The same of one stage; what the journal has recorded is not asked again. settings: further ones of a `Plan`."""
-    return aside(
-        Plan(Pipeline(stage.name, (stage,)), rows, {stage.name: prompt}, teacher, **settings),
-        journal,
-    )
 
 
 def as_sample(seed: Row) -> dict[str, Any]:

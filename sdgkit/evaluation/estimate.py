@@ -1,47 +1,68 @@
-"""What a run would take and bring, before it is paid for: a few rows go through all stages, the rest is reckoned."""
+"""What a run would cost and bring, before it is paid for: a pilot of a few rows, projected to the whole plan."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sdgkit.errors import SettingsError
-from sdgkit.evaluation.calibration import aside
+from sdgkit.evaluation.pilot import Pilot, run_pilot
 from sdgkit.formatting import format_rough_duration
-from sdgkit.journal import Journal
+from sdgkit.keywords import known_keywords
 from sdgkit.pages import fill
-from sdgkit.pipeline import Pipeline
 from sdgkit.quality.verdicts import interval
 from sdgkit.run.plan import Plan
-from sdgkit.stages import Check, GenerateMany, Given, Row, Stage
+from sdgkit.samples import Row
+from sdgkit.stages import GenerateMany, Given, Stage
 from sdgkit.teachers.teacher import Teacher
 
-ROWS, FURTHER = 3, 3  # seeds that are tried, and how many of the rows that one reply makes go on
-MILLION = 1_000_000
+ROWS = 3  # seeds that are tried
+MILLION = 1_000_000  # tokens that a price is for
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """How many samples to expect.
+
+    Attributes:
+        samples: The most likely number.
+        low: The lower end of the interval in which the number lies at 95%.
+        high: The upper end.
+    """
+
+    samples: int
+    low: int
+    high: int
 
 
 @dataclass(frozen=True, repr=False)
 class Estimate:
-    """What the whole run would take. All numbers are reckoned from the few rows that were asked.
+    """What the whole run would take and bring, projected from the few rows of a pilot.
 
-    requests, prompt_tokens, completion_tokens, seconds: of the whole run, the few rows included. samples: to expect,
-    between low and high at 95%. cost: in the prices' currency, None without prices. tried, kept: rows at the end of
-    all stages that the few could have brought, and brought. asked: requests that were made now; they are recorded if
-    there is a folder. longest: the longest prompt in tokens, of the stage `longest_stage`, which asks for up to
-    max_tokens; context_length: what the server can hold of both, None where it does not say.
+    Attributes:
+        requests: Requests of the whole run, the pilot's included.
+        prompt_tokens: Tokens that the teachers would read.
+        completion_tokens: Tokens that the teachers would write.
+        seconds: How long the run would take, at the speed of the pilot.
+        expected: Samples to expect.
+        cost: In the currency of the prices; None without prices.
+        tried: Rows that the pilot could have brought to the end of all stages.
+        kept: Rows that it brought there.
+        asked: Requests that the pilot made now; they are recorded if there is a folder.
+        longest: Tokens of the longest prompt.
+        longest_stage: The stage that sends it.
+        max_tokens: The longest reply that this stage asks for, in tokens.
+        context_length: Tokens of prompt and reply that the server can hold; None if it does not say.
+        notes: What these numbers leave out, a sentence each.
     """
 
     requests: int
     prompt_tokens: int
     completion_tokens: int
     seconds: float
-    samples: int
-    low: int
-    high: int
+    expected: Expectation
     cost: float | None
     tried: int
     kept: int
@@ -53,20 +74,33 @@ class Estimate:
     notes: Sequence[str] = ()
 
     @property
+    def samples(self) -> int:
+        """The most likely number of samples."""
+        return self.expected.samples
+
+    @property
+    def low(self) -> int:
+        """The lower end of the number of samples at 95%."""
+        return self.expected.low
+
+    @property
+    def high(self) -> int:
+        """The upper end of the number of samples at 95%."""
+        return self.expected.high
+
+    @property
     def fits(self) -> bool | None:
-        """Whether the longest prompt and its reply fit; None if the server does not say how much it can hold."""
-        return (
-            None
-            if self.context_length is None
-            else self.longest + self.max_tokens <= self.context_length
-        )
+        """Whether the server can hold the longest prompt and its reply; None if it does not say how much it can."""
+        if self.context_length is None:
+            return None
+        return self.longest + self.max_tokens <= self.context_length
 
     def __repr__(self) -> str:
-        return "".join(
-            fill("estimate.md", whole=self, time=format_rough_duration(self.seconds))
-        ).rstrip()
+        page = fill("estimate.md", whole=self, time=format_rough_duration(self.seconds))
+        return "".join(page).rstrip()
 
 
+@known_keywords
 def estimate(
     plan: Plan,
     out: str | Path | None = None,
@@ -75,162 +109,264 @@ def estimate(
     price_completion: float | None = None,
     rows: int = ROWS,
 ) -> Estimate:
-    """Ask a few rows end to end, and reckon what the whole plan would take and bring.
+    """Send a few rows through all stages and estimate what the whole run would take and bring.
 
-    plan: what `sdgkit.plan` gives, with a teacher. out: the folder of the run to come; its journal keeps the replies,
-    so that the run pays for none of them twice. price_prompt, price_completion: for a million tokens read and written;
-    give both or none. rows: how many seeds to try, with one context each.
-    Every prompt is rendered with every seed. Raises SdgkitError.
+    Args:
+        plan: The plan of the run, from `sdgkit.plan`, with a teacher.
+        out: The folder of the run to come. Its journal keeps the replies, so that the run does not pay for them again.
+        price_prompt: The price of a million tokens read. Give both prices, or neither.
+        price_completion: The price of a million tokens written.
+        rows: How many seeds to try (default 3), with one context each.
+
+    Raises:
+        SettingsError: If only one price is given, or no seed would be tried.
+        PromptError: If a prompt cannot be rendered with one of the seeds.
+        TeacherError: If the teacher cannot be asked.
+
+    Example:
+        >>> import sdgkit as sk
+        >>> seeds = sk.shipped("notebooks") / "seeds" / "feedback_to_table.jsonl"
+        >>> with sk.connect("rehearsal") as teacher:
+        ...     print(sk.estimate(sk.plan(seeds, teacher=teacher), rows=1).tried)
+        3
     """
     if (price_prompt is None) != (price_completion is None):
         raise SettingsError(
-            "A price needs both parts: for a million tokens read, and for a million written."
+            "A price has two parts: give both price_prompt (a million tokens read) and "
+            "price_completion (a million tokens written)."
         )
     if rows < 1:
-        raise SettingsError("An estimate needs at least one seed to try.")
-    some = [
-        {**row, "id": id} for id, row in plan.admitted[:: max(1, len(plan.rows) // rows)][:rows]
-    ]
-    few = replace(
-        plan, pipeline=_small(plan.pipeline), rows=some, target=None, near_duplicates=None
-    )
-    exchanges: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    with closing(Journal(Path(out) if out is not None else None)) as kept:
-        journal = Journal(replies_in=kept)
-        run = aside(few, journal)
-        rows_that_came = [*journal.outcomes("sample"), *journal.outcomes("drop")]
-        for stage, key in {asked for row in rows_that_came for asked in row.trail}:
-            exchanges[stage].append(kept.exchange(key) or {})
-    whole, scale, tried = _whole(plan, {line["name"]: line for line in run.funnel}, exchanges)
-    good, times, notes = run.funnel[-1]["rows_out"], 1.0, []
-    samples, low, high = (
-        share * scale for share in (good, *(tried * edge for edge in interval(good, tried)))
-    )
-    if missing := [
-        stage.name for stage in plan.pipeline.stages if stage.role and not exchanges[stage.name]
-    ]:
-        notes.append(
-            f"No row came as far as {missing[0]}: what it and later stages take is not in these numbers."
-        )
-    if plan.target is not None and good:
-        times = plan.target / samples
-        samples = low = high = plan.target
-    elif plan.target is not None:
-        notes.append(
-            f"None of {tried} rows was kept, so nobody knows how many it takes to the target."
-        )
-    read, written = whole["prompt_tokens"] * times, whole["completion_tokens"] * times
-    cost = ((price_prompt or 0) * read + (price_completion or 0) * written) / MILLION
-    longest, asker = max(
-        _prompt_lengths(plan, exchanges, [row.columns for row in rows_that_came]),
-        key=lambda one: one[0],
-    )
+        raise SettingsError(f"rows must be at least one seed, not {rows}.", setting="rows")
+    if not plan.pipeline.prompted:
+        raise SettingsError("No stage of this plan asks a teacher: there is nothing to estimate.")
+    pilot = run_pilot(plan, rows, out)
+    projection = _project(plan, pilot)
+    expected = projection.expectation()
+    work = projection.work
+    if plan.target is not None and pilot.kept:
+        work = work.times(plan.target / projection.samples)
+        expected = Expectation(samples=plan.target, low=plan.target, high=plan.target)
+    longest = _longest_prompt(plan, pilot)
+    sampling = plan.prompts[longest.stage.name].sampling
     return Estimate(
-        requests=round(whole["requests"] * times),
-        prompt_tokens=round(read),
-        completion_tokens=round(written),
-        seconds=max(whole["teacher"], whole["judge"]) * times,
-        samples=round(samples),
-        low=round(low),
-        high=round(high),
-        cost=None if price_prompt is None else cost,
-        tried=tried,
-        kept=good,
-        asked=run.snapshot().requests,
-        longest=longest,
-        longest_stage=asker.name,
-        max_tokens=plan.prompts[asker.name].sampling.get("max_tokens") or 0,
-        context_length=_asked(plan, asker).context_length,
-        notes=notes,
+        requests=round(work.requests),
+        prompt_tokens=round(work.prompt_tokens),
+        completion_tokens=round(work.completion_tokens),
+        seconds=work.seconds,
+        expected=expected,
+        cost=_cost(work, price_prompt, price_completion),
+        tried=projection.tried,
+        kept=pilot.kept,
+        asked=pilot.requests,
+        longest=longest.tokens,
+        longest_stage=longest.stage.name,
+        max_tokens=sampling.get("max_tokens") or 0,
+        context_length=_asked_by(longest.stage, plan).context_length,
+        notes=_notes(plan, pilot, projection.tried),
     )
 
 
-def _small(pipeline: Pipeline) -> Pipeline:
-    """The pipeline with one row of each that makes rows by a request each, and a few of those that share one.
+@dataclass(frozen=True)
+class _Work:
+    """What a number of requests takes. Teacher and judge work at the same time, if they are two."""
 
-    So every request is one that the whole run makes, too.
+    requests: float = 0.0
+    prompt_tokens: float = 0.0
+    completion_tokens: float = 0.0
+    teacher_seconds: float = 0.0
+    judge_seconds: float = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """How long it takes until both are through."""
+        return max(self.teacher_seconds, self.judge_seconds)
+
+    def plus(self, other: _Work) -> _Work:
+        """Both together."""
+        return _Work(
+            requests=self.requests + other.requests,
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            completion_tokens=self.completion_tokens + other.completion_tokens,
+            teacher_seconds=self.teacher_seconds + other.teacher_seconds,
+            judge_seconds=self.judge_seconds + other.judge_seconds,
+        )
+
+    def times(self, factor: float) -> _Work:
+        """The same work so many times."""
+        return _Work(
+            requests=self.requests * factor,
+            prompt_tokens=self.prompt_tokens * factor,
+            completion_tokens=self.completion_tokens * factor,
+            teacher_seconds=self.teacher_seconds * factor,
+            judge_seconds=self.judge_seconds * factor,
+        )
+
+
+@dataclass(frozen=True)
+class _Projection:
+    """The pilot, projected to the whole plan.
+
+    Attributes:
+        work: What all stages take.
+        tried: Rows of the pilot that could have come to the end.
+        kept: Rows of the pilot that came there.
+        scale: How many rows of the whole run each of them stands for.
     """
-    stages: list[Stage] = []
-    for stage in pipeline.stages:
-        if isinstance(stage, GenerateMany) and not stage.together:
-            stages.append(replace(stage, per_row=1, extra_tries=0))
-            continue
-        stages.append(stage)
-        if stage.many:
-            few = _FirstFew((*stage.columns, "vary"), 1 if isinstance(stage, Given) else FURTHER)
-            stages.append(Check(name=f"{stage.name}_first", function=few))
-    return replace(pipeline, stages=tuple(stages))
+
+    work: _Work
+    tried: int
+    kept: int
+    scale: float
+
+    @property
+    def samples(self) -> float:
+        """The number of samples to expect."""
+        return self.kept * self.scale
+
+    def expectation(self) -> Expectation:
+        """The same with its interval."""
+        kept_share = interval(self.kept, self.tried)
+        rows = self.tried * self.scale
+        return Expectation(
+            samples=round(self.samples),
+            low=round(kept_share.low * rows),
+            high=round(kept_share.high * rows),
+        )
 
 
-class _FirstFew:
-    """A check that lets on the first few rows that come of each row before these columns were made."""
-
-    def __init__(self, made: Sequence[str], limit: int) -> None:
-        self.made, self.limit = made, limit
-        self.met: Counter[str] = Counter()
-
-    def __call__(self, row: Row) -> bool:
-        before = repr({name: value for name, value in row.items() if name not in self.made})
-        self.met[before] += 1
-        return self.met[before] <= self.limit
-
-
-def _whole(
-    plan: Plan, lines: Mapping[str, Row], exchanges: Mapping[str, Sequence[Row]]
-) -> tuple[dict[str, float], float, int]:
-    """What all stages take; how many rows of the whole run one of the few stands for at the end; and how many of the
-    few could have come so far. By the name of a role: the seconds of whom it asks."""
-    whole: dict[str, float] = defaultdict(float)
-    tried = lines[plan.pipeline.stages[0].name]["rows_in"]
+def _project(plan: Plan, pilot: Pilot) -> _Projection:
+    """What all stages of the plan take and bring, if all rows are like those of the pilot."""
+    work = _Work()
+    tried = pilot.seeds
     scale = len(plan.rows) / tried
     for stage in plan.pipeline.stages:
         if isinstance(stage, GenerateMany) and not stage.together:
             scale *= stage.per_row
-        for sent in exchanges[stage.name]:
-            whole["requests"] += scale
-            whole["prompt_tokens"] += scale * sent["prompt_tokens"]
-            whole["completion_tokens"] += scale * sent["completion_tokens"]
-            asked = _asked(plan, stage)  # teacher and judge work side by side, if they are two
-            whole["judge" if asked is plan.judge else "teacher"] += (
-                scale * sent["seconds"] / asked.slots.total
-            )
-        first = lines.get(f"{stage.name}_first")
-        if first and first["rows_out"]:  # of none, nobody knows how many more there would be
-            tried = first["rows_out"]
-            came = lines[stage.name]["rows_out"] * scale
-            if isinstance(stage, Given):
-                came = sum(map(len, stage.rows.values()))
-            scale = came / tried
-    return whole, scale, tried
+        work = work.plus(_work_of(stage, plan, pilot).times(scale))
+        limited_rows = pilot.limited_rows(stage)
+        if limited_rows:
+            tried = limited_rows
+            scale = _rows_in_all(stage, pilot, scale) / tried
+    return _Projection(work=work, tried=tried, kept=pilot.kept, scale=scale)
 
 
-def _asked(plan: Plan, stage: Stage) -> Teacher:
-    teacher = plan.judge if stage.role == "judge" and plan.judge is not None else plan.teacher
-    assert teacher is not None
+def _rows_in_all(stage: Stage, pilot: Pilot, scale: float) -> float:
+    """How many rows a stage that makes several of each would make in the whole run."""
+    if isinstance(stage, Given):
+        return sum(len(rows) for rows in stage.rows.values())
+    return pilot.funnel[stage.name].rows_out * scale
+
+
+def _work_of(stage: Stage, plan: Plan, pilot: Pilot) -> _Work:
+    """What the pilot's requests of one stage took."""
+    exchanges = pilot.exchanges.get(stage.name, ())
+    if not exchanges:
+        return _Work()
+    teacher = _asked_by(stage, plan)
+    seconds = sum(exchange.seconds for exchange in exchanges) / teacher.slots.total
+    by_judge = teacher is plan.judge
+    return _Work(
+        requests=len(exchanges),
+        prompt_tokens=sum(exchange.prompt_tokens for exchange in exchanges),
+        completion_tokens=sum(exchange.completion_tokens for exchange in exchanges),
+        teacher_seconds=0.0 if by_judge else seconds,
+        judge_seconds=seconds if by_judge else 0.0,
+    )
+
+
+def _asked_by(stage: Stage, plan: Plan) -> Teacher:
+    """The teacher that a stage asks."""
+    judges = stage.role == "judge" and plan.judge is not None
+    teacher = plan.judge if judges else plan.teacher
+    assert teacher is not None, "a plan without a teacher is refused when the pilot starts"
     return teacher
 
 
-def _prompt_lengths(
-    plan: Plan, exchanges: Mapping[str, Sequence[Row]], came: Sequence[Row]
-) -> Iterator[tuple[int, Stage]]:
-    """(tokens, stage) of what was sent, and of every prompt with every seed and the longest texts that came so far."""
-    known: dict[str, Any] = {}
-    for row in came:
-        known |= {
-            name: text
-            for name, text in row.items()
-            if len(str(text)) > len(str(known.get(name, "")))
-        }
-    for stage in (stage for stage in plan.pipeline.stages if stage.role):
-        sent = exchanges[stage.name]
-        yield max((one["prompt_tokens"] for one in sent), default=0), stage
-        letters = max(
-            1, sum(len(message["content"]) for one in sent for message in one["messages"])
+def _cost(work: _Work, price_prompt: float | None, price_completion: float | None) -> float | None:
+    if price_prompt is None or price_completion is None:
+        return None
+    cost_read = price_prompt * work.prompt_tokens
+    cost_written = price_completion * work.completion_tokens
+    return (cost_read + cost_written) / MILLION
+
+
+def _notes(plan: Plan, pilot: Pilot, tried: int) -> list[str]:
+    """What the estimate leaves out."""
+    notes = []
+    for name in plan.pipeline.prompted:
+        if not pilot.exchanges.get(name):
+            notes.append(
+                f"No row reached {name}: the requests of this stage and those after it are not included."
+            )
+            break
+    if plan.target is not None and not pilot.kept:
+        notes.append(
+            f"None of the {tried} rows tried was kept, so the cost of reaching the target cannot be estimated."
         )
-        more: dict[str, Any] = {"num_samples": getattr(stage, "per_row", 1)}
-        for name, values in (getattr(stage, "vary", None) or {}).items():
-            more.setdefault("vary", {})[name] = max(map(str, values), key=len)
-        for _, row in plan.admitted if sent else ():
-            messages = plan.prompts[stage.name].render({**known, **row, **more})
-            length = sum(len(message["content"]) for message in messages)
-            yield round(length * sum(one["prompt_tokens"] for one in sent) / letters), stage
+    return notes
+
+
+# The longest prompt ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _LongestPrompt:
+    tokens: int
+    stage: Stage
+
+
+def _longest_prompt(plan: Plan, pilot: Pilot) -> _LongestPrompt:
+    """The longest prompt that the run would send, as far as the pilot can tell."""
+    columns = _longest_columns(pilot.rows)
+    longest: _LongestPrompt | None = None
+    for stage in plan.pipeline.stages:
+        if stage.role is None:
+            continue
+        tokens = max(_prompt_tokens(stage, plan, pilot, columns), default=0)
+        if longest is None or tokens > longest.tokens:
+            longest = _LongestPrompt(tokens, stage)
+    assert longest is not None, "a plan in which no stage asks is refused"
+    return longest
+
+
+def _prompt_tokens(stage: Stage, plan: Plan, pilot: Pilot, columns: Row) -> Iterator[int]:
+    """The lengths, in tokens, of the prompts that the pilot sent, and of the stage's prompt with every seed.
+
+    The latter are counted in characters and converted at the rate of the former.
+
+    Args:
+        columns: The longest text of each column, for those that a seed does not have.
+    """
+    exchanges = pilot.exchanges.get(stage.name, ())
+    if not exchanges:
+        return
+    for exchange in exchanges:
+        yield exchange.prompt_tokens
+    characters_sent = sum(exchange.characters for exchange in exchanges)
+    tokens_sent = sum(exchange.prompt_tokens for exchange in exchanges)
+    values = _longest_values(stage)
+    for _, seed in plan.admitted:
+        messages = plan.prompts[stage.name].render({**columns, **seed, **values})
+        characters = sum(len(message["content"]) for message in messages)
+        yield round(characters * tokens_sent / max(1, characters_sent))
+
+
+def _longest_columns(rows: Sequence[Row]) -> dict[str, Any]:
+    """The longest text of each column."""
+    longest: dict[str, Any] = {}
+    for row in rows:
+        for column, text in row.items():
+            if len(str(text)) > len(str(longest.get(column, ""))):
+                longest[column] = text
+    return longest
+
+
+def _longest_values(stage: Stage) -> dict[str, Any]:
+    """What the stage gives its prompt beside the row, where a list is drawn from: its longest value."""
+    if not isinstance(stage, GenerateMany):
+        return {"num_samples": 1}
+    values: dict[str, Any] = {"num_samples": stage.per_row}
+    lists: Mapping[str, Sequence[Any]] = stage.vary or {}
+    if lists:
+        values["vary"] = {name: max(map(str, choices), key=len) for name, choices in lists.items()}
+    return values

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from sdgkit import texts
 from sdgkit.errors import RunError
-from sdgkit.evaluation.calibration import ask_aside
+from sdgkit.evaluation.quiet_runs import run_stage
 from sdgkit.export import write_text
 from sdgkit.export.training_set import TEST_SHARE, held_out
 from sdgkit.formatting import format_percent
@@ -127,7 +127,7 @@ def evaluate(
         )
         duels = list(
             _duels(
-                {row["id"]: row for row in ask_aside(COMPARE, own, pairs, judge, journal).samples()}
+                {row["id"]: row for row in run_stage(COMPARE, own, pairs, judge, journal).samples()}
             )
         )
     other = against.model if against is not None else "the run's samples"
@@ -150,7 +150,7 @@ def _answers(
     """The model's answer to each question, by its id: the message alone, as at inference."""
     rows = [{"id": one["id"], "question": one["question"], "system": system} for one in questions]
     prompt = replace(ANSWER, system="{{ system }}" if system else "")
-    run = ask_aside(Generate(name=ANSWER.name), prompt, rows, model, journal)
+    run = run_stage(Generate(name=ANSWER.name), prompt, rows, model, journal)
     return {row["id"]: row["response"] for row in run.samples()}
 
 

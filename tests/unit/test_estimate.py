@@ -116,8 +116,8 @@ def test_where_nothing_is_kept_it_says_what_is_not_known(script):
     script.answer = lambda ask: judged(script, ask, good=False)
     found = sk.estimate(planned(script, target=100))
     assert (found.kept, found.samples, found.low) == (0, 0, 0)
-    assert "No row came as far as gen_grounded_responses" in str(found)
-    assert "nobody knows how many it takes to the target" in str(found)
+    assert "No row reached gen_grounded_responses" in str(found)
+    assert "the cost of reaching the target cannot be estimated" in str(found)
 
 
 def test_where_no_row_comes_through_the_first_stage_nothing_is_said_to_be_certain(script):
@@ -159,7 +159,7 @@ def test_a_prompt_that_cannot_be_rendered_is_told_before_anything_is_asked(scrip
 
 
 def test_half_a_price_is_refused(script):
-    with pytest.raises(SettingsError, match="both parts"):
+    with pytest.raises(SettingsError, match="both price_prompt"):
         sk.estimate(planned(script), price_prompt=1.0)
 
 

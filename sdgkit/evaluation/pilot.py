@@ -1,0 +1,162 @@
+"""A pilot: a few rows go through all stages, and show what the whole run would be like."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sdgkit.evaluation.quiet_runs import run_quietly
+from sdgkit.funnel import StageLine
+from sdgkit.journal import Journal, Outcome
+from sdgkit.pipeline import Pipeline
+from sdgkit.run.plan import Plan
+from sdgkit.samples import Row
+from sdgkit.stages import Check, GenerateMany, Given, Stage
+
+ROWS_PER_REPLY = 3  # of the rows that one reply brings, how many go on
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """The size of one request and its reply.
+
+    Attributes:
+        characters: Length of all messages that were sent.
+        prompt_tokens: The same length in tokens, as the server counts them.
+        completion_tokens: Tokens of the reply.
+        seconds: From sending the request to the end of the reply.
+    """
+
+    characters: int
+    prompt_tokens: int
+    completion_tokens: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Pilot:
+    """What became of the few rows.
+
+    Attributes:
+        seeds: Seeds that were tried.
+        funnel: The funnel's lines, by stage name.
+        exchanges: Every request with its reply, by stage name, whether it was asked now or recorded before.
+        rows: The columns of each row where it ended, as a sample or as a drop.
+        kept: Samples.
+        requests: Requests that were made now.
+    """
+
+    seeds: int
+    funnel: Mapping[str, StageLine]
+    exchanges: Mapping[str, Sequence[Exchange]]
+    rows: Sequence[Row]
+    kept: int
+    requests: int
+
+    def limited_rows(self, stage: Stage) -> int:
+        """How many of the rows that this stage made went on; 0 if it makes none, or none came."""
+        line = self.funnel.get(_limit_name(stage))
+        return line.rows_out if line is not None else 0
+
+
+def run_pilot(plan: Plan, seeds: int, out: str | Path | None = None) -> Pilot:
+    """Send a few of a plan's seeds through all of its stages.
+
+    Every request is one that the whole run makes, too.
+
+    Args:
+        plan: The plan of the whole run.
+        seeds: How many seeds to try; they are spread over all.
+        out: The run's folder. Its journal keeps the replies, so that the run does not ask again.
+
+    Raises:
+        SdgkitError: If the pilot cannot be carried out.
+    """
+    step = max(1, len(plan.rows) // seeds)
+    chosen = plan.admitted[::step][:seeds]
+    few = replace(
+        plan,
+        pipeline=_small(plan.pipeline),
+        rows=[{**columns, "id": id} for id, columns in chosen],
+        target=None,
+        near_duplicates=None,
+    )
+    folder = Path(out) if out is not None else None
+    with closing(Journal(folder)) as replies:
+        rows_journal = Journal(replies_in=replies)  # in memory: the pilot's rows are not the run's
+        run = run_quietly(few, rows_journal)
+        outcomes = [*rows_journal.outcomes("sample"), *rows_journal.outcomes("drop")]
+        exchanges = _exchanges(outcomes, replies)
+    lines = [StageLine.from_json(line) for line in run.funnel]
+    return Pilot(
+        seeds=lines[0].rows_in,
+        funnel={line.name: line for line in lines},
+        exchanges=exchanges,
+        rows=[outcome.columns for outcome in outcomes],
+        kept=lines[-1].rows_out,
+        requests=run.snapshot().requests,
+    )
+
+
+def _exchanges(outcomes: Sequence[Outcome], replies: Journal) -> dict[str, list[Exchange]]:
+    """Every exchange that led to these outcomes, by stage name; those that rows share, once."""
+    asked: set[tuple[str, str]] = set()
+    for outcome in outcomes:
+        asked.update(outcome.trail)
+    exchanges: dict[str, list[Exchange]] = defaultdict(list)
+    for stage, key in asked:
+        recorded = replies.exchange(key)
+        if recorded is not None:
+            exchanges[stage].append(_exchange(recorded))
+    return exchanges
+
+
+def _exchange(recorded: Row) -> Exchange:
+    return Exchange(
+        characters=sum(len(message["content"]) for message in recorded["messages"]),
+        prompt_tokens=recorded["prompt_tokens"],
+        completion_tokens=recorded["completion_tokens"],
+        seconds=recorded["seconds"],
+    )
+
+
+def _small(pipeline: Pipeline) -> Pipeline:
+    """The pipeline with one row where a stage makes each row by a request of its own, and a few where one reply brings
+    many."""
+    stages: list[Stage] = []
+    for stage in pipeline.stages:
+        if isinstance(stage, GenerateMany) and not stage.together:
+            stages.append(replace(stage, per_row=1, extra_tries=0))
+            continue
+        stages.append(stage)
+        if stage.many:
+            limit = 1 if isinstance(stage, Given) else ROWS_PER_REPLY
+            first_rows = _FirstRows((*stage.columns, "vary"), limit)
+            stages.append(Check(name=_limit_name(stage), function=first_rows))
+    return replace(pipeline, stages=tuple(stages))
+
+
+def _limit_name(stage: Stage) -> str:
+    """The name of the check that lets only the first rows of this stage on."""
+    return f"{stage.name}_first"
+
+
+class _FirstRows:
+    """A check that keeps the first rows made of each parent row and drops the others.
+
+    Args:
+        made: The columns that the new rows have and the parent has not.
+        limit: How many rows of each parent to keep.
+    """
+
+    def __init__(self, made: Sequence[str], limit: int) -> None:
+        self._made = made
+        self._limit = limit
+        self._rows_by_parent: Counter[str] = Counter()
+
+    def __call__(self, row: Row) -> bool:
+        columns = {name: value for name, value in row.items() if name not in self._made}
+        parent = repr(columns)
+        self._rows_by_parent[parent] += 1
+        return self._rows_by_parent[parent] <= self._limit
