@@ -1,134 +1,135 @@
-"""Can the judge be believed? The seeds are known good; the same seeds, spoilt, are known bad. It is asked about both.
+"""Can the judge be believed? It is asked about the seeds' responses, which are good, and about the same ones spoilt.
 
-It is asked by the run's own evaluate prompt and by its own rule of what is kept, in a `Run` with a journal: a second
-calibration of the same judge asks nothing.
+It judges with the run's own evaluate prompt, and the run's own filter decides what is kept. The replies are recorded in
+a journal, so a second calibration of the same judge asks nothing.
 """
 
-import re
-from collections.abc import Iterator, Sequence
-from contextlib import closing, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from sdgkit.errors import FolderInUse, SettingsError
-from sdgkit.evaluation.quiet_runs import run_stage
+from sdgkit.errors import FolderInUse
+from sdgkit.evaluation.damage import spoil
+from sdgkit.evaluation.judgement import Judgement, as_sample, judge_rows, last_judge
 from sdgkit.formatting import public_model_name
-from sdgkit.journal import Journal
-from sdgkit.method import plan, run_folder
+from sdgkit.keywords import known_keywords
+from sdgkit.method import Prompts, Sampling, plan, run_folder
 from sdgkit.pipeline import Pipeline
 from sdgkit.quality.verdicts import ASKED_ABOUT, GOOD, Calibration, Mistake, Verdicts
 from sdgkit.run import Run
 from sdgkit.run.folder import CALIBRATION, write_calibrated, write_values
-from sdgkit.run.plan import Plan
+from sdgkit.samples import Row, seed_of
 from sdgkit.seeds import row_key
-from sdgkit.stages import Judge, Keep, Row
 from sdgkit.teachers.teacher import Teacher
 
-FOLDER = "calibration"  # in a run's folder: the journal of a calibration
-LEAST = 20  # characters of an answer that can be cut
+FOLDER = "calibration"  # in a run's folder: the journal of its calibrations
 
 
+@known_keywords
 def calibrate(
-    judge: Teacher, seeds: Any, *, out: str | Path | None = None, **settings: Any
+    judge: Teacher,
+    seeds: Any,
+    *,
+    out: str | Path | None = None,
+    pipeline: Pipeline | None = None,
+    prompts: Prompts = None,
+    sampling: Sampling = None,
+    max_tokens: int | None = None,
+    structure: str | None = None,
 ) -> Calibration:
-    """How many good answers the judge keeps, and how many bad ones it lets through, by kind of damage.
+    """Count how many good responses a judge keeps, and how many spoilt ones it lets through.
 
-    judge: the teacher that judges. seeds: what `load_seeds` takes; or a `Run`, or its folder, whose seeds, prompts and
-    rule are taken; the result is kept in its folder and shown in its report. out: a folder for the journal (of a run,
-    its own); without it nothing is kept. settings: as of `generate`, such as prompts. Raises SdgkitError.
+    Args:
+        judge: The teacher that judges.
+        seeds: What `load_seeds` takes. Or a `Run` or its folder: then its seeds, prompts and filter are used, and the
+            result is saved in its folder and shown in its report.
+        out: A folder for the journal. By default it is in the run's folder; without a run, nothing is kept.
+        pipeline: The pipeline whose last judge and filter are used; by default `GROUNDED` or `FREEFORM`, as the seeds
+            require.
+        prompts: A folder of prompts, or prompts by stage name; the shipped ones serve where it has none.
+        sampling: Sampling settings by stage name, over the prompts' own.
+        max_tokens: The longest reply, in tokens.
+        structure: When to use structured output: "auto", "always" or "never" (as for `plan`).
+
+    Returns:
+        The counts by kind of damage, with their intervals. They print as a table.
+
+    Raises:
+        SdgkitError: If the seeds or settings cannot be used, or the judge cannot be asked.
+
+    Example:
+        >>> import sdgkit as sk
+        >>> seeds = sk.shipped("notebooks") / "seeds" / "feedback_to_table.jsonl"
+        >>> with sk.connect("rehearsal") as judge:
+        ...     calibration = sk.calibrate(judge, seeds)
+        >>> print(calibration.good.kept, "of", calibration.good.asked)
+        8 of 8
     """
     folder = seeds.out if isinstance(seeds, Run) else run_folder(seeds)
-    known = seeds.plan if isinstance(seeds, Run) else None
-    planned = known or plan(folder or seeds, **settings)
-    rows = [{"id": f"s{n}", **as_sample(seed)} for n, seed in enumerate(planned.rows, 1)]
-    journal = out or (folder / FOLDER if folder is not None else None)
-    judged = judge_rows(judge, list(_answers(rows)), planned, journal)
+    planned = seeds.plan if isinstance(seeds, Run) else None
+    if planned is None:
+        planned = plan(
+            folder or seeds,
+            pipeline=pipeline,
+            prompts=prompts,
+            sampling=sampling,
+            max_tokens=max_tokens,
+            structure=structure,
+        )
+    journal = Path(out) if out is not None else None
+    if journal is None and folder is not None:
+        journal = folder / FOLDER
+    judgements = judge_rows(judge, _responses(planned.rows), planned, journal)
+    prompt = last_judge(planned.pipeline).judge.name
+    verdicts, mistakes = _sum_up(judgements)
+    calibration = Calibration(
+        judge=public_model_name(judge.model),
+        prompt=prompt,
+        prompt_key=row_key(planned.prompts[prompt].as_json()),
+        seeds=len(planned.rows),
+        verdicts=verdicts,
+        mistakes=mistakes,
+    )
+    if folder is not None:
+        write_values(folder / CALIBRATION, asdict(calibration))
+        with suppress(FolderInUse):  # a run is writing it, and writes its report when it ends
+            write_calibrated(folder)
+    return calibration
+
+
+def _responses(seeds: Sequence[Row]) -> list[Row]:
+    """Every seed as a sample of itself, and with its response spoilt in each way in which it can be.
+
+    Their ids are "s3/good", "s3/cut" and so on.
+    """
+    responses = [str(seed["seed_response"]) for seed in seeds]
+    rows: list[Row] = []
+    for place, seed in enumerate(seeds):
+        own = responses[place]
+        others = responses[place + 1 :] + responses[:place]
+        for kind, response in {GOOD: own, **spoil(own, others)}.items():
+            rows.append({**as_sample(seed), "response": response, "id": f"s{place + 1}/{kind}"})
+    return rows
+
+
+def _sum_up(judgements: Sequence[Judgement]) -> tuple[list[Verdicts], list[Mistake]]:
+    """The counts of each kind of response, and what the judge got wrong."""
     verdicts, mistakes = [], []
     for kind in ASKED_ABOUT:
-        mine = [(row, kept) for row, kept in judged if row["id"].endswith(f"/{kind}")]
-        sure = [(row, kept) for row, kept in mine if kept is not None]
-        verdicts.append(
-            Verdicts(kind, len(sure), sum(kept for _, kept in sure), len(mine) - len(sure))
-        )
-        wrong = [row for row, kept in sure if kept != (kind == GOOD)]
-        mistakes += [
-            Mistake(row["id"].partition("/")[0], kind, row["score"], row["evaluation"])
-            for row in wrong
-        ]
-    prompt = judging(planned.pipeline)[0].name
-    key = row_key(planned.prompts[prompt].as_json())
-    found = Calibration(public_model_name(judge.model), prompt, key, len(rows), verdicts, mistakes)
-    if folder is not None:
-        write_values(folder / CALIBRATION, asdict(found))
-        with suppress(FolderInUse):  # by a run, which writes its report when it ends
-            write_calibrated(folder)
-    return found
+        of_kind = [it for it in judgements if str(it.row["id"]).endswith(f"/{kind}")]
+        certain = [it for it in of_kind if it.kept is not None]
+        kept = [it for it in certain if it.kept]
+        unsure = len(of_kind) - len(certain)
+        verdicts.append(Verdicts(kind, asked=len(certain), kept=len(kept), unsure=unsure))
+        for judgement in certain:
+            if judgement.kept != (kind == GOOD):
+                mistakes.append(_mistake(kind, judgement.row))
+    return verdicts, mistakes
 
 
-def judge_rows(
-    judge: Teacher, rows: Sequence[Row], planned: Plan, out: str | Path | None = None
-) -> list[tuple[Row, bool | None]]:
-    """(row with `evaluation` and `score`, whether it is kept) for each of the rows, by the plan's last judge and its
-    rule; (drop, None) where it gave no verdict. Raises SdgkitError."""
-    stage, keep = judging(planned.pipeline)
-    with closing(Journal(Path(out) if out is not None else None)) as journal:
-        run = run_stage(
-            stage, planned.prompts[stage.name], rows, judge, journal, structure=planned.structure
-        )
-        verdicts = [(row, keep.lets_on(row[keep.column])) for row in run.samples()]
-        return [*verdicts, *((drop, None) for drop in run.drops())]
-
-
-def as_sample(seed: Row) -> dict[str, Any]:
-    """A seed as a sample of itself: its context, question and response, to be judged beside it."""
-    own = {
-        name.removeprefix("seed_"): value
-        for name, value in seed.items()
-        if name.startswith("seed_")
-    }
-    return {**{name: value for name, value in seed.items() if name != "id"}, **own}
-
-
-def judging(pipeline: Pipeline) -> tuple[Judge, Keep]:
-    """The last judge of a pipeline and the rule by which its verdict is followed. Raises SettingsError."""
-    keep = None
-    for stage in reversed(pipeline.stages):
-        keep = stage if isinstance(stage, Keep) else keep
-        if isinstance(stage, Judge) and keep is not None:
-            return stage, keep
-    raise SettingsError(f"The pipeline {pipeline.name} has no judge whose verdict is followed.")
-
-
-def _answers(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
-    """Every seed with its own answer, and with it spoilt in each way in which it can be."""
-    for at, row in enumerate(rows):
-        own, others = (
-            row["response"],
-            [other["response"] for other in [*rows[at + 1 :], *rows[:at]]],
-        )
-        other = next((answer for answer in others if answer != own), "")
-        for kind, text in {
-            GOOD: own,
-            "swapped": other,
-            "cut": _cut(own),
-            "numbers": _changed(own),
-        }.items():
-            if text:
-                yield {**row, "response": text, "id": f"{row['id']}/{kind}"}
-
-
-def _cut(text: str) -> str:
-    """The first half, to the middle of a sentence; "" if it is too short to be cut."""
-    half = text[: len(text) // 2]
-    return (half.rpartition(" ")[0] or half).rstrip(" .!?\n") if len(text) >= LEAST else ""
-
-
-def _changed(text: str) -> str:
-    """With every number another one of as many digits; "" if there is none (the numbers of list items stay)."""
-    changed = re.sub(
-        r"(?m)^\s*\d+[.)]\s|\d",
-        lambda m: m[0] if len(m[0]) > 1 else str((int(m[0]) + 3) % 9 + 1),
-        text,
+def _mistake(kind: str, row: Row) -> Mistake:
+    return Mistake(
+        id=seed_of(str(row["id"])), kind=kind, score=row["score"], words=row["evaluation"]
     )
-    return changed if changed != text else ""

@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any, Literal
 
 from sdgkit.checks import Table, facts_in_context, refusal, valid_json
-from sdgkit.evaluation.calibration import as_sample, judge_rows, judging
+from sdgkit.evaluation.judgement import as_sample, judge_rows, last_judge
 from sdgkit.formatting import pluralize, visible
 from sdgkit.method import plan
 from sdgkit.quality.duplicates import Known, similarity
@@ -234,8 +234,9 @@ def _range(rows: Sequence[Seed]) -> Iterator[Finding]:
 def _judged(seeds: Any, teacher: Teacher, prompts: Any) -> Iterator[Finding]:
     planned = plan(seeds, prompts=prompts)
     rows = [{**as_sample(row), "id": str(number)} for number, row in enumerate(planned.rows, 1)]
-    prompt = judging(planned.pipeline)[0].name
-    for row, kept in judge_rows(teacher, rows, planned):
+    prompt = last_judge(planned.pipeline).judge.name
+    for judgement in judge_rows(teacher, rows, planned):
+        row, kept = judgement.row, judgement.kept
         if kept is None:
             yield _found(
                 "no_verdict", int(row["id"]), RESPONSE, message=row["message"], prompt=prompt

@@ -1,0 +1,104 @@
+"""Judgements: what a plan's judge says of rows that it did not make, and whether the plan would keep them."""
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sdgkit.errors import SettingsError
+from sdgkit.evaluation.quiet_runs import run_stage
+from sdgkit.journal import Journal
+from sdgkit.pipeline import Pipeline
+from sdgkit.run.plan import Plan
+from sdgkit.samples import Row
+from sdgkit.stages import Judge, Keep
+from sdgkit.teachers.teacher import Teacher
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the judge said of one row.
+
+    Attributes:
+        row: The row with the judge's `evaluation` and `score`; the drop if the judge gave no verdict.
+        kept: Whether the plan would keep the row; None if the judge gave no verdict.
+    """
+
+    row: Row
+    kept: bool | None
+
+
+@dataclass(frozen=True)
+class JudgeAndFilter:
+    """A judge and the filter that follows its verdict.
+
+    Attributes:
+        judge: The stage that judges.
+        filter: The stage that keeps or drops a row by the judge's score.
+    """
+
+    judge: Judge
+    filter: Keep
+
+
+def judge_rows(
+    judge: Teacher, rows: Sequence[Row], plan: Plan, out: str | Path | None = None
+) -> list[Judgement]:
+    """Have rows judged by the last judge of a plan and its filter.
+
+    Args:
+        judge: The teacher that judges.
+        rows: Rows with the columns of a sample, each with an `id`.
+        plan: The plan whose judge, prompt and filter are used.
+        out: A folder for the journal; what is recorded there is not asked again. None to keep nothing.
+
+    Returns:
+        The judgements in lineage order, those without a verdict last.
+
+    Raises:
+        SdgkitError: If the plan has no such judge, or the teacher cannot be asked.
+    """
+    stages = last_judge(plan.pipeline)
+    prompt = plan.prompts[stages.judge.name]
+    folder = Path(out) if out is not None else None
+    with closing(Journal(folder)) as journal:
+        run = run_stage(stages.judge, prompt, rows, judge, journal, structure=plan.structure)
+        judgements = []
+        for row in run.samples():
+            score = row[stages.filter.column]
+            judgements.append(Judgement(row, kept=stages.filter.lets_on(score)))
+        for drop in run.drops():
+            judgements.append(Judgement(drop, kept=None))
+    return judgements
+
+
+def last_judge(pipeline: Pipeline) -> JudgeAndFilter:
+    """The last judge of a pipeline, and the filter that follows it.
+
+    Raises:
+        SettingsError: If no judge is followed by a filter.
+    """
+    last_filter: Keep | None = None
+    for stage in reversed(pipeline.stages):
+        if isinstance(stage, Keep):
+            last_filter = stage
+        elif isinstance(stage, Judge) and last_filter is not None:
+            return JudgeAndFilter(stage, last_filter)
+    raise SettingsError(
+        f"The pipeline {pipeline.name} has no judge that is followed by a filter (Keep). Add both."
+    )
+
+
+def as_sample(seed: Row) -> dict[str, Any]:
+    """A seed as a sample of itself: its own context, question and response, to be judged beside it.
+
+    Example:
+        >>> as_sample({"seed_question": "Why?", "seed_response": "Because."})["response"]
+        'Because.'
+    """
+    sample = {name: value for name, value in seed.items() if name != "id"}
+    for name, value in seed.items():
+        if name.startswith("seed_"):
+            sample[name.removeprefix("seed_")] = value
+    return sample
