@@ -287,7 +287,7 @@ def _with_settings(pipeline: Pipeline, settings: Mapping[str, Any]) -> Pipeline:
         makers = [
             stage.name
             for stage in pipeline.stages
-            if stage.name in names and isinstance(stage, GenerateMany)
+            if stage.name in names and stage.has_setting(field)
         ]
         if value is not None:
             if not makers:
@@ -358,13 +358,9 @@ def _shared_out(contexts: Sequence[Row], seeds: Sequence[Row]) -> dict[str, list
 def _with_checks(stages: Pipeline, checks: Sequence[Check]) -> Pipeline:
     """Each check after the stage that writes its column, in the order given."""
     for check in reversed(checks):
-        column = getattr(check.function, "column", "response")
-        writers = [stage.name for stage in stages.stages if column in stage.columns]
-        writers += [
-            s.name
-            for s in stages.stages
-            if isinstance(s, Combine) and s.column == column and not writers
-        ]
+        column = check.column
+        makers = [stage.name for stage in stages.stages if column in stage.columns]
+        writers = makers or [stage.name for stage in stages.stages if column in stage.writes]
         if not writers:
             raise SettingsError(
                 f"The check {check.name} looks at the column {column!r}, which no stage here writes."

@@ -264,7 +264,7 @@ def assert_adds_up(run: sk.Run) -> None:
     for line in funnel:
         assert line["rows_in"] == rows, line
         assert line["tried"] == line["rows_out"] + sum(line["dropped"].values()), line
-        if line["name"] in stages and not stages[line["name"]].many:
+        if line["name"] in stages and not stages[line["name"]].fans_out:
             assert line["tried"] == line["rows_in"], line
         assert {reason: by_stage.pop((line["name"], reason)) for reason in line["dropped"]} == line[
             "dropped"

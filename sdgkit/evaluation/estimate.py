@@ -15,7 +15,7 @@ from sdgkit.pages import fill
 from sdgkit.quality.verdicts import interval
 from sdgkit.run.plan import Plan
 from sdgkit.samples import Row
-from sdgkit.stages import GenerateMany, Given, Stage
+from sdgkit.stages import Stage
 from sdgkit.teachers.teacher import Teacher
 
 ROWS = 3  # seeds that are tried
@@ -240,7 +240,7 @@ def _project(plan: Plan, pilot: Pilot) -> _Projection:
     tried = pilot.seeds
     scale = len(plan.rows) / tried
     for stage in plan.pipeline.stages:
-        if isinstance(stage, GenerateMany) and not stage.together:
+        if stage.has_separate_requests:
             scale *= stage.per_row
         work = work.plus(_work_of(stage, plan, pilot).times(scale))
         limited_rows = pilot.limited_rows(stage)
@@ -252,8 +252,8 @@ def _project(plan: Plan, pilot: Pilot) -> _Projection:
 
 def _rows_in_all(stage: Stage, pilot: Pilot, scale: float) -> float:
     """How many rows a stage that makes several of each would make in the whole run."""
-    if isinstance(stage, Given):
-        return sum(len(rows) for rows in stage.rows.values())
+    if stage.total_rows is not None:
+        return stage.total_rows
     return pilot.funnel[stage.name].rows_out * scale
 
 
@@ -363,10 +363,8 @@ def _longest_columns(rows: Sequence[Row]) -> dict[str, Any]:
 
 def _longest_values(stage: Stage) -> dict[str, Any]:
     """What the stage gives its prompt beside the row, where a list is drawn from: its longest value."""
-    if not isinstance(stage, GenerateMany):
-        return {"num_samples": 1}
     values: dict[str, Any] = {"num_samples": stage.per_row}
-    lists: Mapping[str, Sequence[Any]] = stage.vary or {}
-    if lists:
-        values["vary"] = {name: max(map(str, choices), key=len) for name, choices in lists.items()}
+    if stage.vary:
+        lists = stage.vary.items()
+        values["vary"] = {name: max(map(str, choices), key=len) for name, choices in lists}
     return values

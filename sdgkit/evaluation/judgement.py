@@ -12,7 +12,7 @@ from sdgkit.journal import Journal
 from sdgkit.pipeline import Pipeline
 from sdgkit.run.plan import Plan
 from sdgkit.samples import Row
-from sdgkit.stages import Judge, Keep
+from sdgkit.stages import Stage
 from sdgkit.teachers.teacher import Teacher
 
 
@@ -38,8 +38,8 @@ class JudgeAndFilter:
         filter: The stage that keeps or drops a row by the judge's score.
     """
 
-    judge: Judge
-    filter: Keep
+    judge: Stage
+    filter: Stage
 
 
 def judge_rows(
@@ -66,8 +66,7 @@ def judge_rows(
         run = run_stage(stages.judge, prompt, rows, judge, journal, structure=plan.structure)
         judgements = []
         for row in run.samples():
-            score = row[stages.filter.column]
-            judgements.append(Judgement(row, kept=stages.filter.lets_on(score)))
+            judgements.append(Judgement(row, kept=stages.filter.passes(row)))
         for drop in run.drops():
             judgements.append(Judgement(drop, kept=None))
     return judgements
@@ -79,11 +78,11 @@ def last_judge(pipeline: Pipeline) -> JudgeAndFilter:
     Raises:
         SettingsError: If no judge is followed by a filter.
     """
-    last_filter: Keep | None = None
+    last_filter: Stage | None = None
     for stage in reversed(pipeline.stages):
-        if isinstance(stage, Keep):
+        if stage.drops_by_score:
             last_filter = stage
-        elif isinstance(stage, Judge) and last_filter is not None:
+        elif stage.scale and last_filter is not None:
             return JudgeAndFilter(stage, last_filter)
     raise SettingsError(
         f"The pipeline {pipeline.name} has no judge that is followed by a filter (Keep). Add both."

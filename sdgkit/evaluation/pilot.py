@@ -12,7 +12,7 @@ from sdgkit.journal import Journal, Outcome
 from sdgkit.pipeline import Pipeline
 from sdgkit.run.plan import Plan
 from sdgkit.samples import Row
-from sdgkit.stages import Check, GenerateMany, Given, Stage
+from sdgkit.stages import Check, Stage
 
 ROWS_PER_REPLY = 3  # of the rows that one reply brings, how many go on
 
@@ -126,12 +126,9 @@ def _small(pipeline: Pipeline) -> Pipeline:
     many."""
     stages: list[Stage] = []
     for stage in pipeline.stages:
-        if isinstance(stage, GenerateMany) and not stage.together:
-            stages.append(replace(stage, per_row=1, extra_tries=0))
-            continue
-        stages.append(stage)
-        if stage.many:
-            limit = 1 if isinstance(stage, Given) else ROWS_PER_REPLY
+        stages.append(stage.with_single_request())
+        if stage.fans_out and not stage.has_separate_requests:
+            limit = ROWS_PER_REPLY if stage.total_rows is None else 1
             first_rows = _FirstRows((*stage.columns, "vary"), limit)
             stages.append(Check(name=_limit_name(stage), function=first_rows))
     return replace(pipeline, stages=tuple(stages))

@@ -17,7 +17,7 @@ from sdgkit.pipeline import Pipeline
 from sdgkit.prompts import Prompt, load_prompts
 from sdgkit.run import Run
 from sdgkit.run.plan import Plan
-from sdgkit.stages import Drop, GenerateMany, Judge, Keep, Row, Stage, refuse_if_truncated
+from sdgkit.stages import Drop, Generate, Row, Stage, refuse_if_truncated
 from sdgkit.teachers import background
 from sdgkit.teachers.teacher import Reply, Request, Teacher
 
@@ -59,7 +59,7 @@ def stand_in(seed: Row, name: str) -> dict[str, Any]:
             if f"seed_{column}" in row:
                 row.setdefault(column, row[f"seed_{column}"])
     own = STAGES.get(name)
-    if isinstance(own, GenerateMany) and own.together:
+    if own is not None and "num_samples" in own.variables:
         row.setdefault("num_samples", own.per_row)
     return row
 
@@ -87,21 +87,18 @@ async def trials(
 
 
 async def _trial(prompt: Prompt, row: Row, teacher: Teacher, id: str) -> Trial:
-    trial, stage = Trial(id), STAGES.get(prompt.name)
-    columns = stage.columns if stage else [tag or "reply" for tag in prompt.start_tags]
-    fenced = any("```" in str(text) for name, text in row.items() if name.startswith("seed_"))
+    trial = Trial(id)
+    columns = [tag or "reply" for tag in prompt.start_tags]
+    stage = STAGES.get(prompt.name) or Generate(name=prompt.name, columns=columns)
     try:
         trial = replace(
             trial,
             messages=prompt.render({name: text for name, text in row.items() if name != "id"}),
         )
         reply = await teacher.reply(Request(tuple(trial.messages), dict(prompt.sampling)))
-        rows = prompt.parse(
-            reply.text, columns, cut_off=reply.finish_reason == "length", keep_fences=fenced
-        ).rows
-        trial = replace(trial, reply=reply, pieces=mark(reply.text, rows), rows=rows)
-        if isinstance(stage, Judge):
-            trial = replace(trial, rows=list(filter(None, [stage.verdict(prompt, reply)])))
+        reading = stage.read(prompt, row, reply)
+        pieces = mark(reply.text, reading.texts)
+        trial = replace(trial, reply=reply, pieces=pieces, rows=reading.rows)
         if not trial.rows:
             refuse_if_truncated(reply)
             tags = " and ".join(tag for tag in prompt.start_tags if tag) or "any text"
@@ -242,7 +239,7 @@ class Comparison:
             for prompt in (one, other)
         )
         self.runs = [Run(plan, on_note=lambda sentence: None) for plan in plans]
-        self.ids, self.judged = [row["id"] for row in rows], isinstance(pipeline.stages[-1], Keep)
+        self.ids, self.judged = [row["id"] for row in rows], pipeline.stages[-1].drops_by_score
 
     def start(self) -> "Comparison":
         """Begin; returns at once."""
@@ -335,10 +332,8 @@ def _stages(name: str) -> Iterator[Stage]:
     stages = METHODS[method_of(name)].stages
     at = stages.index(STAGES[name])
     first = stages[at]
-    yield (
-        replace(first, per_row=1, extra_tries=0)
-        if isinstance(first, GenerateMany) and not first.together
-        else first
-    )
-    for stage in takewhile(lambda stage: isinstance(stage, Judge | Keep), stages[at + 1 : at + 3]):
-        yield replace(stage, remove=()) if isinstance(stage, Keep) else stage
+    yield first.with_single_request()
+    for stage in stages[at + 1 : at + 3]:
+        if not (stage.scale or stage.drops_by_score):
+            return
+        yield stage.with_all_columns()

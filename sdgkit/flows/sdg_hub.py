@@ -10,14 +10,13 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 
 from sdgkit.errors import SettingsError
 from sdgkit.prompts import OUT_OF, Prompt, load_prompt, read_score
-from sdgkit.stages import Combine, Drop, Generate, GenerateMany, Judge, Keep, Stage
-from sdgkit.stream.row import Step
+from sdgkit.stages import VERDICT, Combine, Drop, Generate, GenerateMany, Judge, Keep, Stage, Step
 
 OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     f"operator.{name}": getattr(operator, name)
@@ -38,7 +37,7 @@ class FlowJudge(Judge):
 
     scale: Sequence[float] = tuple(float(number) for number in range(11))
 
-    def read(self, text: str) -> float | None:
+    def score_in(self, text: str) -> float | None:
         return read_score(OUT_OF.sub("", text), range(101))
 
 
@@ -52,7 +51,6 @@ class FlowFilter(Stage):
     values: Sequence[Any] = ()
     convert: str | None = None
     remove: Sequence[str] = ()
-    columns: ClassVar[Sequence[str]] = ()
 
     async def change(self, step: Step) -> dict[str, Any]:
         row = dict(step.row)
@@ -153,7 +151,7 @@ def _asked(name: str, config: Mapping[str, Any]) -> Stage:
         settings = {"letter": columns[0][0], "per_row": together or n, "together": bool(together)}
         return GenerateMany(name=name, columns=columns, **settings)
     return (
-        FlowJudge(name=name) if columns == Judge.columns else Generate(name=name, columns=columns)
+        FlowJudge(name=name) if columns == VERDICT else Generate(name=name, columns=columns)
     )
 
 

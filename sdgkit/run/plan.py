@@ -12,7 +12,6 @@ from sdgkit.pipeline import Pipeline
 from sdgkit.prompts import Prompt
 from sdgkit.prompts.structured_output import check_when
 from sdgkit.seeds import row_key
-from sdgkit.stages import Check, Combine, Generate, GenerateMany, Given, Judge, Keep, Stage
 from sdgkit.stream import Target
 from sdgkit.teachers.teacher import Teacher
 
@@ -46,18 +45,17 @@ class Plan:
         check_when(self.structure)
         known: set[str] | None = {name for row in self.rows for name in row if name != "id"} or None
         for stage in self.pipeline.stages:
-            given = _given(stage)
-            known = known | given if known is not None and given is not None else None
+            if not stage.declares_columns:
+                known = None
             if stage.role:
                 if stage.name not in self.prompts:
                     raise SettingsError(
                         f"The stage {stage.name} has no prompt. Give prompts={{{stage.name!r}: …}}."
                     )
-                self.prompts[stage.name].check(stage.columns, known)
+                variables = known | stage.variables if known is not None else None
+                self.prompts[stage.name].check(stage.columns, variables)
             if known is not None:
-                written = {stage.column} if isinstance(stage, Combine) else set(stage.columns)
-                removed = stage.remove if isinstance(stage, Keep) else ()
-                known = known.difference(removed, ["num_samples"]) | written
+                known = (known - stage.removes) | stage.writes
 
     @property
     def admitted(self) -> list[tuple[str, dict[str, Any]]]:
@@ -101,34 +99,22 @@ class Plan:
         if self.target is None:
             return None
         first, *others = self.pipeline.stages
-        if isinstance(first, Given):
-            rounds, limit = (
-                max((len(rows) for rows in first.rows.values()), default=0),
-                "your own contexts are used up",
-            )
-        elif isinstance(first, GenerateMany):
-            rounds = MAX_ROUNDS * (1 if first.together else first.per_row)
-            limit = f"the limit of {rounds} rounds is reached"
-            others += [first] if first.together else []
-        else:
+        rounds = first.rounds(MAX_ROUNDS)
+        if not rounds:
             raise SettingsError(
                 f"A target needs a first stage that makes new rows; {first.name} makes none."
             )
-        brings = max(
-            1.0, sum(stage.per_row for stage in others if isinstance(stage, GenerateMany)) / 2
-        )
+        if first.total_rows is not None:
+            limit = "your own contexts are used up"
+        else:
+            limit = f"the limit of {rounds} rounds is reached"
+        # In a round, a stage that asks for each row by itself makes one row of each seed; any other makes all of them.
+        makers = others if first.has_separate_requests else [first, *others]
+        new_rows = [
+            stage.per_row for stage in makers if stage.fans_out and stage.total_rows is None
+        ]
+        brings = max(1.0, sum(new_rows) / 2)
         return Target(self.target, seeds=len(self.rows), rounds=rounds, brings=brings, limit=limit)
-
-
-def _given(stage: Stage) -> set[str] | None:
-    """What a stage gives its prompt beside the row; None for one of which that is not known, such as a user's own."""
-    if type(stage) is GenerateMany:
-        return {
-            name
-            for name, there in {"num_samples": stage.together, "vary": stage.vary}.items()
-            if there
-        }
-    return set() if type(stage) in (Generate, Judge, Keep, Check, Combine) else None
 
 
 def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

@@ -28,7 +28,6 @@ from sdgkit.run.folder import config_of, read_values, write_folder, write_start
 from sdgkit.run.plan import Plan, changes, refuse_another_job
 from sdgkit.run.record import Record
 from sdgkit.run.snapshot import Funnel, Snapshot, fraction, funnel_of, pace
-from sdgkit.stages import Keep
 from sdgkit.stream import Stream, explained
 from sdgkit.teachers import background
 from sdgkit.teachers.teacher import Teacher
@@ -199,7 +198,7 @@ class Run(Record):
         for stage, line in zip(stream.stages, self._stages(), strict=False):
             dropped = line["dropped"].get("score", 0)
             judged = dropped + line["rows_out"]
-            doubtful = isinstance(stage, Keep) and judged >= FIRST and dropped > MANY * judged
+            doubtful = stage.drops_by_score and judged >= FIRST and dropped > MANY * judged
             if self.warning is not None or not doubtful:
                 continue
             if self.pause_on_warning:

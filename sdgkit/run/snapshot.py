@@ -114,7 +114,7 @@ def fraction(pipeline: Pipeline, stages: Sequence[Mapping[str, Any]], rows: int)
     done, worth = stages[-1]["rows_out"], 1
     for stage, line in zip(reversed(pipeline.stages), reversed(stages), strict=True):
         done += worth * sum(line["dropped"].values())
-        worth *= getattr(stage, "per_row", 1)
+        worth *= stage.per_row
     return float(done / max(1, worth * rows))
 
 

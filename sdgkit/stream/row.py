@@ -1,7 +1,7 @@
 """One row on its way through the stages."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
 from sdgkit.prompts import Prompt
@@ -90,9 +90,9 @@ class Step:
         recorded = self.stream.journal.reply(self.trail[-1][1]) if self.trail else None
         return recorded.reply.text if recorded else ""
 
-    def branch(self) -> "Step":
-        """The same row with a history of its own, for one of several requests that lead to different rows."""
-        return Step(self.stream, self, self.row)
+    def branch(self, work: Callable[["Step"], Awaitable[None]]) -> None:
+        """Start a piece of work on the same row, with a history of its own."""
+        self.stream.start(Step(self.stream, self, self.row), work)
 
     def offer(self, ordinal: int, columns: Row, names: Sequence[str]) -> bool:
         """Send on a new row, this one with these columns added, unless it is equal to another in those of these names.
@@ -125,7 +125,7 @@ class Step:
     # For the stream ---------------------------------------------------------------------------------------------------
 
     def _child(self, ordinal: int, row: Row) -> "Step":
-        letter = getattr(self.stream.stages[self.at], "letter", "r")
+        letter = self.stream.stages[self.at].letter
         return Step(self.stream, self, row, f"{letter}{ordinal}", ordinal)
 
     def line(self) -> Iterator["Step"]:

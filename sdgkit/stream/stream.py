@@ -33,10 +33,9 @@ def _closing(stages: Sequence[Stage]) -> float:
     """How many rows keep one slot busy for so long as CLOSING chains of replies take, drops left aside."""
     depth, requests, width = 0, 0, 1
     for stage in stages:
-        per_row, together = getattr(stage, "per_row", 1), getattr(stage, "together", False)
         depth += bool(stage.role)
-        requests += bool(stage.role) * width * (1 if together else per_row)
-        width *= per_row
+        requests += width * stage.requests_per_row
+        width *= stage.per_row
     return CLOSING * depth / max(1, requests)
 
 
@@ -213,8 +212,8 @@ class Stream:
         """Move a row on from stage to stage, until it is a sample, is dropped, or has become several rows."""
         while step.at < len(self.stages):
             stage = self.stages[step.at]
-            if stage.many:
-                stage.spread(step, round_)  # type: ignore[attr-defined]
+            if stage.fans_out:
+                stage.spread(step, round_)
                 return
             try:
                 row = dict(await stage.change(step))
