@@ -17,9 +17,10 @@ from sdgkit.quality import check_threshold
 from sdgkit.run import Run
 from sdgkit.run.folder import read_values
 from sdgkit.run.plan import Plan
+from sdgkit.samples import Row
 from sdgkit.seeds import COLUMNS, flaw_of, read_seeds, row_key, skill
 from sdgkit.seeds.files import read_file
-from sdgkit.stages import Check, Combine, Generate, GenerateMany, Given, Judge, Keep, Row, Stage
+from sdgkit.stages import Check, Combine, Generate, GenerateMany, Given, Judge, Keep, Stage
 from sdgkit.teachers.teacher import Teacher
 
 if TYPE_CHECKING:

@@ -20,7 +20,8 @@ from typing import Any, Literal
 
 from sdgkit.checks.facts import CODE, WORD, Source, is_counted, names, numbers, writes_nouns_large
 from sdgkit.errors import SettingsError
-from sdgkit.stages import Check, Row
+from sdgkit.samples import Row
+from sdgkit.stages import Check
 from sdgkit.texts import load_texts
 
 REFUSED_WITHIN = 250  # characters: a refusal is how a reply begins

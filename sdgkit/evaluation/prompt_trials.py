@@ -17,7 +17,8 @@ from sdgkit.pipeline import Pipeline
 from sdgkit.prompts import Prompt, load_prompts
 from sdgkit.run import Run
 from sdgkit.run.plan import Plan
-from sdgkit.stages import Drop, Generate, Row, Stage, refuse_if_truncated
+from sdgkit.samples import Row
+from sdgkit.stages import Drop, Generate, Stage, refuse_if_truncated
 from sdgkit.teachers import background
 from sdgkit.teachers.teacher import Reply, Request, Teacher
 

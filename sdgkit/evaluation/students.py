@@ -21,7 +21,8 @@ from sdgkit.pages import fill
 from sdgkit.prompts import Prompt, load_prompt
 from sdgkit.quality.verdicts import interval
 from sdgkit.run import Run, open_run
-from sdgkit.stages import Generate, Judge, Row
+from sdgkit.samples import Row
+from sdgkit.stages import Generate, Judge
 from sdgkit.teachers.teacher import Teacher
 
 FOLDER = "evaluation"  # in the run's own folder

@@ -7,8 +7,11 @@ from typing import Any
 from sdgkit.prompts import Prompt
 from sdgkit.prompts.structured_output import Form
 from sdgkit.samples import Row, normalized
-from sdgkit.stages import AGAIN_TEMPERATURE, Drop
+from sdgkit.stages import Drop
 from sdgkit.teachers.teacher import Reply, Request
+
+AGAIN_TEMPERATURE = 0.3
+"""At least, when asking again: a model at temperature 0 would repeat itself."""
 
 OUT = "\0"  # in counts, where other rows stand under the reason of their drop
 
