@@ -281,7 +281,7 @@ def _seed_flaws(rows: list[dict[str, Any]]) -> dict[int | None, list[Flaw]]:
     for finding in check_seeds(whole) if whole else ():
         if finding.row is not None or len(whole) == len(rows):
             flaw = Flaw(
-                finding.column, f"{finding.what} {finding.advice}", severity=finding.severity
+                finding.column, f"{finding.problem} {finding.advice}", severity=finding.severity
             )
             found[finding.row and finding.row - 1].append(flaw)
     return found

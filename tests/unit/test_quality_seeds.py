@@ -57,7 +57,7 @@ def test_the_shipped_seeds_raise_no_alarm(path):
 def test_the_rehearsal_judge_keeps_the_shipped_seeds(path):
     teacher = sk.connect("rehearsal")
     found = sk.check_seeds(path, teacher)
-    assert not found and found.note.endswith("The judge rehearsal has scored each seed.")
+    assert not found and found.note.endswith("The judge (rehearsal) scored each seed.")
     teacher.close()
 
 
@@ -82,7 +82,7 @@ def test_seeds_in_a_script_without_spaces_raise_no_alarm():
 
 def test_good_seeds_raise_no_alarm():
     assert not sk.check_seeds(seeds())
-    assert "Nothing was found" in repr(sk.check_seeds(seeds()))
+    assert "No problems found" in repr(sk.check_seeds(seeds()))
 
 
 FLAWS = {
@@ -125,7 +125,7 @@ def test_a_flaw_is_found_in_its_row_and_named_by_its_quality(quality, flaw):
     assert [
         one
         for one in found
-        if one.quality == quality and one.row in (2, None) and one.what and one.advice
+        if one.quality == quality and one.row in (2, None) and one.problem and one.advice
     ]
     assert {one.row for one in found} <= {2, None}
 
@@ -135,8 +135,8 @@ def test_a_made_up_fact_is_hinted_at():
         seeds(seed_response="The customer Peterson wants the app of 2019 to be fast.")
     )
     assert (hint.severity, hint.row) == ("hint", 2)
-    assert "2019" in hint.what
-    assert "Peterson" in hint.what
+    assert "2019" in hint.problem
+    assert "Peterson" in hint.problem
 
 
 def test_the_odd_one_out_in_form_is_found():
@@ -146,9 +146,13 @@ def test_the_odd_one_out_in_form_is_found():
     ]
     rows[3]["seed_response"] = ANSWERS[3]
     rows[4]["seed_response"] = rows[4]["seed_response"].replace("Wish", "Need")
-    found = {one.row: one.what for one in sk.check_seeds(rows) if one.quality == "complete output"}
+    found = {
+        one.row: one.problem for one in sk.check_seeds(rows) if one.quality == "complete output"
+    }
     assert "not a Markdown table, as most" in found[4]
-    assert found[5] == "The head of its table is Need | Why; most are Wish | Why."
+    assert found[5] == (
+        "The header row of the table is Need | Why; in most responses it is Wish | Why."
+    )
 
 
 def test_the_same_input_with_another_answer_is_ambiguous():
@@ -183,11 +187,14 @@ def test_all_of_one_length_or_one_opening_is_hinted_at():
         {**row, "seed_context": f"Dear team, {row['seed_context'][:25]:.<30}"} for row in seeds()
     ]
     hints = [
-        one.what
+        one.problem
         for one in sk.check_seeds(rows)
         if one.severity == "hint" and one.quality == "variety"
     ]
-    assert hints == ["All are of one length.", "They all begin alike: “dear team, …”."]
+    assert hints == [
+        "All texts are about the same length.",
+        "Almost all texts begin with “dear team, …”.",
+    ]
 
 
 def test_a_seed_that_its_own_judge_would_drop_is_the_best_warning_there_is():
@@ -199,7 +206,7 @@ def test_a_seed_that_its_own_judge_would_drop_is_the_best_warning_there_is():
         assert script.by_stage() == {"evaluate_grounded_qa_pair": 6}
     [warning] = found
     assert (warning.row, warning.severity) == (3, "warning")
-    assert "score 1): Jam is missing." in warning.what
+    assert "score 1): Jam is missing." in warning.problem
 
 
 def test_what_stands_in_a_seed_cannot_become_markup():
