@@ -1,8 +1,10 @@
-"""The funnel of a run: what came into each stage, what left it, and what was dropped on the way."""
+"""The funnel of a run (what came into each stage, what left it, what was dropped) and the summary of all of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+REHEARSAL = "rehearsal"  # the kind and the name of the rehearsal teacher: rules, not a model
 
 
 @dataclass(frozen=True)
@@ -64,3 +66,74 @@ class StageLine:
             rows_out=values["rows_out"],
             dropped=dict(values["dropped"]),
         )
+
+
+def samples_kept(stages: Sequence[StageLine]) -> int:
+    """The rows that came out of the last stage; 0 if no stage has run yet."""
+    return stages[-1].rows_out if stages else 0
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What `summary.json` holds: the numbers of a run over all its sessions.
+
+    Attributes:
+        state: `done`, `cancelled` or `failed`; of a run without its files yet, its present state.
+        sessions: How many times the run was started.
+        stages: The funnel, one line a stage.
+        requests: Requests sent to the teacher and the judge.
+        retries: Requests sent again after an error.
+        reused: Recorded replies used in place of a request.
+        prompt_tokens: Tokens the servers read.
+        completion_tokens: Tokens the servers wrote.
+        wall_s: Seconds of work.
+        teacher: The kind of teacher (`vllm`, `rehearsal`, …), None if no stage asked one.
+        model: The teacher's model.
+        judge: The judge's model, the teacher's if it judged its own work.
+        sdgkit_version: The version that wrote the summary.
+        seeds: How many seed examples went in.
+        target: How many samples were asked for, None for one pass over the seeds.
+        notes: What the run had to say, in order.
+    """
+
+    state: str
+    sessions: int = 0
+    stages: Sequence[StageLine] = ()
+    requests: int = 0
+    retries: int = 0
+    reused: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    wall_s: float = 0.0
+    teacher: str | None = None
+    model: str | None = None
+    judge: str | None = None
+    sdgkit_version: str = ""
+    seeds: int = 0
+    target: int | None = None
+    notes: Sequence[str] = ()
+
+    @property
+    def samples_kept(self) -> int:
+        """The rows that came out of the last stage."""
+        return samples_kept(self.stages)
+
+    @property
+    def is_rehearsal(self) -> bool:
+        """Whether rules, not a model, wrote or judged these samples."""
+        return REHEARSAL in (self.teacher, self.model, self.judge)
+
+    def as_json(self) -> dict[str, Any]:
+        """The content of `summary.json`."""
+        values = dict(vars(self))
+        values["stages"] = [line.as_json() for line in self.stages]
+        values["notes"] = list(self.notes)
+        return values
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Summary":
+        """The summary that `as_json` gave; keys that this version does not know are ignored."""
+        names = cls.__dataclass_fields__
+        fields = {name: value for name, value in values.items() if name in names}
+        fields["stages"] = [StageLine.from_json(line) for line in values["stages"]]
+        return cls(**fields)

@@ -101,11 +101,11 @@ class StageFunction:
     def __call__(self, rows: Any, **options: Any) -> "datasets.Dataset":
         run = self.run(rows, **options)
         line = run.funnel[0]
-        dropped = line["tried"] - line["rows_out"]
+        dropped = line.dropped_rows
         if dropped:
-            reasons = ", ".join(f"{reason} {count}" for reason, count in line["dropped"].items())
+            reasons = ", ".join(f"{reason} {count}" for reason, count in line.dropped.items())
             print(
-                f"{line['name']}: {line['rows_out']} of {line['tried']} rows go on, {dropped} dropped ({reasons})."
+                f"{line.name}: {line.rows_out} of {line.tried} rows go on, {dropped} dropped ({reasons})."
             )
         return run.dataset
 

@@ -256,20 +256,19 @@ class Gate:
 def assert_adds_up(run: sk.Run) -> None:
     """The funnel's promises, held against the rows themselves: nothing disappears silently."""
     funnel, samples, drops = run.funnel, list(run.samples()), list(run.drops())
-    rows = len(run.plan.rows) if run.plan is not None else funnel[0]["rows_in"]
+    rows = len(run.plan.rows) if run.plan is not None else funnel[0].rows_in
     stages = (
         {stage.name: stage for stage in run.plan.pipeline.stages} if run.plan is not None else {}
     )
     by_stage = Counter((drop["stage"], drop["reason"]) for drop in drops)
     for line in funnel:
-        assert line["rows_in"] == rows, line
-        assert line["tried"] == line["rows_out"] + sum(line["dropped"].values()), line
-        if line["name"] in stages and not stages[line["name"]].fans_out:
-            assert line["tried"] == line["rows_in"], line
-        assert {reason: by_stage.pop((line["name"], reason)) for reason in line["dropped"]} == line[
-            "dropped"
-        ]
-        rows = line["rows_out"]
+        assert line.rows_in == rows, line
+        assert line.tried == line.rows_out + line.dropped_rows, line
+        if line.name in stages and not stages[line.name].fans_out:
+            assert line.tried == line.rows_in, line
+        counted = {reason: by_stage.pop((line.name, reason)) for reason in line.dropped}
+        assert counted == line.dropped
+        rows = line.rows_out
     assert not by_stage, "drops that no stage counts"
     assert rows == len(samples)
     ids = [row["id"] for row in samples + drops]

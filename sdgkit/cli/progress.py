@@ -93,9 +93,9 @@ def picture(snapshot: Snapshot) -> Group:
     for stage in snapshot.stages:
         numbers = [
             f"{number:,}"
-            for number in (stage["tried"], stage["rows_out"], sum(stage["dropped"].values()))
+            for number in (stage.tried, stage.rows_out, stage.dropped_rows)
         ]
-        words = [stage["name"], *numbers, reasons(stage["dropped"])]
+        words = [stage.name, *numbers, reasons(stage.dropped)]
         table.add_row(*(Text(visible(word)) for word in words))
     # The empty line at the end is where a terminal writes its ^C.
     return Group(

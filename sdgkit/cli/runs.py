@@ -97,7 +97,7 @@ def export(run: "Run", format: str, to: str | None, test_share: float | None) ->
     """
     from sdgkit.export import train_file
 
-    path = to or f"{run.out}/{train_file(run.part().summary.get('teacher'), format)}"
+    path = to or f"{run.out}/{train_file(run.part().summary.teacher, format)}"
     number = run.export(format, path, test_share=test_share)
     say(f"{pluralize(number, 'sample')} in the format {format}: {path}")
     if format == "preference" and not number:
@@ -115,10 +115,9 @@ def merge(runs: tuple["Run", ...], to: str | None, format: str, test_share: floa
       sdgkit merge runs/mail runs/tables --to train.jsonl
     """
     from sdgkit.export import train_file
-    from sdgkit.export.card import is_rehearsal
     from sdgkit.publish import merge as merge_runs
 
-    rehearsal = is_rehearsal(runs[0].part().summary)  # then all of them are
+    rehearsal = runs[0].part().summary.is_rehearsal  # then all of them are
     path = to or f"{'rehearsal_' if rehearsal else ''}merged_{train_file(None, format)}"
     number = merge_runs(runs, path, format, test_share=test_share)
     say(
@@ -150,16 +149,16 @@ def close(run: "Run") -> None:
     from sdgkit.run.snapshot import Funnel
 
     summary, out = run.summary, Path(run.out or "")
-    stages, asked = summary["stages"], pluralize(summary["requests"], "request")
+    stages, asked = summary.stages, pluralize(summary.requests, "request")
     kept, seeds = (
-        pluralize(stages[-1]["rows_out"], "sample"),
-        pluralize(stages[0]["rows_in"], "seed example"),
+        pluralize(summary.samples_kept, "sample"),
+        pluralize(stages[0].rows_in, "seed example"),
     )
-    dropped = sum((Counter(stage["dropped"]) for stage in stages), Counter[str]())
+    dropped = sum((Counter(stage.dropped) for stage in stages), Counter[str]())
     say(
-        f"\n{Funnel(stages)!r}\n\n{kept} from {seeds} in {out} ({asked}, {format_duration(summary['wall_s'])})."
+        f"\n{Funnel(stages)!r}\n\n{kept} from {seeds} in {out} ({asked}, {format_duration(summary.wall_s)})."
     )
-    if run.warning or not stages[-1]["rows_out"]:
+    if run.warning or not summary.samples_kept:
         say(f"\n{run.explain()}\n")
     elif dropped:
         say(
@@ -167,11 +166,11 @@ def close(run: "Run") -> None:
         )
     for words, name in (
         ("Look first at", "report.html"),
-        ("Train on", train_file(summary["teacher"])),
+        ("Train on", train_file(summary.teacher)),
     ):
         if (out / name).exists():  # rows of a stage by itself are nothing to train on
             say(f"{words:<20} {out}/{name}")
-    if summary["teacher"] == "rehearsal":
+    if summary.teacher == "rehearsal":
         say(
             f"With a real teacher  the same command and --base-url http://localhost:8000/v1 --out {out}-real"
         )
@@ -179,7 +178,5 @@ def close(run: "Run") -> None:
 
 
 def _tell_if_rehearsed(run: "Run") -> None:
-    from sdgkit.export.card import is_rehearsal
-
-    if is_rehearsal(run.part().summary):
+    if run.part().summary.is_rehearsal:
         say(REHEARSED)

@@ -88,13 +88,12 @@ def run_pilot(plan: Plan, seeds: int, out: str | Path | None = None) -> Pilot:
         run = run_quietly(few, rows_journal)
         outcomes = [*rows_journal.outcomes("sample"), *rows_journal.outcomes("drop")]
         exchanges = _exchanges(outcomes, replies)
-    lines = [StageLine.from_json(line) for line in run.funnel]
     return Pilot(
-        seeds=lines[0].rows_in,
-        funnel={line.name: line for line in lines},
+        seeds=run.funnel[0].rows_in,
+        funnel={line.name: line for line in run.funnel},
         exchanges=exchanges,
         rows=[outcome.columns for outcome in outcomes],
-        kept=lines[-1].rows_out,
+        kept=run.funnel[-1].rows_out,
         requests=run.snapshot().requests,
     )
 

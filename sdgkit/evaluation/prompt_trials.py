@@ -284,7 +284,7 @@ class Comparison:
         )
 
     def _side(self, run: Run) -> Side:
-        first, funnel = STAGES[run.funnel[0]["name"]], run.funnel
+        first, funnel = STAGES[run.funnel[0].name], run.funnel
         came = [
             *(("", row) for row in run.samples()),
             *((row["stage"], row) for row in run.drops()),
@@ -313,9 +313,9 @@ class Comparison:
         scores = [score for outcome in outcomes.values() for score in outcome.scores]
         return Side(
             outcomes,
-            tried=funnel[0]["tried"],
-            parsed=funnel[0]["rows_out"],
-            passed=funnel[-1]["rows_out"],
+            tried=funnel[0].tried,
+            parsed=funnel[0].rows_out,
+            passed=funnel[-1].rows_out,
             mean_score=sum(scores) / len(scores) if scores else None,
             completion_tokens=run.snapshot().completion_tokens,
         )

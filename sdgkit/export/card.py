@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from sdgkit.decisions import Reviewed
 from sdgkit.export import Row, train_file, write_text
+from sdgkit.funnel import Summary
 from sdgkit.pages import fill
 
 
 def write_card(
     path: str | Path,
-    summary: Row,
+    summary: Summary,
     sample: Row | None,
     system: str | None,
     name: str,
@@ -28,22 +27,11 @@ def write_card(
         "card.md",
         name=name,
         summary=summary,
-        rehearsal=is_rehearsal(summary),
-        kept=samples_kept(summary),
+        rehearsal=summary.is_rehearsal,
+        kept=summary.samples_kept,
         sample=sample,
         system=system,
-        training_file=train_file(summary.get("teacher")),
+        training_file=train_file(summary.teacher),
         reviewed=reviewed,
     )
     write_text(path, pieces)
-
-
-def samples_kept(summary: Mapping[str, Any]) -> int:
-    """Rows that came out of the last stage."""
-    stages = summary["stages"]
-    return int(stages[-1]["rows_out"]) if stages else 0
-
-
-def is_rehearsal(summary: Mapping[str, Any]) -> bool:
-    """Whether rules wrote or judged these samples and no model did."""
-    return "rehearsal" in (summary.get("teacher"), summary.get("model"), summary.get("judge"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 from sdgkit.decisions import Decisions
 from sdgkit.errors import SettingsError
 from sdgkit.export import FORMATS, Row, preference, write_jsonl, write_parquet, write_text
-from sdgkit.export.card import is_rehearsal
+from sdgkit.funnel import Summary
 from sdgkit.pages import fill
 
 TEST_SHARE = 0.1
@@ -30,7 +30,7 @@ class Part:
     decisions: Decisions
     system: str | None
     skill: str
-    summary: Mapping[str, Any]
+    summary: Summary
     key: str = ""
 
 
@@ -98,7 +98,7 @@ class TrainingSet:
     def _write_folder(self, path: Path, test_share: float) -> int:
         """A folder that `datasets.load_dataset` and the Hub read: a Parquet file for each split, and a card."""
         is_apart = held_out(self._samples, test_share)
-        rehearsal = any(is_rehearsal(part.summary) for part in self.parts)
+        rehearsal = any(part.summary.is_rehearsal for part in self.parts)
         sizes = {}
         for split in ("train", "test") if test_share else ("train",):
             file = f"{'rehearsal_' if rehearsal else ''}{split}.parquet"
@@ -141,7 +141,7 @@ def merged(parts: Sequence[Part]) -> TrainingSet:
     """The set of several runs. Raises SettingsError for fewer than two, and for a rehearsal among real ones."""
     if len(parts) < 2:
         raise SettingsError("Name two runs or more to be merged.")
-    rehearsals = [part.key for part in parts if is_rehearsal(part.summary)]
+    rehearsals = [part.key for part in parts if part.summary.is_rehearsal]
     if rehearsals and len(rehearsals) < len(parts):
         raise SettingsError(
             f"{rehearsals[0]} is a rehearsal: rules wrote its samples. Merge it with none of a model."

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sdgkit.formatting import format_number
+from sdgkit.funnel import StageLine
 from sdgkit.pages import fill
 from sdgkit.texts import load_texts
 
@@ -42,7 +43,7 @@ def reasons(dropped: Mapping[str, int]) -> str:
 
 
 def draw(
-    stages: Sequence[Mapping[str, Any]] | None = None,
+    stages: Sequence[StageLine] | None = None,
     *,
     pipeline: str = "grounded",
     seeds: int | None = None,
@@ -53,10 +54,12 @@ def draw(
     number of seed examples, where it is not what goes into the first stage. Without `stages`, the pipeline of that
     name ("grounded" or "freeform") is drawn without numbers.
     """
+    numbered = stages is not None
     if stages is None:
-        stages = [{"name": name} for name in load_texts("stages")[pipeline]]
-    largest = max((stage.get("tried", 0) for stage in stages), default=0) or 1
-    return "".join(fill("picture.svg", stages=stages, largest=largest, seeds=seeds))
+        stages = [StageLine(name, 0, 0, 0) for name in load_texts("stages")[pipeline]]
+    largest = max((stage.tried for stage in stages), default=0) or 1
+    pieces = fill("picture.svg", stages=stages, numbered=numbered, largest=largest, seeds=seeds)
+    return "".join(pieces)
 
 
 class Bar(NamedTuple):

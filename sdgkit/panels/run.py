@@ -181,7 +181,7 @@ class RunPanel(Panel):
             "picture": draw(stages, seeds=snapshot.seeds or None) if stages else "",
             "funnel": repr(Funnel(stages)),
             "stages": [
-                {"name": stage["name"], "lost": sum(stage["dropped"].values())} for stage in stages
+                {"name": stage.name, "lost": stage.dropped_rows} for stage in stages
             ],
             "samples": snapshot.samples,
             "newest": [newest(sample) for sample in reversed(list(snapshot.newest)[-NEWEST:])],

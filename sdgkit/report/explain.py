@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import Any
+from typing import Any, Protocol
 
 from sdgkit.errors import RunError
-from sdgkit.export.card import samples_kept
 from sdgkit.formatting import format_number, format_percent, pluralize
+from sdgkit.funnel import StageLine, samples_kept
 from sdgkit.pages import fill
 from sdgkit.pages.picture import described
+from sdgkit.samples import Row
 from sdgkit.texts import load_texts
 
 CAUSES = 3
@@ -39,7 +40,7 @@ class Cause:
     words: str
     advice: str
     phrases: Sequence[tuple[str, int]] = ()
-    example: Any = None
+    example: "RunTrace | None" = None
 
 
 @dataclass(frozen=True)
@@ -66,18 +67,48 @@ class Explanation:
         return self.html
 
 
-def explain(summary: Mapping[str, Any], record: Any) -> Explanation:
-    """The explanation of a run, finished or not.
+class Standing(Protocol):
+    """Where a run stands: a `Summary`, or the `Snapshot` of a run that is still going on."""
 
-    summary: `state`, `seeds` and `stages`, as in summary.json. record: of the run, for `samples`, `drops` and `trace`.
-    """
-    stages, kept = summary["stages"], samples_kept(summary)
+    @property
+    def state(self) -> str: ...
+    @property
+    def seeds(self) -> int: ...
+    @property
+    def stages(self) -> Sequence[StageLine]: ...
+
+
+class RunTrace(Protocol):
+    """One row's history, as a report shows it."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def message(self) -> str: ...
+    @property
+    def reply(self) -> str: ...
+    @property
+    def exchanges(self) -> Sequence[Mapping[str, Any]]: ...
+
+
+class RunRecord(Protocol):
+    """What a report reads of a run."""
+
+    def samples(self) -> Iterator[Row]: ...
+    def drops(self) -> Iterator[Row]: ...
+    def trace(self, id: str) -> RunTrace: ...
+
+
+def explain(standing: Standing, record: RunRecord) -> Explanation:
+    """The explanation of a run, finished or not."""
+    stages = standing.stages
+    kept = samples_kept(stages)
     biggest = _biggest(stages)
     some = record.samples() if any(reason == "score" for _, reason, _ in biggest) else ()
     praise = [str(row.get("evaluation")) for row in islice(some, 0, None, kept // _READ + 1)]
     causes = []
     for at, reason, number in biggest:
-        stage, tried = stages[at]["name"], stages[at]["tried"]
+        stage, tried = stages[at].name, stages[at].tried
         mine = (row for row in record.drops() if (row["stage"], row["reason"]) == (stage, reason))
         rows, said = list(islice(mine, 0, None, number // _READ + 1)), []
         texts = [str(row.get("evaluation" if reason == "score" else "message")) for row in rows]
@@ -93,25 +124,25 @@ def explain(summary: Mapping[str, Any], record: Any) -> Explanation:
         ):  # in a run that is going on, an earlier equal row may have taken its place by now
             example = record.trace(typical["id"]) if typical else None
         part = f"{format_number(number)} of {pluralize(tried, 'row')} ({format_percent(number / tried)})"
-        before = [stage["name"] for stage in stages[:at]]
+        before = [stage.name for stage in stages[:at]]
         told = advice(reason, stage, before, number / tried)
         happened = _words(reason)["what"].format(part=part)
         causes.append(Cause(stage, reason, number, tried, happened, told, said, example))
-    dropped = sum(number for stage in stages for number in stage["dropped"].values())
-    return Explanation(summary["state"], summary["seeds"], kept, dropped, causes)
+    dropped = sum(stage.dropped_rows for stage in stages)
+    return Explanation(standing.state, standing.seeds, kept, dropped, causes)
 
 
-def _biggest(stages: Sequence[Mapping[str, Any]]) -> list[tuple[int, str, int]]:
+def _biggest(stages: Sequence[StageLine]) -> list[tuple[int, str, int]]:
     """(place of the stage, reason, number) of the causes that cost most samples: a row counts as the rows that later
     stages would have made of it."""
     found: list[tuple[float, int, str, int]] = []
     worth = 1.0
     for at, stage in reversed(list(enumerate(stages))):
         lost = {
-            reason: number for reason, number in stage["dropped"].items() if reason != "target"
+            reason: number for reason, number in stage.dropped.items() if reason != "target"
         }  # no loss
         found += [(worth * number, at, reason, number) for reason, number in lost.items()]
-        worth *= max(1.0, stage["tried"] / stage["rows_in"]) if stage["rows_in"] else 1.0
+        worth *= max(1.0, stage.tried / stage.rows_in) if stage.rows_in else 1.0
     found.sort(key=lambda cause: -cause[0])
     return [cause[1:] for cause in found[:CAUSES]]
 

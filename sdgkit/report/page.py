@@ -11,15 +11,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from statistics import median_low
-from typing import Any
 
 from sdgkit.export import Row, write_text
-from sdgkit.export.card import is_rehearsal, samples_kept
 from sdgkit.formatting import format_duration, format_number
+from sdgkit.funnel import Summary
 from sdgkit.pages import fill
 from sdgkit.pages.picture import Bar, described, draw, histogram
 from sdgkit.quality.verdicts import Calibration
-from sdgkit.report.explain import advice, explain
+from sdgkit.report.explain import RunRecord, advice, explain
 from sdgkit.report.tables import spread
 from sdgkit.samples import TEXTS, own_question, seed_of
 
@@ -29,8 +28,8 @@ _BINS = 20
 
 def write_report(
     path: str | Path,
-    summary: Mapping[str, Any],
-    record: Any,
+    summary: Summary,
+    record: RunRecord,
     *,
     name: str,
     calibration: Calibration | None = None,
@@ -40,9 +39,9 @@ def write_report(
     `summary` is that of `summary.json`; `record` the run's, for its `samples`, `drops` and `trace`; `name` is the
     skill's; `calibration` what is known of its judge, to stand beside the run's yield.
     """
-    kept, stages = samples_kept(summary), summary["stages"]
+    kept, stages = summary.samples_kept, summary.stages
     judged = next(
-        (stage for stage in reversed(stages) if described(stage["name"]).kind == "keep"), None
+        (stage for stage in reversed(stages) if described(stage.name).kind == "keep"), None
     )
     scores: Counter[float] = Counter()
     lost: Counter[float] = Counter()  # the scores of what the last filter dropped
@@ -66,16 +65,16 @@ def write_report(
         group = examples[row["stage"], row["reason"]]
         if len(group) < _DROPS:
             group.append(row)
-        if judged and row["stage"] == judged["name"] and isinstance(row.get("score"), int | float):
+        if judged and row["stage"] == judged.name and isinstance(row.get("score"), int | float):
             lost[row["score"]] += 1
     pieces = fill(
         "report.html",
         name=name,
         summary=summary,
         created=f"{datetime.now():%Y-%m-%d %H:%M}",
-        rehearsal=is_rehearsal(summary),
+        rehearsal=summary.is_rehearsal,
         kept=kept,
-        picture=draw(stages, seeds=summary["seeds"]) if stages else "",
+        picture=draw(stages, seeds=summary.seeds) if stages else "",
         scores=score_histogram(scores, lost),
         lengths={
             column: length_histogram(column, lengths[column], seeds[column]) for column in lengths
@@ -84,10 +83,10 @@ def write_report(
         examples=examples,
         advice=advice,
         explanation=explain(summary, record),
-        calibration=calibration.html((judged["rows_out"], judged["tried"]) if judged else None)
+        calibration=calibration.html((judged.rows_out, judged.tried) if judged else None)
         if calibration
         else "",
-        duration=format_duration(summary["wall_s"]),
+        duration=format_duration(summary.wall_s),
     )
     write_text(path, pieces)
 

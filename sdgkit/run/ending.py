@@ -2,18 +2,18 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
 
+from sdgkit.funnel import StageLine
 from sdgkit.journal import Journal
 from sdgkit.quality import NEAR_DUPLICATES, repeats
 from sdgkit.run.plan import Plan
-from sdgkit.run.snapshot import funnel_of, line_of
+from sdgkit.run.snapshot import funnel_of
 from sdgkit.stream import Target
 
 
 def last_steps(
     plan: Plan, target: Target | None, counts: Mapping[str, int], journal: Journal
-) -> tuple[list[dict[str, Any]], list[str]]:
+) -> tuple[list[StageLine], list[str]]:
     """Take them; returns the stages as summary.json lists them, and what the user should read.
 
     target: if it was pursued to the end; what came of units beyond its last one is taken back. counts: the stream's.
@@ -43,9 +43,9 @@ def last_steps(
         journal.drop_samples(
             NEAR_DUPLICATES, [(place, one.reason, one.message) for place, one in repeated]
         )
-        before = stages[-1]["rows_out"]
+        before = stages[-1].rows_out
         stages.append(
-            line_of(NEAR_DUPLICATES, before, Counter(one.reason for one in found.values()))
+            StageLine.from_drops(NEAR_DUPLICATES, before, Counter(one.reason for one in found.values()))
         )
         if found and target is not None:
             said.append(

@@ -1,7 +1,6 @@
 """The files of a run's folder, written whole or not at all from the journal."""
 
 import json
-from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from sdgkit.export import train_file, write_jsonl, write_parquet, write_text
 from sdgkit.export.card import write_card
 from sdgkit.export.training_set import Part, TrainingSet
 from sdgkit.formatting import public_model_name
+from sdgkit.funnel import Summary
 from sdgkit.journal import Journal
 from sdgkit.quality.verdicts import Calibration
 from sdgkit.report import write_report
@@ -43,13 +43,13 @@ def write_start(out: Path, plan: Plan) -> None:
     write_values(out / "config.json", config_of(plan, out.resolve().name))
 
 
-def write_folder(out: Path, summary: Mapping[str, Any], journal: Journal) -> None:
+def write_folder(out: Path, summary: Summary, journal: Journal) -> None:
     """Everything else, from what is finished: samples, drops, training file, numbers, report and card."""
     write_jsonl(out / "dataset.jsonl", journal.samples())
     write_parquet(out / "dataset.parquet", journal.samples)
     write_jsonl(out / "dropped.jsonl", journal.drops())
     _write_report(out, summary, journal)
-    write_values(out / "summary.json", summary)
+    write_values(out / "summary.json", summary.as_json())
     _write_reviewed(out, summary, journal)
 
 
@@ -59,7 +59,7 @@ def write_calibrated(out: Path) -> None:
     Raises FolderInUse while a run writes the folder (it ends with writing it), RunError if it never wrote its files.
     """
     with closing(Journal(out)) as journal:
-        _write_report(out, read_values(out, "summary.json"), journal)
+        _write_report(out, read_summary(out), journal)
 
 
 def write_reviewed(out: Path) -> None:
@@ -69,7 +69,7 @@ def write_reviewed(out: Path) -> None:
     files.
     """
     with closing(Journal(out)) as journal:
-        _write_reviewed(out, read_values(out, "summary.json"), journal)
+        _write_reviewed(out, read_summary(out), journal)
 
 
 def read_values(out: Path, name: str) -> dict[str, Any]:
@@ -81,17 +81,22 @@ def read_values(out: Path, name: str) -> dict[str, Any]:
         raise RunError(f"{words} Run the same command again, with the seeds and --out.") from None
 
 
-def _write_report(out: Path, summary: Mapping[str, Any], journal: Journal) -> None:
+def read_summary(out: Path) -> Summary:
+    """What summary.json in a folder says. Raises RunError where it is not written yet, or broken."""
+    return Summary.from_json(read_values(out, "summary.json"))
+
+
+def _write_report(out: Path, summary: Summary, journal: Journal) -> None:
     """The report, with the calibration if there is one and it is of this judge with these prompts."""
     config, calibration = read_values(out, "config.json"), None
     if (out / CALIBRATION).exists():
         found = Calibration.from_json(read_values(out, CALIBRATION))
-        calibration = found if found.fits(summary.get("judge"), config["prompts"]) else None
+        calibration = found if found.fits(summary.judge, config["prompts"]) else None
     record = Record(None, journal)
     write_report(out / "report.html", summary, record, name=config["name"], calibration=calibration)
 
 
-def _write_reviewed(out: Path, summary: Mapping[str, Any], journal: Journal) -> None:
+def _write_reviewed(out: Path, summary: Summary, journal: Journal) -> None:
     config, decisions = read_values(out, "config.json"), read_decisions(journal)
     name, system, sample = (
         config["name"],
@@ -102,7 +107,7 @@ def _write_reviewed(out: Path, summary: Mapping[str, Any], journal: Journal) -> 
         isinstance(sample.get(text), str) for text in ("question", "response")
     ):
         mine = TrainingSet(Part(journal.samples, decisions, system, name, summary))
-        mine.write("messages", out / train_file(summary["teacher"]))
+        mine.write("messages", out / train_file(summary.teacher))
         for row in journal.select("SELECT * FROM exports ORDER BY path"):
             if (out / row["path"]).exists():  # one that was deleted is not wanted any more
                 format, _, share = row["format"].partition("=")

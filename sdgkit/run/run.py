@@ -21,10 +21,11 @@ from typing import Any
 from sdgkit.errors import RunError, SettingsError
 from sdgkit.export.training_set import Part, TrainingSet
 from sdgkit.formatting import public_model_name, visible
+from sdgkit.funnel import StageLine, Summary, samples_kept
 from sdgkit.journal import FILE, Journal
 from sdgkit.report.explain import MANY, Explanation, explain
 from sdgkit.run.ending import last_steps
-from sdgkit.run.folder import config_of, read_values, write_folder, write_start
+from sdgkit.run.folder import config_of, read_summary, read_values, write_folder, write_start
 from sdgkit.run.plan import Plan, changes, refuse_another_job
 from sdgkit.run.record import Record
 from sdgkit.run.snapshot import Funnel, Snapshot, fraction, funnel_of, pace
@@ -76,7 +77,7 @@ class Run(Record):
         self._progress: dict[str, Any] = {}
         self._told = 0  # notes that `wait` has printed
         self._retries_before = 0
-        self._funnel: list[dict[str, Any]] = []  # once the stream has ended
+        self._funnel: list[StageLine] = []  # once the stream has ended
         self._warned = ""
         self._begun = self._ended = 0.0
 
@@ -182,7 +183,7 @@ class Run(Record):
                 if (
                     self._state == "done"
                     and len(self._funnel) > 1
-                    and not self._funnel[-1]["rows_out"]
+                    and not self._funnel[-1].rows_out
                 ):
                     self._say(EMPTY)
         except Exception as error:  # the first error counts
@@ -196,8 +197,8 @@ class Run(Record):
     async def _look_at_judges(self, stream: Stream) -> None:
         """Warn, once, if a judge turned down most of the first rows that it saw."""
         for stage, line in zip(stream.stages, self._stages(), strict=False):
-            dropped = line["dropped"].get("score", 0)
-            judged = dropped + line["rows_out"]
+            dropped = line.dropped.get("score", 0)
+            judged = dropped + line.rows_out
             doubtful = stage.drops_by_score and judged >= FIRST and dropped > MANY * judged
             if self.warning is not None or not doubtful:
                 continue
@@ -333,7 +334,7 @@ class Run(Record):
         return Snapshot(
             state="paused" if running and (away or asks) else self._state,
             stages=stages,
-            samples=stages[-1]["rows_out"] if stages else 0,
+            samples=samples_kept(stages),
             seeds=len(self.plan.rows),
             requests=stream.requests,
             reused=stream.reused,
@@ -358,9 +359,7 @@ class Run(Record):
         if session is None:
             return Snapshot(state=self._state)
         values = session["snapshot"] or {"state": session["state"]}
-        snapshot = Snapshot(
-            **{name: values[name] for name in Snapshot.__dataclass_fields__ if name in values}
-        )
+        snapshot = Snapshot.from_json(values)
         if snapshot.is_going and _is_gone(session):
             words = "The process that wrote this run is gone; run it again to go on."
             return replace(snapshot, state="interrupted", message=words)
@@ -372,7 +371,7 @@ class Run(Record):
         asked = (self.plan.teacher, self.plan.judge) if self.plan is not None else ()
         return list(dict.fromkeys(teacher for teacher in asked if teacher is not None))
 
-    def _stages(self) -> list[dict[str, Any]]:
+    def _stages(self) -> list[StageLine]:
         """The funnel's lines as they stand."""
         assert self._stream is not None and self.plan is not None
         return self._funnel or funnel_of(
@@ -380,30 +379,29 @@ class Run(Record):
         )
 
     @property
-    def summary(self) -> dict[str, Any]:
-        """What summary.json holds: state, stages, requests, tokens, time over all sessions, teacher, model, judge."""
+    def summary(self) -> Summary:
+        """The numbers of the run over all its sessions, as summary.json holds them."""
         plan = self.plan
         if plan is None:
             assert self.out is not None
-            return read_values(self.out, "summary.json")
+            return read_summary(self.out)
         from sdgkit import __version__
 
         with self._reading() as journal:
             totals = journal.totals()
         judge = plan.judge or plan.teacher
-        return {
-            "state": self._state,
-            "sessions": totals.pop("sessions"),
-            "stages": list(self._funnel),
+        return Summary(
+            state=self._state,
+            stages=list(self._funnel),
             **totals,
-            "teacher": plan.teacher.kind if plan.teacher else None,
-            "model": public_model_name(plan.teacher.model) if plan.teacher else None,
-            "judge": public_model_name(judge.model) if judge else None,
-            "sdgkit_version": __version__,
-            "seeds": len(plan.rows),
-            "target": plan.target,
-            "notes": list(self.notes),
-        }
+            teacher=plan.teacher.kind if plan.teacher else None,
+            model=public_model_name(plan.teacher.model) if plan.teacher else None,
+            judge=public_model_name(judge.model) if judge else None,
+            sdgkit_version=__version__,
+            seeds=len(plan.rows),
+            target=plan.target,
+            notes=list(self.notes),
+        )
 
     @property
     def funnel(self) -> Funnel:
@@ -412,7 +410,7 @@ class Run(Record):
 
     def explain(self) -> Explanation:
         """Where the samples went: the biggest causes in plain words, an example of each, and what to change."""
-        return explain(vars(self.snapshot()), self)
+        return explain(self.snapshot(), self)
 
     def export(self, format: str, path: str | Path, *, test_share: float | None = None) -> int:
         """Write the samples that the review lets through in a training format; returns how many.
@@ -435,9 +433,18 @@ class Run(Record):
         config = (
             config_of(self.plan, folder.name) if self.plan else read_values(folder, "config.json")
         )
-        summary = (
-            self.summary if self.plan or (folder / "summary.json").exists() else config
-        )  # it is still going on
+        if self.plan is not None or (folder / "summary.json").exists():
+            summary = self.summary
+        else:  # another process is still at work on it
+            snapshot = self.snapshot()
+            summary = Summary(
+                state=snapshot.state,
+                stages=snapshot.stages,
+                seeds=snapshot.seeds,
+                teacher=config["teacher"],
+                model=config["model"],
+                judge=config["judge"],
+            )
         return Part(
             self.samples, self.decisions, config["system"], config["name"], summary, folder.name
         )

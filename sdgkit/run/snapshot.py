@@ -1,9 +1,10 @@
 """How far a run is: numbers by stage, pace, the newest samples. Plain values that can be shown, sent and stored."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from sdgkit.funnel import StageLine
 from sdgkit.pages import fill
 from sdgkit.pages.picture import draw
 from sdgkit.pipeline import Pipeline
@@ -22,7 +23,7 @@ class Snapshot:
     """
 
     state: str
-    stages: list[dict[str, Any]] = field(default_factory=list)
+    stages: Sequence[StageLine] = ()
     samples: int = 0
     seeds: int = 0
     requests: int = 0
@@ -60,6 +61,14 @@ class Snapshot:
         """As JSON values, for the journal; of the newest samples, a few."""
         return asdict(replace(self, newest=tuple(self.newest)[-5:]))
 
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Snapshot":
+        """The snapshot that `as_json` gave; keys that this version does not know are ignored."""
+        names = cls.__dataclass_fields__
+        fields = {name: value for name, value in values.items() if name in names}
+        fields["stages"] = [StageLine.from_json(line) for line in values.get("stages", ())]
+        return cls(**fields)
+
 
 def pace(notes: Sequence[tuple[float, int, int, float]]) -> dict[str, float | None]:
     """Requests and tokens a second, the seconds that are left at this speed, and the fraction that is done.
@@ -81,44 +90,36 @@ def pace(notes: Sequence[tuple[float, int, int, float]]) -> dict[str, float | No
 
 def funnel_of(
     pipeline: Pipeline, counts: Mapping[str, int], rows: int, target: Target | None = None
-) -> list[dict[str, Any]]:
+) -> list[StageLine]:
     """The stages as summary.json lists them: name, rows_in, tried, rows_out, dropped by reason.
 
     A stage's rows_in is the rows_out of the one before; tried = rows_out + dropped. A target adds a last line for its
     surplus.
     """
-    stages: list[dict[str, Any]] = []
+    stages: list[StageLine] = []
     for at, stage in enumerate(pipeline.stages):
         dropped = {
             key.split(":", 1)[1]: n for key, n in counts.items() if key.startswith(f"{at}:") and n
         }
         rows_out = dropped.pop(OUT, 0)
-        stages.append(line_of(stage.name, rows, dropped, rows_out + sum(dropped.values())))
+        tried = rows_out + sum(dropped.values())
+        stages.append(StageLine.from_drops(stage.name, rows, dropped, tried))
         rows = rows_out
     if target is not None and target.surplus:
-        stages.append(line_of("target", rows, {"target": target.surplus}))
+        stages.append(StageLine.from_drops("target", rows, {"target": target.surplus}))
     return stages
 
 
-def line_of(
-    name: str, rows_in: int, dropped: Mapping[str, int], tried: int | None = None
-) -> dict[str, Any]:
-    """The line of one stage. tried: rows that it set out to make, by default one for each that comes in."""
-    tried = rows_in if tried is None else tried
-    numbers = {"rows_in": rows_in, "tried": tried, "rows_out": tried - sum(dropped.values())}
-    return {"name": name, **numbers, "dropped": dict(sorted(dropped.items()))}
-
-
-def fraction(pipeline: Pipeline, stages: Sequence[Mapping[str, Any]], rows: int) -> float:
+def fraction(pipeline: Pipeline, stages: Sequence[StageLine], rows: int) -> float:
     """How much of the expected work is done, 0 to 1: every row counts as the samples it could have become."""
-    done, worth = stages[-1]["rows_out"], 1
+    done, worth = stages[-1].rows_out, 1
     for stage, line in zip(reversed(pipeline.stages), reversed(stages), strict=True):
-        done += worth * sum(line["dropped"].values())
+        done += worth * line.dropped_rows
         worth *= stage.per_row
     return float(done / max(1, worth * rows))
 
 
-class Funnel(list[dict[str, Any]]):
+class Funnel(list[StageLine]):
     """The stages of a run with their numbers; prints as a table, and as the method's picture in a notebook."""
 
     def __repr__(self) -> str:

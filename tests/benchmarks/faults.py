@@ -26,8 +26,8 @@ def once(seeds: list[dict], **faults: Any) -> tuple[float, int, int]:
     teacher = sk.connect("rehearsal", concurrency=SLOTS, **CALM, **faults)
     run = Run(sk.plan(seeds, teacher=teacher), on_note=lambda _: None).start().wait()
     teacher.close()
-    judged = next(stage for stage in run.funnel if stage["name"] == "filter_grounded_qa_pair")
-    return run.snapshot().wall_s, judged["rows_in"], judged["rows_out"]
+    judged = next(stage for stage in run.funnel if stage.name == "filter_grounded_qa_pair")
+    return run.snapshot().wall_s, judged.rows_in, judged.rows_out
 
 
 def main() -> None:

@@ -68,8 +68,8 @@ PASSING = {
 def test_faults_of_the_moment_change_nothing_in_the_result(teacher_with, calm, fault):
     run = generate(teacher_with(**PASSING[fault]))
     assert list(run.samples()) == calm
-    assert run.summary["retries"] > 0
-    assert all("teacher_error" not in line["dropped"] for line in run.funnel)
+    assert run.summary.retries > 0
+    assert all("teacher_error" not in line.dropped for line in run.funnel)
     assert_adds_up(run)
 
 
@@ -77,7 +77,7 @@ def test_requests_that_hang_are_tried_once_more_and_those_that_hang_again_by_the
     teacher_with, calm
 ):
     run = generate(teacher_with(hang_rate=0.08, timeout=1.0))
-    assert run.summary["retries"] > 0
+    assert run.summary.retries > 0
     for _ in range(5):
         assert_adds_up(run)
         lost = [drop for drop in run.drops() if drop["reason"] == "teacher_error"]
@@ -92,10 +92,10 @@ def test_malformed_replies_are_asked_again_and_at_most_three_in_a_hundred_rows_a
     run = generate(teacher_with(malformed_rate=0.1))
     assert len(list(run.samples())) >= 0.9 * len(calm)
     assert (
-        sum(line["dropped"].get("malformed", 0) for line in run.funnel)
-        <= 0.03 * run.summary["requests"]
+        sum(line.dropped.get("malformed", 0) for line in run.funnel)
+        <= 0.03 * run.summary.requests
     )
-    assert run.summary["requests"] > 1.05 * sum(line["tried"] for line in run.funnel[:1])
+    assert run.summary.requests > 1.05 * sum(line.tried for line in run.funnel[:1])
     assert_adds_up(run)
 
 
@@ -109,7 +109,7 @@ def test_truncated_replies_are_dropped_and_counted(teacher_with):
 
 def test_requests_that_are_too_long_are_dropped_with_the_servers_words(teacher_with):
     run = generate(teacher_with(context_length=2_900))
-    assert any("teacher_error" in line["dropped"] for line in run.funnel)
+    assert any("teacher_error" in line.dropped for line in run.funnel)
     refused = [drop for drop in run.drops() if drop["reason"] == "teacher_error"]
     assert all("context" in drop["message"] or "token" in drop["message"] for drop in refused)
     assert_adds_up(run)
@@ -146,9 +146,9 @@ def test_a_teacher_that_ends_in_the_middle_stops_the_run_and_another_one_goes_on
     with pytest.raises(sk.TeacherError):
         run.wait(60)
     assert run.state == "failed"
-    asked = run.summary["requests"]
+    asked = run.summary.requests
     again = sk.generate(rows(), teacher=teacher_with(), out=tmp_path, **SMALL)
     assert list(again.samples()) == calm
     assert again.snapshot().reused >= 40
-    assert again.snapshot().requests <= again.summary["requests"] - asked + 16
+    assert again.snapshot().requests <= again.summary.requests - asked + 16
     assert_adds_up(again)

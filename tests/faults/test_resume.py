@@ -80,8 +80,8 @@ def test_a_killed_run_goes_on_and_repeats_at_most_what_was_in_flight(script, tmp
     assert rows_of(run) == untouched
     assert script.repeated() <= 8  # what the slots held
     assert script.asked() - script.repeated() == total
-    assert run.summary["sessions"] == 2
-    assert run.summary["requests"] == total
+    assert run.summary.sessions == 2
+    assert run.summary.requests == total
     assert_adds_up(run)
 
 
@@ -95,7 +95,7 @@ def test_a_run_that_is_killed_again_and_again_arrives(script, tmp_path):
     run = generate(script, tmp_path)
     assert script.repeated() <= 2 * 8
     assert (tmp_path / "dataset.jsonl").exists()
-    assert run.summary["sessions"] == 3
+    assert run.summary.sessions == 3
     assert rows_of(run) == rows_of(generate(script, None))
 
 
@@ -129,7 +129,7 @@ sk.generate(scripted.seeds(3), teacher=teacher, out={str(tmp_path)!r}, prompts=s
     script.forget()
     run = generate(script, tmp_path)
     assert script.asked() == 0
-    assert json.loads((tmp_path / "summary.json").read_text())["stages"] == list(run.funnel)
+    assert json.loads((tmp_path / "summary.json").read_text())["stages"] == [line.as_json() for line in run.funnel]
     assert not [name for name in files_of(tmp_path) if name.endswith(".part")]
 
 
@@ -181,16 +181,16 @@ def test_a_cancelled_run_goes_on_by_start(script, tmp_path, after):
     run.start().wait(60)
     assert run.state == "done"
     assert rows_of(run) == rows_of(generate(script, None))
-    assert run.summary["sessions"] == 2
+    assert run.summary.sessions == 2
     assert_adds_up(run)
 
 
 def assert_adds_up_so_far(run: sk.Run) -> None:
     rows = None
     for line in run.funnel:
-        assert line["tried"] == line["rows_out"] + sum(line["dropped"].values())
-        assert rows is None or line["rows_in"] == rows
-        rows = line["rows_out"]
+        assert line.tried == line.rows_out + sum(line.dropped.values())
+        assert rows is None or line.rows_in == rows
+        rows = line.rows_out
     assert rows == len(list(run.samples()))
 
 
@@ -257,11 +257,11 @@ def test_rows_that_the_teacher_failed_are_asked_again_by_the_next_run(script, tm
         else script.usual(ask)
     )
     first = generate(script, tmp_path)
-    assert first.funnel[0]["dropped"] == {"teacher_error": 3}
+    assert first.funnel[0].dropped == {"teacher_error": 3}
     script.answer = script.usual
     script.forget()
     second = generate(script, tmp_path)
-    assert second.funnel[0]["dropped"] == {}
+    assert second.funnel[0].dropped == {}
     assert script.asked("gen_contexts") == 3
     assert script.repeated() == 0
     assert rows_of(second) == rows_of(generate(script, None))
@@ -348,7 +348,7 @@ def test_going_back_to_the_earlier_prompt_uses_the_old_replies_and_shows_the_old
     back = generate(script, out)
     assert script.asked() == 0
     assert rows_of(back) == first
-    assert json.loads((out / "summary.json").read_text())["stages"] == first[2]
+    assert json.loads((out / "summary.json").read_text())["stages"] == [line.as_json() for line in first[2]]
 
 
 def test_an_added_seed_asks_for_itself_alone(finished):
@@ -405,7 +405,7 @@ def test_more_contexts_ask_only_for_the_further_ones(finished):
     script.forget()
     fewer = generate(script, out, num_contexts=2)
     assert script.asked() == 0
-    assert fewer.funnel[0]["tried"] == 6
+    assert fewer.funnel[0].tried == 6
 
 
 def test_another_address_and_concurrency_lose_nothing(finished):
@@ -434,7 +434,7 @@ def test_another_model_is_refused_unless_reuse_is_said(finished):
         assert other.asked() == 0
         run = sk.generate(seeds(), reuse=True, **given)
         assert other.asked() > 0
-        assert run.summary["model"] == "other"
+        assert run.summary.model == "other"
         assert "model tiny → other" in run.notes[0]
 
 
@@ -500,7 +500,7 @@ def test_one_process_writes_and_readers_are_welcome(script, tmp_path):
     assert json.loads(output.splitlines()[-1])["state"] == "done", errors
     assert reader.state == "done"
     assert list(reader.samples()) == list(generate(script, None).samples())
-    assert list(reader.funnel) == reader.summary["stages"]
+    assert list(reader.funnel) == reader.summary.stages
 
 
 def test_a_second_run_of_one_process_is_refused_too(script, tmp_path):
@@ -545,7 +545,7 @@ def test_another_kernel_follows_the_run_while_it_goes_on(script, tmp_path):
         _ = reader.summary
     gate.open()
     run.wait(60)
-    assert reader.summary["state"] == "done"
+    assert reader.summary.state == "done"
 
 
 def test_a_journal_that_is_none_is_refused_in_a_sentence(script, tmp_path):

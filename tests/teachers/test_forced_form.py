@@ -55,8 +55,8 @@ def test_a_malformed_reply_is_asked_again_with_the_form_enforced(server, request
     run = sk.Run(plan).start().wait()
     assert_adds_up(run)
     assert_well_formed(run)
-    assert run.funnel[0]["rows_out"] >= 4, "nearly every context comes out well-formed"
-    assert run.funnel[2]["rows_out"] >= 6, "and so does nearly every verdict"
+    assert run.funnel[0].rows_out >= 4, "nearly every context comes out well-formed"
+    assert run.funnel[2].rows_out >= 6, "and so does nearly every verdict"
     asked = exchanges(run)
     assert {is_forced(one) for one in asked if one["attempt"] == 1} == {False}
     assert {is_forced(one) for one in asked if one["attempt"] > 1} == {True}
@@ -83,15 +83,15 @@ def test_never_leaves_the_model_alone(teacher):
     run = sk.gen_contexts.run(
         SEEDS, teacher=teacher, num_contexts=2, extra_tries=0, structure="never"
     )
-    assert run.funnel[0]["rows_out"] == 0
+    assert run.funnel[0].rows_out == 0
     assert {is_forced(one) for one in exchanges(run)} == {False}
 
 
 def test_all_questions_of_a_context_come_in_one_forced_reply(teacher):
     rows = [dict(seed, context="The soup was cold, the waiter warm.") for seed in SEEDS]
     run = sk.gen_grounded_questions.run(rows, teacher=teacher, num_questions=5, structure="always")
-    assert run.summary["requests"] == 2
-    assert run.funnel[0]["rows_out"] + run.funnel[0]["dropped"].get("duplicate", 0) == 10
+    assert run.summary.requests == 2
+    assert run.funnel[0].rows_out + run.funnel[0].dropped.get("duplicate", 0) == 10
 
 
 # What real models write between the tags, and what must not get through there.

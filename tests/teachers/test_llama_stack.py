@@ -75,7 +75,7 @@ import sdgkit as sk
 url, seeds = json.loads(sys.argv[1])
 teacher = sk.connect("llama-stack", base_url=url)
 run = sk.Run(sk.plan(seeds, teacher=teacher, num_contexts=2, num_questions=1, structure="always")).start().wait()
-print(json.dumps({"notes": teacher.notes, "contexts": run.funnel[0]["rows_out"], "state": run.state}))
+print(json.dumps({"notes": teacher.notes, "contexts": run.funnel[0].rows_out, "state": run.state}))
 """
 
 
@@ -142,7 +142,7 @@ def test_another_teacher_judges_and_is_named_in_summary_and_card(vllm, llama_sta
     judge = sk.connect("llama-stack", base_url=llama_stack.url)
     plan = sk.plan(SEEDS, teacher=writer, judge=judge, num_contexts=1, num_questions=2)
     run = sk.Run(plan, tmp_path / "run").start().wait()
-    assert (run.summary["model"], run.summary["judge"]) == ("tiny", "vllm/tiny")
+    assert (run.summary.model, run.summary.judge) == ("tiny", "vllm/tiny")
     assert "| judge | `vllm/tiny` |" in (tmp_path / "run" / "README.md").read_text(encoding="utf-8")
     asked = [
         exchange

@@ -49,7 +49,7 @@ def test_the_whole_quickstart_completes_with_every_row_well_formed(server, reque
     assert f"{len(list(run.samples()))} samples are in" in said
     assert "This was a rehearsal" not in said
     first, last = run.funnel[0], run.funnel[-1]
-    rows = f"{first['rows_in']} seeds, {first['rows_out']} contexts, {last['rows_out']} samples, all well-formed"
+    rows = f"{first.rows_in} seeds, {first.rows_out} contexts, {last.rows_out} samples, all well-formed"
     SEEN.append(
         f"quickstart.ipynb, executed by papermill through {running.name} {running.version}: {rows}"
     )

@@ -102,9 +102,9 @@ def test_a_reply_that_is_cut_off_is_truncated_and_not_asked_again(teacher):
     run = sk.gen_contexts.run(
         SEEDS, teacher=teacher, num_contexts=2, sampling=sampling, structure="never"
     )
-    assert run.funnel[0]["dropped"] == {"truncated": 4}
-    assert run.summary["requests"] == 4
-    assert run.summary["completion_tokens"] == 4 * 12
+    assert run.funnel[0].dropped == {"truncated": 4}
+    assert run.summary.requests == 4
+    assert run.summary.completion_tokens == 4 * 12
     assert "cut off after 12 tokens" in next(run.drops())["message"]
 
 
@@ -172,11 +172,11 @@ def test_a_run_survives_the_kill_of_the_server(teacher, vllm, llama_stack, tmp_p
     for name, run in runs.items():
         run.wait()
         assert run.state == "done"
-        assert run.summary["retries"] > 0
+        assert run.summary.retries > 0
         assert any(note.startswith("Paused") for note in run.notes)
         assert run.snapshot().requests > done_before[name]
         # A reply is recorded under its request's key: had one been asked twice, there would be fewer.
-        assert run.snapshot().requests == run.summary["requests"]
+        assert run.snapshot().requests == run.summary.requests
         assert not [drop for drop in run.drops() if drop["reason"] == "teacher_error"]
         assert_adds_up(run)
         assert_well_formed(run)
@@ -185,7 +185,7 @@ def test_a_run_survives_the_kill_of_the_server(teacher, vllm, llama_stack, tmp_p
         assert again.snapshot().requests == 0
         SEEN.append(
             f"a run survived the kill of {vllm.name} {vllm.version} ({name}): {done_before[name]} replies before it, "
-            f"{run.summary['requests']} in the end, none asked twice, {len(list(run.samples()))} samples"
+            f"{run.summary.requests} in the end, none asked twice, {len(list(run.samples()))} samples"
         )
     stack.close()
 

@@ -110,8 +110,8 @@ def test_the_report_shows_it_beside_the_yield_while_it_is_about_this_judge_and_p
         assert shown() == (False, False)
         sk.calibrate(teacher, tmp_path)
         assert shown() == (True, True)
-        kept, judged = (run.funnel[6][name] for name in ("rows_out", "tried"))
-        assert f">{kept} of {judged}<" in (tmp_path / "report.html").read_text()
+        line = run.funnel[6]
+        assert f">{line.rows_out} of {line.tried}<" in (tmp_path / "report.html").read_text()
         sk.generate(tmp_path, teacher=teacher, num_contexts=2)
         assert shown() == (True, True)  # a run that goes on keeps it
         stricter = replace(PROMPTS["evaluate_grounded_qa_pair"], system="Be strict.")

@@ -297,7 +297,7 @@ def test_a_check_drops_with_its_own_words_after_the_stage_that_writes(tmp_path):
             out=tmp_path,
         )
     assert_adds_up(run)
-    names = [line["name"] for line in run.funnel]
+    names = [line.name for line in run.funnel]
     assert names.index("length") == names.index("gen_grounded_responses") + 1
     drops = [drop for drop in run.drops() if drop["stage"] == "length"]
     assert drops
@@ -321,7 +321,7 @@ def test_doing_a_run_again_repeats_its_checks(tmp_path):
         again = sk.generate(tmp_path, teacher=teacher)
         assert script.asked() == 0
     assert again.plan.config() == first.plan.config()
-    assert [line["name"] for line in again.funnel] == [line["name"] for line in first.funnel]
+    assert [line.name for line in again.funnel] == [line.name for line in first.funnel]
 
 
 def test_a_function_of_ones_own_is_a_check_and_is_asked_for_when_the_run_is_repeated(tmp_path):

@@ -14,6 +14,7 @@ from sdgkit.cli.main import COMMANDS, main
 from sdgkit.cli.progress import View, picture
 from sdgkit.cli.terminal import typed as as_typed
 from sdgkit.formatting import format_duration
+from sdgkit.funnel import StageLine
 from sdgkit.run.snapshot import Snapshot
 
 SEEDS = sk.shipped("notebooks") / "seeds" / "feedback_to_table.jsonl"
@@ -265,20 +266,8 @@ def test_lab_never_writes_over_an_edited_file(typed, tmp_path):
 # What is seen meanwhile -----------------------------------------------------------------------------------------------
 
 STAGES = [
-    {
-        "name": "gen_contexts",
-        "rows_in": 5,
-        "tried": 81,
-        "rows_out": 80,
-        "dropped": {"duplicate": 1},
-    },
-    {
-        "name": "[red]own[/red]",
-        "rows_in": 80,
-        "tried": 80,
-        "rows_out": 60,
-        "dropped": {"score": 19, "\x1b[2J": 1},
-    },
+    StageLine("gen_contexts", 5, 81, 80, {"duplicate": 1}),
+    StageLine("[red]own[/red]", 80, 80, 60, {"score": 19, "\x1b[2J": 1}),
 ]
 RUNNING = Snapshot(
     "running",

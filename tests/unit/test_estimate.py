@@ -43,7 +43,7 @@ def test_it_says_what_the_run_then_takes_and_brings(script, tmp_path):
     run = sk.generate(
         seeds(5), teacher=script.connect(), num_contexts=4, prompts=PROMPTS, out=tmp_path / "run"
     )
-    assert found.requests == run.summary["requests"]
+    assert found.requests == run.summary.requests
     assert (found.prompt_tokens, found.completion_tokens) == (
         7 * found.requests,
         5 * found.requests,

@@ -11,6 +11,7 @@ from servers import status
 
 import sdgkit as sk
 from sdgkit.errors import RunError
+from sdgkit.funnel import StageLine, Summary
 from sdgkit.pages import fill
 from sdgkit.report.explain import explain, phrases
 
@@ -229,29 +230,11 @@ class Record:
 
 def test_a_lost_context_counts_as_the_questions_that_it_would_have_had():
     stages = [
-        {
-            "name": "gen_contexts",
-            "rows_in": 2,
-            "tried": 20,
-            "rows_out": 15,
-            "dropped": {"malformed": 5},
-        },
-        {
-            "name": "gen_grounded_questions",
-            "rows_in": 15,
-            "tried": 45,
-            "rows_out": 45,
-            "dropped": {},
-        },
-        {
-            "name": "filter_grounded_questions",
-            "rows_in": 45,
-            "tried": 45,
-            "rows_out": 33,
-            "dropped": {"score": 12},
-        },
+        StageLine("gen_contexts", 2, 20, 15, {"malformed": 5}),
+        StageLine("gen_grounded_questions", 15, 45, 45),
+        StageLine("filter_grounded_questions", 45, 45, 33, {"score": 12}),
     ]
-    found = explain({"state": "done", "stages": stages, "seeds": 2}, Record())
+    found = explain(Summary("done", stages=stages, seeds=2), Record())
     assert [cause.number for cause in found.causes] == [5, 12]
     assert (found.samples, found.dropped, found.seeds) == (33, 17, 2)
 
@@ -266,16 +249,8 @@ def test_a_row_that_is_taken_back_while_it_is_read_is_no_example():
         def trace(self, id):
             raise RunError(f"No row of this run has the id {id!r}.")
 
-    stages = [
-        {
-            "name": "filter_grounded_questions",
-            "rows_in": 2,
-            "tried": 2,
-            "rows_out": 1,
-            "dropped": {"score": 1},
-        }
-    ]
-    found = explain({"state": "running", "stages": stages, "seeds": 2}, Going())
+    stages = [StageLine("filter_grounded_questions", 2, 2, 1, {"score": 1})]
+    found = explain(Summary("running", stages=stages, seeds=2), Going())
     assert [(cause.number, cause.example) for cause in found.causes] == [(1, None)]
     assert "1 of 2 rows" in str(found) and "1 of 2 rows" in found.html
 

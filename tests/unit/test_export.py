@@ -9,6 +9,7 @@ import pytest
 from sdgkit.errors import RunError
 from sdgkit.export import messages, train_file, write_jsonl, write_parquet
 from sdgkit.export.card import write_card
+from sdgkit.funnel import StageLine, Summary
 from sdgkit.files import write_atomically
 
 
@@ -63,23 +64,8 @@ def test_the_folder_is_a_dataset_by_its_card(tmp_path):
     write_parquet(folder / "dataset.parquet", rows)
     write_jsonl(folder / "train_messages.jsonl", (messages(row, "Be brief.") for row in rows()))
     write_jsonl(folder / "dropped.jsonl", [{"other": 1}])
-    counts = dict.fromkeys(
-        ("requests", "retries", "reused", "prompt_tokens", "completion_tokens", "wall_s", "seeds"),
-        5,
-    )
-    summary = {
-        "state": "done",
-        **counts,
-        "stages": [
-            {
-                "name": "gen_responses",
-                "rows_in": 5,
-                "tried": 2_500,
-                "rows_out": 2_500,
-                "dropped": {},
-            }
-        ],
-    }
+    stages = [StageLine("gen_responses", rows_in=5, tried=2_500, rows_out=2_500)]
+    summary = Summary("done", stages=stages, seeds=5)
     write_card(folder / "README.md", summary, next(rows()), None, name="mail")
     whole = datasets.load_dataset(str(folder), split="train", cache_dir=str(tmp_path / "cache"))
     talk = load(folder / "train_messages.jsonl", "json", tmp_path / "cache")

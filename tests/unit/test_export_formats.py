@@ -18,6 +18,7 @@ from sdgkit.decisions import Decision, Decisions
 from sdgkit.errors import RunError, SettingsError
 from sdgkit.export import FORMATS
 from sdgkit.export.training_set import ALL, Part, TrainingSet, held_out
+from sdgkit.funnel import Summary
 from sdgkit.review import Review
 from sdgkit.samples import content_key
 
@@ -35,10 +36,8 @@ def sample(context, question=1, skill="", response=None):
 
 
 def part(samples, system=None, skill="mail", decisions=(), key="", **summary):
-    known = {"teacher": "vllm", "model": "llama", "seeds": 5}
-    return Part(
-        lambda: iter(samples), Decisions(decisions), system, skill, known | summary, key or skill
-    )
+    summary = Summary(**{"state": "done", "teacher": "vllm", "model": "llama", "seeds": 5} | summary)
+    return Part(lambda: iter(samples), Decisions(decisions), system, skill, summary, key or skill)
 
 
 LINE_FORMATS = [format for format in FORMATS if format != "parquet"]

@@ -51,7 +51,7 @@ def script():
 def test_a_model_cut_off_while_thinking_is_truncated(script, cut_off):
     script.answer = lambda ask: cut_off()
     run = contexts(script)
-    assert run.funnel[0]["dropped"] == {"truncated": 2}
+    assert run.funnel[0].dropped == {"truncated": 2}
     assert script.asked() == 2, "asking again would give the same at the same price"
     message = next(run.drops())["message"]
     assert "after 100 tokens" in message and "less thinking" in message
@@ -71,7 +71,7 @@ def test_thinking_without_a_text_is_malformed_and_asked_again(script):
         if ask.attempt == 1
         else tagged(context=f"C {ask.name}")
     )
-    assert contexts(script).funnel[0]["rows_out"] == 2
+    assert contexts(script).funnel[0].rows_out == 2
 
 
 def test_reasoning_is_kept_in_the_journal_and_exported_nowhere(tmp_path):
@@ -236,9 +236,9 @@ def test_what_is_left_out_changes_no_key_so_that_replies_are_used_again_elsewher
 
         script.behave = picky
         first = contexts(script, out=tmp_path)
-        assert first.funnel[0]["rows_out"] == 2
+        assert first.funnel[0].rows_out == 2
         script.behave = usual
         script.forget()
         again = contexts(script, out=tmp_path, num_contexts=2)
-        assert again.funnel[0]["rows_out"] == 4
+        assert again.funnel[0].rows_out == 4
         assert script.asked() == 2

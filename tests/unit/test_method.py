@@ -137,8 +137,8 @@ def test_further_columns_of_the_seeds_travel_along(script):
 def test_own_contexts_take_the_place_of_gen_contexts(script):
     run = with_own(script)
     assert script.asked("gen_contexts") == 0
-    assert [line["name"] for line in run.funnel] == ["given_contexts", *STAGES[1:]]
-    assert run.funnel[0]["tried"] == run.funnel[0]["rows_out"] == 12
+    assert [line.name for line in run.funnel] == ["given_contexts", *STAGES[1:]]
+    assert run.funnel[0].tried == run.funnel[0].rows_out == 12
     samples = list(run.samples())
     assert {row["id"].split("/")[1] for row in [*samples, *run.drops()]} == {
         f"x{n}" for n in range(1, 13)
@@ -234,7 +234,7 @@ def test_the_seeds_own_question_is_asked_of_every_context(script):
     prompts = {name: PROMPTS[name] for name in PROMPTS if "question" not in name}
     run = generate(script, questions="seed", prompts=prompts, num_questions=None)
     assert script.asked("gen_grounded_questions") + script.asked("eval_grounded_questions") == 0
-    assert run.funnel[0]["rows_out"] == 9
+    assert run.funnel[0].rows_out == 9
     for row in run.samples():
         assert row["question"] == f"{row['context']}\n\n{row['seed_question']}"
         assert row["id"].count("/") == 1
@@ -380,7 +380,7 @@ def test_a_run_is_done_again_from_its_folder_with_something_changed(script, tmp_
     run = sk.generate(first, teacher=script.connect(), num_contexts=4)
     assert script.asked("gen_contexts") == 3
     assert run.out == first
-    assert run.funnel[0]["tried"] == 12
+    assert run.funnel[0].tried == 12
 
 
 def test_a_run_is_done_again_into_another_folder(script, tmp_path):

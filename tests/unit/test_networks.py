@@ -531,7 +531,7 @@ def test_a_run_in_a_companys_network_pauses_for_a_fresh_key_and_loses_nothing(
         key.write_text("sk-new", "utf-8")
         run = going.result(60)
     assert (
-        run.summary["state"] == "done" and len(list(run.samples())) == 12 and not list(run.drops())
+        run.summary.state == "done" and len(list(run.samples())) == 12 and not list(run.drops())
     )
     assert {sent["x-team"] for sent in server.headers} == {"t-secret"} and proxy.asked
     answered = [json.dumps(body["messages"]) for body in server.asked]

@@ -160,7 +160,7 @@ def test_a_run_is_started_watched_and_done(script, seeds):
     facts = dict(map(tuple, state["facts"]))
     assert int(facts["samples"]) == len(panel.latest.dataset) > 0
     assert [stage["name"] for stage in state["stages"]] == [
-        stage["name"] for stage in panel.latest.funnel
+        stage.name for stage in panel.latest.funnel
     ]
     assert state["newest"][0]["id"] in {sample["id"] for sample in panel.latest.samples()}
     assert state["start"] == "Run again"

@@ -15,6 +15,7 @@ from servers import status
 
 import sdgkit as sk
 from sdgkit.errors import RunStopped, SettingsError
+from sdgkit.funnel import StageLine
 from sdgkit.stream.row import Step
 
 SMALL = {"num_contexts": 3, "num_questions": 2}
@@ -76,7 +77,7 @@ def test_rows_drops_and_funnel_are_equal_at_concurrency_1_and_64_whoever_answers
     for number in range(4):
         script.delay = by_chance(number)
         assert result(generate(script, seeds(6), concurrency=64)) == one
-    assert {reason for line in one[2] for reason in line["dropped"]} >= {
+    assert {reason for line in one[2] for reason in line.dropped} >= {
         "duplicate",
         "malformed",
         "truncated",
@@ -209,20 +210,14 @@ def test_each_duplicate_causes_exactly_one_further_ask(script):
             5,
             6,
         ]
-        assert run.funnel[0] == {
-            "name": "gen_contexts",
-            "rows_in": 1,
-            "tried": 6,
-            "rows_out": 4,
-            "dropped": {"duplicate": 2},
-        }
+        assert run.funnel[0] == StageLine("gen_contexts", 1, 6, 4, {"duplicate": 2})
 
 
 def test_further_asks_end_at_extra_tries(script):
     script.answer = same_for(*range(1, 100))
     run = generate(script, seeds(1), num_contexts=4)
     assert script.asked("gen_contexts") == 14
-    assert run.funnel[0]["dropped"] == {"duplicate": 13}
+    assert run.funnel[0].dropped == {"duplicate": 13}
     script.forget()
     generate(script, seeds(1), num_contexts=4, extra_tries=2)
     assert script.asked("gen_contexts") == 6
@@ -235,7 +230,7 @@ def test_equal_contexts_of_two_seeds_both_stay(script):
         else script.usual(ask)
     )
     run = generate(script, seeds(2))
-    assert run.funnel[0]["dropped"] == {}
+    assert run.funnel[0].dropped == {}
 
 
 def test_of_equal_questions_of_one_context_the_first_stays_and_no_more_are_asked_for(script):
@@ -274,7 +269,7 @@ def test_one_request_on_its_way_serves_all_who_ask_it(script):
     run = generate(script, rows)
     assert script.repeated() == 0
     assert script.asked("gen_contexts") == 3
-    assert run.funnel[0]["tried"] == 6
+    assert run.funnel[0].tried == 6
     assert_adds_up(run)
 
 
@@ -313,7 +308,7 @@ def test_a_warm_temperature_stays_as_it_is_when_asked_again(script):
 def test_a_reply_that_is_right_at_a_later_attempt_counts(script, attempt):
     script.answer = lambda ask: "no tags" if ask.attempt < attempt else script.usual(ask)
     run = generate(script, seeds(1), num_contexts=1, num_questions=1)
-    assert run.funnel[2]["rows_out"] == 1
+    assert run.funnel[2].rows_out == 1
     assert_adds_up(run)
 
 
@@ -329,7 +324,7 @@ def test_each_malformed_context_causes_exactly_one_further_ask(script):
     run = generate(script, seeds(1))
     ordinals = Counter(ask.ordinal for ask in script.asks if ask.stage == "gen_contexts")
     assert ordinals == {1: 1, 2: 4, 3: 1, 4: 4, 5: 1}
-    assert run.funnel[0]["dropped"] == {"malformed": 2}
+    assert run.funnel[0].dropped == {"malformed": 2}
     assert_adds_up(run)
 
 
@@ -453,7 +448,7 @@ def test_one_reply_that_fails_is_no_reason_to_stop_however_many_rows_it_should_h
     script.delay = lambda ask: 0.0 if "Context 1.1 " in str(ask.given.get("context")) else 0.05
     run = generate(script, seeds(1), num_questions=25)
     assert run.state == "done"
-    assert run.funnel[1]["dropped"] == {"teacher_error": 25}
+    assert run.funnel[1].dropped == {"teacher_error": 25}
 
 
 # The order of work ----------------------------------------------------------------------------------------------------

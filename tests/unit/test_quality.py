@@ -138,9 +138,9 @@ def test_a_run_drops_near_duplicates_at_the_end_and_counts_them(tmp_path):
         run = run_of(script, near_duplicates=0.8, out=tmp_path)
     assert_adds_up(run)
     line = run.funnel[-1]
-    assert line["name"] == "near_duplicates"
-    assert line["rows_in"] == len(list(whole.samples()))
-    assert line["dropped"]["near_duplicate"] > len(list(run.samples())) > 0
+    assert line.name == "near_duplicates"
+    assert line.rows_in == len(list(whole.samples()))
+    assert line.dropped["near_duplicate"] > len(list(run.samples())) > 0
     drop = next(drop for drop in run.drops() if drop["stage"] == "near_duplicates")
     assert re.match(r"Its context is \d+% the same as that of s1/c\d+/q\d+\.", drop["message"])
     kept = [row["id"] for row in run.samples()]
@@ -167,7 +167,7 @@ def test_another_threshold_asks_nothing_and_doing_it_again_changes_nothing(tmp_p
         script.forget()
         again = sk.generate(tmp_path, teacher=script.connect())
         assert list(again.samples()) == strict
-        assert again.funnel[-1]["name"] == "near_duplicates"
+        assert again.funnel[-1].name == "near_duplicates"
         loose = run_of(script, near_duplicates=1.0, out=tmp_path)
         assert "near_duplicates 0.8 → 1.0" in " ".join(loose.notes)
         assert len(list(loose.samples())) > len(strict)
@@ -180,7 +180,7 @@ def test_a_target_says_what_was_dropped_after_it_was_reached():
         script.answer = alike(script)
         run = run_of(script, near_duplicates=0.8, target=20)
     assert_adds_up(run)
-    dropped = sum(run.funnel[-1]["dropped"].values())
+    dropped = sum(run.funnel[-1].dropped.values())
     assert any(f"{dropped} of 20 samples repeat others" in note for note in run.notes)
     assert len(list(run.samples())) == 20 - dropped
 

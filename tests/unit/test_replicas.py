@@ -287,7 +287,7 @@ def test_a_run_goes_on_when_one_dies_and_says_so_and_again_when_it_is_back(a, b)
         died_after = len(a.asked)
         a.up()
         run = going.result(WAIT)
-    assert (run.state, len(list(run.samples())), run.summary["retries"]) == ("done", 300, 0)
+    assert (run.state, len(list(run.samples())), run.summary.retries) == ("done", 300, 0)
     assert len(a.asked) > died_after + 20
     [left, back] = [note for note in run.notes if a.base_url in note]
     assert (

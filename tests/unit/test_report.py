@@ -2,6 +2,7 @@
 
 import re
 import tracemalloc
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ import yaml
 
 from sdgkit import texts
 from sdgkit.export.card import write_card
+from sdgkit.funnel import StageLine, Summary
 from sdgkit.pages.picture import draw
 from sdgkit.report import write_report
 
@@ -24,13 +26,7 @@ HOSTILE = (
 
 
 def stage(name, rows_in, tried, rows_out, **dropped):
-    return {
-        "name": name,
-        "rows_in": rows_in,
-        "tried": tried,
-        "rows_out": rows_out,
-        "dropped": dropped,
-    }
+    return StageLine(name, rows_in, tried, rows_out, dropped)
 
 
 GROUNDED = [
@@ -47,23 +43,21 @@ GROUNDED = [
 
 def summary_of(stages=None, **more):
     stages = GROUNDED if stages is None else stages
-    return {
-        "state": "done",
-        "sessions": 1,
-        "seeds": stages[0]["rows_in"] if stages else 0,
-        "stages": stages,
-        "notes": [],
-        "requests": 1200,
-        "retries": 3,
-        "reused": 0,
-        "prompt_tokens": 90000,
-        "completion_tokens": 40000,
-        "wall_s": 61.5,
-        "teacher": "vllm",
-        "model": "llama",
-        "judge": None,
-        "sdgkit_version": "0.1.0",
-    } | more
+    summary = Summary(
+        state="done",
+        sessions=1,
+        seeds=stages[0].rows_in if stages else 0,
+        stages=stages,
+        requests=1200,
+        retries=3,
+        prompt_tokens=90000,
+        completion_tokens=40000,
+        wall_s=61.5,
+        teacher="vllm",
+        model="llama",
+        sdgkit_version="0.1.0",
+    )
+    return replace(summary, **more)
 
 
 def sample(number, text="Apples are slow today.", seed=None, score=3.0):
@@ -139,7 +133,7 @@ def test_the_table_adds_up_and_says_the_summary_s_numbers(tmp_path):
     page = page_of(tmp_path, samples=[sample(n) for n in range(40)])
     rows = [[int(cell) for cell in cells[1:]] for cells in page.rows[1:9]]
     assert [cells[0].split("dropped")[0] for cells in page.rows[1:9]] == [
-        s["name"] for s in GROUNDED
+        s.name for s in GROUNDED
     ]
     for rows_in, tried, out, dropped in rows:
         assert tried == out + dropped
@@ -252,7 +246,7 @@ def test_drops_stand_under_stage_and_reason_with_message_reply_and_row(tmp_path)
 
 def test_an_empty_run_says_where_everything_went_and_what_to_look_at(tmp_path):
     stages = [*GROUNDED[:3], stage("filter_grounded_questions", 58, 58, 0, score=58)]
-    stages += [stage(s["name"], 0, 0, 0) for s in GROUNDED[4:]]
+    stages += [stage(s.name, 0, 0, 0) for s in GROUNDED[4:]]
     text = page_of(
         tmp_path, summary_of(stages, state="cancelled"), [], [drop(1, "filter_grounded_questions")]
     ).text

@@ -75,7 +75,7 @@ def test_the_folder_holds_every_file_and_they_agree(script, tmp_path):
     assert [row["id"] for row in train] == [row["id"] for row in samples]
     assert [message["role"] for message in train[0]["messages"]] == ["system", "user", "assistant"]
     assert train[0]["messages"][0]["content"] == "You are kind."
-    assert json.loads((tmp_path / "summary.json").read_text("utf-8")) == run.summary
+    assert json.loads((tmp_path / "summary.json").read_text("utf-8")) == run.summary.as_json()
 
 
 def test_a_drop_says_all_that_is_known_of_it(script, tmp_path):
@@ -96,7 +96,7 @@ def test_the_summary_has_the_numbers_of_all_sessions(script, tmp_path):
     asked = script.asked()
     run = generate(script, tmp_path, seeds(3))
     summary = run.summary
-    assert list(summary)[:10] == [
+    assert list(summary.as_json())[:10] == [
         *(
             "state",
             "sessions",
@@ -109,17 +109,17 @@ def test_the_summary_has_the_numbers_of_all_sessions(script, tmp_path):
         ),
         *("wall_s", "teacher"),
     ]
-    assert (summary["state"], summary["sessions"], summary["requests"]) == (
+    assert (summary.state, summary.sessions, summary.requests) == (
         "done",
         2,
         script.asked(),
     )
-    assert summary["prompt_tokens"] == 7 * script.asked()
-    assert summary["completion_tokens"] == 5 * script.asked()
-    assert summary["reused"] == asked
-    assert (summary["teacher"], summary["model"], summary["judge"]) == ("openai", "tiny", "tiny")
-    assert summary["sdgkit_version"] == sk.__version__
-    assert summary["wall_s"] > 0
+    assert summary.prompt_tokens == 7 * script.asked()
+    assert summary.completion_tokens == 5 * script.asked()
+    assert summary.reused == asked
+    assert (summary.teacher, summary.model, summary.judge) == ("openai", "tiny", "tiny")
+    assert summary.sdgkit_version == sk.__version__
+    assert summary.wall_s > 0
 
 
 def test_no_key_no_absolute_path_and_no_address_is_in_any_file(script, tmp_path):
@@ -325,7 +325,7 @@ def test_while_it_goes_on_a_run_tells_how_far_it_is(script):
     assert snapshot.state == "running"
     assert 30 < snapshot.requests <= 40
     assert (snapshot.in_flight, snapshot.slots, snapshot.seeds) == (4, 4, 3)
-    assert [stage["name"] for stage in snapshot.stages] == STAGES
+    assert [stage.name for stage in snapshot.stages] == STAGES
     assert not run.finished
     assert run.wait(0.01) is run
     gate.open()
@@ -334,7 +334,7 @@ def test_while_it_goes_on_a_run_tells_how_far_it_is(script):
     assert (done.state, done.in_flight, done.fraction) == ("done", 0, 1.0)
     assert done.requests == script.asked()
     assert run.finished
-    assert type(done)(**json.loads(json.dumps(done.as_json()))).requests == done.requests
+    assert type(done).from_json(json.loads(json.dumps(done.as_json()))).requests == done.requests
     assert math.isfinite(done.wall_s)
 
 
@@ -564,7 +564,7 @@ def test_a_run_in_a_read_only_folder_can_be_opened_and_is_not_written(script, op
     out.chmod(0o555)
     code = f"""
         run = sk.open_run({str(out)!r})
-        print(run.state, len(run.dataset), len(run.trace(run.dataset[0]["id"]).exchanges), run.summary["requests"])
+        print(run.state, len(run.dataset), len(run.trace(run.dataset[0]["id"]).exchanges), run.summary.requests)
         teacher = sk.connect("openai", base_url={script.base_url!r}, api_key="key")
         try:
             sk.generate({str(out)!r}, teacher=teacher)

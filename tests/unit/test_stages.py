@@ -259,7 +259,7 @@ def test_a_check_whose_name_is_any_word_is_counted_right(script):
     for name in ("out", ">", "score", "a:b"):
         check = sk.Check(name=name, function=lambda row: "Context 1" not in row["context"])
         run = generate(script, pipeline=sk.GROUNDED.after("gen_contexts", check))
-        assert run.funnel[1]["dropped"] == {name: 3}
+        assert run.funnel[1].dropped == {name: 3}
         assert_adds_up(run)
 
 
@@ -443,7 +443,7 @@ def test_another_teacher_judges(script, tmp_path):
             "gen_grounded_questions",
             "gen_grounded_responses",
         }
-        assert (run.summary["model"], run.summary["judge"]) == ("tiny", "stern")
+        assert (run.summary.model, run.summary.judge) == ("tiny", "stern")
         models = {e["stage"]: e["model"] for e in run.trace(next(run.samples())["id"]).exchanges}
         assert models["gen_contexts"] == "tiny"
         assert models["evaluate_grounded_qa_pair"] == "stern"
@@ -541,8 +541,8 @@ def test_vary_of_what_no_row_can_hold_is_refused(script, value):
 
 def test_a_freeform_skill_asks_for_thirty_questions_a_seed(script):
     run = sk.generate(seeds(2, grounded=False), teacher=script.connect(), prompts=FREEFORM_PROMPTS)
-    assert [line["name"] for line in run.funnel] == [stage.name for stage in sk.FREEFORM.stages]
-    assert run.funnel[0]["tried"] == 60
+    assert [line.name for line in run.funnel] == [stage.name for stage in sk.FREEFORM.stages]
+    assert run.funnel[0].tried == 60
     assert script.asked("gen_questions") == 2
     row = next(run.samples())
     assert row["id"] == "s1/q1" or row["id"].startswith("s1/q")

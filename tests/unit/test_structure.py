@@ -82,7 +82,7 @@ def test_a_malformed_reply_is_asked_again_with_the_form_enforced_in_the_way_that
 ):
     server = form_teacher(way)
     run = contexts(server)
-    assert run.funnel[0]["rows_out"] == 4
+    assert run.funnel[0].rows_out == 4
     assert ways_by_attempt(server) == {1: {""}, 2: {way}}
     assert all(row["context"].startswith("Context ") for row in run.samples())
 
@@ -97,13 +97,13 @@ def test_the_way_is_found_out_once_for_a_teacher(form_teacher):
 
 def test_a_server_that_refuses_a_way_is_asked_for_the_next(form_teacher):
     server = form_teacher("json_schema", refuses=("structured_outputs",))
-    assert contexts(server).funnel[0]["rows_out"] == 4
+    assert contexts(server).funnel[0].rows_out == 4
 
 
 def test_a_server_that_ignores_the_form_is_not_believed_and_not_told_it(form_teacher):
     server = form_teacher()
     run = contexts(server)
-    assert run.funnel[0]["dropped"] == {"malformed": 4}
+    assert run.funnel[0].dropped == {"malformed": 4}
     assert ways_by_attempt(server) == {attempt: {""} for attempt in (1, 2, 3, 4)}
 
 
@@ -111,7 +111,7 @@ def test_a_form_that_was_not_kept_is_malformed_all_the_same(form_teacher):
     server = form_teacher("structured_outputs")
     server.answer = lambda ask: "No tag, whatever I was told."
     run = contexts(server)
-    assert run.funnel[0]["dropped"] == {"malformed": 4}
+    assert run.funnel[0].dropped == {"malformed": 4}
     assert ways_by_attempt(server)[4] == {"structured_outputs"}
 
 
@@ -131,7 +131,7 @@ def test_a_teacher_that_keeps_to_the_form_by_itself_is_never_probed():
 
 def test_always_enforces_it_from_the_first_ask_on(form_teacher):
     server = form_teacher("structured_outputs")
-    assert contexts(server, structure="always").funnel[0]["rows_out"] == 4
+    assert contexts(server, structure="always").funnel[0].rows_out == 4
     assert ways_by_attempt(server) == {1: {"structured_outputs"}}
 
 
@@ -142,7 +142,7 @@ def test_always_is_an_error_where_the_server_cannot(form_teacher):
 
 def test_never_sends_no_form(form_teacher):
     server = form_teacher("structured_outputs")
-    assert contexts(server, structure="never").funnel[0]["dropped"] == {"malformed": 4}
+    assert contexts(server, structure="never").funnel[0].dropped == {"malformed": 4}
     assert server.probes == []
 
 
@@ -160,7 +160,7 @@ def test_what_is_recorded_is_used_again_without_asking_what_the_server_can(form_
     again = contexts(
         server, tmp_path, extra_tries=1
     )  # another edition: every row comes again from its replies
-    assert again.funnel[0]["rows_out"] == 4
+    assert again.funnel[0].rows_out == 4
     assert (server.asked(), server.probes) == (0, [])
 
 

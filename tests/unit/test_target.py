@@ -42,7 +42,7 @@ def result(run: sk.Run) -> tuple:
 @pytest.mark.parametrize("target", [1, 2, 7, 20, 41])
 def test_exactly_so_many_samples_are_kept(script, target):
     run = generate(script, target)
-    assert len(list(run.samples())) == target == run.funnel[-1]["rows_out"]
+    assert len(list(run.samples())) == target == run.funnel[-1].rows_out
     assert run.state == "done"
     assert_adds_up(run)
 
@@ -74,7 +74,7 @@ def test_samples_beyond_the_target_are_drops_that_a_larger_target_keeps(script, 
     run = generate(script, 7, out=tmp_path, num_questions=4)
     surplus = [drop for drop in run.drops() if drop["reason"] == "target"]
     assert surplus
-    assert run.funnel[-1]["name"] == "target"
+    assert run.funnel[-1].name == "target"
     assert "larger target" in surplus[0]["message"]
     more = generate(script, 7 + len(surplus), out=tmp_path, num_questions=4)
     assert {drop["id"] for drop in surplus} <= {row["id"] for row in more.samples()}
@@ -255,7 +255,7 @@ def test_own_contexts_are_used_up_to_the_target_or_to_their_end(script):
     assert_adds_up(run)
     run = generate(script, 50, prompts=prompts, num_questions=1, **own)
     assert any("own contexts are used up" in note for note in run.notes)
-    assert run.funnel[0]["tried"] == 12
+    assert run.funnel[0].tried == 12
     assert_adds_up(run)
 
 
