@@ -9,8 +9,8 @@ import pytest
 from sdgkit.errors import RunError
 from sdgkit.export import messages, train_file, write_jsonl, write_parquet
 from sdgkit.export.card import write_card
-from sdgkit.funnel import StageLine, Summary
 from sdgkit.files import write_atomically
+from sdgkit.funnel import StageLine, Summary
 
 
 @pytest.fixture(autouse=True)

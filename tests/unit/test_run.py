@@ -19,10 +19,10 @@ import pytest
 from scripted import PROMPTS, Gate, ScriptedTeacher, assert_adds_up, seeds, tagged
 
 import sdgkit as sk
-from sdgkit.export import formats as exports
 from sdgkit.cli.runs import close
 from sdgkit.errors import RunError, SdgkitError
 from sdgkit.evaluation.prompt_trials import Comparison
+from sdgkit.export import formats as exports
 from sdgkit.run.snapshot import pace
 
 SMALL = {"num_contexts": 3, "num_questions": 2}
