@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from typing import ParamSpec, TypeVar
 
@@ -41,11 +41,23 @@ def known_keywords(function: Callable[P, R]) -> Callable[P, R]:
 def unknown_keyword(function: str, name: str, known: Iterable[str]) -> SettingsError:
     """The error for a keyword that a function does not know."""
     choices = [choice for choice in known if choice != "self"]
+    return SettingsError(
+        f"{function} has no argument {name!r}. {advice(name, choices)}",
+        setting=name,
+        choices=choices,
+    )
+
+
+def advice(name: str, choices: Sequence[str]) -> str:
+    """What to write instead of a name that is not among the choices.
+
+    Example:
+        >>> advice("vlm", ["vllm", "openai"])
+        "Did you mean 'vllm'?"
+        >>> advice("local", ["vllm", "openai"])
+        'Choose from vllm, openai.'
+    """
     nearest = get_close_matches(name, choices, n=1)
     if nearest:
-        advice = f"Did you mean {nearest[0]!r}?"
-    else:
-        advice = f"It takes {', '.join(choices)}."
-    return SettingsError(
-        f"{function} has no argument {name!r}. {advice}", setting=name, choices=choices
-    )
+        return f"Did you mean {nearest[0]!r}?"
+    return f"Choose from {', '.join(choices)}."

@@ -74,7 +74,7 @@ def pyproject() -> dict:
 
 
 def name_of(path: Path) -> str:
-    """`teachers` for `sdgkit/teachers/patience.py`, `seeds` for `sdgkit/seeds.py`."""
+    """`teachers` for `sdgkit/teachers/adapters.py`, `seeds` for `sdgkit/seeds.py`."""
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 

@@ -97,13 +97,13 @@ def _teacher_before(seeds: str, teacher: Given) -> Given:
     """The teacher that a run's folder names (kind and model; it holds no address), unless options or settings do."""
     from sdgkit.method import run_folder
     from sdgkit.run.folder import read_values
-    from sdgkit.teachers.settings import REHEARSAL, Settings, settle
+    from sdgkit.teachers.settings import REHEARSAL, Settings, resolve_settings
 
     folder = run_folder(seeds)
     if (
         folder is None
         or {"kind", "base_url", "model"} & teacher.keys()
-        or settle(Settings()).kind != REHEARSAL
+        or resolve_settings(Settings()).kind != REHEARSAL
     ):
         return {}
     config = read_values(folder, "config.json")
@@ -117,7 +117,7 @@ def _follow(run: "Run", notes: deque[str]) -> None:
     run.start()
     # Where somebody sits, a key that expires is asked for.
     promised = [
-        one for one in run.teachers if is_live() and sys.stdin.isatty() and one.promise_key()
+        one for one in run.teachers if is_live() and sys.stdin.isatty() and one.offer_renewal()
     ]
     try:
         with View() as view:

@@ -39,9 +39,9 @@ def ask(words: tuple[str, ...], max_tokens: int | None, teacher: Given) -> None:
         written = f"{pluralize(reply.completion_tokens, 'token')}{speed}; {reply.prompt_tokens:,} in the prompt{cut_off}"
         say(f"answered in {reply.seconds:.2f} s: {written}")
         if load := asked.load():  # how busy the server is, where it offers that
-            queries = load.get("prefix_cache_queries", 0)
-            hits = format_percent(load.get("prefix_cache_hits", 0) / queries) if queries else "none"
-            running = f"the server runs {pluralize(load['running'], 'request')} just now, {load.get('waiting', 0)} wait"
+            queries = load.prefix_cache_queries
+            hits = format_percent(load.prefix_cache_hits / queries) if queries else "none"
+            running = f"the server runs {pluralize(load.running, 'request')} just now, {load.waiting} wait"
             say(f"{running}; {hits} of the prompts' tokens came from its prefix cache")
     say(
         f"\n{reply.text}"

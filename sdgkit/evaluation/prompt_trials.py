@@ -165,7 +165,7 @@ def abilities(teacher: Teacher) -> list[tuple[str, str]]:
         {"temperature": 1.0, "max_tokens": 40},
     )
     one, other = (background.wait(teacher.reply(hello)) for _ in range(2))
-    way = background.wait(teacher.way_to_force(hello))
+    way = background.wait(teacher.structured_output_way(hello))
     return [
         ("repeats a reply for the same sampling seed", "yes" if one.text == other.text else "no"),
         (

@@ -76,7 +76,7 @@ class RunPanel(Panel):
         fresh key is asked for."""
         self.latest.pause_on_warning = self._view is not None and not self._went_on
         for teacher in self.latest.teachers if self._view is not None else ():
-            teacher.promise_key()
+            teacher.offer_renewal()
 
     def cancel(self) -> None:
         """Stop within a moment; what is finished is kept."""

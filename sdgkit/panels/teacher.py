@@ -8,7 +8,7 @@ from sdgkit.evaluation.prompt_trials import abilities
 from sdgkit.formatting import format_number
 from sdgkit.panels.frame import Panel
 from sdgkit.teachers import connect
-from sdgkit.teachers.settings import KINDS, Settings, settle
+from sdgkit.teachers.settings import KINDS, Settings, resolve_settings
 from sdgkit.teachers.teacher import Reply, Teacher
 
 
@@ -29,7 +29,7 @@ class TeacherPanel(Panel):
         **options: Any,
     ) -> None:
         super().__init__()
-        settled = settle(Settings.of(kind, base_url, model))
+        settled = resolve_settings(Settings.parse(kind, base_url, model))
         self.chosen = {
             "kind": settled.kind or "rehearsal",
             "base_url": ", ".join(settled.base_urls),
@@ -65,7 +65,7 @@ class TeacherPanel(Panel):
         """Take over kind, address, model or key from the fields; the next test connects anew."""
         if chosen.get("kind", self.chosen["kind"]) != self.chosen["kind"]:
             chosen |= {
-                "base_url": ", ".join(settle(Settings.of(chosen["kind"])).base_urls),
+                "base_url": ", ".join(resolve_settings(Settings.parse(chosen["kind"])).base_urls),
                 "model": "",
             }
             self.models = []

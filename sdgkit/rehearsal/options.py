@@ -52,6 +52,12 @@ class Options:
         32768, "longest prompt plus reply (a token is 4 characters)", "TOKENS", 1, 1e8
     )
 
+    def changed(self) -> list[str]:
+        """The names of the options whose values are not the defaults."""
+        return [
+            option.name for option in fields(self) if getattr(self, option.name) != option.default
+        ]
+
     def __post_init__(self) -> None:
         """Refuse values out of range, in the option's own name."""
         for option in fields(self):

@@ -280,7 +280,7 @@ class Stream:
             ]
             if not recorded:  # that would decide: the server may have been another then
                 await self.flowing.wait()
-            way = recorded[0] if recorded else await lane.teacher.way_to_force(request)
+            way = recorded[0] if recorded else await lane.teacher.structured_output_way(request)
             if way not in ways:
                 words = "cannot enforce the form of a reply, as far as it shows when asked"
                 raise SettingsError(

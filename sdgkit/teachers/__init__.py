@@ -1,4 +1,4 @@
-"""Teachers: the models that write and judge, behind the servers that serve them. Begin with `connect`."""
+"""Teachers: the models that write and judge, behind the servers that serve them. See `connect`."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -6,15 +6,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sdgkit.teachers.connection import connect
     from sdgkit.teachers.exchange import Reply, Request
-    from sdgkit.teachers.teacher import Teacher
+    from sdgkit.teachers.teacher import ServerLoad, Teacher
 
-__all__ = ["Reply", "Request", "Teacher", "connect"]
+__all__ = ["Reply", "Request", "ServerLoad", "Teacher", "connect"]
 
-_HOMES = {"Reply": "exchange", "Request": "exchange", "Teacher": "teacher", "connect": "connection"}
+_MODULES = {
+    "Reply": "exchange",
+    "Request": "exchange",
+    "ServerLoad": "teacher",
+    "Teacher": "teacher",
+    "connect": "connection",
+}
 
 
 def __getattr__(name: str) -> Any:
-    # Loaded when first used: the rehearsal teacher's own process, which lives in this package, needs none of it.
-    if name not in _HOMES:
+    # Loaded when first used: the rest of sdgkit needs `settings` long before it connects.
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -1,12 +1,14 @@
-"""The one background thread of the process, with the one event loop in which all teachers' connections live.
+"""The one background thread of the process, with the event loop in which all connections live.
 
-Users write plain functions; what is asynchronous runs here, so the same call works in a script and in a Jupyter cell,
-whose own loop is busy running the cell.
+Users write plain functions; what is asynchronous runs here. The same call therefore works in a
+script and in a Jupyter cell, whose own loop is busy running the cell.
+
+Why no library does this: the blocking portals of anyio and asgiref are scopes that must be left
+before the process ends, and neither lets an interrupted call clean up first, nor survives a fork.
 """
 
 import asyncio
 import concurrent.futures
-import contextlib
 import os
 import threading
 from collections.abc import Coroutine
@@ -14,10 +16,11 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-# How long an interrupted call may take to tidy up before the interrupt goes on its way.
-_TIDY_SECONDS = 2.0
+# Seconds that an interrupted call may take to clean up before KeyboardInterrupt is raised.
+CLEANUP_SECONDS = 2.0
 
-# A teacher that is collected while this is held, by whatever made room for an object, asks for the loop as well.
+# Re-entrant: the garbage collector may run while the lock is held, and a teacher that it collects
+# asks for the loop as well.
 _lock = threading.RLock()
 _loop: asyncio.AbstractEventLoop | None = None
 _thread: threading.Thread | None = None
@@ -26,7 +29,8 @@ _thread: threading.Thread | None = None
 def loop() -> asyncio.AbstractEventLoop:
     """The background event loop; its thread starts at the first call.
 
-    Raises RuntimeError in a process that was forked from one with teachers: their connections are its parent's.
+    Raises:
+        RuntimeError: In a process forked from one with teachers; the connections are its parent's.
     """
     global _loop, _thread
     with _lock:
@@ -36,7 +40,8 @@ def loop() -> asyncio.AbstractEventLoop:
             _thread.start()
         if not _thread.is_alive():
             raise RuntimeError(
-                "Teachers do not survive a fork. Start processes with the method 'spawn' instead."
+                "Teachers do not survive a fork. "
+                "Start processes with the method 'spawn' instead of 'fork'."
             )
         return _loop
 
@@ -46,47 +51,58 @@ def is_here() -> bool:
     return threading.current_thread() is _thread
 
 
-def submit(coro: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
-    """Start a coroutine on the background loop and return at once with its future (cancel() cancels it)."""
-    return asyncio.run_coroutine_threadsafe(coro, loop())
+def submit(coroutine: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
+    """Start a coroutine on the background loop.
+
+    Returns:
+        Its future, at once. `cancel()` on it cancels the coroutine.
+    """
+    return asyncio.run_coroutine_threadsafe(coroutine, loop())
 
 
-def wait(coro: Coroutine[Any, Any, T]) -> T:
+def wait(coroutine: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine on the background loop and return its result, or raise what it raised.
 
-    Ctrl-C cancels the coroutine, gives it a moment to tidy up, and raises KeyboardInterrupt.
+    Raises:
+        KeyboardInterrupt: After Ctrl-C, which cancels the coroutine and gives it a moment to
+            clean up.
+        RuntimeError: When called on the background loop itself.
     """
     if is_here():
-        coro.close()
+        coroutine.close()
         raise RuntimeError(
             "wait() was called on the background loop itself and would never return; await instead"
         )
-    ended = threading.Event()
+    has_ended = threading.Event()
 
     async def run() -> T:
         try:
-            return await coro
+            return await coroutine
         finally:
-            ended.set()
+            has_ended.set()
 
     future = submit(run())
     try:
         return future.result()
     except KeyboardInterrupt:
         future.cancel()
-        ended.wait(_TIDY_SECONDS)
+        has_ended.wait(CLEANUP_SECONDS)
         raise
 
 
-def _leave_to_the_parent() -> None:
-    # In a forked child, which may have a lock that nobody will release, and the parent's very epoll object: tidied up
-    # here, it would lose the parent's sockets.
+def _disown_loop() -> None:
+    """In a forked child: replace the lock, which nobody may ever release, and abandon the loop.
+
+    The child holds the parent's epoll object. Cleaned up the usual way, the loop would unregister
+    the parent's sockets from it, so only this process's handle is closed.
+    """
     global _lock
     _lock = threading.RLock()
-    with contextlib.suppress(AttributeError):  # there is no loop, or it is one of another library
-        _loop._selector.close()  # type: ignore[union-attr]  # our handle only
+    selector = getattr(_loop, "_selector", None)  # None without a loop, or with another library's
+    if selector is not None:
+        selector.close()
         _loop._closed = True  # type: ignore[union-attr]
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_leave_to_the_parent)
+    os.register_at_fork(after_in_child=_disown_loop)

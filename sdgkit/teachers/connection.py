@@ -1,38 +1,26 @@
-"""`connect`: find the teacher's server, see that it answers, choose the model."""
+"""`connect`: from settings to a teacher that is known to answer."""
 
-import asyncio
 import contextlib
-import logging
 import re
 import urllib.parse
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from sdgkit.errors import SettingsError, TeacherUnreachable
+from sdgkit.errors import SettingsError
+from sdgkit.keywords import known_keywords
+from sdgkit.rehearsal.options import Options as RehearsalOptions
 from sdgkit.teachers import background
-from sdgkit.teachers.adapters import OpenAICompatible, Replicas, models_in, proxy_for, trust
-from sdgkit.teachers.diagnosis import (
-    PASSING,
-    Cause,
-    Server,
-    Trouble,
-    diagnose,
-    explain,
-    judged,
-    listed,
-)
-from sdgkit.teachers.settings import REHEARSAL, Credentials, Settings, settle
+from sdgkit.teachers.adapters import OpenAICompatible
+from sdgkit.teachers.credentials import Credentials
+from sdgkit.teachers.discovery import find_servers
+from sdgkit.teachers.server import Server
+from sdgkit.teachers.settings import Settings, resolve_settings
 from sdgkit.teachers.teacher import Teacher
 
-# How often a server that breaks off or is just starting is asked for its models.
-_TRIES = 3
-
-# No row's request is sent and no model named when models are listed: what is refused then is the path.
-_NOT_HERE = (Cause.WRONG_PATH, Cause.BAD_REQUEST, Cause.WRONG_MODEL)
+_URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#@]*)?")
 
 
+@known_keywords
 def connect(
     kind: str | None = None,
     base_url: str | Sequence[str] | None = None,
@@ -43,190 +31,139 @@ def connect(
     patience: float = 1800.0,
     key_file: str | Path | None = None,
     headers: str | Sequence[str] | Mapping[str, str] | None = None,
-    **rehearsal_options: Any,
+    *,
+    port: int = 0,
+    mean_latency_ms: float = 0.0,
+    sigma: float = 0.8,
+    slots: int = 64,
+    error_rate: float = 0.0,
+    rate_limit: float = 0.0,
+    retry_after: float = 0.0,
+    drop_rate: float = 0.0,
+    hang_rate: float = 0.0,
+    malformed_rate: float = 0.0,
+    truncate_rate: float = 0.0,
+    context_length: int = 32768,
 ) -> Teacher:
-    """Connect to a teacher, having seen that it is there.
+    """Connect to a teacher, after checking that it answers and has the model.
 
-    kind: "vllm" (any OpenAI-compatible server), "openai", "llama-stack" or "rehearsal". base_url: its
-    address, with or without the closing `/v1`; or several, of servers that serve the same model: each request
-    goes to the least busy of those that answer. model: may be left out where the server has only one.
-    api_key: else what is in key_file (read again whenever it changes), else SDGKIT_API_KEY, and for the kind
-    "openai" OPENAI_API_KEY. headers: `{name: variable}`, or "NAME=VARIABLE": sent with the values that these
-    environment variables have. What is left out of kind, base_url, model, key_file and headers comes from
-    SDGKIT_TEACHER, SDGKIT_BASE_URL and so on, then from `sdgkit.toml` in the working folder; an address
-    without a kind means "vllm", nothing at all means "rehearsal".
+    What is not given of `kind`, `base_url`, `model`, `key_file` and `headers` comes from the
+    environment (SDGKIT_TEACHER, SDGKIT_BASE_URL, SDGKIT_MODEL, SDGKIT_KEY_FILE, SDGKIT_HEADERS),
+    then from `sdgkit.toml` in the working folder. An address without a kind means "vllm"; without
+    any setting, a rehearsal teacher is started on this machine.
 
-    concurrency: requests that may be with the teacher at once, with all its servers together (16: a polite
-    guest). timeout: seconds for one request. patience: seconds to wait for a teacher that has gone away, or a
-    key that has expired, in the middle. rehearsal_options: for a rehearsal teacher started here:
-    mean_latency_ms, slots, error_rate, rate_limit, ...
+    Args:
+        kind: "vllm" (any OpenAI-compatible server), "openai", "llama-stack" or "rehearsal".
+        base_url: The server's address, with or without the final `/v1`. Several, in a list or
+            separated by commas, are servers of the same model: each request goes to the least
+            busy one that answers.
+        model: The model to ask; not needed where the server has only one.
+        api_key: The key. Default: what is in `key_file`, else SDGKIT_API_KEY, else, for the kind
+            "openai" only, OPENAI_API_KEY.
+        concurrency: Maximum concurrent requests, to all its servers together.
+        timeout: Seconds that one request may take.
+        patience: Seconds to wait for a teacher that stops answering, or for a new key when the
+            key has expired.
+        key_file: A file that holds the key. It is read again whenever it changes.
+        headers: Further headers: `{name: variable}` or "NAME=VARIABLE", sent with the values of
+            these environment variables.
+        port: This and all that follows is for a rehearsal teacher started here. The port on
+            127.0.0.1 to listen on; 0 takes a free one.
+        mean_latency_ms: Mean reply time (log-normal, at most 10 times this); 0 for none.
+        sigma: Spread of the reply times; 0 makes them all equal.
+        slots: How many requests it works on at once; the rest queue.
+        error_rate: Share of requests answered with status 500.
+        rate_limit: Share of requests answered with status 429.
+        retry_after: Seconds in the Retry-After header of each 429; 0 sends none.
+        drop_rate: Share of requests whose connection is closed without an answer.
+        hang_rate: Share of requests that are never answered.
+        malformed_rate: Share of replies that break the requested form.
+        truncate_rate: Share of replies that are cut off halfway.
+        context_length: Tokens (4 characters each) that prompt and reply may have together.
 
-    Raises SettingsError, TeacherUnreachable and TeacherRefused.
+    Returns:
+        The teacher. Close it, or use it in a `with` statement.
+
+    Raises:
+        SettingsError: An argument, the environment or `sdgkit.toml` cannot be used.
+        TeacherUnreachable: No server answers there.
+        TeacherRefused: It refuses the key, or does not have the model.
+
+    Example:
+        >>> import sdgkit as sk
+        >>> with sk.connect("rehearsal") as teacher:
+        ...     teacher.ask("Write a haiku.", max_tokens=100).finish_reason
+        'stop'
     """
     if concurrency < 1:
-        raise SettingsError(f"The concurrency must be 1 or more, not {concurrency}.")
-    wanted = settle(Settings.of(kind, base_url, model, key_file, headers))
-    credentials = Credentials(wanted, api_key)
-    if wanted.base_urls and rehearsal_options:
         raise SettingsError(
-            f"Only a rehearsal teacher started here takes {', '.join(sorted(rehearsal_options))}."
+            f"concurrency must be 1 or more, not {concurrency}.", setting="concurrency"
         )
+    rehearsal_options = RehearsalOptions(
+        port=port,
+        mean_latency_ms=mean_latency_ms,
+        sigma=sigma,
+        slots=slots,
+        error_rate=error_rate,
+        rate_limit=rate_limit,
+        retry_after=retry_after,
+        drop_rate=drop_rate,
+        hang_rate=hang_rate,
+        malformed_rate=malformed_rate,
+        truncate_rate=truncate_rate,
+        context_length=context_length,
+    )
+    arguments = Settings.parse(kind, base_url, model, key_file, headers)
+    settings = resolve_settings(arguments)
+    credentials = Credentials(settings, api_key)
+    base_urls = list(settings.base_urls)
+    _check_rehearsal_options(rehearsal_options, base_urls)
+    notes: list[str] = []
     with contextlib.ExitStack() as started:
-        urls, notes = list(wanted.base_urls), list[str]()
-        if not urls:
-            from sdgkit.rehearsal import start
-
-            process = started.enter_context(start(**rehearsal_options))
-            import openai  # noqa: F401  (takes a second, in which the process gets ready)
-
-            urls = [process.base_url]
-        servers = [Server(_checked(url), wanted.kind or "", credentials, notes) for url in urls]
-        adapter = background.wait(
-            _find([OpenAICompatible(server, timeout) for server in servers], wanted)
-        )
-        return Teacher(adapter, concurrency, patience, started.pop_all().close)
+        if not base_urls:
+            base_urls = [_start_rehearsal(rehearsal_options, started)]
+        adapters = []
+        for url in base_urls:
+            server = Server(_check_url(url), settings.kind or "", credentials, notes)
+            adapters.append(OpenAICompatible(server, timeout))
+        adapter = background.wait(find_servers(adapters, settings))
+        return Teacher(adapter, concurrency, patience, on_close=started.pop_all().close)
 
 
-def _checked(url: str) -> str:
-    """An address that can be shown and written down. Raises SettingsError, which does not repeat it."""
-    try:
-        good = (
-            re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#@]*)?", url)
-            and urllib.parse.urlsplit(url).port != 0
-        )
-    except ValueError:  # a port that is no number, half of an IPv6 address
-        good = False
-    if not good:
+def _check_rehearsal_options(options: RehearsalOptions, base_urls: Sequence[str]) -> None:
+    changed = options.changed()
+    if base_urls and changed:
         raise SettingsError(
-            "The base URL must look like http://host:8000/v1: http or https, a host, no '?', no '#', and no '@': "
-            "a password goes into a header, with --header or headers=."
+            f"{', '.join(sorted(changed))}: only for a rehearsal teacher that is started here, "
+            f"not for a server with an address.",
+            setting=changed[0],
+        )
+
+
+def _start_rehearsal(options: RehearsalOptions, started: contextlib.ExitStack) -> str:
+    """Start a rehearsal teacher, to be closed with the stack; its base URL."""
+    from sdgkit.rehearsal import RehearsalProcess
+
+    process = started.enter_context(RehearsalProcess(options))
+    import openai  # noqa: F401  (takes a second, in which the process gets ready)
+
+    return process.base_url
+
+
+def _check_url(url: str) -> str:
+    """The address without a final slash, if it can be shown and written down.
+
+    Raises:
+        SettingsError: It cannot; it is not repeated, since it may contain a password.
+    """
+    try:
+        is_valid = bool(_URL.fullmatch(url)) and urllib.parse.urlsplit(url).port != 0
+    except ValueError:  # a port that is no number, half of an IPv6 address
+        is_valid = False
+    if not is_valid:
+        raise SettingsError(
+            "The base URL must look like http://host:8000/v1: http or https, a host, and no '?', "
+            "'#' or '@'. A password goes into a header, with --header or headers=.",
+            setting="base_url",
         )
     return url.rstrip("/")
-
-
-async def _find(
-    adapters: Sequence[OpenAICompatible], wanted: Settings
-) -> OpenAICompatible | Replicas:
-    """The server, or several as one, with the model to ask. Of several servers, one that answers will do."""
-    async with contextlib.AsyncExitStack() as opened:
-        for adapter in adapters:
-            opened.push_async_callback(adapter.close)
-        troubles = await asyncio.gather(*map(_open, adapters))
-        away = {
-            adapter: trouble
-            for adapter, trouble in zip(adapters, troubles, strict=True)
-            if trouble is not None
-        }
-        there = [adapter.server for adapter in adapters if adapter not in away]
-        for adapter, trouble in away.items():
-            error = explain(trouble, adapter.server)
-            if not there or trouble.cause not in PASSING:
-                raise error from trouble
-            adapter.server.notes.append(f"{error} Until then the others do the work.")
-        model = _choose(there[0], wanted)
-        for adapter in adapters:
-            adapter.server.model = model
-            if adapter in away:  # which could not be asked for its path
-                path = there[0].base_url.removeprefix(_root(there[0].base_url))
-                adapter.server.base_url = _root(adapter.server.base_url) + path
-            elif model not in adapter.server.models:
-                raise explain(Trouble(Cause.WRONG_MODEL), adapter.server)
-        opened.pop_all()
-    return Replicas(adapters, away) if len(adapters) > 1 else adapters[0]
-
-
-async def _open(adapter: OpenAICompatible) -> Trouble | None:
-    """Stay at the first place that lists models, asking again where the trouble may pass; else what the matter is."""
-    server = adapter.server
-    places = _places(server)
-    for attempt in range(_TRIES):
-        await asyncio.sleep(0.3 * attempt)
-        for place in places:
-            server.base_url = place
-            try:
-                rows = await adapter.rows()
-            except Trouble as failure:
-                trouble = failure
-                if trouble.cause not in _NOT_HERE:
-                    break
-            else:
-                told = await _asked_by_client(server) if server.kind == "llama-stack" else {}
-                server.models = told or models_in(rows)
-                return None
-        if trouble.cause not in (Cause.LOST, Cause.SERVER_ERROR, Cause.BUSY):
-            break
-    server.base_url = places[0]
-    return replace(trouble, cause=Cause.WRONG_PATH) if trouble.cause in _NOT_HERE else trouble
-
-
-def _places(server: Server) -> list[str]:
-    """Where a server may have its API, the likeliest first: most addresses end in /v1, given or not."""
-    url = server.base_url
-    if server.kind == "llama-stack":
-        # 0.2 has it under the longer (under the other it lists models only), 0.7 under the shorter, 0.3 under both.
-        return [f"{_root(url)}/v1/openai/v1", f"{_root(url)}/v1"]
-    if url.endswith("/v1"):
-        return [url]
-    return [url, f"{url}/v1"] if urllib.parse.urlsplit(url).path else [f"{url}/v1", url]
-
-
-def _root(url: str) -> str:
-    return re.sub(r"/v1(/openai/v1)?$", "", url)
-
-
-def _choose(server: Server, wanted: Settings) -> str:
-    """The model to use. Raises SettingsError, TeacherRefused or TeacherUnreachable."""
-    where, models, model = server.base_url, list(server.models), wanted.model
-    if wanted.kind == REHEARSAL and models != [REHEARSAL]:
-        raise SettingsError(
-            f"The server at {where} is no rehearsal teacher; choose the kind vllm for it."
-        )
-    if not models:
-        raise TeacherUnreachable(
-            f"The server at {where} has no model yet. Wait until it has loaded one."
-        )
-    if model is None and len(models) > 1:
-        error = SettingsError(
-            f"{where} has several models; choose with --model or model=: {listed(models)}."
-        )
-        error.choices = tuple(models)
-        raise error
-    # Llama Stack's names begin with the provider's, "vllm/"; its older servers take the rest alone, newer ones not.
-    named = [name for name in models if model is None or f"/{name}".endswith(f"/{model}")]
-    if not named:
-        raise explain(Trouble(Cause.WRONG_MODEL), replace(server, model=model or ""))
-    return model if model in named else named[0]
-
-
-async def _asked_by_client(server: Server) -> dict[str, int | None]:
-    """The models as `llama-stack-client` lists them; where it cannot, none, and a note on what to do about it."""
-    log, silence = logging.getLogger(), logging.NullHandler()
-    log.addHandler(
-        silence
-    )  # or the import (0.7.5) makes every request of every library a line on stderr
-    from llama_stack_client import AsyncLlamaStackClient, DefaultAsyncHttpxClient
-
-    log.removeHandler(silence)
-    root, credentials = _root(server.base_url), server.credentials
-    client = AsyncLlamaStackClient(
-        base_url=root,
-        api_key=credentials.key or "none",  # or it would look for one in the environment
-        default_headers=credentials.headers,
-        max_retries=0,
-        http_client=DefaultAsyncHttpxClient(
-            trust_env=False, proxy=proxy_for(root), verify=trust(root)
-        ),
-    )
-    try:
-        async with client:
-            return models_in([row.to_dict() for row in await client.models.list()])
-    except Exception as error:
-        # The plain list has just been read, so this is a matter of the client; a server of another version says so.
-        body = getattr(error, "body", None)
-        said = (judged(426, body, server) if body else diagnose(error, server)).words
-        note = f"llama-stack-client cannot list the models ({said}). Generation works all the same"
-        if version := re.search(r"server version v?(\d+\.(\d+))", said):
-            python = "" if version[2] == "2" else " (needs Python 3.12)"  # as all after 0.2.12
-            note += f"; for the client's own commands install 'llama-stack-client=={version[1]}.*'{python}"
-        server.notes.append(f"{note}.")
-        return {}

@@ -1,182 +1,201 @@
-"""From whatever a client raised to what is the matter: the cause, the server's own words, a sentence for the user.
+"""From a failed exchange to its cause, and from there to a sentence for the user.
 
-The cause is read from the whole chain of exceptions, since over the fast client a refused connection, an unknown host
-and an untrusted certificate all arrive as "timed out".
+The cause is read from the whole chain of exceptions, since over the fast client a refused
+connection, an unknown host and an untrusted certificate all arrive as "timed out".
 """
 
 import email.utils
 import html
 import json
+import math
 import re
 import socket
 import ssl
 import time
 import urllib.parse
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from sdgkit import texts
 from sdgkit.errors import RequestRefused, TeacherError, TeacherRefused, TeacherUnreachable
-from sdgkit.teachers.settings import Credentials
+from sdgkit.teachers.server import Server, enumerate_models
+from sdgkit.texts import load_texts
+
+_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
 
 class Cause(Enum):
-    """What can be the matter between us and a teacher: in a few words, and as the error to raise.
+    """Why an exchange failed.
 
-    The sentence for each is in `texts/troubles.yaml`.
+    The sentence for each is in `texts/troubles.yaml`, under its label.
+
+    Attributes:
+        label: The cause in a few words.
+        error: The error to raise when it is final.
+        is_transient: Worth another try: a network, a busy server or a restart, not a decision.
+        statuses: The HTTP statuses that mean it. Any other refuses the request.
+        exception: The exception that means it, anywhere in a chain. The first in this table wins,
+            since a certificate's error is an OSError too.
     """
 
-    REFUSED = "connection refused", TeacherUnreachable
-    UNKNOWN_HOST = "unknown host", TeacherUnreachable
-    LOST = "connection lost", TeacherUnreachable
-    TIMEOUT = "timed out", TeacherUnreachable
-    BUSY = "too many requests", TeacherUnreachable
-    SERVER_ERROR = "server error", TeacherUnreachable
-    CERTIFICATE = "untrusted certificate", TeacherRefused
-    GONE = "gone", TeacherUnreachable
-    WRONG_PATH = "wrong path", TeacherUnreachable
-    WRONG_KEY = "wrong key", TeacherRefused
-    EXPIRED_KEY = "expired key", TeacherRefused
-    WRONG_MODEL = "wrong model", TeacherRefused
-    BAD_REQUEST = "bad request", RequestRefused
+    # label, error, is_transient, statuses, exception
+    CERTIFICATE = ("untrusted certificate", TeacherRefused, False, (), ssl.SSLCertVerificationError)
+    UNKNOWN_HOST = ("unknown host", TeacherUnreachable, True, (), socket.gaierror)
+    REFUSED = ("connection refused", TeacherUnreachable, True, (), ConnectionRefusedError)
+    LOST = ("connection lost", TeacherUnreachable, True, (), OSError)
+    TIMEOUT = ("timed out", TeacherUnreachable, True)
+    BUSY = ("too many requests", TeacherUnreachable, True, (429,))
+    SERVER_ERROR = ("server error", TeacherUnreachable, True, (408, 409, 425, *range(500, 600)))
+    GONE = ("gone", TeacherUnreachable, False)
+    WRONG_PATH = ("wrong path", TeacherUnreachable, False, (404, 405, *range(300, 400)))
+    WRONG_KEY = ("wrong key", TeacherRefused, False, (401, 403))
+    EXPIRED_KEY = ("expired key", TeacherRefused, False)
+    WRONG_MODEL = ("wrong model", TeacherRefused, False)
+    BAD_REQUEST = ("bad request", RequestRefused, False)
 
-    def __init__(self, words: str, error: type[TeacherError]) -> None:
-        self.words, self.error = words, error
+    def __init__(
+        self,
+        label: str,
+        error: type[TeacherError],
+        is_transient: bool,
+        statuses: tuple[int, ...] = (),
+        exception: type[BaseException] | None = None,
+    ) -> None:
+        self.label = label
+        self.error = error
+        self.is_transient = is_transient
+        self.statuses = statuses
+        self.exception = exception
 
 
-# Worth another try: a network, a busy server or a restart, not a decision.
-PASSING = frozenset(
-    {Cause.REFUSED, Cause.UNKNOWN_HOST, Cause.LOST, Cause.TIMEOUT, Cause.BUSY, Cause.SERVER_ERROR}
-)
-
-# What the status of an answer means; any other refuses the request.
-_STATUSES = {
-    Cause.WRONG_KEY: {401, 403},
-    Cause.WRONG_PATH: {404, 405, *range(300, 400)},
-    Cause.BUSY: {429},
-    Cause.SERVER_ERROR: {408, 409, 425, *range(500, 600)},
-}
-
-# In this order: a certificate's error is an OSError too, and the fast client wraps each of them in a timeout.
-_SIGNS: tuple[tuple[type[BaseException], Cause], ...] = (
-    (ssl.SSLCertVerificationError, Cause.CERTIFICATE),
-    (socket.gaierror, Cause.UNKNOWN_HOST),
-    (ConnectionRefusedError, Cause.REFUSED),
-    (OSError, Cause.LOST),
-)
+_CAUSE_OF_STATUS = {status: cause for cause in Cause for status in cause.statuses}
 
 
 @dataclass(eq=False)
 class Trouble(Exception):
-    """One failed exchange. `words` are the server's or the system's own; `retry_after` is in seconds."""
+    """One failed exchange.
+
+    Attributes:
+        cause: Why it failed.
+        detail: The server's or the system's own message, without secrets.
+        status: The HTTP status, if there was an answer.
+        retry_after: Seconds after which the server wants to be asked again.
+    """
 
     cause: Cause
-    words: str = ""
+    detail: str = ""
     status: int | None = None
     retry_after: float | None = None
 
     def __str__(self) -> str:
-        known = self.cause.words if self.status is None else str(self.status)
-        return f"{known}: {self.words}" if self.words else known
+        """Such as `503: model is loading` or `connection refused`."""
+        summary = self.cause.label if self.status is None else str(self.status)
+        return f"{summary}: {self.detail}" if self.detail else summary
 
 
-@dataclass
-class Server:
-    """What is known of a server. The `credentials`' secrets are taken out of everything that is shown.
-
-    notes: sentences for the user; servers of one teacher share them. models: how many tokens each can hold, None where
-    it does not tell. model: the one that is asked.
-    """
-
-    base_url: str
-    kind: str
-    credentials: Credentials = field(repr=False)
-    notes: list[str]
-    models: dict[str, int | None] = field(default_factory=dict)
-    model: str = ""
-
-
-def diagnose(error: BaseException, server: Server) -> Trouble:
-    """Find out what an exception of a client means."""
-    if isinstance(
-        error, TimeoutError
-    ):  # our own limit on one exchange; the clients' timeouts are wrapped
+def diagnose_exception(error: BaseException, server: Server) -> Trouble:
+    """Find out what a client's exception means."""
+    if isinstance(error, TimeoutError):
+        # Our own limit on one exchange: a client's timeouts are wrapped.
         return Trouble(Cause.TIMEOUT)
-    chain = [error]
-    while (under := chain[-1].__cause__ or chain[-1].__context__) and under not in chain:
-        chain.append(under)
-    chain.reverse()  # the innermost knows most
-    found = ((cause, link) for sign, cause in _SIGNS for link in chain if isinstance(link, sign))
-    cause, link = next(found, (Cause.LOST, chain[0]))
-    words = getattr(link, "verify_message", None) or getattr(link, "strerror", None) or str(link)
-    return Trouble(cause, _shown(words or type(link).__name__, server))
+    chain = list(_exception_chain(error))
+    chain.reverse()  # the innermost is the most specific
+    for cause in Cause:
+        for link in chain:
+            if cause.exception is not None and isinstance(link, cause.exception):
+                return Trouble(cause, server.redact(_message_of(link)))
+    return Trouble(Cause.LOST, server.redact(_message_of(chain[0])))
 
 
-def judged(status: int, body: Any, server: Server, retry_after: str | None = None) -> Trouble:
-    """What an answer means that is not what was asked for. body: parsed, where it is JSON, else its text."""
-    problem = body.get("error") if isinstance(body, dict) else None
-    if status == 200 and isinstance(problem, dict) and problem.get("code") in range(300, 600):
-        status = problem["code"]  # some gateways answer 200, and put what happened into the body
-    words = _shown(_words(body), server)
-    cause = next(
-        (cause for cause, statuses in _STATUSES.items() if status in statuses), Cause.BAD_REQUEST
-    )
+def _exception_chain(error: BaseException) -> Iterator[BaseException]:
+    """The exception, and what led to it, in turn."""
+    seen: list[BaseException] = []
+    link: BaseException | None = error
+    while link is not None and link not in seen:
+        yield link
+        seen.append(link)
+        link = link.__cause__ or link.__context__
+
+
+def _message_of(error: BaseException) -> str:
+    """The system's own message: not all exceptions have it where `str` finds it."""
+    message = ""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        message = error.verify_message
+    elif isinstance(error, OSError):
+        message = error.strerror or ""
+    return message or str(error) or type(error).__name__
+
+
+def diagnose_response(
+    status: int, body: Any, server: Server, retry_after: str | None = None
+) -> Trouble:
+    """Find out what a response means that is not the expected one.
+
+    Args:
+        status: Its HTTP status.
+        body: Its JSON, parsed; its text where it is not JSON.
+        server: The server it comes from.
+        retry_after: Its Retry-After header.
+    """
+    error = body.get("error") if isinstance(body, dict) else None
+    if status == 200 and isinstance(error, dict) and error.get("code") in range(300, 600):
+        # Some gateways answer 200 and put what happened into the body.
+        status = error["code"]
+    detail = server.redact(_message_in(body))
+    cause = _CAUSE_OF_STATUS.get(status, Cause.BAD_REQUEST)
     if status == 200 and isinstance(body, str):
         cause = Cause.WRONG_PATH
-    elif status == 404 and isinstance(body, dict) and "model" in words.lower():
+    elif status == 404 and isinstance(body, dict) and "model" in detail.lower():
         cause = Cause.WRONG_MODEL
-    return Trouble(cause, words, status, _seconds(retry_after))
+    return Trouble(cause, detail, status, _seconds_until(retry_after))
 
 
 def explain(trouble: Trouble, server: Server) -> TeacherError:
-    """The error to raise for it."""
-    sentence = texts.load_texts("troubles")[trouble.cause.words].format(
-        where=server.base_url,
+    """The error to raise for a trouble that is final."""
+    template = load_texts("troubles")[trouble.cause.label]
+    available = f"; it has {enumerate_models(server.models)}" if server.models else ""
+    if server.credentials.secrets:
+        key_verdict = "does not accept the key"
+    else:
+        key_verdict = "requires a key, and none was given"
+    sentence = template.format(
+        url=server.base_url,
         host=urllib.parse.urlsplit(server.base_url).hostname,
-        words=trouble.words,
-        said=trouble,
+        detail=trouble.detail,
+        failure=trouble,
         model=server.model,
-        known=f"; it has {listed(server.models)}" if server.models else "",
-        verdict="does not accept the key"
-        if server.credentials.secrets
-        else "wants a key, and none was given",
-        place=server.credentials.place,
+        available=available,
+        key_verdict=key_verdict,
+        key_place=server.credentials.place,
     )
     return trouble.cause.error(sentence)
 
 
-def listed(models: Iterable[str]) -> str:
-    """Model names for a sentence; a long list is cut."""
-    first, more = list(models)[:12], list(models)[12:]
-    return ", ".join(first) + (f" and {len(more)} more" if more else "")
-
-
-def _words(body: Any) -> str:
-    """What an answer says, without the form that it is wrapped in."""
+def _message_in(body: Any) -> str:
+    """The message in a response, without the structure it is wrapped in."""
     while isinstance(body, dict):
-        told = (body[name] for name in ("message", "error", "detail") if body.get(name))
-        body = next(told, json.dumps(body))
-    title = re.search(r"<title[^>]*>(.*?)</title>", str(body)[:10_000], re.IGNORECASE | re.DOTALL)
-    return html.unescape(title[1]) if title else str(body)
+        parts: Iterable[Any] = (body.get(name) for name in ("message", "error", "detail"))
+        body = next(filter(None, parts), None) or json.dumps(body)
+    text = str(body)
+    title = _TITLE.search(text[:10_000])
+    return html.unescape(title[1]) if title else text
 
 
-def _shown(text: str, server: Server, limit: int = 300) -> str:
-    """One line without secrets, that may stand in a terminal."""
-    for secret in sorted(server.credentials.secrets, key=len, reverse=True):
-        text = text.replace(secret, "***")
-    text = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * limit]).split())
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+def _seconds_until(retry_after: str | None) -> float | None:
+    """Seconds from a number or an HTTP date (RFC 9110, section 10.2.3); never negative.
 
-
-def _seconds(retry_after: str | None) -> float | None:
-    """From a number or an HTTP date (RFC 9110, section 10.2.3); never negative."""
+    None without the header, or for a value that is neither.
+    """
+    if retry_after is None:
+        return None
     try:
-        seconds = float(retry_after or "")
+        seconds = float(retry_after)
     except ValueError:
         try:
-            seconds = email.utils.parsedate_to_datetime(retry_after or "").timestamp() - time.time()
+            date = email.utils.parsedate_to_datetime(retry_after)
+            seconds = date.timestamp() - time.time()
         except ValueError:
             return None
-    return max(0.0, seconds) if seconds < float("inf") else None
+    return max(0.0, seconds) if seconds < math.inf else None

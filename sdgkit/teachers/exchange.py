@@ -6,19 +6,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-_canonical = json.JSONEncoder(
-    sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False
+_canonical_json = json.JSONEncoder(
+    sort_keys=True,
+    ensure_ascii=False,
+    separators=(",", ":"),
+    allow_nan=False,
 ).encode
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One chat request: what it asks and nothing else, so no address, no row and no position.
+    """One chat request: what it asks and nothing else, so no address, no row id and no position.
 
-    messages: `{"role", "content"}` dictionaries. sampling: the fields sent besides model, messages and seed
-    (`temperature`, `top_p`, `max_tokens`, ...), JSON values only; the dictionary `extra_body`, if any, is merged into
-    the body. ordinal: which of the n this is for its row, from 1. attempt: from 1; a malformed reply is asked again as
-    the next attempt, and so with another sampling seed.
+    Attributes:
+        messages: The chat, as dictionaries with the keys `role` and `content`.
+        sampling: The fields sent besides model, messages and seed (`temperature`, `top_p`,
+            `max_tokens`, …), JSON values only. A dictionary under `extra_body` is merged into the
+            body.
+        ordinal: Which of the requests for its row this is, from 1.
+        attempt: From 1. A malformed reply is asked for again as the next attempt, and therefore
+            with another sampling seed.
+
+    Example:
+        >>> request = Request(({"role": "user", "content": "Hello"},), {"temperature": 0.7})
+        >>> request.sampling_seed("tiny")
+        1691825177
     """
 
     messages: tuple[dict[str, str], ...]
@@ -28,11 +40,19 @@ class Request:
     _keys: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def key(self, model: str) -> str:
-        """The name of this request in a journal: SHA-256 (hex) over model, messages, sampling, ordinal, attempt."""
+        """The name of this request in a journal.
+
+        Args:
+            model: The model that is asked.
+
+        Returns:
+            SHA-256 (hex) over model, messages, sampling, ordinal and attempt.
+        """
         if model not in self._keys:
-            text = _canonical([model, self.messages, self.sampling, self.ordinal, self.attempt])
-            # Broken text (lone surrogates) has a key too, instead of an exception.
-            self._keys[model] = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+            content = [model, self.messages, self.sampling, self.ordinal, self.attempt]
+            # "surrogatepass": broken text (lone surrogates) has a key too.
+            encoded = _canonical_json(content).encode("utf-8", "surrogatepass")
+            self._keys[model] = hashlib.sha256(encoded).hexdigest()
         return self._keys[model]
 
     def sampling_seed(self, model: str) -> int:
@@ -40,22 +60,30 @@ class Request:
         return int(self.key(model)[:8], 16) & 0x7FFFFFFF
 
     def body(self, model: str) -> dict[str, Any]:
-        """The body of POST /v1/chat/completions (OpenAI API reference)."""
+        """The body of POST /v1/chat/completions (OpenAI API reference, "Chat")."""
         body = {
             "model": model,
             "messages": list(self.messages),
             "seed": self.sampling_seed(model),
             **self.sampling,
         }
-        return body | (body.pop("extra_body", None) or {})
+        extra_body = body.pop("extra_body", None) or {}
+        return body | extra_body
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the teacher wrote. `text` and `reasoning` are valid Unicode.
+    """What the teacher wrote.
 
-    finish_reason: the server's word; "stop", or "length" where `max_tokens` cut the reply off. seconds: how long the
-    successful exchange took. retries: how many failed before it.
+    Attributes:
+        text: The reply itself, valid Unicode.
+        finish_reason: The server's word for how it ended: "stop", or "length" where `max_tokens`
+            cut the reply off.
+        reasoning: What the model thought first, where the server returns it separately.
+        prompt_tokens: Tokens in the prompt, as the server counts them; 0 if it does not.
+        completion_tokens: Tokens in the reply, as the server counts them; 0 if it does not.
+        seconds: How long the successful exchange took.
+        retries: How many exchanges failed before it.
     """
 
     text: str

@@ -1,39 +1,50 @@
-"""Where a teacher's settings come from: arguments, then the environment, then `sdgkit.toml`, then the rehearsal; and
-who we are to it: a key, and headers of the user's, whose values are sent and never shown.
+"""Where the settings of a teacher come from.
+
+In this order: the arguments, the environment (SDGKIT_TEACHER, SDGKIT_BASE_URL, SDGKIT_MODEL,
+SDGKIT_KEY_FILE, SDGKIT_HEADERS), `sdgkit.toml` in the working folder. Without any, the rehearsal
+teacher.
+
+The layers are combined here and not by pydantic-settings, since a layer may have to be left out
+as a whole (see `resolve_settings`), and since an error must not repeat a value, which may be a key.
 """
 
-import contextlib
 import os
-import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from sdgkit.errors import SettingsError
+from sdgkit.keywords import advice
 
-Text = str | None
-Several = str | Sequence[str] | None
-
-# The rehearsal teacher's kind, and its only model, whatever the address it is found at.
+# The kind of the rehearsal teacher, and the name of its only model at whatever address.
 REHEARSAL = "rehearsal"
-FILE = "sdgkit.toml"
 
-_NAMES = ("teacher", "base_url", "model", "key_file", "headers")
-_HOMES = {
+DEFAULT_URLS = {
     "vllm": "http://localhost:8000/v1",
     "openai": "https://api.openai.com/v1",
     "llama-stack": "http://localhost:8321",
 }
-KINDS = (*_HOMES, REHEARSAL)
+KINDS = (*DEFAULT_URLS, REHEARSAL)
+
+SETTINGS_FILE = "sdgkit.toml"
+# The names in the file; in the environment, SDGKIT_ and the name in capitals.
+SETTING_NAMES = ("teacher", "base_url", "model", "key_file", "headers")
+_LIST_SETTINGS = ("base_url", "headers")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What to connect to; None or empty where nobody said. A rehearsal without a base URL is one to be started.
+    """What to connect to; None or empty for what is not set.
 
-    base_urls: several are replicas of one model. headers: names, with the environment variables of their values.
+    Attributes:
+        kind: One of `KINDS`.
+        base_urls: Several are replicas of one model. None for a rehearsal teacher that is yet to
+            be started.
+        model: The model's name.
+        key_file: The file that holds the key.
+        headers: Header names, with the environment variables that hold their values.
     """
 
     kind: str | None = None
@@ -43,155 +54,131 @@ class Settings:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(
+    def parse(
         cls,
-        kind: Text = None,
-        base_url: Several = None,
-        model: Text = None,
-        key_file: Any = None,
-        headers: Any = None,
+        kind: str | None = None,
+        base_url: str | Sequence[str] | None = None,
+        model: str | None = None,
+        key_file: str | Path | None = None,
+        headers: str | Sequence[str] | Mapping[str, str] | None = None,
     ) -> "Settings":
-        """As users write them: addresses, and headers (NAME=VARIABLE), in a list or in one text with commas."""
-        if not isinstance(headers, Mapping):
-            pairs = (text.partition("=") for text in _listed(headers))
-            headers = {name.strip(): variable.strip() for name, _, variable in pairs}
-        key_file = str(key_file) if key_file else None
+        """Settings as users write them.
+
+        Args:
+            kind: One of `KINDS`.
+            base_url: One address, several separated by commas, or a list.
+            model: The model's name.
+            key_file: The file that holds the key.
+            headers: A mapping; or NAME=VARIABLE, several separated by commas or in a list.
+
+        Example:
+            >>> Settings.parse(base_url="http://a/v1, http://b/v1").base_urls
+            ('http://a/v1', 'http://b/v1')
+        """
         return cls(
-            (kind or "").strip() or None,
-            _listed(base_url),
-            (model or "").strip() or None,
-            key_file,
-            headers,
+            kind=(kind or "").strip() or None,
+            base_urls=_entries(base_url),
+            model=(model or "").strip() or None,
+            key_file=str(key_file) if key_file else None,
+            headers=_parse_headers(headers),
         )
 
 
-def settle(said: Settings) -> Settings:
-    """Fill in what the arguments leave open. Raises SettingsError.
+def resolve_settings(arguments: Settings) -> Settings:
+    """Fill in what the arguments leave open.
 
-    What comes from further below does not go with a `rehearsal` or `openai` asked for above it: the one would
-    turn into a real server, to the other's we would send the key that is meant for OpenAI.
+    A lower layer is left out as a whole when a higher one asks for a `rehearsal` or for `openai`
+    and the lower one for something else: its address would turn the rehearsal into a real server,
+    or be sent the key that is meant for OpenAI.
+
+    Returns:
+        Settings with a kind, and with a base URL unless a rehearsal teacher is to be started.
+
+    Raises:
+        SettingsError: There is no such kind, or `sdgkit.toml` cannot be used.
     """
-    environment = Settings.of(*(os.environ.get(f"SDGKIT_{name.upper()}") for name in _NAMES))
-    found: dict[str, Any] = {}
-    for layer in (said, environment, _from_file()):
-        told = {name: value for name, value in asdict(layer).items() if value}
-        if layer.kind == REHEARSAL and "base_urls" in found:
-            told["kind"] = "vllm"  # an address without a kind means a real server
-        if found.get("kind") not in (REHEARSAL, "openai") or layer.kind == found["kind"]:
-            found = told | found
-    kind = found.setdefault("kind", "vllm" if "base_urls" in found else REHEARSAL)
-    if kind not in KINDS:
+    settings = Settings()
+    for layer in (arguments, _settings_from_environment(), _settings_from_file()):
+        settings = _fill_in(settings, layer)
+    if settings.kind is None:
+        kind = "vllm" if settings.base_urls else REHEARSAL
+        settings = replace(settings, kind=kind)
+    if settings.kind not in KINDS:
         raise SettingsError(
-            f"There is no teacher of the kind {kind!r}. The kinds are: {', '.join(KINDS)}."
+            f"{settings.kind!r} is not a kind of teacher. {advice(str(settings.kind), KINDS)}",
+            setting="kind",
+            choices=KINDS,
         )
-    return Settings(**{"base_urls": _listed(_HOMES.get(kind)), **found})
+    if not settings.base_urls:
+        settings = replace(settings, base_urls=_entries(DEFAULT_URLS.get(settings.kind)))
+    return settings
 
 
-def _from_file() -> Settings:
+def _fill_in(settings: Settings, layer: Settings) -> Settings:
+    """The settings, completed from the next lower layer where the two go together."""
+    stands_alone = settings.kind in (REHEARSAL, "openai")
+    if stands_alone and layer.kind != settings.kind:
+        return settings
+    if layer.kind == REHEARSAL and settings.base_urls:
+        layer = replace(layer, kind="vllm")  # an address without a kind means a real server
+    missing = {}
+    for setting in fields(Settings):
+        if not getattr(settings, setting.name):
+            missing[setting.name] = getattr(layer, setting.name)
+    return replace(settings, **missing)
+
+
+def _settings_from_environment() -> Settings:
+    values = [os.environ.get(f"SDGKIT_{name.upper()}") for name in SETTING_NAMES]
+    return Settings.parse(*values)
+
+
+def _settings_from_file() -> Settings:
     try:
-        values = tomllib.loads(Path(FILE).read_text(encoding="utf-8-sig"))
+        values = tomllib.loads(Path(SETTINGS_FILE).read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         return Settings()
     except (OSError, ValueError) as error:
-        raise SettingsError(f"{FILE} in this folder cannot be read: {error}.") from error
+        raise SettingsError(
+            f"{SETTINGS_FILE} in the working folder cannot be read: {error}.",
+            setting=SETTINGS_FILE,
+        ) from error
     for name, value in values.items():
-        several = list(value.values()) if isinstance(value, dict) else value
-        entries = (
-            several if isinstance(several, list) and name in ("base_url", "headers") else [value]
-        )
-        if name not in _NAMES or not all(isinstance(text, str) for text in entries):
-            # Its value may be a key, in the wrong place.
+        if not _is_usable(name, value):
+            # The value is not shown: it may be a key in the wrong place.
             raise SettingsError(
-                f"{FILE}: {name} cannot be used. Take {', '.join(_NAMES)}, with texts in quotes."
+                f"{SETTINGS_FILE}: {name} cannot be used. "
+                f"The settings are {', '.join(SETTING_NAMES)}, with text in quotes as values.",
+                setting=name,
+                choices=SETTING_NAMES,
             )
-    return Settings.of(*(values.get(name) for name in _NAMES))
+    return Settings.parse(*map(values.get, SETTING_NAMES))
 
 
-def _listed(said: Several) -> tuple[str, ...]:
+def _is_usable(name: str, value: Any) -> bool:
+    """Whether an entry of the file has a name that exists and a value of its type."""
+    if name not in SETTING_NAMES:
+        return False
+    entries = [value]
+    if name in _LIST_SETTINGS and isinstance(value, list):
+        entries = value
+    elif name == "headers" and isinstance(value, dict):
+        entries = list(value.values())
+    return all(isinstance(entry, str) for entry in entries)
+
+
+def _parse_headers(headers: str | Sequence[str] | Mapping[str, str] | None) -> Mapping[str, str]:
+    if isinstance(headers, Mapping):
+        return headers
+    variables = {}
+    for entry in _entries(headers):
+        name, _, variable = entry.partition("=")
+        variables[name.strip()] = variable.strip()
+    return variables
+
+
+def _entries(text: str | Sequence[str] | None) -> tuple[str, ...]:
     """The entries of a list, or of a text with commas; none twice."""
-    entries = said.split(",") if isinstance(said, str) else said or ()
-    return tuple(dict.fromkeys(entry.strip() for entry in entries if entry.strip()))
-
-
-class Credentials:
-    """A key and further headers.
-
-    file: the file that holds the key, if any; read again whenever it changes. headers: with their values. place: where
-    a user puts a key, in words. secrets: every value that was ever sent, to be taken out of what is shown.
-    can_be_renewed: a refused key is worth waiting for a fresh one, since there is a file to put it into, or somebody
-    who can be asked for it.
-
-    Raises SettingsError, which repeats no value: somebody may have written one in the place of a variable's name.
-    """
-
-    def __init__(self, wanted: Settings, api_key: str | None = None) -> None:
-        """The key as given, or in the key file, or SDGKIT_API_KEY, or for the kind openai OPENAI_API_KEY."""
-        variables = (
-            ["SDGKIT_API_KEY", "OPENAI_API_KEY"] if wanted.kind == "openai" else ["SDGKIT_API_KEY"]
-        )
-        self.file = Path(wanted.key_file) if wanted.key_file and not api_key else None
-        # Only the file's name: where it lies is nobody's business in a run's folder.
-        places = (
-            [f"the key file {self.file.name}"]
-            if self.file
-            else [*variables, *wanted.headers.values()]
-        )
-        self.place = " or ".join(places)
-        self.can_be_renewed = self.file is not None
-        self._key = ""
-        self._written_at = 0  # the file's own time, in nanoseconds, when it was last read
-        # Names in one spelling, so that an Authorization takes the place of the key's.
-        self.headers = {
-            name.title(): _value_of(name, variable) for name, variable in wanted.headers.items()
-        }
-        self.secrets = list(self.headers.values())
-        keys = [key for key in (api_key, *map(os.environ.get, variables)) if key and key.strip()]
-        if self.file is not None:
-            self._read(self.file)
-        elif keys:
-            self.renew(keys[0])
-
-    @property
-    def key(self) -> str:
-        """The key to send now, "" if there is none."""
-        if self.file is not None:
-            with contextlib.suppress(
-                SettingsError
-            ):  # while it is being written or replaced, the key so far serves
-                self._read(self.file)
-        return self._key
-
-    def renew(self, key: str) -> None:
-        """Send this key from now on. Raises SettingsError."""
-        key = key.strip()
-        if not key or not (key.isascii() and key.isprintable()):
-            where = f"{self.place} or api_key="
-            raise SettingsError(
-                f"The teacher's key is empty, or has characters that no key has. Look at {where}."
-            )
-        self._key = key
-        self.secrets.append(key)
-
-    def _read(self, file: Path) -> None:
-        try:
-            written_at = file.stat().st_mtime_ns
-            if written_at != self._written_at:
-                self.renew(file.read_text(encoding="utf-8-sig"))
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or "it is not text"
-            raise SettingsError(f"The key file {file} cannot be read ({reason}).") from None
-        self._written_at = written_at  # not before: a file that is just being written is read again
-
-
-def _value_of(name: str, variable: str) -> str:
-    value = os.environ.get(variable, "").strip()
-    known = (
-        re.fullmatch(r"[\w-]+", name, re.ASCII) and variable
-    )  # without a variable, the name may be a value
-    if known and value and value.isascii() and value.isprintable():
-        return value
-    shown = f" {name}" if known else ""
-    raise SettingsError(
-        f"The header{shown} cannot be sent. A header is given as NAME=VARIABLE: its name, and an environment variable "
-        "that holds its value (not the value itself), in ASCII."
-    )
+    entries = text.split(",") if isinstance(text, str) else text or ()
+    stripped = [entry.strip() for entry in entries]
+    return tuple(dict.fromkeys(filter(None, stripped)))

@@ -1,4 +1,4 @@
-"""The teacher itself, as the rest of sdgkit sees it."""
+"""The teacher, as the rest of sdgkit sees it."""
 
 import asyncio
 import contextlib
@@ -7,6 +7,7 @@ import re
 import weakref
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sdgkit.errors import RequestRefused
@@ -19,132 +20,225 @@ from sdgkit.prompts.structured_output import (
     Way,
 )
 from sdgkit.teachers import background
+from sdgkit.teachers.adapters import Adapter
 from sdgkit.teachers.exchange import Reply, Request
-from sdgkit.teachers.patience import Adapter, Patience
+from sdgkit.teachers.retry_policy import RetryPolicy, State
 from sdgkit.teachers.settings import REHEARSAL
+from sdgkit.teachers.slots import Slots
 
-__all__ = ["Reply", "Request", "Teacher"]
+__all__ = ["Reply", "Request", "ServerLoad", "Teacher"]
 
-# What vLLM's page /metrics tells, in the text format of Prometheus (docs.vllm.ai, "Production Metrics").
+# Lines of vLLM's page /metrics, in the text format of Prometheus (docs.vllm.ai, "Production
+# Metrics"): one for each engine.
 _METRIC = re.compile(
-    r"^vllm:(?:num_requests_)?(running|waiting|prefix_cache_hits|prefix_cache_queries)(?:_total)?(?:\{.*\})?\s+(\S+)",
+    r"^vllm:(?:num_requests_)?(running|waiting|prefix_cache_hits|prefix_cache_queries)"
+    r"(?:_total)?(?:\{.*\})?\s+(\S+)",
     re.MULTILINE,
 )
 
 
-class Teacher(Patience, contextlib.AbstractContextManager["Teacher", None]):
-    """A model behind a server, checked and ready: made by `connect`.
+@dataclass(frozen=True)
+class ServerLoad:
+    """How busy a server is, by its own account, summed over its engines.
 
-    kind, base_url (never with credentials), model: what was connected. is_rehearsal: rules write here, not a
-    model. slots: the limit of concurrent requests, shared by all that use this teacher. context_length: how many tokens
-    prompt and reply may have together, None where the server does not tell. notes: sentences the user should read, such
-    as a client that does not match its server, or what the server refuses to be told and is spared from then on.
+    Attributes:
+        running: Requests it is working on.
+        waiting: Requests in its queue.
+        prefix_cache_hits: Prompt tokens that came from its cache since it started.
+        prefix_cache_queries: Prompt tokens that were looked up there.
+    """
+
+    running: int = 0
+    waiting: int = 0
+    prefix_cache_hits: int = 0
+    prefix_cache_queries: int = 0
+
+
+class Teacher:
+    """A model behind a server, checked and ready. Get one from `connect`.
+
+    It is also a context manager that closes itself.
+
+    Attributes:
+        kind: "vllm", "openai", "llama-stack" or "rehearsal".
+        base_url: Its address; never with credentials. Several servers are separated by commas.
+        model: The model that is asked.
+        is_rehearsal: Whether rules write here, and not a model.
+        context_length: How many tokens prompt and reply may have together; None where the server
+            does not say.
+        notes: Sentences for the user, such as a parameter that the server refuses. The list grows.
+        slots: The limit on concurrent requests, shared by everything that uses this teacher.
     """
 
     def __init__(
         self, adapter: Adapter, concurrency: int, patience: float, on_close: Callable[[], None]
     ) -> None:
-        super().__init__(adapter, concurrency, patience)
-        self.base_url, self.model, self.notes = (
-            adapter.server.base_url,
-            adapter.server.model,
-            adapter.server.notes,
-        )
-        self.context_length = adapter.server.models[self.model]
-        self.is_rehearsal = self.model == REHEARSAL
-        self.kind = REHEARSAL if self.is_rehearsal else adapter.server.kind
-        self._ways: list[
-            Way | None
-        ] = []  # what was found out about forced form: nothing yet, or one answer
-        self._finding_the_way = asyncio.Lock()
-        # Also when it is forgotten, and at the end of the process.
+        server = adapter.server
+        self.base_url = server.base_url
+        self.model = server.model
+        self.is_rehearsal = server.model == REHEARSAL
+        self.kind = REHEARSAL if self.is_rehearsal else server.kind
+        self.context_length = server.models[server.model]
+        self.notes = server.notes
+        self._server = server
+        self._adapter = adapter
+        self._retry_policy = RetryPolicy(adapter, concurrency, patience)
+        self.slots: Slots = self._retry_policy.slots
+        self._structured_output_way: Way | None = None
+        self._has_tried_structured_output = False
+        self._trying_structured_output = asyncio.Lock()
+        # Runs too when the teacher is forgotten, and at the end of the process.
         self._finalizer = weakref.finalize(self, _release, os.getpid(), adapter, on_close)
 
     def __repr__(self) -> str:
         return f"Teacher(kind={self.kind!r}, base_url={self.base_url!r}, model={self.model!r})"
 
-    async def reply(self, request: Request, *, slot_held: bool = False) -> Reply:
-        """Ask, with patience; runs on the background loop.
-
-        slot_held: the caller has acquired one of `slots` for this request. It is given back here, whatever happens.
-
-        Raises RequestRefused (this request only), TeacherRefused and TeacherUnreachable (no request will do).
-        """
-        return await self.see_through(request.body(self.model), slot_held)
-
-    def ask(self, message: str | Sequence[Mapping[str, str]], **sampling: Any) -> Reply:
-        """Send one message, or a list of chat messages, and wait for the reply. Raises what `reply` raises."""
-        messages = [{"role": "user", "content": message}] if isinstance(message, str) else message
-        return background.wait(self.reply(Request(tuple(dict(m) for m in messages), sampling)))
-
-    async def way_to_force(self, like: Request) -> Way | None:
-        """How the server can be made to keep to a form, None if it cannot; runs on the background loop.
-
-        Found out once, by asking it for what no model writes by itself. like: a request whose `extra_body` the asking
-        is done with. Raises TeacherRefused and TeacherUnreachable.
-        """
-        async with self._finding_the_way:
-            if not self._ways:
-                self._ways.append(await self._find_way(like.sampling.get("extra_body") or {}))
-        return self._ways[0]
-
-    async def _find_way(self, extra: Mapping[str, Any]) -> Way | None:
-        for way in WAYS:
-            sampling = {**PROBE_SAMPLING, "extra_body": {**extra, **PROBE.settings(way)}}
-            with contextlib.suppress(RequestRefused):
-                reply = await self.reply(
-                    Request(({"role": "user", "content": PROBE_MESSAGE},), sampling)
-                )
-                if PROBE.tagged(reply.text).strip() == PROBE_TEXT:
-                    return way
-        return None
-
-    def load(self) -> dict[str, int] | None:
-        """How busy the server is, as vLLM tells it: `running` and `waiting` requests, and since its start
-        `prefix_cache_hits` of `prefix_cache_queries` (tokens), each summed over its engines. None where a server does
-        not tell.
-        """
-        found: Counter[str] = Counter()
-        with contextlib.suppress(
-            Exception
-        ):  # a page that few servers have, and nothing depends on it
-            for name, value in _METRIC.findall(background.wait(self._adapter.metrics())):
-                found[name] += int(float(value))
-        return dict(found) if "running" in found else None
-
-    def models(self) -> list[str]:
-        """The models that the server offered when it was connected."""
-        return list(self._server.models)
-
-    def promise_key(self) -> bool:
-        """Say that somebody looks at `wants_key` and will `renew` an expired key: the teacher then waits for it, where
-        an error would stop all. False if it waits anyway, for its key file.
-        """
-        promised = not self._server.credentials.can_be_renewed
-        self._server.credentials.can_be_renewed = True
-        return promised
-
-    def renew(self, api_key: str) -> None:
-        """Send this key from now on; who waits for a fresh one goes on. Raises SettingsError."""
-        self._server.credentials.renew(api_key)
-        self.wants_key = False  # until this one is refused, too
-
-    @property
-    def left_out(self) -> dict[str, str]:
-        """Of several servers, those that get no requests until they answer again: base URL and why."""
-        return getattr(self._adapter, "left_out", {})
+    def __enter__(self) -> "Teacher":
+        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
-        """Close the connections, and end the rehearsal server if it was started for this teacher."""
+        """Close the connections, and end the rehearsal teacher if it was started for this one."""
         self._finalizer()
+
+    # Asking -----------------------------------------------------------------------------------
+
+    def ask(self, message: str | Sequence[Mapping[str, str]], **sampling: Any) -> Reply:
+        """Send a message and wait for the reply.
+
+        Args:
+            message: One message, or a chat as a list of dictionaries with `role` and `content`.
+            sampling: Fields of the request, such as `temperature` and `max_tokens`.
+
+        Raises:
+            RequestRefused: This request cannot be answered.
+            TeacherRefused: No request will be.
+            TeacherUnreachable: The teacher has been away for longer than the patience.
+        """
+        messages = [{"role": "user", "content": message}] if isinstance(message, str) else message
+        chat = tuple(dict(entry) for entry in messages)
+        return background.wait(self.reply(Request(chat, sampling)))
+
+    async def reply(self, request: Request, *, slot_held: bool = False) -> Reply:
+        """Send a request until it has its reply; runs on the background loop.
+
+        Args:
+            request: What to send.
+            slot_held: The caller has acquired one of `slots` for it. It is released here in any
+                case.
+
+        Raises:
+            RequestRefused: This request cannot be answered.
+            TeacherRefused: No request will be.
+            TeacherUnreachable: The teacher has been away for longer than the patience.
+        """
+        return await self._retry_policy.send(request.body(self.model), slot_held=slot_held)
+
+    # State ------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> State:
+        """Either "away", while nothing is answered and all requests wait, or "present"."""
+        return self._retry_policy.state
+
+    @property
+    def away_reason(self) -> str:
+        """Why it is away, in a few words; empty while it is present."""
+        return self._retry_policy.away_reason
+
+    @property
+    def retries(self) -> int:
+        """How many exchanges have failed and were tried again so far."""
+        return self._retry_policy.retries
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """Of several servers, those that get no requests until they answer: base URL and reason."""
+        return self._adapter.left_out
+
+    def models(self) -> list[str]:
+        """The models that the server offered when it was connected."""
+        return list(self._server.models)
+
+    def load(self) -> ServerLoad | None:
+        """How busy the server is, as vLLM reports it; None where a server does not."""
+        counts: Counter[str] = Counter()
+        # A page that few servers have, and nothing depends on it.
+        with contextlib.suppress(Exception):
+            page = background.wait(self._adapter.metrics())
+            for name, value in _METRIC.findall(page):
+                counts[name] += int(float(value))
+        return ServerLoad(**counts) if "running" in counts else None
+
+    # Key --------------------------------------------------------------------------------------
+
+    @property
+    def wants_key(self) -> bool:
+        """Whether it is away because its key has expired."""
+        return self._retry_policy.wants_key
+
+    def offer_renewal(self) -> bool:
+        """Announce that you watch `wants_key` and will call `renew` when the key expires.
+
+        The teacher then waits for the new key, where an error would end a run.
+
+        Returns:
+            Whether that changes anything: a teacher with a key file waits anyway.
+        """
+        credentials = self._server.credentials
+        makes_a_difference = not credentials.can_be_renewed
+        credentials.can_be_renewed = True
+        return makes_a_difference
+
+    def renew(self, api_key: str) -> None:
+        """Send this key from now on; requests that wait for a new one continue.
+
+        Raises:
+            SettingsError: It cannot be a key.
+        """
+        self._server.credentials.renew(api_key)
+        self._retry_policy.wants_key = False  # until this one is refused too
+
+    # Structured output ------------------------------------------------------------------------
+
+    async def structured_output_way(self, like: Request) -> Way | None:
+        """How this server enforces a form of replies, None if it cannot; on the background loop.
+
+        Learned once, by asking for a form that no model would write by itself.
+
+        Args:
+            like: A request whose `extra_body` is sent along.
+
+        Raises:
+            TeacherRefused: No request will be answered.
+            TeacherUnreachable: The teacher has been away for longer than the patience.
+        """
+        async with self._trying_structured_output:
+            if not self._has_tried_structured_output:
+                extra_body = like.sampling.get("extra_body") or {}
+                self._structured_output_way = await self._find_structured_output_way(extra_body)
+                self._has_tried_structured_output = True
+        return self._structured_output_way
+
+    async def _find_structured_output_way(self, extra_body: Mapping[str, Any]) -> Way | None:
+        messages = ({"role": "user", "content": PROBE_MESSAGE},)
+        for way in WAYS:
+            sampling = {**PROBE_SAMPLING, "extra_body": {**extra_body, **PROBE.settings(way)}}
+            try:
+                reply = await self.reply(Request(messages, sampling))
+            except RequestRefused:
+                continue
+            if PROBE.tagged(reply.text).strip() == PROBE_TEXT:
+                return way
+        return None
 
 
 def _release(pid: int, adapter: Adapter, on_close: Callable[[], None]) -> None:
+    """Close what a teacher holds. Must not refer to the teacher, or it would never be collected."""
     if os.getpid() != pid:
-        return  # a forked child: these are its parent's
+        return  # in a forked child: all of it is the parent's
     with contextlib.suppress(Exception):  # the other side may be gone already
         closing = background.submit(adapter.close())
         if not background.is_here():

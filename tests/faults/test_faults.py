@@ -7,7 +7,7 @@ from scripted import assert_adds_up
 
 import sdgkit as sk
 from sdgkit.errors import RunStopped
-from sdgkit.teachers import Teacher, patience
+from sdgkit.teachers import Teacher, retry_policy
 
 SEEDS = sk.shipped("notebooks") / "seeds" / "feedback_to_table.jsonl"
 SMALL = {"num_contexts": 4, "num_questions": 2}
@@ -16,8 +16,8 @@ SMALL = {"num_contexts": 4, "num_questions": 2}
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch):
     """The same rules with shorter waits."""
-    monkeypatch.setattr(patience, "FIRST_WAIT", 0.01)
-    monkeypatch.setattr(patience, "QUIET_SECONDS", 0.5)
+    monkeypatch.setattr(retry_policy, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(retry_policy, "QUIET_SECONDS", 0.5)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from servers import Cut, FaultServer, Reset, completion, is_probe, page, status
 
 import sdgkit as sk
 from sdgkit.errors import RequestRefused, TeacherRefused, TeacherUnreachable
-from sdgkit.teachers import Reply, Request, Teacher, background, connect, patience
+from sdgkit.teachers import Reply, Request, Teacher, background, connect, retry_policy
 
 WAIT = 30.0
 
@@ -29,9 +29,9 @@ def server() -> Iterator[FaultServer]:
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch):
     """The same rules with shorter waits."""
-    monkeypatch.setattr(patience, "FIRST_WAIT", 0.02)
-    monkeypatch.setattr(patience, "QUIET_SECONDS", 0.1)
-    monkeypatch.setattr(patience, "LONGEST_PROBE_WAIT", 0.1)
+    monkeypatch.setattr(retry_policy, "FIRST_WAIT", 0.02)
+    monkeypatch.setattr(retry_policy, "QUIET_SECONDS", 0.1)
+    monkeypatch.setattr(retry_policy, "LONGEST_PROBE_WAIT", 0.1)
 
 
 def send(teacher: Teacher, *texts: str) -> list[concurrent.futures.Future[Reply]]:
@@ -298,7 +298,7 @@ def test_when_patience_is_over_all_are_told_once_and_the_next_one_finds_out_anew
     for future in futures:
         with pytest.raises(
             TeacherUnreachable,
-            match=r"has not answered for as long .* \(connection refused.*run the same command again to go on",
+            match=r"has not answered for as long .* \(connection refused.*run the same command again to resume",
         ):
             future.result(WAIT)
     assert is_idle(teacher) and teacher.state == "present"
@@ -334,7 +334,7 @@ def test_when_nobody_asks_any_more_nobody_is_away(server):
 @pytest.mark.parametrize(
     ("refusal", "words"),
     [
-        (lambda: status(401, "expired"), r"wants a key.*\(401: expired\)"),
+        (lambda: status(401, "expired"), r"requires a key.*\(401: expired\)"),
         (lambda: status(403, "not for you"), r"\(403: not for you\)"),
         (lambda: status(404, "The model `tiny` does not exist."), "has no model 'tiny'"),
     ],

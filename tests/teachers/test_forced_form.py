@@ -46,7 +46,7 @@ def is_forced(exchange: dict) -> bool:
 )
 def test_how_a_server_can_be_made_to_keep_to_a_form_is_found_out_by_asking(server, way, request):
     teacher = connected(server, request)
-    assert background.wait(teacher.way_to_force(Request((), {}))) == way
+    assert background.wait(teacher.structured_output_way(Request((), {}))) == way
 
 
 @pytest.mark.parametrize("server", ["vllm", "old_llama_stack"])

@@ -53,7 +53,7 @@ def test_a_wrong_model_is_told_with_those_that_there_are(vllm):
 
 
 @pytest.mark.parametrize(
-    ("key", "words"), [("wrong", "does not accept the key"), (None, "wants a key")]
+    ("key", "words"), [("wrong", "does not accept the key"), (None, "requires a key")]
 )
 def test_a_wrong_or_missing_key_is_told(vllm, key, words):
     with pytest.raises(TeacherRefused, match=rf"{words}.*SDGKIT_API_KEY"):
@@ -117,7 +117,7 @@ def test_64_requests_are_with_it_at_once(vllm):
     most = 0
     while asking.is_alive():
         load = teacher.load()
-        most = max(most, load["running"] + load["waiting"] if load else 0)
+        most = max(most, load.running + load.waiting if load else 0)
         time.sleep(0.02)
     teacher.close()
     assert [reply.completion_tokens for reply in replies] == [150] * 64
@@ -130,8 +130,8 @@ def test_how_busy_it_is_and_what_its_prefix_cache_saves_is_told(teacher):
         teacher.ask("The same long beginning, many times over. " * 40, max_tokens=2)
     load = teacher.load()
     assert load is not None
-    assert load["running"] == 0
-    assert 0 < load["prefix_cache_hits"] < load["prefix_cache_queries"]
+    assert load.running == 0
+    assert 0 < load.prefix_cache_hits < load.prefix_cache_queries
 
 
 def test_connections_that_the_server_closed_while_idle_cost_nothing(teacher):

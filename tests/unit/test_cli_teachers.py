@@ -82,7 +82,7 @@ def test_a_header_and_a_key_file_are_sent_and_a_fresh_key_lets_the_same_command_
     status, output, errors = typed(*job)
     assert (
         status == 1
-        and "no longer accepts the key (401: Invalid key). Put a fresh one into the key file"
+        and "no longer accepts the key (401: Invalid key). Put a new one into the key file"
         in errors
     )
     (tmp_path / "key.txt").write_text("sk-fresh\n", "utf-8")
@@ -107,7 +107,7 @@ def test_several_addresses_share_a_run_and_one_may_be_down(servers, typed, tmp_p
         word for url in (one.base_url, down, other.base_url) for word in ("--base-url", url)
     ]
     status, output, _ = typed("generate", "seeds.jsonl", "--num-questions", "1", *addresses)
-    assert status == 0 and f"Nothing listens at {down}" in output
+    assert status == 0 and f"Nothing is listening at {down}" in output
     assert one.asked and other.asked
     config = (tmp_path / "runs" / "seeds" / "config.json").read_text("utf-8")
     assert "127.0.0.1" not in config

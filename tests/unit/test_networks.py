@@ -20,7 +20,7 @@ from servers import FaultServer, completion, free_port, is_probe, status
 
 import sdgkit as sk
 from sdgkit.errors import SettingsError, TeacherRefused, TeacherUnreachable
-from sdgkit.teachers import Request, Teacher, background, connect, patience
+from sdgkit.teachers import Request, Teacher, background, connect, retry_policy
 
 TESTS = Path(__file__).parent.parent
 AUTHORITY = str(TESTS / "company_ca.pem")
@@ -42,7 +42,7 @@ def hurry(monkeypatch):
         ("QUIET_SECONDS", 0.1),
         ("LONGEST_PROBE_WAIT", 0.1),
     ):
-        monkeypatch.setattr(patience, name, seconds)
+        monkeypatch.setattr(retry_policy, name, seconds)
 
 
 @pytest.fixture
@@ -154,7 +154,7 @@ def test_a_certificate_for_another_name_is_not_trusted(company, proxy, monkeypat
 def test_no_proxy_excepts_a_host(company, proxy, monkeypatch, excepted):
     monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
     monkeypatch.setenv("NO_PROXY", excepted)
-    with pytest.raises(TeacherUnreachable, match=r"host name 'teacher\.example'"):
+    with pytest.raises(TeacherUnreachable, match=r"host 'teacher\.example'"):
         connect(base_url=ADDRESS)
     assert proxy.asked == []
 
@@ -218,7 +218,7 @@ def test_a_header_named_authorization_takes_the_place_of_the_key(server, monkeyp
 )
 def test_a_value_in_the_place_of_a_variables_name_is_refused_and_not_repeated(headers):
     with pytest.raises(
-        SettingsError, match=r"NAME=VARIABLE|X-Team-Key, name the environment variable"
+        SettingsError, match="NAME=VARIABLE"
     ) as caught:
         connect(base_url="http://127.0.0.1:1/v1", headers=headers)
     assert "t-secret" not in str(caught.value)
@@ -318,7 +318,7 @@ def test_an_expired_key_is_waited_for_and_the_teacher_says_where_to_put_a_fresh_
     futures = send(teacher, *"abcdefgh")
     until(lambda: teacher.state == "away")
     assert teacher.away_reason == (
-        "the key is no longer accepted (401: Invalid key); put a fresh one into the key file key.txt"
+        "the key is no longer accepted (401: Invalid key); put a new one into the key file key.txt"
     )
     knocks = len(server.paths)
     time.sleep(6.0)  # longer than between two probes of a teacher that is only gone
@@ -354,7 +354,7 @@ def test_neither_the_old_key_nor_the_fresh_one_is_shown(expiring):
 
 def test_a_server_that_takes_the_old_key_again_is_found_out_too(expiring, monkeypatch):
     server, teacher, _ = expiring
-    monkeypatch.setattr(patience, "REFUSED_KEY_SECONDS", 0.3)
+    monkeypatch.setattr(retry_policy, "REFUSED_KEY_SECONDS", 0.3)
     futures = send(teacher, *"abc")
     until(lambda: teacher.state == "away")
     server.key = "sk-old"
@@ -368,7 +368,7 @@ def test_no_fresh_key_within_patience_stops_everybody(server, tmp_path):
     server.key = "sk-new"
     for future in send(teacher, *"abc"):
         with pytest.raises(
-            TeacherRefused, match=r"no longer accepts the key .*key file key\.txt, and run the same"
+            TeacherRefused, match=r"no longer accepts the key .*key file key\.txt, then run the same"
         ):
             future.result(30)
 
@@ -378,7 +378,7 @@ def test_without_a_key_file_an_expired_key_stops_at_once(server):
     teacher.ask("Hello")
     server.key = "sk-new"
     with pytest.raises(
-        TeacherRefused, match=r"no longer accepts the key.* fresh one into SDGKIT_API_KEY, and run"
+        TeacherRefused, match=r"no longer accepts the key.* new one into SDGKIT_API_KEY, then run"
     ):
         teacher.ask("Hello")
 
@@ -386,11 +386,11 @@ def test_without_a_key_file_an_expired_key_stops_at_once(server):
 def test_a_key_that_somebody_promised_is_waited_for(server):
     teacher = connect(base_url=server.base_url, api_key="sk-old")
     teacher.ask("Hello")
-    assert teacher.promise_key() and not teacher.wants_key
+    assert teacher.offer_renewal() and not teacher.wants_key
     server.key = "sk-new"
     futures = send(teacher, "Hello again")
     until(lambda: teacher.wants_key)
-    assert teacher.away_reason.endswith("give a fresh one")
+    assert teacher.away_reason.endswith("enter a new one")
     with pytest.raises(SettingsError, match="empty"):
         teacher.renew(" ")
     teacher.renew("sk-new")
@@ -527,7 +527,7 @@ def test_a_run_in_a_companys_network_pauses_for_a_fresh_key_and_loses_nothing(
         going = pool.submit(sk.gen_responses.run, rows, teacher=teacher, out=folder)
         until(lambda: teacher.state == "away")
         until(lambda: sk.open_run(folder).snapshot().state == "paused")
-        assert "put a fresh one into the key file key.txt" in sk.open_run(folder).snapshot().message
+        assert "put a new one into the key file key.txt" in sk.open_run(folder).snapshot().message
         key.write_text("sk-new", "utf-8")
         run = going.result(60)
     assert (

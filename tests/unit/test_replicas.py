@@ -12,7 +12,7 @@ from servers import FaultServer, Reset, completion, free_port, is_probe, status
 
 import sdgkit as sk
 from sdgkit.errors import RequestRefused, SettingsError, TeacherRefused, TeacherUnreachable
-from sdgkit.teachers import Reply, Request, Teacher, adapters, background, connect, patience
+from sdgkit.teachers import Reply, Request, Teacher, background, connect, replicas, retry_policy
 
 WAIT = 30.0
 
@@ -26,8 +26,8 @@ def hurry(monkeypatch, tmp_path):
         ("QUIET_SECONDS", 0.1),
         ("LONGEST_PROBE_WAIT", 0.1),
     ):
-        monkeypatch.setattr(patience, name, seconds)
-    monkeypatch.setattr(adapters, "LOOK_SECONDS", 0.1)
+        monkeypatch.setattr(retry_policy, name, seconds)
+    monkeypatch.setattr(replicas, "RECHECK_SECONDS", 0.1)
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_addresses_may_stand_in_a_list_in_a_text_in_the_environment_and_in_the_f
     )
     assert connect().base_url == both
     Path("sdgkit.toml").write_text("base_url = [8000]\n", encoding="utf-8")
-    with pytest.raises(SettingsError, match="texts in quotes"):
+    with pytest.raises(SettingsError, match="text in quotes"):
         connect()
 
 
@@ -117,7 +117,7 @@ def test_one_that_is_down_from_the_start_is_named_left_out_and_taken_in_later(a,
     b.down()
     teacher = together(a, b)
     [note] = teacher.notes
-    assert f"Nothing listens at {b.base_url}" in note and "the others do the work" in note
+    assert f"Nothing is listening at {b.base_url}" in note and "the other servers only" in note
     assert "connection refused" in teacher.left_out[b.base_url]
     assert teacher.ask("Hello").retries == 0
     b.up()
@@ -126,7 +126,7 @@ def test_one_that_is_down_from_the_start_is_named_left_out_and_taken_in_later(a,
 
 
 def test_none_there_or_a_wrong_path_is_an_error_as_with_one(a):
-    with pytest.raises(TeacherUnreachable, match="Nothing listens"):
+    with pytest.raises(TeacherUnreachable, match="Nothing is listening"):
         connect(
             base_url=[f"http://127.0.0.1:{free_port()}/v1", f"http://127.0.0.1:{free_port()}/v1"]
         )
@@ -268,7 +268,7 @@ def test_all_pages_of_metrics_are_summed_up(a, b):
     for server in (a, b):
         server.pages["/metrics"] = lambda: web.Response(text=page)
     load = together(a, b).load()
-    assert load is not None and (load["running"], load["waiting"]) == (4, 2)
+    assert load is not None and (load.running, load.waiting) == (4, 2)
 
 
 def test_a_run_goes_on_when_one_dies_and_says_so_and_again_when_it_is_back(a, b):

@@ -10,7 +10,7 @@ import pytest
 from servers import FaultServer, completion
 
 from sdgkit.teachers import Request, background, connect
-from sdgkit.teachers.patience import Slots
+from sdgkit.teachers.slots import Slots
 
 HELLO = ({"role": "user", "content": "Hello"},)
 

@@ -1,6 +1,8 @@
 """Finding a teacher: which address, which key, which model, and a clear sentence when it fails."""
 
 import asyncio
+import dataclasses
+import inspect
 import ssl
 from pathlib import Path
 
@@ -9,9 +11,12 @@ from aiohttp import web
 from servers import FaultServer, completion, free_port, page, status
 
 from sdgkit.errors import SettingsError, TeacherError, TeacherRefused, TeacherUnreachable
+from sdgkit.rehearsal.options import Options
 from sdgkit.teachers import Teacher, connect
-from sdgkit.teachers.diagnosis import Cause, Server, Trouble, explain
-from sdgkit.teachers.settings import Credentials, Settings
+from sdgkit.teachers.credentials import Credentials
+from sdgkit.teachers.diagnosis import Cause, Trouble, explain
+from sdgkit.teachers.server import Server
+from sdgkit.teachers.settings import Settings
 
 PEM = Path(__file__).parent.parent / "loopback.pem"
 
@@ -101,13 +106,13 @@ def test_a_refused_connection_says_that_nothing_listens_there():
     url = f"http://localhost:{free_port()}/v1"
     with pytest.raises(
         TeacherUnreachable,
-        match=rf"Nothing listens at {url} \(connection refused\)\. Start the server",
+        match=rf"Nothing is listening at {url} \(connection refused\)\. Start the server",
     ):
         connect(base_url=url)
 
 
 def test_an_unknown_host_is_named():
-    with pytest.raises(TeacherUnreachable, match=r"The host name 'gpu-7\.invalid' .* is not known"):
+    with pytest.raises(TeacherUnreachable, match=r"The host 'gpu-7\.invalid' .* cannot be found"):
         connect(base_url="http://gpu-7.invalid:8000/v1")
 
 
@@ -162,7 +167,7 @@ def test_a_web_page_instead_of_a_list_of_models_is_a_wrong_path(server):
 
 @pytest.mark.parametrize(
     ("given", "said"),
-    [("sk-wrong", "does not accept the key"), (None, "wants a key, and none was")],
+    [("sk-wrong", "does not accept the key"), (None, "requires a key, and none was")],
 )
 def test_a_wrong_key_says_where_to_put_a_right_one(given, said):
     with FaultServer(key="sk-right") as server, pytest.raises(TeacherRefused) as caught:
@@ -217,7 +222,7 @@ def test_rows_of_the_list_that_name_no_language_model_are_passed_over(server):
 def test_of_several_models_one_must_be_chosen(server):
     server.models = [f"model-{n}" for n in range(20)]
     with pytest.raises(
-        SettingsError, match=r"several models; choose with --model.*: model-0, .* and 8 more"
+        SettingsError, match=r"several models. Choose one with --model.*: model-0, .* and 8 more"
     ):
         connect(base_url=server.base_url)
     assert connect(base_url=server.base_url, model="model-19").model == "model-19"
@@ -232,7 +237,7 @@ def test_a_rehearsal_is_never_mistaken_for_a_model(server, kind):
 
 def test_a_real_server_is_no_rehearsal(server):
     assert not connect(base_url=server.base_url).is_rehearsal
-    with pytest.raises(SettingsError, match="is no rehearsal teacher"):
+    with pytest.raises(SettingsError, match="is not a rehearsal teacher"):
         connect("rehearsal", base_url=server.base_url)
 
 
@@ -316,7 +321,7 @@ def test_other_hosts_go_through_the_proxy_unless_no_proxy_names_them(server, mon
     assert connect(base_url="http://teacher.test/v1").ask("Hello").text == "hello"
     assert server.headers[-1]["Host"] == "teacher.test"
     monkeypatch.setenv("no_proxy", "teacher.test")
-    with pytest.raises(TeacherUnreachable, match=r"host name 'teacher\.test'"):
+    with pytest.raises(TeacherUnreachable, match=r"host 'teacher\.test'"):
         connect(base_url="http://teacher.test/v1")
 
 
@@ -352,19 +357,45 @@ def test_the_address_of_another_server_does_not_get_openais_key(server, monkeypa
     assert server.headers == []
 
 
-def test_the_kinds_are_told_to_those_who_name_another():
-    with pytest.raises(
-        SettingsError,
-        match=r"no teacher of the kind 'llama'. The kinds are: vllm, openai, llama-stack, reh",
-    ):
-        connect("llama")
+@pytest.mark.parametrize(
+    ("kind", "advice"),
+    [
+        ("vlm", "Did you mean 'vllm'?"),
+        ("lama-stack", "Did you mean 'llama-stack'?"),
+        ("claude", "Choose from vllm, openai, llama-stack, rehearsal."),
+    ],
+)
+def test_an_unknown_kind_is_answered_with_the_nearest_one_or_with_all(kind, advice):
+    with pytest.raises(SettingsError) as caught:
+        connect(kind)
+    assert str(caught.value) == f"{kind!r} is not a kind of teacher. {advice}"
+    assert caught.value.setting == "kind" and "vllm" in caught.value.choices
+
+
+@pytest.mark.parametrize(
+    ("misspelt", "right"),
+    [("mean_latency", "mean_latency_ms"), ("base_ur", "base_url"), ("concurency", "concurrency")],
+)
+def test_a_misspelt_argument_is_answered_with_the_nearest_one(misspelt, right):
+    with pytest.raises(SettingsError, match=f"Did you mean '{right}'") as caught:
+        connect("rehearsal", **{misspelt: 3})
+    assert caught.value.setting == misspelt
+
+
+def test_the_signature_of_connect_shows_every_rehearsal_option_with_its_default():
+    shown = inspect.signature(connect).parameters
+    for option in dataclasses.fields(Options):
+        assert (shown[option.name].annotation, shown[option.name].default) == (
+            option.type,
+            option.default,
+        )
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         ("base_url = ", "cannot be read"),
-        ('url = "http://h"', "url cannot be used. Take teacher, base_url, model"),
+        ('url = "http://h"', "url cannot be used. The settings are teacher, base_url, model"),
         ("model = 3", "model cannot be used"),
         ('api_key = "sk-secret"', "api_key cannot be used"),
     ],
@@ -377,7 +408,7 @@ def test_a_broken_settings_file_says_what_is_wrong_with_it(text, words):
 
 
 def test_options_of_a_rehearsal_are_no_options_of_a_real_server(server):
-    with pytest.raises(SettingsError, match="Only a rehearsal teacher started here takes slots"):
+    with pytest.raises(SettingsError, match=r"^slots: only for a rehearsal teacher"):
         connect(base_url=server.base_url, slots=3)
 
 
@@ -386,7 +417,7 @@ def test_nothing_at_all_means_a_rehearsal_which_ends_with_its_teacher():
     assert teacher.is_rehearsal and teacher.kind == "rehearsal" and teacher.ask("Hello").text
     teacher.close()
     teacher.close()
-    with pytest.raises(TeacherUnreachable, match="Nothing listens"):
+    with pytest.raises(TeacherUnreachable, match="Nothing is listening"):
         connect(base_url=teacher.base_url)
 
 

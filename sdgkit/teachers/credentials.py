@@ -1,0 +1,123 @@
+"""Credentials: who you are to a teacher. Values are sent and never shown."""
+
+import contextlib
+import os
+import re
+from pathlib import Path
+
+from sdgkit.errors import SettingsError
+from sdgkit.teachers.settings import Settings
+
+_HEADER_NAME = re.compile(r"[\w-]+", re.ASCII)
+
+
+class Credentials:
+    """A key and further headers for one teacher.
+
+    The key is the one given; else what is in the key file; else SDGKIT_API_KEY; else, for the kind
+    "openai" only, OPENAI_API_KEY. Errors repeat no value: somebody may have written a key where a
+    variable's name belongs.
+
+    Attributes:
+        key_file: The file that holds the key, if any; read again whenever it changes.
+        headers: Header names with their values.
+        place: Where to put a key, for a sentence: "the key file key.txt", or variables.
+        secrets: Every value ever sent, to be removed from whatever is shown.
+        can_be_renewed: Whether a refused key is worth waiting for: there is a file to put a new
+            one into, or somebody who can be asked for it.
+
+    Raises:
+        SettingsError: The key, its file or a header cannot be used.
+    """
+
+    def __init__(self, settings: Settings, api_key: str | None = None) -> None:
+        key_variables = ["SDGKIT_API_KEY"]
+        if settings.kind == "openai":
+            key_variables.append("OPENAI_API_KEY")
+        self.key_file: Path | None = None
+        if settings.key_file and not api_key:
+            self.key_file = Path(settings.key_file)
+        self.place = _place_for_key(self.key_file, key_variables, settings)
+        self.can_be_renewed = self.key_file is not None
+        # One spelling for names, so that an Authorization header replaces the key's.
+        self.headers = {
+            name.title(): _header_value(name, variable)
+            for name, variable in settings.headers.items()
+        }
+        self.secrets = list(self.headers.values())
+        self._key = ""
+        self._key_file_mtime_ns = 0
+        if self.key_file is not None:
+            self._read(self.key_file)
+            return
+        candidates = [api_key, *map(os.environ.get, key_variables)]
+        for candidate in candidates:
+            if candidate and candidate.strip():
+                self.renew(candidate)
+                break
+
+    @property
+    def key(self) -> str:
+        """The key to send now, or an empty string."""
+        if self.key_file is not None:
+            # While the file is being replaced, the last key still serves.
+            with contextlib.suppress(SettingsError):
+                self._read(self.key_file)
+        return self._key
+
+    def renew(self, key: str) -> None:
+        """Send this key from now on.
+
+        Raises:
+            SettingsError: It is empty, or not printable ASCII.
+        """
+        key = key.strip()
+        if not key or not (key.isascii() and key.isprintable()):
+            raise SettingsError(
+                "The teacher's key is empty or contains characters that no key has. "
+                f"Check {self.place} or api_key=.",
+                setting="api_key",
+            )
+        self._key = key
+        self.secrets.append(key)
+
+    def _read(self, key_file: Path) -> None:
+        """Take over the key in the file, if the file has changed. Raises SettingsError."""
+        try:
+            mtime_ns = key_file.stat().st_mtime_ns
+            if mtime_ns == self._key_file_mtime_ns:
+                return
+            text = key_file.read_text(encoding="utf-8-sig")
+        except OSError as error:
+            raise _unreadable_key_file(key_file, error.strerror or "read error") from None
+        except ValueError:
+            raise _unreadable_key_file(key_file, "it is not UTF-8 text") from None
+        self.renew(text)
+        # Only now: a file that was still being written is read again.
+        self._key_file_mtime_ns = mtime_ns
+
+
+def _place_for_key(key_file: Path | None, key_variables: list[str], settings: Settings) -> str:
+    if key_file is not None:
+        # The name alone: a run's folder must not reveal where the file is.
+        return f"the key file {key_file.name}"
+    return " or ".join([*key_variables, *settings.headers.values()])
+
+
+def _unreadable_key_file(key_file: Path, reason: str) -> SettingsError:
+    return SettingsError(f"The key file {key_file} cannot be read ({reason}).", setting="key_file")
+
+
+def _header_value(name: str, variable: str) -> str:
+    """The value of a header, from its environment variable. Raises SettingsError."""
+    value = os.environ.get(variable, "").strip()
+    is_named = bool(_HEADER_NAME.fullmatch(name) and variable)
+    if is_named and value and value.isascii() and value.isprintable():
+        return value
+    # Without a variable, what looks like the name may be the value: not to be shown.
+    shown_name = f" {name}" if is_named else ""
+    raise SettingsError(
+        f"The header{shown_name} cannot be sent. Give a header as NAME=VARIABLE: its name, and the "
+        "environment variable that holds its value (not the value itself), in ASCII.",
+        setting="headers",
+    )

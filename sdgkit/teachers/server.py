@@ -1,0 +1,53 @@
+"""What is known of one server."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sdgkit.teachers.credentials import Credentials
+
+# Characters of a server's message that are shown.
+_MESSAGE_LIMIT = 300
+
+
+@dataclass(frozen=True)
+class Server:
+    """What is known of one server. It is completed, as a new value, while it is being connected.
+
+    Attributes:
+        base_url: What comes before `/chat/completions`; never with a password in it.
+        kind: One of `settings.KINDS`.
+        credentials: Sent with every request, and removed from whatever is shown.
+        notes: Sentences for the user. The servers of one teacher share one list, which grows.
+        models: The models it offers, with the number of tokens each can hold (prompt and reply
+            together), None where the server does not say.
+        model: The model to ask.
+    """
+
+    base_url: str
+    kind: str
+    credentials: Credentials = field(repr=False)
+    notes: list[str] = field(default_factory=list)
+    models: Mapping[str, int | None] = field(default_factory=dict)
+    model: str = ""
+
+    def redact(self, text: str) -> str:
+        """The text as one line without secrets or control characters, at most 300 characters."""
+        # The longest first: one secret may be part of another.
+        for secret in sorted(self.credentials.secrets, key=len, reverse=True):
+            text = text.replace(secret, "***")
+        beginning = text[: 4 * _MESSAGE_LIMIT]
+        printable = "".join(char if char.isprintable() else " " for char in beginning)
+        line = " ".join(printable.split())
+        if len(line) <= _MESSAGE_LIMIT:
+            return line
+        return line[: _MESSAGE_LIMIT - 1] + "…"
+
+
+def enumerate_models(models: Mapping[str, int | None]) -> str:
+    """Model names for a sentence; a long list is cut after twelve."""
+    names = list(models)
+    sentence_part = ", ".join(names[:12])
+    remaining = len(names) - 12
+    if remaining > 0:
+        sentence_part += f" and {remaining} more"
+    return sentence_part
