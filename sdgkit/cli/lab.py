@@ -15,6 +15,8 @@ from sdgkit.formatting import pluralize
 # What is copied: from which room, to where within the folder.
 WANTED = (
     ("notebooks", "*.ipynb", ""),
+    ("notebooks", "guide/*.md", ""),
+    ("notebooks", "images/*.png", ""),
     ("notebooks", "seeds/*", ""),
     ("prompts", "*/*.yaml", "prompts"),
 )

@@ -1,12 +1,22 @@
-"""The README: every block of Python and every sdgkit command in it runs as it stands, on the rehearsal teacher."""
+"""README and guide: every example in them runs as it stands, on the rehearsal teacher.
 
+An example that cannot run here says so, and why, in its first line: `# Not run in the tests: REASON.` These are counted,
+so that none is added unnoticed.
+"""
+
+import ast
 import contextlib
 import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+import tomllib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -18,108 +28,271 @@ import sdgkit as sk
 from sdgkit import rehearsal
 
 REPO = Path(__file__).parent.parent.parent
-README = (REPO / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-# The first two install sdgkit; whoever wants to know whether they work runs them in a fresh clone.
-STEPS = [(kind, text) for kind, text in BLOCKS if kind in ("python", "bash")][2:]
+README = REPO / "README.md"
+GUIDE = REPO / "notebooks" / "guide"
+INDEX = GUIDE / "index.md"
+PAGES = [README, INDEX, *sorted(set(GUIDE.glob("*.md")) - {INDEX})]
+# Addresses in the examples, where the rehearsal teacher stands in for a real server.
 ADDRESSES = ("http://localhost:8000", "http://localhost:8321")
+NOT_RUN = re.compile(r"# Not run in the tests: .+\.$")
+# How many examples of each page are not run.
+NOT_RUN_ON = {
+    "README.md": 2,
+    "headless.md": 1,
+    "layout.md": 1,
+    "panels.md": 1,
+    "prompts.md": 1,
+    "teachers.md": 4,
+    "training.md": 3,
+}
+# Options in the text that belong to other programs, or to every command.
+OTHER_OPTIONS = {"--allow-root", "--debug", "--insecure", "--ip", "--list", "--tensor-parallel-size"}
 
 
-def commands(*kinds: str) -> list[list[str]]:
-    """The words of every line that calls sdgkit in the blocks of these kinds."""
-    lines = [line for kind, text in BLOCKS if kind in kinds for line in text.splitlines()]
-    return [shlex.split(line) for line in lines if line.startswith("sdgkit ")]
+@dataclass(frozen=True)
+class Block:
+    """One fenced block of a page. kind: the language after the fence."""
+
+    page: str
+    kind: str
+    text: str
+
+    @property
+    def runs(self) -> bool:
+        """Whether it is an example that the tests run."""
+        return self.kind in ("python", "bash") and not self.says_that_it_is_not_run
+
+    @property
+    def says_that_it_is_not_run(self) -> bool:
+        """Whether its first line gives a reason why the tests cannot run it."""
+        return bool(NOT_RUN.match(self.text.splitlines()[0]))
 
 
-def sdgkit(*words: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join([str(REPO), os.environ.get("PYTHONPATH", "")])
-    }
-    command = [sys.executable, "-m", "sdgkit", *words]
-    return subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=120, check=False
-    )
+def blocks_of(page: Path) -> list[Block]:
+    """The fenced blocks of a page, in order."""
+    fences = re.findall(r"^```(\w*)\n(.*?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    return [Block(page.name, kind, text) for kind, text in fences]
+
+
+BLOCKS = [block for page in PAGES for block in blocks_of(page)]
+# The first two install sdgkit; to know whether they work, run them in a fresh clone.
+INSTALLATION = blocks_of(README)[:2]
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+
+
+def blocks_of_kind(kind: str) -> list[str]:
+    """The texts of all blocks in this language."""
+    return [block.text for block in BLOCKS if block.kind == kind]
+
+
+def commands() -> list[list[str]]:
+    """The words of every sdgkit command in a bash block, run or not."""
+    commands = []
+    for text in blocks_of_kind("bash"):
+        lines = text.replace("\\\n", " ").splitlines()
+        commands += [shlex.split(line) for line in lines if line.startswith("sdgkit ")]
+    return commands
+
+
+def spans() -> list[str]:
+    """Whatever the text of a page has between backticks."""
+    spans = []
+    for page in PAGES:
+        prose = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+        spans += re.findall(r"`([^`\n]+)`", prose)
+    return spans
+
+
+def environment() -> dict[str, str]:
+    """This environment, in which Python finds the checkout."""
+    path = os.pathsep.join([str(REPO), os.environ.get("PYTHONPATH", "")])
+    return os.environ | {"PYTHONPATH": path}
 
 
 @cache
 def options_of(command: str) -> set[str]:
-    done = sdgkit(command, "--help")
-    assert done.returncode == 0, done.stderr
-    return set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", done.stdout))
+    """The options on the help page of this command, which must exist."""
+    help_page = subprocess.run(
+        [sys.executable, "-m", "sdgkit", command, "--help"],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert help_page.returncode == 0, help_page.stderr
+    return set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", help_page.stdout))
+
+
+class Reader:
+    """Somebody who follows a page: types its commands into a shell and its Python into one session.
+
+    Attributes:
+        folder: Where they work.
+    """
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        monkeypatch.chdir(folder)
+        home = folder.with_name(f"{folder.name}.home")
+        home.write_text("a file: nothing can be written into it\n")
+        monkeypatch.setenv("HOME", str(home))
+        monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", folder / "datasets")
+        self._bin = folder.with_name(f"{folder.name}.bin")
+        self._bin.mkdir()
+        command = self._bin / "sdgkit"
+        command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m sdgkit "$@"\n')
+        command.chmod(0o755)
+
+    def follow(self, blocks: list[Block]) -> None:
+        """Run these blocks in order."""
+        names: dict[str, object] = {"__name__": "guide"}
+        with rehearsal.start() as server:
+            try:
+                for block in blocks:
+                    text = block.text
+                    for address in ADDRESSES:
+                        text = text.replace(address, server.base_url.removesuffix("/v1"))
+                    if block.kind == "python":
+                        exec(compile(text, block.page, "exec"), names)
+                    else:
+                        self._type(text)
+            finally:
+                for value in names.values():
+                    if isinstance(value, sk.Teacher):
+                        value.close()
+
+    def _type(self, text: str) -> None:
+        path = os.pathsep.join([str(self._bin), os.environ["PATH"]])
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", text],
+            env=environment() | {"PATH": path},
+            capture_output=True,
+            text=True,
+            timeout=150,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, ""), f"{text}\n{done.stderr}"
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with what the guide's examples take for granted, made as its first page says."""
+    folder = tmp_path_factory.mktemp("guide") / "start"
+    folder.mkdir()
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        Reader(folder, monkeypatch).follow([block for block in blocks_of(INDEX) if block.runs])
+    yield folder
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-def test_a_newcomer_who_follows_it_from_top_to_bottom_gets_through(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "home").write_text("a file: nothing can be written into it\n")
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "datasets")
-    names: dict[str, object] = {"__name__": "readme"}
-    with rehearsal.start() as teacher:
-        here = teacher.base_url.removesuffix("/v1")
-        for kind, text in STEPS:
-            for address in ADDRESSES:
-                text = text.replace(address, here)
-            if kind == "python":
-                exec(compile(text, "README.md", "exec"), names)
-                continue
-            for line in text.splitlines():
-                done = sdgkit(*shlex.split(line)[1:])
-                assert (done.returncode, done.stderr) == (0, ""), f"{line}\n{done.stderr}"
-    names["teacher"].close()  # type: ignore[attr-defined]
-    samples = (tmp_path / "runs" / "twenty" / "dataset.jsonl").read_text().count("\n")
-    assert samples == 20
+@pytest.mark.xdist_group("guide")
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page not in (README, INDEX)], ids=lambda page: page.stem
+)
+def test_the_examples_of_a_guide_page_run_from_top_to_bottom(
+    page: Path, start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(shutil.copytree(start, tmp_path / "work"))
+    Reader(folder, monkeypatch).follow([block for block in blocks_of(page) if block.runs])
 
 
 @pytest.mark.slow
-def test_every_option_of_a_command_is_one_of_its_own():
-    told = {
-        (words[1], word)
-        for words in commands("bash", "sh")
-        for word in words[2:]
-        if re.match(r"--?[a-z]", word)
-    }
-    assert told
-    assert not {(command, option) for command, option in told if option not in options_of(command)}
+@pytest.mark.timeout(400)
+@pytest.mark.xdist_group("guide")
+def test_a_newcomer_who_follows_the_readme_gets_a_training_file_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    Reader(folder, monkeypatch).follow(
+        [block for block in blocks_of(README) if block.runs and block not in INSTALLATION]
+    )
+    assert (folder / "train.jsonl").read_text().count("\n") > 100
+    assert (folder / "runs" / "my_seeds" / "rehearsal_train_messages.jsonl").stat().st_size
+    assert (folder / "runs" / "my_seeds-real" / "dataset.jsonl").stat().st_size
+
+
+def test_the_readme_begins_with_two_commands_of_one_line() -> None:
+    assert [block.kind for block in INSTALLATION] == ["bash", "bash"]
+    assert all(block.text.count("\n") == 1 for block in INSTALLATION)
+
+
+def test_an_example_that_is_not_run_says_why_and_is_at_least_well_formed() -> None:
+    not_run = [block for block in BLOCKS if block.says_that_it_is_not_run]
+    assert Counter(block.page for block in not_run) == NOT_RUN_ON
+    for block in not_run:
+        if block.kind == "python":
+            compile(block.text, block.page, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        else:
+            subprocess.run(["bash", "-n", "-c", block.text], check=True)
+
+
+def test_no_example_hides_behind_another_language() -> None:
+    assert {block.kind for block in BLOCKS} == {"bash", "json", "python", "toml", "yaml"}
 
 
 @pytest.mark.slow
-def test_every_option_and_command_named_in_passing_exists():
-    prose = re.sub(r"^```.*?^```$", "", README, flags=re.MULTILINE | re.DOTALL)
-    spans = re.findall(r"`([^`\n]+)`", prose)
-    known = set().union(
-        *(options_of(command) for command in ("generate", "check", "status", "run", "export"))
-    )
-    of_others = {"--tensor-parallel-size", "--insecure", "--allow-root", "--ip"}
-    of_all = {"--debug"}
-    options = {word for span in spans for word in re.findall(r"(?<!\S)--[a-z-]+", span)}
-    assert options and options <= known | of_others | of_all
-    for command in {span.split()[1] for span in spans if span.startswith("sdgkit ")}:
-        options_of(command)
+def test_every_option_of_a_command_is_one_of_its_own() -> None:
+    for _, command, *words in commands():
+        options = {word for word in words if re.match(r"--?[a-z]", word)}
+        assert options <= options_of(command), f"sdgkit {command}"
 
 
-def test_what_it_shows_and_names_is_there():
-    for path in re.findall(r'src="([^"]+)"', README) + re.findall(
-        r"python (tests/\S+\.py)", README
-    ):
-        assert (REPO / path).is_file(), path
-    layout = README.partition("## How the code is laid out")[2].partition("\n## ")[0]
-    rooms = re.findall(
-        r"`([\w/]+(?:\.py|/))`", "\n".join(re.findall(r"^\| (.+?) \|", layout, re.MULTILINE))
-    )
-    assert rooms and all((REPO / "sdgkit" / room).exists() for room in set(rooms) - {"sdgkit/"})
+@pytest.mark.slow
+def test_every_option_and_command_named_in_passing_exists() -> None:
+    known = set(OTHER_OPTIONS)
+    for command in ("generate", "check", "status", "run", "export", "push"):
+        known |= options_of(command)
+    named = {option for span in spans() for option in re.findall(r"(?<!\S)--[a-z-]+", span)}
+    assert named and named <= known
+    for span in spans():
+        if re.match(r"sdgkit [a-z]", span):
+            options_of(span.split()[1])
 
 
-def test_the_line_that_it_shows_is_one_of_the_first_commands_training_file(tmp_path):
-    shown = [json.loads(text) for kind, text in BLOCKS if kind == "json"]
+@every_page
+def test_what_a_page_shows_and_links_to_is_there(page: Path) -> None:
+    text = page.read_text("utf-8")
+    targets = re.findall(r'src="([^"]+)"', text) + re.findall(r"\]\(([^)#]+)[^)]*\)", text)
+    missing = [
+        target
+        for target in targets
+        if not re.match(r"https?:", target) and not (page.parent / target).is_file()
+    ]
+    assert not missing
+
+
+def test_the_scripts_that_it_names_are_there() -> None:
+    scripts = {path for span in spans() for path in re.findall(r"python (tests/\S+\.py)", span)}
+    assert scripts and all((REPO / path).is_file() for path in scripts)
+
+
+def test_the_layout_lists_every_room_of_the_house() -> None:
+    package = REPO / "sdgkit"
+    page = (GUIDE / "layout.md").read_text("utf-8").partition("Outside the package")[0]
+    listed = [
+        room
+        for row in re.findall(r"^\| (`.+?) \|", page, re.MULTILINE)
+        for room in re.findall(r"`([\w/]+(?:\.py|/))`", row)
+    ]
+    files = {path.name for path in package.glob("*.py")} - {"__init__.py", "__main__.py"}
+    folders = {f"{path.parent.name}/" for path in package.glob("*/__init__.py")}
+    assert sorted(listed) == sorted(files | folders)
+
+
+def test_the_line_that_it_shows_is_one_of_the_first_commands_training_file(tmp_path: Path) -> None:
+    shown = [json.loads(text) for text in blocks_of_kind("json")]
     with contextlib.closing(sk.connect("rehearsal")) as teacher:
         sk.generate(REPO / "notebooks/seeds/feedback_to_table.jsonl", teacher=teacher, out=tmp_path)
-    lines = (tmp_path / "rehearsal_train_messages.jsonl").read_text(encoding="utf-8").splitlines()
-    assert shown and all(one in map(json.loads, lines) for one in shown)
+    lines = (tmp_path / "rehearsal_train_messages.jsonl").read_text("utf-8").splitlines()
+    samples = [json.loads(line) for line in lines]
+    assert shown and all(sample in samples for sample in shown)
 
 
-def test_its_examples_of_files_are_well_formed():
-    assert [yaml.safe_load(text)["server"]["port"] for kind, text in BLOCKS if kind == "yaml"] == [
-        8321
-    ]
+def test_its_examples_of_files_are_well_formed() -> None:
+    [stack] = [yaml.safe_load(text) for text in blocks_of_kind("yaml")]
+    assert stack["server"]["port"] == 8321
+    [settings] = [tomllib.loads(text) for text in blocks_of_kind("toml")]
+    assert settings.keys() <= {"teacher", "base_url", "model", "key_file", "headers"}
