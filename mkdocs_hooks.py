@@ -1,7 +1,7 @@
 """What the documentation site needs beside mkdocs.yml: the notebooks as pages.
 
-The notebooks are kept without outputs, so a page is their text and their code. As Markdown pages they get the site's own
-look, and MkDocs checks the links in them as strictly as in any other page.
+The notebooks are kept without outputs, so a page is their text and their code. As Markdown pages
+they get the site's own look, and MkDocs checks their links as strictly as those of any other page.
 """
 
 import json
@@ -18,8 +18,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for file in list(files):
         if file.src_uri.endswith(".ipynb"):
             notebook = json.loads(Path(str(file.abs_src_path)).read_text("utf-8"))
+            page = File.generated(config, page_of(file.src_uri), content=as_markdown(notebook))
             files.remove(file)
-            files.append(File.generated(config, page_of(file.src_uri), content=as_markdown(notebook)))
+            files.append(page)
     return files
 
 

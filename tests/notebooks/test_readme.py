@@ -1,7 +1,7 @@
 """README and guide: every example in them runs as it stands, on the rehearsal teacher.
 
-An example that cannot run here says so, and why, in its first line: `# Not run in the tests: REASON.` These are counted,
-so that none is added unnoticed.
+An example that cannot run here says so, and why, in its first line: `# Not run in the tests:
+REASON.` These are counted, so that none is added unnoticed.
 """
 
 import ast
@@ -45,8 +45,8 @@ NOT_RUN_ON = {
     "teachers.md": 4,
     "training.md": 3,
 }
-# Options in the text that belong to other programs, or to every command.
-OTHER_OPTIONS = {"--allow-root", "--debug", "--insecure", "--ip", "--list", "--tensor-parallel-size"}
+# Options in the text that belong to other programs.
+OTHER_OPTIONS = {"--allow-root", "--insecure", "--ip", "--list", "--tensor-parallel-size"}
 
 
 @dataclass(frozen=True)
@@ -242,7 +242,7 @@ def test_every_option_of_a_command_is_one_of_its_own() -> None:
 
 @pytest.mark.slow
 def test_every_option_and_command_named_in_passing_exists() -> None:
-    known = set(OTHER_OPTIONS)
+    known = {"--debug", *OTHER_OPTIONS}
     for command in ("generate", "check", "status", "run", "export", "push"):
         known |= options_of(command)
     named = {option for span in spans() for option in re.findall(r"(?<!\S)--[a-z-]+", span)}

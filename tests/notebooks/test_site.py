@@ -1,4 +1,4 @@
-"""The documentation site: it builds from `notebooks/` with strict links, and its pages need no network."""
+"""The documentation site: it builds from `notebooks/` with strict links and needs no network."""
 
 import os
 import re

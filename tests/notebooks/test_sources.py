@@ -1,4 +1,4 @@
-"""The tutorials as they are kept: openable everywhere, and settable from outside by the options' names."""
+"""The tutorials as they are kept: every Jupyter opens them, and options set their parameters."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,8 @@ from sdgkit.cli.notebook import run
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent.parent / "notebooks").glob("*.ipynb"))
 QUICKSTART = next(path for path in NOTEBOOKS if path.stem == "quickstart")
-# The options of `sdgkit generate`, and its argument. A key is none of them, since papermill writes parameters down.
+# The options of `sdgkit generate`, and its argument. There is none for a key, since papermill
+# writes parameters down.
 OPTIONS = {param.name for param in run.params} - {"notebook", "more", "kind"} | {"teacher"}
 
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -241,11 +241,13 @@ def test_ask_takes_the_rehearsal_teacher_for_what_it_is(typed):
 # The tutorials --------------------------------------------------------------------------------------------------------
 
 
-def test_lab_copies_notebooks_seeds_and_prompts(typed, tmp_path):
+def test_lab_copies_notebooks_guide_seeds_and_prompts(typed, tmp_path):
     status, output, _ = typed("lab", "mine", "--no-open")
     assert status == 0 and "copied to mine" in output
     for name in (
         "quickstart.ipynb",
+        "guide/index.md",
+        "images/run_panel.png",
         "seeds/feedback_to_table.jsonl",
         "prompts/grounded/gen_contexts.yaml",
     ):

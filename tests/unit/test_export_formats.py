@@ -92,11 +92,11 @@ def test_a_chat_template_renders_the_messages(tmp_path):
     ]
 
 
-def test_the_readme_s_recipe_for_a_trainer_loads_the_file_and_a_chat_template_renders_it(
+def test_the_guide_s_recipe_for_a_trainer_loads_the_file_and_a_chat_template_renders_it(
     tmp_path, monkeypatch
 ):
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    [load] = re.findall(r"^train = .*$", readme, re.MULTILINE)
+    page = Path(__file__).parents[2] / "notebooks" / "guide" / "training.md"
+    [load] = re.findall(r"^train = .*$", page.read_text(encoding="utf-8"), re.MULTILINE)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
     written = TrainingSet(part(SAMPLES)).write("messages", "train.jsonl", test_share=0.1)
