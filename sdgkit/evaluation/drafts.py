@@ -1,7 +1,6 @@
 """Drafts: seeds and prompts while they are being written, with what is wrong in them, undo, and a place to be saved."""
 
 import difflib
-import re
 import time
 from collections import defaultdict
 from collections.abc import Mapping
@@ -12,7 +11,6 @@ from typing import Any
 from sdgkit.errors import PromptError, SdgkitError, SeedError, SettingsError
 from sdgkit.evaluation.prompt_trials import method_of
 from sdgkit.evaluation.seed_check import check_seeds
-from sdgkit.export import write_text
 from sdgkit.files import shipped
 from sdgkit.prompts import PARTS, Prompt, load_prompt, read_text
 from sdgkit.prompts.template import Template
@@ -85,14 +83,14 @@ class PromptDraft(_Draft):
 
     name: its stage's. folder: the user's folder of prompts, where it is saved; what is not there yet begins as the
     shipped one. prompt: one to begin with instead. path: where `save` writes; None until it is saved as a file. saved:
-    the prompt as it is saved, or as it began. drops_comments: whether the user's file has comments between its parts,
-    which `save` does not keep. Raises PromptError.
+    the prompt as it is saved, or as it began. Raises PromptError.
     """
 
     def __init__(
         self, name: str, folder: str | Path | None = None, *, prompt: Prompt | None = None
     ) -> None:
-        self.name, self._heading, self.drops_comments = name, "", False
+        self.name = name
+        self._layout: str | None = None  # the text of the file that it began as, with its comments
         self._shipped = shipped("prompts") / method_of(name) / f"{name}.yaml"
         if folder is not None:  # where `load_prompts` looks for it
             inner = Path(folder) / method_of(name)
@@ -100,14 +98,7 @@ class PromptDraft(_Draft):
         if prompt is None:
             source = self.path if self.path is not None and self.is_in_a_file else self._shipped
             prompt = load_prompt(source)
-            text = read_text(source)
-            self._heading = "".join(
-                re.findall(r"\A(?:#.*\n|\n)*", text)
-            )  # the comment before it, which is kept
-            inside = text.removeprefix(self._heading)
-            self.drops_comments = (
-                source != self._shipped and re.search(r"^#", inside, re.MULTILINE) is not None
-            )
+            self._layout = read_text(source)
         self.saved = prompt
         super().__init__(_texts_of(prompt))
 
@@ -138,9 +129,8 @@ class PromptDraft(_Draft):
         return Prompt.from_yaml(self._unchecked().to_yaml(), self.name)
 
     def _unchecked(self) -> Prompt:
-        read = Prompt.from_yaml(
-            f"generation: x\n{self._state[SETTINGS]}", self.name, f"{self.name}.yaml (settings)"
-        )
+        # A prompt needs some text; it stands last, so that the lines of the settings are their own.
+        read = Prompt.from_yaml(f"{self._state[SETTINGS]}\ngeneration: x", self.name, SETTINGS)
         return replace(read, **{part: self._state[part] for part in PARTS})
 
     def flaws(self, row: Mapping[str, Any] | None = None) -> list[Flaw]:
@@ -151,13 +141,14 @@ class PromptDraft(_Draft):
                 if part == SETTINGS:
                     self._unchecked()
                     continue
-                template = Template(self._state[part], where=part)
+                template = Template(self._state[part], part=part)
                 if row is not None:
                     template.render({name: value for name, value in row.items() if name != "id"})
+            except PromptError as error:
+                problem = error.problem[:1].upper() + error.problem[1:]
+                found.append(Flaw(part, problem, error.line or 0))
             except SdgkitError as error:
-                line = re.search(r", line (\d+)", str(error))
-                words = re.sub(r"^[^:]*?(, line \d+)?: ", "", str(error), count=1)
-                found.append(Flaw(part, words[:1].upper() + words[1:], int(line[1]) if line else 0))
+                found.append(Flaw(part, str(error)))
         return found
 
     def diff(self) -> list[str]:
@@ -176,11 +167,11 @@ class PromptDraft(_Draft):
     def save(self, path: str | Path | None = None) -> Path:
         """Write it to the user's folder, or to another file, which is its own from then on; returns the path.
 
-        Raises PromptError for what cannot be used, SettingsError without a path that ends in .yaml.
+        Only the parts that differ are rewritten in a file, so its comments stay. Raises PromptError for what cannot be used, SettingsError without a path that ends in .yaml.
         """
         target, prompt = self._target(path, ".yaml"), self.prompt
-        write_text(target, [self._heading, prompt.to_yaml()])
-        self.path, self.saved, self.drops_comments = target, prompt, False
+        prompt.save(target, layout=self._layout)
+        self.path, self.saved = target, prompt
         self._state = self._saved = _texts_of(prompt)
         return target
 
@@ -267,10 +258,12 @@ def _seed_flaws(rows: list[dict[str, Any]]) -> dict[int | None, list[Flaw]]:
         try:
             read_seeds([row])
         except SeedError as error:
-            told = re.findall(r"column (\w+)(?::| is) (.*)", str(error)) or [
-                ("seed_question", f"cannot stay so: {error}")
-            ]
-            found[place] = [Flaw(column, f"It {words}") for column, words in told]
+            for finding in error.findings:
+                if finding.column in row:
+                    flaw = Flaw(finding.column, f"It {finding.problem}")
+                else:
+                    flaw = Flaw("seed_question", f"This seed cannot be used: {finding}")
+                found[place].append(flaw)
         if with_context and "seed_context" not in row:
             words = f"It is empty, and {with_context} of {len(rows)} seeds have one. Give all a context, or none."
             found[place].append(Flaw("seed_context", words))

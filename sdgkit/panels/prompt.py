@@ -141,7 +141,6 @@ class PromptPanel(Panel):
             if draft.is_in_a_file
             else "as shipped"
         )
-        state += " \u00b7 Save drops the comments between its parts" if draft.drops_comments else ""
         run, messages = getattr(self._run, "latest", self._run), []
         try:
             again = asked_again(draft.prompt, getattr(run, "out", run), draft.saved)

@@ -1,51 +1,56 @@
-"""A prompt: five parts and the tags of its reply, in one YAML file named after its stage.
+"""A prompt: five parts, the tags of its reply, and sampling settings.
 
-`system` becomes the system message; introduction, principles, examples and generation, in this order and with a blank
-line between them, the user message. `start_tags` and `end_tags` hold one pair per output column.
+The part `system` becomes the system message. The introduction, principles, examples, and
+generation, in this order with a blank line between them, become the user message.
 """
 
-import json
-import re
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
-from reprlib import repr as in_short
-from typing import Any, NamedTuple
-
-import yaml
+from typing import TYPE_CHECKING, Any, Unpack
 
 from sdgkit.errors import PromptError, SettingsError
-from sdgkit.files import shipped
+from sdgkit.files import write_atomically
+from sdgkit.prompts.parser import ParsedReply, ReplyParser
+from sdgkit.prompts.prompt_yaml import PARTS, TAGS, read_yaml, write_yaml
+from sdgkit.prompts.sampling import SamplingSettings, check_sampling
+from sdgkit.prompts.tags import TagPair
+from sdgkit.prompts.yaml_edits import heading_of, update_yaml
 
-PARTS = ("system", "introduction", "principles", "examples", "generation")
-TAGS = ("start_tags", "end_tags")
-NUMBER = (int, float)
-SAMPLING: dict[str, tuple[Any, ...]] = {  # of what type, and within which bounds
-    "temperature": (NUMBER, 0, 2), "top_p": (NUMBER, 0, 1), "max_tokens": ((int,), 1, 10**9), "extra_body": ((dict,),),
-}  # fmt: skip
-KINDS: dict[str, tuple[type, str]] = {  # what YAML must make of each part
-    **dict.fromkeys(PARTS, (str, "text")),
-    **dict.fromkeys(TAGS, (list, "a list of texts, one per output column")),
-    "sampling": (dict, f"a mapping of {', '.join(SAMPLING)}"),
-}
-
-
-class ParsedReply(NamedTuple):
-    """rows: one dictionary of column texts a complete record. stray: a start tag was left without its record."""
-
-    rows: list[dict[str, str]]
-    stray: bool
+if TYPE_CHECKING:
+    from sdgkit.prompts.template import Template
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """One prompt.
+    """What a teacher is asked at one stage, and how its reply is read.
 
-    name: its stage's name. The five parts are Jinja2 text, "" where absent. start_tags, end_tags: one a column; an
-    empty tag is the beginning or end of the reply. sampling: what is sent with it (temperature, top_p, max_tokens,
-    extra_body).
+    Attributes:
+        name: The name of its stage, and of its file.
+        system: The system message, a Jinja2 template; "" for none. The other parts are templates
+            as well, and "" where absent.
+        introduction: Who the teacher is and what the task is.
+        principles: The rules to follow.
+        examples: The seed example.
+        generation: What to write now, and in which form.
+        start_tags: The tag before each output column's value, in order. The first may be "": then
+            the value begins with the reply.
+        end_tags: The tag after each output column's value; "" for the end of the reply.
+        sampling: The settings sent along: temperature, top_p, max_tokens, extra_body.
+
+    Example:
+        >>> prompt = Prompt(
+        ...     "gen_titles",
+        ...     generation="Write a title for: {{ text }}",
+        ...     start_tags=("[Title]",),
+        ...     end_tags=("[End]",),
+        ... )
+        >>> prompt.render({"text": "a report"})
+        [{'role': 'user', 'content': 'Write a title for: a report'}]
+        >>> prompt.parse("Sure! [title] The Report [End]", ["title"]).rows
+        [{'title': 'The Report'}]
     """
 
     name: str
@@ -60,94 +65,162 @@ class Prompt:
     _lines: Mapping[str, int] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
-    def from_yaml(cls, text: str, name: str, where: str | None = None) -> "Prompt":
-        """The prompt in a YAML text; `where` names the file in messages. Raises PromptError for anything it cannot
-        use."""
-        where = where or f"{name}.yaml"
-        try:
-            found = yaml_keys(text)
-            values = {
-                key: yaml.constructor.SafeConstructor().construct_object(found[key], deep=True)
-                for key in found
-            }
-        except Exception as error:  # of the reader, and of Python where a tag such as !!int promises what is not there
-            raise PromptError(f"{where}, {yaml_trouble(error, text)}") from None
-        lines = {}
-        for key, node in found.items():
-            line, value = node.start_mark.line + 1, values[key]
-            lines[key] = line + 1 if getattr(node, "style", None) in ("|", ">") else line
-            if key not in KINDS:
-                raise PromptError(
-                    f"{where}, line {line}: unknown part {key!r}. A prompt has {', '.join(KINDS)}."
-                )
-            kind, words = KINDS[key]
-            if value is not None and not isinstance(value, kind):
-                raise PromptError(f"{where}, line {line}: {key} must be {words}.")
-        parts = {part: _SINGLE.sub(r"{{ \1 }}", values.get(part) or "") for part in PARTS}
-        starts, ends = (
-            tuple(str(tag or "").strip() for tag in values.get(key) or [""]) for key in TAGS
-        )
-        if not any(parts[part] for part in PARTS[1:]):
-            raise PromptError(f"{where}: the prompt is empty. Write at least `generation`.")
-        if len(starts) != len(ends) or "" in starts[1:]:
-            counts = f"{len(starts)} start_tags and {len(ends)} end_tags"
-            raise PromptError(
-                f"{where}: {counts}. Give pairs, of which only the first may start with an empty tag."
-            )
-        sampling = values.get("sampling") or {}
-        _check_sampling(sampling, where)
+    def from_yaml(cls, text: str, name: str, file: str | None = None) -> "Prompt":
+        """Read a prompt from YAML.
+
+        Args:
+            text: The YAML text.
+            name: The name of the prompt.
+            file: The name of the file, for messages; by default `{name}.yaml`.
+
+        Raises:
+            PromptError: If it cannot be used; with file, line and part.
+            SettingsError: For a sampling setting that does not exist or is out of its range.
+        """
+        entries = read_yaml(text, file or f"{name}.yaml")
         prompt = cls(
-            name, **parts, start_tags=starts, end_tags=ends, sampling=sampling, _lines=lines
+            name,
+            **entries.parts,
+            start_tags=entries.start_tags,
+            end_tags=entries.end_tags,
+            sampling=entries.sampling,
+            _lines=entries.lines,
         )
-        _ = prompt._templates  # compiled now, so that a bad template is told when it is loaded
+        _ = prompt._templates  # compiled now, so that a mistake in one shows when it is loaded
         return prompt
 
     def to_yaml(self) -> str:
-        """The YAML text of the prompt; `from_yaml` gives an equal prompt back."""
-        return yaml.dump(
-            self.as_json(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120
-        )
+        """Write the prompt as YAML; `from_yaml` gives an equal prompt back."""
+        return write_yaml(self.as_json())
+
+    def update_yaml(self, text: str) -> str:
+        """Put this prompt into an existing YAML text.
+
+        Args:
+            text: The YAML text of a prompt.
+
+        Returns:
+            The text with only the parts rewritten that differ; comments, order and all else stay.
+            Where that is impossible, because of an unusual layout, only the comment at its top
+            stays.
+
+        Raises:
+            PromptError, SettingsError: If the text, or this prompt, cannot be used.
+        """
+        before = Prompt.from_yaml(text, self.name)
+        after = Prompt.from_yaml(self.to_yaml(), self.name)
+        updated = update_yaml(text, before.as_json(), after.as_json())
+        try:
+            if Prompt.from_yaml(updated, self.name) == after:
+                return updated
+        except (PromptError, SettingsError):
+            pass
+        return heading_of(text) + after.to_yaml()
+
+    def save(self, path: str | Path, *, layout: str | None = None) -> Path:
+        """Write the prompt to a file.
+
+        If the file holds a prompt already, only the parts that differ are rewritten: its comments
+        stay.
+
+        Args:
+            path: The file. Missing folders are created.
+            layout: The YAML text of a prompt whose comments and order to take over if the file
+                does not hold a prompt yet.
+
+        Returns:
+            The path.
+
+        Raises:
+            PromptError, SettingsError: If the prompt cannot be used.
+            RunError: If the file cannot be written.
+        """
+        path = Path(path)
+        prompt = Prompt.from_yaml(self.to_yaml(), self.name)
+        text = prompt.to_yaml()
+        for old_text in (_text_in(path), layout):
+            if old_text is not None:
+                with suppress(PromptError, SettingsError):  # the old text is no prompt
+                    text = prompt.update_yaml(old_text)
+                    break
+        with write_atomically(path) as file:
+            file.write(text.encode())
+        return path
 
     def as_json(self) -> dict[str, Any]:
-        """What stands in it as JSON values, without its name and what is empty."""
-        parts = {name: getattr(self, name) for name in (*PARTS, *TAGS, "sampling")}
-        return {
-            name: list(part) if isinstance(part, tuple) else part
-            for name, part in parts.items()
-            if part
-        }
+        """The prompt as JSON values, without its name and its empty parts."""
+        values: dict[str, Any] = {part: getattr(self, part) for part in PARTS}
+        values["start_tags"] = list(self.start_tags)
+        values["end_tags"] = list(self.end_tags)
+        values["sampling"] = self.sampling
+        return {name: value for name, value in values.items() if value}
 
     @classmethod
     def from_json(cls, name: str, values: Mapping[str, Any]) -> "Prompt":
-        """The prompt that `as_json` gave."""
-        parts: dict[str, Any] = {
-            part: tuple(v) if isinstance(v, list) else v for part, v in values.items()
-        }
-        return cls(name, **parts)
+        """The prompt of this name with the values that `as_json` gave."""
+        fields = dict(values)
+        for tags in TAGS:
+            if tags in fields:
+                fields[tags] = tuple(fields[tags])
+        return cls(name, **fields)
 
-    def with_sampling(self, **sampling: Any) -> "Prompt":
-        """The same prompt with these sampling settings put over its own."""
-        _check_sampling(sampling, self.name)
+    def with_sampling(self, **sampling: Unpack[SamplingSettings]) -> "Prompt":
+        """Change sampling settings.
+
+        Args:
+            **sampling: Settings to use instead of, or in addition to, the prompt's own.
+
+        Returns:
+            The same prompt with these settings.
+
+        Raises:
+            SettingsError: For a setting that does not exist or is out of its range.
+        """
+        check_sampling(sampling, self.name)
         return replace(self, sampling={**self.sampling, **sampling})
 
-    def render(self, row: Mapping[str, Any]) -> list[dict[str, str]]:
-        """The chat messages for one row: an optional system message and the user message.
+    @property
+    def tags(self) -> tuple[TagPair, ...]:
+        """The tags around each output column's value, in order."""
+        pairs = zip(self.start_tags, self.end_tags, strict=True)
+        return tuple(TagPair(start, end) for start, end in pairs)
 
-        Raises PromptError for a variable that the row does not hold, with name, file and line.
+    def render(self, row: Mapping[str, Any]) -> list[dict[str, str]]:
+        """Fill in the templates.
+
+        Args:
+            row: The values of the variables.
+
+        Returns:
+            The chat messages: the system message, if there is one, and the user message.
+
+        Raises:
+            PromptError: For a variable that the row does not hold; with file, line and part.
         """
-        system, *others = (self._templates[part].render(row).strip() for part in PARTS)
-        user = {"role": "user", "content": "\n\n".join(part for part in others if part)}
-        return [{"role": "system", "content": system}, user] if system else [user]
+        system, *user_parts = [self._templates[part].render(row).strip() for part in PARTS]
+        content = "\n\n".join(part for part in user_parts if part)
+        messages = [{"role": "user", "content": content}]
+        if system:
+            messages.insert(0, {"role": "system", "content": system})
+        return messages
 
     def check(self, columns: Sequence[str], known: Collection[str] | None = None) -> None:
-        """Raises PromptError unless the templates compile and there is one pair of tags for each of the columns.
+        """Check the prompt against the stage that uses it.
 
-        known: the columns of the rows, where that is certain: a variable that is none of them is refused as well.
+        Args:
+            columns: The columns that the stage reads from a reply.
+            known: The columns of the rows that the stage gets, if they are certain.
+
+        Raises:
+            PromptError: If a template does not compile, if there is not one pair of tags for each
+                column, or if a template needs a variable that is not among the known ones.
         """
         if not len(self.start_tags) == len(self.end_tags) == len(columns):
             raise PromptError(
-                f"The prompt {self.name} has {len(self.start_tags)} pair(s) of tags, and its stage reads "
-                f"{len(columns)} column(s): {', '.join(columns)}. Give one pair a column, in this order."
+                f"The prompt {self.name} has {len(self.start_tags)} pair(s) of tags, and its stage "
+                f"reads {len(columns)} column(s): {', '.join(columns)}. "
+                "Use one start/end tag pair per column, in this order.",
+                part="start_tags",
             )
         for template in self._templates.values():
             if known is not None:
@@ -161,228 +234,47 @@ class Prompt:
         cut_off: bool = False,
         keep_fences: bool = False,
     ) -> ParsedReply:
-        """The records in a reply, by its tags.
+        """Read the records in a reply, by the prompt's tags.
 
-        Forgiving where the meaning is certain: white space, letter case and bold marks around tags, a <think> part,
-        code fences around a whole value (unless keep_fences), a missing end tag before the next tag or, if the reply
-        was not cut off, at its end. Whatever is not a complete record is left out.
+        Forgiving where the meaning is certain: white space, letter case and bold marks around
+        tags, a `<think>` part, code fences around a whole value, and a missing end tag before the
+        next tag or at the end of the reply.
+
+        Args:
+            reply: The text of the reply.
+            columns: The names of the output columns, in the order of the tags.
+            cut_off: Whether the reply ended at its limit of tokens. The last value is then left
+                out, unless it has its end tag.
+            keep_fences: Whether to keep a code fence around a whole value.
+
+        Returns:
+            The complete records; everything else in the reply is left out.
         """
-        thinks = reply.lstrip().startswith("<think>")
-        _, thought, rest = reply.partition("</think>")
-        if (
-            thinks or thought
-        ):  # chat templates that open the part themselves leave only its end in the reply
-            parsed = self._read(rest, columns, cut_off, keep_fences)
-            if thinks or parsed.rows:
-                return parsed
-        return self._read(reply, columns, cut_off, keep_fences)
-
-    def _read(
-        self, text: str, columns: Sequence[str], cut_off: bool, keep_fences: bool
-    ) -> ParsedReply:
-        starts, ends = ([_plain(tag) for tag in tags] for tags in (self.start_tags, self.end_tags))
-        pieces = self._tags.split(text) if self._tags else [text]  # text, tag, text, tag, text …
-        tagged = [*zip(["", *map(_plain, pieces[1::2])], pieces[::2], strict=True), (None, "")]
-        rows: list[dict[str, str]] = []
-        record: dict[str, str] = {}
-        stray = False
-        for (tag, value), (closing, _) in pairwise(tagged if starts[0] == "" else tagged[1:]):
-            if tag not in starts:
-                continue  # an end tag, and what follows it
-            column = starts.index(tag)
-            if column != len(record):  # the record before it is incomplete
-                stray, record = True, {}
-            # Where a value ends is anybody's guess if the reply was cut off in it, or if its own tag begins it again.
-            unsure = cut_off if closing is None else closing == tag != ends[column]
-            text = _tidy(value, keep_fences)
-            if (
-                unsure or not text or column != len(record)
-            ):  # only the first column can begin a new record
-                stray, record = True, {}
-                continue
-            record[columns[column]] = text
-            if len(record) == len(columns):
-                rows.append(record)
-                record = {}
-        return ParsedReply(rows, stray or bool(record))
+        return self._parser.parse(reply, columns, cut_off=cut_off, keep_fences=keep_fences)
 
     @cached_property
-    def _templates(self) -> dict[str, Any]:
-        from sdgkit.prompts.template import (
-            Template,
-        )  # with Jinja2, which a command's --help can do without
+    def _parser(self) -> ReplyParser:
+        return ReplyParser(self.tags)
 
-        return {
-            part: Template(
+    @cached_property
+    def _templates(self) -> dict[str, "Template"]:
+        # Imported here, because `sdgkit --help` can do without Jinja2.
+        from sdgkit.prompts.template import Template
+
+        templates = {}
+        for part in PARTS:
+            templates[part] = Template(
                 getattr(self, part),
-                where=f"{self.name}.yaml ({part})",
+                file=f"{self.name}.yaml",
+                part=part,
                 line=self._lines.get(part, 1),
             )
-            for part in PARTS
-        }
-
-    @cached_property
-    def _tags(self) -> re.Pattern[str] | None:
-        """The tags in whatever white space, letter case and bold marks; a split leaves them in."""
-        tags = sorted({*self.start_tags, *self.end_tags} - {""}, key=len, reverse=True)
-        spaced = [r"\s{0,3}".join(map(re.escape, re.findall(r"\w+|[^\w\s]", tag))) for tag in tags]
-        any_tag = f"(?:{'|'.join(spaced)})"
-        pattern = rf"(\*\*\s{{0,3}}{any_tag}\s{{0,3}}\*\*|{any_tag})"
-        return re.compile(pattern, re.IGNORECASE | re.ASCII) if tags else None
+        return templates
 
 
-def load_prompt(path: str | Path) -> Prompt:
-    """The prompt in a YAML file, named after the file. Raises PromptError."""
-    path = Path(path)
-    return Prompt.from_yaml(read_text(path), path.stem, path.name)
-
-
-def read_text(path: Path) -> str:
-    """The text of a prompt's file. Raises PromptError."""
+def _text_in(path: Path) -> str | None:
+    """The text of a file, or None if there is none."""
     try:
         return path.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        words = getattr(error, "strerror", "it is not UTF-8 text")
-        raise PromptError(f"Cannot read the prompt {path}: {words}.") from None
-
-
-def load_prompts(
-    names: Sequence[str],
-    method: str,
-    folder: str | Path | None = None,
-    given: Mapping[str, Prompt] | None = None,
-) -> dict[str, Prompt]:
-    """The prompts of these names: from `folder` where it holds NAME.yaml, else those given, else the method's shipped.
-
-    What is nowhere is left out. method: "grounded" or "freeform"; the folder may hold a folder of that name. Raises
-    PromptError if a prompt cannot be used, or if the folder is missing or holds a file that no stage is named after.
-    """
-    files = {path.stem: path for path in (shipped("prompts") / method).glob("*.yaml")}
-    found = dict(given or {})
-    if folder is not None:
-        own = Path(folder)
-        if not own.is_dir():
-            raise PromptError(
-                f"There is no folder of prompts at {own}. Make it, or leave --prompts out."
-            )
-        known = {*names, *(path.stem for path in shipped("prompts").glob("*/*.yaml"))}
-        for path in sorted((own / method if (own / method).is_dir() else own).glob("*.y*ml")):
-            if path.stem not in known or path.suffix == ".yml":  # most likely a typing error
-                wanted = ", ".join(f"{name}.yaml" for name in names)
-                raise PromptError(
-                    f"{path} is named after no stage, so it would never be used. Prompts here: {wanted}."
-                )
-            files[path.stem] = path
-            found.pop(path.stem, None)
-    return {
-        name: found.get(name) or load_prompt(files[name])
-        for name in names
-        if name in {*found, *files}
-    }
-
-
-def _check_sampling(sampling: Mapping[str, Any], where: str) -> None:
-    """Raises SettingsError for a sampling setting that is unknown or out of its range."""
-    for key, value in sampling.items():
-        types, *bounds = SAMPLING.get(key, ((),))
-        try:
-            good = type(value) in types and (not bounds or bounds[0] <= value <= bounds[1])
-            json.dumps(value, allow_nan=False)
-        except (TypeError, ValueError):
-            good = False
-        if not good:
-            raise SettingsError(
-                f"{where}: sampling {key} cannot be {in_short(value)}. There are {', '.join(SAMPLING)}."
-            )
-
-
-# YAML -----------------------------------------------------------------------------------------------------------------
-
-# A variable as older InstructLab files write it, with str.format's braces; to a Jinja2 template it would be text.
-_SINGLE = re.compile(
-    r"(?<!\{)\{(task_description|num_samples|(?:seed_)?(?:context|question|response))\}(?!\})"
-)
-_FOLDED = re.compile("[\r\x85\u2028\u2029]")  # line ends, which YAML keeps in double quotes only
-
-
-class _Loader(yaml.SafeLoader):
-    """Without aliases, by which a few lines can stand for millions."""
-
-    def fetch_alias(self) -> None:
-        problem = "aliases are not read; a text that begins with * needs quotes"
-        raise yaml.MarkedYAMLError(problem=problem, problem_mark=self.get_mark())
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes a text of several lines as a block."""
-
-
-def _as_block(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
-    style = '"' if _FOLDED.search(text) else "|" if "\n" in text else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-_Dumper.add_representer(str, _as_block)
-
-
-def yaml_keys(source: str | yaml.Node) -> dict[str, Any]:
-    """The keys of a YAML text or mapping, each with the node of its value, which knows its line. Raises YAMLError."""
-    node = yaml.compose(source, Loader=_Loader) if isinstance(source, str) else source
-    if not isinstance(node, yaml.MappingNode):
-        raise yaml.MarkedYAMLError(
-            problem="a mapping is wanted", problem_mark=node.start_mark if node else None
-        )
-    keys: dict[str, yaml.Node] = {}
-    for key, value in node.value:
-        if not isinstance(key.value, str) or key.value in keys:
-            problem = f"the key {key.value!s:.40} stands there twice, or is not text"
-            raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
-        keys[key.value] = value
-    return keys
-
-
-def yaml_trouble(error: BaseException, text: str) -> str:
-    """What went wrong in reading a YAML text, and in which line."""
-    mark = getattr(error, "problem_mark", None)
-    line = mark.line if mark else text.count("\n", 0, getattr(error, "position", 0))
-    words = (
-        getattr(error, "problem", None) or (str(error).splitlines() or [type(error).__name__])[0]
-    )
-    return f"line {line + 1}: not valid YAML ({words}). Correct the line."
-
-
-# Reading a reply ------------------------------------------------------------------------------------------------------
-
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-# A fence that says no more than "this is text" is the teacher's manner; one that names a programming language is
-# content.
-_FENCE = re.compile(
-    r"```[^\S\n]*(?:(?:markdown|md|te?xt|plain(?:text)?)[^\S\n]*)?\n((?:(?!```).)*)```", re.S | re.I
-)
-_NUMBER = re.compile(r"(?<![\w.,\u2013\u2014-])-?\d+(?:[.,]\d+)?(?!\w|[-\u2013\u2014]\d)")
-OUT_OF = re.compile(r"(?:/|\bout\s+of\b|\bvon\b|\bof\b)\s*(\d+(?:\.0)?)", re.IGNORECASE)
-
-
-def _plain(tag: str) -> str:
-    return re.sub(r"[\s*]", "", tag).lower()
-
-
-def _tidy(value: str, keep_fences: bool) -> str:
-    """A value without white space, control characters and a plain fence around it."""
-    text = _CONTROL.sub("", value.replace("\r\n", "\n")).strip()
-    fence = None if keep_fences else _FENCE.fullmatch(text)
-    return fence[1].strip() if fence else text
-
-
-def read_score(text: str, scale: Sequence[float]) -> float | None:
-    """The score in a judge's text ("3", "**2**", "Score: 3/3", "2.0"), or None unless it is certain and on the
-    scale."""
-    plain = re.sub(r"[*`_]", " ", text[:2_000])
-    highest = OUT_OF.search(plain)
-    if highest:
-        plain = plain.replace(highest[0], "", 1)
-    scores = {float(number.replace(",", ".")) for number in _NUMBER.findall(plain)}
-    certain = (
-        len(scores) == 1 and len(text) <= 2_000 and (not highest or float(highest[1]) == max(scale))
-    )
-    return scores.pop() if certain and scores <= {*scale} else None
+    except (OSError, UnicodeDecodeError):
+        return None

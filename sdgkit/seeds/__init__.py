@@ -1,26 +1,27 @@
 """Seed examples: read, checked, saved."""
 
+from sdgkit.seeds.checking import COLUMNS, REQUIRED, flaw_of
 from sdgkit.seeds.examples import (
-    COLUMNS,
-    REQUIRED,
-    Source,
-    flaw_of,
+    SeedSource,
     load_seeds,
     read_seeds,
     row_key,
     save_seeds,
     skill,
 )
-from sdgkit.seeds.files import FoundRow, Seed
+from sdgkit.seeds.files import read_file
+from sdgkit.seeds.rows import Place, Seed, SourceRow
 
 __all__ = [
     "COLUMNS",
     "REQUIRED",
-    "FoundRow",
+    "Place",
     "Seed",
-    "Source",
+    "SeedSource",
+    "SourceRow",
     "flaw_of",
     "load_seeds",
+    "read_file",
     "read_seeds",
     "row_key",
     "save_seeds",

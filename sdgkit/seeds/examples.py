@@ -1,168 +1,202 @@
 """Seed examples: read, checked, saved.
 
-A seed is a plain dictionary with the columns `task_description`, `seed_question`, `seed_response` and, for a
-grounded skill, `seed_context`; any further columns travel along. Nothing is guessed and nothing is converted:
-what does not fit is a `SeedError` that names file, line and column, and says what to do.
+A seed is a plain dictionary with the columns `task_description`, `seed_question`, `seed_response`
+and, for a grounded skill, `seed_context`. Further columns are kept. Nothing is guessed and nothing
+is converted: what does not fit is a `SeedError` with file, line and column.
 """
 
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from reprlib import repr as in_short
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from sdgkit.errors import SeedError
+from sdgkit.errors import SeedError, SeedFinding
 from sdgkit.files import write_atomically
-from sdgkit.seeds.files import TWICE, FoundRow, Seed, first_line, numbered, read_file
+from sdgkit.prompts.yaml_text import first_line
+from sdgkit.seeds.checking import seed_findings
+from sdgkit.seeds.files import read_file
+from sdgkit.seeds.formats import numbered
+from sdgkit.seeds.rows import Seed, SourceRow
 
 if TYPE_CHECKING:
     import datasets
 
-Source: TypeAlias = "str | os.PathLike[str] | datasets.Dataset | list[Seed] | tuple[Seed, ...]"
+SeedSource: TypeAlias = "str | os.PathLike[str] | datasets.Dataset | list[Seed] | tuple[Seed, ...]"
 
-REQUIRED = ("task_description", "seed_question", "seed_response")
-COLUMNS = ("task_description", "seed_context", "seed_question", "seed_response")
-FINDINGS_SHOWN = 5
+FINDINGS_SHOWN = 5  # in the message of an error
 
 
-def load_seeds(source: Source) -> "datasets.Dataset":
-    """The seeds in `source` as a `datasets.Dataset`, one row a seed, checked; see `read_seeds`.
+def load_seeds(source: SeedSource) -> "datasets.Dataset":
+    """Read seeds as a `datasets.Dataset`, one row a seed.
 
-    A column that only some rows have is None in the others.
+    Args:
+        source: See `read_seeds`.
+
+    Returns:
+        The seeds. A column that only some seeds have is None in the others.
+
+    Raises:
+        SeedError: If they cannot be used, with everything that is wrong in `findings`.
+
+    Example:
+        >>> seeds = load_seeds(
+        ...     [{"task_description": "Add.", "seed_question": "1 + 1?", "seed_response": "2"}]
+        ... )
+        >>> seeds.num_rows
+        1
     """
     rows = read_seeds(source)
     import datasets
     import pyarrow
 
-    names = list(dict.fromkeys(name for row in rows for name in row))
+    names: dict[str, None] = {}
+    for row in rows:
+        names.update(dict.fromkeys(row))
+    full_rows = [{name: row.get(name) for name in names} for row in rows]
     try:
-        return datasets.Dataset.from_list([{name: row.get(name) for name in names} for row in rows])
+        return datasets.Dataset.from_list(full_rows)
     except (pyarrow.ArrowException, OverflowError, TypeError) as error:
         raise SeedError(
             f"Each further column needs values of one type ({first_line(error)})."
         ) from error
 
 
-def read_seeds(source: Source) -> list[Seed]:
-    """The seeds in `source` as plain dictionaries, checked.
+def read_seeds(source: SeedSource) -> list[Seed]:
+    """Read seeds as plain dictionaries, and check them.
 
-    `source` is a `datasets.Dataset`, a list of dictionaries, or the path of a file: `.jsonl`; `.json` (a list
-    of objects); `.csv` (RFC 4180, with a header); `.parquet`; `.yaml` or `.yml` (an
-    InstructLab `qna.yaml` of a skill, version 2 or 3). Text files are UTF-8; a byte order mark is allowed.
+    Args:
+        source: A `datasets.Dataset`, a list of dictionaries, or the path of a file: `.jsonl`,
+            `.json` (a list of objects), `.csv` (RFC 4180, with a header), `.parquet`, `.yaml` or
+            `.yml` (an InstructLab `qna.yaml` of a skill, version 2 or 3). Text files are UTF-8; a
+            byte order mark is allowed.
 
-    Either all rows have a `seed_context` or none has (None counts as not there).
+    Returns:
+        The seeds. Either all of them have a `seed_context`, or none has.
 
-    Raises `SeedError` with up to five findings, one a line.
+    Raises:
+        SeedError: If they cannot be used. The message shows up to five findings, one a line;
+            `findings` has them all.
     """
-    rows: Any = source.to_list() if hasattr(source, "to_list") else source
-    if isinstance(source, str | os.PathLike):
-        name, found = str(source), read_file(Path(source))
-    elif isinstance(rows, list | tuple):
-        name, found = f"seeds ({type(source).__name__})", numbered(rows)
-    else:
-        kind = type(source).__name__
+    name, rows = _read_source(source)
+    file = name if isinstance(source, str | os.PathLike) else None
+    if not rows:
         raise SeedError(
-            f"Seeds are a path, a datasets.Dataset (one split) or a list of dictionaries, not a {kind}."
+            f"{name}: there are no seeds in it. Write at least one; five or more are usual.",
+            file=file,
         )
-    if not found:
-        raise SeedError(
-            f"{name}: there are no seeds in it. Write at least one; five or more are usual."
-        )
-    findings = list(dict.fromkeys(finding for row in found for finding in _findings(row)))
-    if findings:
-        lines = [f"{name}, {finding}" for finding in findings[:FINDINGS_SHOWN]]
-        more = len(findings) - FINDINGS_SHOWN
-        raise SeedError(
-            "\n".join([*lines, *([f"{name}: {more} more findings."] if more > 0 else [])])
-        )
-    without = [row.place for row in found if row.columns.get("seed_context") is None]
-    if 0 < len(without) < len(found):
-        some, where = (
-            f"{len(found) - len(without)} of {len(found)}",
-            ", ".join(without[:FINDINGS_SHOWN]),
-        )
-        advice = "Give every seed a context (a grounded skill) or none (a freeform one)."
-        raise SeedError(
-            f"{name}: {some} seeds have a seed_context; it is missing in {where}. {advice}"
-        )
-    return [
-        {k: v for k, v in row.columns.items() if k != "seed_context" or v is not None}
-        for row in found
-    ]
+    _refuse_findings(name, file, rows)
+    _refuse_some_contexts(name, file, rows)
+    return [_without_empty_context(row.columns) for row in rows]
 
 
-def save_seeds(seeds: Source, path: str | os.PathLike[str]) -> None:
-    """Checks `seeds` (anything that `read_seeds` takes) and writes them as JSON lines, all or nothing.
+def save_seeds(seeds: SeedSource, path: str | os.PathLike[str]) -> None:
+    """Check seeds and write them as JSON lines, all or nothing.
 
-    `path` ends in `.jsonl`; missing folders are made. Raises `SeedError`, or `RunError` where it cannot be written.
+    Args:
+        seeds: See `read_seeds`.
+        path: The file, which ends in `.jsonl`. Missing folders are created.
+
+    Raises:
+        SeedError: If they cannot be used.
+        RunError: If the file cannot be written.
     """
     target = Path(os.path.realpath(path))
     if target.suffix.lower() != ".jsonl":
         raise SeedError(
-            f"{path}: seeds are saved as JSON lines. Choose a file name that ends in .jsonl."
+            f"{path}: seeds are saved as JSON lines. Choose a file name that ends in .jsonl.",
+            file=Path(path),
         )
-    text = "".join(
+    lines = [
         json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in read_seeds(seeds)
-    )
+    ]
     with write_atomically(target) as file:
-        file.write(text.encode())
+        file.write("".join(lines).encode())
 
 
 def skill(rows: Sequence[Seed]) -> Literal["grounded", "freeform"]:
-    """What the seeds that `read_seeds` gave teach: "grounded" if they have a `seed_context`, otherwise "freeform"."""
+    """The kind of skill that seeds teach: "grounded" if they have a `seed_context`.
+
+    Example:
+        >>> skill([{"task_description": "Add.", "seed_question": "1 + 1?", "seed_response": "2"}])
+        'freeform'
+    """
     return "grounded" if rows[0].get("seed_context") is not None else "freeform"
 
 
 def row_key(row: Mapping[str, Any]) -> str:
-    """What identifies an input row, wherever it stands: a hash of its columns, which are those of a seed or others."""
-    text = json.dumps(
-        {k: v for k, v in row.items() if k != "id"}, ensure_ascii=False, sort_keys=True, default=str
-    )
+    """What identifies an input row, wherever it stands: a hash of its columns but `id`."""
+    columns = {name: value for name, value in row.items() if name != "id"}
+    text = json.dumps(columns, ensure_ascii=False, sort_keys=True, default=str)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def _findings(row: FoundRow) -> Iterator[str]:
-    """What is wrong with one row."""
-    if not isinstance(row.columns, dict):
-        yield f"{row.place}: a seed is an object with columns such as seed_question, not {in_short(row.columns)}."
-        return
-    for column in REQUIRED:
-        if column not in row.columns:
-            yield f"{row.place}: the column {column} is missing. Add it; there are: {', '.join(map(str, row.columns))}."
-    for column, value in row.columns.items():
-        if not isinstance(column, str) or not column.strip():
-            yield f"{row.place}: a column is named {column!r}. Give every column a name, as text."
-        elif value is TWICE:
-            yield f"{row.at(column)}: stands there twice. Keep one of them."
-        elif (
-            column in COLUMNS
-            and not isinstance(value, str)
-            and not (value is None and column == "seed_context")
-        ):
-            yield f"{row.at(column)}: is {in_short(value)}, not text. Write text, in quotes where the format has them."
-        elif column in COLUMNS and isinstance(value, str) and not value.strip():
-            yield f"{row.at(column)}: is empty. Write the text, or take it out."
-        elif "seed_context" not in row.columns and get_close_matches(
-            column, ["seed_context"], 1, 0.85
-        ):
-            yield f"{row.at(column)}: looks like seed_context misspelt, which makes a freeform skill. Rename it."
-        elif flaw := flaw_of({column: value}):
-            yield f"{row.at(column)}: {flaw}"
-
-
-def flaw_of(value: object) -> str:
-    """In words for the user: why a value could not be written to a file and read again unchanged; "" if it can."""
-    try:
-        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
-    except (
-        TypeError,
-        ValueError,
-        RecursionError,
-    ) as error:  # no JSON type, NaN, half a surrogate pair, nesting
-        return (
-            f"cannot be stored ({first_line(error)}). Turn it into text, or leave the column out."
+def _read_source(source: SeedSource) -> tuple[str, list[SourceRow]]:
+    """The name of a source for messages, and its rows."""
+    if isinstance(source, str | os.PathLike):
+        return str(source), read_file(Path(source))
+    kind = type(source).__name__
+    rows: Any = source.to_list() if hasattr(source, "to_list") else source
+    if not isinstance(rows, list | tuple):
+        raise SeedError(
+            "Seeds must be a path, a datasets.Dataset (one split), or a list of dictionaries, "
+            f"not {kind}."
         )
-    return ""
+    return f"seeds ({kind})", numbered(rows)
+
+
+def _refuse_findings(name: str, file: str | None, rows: Sequence[SourceRow]) -> None:
+    by_sentence: dict[str, SeedFinding] = {}
+    for number, row in enumerate(rows, 1):
+        for finding in seed_findings(row, number):
+            # A qna.yaml's task description belongs to all its seeds, but is wrong once.
+            by_sentence.setdefault(str(finding), finding)
+    if not by_sentence:
+        return
+    findings = list(by_sentence.values())
+    lines = [f"{name}, {finding}" for finding in findings[:FINDINGS_SHOWN]]
+    more = len(findings) - FINDINGS_SHOWN
+    if more > 0:
+        lines.append(f"{name}: {more} more findings.")
+    raise _seed_error("\n".join(lines), file, findings)
+
+
+def _refuse_some_contexts(name: str, file: str | None, rows: Sequence[SourceRow]) -> None:
+    """Raises SeedError if some seeds have a context and some have none."""
+    findings = []
+    for number, row in enumerate(rows, 1):
+        if row.columns.get("seed_context") is None:
+            problem = (
+                "is missing, and other seeds have one. Give a context to all seeds or to none."
+            )
+            place = str(row.place)
+            findings.append(SeedFinding(problem, place, row.place.line, number, "seed_context"))
+    if not findings or len(findings) == len(rows):
+        return
+    places = ", ".join(finding.place for finding in findings[:FINDINGS_SHOWN])
+    raise _seed_error(
+        f"{name}: {len(rows) - len(findings)} of {len(rows)} seeds have a seed_context; it is "
+        f"missing in {places}. Give every seed a context (a grounded skill) or none (a freeform "
+        "one).",
+        file,
+        findings,
+    )
+
+
+def _seed_error(message: str, file: str | None, findings: Sequence[SeedFinding]) -> SeedError:
+    first = findings[0]
+    return SeedError(
+        message,
+        file=file,
+        line=first.line,
+        row=first.row,
+        column=first.column,
+        findings=findings,
+    )
+
+
+def _without_empty_context(seed: Seed) -> Seed:
+    if seed.get("seed_context", "") is not None:
+        return dict(seed)
+    return {name: value for name, value in seed.items() if name != "seed_context"}

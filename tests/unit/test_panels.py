@@ -601,18 +601,28 @@ def test_a_seed_that_is_half_written_leaves_the_prompt_panel_with_the_rows_befor
     assert "Written." in panel.view.state["messages"][-1]["content"]
 
 
-def test_it_is_told_before_saving_that_comments_between_the_parts_go(seeds):
+def test_saving_keeps_the_comments_between_the_parts(seeds):
+    text = """\
+# at the top
+system: |
+  # a heading, no comment
+
+# about the sampling
+sampling: {temperature: 0.7, max_tokens: 100}  # warm
+# about the generation
+generation: '{{ seed_context }}'
+# at the end
+"""
     mine = Path("mine/gen_contexts.yaml")
     mine.parent.mkdir()
-    mine.write_text(
-        "# at the top\nsystem: |\n  # a heading, no comment\n# inside\ngeneration: '{{ seed_context }}'\n",
-        "utf-8",
-    )
+    mine.write_text(text, "utf-8")
     panel = sk.PromptPanel("mine", seeds)
-    assert panel.seen()["words"].endswith("Save drops the comments between its parts")
+    act(panel, "text", part="system", text="# another heading\nand a line")
+    act(panel, "text", part="settings", text="sampling: {temperature: 0.5, max_tokens: 100}")
     act(panel, "save")
-    assert mine.read_text("utf-8").count("# ") == 2
-    assert "comments" not in panel.seen()["words"] + sk.PromptPanel("mine", seeds).seen()["words"]
+    expected = text.replace("# a heading, no comment", "# another heading\n  and a line")
+    expected = expected.replace("system: |", "system: |-").replace("0.7", "0.5")
+    assert mine.read_text("utf-8") == expected
 
 
 def test_a_prompt_of_ones_own_has_no_shipped_one_to_go_back_to(seeds):

@@ -398,21 +398,21 @@ def test_variables_in_the_single_braces_of_older_files_are_filled(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "a mapping is wanted"),
-        ("- a\n- b", "a mapping is wanted"),
-        ("just text", "a mapping is wanted"),
+        ("", "it must be a mapping"),
+        ("- a\n- b", "it must be a mapping"),
+        ("just text", "it must be a mapping"),
         ("system: a", "the prompt is empty"),
         ("system: a\ngeneration: [1, 2]", "line 2: generation must be text"),
         ("system: a\nprompt: b", "line 2: unknown part 'prompt'"),
         (
             "generation: a\ngeneration: b",
-            "line 2: not valid YAML (the key generation stands there twice",
+            "line 2: not valid YAML (the key generation appears twice",
         ),
         ("generation: a\nstart_tags: x", "start_tags must be a list"),
         ("generation: a\nstart_tags: [x, y]\nend_tags: [z]", "2 start_tags and 1 end_tags"),
         (
             "generation: a\nstart_tags: [x, '']\nend_tags: [y, z]",
-            "only the first may start with an empty tag",
+            "Only the first start tag may be empty",
         ),
         ("generation: 'a\n", "not valid YAML"),
         ("generation: a: b", "line 1: not valid YAML"),
@@ -422,16 +422,16 @@ def test_variables_in_the_single_braces_of_older_files_are_filled(tmp_path):
         ("generation: !!timestamp x", "not valid YAML"),
         ("{" * 5_000, "not valid YAML"),
         ("? [a]\n: b", "not valid YAML"),
-        ("generation: a\nsampling: {temperature: hot}", "temperature cannot be 'hot'"),
-        ("generation: a\nsampling: {temperature: .nan}", "temperature cannot be nan"),
-        ("generation: a\nsampling: {temperature: 3}", "temperature cannot be 3"),
-        ("generation: a\nsampling: {top_p: 1.5}", "top_p cannot be 1.5"),
-        ("generation: a\nsampling: {max_tokens: 1.5}", "max_tokens cannot be 1.5"),
-        ("generation: a\nsampling: {max_tokens: true}", "max_tokens cannot be True"),
-        ("generation: a\nsampling: {n: 3}", "sampling n cannot be 3. There are temperature"),
+        ("generation: a\nsampling: {temperature: hot}", "temperature must be a number from 0 to 2, not 'hot'"),
+        ("generation: a\nsampling: {temperature: .nan}", "temperature must be a number from 0 to 2, not nan"),
+        ("generation: a\nsampling: {temperature: 3}", "temperature must be a number from 0 to 2, not 3"),
+        ("generation: a\nsampling: {top_p: 1.5}", "top_p must be a number from 0 to 1, not 1.5"),
+        ("generation: a\nsampling: {max_tokens: 1.5}", "max_tokens must be a whole number of at least 1, not 1.5"),
+        ("generation: a\nsampling: {max_tokens: true}", "max_tokens must be a whole number of at least 1, not True"),
+        ("generation: a\nsampling: {n: 3}", "there is no sampling setting 'n'. Choose from temperature"),
         ("generation: a\nsampling: [1]", "sampling must be a mapping"),
-        ("generation: a\nsampling: {extra_body: 1}", "extra_body cannot be 1"),
-        ("generation: a\nsampling: {extra_body: {day: 2024-01-01}}", "extra_body cannot be"),
+        ("generation: a\nsampling: {extra_body: 1}", "extra_body must be a mapping of JSON values, not 1"),
+        ("generation: a\nsampling: {extra_body: {day: 2024-01-01}}", "extra_body must be a mapping of JSON values"),
         ("generation: a\nsampling: {extra_body: &a {b: *a}}", "aliases are not read"),
         ("generation: |\n  one\n  {{ range(9) }}", "mine.yaml (generation), line 3"),
         ("system: a\nintroduction: |\n\n  b\n  {% for x in y %}\n", "mine.yaml (introduction)"),
@@ -484,7 +484,7 @@ def test_a_folder_that_holds_the_methods_folders_serves_as_well(tmp_path):
 @pytest.mark.parametrize("name", ["gen_context.yaml", "gen_contexts.yml", "notes.yaml"])
 def test_a_prompt_file_that_would_never_be_used_is_told(tmp_path, name):
     (tmp_path / name).write_text("generation: mine\n")
-    with pytest.raises(PromptError, match="named after no stage"):
+    with pytest.raises(PromptError, match="not named after a stage"):
         load_prompts(["gen_contexts"], "grounded", tmp_path)
 
 

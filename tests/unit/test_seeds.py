@@ -175,7 +175,7 @@ FAULTS = {
     "a misspelt column": (
         "a.jsonl",
         GOOD + "\n" + without("seed_response", seed_respones="x"),
-        ["line 2", "seed_response", "missing", "there are:", "seed_respones"],
+        ["line 2", "seed_response", "missing", "columns here are:", "seed_respones"],
     ),
     "a misspelt context": (
         "a.jsonl",
@@ -323,7 +323,7 @@ FAULTS = {
     "csv: semicolons": (
         "a.csv",
         "task_description;seed_question;seed_response\na;b;c\n",
-        ["line 2", "seed_response is missing", "there are: task_description;seed_question"],
+        ["line 2", "seed_response: is missing", "columns here are: task_description;seed_question"],
     ),
     "csv: a column twice": (
         "a.csv",
@@ -434,8 +434,8 @@ FAULTS = {
         ["line 5", "seed_examples", "list"],
     ),
     "qna: no seeds": ("qna.yaml", QNA.split("\n- ")[0] + " []\n", ["no seeds"]),
-    "qna: a seed that is text": ("qna.yaml", QNA + "- Why?\n", ["line 7", "a mapping is wanted"]),
-    "qna: a list at the top": ("qna.yaml", "- a\n- b\n", ["line 1", "a mapping is wanted"]),
+    "qna: a seed that is text": ("qna.yaml", QNA + "- Why?\n", ["line 7", "it must be a mapping"]),
+    "qna: a list at the top": ("qna.yaml", "- a\n- b\n", ["line 1", "it must be a mapping"]),
     "qna: broken": ("qna.yaml", QNA + "- question: 'a\n", ["qna.yaml, line", "not valid YAML"]),
     "qna: a tab": ("qna.yaml", QNA + "\t- question: a\n", ["line 7", "not valid YAML"]),
     "qna: a control character": (

@@ -16,7 +16,7 @@ ROW = {
 
 
 def render(source: str, **row) -> str:
-    return Template(source, where="mine.yaml", line=10).render({**ROW, **row})
+    return Template(source, file="mine.yaml", line=10).render({**ROW, **row})
 
 
 def refusal(source: str) -> str:

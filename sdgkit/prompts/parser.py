@@ -1,0 +1,155 @@
+"""Reads the records of a reply by the prompt's tags.
+
+A reply is scanned once for tags. Each tag together with the text up to the next one is a `Passage`;
+passages after start tags are values, and values in the order of the columns make a record.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from sdgkit.prompts.tags import TagPair
+
+_THINKING_BEGINS = "<think>"
+_THINKING_ENDS = "</think>"
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+# A code fence that says no more than "this is text" is the teacher's habit. One that names a
+# programming language belongs to the value.
+_FENCE = re.compile(
+    r"```[^\S\n]*(?:(?:markdown|md|te?xt|plain(?:text)?)[^\S\n]*)?\n((?:(?!```).)*)```",
+    re.DOTALL | re.IGNORECASE,
+)
+
+
+class ParsedReply(NamedTuple):
+    """What was read in a reply.
+
+    Attributes:
+        rows: The text of each column, one dictionary for each complete record.
+        stray: Whether a start tag was found without a complete record.
+    """
+
+    rows: list[dict[str, str]]
+    stray: bool
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A tag and the text after it.
+
+    Attributes:
+        tag: The tag in plain form; "" for the text before the first tag.
+        text: The text up to the next tag or the end of the reply.
+        next_tag: The tag after the text in plain form; None at the end of the reply.
+    """
+
+    tag: str
+    text: str
+    next_tag: str | None
+
+
+class ReplyParser:
+    """Reads replies to one prompt.
+
+    Args:
+        tags: The prompt's tags, one pair for each output column in order.
+    """
+
+    def __init__(self, tags: Sequence[TagPair]) -> None:
+        self._starts = [_plain_tag(pair.start) for pair in tags]
+        self._ends = [_plain_tag(pair.end) for pair in tags]
+        self._any_tag = _tag_pattern(tags)
+
+    def parse(
+        self, reply: str, columns: Sequence[str], *, cut_off: bool, keep_fences: bool
+    ) -> ParsedReply:
+        """Read the records in a reply; see `Prompt.parse`."""
+        is_thinking = reply.lstrip().startswith(_THINKING_BEGINS)
+        _, thinking_end, answer = reply.partition(_THINKING_ENDS)
+        # Some chat templates begin the thinking themselves, so that the reply holds only its end.
+        if is_thinking or thinking_end:
+            parsed = self._read_records(answer, columns, cut_off, keep_fences)
+            if is_thinking or parsed.rows:
+                return parsed
+        return self._read_records(reply, columns, cut_off, keep_fences)
+
+    def _read_records(
+        self, text: str, columns: Sequence[str], cut_off: bool, keep_fences: bool
+    ) -> ParsedReply:
+        rows: list[dict[str, str]] = []
+        record: dict[str, str] = {}
+        stray = False
+        for passage in self._passages(text):
+            if passage.tag not in self._starts:
+                continue  # an end tag and what follows it
+            position = self._starts.index(passage.tag)
+            if position != len(record):  # the record before it is incomplete
+                stray = True
+                record = {}
+            value = _value_of(passage.text, keep_fences)
+            ends_surely = self._ends_surely(passage, position, cut_off)
+            # Only the first column can begin a record.
+            if not value or not ends_surely or position != len(record):
+                stray = True
+                record = {}
+                continue
+            record[columns[position]] = value
+            if len(record) == len(columns):
+                rows.append(record)
+                record = {}
+        return ParsedReply(rows, stray or bool(record))
+
+    def _passages(self, text: str) -> Iterator[Passage]:
+        """The passages of a text that belong to a tag, in order."""
+        tag = ""
+        begin = 0
+        is_tagged = self._starts[0] == ""  # then the reply itself begins the first value
+        if self._any_tag is not None:
+            for match in self._any_tag.finditer(text):
+                next_tag = _plain_tag(match[0])
+                if is_tagged:
+                    yield Passage(tag, text[begin : match.start()], next_tag)
+                tag = next_tag
+                begin = match.end()
+                is_tagged = True
+        if is_tagged:
+            yield Passage(tag, text[begin:], None)
+
+    def _ends_surely(self, passage: Passage, position: int, cut_off: bool) -> bool:
+        """Whether the passage is the whole value.
+
+        It may not be if the reply was cut off in it, or if its own start tag follows.
+        """
+        if passage.next_tag is None:
+            return not cut_off
+        return passage.next_tag != passage.tag or passage.tag == self._ends[position]
+
+
+def _plain_tag(tag: str) -> str:
+    """A tag without white space, bold marks and letter case."""
+    return re.sub(r"[\s*]", "", tag).lower()
+
+
+def _tag_pattern(tags: Sequence[TagPair]) -> re.Pattern[str] | None:
+    """What finds the tags in a reply, with any white space, letter case and bold marks."""
+    texts = {tag for pair in tags for tag in pair if tag}
+    if not texts:
+        return None
+    longest_first = sorted(texts, key=len, reverse=True)
+    any_tag = f"(?:{'|'.join(_spaced_pattern(tag) for tag in longest_first)})"
+    bold_tag = rf"\*\*\s{{0,3}}{any_tag}\s{{0,3}}\*\*"
+    return re.compile(f"{bold_tag}|{any_tag}", re.IGNORECASE | re.ASCII)
+
+
+def _spaced_pattern(tag: str) -> str:
+    """A tag with up to three white space characters between its words and signs."""
+    pieces = re.findall(r"\w+|[^\w\s]", tag)
+    return r"\s{0,3}".join(re.escape(piece) for piece in pieces)
+
+
+def _value_of(text: str, keep_fences: bool) -> str:
+    """A value without control characters, and without white space and a plain fence around it."""
+    value = _CONTROL.sub("", text.replace("\r\n", "\n")).strip()
+    fence = None if keep_fences else _FENCE.fullmatch(value)
+    return value if fence is None else fence[1].strip()

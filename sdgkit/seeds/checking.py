@@ -1,0 +1,87 @@
+"""Checks whether a row is a seed: the columns it needs, as text, and values that can be stored."""
+
+import json
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from reprlib import repr as shortened
+from typing import Any
+
+from sdgkit.errors import SeedFinding
+from sdgkit.prompts.yaml_text import first_line
+from sdgkit.seeds.rows import TWICE, SourceRow
+
+REQUIRED = ("task_description", "seed_question", "seed_response")
+COLUMNS = ("task_description", "seed_context", "seed_question", "seed_response")
+MISSPELT = 0.85  # similarity from which a column's name is taken for a misspelt seed_context
+
+
+def seed_findings(row: SourceRow, number: int) -> Iterator[SeedFinding]:
+    """What is wrong with a row.
+
+    Args:
+        row: The row.
+        number: Its number in the source, from 1.
+    """
+    if not isinstance(row.columns, dict):
+        problem = (
+            f"a seed is an object with columns such as seed_question, not {shortened(row.columns)}."
+        )
+        yield SeedFinding(problem, str(row.place), row.place.line, number)
+        return
+    for column, problem in _column_problems(row.columns):
+        place = row.column_places.get(column, row.place)
+        yield SeedFinding(problem, row.place_of(column), place.line, number, column)
+    for column in row.columns:
+        if not isinstance(column, str) or not column.strip():
+            problem = f"a column is named {column!r}. Give every column a name, as text."
+            yield SeedFinding(problem, str(row.place), row.place.line, number)
+
+
+def _column_problems(columns: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The columns that are wrong, each with what is wrong, to be read after its name or "It"."""
+    for column in REQUIRED:
+        if column not in columns:
+            names = ", ".join(map(str, columns))
+            yield column, f"is missing. Add it; the columns here are: {names}."
+    for column, value in columns.items():
+        if isinstance(column, str) and column.strip():
+            problem = _problem_of(column, value, columns)
+            if problem:
+                yield column, problem
+
+
+def _problem_of(column: str, value: Any, columns: Mapping[str, Any]) -> str:
+    """What is wrong with one column; "" if nothing is."""
+    if value is TWICE:
+        return "appears twice. Keep one of the two."
+    if column in COLUMNS:
+        if value is None and column == "seed_context":
+            return ""
+        if not isinstance(value, str):
+            return f"is {shortened(value)}, not text. Write text, in quotes if the format has them."
+        if not value.strip():
+            return "is empty. Write the text, or remove it."
+    elif "seed_context" not in columns and _is_nearly(column, "seed_context"):
+        return "looks like a misspelt seed_context; without that, the skill is freeform. Rename it."
+    return flaw_of({column: value})
+
+
+def _is_nearly(name: str, other: str) -> bool:
+    return bool(get_close_matches(name, [other], n=1, cutoff=MISSPELT))
+
+
+def flaw_of(value: object) -> str:
+    """Why a value could not be written to a file and read again unchanged; "" if it can be.
+
+    Example:
+        >>> flaw_of([1, "two", None])
+        ''
+        >>> flaw_of(float("nan"))
+        'cannot be stored (Out of range float values are not JSON compliant...
+    """
+    try:
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:  # also half a surrogate pair
+        reason = first_line(error)
+        return f"cannot be stored ({reason}). Turn it into text, or leave the column out."
+    return ""
