@@ -8,8 +8,8 @@ from sdgkit.errors import SeedError as SeedError
 from sdgkit.errors import SettingsError as SettingsError
 from sdgkit.errors import TeacherError as TeacherError
 from sdgkit.evaluation.calibration import calibrate as calibrate
+from sdgkit.evaluation.comparison import compare as compare
 from sdgkit.evaluation.estimate import estimate as estimate
-from sdgkit.evaluation.prompt_trials import compare as compare
 from sdgkit.evaluation.prompt_trials import try_on as try_on
 from sdgkit.evaluation.seed_check import check_seeds as check_seeds
 from sdgkit.evaluation.students import evaluate as evaluate

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sdgkit.errors import PromptError, SdgkitError, SeedError, SettingsError
-from sdgkit.evaluation.prompt_trials import method_of
+from sdgkit.evaluation.method_stages import pipeline_of
 from sdgkit.evaluation.seed_check import check_seeds
 from sdgkit.files import shipped
 from sdgkit.prompts import PARTS, Prompt, load_prompt, read_text
@@ -91,9 +91,9 @@ class PromptDraft(_Draft):
     ) -> None:
         self.name = name
         self._layout: str | None = None  # the text of the file that it began as, with its comments
-        self._shipped = shipped("prompts") / method_of(name) / f"{name}.yaml"
+        self._shipped = shipped("prompts") / pipeline_of(name).name / f"{name}.yaml"
         if folder is not None:  # where `load_prompts` looks for it
-            inner = Path(folder) / method_of(name)
+            inner = Path(folder) / pipeline_of(name).name
             self.path = (inner if inner.is_dir() else Path(folder)) / f"{name}.yaml"
         if prompt is None:
             source = self.path if self.path is not None and self.is_in_a_file else self._shipped

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sdgkit.evaluation.prompt_trials import Comparison
+from sdgkit.evaluation.comparison import Comparison
 from sdgkit.formatting import pluralize
 from sdgkit.panels.frame import Panel, Stop, teacher_of
 from sdgkit.panels.seeds import rows_for, seeds_of

@@ -8,7 +8,8 @@ from typing import Any
 
 from sdgkit.errors import PromptError, SeedError, SettingsError
 from sdgkit.evaluation.drafts import PromptDraft
-from sdgkit.evaluation.prompt_trials import Trial, asked_again, trials
+from sdgkit.evaluation.prompt_trials import Trial, trials
+from sdgkit.evaluation.reuse import asked_again
 from sdgkit.formatting import pluralize
 from sdgkit.method import METHODS
 from sdgkit.panels.frame import Panel, Stop, teacher_of

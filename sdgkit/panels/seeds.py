@@ -4,7 +4,7 @@ from collections import Counter
 from typing import Any
 
 from sdgkit.evaluation.drafts import SeedDraft
-from sdgkit.evaluation.prompt_trials import stand_in
+from sdgkit.evaluation.method_stages import stand_in
 from sdgkit.formatting import pluralize
 from sdgkit.panels.frame import Panel
 from sdgkit.seeds import COLUMNS, read_seeds

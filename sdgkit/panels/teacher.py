@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sdgkit.errors import SettingsError
-from sdgkit.evaluation.prompt_trials import abilities
+from sdgkit.evaluation.abilities import abilities
 from sdgkit.formatting import format_number
 from sdgkit.panels.frame import Panel
 from sdgkit.teachers import connect

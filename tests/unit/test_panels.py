@@ -17,7 +17,7 @@ from scripted import PROMPTS, Gate, ScriptedTeacher
 
 import sdgkit as sk
 from sdgkit.errors import SeedError, SettingsError
-from sdgkit.evaluation.prompt_trials import stand_in
+from sdgkit.evaluation.method_stages import stand_in
 from sdgkit.panels.frame import LOOK, Panel
 from sdgkit.panels.live import reason_for_a_still_picture
 
@@ -304,7 +304,7 @@ def test_the_next_start_uses_the_prompts_as_they_are_then(script, seeds):
     editor = sk.PromptPanel(folder, seeds, run=panel, stage="gen_grounded_responses")
     assert "asks nothing again" in editor.view.state["again"]
     act(editor, "text", part="system", text="Be brief.")
-    assert "asks gen_grounded_responses and what follows again" in editor.view.state["again"]
+    assert "asks gen_grounded_responses and every stage after it again" in editor.view.state["again"]
     act(editor, "save")
     asyncio.run(panel.run())
     assert set(script.by_stage()) == {"gen_grounded_responses", "evaluate_grounded_qa_pair"}
@@ -788,7 +788,7 @@ def test_what_the_server_can_do_is_found_out_by_asking(script):
     act(panel, "abilities")
     able = dict(map(tuple, panel.view.state["able"]))
     assert able["repeats a reply for the same sampling seed"] == "yes"
-    assert able["enforces the form of a reply"].startswith("no")
+    assert able["supports structured output"].startswith("no")
 
 
 def test_a_teacher_panel_serves_as_teacher(script, seeds):

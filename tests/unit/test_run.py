@@ -21,7 +21,7 @@ from scripted import PROMPTS, Gate, ScriptedTeacher, assert_adds_up, seeds, tagg
 import sdgkit as sk
 from sdgkit.cli.runs import close
 from sdgkit.errors import RunError, SdgkitError
-from sdgkit.evaluation.prompt_trials import Comparison
+from sdgkit.evaluation.comparison import Comparison
 from sdgkit.export import formats as exports
 from sdgkit.run.snapshot import pace
 

@@ -1,0 +1,296 @@
+"""Two versions of a prompt on the same rows, side by side."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sdgkit.errors import SettingsError
+from sdgkit.evaluation.method_stages import find_stage, pipeline_of
+from sdgkit.formatting import pluralize
+from sdgkit.keywords import known_keywords
+from sdgkit.pipeline import Pipeline
+from sdgkit.prompts import Prompt, load_prompts
+from sdgkit.run import Run
+from sdgkit.run.plan import Plan
+from sdgkit.samples import Row
+from sdgkit.stages import Stage
+from sdgkit.teachers.teacher import Teacher
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one version made of a row.
+
+    Attributes:
+        texts: The columns of each record that it brought; several for a stage that makes several rows.
+        scores: The judge's scores of these.
+        tried: Records that it set out to make.
+        kept: Records that pass the judge's filter.
+        reason: Why a record could not be read; "" if all could.
+        reply: The raw reply in which it could not be read.
+    """
+
+    texts: Sequence[Row]
+    scores: Sequence[float]
+    tried: int
+    kept: int
+    reason: str = ""
+    reply: str = ""
+
+
+@dataclass(frozen=True)
+class Side:
+    """What one version made of all rows.
+
+    Attributes:
+        outcomes: The result of each row, by its id.
+        tried: Records that it set out to make.
+        parsed: Records that could be read.
+        passed: Records that pass the judge's filter.
+        mean_score: Mean of all scores; None if nothing was judged.
+        completion_tokens: Tokens that were written, the judge's included.
+    """
+
+    outcomes: Mapping[str, Result]
+    tried: int
+    parsed: int
+    passed: int
+    mean_score: float | None
+    completion_tokens: int
+
+
+class Differing(NamedTuple):
+    """On how many rows each version is better.
+
+    Attributes:
+        one: Rows on which the first version is better.
+        other: Rows on which the second version is better.
+    """
+
+    one: int
+    other: int
+
+
+class Comparison:
+    """Two versions of a prompt, and the two runs that compare them: start it, wait for it, cancel it.
+
+    Args:
+        one: A version of the prompt of a stage.
+        other: Another version of it.
+        rows: Rows of the stage before, or seeds as `stand_in` completes them.
+        teacher: The teacher.
+        judge: Another teacher for the judging.
+        prompts: The folder with the judge's prompt; the shipped one serves if it has none.
+
+    Attributes:
+        ids: The ids of the rows, in order.
+        judged: Whether the stage is followed by a judge and its filter.
+        runs: The run of each version.
+        sides: Both versions with their results, once `wait` has returned.
+
+    Raises:
+        SettingsError: If these are not two versions of one stage's prompt, or there are no rows.
+    """
+
+    sides: tuple[Side, Side]
+
+    def __init__(
+        self,
+        one: Prompt,
+        other: Prompt,
+        rows: Iterable[Row],
+        teacher: Teacher,
+        *,
+        judge: Teacher | None = None,
+        prompts: str | Path | None = None,
+    ) -> None:
+        rows_with_ids = _with_ids(rows)
+        self._stage = _stage_to_compare(one, other)
+        if not rows_with_ids:
+            raise SettingsError("There are no rows to compare on. Give at least one.")
+        method = pipeline_of(one.name)
+        pipeline = Pipeline(method.name, tuple(_with_judge(self._stage, method)))
+        judge_names = [name for name in pipeline.prompted if name != one.name]
+        judge_prompts = load_prompts(judge_names, pipeline.name, prompts)
+        self.runs: list[Run] = []
+        for version in (one, other):
+            version_prompts = {**judge_prompts, version.name: version}
+            plan = Plan(pipeline, rows_with_ids, version_prompts, teacher, judge)
+            self.runs.append(Run(plan, on_note=_ignore))
+        self.ids = [str(row["id"]) for row in rows_with_ids]
+        self.judged = pipeline.stages[-1].drops_by_score
+
+    def start(self) -> "Comparison":
+        """Start both runs; returns at once."""
+        for run in self.runs:
+            run.start()
+        return self
+
+    def cancel(self) -> None:
+        """Stop both runs within a moment."""
+        for run in self.runs:
+            run.cancel()
+
+    def wait(self) -> "Comparison":
+        """Wait until both runs have ended.
+
+        Raises:
+            SdgkitError: What stopped one of them; the other is cancelled.
+        """
+        try:
+            for run in self.runs:
+                run.wait()
+        except BaseException:
+            self.cancel()
+            raise
+        one, other = self.runs
+        self.sides = (self._side(one), self._side(other))
+        return self
+
+    @property
+    def differing(self) -> Differing:
+        """On how many rows each version is better: more of what it wrote is kept, or read if there is no judge."""
+        one, other = self.sides
+        better_one = better_other = 0
+        for row_id in self.ids:
+            good_one = self._good_records(one.outcomes[row_id])
+            good_other = self._good_records(other.outcomes[row_id])
+            better_one += good_one > good_other
+            better_other += good_one < good_other
+        return Differing(better_one, better_other)
+
+    def words(self, one: str = "the first", other: str = "the second") -> str:
+        """The result in a sentence.
+
+        Args:
+            one: What to call the first version.
+            other: What to call the second version.
+        """
+        differing = self.differing
+        rows = sum(differing)
+        difference = f"The difference rests on {rows} of {pluralize(len(self.ids), 'row')}"
+        if not rows:
+            return f"{difference}."
+        return f"{difference}: {one} is better on {differing.one}, {other} on {differing.other}."
+
+    def _good_records(self, result: Result) -> int:
+        return result.kept if self.judged else len(result.texts)
+
+    def _side(self, run: Run) -> Side:
+        """The side of a finished run."""
+        samples = list(run.samples())
+        drops = list(run.drops())
+        outcomes = {row_id: self._result(row_id, samples, drops) for row_id in self.ids}
+        scores = [score for result in outcomes.values() for score in result.scores]
+        first_line = run.funnel[0]
+        return Side(
+            outcomes=outcomes,
+            tried=first_line.tried,
+            parsed=first_line.rows_out,
+            passed=run.funnel[-1].rows_out,
+            mean_score=sum(scores) / len(scores) if scores else None,
+            completion_tokens=run.snapshot().completion_tokens,
+        )
+
+    def _result(self, row_id: str, samples: Sequence[Row], drops: Sequence[Row]) -> Result:
+        """What became of one row, and of those made of it."""
+        kept = [row for row in samples if _descends_from(row, row_id)]
+        dropped = [row for row in drops if _descends_from(row, row_id)]
+        unreadable = [drop for drop in dropped if drop["stage"] == self._stage.name]
+        judged_and_dropped = [drop for drop in dropped if drop["stage"] != self._stage.name]
+        records = sorted(kept + judged_and_dropped, key=lambda row: str(row["id"]))
+        scores = [row.get("score") for row in records]
+        return Result(
+            texts=[_columns(row, self._stage.columns) for row in records],
+            scores=[float(score) for score in scores if isinstance(score, int | float)],
+            tried=len(kept) + len(dropped),
+            kept=len(kept),
+            reason=unreadable[0]["message"] if unreadable else "",
+            reply=unreadable[0]["reply"] if unreadable else "",
+        )
+
+
+@known_keywords
+def compare(
+    one: Prompt,
+    other: Prompt,
+    rows: Iterable[Row],
+    teacher: Teacher,
+    *,
+    judge: Teacher | None = None,
+    prompts: str | Path | None = None,
+) -> Comparison:
+    """Compare two versions of a prompt on the same rows.
+
+    If a judge and its filter follow the stage in the method, they say how much of each version is kept.
+
+    Args:
+        one: A version of the prompt of a stage.
+        other: Another version of it.
+        rows: Rows of the stage before, or seeds as `stand_in` completes them.
+        teacher: The teacher.
+        judge: Another teacher for the judging (default: `teacher`).
+        prompts: The folder with the judge's prompt (default: the shipped one).
+
+    Returns:
+        The finished comparison.
+
+    Raises:
+        SettingsError: If these are not two versions of one stage's prompt, or there are no rows.
+        SdgkitError: What stopped one of the two runs.
+
+    Example:
+        >>> import sdgkit as sk
+        >>> prompt = sk.load_prompt(sk.shipped("prompts") / "freeform" / "gen_responses.yaml")
+        >>> row = {
+        ...     "task_description": "Answer in one word.",
+        ...     "seed_question": "The capital of Italy?",
+        ...     "seed_response": "Rome.",
+        ...     "question": "The capital of Spain?",
+        ... }
+        >>> with sk.connect("rehearsal") as teacher:
+        ...     comparison = sk.compare(prompt, prompt, [row], teacher)
+        >>> comparison.words()
+        'The difference rests on 0 of 1 row.'
+    """
+    return Comparison(one, other, rows, teacher, judge=judge, prompts=prompts).start().wait()
+
+
+def _with_ids(rows: Iterable[Row]) -> list[dict[str, Any]]:
+    """The rows, each with its own id, or s1, s2, … in order."""
+    return [{**row, "id": str(row.get("id") or f"s{place}")} for place, row in enumerate(rows, 1)]
+
+
+def _stage_to_compare(one: Prompt, other: Prompt) -> Stage:
+    """The stage that both prompts belong to. Raises SettingsError."""
+    stage = find_stage(one.name)
+    if stage is None or one.name != other.name:
+        raise SettingsError(
+            f"{one.name} and {other.name} are not two versions of one stage's prompt. Give both the name of that stage."
+        )
+    return stage
+
+
+def _with_judge(stage: Stage, method: Pipeline) -> list[Stage]:
+    """The stage with one request a row, and the judge and filter if they follow it in the method."""
+    place = method.names.index(stage.name)
+    stages = [stage.with_single_request()]
+    for follower in method.stages[place + 1 : place + 3]:
+        if not (follower.scale or follower.drops_by_score):
+            break
+        stages.append(follower.with_all_columns())
+    return stages
+
+
+def _descends_from(row: Row, row_id: str) -> bool:
+    """Whether a row is the one of this id, or was made of it."""
+    return f"{row['id']}/".startswith(f"{row_id}/")
+
+
+def _columns(row: Row, names: Sequence[str]) -> dict[str, Any]:
+    return {name: row[name] for name in names if name in row}
+
+
+def _ignore(note: str) -> None:
+    """Print nothing: what the runs have to say is in the comparison."""

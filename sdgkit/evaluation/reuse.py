@@ -1,0 +1,44 @@
+"""What the next run of a folder would ask again because a prompt was changed."""
+
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+from sdgkit.journal import FILE, Journal
+from sdgkit.prompts import Prompt
+
+
+def asked_again(prompt: Prompt, run_folder: str | Path | None, saved: Prompt) -> str:
+    """Say what the next run asks again because of a prompt.
+
+    Args:
+        prompt: The prompt as it is being edited.
+        run_folder: The folder of the run that would be resumed; None, or a folder without a run, if there is none yet.
+        saved: The prompt as it was saved.
+
+    Returns:
+        A sentence; "" if there is nothing to say.
+    """
+    if run_folder is None or not (Path(run_folder) / FILE).exists():
+        if prompt == saved:
+            return ""
+        return f"A resumed run asks {prompt.name} and every stage after it again; it reuses all earlier replies."
+    with closing(Journal(Path(run_folder), read_only=True)) as journal:
+        newest = journal.newest()
+        counts = journal.select("SELECT stage, COUNT(*) AS replies FROM replies GROUP BY stage")
+    replies = {row["stage"]: int(row["replies"]) for row in counts}
+    config = newest[1] if newest is not None else {"prompts": {}}
+    recorded = config["prompts"].get(prompt.name)
+    if recorded is None:
+        return f"The run in {run_folder} has no stage {prompt.name}."
+    # The run may have had sampling settings of its own, put over those of the prompt.
+    as_recorded = replace(Prompt.from_json(prompt.name, recorded), sampling=saved.sampling)
+    if prompt == as_recorded:
+        return f"The next run in {run_folder} asks nothing again because of this prompt."
+    names = [stage["name"] for stage in config["stages"]]
+    stages_to_repeat = names[names.index(prompt.name) :]
+    lost = sum(replies.get(name, 0) for name in stages_to_repeat)
+    return (
+        f"The next run in {run_folder} asks {prompt.name} and every stage after it again: "
+        f"{lost:,} of {sum(replies.values()):,} recorded replies cannot be reused."
+    )
