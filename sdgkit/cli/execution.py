@@ -1,4 +1,4 @@
-"""A notebook executed by papermill, in a kernel that is the interpreter running now, seen from a terminal."""
+"""A notebook executed by papermill, in a kernel that is the running interpreter, watched from a terminal."""
 
 import logging
 import os
@@ -13,18 +13,24 @@ from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sdgkit import errors
 from sdgkit.cli.terminal import say
 
-# What the kernel logs (that it speaks to this machine only, that it was interrupted) is left out.
+if TYPE_CHECKING:
+    from jupyter_client.manager import AsyncKernelManager
+
+    from sdgkit.run.snapshot import Snapshot
+
+# The log level leaves out what every kernel says: that it speaks to this machine only, that it was interrupted.
 KERNEL = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=50"]
 FRAME_S = 0.25
-STUBBORN_S = 10  # after which a kernel that does not heed an interrupt is killed
+KERNEL_START_S = 120  # on a busy machine
+STOP_TRIES = 10  # seconds after which a kernel that ignores an interrupt is killed
 SHOWN_OF_ERROR = 400  # characters
-# Where Jupyter, IPython and matplotlib would write into the home directory, which may not be writable.
-HOMES = (
+# Where Jupyter, IPython and matplotlib would write into the home directory, which may be read-only.
+HOME_VARIABLES = (
     "JUPYTER_CONFIG_DIR",
     "JUPYTER_DATA_DIR",
     "JUPYTER_RUNTIME_DIR",
@@ -33,40 +39,52 @@ HOMES = (
 )
 
 
-def execute(source: Path, target: Path, parameters: Mapping[str, Any]) -> None:
-    """Execute a notebook, with its progress on the terminal; what it leaves lies at `target`, also if it fails.
+class Headings:
+    """The headings of a notebook as its cells begin; the last one says where it stopped."""
 
-    A run that it starts in the folder of `target` is shown meanwhile, and stopped by Ctrl-C. Raises RunError.
-    """
-    from sdgkit.cli.progress import View
+    def __init__(self) -> None:
+        self.last = "its beginning"
+        self.has_begun = False
 
-    warnings.simplefilter("ignore")  # of libraries, about each other
-    for name in ("papermill", "traitlets"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    parts = ["its beginning"]  # then the headings of what has begun
-    kernels: list[Any] = []
-
-    def begin(cell: Any, cell_index: int) -> None:
-        headings = (
-            re.findall(r"^#+ *(.+)", cell.source, re.MULTILINE)
-            if cell.cell_type == "markdown"
-            else []
-        )
+    def begin(self, cell: Any, cell_index: int) -> None:
+        """Print the heading of a Markdown cell. papermill calls this when a cell begins."""
+        self.has_begun = True
+        if cell.cell_type != "markdown":
+            return
+        headings = re.findall(r"^#+ *(.+)", cell.source, re.MULTILINE)
         if headings:
-            say(f"  {headings[-1]}")
-        parts.append(headings[-1] if headings else parts[-1])
+            self.last = headings[-1]
+            say(f"  {self.last}")
 
+
+def execute(source: Path, target: Path, parameters: Mapping[str, Any]) -> None:
+    """Execute a notebook and show its progress; `target` holds its outputs, also if it fails.
+
+    A run that it starts in the folder of `target` is shown meanwhile, and stopped by Ctrl-C.
+
+    Args:
+        source: The notebook.
+        target: Where to write the executed notebook.
+        parameters: Values for its cell tagged `parameters`.
+
+    Raises:
+        RunError: A cell failed, or the kernel died.
+    """
+    _silence_libraries()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    headings = Headings()
+    kernels: list[AsyncKernelManager] = []
     with (
         tempfile.TemporaryDirectory(prefix="sdgkit-", ignore_cleanup_errors=True) as home,
         ThreadPoolExecutor() as pool,
     ):
-        os.environ |= {name: str(Path(home) / name.lower()) for name in HOMES}
-        # Nobody is there to press a button, also if this was typed into a terminal of JupyterLab.
+        for name in HOME_VARIABLES:
+            os.environ[name] = str(Path(home) / name.lower())
+        # There is no front end, even if this was typed into a terminal of JupyterLab.
         os.environ["SDGKIT_PANELS"] = "static"
         import papermill
 
-        done = pool.submit(
+        execution = pool.submit(
             papermill.execute_notebook,
             source,
             target,
@@ -74,36 +92,47 @@ def execute(source: Path, target: Path, parameters: Mapping[str, Any]) -> None:
             kernel_name="python3",
             language="python",
             progress_bar=False,
-            start_timeout=120,  # seconds, on a busy machine
+            start_timeout=KERNEL_START_S,
             kernel_manager_class=_kernel_class(kernels),
             shutdown_kernel="immediate",
-            on_cell_start=begin,
+            on_cell_start=headings.begin,
         )
         try:
-            with View() as view:
-                while wait([done], FRAME_S).not_done:
-                    snapshot = _snapshot(target.parent)
-                    if snapshot is not None and snapshot.is_going:
-                        view.show(snapshot)
-            done.result()
+            _follow(execution, target.parent)
+            execution.result()
         except KeyboardInterrupt:
-            _stop(done, kernels, len(parts) > 1, target.parent)
+            _stop(execution, kernels, headings.has_begun, target.parent)
             raise
         except Exception as error:
-            where = (
-                f"\nThe executed notebook, with the whole traceback: {target}"
-                if target.exists()
-                else ""
-            )
-            raise errors.RunError(
-                f"The notebook stopped in {parts[-1]!r}: {_sentence(error)}{where}"
-            ) from error
+            message = f"The notebook stopped in {headings.last!r}: {_sentence(error)}"
+            if target.exists():
+                message += f"\nThe executed notebook, with the whole traceback: {target}"
+            raise errors.RunError(message, folder=target.parent) from error
 
 
-def _kernel_class(made: list[Any]) -> type:
+def _silence_libraries() -> None:
+    """Hide warnings of libraries about each other."""
+    warnings.simplefilter("ignore")
+    for name in ("papermill", "traitlets"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def _follow(execution: Future[Any], out: Path) -> None:
+    """Show the run in the folder until the notebook is executed."""
+    from sdgkit.cli.progress import ProgressView
+
+    with ProgressView() as view:
+        while wait([execution], FRAME_S).not_done:
+            snapshot = _snapshot(out)
+            if snapshot is not None and snapshot.is_going:
+                view.show(snapshot)
+
+
+def _kernel_class(kernels: list["AsyncKernelManager"]) -> type:
     """A kernel manager whose kernel is this interpreter, whatever the notebook and the machine's Jupyter say.
 
-    made: where it puts itself.
+    Args:
+        kernels: A list to which each new manager adds itself.
     """
     from jupyter_client.kernelspec import KernelSpec
     from jupyter_client.manager import AsyncKernelManager
@@ -111,47 +140,54 @@ def _kernel_class(made: list[Any]) -> type:
     class Kernel(AsyncKernelManager):
         kernel_spec = KernelSpec(argv=KERNEL, display_name="Python 3", language="python")
 
-        def __init__(self, **options: Any) -> None:
-            super().__init__(**options)
-            made.append(self)
+        def __init__(self, **settings: Any) -> None:
+            super().__init__(**settings)
+            kernels.append(self)
 
     return Kernel
 
 
-def _snapshot(out: Path) -> Any:
-    """How far the run in the folder is, if there is one."""
+def _snapshot(out: Path) -> "Snapshot | None":
+    """How far the run in the folder is, or None where there is none yet."""
     from sdgkit.run import open_run
 
-    with suppress(errors.SdgkitError, OSError, sqlite3.Error, ValueError):  # it may just begin
+    with suppress(
+        errors.SdgkitError, OSError, sqlite3.Error, ValueError
+    ):  # it may just be starting
         return open_run(out).snapshot()
     return None
 
 
-def _stop(done: "Future[Any]", kernels: list[Any], begun: bool, out: Path) -> None:
-    """Interrupt the kernel: a run in it then stops by itself and writes its files. What does not heed it is killed."""
-    number = signal.SIGINT if begun else signal.SIGKILL  # while it starts, it heeds no interrupt
+def _stop(
+    execution: Future[Any], kernels: list["AsyncKernelManager"], has_begun: bool, out: Path
+) -> None:
+    """Interrupt the kernel, so that a run in it stops and writes its files; kill it if it ignores that."""
+    number = signal.SIGINT if has_begun else signal.SIGKILL  # a starting kernel ignores interrupts
     try:
-        for again in range(STUBBORN_S):
-            # The first is lost if it comes between two cells; a second would hinder a run that writes its files.
-            if not again or getattr(_snapshot(out), "state", "") not in (
-                "running",
-                "paused",
-                "cancelled",
-            ):
+        for attempt in range(STOP_TRIES):
+            # The first interrupt is lost if it comes between two cells. A second one would disturb a run that is
+            # writing its files.
+            if attempt == 0 or not _is_stopping(out):
                 _send(kernels, number)
-            if not wait([done], 1.0).not_done:
+            if not wait([execution], 1.0).not_done:
                 break
     finally:
         _send(kernels, signal.SIGKILL)
 
 
-def _send(kernels: list[Any], number: int) -> None:
-    with suppress(IndexError, AttributeError):  # it has not begun, or is over
-        kernels[0].provisioner.process.send_signal(number)
+def _is_stopping(out: Path) -> bool:
+    snapshot = _snapshot(out)
+    return snapshot is not None and snapshot.state in ("running", "paused", "cancelled")
+
+
+def _send(kernels: list["AsyncKernelManager"], number: int) -> None:
+    with suppress(IndexError, AttributeError):  # it has not started, or is over
+        kernels[0].provisioner.process.send_signal(number)  # type: ignore[union-attr]
 
 
 def _sentence(error: Exception) -> str:
-    """What a cell raised, or what became of its kernel, in a line; errors of sdgkit's own speak for themselves."""
+    """What a cell raised, or what happened to its kernel, in one line. Errors of sdgkit speak for themselves."""
     name = getattr(error, "ename", type(error).__name__)
-    words = textwrap.shorten(str(getattr(error, "evalue", error)), SHOWN_OF_ERROR)
-    return words if hasattr(errors, name) else f"{name}: {words}"
+    message = getattr(error, "evalue", str(error))
+    shortened = textwrap.shorten(str(message), SHOWN_OF_ERROR)
+    return shortened if hasattr(errors, name) else f"{name}: {shortened}"

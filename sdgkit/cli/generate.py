@@ -2,146 +2,255 @@
 
 import sys
 from collections import deque
-from contextlib import ExitStack, suppress
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sdgkit.cli.options import Command, Given
-from sdgkit.cli.runs import close
-from sdgkit.cli.teachers import judge_told
-from sdgkit.cli.terminal import REHEARSED, is_live, say
+from sdgkit.cli.options import (
+    AMOUNT,
+    JobOptions,
+    JudgeOptions,
+    LimitOptions,
+    OptionGroup,
+    OutputOptions,
+    TeacherOptions,
+    argument,
+    command,
+    job_options,
+    judge_options,
+    limit_options,
+    option,
+    option_group,
+    output_options,
+    rehearsal_options,
+    teacher_options,
+)
+from sdgkit.cli.runs import print_ending
+from sdgkit.cli.terminal import REHEARSAL_SAMPLES, is_live, say
 from sdgkit.errors import SdgkitError, SettingsError
 from sdgkit.formatting import pluralize
 
 if TYPE_CHECKING:
     from sdgkit.run import Run
+    from sdgkit.run.plan import Plan
+    from sdgkit.teachers import Teacher
 
 FRAME_S = 1 / 8
-STOP_S = 5.0  # for a run to write its files when it is stopped in passing
+STOP_S = 5.0  # how long an interrupted run may take to write its files
+FAULTS = (
+    "mean_latency_ms",
+    "slots",
+    "error_rate",
+    "rate_limit",
+    "drop_rate",
+    "hang_rate",
+    "malformed_rate",
+)
 
 
-class WithoutPandas:
-    """Keeps pandas out of this process: pyarrow loads it with its first array, half a second and 60 MB for nothing."""
+@dataclass(frozen=True)
+class TrialOptions(OptionGroup):
+    """Whether to try a few rows only, and what tokens cost."""
 
-    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
-        """Asked at every import; to raise is to say that there is no such module."""
-        if name == "pandas":
-            raise ModuleNotFoundError("sdgkit generate does without pandas.", name=name)
+    dry_run: bool = False
+    price_prompt: float | None = None
+    price_completion: float | None = None
 
 
-@Command
+@command()
+@argument(
+    "seeds",
+    metavar="SEEDS",
+    help="seed examples: a jsonl, json, csv, parquet or qna.yaml file (`sdgkit lab --no-open` copies some), "
+    "or the folder of a run",
+)
+@teacher_options
+@judge_options
+@limit_options
+@job_options
+@output_options
+@option_group(
+    "trial",
+    TrialOptions,
+    option(
+        "--dry-run",
+        is_flag=True,
+        section="Before you pay",
+        help="try a few rows end to end, and estimate what the whole run would take and bring",
+    ),
+    option(
+        "--price-in",
+        "price_prompt",
+        metavar="PRICE",
+        type=AMOUNT,
+        section="Before you pay",
+        help="price of a million prompt tokens",
+    ),
+    option(
+        "--price-out",
+        "price_completion",
+        metavar="PRICE",
+        type=AMOUNT,
+        section="Before you pay",
+        help="price of a million completion tokens",
+    ),
+)
+@rehearsal_options("faults", "The rehearsal teacher (to see how a run copes with faults)", FAULTS)
 def generate(
     seeds: str,
-    teacher: Given,
-    judge: Given,
-    manners: Given,
-    job: Given,
-    output: Given,
-    trial: Given,
-    faults: Given,
+    teacher: TeacherOptions,
+    judge: JudgeOptions,
+    limits: LimitOptions,
+    job: JobOptions,
+    output: OutputOptions,
+    trial: TrialOptions,
+    faults: dict[str, Any],
 ) -> None:
-    """Make a training set from seed examples: the job itself.
+    """Generate a training set from seed examples.
 
-    The teacher writes contexts, questions and responses in the style of the seeds, and judges them. The same command
-    again goes on where it stopped and asks nothing twice. Ctrl-C stops it; what is finished is kept.
+    The teacher writes contexts, questions and responses in the style of the seeds, and judges them. Run the same
+    command again to resume an interrupted run; nothing is asked twice. Ctrl-C stops the run and keeps every finished
+    sample.
 
     Examples:
-      sdgkit generate seeds.jsonl                  a rehearsal, without any model
+      sdgkit generate seeds.jsonl                  a rehearsal, without a model
       sdgkit generate seeds.jsonl --base-url http://localhost:8000/v1
       sdgkit generate seeds.jsonl --target 500     until 500 samples are kept
-      sdgkit generate seeds.jsonl --dry-run        what it would take, and bring
-      sdgkit generate runs/seeds                   go on with a run
+      sdgkit generate seeds.jsonl --dry-run        estimate cost and yield first
+      sdgkit generate runs/seeds                   resume or repeat a run
     """
     from sdgkit.method import default_folder, plan
-    from sdgkit.run import Run
     from sdgkit.teachers import connect
 
-    dry_run = trial.pop("dry_run", False)
-    if trial and not dry_run:
-        raise SettingsError("--price-in and --price-out belong to --dry-run.")
-    planned = plan(
-        seeds, **job
-    )  # before any teacher is asked for: a slip in the seeds or the options shows at once
-    out = Path(output.get("out") or default_folder(seeds) or "")
-    told = _teacher_before(seeds, teacher) | teacher
-    with ExitStack() as teachers:
-        asked = teachers.enter_context(connect(**told, **manners, **faults))
-        referee = (
-            teachers.enter_context(connect(**judge_told(judge, told), **manners)) if judge else None
+    if trial and not trial.dry_run:
+        raise SettingsError("--price-in and --price-out need --dry-run.", setting="dry_run")
+    # Mistakes in the seeds and the options show before a teacher is connected.
+    planned = plan(seeds, **job.given())
+    out = Path(output.out or default_folder(seeds) or "")
+    teacher_arguments = _recorded_teacher(seeds, teacher) | teacher.given()
+    with ExitStack() as connections:
+        connected = connections.enter_context(
+            connect(**teacher_arguments, **limits.given(), **faults)
         )
-        planned = replace(planned, teacher=asked, judge=referee)
-        if dry_run:
-            from sdgkit.evaluation.estimate import estimate
-
-            found = estimate(planned, out, **trial)
-            made = f"{pluralize(found.asked, 'request')} made for this"
-            say(f"{found}\n\n{made}. They are kept in {out}: the run does not repeat them.")
-            if asked.is_rehearsal:
-                say(REHEARSED)
+        referee = None
+        if judge:
+            judge_arguments = judge.connect_arguments(teacher_arguments)
+            referee = connections.enter_context(connect(**judge_arguments, **limits.given()))
+        planned = replace(planned, teacher=connected, judge=referee)
+        if trial.dry_run:
+            _print_estimate(planned, out, trial)
             return
-        judged = f", judged by {referee.model} at {referee.base_url}" if referee else ""
-        say(
-            f"{pluralize(len(planned.rows), 'seed example')} to {out}, with {asked.model} at {asked.base_url}{judged}."
-        )
-        notes = deque(asked.notes)  # more come from the run's thread; this one says them
-        run = Run(planned, out, reuse="reuse" in output, on_note=notes.append)
-        without_pandas: Any = WithoutPandas()
-        sys.meta_path.insert(0, without_pandas)
-        teachers.callback(sys.meta_path.remove, without_pandas)
-        _follow(run, notes)
-    close(run)
+        say(_opening(planned, out, connected, referee))
+        connections.enter_context(_without_pandas())
+        run = _run_and_follow(planned, out, output.reuse, connected.notes)
+    print_ending(run)
 
 
-def _teacher_before(seeds: str, teacher: Given) -> Given:
-    """The teacher that a run's folder names (kind and model; it holds no address), unless options or settings do."""
+def _recorded_teacher(seeds: str, teacher: TeacherOptions) -> dict[str, Any]:
+    """Kind and model of the teacher that a run's folder names, unless options or settings name one.
+
+    A folder holds no address.
+    """
     from sdgkit.method import run_folder
     from sdgkit.run.folder import read_values
-    from sdgkit.teachers.settings import REHEARSAL, Settings, resolve_settings
+    from sdgkit.teachers.settings import REHEARSAL, Settings, settle
 
     folder = run_folder(seeds)
-    if (
-        folder is None
-        or {"kind", "base_url", "model"} & teacher.keys()
-        or resolve_settings(Settings()).kind != REHEARSAL
-    ):
+    is_named = bool(teacher.kind or teacher.base_url or teacher.model)
+    if folder is None or is_named or settle(Settings()).kind != REHEARSAL:
         return {}
     config = read_values(folder, "config.json")
-    return {"kind": config["teacher"], "model": config["model"]} if config.get("teacher") else {}
+    if not config.get("teacher"):
+        return {}
+    return {"kind": config["teacher"], "model": config["model"]}
 
 
-def _follow(run: "Run", notes: deque[str]) -> None:
-    """Show the run until it is over. Ctrl-C stops it within a moment; what is finished is kept."""
-    from sdgkit.cli.progress import View
+def _print_estimate(planned: "Plan", out: Path, trial: TrialOptions) -> None:
+    from sdgkit.evaluation.estimate import estimate
 
+    prices = {
+        "price_prompt": trial.price_prompt,
+        "price_completion": trial.price_completion,
+    }
+    estimated = estimate(planned, out, **prices)
+    requests = pluralize(estimated.asked, "request")
+    say(
+        f"{estimated}\n\nThis took {requests}. The replies are kept in {out}, and the run reuses them."
+    )
+    if planned.teacher is not None and planned.teacher.is_rehearsal:
+        say(REHEARSAL_SAMPLES)
+
+
+def _opening(planned: "Plan", out: Path, teacher: "Teacher", judge: "Teacher | None") -> str:
+    seeds = pluralize(len(planned.rows), "seed example")
+    judged = f", judged by {judge.model} at {judge.base_url}" if judge else ""
+    return f"{seeds} to {out}, with {teacher.model} at {teacher.base_url}{judged}."
+
+
+def _run_and_follow(planned: "Plan", out: Path, reuse: bool, first_notes: list[str]) -> "Run":
+    """Run the plan and show its progress until it is over. Ctrl-C stops it within a moment."""
+    from sdgkit.cli.progress import ProgressView
+    from sdgkit.run import Run
+
+    notes = deque(first_notes)  # the run adds to it from its own thread; this thread prints it
+    run = Run(planned, out, reuse=reuse, on_note=notes.append)
     run.start()
-    # Where somebody sits, a key that expires is asked for.
-    promised = [
-        one for one in run.teachers if is_live() and sys.stdin.isatty() and one.offer_renewal()
-    ]
+    renewable = _teachers_with_renewable_keys(run)
     try:
-        with View() as view:
+        with ProgressView() as view:
             while not run.finished:
-                _tell(notes)
+                _print_all(notes)
                 run.wait(FRAME_S)
                 view.show(run.snapshot())
-                for teacher in promised:
+                for teacher in renewable:
                     if teacher.wants_key:
-                        view.have_renewed(teacher)
+                        view.ask_for_key(teacher)
         run.wait()
     except BaseException as error:
-        run.cancel()  # what ended may be the reader of all this
+        run.cancel()  # the terminal that reads all this may be what went away
         with suppress(SdgkitError):
             run.wait(STOP_S)
         if isinstance(error, SdgkitError):
             error.add_note(
-                f"What is finished is kept in {run.out}; the same command again goes on."
+                f"Every finished sample is kept in {run.out}. Run the same command again to resume."
             )
         raise
     finally:
-        _tell(notes)
+        _print_all(notes)
+    return run
 
 
-def _tell(notes: deque[str]) -> None:
+def _teachers_with_renewable_keys(run: "Run") -> list["Teacher"]:
+    """The teachers for which a person at the terminal can type a new key when the old one expires."""
+    if not (is_live() and sys.stdin.isatty()):
+        return []
+    return [teacher for teacher in run.teachers if teacher.promise_key()]
+
+
+def _print_all(notes: deque[str]) -> None:
     while notes:
         say(notes.popleft())
+
+
+class _NoPandas:
+    """An import hook that keeps pandas out of this process.
+
+    pyarrow loads it with its first array, which costs half a second and 60 MB for nothing.
+    """
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        """Asked at every import; raising says that there is no such module."""
+        if name == "pandas":
+            raise ModuleNotFoundError("sdgkit generate does without pandas.", name=name)
+
+
+@contextmanager
+def _without_pandas() -> Iterator[None]:
+    hook: Any = _NoPandas()
+    sys.meta_path.insert(0, hook)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(hook)

@@ -1,4 +1,4 @@
-"""The `sdgkit` command: reads what was typed, does it, and turns what goes wrong into one or two plain lines."""
+"""The `sdgkit` command: reads what you typed, does it, and turns errors into one or two plain lines."""
 
 import signal
 import sys
@@ -11,13 +11,16 @@ from sdgkit import __version__
 from sdgkit.cli.generate import generate
 from sdgkit.cli.lab import lab
 from sdgkit.cli.notebook import run
-from sdgkit.cli.options import AS_WRITTEN, SAID
 from sdgkit.cli.runs import explain, export, merge, push, review, show, status
 from sdgkit.cli.teachers import ask, calibrate, check, evaluate, rehearse
 from sdgkit.cli.terminal import say
 from sdgkit.errors import PromptError, SdgkitError, SeedError, SettingsError
 
-BAD_ARGUMENTS = (
+DONE = 0
+FAILED = 1
+BAD_ARGUMENTS = 2
+INTERRUPTED = 130
+BAD_ARGUMENT_ERRORS = (
     click.UsageError,
     SettingsError,
     SeedError,
@@ -25,14 +28,30 @@ BAD_ARGUMENTS = (
     FileExistsError,
     NotADirectoryError,
 )
-COMMANDS = [generate, run, ask, check, status, show, explain, review]
-COMMANDS += [export, merge, calibrate, evaluate, push, rehearse, lab]
+COMMANDS: list[click.Command] = [
+    generate,
+    run,
+    ask,
+    check,
+    status,
+    show,
+    explain,
+    review,
+    export,
+    merge,
+    calibrate,
+    evaluate,
+    push,
+    rehearse,
+    lab,
+]
 
 
 class Root(click.Group):
-    """The commands, in the order in which one needs them."""
+    """The commands, in the order in which you need them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of the commands, in order."""
         return list(self.commands)
 
 
@@ -40,52 +59,91 @@ class Root(click.Group):
     cls=Root,
     commands=COMMANDS,
     invoke_without_command=True,
-    help=SAID["about"].replace("\n\n", f"\n\n{AS_WRITTEN}"),
-    epilog=SAID["defaults"],
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="""
+    The commands look for the teacher in this order: the options; the environment (SDGKIT_TEACHER, SDGKIT_BASE_URL,
+    SDGKIT_MODEL, SDGKIT_KEY_FILE, SDGKIT_HEADERS); the file sdgkit.toml in the working folder (teacher, base_url,
+    model, key_file, headers). Without any of these they use the rehearsal teacher, which needs no model. The key
+    comes from SDGKIT_API_KEY or from a key file. No option takes it, because commands are recorded in many places.
+
+    Each command has a page of its own: sdgkit COMMAND --help
+    """,
 )
 @click.version_option(__version__, message="sdgkit %(version)s")
 @click.option("--debug", is_flag=True, help="Show the whole traceback of an error.")
 @click.pass_context
 def root(context: click.Context, debug: bool) -> None:
+    """sdgkit turns a few seed examples into a fine-tuning set that you have seen, understood and trust.
+
+    \b
+    sdgkit run                     try everything once, without a model: a rehearsal
+    sdgkit generate seeds.jsonl    use your own seeds; with --base-url, your own teacher
+    """
     if context.invoked_subcommand is None:
         say(context.get_help())
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """The command with these arguments (default: the process's); returns the exit status.
+    """Run the command with these arguments (default: the process's).
 
-    0 done, 1 the job failed, 2 bad arguments, 130 interrupted (and resumable).
+    Returns:
+        The exit status: 0 done, 1 failed, 2 bad arguments, 130 interrupted and resumable.
     """
-    for stream in (sys.stdout, sys.stderr):  # what an encoding lacks is spelled out
-        stream.reconfigure(errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]
-    for number in (
-        signal.SIGINT,
-        signal.SIGTERM,
-    ):  # both as Ctrl-C, which a shell's background jobs ignore
-        signal.signal(number, signal.default_int_handler)
+    _prepare_streams()
+    _interrupt_on_signals()
     words = list(sys.argv[1:] if args is None else args)
-    ours = words[: words.index("--")] if "--" in words else words
+    arguments, wants_traceback = _without_debug(words)
     try:
-        # --debug may stand anywhere; what stands after -- is not sdgkit's.
-        given = [word for word in ours if word != "--debug"] + words[len(ours) :]
-        return root.main(given, "sdgkit", standalone_mode=False) or 0
+        status = root.main(arguments, "sdgkit", standalone_mode=False)
+        return status or DONE
     except click.Abort:
-        say("Interrupted. The same command again goes on.", sys.stderr)
-        return 130
+        say("Interrupted. Run the same command again to resume.", sys.stderr)
+        return INTERRUPTED
     except Exception as error:
-        if "--debug" in ours:
+        if wants_traceback:
             traceback.print_exc()
-        called = next((f"sdgkit {word}" for word in words if word in root.commands), "sdgkit")
+        called = _called_command(words)
         say(f"{called}: {_sentence(error, called)}", sys.stderr)
-        return 2 if isinstance(error, BAD_ARGUMENTS) else 1
+        return BAD_ARGUMENTS if isinstance(error, BAD_ARGUMENT_ERRORS) else FAILED
+
+
+def _prepare_streams() -> None:
+    """Spell out characters that the output's encoding lacks, and write each line at once."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]
+
+
+def _interrupt_on_signals() -> None:
+    """Treat SIGTERM as Ctrl-C. A shell's background jobs ignore SIGINT unless it is set anew."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+
+
+def _without_debug(words: list[str]) -> tuple[list[str], bool]:
+    """The words without --debug, which may stand anywhere before `--`, and whether it was there."""
+    end = words.index("--") if "--" in words else len(words)
+    own_words = words[:end]
+    others = words[end:]
+    remaining = [word for word in own_words if word != "--debug"]
+    return remaining + others, "--debug" in own_words
+
+
+def _called_command(words: Sequence[str]) -> str:
+    for word in words:
+        if word in root.commands:
+            return f"sdgkit {word}"
+    return "sdgkit"
 
 
 def _sentence(error: Exception, called: str) -> str:
     if isinstance(error, click.UsageError):
         return f"{error.format_message()}\nSee: {called} --help"
     if isinstance(error, SdgkitError):
-        return "\n".join([str(error), *getattr(error, "__notes__", ())])
+        notes = getattr(error, "__notes__", ())
+        return "\n".join([str(error), *notes])
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename or 'The output'}: {error.strerror}."
-    return f"This should not have happened: {type(error).__name__}: {error}\nRun it again with --debug to see where."
+    return (
+        f"This should not have happened: {type(error).__name__}: {error}\n"
+        "Run the command again with --debug to see where."
+    )

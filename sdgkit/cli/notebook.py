@@ -4,32 +4,94 @@ import ast
 import json
 import os
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sdgkit.cli.options import Command, Given
-from sdgkit.cli.runs import close
+from sdgkit.cli.options import (
+    JobOptions,
+    JudgeOptions,
+    LimitOptions,
+    OutputOptions,
+    TeacherOptions,
+    argument,
+    command,
+    job_options,
+    judge_options,
+    limit_options,
+    option,
+    output_options,
+    teacher_options,
+)
+from sdgkit.cli.runs import print_ending
 from sdgkit.cli.terminal import say
 from sdgkit.errors import SettingsError
 
-EXAMPLE = "feedback_to_table"  # the seeds of the quickstart, if it is not given any
+QUICKSTART = "quickstart"
+QUICKSTART_SEEDS = "feedback_to_table"
 
 
-@Command
+@dataclass(frozen=True)
+class Notebook:
+    """A notebook and the parameters in its cell tagged `parameters`.
+
+    Attributes:
+        path: Its file.
+        parameters: By name, with their values where these are plain, otherwise None.
+    """
+
+    path: Path
+    parameters: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The file's name, without its ending."""
+        return self.path.stem
+
+    def out(self, values: dict[str, Any]) -> Path:
+        """The folder for a notebook that runs with these values."""
+        if values.get("out"):
+            return Path(values["out"])
+        default_seeds = QUICKSTART_SEEDS if self.name == QUICKSTART else self.name
+        return Path("runs", Path(values.get("seeds") or default_seeds).stem)
+
+
+@command()
+@argument(
+    "notebook",
+    metavar="[NOTEBOOK]",
+    default=QUICKSTART,
+    help="the name of a tutorial, or the path of a notebook (default: quickstart)",
+)
+@option("--seeds", metavar="FILE", help="your seed examples (default: the tutorial's)")
+@option(
+    "-p",
+    "--parameter",
+    "assignments",
+    metavar="NAME VALUE",
+    nargs=2,
+    multiple=True,
+    help="set any parameter of the notebook; may be repeated",
+)
+@teacher_options
+@judge_options
+@limit_options
+@job_options
+@output_options
 def run(
     notebook: str,
     seeds: str | None,
-    more: Any,
-    teacher: Given,
-    judge: Given,
-    manners: Given,
-    job: Given,
-    output: Given,
+    assignments: tuple[tuple[str, str], ...],
+    teacher: TeacherOptions,
+    judge: JudgeOptions,
+    limits: LimitOptions,
+    job: JobOptions,
+    output: OutputOptions,
 ) -> None:
-    """The same job as a notebook, executed: the quickstart, or another tutorial.
+    """Execute the same job as a notebook: the quickstart, or another tutorial.
 
-    The options fill in the parameters of the same names, in its cell tagged `parameters`. The executed notebook lies
-    in the run's folder, to be read in JupyterLab. It is papermill that executes it.
+    The options set the parameters of the same names, in the notebook's cell tagged `parameters`. papermill executes it,
+    and the executed notebook lies in the run's folder for you to read in JupyterLab.
 
     Examples:
       sdgkit run                                   the quickstart, on the rehearsal teacher
@@ -39,80 +101,115 @@ def run(
     from sdgkit.cli.execution import execute
     from sdgkit.run import open_run
 
-    path, parameters = _found(notebook)
-    given = (
-        for_kernel(teacher) | judge | manners | job | output | ({"seeds": seeds} if seeds else {})
-    )
-    given |= {name: _literal(text) for name, text in more}
-    if unknown := given.keys() - parameters.keys():
-        has = ", ".join(parameters) or "none (no cell tagged `parameters`)"
-        raise SettingsError(
-            f"The notebook {path.stem} has no parameter {min(unknown)!r}. It has {has}."
-        )
-    values = parameters | given
-    example = EXAMPLE if path.stem == "quickstart" else path.stem
-    out = Path(values.get("out") or Path("runs", Path(values.get("seeds") or example).stem))
-    if "out" in parameters:
-        given["out"] = str(out)
-    executed = out / path.name
-    say(f"{path.stem} to {executed}\n")
-    execute(path, executed, given)
+    source = find_notebook(notebook)
+    values = teacher_parameters(teacher.given())
+    for group in (judge, limits, job, output):
+        values |= group.given()
+    if seeds:
+        values["seeds"] = seeds
+    for name, text in assignments:
+        values[name] = parse_value(text)
+    _refuse_unknown(values, source)
+    out = source.out(source.parameters | values)
+    if "out" in source.parameters:
+        values["out"] = str(out)
+    executed = out / source.path.name
+    say(f"{source.name} to {executed}\n")
+    execute(source.path, executed, values)
     say(f"\nThe executed notebook: {executed}")
     if (out / "summary.json").exists():
-        close(open_run(out))
+        print_ending(open_run(out))
 
 
-def _found(notebook: str) -> tuple[Path, dict[str, Any]]:
-    """The notebook of this path, or of this name among the tutorials; the parameters in its cell tagged so, with their
-    values where these are plain. Raises SettingsError."""
+def _refuse_unknown(values: dict[str, Any], notebook: Notebook) -> None:
+    unknown = values.keys() - notebook.parameters.keys()
+    if unknown:
+        parameters = ", ".join(notebook.parameters) or "none (no cell is tagged `parameters`)"
+        name = min(unknown)
+        raise SettingsError(
+            f"The notebook {notebook.name} has no parameter {name!r}. Its parameters: {parameters}.",
+            setting=name,
+            choices=tuple(notebook.parameters),
+        )
+
+
+def find_notebook(name: str) -> Notebook:
+    """The notebook at this path, or the tutorial of this name.
+
+    Raises:
+        SettingsError: There is neither.
+    """
     from sdgkit.files import shipped
 
-    path, tutorials = Path(notebook), shipped("notebooks")
+    path = Path(name)
+    tutorials = shipped("notebooks")
     if path.suffix != ".ipynb" and not path.is_file():
-        path = tutorials / f"{notebook}.ipynb"
+        path = tutorials / f"{name}.ipynb"
     try:
         cells = json.loads(path.read_text("utf-8"))["cells"]
-        tagged = [
-            "".join(cell["source"])
-            for cell in cells
-            if "parameters" in cell["metadata"].get("tags", [])
-        ]
-        return path, _assigned(tagged[0]) if tagged else {}
+        return Notebook(path, _parameters(cells))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, SyntaxError):
-        names = ", ".join(sorted(found.stem for found in tutorials.glob("*.ipynb")))
+        names = sorted(tutorial.stem for tutorial in tutorials.glob("*.ipynb"))
         raise SettingsError(
-            f"{notebook} is no notebook (of format 4), nor one of the tutorials: {names}."
+            f"{name} is not a notebook (format 4) or one of the tutorials: {', '.join(names)}.",
+            setting="notebook",
+            choices=names,
         ) from None
 
 
-def _assigned(source: str) -> dict[str, Any]:
-    """The names that a cell assigns. (papermill's own inspection passes over a line whose comment holds a `=`.)"""
-    found: dict[str, Any] = {}
+def _parameters(cells: list[dict[str, Any]]) -> dict[str, Any]:
+    """The names that the cell tagged `parameters` assigns, with their values where these are plain.
+
+    papermill's own inspection skips a line whose comment holds a `=`.
+    """
+    for cell in cells:
+        if "parameters" in cell["metadata"].get("tags", []):
+            return _assignments("".join(cell["source"]))
+    return {}
+
+
+def _assignments(source: str) -> dict[str, Any]:
+    values: dict[str, Any] = {}
     for node in ast.parse(source).body:
-        if isinstance(node, ast.Assign | ast.AnnAssign):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            value = node.value.value if isinstance(node.value, ast.Constant) else None
-            found |= {target.id: value for target in targets if isinstance(target, ast.Name)}
-    return found
+        if isinstance(node, ast.Assign):
+            targets = node.targets
+        elif isinstance(node, ast.AnnAssign):
+            targets = [node.target]
+        else:
+            continue
+        value = node.value.value if isinstance(node.value, ast.Constant) else None
+        for target in targets:
+            if isinstance(target, ast.Name):
+                values[target.id] = value
+    return values
 
 
-def _literal(text: str) -> Any:
-    """A parameter's value as Python or JSON write it, or else a text."""
-    for read in (json.loads, ast.literal_eval):
+def parse_value(text: str) -> Any:
+    """A parameter's value as JSON or Python write it; anything else is a text."""
+    for parse in (json.loads, ast.literal_eval):
         with suppress(ValueError, SyntaxError):
-            return read(text)
+            return parse(text)
     return text
 
 
-def for_kernel(teacher: Given) -> Given:
-    """The teacher as a notebook's parameters. What only the way there needs goes into the kernel's environment."""
-    told = {"teacher" if name == "kind" else name: value for name, value in teacher.items()}
-    headers, key_file = told.pop("headers", None), told.pop("key_file", None)
-    if "teacher" in told and (headers or key_file):
-        # What is in the environment holds for the kind that is named there, see `teachers.settings.settle`.
-        os.environ |= {"SDGKIT_TEACHER": told["teacher"], "SDGKIT_BASE_URL": "", "SDGKIT_MODEL": ""}
+def teacher_parameters(teacher: dict[str, Any]) -> dict[str, Any]:
+    """The teacher as a notebook's parameters.
+
+    Headers and a key file are put into the environment, which the notebook's kernel inherits: an executed notebook
+    must not hold them.
+    """
+    parameters = dict(teacher)
+    headers = parameters.pop("headers", None)
+    key_file = parameters.pop("key_file", None)
+    if "kind" in parameters:
+        parameters["teacher"] = parameters.pop("kind")
+    if "teacher" in parameters and (headers or key_file):
+        # Settings in the environment apply to the kind that is named there (see sdgkit.teachers.settings).
+        os.environ["SDGKIT_TEACHER"] = parameters["teacher"]
+        os.environ["SDGKIT_BASE_URL"] = ""
+        os.environ["SDGKIT_MODEL"] = ""
     if headers:
         os.environ["SDGKIT_HEADERS"] = headers if isinstance(headers, str) else ",".join(headers)
     if key_file:
         os.environ["SDGKIT_KEY_FILE"] = os.path.abspath(key_file)
-    return told
+    return parameters

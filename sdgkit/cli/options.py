@@ -1,147 +1,457 @@
-"""How a function becomes a command: its page is its docstring; the arguments and options stand in `options.yaml`."""
+"""Options that several commands share, each group as a decorator and as the value that a command receives.
 
+A command takes a group by its decorator, `@teacher_options`, and gets one frozen value, `teacher: TeacherOptions`.
+Options that only one command has stand beside its function.
+"""
+
+import functools
 import inspect
-from collections import defaultdict
-from collections.abc import Callable
-from dataclasses import fields
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-import yaml
-from click.core import ParameterSource
+from click.shell_completion import CompletionItem
 
 from sdgkit.errors import RunError, SettingsError
-from sdgkit.rehearsal.options import Options as Rehearsal
+from sdgkit.rehearsal.options import Options as RehearsalSettings
 
-SAID: dict[str, Any] = yaml.safe_load(Path(__file__).with_name("options.yaml").read_text("utf-8"))
-AS_WRITTEN = "\b\n"  # before a paragraph whose lines are not to be filled
-Given = dict[str, Any]  # what was given of a group of options, by name
+if TYPE_CHECKING:
+    from sdgkit.run import Run
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+Group = TypeVar("Group", bound="OptionGroup")
+Decorator = Callable[[Function], Function]
+AS_WRITTEN = "\b\n"  # click fills the lines of a paragraph unless this stands before it
+
+# Pages of help --------------------------------------------------------------------------------------------------------
+
+
+class Option(click.Option):
+    """An option with the heading under which a page of help lists it."""
+
+    def __init__(self, *args: Any, section: str = "Options", **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.section = section
 
 
 class Command(click.Command):
-    """Makes a command of a function, which returns the exit status (None: 0).
+    """A command whose page lists arguments and options under headings, and its examples as they are written."""
 
-    A parameter of the function that is named as a group of options gets what was given of them, by name; its others are
-    arguments and options of this command alone.
-    """
-
-    def __init__(self, function: Callable[..., int | None]) -> None:
-        page = inspect.getdoc(function) or ""
-        text = page.replace("\n\nExample", f"\n\n{AS_WRITTEN}Example")
-        super().__init__(function.__name__, help=text, short_help=page.partition("\n")[0])
-        self._function = function
-        self._group_of: dict[str | None, str] = {}  # by parameter
-        self._sections: defaultdict[str, list[tuple[str, str]]] = defaultdict(
-            list
-        )  # what one types, what it means
-        for key, about in SAID["commands"].get(function.__name__, {}).items():
-            self._add(key, "", "Options", **about)
-        for group in [
-            name for name in inspect.signature(function).parameters if name in SAID["groups"]
-        ]:
-            said = SAID["groups"][group]
-            for key, about in (
-                said.get("takes") or _of_rehearsal(said["rehearsal"].split())
-            ).items():
-                self._add(key, group, said["title"], **about)
-        self._sections["Options"].append(("-h, --help", "Show this message and exit."))
-
-    def _add(
-        self,
-        key: str,
-        group: str,
-        title: str,
-        help: str,
-        kind: str = "",
-        metavar: str = "",
-        **more: Any,
-    ) -> None:
-        words = key.split()
-        flags = [word for word in words if word.startswith("-")]
-        if flags:
-            self.params.append(click.Option(words, type=KINDS.get(kind), **more))
-        else:
-            title, metavar = "Arguments", words[0]
-            self.params.append(
-                click.Argument([words[-1].lower()], type=KINDS.get(kind), metavar=metavar, **more)
-            )
-        self._group_of[self.params[-1].name] = group
-        self._sections[title].append((f"{', '.join(flags)} {metavar}".strip(), help))
+    def __init__(self, *args: Any, help: str | None = None, **settings: Any) -> None:
+        page = inspect.cleandoc(help or "").replace("\n\nExample", f"\n\n{AS_WRITTEN}Example")
+        settings.setdefault("short_help", page.partition("\n")[0])
+        super().__init__(*args, help=page, **settings)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        for title, entries in self._sections.items():
+        """Write one section for each heading, in the order in which the parameters are declared."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            if not isinstance(parameter, click.Option):
+                continue  # click lists the arguments
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                title = parameter.section if isinstance(parameter, Option) else "Options"
+                sections.setdefault(title, []).append(record)
+        own_options = sections.pop("Options", [])
+        sections["Options"] = own_options
+        for title, records in sections.items():
             with formatter.section(title):
-                formatter.write_dl(entries)
-
-    def invoke(self, ctx: click.Context) -> int | None:
-        values: dict[str, Any] = {group: {} for group in self._group_of.values() if group}
-        for name, value in ctx.params.items():
-            group = self._group_of[name]
-            if not group:
-                values[name] = value
-            elif ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-                values[group][name] = _plain(value)
-        return self._function(**values)
+                formatter.write_dl(records)
 
 
-def _plain(value: Any) -> Any:
-    """A value as one would write it in Python: one of several is that one."""
-    if not isinstance(value, tuple):
-        return value
-    return value[0] if len(value) == 1 else list(value)
+command = functools.partial(click.command, cls=Command)
+argument = click.argument
+option = functools.partial(click.option, cls=Option)
 
-
-def _lists(path: str) -> Any:
-    """The named lists in a YAML file. Raises SettingsError."""
-    try:
-        return yaml.safe_load(Path(path).read_text("utf-8-sig")) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        words = " ".join(str(error).split())
-        raise SettingsError(
-            f"--vary {path} cannot be read as a YAML file of lists: {words}."
-        ) from None
-
-
-def _run(folder: str) -> Any:
-    """The run in a folder, to look at. Raises SettingsError."""
-    from sdgkit.run import open_run
-
-    try:
-        return open_run(folder)
-    except RunError as error:
-        raise SettingsError(str(error)) from None
+# Types of values ------------------------------------------------------------------------------------------------------
 
 
 class Number(click.FloatRange):
-    name = "number"  # of a slip click says: 'x' is not a valid number
+    """A number; click names the type in its own messages."""
+
+    name = "number"
 
 
 class WholeNumber(click.IntRange):
+    """A whole number."""
+
     name = "whole number"
 
 
-KINDS = {
-    "whole": int,
-    "number": float,
-    "count": WholeNumber(min=1),
-    "amount": Number(min=0),
-    "positive": Number(min=0, min_open=True),
-    "lists": _lists,
-    "run": _run,
-}
+class RunFolder(click.ParamType):
+    """The folder of a run, opened to be looked at."""
+
+    name = "run"
+
+    def convert(
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> "Run":
+        """Open the run. Raises SettingsError where the folder holds none."""
+        from sdgkit.run import open_run
+
+        try:
+            return open_run(value)
+        except RunError as error:
+            raise SettingsError(str(error), setting="RUN") from None
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Let the shell complete folders."""
+        return [CompletionItem(incomplete, type="dir")]
 
 
-def _of_rehearsal(names: list[str]) -> dict[str, dict[str, Any]]:
-    """These settings of the rehearsal teacher as options."""
-    found = {}
-    for entry in fields(Rehearsal):
-        if entry.name in names:
-            said = {"metavar": entry.metadata["metavar"], "help": entry.metadata["help"]}
-            if entry.default and "default" not in said["help"]:
-                said["help"] += f" (default {entry.default:g})"
-            found[f"--{entry.name.replace('_', '-')}"] = {
-                **said,
-                "kind": "whole" if entry.type is int else "number",
-            }
-    return found
+class ListsFile(click.ParamType):
+    """A YAML file of named lists, read."""
+
+    name = "file"
+
+    def convert(
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> object:
+        """Read the lists. Raises SettingsError where the file is not YAML."""
+        import yaml
+
+        try:
+            text = Path(value).read_text("utf-8-sig")
+            return yaml.safe_load(text) or {}
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            reason = " ".join(str(error).split())
+            raise SettingsError(
+                f"--vary {value} cannot be read as a YAML file of lists: {reason}.", setting="vary"
+            ) from None
+
+
+RUN = RunFolder()
+COUNT = WholeNumber(min=1)
+AMOUNT = Number(min=0)
+SHARE = click.FLOAT
+PATH = click.Path()
+FOLDER = click.Path(file_okay=False)
+
+# Groups of options ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class OptionGroup:
+    """What you typed of a group of options; None and () stand for what you did not."""
+
+    def given(self) -> dict[str, Any]:
+        """What you typed, by name. Of an option that may be repeated, a single value stands by itself."""
+        typed: dict[str, Any] = {}
+        for entry in fields(self):
+            value = getattr(self, entry.name)
+            if isinstance(value, tuple) and len(value) == 1:
+                typed[entry.name] = value[0]
+            elif isinstance(value, tuple) and value:
+                typed[entry.name] = list(value)
+            elif value is not None and value is not False and value != ():
+                typed[entry.name] = value
+        return typed
+
+    def __bool__(self) -> bool:
+        return bool(self.given())
+
+
+def option_group(
+    parameter: str, kind: type[Group], *declarations: Decorator[Any]
+) -> Decorator[Any]:
+    """A decorator that gives a command these options, and passes what was typed as one value.
+
+    Args:
+        parameter: The name of the function's parameter that receives the value.
+        kind: The class of the value; its fields are named as the options are.
+        declarations: The options, in the order of the page.
+    """
+    names = [entry.name for entry in fields(kind)]
+
+    def decorate(function: Function) -> Function:
+        @functools.wraps(function)
+        def call(*args: Any, **values: Any) -> Any:
+            typed = {name: values.pop(name) for name in names}
+            return function(*args, **{parameter: kind(**typed)}, **values)
+
+        decorated = call
+        for declare in reversed(declarations):
+            decorated = declare(decorated)
+        return decorated  # type: ignore[return-value]
+
+    return decorate
+
+
+@dataclass(frozen=True)
+class TeacherOptions(OptionGroup):
+    """Which teacher to ask: arguments of `sdgkit.connect`."""
+
+    kind: str | None = None
+    base_url: tuple[str, ...] = ()
+    model: str | None = None
+    key_file: str | None = None
+    headers: tuple[str, ...] = ()
+
+
+_teacher_option = functools.partial(option, section="The teacher")
+teacher_options = option_group(
+    "teacher",
+    TeacherOptions,
+    _teacher_option(
+        "--teacher",
+        "kind",
+        metavar="KIND",
+        help="vllm (any OpenAI-compatible server), openai, llama-stack or rehearsal",
+    ),
+    _teacher_option(
+        "--base-url",
+        metavar="URL",
+        multiple=True,
+        help="the server's address, such as http://localhost:8000/v1; without --teacher, it means vllm. "
+        "Repeat it for several servers of the same model, which then share the work",
+    ),
+    _teacher_option(
+        "--model",
+        metavar="NAME",
+        help="the model's name; not needed where the server has only one",
+    ),
+    _teacher_option(
+        "--key-file",
+        metavar="FILE",
+        type=PATH,
+        help="a file that holds the key, read again when it changes (default: the key in SDGKIT_API_KEY)",
+    ),
+    _teacher_option(
+        "--header",
+        "headers",
+        metavar="NAME=VARIABLE",
+        multiple=True,
+        help="a header to send, with the value of this environment variable; may be repeated",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class JudgeOptions(OptionGroup):
+    """Which other model judges."""
+
+    judge_base_url: tuple[str, ...] = ()
+    judge_model: str | None = None
+
+    def connect_arguments(self, teacher: dict[str, Any]) -> dict[str, Any]:
+        """The arguments of `sdgkit.connect` for the judge: at a server of its own, or at the teacher's."""
+        address = self.given().get("judge_base_url")
+        return beside(teacher, address, self.judge_model, os.environ.get("SDGKIT_JUDGE_API_KEY"))
+
+
+def beside(
+    teacher: dict[str, Any],
+    base_url: str | Sequence[str] | None,
+    model: str | None,
+    api_key: str | None = None,
+) -> dict[str, Any]:
+    """The arguments of `sdgkit.connect` for a second model: at a server of its own, or at the first one's."""
+    arguments = dict(teacher)
+    if base_url:
+        arguments = {"base_url": base_url, "api_key": api_key}
+    if model:
+        arguments["model"] = model
+    return arguments
+
+
+_judge_option = functools.partial(option, section="Another model as the judge")
+judge_options = option_group(
+    "judge",
+    JudgeOptions,
+    _judge_option(
+        "--judge-base-url",
+        metavar="URL",
+        multiple=True,
+        help="the address of the judge's server (its key: SDGKIT_JUDGE_API_KEY, otherwise the teacher's)",
+    ),
+    _judge_option(
+        "--judge-model",
+        metavar="NAME",
+        help="the judge's model, on that server or on the teacher's",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class LimitOptions(OptionGroup):
+    """How many requests at once, and how long to wait."""
+
+    concurrency: int | None = None
+    timeout: float | None = None
+    patience: float | None = None
+
+
+_limit_option = functools.partial(option, section="Limits")
+limit_options = option_group(
+    "limits",
+    LimitOptions,
+    _limit_option(
+        "--concurrency", metavar="N", type=int, help="maximum concurrent requests (default 16)"
+    ),
+    _limit_option(
+        "--timeout",
+        metavar="SECONDS",
+        type=Number(min=0, min_open=True),
+        help="longest time for one request (default 600)",
+    ),
+    _limit_option(
+        "--patience",
+        metavar="SECONDS",
+        type=AMOUNT,
+        help="how long to wait for a teacher that stops answering (default 1800)",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class JobOptions(OptionGroup):
+    """What to generate: arguments of `sdgkit.plan`."""
+
+    num_contexts: int | None = None
+    num_questions: int | None = None
+    target: int | None = None
+    checks: tuple[str, ...] = ()
+    near_duplicates: float | None = None
+    prompts: str | None = None
+    contexts: str | None = None
+    questions: str | None = None
+    vary: object | None = None
+    max_tokens: int | None = None
+    structure: str | None = None
+    system: str | None = None
+
+
+_job_option = functools.partial(option, section="The job")
+job_options = option_group(
+    "job",
+    JobOptions,
+    _job_option(
+        "--num-contexts",
+        metavar="N",
+        type=int,
+        help="contexts to write for each seed example (default 10)",
+    ),
+    _job_option(
+        "--num-questions",
+        metavar="N",
+        type=int,
+        help="questions for each context (default 3); for each seed, if it has no context (default 30)",
+    ),
+    _job_option(
+        "--target", metavar="N", type=int, help="continue in rounds until N samples are kept"
+    ),
+    _job_option(
+        "--check",
+        "checks",
+        metavar="NAME[=ARG]",
+        multiple=True,
+        help="what every response must pass; may be repeated: markdown_table[=HEAD,HEAD], "
+        "valid_json[=SCHEMA.json], matches=REGEX, length=20..200 (words, or 20..900characters), same_language, "
+        "no_refusal, facts_in_context, or FILE.py:FUNCTION",
+    ),
+    _job_option(
+        "--near-duplicates",
+        metavar="SHARE",
+        type=SHARE,
+        help="at the end, drop samples that are this similar to another or to a seed, such as 0.9",
+    ),
+    _job_option(
+        "--prompts",
+        metavar="FOLDER",
+        type=FOLDER,
+        help="your own prompts, one STAGE.yaml each; the shipped ones serve for the rest",
+    ),
+    _job_option(
+        "--contexts",
+        metavar="FILE",
+        type=PATH,
+        help="your own contexts (a column `context`) instead of generated ones",
+    ),
+    _job_option(
+        "--questions",
+        metavar="seed",
+        help="only `seed`: ask the seed's own question about every context",
+    ),
+    _job_option(
+        "--vary",
+        metavar="FILE.yaml",
+        type=ListsFile(),
+        help="named lists from which each context draws: {{ vary.NAME }} in its prompt",
+    ),
+    _job_option(
+        "--max-tokens", metavar="N", type=COUNT, help="the longest reply, in tokens (default 2048)"
+    ),
+    _job_option(
+        "--structure",
+        metavar="WHEN",
+        help="structured output, where the server can force the form of a reply: auto (when a reply was malformed; "
+        "the default), always, never",
+    ),
+    _job_option("--system", metavar="TEXT", help="a system message for the training file"),
+)
+
+
+@dataclass(frozen=True)
+class OutputOptions(OptionGroup):
+    """Where the run's folder is."""
+
+    out: str | None = None
+    reuse: bool = False
+
+
+_output_option = functools.partial(option, section="The run's folder")
+output_options = option_group(
+    "output",
+    OutputOptions,
+    _output_option(
+        "--out",
+        metavar="FOLDER",
+        type=FOLDER,
+        help="the run's folder (default: runs/, then the name of the seed file)",
+    ),
+    _output_option(
+        "--reuse",
+        is_flag=True,
+        help="continue in the folder of a different job, and reuse its replies where they fit",
+    ),
+)
+
+
+def rehearsal_options(parameter: str, section: str, names: Sequence[str]) -> Decorator[Any]:
+    """A decorator that gives a command these settings of the rehearsal teacher as options.
+
+    Args:
+        parameter: The function's parameter, which receives a dictionary of what was typed.
+        section: The heading on the page of help.
+        names: Fields of `sdgkit.rehearsal.options.Options`.
+    """
+    settings = [entry for entry in fields(RehearsalSettings) if entry.name in names]
+
+    def decorate(function: Function) -> Function:
+        @functools.wraps(function)
+        def call(*args: Any, **values: Any) -> Any:
+            typed = {name: values.pop(name) for name in names}
+            given = {name: value for name, value in typed.items() if value is not None}
+            return function(*args, **{parameter: given}, **values)
+
+        decorated = call
+        for setting in reversed(settings):
+            help_text = setting.metadata["help"]
+            if setting.default and "default" not in help_text:
+                help_text = f"{help_text} (default {setting.default:g})"
+            declare = option(
+                f"--{setting.name.replace('_', '-')}",
+                metavar=setting.metadata["metavar"],
+                type=int if setting.type is int else click.FLOAT,
+                help=help_text,
+                section=section,
+            )
+            decorated = declare(decorated)
+        return decorated  # type: ignore[return-value]
+
+    return decorate

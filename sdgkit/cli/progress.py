@@ -1,12 +1,12 @@
-"""What one sees while a run goes on: a table that fills in place on a terminal, a line now and then elsewhere.
+"""The progress of a run: a table redrawn in place on a terminal, a line every few seconds elsewhere.
 
-Everything comes from the run's snapshots; nothing is worked out here.
+Everything comes from the run's snapshots; nothing is computed here.
 """
 
 import getpass
 import time
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -31,76 +31,82 @@ if TYPE_CHECKING:
 LINE_EVERY_S = 5.0  # between two plain lines
 
 
-class View(ExitStack):
-    """Where progress is shown, until it is left. What is said meanwhile stands above what is drawn in place."""
+class ProgressView(ExitStack):
+    """Shows progress until it is closed. Lines printed meanwhile stand above what is redrawn in place."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._next_line_at, self._state = time.monotonic() + LINE_EVERY_S, "running"
-        self._live: Any = None
+        self._next_line_at = time.monotonic() + LINE_EVERY_S
+        self._last_state = "running"
+        self._live: Live | None = None
         if is_live():
             live = Live(console=Console(highlight=False), auto_refresh=False, transient=True)
             self._live = self.enter_context(live)
 
     def show(self, snapshot: Snapshot) -> None:
-        """Show how far a run is: drawn anew each time, or as a line every few seconds and when its state changes."""
+        """Show how far a run is: redrawn each time, or a line every few seconds and whenever its state changes."""
         if self._live is not None:
-            self._live.update(picture(snapshot), refresh=True)
-        elif snapshot.is_going and (
-            time.monotonic() > self._next_line_at or snapshot.state != self._state
-        ):
-            self._next_line_at, self._state = time.monotonic() + LINE_EVERY_S, snapshot.state
-            say(line(snapshot))
+            self._live.update(progress_table(snapshot), refresh=True)
+            return
+        is_due = time.monotonic() > self._next_line_at or snapshot.state != self._last_state
+        if snapshot.is_going and is_due:
+            self._next_line_at = time.monotonic() + LINE_EVERY_S
+            self._last_state = snapshot.state
+            say(progress_line(snapshot))
 
-    def have_renewed(self, teacher: "Teacher") -> None:
-        """Have a fresh key typed, unseen, while what is drawn stands still."""
-        name = visible(teacher.model)
-        self._live.stop()
+    def ask_for_key(self, teacher: "Teacher") -> None:
+        """Ask for a new key, which is not echoed, while the table stands still."""
+        if self._live is not None:
+            self._live.stop()
+        model = visible(teacher.model)
         try:
-            teacher.renew(
-                getpass.getpass(f"{name} no longer accepts the key. The fresh key (not shown): ")
-            )
+            key = getpass.getpass(f"{model} no longer accepts the key. New key (not shown): ")
+            teacher.renew(key)
         except SettingsError as error:
             say(error)
         finally:
-            self._live.start()
+            if self._live is not None:
+                self._live.start()
 
 
-def line(snapshot: Snapshot) -> str:
+def progress_line(snapshot: Snapshot) -> str:
     """How far a run is, in one line."""
-    running = snapshot.state == "running"
-    parts = [
-        f"paused: {snapshot.message}" if snapshot.state == "paused" else "",
-        format_duration(snapshot.wall_s),
-        format_percent(snapshot.fraction) if running else "",
-        f"{format_rough_duration(snapshot.seconds_left)} left"
-        if running and snapshot.seconds_left is not None
-        else "",
-        pluralize(snapshot.samples, "sample"),
-        pluralize(snapshot.requests, "request")
-        + (f" ({snapshot.requests_per_s:.0f}/s)" if running else ""),
-        f"{pluralize(snapshot.completion_tokens, 'token')} written",
-        f"{snapshot.retries:,} retried" if snapshot.retries else "",
-        f"{snapshot.reused:,} reused" if snapshot.reused else "",
-    ]
-    return ", ".join(part for part in parts if part)
+    is_running = snapshot.state == "running"
+    parts = []
+    if snapshot.state == "paused":
+        parts.append(f"paused: {snapshot.message}")
+    parts.append(format_duration(snapshot.wall_s))
+    if is_running:
+        parts.append(format_percent(snapshot.fraction))
+    if is_running and snapshot.seconds_left is not None:
+        parts.append(f"{format_rough_duration(snapshot.seconds_left)} left")
+    parts.append(pluralize(snapshot.samples, "sample"))
+    requests = pluralize(snapshot.requests, "request")
+    if is_running:
+        requests = f"{requests} ({snapshot.requests_per_s:.0f}/s)"
+    parts.append(requests)
+    parts.append(f"{pluralize(snapshot.completion_tokens, 'token')} written")
+    if snapshot.retries:
+        parts.append(f"{snapshot.retries:,} retried")
+    if snapshot.reused:
+        parts.append(f"{snapshot.reused:,} reused")
+    return ", ".join(parts)
 
 
-def picture(snapshot: Snapshot) -> Group:
+def progress_table(snapshot: Snapshot) -> Group:
     """The stages as a table, and a line of numbers."""
-    columns = [Column(name, justify="right") for name in ("tried", "out", "dropped")]
+    columns = [Column(title, justify="right") for title in ("tried", "out", "dropped")]
     table = Table("stage", *columns, "why", box=None, header_style="dim")
     for stage in snapshot.stages:
-        numbers = [
-            f"{number:,}"
-            for number in (stage.tried, stage.rows_out, stage.dropped_rows)
+        cells = [
+            stage.name,
+            f"{stage.tried:,}",
+            f"{stage.rows_out:,}",
+            f"{stage.dropped_rows:,}",
+            reasons(stage.dropped),
         ]
-        words = [stage.name, *numbers, reasons(stage.dropped)]
-        table.add_row(*(Text(visible(word)) for word in words))
+        table.add_row(*(Text(visible(cell)) for cell in cells))
+    style = "yellow" if snapshot.state == "paused" else ""
+    numbers = Text(visible(progress_line(snapshot)), style)
     # The empty line at the end is where a terminal writes its ^C.
-    return Group(
-        table,
-        Text(),
-        Text(visible(line(snapshot)), "yellow" if snapshot.state == "paused" else ""),
-        Text(),
-    )
+    return Group(table, Text(), numbers, Text())

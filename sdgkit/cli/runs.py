@@ -1,47 +1,67 @@
-"""The commands that take a run's folder: look at it, decide on its samples, and pass them on."""
+"""Commands that take a run's folder: look at it, decide on its samples, and pass them on."""
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sdgkit.cli.options import Command
-from sdgkit.cli.terminal import REHEARSED, say, typed
+from sdgkit.cli.options import RUN, SHARE, argument, command, option
+from sdgkit.cli.terminal import REHEARSAL_SAMPLES, command_line, say
 from sdgkit.errors import SettingsError
 from sdgkit.formatting import format_duration, pluralize
 
 if TYPE_CHECKING:
+    from sdgkit.funnel import StageLine
     from sdgkit.run import Run
 
 LOOK_EVERY_S = 0.5
+FORMAT_HELP = (
+    "messages (chat messages, as trainers read them), instructlab, alpaca, sharegpt, preference (responses that the "
+    "review edited, beside the original), parquet, or datasets (a folder with a card and a test split); "
+    "default messages"
+)
+TEST_SHARE_HELP = "share of the contexts to keep for testing: a split of a datasets folder (default 0.1), left out of a file"
+
+run_argument = argument(
+    "run", metavar="RUN", type=RUN, help="the folder of a run, such as runs/seeds"
+)
+format_option = option("--format", "-f", metavar="F", default="messages", help=FORMAT_HELP)
+test_share_option = option("--test-share", metavar="SHARE", type=SHARE, help=TEST_SHARE_HELP)
 
 
-@Command
+@command()
+@run_argument
+@option("--watch", "-w", is_flag=True, help="keep looking until the run is over")
 def status(run: "Run", watch: bool) -> None:
-    """How far a run is, stage by stage. It may be going on just now.
+    """Show how far a run is, stage by stage. It may still be running.
 
     Example:
       sdgkit status runs/seeds --watch
     """
-    from sdgkit.cli.progress import View, line
+    from sdgkit.cli.progress import ProgressView, progress_line
     from sdgkit.run.snapshot import Funnel
 
-    with View() as view:
-        while (snapshot := run.snapshot()).is_going and watch:
+    snapshot = run.snapshot()
+    with ProgressView() as view:
+        while watch and snapshot.is_going:
             view.show(snapshot)
             time.sleep(LOOK_EVERY_S)
-    say(
-        f"{run.out}: {snapshot.state}, {pluralize(snapshot.samples, 'sample')}. {snapshot.message}".rstrip()
-    )
+            snapshot = run.snapshot()
+    samples = pluralize(snapshot.samples, "sample")
+    headline = f"{run.out}: {snapshot.state}, {samples}. {snapshot.message}"
+    say(headline.rstrip())
     if snapshot.stages:
-        say(f"\n{Funnel(snapshot.stages)!r}\n\n{line(snapshot)}")
+        say(f"\n{Funnel(snapshot.stages)!r}\n\n{progress_line(snapshot)}")
 
 
-@Command
+@command()
+@run_argument
+@argument("id", metavar="ID", help="the id of a sample or drop, such as s3/c7/q2")
 def show(run: "Run", id: str) -> None:
-    """The whole story of one sample or drop: prompts, replies, judge's words.
+    """Show the whole history of one sample or drop: prompts, replies, the judge's evaluation.
 
-    s3/c7/q2 is the second question of the seventh context of the third seed example.
+    s3/c7/q2 is the second question about the seventh context of the third seed example.
 
     Example:
       sdgkit show runs/seeds s3/c7/q2
@@ -49,11 +69,12 @@ def show(run: "Run", id: str) -> None:
     say(run.trace(id))
 
 
-@Command
+@command()
+@run_argument
 def explain(run: "Run") -> None:
-    """Where a run's samples went, and what to change.
+    """Explain where a run's samples went, and what to change.
 
-    It names the biggest causes, with an example of each: prompt and raw reply.
+    Names the most frequent causes of drops, with an example of each: prompt and raw reply.
 
     Example:
       sdgkit explain runs/seeds
@@ -61,12 +82,15 @@ def explain(run: "Run") -> None:
     say(run.explain())
 
 
-@Command
+@command()
+@run_argument
+@option("--to", metavar="FILE.csv", help="write the samples, to be decided on")
+@option("--from", "back", metavar="FILE.csv", help="read the decisions in this file")
 def review(run: "Run", to: str | None, back: str | None) -> None:
-    """Decide on samples in a spreadsheet, with a colleague who has no Jupyter.
+    """Review samples in a spreadsheet, for example with a colleague who has no Jupyter.
 
-    Write the file, then read it back. The column `verdict` takes accept, reject or nothing, `reason` says why; changed
-    questions or responses are edits. Decisions are recorded in the run; its training file, its card and its exports
+    Write the file, then read it back. The column `verdict` takes accept, reject or nothing; `reason` says why; changed
+    questions and responses are edits. Decisions are recorded in the run, and its training file, card and exports
     follow them.
 
     Example:
@@ -75,41 +99,54 @@ def review(run: "Run", to: str | None, back: str | None) -> None:
     """
     from sdgkit.review import Review, spreadsheet
 
-    if back and not to:
-        say(spreadsheet.from_csv(Review(run), back))
-    elif to and not back:
-        written = pluralize(spreadsheet.to_csv(Review(run), to), "sample")
-        say(f"{written} in {to}. Then: {typed('review', run.out, '--from', to)}")
-    else:
+    if (to is None) == (back is None):
         raise SettingsError(
-            "Say one of --to FILE.csv (write the samples) and --from FILE.csv (take the decisions)."
+            "Give either --to FILE.csv (write the samples) or --from FILE.csv (read the decisions)."
         )
+    if back is not None:
+        say(spreadsheet.from_csv(Review(run), back))
+        return
+    assert to is not None
+    samples = pluralize(spreadsheet.to_csv(Review(run), to), "sample")
+    say(f"Wrote {samples} to {to}. Next: {command_line('review', run.out, '--from', to)}")
 
 
-@Command
+@command()
+@run_argument
+@format_option
+@option("--to", metavar="FILE", help="where to write (default: in the run's folder)")
+@test_share_option
 def export(run: "Run", format: str, to: str | None, test_share: float | None) -> None:
     """Write a run's samples in a training format.
 
-    Samples that a review rejected are left out, edited ones are written as edited.
+    Samples that a review rejected are left out; edited ones are written as edited.
 
     Example:
       sdgkit export runs/seeds --format messages --to train.jsonl
     """
     from sdgkit.export import train_file
 
-    path = to or f"{run.out}/{train_file(run.part().summary.teacher, format)}"
+    path = to or f"{run.out}/{train_file(run.part().summary.get('teacher'), format)}"
     number = run.export(format, path, test_share=test_share)
-    say(f"{pluralize(number, 'sample')} in the format {format}: {path}")
-    if format == "preference" and not number:
+    say(f"Wrote {pluralize(number, 'sample')} in the format {format}: {path}")
+    if format == "preference" and number == 0:
         say(
-            "A pair comes of a response that a person edited in the review (ReviewPanel): there is none yet."
+            "A pair needs a response that you edited in the review (ReviewPanel). There is none yet."
         )
-    _tell_if_rehearsed(run)
+    _print_rehearsal_notice(run)
 
 
-@Command
+@command()
+@argument(
+    "runs", metavar="RUN...", type=RUN, nargs=-1, required=True, help="the folders of the runs"
+)
+@option("--to", metavar="FILE", help="where to write (default: in the working folder)")
+@format_option
+@test_share_option
 def merge(runs: tuple["Run", ...], to: str | None, format: str, test_share: float | None) -> None:
-    """Merge several runs into one training file, with each row's skill, and no question twice.
+    """Merge several runs into one training file.
+
+    Each row names its skill, and no question stands in it twice.
 
     Example:
       sdgkit merge runs/mail runs/tables --to train.jsonl
@@ -117,66 +154,84 @@ def merge(runs: tuple["Run", ...], to: str | None, format: str, test_share: floa
     from sdgkit.export import train_file
     from sdgkit.publish import merge as merge_runs
 
-    rehearsal = runs[0].part().summary.is_rehearsal  # then all of them are
-    path = to or f"{'rehearsal_' if rehearsal else ''}merged_{train_file(None, format)}"
-    number = merge_runs(runs, path, format, test_share=test_share)
-    say(
-        f"{pluralize(number, 'sample')} of {pluralize(len(runs), 'run')} in the format {format}: {path}"
-    )
-    _tell_if_rehearsed(runs[0])
+    is_rehearsed = runs[0].part().summary.is_rehearsal  # then all of them are
+    prefix = "rehearsal_" if is_rehearsed else ""
+    path = to or f"{prefix}merged_{train_file(None, format)}"
+    samples = pluralize(merge_runs(runs, path, format, test_share=test_share), "sample")
+    say(f"Wrote {samples} from {pluralize(len(runs), 'run')} in the format {format}: {path}")
+    _print_rehearsal_notice(runs[0])
 
 
-@Command
+@command()
+@run_argument
+@argument("repo_id", metavar="OWNER/NAME", help="the name of a dataset on the Hub")
+@option("--public", is_flag=True, help="let everybody see it; otherwise it is private")
+@test_share_option
 def push(run: "Run", repo_id: str, public: bool, test_share: float | None) -> None:
     """Push a run's samples to the Hugging Face Hub, with a card and a test split.
 
-    This is the one command that connects to another place than the teacher. It writes with the token in HF_TOKEN, or
-    that of `hf auth login`.
+    This is the only command that connects to anything but the teacher. It uses the token in HF_TOKEN, or that of
+    `hf auth login`.
 
     Example:
       sdgkit push runs/seeds me/feedback-tables
     """
     from sdgkit.publish import push as push_run
 
-    say(f"Pushed to {push_run(run, repo_id, private=not public, test_share=test_share)}")
-    _tell_if_rehearsed(run)
+    address = push_run(run, repo_id, private=not public, test_share=test_share)
+    say(f"Pushed to {address}")
+    _print_rehearsal_notice(run)
 
 
-def close(run: "Run") -> None:
-    """The last lines of a run that is done: what was made, where, what was kept and dropped, what to do next."""
-    from sdgkit.export import train_file
-    from sdgkit.pages.picture import reasons
+def print_ending(run: "Run") -> None:
+    """Print the last lines of a finished run: what was kept and dropped, where it is, what to do next."""
     from sdgkit.run.snapshot import Funnel
 
-    summary, out = run.summary, Path(run.out or "")
-    stages, asked = summary.stages, pluralize(summary.requests, "request")
-    kept, seeds = (
-        pluralize(summary.samples_kept, "sample"),
-        pluralize(stages[0].rows_in, "seed example"),
-    )
-    dropped = sum((Counter(stage.dropped) for stage in stages), Counter[str]())
-    say(
-        f"\n{Funnel(stages)!r}\n\n{kept} from {seeds} in {out} ({asked}, {format_duration(summary.wall_s)})."
-    )
-    if run.warning or not summary.samples_kept:
+    summary = run.summary
+    out = Path(run.out or "")
+    stages = summary.stages
+    samples = pluralize(summary.samples_kept, "sample")
+    seeds = pluralize(stages[0].rows_in, "seed example")
+    requests = pluralize(summary.requests, "request")
+    duration = format_duration(summary.wall_s)
+    say(f"\n{Funnel(stages)!r}\n\n{samples} from {seeds} in {out} ({requests}, {duration}).")
+    if run.warning or summary.samples_kept == 0:
         say(f"\n{run.explain()}\n")
-    elif dropped:
-        say(
-            f"{pluralize(dropped.total(), 'row')} dropped: {reasons(dropped)}. Why: {typed('explain', out)}"
-        )
-    for words, name in (
-        ("Look first at", "report.html"),
-        ("Train on", train_file(summary.teacher)),
-    ):
-        if (out / name).exists():  # rows of a stage by itself are nothing to train on
-            say(f"{words:<20} {out}/{name}")
-    if summary.teacher == "rehearsal":
-        say(
-            f"With a real teacher  the same command and --base-url http://localhost:8000/v1 --out {out}-real"
-        )
-        say(f"The tutorials        {typed('lab')}\n{REHEARSED}")
+    else:
+        _print_drops(stages, out)
+    _print_next_steps(out, summary.teacher)
 
 
-def _tell_if_rehearsed(run: "Run") -> None:
+def _print_drops(stages: Sequence["StageLine"], out: Path) -> None:
+    from sdgkit.pages.picture import reasons
+
+    dropped: Counter[str] = Counter()
+    for stage in stages:
+        dropped.update(stage.dropped)
+    if dropped:
+        rows = pluralize(dropped.total(), "row")
+        say(f"{rows} dropped: {reasons(dropped)}. Why: {command_line('explain', out)}")
+
+
+def _print_next_steps(out: Path, teacher: str | None) -> None:
+    from sdgkit.export import train_file
+
+    is_rehearsed = teacher == "rehearsal"
+    report = out / "report.html"
+    training_file = out / train_file(teacher)
+    if report.exists():
+        say(f"Look first at         {report}")
+    if training_file.exists():  # the rows of a single stage are nothing to train on
+        label = "See the form of it in" if is_rehearsed else "Train on"
+        say(f"{label:<21} {training_file}")
+    if is_rehearsed:
+        say(
+            "With a real teacher   add --base-url http://localhost:8000/v1 "
+            f"--out {out}-real to the same command"
+        )
+        say(f"The tutorials         {command_line('lab')}\n{REHEARSAL_SAMPLES}")
+
+
+def _print_rehearsal_notice(run: "Run") -> None:
     if run.part().summary.is_rehearsal:
-        say(REHEARSED)
+        say(REHEARSAL_SAMPLES)

@@ -1,79 +1,153 @@
-"""The commands about a teacher or a judge by itself."""
+"""Commands about a teacher, a judge or a tuned model by itself."""
 
 import os
-from contextlib import ExitStack, nullcontext
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sdgkit.cli.options import Command, Given
-from sdgkit.cli.terminal import say, typed
+from sdgkit.cli.options import (
+    COUNT,
+    FOLDER,
+    SHARE,
+    JudgeOptions,
+    LimitOptions,
+    OptionGroup,
+    TeacherOptions,
+    argument,
+    beside,
+    command,
+    judge_options,
+    limit_options,
+    option,
+    option_group,
+    rehearsal_options,
+    teacher_options,
+)
+from sdgkit.cli.runs import run_argument
+from sdgkit.cli.terminal import REHEARSAL_ANSWERS, command_line, say
 from sdgkit.errors import SettingsError, TeacherUnreachable
 from sdgkit.formatting import format_percent, pluralize
 
 if TYPE_CHECKING:
     from sdgkit.run import Run
+    from sdgkit.teachers import Reply, Teacher
 
-TIMEOUT_S, PATIENCE_S = 120.0, 15.0  # somebody sits there and waits
-REHEARSED = "This is a rehearsal: rules answered or judged here, not a model."
+# Shorter than for a run: you sit there and wait.
+ASK_TIMEOUT_S = 120.0
+ASK_PATIENCE_S = 15.0
+SERVER_SETTINGS = (
+    "port",
+    "mean_latency_ms",
+    "sigma",
+    "slots",
+    "error_rate",
+    "rate_limit",
+    "retry_after",
+    "drop_rate",
+    "hang_rate",
+    "malformed_rate",
+    "truncate_rate",
+    "context_length",
+)
 
 
-@Command
-def ask(words: tuple[str, ...], max_tokens: int | None, teacher: Given) -> None:
-    """Send one message to the teacher: is it there, which model, how fast?
+@command()
+@argument(
+    "words", metavar="MESSAGE", nargs=-1, required=True, help='what to ask, such as "Who are you?"'
+)
+@teacher_options
+@option("--max-tokens", metavar="N", type=COUNT, help="the longest reply, in tokens")
+def ask(words: tuple[str, ...], teacher: TeacherOptions, max_tokens: int | None) -> None:
+    """Send one message to the teacher: does it answer, which model, how fast?
 
     Example:
       sdgkit ask "Which languages do you speak?" --base-url http://localhost:8000/v1
     """
     from sdgkit.teachers import connect
 
-    with connect(**teacher, concurrency=1, timeout=TIMEOUT_S, patience=PATIENCE_S) as asked:
-        rules = " (rules, not a model)" if asked.is_rehearsal else ""
-        say("\n".join([f"{asked.model}{rules} at {asked.base_url}", *asked.notes]))
-        reply = asked.ask(" ".join(words), **({"max_tokens": max_tokens} if max_tokens else {}))
-        speed = (
-            f", {reply.completion_tokens / reply.seconds:,.0f} tokens/s"
-            if reply.completion_tokens
-            else ""
-        )
-        cut_off = "; cut off at the longest length" if reply.finish_reason == "length" else ""
-        written = f"{pluralize(reply.completion_tokens, 'token')}{speed}; {reply.prompt_tokens:,} in the prompt{cut_off}"
-        say(f"answered in {reply.seconds:.2f} s: {written}")
-        if load := asked.load():  # how busy the server is, where it offers that
-            queries = load.prefix_cache_queries
-            hits = format_percent(load.prefix_cache_hits / queries) if queries else "none"
-            running = f"the server runs {pluralize(load.running, 'request')} just now, {load.waiting} wait"
-            say(f"{running}; {hits} of the prompts' tokens came from its prefix cache")
-    say(
-        f"\n{reply.text}"
-        if reply.text.strip()
-        else "\n(The reply is empty. Reasoning may need more --max-tokens.)"
+    sampling = {} if max_tokens is None else {"max_tokens": max_tokens}
+    with connect(
+        **teacher.given(), concurrency=1, timeout=ASK_TIMEOUT_S, patience=ASK_PATIENCE_S
+    ) as connected:
+        rules = " (rules, not a model)" if connected.is_rehearsal else ""
+        say(f"{connected.model}{rules} at {connected.base_url}")
+        for note in connected.notes:
+            say(note)
+        reply = connected.ask(" ".join(words), **sampling)
+        say(_speed(reply))
+        load = connected.load()
+        if load is not None:
+            say(_load(load))
+    if reply.text.strip():
+        say(f"\n{reply.text}")
+    else:
+        say("\n(The reply is empty. A model that reasons first may need more --max-tokens.)")
+
+
+def _speed(reply: "Reply") -> str:
+    """How long a reply took, and how long it is."""
+    parts = [pluralize(reply.completion_tokens, "token")]
+    if reply.completion_tokens:
+        parts.append(f"{reply.completion_tokens / reply.seconds:,.0f} tokens/s")
+    written = ", ".join(parts)
+    cut_off = "; cut off at the token limit" if reply.finish_reason == "length" else ""
+    return f"answered in {reply.seconds:.2f} s: {written}; {reply.prompt_tokens:,} in the prompt{cut_off}"
+
+
+def _load(load: dict[str, int]) -> str:
+    """How busy the server is, where it tells."""
+    queries = load.get("prefix_cache_queries", 0)
+    cached = "none"
+    if queries:
+        cached = format_percent(load.get("prefix_cache_hits", 0) / queries)
+    running = pluralize(load["running"], "request")
+    waiting = load.get("waiting", 0)
+    return (
+        f"the server is running {running}, with {waiting} waiting; "
+        f"{cached} of the prompt tokens came from its prefix cache"
     )
 
 
-@Command
-def rehearse(server: Given) -> None:
+@command()
+@rehearsal_options("settings", "Options", SERVER_SETTINGS)
+def rehearse(settings: dict[str, Any]) -> None:
     """Serve the rehearsal teacher on this machine, as slow and faulty as you like.
 
-    It is an OpenAI-compatible server with rules for a model; Ctrl-C ends it. With it you see a whole run, its speed,
-    its faults and its files, before you pay for one.
+    It is an OpenAI-compatible server that answers by rules. Use it to see a whole run, with its speed, faults and
+    files, before you pay for one. Ctrl-C stops it.
 
     Example:
       sdgkit rehearse --mean-latency-ms 800 --slots 32 --rate-limit 0.05
     """
     from sdgkit.rehearsal import start
 
-    with start(**server) as process:
-        say(f"The rehearsal teacher answers at {process.base_url} (Ctrl-C ends it). To use it:")
-        say(f"  {typed('generate', 'SEEDS', '--base-url', process.base_url)}")
+    with start(**settings) as process:
+        say(f"The rehearsal teacher answers at {process.base_url} (Ctrl-C stops it). To use it:")
+        say(f"  {command_line('generate', 'SEEDS', '--base-url', process.base_url)}")
         process.wait()
-    raise TeacherUnreachable("The rehearsal teacher ended by itself.")
+    raise TeacherUnreachable("The rehearsal teacher stopped by itself.")
 
 
-@Command
-def check(seeds: str, with_teacher: bool, prompts: str | None, teacher: Given) -> int:
-    """Look at seed examples before anything is paid for: is the task clear, do they vary?
+@command()
+@argument("seeds", metavar="SEEDS", help="a jsonl, json, csv, parquet or qna.yaml file")
+@option(
+    "--with-teacher",
+    is_flag=True,
+    help="also have the teacher judge each seed, as a run judges its samples",
+)
+@option(
+    "--prompts",
+    metavar="FOLDER",
+    type=FOLDER,
+    help="your own prompts for the judge, one STAGE.yaml each",
+)
+@teacher_options
+def check(seeds: str, with_teacher: bool, prompts: str | None, teacher: TeacherOptions) -> int:
+    """Check seed examples before you pay for anything: is the task clear, do they vary?
 
-    The exit status is 1 if there are errors: what would teach something wrong.
+    The exit status is 1 if there are errors, which would teach something wrong.
 
     Examples:
       sdgkit check seeds.jsonl
@@ -82,20 +156,28 @@ def check(seeds: str, with_teacher: bool, prompts: str | None, teacher: Given) -
     from sdgkit.evaluation.seed_check import check_seeds
     from sdgkit.teachers import connect
 
-    if not with_teacher and (teacher or prompts):
-        raise SettingsError("A teacher and prompts are for the judge: add --with-teacher.")
-    with connect(**teacher, patience=PATIENCE_S) if with_teacher else nullcontext() as judge:
-        found = check_seeds(seeds, judge, prompts=prompts)
-    say(found)
-    return 1 if found.count("error") else 0
+    if with_teacher:
+        with connect(**teacher.given(), patience=ASK_PATIENCE_S) as judge:
+            findings = check_seeds(seeds, judge, prompts=prompts)
+    elif teacher or prompts:
+        raise SettingsError(
+            "A teacher and prompts are for the judge: add --with-teacher.", setting="with_teacher"
+        )
+    else:
+        findings = check_seeds(seeds)
+    say(findings)
+    return 1 if findings.count("error") else 0
 
 
-@Command
-def calibrate(run: "Run", judge: Given, manners: Given) -> None:
-    """Can the judge be believed? It is asked about the run's seeds, which are good, and about the same seeds spoilt.
+@command()
+@run_argument
+@judge_options
+@limit_options
+def calibrate(run: "Run", judge: JudgeOptions, limits: LimitOptions) -> None:
+    """Find out whether the judge can be believed.
 
-    The run's report then shows beside its yield how many good answers the judge keeps and how many bad ones it lets
-    through.
+    The judge is asked about the run's seeds, which are good, and about damaged copies of them. The run's report then
+    shows, beside the yield, how many good answers the judge keeps and how many bad ones it lets through.
 
     Example:
       sdgkit calibrate runs/seeds
@@ -103,76 +185,112 @@ def calibrate(run: "Run", judge: Given, manners: Given) -> None:
     from sdgkit.evaluation.calibration import calibrate as calibrate_judge
     from sdgkit.teachers import connect
 
-    with connect(**_judge_of(run, judge), **manners) as referee:
+    with connect(**_judge_of(run, judge), **limits.given()) as referee:
         say(calibrate_judge(referee, run))
-        if referee.is_rehearsal:
-            say(REHEARSED)
+        _print_rehearsal_notice([referee])
 
 
-@Command
+@dataclass(frozen=True)
+class RivalOptions(OptionGroup):
+    """A second model, whose answers are compared with the tuned one's."""
+
+    against: str | None = None
+    against_model: str | None = None
+
+
+@command()
+@run_argument
+@option(
+    "--test-share",
+    metavar="SHARE",
+    type=SHARE,
+    default=0.1,
+    help="as in the export that the model was trained on (default 0.1)",
+)
+@option("--limit", metavar="N", type=COUNT, help="maximum number of questions")
+@teacher_options
+@option_group(
+    "rival",
+    RivalOptions,
+    option(
+        "--against",
+        metavar="URL",
+        section="The second model",
+        help="the server of a second model, such as the untuned one",
+    ),
+    option(
+        "--against-model",
+        metavar="NAME",
+        section="The second model",
+        help="the second model, on that server or on the first one's",
+    ),
+)
+@judge_options
+@limit_options
 def evaluate(
     run: "Run",
     test_share: float,
     limit: int | None,
-    teacher: Given,
-    rival: Given,
-    judge: Given,
-    manners: Given,
+    teacher: TeacherOptions,
+    rival: RivalOptions,
+    judge: JudgeOptions,
+    limits: LimitOptions,
 ) -> None:
-    """Did it help? Have a judge compare a tuned model's answers with others.
+    """Find out whether training helped: a judge compares a tuned model's answers with others.
 
-    --base-url is the tuned model's server. It is asked the questions that were kept apart. Its answers are compared
-    with those of --against, or with the run's own samples, each pair in both orders. Train on `sdgkit export RUN
-    --test-share 0.1`, or on the train split of `--format datasets`: what was trained on tells nothing.
+    --base-url is the tuned model's server. It is asked the questions that were kept apart for testing. Its answers are
+    compared with those of --against, or with the run's own samples, each pair in both orders. Train on `sdgkit export
+    RUN --test-share 0.1`, or on the train split of `--format datasets`: questions that it was trained on tell nothing.
 
     Example:
       sdgkit evaluate runs/seeds --base-url http://localhost:8001/v1 --against http://localhost:8000/v1
     """
-    from sdgkit.evaluation import students as evaluation
+    from sdgkit.evaluation import students
     from sdgkit.teachers import connect
 
-    second = beside(teacher, rival.get("against"), rival.get("against_model"))
-    with ExitStack() as stack:
-        student = stack.enter_context(connect(**teacher, **manners))
-        other = stack.enter_context(connect(**second, **manners)) if rival else None
-        referee = stack.enter_context(connect(**_judge_of(run, judge), **manners))
-        say(
-            evaluation.evaluate(
-                run, student, judge=referee, against=other, test_share=test_share, limit=limit
-            )
+    student_arguments = teacher.given()
+    with ExitStack() as connections:
+        student = connections.enter_context(connect(**student_arguments, **limits.given()))
+        other = None
+        if rival:
+            rival_arguments = beside(student_arguments, rival.against, rival.against_model)
+            other = connections.enter_context(connect(**rival_arguments, **limits.given()))
+        referee = connections.enter_context(connect(**_judge_of(run, judge), **limits.given()))
+        evaluation = students.evaluate(
+            run, student, judge=referee, against=other, test_share=test_share, limit=limit
         )
-        say(f"Side by side: {run.out}/{evaluation.FOLDER}/{evaluation.page_name(student.model)}")
-        if any(one.is_rehearsal for one in (student, other, referee) if one):
-            say(REHEARSED)
+        say(evaluation)
+        page = f"{run.out}/{students.FOLDER}/{students.page_name(student.model)}"
+        say(f"Side by side: {page}")
+        _print_rehearsal_notice([student, other, referee])
 
 
-def judge_told(judge: Given, teacher: Given) -> Given:
-    """The judge in the words of `sdgkit.connect`: at its own server, or the teacher's."""
-    return beside(
-        teacher, judge.get("judge_base_url"), judge.get("judge_model"), "SDGKIT_JUDGE_API_KEY"
-    )
+def _print_rehearsal_notice(models: Iterable["Teacher | None"]) -> None:
+    if any(model is not None and model.is_rehearsal for model in models):
+        say(REHEARSAL_ANSWERS)
 
 
-def beside(teacher: Given, base_url: Any, model: str | None, key: str = "") -> Given:
-    """Another teacher: at a server of its own, whose key is in a variable of its own, or at the first one's."""
-    there = {"base_url": base_url, "api_key": os.environ.get(key)} if base_url else teacher
-    return there | ({"model": model} if model else {})
+def _judge_of(run: "Run", judge: JudgeOptions) -> dict[str, Any]:
+    """The arguments of `connect` for a run's judge: its own, at the address that you give, or another.
 
-
-def _judge_of(run: "Run", judge: Given) -> Given:
-    """The run's own judge, at the address that is said (no folder holds one), or another that is."""
+    Raises:
+        SettingsError: No address is known; a run's folder holds none.
+    """
     from sdgkit.run.folder import read_values
 
     config = read_values(Path(run.out or ""), "config.json")
     if config.get("teacher") == "rehearsal" and not judge:
         return {"kind": "rehearsal"}
-    told = {"model": config.get("judge") or config.get("model")} | judge_told(judge, {})
-    if not (
-        "judge_base_url" in judge
-        or os.environ.get("SDGKIT_BASE_URL")
+    recorded = {"model": config.get("judge") or config.get("model")}
+    arguments = recorded | judge.connect_arguments({})
+    has_address = (
+        bool(judge.judge_base_url)
+        or bool(os.environ.get("SDGKIT_BASE_URL"))
         or Path("sdgkit.toml").exists()
-    ):
+    )
+    if not has_address:
         raise SettingsError(
-            f"Say where the judge is ({told['model']}): --judge-base-url URL, or SDGKIT_BASE_URL."
+            f"Where is the judge ({arguments['model']})? Give --judge-base-url URL or set SDGKIT_BASE_URL.",
+            setting="judge_base_url",
         )
-    return told
+    return arguments
