@@ -1,4 +1,4 @@
-"""A notebook executed by papermill, in a kernel that is the running interpreter, watched from a terminal."""
+"""A notebook executed by papermill in this very interpreter, watched from a terminal."""
 
 import logging
 import os
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from sdgkit.run.snapshot import Snapshot
 
-# The log level leaves out what every kernel says: that it speaks to this machine only, that it was interrupted.
+# The log level leaves out what every kernel says: that it speaks to this machine only, that it was
+# interrupted.
 KERNEL = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=50"]
 FRAME_S = 0.25
 KERNEL_START_S = 120  # on a busy machine
@@ -129,7 +130,7 @@ def _follow(execution: Future[Any], out: Path) -> None:
 
 
 def _kernel_class(kernels: list["AsyncKernelManager"]) -> type:
-    """A kernel manager whose kernel is this interpreter, whatever the notebook and the machine's Jupyter say.
+    """A kernel manager whose kernel is always this interpreter.
 
     Args:
         kernels: A list to which each new manager adds itself.
@@ -161,12 +162,12 @@ def _snapshot(out: Path) -> "Snapshot | None":
 def _stop(
     execution: Future[Any], kernels: list["AsyncKernelManager"], has_begun: bool, out: Path
 ) -> None:
-    """Interrupt the kernel, so that a run in it stops and writes its files; kill it if it ignores that."""
+    """Interrupt the kernel, so that a run in it stops and writes its files; else kill it."""
     number = signal.SIGINT if has_begun else signal.SIGKILL  # a starting kernel ignores interrupts
     try:
         for attempt in range(STOP_TRIES):
-            # The first interrupt is lost if it comes between two cells. A second one would disturb a run that is
-            # writing its files.
+            # The first interrupt is lost if it comes between two cells. A second one would disturb
+            # a run that is writing its files.
             if attempt == 0 or not _is_stopping(out):
                 _send(kernels, number)
             if not wait([execution], 1.0).not_done:
@@ -186,7 +187,7 @@ def _send(kernels: list["AsyncKernelManager"], number: int) -> None:
 
 
 def _sentence(error: Exception) -> str:
-    """What a cell raised, or what happened to its kernel, in one line. Errors of sdgkit speak for themselves."""
+    """What a cell raised, or what happened to its kernel, in one line."""
     name = getattr(error, "ename", type(error).__name__)
     message = getattr(error, "evalue", str(error))
     shortened = textwrap.shorten(str(message), SHOWN_OF_ERROR)

@@ -63,8 +63,8 @@ class TrialOptions(OptionGroup):
 @argument(
     "seeds",
     metavar="SEEDS",
-    help="seed examples: a jsonl, json, csv, parquet or qna.yaml file (`sdgkit lab --no-open` copies some), "
-    "or the folder of a run",
+    help="seed examples: a jsonl, json, csv, parquet or qna.yaml file (`sdgkit lab --no-open` "
+    "copies some), or the folder of a run",
 )
 @teacher_options
 @judge_options
@@ -110,9 +110,9 @@ def generate(
 ) -> None:
     """Generate a training set from seed examples.
 
-    The teacher writes contexts, questions and responses in the style of the seeds, and judges them. Run the same
-    command again to resume an interrupted run; nothing is asked twice. Ctrl-C stops the run and keeps every finished
-    sample.
+    The teacher writes contexts, questions and responses in the style of the seeds, and judges them.
+    Run the same command again to resume an interrupted run; nothing is asked twice. Ctrl-C stops
+    the run and keeps every finished sample.
 
     Examples:
       sdgkit generate seeds.jsonl                  a rehearsal, without a model
@@ -170,14 +170,16 @@ def _recorded_teacher(seeds: str, teacher: TeacherOptions) -> dict[str, Any]:
 def _print_estimate(planned: "Plan", out: Path, trial: TrialOptions) -> None:
     from sdgkit.evaluation.estimate import estimate
 
-    prices = {
-        "price_prompt": trial.price_prompt,
-        "price_completion": trial.price_completion,
-    }
-    estimated = estimate(planned, out, **prices)
+    estimated = estimate(
+        planned,
+        out,
+        price_prompt=trial.price_prompt,
+        price_completion=trial.price_completion,
+    )
     requests = pluralize(estimated.asked, "request")
     say(
-        f"{estimated}\n\nThis took {requests}. The replies are kept in {out}, and the run reuses them."
+        f"{estimated}\n\nThis took {requests}. The replies are kept in {out}, and the run reuses "
+        "them."
     )
     if planned.teacher is not None and planned.teacher.is_rehearsal:
         say(REHEARSAL_SAMPLES)
@@ -223,7 +225,7 @@ def _run_and_follow(planned: "Plan", out: Path, reuse: bool, first_notes: list[s
 
 
 def _teachers_with_renewable_keys(run: "Run") -> list["Teacher"]:
-    """The teachers for which a person at the terminal can type a new key when the old one expires."""
+    """The teachers for which you can type a new key at the terminal when one expires."""
     if not (is_live() and sys.stdin.isatty()):
         return []
     return [teacher for teacher in run.teachers if teacher.promise_key()]

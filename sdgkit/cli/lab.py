@@ -59,8 +59,8 @@ class CopiedFiles:
 def lab(words: tuple[str, ...], no_open: bool) -> None:
     """Copy the tutorial notebooks into a folder and open them in JupyterLab.
 
-    Their seed files, the guide and the prompts come with them. A file that is already there is never overwritten. To
-    get the original back, delete yours and run the command again.
+    Their seed files, the guide and the prompts come with them. A file that is already there is
+    never overwritten. To get the original back, delete yours and run the command again.
 
     Examples:
       sdgkit lab ~/training
@@ -109,5 +109,6 @@ def open_in_jupyterlab(folder: Path, options: tuple[str, ...]) -> None:
     status = server.wait()
     if status > 0:
         raise RunError(
-            f"JupyterLab ended with status {status}; its own message is above. Its options may follow --."
+            f"JupyterLab ended with status {status}; its own message is above. Its options may "
+            "follow --."
         )

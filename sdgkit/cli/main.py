@@ -1,4 +1,6 @@
-"""The `sdgkit` command: reads what you typed, does it, and turns errors into one or two plain lines."""
+"""The `sdgkit` command: reads what you typed, does it, and turns errors into one or two plain
+lines.
+"""
 
 import signal
 import sys
@@ -61,10 +63,11 @@ class Root(click.Group):
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="""
-    The commands look for the teacher in this order: the options; the environment (SDGKIT_TEACHER, SDGKIT_BASE_URL,
-    SDGKIT_MODEL, SDGKIT_KEY_FILE, SDGKIT_HEADERS); the file sdgkit.toml in the working folder (teacher, base_url,
-    model, key_file, headers). Without any of these they use the rehearsal teacher, which needs no model. The key
-    comes from SDGKIT_API_KEY or from a key file. No option takes it, because commands are recorded in many places.
+    The commands look for the teacher in this order: the options; the environment (SDGKIT_TEACHER,
+    SDGKIT_BASE_URL, SDGKIT_MODEL, SDGKIT_KEY_FILE, SDGKIT_HEADERS); the file sdgkit.toml in the
+    working folder (teacher, base_url, model, key_file, headers). Without any of these they use the
+    rehearsal teacher, which needs no model. The key comes from SDGKIT_API_KEY or from a key file.
+    No option takes it, because commands are recorded in many places.
 
     Each command has a page of its own: sdgkit COMMAND --help
     """,
@@ -73,7 +76,7 @@ class Root(click.Group):
 @click.option("--debug", is_flag=True, help="Show the whole traceback of an error.")
 @click.pass_context
 def root(context: click.Context, debug: bool) -> None:
-    """sdgkit turns a few seed examples into a fine-tuning set that you have seen, understood and trust.
+    """Turn a few seed examples into a fine-tuning set that you have seen and trust.
 
     \b
     sdgkit run                     try everything once, without a model: a rehearsal

@@ -90,8 +90,9 @@ def run(
 ) -> None:
     """Execute the same job as a notebook: the quickstart, or another tutorial.
 
-    The options set the parameters of the same names, in the notebook's cell tagged `parameters`. papermill executes it,
-    and the executed notebook lies in the run's folder for you to read in JupyterLab.
+    The options set the parameters of the same names, in the notebook's cell tagged `parameters`.
+    papermill executes it, and the executed notebook lies in the run's folder for you to read in
+    JupyterLab.
 
     Examples:
       sdgkit run                                   the quickstart, on the rehearsal teacher
@@ -127,7 +128,8 @@ def _refuse_unknown(values: dict[str, Any], notebook: Notebook) -> None:
         parameters = ", ".join(notebook.parameters) or "none (no cell is tagged `parameters`)"
         name = min(unknown)
         raise SettingsError(
-            f"The notebook {notebook.name} has no parameter {name!r}. Its parameters: {parameters}.",
+            f"The notebook {notebook.name} has no parameter {name!r}. Its parameters: "
+            f"{parameters}.",
             setting=name,
             choices=tuple(notebook.parameters),
         )
@@ -195,16 +197,16 @@ def parse_value(text: str) -> Any:
 def teacher_parameters(teacher: dict[str, Any]) -> dict[str, Any]:
     """The teacher as a notebook's parameters.
 
-    Headers and a key file are put into the environment, which the notebook's kernel inherits: an executed notebook
-    must not hold them.
-    """
+    Headers and a key file are put into the environment, which the notebook's kernel inherits: an
+    executed notebook must not hold them."""
     parameters = dict(teacher)
     headers = parameters.pop("headers", None)
     key_file = parameters.pop("key_file", None)
     if "kind" in parameters:
         parameters["teacher"] = parameters.pop("kind")
     if "teacher" in parameters and (headers or key_file):
-        # Settings in the environment apply to the kind that is named there (see sdgkit.teachers.settings).
+        # Settings in the environment apply to the kind that is named there (see
+        # sdgkit.teachers.settings).
         os.environ["SDGKIT_TEACHER"] = parameters["teacher"]
         os.environ["SDGKIT_BASE_URL"] = ""
         os.environ["SDGKIT_MODEL"] = ""

@@ -1,7 +1,7 @@
-"""Options that several commands share, each group as a decorator and as the value that a command receives.
+"""Options that several commands share: each group is a decorator and the value it passes on.
 
-A command takes a group by its decorator, `@teacher_options`, and gets one frozen value, `teacher: TeacherOptions`.
-Options that only one command has stand beside its function.
+A command takes a group by its decorator, `@teacher_options`, and receives one frozen value,
+`teacher: TeacherOptions`. An option that only one command has stands beside its function.
 """
 
 import functools
@@ -26,7 +26,7 @@ Group = TypeVar("Group", bound="OptionGroup")
 Decorator = Callable[[Function], Function]
 AS_WRITTEN = "\b\n"  # click fills the lines of a paragraph unless this stands before it
 
-# Pages of help --------------------------------------------------------------------------------------------------------
+# Pages of help ------------------------------------------------------------------------------------
 
 
 class Option(click.Option):
@@ -38,12 +38,12 @@ class Option(click.Option):
 
 
 class Command(click.Command):
-    """A command whose page lists arguments and options under headings, and its examples as they are written."""
+    """A command whose page lists options under headings and shows examples as written."""
 
-    def __init__(self, *args: Any, help: str | None = None, **settings: Any) -> None:
+    def __init__(self, name: str | None, help: str | None = None, **settings: Any) -> None:
         page = inspect.cleandoc(help or "").replace("\n\nExample", f"\n\n{AS_WRITTEN}Example")
         settings.setdefault("short_help", page.partition("\n")[0])
-        super().__init__(*args, help=page, **settings)
+        super().__init__(name, help=page, **settings)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write one section for each heading, in the order in which the parameters are declared."""
@@ -66,7 +66,7 @@ command = functools.partial(click.command, cls=Command)
 argument = click.argument
 option = functools.partial(click.option, cls=Option)
 
-# Types of values ------------------------------------------------------------------------------------------------------
+# Types of values ----------------------------------------------------------------------------------
 
 
 class Number(click.FloatRange):
@@ -81,7 +81,7 @@ class WholeNumber(click.IntRange):
     name = "whole number"
 
 
-class RunFolder(click.ParamType):
+class RunFolder(click.ParamType["Run"]):
     """The folder of a run, opened to be looked at."""
 
     name = "run"
@@ -104,7 +104,7 @@ class RunFolder(click.ParamType):
         return [CompletionItem(incomplete, type="dir")]
 
 
-class ListsFile(click.ParamType):
+class ListsFile(click.ParamType[object]):
     """A YAML file of named lists, read."""
 
     name = "file"
@@ -132,7 +132,7 @@ SHARE = click.FLOAT
 PATH = click.Path()
 FOLDER = click.Path(file_okay=False)
 
-# Groups of options ----------------------------------------------------------------------------------------------------
+# Groups of options --------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ class OptionGroup:
     """What you typed of a group of options; None and () stand for what you did not."""
 
     def given(self) -> dict[str, Any]:
-        """What you typed, by name. Of an option that may be repeated, a single value stands by itself."""
+        """What you typed, by name; a repeatable option that was typed once is a single value."""
         typed: dict[str, Any] = {}
         for entry in fields(self):
             value = getattr(self, entry.name)
@@ -207,8 +207,8 @@ teacher_options = option_group(
         "--base-url",
         metavar="URL",
         multiple=True,
-        help="the server's address, such as http://localhost:8000/v1; without --teacher, it means vllm. "
-        "Repeat it for several servers of the same model, which then share the work",
+        help="the server's address, such as http://localhost:8000/v1; without --teacher, it "
+        "means vllm. Repeat it for several servers of the same model, which then share the work",
     ),
     _teacher_option(
         "--model",
@@ -219,7 +219,8 @@ teacher_options = option_group(
         "--key-file",
         metavar="FILE",
         type=PATH,
-        help="a file that holds the key, read again when it changes (default: the key in SDGKIT_API_KEY)",
+        help="a file that holds the key, read again when it changes (default: the key in "
+        "SDGKIT_API_KEY)",
     ),
     _teacher_option(
         "--header",
@@ -239,7 +240,7 @@ class JudgeOptions(OptionGroup):
     judge_model: str | None = None
 
     def connect_arguments(self, teacher: dict[str, Any]) -> dict[str, Any]:
-        """The arguments of `sdgkit.connect` for the judge: at a server of its own, or at the teacher's."""
+        """The arguments of `connect` for the judge, at its own server or the teacher's."""
         address = self.given().get("judge_base_url")
         return beside(teacher, address, self.judge_model, os.environ.get("SDGKIT_JUDGE_API_KEY"))
 
@@ -250,7 +251,7 @@ def beside(
     model: str | None,
     api_key: str | None = None,
 ) -> dict[str, Any]:
-    """The arguments of `sdgkit.connect` for a second model: at a server of its own, or at the first one's."""
+    """The arguments of `connect` for a second model, at its own server or the first one's."""
     arguments = dict(teacher)
     if base_url:
         arguments = {"base_url": base_url, "api_key": api_key}
@@ -267,7 +268,8 @@ judge_options = option_group(
         "--judge-base-url",
         metavar="URL",
         multiple=True,
-        help="the address of the judge's server (its key: SDGKIT_JUDGE_API_KEY, otherwise the teacher's)",
+        help="the address of the judge's server (its key: SDGKIT_JUDGE_API_KEY, otherwise the "
+        "teacher's)",
     ),
     _judge_option(
         "--judge-model",
@@ -340,7 +342,8 @@ job_options = option_group(
         "--num-questions",
         metavar="N",
         type=int,
-        help="questions for each context (default 3); for each seed, if it has no context (default 30)",
+        help="questions for each context (default 3); for each seed, if it has no context "
+        "(default 30)",
     ),
     _job_option(
         "--target", metavar="N", type=int, help="continue in rounds until N samples are kept"
@@ -351,7 +354,8 @@ job_options = option_group(
         metavar="NAME[=ARG]",
         multiple=True,
         help="what every response must pass; may be repeated: markdown_table[=HEAD,HEAD], "
-        "valid_json[=SCHEMA.json], matches=REGEX, length=20..200 (words, or 20..900characters), same_language, "
+        "valid_json[=SCHEMA.json], matches=REGEX, length=20..200 (words, or 20..900characters), "
+        "same_language, "
         "no_refusal, facts_in_context, or FILE.py:FUNCTION",
     ),
     _job_option(
@@ -389,7 +393,8 @@ job_options = option_group(
     _job_option(
         "--structure",
         metavar="WHEN",
-        help="structured output, where the server can force the form of a reply: auto (when a reply was malformed; "
+        help="structured output, where the server can force the form of a reply: auto (when a "
+        "reply was malformed; "
         "the default), always, never",
     ),
     _job_option("--system", metavar="TEXT", help="a system message for the training file"),

@@ -1,4 +1,4 @@
-"""The progress of a run: a table redrawn in place on a terminal, a line every few seconds elsewhere.
+"""The progress of a run: a table on a terminal, a line every few seconds elsewhere.
 
 Everything comes from the run's snapshots; nothing is computed here.
 """
@@ -32,7 +32,7 @@ LINE_EVERY_S = 5.0  # between two plain lines
 
 
 class ProgressView(ExitStack):
-    """Shows progress until it is closed. Lines printed meanwhile stand above what is redrawn in place."""
+    """Shows progress until it is closed; lines printed meanwhile stand above the table."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class ProgressView(ExitStack):
             self._live = self.enter_context(live)
 
     def show(self, snapshot: Snapshot) -> None:
-        """Show how far a run is: redrawn each time, or a line every few seconds and whenever its state changes."""
+        """Redraw the table, or print a line every few seconds and when the state changes."""
         if self._live is not None:
             self._live.update(progress_table(snapshot), refresh=True)
             return

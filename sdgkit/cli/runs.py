@@ -17,11 +17,16 @@ if TYPE_CHECKING:
 
 LOOK_EVERY_S = 0.5
 FORMAT_HELP = (
-    "messages (chat messages, as trainers read them), instructlab, alpaca, sharegpt, preference (responses that the "
-    "review edited, beside the original), parquet, or datasets (a folder with a card and a test split); "
+    "messages (chat messages, as trainers read them), instructlab, alpaca, sharegpt, preference "
+    "(responses that the "
+    "review edited, beside the original), parquet, or datasets (a folder with a card and a test "
+    "split); "
     "default messages"
 )
-TEST_SHARE_HELP = "share of the contexts to keep for testing: a split of a datasets folder (default 0.1), left out of a file"
+TEST_SHARE_HELP = (
+    "share of the contexts to keep for testing: a split of a datasets folder "
+    "(default 0.1), left out of a file"
+)
 
 run_argument = argument(
     "run", metavar="RUN", type=RUN, help="the folder of a run, such as runs/seeds"
@@ -89,9 +94,9 @@ def explain(run: "Run") -> None:
 def review(run: "Run", to: str | None, back: str | None) -> None:
     """Review samples in a spreadsheet, for example with a colleague who has no Jupyter.
 
-    Write the file, then read it back. The column `verdict` takes accept, reject or nothing; `reason` says why; changed
-    questions and responses are edits. Decisions are recorded in the run, and its training file, card and exports
-    follow them.
+    Write the file, then read it back. The column `verdict` takes accept, reject or nothing;
+    `reason` says why; changed questions and responses are edits. Decisions are recorded in the run,
+    and its training file, card and exports follow them.
 
     Example:
       sdgkit review runs/seeds --to review.csv
@@ -126,12 +131,13 @@ def export(run: "Run", format: str, to: str | None, test_share: float | None) ->
     """
     from sdgkit.export import train_file
 
-    path = to or f"{run.out}/{train_file(run.part().summary.get('teacher'), format)}"
+    path = to or f"{run.out}/{train_file(run.part().summary.teacher, format)}"
     number = run.export(format, path, test_share=test_share)
     say(f"Wrote {pluralize(number, 'sample')} in the format {format}: {path}")
     if format == "preference" and number == 0:
         say(
-            "A pair needs a response that you edited in the review (ReviewPanel). There is none yet."
+            "A pair needs a response that you edited in the review (ReviewPanel). There is none "
+            "yet."
         )
     _print_rehearsal_notice(run)
 
@@ -170,8 +176,8 @@ def merge(runs: tuple["Run", ...], to: str | None, format: str, test_share: floa
 def push(run: "Run", repo_id: str, public: bool, test_share: float | None) -> None:
     """Push a run's samples to the Hugging Face Hub, with a card and a test split.
 
-    This is the only command that connects to anything but the teacher. It uses the token in HF_TOKEN, or that of
-    `hf auth login`.
+    This is the only command that connects to anything but the teacher. It uses the token in
+    HF_TOKEN, or that of `hf auth login`.
 
     Example:
       sdgkit push runs/seeds me/feedback-tables
@@ -184,7 +190,7 @@ def push(run: "Run", repo_id: str, public: bool, test_share: float | None) -> No
 
 
 def print_ending(run: "Run") -> None:
-    """Print the last lines of a finished run: what was kept and dropped, where it is, what to do next."""
+    """Print what a finished run kept and dropped, where it is, and what to do next."""
     from sdgkit.run.snapshot import Funnel
 
     summary = run.summary

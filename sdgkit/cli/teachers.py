@@ -93,7 +93,10 @@ def _speed(reply: "Reply") -> str:
         parts.append(f"{reply.completion_tokens / reply.seconds:,.0f} tokens/s")
     written = ", ".join(parts)
     cut_off = "; cut off at the token limit" if reply.finish_reason == "length" else ""
-    return f"answered in {reply.seconds:.2f} s: {written}; {reply.prompt_tokens:,} in the prompt{cut_off}"
+    return (
+        f"answered in {reply.seconds:.2f} s: {written}; {reply.prompt_tokens:,} in the "
+        f"prompt{cut_off}"
+    )
 
 
 def _load(load: dict[str, int]) -> str:
@@ -115,8 +118,8 @@ def _load(load: dict[str, int]) -> str:
 def rehearse(settings: dict[str, Any]) -> None:
     """Serve the rehearsal teacher on this machine, as slow and faulty as you like.
 
-    It is an OpenAI-compatible server that answers by rules. Use it to see a whole run, with its speed, faults and
-    files, before you pay for one. Ctrl-C stops it.
+    It is an OpenAI-compatible server that answers by rules. Use it to see a whole run, with its
+    speed, faults and files, before you pay for one. Ctrl-C stops it.
 
     Example:
       sdgkit rehearse --mean-latency-ms 800 --slots 32 --rate-limit 0.05
@@ -176,8 +179,9 @@ def check(seeds: str, with_teacher: bool, prompts: str | None, teacher: TeacherO
 def calibrate(run: "Run", judge: JudgeOptions, limits: LimitOptions) -> None:
     """Find out whether the judge can be believed.
 
-    The judge is asked about the run's seeds, which are good, and about damaged copies of them. The run's report then
-    shows, beside the yield, how many good answers the judge keeps and how many bad ones it lets through.
+    The judge is asked about the run's seeds, which are good, and about damaged copies of them. The
+    run's report then shows, beside the yield, how many good answers the judge keeps and how many
+    bad ones it lets through.
 
     Example:
       sdgkit calibrate runs/seeds
@@ -238,12 +242,14 @@ def evaluate(
 ) -> None:
     """Find out whether training helped: a judge compares a tuned model's answers with others.
 
-    --base-url is the tuned model's server. It is asked the questions that were kept apart for testing. Its answers are
-    compared with those of --against, or with the run's own samples, each pair in both orders. Train on `sdgkit export
-    RUN --test-share 0.1`, or on the train split of `--format datasets`: questions that it was trained on tell nothing.
+    --base-url is the tuned model's server. It is asked the questions that were kept apart. Its answers are
+    compared with those of --against, or with the run's own samples, each pair in both orders. Train
+    on `sdgkit export RUN --test-share 0.1`, or on the train split of `--format datasets`: questions
+    that it was trained on tell nothing.
 
     Example:
-      sdgkit evaluate runs/seeds --base-url http://localhost:8001/v1 --against http://localhost:8000/v1
+      sdgkit evaluate runs/seeds --base-url http://localhost:8001/v1 --against
+      http://localhost:8000/v1
     """
     from sdgkit.evaluation import students
     from sdgkit.teachers import connect
@@ -271,7 +277,7 @@ def _print_rehearsal_notice(models: Iterable["Teacher | None"]) -> None:
 
 
 def _judge_of(run: "Run", judge: JudgeOptions) -> dict[str, Any]:
-    """The arguments of `connect` for a run's judge: its own, at the address that you give, or another.
+    """The arguments of `connect` for a run's own judge, or for the one that you name.
 
     Raises:
         SettingsError: No address is known; a run's folder holds none.
@@ -290,7 +296,8 @@ def _judge_of(run: "Run", judge: JudgeOptions) -> dict[str, Any]:
     )
     if not has_address:
         raise SettingsError(
-            f"Where is the judge ({arguments['model']})? Give --judge-base-url URL or set SDGKIT_BASE_URL.",
+            f"Where is the judge ({arguments['model']})? Give --judge-base-url URL or set "
+            "SDGKIT_BASE_URL.",
             setting="judge_base_url",
         )
     return arguments

@@ -1,6 +1,7 @@
 """The `sdgkit` command as one types it: its pages, its sentences, its exit statuses."""
 
 import io
+import os
 import re
 import signal
 import subprocess
@@ -11,8 +12,8 @@ from servers import FaultServer, completion, free_port
 
 import sdgkit as sk
 from sdgkit.cli.main import COMMANDS, main
-from sdgkit.cli.progress import View, picture
-from sdgkit.cli.terminal import typed as as_typed
+from sdgkit.cli.progress import ProgressView, progress_table
+from sdgkit.cli.terminal import command_line
 from sdgkit.formatting import format_duration
 from sdgkit.funnel import StageLine
 from sdgkit.run.snapshot import Snapshot
@@ -149,12 +150,12 @@ SLIPS = {
     "export nowhere": "There is no run in nowhere",
     "rehearse --port 99999": "port=99999 cannot be used; it is a whole number from 0 to 65,535",
     "rehearse --error-rate 0.7 --drop-rate 0.7": "add up to",
-    "run nothing": "nothing is no notebook (of format 4), nor one of the tutorials: ",
-    "run nowhere.ipynb": "nowhere.ipynb is no notebook",
-    "run words.txt": "words.txt is no notebook",
-    "run -p flavour sweet": "no parameter 'flavour'. It has seeds, out",
+    "run nothing": "nothing is not a notebook (format 4) or one of the tutorials: ",
+    "run nowhere.ipynb": "nowhere.ipynb is not a notebook",
+    "run words.txt": "words.txt is not a notebook",
+    "run -p flavour sweet": "no parameter 'flavour'. Its parameters: seeds, out",
     "run -p flavour": "'-p' requires 2 arguments",
-    "run plain.ipynb --target 5": "no parameter 'target'. It has none",
+    "run plain.ipynb --target 5": "no parameter 'target'. Its parameters: none",
     "lab words.txt": "words.txt: File exists",
 }
 
@@ -243,7 +244,7 @@ def test_ask_takes_the_rehearsal_teacher_for_what_it_is(typed):
 
 def test_lab_copies_notebooks_guide_seeds_and_prompts(typed, tmp_path):
     status, output, _ = typed("lab", "mine", "--no-open")
-    assert status == 0 and "copied to mine" in output
+    assert status == 0 and "to mine" in output
     for name in (
         "quickstart.ipynb",
         "guide/index.md",
@@ -262,7 +263,7 @@ def test_lab_never_writes_over_an_edited_file(typed, tmp_path):
     (tmp_path / "mine" / "seeds" / "feedback_to_table.jsonl").unlink()
     status, output, _ = typed("lab", "mine", "--no-open")
     assert status == 0 and edited.read_text() == "mine"
-    assert "kept yours: quickstart.ipynb" in output and output.startswith("1 file copied")
+    assert "kept yours: quickstart.ipynb" in output and output.startswith("Copied 1 file")
 
 
 # What is seen meanwhile -----------------------------------------------------------------------------------------------
@@ -287,7 +288,7 @@ def drawn(snapshot, width=120):
     from rich.console import Console
 
     console = Console(file=io.StringIO(), width=width, force_terminal=False)
-    console.print(picture(snapshot))
+    console.print(progress_table(snapshot))
     return console.file.getvalue().splitlines()
 
 
@@ -313,7 +314,7 @@ def test_the_table_shows_the_numbers_and_takes_no_text_for_markup():
 
 
 def test_plain_lines_come_with_a_change_of_state_and_not_with_every_look(capsys):
-    view = View()
+    view = ProgressView()
     for _ in range(50):
         view.show(RUNNING)
     view.show(Snapshot("paused", STAGES, 60, message="nobody answers"))
@@ -325,9 +326,9 @@ def test_plain_lines_come_with_a_change_of_state_and_not_with_every_look(capsys)
 def test_commands_to_type_next_name_an_sdgkit_that_the_shell_finds(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", [".venv/bin/sdgkit", "run"])
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert as_typed("show", "my runs", "s1/c1/q1") == ".venv/bin/sdgkit show 'my runs' s1/c1/q1"
+    assert command_line("show", "my runs", "s1/c1/q1") == ".venv/bin/sdgkit show 'my runs' s1/c1/q1"
     (tmp_path / "sdgkit").touch(mode=0o755)
-    assert as_typed("lab") == "sdgkit lab"
+    assert command_line("lab") == "sdgkit lab"
 
 
 def test_durations_read_well():
@@ -343,3 +344,43 @@ def test_durations_read_well():
 def test_a_word_in_the_place_of_a_number_is_told_plainly(capsys):
     assert main(["generate", "seeds.jsonl", "--patience", "soon"]) == 2
     assert "'soon' is not a valid number." in capsys.readouterr().err
+
+
+# Completion -----------------------------------------------------------------------------------------------------------
+
+COMPLETIONS = {
+    "bash": {"COMP_WORDS": "sdgkit gen", "COMP_CWORD": "1"},
+    "zsh": {"COMP_WORDS": "sdgkit gen", "COMP_CWORD": "1"},
+    "fish": {"COMP_WORDS": "sdgkit gen", "COMP_CWORD": "gen"},
+}
+
+
+@pytest.mark.parametrize("shell", COMPLETIONS)
+def test_each_shell_completes_commands(shell: str) -> None:
+    done = completed(shell, COMPLETIONS[shell])
+    assert "generate" in done.stdout
+
+
+@pytest.mark.parametrize("shell", COMPLETIONS)
+def test_each_shell_gets_a_script_to_source(shell: str) -> None:
+    done = completed(shell, {}, "source")
+    assert "_SDGKIT_COMPLETE" in done.stdout
+
+
+def test_options_and_run_folders_are_completed() -> None:
+    options = completed("bash", {"COMP_WORDS": "sdgkit generate s.jsonl --num", "COMP_CWORD": "3"})
+    assert "--num-contexts" in options.stdout
+    folders = completed("bash", {"COMP_WORDS": "sdgkit status ru", "COMP_CWORD": "2"})
+    assert folders.stdout == "dir,ru\n"
+
+
+def completed(
+    shell: str, words: dict[str, str], instruction: str = "complete"
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "sdgkit"],
+        env={**os.environ, **words, "_SDGKIT_COMPLETE": f"{shell}_{instruction}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )

@@ -127,7 +127,7 @@ def test_generate_leaves_a_run_and_says_what_and_where(made):
 
 
 def test_the_last_line_says_that_it_was_a_rehearsal(made):
-    assert made[2].stdout.splitlines()[-1].startswith("These samples are a rehearsal")
+    assert made[2].stdout.splitlines()[-1].startswith("These samples are from the rehearsal teacher")
 
 
 def test_generate_loads_neither_datasets_nor_pandas(made):
@@ -159,7 +159,7 @@ def test_a_run_that_fails_says_why_and_how_to_go_on(tmp_path):
         failed = sdgkit(tmp_path, "generate", SEEDS, *words)
     assert failed.returncode == 1
     assert "gen_contexts" in failed.stderr and "Traceback" not in failed.stderr
-    assert "What is finished is kept in kept here; the same command again goes on." in failed.stderr
+    assert "Every finished sample is kept in kept here. Run the same command again to resume." in failed.stderr
     assert json.loads((tmp_path / "kept here" / "summary.json").read_text())["state"] == "failed"
 
 
@@ -182,7 +182,7 @@ def test_a_signal_stops_a_run_which_the_same_command_ends(tmp_path, number):
     going.until(journal_holds(tmp_path / "here", 20))
     assert going.end(number) == 130, going.lines
     said = "".join(going.lines)
-    assert "Traceback" not in said and "The same command again goes on." in said
+    assert "Traceback" not in said and "Run the same command again to resume." in said
     summary = json.loads((tmp_path / "here" / "summary.json").read_text())
     assert summary["state"] == "cancelled"
     asked = summary["requests"]
@@ -206,7 +206,7 @@ def test_a_signal_before_anything_was_asked_leaves_no_traceback(tmp_path):
         going = Going(tmp_path, "generate", SEEDS, "--base-url", server.base_url)
         going.until(arrived.is_set)
         assert going.end(signal.SIGINT) == 130
-    assert going.lines == ["\n", "Interrupted. The same command again goes on.\n"]
+    assert going.lines == ["\n", "Interrupted. Run the same command again to resume.\n"]
 
 
 # The terminal ---------------------------------------------------------------------------------------------------------
@@ -233,7 +233,7 @@ def test_on_a_terminal_the_stages_are_drawn_in_place(tmp_path):
         "combine_question_and_context" in text and "\x1b[?25l" in text
     )  # the table, without a cursor
     assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")  # and the cursor given back
-    assert text.rstrip().splitlines()[-1].startswith("These samples are a rehearsal")
+    assert text.rstrip().splitlines()[-1].startswith("These samples are from the rehearsal teacher")
 
 
 def test_output_that_cannot_show_every_sign_loses_none_and_ends_nothing(made):
@@ -312,7 +312,7 @@ def test_export_writes_a_training_file_that_says_that_it_is_a_rehearsal(made, ty
         status, output, _ = typed("export", out, *words)
         assert status == 0
         assert path.read_bytes() == (out / "rehearsal_train_messages.jsonl").read_bytes()
-        assert output.splitlines()[-1].startswith("These samples are a rehearsal")
+        assert output.splitlines()[-1].startswith("These samples are from the rehearsal teacher")
     status, _, errors = typed("export", out, "--format", "csv")
     assert status == 2 and "messages" in errors
     going = shutil.copytree(out, tmp_path / "going")  # as long as a run goes on, it has no summary

@@ -83,7 +83,7 @@ def test_with_no_arguments_the_quickstart_goes_the_whole_way(tmp_path):
         in done.stdout
     )
     assert "sdgkit lab" in done.stdout
-    assert done.stdout.splitlines()[-1].startswith("These samples are a rehearsal")
+    assert done.stdout.splitlines()[-1].startswith("These samples are from the rehearsal teacher")
     assert done.stderr == ""
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["home", "runs"]
     assert [entry.name for entry in (tmp_path / "runs").iterdir()] == ["feedback_to_table"]
@@ -162,7 +162,7 @@ def test_ctrl_c_stops_the_run_within_the_notebook_at_once_and_leaves_it_resumabl
         time.monotonic() - began < 5
     )  # 2 s, as promised, on a quiet machine; its kernel would take a minute
     assert process.returncode == 130, said
-    assert "Traceback" not in said and "The same command again goes on" in said
+    assert "Traceback" not in said and "Run the same command again to resume" in said
     assert json.loads((tmp_path / "here" / "summary.json").read_text())["state"] == "cancelled"
     assert "never\n" not in printed(tmp_path / "here" / "own.ipynb")
 
@@ -179,5 +179,5 @@ def test_ctrl_c_while_the_kernel_starts_leaves_no_traceback(tmp_path):
     process.send_signal(signal.SIGINT)
     said, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, said
-    assert said.splitlines()[-1] == "Interrupted. The same command again goes on."
+    assert said.splitlines()[-1] == "Interrupted. Run the same command again to resume."
     assert "Traceback" not in said and "rror" not in said

@@ -8,7 +8,7 @@ import pytest
 from servers import FaultServer, completion, free_port
 
 from sdgkit.cli import main
-from sdgkit.cli.notebook import for_kernel
+from sdgkit.cli.notebook import teacher_parameters
 from sdgkit.teachers import connect
 
 SEED = {"task_description": "Name one.", "seed_question": "Name a colour.", "seed_response": "Red."}
@@ -155,7 +155,7 @@ def test_the_kernel_of_a_notebook_gets_headers_and_key_file_through_its_environm
     monkeypatch.setenv("TEAM_KEY", "t-secret")
     (tmp_path / "key.txt").write_text("sk-secret\n", "utf-8")
     way = {"base_url": server.base_url, "key_file": "key.txt", "headers": "X-Team=TEAM_KEY"}
-    parameters = for_kernel(way | ({"kind": kind} if kind else {}))
+    parameters = teacher_parameters(way | ({"kind": kind} if kind else {}))
     assert parameters == {"base_url": server.base_url} | ({"teacher": kind} if kind else {})
     monkeypatch.chdir("/")  # kernels start where they please
     connect(parameters.pop("teacher", None), **parameters)

@@ -19,7 +19,12 @@ import pytest
 from scripted import PROMPTS, Gate, ScriptedTeacher, assert_adds_up, seeds, tagged
 
 import sdgkit as sk
+<<<<<<< HEAD
 from sdgkit.cli.runs import close
+=======
+from sdgkit.export import formats as exports
+from sdgkit.cli.runs import print_ending
+>>>>>>> 918df14 (Commands speak plain English; completion is tested for bash, zsh and fish)
 from sdgkit.errors import RunError, SdgkitError
 from sdgkit.evaluation.comparison import Comparison
 from sdgkit.export import formats as exports
@@ -449,7 +454,7 @@ def test_a_changed_count_is_told_with_its_stage(script, tmp_path):
 def test_a_stage_by_itself_is_told_without_a_training_file_that_it_has_not(
     script, tmp_path, capsys
 ):
-    close(
+    print_ending(
         sk.gen_contexts.run(
             seeds(), teacher=script.connect(), prompt=PROMPTS["gen_contexts"], out=tmp_path
         ).wait()
