@@ -155,11 +155,11 @@ def _recorded_teacher(seeds: str, teacher: TeacherOptions) -> dict[str, Any]:
     """
     from sdgkit.method import run_folder
     from sdgkit.run.folder import read_values
-    from sdgkit.teachers.settings import REHEARSAL, Settings, settle
+    from sdgkit.teachers.settings import REHEARSAL, Settings, resolve_settings
 
     folder = run_folder(seeds)
     is_named = bool(teacher.kind or teacher.base_url or teacher.model)
-    if folder is None or is_named or settle(Settings()).kind != REHEARSAL:
+    if folder is None or is_named or resolve_settings(Settings()).kind != REHEARSAL:
         return {}
     config = read_values(folder, "config.json")
     if not config.get("teacher"):
@@ -228,7 +228,7 @@ def _teachers_with_renewable_keys(run: "Run") -> list["Teacher"]:
     """The teachers for which you can type a new key at the terminal when one expires."""
     if not (is_live() and sys.stdin.isatty()):
         return []
-    return [teacher for teacher in run.teachers if teacher.promise_key()]
+    return [teacher for teacher in run.teachers if teacher.offer_renewal()]
 
 
 def _print_all(notes: deque[str]) -> None:

@@ -33,6 +33,7 @@ from sdgkit.formatting import format_percent, pluralize
 if TYPE_CHECKING:
     from sdgkit.run import Run
     from sdgkit.teachers import Reply, Teacher
+    from sdgkit.teachers.teacher import ServerLoad
 
 # Shorter than for a run: you sit there and wait.
 ASK_TIMEOUT_S = 120.0
@@ -99,16 +100,14 @@ def _speed(reply: "Reply") -> str:
     )
 
 
-def _load(load: dict[str, int]) -> str:
+def _load(load: "ServerLoad") -> str:
     """How busy the server is, where it tells."""
-    queries = load.get("prefix_cache_queries", 0)
     cached = "none"
-    if queries:
-        cached = format_percent(load.get("prefix_cache_hits", 0) / queries)
-    running = pluralize(load["running"], "request")
-    waiting = load.get("waiting", 0)
+    if load.prefix_cache_queries:
+        cached = format_percent(load.prefix_cache_hits / load.prefix_cache_queries)
+    running = pluralize(load.running, "request")
     return (
-        f"the server is running {running}, with {waiting} waiting; "
+        f"the server is running {running}, with {load.waiting} waiting; "
         f"{cached} of the prompt tokens came from its prefix cache"
     )
 

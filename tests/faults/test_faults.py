@@ -92,8 +92,7 @@ def test_malformed_replies_are_asked_again_and_at_most_three_in_a_hundred_rows_a
     run = generate(teacher_with(malformed_rate=0.1))
     assert len(list(run.samples())) >= 0.9 * len(calm)
     assert (
-        sum(line.dropped.get("malformed", 0) for line in run.funnel)
-        <= 0.03 * run.summary.requests
+        sum(line.dropped.get("malformed", 0) for line in run.funnel) <= 0.03 * run.summary.requests
     )
     assert run.summary.requests > 1.05 * sum(line.tried for line in run.funnel[:1])
     assert_adds_up(run)

@@ -129,7 +129,9 @@ sk.generate(scripted.seeds(3), teacher=teacher, out={str(tmp_path)!r}, prompts=s
     script.forget()
     run = generate(script, tmp_path)
     assert script.asked() == 0
-    assert json.loads((tmp_path / "summary.json").read_text())["stages"] == [line.as_json() for line in run.funnel]
+    assert json.loads((tmp_path / "summary.json").read_text())["stages"] == [
+        line.as_json() for line in run.funnel
+    ]
     assert not [name for name in files_of(tmp_path) if name.endswith(".part")]
 
 
@@ -348,7 +350,9 @@ def test_going_back_to_the_earlier_prompt_uses_the_old_replies_and_shows_the_old
     back = generate(script, out)
     assert script.asked() == 0
     assert rows_of(back) == first
-    assert json.loads((out / "summary.json").read_text())["stages"] == [line.as_json() for line in first[2]]
+    assert json.loads((out / "summary.json").read_text())["stages"] == [
+        line.as_json() for line in first[2]
+    ]
 
 
 def test_an_added_seed_asks_for_itself_alone(finished):

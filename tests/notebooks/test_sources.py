@@ -11,14 +11,9 @@ from sdgkit.cli.notebook import run
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent.parent / "notebooks").glob("*.ipynb"))
 QUICKSTART = next(path for path in NOTEBOOKS if path.stem == "quickstart")
-<<<<<<< HEAD
 # The options of `sdgkit generate`, and its argument. There is none for a key, since papermill
 # writes parameters down.
-OPTIONS = {param.name for param in run.params} - {"notebook", "more", "kind"} | {"teacher"}
-=======
-# The options of `sdgkit generate`, and its argument. A key is none of them, since papermill writes parameters down.
 OPTIONS = {param.name for param in run.params} - {"notebook", "assignments", "kind"} | {"teacher"}
->>>>>>> c8a2abb (Commands speak plain English; completion is tested for bash, zsh and fish)
 
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 

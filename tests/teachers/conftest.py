@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from servers import free_port
 from teachers import real_servers
 from teachers.environments import (
     LLAMA_STACK,
@@ -21,7 +22,6 @@ from teachers.environments import (
     tiny_model,
 )
 from teachers.real_servers import CONTEXT_TOKENS, KEY, SEEN, RealServer, available
-from servers import free_port
 
 import sdgkit as sk
 from sdgkit.teachers import Teacher

@@ -119,15 +119,14 @@ def test_generate_leaves_a_run_and_says_what_and_where(made):
     assert "rows dropped: " in done.stdout
     for file in ("report.html", "rehearsal_train_messages.jsonl"):
         assert (out / file).exists() and f"/{out.name}/{file}" in done.stdout
-    assert (
-        f"the same command and --base-url http://localhost:8000/v1 --out {out.parent.name}/"
-        in done.stdout
-    )
+    assert f"add --base-url http://localhost:8000/v1 --out {out.parent.name}/" in done.stdout
     assert "\x1b" not in done.stdout
 
 
 def test_the_last_line_says_that_it_was_a_rehearsal(made):
-    assert made[2].stdout.splitlines()[-1].startswith("These samples are from the rehearsal teacher")
+    assert (
+        made[2].stdout.splitlines()[-1].startswith("These samples are from the rehearsal teacher")
+    )
 
 
 def test_generate_loads_neither_datasets_nor_pandas(made):
@@ -159,7 +158,10 @@ def test_a_run_that_fails_says_why_and_how_to_go_on(tmp_path):
         failed = sdgkit(tmp_path, "generate", SEEDS, *words)
     assert failed.returncode == 1
     assert "gen_contexts" in failed.stderr and "Traceback" not in failed.stderr
-    assert "Every finished sample is kept in kept here. Run the same command again to resume." in failed.stderr
+    assert (
+        "Every finished sample is kept in kept here. Run the same command again to resume."
+        in failed.stderr
+    )
     assert json.loads((tmp_path / "kept here" / "summary.json").read_text())["state"] == "failed"
 
 

@@ -79,8 +79,7 @@ def test_with_no_arguments_the_quickstart_goes_the_whole_way(tmp_path):
     assert f"The executed notebook: {out.relative_to(tmp_path)}/quickstart.ipynb" in done.stdout
     assert (out / "quickstart.ipynb").exists()
     assert (
-        "add --base-url http://localhost:8000/v1 --out runs/feedback_to_table-real"
-        in done.stdout
+        "add --base-url http://localhost:8000/v1 --out runs/feedback_to_table-real" in done.stdout
     )
     assert "sdgkit lab" in done.stdout
     assert done.stdout.splitlines()[-1].startswith("These samples are from the rehearsal teacher")

@@ -36,7 +36,9 @@ def sample(context, question=1, skill="", response=None):
 
 
 def part(samples, system=None, skill="mail", decisions=(), key="", **summary):
-    summary = Summary(**{"state": "done", "teacher": "vllm", "model": "llama", "seeds": 5} | summary)
+    summary = Summary(
+        **{"state": "done", "teacher": "vllm", "model": "llama", "seeds": 5} | summary
+    )
     return Part(lambda: iter(samples), Decisions(decisions), system, skill, summary, key or skill)
 
 

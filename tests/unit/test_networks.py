@@ -217,9 +217,7 @@ def test_a_header_named_authorization_takes_the_place_of_the_key(server, monkeyp
     "headers", [{"X-Team-Key": "t-secret"}, "X-Team-Key: t-secret", "t-secret"]
 )
 def test_a_value_in_the_place_of_a_variables_name_is_refused_and_not_repeated(headers):
-    with pytest.raises(
-        SettingsError, match="NAME=VARIABLE"
-    ) as caught:
+    with pytest.raises(SettingsError, match="NAME=VARIABLE") as caught:
         connect(base_url="http://127.0.0.1:1/v1", headers=headers)
     assert "t-secret" not in str(caught.value)
 
@@ -368,7 +366,8 @@ def test_no_fresh_key_within_patience_stops_everybody(server, tmp_path):
     server.key = "sk-new"
     for future in send(teacher, *"abc"):
         with pytest.raises(
-            TeacherRefused, match=r"no longer accepts the key .*key file key\.txt, then run the same"
+            TeacherRefused,
+            match=r"no longer accepts the key .*key file key\.txt, then run the same",
         ):
             future.result(30)
 
@@ -530,9 +529,7 @@ def test_a_run_in_a_companys_network_pauses_for_a_fresh_key_and_loses_nothing(
         assert "put a new one into the key file key.txt" in sk.open_run(folder).snapshot().message
         key.write_text("sk-new", "utf-8")
         run = going.result(60)
-    assert (
-        run.summary.state == "done" and len(list(run.samples())) == 12 and not list(run.drops())
-    )
+    assert run.summary.state == "done" and len(list(run.samples())) == 12 and not list(run.drops())
     assert {sent["x-team"] for sent in server.headers} == {"t-secret"} and proxy.asked
     answered = [json.dumps(body["messages"]) for body in server.asked]
     assert sorted(set(answered)) == sorted(answered)

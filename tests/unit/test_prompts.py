@@ -422,16 +422,40 @@ def test_variables_in_the_single_braces_of_older_files_are_filled(tmp_path):
         ("generation: !!timestamp x", "not valid YAML"),
         ("{" * 5_000, "not valid YAML"),
         ("? [a]\n: b", "not valid YAML"),
-        ("generation: a\nsampling: {temperature: hot}", "temperature must be a number from 0 to 2, not 'hot'"),
-        ("generation: a\nsampling: {temperature: .nan}", "temperature must be a number from 0 to 2, not nan"),
-        ("generation: a\nsampling: {temperature: 3}", "temperature must be a number from 0 to 2, not 3"),
+        (
+            "generation: a\nsampling: {temperature: hot}",
+            "temperature must be a number from 0 to 2, not 'hot'",
+        ),
+        (
+            "generation: a\nsampling: {temperature: .nan}",
+            "temperature must be a number from 0 to 2, not nan",
+        ),
+        (
+            "generation: a\nsampling: {temperature: 3}",
+            "temperature must be a number from 0 to 2, not 3",
+        ),
         ("generation: a\nsampling: {top_p: 1.5}", "top_p must be a number from 0 to 1, not 1.5"),
-        ("generation: a\nsampling: {max_tokens: 1.5}", "max_tokens must be a whole number of at least 1, not 1.5"),
-        ("generation: a\nsampling: {max_tokens: true}", "max_tokens must be a whole number of at least 1, not True"),
-        ("generation: a\nsampling: {n: 3}", "there is no sampling setting 'n'. Choose from temperature"),
+        (
+            "generation: a\nsampling: {max_tokens: 1.5}",
+            "max_tokens must be a whole number of at least 1, not 1.5",
+        ),
+        (
+            "generation: a\nsampling: {max_tokens: true}",
+            "max_tokens must be a whole number of at least 1, not True",
+        ),
+        (
+            "generation: a\nsampling: {n: 3}",
+            "there is no sampling setting 'n'. Choose from temperature",
+        ),
         ("generation: a\nsampling: [1]", "sampling must be a mapping"),
-        ("generation: a\nsampling: {extra_body: 1}", "extra_body must be a mapping of JSON values, not 1"),
-        ("generation: a\nsampling: {extra_body: {day: 2024-01-01}}", "extra_body must be a mapping of JSON values"),
+        (
+            "generation: a\nsampling: {extra_body: 1}",
+            "extra_body must be a mapping of JSON values, not 1",
+        ),
+        (
+            "generation: a\nsampling: {extra_body: {day: 2024-01-01}}",
+            "extra_body must be a mapping of JSON values",
+        ),
         ("generation: a\nsampling: {extra_body: &a {b: *a}}", "aliases are not read"),
         ("generation: |\n  one\n  {{ range(9) }}", "mine.yaml (generation), line 3"),
         ("system: a\nintroduction: |\n\n  b\n  {% for x in y %}\n", "mine.yaml (introduction)"),

@@ -132,9 +132,7 @@ def page_of(folder, summary=None, samples=(), drops=(), **more) -> Page:
 def test_the_table_adds_up_and_says_the_summary_s_numbers(tmp_path):
     page = page_of(tmp_path, samples=[sample(n) for n in range(40)])
     rows = [[int(cell) for cell in cells[1:]] for cells in page.rows[1:9]]
-    assert [cells[0].split("dropped")[0] for cells in page.rows[1:9]] == [
-        s.name for s in GROUNDED
-    ]
+    assert [cells[0].split("dropped")[0] for cells in page.rows[1:9]] == [s.name for s in GROUNDED]
     for rows_in, tried, out, dropped in rows:
         assert tried == out + dropped
         assert rows_in <= tried

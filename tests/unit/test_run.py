@@ -19,12 +19,7 @@ import pytest
 from scripted import PROMPTS, Gate, ScriptedTeacher, assert_adds_up, seeds, tagged
 
 import sdgkit as sk
-<<<<<<< HEAD
-from sdgkit.cli.runs import close
-=======
-from sdgkit.export import formats as exports
 from sdgkit.cli.runs import print_ending
->>>>>>> 918df14 (Commands speak plain English; completion is tested for bash, zsh and fish)
 from sdgkit.errors import RunError, SdgkitError
 from sdgkit.evaluation.comparison import Comparison
 from sdgkit.export import formats as exports
