@@ -170,3 +170,34 @@ class RunStopped(RunError):
         super().__init__(message, folder=folder)
         self.stage = stage
         self.row = row
+
+
+def as_sdgkit_error(
+    error: Exception, failed: str, *, stage: str | None = None, row: str | None = None
+) -> SdgkitError:
+    """The error of this tree with which a run stops because of any other error.
+
+    An error of this tree is returned as it is.
+
+    Args:
+        error: What was raised: by a library, or by code of the user's own.
+        failed: What failed, as the beginning of a sentence: `"The stage mine failed at s1/c2"`.
+        stage: The name of the stage at which it failed.
+        row: The id of the row.
+
+    Example:
+        >>> as_sdgkit_error(KeyError("price"), "The stage mine failed at s1/c2", stage="mine")
+        RunStopped("The stage mine failed at s1/c2: KeyError: 'price'.")
+    """
+    import sqlite3  # only here, since few commands open a journal
+
+    if isinstance(error, SdgkitError):
+        return error
+    if isinstance(error, sqlite3.Error):
+        return RunError(
+            f"The journal cannot be written: {error}. Free some disk space, then run the same command "
+            "again to resume."
+        )
+    stopped = RunStopped(f"{failed}: {type(error).__name__}: {error}.", stage=stage, row=row)
+    stopped.__cause__ = error
+    return stopped

@@ -7,37 +7,65 @@ from dataclasses import dataclass
 from sdgkit.errors import RequestRefused
 from sdgkit.teachers.teacher import Reply, Request, Teacher
 
-TURNED_EVERY = 8  # once all are admitted, every eighth slot goes to the row nearest its end
+FARTHEST_FIRST = 8
+"""Once all rows are admitted, every eighth slot still goes to the row nearest to its end."""
 
 
 @dataclass(eq=False, slots=True)
 class Job:
-    """A request that waits for a slot, and then for its reply. at: its stage. waiting: rows that wait for it."""
+    """A request that waits for a slot, and then for its reply.
+
+    Attributes:
+        at: The place of its stage in the pipeline, from 0.
+        stage: The name of its stage.
+        request: The request.
+        key: The request's key in the journal.
+        answer: The reply, or the teacher's refusal of this one request.
+        rows: How many rows wait for the answer.
+    """
 
     at: int
+    stage: str
     request: Request
     key: str
-    reply: asyncio.Future[Reply | RequestRefused]
-    waiting: int = 0
+    answer: asyncio.Future[Reply | RequestRefused]
+    rows: int = 0
 
 
 class Lane:
-    """The jobs for one teacher: those that wait, by stage, and how many are on their way."""
+    """The jobs for one teacher.
 
-    def __init__(self, teacher: Teacher | None, stages: int) -> None:
+    Attributes:
+        teacher: The teacher; None in a pipeline of which no stage asks.
+        in_flight: How many jobs the teacher is working on.
+        stirred: Set when something has changed that may let a job or a row begin.
+    """
+
+    def __init__(self, teacher: Teacher | None, stages: int, stirred: asyncio.Event) -> None:
         self.teacher = teacher
-        self.waiting: list[deque[Job]] = [deque() for _ in range(stages)]
-        self.outstanding = self.turned = 0
-        self.stirred = asyncio.Event()
+        self.in_flight = 0
+        self.stirred = stirred
+        self._waiting: list[deque[Job]] = [deque() for _ in range(stages)]
+        self._farthest_first = 0  # slots given since all rows are admitted
 
     @property
     def size(self) -> int:
         """How many jobs wait for a slot."""
-        return sum(map(len, self.waiting))
+        return sum(map(len, self._waiting))
 
-    def take(self, *, remain: bool) -> Job:
-        """The next job: nearest to its end while rows remain to be admitted, farthest afterwards."""
-        self.turned += not remain
-        nearest = remain or self.turned % TURNED_EVERY == 0
-        queues = reversed(self.waiting) if nearest else self.waiting
+    def add(self, job: Job) -> None:
+        """Let a job wait: a request that is asked again before those of its stage that are new."""
+        queue = self._waiting[job.at]
+        if job.request.attempt > 1:
+            queue.appendleft(job)
+        else:
+            queue.append(job)
+
+    def take(self, *, rows_remain: bool) -> Job:
+        """Take the next job: nearest to its end while rows are to be admitted, then farthest."""
+        nearest = rows_remain
+        if not rows_remain:
+            self._farthest_first += 1
+            nearest = self._farthest_first % FARTHEST_FIRST == 0
+        queues = reversed(self._waiting) if nearest else self._waiting
         return next(queue for queue in queues if queue).popleft()

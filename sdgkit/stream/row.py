@@ -1,70 +1,103 @@
 """One row on its way through the stages."""
 
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
 
 from sdgkit.prompts import Prompt
 from sdgkit.prompts.structured_output import Form
 from sdgkit.samples import Row, normalized
-from sdgkit.stages import Drop
+from sdgkit.stages import Drop, Stage
+from sdgkit.stream.tally import Exit, Tally
 from sdgkit.teachers.teacher import Reply, Request
 
 AGAIN_TEMPERATURE = 0.3
-"""At least, when asking again: a model at temperature 0 would repeat itself."""
-
-OUT = "\0"  # in counts, where other rows stand under the reason of their drop
+"""The least temperature when asking again: a model at temperature 0 would repeat itself."""
 
 
 class Withdrawn(Exception):
-    """An earlier row with the same text has taken this one's place, and has accounted for it."""
+    """An earlier row with the same texts has taken this row's place, and accounts for it."""
 
 
-class Step:
-    """One row on its way through the stages: what a stage works with. The stream makes it (`pipeline.Stream`).
+class Mover(Protocol):
+    """What a row needs of the stream that moves it."""
 
-    row: its columns. id: its lineage ("s3/c7/q2"); place: the same, to be sorted by. at: the number of its stage.
-    unit: the seed that it came from, or the seed's part of a round, from 1. trail: (stage, key) of every reply in its
-    history.
+    @property
+    def stages(self) -> Sequence[Stage]:
+        """The stages, in order."""
+
+    @property
+    def prompts(self) -> Mapping[str, Prompt]:
+        """The prompts, by stage name."""
+
+    def start(self, step: "StreamStep", work: Callable[["StreamStep"], Awaitable[None]]) -> None:
+        """Let a piece of work for a row run beside the others."""
+
+    async def move(self, step: "StreamStep") -> None:
+        """Move a row on from stage to stage."""
+
+    async def reply_to(self, step: "StreamStep", request: Request, form: Form | None) -> Reply:
+        """The reply to a request of a row."""
+
+    def recorded_text(self, key: str) -> str:
+        """The text of the reply that is recorded under a key; empty if there is none."""
+
+    def drop(self, step: "StreamStep", drop: Drop) -> None:
+        """Record that a row left the stream at its stage."""
+
+    def forget(self, step: "StreamStep") -> None:
+        """Take back what is recorded of a row and of all that came of it."""
+
+
+@dataclass(eq=False, slots=True)
+class StreamStep:
+    """One row on its way through the stages: the stream's kind of `sdgkit.stages.Step`.
+
+    The rows of a stream are a tree. Below its top are the admitted rows; with a target, each has its
+    parts of the rounds below it; below them are the rows that stages make of them. A branch is the
+    same row again, with a history of its own.
+
+    Attributes:
+        stream: The stream that moves the row.
+        row: Its columns.
+        parent: The row that it came of; None at the top.
+        id: Its lineage, such as `s3/c7/q2`.
+        place: The same, to be sorted by.
+        ordinal: Which of its parent's rows it is, from 1; 0 for a branch.
+        unit: The seed that it came from, or the seed's part of a round, from 1; 0 above those.
+        at: The place of its stage in the pipeline, from 0.
+        trail: Stage and journal key of every reply in its history.
+        siblings: The rows that came of it, by their texts; a branch shares them with its row.
+        open: Pieces of work that are not done yet, its own and those of all rows below it.
+        is_withdrawn: Whether it was taken back.
+        tally: What became of it and of all rows below it.
     """
 
-    def __init__(
-        self,
-        stream: Any,
-        parent: "Step | None",
-        row: Row,
-        label: str = "",
-        ordinal: int = 0,
-        unit: int = 0,
-    ) -> None:
-        self.stream, self.row, self.ordinal = stream, row, ordinal
-        self.parent: Any = parent  # a Step, or None at the top
-        self.open = 0  # pieces of work that are not done yet, its own and those of all below it
-        self.gone = False
-        self.counts: Counter[str] = (
-            Counter()
-        )  # f"{at}:{OUT}" and f"{at}:{reason}", of this row and all below it
-        self.seen: dict[str, Step] = {}  # the rows that came of it, by their texts
-        self.at, self.unit, self.id, self.place, self.trail = (
-            0,
-            unit,
-            label,
-            f"{ordinal:06}",
-            list[tuple[str, str]](),
-        )
-        if parent is not None:
-            self.at, self.unit, self.trail = parent.at, unit or parent.unit, list(parent.trail)
-            if not label:
-                self.id, self.place, self.seen = parent.id, parent.place, parent.seen
-            elif parent.id:
-                self.id, self.place = f"{parent.id}/{label}", f"{parent.place}.{self.place}"
+    stream: Mover
+    row: Row
+    parent: "StreamStep | None" = None
+    id: str = ""
+    place: str = ""
+    ordinal: int = 0
+    unit: int = 0
+    at: int = 0
+    trail: list[tuple[str, str]] = field(default_factory=list)
+    siblings: "dict[str, StreamStep]" = field(default_factory=dict)
+    open: int = 0
+    is_withdrawn: bool = False
+    tally: Tally = field(default_factory=Tally)
 
-    # For stages -------------------------------------------------------------------------------------------------------
+    # For stages ------------------------------------------------------------------------------------
+
+    @property
+    def stage(self) -> Stage:
+        """The stage at which the row is."""
+        return self.stream.stages[self.at]
 
     @property
     def prompt(self) -> Prompt:
         """The stage's prompt."""
-        return self.stream.prompts[self.stream.stages[self.at].name]
+        return self.stream.prompts[self.stage.name]
 
     async def ask(
         self,
@@ -74,84 +107,126 @@ class Step:
         attempt: int = 1,
         form: Form | None = None,
     ) -> Reply:
-        """The teacher's reply to the stage's prompt, rendered with the row and these further values.
-
-        Recorded in the journal before it is returned, and taken from there if it was asked before. ordinal: which of
-        the n this is for its row; attempt: 1, or higher when a malformed reply is asked again. form: what the
-        reply must look like, for a server that can be held to it. Raises Drop ("teacher_error").
-        """
+        """Ask for a reply to the stage's prompt; see `sdgkit.stages.Step.ask`."""
         sampling = dict(self.prompt.sampling)
         if attempt > 1:
             sampling["temperature"] = max(AGAIN_TEMPERATURE, sampling.get("temperature", 0.0))
         messages = self.prompt.render({**self.row, **(values or {})})
-        return await self.stream.ask(
-            self, Request(tuple(messages), sampling, ordinal, attempt), form
-        )
+        request = Request(tuple(messages), sampling, ordinal, attempt)
+        return await self.stream.reply_to(self, request, form)
 
     def last_reply(self) -> str:
-        """The raw text of the newest reply in this row's history, "" if there is none."""
-        recorded = self.stream.journal.reply(self.trail[-1][1]) if self.trail else None
-        return recorded.reply.text if recorded else ""
+        """The raw text of the newest reply in this row's history; empty if there is none."""
+        if not self.trail:
+            return ""
+        _, key = self.trail[-1]
+        return self.stream.recorded_text(key)
 
-    def branch(self, work: Callable[["Step"], Awaitable[None]]) -> None:
+    def branch(self, work: Callable[["StreamStep"], Awaitable[None]]) -> None:
         """Start a piece of work on the same row, with a history of its own."""
-        self.stream.start(Step(self.stream, self, self.row), work)
+        self.stream.start(self.same_row(), work)
 
     def offer(self, ordinal: int, columns: Row, names: Sequence[str]) -> bool:
-        """Send on a new row, this one with these columns added, unless it is equal to another in those of these names.
-
-        Of equal ones the lowest ordinal stays, whichever came first. True if the set has grown by it.
-        """
+        """Send a new row on to the next stage; see `sdgkit.stages.Step.offer`."""
         text = normalized(columns, names)
-        holder = self.seen.get(text)
-        repeats = Drop(
+        equal = self.siblings.get(text)
+        repeated = Drop(
             "duplicate", f"The same {' and '.join(names)} as an earlier one of the same row."
         )
-        if holder is not None and holder.ordinal < ordinal:
-            self.drop(ordinal, repeats)
+        if equal is not None and equal.ordinal < ordinal:
+            self.drop(ordinal, repeated)
             return False
-        if (
-            holder is not None
-        ):  # a later one is on its way: this one takes its place, by the same recorded replies
-            holder.withdraw()
-            holder.parent.drop(holder.ordinal, repeats)
-        self.seen[text] = child = self._child(ordinal, {**self.row, **columns})
-        child.count(OUT)
-        child.at += 1
-        self.stream.start(child, self.stream.flow)
-        return holder is None
+        if equal is not None:
+            # A later row is on its way already. This one takes its place, by the same replies.
+            equal.withdraw()
+            assert equal.parent is not None
+            equal.parent.drop(equal.ordinal, repeated)
+        new_row = self._new_row(ordinal, {**self.row, **columns})
+        self.siblings[text] = new_row
+        new_row.count(None)
+        new_row.at += 1
+        self.stream.start(new_row, self.stream.move)
+        return equal is None
 
     def drop(self, ordinal: int, drop: Drop) -> None:
-        """Record that the row of this ordinal never came to be, or is no more."""
-        self.stream.drop(self._child(ordinal, self.row), drop)
+        """Record that the new row of this ordinal could not be made, or was taken back."""
+        self.stream.drop(self._new_row(ordinal, self.row), drop)
 
-    # For the stream ---------------------------------------------------------------------------------------------------
+    # For the stream --------------------------------------------------------------------------------
 
-    def _child(self, ordinal: int, row: Row) -> "Step":
-        letter = self.stream.stages[self.at].letter
-        return Step(self.stream, self, row, f"{letter}{ordinal}", ordinal)
+    def admit(self, id: str, ordinal: int, row: Row, unit: int = 0) -> "StreamStep":
+        """At the top: a row that is admitted to the stream.
 
-    def line(self) -> Iterator["Step"]:
+        Args:
+            id: The row's lineage.
+            ordinal: Which of the input rows it is, from 1.
+            row: Its columns.
+            unit: Its number as a unit; 0 if its parts of the rounds are units.
+        """
+        place = f"{ordinal:06}"
+        return StreamStep(
+            self.stream, row, parent=self, id=id, place=place, ordinal=ordinal, unit=unit
+        )
+
+    def same_row(self, unit: int = 0) -> "StreamStep":
+        """This row again: a branch of it or, with a unit, its part of a round."""
+        return StreamStep(
+            self.stream,
+            self.row,
+            parent=self,
+            id=self.id,
+            place=self.place,
+            unit=unit or self.unit,
+            at=self.at,
+            trail=list(self.trail),
+            siblings=self.siblings,
+        )
+
+    def _new_row(self, ordinal: int, row: Row) -> "StreamStep":
+        return StreamStep(
+            self.stream,
+            row,
+            parent=self,
+            id=f"{self.id}/{self.stage.letter}{ordinal}",
+            place=f"{self.place}.{ordinal:06}",
+            ordinal=ordinal,
+            unit=self.unit,
+            at=self.at,
+            trail=list(self.trail),
+        )
+
+    @property
+    def is_unit(self) -> bool:
+        """Whether a unit begins with this row: all rows of the unit are below it."""
+        return self.unit > 0 and (self.parent is None or self.parent.unit == 0)
+
+    def ancestry(self) -> Iterator["StreamStep"]:
         """This row and those that it came of, up to the top."""
-        step = self
+        step: StreamStep | None = self
         while step is not None:
             yield step
             step = step.parent
 
-    def stay(self) -> None:
-        """Raises Withdrawn if the row, or one that it came of, has been taken back."""
-        if any(step.gone for step in self.line()):
+    def raise_if_withdrawn(self) -> None:
+        """Raise Withdrawn if the row, or one that it came of, was taken back."""
+        if any(step.is_withdrawn for step in self.ancestry()):
             raise Withdrawn
 
-    def count(self, what: str) -> None:
-        """Count what became of it at its stage. Raises Withdrawn."""
-        self.stay()
-        for step in self.line():
-            step.counts[f"{self.at}:{what}"] += 1
+    def count(self, reason: str | None) -> None:
+        """Count how the row left its stage: the reason of its drop, None if it moved on.
+
+        Raises:
+            Withdrawn: The row was taken back, and is accounted for.
+        """
+        self.raise_if_withdrawn()
+        exit = Exit(self.at, reason)
+        for step in self.ancestry():
+            step.tally.count(exit)
 
     def withdraw(self) -> None:
-        """Take back this row and all that came of it; what was asked stays recorded."""
-        mine, self.gone = dict(self.counts), True
-        for step in self.line():
-            step.counts.subtract(mine)
+        """Take back this row and all that came of it; the replies stay recorded."""
+        self.is_withdrawn = True
+        own = self.tally.copy()
+        for step in self.ancestry():
+            step.tally.subtract(own)
         self.stream.forget(self)

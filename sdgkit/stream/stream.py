@@ -2,216 +2,238 @@
 
 import asyncio
 import contextlib
-import sqlite3
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from sdgkit.errors import RequestRefused, RunError, RunStopped, SdgkitError, SettingsError
+from sdgkit.errors import RunStopped, as_sdgkit_error
 from sdgkit.journal import Journal, Outcome
-from sdgkit.prompts.structured_output import WAYS, Form, Way, has_own_form
+from sdgkit.prompts.structured_output import Form
 from sdgkit.samples import Row
-from sdgkit.stages import Drop, Stage
-from sdgkit.stream.lanes import Job, Lane
-from sdgkit.stream.row import OUT, Step, Withdrawn
+from sdgkit.stages import Drop
+from sdgkit.stream.admission import Admission
+from sdgkit.stream.lanes import Lane
+from sdgkit.stream.plan import StreamPlan
+from sdgkit.stream.requests import Requests, Usage
+from sdgkit.stream.row import StreamStep, Withdrawn
+from sdgkit.stream.tally import Tally
 from sdgkit.stream.target import Target
+from sdgkit.stream.tasks import Tasks
 from sdgkit.teachers.teacher import Reply, Request, Teacher
 
-ALIKE = 20  # rows of a stage that all fail alike before the run stops
+FIRST_FAILURES = 20
+"""The run stops if so many first rows of a stage all fail alike."""
 
 FAILURES = ("malformed", "truncated", "teacher_error")
+"""The reasons of drops that are failures, not judgements."""
 
-# The last rows are admitted together, as soon as they would keep the slots busy for no longer than two chains of
-# replies: admitted one by one, the last of them would have the teacher wait for its chain alone.
-CLOSING = 2
+CROWD = 4
+"""No row is admitted while more than four requests wait for each slot of the teacher, as they do
+where a judge cannot keep up."""
 
-Finished = Mapping[int, Mapping[str, int]]  # counts, by unit
-
-
-def _closing(stages: Sequence[Stage]) -> float:
-    """How many rows keep one slot busy for so long as CLOSING chains of replies take, drops left aside."""
-    depth, requests, width = 0, 0, 1
-    for stage in stages:
-        depth += bool(stage.role)
-        requests += width * stage.requests_per_row
-        width *= stage.per_row
-    return CLOSING * depth / max(1, requests)
-
-
-def explained(error: Exception, what: str) -> SdgkitError:
-    """An error as one of ours. what: failed, if it is nobody's we know."""
-    if isinstance(error, SdgkitError):
-        return error
-    if isinstance(error, sqlite3.Error):
-        return RunError(
-            f"The journal cannot be written: {error}. Make room, then run the same command again."
-        )
-    stopped = RunStopped(f"{what}: {type(error).__name__}: {error}.")
-    stopped.__cause__ = error
-    return stopped
-
-
-def forced(request: Request, form: Form, way: Way) -> Request:
-    """The request with its form enforced. The settings for it are part of what is sent, and so of its key."""
-    extra = {**(request.sampling.get("extra_body") or {}), **form.settings(way)}
-    return replace(request, sampling={**request.sampling, "extra_body": extra})
+NEWEST = 20
+"""How many of the newest samples are kept at hand."""
 
 
 class Stream:
     """One pass of rows through the stages of a pipeline, on the background event loop.
 
-    plan: what decides the run (`run.plans.Plan`). rows: what is admitted, in order, as (id, row). finished: those of
-    them, counted from 1, that need no admission, with their counts. target: stop once so many samples are kept, in
-    rounds of which each row's part is a unit of its own.
-    The public attributes may be read from another thread at any time.
+    Its public attributes may be read from another thread at any time.
+
+    Args:
+        plan: The stages, the prompts, and whom to ask.
+        rows: The rows to admit, in order, each with its id.
+        journal: Where replies, samples and drops are recorded.
+        finished: The tallies of the units that need no admission, as the journal stores them.
+        target: How many samples to keep; None for one pass. With a target, each row's part of a
+            round is a unit, otherwise each row is one.
+
+    Attributes:
+        stages: The stages, in order.
+        prompts: Their prompts, by name.
+        target: How far the target is.
+        newest: The newest samples, the latest last.
+        is_cancelled: Whether the stream was cancelled.
     """
 
     def __init__(
         self,
-        plan: Any,
+        plan: StreamPlan,
         rows: Sequence[tuple[str, Row]],
         journal: Journal,
-        finished: Finished,
-        target: "Target | None",
+        finished: Mapping[int, Mapping[str, int]],
+        target: Target | None,
     ) -> None:
-        self.stages: tuple[Stage, ...] = plan.pipeline.stages
-        self.prompts, self.structure = plan.prompts, plan.structure
-        self.rows, self.journal, self.target = rows, journal, target
-        self.top = Step(self, None, {})
-        for counts in finished.values():
-            self.top.counts.update(counts)
-        self.reused = self.requests = self.refused = self.prompt_tokens = self.completion_tokens = 0
-        self.newest: deque[dict[str, Any]] = deque(maxlen=20)
-        self.cancelled = False
-        self.flowing = asyncio.Event()  # cleared while nothing new may be asked
-        self.flowing.set()
-        teachers: Iterable[Teacher | None] = dict.fromkeys(
-            [plan.teacher, plan.judge or plan.teacher]
-        )
-        self.lanes = [Lane(teacher, len(self.stages)) for teacher in teachers]
-        rounds = target.rounds if target is not None else 1
-        self._units = deque(
-            unit for unit in range(1, rounds * len(rows) + 1) if unit not in finished
-        )  # to be admitted
-        self._roots: dict[int, Step] = {}  # with a target: the rows that come again in each round
-        self._closing = _closing(self.stages)  # rows, for each slot of the teacher
-        self._jobs: dict[str, Job] = {}  # by key, until they have their reply
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._runnable = (
-            0  # pieces of work that could go on at once, and might yet ask for something
-        )
-        self._failed_first: list[dict[Any, str]] = [{} for _ in self.stages]  # reason by reply
-        self._ended = asyncio.Event()
-        self._error: BaseException | None = None
+        self.stages = plan.pipeline.stages
+        self.prompts = plan.prompts
+        self.target = target
+        self.newest: deque[dict[str, Any]] = deque(maxlen=NEWEST)
+        self.is_cancelled = False
+        self._journal = journal
+        self._tasks = Tasks(self._is_done)
+        self._requests = Requests(plan, journal, self._tasks)
+        self._admission = Admission(rows, self.stages, finished, target)
+        self._first_failures: list[dict[tuple[str, str] | str, str]] = [{} for _ in self.stages]
+        self._top = StreamStep(self, {})
+        for numbers in finished.values():
+            self._top.tally.add(Tally.from_json(numbers))
+
+    @property
+    def tally(self) -> Tally:
+        """What became of all rows so far."""
+        return self._top.tally
+
+    @property
+    def usage(self) -> Usage:
+        """The requests and tokens so far."""
+        return self._requests.usage
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests the teachers are working on."""
+        return self._requests.in_flight
+
+    @property
+    def flowing(self) -> asyncio.Event:
+        """Cleared while nothing new may be asked."""
+        return self._requests.flowing
 
     async def run(self) -> None:
-        """Until all rows are through, the target is reached or `cancel` is called. Raises what stopped it otherwise."""
-        pumps = [asyncio.create_task(self._pump(lane)) for lane in self.lanes]
-        self._stir()
+        """Run until all rows are through, the target is reached, or `cancel` is called.
+
+        Raises:
+            SdgkitError: What stopped the stream otherwise.
+        """
+        pumps = [asyncio.create_task(self._pump(lane)) for lane in self._requests.lanes]
+        self._tasks.stir()
         try:
-            await self._ended.wait()
+            await self._tasks.ended.wait()
         finally:
-            self.cancelled = self.cancelled or not self._ended.is_set()
+            if not self._tasks.ended.is_set():
+                self.is_cancelled = True
             for pump in pumps:
                 pump.cancel()
-            await asyncio.sleep(
-                0
-            )  # a request that was handed a slot begins, so that it can give the slot back
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*pumps, *self._tasks, return_exceptions=True)
-            self.journal.flush()
-        if self._error is not None:
-            raise self._error
+            # A request that was handed a slot begins, so that it can give the slot back.
+            await asyncio.sleep(0)
+            await self._tasks.cancel()
+            await asyncio.gather(*pumps, return_exceptions=True)
+            self._journal.flush()
+        if self._tasks.error is not None:
+            raise self._tasks.error
 
     def cancel(self) -> None:
-        """Stop now. What is recorded stays. Call it on the background loop."""
-        self.cancelled = True
-        self._ended.set()
+        """Stop now; what is recorded stays. Call it on the background loop."""
+        self.is_cancelled = True
+        self._tasks.ended.set()
 
     def fail(self, error: BaseException) -> None:
-        """Stop because of an error; the first one counts."""
-        self._error = self._error or error
-        self._ended.set()
+        """Stop because of an error. Of several, the first counts."""
+        self._tasks.fail(error)
 
-    # Admission --------------------------------------------------------------------------------------------------------
+    def _is_done(self) -> bool:
+        if self.target is not None:
+            return self.target.is_over
+        return not self._admission.rows_remain and not self._top.open
+
+    # Admission -------------------------------------------------------------------------------------
+
+    async def _pump(self, lane: Lane) -> None:
+        """Give each free slot of a teacher to the right job, and admit rows when one would stay
+        empty."""
+        while True:
+            await self.flowing.wait()
+            if lane.size and lane.teacher is not None:
+                await self._fill_slot(lane, lane.teacher)
+            elif self._may_admit(lane):
+                self._admit()
+            else:
+                lane.stirred.clear()
+                await lane.stirred.wait()
+
+    async def _fill_slot(self, lane: Lane, teacher: Teacher) -> None:
+        await teacher.slots.acquire()
+        if self.flowing.is_set():
+            rows_remain = self._admission.rows_remain
+            self._requests.serve_next(lane, teacher, rows_remain=rows_remain)
+        else:
+            teacher.slots.release()
 
     def _may_admit(self, lane: Lane) -> bool:
-        """Whether a slot would stand empty without a further row."""
-        wanted = bool(self._units) and (self.target is None or self.target.wants_more())
-        if not wanted or self._runnable or lane is not self.lanes[0]:
+        """Whether a slot would stay empty without a further row."""
+        if lane is not self._requests.lanes[0]:
             return False
-        if lane.teacher is None or not self._jobs:
-            return (
-                True  # nothing of ours is on its way, so nothing but this would bring us back here
-            )
+        if self._tasks.runnable or not self._admission.needs_more():
+            return False
+        if lane.teacher is None or self._requests.is_idle:
+            return True  # no reply is on its way that would bring the pump back here
+        if lane.teacher.state != "present":
+            return False
         slots = lane.teacher.slots
-        empty = slots.in_use < slots.total and lane.outstanding < slots.total and not lane.size
-        crowded = (
-            sum(other.size for other in self.lanes) > 4 * slots.total
-        )  # a judge that cannot follow
-        closing = self.target is None and len(self._units) <= self._closing * slots.total
-        return lane.teacher.state == "present" and (closing or (empty and not crowded))
+        if self._admission.is_closing(slots.total):
+            return True
+        is_crowded = self._requests.waiting > CROWD * slots.total
+        has_empty_slot = slots.in_use < slots.total and lane.in_flight < slots.total
+        return has_empty_slot and not lane.size and not is_crowded
 
     def _admit(self) -> None:
-        unit = self._units.popleft()
-        round_, at = divmod(unit - 1, len(self.rows))
-        id_, row = self.rows[at]
-        if self.target is None:
-            self.start(Step(self, self.top, row, id_, at + 1, unit), self.flow)
-            return
-        self.target.begun += 1
-        root = self._roots.setdefault(at, Step(self, self.top, row, id_, at + 1))
-        self.start(Step(self, root, row, unit=unit), self.flow, round_ + 1)
+        admitted = self._admission.admit_next(self._top)
+        self.start(admitted.step, partial(self.move, round_=admitted.round))
 
-    # Rows -------------------------------------------------------------------------------------------------------------
+    # Rows ------------------------------------------------------------------------------------------
 
-    def start(self, step: Step, work: Callable[..., Awaitable[None]], *more: Any) -> None:
-        """Let a piece of work for this row go on by itself."""
-        for above in step.line():
+    def start(self, step: StreamStep, work: Callable[[StreamStep], Awaitable[None]]) -> None:
+        """Let a piece of work for a row run beside the others."""
+        for above in step.ancestry():
             above.open += 1
-        self._runnable += 1
-        self._spawn(self._work(step, work, *more))
+        self._tasks.runnable += 1
+        self._tasks.spawn(self._work(step, work))
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _work(self, step: Step, work: Callable[..., Awaitable[None]], *more: Any) -> None:
+    async def _work(
+        self, step: StreamStep, work: Callable[[StreamStep], Awaitable[None]]
+    ) -> None:
         try:
             with contextlib.suppress(Withdrawn):
-                await work(step, *more)
-            for above in step.line():
-                above.open -= 1
-                if not above.open and above.unit:
-                    above.seen = {}  # or rows would hold each other in memory
-                    if not above.parent.unit:
-                        self._finish(above)
+                await work(step)
+            self._close(step)
         except Exception as error:
-            stage = (
-                f"The stage {self.stages[step.at].name}"
-                if step.at < len(self.stages)
-                else "Recording the sample"
-            )
-            self.fail(explained(error, f"{stage} failed at {step.id}"))
-        self._runnable -= 1
-        self._stir()
+            self._fail_at(step, error)
+        self._tasks.runnable -= 1
+        self._tasks.stir()
 
-    def _finish(self, unit: Step) -> None:
-        """Nothing is open any more in a row, or in its part of a round."""
+    def _close(self, step: StreamStep) -> None:
+        """One piece of work for a row is done: the units that are finished by it are recorded."""
+        for above in step.ancestry():
+            above.open -= 1
+            if above.unit and not above.open:
+                above.siblings = {}  # or rows would hold each other in memory
+                if above.is_unit:
+                    self._finish(above)
+
+    def _finish(self, unit: StreamStep) -> None:
         if self.target is not None:
-            self.target.finish(unit.unit, unit.counts, f"{len(self.stages) - 1}:{OUT}")
-        elif not any(unit.counts[name] for name in unit.counts if name.endswith(":teacher_error")):
-            self.journal.finish(
-                unit.unit, +unit.counts
-            )  # a refused request is asked again by the next run
+            self.target.finish(unit.unit, unit.tally)
+        elif not unit.tally.has_drops("teacher_error"):
+            # A unit with a refused request is not finished: the next run makes the request again.
+            self._journal.finish(unit.unit, unit.tally.as_json())
 
-    async def flow(self, step: Step, round_: int | None = None) -> None:
-        """Move a row on from stage to stage, until it is a sample, is dropped, or has become several rows."""
+    def _fail_at(self, step: StreamStep, error: Exception) -> None:
+        if step.at == len(self.stages):
+            failed = f"Recording the sample failed at {step.id}"
+            self.fail(as_sdgkit_error(error, failed, row=step.id))
+        else:
+            failed = f"The stage {step.stage.name} failed at {step.id}"
+            self.fail(as_sdgkit_error(error, failed, stage=step.stage.name, row=step.id))
+
+    async def move(self, step: StreamStep, round_: int | None = None) -> None:
+        """Move a row on from stage to stage, until it is a sample, dropped, or several rows.
+
+        Args:
+            step: The row.
+            round_: The round of a target for which the row's first new rows are made, from 1.
+        """
         while step.at < len(self.stages):
-            stage = self.stages[step.at]
+            stage = step.stage
             if stage.fans_out:
                 stage.spread(step, round_)
                 return
@@ -220,146 +242,67 @@ class Stream:
             except Drop as drop:
                 self.drop(step, drop)
                 return
-            step.count(OUT)
+            step.count(None)
             step.row = row
             step.at += 1
-        step.stay()
-        sample = {"id": step.id, **step.row} | {
-            "id": step.id
-        }  # what the user's own rows call id is not the lineage
-        self.journal.put(Outcome(step.id, step.place, step.unit, sample, step.trail))
+        step.raise_if_withdrawn()
+        self._record_sample(step)
+
+    def _record_sample(self, step: StreamStep) -> None:
+        # The lineage stands first, and replaces what the user's own rows may call id.
+        sample = {"id": step.id, **step.row}
+        sample["id"] = step.id
+        self._journal.put(Outcome(step.id, step.place, step.unit, sample, step.trail))
         self.newest.append(sample)
 
-    def drop(self, step: Step, drop: Drop) -> None:
+    def drop(self, step: StreamStep, drop: Drop) -> None:
         """Record that a row left the stream at its stage."""
         step.count(drop.reason)
-        name, reply = self.stages[step.at].name, drop.reply or step.last_reply()
-        where = (step.id, step.place, step.unit, step.row, step.trail)
-        self.journal.put(Outcome(*where, name, drop.reason, drop.message, reply))
-        if drop.reason not in FAILURES or self.top.counts[f"{step.at}:{OUT}"]:
-            return
-        failed = self._failed_first[step.at]
-        failed[step.trail[-1] if step.trail else step.id] = (
-            drop.reason
-        )  # the rows of one reply fail together
-        if len(failed) >= ALIKE and len(set(failed.values())) == 1:
+        outcome = Outcome(
+            id=step.id,
+            place=step.place,
+            unit=step.unit,
+            columns=step.row,
+            trail=step.trail,
+            stage=step.stage.name,
+            reason=drop.reason,
+            message=drop.message,
+            reply=drop.reply or step.last_reply(),
+        )
+        self._journal.put(outcome)
+        if drop.reason in FAILURES and not self.tally.rows_out(step.at):
+            self._stop_if_all_fail_alike(step, drop)
+
+    def _stop_if_all_fail_alike(self, step: StreamStep, drop: Drop) -> None:
+        """Stop once the first rows of a stage have all failed for one reason."""
+        origin = step.trail[-1] if step.trail else step.id  # the rows of one reply fail together
+        failures = self._first_failures[step.at]
+        failures[origin] = drop.reason
+        if len(failures) >= FIRST_FAILURES and len(set(failures.values())) == 1:
+            stage = step.stage.name
             self.fail(
                 RunStopped(
-                    f"The first {ALIKE} rows of {name} all failed alike ({drop.reason}): {drop.message}"
+                    f"The first {FIRST_FAILURES} rows of {stage} all failed alike "
+                    f"({drop.reason}): {drop.message}",
+                    stage=stage,
+                    row=step.id,
                 )
             )
 
-    def forget(self, step: Step) -> None:
-        """Take back what a row and all that came of it became."""
-        self.journal.forget(step.place)
-        for sample in [
-            sample for sample in self.newest if f"{sample['id']}/".startswith(f"{step.id}/")
-        ]:
-            self.newest.remove(sample)
+    def forget(self, step: StreamStep) -> None:
+        """Take back what is recorded of a row and of all that came of it."""
+        self._journal.forget(step.place)
+        for sample in list(self.newest):
+            if f"{sample['id']}/".startswith(f"{step.id}/"):
+                self.newest.remove(sample)
 
-    # Requests ---------------------------------------------------------------------------------------------------------
+    # Requests --------------------------------------------------------------------------------------
 
-    async def ask(self, step: Step, request: Request, form: Form | None) -> Reply:
-        """The reply to a request of this row, in this form where it is enforced."""
-        stage = self.stages[step.at]
-        lane = self.lanes[-1 if stage.role == "judge" else 0]
-        assert lane.teacher is not None  # `Run.start` has seen to it
-        step.stay()
-        ways: dict[Way | None, Request] = {None: request}
-        way, forces = (
-            None,
-            self.structure == "always" or (self.structure == "auto" and request.attempt > 1),
-        )
-        if form is not None and forces and not has_own_form(request.sampling):
-            free = ways if self.structure == "auto" else {}
-            ways = {**{way: forced(request, form, way) for way in WAYS}, **free}
-            recorded = [
-                way
-                for way in ways
-                if self.journal.reply(ways[way].key(lane.teacher.model)) is not None
-            ]
-            if not recorded:  # that would decide: the server may have been another then
-                await self.flowing.wait()
-            way = recorded[0] if recorded else await lane.teacher.structured_output_way(request)
-            if way not in ways:
-                words = "cannot enforce the form of a reply, as far as it shows when asked"
-                raise SettingsError(
-                    f'The server at {lane.teacher.base_url} {words}. Leave structure at "auto".'
-                )
-        request, key = ways[way], ways[way].key(lane.teacher.model)
-        step.trail.append((stage.name, key))
-        known = self.journal.reply(key)
-        if known is not None:
-            self.reused += known.session != self.journal.session
-        reply = known.reply if known is not None else await self._asked(lane, step, request, key)
-        return (
-            replace(reply, text=form.tagged(reply.text)) if form and way == "json_schema" else reply
-        )
+    async def reply_to(self, step: StreamStep, request: Request, form: Form | None) -> Reply:
+        """The reply to a request of a row; see `Requests.reply_to`."""
+        return await self._requests.reply_to(step, request, form)
 
-    async def _asked(self, lane: Lane, step: Step, request: Request, key: str) -> Reply:
-        """The reply to a request that is on its way already, or asked for now."""
-        job = self._jobs.get(key)
-        if job is None:
-            job = self._jobs[key] = Job(
-                step.at, request, key, asyncio.get_running_loop().create_future()
-            )
-            queue = lane.waiting[step.at]
-            (queue.appendleft if request.attempt > 1 else queue.append)(job)
-        job.waiting += 1
-        self._runnable -= 1
-        self._stir()
-        answer = await job.reply
-        step.stay()
-        if isinstance(answer, RequestRefused):
-            raise Drop("teacher_error", str(answer))
-        return answer
-
-    def _stir(self) -> None:
-        """Let the pumps look again: something has come, or gone."""
-        for lane in self.lanes:
-            lane.stirred.set()
-        if self.target.over if self.target is not None else not (self._units or self.top.open):
-            self._ended.set()
-
-    async def _pump(self, lane: Lane) -> None:
-        """Hand the waiting jobs to the teacher, the right one first, whenever it has a slot."""
-        while True:
-            await self.flowing.wait()
-            if lane.size and lane.teacher is not None:
-                await lane.teacher.slots.acquire()
-                if self.flowing.is_set():
-                    lane.outstanding += 1
-                    self._spawn(
-                        self._serve(lane, lane.teacher, lane.take(remain=bool(self._units)))
-                    )
-                else:
-                    lane.teacher.slots.release()
-            elif self._may_admit(lane):
-                self._admit()
-            else:
-                lane.stirred.clear()
-                await lane.stirred.wait()
-
-    async def _serve(self, lane: Lane, teacher: Teacher, job: Job) -> None:
-        """One request: ask, record, hand on. The teacher gives the slot back."""
-        answer: Reply | RequestRefused
-        try:
-            answer = await teacher.reply(job.request, slot_held=True)
-            await self.journal.record(
-                job.key, self.stages[job.at].name, teacher.model, job.request, answer
-            )
-            self.requests += 1
-            self.prompt_tokens += answer.prompt_tokens
-            self.completion_tokens += answer.completion_tokens
-        except RequestRefused as refused:
-            self.refused += 1
-            answer = refused
-        except Exception as error:
-            self.fail(explained(error, f"A request of {self.stages[job.at].name} failed"))
-            return
-        finally:
-            lane.outstanding -= 1
-        del self._jobs[job.key]
-        self._runnable += job.waiting
-        job.reply.set_result(answer)
-        self._stir()
+    def recorded_text(self, key: str) -> str:
+        """The text of the reply that is recorded under a key; empty if there is none."""
+        recorded = self._journal.reply(key)
+        return recorded.reply.text if recorded is not None else ""

@@ -1,54 +1,93 @@
 """A target: rounds of rows until enough samples are kept."""
 
-from collections import Counter
+from sdgkit.stream.tally import Tally
 
-EMPTY_ROUNDS = 10  # rounds without one new sample after which a target is given up
+EMPTY_ROUNDS = 10
+"""Rounds without one new sample after which a target is given up."""
 
 
 class Target:
-    """Goes on in rounds until so many samples are kept; counts them in (round, seed) order, so that timing decides
-    nothing.
+    """How far a run is from the number of samples that it is to keep.
 
-    number: samples to keep. seeds: rows in a round. rounds: at most so many. brings: what one unit (a seed's part of a
-    round) may be expected to bring before anything is known. limit: the words for having used up all rounds.
+    The run continues in rounds; each seed's part of a round is a unit. Units are counted from 1, in
+    the order of round and seed, and only finished units count whose predecessors are all finished,
+    so that the choice of samples does not depend on timing.
+
+    Args:
+        number: How many samples to keep.
+        seeds: How many rows make a round.
+        rounds: How many rounds to try at most.
+        brings: How many samples a unit is expected to bring before any is finished.
+        limit: What to say when all rounds are used up.
+        last_stage: The place of the pipeline's last stage, from 0: what leaves it is a sample.
+
+    Attributes:
+        tally: The rows of all units that count.
+        kept: Their samples.
+        last_unit: The last unit that counts.
+        begun: How many units have been begun.
+        reason: Why the run ended short of the number; empty if it did not.
     """
 
-    def __init__(self, number: int, *, seeds: int, rounds: int, brings: float, limit: str) -> None:
-        self.number, self.seeds, self.rounds, self.limit = number, seeds, rounds, limit
-        self.counts: Counter[str] = Counter()  # of the units that count
-        self.kept = self.last_unit = self.begun = self._empty = 0
-        self.reason = ""  # why it ended short of the number
-        self.over = not seeds
+    def __init__(
+        self, number: int, *, seeds: int, rounds: int, brings: float, limit: str, last_stage: int
+    ) -> None:
+        self.number = number
+        self.seeds = seeds
+        self.rounds = rounds
+        self.limit = limit
+        self.tally = Tally()
+        self.kept = 0
+        self.last_unit = 0
+        self.begun = 0
+        self.reason = ""
         self._brings = brings
-        self._finished: dict[int, Counter[str]] = {}
-        self._samples = ""  # the name of the samples in a unit's counts
+        self._last_stage = last_stage
+        self._empty_units = 0  # of the last ones that count
+        self._waiting: dict[int, Tally] = {}  # finished units that have an unfinished predecessor
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no further unit is needed, or none can help."""
+        return not self.seeds or self.kept >= self.number or bool(self.reason)
 
     @property
     def surplus(self) -> int:
         """Samples of the last unit beyond the number."""
         return max(0, self.kept - self.number)
 
-    def wants_more(self) -> bool:
-        """Whether what is on its way may fall short of the number."""
-        kept = self.kept + sum(counts[self._samples] for counts in self._finished.values())
-        ended = self.last_unit + len(self._finished)
-        rate = (self._brings + kept) / (1 + ended)
-        return not self.over and kept + (self.begun - ended) * rate < self.number
+    def needs_more(self) -> bool:
+        """Whether the units that have been begun may fall short of the number."""
+        waiting_samples = sum(self._samples(tally) for tally in self._waiting.values())
+        samples = self.kept + waiting_samples
+        finished = self.last_unit + len(self._waiting)
+        rate = (self._brings + samples) / (1 + finished)
+        expected = samples + (self.begun - finished) * rate
+        return not self.is_over and expected < self.number
 
-    def finish(self, unit: int, counts: Counter[str], samples: str) -> None:
-        """A unit is finished; units are counted from 1, in order. samples: the name of its samples in its counts.
+    def finish(self, unit: int, tally: Tally) -> None:
+        """Note that a unit is finished.
 
-        While an earlier unit is not finished the counts may change: its rows may take the place of equal ones here.
+        Args:
+            unit: The number of the unit.
+            tally: Its rows. The numbers may still change while an earlier unit is not finished,
+                whose rows may take the place of equal ones.
         """
-        self._finished[unit], self._samples = counts, samples
-        while not self.over and self.last_unit + 1 in self._finished:
-            self.last_unit += 1
-            counts = self._finished.pop(self.last_unit)
-            self.counts.update(counts)
-            self.kept += counts[samples]
-            self._empty = 0 if counts[samples] else self._empty + 1
-            if self.kept < self.number and self.last_unit >= self.rounds * self.seeds:
-                self.reason = self.limit
-            elif self._empty >= EMPTY_ROUNDS * self.seeds:
-                self.reason = f"the last {EMPTY_ROUNDS} rounds brought no new sample"
-            self.over = self.kept >= self.number or bool(self.reason)
+        self._waiting[unit] = tally
+        while not self.is_over and self.last_unit + 1 in self._waiting:
+            self._count_next_unit()
+
+    def _count_next_unit(self) -> None:
+        self.last_unit += 1
+        tally = self._waiting.pop(self.last_unit)
+        samples = self._samples(tally)
+        self.tally.add(tally)
+        self.kept += samples
+        self._empty_units = 0 if samples else self._empty_units + 1
+        if self.kept < self.number and self.last_unit >= self.rounds * self.seeds:
+            self.reason = self.limit
+        elif self._empty_units >= EMPTY_ROUNDS * self.seeds:
+            self.reason = f"the last {EMPTY_ROUNDS} rounds brought no new sample"
+
+    def _samples(self, tally: Tally) -> int:
+        return tally.rows_out(self._last_stage)

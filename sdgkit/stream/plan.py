@@ -1,0 +1,32 @@
+"""What a stream needs of the plan of a run."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from sdgkit.pipeline import Pipeline
+from sdgkit.prompts import Prompt
+from sdgkit.teachers.teacher import Teacher
+
+
+class StreamPlan(Protocol):
+    """What decides where rows move and whom they ask; `sdgkit.run.plan.Plan` is one."""
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The stages."""
+
+    @property
+    def prompts(self) -> Mapping[str, Prompt]:
+        """The prompts of the stages that ask, by stage name."""
+
+    @property
+    def teacher(self) -> Teacher | None:
+        """Whom the stages ask; None if none of them asks."""
+
+    @property
+    def judge(self) -> Teacher | None:
+        """Whom the judging stages ask; None if the teacher judges, too."""
+
+    @property
+    def structure(self) -> str:
+        """When structured output is used: "auto" (when a reply is asked again), "always", "never"."""
