@@ -16,6 +16,7 @@ from sdgkit.panels.frame import Panel, sentence, teacher_of
 from sdgkit.run import Run, open_run
 from sdgkit.run.snapshot import Funnel, Snapshot, funnel_of
 from sdgkit.samples import own_question
+from sdgkit.stream import Tally
 from sdgkit.teachers.teacher import Teacher
 from sdgkit.texts import load_texts
 
@@ -157,7 +158,7 @@ class RunPanel(Panel):
         if (
             not stages and run.plan is not None
         ):  # the picture is as high before the run has begun as later on
-            stages = funnel_of(run.plan.pipeline, {}, len(run.plan.rows), None)
+            stages = funnel_of(run.plan.pipeline, Tally(), len(run.plan.rows), None)
         going = snapshot.is_going or run.going
         again = (
             "Start"

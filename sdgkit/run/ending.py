@@ -1,26 +1,25 @@
 """The last steps of a run, which have to see all of its samples: a target's surplus and near-duplicates leave."""
 
 from collections import Counter
-from collections.abc import Mapping
 
 from sdgkit.funnel import StageLine
 from sdgkit.journal import Journal
 from sdgkit.quality import NEAR_DUPLICATES, repeats
 from sdgkit.run.plan import Plan
 from sdgkit.run.snapshot import funnel_of
-from sdgkit.stream import Target
+from sdgkit.stream import Tally, Target
 
 
 def last_steps(
-    plan: Plan, target: Target | None, counts: Mapping[str, int], journal: Journal
+    plan: Plan, target: Target | None, tally: Tally, journal: Journal
 ) -> tuple[list[StageLine], list[str]]:
     """Take them; returns the stages as summary.json lists them, and what the user should read.
 
-    target: if it was pursued to the end; what came of units beyond its last one is taken back. counts: the stream's.
+    target: if it was pursued to the end; what came of units beyond its last one is taken back. tally: the stream's.
     """
     said = []
     if target is not None:
-        counts = target.counts
+        tally = target.tally
         journal.forget_units_after(target.last_unit)
         last = [one.place for one in journal.outcomes("sample") if one.unit == target.last_unit]
         words = f"Beyond the target of {target.number}; a larger target keeps it."
@@ -31,7 +30,7 @@ def last_steps(
             said.append(
                 f"{target.kept} of the target's {target.number} samples are kept: {target.reason}."
             )
-    stages = funnel_of(plan.pipeline, counts, len(plan.rows), target)
+    stages = funnel_of(plan.pipeline, tally, len(plan.rows), target)
     if plan.near_duplicates is not None:
         journal.restore(NEAR_DUPLICATES)
         found = {

@@ -114,7 +114,14 @@ class Plan:
             stage.per_row for stage in makers if stage.fans_out and stage.total_rows is None
         ]
         brings = max(1.0, sum(new_rows) / 2)
-        return Target(self.target, seeds=len(self.rows), rounds=rounds, brings=brings, limit=limit)
+        return Target(
+            self.target,
+            seeds=len(self.rows),
+            rounds=rounds,
+            brings=brings,
+            limit=limit,
+            last_stage=len(self.pipeline.stages) - 1,
+        )
 
 
 def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

@@ -18,7 +18,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from sdgkit.errors import RunError, SettingsError
+from sdgkit.errors import RunError, SettingsError, as_sdgkit_error
 from sdgkit.export.training_set import Part, TrainingSet
 from sdgkit.formatting import public_model_name, visible
 from sdgkit.funnel import StageLine, Summary, samples_kept
@@ -29,7 +29,7 @@ from sdgkit.run.folder import config_of, read_summary, read_values, write_folder
 from sdgkit.run.plan import Plan, changes, refuse_another_job
 from sdgkit.run.record import Record
 from sdgkit.run.snapshot import Funnel, Snapshot, fraction, funnel_of, pace
-from sdgkit.stream import Stream, explained
+from sdgkit.stream import Stream
 from sdgkit.teachers import background
 from sdgkit.teachers.teacher import Teacher
 
@@ -149,7 +149,7 @@ class Run(Record):
         beat = asyncio.create_task(self._beat(plan, stream, journal))
         try:
             await stream.run()
-            self._state = "cancelled" if stream.cancelled else "done"
+            self._state = "cancelled" if stream.is_cancelled else "done"
             beat.cancel()
             await asyncio.wait([beat])  # it may be looking at them just now
             await self._look_at_judges(stream)
@@ -164,8 +164,8 @@ class Run(Record):
         if self._state == "cancelled":
             where = f"kept in {self.out}" if self.out else "kept"
             self._say(f"Stopped; what is finished is {where}. Run the same again to go on.")
-        elif journal.session > 1 and (stream.reused or stream.requests):
-            self._say(f"{stream.reused} recorded replies used again, {stream.requests} asked.")
+        elif journal.session > 1 and (stream.usage.reused or stream.usage.requests):
+            self._say(f"{stream.usage.reused} recorded replies used again, {stream.usage.requests} asked.")
         await asyncio.to_thread(self._finish, plan, stream, journal)
 
     def _finish(self, plan: Plan, stream: Stream, journal: Journal) -> None:
@@ -174,7 +174,7 @@ class Run(Record):
         try:
             with closing(journal) if self.out else nullcontext():
                 target = stream.target if self._state == "done" else None
-                self._funnel, said = last_steps(plan, target, stream.top.counts, journal)
+                self._funnel, said = last_steps(plan, target, stream.tally, journal)
                 for sentence in said:
                     self._say(sentence)
                 self._write_beat(stream, journal)
@@ -187,7 +187,7 @@ class Run(Record):
                 ):
                     self._say(EMPTY)
         except Exception as error:  # the first error counts
-            self.error = self.error or explained(
+            self.error = self.error or as_sdgkit_error(
                 error, f"Writing {self.out or 'the journal'} failed"
             )
             self._state = "failed"
@@ -226,14 +226,14 @@ class Run(Record):
                 else fraction(plan.pipeline, stages, len(plan.rows))
             )
             notes.append(
-                (time.monotonic(), stream.requests, stream.completion_tokens, min(1.0, done))
+                (time.monotonic(), stream.usage.requests, stream.usage.completion_tokens, min(1.0, done))
             )
             self._progress = pace(notes)
             try:
                 self._write_beat(stream, journal)
                 await self._look_at_judges(stream)
             except Exception as error:
-                stream.fail(explained(error, "Writing down how far the run is failed"))
+                stream.fail(as_sdgkit_error(error, "Writing down how far the run is failed"))
                 return
             now = self._heard()
             begun = [now[about][0] for about in now if about not in known]
@@ -261,7 +261,7 @@ class Run(Record):
 
     def _write_beat(self, stream: Stream, journal: Journal) -> None:
         snapshot = self.snapshot()
-        counts = {"reused": snapshot.reused, "retries": snapshot.retries, "refused": stream.refused}
+        counts = {"reused": snapshot.reused, "retries": snapshot.retries, "refused": stream.usage.refused}
         journal.beat(self._state, **counts, snapshot=snapshot.as_json())
 
     def wait(self, timeout: float | None = None) -> "Run":
@@ -336,12 +336,12 @@ class Run(Record):
             stages=stages,
             samples=samples_kept(stages),
             seeds=len(self.plan.rows),
-            requests=stream.requests,
-            reused=stream.reused,
+            requests=stream.usage.requests,
+            reused=stream.usage.reused,
             retries=sum(teacher.retries for teacher in self.teachers) - self._retries_before,
-            completion_tokens=stream.completion_tokens,
+            completion_tokens=stream.usage.completion_tokens,
             # A reply that is just being recorded has given its slot back already.
-            in_flight=min(slots, sum(lane.outstanding for lane in stream.lanes)),
+            in_flight=min(slots, stream.in_flight),
             slots=slots,
             wall_s=(self._ended or time.monotonic()) - self._begun,
             **self._progress,
@@ -375,7 +375,7 @@ class Run(Record):
         """The funnel's lines as they stand."""
         assert self._stream is not None and self.plan is not None
         return self._funnel or funnel_of(
-            self.plan.pipeline, dict(self._stream.top.counts), len(self.plan.rows)
+            self.plan.pipeline, self._stream.tally, len(self.plan.rows)
         )
 
     @property

@@ -8,7 +8,7 @@ from sdgkit.funnel import StageLine
 from sdgkit.pages import fill
 from sdgkit.pages.picture import draw
 from sdgkit.pipeline import Pipeline
-from sdgkit.stream import OUT, Target
+from sdgkit.stream import Tally, Target
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def pace(notes: Sequence[tuple[float, int, int, float]]) -> dict[str, float | No
 
 
 def funnel_of(
-    pipeline: Pipeline, counts: Mapping[str, int], rows: int, target: Target | None = None
+    pipeline: Pipeline, tally: Tally, rows: int, target: Target | None = None
 ) -> list[StageLine]:
     """The stages as summary.json lists them: name, rows_in, tried, rows_out, dropped by reason.
 
@@ -97,14 +97,10 @@ def funnel_of(
     surplus.
     """
     stages: list[StageLine] = []
-    for at, stage in enumerate(pipeline.stages):
-        dropped = {
-            key.split(":", 1)[1]: n for key, n in counts.items() if key.startswith(f"{at}:") and n
-        }
-        rows_out = dropped.pop(OUT, 0)
-        tried = rows_out + sum(dropped.values())
-        stages.append(StageLine.from_drops(stage.name, rows, dropped, tried))
-        rows = rows_out
+    for name, counts in zip(pipeline.names, tally.by_stage(len(pipeline.stages)), strict=True):
+        tried = counts.rows_out + sum(counts.dropped.values())
+        stages.append(StageLine.from_drops(name, rows, counts.dropped, tried))
+        rows = counts.rows_out
     if target is not None and target.surplus:
         stages.append(StageLine.from_drops("target", rows, {"target": target.surplus}))
     return stages

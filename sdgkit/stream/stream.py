@@ -189,9 +189,7 @@ class Stream:
         self._tasks.runnable += 1
         self._tasks.spawn(self._work(step, work))
 
-    async def _work(
-        self, step: StreamStep, work: Callable[[StreamStep], Awaitable[None]]
-    ) -> None:
+    async def _work(self, step: StreamStep, work: Callable[[StreamStep], Awaitable[None]]) -> None:
         try:
             with contextlib.suppress(Withdrawn):
                 await work(step)

@@ -16,7 +16,7 @@ from servers import status
 import sdgkit as sk
 from sdgkit.errors import RunStopped, SettingsError
 from sdgkit.funnel import StageLine
-from sdgkit.stream.row import Step
+from sdgkit.stream.row import StreamStep
 
 SMALL = {"num_contexts": 3, "num_questions": 2}
 STAGES = [stage.name for stage in sk.GROUNDED.stages]
@@ -462,7 +462,7 @@ def test_a_seed_is_admitted_only_when_a_slot_would_stand_empty(script):
     def answer(ask: Ask) -> str:
         nonlocal most
         if next(rows) % 100 == 0:
-            most = max(most, sum(type(thing) is Step for thing in gc.get_objects()))
+            most = max(most, sum(type(thing) is StreamStep for thing in gc.get_objects()))
         return script.usual(ask)
 
     script.answer = answer
