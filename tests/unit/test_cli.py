@@ -135,7 +135,7 @@ SLIPS = {
     "generate SEEDS --vary nowhere.yaml": "--vary nowhere.yaml cannot be read",
     "generate SEEDS --vary broken.jsonl": "--vary broken.jsonl cannot be read as a YAML file of lists",
     "generate SEEDS --vary words.txt": "vary must be named lists",
-    "generate SEEDS --teacher oracle": "no teacher of the kind 'oracle'",
+    "generate SEEDS --teacher oracle": "'oracle' is not a kind of teacher",
     "generate SEEDS --base-url nonsense": "must look like http://host:8000/v1",
     "generate SEEDS --error-rate 2": "error_rate=2.0 cannot be used",
     "gnerate": "No such command 'gnerate'",
