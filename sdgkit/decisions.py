@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sdgkit.errors import RunError
-from sdgkit.journal import FILE, WAIT_S, Journal
+from sdgkit.journal import JOURNAL_FILE, WAIT_S, Journal
 from sdgkit.samples import Row, content_key
 
 Reviewed = Mapping[str, int]  # how many: samples, decided, accepted, edited, rejected, outdated
@@ -136,9 +136,9 @@ class DecisionBook:
             self._journal.change(statement, rows)
             return
         try:
-            with closing(sqlite3.connect(self.folder / FILE, timeout=WAIT_S)) as sql, sql:
+            with closing(sqlite3.connect(self.folder / JOURNAL_FILE, timeout=WAIT_S)) as sql, sql:
                 sql.executemany(statement, rows)
         except sqlite3.Error as error:
             raise RunError(
-                f"The review cannot be saved in {self.folder / FILE}: {error}. Make the folder writable, or copy it."
+                f"The review cannot be saved in {self.folder / JOURNAL_FILE}: {error}. Make the folder writable, or copy it."
             ) from None

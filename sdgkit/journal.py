@@ -1,7 +1,7 @@
-"""The record of a run: one SQLite file, written by one process, read by anybody.
+"""The record of a run: one SQLite file, written by one process, read by any number.
 
-Replies are kept for ever, by key; a reply is committed before anything is built on it. Samples and drops belong to an
-*edition*, which is the hash of everything that decides them (seeds, prompts, settings, stages, model).
+Replies are kept for good, by their key; a reply is committed before anything is built on it. Samples and drops belong
+to an *edition*: a hash of everything that decides them (seeds, prompts, settings, stages, model).
 """
 
 import asyncio
@@ -9,53 +9,100 @@ import contextlib
 import hashlib
 import json
 import os
-import re
 import socket
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 from sdgkit.errors import FolderInUse, RunError
+from sdgkit.files import network_file_system
 from sdgkit.teachers.teacher import Reply, Request
 
-FILE = "journal.sqlite"
-LOCK = ".journal.lock"
+if TYPE_CHECKING:
+    import filelock
+
+JOURNAL_FILE = "journal.sqlite"
+LOCK_FILE = ".journal.lock"
+
 FORMAT = 2
-PAGE = 500  # outcomes that are read at a time
-WAIT_S = 10.0  # for whoever is just in the same journal
+"""The version of the file's format, in SQLite's `user_version`."""
+
+PAGE_SIZE = 500
+"""Outcomes read at a time."""
+
+WAIT_S = 10.0
+"""Seconds to wait for another process that is just using the same journal."""
+
 SCHEMA = Path(__file__).with_suffix(".sql").read_text("utf-8")
-SAID = (
-    "text",
-    "finish_reason",
-    "reasoning",
-    "prompt_tokens",
-    "completion_tokens",
-    "seconds",
-)  # of a Reply, in order
-# File systems on which WAL's shared memory does not work (https://sqlite.org/wal.html, "all processes must be on the
-# same host"): there, the journal is written without it.
-NETWORK = re.compile(
-    r"(fuse\.)?(nfs|cifs|smb|9p|afs|lustre|gpfs|ceph|gluster|sshfs|beegfs|davfs|s3fs|gcsfuse|rclone|juicefs|weka)"
-)
-MOUNTS = Path("/proc/self/mounts")
 
 
-class Recorded(NamedTuple):
-    """A reply as the journal holds it. session: the number of the session that recorded it."""
+@dataclass(frozen=True)
+class RecordedReply:
+    """A reply as the journal holds it.
+
+    Attributes:
+        reply: The reply.
+        session: The number of the session that recorded it.
+    """
 
     reply: Reply
     session: int
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of a row: a sample (`stage` is "") or a drop.
+class RecordedExchange:
+    """A request as it was sent, and the reply to it.
 
-    id: its lineage. place: sorts rows in lineage order. unit: the seed that it came from, or the seed's part of a round
-    of a target, counted from 1. columns: the row as it stood. trail: (stage, key) of every reply in its history.
+    Attributes:
+        key: The key of the request.
+        session: The number of the session that recorded it.
+        stage: The stage that asked.
+        model: The model that answered.
+        ordinal: Which of several requests for the same row it was, from 1.
+        attempt: 1, or higher where a malformed reply was asked again.
+        messages: The messages sent.
+        sampling: The sampling settings sent.
+        text: The raw reply.
+        reasoning: What a reasoning model thought first.
+        finish_reason: Why the reply ended, in the server's word.
+        prompt_tokens: Tokens the server read.
+        completion_tokens: Tokens the server wrote.
+        seconds: How long it took.
+    """
+
+    key: str
+    session: int
+    stage: str
+    model: str
+    ordinal: int
+    attempt: int
+    messages: Sequence[Mapping[str, str]]
+    sampling: Mapping[str, Any]
+    text: str
+    reasoning: str
+    finish_reason: str
+    prompt_tokens: int
+    completion_tokens: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a row: a sample (`stage` is empty) or a drop.
+
+    Attributes:
+        id: The row's lineage, such as `s3/c7/q2`.
+        place: A text that sorts rows in lineage order.
+        unit: The seed that the row came from, or that seed's part of a round of a target, counted from 1.
+        columns: The row's columns as they stood.
+        trail: The stage and the key of every reply in the row's history, in order.
+        stage: The stage at which the row was dropped.
+        reason: Why it was dropped, in a word.
+        message: Why it was dropped, in a sentence.
+        reply: The raw reply that shows why.
     """
 
     id: str
@@ -69,24 +116,95 @@ class Outcome:
     reply: str = ""
 
     def as_drop(self) -> dict[str, Any]:
-        """The line of dropped.jsonl."""
-        own = {
+        """The line of `dropped.jsonl`."""
+        drop = {
             "id": self.id,
             "stage": self.stage,
             "reason": self.reason,
             "message": self.message,
             "reply": self.reply,
         }
-        return {**own, **{name: value for name, value in self.columns.items() if name not in own}}
+        for name, value in self.columns.items():
+            drop.setdefault(name, value)
+        return drop
+
+
+@dataclass(frozen=True)
+class Edition:
+    """The edition that was begun last.
+
+    Attributes:
+        id: The hash of its config.
+        config: Everything that decides its rows, as JSON values.
+    """
+
+    id: str
+    config: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Session:
+    """One start of a run, up to its end.
+
+    Attributes:
+        state: What the run was doing when it last wrote here.
+        process: The number of its process.
+        host: The machine that the process ran on.
+        seen: When it last wrote here, in seconds since 1970.
+        snapshot: Where the run stood then, as JSON values; None before the first time.
+    """
+
+    state: str
+    process: int
+    host: str
+    seen: float
+    snapshot: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Totals:
+    """The numbers of all sessions together; `sdgkit.funnel.Summary` explains them."""
+
+    sessions: int
+    requests: int
+    retries: int
+    reused: int
+    prompt_tokens: int
+    completion_tokens: int
+    wall_s: float
+
+
+@dataclass(frozen=True)
+class Export:
+    """A training file that was exported into the run's folder.
+
+    Attributes:
+        path: The file, relative to the folder.
+        format: Its format.
+        test_share: The share of contexts that was held out, None if nothing was said.
+    """
+
+    path: str
+    format: str
+    test_share: float | None = None
 
 
 class Journal:
-    """The journal of one run. folder=None keeps it in memory.
+    """The journal of one run.
 
-    replies_in: another journal, in which the replies are looked up and recorded instead: for a run whose replies serve
-    another one and whose rows do not.
+    Args:
+        folder: The run's folder; None keeps the journal in memory.
+        read_only: Only read. Any number may read while one process writes.
+        replies_in: Another journal, in which replies are looked up and recorded instead: for a run whose replies serve
+            another one and whose rows do not.
 
-    Raises FolderInUse if another process is writing the folder, RunError if it cannot be written or is no journal.
+    Attributes:
+        session: The number of the session that `begin` began.
+        note: What the user should know about how the journal is written; empty if nothing.
+
+    Raises:
+        FolderInUse: Another process is writing the folder.
+        RunError: The folder cannot be written, or holds something that is not a journal.
     """
 
     def __init__(
@@ -96,71 +214,97 @@ class Journal:
         read_only: bool = False,
         replies_in: "Journal | None" = None,
     ) -> None:
-        self.folder, self.read_only = folder, read_only
-        self._replies_in = replies_in
+        self.folder = folder
+        self.read_only = read_only
         self.session = 0
         self.note = ""
-        self._file = folder / FILE if folder is not None else "The journal in memory"
-        self._committed: asyncio.Future[None] | None = (
-            None  # when what was written since the last commit is
-        )
-        self._unsaved = False
+        self._replies_in = replies_in
+        self._name = folder / JOURNAL_FILE if folder is not None else "The journal in memory"
         self._edition = ""
-        with contextlib.ExitStack() as opened:
+        self._unsaved = False
+        self._commit: asyncio.Future[None] | None = None  # of what was written since the last one
+        with contextlib.ExitStack() as resources:
             if folder is not None and not read_only:
-                opened.callback(_lock(folder).release)
-            mode = "memory" if folder is None else "ro" if read_only else "rwc"
-            address = f"{(folder or Path('/')).resolve().as_uri()}/{FILE}?mode={mode}"
+                resources.callback(_lock(folder).release)
             try:
-                self._sql = sqlite3.connect(
-                    address, uri=True, check_same_thread=False, isolation_level=None, timeout=WAIT_S
-                )
-                opened.callback(self._sql.close)
-                self._sql.row_factory = sqlite3.Row
-                format_ = self._one("PRAGMA user_version")[0]
-                if format_ == 0 and read_only:  # it is set once all tables are there
-                    raise RunError(
-                        f"The run in {folder} is just beginning. Look again in a moment."
-                    )
-                if format_ not in (0, FORMAT):
-                    raise RunError(
-                        f"{self._file} was written by another version of sdgkit. Use a new --out."
-                    )
+                self._sql = self._connect()
+                resources.callback(self._sql.close)
+                self._check_format()
                 if not read_only:
                     self._prepare()
             except sqlite3.Error as error:
-                raise RunError(f"{self._file} cannot be used as a journal: {error}.") from None
-            self._opened = opened.pop_all()
+                raise RunError(
+                    f"{self._name} cannot be used as a journal: {error}.", folder=folder
+                ) from None
+            self._resources = resources.pop_all()
+
+    def _connect(self) -> sqlite3.Connection:
+        if self.folder is None:
+            address = f"file:{JOURNAL_FILE}?mode=memory"
+        else:
+            mode = "ro" if self.read_only else "rwc"
+            address = f"{self.folder.resolve().as_uri()}/{JOURNAL_FILE}?mode={mode}"
+        connection = sqlite3.connect(
+            address, uri=True, check_same_thread=False, isolation_level=None, timeout=WAIT_S
+        )
+        connection.row_factory = sqlite3.Row
+        return connection
+
+    def _check_format(self) -> None:
+        version = self._first("PRAGMA user_version")[0]
+        is_empty = version == 0  # the version is set once all tables are there
+        if is_empty and self.read_only:
+            raise RunError(
+                f"The run in {self.folder} is just beginning. Look again in a moment.",
+                folder=self.folder,
+            )
+        if not is_empty and version != FORMAT:
+            raise RunError(
+                f"{self._name} was written by another version of sdgkit. Choose a new --out.",
+                folder=self.folder,
+            )
 
     def _prepare(self) -> None:
-        """Make the tables, in the safest way of writing that the folder's file system allows."""
+        """Create the tables, in the safest way of writing that the folder's file system allows."""
         if self.folder is not None:
-            network = _network_file_system(self.folder)
-            mode = self._enter("TRUNCATE" if network else "WAL")
-            self._sql.execute(f"PRAGMA synchronous={'NORMAL' if mode == 'wal' else 'FULL'}")
-            if mode != "wal":
-                where = f"{self.folder} is on a {network or 'file system'} where the journal does without its log"
-                self.note = f"{where}: each reply is recorded more slowly. An --out on a local disk is faster."
+            self._choose_mode(self.folder)
         self._sql.executescript(f"{SCHEMA}; PRAGMA user_version={FORMAT}")
 
-    def _enter(self, mode: str) -> str:
-        """Change how the file is written; returns how it is. Of all statements this one does not wait for others by
-        itself: readers, or a decision that is just being written."""
+    def _choose_mode(self, folder: Path) -> None:
+        file_system = network_file_system(folder)
+        if file_system:
+            mode = self._set_mode("PRAGMA journal_mode=TRUNCATE")
+        else:
+            mode = self._set_mode("PRAGMA journal_mode=WAL")
+        if mode == "wal":
+            self._sql.execute("PRAGMA synchronous=NORMAL")
+            return
+        self._sql.execute("PRAGMA synchronous=FULL")
+        self.note = (
+            f"{folder} is on a {file_system or 'file system'} where the journal does without its log: each reply is "
+            "recorded more slowly. An --out on a local disk is faster."
+        )
+
+    def _set_mode(self, pragma: str) -> str:
+        """Change how the file is written and return how it is.
+
+        This is the one statement that does not wait by itself for others who use the file.
+        """
         deadline = time.monotonic() + WAIT_S
         while True:
             try:
-                return str(self._one(f"PRAGMA journal_mode={mode}")[0])
+                return str(self._first(pragma)[0])
             except sqlite3.OperationalError:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.02)
 
     def close(self) -> None:
-        """Commit what is waiting and let go of the folder."""
-        with self._opened:
+        """Commit what is waiting and release the folder."""
+        with self._resources:
             self.flush()
             if not self.read_only:
-                # Leaves one file, which can be read and copied alone; readers who are in it just now keep the log.
+                # This leaves one file, which can be read and copied alone. Readers who are in it now keep the log.
                 with contextlib.suppress(sqlite3.Error):
                     self._sql.executescript("PRAGMA busy_timeout=100; PRAGMA journal_mode=DELETE")
 
@@ -170,33 +314,29 @@ class Journal:
         """The rows of a query."""
         return self._sql.execute(query, values).fetchall()
 
-    def _one(self, query: str, **values: Any) -> Any:
-        return self._sql.execute(query, values).fetchone()
-
     def change(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Carry a statement out for each of these rows; for a journal in memory, where a reader may write as well."""
+        """Execute a statement for each of these rows; for a journal in memory, to which readers may write as well."""
         self._sql.executemany(statement, rows)
 
+    def _first(self, query: str, **values: Any) -> Any:
+        """The first row of a query, None if there is none."""
+        return self._sql.execute(query, values).fetchone()
+
     def _write(self, statement: str, **values: Any) -> sqlite3.Cursor:
-        """Carry out a statement about this edition. It is committed with the next reply or beat."""
+        """Execute a statement about this edition. It is committed with the next reply or beat."""
         if not self._unsaved:
             self._sql.execute("BEGIN IMMEDIATE")
             self._unsaved = True
         return self._sql.execute(statement, {"edition": self._edition, **values})
 
-    def _insert(self, table: str, otherwise: str, **row: Any) -> sqlite3.Cursor:
-        """Put in a row. otherwise: IGNORE it or REPLACE the old one, if it is there already."""
-        marks = ", ".join(f":{name}" for name in row)
-        return self._write(
-            f"INSERT OR {otherwise} INTO {table} ({', '.join(row)}) VALUES ({marks})", **row
-        )
-
     def flush(self) -> None:
-        """Commit what was written since the last time, and wake whoever waits for it.
+        """Commit what was written since the last time, and wake everything that waits for it.
 
-        Raises RunError if it cannot be written and nobody waits, who would have the error otherwise.
+        Raises:
+            RunError: It cannot be written, and nothing waits for it that would get the error instead.
         """
-        waiting, self._committed = self._committed, None
+        waiting = self._commit
+        self._commit = None
         try:
             if self._unsaved:
                 self._unsaved = False
@@ -204,244 +344,395 @@ class Journal:
         except sqlite3.Error as error:
             if self._sql.in_transaction:
                 self._sql.execute("ROLLBACK")
-            words = f"{self._file} cannot be written: {error}. Make room, then run the same command again."
+            failure = RunError(
+                f"{self._name} cannot be written: {error}. Make room, then run the same command again to resume.",
+                folder=self.folder,
+            )
             if waiting is None or waiting.done():
-                raise RunError(words) from None
-            waiting.set_exception(RunError(words))
+                raise failure from None
+            waiting.set_exception(failure)
         if waiting is not None and not waiting.done():
             waiting.set_result(None)
 
     # Replies ----------------------------------------------------------------------------------------------------------
 
-    def reply(self, key: str) -> Recorded | None:
+    def reply(self, key: str) -> RecordedReply | None:
         """The recorded reply to a request, by its key."""
         if self._replies_in is not None:
             return self._replies_in.reply(key)
-        row = self._one(f"SELECT {', '.join(SAID)}, session FROM replies WHERE key=:key", key=key)
-        return Recorded(Reply(*row[:-1]), row[-1]) if row else None
+        row = self._first(_SELECT_REPLY, key=key)
+        if row is None:
+            return None
+        *values, session = row
+        return RecordedReply(Reply(*values), session)
 
     def count_replies(self) -> int:
         """How many replies are recorded."""
-        return int(self._one("SELECT COUNT(*) FROM replies")[0])
+        return int(self._first("SELECT COUNT(*) FROM replies")[0])
 
-    def exchange(self, key: str) -> dict[str, Any] | None:
-        """The request and reply of a key as plain values: what was really sent, what came back."""
+    def count_replies_by_stage(self) -> dict[str, int]:
+        """How many replies are recorded, by the name of the stage that asked."""
+        rows = self.select("SELECT stage, COUNT(*) AS number FROM replies GROUP BY stage")
+        return {row["stage"]: row["number"] for row in rows}
+
+    def exchange(self, key: str) -> RecordedExchange | None:
+        """The request and the reply of a key: what was really sent, what came back."""
         if self._replies_in is not None:
             return self._replies_in.exchange(key)
-        row = self._one("SELECT * FROM replies WHERE key=:key", key=key)
-        return _read(row, "messages", "sampling") if row else None
+        row = self._first("SELECT * FROM replies WHERE key=:key", key=key)
+        if row is None:
+            return None
+        return RecordedExchange(**_with_json(row, "messages", "sampling"))
 
     async def record(
         self, key: str, stage: str, model: str, request: Request, reply: Reply
     ) -> None:
-        """Record a reply; returns when it is committed. Replies of one turn of the event loop share a commit."""
+        """Record a reply and return when it is committed. Replies of one turn of the event loop share a commit.
+
+        Args:
+            key: The key of the request.
+            stage: The name of the stage that asked.
+            model: The model that answered.
+            request: What was sent.
+            reply: What came back.
+
+        Raises:
+            RunError: The journal cannot be written.
+        """
         if self._replies_in is not None:
             await self._replies_in.record(key, stage, model, request, reply)
             return
-        asked = {
-            "key": key,
-            "session": self.session,
-            "stage": stage,
-            "model": model,
-            "ordinal": request.ordinal,
-        }
-        sent = {
-            "messages": _json(request.messages),
-            "sampling": _json(request.sampling),
-            "attempt": request.attempt,
-        }
-        self._insert(
-            "replies", "IGNORE", **asked, **sent, **{name: getattr(reply, name) for name in SAID}
+        self._write(
+            _INSERT_REPLY,
+            key=key,
+            session=self.session,
+            stage=stage,
+            model=model,
+            ordinal=request.ordinal,
+            attempt=request.attempt,
+            messages=_json(request.messages),
+            sampling=_json(request.sampling),
+            text=reply.text,
+            reasoning=reply.reasoning,
+            finish_reason=reply.finish_reason,
+            prompt_tokens=reply.prompt_tokens,
+            completion_tokens=reply.completion_tokens,
+            seconds=reply.seconds,
         )
-        if self._committed is None:
+        if self._commit is None:
             loop = asyncio.get_running_loop()
-            self._committed = loop.create_future()
+            self._commit = loop.create_future()
             loop.call_soon(self.flush)
-        await self._committed
+        await self._commit
 
     # Editions and sessions --------------------------------------------------------------------------------------------
 
-    def newest(self) -> tuple[str, dict[str, Any]] | None:
-        """(id, config) of the edition that was begun last."""
-        row = self._one(
-            "SELECT id, config FROM editions WHERE id=(SELECT edition FROM sessions ORDER BY id DESC LIMIT 1)"
-        )
-        return (row[0], json.loads(row[1])) if row else None
+    def newest(self) -> Edition | None:
+        """The edition that was begun last; None in a new journal."""
+        row = self._first(_SELECT_NEWEST_EDITION)
+        if row is None:
+            return None
+        return Edition(id=row["id"], config=json.loads(row["config"]))
 
     def begin(self, config: Mapping[str, Any]) -> dict[int, dict[str, int]]:
-        """Begin a session of the edition with this config; returns the counts of the units that are finished in it.
+        """Begin a session of the edition with this config.
 
         Rows of unfinished units are forgotten: they come again from the recorded replies.
+
+        Returns:
+            The counts of the units that are finished in this edition, by unit.
         """
         self._edition = edition_of(config)
-        self._insert("editions", "IGNORE", id=self._edition, config=_json(config))
-        finished = "SELECT unit, counts FROM finished WHERE edition=:edition"
-        self._write(
-            f"DELETE FROM rows WHERE edition=:edition AND unit NOT IN (SELECT unit FROM ({finished}))"
+        self._write(_INSERT_EDITION, id=self._edition, config=_json(config))
+        self._write(_DELETE_UNFINISHED_ROWS)
+        now = time.time()
+        cursor = self._write(
+            _INSERT_SESSION, process=os.getpid(), host=socket.gethostname(), begun=now, seen=now
         )
-        here = {
-            "process": os.getpid(),
-            "host": socket.gethostname(),
-            "begun": time.time(),
-            "seen": time.time(),
-        }
-        cursor = self._insert("sessions", "REPLACE", edition=self._edition, state="running", **here)
         self.session = int(cursor.lastrowid or 0)
         self.flush()
-        return {
-            row["unit"]: json.loads(row["counts"])
-            for row in self.select(finished, edition=self._edition)
-        }
+        rows = self.select(_SELECT_FINISHED, edition=self._edition)
+        return {row["unit"]: json.loads(row["counts"]) for row in rows}
 
-    def beat(self, state: str, *, snapshot: Mapping[str, Any], **counts: int) -> None:
+    def beat(
+        self,
+        state: str,
+        *,
+        snapshot: Mapping[str, Any],
+        reused: int = 0,
+        retries: int = 0,
+        refused: int = 0,
+    ) -> None:
         """Write down how far this session is, for readers and for the totals over all sessions.
 
-        counts: reused, retries, refused.
+        Args:
+            state: What the run is doing.
+            snapshot: Where it stands, as JSON values.
+            reused: Recorded replies that it used.
+            retries: Requests that it sent again after an error.
+            refused: Requests that the teacher refused.
         """
-        values = {"seen": time.time(), "state": state, "snapshot": _json(snapshot), **counts}
-        places = ", ".join(f"{name}=:{name}" for name in values)
-        self._write(f"UPDATE sessions SET {places} WHERE id=:id", id=self.session, **values)
+        self._write(
+            _UPDATE_SESSION,
+            id=self.session,
+            seen=time.time(),
+            state=state,
+            snapshot=_json(snapshot),
+            reused=reused,
+            retries=retries,
+            refused=refused,
+        )
         self.flush()
 
-    def totals(self) -> dict[str, Any]:
-        """Requests, tokens, retries, reused replies, seconds and sessions of all sessions together."""
-        return dict(self._one("SELECT * FROM totals"))
+    def totals(self) -> Totals:
+        """The numbers of all sessions together."""
+        return Totals(**dict(self._first("SELECT * FROM totals")))
 
-    def last_session(self) -> dict[str, Any] | None:
-        """The newest session: state, process, host, when it was last seen, and its snapshot."""
-        row = self._one("SELECT * FROM sessions ORDER BY id DESC LIMIT 1")
-        return _read(row, "snapshot") if row else None
+    def last_session(self) -> Session | None:
+        """The newest session; None in a new journal."""
+        row = self._first(_SELECT_LAST_SESSION)
+        return None if row is None else Session(**_with_json(row, "snapshot"))
+
+    def exports(self) -> list[Export]:
+        """The training files that were exported into the folder, in the order of their paths."""
+        rows = self.select("SELECT path, format FROM exports ORDER BY path")
+        return [_read_export(row["path"], row["format"]) for row in rows]
 
     # Samples and drops ------------------------------------------------------------------------------------------------
 
     def put(self, outcome: Outcome) -> None:
-        """Write down what became of a row."""
-        stored = {"columns": _json(outcome.columns), "trail": _json(outcome.trail)}
-        # Half of a surrogate pair is nothing that a file can hold.
-        sound = {
-            name: getattr(outcome, name).encode("utf-8", "replace").decode()
-            for name in ("message", "reply")
-        }
-        self._insert(
-            "rows", "REPLACE", edition=self._edition, **{**vars(outcome), **stored, **sound}
+        """Record what became of a row."""
+        self._write(
+            _INSERT_ROW,
+            id=outcome.id,
+            place=outcome.place,
+            unit=outcome.unit,
+            stage=outcome.stage,
+            reason=outcome.reason,
+            message=_storable(outcome.message),
+            reply=_storable(outcome.reply),
+            columns=_json(outcome.columns),
+            trail=_json(outcome.trail),
         )
 
     def forget(self, place: str) -> None:
         """Take back the outcome at this place and all below it."""
-        below = "place BETWEEN :place || '.' AND :place || '/'"
-        self._write(
-            f"DELETE FROM rows WHERE edition=:edition AND (place=:place OR {below})", place=place
-        )
+        self._write(_DELETE_ROWS_AT, place=place)
 
     def forget_units_after(self, unit: int) -> None:
-        """Take back what came of the units beyond the one that reached the target."""
+        """Take back what came of the units after the one that reached the target."""
         self._write("DELETE FROM rows WHERE edition=:edition AND unit>:unit", unit=unit)
 
     def restore(self, stage: str) -> None:
-        """Make samples again of what this stage dropped: it will go through all of them anew."""
-        self._write(
-            "UPDATE rows SET stage='', reason='', message='' WHERE edition=:edition AND stage=:stage",
-            stage=stage,
-        )
+        """Turn what this stage dropped into samples again; the stage will look at all of them anew."""
+        self._write(_UNDROP_ROWS, stage=stage)
 
     def drop_samples(self, stage: str, drops: Iterable[tuple[str, str, str]]) -> None:
-        """Turn samples into drops of a stage that goes through all of them at the end: (place, reason, message)."""
-        drop = "UPDATE rows SET stage=:stage, reason=:reason, message=:message WHERE edition=:edition AND place=:place"
+        """Turn samples into drops of a stage that looks at all samples at the end.
+
+        Args:
+            stage: The name of the stage.
+            drops: The place, the reason and the message of each.
+        """
         for place, reason, message in drops:
-            self._write(drop, stage=stage, place=place, reason=reason, message=message)
+            self._write(_DROP_ROW, stage=stage, place=place, reason=reason, message=message)
         self.flush()
 
     def finish(self, unit: int, counts: Mapping[str, int]) -> None:
-        """Write down that a unit is finished in this edition."""
-        self._insert("finished", "REPLACE", edition=self._edition, unit=unit, counts=_json(counts))
+        """Record that a unit is finished in this edition."""
+        self._write(_INSERT_FINISHED, unit=unit, counts=_json(counts))
 
-    def outcomes(self, kind: str) -> Iterator[Outcome]:
-        """The samples (kind "sample") or drops ("drop") of the newest edition in lineage order, read as they are used.
+    def outcomes(self, kind: Literal["sample", "drop"]) -> Iterator[Outcome]:
+        """The samples or the drops of the newest edition, in lineage order.
 
-        Page by page, so that whoever stops in the middle keeps nobody from writing, also where there is no log.
+        They are read page by page, so that a reader who stops in the middle keeps nobody from writing, even where the
+        journal does without its log.
         """
-        last, which = (
-            "",
-            f"stage{'=' if kind == 'sample' else '<>'}'' AND place>:last ORDER BY place LIMIT {PAGE}",
-        )
-        while page := self._outcomes(which, last=last):
+        query = _SELECT_SAMPLES if kind == "sample" else _SELECT_DROPS
+        page = self._outcomes(query, last="", page_size=PAGE_SIZE)
+        while page:
             yield from page
-            last = page[-1].place
+            page = self._outcomes(query, last=page[-1].place, page_size=PAGE_SIZE)
 
     def outcome(self, id_: str) -> Outcome | None:
-        """What became of the row with this id in the newest edition."""
-        return next(iter(self._outcomes("id=:id", id=id_)), None)
+        """What became of the row with this id in the newest edition; None if there is no such row."""
+        outcomes = self._outcomes(_SELECT_OUTCOME, id=id_)
+        return outcomes[0] if outcomes else None
 
-    def _outcomes(self, which: str, **values: Any) -> list[Outcome]:
-        edition = self._edition or (self.newest() or ("",))[0]
-        names = ", ".join(field.name for field in fields(Outcome))
-        found = self.select(
-            f"SELECT {names} FROM rows WHERE edition=:edition AND {which}",
-            edition=edition,
-            **values,
-        )
-        rows = (_read(row, "columns", "trail") for row in found)
-        return [Outcome(**{**row, "trail": [*map(tuple, row["trail"])]}) for row in rows]
+    def _outcomes(self, query: str, **values: Any) -> list[Outcome]:
+        rows = self.select(query, edition=self._newest_edition_id(), **values)
+        return [_read_outcome(row) for row in rows]
+
+    def _newest_edition_id(self) -> str:
+        if self._edition:
+            return self._edition
+        newest = self.newest()
+        return newest.id if newest is not None else ""
 
     def samples(self) -> Iterator[dict[str, Any]]:
-        """The lines of dataset.jsonl, of the newest edition."""
+        """The lines of `dataset.jsonl`, of the newest edition."""
         return (dict(outcome.columns) for outcome in self.outcomes("sample"))
 
     def drops(self) -> Iterator[dict[str, Any]]:
-        """The lines of dropped.jsonl, of the newest edition."""
+        """The lines of `dropped.jsonl`, of the newest edition."""
         return (outcome.as_drop() for outcome in self.outcomes("drop"))
 
 
 def edition_of(config: Mapping[str, Any]) -> str:
-    """The id of the edition that a config makes: a hash of it."""
+    """The id of the edition that a config makes: a hash of it, whatever the order of its names."""
     return hashlib.sha256(_json(config, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _json(value: Any, **options: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), **options)
-
-
-def _read(row: sqlite3.Row, *names: str) -> dict[str, Any]:
-    """A row as a dictionary, with the columns of these names read from JSON."""
-    return {**dict(row), **{name: json.loads(row[name]) for name in names}}
-
-
-def _lock(folder: Path) -> Any:
-    """The lock of a folder, taken. Raises FolderInUse, RunError."""
+def _lock(folder: Path) -> "filelock.FileLock":
+    """Lock a folder for writing. Raises FolderInUse, RunError."""
     import filelock
 
-    lock = filelock.FileLock(folder / LOCK, thread_local=False)
+    lock = filelock.FileLock(folder / LOCK_FILE, thread_local=False)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except filelock.Timeout:
-        holder = ""
-        with (
-            contextlib.suppress(RunError),
-            contextlib.closing(Journal(folder, read_only=True)) as journal,
-        ):
-            if session := journal.last_session():
-                holder = f" (process {session['process']} on {session['host']})"
         raise FolderInUse(
-            f"{folder} is being written by another process{holder}. Wait for it, stop it, or use another --out."
+            f"{folder} is being written by another process{_writer_of(folder)}. Wait for it, stop it, or choose "
+            "another --out.",
+            folder=folder,
         ) from None
     except (OSError, NotImplementedError) as error:  # the latter: a file system that cannot lock
-        words = getattr(error, "strerror", None) or error
+        cause = getattr(error, "strerror", None) or error
         raise RunError(
-            f"Cannot write the folder {folder}: {words}. Use one that you may write to."
+            f"Cannot write the folder {folder}: {cause}. Choose one that you may write to.",
+            folder=folder,
         ) from None
     return lock
 
 
-def _network_file_system(folder: Path) -> str:
-    """The kind of network file system that the folder is on, "" if it is local (or the system does not say)."""
-    mounts = MOUNTS.read_text("utf-8", "replace").splitlines() if MOUNTS.exists() else []
-    here, best, kind = folder.resolve(), Path("/"), ""
-    for line in mounts:
-        _, point, system, *_ = line.split(" ")
-        place = Path(
-            re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), point)
-        )  # a space is written as \040
-        if here.is_relative_to(place) and place.is_relative_to(best):
-            best, kind = place, system
-    return kind if NETWORK.match(kind) else ""
+def _writer_of(folder: Path) -> str:
+    """Which process is writing a folder, in brackets; empty if that cannot be read."""
+    with (
+        contextlib.suppress(RunError),
+        contextlib.closing(Journal(folder, read_only=True)) as journal,
+    ):
+        session = journal.last_session()
+        if session is not None:
+            return f" (process {session.process} on {session.host})"
+    return ""
+
+
+# Between Python values and columns ------------------------------------------------------------------------------------
+
+
+def _json(value: Any, *, sort_keys: bool = False) -> str:
+    return json.dumps(value, separators=(",", ":"), sort_keys=sort_keys)
+
+
+def _with_json(row: sqlite3.Row, *names: str) -> dict[str, Any]:
+    """A row as a dictionary, with the columns of these names read from JSON."""
+    values = dict(row)
+    for name in names:
+        values[name] = json.loads(row[name])
+    return values
+
+
+def _storable(text: str) -> str:
+    """The text without halves of surrogate pairs, which no file can hold."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _read_outcome(row: sqlite3.Row) -> Outcome:
+    values = _with_json(row, "columns", "trail")
+    values["trail"] = [(stage, key) for stage, key in values["trail"]]
+    return Outcome(**values)
+
+
+def _read_export(path: str, noted: str) -> Export:
+    """An export as the journal notes it: its format, and the share held out if one was given (`messages=0.1`)."""
+    format, _, share = noted.partition("=")
+    return Export(path, format, float(share) if share else None)
+
+
+# The statements -------------------------------------------------------------------------------------------------------
+
+_SELECT_REPLY = """
+    SELECT text, finish_reason, reasoning, prompt_tokens, completion_tokens, seconds, session
+    FROM replies WHERE key=:key
+"""
+
+_INSERT_REPLY = """
+    INSERT OR IGNORE INTO replies (
+        key, session, stage, model, ordinal, attempt, messages, sampling,
+        text, reasoning, finish_reason, prompt_tokens, completion_tokens, seconds
+    ) VALUES (
+        :key, :session, :stage, :model, :ordinal, :attempt, :messages, :sampling,
+        :text, :reasoning, :finish_reason, :prompt_tokens, :completion_tokens, :seconds
+    )
+"""
+
+_SELECT_NEWEST_EDITION = """
+    SELECT id, config FROM editions
+    WHERE id=(SELECT edition FROM sessions ORDER BY id DESC LIMIT 1)
+"""
+
+_INSERT_EDITION = "INSERT OR IGNORE INTO editions (id, config) VALUES (:id, :config)"
+
+_DELETE_UNFINISHED_ROWS = """
+    DELETE FROM rows WHERE edition=:edition
+    AND unit NOT IN (SELECT unit FROM finished WHERE edition=:edition)
+"""
+
+_INSERT_SESSION = """
+    INSERT OR REPLACE INTO sessions (edition, state, process, host, begun, seen)
+    VALUES (:edition, 'running', :process, :host, :begun, :seen)
+"""
+
+_UPDATE_SESSION = """
+    UPDATE sessions SET seen=:seen, state=:state, snapshot=:snapshot,
+        reused=:reused, retries=:retries, refused=:refused
+    WHERE id=:id
+"""
+
+_SELECT_LAST_SESSION = """
+    SELECT state, process, host, seen, snapshot FROM sessions ORDER BY id DESC LIMIT 1
+"""
+
+_SELECT_FINISHED = "SELECT unit, counts FROM finished WHERE edition=:edition"
+
+_INSERT_FINISHED = """
+    INSERT OR REPLACE INTO finished (edition, unit, counts) VALUES (:edition, :unit, :counts)
+"""
+
+_INSERT_ROW = """
+    INSERT OR REPLACE INTO rows (
+        edition, place, id, unit, stage, reason, message, reply, columns, trail
+    ) VALUES (
+        :edition, :place, :id, :unit, :stage, :reason, :message, :reply, :columns, :trail
+    )
+"""
+
+_DELETE_ROWS_AT = """
+    DELETE FROM rows WHERE edition=:edition
+    AND (place=:place OR place BETWEEN :place || '.' AND :place || '/')
+"""
+
+_UNDROP_ROWS = """
+    UPDATE rows SET stage='', reason='', message='' WHERE edition=:edition AND stage=:stage
+"""
+
+_DROP_ROW = """
+    UPDATE rows SET stage=:stage, reason=:reason, message=:message
+    WHERE edition=:edition AND place=:place
+"""
+
+_SELECT_OUTCOME = """
+    SELECT id, place, unit, columns, trail, stage, reason, message, reply FROM rows
+    WHERE edition=:edition AND id=:id
+"""
+
+_SELECT_SAMPLES = """
+    SELECT id, place, unit, columns, trail, stage, reason, message, reply FROM rows
+    WHERE edition=:edition AND stage='' AND place>:last ORDER BY place LIMIT :page_size
+"""
+
+_SELECT_DROPS = """
+    SELECT id, place, unit, columns, trail, stage, reason, message, reply FROM rows
+    WHERE edition=:edition AND stage<>'' AND place>:last ORDER BY place LIMIT :page_size
+"""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sdgkit.checks import read_checks, saved
 from sdgkit.errors import RunError, SeedError, SettingsError
-from sdgkit.journal import FILE
+from sdgkit.journal import JOURNAL_FILE
 from sdgkit.pipeline import Pipeline
 from sdgkit.prompts import Prompt, load_prompt, load_prompts
 from sdgkit.quality import check_threshold
@@ -404,7 +404,7 @@ def run_folder(seeds: Any) -> Path | None:
     """The path if it is the folder of a run."""
     if not isinstance(seeds, str | Path) or not Path(seeds).is_dir():
         return None
-    if not (Path(seeds) / FILE).exists():
+    if not (Path(seeds) / JOURNAL_FILE).exists():
         raise SeedError(
             f"{seeds} is a folder without a run. Give a seed file, or the folder of a run."
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sdgkit.evaluation.quiet_runs import run_quietly
 from sdgkit.funnel import StageLine
-from sdgkit.journal import Journal, Outcome
+from sdgkit.journal import Journal, Outcome, RecordedExchange
 from sdgkit.pipeline import Pipeline
 from sdgkit.run.plan import Plan
 from sdgkit.samples import Row
@@ -111,12 +111,12 @@ def _exchanges(outcomes: Sequence[Outcome], replies: Journal) -> dict[str, list[
     return exchanges
 
 
-def _exchange(recorded: Row) -> Exchange:
+def _exchange(recorded: RecordedExchange) -> Exchange:
     return Exchange(
-        characters=sum(len(message["content"]) for message in recorded["messages"]),
-        prompt_tokens=recorded["prompt_tokens"],
-        completion_tokens=recorded["completion_tokens"],
-        seconds=recorded["seconds"],
+        characters=sum(len(message["content"]) for message in recorded.messages),
+        prompt_tokens=recorded.prompt_tokens,
+        completion_tokens=recorded.completion_tokens,
+        seconds=recorded.seconds,
     )
 
 

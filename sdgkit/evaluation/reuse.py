@@ -4,7 +4,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from sdgkit.journal import FILE, Journal
+from sdgkit.journal import JOURNAL_FILE, Journal
 from sdgkit.prompts import Prompt
 
 
@@ -19,15 +19,14 @@ def asked_again(prompt: Prompt, run_folder: str | Path | None, saved: Prompt) ->
     Returns:
         A sentence; "" if there is nothing to say.
     """
-    if run_folder is None or not (Path(run_folder) / FILE).exists():
+    if run_folder is None or not (Path(run_folder) / JOURNAL_FILE).exists():
         if prompt == saved:
             return ""
         return f"A resumed run asks {prompt.name} and every stage after it again; it reuses all earlier replies."
     with closing(Journal(Path(run_folder), read_only=True)) as journal:
         newest = journal.newest()
-        counts = journal.select("SELECT stage, COUNT(*) AS replies FROM replies GROUP BY stage")
-    replies = {row["stage"]: int(row["replies"]) for row in counts}
-    config = newest[1] if newest is not None else {"prompts": {}}
+        replies = journal.count_replies_by_stage()
+    config = newest.config if newest is not None else {"prompts": {}}
     recorded = config["prompts"].get(prompt.name)
     if recorded is None:
         return f"The run in {run_folder} has no stage {prompt.name}."

@@ -139,7 +139,8 @@ class RunPanel(Panel):
 
     def on_trace(self, id: str) -> None:
         """Show the story of a drop, the last exchange first: the prompt that was sent, the raw reply."""
-        self._stories[id] = list(reversed(self.latest.trace(id).exchanges))
+        exchanges = self.latest.trace(id).exchanges
+        self._stories[id] = [vars(exchange) for exchange in reversed(exchanges)]
 
     # Showing ----------------------------------------------------------------------------------------------------------
 

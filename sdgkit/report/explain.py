@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import Any, Protocol
+from typing import Protocol
 
 from sdgkit.errors import RunError
 from sdgkit.formatting import format_number, format_percent, pluralize
 from sdgkit.funnel import StageLine, samples_kept
+from sdgkit.journal import RecordedExchange
 from sdgkit.pages import fill
 from sdgkit.pages.picture import described
 from sdgkit.samples import Row
@@ -88,7 +89,7 @@ class RunTrace(Protocol):
     @property
     def reply(self) -> str: ...
     @property
-    def exchanges(self) -> Sequence[Mapping[str, Any]]: ...
+    def exchanges(self) -> Sequence[RecordedExchange]: ...
 
 
 class RunRecord(Protocol):

@@ -108,10 +108,9 @@ def _write_reviewed(out: Path, summary: Summary, journal: Journal) -> None:
     ):
         mine = TrainingSet(Part(journal.samples, decisions, system, name, summary))
         mine.write("messages", out / train_file(summary.teacher))
-        for row in journal.select("SELECT * FROM exports ORDER BY path"):
-            if (out / row["path"]).exists():  # one that was deleted is not wanted any more
-                format, _, share = row["format"].partition("=")
-                mine.write(format, out / row["path"], test_share=float(share) if share else None)
+        for export in journal.exports():
+            if (out / export.path).exists():  # one that was deleted is not wanted any more
+                mine.write(export.format, out / export.path, test_share=export.test_share)
     write_card(out / "README.md", summary, sample, system, name, decisions.count(journal.samples()))
 
 

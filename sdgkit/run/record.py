@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sdgkit.decisions import DecisionBook, Decisions, read_decisions
 from sdgkit.errors import RunError
 from sdgkit.export import as_stored
-from sdgkit.journal import Journal, Outcome
+from sdgkit.journal import Journal, Outcome, RecordedExchange
 from sdgkit.pages import fill
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class Trace(Outcome):
     seconds.
     """
 
-    exchanges: Sequence[dict[str, Any]] = ()
+    exchanges: Sequence[RecordedExchange] = ()
 
     @property
     def row(self) -> dict[str, Any]:

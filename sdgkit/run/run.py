@@ -22,7 +22,7 @@ from sdgkit.errors import RunError, SettingsError, as_sdgkit_error
 from sdgkit.export.training_set import Part, TrainingSet
 from sdgkit.formatting import public_model_name, visible
 from sdgkit.funnel import StageLine, Summary, samples_kept
-from sdgkit.journal import FILE, Journal
+from sdgkit.journal import JOURNAL_FILE, Journal, Session
 from sdgkit.report.explain import MANY, Explanation, explain
 from sdgkit.run.ending import last_steps
 from sdgkit.run.folder import config_of, read_summary, read_values, write_folder, write_start
@@ -121,13 +121,13 @@ class Run(Record):
         """A session in the journal, once it is sure that this folder is for this job; says what changed."""
         config, previous = plan.config(), journal.newest()
         if previous is not None and not self._reuse:
-            refuse_another_job(previous[1], config, self.out)
+            refuse_another_job(previous.config, config, self.out)
         recorded = journal.count_replies()
         if journal.note:
             self._say(journal.note)
         finished = journal.begin(config)
         if previous is not None:
-            changed = ", ".join(changes(previous[1], config))
+            changed = ", ".join(changes(previous.config, config))
             told = (
                 f"changed since the last session: {changed}"
                 if changed
@@ -353,12 +353,12 @@ class Run(Record):
     def _recorded_snapshot(self) -> Snapshot:
         """The last snapshot that the writing process left in the journal."""
         session = None
-        if self.out is not None and (self.out / FILE).exists():
+        if self.out is not None and (self.out / JOURNAL_FILE).exists():
             with self._reading() as journal:
                 session = journal.last_session()
         if session is None:
             return Snapshot(state=self._state)
-        values = session["snapshot"] or {"state": session["state"]}
+        values = session.snapshot or {"state": session.state}
         snapshot = Snapshot.from_json(values)
         if snapshot.is_going and _is_gone(session):
             words = "The process that wrote this run is gone; run it again to go on."
@@ -393,7 +393,7 @@ class Run(Record):
         return Summary(
             state=self._state,
             stages=list(self._funnel),
-            **totals,
+            **vars(totals),
             teacher=plan.teacher.kind if plan.teacher else None,
             model=public_model_name(plan.teacher.model) if plan.teacher else None,
             judge=public_model_name(judge.model) if judge else None,
@@ -486,20 +486,20 @@ def open_run(folder: str | Path) -> Run:
     Raises RunError if the folder holds no run.
     """
     folder = Path(folder)
-    if not (folder / FILE).exists():
+    if not (folder / JOURNAL_FILE).exists():
         raise RunError(
-            f"There is no run in {folder}: {FILE} is missing. Name a folder that a run wrote."
+            f"There is no run in {folder}: {JOURNAL_FILE} is missing. Name a folder that a run wrote."
         )
     return Run(None, folder)
 
 
-def _is_gone(session: Mapping[str, Any]) -> bool:
+def _is_gone(session: Session) -> bool:
     """Whether the process of a session is dead (on this machine), or has not been heard of for long."""
-    if session["host"] == socket.gethostname():
+    if session.host == socket.gethostname():
         try:
-            os.kill(session["process"], 0)
+            os.kill(session.process, 0)
         except ProcessLookupError:
             return True
         except OSError:
             pass  # it is somebody else's, and alive
-    return time.time() - session["seen"] > SILENT_S
+    return time.time() - session.seen > SILENT_S

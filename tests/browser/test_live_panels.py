@@ -22,7 +22,7 @@ def test_a_prompt_is_edited_tried_and_saved_and_the_next_run_uses_it(lab, page, 
             "start": f"{START}teacher = sk.connect('rehearsal')",
             "panel": "sk.PromptPanel('prompts_of_mine', seeds, teacher=teacher, stage='gen_contexts')",
             "run": "run = sk.generate(seeds[:1], teacher=teacher, num_contexts=1, prompts='prompts_of_mine')\n"
-            "print(run.trace(next(run.samples())['id']).exchanges[0]['messages'][0]['content'])",
+            "print(run.trace(next(run.samples())['id']).exchanges[0].messages[0]['content'])",
         },
     )
     with lab.open(page, notebook_file) as notebook:

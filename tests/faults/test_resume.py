@@ -543,7 +543,7 @@ def test_another_kernel_follows_the_run_while_it_goes_on(script, tmp_path):
         run.wait(0.05)
     assert reader.state == "running"
     sample = next(reader.samples())
-    assert [exchange["stage"] for exchange in reader.trace(sample["id"]).exchanges] == STAGES
+    assert [exchange.stage for exchange in reader.trace(sample["id"]).exchanges] == STAGES
     assert len(reader.dataset) == len(list(reader.samples()))
     with pytest.raises(RunError, match="still"):
         _ = reader.summary

@@ -9,6 +9,7 @@ from teachers.real_servers import KEY, available
 from teachers.samples import SAMPLED_JUDGES, SEEDS, assert_adds_up, assert_well_formed
 
 import sdgkit as sk
+from sdgkit.journal import RecordedExchange
 from sdgkit.prompts import Prompt
 from sdgkit.prompts.structured_output import Form
 from sdgkit.teachers import Request, background
@@ -24,14 +25,14 @@ def connected(name: str, request: pytest.FixtureRequest) -> sk.Teacher:
     return teacher
 
 
-def exchanges(run: sk.Run) -> list[dict]:
+def exchanges(run: sk.Run) -> list[RecordedExchange]:
     rows = [*run.samples(), *run.drops()]
     return [exchange for row in rows for exchange in run.trace(row["id"]).exchanges]
 
 
-def is_forced(exchange: dict) -> bool:
+def is_forced(exchange: RecordedExchange) -> bool:
     return bool(
-        {"structured_outputs", "response_format"} & set(exchange["sampling"].get("extra_body", {}))
+        {"structured_outputs", "response_format"} & set(exchange.sampling.get("extra_body", {}))
     )
 
 

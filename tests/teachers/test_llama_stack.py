@@ -149,7 +149,7 @@ def test_another_teacher_judges_and_is_named_in_summary_and_card(vllm, llama_sta
         for row in [*run.samples(), *run.drops()]
         for exchange in run.trace(row["id"]).exchanges
     ]
-    models = {exchange["stage"].startswith("eval"): exchange["model"] for exchange in asked}
+    models = {exchange.stage.startswith("eval"): exchange.model for exchange in asked}
     assert models == {False: "tiny", True: "vllm/tiny"}
     writer.close()
     judge.close()

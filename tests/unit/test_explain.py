@@ -55,7 +55,7 @@ def test_a_strict_judge_is_named_with_what_it_wrote_most_and_an_example(script):
     )
     assert ("fact that is not in the context", 36) in cause.phrases
     assert "eval_grounded_questions" in cause.advice and "gen_grounded_questions" in cause.advice
-    sent = cause.example.exchanges[-1]["messages"][-1]["content"]
+    sent = cause.example.exchanges[-1].messages[-1]["content"]
     assert '"stage": "eval_grounded_questions"' in sent
     assert "[Start of Score]\n0" in cause.example.reply
     for text in (str(explanation), explanation.html):

@@ -82,7 +82,7 @@ def test_reasoning_is_kept_in_the_journal_and_exported_nowhere(tmp_path):
         )
         run = sk.Run(plan, tmp_path).start().wait()
         sample = next(run.samples())
-        assert [exchange["reasoning"] for exchange in run.trace(sample["id"]).exchanges] == [
+        assert [exchange.reasoning for exchange in run.trace(sample["id"]).exchanges] == [
             THINKING
         ] * 5
         run.export("messages", tmp_path / "more.jsonl")

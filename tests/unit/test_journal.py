@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from sdgkit import journal as journals
+from sdgkit import files
 from sdgkit.errors import FolderInUse, RunError
-from sdgkit.journal import FILE, Journal, Outcome, edition_of
+from sdgkit.journal import JOURNAL_FILE, Edition, Journal, Outcome, edition_of
 from sdgkit.teachers import Reply, Request
 
 CONFIG = {"stages": ["a"], "seeds": ["x", "y"]}
@@ -42,9 +42,9 @@ def test_a_reply_is_committed_before_record_returns(tmp_path):
 
     asyncio.run(record_and_look())
     exchange = reader.exchange(REQUEST.key("m"))
-    assert exchange["messages"] == list(REQUEST.messages)
-    assert exchange["sampling"] == {"temperature": 0.5}
-    assert (exchange["ordinal"], exchange["attempt"], exchange["stage"]) == (3, 1, "stage")
+    assert exchange.messages == list(REQUEST.messages)
+    assert exchange.sampling == {"temperature": 0.5}
+    assert (exchange.ordinal, exchange.attempt, exchange.stage) == (3, 1, "stage")
     reader.close()
     journal.close()
 
@@ -96,7 +96,7 @@ def test_each_edition_has_rows_of_its_own_and_the_last_begun_is_shown(tmp_path):
             journal.finish(number, {})
         journal.close()
     reader = Journal(tmp_path, read_only=True)
-    assert reader.newest() == (edition_of(CONFIG), CONFIG)
+    assert reader.newest() == Edition(edition_of(CONFIG), CONFIG)
     assert [one.id for one in reader.outcomes("sample")] == ["s1"]
     reader.close()
 
@@ -188,14 +188,14 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path):
 
 
 def test_a_journal_that_cannot_be_opened_lets_go_of_its_folder(tmp_path):
-    (tmp_path / FILE).write_bytes(b"no database at all, but some bytes" * 100)
+    (tmp_path / JOURNAL_FILE).write_bytes(b"no database at all, but some bytes" * 100)
     for _ in range(2):
         with pytest.raises(RunError, match="cannot be used as a journal"):
             Journal(tmp_path)
-    with sqlite3.connect(tmp_path / FILE.replace("journal", "other")) as sql:
+    with sqlite3.connect(tmp_path / JOURNAL_FILE.replace("journal", "other")) as sql:
         sql.execute("PRAGMA user_version=7")
     sql.close()
-    (tmp_path / FILE.replace("journal", "other")).replace(tmp_path / FILE)
+    (tmp_path / JOURNAL_FILE.replace("journal", "other")).replace(tmp_path / JOURNAL_FILE)
     for _ in range(2):
         with pytest.raises(RunError, match="another version"):
             Journal(tmp_path)
@@ -204,7 +204,7 @@ def test_a_journal_that_cannot_be_opened_lets_go_of_its_folder(tmp_path):
 
 
 def test_a_reader_that_comes_before_the_tables_is_asked_to_look_again(tmp_path):
-    with closing(sqlite3.connect(tmp_path / FILE)) as sql:
+    with closing(sqlite3.connect(tmp_path / JOURNAL_FILE)) as sql:
         sql.execute("PRAGMA journal_mode=WAL")
         with pytest.raises(RunError, match="just beginning"):
             Journal(tmp_path, read_only=True)
@@ -285,13 +285,13 @@ def test_a_network_file_system_is_known_by_the_mount_that_the_folder_is_on(
 ):
     table = tmp_path / "mounts"
     table.write_text(MOUNTS)
-    monkeypatch.setattr(journals, "MOUNTS", table)
-    assert journals._network_file_system(Path(folder)) == kind
+    monkeypatch.setattr(files, "MOUNTS", table)
+    assert files.network_file_system(Path(folder)) == kind
 
 
 def test_where_the_system_does_not_tell_its_mounts_a_folder_counts_as_local(tmp_path, monkeypatch):
-    monkeypatch.setattr(journals, "MOUNTS", tmp_path / "nothing")
-    assert journals._network_file_system(tmp_path) == ""
+    monkeypatch.setattr(files, "MOUNTS", tmp_path / "nothing")
+    assert files.network_file_system(tmp_path) == ""
 
 
 def test_on_a_network_file_system_the_journal_does_without_its_log_and_says_so(
@@ -299,7 +299,7 @@ def test_on_a_network_file_system_the_journal_does_without_its_log_and_says_so(
 ):
     table = tmp_path / "mounts"
     table.write_text(f"server:/x {tmp_path} nfs4 rw 0 0\n")
-    monkeypatch.setattr(journals, "MOUNTS", table)
+    monkeypatch.setattr(files, "MOUNTS", table)
     journal = Journal(tmp_path / "run")
     journal.begin(CONFIG)
     record(journal, "one", "two")
@@ -316,7 +316,7 @@ def test_on_a_network_file_system_the_journal_does_without_its_log_and_says_so(
 def test_a_reader_who_stops_in_the_middle_keeps_nobody_from_writing_there(tmp_path, monkeypatch):
     table = tmp_path / "mounts"
     table.write_text(f"server:/x {tmp_path} nfs4 rw 0 0\n")
-    monkeypatch.setattr(journals, "MOUNTS", table)
+    monkeypatch.setattr(files, "MOUNTS", table)
     journal = Journal(tmp_path / "run")
     journal.begin(CONFIG)
     for unit in range(1, 1_200):
@@ -346,7 +346,7 @@ def test_what_is_stored_is_json_that_others_can_read(tmp_path):
         )
     )
     journal.close()
-    with sqlite3.connect(tmp_path / FILE) as sql:
+    with sqlite3.connect(tmp_path / JOURNAL_FILE) as sql:
         columns, trail = sql.execute("SELECT columns, trail FROM rows").fetchone()
     sql.close()
     assert json.loads(columns) == {"text": "Grüße \ud800", "vary": {"a": [1, None]}}

@@ -192,7 +192,7 @@ def test_a_duplicate_is_dropped_with_its_own_reply_and_history(script):
     assert drop["stage"] == "gen_contexts"
     assert "the same thing" in drop["reply"]
     [exchange] = run.trace(drop["id"]).exchanges
-    assert exchange["ordinal"] == 3
+    assert exchange.ordinal == 3
 
 
 def test_each_duplicate_causes_exactly_one_further_ask(script):

@@ -193,7 +193,7 @@ def test_when_one_side_of_a_comparison_fails_the_other_stops(script):
     fails = replace(slow, generation="{% for word in task_description %}{{ word }}{% endfor %}")
     script.delay = lambda ask: 3.0
     comparing = Comparison(fails, slow, seeds(2), script.connect()).start()
-    with pytest.raises(SdgkitError, match="a loop needs a given list"):
+    with pytest.raises(SdgkitError, match="a loop needs a list"):
         comparing.wait()
     assert comparing.runs[1].wait(20).state == "cancelled"
 
@@ -264,12 +264,12 @@ def test_the_trace_of_a_sample_tells_every_message_and_reply(script):
     run = generate(script)
     sample = next(run.samples())
     trace = run.trace(sample["id"])
-    assert [exchange["stage"] for exchange in trace.exchanges] == list(PROMPTS)
+    assert [exchange.stage for exchange in trace.exchanges] == list(PROMPTS)
     assert trace.row == sample
     assert trace.stage == ""
     sent = {json.dumps(ask.body["messages"]) for ask in script.asks}
-    assert all(json.dumps(exchange["messages"]) in sent for exchange in trace.exchanges)
-    assert sample["response"] in trace.exchanges[3]["text"]
+    assert all(json.dumps(exchange.messages) in sent for exchange in trace.exchanges)
+    assert sample["response"] in trace.exchanges[3].text
     text = str(trace)
     assert all(stage in text for stage in PROMPTS)
     assert sample["evaluation"] in text
@@ -296,7 +296,7 @@ def test_the_trace_of_a_row_that_never_came_to_be_shows_all_attempts(script):
     )
     run = generate(script, rows=seeds(1), num_contexts=1, extra_tries=0)
     trace = run.trace("s1/c1")
-    assert [exchange["text"] for exchange in trace.exchanges] == [
+    assert [exchange.text for exchange in trace.exchanges] == [
         f"no tags {n}" for n in (1, 2, 3, 4)
     ]
     assert "attempt 4" in str(trace)

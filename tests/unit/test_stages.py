@@ -319,7 +319,7 @@ def test_a_stage_of_ones_own_may_ask_the_teacher(script):
     )
     row = next(run.samples())
     assert row["titles"] == ["A short title", "A long title"]
-    assert [exchange["stage"] for exchange in run.trace(row["id"]).exchanges][-2:] == [
+    assert [exchange.stage for exchange in run.trace(row["id"]).exchanges][-2:] == [
         "titles",
         "titles",
     ]
@@ -444,7 +444,7 @@ def test_another_teacher_judges(script, tmp_path):
             "gen_grounded_responses",
         }
         assert (run.summary.model, run.summary.judge) == ("tiny", "stern")
-        models = {e["stage"]: e["model"] for e in run.trace(next(run.samples())["id"]).exchanges}
+        models = {e.stage: e.model for e in run.trace(next(run.samples())["id"]).exchanges}
         assert models["gen_contexts"] == "tiny"
         assert models["evaluate_grounded_qa_pair"] == "stern"
         assert_adds_up(run)

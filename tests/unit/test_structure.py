@@ -167,9 +167,9 @@ def test_what_is_recorded_is_used_again_without_asking_what_the_server_can(form_
 def test_the_settings_of_the_form_are_shown_by_the_trace(form_teacher):
     run = contexts(form_teacher("structured_outputs"))
     first, second = run.trace("s1/c1").exchanges
-    assert "extra_body" not in first["sampling"]
+    assert "extra_body" not in first.sampling
     assert re.fullmatch(
-        second["sampling"]["extra_body"]["structured_outputs"]["regex"], second["text"]
+        second.sampling["extra_body"]["structured_outputs"]["regex"], second.text
     )
 
 
