@@ -4,11 +4,12 @@ It judges with the run's own evaluate prompt, and the run's own filter decides w
 a journal, so a second calibration of the same judge asks nothing.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from sdgkit.errors import FolderInUse
 from sdgkit.evaluation.damage import spoil
@@ -21,7 +22,7 @@ from sdgkit.quality.verdicts import ASKED_ABOUT, GOOD, Calibration, Mistake, Ver
 from sdgkit.run import Run
 from sdgkit.run.folder import CALIBRATION, write_calibrated, write_values
 from sdgkit.samples import Row, seed_of
-from sdgkit.seeds import row_key
+from sdgkit.seeds import SeedSource, row_key
 from sdgkit.teachers.teacher import Teacher
 
 FOLDER = "calibration"  # in a run's folder: the journal of its calibrations
@@ -30,7 +31,7 @@ FOLDER = "calibration"  # in a run's folder: the journal of its calibrations
 @known_keywords
 def calibrate(
     judge: Teacher,
-    seeds: Any,
+    seeds: SeedSource | Run,
     *,
     out: str | Path | None = None,
     pipeline: Pipeline | None = None,

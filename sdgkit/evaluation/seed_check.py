@@ -4,8 +4,9 @@ Most rules need only the seeds themselves. What only a reader can tell is left t
 scored with the run's own evaluate prompt. A seed that its own judge would drop is the best warning there is.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
-from typing import Any
 
 from sdgkit.evaluation.judgement import as_sample, judge_rows, last_judge
 from sdgkit.evaluation.seed_findings import SEVERITIES, Finding, SeedCheck, make_finding
@@ -18,13 +19,13 @@ from sdgkit.evaluation.seed_rules import (
 )
 from sdgkit.keywords import known_keywords
 from sdgkit.method import Prompts, plan
-from sdgkit.seeds import read_seeds
+from sdgkit.seeds import SeedSource, read_seeds
 from sdgkit.teachers.teacher import Teacher
 
 
 @known_keywords
 def check_seeds(
-    seeds: Any, teacher: Teacher | None = None, *, prompts: Prompts = None
+    seeds: SeedSource, teacher: Teacher | None = None, *, prompts: Prompts = None
 ) -> SeedCheck:
     """Find what is wrong with seed examples.
 
@@ -71,7 +72,7 @@ def _gravest_first(finding: Finding) -> tuple[int, int]:
     return SEVERITIES.index(finding.severity), finding.row or 0
 
 
-def _judge(seeds: Any, teacher: Teacher, prompts: Prompts) -> Iterator[Finding]:
+def _judge(seeds: SeedSource, teacher: Teacher, prompts: Prompts) -> Iterator[Finding]:
     """The seeds that their own judge would drop, or gives no verdict on."""
     planned = plan(seeds, prompts=prompts)
     prompt = last_judge(planned.pipeline).judge.name

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sdgkit.errors import PromptError, SeedError, SettingsError
-from sdgkit.evaluation.drafts import PromptDraft
+from sdgkit.evaluation.prompt_draft import PromptDraft
 from sdgkit.evaluation.prompt_trials import Trial, trials
 from sdgkit.evaluation.reuse import asked_again
 from sdgkit.formatting import pluralize

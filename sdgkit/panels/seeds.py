@@ -3,8 +3,8 @@
 from collections import Counter
 from typing import Any
 
-from sdgkit.evaluation.drafts import SeedDraft
 from sdgkit.evaluation.method_stages import stand_in
+from sdgkit.evaluation.seed_draft import SeedDraft
 from sdgkit.formatting import pluralize
 from sdgkit.panels.frame import Panel
 from sdgkit.seeds import COLUMNS, read_seeds
