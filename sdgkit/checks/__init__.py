@@ -1,28 +1,27 @@
-"""Checks: deterministic validators of a text, each a stage of a pipeline."""
+"""Checks that ask nobody: is it a table, is it JSON, how long is it, are its facts in the context?
 
-from sdgkit.checks.validators import (
-    MAKERS,
-    RULES,
-    Rule,
-    Table,
-    facts_in_context,
-    language,
-    length,
-    markdown_table,
-    matches,
-    no_refusal,
-    read_checks,
-    refusal,
-    same_language,
-    saved,
-    valid_json,
-)
+Each function makes a `Check`, a stage like any other. `generate(…, checks=[checks.length(5)])` puts
+it after the stage that writes its column, `pipeline.after(name, check)` anywhere else. A row that
+fails is dropped, with the name of the check as the reason and what it says as the message. What you
+do not set is measured by the row's own seed. All checks take `column` (where the text stands, by
+default "response") and `name` (the reason).
+"""
+
+from sdgkit.checks.facts import facts_in_context
+from sdgkit.checks.json_texts import valid_json
+from sdgkit.checks.languages import language, same_language
+from sdgkit.checks.reading import read_checks, saved
+from sdgkit.checks.registry import MAKERS, RULES, CheckedText, Rule, check
+from sdgkit.checks.tables import Table, markdown_table
+from sdgkit.checks.wording import length, matches, no_refusal, refusal
 
 __all__ = [
     "MAKERS",
     "RULES",
+    "CheckedText",
     "Rule",
     "Table",
+    "check",
     "facts_in_context",
     "language",
     "length",

@@ -1,201 +1,170 @@
-"""The facts of a text, numbers and names, and whether another text holds them.
+"""The check `facts_in_context`: whether the numbers and names of a text are in what it was made of.
 
-Made to let on rather than to drop: numbers are compared as numbers, whatever their format; names are looked for
-only in languages that do not write every noun with a capital, which the seed shows.
+It is made to let pass rather than to drop. Numbers are compared as numbers, whatever their format.
+Names are looked for only in languages that do not write every noun with a capital.
 """
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from functools import cache, cached_property
+from collections.abc import Iterable
+from functools import cached_property
 from itertools import product
 
-from sdgkit.texts import load_texts
+from sdgkit.checks.numbers import (
+    CODE,
+    Number,
+    numbers,
+    rounded,
+    values_in_digits,
+    values_in_words,
+)
+from sdgkit.checks.proper_names import WORD, capitalises_nouns, names
+from sdgkit.checks.registry import CheckedText, check
+from sdgkit.samples import Row
 
-COUNTED = 10  # a whole number up to this may be a count of something
+FACTS_SHOWN = 5  # in the message of a drop
 OPERANDS = 150  # numbers of a source that are computed with, at most
 SCALES = (1.0, 1e3, 1e6, 1e9, 1e-3, 1e-6, 1e-9)  # "12.6 million" is 12600000
-NOUNS = 0.15  # share of words with a capital inside sentences above which the language writes its nouns so
-NAMED = 4  # letters by which a name is known again, whatever its ending
-
-# Signs of words in scripts that put spaces between words; in others a number may stand inside a sentence's signs.
-_SIGN, _LETTER = r"[^\W\u2e80-\ud7ff\uf900-\uffdc]", r"[^\W\d_\u2e80-\ud7ff\uf900-\uffdc]"
-# 1 840 · 1'840.5, and 1,840 · 48.6 · 12.11. · 9.4.0
-_SPACED = r"\d{1,3}(?:[ \u00a0\u202f'\u2019]\d{3})+(?:[.,]\d+)?"
-_PLAIN = r"\d+(?:[.,]\d+)*"
-_NUMBER = re.compile(
-    rf"(?<!{_SIGN})(?<![.,#])(?:{_SPACED}|{_PLAIN})(?!{_SIGN}*\d)"
-)  # not the digits of R4 or a1b2
-_ITEM = re.compile(r"^\s*(?:\d{1,3}[.)]|#+)\s+", re.MULTILINE)  # the number of an item, a heading
-CODE = re.compile(
-    r"[\w.+-]+@[\w-]+\.[\w.-]*\w|https?://[^\s)>\]]+|#\d+"
-    rf"|(?<![\w.,-]){_LETTER}(?:{_SIGN}|-)*\d(?:{_SIGN}|-)*"
-)
-WORD = re.compile(r"[^\W\d_][\w'\u2019]*(?:-\w+)*")
+PERCENT = 0.01  # 12 % is 0.12
+STEM = 4  # letters by which a name is recognised, whatever its ending
 
 
-@dataclass(frozen=True)
-class Number:
-    """A number as it stands in a text. values: what it may mean (1.840 is two numbers); parts: of a date or version.
+@check
+def facts_in_context(checked: CheckedText, derived: bool = True) -> str:
+    """The numbers and names in the text are in its context, question, or task, or part of its form.
 
-    decimals: digits after its point. line: what stands beside it. percent: it is a share, a change or points.
+    A text that passes may still be wrong: this finds what was made up, not every mistake.
+
+    Args:
+        derived: Whether what may have been computed passes as well: whole numbers up to 10
+            (something counted), and sums, differences, shares, and changes in percent of two
+            numbers in the sources.
+    """
+    row = checked.row
+    task = _text_of(row, "task_description")
+    source = FactSource(task, _text_of(row, "context"), _text_of(row, "question"))
+    seed_texts = [_text_of(row, "seed_context"), _text_of(row, "seed_question")]
+    form = _SeedForm(checked.seed, FactSource(*seed_texts))
+
+    missing: list[str] = []
+    for number in numbers(checked.text):
+        is_derived = derived and (number.is_countable or source.computes(number))
+        if not (form.has_number(number) or source.has_number(number) or is_derived):
+            missing.append(number.text)
+    candidates = [match[0].rstrip(".,;:") for match in CODE.finditer(checked.text)]
+    if not capitalises_nouns([task, *seed_texts, checked.seed]):
+        candidates += names(checked.text)
+    for name in candidates:
+        if not source.has_name(name) and not form.has_name(name):
+            missing.append(name)
+    return _sentence(missing, has_context=bool(row.get("context")))
+
+
+def _text_of(row: Row, column: str) -> str:
+    return str(row.get(column) or "")
+
+
+def _sentence(missing: Iterable[str], has_context: bool) -> str:
+    facts = list(dict.fromkeys(missing))
+    if not facts:
+        return ""
+    shown = ", ".join(facts[:FACTS_SHOWN])
+    if len(facts) > FACTS_SHOWN:
+        shown += f" and {len(facts) - FACTS_SHOWN} more"
+    sources = "the context nor the question" if has_context else "the question nor the task"
+    return f"It has {shown}, which neither {sources} has."
+
+
+class FactSource:
+    """Texts in which facts are looked for.
+
+    Args:
+        *texts: The texts.
     """
 
-    text: str
-    values: frozenset[float]
-    parts: frozenset[float] = frozenset()
-    decimals: int = 0
-    line: str = ""
-    percent: bool = False
-
-    @classmethod
-    def read(cls, text: str, line: str = "", percent: bool = False) -> "Number":
-        """What a number in figures may mean."""
-        plain = re.sub(r"[ \u00a0\u202f'\u2019]", "", text).rstrip(".,")
-        whole = re.fullmatch(r"\d{1,3}(?:[.,]\d{3})+|\d+", plain)
-        pointed = re.fullmatch(r"(\d+(?:[.,]\d{3})*)[.,](\d+)", plain)
-        groups = re.split("[.,]", plain)
-        values = {float("".join(groups))} if whole else set()
-        if pointed:
-            values.add(float(f"{re.sub('[.,]', '', pointed[1])}.{pointed[2]}"))
-        dated = (
-            not values if len(groups) > 2 else len(groups) == 2 and len(groups[1]) <= 2
-        )  # 12.11.2025, 12.11., 9.4.0
-        parts = frozenset(map(float, groups)) if dated else frozenset()
-        decimals = len(groups[-1]) if pointed and not whole else 0
-        return cls(text, frozenset(values), parts, decimals, line, percent)
-
-
-class Source:
-    """Texts that facts are looked for in."""
-
     def __init__(self, *texts: str) -> None:
-        self.text = "\n".join(texts)
-        low = self.text.casefold()
-        # Of "dix-sept" also the parts.
-        self.words = {*re.findall(r"[^\W_]+", low), *re.findall(r"[^\W_]+(?:-[^\W_]+)+", low)}
-        self.stems = {word[:NAMED] for word in self.words if len(word) >= NAMED}
-        self.squeezed = _squeezed(self.text)
+        self._text = "\n".join(texts)
+        lower = self._text.casefold()
+        # Of "dix-sept", the parts and the whole.
+        self._words = {*re.findall(r"[^\W_]+", lower), *re.findall(r"[^\W_]+(?:-[^\W_]+)+", lower)}
+        self._stems = {word[:STEM] for word in self._words if len(word) >= STEM}
+        self._squeezed = _squeezed(self._text)
 
     @cached_property
-    def values(self) -> set[float]:
-        """Every number in it, in figures and in words; what may be read in two ways is read in both."""
-        tokens = [*re.findall(_SPACED, self.text), *re.findall(_PLAIN, self.text)]
-        tokens += [
-            piece for token in tokens for piece in token.split(",") if piece and len(piece) != 3
-        ]
-        lists = [
-            line for line in self.text.splitlines() if re.search(r"[^\W\d],\S|\d,[^\W\d]", line)
-        ]  # of a CSV
-        tokens += re.findall(r"\d+(?:\.\d+)?", "\n".join(lists))
-        found = {
-            value for number in map(Number.read, tokens) for value in number.values | number.parts
-        }
-        found |= {
-            _rounded(value / 100)
-            for number in numbers(self.text)
-            if number.percent
-            for value in number.values
-        }
-        known = _number_words()
-        for word in self.words:  # of "twenty-three" the parts and their sum
-            said = [known[part] for part in word.split("-") if part in known]
-            found |= {*said, sum(said)} if said else set()
-        return found
+    def _values(self) -> set[float]:
+        """Every number in the texts, in digits and in words."""
+        return values_in_digits(self._text) | values_in_words(self._words)
 
     def has_number(self, number: Number) -> bool:
-        scales = (*SCALES, 0.01) if number.percent else SCALES  # 12 % is 0.12
-        if any(
-            _rounded(value * scale) in self.values
-            for value, scale in product(number.values, scales)
-        ):
+        """Whether the texts have this number, in whatever format and on whatever scale."""
+        scales = (*SCALES, PERCENT) if number.percent else SCALES
+        for value, scale in product(number.values, scales):
+            if rounded(value * scale) in self._values:
+                return True
+        if number.values & self._values:
             return True
-        return bool(number.values & self.values) or (
-            bool(number.parts) and number.parts <= self.values
-        )
+        return bool(number.parts) and number.parts <= self._values
 
     def computes(self, number: Number) -> bool:
-        """Whether it may come of two numbers of the source, one of which stands in the same line of its text."""
-        near = {value for other in numbers(number.line) for value in other.values} & self.values
-        within = 0.5 * 10.0**-number.decimals + 1e-9
-        for one, other in product(near, sorted(self.values)[:OPERANDS]):
-            results = [one + other, abs(one - other)]
-            if number.percent:
-                shares = [part / whole for part, whole in ((one, other), (other, one)) if whole]
-                results += [100 * share for share in shares] + [
-                    100 * abs(share - 1) for share in shares
-                ]
-            if any(
-                abs(result - value) <= within for result, value in product(results, number.values)
-            ):
-                return True
+        """Whether a number may come of two numbers of the texts.
+
+        One of the two must stand beside it, in its own line.
+        """
+        beside: set[float] = set()
+        for neighbour in numbers(number.line):
+            beside |= neighbour.values & self._values
+        tolerance = 0.5 * 10.0**-number.decimals + 1e-9
+        for first, second in product(beside, sorted(self._values)[:OPERANDS]):
+            results = _results(first, second, number.percent)
+            for result, value in product(results, number.values):
+                if abs(result - value) <= tolerance:
+                    return True
         return False
 
     def has_name(self, name: str) -> bool:
-        """Whether it names this, with whatever ending; a code must be the same to the last sign."""
-        low = name.casefold()
-        ending = not re.search(r"\d|@", low) and low[:NAMED] in self.stems
-        return low in self.words or ending or _squeezed(low.removesuffix("'s")) in self.squeezed
+        """Whether the texts have a name, with whatever ending; a code must be exactly the same."""
+        lower = name.casefold()
+        if lower in self._words:
+            return True
+        is_code = re.search(r"\d|@", lower) is not None
+        if not is_code and lower[:STEM] in self._stems:
+            return True
+        return _squeezed(lower.removesuffix("'s")) in self._squeezed
 
 
-def numbers(text: str) -> Iterator[Number]:
-    """The numbers in a text, without those of list items and of codes such as R4."""
-    for line in _ITEM.sub(" ", text).splitlines():
-        line = CODE.sub(" ", line)
-        for found in _NUMBER.finditer(line):
-            after = line[found.end() :].lstrip(" \u00a0\u202f").casefold()
-            yield Number.read(found[0], line, after.startswith(tuple(load_texts("facts")["percent"])))
+class _SeedForm:
+    """The numbers and names of a seed's response that belong to the form of the skill.
+
+    They are not in the seed's context or question, so every response may have them: a phone number
+    in a signature, the words of a heading.
+    """
+
+    def __init__(self, response: str, source: FactSource) -> None:
+        self._numbers: set[frozenset[float]] = set()
+        for number in numbers(response):
+            if not source.has_number(number) and not source.computes(number):
+                self._numbers.add(number.values)
+        own_words = [word for word in WORD.findall(response) if not source.has_name(word)]
+        self._names = FactSource(*own_words)
+
+    def has_number(self, number: Number) -> bool:
+        return number.values in self._numbers
+
+    def has_name(self, name: str) -> bool:
+        return self._names.has_name(name)
 
 
-def names(text: str) -> Iterator[str]:
-    """Words with a capital inside a sentence, but for those that everybody writes so."""
-    for word in _inside(text):
-        low = word.casefold().removesuffix("'s")
-        common = (
-            low in load_texts("facts")["common"]
-            or low in _number_words()
-            or (word.isupper() and len(word) <= 3)
-        )
-        if word[0].isupper() and len(word) > 1 and not common:
-            yield word
-
-
-def _inside(text: str) -> Iterator[str]:
-    """The words that stand inside a sentence, after an ordinary word."""
-    for line in text.splitlines():
-        for found in WORD.finditer(line):
-            before = line[max(0, found.start() - 8) : found.start()]
-            if re.search(r"[^\W\d_][,;]? $", before) and not re.search(r"\b\w{1,3}\. $", before):
-                yield found[0]
-
-
-def writes_nouns_large(texts: Iterable[str]) -> bool:
-    inside = [word for text in texts for word in _inside(text)]
-    return sum(word[0].isupper() for word in inside) > NOUNS * len(inside)
-
-
-@cache
-def _number_words() -> dict[str, float]:
-    known = load_texts("facts")
-    listed = [
-        (word, at) for line in known["numbers"].values() for at, word in enumerate(line.split())
-    ]
-    listed += [
-        (word, at) for line in known["months"].values() for at, word in enumerate(line.split(), 1)
-    ]
-    return {word: float(value) for word, value in [*listed, *known["values"].items()]}
-
-
-def _rounded(number: float) -> float:
-    """The number without what binary fractions add to it."""
-    return float(f"{number:.9g}")
-
-
-def is_counted(number: Number) -> bool:
-    return not number.percent and any(
-        value == int(value) and value <= COUNTED for value in number.values
-    )
+def _results(first: float, second: float, percent: bool) -> list[float]:
+    """What may be computed of two numbers: sum and difference; shares and changes in percent."""
+    results = [first + second, abs(first - second)]
+    if percent:
+        for part, whole in ((first, second), (second, first)):
+            if whole:
+                share = 100 * (part / whole)
+                change = 100 * abs(part / whole - 1)
+                results += [share, change]
+    return results
 
 
 def _squeezed(text: str) -> str:
+    """The letters and digits of a text, without letter case."""
     return re.sub(r"[\W_]+", "", text).casefold()

@@ -1,8 +1,8 @@
 """Changes some entries of a prompt's YAML text and leaves all else as its author wrote it.
 
-Only the characters of the values that differ are replaced, so comments, order, and quoting stay. A
-round-trip library would write the whole file anew and keep a comment with the value above it: it
-loses the comment between two parts when the first of them changes.
+Only the characters of the values that differ are replaced, so every other line stays as it is. A
+round-trip library (ruamel.yaml 0.19 was tried) keeps most comments but lays out the whole file anew,
+and a removed entry takes the comment of the next one with it.
 """
 
 import re

@@ -111,8 +111,8 @@ def test_a_pattern_is_looked_for_in_every_line():
 
 def test_lengths_are_counted_in_words_or_characters():
     assert says(sk.checks.length(2, 3), "three little words") is None
-    assert "4 words; 3 or fewer" in says(sk.checks.length(max=3), "more than three words")
-    assert "2 characters; 3 or more" in says(sk.checks.length(3, unit="characters"), "ab")
+    assert "4 words; at most 3" in says(sk.checks.length(max=3), "more than three words")
+    assert "2 characters; at least 3" in says(sk.checks.length(3, unit="characters"), "ab")
 
 
 # Language, refusals ---------------------------------------------------------------------------------------------------
@@ -302,7 +302,7 @@ def test_a_check_drops_with_its_own_words_after_the_stage_that_writes(tmp_path):
     drops = [drop for drop in run.drops() if drop["stage"] == "length"]
     assert drops
     assert {drop["reason"] for drop in drops} == {"length"}
-    assert {drop["message"] for drop in drops} == {"It has 4 words; 3 or fewer are wanted."}
+    assert {drop["message"] for drop in drops} == {"It has 4 words; at most 3 are allowed."}
     assert "too long a response" in drops[0]["reply"]
 
 

@@ -1,0 +1,166 @@
+"""Numbers in a text, whatever their format: 1,840 · 1.840 · 1 840 · 48.6 · 12.11. · 9.4.0."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+from sdgkit.texts import load_texts
+
+COUNTABLE = 10  # a whole number up to this may be a count of something
+
+# What belongs to a word, in scripts that put spaces between words. In other scripts a number may
+# stand directly between the signs of a sentence.
+WORD_CHARACTER = r"[^\W\u2e80-\ud7ff\uf900-\uffdc]"
+WORD_LETTER = r"[^\W\d_\u2e80-\ud7ff\uf900-\uffdc]"
+
+_SPACES = " \u00a0\u202f"
+_THOUSANDS_SPACES = rf"[{_SPACES}'\u2019]"
+_SPACED_NUMBER = rf"\d{{1,3}}(?:{_THOUSANDS_SPACES}\d{{3}})+(?:[.,]\d+)?"
+_PLAIN_NUMBER = r"\d+(?:[.,]\d+)*"
+# Not the digits of codes such as R4 or a1b2.
+_NUMBER = re.compile(
+    rf"(?<!{WORD_CHARACTER})(?<![.,#])"
+    rf"(?:{_SPACED_NUMBER}|{_PLAIN_NUMBER})"
+    rf"(?!{WORD_CHARACTER}*\d)"
+)
+# The number of a list item, or the signs of a heading.
+_ITEM_NUMBER = re.compile(r"^\s*(?:\d{1,3}[.)]|#+)\s+", re.MULTILINE)
+# An e-mail address, a web address, #77, E-2203.
+CODE = re.compile(
+    r"[\w.+-]+@[\w-]+\.[\w.-]*\w"
+    r"|https?://[^\s)>\]]+"
+    r"|#\d+"
+    rf"|(?<![\w.,-]){WORD_LETTER}(?:{WORD_CHARACTER}|-)*\d(?:{WORD_CHARACTER}|-)*"
+)
+# A line of comma-separated values.
+_CSV_LINE = re.compile(r"[^\W\d],\S|\d,[^\W\d]")
+
+_WHOLE = re.compile(r"\d{1,3}(?:[.,]\d{3})+|\d+")
+_POINTED = re.compile(r"(\d+(?:[.,]\d{3})*)[.,](\d+)")
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number as it stands in a text.
+
+    Attributes:
+        text: The number as it is written.
+        values: What it may mean: 1.840 may be 1840 or 1.84.
+        parts: The numbers of a date, version, or address such as 12.11.2025; empty for others.
+        decimals: How many digits stand after its decimal point.
+        line: The line that it stands in.
+        percent: Whether it is a share, a change in percent, or a number of points.
+    """
+
+    text: str
+    values: frozenset[float]
+    parts: frozenset[float] = frozenset()
+    decimals: int = 0
+    line: str = ""
+    percent: bool = False
+
+    @classmethod
+    def read(cls, text: str, line: str = "", percent: bool = False) -> "Number":
+        """Read a number written in digits.
+
+        Example:
+            >>> sorted(Number.read("1.840").values)
+            [1.84, 1840.0]
+        """
+        plain = re.sub(_THOUSANDS_SPACES, "", text).rstrip(".,")
+        groups = re.split("[.,]", plain)
+        is_whole = _WHOLE.fullmatch(plain) is not None
+        pointed = _POINTED.fullmatch(plain)
+        values = set()
+        if is_whole:
+            values.add(float("".join(groups)))
+        if pointed is not None:
+            whole_digits = re.sub("[.,]", "", pointed[1])
+            values.add(float(f"{whole_digits}.{pointed[2]}"))
+        is_dated = len(groups) == 2 and len(groups[1]) <= 2  # 12.11.
+        if len(groups) > 2:  # 12.11.2025, 9.4.0
+            is_dated = not values
+        return cls(
+            text,
+            frozenset(values),
+            parts=frozenset(float(group) for group in groups) if is_dated else frozenset(),
+            decimals=len(groups[-1]) if pointed is not None and not is_whole else 0,
+            line=line,
+            percent=percent,
+        )
+
+    @property
+    def is_countable(self) -> bool:
+        """Whether it may be a count of something: a small whole number."""
+        if self.percent:
+            return False
+        return any(value == int(value) and value <= COUNTABLE for value in self.values)
+
+
+def numbers(text: str) -> Iterator[Number]:
+    """The numbers in a text, without those of list items and of codes such as R4."""
+    signs_of_percent = tuple(load_texts("facts")["percent"])
+    for line in _ITEM_NUMBER.sub(" ", text).splitlines():
+        line_without_codes = CODE.sub(" ", line)
+        for match in _NUMBER.finditer(line_without_codes):
+            after = line_without_codes[match.end() :].lstrip(_SPACES).casefold()
+            percent = after.startswith(signs_of_percent)
+            yield Number.read(match[0], line_without_codes, percent)
+
+
+def values_in_digits(text: str) -> set[float]:
+    """Every number that may be meant by the digits in a text; what can be read in two ways is read
+    in both."""
+    tokens = re.findall(_SPACED_NUMBER, text) + re.findall(_PLAIN_NUMBER, text)
+    tokens += _pieces_between_commas(tokens)
+    csv_lines = [line for line in text.splitlines() if _CSV_LINE.search(line)]
+    tokens += re.findall(r"\d+(?:\.\d+)?", "\n".join(csv_lines))
+    values: set[float] = set()
+    for token in tokens:
+        number = Number.read(token)
+        values |= number.values | number.parts
+    for number in numbers(text):
+        if number.percent:
+            values |= {rounded(value / 100) for value in number.values}
+    return values
+
+
+def values_in_words(words: set[str]) -> set[float]:
+    """The numbers that words stand for; of "twenty-three", the parts and their sum."""
+    value_of = number_words()
+    values: set[float] = set()
+    for word in words:
+        parts = [value_of[part] for part in word.split("-") if part in value_of]
+        if parts:
+            values |= {*parts, sum(parts)}
+    return values
+
+
+def _pieces_between_commas(tokens: list[str]) -> list[str]:
+    """What stands between commas that do not group thousands."""
+    pieces: list[str] = []
+    for token in tokens:
+        pieces += [piece for piece in token.split(",") if piece and len(piece) != 3]
+    return pieces
+
+
+@cache
+def number_words() -> dict[str, float]:
+    """The number that each word stands for: numbers, months, and others such as "dozen"."""
+    facts = load_texts("facts")
+    value_of: dict[str, float] = {}
+    for line in facts["numbers"].values():
+        for number, word in enumerate(line.split()):
+            value_of[word] = float(number)
+    for line in facts["months"].values():
+        for number, word in enumerate(line.split(), 1):
+            value_of[word] = float(number)
+    for word, value in facts["values"].items():
+        value_of[word] = float(value)
+    return value_of
+
+
+def rounded(number: float) -> float:
+    """The number without what binary fractions add to it."""
+    return float(f"{number:.9g}")

@@ -1,0 +1,156 @@
+"""Reads checks however a user gives them: objects, functions, typed text, or a saved run."""
+
+import json
+import re
+import runpy
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sdgkit.checks.registry import MAKERS, Rule
+from sdgkit.errors import SettingsError
+from sdgkit.stages import Check
+
+_LIMITS = re.compile(r"(?P<min>\d*)\.\.(?P<max>\d*)\s*(?P<unit>words|characters|)")
+
+
+def read_checks(source: Any) -> list[Check]:
+    """Read checks.
+
+    Args:
+        source: A `Check`, a Python function of a row, a text as on the command line
+            ("length=..200 words", "matches=^Subject:", "FILE.py:FUNCTION"), what `saved` gave, or
+            a list of these. None for no checks.
+
+    Returns:
+        The checks. Those that share a name are numbered.
+
+    Raises:
+        SettingsError: For what is not a check, or a check whose settings cannot be used.
+
+    Example:
+        >>> [check.name for check in read_checks(["length=..200 words", "no_refusal"])]
+        ['length', 'no_refusal']
+    """
+    if source is None:
+        return []
+    is_list = isinstance(source, Iterable) and not isinstance(source, str | Mapping)
+    entries = list(source) if is_list else [source]
+    counts: Counter[str] = Counter()
+    checks = []
+    for entry in entries:
+        check = _read_check(entry)
+        counts[check.name] += 1
+        number = counts[check.name]
+        checks.append(replace(check, name=f"{check.name}_{number}") if number > 1 else check)
+    return checks
+
+
+def saved(check: Check) -> dict[str, Any]:
+    """A check as JSON values for `read_checks`; of a user's own function, its name alone."""
+    rule = check.function
+    if not isinstance(rule, Rule):
+        return {"name": check.name}
+    return {"name": check.name, "check": rule.check, "column": rule.column, **rule.settings}
+
+
+def _read_check(entry: Any) -> Check:
+    if isinstance(entry, Check):
+        return entry
+    if isinstance(entry, Mapping):
+        return _saved_check(entry)
+    if isinstance(entry, str):
+        return _typed_check(entry)
+    if callable(entry):
+        name = getattr(entry, "__name__", type(entry).__name__)
+        return Check(name=name if name.isidentifier() else "check", function=entry)
+    raise SettingsError(
+        f"{entry!r} is not a check. Use one of sdgkit.checks, its name, or a function of a row.",
+        setting="checks",
+        choices=list(MAKERS),
+    )
+
+
+def _saved_check(values: Mapping[str, Any]) -> Check:
+    """A check from what `saved` gave."""
+    settings = dict(values)
+    maker = MAKERS.get(settings.pop("check", None))
+    if maker is None:
+        raise SettingsError(
+            f"The check {values.get('name')!r} is a function of your own, which was not saved. "
+            "Pass it with checks= again.",
+            setting="checks",
+        )
+    return maker(**settings)
+
+
+def _typed_check(text: str) -> Check:
+    """A check as it is typed: NAME, NAME=ARGUMENT, or FILE.py:FUNCTION."""
+    name, _, argument = text.partition("=")
+    name = name.strip()
+    argument = argument.strip()
+    if name in MAKERS:
+        settings = _typed_settings(name, argument) if argument else {}
+        return MAKERS[name](**settings)
+    path, _, function_name = text.rpartition(":")
+    if not path.endswith(".py"):
+        raise SettingsError(
+            f"There is no check {name!r}. Choose from {', '.join(MAKERS)}, or name a function of "
+            "your own as FILE.py:FUNCTION.",
+            setting="checks",
+            choices=list(MAKERS),
+        )
+    try:
+        return Check(name=function_name, function=runpy.run_path(path)[function_name])
+    except Exception as error:  # whatever the user's file raises
+        raise SettingsError(
+            f"{text} cannot be used as a check: {type(error).__name__}: {error}.", setting="checks"
+        ) from error
+
+
+def _typed_settings(name: str, argument: str) -> dict[str, Any]:
+    """The settings of a check that stand after "=" on the command line."""
+    reader = _ARGUMENT_READERS.get(name)
+    if reader is None:
+        raise SettingsError(f"{name}={argument}: this check takes no argument. Leave it out.")
+    return reader(argument)
+
+
+def _read_columns(argument: str) -> dict[str, Any]:
+    return {"columns": [column.strip() for column in argument.split(",")]}
+
+
+def _read_schema(argument: str) -> dict[str, Any]:
+    try:
+        return {"schema": json.loads(Path(argument).read_text("utf-8-sig"))}
+    except (OSError, ValueError) as error:
+        raise SettingsError(
+            f"valid_json={argument}: not a file with a JSON schema ({error}).", setting="schema"
+        ) from None
+
+
+def _read_pattern(argument: str) -> dict[str, Any]:
+    return {"pattern": argument}
+
+
+def _read_limits(argument: str) -> dict[str, Any]:
+    limits = _LIMITS.fullmatch(argument)
+    if limits is None:
+        raise SettingsError(
+            f"length={argument}: not a valid length. Write 20..200 or ..900characters."
+        )
+    return {
+        "min": int(limits["min"]) if limits["min"] else None,
+        "max": int(limits["max"]) if limits["max"] else None,
+        "unit": limits["unit"] or "words",
+    }
+
+
+_ARGUMENT_READERS: dict[str, Callable[[str], dict[str, Any]]] = {
+    "markdown_table": _read_columns,
+    "valid_json": _read_schema,
+    "matches": _read_pattern,
+    "length": _read_limits,
+}

@@ -1,0 +1,92 @@
+"""The checks `matches`, `length`, and `no_refusal`: what a text says, and how much of it."""
+
+import re
+from functools import cache
+from typing import Literal
+
+from sdgkit.checks.registry import CheckedText, check, quoted
+from sdgkit.errors import SettingsError
+from sdgkit.texts import load_texts
+
+REFUSED_WITHIN = 250  # characters: a refusal is how a reply begins
+_UNITS = ("words", "characters")
+
+
+@check
+def matches(checked: CheckedText, pattern: str) -> str:
+    """A regular expression is found in the text.
+
+    Args:
+        pattern: The expression, as of Python's `re`. ^ and $ match at every line.
+    """
+    try:
+        match = re.search(pattern, checked.text, re.MULTILINE)
+    except (re.error, TypeError) as error:
+        raise SettingsError(
+            f"matches: {pattern!r} is not a valid regular expression: {error}.", setting="pattern"
+        ) from None
+    return f"Nothing in it matches {pattern}" if match is None else ""
+
+
+@check
+def length(
+    checked: CheckedText,
+    min: int | None = None,
+    max: int | None = None,
+    unit: Literal["words", "characters"] = "words",
+) -> str:
+    """The text is not too short and not too long.
+
+    Args:
+        min: The fewest words or characters.
+        max: The most words or characters.
+        unit: What to count.
+    """
+    _check_limits(min, max, unit)
+    number = len(checked.text.split()) if unit == "words" else len(checked.text)
+    if min is not None and number < min:
+        return f"It has {number} {unit}; at least {min} are required."
+    if max is not None and number > max:
+        return f"It has {number} {unit}; at most {max} are allowed."
+    return ""
+
+
+def _check_limits(min: int | None, max: int | None, unit: str) -> None:
+    limits = [limit for limit in (min, max) if limit is not None]
+    are_numbers = all(type(limit) is int for limit in limits)
+    if not limits or not are_numbers or limits != sorted(limits) or unit not in _UNITS:
+        raise SettingsError(
+            "length needs min, max or both: length(5, 200), or length(max=900, unit='characters')."
+        )
+
+
+@check
+def no_refusal(checked: CheckedText) -> str:
+    """The text does not begin with the words by which a model declines, unless the seed does."""
+    phrase = refusal(checked.text)
+    if not phrase or refusal(checked.seed):
+        return ""
+    return f"It declines: {quoted(phrase)}."
+
+
+def refusal(text: str) -> str:
+    """The phrase with which a text declines; "" if it does not.
+
+    Example:
+        >>> refusal("I'm sorry, but I can't assist with that request.")
+        "i can't assist with"
+    """
+    begin = text[: 4 * REFUSED_WITHIN].replace("\u2019", "'").casefold()
+    begin = " ".join(begin.split())[:REFUSED_WITHIN]
+    for phrase in _refusal_phrases():
+        if re.search(rf"(?<!\w){re.escape(phrase)}", begin):
+            return phrase
+    return ""
+
+
+@cache
+def _refusal_phrases() -> list[str]:
+    phrases: list[str] = []
+    for phrases_of_language in load_texts("refusals").values():
+        phrases += phrases_of_language
+    return phrases
