@@ -1,4 +1,4 @@
-"""Did it help? One or two models answer the questions that were kept apart, and a judge compares their answers."""
+"""Did it help? A student answers the held-out questions, and a judge compares its answers with others."""
 
 from __future__ import annotations
 
@@ -17,43 +17,62 @@ from sdgkit.export import write_text
 from sdgkit.export.training_set import TEST_SHARE, held_out
 from sdgkit.formatting import format_percent
 from sdgkit.journal import Journal
+from sdgkit.keywords import known_keywords
 from sdgkit.pages import fill
 from sdgkit.prompts import Prompt, load_prompt
-from sdgkit.quality.verdicts import interval
+from sdgkit.quality.verdicts import Interval, interval
 from sdgkit.run import Run, open_run
 from sdgkit.samples import Row
 from sdgkit.stages import Generate, Judge
 from sdgkit.teachers.teacher import Teacher
 
-FOLDER = "evaluation"  # in the run's own folder
+FOLDER = "evaluation"  # in the run's folder
+NO_MODEL = "the run's samples"  # the name of the other side without a second model
+FIRST_IS_BETTER = 1.0
+EQUALLY_GOOD = 2.0
+SECOND_IS_BETTER = 3.0
 ANSWER = Prompt(
     "answer", generation="{{ question }}", sampling={"temperature": 0, "max_tokens": 2048}
 )
-COMPARE = Judge(
-    name="compare_answers", scale=(1.0, 2.0, 3.0)
-)  # the first is better, neither, the second
+COMPARE = Judge(name="compare_answers", scale=(FIRST_IS_BETTER, EQUALLY_GOOD, SECOND_IS_BETTER))
+
 Verdict = Literal["win", "tie", "loss"]
-IN_BOTH_ORDERS: Mapping[tuple[float, float], Verdict] = {(1.0, 3.0): "win", (3.0, 1.0): "loss"}
 
 
 @dataclass(frozen=True)
 class Duel:
-    """One question with two answers. words: the judge's, with the student's answer first, and with it second."""
+    """Two answers to one question.
+
+    Attributes:
+        id: The id of the sample whose question it is.
+        question: The question, with its context.
+        student: The student's answer.
+        other: The answer that it is compared with.
+        verdict: From the student's side. A win or loss is one that the judge gives in both orders; anything else is a
+            tie.
+        student_first: The judge's evaluation with the student's answer first.
+        other_first: The judge's evaluation with the other answer first.
+    """
 
     id: str
     question: str
     student: str
     other: str
     verdict: Verdict
-    words: tuple[str, str]
+    student_first: str
+    other_first: str
 
 
 @dataclass(frozen=True, repr=False)
 class Evaluation:
-    """Who won how often. student, other, judge: the models' names (other: "the run's samples" without a second model).
+    """How often the student won. Prints as text.
 
-    A win or loss is one that the judge gives in both orders; anything else is a tie. left_out: questions without an
-    answer of both, or without two verdicts.
+    Attributes:
+        student: The name of the student's model.
+        other: The name of the second model, or "the run's samples".
+        judge: The name of the judge's model.
+        duels: The questions that were decided.
+        left_out: Questions to which an answer or a verdict is missing.
     """
 
     student: str
@@ -63,29 +82,37 @@ class Evaluation:
     left_out: int = 0
 
     @property
-    def verdicts(self) -> Mapping[str, int]:
-        """How many of each."""
+    def verdicts(self) -> Mapping[Verdict, int]:
+        """The number of duels by verdict."""
         return Counter(duel.verdict for duel in self.duels)
 
     @property
     def rate(self) -> float:
-        """The share that the student won, a tie counting half."""
-        return (self.verdicts["win"] + self.verdicts["tie"] / 2) / max(1, len(self.duels))
+        """The win rate, 0 to 1: the share of duels that the student won. A tie counts half."""
+        return self._points / max(1, len(self.duels))
 
     @property
-    def interval(self) -> tuple[float, float]:
-        """Between what the rate lies at 95%."""
-        return interval(self.rate * len(self.duels), len(self.duels))
+    def interval(self) -> Interval:
+        """The confidence interval (95%) of the win rate."""
+        return interval(self._points, len(self.duels))
+
+    @property
+    def _points(self) -> float:
+        verdicts = self.verdicts
+        return verdicts["win"] + verdicts["tie"] / 2
 
     def __repr__(self) -> str:
-        low, high = map(format_percent, self.interval)
-        return "".join(
-            fill(
-                "evaluation.md", evaluation=self, rate=format_percent(self.rate), low=low, high=high
-            )
-        ).rstrip()
+        page = fill(
+            "evaluation.md",
+            evaluation=self,
+            rate=format_percent(self.rate),
+            low=format_percent(self.interval.low),
+            high=format_percent(self.interval.high),
+        )
+        return "".join(page).rstrip()
 
 
+@known_keywords
 def evaluate(
     run: Run | str | Path,
     student: Teacher,
@@ -96,79 +123,143 @@ def evaluate(
     limit: int | None = None,
     prompt: Prompt | str | Path | None = None,
 ) -> Evaluation:
-    """Ask the student, and a second model if there is one, the questions that were kept apart; have the judge compare.
+    """Compare a student's answers to the held-out questions with those of another model, or with the run's samples.
 
-    run: a `Run` or its folder. Without `against`, the student's answers are compared with the run's own. test_share:
-    that of the training file or folder which the student was trained on (see `Run.export`): with another, it has seen
-    some of these questions. limit: questions at most. prompt: one's own for the judge (variables and scale as in
-    sdgkit/texts/compare_answers.yaml). Replies are recorded in the run's folder: the same call again asks nothing
-    twice; the page is evaluation/STUDENT.html there. Raises SdgkitError.
+    Each pair of answers is judged in both orders. Replies are recorded in the run's folder, so that the same call asks
+    nothing again. The page `evaluation/STUDENT.html` there shows the answers side by side.
+
+    Args:
+        run: A `Run` or its folder.
+        student: The model that was trained on the run's samples.
+        judge: The model that compares the answers.
+        against: A second model, such as the one that the student was trained from. By default the student's answers are
+            compared with the run's own responses.
+        test_share: The share of the contexts that was held out when the training file was exported (`Run.export`), 0 to
+            1 (default 0.1). With another share, the student has seen some of these questions.
+        limit: How many questions to ask at most (default: all).
+        prompt: Your own prompt for the judge, with the variables and the scale of
+            `sdgkit/texts/compare_answers.yaml`.
+
+    Returns:
+        The verdicts, with the win rate and its interval.
+
+    Raises:
+        RunError: If no question is held out.
+        SdgkitError: If the run cannot be read, or a model cannot be asked.
+
+    Example:
+        >>> import sdgkit as sk
+        >>> seeds = sk.shipped("notebooks") / "seeds" / "feedback_to_table.jsonl"
+        >>> with sk.connect("rehearsal") as model:
+        ...     run = sk.generate(list(sk.load_seeds(seeds)), teacher=model, num_contexts=2)
+        ...     evaluation = sk.evaluate(run, model, judge=model, test_share=0.5, limit=3)
+        >>> len(evaluation.duels) + evaluation.left_out
+        3
     """
     opened = run if isinstance(run, Run) else open_run(run)
-    samples = list(opened.let_through())
-    is_apart = held_out(lambda: samples, test_share)
-    questions = [sample for sample in samples if is_apart(sample)][:limit]
-    if not questions:
-        raise RunError(
-            f"No question is kept apart at a test share of {test_share:g}. Raise it, or run more."
-        )
-    shipped = Path(texts.__file__).with_name(f"{COMPARE.name}.yaml")
-    own = prompt if isinstance(prompt, Prompt) else load_prompt(prompt or shipped)
+    questions = _held_out_questions(opened, test_share, limit)
+    compare_prompt = _compare_prompt(prompt)
     folder = opened.out / FOLDER if opened.out is not None else None
     with closing(Journal(folder)) as journal:
         system = opened.part().system
-        mine = _answers(questions, student, system, journal)
-        theirs = {one["id"]: one["response"] for one in questions}
+        student_answers = _answers(questions, student, system, journal)
         if against is not None:
-            theirs = _answers(questions, against, system, journal)
-        pairs = list(
-            _pairs(
-                [one for one in questions if one["id"] in mine.keys() & theirs.keys()], mine, theirs
-            )
-        )
-        duels = list(
-            _duels(
-                {row["id"]: row for row in run_stage(COMPARE, own, pairs, judge, journal).samples()}
-            )
-        )
-    other = against.model if against is not None else "the run's samples"
-    evaluation = Evaluation(student.model, other, judge.model, duels, len(questions) - len(duels))
+            other_answers = _answers(questions, against, system, journal)
+        else:
+            other_answers = {row["id"]: row["response"] for row in questions}
+        pairs = list(_pairs(questions, student_answers, other_answers))
+        judged = run_stage(COMPARE, compare_prompt, pairs, judge, journal)
+        duels = list(_duels(judged.samples()))
+    evaluation = Evaluation(
+        student=student.model,
+        other=against.model if against is not None else NO_MODEL,
+        judge=judge.model,
+        duels=duels,
+        left_out=len(questions) - len(duels),
+    )
     if folder is not None:
-        write_text(
-            folder / page_name(student.model), fill("evaluation.html", evaluation=evaluation)
-        )
+        page = fill("evaluation.html", evaluation=evaluation)
+        write_text(folder / page_name(student.model), page)
     return evaluation
 
 
 def page_name(model: str) -> str:
-    """The name of the page about a model."""
+    """The file name of the page about a model.
+
+    Example:
+        >>> page_name("acme/tuned:7b")
+        'acme_tuned_7b.html'
+    """
     return re.sub(r"[^\w.-]+", "_", model).strip("._") + ".html"
+
+
+def _held_out_questions(run: Run, test_share: float, limit: int | None) -> list[dict[str, Any]]:
+    """The samples whose questions were held out. Raises RunError if there are none."""
+    samples = list(run.let_through())
+    is_held_out = held_out(lambda: samples, test_share)
+    questions = [sample for sample in samples if is_held_out(sample)][:limit]
+    if not questions:
+        raise RunError(
+            f"No question is held out at a test share of {test_share:g}. Raise test_share, or generate more samples.",
+            folder=run.out,
+        )
+    return questions
+
+
+def _compare_prompt(prompt: Prompt | str | Path | None) -> Prompt:
+    """The judge's prompt: the user's own, or the shipped one."""
+    if isinstance(prompt, Prompt):
+        return prompt
+    shipped = Path(texts.__file__).with_name(f"{COMPARE.name}.yaml")
+    return load_prompt(prompt or shipped)
 
 
 def _answers(
     questions: Sequence[Row], model: Teacher, system: str | None, journal: Journal
 ) -> dict[str, str]:
-    """The model's answer to each question, by its id: the message alone, as at inference."""
-    rows = [{"id": one["id"], "question": one["question"], "system": system} for one in questions]
+    """The model's answers by the id of the question, which is sent alone, as at inference."""
+    rows = [{"id": row["id"], "question": row["question"], "system": system} for row in questions]
     prompt = replace(ANSWER, system="{{ system }}" if system else "")
     run = run_stage(Generate(name=ANSWER.name), prompt, rows, model, journal)
     return {row["id"]: row["response"] for row in run.samples()}
 
 
 def _pairs(
-    questions: Sequence[Row], mine: Mapping[str, str], theirs: Mapping[str, str]
+    questions: Sequence[Row], student_answers: Mapping[str, str], other_answers: Mapping[str, str]
 ) -> Iterator[dict[str, Any]]:
-    """What the judge is asked: each question twice, with the student's answer first ("ID/1") and second ("ID/2")."""
-    for one in questions:
-        answers = [mine[one["id"]], theirs[one["id"]]]
-        for place, (first, second) in enumerate((answers, answers[::-1]), 1):
-            yield {**one, "id": f"{one['id']}/{place}", "first": first, "second": second}
+    """What the judge is asked about each question with two answers: both orders, under the ids ID/1 and ID/2."""
+    for question in questions:
+        id_ = question["id"]
+        if id_ in student_answers and id_ in other_answers:
+            student = student_answers[id_]
+            other = other_answers[id_]
+            yield {**question, "id": f"{id_}/1", "first": student, "second": other}
+            yield {**question, "id": f"{id_}/2", "first": other, "second": student}
 
 
-def _duels(judged: Mapping[str, Row]) -> Iterator[Duel]:
-    for id, first in judged.items():
-        second = judged.get(f"{id[:-2]}/2")
-        if id.endswith("/1") and second is not None:
-            verdict = IN_BOTH_ORDERS.get((first["score"], second["score"]), "tie")
-            words = (str(first["evaluation"]), str(second["evaluation"]))
-            yield Duel(id[:-2], first["question"], first["first"], first["second"], verdict, words)
+def _duels(judged: Iterator[dict[str, Any]]) -> Iterator[Duel]:
+    """The duels that the judge decided in both orders."""
+    rows = {str(row["id"]): row for row in judged}
+    for id_, student_first in rows.items():
+        question_id, _, order = id_.rpartition("/")
+        other_first = rows.get(f"{question_id}/2")
+        if order == "1" and other_first is not None:
+            yield Duel(
+                id=question_id,
+                question=student_first["question"],
+                student=student_first["first"],
+                other=student_first["second"],
+                verdict=_verdict(student_first["score"], other_first["score"]),
+                student_first=str(student_first["evaluation"]),
+                other_first=str(other_first["evaluation"]),
+            )
+
+
+def _verdict(score_student_first: float, score_other_first: float) -> Verdict:
+    """What two scores say of the student; they must agree."""
+    scores = (score_student_first, score_other_first)
+    if scores == (FIRST_IS_BETTER, SECOND_IS_BETTER):
+        return "win"
+    if scores == (SECOND_IS_BETTER, FIRST_IS_BETTER):
+        return "loss"
+    return "tie"

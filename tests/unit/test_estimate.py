@@ -109,7 +109,7 @@ def test_drops_lower_what_to_expect_and_widen_the_range(script):
     assert (found.kept, found.tried, found.samples) == (6, 9, 40)
     assert 15 < found.low < 30 and 50 < found.high < 60
     assert found.requests == 20 + 20 + 60 + 40 + 40
-    assert "6 of 9 rows that were tried are kept" in str(found)
+    assert "kept 6 of 9 rows tried" in str(found)
 
 
 def test_where_nothing_is_kept_it_says_what_is_not_known(script):
@@ -134,7 +134,7 @@ def test_an_estimate_without_a_row_is_refused(script):
 
 @pytest.mark.parametrize(
     ("holds", "fits", "words"),
-    [(105, False, "DOES NOT FIT"), (200, True, "that fits"), (None, None, "does not say")],
+    [(105, False, "DOES NOT FIT"), (200, True, "this fits"), (None, None, "does not report")],
 )
 def test_the_longest_prompt_and_reply_against_what_the_server_holds(script, holds, fits, words):
     script.rows = [{"id": "tiny", **({"max_model_len": holds} if holds else {})}]
@@ -176,7 +176,7 @@ def test_the_command_says_it_and_keeps_the_replies(tmp_path, monkeypatch, capsys
         "samples ",
         "longest ",
         "kept in run",
-        "a rehearsal",
+        "rehearsal teacher",
     ):
         assert line in said
     asked = int(re.search(r"(\d+) requests made for this", said)[1])
