@@ -5,7 +5,7 @@ everywhere.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 CLIPPED = 20_000  # characters: more of one text makes a page slow to open and is never read
 
@@ -137,6 +137,17 @@ def format_value(value: object) -> str:
     if isinstance(value, float | int) and not isinstance(value, bool):
         return format_number(value)
     return "" if value is None else str(value)
+
+
+def format_drops(dropped: Mapping[str, int]) -> str:
+    """Write drops by reason, the most frequent reason first.
+
+    Example:
+        >>> format_drops({"malformed": 3, "score": 6, "truncated": 0})
+        'score 6, malformed 3'
+    """
+    by_frequency = sorted(dropped.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{reason} {number:,}" for reason, number in by_frequency if number)
 
 
 def markdown_code(value: object) -> str:

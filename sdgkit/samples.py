@@ -2,10 +2,27 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
-Row = Mapping[str, Any]
+Row: TypeAlias = Mapping[str, Any]
+
+
+@runtime_checkable
+class HasSamples(Protocol):
+    """Something with samples of its own, such as a run."""
+
+    def samples(self) -> Iterable[Row]:
+        """All samples, in lineage order."""
+        ...
+
+
+RowSource: TypeAlias = HasSamples | Iterable[Row]
+
+
+def rows_of(source: RowSource) -> Iterable[Row]:
+    """The rows that a function was given, or the samples of the run that it was given."""
+    return source.samples() if isinstance(source, HasSamples) else source
 
 
 TEXTS = ("context", "question", "response")

@@ -16,13 +16,13 @@ from rich.text import Text
 from sdgkit.cli.terminal import is_live, say
 from sdgkit.errors import SettingsError
 from sdgkit.formatting import (
+    format_drops,
     format_duration,
     format_percent,
     format_rough_duration,
     pluralize,
     visible,
 )
-from sdgkit.pages.picture import reasons
 from sdgkit.run.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def progress_table(snapshot: Snapshot) -> Group:
             f"{stage.tried:,}",
             f"{stage.rows_out:,}",
             f"{stage.dropped_rows:,}",
-            reasons(stage.dropped),
+            format_drops(stage.dropped),
         ]
         table.add_row(*(Text(visible(cell)) for cell in cells))
     style = "yellow" if snapshot.state == "paused" else ""

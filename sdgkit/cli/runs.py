@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sdgkit.cli.options import RUN, SHARE, argument, command, option
 from sdgkit.cli.terminal import REHEARSAL_SAMPLES, command_line, say
 from sdgkit.errors import SettingsError
-from sdgkit.formatting import format_duration, pluralize
+from sdgkit.formatting import format_drops, format_duration, pluralize
 
 if TYPE_CHECKING:
     from sdgkit.funnel import StageLine
@@ -209,14 +209,12 @@ def print_ending(run: "Run") -> None:
 
 
 def _print_drops(stages: Sequence["StageLine"], out: Path) -> None:
-    from sdgkit.pages.picture import reasons
-
     dropped: Counter[str] = Counter()
     for stage in stages:
         dropped.update(stage.dropped)
     if dropped:
         rows = pluralize(dropped.total(), "row")
-        say(f"{rows} dropped: {reasons(dropped)}. Why: {command_line('explain', out)}")
+        say(f"{rows} dropped: {format_drops(dropped)}. Why: {command_line('explain', out)}")
 
 
 def _print_next_steps(out: Path, teacher: str | None) -> None:

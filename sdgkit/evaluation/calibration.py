@@ -18,7 +18,7 @@ from sdgkit.formatting import public_model_name
 from sdgkit.keywords import known_keywords
 from sdgkit.method import Prompts, Sampling, plan, run_folder
 from sdgkit.pipeline import Pipeline
-from sdgkit.quality.verdicts import ASKED_ABOUT, GOOD, Calibration, Mistake, Verdicts
+from sdgkit.quality.verdicts import GOOD, RESPONSE_KINDS, Calibration, Mistake, Verdicts
 from sdgkit.run import Run
 from sdgkit.run.folder import CALIBRATION, write_calibrated, write_values
 from sdgkit.samples import Row, seed_of
@@ -118,7 +118,7 @@ def _responses(seeds: Sequence[Row]) -> list[Row]:
 def _sum_up(judgements: Sequence[Judgement]) -> tuple[list[Verdicts], list[Mistake]]:
     """The counts of each kind of response, and what the judge got wrong."""
     verdicts, mistakes = [], []
-    for kind in ASKED_ABOUT:
+    for kind in RESPONSE_KINDS:
         of_kind = [it for it in judgements if str(it.row["id"]).endswith(f"/{kind}")]
         certain = [it for it in of_kind if it.kept is not None]
         kept = [it for it in certain if it.kept]

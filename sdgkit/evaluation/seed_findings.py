@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sdgkit.formatting import pluralize, visible
-from sdgkit.quality.measures import as_html
+from sdgkit.pages.noted_table import NotedTable
 from sdgkit.texts import load_texts
 
 Severity = Literal["error", "warning", "hint"]
@@ -93,7 +93,7 @@ class SeedCheck:
             [finding.place, finding.severity, finding.quality, finding.problem, finding.advice]
             for finding in self.findings
         ]
-        return as_html(HEADER, rows, self.note)
+        return NotedTable(HEADER, rows, self.note).as_html()
 
 
 def make_finding(

@@ -15,7 +15,7 @@ from sdgkit.evaluation.judgement import as_sample
 from sdgkit.evaluation.seed_findings import Finding, Severity, make_finding
 from sdgkit.evaluation.text_forms import forms_asked_for, forms_of, name_forms
 from sdgkit.formatting import pluralize
-from sdgkit.quality.duplicates import Known, similarity
+from sdgkit.quality.duplicates import Match, SimilarityIndex, similarity
 from sdgkit.samples import Row
 from sdgkit.seeds import COLUMNS
 from sdgkit.texts import load_texts
@@ -182,46 +182,44 @@ def _check_content(number: int, seed: Row) -> Iterator[Finding]:
 def check_likeness(seeds: Sequence[Row]) -> Iterator[Finding]:
     """Find seeds that contradict each other, and seeds that repeat each other."""
     column = _input_column(seeds)
-    inputs = Known(ALIKE)
-    cases = Known(SAME)
+    inputs = SimilarityIndex[int](ALIKE)
+    cases = SimilarityIndex[int](SAME)
     first_with_question: dict[str, int] = {}
     for number, seed in enumerate(seeds, 1):
         case = f"{seed.get(CONTEXT) or ''}\n{seed[QUESTION]}"
         forms = forms_of(seed[RESPONSE])
         first = first_with_question.setdefault(_normalize(seed[QUESTION]), number)
         first_forms = forms_of(seeds[first - 1][RESPONSE])
-        contradiction = _contradiction(number, seeds, cases.like(case))
+        contradiction = _contradiction(number, seeds, cases.most_similar(case))
         if contradiction is not None:
             yield contradiction
         elif forms | first_forms and not forms & first_forms:
             yield make_finding("two_forms", number, RESPONSE, other=first)
-        earlier_input = inputs.like(seed[column])
+        earlier_input = inputs.most_similar(seed[column])
         if earlier_input is not None:
-            other, likeness = earlier_input
-            how = "the same as" if likeness == 1 else "nearly the same as"
-            yield make_finding("alike", number, column, other=other, how=how)
+            how = "the same as" if earlier_input.is_exact else "nearly the same as"
+            yield make_finding("alike", number, column, other=earlier_input.key, how=how)
         inputs.add(number, seed[column])
         cases.add(number, case)
 
 
 def _contradiction(
-    number: int, seeds: Sequence[Row], same_case: tuple[int, float] | None
+    number: int, seeds: Sequence[Row], same_case: Match[int] | None
 ) -> Finding | None:
     """The finding that an earlier seed with the same input has another response, if it has.
 
     Args:
         number: The number of the seed.
         seeds: All seeds.
-        same_case: The number of the earlier seed with the same input, and how similar the two inputs are.
+        same_case: The earlier seed with the same input, if there is one.
     """
     if same_case is None:
         return None
-    other, likeness = same_case
     response = seeds[number - 1][RESPONSE]
-    if similarity(response, seeds[other - 1][RESPONSE]) >= SAME:
+    if similarity(response, seeds[same_case.key - 1][RESPONSE]) >= SAME:
         return None
-    severity: Severity = "error" if likeness == 1 else "warning"
-    return make_finding("two_answers", number, RESPONSE, severity=severity, other=other)
+    severity: Severity = "error" if same_case.is_exact else "warning"
+    return make_finding("two_answers", number, RESPONSE, severity=severity, other=same_case.key)
 
 
 def check_variety(seeds: Sequence[Row]) -> Iterator[Finding]:

@@ -150,9 +150,7 @@ def _asked(name: str, config: Mapping[str, Any]) -> Stage:
     if n > 1 or together:
         settings = {"letter": columns[0][0], "per_row": together or n, "together": bool(together)}
         return GenerateMany(name=name, columns=columns, **settings)
-    return (
-        FlowJudge(name=name) if columns == VERDICT else Generate(name=name, columns=columns)
-    )
+    return FlowJudge(name=name) if columns == VERDICT else Generate(name=name, columns=columns)
 
 
 def _filtered(name: str, config: Mapping[str, Any]) -> Stage:

@@ -1,7 +1,7 @@
-"""Templates, stylesheet and texts of what a run leaves to read, and the one way to fill them.
+"""The templates of everything that a run leaves to read, and the one way to fill them.
 
-Whatever a template prints passes through `visible`, and in HTML and SVG it is escaped as well. So a reply can
-hold tags, control characters or text that runs backwards, and still only be read.
+Whatever a template prints passes through `visible`, and in HTML and SVG it is escaped as well. So a reply may
+contain tags, control characters or reversed text, and is still only ever read.
 """
 
 from __future__ import annotations
@@ -10,57 +10,72 @@ import json
 from collections.abc import Iterator
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sdgkit.formatting import (
     clip,
+    format_drops,
     format_number,
+    format_percent,
     format_value,
     markdown_block,
     markdown_code,
     pluralize,
     visible,
 )
+from sdgkit.samples import own_question, seed_of
 
 if TYPE_CHECKING:
     import jinja2
 
+_UNESCAPED = (".md", ".txt")
+_FILTERS = (
+    clip,
+    format_drops,
+    format_number,
+    format_percent,
+    format_value,
+    markdown_block,
+    markdown_code,
+    own_question,
+    pluralize,
+    seed_of,
+)
 
-def fill(template: str, /, **values: Any) -> Iterator[str]:
-    """The filled template from this folder, piece by piece."""
-    return _templates().get_template(template).generate(**values)
+
+def fill(template: str, /, **values: object) -> Iterator[str]:
+    """Fill a template of this folder.
+
+    Args:
+        template: The template's file name, such as "report.html".
+        values: What the template's variables stand for.
+
+    Yields:
+        The filled template, piece by piece, so that a long page need not fit into memory.
+    """
+    return _environment().get_template(template).generate(**values)
 
 
 @cache
-def _templates() -> jinja2.Environment:
+def _environment() -> jinja2.Environment:
     import jinja2
-
-    from sdgkit.pages.picture import described, reasons
-    from sdgkit.samples import own_question, seed_of
 
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=lambda name: name is not None and not name.endswith((".md", ".txt")),
+        autoescape=_is_escaped,
         finalize=_printable,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters = (
-        format_number,
-        pluralize,
-        clip,
-        format_value,
-        markdown_code,
-        markdown_block,
-        described,
-        reasons,
-        own_question,
-        seed_of,
-    )
-    environment.filters |= {filter_.__name__: filter_ for filter_ in filters}
+    environment.filters |= {filter_.__name__: filter_ for filter_ in _FILTERS}
     environment.filters["visible"] = _printable
     environment.filters["json"] = partial(json.dumps, ensure_ascii=False)
     return environment
+
+
+def _is_escaped(template: str | None) -> bool:
+    """Whether values are escaped: in HTML and SVG, and not in Markdown and plain text."""
+    return template is not None and not template.endswith(_UNESCAPED)
 
 
 def _printable(value: object) -> object:

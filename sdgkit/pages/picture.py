@@ -1,111 +1,308 @@
-"""The pictures: the method as a flow with a run's numbers in it, small histograms, and curves.
+"""The pictures: the method as a flow with a run's numbers in it, small histograms, and line charts.
 
-Each is one string of SVG that stands alone: attributes only and no stylesheet, colours that follow
-JupyterLab's variables where there are any, a ground of its own, and an `aria-label` that says the same facts
-in words.
+Each is one string of SVG that stands alone: attributes only and no stylesheet, colours that follow JupyterLab's
+variables where there are any, a background of its own, and an `aria-label` that says the same facts in words.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from sdgkit.formatting import format_number
+from sdgkit.formatting import format_drops, format_number, pluralize
 from sdgkit.funnel import StageLine
-from sdgkit.pages import fill
+from sdgkit.pages.filling import fill
 from sdgkit.texts import load_texts
 
-_KINDS = {"gen": "generate", "eval": "judge", "filter": "keep", "combine": "combine"}
+_KIND_OF_PREFIX = {"gen": "generate", "eval": "judge", "filter": "keep", "combine": "combine"}
+_BAR_WIDTH = 400  # px: the length of the longest bar of a funnel
+_LINE_CLIPPED = 46  # characters of what was dropped, below a bar
+_HISTOGRAM_WIDTH = 232  # px, without its margins
 
 
-class Drawn(NamedTuple):
-    """What the picture says about a stage: its kind, what it does, the columns that it adds or takes off."""
+class StageDescription(NamedTuple):
+    """What is said about a stage in pictures and tables.
+
+    Attributes:
+        kind: generate, judge, keep, combine or check.
+        action: What the stage does, as a sentence without its subject.
+        columns: The columns that it adds ("+ context") or removes ("− score").
+    """
 
     kind: str
-    does: str
+    action: str
     columns: str = ""
 
 
-def described(name: str) -> Drawn:
-    """What to say about a stage; one of the user's own is a `check` unless its name tells more."""
-    for stages in load_texts("stages").values():
-        if said := stages.get(re.sub(r"_\d+$", "", name)):
-            return Drawn(*said)
-    kind = next((kind for start, kind in _KINDS.items() if name.startswith(start)), "check")
-    return Drawn(kind, "a stage of your own")
+def describe_stage(name: str) -> StageDescription:
+    """Describe a stage by its name; a stage of the user's own is a check, unless its name begins like another kind.
 
-
-def reasons(dropped: Mapping[str, int]) -> str:
-    """Drops by reason in words, the most frequent first: `score 6, malformed 3`."""
-    ordered = sorted(dropped.items(), key=lambda item: (-item[1], item[0]))
-    return ", ".join(f"{reason} {format_number(number)}" for reason, number in ordered if number)
-
-
-def draw(
-    stages: Sequence[StageLine] | None = None,
-    *,
-    pipeline: str = "grounded",
-    seeds: int | None = None,
-) -> str:
-    """The method as a flow of stages, one below the other: an inline SVG of 480 px at most, good down to 320.
-
-    stages: those of a summary or snapshot. Rows tried and neither out nor dropped are shown as working. seeds: the
-    number of seed examples, where it is not what goes into the first stage. Without `stages`, the pipeline of that
-    name ("grounded" or "freeform") is drawn without numbers.
+    Example:
+        >>> describe_stage("gen_contexts").action
+        'writes new contexts for each seed'
     """
-    numbered = stages is not None
-    if stages is None:
-        stages = [StageLine(name, 0, 0, 0) for name in load_texts("stages")[pipeline]]
-    largest = max((stage.tried for stage in stages), default=0) or 1
-    pieces = fill("picture.svg", stages=stages, numbered=numbered, largest=largest, seeds=seeds)
-    return "".join(pieces)
+    base_name = re.sub(r"_\d+$", "", name)  # the second check of one kind is called check_2
+    for pipeline in load_texts("stages").values():
+        if base_name in pipeline:
+            return StageDescription(*pipeline[base_name])
+    for prefix, kind in _KIND_OF_PREFIX.items():
+        if name.startswith(prefix):
+            return StageDescription(kind, "a stage of your own")
+    return StageDescription("check", "a stage of your own")
+
+
+@dataclass(frozen=True)
+class _DrawnStage:
+    """A stage of the picture; without a line of the funnel, it is drawn without numbers.
+
+    Attributes:
+        name: The stage's name.
+        line: Its numbers, if there are any.
+        scale: Length of the bar for one row, in px.
+    """
+
+    name: str
+    line: StageLine | None = None
+    scale: float = 0.0
+
+    @property
+    def description(self) -> StageDescription:
+        return describe_stage(self.name)
+
+    @property
+    def numbers(self) -> list[str]:
+        """Rows in, tried (where it differs) and out."""
+        if self.line is None:
+            return []
+        numbers = [f"{format_number(self.line.rows_in)} in"]
+        if self.line.tried != self.line.rows_in:
+            numbers.append(f"{format_number(self.line.tried)} tried")
+        return [*numbers, f"{format_number(self.line.rows_out)} out"]
+
+    @property
+    def working(self) -> int:
+        """Rows that are still in the stage: tried, and neither out nor dropped."""
+        if self.line is None:
+            return 0
+        return self.line.tried - self.line.rows_out - self.line.dropped_rows
+
+    @property
+    def kept_width(self) -> float:
+        return self.scale * self.line.rows_out if self.line else 0.0
+
+    @property
+    def dropped_width(self) -> float:
+        return self.scale * self.line.dropped_rows if self.line else 0.0
+
+    @property
+    def working_width(self) -> float:
+        return self.scale * max(0, self.working)
+
+    def losses(self, limit: int | None = None) -> str:
+        """What was dropped, and what is still being worked on. limit: characters of the reasons."""
+        if self.line is None:
+            return ""
+        facts = []
+        if self.line.dropped_rows:
+            reasons = _shortened(format_drops(self.line.dropped), limit)
+            facts.append(f"dropped {format_number(self.line.dropped_rows)}: {reasons}")
+        if self.working > 0:
+            facts.append(f"{format_number(self.working)} working")
+        if facts:
+            return " · ".join(facts)
+        return "nothing dropped" if self.line.tried else "no rows reached this stage"
+
+    @property
+    def sentence(self) -> str:
+        """The stage read aloud."""
+        sentence = f"{self.name} {self.description.action}."
+        if self.line is None:
+            return sentence
+        return f"{sentence} {', '.join([*self.numbers, self.losses()])}."
+
+
+def _shortened(text: str, limit: int | None) -> str:
+    if limit is None or len(text) <= limit:
+        return text
+    return f"{text[: limit - 1]}…"
+
+
+@dataclass(frozen=True)
+class _FlowPicture:
+    """What the picture of the method or of a run shows.
+
+    Attributes:
+        stages: The stages, from top to bottom.
+        start: What goes into the first stage.
+        end: What comes out of the last.
+    """
+
+    stages: Sequence[_DrawnStage]
+    start: str
+    end: str
+
+    @property
+    def is_numbered(self) -> bool:
+        return self.stages[0].line is not None
+
+    @property
+    def is_pipeline(self) -> bool:
+        """Whether this is a pipeline, and not a single stage that was run by itself."""
+        return len(self.stages) > 1
+
+    @property
+    def description(self) -> str:
+        stages = pluralize(len(self.stages), "stage")
+        sentences = [f"From {self.start} to {self.end}, in {stages}."]
+        sentences += [stage.sentence for stage in self.stages]
+        return " ".join(sentences)
+
+    def as_svg(self) -> str:
+        return "".join(fill("picture.svg", picture=self, clipped=_LINE_CLIPPED))
+
+
+def draw_method(pipeline: str = "grounded") -> str:
+    """Draw a pipeline as a flow of stages, without numbers.
+
+    Args:
+        pipeline: "grounded" or "freeform".
+
+    Returns:
+        An inline SVG, at most 480 px wide and readable down to 320.
+    """
+    stages = [_DrawnStage(name) for name in load_texts("stages")[pipeline]]
+    return _FlowPicture(stages, "seed examples", "samples").as_svg()
+
+
+def draw_funnel(lines: Sequence[StageLine], *, seeds: int | None = None) -> str:
+    """Draw the stages of a run with their numbers; rows still being worked on are dashed.
+
+    Args:
+        lines: The lines of a funnel, at least one.
+        seeds: The number of seed examples, where it is not what went into the first stage.
+
+    Returns:
+        An inline SVG, at most 480 px wide and readable down to 320.
+    """
+    most_tried = max(line.tried for line in lines)
+    scale = _BAR_WIDTH / max(1, most_tried)
+    stages = [_DrawnStage(line.name, line, scale) for line in lines]
+    is_pipeline = len(lines) > 1
+    start = lines[0].rows_in if seeds is None else seeds
+    return _FlowPicture(
+        stages,
+        start=pluralize(start, "seed example" if is_pipeline else "row"),
+        end=pluralize(lines[-1].rows_out, "sample" if is_pipeline else "row"),
+    ).as_svg()
 
 
 class Bar(NamedTuple):
-    """One bar of a histogram: its label on the axis, how many kept and how many lost."""
+    """One bar of a histogram.
+
+    Attributes:
+        label: The label on the axis.
+        kept: How many are kept.
+        lost: How many are not; stacked above the others as a hollow bar.
+    """
 
     label: str
     kept: int
     lost: int = 0
 
 
-def histogram(
-    bars: Sequence[Bar],
-    *,
-    words: str,
-    marks: Sequence[float] = (),
-    edges: bool = False,
-    lost: str = "dropped",
-) -> str:
-    """A small inline SVG histogram; `words` say aloud what it shows.
+@dataclass(frozen=True)
+class Histogram:
+    """A small histogram.
 
-    `marks` are positions along the axis, 0 to 1, drawn as ticks below it (the seeds'); with `edges` the bars touch and
-    some labels stand at their left edges, otherwise all below the middle. `lost` says what became of the others.
+    Attributes:
+        bars: The bars, from left to right.
+        description: What it shows, as a sentence; the numbers are read aloud after it.
+        marks: Positions along the axis, 0 to 1, to mark with a triangle below it (the seeds').
+        continuous: Whether the bars touch and the labels stand at their left edges.
+        lost_label: What became of those that were lost.
     """
-    highest = max((bar.kept + bar.lost for bar in bars), default=0) or 1
-    ticks = sorted({round(232 * mark) for mark in marks})
-    return "".join(
-        fill(
-            "histogram.svg",
-            bars=bars,
-            words=words,
-            highest=highest,
-            ticks=ticks,
-            edges=edges,
-            lost=lost,
-        )
-    )
+
+    bars: Sequence[Bar]
+    description: str
+    marks: Sequence[float] = ()
+    continuous: bool = False
+    lost_label: str = "dropped"
+
+    @property
+    def highest(self) -> int:
+        """The height of the highest bar, at least 1."""
+        return max([1, *(bar.kept + bar.lost for bar in self.bars)])
+
+    @property
+    def ticks(self) -> list[int]:
+        """The marks in px, each once."""
+        return sorted({round(_HISTOGRAM_WIDTH * mark) for mark in self.marks})
+
+    @property
+    def label(self) -> str:
+        """The histogram read aloud."""
+        numbers = [self._read_aloud(bar) for bar in self.bars]
+        return f"{self.description} {'; '.join(filter(None, numbers))}."
+
+    def counts(self, bar: Bar) -> list[str]:
+        """What is written above a bar: nothing where the bars are so many that the texts would overlap."""
+        if self.continuous or len(self.bars) > 4:
+            return []
+        kept = f"{format_number(bar.kept)} kept" if bar.kept else ""
+        lost = f"{format_number(bar.lost)} {self.lost_label}" if bar.lost else ""
+        return [text for text in (kept, lost) if text]
+
+    def _read_aloud(self, bar: Bar) -> str:
+        kept = f"{format_number(bar.kept)} kept"
+        lost = f"{format_number(bar.lost)} {self.lost_label}"
+        if not self.continuous:
+            return f"{bar.label}: {kept}, {lost}"
+        if not bar.kept + bar.lost:
+            return ""
+        return f"from {bar.label}: {kept}, {lost}" if bar.lost else f"from {bar.label}: {kept}"
+
+    def as_svg(self) -> str:
+        """The histogram as inline SVG, 264 px wide."""
+        return "".join(fill("histogram.svg", histogram=self, width=_HISTOGRAM_WIDTH))
 
 
-class Line(NamedTuple):
-    """One line of a curve: its name, and (x, y) of its points, y from 0 to 1."""
+class Point(NamedTuple):
+    """A point of a curve: a number, and a share from 0 to 1."""
+
+    x: float
+    y: float
+
+
+class Curve(NamedTuple):
+    """One line of a chart: its name, and its points from left to right."""
 
     name: str
-    points: Sequence[tuple[float, float]]
+    points: Sequence[Point]
 
 
-def curve(lines: Sequence[Line], *, up: str, across: str, words: str) -> str:
-    """Shares that change with a number, as a small inline SVG. up, across: names of the axes; `words` say it aloud."""
-    most = max((x for line in lines for x, _ in line.points), default=0) or 1
-    return "".join(fill("curve.svg", lines=lines, most=most, up=up, across=across, label=words))
+@dataclass(frozen=True)
+class LineChart:
+    """Shares that change with a number.
+
+    Attributes:
+        curves: The lines; up to four can be told apart.
+        vertical: The name of the vertical axis, from 0 to 100%.
+        horizontal: The name of the horizontal axis.
+        description: The chart read aloud.
+    """
+
+    curves: Sequence[Curve]
+    vertical: str
+    horizontal: str
+    description: str
+
+    @property
+    def largest(self) -> float:
+        """The right end of the horizontal axis, at least 1."""
+        return max([1.0, *(point.x for curve in self.curves for point in curve.points)])
+
+    def as_svg(self) -> str:
+        """The chart as inline SVG, 432 px wide."""
+        return "".join(fill("curve.svg", chart=self))

@@ -11,7 +11,7 @@ from typing import Any
 from sdgkit.errors import SettingsError
 from sdgkit.formatting import format_duration, format_number, format_rough_duration, pluralize
 from sdgkit.method import default_folder, plan, run_folder
-from sdgkit.pages.picture import draw
+from sdgkit.pages.picture import draw_funnel
 from sdgkit.panels.frame import Panel, sentence, teacher_of
 from sdgkit.run import Run, open_run
 from sdgkit.run.snapshot import Funnel, Snapshot, funnel_of
@@ -180,7 +180,7 @@ class RunPanel(Panel):
             "wants_key": any(teacher.wants_key for teacher in run.teachers),
             "fraction": snapshot.fraction,
             "facts": facts(snapshot),
-            "picture": draw(stages, seeds=snapshot.seeds or None) if stages else "",
+            "picture": draw_funnel(stages, seeds=snapshot.seeds or None) if stages else "",
             "funnel": repr(Funnel(stages)),
             "stages": [
                 {"name": stage.name, "lost": stage.dropped_rows} for stage in stages

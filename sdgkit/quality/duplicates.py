@@ -1,71 +1,133 @@
-"""Exact and near duplicates: among the contexts, questions and responses of a set, and between it and its seeds.
+"""Exact and near duplicates among the contexts, questions and responses of a set, and between it and its seeds.
 
-Two texts are compared by the sequences of five characters that occur in them (Jaccard similarity, 0 to 1), small
-letters and white space made equal; so it works for any language and any form. MinHash with locality-sensitive hashing
+Two texts are compared by the sequences of five characters that occur in them (Jaccard similarity, 0 to 1), ignoring
+letter case and white space; so it works for any language and any form. MinHash with locality-sensitive hashing
 (Broder 1997; Leskovec et al., Mining of Massive Datasets, chapter 3) finds the candidates, which are then compared
-exactly: the result is no estimate, and the same on every machine.
+exactly: the result is not an estimate, and it is the same on every machine.
 """
+
+from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from sdgkit.errors import SettingsError
 from sdgkit.formatting import format_percent
-from sdgkit.samples import TEXTS, own_question
+from sdgkit.samples import TEXTS, Row, own_question, seed_of
 
-Row = Mapping[str, Any]
-NEAR_DUPLICATES = "near_duplicates"  # the name of the step
-SHINGLE, HASHES, MISSED = (
-    5,
-    128,
-    0.001,
-)  # characters; of a text; share of duplicates that may go unnoticed
-# A response shorter than this says too little: many contexts may well deserve the same short answer.
+if TYPE_CHECKING:
+    import rensa
+
+NEAR_DUPLICATES = "near_duplicates"  # the name of the stage that drops them
+SHINGLE = 5  # characters of the sequences that are compared
+HASHES = 128  # in the sketch of a text
+OVERLOOKED = 0.001  # the share of duplicates that the index may miss
+# A response shorter than this says too little: many contexts may well deserve the same short response.
 TELLING = 100
 
+Key = TypeVar("Key")
 
-class Known:
-    """Texts by key, to be asked which of them a further one repeats. threshold: from this similarity on, 0 to 1."""
+
+@dataclass(frozen=True)
+class Match(Generic[Key]):
+    """The text of an index that is most similar to another.
+
+    Attributes:
+        key: The key that it was added under.
+        similarity: How similar it is, from the index's threshold to 1.
+    """
+
+    key: Key
+    similarity: float
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the texts are equal, but for letter case and white space."""
+        return self.similarity == 1
+
+
+@dataclass(frozen=True)
+class _Entry(Generic[Key]):
+    key: Key
+    group: str
+    text: str
+
+
+class SimilarityIndex(Generic[Key]):
+    """Texts under keys, which can be asked for the one most similar to a further text.
+
+    Args:
+        threshold: The similarity from which a text counts as similar, above 0 and up to 1.
+
+    Example:
+        >>> index = SimilarityIndex[str](threshold=0.8)
+        >>> index.add("first", "The lamp is bright and cheap.")
+        >>> index.most_similar("the lamp is  bright and cheap.")
+        Match(key='first', similarity=1.0)
+    """
 
     def __init__(self, threshold: float) -> None:
         from rensa import RMinHashLSH
 
-        # The fewest bands (of the most rows) that overlook hardly anything at the threshold.
-        sizes = [2**power for power in range(8)]
-        bands = next((b for b in sizes if (1 - threshold ** (HASHES // b)) ** b <= MISSED), HASHES)
         self.threshold = threshold
-        self._index = RMinHashLSH(0.0, HASHES, bands)
-        self._texts: list[tuple[Any, str, str]] = []
-        self._held: set[tuple[str, str]] = set()
+        self._index = RMinHashLSH(0.0, HASHES, _bands(threshold))
+        self._entries: list[_Entry[Key]] = []
+        self._added: set[tuple[str, str]] = set()
 
-    def add(self, key: Any, text: str, group: str = "") -> None:
-        """Take a text in, once. group: texts of one group (other than "") are not compared with each other."""
-        if (group, text) in self._held:
+    def add(self, key: Key, text: str, group: str = "") -> None:
+        """Add a text, unless its group has it already.
+
+        Args:
+            key: What `most_similar` names it by.
+            text: The text.
+            group: Texts of one group (other than "") are not compared with each other.
+        """
+        if (group, text) in self._added:
             return
-        self._held.add((group, text))
-        self._index.insert(len(self._texts), _sketch(text))
-        self._texts.append((key, group, text))
+        self._added.add((group, text))
+        self._index.insert(len(self._entries), _sketch(text))
+        self._entries.append(_Entry(key, group, text))
 
-    def like(self, text: str, group: str = "") -> tuple[Any, float] | None:
-        """(key, similarity) of the most similar text, the earliest of several; None if none reaches the threshold."""
-        candidates = [self._texts[place] for place in sorted(self._index.query(_sketch(text)))]
-        found = [
-            (key, similarity(text, other))
-            for key, theirs, other in candidates
-            if not group or theirs != group
-        ]
-        best = max(found, key=lambda one: one[1], default=(None, 0.0))
-        return best if best[1] >= self.threshold else None
+    def most_similar(self, text: str, group: str = "") -> Match[Key] | None:
+        """The most similar text, the earliest of several; None if none reaches the threshold."""
+        best: Match[Key] | None = None
+        for place in sorted(self._index.query(_sketch(text))):
+            entry = self._entries[place]
+            if group and entry.group == group:
+                continue
+            match = Match(entry.key, similarity(text, entry.text))
+            if best is None or match.similarity > best.similarity:
+                best = match
+        if best is None or best.similarity < self.threshold:
+            return None
+        return best
+
+
+def _bands(threshold: float) -> int:
+    """The fewest bands (of the most rows) that overlook hardly anything at the threshold."""
+    for power in range(8):
+        bands = 1 << power
+        rows_per_band = HASHES // bands
+        overlooked = (1 - threshold**rows_per_band) ** bands
+        if overlooked <= OVERLOOKED:
+            return bands
+    return HASHES
 
 
 @dataclass(frozen=True)
 class Repeat:
-    """A sample that repeats another. column: in which text. reason: duplicate or near_duplicate. message: whom, by id,
-    and how much."""
+    """A sample that repeats an earlier sample or a seed.
+
+    Attributes:
+        id: The sample's id.
+        column: The column that repeats: "context", "question" or "response".
+        reason: "duplicate" or "near_duplicate".
+        message: How similar it is, and to which sample or seed.
+    """
 
     id: str
     column: str
@@ -76,90 +138,150 @@ class Repeat:
 def repeats(
     samples: Iterable[Row], threshold: float, seeds: Iterable[tuple[str, Row]] = ()
 ) -> Iterator[Repeat]:
-    """The samples that repeat an earlier one that stays, or a seed; in the order given.
+    """Find the samples that repeat a seed or an earlier sample that is not itself a repeat.
 
-    A context is compared with every other context; a question with the others of its context (or, of a freeform skill,
-    with all); a response with those of other contexts, if it is long enough to tell. seeds: (id, seed example), beside
-    those in the samples' own seed columns.
+    A context is compared with every other context; a question with the others of its context (of a freeform skill,
+    with all); a response with those of other contexts, if it is long enough to tell.
+
+    Args:
+        samples: The samples, in lineage order.
+        threshold: The similarity from which a text counts as repeated, above 0 and up to 1.
+        seeds: (id, seed example), in addition to those in the samples' own seed columns.
+
+    Yields:
+        A `Repeat` for each such sample, in the order of the samples.
     """
-    known: dict[tuple[str, str], Known] = defaultdict(lambda: Known(threshold))
+    search = _RepeatSearch(threshold)
+    for seed_id, seed in seeds:
+        search.add_seed(seed, seed_id)
+    for sample in samples:
+        repeat = search.repeat_or_add(sample)
+        if repeat is not None:
+            yield repeat
 
-    def learn(row: Row, key: str) -> None:
-        for name in TEXTS if row.get("seed_context") is None else ("context", "response"):
-            if isinstance(text := row.get(f"seed_{name}"), str):
-                known[name, ""].add(key, text)
 
-    for id_, seed in seeds:
-        learn(seed, f"the seed example {id_}")
-    for row in samples:
-        id_ = str(row.get("id"))
-        learn(row, f"its seed example {id_.partition('/')[0]}")
-        parent = id_.rpartition("/")[0] if isinstance(row.get("context"), str) else ""
-        texts = {**{name: row.get(name) for name in TEXTS}, "question": own_question(row)}
-        if len(_plain(str(texts["response"]))) < TELLING:
-            del texts["response"]
-        mine = [
-            (
-                name,
-                text,
-                known[name, parent if name == "question" else ""],
-                "" if name == "question" else parent,
-            )
-            for name, text in texts.items()
-            if isinstance(text, str) and text
-        ]
-        alike = ((name, there.like(text, group)) for name, text, there, group in mine)
-        name, found = next(((name, like) for name, like in alike if like is not None), ("", None))
-        if found is None:
-            for _, text, there, group in mine:
-                there.add(id_, text, group)
+@dataclass(frozen=True)
+class _ComparedText:
+    """A text of a sample. scope: the texts that it is compared with; group: those among them that it is not."""
+
+    column: str
+    text: str
+    scope: str
+    group: str
+
+
+class _RepeatSearch:
+    """The seeds and samples met so far, by column and scope."""
+
+    def __init__(self, threshold: float) -> None:
+        self._indexes: dict[tuple[str, str], SimilarityIndex[str]] = defaultdict(
+            lambda: SimilarityIndex(threshold)
+        )
+
+    def add_seed(self, row: Row, seed_id: str) -> None:
+        """Add the texts of a seed example. Those of a seed without a context are compared with all questions, too."""
+        self._add_seed_columns(row, f"the seed example {seed_id}")
+
+    def repeat_or_add(self, sample: Row) -> Repeat | None:
+        """What the sample repeats; a sample that repeats nothing is added, for those that follow."""
+        sample_id = str(sample.get("id"))
+        self._add_seed_columns(sample, f"its seed example {seed_of(sample_id)}")
+        texts = _compared_texts(sample, sample_id)
+        for compared in texts:
+            match = self._index_of(compared).most_similar(compared.text, compared.group)
+            if match is not None:
+                return _repeat(sample_id, compared.column, match)
+        for compared in texts:
+            self._index_of(compared).add(sample_id, compared.text, compared.group)
+        return None
+
+    def _add_seed_columns(self, row: Row, key: str) -> None:
+        is_freeform = row.get("seed_context") is None
+        # The question of a grounded seed may well be asked of another context.
+        columns = TEXTS if is_freeform else ("context", "response")
+        for column in columns:
+            text = row.get(f"seed_{column}")
+            if isinstance(text, str):
+                self._indexes[column, ""].add(key, text)
+
+    def _index_of(self, compared: _ComparedText) -> SimilarityIndex[str]:
+        return self._indexes[compared.column, compared.scope]
+
+
+def _compared_texts(sample: Row, sample_id: str) -> list[_ComparedText]:
+    has_context = isinstance(sample.get("context"), str)
+    context_id = sample_id.rpartition("/")[0] if has_context else ""
+    texts = {column: sample.get(column) for column in TEXTS}
+    texts["question"] = own_question(sample)
+    if len(_comparable(str(texts["response"]))) < TELLING:
+        del texts["response"]
+    compared = []
+    for column, text in texts.items():
+        if not isinstance(text, str) or not text:
             continue
-        reason, how = (
-            ("duplicate", "the same")
-            if found[1] == 1
-            else ("near_duplicate", f"{format_percent(found[1])} the same")
-        )
-        yield Repeat(id_, name, reason, f"Its {name} is {how} as that of {found[0]}.")
+        if column == "question":
+            compared.append(_ComparedText(column, text, scope=context_id, group=""))
+        else:
+            compared.append(_ComparedText(column, text, scope="", group=context_id))
+    return compared
 
 
-def check_threshold(threshold: Any) -> float:
-    """The threshold as a number. Raises SettingsError unless it is above 0 and at most 1."""
-    if (
-        not isinstance(threshold, int | float)
-        or isinstance(threshold, bool)
-        or not 0 < threshold <= 1
-    ):
-        raise SettingsError(
-            f"near_duplicates is a similarity above 0 and up to 1 (such as 0.9), not {threshold!r}."
-        )
-    return float(threshold)
+def _repeat(sample_id: str, column: str, match: Match[str]) -> Repeat:
+    if match.is_exact:
+        reason = "duplicate"
+        degree = "the same"
+    else:
+        reason = "near_duplicate"
+        degree = f"{format_percent(match.similarity)} the same"
+    return Repeat(sample_id, column, reason, f"Its {column} is {degree} as that of {match.key}.")
 
 
-def similarity(one: str, other: str) -> float:
-    """The share of the sequences of two texts that both have (Jaccard), 0 to 1."""
-    both = len(_pieces(one) & _pieces(other))
-    return both / (len(_pieces(one)) + len(_pieces(other)) - both)
+def check_threshold(threshold: object) -> float:
+    """Return the threshold as a number.
+
+    Raises:
+        SettingsError: It is not a number above 0 and up to 1.
+    """
+    is_boolean = isinstance(threshold, bool)
+    if isinstance(threshold, int | float) and not is_boolean and 0 < threshold <= 1:
+        return float(threshold)
+    raise SettingsError(
+        f"near_duplicates must be a similarity above 0 and up to 1, such as 0.9, not {threshold!r}.",
+        setting="near_duplicates",
+    )
 
 
-@lru_cache(64)  # a text is looked for, taken in, and is the context of several samples in a row
-def _pieces(text: str) -> frozenset[str]:
-    """What a text is compared by."""
-    plain = _plain(text)
-    return frozenset(plain[at : at + SHINGLE] for at in range(max(1, len(plain) - SHINGLE + 1)))
+def similarity(text: str, other: str) -> float:
+    """The share of the five-character sequences of two texts that both have (Jaccard), 0 to 1.
+
+    Example:
+        >>> similarity("The lamp is bright.", "the LAMP is bright.")
+        1.0
+    """
+    shingles = _shingles(text)
+    other_shingles = _shingles(other)
+    shared = len(shingles & other_shingles)
+    return shared / (len(shingles) + len(other_shingles) - shared)
+
+
+@lru_cache(64)  # a text is looked for, added, and is the context of several samples in a row
+def _shingles(text: str) -> frozenset[str]:
+    comparable = _comparable(text)
+    starts = range(max(1, len(comparable) - SHINGLE + 1))
+    return frozenset(comparable[start : start + SHINGLE] for start in starts)
 
 
 @lru_cache(64)
-def _sketch(text: str) -> Any:
+def _sketch(text: str) -> rensa.RMinHash:
     from rensa import RMinHash
 
     sketch = RMinHash(HASHES, 1)
-    sketch.update(list(_pieces(text)))
+    sketch.update(list(_shingles(text)))
     return sketch
 
 
-def _plain(text: str) -> str:
-    return (
-        " ".join(unicodedata.normalize("NFKC", text).casefold().split())
-        .encode("utf-8", "replace")
-        .decode()
-    )
+def _comparable(text: str) -> str:
+    """The text without differences in letter case, white space or Unicode form, and without lone surrogates."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    spaced = " ".join(folded.split())
+    return spaced.encode("utf-8", "replace").decode()

@@ -1,9 +1,11 @@
 """How much is new in a set of samples, and whether more of them still bring more.
 
 Distinct-n is the share of different n-grams among all (Li et al. 2016, arXiv 1510.03055); the compression ratio is the
-size of all texts by their size under gzip (Shaib et al. 2024, arXiv 2403.00553): 1 to 3 is varied, 10 repeats itself.
-Both depend on how much text there is, so two sets are compared at the same number of samples: the curve.
+size of all texts divided by their size under gzip (Shaib et al. 2024, arXiv 2403.00553): 1 to 3 is varied, 10 repeats
+itself. Both depend on how much text there is, so compare two sets at the same number of samples: the curve does.
 """
+
+from __future__ import annotations
 
 import gzip
 import hashlib
@@ -11,37 +13,39 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
-from typing import Any
 
 from sdgkit.errors import SettingsError
 from sdgkit.formatting import format_number, format_percent
-from sdgkit.pages.picture import Line, curve
+from sdgkit.keywords import known_keywords
+from sdgkit.pages.noted_table import NotedTable
+from sdgkit.pages.picture import Curve, LineChart, Point
 from sdgkit.quality.duplicates import check_threshold, repeats
-from sdgkit.quality.measures import as_html, as_text
-from sdgkit.samples import TEXTS, own_question
+from sdgkit.samples import TEXTS, Row, RowSource, own_question, rows_of
 
-Row = Mapping[str, Any]
-NEAR = 0.9  # the similarity from which duplicates are counted, unless it is said otherwise
-GRAMS, GROWTH = (1, 2, 3), 3  # n of distinct-n and of the curve
-STEPS, STEP = (
-    10,
-    5,
-)  # points of the curve at most, samples between them at least: of fewer, chance speaks
-HEAD = ("", "texts", "repeated", *(f"distinct-{n}" for n in GRAMS), "compression")
-# Words; of scripts without spaces the single characters.
+NEAR = 0.9  # the similarity from which a sample counts as a repeat, by default
+NGRAMS = (1, 2, 3)  # the n of distinct-n
+GROWTH_NGRAM = 3  # the n of the curve
+POINTS = 10  # of the curve, at most
+SAMPLES_PER_POINT = 5  # at least: with fewer, chance decides
+HEAD = ("", "texts", "repeated", *(f"distinct-{n}" for n in NGRAMS), "compression")
+# Words; in scripts without spaces, single characters.
 _TOKEN = re.compile(
     r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+"
 )
 
 
 @dataclass(frozen=True)
-class Texts:
-    """One column of the set. A context that several samples share counts once.
+class ColumnDiversity:
+    """The measures of one column. A context that several samples share counts once.
 
-    number: of texts. distinct: distinct-1, -2, -3. compression: the compression ratio. repeated: texts that are equal
-    to an earlier one, but for letter case and white space.
+    Attributes:
+        column: "context", "question" or "response".
+        number: How many texts there are.
+        repeated: Texts that equal an earlier one, but for letter case and white space.
+        distinct: distinct-1, -2 and -3, each from 0 to 1.
+        compression: The compression ratio.
     """
 
     column: str
@@ -53,133 +57,207 @@ class Texts:
 
 @dataclass(frozen=True, repr=False)
 class Diversity:
-    """The measures of a set. repeats: samples that repeat another or a seed, by what ("context duplicate": 3). growth:
-    (number of samples, share of new 3-grams in those since the last point), in an order of chance (the same each time).
-    others: sets that are shown beside it."""
+    """The measures of a set of samples; prints as a table, and as a table with a curve in a notebook.
+
+    Attributes:
+        samples: How many samples were measured.
+        columns: The measures of each column that has texts.
+        repeats: How many samples repeat another one or a seed, by column and reason (`"context duplicate": 3`).
+        growth: How the set grows: (number of samples, share of new 3-grams among those since the last point), in a
+            shuffled order that is the same each time.
+        name: The name of the set, where several are compared.
+        others: Sets to show beside it.
+    """
 
     samples: int
-    columns: Sequence[Texts]
+    columns: Sequence[ColumnDiversity]
     repeats: Mapping[str, int]
-    growth: Sequence[tuple[float, float]]
+    growth: Sequence[Point]
     name: str = ""
-    others: Sequence["Diversity"] = ()
+    others: Sequence[Diversity] = ()
 
-    def beside(self, *others: "Diversity") -> "Diversity":
-        """The same with further sets to compare it with, such as one made with `vary`."""
+    def beside(self, *others: Diversity) -> Diversity:
+        """The same measures with those of other sets to compare them with, such as a set made with `vary`."""
         return replace(self, others=others)
 
     def picture(self) -> str:
         """How much is still new as the set grows, as inline SVG."""
-        lines = [
-            Line(one.name or f"set {at}", one.growth)
-            for at, one in enumerate((self, *self.others), 1)
-        ]
-        said = (
-            f"{line.name}: {', '.join(f'{format_percent(y)} at {format_number(x)}' for x, y in line.points)}"
-            for line in lines
+        curves = []
+        descriptions = []
+        for number, measured in enumerate(self._compared, 1):
+            name = measured.name or f"set {number}"
+            points = [f"{format_percent(y)} at {format_number(x)}" for x, y in measured.growth]
+            curves.append(Curve(name, measured.growth))
+            descriptions.append(f"{name}: {', '.join(points)}")
+        chart = LineChart(
+            curves,
+            vertical="new word triples",
+            horizontal="samples",
+            description=(
+                "Share of new word triples, by number of samples, as the set grows. "
+                f"{'; '.join(descriptions)}."
+            ),
         )
-        words = f"Share of new word triples, by samples, as the set grows. {'; '.join(said)}."
-        return curve(lines, up="new word triples", across="samples", words=words)
-
-    def _table(self) -> tuple[Sequence[str], Sequence[Sequence[str]], str]:
-        sets = (self, *self.others)
-        rows = [
-            [
-                f"{texts.column}, {one.name}" if self.others else texts.column,
-                *map(format_number, (texts.number, texts.repeated)),
-                *(f"{share:.2f}" for share in texts.distinct),
-                f"{texts.compression:.1f}",
-            ]
-            for one in sets
-            for texts in one.columns
-        ]
-        return HEAD, rows, " ".join(one._note for one in sets)
+        return chart.as_svg()
 
     @property
+    def _compared(self) -> Sequence[Diversity]:
+        return (self, *self.others)
+
+    def _table(self) -> NotedTable:
+        rows = []
+        for measured in self._compared:
+            for column in measured.columns:
+                label = f"{column.column}, {measured.name}" if self.others else column.column
+                rows.append([label, *_cells(column)])
+        notes = [measured._note() for measured in self._compared]
+        return NotedTable(HEAD, rows, " ".join(notes))
+
     def _note(self) -> str:
-        what = ", ".join(f"{name} {number}" for name, number in self.repeats.items())
-        name, told = (f"{self.name}: " if self.name else ""), (f" ({what})" if what else "")
-        new = (
-            f" The last ones brought {format_percent(self.growth[-1][1])} new word triples."
-            if self.growth
-            else ""
-        )
-        return f"{name}{sum(self.repeats.values())} of {self.samples} samples repeat others or the seeds{told}.{new}"
+        name = f"{self.name}: " if self.name else ""
+        repeated = sum(self.repeats.values())
+        kinds = ", ".join(f"{kind} {number}" for kind, number in self.repeats.items())
+        kinds_in_brackets = f" ({kinds})" if kinds else ""
+        sentence = f"{name}{repeated} of {self.samples} samples repeat others or the seeds{kinds_in_brackets}."
+        if not self.growth:
+            return sentence
+        newest_share = format_percent(self.growth[-1].y)
+        return f"{sentence} Of the word triples in the last samples, {newest_share} were new."
 
     def __repr__(self) -> str:
-        return as_text(*self._table())
+        return self._table().as_text()
 
     def _repr_html_(self) -> str:
-        return as_html(*self._table(), self.picture())
+        return self._table().as_html(self.picture())
 
 
-def diversity(source: Any, *, near: float = NEAR, name: str = "") -> Diversity:
-    """The measures of a run's samples, or of any rows with `context`, `question`, `response` and `id`.
+def _cells(column: ColumnDiversity) -> list[str]:
+    return [
+        format_number(column.number),
+        format_number(column.repeated),
+        *(f"{share:.2f}" for share in column.distinct),
+        f"{column.compression:.1f}",
+    ]
 
-    near: the similarity from which a sample counts as a repeat, 0 to 1. name: for the picture. Raises SettingsError.
+
+@known_keywords
+def diversity(source: RowSource, *, near: float = NEAR, name: str = "") -> Diversity:
+    """Measure how varied a run's samples are, or any rows with `context`, `question`, `response` and `id`.
+
+    Args:
+        source: A run, or rows.
+        near: The similarity from which a sample counts as a repeat, above 0 and up to 1.
+        name: What to call the set where several are compared.
+
+    Returns:
+        The measures, which print as a table and show as a table with a curve in a notebook.
+
+    Raises:
+        SettingsError: `near` is not such a number, or the source is a path.
+
+    Example:
+        >>> rows = [{"question": "A cup?", "response": "Yes."}, {"question": "A lid?", "response": "Yes."}]
+        >>> diversity(rows).columns[0].distinct[0]
+        0.75
     """
     if isinstance(source, str | Path):
         raise SettingsError(
-            f"Open the run first: sdgkit.diversity(sdgkit.open_run({str(source)!r}))."
+            f"Open the run first: sdgkit.diversity(sdgkit.open_run({str(source)!r})).",
+            setting="source",
         )
-    rows = source.samples() if hasattr(source, "samples") else source
-    rows = [{**row, "id": str(row.get("id") or f"r{number}")} for number, row in enumerate(rows, 1)]
-    found = Counter(f"{one.column} {one.reason}" for one in repeats(rows, check_threshold(near)))
-    texts = dict(text for row in rows for text in _texts(row))
-    columns = {
-        column: [text for (name, _), text in texts.items() if name == column] for column in TEXTS
-    }
-    measured = [_measured(column, mine) for column, mine in columns.items() if mine]
+    rows = _with_ids(rows_of(source))
+    found_repeats = repeats(rows, check_threshold(near))
+    kinds = Counter(f"{repeat.column} {repeat.reason}" for repeat in found_repeats)
     return Diversity(
-        len(rows), measured, dict(sorted(found.items())), _growth(rows) if rows else [], name
+        samples=len(rows),
+        columns=_measured_columns(rows),
+        repeats=dict(sorted(kinds.items())),
+        growth=_growth(rows),
+        name=name,
     )
 
 
-def _context_of(row: Row) -> str:
-    """The id of the sample's context: its own, where there is none."""
-    return row["id"].rpartition("/")[0] or row["id"]
+@dataclass(frozen=True)
+class _Text:
+    """One text of a sample. owner: the id of the sample or, of a context, what all its samples share."""
+
+    column: str
+    owner: str
+    text: str
 
 
-def _texts(row: Row) -> Iterator[tuple[tuple[str, str], str]]:
-    """((column, whose), text) of each of its texts: a context's are the same for all questions about it."""
+def _with_ids(rows: Iterable[Row]) -> list[Row]:
+    return [{**row, "id": str(row.get("id") or f"r{n}")} for n, row in enumerate(rows, 1)]
+
+
+def _context_id(row: Row) -> str:
+    """The id of the sample's context; the sample's own, where it has none."""
+    id: str = row["id"]
+    return id.rpartition("/")[0] or id
+
+
+def _texts_of(row: Row) -> Iterator[_Text]:
     for column in TEXTS:
         text = own_question(row) if column == "question" else row.get(column)
+        owner = _context_id(row) if column == "context" else row["id"]
         if isinstance(text, str) and text:
-            yield (column, _context_of(row) if column == "context" else row["id"]), text
+            yield _Text(column, owner, text)
 
 
-def _measured(column: str, texts: Sequence[str]) -> Texts:
-    grams = [[gram for text in texts for gram in _grams(text, n)] for n in GRAMS]
-    distinct = tuple(len(set(all_of_them)) / max(1, len(all_of_them)) for all_of_them in grams)
-    plain = "\n".join(texts).encode("utf-8", "replace")
-    repeated = len(texts) - len({" ".join(text.casefold().split()) for text in texts})
-    return Texts(
-        column, len(texts), repeated, distinct, len(plain) / len(gzip.compress(plain, mtime=0))
+def _measured_columns(rows: Sequence[Row]) -> list[ColumnDiversity]:
+    columns: dict[str, dict[str, str]] = {column: {} for column in TEXTS}
+    for row in rows:
+        for text in _texts_of(row):
+            columns[text.column][text.owner] = text.text
+    return [_measured(column, list(texts.values())) for column, texts in columns.items() if texts]
+
+
+def _measured(column: str, texts: Sequence[str]) -> ColumnDiversity:
+    joined = "\n".join(texts).encode("utf-8", "replace")
+    compressed = gzip.compress(joined, mtime=0)
+    different = {" ".join(text.casefold().split()) for text in texts}
+    return ColumnDiversity(
+        column=column,
+        number=len(texts),
+        repeated=len(texts) - len(different),
+        distinct=tuple(_distinct(texts, n) for n in NGRAMS),
+        compression=len(joined) / len(compressed),
     )
 
 
-def _grams(text: str, n: int) -> Iterable[int]:
-    """Its n-grams, as numbers: only how many differ is asked."""
+def _distinct(texts: Sequence[str], n: int) -> float:
+    ngrams = list(chain.from_iterable(_ngrams(text, n) for text in texts))
+    return len(set(ngrams)) / max(1, len(ngrams))
+
+
+def _ngrams(text: str, n: int) -> Iterable[int]:
+    """The n-grams of a text, as hashes: all that counts is how many differ."""
     tokens = _TOKEN.findall(text.casefold())
-    return map(hash, zip(*(tokens[at:] for at in range(n)), strict=False))
+    shifted = (tokens[start:] for start in range(n))
+    return map(hash, zip(*shifted, strict=False))
 
 
-def _growth(rows: Sequence[Row]) -> list[tuple[float, float]]:
-    """The curve: contexts in an order of chance, each with all its samples."""
-    order = sorted(
-        rows, key=lambda row: hashlib.sha256(_context_of(row).encode("utf-8", "replace")).digest()
-    )
-    steps = max(1, min(STEPS, len(order) // STEP))
-    marks = [round(len(order) * step / steps) for step in range(steps + 1)]
-    met: dict[tuple[str, str], str] = {}
-    seen: set[int] = set()
+def _growth(rows: Sequence[Row]) -> list[Point]:
+    """The curve: contexts in a shuffled order, each with all its samples."""
+    if not rows:
+        return []
+    shuffled = sorted(rows, key=_shuffle_key)
+    number_of_points = max(1, min(POINTS, len(shuffled) // SAMPLES_PER_POINT))
+    marks = [round(len(shuffled) * n / number_of_points) for n in range(number_of_points + 1)]
+    seen_texts: set[tuple[str, str]] = set()
+    seen_ngrams: set[int] = set()
     points = []
-    for before, mark in pairwise(marks):
-        fresh = {
-            key: text for row in order[before:mark] for key, text in _texts(row) if key not in met
-        }
-        grams = [gram for text in fresh.values() for gram in _grams(text, GROWTH)]
-        points.append((float(mark), len(set(grams) - seen) / max(1, len(grams))))
-        met |= fresh
-        seen.update(grams)
+    for start, end in pairwise(marks):
+        ngrams: list[int] = []
+        for text in chain.from_iterable(map(_texts_of, shuffled[start:end])):
+            if (text.column, text.owner) not in seen_texts:
+                seen_texts.add((text.column, text.owner))
+                ngrams += _ngrams(text.text, GROWTH_NGRAM)
+        new_ngrams = set(ngrams) - seen_ngrams
+        points.append(Point(float(end), len(new_ngrams) / max(1, len(ngrams))))
+        seen_ngrams |= new_ngrams
     return points
+
+
+def _shuffle_key(row: Row) -> bytes:
+    return hashlib.sha256(_context_id(row).encode("utf-8", "replace")).digest()

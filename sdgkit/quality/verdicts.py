@@ -1,4 +1,6 @@
-"""How far a judge can be believed: what it said of answers that are known to be good or bad."""
+"""How far a judge can be trusted: its verdicts on responses that are known to be good or bad."""
+
+from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
@@ -6,19 +8,21 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from sdgkit.formatting import format_number, format_percent, pluralize
-from sdgkit.quality.measures import as_html, as_text
+from sdgkit.pages.noted_table import NotedTable
 from sdgkit.seeds import row_key
 
 GOOD = "good"
-ASKED_ABOUT = {
-    GOOD: "good: the seeds' own answers",
-    "swapped": "bad: another seed's answer",
+BAD = "bad"
+RESPONSE_KINDS = {
+    GOOD: "good: the seed's own response",
+    "swapped": "bad: another seed's response",
     "cut": "bad: cut off in the middle",
     "numbers": "bad: its numbers changed",
 }
-HEAD = ("what the judge was asked about", "let through", "share", "")
-CERTAINTY = 1.959964  # standard deviations of 95%
-EXAMPLES = 3
+OWN_ROWS = "run"  # the kind of the rows that a run made itself
+HEAD = ("response", "kept", "share kept", "")
+MISTAKES_SHOWN = 3
+Z_95 = 1.959964  # standard deviations of a normal distribution that hold 95% of it
 
 
 class Interval(NamedTuple):
@@ -54,7 +58,7 @@ def interval(part: float, whole: int) -> Interval:
     if not whole:
         return Interval(0.0, 1.0)
     share = part / whole
-    correction = CERTAINTY**2 / whole
+    correction = Z_95**2 / whole
     middle = share + correction / 2
     spread = math.sqrt(share * (1 - share) * correction + correction**2 / 4)
     low = (middle - spread) / (1 + correction)
@@ -64,10 +68,13 @@ def interval(part: float, whole: int) -> Interval:
 
 @dataclass(frozen=True)
 class Verdicts:
-    """What the judge says of one kind of answer.
+    """A judge's verdicts on one kind of response.
 
-    kind: "good", or a kind of damage. asked: how many it judged. kept: how many of them it lets through. unsure: how
-    many more it gave no verdict on. interval: between what the share that it keeps lies, at 95%.
+    Attributes:
+        kind: "good", a kind of damage ("swapped", "cut", "numbers"), or "bad" for all of these together.
+        asked: How many it judged.
+        kept: How many of those it keeps.
+        unsure: How many more it gave no verdict on.
     """
 
     kind: str
@@ -80,21 +87,63 @@ class Verdicts:
         """The confidence interval (95%) of the share that it keeps."""
         return interval(self.kept, self.asked)
 
+    def cells(self) -> list[str]:
+        """The verdicts as a row of the calibration's table."""
+        kept_share = ""
+        if self.asked:
+            low = format_percent(self.interval.low)
+            high = format_percent(self.interval.high)
+            kept_share = f"{format_percent(self.kept / self.asked)} ({low} to {high})"
+        return [
+            RESPONSE_KINDS[self.kind],
+            self._kept_of_asked,
+            kept_share,
+            f"{self.unsure} without a verdict" if self.unsure else "",
+        ]
+
+    def cells_of_own_rows(self) -> list[str]:
+        """The same for the rows of a run, of which nobody knows how many are good: a share without an interval."""
+        kept_share = format_percent(self.kept / self.asked)
+        return ["the rows of this run", self._kept_of_asked, kept_share, ""]
+
+    @property
+    def _kept_of_asked(self) -> str:
+        return f"{format_number(self.kept)} of {format_number(self.asked)}"
+
 
 @dataclass(frozen=True)
 class Mistake:
-    """A good answer that it would drop, or a bad one that it lets through. id: the seed's. words: what it wrote."""
+    """A good response that the judge would drop, or a bad one that it would keep.
+
+    Attributes:
+        id: The seed's id.
+        kind: What kind of response it was.
+        score: The score that the judge gave.
+        words: The judge's evaluation.
+    """
 
     id: str
     kind: str
     score: float
     words: str
 
+    def cells(self) -> list[str]:
+        """The mistake as a row of the calibration's table."""
+        return [f"{self.id} ({self.kind})", f"scored {self.score:g}", "", self.words]
+
 
 @dataclass(frozen=True, repr=False)
 class Calibration:
-    """How far a judge can be believed. judge: its model's name. prompt: the evaluate prompt's, and what it says as a
-    key. seeds: how many there were."""
+    """How far a judge can be trusted; prints as a table, also in a notebook.
+
+    Attributes:
+        judge: The name of the judge's model.
+        prompt: The name of the prompt that it judges by.
+        prompt_key: A hash of that prompt.
+        seeds: How many seed examples there were.
+        verdicts: Its verdicts on each kind of response.
+        mistakes: What it got wrong.
+    """
 
     judge: str
     prompt: str
@@ -105,70 +154,64 @@ class Calibration:
 
     @property
     def good(self) -> Verdicts:
-        """What it says of the seeds' own answers."""
-        return next(one for one in self.verdicts if one.kind == GOOD)
+        """Its verdicts on the seeds' own responses."""
+        return next(verdicts for verdicts in self.verdicts if verdicts.kind == GOOD)
 
     @property
     def bad(self) -> Verdicts:
-        """What it says of all spoilt answers together."""
-        spoilt = [one for one in self.verdicts if one.kind != GOOD]
+        """Its verdicts on all damaged responses together."""
+        damaged = [verdicts for verdicts in self.verdicts if verdicts.kind != GOOD]
         return Verdicts(
-            "spoilt", *(sum(getattr(one, n) for one in spoilt) for n in ("asked", "kept", "unsure"))
+            kind=BAD,
+            asked=sum(verdicts.asked for verdicts in damaged),
+            kept=sum(verdicts.kept for verdicts in damaged),
+            unsure=sum(verdicts.unsure for verdicts in damaged),
         )
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> "Calibration":
-        """The calibration of which these are the values, as `dataclasses.asdict` gives them."""
-        verdicts, mistakes = [Verdicts(**one) for one in values["verdicts"]], values["mistakes"]
+    def from_json(cls, values: Mapping[str, Any]) -> Calibration:
+        """The calibration whose values these are, as `dataclasses.asdict` gives them."""
         return cls(
-            **{**values, "verdicts": verdicts, "mistakes": [Mistake(**one) for one in mistakes]}
+            judge=values["judge"],
+            prompt=values["prompt"],
+            prompt_key=values["prompt_key"],
+            seeds=values["seeds"],
+            verdicts=[Verdicts(**verdicts) for verdicts in values["verdicts"]],
+            mistakes=[Mistake(**mistake) for mistake in values["mistakes"]],
         )
 
-    def fits(self, judge: Any, prompts: Mapping[str, Mapping[str, Any]]) -> bool:
-        """Whether it is about this judge with these prompts (by name, as `Prompt.as_json` gives them)."""
-        return self.judge == judge and self.prompt_key == row_key(prompts.get(self.prompt, {}))
+    def applies_to(self, judge: str | None, prompts: Mapping[str, Mapping[str, Any]]) -> bool:
+        """Whether it is about this judge with these prompts.
 
-    def html(self, made: tuple[int, int] | None = None) -> str:
-        """The table for a notebook or a page. made: (let through, judged) of a run's own rows, to stand beside."""
-        return as_html(*self._table(made))
+        Args:
+            judge: The name of the judge's model.
+            prompts: The prompts by name, as `Prompt.as_json` gives them.
+        """
+        same_prompt = self.prompt_key == row_key(prompts.get(self.prompt, {}))
+        return self.judge == judge and same_prompt
 
-    def _table(
-        self, made: tuple[int, int] | None = None
-    ) -> tuple[Sequence[str], Sequence[Sequence[str]], str]:
-        """What it was asked about, how much of it is let through, the share with its interval, what is missing."""
-        rows = []
-        for one in self.verdicts:
-            low, high = map(format_percent, one.interval)
-            share = f"{format_percent(one.kept / one.asked)} ({low} to {high})" if one.asked else ""
-            unsure = f"{one.unsure} without a verdict" if one.unsure else ""
-            rows.append(
-                [
-                    ASKED_ABOUT[one.kind],
-                    f"{format_number(one.kept)} of {format_number(one.asked)}",
-                    share,
-                    unsure,
-                ]
-            )
-        if made and made[1]:
-            rows.append(
-                [
-                    "what this run made",
-                    f"{format_number(made[0])} of {format_number(made[1])}",
-                    format_percent(made[0] / made[1]),
-                    "",
-                ]
-            )
-        rows += [
-            [f"{m.id} ({m.kind})", f"given {m.score:g}", "", m.words]
-            for m in self.mistakes[:EXAMPLES]
-        ]
-        asked = (
-            f"on the answers of {pluralize(self.seeds, 'seed example')}, as they are and spoilt,"
+    def as_html(self, own_rows: Verdicts | None = None) -> str:
+        """The table for a notebook or a page.
+
+        Args:
+            own_rows: The judge's verdicts on the rows of a run, to stand beside the others.
+        """
+        return self._table(own_rows).as_html()
+
+    def _table(self, own_rows: Verdicts | None = None) -> NotedTable:
+        rows = [verdicts.cells() for verdicts in self.verdicts]
+        if own_rows is not None and own_rows.asked:
+            rows.append(own_rows.cells_of_own_rows())
+        rows += [mistake.cells() for mistake in self.mistakes[:MISTAKES_SHOWN]]
+        note = (
+            f"The judge {self.judge}, with the prompt {self.prompt}, on the responses of "
+            f"{pluralize(self.seeds, 'seed example')}, as they are and spoilt. "
+            "In brackets: the 95% confidence interval of the share, which is wide for few seeds."
         )
-        where = "In brackets stands where the share may lie (95%): with few seeds that is wide."
-        return HEAD, rows, f"The judge {self.judge} {asked} by the prompt {self.prompt}. {where}"
+        return NotedTable(HEAD, rows, note)
 
     def __repr__(self) -> str:
-        return as_text(*self._table())
+        return self._table().as_text()
 
-    _repr_html_ = html
+    def _repr_html_(self) -> str:
+        return self.as_html()

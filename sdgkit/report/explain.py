@@ -1,54 +1,66 @@
-"""Where the samples of a run went: the biggest causes in plain words, an example of each, and what to change."""
+"""Where the samples of a run went: the costliest causes in plain words, an example of each, and what to change."""
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import chain, islice
-from typing import Protocol
+from itertools import islice
+from typing import NamedTuple
 
 from sdgkit.errors import RunError
 from sdgkit.formatting import format_number, format_percent, pluralize
 from sdgkit.funnel import StageLine, samples_kept
 from sdgkit.journal import RecordedExchange
 from sdgkit.pages import fill
-from sdgkit.pages.picture import described
+from sdgkit.pages.picture import describe_stage
+from sdgkit.report.phrases import Phrase, phrases
+from sdgkit.report.record import RunRecord, RunTrace, Standing
 from sdgkit.samples import Row
 from sdgkit.texts import load_texts
 
-CAUSES = 3
-MANY = 0.8  # the share of judgements that drop from which on the judge itself is in doubt
-_READ, _LONGEST, _MOST = 400, 8, 3  # judgements read for phrases; words of a phrase; phrases told
-_CLAUSE = re.compile(
-    r"[^.!?;:,()\"\n\u201c\u201d\u201e\u00ab\u00bb\u3001\u3002\uff01\uff0c\uff1a\uff1b\uff1f]+"
-)
-_WORDS = re.compile(r"\w\S*\s.*\w")  # two of them at least: a table's bar is none
+MOST_CAUSES = 3
+DOUBTFUL_SHARE = 0.8  # of its rows: from here on, a judge that turns them down is in doubt itself
+ROWS_READ = 400  # at most, in search of phrases
+MESSAGES_QUOTED = 2  # of a server or a check
 
 
 @dataclass(frozen=True)
 class Cause:
-    """Why rows left at one stage. words: what happened; advice: what to change; phrases: what was said most often
-    (the judge's, the server's or a check's words), with how many of the drops that were read say it; example: the
-    `Trace` of one of them."""
+    """Why rows left at one stage.
+
+    Attributes:
+        stage: The stage's name.
+        reason: The reason, as in dropped.jsonl.
+        number: How many rows were dropped there for this reason.
+        tried: How many the stage tried.
+        sentence: What happened.
+        advice: What to change.
+        phrases: What the judge, the server or the check wrote most often, with how many of the drops have it.
+        example: The trace of a typical drop; None if there is none any more.
+    """
 
     stage: str
     reason: str
     number: int
     tried: int
-    words: str
+    sentence: str
     advice: str
-    phrases: Sequence[tuple[str, int]] = ()
-    example: "RunTrace | None" = None
+    phrases: Sequence[Phrase] = ()
+    example: RunTrace | None = None
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """Where a run's samples went: prints as text, and as a page's section in a notebook (`html`).
+    """Where a run's samples went; prints as text, and shows as a section of the report in a notebook.
 
-    samples: kept; dropped: rows lost on the way; causes: at most three, the one that cost most samples first.
+    Attributes:
+        state: The run's state.
+        seeds: How many seed examples went in.
+        samples: How many samples were kept.
+        dropped: How many rows were dropped.
+        causes: At most three, the one that cost most samples first.
     """
 
     state: str
@@ -57,149 +69,178 @@ class Explanation:
     dropped: int
     causes: Sequence[Cause]
 
-    def __repr__(self) -> str:
-        return "".join(fill("explain.txt", explanation=self)).strip()
+    @property
+    def headline(self) -> str:
+        """The numbers in one sentence."""
+        so_far = " so far" if self.state in ("running", "paused") else ""
+        seeds = pluralize(self.seeds, "seed example")
+        rows_dropped = f"{pluralize(self.dropped, 'row')} dropped"
+        if self.samples:
+            return f"{pluralize(self.samples, 'sample')} kept{so_far} from {seeds}, {rows_dropped}."
+        if self.dropped:
+            return f"No sample was kept{so_far}. From {seeds}: {rows_dropped}."
+        if so_far:
+            return f"No sample was kept{so_far}, and no row was dropped."
+        return f"No sample was kept. From {seeds}, no rows were made: check the seeds."
 
     @property
     def html(self) -> str:
+        """The section of the report, for a notebook or a page."""
         return "".join(fill("explain.html", explanation=self))
+
+    def __repr__(self) -> str:
+        return "".join(fill("explain.txt", explanation=self)).strip()
 
     def _repr_html_(self) -> str:
         return self.html
 
 
-class Standing(Protocol):
-    """Where a run stands: a `Summary`, or the `Snapshot` of a run that is still going on."""
+@dataclass(frozen=True)
+class _Loss:
+    """The rows that one stage dropped for one reason. cost: the samples that they might have become."""
+
+    line: StageLine
+    stages_before: Sequence[str]
+    reason: str
+    number: int
+    cost: float
 
     @property
-    def state(self) -> str: ...
-    @property
-    def seeds(self) -> int: ...
-    @property
-    def stages(self) -> Sequence[StageLine]: ...
-
-
-class RunTrace(Protocol):
-    """One row's history, as a report shows it."""
+    def is_by_judge(self) -> bool:
+        return self.reason == "score"
 
     @property
-    def id(self) -> str: ...
-    @property
-    def message(self) -> str: ...
-    @property
-    def reply(self) -> str: ...
-    @property
-    def exchanges(self) -> Sequence[RecordedExchange]: ...
-
-
-class RunRecord(Protocol):
-    """What a report reads of a run."""
-
-    def samples(self) -> Iterator[Row]: ...
-    def drops(self) -> Iterator[Row]: ...
-    def trace(self, id: str) -> RunTrace: ...
+    def share(self) -> float:
+        return self.number / self.line.tried
 
 
 def explain(standing: Standing, record: RunRecord) -> Explanation:
-    """The explanation of a run, finished or not."""
-    stages = standing.stages
-    kept = samples_kept(stages)
-    biggest = _biggest(stages)
-    some = record.samples() if any(reason == "score" for _, reason, _ in biggest) else ()
-    praise = [str(row.get("evaluation")) for row in islice(some, 0, None, kept // _READ + 1)]
-    causes = []
-    for at, reason, number in biggest:
-        stage, tried = stages[at].name, stages[at].tried
-        mine = (row for row in record.drops() if (row["stage"], row["reason"]) == (stage, reason))
-        rows, said = list(islice(mine, 0, None, number // _READ + 1)), []
-        texts = [str(row.get("evaluation" if reason == "score" else "message")) for row in rows]
-        if reason == "score":
-            said = phrases(texts, praise)
-        elif "said" in _words(reason):  # of the server, or the check
-            said = Counter(texts).most_common(2)
-        saying = [sum(phrase in text for phrase, _ in said) for text in texts]
-        typical = rows[saying.index(max(saying))] if rows else None
-        example = None
-        with suppress(
-            RunError
-        ):  # in a run that is going on, an earlier equal row may have taken its place by now
-            example = record.trace(typical["id"]) if typical else None
-        part = f"{format_number(number)} of {pluralize(tried, 'row')} ({format_percent(number / tried)})"
-        before = [stage.name for stage in stages[:at]]
-        told = advice(reason, stage, before, number / tried)
-        happened = _words(reason)["what"].format(part=part)
-        causes.append(Cause(stage, reason, number, tried, happened, told, said, example))
-    dropped = sum(stage.dropped_rows for stage in stages)
-    return Explanation(standing.state, standing.seeds, kept, dropped, causes)
+    """Explain a run, finished or not.
 
-
-def _biggest(stages: Sequence[StageLine]) -> list[tuple[int, str, int]]:
-    """(place of the stage, reason, number) of the causes that cost most samples: a row counts as the rows that later
-    stages would have made of it."""
-    found: list[tuple[float, int, str, int]] = []
-    worth = 1.0
-    for at, stage in reversed(list(enumerate(stages))):
-        lost = {
-            reason: number for reason, number in stage.dropped.items() if reason != "target"
-        }  # no loss
-        found += [(worth * number, at, reason, number) for reason, number in lost.items()]
-        worth *= max(1.0, stage.tried / stage.rows_in) if stage.rows_in else 1.0
-    found.sort(key=lambda cause: -cause[0])
-    return [cause[1:] for cause in found[:CAUSES]]
-
-
-def phrases(texts: Sequence[str], others: Sequence[str] = ()) -> list[tuple[str, int]]:
-    """What these texts say most often, and the others less: up to three phrases, each with how many texts have it.
-
-    A phrase is up to eight words of one clause; of a script without spaces, a whole clause.
+    Args:
+        standing: Its state and funnel: a `Summary` or a `Snapshot`.
+        record: The run itself, for its samples, drops and traces.
     """
-    said, elsewhere = (
-        Counter(chain.from_iterable(map(_phrases_in, some))) for some in (texts, others)
+    kept = samples_kept(standing.stages)
+    losses = _costliest_losses(standing.stages)
+    praise: list[str] = []
+    if any(loss.is_by_judge for loss in losses):
+        praise = [str(row.get("evaluation")) for row in _sparse(record.samples(), kept)]
+    return Explanation(
+        state=standing.state,
+        seeds=standing.seeds,
+        samples=kept,
+        dropped=sum(line.dropped_rows for line in standing.stages),
+        causes=[_cause(loss, record, praise) for loss in losses],
     )
-    worth = {}
-    for phrase, number in said.items():
-        share = number / len(texts) - elsewhere[phrase] / max(1, len(others))
-        if number >= max(2, len(texts) // 10) and share > 0:
-            worth[phrase] = share * len(phrase.split()) ** 0.7  # a longer one tells more
-    chosen: list[str] = []
-    for phrase in sorted(worth, key=lambda one: (-worth[one], one)):
-        if len(chosen) < _MOST and not any(_overlap(phrase, other) for other in chosen):
-            chosen.append(phrase)
-    return [(phrase, said[phrase]) for phrase in chosen]
 
 
-def _phrases_in(text: str) -> set[str]:
-    found = set()
-    for clause in _CLAUSE.findall(text[:1_000]):
-        words = clause.split()
-        for start in range(len(words)):
-            for end in range(start + 1, min(start + _LONGEST, len(words)) + 1):
-                found.add(" ".join(words[start:end]))
-    return {phrase for phrase in found if _WORDS.search(phrase) or len(phrase) >= _LONGEST}
+def _costliest_losses(lines: Sequence[StageLine]) -> list[_Loss]:
+    """What cost most samples: a dropped row counts as the rows that the later stages would have made of it."""
+    names = [line.name for line in lines]
+    losses = []
+    samples_per_row = 1.0
+    for place, line in reversed(list(enumerate(lines))):
+        for reason, number in line.dropped.items():
+            if reason == "target":  # the surplus of a target is not a loss
+                continue
+            losses.append(_Loss(line, names[:place], reason, number, samples_per_row * number))
+        if line.rows_in:
+            samples_per_row *= max(1.0, line.tried / line.rows_in)
+    losses.sort(key=lambda loss: -loss.cost)
+    return losses[:MOST_CAUSES]
 
 
-def _overlap(one: str, other: str) -> bool:
-    """Whether half of the words of the shorter are in both."""
-    mine, theirs = set(one.split()), set(other.split())
-    return len(mine & theirs) * 2 >= min(len(mine), len(theirs))
+def _cause(loss: _Loss, record: RunRecord, praise: Sequence[str]) -> Cause:
+    """Explain one loss. praise: what the judge wrote about rows that it kept."""
+    comments = _comments(loss, record)
+    frequent = _frequent(loss, comments, praise)
+    part = (
+        f"{format_number(loss.number)} of {pluralize(loss.line.tried, 'row')} "
+        f"({format_percent(loss.share)})"
+    )
+    return Cause(
+        stage=loss.line.name,
+        reason=loss.reason,
+        number=loss.number,
+        tried=loss.line.tried,
+        sentence=_texts_of(loss.reason)["sentence"].format(part=part),
+        advice=advice(loss.reason, loss.line.name, loss.stages_before, loss.share),
+        phrases=frequent,
+        example=_example(comments, frequent, record),
+    )
 
 
-def _words(reason: str) -> dict[str, str]:
-    """What is said of a reason: of one that is not known here, what is said of checks."""
-    reasons: dict[str, dict[str, str]] = load_texts("explain")["reasons"]
-    return reasons.get(reason, reasons["check"])
+class _Comment(NamedTuple):
+    """What the judge, the server or a check wrote about a row that was dropped."""
+
+    row_id: str
+    text: str
 
 
-def advice(reason: str, stage: str, before: Sequence[str], share: float = 0.0) -> str:
-    """What to change where rows leave.
+def _comments(loss: _Loss, record: RunRecord) -> list[_Comment]:
+    """The comments on the rows of this loss, or on some of them."""
+    column = "evaluation" if loss.is_by_judge else "message"
+    drops = (
+        row
+        for row in record.drops()
+        if row["stage"] == loss.line.name and row["reason"] == loss.reason
+    )
+    return [_Comment(row["id"], str(row.get(column))) for row in _sparse(drops, loss.number)]
 
-    before: the stages before this one. share: of the rows that came to it.
+
+def _frequent(loss: _Loss, comments: Sequence[_Comment], praise: Sequence[str]) -> list[Phrase]:
+    """What the comments say most often."""
+    texts = [comment.text for comment in comments]
+    if loss.is_by_judge:
+        return phrases(texts, praise)
+    if "quoted" in _texts_of(loss.reason):
+        return [Phrase(*entry) for entry in Counter(texts).most_common(MESSAGES_QUOTED)]
+    return []
+
+
+def _example(
+    comments: Sequence[_Comment], frequent: Sequence[Phrase], record: RunRecord
+) -> RunTrace | None:
+    """The trace of the first row whose comment has most of the frequent phrases."""
+    if not comments:
+        return None
+    hits = [sum(phrase.text in comment.text for phrase in frequent) for comment in comments]
+    typical = comments[hits.index(max(hits))]
+    # While a run is running, an earlier equal row may have taken its place by now.
+    with suppress(RunError):
+        return record.trace(typical.row_id)
+    return None
+
+
+def _sparse(rows: Iterable[Row], number: int) -> Iterator[Row]:
+    """Of so many rows, at most `ROWS_READ`, evenly from the first to the last."""
+    step = number // ROWS_READ + 1
+    return islice(rows, 0, None, step)
+
+
+def advice(reason: str, stage: str, stages_before: Sequence[str], share: float = 0.0) -> str:
+    """What to change where rows are dropped.
+
+    Args:
+        reason: The reason of the drops.
+        stage: The stage that dropped them.
+        stages_before: The names of the stages before it.
+        share: The share of its rows that the stage dropped for this reason, 0 to 1.
     """
-    kinds = {described(name).kind: name for name in before}  # of each kind, the last one
-    marks = {
-        "judge": kinds.get("judge", stage),
-        "writer": kinds.get("generate", stage),
-        "stage": stage,
-    }
-    told = _words(reason)["advice"].format(**marks)
-    return f"{load_texts('explain')['doubtful']} {told}" if reason == "score" and share >= MANY else told
+    last_of_kind = {describe_stage(name).kind: name for name in stages_before}
+    sentence = _texts_of(reason)["advice"].format(
+        judge=last_of_kind.get("judge", stage),
+        writer=last_of_kind.get("generate", stage),
+        stage=stage,
+    )
+    if reason == "score" and share >= DOUBTFUL_SHARE:
+        doubt: str = load_texts("explain")["doubtful"]
+        return f"{doubt} {sentence}"
+    return sentence
+
+
+def _texts_of(reason: str) -> dict[str, str]:
+    """What is said about a reason; a reason that is not known is that of a check."""
+    texts: dict[str, dict[str, str]] = load_texts("explain")["reasons"]
+    return texts.get(reason, texts["check"])

@@ -1,29 +1,212 @@
 """`report.html`: one offline page that shows what a run made, what it dropped, and why.
 
-Samples and drops pass through one at a time; what stays in memory is counts and the examples shown.
+Samples and drops are read one at a time; what stays in memory is counts and the examples shown.
 """
 
 from __future__ import annotations
 
-import math
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from statistics import median_low
+from typing import NamedTuple
 
-from sdgkit.export import Row, write_text
+from sdgkit.export import write_text
 from sdgkit.formatting import format_duration, format_number
-from sdgkit.funnel import Summary
+from sdgkit.funnel import StageLine, Summary
 from sdgkit.pages import fill
-from sdgkit.pages.picture import Bar, described, draw, histogram
-from sdgkit.quality.verdicts import Calibration
-from sdgkit.report.explain import RunRecord, advice, explain
-from sdgkit.report.tables import spread
-from sdgkit.samples import TEXTS, own_question, seed_of
+from sdgkit.pages.picture import describe_stage, draw_funnel
+from sdgkit.quality.verdicts import OWN_ROWS, Calibration, Verdicts
+from sdgkit.report.explain import Explanation, advice, explain
+from sdgkit.report.histograms import length_histogram, score_histogram
+from sdgkit.report.record import RunRecord
+from sdgkit.report.tables import spread_evenly
+from sdgkit.samples import TEXTS, Row, own_question, seed_of
 
-_SAMPLES, _DROPS = 60, 3  # shown: samples in all; drops of each stage and reason
-_BINS = 20
+SAMPLES_SHOWN = 60
+DROPS_SHOWN = 3  # for each stage and reason
+TITLE_LENGTH = 90  # characters of a question
+_NOT_COLUMNS = ("id", "stage", "reason", "message", "reply")  # of a drop
+
+
+class LengthFigure(NamedTuple):
+    """A column, and the histogram of its lengths as SVG."""
+
+    column: str
+    svg: str
+
+
+class TextPair(NamedTuple):
+    """A text of a sample beside the same column of its seed; "" where there is none."""
+
+    column: str
+    text: str
+    seed_text: str
+
+
+@dataclass(frozen=True)
+class SampleBesideSeed:
+    """A sample as the page shows it.
+
+    Attributes:
+        row: The sample.
+    """
+
+    row: Row
+
+    @property
+    def id(self) -> str:
+        return str(self.row["id"])
+
+    @property
+    def seed(self) -> str:
+        """The id of its seed."""
+        return seed_of(self.id)
+
+    @property
+    def score(self) -> str:
+        """The judge's score, or ""."""
+        score = self.row.get("score")
+        return f"score {format_number(score)}" if isinstance(score, int | float) else ""
+
+    @property
+    def title(self) -> str:
+        """The beginning of its question."""
+        question = " ".join(own_question(self.row).split())
+        if len(question) <= TITLE_LENGTH:
+            return question
+        return f"{question[:TITLE_LENGTH]}…"
+
+    @property
+    def texts(self) -> list[TextPair]:
+        """The texts that it or its seed has."""
+        pairs = []
+        for column in TEXTS:
+            text = own_question(self.row) if column == "question" else self.row.get(column)
+            pair = TextPair(column, str(text or ""), str(self.row.get(f"seed_{column}") or ""))
+            if pair.text or pair.seed_text:
+                pairs.append(pair)
+        return pairs
+
+    @property
+    def evaluation(self) -> str:
+        """What the judge wrote, or ""."""
+        return str(self.row.get("evaluation") or "")
+
+    @property
+    def variation(self) -> list[str]:
+        """What was varied, as "name: value"."""
+        varied = self.row.get("vary")
+        if not isinstance(varied, Mapping):
+            return []
+        return [f"{name}: {value}" for name, value in varied.items()]
+
+
+@dataclass(frozen=True)
+class DropExample:
+    """A drop as the page shows it.
+
+    Attributes:
+        row: The line of dropped.jsonl.
+    """
+
+    row: Row
+
+    @property
+    def id(self) -> str:
+        return str(self.row["id"])
+
+    @property
+    def message(self) -> str:
+        return str(self.row.get("message") or "no message")
+
+    @property
+    def reply(self) -> str:
+        """The raw reply, or ""."""
+        return str(self.row.get("reply") or "")
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The row's columns as they stood."""
+        return {
+            name: str(value)
+            for name, value in self.row.items()
+            if name not in _NOT_COLUMNS and value is not None
+        }
+
+
+@dataclass(frozen=True)
+class DropGroup:
+    """The drops of one stage for one reason.
+
+    Attributes:
+        reason: The reason.
+        number: How many there are.
+        advice: What to change.
+        examples: Some of them.
+    """
+
+    reason: str
+    number: int
+    advice: str
+    examples: Sequence[DropExample]
+
+
+class StageDrops(NamedTuple):
+    """A stage, and its drops by reason, the most frequent first."""
+
+    stage: str
+    groups: Sequence[DropGroup]
+
+
+@dataclass(frozen=True)
+class ReportPage:
+    """Everything that report.html shows.
+
+    Attributes:
+        name: The skill's name.
+        summary: The run's summary.
+        created: When the page was written.
+        explanation: Where the samples went.
+        calibration: How far the judge can be trusted, as HTML; "" where that is not known.
+        picture: The funnel as SVG; "" if no stage has run.
+        scores: The histogram of scores as SVG; "" if there are none.
+        lengths: The histograms of lengths.
+        samples: Some samples, evenly from the first to the last.
+        drops: All drops by stage and reason, with examples.
+    """
+
+    name: str
+    summary: Summary
+    created: datetime
+    explanation: Explanation
+    calibration: str
+    picture: str
+    scores: str
+    lengths: Sequence[LengthFigure]
+    samples: Sequence[SampleBesideSeed]
+    drops: Sequence[StageDrops]
+
+    @property
+    def duration(self) -> str:
+        return format_duration(self.summary.wall_s)
+
+    @property
+    def requests_per_second(self) -> float:
+        return round(self.summary.requests / self.summary.wall_s, 1)
+
+    @property
+    def tokens_per_second(self) -> float:
+        return round(self.summary.completion_tokens / self.summary.wall_s)
+
+    @property
+    def requests_per_sample(self) -> float:
+        return round(self.summary.requests / self.summary.samples_kept, 1)
+
+    @property
+    def tokens_per_sample(self) -> float:
+        return round(self.summary.completion_tokens / self.summary.samples_kept)
 
 
 def write_report(
@@ -34,87 +217,129 @@ def write_report(
     name: str,
     calibration: Calibration | None = None,
 ) -> None:
-    """Write the page of a run, finished, cancelled or empty.
+    """Write the page of a run, whether finished, cancelled or empty.
 
-    `summary` is that of `summary.json`; `record` the run's, for its `samples`, `drops` and `trace`; `name` is the
-    skill's; `calibration` what is known of its judge, to stand beside the run's yield.
+    Args:
+        path: Where to write it.
+        summary: The run's summary.
+        record: The run, for its samples, drops and traces.
+        name: The skill's name.
+        calibration: How far its judge can be trusted, to stand beside the run's own numbers.
     """
-    kept, stages = summary.samples_kept, summary.stages
-    judged = next(
-        (stage for stage in reversed(stages) if described(stage.name).kind == "keep"), None
-    )
-    scores: Counter[float] = Counter()
-    lost: Counter[float] = Counter()  # the scores of what the last filter dropped
-    lengths: dict[str, Counter[int]] = defaultdict(Counter)
-    seeds: dict[str, dict[str, int]] = defaultdict(dict)
-    places, shown = set(spread(kept, _SAMPLES)), []
-    for place, row in enumerate(record.samples()):
-        if place in places:
-            shown.append(row)
-        if isinstance(row.get("score"), int | float):
-            scores[row["score"]] += 1
-        for column in TEXTS:
-            if row.get(column):
-                lengths[column][
-                    len(str(own_question(row) if column == "question" else row[column]))
-                ] += 1
-            if row.get(f"seed_{column}"):
-                seeds[column][seed_of(row["id"])] = len(str(row[f"seed_{column}"]))
-    examples: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    last_filter = _last_filter(summary.stages)
+    samples = _SampleStatistics(summary.samples_kept)
+    for row in record.samples():
+        samples.add(row)
+    drops = _DropStatistics(last_filter)
     for row in record.drops():
-        group = examples[row["stage"], row["reason"]]
-        if len(group) < _DROPS:
-            group.append(row)
-        if judged and row["stage"] == judged.name and isinstance(row.get("score"), int | float):
-            lost[row["score"]] += 1
-    pieces = fill(
-        "report.html",
+        drops.add(row)
+    page = ReportPage(
         name=name,
         summary=summary,
-        created=f"{datetime.now():%Y-%m-%d %H:%M}",
-        rehearsal=summary.is_rehearsal,
-        kept=kept,
-        picture=draw(stages, seeds=summary.seeds) if stages else "",
-        scores=score_histogram(scores, lost),
-        lengths={
-            column: length_histogram(column, lengths[column], seeds[column]) for column in lengths
-        },
-        shown=shown,
-        examples=examples,
-        advice=advice,
+        created=datetime.now(),
         explanation=explain(summary, record),
-        calibration=calibration.html((judged.rows_out, judged.tried) if judged else None)
-        if calibration
-        else "",
-        duration=format_duration(summary.wall_s),
+        calibration=_calibration_html(calibration, last_filter),
+        picture=draw_funnel(summary.stages, seeds=summary.seeds) if summary.stages else "",
+        scores=score_histogram(samples.scores, drops.scores),
+        lengths=samples.length_figures(),
+        samples=samples.shown,
+        drops=drops.by_stage(summary.stages),
     )
-    write_text(path, pieces)
+    write_text(path, fill("report.html", page=page))
 
 
-def score_histogram(kept: Counter[float], lost: Counter[float], gone: str = "dropped") -> str:
-    """The judge's scores, of the rows that are kept and of those that are not. gone: what became of the latter."""
-    bars = [Bar(format_number(score), kept[score], lost[score]) for score in sorted({*kept, *lost})]
-    return histogram(bars, words="Scores.", lost=gone) if bars else ""
+def _last_filter(lines: Sequence[StageLine]) -> StageLine | None:
+    """The last stage that keeps rows by their score."""
+    for line in reversed(lines):
+        if describe_stage(line.name).kind == "keep":
+            return line
+    return None
 
 
-def length_histogram(
-    column: str, kept: Counter[int], seeds: Mapping[str, int], lost: Counter[int] | None = None
-) -> str:
-    """A histogram of one column's lengths in characters, with the seeds' marked; what was rejected is drawn hollow."""
-    lost = lost or Counter()
-    longest = max(*kept, *lost, *seeds.values(), 1)
-    step = math.ceil(longest / _BINS)
-    step = math.ceil(step / 10 ** (len(str(step)) - 1)) * 10 ** (
-        len(str(step)) - 1
-    )  # one digit and zeros
-    size = longest // step + 1
-    kept_in, lost_in = (
-        Counter(length // step for length in lengths.elements()) for lengths in (kept, lost)
+def _calibration_html(calibration: Calibration | None, last_filter: StageLine | None) -> str:
+    if calibration is None:
+        return ""
+    if last_filter is None:
+        return calibration.as_html()
+    return calibration.as_html(Verdicts(OWN_ROWS, last_filter.tried, last_filter.rows_out))
+
+
+class _SampleStatistics:
+    """Counts over all samples, and the samples to show. number: how many samples will come."""
+
+    def __init__(self, number: int) -> None:
+        self.scores: Counter[float] = Counter()
+        self.shown: list[SampleBesideSeed] = []
+        self._lengths: dict[str, Counter[int]] = defaultdict(Counter)
+        self._seed_lengths: dict[str, dict[str, int]] = defaultdict(dict)
+        self._places_shown = set(spread_evenly(number, SAMPLES_SHOWN))
+        self._place = 0
+
+    def add(self, row: Row) -> None:
+        if self._place in self._places_shown:
+            self.shown.append(SampleBesideSeed(row))
+        self._place += 1
+        score = row.get("score")
+        if isinstance(score, int | float):
+            self.scores[score] += 1
+        for column in TEXTS:
+            self._add_length(row, column)
+
+    def _add_length(self, row: Row, column: str) -> None:
+        text = row.get(column)
+        if text:
+            own_text = own_question(row) if column == "question" else str(text)
+            self._lengths[column][len(own_text)] += 1
+        seed_text = row.get(f"seed_{column}")
+        if seed_text:
+            self._seed_lengths[column][seed_of(row["id"])] = len(str(seed_text))
+
+    def length_figures(self) -> list[LengthFigure]:
+        """A histogram for each column that has texts."""
+        return [
+            LengthFigure(
+                column, length_histogram(column, lengths, self._seed_lengths[column].values())
+            )
+            for column, lengths in self._lengths.items()
+        ]
+
+
+@dataclass
+class _DropStatistics:
+    """Examples of each kind of drop, and the scores of what the last filter dropped."""
+
+    last_filter: StageLine | None
+    scores: Counter[float] = field(default_factory=Counter)
+    examples: dict[tuple[str, str], list[DropExample]] = field(
+        default_factory=lambda: defaultdict(list)
     )
-    bars = [
-        Bar(format_number(place * step), kept_in[place], lost_in[place]) for place in range(size)
-    ]
-    words = f"Lengths of the {column}s in characters: median {format_number(median_low((kept + lost).elements()))}"
-    words += f", of the seeds' {format_number(median_low(seeds.values()))}." if seeds else "."
-    marks = [length / (step * size) for length in seeds.values()]
-    return histogram(bars, words=words, marks=marks, edges=True, lost="rejected")
+
+    def add(self, row: Row) -> None:
+        examples = self.examples[row["stage"], row["reason"]]
+        if len(examples) < DROPS_SHOWN:
+            examples.append(DropExample(row))
+        score = row.get("score")
+        is_by_last_filter = self.last_filter is not None and row["stage"] == self.last_filter.name
+        if is_by_last_filter and isinstance(score, int | float):
+            self.scores[score] += 1
+
+    def by_stage(self, lines: Sequence[StageLine]) -> list[StageDrops]:
+        """The stages that dropped something, in their order."""
+        names = [line.name for line in lines]
+        stages = []
+        for place, line in enumerate(lines):
+            if line.dropped:
+                stages.append(StageDrops(line.name, self._groups(line, names[:place])))
+        return stages
+
+    def _groups(self, line: StageLine, stages_before: Sequence[str]) -> list[DropGroup]:
+        by_frequency = sorted(line.dropped.items(), key=lambda item: item[1], reverse=True)
+        return [
+            DropGroup(
+                reason=reason,
+                number=number,
+                advice=advice(reason, line.name, stages_before),
+                examples=self.examples[line.name, reason],
+            )
+            for reason, number in by_frequency
+        ]

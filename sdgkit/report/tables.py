@@ -1,69 +1,108 @@
-"""Rows to look at: as a table, and as samples beside their seeds. HTML for a notebook, text for all else.
+"""Rows to look at: as a table, and as samples beside their seeds. HTML in a notebook, text everywhere else.
 
-Nothing depends on a stylesheet or a script, so what is shown stays readable in an exported page, offline.
+The HTML needs no stylesheet and no script, so it stays readable in an exported page, offline.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sdgkit.keywords import known_keywords
 from sdgkit.pages import fill
+from sdgkit.samples import Row, RowSource, rows_of
 
 
-@dataclass(frozen=True)
-class Shown:
-    """Some rows, ready to be shown: a notebook draws the HTML, `print` gives the text.
+@dataclass(frozen=True, repr=False)
+class RowView:
+    """Some rows, ready to be shown: a notebook shows the HTML, `print` gives the text.
 
-    look: the name of the templates in `pages` that draw them. total: how many rows there are, shown or not. columns: of
-    a table.
+    Attributes:
+        template: The name of the templates that show them: "table" or "beside".
+        rows: The rows that are shown.
+        total: How many rows there are, shown or not.
+        columns: The columns of a table, beside the id.
     """
 
-    look: str
-    rows: Sequence[Mapping[str, Any]]
+    template: str
+    rows: Sequence[Row]
     total: int
     columns: Sequence[str] = ()
 
     def _repr_html_(self) -> str:
-        return "".join(fill(f"{self.look}.html", shown=self))
+        return "".join(fill(f"{self.template}.html", view=self))
 
     def __repr__(self) -> str:
-        return "".join(fill(f"{self.look}.txt", shown=self))
+        return "".join(fill(f"{self.template}.txt", view=self))
 
 
-def as_table(rows: Any, *columns: str, most: int = 5, by: str | None = None) -> Shown:
-    """The first rows as a table: their `id` and these columns, by default all of them.
+@known_keywords
+def as_table(rows: RowSource, *columns: str, most: int = 5, by: str | None = None) -> RowView:
+    """Show the first rows as a table.
 
-    rows: rows, or a `Run`, whose samples are shown. most: rows shown at most. by: a column of numbers, such as "score":
-    the rows with the lowest come first.
+    Args:
+        rows: Rows, or a `Run`, whose samples are shown.
+        columns: The columns to show beside the `id`; all of them by default.
+        most: How many rows to show at most.
+        by: A column of numbers, such as "score": the rows with the lowest numbers come first.
+
+    Returns:
+        A view that shows in a notebook and prints as text.
+
+    Example:
+        >>> as_table([{"id": "s1", "score": 3}, {"id": "s2", "score": 1}], by="score", most=1)
+        s2
+          score:
+            1
+        <BLANKLINE>
+        1 of 2 rows shown
     """
-    found = _rows(rows)
-    for number, row in enumerate(found, 1):  # a seed without an id is called as it will be in a run
-        row["id"] = row.get("id") or f"{'s' if 'seed_question' in row else ''}{number}"
+    all_rows = [dict(row) for row in rows_of(rows)]
+    _add_missing_ids(all_rows)
     if by is not None:
-        found.sort(key=lambda row: row[by] if isinstance(row.get(by), int | float) else math.inf)
-    names = columns or tuple(name for name in (found[0] if found else {}) if name != "id")
-    return Shown("table", found[:most], len(found), names)
+        all_rows.sort(key=lambda row: _number_in(row, by))
+    first_columns = all_rows[0] if all_rows else {}
+    names = columns or tuple(name for name in first_columns if name != "id")
+    return RowView("table", all_rows[:most], len(all_rows), names)
 
 
-def beside_seeds(rows: Any, most: int = 3) -> Shown:
-    """Samples or drops beside their seeds, with the judge's words; of a drop also where and why it left.
+@known_keywords
+def beside_seeds(rows: RowSource, most: int = 3) -> RowView:
+    """Show samples or drops beside their seeds, with what the judge wrote; of a drop also where and why it was dropped.
 
-    rows: rows, or a `Run`, whose samples are shown. most: rows shown at most, taken evenly from the beginning to the
-    end.
+    Args:
+        rows: Rows, or a `Run`, whose samples are shown.
+        most: How many rows to show at most, taken evenly from the first to the last.
+
+    Returns:
+        A view that shows in a notebook and prints as text.
     """
-    found = _rows(rows)
-    return Shown("beside", [found[place] for place in spread(len(found), most)], len(found))
+    all_rows = list(rows_of(rows))
+    places = spread_evenly(len(all_rows), most)
+    return RowView("beside", [all_rows[place] for place in places], len(all_rows))
 
 
-def _rows(source: Any) -> list[dict[str, Any]]:
-    rows: Iterable[Mapping[str, Any]] = source.samples() if hasattr(source, "samples") else source
-    return [dict(row) for row in rows]
+def spread_evenly(size: int, number: int) -> list[int]:
+    """So many places of `size`, or all, evenly from the first to the last.
 
-
-def spread(size: int, wanted: int) -> list[int]:
-    """So many places of `size`, or all, evenly from the first to the last."""
-    number = min(size, wanted)
+    Example:
+        >>> spread_evenly(100, 4)
+        [12, 37, 62, 87]
+    """
+    number = min(size, number)
     return [int((place + 0.5) * size / number) for place in range(number)]
+
+
+def _add_missing_ids(rows: Sequence[dict[str, Any]]) -> None:
+    """Number the rows that have no id; seeds are called s1, s2, … as they will be in a run."""
+    for number, row in enumerate(rows, 1):
+        prefix = "s" if "seed_question" in row else ""
+        row["id"] = row.get("id") or f"{prefix}{number}"
+
+
+def _number_in(row: Row, column: str) -> float:
+    """The number in a column; infinity where there is none, so that it sorts last."""
+    value = row.get(column)
+    return value if isinstance(value, int | float) else math.inf

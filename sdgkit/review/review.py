@@ -247,7 +247,7 @@ class Review:
             scores[rejected].update([facts["score"]] if facts["score"] is not None else [])
             lengths[rejected][len(str(sample.get("response") or ""))] += 1
             seeds[facts["seed"]] = len(str(sample.get("seed_response") or ""))
-        drawn = length_histogram("response", lengths[False], seeds, lengths[True]) if seeds else ""
+        drawn = length_histogram("response", lengths[False], seeds.values(), lengths[True]) if seeds else ""
         return score_histogram(scores[False], scores[True], "rejected"), drawn
 
 

@@ -91,7 +91,7 @@ def _write_report(out: Path, summary: Summary, journal: Journal) -> None:
     config, calibration = read_values(out, "config.json"), None
     if (out / CALIBRATION).exists():
         found = Calibration.from_json(read_values(out, CALIBRATION))
-        calibration = found if found.fits(summary.judge, config["prompts"]) else None
+        calibration = found if found.applies_to(summary.judge, config["prompts"]) else None
     record = Record(None, journal)
     write_report(out / "report.html", summary, record, name=config["name"], calibration=calibration)
 

@@ -23,7 +23,7 @@ from sdgkit.export.training_set import Part, TrainingSet
 from sdgkit.formatting import public_model_name, visible
 from sdgkit.funnel import StageLine, Summary, samples_kept
 from sdgkit.journal import JOURNAL_FILE, Journal, Session
-from sdgkit.report.explain import MANY, Explanation, explain
+from sdgkit.report.explain import DOUBTFUL_SHARE, Explanation, explain
 from sdgkit.run.ending import last_steps
 from sdgkit.run.folder import config_of, read_summary, read_values, write_folder, write_start
 from sdgkit.run.plan import Plan, changes, refuse_another_job
@@ -199,7 +199,7 @@ class Run(Record):
         for stage, line in zip(stream.stages, self._stages(), strict=False):
             dropped = line.dropped.get("score", 0)
             judged = dropped + line.rows_out
-            doubtful = stage.drops_by_score and judged >= FIRST and dropped > MANY * judged
+            doubtful = stage.drops_by_score and judged >= FIRST and dropped > DOUBTFUL_SHARE * judged
             if self.warning is not None or not doubtful:
                 continue
             if self.pause_on_warning:

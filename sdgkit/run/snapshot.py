@@ -6,7 +6,7 @@ from typing import Any
 
 from sdgkit.funnel import StageLine
 from sdgkit.pages import fill
-from sdgkit.pages.picture import draw
+from sdgkit.pages.picture import draw_funnel
 from sdgkit.pipeline import Pipeline
 from sdgkit.stream import Tally, Target
 
@@ -122,4 +122,4 @@ class Funnel(list[StageLine]):
         return "".join(fill("funnel.txt", stages=self))
 
     def _repr_html_(self) -> str:
-        return draw(self) if self else "<p>No stage has run yet.</p>"
+        return draw_funnel(self) if self else "<p>No stage has run yet.</p>"

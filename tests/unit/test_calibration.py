@@ -1,4 +1,4 @@
-"""Can the judge be believed? It is asked about what is known."""
+"""Can the judge be trusted? It is asked about what is known."""
 
 import json
 import re
@@ -100,8 +100,8 @@ def test_the_report_shows_it_beside_the_yield_while_it_is_about_this_judge_and_p
         page = (tmp_path / "report.html").read_text()
         first_screen = page[: page.index("<main>")]
         return (
-            "bad: another seed&#39;s answer" in first_screen,
-            "what this run made" in first_screen,
+            "bad: another seed&#39;s response" in first_screen,
+            "the rows of this run" in first_screen,
         )
 
     with scripted.ScriptedTeacher() as script:
@@ -125,7 +125,7 @@ def test_a_run_that_goes_on_shows_it_when_it_ends(tmp_path):
         teacher = script.connect()
         run = Run(sk.plan(seeds(), teacher=teacher, prompts=PROMPTS), tmp_path).start()
         sk.calibrate(teacher, run)
-        assert run.going and "what this run made" in (run.wait().out / "report.html").read_text()
+        assert run.going and "the rows of this run" in (run.wait().out / "report.html").read_text()
 
 
 def test_spoilt_answers_never_become_training_data(tmp_path):
@@ -148,8 +148,8 @@ def test_the_command_asks_the_run_s_own_judge_and_its_report_shows_it(
     save = sk.shipped("notebooks") / "seeds" / "feedback_to_table.jsonl"
     assert main(["generate", str(save), "--num-contexts", "1", "--out", "run"]) == 0
     assert main(["calibrate", "run"]) == 0
-    assert re.search("good: the seeds' own answers +8 of 8", capsys.readouterr().out)
-    assert "Can the judge be believed?" in (tmp_path / "run" / "report.html").read_text()
+    assert re.search("good: the seed's own response +8 of 8", capsys.readouterr().out)
+    assert "Can the judge be trusted?" in (tmp_path / "run" / "report.html").read_text()
     assert main(["calibrate"]) == main(["calibrate", "nowhere"]) == 2
 
 

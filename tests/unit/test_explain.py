@@ -13,7 +13,8 @@ import sdgkit as sk
 from sdgkit.errors import RunError
 from sdgkit.funnel import StageLine, Summary
 from sdgkit.pages import fill
-from sdgkit.report.explain import explain, phrases
+from sdgkit.report.explain import explain
+from sdgkit.report.phrases import phrases
 
 
 @pytest.fixture
@@ -76,9 +77,7 @@ def test_a_run_that_ends_empty_ends_well_with_that_page(script, tmp_path, capsys
     )
     page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     first_screen = page[page.index("<h1>") : page.index("<main>")]
-    assert (
-        "the judge turned down 18 of 18 rows" in first_screen and "as it was sent" in first_screen
-    )
+    assert "the judge turned down 18 of 18 rows" in first_screen and "as sent" in first_screen
     assert sk.open_run(tmp_path / "run").explain() == run.explain()
 
 
@@ -216,7 +215,7 @@ def test_a_refusal_is_told_in_the_server_s_words(script):
     [(said, number)] = cause.phrases
     assert "this prompt is too long for me" in said and number == cause.number
     page = "".join(fill("explain.html", explanation=replace(explanation, causes=[cause])))
-    assert "as it was sent" not in page  # a refused request has no reply to be recorded with
+    assert "as sent" not in page  # a refused request has no reply to be recorded with
 
 
 class Record:

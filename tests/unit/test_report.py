@@ -14,7 +14,7 @@ import yaml
 from sdgkit import texts
 from sdgkit.export.card import write_card
 from sdgkit.funnel import StageLine, Summary
-from sdgkit.pages.picture import draw
+from sdgkit.pages.picture import draw_funnel, draw_method
 from sdgkit.report import write_report
 
 REPO = Path(__file__).parent.parent.parent
@@ -160,7 +160,7 @@ def test_a_rehearsal_says_so_first(tmp_path):
     first_line = (
         (tmp_path / "README.md").read_text(encoding="utf-8").split("---\n")[2].splitlines()[0]
     )
-    assert "rehearsal" in first_line and "not for training" in first_line
+    assert "rehearsal" in first_line and "do not train on them" in first_line
 
 
 def test_the_page_loads_nothing_and_runs_nothing(tmp_path):
@@ -237,8 +237,8 @@ def test_drops_stand_under_stage_and_reason_with_message_reply_and_row(tmp_path)
     )
     assert text.index("gen_grounded_questions") < text.index("filter_grounded_qa_pair")
     assert "malformed · 1 row" in text and "score · 9 rows" in text
-    assert "No tags. the raw reply <p>Sure!</p> the row as it stood" in text
-    assert "Not German. the row as it stood" in text
+    assert "No tags. raw reply <p>Sure!</p> columns of the row when it was dropped" in text
+    assert "Not German. columns of the row when it was dropped" in text
     assert len(re.findall("Judged 1", text)) == 3
 
 
@@ -252,14 +252,14 @@ def test_an_empty_run_says_where_everything_went_and_what_to_look_at(tmp_path):
     assert re.search(
         r"filter_grounded_questions: the judge turned down 58 of 58 rows \(100%\)\.", text
     )
-    assert "This run is cancelled." in text
+    assert "This run was cancelled." in text
     write_card(tmp_path / "README.md", summary_of(stages), None, None, name="mail")
     assert "No sample was kept" in (tmp_path / "README.md").read_text(encoding="utf-8")
 
 
 def test_a_run_that_failed_before_its_first_stage_has_its_page(tmp_path):
     text = page_of(tmp_path, summary_of([], state="failed")).text
-    assert "This run is failed." in text and "none was made" in text
+    assert "This run has failed." in text and "no rows were made" in text
 
 
 def test_figures_say_their_numbers_aloud(tmp_path):
@@ -312,12 +312,12 @@ def test_twenty_thousand_samples_pass_through_in_little_memory(tmp_path):
 
 
 def test_the_readme_s_picture_is_the_function_s(tmp_path):
-    assert (REPO / "notebooks/images/method.svg").read_text(encoding="utf-8") == draw()
+    assert (REPO / "notebooks/images/method.svg").read_text(encoding="utf-8") == draw_method()
 
 
 @pytest.mark.parametrize("pipeline", ["grounded", "freeform"])
 def test_the_picture_names_every_stage_in_order_aloud_and_in_print(pipeline):
-    root = ElementTree.fromstring(draw(pipeline=pipeline))
+    root = ElementTree.fromstring(draw_method(pipeline))
     drawn = [text.text for text in root.iter("{http://www.w3.org/2000/svg}text")]
     names = list(texts.load_texts("stages")[pipeline])
     assert [text for text in drawn if text in names] == names
@@ -329,7 +329,7 @@ def test_the_picture_names_every_stage_in_order_aloud_and_in_print(pipeline):
 def test_the_picture_shows_any_list_of_stages_with_what_is_working():
     text = "".join(
         ElementTree.fromstring(
-            draw([GROUNDED[0], stage("in_german", 20, 20, 11, in_german=4)])
+            draw_funnel([GROUNDED[0], stage("in_german", 20, 20, 11, in_german=4)])
         ).itertext()
     )
     assert "a stage of your own" in text and "2 in · 21 tried · 20 out" in text
@@ -337,7 +337,7 @@ def test_the_picture_shows_any_list_of_stages_with_what_is_working():
 
 
 def test_the_bars_of_the_picture_are_as_long_as_their_numbers():
-    root = ElementTree.fromstring(draw([stage("filter_questions", 100, 100, 75, score=25)]))
+    root = ElementTree.fromstring(draw_funnel([stage("filter_questions", 100, 100, 75, score=25)]))
     widths = [float(bar.get("width")) for bar in root.iter() if bar.get("height") in ("8", "6.5")]
     assert widths == [300, 98.5]  # of 400 px; the hollow bar's line adds 1.5
 

@@ -117,7 +117,7 @@ def test_the_card_says_how_far_the_review_is_and_shows_no_rejected_sample(out, r
     assert shown["response"] in (out / "README.md").read_text("utf-8")
     review.reject(shown["id"], "no")
     card = (out / "README.md").read_text("utf-8")
-    assert f"1 of {len(review.samples)} samples were looked at" in card
+    assert f"1 of {len(review.samples)} samples reviewed" in card
     assert shown["response"] not in card
 
 

@@ -89,7 +89,7 @@ def test_samples_stand_beside_their_seeds_with_the_judges_words():
             "Question 1?",
             "Response 1.",
             "Words of the judge 1.",
-            "judged 3",
+            "score 3",
         ):
             assert text in form
         for name in ("context", "question", "response"):

@@ -1,0 +1,40 @@
+"""What a report reads of a run: a run in memory, one in a folder, or one that is still running."""
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from sdgkit.funnel import StageLine
+from sdgkit.journal import RecordedExchange
+from sdgkit.samples import Row
+
+
+class Standing(Protocol):
+    """Where a run stands: a `Summary`, or the `Snapshot` of a run that is still running."""
+
+    @property
+    def state(self) -> str: ...
+    @property
+    def seeds(self) -> int: ...
+    @property
+    def stages(self) -> Sequence[StageLine]: ...
+
+
+class RunTrace(Protocol):
+    """One row's history."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def message(self) -> str: ...
+    @property
+    def reply(self) -> str: ...
+    @property
+    def exchanges(self) -> Sequence[RecordedExchange]: ...
+
+
+class RunRecord(Protocol):
+    """The rows of a run, read one by one."""
+
+    def samples(self) -> Iterator[Row]: ...
+    def drops(self) -> Iterator[Row]: ...
+    def trace(self, id: str) -> RunTrace: ...
