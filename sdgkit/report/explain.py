@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -12,7 +12,6 @@ from typing import NamedTuple
 from sdgkit.errors import RunError
 from sdgkit.formatting import format_number, format_percent, pluralize
 from sdgkit.funnel import StageLine, samples_kept
-from sdgkit.journal import RecordedExchange
 from sdgkit.pages import fill
 from sdgkit.pages.picture import describe_stage
 from sdgkit.report.phrases import Phrase, phrases
@@ -49,6 +48,13 @@ class Cause:
     advice: str
     phrases: Sequence[Phrase] = ()
     example: RunTrace | None = None
+
+    @property
+    def messages_sent(self) -> Sequence[Mapping[str, str]]:
+        """The messages of the example's last request; a refused request is not recorded."""
+        if self.example is None or not self.example.exchanges or self.reason == "teacher_error":
+            return ()
+        return self.example.exchanges[-1].messages
 
 
 @dataclass(frozen=True)

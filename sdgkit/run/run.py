@@ -165,7 +165,9 @@ class Run(Record):
             where = f"kept in {self.out}" if self.out else "kept"
             self._say(f"Stopped; what is finished is {where}. Run the same again to go on.")
         elif journal.session > 1 and (stream.usage.reused or stream.usage.requests):
-            self._say(f"{stream.usage.reused} recorded replies used again, {stream.usage.requests} asked.")
+            self._say(
+                f"{stream.usage.reused} recorded replies used again, {stream.usage.requests} asked."
+            )
         await asyncio.to_thread(self._finish, plan, stream, journal)
 
     def _finish(self, plan: Plan, stream: Stream, journal: Journal) -> None:
@@ -199,7 +201,9 @@ class Run(Record):
         for stage, line in zip(stream.stages, self._stages(), strict=False):
             dropped = line.dropped.get("score", 0)
             judged = dropped + line.rows_out
-            doubtful = stage.drops_by_score and judged >= FIRST and dropped > DOUBTFUL_SHARE * judged
+            doubtful = (
+                stage.drops_by_score and judged >= FIRST and dropped > DOUBTFUL_SHARE * judged
+            )
             if self.warning is not None or not doubtful:
                 continue
             if self.pause_on_warning:
@@ -226,7 +230,12 @@ class Run(Record):
                 else fraction(plan.pipeline, stages, len(plan.rows))
             )
             notes.append(
-                (time.monotonic(), stream.usage.requests, stream.usage.completion_tokens, min(1.0, done))
+                (
+                    time.monotonic(),
+                    stream.usage.requests,
+                    stream.usage.completion_tokens,
+                    min(1.0, done),
+                )
             )
             self._progress = pace(notes)
             try:
@@ -261,7 +270,11 @@ class Run(Record):
 
     def _write_beat(self, stream: Stream, journal: Journal) -> None:
         snapshot = self.snapshot()
-        counts = {"reused": snapshot.reused, "retries": snapshot.retries, "refused": stream.usage.refused}
+        counts = {
+            "reused": snapshot.reused,
+            "retries": snapshot.retries,
+            "refused": stream.usage.refused,
+        }
         journal.beat(self._state, **counts, snapshot=snapshot.as_json())
 
     def wait(self, timeout: float | None = None) -> "Run":
