@@ -272,7 +272,7 @@ def test_the_commands_write_where_one_expects_it(folder, tmp_path, monkeypatch, 
     assert main(["export", str(folder), "--format", "datasets", "--test-share", "0.3"]) == 0
     assert "test" in loaded_folder(folder / "datasets", tmp_path)
     assert main(["export", str(folder), "--format", "preference"]) == 0
-    assert "A pair comes of a response that a person edited" in capsys.readouterr().out
+    assert "A pair needs a response that you edited" in capsys.readouterr().out
     assert main(["merge", str(folder), str(folder)]) == 0
     assert (tmp_path / "merged_train_messages.jsonl").exists()
     assert main(["merge", str(folder)]) == 2
