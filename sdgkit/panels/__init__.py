@@ -1,4 +1,4 @@
-"""Panels for notebooks: thin views of objects that work without them. Only this room needs a front end's libraries."""
+"""Panels for notebooks: thin views of objects that work without them."""
 
 from sdgkit.panels.compare import ComparePanel
 from sdgkit.panels.prompt import PromptPanel

@@ -1,99 +1,171 @@
 """The panel of a comparison: two versions of a prompt on the same rows, side by side."""
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-from sdgkit.evaluation.comparison import Comparison
+from sdgkit.evaluation.comparison import Comparison, Result, Side
 from sdgkit.formatting import pluralize
-from sdgkit.panels.frame import Panel, Stop, teacher_of
-from sdgkit.panels.seeds import rows_for, seeds_of
+from sdgkit.panels.frame import Action, Cancel, Panel
+from sdgkit.panels.seeds import SeedPanel, rows_to_try, seeds_of
+from sdgkit.panels.state import PanelState
+from sdgkit.panels.teacher import TeacherPanel, teacher_of
 from sdgkit.prompts import Prompt, load_prompt
+from sdgkit.seeds import SeedSource
+from sdgkit.teachers.teacher import Teacher
 
-NUMBERS = (
-    "tried",
-    "parsed",
-    "passed",
-    "mean_score",
-    "completion_tokens",
-)  # of a side, that are shown
+
+@dataclass(frozen=True)
+class SideNumbers:
+    """The numbers of one version, as `Side` has them."""
+
+    tried: int
+    parsed: int
+    passed: int
+    mean_score: float | None
+    completion_tokens: int
+
+    @classmethod
+    def of(cls, side: Side) -> "SideNumbers":
+        """The numbers of this side."""
+        return cls(
+            tried=side.tried,
+            parsed=side.parsed,
+            passed=side.passed,
+            mean_score=side.mean_score,
+            completion_tokens=side.completion_tokens,
+        )
+
+
+@dataclass(frozen=True)
+class ComparedRow:
+    """What both versions made of one row."""
+
+    id: str
+    sides: tuple[Result, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareState(PanelState):
+    """What the panel of a comparison shows.
+
+    Attributes:
+        names: What the two versions are called.
+        judged: Whether a judge scored the results.
+        sides: The numbers of each version; empty until there are some.
+        rows: The results, row by row.
+    """
+
+    names: tuple[str, str]
+    judged: bool = False
+    sides: tuple[SideNumbers, ...] = ()
+    rows: tuple[ComparedRow, ...] = ()
 
 
 class ComparePanel(Panel):
-    """Two versions of a prompt on the same rows: replies side by side, scores, how many were read, how many would pass.
+    """Compare two versions of a prompt on the same rows, side by side.
 
-    one, other: two prompts of one stage, or their files. rows: what `load_seeds` takes, or rows of an earlier stage.
-    names: what the versions are called. judging: `judge`, another teacher, and `prompts`, a folder with the judge's
-    prompt. comparison: the `Comparison`, once there is one. Raises SdgkitError.
+    Args:
+        one: A prompt, or its file.
+        other: Another version of it, or its file.
+        rows: What `load_seeds` takes, rows of an earlier stage, or a SeedPanel.
+        teacher: The teacher, or a TeacherPanel.
+        names: What the two versions are called.
+        judge: Another teacher for the judging.
+        prompts: The folder with the judge's prompt.
+
+    Attributes:
+        comparison: The `Comparison`, once there is one.
+
+    Raises:
+        SdgkitError: If the prompts or rows cannot be used.
     """
 
     kind = "compare"
 
     def __init__(
         self,
-        one: Any,
-        other: Any,
-        rows: Any,
+        one: Prompt | str | Path,
+        other: Prompt | str | Path,
+        rows: "SeedSource | SeedPanel",
         *,
-        teacher: Any = None,
-        names: Any = None,
-        **judging: Any,
+        teacher: Teacher | TeacherPanel | None = None,
+        names: Sequence[str] = ("the first", "the second"),
+        judge: Teacher | TeacherPanel | None = None,
+        prompts: str | Path | None = None,
     ) -> None:
         super().__init__()
-        self.one, self.other = (
-            given if isinstance(given, Prompt) else load_prompt(given) for given in (one, other)
-        )
-        self.rows = rows_for(self.one.name, seeds_of(rows))
-        self.names = names or ("the first", "the second")
-        self._teacher, self._judging = teacher, judging
         self.comparison: Comparison | None = None
-        self._comparing: Comparison | None = None
+        self._running: Comparison | None = None
+        self._versions = (_prompt_of(one), _prompt_of(other))
+        self._rows = rows_to_try(self._versions[0].name, seeds_of(rows))
+        self._names = (names[0], names[1])
+        self._teacher = teacher
+        self._judge = judge
+        self._prompts = prompts
+
+    # Actions --------------------------------------------------------------------------------------
+
+    def actions(self) -> dict[str, Action]:
+        """What clicks can do."""
+        return {"compare": self.compare, "cancel": self.cancel}
 
     def compare(self, most: int = 0) -> "ComparePanel":
-        """Begin; returns at once. most: rows to compare on, default all."""
-        chosen = self.rows[: most or len(self.rows)]
-        comparing = Comparison(
-            self.one, self.other, chosen, teacher_of(self._teacher), **self._judging
+        """Start the comparison; returns at once.
+
+        Args:
+            most: How many rows to compare on; 0 for all.
+        """
+        rows = self._rows[:most] if most else self._rows
+        comparison = Comparison(
+            *self._versions,
+            rows,
+            teacher_of(self._teacher),
+            judge=None if self._judge is None else teacher_of(self._judge),
+            prompts=self._prompts,
         )
 
-        def begin() -> Stop:
-            self.comparison, self._comparing = None, comparing.start()
-            return comparing.cancel
+        def begin() -> Cancel:
+            self.comparison = None
+            self._running = comparison.start()
+            return comparison.cancel
 
         def wait() -> None:
-            self.tick(lambda: not self.busy)
-            comparison = comparing.wait()
-            if all(run.state == "done" for run in comparing.runs):
+            self.redraw_until(lambda: not self.busy)
+            comparison.wait()
+            if all(run.state == "done" for run in comparison.runs):
                 self.comparison = comparison
 
-        self.work(f"Comparing on {pluralize(len(chosen), 'row')}.", wait, begin)
+        self.work(f"Comparing on {pluralize(len(rows), 'row')}.", wait, begin)
         return self
 
-    on_compare = compare
+    # Showing --------------------------------------------------------------------------------------
 
-    def seen(self) -> dict[str, Any]:
-        done, words = (
-            self.comparison,
-            "Not compared yet: Compare asks the teacher for every row with both.",
+    def state(self) -> CompareState:
+        """What the panel shows now."""
+        comparison = self.comparison
+        if comparison is None:
+            sign = "busy" if self.busy else "none"
+            return CompareState(sign=sign, status=self._status_without_result(), names=self._names)
+        rows = []
+        for row_id in comparison.ids:
+            results = tuple(side.outcomes[row_id] for side in comparison.sides)
+            rows.append(ComparedRow(row_id, results))
+        return CompareState(
+            sign="good",
+            status=comparison.words(*self._names),
+            names=self._names,
+            judged=comparison.judged,
+            sides=tuple(SideNumbers.of(side) for side in comparison.sides),
+            rows=tuple(rows),
         )
-        if self.busy and self._comparing is not None:
-            requests = sum(run.snapshot().requests for run in self._comparing.runs)
-            words = f"{self.busy} {pluralize(requests, 'request')} so far"
-        sign = "busy" if self.busy else "none"
-        seen: dict[str, Any] = {
-            "sign": sign,
-            "words": words,
-            "names": self.names,
-            "sides": [],
-            "rows": [],
-        }
-        if done is None:
-            return seen
-        return seen | {
-            "sign": "good",
-            "words": done.words(*self.names),
-            "judged": done.judged,
-            "sides": [{name: getattr(side, name) for name in NUMBERS} for side in done.sides],
-            "rows": [
-                {"id": id, "sides": [vars(side.outcomes[id]) for side in done.sides]}
-                for id in done.ids
-            ],
-        }
+
+    def _status_without_result(self) -> str:
+        if not self.busy or self._running is None:
+            return "Not compared yet: Compare sends every row to the teacher with both versions."
+        requests = sum(run.snapshot().requests for run in self._running.runs)
+        return f"{self.busy} {pluralize(requests, 'request')} so far"
+
+
+def _prompt_of(source: Prompt | str | Path) -> Prompt:
+    return source if isinstance(source, Prompt) else load_prompt(source)

@@ -1,114 +1,158 @@
-"""What all panels have in common: a state that a front end draws, actions that clicks call, errors as one sentence.
+"""What all panels have in common: a state that is drawn, actions, and errors as one sentence.
 
-A panel holds no logic: `seen` turns an object that works without it into JSON values, an `on_…` method
-calls that object. How the state looks is in look/ (live) and in pages/panel/ (still).
+A panel holds no logic. Its `state` turns an object that works without it into values, and its
+actions call that object. How the state looks is in look/ (live) and in pages/panel/ (still).
 """
 
-import json
-import re
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 from uuid import uuid4
 
 from sdgkit.errors import SdgkitError, SettingsError
 from sdgkit.pages import fill
-from sdgkit.panels.live import reason_for_a_still_picture
-from sdgkit.teachers.teacher import Teacher
+from sdgkit.panels.live import reason_for_still_picture
+from sdgkit.panels.state import PanelState
 
-FRAMES_PER_S = (
-    6  # far below the 1,000 messages a second beyond which a Jupyter server drops what comes
-)
-LOOK = Path(__file__).parent / "look"
-Stop: TypeAlias = Callable[[], object]  # what Cancel calls
+if TYPE_CHECKING:
+    from sdgkit.panels.view import PanelView
+
+# A Jupyter server drops what exceeds 1,000 messages a second, for good: stay far below.
+FRAMES_PER_S = 6
+
+Action: TypeAlias = Callable[..., object]
+Cancel: TypeAlias = Callable[[], object]
+
+
+class _Display(Protocol):
+    """The handle that IPython returns for an output that can be replaced."""
+
+    def update(self, picture: Mapping[str, str], *, raw: bool) -> None: ...
 
 
 class Panel:
-    """A panel. kind: the name of its script in look/ and of its page in pages/panel/.
+    """A panel: shown by a notebook that ends a cell with it, printed elsewhere.
 
-    last_error: what went wrong last, None if the last action went well.
+    Attributes:
+        kind: The name of the panel's script in look/ and of its page in pages/panel/.
+        id: A short random name; it keeps the elements of two panels on one page apart.
+        busy: What the panel is doing in the background, as a sentence, or "".
+        notice: What the last action did, as a sentence, or "".
+        last_error: What went wrong last; None if the last action succeeded.
     """
 
     kind: ClassVar[str]
 
     def __init__(self) -> None:
-        self.last_error: BaseException | None = None
         self.id = uuid4().hex[:8]
-        self.busy = self.told = ""
-        self._seen: dict[str, Any] = {}
-        self._view: Any = None
-        self._still: Any = None
-        self._stop: Stop | None = None
+        self.busy = ""
+        self.notice = ""
+        self.last_error: BaseException | None = None
+        self._last_state: PanelState | None = None
+        self._view: PanelView | None = None
+        self._still: _Display | None = None
+        self._cancel: Cancel | None = None
         self._threads: list[threading.Thread] = []
-        self._drawing, self._acting = (
-            threading.RLock(),
-            threading.RLock(),
-        )  # handlers run on any thread
+        # Widget messages arrive on any thread.
+        self._drawing = threading.RLock()
+        self._acting = threading.RLock()
 
-    def seen(self) -> dict[str, Any]:
-        """What is drawn, as JSON values; in all panels `sign` and `words` (the line of status), and where there is one
-        `folder`, `facts` and `error` (what went wrong outside of the panel)."""
+    def state(self) -> PanelState:
+        """What the panel shows now."""
         raise NotImplementedError
 
-    # Clicks -----------------------------------------------------------------------------------------------------------
+    def actions(self) -> dict[str, Action]:
+        """What clicks can do: the name that the front end sends, and the method that it calls."""
+        raise NotImplementedError
 
-    def act(self, name: str, /, **said: Any) -> None:
-        """Do what a click does: `panel.act("start")`. What goes wrong is shown, and kept in `last_error`."""
-        with self._acting, self._guarded():
-            self.last_error, self.told = None, ""
-            getattr(self, f"on_{name}")(**said)
-        self.render()
-        self.picture_again()
+    # Actions --------------------------------------------------------------------------------------
 
-    def on_cancel(self) -> None:
-        """Stop the long work that goes on, if there is any."""
-        if self._stop is not None:
-            self._stop()
+    def act(self, name: str, /, **arguments: Any) -> None:
+        """Do what a click does, such as `panel.act("start")`.
+
+        What goes wrong is shown in the panel and kept in `last_error`.
+
+        Args:
+            name: One of the panel's `actions`.
+            **arguments: The action's arguments.
+        """
+        with self._acting, self._catch_errors():
+            self.last_error = None
+            self.notice = ""
+            actions = self.actions()
+            if name not in actions:
+                raise SettingsError(
+                    f"The {self.kind} panel has no action {name!r}. It has {', '.join(actions)}.",
+                    setting=name,
+                    choices=list(actions),
+                )
+            actions[name](**arguments)
+        self.refresh()
+        self.update_picture()
+
+    def cancel(self) -> None:
+        """Cancel the work in the background, if there is any."""
+        if self._cancel is not None:
+            self._cancel()
 
     def work(
-        self, words: str, job: Callable[[], None], begin: Callable[[], Stop] | None = None
+        self, activity: str, job: Callable[[], None], begin: Callable[[], Cancel] | None = None
     ) -> None:
-        """Do something long in a thread of its own. words: what is shown meanwhile. begin: begins it, at once, and
-        returns what Cancel shall call."""
+        """Do something long in a thread of its own.
+
+        Args:
+            activity: What is being done, as a sentence that is shown meanwhile.
+            job: The work.
+            begin: Starts the work before this method returns; it returns what `cancel` calls.
+
+        Raises:
+            SettingsError: If the panel is already at work.
+        """
         with self._acting:
             if self.busy:
-                raise SettingsError(f"One thing at a time: {self.busy[0].lower()}{self.busy[1:]}")
-            self._stop = begin() if begin is not None else None
-            self.busy = words
+                current = f"{self.busy[0].lower()}{self.busy[1:]}".rstrip(".")
+                raise SettingsError(f"Wait until this is done, or cancel it: {current}.")
+            if begin is not None:
+                self._cancel = begin()
+            self.busy = activity
 
         def run() -> None:
             try:
                 job()
             finally:
-                self.busy, self._stop = "", None
+                self.busy = ""
+                self._cancel = None
 
-        self._thread(run)
+        self._start_thread(run)
 
-    def tick(self, over: Callable[[], bool]) -> None:
-        """Draw again and again until it is over, and then once more."""
+    def redraw_until(self, is_over: Callable[[], bool]) -> None:
+        """Redraw the panel several times a second until `is_over`, and once afterwards."""
 
         def run() -> None:
-            while not over():
-                self.render()
+            while not is_over():
+                self.refresh()
                 time.sleep(1 / FRAMES_PER_S)
 
-        self._thread(run)
+        self._start_thread(run)
 
     def wait(self, timeout: float = 60.0) -> None:
-        """Until the work that was begun is over. timeout: seconds for each thread that does some of it."""
+        """Wait until the work in the background is done.
+
+        Args:
+            timeout: Seconds to wait for each thread at most.
+        """
         for thread in list(self._threads):
             thread.join(timeout)
 
-    def _thread(self, run: Callable[[], None]) -> None:
+    def _start_thread(self, run: Callable[[], None]) -> None:
         def guarded() -> None:
-            with self._guarded():
+            with self._catch_errors():
                 run()
-            self.render()
-            self.picture_again()
+            self.refresh()
+            self.update_picture()
 
         self.last_error = None
         self._threads = [thread for thread in self._threads if thread.is_alive()]
@@ -117,64 +161,72 @@ class Panel:
         thread.start()
 
     @contextmanager
-    def _guarded(self) -> Iterator[None]:
+    def _catch_errors(self) -> Iterator[None]:
         try:
             yield
         except Exception as error:  # ipywidgets would swallow it
             self.last_error = error
 
-    # Showing ----------------------------------------------------------------------------------------------------------
+    # Showing --------------------------------------------------------------------------------------
 
     @property
-    def view(self) -> Any:
+    def view(self) -> "PanelView":
         """The live widget; made when it is first asked for."""
-        with self._drawing:  # what comes from a thread meanwhile is drawn when it is there
+        with self._drawing:  # a thread that draws meanwhile finds the finished widget
             if self._view is None:
-                self._view = _view_class(self.kind)(state=self._state())
-                self._view.on_msg(self._hear)
+                from sdgkit.panels.view import PanelView
+
+                self._view = PanelView(self.kind, self._drawn(), self._receive)
             return self._view
 
-    def _hear(self, _: Any, message: Mapping[str, Any], __: Any) -> None:
-        self.act(str(message.get("do")), **message.get("said", {}))
+    def _receive(self, message: Mapping[str, Any]) -> None:
+        self.act(str(message["action"]), **message.get("arguments", {}))
 
-    def render(self) -> None:
+    def refresh(self) -> None:
         """Bring the live widget up to date."""
         with self._drawing:
-            if self._view is not None and (state := self._state()) != self._view.state:
-                self._view.state = state
+            if self._view is None:
+                return
+            drawn = self._drawn()
+            if drawn != self._view.state:
+                self._view.state = drawn
 
-    def _state(self) -> dict[str, Any]:
+    def _drawn(self) -> dict[str, Any]:
+        """Everything that is drawn, as JSON values: the panel's state and what all panels have."""
         try:
-            self._seen = self.seen()
-        except Exception as error:  # a file that is gone, say: what was there before stays, with the sentence above it
-            if not self._seen:
+            state = self.state()
+        except (
+            Exception
+        ) as error:  # its file is gone, say: keep what was there, with the sentence above it
+            if self._last_state is None:
                 raise
             self.last_error = error
-        common = {
+            state = self._last_state
+        self._last_state = state
+        return {
+            **state.as_json(),
             "id": self.id,
             "title": self.kind.capitalize(),
             "busy": self.busy,
-            "told": self.told,
+            "notice": self.notice,
+            "error": error_sentence(self.last_error) or state.error,
         }
-        common["error"] = sentence(self.last_error) or self._seen.get("error", "")
-        text = json.dumps(self._seen | common, ensure_ascii=False, default=str)
-        return dict(
-            json.loads(re.sub("[\ud800-\udfff]", "\ufffd", text))
-        )  # no socket takes half of a pair
 
     def picture(self) -> dict[str, str]:
         """The still picture of the panel as it is now, as `text/plain` and as `text/html`."""
-        reason = reason_for_a_still_picture()
-        note = "A still picture of the panel as it was." if reason is None else reason
-        values = {"panel": self._state(), "kind": self.kind, "note": note, "live": reason is None}
-        pages = {"text/plain": "panel.txt", "text/html": "panel.html"}
-        return {mime: "".join(fill(page, **values)).strip() for mime, page in pages.items()}
+        reason = reason_for_still_picture()
+        is_live = reason is None
+        note = "This is a still picture of the panel." if is_live else reason
+        values = {"panel": self._drawn(), "kind": self.kind, "note": note, "live": is_live}
+        plain = "".join(fill("panel.txt", **values)).strip()
+        page = "".join(fill("panel.html", **values)).strip()
+        return {"text/plain": plain, "text/html": page}
 
     def display(self) -> None:
         """Show the panel: live where the front end can, otherwise as a still picture.
 
-        A live panel hides the still picture that follows it; where no panel lives (an exported page, a viewer), it is
-        what one sees.
+        A live panel hides the still picture that follows it. Where no panel lives (an exported
+        page, a viewer), the picture is what you see.
         """
         shell = sys.modules.get("IPython")
         if shell is None or getattr(shell.get_ipython(), "kernel", None) is None:
@@ -182,13 +234,13 @@ class Panel:
             return
         from IPython.display import display
 
-        if reason_for_a_still_picture() is None:
-            display(self.view)
-        self._still = display(self.picture(), raw=True, display_id=f"sdgkit-{uuid4().hex}")
+        if reason_for_still_picture() is None:
+            display(self.view)  # type: ignore[no-untyped-call]
+        self._still = display(self.picture(), raw=True, display_id=f"sdgkit-{uuid4().hex}")  # type: ignore[no-untyped-call]
 
     _ipython_display_ = display
 
-    def picture_again(self) -> None:
+    def update_picture(self) -> None:
         """Bring the still picture up to date, where one is shown."""
         if self._still is not None:
             self._still.update(self.picture(), raw=True)
@@ -197,30 +249,11 @@ class Panel:
         return self.picture()["text/plain"]
 
 
-def _view_class(kind: str) -> type:
-    """The live half of a panel: an anywidget that draws the panel's state and sends back what was clicked."""
-    import anywidget
-    import traitlets
-
-    script = (LOOK / "panel.js").read_text("utf-8") + (LOOK / f"{kind}.js").read_text("utf-8")
-    style = (LOOK / "panel.css").read_text("utf-8")
-    members = {"_esm": script, "_css": style, "state": traitlets.Dict().tag(sync=True)}
-    return type(f"{kind.capitalize()}View", (anywidget.AnyWidget,), members)
-
-
-def sentence(error: BaseException | None) -> str:
-    """An exception in one sentence; "" for none."""
+def error_sentence(error: BaseException | None) -> str:
+    """An exception in one sentence, or "" for None."""
     if error is None:
         return ""
+    if isinstance(error, SdgkitError):
+        return str(error)
     first_line = str(error).partition("\n")[0]
-    return str(error) if isinstance(error, SdgkitError) else f"{type(error).__name__}: {first_line}"
-
-
-def teacher_of(given: Any) -> Teacher:
-    """The teacher that was given, or the one of a TeacherPanel. Raises SettingsError if it is neither."""
-    teacher = getattr(given, "teacher", given)
-    if not isinstance(teacher, Teacher):
-        raise SettingsError(
-            "This panel asks a teacher: give teacher=sdgkit.connect(...), or a TeacherPanel."
-        )
-    return teacher
+    return f"{type(error).__name__}: {first_line}"

@@ -2,19 +2,26 @@
 
 import os
 
-VARIABLE = "SDGKIT_PANELS"  # "live" or "static": the user's own word
-# Set in their kernels by JupyterLab (jupyter_server) and by Voila; papermill and nbconvert set neither.
-LIVE = ("JPY_SESSION_NAME", "VOILA_KERNEL_ID")
+VARIABLE = "SDGKIT_PANELS"  # "live" or "static": your own decision
+# JupyterLab and Voila set these in their kernels; papermill and nbconvert set neither.
+LIVE_MARKS = ("JPY_SESSION_NAME", "VOILA_KERNEL_ID")
 
 
-def reason_for_a_still_picture() -> str | None:
-    """Why a panel is shown as a still picture, as a sentence ("" if the user wants it so); None if it is shown live."""
-    wanted = os.environ.get(VARIABLE, "").strip().lower()
-    if wanted == "live" or (not wanted and any(os.environ.get(mark) for mark in LIVE)):
+def reason_for_still_picture() -> str | None:
+    """Why panels are still pictures here.
+
+    Returns:
+        None if panels are live, "" if you asked for still pictures, otherwise the reason and what
+        to do.
+    """
+    decision = os.environ.get(VARIABLE, "").strip().lower()
+    if decision == "live":
         return None
-    way = f"Run `%env {VARIABLE}=live` in a cell, and this one again, to try it live."
+    if decision == "static":
+        return ""
+    if not decision and any(os.environ.get(mark) for mark in LIVE_MARKS):
+        return None
     return (
-        ""
-        if wanted == "static"
-        else f"A still picture: no JupyterLab or Voila is behind this kernel. {way}"
+        "This is a still picture: no JupyterLab or Voila is behind this kernel. "
+        f"To try it live, run `%env {VARIABLE}=live` in a cell, then run this cell again."
     )

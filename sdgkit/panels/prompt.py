@@ -1,33 +1,129 @@
-"""The panel of a prompt: its parts in an editor, what they make of a seed, the teacher's replies, what has changed."""
+"""The panel of a prompt: an editor, what is sent, the replies, and what has changed."""
 
 from collections.abc import Mapping
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sdgkit.errors import PromptError, SeedError, SettingsError
+from sdgkit.evaluation.drafts import Flaw
 from sdgkit.evaluation.prompt_draft import PromptDraft
 from sdgkit.evaluation.prompt_trials import Trial, trials
 from sdgkit.evaluation.reuse import asked_again
 from sdgkit.formatting import pluralize
 from sdgkit.method import METHODS
-from sdgkit.panels.frame import Panel, Stop, teacher_of
-from sdgkit.panels.seeds import rows_for, seeds_of
+from sdgkit.panels.frame import Action, Cancel, Panel
+from sdgkit.panels.run import RunPanel
+from sdgkit.panels.seeds import SeedPanel, rows_to_try, seeds_of
+from sdgkit.panels.state import Choice, PanelState
+from sdgkit.panels.teacher import TeacherPanel, teacher_of
 from sdgkit.prompts import Prompt
-from sdgkit.seeds import skill
+from sdgkit.run import Run
+from sdgkit.seeds import SeedSource, skill
 from sdgkit.teachers import background
+from sdgkit.teachers.teacher import Teacher
 
-SEVERAL = 5  # rows of "Try on 5"
+SEVERAL = 5  # rows of *Try on 5*
+LABEL_LENGTH = 60  # characters by which a row is recognised in a list
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a prompt (`system`, `generation`, …) and its text."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
+class TrialState:
+    """What came of sending the prompt for one row.
+
+    Attributes:
+        id: The row's id.
+        pieces: The reply in pieces, each with the name of the column that was read from it, or "".
+        rows: The columns of each complete record.
+        reason: Why a run would ask again or drop the row, or "".
+        message: The same in words.
+        seconds: How long the reply took, or None if there is none.
+        tokens: How many tokens the teacher wrote.
+    """
+
+    id: str
+    pieces: tuple[tuple[str, str], ...]
+    rows: tuple[Mapping[str, Any], ...]
+    reason: str
+    message: str
+    seconds: float | None
+    tokens: int
+
+    @classmethod
+    def of(cls, trial: Trial) -> "TrialState":
+        """What is shown of this trial."""
+        reply = trial.reply
+        return cls(
+            id=trial.id,
+            pieces=tuple(trial.pieces),
+            rows=tuple(trial.rows),
+            reason=trial.reason,
+            message=trial.message,
+            seconds=reply.seconds if reply else None,
+            tokens=reply.completion_tokens if reply else 0,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptState(PanelState):
+    """What the panel of a prompt shows.
+
+    Attributes:
+        rerun: What the next run would ask again because of the changes, as a sentence.
+        stages: The stages whose prompts can be shown.
+        stage: The stage whose prompt is shown.
+        parts: The prompt's parts.
+        flaws: What is wrong with them.
+        revision: Changes when texts were replaced other than by typing.
+        rows: The rows to try the prompt on.
+        row: The one that is chosen, by its number from 0, as text.
+        messages: What would be sent for that row.
+        trials: What came of the last try; None for a reply that is on its way.
+        diff: What has changed since the prompt was saved, as the lines of a unified diff.
+        can_undo: Whether there is something to undo.
+        can_save: Whether there is a file to save to.
+        can_try: Whether there is a teacher to ask.
+    """
+
+    rerun: str
+    stages: tuple[str, ...]
+    stage: str
+    parts: tuple[Part, ...]
+    flaws: tuple[Flaw, ...]
+    revision: str
+    rows: tuple[Choice, ...]
+    row: str
+    messages: list[dict[str, str]]
+    trials: tuple[TrialState | None, ...]
+    diff: tuple[str, ...]
+    can_undo: bool
+    can_save: bool
+    can_try: bool
 
 
 class PromptPanel(Panel):
-    """Prompts to edit and to try.
+    """Edit prompts and try them.
 
-    prompts: the user's folder of prompts, which the next run uses (`prompts=`), made when something is saved; or one
-    `Prompt`. seeds: what `load_seeds` takes, also rows of an earlier stage, or a SeedPanel. teacher: for *Try*; a
-    TeacherPanel will do. run: a run, or the folder of one that goes on, to say what it would ask again. stage: which
-    prompt to begin with. prompt: the `Prompt` as it is being edited. Raises SdgkitError.
+    Args:
+        prompts: Your folder of prompts, which you pass to a run as `prompts=`; it is made when
+            something is saved. Or one `Prompt`.
+        seeds: What `load_seeds` takes, rows of an earlier stage, or a SeedPanel.
+        teacher: The teacher for *Try*, or a TeacherPanel.
+        run: A run, its panel or its folder, to say what it would ask again.
+        stage: The stage whose prompt to begin with.
+
+    Raises:
+        SdgkitError: If a prompt or seed cannot be used.
     """
 
     kind = "prompt"
@@ -35,92 +131,127 @@ class PromptPanel(Panel):
     def __init__(
         self,
         prompts: str | Path | Prompt,
-        seeds: Any,
+        seeds: "SeedSource | SeedPanel",
         *,
-        teacher: Any = None,
-        run: Any = None,
+        teacher: Teacher | TeacherPanel | None = None,
+        run: Run | RunPanel | str | Path | None = None,
         stage: str = "",
     ) -> None:
         super().__init__()
-        self.teacher, self._run = teacher, run
-        self.seeds, self._rows = seeds, seeds_of(seeds)
+        self._teacher = teacher
+        self._run = run
+        self._seeds = seeds
+        self._rows = seeds_of(seeds)
         self._drafts: dict[str, PromptDraft] = {}
+        self._folder: Path | None = None
         if isinstance(prompts, Prompt):
-            self.folder, self.stages = None, [prompts.name]
+            self._stages = [prompts.name]
             self._drafts[prompts.name] = PromptDraft(prompts.name, prompt=prompts)
         else:
-            self.folder, self.stages = Path(prompts), METHODS[skill(self._rows)].prompted
-        self.stage = stage or self.stages[0]
-        self.row = self._rev = 0
+            self._stages = list(METHODS[skill(self._rows)].prompted)
+            self._folder = Path(prompts)
+        self._stage = stage or self._stages[0]
+        self._row = 0
+        self._revision = 0
         self.trials: list[Trial | None] = []
         self._asking: Future[list[Trial]] = Future()
-        _ = self.draft
+        self._draft_of(self._stage)  # read now, so that a file that cannot be used is reported here
 
     @property
     def draft(self) -> PromptDraft:
         """The `PromptDraft` that is shown."""
-        if self.stage not in self._drafts:
-            self._drafts[self.stage] = PromptDraft(self.stage, self.folder)
-        return self._drafts[self.stage]
+        return self._draft_of(self._stage)
+
+    def _draft_of(self, stage: str) -> PromptDraft:
+        if stage not in self._drafts:
+            self._drafts[stage] = PromptDraft(stage, self._folder)
+        return self._drafts[stage]
 
     @property
     def prompt(self) -> Prompt:
-        """The prompt as it is being edited. Raises PromptError for what cannot be used."""
+        """The prompt as it is now.
+
+        Raises:
+            PromptError: If it cannot be used.
+        """
         return self.draft.prompt
 
     def rows(self) -> list[dict[str, Any]]:
         """The rows that the prompt can be tried on, each with an id."""
         with suppress(
             SeedError
-        ):  # of a SeedPanel with a seed that is half written: the rows as they were before
-            self._rows = seeds_of(self.seeds)
-        return rows_for(self.stage, self._rows)
+        ):  # a seed of a SeedPanel is half written: the rows stay as they were
+            self._rows = seeds_of(self._seeds)
+        return rows_to_try(self._stage, self._rows)
 
-    # Clicks -----------------------------------------------------------------------------------------------------------
+    # Actions --------------------------------------------------------------------------------------
 
-    def on_stage(self, name: str) -> None:
-        """Show another prompt; what was not saved of this one stays."""
-        self.stage, self.trials = name, []
-        self._rev += 1
+    def actions(self) -> dict[str, Action]:
+        """What clicks can do."""
+        return {
+            "stage": self.show_stage,
+            "text": self.set_text,
+            "row": self.show_row,
+            "undo": self.undo,
+            "restore": self.restore,
+            "save": self.save,
+            "try": self.try_out,
+            "cancel": self.cancel,
+        }
 
-    def on_text(self, part: str, text: str) -> None:
-        """Take over what was typed."""
+    def show_stage(self, name: str) -> None:
+        """Show another stage's prompt; unsaved changes of this one are kept."""
+        self._draft_of(name)
+        self._stage = name
+        self.trials = []
+        self._revision += 1
+
+    def set_text(self, part: str, text: str) -> None:
+        """Replace the text of a part."""
         self.draft.set(part, text)
 
-    def on_row(self, number: int) -> None:
-        """Show what the prompt makes of this row."""
-        self.row = int(number)
+    def show_row(self, number: int | str) -> None:
+        """Show what the prompt makes of a row, by its number from 0."""
+        self._row = int(number)
 
-    def on_undo(self) -> None:
-        """Take the last change back."""
+    def undo(self) -> None:
+        """Undo the last change."""
         self.draft.undo()
-        self._rev += 1
+        self._revision += 1
 
-    def on_restore(self) -> None:
-        """Go back to the shipped prompt; saved only by Save."""
+    def restore(self) -> None:
+        """Put the shipped prompt in place of this one; only *Save* writes it to the file."""
         self.draft.restore()
-        self._rev += 1
-        self.told = "This is the shipped prompt. Save it, or undo."
+        self._revision += 1
+        self.notice = "This is the shipped prompt. Save it, or undo."
 
-    def on_save(self, path: str = "") -> None:
-        """Save it to the user's folder, or to another file."""
-        self.told = f"Saved in {self.draft.save(path.strip() or None)}."
+    def save(self, path: str = "") -> None:
+        """Save the prompt to your folder, or to another file.
 
-    def on_try(self, several: bool = False) -> None:
-        """Send it to the teacher with the row that is shown, or with five rows at a time."""
-        rows = self.rows()
-        first = max(0, min(self.row, len(rows) - SEVERAL)) if several else self.row
-        chosen = rows[first : first + (SEVERAL if several else 1)]
-        prompt, teacher = self.prompt, teacher_of(self.teacher)
-        come: list[Trial | None] = [None] * len(chosen)
+        Args:
+            path: The other file.
+        """
+        saved = self.draft.save(path.strip() or None)
+        self.notice = f"Saved in {saved}."
+
+    def try_out(self, several: bool = False) -> None:
+        """Send the prompt to the teacher for the row that is shown, or for five rows at once.
+
+        Args:
+            several: Whether to try five rows.
+        """
+        rows = self._rows_to_send(several)
+        prompt = self.prompt
+        teacher = teacher_of(self._teacher)
+        results: list[Trial | None] = [None] * len(rows)
 
         def take(place: int, trial: Trial) -> None:
-            come[place] = trial
-            self.render()
+            results[place] = trial
+            self.refresh()
 
-        def begin() -> Stop:
-            self.trials = come
-            self._asking = background.submit(trials(prompt, chosen, teacher, take))
+        def begin() -> Cancel:
+            self.trials = results
+            self._asking = background.submit(trials(prompt, rows, teacher, take))
             return self._asking.cancel
 
         def wait() -> None:
@@ -129,63 +260,99 @@ class PromptPanel(Panel):
 
         self.work("Asking the teacher.", wait, begin)
 
-    # Showing ----------------------------------------------------------------------------------------------------------
+    def _rows_to_send(self, several: bool) -> list[dict[str, Any]]:
+        rows = self.rows()
+        if not several:
+            return [rows[self._row]]
+        last_start = max(0, len(rows) - SEVERAL)
+        start = min(self._row, last_start)
+        return rows[start : start + SEVERAL]
 
-    def seen(self) -> dict[str, Any]:
-        draft, rows = self.draft, self.rows()
-        self.row = min(self.row, len(rows) - 1)
-        row, flaws = rows[self.row], draft.flaws(rows[self.row])
-        state = (
-            "edited, not saved"
-            if draft.changed
-            else "saved"
-            if draft.is_in_a_file
-            else "as shipped"
+    # Showing --------------------------------------------------------------------------------------
+
+    def state(self) -> PromptState:
+        """What the panel shows now."""
+        draft = self.draft
+        rows = self.rows()
+        self._row = min(self._row, len(rows) - 1)
+        row = rows[self._row]
+        flaws = draft.flaws(row)
+        return PromptState(
+            sign=_sign(draft, flaws),
+            status=_status(self._stage, draft, flaws),
+            folder=str(draft.path or "not in a file yet"),
+            rerun=self._rerun(),
+            stages=tuple(self._stages),
+            stage=self._stage,
+            parts=tuple(Part(name, text) for name, text in draft.texts.items()),
+            flaws=tuple(flaws),
+            revision=f"{self._stage} {self._revision}",
+            rows=_row_choices(rows),
+            row=str(self._row),
+            messages=self._messages(row),
+            trials=self._trial_states(),
+            diff=tuple(draft.diff()),
+            can_undo=draft.can_undo,
+            can_save=draft.path is not None,
+            can_try=self._teacher is not None,
         )
-        run, messages = getattr(self._run, "latest", self._run), []
+
+    def _rerun(self) -> str:
+        run = self._run.latest if isinstance(self._run, RunPanel) else self._run
+        folder = run.out if isinstance(run, Run) else run
         try:
-            again = asked_again(draft.prompt, getattr(run, "out", run), draft.saved)
-            messages = draft.prompt.render(
-                {name: value for name, value in row.items() if name != "id"}
-            )
+            return asked_again(self.draft.prompt, folder, self.draft.saved)
         except (PromptError, SettingsError):
-            again = "It cannot be used as it is: a run would stop at once."
-        return {
-            "sign": "warn" if flaws else "good" if not draft.changed else "none",
-            "words": f"{self.stage}: {state}"
-            + (f" \u00b7 {pluralize(len(flaws), 'thing')} to mend" if flaws else ""),
-            "folder": str(draft.path or "not in a file yet"),
-            "again": again,
-            "stages": self.stages,
-            "stage": self.stage,
-            "parts": [{"name": name, "text": text} for name, text in draft.texts.items()],
-            "flaws": [vars(flaw) for flaw in flaws],
-            "rev": f"{self.stage} {self._rev}",
-            "rows": [
-                (str(number), f"{row['id']}: {_line(row)}") for number, row in enumerate(rows)
-            ],
-            "row": str(self.row),
-            "messages": messages,
-            "trials": [trial and _raw(trial) for trial in self.trials if trial or self.busy],
-            "diff": draft.diff(),
-            "can_undo": draft.can_undo,
-            "can_save": draft.path is not None,
-            "can_try": self.teacher is not None,
-        }
+            return "This prompt cannot be used yet: a run would stop at once."
+
+    def _messages(self, row: Mapping[str, Any]) -> list[dict[str, str]]:
+        """What would be sent for this row; empty if the prompt cannot be used."""
+        columns = {name: value for name, value in row.items() if name != "id"}
+        try:
+            return list(self.draft.prompt.render(columns))
+        except (PromptError, SettingsError):
+            return []
+
+    def _trial_states(self) -> tuple[TrialState | None, ...]:
+        """The trials; those on their way only while they are."""
+        states: list[TrialState | None] = []
+        for trial in self.trials:
+            if trial is not None:
+                states.append(TrialState.of(trial))
+            elif self.busy:
+                states.append(None)
+        return tuple(states)
 
 
-def _raw(trial: Trial) -> dict[str, Any]:
-    reply = (
-        {"seconds": trial.reply.seconds, "tokens": trial.reply.completion_tokens}
-        if trial.reply
-        else None
-    )
-    return vars(trial) | {"messages": [], "reply": reply}
+def _sign(draft: PromptDraft, flaws: list[Flaw]) -> str:
+    if flaws:
+        return "warn"
+    return "none" if draft.changed else "good"
 
 
-def _line(row: Mapping[str, Any]) -> str:
-    """A row in a few words, to choose it by."""
-    text = " ".join(
-        str(row.get("context") or row.get("seed_context") or row["seed_question"]).split()
-    )
-    return text if len(text) <= 60 else f"{text[:60]}…"
+def _status(stage: str, draft: PromptDraft, flaws: list[Flaw]) -> str:
+    """Which prompt this is, whether it is saved, and how much is wrong with it."""
+    if draft.changed:
+        version = "edited, not saved"
+    else:
+        version = "saved" if draft.is_in_a_file else "as shipped"
+    parts = [f"{stage}: {version}"]
+    if flaws:
+        parts.append(f"{pluralize(len(flaws), 'error')} to correct")
+    return " \u00b7 ".join(parts)
+
+
+def _row_choices(rows: list[dict[str, Any]]) -> tuple[Choice, ...]:
+    choices = []
+    for number, row in enumerate(rows):
+        choices.append(Choice(str(number), f"{row['id']}: {_row_label(row)}"))
+    return tuple(choices)
+
+
+def _row_label(row: Mapping[str, Any]) -> str:
+    """A row in a few words, to recognise it by."""
+    text = row.get("context") or row.get("seed_context") or row["seed_question"]
+    on_one_line = " ".join(str(text).split())
+    if len(on_one_line) <= LABEL_LENGTH:
+        return on_one_line
+    return f"{on_one_line[:LABEL_LENGTH]}…"

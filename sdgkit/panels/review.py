@@ -1,23 +1,136 @@
-"""The panel of a review: samples beside their seeds and the judge's words, to accept, reject or edit."""
+"""The panel of a review: samples beside their seeds and the judge's words, to decide about."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sdgkit.errors import SettingsError
 from sdgkit.formatting import clip, format_number
-from sdgkit.panels.frame import Panel
+from sdgkit.panels.frame import Action, Panel
+from sdgkit.panels.state import Choice, Figure, PanelState
 from sdgkit.review import DRAWN, SEED_FILE, STATES, Review, parts
 from sdgkit.run import Run
 
-PAGE, CLIPPED = 20, 160  # rows on a page of the table; characters of a text in it
+PAGE_SIZE = 20  # rows on a page of the table
+CLIPPED = 160  # characters of a text in the table
+ANY = Choice("", "any")
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which samples are shown; "" narrows nothing down.
+
+    Attributes:
+        show: `drawn` (the samples that a review begins with), `all`, or a state.
+        score: The judge's score, as text.
+        seed: The seed that they came from, such as `s3`.
+        reason: The reason of a rejection.
+        text: A text in the sample or in the judge's words.
+    """
+
+    show: str = "drawn"
+    score: str = ""
+    seed: str = ""
+    reason: str = ""
+    text: str = ""
+
+    def facts(self) -> dict[str, Any]:
+        """What `Review.find` looks for."""
+        facts: dict[str, Any] = {}
+        for name, value in (("seed", self.seed), ("reason", self.reason), ("text", self.text)):
+            if value:
+                facts[name] = value
+        if self.score:
+            facts["score"] = float(self.score)
+        if self.show in STATES:
+            facts["state"] = self.show
+        return facts
+
+
+@dataclass(frozen=True)
+class ReviewRow:
+    """A sample in the table: what it is found by, and the beginnings of its texts."""
+
+    id: str
+    state: str
+    reason: str
+    score: float | None
+    question: str
+    response: str
+
+
+@dataclass(frozen=True)
+class SampleState:
+    """The sample that is shown.
+
+    Attributes:
+        id: Its lineage id.
+        state: undecided, accepted, edited, rejected or outdated.
+        reason: The reason of a rejection, or "".
+        score: The judge's score, None if it is not a number.
+        evaluation: The judge's words.
+        texts: Its texts with your edits, by name.
+        written: Its texts as the teacher wrote them, by name.
+        seed_texts: The texts of its seed, by the same names.
+    """
+
+    id: str
+    state: str
+    reason: str
+    score: float | None
+    evaluation: str
+    texts: Mapping[str, str]
+    written: Mapping[str, str]
+    seed_texts: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReviewState(PanelState):
+    """What the panel of a review shows.
+
+    Attributes:
+        filters: What the filters are set to.
+        choices: What each of them offers, by its name.
+        samples: How many samples the run has.
+        total: How many of them the filters leave.
+        position: Which of those is shown, from 1; 0 for none.
+        sample: The sample that is shown.
+        can_undo: Whether there is a decision to undo.
+        seed_file: Where *Make this a seed* adds it.
+        page: The page of the table, from 0.
+        pages: How many pages it has.
+        rows: The samples on the page.
+        figures: Scores and lengths of the samples that the filters leave.
+    """
+
+    filters: Filters
+    choices: Mapping[str, tuple[Choice, ...]]
+    samples: int
+    total: int
+    position: int
+    sample: SampleState | None
+    can_undo: bool
+    seed_file: str
+    page: int
+    pages: int
+    rows: tuple[ReviewRow, ...]
+    figures: tuple[Figure, ...]
 
 
 class ReviewPanel(Panel):
-    """Samples one by one and as a table, next to their seed and the judge's words.
+    """Go through samples one by one or in a table, beside their seed and the judge's words.
 
-    run: a `Run`, its folder, or a `Review`. seed_file: where *Make this a seed* adds to (default my_seeds.jsonl).
-    review: the `Review` that the panel shows. Raises RunError for a folder without a run.
+    Args:
+        run: A `Run`, its folder, or a `Review`.
+        seed_file: Where *Make this a seed* adds a sample.
+
+    Attributes:
+        review: The `Review` that the panel shows.
+        ids: The samples that the filters leave, in order.
+
+    Raises:
+        RunError: If the folder holds no run.
     """
 
     kind = "review"
@@ -27,152 +140,222 @@ class ReviewPanel(Panel):
     ) -> None:
         super().__init__()
         self.review = run if isinstance(run, Review) else Review(run, later=True)
-        self.seed_file = str(seed_file)
-        self.filters = {"show": "drawn", "score": "", "seed": "", "reason": "", "text": ""}
-        self.page, self.current = 0, ""
-        self.on_filter()
-        undecided = (id for id in self.ids if self.review.state(id) == "undecided")
-        self.current = next(undecided, self.current)
+        self.ids: list[str] = []
+        self._seed_file = str(seed_file)
+        self._filters = Filters()
+        self._page = 0
+        self._current = ""
+        self.filter()
+        for sample_id in self.ids:
+            if self.review.state(sample_id) == "undecided":
+                self._current = sample_id
+                break
 
-    # Clicks -----------------------------------------------------------------------------------------------------------
+    # Actions --------------------------------------------------------------------------------------
 
-    def on_filter(self, **filters: str) -> None:
-        """Show other samples: `show` is drawn, all or a state; score, seed, reason and text narrow that down."""
-        self.filters |= filters
-        show = self.filters["show"]
-        wanted: dict[str, Any] = {
-            name: value for name, value in self.filters.items() if value and name != "show"
-        }
-        if "score" in wanted:
-            wanted["score"] = float(wanted["score"])
-        if show in STATES:
-            wanted["state"] = show
-        found = self.review.find(**wanted)
-        self.ids = [id for id in self.review.drawn() if id in found] if show == "drawn" else found
-        self.page = 0
-        if self.current not in self.ids:
-            self.current = self.ids[0] if self.ids else ""
-
-    def on_page(self, number: int) -> None:
-        """Turn to a page of the table."""
-        self.page = number
-
-    def on_go(self, id: str) -> None:
-        """Show this sample."""
-        self.current = id
-
-    def on_step(self, by: int) -> None:
-        """Go on or back."""
-        at = self.ids.index(self.current) + by if self.current in self.ids else 0
-        if 0 <= at < len(self.ids):
-            self.current = self.ids[at]
-
-    def on_accept(self) -> None:
-        """Accept the sample that is shown, and go on."""
-        self.review.accept(self._here())
-        self._decided("accepted")
-
-    def on_reject(self, reason: str = "") -> None:
-        """Reject it, and go on."""
-        self.review.reject(self._here(), reason)
-        self._decided("rejected")
-
-    def _decided(self, word: str) -> None:
-        self.told = f"{self.current} {word}."
-        self.on_step(1)
-
-    def on_edit(self, texts: Mapping[str, str]) -> None:
-        """Accept it with these texts, and stay."""
-        self.review.edit(self._here(), **texts)
-        self.told = f"{self.current} saved as edited."
-
-    def on_undo(self) -> None:
-        """Take the newest decision back, and show its sample."""
-        id = self.review.undo()
-        self.told = f"The decision about {id} is taken back." if id else "There is nothing to undo."
-        if id in self.review.by_id:
-            self.current = id
-
-    def on_seed(self, path: str) -> None:
-        """Add the sample to the file of seeds."""
-        self.seed_file = path.strip() or self.seed_file
-        number = self.review.make_seed(self._here(), self.seed_file)
-        self.told = f"{self.current} is a seed now: {self.seed_file} has {number}."
-
-    def _here(self) -> str:
-        if not self.current:
-            raise SettingsError("No sample is shown. Choose other filters.")
-        return self.current
-
-    # Showing ----------------------------------------------------------------------------------------------------------
-
-    def seen(self) -> dict[str, Any]:
-        review, progress, reasons = self.review, self.review.progress, self.review.reasons()
-        words = [
-            f"{format_number(progress['decided'])} of {format_number(progress['samples'])} reviewed"
-        ]
-        words += [
-            f"{progress[name]} {name}"
-            for name in ("edited", "rejected", "outdated")
-            if progress[name]
-        ]
-        facts = [review.facts(id) for id in review.by_id]
-        known_scores = sorted({one["score"] for one in facts if one["score"] is not None})
-        scores, lengths = review.figures(self.ids)
+    def actions(self) -> dict[str, Action]:
+        """What clicks can do."""
         return {
-            "sign": "done" if progress["decided"] == progress["samples"] > 0 else "none",
-            "words": " \u00b7 ".join(filter(None, [*words, review.implied()])),
-            "folder": str(review.run.out or "in memory"),
-            "filters": self.filters,
-            "choices": {
-                "show": [
-                    ("drawn", f"{DRAWN} drawn"),
-                    ("all", "all"),
-                    *((state, state) for state in STATES),
-                ],
-                "score": [
-                    ("", "any"),
-                    *((str(float(score)), format_number(score)) for score in known_scores),
-                ],
-                "seed": [
-                    ("", "any"),
-                    *((seed, seed) for seed in dict.fromkeys(one["seed"] for one in facts)),
-                ],
-                "reason": [
-                    ("", "any"),
-                    *((why, f"{why} ({number})") for why, number in reasons.items()),
-                ],
-            },
-            "samples": progress["samples"],
-            "total": len(self.ids),
-            "at": self.ids.index(self.current) + 1 if self.current in self.ids else 0,
-            "sample": self._sample() if self.current else None,
-            "can_undo": bool(review.decisions),
-            "seed_file": self.seed_file,
-            "page": self.page,
-            "pages": max(1, -(-len(self.ids) // PAGE)),
-            "rows": [self._row(id) for id in self.ids[self.page * PAGE : (self.page + 1) * PAGE]],
-            "figures": [
-                {"title": "Scores", "words": "solid: kept, hollow: rejected", "drawing": scores},
-                {
-                    "title": "Length of the response",
-                    "words": "characters; marks below: the seeds",
-                    "drawing": lengths,
-                },
-            ],
+            "filter": self.filter,
+            "page": self.show_page,
+            "go": self.show_sample,
+            "step": self.step,
+            "accept": self.accept,
+            "reject": self.reject,
+            "edit": self.edit,
+            "undo": self.undo,
+            "seed": self.make_seed,
         }
 
-    def _row(self, id: str) -> dict[str, Any]:
-        texts = parts(self.review.as_decided(id))
-        return self.review.facts(id) | {
-            name: clip(texts.get(name, ""), CLIPPED) for name in ("question", "response")
-        }
+    def filter(
+        self,
+        *,
+        show: str | None = None,
+        score: str | None = None,
+        seed: str | None = None,
+        reason: str | None = None,
+        text: str | None = None,
+    ) -> None:
+        """Change some of the `Filters`; the others stay."""
+        before = self._filters
+        self._filters = Filters(
+            show=before.show if show is None else show,
+            score=before.score if score is None else score,
+            seed=before.seed if seed is None else seed,
+            reason=before.reason if reason is None else reason,
+            text=before.text if text is None else text,
+        )
+        matching = self.review.find(**self._filters.facts())
+        if self._filters.show == "drawn":
+            drawn = self.review.drawn()
+            self.ids = [sample_id for sample_id in drawn if sample_id in matching]
+        else:
+            self.ids = matching
+        self._page = 0
+        if self._current not in self.ids:
+            self._current = self.ids[0] if self.ids else ""
 
-    def _sample(self) -> dict[str, Any]:
-        written, texts = (
-            self.review.sample(self.current),
-            parts(self.review.as_decided(self.current)),
+    def show_page(self, number: int) -> None:
+        """Show a page of the table, from 0."""
+        self._page = number
+
+    def show_sample(self, id: str) -> None:
+        """Show the sample with this id."""
+        self._current = id
+
+    def step(self, by: int) -> None:
+        """Move forward (1) or back (-1)."""
+        position = 0
+        if self._current in self.ids:
+            position = self.ids.index(self._current) + by
+        if 0 <= position < len(self.ids):
+            self._current = self.ids[position]
+
+    def accept(self) -> None:
+        """Accept the sample that is shown, and move to the next."""
+        self.review.accept(self._shown())
+        self.notice = f"Accepted {self._current}."
+        self.step(1)
+
+    def reject(self, reason: str = "") -> None:
+        """Reject the sample that is shown, and move to the next.
+
+        Args:
+            reason: Why, in a few words.
+        """
+        self.review.reject(self._shown(), reason)
+        self.notice = f"Rejected {self._current}."
+        self.step(1)
+
+    def edit(self, texts: Mapping[str, str]) -> None:
+        """Accept the sample that is shown with other texts, and stay on it.
+
+        Args:
+            texts: The texts, by name.
+        """
+        self.review.edit(self._shown(), **texts)
+        self.notice = f"Saved {self._current} as edited."
+
+    def undo(self) -> None:
+        """Undo the newest decision, and show its sample."""
+        sample_id = self.review.undo()
+        if sample_id is None:
+            self.notice = "There is nothing to undo."
+            return
+        self.notice = f"Undid the decision about {sample_id}."
+        if sample_id in self.review.by_id:
+            self._current = sample_id
+
+    def make_seed(self, path: str) -> None:
+        """Add the sample that is shown to a file of seeds.
+
+        Args:
+            path: The file.
+        """
+        self._seed_file = path.strip() or self._seed_file
+        number = self.review.make_seed(self._shown(), self._seed_file)
+        self.notice = f"Added {self._current} to {self._seed_file}, which has {number} seeds now."
+
+    def _shown(self) -> str:
+        """The id of the sample that is shown. Raises SettingsError if there is none."""
+        if not self._current:
+            raise SettingsError("No sample is shown. Change the filters.")
+        return self._current
+
+    # Showing --------------------------------------------------------------------------------------
+
+    def state(self) -> ReviewState:
+        """What the panel shows now."""
+        review = self.review
+        progress = review.progress
+        is_complete = progress["decided"] == progress["samples"] > 0
+        position = self.ids.index(self._current) + 1 if self._current in self.ids else 0
+        first = self._page * PAGE_SIZE
+        page_ids = self.ids[first : first + PAGE_SIZE]
+        page_count = (len(self.ids) + PAGE_SIZE - 1) // PAGE_SIZE
+        return ReviewState(
+            sign="done" if is_complete else "none",
+            status=_status(review),
+            folder=str(review.run.out or "in memory"),
+            filters=self._filters,
+            choices=_choices(review),
+            samples=progress["samples"],
+            total=len(self.ids),
+            position=position,
+            sample=self._sample() if self._current else None,
+            can_undo=bool(review.decisions),
+            seed_file=self._seed_file,
+            page=self._page,
+            pages=max(1, page_count),
+            rows=tuple(self._row(sample_id) for sample_id in page_ids),
+            figures=_figures(review, self.ids),
         )
-        return (
-            written | self.review.facts(self.current) | {"texts": texts, "written": parts(written)}
+
+    def _row(self, sample_id: str) -> ReviewRow:
+        facts = self.review.facts(sample_id)
+        texts = parts(self.review.as_decided(sample_id))
+        return ReviewRow(
+            id=sample_id,
+            state=facts["state"],
+            reason=facts["reason"],
+            score=facts["score"],
+            question=clip(texts.get("question", ""), CLIPPED),
+            response=clip(texts.get("response", ""), CLIPPED),
         )
+
+    def _sample(self) -> SampleState:
+        sample = self.review.sample(self._current)
+        facts = self.review.facts(self._current)
+        written = parts(sample)
+        return SampleState(
+            id=self._current,
+            state=facts["state"],
+            reason=facts["reason"],
+            score=facts["score"],
+            evaluation=str(sample.get("evaluation") or ""),
+            texts=parts(self.review.as_decided(self._current)),
+            written=written,
+            seed_texts={name: str(sample.get(f"seed_{name}") or "") for name in written},
+        )
+
+
+def _status(review: Review) -> str:
+    """How far the review is, and what it implies."""
+    progress = review.progress
+    decided = format_number(progress["decided"])
+    status = [f"{decided} of {format_number(progress['samples'])} reviewed"]
+    for name in ("edited", "rejected", "outdated"):
+        if progress[name]:
+            status.append(f"{progress[name]} {name}")
+    implied = review.implied()
+    if implied:
+        status.append(implied)
+    return " \u00b7 ".join(status)
+
+
+def _choices(review: Review) -> dict[str, tuple[Choice, ...]]:
+    """What each filter offers."""
+    facts = [review.facts(sample_id) for sample_id in review.by_id]
+    scores = {fact["score"] for fact in facts if fact["score"] is not None}
+    seeds = dict.fromkeys(fact["seed"] for fact in facts)
+    states = [Choice(state, state) for state in STATES]
+    reasons = []
+    for reason, number in review.reasons().items():
+        reasons.append(Choice(reason, f"{reason} ({number})"))
+    return {
+        "show": (Choice("drawn", f"{DRAWN} drawn"), Choice("all", "all"), *states),
+        "score": (
+            ANY,
+            *(Choice(str(float(score)), format_number(score)) for score in sorted(scores)),
+        ),
+        "seed": (ANY, *(Choice(seed, seed) for seed in seeds)),
+        "reason": (ANY, *reasons),
+    }
+
+
+def _figures(review: Review, ids: Iterable[str]) -> tuple[Figure, ...]:
+    scores, lengths = review.figures(ids)
+    return (
+        Figure("Scores", "solid: kept, hollow: rejected", scores),
+        Figure("Length of the response", "in characters; the marks below are the seeds", lengths),
+    )

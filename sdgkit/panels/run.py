@@ -1,8 +1,9 @@
-"""The panel of a run: the method's picture with its numbers, start and cancel, the newest samples, the drops."""
+"""The panel of a run: start, watch and cancel it, and look at new samples and drops."""
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -10,98 +11,194 @@ from typing import Any
 
 from sdgkit.errors import SettingsError
 from sdgkit.formatting import format_duration, format_number, format_rough_duration, pluralize
+from sdgkit.journal import RecordedExchange
 from sdgkit.method import default_folder, plan, run_folder
 from sdgkit.pages.picture import draw_funnel
-from sdgkit.panels.frame import Panel, sentence, teacher_of
+from sdgkit.panels.frame import Action, Panel, error_sentence
+from sdgkit.panels.state import PanelState
+from sdgkit.panels.teacher import TeacherPanel, teacher_of
 from sdgkit.run import Run, open_run
 from sdgkit.run.snapshot import Funnel, Snapshot, funnel_of
 from sdgkit.samples import own_question
+from sdgkit.seeds import SeedSource
 from sdgkit.stream import Tally
 from sdgkit.teachers.teacher import Teacher
 from sdgkit.texts import load_texts
 
-NEWEST, DROPS = 6, 30  # samples shown; drops of a stage shown at once
+NEWEST = 6  # samples shown
+DROPS = 30  # drops of a stage shown at once
+POLL_S = 0.05
+
+
+@dataclass(frozen=True)
+class StageLoss:
+    """How many rows a stage dropped so far."""
+
+    name: str
+    dropped: int
+
+
+@dataclass(frozen=True)
+class NewSample:
+    """What is shown of a new sample.
+
+    Attributes:
+        id: Its lineage id.
+        score: The judge's score, or what stands in its place.
+        question: Its question, without the context.
+        response: Its response.
+    """
+
+    id: str
+    score: Any
+    question: str
+    response: str
+
+    @classmethod
+    def of(cls, sample: Mapping[str, Any]) -> "NewSample":
+        """What is shown of this sample."""
+        return cls(
+            id=sample.get("id", ""),
+            score=sample.get("score", ""),
+            question=own_question(sample),
+            response=sample.get("response", ""),
+        )
+
+
+@dataclass(frozen=True)
+class Drop:
+    """A row that left the stream: its lineage id, the reason, and the reason in words."""
+
+    id: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class StageDrops:
+    """The drops of a stage.
+
+    Attributes:
+        stage: The stage's name.
+        drops: The first of its drops.
+        traces: The exchanges of the drops that were opened, by id, the last one first.
+    """
+
+    stage: str
+    drops: tuple[Drop, ...]
+    traces: Mapping[str, Sequence[RecordedExchange]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunState(PanelState):
+    """What the panel of a run shows.
+
+    Attributes:
+        start_label: What the button that starts it says, or "" if the run cannot be started here.
+        can_start: Whether that button can be pressed.
+        can_cancel: Whether *Cancel* can be pressed.
+        judge_doubt: Why the run paused to ask about its judge, as HTML made by sdgkit, or "".
+        warning: The same as plain text, kept after the pause.
+        wants_key: Whether a teacher waits for a fresh key.
+        fraction: The fraction of the expected work that is done, 0 to 1.
+        picture: The method with the run's numbers, as SVG made by sdgkit.
+        funnel: The same as plain text.
+        stages: The stages, in order.
+        samples: How many samples there are.
+        newest: The newest samples, the newest first.
+        drops: The drops of the stage that was chosen.
+        notes: What the run noticed.
+    """
+
+    start_label: str
+    can_start: bool
+    can_cancel: bool
+    judge_doubt: str
+    warning: str
+    wants_key: bool
+    fraction: float
+    picture: str
+    funnel: str
+    stages: tuple[StageLoss, ...]
+    samples: int
+    newest: tuple[NewSample, ...]
+    drops: StageDrops | None
+    notes: tuple[str, ...]
 
 
 class RunPanel(Panel):
-    """A run to start, watch, cancel and resume; or a run's folder to look at, also while another process writes it.
+    """Start, watch, cancel and resume a run, or watch one that another process writes.
 
-    source: seeds (what `load_seeds` takes), a `Run`, or a run's folder; with `teacher=`, that folder is gone on with.
-    out, reuse and settings: as in `generate`; prompts are read from their folder at each start. latest: the `Run`
-    that is shown. In a cell: `run = await RunPanel(...).run()`. Raises SdgkitError for what cannot be used.
+    Args:
+        source: Seeds (what `load_seeds` takes), a `Run`, or a run's folder; with a `teacher` that
+            folder is resumed.
+        teacher: The teacher, or a TeacherPanel. A `Run`, or a folder to look at, needs none.
+        out: As for `generate`.
+        reuse: As for `generate`.
+        **settings: As for `generate`. Prompts are read from their folder at each start.
+
+    Attributes:
+        latest: The `Run` that the panel shows.
+
+    Raises:
+        SdgkitError: If something in these arguments cannot be used.
+
+    Example:
+        In a cell: `run = await RunPanel(seeds, teacher=teacher, out="runs/feedback").run()`.
     """
 
     kind = "run"
 
     def __init__(
         self,
-        source: Any,
+        source: "SeedSource | Run",
         *,
-        teacher: Any = None,
+        teacher: Teacher | TeacherPanel | None = None,
         out: str | Path | None = None,
         reuse: bool = False,
         **settings: Any,
     ) -> None:
         super().__init__()
-        self._make: Callable[[], Run] | None = None
-        self._drops: dict[str, Any] | None = None
-        self._stories: dict[str, list[dict[str, Any]]] = {}
-        self._went_on = False
+        self._plan_again: Callable[[], Run] | None = None
+        self._drops: StageDrops | None = None
+        self._judge_is_trusted = False
+        folder_of_run = None if isinstance(source, Run) else run_folder(source)
         if isinstance(source, Run):
             self.latest = source
         elif teacher is not None:
             folder = default_folder(source) if out is None else Path(out)
-            self._make = partial(_planned, source, teacher_of(teacher), folder, reuse, settings)
-            self.latest = self._make()
-        elif run_folder(source) is not None and out is None and not settings:
-            self.latest = open_run(source)
+            self._plan_again = partial(
+                _planned, source, teacher_of(teacher), folder, reuse, settings
+            )
+            self.latest = self._plan_again()
+        elif folder_of_run is not None and out is None and not settings:
+            self.latest = open_run(folder_of_run)
         else:
             raise SettingsError(
-                "A run asks a teacher: RunPanel(seeds, teacher=sdgkit.connect(...))."
+                "A run needs a teacher: RunPanel(seeds, teacher=sdgkit.connect(...)).",
+                setting="teacher",
             )
 
-    # Going on ---------------------------------------------------------------------------------------------------------
-
-    def start(self) -> "RunPanel":
-        """Begin, resume or run again, with the prompts as they are now; returns at once."""
-        if self._make is not None and self.latest.finished:
-            self.latest = self._make()
-        self._let_ask()
-        self.latest.start()
-        self._drops, self._stories = None, {}
-        self.watch()
-        return self
-
-    def _let_ask(self) -> None:
-        """Where somebody can click and type, a judge that turns down nearly everything is asked about, once, and a
-        fresh key is asked for."""
-        self.latest.pause_on_warning = self._view is not None and not self._went_on
-        for teacher in self.latest.teachers if self._view is not None else ():
-            teacher.offer_renewal()
-
-    def cancel(self) -> None:
-        """Stop within a moment; what is finished is kept."""
-        self.latest.cancel()
-
-    def watch(self) -> None:
-        """Keep the panel up to date until the run is over, whoever writes it."""
-        run = self.latest
-        self.tick(lambda: run.finished)
+    # Running --------------------------------------------------------------------------------------
 
     async def run(self) -> Run:
-        """Show the panel, do the run, and return it; the Cancel button works meanwhile, and so does an interrupt.
+        """Show the panel, do the run, and return it.
 
-        Raises what stopped the run; a cancelled one is returned.
+        The Cancel button works meanwhile, and so does interrupting the kernel. A cancelled run is
+        returned.
+
+        Raises:
+            SdgkitError: What stopped the run.
         """
         self.display()
         self.start()
         try:
             while not self.latest.finished:
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(POLL_S)
         except (asyncio.CancelledError, KeyboardInterrupt):
             self.latest.cancel()
             while not self.latest.finished:
-                time.sleep(0.05)
+                time.sleep(POLL_S)
             raise
         finally:
             self.wait(5.0)
@@ -109,128 +206,179 @@ class RunPanel(Panel):
             raise self.latest.error
         return self.latest
 
-    # Clicks -----------------------------------------------------------------------------------------------------------
+    def start(self) -> "RunPanel":
+        """Start, resume or repeat the run, with the prompts as they are now; returns at once."""
+        if self._plan_again is not None and self.latest.finished:
+            self.latest = self._plan_again()
+        self._enable_questions()
+        self.latest.start()
+        self._drops = None
+        self.watch()
+        return self
 
-    on_start, on_cancel = start, cancel
+    def cancel(self) -> None:
+        """Cancel the run within a moment; finished samples are kept."""
+        self.latest.cancel()
 
-    def on_go_on(self) -> None:
-        """Go on after a pause on a warning."""
-        self._went_on = True
-        self.latest.go_on()
-
-    def on_renew(self, key: str) -> None:
-        """Go on with a fresh key; it is kept in memory only."""
-        for teacher in self.latest.teachers:
-            if teacher.wants_key:
-                teacher.renew(key)
-
-    def on_stage(self, name: str, most: int = DROPS) -> None:
-        """Show what was dropped at this stage."""
-
-        def read() -> None:
-            found = (drop for drop in self.latest.drops() if drop["stage"] == name)
-            shown = [
-                {key: drop[key] for key in ("id", "reason", "message")}
-                for drop in islice(found, most)
-            ]
-            self._drops = {"stage": name, "shown": shown}
-
-        self.work("Reading what was dropped.", read)
-
-    def on_trace(self, id: str) -> None:
-        """Show the story of a drop, the last exchange first: the prompt that was sent, the raw reply."""
-        exchanges = self.latest.trace(id).exchanges
-        self._stories[id] = [vars(exchange) for exchange in reversed(exchanges)]
-
-    # Showing ----------------------------------------------------------------------------------------------------------
+    def watch(self) -> None:
+        """Keep the panel up to date until the run is over, even if another process writes it."""
+        run = self.latest
+        self.redraw_until(lambda: run.finished)
 
     def display(self) -> None:
         """Show the panel; a run that another process writes is watched."""
         super().display()
-        self._let_ask()
+        self._enable_questions()
         if self.latest.plan is None and self.latest.snapshot().is_going:
             self.watch()
 
     _ipython_display_ = display
 
-    def seen(self) -> dict[str, Any]:
-        run, snapshot = self.latest, self.latest.snapshot()
-        stages = snapshot.stages
-        if (
-            not stages and run.plan is not None
-        ):  # the picture is as high before the run has begun as later on
-            stages = funnel_of(run.plan.pipeline, Tally(), len(run.plan.rows), None)
-        going = snapshot.is_going or run.going
-        again = (
-            "Start"
-            if going
-            else {"new": "Start", "done": "Run again"}.get(snapshot.state, "Resume")
-        )
+    def _enable_questions(self) -> None:
+        """Let the run ask about a doubtful judge and for a fresh key, where you can answer."""
+        is_live = self._view is not None
+        self.latest.pause_on_warning = is_live and not self._judge_is_trusted
+        if is_live:
+            for teacher in self.latest.teachers:
+                teacher.offer_renewal()
+
+    # Actions --------------------------------------------------------------------------------------
+
+    def actions(self) -> dict[str, Action]:
+        """What clicks can do."""
         return {
-            "sign": snapshot.state,
-            "words": status(snapshot)
-            + (", writing the files" if going and not snapshot.is_going else ""),
-            "error": sentence(run.error),
-            "folder": str(run.out or "in memory"),
-            "start": again if run.plan or self._make else "",
-            "can_start": not going,
-            "can_cancel": run.going and snapshot.is_going,
-            "asks": run.warning.html if snapshot.asks and run.warning is not None else "",
-            "warning": str(run.warning or ""),
-            "wants_key": any(teacher.wants_key for teacher in run.teachers),
-            "fraction": snapshot.fraction,
-            "facts": facts(snapshot),
-            "picture": draw_funnel(stages, seeds=snapshot.seeds or None) if stages else "",
-            "funnel": repr(Funnel(stages)),
-            "stages": [
-                {"name": stage.name, "lost": stage.dropped_rows} for stage in stages
-            ],
-            "samples": snapshot.samples,
-            "newest": [newest(sample) for sample in reversed(list(snapshot.newest)[-NEWEST:])],
-            "drops": self._drops and self._drops | {"stories": self._stories},
-            "notes": list(run.notes),
+            "start": self.start,
+            "cancel": self.cancel,
+            "continue": self.trust_judge,
+            "renew": self.renew_key,
+            "stage": self.show_drops,
+            "trace": self.show_trace,
         }
+
+    def trust_judge(self) -> None:
+        """Continue after a pause that asked about the judge."""
+        self._judge_is_trusted = True
+        self.latest.go_on()
+
+    def renew_key(self, key: str) -> None:
+        """Continue with a fresh key; it is kept in memory only."""
+        for teacher in self.latest.teachers:
+            if teacher.wants_key:
+                teacher.renew(key)
+
+    def show_drops(self, name: str, most: int = DROPS) -> None:
+        """Show what a stage dropped.
+
+        Args:
+            name: The stage's name.
+            most: How many drops to show at most.
+        """
+
+        def read() -> None:
+            rows = (row for row in self.latest.drops() if row["stage"] == name)
+            drops = []
+            for row in islice(rows, most):
+                drops.append(Drop(row["id"], row["reason"], row["message"]))
+            traces = self._drops.traces if self._drops is not None else {}
+            self._drops = StageDrops(name, tuple(drops), traces)
+
+        self.work("Reading the drops.", read)
+
+    def show_trace(self, id: str) -> None:
+        """Show how a drop came about: what was sent and what came back, the last exchange first."""
+        if self._drops is None:
+            return
+        exchanges = list(reversed(self.latest.trace(id).exchanges))
+        traces = {**self._drops.traces, id: exchanges}
+        self._drops = StageDrops(self._drops.stage, self._drops.drops, traces)
+
+    # Showing --------------------------------------------------------------------------------------
+
+    def state(self) -> RunState:
+        """What the panel shows now."""
+        run = self.latest
+        snapshot = run.snapshot()
+        is_running = snapshot.is_going or run.going
+        stages = snapshot.stages
+        if not stages and run.plan is not None:
+            # The picture is as high before the run has started as later.
+            stages = funnel_of(run.plan.pipeline, Tally(), len(run.plan.rows), None)
+        newest = list(snapshot.newest)[-NEWEST:]
+        judge_doubt = run.warning.html if snapshot.asks and run.warning is not None else ""
+        return RunState(
+            sign=snapshot.state,
+            status=run_status(snapshot, writes_files=run.going),
+            folder=str(run.out or "in memory"),
+            error=error_sentence(run.error),
+            facts=run_facts(snapshot),
+            start_label=self._start_label(snapshot.state, is_running),
+            can_start=not is_running,
+            can_cancel=run.going and snapshot.is_going,
+            judge_doubt=judge_doubt,
+            warning=str(run.warning or ""),
+            wants_key=any(teacher.wants_key for teacher in run.teachers),
+            fraction=snapshot.fraction,
+            picture=draw_funnel(stages, seeds=snapshot.seeds or None) if stages else "",
+            funnel=repr(Funnel(stages)),
+            stages=tuple(StageLoss(stage.name, stage.dropped_rows) for stage in stages),
+            samples=snapshot.samples,
+            newest=tuple(NewSample.of(sample) for sample in reversed(newest)),
+            drops=self._drops,
+            notes=tuple(run.notes),
+        )
+
+    def _start_label(self, state: str, is_running: bool) -> str:
+        if self.latest.plan is None and self._plan_again is None:
+            return ""
+        if is_running or state == "new":
+            return "Start"
+        return "Run again" if state == "done" else "Resume"
 
 
 def _planned(
-    source: Any, teacher: Teacher, folder: Path | None, reuse: bool, settings: Mapping[str, Any]
+    source: "SeedSource",
+    teacher: Teacher,
+    folder: Path | None,
+    reuse: bool,
+    settings: Mapping[str, Any],
 ) -> Run:
     return Run(plan(source, teacher=teacher, **settings), folder, reuse=reuse)
 
 
-def newest(sample: Mapping[str, Any]) -> dict[str, Any]:
-    """What is shown of a new sample."""
-    return {name: sample.get(name, "") for name in ("id", "score", "response")} | {
-        "question": own_question(sample)
-    }
+def run_status(snapshot: Snapshot, writes_files: bool = False) -> str:
+    """Where a run stands, in one line.
+
+    Args:
+        snapshot: The run's numbers.
+        writes_files: Whether its process is still at work, after the last request too.
+    """
+    state: str = load_texts("run_states").get(snapshot.state, snapshot.state)
+    if snapshot.state == "new":
+        status = state
+    elif snapshot.state in ("paused", "interrupted") and snapshot.message:
+        status = f"{state}: {snapshot.message}"
+    else:
+        status = f"{state}: {pluralize(snapshot.samples, 'sample')}"
+    if writes_files and not snapshot.is_going:
+        status += ", writing the files"
+    return status
 
 
-def status(snapshot: Snapshot) -> str:
-    """Where a run stands, in one line."""
-    state = load_texts("run_states").get(snapshot.state, snapshot.state)
-    if snapshot.state in ("paused", "interrupted") and snapshot.message:
-        return f"{state}: {snapshot.message}"
-    return state if snapshot.state == "new" else f"{state}: {pluralize(snapshot.samples, 'sample')}"
-
-
-def facts(snapshot: Snapshot) -> list[tuple[str, str]]:
-    """A run's numbers, always the same ones at the same places."""
-    going = snapshot.is_going
-    return [
+def run_facts(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
+    """A run's numbers, always the same ones in the same places."""
+    requests = format_number(snapshot.requests)
+    tokens = format_number(snapshot.completion_tokens)
+    if snapshot.is_going:
+        requests += f" \u00b7 {snapshot.requests_per_s:.1f}/s"
+        tokens += f" \u00b7 {snapshot.tokens_per_s:,.0f}/s"
+        time_fact = ("time left", format_rough_duration(snapshot.seconds_left))
+    else:
+        time_fact = ("time", format_duration(snapshot.wall_s))
+    return (
         ("samples", format_number(snapshot.samples)),
-        (
-            "requests",
-            format_number(snapshot.requests)
-            + (f" · {snapshot.requests_per_s:.1f}/s" if going else ""),
-        ),
-        (
-            "tokens",
-            format_number(snapshot.completion_tokens)
-            + (f" · {snapshot.tokens_per_s:,.0f}/s" if going else ""),
-        ),
-        ("used again", format_number(snapshot.reused)),
-        ("time left", format_rough_duration(snapshot.seconds_left))
-        if going
-        else ("time", format_duration(snapshot.wall_s)),
+        ("requests", requests),
+        ("tokens", tokens),
+        ("reused", format_number(snapshot.reused)),
+        time_fact,
         ("teacher", snapshot.teacher),
-    ]
+    )

@@ -1,118 +1,215 @@
-"""The panel of the seed examples: cards and a table, what is wrong beside the very field, load and save."""
+"""The panel of the seed examples: write, check, load and save them."""
 
 from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
+from sdgkit.errors import SeedError
+from sdgkit.evaluation.drafts import Flaw
 from sdgkit.evaluation.method_stages import stand_in
 from sdgkit.evaluation.seed_draft import SeedDraft
 from sdgkit.formatting import pluralize
-from sdgkit.panels.frame import Panel
-from sdgkit.seeds import COLUMNS, read_seeds
+from sdgkit.panels.frame import Action, Panel
+from sdgkit.panels.state import PanelState
+from sdgkit.seeds import COLUMNS, Seed, SeedSource, read_seeds
+
+NEW_FILE = "my_seeds.jsonl"  # offered where the seeds are not in a file yet
+SEVERITIES = ("error", "warning", "hint")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedsState(PanelState):
+    """What the panel of the seeds shows.
+
+    Attributes:
+        path: The file that *Save* offers.
+        columns: The names of a seed's columns.
+        seeds: The seeds, each with its `flaws`.
+        flaws_of_all: What concerns all seeds.
+        open_place: The place of the seed that is open for editing, from 0.
+        revision: Changes when texts were replaced other than by typing.
+        can_undo: Whether there is something to undo.
+    """
+
+    path: str
+    columns: tuple[str, ...]
+    seeds: list[dict[str, Any]]
+    flaws_of_all: list[Flaw]
+    open_place: int
+    revision: int
+    can_undo: bool
 
 
 class SeedPanel(Panel):
-    """Seeds to write.
+    """Write and check seed examples.
 
-    source: a file (which may not exist yet), what `load_seeds` takes, or a `SeedDraft`. draft: the `SeedDraft` that the
-    panel shows; seeds: its rows, checked, as `generate` takes them. Raises SeedError for a file that cannot be read.
+    Args:
+        source: A file (which may not exist yet), what `load_seeds` takes, or a `SeedDraft`.
+
+    Attributes:
+        draft: The `SeedDraft` that the panel shows.
+
+    Raises:
+        SeedError: If the file cannot be read.
+
+    Example:
+        >>> seed = {"task_description": "Greet.", "seed_question": "Hi", "seed_response": "Hello"}
+        >>> panel = SeedPanel([seed])
+        >>> panel.act("duplicate", place=0)
+        >>> len(panel.seeds)
+        2
     """
 
     kind = "seeds"
 
-    def __init__(self, source: Any = None) -> None:
+    def __init__(self, source: "SeedSource | SeedDraft | None" = None) -> None:
         super().__init__()
         self.draft = source if isinstance(source, SeedDraft) else SeedDraft(source)
-        self.open, self._rev = 0, 0
+        self._open_place = 0
+        self._revision = 0
 
     @property
-    def seeds(self) -> list[dict[str, Any]]:
-        """The seeds as they are now. Raises SeedError for what is wrong in them."""
+    def seeds(self) -> list[Seed]:
+        """The seeds as they are now, checked, as `generate` takes them.
+
+        Raises:
+            SeedError: If a seed cannot be used yet.
+        """
         return self.draft.seeds
 
-    # Clicks -----------------------------------------------------------------------------------------------------------
+    # Actions --------------------------------------------------------------------------------------
 
-    def on_open(self, place: int) -> None:
-        """Show this seed for editing."""
-        self.open = place
-
-    def on_edit(self, place: int, column: str, text: str) -> None:
-        """Take over what was typed."""
-        self.draft.edit(place, column, text)
-
-    def on_add(self) -> None:
-        """A new seed at the end."""
-        self._change(self.draft.add())
-
-    def on_duplicate(self, place: int) -> None:
-        """The same seed once more, to be changed."""
-        self._change(self.draft.add(like=place))
-
-    def on_remove(self, place: int) -> None:
-        """Take it out; undo brings it back."""
-        self.draft.remove(place)
-        self._change(place)
-        self.told = f"Seed {place + 1} is removed. Undo brings it back."
-
-    def on_undo(self) -> None:
-        """Take the last change back."""
-        self.draft.undo()
-        self._change(self.open)
-
-    def on_save(self, path: str = "") -> None:
-        """Save them, all or nothing."""
-        self.told = f"Saved in {self.draft.save(path.strip() or None)}."
-
-    def on_load(self, path: str) -> None:
-        """Take the seeds of a file in their place; undo brings the earlier ones back."""
-        self.draft.load(path.strip())
-        self._change(0)
-        self.told = f"Loaded from {path.strip()}."
-
-    def _change(self, place: int) -> None:
-        self.open = max(0, min(place, len(self.draft.rows) - 1))
-        self._rev += 1
-
-    # Showing ----------------------------------------------------------------------------------------------------------
-
-    def seen(self) -> dict[str, Any]:
-        draft, flaws = self.draft, self.draft.flaws()
-        grave = Counter(flaw.severity for found in flaws.values() for flaw in found)
-        empty = "There are no seeds yet. Add one, or load a file."
-        words = [pluralize(len(draft.rows), "seed") if draft.rows else empty]
-        words += [
-            pluralize(grave[severity], severity)
-            for severity in ("error", "warning", "hint")
-            if grave[severity]
-        ]
-        words += ["not saved"] if draft.changed else []
+    def actions(self) -> dict[str, Action]:
+        """What clicks can do."""
         return {
-            "sign": "warn"
-            if grave["error"] + grave["warning"]
-            else "good"
-            if draft.rows
-            else "none",
-            "words": " \u00b7 ".join(words),
-            "folder": str(draft.path or "not in a file yet"),
-            "path": str(
-                draft.path if draft.path and draft.path.suffix == ".jsonl" else "my_seeds.jsonl"
-            ),
-            "columns": COLUMNS,
-            "seeds": [
-                row | {"flaws": [vars(flaw) for flaw in flaws.get(at, [])]}
-                for at, row in enumerate(draft.rows)
-            ],
-            "about_all": [vars(flaw) for flaw in flaws.get(None, [])],
             "open": self.open,
-            "rev": self._rev,
-            "can_undo": draft.can_undo,
+            "edit": self.edit,
+            "add": self.add,
+            "duplicate": self.duplicate,
+            "remove": self.remove,
+            "undo": self.undo,
+            "save": self.save,
+            "load": self.load,
         }
 
+    def open(self, place: int) -> None:
+        """Open the seed at this place, from 0, for editing."""
+        self._open_place = place
 
-def seeds_of(given: Any) -> list[dict[str, Any]]:
-    """The seeds of a SeedPanel, or in what `load_seeds` takes (rows of an earlier stage, too). Raises SeedError."""
-    return read_seeds(given.seeds if isinstance(given, SeedPanel) else given)
+    def edit(self, place: int, column: str, text: str) -> None:
+        """Replace the text of a seed's column."""
+        number_of_seeds = len(self.draft.rows)
+        if place >= number_of_seeds:
+            there_are = pluralize(number_of_seeds, "seed")
+            raise SeedError(f"There is no seed {place + 1}: the panel has {there_are}.")
+        self.draft.edit(place, column, text)
+
+    def add(self) -> None:
+        """Add a seed at the end."""
+        self._show_changed(self.draft.add())
+
+    def duplicate(self, place: int) -> None:
+        """Add a copy of a seed after it."""
+        self._show_changed(self.draft.add(like=place))
+
+    def remove(self, place: int) -> None:
+        """Remove a seed."""
+        self.draft.remove(place)
+        self._show_changed(place)
+        self.notice = f"Removed seed {place + 1}. Undo brings it back."
+
+    def undo(self) -> None:
+        """Undo the last change."""
+        self.draft.undo()
+        self._show_changed(self._open_place)
+
+    def save(self, path: str = "") -> None:
+        """Save all seeds, or none if one cannot be used yet.
+
+        Args:
+            path: The file, by default the one that they came from.
+        """
+        saved = self.draft.save(path.strip() or None)
+        self.notice = f"Saved in {saved}."
+
+    def load(self, path: str) -> None:
+        """Replace the seeds by those of a file; undo brings the earlier ones back."""
+        self.draft.load(path.strip())
+        self._show_changed(0)
+        self.notice = f"Loaded from {path.strip()}."
+
+    def _show_changed(self, place: int) -> None:
+        last_place = len(self.draft.rows) - 1
+        self._open_place = max(0, min(place, last_place))
+        self._revision += 1
+
+    # Showing --------------------------------------------------------------------------------------
+
+    def state(self) -> SeedsState:
+        """What the panel shows now."""
+        draft = self.draft
+        flaws_by_place = draft.flaws()
+        severities: Counter[str] = Counter()
+        for flaws in flaws_by_place.values():
+            severities.update(flaw.severity for flaw in flaws)
+        seeds = []
+        for place, row in enumerate(draft.rows):
+            flaws = flaws_by_place.get(place, [])
+            seeds.append({**row, "flaws": [asdict(flaw) for flaw in flaws]})
+        return SeedsState(
+            sign=_sign(draft, severities),
+            status=_status(draft, severities),
+            folder=str(draft.path or "not in a file yet"),
+            path=_file_to_offer(draft.path),
+            columns=tuple(COLUMNS),
+            seeds=seeds,
+            flaws_of_all=flaws_by_place.get(None, []),
+            open_place=self._open_place,
+            revision=self._revision,
+            can_undo=draft.can_undo,
+        )
 
 
-def rows_for(stage: str, seeds: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows on which this stage's prompt can be tried, each with an id."""
-    return [{"id": f"s{number}", **stand_in(row, stage)} for number, row in enumerate(seeds, 1)]
+def _sign(draft: SeedDraft, severities: Counter[str]) -> str:
+    if severities["error"] or severities["warning"]:
+        return "warn"
+    return "good" if draft.rows else "none"
+
+
+def _status(draft: SeedDraft, severities: Counter[str]) -> str:
+    """How many seeds there are, how many flaws, and whether all is saved."""
+    if not draft.rows:
+        parts = ["There are no seeds yet. Add one, or load a file."]
+    else:
+        parts = [pluralize(len(draft.rows), "seed")]
+    for severity in SEVERITIES:
+        if severities[severity]:
+            parts.append(pluralize(severities[severity], severity))
+    if draft.changed:
+        parts.append("not saved")
+    return " \u00b7 ".join(parts)
+
+
+def _file_to_offer(path: Path | None) -> str:
+    if path is not None and path.suffix == ".jsonl":
+        return str(path)
+    return NEW_FILE
+
+
+def seeds_of(source: "SeedSource | SeedPanel") -> list[Seed]:
+    """The seeds of a SeedPanel, or of anything that `load_seeds` takes.
+
+    Raises:
+        SeedError: If a seed cannot be used.
+    """
+    return read_seeds(source.seeds if isinstance(source, SeedPanel) else source)
+
+
+def rows_to_try(stage: str, seeds: Iterable[Seed]) -> list[dict[str, Any]]:
+    """The rows on which the prompt of this stage can be tried, each with an id."""
+    rows = []
+    for number, seed in enumerate(seeds, 1):
+        rows.append({"id": f"s{number}", **stand_in(seed, stage)})
+    return rows

@@ -1,22 +1,97 @@
-"""The panel of a teacher: which kind, where, which model; is it there, how fast is it, what can it do."""
+"""The panel of a teacher: connect it, see whether it answers, and find out what it can do."""
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from sdgkit.errors import SettingsError
-from sdgkit.evaluation.abilities import abilities
+from sdgkit.evaluation.abilities import Ability, abilities
 from sdgkit.formatting import format_number
-from sdgkit.panels.frame import Panel
+from sdgkit.panels.frame import Action, Panel
+from sdgkit.panels.state import PanelState
 from sdgkit.teachers import connect
+from sdgkit.teachers.exchange import Reply
 from sdgkit.teachers.settings import KINDS, Settings, resolve_settings
-from sdgkit.teachers.teacher import Reply, Teacher
+from sdgkit.teachers.teacher import Teacher
+
+Answer = TypeVar("Answer")
+
+FIRST_MESSAGE = "Write one sentence about the sea."
+
+
+@dataclass(frozen=True)
+class Connection:
+    """What the fields of the panel hold.
+
+    Attributes:
+        kind: The kind of server, one of `KINDS`.
+        base_url: Its address; several, replicas of one model, are separated by commas.
+        model: The model's name, or "" for the only one of the server.
+    """
+
+    kind: str
+    base_url: str
+    model: str = ""
+
+    @classmethod
+    def of(
+        cls, kind: str | None, base_url: str | None = None, model: str | None = None
+    ) -> "Connection":
+        """These values, completed from the environment, `sdgkit.toml` and the defaults."""
+        settings = resolve_settings(Settings.parse(kind, base_url, model))
+        return cls(
+            settings.kind or "rehearsal", ", ".join(settings.base_urls), settings.model or ""
+        )
+
+
+@dataclass(frozen=True)
+class ReplyState:
+    """A teacher's reply, and what it thought before it, if it shows that."""
+
+    text: str
+    reasoning: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeacherState(PanelState):
+    """What the panel of a teacher shows.
+
+    Attributes:
+        kinds: The kinds of server to choose from.
+        connection: What the fields hold.
+        has_key: Whether a key was typed or passed; the key itself is never shown.
+        models: The models that the server offers, once it was asked.
+        message: The message that *Test* sends.
+        reply: What came back.
+        abilities: What the server can do, each with the answer.
+        notes: What sdgkit noticed about this teacher.
+    """
+
+    kinds: tuple[str, ...]
+    connection: Connection
+    has_key: bool
+    models: list[str]
+    message: str
+    reply: ReplyState | None
+    abilities: list[Ability]
+    notes: list[str]
 
 
 class TeacherPanel(Panel):
-    """Connects a teacher; `teacher` is the one that it shows, connected when it is first asked for.
+    """Connect a teacher and look at what it can do. Pass the panel wherever `teacher=` is expected.
 
-    kind, base_url, model and options: as for `connect`. A key (`api_key`) is kept in the kernel's memory alone: it is
-    not part of what the panel shows, nor of the notebook.
+    Args:
+        kind: As for `connect`.
+        base_url: As for `connect`.
+        model: As for `connect`.
+        **options: Further options of `connect`. A key (`api_key`) stays in the kernel's memory: it
+            becomes part of neither the panel nor the notebook.
+
+    Attributes:
+        connection: What the fields hold.
+
+    Raises:
+        SettingsError: If these settings do not fit each other.
     """
 
     kind = "teacher"
@@ -29,113 +104,183 @@ class TeacherPanel(Panel):
         **options: Any,
     ) -> None:
         super().__init__()
-        settled = resolve_settings(Settings.parse(kind, base_url, model))
-        self.chosen = {
-            "kind": settled.kind or "rehearsal",
-            "base_url": ", ".join(settled.base_urls),
-        }
-        self.chosen["model"] = settled.model or ""
+        self.connection = Connection.of(kind, base_url, model)
         self._options = options
         self._teacher: Teacher | None = None
-        self.models: list[str] = []
-        self.message = "Write one sentence about the sea."
-        self.reply: Reply | None = None
-        self.able: list[tuple[str, str]] = []
+        self._models: list[str] = []
+        self._message = FIRST_MESSAGE
+        self._reply: Reply | None = None
+        self._abilities: list[Ability] = []
 
     @property
     def teacher(self) -> Teacher:
-        """The connected teacher. Raises what `connect` raises."""
+        """The teacher that the panel shows, connected when it is first asked for.
+
+        Raises:
+            SettingsError: If these settings do not fit each other, or several models are offered.
+            TeacherError: If the server does not answer.
+        """
         if self._teacher is not None:
             return self._teacher
-        chosen = self.chosen
+        connection = self.connection
         try:
-            teacher = connect(**chosen, **self._options)  # type: ignore[arg-type]
+            teacher = connect(
+                connection.kind, connection.base_url, connection.model, **self._options
+            )
             models = teacher.models()
         except SettingsError as error:
-            if self.chosen is chosen:
-                self.models = list(error.choices) or self.models
+            if error.choices and self.connection is connection:
+                self._models = list(error.choices)
             raise
-        if self.chosen is chosen:
-            self._teacher, self.models = teacher, models
+        if self.connection is connection:
+            self._teacher = teacher
+            self._models = models
         return teacher
 
-    # Clicks -----------------------------------------------------------------------------------------------------------
+    # Actions --------------------------------------------------------------------------------------
 
-    def on_choose(self, api_key: str = "", **chosen: str) -> None:
-        """Take over kind, address, model or key from the fields; the next test connects anew."""
-        if chosen.get("kind", self.chosen["kind"]) != self.chosen["kind"]:
-            chosen |= {
-                "base_url": ", ".join(resolve_settings(Settings.parse(chosen["kind"])).base_urls),
-                "model": "",
-            }
-            self.models = []
-        self.chosen = self.chosen | {name: value.strip() for name, value in chosen.items()}
-        self._options = self._options | ({"api_key": api_key} if api_key else {})
-        self._teacher, self.reply, self.able = None, None, []
+    def actions(self) -> dict[str, Action]:
+        """What clicks can do."""
+        return {
+            "choose": self.choose,
+            "message": self.set_message,
+            "test": self.test,
+            "abilities": self.find_abilities,
+        }
 
-    def on_test(self, message: str = "") -> None:
-        """Connect, send one message, and show reply, time and tokens."""
-        self.message, self.reply = message.strip() or self.message, None
-        self._ask("Asking the teacher.", "reply", lambda teacher: teacher.ask(self.message))
+    def choose(
+        self,
+        *,
+        kind: str | None = None,
+        base_url: str | None = None,
+        model: str | None = None,
+        api_key: str = "",
+    ) -> None:
+        """Change what the fields hold; the next test connects anew.
 
-    def on_abilities(self) -> None:
-        """Find out what the server can do, by a few short requests."""
-        self._ask("Finding out what the server can do.", "able", abilities)
+        Args:
+            kind: Another kind of server, with the address that is usual for it.
+            base_url: Another address.
+            model: Another model.
+            api_key: Another key.
+        """
+        current = self.connection
+        if kind is not None and kind != current.kind:
+            current = Connection.of(kind)
+            self._models = []
+        self.connection = Connection(
+            kind=current.kind,
+            base_url=current.base_url if base_url is None else base_url.strip(),
+            model=current.model if model is None else model.strip(),
+        )
+        if api_key:
+            self._options = {**self._options, "api_key": api_key}
+        self._teacher = None
+        self._reply = None
+        self._abilities = []
 
-    def _ask(self, words: str, shown: str, ask: Callable[[Teacher], Any]) -> None:
-        """Ask in a thread. shown: what the answer is kept as, unless another teacher has been chosen meanwhile."""
-        chosen = self.chosen
+    def set_message(self, text: str) -> None:
+        """Replace the message that *Test* sends."""
+        self._message = text.strip() or self._message
+
+    def test(self, message: str = "") -> None:
+        """Connect, send one message, and show the reply, its time and tokens.
+
+        Args:
+            message: What to send, by default the same as before.
+        """
+        self.set_message(message)
+        self._reply = None
+
+        def show(reply: Reply) -> None:
+            self._reply = reply
+
+        self._ask("Asking the teacher.", lambda teacher: teacher.ask(self._message), show)
+
+    def find_abilities(self) -> None:
+        """Find out what the server can do, with a few short requests."""
+
+        def show(answers: list[Ability]) -> None:
+            self._abilities = answers
+
+        self._ask("Finding out what the server can do.", abilities, show)
+
+    def _ask(
+        self, activity: str, ask: Callable[[Teacher], Answer], show: Callable[[Answer], None]
+    ) -> None:
+        """Ask in the background; an answer is not shown once another teacher was chosen."""
+        connection = self.connection
 
         def work() -> None:
             try:
                 answer = ask(self.teacher)
             except Exception:
-                if self.chosen is chosen:
+                if self.connection is connection:
                     raise
                 return
-            if self.chosen is chosen:
-                setattr(self, shown, answer)
+            if self.connection is connection:
+                show(answer)
 
-        self.work(words, work)
+        self.work(activity, work)
 
-    # Showing ----------------------------------------------------------------------------------------------------------
+    # Showing --------------------------------------------------------------------------------------
 
-    def seen(self) -> dict[str, Any]:
-        sign, words = self._where()
-        reply, facts = self.reply, []
-        if reply is not None:
-            facts = [
-                ("time", f"{reply.seconds * 1000:,.0f} ms"),
-                ("tokens read", format_number(reply.prompt_tokens)),
-            ]
-            ended = (
-                "max_tokens, cut off" if reply.finish_reason == "length" else reply.finish_reason
-            )
-            facts += [
-                ("tokens written", format_number(reply.completion_tokens)),
-                ("ended by", ended),
-            ]
-        return {
-            "sign": sign,
-            "words": words,
-            "kinds": list(KINDS),
-            "chosen": self.chosen,
-            "has_key": bool(self._options.get("api_key")),
-            "models": self.models,
-            "message": self.message,
-            "facts": facts,
-            "reply": {"text": reply.text, "reasoning": reply.reasoning} if reply else None,
-            "able": self.able,
-            "notes": list(self._teacher.notes) if self._teacher else [],
-        }
+    def state(self) -> TeacherState:
+        """What the panel shows now."""
+        sign, status = self._where()
+        reply = self._reply
+        teacher = self._teacher
+        return TeacherState(
+            sign=sign,
+            status=status,
+            facts=_facts(reply) if reply else (),
+            kinds=tuple(KINDS),
+            connection=self.connection,
+            has_key=bool(self._options.get("api_key")),
+            models=self._models,
+            message=self._message,
+            reply=ReplyState(reply.text, reply.reasoning) if reply else None,
+            abilities=self._abilities,
+            notes=list(teacher.notes) if teacher else [],
+        )
 
     def _where(self) -> tuple[str, str]:
+        """The sign and the status line."""
         teacher = self._teacher
         if self.busy:
             return "busy", self.busy
         if self.last_error is not None:
-            return "bad", "Not reachable" if teacher is None else "It did not answer"
+            return "bad", "Not reachable" if teacher is None else "No answer"
         if teacher is None:
-            return "none", "Not tried yet: Test sends it one message."
-        rehearsal = "; rules answer here, no model does" if teacher.is_rehearsal else ""
-        return "good", f"Reachable: {teacher.model} at {teacher.base_url}{rehearsal}"
+            return "none", "Not tried yet: Test sends one message."
+        status = f"Reachable: {teacher.model} at {teacher.base_url}"
+        if teacher.is_rehearsal:
+            status += "; its answers come from rules, not from a model"
+        return "good", status
+
+
+def _facts(reply: Reply) -> tuple[tuple[str, str], ...]:
+    """What is known about a reply."""
+    ending = "max_tokens (cut off)" if reply.finish_reason == "length" else reply.finish_reason
+    return (
+        ("time", f"{reply.seconds * 1000:,.0f} ms"),
+        ("tokens read", format_number(reply.prompt_tokens)),
+        ("tokens written", format_number(reply.completion_tokens)),
+        ("ended by", ending),
+    )
+
+
+def teacher_of(source: Teacher | TeacherPanel | None) -> Teacher:
+    """The teacher itself, or that of a TeacherPanel.
+
+    Raises:
+        SettingsError: If there is none.
+    """
+    if isinstance(source, TeacherPanel):
+        return source.teacher
+    if not isinstance(source, Teacher):
+        raise SettingsError(
+            "This panel needs a teacher. Pass teacher=sdgkit.connect(...), or a TeacherPanel.",
+            setting="teacher",
+        )
+    return source

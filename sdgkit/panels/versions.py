@@ -1,34 +1,37 @@
-"""Whether the kernel behind a notebook is new enough for panels: the first thing a tutorial asks."""
+"""Whether the kernel behind a notebook is new enough for panels: a tutorial asks this first."""
 
 import platform
 import re
 from importlib.metadata import version
 
-from sdgkit.panels.live import reason_for_a_still_picture
+from sdgkit.panels.live import reason_for_still_picture
 
-# Below these (as in pyproject.toml) buttons wait until the cell that runs has ended, or panels are not drawn at all.
-NEEDED = {"ipykernel": "7.2", "ipywidgets": "8.1.5", "anywidget": "0.10"}
+# As in pyproject.toml. Below these, clicks wait until the running cell has ended, or panels are
+# not drawn at all.
+REQUIRED = {"ipykernel": "7.2", "ipywidgets": "8.1.5", "anywidget": "0.10"}
 
 
 def check_kernel() -> None:
-    """Print the versions that panels depend on, what is too old and what to do then, whether panels are live here."""
+    """Print the versions that panels need, what to upgrade, and whether panels are live here."""
     from sdgkit import __version__
 
-    found = {name: version(name) for name in NEEDED}
-    old = [name for name in NEEDED if _numbers(found[name]) < _numbers(NEEDED[name])]
-    listed = ", ".join(f"{name} {number}" for name, number in found.items())
-    print(
-        f"sdgkit {__version__}, Python {platform.python_version()}, {listed}{'.' if old else ': all new enough.'}"
-    )
-    for name in old:
-        way = f"`pip install '{name}>={NEEDED[name]}'`, and restart the kernel"
+    installed = {package: version(package) for package in REQUIRED}
+    outdated = [name for name in REQUIRED if _parts(installed[name]) < _parts(REQUIRED[name])]
+    versions = ", ".join(f"{name} {number}" for name, number in installed.items())
+    verdict = "." if outdated else ": all new enough."
+    print(f"sdgkit {__version__}, Python {platform.python_version()}, {versions}{verdict}")
+    for name in outdated:
         print(
-            f"{name} {found[name]} is older than {NEEDED[name]}: panels do not work as they should. Run {way}."
+            f"{name} {installed[name]} is older than {REQUIRED[name]}, so panels will not "
+            f"work properly. Run `pip install '{name}>={REQUIRED[name]}'` and restart the kernel."
         )
-    reason = reason_for_a_still_picture()
-    told = reason or "Panels are still pictures here."
-    print("Panels are live here: their buttons work." if reason is None else told)
+    reason = reason_for_still_picture()
+    if reason is None:
+        print("Panels are live here: their buttons work.")
+    else:
+        print(reason or "Panels are still pictures here.")
 
 
-def _numbers(text: str) -> list[int]:
-    return [int(digits) for digits in re.findall(r"\d+", text)[:3]]
+def _parts(number: str) -> list[int]:
+    """A version's first three numbers, to compare it by."""
+    return [int(digits) for digits in re.findall(r"\d+", number)[:3]]

@@ -45,7 +45,7 @@ def test_a_prompt_is_edited_tried_and_saved_and_the_next_run_uses_it(lab, page, 
         panel.get_by_role("tab", name="Changes").click()
         expect(panel.locator(".sdg-plus")).to_contain_text(["You like boats."])
         panel.get_by_role("button", name="Save", exact=False).first.click()
-        expect(panel.locator(".sdg-told")).to_contain_text("Saved in")
+        expect(panel.locator(".sdg-notice")).to_contain_text("Saved in")
 
         notebook.run("run")
         assert notebook.errors() == []
@@ -80,7 +80,7 @@ def test_seeds_are_written_with_what_is_wrong_beside_the_field_and_saved(lab, pa
         shot("seeds-flaw", panel)
         fields["response"].fill("Make the login button blue")
         page.keyboard.press("Control+s")
-        expect(panel.locator(".sdg-told")).to_have_text("Saved in written.jsonl.")
+        expect(panel.locator(".sdg-notice")).to_have_text("Saved in written.jsonl.")
         assert notebook.errors() == []
         assert (
             json.loads((lab.work / "written.jsonl").read_text())["seed_response"]
@@ -90,6 +90,7 @@ def test_seeds_are_written_with_what_is_wrong_beside_the_field_and_saved(lab, pa
         # What was typed into a seed that is removed at once goes with it, and into no other.
         panel.get_by_role("button", name="Duplicate").click()
         panel.get_by_role("button", name="Seed 1", exact=True).click()
+        expect(panel.get_by_text("Seed 1 of 2")).to_be_visible()
         fields["question"].fill("Never mind.")
         panel.get_by_role("button", name="Remove").click()
         expect(panel.get_by_text("Seed 1 of 1")).to_be_visible()
@@ -122,7 +123,7 @@ def test_a_run_whose_judge_turns_nearly_everything_down_pauses_and_asks(lab, pag
         asked.locator("summary").first.click()
         expect(asked.get_by_text("the raw reply").first).to_be_visible()
         shot("run-asks", panel)
-        asked.get_by_role("button", name="Go on").click()
+        asked.get_by_role("button", name="Continue").click()
         expect(asked).to_have_count(0)
         notebook.run("ended")
         expect(panel.get_by_role("status").first).to_contain_text("Done")
@@ -164,16 +165,13 @@ def test_a_run_is_started_watched_cancelled_and_resumed_while_the_kernel_stays_f
         expect(status).to_contain_text("Done", timeout=60_000)
         assert (
             int(
-                panel.locator(".sdg-facts div")
-                .filter(has_text="used again")
-                .locator("dd")
-                .inner_text()
+                panel.locator(".sdg-facts div").filter(has_text="reused").locator("dd").inner_text()
             )
             >= asked * 0.9
         )
         panel.locator(".sdg-picture svg text", has_text="filter_grounded_questions").first.click()
         panel.locator("details.sdg-item summary").first.click()
-        expect(panel.locator(".sdg-story").first).to_contain_text("raw reply")
+        expect(panel.locator(".sdg-trace").first).to_contain_text("raw reply")
         shot("run-drops", panel)
     summary = json.loads((lab.work / "watched" / "summary.json").read_text())
     assert (summary["state"], summary["sessions"]) == ("done", 2)
@@ -222,7 +220,7 @@ def test_a_rejection_outlives_the_kernel_and_the_training_file_goes_without_the_
             page.keyboard.press(key)
         page.keyboard.type("too short")
         page.keyboard.press("Enter")
-        expect(panel.locator(".sdg-told")).to_have_text(f"{rejected} rejected.")
+        expect(panel.locator(".sdg-notice")).to_have_text(f"Rejected {rejected}.")
         expect(panel.locator(".sdg-status")).to_contain_text("1 rejected")
         accept = panel.get_by_role("button", name="Accept")
         place = accept.bounding_box()
@@ -236,7 +234,7 @@ def test_a_rejection_outlives_the_kernel_and_the_training_file_goes_without_the_
         page.keyboard.press("End")
         page.keyboard.type("With best regards")
         page.keyboard.press("Control+s")
-        expect(panel.locator(".sdg-told")).to_have_text(f"{edited} saved as edited.")
+        expect(panel.locator(".sdg-notice")).to_have_text(f"Saved {edited} as edited.")
         assert (
             page.evaluate("() => window.jupyterapp.shell.currentWidget.content.widgets.length")
             == cells

@@ -117,7 +117,7 @@ def doubted(script, tmp_path):
     script.delay = lambda ask: 0.05
     settings = {"num_contexts": 20, "prompts": PROMPTS, "out": tmp_path / "run"}
     panel = sk.RunPanel(seeds(8), teacher=script.connect(), **settings)
-    assert panel.view.state["asks"] == ""
+    assert panel.view.state["judge_doubt"] == ""
     panel.start()
     return panel, paused(panel.latest)
 
@@ -129,20 +129,20 @@ def test_where_somebody_looks_a_run_pauses_on_a_doubtful_judge_and_asks_nothing_
     assert snapshot.state == "paused" and "the judge turned down" in snapshot.message
     while panel.latest.snapshot().in_flight:
         time.sleep(0.02)
-    panel.render()
-    assert "What to change" in panel.view.state["asks"] and panel.view.state["words"].startswith(
-        "Paused: "
-    )
+    panel.refresh()
+    assert "What to change" in panel.view.state["judge_doubt"] and panel.view.state[
+        "status"
+    ].startswith("Paused: ")
     asked = len(script.asks)
     time.sleep(1.0)
     assert len(script.asks) == asked
     assert sk.open_run(tmp_path / "run").snapshot().asks
-    panel.act("go_on")
+    panel.act("continue")
     run = panel.latest.wait()
     assert run.state == "done" and len(script.asks) > asked
     assert len([note for note in run.notes if "of the first" in note]) == 1
-    panel.render()
-    assert panel.view.state["asks"] == ""
+    panel.refresh()
+    assert panel.view.state["judge_doubt"] == ""
     panel.start()  # again: it is not asked twice
     assert not panel.latest.pause_on_warning
     panel.latest.wait()

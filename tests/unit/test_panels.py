@@ -18,8 +18,9 @@ from scripted import PROMPTS, Gate, ScriptedTeacher
 import sdgkit as sk
 from sdgkit.errors import SeedError, SettingsError
 from sdgkit.evaluation.method_stages import stand_in
-from sdgkit.panels.frame import LOOK, Panel
-from sdgkit.panels.live import reason_for_a_still_picture
+from sdgkit.panels.frame import Panel
+from sdgkit.panels.live import reason_for_still_picture
+from sdgkit.panels.view import LOOK
 
 HOSTILE = (
     "<script>alert(1)</script><img src=x onerror=alert(2)><iframe srcdoc='<b>x'></iframe></pre></details>"
@@ -77,21 +78,21 @@ def run_panel(script: ScriptedTeacher, seeds, out="runs/a", **more) -> sk.RunPan
 
 
 def test_a_panel_that_stays_still_says_in_one_line_why_and_how_to_force_it():
-    reason = reason_for_a_still_picture() or ""
+    reason = reason_for_still_picture() or ""
     assert "no JupyterLab or Voila" in reason
     assert "%env SDGKIT_PANELS=live" in reason
 
 
 def test_a_panel_is_live_in_jupyterlab_and_voila_and_as_the_user_says(monkeypatch):
     monkeypatch.setenv("VOILA_KERNEL_ID", "1")
-    assert reason_for_a_still_picture() is None
+    assert reason_for_still_picture() is None
     monkeypatch.setenv("SDGKIT_PANELS", "static")
-    assert reason_for_a_still_picture() == ""
+    assert reason_for_still_picture() == ""
     monkeypatch.delenv("VOILA_KERNEL_ID")
     monkeypatch.setenv("SDGKIT_PANELS", "live")
-    assert reason_for_a_still_picture() is None
+    assert reason_for_still_picture() is None
     monkeypatch.setenv("SDGKIT_PANELS", "maybe")
-    assert "SDGKIT_PANELS=live" in (reason_for_a_still_picture() or "")
+    assert "SDGKIT_PANELS=live" in (reason_for_still_picture() or "")
 
 
 def test_a_panel_that_is_not_live_builds_no_widget_and_says_why(capsys, seeds):
@@ -134,7 +135,7 @@ def test_what_goes_wrong_in_a_click_is_shown_in_one_sentence_and_kept(seeds):
 def test_a_click_in_the_front_end_is_the_same_as_an_action(seeds):
     panel = sk.SeedPanel(seeds)
     view = panel.view
-    view._handle_custom_msg({"do": "duplicate", "said": {"place": 0}}, [])
+    view._handle_custom_msg({"id": "a-1", "action": "duplicate", "arguments": {"place": 0}}, [])
     assert len(panel.draft.rows) == 4
     assert len(view.state["seeds"]) == 4
 
@@ -142,7 +143,7 @@ def test_a_click_in_the_front_end_is_the_same_as_an_action(seeds):
 def test_the_scripts_write_text_only_as_text():
     for path in LOOK.glob("*.js"):
         source = path.read_text("utf-8")
-        assert source.count("innerHTML") == (1 if path.name == "panel.js" else 0), path.name
+        assert source.count("InnerHTML") == (1 if path.name == "panel.js" else 0), path.name
         assert "insertAdjacentHTML" not in source
         assert "http" not in source.replace("http://localhost", ""), "a panel needs no network"
 
@@ -152,8 +153,8 @@ def test_the_scripts_write_text_only_as_text():
 
 def test_a_run_is_started_watched_and_done(script, seeds):
     panel = run_panel(script, seeds)
-    assert panel.view.state["words"].startswith("Not begun")
-    assert panel.view.state["start"] == "Start"
+    assert panel.view.state["status"].startswith("Not started")
+    assert panel.view.state["start_label"] == "Start"
     act(panel, "start")
     until(lambda: panel.view.state["sign"] == "done")
     state = panel.view.state
@@ -163,7 +164,7 @@ def test_a_run_is_started_watched_and_done(script, seeds):
         stage.name for stage in panel.latest.funnel
     ]
     assert state["newest"][0]["id"] in {sample["id"] for sample in panel.latest.samples()}
-    assert state["start"] == "Run again"
+    assert state["start_label"] == "Run again"
 
 
 def test_cancel_stops_within_a_second_and_resume_goes_on(script, seeds):
@@ -181,11 +182,11 @@ def test_cancel_stops_within_a_second_and_resume_goes_on(script, seeds):
     panel.act("cancel")
     until(lambda: panel.view.state["sign"] == "cancelled", 5)
     until(lambda: panel.view.state["can_start"])
-    assert panel.view.state["start"] == "Resume"
+    assert panel.view.state["start_label"] == "Resume"
     gate.open()
     act(panel, "start")
     until(lambda: panel.view.state["sign"] == "done")
-    assert int(dict(map(tuple, panel.view.state["facts"]))["used again"].replace(",", "")) > 0
+    assert int(dict(map(tuple, panel.view.state["facts"]))["reused"].replace(",", "")) > 0
 
 
 def test_a_teacher_that_goes_away_is_said_and_cancel_works_meanwhile(script, seeds):
@@ -193,7 +194,7 @@ def test_a_teacher_that_goes_away_is_said_and_cancel_works_meanwhile(script, see
     panel = run_panel(script, seeds)
     panel.act("start")
     until(lambda: panel.view.state["sign"] == "paused", 30)
-    assert panel.view.state["words"].startswith("Paused: ")
+    assert panel.view.state["status"].startswith("Paused: ")
     assert dict(map(tuple, panel.view.state["facts"]))["teacher"] == "away"
     panel.act("cancel")
     until(lambda: panel.view.state["sign"] == "cancelled", 1)
@@ -218,11 +219,11 @@ def test_a_click_on_a_stage_shows_what_was_dropped_with_prompt_and_reply(script,
     asyncio.run(panel.run())
     drops = [drop for drop in panel.latest.drops() if drop["stage"] == "gen_grounded_responses"]
     act(panel, "stage", name="gen_grounded_responses")
-    shown = panel.view.state["drops"]["shown"]
+    shown = panel.view.state["drops"]["drops"]
     assert [drop["id"] for drop in shown] == [drop["id"] for drop in drops][: len(shown)]
     assert shown[0]["reason"] == "malformed"
     act(panel, "trace", id=shown[0]["id"])
-    last = panel.view.state["drops"]["stories"][shown[0]["id"]][0]
+    last = panel.view.state["drops"]["traces"][shown[0]["id"]][0]
     assert last["text"] == "No tags."
     assert '"stage": "gen_grounded_responses"' in last["messages"][-1]["content"]
 
@@ -268,7 +269,7 @@ def test_a_panel_opens_the_folder_of_a_finished_run_and_offers_no_start(script, 
     asyncio.run(run_panel(script, seeds).run())
     panel = sk.RunPanel("runs/a")
     assert panel.view.state["sign"] == "done"
-    assert panel.view.state["start"] == ""
+    assert panel.view.state["start_label"] == ""
     act(panel, "stage", name="filter_grounded_qa_pair")
 
 
@@ -302,9 +303,11 @@ def test_the_next_start_uses_the_prompts_as_they_are_then(script, seeds):
     asyncio.run(panel.run())
     script.forget()
     editor = sk.PromptPanel(folder, seeds, run=panel, stage="gen_grounded_responses")
-    assert "asks nothing again" in editor.view.state["again"]
+    assert "asks nothing again" in editor.view.state["rerun"]
     act(editor, "text", part="system", text="Be brief.")
-    assert "asks gen_grounded_responses and every stage after it again" in editor.view.state["again"]
+    assert (
+        "asks gen_grounded_responses and every stage after it again" in editor.view.state["rerun"]
+    )
     act(editor, "save")
     asyncio.run(panel.run())
     assert set(script.by_stage()) == {"gen_grounded_responses", "evaluate_grounded_qa_pair"}
@@ -323,8 +326,8 @@ def test_a_run_whose_folder_is_gone_shows_the_sentence_over_what_was_there(scrip
     panel.act("stage", name="gen_contexts")
     panel.wait()
     assert panel.view.state["error"]
-    assert panel.view.state["facts"][0] == samples or panel.view.state["words"].startswith(
-        "Not begun"
+    assert panel.view.state["facts"][0] == samples or panel.view.state["status"].startswith(
+        "Not started"
     )
     assert "Error: " in str(panel)
 
@@ -348,7 +351,7 @@ def test_a_decision_goes_on_to_the_next_sample_and_into_the_training_file(review
     assert reviewed.view.state["sample"]["id"] == first
     act(reviewed, "reject", reason="wrong")
     assert reviewed.view.state["sample"]["id"] == second
-    assert reviewed.view.state["words"].startswith("1 of ")
+    assert reviewed.view.state["status"].startswith("1 of ")
     reviewed.review.write()
     assert first not in trained_on()
     act(reviewed, "undo")
@@ -360,7 +363,7 @@ def test_a_decision_goes_on_to_the_next_sample_and_into_the_training_file(review
 def test_a_sample_is_shown_beside_its_seed_with_the_judges_words(reviewed):
     sample = reviewed.view.state["sample"]
     assert list(sample["texts"]) == ["context", "question", "response"]
-    assert sample["seed_response"].startswith("Response of seed")
+    assert sample["seed_texts"]["response"].startswith("Response of seed")
     assert sample["evaluation"] == "Read."
 
 
@@ -369,7 +372,7 @@ def test_an_edit_stays_on_the_sample_and_can_become_a_seed(reviewed):
     state = reviewed.view.state["sample"]
     assert state["state"] == "edited"
     assert state["texts"]["response"] == "Mended."
-    assert state["written"]["response"] == state["response"] != "Mended."
+    assert state["written"]["response"] != "Mended."
     act(reviewed, "seed", path="more.jsonl")
     assert list(sk.load_seeds("more.jsonl"))[-1]["seed_response"] == "Mended."
 
@@ -396,7 +399,7 @@ def errors(panel: sk.SeedPanel, place: int, severity: str = "error") -> dict[str
 
 def test_seeds_are_written_with_what_is_wrong_beside_the_field():
     panel = sk.SeedPanel("mine.jsonl")
-    assert "Add one" in panel.view.state["words"]
+    assert "Add one" in panel.view.state["status"]
     act(panel, "add")
     assert set(errors(panel, 0)) == {"task_description", "seed_question", "seed_response"}
     for column in ("task_description", "seed_question", "seed_response"):
@@ -430,7 +433,7 @@ def test_what_the_seed_check_finds_stands_beside_the_field_and_can_be_saved(seed
     act(panel, "edit", place=1, column="seed_response", text="The pump is loud.")
     act(panel, "edit", place=2, column="seed_context", text="Loud.")
     assert "very short" in errors(panel, 2, "warning")["seed_context"]
-    assert any("five or more" in flaw["words"] for flaw in panel.view.state["about_all"])
+    assert any("five or more" in flaw["words"] for flaw in panel.view.state["flaws_of_all"])
     act(panel, "save", path="mine.jsonl")
     act(panel, "add")
     assert list(errors(panel, 2, "warning")) == ["seed_context"], (
@@ -679,7 +682,7 @@ def test_the_difference_rests_on_the_rows_that_differ(script, seeds):
     comparison = panel.comparison
     assert [side.passed for side in comparison.sides] == [6, 0]
     assert comparison.differing == (6, 0)
-    assert "rests on 6 of 6 rows" in panel.view.state["words"]
+    assert "rests on 6 of 6 rows" in panel.view.state["status"]
     side = panel.view.state["rows"][0]["sides"][0]
     assert (side["scores"], side["kept"], side["tried"]) == ([1.0], 1, 1)
 
@@ -703,7 +706,7 @@ def test_a_comparison_that_is_cancelled_says_nothing_about_the_versions(script):
     panel.wait(5)
     gate.open()
     assert panel.comparison is None
-    assert panel.view.state["words"].startswith("Not compared yet")
+    assert panel.view.state["status"].startswith("Not compared yet")
 
 
 def test_prompts_of_different_stages_are_not_compared(script, seeds):
@@ -720,7 +723,7 @@ def test_prompts_of_different_stages_are_not_compared(script, seeds):
 def test_a_teacher_is_not_tried_then_reachable_with_time_and_tokens(script):
     script.behave = lambda body, number: scripted.completion("Blue.")
     panel = sk.TeacherPanel("openai", script.base_url, api_key=KEY)
-    assert panel.view.state["words"].startswith("Not tried yet")
+    assert panel.view.state["status"].startswith("Not tried yet")
     act(panel, "test", message="Which colour?")
     state = panel.view.state
     assert state["sign"] == "good"
@@ -733,7 +736,7 @@ def test_a_teacher_that_is_not_there_is_unreachable_with_the_reason():
     panel = sk.TeacherPanel("vllm", "http://127.0.0.1:9/v1")
     panel.act("test")
     panel.wait()
-    assert panel.view.state["words"] == "Not reachable"
+    assert panel.view.state["status"] == "Not reachable"
     assert "127.0.0.1:9" in panel.view.state["error"]
 
 
@@ -777,7 +780,7 @@ def test_what_a_teacher_answers_is_not_shown_as_that_of_one_that_was_chosen_mean
     panel.wait()
     state = panel.view.state
     assert (state["reply"], state["error"]) == (None, "")
-    assert state["words"].startswith("Not tried yet")
+    assert state["status"].startswith("Not tried yet")
     with pytest.raises(sk.TeacherError, match=r"127\.0\.0\.1:9"):
         _ = panel.teacher
 
@@ -786,7 +789,7 @@ def test_what_the_server_can_do_is_found_out_by_asking(script):
     script.behave = lambda body, number: scripted.completion("Blue.")
     panel = sk.TeacherPanel("openai", script.base_url, api_key=KEY)
     act(panel, "abilities")
-    able = dict(map(tuple, panel.view.state["able"]))
+    able = dict(map(tuple, panel.view.state["abilities"]))
     assert able["repeats a reply for the same sampling seed"] == "yes"
     assert able["supports structured output"].startswith("no")
 
@@ -868,7 +871,7 @@ def test_hostile_text_in_a_run_and_its_review(script):
     panel = run_panel(script, hostile_seeds())
     asyncio.run(panel.run())
     act(panel, "stage", name="gen_grounded_responses")
-    act(panel, "trace", id=panel.view.state["drops"]["shown"][0]["id"])
+    act(panel, "trace", id=panel.view.state["drops"]["drops"][0]["id"])
     assert_harmless(panel)
     review = sk.ReviewPanel("runs/a")
     act(review, "reject", reason=HOSTILE)
@@ -916,17 +919,17 @@ def test_half_of_a_surrogate_pair_does_not_stop_a_panel(seeds):
 
 def test_work_that_ends_while_the_view_is_being_made_is_seen_in_it(seeds):
     panel = sk.SeedPanel(seeds)
-    shown = panel.seen
+    shown = panel.state
 
-    def seen():
-        state = shown()
-        panel.seen = shown
-        late = panel._thread
-        late(lambda: (panel.draft.add(), panel.render()))
+    def state():
+        values = shown()
+        panel.state = shown
+        late = panel._start_thread
+        late(lambda: (panel.draft.add(), panel.refresh()))
         time.sleep(0.2)
-        return state
+        return values
 
-    panel.seen = seen
+    panel.state = state
     view = panel.view
     panel.wait()
     assert len(view.state["seeds"]) == 4

@@ -1,43 +1,112 @@
 // The comparison: the numbers of both versions, and the replies row by row, side by side.
 
+const AMOUNTS = [
+  { value: "0", label: "all rows" },
+  { value: "5", label: "5 rows" },
+  { value: "20", label: "20 rows" },
+];
+
 function view(ui) {
   const { state, act, local, id } = ui;
-  const is_good = (side) => side.texts.length > 0 && (side.kept > 0 || !state.judged);
-  const words = (side) => [
-    side.scores.length > 0 && `score ${side.scores.join(", ")}`,
-    state.judged && side.texts.length > 0 && (side.tried > 1 ? `${side.kept} of ${side.tried} kept` : side.kept ? "kept" : "dropped"),
-    side.reason,
-  ].filter(Boolean).join(" · ");
-  const differs = ({ sides: [one, other] }) => is_good(one) !== is_good(other) || words(one) !== words(other);
-  const rows = local.different ? state.rows.filter(differs) : state.rows;
-  return [
-    row("buttons",
-      button(state.rows.length ? "Compare again" : "Compare", () => act("compare", { most: local.most || 0 }), { main: true, disabled: Boolean(state.busy) }),
-      button("Cancel", () => act("cancel"), { disabled: !state.busy }),
-      h("label", { for: `${id}-most` }, "on"),
-      choice(`${id}-most`, String(local.most || 0), [["0", "all rows"], ["5", "5 rows"], ["20", "20 rows"]], (most) => { local.most = Number(most); }, { class: "sdg-short" })),
-    state.sides.length > 0 && table("numbers", ["", ...state.names], numbers(state), { class: "sdg-numbers" }),
-    state.rows.length > 0 && h("label", { class: "sdg-check", key: "different" }, h("input", { type: "checkbox", checked: Boolean(local.different), onChange: (e) => { local.different = e.target.checked; ui.draw(); } }), " only rows that differ"),
-    state.rows.length > 0 && list("rows", { key: "rows" }, rows.length === 0 && soft("No row differs."),
-      rows.map((one) => h("section", { class: "sdg-item", key: one.id, "aria-label": one.id }, h("code", {}, one.id),
-        h("div", { class: "sdg-pair" }, one.sides.map((side, place) => h("div", { key: place },
-          h("h4", {}, sign(is_good(side) ? "good" : "bad"), [state.names[place], words(side)].filter(Boolean).join(": ")), long(text(side)))))))),
-  ];
+  const most = local.most || 0;
+  const label = state.rows.length ? "Compare again" : "Compare";
+  const choose = (amount) => {
+    local.most = Number(amount);
+    ui.draw();
+  };
+  return html`
+    <${Row}>
+      <${Button} label=${label} main disabled=${Boolean(state.busy)} onClick=${() => act("compare", { most })} />
+      <${Button} label="Cancel" disabled=${!state.busy} onClick=${() => act("cancel")} />
+      <label for="${id}-most">on</label>
+      <${Choice} id="${id}-most" class="sdg-short" value=${String(most)} options=${AMOUNTS} onChoice=${choose} />
+    <//>
+    ${
+      state.sides.length > 0 &&
+      html`<${Table} name="numbers" class="sdg-numbers" head=${["", ...state.names]} rows=${numbers(state)} />`
+    }
+    ${state.rows.length > 0 && results(ui)}
+  `;
 }
 
 function numbers({ sides, judged }) {
-  return [
-    ["read", ...sides.map((side) => `${side.parsed} of ${side.tried}`)],
-    judged && ["would pass the filter", ...sides.map((side) => `${side.passed} of ${side.tried}`)],
-    judged && ["mean score", ...sides.map((side) => side.mean_score === null ? "…" : side.mean_score.toFixed(2))],
-    ["tokens written", ...sides.map((side) => side.completion_tokens.toLocaleString("en"))],
-  ].filter(Boolean);
+  const parsed = ["parsed", ...sides.map((side) => `${side.parsed} of ${side.tried}`)];
+  const tokens = ["tokens written", ...sides.map((side) => formatNumber(side.completion_tokens))];
+  if (!judged) return [parsed, tokens];
+  const passed = [
+    "would pass the filter",
+    ...sides.map((side) => `${side.passed} of ${side.tried}`),
+  ];
+  const scores = [
+    "mean score",
+    ...sides.map((side) => (side.mean_score === null ? "…" : side.mean_score.toFixed(2))),
+  ];
+  return [parsed, passed, scores, tokens];
 }
 
-// What one version brought, without the score, which stands above it; or the reply that could not be read.
-function text(side) {
-  const texts = side.texts.map((columns) => Object.entries(columns).filter(([name]) => name !== "score").map(([, value]) => value).join("\n"));
-  return texts.join("\n\n") || side.reply;
+function results(ui) {
+  const { state, local } = ui;
+  const rows = local.onlyDifferent
+    ? state.rows.filter((row) => differs(row, state.judged))
+    : state.rows;
+  const toggle = (event) => {
+    local.onlyDifferent = event.target.checked;
+    ui.draw();
+  };
+  return html`
+    <label class="sdg-check">
+      <input type="checkbox" checked=${Boolean(local.onlyDifferent)} onChange=${toggle} /> only rows that differ
+    </label>
+    <${List} name="rows">
+      ${rows.length === 0 && html`<${Soft}>No row differs.<//>`}
+      ${rows.map((row) => comparedRow(state, row))}
+    <//>
+  `;
 }
 
-export default panelOf("compare", view);
+function comparedRow(state, row) {
+  const side = (result, place) => html`<div key=${place}>
+    <h4>
+      <${Sign} name=${isGood(result, state.judged) ? "good" : "bad"} />
+      ${[state.names[place], verdict(result, state.judged)].filter(Boolean).join(": ")}
+    </h4>
+    <${LongText} text=${resultText(result)} />
+  </div>`;
+  return html`<section class="sdg-item" key=${row.id} aria-label=${row.id}>
+    <code>${row.id}</code>
+    <div class="sdg-pair">${row.sides.map(side)}</div>
+  </section>`;
+}
+
+function isGood(result, judged) {
+  return result.texts.length > 0 && (result.kept > 0 || !judged);
+}
+
+function differs({ sides: [first, second] }, judged) {
+  return (
+    isGood(first, judged) !== isGood(second, judged) ||
+    verdict(first, judged) !== verdict(second, judged)
+  );
+}
+
+function verdict(result, judged) {
+  const parts = [];
+  if (result.scores.length) parts.push(`score ${result.scores.join(", ")}`);
+  if (judged && result.texts.length) {
+    if (result.tried > 1) parts.push(`${result.kept} of ${result.tried} kept`);
+    else parts.push(result.kept ? "kept" : "dropped");
+  }
+  if (result.reason) parts.push(result.reason);
+  return parts.join(" · ");
+}
+
+// What a version made of the row, without the score, which stands above; or the reply that could not be parsed.
+function resultText(result) {
+  const records = result.texts.map((columns) => {
+    const values = Object.entries(columns).filter(([name]) => name !== "score");
+    return values.map(([, value]) => value).join("\n");
+  });
+  return records.join("\n\n") || result.reply;
+}
+
+export default panelOf(view);

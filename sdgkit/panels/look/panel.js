@@ -1,262 +1,449 @@
-// Shared by all panels: elements made from a description and mended in place (so nothing jumps, no cursor is lost), the
-// keyboard's guard, and the parts that panels are put together from. Text reaches the page as text nodes only.
+// Shared by all panels: templates, the keyboard, the link to the kernel, and the parts that panels are made of.
+// Text reaches the page as text nodes only. Preact draws: what has not changed is not touched, so a field keeps its
+// focus, its cursor and what you type.
 
-const TEXT = "#text";
+const { h, options, render } = preact;
+const html = htm.bind(h);
 
-function h(tag, props, ...kids) {
-  const list = [];
-  const add = (kid) => {
-    if (Array.isArray(kid)) kid.forEach(add);
-    else if (kid !== null && kid !== undefined && kid !== false && kid !== "")
-      list.push(typeof kid === "object" ? kid : { tag: TEXT, props: {}, text: plain(String(kid)) });
-  };
-  kids.forEach(add);
-  return { tag, props: props || {}, kids: list };
-}
+// Every text and every element passes here on its way to the page.
+options.vnode = (vnode) => {
+  if (vnode.type === null) {
+    vnode.props = visible(String(vnode.props));
+  } else if (typeof vnode.type === "string") {
+    // Notebook 7 reads keys before the panel does, and looks for this attribute on each element on its way up.
+    vnode.props["data-lm-suppress-shortcuts"] = "true";
+  }
+};
 
 // Control, half-pair and direction characters are made visible: a reply must not turn the text around it.
-function plain(text) {
+function visible(text) {
   return text
     .replace(/\r\n/g, "\n")
-    .replace(/[\x00-\x08\x0b-\x1f]/g, (sign) => String.fromCharCode(0x2400 + sign.charCodeAt(0)))
+    .replace(/[\x00-\x08\x0b-\x1f]/g, (control) =>
+      String.fromCharCode(0x2400 + control.charCodeAt(0)),
+    )
     .replace(/\x7f/g, "\u2421")
-    .replace(/[\x80-\x9f]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g, "\ufffd")
-    .replace(/[\u202a-\u202e\u2066-\u2069]/g, (sign) => `[U+${sign.charCodeAt(0).toString(16).toUpperCase()}]`);
+    .replace(
+      /[\x80-\x9f]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g,
+      "\ufffd",
+    )
+    .replace(
+      /[\u202a-\u202e\u2066-\u2069]/g,
+      (mark) => `[U+${mark.charCodeAt(0).toString(16).toUpperCase()}]`,
+    );
 }
 
-function mend(parent, kids) {
-  const keyed = new Map();
-  for (const node of parent.childNodes) if (node.sdgKey !== undefined) keyed.set(node.sdgKey, node);
-  let at = parent.firstChild;
-  for (const kid of kids) {
-    const key = kid.props.key;
-    let node = key !== undefined ? keyed.get(key) : at;
-    if (!node || node.sdgTag !== kid.tag || node.sdgKey !== key) node = make(kid);
-    if (node === at) at = at.nextSibling;
-    else parent.insertBefore(node, at);
-    keyed.delete(key);
-    fill(node, kid);
-  }
-  while (at) {
-    const next = at.nextSibling;
-    parent.removeChild(at);
-    at = next;
-  }
+function formatNumber(number) {
+  return number.toLocaleString("en");
 }
 
-function make(kid) {
-  const node = kid.tag === TEXT ? document.createTextNode("") : document.createElement(kid.tag);
-  node.sdgTag = kid.tag;
-  node.sdgKey = kid.props.key;
-  node.sdgProps = {};
-  node.sdgOn = {};
-  return node;
-}
-
-function fill(node, kid) {
-  if (kid.tag === TEXT) {
-    if (node.data !== kid.text) node.data = kid.text;
-    return;
-  }
-  const before = node.sdgProps;
-  node.sdgProps = kid.props;
-  for (const name in before) if (!(name in kid.props)) put(node, name, null, before[name]);
-  for (const name in kid.props) if (name !== "value") put(node, name, kid.props[name], before[name]);
-  if (kid.props.drawing === undefined) mend(node, kid.kids);
-  if ("value" in kid.props) putValue(node, kid.props);
-}
-
-function put(node, name, value, before) {
-  if (name === "key" || name === "rev") return;
-  if (name.startsWith("on")) {
-    const event = name.slice(2).toLowerCase();
-    if (!(event in node.sdgOn)) node.addEventListener(event, (happened) => node.sdgOn[event]?.(happened));
-    node.sdgOn[event] = value;
-  } else if (value === before) return;
-  else if (name === "drawing") node.innerHTML = value || ""; // only ever sdgkit's own, escaped where it is made
-  else if (name === "checked" || name === "disabled" || name === "indeterminate") node[name] = Boolean(value);
-  else if (name === "open" && before !== undefined) return; // whoever reads opens and closes
-  else if (value === null || value === undefined || value === false) node.removeAttribute(name);
-  else node.setAttribute(name, value === true ? "" : value);
-}
-
-// What is being typed wins over what the kernel said before; `rev` tells of a text that replaces it all the same.
-function putValue(node, props) {
-  if (node.sdgValue === props.value && node.sdgRev === props.rev && node.tagName !== "SELECT") return;
-  const typing = node.getRootNode().activeElement === node && node.tagName !== "SELECT" && node.sdgRev === props.rev;
-  if (!typing && node.value !== props.value) node.value = props.value;
-  node.sdgValue = props.value;
-  node.sdgRev = props.rev;
-}
-
-// Does the work a moment after the last call; `now` does it at once, and not a second time.
-function later(wait, work) {
+// Runs the work a moment after the last call; `now` runs it at once instead.
+function debounced(wait, work) {
   let timer;
-  const soon = (...given) => {
+  const soon = (...values) => {
     clearTimeout(timer);
-    timer = setTimeout(() => work(...given), wait);
+    timer = setTimeout(() => work(...values), wait);
   };
-  soon.now = (...given) => {
+  soon.now = (...values) => {
     clearTimeout(timer);
-    work(...given);
+    work(...values);
   };
   return soon;
+}
+
+// Text fields ---------------------------------------------------------------------------------------------------------
+
+const shownTexts = new WeakMap(); // by field: the text and revision that the kernel sent last
+
+// A `ref` that shows the kernel's text in a field. What you are typing wins, unless another revision says that the text
+// was replaced (undo, another seed).
+function textOf(text, revision) {
+  return (field) => {
+    if (!field) return;
+    const shown = shownTexts.get(field) || {};
+    if (shown.text === text && shown.revision === revision) return;
+    const hasFocus = field.getRootNode().activeElement === field;
+    const isTyping = hasFocus && shown.revision === revision;
+    if (!isTyping && field.value !== text) field.value = text;
+    shownTexts.set(field, { text, revision });
+  };
+}
+
+function TextInput({ text = "", revision, ...props }) {
+  return html`<input autocomplete="off" spellcheck="false" ref=${textOf(text, revision)} ...${props} />`;
+}
+
+function TextArea({ text = "", revision, ...props }) {
+  return html`<textarea ref=${textOf(text, revision)} ...${props}></textarea>`;
+}
+
+// A key is sent once and shown nowhere.
+function KeyInput({ id, placeholder, onKey }) {
+  const send = (event) => {
+    if (!event.target.value) return;
+    onKey(event.target.value);
+    event.target.value = "";
+  };
+  return html`<input id=${id} type="password" autocomplete="off" placeholder=${placeholder} onChange=${send} />`;
 }
 
 // Parts ---------------------------------------------------------------------------------------------------------------
 
 const SIGNS = {
-  new: "○", running: "▶", paused: "‖", done: "✓", cancelled: "■", failed: "✕", interrupted: "✕", none: "○", good: "✓", bad: "✕", busy: "▶", warn: "!",
-  undecided: "○", accepted: "✓", edited: "✎", rejected: "✕", outdated: "!", error: "✕", warning: "!", hint: "·",
+  new: "○",
+  running: "▶",
+  paused: "‖",
+  done: "✓",
+  cancelled: "■",
+  failed: "✕",
+  interrupted: "✕",
+  none: "○",
+  good: "✓",
+  bad: "✕",
+  busy: "▶",
+  warn: "!",
+  undecided: "○",
+  accepted: "✓",
+  edited: "✎",
+  rejected: "✕",
+  outdated: "!",
+  error: "✕",
+  warning: "!",
+  hint: "·",
 };
 
-function sign(name) {
-  return h("span", { class: `sdg-sign sdg-is-${name}`, "aria-hidden": "true" }, SIGNS[name] || "○");
+function Sign({ name }) {
+  return html`<span class="sdg-sign sdg-is-${name}" aria-hidden="true">${SIGNS[name] || "○"}</span>`;
 }
 
-function button(label, onClick, more = {}) {
-  const { main, keys, ...rest } = more;
-  const props = { type: "button", class: main ? "sdg-main" : null, onClick, ...rest };
-  if (keys) props["aria-keyshortcuts"] = keys;
-  return h("button", props, label, keys && h("kbd", { "aria-hidden": "true" }, keys));
+function Button({ label, keys, main, class: name, ...props }) {
+  const classes = [main && "sdg-main", name].filter(Boolean).join(" ");
+  return html`<button type="button" class=${classes || null} aria-keyshortcuts=${keys} ...${props}>
+    ${label}${keys && html`<kbd aria-hidden="true">${keys}</kbd>`}
+  </button>`;
 }
 
-function row(key, ...kids) {
-  return h("div", { class: "sdg-row", key }, kids);
+function Link({ children, onClick }) {
+  return html`<button type="button" class="sdg-link" onClick=${onClick}>${children}</button>`;
 }
 
-function soft(...words) {
-  return h("p", { class: "sdg-soft" }, words);
+function Row({ children, class: name = "" }) {
+  return html`<div class="sdg-row ${name}">${children}</div>`;
 }
 
-// The heading with its one line of status, and what went wrong. What changes many times a second is not read aloud.
-function heading(state) {
-  return [
-    h("h3", { class: "sdg-title", key: "title" }, state.title, " ", state.folder && h("small", {}, state.folder)),
-    h("p", { class: "sdg-status", role: "status", "aria-live": state.sign === "running" ? "off" : "polite", key: "status" },
-      sign(state.sign), state.words, state.told && [" \u00b7 ", h("span", { class: "sdg-told" }, state.told)]),
-    state.error && h("p", { class: "sdg-error", role: "alert", key: "error" }, sign("error"), state.error),
-  ];
+function Soft({ children }) {
+  return html`<p class="sdg-soft">${children}</p>`;
 }
 
-function facts(pairs) {
-  return h("dl", { class: "sdg-facts", key: "facts" },
-    pairs.map(([name, value]) => h("div", { key: name }, h("dt", {}, name), h("dd", {}, value))));
+function Facts({ facts }) {
+  const fact = ([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`;
+  return html`<dl class="sdg-facts">${facts.map(fact)}</dl>`;
 }
 
-function pre(text, more = {}) {
-  return h("pre", { dir: "auto", ...more }, text);
+function Text({ children, ...props }) {
+  return html`<pre dir="auto" ...${props}>${children}</pre>`;
 }
 
 // A text as it is; where it is long, the rest unfolds.
-function long(text, most = 1500) {
-  text = String(text ?? "");
-  if (text.length <= most * 1.2) return pre(text);
-  let cut = Math.max(text.lastIndexOf("\n", most), text.lastIndexOf(" ", most));
-  cut = cut > most / 2 ? cut : most;
+function LongText({ text: value, most = 1500 }) {
+  const text = String(value ?? "");
+  if (text.length <= most * 1.2) return html`<${Text}>${text}<//>`;
+  const gap = Math.max(text.lastIndexOf("\n", most), text.lastIndexOf(" ", most));
+  const cut = gap > most / 2 ? gap : most;
   const rest = text.slice(cut).replace(/^\n/, "");
-  return h("div", {}, pre(text.slice(0, cut)), fold(`${rest.length.toLocaleString("en")} more characters`, pre(rest)));
+  return html`<div>
+    <${Text}>${text.slice(0, cut)}<//>
+    <${Fold} title="${formatNumber(rest.length)} more characters"><${Text}>${rest}<//><//>
+  </div>`;
 }
 
-function fold(title, body, more = {}) {
-  return h("details", more, h("summary", {}, title), body);
+function Fold({ title, children, ...props }) {
+  return html`<details ...${props}><summary>${title}</summary>${children}</details>`;
+}
+
+// SVG or HTML that sdgkit made itself, with every text escaped where it was made.
+function Drawing({ svg, ...props }) {
+  return html`<div dangerouslySetInnerHTML=${{ __html: svg || "" }} ...${props}></div>`;
 }
 
 // A list that scrolls in itself, and can be reached with Tab for that.
-function list(name, more, ...kids) {
-  return h("div", { class: "sdg-list", role: "region", tabindex: 0, "aria-label": name, ...more }, kids);
+function List({ name, children, ...props }) {
+  return html`<div class="sdg-list" role="region" tabindex="0" aria-label=${name} ...${props}>${children}</div>`;
 }
 
-function table(name, head, rows, more = {}) {
-  return h("div", { class: "sdg-scroll", role: "region", tabindex: 0, "aria-label": name, key: name }, h("table", more,
-    h("thead", {}, h("tr", {}, head.map((title, place) => h("th", { scope: "col", key: place }, title)))),
-    h("tbody", {}, rows.map((cells, place) => h("tr", { key: place },
-      cells.map((cell, at) => at ? h("td", { key: at }, cell) : h("th", { scope: "row", key: at }, cell)))))));
+// The first cell of each row is its heading.
+function Table({ name, head, rows, class: tableClass }) {
+  const cell = (content, place) =>
+    place === 0
+      ? html`<th key=${place} scope="row">${content}</th>`
+      : html`<td key=${place}>${content}</td>`;
+  return html`<div class="sdg-scroll" role="region" tabindex="0" aria-label=${name}>
+    <table class=${tableClass}>
+      <thead>
+        <tr>${head.map((title, place) => html`<th key=${place} scope="col">${title}</th>`)}</tr>
+      </thead>
+      <tbody>${rows.map((cells, place) => html`<tr key=${place}>${cells.map(cell)}</tr>`)}</tbody>
+    </table>
+  </div>`;
 }
 
-function flawed(flaw, more = {}) {
-  return h("p", { class: "sdg-flaw", ...more }, sign(flaw.severity), flaw.line ? `Line ${flaw.line}: ` : "", flaw.severity === "hint" && "Hint: ", flaw.words);
+function FlawLine({ flaw, ...props }) {
+  const line = flaw.line ? `Line ${flaw.line}: ` : "";
+  const hint = flaw.severity === "hint" ? "Hint: " : "";
+  return html`<p class="sdg-flaw" ...${props}><${Sign} name=${flaw.severity} />${line}${hint}${flaw.words}</p>`;
 }
 
-function field(id, label, control, flaws = []) {
-  return h("div", { class: `sdg-field${flaws.some((flaw) => flaw.severity === "error") ? " sdg-flawed" : ""}`, key: id },
-    h("label", { for: id }, label), control, h("div", { id: `${id}-flaws` }, flaws.map((flaw) => flawed(flaw))));
+function Field({ id, label, flaws = [], children }) {
+  const isWrong = flaws.some((flaw) => flaw.severity === "error");
+  return html`<div class="sdg-field ${isWrong ? "sdg-flawed" : ""}">
+    <label for=${id}>${label}</label>
+    ${children}
+    <div id="${id}-flaws">${flaws.map((flaw) => html`<${FlawLine} flaw=${flaw} />`)}</div>
+  </div>`;
 }
 
-function input(props) {
-  return h("input", { autocomplete: "off", spellcheck: "false", ...props });
+// options: names, or { value, label }.
+function Choice({ value, options: entries, onChoice, ...props }) {
+  const option = (entry) => {
+    const { value: name, label } =
+      typeof entry === "string" ? { value: entry, label: entry } : entry;
+    return html`<option key=${name} value=${name}>${label}</option>`;
+  };
+  return html`<select value=${value} onChange=${(event) => onChoice(event.target.value)} ...${props}>
+    ${entries.map(option)}
+  </select>`;
 }
 
-function choice(id, value, options, onChoice, more = {}) {
-  return h("select", { id, value, onChange: (e) => onChoice(e.target.value), ...more },
-    options.map((option) => {
-      const [name, words] = Array.isArray(option) ? option : [option, option];
-      return h("option", { key: name, value: name, selected: name === value }, words);
-    }));
-}
-
-// Tabs as WAI-ARIA has them: arrows move, the chosen one alone is in the order of Tab.
-function tabs(id, names, chosen, onChoice, body) {
+// Tabs as WAI-ARIA has them: arrows move, and only the open one is in the order of Tab. tabs: { name, label, body },
+// where the body is a function. Which is open is kept in `ui.local` under `name`.
+function Tabs({ ui, name, tabs }) {
+  const open = tabs.find((tab) => tab.name === ui.local[name]) || tabs[0];
+  const prefix = `${ui.id}-${name}`;
+  const show = (tab) => {
+    ui.local[name] = tab.name;
+    ui.draw();
+  };
   const move = (event) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!step) return;
-    const at = names.findIndex(([name]) => name === chosen);
-    const next = names[(at + step + names.length) % names.length][0];
-    onChoice(next);
-    setTimeout(() => document.getElementById(`${id}-${next}`)?.focus(), 0);
+    const next = tabs[(tabs.indexOf(open) + step + tabs.length) % tabs.length];
+    show(next);
+    ui.focus(`${name}-${next.name}`);
   };
-  return h("div", { class: "sdg-tabs", key: id },
-    h("div", { role: "tablist", onKeydown: move },
-      names.map(([name, words]) => h("button", {
-        key: name, type: "button", role: "tab", id: `${id}-${name}`, "aria-selected": String(name === chosen),
-        "aria-controls": `${id}-body`, tabindex: name === chosen ? 0 : -1, onClick: () => onChoice(name),
-      }, words))),
-    h("div", { role: "tabpanel", id: `${id}-body`, "aria-labelledby": `${id}-${chosen}` }, body));
+  const button = (tab) => html`<button
+    key=${tab.name}
+    id="${prefix}-${tab.name}"
+    type="button"
+    role="tab"
+    aria-selected=${String(tab === open)}
+    aria-controls="${prefix}-body"
+    tabindex=${tab === open ? 0 : -1}
+    onClick=${() => show(tab)}
+  >${tab.label}</button>`;
+  return html`<div class="sdg-tabs">
+    <div role="tablist" onKeyDown=${move}>${tabs.map(button)}</div>
+    <div role="tabpanel" id="${prefix}-body" aria-labelledby="${prefix}-${open.name}" key=${open.name}>
+      ${open.body()}
+    </div>
+  </div>`;
 }
 
-// The same where the view alone knows which is open. names: [name, words, body, a function] of each.
-function ownTabs(ui, name, names) {
-  const open = names.find(([one]) => one === ui.local[name]) || names[0];
-  return tabs(`${ui.id}-${name}`, names, open[0], (one) => { ui.local[name] = one; ui.draw(); }, open[2]());
+// What changes many times a second is not read aloud.
+function Heading({ state }) {
+  const live = state.sign === "running" ? "off" : "polite";
+  return html`<header>
+    <h3 class="sdg-title">${state.title} ${state.folder && html`<small>${state.folder}</small>`}</h3>
+    <p class="sdg-status" role="status" aria-live=${live}>
+      <${Sign} name=${state.sign} />${state.status}
+      ${state.notice && html`${" \u00b7 "}<span class="sdg-notice">${state.notice}</span>`}
+    </p>
+  </header>`;
 }
 
-// The panel itself ----------------------------------------------------------------------------------------------------
+function ErrorLine({ children }) {
+  return html`<p class="sdg-error" role="alert"><${Sign} name="error" />${children}</p>`;
+}
 
-// JupyterLab reads the keys that are pressed while a button of ours has the focus: `d d` would delete the cell. Ctrl+S
-// is the notebook's, unless the panel saves something of its own.
-function guard(root, hotkeys) {
+// The kernel ----------------------------------------------------------------------------------------------------------
+
+const PATIENCE_MS = 1500; // the kernel answers every message at once, unless it is busy or gone
+const GONE = "The kernel is gone: run the cell again.";
+const SILENT = "The kernel does not answer: it is busy or gone. What you do here waits for it.";
+
+// Texts that no kernel received, by panel: the next panel on the same file sends them. It outlives a panel's view.
+const unsentTexts = (globalThis[Symbol.for("sdgkit.unsent texts")] ??= new Map());
+
+// The link of one view to its kernel. Nothing is sent at regular intervals: that would keep an idle kernel from being
+// shut down, and the notebook's busy light blinking. A check is sent when you turn to the panel.
+class KernelLink {
+  constructor(model, el, onChange) {
+    this.model = model;
+    this.el = el;
+    this.onChange = onChange;
+    this.problem = "";
+    this.waiting = new Map(); // messages without an answer, by id
+    this.prefix = Math.random().toString(36).slice(2);
+    this.number = 0;
+    this.lastCheck = 0;
+    this.receive = this.receive.bind(this);
+    this.checkLife = this.checkLife.bind(this);
+    model.on("msg:custom", this.receive);
+    model.on("comm_live_update", this.checkLife);
+  }
+
+  close() {
+    this.model.off("msg:custom", this.receive);
+    this.model.off("comm_live_update", this.checkLife);
+  }
+
+  // isText: what you typed is kept for the next panel, should this kernel be gone.
+  act(action, values = {}, { isText = false } = {}) {
+    this.send({ action, arguments: values }, isText);
+  }
+
+  check() {
+    const now = Date.now();
+    if (this.waiting.size || now - this.lastCheck < PATIENCE_MS) return;
+    this.lastCheck = now;
+    this.send({}, false);
+  }
+
+  send(message, isText) {
+    const id = `${this.prefix}-${(this.number += 1)}`;
+    this.waiting.set(id, { message, isText });
+    if (isText) this.keepUnsent();
+    try {
+      this.model.send({ ...message, id });
+    } catch {
+      this.report(GONE); // the connection is closed for good
+      return;
+    }
+    setTimeout(
+      () => this.waiting.has(id) && this.report(this.isGone() ? GONE : SILENT),
+      PATIENCE_MS,
+    );
+  }
+
+  receive(message) {
+    if (!this.waiting.delete(message.received)) return;
+    this.keepUnsent();
+    if (!this.waiting.size) this.report("");
+  }
+
+  // ipywidgets marks the element around a view whose model lost its kernel.
+  isGone() {
+    return Boolean(this.el.closest(".jupyter-widgets-disconnected"));
+  }
+
+  checkLife() {
+    setTimeout(() => this.report(this.isGone() ? GONE : ""), 0); // once ipywidgets has marked it
+  }
+
+  report(problem) {
+    if (problem === this.problem) return;
+    this.problem = problem;
+    this.onChange();
+  }
+
+  // Keep what was typed and not received, the last text of each field.
+  keepUnsent() {
+    const texts = [...this.waiting.values()].filter((entry) => entry.isText);
+    if (texts.length)
+      unsentTexts.set(
+        this.key(),
+        texts.map((entry) => entry.message),
+      );
+    else unsentTexts.delete(this.key());
+  }
+
+  // Send what was typed while an earlier kernel was gone.
+  sendUnsent() {
+    const messages = unsentTexts.get(this.key()) || [];
+    unsentTexts.delete(this.key());
+    for (const message of messages) this.send(message, true);
+  }
+
+  key() {
+    const { title, folder } = this.model.get("state");
+    return `${title} ${folder}`;
+  }
+}
+
+// The panel -----------------------------------------------------------------------------------------------------------
+
+const FIELDS = /^(TEXTAREA|INPUT|SELECT)$/;
+
+// Keys that are pressed in a panel are the panel's: in JupyterLab, `d d` would delete the cell. The notebook's Ctrl+S
+// is handed on to what is around the panel, unless the panel saves something of its own.
+function guardKeys(root, onKey) {
   root.addEventListener("keydown", (event) => {
-    const command = event.ctrlKey || event.metaKey;
-    const typing = /^(TEXTAREA|INPUT|SELECT)$/.test(event.target.tagName);
-    const done = hotkeys && hotkeys(command ? `Ctrl+${event.key}` : event.altKey ? "" : event.key, typing, event.target);
-    if (done) event.preventDefault();
-    if (done || !(command && event.key === "s")) event.stopPropagation();
+    const isCommand = event.ctrlKey || event.metaKey;
+    const key = isCommand ? `Ctrl+${event.key}` : event.key;
+    const isTyping = FIELDS.test(event.target.tagName);
+    const isDone = !event.altKey && onKey(key, isTyping, event.target);
+    event.stopPropagation();
+    if (isDone) event.preventDefault();
+    else if (key === "Ctrl+s") {
+      event.preventDefault();
+      root.parentElement.dispatchEvent(new KeyboardEvent("keydown", event));
+    }
   });
 }
 
-// view and hotkeys get `ui`: the state, `act` for clicks, `draw`, and `local`, what this view alone knows.
-function panelOf(kind, view, hotkeys) {
+// What a panel's view works with. Both `view` and `onKey` get it.
+//   state: what the kernel sent        act: does what a click does       type: the same for a text that you typed
+//   local: what this view alone knows  draw: draws again                 focus: moves the focus to an element
+function panelOf(view, onKey = () => false) {
   return {
     render({ model, el }) {
       const root = document.createElement("section");
-      root.className = `sdg sdg-${kind}`;
+      const { id, title } = model.get("state");
+      root.className = `sdg sdg-${title.toLowerCase()}`;
       root.tabIndex = -1;
-      const ui = { id: `sdg-${model.get("state").id}`, local: {}, act: (name, said = {}) => model.send({ do: name, said }) };
-      const hide = document.createElement("style"); // the still picture that follows is for where no panel lives
-      hide.textContent = `.sdg-still-${model.get("state").id}{display:none}`;
-      el.append(hide, root);
-      ui.draw = () => {
-        ui.state = model.get("state");
-        root.setAttribute("aria-label", ui.state.title);
-        const inside = root.contains(document.activeElement);
-        mend(root, h("section", {}, heading(ui.state), view(ui)).kids);
-        // The button that was pressed may be gone: the keys stay with the panel, and do not fall to the notebook.
-        if (inside && !root.contains(document.activeElement)) root.focus({ preventScroll: true });
+      root.setAttribute("aria-label", title);
+      root.setAttribute("data-lm-suppress-shortcuts", "true");
+
+      // The still picture that follows is for where no panel lives.
+      const hideStill = document.createElement("style");
+      hideStill.textContent = `.sdg-still-${id}{display:none}`;
+      el.append(hideStill, root);
+
+      const link = new KernelLink(model, el, () => ui.draw());
+      const ui = {
+        id: `sdg-${id}-${link.prefix}`, // a panel can have several views on one page
+        local: {},
+        act: (action, values) => link.act(action, values),
+        type: (action, values) => link.act(action, values, { isText: true }),
+        focus: (name) => document.getElementById(`${ui.id}-${name}`)?.focus(),
+        draw: () => {
+          ui.state = model.get("state");
+          const hadFocus = root.contains(document.activeElement);
+          render(frame(ui, link, view), root);
+          // The button that was pressed may be gone: keys stay with the panel, and do not reach the notebook.
+          if (hadFocus && !root.contains(document.activeElement))
+            root.focus({ preventScroll: true });
+        },
       };
       model.on("change:state", ui.draw);
-      guard(root, hotkeys && ((keys, typing, target) => hotkeys(keys, typing, ui, target)));
+      guardKeys(root, (key, isTyping, target) => onKey(ui, key, isTyping, target));
+      for (const turning of ["pointerenter", "focusin"])
+        root.addEventListener(turning, () => link.check());
       ui.draw();
-      return () => model.off("change:state", ui.draw);
+      link.sendUnsent();
+      return () => {
+        model.off("change:state", ui.draw);
+        link.close();
+        render(null, root);
+      };
     },
   };
+}
+
+function frame(ui, link, view) {
+  return html`
+    <${Heading} state=${ui.state} />
+    ${link.problem && html`<${ErrorLine}>${link.problem}<//>`}
+    ${ui.state.error && html`<${ErrorLine}>${ui.state.error}<//>`}
+    ${view(ui)}
+  `;
 }

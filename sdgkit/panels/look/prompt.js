@@ -1,88 +1,186 @@
-// The prompt: its parts in an editor that marks variables and flawed lines; beside it what is sent, replied and changed.
+// The prompt: an editor that marks variables and wrong lines; beside it what is sent, replied and changed.
+
+const VARIABLES = /(\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\})/;
 
 function view(ui) {
-  const { state, act, local, id } = ui;
-  if (local.rev !== state.rev) Object.assign(local, { rev: state.rev, texts: {}, send: {} });
+  const { state, act, local } = ui;
+  if (local.revision !== state.revision)
+    Object.assign(local, { revision: state.revision, texts: {}, senders: {} });
   local.part = local.part || "generation";
-  const attempt = (said) => { local.side = "replies"; act("try", said); ui.draw(); };
-  const idle = state.can_try && !state.busy;
-  return [
-    row("buttons",
-      button("Save", () => act("save"), { main: true, keys: "Ctrl+S", disabled: !state.can_save }),
-      button("Undo", () => act("undo"), { disabled: !state.can_undo }),
-      button("Restore the shipped one", () => act("restore")),
-      input({ class: "sdg-path", "aria-label": "another file to save as", placeholder: "another file.yaml", onInput: (e) => { local.path = e.target.value; } }),
-      button("Save as", () => act("save", { path: local.path || "another file" }))),
-    h("p", { class: "sdg-again", key: "again" }, state.again),
-    h("div", { class: "sdg-two sdg-halves", key: "two" },
-      h("div", {},
-        state.stages.length > 1 && field(`${id}-stage`, "prompt of the stage", choice(`${id}-stage`, state.stage, state.stages, (name) => act("stage", { name }))),
-        ownTabs(ui, "part", state.parts.map((part) => {
-          const flaws = state.flaws.filter((flaw) => flaw.part === part.name);
-          return [part.name, flaws.length ? [part.name, " ", sign("error"), h("span", { class: "sdg-unseen" }, "to mend")] : part.name, () => editor(ui, part, flaws)];
-        }))),
-      h("div", {},
-        field(`${id}-row`, "row to try it on", choice(`${id}-row`, state.row, state.rows, (number) => act("row", { number }))),
-        row("try",
-          button("Try", () => attempt(), { keys: "Ctrl+Enter", disabled: !idle }),
-          button("Try on 5", () => attempt({ several: true }), { disabled: !idle }),
-          state.busy && button("Cancel", () => act("cancel")),
-          !state.can_try && h("span", { class: "sdg-soft" }, "Give teacher= to try it.")),
-        ownTabs(ui, "side", [
-          ["messages", "What is sent", () => messages(state)],
-          ["replies", "Replies", () => replies(state)],
-          ["diff", `Changes${state.diff.length ? "" : " (none)"}`, () => diff(state)],
-        ]))),
-  ];
+  const rename = (event) => {
+    local.path = event.target.value;
+  };
+  return html`
+    <${Row}>
+      <${Button} label="Save" main keys="Ctrl+S" disabled=${!state.can_save} onClick=${() => act("save")} />
+      <${Button} label="Undo" disabled=${!state.can_undo} onClick=${() => act("undo")} />
+      <${Button} label="Restore the shipped prompt" onClick=${() => act("restore")} />
+      <${TextInput} class="sdg-path" aria-label="another file to save as" placeholder="another file.yaml" onInput=${rename} />
+      <${Button} label="Save as" onClick=${() => act("save", { path: local.path || "another file" })} />
+    <//>
+    <p class="sdg-rerun">${state.rerun}</p>
+    <div class="sdg-two sdg-halves">
+      <div>${editing(ui)}</div>
+      <div>${trying(ui)}</div>
+    </div>
+  `;
 }
 
-// A textarea over the same text with its marks; the text below gives both their height.
-function editor({ state, act, local, draw }, part, flaws) {
+// Editing -------------------------------------------------------------------------------------------------------------
+
+function editing(ui) {
+  const { state, act, id } = ui;
+  const tabs = state.parts.map((part) => {
+    const flaws = state.flaws.filter((flaw) => flaw.part === part.name);
+    return { name: part.name, label: partLabel(part, flaws), body: () => editor(ui, part, flaws) };
+  });
+  return html`
+    ${
+      state.stages.length > 1 &&
+      html`<${Field} id="${id}-stage" label="prompt of the stage">
+      <${Choice} id="${id}-stage" value=${state.stage} options=${state.stages} onChoice=${(name) => act("stage", { name })} />
+    <//>`
+    }
+    <${Tabs} ui=${ui} name="part" tabs=${tabs} />
+  `;
+}
+
+function partLabel(part, flaws) {
+  if (!flaws.length) return part.name;
+  return html`${part.name} <${Sign} name="error" /><span class="sdg-unseen">to correct</span>`;
+}
+
+// A textarea over the same text with its marks, which gives both their height.
+function editor({ state, type, local, draw }, part, flaws) {
   const text = local.texts[part.name] ?? part.text;
-  const send = (value) => act("text", { part: part.name, text: value });
-  local.send[part.name] = local.send[part.name] || later(200, send);
-  const lines = text.split("\n").map((line, place) => h("span", { class: flaws.some((flaw) => flaw.line === place + 1) ? "sdg-flawed-line" : null },
-    line.split(/(\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\})/).map((piece, odd) => piece && (odd % 2 ? h("b", {}, piece) : piece)), "\n"));
-  return h("div", { key: part.name },
-    h("div", { class: "sdg-editor" }, h("pre", { "aria-hidden": "true" }, lines),
-      h("textarea", { key: `${part.name} text`, "aria-label": `${part.name} of the prompt ${state.stage}`, spellcheck: "false", value: part.text, rev: state.rev,
-        "aria-invalid": flaws.length ? "true" : null,
-        onInput: (e) => { local.texts[part.name] = e.target.value; local.send[part.name](e.target.value); draw(); },
-        onChange: (e) => local.send[part.name].now(e.target.value) })),
-    flaws.map((flaw, place) => flawed(flaw, { role: "alert", key: `flaw ${place}` })));
+  local.senders[part.name] =
+    local.senders[part.name] ||
+    debounced(200, (value) => type("text", { part: part.name, text: value }));
+  const sender = local.senders[part.name];
+  const wrongLines = new Set(flaws.map((flaw) => flaw.line));
+  const takeInput = (event) => {
+    local.texts[part.name] = event.target.value;
+    sender(event.target.value);
+    draw();
+  };
+  return html`<div>
+    <div class="sdg-editor">
+      <pre aria-hidden="true">${text.split("\n").map((line, place) => markedLine(line, wrongLines.has(place + 1)))}</pre>
+      <${TextArea}
+        key="${state.stage} ${part.name}"
+        aria-label="${part.name} of the prompt ${state.stage}"
+        spellcheck="false"
+        text=${part.text}
+        revision=${state.revision}
+        aria-invalid=${flaws.length ? "true" : null}
+        onInput=${takeInput}
+        onChange=${(event) => sender.now(event.target.value)}
+      />
+    </div>
+    ${flaws.map((flaw) => html`<${FlawLine} flaw=${flaw} role="alert" />`)}
+  </div>`;
+}
+
+function markedLine(line, isWrong) {
+  const pieces = line
+    .split(VARIABLES)
+    .map((piece, place) => (place % 2 ? html`<b>${piece}</b>` : piece));
+  return html`<span class=${isWrong ? "sdg-flawed-line" : null}>${pieces}${"\n"}</span>`;
+}
+
+// Trying --------------------------------------------------------------------------------------------------------------
+
+function trying(ui) {
+  const { state, act, id } = ui;
+  const isIdle = state.can_try && !state.busy;
+  const tabs = [
+    { name: "messages", label: "What is sent", body: () => messages(state) },
+    { name: "replies", label: "Replies", body: () => replies(state) },
+    {
+      name: "diff",
+      label: state.diff.length ? "Changes" : "Changes (none)",
+      body: () => changes(state),
+    },
+  ];
+  return html`
+    <${Field} id="${id}-row" label="row to try it on">
+      <${Choice} id="${id}-row" value=${state.row} options=${state.rows} onChoice=${(number) => act("row", { number })} />
+    <//>
+    <${Row}>
+      <${Button} label="Try" keys="Ctrl+Enter" disabled=${!isIdle} onClick=${() => tryOut(ui)} />
+      <${Button} label="Try on 5" disabled=${!isIdle} onClick=${() => tryOut(ui, { several: true })} />
+      ${state.busy && html`<${Button} label="Cancel" onClick=${() => act("cancel")} />`}
+      ${!state.can_try && html`<span class="sdg-soft">To try it, pass teacher= to this panel.</span>`}
+    <//>
+    <${Tabs} ui=${ui} name="side" tabs=${tabs} />
+  `;
+}
+
+function tryOut({ act, local, draw }, values = {}) {
+  local.side = "replies";
+  act("try", values);
+  draw();
 }
 
 function messages(state) {
-  if (!state.messages.length) return soft("It cannot be rendered yet: mend what is marked with ✕.");
-  return list("what is sent", {}, state.messages.map((message) => h("div", {}, h("h4", {}, `${message.role} message`), pre(message.content))));
+  if (!state.messages.length)
+    return html`<${Soft}>It cannot be rendered yet: correct what is marked with ✕.<//>`;
+  return html`<${List} name="what is sent">
+    ${state.messages.map((message) => html`<div><h4>${message.role} message</h4><${Text}>${message.content}<//></div>`)}
+  <//>`;
 }
 
 function replies(state) {
-  if (!state.trials.length) return soft(state.can_try ? "Nothing was tried yet: Try sends it to the teacher." : "Nothing was tried yet.");
-  return list("replies", {}, state.trials.map((trial) => h("article", { class: "sdg-item" }, trial === null ? soft("Waiting for the reply…") : [
-    h("header", {}, h("code", {}, trial.id), h("span", {}, sign(trial.reason ? "bad" : "good"), told(trial)),
-      trial.rows.filter((row) => typeof row.score === "number").map((row) => h("strong", {}, `score ${row.score}`))),
-    trial.message && h("p", {}, trial.message),
-    h("pre", { dir: "auto", class: "sdg-raw" }, trial.pieces.map(([text, column]) => column
-      ? h("mark", { title: column }, h("small", {}, column), text) : h("span", {}, text)))])));
+  if (!state.trials.length) {
+    return html`<${Soft}>Nothing was tried yet${state.can_try ? ": Try sends it to the teacher." : "."}<//>`;
+  }
+  return html`<${List} name="replies">
+    ${state.trials.map((trial) => html`<article class="sdg-item">${trial === null ? waiting() : result(trial)}</article>`)}
+  <//>`;
 }
 
-function told({ reason, rows, reply }) {
-  const read = reason || `${rows.length} record${rows.length === 1 ? "" : "s"} read`;
-  return reply ? `${read} · ${reply.seconds.toFixed(2)} s, ${reply.tokens.toLocaleString("en")} tokens` : read;
+function waiting() {
+  return html`<${Soft}>Waiting for the reply…<//>`;
 }
 
-function diff(state) {
-  if (!state.diff.length) return soft("It is as it was saved.");
-  return h("pre", { class: "sdg-diff" }, state.diff.slice(2).map((line) => h("span", { class: line[0] === "+" ? "sdg-plus" : line[0] === "-" ? "sdg-minus" : "sdg-soft" }, `${line}\n`)));
+// The reply as it came, with what was parsed from it marked by its column.
+function result(trial) {
+  const scores = trial.rows.filter((row) => typeof row.score === "number");
+  const piece = ([text, column]) =>
+    column
+      ? html`<mark title=${column}><small>${column}</small>${text}</mark>`
+      : html`<span>${text}</span>`;
+  return html`
+    <header>
+      <code>${trial.id}</code>
+      <span><${Sign} name=${trial.reason ? "bad" : "good"} />${outcome(trial)}</span>
+      ${scores.map((row) => html`<strong>score ${row.score}</strong>`)}
+    </header>
+    ${trial.message && html`<p>${trial.message}</p>`}
+    <pre dir="auto" class="sdg-raw">${trial.pieces.map(piece)}</pre>
+  `;
 }
 
-function hotkeys(keys, typing, { state, act, local, draw }) {
-  if (keys !== "Ctrl+s" && keys !== "Ctrl+Enter") return false;
-  for (const [part, text] of Object.entries(local.texts)) act("text", { part, text });
-  if (keys === "Ctrl+s") act("save");
-  else if (state.can_try && !state.busy) { local.side = "replies"; act("try"); draw(); }
+function outcome({ reason, rows, seconds, tokens }) {
+  const parsed = reason || `${rows.length} record${rows.length === 1 ? "" : "s"} parsed`;
+  if (seconds === null) return parsed;
+  return `${parsed} · ${seconds.toFixed(2)} s, ${formatNumber(tokens)} tokens`;
+}
+
+function changes(state) {
+  if (!state.diff.length) return html`<${Soft}>Nothing has changed since it was saved.<//>`;
+  const classes = { "+": "sdg-plus", "-": "sdg-minus" };
+  const line = (text) => html`<span class=${classes[text[0]] || "sdg-soft"}>${text}${"\n"}</span>`;
+  return html`<pre class="sdg-diff">${state.diff.slice(2).map(line)}</pre>`;
+}
+
+function onKey(ui, key) {
+  const { state, act, type, local } = ui;
+  if (key !== "Ctrl+s" && key !== "Ctrl+Enter") return false;
+  for (const [part, text] of Object.entries(local.texts)) type("text", { part, text }); // what was typed goes first
+  if (key === "Ctrl+s") act("save");
+  else if (state.can_try && !state.busy) tryOut(ui);
   return true;
 }
 
-export default panelOf("prompt", view, hotkeys);
+export default panelOf(view, onKey);

@@ -1,68 +1,126 @@
-// The review: one sample beside its seed with the judge's words, the same as a table, and two figures.
+// The review: one sample beside its seed with the judge's words, all in a table, and two figures.
+
+const FILTERS = ["show", "score", "seed", "reason"];
 
 function view(ui) {
   const { state, act, local, id } = ui;
-  local.search = local.search || later(250, (text) => act("filter", { text }));
-  const bodies = { one, table: samples, figures };
-  const empty = state.samples ? "No sample fits these filters. Show all, or take a filter away." : "There are no samples yet. Run this cell again when the run has made some.";
-  return [
-    h("div", { class: "sdg-filters", key: "filters", role: "group", "aria-label": "filters" },
-      ["show", "score", "seed", "reason"].map((name) => field(`${id}-${name}`, name,
-        choice(`${id}-${name}`, state.filters[name], state.choices[name], (value) => act("filter", { [name]: value })))),
-      field(`${id}-text`, "text", input({ id: `${id}-text`, type: "search", value: state.filters.text, onInput: (e) => local.search(e.target.value) }))),
-    ownTabs(ui, "tab", [["one", "One by one"], ["table", "Table"], ["figures", "Figures"]]
-      .map(([name, words]) => [name, words, () => state.total ? bodies[name](ui) : soft(empty)])),
+  local.search = local.search || debounced(250, (text) => act("filter", { text }));
+  const orEmpty = (body) => () => (state.total ? body(ui) : emptyNote(state));
+  const tabs = [
+    { name: "one", label: "One by one", body: orEmpty(oneSample) },
+    { name: "table", label: "Table", body: orEmpty(sampleTable) },
+    { name: "figures", label: "Figures", body: orEmpty(figures) },
   ];
+  return html`
+    <div class="sdg-filters" role="group" aria-label="filters">
+      ${FILTERS.map((name) => filterField(ui, name))}
+      <${Field} id="${id}-text" label="text">
+        <${TextInput}
+          id="${id}-text"
+          type="search"
+          text=${state.filters.text}
+          onInput=${(event) => local.search(event.target.value)}
+        />
+      <//>
+    </div>
+    <${Tabs} ui=${ui} name="tab" tabs=${tabs} />
+  `;
 }
 
-// What is pressed stands above the texts, so that it stays where it is from sample to sample.
-function one(ui) {
-  const { state, act, local, id } = ui;
-  const sample = state.sample;
-  const good = sample.state === "accepted" || sample.state === "edited";
-  if (local.id !== sample.id) Object.assign(local, { id: sample.id, editing: false, texts: {} });
-  return h("div", { key: "one" },
-    row("where",
-      button("Back", () => act("step", { by: -1 }), { keys: "k", disabled: state.at <= 1 }),
-      button("Next", () => act("step", { by: 1 }), { keys: "j", disabled: state.at >= state.total }),
-      h("span", {}, h("code", {}, sample.id), ` · ${state.at} of ${state.total} · `, sign(sample.state), `${sample.state}${sample.reason ? `: ${sample.reason}` : ""}`,
-        sample.state === "outdated" && " (it was decided, and has changed since)"),
-      button("Undo", () => act("undo"), { keys: "u", class: "sdg-push", disabled: !state.can_undo })),
-    local.editing ? saving(ui) : deciding(ui),
-    Object.entries(sample.texts).map(([name, text]) => h("div", { class: "sdg-pair", key: `${sample.id} ${name}` },
-      h("div", {}, local.editing
-        ? field(`${id}-${name}`, name, h("textarea", { id: `${id}-${name}`, rows: Math.min(24, Math.max(3, text.split("\n").length + 1)),
-            value: local.texts[name] ?? text, onInput: (e) => { local.texts[name] = e.target.value; } }))
-        : [h("h4", {}, name, text !== sample.written[name] && " (edited)"), long(text),
-          text !== sample.written[name] && fold("as the teacher wrote it", long(sample.written[name]))]),
-      h("div", { class: "sdg-aside" }, h("h4", {}, `${name} of its seed`), long(sample[`seed_${name}`])))),
-    h("div", { class: "sdg-judge", key: `${sample.id} judge` }, h("h4", {}, `The judge${sample.score === null ? "" : `: ${sample.score}`}`), long(sample.evaluation || "no words")),
-    fold("Make this a seed", row("seed",
-      h("label", { for: `${id}-seeds` }, "file of seeds"),
-      input({ id: `${id}-seeds`, class: "sdg-path", value: state.seed_file, onChange: (e) => { local.seeds = e.target.value; } }),
-      button("Make this a seed", () => act("seed", { path: local.seeds || state.seed_file }), { disabled: !good }),
-      !good && h("span", { class: "sdg-soft" }, "Accept or edit it first.")), { key: "seed" }));
+function filterField({ state, act, id }, name) {
+  return html`<${Field} key=${name} id="${id}-${name}" label=${name}>
+    <${Choice}
+      id="${id}-${name}"
+      value=${state.filters[name]}
+      options=${state.choices[name]}
+      onChoice=${(value) => act("filter", { [name]: value })}
+    />
+  <//>`;
+}
+
+function emptyNote(state) {
+  if (state.samples)
+    return html`<${Soft}>No sample matches these filters. Show all, or remove a filter.<//>`;
+  return html`<${Soft}>There are no samples yet. Run this cell again when the run has made some.<//>`;
+}
+
+// One by one ----------------------------------------------------------------------------------------------------------
+
+// What is pressed stands above the texts, so that it stays in place from sample to sample.
+function oneSample(ui) {
+  const { state, local } = ui;
+  const { sample } = state;
+  if (local.id !== sample.id) Object.assign(local, { id: sample.id, isEditing: false, texts: {} });
+  const judgement = sample.score === null ? "The judge" : `The judge: ${sample.score}`;
+  return html`<div>
+    ${moving(ui)}
+    ${local.isEditing ? saving(ui) : deciding(ui)}
+    ${Object.keys(sample.texts).map((name) => textPair(ui, name))}
+    <div class="sdg-judge" key="${sample.id} judge">
+      <h4>${judgement}</h4>
+      <${LongText} text=${sample.evaluation || "no words"} />
+    </div>
+    ${seedMaking(ui)}
+  </div>`;
+}
+
+function moving({ state, act }) {
+  const { sample } = state;
+  const reason = sample.reason ? `: ${sample.reason}` : "";
+  return html`<${Row}>
+    <${Button} label="Back" keys="k" disabled=${state.position <= 1} onClick=${() => act("step", { by: -1 })} />
+    <${Button} label="Next" keys="j" disabled=${state.position >= state.total} onClick=${() => act("step", { by: 1 })} />
+    <span>
+      <code>${sample.id}</code> · ${state.position} of ${state.total} · <${Sign} name=${sample.state} />${sample.state}${reason}
+      ${sample.state === "outdated" && " (it has changed since it was decided)"}
+    </span>
+    <${Button} label="Undo" keys="u" class="sdg-push" disabled=${!state.can_undo} onClick=${() => act("undo")} />
+  <//>`;
 }
 
 function deciding(ui) {
   const { state, act, local, id } = ui;
-  const reject = () => {
-    act("reject", { reason: local.why || "" });
-    Object.assign(local, { why: "", rev: (local.rev || 0) + 1 });
-    ui.draw();
+  const onEnter = (event) => {
+    if (event.key !== "Enter") return;
+    event.target.closest(".sdg").focus();
+    reject(ui);
   };
-  return row("decide",
-    button("Accept", () => act("accept"), { main: true, keys: "a" }),
-    button("Reject", reject, { keys: "r" }),
-    input({ class: "sdg-path", id: `${id}-why`, "aria-label": "reason for a rejection", placeholder: "reason, then Enter", list: `${id}-reasons`, value: local.why || "", rev: local.rev,
-      onInput: (e) => { local.why = e.target.value; },
-      onKeydown: (e) => { if (e.key === "Enter") { e.target.closest(".sdg").focus(); reject(); } } }),
-    h("datalist", { id: `${id}-reasons` }, state.choices.reason.slice(1).map(([why]) => h("option", { value: why, key: why }))),
-    button("Edit", () => edit(ui, true), { keys: "e" }));
+  const keepReason = (event) => {
+    local.reason = event.target.value;
+  };
+  return html`<${Row}>
+    <${Button} label="Accept" main keys="a" onClick=${() => act("accept")} />
+    <${Button} label="Reject" keys="r" onClick=${() => reject(ui)} />
+    <${TextInput}
+      class="sdg-path"
+      id="${id}-rejection"
+      aria-label="reason for a rejection"
+      placeholder="reason, then Enter"
+      list="${id}-reasons"
+      text=${local.reason || ""}
+      revision=${local.reasonRevision}
+      onInput=${keepReason}
+      onKeyDown=${onEnter}
+    />
+    <datalist id="${id}-reasons">
+      ${state.choices.reason.slice(1).map((choice) => html`<option key=${choice.value} value=${choice.value} />`)}
+    </datalist>
+    <${Button} label="Edit" keys="e" onClick=${() => edit(ui, true)} />
+  <//>`;
+}
+
+function reject({ act, local, draw }) {
+  act("reject", { reason: local.reason || "" });
+  local.reason = "";
+  local.reasonRevision = (local.reasonRevision || 0) + 1;
+  draw();
 }
 
 function saving(ui) {
-  return row("save", button("Save as edited", () => save(ui), { main: true, keys: "Ctrl+S" }), button("Leave as it was", () => edit(ui, false), { keys: "Escape" }));
+  return html`<${Row}>
+    <${Button} label="Save as edited" main keys="Ctrl+S" onClick=${() => save(ui)} />
+    <${Button} label="Leave as it was" keys="Escape" onClick=${() => edit(ui, false)} />
+  <//>`;
 }
 
 function save(ui) {
@@ -71,39 +129,118 @@ function save(ui) {
   edit(ui, false);
 }
 
-function edit({ local, draw, id }, editing) {
-  Object.assign(local, { editing, texts: {} });
+function edit({ local, draw, focus }, isEditing) {
+  Object.assign(local, { isEditing, texts: {} });
   draw();
-  if (editing) document.getElementById(`${id}-response`)?.focus();
+  if (isEditing) focus("response");
 }
 
-function samples({ state, act, local, draw }) {
-  return h("div", { key: "table" },
-    table("samples", ["id", "decision", "score", "question", "response"], state.rows.map((sample) => [
-      h("button", { type: "button", class: "sdg-link", onClick: () => { local.tab = "one"; act("go", { id: sample.id }); draw(); } }, h("code", {}, sample.id)),
-      [sign(sample.state), `${sample.state}${sample.reason ? `: ${sample.reason}` : ""}`], sample.score, sample.question, pre(sample.response)])),
-    row("pages",
-      button("Back", () => act("page", { number: state.page - 1 }), { disabled: state.page <= 0 }),
-      button("Next", () => act("page", { number: state.page + 1 }), { disabled: state.page + 1 >= state.pages }),
-      h("span", {}, `page ${state.page + 1} of ${state.pages}, ${state.total} samples`)));
+function textPair(ui, name) {
+  const { sample } = ui.state;
+  return html`<div class="sdg-pair" key="${sample.id} ${name}">
+    <div>${ui.local.isEditing ? editedText(ui, name) : decidedText(sample, name)}</div>
+    <div class="sdg-aside">
+      <h4>${name} of its seed</h4>
+      <${LongText} text=${sample.seed_texts[name]} />
+    </div>
+  </div>`;
+}
+
+function editedText({ state, local, id }, name) {
+  const text = state.sample.texts[name];
+  const lines = text.split("\n").length + 1;
+  const keep = (event) => {
+    local.texts[name] = event.target.value;
+  };
+  return html`<${Field} id="${id}-${name}" label=${name}>
+    <${TextArea}
+      id="${id}-${name}"
+      rows=${Math.min(24, Math.max(3, lines))}
+      text=${local.texts[name] ?? text}
+      onInput=${keep}
+    />
+  <//>`;
+}
+
+function decidedText(sample, name) {
+  const text = sample.texts[name];
+  const written = sample.written[name];
+  const isEdited = text !== written;
+  return html`
+    <h4>${name}${isEdited && " (edited)"}</h4>
+    <${LongText} text=${text} />
+    ${isEdited && html`<${Fold} title="as the teacher wrote it"><${LongText} text=${written} /><//>`}
+  `;
+}
+
+function seedMaking({ state, act, local, id }) {
+  const isGood = state.sample.state === "accepted" || state.sample.state === "edited";
+  const rename = (event) => {
+    local.seedFile = event.target.value;
+  };
+  const make = () => act("seed", { path: local.seedFile || state.seed_file });
+  return html`<${Fold} title="Make this a seed">
+    <${Row}>
+      <label for="${id}-seeds">seed file</label>
+      <${TextInput} id="${id}-seeds" class="sdg-path" text=${state.seed_file} onChange=${rename} />
+      <${Button} label="Make this a seed" disabled=${!isGood} onClick=${make} />
+      ${!isGood && html`<span class="sdg-soft">Accept or edit it first.</span>`}
+    <//>
+  <//>`;
+}
+
+// The table and the figures -------------------------------------------------------------------------------------------
+
+function sampleTable({ state, act, local, draw }) {
+  const open = (id) => {
+    local.tab = "one";
+    act("go", { id });
+    draw();
+  };
+  const row = (sample) => [
+    html`<${Link} onClick=${() => open(sample.id)}><code>${sample.id}</code><//>`,
+    html`<${Sign} name=${sample.state} />${sample.state}${sample.reason && `: ${sample.reason}`}`,
+    sample.score,
+    sample.question,
+    html`<${Text}>${sample.response}<//>`,
+  ];
+  const turn = (by) => act("page", { number: state.page + by });
+  const head = ["id", "decision", "score", "question", "response"];
+  return html`<div>
+    <${Table} name="samples" head=${head} rows=${state.rows.map(row)} />
+    <${Row} class="sdg-pages">
+      <${Button} label="Back" disabled=${state.page <= 0} onClick=${() => turn(-1)} />
+      <${Button} label="Next" disabled=${state.page + 1 >= state.pages} onClick=${() => turn(1)} />
+      <span>page ${state.page + 1} of ${state.pages}, ${formatNumber(state.total)} samples</span>
+    <//>
+  </div>`;
 }
 
 function figures({ state }) {
-  return h("div", { class: "sdg-pair", key: "figures" }, state.figures.map((figure) => h("figure", { key: figure.title },
-    h("h4", {}, figure.title), soft(figure.words),
-    figure.drawing ? h("div", { drawing: figure.drawing }) : soft("Nothing to draw."))));
+  const figure = ({ title, caption, drawing }) => html`<figure key=${title}>
+    <h4>${title}</h4>
+    <${Soft}>${caption}<//>
+    ${drawing ? html`<${Drawing} svg=${drawing} />` : html`<${Soft}>There is nothing to draw.<//>`}
+  </figure>`;
+  return html`<div class="sdg-pair">${state.figures.map(figure)}</div>`;
 }
 
-function hotkeys(keys, typing, ui) {
-  const { state, act, local, id } = ui;
-  if ((local.tab || "one") !== "one" || !state.sample || (typing && !local.editing)) return false;
-  const does = (local.editing ? { Escape: () => edit(ui, false), "Ctrl+s": () => save(ui) } : {
-    a: () => act("accept"), u: () => act("undo"), e: () => edit(ui, true),
-    j: () => act("step", { by: 1 }), k: () => act("step", { by: -1 }),
-    r: () => document.getElementById(`${id}-why`)?.focus(),
-  })[keys];
-  if (does) does();
-  return Boolean(does);
+function onKey(ui, key, isTyping) {
+  const { state, act, local, focus } = ui;
+  const isOne = (local.tab || "one") === "one";
+  if (!isOne || !state.sample || (isTyping && !local.isEditing)) return false;
+  const whileEditing = { Escape: () => edit(ui, false), "Ctrl+s": () => save(ui) };
+  const whileDeciding = {
+    a: () => act("accept"),
+    u: () => act("undo"),
+    e: () => edit(ui, true),
+    j: () => act("step", { by: 1 }),
+    k: () => act("step", { by: -1 }),
+    r: () => focus("rejection"),
+  };
+  const command = (local.isEditing ? whileEditing : whileDeciding)[key];
+  if (command) command();
+  return Boolean(command);
 }
 
-export default panelOf("review", view, hotkeys);
+export default panelOf(view, onKey);

@@ -1,87 +1,205 @@
 // The run: the method's picture with its numbers, the newest samples, and what was dropped at a stage.
 
+const MORE_DROPS = 30;
+
 function view(ui) {
-  const { state, act, id } = ui;
-  const lost = state.stages.reduce((sum, stage) => sum + stage.lost, 0);
-  return [
-    row("buttons",
-      state.start && button(state.start, () => act("start"), { main: true, disabled: !state.can_start, key: "start" }),
-      state.start && button("Cancel", () => act("cancel"), { disabled: !state.can_cancel, key: "cancel" }),
-      h("progress", { key: "bar", max: 1, value: state.fraction, "aria-label": "share of the work that is done" })),
-    state.asks && h("section", { key: "asks", "aria-label": "Is the judge right?" },
-      h("div", { class: "sdg-row" },
-        button("Go on", () => act("go_on"), { main: true }), button("Stop here", () => act("cancel"))),
-      h("div", { drawing: state.asks })),
-    state.wants_key && field(`${id}-key`, "fresh key", input({ id: `${id}-key`, key: "key", type: "password", placeholder: "kept in memory only; Enter to go on",
-      onChange: (e) => { if (e.target.value) { act("renew", { key: e.target.value }); e.target.value = ""; } } })),
-    facts(state.facts),
-    h("div", { class: "sdg-two sdg-picture-first", key: "two" },
-      h("div", { class: "sdg-picture", drawing: state.picture, onClick: (event) => choose(ui, picked(event, state)) }),
-      ownTabs(ui, "tab", [
-        ["newest", "Newest samples", () => newest(ui)],
-        ["dropped", `Dropped${lost ? ` (${lost})` : ""}`, () => dropped(ui)],
-        ["notes", `Notes${state.notes.length ? ` (${state.notes.length})` : ""}`, () => notes(state)],
-      ])),
+  const { state, id, act } = ui;
+  const lost = state.stages.reduce((sum, stage) => sum + stage.dropped, 0);
+  const tabs = [
+    { name: "newest", label: "Newest samples", body: () => newestSamples(ui) },
+    {
+      name: "dropped",
+      label: lost ? `Dropped (${formatNumber(lost)})` : "Dropped",
+      body: () => dropped(ui),
+    },
+    {
+      name: "notes",
+      label: state.notes.length ? `Notes (${state.notes.length})` : "Notes",
+      body: () => notes(state),
+    },
   ];
+  return html`
+    <${Row}>
+      ${state.start_label && startButtons(ui)}
+      <progress max="1" value=${state.fraction} aria-label="share of the work that is done"></progress>
+    <//>
+    ${state.judge_doubt && judgeQuestion(ui)}
+    ${
+      state.wants_key &&
+      html`<${Field} id="${id}-key" label="fresh key">
+      <${KeyInput}
+        id="${id}-key"
+        placeholder="kept in memory only; Enter continues"
+        onKey=${(key) => act("renew", { key })}
+      />
+    <//>`
+    }
+    <${Facts} facts=${state.facts} />
+    <div class="sdg-two sdg-picture-first">
+      <${Drawing} class="sdg-picture" svg=${state.picture} onClick=${(event) => showDrops(ui, clickedStage(event, state))} />
+      <${Tabs} ui=${ui} name="tab" tabs=${tabs} />
+    </div>
+  `;
 }
 
-function choose({ act, local, draw }, name) {
+function startButtons({ state, act }) {
+  return html`
+    <${Button} label=${state.start_label} main disabled=${!state.can_start} onClick=${() => act("start")} />
+    <${Button} label="Cancel" disabled=${!state.can_cancel} onClick=${() => act("cancel")} />
+  `;
+}
+
+function judgeQuestion({ state, act }) {
+  return html`<section aria-label="Is the judge right?">
+    <${Row}>
+      <${Button} label="Continue" main onClick=${() => act("continue")} />
+      <${Button} label="Stop here" onClick=${() => act("cancel")} />
+    <//>
+    <${Drawing} svg=${state.judge_doubt} />
+  </section>`;
+}
+
+// While you read (with the mouse or the focus on the list), the list stands still.
+function newestSamples({ state, local, draw }) {
+  const shown = local.held || state.newest;
+  const hold = () => {
+    local.held = local.held || state.newest;
+  };
+  const release = () => {
+    local.held = null;
+    draw();
+  };
+  const isBehind = state.newest.some((sample) => !shown.find((other) => other.id === sample.id));
+  return html`<${List}
+    name="newest samples"
+    onMouseEnter=${hold}
+    onMouseLeave=${release}
+    onFocusIn=${hold}
+    onFocusOut=${release}
+  >
+    <${Soft}>${newestNote(state, shown, isBehind)}<//>
+    ${shown.map(newSample)}
+  <//>`;
+}
+
+function newestNote(state, shown, isBehind) {
+  if (isBehind && shown.length) return "Held while you read; newer samples are waiting.";
+  if (shown.length) return "The newest first.";
+  return state.samples
+    ? "The samples are in the run's folder."
+    : "Samples appear here as they are made.";
+}
+
+function newSample(sample) {
+  const isScored = typeof sample.score === "number";
+  return html`<article key=${sample.id} class="sdg-item">
+    <header>
+      <code>${sample.id}</code>
+      <span class="sdg-soft">${isScored && `score ${sample.score}`}</span>
+    </header>
+    <h4>question</h4>
+    <${LongText} text=${sample.question} most=${240} />
+    <h4>response</h4>
+    <${LongText} text=${sample.response} most=${400} />
+  </article>`;
+}
+
+// Drops ---------------------------------------------------------------------------------------------------------------
+
+function showDrops({ act, local, draw }, name) {
   if (!name) return;
   local.tab = "dropped";
   act("stage", { name });
   draw();
 }
 
-// Which stage of the picture was clicked: its groups stand in the order of the stages.
-function picked(event, state) {
-  const above = [...event.currentTarget.querySelectorAll("svg > g")].filter((group) => group.getBoundingClientRect().top - 4 <= event.clientY);
+// The stage of the picture that was clicked: its groups stand in the order of the stages.
+function clickedStage(event, state) {
+  const groups = [...event.currentTarget.querySelectorAll("svg > g")];
+  const above = groups.filter((group) => group.getBoundingClientRect().top - 4 <= event.clientY);
   return state.stages[above.length - 1]?.name;
 }
 
-// While somebody reads (mouse or focus on the list), the list stands still.
-function newest({ state, local, draw }) {
-  const shown = local.held || state.newest;
-  const hold = () => { local.held = local.held || state.newest; };
-  const release = () => { local.held = null; draw(); };
-  const waiting = state.newest.some((sample) => !shown.find((one) => one.id === sample.id));
-  return list("newest samples", { onMouseenter: hold, onMouseleave: release, onFocusin: hold, onFocusout: release },
-    soft(!shown.length ? (state.samples ? "None of them is at hand." : "Samples appear here as they come.") : waiting ? "Held while you read; newer ones are waiting." : "The newest first."),
-    shown.map((sample) => h("article", { key: sample.id, class: "sdg-item" },
-      h("header", {}, h("code", {}, sample.id), h("span", { class: "sdg-soft" }, typeof sample.score === "number" && `judged ${sample.score}`)),
-      h("h4", {}, "question"), long(sample.question, 240),
-      h("h4", {}, "response"), long(sample.response, 400))));
+function dropped(ui) {
+  const { state, id } = ui;
+  const { drops, stages } = state;
+  const entries = stages.map((stage) => ({
+    value: stage.name,
+    label: `${stage.name} (${formatNumber(stage.dropped)})`,
+  }));
+  if (!drops) entries.unshift({ value: "", label: "choose one, or click it in the picture" });
+  return html`<div>
+    <${Field} id="${id}-stage" label="stage">
+      <${Choice}
+        id="${id}-stage"
+        value=${drops ? drops.stage : ""}
+        options=${entries}
+        onChoice=${(name) => showDrops(ui, name)}
+      />
+    <//>
+    ${drops && dropList(ui)}
+  </div>`;
 }
 
-function dropped(ui) {
-  const { state: { drops, stages }, act, id } = ui;
-  const options = stages.map((stage) => [stage.name, `${stage.name} (${stage.lost})`]);
-  const more = drops ? (stages.find((stage) => stage.name === drops.stage)?.lost || 0) - drops.shown.length : 0;
-  return h("div", {},
-    field(`${id}-stage`, "stage", choice(`${id}-stage`, drops ? drops.stage : "", drops ? options : [["", "choose one, or click it in the picture"], ...options], (name) => choose(ui, name))),
-    drops && soft(drops.shown.length ? `${drops.shown.length} of ${drops.shown.length + Math.max(0, more)} shown.` : "Nothing was dropped here.",
-      more > 0 && button(`Show ${Math.min(more, 30)} more`, () => act("stage", { name: drops.stage, most: drops.shown.length + 30 }))),
-    drops && list("what was dropped", {}, drops.shown.map((drop) => h("details", {
-      key: drop.id, class: "sdg-item", onToggle: (e) => { if (e.target === e.currentTarget && e.target.open && !drops.stories[drop.id]) act("trace", { id: drop.id }); },
-    },
-      h("summary", {}, h("code", {}, drop.id), " ", h("strong", {}, drop.reason), " ", h("span", { class: "sdg-soft" }, drop.message)),
-      story(drops.stories[drop.id])))));
+function dropList({ state, act }) {
+  const { stage: name, drops, traces } = state.drops;
+  const stage = state.stages.find((entry) => entry.name === name);
+  const more = Math.max(0, (stage ? stage.dropped : 0) - drops.length);
+  const showMore = () => act("stage", { name, most: drops.length + MORE_DROPS });
+  const openTrace = (drop) => (event) => {
+    const isItself = event.target === event.currentTarget;
+    if (isItself && event.target.open && !traces[drop.id]) act("trace", { id: drop.id });
+  };
+  return html`
+    <${Soft}>
+      ${drops.length ? `${formatNumber(drops.length)} of ${formatNumber(drops.length + more)} shown. ` : "Nothing was dropped here."}
+      ${more > 0 && html`<${Button} label="Show ${Math.min(more, MORE_DROPS)} more" onClick=${showMore} />`}
+    <//>
+    <${List} name="drops">
+      ${drops.map(
+        (
+          drop,
+        ) => html`<details key="${name} ${drop.id}" class="sdg-item" onToggle=${openTrace(drop)}>
+        <summary>
+          <code>${drop.id}</code> <strong>${drop.reason}</strong> <span class="sdg-soft">${drop.message}</span>
+        </summary>
+        ${trace(traces[drop.id])}
+      </details>`,
+      )}
+    <//>
+  `;
 }
 
 // What was sent and what came back, the last exchange first; earlier ones are folded.
-function story(exchanges) {
-  if (!exchanges) return soft("Reading…");
-  if (!exchanges.length) return soft("Nothing was asked for this row.");
-  return exchanges.map((exchange, place) => {
-    const name = exchange.stage + (exchange.attempt > 1 ? `, attempt ${exchange.attempt}` : "");
-    const texts = [[`${name}: the raw reply`, exchange.text],
-      ...(exchange.reasoning ? [[`${name}: the teacher's reasoning`, exchange.reasoning]] : []),
-      ...exchange.messages.map((message) => [`${name}: ${message.role} message, as it was sent`, message.content])];
-    return texts.map(([title, text]) => h("div", { class: "sdg-story" }, place ? fold(title, long(text)) : [h("h4", {}, title), long(text)]));
-  });
+function trace(exchanges) {
+  if (!exchanges) return html`<${Soft}>Reading…<//>`;
+  if (!exchanges.length) return html`<${Soft}>Nothing was asked for this row.<//>`;
+  return exchanges.map((exchange, place) =>
+    exchangeTexts(exchange).map(
+      ([title, text]) => html`<div class="sdg-trace">
+    ${
+      place === 0
+        ? html`<h4>${title}</h4><${LongText} text=${text} />`
+        : html`<${Fold} title=${title}><${LongText} text=${text} /><//>`
+    }
+  </div>`,
+    ),
+  );
+}
+
+function exchangeTexts(exchange) {
+  const attempt = exchange.attempt > 1 ? `, attempt ${exchange.attempt}` : "";
+  const name = `${exchange.stage}${attempt}`;
+  const texts = [[`${name}: the raw reply`, exchange.text]];
+  if (exchange.reasoning) texts.push([`${name}: the teacher's reasoning`, exchange.reasoning]);
+  for (const message of exchange.messages)
+    texts.push([`${name}: the ${message.role} message that was sent`, message.content]);
+  return texts;
 }
 
 function notes(state) {
-  return state.notes.length ? h("ul", { class: "sdg-notes" }, state.notes.map((note) => h("li", {}, note))) : soft("Nothing to note.");
+  if (!state.notes.length) return html`<${Soft}>There are no notes.<//>`;
+  return html`<ul class="sdg-notes">${state.notes.map((note) => html`<li>${note}</li>`)}</ul>`;
 }
 
-export default panelOf("run", view);
+export default panelOf(view);

@@ -1,66 +1,139 @@
-// The seeds: as cards of which one is open for editing, or all as a table.
+// The seeds: as cards of which one is open for editing, or all in a table.
 
-const WORDS = { task_description: "task description", seed_context: "context", seed_question: "question", seed_response: "response" };
+const LABELS = {
+  task_description: "task description",
+  seed_context: "context",
+  seed_question: "question",
+  seed_response: "response",
+};
 
 function view(ui) {
   const { state, act, local } = ui;
-  return [
-    row("buttons",
-      button("Save", () => act("save", { path: local.path || "" }), { main: true, keys: "Ctrl+S", disabled: !state.seeds.length }),
-      button("Add a seed", () => act("add")),
-      button("Undo", () => act("undo"), { disabled: !state.can_undo }),
-      input({ class: "sdg-path", "aria-label": "file of seeds", value: state.path, onInput: (e) => { local.path = e.target.value; } }),
-      button("Load this file", () => act("load", { path: local.path || state.path }))),
-    h("div", { class: "sdg-all", key: "all" }, state.about_all.filter((flaw) => flaw.part !== "task_description").map((flaw) => flawed({ ...flaw, words: `All seeds${flaw.part ? `, ${WORDS[flaw.part]}` : ""}: ${flaw.words}` }))),
-    state.seeds.length > 0 && ownTabs(ui, "tab", [
-      ["cards", "Cards", () => state.seeds.map((seed, place) => place === state.open ? card(ui, seed, place) : closed(ui, seed, place))],
-      ["table", "Table", () => all(ui)],
-    ]),
-  ];
-}
-
-function closed({ act }, seed, place) {
-  const grave = ["error", "warning"].find((severity) => seed.flaws.some((flaw) => flaw.severity === severity));
-  return h("article", { class: "sdg-item sdg-closed", key: `closed ${place}` },
-    h("button", { type: "button", class: "sdg-link", onClick: () => act("open", { place }) }, `Seed ${place + 1}`),
-    h("span", {}, grave && [sign(grave), h("span", { class: "sdg-unseen" }, grave)]),
-    h("p", { class: "sdg-soft sdg-line" }, seed.seed_question || "no question yet"));
-}
-
-function card({ state, act, local, id }, seed, place) {
-  local.send = local.send || {};
-  const area = (column, rows) => {
-    local.send[column] = local.send[column] || later(250, (at, text) => act("edit", { place: at, column, text }));
-    const flaws = [...seed.flaws, ...(column === "task_description" ? state.about_all : [])].filter((flaw) => flaw.part === column);
-    const name = `${id}-${place}-${column}`;
-    return field(name, WORDS[column], h("textarea", {
-      id: name, rows, value: seed[column], rev: state.rev, onInput: (e) => local.send[column](place, e.target.value),
-      onChange: (e) => local.send[column].now(place, e.target.value),
-      "aria-invalid": flaws.some((flaw) => flaw.severity === "error") ? "true" : null, "aria-describedby": flaws.length ? `${name}-flaws` : null,
-    }), flaws);
+  const path = local.path || "";
+  const rename = (event) => {
+    local.path = event.target.value;
   };
-  return h("article", { class: "sdg-item", key: `open ${place}`, "aria-label": `seed ${place + 1}` },
-    h("header", {}, h("strong", {}, `Seed ${place + 1} of ${state.seeds.length}`),
-      button("Duplicate", () => act("duplicate", { place }), { class: "sdg-push" }), button("Remove", () => act("remove", { place }))),
-    area("task_description", 2),
-    h("div", { class: "sdg-pair" }, area("seed_context", 6), h("div", {}, area("seed_question", 2), area("seed_response", 4))));
+  const tabs = [
+    {
+      name: "cards",
+      label: "Cards",
+      body: () => state.seeds.map((seed, place) => seedCard(ui, seed, place)),
+    },
+    { name: "table", label: "Table", body: () => seedTable(ui) },
+  ];
+  return html`
+    <${Row}>
+      <${Button} label="Save" main keys="Ctrl+S" disabled=${!state.seeds.length} onClick=${() => act("save", { path })} />
+      <${Button} label="Add a seed" onClick=${() => act("add")} />
+      <${Button} label="Undo" disabled=${!state.can_undo} onClick=${() => act("undo")} />
+      <${TextInput} class="sdg-path" aria-label="seed file" text=${state.path} onInput=${rename} />
+      <${Button} label="Load this file" onClick=${() => act("load", { path: path || state.path })} />
+    <//>
+    <div class="sdg-all">${flawsOfAll(state)}</div>
+    ${state.seeds.length > 0 && html`<${Tabs} ui=${ui} name="tab" tabs=${tabs} />`}
+  `;
 }
 
-function all(ui) {
+// What concerns all seeds; what is wrong with the task description stands beside its field.
+function flawsOfAll(state) {
+  const flaws = state.flaws_of_all.filter((flaw) => flaw.part !== "task_description");
+  return flaws.map((flaw) => {
+    const column = flaw.part ? `, ${LABELS[flaw.part]}` : "";
+    return html`<${FlawLine} flaw=${{ ...flaw, words: `All seeds${column}: ${flaw.words}` }} />`;
+  });
+}
+
+function seedCard(ui, seed, place) {
+  return place === ui.state.open_place ? openCard(ui, seed, place) : closedCard(ui, seed, place);
+}
+
+function closedCard({ act }, seed, place) {
+  const worst = ["error", "warning"].find((severity) =>
+    seed.flaws.some((flaw) => flaw.severity === severity),
+  );
+  return html`<article class="sdg-item sdg-closed" key="closed ${place}">
+    <${Link} onClick=${() => act("open", { place })}>Seed ${place + 1}<//>
+    <span>${worst && html`<${Sign} name=${worst} /><span class="sdg-unseen">${worst}</span>`}</span>
+    <p class="sdg-soft sdg-line">${seed.seed_question || "no question yet"}</p>
+  </article>`;
+}
+
+function openCard(ui, seed, place) {
+  const { state, act } = ui;
+  return html`<article class="sdg-item" key="open ${place}" aria-label="seed ${place + 1}">
+    <header>
+      <strong>Seed ${place + 1} of ${state.seeds.length}</strong>
+      <${Button} label="Duplicate" class="sdg-push" onClick=${() => act("duplicate", { place })} />
+      <${Button} label="Remove" onClick=${() => act("remove", { place })} />
+    </header>
+    ${columnField(ui, seed, place, "task_description", 2)}
+    <div class="sdg-pair">
+      ${columnField(ui, seed, place, "seed_context", 6)}
+      <div>
+        ${columnField(ui, seed, place, "seed_question", 2)}
+        ${columnField(ui, seed, place, "seed_response", 4)}
+      </div>
+    </div>
+  </article>`;
+}
+
+function columnField(ui, seed, place, column, rows) {
+  const { state, local, type, id } = ui;
+  local.senders = local.senders || {};
+  local.senders[column] =
+    local.senders[column] ||
+    debounced(250, (at, text) => type("edit", { place: at, column, text }));
+  const sender = local.senders[column];
+  const shared = column === "task_description" ? state.flaws_of_all : [];
+  const flaws = [...seed.flaws, ...shared].filter((flaw) => flaw.part === column);
+  const name = `${id}-${place}-${column}`;
+  return html`<${Field} id=${name} label=${LABELS[column]} flaws=${flaws}>
+    <${TextArea}
+      id=${name}
+      rows=${rows}
+      text=${seed[column]}
+      revision=${state.revision}
+      aria-invalid=${flaws.some((flaw) => flaw.severity === "error") ? "true" : null}
+      aria-describedby=${flaws.length ? `${name}-flaws` : null}
+      onInput=${(event) => sender(place, event.target.value)}
+      onChange=${(event) => sender.now(place, event.target.value)}
+    />
+  <//>`;
+}
+
+// Columns that are the same in every seed are left out, unless something is wrong in them.
+function seedTable(ui) {
   const { state, act, local } = ui;
-  const differs = (name) => new Set(state.seeds.map((seed) => seed[name])).size > 1 || state.seeds.some((seed) => seed.flaws.some((flaw) => flaw.part === name));
-  const columns = state.columns.filter((name) => name === "seed_question" || name === "seed_response" || differs(name));
-  return table("seeds", ["seed", ...columns.map((name) => WORDS[name])], state.seeds.map((seed, place) => [
-    h("button", { type: "button", class: "sdg-link", onClick: () => { local.tab = "cards"; act("open", { place }); ui.draw(); } }, String(place + 1)),
-    ...columns.map((name) => [long(seed[name], 160), seed.flaws.filter((flaw) => flaw.part === name).map((flaw) => flawed(flaw))]),
-  ]));
+  const isShown = (column) => {
+    if (column === "seed_question" || column === "seed_response") return true;
+    const texts = new Set(state.seeds.map((seed) => seed[column]));
+    return (
+      texts.size > 1 || state.seeds.some((seed) => seed.flaws.some((flaw) => flaw.part === column))
+    );
+  };
+  const columns = state.columns.filter(isShown);
+  const open = (place) => {
+    local.tab = "cards";
+    act("open", { place });
+    ui.draw();
+  };
+  const cell = (seed, column) => {
+    const flaws = seed.flaws.filter((flaw) => flaw.part === column);
+    return html`<${LongText} text=${seed[column]} most=${160} />${flaws.map((flaw) => html`<${FlawLine} flaw=${flaw} />`)}`;
+  };
+  const row = (seed, place) => [
+    html`<${Link} onClick=${() => open(place)}>${place + 1}<//>`,
+    ...columns.map((column) => cell(seed, column)),
+  ];
+  const head = ["seed", ...columns.map((column) => LABELS[column])];
+  return html`<${Table} name="seeds" head=${head} rows=${state.seeds.map(row)} />`;
 }
 
-function hotkeys(keys, typing, { act, local }, area) {
-  if (keys !== "Ctrl+s") return false;
-  if (area.tagName === "TEXTAREA") area.dispatchEvent(new Event("change"));
+function onKey({ act, local }, key, isTyping, target) {
+  if (key !== "Ctrl+s") return false;
+  if (target.tagName === "TEXTAREA") target.dispatchEvent(new Event("change")); // what was typed goes first
   act("save", { path: local.path || "" });
   return true;
 }
 
-export default panelOf("seeds", view, hotkeys);
+export default panelOf(view, onKey);

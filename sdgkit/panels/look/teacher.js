@@ -1,31 +1,100 @@
 // The teacher: kind, address, key and model; one message to it, and what the server can do.
 
 function view(ui) {
-  const { state, act, local, id } = ui;
-  const chosen = state.chosen;
-  const put = (name) => (value) => act("choose", { [name]: value });
-  const typed = (name, label, placeholder) => field(`${id}-${name}`, label,
-    input({ id: `${id}-${name}`, value: chosen[name], placeholder, onChange: (e) => put(name)(e.target.value) }));
-  const models = chosen.model && !state.models.includes(chosen.model) ? [chosen.model, ...state.models] : state.models;
-  const busy = Boolean(state.busy);
-  return [
-    h("div", { class: "sdg-fields", key: "fields" },
-      field(`${id}-kind`, "kind", choice(`${id}-kind`, chosen.kind, state.kinds, put("kind"))),
-      typed("base_url", "address", chosen.kind === "rehearsal" ? "started here" : "http://localhost:8000/v1"),
-      models.length
-        ? field(`${id}-models`, "model", choice(`${id}-models`, chosen.model, [["", models.length > 1 ? "choose one" : models[0]], ...models.map((name) => [name, name])], put("model")))
-        : typed("model", "model", "the only one of the server"),
-      field(`${id}-key`, "key", input({ id: `${id}-key`, key: "key", type: "password", value: "", placeholder: state.has_key ? "given; kept in memory only" : "from SDGKIT_API_KEY, or type it",
-        onChange: (e) => { if (e.target.value) { put("api_key")(e.target.value); e.target.value = ""; } } }))),
-    field(`${id}-message`, "message", h("textarea", { id: `${id}-message`, rows: 2, value: state.message, onInput: (e) => { local.message = e.target.value; } })),
-    row("buttons",
-      button("Test", () => act("test", { message: local.message || "" }), { main: true, disabled: busy }),
-      button("What can the server do?", () => act("abilities"), { disabled: busy })),
-    state.reply && h("div", { key: "reply" }, facts(state.facts), h("h4", {}, "reply"), long(state.reply.text),
-      state.reply.reasoning && fold("its reasoning", long(state.reply.reasoning))),
-    state.able.length > 0 && h("dl", { class: "sdg-able", key: "able" }, state.able.map(([what, answer]) => h("div", { key: what }, h("dt", {}, what), h("dd", {}, answer)))),
-    state.notes.map((note) => soft(note)),
-  ];
+  const { state, act, type, local, id } = ui;
+  const isBusy = Boolean(state.busy);
+  const test = () => act("test", { message: local.message || "" });
+  const keep = (event) => {
+    local.message = event.target.value;
+  };
+  const keyHint = state.has_key ? "set; kept in memory only" : "from SDGKIT_API_KEY, or type it";
+  return html`
+    <div class="sdg-fields">
+      <${Field} id="${id}-kind" label="kind">
+        <${Choice}
+          id="${id}-kind"
+          value=${state.connection.kind}
+          options=${state.kinds}
+          onChoice=${(kind) => act("choose", { kind })}
+        />
+      <//>
+      ${addressField(ui)}
+      ${modelField(ui)}
+      <${Field} id="${id}-key" label="key">
+        <${KeyInput} id="${id}-key" placeholder=${keyHint} onKey=${(key) => act("choose", { api_key: key })} />
+      <//>
+    </div>
+    <${Field} id="${id}-message" label="message">
+      <${TextArea}
+        id="${id}-message"
+        rows="2"
+        text=${state.message}
+        onInput=${keep}
+        onChange=${(event) => type("message", { text: event.target.value })}
+      />
+    <//>
+    <${Row}>
+      <${Button} label="Test" main disabled=${isBusy} onClick=${test} />
+      <${Button} label="What can the server do?" disabled=${isBusy} onClick=${() => act("abilities")} />
+    <//>
+    ${state.reply && replyOf(state)}
+    ${state.abilities.length > 0 && abilitiesOf(state)}
+    ${state.notes.map((note) => html`<${Soft}>${note}<//>`)}
+  `;
 }
 
-export default panelOf("teacher", view);
+function addressField({ state, type, id }) {
+  const placeholder =
+    state.connection.kind === "rehearsal" ? "started here" : "http://localhost:8000/v1";
+  return html`<${Field} id="${id}-address" label="address">
+    <${TextInput}
+      id="${id}-address"
+      text=${state.connection.base_url}
+      placeholder=${placeholder}
+      onChange=${(event) => type("choose", { base_url: event.target.value })}
+    />
+  <//>`;
+}
+
+// A list to choose from, once the server has said which models it has.
+function modelField({ state, act, type, id }) {
+  const { model } = state.connection;
+  if (!state.models.length) {
+    return html`<${Field} id="${id}-model" label="model">
+      <${TextInput}
+        id="${id}-model"
+        text=${model}
+        placeholder="the server's only model"
+        onChange=${(event) => type("choose", { model: event.target.value })}
+      />
+    <//>`;
+  }
+  const isListed = !model || state.models.includes(model);
+  const names = isListed ? state.models : [model, ...state.models];
+  const unset = { value: "", label: names.length > 1 ? "choose one" : names[0] };
+  return html`<${Field} id="${id}-models" label="model">
+    <${Choice}
+      id="${id}-models"
+      value=${model}
+      options=${[unset, ...names]}
+      onChoice=${(name) => act("choose", { model: name })}
+    />
+  <//>`;
+}
+
+function replyOf({ facts, reply }) {
+  return html`<section aria-label="reply">
+    <${Facts} facts=${facts} />
+    <h4>reply</h4>
+    <${LongText} text=${reply.text} />
+    ${reply.reasoning && html`<${Fold} title="its reasoning"><${LongText} text=${reply.reasoning} /><//>`}
+  </section>`;
+}
+
+function abilitiesOf(state) {
+  const row = ([ability, answer]) =>
+    html`<div key=${ability}><dt>${ability}</dt><dd>${answer}</dd></div>`;
+  return html`<dl class="sdg-abilities">${state.abilities.map(row)}</dl>`;
+}
+
+export default panelOf(view);
