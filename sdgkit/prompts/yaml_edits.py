@@ -1,8 +1,8 @@
 """Changes some entries of a prompt's YAML text and leaves all else as its author wrote it.
 
 Only the characters of the values that differ are replaced, so every other line stays as it is. A
-round-trip library (ruamel.yaml 0.19 was tried) keeps most comments but lays out the whole file anew,
-and a removed entry takes the comment of the next one with it.
+round-trip library (ruamel.yaml 0.19 was tried) keeps most comments but lays out the whole file
+anew, and a removed entry takes the comment of the next one with it.
 """
 
 import re
@@ -113,7 +113,7 @@ def _changes_inside(change: _Change) -> list[_Change]:
     after = change.after
     changes: list[_Change] = []
     if isinstance(node, yaml.MappingNode) and isinstance(after, dict):
-        if list(before) == list(after):
+        if before.keys() == after.keys():
             for key, value_node in node.value:
                 name = key.value
                 changes.append(_Change(value_node, before[name], after[name]))

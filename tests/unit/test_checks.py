@@ -1,6 +1,7 @@
 """Checks that ask nobody: what they let on, what they drop, and the words they drop it with."""
 
 import functools
+import inspect
 import json
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import scripted
 from scripted import PROMPTS, assert_adds_up
 
 import sdgkit as sk
-from sdgkit.checks import RULES, read_checks, saved
+from sdgkit.checks import MAKERS, RULES, CheckedText, check, read_checks, saved
 from sdgkit.seeds import read_seeds
 
 SEEDS = sorted((Path(__file__).parents[2] / "notebooks" / "seeds").glob("*.jsonl"))
@@ -23,7 +24,7 @@ def says(check, response, **row):
     return check.function({"response": response, **row})
 
 
-# Tables, JSON, patterns, lengths --------------------------------------------------------------------------------------
+# Tables, JSON, patterns, lengths ------------------------------------------------------------------
 
 
 def test_a_table_with_the_columns_asked_for_goes_on():
@@ -115,7 +116,7 @@ def test_lengths_are_counted_in_words_or_characters():
     assert "2 characters; at least 3" in says(sk.checks.length(3, unit="characters"), "ab")
 
 
-# Language, refusals ---------------------------------------------------------------------------------------------------
+# Language, refusals -------------------------------------------------------------------------------
 
 GERMAN = "Die Heizung im zweiten Stock ist seit gestern Abend kalt, und im Büro sind es nur noch sechzehn Grad."
 ENGLISH = "The heating on the second floor has been cold since last night, and the office is down to sixteen degrees."
@@ -166,7 +167,7 @@ def test_where_the_seed_declines_a_response_may():
     assert says(sk.checks.no_refusal(), refusal, seed_response="I cannot help with that.") is None
 
 
-# Facts ----------------------------------------------------------------------------------------------------------------
+# Facts --------------------------------------------------------------------------------------------
 
 FACTS = {
     "task_description": "Summarise what customers say about our products, in one sentence, without adding anything.",
@@ -271,15 +272,15 @@ def test_what_may_be_computed_can_be_refused():
 def test_the_shipped_seeds_pass_every_check(path):
     for seed in read_seeds(path):
         row = {**seed, **{name.removeprefix("seed_"): text for name, text in seed.items()}}
-        for check in (
+        for made in (
             sk.checks.facts_in_context(),
             sk.checks.same_language(),
             sk.checks.no_refusal(),
         ):
-            assert check.function({**row, "seed_response": ""}) is None
+            assert made.function({**row, "seed_response": ""}) is None
 
 
-# In a run -------------------------------------------------------------------------------------------------------------
+# In a run -----------------------------------------------------------------------------------------
 
 
 def test_a_check_drops_with_its_own_words_after_the_stage_that_writes(tmp_path):
@@ -371,6 +372,28 @@ def test_every_check_comes_back_from_what_is_saved_of_it():
     back = read_checks(json.loads(json.dumps([saved(check) for check in checks])))
     assert [check.describe() for check in back] == [check.describe() for check in checks]
     assert {check.name for check in checks} == {*RULES, "fits"}
+
+
+def test_a_rule_that_is_registered_can_be_made_typed_saved_and_described():
+    def no_links(checked: CheckedText, most: int = 0) -> str:
+        """The text has at most `most` links."""
+        links = checked.text.count("https://")
+        return f"It has {links} links; at most {most} are allowed." if links > most else ""
+
+    make = check(no_links)
+    try:
+        assert says(make(), "See https://a.b") == "It has 1 links; at most 0 are allowed."
+        assert says(make(most=1), "See https://a.b") is None
+        [typed] = read_checks("no_links")
+        [back] = read_checks(json.loads(json.dumps([saved(typed)])))
+        assert back.describe() == typed.describe() == make().describe()
+        assert str(inspect.signature(make)).startswith(
+            "(most: int = 0, *, column: str = 'response', name: str = 'no_links')"
+        )
+        with pytest.raises(sk.SettingsError, match="Did you mean 'most'"):
+            make(mots=1)
+    finally:
+        del RULES["no_links"], MAKERS["no_links"]
 
 
 def test_a_check_of_ones_own_is_named_by_its_file(tmp_path):

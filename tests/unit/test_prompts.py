@@ -2,6 +2,7 @@
 
 import string
 import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -39,7 +40,7 @@ def verdicts(reply: str, **options) -> list[tuple[str, str]]:
     return [(row["evaluation"], row["score"]) for row in rows]
 
 
-# Reading replies: forgiving where the meaning is certain --------------------------------------------------------------
+# Reading replies: forgiving where the meaning is certain ------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -149,7 +150,7 @@ def test_a_tag_may_end_one_column_and_begin_the_next():
     assert rows == [{"question": "Why?", "response": "Because."}]
 
 
-# Attacks --------------------------------------------------------------------------------------------------------------
+# Attacks ------------------------------------------------------------------------------------------
 
 NASTY = [
     "[Start of Context]" * 60_000,
@@ -251,7 +252,7 @@ def test_what_is_put_between_tags_is_found_between_them(texts):
     assert contexts(reply) == texts
 
 
-# Scores ---------------------------------------------------------------------------------------------------------------
+# Scores -------------------------------------------------------------------------------------------
 
 ONE_TO_THREE, ZERO_ONE = (1.0, 2.0, 3.0), (0.0, 1.0)
 
@@ -319,7 +320,7 @@ def test_a_score_is_on_the_scale_or_none(text):
     assert read_score(text, ONE_TO_THREE) in (None, *ONE_TO_THREE)
 
 
-# YAML -----------------------------------------------------------------------------------------------------------------
+# YAML ---------------------------------------------------------------------------------------------
 
 YAML = """\
 system: You are kind.
@@ -485,7 +486,140 @@ def test_the_line_of_a_mistake_is_the_files(tmp_path):
         prompt.render({"task_description": "", "question": ""})
 
 
-# Files ----------------------------------------------------------------------------------------------------------------
+# Saving keeps what the user wrote around the parts ------------------------------------------------
+
+COMMENTED = """\
+# My prompt.
+# Variables: question
+
+system: You are kind.  # as a rule
+introduction: >  # folded
+  Some words
+  on two lines.
+
+# The rules follow.
+principles: |
+  * Be brief.
+
+  * Be right.
+
+generation: '{{ question }}'
+start_tags:
+    # one for each column
+    - "[A]"  # the first
+    - "[B]"
+# and their ends
+end_tags: ["[/A]", "[/B]"]
+sampling: {temperature: 0.7, extra_body: {top_k: 5}}  # warm
+# The end.
+"""
+COMMENTS = [
+    *("# My prompt.", "# Variables: question", "# as a rule", "# folded", "# The rules follow."),
+    *("# and their ends", "# warm", "# The end."),
+]
+
+
+def updated(text: str = COMMENTED, **changes) -> str:
+    prompt = replace(sk.Prompt.from_yaml(text, "mine"), **changes)
+    result = prompt.update_yaml(text)
+    assert sk.Prompt.from_yaml(result, "mine") == prompt
+    return result
+
+
+def test_a_prompt_that_did_not_change_leaves_its_file_as_it_is():
+    assert updated() == COMMENTED
+
+
+@pytest.mark.parametrize(
+    ("changes", "old", "new"),
+    [
+        ({"system": "You are strict."}, "system: You are kind.", "system: You are strict."),
+        ({"system": "a\nb\n"}, "You are kind.  # as a rule", "|  # as a rule\n  a\n  b"),
+        ({"system": ""}, "system: You are kind.", "system:"),
+        (
+            {"introduction": "Hello"},
+            ">  # folded\n  Some words\n  on two lines.",
+            "Hello  # folded",
+        ),
+        ({"principles": "* Be brief.\n"}, "\n\n  * Be right.\n", "\n"),
+        ({"generation": "{{ question }}!"}, "'{{ question }}'", "'{{ question }}!'"),
+        ({"start_tags": ("[A]", "[C]")}, '"[B]"', '"[C]"'),
+        ({"end_tags": ("[/A]", "")}, '"[/B]"', '""'),
+        (
+            {"sampling": {"temperature": 0.7, "extra_body": {"top_k": 9}}},
+            "top_k: 5",
+            "top_k: 9",
+        ),
+        (
+            {"sampling": {"temperature": 0.5, "extra_body": {"top_k": 5}}},
+            "temperature: 0.7",
+            "temperature: 0.5",
+        ),
+        ({"sampling": {}}, "{temperature: 0.7, extra_body: {top_k: 5}}", "{}"),
+    ],
+)
+def test_only_the_value_that_differs_is_rewritten(changes, old, new):
+    assert COMMENTED.count(old) == 1
+    assert updated(**changes) == COMMENTED.replace(old, new)
+
+
+def test_parts_that_the_file_lacks_are_added_at_its_end():
+    text = "# mine\ngeneration: x  # all of it"
+    assert updated(text, system="Hello.") == f"{text}\nsystem: Hello.\n"
+
+
+@given(
+    parts=st.tuples(TEXT, TEXT, TEXT, TEXT, TEXT.filter(bool)),
+    tags=st.lists(st.tuples(TAG, TAG), min_size=1, max_size=3),
+    sampling=st.sampled_from([{}, {"top_p": 0.1}, {"temperature": 0.2, "extra_body": {"a": [1]}}]),
+)
+@settings(max_examples=200, deadline=None)
+def test_whatever_changes_comes_back_with_all_comments_outside_of_it(parts, tags, sampling):
+    starts, ends = zip(*tags, strict=True)
+    names = ("system", "introduction", "principles", "examples", "generation")
+    changes = dict(zip(names, parts, strict=True))
+    result = updated(**changes, start_tags=starts, end_tags=ends, sampling=sampling)
+    assert "# My prompt.\n# Variables: question\n" in result
+
+
+@given(st.sampled_from(["introduction", "principles", "generation"]), st.integers(0, 3))
+def test_a_block_of_text_may_change_in_length_without_losing_a_comment(part, lines):
+    text = "".join(f"line {number}\n" for number in range(lines)) or "x"
+    result = updated(**{part: text})
+    assert [comment for comment in COMMENTS if comment not in result] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# top\n{generation: x, system: y}\n",
+        "# top\n---\ngeneration: x\n...\n",
+        '# top\n"generation" : x\n',
+        "# top\n? generation\n: x\n",
+        "# top\ngeneration: x\nsystem:\n",
+        "# top\ngeneration: |+\n  x\n\n\nsystem: a\n",
+        "# top\ngeneration: !!str x\n",
+    ],
+)
+def test_a_file_of_unusual_layout_is_saved_with_the_comment_at_its_top(text):
+    result = updated(text, generation="new\nand long\n", principles="More.")
+    assert result.startswith("# top\n")
+
+
+def test_saving_keeps_the_comments_of_the_file_and_takes_over_those_of_another(tmp_path):
+    prompt = replace(sk.Prompt.from_yaml(COMMENTED, "mine"), system="You are strict.")
+    expected = COMMENTED.replace("kind", "strict")
+    path = prompt.save(tmp_path / "new" / "mine.yaml", layout=COMMENTED)
+    assert path.read_text("utf-8") == expected
+    assert prompt.save(path).read_text("utf-8") == expected
+    path.write_text("broken: [", "utf-8")
+    assert sk.load_prompt(prompt.save(path)) == prompt
+    with pytest.raises(PromptError):
+        replace(prompt, generation="{{ x", principles="").save(path)
+    assert sk.load_prompt(path) == prompt
+
+
+# Files --------------------------------------------------------------------------------------------
 
 
 def test_files_missing_from_the_users_folder_are_taken_from_the_shipped_ones(tmp_path):
@@ -541,3 +675,34 @@ def test_sampling_settings_are_put_over_the_prompts_own():
     assert prompt.sampling == {"temperature": 0.1, "max_tokens": 100, "extra_body": {"top_k": 5}}
     with pytest.raises(SettingsError):
         prompt.with_sampling(temperature=9)
+
+
+# What an error carries ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "part"),
+    [
+        ("system: a\ngeneration: [1]", 2, "generation"),
+        ("system: a\nprompt: b", 2, "prompt"),
+        ("generation: a\n\nstart_tags: x", 3, "start_tags"),
+        ("generation: |\n  one\n  {{ range(9) }}", 3, "generation"),
+        ("generation: a: b", 1, None),
+        ("system: a", None, None),
+        ("generation: a\nstart_tags: [x, y]\nend_tags: [z]", None, "start_tags"),
+    ],
+)
+def test_a_prompt_error_knows_its_file_line_and_part(text, line, part):
+    with pytest.raises(PromptError) as refused:
+        sk.Prompt.from_yaml(text, "mine")
+    error = refused.value
+    assert (error.file, error.line, error.part) == ("mine.yaml", line, part)
+    assert error.problem and "mine.yaml" not in error.problem
+    assert str(error).endswith(error.problem)
+
+
+def test_a_misspelt_sampling_setting_is_named_with_the_nearest():
+    with pytest.raises(SettingsError, match="Did you mean temperature") as refused:
+        CONTEXT.with_sampling(temprature=1)
+    assert refused.value.setting == "temprature"
+    assert refused.value.choices == ("temperature", "top_p", "max_tokens", "extra_body")

@@ -518,6 +518,37 @@ def test_a_dataset_needs_further_columns_of_one_type():
         load_seeds(rows)
 
 
+# What an error carries ---------------------------------------------------------------------------
+
+
+def test_a_seed_error_knows_the_place_of_every_finding(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text("\n".join([GOOD, "", changed(seed_question=""), without("seed_response")]))
+    with pytest.raises(SeedError) as raised:
+        read_seeds(path)
+    error = raised.value
+    assert (error.file, error.line, error.row, error.column) == (str(path), 3, 2, "seed_question")
+    assert [(f.line, f.row, f.column) for f in error.findings] == [
+        (3, 2, "seed_question"),
+        (4, 3, "seed_response"),
+    ]
+    assert error.findings[0].problem == "is empty. Write the text, or remove it."
+
+
+def test_a_file_that_cannot_be_read_is_an_error_with_file_and_line(tmp_path):
+    path = tmp_path / "qna.yaml"
+    path.write_text(QNA + "- question: Why?\n  answer: *So*\n")
+    with pytest.raises(SeedError) as raised:
+        read_seeds(path)
+    assert (raised.value.file, raised.value.line) == (path, 8)
+
+
+def test_seeds_without_a_context_among_others_are_all_named():
+    with pytest.raises(SeedError) as raised:
+        read_seeds([GROUNDED[0], ROW, ROW])
+    assert [finding.row for finding in raised.value.findings] == [2, 3]
+
+
 # Kind, key and saving -----------------------------------------------------------------------------
 
 

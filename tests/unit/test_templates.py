@@ -25,7 +25,7 @@ def refusal(source: str) -> str:
     return str(refused.value)
 
 
-# What works -----------------------------------------------------------------------------------------------------------
+# What works ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_what_a_row_holds_is_never_read_as_a_template():
     assert render("{{ question }}", question="{{ 7 }}{% for x in y %}") == "{{ 7 }}{% for x in y %}"
 
 
-# What is wrong is said, with name, file and line ----------------------------------------------------------------------
+# What is wrong is said, with name, file and line --------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_a_filter_that_does_not_fit_its_value_is_told_with_the_line():
     assert "mine.yaml, line 11" in refusal("\n{{ samples|sort }}")
 
 
-# Attacks: reaching Python ---------------------------------------------------------------------------------------------
+# Attacks: reaching Python -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_what_is_written_down_never_depends_on_where_things_lie_in_memory():
         assert " at 0x" not in render(source)
 
 
-# Attacks: work without bounds -----------------------------------------------------------------------------------------
+# Attacks: work without bounds ---------------------------------------------------------------------
 
 LONG_LIST = f"[[{','.join('1' * 1_000)}]][0]"
 
