@@ -1,70 +1,110 @@
-"""A skill that no rules were written for: the seed example in the prompt, recombined."""
+"""A skill without rules of its own: the seed example in the prompt, recombined."""
 
 import random
 import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sdgkit.rehearsal import wording
 from sdgkit.rehearsal.reading import Assignment
-from sdgkit.rehearsal.wording import filled, likeness, vocabulary
+from sdgkit.rehearsal.templates import fill
+from sdgkit.rehearsal.vocabulary import vocabulary
 
-OFF_QUESTIONS = 0.12  # share of questions that the context cannot answer
-ALIKE = 0.6  # share of common words from which on a sentence is another one's counterpart
+# Share of questions that the context cannot answer.
+OFF_QUESTIONS = 0.12
+# Share of common words from which on one sentence is the counterpart of another.
+COUNTERPART_SIMILARITY = 0.6
 
-_NUMBER = re.compile(rf"(?<![:\d])(?:{wording.NUMBER.pattern})(?![:\d])")  # no time of day
+_NUMBER = re.compile(rf"(?<![:\d])(?:{wording.NUMBER.pattern})(?![:\d])")  # not a time of day
 _TOKEN = re.compile(rf"{wording.NUMBER.pattern}|[^\W\d_]+")
-_LEAD = re.compile(
-    r"\s*(?:[-*•]\s|\d+[.)]\s|[^:\n]{1,40}:\s)?\s*"
-)  # what a line of a list or a form begins with
+_TITLE = re.compile(r"#|[^\n]*[:,]\s*\n")  # a heading, a salutation
+# What a line of a list or a form begins with.
+_LEAD = re.compile(r"\s*(?:[-*•]\s|\d+[.)]\s|[^:\n]{1,40}:\s)?\s*")
 
 
 class AnySkill:
-    """Writes by the seed alone."""
+    """Writes by the seed example alone."""
 
     def __init__(self) -> None:
-        self.name, self.texts = "anyskill", vocabulary("anyskill")["in"]
-        self.off = dict(row for texts in self.texts.values() for row in texts["off"])
+        self.name = "anyskill"
+        self.off_questions: dict[str, str] = {}
+        self._texts: Mapping[str, Any] = vocabulary("anyskill")["in"]
+        for texts in self._texts.values():
+            self.off_questions |= dict(texts["off"])
 
-    def context(self, asked: Assignment, dice: random.Random) -> str:
-        """The seed's with other numbers, its middle in another order, and a detail more."""
-        text = asked.seed_source or asked.prose.strip()[-2000:]
-        texts, parts = self.texts[wording.language(text)], list(wording.units(text))
-        # what stays in front: a table's head, rule and first row; or a heading or salutation, and the first line
-        first = 3 if text.startswith("|") else 2 if re.match(r"#|[^\n]*[:,]\s*\n", text) else 1
-        parts[first:-1] = dice.sample(parts[first:-1], len(parts[first:-1]))
-        parts.append(filled(dice.choice(texts["details"]), dice, texts))
-        whole = ("\n" if "\n" in text.strip() else " ").join(parts)
-        return _NUMBER.sub(lambda number: wording.other_number(number[0], dice), whole)
+    def context(self, assignment: Assignment, dice: random.Random) -> str:
+        """The seed's with other numbers, its middle in another order, and one more detail."""
+        text = assignment.seed_source or assignment.prose.strip()[-2000:]
+        texts = self._texts[wording.language(text)]
+        parts = list(wording.units(text))
+        middle = parts[_fixed_parts(text) : -1]
+        parts[_fixed_parts(text) : -1] = dice.sample(middle, len(middle))
+        parts.append(fill(dice.choice(texts["details"]), dice, texts))
+        separator = "\n" if "\n" in text.strip() else " "
+        context = separator.join(parts)
+        return _NUMBER.sub(lambda number: wording.other_number(number[0], dice), context)
 
-    def question(self, asked: Assignment, dice: random.Random) -> str:
-        """A question made of the seed's; in a freeform skill, where it stands for itself, recombined."""
-        base, source = asked.seed.get("question", ""), asked.given.get("context", "")
-        if not source:
-            return self.context(asked, dice)
-        texts = self.texts[wording.language(f"{base} {source}")]
-        template = (
-            dice.choice(texts["off"])[0]
-            if dice.random() < OFF_QUESTIONS
-            else dice.choice(texts["asking"])
-        )
-        return filled(template, dice, texts, question=base or wording.sentences(source)[0]).strip()
+    def question(self, assignment: Assignment, dice: random.Random) -> str:
+        """A question made of the seed's; without a context (a freeform skill), a new context."""
+        seed_question = assignment.seed.get("question", "")
+        context = assignment.material.get("context", "")
+        if not context:
+            return self.context(assignment, dice)
+        texts = self._texts[wording.language(f"{seed_question} {context}")]
+        if dice.random() < OFF_QUESTIONS:
+            template = dice.choice(texts["off"])[0]
+        else:
+            template = dice.choice(texts["asking"])
+        subject = seed_question or wording.sentences(context)[0]
+        return fill(template, dice, texts, question=subject).strip()
 
-    def written(self, asked: Assignment) -> str:
-        """The seed's response, with the numbers and sentences of the given text in it."""
-        example = asked.example or asked.source or "Done."
-        olds, news = wording.units(asked.seed_source), wording.units(asked.source)
-        nearest = [(old, max(news, key=lambda new: likeness(old, new))) for old in olds if news]
-        pairs = [(old, new) for old, new in nearest if likeness(old, new) >= ALIKE]
-        if (
-            nearest and not pairs and len(example.split()) > 3
-        ):  # shorter ones are labels ("Positive")
-            leads = [_LEAD.match(line)[0] for line in example.splitlines() if line]  # type: ignore[index]
-            return "\n".join(
-                lead + said
-                for lead, said in zip(leads, wording.sentences(asked.source), strict=False)
-            )
-        swaps: dict[str, str] = {}
-        for old, new in pairs:
-            example = example.replace(old, new)
-            before, after = _TOKEN.findall(old), _TOKEN.findall(new)
-            swaps |= zip(before, after, strict=True) if len(before) == len(after) else ()
-        return _TOKEN.sub(lambda found: swaps.get(found[0], found[0]), example)
+    def response(self, assignment: Assignment) -> str:
+        """The seed's response, with the numbers and sentences of the material in it."""
+        response = assignment.seed_response or assignment.source or "Done."
+        nearest = _nearest_units(assignment.seed_source, assignment.source)
+        counterparts = []
+        for old, new in nearest:
+            if wording.similarity(old, new) >= COUNTERPART_SIMILARITY:
+                counterparts.append((old, new))
+        is_label = len(response.split()) <= 3  # such as "Positive"
+        if nearest and not counterparts and not is_label:
+            return _same_leads(response, wording.sentences(assignment.source))
+        replacements: dict[str, str] = {}
+        for old, new in counterparts:
+            response = response.replace(old, new)
+            old_tokens = _TOKEN.findall(old)
+            new_tokens = _TOKEN.findall(new)
+            if len(old_tokens) == len(new_tokens):
+                replacements |= zip(old_tokens, new_tokens, strict=True)
+        return _TOKEN.sub(lambda token: replacements.get(token[0], token[0]), response)
+
+
+def _fixed_parts(text: str) -> int:
+    """How many parts stay in front.
+
+    A table's head, rule and first row; a heading or salutation and the first line; else one.
+    """
+    if text.startswith("|"):
+        return 3
+    return 2 if _TITLE.match(text) else 1
+
+
+def _nearest_units(old_text: str, new_text: str) -> list[tuple[str, str]]:
+    """Each unit of the old text with the unit of the new one that is most like it."""
+    new_units = wording.units(new_text)
+    if not new_units:
+        return []
+    nearest = []
+    for old in wording.units(old_text):
+        similarities = [wording.similarity(old, new) for new in new_units]
+        nearest.append((old, new_units[similarities.index(max(similarities))]))
+    return nearest
+
+
+def _same_leads(response: str, sentences: Sequence[str]) -> str:
+    """The sentences, each after what a line of the response begins with."""
+    leads = [_LEAD.match(line) for line in response.splitlines() if line]
+    lines = []
+    for lead, sentence in zip(leads, sentences, strict=False):
+        lines.append(f"{lead[0] if lead else ''}{sentence}")
+    return "\n".join(lines)

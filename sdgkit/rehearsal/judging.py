@@ -1,106 +1,206 @@
-"""Honest mistakes, and the judge who finds them: a response held against the right one, line by line."""
+"""Honest mistakes, and the judge who finds them by comparing a response with the right one."""
 
 import random
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sdgkit.rehearsal import wording
-from sdgkit.rehearsal.wording import vocabulary
+from sdgkit.rehearsal.vocabulary import vocabulary
 
 VERDICTS = vocabulary("verdicts")
-OPPOSITES = {word.lower() for words in VERDICTS["confused"] for word in words}
+OPPOSITES = {word.lower() for group in VERDICTS["confused"] for word in group}
 
-# What is wrong with a text, in words; whether it is slight: then it costs some of the score, otherwise all of it.
-Findings = dict[str, bool]
+_NAMED_ENTRY = re.compile(r"[|:] ")
+_LONGEST_NAME = 60
 
 
-def differences(wanted: str, text: str) -> Findings:
-    """What is wrong with a response beside the one that is wanted."""
-    form, right_form = wording.form(text), wording.form(wanted)
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something wrong with a text.
+
+    Attributes:
+        sentence: What is wrong.
+        is_slight: It costs some of the score; anything else costs all of it.
+    """
+
+    sentence: str
+    is_slight: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a judge writes."""
+
+    evaluation: str
+    score: int
+
+
+def differences(right: str, response: str) -> list[Finding]:
+    """What is wrong with a response, compared with the right one."""
+    form = wording.form(response)
+    right_form = wording.form(right)
     if form != right_form:
-        return {f"The form is another: {form} instead of {right_form}.": False}
-    expected, given = _by_name(wanted), _by_name(text)
-    found = {f"“{line}” is missing.": False for name, line in expected.items() if name not in given}
-    for name, line in given.items():
-        said, right = line.removeprefix(name), expected.get(name, "").removeprefix(name)
-        mine, theirs = wording.words(right), wording.words(said)
-        numbers, right_numbers = wording.NUMBER.findall(said), wording.NUMBER.findall(right)
-        if name not in expected:
-            found[f"“{line}” is not called for."] = not re.search("[|:] ", line.rstrip())
-        elif (
-            numbers != right_numbers
-            or (mine ^ theirs) & OPPOSITES
-            or (mine | theirs and not mine & theirs)
-        ):
-            found[f"“{line}” is wrong: it should be “{expected[name]}”."] = False
-        elif len(theirs) > 1.5 * len(mine) + 2:
-            found[f"“{line}” says more than belongs there."] = True
-    if not found and list(expected) != list(given):
-        found["The order is not the one in which things come up."] = True
-    return found
+        return [Finding(f"The form is another: {form} instead of {right_form}.")]
+    right_lines = _lines_by_name(right)
+    lines = _lines_by_name(response)
+    findings = []
+    for name, line in right_lines.items():
+        if name not in lines:
+            findings.append(Finding(f"“{line}” is missing."))
+    for name, line in lines.items():
+        difference = _difference(name, line, right_lines.get(name))
+        if difference:
+            findings.append(difference)
+    if not findings and list(right_lines) != list(lines):
+        findings.append(
+            Finding("The order is not the one in which things come up.", is_slight=True)
+        )
+    return findings
 
 
-def _by_name(text: str) -> dict[str, str]:
-    """A response's lines by their names: a row's first cell, an entry's label, or the first words of running text."""
-    named = {}
-    for line in filter(None, (line.strip("|-*• ") for line in text.splitlines())):
+def _difference(name: str, line: str, right_line: str | None) -> Finding | None:
+    """What is wrong with a line, compared with the right one of this name."""
+    if right_line is None:
+        is_running_text = not _NAMED_ENTRY.search(line.rstrip())
+        return Finding(f"“{line}” is not called for.", is_slight=is_running_text)
+    entry = line.removeprefix(name)
+    right_entry = right_line.removeprefix(name)
+    words = wording.words(entry)
+    right_words = wording.words(right_entry)
+    has_other_numbers = wording.NUMBER.findall(entry) != wording.NUMBER.findall(right_entry)
+    has_opposites = bool((words ^ right_words) & OPPOSITES)
+    has_nothing_in_common = bool(words | right_words) and not words & right_words
+    if has_other_numbers or has_opposites or has_nothing_in_common:
+        return Finding(f"“{line}” is wrong: it should be “{right_line}”.")
+    if len(words) > 1.5 * len(right_words) + 2:
+        return Finding(f"“{line}” says more than belongs there.", is_slight=True)
+    return None
+
+
+def _lines_by_name(text: str) -> dict[str, str]:
+    """The lines of a text by their names.
+
+    A name is a row's first cell, an entry's label, or the first three words of running text.
+    """
+    lines = {}
+    for untrimmed in text.splitlines():
+        line = untrimmed.strip("|-*• ")
+        if not line:
+            continue
         name, *rest = re.split(r"\s*[:|] ", line, maxsplit=1)
-        named[name if rest and len(name) <= 60 else " ".join(line.split()[:3])] = line
-    return named
+        if not rest or len(name) > _LONGEST_NAME:
+            name = " ".join(line.split()[:3])
+        lines[name] = line
+    return lines
 
 
-def verdict(
-    found: Findings, scale: tuple[int, int], kind: str, text: str, dice: random.Random
-) -> tuple[str, int]:
-    """The evaluation and the score: the highest where nothing was found in `text`, above the middle for what is slight.
+def judge(
+    findings: Sequence[Finding],
+    scale: tuple[int, int],
+    praise: str,
+    text: str,
+    dice: random.Random,
+) -> Verdict:
+    """The evaluation and the score.
 
-    `kind` is the skill's name or "question".
+    Args:
+        findings: What is wrong. Without any, the score is the highest; with slight ones only, it
+            is above the middle; else it is the lowest.
+        scale: The lowest and the highest score.
+        praise: The name of a list of praise: the skill's, or "question".
+        text: What is judged.
+        dice: What chooses the words.
     """
     low, high = scale
-    if not found:
-        lines = list(_by_name(text).items()) or [("", "")]
-        words = dice.choice(VERDICTS["praise"][kind])
-        return words.format(
-            first=lines[0][1], last=lines[-1][0], count=len(lines), form=wording.form(text)
-        ), high
-    is_slight = all(found.values())
+    if not findings:
+        lines = list(_lines_by_name(text).items()) or [("", "")]
+        template = dice.choice(VERDICTS["praise"][praise])
+        evaluation = template.format(
+            first=lines[0][1],
+            last=lines[-1][0],
+            count=len(lines),
+            form=wording.form(text),
+        )
+        return Verdict(evaluation, high)
+    is_slight = all(finding.is_slight for finding in findings)
     opening = dice.choice(VERDICTS["slight" if is_slight else "bad"])
-    words = " ".join([opening, *list(found)[:4]])
-    return words, low + round(0.6 * (high - low)) if is_slight else low
+    sentences = [finding.sentence for finding in findings[:4]]
+    evaluation = " ".join([opening, *sentences])
+    return Verdict(evaluation, low + round(0.6 * (high - low)) if is_slight else low)
 
 
-def spoilt(text: str, other: str, dice: random.Random) -> str:
-    """`text` with one mistake in it; `other` is a right response to something else. Unchanged if none can be made."""
-    talk = dice.choice(VERDICTS["talk"].get(wording.language(text), VERDICTS["talk"]["en"]))
-    ways = [other, f"{talk}\n\n{text}", text[: len(text) // 3].rstrip()]
-    if wording.form(text) != "running text":
-        ways.append(" ".join(re.sub(r"[|{}\[\]-]+\s", " ", text).split()))
-    lines, strange = text.split("\n"), other.split("\n")
-    # a table's head and the first entry, which may be a title, stay as they are
-    mine, theirs = (
-        [at for at, line in enumerate(held) if re.search(r"[|:] ", line)][1:]
-        for held in (lines, strange)
-    )
-    if len(mine) > 1:
-        at = dice.choice(mine)
-        turned = {place: lines[turn] for place, turn in zip(mine, reversed(mine), strict=True)}
-        orders = [
-            [*lines[:at], *lines[at + 1 :]],
-            [turned.get(place, line) for place, line in enumerate(lines)],
-        ]
-        if theirs:
-            orders.append(
-                [*lines[: mine[-1] + 1], strange[dice.choice(theirs)], *lines[mine[-1] + 1 :]]
-            )
-        ways += ["\n".join(order) for order in orders]
-    figures = [number for number in wording.NUMBER.findall(text) if len(number) > 1]
-    if figures:
-        wrong = dice.choice(figures)
-        ways.append(text.replace(wrong, wording.other_number(wrong, dice), 1))
-    for words in VERDICTS["confused"]:
-        found = list(re.finditer(rf"\b(?:{'|'.join(words)})\b", text))
-        if found:
-            right = dice.choice(found)
-            wrong = dice.choice([word for word in words if word != right[0]])
-            ways.append(text[: right.start()] + wrong + text[right.end() :])
-    ways = [way for way in ways if way and way != text]
-    return dice.choice(ways) if ways else text
+def with_mistake(text: str, other: str, dice: random.Random) -> str:
+    """The text with one mistake in it; unchanged if none can be made.
+
+    Args:
+        text: A right response.
+        other: A right response to something else.
+        dice: What chooses the mistake.
+    """
+    versions = [
+        *_wrong_as_a_whole(text, other, dice),
+        *_wrong_lines(text, other, dice),
+        *_wrong_number(text, dice),
+        *_opposite_words(text, dice),
+    ]
+    mistakes = [version for version in versions if version and version != text]
+    return dice.choice(mistakes) if mistakes else text
+
+
+def _wrong_as_a_whole(text: str, other: str, dice: random.Random) -> list[str]:
+    """Another response; talk before it; only its beginning; its form lost."""
+    talk = VERDICTS["talk"]
+    opening = dice.choice(talk.get(wording.language(text), talk["en"]))
+    versions = [other, f"{opening}\n\n{text}", text[: len(text) // 3].rstrip()]
+    if wording.form(text) != wording.RUNNING_TEXT:
+        without_marks = re.sub(r"[|{}\[\]-]+\s", " ", text)
+        versions.append(" ".join(without_marks.split()))
+    return versions
+
+
+def _wrong_lines(text: str, other: str, dice: random.Random) -> list[str]:
+    """A line missing; all in reverse order; a line of another response added."""
+    lines = text.split("\n")
+    other_lines = other.split("\n")
+    entries = _entry_positions(lines)
+    other_entries = _entry_positions(other_lines)
+    if len(entries) < 2:
+        return []
+    missing = dice.choice(entries)
+    shortened = [*lines[:missing], *lines[missing + 1 :]]
+    reversed_lines = list(lines)
+    for position, source in zip(entries, reversed(entries), strict=True):
+        reversed_lines[position] = lines[source]
+    versions = [shortened, reversed_lines]
+    if other_entries:
+        end = entries[-1] + 1
+        added = other_lines[dice.choice(other_entries)]
+        versions.append([*lines[:end], added, *lines[end:]])
+    return ["\n".join(version) for version in versions]
+
+
+def _entry_positions(lines: Sequence[str]) -> list[int]:
+    """Where the rows and entries are, without the first, which may be a table's head or a title."""
+    positions = [position for position, line in enumerate(lines) if _NAMED_ENTRY.search(line)]
+    return positions[1:]
+
+
+def _wrong_number(text: str, dice: random.Random) -> list[str]:
+    numbers = [number for number in wording.NUMBER.findall(text) if len(number) > 1]
+    if not numbers:
+        return []
+    number = dice.choice(numbers)
+    return [text.replace(number, wording.other_number(number, dice), 1)]
+
+
+def _opposite_words(text: str, dice: random.Random) -> list[str]:
+    """For each group of words that are taken for each other, one of them in place of another."""
+    versions = []
+    for group in VERDICTS["confused"]:
+        matches = list(re.finditer(rf"\b(?:{'|'.join(group)})\b", text))
+        if matches:
+            match = dice.choice(matches)
+            wrong = dice.choice([word for word in group if word != match[0]])
+            versions.append(text[: match.start()] + wrong + text[match.end() :])
+    return versions

@@ -9,69 +9,91 @@ import subprocess
 import sys
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
 
 import sdgkit
-from sdgkit.errors import SettingsError, TeacherUnreachable
+from sdgkit.errors import TeacherUnreachable
+from sdgkit.keywords import unknown_keyword
 from sdgkit.rehearsal.options import Options
+
+_HOST = "127.0.0.1"
+_BACKLOG = 1024
 
 
 class RehearsalProcess(contextlib.closing["RehearsalProcess"]):
     """A running rehearsal teacher; also a context manager that closes it.
 
-    It ends at `close()`, when this process ends (also killed), or at a signal to its own `pid`; `wait()` waits for that
-    and gives its exit status. `base_url` is its address for OpenAI clients, such as `http://127.0.0.1:40123/v1`.
+    It ends at `close()`, when this process ends (also when it is killed), or at a signal to its
+    `pid`.
+
+    Args:
+        options: How slow, how busy and how faulty it is.
+
+    Attributes:
+        port: Its port on 127.0.0.1.
+        base_url: Its address for OpenAI clients, such as `http://127.0.0.1:40123/v1`.
+        pid: Its process id.
+
+    Raises:
+        TeacherUnreachable: The port is taken.
     """
 
     def __init__(self, options: Options) -> None:
         super().__init__(self)
-        try:  # The child is given the socket: whoever comes before it is up (half a second) waits in line.
-            listener = socket.create_server(("127.0.0.1", options.port), backlog=1024)
+        try:
+            # The child inherits the socket: connections made before it is up (half a second) queue.
+            listener = socket.create_server((_HOST, options.port), backlog=_BACKLOG)
         except OSError as error:
-            reason = f"port {options.port} cannot be used: {error.strerror}"
-            raise TeacherUnreachable(f"The rehearsal teacher was not started: {reason}.") from error
-        # The child imports from where its parent imports, however the parent came by it (PYTHONPATH, an editable
-        # install, a changed sys.path, the working folder).
-        imports = [
-            *(os.path.abspath(entry) for entry in sys.path),
-            str(Path(sdgkit.__path__[0]).resolve().parent),
-        ]
+            raise TeacherUnreachable(
+                "The rehearsal teacher was not started: "
+                f"port {options.port} cannot be used ({error.strerror})."
+            ) from error
         with listener:
-            self.port = listener.getsockname()[1]
-            arguments = [str(listener.fileno()), json.dumps(asdict(options))]
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "sdgkit.rehearsal.server", *arguments],
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(imports)},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                pass_fds=[listener.fileno()],
-                start_new_session=True,  # Ctrl-C in the terminal is for the run, which has files to finish
-            )
-        self.base_url = f"http://127.0.0.1:{self.port}/v1"
-        self.pid, self.wait = self._process.pid, self._process.wait
+            self.port: int = listener.getsockname()[1]
+            self._process = _start_server(listener, options)
+        self.base_url = f"http://{_HOST}:{self.port}/v1"
+        self.pid = self._process.pid
         atexit.register(self.close)
 
+    def wait(self) -> int:
+        """Wait for its end. Returns its exit status."""
+        return self._process.wait()
+
     def close(self) -> None:
-        """End the server. More than once does no harm."""
+        """End the server. Calling this more than once does no harm."""
         atexit.unregister(self.close)
-        self._process.kill()  # there is nothing in it to be finished
+        self._process.kill()  # it has nothing to finish
         self._process.communicate()
 
 
-def start(**options: Any) -> RehearsalProcess:
+def start(**options: float) -> RehearsalProcess:
     """Start a rehearsal teacher; returns at once.
 
     Args:
-        options: the fields of `rehearsal.options.Options`, such as `mean_latency_ms=200, slots=64`.
+        options: The fields of `rehearsal.options.Options`, such as `mean_latency_ms=200, slots=64`.
 
     Raises:
-        SettingsError: an unknown option, or a value that cannot be used.
-        TeacherUnreachable: the port is taken.
+        SettingsError: There is no such option, or its value is out of range.
+        TeacherUnreachable: The port is taken.
     """
-    known = [option.name for option in fields(Options)]
-    unknown = ", ".join(sorted(set(options) - set(known)))
-    if unknown:
-        raise SettingsError(
-            f"The rehearsal teacher has no option {unknown}; it knows {', '.join(known)}."
-        )
-    return RehearsalProcess(Options(**options))
+    names = [option.name for option in fields(Options)]
+    for name in options:
+        if name not in names:
+            raise unknown_keyword("start", name, names)
+    return RehearsalProcess(Options(**options))  # type: ignore[arg-type]  # checked by Options
+
+
+def _start_server(listener: socket.socket, options: Options) -> "subprocess.Popen[bytes]":
+    # The child imports from where its parent does, however the parent came by it (PYTHONPATH, an
+    # editable install, a changed sys.path, the working folder).
+    import_paths = [os.path.abspath(entry) for entry in sys.path]
+    import_paths.append(str(Path(sdgkit.__path__[0]).resolve().parent))
+    module = [sys.executable, "-P", "-m", "sdgkit.rehearsal.server"]
+    return subprocess.Popen(
+        [*module, str(listener.fileno()), json.dumps(asdict(options))],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(import_paths)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        pass_fds=[listener.fileno()],
+        # Ctrl-C in the terminal is for the run, which has files to finish.
+        start_new_session=True,
+    )

@@ -1,198 +1,289 @@
-"""Reads a prompt as a model would: tags it asks for, the seed example, what is given, how many, which scale.
+"""Reads a prompt as a model would: the tags asked for, the seed example, the material, the scale.
 
-Nothing is known of sdgkit's own prompts here: any tags of the usual kinds are found, `[Start of X] …
-[End of X]` in several languages, `<x>…</x>`, `[x]…[/x]`.
+It knows nothing of sdgkit's own prompts. Any tags of the usual kinds will do, `[Start of X] …
+[End of X]` in several languages, `<x>…</x>` and `[x]…[/x]`.
 """
 
 import math
 import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import NamedTuple
 
-from sdgkit.rehearsal.wording import vocabulary
+from sdgkit.rehearsal.vocabulary import vocabulary
 
-MOST_WANTED = 50  # pieces in one reply, whatever number the prompt names
-WORDS = vocabulary("words")
+# Records in one reply, whatever number the prompt names.
+MAX_COUNT = 50
 
-_BETWEEN = rf"[\s_]+(?:(?:{WORDS['tags']['of']})[\s_]+)*"
-_BEGINS = (
-    rf"(?:(?P<end>/|(?:{WORDS['tags']['end']}){_BETWEEN})|(?:{WORDS['tags']['start']}){_BETWEEN})?"
-)
+_WORDS = vocabulary("words")
+_TAG_WORDS = _WORDS["tags"]
+
+_BETWEEN = rf"[\s_]+(?:(?:{_TAG_WORDS['of']})[\s_]+)*"
+_END = rf"(?P<end>/|(?:{_TAG_WORDS['end']}){_BETWEEN})"
+_START = rf"(?:{_TAG_WORDS['start']}){_BETWEEN}"
 _NAME = r"(?P<name>[^\W\d_][^\s\[\]<>|_]*(?:[\s_][^\s\[\]<>|_]+){0,3})"  # at most four words
-_TAG = re.compile(rf"(?i)[\[<]\|?{_BEGINS}{_NAME}\|?[\]>]")
-_RANGE = re.compile(WORDS["scale"]["range"])
+_TAG = re.compile(rf"(?i)[\[<]\|?(?:{_END}|{_START})?{_NAME}\|?[\]>]")
+_RANGE = re.compile(_WORDS["scale"]["range"])
+_SCORING = re.compile(_WORDS["scale"]["near"])
 _LEVEL = re.compile(r"(?im)^\W*(?:score\s*)?(\d{1,2})\)?\s*[:=\u2013\u2014-]")
-_SCORING = re.compile(WORDS["scale"]["near"])
 
-Messages = tuple[tuple[str, str], ...]  # a chat: the role and the text of each message
+# A chat: the role and the text of each message.
+Messages = tuple[tuple[str, str], ...]
 
 
-class Block(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Block:
     """A pair of tags and the text between them.
 
-    `role` is what stands there: context, question, response, evaluation, score or other. A block is `shown` if it is
-    only there to show the form.
+    Attributes:
+        position: Where it starts in the prompt.
+        role: What is in it: context, question, response, evaluation, score or other.
+        start: The start tag.
+        text: The text between the tags.
+        end: The end tag.
+        is_form: It only shows the form: there is nothing in it that could be worked on.
     """
 
-    place: int
+    position: int
     role: str
     start: str
     text: str
     end: str
-    shown: bool
+    is_form: bool
 
 
-class Assignment(NamedTuple):
-    """What a prompt wants.
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What a prompt asks for.
 
-    `tags` are to be filled, `wanted` times. `seed` is the example in the prompt and `given` what is to be worked on,
-    both by role (context, question, response). `rival` is a response that stands before the given one and is to be
-    compared with it. `scale` is the judge's lowest and highest score. `prose` is the rest of the prompt.
+    Attributes:
+        tags: The tags to fill, in order.
+        seed: The seed example in the prompt, by role (context, question, response).
+        material: What to work on, by role.
+        rival: A response that precedes the one in the material and is to be compared with it.
+        count: How often to fill the tags.
+        scale: The judge's lowest and highest score.
+        prose: The rest of the prompt.
     """
 
     tags: tuple[Block, ...]
-    seed: dict[str, str]
-    given: dict[str, str]
+    seed: Mapping[str, str]
+    material: Mapping[str, str]
     rival: str | None
-    wanted: int
+    count: int
     scale: tuple[int, int]
     prose: str
 
     @property
     def source(self) -> str:
-        """What is to be responded to; a question that follows its context in the same text is no part of it."""
-        question = self.given.get("question", "")
-        before = question.rpartition("\n\n")[0] if "context" in self.seed else ""
-        return self.given.get("context") or before or question
+        """What to respond to, without a question that follows its context in the same text."""
+        question = self.material.get("question", "")
+        context = ""
+        if "context" in self.seed:
+            context = question.rpartition("\n\n")[0]
+        return self.material.get("context") or context or question
 
     @property
     def seed_source(self) -> str:
-        """What the example's response responds to."""
+        """What the seed example's response responds to."""
         return self.seed.get("context") or self.seed.get("question", "")
 
     @property
-    def example(self) -> str:
-        """The example's response."""
+    def seed_response(self) -> str:
+        """The seed example's response."""
         return self.seed.get("response", "")
+
+    def with_material(self, role: str, text: str) -> "Assignment":
+        """The same assignment with one more text to work on."""
+        return replace(self, material={**self.material, role: text})
 
 
 @lru_cache(maxsize=128)
 def read(messages: Messages) -> Assignment:
-    """Read a whole chat; the last tags in it are the ones asked for."""
-    blocks, prose = _blocks("\n\n".join(text for _, text in messages))
-    kept = [block for block in blocks if not block.shown]
-    asked = {block.start: block for block in _asked(blocks, kept)}
-    tags = tuple(
-        tag._replace(role="response") if tag.role == "other" else tag for tag in asked.values()
+    """Read a whole chat. The last tags in it are the ones asked for."""
+    blocks, prose = _split("\n\n".join(text for _, text in messages))
+    content = [block for block in blocks if not block.is_form]
+    tags = _requested_tags(blocks, content)
+    requested_roles = {tag.role for tag in tags}
+    by_role = _by_role(content, requested_roles)
+    border = _border(by_role, requested_roles)
+    seed = {}
+    material = {}
+    for role, same_role in by_role.items():
+        first = same_role[0]
+        last = same_role[-1]
+        if first.position < border or role in requested_roles:
+            seed[role] = first.text
+        if last.position >= border and role not in requested_roles:
+            material[role] = last.text
+    responses = {}
+    for block in by_role.get("response", ()):
+        if block.position >= border:
+            responses[block.start] = block.text
+    rival = None
+    if len(responses) == 2 and "response" in material:
+        rival = next(iter(responses.values()))
+    scores = [
+        f"score {block.text}\n" for block in blocks if block.is_form and block.role == "score"
+    ]
+    return Assignment(
+        tags=tags,
+        seed=seed,
+        material=material,
+        rival=rival,
+        count=_count(prose, tuple((tag.role, tag.start) for tag in tags)),
+        scale=_scale("".join(scores) + prose),
+        prose=prose,
     )
-    roles = {tag.role for tag in tags}
-    held = {
-        role: [block for block in kept if block.role == role]
-        for role in {block.role for block in kept}
-    }
-    if (
-        "other" in held
-    ):  # a tag of the user's own: data to work on, or the example of what is asked for
-        held.setdefault("response" if "response" in roles else "context", held.pop("other"))
-    # The example comes first; the given part begins where a tag of the example comes again. If none does, it is all
-    # example where what is asked for is in it, and all given otherwise.
-    whole = math.inf if roles & held.keys() else 0
-    border = min((same[1].place for same in held.values() if len(same) > 1), default=whole)
-    seed = {
-        role: same[0].text for role, same in held.items() if same[0].place < border or role in roles
-    }
-    given = {
-        role: same[-1].text
-        for role, same in held.items()
-        if same[-1].place >= border and role not in roles
-    }
-    rivals = {
-        block.start: block.text for block in held.get("response", ()) if block.place >= border
-    }
-    rival = next(iter(rivals.values())) if len(rivals) == 2 and "response" in given else None
-    scores = "".join(
-        f"score {block.text}\n" for block in blocks if block.shown and block.role == "score"
-    )
-    wanted = _wanted(prose, tuple((tag.role, tag.start) for tag in tags))
-    return Assignment(tags, seed, given, rival, wanted, _scale(scores + prose), prose)
 
 
-def _blocks(text: str) -> tuple[list[Block], str]:
-    """The tagged texts in order (nested ones belong to the outer), and the rest."""
+def _by_role(content: Sequence[Block], requested_roles: set[str]) -> dict[str, list[Block]]:
+    by_role: dict[str, list[Block]] = {}
+    for block in content:
+        by_role.setdefault(block.role, []).append(block)
+    # A tag of the user's own: an example of what is asked for, or data to work on.
+    others = by_role.pop("other", None)
+    if others:
+        by_role.setdefault("response" if "response" in requested_roles else "context", others)
+    return by_role
+
+
+def _border(by_role: Mapping[str, Sequence[Block]], requested_roles: set[str]) -> float:
+    """Where the seed example ends and the material begins: where one of its tags comes again.
+
+    If none does, everything is the example where it contains what is asked for, and everything is
+    material otherwise.
+    """
+    repeated = [blocks[1].position for blocks in by_role.values() if len(blocks) > 1]
+    if repeated:
+        return min(repeated)
+    return math.inf if requested_roles & by_role.keys() else 0
+
+
+def _split(text: str) -> tuple[list[Block], str]:
+    """The blocks in order (a nested one belongs to the outer one), and the rest of the text."""
     marks = list(_TAG.finditer(text))
-    names = [mark["name"].lower() for mark in marks]
-    blocks, prose, reached = [], [], 0
-    for at, mark in enumerate(marks):
-        partner = next(
-            (marks[later] for later in range(at + 1, len(marks)) if names[later] == names[at]), None
-        )
-        if mark.start() >= reached and not mark["end"] and partner and partner["end"]:
-            prose.append(text[reached : mark.start()])
-            role, inner = _role(names[at]), text[mark.end() : partner.start()].strip()
-            before = text[
-                text.rfind("\n", max(0, mark.start() - 400), mark.start()) + 1 : mark.start()
-            ]
-            blocks.append(
-                Block(
-                    mark.start(), role, mark[0], inner, partner[0], _only_shows(inner, before, role)
-                )
-            )
-            reached = partner.end()
-    return blocks, "\n".join([*prose, text[reached:]])
+    partners = _next_of_same_name(marks)
+    blocks = []
+    prose = []
+    reached = 0
+    for mark, partner in zip(marks, partners, strict=True):
+        if mark.start() < reached or mark["end"] or partner is None or not partner["end"]:
+            continue
+        prose.append(text[reached : mark.start()])
+        role = _role(mark["name"].lower())
+        inner = text[mark.end() : partner.start()].strip()
+        line_start = text.rfind("\n", max(0, mark.start() - 400), mark.start()) + 1
+        before = text[line_start : mark.start()]
+        is_form = _is_form(inner, before, role)
+        blocks.append(Block(mark.start(), role, mark[0], inner, partner[0], is_form))
+        reached = partner.end()
+    prose.append(text[reached:])
+    return blocks, "\n".join(prose)
 
 
-def _only_shows(inner: str, before: str, role: str) -> bool:
-    """Whether a block only shows the form: nothing in it, a mention within a sentence, words in brackets, a scale."""
-    size, is_empty = len(inner.split()), not any(letter.isalnum() for letter in inner)
-    is_mention = size <= 6 and any(letter.isalpha() for letter in before)
-    in_brackets = (
-        size <= 25 and inner[:1] + inner[-1:] in ("<>", "()", "{}", "[]") and '"' not in inner
-    )
-    is_scale = role == "score" and len(re.findall(r"\d+", inner)) > 1
-    return is_empty or ("\n" not in inner and (is_mention or in_brackets or is_scale))
+def _next_of_same_name(marks: Sequence[re.Match[str]]) -> list[re.Match[str] | None]:
+    """For each tag the next one of the same name, or None."""
+    latest: dict[str, re.Match[str]] = {}
+    partners = []
+    for mark in reversed(marks):
+        name = mark["name"].lower()
+        partners.append(latest.get(name))
+        latest[name] = mark
+    partners.reverse()
+    return partners
+
+
+def _is_form(inner: str, before: str, role: str) -> bool:
+    """Whether a block only shows the form: empty, mentioned in a sentence, in brackets, a scale."""
+    if not any(char.isalnum() for char in inner):
+        return True
+    if "\n" in inner:
+        return False
+    length = len(inner.split())
+    if length <= 6 and any(char.isalpha() for char in before):
+        return True
+    is_in_brackets = inner[:1] + inner[-1:] in ("<>", "()", "{}", "[]")
+    if length <= 25 and is_in_brackets and '"' not in inner:
+        return True
+    return role == "score" and len(re.findall(r"\d+", inner)) > 1
 
 
 @lru_cache(maxsize=1024)
 def _role(name: str) -> str:
-    parts = {part for word in re.split(r"[\s_]", name) for part in (word, word.rstrip("s"))}
-    return next((role for role, names in WORDS["roles"].items() if parts & set(names)), "other")
+    """The role of a tag, by the words in its name."""
+    parts = set()
+    for word in re.split(r"[\s_]", name):
+        parts |= {word, word.rstrip("s")}
+    for role, names in _WORDS["roles"].items():
+        if parts & set(names):
+            return str(role)
+    return "other"
 
 
-def _asked(blocks: list[Block], held: list[Block]) -> list[Block]:
-    """The tags that the prompt asks for: shown last, or before the data; if none is, the example ends with it."""
-    shown = [block for block in blocks if block.shown]
-    asked = [block for block in shown if not held or block.place > held[-1].place]
-    data = {block.start for block in held if shown and block.place > shown[-1].place}
-    return asked or [block for block in shown if block.start not in data] or held[-1:]
+def _requested_tags(blocks: Sequence[Block], content: Sequence[Block]) -> tuple[Block, ...]:
+    """The tags to fill, each start tag once; one of an unknown role asks for a response."""
+    requested = {block.start: block for block in _requested(blocks, content)}
+    tags = []
+    for tag in requested.values():
+        tags.append(replace(tag, role="response") if tag.role == "other" else tag)
+    return tuple(tags)
 
 
-@lru_cache(
-    maxsize=256
-)  # a stage's prompts differ in their tagged texts; the prose around those stays the same
-def _wanted(prose: str, tags: tuple[tuple[str, str], ...]) -> int:
-    """How many pieces: "Write 3 questions", "drei Fragen"; 1 if no number is named."""
-    nouns = {
-        noun
-        for role, start in tags
-        for noun in [*WORDS["roles"][role], *re.findall(r"\w+", start.lower())]
-    }
-    noun, number = "|".join(nouns), "|".join(WORDS["numbers"])
-    pattern = rf"\b(\d{{1,3}}|{number})\s+(?:[\w-]+,?\s+){{0,4}}?(?:{noun})(?:s|n|en|es)?\b"
-    found = re.findall(pattern, prose[-20_000:].lower()) if nouns else []
-    counts = [
-        count for count in (int(WORDS["numbers"].get(word, word)) for word in found) if count > 1
-    ]
-    return min(counts[-1], MOST_WANTED) if counts else 1
+def _requested(blocks: Sequence[Block], content: Sequence[Block]) -> Sequence[Block]:
+    """Those shown last, or before the data; if none is, the example ends with them."""
+    forms = [block for block in blocks if block.is_form]
+    last_position = content[-1].position if content else -1
+    final_forms = [block for block in forms if block.position > last_position]
+    if final_forms:
+        return final_forms
+    data_tags = set()
+    if forms:
+        data_tags = {block.start for block in content if block.position > forms[-1].position}
+    return [block for block in forms if block.start not in data_tags] or content[-1:]
+
+
+# The prompts of a stage differ in their tagged texts; the prose around them stays the same.
+@lru_cache(maxsize=256)
+def _count(prose: str, tags: tuple[tuple[str, str], ...]) -> int:
+    """How many records: "Write 3 questions", "drei Fragen"; 1 if no number is named.
+
+    Args:
+        prose: The prompt without its blocks.
+        tags: Role and start tag of what is asked for.
+    """
+    nouns: dict[str, None] = {}
+    for role, start in tags:
+        nouns |= dict.fromkeys(_WORDS["roles"][role])
+        nouns |= dict.fromkeys(re.findall(r"\w+", start.lower()))
+    if not nouns:
+        return 1
+    numbers = "|".join(_WORDS["numbers"])
+    pattern = (
+        rf"\b(\d{{1,3}}|{numbers})\s+(?:[\w-]+,?\s+){{0,4}}?"
+        rf"(?:{'|'.join(nouns)})(?:s|n|en|es)?\b"
+    )
+    counts = []
+    for word in re.findall(pattern, prose[-20_000:].lower()):
+        count = int(_WORDS["numbers"].get(word, word))
+        if count > 1:
+            counts.append(count)
+    return min(counts[-1], MAX_COUNT) if counts else 1
 
 
 @lru_cache(maxsize=256)
 def _scale(prose: str) -> tuple[int, int]:
-    """The judge's scale: a range near a word like "score", or the levels that are listed; 0 to 1 if it is unclear."""
-    for found in _RANGE.finditer(prose):
-        low, high = map(int, found.groups())
-        if low < high <= 100 and _SCORING.search(
-            prose, max(0, found.start() - 80), found.end() + 40
-        ):
+    """The judge's scale; 0 to 1 if it is unclear.
+
+    A range near a word such as "score", or else the levels that are listed.
+    """
+    for match in _RANGE.finditer(prose):
+        low = int(match[1])
+        high = int(match[2])
+        is_near_scoring = _SCORING.search(prose, max(0, match.start() - 80), match.end() + 40)
+        if low < high <= 100 and is_near_scoring:
             return low, high
     levels = {int(level) for level in _LEVEL.findall(prose)}
-    return (min(levels), max(levels)) if len(levels) > 1 else (0, 1)
+    if len(levels) > 1:
+        return min(levels), max(levels)
+    return 0, 1

@@ -1,132 +1,233 @@
-"""The rules in a model's place: a reply is a function of messages, sampling seed and temperature."""
+"""The rules in a model's place. A reply depends on messages, sampling seed and temperature."""
 
 import hashlib
 import random
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from sdgkit.rehearsal import judging
+from sdgkit.rehearsal import judging, mail, responses
 from sdgkit.rehearsal.anyskill import AnySkill
-from sdgkit.rehearsal.judging import Findings
+from sdgkit.rehearsal.judging import Finding, Verdict
 from sdgkit.rehearsal.reading import Assignment, Messages, read
-from sdgkit.rehearsal.skills import Skill, commit, mail, table, ticket
-from sdgkit.rehearsal.wording import sign, vocabulary
+from sdgkit.rehearsal.skill import Skill
+from sdgkit.rehearsal.templates import pattern_for
+from sdgkit.rehearsal.tutorial_skill import TutorialSkill
+from sdgkit.rehearsal.vocabulary import vocabulary
 
-FLAWED_RESPONSES = 0.10  # share with a mistake in it
-OVERLOOKED = 0.04  # share of the responses in which a judge finds nothing, whatever there is
+# Share of responses with a mistake in them.
+FLAWED_RESPONSES = 0.10
+# Share of responses in which a judge finds nothing, whatever is wrong with them.
+OVERLOOKED = 0.04
+# How often to look for a question that the reply does not have yet.
+QUESTION_TRIES = 8
 
-_SKILLS = [
-    Skill("feedback", table),
-    Skill("figures", mail),
-    Skill("ticket", ticket),
-    Skill("commit", commit),
-]
+_TUTORIAL_SKILLS = (
+    TutorialSkill("feedback", responses.table),
+    TutorialSkill("figures", mail.mail),
+    TutorialSkill("ticket", responses.ticket),
+    TutorialSkill("commit", responses.commit_message),
+)
 _ANY_SKILL = AnySkill()
-
-# The tagged texts of a reply: role (as in `reading.Block`), start tag, text, end tag. A plain answer has empty tags.
-Pieces = list[tuple[str, str, str, str]]
+_REFUSAL = "I'm sorry, but I can't help with that request."
 
 
-def digest(messages: Messages, seed: int | None, temperature: float | None) -> bytes:
-    """What a reply depends on, in 12 bytes. Like a greedy model, temperature 0 ignores the sampling seed."""
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A tagged text of a reply. A plain answer has empty tags.
+
+    Attributes:
+        start: The start tag.
+        text: The text.
+        end: The end tag.
+    """
+
+    start: str
+    text: str
+    end: str
+
+
+def request_digest(messages: Messages, seed: int | None, temperature: float | None) -> bytes:
+    """All that a reply depends on, in 12 bytes.
+
+    Args:
+        messages: The chat.
+        seed: The sampling seed. It makes no difference at temperature 0, as for a greedy model.
+        temperature: The temperature.
+    """
     sample = None if temperature == 0 else (seed, temperature, 0)
-    # the separators keep two messages from looking like one
-    content = "\x1e".join([*(f"{role}\x1f{text}" for role, text in messages), repr(sample)])
-    return hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=12).digest()
+    # The separators keep two messages from looking like one.
+    parts = [f"{role}\x1f{text}" for role, text in messages]
+    parts.append(repr(sample))
+    content = "\x1e".join(parts).encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(content, digest_size=12).digest()
 
 
-def write(messages: Messages, digest: bytes) -> Pieces:
-    """Write the reply to a chat; `digest` (see `digest()`) is all the chance there is in it."""
-    asked, dice = read(messages), random.Random(int.from_bytes(digest))
-    if not asked.tags:
-        topics, message = vocabulary("smalltalk")["topics"], messages[-1][1][:2000].lower()
-        answers = next(
-            topic["answers"] for topic in topics if any(word in message for word in topic["words"])
-        )
-        return [("other", "", dice.choice(answers), "")]
-    skill = next(
-        (one for one in _SKILLS if re.search(one.texts["sign"], asked.example)), _ANY_SKILL
-    )
-    if any(tag.role == "score" for tag in asked.tags):
-        words, score = _judged(asked, skill, dice)
-        return [
-            (tag.role, tag.start, str(score) if tag.role == "score" else words, tag.end)
-            for tag in asked.tags
-        ]
+def write(messages: Messages, digest: bytes) -> list[Piece]:
+    """Write the reply to a chat.
+
+    Args:
+        messages: The chat.
+        digest: Its `request_digest`: the only source of chance.
+    """
+    assignment = read(messages)
+    dice = random.Random(int.from_bytes(digest))
+    if not assignment.tags:
+        return [Piece("", _small_talk(messages[-1][1], dice), "")]
+    skill = _skill_of(assignment)
+    if any(tag.role == "score" for tag in assignment.tags):
+        return _judgement(assignment, _verdict(assignment, skill, dice))
+    pieces: list[Piece] = []
     questions: set[str] = set()
-    return [
-        piece for _ in range(asked.wanted) for piece in _one_sample(asked, skill, dice, questions)
-    ]
-
-
-def text(pieces: Pieces) -> str:
-    """The reply as a model would write it, each tag on a line of its own."""
-    return "\n\n".join(
-        f"{start}\n{text}\n{end}" if start else text for _, start, text, end in pieces
-    )
-
-
-def malformed(pieces: Pieces, dice: random.Random) -> str:
-    """The reply with its form broken in one of several ways that real models have."""
-    untagged = "\n\n".join(piece[2] for piece in pieces)
-    return dice.choice(
-        ["", untagged, pieces[0][1], "I'm sorry, but I can't help with that request."]
-    )
-
-
-def _one_sample(
-    asked: Assignment, skill: Skill | AnySkill, dice: random.Random, questions: set[str]
-) -> Pieces:
-    """One piece for each tag asked for; what is written first is given for what comes after it."""
-    pieces = []
-    for tag in asked.tags:
-        if tag.role == "context":
-            text = skill.context(asked, dice)
-        elif tag.role == "question":
-            tries = (skill.question(asked, dice) for _ in range(8))
-            text = next((one for one in tries if one not in questions), "") or skill.question(
-                asked, dice
-            )
-            questions.add(text)
-        else:
-            text = skill.written(asked)
-            text = (
-                judging.spoilt(text, asked.example or text, dice)
-                if dice.random() < FLAWED_RESPONSES
-                else text
-            )
-        asked = asked._replace(given={**asked.given, tag.role: text})
-        pieces.append((tag.role, tag.start, text, tag.end))
+    for _ in range(assignment.count):
+        pieces += _record(assignment, skill, dice, questions)
     return pieces
 
 
-def _judged(asked: Assignment, skill: Skill | AnySkill, dice: random.Random) -> tuple[str, int]:
-    """Evaluation and score of a question, a response, or of two: low if the first is better, high if the second is."""
-    (low, high), response = asked.scale, asked.given.get("response")
+def to_text(pieces: Sequence[Piece]) -> str:
+    """The reply as a model would write it, with each tag on a line of its own."""
+    texts = []
+    for piece in pieces:
+        is_tagged = bool(piece.start)
+        texts.append(f"{piece.start}\n{piece.text}\n{piece.end}" if is_tagged else piece.text)
+    return "\n\n".join(texts)
+
+
+def to_malformed_text(pieces: Sequence[Piece], dice: random.Random) -> str:
+    """The reply with its form broken, in one of several ways that real models have."""
+    untagged = "\n\n".join(piece.text for piece in pieces)
+    return dice.choice(["", untagged, pieces[0].start, _REFUSAL])
+
+
+def _small_talk(message: str, dice: random.Random) -> str:
+    """An answer to a message that asks for no tags."""
+    beginning = message[:2000].lower()
+    for topic in vocabulary("smalltalk")["topics"]:
+        if any(word in beginning for word in topic["words"]):
+            return str(dice.choice(topic["answers"]))
+    raise LookupError("the last topic in smalltalk.toml matches every message")
+
+
+def _skill_of(assignment: Assignment) -> Skill:
+    """The skill that the seed example is of."""
+    for skill in _TUTORIAL_SKILLS:
+        if re.search(skill.sign, assignment.seed_response):
+            return skill
+    return _ANY_SKILL
+
+
+def _judgement(assignment: Assignment, verdict: Verdict) -> list[Piece]:
+    pieces = []
+    for tag in assignment.tags:
+        text = str(verdict.score) if tag.role == "score" else verdict.evaluation
+        pieces.append(Piece(tag.start, text, tag.end))
+    return pieces
+
+
+def _record(
+    assignment: Assignment, skill: Skill, dice: random.Random, questions: set[str]
+) -> list[Piece]:
+    """One piece for each tag asked for. What is written first is material for what follows it.
+
+    Args:
+        assignment: What is asked for.
+        skill: What writes it.
+        dice: What draws.
+        questions: The questions in this reply so far; the new one is added.
+    """
+    pieces = []
+    for tag in assignment.tags:
+        if tag.role == "context":
+            text = skill.context(assignment, dice)
+        elif tag.role == "question":
+            text = _new_question(assignment, skill, dice, questions)
+            questions.add(text)
+        else:
+            text = skill.response(assignment)
+            if dice.random() < FLAWED_RESPONSES:
+                text = judging.with_mistake(text, assignment.seed_response or text, dice)
+        assignment = assignment.with_material(tag.role, text)
+        pieces.append(Piece(tag.start, text, tag.end))
+    return pieces
+
+
+def _new_question(
+    assignment: Assignment, skill: Skill, dice: random.Random, questions: set[str]
+) -> str:
+    """A question that is not among these, if the skill comes up with one."""
+    for _ in range(QUESTION_TRIES):
+        question = skill.question(assignment, dice)
+        if question and question not in questions:
+            return question
+    return skill.question(assignment, dice)
+
+
+def _verdict(assignment: Assignment, skill: Skill, dice: random.Random) -> Verdict:
+    """The verdict on a question, on a response, or on which of two responses is better."""
+    response = assignment.material.get("response")
     if response is None:
-        question = asked.given.get("question", "")
-        found = {
-            reason: False
-            for template, reason in skill.off.items()
-            if sign(template).search(question)
-        }
-        return judging.verdict(found, asked.scale, "question", "", dice)
-    if asked.rival is None:
-        found = {} if dice.random() < OVERLOOKED else _findings(asked, skill, response)
-        return judging.verdict(found, asked.scale, skill.name, response, dice)
-    first, second = (_findings(asked, skill, response) for response in (asked.rival, response))
+        findings = _findings_on_question(assignment, skill)
+        return judging.judge(findings, assignment.scale, "question", "", dice)
+    if assignment.rival is None:
+        findings = []
+        if dice.random() >= OVERLOOKED:
+            findings = _findings(assignment, skill, response)
+        return judging.judge(findings, assignment.scale, skill.name, response, dice)
+    return _comparison(
+        first=_findings(assignment, skill, assignment.rival),
+        second=_findings(assignment, skill, response),
+        scale=assignment.scale,
+        dice=dice,
+    )
+
+
+def _comparison(
+    first: Sequence[Finding],
+    second: Sequence[Finding],
+    scale: tuple[int, int],
+    dice: random.Random,
+) -> Verdict:
+    """Which of two responses is better: the lowest score for the first, the highest for the second.
+
+    Args:
+        first: What is wrong with the first.
+        second: What is wrong with the second.
+        scale: The lowest and the highest score.
+        dice: What chooses the words.
+    """
+    low, high = scale
     if len(first) == len(second):
-        return dice.choice(judging.VERDICTS["equal"]), (low + high) // 2
-    place, worse, score = (
-        ("second", second, low) if len(first) < len(second) else ("first", first, high)
-    )
-    return f"The {place} response is worse. {' '.join(worse)}", score
+        return Verdict(dice.choice(judging.VERDICTS["equal"]), (low + high) // 2)
+    if len(first) < len(second):
+        place = "second"
+        worse = second
+        score = low
+    else:
+        place = "first"
+        worse = first
+        score = high
+    sentences = " ".join(finding.sentence for finding in worse)
+    return Verdict(f"The {place} response is worse. {sentences}", score)
 
 
-def _findings(asked: Assignment, skill: Skill | AnySkill, response: str) -> Findings:
-    """What is wrong with a response; to the example's own question, the example's is right by definition."""
-    if not asked.example:
-        return {}
+def _findings_on_question(assignment: Assignment, skill: Skill) -> list[Finding]:
+    """The question is recognised as one of those that do not suit their context."""
+    question = assignment.material.get("question", "")
+    reasons: dict[str, Finding] = {}
+    for template, reason in skill.off_questions.items():
+        if pattern_for(template).search(question):
+            reasons[reason] = Finding(reason)
+    return list(reasons.values())
+
+
+def _findings(assignment: Assignment, skill: Skill, response: str) -> list[Finding]:
+    """What is wrong with a response. To the seed example's question, its response is right."""
+    if not assignment.seed_response:
+        return []
     is_seed = all(
-        asked.seed.get(role) == text for role, text in asked.given.items() if role != "response"
+        assignment.seed.get(role) == text
+        for role, text in assignment.material.items()
+        if role != "response"
     )
-    return judging.differences(asked.example if is_seed else skill.written(asked), response)
+    right = assignment.seed_response if is_seed else skill.response(assignment)
+    return judging.differences(right, response)

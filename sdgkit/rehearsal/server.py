@@ -1,7 +1,8 @@
 """The rehearsal teacher's server: OpenAI's chat API on 127.0.0.1, answered by rules.
 
-`python -m sdgkit.rehearsal.server FD OPTIONS` serves the socket of this number, with the settings of `Options`
-as JSON. It ends when its standard input closes: with the process that started it, however that one ended.
+`python -m sdgkit.rehearsal.server FD OPTIONS` serves the socket with this file descriptor, with the
+fields of `Options` as JSON. It ends when its standard input closes: with the process that started
+it, however that one ends.
 """
 
 import asyncio
@@ -12,190 +13,294 @@ import socket
 import sys
 import threading
 import time
-from functools import partial
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 
 from sdgkit.rehearsal import rules
 from sdgkit.rehearsal.options import Options
+from sdgkit.rehearsal.reading import Messages
 
 MODEL = "rehearsal"
-CHARACTERS_PER_TOKEN = 4  # the usual rule of thumb for English; good enough to rehearse costs
-NUMBERS: dict[str, tuple[Any, float, float]] = {  # fields of a request that have a kind and bounds
-    "n": (int, 1, 1), "max_tokens": (int, 1, 1e9), "temperature": (int | float, 0, 2), "seed": (int, -1e20, 1e20),
-    "stream": (bool, 0, 0),
-}  # fmt: skip
+# The usual rule of thumb for English; good enough to rehearse costs.
+CHARACTERS_PER_TOKEN = 4
+# What chat templates add to a message, roughly.
+TOKENS_PER_MESSAGE = 4
+# The longest reply time, in mean reply times.
+LONGEST_LATENCY = 10.0
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Refusal(Exception):
-    """A request that is answered with an error."""
+    """A request that is answered with an error.
+
+    Attributes:
+        status: The HTTP status.
+        code: OpenAI's name for the error, if it has one.
+        headers: Further headers of the answer.
+    """
 
     def __init__(
-        self, message: str, status: int = 400, code: str | None = None, **headers: str
+        self,
+        message: str,
+        status: int = 400,
+        code: str | None = None,
+        headers: dict[str, str] | None = None,
     ) -> None:
         super().__init__(message)
-        self.status, self.code, self.more = status, code, {"headers": headers}
+        self.status = status
+        self.code = code
+        self.headers = headers
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """What is used of a chat request.
+
+    Attributes:
+        messages: The chat.
+        seed: The sampling seed.
+        temperature: The temperature.
+        max_tokens: The longest reply.
+        stop: Texts before which the reply ends.
+    """
+
+    messages: Messages
+    seed: int | None
+    temperature: float | None
+    max_tokens: int | None
+    stop: tuple[str, ...]
 
 
 class RehearsalServer:
-    """Answers HTTP requests; one object a process."""
+    """Answers HTTP requests; one object a process.
+
+    Args:
+        options: How slow, how busy and how faulty it is.
+    """
 
     def __init__(self, options: Options) -> None:
-        self.options, self.slots = options, asyncio.Semaphore(options.slots)
-        self.dice = random.Random("arrivals")  # always the same row of faults and reply times
-        shares = (options.rate_limit, options.hang_rate, options.error_rate, options.drop_rate)
-        self.shares = (*shares, max(0.0, 1 - sum(shares)))
+        self.options = options
+        self._slots = asyncio.Semaphore(options.slots)
+        # Always the same sequence of faults and reply times.
+        self._dice = random.Random("arrivals")
+        faults = {
+            "rate_limit": options.rate_limit,
+            "hang": options.hang_rate,
+            "error": options.error_rate,
+            "drop": options.drop_rate,
+        }
+        no_fault = max(0.0, 1 - sum(faults.values()))
+        self._faults = (*faults, "")
+        self._shares = (*faults.values(), no_fault)
 
     @web.middleware
-    async def in_openais_shape(self, request: web.Request, handler: Any) -> web.StreamResponse:
-        """Whatever happens, the client gets JSON."""
+    async def answer_errors_in_json(
+        self, request: web.Request, handler: Handler
+    ) -> web.StreamResponse:
+        """Whatever happens, the client gets JSON in OpenAI's form."""
         try:
             return await handler(request)
-        except Exception as error:  # also a bug in a rule: it must not look like a dead server
-            status, code, more = (getattr(error, name, None) for name in ("status", "code", "more"))
-            told = {"message": str(error) or repr(error), "type": "rehearsal_error", "param": None}
-            return _json(
-                {"error": {**told, "code": code or status}}, status=status or 500, **more or {}
-            )
+        except Refusal as refusal:
+            return _error_response(refusal, refusal.status, refusal.code, refusal.headers)
+        except web.HTTPException as error:
+            return _error_response(error, error.status)
+        except Exception as error:  # a bug in a rule must not look like a dead server
+            return _error_response(error, 500)
 
-    async def models(self, request: web.Request) -> web.Response:
+    async def list_models(self, request: web.Request) -> web.Response:
         """GET /v1/models."""
-        card = {"id": MODEL, "object": "model", "created": 0, "owned_by": "sdgkit"}
-        return _json(
-            {"object": "list", "data": [{**card, "max_model_len": self.options.context_length}]}
-        )
+        model = {
+            "id": MODEL,
+            "object": "model",
+            "created": 0,
+            "owned_by": "sdgkit",
+            "max_model_len": self.options.context_length,
+        }
+        return _json_response({"object": "list", "data": [model]})
 
     async def complete(self, request: web.Request) -> web.Response:
-        """POST /v1/chat/completions, with the faults and the time that the options ask for."""
-        options, raw = self.options, await request.read()
-        [fault] = self.dice.choices(("rate_limit", "hang", "error", "drop", ""), self.shares)
+        """POST /v1/chat/completions, with the faults and the reply time of the options."""
+        content = await request.read()
+        [fault] = self._dice.choices(self._faults, self._shares)
         if fault == "rate_limit":
-            headers = {"Retry-After": f"{options.retry_after:g}"} if options.retry_after else {}
-            raise Refusal("Too many requests (asked for with --rate-limit).", 429, **headers)
+            raise self._rate_limit()
         if fault == "hang":
             await asyncio.Event().wait()
-        body, messages = read_request(raw)
-        if options.mean_latency_ms:  # the mean of a log-normal distribution is exp(mu + sigma²/2)
-            times = min(10.0, self.dice.lognormvariate(-(options.sigma**2) / 2, options.sigma))
-            async with self.slots:
-                await asyncio.sleep(times * options.mean_latency_ms / 1000)
+        chat = parse_request(content)
+        if self.options.mean_latency_ms:
+            await self._take_time()
         if fault == "error":
-            raise Refusal("Internal server error (asked for with --error-rate).", 500)
+            raise Refusal("Internal server error (requested with --error-rate).", 500)
         if fault == "drop" and request.transport is not None:
             request.transport.abort()
-        return _json(self.completion(body, messages))
+        return _json_response(self.completion(chat))
 
-    def completion(self, body: dict[str, Any], messages: rules.Messages) -> dict[str, Any]:
-        """The JSON of an answer, with the faults that it is to have.
+    def completion(self, chat: ChatRequest) -> dict[str, Any]:
+        """The JSON of an answer, with the faults that it must have.
 
         Raises:
-            Refusal: prompt and reply do not fit the context.
+            Refusal: Prompt and reply do not fit into the context.
         """
-        length, prompt_tokens = (
-            self.options.context_length,
-            sum(_tokens(text) + 4 for _, text in messages),
-        )
-        room, most = length - prompt_tokens, body.get("max_tokens")
-        if room < (most or 1):
-            words = f"This model's maximum context length is {length} tokens; {prompt_tokens} are in the messages, and"
+        prompt_tokens = 0
+        for _, text in chat.messages:
+            prompt_tokens += _count_tokens(text) + TOKENS_PER_MESSAGE
+        room = self.options.context_length - prompt_tokens
+        if room < (chat.max_tokens or 1):
             raise Refusal(
-                f"{words} the completion does not fit behind them.", code="context_length_exceeded"
+                f"This model's maximum context length is {self.options.context_length} tokens. "
+                f"Your messages have {prompt_tokens} tokens, which leaves too few for the reply.",
+                code="context_length_exceeded",
             )
-        digest = rules.digest(messages, body.get("seed"), body.get("temperature"))
-        pieces, dice = (
-            rules.write(messages, digest),
-            random.Random(digest),
-        )  # the same request meets the same fault
-        whole = (
-            rules.text(pieces)
-            if dice.random() >= self.options.malformed_rate
-            else rules.malformed(pieces, dice)
-        )
-        for word in filter(None, body["stop"]):
-            whole = whole.partition(word)[0]
-        text = whole[: (most or room) * CHARACTERS_PER_TOKEN]
-        if dice.random() < self.options.truncate_rate:
-            text = text[: len(text) // 2]
-        reason = "stop" if text == whole else "length"
-        used = {"prompt_tokens": prompt_tokens, "completion_tokens": _tokens(text)}
+        digest = rules.request_digest(chat.messages, chat.seed, chat.temperature)
+        whole, text = self._write(chat, digest, max_tokens=chat.max_tokens or room)
+        completion_tokens = _count_tokens(text)
+        usage = {
+            "prompt_tokens": prompt_tokens,
+            "completion_tokens": completion_tokens,
+            "total_tokens": prompt_tokens + completion_tokens,
+        }
         choice = {
             "index": 0,
             "message": {"role": "assistant", "content": text},
-            "finish_reason": reason,
+            "finish_reason": "stop" if text == whole else "length",
         }
-        about = {
+        return {
             "id": f"chatcmpl-{digest.hex()}",
             "object": "chat.completion",
             "created": int(time.time()),
-        }
-        return {
-            **about,
             "model": MODEL,
             "choices": [choice],
-            "usage": {**used, "total_tokens": sum(used.values())},
+            "usage": usage,
         }
 
+    def _write(self, chat: ChatRequest, digest: bytes, max_tokens: int) -> tuple[str, str]:
+        """The whole reply, and as much of it as is sent."""
+        pieces = rules.write(chat.messages, digest)
+        # Of its own, so that the same request always has the same fault.
+        dice = random.Random(digest)
+        if dice.random() < self.options.malformed_rate:
+            whole = rules.to_malformed_text(pieces, dice)
+        else:
+            whole = rules.to_text(pieces)
+        for stop in filter(None, chat.stop):
+            whole = whole.partition(stop)[0]
+        text = whole[: max_tokens * CHARACTERS_PER_TOKEN]
+        if dice.random() < self.options.truncate_rate:
+            text = text[: len(text) // 2]
+        return whole, text
 
-def read_request(raw: bytes) -> tuple[dict[str, Any], rules.Messages]:
-    """A chat request's JSON, and its messages.
+    def _rate_limit(self) -> Refusal:
+        headers = None
+        if self.options.retry_after:
+            headers = {"Retry-After": f"{self.options.retry_after:g}"}
+        message = "Too many requests (requested with --rate-limit)."
+        return Refusal(message, 429, headers=headers)
+
+    async def _take_time(self) -> None:
+        """Hold a slot for a reply time. The mean of a log-normal distribution is exp(mu + σ²/2)."""
+        sigma = self.options.sigma
+        factor = min(LONGEST_LATENCY, self._dice.lognormvariate(-(sigma**2) / 2, sigma))
+        async with self._slots:
+            await asyncio.sleep(factor * self.options.mean_latency_ms / 1000)
+
+
+def parse_request(content: bytes) -> ChatRequest:
+    """A chat request from its JSON.
 
     Raises:
         Refusal: 404 for another model, 400 for what cannot be answered.
     """
     try:
-        body = json.loads(raw)
-        messages = tuple((str(message["role"]), message["content"]) for message in body["messages"])
-        body["stop"] = (
-            [body["stop"]] if isinstance(body.get("stop"), str) else body.get("stop") or []
-        )
-        if not messages or not all(
-            isinstance(text, str) for text in (*body["stop"], *(text for _, text in messages))
-        ):
-            raise TypeError("there is no message, or one is no text")
-        for name, (kind, low, high) in NUMBERS.items():
-            value = body.get(name)
-            if value is not None and not (isinstance(value, kind) and low <= value <= high):
-                raise ValueError(f"{name} cannot be {value!r:.50}")
+        body = json.loads(content)
+        chat = _parse_body(body)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        form = "a JSON object with a model and messages, each a role and a text; stop is a text or a list of texts"
-        raise Refusal(f"A chat request is {form}: {error!r:.200}") from None
-    if body.get("model") != MODEL:
-        raise Refusal(f"The model `{body.get('model')!s:.200}` does not exist.", 404)
-    return body, messages
+        raise Refusal(
+            "A chat request is a JSON object with a model and messages, each with a role and a "
+            f"text; stop is a text or a list of texts. This one is not: {error!r:.200}"
+        ) from None
+    model = body.get("model")
+    if model != MODEL:
+        raise Refusal(f"The model `{model!s:.200}` does not exist.", 404)
+    return chat
 
 
-def _tokens(text: str) -> int:
-    return -(-len(text) // CHARACTERS_PER_TOKEN)
+def _parse_body(body: Any) -> ChatRequest:
+    """Raises ValueError, TypeError, KeyError or AttributeError for what is not a chat request."""
+    messages = tuple((str(message["role"]), message["content"]) for message in body["messages"])
+    stop = body.get("stop") or ()
+    if isinstance(stop, str):
+        stop = (stop,)
+    texts = [*stop, *(text for _, text in messages)]
+    if not messages or not all(isinstance(text, str) for text in texts):
+        raise TypeError("there is no message, or one is not a text")
+    _number(body, "n", int, 1, 1)
+    _number(body, "stream", bool, 0, 0)
+    return ChatRequest(
+        messages=messages,
+        seed=_number(body, "seed", int, -1e20, 1e20),
+        temperature=_number(body, "temperature", int | float, 0, 2),
+        max_tokens=_number(body, "max_tokens", int, 1, 1e9),
+        stop=tuple(stop),
+    )
 
 
-def _json(value: dict[str, Any], **more: Any) -> web.Response:
-    return web.Response(body=json.dumps(value).encode(), content_type="application/json", **more)
+def _number(body: dict[str, Any], name: str, kind: Any, low: float, high: float) -> Any:
+    """A field of a request, None if it is missing. Raises ValueError unless it is in its range."""
+    value = body.get(name)
+    if value is not None and not (isinstance(value, kind) and low <= value <= high):
+        raise ValueError(f"{name} cannot be {value!r:.50}")
+    return value
+
+
+def _count_tokens(text: str) -> int:
+    return -(-len(text) // CHARACTERS_PER_TOKEN)  # rounded up
+
+
+def _error_response(
+    error: Exception, status: int, code: str | None = None, headers: dict[str, str] | None = None
+) -> web.Response:
+    details = {
+        "message": str(error) or repr(error),
+        "type": "rehearsal_error",
+        "param": None,
+        "code": code or status,
+    }
+    return _json_response({"error": details}, status, headers)
+
+
+def _json_response(
+    value: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None
+) -> web.Response:
+    body = json.dumps(value).encode()
+    return web.Response(body=body, status=status, headers=headers, content_type="application/json")
 
 
 def _end_with_parent() -> None:
-    os.read(0, 1)  # nobody writes there: it returns when the other end is closed
+    os.read(0, 1)  # nothing is ever written there: it returns when the other end is closed
     os._exit(0)
 
 
-def main(number: str, options: str) -> None:
-    """Serve the socket of this number until the process is ended."""
+def main(file_descriptor: str, options: str) -> None:
+    """Serve the socket with this file descriptor until the process is ended."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     server = RehearsalServer(Options(**json.loads(options)))
-    app = web.Application(client_max_size=64 * 2**20, middlewares=[server.in_openais_shape])
-    app.router.add_get("/v1/models", server.models)
+    app = web.Application(client_max_size=64 * 2**20, middlewares=[server.answer_errors_in_json])
+    app.router.add_get("/v1/models", server.list_models)
     app.router.add_post("/v1/chat/completions", server.complete)
-    run = partial(
-        web.run_app,
+    web.run_app(
+        app,
+        sock=socket.socket(fileno=int(file_descriptor)),
         backlog=1024,
         keepalive_timeout=3600,
         handle_signals=False,
+        handler_cancellation=True,  # a client that hangs up frees its slot
         access_log=None,
         print=None,
     )
-    run(
-        app, sock=socket.socket(fileno=int(number)), handler_cancellation=True
-    )  # who hangs up frees its slot
 
 
 if __name__ == "__main__":

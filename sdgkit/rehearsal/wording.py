@@ -1,49 +1,48 @@
-"""Texts taken apart (units, sentences, words, form, language), and templates filled in and found again."""
+"""What a text looks like: its units, sentences, words, form, language and numbers."""
 
 import random
 import re
-import tomllib
-from functools import cache, lru_cache
-from pathlib import Path
-from typing import Any
+from functools import lru_cache
+
+from sdgkit.rehearsal.vocabulary import vocabulary
 
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+RUNNING_TEXT = "running text"
 
+_MAX_UNITS = 200
 _SENTENCE_END = re.compile(r"(?<=[.!?…])(?<!\d\.)[\"”»)]?\s+(?=[\"“„«(¿¡]?[A-ZÄÖÜÀ-Þ0-9¿¡])")
 _WORD = re.compile(r"[^\W\d_]+(?:['\u2019-][^\W\d_]+)*")
-_FORMS = {  # the first that fits
+_LIST_MARK = r"\s*(?:[-*•]|\d{1,2}[.)])\s"
+# The first that fits is the form of a text.
+_FORMS = {
     "a table": re.compile(r"(?m)^\|.*\n(?:.*\n)*?\|"),
     "JSON": re.compile(r"(?s)\A\s*[{\[].*[}\]]\s*\Z"),
-    "a list": re.compile(
-        r"(?m)^\s*(?:[-*•]|\d{1,2}[.)])\s.*\n(?:.*\n)*?\s*(?:[-*•]|\d{1,2}[.)])\s"
-    ),
+    "a list": re.compile(rf"(?m)^{_LIST_MARK}.*\n(?:.*\n)*?{_LIST_MARK}"),
     "lines": re.compile(r"\S[^\n]*\n\s*\S[^\n]*\n\s*\S"),
 }
 
 
-@cache
-def vocabulary(name: str) -> dict[str, Any]:
-    """The words in `texts/NAME.toml`."""
-    return tomllib.loads(
-        (Path(__file__).parent / "texts" / f"{name}.toml").read_text(encoding="utf-8")
-    )
-
-
 def units(text: str) -> tuple[str, ...]:
-    """The text's lines, if it has several, or its sentences: the first 200."""
+    """The text's lines if it has at least three, else its sentences; at most 200."""
     lines = tuple(line.rstrip() for line in text.splitlines() if line.strip())
-    return lines[:200] if len(lines) >= 3 else sentences(text)[:200]
+    if len(lines) >= 3:
+        return lines[:_MAX_UNITS]
+    return sentences(text)[:_MAX_UNITS]
 
 
 @lru_cache(maxsize=512)
 def sentences(text: str) -> tuple[str, ...]:
-    """The text's sentences (a line break ends one too)."""
-    return tuple(
-        part.strip()
-        for line in text.splitlines()
-        for part in _SENTENCE_END.split(line)
-        if part.strip()
-    )
+    """The text's sentences. A line break ends one too.
+
+    Example:
+        >>> sentences("It rains. Take an umbrella!")
+        ('It rains.', 'Take an umbrella!')
+    """
+    found: list[str] = []
+    for line in text.splitlines():
+        parts = (part.strip() for part in _SENTENCE_END.split(line))
+        found.extend(filter(None, parts))
+    return tuple(found)
 
 
 @lru_cache(maxsize=1024)
@@ -52,70 +51,45 @@ def words(text: str) -> frozenset[str]:
     return frozenset(_WORD.findall(text.lower()))
 
 
-def likeness(one: str, other: str) -> float:
-    """The share of words that two texts have in common."""
-    return len(words(one) & words(other)) / (len(words(one) | words(other)) or 1)
+def similarity(first: str, second: str) -> float:
+    """The share of their words that two texts have in common, 0 to 1."""
+    first_words = words(first)
+    second_words = words(second)
+    return len(first_words & second_words) / (len(first_words | second_words) or 1)
 
 
 def form(text: str) -> str:
-    """What a text looks like: one of the forms, or running text."""
-    return next((name for name, looks in _FORMS.items() if looks.search(text)), "running text")
+    """What a text looks like: "a table", "JSON", "a list", "lines" or "running text"."""
+    for name, pattern in _FORMS.items():
+        if pattern.search(text):
+            return name
+    return RUNNING_TEXT
 
 
 def language(text: str) -> str:
-    """The text's language among those known (en, de, fr, es, it), or "other"."""
-    counts = {
-        code: len(words(text) & set(little))
-        for code, little in vocabulary("anyskill")["languages"].items()
-    }
+    """The text's language ("en", "de", "fr", "es" or "it"), by its little words; else "other"."""
+    text_words = words(text)
+    counts = {}
+    for code, little_words in vocabulary("anyskill")["languages"].items():
+        counts[code] = len(text_words & set(little_words))
     best = max(counts, key=lambda code: counts[code])
-    return best if counts[best] >= 2 else "other"
-
-
-class _Fields(dict[str, Any]):
-    """A template's fields: the known ones, and others, drawn from `lists` when they are first asked for."""
-
-    def __init__(
-        self, dice: random.Random, lists: tuple[dict[str, Any], ...], known: dict[str, Any]
-    ) -> None:
-        super().__init__(known)
-        self._dice, self._lists = dice, lists
-
-    def __missing__(self, name: str) -> Any:
-        choices = next(held[name] for held in self._lists if name in held)
-        whole = isinstance(choices[0], int)  # two numbers are the lowest and the highest
-        self[name] = (
-            self._dice.randint(*choices) if whole else self._dice.choice(choices).format_map(self)
-        )
-        return self[name]
-
-
-def filled(template: str, dice: random.Random, *lists: dict[str, Any], **known: Any) -> str:
-    """A template with its fields filled in: from `known`, or drawn from the first of `lists` that has them."""
-    return template.format_map(_Fields(dice, (*lists, vocabulary("anyskill")["fillers"]), known))
-
-
-@cache
-def sign(template: str) -> re.Pattern[str]:
-    """What finds a filled template in a text, its fields as named groups.
-
-    The first letter may be of another size, and a full stop may be gone: layouts do that.
-    """
-    text = re.escape(template[1:] if template.endswith("}.") else template[1:].rstrip("."))
-    return re.compile(
-        re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>(?:[^\\n.]|\\.(?=\\w)){1,60}?)", text) + r"(?!\w)"
-    )
+    return str(best) if counts[best] >= 2 else "other"
 
 
 def other_number(number: str, dice: random.Random) -> str:
-    """Another number of the same make: same separators, same count of digits, years near the same."""
+    """Another number that looks alike: same separators, same count of digits.
+
+    A year stays within two years of it; what begins with a zero stays as it is.
+    """
     if not number.isdigit():
-        return re.sub(r"\d+", lambda part: other_number(part[0], dice), number)
-    value, low = int(number[:18]), 10 ** (len(number[:18]) - 1)
-    if low == 1 or 1900 <= value <= 2100:
-        return str(dice.randint(2, 9) if low == 1 else value + dice.randint(-2, 2))
-    return (
-        number
-        if number[0] == "0"
-        else str(min(10 * low - 1, max(low, round(value * dice.uniform(0.75, 1.3)))))
-    )
+        return re.sub(r"\d+", lambda digits: other_number(digits[0], dice), number)
+    value = int(number[:18])
+    smallest = 10 ** (len(number[:18]) - 1)  # of this count of digits
+    if smallest == 1:
+        return str(dice.randint(2, 9))
+    if 1900 <= value <= 2100:
+        return str(value + dice.randint(-2, 2))
+    if number[0] == "0":
+        return number
+    changed = round(value * dice.uniform(0.75, 1.3))
+    return str(min(10 * smallest - 1, max(smallest, changed)))

@@ -37,19 +37,19 @@ def assignment(prompt: str):
 
 def reply(prompt: str, seed: int = 1, temperature: float = 0.7) -> str:
     messages = (("user", prompt),)
-    return rules.text(rules.write(messages, rules.digest(messages, seed, temperature)))
+    return rules.to_text(rules.write(messages, rules.request_digest(messages, seed, temperature)))
 
 
 def ask(prompt: Prompt, row: dict, seed: int = 1) -> list[list[str]]:
     """The records in the reply to a shipped prompt."""
     messages = tuple((message["role"], message["content"]) for message in prompt.render(row))
-    pieces = rules.write(messages, rules.digest(messages, seed, prompt.sampling["temperature"]))
+    pieces = rules.write(messages, rules.request_digest(messages, seed, prompt.sampling["temperature"]))
     columns = next(
         (names for word, names in COLUMNS.items() if prompt.name.endswith(word)),
         ["evaluation", "score"],
     )
     columns = columns if prompt.name.startswith("gen") else ["evaluation", "score"]
-    return [list(record.values()) for record in prompt.parse(rules.text(pieces), columns).rows]
+    return [list(record.values()) for record in prompt.parse(rules.to_text(pieces), columns).rows]
 
 
 # --- reading ------------------------------------------------------------
@@ -61,7 +61,7 @@ def test_the_tags_asked_for_are_the_ones_at_the_end():
     )
     assert [tag.start for tag in read_one.tags] == ["[Start of Question]"]
     assert read_one.seed["context"].startswith("The hall")
-    assert read_one.given["context"].startswith("The boat")
+    assert read_one.material["context"].startswith("The boat")
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_a_message_without_tags_gets_a_plain_answer_that_says_who_answers():
 
 def test_tags_in_the_system_message_count_too():
     messages = (("system", "Answer in <out></out>."), ("user", "Who are you?"))
-    text = rules.text(rules.write(messages, rules.digest(messages, 1, 0.7)))
+    text = rules.to_text(rules.write(messages, rules.request_digest(messages, 1, 0.7)))
     assert text.startswith("<out>\n") and text.endswith("\n</out>")
 
 
@@ -405,7 +405,7 @@ def test_hostile_texts_are_material_like_any_other(path, text):
     }
     for prompt in prompts:
         messages = tuple((message["role"], message["content"]) for message in prompt.render(row))
-        assert rules.text(rules.write(messages, rules.digest(messages, 1, 0.7)))
+        assert rules.to_text(rules.write(messages, rules.request_digest(messages, 1, 0.7)))
 
 
 def test_the_judge_knows_the_seeds_answers_and_misses_a_spoilt_one_now_and_then():

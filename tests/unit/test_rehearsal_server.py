@@ -325,7 +325,7 @@ def test_a_client_that_hangs_up_gives_its_slot_back():
     ("options", "word"),
     [
         ({"error_rate": 1.5}, "error_rate"),
-        ({"error_rate": 0.6, "drop_rate": 0.6}, "1 is the most"),
+        ({"error_rate": 0.6, "drop_rate": 0.6}, "must not exceed 1"),
         ({"slots": 0}, "slots"),
         ({"eror_rate": 0.5}, "eror_rate"),
         ({"hang_rate": "often"}, "hang_rate"),
