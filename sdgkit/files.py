@@ -1,4 +1,4 @@
-"""How every file is written: whole or not at all."""
+"""How every file is written, where shipped files are, and what file system a folder is on."""
 
 import os
 import re
@@ -12,46 +12,76 @@ from sdgkit.errors import RunError
 
 MOUNTS = Path("/proc/self/mounts")
 
+# File systems on which SQLite's write-ahead log does not work, since its processes may be on
+# several machines. Source: https://sqlite.org/wal.html ("all processes using a database must be on
+# the same host computer").
 NETWORK_FILE_SYSTEM = re.compile(
-    r"(fuse\.)?(nfs|cifs|smb|9p|afs|lustre|gpfs|ceph|gluster|sshfs|beegfs|davfs|s3fs|gcsfuse|rclone|juicefs|weka)"
+    r"(fuse\.)?(nfs|cifs|smb|9p|afs|lustre|gpfs|ceph|gluster|sshfs|beegfs|davfs|s3fs|gcsfuse|rclone"
+    r"|juicefs|weka)"
 )
-"""File systems on which SQLite's write-ahead log does not work, since its processes may be on several machines.
-
-Source: https://sqlite.org/wal.html ("all processes using a database must be on the same host computer").
-"""
 
 
 @contextmanager
 def write_atomically(path: str | Path) -> Iterator[IO[bytes]]:
-    """A binary file that appears whole, when the block ends well; until then the old one stays.
+    """Write a file that appears whole when the block ends without an error.
 
-    It is written beside its place and renamed there: a link stays one. What is no file (a pipe, /dev/stdout) is written
-    to directly. RunError where the folder cannot be written or is full.
+    Until then the old file stays. The new one is written beside it and renamed, so a link stays a
+    link. What is not a regular file (a pipe, /dev/stdout) is written to directly.
+
+    Args:
+        path: The file. Missing folders are created.
+
+    Yields:
+        A binary file to write to.
+
+    Raises:
+        RunError: If the folder cannot be written to, or is full.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "new" / "notes.txt"
+        >>> with write_atomically(path) as file:
+        ...     _ = file.write(b"whole")
+        >>> path.read_text()
+        'whole'
     """
-    path, place = Path(path), Path(os.path.realpath(path))
-    beside = place.with_name(f".{place.name}.{uuid4().hex[:8]}.part")
+    path = Path(path)
+    target = Path(os.path.realpath(path))
+    part = target.with_name(f".{target.name}.{uuid4().hex[:8]}.part")
     try:
-        if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+        if _is_device(path):
             with open(path, "wb") as file:
                 yield file
             return
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with open(beside, "xb") as file:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with open(part, "xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(beside, place)
+        os.replace(part, target)
     except OSError as error:
-        words = f"{path} cannot be written: {error.strerror or error}. Make room, or choose another folder."
-        raise RunError(words) from error
+        reason = error.strerror or error
+        raise RunError(
+            f"{path} cannot be written: {reason}. Make room, or choose another folder."
+        ) from error
     finally:
         with suppress(OSError):
-            beside.unlink(missing_ok=True)
+            part.unlink(missing_ok=True)
 
 
 def shipped(folder: str) -> Path:
-    """The shipped folder `prompts` or `notebooks`: beside the package in a checkout, inside it, in `shipped/`, in an
-    installed wheel."""
+    """Find a folder that comes with sdgkit.
+
+    Args:
+        folder: "prompts" or "notebooks".
+
+    Returns:
+        The folder: in an installed wheel inside the package, in a checkout beside it.
+
+    Example:
+        >>> (shipped("prompts") / "grounded" / "gen_contexts.yaml").exists()
+        True
+    """
     package = Path(__file__).resolve().parent
     installed = package / "shipped" / folder
     return installed if installed.is_dir() else package.parent / folder
@@ -74,6 +104,11 @@ def network_file_system(folder: Path) -> str:
             nearest_mount = mounted_at
             file_system = kind
     return file_system if NETWORK_FILE_SYSTEM.match(file_system) else ""
+
+
+def _is_device(path: Path) -> bool:
+    """Whether a path is neither a file nor a folder, but exists: a pipe, a terminal."""
+    return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
 
 
 def _unescaped(mount_point: str) -> str:

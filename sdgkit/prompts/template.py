@@ -79,7 +79,7 @@ class Template:
         except Exception as error:  # also what a filter makes of the values it was given
             message = str(error).rstrip(".")
             if isinstance(error, UndefinedError):
-                advice = _known_names(values)
+                advice = _names_here(values)
             else:
                 advice = "Change the template or the row."
             raise self._error(f"{message}. {advice}", _template_line(error)) from None
@@ -96,7 +96,7 @@ class Template:
         """
         for name, line in self._always_inserted.items():
             if name not in known:
-                raise self._error(f"{name!r} is undefined. {_known_names(known)}", line)
+                raise self._error(f"{name!r} is undefined. {_names_here(known)}", line)
 
     def _refuse_forbidden(self, tree: nodes.Template) -> None:
         for node in tree.find_all(nodes.Node):
@@ -117,8 +117,8 @@ class Template:
         )
 
 
-def _known_names(names: Collection[str]) -> str:
-    return f"Known here: {', '.join(sorted(names))}."
+def _names_here(names: Collection[str]) -> str:
+    return f"You can use {', '.join(sorted(names))}."
 
 
 def _template_line(error: Exception) -> int | None:

@@ -112,12 +112,10 @@ def _changes_inside(change: _Change) -> list[_Change]:
     before = change.before
     after = change.after
     changes: list[_Change] = []
-    if isinstance(node, yaml.MappingNode) and isinstance(after, dict):
-        if before.keys() == after.keys():
-            for key, value_node in node.value:
-                name = key.value
-                changes.append(_Change(value_node, before[name], after[name]))
-    elif isinstance(node, yaml.SequenceNode) and isinstance(after, list):
+    if isinstance(before, dict) and isinstance(after, dict) and before.keys() == after.keys():
+        for key, value_node in node.value:
+            changes.append(_Change(value_node, before[key.value], after[key.value]))
+    elif isinstance(before, list) and isinstance(after, list):
         nodes = node.value
         if len(nodes) == len(before) == len(after):
             changes = [_Change(*values) for values in zip(nodes, before, after, strict=True)]

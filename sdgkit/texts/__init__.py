@@ -1,6 +1,6 @@
-"""Texts as data: what checks look for in each language, and what is said about stages, seeds and teachers.
+"""Texts as data: what checks look for in each language, what is said of stages and teachers.
 
-Each topic is a YAML file in this folder. You can change the files and add to them without knowing Python.
+Each topic is a YAML file in this folder. You can change the files without knowing Python.
 """
 
 from sdgkit.texts.loading import load_texts

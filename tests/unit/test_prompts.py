@@ -599,10 +599,18 @@ def test_a_block_of_text_may_change_in_length_without_losing_a_comment(part, lin
         "# top\ngeneration: x\nsystem:\n",
         "# top\ngeneration: |+\n  x\n\n\nsystem: a\n",
         "# top\ngeneration: !!str x\n",
+        "# top\ngeneration: x\nsampling: {}\nstart_tags: []\n",
     ],
 )
 def test_a_file_of_unusual_layout_is_saved_with_the_comment_at_its_top(text):
-    result = updated(text, generation="new\nand long\n", principles="More.")
+    result = updated(
+        text,
+        generation="new\nand long\n",
+        principles="More.",
+        start_tags=("a", "b"),
+        end_tags=("c", "d"),
+        sampling={"temperature": 1},
+    )
     assert result.startswith("# top\n")
 
 

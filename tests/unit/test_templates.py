@@ -85,10 +85,13 @@ def test_what_a_row_holds_is_never_read_as_a_template():
 def test_an_unknown_variable_is_named_with_file_and_line_and_those_that_are_known(
     source, line, name
 ):
-    message = refusal(source)
+    with pytest.raises(PromptError) as refused:
+        render(source)
+    message = str(refused.value)
     assert message.startswith(f"mine.yaml, line {line}: ")
+    assert (refused.value.file, refused.value.line) == ("mine.yaml", line)
     assert name in message
-    assert "Known here: big, empty, names, question, samples, vary" in message
+    assert "You can use big, empty, names, question, samples, vary" in message
 
 
 @pytest.mark.parametrize(
