@@ -60,7 +60,7 @@ def test_it_has_a_page_for_every_notebook_and_every_page_of_the_guide(site: Path
     notebooks = (REPO / "notebooks").glob("*.ipynb")
     guide = (REPO / "notebooks" / "guide").glob("[!i]*.md")
     pages = [path.stem for path in notebooks] + [f"guide/{path.stem}" for path in guide]
-    assert [page for page in pages if not (site / page / "index.html").is_file()] == []
+    assert [page for page in pages if not (site / f"{page}.html").is_file()] == []
 
 
 @pytest.mark.slow
@@ -76,7 +76,7 @@ def test_its_pages_fetch_nothing_from_elsewhere(site: Path) -> None:
 
 @pytest.mark.slow
 def test_the_tables_and_blocks_of_a_notebook_are_rendered(site: Path) -> None:
-    page = (site / "quickstart" / "index.html").read_text("utf-8")
+    page = (site / "quickstart.html").read_text("utf-8")
     assert "<h2 " in page and 'class="highlight"' in page and "my_teacher" in page
 
 
