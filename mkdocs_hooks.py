@@ -1,16 +1,24 @@
-"""What the documentation site needs beside mkdocs.yml: the notebooks as pages.
+"""What the documentation site needs beside mkdocs.yml.
 
-The notebooks are kept without outputs, so a page is their text and their code. As Markdown pages
-they get the site's own look, and MkDocs checks their links as strictly as those of any other page.
+The notebooks become pages: they are kept without outputs, so a page is their text and their code.
+As Markdown pages they get the site's own look, and MkDocs checks their links as strictly as any.
+
+The API reference shows a function that is made at runtime (a stage, a check) as `help` shows it.
 """
 
+import inspect
 import json
 import re
 from pathlib import Path
 from typing import Any
 
+import griffe
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+
+import sdgkit
+
+# Pages --------------------------------------------------------------------------------------------
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -41,3 +49,59 @@ def as_markdown(notebook: dict[str, Any]) -> str:
         source = "".join(cell["source"])
         blocks.append(source if cell["cell_type"] == "markdown" else f"```python\n{source}\n```")
     return "\n\n".join(blocks) + "\n"
+
+
+# API reference ------------------------------------------------------------------------------------
+
+
+class MadeAtRuntime(griffe.Extension):
+    """Documents functions by their runtime signature, where they carry one of their own."""
+
+    def on_package(self, *, pkg: griffe.Module, **_: Any) -> None:
+        """Replace what the source says of such a function by what `help` says."""
+        for name in sdgkit.__all__:
+            replace_by_runtime(pkg, name, getattr(sdgkit, name))
+        for name, maker in sdgkit.checks.MAKERS.items():
+            replace_by_runtime(pkg["checks"], name, maker)
+
+
+def replace_by_runtime(room: griffe.Module, name: str, value: object) -> None:
+    """Document a public name by its value, if the value carries a signature of its own."""
+    entry = room.members[name]
+    if "__signature__" in getattr(value, "__dict__", {}) and isinstance(entry, griffe.Alias):
+        home, _, own_name = entry.target_path.rpartition(".")
+        module = room.modules_collection[home]
+        module.set_member(own_name, as_function(own_name, value))
+
+
+def as_function(name: str, value: Any) -> griffe.Function:
+    """A callable value as the reference shows a function."""
+    signature = inspect.signature(value)
+    parameters = [as_parameter(parameter) for parameter in signature.parameters.values()]
+    function = griffe.Function(
+        name,
+        parameters=griffe.Parameters(*parameters),
+        returns=annotation_of(signature.return_annotation),
+    )
+    text = inspect.getdoc(value) or ""
+    function.docstring = griffe.Docstring(text, parent=function, parser=griffe.Parser.google)
+    return function
+
+
+def as_parameter(parameter: inspect.Parameter) -> griffe.Parameter:
+    """A parameter with its annotation and default as text."""
+    default = None if parameter.default is parameter.empty else repr(parameter.default)
+    return griffe.Parameter(
+        parameter.name,
+        annotation=annotation_of(parameter.annotation),
+        kind=griffe.ParameterKind(parameter.kind.description),
+        default=default,
+    )
+
+
+def annotation_of(annotation: Any) -> str | None:
+    """An annotation as it is written, without the modules of its names."""
+    if annotation is inspect.Parameter.empty:
+        return None
+    text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+    return re.sub(r"\b[a-z_]\w*\.(?=\w)", "", text)

@@ -2,11 +2,13 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
 
 import sdgkit as sk
+from sdgkit.cli import main
 from sdgkit.cli.notebook import run
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent.parent / "notebooks").glob("*.ipynb"))
@@ -14,20 +16,34 @@ QUICKSTART = next(path for path in NOTEBOOKS if path.stem == "quickstart")
 # The options of `sdgkit generate`, and its argument. There is none for a key, since papermill
 # writes parameters down.
 OPTIONS = {param.name for param in run.params} - {"notebook", "assignments", "kind"} | {"teacher"}
+# Options that `sdgkit run` hands to the kernel in its environment.
+IN_THE_ENVIRONMENT = {"headers", "key_file"}
 
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
+def cells_of(path: Path, kind: str) -> list[Any]:
+    """The cells of this kind, "code" or "markdown", in order."""
+    notebook: Any = nbformat.reads(path.read_text("utf-8"), as_version=4)  # type: ignore[no-untyped-call]
+    return [cell for cell in notebook.cells if cell.cell_type == kind]
+
+
+def sources_of(path: Path, kind: str = "code") -> list[str]:
+    """The texts of the cells of this kind, in order."""
+    return [cell.source for cell in cells_of(path, kind)]
+
+
 def parameters(path: Path) -> list[str]:
     """The names set in the cell that papermill overrides."""
-    cells = nbformat.read(path, as_version=4).cells
+    cells = cells_of(path, "code")
     [cell] = [cell for cell in cells if "parameters" in cell.metadata.get("tags", [])]
     return re.findall(r"^(\w+) = ", cell.source, re.MULTILINE)
 
 
 @every_notebook
-def test_a_notebook_is_kept_as_every_jupyter_opens_it(path):
-    notebook = nbformat.read(path, as_version=nbformat.NO_CONVERT)
+def test_a_notebook_is_kept_as_every_jupyter_opens_it(path: Path) -> None:
+    text = path.read_text("utf-8")
+    notebook: Any = nbformat.reads(text, as_version=nbformat.NO_CONVERT)  # type: ignore[no-untyped-call]
     nbformat.validate(notebook)
     assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
     assert notebook.metadata.kernelspec.name == "python3"
@@ -35,31 +51,40 @@ def test_a_notebook_is_kept_as_every_jupyter_opens_it(path):
 
 
 @every_notebook
-def test_what_can_be_set_from_outside_has_the_options_names_and_is_no_key(path):
+def test_what_can_be_set_from_outside_has_the_options_names_and_is_no_key(path: Path) -> None:
     assert {"out", "teacher", "base_url", "model"} <= set(parameters(path)) <= OPTIONS
 
 
-def test_the_quickstart_takes_every_option_of_the_job():
-    of_the_way_there = {
-        "headers",
-        "key_file",
-    }  # `sdgkit run` hands these to the kernel in its environment
-    assert sorted(parameters(QUICKSTART)) == sorted(OPTIONS - of_the_way_there)
+def test_the_quickstart_takes_every_option_of_the_job() -> None:
+    assert sorted(parameters(QUICKSTART)) == sorted(OPTIONS - IN_THE_ENVIRONMENT)
 
 
-def test_the_quickstart_calls_each_of_the_eight_stages_by_itself():
-    source = "\n".join(cell.source for cell in nbformat.read(QUICKSTART, as_version=4).cells)
+def test_the_quickstart_calls_each_of_the_eight_stages_by_itself() -> None:
+    source = "\n".join(sources_of(QUICKSTART))
     assert [stage.name for stage in sk.GROUNDED.stages if f"sk.{stage.name}(" not in source] == []
 
 
 @pytest.mark.parametrize(
     "path", [path for path in NOTEBOOKS if path != QUICKSTART], ids=lambda path: path.stem
 )
-def test_a_tutorial_looks_at_the_kernel_first_and_asks_no_host_for_its_data(path):
-    code = [
-        cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"
-    ]
-    assert "sk.check_kernel()" in code[0]
-    assert not any(
-        "load_dataset(" in source for source in code
-    )  # it asks the Hub, also about a file on this machine
+def test_a_tutorial_looks_at_the_kernel_first_and_asks_no_host_for_its_data(path: Path) -> None:
+    sources = sources_of(path)
+    assert "sk.check_kernel()" in sources[0]
+    # load_dataset asks the Hub, even about a file on this machine.
+    assert not any("load_dataset(" in source for source in sources)
+
+
+def test_links_between_tutorials_and_guide_lead_to_what_lab_copies(tmp_path: Path) -> None:
+    assert main(["lab", str(tmp_path), "--no-open"]) == 0
+    pages = {page: page.read_text("utf-8") for page in tmp_path.glob("guide/*.md")}
+    for notebook in tmp_path.glob("*.ipynb"):
+        pages[notebook] = "\n".join(sources_of(notebook, "markdown"))
+    missing = []
+    for page, text in pages.items():
+        links = re.findall(r"\]\(([^)#]+)", text)
+        missing += [
+            f"{page.name}: {link}"
+            for link in links
+            if not link.startswith("http") and not (page.parent / link).is_file()
+        ]
+    assert len(pages) > len(NOTEBOOKS) and not missing
