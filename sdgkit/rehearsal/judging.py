@@ -4,12 +4,14 @@ import random
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from sdgkit.rehearsal import wording
 from sdgkit.rehearsal.vocabulary import vocabulary
 
 VERDICTS = vocabulary("verdicts")
-OPPOSITES = {word.lower() for group in VERDICTS["confused"] for word in group}
+# Words with opposite meanings, in lower case.
+OPPOSITES = frozenset(word.lower() for word in chain.from_iterable(VERDICTS["confused"]))
 
 _NAMED_ENTRY = re.compile(r"[|:] ")
 _LONGEST_NAME = 60

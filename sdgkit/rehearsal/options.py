@@ -1,14 +1,16 @@
 """The options of the rehearsal teacher: how slow, how busy and how faulty it is."""
 
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import TypeVar
 
 from sdgkit.errors import SettingsError
+
+T = TypeVar("T")
 
 _ARRIVAL_FAULTS = ("error_rate", "rate_limit", "drop_rate", "hang_rate")
 
 
-def _option(default: Any, help: str, metavar: str = "N", low: float = 0, high: float = 1) -> Any:
+def _option(default: T, help: str, metavar: str = "N", low: float = 0, high: float = 1) -> T:
     """A field with its line of help, and the lowest and the highest value it accepts."""
     metadata = {"help": help, "metavar": metavar, "low": low, "high": high}
     return field(default=default, metadata=metadata)

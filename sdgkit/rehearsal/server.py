@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from types import UnionType
 from typing import Any
 
 from aiohttp import web
@@ -248,10 +249,13 @@ def _parse_body(body: Any) -> ChatRequest:
     )
 
 
-def _number(body: dict[str, Any], name: str, kind: Any, low: float, high: float) -> Any:
+def _number(
+    body: dict[str, Any], name: str, kind: type[Any] | UnionType, low: float, high: float
+) -> Any:
     """A field of a request, None if it is missing. Raises ValueError unless it is in its range."""
-    value = body.get(name)
-    if value is not None and not (isinstance(value, kind) and low <= value <= high):
+    value: Any = body.get(name)
+    is_valid = isinstance(value, kind) and low <= value <= high
+    if value is not None and not is_valid:
         raise ValueError(f"{name} cannot be {value!r:.50}")
     return value
 

@@ -129,7 +129,7 @@ def _message_of(error: BaseException) -> str:
 
 
 def diagnose_response(
-    status: int, body: Any, server: Server, retry_after: str | None = None
+    status: int, body: object, server: Server, retry_after: str | None = None
 ) -> Trouble:
     """Find out what a response means that is not the expected one.
 
@@ -173,7 +173,7 @@ def explain(trouble: Trouble, server: Server) -> TeacherError:
     return trouble.cause.error(sentence)
 
 
-def _message_in(body: Any) -> str:
+def _message_in(body: object) -> str:
     """The message in a response, without the structure it is wrapped in."""
     while isinstance(body, dict):
         parts: Iterable[Any] = (body.get(name) for name in ("message", "error", "detail"))

@@ -114,7 +114,7 @@ def language_models(entries: Iterable[Mapping[str, Any]]) -> dict[str, int | Non
     return models
 
 
-def _model_type(entry: Mapping[str, Any]) -> Any:
+def _model_type(entry: Mapping[str, Any]) -> object:
     model_type = entry.get("model_type") or None
     metadata = entry.get("custom_metadata")
     if model_type is None and isinstance(metadata, dict):

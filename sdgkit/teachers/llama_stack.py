@@ -2,11 +2,14 @@
 
 import logging
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sdgkit.teachers.diagnosis import diagnose_exception, diagnose_response
 from sdgkit.teachers.network import proxy_for, ssl_context_for
 from sdgkit.teachers.server import Server
+
+if TYPE_CHECKING:
+    from llama_stack_client import AsyncLlamaStackClient
 
 # Where the API is, the likeliest first. 0.2 has it under the longer path (under the other it lists
 # models only), 0.7 under the shorter one, 0.3 under both.
@@ -35,7 +38,7 @@ async def list_models(server: Server) -> list[dict[str, Any]]:
         return []
 
 
-def _open_client(server: Server) -> Any:
+def _open_client(server: Server) -> "AsyncLlamaStackClient":
     # Without a handler, the import (0.7.5) turns each request of any library into a line on stderr.
     root_logger = logging.getLogger()
     silence = logging.NullHandler()

@@ -13,7 +13,6 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
 
 from sdgkit.errors import SettingsError
 from sdgkit.keywords import advice
@@ -155,11 +154,11 @@ def _settings_from_file() -> Settings:
     return Settings.parse(*map(values.get, SETTING_NAMES))
 
 
-def _is_usable(name: str, value: Any) -> bool:
+def _is_usable(name: str, value: object) -> bool:
     """Whether an entry of the file has a name that exists and a value of its type."""
     if name not in SETTING_NAMES:
         return False
-    entries = [value]
+    entries: list[object] = [value]
     if name in _LIST_SETTINGS and isinstance(value, list):
         entries = value
     elif name == "headers" and isinstance(value, dict):
