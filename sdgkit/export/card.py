@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sdgkit.decisions import Reviewed
-from sdgkit.export.formats import train_file, write_text
+from sdgkit.export.files import write_text
+from sdgkit.export.formats import train_file
 from sdgkit.formatting import format_number, pluralize
 from sdgkit.funnel import StageLine, Summary
 from sdgkit.pages import fill

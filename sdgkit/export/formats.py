@@ -1,74 +1,120 @@
-"""What a run leaves for a trainer: training formats, JSON Lines and Parquet, written whole or not at all.
+"""The training formats: what each of them makes of a sample.
 
-Rows stream through: memory is one batch, whatever the number of samples. `datasets` and pandas are not needed
-here.
+`system` is always the user's own system message, never the teacher's; without one there is none.
 """
 
 from __future__ import annotations
 
-import itertools
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any, NotRequired, TypedDict
 
 from sdgkit.errors import RunError
-from sdgkit.files import write_atomically
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-Row = Mapping[str, Any]
-
-_BATCH = 1_000  # rows in memory at a time, and in a row group
-_NO_ROWS = (
-    "id",
-    "task_description",
-    "question",
-    "response",
-    "evaluation",
-    "score",
-)  # of a Parquet file with none
+from sdgkit.funnel import REHEARSAL
+from sdgkit.samples import Row
 
 
-def messages(sample: Row, system: str | None = None) -> dict[str, Any]:
-    """Chat messages as trainers read them: `{"id", "messages": [system, user, assistant]}`.
+class Message(TypedDict):
+    """A chat message. role: system, user or assistant."""
 
-    The user's message is the sample's `question`, in which the grounded method has put the context already;
-    the assistant's is its `response`. `system` is the user's own message, never the teacher's; without one
-    there is none.
+    role: str
+    content: str
+
+
+class MessagesRow(TypedDict):
+    """A sample as chat messages."""
+
+    id: str | None
+    messages: list[Message]
+
+
+class InstructLabRow(MessagesRow):
+    """The same for InstructLab. metadata: the system message, as a JSON text."""
+
+    metadata: str
+
+
+class AlpacaRow(TypedDict):
+    """A sample in the format of Alpaca."""
+
+    id: str | None
+    instruction: str
+    input: str
+    output: str
+    system: NotRequired[str]
+
+
+# The keys of ShareGPT's turns, one of which is a Python keyword.
+ShareGptTurn = TypedDict("ShareGptTurn", {"from": str, "value": str})
+
+
+class ShareGptRow(TypedDict):
+    """A sample in the format of ShareGPT."""
+
+    id: str | None
+    conversations: list[ShareGptTurn]
+
+
+class PreferenceRow(TypedDict):
+    """Two responses to one prompt, of which the chosen one is better."""
+
+    id: str | None
+    prompt: list[Message]
+    chosen: list[Message]
+    rejected: list[Message]
+
+
+_SHAREGPT_ROLES = {"system": "system", "user": "human", "assistant": "gpt"}
+
+
+def messages(sample: Row, system: str | None = None) -> MessagesRow:
+    """Chat messages, as trainers read them.
+
+    The user's message is the sample's `question`, which already contains the context in a grounded skill; the
+    assistant's is its `response`.
+
+    Raises:
+        RunError: The sample has no question or no response.
+
+    Example:
+        >>> messages({"id": "s1/q1", "question": "Why?", "response": "Because."})["messages"][-1]
+        {'role': 'assistant', 'content': 'Because.'}
     """
-    turns = [{"role": "system", "content": system}] if system else []
-    turns.append({"role": "user", "content": _text(sample, "question")})
-    turns.append({"role": "assistant", "content": _text(sample, "response")})
-    return {"id": sample.get("id"), "messages": turns}
+    chat: list[Message] = []
+    if system:
+        chat.append({"role": "system", "content": system})
+    chat.append({"role": "user", "content": _text(sample, "question")})
+    chat.append({"role": "assistant", "content": _text(sample, "response")})
+    return {"id": sample.get("id"), "messages": chat}
 
 
-def instructlab(sample: Row, system: str | None = None) -> dict[str, Any]:
-    """A line of InstructLab's training files (instructlab/sdg, docs/dataset_formats.md): the chat messages, and a text
-    of JSON with the system message."""
-    return messages(sample, system) | {
-        "metadata": json.dumps({"system": system or ""}, ensure_ascii=False)
-    }
+def instructlab(sample: Row, system: str | None = None) -> InstructLabRow:
+    """A line of InstructLab's training files (instructlab/sdg, docs/dataset_formats.md)."""
+    metadata = json.dumps({"system": system or ""}, ensure_ascii=False)
+    return {**messages(sample, system), "metadata": metadata}
 
 
-def alpaca(sample: Row, system: str | None = None) -> dict[str, Any]:
-    """Alpaca's form: the question is the instruction, the context its input (tatsu-lab/stanford_alpaca)."""
-    context, question = str(sample.get("context") or ""), _text(sample, "question")
-    line = {
+def alpaca(sample: Row, system: str | None = None) -> AlpacaRow:
+    """Alpaca's format (tatsu-lab/stanford_alpaca): the question is the instruction, the context is its input."""
+    context = str(sample.get("context") or "")
+    row: AlpacaRow = {
         "id": sample.get("id"),
-        "instruction": question.removeprefix(f"{context}\n\n"),
+        "instruction": _text(sample, "question").removeprefix(f"{context}\n\n"),
         "input": context,
+        "output": _text(sample, "response"),
     }
-    return line | {"output": _text(sample, "response")} | ({"system": system} if system else {})
+    if system:
+        row["system"] = system
+    return row
 
 
-def sharegpt(sample: Row, system: str | None = None) -> dict[str, Any]:
-    """ShareGPT's form: a conversation from human to gpt."""
-    named = {"system": "system", "user": "human", "assistant": "gpt"}
-    turns = messages(sample, system)["messages"]
-    said = [{"from": named[turn["role"]], "value": turn["content"]} for turn in turns]
-    return {"id": sample.get("id"), "conversations": said}
+def sharegpt(sample: Row, system: str | None = None) -> ShareGptRow:
+    """ShareGPT's format: a conversation from human to gpt."""
+    conversations: list[ShareGptTurn] = [
+        {"from": _SHAREGPT_ROLES[message["role"]], "value": message["content"]}
+        for message in messages(sample, system)["messages"]
+    ]
+    return {"id": sample.get("id"), "conversations": conversations}
 
 
 def table(sample: Row, system: str | None = None) -> dict[str, Any]:
@@ -76,18 +122,24 @@ def table(sample: Row, system: str | None = None) -> dict[str, Any]:
     return {**sample, **messages(sample, system)}
 
 
-def preference(original: Row, edited: Row, system: str | None = None) -> dict[str, Any]:
-    """A preference pair, as TRL's trainers read it: what a person made of a response is chosen, the original rejected.
+def preference(original: Row, edited: Row, system: str | None = None) -> PreferenceRow:
+    """A preference pair, as TRL's trainers read it: the edited response is chosen, the original one rejected.
 
-    original: the sample as the teacher wrote it; edited: as it was edited. An edited question stands in the prompt of
-    both.
+    Args:
+        original: The sample as the teacher wrote it.
+        edited: The sample as a person edited it; an edited question stands in the prompt of both responses.
+        system: The user's own system message.
     """
     *prompt, chosen = messages(edited, system)["messages"]
-    rejected = {"role": "assistant", "content": _text(original, "response")}
-    return {"id": edited.get("id"), "prompt": prompt, "chosen": [chosen], "rejected": [rejected]}
+    return {
+        "id": edited.get("id"),
+        "prompt": prompt,
+        "chosen": [chosen],
+        "rejected": [{"role": "assistant", "content": _text(original, "response")}],
+    }
 
 
-FORMATS: dict[str, Callable[[Row, str | None], dict[str, Any]]] = {
+FORMATS: Mapping[str, Callable[[Row, str | None], Row]] = {
     "messages": messages,
     "instructlab": instructlab,
     "alpaca": alpaca,
@@ -97,102 +149,25 @@ FORMATS: dict[str, Callable[[Row, str | None], dict[str, Any]]] = {
 
 
 def train_file(teacher: str | None, format: str = "messages") -> str:
-    """The name of a run's training file or folder in this format; that of a rehearsal says so."""
-    names = {"parquet": "train.parquet", "datasets": "datasets"}
-    return f"{'rehearsal_' if teacher == 'rehearsal' else ''}{names.get(format, f'train_{format}.jsonl')}"
+    """The name of a run's training file or folder.
+
+    Args:
+        teacher: The kind of teacher; a rehearsal is named in the file's name.
+        format: The training format.
+
+    Example:
+        >>> train_file("vllm"), train_file("rehearsal", "parquet")
+        ('train_messages.jsonl', 'rehearsal_train.parquet')
+    """
+    special_names = {"parquet": "train.parquet", "datasets": "datasets"}
+    name = special_names.get(format, f"train_{format}.jsonl")
+    return f"{REHEARSAL}_{name}" if teacher == REHEARSAL else name
 
 
 def _text(sample: Row, column: str) -> str:
     text = sample.get(column)
     if not isinstance(text, str):
         raise RunError(
-            f"Sample {sample.get('id')} has no text in column {column!r}, which a training file needs."
+            f"Sample {sample.get('id')} has no text in the column {column!r}, which a training file needs."
         )
     return text
-
-
-def write_text(path: str | Path, pieces: Iterable[str]) -> int:
-    """Write text, piece by piece, as UTF-8; returns how many pieces."""
-    written = 0
-    with write_atomically(path) as file:
-        for piece in pieces:
-            file.write(_whole(piece).encode())
-            written += 1
-    return written
-
-
-def write_jsonl(path: str | Path, rows: Iterable[Row]) -> int:
-    """Write rows as JSON Lines (UTF-8, one object a line); returns how many."""
-    return write_text(path, (f"{_json(row)}\n" for row in rows))
-
-
-def write_parquet(path: str | Path, rows: Callable[[], Iterable[Row]]) -> int:
-    """Write rows as Parquet; returns how many.
-
-    rows: a new iterator at each call; they are gone through twice, since a column or a field may first appear in the
-    last of them. Columns stand in the order in which they appear; text is string, `score` float64, a dictionary such
-    as `vary` a struct. A column whose values have no common type becomes text, its values other than text as JSON.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    schema = _schema(rows())
-    written = 0
-    with (
-        write_atomically(path) as file,
-        pq.ParquetWriter(file, schema, compression="zstd") as writer,
-    ):
-        for batch in _batches(rows()):
-            for name in (field.name for field in schema if pa.types.is_string(field.type)):
-                for row in batch:
-                    if not isinstance(row.get(name), str | None):
-                        row[name] = _json(row[name])
-            writer.write_table(pa.Table.from_pylist(batch, schema=schema))
-            written += len(batch)
-    return written
-
-
-def as_stored(row: Row) -> dict[str, Any]:
-    """A row as the line of a JSON file holds it."""
-    return dict(json.loads(_whole(_json(row))))
-
-
-def _batches(rows: Iterable[Row]) -> Iterator[list[dict[str, Any]]]:
-    lines = map(as_stored, rows)
-    while batch := list(itertools.islice(lines, _BATCH)):
-        yield batch
-
-
-def _schema(rows: Iterable[Row]) -> pa.Schema:
-    """One schema that holds every row."""
-    import pyarrow as pa
-
-    types: dict[str, pa.DataType] = {}
-    for batch in _batches(rows):
-        for name in dict.fromkeys(itertools.chain.from_iterable(batch)):
-            try:
-                found = pa.array([row.get(name) for row in batch]).type
-                both = [pa.schema({name: types.get(name, found)}), pa.schema({name: found})]
-                types[name] = pa.unify_schemas(both, promote_options="permissive").field(0).type
-            except (pa.ArrowException, OverflowError):
-                types[name] = pa.string()
-    types = types or dict.fromkeys(_NO_ROWS, pa.null())
-    for name, kind in types.items():
-        if pa.types.is_null(kind) or "struct<>" in str(
-            kind
-        ):  # Parquet has no struct without fields
-            types[name] = pa.string()
-        if name == "score":
-            types[name] = pa.float64()
-    return pa.schema(types)
-
-
-def _json(value: Any) -> str:
-    return json.dumps(
-        value, ensure_ascii=False, default=str
-    )  # str: dates, say, in a user's own columns
-
-
-def _whole(text: str) -> str:
-    """The text with half pairs replaced: a reply may hold one; neither UTF-8 nor Parquet can."""
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

@@ -1,30 +1,38 @@
-"""What one run or several have to give to a trainer, in any of the training formats, with some of it kept apart."""
+"""What one run or several give to a trainer, in any training format, with some of it held out for a test."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from sdgkit.decisions import Decisions
 from sdgkit.errors import SettingsError
-from sdgkit.export import FORMATS, Row, preference, write_jsonl, write_parquet, write_text
-from sdgkit.funnel import Summary
+from sdgkit.export.files import write_jsonl, write_parquet, write_text
+from sdgkit.export.formats import FORMATS, preference
+from sdgkit.funnel import REHEARSAL, Summary
 from sdgkit.pages import fill
+from sdgkit.samples import Row
 
-TEST_SHARE = 0.1
-ALL = (*FORMATS, "preference", "datasets")
+TEST_SHARE = 0.1  # of the contexts, by default
+EXPORT_FORMATS = (*FORMATS, "preference", "datasets")
 
 
 @dataclass(frozen=True)
 class Part:
-    """What one run gives. samples: all of them, a new iterator at each call. decisions: what the review decided.
-    system: the user's system message. skill: its name. summary: as in summary.json. key: what its ids begin with,
-    where runs are merged."""
+    """What one run gives to a training set.
+
+    Attributes:
+        samples: Returns all its samples, a new iterator at each call.
+        decisions: What a person decided about them.
+        system: The user's own system message.
+        skill: The skill's name.
+        summary: The run's summary.
+        key: What its ids begin with where runs are merged.
+    """
 
     samples: Callable[[], Iterable[Row]]
     decisions: Decisions
@@ -34,116 +42,218 @@ class Part:
     key: str = ""
 
 
+@dataclass(frozen=True)
+class SplitFile:
+    """One split of a datasets folder. rows: how many it has."""
+
+    split: str
+    file: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class SetPage:
+    """Everything that the card of a datasets folder shows.
+
+    Attributes:
+        parts: The runs that the set is made of.
+        splits: The files of the set.
+        samples_by_key: How many samples come from each run, by its key.
+    """
+
+    parts: Sequence[Part]
+    splits: Sequence[SplitFile]
+    samples_by_key: Mapping[str, int]
+
+    @property
+    def name(self) -> str:
+        """The names of the skills, each once."""
+        return " and ".join(dict.fromkeys(part.skill for part in self.parts))
+
+    @property
+    def is_rehearsal(self) -> bool:
+        """Whether rules, not a model, wrote or judged any of the samples."""
+        return any(part.summary.is_rehearsal for part in self.parts)
+
+
+@dataclass(frozen=True)
+class _TrainingRow:
+    """A sample of the set. original: as the teacher wrote it; sample: as it is trained on."""
+
+    part: Part
+    original: Row
+    sample: Row
+
+
 class TrainingSet:
-    """The samples of some parts that the review lets through. Of several, each row has a `skill`, its run's name before
-    its id, and a question that no row before it has."""
+    """The samples of some runs that their reviews let through.
+
+    In a set of several runs, each row has a `skill`, the run's key before its id, and a question that no earlier row
+    has.
+
+    Args:
+        parts: What each run gives.
+    """
 
     def __init__(self, *parts: Part) -> None:
         self.parts = parts
-        self._merged = len(parts) > 1
+        self._is_merged = len(parts) > 1
 
     def write(self, format: str, path: str | Path, *, test_share: float | None = None) -> int:
-        """Write it in a format of `ALL`; returns how many rows.
+        """Write the set in a training format.
 
-        test_share: how many of the contexts are kept apart: in a split of their own in a `datasets` folder (default
-        0.1), left out of what has but one file (default none).
+        Args:
+            format: One of `EXPORT_FORMATS`.
+            path: The file, or the folder for "datasets".
+            test_share: The share of the contexts to hold out, from 0 to less than 1. In a datasets folder they are a
+                split of their own (default 0.1); a single file leaves them out (default 0).
 
-        Raises SettingsError for an unknown format, RunError for samples without an answer or a place that cannot be
-        written.
+        Returns:
+            How many rows were written.
+
+        Raises:
+            SettingsError: The format is unknown, or `test_share` is out of range.
+            RunError: A sample has no question or response, or the place cannot be written.
         """
-        if format not in ALL:
+        if format not in EXPORT_FORMATS:
             raise SettingsError(
-                f"There is no training format {format!r}. Use one of: {', '.join(ALL)}."
+                f"There is no training format {format!r}. Use one of: {', '.join(EXPORT_FORMATS)}.",
+                setting="format",
+                choices=EXPORT_FORMATS,
             )
         if format == "datasets":
             return self._write_folder(Path(path), TEST_SHARE if test_share is None else test_share)
-        rows = partial(self._lines, format, held_out(self._samples, test_share or 0.0))
-        return write_parquet(path, rows) if format == "parquet" else write_jsonl(path, rows())
+        is_test = held_out(self._samples, test_share or 0.0)
+        rows = partial(self._formatted, format, lambda sample: not is_test(sample))
+        if format == "parquet":
+            return write_parquet(path, rows)
+        return write_jsonl(path, rows())
+
+    def _write_folder(self, folder: Path, test_share: float) -> int:
+        """A folder that `datasets.load_dataset` and the Hub read: a Parquet file for each split, and a card."""
+        is_test = held_out(self._samples, test_share)
+        splits = [self._write_split(folder, "train", lambda sample: not is_test(sample))]
+        if test_share:
+            splits.append(self._write_split(folder, "test", is_test))
+        samples_by_key = Counter(row.part.key for row in self._rows())
+        page = SetPage(self.parts, splits, samples_by_key)
+        write_text(folder / "README.md", fill("set.md", page=page))
+        return sum(split.rows for split in splits)
+
+    def _write_split(
+        self, folder: Path, split: str, is_in_split: Callable[[Row], bool]
+    ) -> SplitFile:
+        is_rehearsal = any(part.summary.is_rehearsal for part in self.parts)
+        file = f"{REHEARSAL}_{split}.parquet" if is_rehearsal else f"{split}.parquet"
+        rows = partial(self._formatted, "parquet", is_in_split)
+        return SplitFile(split, file, write_parquet(folder / file, rows))
+
+    def _formatted(self, format: str, is_in_split: Callable[[Row], bool]) -> Iterator[Row]:
+        """The rows of one split in a training format."""
+        is_preference = format == "preference"
+        for row in self._edited_rows() if is_preference else self._rows():
+            if not is_in_split(row.sample):
+                continue
+            if is_preference:
+                formatted: Row = preference(row.original, row.sample, row.part.system)
+            else:
+                formatted = FORMATS[format](row.sample, row.part.system)
+            yield {**formatted, "skill": row.part.skill} if self._is_merged else formatted
 
     def _samples(self) -> Iterator[Row]:
-        return (sample for _, _, sample in self._rows())
+        return (row.sample for row in self._rows())
 
-    def _rows(self, rewritten: bool = False) -> Iterator[tuple[Part, Row, dict[str, Any]]]:
-        """(part, sample as the teacher wrote it, as it is let through); rewritten: only if a person changed its
-        response, otherwise all of them, twice as they are let through."""
-        first: dict[bytes, Part] = {}  # by question: the part that has it
-        for part in self.parts:
-            if rewritten:
-                edited = part.decisions.edited(part.samples())
-                pairs = (
-                    (old, new) for old, new in edited if old.get("response") != new.get("response")
-                )
+    def _rows(self) -> Iterator[_TrainingRow]:
+        """All samples that the reviews let through."""
+        return self._without_repeated_questions(
+            _TrainingRow(part, sample, sample)
+            for part in self.parts
+            for sample in part.decisions.let_through(part.samples())
+        )
+
+    def _edited_rows(self) -> Iterator[_TrainingRow]:
+        """The samples whose response a person rewrote."""
+        return self._without_repeated_questions(
+            _TrainingRow(part, original, edited)
+            for part in self.parts
+            for original, edited in part.decisions.edited(part.samples())
+            if original.get("response") != edited.get("response")
+        )
+
+    def _without_repeated_questions(self, rows: Iterable[_TrainingRow]) -> Iterator[_TrainingRow]:
+        """The rows without questions that an earlier part has; in a merged set, with its part's key in each id."""
+        first_part: dict[bytes, Part] = {}
+        for row in rows:
+            question = _digest(str(row.sample.get("question")))
+            if first_part.setdefault(question, row.part) is not row.part:
+                continue
+            if self._is_merged:
+                merged_id = f"{row.part.key}/{row.sample['id']}"
+                yield _TrainingRow(row.part, row.original, {**row.sample, "id": merged_id})
             else:
-                pairs = ((sample, sample) for sample in part.decisions.let_through(part.samples()))
-            for original, sample in pairs:
-                if first.setdefault(_digest(str(sample.get("question"))), part) is part:
-                    named = (
-                        {**sample, "id": f"{part.key}/{sample['id']}"} if self._merged else sample
-                    )
-                    yield part, original, named
-
-    def _lines(
-        self, format: str, is_apart: Callable[[Row], bool], test: bool = False
-    ) -> Iterator[dict[str, Any]]:
-        """The rows in this format of one side of the split."""
-        is_pair = format == "preference"
-        for part, original, sample in self._rows(rewritten=is_pair):
-            if is_apart(sample) == test:
-                form = partial(preference, original) if is_pair else FORMATS[format]
-                yield {
-                    **form(sample, part.system),
-                    **({"skill": part.skill} if self._merged else {}),
-                }
-
-    def _write_folder(self, path: Path, test_share: float) -> int:
-        """A folder that `datasets.load_dataset` and the Hub read: a Parquet file for each split, and a card."""
-        is_apart = held_out(self._samples, test_share)
-        rehearsal = any(part.summary.is_rehearsal for part in self.parts)
-        sizes = {}
-        for split in ("train", "test") if test_share else ("train",):
-            file = f"{'rehearsal_' if rehearsal else ''}{split}.parquet"
-            rows = partial(self._lines, "parquet", is_apart, split == "test")
-            sizes[split] = (file, write_parquet(path / file, rows))
-        numbers = Counter(part.key for part, _, _ in self._rows())
-        card = fill("set.md", splits=sizes, rehearsal=rehearsal, parts=self.parts, numbers=numbers)
-        write_text(path / "README.md", card)
-        return sum(size for _, size in sizes.values())
+                yield row
 
 
 def held_out(
     samples: Callable[[], Iterable[Row]], share: float = TEST_SHARE
 ) -> Callable[[Row], bool]:
-    """Whether a sample is kept apart from training, by a hash of its context (without one, of its question).
+    """Decide which samples are held out of training, by a hash of their context (or question, if they have none).
 
-    So no context has samples on both sides, and further samples move none of the others. If there are two contexts at
-    all, one of them is on each side. Raises SettingsError for a share that is not from 0 to less than 1.
+    No context has samples on both sides, and samples added later do not move the others. If there are at least two
+    contexts, each side gets one.
+
+    Args:
+        samples: Returns all samples, a new iterator at each call.
+        share: The share of the contexts to hold out, from 0 to less than 1.
+
+    Returns:
+        A function that says whether a sample is held out.
+
+    Raises:
+        SettingsError: The share is out of range.
     """
     if not 0 <= share < 1:
         raise SettingsError(
-            f"A test share of {share} cannot be. Give a number from 0 to less than 1, such as 0.1."
+            f"test_share must be at least 0 and less than 1, such as 0.1, not {share}.",
+            setting="test_share",
         )
-    digests = {_group(sample) for sample in samples()} if share else set()
-    if len(digests) < 2:
+    if share == 0:
         return lambda sample: False
-    limit = min(max(int(share * 2**64), min(digests) + 1), max(digests))
-    return lambda sample: _group(sample) < limit
+    hashes = {_context_hash(sample) for sample in samples()}
+    if len(hashes) < 2:
+        return lambda sample: False
+    limit = max(int(share * 2**64), min(hashes) + 1)  # one context at least is held out,
+    limit = min(limit, max(hashes))  # and one is not
+    return lambda sample: _context_hash(sample) < limit
 
 
-def _group(sample: Row) -> int:
-    return int.from_bytes(_digest(str(sample.get("context") or sample.get("question")))[:8], "big")
+def _context_hash(sample: Row) -> int:
+    """A number from 0 to 2**64 that stands for the sample's context."""
+    digest = _digest(str(sample.get("context") or sample.get("question")))
+    return int.from_bytes(digest[:8], "big")
 
 
 def _digest(text: str) -> bytes:
-    return hashlib.sha256(" ".join(text.split()).encode("utf-8", "surrogatepass")).digest()[:16]
+    """A hash of a text in which white space makes no difference."""
+    spaced = " ".join(text.split())
+    return hashlib.sha256(spaced.encode("utf-8", "surrogatepass")).digest()[:16]
 
 
 def merged(parts: Sequence[Part]) -> TrainingSet:
-    """The set of several runs. Raises SettingsError for fewer than two, and for a rehearsal among real ones."""
+    """The training set of several runs.
+
+    Args:
+        parts: What each run gives; either all of them are rehearsals or none.
+
+    Raises:
+        SettingsError: There are fewer than two, or a rehearsal is among real runs.
+    """
     if len(parts) < 2:
-        raise SettingsError("Name two runs or more to be merged.")
+        raise SettingsError("Name two runs or more to merge.", setting="runs")
     rehearsals = [part.key for part in parts if part.summary.is_rehearsal]
     if rehearsals and len(rehearsals) < len(parts):
         raise SettingsError(
-            f"{rehearsals[0]} is a rehearsal: rules wrote its samples. Merge it with none of a model."
+            f"{rehearsals[0]} is a rehearsal: rules, not a model, wrote its samples. Leave it out of the merge.",
+            setting="runs",
         )
     return TrainingSet(*parts)

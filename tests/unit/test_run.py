@@ -22,7 +22,7 @@ import sdgkit as sk
 from sdgkit.cli.runs import print_ending
 from sdgkit.errors import RunError, SdgkitError
 from sdgkit.evaluation.comparison import Comparison
-from sdgkit.export import formats as exports
+from sdgkit.files import write_atomically
 from sdgkit.run.snapshot import pace
 
 SMALL = {"num_contexts": 3, "num_questions": 2}
@@ -168,7 +168,7 @@ def test_files_appear_whole_or_not_at_all(script, tmp_path, monkeypatch):
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
     def breaks_off(path, content) -> None:
-        with exports.write_atomically(path) as file:
+        with write_atomically(path) as file:
             file.write(b"half")
             raise OSError(28, "No space left on device")
 

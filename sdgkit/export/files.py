@@ -1,0 +1,160 @@
+"""Writing text, JSON Lines and Parquet: each file appears whole or not at all.
+
+Rows stream through: memory is one batch, however many rows there are. `datasets` and pandas are not needed here.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sdgkit.files import write_atomically
+from sdgkit.samples import Row
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+BATCH = 1_000  # rows in memory at a time, and in a row group of Parquet
+# The columns of a Parquet file without rows.
+DEFAULT_COLUMNS = ("id", "task_description", "question", "response", "evaluation", "score")
+
+
+def write_text(path: str | Path, pieces: Iterable[str]) -> int:
+    """Write text as UTF-8, piece by piece.
+
+    Args:
+        path: Where to write it.
+        pieces: The text.
+
+    Returns:
+        How many pieces were written.
+
+    Raises:
+        RunError: The file cannot be written.
+    """
+    number = 0
+    with write_atomically(path) as file:
+        for piece in pieces:
+            file.write(_without_lone_surrogates(piece).encode())
+            number += 1
+    return number
+
+
+def write_jsonl(path: str | Path, rows: Iterable[Row]) -> int:
+    """Write rows as JSON Lines: UTF-8, one object a line.
+
+    Args:
+        path: Where to write them.
+        rows: The rows.
+
+    Returns:
+        How many rows were written.
+
+    Raises:
+        RunError: The file cannot be written.
+    """
+    return write_text(path, (f"{_json(row)}\n" for row in rows))
+
+
+def write_parquet(path: str | Path, rows: Callable[[], Iterable[Row]]) -> int:
+    """Write rows as Parquet.
+
+    Columns stand in the order in which they first appear. Text is string, `score` is float64, a dictionary such as
+    `vary` is a struct. A column whose values have no common type becomes text, its values other than text as JSON.
+
+    Args:
+        path: Where to write them.
+        rows: Returns a new iterator at each call. The rows are read twice, since a column or a field may first appear
+            in the last of them.
+
+    Returns:
+        How many rows were written.
+
+    Raises:
+        RunError: The file cannot be written.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = _schema(rows())
+    text_columns = [field.name for field in schema if pa.types.is_string(field.type)]
+    number = 0
+    with (
+        write_atomically(path) as file,
+        pq.ParquetWriter(file, schema, compression="zstd") as writer,
+    ):
+        for batch in _batches(rows()):
+            for column in text_columns:
+                _make_text(batch, column)
+            writer.write_table(pa.Table.from_pylist(batch, schema=schema))
+            number += len(batch)
+    return number
+
+
+def as_stored(row: Row) -> dict[str, Any]:
+    """A row as it comes back from the line of a JSON file."""
+    stored: dict[str, Any] = json.loads(_without_lone_surrogates(_json(row)))
+    return stored
+
+
+def _batches(rows: Iterable[Row]) -> Iterator[list[dict[str, Any]]]:
+    stored_rows = map(as_stored, rows)
+    while batch := list(itertools.islice(stored_rows, BATCH)):
+        yield batch
+
+
+def _make_text(batch: Iterable[dict[str, Any]], column: str) -> None:
+    """Write the values of a text column that are not text as JSON."""
+    for row in batch:
+        if not isinstance(row.get(column), str | None):
+            row[column] = _json(row[column])
+
+
+def _schema(rows: Iterable[Row]) -> pa.Schema:
+    """One schema that holds every row."""
+    import pyarrow as pa
+
+    types: dict[str, pa.DataType] = {}
+    for batch in _batches(rows):
+        columns = dict.fromkeys(itertools.chain.from_iterable(batch))
+        for column in columns:
+            types[column] = _common_type(types.get(column), [row.get(column) for row in batch])
+    if not types:
+        types = dict.fromkeys(DEFAULT_COLUMNS, pa.null())
+    return pa.schema({column: _writable(column, kind) for column, kind in types.items()})
+
+
+def _common_type(earlier: pa.DataType | None, values: list[Any]) -> pa.DataType:
+    """The type that holds these values and those of earlier batches; string, if there is no other."""
+    import pyarrow as pa
+
+    try:
+        present = pa.array(values).type
+        schemas = [pa.schema({"column": earlier or present}), pa.schema({"column": present})]
+        return pa.unify_schemas(schemas, promote_options="permissive").field(0).type
+    except (pa.ArrowException, OverflowError):
+        return pa.string()
+
+
+def _writable(column: str, kind: pa.DataType) -> pa.DataType:
+    """The type to write a column with. Parquet has no type without values and no struct without fields."""
+    import pyarrow as pa
+
+    if column == "score":
+        return pa.float64()
+    if pa.types.is_null(kind) or "struct<>" in str(kind):
+        return pa.string()
+    return kind
+
+
+def _json(value: Any) -> str:
+    # The columns of a user's own rows may hold dates and the like: they become text.
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _without_lone_surrogates(text: str) -> str:
+    """The text with lone surrogates replaced: a reply may hold one; neither UTF-8 nor Parquet can."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
