@@ -1,72 +1,133 @@
-"""How a stage, or a function of the user's, becomes a stable fingerprint: equal in another process if it does the same."""
+"""What a stage does, as values that are equal in another process if it does the same.
+
+A run's edition depends on these values: they must not change for a stage that does not change. That
+is why a function is described by its code, and not by its name or address.
+"""
 
 import functools
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import is_dataclass
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
+_CONSTANTS = (str, int, float, list, tuple, dict)
+_OWN_PACKAGES = ("sdgkit", "builtins")
 
-def as_json(value: Any, met: list[Any]) -> Any:
-    """A setting as JSON values that are equal in another process if the setting is: a function by what it does, an
-    object whose text does not tell by its class and what it holds. met: those that are described already, by name now.
+
+def describe(stage: object) -> dict[str, Any]:
+    """Describe a stage: its kind, its fields and, for a class of the user's own, its code.
+
+    Args:
+        stage: The stage. A function that it holds is described by what it does; an object that has
+            no text of its own, by its class and what it holds.
+
+    Returns:
+        JSON values.
+
+    Example:
+        >>> from sdgkit.stages import Keep
+        >>> describe(Keep(name="good_ones", at_least=2.0))["at_least"]
+        2.0
     """
-    if value is None or isinstance(value, str | int | float):
-        return value
-    if isinstance(value, Mapping):
-        return {str(name): as_json(entry, met) for name, entry in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        entries = [as_json(entry, met) for entry in value]
-        return entries if isinstance(value, list | tuple) else sorted(entries, key=repr)
-    if isinstance(value, CodeType):
-        return as_json([value.co_code.hex(), value.co_names, value.co_consts], met)
-    if isinstance(value, MethodType | functools.partial):
-        return as_json(value.__reduce__()[1:], met)
-    if isinstance(value, ModuleType | type) or any(value is one for one in met):
-        return getattr(value, "__name__", type(value).__name__)
-    tells = (
-        type(value).__repr__ is not object.__repr__
-        and not is_dataclass(value)
-        and not callable(value)
-    )
-    if tells or not hasattr(value, "__dict__"):
-        return repr(value)
-    met.append(value)
-    if isinstance(value, FunctionType):
-        return hashlib.sha256(json.dumps(as_json(_parts(value), met)).encode()).hexdigest()[:16]
-    kinds = [
-        kind
-        for kind in type(value).__mro__
-        if kind.__module__.partition(".")[0] not in ("sdgkit", "builtins")
-    ]
-    code = {"code": [_decisive(kind) for kind in kinds]} if kinds else {}
-    return as_json({"kind": type(value).__name__, **code, **vars(value)}, met)
+    description: dict[str, Any] = _Describer().describe_object(stage)
+    return description
 
 
-def _decisive(kind: type) -> dict[str, Any]:
-    """What of a user's class decides what it does: its functions and constants."""
-    code, plain = FunctionType, str | int | float | list | tuple | dict
-    parts = {name: getattr(part, "__func__", part) for name, part in vars(kind).items()}
-    return {
-        name: part
-        for name, part in parts.items()
-        if isinstance(part, code if name[:2] == "__" else code | plain)
-    }
+class _Describer:
+    """Describes one stage. What it has met already, it calls by its name."""
+
+    def __init__(self) -> None:
+        self._met: list[object] = []
+
+    def describe(self, value: Any) -> Any:
+        """Any value as JSON values."""
+        match value:
+            case None | str() | int() | float():
+                return value
+            case Mapping():
+                return {str(name): self.describe(entry) for name, entry in value.items()}
+            case list() | tuple():
+                return [self.describe(entry) for entry in value]
+            case set() | frozenset():
+                return sorted((self.describe(entry) for entry in value), key=repr)
+            case CodeType():
+                return self.describe([value.co_code.hex(), value.co_names, value.co_consts])
+            case MethodType() | functools.partial():
+                return self.describe(value.__reduce__()[1:])
+            case ModuleType() | type():
+                return value.__name__
+        if any(value is met for met in self._met):
+            return getattr(value, "__name__", type(value).__name__)
+        if _has_own_text(value) or not hasattr(value, "__dict__"):
+            return repr(value)
+        if isinstance(value, FunctionType):
+            return self._describe_function(value)
+        return self.describe_object(value)
+
+    def describe_object(self, value: object) -> Any:
+        """An object by its kind, the code of its class and what it holds."""
+        self._met.append(value)
+        description: dict[str, Any] = {"kind": type(value).__name__}
+        classes = [kind for kind in type(value).__mro__ if _is_users_own(kind)]
+        if classes:
+            description["code"] = [_decisive_parts(kind) for kind in classes]
+        return self.describe({**description, **vars(value)})
+
+    def _describe_function(self, function: FunctionType) -> str:
+        self._met.append(function)
+        parts = [
+            function.__code__,
+            _globals_used(function),
+            [cell.cell_contents for cell in function.__closure__ or ()],
+            function.__defaults__,
+            function.__kwdefaults__,
+        ]
+        text = json.dumps(self.describe(parts))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _parts(function: FunctionType) -> list[Any]:
-    """What decides a function: its code, and the values and functions of its own module that it refers to."""
-    codes = [function.__code__]
-    for code in codes:
-        codes += [const for const in code.co_consts if isinstance(const, CodeType)]
-    outside = {}
-    for name in sorted(
-        {name for code in codes for name in code.co_names} & function.__globals__.keys()
-    ):
-        outside[name] = value = function.__globals__[name]
+def _has_own_text(value: object) -> bool:
+    """Whether the text of an object says what it is, and not only where it lies in memory."""
+    has_repr = type(value).__repr__ is not object.__repr__
+    return has_repr and not is_dataclass(value) and not callable(value)
+
+
+def _is_users_own(kind: type) -> bool:
+    package, _, _ = kind.__module__.partition(".")
+    return package not in _OWN_PACKAGES
+
+
+def _decisive_parts(kind: type) -> dict[str, Any]:
+    """The parts of a class that decide what it does: its functions and constants."""
+    parts: dict[str, Any] = {}
+    for name, attribute in vars(kind).items():
+        part = getattr(attribute, "__func__", attribute)  # of a class or static method
+        is_constant = isinstance(part, _CONSTANTS) and not name.startswith("__")
+        if isinstance(part, FunctionType) or is_constant:
+            parts[name] = part
+    return parts
+
+
+def _globals_used(function: FunctionType) -> dict[str, Any]:
+    """The values of its module that a function refers to; functions of other modules by name."""
+    names: set[str] = set()
+    for code in _all_code(function.__code__):
+        names.update(code.co_names)
+    used: dict[str, Any] = {}
+    for name in sorted(names & function.__globals__.keys()):
+        value = function.__globals__[name]
         if isinstance(value, FunctionType) and value.__module__ != function.__module__:
-            outside[name] = f"{value.__module__}.{value.__qualname__}"
-    held = [cell.cell_contents for cell in function.__closure__ or ()]
-    return [function.__code__, outside, held, function.__defaults__, function.__kwdefaults__]
+            used[name] = f"{value.__module__}.{value.__qualname__}"
+        else:
+            used[name] = value
+    return used
+
+
+def _all_code(code: CodeType) -> Iterator[CodeType]:
+    """The code of a function and of the functions within it."""
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _all_code(constant)

@@ -288,7 +288,7 @@ def _with_settings(pipeline: Pipeline, settings: Mapping[str, Any]) -> Pipeline:
         makers = [
             stage.name
             for stage in pipeline.stages
-            if stage.name in names and stage.has_setting(field)
+            if stage.name in names and field in stage.field_names
         ]
         if value is not None:
             if not makers:
@@ -361,7 +361,7 @@ def _with_checks(stages: Pipeline, checks: Sequence[Check]) -> Pipeline:
     for check in reversed(checks):
         column = check.column
         makers = [stage.name for stage in stages.stages if column in stage.columns]
-        writers = makers or [stage.name for stage in stages.stages if column in stage.writes]
+        writers = makers or [stage.name for stage in stages.stages if column in stage.written_columns]
         if not writers:
             raise SettingsError(
                 f"The check {check.name} looks at the column {column!r}, which no stage here writes."

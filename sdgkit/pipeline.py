@@ -1,10 +1,4 @@
-"""A pipeline is a list of stages; a stream moves rows through them.
-
-No stage waits for another: each row goes on as soon as it can. A row is admitted only when a slot of the teacher
-would otherwise stand empty; while rows remain to be admitted, the one nearest to its end is served first; afterwards
-the one with the most stages ahead, except for every eighth slot, so that no long chain starts late and samples keep
-coming.
-"""
+"""A pipeline: a list of stages under a name."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -14,16 +8,27 @@ from typing import Any
 
 from sdgkit.errors import SettingsError
 from sdgkit.flows import read_flow
+from sdgkit.keywords import unknown_keyword
 from sdgkit.prompts import Prompt
 from sdgkit.stages import Stage
 
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Stages in order, under a name. Every method gives a new pipeline.
+    """Stages in order, under a name. A pipeline is a value: every method returns a new one.
 
-    name: "grounded", "freeform", or one of your own. prompts: those that it brings along, by stage name. model: the one
-    that it is meant for, a default for `connect(model=)`.
+    Attributes:
+        name: "grounded", "freeform", or a name of your own.
+        stages: The stages, in order.
+        prompts: Prompts that the pipeline brings along, by stage name.
+        model: The model that it is meant for, a default for `connect(model=)`.
+
+    Example:
+        >>> import sdgkit as sk
+        >>> brief = sk.Check(name="brief", function=lambda row: len(row["response"]) < 900)
+        >>> pipeline = sk.GROUNDED.after("gen_grounded_responses", brief)
+        >>> pipeline.names[4:6]
+        ['gen_grounded_responses', 'brief']
     """
 
     name: str
@@ -31,22 +36,34 @@ class Pipeline:
     prompts: Mapping[str, Prompt] = field(default_factory=dict, hash=False)
     model: str = ""
 
-    @classmethod
-    def from_flow(cls, path: str | Path) -> "Pipeline":
-        """The pipeline in a flow file of sdg_hub 0.1, by its path or, where sdg_hub is installed, its name.
-
-        Raises SettingsError, PromptError. What is read differently: `sdgkit.flows`.
-        """
-        return cls(*read_flow(path))
-
     def __post_init__(self) -> None:
         if not self.stages:
-            raise SettingsError(f"The pipeline {self.name} has no stages. Give it one at least.")
-        if len(set(self.names)) < len(self.names):
-            twice = Counter(self.names).most_common(1)[0][0]
             raise SettingsError(
-                f"Two stages of the pipeline {self.name} are called {twice!r}. Name one differently."
+                f"The pipeline {self.name} has no stages. Give it at least one.", setting="stages"
             )
+        [(most_common, uses)] = Counter(self.names).most_common(1)
+        if uses > 1:
+            raise SettingsError(
+                f"The pipeline {self.name} has two stages named {most_common!r}. Rename one of "
+                "them.",
+                setting="stages",
+            )
+
+    @classmethod
+    def from_flow(cls, path: str | Path) -> "Pipeline":
+        """The pipeline in a flow file of sdg_hub 0.1.
+
+        `sdgkit.flows.sdg_hub` says what is read differently.
+
+        Args:
+            path: The file or, where sdg_hub is installed, the name of one of its flows.
+
+        Raises:
+            SettingsError: The file is not such a flow, or has a block that is not supported.
+            PromptError: One of its prompts cannot be used.
+        """
+        flow = read_flow(path)
+        return cls(flow.name, flow.stages, flow.prompts, flow.model)
 
     @property
     def names(self) -> list[str]:
@@ -55,33 +72,91 @@ class Pipeline:
 
     @property
     def prompted(self) -> list[str]:
-        """The names of the stages that ask a teacher, in order; their prompts have the same names."""
+        """The names of the stages that ask, in order. Their prompts have the same names."""
         return [stage.name for stage in self.stages if stage.role]
 
     def stage(self, name: str) -> Stage:
-        """The stage of this name. Raises SettingsError if there is none."""
-        if name not in self.names:
-            raise SettingsError(f"There is no stage {name!r}. There are {', '.join(self.names)}.")
-        return self.stages[self.names.index(name)]
+        """The stage of this name.
+
+        Raises:
+            SettingsError: The pipeline has no such stage.
+        """
+        for stage in self.stages:
+            if stage.name == name:
+                return stage
+        raise SettingsError(
+            f"There is no stage {name!r}. The stages are {', '.join(self.names)}.",
+            choices=self.names,
+        )
 
     def after(self, name: str, stage: Stage) -> "Pipeline":
-        """With this stage put in after the one of that name."""
+        """Insert a stage after another one.
+
+        Args:
+            name: The name of the stage that is there.
+            stage: The stage to insert.
+
+        Raises:
+            SettingsError: The pipeline has no stage of that name, or two of the new one's.
+        """
         return self.put(name, self.stage(name), stage)
 
     def before(self, name: str, stage: Stage) -> "Pipeline":
-        """With this stage put in before the one of that name."""
+        """Insert a stage before another one.
+
+        Args:
+            name: The name of the stage that is there.
+            stage: The stage to insert.
+
+        Raises:
+            SettingsError: The pipeline has no stage of that name, or two of the new one's.
+        """
         return self.put(name, stage, self.stage(name))
 
     def without(self, *names: str) -> "Pipeline":
-        """Without the stages of these names."""
-        gone = [self.stage(name) for name in names]
-        return replace(self, stages=tuple(stage for stage in self.stages if stage not in gone))
+        """Leave stages out.
+
+        Raises:
+            SettingsError: The pipeline has no stage of one of these names, or none would be left.
+        """
+        for name in names:
+            self.stage(name)
+        kept = [stage for stage in self.stages if stage.name not in names]
+        return replace(self, stages=tuple(kept))
 
     def put(self, name: str, *stages: Stage) -> "Pipeline":
-        """With this stage, or these, in the place of the one of that name."""
-        at = self.stages.index(self.stage(name))
-        return replace(self, stages=(*self.stages[:at], *stages, *self.stages[at + 1 :]))
+        """Put one stage or several in the place of another one.
+
+        Args:
+            name: The name of the stage to replace.
+            *stages: What to put there.
+
+        Raises:
+            SettingsError: The pipeline has no stage of that name, or would have two of one name.
+        """
+        place = self.stages.index(self.stage(name))
+        before = self.stages[:place]
+        after = self.stages[place + 1 :]
+        return replace(self, stages=(*before, *stages, *after))
 
     def change(self, name: str, **fields: Any) -> "Pipeline":
-        """With some fields of the stage of that name changed: `change("gen_contexts", per_row=5)`."""
-        return self.put(name, replace(self.stage(name), **fields))
+        """Change fields of a stage.
+
+        Args:
+            name: The name of the stage.
+            **fields: The fields and their new values.
+
+        Raises:
+            SettingsError: The pipeline has no stage of that name, or the stage no such field.
+
+        Example:
+            >>> import sdgkit as sk
+            >>> pipeline = sk.GROUNDED.change("gen_contexts", per_row=5)
+            >>> pipeline.stage("gen_contexts").per_row
+            5
+        """
+        stage = self.stage(name)
+        for setting in fields:
+            if setting not in stage.field_names:
+                raise unknown_keyword(name, setting, stage.field_names)
+        return self.put(name, replace(stage, **fields))

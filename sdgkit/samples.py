@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 Row: TypeAlias = Mapping[str, Any]
+"""One row: the values of its columns, by name."""
 
 
 @runtime_checkable
@@ -14,10 +15,13 @@ class HasSamples(Protocol):
 
     def samples(self) -> Iterable[Row]:
         """All samples, in lineage order."""
-        ...
 
 
 RowSource: TypeAlias = HasSamples | Iterable[Row]
+"""Rows, or a run whose samples are meant."""
+
+TEXTS = ("context", "question", "response")
+"""The columns of a sample that a reader judges, in the order in which they are read."""
 
 
 def rows_of(source: RowSource) -> Iterable[Row]:
@@ -25,28 +29,57 @@ def rows_of(source: RowSource) -> Iterable[Row]:
     return source.samples() if isinstance(source, HasSamples) else source
 
 
-TEXTS = ("context", "question", "response")
-
-
 def content_key(sample: Row) -> str:
-    """What a decision holds for: a hash of context, question and response (of all columns where there is none)."""
+    """The key of a sample's content, under which a reviewer's decision about it is stored.
+
+    The decision holds for every sample with the same context, question and response, in whichever
+    run it is made. In a pipeline without these columns all columns count.
+
+    Args:
+        sample: The sample.
+
+    Returns:
+        24 hexadecimal digits.
+
+    Example:
+        >>> content_key({"id": "s1/q1", "question": "Why?", "response": "Because."})
+        '11e0c80abc36bc0fde570605'
+    """
     texts = [sample.get(column) for column in TEXTS]
     if not any(isinstance(text, str) for text in texts):
-        texts = [f"{name}={value}" for name, value in sorted(sample.items()) if name != "id"]
+        columns = sorted(sample.items())
+        texts = [f"{name}={value}" for name, value in columns if name != "id"]
     text = json.dumps(texts, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
 
 
 def own_question(sample: Row) -> str:
-    """A sample's question without the context that the grounded method's last stage put above it."""
-    return str(sample.get("question") or "").removeprefix(f"{sample.get('context') or ''}\n\n")
+    """A sample's question without the context that the grounded method's last stage put before it.
+
+    Example:
+        >>> own_question({"context": "A memo.", "question": "A memo.\\n\\nWho wrote it?"})
+        'Who wrote it?'
+    """
+    question = str(sample.get("question") or "")
+    context = sample.get("context") or ""
+    return question.removeprefix(f"{context}\n\n")
 
 
 def seed_of(id: str) -> str:
-    """The seed that a row came from: "s3" of "s3/c7/q2"."""
+    """The id of the seed that a row came from.
+
+    Example:
+        >>> seed_of("s3/c7/q2")
+        's3'
+    """
     return id.partition("/")[0]
 
 
 def normalized(row: Row, names: Sequence[str]) -> str:
-    """The row's texts in these columns, in which white space makes no difference."""
+    """The row's texts in some columns, as one text in which white space makes no difference.
+
+    Example:
+        >>> normalized({"question": " Why  not? "}, ["question"])
+        'Why not?'
+    """
     return "\x1f".join(" ".join(str(row[name]).split()) for name in names)

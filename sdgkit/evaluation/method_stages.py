@@ -52,6 +52,6 @@ def stand_in(seed: Row, name: str) -> dict[str, Any]:
             if f"seed_{column}" in row:
                 row.setdefault(column, row[f"seed_{column}"])
     stage_to_try = find_stage(name)
-    if stage_to_try is not None and "num_samples" in stage_to_try.variables:
+    if stage_to_try is not None and "num_samples" in stage_to_try.prompt_variables:
         row.setdefault("num_samples", stage_to_try.per_row)
     return row

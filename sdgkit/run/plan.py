@@ -52,10 +52,10 @@ class Plan:
                     raise SettingsError(
                         f"The stage {stage.name} has no prompt. Give prompts={{{stage.name!r}: …}}."
                     )
-                variables = known | stage.variables if known is not None else None
+                variables = known | stage.prompt_variables if known is not None else None
                 self.prompts[stage.name].check(stage.columns, variables)
             if known is not None:
-                known = (known - stage.removes) | stage.writes
+                known = (known - stage.removed_columns) | stage.written_columns
 
     @property
     def admitted(self) -> list[tuple[str, dict[str, Any]]]:
@@ -99,7 +99,7 @@ class Plan:
         if self.target is None:
             return None
         first, *others = self.pipeline.stages
-        rounds = first.rounds(MAX_ROUNDS)
+        rounds = first.target_rounds(MAX_ROUNDS)
         if not rounds:
             raise SettingsError(
                 f"A target needs a first stage that makes new rows; {first.name} makes none."

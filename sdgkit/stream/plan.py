@@ -29,4 +29,4 @@ class StreamPlan(Protocol):
 
     @property
     def structure(self) -> str:
-        """When structured output is used: "auto" (when a reply is asked again), "always", "never"."""
+        """When to use structured output: "auto" (when asking again), "always" or "never"."""

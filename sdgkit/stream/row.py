@@ -53,9 +53,9 @@ class Mover(Protocol):
 class StreamStep:
     """One row on its way through the stages: the stream's kind of `sdgkit.stages.Step`.
 
-    The rows of a stream are a tree. Below its top are the admitted rows; with a target, each has its
-    parts of the rounds below it; below them are the rows that stages make of them. A branch is the
-    same row again, with a history of its own.
+    The rows of a stream are a tree. Below its top are the admitted rows; with a target, each has
+    its parts of the rounds below it; below them are the rows that stages make of them. A branch is
+    the same row again, with a history of its own.
 
     Attributes:
         stream: The stream that moves the row.
@@ -87,7 +87,7 @@ class StreamStep:
     is_withdrawn: bool = False
     tally: Tally = field(default_factory=Tally)
 
-    # For stages ------------------------------------------------------------------------------------
+    # For stages -----------------------------------------------------------------------------------
 
     @property
     def stage(self) -> Stage:
@@ -152,7 +152,7 @@ class StreamStep:
         """Record that the new row of this ordinal could not be made, or was taken back."""
         self.stream.drop(self._new_row(ordinal, self.row), drop)
 
-    # For the stream --------------------------------------------------------------------------------
+    # For the stream -------------------------------------------------------------------------------
 
     def admit(self, id: str, ordinal: int, row: Row, unit: int = 0) -> "StreamStep":
         """At the top: a row that is admitted to the stream.

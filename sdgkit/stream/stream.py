@@ -136,7 +136,7 @@ class Stream:
             return self.target.is_over
         return not self._admission.rows_remain and not self._top.open
 
-    # Admission -------------------------------------------------------------------------------------
+    # Admission ------------------------------------------------------------------------------------
 
     async def _pump(self, lane: Lane) -> None:
         """Give each free slot of a teacher to the right job, and admit rows when one would stay
@@ -180,7 +180,7 @@ class Stream:
         admitted = self._admission.admit_next(self._top)
         self.start(admitted.step, partial(self.move, round_=admitted.round))
 
-    # Rows ------------------------------------------------------------------------------------------
+    # Rows -----------------------------------------------------------------------------------------
 
     def start(self, step: StreamStep, work: Callable[[StreamStep], Awaitable[None]]) -> None:
         """Let a piece of work for a row run beside the others."""
@@ -294,7 +294,7 @@ class Stream:
             if f"{sample['id']}/".startswith(f"{step.id}/"):
                 self.newest.remove(sample)
 
-    # Requests --------------------------------------------------------------------------------------
+    # Requests -------------------------------------------------------------------------------------
 
     async def reply_to(self, step: StreamStep, request: Request, form: Form | None) -> Reply:
         """The reply to a request of a row; see `Requests.reply_to`."""

@@ -474,7 +474,7 @@ def test_a_full_disk_stops_the_run_in_a_sentence_and_it_goes_on_when_there_is_ro
         return script.usual(ask)
 
     script.answer = fill_up
-    with pytest.raises(RunError, match=r"full.*[Mm]ake room"):
+    with pytest.raises(RunError, match=r"full.*[Ff]ree some disk space"):
         run.start().wait(60)
     assert run.state == "failed"
     script.answer = script.usual

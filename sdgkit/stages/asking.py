@@ -1,0 +1,66 @@
+"""The kinds of stage that ask once for each row."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sdgkit.prompts import Prompt, read_score
+from sdgkit.samples import Row
+from sdgkit.stages.reading import Reading, is_truncated
+from sdgkit.stages.stage import Stage
+from sdgkit.stages.step import Step
+from sdgkit.teachers.teacher import Reply
+
+VERDICT = ("evaluation", "score")
+"""The columns of a judge's verdict: its words, and a number of its scale."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generate(Stage):
+    """Asks the teacher once for each row and adds the columns that the prompt's tags mark.
+
+    Attributes:
+        columns: The columns, one for each pair of the prompt's tags, in order.
+    """
+
+    columns: Sequence[str] = ("response",)
+    role = "teacher"
+
+    async def change(self, step: Step) -> Mapping[str, Any]:
+        columns = await self._ask_for_columns(step)
+        return {**step.row, **columns}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judge(Stage):
+    """Asks the judge about the row, and adds its words and a number: `evaluation` and `score`.
+
+    Attributes:
+        scale: The scores that the judge may give.
+    """
+
+    scale: Sequence[float] = (0.0, 1.0)
+    columns = VERDICT
+    role = "judge"
+
+    async def change(self, step: Step) -> Mapping[str, Any]:
+        verdict = await self._ask_for_columns(step)
+        return {**step.row, **verdict}
+
+    def score_in(self, text: str) -> float | None:
+        """The score that a judge's text means; None unless it is certain and on the scale."""
+        return read_score(text, self.scale)
+
+    def read(self, prompt: Prompt, row: Row, reply: Reply) -> Reading:
+        """Read the verdict in a reply.
+
+        Several scores, or a part of another record, make the reply malformed: one of them may be
+        the sample's own.
+        """
+        parsed = prompt.parse(reply.text, self.columns, cut_off=is_truncated(reply))
+        scores = {self.score_in(record["score"]) for record in parsed.rows}
+        score = scores.pop() if len(scores) == 1 and not parsed.stray else None
+        if score is None:
+            return Reading(texts=parsed.rows, rows=())
+        verdict = {"evaluation": parsed.rows[0]["evaluation"], "score": float(score)}
+        return Reading(texts=parsed.rows, rows=[verdict])

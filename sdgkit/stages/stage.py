@@ -1,0 +1,216 @@
+"""A stage: what it does to a row, and what others may ask of it."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sdgkit import fingerprint
+from sdgkit.errors import SettingsError
+from sdgkit.prompts import Prompt
+from sdgkit.prompts.structured_output import Form
+from sdgkit.samples import Row
+from sdgkit.stages.reading import Reading, has_code_fence, is_truncated, refuse_if_truncated
+from sdgkit.stages.step import Drop, Step
+from sdgkit.teachers.teacher import Reply
+
+Role = Literal["teacher", "judge"]
+
+ASK_AGAIN = 3
+"""How many times a malformed reply is asked again."""
+
+ATTEMPTS = range(1, ASK_AGAIN + 2)
+
+
+class StageTraits:
+    """What others may ask of a stage, so that nobody needs to know its kind.
+
+    The answers here are those of a stage that changes one row and asks nobody.
+
+    Attributes:
+        columns: The columns that the stage makes, in the order of its prompt's pairs of tags.
+        role: Whom the stage asks; None if it asks nobody.
+        fans_out: Whether the stage makes several rows of one (`spread`) instead of changing it
+            (`change`).
+        per_row: How many rows the stage sets out to make of one.
+        letter: What the ordinals of those rows are called in their lineage: the "c" of `s3/c7`.
+        vary: Lists from which each of those rows draws its `vary` values.
+        scale: The scores that a judge may give; empty for a stage that is not a judge.
+        drops_by_score: Whether the stage drops rows because of their score (see `passes`).
+    """
+
+    columns: Sequence[str] = ()
+    role: Role | None = None
+    fans_out: bool = False
+    per_row: int = 1
+    letter: str = "r"
+    vary: Mapping[str, Sequence[Any]] | None = None
+    scale: Sequence[float] = ()
+    drops_by_score: bool = False
+
+    @property
+    def requests_per_row(self) -> int:
+        """How many requests the stage makes for one row, if every reply is good and new."""
+        return 1 if self.role else 0
+
+    @property
+    def has_separate_requests(self) -> bool:
+        """Whether the stage makes several rows of one, each by a request of its own."""
+        return False
+
+    @property
+    def total_rows(self) -> int | None:
+        """How many rows the stage makes in all; None if that depends on the rows that come in."""
+        return None
+
+    def target_rounds(self, passes: int) -> int:
+        """In how many rounds of a target the stage can make new rows; 0 if it makes none.
+
+        Args:
+            passes: How many times the usual number of rows it may make.
+        """
+        return passes * self.requests_per_row if self.fans_out else 0
+
+    @property
+    def written_columns(self) -> frozenset[str]:
+        """The columns that the stage writes, whether the row had them before or not."""
+        return frozenset(self.columns)
+
+    @property
+    def removed_columns(self) -> frozenset[str]:
+        """The columns that the stage takes off."""
+        return frozenset()
+
+    @property
+    def prompt_variables(self) -> frozenset[str]:
+        """The variables that the stage gives its prompt beside the row's columns."""
+        return frozenset()
+
+    @property
+    def declares_columns(self) -> bool:
+        """Whether the answers about columns and variables are complete.
+
+        They are for the kinds that sdgkit brings; a class of your own may do more than they say.
+        """
+        return type(self).__module__.startswith("sdgkit.stages.")
+
+    def passes(self, row: Row) -> bool:
+        """Whether the row's score lets it pass. Always true, unless the stage `drops_by_score`."""
+        return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage(StageTraits):
+    """One station of a pipeline.
+
+    Attributes:
+        name: The stage's name, unique in its pipeline. Its prompt and the prompt's file have the
+            same name.
+    """
+
+    name: str
+
+    async def change(self, step: Step) -> Mapping[str, Any]:
+        """Change the row.
+
+        Args:
+            step: The row, and what can be done with it.
+
+        Returns:
+            The row's columns for the next stage.
+
+        Raises:
+            Drop: The row leaves the stream here.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} needs a `change` method, which says what it does"
+        )
+
+    def spread(self, step: Step, round_: int | None = None) -> None:
+        """Begin to make several rows of one. Only called if the stage `fans_out`.
+
+        Args:
+            step: The row. Each new row is given to its `offer`.
+            round_: Which round of a target this is, from 1; None for all rows at once.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} needs a `spread` method, since it makes several rows of one"
+        )
+
+    def read(self, prompt: Prompt, row: Row, reply: Reply) -> Reading:
+        """Read a reply. A run and the trial of a prompt both read by this method.
+
+        Args:
+            prompt: The prompt that was answered.
+            row: The row that it was rendered with.
+            reply: The teacher's reply.
+        """
+        parsed = prompt.parse(
+            reply.text,
+            self.columns,
+            cut_off=is_truncated(reply),
+            keep_fences=has_code_fence(row),
+        )
+        return Reading(texts=parsed.rows, rows=parsed.rows)
+
+    def reply_form(self, prompt: Prompt, records: int = 1) -> Form | None:
+        """What a reply with so many records must look like; None if any text will do."""
+        return Form.of(prompt, self.columns, records=records, scale=self.scale)
+
+    def malformed(self, prompt: Prompt) -> Drop:
+        """The drop of a row for which no attempt brought a reply with the prompt's tags."""
+        marked = [f"{tag.start} … {tag.end}" for tag in prompt.tags if tag.start]
+        expected = " and ".join(marked) or "any text"
+        if self.scale:
+            scores = ", ".join(f"{score:g}" for score in self.scale)
+            expected = f"{expected} with a score of {scores}"
+        return Drop("malformed", f"Asked {len(ATTEMPTS)} times, the reply never held {expected}.")
+
+    def describe(self) -> dict[str, Any]:
+        """What the stage does, as JSON values. When they change, the run is another edition."""
+        return fingerprint.describe(self)
+
+    @property
+    def field_names(self) -> list[str]:
+        """The names of the fields that `Pipeline.change` can change."""
+        return [field.name for field in dataclasses.fields(self)]
+
+    def with_single_request(self) -> "Stage":
+        """The stage with one new row of each row, if each has a request of its own.
+
+        Any other stage is returned as it is.
+        """
+        return self
+
+    def with_all_columns(self) -> "Stage":
+        """The same stage, except that it does not take columns off."""
+        return self
+
+    async def _ask_for_columns(self, step: Step) -> Row:
+        """The columns in the teacher's reply, which is asked again while it is malformed.
+
+        Raises:
+            Drop: The reply was malformed to the last attempt, cut off, or refused.
+        """
+        form = self.reply_form(step.prompt)
+        for attempt in ATTEMPTS:
+            reply = await step.ask(attempt=attempt, form=form)
+            reading = self.read(step.prompt, step.row, reply)
+            if reading.rows:
+                return reading.rows[0]
+            refuse_if_truncated(reply)
+        raise self.malformed(step.prompt)
+
+    def _value(self, row: Row, column: str) -> Any:
+        """The row's value in a column that the stage needs.
+
+        Raises:
+            SettingsError: The row has no such column.
+        """
+        if column not in row:
+            raise SettingsError(
+                f"{self.name} needs the column {column!r}; there are {', '.join(row)}. Run the "
+                "stage that writes it before this one.",
+                choices=list(row),
+            )
+        return row[column]
