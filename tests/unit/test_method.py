@@ -221,7 +221,7 @@ def test_an_earlier_dataset_serves_as_contexts_and_the_seeds_keep_their_columns(
 
 
 def test_own_contexts_do_not_fit_a_freeform_skill(script):
-    with pytest.raises(SettingsError, match=r"no stage 'gen_contexts'\. There are gen_questions"):
+    with pytest.raises(SettingsError, match=r"no stage 'gen_contexts'\. The stages are gen_questions"):
         sk.plan(
             seeds(grounded=False), teacher=script.connect(), prompts=FREEFORM_PROMPTS, contexts=OWN
         )
