@@ -179,7 +179,7 @@ def test_the_command_says_it_and_keeps_the_replies(tmp_path, monkeypatch, capsys
         "rehearsal teacher",
     ):
         assert line in said
-    asked = int(re.search(r"(\d+) requests made for this", said)[1])
+    asked = int(re.search(r"This took (\d+) requests", said)[1])
     assert main([*words, "--price-in", "1"]) == 2
     assert main(words) == 0
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["reused"] == asked
