@@ -18,7 +18,6 @@ from sdgkit.errors import RunError
 from sdgkit.journal import JOURNAL_FILE, WAIT_S, Journal
 from sdgkit.samples import Row, content_key
 
-Reviewed = Mapping[str, int]  # how many: samples, decided, accepted, edited, rejected, outdated
 Verdict = Literal["accept", "reject"]
 
 
@@ -38,13 +37,40 @@ class Decision:
     number: int = 0
 
 
-def reviewed(states: Iterable[str]) -> Reviewed:
-    """How far a review is, by what `Decisions.state` says of each sample. accepted: with the edited ones; decided:
-    those with a decision that holds."""
-    counts = Counter(states)
-    numbers = {"samples": counts.total(), "accepted": counts["accepted"] + counts["edited"]}
-    numbers |= {name: counts[name] for name in ("edited", "rejected", "outdated")}
-    return numbers | {"decided": numbers["accepted"] + numbers["rejected"]}
+@dataclass(frozen=True)
+class ReviewProgress:
+    """How far a review is.
+
+    Attributes:
+        samples: All samples.
+        accepted: Samples that were accepted, as they are or edited.
+        edited: Those of them that were edited.
+        rejected: Samples that were rejected.
+        outdated: Samples that were decided and have changed since.
+    """
+
+    samples: int
+    accepted: int
+    edited: int
+    rejected: int
+    outdated: int
+
+    @classmethod
+    def of_states(cls, states: Iterable[str]) -> "ReviewProgress":
+        """The progress of a review, by what `Decisions.state` says of each sample."""
+        counts = Counter(states)
+        return cls(
+            samples=counts.total(),
+            accepted=counts["accepted"] + counts["edited"],
+            edited=counts["edited"],
+            rejected=counts["rejected"],
+            outdated=counts["outdated"],
+        )
+
+    @property
+    def decided(self) -> int:
+        """Samples with a decision that holds."""
+        return self.accepted + self.rejected
 
 
 class Decisions:
@@ -86,11 +112,10 @@ class Decisions:
             if decision is not None and decision.edits:
                 yield sample, {**sample, **decision.edits}
 
-    def count(self, samples: Iterable[Row]) -> Reviewed:
+    def progress(self, samples: Iterable[Row]) -> ReviewProgress:
         """How far the review of these samples is."""
-        return reviewed(
-            self.state(str(sample.get("id")), content_key(sample)) for sample in samples
-        )
+        states = [self.state(str(row.get("id")), content_key(row)) for row in samples]
+        return ReviewProgress.of_states(states)
 
 
 def read_decisions(journal: Journal) -> Decisions:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sdgkit.decisions import Reviewed
+from sdgkit.decisions import ReviewProgress
 from sdgkit.export.files import write_text
 from sdgkit.export.formats import train_file
 from sdgkit.formatting import format_number, pluralize
@@ -46,7 +46,7 @@ class CardPage:
     summary: Summary
     sample: Row | None
     system: str | None
-    reviewed: Reviewed | None
+    reviewed: ReviewProgress | None
 
     @property
     def training_file(self) -> str:
@@ -93,7 +93,7 @@ class CardPage:
     @property
     def is_reviewed(self) -> bool:
         """Whether a person decided about any of the samples."""
-        return bool(self.reviewed and self.reviewed["decided"])
+        return self.reviewed is not None and self.reviewed.decided > 0
 
     @property
     def inference_template(self) -> str:
@@ -107,7 +107,7 @@ def write_card(
     sample: Row | None,
     system: str | None,
     name: str,
-    reviewed: Reviewed | None = None,
+    reviewed: ReviewProgress | None = None,
 ) -> None:
     """Write the card of a finished run. The licence is left to the owner of the dataset.
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sdgkit.errors import SettingsError
 from sdgkit.formatting import clip, format_number
@@ -34,18 +33,6 @@ class Filters:
     seed: str = ""
     reason: str = ""
     text: str = ""
-
-    def facts(self) -> dict[str, Any]:
-        """What `Review.find` looks for."""
-        facts: dict[str, Any] = {}
-        for name, value in (("seed", self.seed), ("reason", self.reason), ("text", self.text)):
-            if value:
-                facts[name] = value
-        if self.score:
-            facts["score"] = float(self.score)
-        if self.show in STATES:
-            facts["state"] = self.show
-        return facts
 
 
 @dataclass(frozen=True)
@@ -185,7 +172,7 @@ class ReviewPanel(Panel):
             reason=before.reason if reason is None else reason,
             text=before.text if text is None else text,
         )
-        matching = self.review.find(**self._filters.facts())
+        matching = self._matching_ids()
         if self._filters.show == "drawn":
             drawn = self.review.drawn()
             self.ids = [sample_id for sample_id in drawn if sample_id in matching]
@@ -194,6 +181,17 @@ class ReviewPanel(Panel):
         self._page = 0
         if self._current not in self.ids:
             self._current = self.ids[0] if self.ids else ""
+
+    def _matching_ids(self) -> list[str]:
+        """The samples that the filters leave, of all that the run has."""
+        filters = self._filters
+        return self.review.find(
+            filters.text,
+            state=filters.show if filters.show in STATES else None,
+            reason=filters.reason or None,
+            seed=filters.seed or None,
+            score=float(filters.score) if filters.score else None,
+        )
 
     def show_page(self, number: int) -> None:
         """Show a page of the table, from 0."""
@@ -268,7 +266,7 @@ class ReviewPanel(Panel):
         """What the panel shows now."""
         review = self.review
         progress = review.progress
-        is_complete = progress["decided"] == progress["samples"] > 0
+        is_complete = progress.decided == progress.samples > 0
         position = self.ids.index(self._current) + 1 if self._current in self.ids else 0
         first = self._page * PAGE_SIZE
         page_ids = self.ids[first : first + PAGE_SIZE]
@@ -279,7 +277,7 @@ class ReviewPanel(Panel):
             folder=str(review.run.out or "in memory"),
             filters=self._filters,
             choices=_choices(review),
-            samples=progress["samples"],
+            samples=progress.samples,
             total=len(self.ids),
             position=position,
             sample=self._sample() if self._current else None,
@@ -296,9 +294,9 @@ class ReviewPanel(Panel):
         texts = parts(self.review.as_decided(sample_id))
         return ReviewRow(
             id=sample_id,
-            state=facts["state"],
-            reason=facts["reason"],
-            score=facts["score"],
+            state=facts.state,
+            reason=facts.reason,
+            score=facts.score,
             question=clip(texts.get("question", ""), CLIPPED),
             response=clip(texts.get("response", ""), CLIPPED),
         )
@@ -309,9 +307,9 @@ class ReviewPanel(Panel):
         written = parts(sample)
         return SampleState(
             id=self._current,
-            state=facts["state"],
-            reason=facts["reason"],
-            score=facts["score"],
+            state=facts.state,
+            reason=facts.reason,
+            score=facts.score,
             evaluation=str(sample.get("evaluation") or ""),
             texts=parts(self.review.as_decided(self._current)),
             written=written,
@@ -322,11 +320,14 @@ class ReviewPanel(Panel):
 def _status(review: Review) -> str:
     """How far the review is, and what it implies."""
     progress = review.progress
-    decided = format_number(progress["decided"])
-    status = [f"{decided} of {format_number(progress['samples'])} reviewed"]
-    for name in ("edited", "rejected", "outdated"):
-        if progress[name]:
-            status.append(f"{progress[name]} {name}")
+    decided = format_number(progress.decided)
+    status = [f"{decided} of {format_number(progress.samples)} reviewed"]
+    if progress.edited:
+        status.append(f"{progress.edited} edited")
+    if progress.rejected:
+        status.append(f"{progress.rejected} rejected")
+    if progress.outdated:
+        status.append(f"{progress.outdated} outdated")
     implied = review.implied()
     if implied:
         status.append(implied)
@@ -336,8 +337,8 @@ def _status(review: Review) -> str:
 def _choices(review: Review) -> dict[str, tuple[Choice, ...]]:
     """What each filter offers."""
     facts = [review.facts(sample_id) for sample_id in review.by_id]
-    scores = {fact["score"] for fact in facts if fact["score"] is not None}
-    seeds = dict.fromkeys(fact["seed"] for fact in facts)
+    scores = {fact.score for fact in facts if fact.score is not None}
+    seeds = dict.fromkeys(fact.seed for fact in facts)
     states = [Choice(state, state) for state in STATES]
     reasons = []
     for reason, number in review.reasons().items():

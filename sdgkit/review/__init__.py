@@ -1,5 +1,7 @@
 """Going through the samples of a run, in a panel or a spreadsheet."""
 
-from sdgkit.review.review import DRAWN, SEED_FILE, STATES, Review, parts
+from sdgkit.review.draw import DRAWN
+from sdgkit.review.facts import STATES, SampleFacts, parts
+from sdgkit.review.review import SEED_FILE, Figures, Review
 
-__all__ = ["DRAWN", "SEED_FILE", "STATES", "Review", "parts"]
+__all__ = ["DRAWN", "SEED_FILE", "STATES", "Figures", "Review", "SampleFacts", "parts"]

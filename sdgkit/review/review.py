@@ -1,265 +1,382 @@
 """A review: a person's decisions about the samples of a run, one by one, and what they imply for the rest."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from itertools import zip_longest
 from pathlib import Path
-from time import sleep
-from typing import Any
+from typing import Any, NamedTuple
 
-from sdgkit.decisions import Decision, Reviewed, Verdict, reviewed
-from sdgkit.errors import FolderInUse, RunError, SeedError, SettingsError
+from sdgkit.decisions import Decision, ReviewProgress, Verdict
+from sdgkit.errors import RunError, SeedError, SettingsError
 from sdgkit.quality.verdicts import interval
 from sdgkit.report import length_histogram, score_histogram
+from sdgkit.review.draw import DRAWN, draw
+from sdgkit.review.facts import SampleFacts, parts, score_of
+from sdgkit.review.follower import Follower
 from sdgkit.run import Run, open_run
-from sdgkit.run.folder import write_reviewed
-from sdgkit.samples import TEXTS, content_key, own_question, seed_of
-from sdgkit.seeds import COLUMNS, read_seeds, save_seeds
+from sdgkit.samples import TEXTS, Row, content_key, own_question, seed_of
+from sdgkit.seeds import COLUMNS, Seed, read_seeds, save_seeds
 
-DRAWN = 20  # samples with which a review begins
-STATES = ("undecided", "accepted", "edited", "rejected", "outdated")
 SEED_FILE = "my_seeds.jsonl"
 
 
-class Review:
-    """The review of a run, or of a run's folder.
+class Figures(NamedTuple):
+    """Histograms as inline SVG; "" where there is nothing to draw.
 
-    Every decision is in the run's journal when the call returns, and the training file, the card and the exports in the
-    folder follow: before the call returns, or with `later` in a thread soon after (`write` waits for them). Undecided
-    samples count as accepted. Raises RunError if there is nothing to review.
+    Attributes:
+        scores: The judge's scores.
+        lengths: The lengths of the responses in characters, with those of the seeds marked below.
+    """
+
+    scores: str
+    lengths: str
+
+
+class Review:
+    """The review of a run.
+
+    Every decision is recorded in the run's journal when the call returns. The training file, the card and the exports
+    in the run's folder follow it. Samples that are undecided count as accepted.
+
+    Args:
+        run: A `Run` or its folder.
+        later: Whether the files follow soon after a decision, in a thread, instead of before the call returns. `write`
+            waits for them.
+
+    Attributes:
+        run: The run.
+        samples: Its samples as the teacher wrote them, in lineage order.
+        by_id: The same by id.
+        decisions: All decisions.
+
+    Raises:
+        RunError: If there is nothing to review.
+
+    Example:
+        >>> import sdgkit as sk
+        >>> seeds = sk.load_seeds(sk.shipped("notebooks") / "seeds" / "feedback_to_table.jsonl")
+        >>> with sk.connect("rehearsal") as teacher:
+        ...     run = sk.generate(list(seeds)[:1], teacher=teacher, num_contexts=2)
+        >>> review = sk.Review(run)
+        >>> review.reject(review.samples[0]["id"], "not our style")
+        >>> review.progress.rejected
+        1
     """
 
     def __init__(self, run: Run | str | Path, *, later: bool = False) -> None:
         self.run = run if isinstance(run, Run) else open_run(run)
-        self._later = later
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="sdgkit review")
-        self._writing: Future[None] = Future()
+        self._follower = Follower(self.run.out, later=later)
         self.read()
-        if (
-            self.decisions
-        ):  # a kernel that was killed may have left files that are older than the newest decision
-            with suppress(RunError):  # a folder that cannot be written can still be looked at
-                self._changed()
+        if self.decisions:
+            # A process that was killed may have left files that are older than the newest decision. A folder that
+            # cannot be written can still be looked at.
+            with suppress(RunError):
+                self._follow_decisions()
 
     def read(self) -> "Review":
-        """Take in what the run has made and what was decided meanwhile, here or elsewhere."""
+        """Read again what the run has made and what was decided meanwhile, here or elsewhere."""
         self.samples = list(self.run.samples())
         self.by_id = {str(sample["id"]): sample for sample in self.samples}
-        self._keys = {id: content_key(sample) for id, sample in self.by_id.items()}
+        self._keys = {id_: content_key(sample) for id_, sample in self.by_id.items()}
         self.decisions = self.run.decisions
         return self
 
     def write(self) -> None:
-        """Write training file, card and exports in the folder anew. Raises RunError."""
-        self._pool.submit(self._write).result()
+        """Write training file, card and exports in the folder anew.
 
-    def _changed(self) -> None:
+        Raises:
+            RunError: If they cannot be written.
+        """
+        self._follower.write()
+
+    def _follow_decisions(self) -> None:
+        """Read the decisions and let the files follow them."""
         self.decisions = self.run.decisions
-        if self._later:  # nobody waits for the one before: if it has not begun yet, this one takes its decisions along
-            self._writing.cancel()
-        writing = self._writing = self._pool.submit(self._write)
-        if not self._later:
-            writing.result()
-
-    def _write(self) -> None:
-        for pause in (0.2, 0.5, 0.0):
-            with suppress(
-                FolderInUse
-            ):  # another review for a moment; or a run, which writes them itself when it ends
-                return write_reviewed(self.run.out) if self.run.out is not None else None
-            sleep(pause)
+        self._follower.follow()
 
     # Deciding ---------------------------------------------------------------------------------------------------------
 
     def accept(self, id: str) -> None:
-        """Accept the sample with this id as it is."""
+        """Accept a sample as it is.
+
+        Args:
+            id: The sample's id, such as `s3/c7/q2`.
+        """
         self.decide([self.decision_of(id, "accept")])
 
     def reject(self, id: str, reason: str = "") -> None:
-        """Reject it, with a reason in a few words."""
+        """Reject a sample.
+
+        Args:
+            id: The sample's id.
+            reason: Why, in a few words.
+        """
         self.decide([self.decision_of(id, "reject", reason)])
 
     def edit(self, id: str, **texts: str) -> None:
-        """Accept it with other texts: `context`, `question` (without the context above it), `response`.
+        """Accept a sample with other texts.
 
-        Raises SettingsError for an empty text, or one that the sample does not have.
+        Args:
+            id: The sample's id.
+            texts: The new `context`, `question` (without the context above it) or `response`.
+
+        Raises:
+            SettingsError: For an empty text, or one that the sample does not have.
         """
         self.decide([self.decision_of(id, "accept", texts=texts)])
 
     def decision_of(
         self, id: str, verdict: Verdict, reason: str = "", texts: Mapping[str, str] | None = None
     ) -> Decision:
-        """A decision that `decide` can save. texts: those of `edit`."""
+        """Make a decision for `decide` to save.
+
+        Args:
+            id: The sample's id.
+            verdict: "accept" or "reject".
+            reason: Why, in a few words.
+            texts: The new texts, as for `edit`.
+
+        Raises:
+            RunError: If there is no such sample.
+            SettingsError: For an empty text, or one that the sample does not have.
+        """
         sample = self.sample(id)
-        after = parts(sample)
+        texts_now = parts(sample)
         for name, text in (texts or {}).items():
-            if name not in after:
-                raise SettingsError(f"The sample {id} has no {name}. It has {', '.join(after)}.")
+            if name not in texts_now:
+                raise SettingsError(
+                    f"The sample {id} has no text named {name!r}. It has {', '.join(texts_now)}.",
+                    setting=name,
+                    choices=list(texts_now),
+                )
             if not text.strip():
                 raise SettingsError(
                     f"The {name} of {id} is empty. Write a text, or reject the sample."
                 )
-            after[name] = text
+            texts_now[name] = text
         if sample.get("question") != own_question(sample):
-            after["question"] = f"{after['context']}\n\n{after['question']}"
-        changed = {name: text for name, text in after.items() if text != sample.get(name)}
-        return Decision(content_key(sample), id, verdict, reason.strip(), changed)
+            texts_now["question"] = f"{texts_now['context']}\n\n{texts_now['question']}"
+        edits = {name: text for name, text in texts_now.items() if text != sample.get(name)}
+        return Decision(content_key(sample), id, verdict, reason.strip(), edits)
 
     def decide(self, decisions: Sequence[Decision]) -> None:
         """Save several decisions, all or none."""
         self.run.decision_book().write(decisions)
-        self._changed()
+        self._follow_decisions()
 
     def undo(self) -> str | None:
-        """Take the newest decision back, whoever made it; returns the id of its sample, None if there is none."""
-        newest = max(
-            self.decisions.by_content.values(), key=lambda decision: decision.number, default=None
-        )
-        if newest is None:
+        """Take the newest decision back, even one that was made elsewhere.
+
+        Returns:
+            The id of its sample; None if there is nothing to take back.
+        """
+        decisions = list(self.decisions.by_content.values())
+        if not decisions:
             return None
+        newest = max(decisions, key=lambda decision: decision.number)
         self.run.decision_book().take_back(newest.number)
-        self._changed()
+        self._follow_decisions()
         return newest.id
 
     def make_seed(self, id: str, path: str | Path = SEED_FILE) -> int:
-        """Add an accepted or edited sample to a file of seeds; returns how many seeds are in it.
+        """Add an accepted or edited sample to a seed file.
 
-        path: ends in .jsonl; a new file begins with the run's own seeds. Raises SettingsError for a sample that was not
-        accepted, SeedError if it is in the file already.
+        Args:
+            id: The sample's id.
+            path: The seed file, which ends in `.jsonl`. A new file begins with the run's own seeds.
+
+        Returns:
+            How many seeds the file has now.
+
+        Raises:
+            SettingsError: If the sample was not accepted.
+            SeedError: If it is in the file already.
         """
         if self.state(id) not in ("accepted", "edited"):
             raise SettingsError(
-                f"{id} is not accepted. Accept or edit it first: a seed is what all the others follow."
+                f"{id} is not accepted. Accept or edit it first: all new samples follow the seeds."
             )
-        known = (
-            Path(path)
-            if Path(path).exists() or self.run.out is None
-            else self.run.out / "seeds.jsonl"
-        )
-        rows = read_seeds(known) if known.exists() or self.run.plan is None else self.run.plan.rows
-        seeds = [{name: value for name, value in row.items() if name != "id"} for row in rows]
-        sample = self.as_decided(id)
-        sample |= {"seed_context": sample.get("context"), "seed_question": own_question(sample)}
-        sample |= {"seed_response": sample["response"]}
-        seed = {name: sample[name] for name in seeds[0] if name in sample}
-        if any(all(one.get(column) == seed.get(column) for column in COLUMNS) for one in seeds):
-            raise SeedError(f"{id} is in {path} already.")
+        seeds = self._seeds_to_extend(Path(path))
+        seed = _as_seed(self.as_decided(id), columns=list(seeds[0]))
+        for other in seeds:
+            if all(other.get(column) == seed.get(column) for column in COLUMNS):
+                raise SeedError(f"{id} is already in {path}.", file=path)
         save_seeds([*seeds, seed], path)
         return len(seeds) + 1
+
+    def _seeds_to_extend(self, path: Path) -> list[Seed]:
+        """The seeds in a file, or the run's own if it does not exist yet."""
+        source: Path | None = path if path.exists() else None
+        if source is None and self.run.out is not None:
+            source = self.run.out / "seeds.jsonl"
+        if source is not None and (source.exists() or self.run.plan is None):
+            return _without_ids(read_seeds(source))
+        return _without_ids(self.run.plan.rows if self.run.plan is not None else [])
 
     # Looking ----------------------------------------------------------------------------------------------------------
 
     def sample(self, id: str) -> dict[str, Any]:
-        """The sample with this id, as the teacher wrote it. Raises RunError if there is none."""
+        """A sample as the teacher wrote it.
+
+        Raises:
+            RunError: If there is no sample with this id.
+        """
         if id not in self.by_id:
+            example = next(iter(self.by_id), "s1/c1")
             raise RunError(
-                f"There is no sample {id!r} in this run. An id is like {next(iter(self.by_id), 's1/c1')}."
+                f"This run has no sample {id!r}. An id looks like {example}.", folder=self.run.out
             )
         return self.by_id[id]
 
     def as_decided(self, id: str) -> dict[str, Any]:
-        """The sample with this id, with the texts of a person who edited it."""
+        """A sample with the texts of the person who edited it."""
         decision = self.decision(id)
-        return {**self.sample(id), **(decision.edits if decision else {})}
+        edits = decision.edits if decision is not None else {}
+        return {**self.sample(id), **edits}
 
     def decision(self, id: str) -> Decision | None:
-        """The decision that holds for the sample with this id."""
+        """The decision that holds for a sample; None if it is undecided or outdated."""
         return self.decisions.by_content.get(self._keys.get(id, ""))
 
     def state(self, id: str) -> str:
-        """undecided, accepted, edited, rejected, or outdated: decided, but its content has changed since."""
+        """The state of a sample: undecided, accepted, edited, rejected, or outdated.
+
+        An outdated sample was decided, but its content has changed since.
+        """
         return self.decisions.state(id, self._keys.get(id, ""))
 
-    def facts(self, id: str) -> dict[str, Any]:
-        """What samples are found by: id, seed, state, reason of a rejection, score (None if it is no number)."""
-        decision, score = self.decision(id), self.sample(id).get("score")
-        return {
-            "id": id,
-            "seed": seed_of(id),
-            "state": self.state(id),
-            "reason": decision.reason if decision else "",
-            "score": score if isinstance(score, int | float) else None,
-        }
+    def facts(self, id: str) -> SampleFacts:
+        """What a sample is found by."""
+        decision = self.decision(id)
+        return SampleFacts(
+            id=id,
+            seed=seed_of(id),
+            state=self.state(id),
+            reason=decision.reason if decision is not None else "",
+            score=score_of(self.sample(id)),
+        )
 
-    def find(self, text: str = "", **facts: Any) -> list[str]:
-        """The ids of the samples with these `facts`, in lineage order. text: in the sample or the judge's words."""
-        found = []
-        for id, sample in self.by_id.items():
-            texts = " ".join(str(sample.get(name) or "") for name in (*TEXTS, "evaluation"))
-            if facts.items() <= self.facts(id).items() and text.casefold() in texts.casefold():
-                found.append(id)
-        return found
+    def find(
+        self,
+        text: str = "",
+        *,
+        state: str | None = None,
+        reason: str | None = None,
+        seed: str | None = None,
+        score: float | None = None,
+    ) -> list[str]:
+        """Find samples.
+
+        Args:
+            text: A text in the sample or in the judge's evaluation; upper and lower case are the same.
+            state: The state of the sample.
+            reason: The reason of its rejection.
+            seed: The seed that it came from, such as `s3`.
+            score: The judge's score.
+
+        Returns:
+            The ids of the samples to which all of it applies, in lineage order.
+        """
+        ids = []
+        for id_, sample in self.by_id.items():
+            facts = self.facts(id_)
+            matches = (
+                state in (None, facts.state)
+                and reason in (None, facts.reason)
+                and seed in (None, facts.seed)
+                and score in (None, facts.score)
+                and _contains(sample, text)
+            )
+            if matches:
+                ids.append(id_)
+        return ids
 
     def drawn(self, number: int = DRAWN) -> list[str]:
-        """The ids with which a review begins: drawn across seeds and scores, the same ones every time.
+        """The ids of the samples with which a review begins, drawn across seeds and scores, the same ones every time.
 
-        Seeds take turns, and within a seed the scores do; among equals the hash of the content decides, which is as
-        good as chance.
+        Args:
+            number: How many (default 20).
         """
-        groups: dict[str, dict[Any, list[str]]] = {
-            seed_of(id): defaultdict(list) for id in self.by_id
-        }
-        for id in sorted(self.by_id, key=self._keys.__getitem__):
-            groups[seed_of(id)][self.by_id[id].get("score")].append(id)
-        return _in_turns(_in_turns(scores.values()) for scores in groups.values())[:number]
+        return draw(self.by_id, self._keys, number)
 
     @property
-    def progress(self) -> Reviewed:
+    def progress(self) -> ReviewProgress:
         """How many samples there are, and how many of them were accepted, edited and rejected."""
-        return reviewed(map(self.state, self.by_id))
+        return ReviewProgress.of_states(self.state(id_) for id_ in self.by_id)
 
     def implied(self) -> str:
-        """What the drawn samples imply for all: "18 of 20 good: 70–97% of all". Good is what was accepted unedited."""
-        states = [
-            state
-            for id in self.drawn()
-            if (state := self.state(id)) in ("accepted", "edited", "rejected")
-        ]
-        if not states:
+        """What the drawn samples imply for all: "18 of 20 good: 70–97% of all". Good is what was accepted unedited.
+
+        Returns:
+            The sentence; "" as long as none of them is decided.
+        """
+        states = [self.state(id_) for id_ in self.drawn()]
+        decided = [state for state in states if state in ("accepted", "edited", "rejected")]
+        if not decided:
             return ""
-        good = states.count("accepted")
-        low, high = interval(good, len(states))
-        share = (
-            f": {low * 100:.0f}\u2013{high * 100:.0f}% of all"
-            if len(states) < len(self.samples)
-            else ""
-        )
-        return f"{good} of {len(states)} good{share}"
+        good = decided.count("accepted")
+        sentence = f"{good} of {len(decided)} good"
+        if len(decided) == len(self.samples):
+            return sentence
+        share = interval(good, len(decided))
+        return f"{sentence}: {share.low * 100:.0f}\u2013{share.high * 100:.0f}% of all"
 
     def reasons(self) -> dict[str, int]:
-        """The reasons of the rejected samples, the most frequent first."""
-        return dict(
-            Counter(
-                reason for id in self.by_id if (reason := self.facts(id)["reason"])
-            ).most_common()
-        )
+        """The reasons of rejections with their numbers, the most frequent first."""
+        reasons = [self.facts(id_).reason for id_ in self.by_id]
+        return dict(Counter(reason for reason in reasons if reason).most_common())
 
-    def figures(self, ids: Iterable[str]) -> tuple[str, str]:
-        """Histograms (SVG) of these samples' scores, and of the lengths of their responses in characters, with the
-        seeds' marked below; what was rejected is drawn hollow. "" where there is nothing to draw."""
-        scores: dict[bool, Counter[float]] = defaultdict(Counter)  # by whether they are rejected
-        lengths: dict[bool, Counter[int]] = defaultdict(Counter)
-        seeds = {}
-        for facts in map(self.facts, ids):
-            sample, rejected = self.sample(facts["id"]), facts["state"] == "rejected"
-            scores[rejected].update([facts["score"]] if facts["score"] is not None else [])
-            lengths[rejected][len(str(sample.get("response") or ""))] += 1
-            seeds[facts["seed"]] = len(str(sample.get("seed_response") or ""))
-        drawn = length_histogram("response", lengths[False], seeds.values(), lengths[True]) if seeds else ""
-        return score_histogram(scores[False], scores[True], "rejected"), drawn
+    def figures(self, ids: Iterable[str]) -> Figures:
+        """Histograms of some samples; those that were rejected are drawn hollow.
+
+        Args:
+            ids: The ids of the samples.
+        """
+        kept_scores: Counter[float] = Counter()
+        rejected_scores: Counter[float] = Counter()
+        kept_lengths: Counter[int] = Counter()
+        rejected_lengths: Counter[int] = Counter()
+        seed_lengths: dict[str, int] = {}
+        for id_ in ids:
+            facts = self.facts(id_)
+            sample = self.sample(id_)
+            is_rejected = facts.state == "rejected"
+            lengths = rejected_lengths if is_rejected else kept_lengths
+            lengths[_length(sample, "response")] += 1
+            if facts.score is not None:
+                scores = rejected_scores if is_rejected else kept_scores
+                scores[facts.score] += 1
+            seed_lengths[facts.seed] = _length(sample, "seed_response")
+        drawn_lengths = ""
+        if seed_lengths:
+            drawn_lengths = length_histogram(
+                "response", kept_lengths, seed_lengths.values(), rejected_lengths
+            )
+        return Figures(score_histogram(kept_scores, rejected_scores, "rejected"), drawn_lengths)
 
 
-def parts(sample: Mapping[str, Any]) -> dict[str, str]:
-    """The texts of a sample that a person judges: context (if there is one), its own question, response."""
-    texts = {
-        "context": sample.get("context"),
-        "question": own_question(sample),
-        "response": sample.get("response"),
+def _as_seed(sample: Row, columns: Sequence[str]) -> Seed:
+    """A sample as a seed with these columns, as far as it has them."""
+    values = {
+        **sample,
+        "seed_context": sample.get("context"),
+        "seed_question": own_question(sample),
+        "seed_response": sample["response"],
     }
-    return {name: text for name, text in texts.items() if isinstance(text, str) and text}
+    return {name: values[name] for name in columns if name in values}
 
 
-def _in_turns(groups: Iterable[Iterable[str]]) -> list[str]:
-    return [one for turn in zip_longest(*groups) for one in turn if one is not None]
+def _without_ids(rows: Iterable[Row]) -> list[Seed]:
+    """The rows without the ids that a plan gives them."""
+    return [{name: value for name, value in row.items() if name != "id"} for row in rows]
+
+
+def _contains(sample: Row, text: str) -> bool:
+    """Whether a text is in the sample or in the judge's evaluation."""
+    texts = [str(sample.get(name) or "") for name in (*TEXTS, "evaluation")]
+    return text.casefold() in " ".join(texts).casefold()
+
+
+def _length(sample: Row, column: str) -> int:
+    """The number of characters in a column."""
+    return len(str(sample.get(column) or ""))

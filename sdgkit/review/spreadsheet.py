@@ -1,88 +1,152 @@
 """A review by a colleague without Jupyter: samples and decisions as a CSV file for a spreadsheet, and back.
 
-What a spreadsheet would take for a formula is written with an apostrophe before it, which is taken off on the way back
-(https://owasp.org/www-community/attacks/CSV_Injection).
+A text that a spreadsheet would take for a formula is written with an apostrophe before it, which is removed on the way
+back (https://owasp.org/www-community/attacks/CSV_Injection).
 """
 
 import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from sdgkit.decisions import Decision
 from sdgkit.errors import SettingsError
 from sdgkit.export import write_text
-from sdgkit.review import Review, parts
-from sdgkit.samples import content_key
+from sdgkit.review.facts import parts
+from sdgkit.review.review import Review
+from sdgkit.samples import Row, content_key
 
 COLUMNS = (
-    "id", "verdict", "reason", "context", "question", "response", "score", "evaluation", "seed_context",
-    "seed_question", "seed_response", "content",
-)  # fmt: skip
-NEEDED = {"id", "verdict", "content"}  # columns without which nothing can be taken back
-CELL = 32_767  # characters at which Excel cuts a cell off (support.microsoft.com, "Excel specifications and limits")
+    "id",
+    "verdict",
+    "reason",
+    "context",
+    "question",
+    "response",
+    "score",
+    "evaluation",
+    "seed_context",
+    "seed_question",
+    "seed_response",
+    "content",
+)
+REQUIRED = ("content", "id", "verdict")  # columns without which no decision can be read
+CELL_LIMIT = 32_767  # characters in a cell of Excel (support.microsoft.com, "Excel specifications and limits")
+FIELD_LIMIT = (
+    2**31 - 1
+)  # characters in a field that Python's csv module reads; its default is 128 KiB
+BYTE_ORDER_MARK = "\ufeff"  # by which Excel recognises UTF-8
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 
+Outcome = Literal["accepted", "edited", "rejected", "unchanged", "outdated"]
 
-class Taken(Counter[str]):
-    """What came back from a spreadsheet: how many lines were accepted, edited, rejected, unchanged (they say nothing
-    new) or outdated (about a text that has changed since, or is gone)."""
+
+@dataclass(frozen=True)
+class SpreadsheetResult:
+    """What came back from a spreadsheet.
+
+    Attributes:
+        accepted: Lines that accept a sample as it is.
+        edited: Lines that accept a sample with other texts.
+        rejected: Lines that reject a sample.
+        unchanged: Lines that say nothing new.
+        outdated: Lines about a text that has changed since, or is gone; they were left out.
+    """
+
+    accepted: int
+    edited: int
+    rejected: int
+    unchanged: int
+    outdated: int
 
     def __str__(self) -> str:
-        words = ", ".join(
-            f"{self[word]} {word}" for word in ("accepted", "edited", "rejected", "unchanged")
-        )
-        return f"{words}, {self['outdated']} outdated (left out: their text has changed since)."
+        counts = f"{self.accepted} accepted, {self.edited} edited, {self.rejected} rejected, {self.unchanged} unchanged"
+        return f"{counts}, {self.outdated} outdated (left out: their text has changed since)."
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A line of the spreadsheet: its number, from 1, and its cells by column."""
+
+    number: int
+    cells: dict[str, str]
+
+    @property
+    def id(self) -> str:
+        return self.cells["id"]
+
+    @property
+    def verdict(self) -> str:
+        return self.cells["verdict"].strip().casefold()
+
+
+@dataclass(frozen=True)
+class _LineResult:
+    """What follows from a line, and the decision to save, if it says something new."""
+
+    outcome: Outcome
+    decision: Decision | None = None
 
 
 def to_csv(review: Review, path: str | Path) -> int:
-    """Write the samples with what was decided so far; returns how many. Raises RunError if it cannot."""
+    """Write the samples of a review, with what was decided so far, to a CSV file.
+
+    Returns:
+        How many samples were written.
+
+    Raises:
+        RunError: If the file cannot be written.
+    """
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore", quoting=csv.QUOTE_ALL)
     writer.writeheader()
     for sample in review.samples:
-        decision, shown = review.decision(sample["id"]), review.as_decided(sample["id"])
-        row = {**shown, **parts(shown), "content": content_key(sample)}
-        row |= {"verdict": decision.verdict, "reason": decision.reason} if decision else {}
-        writer.writerow(
-            {name: harmless(str(value)) for name, value in row.items() if value is not None}
-        )
-    write_text(path, ["\ufeff", text.getvalue()])  # the mark by which Excel knows UTF-8
+        cells = _cells_of(review, sample)
+        writer.writerow({name: harmless(str(value)) for name, value in cells.items()})
+    write_text(path, [BYTE_ORDER_MARK, text.getvalue()])
     return len(review.samples)
 
 
-def from_csv(review: Review, path: str | Path) -> Taken:
-    """Take the decisions in a file that `to_csv` wrote and somebody filled in, all or none.
+def from_csv(review: Review, path: str | Path) -> SpreadsheetResult:
+    """Save the decisions in a file that `to_csv` wrote and somebody filled in, all or none.
 
-    A line with other texts than the sample's is an edit; an empty verdict without one leaves the sample as it is.
-    Raises SettingsError, naming the line, for what cannot be understood.
+    A line with other texts than the sample's is an edit. An empty verdict without an edit leaves the sample as it is.
+
+    Returns:
+        How many lines said what.
+
+    Raises:
+        SettingsError: For a line that cannot be understood.
     """
-    taken, decisions = Taken(), []
-    known = {sample["id"]: sample for sample in review.samples}
-    for line, row in _rows(Path(path)):
+    results = []
+    for line in _read_lines(Path(path)):
         try:
-            decision = _decision(review, row, known.get(row["id"], {}))
+            results.append(_result_of(line, review))
         except SettingsError as error:
-            raise SettingsError(f"{path}, line {line} ({row['id']}): {error}") from None
-        if isinstance(decision, Decision):
-            decisions.append(decision)
-            decision = (
-                "rejected"
-                if decision.verdict == "reject"
-                else "edited"
-                if decision.edits
-                else "accepted"
-            )
-        taken[decision] += 1
-    review.decide(decisions)
-    return taken
+            message = f"{path}, line {line.number} ({line.id}): {error}"
+            raise SettingsError(message, setting=error.setting, choices=error.choices) from None
+    review.decide([result.decision for result in results if result.decision is not None])
+    counts = Counter(result.outcome for result in results)
+    return SpreadsheetResult(
+        accepted=counts["accepted"],
+        edited=counts["edited"],
+        rejected=counts["rejected"],
+        unchanged=counts["unchanged"],
+        outdated=counts["outdated"],
+    )
 
 
 def harmless(text: str) -> str:
-    """The text as a spreadsheet takes it for text; `original` takes it back."""
+    """The text as a spreadsheet takes it for text; `original` reverses it.
+
+    Example:
+        >>> harmless("=1+1")
+        "'=1+1"
+    """
     return f"'{text}" if _FORMULA.match(text) else text
 
 
@@ -91,73 +155,129 @@ def original(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
-def _decision(review: Review, row: Mapping[str, str], sample: Mapping[str, Any]) -> Decision | str:
-    """The decision in a line, or the word for why there is none."""
-    verdict, before = row["verdict"].strip().casefold(), review.decision(row["id"])
-    if verdict not in ("accept", "reject", ""):
+def _cells_of(review: Review, sample: Row) -> dict[str, object]:
+    """The cells of a sample, as it was decided so far."""
+    as_decided = review.as_decided(sample["id"])
+    cells = {**as_decided, **parts(as_decided), "content": content_key(sample)}
+    decision = review.decision(sample["id"])
+    if decision is not None:
+        cells["verdict"] = decision.verdict
+        cells["reason"] = decision.reason
+    return {name: value for name, value in cells.items() if value is not None}
+
+
+def _result_of(line: _Line, review: Review) -> _LineResult:
+    """What follows from a line. Raises SettingsError if it cannot be understood."""
+    if line.verdict not in ("accept", "reject", ""):
         raise SettingsError(
-            f"the verdict {row['verdict']!r} is none. Write accept, reject or nothing; to edit it, change its text."
+            f"the verdict {line.cells['verdict']!r} is not valid. Write accept or reject, or leave it empty; "
+            "to edit a sample, change its text.",
+            setting="verdict",
+            choices=("accept", "reject", ""),
         )
-    if content_key(sample) != row["content"]:
-        return "outdated"
-    if verdict == "reject":
-        decision = review.decision_of(row["id"], "reject", row.get("reason", ""))
+    sample = review.by_id.get(line.id)
+    if sample is None or content_key(sample) != line.cells["content"]:
+        return _LineResult("outdated")
+    before = review.decision(line.id)
+    if line.verdict == "reject":
+        decision = review.decision_of(line.id, "reject", line.cells.get("reason", ""))
     else:
-        decision = review.decision_of(row["id"], "accept", texts=_texts(row, sample, before))
-        if not verdict and not decision.edits:
-            return "unchanged"
-    told = (decision.verdict, decision.reason, decision.edits)
+        texts = _texts_in(line, sample, before)
+        decision = review.decision_of(line.id, "accept", texts=texts)
+        if not line.verdict and not decision.edits:
+            return _LineResult("unchanged")
+    if before is not None and _say_the_same(before, decision):
+        return _LineResult("unchanged")
+    return _LineResult(_outcome_of(decision), decision)
+
+
+def _outcome_of(decision: Decision) -> Outcome:
+    if decision.verdict == "reject":
+        return "rejected"
+    return "edited" if decision.edits else "accepted"
+
+
+def _say_the_same(before: Decision, after: Decision) -> bool:
+    """Whether two decisions about the same content differ in nothing that a person wrote."""
     return (
-        "unchanged"
-        if before and (before.verdict, before.reason, before.edits) == told
-        else decision
+        before.verdict == after.verdict
+        and before.reason == after.reason
+        and before.edits == after.edits
     )
 
 
-def _texts(
-    row: Mapping[str, str], sample: Mapping[str, Any], before: Decision | None
-) -> dict[str, str]:
-    """The texts that a line wants: what stands in its cells; of a cell that nobody changed, the text it was made of."""
+def _texts_in(line: _Line, sample: Row, before: Decision | None) -> dict[str, str]:
+    """The texts that a line asks for: those in its cells; for a cell that nobody changed, the text it was made of.
+
+    Args:
+        line: The line.
+        sample: Its sample, as the teacher wrote it.
+        before: The decision so far, whose edits the cells may show.
+    """
+    edits = before.edits if before is not None else {}
     written = parts(sample)
-    shown = parts({**sample, **(before.edits if before else {})})
+    shown = parts({**sample, **edits})
     texts = {}
-    for name in written.keys() & row.keys():
-        known = (text for text in (shown[name], written[name]) if not _differs(row[name], text))
-        texts[name] = next(known, row[name])
+    for name, text in written.items():
+        if name not in line.cells:
+            continue
+        cell = line.cells[name]
+        if not _was_changed(cell, shown[name]):
+            texts[name] = shown[name]
+        elif not _was_changed(cell, text):
+            texts[name] = text
+        else:
+            texts[name] = cell
     return texts
 
 
-def _differs(cell: str, text: str) -> bool:
-    """Whether somebody changed the text; line ends and the place where Excel cuts a cell off do not count."""
-    one, other = ("\n".join(value.splitlines()) for value in (cell, text))
-    return one != other and not (
-        len(one) > CELL // 2 and len(other) >= CELL - 1 and other.startswith(one)
+def _was_changed(cell: str, text: str) -> bool:
+    """Whether somebody changed the text in a cell; line ends, and the place where Excel cuts a cell, do not count."""
+    cell_text = "\n".join(cell.splitlines())
+    whole_text = "\n".join(text.splitlines())
+    if cell_text == whole_text:
+        return False
+    was_cut = len(whole_text) >= CELL_LIMIT - 1 and len(cell_text) > CELL_LIMIT // 2
+    return not (was_cut and whole_text.startswith(cell_text))
+
+
+def _read_lines(path: Path) -> list[_Line]:
+    """The lines of the samples in a CSV file. Raises SettingsError."""
+    try:
+        return _parse(path.read_text("utf-8-sig"), path)
+    except OSError as error:
+        reason = str(error.strerror or error)
+    except (UnicodeDecodeError, csv.Error) as error:
+        reason = str(error)
+    raise SettingsError(
+        f"{path} cannot be read: {reason}. Save it as CSV UTF-8 from the spreadsheet."
     )
 
 
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """(line, cells by column) of each sample in the file; commas, semicolons or tabs, as the spreadsheet wrote them."""
-    try:
-        text = path.read_text("utf-8-sig")
-        first = text.partition("\n")[0]
-        csv.field_size_limit(2**31 - 1)  # a context may well be longer than the module's 128 KiB
-        reader = csv.DictReader(
-            io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count), restval=""
-        )
-        if missing := NEEDED - set(reader.fieldnames or ()):
+def _parse(text: str, path: Path) -> list[_Line]:
+    """The lines in a CSV text; its cells are separated by commas, semicolons or tabs, as the spreadsheet wrote them."""
+    first_line = text.partition("\n")[0]
+    delimiter = max(",;\t", key=first_line.count)
+    csv.field_size_limit(FIELD_LIMIT)
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, restval="")
+    _refuse_missing(reader.fieldnames or (), path)
+    lines = []
+    for row in reader:
+        if row["id"]:  # spreadsheets leave lines of empty cells at the end
+            cells = {name: _cell_text(row[name]) for name in COLUMNS if name in row}
+            lines.append(_Line(reader.line_num, cells))
+    return lines
+
+
+def _refuse_missing(columns: Sequence[str], path: Path) -> None:
+    """Raises SettingsError if a column is missing without which no decision can be read."""
+    for name in REQUIRED:
+        if name not in columns:
             raise SettingsError(
-                f"{path} has no column {min(missing)}. Take a file that `sdgkit review --to` wrote."
+                f"{path} has no column {name!r}. Use a file that `sdgkit review --to` wrote.",
+                setting=name,
             )
-        for row in reader:
-            if row["id"]:  # spreadsheets leave lines of empty cells at the end
-                cells = {
-                    name: original(row[name]).replace("\r\n", "\n")
-                    for name in COLUMNS
-                    if name in row
-                }
-                yield reader.line_num, cells
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        words = getattr(error, "strerror", None) or error
-        raise SettingsError(
-            f"{path} cannot be read: {words}. Save it as CSV UTF-8 from the spreadsheet."
-        ) from None
+
+
+def _cell_text(cell: str) -> str:
+    return original(cell).replace("\r\n", "\n")

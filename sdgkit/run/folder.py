@@ -111,7 +111,7 @@ def _write_reviewed(out: Path, summary: Summary, journal: Journal) -> None:
         for export in journal.exports():
             if (out / export.path).exists():  # one that was deleted is not wanted any more
                 mine.write(export.format, out / export.path, test_share=export.test_share)
-    write_card(out / "README.md", summary, sample, system, name, decisions.count(journal.samples()))
+    write_card(out / "README.md", summary, sample, system, name, decisions.progress(journal.samples()))
 
 
 def _publishable(teacher: Teacher | None) -> str | None:

@@ -70,7 +70,7 @@ def samples_in(out: Path) -> list[dict]:
 
 def test_undecided_samples_count_as_accepted(out, review):
     assert set(trained_on(out)) == {sample["id"] for sample in samples_in(out)}
-    assert review.progress["decided"] == 0
+    assert review.progress.decided == 0
 
 
 def test_a_rejected_sample_leaves_the_training_file_and_stays_in_the_dataset(out, review):
@@ -162,7 +162,7 @@ def test_files_that_are_older_than_the_newest_decision_are_written_when_the_revi
 def test_several_threads_may_decide_in_one_review(out, review):
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(review.reject, review.by_id))
-    assert review.progress["rejected"] == len(review.samples)
+    assert review.progress.rejected == len(review.samples)
     assert not trained_on(out)
 
 
@@ -330,11 +330,11 @@ def test_a_colleague_decides_in_a_spreadsheet(out, review, tmp_path):
     filled_in(path, decide)
     taken = from_csv(review, path)
     first, second, third = (sample["id"] for sample in review.samples[:3])
-    assert (taken["rejected"], taken["accepted"], taken["edited"]) == (1, 1, 1)
+    assert (taken.rejected, taken.accepted, taken.edited) == (1, 1, 1)
     assert review.decision(first).reason == "off topic"
     assert review.state(second) == "accepted"
     assert trained_on(out)[third] == "=SUM(1)"
-    assert from_csv(review, path)["unchanged"] == len(review.samples)
+    assert from_csv(review, path).unchanged == len(review.samples)
 
 
 def test_an_edit_in_a_spreadsheet_holds_whatever_becomes_of_the_verdict_beside_it(
@@ -356,7 +356,7 @@ def test_an_edit_in_a_spreadsheet_holds_whatever_becomes_of_the_verdict_beside_i
 
     filled_in(path, decide)
     taken = from_csv(review, path)
-    assert (taken["edited"], taken["unchanged"]) == (2, len(review.samples) - 2)
+    assert (taken.edited, taken.unchanged) == (2, len(review.samples) - 2)
     assert [trained_on(out)[id] for id in (first, second, third)] == [
         "Hers.",
         "Mine.",
@@ -378,7 +378,7 @@ def test_what_excel_cuts_off_is_no_edit_and_what_is_edited_all_the_same_is_one(r
         rows[1]["response"] = "Short."
 
     filled_in(path, decide)
-    assert from_csv(review, path)["edited"] == 1
+    assert from_csv(review, path).edited == 1
     assert review.as_decided(first)["response"] == first + "long " * 30_000
     assert review.as_decided(second)["response"] == "Short."
 
@@ -396,7 +396,7 @@ def test_columns_that_a_colleague_took_away_and_lines_left_empty_are_no_matter(r
 
     filled_in(path, decide)
     taken = from_csv(review, path)
-    assert (taken["rejected"], taken["unchanged"], taken["outdated"]) == (
+    assert (taken.rejected, taken.unchanged, taken.outdated) == (
         1,
         len(review.samples) - 1,
         0,
@@ -406,16 +406,16 @@ def test_columns_that_a_colleague_took_away_and_lines_left_empty_are_no_matter(r
 def test_an_unchanged_spreadsheet_decides_nothing(review, tmp_path):
     to_csv(review, tmp_path / "review.csv")
     taken = from_csv(review, tmp_path / "review.csv")
-    assert taken["unchanged"] == len(review.samples)
-    assert review.progress["decided"] == 0
+    assert taken.unchanged == len(review.samples)
+    assert review.progress.decided == 0
 
 
 def test_a_line_about_another_text_is_left_out(review, tmp_path):
     path = tmp_path / "review.csv"
     to_csv(review, path)
     filled_in(path, lambda rows: rows[0].update(verdict="reject", content="0" * 24))
-    assert from_csv(review, path)["outdated"] == 1
-    assert review.progress["rejected"] == 0
+    assert from_csv(review, path).outdated == 1
+    assert review.progress.rejected == 0
 
 
 def test_a_verdict_that_is_none_is_told_with_its_line_and_nothing_is_saved(review, tmp_path):
@@ -429,7 +429,7 @@ def test_a_verdict_that_is_none_is_told_with_its_line_and_nothing_is_saved(revie
     filled_in(path, decide)
     with pytest.raises(SettingsError, match=r"line \d+ \(s\S+\): the verdict 'perhaps'"):
         from_csv(review, path)
-    assert review.progress["decided"] == 0
+    assert review.progress.decided == 0
 
 
 def test_the_command_writes_a_spreadsheet_and_takes_the_decisions_back(tmp_path, capsys):
