@@ -70,7 +70,9 @@ def _sentence(missing: Iterable[str], has_context: bool) -> str:
     shown = ", ".join(facts[:FACTS_SHOWN])
     if len(facts) > FACTS_SHOWN:
         shown += f" and {len(facts) - FACTS_SHOWN} more"
-    sources = "the context nor the question" if has_context else "the question nor the task"
+    sources = "the question nor the task"
+    if has_context:
+        sources = "the context nor the question"
     return f"It has {shown}, which neither {sources} has."
 
 
@@ -96,7 +98,9 @@ class FactSource:
 
     def has_number(self, number: Number) -> bool:
         """Whether the texts have this number, in whatever format and on whatever scale."""
-        scales = (*SCALES, PERCENT) if number.percent else SCALES
+        scales = [*SCALES]
+        if number.percent:
+            scales.append(PERCENT)
         for value, scale in product(number.values, scales):
             if rounded(value * scale) in self._values:
                 return True

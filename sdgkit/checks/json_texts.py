@@ -20,13 +20,17 @@ def valid_json(checked: CheckedText, schema: Mapping[str, Any] | None = None) ->
         schema: A JSON schema that it must fit. References to other addresses are not fetched.
     """
     validator = None if schema is None else _validator(json.dumps(schema))
-    fenced = _FENCED.fullmatch(checked.text.strip())
-    text = checked.text if fenced is None else fenced[1]
+    text = checked.text
+    fenced = _FENCED.fullmatch(text.strip())
+    if fenced is not None:
+        text = fenced[1]
     try:
         value = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         return f"It is not JSON: {error}."
-    return "" if validator is None else _schema_flaw(validator, value)
+    if validator is None:
+        return ""
+    return _schema_flaw(validator, value)
 
 
 def _schema_flaw(validator: Any, value: Any) -> str:

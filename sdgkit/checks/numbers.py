@@ -81,14 +81,13 @@ class Number:
         is_dated = len(groups) == 2 and len(groups[1]) <= 2  # 12.11.
         if len(groups) > 2:  # 12.11.2025, 9.4.0
             is_dated = not values
-        return cls(
-            text,
-            frozenset(values),
-            parts=frozenset(float(group) for group in groups) if is_dated else frozenset(),
-            decimals=len(groups[-1]) if pointed is not None and not is_whole else 0,
-            line=line,
-            percent=percent,
-        )
+        parts: set[float] = set()
+        if is_dated:
+            parts = {float(group) for group in groups}
+        decimals = 0
+        if pointed is not None and not is_whole:
+            decimals = len(groups[-1])
+        return cls(text, frozenset(values), frozenset(parts), decimals, line, percent)
 
     @property
     def is_countable(self) -> bool:

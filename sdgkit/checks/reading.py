@@ -44,7 +44,9 @@ def read_checks(source: Any) -> list[Check]:
         check = _read_check(entry)
         counts[check.name] += 1
         number = counts[check.name]
-        checks.append(replace(check, name=f"{check.name}_{number}") if number > 1 else check)
+        if number > 1:
+            check = replace(check, name=f"{check.name}_{number}")
+        checks.append(check)
     return checks
 
 
@@ -92,8 +94,7 @@ def _typed_check(text: str) -> Check:
     name = name.strip()
     argument = argument.strip()
     if name in MAKERS:
-        settings = _typed_settings(name, argument) if argument else {}
-        return MAKERS[name](**settings)
+        return MAKERS[name](**_typed_settings(name, argument))
     path, _, function_name = text.rpartition(":")
     if not path.endswith(".py"):
         raise SettingsError(
@@ -112,6 +113,8 @@ def _typed_check(text: str) -> Check:
 
 def _typed_settings(name: str, argument: str) -> dict[str, Any]:
     """The settings of a check that stand after "=" on the command line."""
+    if not argument:
+        return {}
     reader = _ARGUMENT_READERS.get(name)
     if reader is None:
         raise SettingsError(f"{name}={argument}: this check takes no argument. Leave it out.")
@@ -142,10 +145,14 @@ def _read_limits(argument: str) -> dict[str, Any]:
             f"length={argument}: not a valid length. Write 20..200 or ..900characters."
         )
     return {
-        "min": int(limits["min"]) if limits["min"] else None,
-        "max": int(limits["max"]) if limits["max"] else None,
+        "min": _read_limit(limits["min"]),
+        "max": _read_limit(limits["max"]),
         "unit": limits["unit"] or "words",
     }
+
+
+def _read_limit(digits: str) -> int | None:
+    return int(digits) if digits else None
 
 
 _ARGUMENT_READERS: dict[str, Callable[[str], dict[str, Any]]] = {

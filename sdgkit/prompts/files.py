@@ -41,7 +41,7 @@ def load_prompts(
     names: Sequence[str],
     method: str,
     folder: str | Path | None = None,
-    given: Mapping[str, Prompt] | None = None,
+    own_prompts: Mapping[str, Prompt] | None = None,
 ) -> dict[str, Prompt]:
     """Load the prompts of some stages.
 
@@ -50,7 +50,7 @@ def load_prompts(
         method: "grounded" or "freeform": which shipped prompts to use.
         folder: Your folder of prompts. A file NAME.yaml in it, or in its folder named after the
             method, comes before all other prompts of that name.
-        given: Prompts that come before the shipped ones.
+        own_prompts: Prompts that come after those of the folder and before the shipped ones.
 
     Returns:
         The prompts by name; a name that has none is left out.
@@ -66,8 +66,8 @@ def load_prompts(
         shipped_file = shipped("prompts") / method / f"{name}.yaml"
         if name in own_files:
             prompts[name] = load_prompt(own_files[name])
-        elif given is not None and name in given:
-            prompts[name] = given[name]
+        elif own_prompts is not None and name in own_prompts:
+            prompts[name] = own_prompts[name]
         elif shipped_file.exists():
             prompts[name] = load_prompt(shipped_file)
     return prompts
@@ -81,9 +81,10 @@ def _own_files(folder: Path, names: Sequence[str], method: str) -> dict[str, Pat
             file=folder,
         )
     stages = {*names, *(path.stem for path in shipped("prompts").glob("*/*.yaml"))}
-    inner = folder / method
+    if (folder / method).is_dir():
+        folder = folder / method
     files = {}
-    for path in sorted((inner if inner.is_dir() else folder).glob("*.y*ml")):
+    for path in sorted(folder.glob("*.y*ml")):
         if path.stem not in stages or path.suffix == ".yml":  # most likely a typing error
             expected = ", ".join(f"{name}.yaml" for name in names)
             raise PromptError(

@@ -133,7 +133,8 @@ def _plain_tag(tag: str) -> str:
 
 def _tag_pattern(tags: Sequence[TagPair]) -> re.Pattern[str] | None:
     """What finds the tags in a reply, with any white space, letter case and bold marks."""
-    texts = {tag for pair in tags for tag in pair if tag}
+    texts = {pair.start for pair in tags} | {pair.end for pair in tags}
+    texts.discard("")
     if not texts:
         return None
     longest_first = sorted(texts, key=len, reverse=True)
@@ -151,5 +152,7 @@ def _spaced_pattern(tag: str) -> str:
 def _value_of(text: str, keep_fences: bool) -> str:
     """A value without control characters, and without white space and a plain fence around it."""
     value = _CONTROL.sub("", text.replace("\r\n", "\n")).strip()
-    fence = None if keep_fences else _FENCE.fullmatch(value)
+    if keep_fences:
+        return value
+    fence = _FENCE.fullmatch(value)
     return value if fence is None else fence[1].strip()

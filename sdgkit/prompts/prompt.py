@@ -204,16 +204,16 @@ class Prompt:
             messages.insert(0, {"role": "system", "content": system})
         return messages
 
-    def check(self, columns: Sequence[str], known: Collection[str] | None = None) -> None:
+    def check(self, columns: Sequence[str], variables: Collection[str] | None = None) -> None:
         """Check the prompt against the stage that uses it.
 
         Args:
             columns: The columns that the stage reads from a reply.
-            known: The columns of the rows that the stage gets, if they are certain.
+            variables: The columns of the rows that the stage gets, if they are certain.
 
         Raises:
             PromptError: If a template does not compile, if there is not one pair of tags for each
-                column, or if a template needs a variable that is not among the known ones.
+                column, or if a template needs a variable that is not among these.
         """
         if not len(self.start_tags) == len(self.end_tags) == len(columns):
             raise PromptError(
@@ -223,8 +223,8 @@ class Prompt:
                 part="start_tags",
             )
         for template in self._templates.values():
-            if known is not None:
-                template.refuse_unknown(known)
+            if variables is not None:
+                template.refuse_unknown(variables)
 
     def parse(
         self,

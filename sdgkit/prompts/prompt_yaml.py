@@ -19,7 +19,6 @@ from sdgkit.prompts.yaml_text import (
 
 PARTS = ("system", "introduction", "principles", "examples", "generation")
 TAGS = ("start_tags", "end_tags")
-ENTRIES = (*PARTS, *TAGS, "sampling")
 USER_PARTS = PARTS[1:]
 EMPTY_VALUES = {**dict.fromkeys(TAGS, "[]"), "sampling": "{}"}
 
@@ -27,6 +26,26 @@ EMPTY_VALUES = {**dict.fromkeys(TAGS, "[]"), "sampling": "{}"}
 _SINGLE_BRACES = re.compile(
     r"(?<!\{)\{(task_description|num_samples|(?:seed_)?(?:context|question|response))\}(?!\})"
 )
+
+
+@dataclass(frozen=True)
+class _EntryRule:
+    """What YAML must make of an entry.
+
+    Attributes:
+        type: The Python type of its value.
+        requirement: What it must be, in words.
+    """
+
+    type: type
+    requirement: str
+
+
+_ENTRY_RULES = {
+    **dict.fromkeys(PARTS, _EntryRule(str, "text")),
+    **dict.fromkeys(TAGS, _EntryRule(list, "a list of texts, one per output column")),
+    "sampling": _EntryRule(dict, f"a mapping of {', '.join(SAMPLING)}"),
+}
 
 
 @dataclass(frozen=True)
@@ -85,29 +104,18 @@ def read_yaml(text: str, file: str) -> PromptEntries:
 def _entry_value(name: str, node: yaml.Node, text: str, file: str) -> Any:
     """The value of one entry, of the type that it must have, or None."""
     line = node.start_mark.line + 1
-    if name not in ENTRIES:
-        names = ", ".join(ENTRIES)
+    if name not in _ENTRY_RULES:
+        names = ", ".join(_ENTRY_RULES)
         raise _error(file, f"unknown part {name!r}. Use {names}.", line=line, part=name)
     try:
         value = node_value(node)
     except Exception as error:  # also Python's own, where a tag such as !!int does not fit
         problem = yaml_problem(error, text, line)
         raise _error(file, problem.problem, line=problem.line, part=name) from None
-    requirement = _unmet_requirement(name, value)
-    if requirement:
-        raise _error(file, f"{name} must be {requirement}.", line=line, part=name)
+    rule = _ENTRY_RULES[name]
+    if value is not None and not isinstance(value, rule.type):
+        raise _error(file, f"{name} must be {rule.requirement}.", line=line, part=name)
     return value
-
-
-def _unmet_requirement(name: str, value: Any) -> str:
-    """What an entry must be and is not; "" if it is."""
-    if value is None:
-        return ""
-    if name in PARTS:
-        return "" if isinstance(value, str) else "text"
-    if name in TAGS:
-        return "" if isinstance(value, list) else "a list of texts, one per output column"
-    return "" if isinstance(value, dict) else f"a mapping of {', '.join(SAMPLING)}"
 
 
 def _first_text_line(node: yaml.Node) -> int:

@@ -17,7 +17,7 @@ from sdgkit.prompts.reply_regex import any_text_but, literal, one_of
 from sdgkit.prompts.tags import TagPair
 
 # auto: the first request is unconstrained; after a malformed reply, the form is enforced.
-WHEN = ("auto", "always", "never")
+STRUCTURE_SETTINGS = ("auto", "always", "never")
 
 # How to ask for it. structured_outputs: vLLM since 0.11, and what stands in front of it;
 # json_schema: OpenAI and most others.
@@ -28,17 +28,17 @@ WAYS: tuple[Way, ...] = ("structured_outputs", "json_schema")
 _OWN_FIELDS = ("structured_outputs", "response_format", "guided_")
 
 
-def check_when(structure: str) -> str:
+def check_structure(structure: str) -> str:
     """Check the setting `structure` and return it.
 
     Raises:
         SettingsError: Unless it is auto, always, or never.
     """
-    if structure not in WHEN:
+    if structure not in STRUCTURE_SETTINGS:
         raise SettingsError(
-            f"structure must be one of {', '.join(WHEN)}, not {structure!r}.",
+            f"structure must be one of {', '.join(STRUCTURE_SETTINGS)}, not {structure!r}.",
             setting="structure",
-            choices=WHEN,
+            choices=STRUCTURE_SETTINGS,
         )
     return structure
 
@@ -110,7 +110,7 @@ class Form:
         one. The length of a value is not limited: a model that is cut off in the middle of a
         sentence writes worse than one that can finish.
         """
-        tags = [tag for pair in self.tags for tag in pair]
+        tags = [pair.start for pair in self.tags] + [pair.end for pair in self.tags]
         values = [any_text_but(tags)] * len(self.columns)
         if self.scale:
             values[-1] = one_of(self._scores())

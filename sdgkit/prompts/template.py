@@ -85,18 +85,18 @@ class Template:
             raise self._error(f"{message}. {advice}", _template_line(error)) from None
         return "".join(pieces)
 
-    def refuse_unknown(self, known: Collection[str]) -> None:
+    def refuse_unknown(self, variables: Collection[str]) -> None:
         """Check the variables that are inserted whatever the row holds.
 
         Args:
-            known: The names of the variables that there will be.
+            variables: The names of the variables that there will be.
 
         Raises:
-            PromptError: As `render` does, for a variable that is not known.
+            PromptError: As `render` does, for a variable that is not among them.
         """
         for name, line in self._always_inserted.items():
-            if name not in known:
-                raise self._error(f"{name!r} is undefined. {_names_here(known)}", line)
+            if name not in variables:
+                raise self._error(f"{name!r} is undefined. {_names_here(variables)}", line)
 
     def _refuse_forbidden(self, tree: nodes.Template) -> None:
         for node in tree.find_all(nodes.Node):

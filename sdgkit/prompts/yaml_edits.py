@@ -8,6 +8,7 @@ anew, and a removed entry takes the comment of the next one with it.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import yaml
@@ -16,7 +17,6 @@ from sdgkit.prompts.prompt_yaml import EMPTY_VALUES, write_yaml
 from sdgkit.prompts.yaml_text import is_block_of_text, read_entries
 
 _ANY_WIDTH = 10**9
-_HEADING = re.compile(r"(?:#.*\n|\n)*")
 _COMMENT_BESIDE = re.compile(r"[^\S\n]+#.*")
 
 
@@ -81,8 +81,9 @@ def update_yaml(text: str, before: Mapping[str, Any], after: Mapping[str, Any]) 
 
 def heading_of(text: str) -> str:
     """The comment lines and blank lines with which a YAML text begins."""
-    heading = _HEADING.match(text)
-    return heading[0] if heading else ""
+    lines = text.splitlines(keepends=True)
+    heading = takewhile(lambda line: line.startswith("#") or not line.strip(), lines)
+    return "".join(heading)
 
 
 def _edits_inside(change: _Change) -> list[Edit]:

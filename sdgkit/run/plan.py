@@ -10,7 +10,7 @@ from sdgkit.errors import RunError, SettingsError
 from sdgkit.formatting import pluralize, public_model_name
 from sdgkit.pipeline import Pipeline
 from sdgkit.prompts import Prompt
-from sdgkit.prompts.structured_output import check_when
+from sdgkit.prompts.structured_output import check_structure
 from sdgkit.seeds import row_key
 from sdgkit.stream import Target
 from sdgkit.teachers.teacher import Teacher
@@ -42,7 +42,7 @@ class Plan:
     structure: str = "auto"
 
     def __post_init__(self) -> None:
-        check_when(self.structure)
+        check_structure(self.structure)
         known: set[str] | None = {name for row in self.rows for name in row if name != "id"} or None
         for stage in self.pipeline.stages:
             if not stage.declares_columns:
