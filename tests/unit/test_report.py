@@ -276,7 +276,7 @@ def test_figures_say_their_numbers_aloud(tmp_path):
         for label in labels
     )
     assert (
-        "filter_grounded_qa_pair keeps the pairs judged 2 or 3. 49 in, 40 out, dropped 9: score 9."
+        "filter_grounded_qa_pair keeps pairs with score 2 or 3. 49 in, 40 out, dropped 9: score 9."
         in labels[0]
     )
 
