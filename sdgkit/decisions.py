@@ -1,7 +1,7 @@
-"""What a person decided about samples, as the journal keeps it; and what follows from it for the training file.
+"""What a reviewer decided about samples, as the journal keeps it; and what follows from it for the training file.
 
 A decision holds for a sample's content (its context, question and response), wherever in the run that stands: the same
-text made again is decided already, and a text that has changed since is not.
+text made again is already decided, and a text that has changed since is not.
 """
 
 import json
@@ -19,14 +19,20 @@ from sdgkit.journal import JOURNAL_FILE, WAIT_S, Journal
 from sdgkit.samples import Row, content_key
 
 Verdict = Literal["accept", "reject"]
+ReviewState = Literal["undecided", "accepted", "edited", "rejected", "outdated"]
 
 
 @dataclass(frozen=True)
 class Decision:
-    """One decision.
+    """One decision of a reviewer.
 
-    content: of which text (`content_key`). id: the sample's when it was made. edits: columns as the person wrote them,
-    for an accepted sample. number: counts decisions in the journal, from 1.
+    Attributes:
+        content: The text that it holds for, as `content_key` gives it.
+        id: The id that the sample had when the decision was made.
+        verdict: Whether the sample may be trained on.
+        reason: Why it was rejected.
+        edits: Columns as the reviewer wrote them, for an accepted sample.
+        number: Counts the decisions in the journal, from 1; 0 for one that is not written yet.
     """
 
     content: str
@@ -36,6 +42,13 @@ class Decision:
     edits: Mapping[str, str] = field(default_factory=dict)
     number: int = 0
 
+    @property
+    def state(self) -> ReviewState:
+        """What a sample with this content is: accepted, edited or rejected."""
+        if self.verdict == "reject":
+            return "rejected"
+        return "edited" if self.edits else "accepted"
+
 
 @dataclass(frozen=True)
 class ReviewProgress:
@@ -43,17 +56,17 @@ class ReviewProgress:
 
     Attributes:
         samples: All samples.
-        accepted: Samples that were accepted, as they are or edited.
-        edited: Those of them that were edited.
-        rejected: Samples that were rejected.
-        outdated: Samples that were decided and have changed since.
+        accepted: Accepted ones, the edited ones included.
+        edited: Edited ones.
+        rejected: Rejected ones.
+        outdated: Samples whose content has changed since they were decided.
     """
 
-    samples: int
-    accepted: int
-    edited: int
-    rejected: int
-    outdated: int
+    samples: int = 0
+    accepted: int = 0
+    edited: int = 0
+    rejected: int = 0
+    outdated: int = 0
 
     @classmethod
     def of_states(cls, states: Iterable[str]) -> "ReviewProgress":
@@ -74,48 +87,57 @@ class ReviewProgress:
 
 
 class Decisions:
-    """The newest decision about each content, and about each id that a decision was ever made for."""
+    """The decisions of a review, of which the newest about a content holds.
 
-    def __init__(self, made: Iterable[Decision] = ()) -> None:
+    Attributes:
+        by_content: The newest decision about each content.
+        by_id: The newest decision that was made for each id.
+    """
+
+    def __init__(self, decisions: Iterable[Decision] = ()) -> None:
         self.by_content: dict[str, Decision] = {}
         self.by_id: dict[str, Decision] = {}
-        for decision in made:
-            self.by_content[decision.content] = self.by_id[decision.id] = decision
+        for decision in decisions:
+            self.by_content[decision.content] = decision
+            self.by_id[decision.id] = decision
 
     def __bool__(self) -> bool:
         return bool(self.by_content)
 
-    def state(self, id: str, content: str) -> str:
-        """undecided, accepted, edited, rejected, or outdated: decided, but the content has changed since."""
+    def state(self, id: str, content: str) -> ReviewState:
+        """The state of a sample; `outdated` if it was decided, but its content has changed since."""
         decision = self.by_content.get(content)
-        if decision is None:
-            return "outdated" if id in self.by_id else "undecided"
-        return (
-            "rejected"
-            if decision.verdict == "reject"
-            else "edited"
-            if decision.edits
-            else "accepted"
-        )
+        if decision is not None:
+            return decision.state
+        return "outdated" if id in self.by_id else "undecided"
+
+    def about(self, sample: Row) -> Decision | None:
+        """The decision that holds for a sample."""
+        if not self:  # saves hashing all samples of a run that nobody reviewed
+            return None
+        return self.by_content.get(content_key(sample))
 
     def let_through(self, samples: Iterable[Row]) -> Iterator[dict[str, Any]]:
-        """The samples to train on: all but the rejected ones, the edited ones as they were edited."""
+        """The samples to train on: without the rejected ones, the edited ones as they were edited."""
         for sample in samples:
-            decision = self.by_content.get(content_key(sample)) if self else None
-            if decision is None or decision.verdict == "accept":
-                yield {**sample, **(decision.edits if decision else {})}
+            decision = self.about(sample)
+            if decision is None:
+                yield dict(sample)
+            elif decision.verdict == "accept":
+                yield {**sample, **decision.edits}
 
     def edited(self, samples: Iterable[Row]) -> Iterator[tuple[Row, dict[str, Any]]]:
-        """The edited samples, as they were made and as they were edited."""
+        """The edited samples, as the teacher wrote them and as they were edited."""
         for sample in samples:
-            decision = self.by_content.get(content_key(sample)) if self else None
+            decision = self.about(sample)
             if decision is not None and decision.edits:
                 yield sample, {**sample, **decision.edits}
 
     def progress(self, samples: Iterable[Row]) -> ReviewProgress:
         """How far the review of these samples is."""
-        states = [self.state(str(row.get("id")), content_key(row)) for row in samples]
-        return ReviewProgress.of_states(states)
+        return ReviewProgress.of_states(
+            self.state(str(sample.get("id")), content_key(sample)) for sample in samples
+        )
 
 
 def read_decisions(journal: Journal) -> Decisions:
@@ -123,24 +145,46 @@ def read_decisions(journal: Journal) -> Decisions:
     rows = journal.select(
         "SELECT content, id, verdict, reason, edits, number FROM decisions ORDER BY number"
     )
-    return Decisions(Decision(**{**dict(row), "edits": json.loads(row["edits"])}) for row in rows)
+    return Decisions(_read_decision(row) for row in rows)
+
+
+def _read_decision(row: sqlite3.Row) -> Decision:
+    values = dict(row)
+    values["edits"] = json.loads(row["edits"])
+    return Decision(**values)
 
 
 class DecisionBook:
     """Where decisions are written: the journal in a run's folder, or the one in memory.
 
-    Decisions may be made while a run writes the same journal: each is a transaction of its own. Raises RunError where
-    the journal cannot be written.
+    Decisions may be made while a run writes the same journal: each call is a transaction of its own.
+
+    Args:
+        folder: The run's folder; None for a run in memory.
+        journal: The journal of a run in memory.
     """
 
     def __init__(self, folder: Path | None, journal: Journal | None = None) -> None:
-        self.folder, self._journal = folder, journal
+        self.folder = folder
+        self._journal = journal
 
     def write(self, decisions: Sequence[Decision]) -> None:
-        """Write these decisions down, all or none."""
+        """Write these decisions, all or none.
+
+        Raises:
+            RunError: The journal cannot be written.
+        """
+        now = time.time()
         rows = [
-            (d.content, d.id, d.verdict, d.reason, json.dumps(dict(d.edits)), time.time())
-            for d in decisions
+            (
+                decision.content,
+                decision.id,
+                decision.verdict,
+                decision.reason,
+                json.dumps(dict(decision.edits)),
+                now,
+            )
+            for decision in decisions
         ]
         self._change(
             "INSERT INTO decisions (content, id, verdict, reason, edits, made) VALUES (?,?,?,?,?,?)",
@@ -148,22 +192,38 @@ class DecisionBook:
         )
 
     def take_back(self, number: int) -> None:
-        """Forget the decision of this number; the one before it about the same content holds again."""
+        """Forget the decision with this number; the one before it about the same content holds again.
+
+        Raises:
+            RunError: The journal cannot be written.
+        """
         self._change("DELETE FROM decisions WHERE number=?", [(number,)])
 
-    def note_export(self, path: str, format: str) -> None:
-        """Remember an export inside the run's folder, so that it follows later decisions."""
-        self._change("INSERT OR REPLACE INTO exports VALUES (?,?)", [(path, format)])
+    def note_export(self, path: str, format: str, test_share: float | None = None) -> None:
+        """Remember an export in the run's folder, so that it is written again after later decisions.
+
+        Args:
+            path: The file, relative to the folder.
+            format: Its format.
+            test_share: The share of contexts that was held out, None if nothing was said.
+
+        Raises:
+            RunError: The journal cannot be written.
+        """
+        noted = format if test_share is None else f"{format}={test_share}"
+        self._change("INSERT OR REPLACE INTO exports VALUES (?,?)", [(path, noted)])
 
     def _change(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
         if self.folder is None:
             assert self._journal is not None, "a run that was not started has nothing to review"
             self._journal.change(statement, rows)
             return
+        path = self.folder / JOURNAL_FILE
         try:
-            with closing(sqlite3.connect(self.folder / JOURNAL_FILE, timeout=WAIT_S)) as sql, sql:
-                sql.executemany(statement, rows)
+            with closing(sqlite3.connect(path, timeout=WAIT_S)) as connection, connection:
+                connection.executemany(statement, rows)
         except sqlite3.Error as error:
             raise RunError(
-                f"The review cannot be saved in {self.folder / JOURNAL_FILE}: {error}. Make the folder writable, or copy it."
+                f"The review cannot be saved in {path}: {error}. Make the folder writable, or copy it.",
+                folder=self.folder,
             ) from None

@@ -68,14 +68,21 @@ def format_number(number: float) -> str:
     return f"{number:,.{decimals}f}"
 
 
-def pluralize(number: int, noun: str) -> str:
+def pluralize(number: int, noun: str, plural: str | None = None) -> str:
     """Write a number with its noun, in the plural where it belongs.
 
+    Args:
+        number: The number.
+        noun: The noun in the singular.
+        plural: Its plural, by default with an "s".
+
     Example:
-        >>> pluralize(1, "sample"), pluralize(1200, "sample")
-        ('1 sample', '1,200 samples')
+        >>> pluralize(1, "sample"), pluralize(1200, "sample"), pluralize(2, "reply", "replies")
+        ('1 sample', '1,200 samples', '2 replies')
     """
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    if number == 1:
+        return f"{number:,} {noun}"
+    return f"{number:,} {plural or noun + 's'}"
 
 
 def format_percent(share: float) -> str:

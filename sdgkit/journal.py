@@ -345,7 +345,7 @@ class Journal:
             if self._sql.in_transaction:
                 self._sql.execute("ROLLBACK")
             failure = RunError(
-                f"{self._name} cannot be written: {error}. Make room, then run the same command again to resume.",
+                f"{self._name} cannot be written: {error}. Free some disk space, then run the same command again to resume.",
                 folder=self.folder,
             )
             if waiting is None or waiting.done():

@@ -15,7 +15,7 @@ from sdgkit.pipeline import Pipeline
 from sdgkit.prompts import Prompt, load_prompt, load_prompts
 from sdgkit.quality import check_threshold
 from sdgkit.run import Run
-from sdgkit.run.folder import read_values
+from sdgkit.run.folder import read_config
 from sdgkit.run.plan import Plan
 from sdgkit.samples import Row
 from sdgkit.seeds import COLUMNS, flaw_of, read_seeds, row_key, skill
@@ -262,14 +262,14 @@ def plan(
 
 def _again(folder: Path, given: dict[str, Any]) -> Plan:
     """The plan in a run's folder, with what the caller gave anew put over it."""
-    config = read_values(folder, "config.json")
-    base = given["pipeline"] or METHODS.get(config["pipeline"])
+    config = read_config(folder)
+    base = given["pipeline"] or METHODS.get(config.pipeline)
     if base is None:
         raise RunError(
-            f"{folder} was made with a pipeline of your own ({config['pipeline']}): give pipeline= again."
+            f"{folder} was made with a pipeline of your own ({config.pipeline}): give pipeline= again."
         )
-    saved = {name: Prompt.from_json(name, parts) for name, parts in config["prompts"].items()}
-    kept = {**config["settings"], "target": config["target"], "system": config["system"]}
+    saved = {name: Prompt.from_json(name, parts) for name, parts in config.prompts.items()}
+    kept = {**config.settings, "target": config.target, "system": config.system}
     fresh = {
         name: value
         for name, value in given.items()
@@ -278,7 +278,7 @@ def _again(folder: Path, given: dict[str, Any]) -> Plan:
     again = plan(
         folder / "seeds.jsonl", **{**kept, **fresh, "pipeline": replace(base, prompts=saved)}
     )
-    return replace(again, name=config.get("name") or "")
+    return replace(again, name=config.name)
 
 
 def _with_settings(pipeline: Pipeline, settings: Mapping[str, Any]) -> Pipeline:

@@ -125,7 +125,7 @@ def _follow(execution: Future[Any], out: Path) -> None:
     with ProgressView() as view:
         while wait([execution], FRAME_S).not_done:
             snapshot = _snapshot(out)
-            if snapshot is not None and snapshot.is_going:
+            if snapshot is not None and snapshot.is_active:
                 view.show(snapshot)
 
 

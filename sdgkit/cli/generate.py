@@ -154,17 +154,17 @@ def _recorded_teacher(seeds: str, teacher: TeacherOptions) -> dict[str, Any]:
     A folder holds no address.
     """
     from sdgkit.method import run_folder
-    from sdgkit.run.folder import read_values
+    from sdgkit.run.folder import read_config
     from sdgkit.teachers.settings import REHEARSAL, Settings, resolve_settings
 
     folder = run_folder(seeds)
     is_named = bool(teacher.kind or teacher.base_url or teacher.model)
     if folder is None or is_named or resolve_settings(Settings()).kind != REHEARSAL:
         return {}
-    config = read_values(folder, "config.json")
-    if not config.get("teacher"):
+    config = read_config(folder)
+    if not config.teacher:
         return {}
-    return {"kind": config["teacher"], "model": config["model"]}
+    return {"kind": config.teacher, "model": config.model}
 
 
 def _print_estimate(planned: "Plan", out: Path, trial: TrialOptions) -> None:

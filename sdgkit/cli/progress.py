@@ -49,7 +49,7 @@ class ProgressView(ExitStack):
             self._live.update(progress_table(snapshot), refresh=True)
             return
         is_due = time.monotonic() > self._next_line_at or snapshot.state != self._last_state
-        if snapshot.is_going and is_due:
+        if snapshot.is_active and is_due:
             self._next_line_at = time.monotonic() + LINE_EVERY_S
             self._last_state = snapshot.state
             say(progress_line(snapshot))

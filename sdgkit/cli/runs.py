@@ -49,7 +49,7 @@ def status(run: "Run", watch: bool) -> None:
 
     snapshot = run.snapshot()
     with ProgressView() as view:
-        while watch and snapshot.is_going:
+        while watch and snapshot.is_active:
             view.show(snapshot)
             time.sleep(LOOK_EVERY_S)
             snapshot = run.snapshot()

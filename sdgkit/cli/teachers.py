@@ -281,12 +281,12 @@ def _judge_of(run: "Run", judge: JudgeOptions) -> dict[str, Any]:
     Raises:
         SettingsError: No address is known; a run's folder holds none.
     """
-    from sdgkit.run.folder import read_values
+    from sdgkit.run.folder import read_config
 
-    config = read_values(Path(run.out or ""), "config.json")
-    if config.get("teacher") == "rehearsal" and not judge:
+    config = read_config(Path(run.out or ""))
+    if config.teacher == "rehearsal" and not judge:
         return {"kind": "rehearsal"}
-    recorded = {"model": config.get("judge") or config.get("model")}
+    recorded = {"model": config.judge or config.model}
     arguments = recorded | judge.connect_arguments({})
     has_address = (
         bool(judge.judge_base_url)

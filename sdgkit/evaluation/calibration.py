@@ -20,7 +20,7 @@ from sdgkit.method import Prompts, Sampling, plan, run_folder
 from sdgkit.pipeline import Pipeline
 from sdgkit.quality.verdicts import GOOD, RESPONSE_KINDS, Calibration, Mistake, Verdicts
 from sdgkit.run import Run
-from sdgkit.run.folder import CALIBRATION, write_calibrated, write_values
+from sdgkit.run.folder import CALIBRATION_FILE, write_calibrated, write_values
 from sdgkit.samples import Row, seed_of
 from sdgkit.seeds import SeedSource, row_key
 from sdgkit.teachers.teacher import Teacher
@@ -94,7 +94,7 @@ def calibrate(
         mistakes=mistakes,
     )
     if folder is not None:
-        write_values(folder / CALIBRATION, asdict(calibration))
+        write_values(folder / CALIBRATION_FILE, asdict(calibration))
         with suppress(FolderInUse):  # a run is writing it, and writes its report when it ends
             write_calibrated(folder)
     return calibration

@@ -229,7 +229,7 @@ class RunPanel(Panel):
         """Show the panel; a run that another process writes is watched."""
         super().display()
         self._enable_questions()
-        if self.latest.plan is None and self.latest.snapshot().is_going:
+        if self.latest.plan is None and self.latest.snapshot().is_active:
             self.watch()
 
     _ipython_display_ = display
@@ -258,7 +258,7 @@ class RunPanel(Panel):
     def trust_judge(self) -> None:
         """Continue after a pause that asked about the judge."""
         self._judge_is_trusted = True
-        self.latest.go_on()
+        self.latest.continue_after_warning()
 
     def renew_key(self, key: str) -> None:
         """Continue with a fresh key; it is kept in memory only."""
@@ -298,7 +298,7 @@ class RunPanel(Panel):
         """What the panel shows now."""
         run = self.latest
         snapshot = run.snapshot()
-        is_running = snapshot.is_going or run.going
+        is_running = snapshot.is_active or run.is_running
         stages = snapshot.stages
         if not stages and run.plan is not None:
             # The picture is as high before the run has started as later.
@@ -307,13 +307,13 @@ class RunPanel(Panel):
         judge_doubt = run.warning.html if snapshot.asks and run.warning is not None else ""
         return RunState(
             sign=snapshot.state,
-            status=run_status(snapshot, writes_files=run.going),
+            status=run_status(snapshot, writes_files=run.is_running),
             folder=str(run.out or "in memory"),
             error=error_sentence(run.error),
             facts=run_facts(snapshot),
             start_label=self._start_label(snapshot.state, is_running),
             can_start=not is_running,
-            can_cancel=run.going and snapshot.is_going,
+            can_cancel=run.is_running and snapshot.is_active,
             judge_doubt=judge_doubt,
             warning=str(run.warning or ""),
             wants_key=any(teacher.wants_key for teacher in run.teachers),
@@ -359,7 +359,7 @@ def run_status(snapshot: Snapshot, writes_files: bool = False) -> str:
         status = f"{state}: {snapshot.message}"
     else:
         status = f"{state}: {pluralize(snapshot.samples, 'sample')}"
-    if writes_files and not snapshot.is_going:
+    if writes_files and not snapshot.is_active:
         status += ", writing the files"
     return status
 
@@ -368,7 +368,7 @@ def run_facts(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
     """A run's numbers, always the same ones in the same places."""
     requests = format_number(snapshot.requests)
     tokens = format_number(snapshot.completion_tokens)
-    if snapshot.is_going:
+    if snapshot.is_active:
         requests += f" \u00b7 {snapshot.requests_per_s:.1f}/s"
         tokens += f" \u00b7 {snapshot.tokens_per_s:,.0f}/s"
         time_fact = ("time left", format_rough_duration(snapshot.seconds_left))

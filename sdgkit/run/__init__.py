@@ -1,5 +1,5 @@
 """A run: planned, started, stopped, resumed, inspected; and its folder."""
 
-from sdgkit.run.run import EMPTY, Run, open_run
+from sdgkit.run.run import Run, open_run
 
-__all__ = ["EMPTY", "Run", "open_run"]
+__all__ = ["Run", "open_run"]

@@ -1,6 +1,7 @@
-"""The last steps of a run, which have to see all of its samples: a target's surplus and near-duplicates leave."""
+"""The last steps of a run, which look at all of its samples: a target's surplus and near-duplicates are dropped."""
 
 from collections import Counter
+from dataclasses import dataclass
 
 from sdgkit.funnel import StageLine
 from sdgkit.journal import Journal
@@ -10,45 +11,74 @@ from sdgkit.run.snapshot import funnel_of
 from sdgkit.stream import Tally, Target
 
 
-def last_steps(
-    plan: Plan, target: Target | None, tally: Tally, journal: Journal
-) -> tuple[list[StageLine], list[str]]:
-    """Take them; returns the stages as summary.json lists them, and what the user should read.
+@dataclass(frozen=True)
+class Ending:
+    """What the last steps came to.
 
-    target: if it was pursued to the end; what came of units beyond its last one is taken back. tally: the stream's.
+    Attributes:
+        funnel: The final funnel.
+        notes: What the user should read.
     """
-    said = []
+
+    funnel: list[StageLine]
+    notes: list[str]
+
+
+def take_last_steps(plan: Plan, target: Target | None, tally: Tally, journal: Journal) -> Ending:
+    """Take the last steps of a run.
+
+    Args:
+        plan: The plan of the run.
+        target: The target, if it was pursued to the end; what came of the units after its last one is taken back.
+        tally: The rows that left each stage.
+        journal: The journal, in which the drops are recorded.
+    """
+    notes = []
     if target is not None:
         tally = target.tally
-        journal.forget_units_after(target.last_unit)
-        last = [one.place for one in journal.outcomes("sample") if one.unit == target.last_unit]
-        words = f"Beyond the target of {target.number}; a larger target keeps it."
-        journal.drop_samples(
-            "target", [(place, "target", words) for place in last[len(last) - target.surplus :]]
-        )
+        _drop_surplus(target, journal)
         if target.reason:
-            said.append(
-                f"{target.kept} of the target's {target.number} samples are kept: {target.reason}."
+            notes.append(
+                f"Kept {target.kept} of the {target.number} samples asked for: {target.reason}."
             )
-    stages = funnel_of(plan.pipeline, tally, len(plan.rows), target)
+    funnel = funnel_of(plan.pipeline, tally, len(plan.rows), target)
     if plan.near_duplicates is not None:
-        journal.restore(NEAR_DUPLICATES)
-        found = {
-            one.id: one for one in repeats(journal.samples(), plan.near_duplicates, plan.admitted)
-        }
-        repeated = [
-            (one.place, found[one.id]) for one in journal.outcomes("sample") if one.id in found
-        ]
-        journal.drop_samples(
-            NEAR_DUPLICATES, [(place, one.reason, one.message) for place, one in repeated]
-        )
-        before = stages[-1].rows_out
-        stages.append(
-            StageLine.from_drops(NEAR_DUPLICATES, before, Counter(one.reason for one in found.values()))
-        )
-        if found and target is not None:
-            said.append(
-                f"{len(found)} of {before} samples repeat others or the seeds and were dropped after the target was "
-                f"reached: {before - len(found)} are left. Raise the target to make up for them."
+        line = _drop_near_duplicates(plan, plan.near_duplicates, funnel[-1].rows_out, journal)
+        funnel.append(line)
+        if line.dropped and target is not None:
+            notes.append(
+                f"{line.dropped_rows} of {line.rows_in} samples repeat others or the seeds; they were dropped after "
+                f"the target was reached, and {line.rows_out} remain. Raise the target to make up for them."
             )
-    return stages, said
+    return Ending(funnel, notes)
+
+
+def _drop_surplus(target: Target, journal: Journal) -> None:
+    """Drop the samples beyond the target: those of later units, and the last ones of the unit that reached it."""
+    journal.forget_units_after(target.last_unit)
+    places = [
+        outcome.place
+        for outcome in journal.outcomes("sample")
+        if outcome.unit == target.last_unit
+    ]
+    surplus = places[len(places) - target.surplus :]
+    message = f"Beyond the target of {target.number}; a larger target keeps it."
+    journal.drop_samples("target", [(place, "target", message) for place in surplus])
+
+
+def _drop_near_duplicates(
+    plan: Plan, threshold: float, samples: int, journal: Journal
+) -> StageLine:
+    """Drop the samples that repeat an earlier one or a seed, and return the line of this step."""
+    journal.restore(NEAR_DUPLICATES)
+    repeats_by_id = {
+        repeat.id: repeat for repeat in repeats(journal.samples(), threshold, plan.admitted)
+    }
+    drops = []
+    for outcome in journal.outcomes("sample"):
+        repeat = repeats_by_id.get(outcome.id)
+        if repeat is not None:
+            drops.append((outcome.place, repeat.reason, repeat.message))
+    journal.drop_samples(NEAR_DUPLICATES, drops)
+    reasons = Counter(repeat.reason for repeat in repeats_by_id.values())
+    return StageLine.from_drops(NEAR_DUPLICATES, samples, reasons)

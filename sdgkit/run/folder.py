@@ -1,128 +1,137 @@
-"""The files of a run's folder, written whole or not at all from the journal."""
+"""The files of a run's folder, written from the journal, each whole or not at all."""
 
 import json
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from sdgkit.decisions import read_decisions
+from sdgkit.decisions import Decisions, read_decisions
 from sdgkit.errors import RunError
 from sdgkit.export import train_file, write_jsonl, write_parquet, write_text
 from sdgkit.export.card import write_card
 from sdgkit.export.training_set import Part, TrainingSet
-from sdgkit.formatting import public_model_name
 from sdgkit.funnel import Summary
 from sdgkit.journal import Journal
 from sdgkit.quality.verdicts import Calibration
 from sdgkit.report import write_report
+from sdgkit.run.config import RunConfig
 from sdgkit.run.plan import Plan
 from sdgkit.run.record import Record
-from sdgkit.teachers.teacher import Teacher
+from sdgkit.samples import Row
 
-CALIBRATION = "calibration.json"
-
-
-def config_of(plan: Plan, folder: str) -> dict[str, Any]:
-    """What config.json holds. folder: the run's name, if the seeds have none."""
-    return {
-        "pipeline": plan.pipeline.name,
-        "name": plan.name or folder,
-        "settings": dict(plan.settings),
-        "teacher": plan.teacher.kind if plan.teacher else None,
-        "model": _publishable(plan.teacher),
-        "judge": _publishable(plan.judge),
-        "target": plan.target,
-        "system": plan.system,
-        "prompts": {name: prompt.as_json() for name, prompt in plan.prompts.items()},
-    }
+CONFIG_FILE = "config.json"
+SUMMARY_FILE = "summary.json"
+SEEDS_FILE = "seeds.jsonl"
+CALIBRATION_FILE = "calibration.json"
 
 
 def write_start(out: Path, plan: Plan) -> None:
-    """What is needed to run it again: seeds.jsonl and config.json."""
-    write_jsonl(out / "seeds.jsonl", plan.rows)
-    write_values(out / "config.json", config_of(plan, out.resolve().name))
+    """Write what is needed to do the run again: its seeds and its config."""
+    write_jsonl(out / SEEDS_FILE, plan.rows)
+    config = RunConfig.of(plan, out.resolve().name)
+    write_values(out / CONFIG_FILE, config.as_json())
 
 
 def write_folder(out: Path, summary: Summary, journal: Journal) -> None:
-    """Everything else, from what is finished: samples, drops, training file, numbers, report and card."""
+    """Write everything else: samples, drops, report, summary, training file, card."""
     write_jsonl(out / "dataset.jsonl", journal.samples())
     write_parquet(out / "dataset.parquet", journal.samples)
     write_jsonl(out / "dropped.jsonl", journal.drops())
     _write_report(out, summary, journal)
-    write_values(out / "summary.json", summary.as_json())
+    write_values(out / SUMMARY_FILE, summary.as_json())
     _write_reviewed(out, summary, journal)
 
 
 def write_calibrated(out: Path) -> None:
-    """The report, written again with the judge's calibration in it.
+    """Write the report again, with the judge's calibration in it.
 
-    Raises FolderInUse while a run writes the folder (it ends with writing it), RunError if it never wrote its files.
+    Raises:
+        FolderInUse: A run is writing the folder. It ends with writing the report.
+        RunError: The run never wrote its files.
     """
     with closing(Journal(out)) as journal:
         _write_report(out, read_summary(out), journal)
 
 
 def write_reviewed(out: Path) -> None:
-    """What follows from the review, written again: the training file, the card, the exports that lie in the folder.
+    """Write again what follows from the review: the training file, the card, the exports that lie in the folder.
 
-    Raises FolderInUse while a run writes the folder (it ends with writing these), RunError if the run never wrote its
-    files.
+    Raises:
+        FolderInUse: A run is writing the folder. It ends with writing these files.
+        RunError: The run never wrote its files.
     """
     with closing(Journal(out)) as journal:
         _write_reviewed(out, read_summary(out), journal)
 
 
-def read_values(out: Path, name: str) -> dict[str, Any]:
-    """What config.json or summary.json in a folder says. Raises RunError where it is not written yet, or broken."""
+def read_config(out: Path) -> RunConfig:
+    """The config in a folder. Raises RunError if there is none yet, or it is broken."""
     try:
-        return dict(json.loads((out / name).read_text("utf-8")))
-    except (OSError, ValueError):
-        words = f"{out} holds no {name} that can be read: its run is still going on, or never came so far."
-        raise RunError(f"{words} Run the same command again, with the seeds and --out.") from None
+        return RunConfig.from_json(_read_values(out, CONFIG_FILE))
+    except KeyError as error:
+        raise RunError(f"{out / CONFIG_FILE} has no {error}.", folder=out) from None
 
 
 def read_summary(out: Path) -> Summary:
-    """What summary.json in a folder says. Raises RunError where it is not written yet, or broken."""
-    return Summary.from_json(read_values(out, "summary.json"))
+    """The summary in a folder. Raises RunError if there is none yet, or it is broken."""
+    return Summary.from_json(_read_values(out, SUMMARY_FILE))
+
+
+def write_values(path: Path, values: Any) -> None:
+    """Write values as a JSON file that people can read."""
+    text = json.dumps(values, ensure_ascii=False, indent=2, default=str)
+    write_text(path, [text, "\n"])
+
+
+def _read_values(out: Path, name: str) -> dict[str, Any]:
+    try:
+        return dict(json.loads((out / name).read_text("utf-8")))
+    except (OSError, ValueError):
+        raise RunError(
+            f"{out} holds no {name} that can be read: its run is not finished, or never wrote it. Run the same "
+            "command again, with the seeds and --out.",
+            folder=out,
+        ) from None
 
 
 def _write_report(out: Path, summary: Summary, journal: Journal) -> None:
-    """The report, with the calibration if there is one and it is of this judge with these prompts."""
-    config, calibration = read_values(out, "config.json"), None
-    if (out / CALIBRATION).exists():
-        found = Calibration.from_json(read_values(out, CALIBRATION))
-        calibration = found if found.applies_to(summary.judge, config["prompts"]) else None
+    config = read_config(out)
     record = Record(None, journal)
-    write_report(out / "report.html", summary, record, name=config["name"], calibration=calibration)
+    calibration = _read_calibration(out, summary, config)
+    write_report(out / "report.html", summary, record, name=config.name, calibration=calibration)
+
+
+def _read_calibration(out: Path, summary: Summary, config: RunConfig) -> Calibration | None:
+    """The calibration, if there is one and it is about this judge with these prompts."""
+    if not (out / CALIBRATION_FILE).exists():
+        return None
+    calibration = Calibration.from_json(_read_values(out, CALIBRATION_FILE))
+    return calibration if calibration.applies_to(summary.judge, config.prompts) else None
 
 
 def _write_reviewed(out: Path, summary: Summary, journal: Journal) -> None:
-    config, decisions = read_values(out, "config.json"), read_decisions(journal)
-    name, system, sample = (
-        config["name"],
-        config["system"],
-        next(decisions.let_through(journal.samples()), None),
-    )
-    if sample is None or all(
-        isinstance(sample.get(text), str) for text in ("question", "response")
-    ):
-        mine = TrainingSet(Part(journal.samples, decisions, system, name, summary))
-        mine.write("messages", out / train_file(summary.teacher))
-        for export in journal.exports():
-            if (out / export.path).exists():  # one that was deleted is not wanted any more
-                mine.write(export.format, out / export.path, test_share=export.test_share)
-    write_card(out / "README.md", summary, sample, system, name, decisions.progress(journal.samples()))
+    config = read_config(out)
+    decisions = read_decisions(journal)
+    sample = next(decisions.let_through(journal.samples()), None)
+    if sample is None or _can_be_trained_on(sample):
+        _write_exports(out, summary, config, decisions, journal)
+    reviewed = decisions.progress(journal.samples())
+    write_card(out / "README.md", summary, sample, config.system, config.name, reviewed)
 
 
-def _publishable(teacher: Teacher | None) -> str | None:
-    """The model's name, unless it is a path on the server: no absolute path is in the folder's files."""
-    return (
-        teacher.model
-        if teacher is not None and public_model_name(teacher.model) == teacher.model
-        else None
-    )
+def _can_be_trained_on(sample: Row) -> bool:
+    """Whether a sample has a question and a response; the rows of a single stage may have neither."""
+    return isinstance(sample.get("question"), str) and isinstance(sample.get("response"), str)
 
 
-def write_values(path: Path, value: Any) -> None:
-    """Write values as a JSON file that people can read."""
-    write_text(path, [json.dumps(value, ensure_ascii=False, indent=2, default=str), "\n"])
+def _write_exports(
+    out: Path, summary: Summary, config: RunConfig, decisions: Decisions, journal: Journal
+) -> None:
+    """Write the training file, and again every export in the folder that has not been deleted since."""
+    part = Part(journal.samples, decisions, config.system, config.name, summary)
+    training_set = TrainingSet(part)
+    training_set.write("messages", out / train_file(summary.teacher))
+    for export in journal.exports():
+        path = out / export.path
+        if path.exists():
+            training_set.write(export.format, path, test_share=export.test_share)

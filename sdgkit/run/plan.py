@@ -1,36 +1,50 @@
-"""What decides a run, as one value: rows, stages, prompts, teachers, settings. And what has changed since the last
-time."""
+"""The plan of a run, as one value: rows, stages, prompts, teachers, settings."""
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sdgkit.errors import RunError, SettingsError
-from sdgkit.formatting import pluralize, public_model_name
+from sdgkit.errors import SettingsError
 from sdgkit.pipeline import Pipeline
 from sdgkit.prompts import Prompt
 from sdgkit.prompts.structured_output import check_structure
+from sdgkit.run.edition import EditionConfig
+from sdgkit.samples import Row
 from sdgkit.seeds import row_key
+from sdgkit.stages import Stage
 from sdgkit.stream import Target
 from sdgkit.teachers.teacher import Teacher
 
-MAX_ROUNDS = 10  # a target is given up after ten times the usual number of contexts a seed
+MAX_ROUNDS = 10
+"""A target is given up after ten times the usual number of contexts a seed."""
 
 
 @dataclass(frozen=True)
 class Plan:
     """Everything that a run needs to know.
 
-    rows: the input rows (seeds, or the rows of a dataset), each with an `id` or none. prompts: by stage name. judge:
-    None if the teacher judges its own work. settings: the arguments of `generate` as JSON values, enough to do it
-    again. target: samples to keep, or None for one pass. near_duplicates: the similarity (0 to 1) from which a sample
-    that repeats another or a seed is dropped at the end, or None. system: the user's system message for training files.
-    structure: when servers are made to keep to a reply's form ("auto": once a reply did not; "always", "never").
+    Attributes:
+        pipeline: The stages.
+        rows: The input rows: seeds, or the rows of a dataset. Each may have an `id`.
+        prompts: The prompts of the stages that ask, by stage name.
+        teacher: Whom the stages ask.
+        judge: Whom the judging stages ask; None if the teacher judges its own work.
+        settings: The options of `generate` as JSON values, enough to do it again.
+        target: How many samples to keep; None for one pass over the rows.
+        near_duplicates: The similarity, 0 to 1, from which a sample that repeats another or a seed is dropped at the
+            end; None to keep them all.
+        system: Your own system message for training files.
+        name: The name of the skill.
+        structure: When structured output is used: `auto` (when a malformed reply is asked again), `always` or `never`.
+
+    Raises:
+        SettingsError: A stage has no prompt, or `structure` is unknown.
+        PromptError: A prompt does not fit its stage or the rows.
     """
 
     pipeline: Pipeline
-    rows: Sequence[Mapping[str, Any]]
+    rows: Sequence[Row]
     prompts: Mapping[str, Prompt]
     teacher: Teacher | None = None
     judge: Teacher | None = None
@@ -43,32 +57,47 @@ class Plan:
 
     def __post_init__(self) -> None:
         check_structure(self.structure)
-        known: set[str] | None = {name for row in self.rows for name in row if name != "id"} or None
+        self._check_prompts()
+
+    def _check_prompts(self) -> None:
+        """Check every prompt against the columns that its stage will find, as far as these are known."""
+        columns = self._input_columns()
         for stage in self.pipeline.stages:
             if not stage.declares_columns:
-                known = None
+                columns = None
             if stage.role:
-                if stage.name not in self.prompts:
-                    raise SettingsError(
-                        f"The stage {stage.name} has no prompt. Give prompts={{{stage.name!r}: …}}."
-                    )
-                variables = known | stage.prompt_variables if known is not None else None
-                self.prompts[stage.name].check(stage.columns, variables)
-            if known is not None:
-                known = (known - stage.removed_columns) | stage.written_columns
+                variables = columns | stage.prompt_variables if columns is not None else None
+                self._prompt_of(stage).check(stage.columns, variables)
+            if columns is not None:
+                columns = (columns - stage.removed_columns) | stage.written_columns
+
+    def _input_columns(self) -> frozenset[str] | None:
+        """The columns of the input rows; None if there are no rows to tell."""
+        names: set[str] = set()
+        for row in self.rows:
+            names.update(row)
+        names.discard("id")
+        return frozenset(names) or None
+
+    def _prompt_of(self, stage: Stage) -> Prompt:
+        if stage.name not in self.prompts:
+            raise SettingsError(
+                f"The stage {stage.name} has no prompt. Give prompts={{{stage.name!r}: …}}.",
+                setting="prompts",
+            )
+        return self.prompts[stage.name]
 
     @property
     def admitted(self) -> list[tuple[str, dict[str, Any]]]:
-        """(id, row without it) of every input row: its own id, or s1, s2, … in order."""
+        """The id of every input row, its own or s1, s2, … in order, and the row without it.
+
+        Raises:
+            SettingsError: Two rows have the same id, or a value cannot be stored as JSON.
+        """
         admitted = {}
         for number, row in enumerate(self.rows, 1):
-            for name, value in row.items():
-                try:
-                    json.dumps(value)
-                except (TypeError, ValueError) as error:
-                    words = f"Input row {number}, column {name!r}: {error}. Turn it into text, or leave the column out."
-                    raise SettingsError(words) from None
             columns = {name: value for name, value in row.items() if name != "id"}
+            _refuse_unstorable(row, number)
             admitted[str(row.get("id") or f"s{number}")] = columns
         if len(admitted) < len(self.rows):
             raise SettingsError(
@@ -76,102 +105,84 @@ class Plan:
             )
         return list(admitted.items())
 
-    def config(self) -> dict[str, Any]:
-        """What decides the result, as JSON values; its hash names the edition. No address and no concurrency is in
-        it."""
+    @property
+    def teachers(self) -> list[Teacher]:
+        """Whom the run asks: the teacher, and the judge if that is another one."""
+        teachers = dict.fromkeys([self.teacher, self.judge])
+        return [teacher for teacher in teachers if teacher is not None]
+
+    def require_teachers(self) -> None:
+        """Refuse a plan in which a stage would have nobody to ask.
+
+        Raises:
+            SettingsError: A stage asks a teacher, and there is none.
+        """
+        for stage in self.pipeline.stages:
+            asked = self.teacher
+            if stage.role == "judge":
+                asked = self.judge or self.teacher
+            if stage.role and asked is None:
+                raise SettingsError(
+                    f"The stage {stage.name} asks a teacher. Give teacher=sk.connect(...).",
+                    setting="teacher",
+                )
+
+    def edition(self) -> EditionConfig:
+        """Everything that decides the rows of the run."""
         judge = self.judge or self.teacher
-        judged = any(stage.role == "judge" for stage in self.pipeline.stages)
-        return {
-            "pipeline": self.pipeline.name,
-            "stages": [stage.describe() for stage in self.pipeline.stages],
-            "prompts": {name: prompt.as_json() for name, prompt in self.prompts.items()},
-            "model": self.teacher.model if self.teacher else None,
-            "judge": judge.model if judge and judged else None,
-            "seeds": [row_key(row) for row in self.rows],
-            "ids": [str(row["id"]) for row in self.rows if row.get("id")],
-            "target": self.target,
-            "near_duplicates": self.near_duplicates,
-            "structure": self.structure,
-        }
+        has_judge = any(stage.role == "judge" for stage in self.pipeline.stages)
+        return EditionConfig(
+            pipeline=self.pipeline.name,
+            stages=[stage.describe() for stage in self.pipeline.stages],
+            prompts={name: prompt.as_json() for name, prompt in self.prompts.items()},
+            model=self.teacher.model if self.teacher else None,
+            judge=judge.model if judge and has_judge else None,
+            seeds=[row_key(row) for row in self.rows],
+            ids=[str(row["id"]) for row in self.rows if row.get("id")],
+            target=self.target,
+            near_duplicates=self.near_duplicates,
+            structure=self.structure,
+        )
 
     def target_rounds(self) -> Target | None:
-        """How the target is pursued, None without one. Raises SettingsError if the first stage makes no rows."""
+        """How the target is pursued; None without a target.
+
+        Raises:
+            SettingsError: The first stage makes no new rows.
+        """
         if self.target is None:
             return None
         first, *others = self.pipeline.stages
         rounds = first.target_rounds(MAX_ROUNDS)
         if not rounds:
             raise SettingsError(
-                f"A target needs a first stage that makes new rows; {first.name} makes none."
+                f"A target needs a first stage that makes new rows; {first.name} makes none.",
+                setting="target",
             )
         if first.total_rows is not None:
             limit = "your own contexts are used up"
         else:
             limit = f"the limit of {rounds} rounds is reached"
-        # In a round, a stage that asks for each row by itself makes one row of each seed; any other makes all of them.
+        # In a round, a stage with separate requests makes one row of each seed; any other makes all of its rows.
         makers = others if first.has_separate_requests else [first, *others]
         new_rows = [
             stage.per_row for stage in makers if stage.fans_out and stage.total_rows is None
         ]
-        brings = max(1.0, sum(new_rows) / 2)
         return Target(
             self.target,
             seeds=len(self.rows),
             rounds=rounds,
-            brings=brings,
+            brings=max(1.0, sum(new_rows) / 2),
             limit=limit,
             last_stage=len(self.pipeline.stages) - 1,
         )
 
 
-def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """What differs between two configs, in a few words each; empty if nothing does."""
-    theirs, mine = set(old["seeds"]), set(new["seeds"])
-    edited = min(len(mine - theirs), len(theirs - mine)) if mine & theirs else 0
-    counts = {
-        "edited": edited,
-        "added": len(mine - theirs) - edited,
-        "removed": len(theirs - mine) - edited,
-    }
-    found = [f"{pluralize(number, 'seed')} {done}" for done, number in counts.items() if number]
-    if not found and old["seeds"] != new["seeds"]:
-        found = ["seeds in another order"]
-    found += [
-        f"prompt {name}"
-        for name in new["prompts"]
-        if new["prompts"][name] != old["prompts"].get(name)
-    ]
-    before, after = ({stage["name"]: stage for stage in config["stages"]} for config in (old, new))
-    found += [f"stage {name} added" for name in after if name not in before]
-    found += [f"stage {name} removed" for name in before if name not in after]
-    for name, was in before.items():
-        stage = after.get(name, was)
-        for part in {**was, **stage}:
-            if was.get(part) != stage.get(part):
-                found.append(f"stage {name}: {_change(part, was.get(part), stage.get(part))}")
-    if list(before) != list(after) and set(before) == set(after):
-        found.append("stages in another order")
-    for name in ("model", "judge", "target", "near_duplicates", "structure"):
-        if old[name] != new[name]:
-            found.append(_change(name, old[name], new[name]))
-    return found
-
-
-def _change(name: str, old: Any, new: Any) -> str:
-    values = " → ".join(public_model_name(value) or "none" for value in (old, new))
-    return f"{name} {values if len(values) < 60 else 'changed'}"
-
-
-def refuse_another_job(old: Mapping[str, Any], new: Mapping[str, Any], folder: Any) -> None:
-    """Raises RunError if a folder holds a run of another model, other stages or other seeds."""
-    old_stages, new_stages = (
-        [stage["name"] for stage in config["stages"]] for config in (old, new)
-    )
-    another = (
-        old["model"] != new["model"] or old["judge"] != new["judge"] or old_stages != new_stages
-    )
-    if another or set(old["seeds"]).isdisjoint(new["seeds"]):
-        raise RunError(
-            f"{folder} holds another run: {', '.join(changes(old, new))}. Choose another --out (out=), or say --reuse "
-            "(reuse=True) to go on in it and use its recorded replies where they fit."
-        )
+def _refuse_unstorable(row: Row, number: int) -> None:
+    for name, value in row.items():
+        try:
+            json.dumps(value)
+        except (TypeError, ValueError) as error:
+            raise SettingsError(
+                f"Input row {number}, column {name!r}: {error}. Turn it into text, or leave the column out."
+            ) from None

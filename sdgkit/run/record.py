@@ -1,27 +1,37 @@
-"""What is recorded of a run, in its folder or in memory, to be looked at: samples, drops, traces, the review."""
+"""What is recorded of a run, in its folder or in memory: samples, drops, traces, the review."""
 
-from collections.abc import Iterator, Sequence
+import os
+import socket
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdgkit.decisions import DecisionBook, Decisions, read_decisions
 from sdgkit.errors import RunError
 from sdgkit.export import as_stored
-from sdgkit.journal import Journal, Outcome, RecordedExchange
+from sdgkit.journal import JOURNAL_FILE, Journal, Outcome, RecordedExchange, Session
 from sdgkit.pages import fill
+from sdgkit.run.snapshot import Snapshot
+from sdgkit.samples import Row
 
 if TYPE_CHECKING:
     import datasets
+
+SILENT_S = 10.0
+"""Seconds without a sign of life after which a process on another machine counts as gone."""
+
+DROP_COLUMNS = ("id", "stage", "reason", "message", "reply")
 
 
 @dataclass(frozen=True)
 class Trace(Outcome):
     """One row's history: what became of it, and how.
 
-    exchanges: in order, each with stage, attempt, messages, sampling, text, reasoning, finish_reason, tokens and
-    seconds.
+    Attributes:
+        exchanges: Every request and reply in its history, in order.
     """
 
     exchanges: Sequence[RecordedExchange] = ()
@@ -33,16 +43,20 @@ class Trace(Outcome):
 
     @classmethod
     def of(cls, journal: Journal, id_: str) -> "Trace":
-        """The trace of the row with this id. Raises RunError if there is none."""
+        """The trace of the row with this id.
+
+        Raises:
+            RunError: There is no such row.
+        """
         outcome = journal.outcome(id_)
         if outcome is None:
             raise RunError(
-                f"No row of this run has the id {id_!r}. Ids are like s3/c7/q2: see dataset and dropped."
+                f"No row of this run has the id {id_!r}. Ids look like s3/c7/q2: see dataset and dropped.",
+                folder=journal.folder,
             )
-        exchanges = [
-            found for _, key in outcome.trail if (found := journal.exchange(key)) is not None
-        ]
-        return cls(**vars(outcome), exchanges=exchanges)
+        exchanges = [journal.exchange(key) for _, key in outcome.trail]
+        recorded = [exchange for exchange in exchanges if exchange is not None]
+        return cls(**vars(outcome), exchanges=recorded)
 
     def __repr__(self) -> str:
         return "".join(fill("trace.txt", trace=self))
@@ -52,57 +66,33 @@ class Trace(Outcome):
 
 
 class Record:
-    """The record of a run. out: its folder; without one, journal: the one in memory, None before the run begins."""
+    """The record of a run.
+
+    Args:
+        out: The run's folder; None for a run in memory.
+        journal: The journal of a run in memory, None before it is started.
+    """
 
     def __init__(self, out: str | Path | None, journal: Journal | None = None) -> None:
         self.out = Path(out) if out is not None else None
         self._journal = journal
 
-    def samples(self) -> Iterator[dict[str, Any]]:
-        """The samples so far, in lineage order, read one by one."""
-        with self._reading() as journal:
-            yield from journal.samples()
+    def open_for_writing(self) -> Journal:
+        """The journal to write: of the folder, or the one in memory.
 
-    def drops(self) -> Iterator[dict[str, Any]]:
-        """The drops so far, in lineage order, read one by one: the lines of dropped.jsonl."""
-        with self._reading() as journal:
-            yield from journal.drops()
-
-    def let_through(self) -> Iterator[dict[str, Any]]:
-        """The samples to train on: without those that the review rejected, with the texts that it edited."""
-        yield from self.decisions.let_through(self.samples())
-
-    @property
-    def dataset(self) -> "datasets.Dataset":
-        """The samples so far as a `datasets.Dataset`, in lineage order."""
-        return _dataset(self.samples(), "id")
-
-    @property
-    def dropped(self) -> "datasets.Dataset":
-        """The drops so far as a `datasets.Dataset`: id, stage, reason, message, reply and the columns as they stood."""
-        return _dataset(self.drops(), "id", "stage", "reason", "message", "reply")
-
-    @property
-    def decisions(self) -> Decisions:
-        """What the review decided so far."""
-        with self._reading() as journal:
-            return read_decisions(journal)
-
-    def decision_book(self) -> DecisionBook:
-        """Where the review's decisions are written down."""
-        return DecisionBook(self.out, self._journal)
-
-    def trace(self, id: str) -> Trace:
-        """The whole story of one sample or drop: every message sent, every reply, the judge's words, the reason.
-
-        Raises RunError if no row of this run has that id.
+        Raises:
+            FolderInUse: Another process is writing the folder.
+            RunError: The folder cannot be written.
         """
-        with self._reading() as journal:
-            return Trace.of(journal, id)
+        if self.out is not None:
+            return Journal(self.out)
+        if self._journal is None:
+            self._journal = Journal()
+        return self._journal
 
     @contextmanager
-    def _reading(self) -> Iterator[Journal]:
-        """A journal to read from: the run's own if it is in memory, else one that is opened for the moment."""
+    def reading(self) -> Iterator[Journal]:
+        """A journal to read: the one in memory, or the folder's, opened for the moment."""
         if self.out is not None:
             with closing(Journal(self.out, read_only=True)) as journal:
                 yield journal
@@ -111,10 +101,84 @@ class Record:
         else:
             raise RunError("This run has not been started. Call start() first.")
 
+    def samples(self) -> Iterator[dict[str, Any]]:
+        """The samples so far, in lineage order, read one by one."""
+        with self.reading() as journal:
+            yield from journal.samples()
 
-def _dataset(found: Iterator[dict[str, Any]], *columns: str) -> "datasets.Dataset":
+    def drops(self) -> Iterator[dict[str, Any]]:
+        """The drops so far, in lineage order, read one by one: the lines of `dropped.jsonl`."""
+        with self.reading() as journal:
+            yield from journal.drops()
+
+    def let_through(self) -> Iterator[dict[str, Any]]:
+        """The samples to train on: without those that the review rejected, with the texts that it edited."""
+        yield from self.decisions.let_through(self.samples())
+
+    @property
+    def dataset(self) -> "datasets.Dataset":
+        """The samples so far, in lineage order."""
+        return _dataset(self.samples(), ["id"])
+
+    @property
+    def dropped(self) -> "datasets.Dataset":
+        """The drops so far: id, stage, reason, message, reply, and the columns as they stood."""
+        return _dataset(self.drops(), DROP_COLUMNS)
+
+    @property
+    def decisions(self) -> Decisions:
+        """What the review has decided so far."""
+        with self.reading() as journal:
+            return read_decisions(journal)
+
+    def decision_book(self) -> DecisionBook:
+        """Where the review's decisions are written down."""
+        return DecisionBook(self.out, self._journal)
+
+    def trace(self, id: str) -> Trace:
+        """The history of one sample or drop.
+
+        Raises:
+            RunError: No row of this run has that id.
+        """
+        with self.reading() as journal:
+            return Trace.of(journal, id)
+
+    def last_snapshot(self) -> Snapshot | None:
+        """The last snapshot that a writing process left in the folder; None if there is no such folder."""
+        if self.out is None or not (self.out / JOURNAL_FILE).exists():
+            return None
+        with self.reading() as journal:
+            session = journal.last_session()
+        if session is None:
+            return None
+        snapshot = Snapshot(session.state)
+        if session.snapshot is not None:
+            snapshot = Snapshot.from_json(session.snapshot)
+        if snapshot.is_active and _is_gone(session):
+            message = "The process that wrote this run is gone. Run the same command again to resume."
+            return replace(snapshot, state="interrupted", message=message)
+        return snapshot
+
+
+def _dataset(rows: Iterable[Row], first_columns: Sequence[str]) -> "datasets.Dataset":
     import datasets
 
-    rows = list(map(as_stored, found))
-    names = dict.fromkeys([*columns, *(name for row in rows for name in row)])
-    return datasets.Dataset.from_dict({name: [row.get(name) for row in rows] for name in names})
+    stored = [as_stored(row) for row in rows]
+    names = dict.fromkeys(first_columns)
+    for row in stored:
+        names.update(dict.fromkeys(row))
+    columns = {name: [row.get(name) for row in stored] for name in names}
+    return datasets.Dataset.from_dict(columns)
+
+
+def _is_gone(session: Session) -> bool:
+    """Whether the process of a session has ended (on this machine), or has been silent for long."""
+    if session.host == socket.gethostname():
+        try:
+            os.kill(session.process, 0)
+        except ProcessLookupError:
+            return True
+        except OSError:
+            pass  # it belongs to another user, and is alive
+    return time.time() - session.seen > SILENT_S

@@ -1,25 +1,44 @@
-"""How far a run is: numbers by stage, pace, the newest samples. Plain values that can be shown, sent and stored."""
+"""Where a run stands: numbers by stage, pace, the newest samples. Values that can be shown, sent and stored."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from sdgkit.funnel import StageLine
 from sdgkit.pages import fill
 from sdgkit.pages.picture import draw_funnel
 from sdgkit.pipeline import Pipeline
+from sdgkit.samples import Row
 from sdgkit.stream import Tally, Target
+
+STORED_SAMPLES = 5
+"""How many of the newest samples a stored snapshot holds."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
     """Where a run stands.
 
-    state: new, running, paused, done, cancelled, failed or interrupted (its process is gone). stages: as in
-    summary.json. requests, tokens, retries, reused, wall_s: of this session. seconds_left: an estimate, None while
-    there is none. fraction: of the expected work that is done, 0 to 1. newest: the latest samples, the newest last.
-    asks: whether the run is paused because a judge turned down most of its first rows (`Run.warning` explains it),
-    until `Run.go_on` or `Run.cancel`.
+    Attributes:
+        state: `new`, `running`, `paused`, `done`, `cancelled`, `failed`, or `interrupted` (its process is gone).
+        stages: The funnel, one line a stage.
+        samples: Samples so far.
+        seeds: Seed examples that go in.
+        requests: Requests of this session.
+        reused: Recorded replies used in this session in place of a request.
+        retries: Requests of this session that were sent again after an error.
+        completion_tokens: Tokens written in this session.
+        in_flight: Requests that the teachers are working on.
+        slots: Requests that the teachers may be working on at once.
+        wall_s: Seconds since the session began.
+        requests_per_s: Requests a second, over the last minute.
+        tokens_per_s: Tokens written a second, over the last minute.
+        seconds_left: Seconds left at this pace; None while that cannot be estimated.
+        fraction: The fraction of the expected work that is done, 0 to 1.
+        message: Why the run is paused, interrupted or failed.
+        newest: The newest samples, the latest last.
+        asks: Whether the run is paused because a judge rejected most of its first rows (`Run.warning` explains it),
+            until `Run.continue_after_warning` or `Run.cancel` is called.
     """
 
     state: str
@@ -38,12 +57,12 @@ class Snapshot:
     seconds_left: float | None = None
     fraction: float = 0.0
     message: str = ""
-    newest: Sequence[Mapping[str, Any]] = ()
+    newest: Sequence[Row] = ()
     asks: bool = False
 
     @property
-    def is_going(self) -> bool:
-        """Whether it is not over, be it that it waits; its files may still be written afterwards."""
+    def is_active(self) -> bool:
+        """True while running or paused; afterwards, files may still be written."""
         return self.state in ("running", "paused")
 
     @property
@@ -51,75 +70,60 @@ class Snapshot:
         """What the teacher is doing for this run, in a few words: busy, idle or away."""
         if self.state == "paused" and not self.asks:
             return "away"
-        return (
-            f"busy, {self.in_flight} of {self.slots}"
-            if self.is_going and self.in_flight
-            else "idle"
-        )
+        if self.is_active and self.in_flight:
+            return f"busy, {self.in_flight} of {self.slots}"
+        return "idle"
 
     def as_json(self) -> dict[str, Any]:
-        """As JSON values, for the journal; of the newest samples, a few."""
-        return asdict(replace(self, newest=tuple(self.newest)[-5:]))
+        """The snapshot as the journal stores it, with a few of the newest samples."""
+        return asdict(replace(self, newest=tuple(self.newest)[-STORED_SAMPLES:]))
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Snapshot":
         """The snapshot that `as_json` gave; keys that this version does not know are ignored."""
-        names = cls.__dataclass_fields__
-        fields = {name: value for name, value in values.items() if name in names}
-        fields["stages"] = [StageLine.from_json(line) for line in values.get("stages", ())]
-        return cls(**fields)
-
-
-def pace(notes: Sequence[tuple[float, int, int, float]]) -> dict[str, float | None]:
-    """Requests and tokens a second, the seconds that are left at this speed, and the fraction that is done.
-
-    notes: when, how many requests and tokens by then, which fraction of the work; the oldest first.
-    """
-    (begun, requests, tokens, before), (now, requests_now, tokens_now, done) = notes[0], notes[-1]
-    span = max(now - begun, 1e-6)
-    gained = done - before
-    left = (
-        span * (1 - done) / gained if gained > 0.0001 else None
-    )  # less than a minute brings of a run of a week
-    rates = {
-        "requests_per_s": (requests_now - requests) / span,
-        "tokens_per_s": (tokens_now - tokens) / span,
-    }
-    return {**rates, "seconds_left": left, "fraction": done}
-
-
-def funnel_of(
-    pipeline: Pipeline, tally: Tally, rows: int, target: Target | None = None
-) -> list[StageLine]:
-    """The stages as summary.json lists them: name, rows_in, tried, rows_out, dropped by reason.
-
-    A stage's rows_in is the rows_out of the one before; tried = rows_out + dropped. A target adds a last line for its
-    surplus.
-    """
-    stages: list[StageLine] = []
-    for name, counts in zip(pipeline.names, tally.by_stage(len(pipeline.stages)), strict=True):
-        tried = counts.rows_out + sum(counts.dropped.values())
-        stages.append(StageLine.from_drops(name, rows, counts.dropped, tried))
-        rows = counts.rows_out
-    if target is not None and target.surplus:
-        stages.append(StageLine.from_drops("target", rows, {"target": target.surplus}))
-    return stages
-
-
-def fraction(pipeline: Pipeline, stages: Sequence[StageLine], rows: int) -> float:
-    """How much of the expected work is done, 0 to 1: every row counts as the samples it could have become."""
-    done, worth = stages[-1].rows_out, 1
-    for stage, line in zip(reversed(pipeline.stages), reversed(stages), strict=True):
-        done += worth * line.dropped_rows
-        worth *= stage.per_row
-    return float(done / max(1, worth * rows))
+        names = {field.name for field in fields(cls)}
+        arguments = {name: value for name, value in values.items() if name in names}
+        arguments["stages"] = [StageLine.from_json(line) for line in values.get("stages", ())]
+        return cls(**arguments)
 
 
 class Funnel(list[StageLine]):
-    """The stages of a run with their numbers; prints as a table, and as the method's picture in a notebook."""
+    """The lines of all stages. It prints as a table, and shows itself as the method's picture in a notebook."""
 
     def __repr__(self) -> str:
         return "".join(fill("funnel.txt", stages=self))
 
     def _repr_html_(self) -> str:
         return draw_funnel(self) if self else "<p>No stage has run yet.</p>"
+
+
+def funnel_of(
+    pipeline: Pipeline, tally: Tally, rows: int, target: Target | None = None
+) -> list[StageLine]:
+    """The funnel of a run.
+
+    Args:
+        pipeline: The stages.
+        tally: The rows that left each stage.
+        rows: The rows that go in.
+        target: The target, if it was pursued to the end; its surplus becomes a last line.
+    """
+    lines: list[StageLine] = []
+    rows_in = rows
+    for name, counts in zip(pipeline.names, tally.by_stage(len(pipeline.stages)), strict=True):
+        tried = counts.rows_out + sum(counts.dropped.values())
+        lines.append(StageLine.from_drops(name, rows_in, counts.dropped, tried))
+        rows_in = counts.rows_out
+    if target is not None and target.surplus:
+        lines.append(StageLine.from_drops("target", rows_in, {"target": target.surplus}))
+    return lines
+
+
+def fraction_done(pipeline: Pipeline, lines: Sequence[StageLine], rows: int) -> float:
+    """How much of the expected work is done, 0 to 1: every row counts as the samples it could have become."""
+    done = lines[-1].rows_out
+    worth = 1
+    for stage, line in zip(reversed(pipeline.stages), reversed(lines), strict=True):
+        done += worth * line.dropped_rows
+        worth *= stage.per_row
+    return done / max(1, worth * rows)

@@ -37,7 +37,7 @@ def streamed(seeds: list[dict], base_url: str) -> dict[str, float]:
 
         def watch() -> None:
             while not first and not run.finished:
-                if run._stream is not None and run._stream.newest:
+                if run.snapshot().newest:
                     first.append(time.perf_counter() - begun)
                 time.sleep(0.005)
 

@@ -30,7 +30,7 @@ def once(seeds: list[dict]) -> tuple[float, float, int]:
         run = Run(sk.plan(seeds, teacher=teacher), folder, on_note=lambda _: None)
         cpu = time.process_time()
         run.start()
-        while run._state in ("new", "running"):
+        while run.state in ("new", "running"):
             time.sleep(0.02)
         cpu = time.process_time() - cpu
         run.wait()

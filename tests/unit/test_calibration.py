@@ -125,7 +125,7 @@ def test_a_run_that_goes_on_shows_it_when_it_ends(tmp_path):
         teacher = script.connect()
         run = Run(sk.plan(seeds(), teacher=teacher, prompts=PROMPTS), tmp_path).start()
         sk.calibrate(teacher, run)
-        assert run.going and "the rows of this run" in (run.wait().out / "report.html").read_text()
+        assert run.is_running and "the rows of this run" in (run.wait().out / "report.html").read_text()
 
 
 def test_spoilt_answers_never_become_training_data(tmp_path):

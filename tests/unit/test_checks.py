@@ -321,7 +321,7 @@ def test_doing_a_run_again_repeats_its_checks(tmp_path):
         script.forget()
         again = sk.generate(tmp_path, teacher=teacher)
         assert script.asked() == 0
-    assert again.plan.config() == first.plan.config()
+    assert again.plan.edition() == first.plan.edition()
     assert [line.name for line in again.funnel] == [line.name for line in first.funnel]
 
 

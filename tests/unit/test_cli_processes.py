@@ -193,7 +193,7 @@ def test_a_signal_stops_a_run_which_the_same_command_ends(tmp_path, number):
         assert done.returncode == 0, done.stderr
         summary = json.loads((tmp_path / "here" / "summary.json").read_text())
         assert summary["state"] == "done" and summary["stages"][0]["rows_out"] == 24
-        assert f"{summary['requests'] - asked} asked." in done.stdout
+        assert f"sent {summary['requests'] - asked} requests." in done.stdout
 
 
 def test_a_signal_before_anything_was_asked_leaves_no_traceback(tmp_path):

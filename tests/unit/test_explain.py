@@ -84,9 +84,9 @@ def test_a_run_that_ends_empty_ends_well_with_that_page(script, tmp_path, capsys
 def test_a_judge_that_turns_down_most_of_its_first_rows_is_warned_of_once(script, tmp_path):
     script.answer = strict(script, every=8)
     run = run_of(script, out=tmp_path / "run")
-    warnings = [note for note in run.notes if "turned down" in note and "of the first" in note]
+    warnings = [note for note in run.notes if "the judge rejected" in note and "of the first" in note]
     assert len(warnings) == 1 and warnings[0].startswith(
-        "filter_grounded_questions: the judge turned down"
+        "filter_grounded_questions: the judge rejected"
     )
     assert run.warning.causes[0].stage == "filter_grounded_questions"
     assert warnings[0] in json.loads((tmp_path / "run" / "summary.json").read_text())["notes"]
@@ -106,7 +106,7 @@ def test_what_a_judge_writes_is_only_read_on_the_page_and_in_the_notes(script):
 def paused(run):
     deadline = time.monotonic() + 30
     while not run.snapshot().asks:
-        assert time.monotonic() < deadline and run.going
+        assert time.monotonic() < deadline and run.is_running
         time.sleep(0.02)
     return run.snapshot()
 
@@ -126,7 +126,7 @@ def test_where_somebody_looks_a_run_pauses_on_a_doubtful_judge_and_asks_nothing_
     script, tmp_path
 ):
     panel, snapshot = doubted(script, tmp_path)
-    assert snapshot.state == "paused" and "the judge turned down" in snapshot.message
+    assert snapshot.state == "paused" and "the judge rejected" in snapshot.message
     while panel.latest.snapshot().in_flight:
         time.sleep(0.02)
     panel.refresh()

@@ -310,4 +310,4 @@ def test_a_flow_is_found_by_name_in_the_installed_package(package, monkeypatch):
     monkeypatch.syspath_prepend(str(package.parent))
     pipeline = sk.Pipeline.from_flow("synth_grounded_skills.yaml")
     assert [stage.name for stage in pipeline.stages] == [stage.name for stage in sk.GROUNDED.stages]
-    assert json.dumps(sk.plan(seeds(1), pipeline=pipeline).config())
+    assert json.dumps(sk.plan(seeds(1), pipeline=pipeline).edition().as_json())

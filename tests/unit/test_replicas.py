@@ -291,7 +291,7 @@ def test_a_run_goes_on_when_one_dies_and_says_so_and_again_when_it_is_back(a, b)
     assert len(a.asked) > died_after + 20
     [left, back] = [note for note in run.notes if a.base_url in note]
     assert (
-        left.startswith(f"Going on without {a.base_url} (connection")
+        left.startswith(f"Continuing without {a.base_url} (connection")
         and "until it answers again" in left
     )
     assert "again" in back and back != left

@@ -23,7 +23,7 @@ from sdgkit.cli.runs import print_ending
 from sdgkit.errors import RunError, SdgkitError
 from sdgkit.evaluation.comparison import Comparison
 from sdgkit.files import write_atomically
-from sdgkit.run.snapshot import pace
+from sdgkit.run.pace import Measurement, Pace
 
 SMALL = {"num_contexts": 3, "num_questions": 2}
 STAGES = [stage.name for stage in sk.GROUNDED.stages]
@@ -469,7 +469,7 @@ def test_a_full_disk_stops_the_run_in_a_sentence_and_it_goes_on_when_there_is_ro
 
     def fill_up(ask) -> str:
         if len(script.asks) == 60:
-            sql = run._journal._sql
+            sql = run._execution._journal._sql
             sql.execute(f"PRAGMA max_page_count={sql.execute('PRAGMA page_count').fetchone()[0]}")
         return script.usual(ask)
 
@@ -579,6 +579,6 @@ def test_a_run_in_a_read_only_folder_can_be_opened_and_is_not_written(script, op
 
 
 def test_a_run_of_days_says_how_long_it_will_take():
-    minute = pace([(0.0, 0, 0, 0.5), (60.0, 60, 600, 0.5 + 60 / 172_800)])
-    assert minute["seconds_left"] == pytest.approx(86_340)
-    assert pace([(0.0, 0, 0, 0.0), (1.0, 9, 90, 0.00001)])["seconds_left"] is None
+    minute = Pace.of([Measurement(0.0, 0, 0, 0.5), Measurement(60.0, 60, 600, 0.5 + 60 / 172_800)])
+    assert minute.seconds_left == pytest.approx(86_340)
+    assert Pace.of([Measurement(0.0, 0, 0, 0.0), Measurement(1.0, 9, 90, 0.00001)]).seconds_left is None

@@ -1,0 +1,141 @@
+"""Everything that decides the rows of a run, as one value; and what has changed since the last session."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from sdgkit.errors import RunError
+from sdgkit.formatting import pluralize, public_model_name
+
+LONGEST_CHANGE = 60
+"""Characters up to which a changed value is shown with its old and its new value."""
+
+
+@dataclass(frozen=True)
+class EditionConfig:
+    """Everything that decides the rows of a run. Its hash names the edition in the journal.
+
+    No address and no concurrency is in it: they decide nothing.
+
+    Attributes:
+        pipeline: The pipeline's name.
+        stages: What each stage does, as JSON values, in order.
+        prompts: The prompts by stage name, as JSON values.
+        model: The teacher's model.
+        judge: The judge's model, None if no stage judges.
+        seeds: The key of each seed, in order.
+        ids: The ids that seeds brought along, in order.
+        target: How many samples to keep, None for one pass.
+        near_duplicates: The similarity from which near-duplicates are dropped, None to keep them.
+        structure: When structured output is used: `auto`, `always` or `never`.
+    """
+
+    pipeline: str
+    stages: Sequence[Mapping[str, Any]]
+    prompts: Mapping[str, Mapping[str, Any]]
+    model: str | None
+    judge: str | None
+    seeds: Sequence[str]
+    ids: Sequence[str]
+    target: int | None
+    near_duplicates: float | None
+    structure: str
+
+    def as_json(self) -> dict[str, Any]:
+        """The config as the journal stores it."""
+        return dict(vars(self))
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "EditionConfig":
+        """The config that `as_json` gave; keys that this version does not know are ignored."""
+        return cls(**{field.name: values[field.name] for field in fields(cls)})
+
+    @property
+    def stages_by_name(self) -> dict[str, Mapping[str, Any]]:
+        """What each stage does, by its name, in order."""
+        return {stage["name"]: stage for stage in self.stages}
+
+    def is_another_job(self, previous: "EditionConfig") -> bool:
+        """Whether this is not the same run with changes, but one of another model, other stages or other seeds."""
+        return (
+            self.model != previous.model
+            or self.judge != previous.judge
+            or list(self.stages_by_name) != list(previous.stages_by_name)
+            or set(self.seeds).isdisjoint(previous.seeds)
+        )
+
+    def changes_since(self, previous: "EditionConfig") -> list[str]:
+        """What differs from an earlier config, in a few words each; empty if nothing does."""
+        changes = _seed_changes(previous.seeds, self.seeds)
+        changes += _prompt_changes(previous.prompts, self.prompts)
+        changes += _stage_changes(previous.stages_by_name, self.stages_by_name)
+        for name in ("model", "judge", "target", "near_duplicates", "structure"):
+            old_value = getattr(previous, name)
+            new_value = getattr(self, name)
+            if old_value != new_value:
+                changes.append(_change(name, old_value, new_value))
+        return changes
+
+
+def refuse_another_job(
+    previous: EditionConfig, config: EditionConfig, folder: str | Path | None
+) -> None:
+    """Refuse a folder with a run of another model, other stages or wholly different seeds.
+
+    Raises:
+        RunError: It holds such a run.
+    """
+    if config.is_another_job(previous):
+        changes = ", ".join(config.changes_since(previous))
+        raise RunError(
+            f"{folder} holds another run: {changes}. Choose another --out (out=), or pass --reuse (reuse=True) to "
+            "continue in it and reuse its recorded replies where they fit.",
+            folder=folder,
+        )
+
+
+def _seed_changes(old_seeds: Sequence[str], new_seeds: Sequence[str]) -> list[str]:
+    added = len(set(new_seeds) - set(old_seeds))
+    removed = len(set(old_seeds) - set(new_seeds))
+    some_stayed = not set(old_seeds).isdisjoint(new_seeds)
+    # A seed that was edited looks like one that was removed and another that was added.
+    edited = min(added, removed) if some_stayed else 0
+    numbers = {"edited": edited, "added": added - edited, "removed": removed - edited}
+    changes = [f"{pluralize(number, 'seed')} {verb}" for verb, number in numbers.items() if number]
+    if not changes and list(old_seeds) != list(new_seeds):
+        changes.append("seeds in another order")
+    return changes
+
+
+def _prompt_changes(
+    old_prompts: Mapping[str, Mapping[str, Any]], new_prompts: Mapping[str, Mapping[str, Any]]
+) -> list[str]:
+    return [
+        f"prompt {name}" for name, prompt in new_prompts.items() if prompt != old_prompts.get(name)
+    ]
+
+
+def _stage_changes(
+    old_stages: Mapping[str, Mapping[str, Any]], new_stages: Mapping[str, Mapping[str, Any]]
+) -> list[str]:
+    changes = [f"stage {name} added" for name in new_stages if name not in old_stages]
+    changes += [f"stage {name} removed" for name in old_stages if name not in new_stages]
+    for name, old_stage in old_stages.items():
+        new_stage = new_stages.get(name, old_stage)
+        for part in {**old_stage, **new_stage}:
+            old_value = old_stage.get(part)
+            new_value = new_stage.get(part)
+            if old_value != new_value:
+                changes.append(f"stage {name}: {_change(part, old_value, new_value)}")
+    same_stages = set(old_stages) == set(new_stages)
+    if same_stages and list(old_stages) != list(new_stages):
+        changes.append("stages in another order")
+    return changes
+
+
+def _change(name: str, old_value: Any, new_value: Any) -> str:
+    old_text = public_model_name(old_value) or "none"
+    new_text = public_model_name(new_value) or "none"
+    values = f"{old_text} → {new_text}"
+    return f"{name} {values}" if len(values) < LONGEST_CHANGE else f"{name} changed"

@@ -1,0 +1,334 @@
+"""One session of a run: its work on the background event loop, from the first request to the last file."""
+
+import asyncio
+import concurrent.futures
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib import import_module
+from pathlib import Path
+
+from sdgkit.errors import as_sdgkit_error
+from sdgkit.formatting import pluralize
+from sdgkit.funnel import StageLine, Summary, samples_kept
+from sdgkit.journal import Journal
+from sdgkit.report.explain import explain
+from sdgkit.run.edition import EditionConfig, refuse_another_job
+from sdgkit.run.ending import take_last_steps
+from sdgkit.run.folder import write_folder, write_start
+from sdgkit.run.judges import JudgeWarning, doubtful_judge
+from sdgkit.run.notes import Notes, TeacherNews
+from sdgkit.run.pace import Measurement, Pace
+from sdgkit.run.plan import Plan
+from sdgkit.run.record import Record
+from sdgkit.run.snapshot import Snapshot, fraction_done, funnel_of
+from sdgkit.run.summary import summarize
+from sdgkit.stream import Stream, Target
+from sdgkit.teachers import background
+
+BEAT_S = 0.5
+"""Seconds between two entries in the journal of how far the run is."""
+
+PACE_BEATS = 120
+"""Beats over which the pace is measured: a minute."""
+
+NO_SAMPLES = "No sample was kept. To see where the rows went, use run.explain() or `sdgkit explain RUN`."
+
+
+class Execution:
+    """The work of one session of a run. It begins when it is made.
+
+    Args:
+        plan: What to do.
+        record: Where to record it.
+        notes: Where to say what the user should read.
+        warning: The warning about a judge, if it was given in an earlier session.
+        reuse: Continue in the folder of another job.
+
+    Attributes:
+        state: `running`, `done`, `cancelled` or `failed`.
+        error: What stopped it.
+        stream: The rows on their way.
+        future: Done when the last file is written.
+
+    Raises:
+        SettingsError: A stage has nobody to ask, or the rows or the target cannot be used.
+        RunError: The folder cannot be used.
+    """
+
+    def __init__(
+        self, plan: Plan, record: Record, notes: Notes, warning: JudgeWarning, *, reuse: bool
+    ) -> None:
+        plan.require_teachers()
+        rows = plan.admitted
+        target = plan.target_rounds()
+        journal = record.open_for_writing()
+        try:
+            finished = _begin_session(plan, journal, record.out, notes, reuse=reuse)
+        except BaseException:
+            if record.out is not None:
+                journal.close()
+            raise
+        self.state = "running"
+        self.error: BaseException | None = None
+        self.stream = Stream(plan, rows, journal, finished, target)
+        self._plan = plan
+        self._record = record
+        self._notes = notes
+        self._warning = warning
+        self._journal = journal
+        self._pace = Pace()
+        self._final_funnel: list[StageLine] = []
+        self._retries_before = self._teacher_retries()
+        self._begun_at = time.monotonic()
+        self._ended_at: float | None = None
+        self.future: concurrent.futures.Future[None] = background.submit(self._run())
+
+    @property
+    def is_running(self) -> bool:
+        """Whether anything is left to do, the writing of files included."""
+        return not self.future.done()
+
+    def cancel(self) -> None:
+        """Stop within a moment; what is finished is kept."""
+        background.loop().call_soon_threadsafe(self.stream.cancel)
+
+    def continue_after_warning(self) -> None:
+        """Ask again after a pause on a warning."""
+        background.loop().call_soon_threadsafe(self.stream.flowing.set)
+
+    # The work ---------------------------------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        if self._record.out is not None:
+            _load_while_the_teacher_works("pyarrow.parquet")
+        beats = asyncio.create_task(self._beat_regularly())
+        try:
+            await self.stream.run()
+            self.state = "cancelled" if self.stream.is_cancelled else "done"
+            beats.cancel()
+            await asyncio.wait([beats])  # it may be looking at the judges just now
+            await self._look_at_judges()
+        except BaseException as error:
+            self.error = error
+            self.state = "failed"
+        finally:
+            beats.cancel()
+        self._ended_at = time.monotonic()
+        self._pace = Pace(fraction=1.0 if self.state == "done" else self._pace.fraction)
+        self._say_how_it_ended()
+        await asyncio.to_thread(self._finish)
+
+    def _say_how_it_ended(self) -> None:
+        usage = self.stream.usage
+        if self.state == "cancelled":
+            place = f" in {self._record.out}" if self._record.out else ""
+            self._notes.add(
+                f"Stopped. What is finished is kept{place}. Run the same command again to resume."
+            )
+        elif self._journal.session > 1 and (usage.reused or usage.requests):
+            reused = pluralize(usage.reused, "recorded reply", "recorded replies")
+            self._notes.add(f"Reused {reused}, sent {pluralize(usage.requests, 'request')}.")
+
+    def _finish(self) -> None:
+        """Take the last steps, write the last beat and the files, release the folder. Runs in a thread of its own."""
+        out = self._record.out
+        try:
+            self._take_last_steps()
+            self._write_beat()
+            if out is not None:
+                write_folder(out, self.summary(), self._journal)
+            is_pipeline = len(self._final_funnel) > 1
+            if self.state == "done" and is_pipeline and not samples_kept(self._final_funnel):
+                self._notes.add(NO_SAMPLES)
+        except Exception as error:
+            failure = as_sdgkit_error(error, f"Writing {out or 'the journal'} failed")
+            self.error = self.error or failure  # the first error counts
+            self.state = "failed"
+        finally:
+            self._release_folder()
+
+    def _take_last_steps(self) -> None:
+        target: Target | None = self.stream.target if self.state == "done" else None
+        ending = take_last_steps(self._plan, target, self.stream.tally, self._journal)
+        self._final_funnel = ending.funnel
+        for note in ending.notes:
+            self._notes.add(note)
+
+    def _release_folder(self) -> None:
+        if self._record.out is None:
+            return
+        try:
+            self._journal.close()
+        except Exception as error:
+            self.error = self.error or as_sdgkit_error(error, "Closing the journal failed")
+            self.state = "failed"
+
+    # Beats ------------------------------------------------------------------------------------------------------------
+
+    async def _beat_regularly(self) -> None:
+        """Write down how far the run is, look at its judges, and say what is new about the teachers."""
+        measurements: deque[Measurement] = deque(maxlen=PACE_BEATS)
+        news = TeacherNews(self._plan.teachers)
+        while True:
+            await asyncio.sleep(BEAT_S)
+            measurements.append(self._measure())
+            self._pace = Pace.of(measurements)
+            try:
+                self._write_beat()
+                await self._look_at_judges()
+            except Exception as error:
+                self.stream.fail(
+                    as_sdgkit_error(error, "Writing down how far the run is failed")
+                )
+                return
+            for sentence in news.since_last_time():
+                self._notes.add(sentence)
+
+    def _measure(self) -> Measurement:
+        target = self.stream.target
+        if target is not None:
+            fraction = target.kept / target.number
+        else:
+            fraction = fraction_done(self._plan.pipeline, self.funnel, len(self._plan.rows))
+        usage = self.stream.usage
+        return Measurement(
+            at_s=time.monotonic(),
+            requests=usage.requests,
+            tokens=usage.completion_tokens,
+            fraction=min(1.0, fraction),
+        )
+
+    def _write_beat(self) -> None:
+        snapshot = self.snapshot()
+        self._journal.beat(
+            self.state,
+            snapshot=snapshot.as_json(),
+            reused=snapshot.reused,
+            retries=snapshot.retries,
+            refused=self.stream.usage.refused,
+        )
+
+    async def _look_at_judges(self) -> None:
+        """Warn, once, if a judge rejected most of the first rows that it saw."""
+        if self._warning.note:
+            return
+        note = doubtful_judge(self._plan.pipeline.stages, self.funnel)
+        if not note:
+            return
+        if self._warning.pauses:
+            self.stream.flowing.clear()
+        self._warning.explanation = await asyncio.to_thread(
+            explain, self.snapshot(), self._record
+        )
+        self._warning.note = note
+        self._notes.add(note)
+
+    # Looking ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def funnel(self) -> Sequence[StageLine]:
+        """The funnel as it stands."""
+        if self._final_funnel:
+            return self._final_funnel
+        return funnel_of(self._plan.pipeline, self.stream.tally, len(self._plan.rows))
+
+    def snapshot(self) -> Snapshot:
+        """Where the session stands now. May be called from any thread."""
+        stream = self.stream
+        usage = stream.usage
+        funnel = self.funnel
+        slots = sum(teacher.slots.total for teacher in self._plan.teachers)
+        away_reason = self._away_reason()
+        asks = bool(self._warning.note) and not stream.flowing.is_set()
+        is_running = self.state == "running"
+        if away_reason:
+            message = away_reason
+        elif is_running and asks:
+            message = self._warning.note
+        else:
+            message = self._notes.without_path(str(self.error or ""))
+        return Snapshot(
+            state="paused" if is_running and (away_reason or asks) else self.state,
+            stages=funnel,
+            samples=samples_kept(funnel),
+            seeds=len(self._plan.rows),
+            requests=usage.requests,
+            reused=usage.reused,
+            retries=self._teacher_retries() - self._retries_before,
+            completion_tokens=usage.completion_tokens,
+            # A reply that is just being recorded has given its slot back already.
+            in_flight=min(slots, stream.in_flight),
+            slots=slots,
+            wall_s=(self._ended_at or time.monotonic()) - self._begun_at,
+            **asdict(self._pace),
+            message=message,
+            newest=tuple(stream.newest),
+            asks=is_running and asks,
+        )
+
+    def summary(self) -> Summary:
+        """The numbers of all sessions, read from the journal while it is open."""
+        return summarize(
+            self._plan,
+            self._journal.totals(),
+            state=self.state,
+            funnel=self._final_funnel,
+            notes=self._notes.sentences,
+        )
+
+    @property
+    def final_funnel(self) -> Sequence[StageLine]:
+        """The funnel after the last steps; empty before."""
+        return self._final_funnel
+
+    def _away_reason(self) -> str:
+        for teacher in self._plan.teachers:
+            if teacher.state == "away":
+                return teacher.away_reason
+        return ""
+
+    def _teacher_retries(self) -> int:
+        return sum(teacher.retries for teacher in self._plan.teachers)
+
+
+def _begin_session(
+    plan: Plan, journal: Journal, out: Path | None, notes: Notes, *, reuse: bool
+) -> Mapping[int, Mapping[str, int]]:
+    """Begin a session in the journal, once it is sure that the folder is for this job.
+
+    Returns:
+        The tallies of the units that are finished, as the journal stores them; none if there is a target, whose rounds
+        begin anew from the recorded replies.
+    """
+    config = plan.edition()
+    newest = journal.newest()
+    previous = EditionConfig.from_json(newest.config) if newest is not None else None
+    if previous is not None and not reuse:
+        refuse_another_job(previous, config, out)
+    recorded_replies = journal.count_replies()
+    if journal.note:
+        notes.add(journal.note)
+    finished = journal.begin(config.as_json())
+    if previous is not None:
+        is_finished = plan.target is None and len(finished) == len(plan.rows)
+        welcome = _resume_note(config.changes_since(previous), recorded_replies, is_finished)
+        notes.add(f"{out or 'This run'}: {welcome}.")
+    if out is not None:
+        write_start(out, plan)
+    return finished if plan.target is None else {}
+
+
+def _resume_note(changes: Sequence[str], recorded_replies: int, is_finished: bool) -> str:
+    if is_finished:
+        return "already finished; there is nothing left to ask"
+    replies = pluralize(recorded_replies, "recorded reply", "recorded replies")
+    if changes:
+        return f"changed since the last session: {', '.join(changes)}; reusing {replies} where they fit"
+    return f"resuming; reusing {replies} where they fit"
+
+
+def _load_while_the_teacher_works(module: str) -> None:
+    """Import a module in a thread of its own, so that writing the files need not wait for it."""
+    asyncio.get_running_loop().run_in_executor(None, import_module, module)

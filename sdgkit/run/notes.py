@@ -1,0 +1,104 @@
+"""What a run has to say: its notes, and the news of its teachers."""
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sdgkit.formatting import visible
+from sdgkit.teachers.teacher import Teacher
+
+
+class Notes:
+    """The notes of a run, in order.
+
+    Args:
+        folder: The run's folder. Notes stand in its files, so its name takes the place of its absolute path.
+        on_note: Called with each note, from any thread; without it, notes wait to be printed.
+
+    Attributes:
+        sentences: All notes so far.
+    """
+
+    def __init__(self, folder: Path | None, on_note: Callable[[str], None] | None) -> None:
+        self.sentences: list[str] = []
+        self._folder = folder
+        self._on_note = on_note
+        self._printed = 0
+
+    def add(self, sentence: str) -> None:
+        """Add a note. Control characters in it, which a server may have sent, are made visible."""
+        note = self.without_path(visible(sentence))
+        self.sentences.append(note)
+        if self._on_note is not None:
+            self._on_note(note)
+
+    def without_path(self, sentence: str) -> str:
+        """The sentence with the folder's name where it has the folder's absolute path."""
+        if self._folder is None or not self._folder.is_absolute():
+            return sentence
+        return sentence.replace(str(self._folder), self._folder.name)
+
+    def take_unprinted(self) -> list[str]:
+        """The notes that are to be printed and were not yet taken."""
+        if self._on_note is not None:
+            return []
+        unprinted = self.sentences[self._printed :]
+        self._printed += len(unprinted)
+        return unprinted
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What there is to say of a teacher.
+
+    Attributes:
+        sentence: What to say when it begins.
+        ending: What to say when it is over; empty for nothing.
+    """
+
+    sentence: str
+    ending: str = ""
+
+
+class TeacherNews:
+    """What is new about some teachers: their notes, and whether they answer.
+
+    Their notes from before are no news.
+    """
+
+    def __init__(self, teachers: Sequence[Teacher]) -> None:
+        self._teachers = teachers
+        self._current = {
+            subject: notice for subject, notice in self._notices().items() if not notice.ending
+        }
+
+    def since_last_time(self) -> list[str]:
+        """What has begun and what has ended since the last call."""
+        previous = self._current
+        self._current = self._notices()
+        news = []
+        for subject, notice in self._current.items():
+            if subject not in previous:
+                news.append(notice.sentence)
+        for subject, notice in previous.items():
+            if subject not in self._current and notice.ending:
+                news.append(notice.ending)
+        return news
+
+    def _notices(self) -> dict[Hashable, Notice]:
+        """What there is to say at this moment, by what it is about."""
+        notices: dict[Hashable, Notice] = {}
+        for teacher in self._teachers:
+            for note in list(teacher.notes):
+                notices[teacher, note] = Notice(note)
+            if teacher.state == "away":
+                notices[teacher] = Notice(
+                    f"Paused: {teacher.away_reason}. The run continues by itself when the teacher answers.",
+                    "The teacher answers again; the run continues.",
+                )
+            for url, reason in teacher.left_out.items():
+                notices[teacher, url] = Notice(
+                    f"Continuing without {url} ({reason}) until it answers again.",
+                    f"{url} answers again.",
+                )
+        return notices
