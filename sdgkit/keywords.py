@@ -15,7 +15,8 @@ R = TypeVar("R")
 def known_keywords(function: Callable[P, R]) -> Callable[P, R]:
     """Make a function raise `SettingsError` for a keyword that it does not know.
 
-    The signature that `help` and Shift-Tab show stays the function's own.
+    The signature that `help` and Shift-Tab show stays the function's own. For a class, decorate its
+    `__init__`.
 
     Example:
         >>> @known_keywords
@@ -27,12 +28,13 @@ def known_keywords(function: Callable[P, R]) -> Callable[P, R]:
     """
     parameters = inspect.signature(function).parameters.values()
     names = [parameter.name for parameter in parameters]
+    shown_name = function.__qualname__.removesuffix(".__init__").rpartition(".")[2]
 
     @functools.wraps(function)
     def checked(*args: P.args, **kwargs: P.kwargs) -> R:
         for name in kwargs:
             if name not in names:
-                raise unknown_keyword(function.__name__, name, names)
+                raise unknown_keyword(shown_name, name, names)
         return function(*args, **kwargs)
 
     return checked

@@ -160,7 +160,7 @@ class Comparison:
             better_other += good_one < good_other
         return Differing(better_one, better_other)
 
-    def words(self, one: str = "the first", other: str = "the second") -> str:
+    def summary(self, one: str = "the first", other: str = "the second") -> str:
         """The result in a sentence.
 
         Args:
@@ -251,7 +251,7 @@ def compare(
         ... }
         >>> with sk.connect("rehearsal") as teacher:
         ...     comparison = sk.compare(prompt, prompt, [row], teacher)
-        >>> comparison.words()
+        >>> comparison.summary()
         'The difference rests on 0 of 1 row.'
     """
     return Comparison(one, other, rows, teacher, judge=judge, prompts=prompts).start().wait()

@@ -19,13 +19,13 @@ class Flaw:
 
     Attributes:
         part: The part of the prompt, or the column of the seed; "" if it concerns the whole.
-        words: What is wrong and what to do about it.
+        message: What is wrong and what to do about it.
         line: The line in that part, from 1; 0 if none is to blame.
         severity: "error" (the draft cannot be used), "warning" or "hint".
     """
 
     part: str
-    words: str
+    message: str
     line: int = 0
     severity: Severity = "error"
 

@@ -153,7 +153,7 @@ class ComparePanel(Panel):
             rows.append(ComparedRow(row_id, results))
         return CompareState(
             sign="good",
-            status=comparison.words(*self._names),
+            status=comparison.summary(*self._names),
             names=self._names,
             judged=comparison.judged,
             sides=tuple(SideNumbers.of(side) for side in comparison.sides),

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from sdgkit.decisions import Decision, ReviewProgress, Verdict
 from sdgkit.errors import RunError, SeedError, SettingsError
+from sdgkit.keywords import known_keywords
 from sdgkit.quality.verdicts import interval
 from sdgkit.report import length_histogram, score_histogram
 from sdgkit.review.draw import DRAWN, draw
@@ -63,6 +64,7 @@ class Review:
         1
     """
 
+    @known_keywords
     def __init__(self, run: Run | str | Path, *, later: bool = False) -> None:
         self.run = run if isinstance(run, Run) else open_run(run)
         self._follower = Follower(self.run.out, later=later)

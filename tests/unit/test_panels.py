@@ -394,7 +394,7 @@ def test_filters_and_pages_narrow_what_is_shown(reviewed):
 def errors(panel: sk.SeedPanel, place: int, severity: str = "error") -> dict[str, str]:
     """What is wrong with a seed, by the field that it stands beside."""
     flaws = panel.view.state["seeds"][place]["flaws"]
-    return {flaw["part"]: flaw["words"] for flaw in flaws if flaw["severity"] == severity}
+    return {flaw["part"]: flaw["message"] for flaw in flaws if flaw["severity"] == severity}
 
 
 def test_seeds_are_written_with_what_is_wrong_beside_the_field():
@@ -433,7 +433,7 @@ def test_what_the_seed_check_finds_stands_beside_the_field_and_can_be_saved(seed
     act(panel, "edit", place=1, column="seed_response", text="The pump is loud.")
     act(panel, "edit", place=2, column="seed_context", text="Loud.")
     assert "very short" in errors(panel, 2, "warning")["seed_context"]
-    assert any("five or more" in flaw["words"] for flaw in panel.view.state["flaws_of_all"])
+    assert any("five or more" in flaw["message"] for flaw in panel.view.state["flaws_of_all"])
     act(panel, "save", path="mine.jsonl")
     act(panel, "add")
     assert list(errors(panel, 2, "warning")) == ["seed_context"], (
@@ -471,7 +471,7 @@ def test_an_undefined_variable_is_told_at_its_line(prompt_panel):
     act(prompt_panel, "text", part="generation", text="one\ntwo {{ nobody }}")
     [flaw] = prompt_panel.view.state["flaws"]
     assert (flaw["part"], flaw["line"]) == ("generation", 2)
-    assert "'nobody' is undefined" in flaw["words"]
+    assert "'nobody' is undefined" in flaw["message"]
     assert prompt_panel.view.state["messages"] == []
 
 
@@ -589,7 +589,7 @@ def test_a_prompt_can_use_what_earlier_stages_write_and_nothing_else(script, see
     act(panel, "text", part="generation", text="{{ context }}")
     assert panel.view.state["flaws"] == []
     act(panel, "text", part="generation", text="{{ response }}")
-    assert "'response' is undefined" in panel.view.state["flaws"][0]["words"]
+    assert "'response' is undefined" in panel.view.state["flaws"][0]["message"]
 
 
 def test_a_seed_that_is_half_written_leaves_the_prompt_panel_with_the_rows_before(seeds):

@@ -190,7 +190,7 @@ function Table({ name, head, rows, class: tableClass }) {
 function FlawLine({ flaw, ...props }) {
   const line = flaw.line ? `Line ${flaw.line}: ` : "";
   const hint = flaw.severity === "hint" ? "Hint: " : "";
-  return html`<p class="sdg-flaw" ...${props}><${Sign} name=${flaw.severity} />${line}${hint}${flaw.words}</p>`;
+  return html`<p class="sdg-flaw" ...${props}><${Sign} name=${flaw.severity} />${line}${hint}${flaw.message}</p>`;
 }
 
 function Field({ id, label, flaws = [], children }) {

@@ -39,7 +39,7 @@ function flawsOfAll(state) {
   const flaws = state.flaws_of_all.filter((flaw) => flaw.part !== "task_description");
   return flaws.map((flaw) => {
     const column = flaw.part ? `, ${LABELS[flaw.part]}` : "";
-    return html`<${FlawLine} flaw=${{ ...flaw, words: `All seeds${column}: ${flaw.words}` }} />`;
+    return html`<${FlawLine} flaw=${{ ...flaw, message: `All seeds${column}: ${flaw.message}` }} />`;
   });
 }
 
