@@ -1,1 +1,1 @@
-"""How good is it: seeds, prompts, judges, estimates and students, each tried before you trust it."""
+"""Is it any good? Seeds, prompts, judges and students, each tried before you trust it."""

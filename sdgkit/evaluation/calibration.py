@@ -1,7 +1,8 @@
-"""Can the judge be believed? It is asked about the seeds' responses, which are good, and about the same ones spoilt.
+"""Can the judge be believed?
 
-It judges with the run's own evaluate prompt, and the run's own filter decides what is kept. The replies are recorded in
-a journal, so a second calibration of the same judge asks nothing.
+It is asked about the seeds' responses, which are good, and about the same responses spoilt. It
+judges with the run's own evaluate prompt, and the run's own filter decides what is kept. The
+replies are recorded in a journal, so a second calibration of the same judge asks nothing.
 """
 
 from __future__ import annotations
@@ -44,12 +45,15 @@ def calibrate(
 
     Args:
         judge: The teacher that judges.
-        seeds: What `load_seeds` takes. Or a `Run` or its folder: then its seeds, prompts and filter are used, and the
-            result is saved in its folder and shown in its report.
-        out: A folder for the journal. By default it is in the run's folder; without a run, nothing is kept.
-        pipeline: The pipeline whose last judge and filter are used; by default `GROUNDED` or `FREEFORM`, as the seeds
-            require.
-        prompts: A folder of prompts, or prompts by stage name; the shipped ones serve where it has none.
+        seeds: What `load_seeds` takes. Or a `Run` or its folder: then its seeds, prompts and filter
+            are used, and the result is saved in its folder and shown in its report. The options
+            below `out` are for seeds and folders; a `Run` has a plan of its own.
+        out: A folder for the journal. By default it is in the run's folder; without a run, nothing
+            is kept.
+        pipeline: The pipeline whose last judge and filter are used; by default `GROUNDED` or
+            `FREEFORM`, as the seeds require.
+        prompts: A folder of prompts, or prompts by stage name; the shipped ones serve where it has
+            none.
         sampling: Sampling settings by stage name, over the prompts' own.
         max_tokens: The longest reply, in tokens.
         structure: When to use structured output: "auto", "always" or "never" (as for `plan`).
@@ -101,7 +105,7 @@ def calibrate(
 
 
 def _responses(seeds: Sequence[Row]) -> list[Row]:
-    """Every seed as a sample of itself, and with its response spoilt in each way in which it can be.
+    """Every seed as a sample of itself, and with its response spoilt in each possible way.
 
     Their ids are "s3/good", "s3/cut" and so on.
     """

@@ -23,7 +23,8 @@ class Result:
     """What one version made of a row.
 
     Attributes:
-        texts: The columns of each record that it brought; several for a stage that makes several rows.
+        texts: The columns of each record that it brought; several for a stage that makes several
+            rows.
         scores: The judge's scores of these.
         tried: Records that it set out to make.
         kept: Records that pass the judge's filter.
@@ -73,7 +74,7 @@ class Differing(NamedTuple):
 
 
 class Comparison:
-    """Two versions of a prompt, and the two runs that compare them: start it, wait for it, cancel it.
+    """Two versions of a prompt, and the two runs that compare them.
 
     Args:
         one: A version of the prompt of a stage.
@@ -150,7 +151,10 @@ class Comparison:
 
     @property
     def differing(self) -> Differing:
-        """On how many rows each version is better: more of what it wrote is kept, or read if there is no judge."""
+        """On how many rows each version is better.
+
+        Better is the version of which more is kept; or read, if there is no judge.
+        """
         one, other = self.sides
         better_one = better_other = 0
         for row_id in self.ids:
@@ -181,8 +185,12 @@ class Comparison:
         """The side of a finished run."""
         samples = list(run.samples())
         drops = list(run.drops())
-        outcomes = {row_id: self._result(row_id, samples, drops) for row_id in self.ids}
-        scores = [score for result in outcomes.values() for score in result.scores]
+        outcomes: dict[str, Result] = {}
+        scores: list[float] = []
+        for row_id in self.ids:
+            result = self._result(row_id, samples, drops)
+            outcomes[row_id] = result
+            scores += result.scores
         first_line = run.funnel[0]
         return Side(
             outcomes=outcomes,
@@ -223,7 +231,8 @@ def compare(
 ) -> Comparison:
     """Compare two versions of a prompt on the same rows.
 
-    If a judge and its filter follow the stage in the method, they say how much of each version is kept.
+    If a judge and its filter follow the stage in the method, they say how much of each version is
+    kept.
 
     Args:
         one: A version of the prompt of a stage.
@@ -267,13 +276,14 @@ def _stage_to_compare(one: Prompt, other: Prompt) -> Stage:
     stage = find_stage(one.name)
     if stage is None or one.name != other.name:
         raise SettingsError(
-            f"{one.name} and {other.name} are not two versions of one stage's prompt. Give both the name of that stage."
+            f"{one.name} and {other.name} are not two versions of one stage's prompt. "
+            "Give both the name of that stage."
         )
     return stage
 
 
 def _with_judge(stage: Stage, method: Pipeline) -> list[Stage]:
-    """The stage with one request a row, and the judge and filter if they follow it in the method."""
+    """The stage with one request a row, and the judge and filter that follow it, if any."""
     place = method.names.index(stage.name)
     stages = [stage.with_single_request()]
     for follower in method.stages[place + 1 : place + 3]:

@@ -15,8 +15,9 @@ def spoil(response: str, others: Sequence[str]) -> dict[str, str]:
         others: The responses of other seeds, the one to swap with first.
 
     Returns:
-        The spoilt responses by kind of damage: `swapped` (another seed's response), `cut` (in the middle) and
-        `numbers` (each replaced by another one). A kind that cannot be applied is missing.
+        The spoilt responses by kind of damage: `swapped` (another seed's response), `cut` (in the
+        middle) and `numbers` (each replaced by another one). A kind that cannot be applied is
+        missing.
 
     Example:
         >>> spoil("It costs 12 euros.", ["Yes."])
@@ -48,7 +49,7 @@ def _cut(response: str) -> str:
 
 
 def _with_other_numbers(response: str) -> str:
-    """With every digit replaced by another one, except in the markers of list items; "" if there is none."""
+    """With other digits, except in the markers of list items; "" if there are none."""
     changed = LIST_MARKER_OR_DIGIT.sub(_other_digit, response)
     return changed if changed != response else ""
 

@@ -63,7 +63,8 @@ class EditHistory(Generic[State]):
 
         Args:
             state: The new state.
-            topic: What is being changed. Changes of one topic in quick succession are one step for undo.
+            topic: What is being changed. Changes of one topic in quick succession are one step for
+                undo.
         """
         now = time.monotonic()
         same_topic = topic != "" and topic == self._last_topic

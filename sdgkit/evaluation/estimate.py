@@ -1,4 +1,4 @@
-"""What a run would cost and bring, before it is paid for: a pilot of a few rows, projected to the whole plan."""
+"""What a run would cost and bring: a pilot of a few rows, projected to the whole plan."""
 
 from __future__ import annotations
 
@@ -54,7 +54,8 @@ class Estimate:
         longest: Tokens of the longest prompt.
         longest_stage: The stage that sends it.
         max_tokens: The longest reply that this stage asks for, in tokens.
-        context_length: Tokens of prompt and reply that the server can hold; None if it does not say.
+        context_length: Tokens of prompt and reply that the server can hold; None if it does not
+            say.
         notes: What these numbers leave out, a sentence each.
     """
 
@@ -90,7 +91,7 @@ class Estimate:
 
     @property
     def fits(self) -> bool | None:
-        """Whether the server can hold the longest prompt and its reply; None if it does not say how much it can."""
+        """Whether the server can hold the longest prompt and its reply; None if it does not say."""
         if self.context_length is None:
             return None
         return self.longest + self.max_tokens <= self.context_length
@@ -113,7 +114,8 @@ def estimate(
 
     Args:
         plan: The plan of the run, from `sdgkit.plan`, with a teacher.
-        out: The folder of the run to come. Its journal keeps the replies, so that the run does not pay for them again.
+        out: The folder of the run to come. Its journal keeps the replies, so that the run does not
+            pay for them again.
         price_prompt: The price of a million tokens read. Give both prices, or neither.
         price_completion: The price of a million tokens written.
         rows: How many seeds to try (default 3), with one context each.
@@ -296,17 +298,19 @@ def _notes(plan: Plan, pilot: Pilot, tried: int) -> list[str]:
     for name in plan.pipeline.prompted:
         if not pilot.exchanges.get(name):
             notes.append(
-                f"No row reached {name}: the requests of this stage and those after it are not included."
+                f"No row reached {name}: "
+                "the requests of this stage and those after it are not included."
             )
             break
     if plan.target is not None and not pilot.kept:
         notes.append(
-            f"None of the {tried} rows tried was kept, so the cost of reaching the target cannot be estimated."
+            f"None of the {tried} rows tried was kept, "
+            "so the cost of reaching the target cannot be estimated."
         )
     return notes
 
 
-# The longest prompt ---------------------------------------------------------------------------------------------------
+# The longest prompt -------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -330,9 +334,9 @@ def _longest_prompt(plan: Plan, pilot: Pilot) -> _LongestPrompt:
 
 
 def _prompt_tokens(stage: Stage, plan: Plan, pilot: Pilot, columns: Row) -> Iterator[int]:
-    """The lengths, in tokens, of the prompts that the pilot sent, and of the stage's prompt with every seed.
+    """The lengths in tokens of the prompts that the pilot sent, and of one for each seed.
 
-    The latter are counted in characters and converted at the rate of the former.
+    The latter are measured in characters and converted at the rate of the former.
 
     Args:
         columns: The longest text of each column, for those that a seed does not have.
@@ -362,7 +366,7 @@ def _longest_columns(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def _longest_values(stage: Stage) -> dict[str, Any]:
-    """What the stage gives its prompt beside the row, where a list is drawn from: its longest value."""
+    """What the stage gives its prompt beside the row; of a list to draw from, the longest value."""
     values: dict[str, Any] = {"num_samples": stage.per_row}
     if stage.vary:
         lists = stage.vary.items()

@@ -1,4 +1,4 @@
-"""Judgements: what a plan's judge says of rows that it did not make, and whether the plan would keep them."""
+"""What a plan's judge says of given rows, and whether the plan would keep them."""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -21,7 +21,8 @@ class Judgement:
     """What the judge said of one row.
 
     Attributes:
-        row: The row with the judge's `evaluation` and `score`; the drop if the judge gave no verdict.
+        row: The row with the judge's `evaluation` and `score`; the drop if the judge gave no
+            verdict.
         kept: Whether the plan would keep the row; None if the judge gave no verdict.
     """
 
@@ -51,7 +52,8 @@ def judge_rows(
         judge: The teacher that judges.
         rows: Rows with the columns of a sample, each with an `id`.
         plan: The plan whose judge, prompt and filter are used.
-        out: A folder for the journal; what is recorded there is not asked again. None to keep nothing.
+        out: A folder for the journal; what is recorded there is not asked again. None to keep
+            nothing.
 
     Returns:
         The judgements in lineage order, those without a verdict last.

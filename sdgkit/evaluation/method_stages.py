@@ -9,7 +9,7 @@ from sdgkit.stages import Stage
 
 
 def pipeline_of(name: str) -> Pipeline:
-    """The pipeline of the method that a prompt belongs to; the grounded one for a name that neither has.
+    """The pipeline of the method that a prompt belongs to; the grounded one for an unknown name.
 
     Args:
         name: The name of the prompt and its stage.
@@ -37,7 +37,8 @@ def stand_in(seed: Row, name: str) -> dict[str, Any]:
         name: The name of the stage.
 
     Returns:
-        The seed's columns, with its own context, question and response where an earlier stage would have written them.
+        The seed's columns, with its own context, question and response where an earlier stage would
+        have written them.
 
     Example:
         >>> seed = {"seed_context": "A note.", "seed_question": "Why?", "seed_response": "So."}

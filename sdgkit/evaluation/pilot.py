@@ -41,7 +41,8 @@ class Pilot:
     Attributes:
         seeds: Seeds that were tried.
         funnel: The funnel's lines, by stage name.
-        exchanges: Every request with its reply, by stage name, whether it was asked now or recorded before.
+        exchanges: Every request with its reply, by stage name, whether it was asked now or recorded
+            before.
         rows: The columns of each row where it ended, as a sample or as a drop.
         kept: Samples.
         requests: Requests that were made now.
@@ -121,8 +122,11 @@ def _exchange(recorded: RecordedExchange) -> Exchange:
 
 
 def _small(pipeline: Pipeline) -> Pipeline:
-    """The pipeline with one row where a stage makes each row by a request of its own, and a few where one reply brings
-    many."""
+    """The pipeline with fewer rows.
+
+    A stage that makes each row by a request of its own makes one. Of the rows that a single reply
+    brings, only the first few go on.
+    """
     stages: list[Stage] = []
     for stage in pipeline.stages:
         stages.append(stage.with_single_request())

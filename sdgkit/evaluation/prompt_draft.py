@@ -22,8 +22,8 @@ class PromptDraft:
 
     Args:
         name: The name of its stage.
-        folder: The user's folder of prompts, in which it is saved. A prompt that is not there yet begins as the shipped
-            one.
+        folder: The user's folder of prompts, in which it is saved. A prompt that is not there yet
+            begins as the shipped one.
         prompt: A prompt to begin with instead.
 
     Attributes:
@@ -162,9 +162,9 @@ class PromptDraft:
             template.render({name: value for name, value in row.items() if name != "id"})
 
     def _unchecked_prompt(self) -> Prompt:
-        """The prompt with settings that were checked and texts that were not. Raises PromptError."""
+        """The prompt with its settings checked and its texts unchecked. Raises PromptError."""
         texts = self._history.state
-        # A prompt needs some text. It stands last, so that the line numbers of the settings are their own.
+        # A prompt needs some text. It stands last, so that it does not shift the settings' lines.
         settings = Prompt.from_yaml(f"{texts[SETTINGS]}\ngeneration: x", self.name, SETTINGS)
         parts: dict[str, Any] = {part: texts[part] for part in PARTS}
         return replace(settings, **parts)

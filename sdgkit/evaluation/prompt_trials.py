@@ -1,4 +1,4 @@
-"""Trying a prompt: the messages that it makes of a row, what the teacher replies, and which columns are read from it.
+"""Trying a prompt: the messages that it makes of a row, the reply, and what is read from it.
 
 A reply is read by the stage itself, exactly as in a run.
 """
@@ -41,8 +41,8 @@ class Trial:
         reply: What came back; None if nothing did.
         pieces: The text of the reply, in pieces.
         rows: The columns of each complete record in the reply.
-        reason: "" if the reply is good. Otherwise why a run would ask again or drop the row: `malformed`, `truncated`,
-            `teacher_error`, or `prompt` if the prompt cannot be rendered.
+        reason: "" if the reply is good. Otherwise why a run would ask again or drop the row:
+            `malformed`, `truncated`, `teacher_error`, or `prompt` if the prompt cannot be rendered.
         message: The same in a sentence.
     """
 
@@ -139,7 +139,7 @@ def _read(trial: Trial, reply: Reply, prompt: Prompt, row: Row) -> Trial:
 
 
 def _stage_of(prompt: Prompt) -> Stage:
-    """The stage that reads the prompt's replies; for a prompt of your own, one that reads a column for each tag."""
+    """The stage that reads the prompt's replies; for an unknown prompt, a column for each tag."""
     stage = find_stage(prompt.name)
     if stage is not None:
         return stage
@@ -155,8 +155,8 @@ def mark_columns(text: str, records: Iterable[Mapping[str, str]]) -> list[Piece]
         records: The records that were read from it, by column, in order.
 
     Example:
-        >>> mark_columns("Q: Why? Bye.", [{"question": "Why?"}])
-        [Piece(text='Q: ', column=''), Piece(text='Why?', column='question'), Piece(text=' Bye.', column='')]
+        >>> mark_columns("Q: Why?", [{"question": "Why?"}])
+        [Piece(text='Q: ', column=''), Piece(text='Why?', column='question')]
     """
     pieces: list[Piece] = []
     end = 0

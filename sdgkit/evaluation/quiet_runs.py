@@ -1,4 +1,4 @@
-"""Runs beside the run: of a few rows or a single stage, without files of their own and without notes."""
+"""Runs of a few rows or a single stage, without files of their own and without notes."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,8 @@ def run_quietly(plan: Plan, journal: Journal) -> Run:
 
     Args:
         plan: What to do.
-        journal: Where the replies are recorded; what is recorded already is not asked again. It stays open.
+        journal: Where the replies are recorded; what is recorded already is not asked again. It
+            stays open.
 
     Returns:
         The finished run.

@@ -13,7 +13,8 @@ def asked_again(prompt: Prompt, run_folder: str | Path | None, saved: Prompt) ->
 
     Args:
         prompt: The prompt as it is being edited.
-        run_folder: The folder of the run that would be resumed; None, or a folder without a run, if there is none yet.
+        run_folder: The folder of the run that would be resumed; None, or a folder without a run, if
+            there is none yet.
         saved: The prompt as it was saved.
 
     Returns:
@@ -22,7 +23,10 @@ def asked_again(prompt: Prompt, run_folder: str | Path | None, saved: Prompt) ->
     if run_folder is None or not (Path(run_folder) / JOURNAL_FILE).exists():
         if prompt == saved:
             return ""
-        return f"A resumed run asks {prompt.name} and every stage after it again; it reuses all earlier replies."
+        return (
+            f"A resumed run asks {prompt.name} and every stage after it again; "
+            "it reuses all earlier replies."
+        )
     with closing(Journal(Path(run_folder), read_only=True)) as journal:
         newest = journal.newest()
         replies = journal.count_replies_by_stage()

@@ -1,7 +1,8 @@
 """The seed check: what is wrong with seed examples, before anything is paid for.
 
-Most rules need only the seeds themselves. What only a reader can tell is left to a judge: with a teacher, each seed is
-scored with the run's own evaluate prompt. A seed that its own judge would drop is the best warning there is.
+Most rules need only the seeds themselves. What only a reader can tell is left to a judge: with a
+teacher, each seed is scored with the run's own evaluate prompt. A seed that its own judge would
+drop is the best warning there is.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ def check_seeds(
     Args:
         seeds: What `load_seeds` takes.
         teacher: Also has it judge each seed, as a run would judge a sample: one request a seed.
-        prompts: A folder of prompts, or prompts by stage name, for the judge; the shipped ones serve where it has none.
+        prompts: A folder of prompts, or prompts by stage name, for the judge; the shipped ones
+            serve where it has none.
 
     Returns:
         The findings, the gravest first. Empty if nothing is wrong.

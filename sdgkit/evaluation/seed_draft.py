@@ -23,7 +23,8 @@ class SeedDraft:
     """Seed examples being written, with undo.
 
     Args:
-        source: A file (which may not exist yet), or anything else that `load_seeds` takes; None for no seeds yet.
+        source: A file (which may not exist yet), or anything else that `load_seeds` takes; None for
+            no seeds yet.
 
     Attributes:
         path: The file that `save` writes; None until there is one.
@@ -42,7 +43,7 @@ class SeedDraft:
 
     @property
     def rows(self) -> list[Seed]:
-        """The seeds, each with a text in all four columns ("" for none). Change them by the methods alone."""
+        """The seeds, each with a text in all four columns ("" for none). Read only."""
         return list(self._history.state)
 
     @property
@@ -68,8 +69,8 @@ class SeedDraft:
         """Add a seed.
 
         Args:
-            like: The place of a seed to copy; the copy stands after it. By default, an empty seed with the task
-                description of the last one is added at the end.
+            like: The place of a seed to copy; the copy stands after it. By default, an empty seed
+                with the task description of the last one is added at the end.
 
         Returns:
             The place of the new seed, from 0.
@@ -113,11 +114,12 @@ class SeedDraft:
     def flaws(self) -> FlawsByPlace:
         """Find what is wrong with the seeds.
 
-        What `check_seeds` finds is included for the seeds before the first one that is not complete.
+        What `check_seeds` finds is included for the seeds before the first one that is not
+        complete.
 
         Returns:
-            The flaws of each seed that has some, by its place from 0, the gravest first; by None, what concerns all of
-            them.
+            The flaws of each seed that has some, by its place from 0, the gravest first; by None,
+            what concerns all of them.
         """
         rows = self._history.state
         if self._checked_rows is not rows:
@@ -137,7 +139,7 @@ class SeedDraft:
         self.path = Path(path)
 
     def save(self, path: str | Path | None = None) -> Path:
-        """Write the seeds as JSON lines to their file, or to another one, which is theirs from then on.
+        """Write the seeds as JSON lines, to their own file or another, which becomes their own.
 
         Args:
             path: Another file, which ends in `.jsonl`.
@@ -217,7 +219,8 @@ def _errors_in(seed: Seed) -> list[Flaw]:
 def _missing_context(with_context: int, seeds: int) -> Flaw:
     return Flaw(
         CONTEXT,
-        f"It is empty, but {with_context} of {seeds} seeds have a context. Give all of them one, or none.",
+        f"It is empty, but {with_context} of {seeds} seeds have a context. "
+        "Give all of them one, or none.",
     )
 
 

@@ -10,6 +10,9 @@ from sdgkit.texts import load_texts
 
 Severity = Literal["error", "warning", "hint"]
 SEVERITIES: Sequence[Severity] = ("error", "warning", "hint")  # the gravest first
+NOTHING_FOUND = (
+    "No problems found: clear task, realistic input, complete output, no ambiguity, variety."
+)
 HEADER = ("seed", "severity", "quality", "problem", "advice")
 
 
@@ -20,8 +23,8 @@ class Finding:
     Attributes:
         row: The number of the seed, from 1; None if it concerns all seeds.
         column: The column that it concerns; "" if it concerns the set.
-        quality: Which quality of a good seed is missing: "clear task", "realistic input", "complete output",
-            "no ambiguity" or "variety".
+        quality: Which quality of a good seed is missing: "clear task", "realistic input", "complete
+            output", "no ambiguity" or "variety".
         severity: "error" (the seed would teach something wrong), "warning" or "hint".
         problem: What is wrong.
         advice: What to do about it.
@@ -43,7 +46,9 @@ class Finding:
 
 @dataclass(frozen=True, repr=False)
 class SeedCheck:
-    """The result of a seed check. Prints as text, and as a table in a notebook; it is true if there are findings.
+    """The result of a seed check; it prints as text, and as a table in a notebook.
+
+    It is a sequence of its findings: empty, and so false, if there are none.
 
     Attributes:
         findings: What was found, the gravest first.
@@ -74,9 +79,7 @@ class SeedCheck:
             number = self.count(severity)
             if number:
                 counts.append(pluralize(number, severity))
-        sentence = "No problems found: clear task, realistic input, complete output, no ambiguity, variety."
-        if counts:
-            sentence = f"{', '.join(counts)}."
+        sentence = f"{', '.join(counts)}." if counts else NOTHING_FOUND
         if self.judge is None:
             return sentence
         return f"{sentence} The judge ({self.judge}) scored each seed."

@@ -1,7 +1,7 @@
 """The rules of the seed check: what can be told from the seeds themselves, without a teacher.
 
-They stand by the qualities of a good seed: clear task and realistic input, complete output, no ambiguity, variety.
-What each finding says is in `texts/seed_check.yaml`.
+They stand by the qualities of a good seed: clear task and realistic input, complete output, no
+ambiguity, variety. What each finding says is in `texts/seed_check.yaml`.
 """
 
 import re
@@ -35,7 +35,7 @@ QUOTED = 40  # characters of the beginning of a response
 FIRST_IDEOGRAPH = 0x2E80  # code points from here on: scripts that put no spaces between words
 
 
-# Clear task, realistic input ------------------------------------------------------------------------------------------
+# Clear task, realistic input ----------------------------------------------------------------------
 
 
 def check_inputs(seeds: Sequence[Row]) -> Iterator[Finding]:
@@ -74,7 +74,7 @@ def _count_words(text: str) -> int:
 
 
 def _is_keywords(text: str) -> bool:
-    """Whether a text is a list of keywords: four or more items, most of them of one or two words, no sentence."""
+    """Whether a text is a list of keywords: four or more short items, and no sentence."""
     items = [item for item in re.split(r"[,;\n|/]", text) if item.strip()]
     short_items = [item for item in items if len(item.split()) <= 2]
     is_list = len(items) >= 4 and len(short_items) >= 0.8 * len(items)
@@ -82,7 +82,7 @@ def _is_keywords(text: str) -> bool:
     return is_list and not has_sentence_or_number
 
 
-# Complete output ------------------------------------------------------------------------------------------------------
+# Complete output ----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class _Usual:
 
 
 def check_responses(seeds: Sequence[Row]) -> Iterator[Finding]:
-    """Find responses that are incomplete, or not in the form that the task or the other seeds call for."""
+    """Find responses that are incomplete, or not in the form of the task or the other seeds."""
     usual = _usual([seed[RESPONSE] for seed in seeds])
     for number, seed in enumerate(seeds, 1):
         yield from _check_form(number, seed, usual)
@@ -109,17 +109,17 @@ def check_responses(seeds: Sequence[Row]) -> Iterator[Finding]:
 
 
 def _usual(responses: Sequence[str]) -> _Usual:
-    forms = Counter(form for response in responses for form in forms_of(response))
-    usual_forms: set[str] = set()
-    if len(responses) > 2:
-        usual_forms = {
-            form for form, number in forms.items() if number >= USUAL_SHARE * len(responses)
-        }
+    forms: Counter[str] = Counter()
     headers: Counter[str] = Counter()
     for response in responses:
+        forms.update(forms_of(response))
         table = Table.of(response)
         if table is not None:
             headers[_header(table)] += 1
+    usual_forms: set[str] = set()
+    if len(responses) > 2:
+        most = USUAL_SHARE * len(responses)
+        usual_forms = {form for form, number in forms.items() if number >= most}
     header = max(headers, key=headers.__getitem__, default="")
     return _Usual(usual_forms, header, headers[header])
 
@@ -155,7 +155,7 @@ def _check_form(number: int, seed: Row, usual: _Usual) -> Iterator[Finding]:
 
 
 def _check_content(number: int, seed: Row) -> Iterator[Finding]:
-    """Check whether one response is complete, begins with the answer, and says only what the input gives."""
+    """Check whether one response is complete, begins with the answer, and adds no facts."""
     response = seed[RESPONSE]
     broken_off = _pattern("broken_off").search(response)
     if broken_off is not None:
@@ -176,7 +176,7 @@ def _check_content(number: int, seed: Row) -> Iterator[Finding]:
         yield make_finding("made_up", number, RESPONSE, facts=made_up)
 
 
-# No ambiguity, variety ------------------------------------------------------------------------------------------------
+# No ambiguity, variety ----------------------------------------------------------------------------
 
 
 def check_likeness(seeds: Sequence[Row]) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Did it help? A student answers the held-out questions, and a judge compares its answers with others."""
+"""Did it help? A student answers held-out questions, and a judge compares the answers."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ class Duel:
         question: The question, with its context.
         student: The student's answer.
         other: The answer that it is compared with.
-        verdict: From the student's side. A win or loss is one that the judge gives in both orders; anything else is a
-            tie.
+        verdict: From the student's side. A win or loss is one that the judge gives in both orders;
+            anything else is a tie.
         student_first: The judge's evaluation with the student's answer first.
         other_first: The judge's evaluation with the other answer first.
     """
@@ -123,19 +123,21 @@ def evaluate(
     limit: int | None = None,
     prompt: Prompt | str | Path | None = None,
 ) -> Evaluation:
-    """Compare a student's answers to the held-out questions with those of another model, or with the run's samples.
+    """Compare a student's answers to held-out questions with another model's or the run's own.
 
-    Each pair of answers is judged in both orders. Replies are recorded in the run's folder, so that the same call asks
-    nothing again. The page `evaluation/STUDENT.html` there shows the answers side by side.
+    Each pair of answers is judged in both orders. Replies are recorded in the run's folder, so that
+    the same call asks nothing again. The page `evaluation/STUDENT.html` there shows the answers
+    side by side.
 
     Args:
         run: A `Run` or its folder.
         student: The model that was trained on the run's samples.
         judge: The model that compares the answers.
-        against: A second model, such as the one that the student was trained from. By default the student's answers are
-            compared with the run's own responses.
-        test_share: The share of the contexts that was held out when the training file was exported (`Run.export`), 0 to
-            1 (default 0.1). With another share, the student has seen some of these questions.
+        against: A second model, such as the one that the student was trained from. By default the
+            student's answers are compared with the run's own responses.
+        test_share: The share of the contexts that was held out when the training file was exported
+            (`Run.export`), 0 to 1 (default 0.1). With another share, the student has seen some of
+            these questions.
         limit: How many questions to ask at most (default: all).
         prompt: Your own prompt for the judge, with the variables and the scale of
             `sdgkit/texts/compare_answers.yaml`.
@@ -200,7 +202,8 @@ def _held_out_questions(run: Run, test_share: float, limit: int | None) -> list[
     questions = [sample for sample in samples if is_held_out(sample)][:limit]
     if not questions:
         raise RunError(
-            f"No question is held out at a test share of {test_share:g}. Raise test_share, or generate more samples.",
+            f"No question is held out at a test share of {test_share:g}. "
+            "Raise test_share, or generate more samples.",
             folder=run.out,
         )
     return questions
@@ -227,7 +230,7 @@ def _answers(
 def _pairs(
     questions: Sequence[Row], student_answers: Mapping[str, str], other_answers: Mapping[str, str]
 ) -> Iterator[dict[str, Any]]:
-    """What the judge is asked about each question with two answers: both orders, under the ids ID/1 and ID/2."""
+    """What the judge is asked: each question with two answers, in both orders (ids ID/1, ID/2)."""
     for question in questions:
         id_ = question["id"]
         if id_ in student_answers and id_ in other_answers:

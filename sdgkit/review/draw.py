@@ -11,8 +11,8 @@ DRAWN = 20  # samples with which a review begins
 def draw(samples: Mapping[str, Row], keys: Mapping[str, str], number: int = DRAWN) -> list[str]:
     """Draw samples across seeds and scores, the same ones every time.
 
-    Seeds take turns, and within a seed its scores do. Among equals the hash of the content decides, which is as good as
-    chance.
+    Seeds take turns, and within a seed its scores do. Among equals the hash of the content decides,
+    which is as good as chance.
 
     Args:
         samples: All samples by id.

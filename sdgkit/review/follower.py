@@ -12,7 +12,7 @@ PAUSES_S = (0.2, 0.5)  # before trying again to write a folder that is in use
 
 
 class Follower:
-    """Writes training file, card and exports anew after decisions, in a thread of its own and one after the other.
+    """Writes training file, card and exports anew after decisions, in a thread of its own.
 
     Args:
         folder: The run's folder; None for a run in memory, which has no files.
@@ -38,7 +38,7 @@ class Follower:
         self._pool.submit(self._write).result()
 
     def _write(self) -> None:
-        """Write the files, unless the folder stays in use: then a run is writing it, which writes them when it ends."""
+        """Write the files, unless a run is writing the folder: it writes them when it ends."""
         if self._folder is None:
             return
         for pause in PAUSES_S:

@@ -1,4 +1,4 @@
-"""A review: a person's decisions about the samples of a run, one by one, and what they imply for the rest."""
+"""A review: a person's decisions about samples, and what they imply for the others."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -36,13 +36,14 @@ class Figures(NamedTuple):
 class Review:
     """The review of a run.
 
-    Every decision is recorded in the run's journal when the call returns. The training file, the card and the exports
-    in the run's folder follow it. Samples that are undecided count as accepted.
+    Every decision is recorded in the run's journal when the call returns. The training file, the
+    card and the exports in the run's folder follow it. Samples that are undecided count as
+    accepted.
 
     Args:
         run: A `Run` or its folder.
-        later: Whether the files follow soon after a decision, in a thread, instead of before the call returns. `write`
-            waits for them.
+        later: Whether the files follow soon after a decision, in a thread, instead of before the
+            call returns. `write` waits for them.
 
     Attributes:
         run: The run.
@@ -70,8 +71,8 @@ class Review:
         self._follower = Follower(self.run.out, later=later)
         self.read()
         if self.decisions:
-            # A process that was killed may have left files that are older than the newest decision. A folder that
-            # cannot be written can still be looked at.
+            # A process that was killed may have left files that are older than the newest decision.
+            # A folder that cannot be written can still be looked at.
             with suppress(RunError):
                 self._follow_decisions()
 
@@ -96,7 +97,7 @@ class Review:
         self.decisions = self.run.decisions
         self._follower.follow()
 
-    # Deciding ---------------------------------------------------------------------------------------------------------
+    # Deciding -------------------------------------------------------------------------------------
 
     def accept(self, id: str) -> None:
         """Accept a sample as it is.
@@ -215,7 +216,7 @@ class Review:
             return _without_ids(read_seeds(source))
         return _without_ids(self.run.plan.rows if self.run.plan is not None else [])
 
-    # Looking ----------------------------------------------------------------------------------------------------------
+    # Looking --------------------------------------------------------------------------------------
 
     def sample(self, id: str) -> dict[str, Any]:
         """A sample as the teacher wrote it.
@@ -270,7 +271,8 @@ class Review:
         """Find samples.
 
         Args:
-            text: A text in the sample or in the judge's evaluation; upper and lower case are the same.
+            text: A text in the sample or in the judge's evaluation; upper and lower case are the
+                same.
             state: The state of the sample.
             reason: The reason of its rejection.
             seed: The seed that it came from, such as `s3`.
@@ -294,7 +296,9 @@ class Review:
         return ids
 
     def drawn(self, number: int = DRAWN) -> list[str]:
-        """The ids of the samples with which a review begins, drawn across seeds and scores, the same ones every time.
+        """The ids of the samples with which a review begins.
+
+        They are drawn across seeds and scores, the same ones every time.
 
         Args:
             number: How many (default 20).
@@ -307,7 +311,9 @@ class Review:
         return ReviewProgress.of_states(self.state(id_) for id_ in self.by_id)
 
     def implied(self) -> str:
-        """What the drawn samples imply for all: "18 of 20 good: 70–97% of all". Good is what was accepted unedited.
+        """What the drawn samples imply for all: "18 of 20 good: 70–97% of all".
+
+        Good is what was accepted unedited.
 
         Returns:
             The sentence; "" as long as none of them is decided.

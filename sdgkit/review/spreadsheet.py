@@ -1,7 +1,7 @@
-"""A review by a colleague without Jupyter: samples and decisions as a CSV file for a spreadsheet, and back.
+"""A review by a colleague without Jupyter: a CSV file for a spreadsheet, and back.
 
-A text that a spreadsheet would take for a formula is written with an apostrophe before it, which is removed on the way
-back (https://owasp.org/www-community/attacks/CSV_Injection).
+A text that a spreadsheet would take for a formula is written with an apostrophe before it, which is
+removed on the way back (https://owasp.org/www-community/attacks/CSV_Injection).
 """
 
 import csv
@@ -35,7 +35,8 @@ COLUMNS = (
     "content",
 )
 REQUIRED = ("content", "id", "verdict")  # columns without which no decision can be read
-CELL_LIMIT = 32_767  # characters in a cell of Excel (support.microsoft.com, "Excel specifications and limits")
+# Characters in a cell of Excel (support.microsoft.com, "Excel specifications and limits").
+CELL_LIMIT = 32_767
 FIELD_LIMIT = (
     2**31 - 1
 )  # characters in a field that Python's csv module reads; its default is 128 KiB
@@ -64,8 +65,11 @@ class SpreadsheetResult:
     outdated: int
 
     def __str__(self) -> str:
-        counts = f"{self.accepted} accepted, {self.edited} edited, {self.rejected} rejected, {self.unchanged} unchanged"
-        return f"{counts}, {self.outdated} outdated (left out: their text has changed since)."
+        return (
+            f"{self.accepted} accepted, {self.edited} edited, {self.rejected} rejected, "
+            f"{self.unchanged} unchanged, "
+            f"{self.outdated} outdated (left out: their text has changed since)."
+        )
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,8 @@ def to_csv(review: Review, path: str | Path) -> int:
 def from_csv(review: Review, path: str | Path) -> SpreadsheetResult:
     """Save the decisions in a file that `to_csv` wrote and somebody filled in, all or none.
 
-    A line with other texts than the sample's is an edit. An empty verdict without an edit leaves the sample as it is.
+    A line with other texts than the sample's is an edit. An empty verdict without an edit leaves
+    the sample as it is.
 
     Returns:
         How many lines said what.
@@ -170,8 +175,8 @@ def _result_of(line: _Line, review: Review) -> _LineResult:
     """What follows from a line. Raises SettingsError if it cannot be understood."""
     if line.verdict not in ("accept", "reject", ""):
         raise SettingsError(
-            f"the verdict {line.cells['verdict']!r} is not valid. Write accept or reject, or leave it empty; "
-            "to edit a sample, change its text.",
+            f"the verdict {line.cells['verdict']!r} is not valid. Write accept or reject, "
+            "or leave it empty; to edit a sample, change its text.",
             setting="verdict",
             choices=("accept", "reject", ""),
         )
@@ -207,7 +212,7 @@ def _say_the_same(before: Decision, after: Decision) -> bool:
 
 
 def _texts_in(line: _Line, sample: Row, before: Decision | None) -> dict[str, str]:
-    """The texts that a line asks for: those in its cells; for a cell that nobody changed, the text it was made of.
+    """The texts that a line asks for; for a cell that nobody changed, the text it was made of.
 
     Args:
         line: The line.
@@ -232,7 +237,10 @@ def _texts_in(line: _Line, sample: Row, before: Decision | None) -> dict[str, st
 
 
 def _was_changed(cell: str, text: str) -> bool:
-    """Whether somebody changed the text in a cell; line ends, and the place where Excel cuts a cell, do not count."""
+    """Whether somebody changed the text in a cell.
+
+    Line ends, and the place where Excel cuts a long text off, make no difference.
+    """
     cell_text = "\n".join(cell.splitlines())
     whole_text = "\n".join(text.splitlines())
     if cell_text == whole_text:
@@ -255,7 +263,7 @@ def _read_lines(path: Path) -> list[_Line]:
 
 
 def _parse(text: str, path: Path) -> list[_Line]:
-    """The lines in a CSV text; its cells are separated by commas, semicolons or tabs, as the spreadsheet wrote them."""
+    """The lines in a CSV text, whose cells are separated by commas, semicolons or tabs."""
     first_line = text.partition("\n")[0]
     delimiter = max(",;\t", key=first_line.count)
     csv.field_size_limit(FIELD_LIMIT)
