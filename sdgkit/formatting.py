@@ -1,7 +1,7 @@
 """How values become text: numbers, shares, durations, Markdown, and characters that would not show.
 
-Every surface (command line, panels, report, card) formats its values here, so that the same value reads the same
-everywhere.
+Every surface (command line, panels, report, card) formats its values here, so that the same value
+reads the same everywhere.
 """
 
 import re
@@ -119,7 +119,7 @@ def format_rough_duration(seconds: float | None) -> str:
         seconds: The estimate, or None while there is none.
 
     Returns:
-        The estimate to 5 seconds below 90 seconds (at least 10), to a minute above; "…" without an estimate.
+        The estimate to 5 seconds below 90 seconds (at least 10), to a minute above; "…" for None.
 
     Example:
         >>> format_rough_duration(42), format_rough_duration(200), format_rough_duration(None)
@@ -177,7 +177,7 @@ def markdown_block(text: str) -> str:
 
 
 def public_model_name(model: object) -> str:
-    """A model's name as it may be published: without the server's folders, for a model served from a path.
+    """A model's name as it may be published: of a model served from a path, without the folders.
 
     Example:
         >>> public_model_name("/models/granite-3.3"), public_model_name("ibm/granite-3.3")

@@ -1,4 +1,4 @@
-"""The dataset card: `README.md` of a run's folder, in the form that Hugging Face and people read."""
+"""The dataset card: `README.md` of a run's folder, as Hugging Face and people read it."""
 
 from __future__ import annotations
 

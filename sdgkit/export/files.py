@@ -1,6 +1,7 @@
 """Writing text, JSON Lines and Parquet: each file appears whole or not at all.
 
-Rows stream through: memory is one batch, however many rows there are. `datasets` and pandas are not needed here.
+Rows stream through: memory is one batch, however many rows there are. `datasets` and pandas are not
+needed here.
 """
 
 from __future__ import annotations
@@ -62,13 +63,14 @@ def write_jsonl(path: str | Path, rows: Iterable[Row]) -> int:
 def write_parquet(path: str | Path, rows: Callable[[], Iterable[Row]]) -> int:
     """Write rows as Parquet.
 
-    Columns stand in the order in which they first appear. Text is string, `score` is float64, a dictionary such as
-    `vary` is a struct. A column whose values have no common type becomes text, its values other than text as JSON.
+    Columns stand in the order in which they first appear. Text is string, `score` is float64, a
+    dictionary such as `vary` is a struct. A column whose values have no common type becomes text,
+    its values other than text as JSON.
 
     Args:
         path: Where to write them.
-        rows: Returns a new iterator at each call. The rows are read twice, since a column or a field may first appear
-            in the last of them.
+        rows: Returns a new iterator at each call. The rows are read twice, since a column or a
+            field may first appear in the last of them.
 
     Returns:
         How many rows were written.
@@ -128,7 +130,7 @@ def _schema(rows: Iterable[Row]) -> pa.Schema:
 
 
 def _common_type(earlier: pa.DataType | None, values: list[Any]) -> pa.DataType:
-    """The type that holds these values and those of earlier batches; string, if there is no other."""
+    """The type that holds these values and those of earlier batches; string as a last resort."""
     import pyarrow as pa
 
     try:
@@ -140,7 +142,7 @@ def _common_type(earlier: pa.DataType | None, values: list[Any]) -> pa.DataType:
 
 
 def _writable(column: str, kind: pa.DataType) -> pa.DataType:
-    """The type to write a column with. Parquet has no type without values and no struct without fields."""
+    """The type to write: Parquet has no type without values and no struct without fields."""
     import pyarrow as pa
 
     if column == "score":
@@ -156,5 +158,5 @@ def _json(value: Any) -> str:
 
 
 def _without_lone_surrogates(text: str) -> str:
-    """The text with lone surrogates replaced: a reply may hold one; neither UTF-8 nor Parquet can."""
+    """Replace lone surrogates: a reply may hold one; neither UTF-8 nor Parquet can."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

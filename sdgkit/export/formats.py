@@ -70,8 +70,8 @@ _SHAREGPT_ROLES = {"system": "system", "user": "human", "assistant": "gpt"}
 def messages(sample: Row, system: str | None = None) -> MessagesRow:
     """Chat messages, as trainers read them.
 
-    The user's message is the sample's `question`, which already contains the context in a grounded skill; the
-    assistant's is its `response`.
+    The user's message is the sample's `question`, which already contains the context in a grounded
+    skill; the assistant's is its `response`.
 
     Raises:
         RunError: The sample has no question or no response.
@@ -95,7 +95,7 @@ def instructlab(sample: Row, system: str | None = None) -> InstructLabRow:
 
 
 def alpaca(sample: Row, system: str | None = None) -> AlpacaRow:
-    """Alpaca's format (tatsu-lab/stanford_alpaca): the question is the instruction, the context is its input."""
+    """Alpaca's format (tatsu-lab/stanford_alpaca): question as instruction, context as input."""
     context = str(sample.get("context") or "")
     row: AlpacaRow = {
         "id": sample.get("id"),
@@ -123,11 +123,12 @@ def table(sample: Row, system: str | None = None) -> dict[str, Any]:
 
 
 def preference(original: Row, edited: Row, system: str | None = None) -> PreferenceRow:
-    """A preference pair, as TRL's trainers read it: the edited response is chosen, the original one rejected.
+    """A preference pair, as TRL's trainers read it: the edited response is the chosen one.
 
     Args:
         original: The sample as the teacher wrote it.
-        edited: The sample as a person edited it; an edited question stands in the prompt of both responses.
+        edited: The sample as a person edited it; an edited question stands in the prompt of both
+            responses.
         system: The user's own system message.
     """
     *prompt, chosen = messages(edited, system)["messages"]
@@ -168,6 +169,7 @@ def _text(sample: Row, column: str) -> str:
     text = sample.get(column)
     if not isinstance(text, str):
         raise RunError(
-            f"Sample {sample.get('id')} has no text in the column {column!r}, which a training file needs."
+            f"Sample {sample.get('id')} has no text in the column {column!r}, "
+            "which a training file needs."
         )
     return text

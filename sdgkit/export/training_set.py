@@ -1,4 +1,4 @@
-"""What one run or several give to a trainer, in any training format, with some of it held out for a test."""
+"""What one run or several give to a trainer, in any format, with some held out for a test."""
 
 from __future__ import annotations
 
@@ -73,7 +73,11 @@ class SetPage:
     @property
     def is_rehearsal(self) -> bool:
         """Whether rules, not a model, wrote or judged any of the samples."""
-        return any(part.summary.is_rehearsal for part in self.parts)
+        return _is_rehearsal(self.parts)
+
+
+def _is_rehearsal(parts: Sequence[Part]) -> bool:
+    return any(part.summary.is_rehearsal for part in parts)
 
 
 @dataclass(frozen=True)
@@ -88,8 +92,8 @@ class _TrainingRow:
 class TrainingSet:
     """The samples of some runs that their reviews let through.
 
-    In a set of several runs, each row has a `skill`, the run's key before its id, and a question that no earlier row
-    has.
+    In a set of several runs, each row has a `skill`, the run's key before its id, and a question
+    that no earlier row has.
 
     Args:
         parts: What each run gives.
@@ -105,8 +109,9 @@ class TrainingSet:
         Args:
             format: One of `EXPORT_FORMATS`.
             path: The file, or the folder for "datasets".
-            test_share: The share of the contexts to hold out, from 0 to less than 1. In a datasets folder they are a
-                split of their own (default 0.1); a single file leaves them out (default 0).
+            test_share: The share of the contexts to hold out, from 0 to less than 1. In a datasets
+                folder they are a split of their own (default 0.1); a single file leaves them out
+                (default 0).
 
         Returns:
             How many rows were written.
@@ -130,7 +135,7 @@ class TrainingSet:
         return write_jsonl(path, rows())
 
     def _write_folder(self, folder: Path, test_share: float) -> int:
-        """A folder that `datasets.load_dataset` and the Hub read: a Parquet file for each split, and a card."""
+        """A folder for `datasets.load_dataset` and the Hub: a Parquet file a split, and a card."""
         is_test = held_out(self._samples, test_share)
         splits = [self._write_split(folder, "train", lambda sample: not is_test(sample))]
         if test_share:
@@ -143,45 +148,52 @@ class TrainingSet:
     def _write_split(
         self, folder: Path, split: str, is_in_split: Callable[[Row], bool]
     ) -> SplitFile:
-        is_rehearsal = any(part.summary.is_rehearsal for part in self.parts)
-        file = f"{REHEARSAL}_{split}.parquet" if is_rehearsal else f"{split}.parquet"
+        file = f"{split}.parquet"
+        if _is_rehearsal(self.parts):
+            file = f"{REHEARSAL}_{file}"
         rows = partial(self._formatted, "parquet", is_in_split)
         return SplitFile(split, file, write_parquet(folder / file, rows))
 
     def _formatted(self, format: str, is_in_split: Callable[[Row], bool]) -> Iterator[Row]:
         """The rows of one split in a training format."""
         is_preference = format == "preference"
-        for row in self._edited_rows() if is_preference else self._rows():
+        rows = self._edited_rows() if is_preference else self._rows()
+        for row in rows:
             if not is_in_split(row.sample):
                 continue
+            formatted: Row
             if is_preference:
-                formatted: Row = preference(row.original, row.sample, row.part.system)
+                formatted = preference(row.original, row.sample, row.part.system)
             else:
                 formatted = FORMATS[format](row.sample, row.part.system)
-            yield {**formatted, "skill": row.part.skill} if self._is_merged else formatted
+            if self._is_merged:
+                formatted = {**formatted, "skill": row.part.skill}
+            yield formatted
 
     def _samples(self) -> Iterator[Row]:
         return (row.sample for row in self._rows())
 
     def _rows(self) -> Iterator[_TrainingRow]:
         """All samples that the reviews let through."""
-        return self._without_repeated_questions(
-            _TrainingRow(part, sample, sample)
-            for part in self.parts
-            for sample in part.decisions.let_through(part.samples())
-        )
+        return self._without_repeated_questions(self._reviewed_samples())
 
     def _edited_rows(self) -> Iterator[_TrainingRow]:
         """The samples whose response a person rewrote."""
-        return self._without_repeated_questions(
-            _TrainingRow(part, original, edited)
-            for part in self.parts
-            for original, edited in part.decisions.edited(part.samples())
-            if original.get("response") != edited.get("response")
-        )
+        return self._without_repeated_questions(self._edited_samples())
+
+    def _reviewed_samples(self) -> Iterator[_TrainingRow]:
+        for part in self.parts:
+            for sample in part.decisions.let_through(part.samples()):
+                yield _TrainingRow(part, sample, sample)
+
+    def _edited_samples(self) -> Iterator[_TrainingRow]:
+        for part in self.parts:
+            for original, edited in part.decisions.edited(part.samples()):
+                if original.get("response") != edited.get("response"):
+                    yield _TrainingRow(part, original, edited)
 
     def _without_repeated_questions(self, rows: Iterable[_TrainingRow]) -> Iterator[_TrainingRow]:
-        """The rows without questions that an earlier part has; in a merged set, with its part's key in each id."""
+        """Leave out questions that an earlier part has; in a merged set, add the key to the ids."""
         first_part: dict[bytes, Part] = {}
         for row in rows:
             question = _digest(str(row.sample.get("question")))
@@ -197,10 +209,10 @@ class TrainingSet:
 def held_out(
     samples: Callable[[], Iterable[Row]], share: float = TEST_SHARE
 ) -> Callable[[Row], bool]:
-    """Decide which samples are held out of training, by a hash of their context (or question, if they have none).
+    """Decide by a hash of their context which samples are held out of training.
 
-    No context has samples on both sides, and samples added later do not move the others. If there are at least two
-    contexts, each side gets one.
+    Without a context, the question decides. No context has samples on both sides, and samples added
+    later do not move the others. If there are at least two contexts, each side gets one.
 
     Args:
         samples: Returns all samples, a new iterator at each call.
@@ -253,7 +265,8 @@ def merged(parts: Sequence[Part]) -> TrainingSet:
     rehearsals = [part.key for part in parts if part.summary.is_rehearsal]
     if rehearsals and len(rehearsals) < len(parts):
         raise SettingsError(
-            f"{rehearsals[0]} is a rehearsal: rules, not a model, wrote its samples. Leave it out of the merge.",
+            f"{rehearsals[0]} is a rehearsal: rules, not a model, wrote its samples. "
+            "Leave it out of the merge.",
             setting="runs",
         )
     return TrainingSet(*parts)

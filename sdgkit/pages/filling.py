@@ -1,7 +1,7 @@
 """The templates of everything that a run leaves to read, and the one way to fill them.
 
-Whatever a template prints passes through `visible`, and in HTML and SVG it is escaped as well. So a reply may
-contain tags, control characters or reversed text, and is still only ever read.
+Whatever a template prints passes through `visible`, and in HTML and SVG it is escaped as well. So a
+reply may contain tags, control characters or reversed text, and is still only ever read.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def _is_escaped(template: str | None) -> bool:
 
 
 def _printable(value: object) -> object:
-    """What a template prints: text made `visible`, unless it is markup of our own; other values unchanged."""
+    """What a template prints: text is made `visible`, unless it is markup of our own."""
     if isinstance(value, str) and not hasattr(value, "__html__"):
         return visible(value)
     return value

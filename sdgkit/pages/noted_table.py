@@ -1,4 +1,4 @@
-"""A small table of texts with a note below it: as plain text, and as HTML for a notebook or a page."""
+"""A small table with a note below it, as plain text and as HTML."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

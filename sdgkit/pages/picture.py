@@ -1,7 +1,8 @@
 """The pictures: the method as a flow with a run's numbers in it, small histograms, and line charts.
 
-Each is one string of SVG that stands alone: attributes only and no stylesheet, colours that follow JupyterLab's
-variables where there are any, a background of its own, and an `aria-label` that says the same facts in words.
+Each is one string of SVG that stands alone: attributes only and no stylesheet, colours that follow
+JupyterLab's variables where there are any, a background of its own, and an `aria-label` that says
+the same facts in words.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from sdgkit.texts import load_texts
 
 _KIND_OF_PREFIX = {"gen": "generate", "eval": "judge", "filter": "keep", "combine": "combine"}
 _BAR_WIDTH = 400  # px: the length of the longest bar of a funnel
-_LINE_CLIPPED = 46  # characters of what was dropped, below a bar
+_BELOW_BAR = 46  # characters of the reasons for drops, where they stand below a bar
+_READ_ALOUD = 5_000  # and where they are read aloud
 _HISTOGRAM_WIDTH = 232  # px, without its margins
+_BARS_WITH_COUNTS = 4  # in a histogram with more, the counts above the bars would overlap
 
 
 class StageDescription(NamedTuple):
@@ -37,7 +40,9 @@ class StageDescription(NamedTuple):
 
 
 def describe_stage(name: str) -> StageDescription:
-    """Describe a stage by its name; a stage of the user's own is a check, unless its name begins like another kind.
+    """Describe a stage by its name.
+
+    A stage of the user's own is a check, unless its name begins like that of another kind.
 
     Example:
         >>> describe_stage("gen_contexts").action
@@ -55,17 +60,19 @@ def describe_stage(name: str) -> StageDescription:
 
 @dataclass(frozen=True)
 class _DrawnStage:
-    """A stage of the picture; without a line of the funnel, it is drawn without numbers.
+    """A stage of the picture.
 
     Attributes:
-        name: The stage's name.
-        line: Its numbers, if there are any.
-        scale: Length of the bar for one row, in px.
+        line: Its numbers; all zero in a picture without numbers.
+        scale: The length of the bar for one row, in px.
     """
 
-    name: str
-    line: StageLine | None = None
+    line: StageLine
     scale: float = 0.0
+
+    @property
+    def name(self) -> str:
+        return self.line.name
 
     @property
     def description(self) -> StageDescription:
@@ -74,57 +81,48 @@ class _DrawnStage:
     @property
     def numbers(self) -> list[str]:
         """Rows in, tried (where it differs) and out."""
-        if self.line is None:
-            return []
         numbers = [f"{format_number(self.line.rows_in)} in"]
         if self.line.tried != self.line.rows_in:
             numbers.append(f"{format_number(self.line.tried)} tried")
-        return [*numbers, f"{format_number(self.line.rows_out)} out"]
+        numbers.append(f"{format_number(self.line.rows_out)} out")
+        return numbers
 
     @property
     def working(self) -> int:
         """Rows that are still in the stage: tried, and neither out nor dropped."""
-        if self.line is None:
-            return 0
-        return self.line.tried - self.line.rows_out - self.line.dropped_rows
+        return max(0, self.line.tried - self.line.rows_out - self.line.dropped_rows)
 
     @property
     def kept_width(self) -> float:
-        return self.scale * self.line.rows_out if self.line else 0.0
+        return self.scale * self.line.rows_out
 
     @property
     def dropped_width(self) -> float:
-        return self.scale * self.line.dropped_rows if self.line else 0.0
+        return self.scale * self.line.dropped_rows
 
     @property
     def working_width(self) -> float:
-        return self.scale * max(0, self.working)
+        return self.scale * self.working
 
-    def losses(self, limit: int | None = None) -> str:
-        """What was dropped, and what is still being worked on. limit: characters of the reasons."""
-        if self.line is None:
-            return ""
+    def losses(self, limit: int) -> str:
+        """What was dropped, and what is still being worked on.
+
+        Args:
+            limit: How many characters the reasons may have.
+        """
         facts = []
         if self.line.dropped_rows:
             reasons = _shortened(format_drops(self.line.dropped), limit)
             facts.append(f"dropped {format_number(self.line.dropped_rows)}: {reasons}")
-        if self.working > 0:
+        if self.working:
             facts.append(f"{format_number(self.working)} working")
         if facts:
             return " · ".join(facts)
         return "nothing dropped" if self.line.tried else "no rows reached this stage"
 
-    @property
-    def sentence(self) -> str:
-        """The stage read aloud."""
-        sentence = f"{self.name} {self.description.action}."
-        if self.line is None:
-            return sentence
-        return f"{sentence} {', '.join([*self.numbers, self.losses()])}."
 
-
-def _shortened(text: str, limit: int | None) -> str:
-    if limit is None or len(text) <= limit:
+def _shortened(text: str, limit: int) -> str:
+    if len(text) <= limit:
         return text
     return f"{text[: limit - 1]}…"
 
@@ -137,15 +135,13 @@ class _FlowPicture:
         stages: The stages, from top to bottom.
         start: What goes into the first stage.
         end: What comes out of the last.
+        is_numbered: Whether to show the numbers of rows.
     """
 
     stages: Sequence[_DrawnStage]
     start: str
     end: str
-
-    @property
-    def is_numbered(self) -> bool:
-        return self.stages[0].line is not None
+    is_numbered: bool
 
     @property
     def is_pipeline(self) -> bool:
@@ -154,13 +150,18 @@ class _FlowPicture:
 
     @property
     def description(self) -> str:
+        """The picture read aloud."""
         stages = pluralize(len(self.stages), "stage")
         sentences = [f"From {self.start} to {self.end}, in {stages}."]
-        sentences += [stage.sentence for stage in self.stages]
+        for stage in self.stages:
+            sentences.append(f"{stage.name} {stage.description.action}.")
+            if self.is_numbered:
+                facts = [*stage.numbers, stage.losses(_READ_ALOUD)]
+                sentences.append(f"{', '.join(facts)}.")
         return " ".join(sentences)
 
     def as_svg(self) -> str:
-        return "".join(fill("picture.svg", picture=self, clipped=_LINE_CLIPPED))
+        return "".join(fill("picture.svg", picture=self, clipped=_BELOW_BAR))
 
 
 def draw_method(pipeline: str = "grounded") -> str:
@@ -172,8 +173,9 @@ def draw_method(pipeline: str = "grounded") -> str:
     Returns:
         An inline SVG, at most 480 px wide and readable down to 320.
     """
-    stages = [_DrawnStage(name) for name in load_texts("stages")[pipeline]]
-    return _FlowPicture(stages, "seed examples", "samples").as_svg()
+    names = load_texts("stages")[pipeline]
+    stages = [_DrawnStage(StageLine(name, rows_in=0, tried=0, rows_out=0)) for name in names]
+    return _FlowPicture(stages, "seed examples", "samples", is_numbered=False).as_svg()
 
 
 def draw_funnel(lines: Sequence[StageLine], *, seeds: int | None = None) -> str:
@@ -188,14 +190,16 @@ def draw_funnel(lines: Sequence[StageLine], *, seeds: int | None = None) -> str:
     """
     most_tried = max(line.tried for line in lines)
     scale = _BAR_WIDTH / max(1, most_tried)
-    stages = [_DrawnStage(line.name, line, scale) for line in lines]
-    is_pipeline = len(lines) > 1
-    start = lines[0].rows_in if seeds is None else seeds
-    return _FlowPicture(
-        stages,
-        start=pluralize(start, "seed example" if is_pipeline else "row"),
-        end=pluralize(lines[-1].rows_out, "sample" if is_pipeline else "row"),
-    ).as_svg()
+    stages = [_DrawnStage(line, scale) for line in lines]
+    rows_in = lines[0].rows_in if seeds is None else seeds
+    rows_out = lines[-1].rows_out
+    if len(lines) > 1:
+        start = pluralize(rows_in, "seed example")
+        end = pluralize(rows_out, "sample")
+    else:
+        start = pluralize(rows_in, "row")
+        end = pluralize(rows_out, "row")
+    return _FlowPicture(stages, start, end, is_numbered=True).as_svg()
 
 
 class Bar(NamedTuple):
@@ -247,21 +251,25 @@ class Histogram:
         return f"{self.description} {'; '.join(filter(None, numbers))}."
 
     def counts(self, bar: Bar) -> list[str]:
-        """What is written above a bar: nothing where the bars are so many that the texts would overlap."""
-        if self.continuous or len(self.bars) > 4:
-            return []
-        kept = f"{format_number(bar.kept)} kept" if bar.kept else ""
-        lost = f"{format_number(bar.lost)} {self.lost_label}" if bar.lost else ""
-        return [text for text in (kept, lost) if text]
+        """What is written above a bar: nothing where there are too many bars."""
+        counts: list[str] = []
+        if self.continuous or len(self.bars) > _BARS_WITH_COUNTS:
+            return counts
+        if bar.kept:
+            counts.append(f"{format_number(bar.kept)} kept")
+        if bar.lost:
+            counts.append(f"{format_number(bar.lost)} {self.lost_label}")
+        return counts
 
     def _read_aloud(self, bar: Bar) -> str:
+        """A bar in words; the empty bars of a continuous axis are not mentioned."""
         kept = f"{format_number(bar.kept)} kept"
         lost = f"{format_number(bar.lost)} {self.lost_label}"
         if not self.continuous:
             return f"{bar.label}: {kept}, {lost}"
-        if not bar.kept + bar.lost:
-            return ""
-        return f"from {bar.label}: {kept}, {lost}" if bar.lost else f"from {bar.label}: {kept}"
+        if bar.lost:
+            return f"from {bar.label}: {kept}, {lost}"
+        return f"from {bar.label}: {kept}" if bar.kept else ""
 
     def as_svg(self) -> str:
         """The histogram as inline SVG, 264 px wide."""

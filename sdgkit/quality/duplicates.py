@@ -1,9 +1,10 @@
-"""Exact and near duplicates among the contexts, questions and responses of a set, and between it and its seeds.
+"""Exact and near duplicates among the texts of a set, and between the set and its seeds.
 
-Two texts are compared by the sequences of five characters that occur in them (Jaccard similarity, 0 to 1), ignoring
-letter case and white space; so it works for any language and any form. MinHash with locality-sensitive hashing
-(Broder 1997; Leskovec et al., Mining of Massive Datasets, chapter 3) finds the candidates, which are then compared
-exactly: the result is not an estimate, and it is the same on every machine.
+Two texts are compared by the sequences of five characters that occur in them (Jaccard similarity, 0
+to 1), ignoring letter case and white space; so it works for any language and any form. MinHash with
+locality-sensitive hashing (Broder 1997; Leskovec et al., Mining of Massive Datasets, chapter 3)
+finds the candidates, which are then compared exactly: the result is not an estimate, and it is the
+same on every machine.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ NEAR_DUPLICATES = "near_duplicates"  # the name of the stage that drops them
 SHINGLE = 5  # characters of the sequences that are compared
 HASHES = 128  # in the sketch of a text
 OVERLOOKED = 0.001  # the share of duplicates that the index may miss
-# A response shorter than this says too little: many contexts may well deserve the same short response.
+# Characters. Many contexts may well deserve the same short response: it is not compared.
 TELLING = 100
 
 Key = TypeVar("Key")
@@ -140,8 +141,9 @@ def repeats(
 ) -> Iterator[Repeat]:
     """Find the samples that repeat a seed or an earlier sample that is not itself a repeat.
 
-    A context is compared with every other context; a question with the others of its context (of a freeform skill,
-    with all); a response with those of other contexts, if it is long enough to tell.
+    A context is compared with every other context; a question with the others of its context (of a
+    freeform skill, with all); a response with those of other contexts, if it is long enough to
+    tell.
 
     Args:
         samples: The samples, in lineage order.
@@ -162,7 +164,14 @@ def repeats(
 
 @dataclass(frozen=True)
 class _ComparedText:
-    """A text of a sample. scope: the texts that it is compared with; group: those among them that it is not."""
+    """A text of a sample.
+
+    Attributes:
+        column: Its column.
+        text: The text.
+        scope: The texts of the column that it is compared with.
+        group: Those among them that it is not compared with.
+    """
 
     column: str
     text: str
@@ -179,11 +188,11 @@ class _RepeatSearch:
         )
 
     def add_seed(self, row: Row, seed_id: str) -> None:
-        """Add the texts of a seed example. Those of a seed without a context are compared with all questions, too."""
+        """Add the texts of a seed example."""
         self._add_seed_columns(row, f"the seed example {seed_id}")
 
     def repeat_or_add(self, sample: Row) -> Repeat | None:
-        """What the sample repeats; a sample that repeats nothing is added, for those that follow."""
+        """What the sample repeats; one that repeats nothing is added, for those that follow."""
         sample_id = str(sample.get("id"))
         self._add_seed_columns(sample, f"its seed example {seed_of(sample_id)}")
         texts = _compared_texts(sample, sample_id)
@@ -246,7 +255,8 @@ def check_threshold(threshold: object) -> float:
     if isinstance(threshold, int | float) and not is_boolean and 0 < threshold <= 1:
         return float(threshold)
     raise SettingsError(
-        f"near_duplicates must be a similarity above 0 and up to 1, such as 0.9, not {threshold!r}.",
+        "near_duplicates must be a similarity above 0 and up to 1, such as 0.9, "
+        f"not {threshold!r}.",
         setting="near_duplicates",
     )
 
@@ -281,7 +291,7 @@ def _sketch(text: str) -> rensa.RMinHash:
 
 
 def _comparable(text: str) -> str:
-    """The text without differences in letter case, white space or Unicode form, and without lone surrogates."""
+    """The text in one letter case, spacing and Unicode form, and without lone surrogates."""
     folded = unicodedata.normalize("NFKC", text).casefold()
     spaced = " ".join(folded.split())
     return spaced.encode("utf-8", "replace").decode()

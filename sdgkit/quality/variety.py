@@ -1,8 +1,9 @@
 """How much is new in a set of samples, and whether more of them still bring more.
 
-Distinct-n is the share of different n-grams among all (Li et al. 2016, arXiv 1510.03055); the compression ratio is the
-size of all texts divided by their size under gzip (Shaib et al. 2024, arXiv 2403.00553): 1 to 3 is varied, 10 repeats
-itself. Both depend on how much text there is, so compare two sets at the same number of samples: the curve does.
+Distinct-n is the share of different n-grams among all (Li et al. 2016, arXiv 1510.03055); the
+compression ratio is the size of all texts divided by their size under gzip (Shaib et al. 2024,
+arXiv 2403.00553): 1 to 3 is varied, 10 repeats itself. Both depend on how much text there is, so
+compare two sets at the same number of samples: the curve does.
 """
 
 from __future__ import annotations
@@ -57,14 +58,15 @@ class ColumnDiversity:
 
 @dataclass(frozen=True, repr=False)
 class Diversity:
-    """The measures of a set of samples; prints as a table, and as a table with a curve in a notebook.
+    """The measures of a set of samples; a table in print, a table with a curve in a notebook.
 
     Attributes:
         samples: How many samples were measured.
         columns: The measures of each column that has texts.
-        repeats: How many samples repeat another one or a seed, by column and reason (`"context duplicate": 3`).
-        growth: How the set grows: (number of samples, share of new 3-grams among those since the last point), in a
-            shuffled order that is the same each time.
+        repeats: How many samples repeat another one or a seed, by column and reason (`"context
+            duplicate": 3`).
+        growth: How the set grows: (number of samples, share of new 3-grams among those since the
+            last point), in a shuffled order that is the same each time.
         name: The name of the set, where several are compared.
         others: Sets to show beside it.
     """
@@ -77,7 +79,7 @@ class Diversity:
     others: Sequence[Diversity] = ()
 
     def beside(self, *others: Diversity) -> Diversity:
-        """The same measures with those of other sets to compare them with, such as a set made with `vary`."""
+        """The same, compared with other sets, such as one made with `vary`."""
         return replace(self, others=others)
 
     def picture(self) -> str:
@@ -118,7 +120,10 @@ class Diversity:
         repeated = sum(self.repeats.values())
         kinds = ", ".join(f"{kind} {number}" for kind, number in self.repeats.items())
         kinds_in_brackets = f" ({kinds})" if kinds else ""
-        sentence = f"{name}{repeated} of {self.samples} samples repeat others or the seeds{kinds_in_brackets}."
+        sentence = (
+            f"{name}{repeated} of {self.samples} samples repeat others or the seeds"
+            f"{kinds_in_brackets}."
+        )
         if not self.growth:
             return sentence
         newest_share = format_percent(self.growth[-1].y)
@@ -142,10 +147,10 @@ def _cells(column: ColumnDiversity) -> list[str]:
 
 @known_keywords
 def diversity(source: RowSource, *, near: float = NEAR, name: str = "") -> Diversity:
-    """Measure how varied a run's samples are, or any rows with `context`, `question`, `response` and `id`.
+    """Measure how varied a run's samples are, or any rows of texts.
 
     Args:
-        source: A run, or rows.
+        source: A run, or rows with any of `context`, `question`, `response` and `id`.
         near: The similarity from which a sample counts as a repeat, above 0 and up to 1.
         name: What to call the set where several are compared.
 
@@ -156,8 +161,8 @@ def diversity(source: RowSource, *, near: float = NEAR, name: str = "") -> Diver
         SettingsError: `near` is not such a number, or the source is a path.
 
     Example:
-        >>> rows = [{"question": "A cup?", "response": "Yes."}, {"question": "A lid?", "response": "Yes."}]
-        >>> diversity(rows).columns[0].distinct[0]
+        >>> questions = ["A cup?", "A lid?"]
+        >>> diversity([{"question": question} for question in questions]).columns[0].distinct[0]
         0.75
     """
     if isinstance(source, str | Path):
@@ -179,7 +184,13 @@ def diversity(source: RowSource, *, near: float = NEAR, name: str = "") -> Diver
 
 @dataclass(frozen=True)
 class _Text:
-    """One text of a sample. owner: the id of the sample or, of a context, what all its samples share."""
+    """One text of a sample.
+
+    Attributes:
+        column: Its column.
+        owner: The id of the sample; of a context, the part of the id that its samples share.
+        text: The text.
+    """
 
     column: str
     owner: str

@@ -44,7 +44,8 @@ class Interval(NamedTuple):
 def interval(part: float, whole: int) -> Interval:
     """The confidence interval (95%) of the share `part / whole`.
 
-    The Wilson score interval (Wilson 1927, JASA 22:209), which holds for small numbers and for shares near 0 and 1.
+    The Wilson score interval (Wilson 1927, JASA 22:209), which holds for small numbers and for
+    shares near 0 and 1.
 
     Args:
         part: How many of the whole have the property; a tie may count as half.
@@ -71,7 +72,8 @@ class Verdicts:
     """A judge's verdicts on one kind of response.
 
     Attributes:
-        kind: "good", a kind of damage ("swapped", "cut", "numbers"), or "bad" for all of these together.
+        kind: "good", a kind of damage ("swapped", "cut", "numbers"), or "bad" for all of these
+            together.
         asked: How many it judged.
         kept: How many of those it keeps.
         unsure: How many more it gave no verdict on.
@@ -102,7 +104,7 @@ class Verdicts:
         ]
 
     def cells_of_own_rows(self) -> list[str]:
-        """The same for the rows of a run, of which nobody knows how many are good: a share without an interval."""
+        """The same for the rows of a run: without an interval, since all of them were judged."""
         kept_share = format_percent(self.kept / self.asked)
         return ["the rows of this run", self._kept_of_asked, kept_share, ""]
 

@@ -1,4 +1,4 @@
-"""Where the samples of a run went: the costliest causes in plain words, an example of each, and what to change."""
+"""Where the samples of a run went: the costliest causes, an example of each, what to change."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ class Cause:
         tried: How many the stage tried.
         sentence: What happened.
         advice: What to change.
-        phrases: What the judge, the server or the check wrote most often, with how many of the drops have it.
+        phrases: What the judge, the server or the check wrote most often, with how many of the
+            drops have it.
         example: The trace of a typical drop; None if there is none any more.
     """
 
@@ -59,7 +60,7 @@ class Cause:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Where a run's samples went; prints as text, and shows as a section of the report in a notebook.
+    """Where a run's samples went; a text in print, a section of the report in a notebook.
 
     Attributes:
         state: The run's state.
@@ -103,7 +104,15 @@ class Explanation:
 
 @dataclass(frozen=True)
 class _Loss:
-    """The rows that one stage dropped for one reason. cost: the samples that they might have become."""
+    """The rows that one stage dropped for one reason.
+
+    Attributes:
+        line: The stage's line of the funnel.
+        stages_before: The names of the stages before it.
+        reason: The reason.
+        number: How many rows were dropped.
+        cost: How many samples they might have become.
+    """
 
     line: StageLine
     stages_before: Sequence[str]
@@ -142,7 +151,7 @@ def explain(standing: Standing, record: RunRecord) -> Explanation:
 
 
 def _costliest_losses(lines: Sequence[StageLine]) -> list[_Loss]:
-    """What cost most samples: a dropped row counts as the rows that the later stages would have made of it."""
+    """What cost most samples: a dropped row counts as the rows that later stages make of one."""
     names = [line.name for line in lines]
     losses = []
     samples_per_row = 1.0

@@ -30,11 +30,12 @@ def phrases(texts: Sequence[str], others: Sequence[str] = ()) -> list[Phrase]:
         others: Texts of the opposite kind: what both say is of no interest.
 
     Returns:
-        Up to three phrases that do not overlap. A phrase is up to eight words of one clause; of a script without
-        spaces, a whole clause.
+        Up to three phrases that do not overlap. A phrase is up to eight words of one clause; of a
+        script without spaces, a whole clause.
 
     Example:
-        >>> phrases(["It is late. No deadline is given.", "No deadline is given, again."], ["It is late."])
+        >>> evaluations = ["It is late. No deadline is given.", "No deadline is given, again."]
+        >>> phrases(evaluations, others=["It is late."])
         [Phrase(text='No deadline is given', number=2)]
     """
     numbers = _count_phrases(texts)
@@ -72,7 +73,7 @@ def _phrases_in(text: str) -> set[str]:
 
 
 def _says_something(phrase: str) -> bool:
-    """Whether it has two words or, in a script without spaces, as many characters as words are allowed."""
+    """Whether it has two words or, in a script without spaces, enough characters."""
     return len(phrase) >= WORDS_IN_PHRASE or _TWO_WORDS.search(phrase) is not None
 
 

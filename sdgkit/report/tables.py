@@ -1,4 +1,4 @@
-"""Rows to look at: as a table, and as samples beside their seeds. HTML in a notebook, text everywhere else.
+"""Rows to look at: as a table, and beside their seeds. HTML in a notebook, text elsewhere.
 
 The HTML needs no stylesheet and no script, so it stays readable in an exported page, offline.
 """
@@ -70,7 +70,9 @@ def as_table(rows: RowSource, *columns: str, most: int = 5, by: str | None = Non
 
 @known_keywords
 def beside_seeds(rows: RowSource, most: int = 3) -> RowView:
-    """Show samples or drops beside their seeds, with what the judge wrote; of a drop also where and why it was dropped.
+    """Show samples or drops beside their seeds.
+
+    Each is shown with the judge's evaluation, a drop also with where and why it was dropped.
 
     Args:
         rows: Rows, or a `Run`, whose samples are shown.
