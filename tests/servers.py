@@ -11,7 +11,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Self
 
 from aiohttp import web
 
@@ -101,7 +101,7 @@ class FaultServer:
         """The requests without the probes."""
         return [body for body in self.requests if not is_probe(body)]
 
-    def __enter__(self) -> "FaultServer":
+    def __enter__(self) -> Self:
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
         self.up()
         return self

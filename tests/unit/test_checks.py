@@ -1,11 +1,13 @@
-"""Checks that ask nobody: what they let on, what they drop, and the words they drop it with."""
+"""Checks that ask nobody: what passes, what they drop, and with which message."""
 
 import functools
 import inspect
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import scripted
@@ -13,27 +15,28 @@ from scripted import PROMPTS, assert_adds_up
 
 import sdgkit as sk
 from sdgkit.checks import MAKERS, RULES, CheckedText, check, read_checks, saved
+from sdgkit.samples import Row
 from sdgkit.seeds import read_seeds
 
 SEEDS = sorted((Path(__file__).parents[2] / "notebooks" / "seeds").glob("*.jsonl"))
 TABLE = "| Feature | Sentiment |\n|---|---|\n| Login | Negative |"
 
 
-def says(check, response, **row):
-    """What a check says of a response: None if it goes on."""
+def says(check: sk.Check, response: str, **row: Any) -> Any:
+    """What a check says about a response: None if it passes."""
     return check.function({"response": response, **row})
 
 
 # Tables, JSON, patterns, lengths ------------------------------------------------------------------
 
 
-def test_a_table_with_the_columns_asked_for_goes_on():
+def test_a_table_with_the_columns_asked_for_passes() -> None:
     assert says(sk.checks.markdown_table(["Feature", "Sentiment"]), TABLE) is None
     assert says(sk.checks.markdown_table(), "a | b\n--|--\n`x \\| y` | 2") is None
 
 
 @pytest.mark.parametrize(
-    ("response", "words"),
+    ("response", "message"),
     [
         ("No table at all.", "no Markdown table"),
         (
@@ -48,11 +51,13 @@ def test_a_table_with_the_columns_asked_for_goes_on():
         (f"Here it is:\n\n{TABLE}", "text around the table: “Here it is:”"),
     ],
 )
-def test_a_table_that_is_not_as_asked_is_dropped_with_the_reason(response, words):
-    assert words in says(sk.checks.markdown_table(["Feature", "Sentiment"]), response)
+def test_a_table_that_is_not_as_asked_is_dropped_with_the_reason(
+    response: str, message: str
+) -> None:
+    assert message in says(sk.checks.markdown_table(["Feature", "Sentiment"]), response)
 
 
-def test_a_table_is_measured_by_the_seeds_where_nothing_is_said():
+def test_a_table_is_compared_with_the_seeds_table_by_default() -> None:
     check = sk.checks.markdown_table()
     assert says(check, TABLE, seed_response=TABLE.replace("Login", "Map")) is None
     assert "not Part | Verdict" in says(check, TABLE, seed_response="|Part|Verdict|\n|-|-|\n|a|b|")
@@ -61,13 +66,13 @@ def test_a_table_is_measured_by_the_seeds_where_nothing_is_said():
 SCHEMA = {"type": "object", "required": ["name"], "properties": {"age": {"type": "integer"}}}
 
 
-def test_json_that_fits_its_schema_goes_on():
+def test_json_that_fits_its_schema_passes() -> None:
     assert says(sk.checks.valid_json(SCHEMA), '{"name": "Ann", "age": 3}') is None
     assert says(sk.checks.valid_json(), "```json\n[1]\n```") is None
 
 
 @pytest.mark.parametrize(
-    ("response", "words"),
+    ("response", "message"),
     [
         ("{name: 1}", "not JSON"),
         ('{"name": NaN}', "not JSON"),
@@ -75,11 +80,11 @@ def test_json_that_fits_its_schema_goes_on():
         ("{}", "name"),
     ],
 )
-def test_json_that_does_not_is_dropped_with_the_place(response, words):
-    assert words in says(sk.checks.valid_json(SCHEMA), response)
+def test_json_that_does_not_fit_is_dropped_with_the_place(response: str, message: str) -> None:
+    assert message in says(sk.checks.valid_json(SCHEMA), response)
 
 
-def test_a_schema_elsewhere_is_never_fetched(connections):
+def test_a_schema_elsewhere_is_never_fetched(connections: Any) -> None:
     check = sk.checks.valid_json({"$ref": "http://example.org/schema.json"})
     with pytest.raises(sk.SettingsError, match=r"example\.org"):
         says(check, "{}")
@@ -100,17 +105,19 @@ def test_a_schema_elsewhere_is_never_fetched(connections):
         lambda: read_checks(5),
     ],
 )
-def test_a_check_that_cannot_be_is_refused_when_it_is_made(make):
+def test_settings_that_cannot_be_used_are_refused_when_the_check_is_made(
+    make: Callable[..., Any],
+) -> None:
     with pytest.raises(sk.SettingsError):
         make()
 
 
-def test_a_pattern_is_looked_for_in_every_line():
+def test_a_pattern_is_looked_for_in_every_line() -> None:
     assert says(sk.checks.matches("^Subject:"), "Hello\nSubject: x") is None
     assert "^Subject:" in says(sk.checks.matches("^Subject:"), "My Subject: x")
 
 
-def test_lengths_are_counted_in_words_or_characters():
+def test_lengths_are_counted_in_words_or_characters() -> None:
     assert says(sk.checks.length(2, 3), "three little words") is None
     assert "4 words; at most 3" in says(sk.checks.length(max=3), "more than three words")
     assert "2 characters; at least 3" in says(sk.checks.length(3, unit="characters"), "ab")
@@ -118,11 +125,17 @@ def test_lengths_are_counted_in_words_or_characters():
 
 # Language, refusals -------------------------------------------------------------------------------
 
-GERMAN = "Die Heizung im zweiten Stock ist seit gestern Abend kalt, und im Büro sind es nur noch sechzehn Grad."
-ENGLISH = "The heating on the second floor has been cold since last night, and the office is down to sixteen degrees."
+GERMAN = (
+    "Die Heizung im zweiten Stock ist seit gestern Abend kalt, und im Büro sind es nur noch "
+    "sechzehn Grad."
+)
+ENGLISH = (
+    "The heating on the second floor has been cold since last night, and the office is down to "
+    "sixteen degrees."
+)
 
 
-def test_a_response_in_another_language_than_the_seeds_is_dropped():
+def test_a_response_in_another_language_than_the_seeds_is_dropped() -> None:
     check = sk.checks.same_language()
     assert says(check, ENGLISH, seed_response=GERMAN) == "It is in English, the seed's in German."
     assert says(check, GERMAN, seed_response=GERMAN) is None
@@ -131,7 +144,7 @@ def test_a_response_in_another_language_than_the_seeds_is_dropped():
 @pytest.mark.parametrize(
     "short", ["OK", "Ticket: hoch", "| a | b |\n|---|---|\n| 1 | 2 |", "12.11., 9:40", ""]
 )
-def test_what_is_too_short_to_tell_its_language_goes_on(short):
+def test_a_text_too_short_to_tell_its_language_passes(short: str) -> None:
     assert says(sk.checks.same_language(), short, seed_response=GERMAN) is None
 
 
@@ -146,7 +159,7 @@ def test_what_is_too_short_to_tell_its_language_goes_on(short):
         "作为一个人工智能\uff0c我不能回答。",
     ],
 )
-def test_a_reply_that_declines_is_dropped(refusal):
+def test_a_reply_that_declines_is_dropped(refusal: str) -> None:
     assert "declines" in says(sk.checks.no_refusal(), refusal)
 
 
@@ -158,11 +171,11 @@ def test_a_reply_that_declines_is_dropped(refusal):
         "The user asks for help with the sync. " * 10 + "As an AI company, they should know.",
     ],
 )
-def test_a_letter_that_declines_something_is_no_refusal(letter):
+def test_a_letter_that_declines_something_is_not_a_refusal(letter: str) -> None:
     assert says(sk.checks.no_refusal(), letter) is None
 
 
-def test_where_the_seed_declines_a_response_may():
+def test_a_response_may_decline_if_its_seed_does() -> None:
     refusal = "I can't help with that."
     assert says(sk.checks.no_refusal(), refusal, seed_response="I cannot help with that.") is None
 
@@ -170,12 +183,13 @@ def test_where_the_seed_declines_a_response_may():
 # Facts --------------------------------------------------------------------------------------------
 
 FACTS = {
-    "task_description": "Summarise what customers say about our products, in one sentence, without adding anything.",
+    "task_description": "Summarise in one sentence what customers say about our products. "
+    "Add nothing.",
     "seed_context": "The lamp costs 20 euros, says Kim.",
     "seed_question": "Please summarise.",
     "seed_response": "A customer says the lamp costs 20 euros. Questions? Call 0800 333.",
-    "context": "On 3 March 2025 we sold 12,600 lamps (11,000 last year) for €48.6m, writes Sabine Krol. "
-    "Error E-2203 came twice.",
+    "context": "On 3 March 2025 we sold 12,600 lamps (11,000 last year) for €48.6m, "
+    "writes Sabine Krol. Error E-2203 came twice.",
     "question": "Please summarise this one.",
 }
 
@@ -191,7 +205,7 @@ FACTS = {
         "1. They sold lamps.\n2. It was in March.",
     ],
 )
-def test_facts_of_the_context_go_on_in_whatever_format(good):
+def test_facts_of_the_context_pass_in_any_format(good: str) -> None:
     assert says(sk.checks.facts_in_context(), good, **FACTS) is None
 
 
@@ -206,7 +220,7 @@ def test_facts_of_the_context_go_on_in_whatever_format(good):
         ("这盏灯卖出了12,000个。", "共卖出12000个灯。"),
     ],
 )
-def test_one_number_written_in_two_ways_is_one_number(context, response):
+def test_one_number_written_in_two_ways_is_one_number(context: str, response: str) -> None:
     check = sk.checks.facts_in_context(derived=False)
     assert says(check, response, **{**FACTS, "context": context}) is None
     assert (
@@ -222,7 +236,9 @@ def test_one_number_written_in_two_ways_is_one_number(context, response):
 @pytest.mark.parametrize(
     "fact", ["12.11.2025", "192.168.1.100", "2.3.100", "4711000815", "10.000.000,25"]
 )
-def test_a_date_a_version_an_address_and_a_long_number_are_found_again_and_no_other(fact):
+def test_a_date_a_version_an_address_and_a_long_number_are_found_again_and_no_other(
+    fact: str,
+) -> None:
     check, row = (
         sk.checks.facts_in_context(derived=False),
         {**FACTS, "context": f"It was {fact} then."},
@@ -232,7 +248,7 @@ def test_a_date_a_version_an_address_and_a_long_number_are_found_again_and_no_ot
     assert says(check, f"Then it was {fact[:-1]}7.", **row) is not None
 
 
-def test_an_answer_that_is_its_context_makes_nothing_up():
+def test_an_answer_that_is_its_context_makes_nothing_up() -> None:
     text = "Anna met Berta Kohn 312 times in E-220."
     assert says(sk.checks.facts_in_context(), text, **{**FACTS, "context": text}) is None
     check = sk.checks.facts_in_context(column="context")
@@ -249,11 +265,11 @@ def test_an_answer_that_is_its_context_makes_nothing_up():
         ("As the lamp costs 20 euros, says Kim.", "20, Kim"),
     ],
 )
-def test_facts_that_nothing_holds_are_named(bad, fact):
+def test_made_up_facts_are_named(bad: str, fact: str) -> None:
     assert fact in says(sk.checks.facts_in_context(), bad, **FACTS)
 
 
-def test_a_number_in_words_is_that_number_and_no_other():
+def test_a_number_in_words_is_that_number_and_no_other() -> None:
     check, row = (
         sk.checks.facts_in_context(derived=False),
         {**FACTS, "context": "It sold three lamps."},
@@ -262,14 +278,14 @@ def test_a_number_in_words_is_that_number_and_no_other():
     assert "6, 0" in says(check, "They sold 6 lamps and 0 chairs.", **row)
 
 
-def test_what_may_be_computed_can_be_refused():
+def test_computed_numbers_can_be_refused() -> None:
     assert "14.5" in says(
         sk.checks.facts_in_context(derived=False), "Sales are up 14.5% to 12,600.", **FACTS
     )
 
 
 @pytest.mark.parametrize("path", SEEDS, ids=lambda path: path.stem)
-def test_the_shipped_seeds_pass_every_check(path):
+def test_the_shipped_seeds_pass_every_check(path: Path) -> None:
     for seed in read_seeds(path):
         row = {**seed, **{name.removeprefix("seed_"): text for name, text in seed.items()}}
         for made in (
@@ -283,7 +299,7 @@ def test_the_shipped_seeds_pass_every_check(path):
 # In a run -----------------------------------------------------------------------------------------
 
 
-def test_a_check_drops_with_its_own_words_after_the_stage_that_writes(tmp_path):
+def test_a_check_drops_with_its_own_message_after_the_stage_that_writes(tmp_path: Path) -> None:
     with scripted.ScriptedTeacher() as script:
         script.answer = lambda ask: (
             scripted.tagged(response="too long a response")
@@ -307,7 +323,7 @@ def test_a_check_drops_with_its_own_words_after_the_stage_that_writes(tmp_path):
     assert "too long a response" in drops[0]["reply"]
 
 
-def test_doing_a_run_again_repeats_its_checks(tmp_path):
+def test_repeating_a_run_repeats_its_checks(tmp_path: Path) -> None:
     checks = [
         "length=..50 words",
         sk.checks.matches("Response"),
@@ -321,12 +337,15 @@ def test_doing_a_run_again_repeats_its_checks(tmp_path):
         script.forget()
         again = sk.generate(tmp_path, teacher=teacher)
         assert script.asked() == 0
+    assert again.plan is not None and first.plan is not None
     assert again.plan.edition() == first.plan.edition()
     assert [line.name for line in again.funnel] == [line.name for line in first.funnel]
 
 
-def test_a_function_of_ones_own_is_a_check_and_is_asked_for_when_the_run_is_repeated(tmp_path):
-    def polite(row):
+def test_your_own_function_is_a_check_and_must_be_passed_again_to_repeat_the_run(
+    tmp_path: Path,
+) -> None:
+    def polite(row: Row) -> bool | str:
         return "please" in row["question"] or "Nobody said please."
 
     with scripted.ScriptedTeacher() as script:
@@ -342,7 +361,7 @@ def test_a_function_of_ones_own_is_a_check_and_is_asked_for_when_the_run_is_repe
         assert sk.generate(tmp_path, teacher=teacher, checks=[polite]).state == "done"
 
 
-def test_checks_of_one_name_are_numbered_and_a_check_goes_where_its_column_is_written():
+def test_checks_of_one_name_are_numbered_and_a_check_goes_where_its_column_is_written() -> None:
     plan = sk.plan(
         scripted.seeds(),
         prompts=PROMPTS,
@@ -359,7 +378,7 @@ def test_checks_of_one_name_are_numbered_and_a_check_goes_where_its_column_is_wr
         sk.plan(scripted.seeds(), prompts=PROMPTS, checks=[sk.checks.length(1, column="nowhere")])
 
 
-def test_every_check_comes_back_from_what_is_saved_of_it():
+def test_every_check_can_be_saved_and_read_back() -> None:
     typed = [
         "markdown_table=A,B",
         "valid_json",
@@ -374,7 +393,7 @@ def test_every_check_comes_back_from_what_is_saved_of_it():
     assert {check.name for check in checks} == {*RULES, "fits"}
 
 
-def test_a_rule_that_is_registered_can_be_made_typed_saved_and_described():
+def test_a_rule_that_is_registered_can_be_made_typed_saved_and_described() -> None:
     def no_links(checked: CheckedText, most: int = 0) -> str:
         """The text has at most `most` links."""
         links = checked.text.count("https://")
@@ -396,7 +415,7 @@ def test_a_rule_that_is_registered_can_be_made_typed_saved_and_described():
         del RULES["no_links"], MAKERS["no_links"]
 
 
-def test_a_check_of_ones_own_is_named_by_its_file(tmp_path):
+def test_a_check_can_be_a_function_in_a_file(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("def short(row):\n    return len(row['response']) < 5\n")
     [check] = read_checks(f"{tmp_path}/mine.py:short")
     assert (check.name, says(check, "abc"), says(check, "abcdef")) == ("short", True, False)
@@ -404,19 +423,19 @@ def test_a_check_of_ones_own_is_named_by_its_file(tmp_path):
         read_checks(f"{tmp_path}/mine.py:nothere")
 
 
-def longer_than(limit):
+def longer_than(limit: int) -> Callable[[Row], bool]:
     return lambda row: len(row["response"]) > limit
 
 
 class Longer:
-    def __init__(self, limit):
+    def __init__(self, limit: int) -> None:
         self.limit = limit
 
-    def __call__(self, row):
+    def __call__(self, row: Row) -> bool:
         return len(row["response"]) > self.limit
 
 
-def than(limit, row):
+def than(limit: int, row: Row) -> bool:
     return len(row["response"]) > limit
 
 
@@ -431,21 +450,26 @@ def than(limit, row):
     ],
     ids=["shipped", "closure", "object", "partial", "method"],
 )
-def test_another_parameter_is_another_edition_and_the_same_is_the_same(make):
+def test_checks_with_the_same_parameters_and_only_those_have_one_fingerprint(
+    make: Callable[..., Any],
+) -> None:
     assert make(3).describe() == make(3).describe()
     assert make(3).describe() != make(4).describe()
     json.dumps(make(3).describe())
 
 
-def test_what_a_check_does_is_described_alike_in_every_process():
+def test_a_check_has_the_same_fingerprint_in_every_process() -> None:
     code = (
-        "import json, sys; sys.path[:0] = [sys.argv[1], sys.argv[2]]; import test_checks as t, sdgkit as sk;"
-        "made = [sk.checks.length(3), *(sk.Check(name='c', function=f) for f in (t.longer_than(3), t.Longer(3)))];"
-        "print(json.dumps([one.describe() for one in made]))"
+        "import json, sys\n"
+        "sys.path[:0] = sys.argv[1:3]\n"
+        "import sdgkit as sk, test_checks as tests\n"
+        "functions = [tests.longer_than(3), tests.Longer(3)]\n"
+        "checks = [sk.Check(name='c', function=function) for function in functions]\n"
+        "checks.append(sk.checks.length(3))\n"
+        "print(json.dumps([check.describe() for check in checks]))"
     )
     here = Path(__file__).parent
     command = [sys.executable, "-c", code, str(here), str(here.parent)]
-    told = {
-        subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(2)
-    }
-    assert len(told) == 1
+    first = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    second = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert first == second

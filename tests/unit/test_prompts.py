@@ -1,8 +1,10 @@
-"""Prompts: from YAML and back, and replies read by their tags, whatever a model (or an attacker) makes of them."""
+"""Prompts: from YAML and back; replies read by their tags, whatever a model or attacker writes."""
 
 import string
 import time
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 
 import sdgkit as sk
 from sdgkit.errors import PromptError, SettingsError
-from sdgkit.prompts import load_prompts, read_score
+from sdgkit.prompts import PARTS, load_prompts, read_score
 
 CONTEXT = sk.Prompt(
     "gen_contexts",
@@ -31,11 +33,11 @@ PAIR = sk.Prompt(
 GOOD = "[Start of Context]\nthe text\n[End of Context]"
 
 
-def contexts(reply: str, **options) -> list[str]:
+def contexts(reply: str, **options: bool) -> list[str]:
     return [row["context"] for row in CONTEXT.parse(reply, ["context"], **options).rows]
 
 
-def verdicts(reply: str, **options) -> list[tuple[str, str]]:
+def verdicts(reply: str, **options: bool) -> list[tuple[str, str]]:
     rows = JUDGE.parse(reply, ["evaluation", "score"], **options).rows
     return [(row["evaluation"], row["score"]) for row in rows]
 
@@ -64,7 +66,7 @@ def verdicts(reply: str, **options) -> list[tuple[str, str]]:
         "[Start of Context]\x00the\x07 text\x1b[End of Context]",
     ],
 )
-def test_a_context_is_read_from_what_models_write_around_it(reply):
+def test_a_context_is_read_from_what_models_write_around_it(reply: str) -> None:
     assert contexts(reply) == ["the text"]
 
 
@@ -84,16 +86,16 @@ def test_a_context_is_read_from_what_models_write_around_it(reply):
         "[Start of Context]\x00[End of Context]",
     ],
 )
-def test_a_reply_without_a_complete_context_has_none(reply):
+def test_a_reply_without_a_complete_context_has_none(reply: str) -> None:
     assert contexts(reply) == []
 
 
-def test_a_value_that_was_cut_off_is_none_but_one_before_it_is():
+def test_a_value_that_was_cut_off_is_left_out_and_those_before_it_are_kept() -> None:
     assert contexts("[Start of Context]\nthe te", cut_off=True) == []
     assert contexts(f"{GOOD}[Start of Context]\nthe te", cut_off=True) == ["the text"]
 
 
-def test_several_records_are_read_in_order():
+def test_several_records_are_read_in_order() -> None:
     assert contexts(f"1. {GOOD}\n2. {GOOD.replace('the text', 'the other')}") == [
         "the text",
         "the other",
@@ -101,17 +103,17 @@ def test_several_records_are_read_in_order():
     assert contexts("[Start of Context]one[Start of Context]two[End of Context]") == ["two"]
 
 
-def test_tags_of_other_columns_inside_a_value_are_text():
+def test_tags_of_other_columns_inside_a_value_are_text() -> None:
     inner = "[Start of Question] Why? [End of Question] [Start of Score] 3 [End of Score]"
     assert contexts(f"[Start of Context]{inner}[End of Context]") == [inner]
 
 
-def test_html_and_templates_in_a_reply_are_text():
+def test_html_and_templates_in_a_reply_are_text() -> None:
     text = "<script>alert(1)</script> &amp; {{ 7 * 7 }} {% raw %} \\n %s"
     assert contexts(f"[Start of Context]{text}[End of Context]") == [text]
 
 
-def test_a_fence_that_is_content_stays():
+def test_a_fence_that_is_part_of_the_value_is_kept() -> None:
     code = "```python\nprint('hello')\n```"
     assert contexts(f"[Start of Context]{code}[End of Context]") == [code]
     two = "```\na\n```\nand\n```\nb\n```"
@@ -120,13 +122,13 @@ def test_a_fence_that_is_content_stays():
     assert contexts(f"[Start of Context]{plain}[End of Context]", keep_fences=True) == [plain]
 
 
-def test_bold_inside_a_value_stays():
+def test_bold_inside_a_value_is_kept() -> None:
     assert contexts("[Start of Context]**Dear all**, hello **you**[End of Context]") == [
         "**Dear all**, hello **you**"
     ]
 
 
-def test_a_judge_needs_both_parts_in_their_order():
+def test_a_judge_needs_both_parts_in_their_order() -> None:
     assert verdicts(
         "[Start of Evaluation]ok[End of Evaluation][Start of Score]1[End of Score]"
     ) == [("ok", "1")]
@@ -138,14 +140,14 @@ def test_a_judge_needs_both_parts_in_their_order():
     assert verdicts("[Start of Score]1[End of Score]") == []
 
 
-def test_without_tags_the_whole_reply_is_the_value():
+def test_without_tags_the_whole_reply_is_the_value() -> None:
     assert BARE.parse(" all\nof it ", ["response"]).rows == [{"response": "all\nof it"}]
     assert BARE.parse("<think>hm</think>\n\nall", ["response"]).rows == [{"response": "all"}]
     assert BARE.parse("all of i", ["response"], cut_off=True).rows == []
     assert BARE.parse("", ["response"]).rows == []
 
 
-def test_a_tag_may_end_one_column_and_begin_the_next():
+def test_a_tag_may_end_one_column_and_begin_the_next() -> None:
     rows = PAIR.parse("Question: Why?\nAnswer: Because.\n", ["question", "response"]).rows
     assert rows == [{"question": "Why?", "response": "Because."}]
 
@@ -176,11 +178,11 @@ NASTY = [
 
 
 @pytest.mark.parametrize("at", range(len(NASTY)))
-def test_a_reply_of_a_megabyte_is_read_in_a_moment(at):
-    """Linear work: twice the reply takes about twice the time, however it is made (here: much less than 16 times)."""
-    half, whole = NASTY[at][: len(NASTY[at]) // 8], NASTY[at]
+def test_a_reply_of_a_megabyte_is_read_in_a_moment(at: int) -> None:
+    """The work is linear: eight times the reply takes less than 16 times as long."""
+    whole = NASTY[at]
     times = []
-    for reply in (half, whole):
+    for reply in (whole[: len(whole) // 8], whole):
         began = time.process_time()
         contexts(reply)
         JUDGE.parse(reply, ["evaluation", "score"])
@@ -221,7 +223,9 @@ REPLIES = st.one_of(st.text(), st.lists(st.sampled_from(PIECES), max_size=40).ma
 
 @given(REPLIES, st.booleans(), st.booleans())
 @settings(max_examples=400, deadline=None)
-def test_reading_never_raises_and_gives_whole_records_only(reply, cut_off, keep_fences):
+def test_reading_never_raises_and_gives_whole_records_only(
+    reply: str, cut_off: bool, keep_fences: bool
+) -> None:
     for prompt, columns in (
         (JUDGE, ["evaluation", "score"]),
         (CONTEXT, ["context"]),
@@ -242,7 +246,7 @@ def test_reading_never_raises_and_gives_whole_records_only(reply, cut_off, keep_
     )
 )
 @settings(max_examples=100, deadline=None)
-def test_what_is_put_between_tags_is_found_between_them(texts):
+def test_what_is_put_between_tags_is_found_between_them(texts: list[str]) -> None:
     texts = [
         text
         for text in (text.strip(string.whitespace + "*") for text in texts)
@@ -276,7 +280,7 @@ ONE_TO_THREE, ZERO_ONE = (1.0, 2.0, 3.0), (0.0, 1.0)
         "\uff13",
     ],
 )
-def test_a_score_of_three_in_many_dresses(text):
+def test_a_score_of_three_is_read_however_it_is_written(text: str) -> None:
     assert read_score(text, ONE_TO_THREE) == 3.0
 
 
@@ -303,11 +307,11 @@ def test_a_score_of_three_in_many_dresses(text):
         *("3 because of 2 faults", "NaN", "inf", "1e0", "9" * 3_000, "3" + " " * 3_000),
     ],
 )
-def test_a_score_that_is_not_certain_or_off_the_scale_is_none(text):
+def test_a_score_that_is_not_certain_or_off_the_scale_is_none(text: str) -> None:
     assert read_score(text, ONE_TO_THREE) is None
 
 
-def test_zero_and_one_are_scores_of_their_own():
+def test_zero_and_one_are_scores_too() -> None:
     assert read_score("0", ZERO_ONE) == 0.0
     assert read_score("Score: 1/1", ZERO_ONE) == 1.0
     assert read_score("0/1", ZERO_ONE) == 0.0
@@ -316,7 +320,7 @@ def test_zero_and_one_are_scores_of_their_own():
 
 @given(st.text())
 @settings(max_examples=300, deadline=None)
-def test_a_score_is_on_the_scale_or_none(text):
+def test_a_score_is_on_the_scale_or_none(text: str) -> None:
     assert read_score(text, ONE_TO_THREE) in (None, *ONE_TO_THREE)
 
 
@@ -338,7 +342,7 @@ sampling: {temperature: 0.7, max_tokens: 100, extra_body: {top_k: 5}}
 """
 
 
-def test_a_prompt_becomes_a_system_message_and_a_user_message():
+def test_a_prompt_becomes_a_system_message_and_a_user_message() -> None:
     prompt = sk.Prompt.from_yaml(YAML, "mine")
     messages = prompt.render({"task_description": "this", "question": "Why?"})
     assert messages == [
@@ -347,13 +351,13 @@ def test_a_prompt_becomes_a_system_message_and_a_user_message():
     ]
 
 
-def test_optional_parts_of_existing_files_work_with_and_without_their_variables():
+def test_optional_parts_of_existing_files_work_with_and_without_their_variables() -> None:
     prompt = sk.Prompt.from_yaml(YAML, "mine")
     row = {"task_description": "this", "question": "Why?", "seed_samples": [{"question": "Old?"}]}
     assert "Old?" in prompt.render(row)[1]["content"]
 
 
-def test_an_existing_file_with_empty_parts_and_tags_loads():
+def test_an_existing_file_with_empty_parts_and_tags_loads() -> None:
     """As sdg_hub writes them: null parts, empty tags for "the whole reply"."""
     text = 'system: null\nintroduction: |\n  Say {{ x }}\nprinciples:\nexamples: ""\ngeneration:\n'
     prompt = sk.Prompt.from_yaml(text + 'start_tags: [""]\nend_tags: [""]\n', "mine")
@@ -362,7 +366,7 @@ def test_an_existing_file_with_empty_parts_and_tags_loads():
 
 
 @pytest.mark.parametrize("method", ["grounded", "freeform"])
-def test_shipped_prompts_survive_being_saved_and_loaded(method):
+def test_shipped_prompts_survive_being_saved_and_loaded(method: str) -> None:
     names = [path.stem for path in sorted((sk.shipped("prompts") / method).glob("*.yaml"))]
     for name, prompt in load_prompts(names, method).items():
         assert sk.Prompt.from_yaml(prompt.to_yaml(), name) == prompt
@@ -379,15 +383,18 @@ TAG = TEXT.map(str.strip).filter(bool)
     tags=st.lists(st.tuples(TAG, TAG), min_size=1, max_size=3),
 )
 @settings(max_examples=100, deadline=None)
-def test_any_prompt_survives_being_saved_and_loaded(parts, tags):
+def test_any_prompt_survives_being_saved_and_loaded(
+    parts: tuple[str, ...], tags: list[tuple[str, str]]
+) -> None:
     starts, ends = zip(*tags, strict=True)
+    texts: dict[str, Any] = dict(zip(PARTS, parts, strict=True))
     prompt = sk.Prompt(
-        "mine", *parts, start_tags=starts, end_tags=ends, sampling={"temperature": 0.5}
+        "mine", **texts, start_tags=starts, end_tags=ends, sampling={"temperature": 0.5}
     )
     assert sk.Prompt.from_yaml(prompt.to_yaml(), "mine") == prompt
 
 
-def test_variables_in_the_single_braces_of_older_files_are_filled(tmp_path):
+def test_variables_in_the_single_braces_of_older_files_are_filled(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text(
         'generation: |\n  Like {seed_context}, as JSON {"a": 1} of {{ context }}', "utf-8"
@@ -397,7 +404,7 @@ def test_variables_in_the_single_braces_of_older_files_are_filled(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         ("", "it must be a mapping"),
         ("- a\n- b", "it must be a mapping"),
@@ -462,21 +469,21 @@ def test_variables_in_the_single_braces_of_older_files_are_filled(tmp_path):
         ("system: a\nintroduction: |\n\n  b\n  {% for x in y %}\n", "mine.yaml (introduction)"),
     ],
 )
-def test_a_file_that_is_no_prompt_is_refused_with_its_name(text, words):
+def test_a_file_that_is_not_a_prompt_is_refused_with_its_name(text: str, message: str) -> None:
     with pytest.raises((PromptError, SettingsError)) as refused:
         sk.Prompt.from_yaml(text, "mine")
-    assert words in str(refused.value)
+    assert message in str(refused.value)
     assert str(refused.value).startswith("mine.yaml")
 
 
-def test_aliases_that_stand_for_billions_of_values_are_refused_at_once():
+def test_aliases_that_stand_for_billions_of_values_are_refused_at_once() -> None:
     lines = ["a: &a0 [x, x]", *(f"k{i}: &a{i} [*a{i - 1}, *a{i - 1}]" for i in range(1, 60))]
     laughs = "\n".join(f"    {line}" for line in lines)
     with pytest.raises(PromptError, match="aliases are not read"):
         sk.Prompt.from_yaml(f"generation: a\nsampling:\n  extra_body:\n{laughs}\n", "mine")
 
 
-def test_the_line_of_a_mistake_is_the_files(tmp_path):
+def test_the_line_of_a_mistake_is_counted_in_the_file(tmp_path: Path) -> None:
     path = tmp_path / "gen_contexts.yaml"
     path.write_text(YAML.replace("{{ question }}", "{{ question }} {{ nope }}"))
     prompt = sk.load_prompt(path)
@@ -519,14 +526,15 @@ COMMENTS = [
 ]
 
 
-def updated(text: str = COMMENTED, **changes) -> str:
+def updated(text: str = COMMENTED, **changes: Any) -> str:
+    """The text after this was changed in its prompt; it must read back as that prompt."""
     prompt = replace(sk.Prompt.from_yaml(text, "mine"), **changes)
     result = prompt.update_yaml(text)
     assert sk.Prompt.from_yaml(result, "mine") == prompt
     return result
 
 
-def test_a_prompt_that_did_not_change_leaves_its_file_as_it_is():
+def test_a_prompt_that_did_not_change_leaves_its_file_as_it_is() -> None:
     assert updated() == COMMENTED
 
 
@@ -558,12 +566,14 @@ def test_a_prompt_that_did_not_change_leaves_its_file_as_it_is():
         ({"sampling": {}}, "{temperature: 0.7, extra_body: {top_k: 5}}", "{}"),
     ],
 )
-def test_only_the_value_that_differs_is_rewritten(changes, old, new):
+def test_only_the_value_that_differs_is_rewritten(
+    changes: dict[str, Any], old: str, new: str
+) -> None:
     assert COMMENTED.count(old) == 1
     assert updated(**changes) == COMMENTED.replace(old, new)
 
 
-def test_parts_that_the_file_lacks_are_added_at_its_end():
+def test_parts_that_the_file_lacks_are_added_at_its_end() -> None:
     text = "# mine\ngeneration: x  # all of it"
     assert updated(text, system="Hello.") == f"{text}\nsystem: Hello.\n"
 
@@ -574,16 +584,19 @@ def test_parts_that_the_file_lacks_are_added_at_its_end():
     sampling=st.sampled_from([{}, {"top_p": 0.1}, {"temperature": 0.2, "extra_body": {"a": [1]}}]),
 )
 @settings(max_examples=200, deadline=None)
-def test_whatever_changes_comes_back_with_all_comments_outside_of_it(parts, tags, sampling):
+def test_whatever_changes_comes_back_with_all_comments_outside_of_it(
+    parts: tuple[str, ...], tags: list[tuple[str, str]], sampling: dict[str, Any]
+) -> None:
     starts, ends = zip(*tags, strict=True)
-    names = ("system", "introduction", "principles", "examples", "generation")
-    changes = dict(zip(names, parts, strict=True))
+    changes = dict(zip(PARTS, parts, strict=True))
     result = updated(**changes, start_tags=starts, end_tags=ends, sampling=sampling)
     assert "# My prompt.\n# Variables: question\n" in result
 
 
 @given(st.sampled_from(["introduction", "principles", "generation"]), st.integers(0, 3))
-def test_a_block_of_text_may_change_in_length_without_losing_a_comment(part, lines):
+def test_a_block_of_text_may_change_in_length_without_losing_a_comment(
+    part: str, lines: int
+) -> None:
     text = "".join(f"line {number}\n" for number in range(lines)) or "x"
     result = updated(**{part: text})
     assert [comment for comment in COMMENTS if comment not in result] == []
@@ -602,7 +615,7 @@ def test_a_block_of_text_may_change_in_length_without_losing_a_comment(part, lin
         "# top\ngeneration: x\nsampling: {}\nstart_tags: []\n",
     ],
 )
-def test_a_file_of_unusual_layout_is_saved_with_the_comment_at_its_top(text):
+def test_a_file_of_unusual_layout_is_saved_with_the_comment_at_its_top(text: str) -> None:
     result = updated(
         text,
         generation="new\nand long\n",
@@ -614,7 +627,9 @@ def test_a_file_of_unusual_layout_is_saved_with_the_comment_at_its_top(text):
     assert result.startswith("# top\n")
 
 
-def test_saving_keeps_the_comments_of_the_file_and_takes_over_those_of_another(tmp_path):
+def test_saving_keeps_the_comments_of_the_file_and_takes_over_those_of_another(
+    tmp_path: Path,
+) -> None:
     prompt = replace(sk.Prompt.from_yaml(COMMENTED, "mine"), system="You are strict.")
     expected = COMMENTED.replace("kind", "strict")
     path = prompt.save(tmp_path / "new" / "mine.yaml", layout=COMMENTED)
@@ -630,7 +645,9 @@ def test_saving_keeps_the_comments_of_the_file_and_takes_over_those_of_another(t
 # Files --------------------------------------------------------------------------------------------
 
 
-def test_files_missing_from_the_users_folder_are_taken_from_the_shipped_ones(tmp_path):
+def test_files_missing_from_the_users_folder_are_taken_from_the_shipped_ones(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "gen_contexts.yaml").write_text("generation: mine\n")
     names = ["gen_contexts", "gen_grounded_questions"]
     prompts = load_prompts(names, "grounded", tmp_path)
@@ -641,20 +658,20 @@ def test_files_missing_from_the_users_folder_are_taken_from_the_shipped_ones(tmp
     )
 
 
-def test_a_folder_that_holds_the_methods_folders_serves_as_well(tmp_path):
+def test_a_folder_that_holds_the_methods_folders_serves_as_well(tmp_path: Path) -> None:
     (tmp_path / "grounded").mkdir()
     (tmp_path / "grounded" / "gen_contexts.yaml").write_text("generation: mine\n")
     assert load_prompts(["gen_contexts"], "grounded", tmp_path)["gen_contexts"].generation == "mine"
 
 
 @pytest.mark.parametrize("name", ["gen_context.yaml", "gen_contexts.yml", "notes.yaml"])
-def test_a_prompt_file_that_would_never_be_used_is_told(tmp_path, name):
+def test_a_prompt_file_that_would_never_be_used_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("generation: mine\n")
     with pytest.raises(PromptError, match="not named after a stage"):
         load_prompts(["gen_contexts"], "grounded", tmp_path)
 
 
-def test_a_folder_or_file_that_cannot_be_read_is_told(tmp_path):
+def test_a_folder_or_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PromptError, match="no folder of prompts"):
         load_prompts(["gen_contexts"], "grounded", tmp_path / "nowhere")
     with pytest.raises(PromptError, match="Cannot read the prompt"):
@@ -667,18 +684,18 @@ def test_a_folder_or_file_that_cannot_be_read_is_told(tmp_path):
     )  # which the plan of a run does not stand for
 
 
-def test_a_byte_order_mark_is_no_part_of_the_prompt(tmp_path):
+def test_a_byte_order_mark_is_not_part_of_the_prompt(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_bytes(b"\xef\xbb\xbfgeneration: hello\n")
     assert sk.load_prompt(tmp_path / "x.yaml").generation == "hello"
 
 
-def test_a_prompt_must_have_a_pair_of_tags_for_each_column():
+def test_a_prompt_must_have_a_pair_of_tags_for_each_column() -> None:
     for prompt in (CONTEXT, sk.Prompt("x", generation="x", start_tags=("a", "b"), end_tags=("c",))):
         with pytest.raises(PromptError, match=r"2 column\(s\): evaluation, score"):
             prompt.check(["evaluation", "score"])
 
 
-def test_sampling_settings_are_put_over_the_prompts_own():
+def test_sampling_settings_replace_the_prompts_own() -> None:
     prompt = sk.Prompt.from_yaml(YAML, "mine").with_sampling(temperature=0.1)
     assert prompt.sampling == {"temperature": 0.1, "max_tokens": 100, "extra_body": {"top_k": 5}}
     with pytest.raises(SettingsError):
@@ -700,7 +717,9 @@ def test_sampling_settings_are_put_over_the_prompts_own():
         ("generation: a\nstart_tags: [x, y]\nend_tags: [z]", None, "start_tags"),
     ],
 )
-def test_a_prompt_error_knows_its_file_line_and_part(text, line, part):
+def test_a_prompt_error_knows_its_file_line_and_part(
+    text: str, line: int | None, part: str | None
+) -> None:
     with pytest.raises(PromptError) as refused:
         sk.Prompt.from_yaml(text, "mine")
     error = refused.value
@@ -709,8 +728,8 @@ def test_a_prompt_error_knows_its_file_line_and_part(text, line, part):
     assert str(error).endswith(error.problem)
 
 
-def test_a_misspelt_sampling_setting_is_named_with_the_nearest():
+def test_a_misspelt_sampling_setting_is_named_with_the_nearest() -> None:
     with pytest.raises(SettingsError, match="Did you mean temperature") as refused:
-        CONTEXT.with_sampling(temprature=1)
+        CONTEXT.with_sampling(temprature=1)  # type: ignore[call-arg]
     assert refused.value.setting == "temprature"
     assert refused.value.choices == ("temperature", "top_p", "max_tokens", "extra_body")

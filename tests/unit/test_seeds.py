@@ -1,17 +1,19 @@
-"""Seeds: every format gives equal rows, every fault is told with file, line and column."""
+"""Seeds: every format gives equal rows, every fault is reported with file, line and column."""
 
 import csv
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sdgkit.errors import RunError, SeedError
-from sdgkit.seeds import load_seeds, read_seeds, row_key, save_seeds, skill
+from sdgkit.seeds import Seed, load_seeds, read_seeds, row_key, save_seeds, skill
 
-GROUNDED = [
+GROUNDED: list[Seed] = [
     {
         "task_description": "Count the animals.",
         "seed_context": 'Two cats, "one" dog;\nno fish — 零',
@@ -29,14 +31,14 @@ FREEFORM = [{k: v for k, v in row.items() if k != "seed_context"} for row in GRO
 ROW = FREEFORM[0]
 
 
-def write_csv(path: Path, rows: list[dict]) -> None:
+def write_csv(path: Path, rows: list[Seed]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
 
 
-def write_qna(path: Path, rows: list[dict], version: int) -> None:
+def write_qna(path: Path, rows: list[Seed], version: int) -> None:
     import yaml
 
     names = {"seed_context": "context", "seed_question": "question", "seed_response": "answer"}
@@ -50,14 +52,14 @@ def write_qna(path: Path, rows: list[dict], version: int) -> None:
     path.write_text(yaml.safe_dump(qna, allow_unicode=True), encoding="utf-8")
 
 
-def write_parquet(path: Path, rows: list[dict]) -> None:
+def write_parquet(path: Path, rows: list[Seed]) -> None:
     import pyarrow
     import pyarrow.parquet
 
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
 
 
-WRITERS = {
+WRITERS: dict[str, Callable[[Path, list[Seed]], object]] = {
     "seeds.jsonl": lambda path, rows: save_seeds(rows, path),
     "list.json": lambda path, rows: path.write_text(json.dumps(rows, indent=2), encoding="utf-8"),
     "seeds.csv": write_csv,
@@ -69,7 +71,7 @@ WRITERS = {
 
 @pytest.mark.parametrize("rows", [GROUNDED, FREEFORM], ids=["grounded", "freeform"])
 @pytest.mark.parametrize("name", WRITERS)
-def test_every_format_gives_equal_rows(tmp_path, name, rows):
+def test_every_format_gives_equal_rows(tmp_path: Path, name: str, rows: list[Seed]) -> None:
     path = tmp_path / name
     path.parent.mkdir(exist_ok=True)
     WRITERS[name](path, rows)
@@ -79,19 +81,19 @@ def test_every_format_gives_equal_rows(tmp_path, name, rows):
 
 
 @pytest.mark.parametrize("rows", [GROUNDED, FREEFORM], ids=["grounded", "freeform"])
-def test_a_dataset_and_a_list_give_equal_rows(rows):
+def test_a_dataset_and_a_list_give_equal_rows(rows: list[Seed]) -> None:
     assert read_seeds(rows) == read_seeds(tuple(rows)) == rows
     assert read_seeds(load_seeds(rows)) == rows
 
 
-def test_a_dataset_whose_contexts_are_all_none_is_a_freeform_skill():
+def test_a_dataset_whose_contexts_are_all_none_is_a_freeform_skill() -> None:
     import datasets
 
     dataset = datasets.Dataset.from_list([{**row, "seed_context": None} for row in FREEFORM])
     assert read_seeds(dataset) == FREEFORM
 
 
-def test_further_columns_are_passed_on(tmp_path):
+def test_further_columns_are_kept(tmp_path: Path) -> None:
     rows = [{**ROW, "team": "blue", "tags": ["a", "b"]}, {**FREEFORM[1], "weight": 2}]
     save_seeds(rows, tmp_path / "seeds.jsonl")
     assert read_seeds(tmp_path / "seeds.jsonl") == rows
@@ -99,7 +101,7 @@ def test_further_columns_are_passed_on(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["seeds.jsonl", "list.json", "seeds.csv", "v2/qna.yaml"])
-def test_a_byte_order_mark_is_accepted(tmp_path, name):
+def test_a_byte_order_mark_is_accepted(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.parent.mkdir(exist_ok=True)
     WRITERS[name](path, GROUNDED)
@@ -107,7 +109,7 @@ def test_a_byte_order_mark_is_accepted(tmp_path, name):
     assert read_seeds(path) == GROUNDED
 
 
-def test_windows_line_ends_and_blank_lines_between_seeds_do_no_harm(tmp_path):
+def test_windows_line_ends_and_blank_lines_between_seeds_do_no_harm(tmp_path: Path) -> None:
     path = tmp_path / "seeds.jsonl"
     path.write_bytes(b"\r\n\r\n".join(json.dumps(row).encode() for row in GROUNDED) + b"\r\n")
     assert read_seeds(path) == GROUNDED
@@ -118,23 +120,26 @@ def test_windows_line_ends_and_blank_lines_between_seeds_do_no_harm(tmp_path):
     ]
 
 
-def test_a_csv_field_may_be_as_long_as_a_context_is(tmp_path):
+def test_a_csv_field_may_be_as_long_as_a_context_is(tmp_path: Path) -> None:
     rows = [{**GROUNDED[0], "seed_context": "word " * 60_000 + "end"}]
     write_csv(tmp_path / "seeds.csv", rows)
     assert read_seeds(tmp_path / "seeds.csv") == rows
 
 
-def test_a_block_of_text_in_a_qna_yaml_loses_only_the_line_breaks_that_end_it(tmp_path):
+def test_a_block_of_text_in_a_qna_yaml_loses_only_the_line_breaks_that_end_it(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "qna.yaml"
     path.write_text(
         "version: 3\ncreated_by: x\ntask_description: |\n  Do it.\n"
-        "seed_examples:\n- question: >\n    Folded\n    text\n  answer: |2+\n      indented\n\n    last\n\n"
+        "seed_examples:\n- question: >\n    Folded\n    text\n"
+        "  answer: |2+\n      indented\n\n    last\n\n"
     )
-    wanted = {"seed_question": "Folded text", "seed_response": "  indented\n\nlast"}
-    assert read_seeds(path) == [{"task_description": "Do it.", **wanted}]
+    texts = {"seed_question": "Folded text", "seed_response": "  indented\n\nlast"}
+    assert read_seeds(path) == [{"task_description": "Do it.", **texts}]
 
 
-def test_reading_text_files_loads_none_of_the_heavy_libraries(tmp_path):
+def test_reading_text_files_loads_none_of_the_heavy_libraries(tmp_path: Path) -> None:
     for name in ("seeds.jsonl", "list.json", "seeds.csv", "v2/qna.yaml"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         WRITERS[name](tmp_path / name, FREEFORM)
@@ -163,10 +168,17 @@ def changed(**columns: object) -> str:
     return json.dumps(ROW | columns)
 
 
-QNA = "version: 2\ncreated_by: x\ntask_description: Do it.\nseed_examples:\n- question: Why?\n  answer: So.\n"
+QNA = """\
+version: 2
+created_by: x
+task_description: Do it.
+seed_examples:
+- question: Why?
+  answer: So.
+"""
 
 # name of the file, its content, and what the message must say
-FAULTS = {
+FAULTS: dict[str, tuple[str, str | bytes, list[str]]] = {
     "a missing column": (
         "a.jsonl",
         GOOD + "\n" + without("seed_response"),
@@ -448,20 +460,20 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_is_told_with_file_line_and_column(tmp_path, fault):
-    name, content, wanted = FAULTS[fault]
+def test_a_fault_is_reported_with_file_line_and_column(tmp_path: Path, fault: str) -> None:
+    name, content, phrases = FAULTS[fault]
     path = tmp_path / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(SeedError) as raised:
         read_seeds(path)
     message = str(raised.value)
     assert message.startswith(str(path))
-    assert [word for word in wanted if word not in message] == []
+    assert [phrase for phrase in phrases if phrase not in message] == []
     assert message.endswith((".", "…].")), "the message ends with what to do"
     assert len(message) < 700 and message.count("\n") <= 5
 
 
-def test_a_missing_file_and_a_folder_are_told(tmp_path):
+def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SeedError, match="there is no such file"):
         read_seeds(tmp_path / "none.jsonl")
     (tmp_path / "folder.csv").mkdir()
@@ -469,7 +481,7 @@ def test_a_missing_file_and_a_folder_are_told(tmp_path):
         read_seeds(tmp_path / "folder.csv")
 
 
-def test_a_parquet_file_and_a_dataset_count_rows(tmp_path):
+def test_faults_in_a_parquet_file_or_dataset_are_reported_by_row(tmp_path: Path) -> None:
     rows = [ROW, {**ROW, "seed_response": "  "}]
     write_parquet(tmp_path / "a.parquet", rows)
     with pytest.raises(SeedError, match="row 2, column seed_response: is empty"):
@@ -487,12 +499,12 @@ def test_a_parquet_file_and_a_dataset_count_rows(tmp_path):
 
 
 @pytest.mark.parametrize("source", [5, None, {"seed_question": ["x"]}, iter([ROW]), b"seeds.jsonl"])
-def test_a_source_of_another_kind_is_refused(source):
+def test_a_source_of_another_kind_is_refused(source: Any) -> None:
     with pytest.raises(SeedError, match=r"datasets\.Dataset"):
         read_seeds(source)
 
 
-def test_a_list_of_something_else_is_refused():
+def test_a_list_of_something_else_is_refused() -> None:
     with pytest.raises(SeedError, match="row 2: a seed is an object"):
         read_seeds([ROW, "text"])
     with pytest.raises(SeedError, match=r"row 1, column seen: cannot be stored .*datetime"):
@@ -503,7 +515,7 @@ def test_a_list_of_something_else_is_refused():
         read_seeds([{**ROW, 7: "x"}])
 
 
-def test_up_to_five_findings_are_listed_and_the_rest_counted():
+def test_up_to_five_findings_are_listed_and_the_rest_counted() -> None:
     with pytest.raises(SeedError) as raised:
         read_seeds([{**ROW, "seed_response": ""} for _ in range(8)])
     lines = str(raised.value).splitlines()
@@ -511,7 +523,7 @@ def test_up_to_five_findings_are_listed_and_the_rest_counted():
     assert lines[5:] == ["seeds (list): 3 more findings."]
 
 
-def test_a_dataset_needs_further_columns_of_one_type():
+def test_a_dataset_needs_further_columns_of_one_type() -> None:
     rows = [{**ROW, "weight": 1}, {**ROW, "weight": "heavy"}]
     assert read_seeds(rows) == rows
     with pytest.raises(SeedError, match="one type"):
@@ -521,7 +533,7 @@ def test_a_dataset_needs_further_columns_of_one_type():
 # What an error carries ---------------------------------------------------------------------------
 
 
-def test_a_seed_error_knows_the_place_of_every_finding(tmp_path):
+def test_a_seed_error_knows_the_place_of_every_finding(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text("\n".join([GOOD, "", changed(seed_question=""), without("seed_response")]))
     with pytest.raises(SeedError) as raised:
@@ -535,7 +547,7 @@ def test_a_seed_error_knows_the_place_of_every_finding(tmp_path):
     assert error.findings[0].problem == "is empty. Write the text, or remove it."
 
 
-def test_a_file_that_cannot_be_read_is_an_error_with_file_and_line(tmp_path):
+def test_a_file_that_cannot_be_read_is_an_error_with_file_and_line(tmp_path: Path) -> None:
     path = tmp_path / "qna.yaml"
     path.write_text(QNA + "- question: Why?\n  answer: *So*\n")
     with pytest.raises(SeedError) as raised:
@@ -543,7 +555,7 @@ def test_a_file_that_cannot_be_read_is_an_error_with_file_and_line(tmp_path):
     assert (raised.value.file, raised.value.line) == (path, 8)
 
 
-def test_seeds_without_a_context_among_others_are_all_named():
+def test_seeds_without_a_context_among_others_are_all_named() -> None:
     with pytest.raises(SeedError) as raised:
         read_seeds([GROUNDED[0], ROW, ROW])
     assert [finding.row for finding in raised.value.findings] == [2, 3]
@@ -552,7 +564,7 @@ def test_seeds_without_a_context_among_others_are_all_named():
 # Kind, key and saving -----------------------------------------------------------------------------
 
 
-def test_the_seeds_say_which_skill_they_teach():
+def test_the_seeds_say_which_skill_they_teach() -> None:
     assert skill(GROUNDED) == "grounded"
     assert skill(FREEFORM) == "freeform"
     assert skill([{**ROW, "seed_context": None}]) == "freeform"
@@ -560,14 +572,14 @@ def test_the_seeds_say_which_skill_they_teach():
         read_seeds([GROUNDED[0], ROW])
 
 
-def test_a_seed_keeps_its_key_in_whatever_order_its_columns_stand_and_whatever_its_id():
+def test_a_seed_keeps_its_key_in_whatever_order_its_columns_stand_and_whatever_its_id() -> None:
     assert row_key(ROW) == row_key(dict(reversed(ROW.items()))) == row_key({**ROW, "id": "s7"})
     assert len({row_key(row) for row in GROUNDED + FREEFORM}) == 4
     swapped = {**ROW, "seed_question": ROW["seed_response"], "seed_response": ROW["seed_question"]}
     assert row_key(swapped) != row_key(ROW)
 
 
-def test_saving_writes_the_whole_file_or_leaves_the_old_one(tmp_path):
+def test_saving_writes_the_whole_file_or_leaves_the_old_one(tmp_path: Path) -> None:
     path = tmp_path / "new" / "seeds.jsonl"
     save_seeds(GROUNDED, path)
     before = path.read_bytes()
@@ -578,7 +590,7 @@ def test_saving_writes_the_whole_file_or_leaves_the_old_one(tmp_path):
     assert [file.name for file in path.parent.iterdir()] == ["seeds.jsonl"]
 
 
-def test_saving_to_an_impossible_place_is_told(tmp_path):
+def test_saving_to_an_impossible_place_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SeedError, match=r"\.jsonl"):
         save_seeds(GROUNDED, tmp_path / "seeds.csv")
     (tmp_path / "file").write_text("x")

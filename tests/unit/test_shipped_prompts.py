@@ -1,6 +1,8 @@
-"""The shipped prompts: all parts and tags, the seed before what differs, no language and no length named."""
+"""The shipped prompts: all parts and tags, the seed first, no language and no length named."""
 
 import re
+from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -29,7 +31,7 @@ SEED = {
     "seed_response": "<seed response>",
 }
 # What a stage puts into its prompt beside the seed.
-GIVEN = {
+GIVEN: dict[str, dict[str, Any]] = {
     "gen_contexts": {},
     "gen_grounded_questions": {"context": "<context>", "num_samples": 3},
     "eval_grounded_questions": {"context": "<context>", "question": "<question>"},
@@ -45,13 +47,17 @@ GIVEN = {
     "evaluate_qa_pair": {"question": "<question>", "response": "<response>"},
 }
 LANGUAGES = (
-    "English|German|French|Spanish|Italian|Portuguese|Dutch|Chinese|Mandarin|Japanese|Korean|Russian|Arabic|Hindi|"
-    "Turkish|Polish|Czech|Swedish|Danish|Norwegian|Finnish|Greek|Hebrew|Ukrainian|Thai|Latin|Python|Java"
+    "English|German|French|Spanish|Italian|Portuguese|Dutch|Chinese|Mandarin|Japanese|Korean|"
+    "Russian|Arabic|Hindi|Turkish|Polish|Czech|Swedish|Danish|Norwegian|Finnish|Greek|Hebrew|"
+    "Ukrainian|Thai|Latin|Python|Java"
 )
-LENGTHS = r"sentences?|paragraphs?|words? (?:long|or)|characters|bullet points|lines? long|concise|detailed|short"
+LENGTHS = (
+    r"sentences?|paragraphs?|words? (?:long|or)|characters|bullet points|lines? long|concise|"
+    r"detailed|short"
+)
 
 
-def path(name: str):
+def path(name: str) -> Path:
     return shipped("prompts") / f"{name}.yaml"
 
 
@@ -66,7 +72,7 @@ def rendered(name: str, **more: object) -> str:
     return load_prompt(path(name)).render(row(name, **more))[-1]["content"]
 
 
-def test_every_shipped_prompt_is_looked_at_here():
+def test_every_shipped_prompt_is_tested_here() -> None:
     folder = shipped("prompts")
     assert {
         str(file.relative_to(folder).with_suffix("")) for file in folder.rglob("*.yaml")
@@ -74,7 +80,7 @@ def test_every_shipped_prompt_is_looked_at_here():
 
 
 @pytest.mark.parametrize("name", TAGS)
-def test_a_prompt_has_all_parts_and_a_pair_of_tags_for_each_column(name):
+def test_a_prompt_has_all_parts_and_a_pair_of_tags_for_each_column(name: str) -> None:
     parts = yaml.safe_load(path(name).read_text(encoding="utf-8"))
     assert list(parts) == [*PARTS, "start_tags", "end_tags", "sampling"]
     assert all(parts[part].strip() for part in PARTS)
@@ -89,22 +95,20 @@ def test_a_prompt_has_all_parts_and_a_pair_of_tags_for_each_column(name):
 
 
 @pytest.mark.parametrize("name", TAGS)
-def test_a_prompt_names_its_variables_in_the_comment_on_top(name):
+def test_a_prompt_names_its_variables_in_the_comment_on_top(name: str) -> None:
     text = path(name).read_text(encoding="utf-8")
     comment = " ".join(line.lstrip("# ") for line in text.split("\n\n")[0].split("\n"))
     assert comment.startswith(f"{name.split('/')[1]}: ")
-    listed = set(
-        re.search(r"Variables: (.*?)\. What is equal", comment)[1]
-        .replace("and vary (only if vary lists were given)", "vary")
-        .split(", ")
-    )
+    variables = re.search(r"Variables: (.*?)\. What is equal", comment)
+    assert variables
+    listed = {*variables[1].replace("and vary (only if vary lists were given)", "vary").split(", ")}
     used = set(re.findall(r"\w+", " ".join(re.findall(r"\{[{%].*?[%}]\}", text))))
     assert listed == used & {*SEED, *("context", "question", "response", "num_samples", "vary")}
     assert listed - {"vary"} == set(row(name))
 
 
 @pytest.mark.parametrize("name", TAGS)
-def test_a_prompt_ends_with_the_form_of_the_reply(name):
+def test_a_prompt_ends_with_the_form_of_the_reply(name: str) -> None:
     text = rendered(name)
     tags = [f"[{end} of {tag}]" for tag in TAGS[name] for end in ("Start", "End")]
     form = text[text.index("exactly in this form") :]
@@ -114,7 +118,7 @@ def test_a_prompt_ends_with_the_form_of_the_reply(name):
 
 
 @pytest.mark.parametrize("name", TAGS)
-def test_a_prompt_shows_the_seed_between_its_tags(name):
+def test_a_prompt_shows_the_seed_between_its_tags(name: str) -> None:
     text = rendered(name)
     for column in ("context", "question", "response"):
         if f"seed_{column}" in row(name):
@@ -124,7 +128,7 @@ def test_a_prompt_shows_the_seed_between_its_tags(name):
 
 
 @pytest.mark.parametrize("name", TAGS)
-def test_what_differs_within_a_seed_comes_after_all_that_is_equal(name):
+def test_what_differs_within_a_seed_comes_after_everything_that_is_equal(name: str) -> None:
     """Servers reuse the common beginning of requests, so it must be as long as it can be."""
     other = {
         k: "another" if isinstance(v, str) else v + 1 for k, v in GIVEN[name.split("/")[1]].items()
@@ -137,7 +141,7 @@ def test_what_differs_within_a_seed_comes_after_all_that_is_equal(name):
 
 
 @pytest.mark.parametrize("name", TAGS)
-def test_a_prompt_names_no_language_no_sentence_count_and_no_length(name):
+def test_a_prompt_names_no_language_no_sentence_count_and_no_length(name: str) -> None:
     text = path(name).read_text(encoding="utf-8").split("\n\n", 1)[1]  # without the comment
     assert not re.findall(rf"\b(?:{LANGUAGES})\b", text)
     assert not re.findall(rf"\b(?:{LENGTHS})\b", text, re.IGNORECASE)
@@ -152,22 +156,20 @@ def test_a_prompt_names_no_language_no_sentence_count_and_no_length(name):
 
 
 @pytest.mark.parametrize("name", JUDGES)
-def test_a_judge_explains_every_value_of_its_scale(name):
+def test_a_judge_explains_every_value_of_its_scale(name: str) -> None:
     text = rendered(name)
     assert [int(n) for n in re.findall(r"^(\d): ", text, re.M)] == sorted(
         JUDGES[name], reverse=True
     )
-    assert re.search(r"\[Start of Score\]\n\((.*)\)\n\[End of Score\]$", text)[1] in (
-        "0 or 1",
-        "1, 2 or 3",
-    )
+    choices = re.search(r"\[Start of Score\]\n\((.*)\)\n\[End of Score\]$", text)
+    assert choices and choices[1] in ("0 or 1", "1, 2 or 3")
     assert "The example is right by definition" in text
     if 3 in JUDGES[name]:
         assert "as brief as the example's is perfect" in text
 
 
 @pytest.mark.parametrize("name", ["grounded/gen_contexts", "freeform/gen_questions"])
-def test_vary_lists_come_after_the_seed(name):
+def test_vary_lists_come_after_the_seed(name: str) -> None:
     text = rendered(name, vary={"audience": "nurses", "mood": "angry {{ x }}"})
     assert "\n- audience: nurses\n- mood: angry {{ x }}\n\n" in text
     assert text.index("- audience") > text.index("<seed response>")
@@ -175,7 +177,7 @@ def test_vary_lists_come_after_the_seed(name):
 
 
 @pytest.mark.parametrize("name", ["grounded/gen_grounded_questions", "freeform/gen_questions"])
-def test_the_number_of_questions_is_asked_for_in_plain_words(name):
+def test_the_number_of_questions_is_asked_for_in_plain_words(name: str) -> None:
     three, one = rendered(name, num_samples=3), rendered(name, num_samples=1)
     assert "Now write 3 new questions" in three and "3 in all" in three
     assert "Now write one new question for" in one

@@ -1,4 +1,4 @@
-"""The shipped seeds keep the form that their task descriptions promise; their facts are in the context."""
+"""The shipped seeds keep the form that their tasks promise, and their facts are in the context."""
 
 import re
 from decimal import ROUND_HALF_UP, Decimal
@@ -29,12 +29,12 @@ def rounded(value: Decimal) -> Decimal:
     return value.quantize(Decimal("0.1"), ROUND_HALF_UP)
 
 
-def test_every_shipped_seed_file_is_looked_at_here():
+def test_every_shipped_seed_file_is_tested_here() -> None:
     assert {path.stem for path in (shipped("notebooks") / "seeds").glob("*.jsonl")} == set(SKILLS)
 
 
 @pytest.mark.parametrize("name", SKILLS)
-def test_a_seed_file_has_six_or_more_different_seeds_of_one_task(name):
+def test_a_seed_file_has_six_or_more_different_seeds_of_one_task(name: str) -> None:
     rows = seeds(name)
     assert len(rows) >= 6 and skill(rows) == SKILLS[name]
     assert len({row["task_description"] for row in rows}) == 1
@@ -48,14 +48,14 @@ def test_a_seed_file_has_six_or_more_different_seeds_of_one_task(name):
 
 
 @pytest.mark.parametrize("name", SKILLS)
-def test_the_seeds_of_a_file_differ_in_length(name):
+def test_the_seeds_of_a_file_differ_in_length(name: str) -> None:
     source = "seed_context" if SKILLS[name] == "grounded" else "seed_question"
     for column in (source, "seed_response"):
         lengths = [len(row[column]) for row in seeds(name)]
         assert max(lengths) > 1.8 * min(lengths), column
 
 
-def test_feedback_becomes_a_table_and_nothing_else():
+def test_feedback_becomes_a_table_and_nothing_else() -> None:
     for row in seeds("feedback_to_table"):
         header, rule, *lines = row["seed_response"].split("\n")
         assert (header, rule) == ("| Feature | Feedback | Sentiment |", "|---|---|---|")
@@ -78,12 +78,12 @@ def test_feedback_becomes_a_table_and_nothing_else():
     assert used >= {"Positive", "Negative", "Mixed", "Neutral"}
 
 
-def test_an_email_has_the_house_style():
+def test_an_email_has_the_house_style() -> None:
     for row in seeds("figures_to_email"):
         subject, greeting, lead, figures, outlook, sign_off = row["seed_response"].split("\n\n")
-        quarter, headline = re.fullmatch(
-            r"Subject: (Q\d(?: (?:20|FY)\d\d(?:\d\d)?)?): (\S.*)", subject
-        ).groups()
+        match = re.fullmatch(r"Subject: (Q\d(?: (?:20|FY)\d\d(?:\d\d)?)?): (\S.*)", subject)
+        assert match
+        quarter, headline = match.groups()
         assert greeting == "Dear colleagues,"
         assert re.fullmatch(r"In the (first|second|third|fourth) quarter(?: of \w+)?, .*\.", lead)
         assert int(quarter[1]) == 1 + ["first", "second", "third", "fourth"].index(lead.split()[2])
@@ -95,7 +95,7 @@ def test_an_email_has_the_house_style():
         assert sign_off == "Best regards,\nFinance Communications"
 
 
-def test_the_figures_of_an_email_are_those_of_its_context():
+def test_the_figures_of_an_email_are_those_of_its_context() -> None:
     for row in seeds("figures_to_email"):
         given = numbers(row["seed_context"])
         response = re.sub(
@@ -105,7 +105,7 @@ def test_the_figures_of_an_email_are_those_of_its_context():
         assert numbers(response) <= given, numbers(response) - given
 
 
-def test_the_changes_in_an_email_are_computed_rightly():
+def test_the_changes_in_an_email_are_computed_correctly() -> None:
     amount = r"-?(?:[€$£]|CHF )?([\d,]+(?:\.\d+)?)(%)?(?: \w+)?"
     checked = 0
     for row in seeds("figures_to_email"):
@@ -124,15 +124,17 @@ def test_the_changes_in_an_email_are_computed_rightly():
     assert checked >= 18
 
 
-def test_the_headline_change_of_an_email_stands_in_its_list():
+def test_the_headline_change_of_an_email_is_in_its_list() -> None:
     for row in seeds("figures_to_email"):
         subject, _, lead, figures, *_ = row["seed_response"].split("\n\n")
-        change = re.search(r"(up|down) [\d.]+%", subject)[0]
+        match = re.search(r"(up|down) [\d.]+%", subject)
+        assert match
+        change = match[0]
         assert f"({change}" in figures
         assert change.replace("up", "rose by").replace("down", "fell by") in lead
 
 
-def test_totals_in_the_context_of_an_email_add_up():
+def test_totals_in_the_context_of_an_email_add_up() -> None:
     (table,) = [
         row["seed_context"]
         for row in seeds("figures_to_email")
@@ -146,7 +148,7 @@ def test_totals_in_the_context_of_an_email_add_up():
     assert [sum(values) for values in zip(*shops, strict=True)] == total
 
 
-def test_a_ticket_has_its_nine_lines():
+def test_a_ticket_has_its_nine_lines() -> None:
     labels = ["Titel", "Anlage", "Ort", "Beginn", "Störung", "Auswirkung"]
     labels += ["Bereits versucht", "Priorität", "Rückfragen an"]
     derived = {
@@ -165,7 +167,7 @@ def test_a_ticket_has_its_nine_lines():
     assert priorities == {"hoch", "mittel", "niedrig"}
 
 
-def test_a_commit_message_is_a_conventional_commit():
+def test_a_commit_message_is_a_conventional_commit() -> None:
     types = "feat|fix|docs|refactor|perf|test|build|ci|revert"
     seen = set()
     for row in seeds("commit_messages"):

@@ -1,9 +1,12 @@
-"""What a template may do, and what it is kept from: reaching into Python, and work without bounds."""
+"""What a template can do, and what it cannot: reach into Python, or work without bounds."""
+
+from typing import Any
 
 import pytest
 
 from sdgkit.errors import PromptError
-from sdgkit.prompts.template import MAX_RENDERED, Template
+from sdgkit.prompts.sandbox import MAX_RENDERED
+from sdgkit.prompts.template import Template
 
 ROW = {
     "question": "Why?",
@@ -15,7 +18,7 @@ ROW = {
 }
 
 
-def render(source: str, **row) -> str:
+def render(source: str, **row: Any) -> str:
     return Template(source, file="mine.yaml", line=10).render({**ROW, **row})
 
 
@@ -59,15 +62,17 @@ def refusal(source: str) -> str:
         ("{# a remark #}{% raw %}{{ as it is }}{% endraw %}", "{{ as it is }}"),
     ],
 )
-def test_a_template_puts_in_variables_and_uses_if_for_and_simple_filters(source, text):
+def test_a_template_inserts_variables_and_uses_if_for_and_simple_filters(
+    source: str, text: str
+) -> None:
     assert render(source) == text
 
 
-def test_what_a_row_holds_is_never_read_as_a_template():
+def test_what_a_row_holds_is_never_read_as_a_template() -> None:
     assert render("{{ question }}", question="{{ 7 }}{% for x in y %}") == "{{ 7 }}{% for x in y %}"
 
 
-# What is wrong is said, with name, file and line --------------------------------------------------
+# Mistakes are reported with name, file and line --------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -82,9 +87,9 @@ def test_what_a_row_holds_is_never_read_as_a_template():
         ("\n{{ nope + question }}", 11, "'nope'"),
     ],
 )
-def test_an_unknown_variable_is_named_with_file_and_line_and_those_that_are_known(
-    source, line, name
-):
+def test_an_unknown_variable_is_named_with_file_line_and_the_variables_there_are(
+    source: str, line: int, name: str
+) -> None:
     with pytest.raises(PromptError) as refused:
         render(source)
     message = str(refused.value)
@@ -106,11 +111,11 @@ def test_an_unknown_variable_is_named_with_file_and_line_and_those_that_are_know
         ("{% if question|attr('x') %}{% endif %}", 10),
     ],
 )
-def test_a_mistake_in_the_syntax_is_told_with_file_and_line(source, line):
+def test_a_syntax_error_is_reported_with_file_and_line(source: str, line: int) -> None:
     assert f"mine.yaml, line {line}" in refusal(source)
 
 
-def test_a_filter_that_does_not_fit_its_value_is_told_with_the_line():
+def test_a_filter_that_does_not_fit_its_value_is_reported_with_the_line() -> None:
     assert "mine.yaml, line 11" in refusal("\n{{ samples|sort }}")
 
 
@@ -157,16 +162,23 @@ def test_a_filter_that_does_not_fit_its_value_is_told_with_the_line():
         "{{ question ~ question }}",
     ],
 )
-def test_a_template_that_reaches_for_python_is_refused(source):
+def test_a_template_that_reaches_for_python_is_refused(source: str) -> None:
     assert "mine.yaml" in refusal(source)
 
 
-def test_what_is_written_down_never_depends_on_where_things_lie_in_memory():
+def test_rendered_text_never_shows_memory_addresses() -> None:
     for source in ("{{ self }}", "{% for x in names %}{{ loop }}{% endfor %}", "{{ samples }}"):
         assert " at 0x" not in render(source)
 
 
 # Attacks: work without bounds ---------------------------------------------------------------------
+
+
+def in_two_loops(body: str, values: str = "many") -> str:
+    """A template that repeats a body in two nested loops."""
+    loops = f"{{% for a in {values} %}}{{% for b in {values} %}}"
+    return f"{loops}{body}{{% endfor %}}{{% endfor %}}"
+
 
 LONG_LIST = f"[[{','.join('1' * 1_000)}]][0]"
 
@@ -207,17 +219,16 @@ LONG_LIST = f"[[{','.join('1' * 1_000)}]][0]"
         "{% if big|upper|lower|title == big %}{% endif %}" * 2_000,
         "{{ '' if big|upper else '' }}" * 3_000,
         f"{{% for a in {LONG_LIST} %}}{{% if big|upper == big %}}{{% endif %}}{{% endfor %}}",
-        f"{{% for a in {LONG_LIST} %}}{{% for b in {LONG_LIST} %}}{'{% if big == a %}{% endif %}' * 99}"
-        "{% endfor %}{% endfor %}",
-        "{% for a in many %}{% for b in many %}{{ big[0:b] if '' else '' }}{% endfor %}{% endfor %}",
-        "{% for a in many %}{% for b in many %}{% if needle in big %}{% endif %}{% endfor %}{% endfor %}",
+        in_two_loops("{% if big == a %}{% endif %}" * 99, LONG_LIST),
+        in_two_loops("{{ big[0:b] if '' else '' }}"),
+        in_two_loops("{% if needle in big %}{% endif %}"),
         "{% if needle in big %}{% endif %}" * 2_500,
-        f"{{% for a in many %}}{{% for b in many %}}{'{% if [1, [2]] %}{% endif %}' * 900}{{% endfor %}}{{% endfor %}}",
+        in_two_loops("{% if [1, [2]] %}{% endif %}" * 900),
         f"{{{{ uni{'|tojson' * 50} }}}}",
         "{{ many|join(big)|length }}",
         "{% for a in far_too_many %}{% endfor %}",
         "{% for a in question %}{% endfor %}",
-        "{% for a in names %}{% for b in names %}{% for c in names %}{% endfor %}{% endfor %}{% endfor %}",
+        in_two_loops("{% for c in names %}{% endfor %}", "names"),
         "{% for a in names recursive %}{{ loop(names) }}{% endfor %}",
         "{% for a in names %}{{ big }}{% endfor %}",
         "x" * 200_000,
@@ -226,7 +237,7 @@ LONG_LIST = f"[[{','.join('1' * 1_000)}]][0]"
         "{#" * 50_000,
     ],
 )
-def test_a_template_of_unbounded_work_is_refused_before_it_does_it(source):
+def test_a_template_of_unbounded_work_is_refused_before_it_does_it(source: str) -> None:
     with pytest.raises(PromptError, match=r"mine\.yaml"):
         many, needle = list(range(1_000)), "x" * 450_000 + "y"
         render(
@@ -234,12 +245,12 @@ def test_a_template_of_unbounded_work_is_refused_before_it_does_it(source):
         )
 
 
-def test_what_is_rendered_is_bounded_and_up_to_there_whole():
+def test_text_up_to_the_limit_is_rendered_whole_and_longer_text_is_refused() -> None:
     assert render("{{ text }}", text="x" * MAX_RENDERED) == "x" * MAX_RENDERED
     with pytest.raises(PromptError, match="1,000,000 characters"):
         render("{{ text }}y", text="x" * MAX_RENDERED)
 
 
-def test_one_rendering_after_the_other_has_the_same_means():
+def test_every_rendering_has_the_full_budget() -> None:
     template = Template("{% for s in samples %}{{ big|upper|length }}{% endfor %}")
     assert [template.render(ROW) for _ in range(30)] == ["900000900000"] * 30
