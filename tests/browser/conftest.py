@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from browser.lab import Lab
+    from browser.lab import Lab, Notebook7
     from playwright.sync_api import BrowserContext, Page
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 VIEWPORT = {"width": 1280, "height": 1300}
+OWN_ERROR = "reading 'schema'"  # Notebook 7.6 raises it itself when it starts
 OUTPUT = Path(__file__).parent.parent / "output" / "browser"
 # What it would fetch for itself has no place in a test; and it runs as root in a container.
 SWITCHES = (
@@ -59,6 +60,18 @@ def lab(browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator["Lab"]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def notebook7(browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator["Notebook7"]:
+    """One server of Jupyter Notebook 7 for all tests."""
+    pytest.importorskip(
+        "notebook", reason="Jupyter Notebook is not installed: pip install notebook."
+    )
+    from browser.lab import Notebook7
+
+    with Notebook7(tmp_path_factory.mktemp("notebook7")) as server:
+        yield server
+
+
 @pytest.fixture
 def page(browser) -> Iterator["Page"]:
     """A new page. Fails the test whose page asked for anything but loopback, or raised an exception."""
@@ -71,7 +84,7 @@ def page(browser) -> Iterator["Page"]:
     opened.on(
         "request", lambda request: request.url.startswith(here) or outside.append(request.url)
     )
-    opened.on("pageerror", lambda error: raised.append(str(error)))
+    opened.on("pageerror", lambda error: OWN_ERROR in str(error) or raised.append(str(error)))
     yield opened
     opened.close()
     assert not outside, f"the page asked for what is not on this machine: {outside}"

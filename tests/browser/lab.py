@@ -49,6 +49,15 @@ THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 class Lab:
     """A JupyterLab server. folder: where it, its kernels and everything that they write live; work: its notebooks."""
 
+    module = "jupyterlab"  # what `python -m` starts
+    address = "doc/tree"  # where a notebook is opened
+    options: tuple[str, ...] = (
+        "--LabApp.expose_app_in_browser=True",
+        "--LabApp.extension_manager=readonly",
+        "--LabApp.news_url=None",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    )
+
     def __init__(self, folder: Path) -> None:
         self.folder, self.work = folder, folder / "work"
         self.port = free_port()
@@ -96,18 +105,16 @@ class Lab:
 
     def _command(self) -> list[str]:
         return [
-            *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1"),
-            *(
-                f"--port={self.port}",
-                "--ServerApp.port_retries=0",
-                f"--IdentityProvider.token={TOKEN}",
-            ),
-            *(
-                "--LabApp.expose_app_in_browser=True",
-                "--LabApp.extension_manager=readonly",
-                "--LabApp.news_url=None",
-            ),
-            "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+            sys.executable,
+            "-m",
+            self.module,
+            "--no-browser",
+            "--allow-root",
+            "--ip=127.0.0.1",
+            f"--port={self.port}",
+            "--ServerApp.port_retries=0",
+            f"--IdentityProvider.token={TOKEN}",
+            *self.options,
         ]
 
     def _environment(self) -> dict[str, str]:
@@ -155,7 +162,7 @@ class Lab:
     @contextmanager
     def open(self, page: Page, notebook: Path) -> Iterator["Notebook"]:
         """A notebook in the browser, its kernel ready; the kernel is shut down at the end."""
-        page.goto(f"http://127.0.0.1:{self.port}/doc/tree/{notebook.name}?token={TOKEN}")
+        page.goto(f"http://127.0.0.1:{self.port}/{self.address}/{notebook.name}?token={TOKEN}")
         opened = Notebook(page)
         opened.await_kernel()
         page.evaluate("() => window.jupyterapp.shell.collapseLeft?.()")
@@ -163,6 +170,14 @@ class Lab:
             yield opened
         finally:
             page.evaluate(f"async () => {{ await {SESSION}.shutdown(); }}")
+
+
+class Notebook7(Lab):
+    """A server of Jupyter Notebook 7, which reads keys before the page does."""
+
+    module = "notebook"
+    address = "notebooks"
+    options = ("--JupyterNotebookApp.expose_app_in_browser=True",)
 
 
 class Notebook:

@@ -9,7 +9,8 @@ const LABELS = {
 
 function view(ui) {
   const { state, act, local } = ui;
-  const path = local.path || "";
+  const save = () => act("save", { path: local.path || "" });
+  const load = () => act("load", { path: local.path || state.path });
   const rename = (event) => {
     local.path = event.target.value;
   };
@@ -23,11 +24,11 @@ function view(ui) {
   ];
   return html`
     <${Row}>
-      <${Button} label="Save" main keys="Ctrl+S" disabled=${!state.seeds.length} onClick=${() => act("save", { path })} />
+      <${Button} label="Save" main keys="Ctrl+S" disabled=${!state.seeds.length} onClick=${save} />
       <${Button} label="Add a seed" onClick=${() => act("add")} />
       <${Button} label="Undo" disabled=${!state.can_undo} onClick=${() => act("undo")} />
       <${TextInput} class="sdg-path" aria-label="seed file" text=${state.path} onInput=${rename} />
-      <${Button} label="Load this file" onClick=${() => act("load", { path: path || state.path })} />
+      <${Button} label="Load this file" onClick=${load} />
     <//>
     <div class="sdg-all">${flawsOfAll(state)}</div>
     ${state.seeds.length > 0 && html`<${Tabs} ui=${ui} name="tab" tabs=${tabs} />`}
