@@ -18,7 +18,7 @@ CELL_TYPES = """() => window.jupyterapp.shell.currentWidget.content.widgets.map(
 
 
 def cell_types(page: Page) -> list[str]:
-    """The types of the notebook's cells: shorter without a deleted cell, other for a changed one."""
+    """The types of the cells: shorter without a deleted cell, other for a changed one."""
     return page.evaluate(CELL_TYPES)
 
 

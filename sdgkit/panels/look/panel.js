@@ -276,9 +276,8 @@ const unsentTexts = (globalThis[Symbol.for("sdgkit.unsent texts")] ??= new Map()
 // The link of one view to its kernel. Nothing is sent at regular intervals: that would keep an idle kernel from being
 // shut down, and the notebook's busy light blinking. A check is sent when you turn to the panel.
 class KernelLink {
-  constructor(model, el, onChange) {
+  constructor(model, onChange) {
     this.model = model;
-    this.el = el;
     this.onChange = onChange;
     this.problem = "";
     this.waiting = new Map(); // messages without an answer, by id
@@ -318,10 +317,7 @@ class KernelLink {
       this.report(GONE); // the connection is closed for good
       return;
     }
-    setTimeout(
-      () => this.waiting.has(id) && this.report(this.isGone() ? GONE : SILENT),
-      PATIENCE_MS,
-    );
+    setTimeout(() => this.waiting.has(id) && this.report(this.problem || SILENT), PATIENCE_MS);
   }
 
   receive(message) {
@@ -330,13 +326,9 @@ class KernelLink {
     if (!this.waiting.size) this.report("");
   }
 
-  // ipywidgets marks the element around a view whose model lost its kernel.
-  isGone() {
-    return Boolean(this.el.closest(".jupyter-widgets-disconnected"));
-  }
-
+  // ipywidgets says that the connection has changed, before it is closed.
   checkLife() {
-    setTimeout(() => this.report(this.isGone() ? GONE : ""), 0); // once ipywidgets has marked it
+    setTimeout(() => this.send({}, false), 100);
   }
 
   report(problem) {
@@ -408,7 +400,7 @@ function panelOf(view, onKey = () => false) {
       hideStill.textContent = `.sdg-still-${id}{display:none}`;
       el.append(hideStill, root);
 
-      const link = new KernelLink(model, el, () => ui.draw());
+      const link = new KernelLink(model, () => ui.draw());
       const ui = {
         id: `sdg-${id}-${link.prefix}`, // a panel can have several views on one page
         local: {},
