@@ -80,7 +80,7 @@ class Check(Stage):
             raise Drop(self.name, verdict)
         if verdict is None or verdict:
             return dict(step.row)
-        raise Drop(self.name, f"The check {self.name} says no.")
+        raise Drop(self.name, f"Rejected by the check {self.name}.")
 
 
 @dataclass(frozen=True, kw_only=True)

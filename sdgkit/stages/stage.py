@@ -164,7 +164,7 @@ class Stage(StageTraits):
         if self.scale:
             scores = ", ".join(f"{score:g}" for score in self.scale)
             expected = f"{expected} with a score of {scores}"
-        return Drop("malformed", f"Asked {len(ATTEMPTS)} times, the reply never held {expected}.")
+        return Drop("malformed", f"None of {len(ATTEMPTS)} replies held {expected}.")
 
     def describe(self) -> dict[str, Any]:
         """What the stage does, as JSON values. When they change, the run is another edition."""

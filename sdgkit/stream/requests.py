@@ -126,8 +126,8 @@ class Requests:
         way = await teacher.structured_output_way(request)
         if way not in ways:
             raise SettingsError(
-                f"The server at {teacher.base_url} cannot enforce the form of a reply, as far as "
-                'it shows when asked. Leave structure at "auto".',
+                f"The server at {teacher.base_url} did not enforce the form of a reply when it "
+                'was tried. Set structure to "auto".',
                 setting="structure",
             )
         return way

@@ -431,8 +431,9 @@ def test_if_the_first_20_rows_of_a_stage_fail_alike_the_run_stops_and_says_so(
     script.answer = answer
     with pytest.raises(
         RunStopped, match=rf"first 20 rows of gen_grounded_responses all failed alike \({reason}\)"
-    ):
+    ) as stopped:
         generate(script, seeds(30))
+    assert stopped.value.stage == "gen_grounded_responses"
     assert script.asked("gen_grounded_responses") < 4 * 40
 
 
@@ -572,6 +573,11 @@ def test_a_pipeline_without_stages_is_refused():
 def test_a_stage_that_is_not_there_is_named_with_those_that_are():
     with pytest.raises(SettingsError, match=r"no stage 'gen_context'.*gen_contexts"):
         sk.GROUNDED.without("gen_context")
+
+
+def test_a_misspelt_field_of_a_stage_is_named_with_the_nearest_right_one():
+    with pytest.raises(SettingsError, match=r"gen_contexts has no .*'per_rows'.*'per_row'"):
+        sk.GROUNDED.change("gen_contexts", per_rows=4)
 
 
 def test_pipelines_are_values_that_give_new_ones():

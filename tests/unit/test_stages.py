@@ -1,5 +1,6 @@
 """The kinds of stage: the method's eight against recorded rows, and those that users add."""
 
+import asyncio
 import datetime
 import json
 import subprocess
@@ -220,7 +221,7 @@ def test_a_check_before_all_stages_keeps_seeds_out(script):
     check = sk.Check(name="mine", function=lambda row: "2" not in row["seed_question"])
     run = generate(script, pipeline=sk.GROUNDED.before("gen_contexts", check))
     assert [(drop["id"], drop["message"]) for drop in run.drops() if drop["stage"] == "mine"] == [
-        ("s2", "The check mine says no.")
+        ("s2", "Rejected by the check mine.")
     ]
     assert {ask.seed for ask in script.asks if ask.stage == "gen_contexts"} == {1, 3}
     assert_adds_up(run)
@@ -325,6 +326,57 @@ def test_a_stage_of_ones_own_may_ask_the_teacher(script):
     ]
 
 
+class Sentences(sk.Stage):
+    """Makes a row of each sentence of the response."""
+
+    fans_out = True
+    letter = "p"
+
+    def spread(self, step, round_=None):
+        for number, sentence in enumerate(step.row["response"].split(". "), 1):
+            step.offer(number, {"response": sentence}, ["response"])
+
+
+def test_a_stage_of_ones_own_may_make_several_rows_of_one(script):
+    script.answer = lambda ask: (
+        tagged(response="One. Two. One. Three")
+        if ask.stage == "gen_grounded_responses"
+        else script.usual(ask)
+    )
+    pipeline = sk.GROUNDED.after("gen_grounded_responses", Sentences(name="sentences"))
+    run = generate(script, seeds(1), num_contexts=1, num_questions=1, pipeline=pipeline)
+    rows = {row["id"]: row["response"] for row in [*run.samples(), *run.drops()]}
+    assert {"s1/c1/q1/p1", "s1/c1/q1/p2", "s1/c1/q1/p3", "s1/c1/q1/p4"} == set(rows)
+    assert [
+        (drop["id"], drop["reason"]) for drop in run.drops() if drop["stage"] == "sentences"
+    ] == [("s1/c1/q1/p3", "duplicate")]
+    assert_adds_up(run)
+
+
+class OneRow:
+    """All that a stage has to work with, without a stream: what a test of one's own stage needs."""
+
+    id = "s1"
+
+    def __init__(self, **row):
+        self.row = row
+
+    def last_reply(self) -> str:
+        return ""
+
+
+def test_a_stage_works_without_a_stream():
+    loud = asyncio.run(Shout(name="shout").change(OneRow(response="yes")))
+    assert loud == {"response": "YES", "loud": True}
+    kept = asyncio.run(
+        sk.Keep(name="good", at_least=2.0, remove=["score"]).change(OneRow(score=2.0))
+    )
+    assert kept == {}
+    with pytest.raises(Drop, match="1; 2 or more") as dropped:
+        asyncio.run(sk.Keep(name="good", at_least=2.0).change(OneRow(score=1.0)))
+    assert dropped.value.reason == "score"
+
+
 def test_a_stage_that_asks_and_has_no_prompt_is_told(script):
     with pytest.raises(sk.SdgkitError, match=r"The stage titles has no prompt"):
         generate(script, pipeline=sk.GROUNDED.after(STAGES[-1], Ask2(name="titles")))
@@ -345,16 +397,16 @@ def broken_in(how: str) -> sk.Stage:
 
 
 @pytest.mark.parametrize(
-    ("how", "words"),
+    ("how", "stage", "words"),
     [
-        ("raises", "The stage mine failed at s1/c1.*KeyError: 'price'"),
-        ("nothing", "The stage mine failed at s1/c1.*TypeError"),
-        ("no json", r"failed at s1/c1/q1.*type set is not JSON serializable"),
+        ("raises", "mine", "The stage mine failed at s1/c1.*KeyError: 'price'"),
+        ("nothing", "mine", "The stage mine failed at s1/c1.*TypeError"),
+        ("no json", None, r"Recording the sample failed at s1/c1/q1.*set is not JSON serializable"),
     ],
 )
 @pytest.mark.parametrize("after", ["gen_contexts", STAGES[-1]])
 def test_an_error_in_a_users_own_code_stops_the_run_with_a_sentence(
-    script, tmp_path, how, words, after
+    script, tmp_path, how, stage, words, after
 ):
     with pytest.raises(RunStopped, match=words) as stopped:
         generate(
@@ -366,6 +418,8 @@ def test_an_error_in_a_users_own_code_stops_the_run_with_a_sentence(
             pipeline=sk.GROUNDED.after(after, broken_in(how)),
         )
     assert "\n" not in str(stopped.value)
+    assert stopped.value.stage == stage
+    assert str(stopped.value.row) in str(stopped.value)
     summary = json.loads((tmp_path / "summary.json").read_text("utf-8"))
     assert summary["state"] == "failed"
 

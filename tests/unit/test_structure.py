@@ -152,7 +152,7 @@ def test_always_enforces_the_form_from_the_first_request(form_teacher: MakeTeach
 
 
 def test_always_is_an_error_if_the_server_cannot_enforce_a_form(form_teacher: MakeTeacher) -> None:
-    with pytest.raises(SettingsError, match=r'cannot enforce the form.*structure at "auto"'):
+    with pytest.raises(SettingsError, match=r'did not enforce the form.*structure to "auto"'):
         contexts(form_teacher(), structure="always")
 
 
