@@ -22,6 +22,7 @@ from sdgkit.pipeline import Pipeline
 from sdgkit.quality.verdicts import GOOD, RESPONSE_KINDS, Calibration, Mistake, Verdicts
 from sdgkit.run import Run
 from sdgkit.run.folder import CALIBRATION_FILE, write_calibrated, write_values
+from sdgkit.run.plan import Plan
 from sdgkit.samples import Row, seed_of
 from sdgkit.seeds import SeedSource, row_key
 from sdgkit.teachers.teacher import Teacher
@@ -72,8 +73,12 @@ def calibrate(
         >>> print(calibration.good.kept, "of", calibration.good.asked)
         8 of 8
     """
-    folder = seeds.out if isinstance(seeds, Run) else run_folder(seeds)
-    planned = seeds.plan if isinstance(seeds, Run) else None
+    planned: Plan | None = None
+    if isinstance(seeds, Run):
+        folder = seeds.out
+        planned = seeds.plan
+    else:
+        folder = run_folder(seeds)
     if planned is None:
         planned = plan(
             folder or seeds,

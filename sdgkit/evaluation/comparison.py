@@ -1,7 +1,7 @@
 """Two versions of a prompt on the same rows, side by side."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -209,14 +209,15 @@ class Comparison:
         judged_and_dropped = [drop for drop in dropped if drop["stage"] != self._stage.name]
         records = sorted(kept + judged_and_dropped, key=lambda row: str(row["id"]))
         scores = [row.get("score") for row in records]
-        return Result(
+        result = Result(
             texts=[_columns(row, self._stage.columns) for row in records],
             scores=[float(score) for score in scores if isinstance(score, int | float)],
             tried=len(kept) + len(dropped),
             kept=len(kept),
-            reason=unreadable[0]["message"] if unreadable else "",
-            reply=unreadable[0]["reply"] if unreadable else "",
         )
+        if not unreadable:
+            return result
+        return replace(result, reason=unreadable[0]["message"], reply=unreadable[0]["reply"])
 
 
 @known_keywords

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -266,22 +266,22 @@ def _work_of(stage: Stage, plan: Plan, pilot: Pilot) -> _Work:
         return _Work()
     teacher = _asked_by(stage, plan)
     seconds = sum(exchange.seconds for exchange in exchanges) / teacher.slots.total
-    by_judge = teacher is plan.judge
-    return _Work(
+    work = _Work(
         requests=len(exchanges),
         prompt_tokens=sum(exchange.prompt_tokens for exchange in exchanges),
         completion_tokens=sum(exchange.completion_tokens for exchange in exchanges),
-        teacher_seconds=0.0 if by_judge else seconds,
-        judge_seconds=seconds if by_judge else 0.0,
     )
+    if teacher is plan.judge:
+        return replace(work, judge_seconds=seconds)
+    return replace(work, teacher_seconds=seconds)
 
 
 def _asked_by(stage: Stage, plan: Plan) -> Teacher:
     """The teacher that a stage asks."""
-    judges = stage.role == "judge" and plan.judge is not None
-    teacher = plan.judge if judges else plan.teacher
-    assert teacher is not None, "a plan without a teacher is refused when the pilot starts"
-    return teacher
+    if stage.role == "judge" and plan.judge is not None:
+        return plan.judge
+    assert plan.teacher is not None, "a plan without a teacher is refused when the pilot starts"
+    return plan.teacher
 
 
 def _cost(work: _Work, price_prompt: float | None, price_completion: float | None) -> float | None:

@@ -44,7 +44,9 @@ class PromptDraft:
         self._shipped = shipped("prompts") / method / f"{name}.yaml"
         self._layout: str | None = None  # the text of the file that it began as, with its comments
         if prompt is None:
-            file = self.path if self.path is not None and self.is_in_a_file else self._shipped
+            file = self._shipped
+            if self.path is not None and self.is_in_a_file:
+                file = self.path
             prompt = load_prompt(file)
             self._layout = read_text(file)
         self.saved = prompt

@@ -27,7 +27,12 @@ def asked_again(prompt: Prompt, run_folder: str | Path | None, saved: Prompt) ->
             f"A resumed run asks {prompt.name} and every stage after it again; "
             "it reuses all earlier replies."
         )
-    with closing(Journal(Path(run_folder), read_only=True)) as journal:
+    return _asked_again_in(Path(run_folder), prompt, saved)
+
+
+def _asked_again_in(run_folder: Path, prompt: Prompt, saved: Prompt) -> str:
+    """The sentence about a folder that holds a run."""
+    with closing(Journal(run_folder, read_only=True)) as journal:
         newest = journal.newest()
         replies = journal.count_replies_by_stage()
     config = newest.config if newest is not None else {"prompts": {}}

@@ -15,6 +15,7 @@ from sdgkit.review.draw import DRAWN, draw
 from sdgkit.review.facts import SampleFacts, parts, score_of
 from sdgkit.review.follower import Follower
 from sdgkit.run import Run, open_run
+from sdgkit.run.folder import SEEDS_FILE
 from sdgkit.samples import TEXTS, Row, content_key, own_question, seed_of
 from sdgkit.seeds import COLUMNS, Seed, read_seeds, save_seeds
 
@@ -209,12 +210,12 @@ class Review:
 
     def _seeds_to_extend(self, path: Path) -> list[Seed]:
         """The seeds in a file, or the run's own if it does not exist yet."""
-        source: Path | None = path if path.exists() else None
-        if source is None and self.run.out is not None:
-            source = self.run.out / "seeds.jsonl"
-        if source is not None and (source.exists() or self.run.plan is None):
-            return _without_ids(read_seeds(source))
-        return _without_ids(self.run.plan.rows if self.run.plan is not None else [])
+        if path.exists():
+            return _without_ids(read_seeds(path))
+        if self.run.plan is not None:
+            return _without_ids(self.run.plan.rows)
+        assert self.run.out is not None, "a run without a plan was opened from its folder"
+        return _without_ids(read_seeds(self.run.out / SEEDS_FILE))
 
     # Looking --------------------------------------------------------------------------------------
 
