@@ -3,7 +3,8 @@
 The notebooks become pages: they are kept without outputs, so a page is their text and their code.
 As Markdown pages they get the site's own look, and MkDocs checks their links as strictly as any.
 
-The API reference shows a function that is made at runtime (a stage, a check) as `help` shows it.
+The API reference shows a function that is made at runtime (a stage, a check) as `help` shows it,
+and the examples in docstrings as code.
 """
 
 import inspect
@@ -54,11 +55,16 @@ def as_markdown(notebook: dict[str, Any]) -> str:
 # API reference ------------------------------------------------------------------------------------
 
 
-class MadeAtRuntime(griffe.Extension):
-    """Documents functions by their runtime signature, where they carry one of their own."""
+class Docstrings(griffe.Extension):
+    """Makes the reference show what `help` shows."""
+
+    def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
+        """Name the examples in a docstring as griffe names them."""
+        if obj.docstring is not None:
+            obj.docstring.value = with_examples(obj.docstring.value)
 
     def on_package(self, *, pkg: griffe.Module, **_: Any) -> None:
-        """Replace what the source says of such a function by what `help` says."""
+        """Document functions by their runtime signature, where they carry one of their own."""
         for name in sdgkit.__all__:
             replace_by_runtime(pkg, name, getattr(sdgkit, name))
         for name, maker in sdgkit.checks.MAKERS.items():
@@ -83,9 +89,14 @@ def as_function(name: str, value: Any) -> griffe.Function:
         parameters=griffe.Parameters(*parameters),
         returns=annotation_of(signature.return_annotation),
     )
-    text = inspect.getdoc(value) or ""
+    text = with_examples(inspect.getdoc(value) or "")
     function.docstring = griffe.Docstring(text, parent=function, parser=griffe.Parser.google)
     return function
+
+
+def with_examples(docstring: str) -> str:
+    """A docstring whose examples griffe shows as code: it takes an `Example:` for a remark."""
+    return re.sub(r"^Example:$", "Examples:", docstring, flags=re.MULTILINE)
 
 
 def as_parameter(parameter: inspect.Parameter) -> griffe.Parameter:
