@@ -129,15 +129,13 @@ def test_bold_inside_a_value_is_kept() -> None:
 
 
 def test_a_judge_needs_both_parts_in_their_order() -> None:
-    assert verdicts(
-        "[Start of Evaluation]ok[End of Evaluation][Start of Score]1[End of Score]"
-    ) == [("ok", "1")]
+    evaluation = "[Start of Evaluation]ok[End of Evaluation]"
+    score = "[Start of Score]1[End of Score]"
+    assert verdicts(evaluation + score) == [("ok", "1")]
     assert verdicts("[Start of Evaluation]ok[Start of Score]1") == [("ok", "1")]
-    assert (
-        verdicts("[Start of Score]1[End of Score][Start of Evaluation]ok[End of Evaluation]") == []
-    )
-    assert verdicts("[Start of Evaluation]ok[End of Evaluation]") == []
-    assert verdicts("[Start of Score]1[End of Score]") == []
+    assert verdicts(score + evaluation) == []
+    assert verdicts(evaluation) == []
+    assert verdicts(score) == []
 
 
 def test_without_tags_the_whole_reply_is_the_value() -> None:
@@ -191,33 +189,9 @@ def test_a_reply_of_a_megabyte_is_read_in_a_moment(at: int) -> None:
     assert times[1] < 16 * max(times[0], 0.05)
 
 
-PIECES = [
-    *(
-        "[Start of Evaluation]",
-        "[End of Evaluation]",
-        "[Start of Score]",
-        "[End of Score]",
-        "[Start of",
-        "of Score]",
-    ),
-    *(
-        "<think>",
-        "</think>",
-        "```",
-        "```text\n",
-        "**",
-        "\n",
-        " ",
-        "\x00",
-        "3",
-        "-1",
-        "/3",
-        "ok",
-        "{{",
-        "\ud800",
-        "É",
-    ),
-]
+TAGS = "[Start of Evaluation]|[End of Evaluation]|[Start of Score]|[End of Score]".split("|")
+FRAGMENTS = "[Start of|of Score]|<think>|</think>|```|```text\n|**|\n| |\x00|3|-1|/3|ok|{{|\ud800|É"
+PIECES = [*TAGS, *FRAGMENTS.split("|")]
 REPLIES = st.one_of(st.text(), st.lists(st.sampled_from(PIECES), max_size=40).map("".join))
 
 
@@ -237,28 +211,23 @@ def test_reading_never_raises_and_gives_whole_records_only(
             assert all(text and text == text.strip() for text in row.values())
 
 
-@given(
-    st.lists(
-        st.text(alphabet=string.printable, min_size=1).filter(
-            lambda t: "[" not in t and "`" not in t
-        ),
-        max_size=5,
-    )
-)
+def is_plain(text: str) -> bool:
+    """Whether a text has no signs that the parser looks for or removes."""
+    trimmed = text.strip(string.whitespace + "*")
+    return text != "" and text == trimmed and text.isprintable() and not {*"[`"} & {*text}
+
+
+@given(st.lists(st.text(alphabet=string.printable, min_size=1).filter(is_plain), max_size=5))
 @settings(max_examples=100, deadline=None)
-def test_what_is_put_between_tags_is_found_between_them(texts: list[str]) -> None:
-    texts = [
-        text
-        for text in (text.strip(string.whitespace + "*") for text in texts)
-        if text.isprintable() and text
-    ]
+def test_what_is_put_between_tags_is_read_between_them(texts: list[str]) -> None:
     reply = "so: ".join(f"[Start of Context]{text}[End of Context]" for text in texts)
     assert contexts(reply) == texts
 
 
 # Scores -------------------------------------------------------------------------------------------
 
-ONE_TO_THREE, ZERO_ONE = (1.0, 2.0, 3.0), (0.0, 1.0)
+ONE_TO_THREE = (1.0, 2.0, 3.0)
+ZERO_ONE = (0.0, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -287,24 +256,10 @@ def test_a_score_of_three_is_read_however_it_is_written(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *(
-            "",
-            "three",
-            "4",
-            "0",
-            "-3",
-            "2.5",
-            "2 or 3",
-            "2-3",
-            "2\u20133",
-            "1, 2 or 3",
-            "3/5",
-            "3 of 10",
-            "33",
-            "3x",
-            "v3",
-        ),
-        *("3 because of 2 faults", "NaN", "inf", "1e0", "9" * 3_000, "3" + " " * 3_000),
+        *"|three|4|0|-3|2.5|2 or 3|2-3|2\u20133|1, 2 or 3|3/5|3 of 10|33|3x|v3".split("|"),
+        *"3 because of 2 faults|NaN|inf|1e0".split("|"),
+        "9" * 3_000,
+        "3" + " " * 3_000,
     ],
 )
 def test_a_score_that_is_not_certain_or_off_the_scale_is_none(text: str) -> None:
@@ -652,10 +607,8 @@ def test_files_missing_from_the_users_folder_are_taken_from_the_shipped_ones(
     names = ["gen_contexts", "gen_grounded_questions"]
     prompts = load_prompts(names, "grounded", tmp_path)
     assert prompts["gen_contexts"].generation == "mine"
-    assert (
-        prompts["gen_grounded_questions"]
-        == load_prompts(names, "grounded")["gen_grounded_questions"]
-    )
+    shipped = load_prompts(names, "grounded")
+    assert prompts["gen_grounded_questions"] == shipped["gen_grounded_questions"]
 
 
 def test_a_folder_that_holds_the_methods_folders_serves_as_well(tmp_path: Path) -> None:
@@ -679,9 +632,8 @@ def test_a_folder_or_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None
     (tmp_path / "latin.yaml").write_bytes("generation: f\u00fcr".encode("latin-1"))
     with pytest.raises(PromptError, match="not UTF-8"):
         sk.load_prompt(tmp_path / "latin.yaml")
-    assert (
-        load_prompts(["own_stage"], "grounded") == {}
-    )  # which the plan of a run does not stand for
+    # A stage without a prompt is refused by the plan of the run.
+    assert load_prompts(["own_stage"], "grounded") == {}
 
 
 def test_a_byte_order_mark_is_not_part_of_the_prompt(tmp_path: Path) -> None:

@@ -38,11 +38,8 @@ def test_a_seed_file_has_six_or_more_different_seeds_of_one_task(name: str) -> N
     rows = seeds(name)
     assert len(rows) >= 6 and skill(rows) == SKILLS[name]
     assert len({row["task_description"] for row in rows}) == 1
-    assert (
-        len({row["seed_question"] for row in rows})
-        == len({row_key(row) for row in rows})
-        == len(rows)
-    )
+    assert len({row["seed_question"] for row in rows}) == len(rows)
+    assert len({row_key(row) for row in rows}) == len(rows)
     assert all(text == text.strip() for row in rows for text in row.values())
     assert all(set(row) <= set(COLUMNS) for row in rows)
 

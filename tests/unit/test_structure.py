@@ -253,10 +253,8 @@ VALUES = {
 @pytest.mark.parametrize("value", VALUES)
 def test_a_value_is_any_text_in_any_language_but_a_tag(value: str) -> None:
     form = form_of(QUESTIONS, ("question",))
-    assert (
-        bool(re.fullmatch(form.regex(), f"[Start of Question]\n{value}\n[End of Question]"))
-        == VALUES[value]
-    )
+    reply = f"[Start of Question]\n{value}\n[End of Question]"
+    assert bool(re.fullmatch(form.regex(), reply)) == VALUES[value]
 
 
 @pytest.mark.parametrize(
@@ -296,10 +294,8 @@ def test_a_reply_that_is_not_that_json_is_left_as_it_is(text: str) -> None:
 
 def test_raw_line_breaks_in_json_are_accepted() -> None:
     reply = '{"question": "One\ntwo"}'
-    assert (
-        form_of(QUESTIONS, ("question",)).tagged(reply)
-        == "[Start of Question]\nOne\ntwo\n[End of Question]"
-    )
+    tagged_reply = form_of(QUESTIONS, ("question",)).tagged(reply)
+    assert tagged_reply == "[Start of Question]\nOne\ntwo\n[End of Question]"
 
 
 def test_a_probe_is_passed_only_by_an_answer_that_no_model_writes() -> None:
