@@ -4,7 +4,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar, Unpack, get_args, get_origin
 
 from sdgkit.errors import SettingsError
 
@@ -15,8 +15,8 @@ R = TypeVar("R")
 def known_keywords(function: Callable[P, R]) -> Callable[P, R]:
     """Make a function raise `SettingsError` for a keyword that it does not know.
 
-    The signature that `help` and Shift-Tab show stays the function's own. For a class, decorate its
-    `__init__`.
+    The signature that `help` and Shift-Tab show is the function's own; keywords that it takes by a TypedDict
+    (`**options: Unpack[PlanOptions]`) are spelled out in it.
 
     Example:
         >>> @known_keywords
@@ -26,18 +26,55 @@ def known_keywords(function: Callable[P, R]) -> Callable[P, R]:
         Traceback (most recent call last):
         sdgkit.errors.SettingsError: plan has no argument 'num_context'. Did you mean 'num_contexts'?
     """
-    parameters = inspect.signature(function).parameters.values()
-    names = [parameter.name for parameter in parameters]
-    shown_name = function.__qualname__.removesuffix(".__init__").rpartition(".")[2]
+    signature = spell_out(inspect.signature(function))
+    name = function.__qualname__.removesuffix(".__init__").rpartition(".")[2]
 
     @functools.wraps(function)
     def checked(*args: P.args, **kwargs: P.kwargs) -> R:
-        for name in kwargs:
-            if name not in names:
-                raise unknown_keyword(shown_name, name, names)
+        check_keywords(name, kwargs, signature.parameters)
         return function(*args, **kwargs)
 
+    checked.__signature__ = signature  # type: ignore[attr-defined]
     return checked
+
+
+def spell_out(signature: inspect.Signature) -> inspect.Signature:
+    """The signature with each key of `**options: Unpack[TypedDict]` as a keyword of its own.
+
+    The default of such a keyword is None: it is not given.
+    """
+    parameters: list[inspect.Parameter] = []
+    for parameter in signature.parameters.values():
+        if get_origin(parameter.annotation) is Unpack:
+            parameters += _keywords_of(*get_args(parameter.annotation))
+        else:
+            parameters.append(parameter)
+    return signature.replace(parameters=parameters)
+
+
+def _keywords_of(options: type) -> list[inspect.Parameter]:
+    """The keys of a TypedDict as keyword-only parameters."""
+    return [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+        for name, annotation in options.__annotations__.items()
+    ]
+
+
+def check_keywords(function: str, keywords: Iterable[str], known: Iterable[str]) -> None:
+    """Refuse keywords that a function does not know.
+
+    Args:
+        function: The name of the function.
+        keywords: The keywords that it was called with.
+        known: The keywords that it knows.
+
+    Raises:
+        SettingsError: One of them is unknown.
+    """
+    known_names = list(known)
+    for keyword in keywords:
+        if keyword not in known_names:
+            raise unknown_keyword(function, keyword, known_names)
 
 
 def unknown_keyword(function: str, name: str, known: Iterable[str]) -> SettingsError:

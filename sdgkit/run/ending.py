@@ -57,9 +57,7 @@ def _drop_surplus(target: Target, journal: Journal) -> None:
     """Drop the samples beyond the target: those of later units, and the last ones of the unit that reached it."""
     journal.forget_units_after(target.last_unit)
     places = [
-        outcome.place
-        for outcome in journal.outcomes("sample")
-        if outcome.unit == target.last_unit
+        outcome.place for outcome in journal.outcomes("sample") if outcome.unit == target.last_unit
     ]
     surplus = places[len(places) - target.surplus :]
     message = f"Beyond the target of {target.number}; a larger target keeps it."

@@ -33,7 +33,9 @@ BEAT_S = 0.5
 PACE_BEATS = 120
 """Beats over which the pace is measured: a minute."""
 
-NO_SAMPLES = "No sample was kept. To see where the rows went, use run.explain() or `sdgkit explain RUN`."
+NO_SAMPLES = (
+    "No sample was kept. To see where the rows went, use run.explain() or `sdgkit explain RUN`."
+)
 
 
 class Execution:
@@ -179,9 +181,7 @@ class Execution:
                 self._write_beat()
                 await self._look_at_judges()
             except Exception as error:
-                self.stream.fail(
-                    as_sdgkit_error(error, "Writing down how far the run is failed")
-                )
+                self.stream.fail(as_sdgkit_error(error, "Writing down how far the run is failed"))
                 return
             for sentence in news.since_last_time():
                 self._notes.add(sentence)
@@ -219,9 +219,7 @@ class Execution:
             return
         if self._warning.pauses:
             self.stream.flowing.clear()
-        self._warning.explanation = await asyncio.to_thread(
-            explain, self.snapshot(), self._record
-        )
+        self._warning.explanation = await asyncio.to_thread(explain, self.snapshot(), self._record)
         self._warning.note = note
         self._notes.add(note)
 

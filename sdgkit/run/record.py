@@ -156,7 +156,9 @@ class Record:
         if session.snapshot is not None:
             snapshot = Snapshot.from_json(session.snapshot)
         if snapshot.is_active and _is_gone(session):
-            message = "The process that wrote this run is gone. Run the same command again to resume."
+            message = (
+                "The process that wrote this run is gone. Run the same command again to resume."
+            )
             return replace(snapshot, state="interrupted", message=message)
         return snapshot
 

@@ -4,6 +4,7 @@ import datetime
 import inspect
 import json
 import pydoc
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -22,6 +23,7 @@ from scripted import (
 
 import sdgkit as sk
 from sdgkit.errors import PromptError, RunError, SeedError, SettingsError
+from sdgkit.method import PlanOptions
 
 SMALL = {"num_contexts": 3, "num_questions": 2}
 STAGES = [stage.name for stage in sk.GROUNDED.stages]
@@ -88,16 +90,44 @@ def test_the_numbers_are_the_methods():
 
 
 def test_each_stage_tells_its_own_help():
-    told = pydoc.render_doc(sk.gen_contexts, renderer=pydoc.plaintext)
-    assert (
-        "The stage gen_contexts" in told
-        and "per_row=10" in told
-        and "num_contexts" in told
-        and "teacher" in told
-    )
+    shown = pydoc.render_doc(sk.gen_contexts, renderer=pydoc.plaintext)
+    assert "per_row=10" in shown and "num_contexts" in shown and "teacher" in shown
+    assert inspect.getdoc(sk.gen_contexts).startswith("Write ten new contexts for each seed.")
     assert "at_least=2.0" in sk.filter_qa_pair.__doc__
-    assert "teacher" in inspect.signature(sk.gen_contexts).parameters
     assert "sdgkit.gen_contexts" in repr(sk.gen_contexts)
+
+
+def test_a_stages_signature_shows_the_options_that_it_has_with_their_defaults():
+    options = inspect.signature(sk.gen_contexts).parameters
+    assert {"teacher", "prompt", "sampling", "structure", "out"} <= set(options)
+    assert (options["num_contexts"].default, options["extra_tries"].default) == (10, 10)
+    assert inspect.signature(sk.gen_grounded_questions).parameters["num_questions"].default == 3
+    assert not {"num_contexts", "num_questions"} & set(
+        inspect.signature(sk.filter_qa_pair).parameters
+    )
+
+
+def test_plan_and_generate_show_and_explain_every_option():
+    for function in (sk.plan, sk.generate):
+        options = set(inspect.signature(function).parameters) - {"seeds"}
+        explained = re.findall(r"^ {4}(\w+): ", inspect.getdoc(function), re.MULTILINE)
+        assert set(PlanOptions.__annotations__) < options <= set(explained)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: sk.plan(seeds(), num_context=3),
+        lambda: sk.generate(seeds(), teacher=None, num_context=3),
+        lambda: sk.gen_contexts(seeds(), num_context=3),
+        lambda: sk.gen_contexts.run(seeds(), num_context=3),
+    ],
+)
+def test_a_misspelt_option_is_refused_with_the_nearest_right_one(call):
+    with pytest.raises(
+        SettingsError, match="no argument 'num_context'. Did you mean 'num_contexts'"
+    ):
+        call()
 
 
 def test_the_seeds_choose_the_pipeline_or_the_user_does(script):
@@ -221,7 +251,9 @@ def test_an_earlier_dataset_serves_as_contexts_and_the_seeds_keep_their_columns(
 
 
 def test_own_contexts_do_not_fit_a_freeform_skill(script):
-    with pytest.raises(SettingsError, match=r"no stage 'gen_contexts'\. The stages are gen_questions"):
+    with pytest.raises(
+        SettingsError, match=r"no stage 'gen_contexts'\. The stages are gen_questions"
+    ):
         sk.plan(
             seeds(grounded=False), teacher=script.connect(), prompts=FREEFORM_PROMPTS, contexts=OWN
         )

@@ -120,7 +120,7 @@ def test_a_single_stage_prints_one_line_if_rows_were_dropped(stage_runs, capsys)
     rows = stage_runs["eval_grounded_questions"].dataset
     kept = sk.filter_grounded_questions(rows)
     out = capsys.readouterr().out.splitlines()
-    assert out == ["filter_grounded_questions: 7 of 9 rows go on, 2 dropped (score 2)."]
+    assert out == ["filter_grounded_questions: kept 7 of 9 rows, dropped 2 (score 2)."]
     sk.combine_question_and_context(kept)
     assert capsys.readouterr().out == ""
 
@@ -144,7 +144,7 @@ def test_a_stage_that_asks_needs_a_teacher_and_leaves_no_folder_without_one(tmp_
 
 
 def test_a_setting_that_a_stage_does_not_have_is_told(script):
-    with pytest.raises(SettingsError, match="num_question has no stage to apply to"):
+    with pytest.raises(SettingsError, match="gen_contexts has no argument .num_question."):
         sk.gen_contexts(seeds(), teacher=script.connect(), num_question=3)
 
 

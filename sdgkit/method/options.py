@@ -1,0 +1,164 @@
+"""The options of `plan`, `generate` and the stage functions, and which stage each number belongs to."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias, TypedDict
+
+from sdgkit.errors import SettingsError
+from sdgkit.pipeline import Pipeline
+from sdgkit.prompts import Prompt
+from sdgkit.seeds import flaw_of
+from sdgkit.teachers.teacher import Teacher
+
+Prompts: TypeAlias = Mapping[str, Prompt | str | Path] | str | Path | None
+"""Prompts or their files by stage name, or a folder of files named after the stages."""
+
+Sampling: TypeAlias = Mapping[str, Mapping[str, Any]] | None
+"""Sampling settings by stage name."""
+
+Vary: TypeAlias = Mapping[str, Sequence[Any]] | None
+"""Lists by name, from each of which one value is drawn for each new row."""
+
+
+class PlanOptions(TypedDict, total=False):
+    """The options of `plan` and `generate`, explained there. One that is left out, or None, has its default."""
+
+    judge: Teacher | None
+    pipeline: Pipeline | None
+    prompts: Prompts
+    num_contexts: int | None
+    num_questions: int | None
+    contexts: Any
+    questions: str | None
+    vary: Vary
+    target: int | None
+    checks: Any
+    near_duplicates: float | None
+    sampling: Sampling
+    max_tokens: int | None
+    extra_tries: int | None
+    system: str | None
+    structure: str | None
+
+
+class StageOptions(TypedDict, total=False):
+    """The options of a stage function. One that is left out, or None, has its default.
+
+    Attributes:
+        teacher: Whom the stage asks.
+        judge: Whom a judging stage asks (default: the teacher).
+        out: A folder to resume in (default: everything is kept in memory).
+        prompt: The prompt, or its file (default: the shipped one).
+        sampling: Sampling settings, over those of the prompt.
+        max_tokens: The most tokens that a reply may have (default: as the prompt says).
+        structure: When the server enforces the form of a reply: "auto" (default), "always" or "never".
+        reuse: Continue in the folder of another job and reuse its recorded replies where they fit.
+        num_contexts: Contexts for each seed.
+        num_questions: Questions for each row.
+        extra_tries: Further contexts asked for a seed, one for each duplicate or malformed one.
+        vary: Lists from which a value is drawn for each new row.
+    """
+
+    teacher: Teacher | None
+    judge: Teacher | None
+    out: str | Path | None
+    prompt: Prompt | str | Path | None
+    sampling: Mapping[str, Any] | None
+    max_tokens: int | None
+    structure: str | None
+    reuse: bool
+    num_contexts: int | None
+    num_questions: int | None
+    extra_tries: int | None
+    vary: Vary
+
+
+@dataclass(frozen=True)
+class MakerOption:
+    """An option of the stages that make new rows.
+
+    Attributes:
+        name: The name of the option.
+        stages: The stages that have it.
+        field: What it is called there.
+        lowest: The lowest number; None for an option that is not a number.
+    """
+
+    name: str
+    stages: Sequence[str]
+    field: str
+    lowest: int | None = None
+
+    def check(self, value: Any) -> None:
+        """Refuse a value that cannot be used. Raises SettingsError."""
+        if self.lowest is None:
+            check_vary(value)
+        else:
+            check_number(self.name, value, self.lowest)
+
+
+MAKER_OPTIONS = (
+    MakerOption("num_contexts", ("gen_contexts",), "per_row", lowest=1),
+    MakerOption("num_questions", ("gen_grounded_questions", "gen_questions"), "per_row", lowest=1),
+    MakerOption("extra_tries", ("gen_contexts",), "extra_tries", lowest=0),
+    MakerOption("vary", ("gen_contexts", "gen_questions"), "vary"),
+)
+
+
+def with_maker_options(pipeline: Pipeline, values: Mapping[str, Any]) -> Pipeline:
+    """The pipeline with these options of the stages that make new rows.
+
+    Args:
+        pipeline: The pipeline.
+        values: The options by name; others, and those that are None, are ignored.
+
+    Raises:
+        SettingsError: A value cannot be used, or the pipeline has no stage with that option.
+    """
+    for option in MAKER_OPTIONS:
+        value = values.get(option.name)
+        if value is None:
+            continue
+        stage_name = _stage_with(option, pipeline)
+        option.check(value)
+        pipeline = pipeline.change(stage_name, **{option.field: value})
+    return pipeline
+
+
+def _stage_with(option: MakerOption, pipeline: Pipeline) -> str:
+    for stage in pipeline.stages:
+        if stage.name in option.stages and option.field in stage.field_names:
+            return stage.name
+    raise SettingsError(
+        f"{option.name} has no stage to apply to: the stages are {', '.join(pipeline.names)}.",
+        setting=option.name,
+    )
+
+
+def check_number(name: str, value: Any, lowest: int) -> None:
+    """Refuse what is not a whole number, or is lower than the lowest. Raises SettingsError."""
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    if not is_whole or value < lowest:
+        raise SettingsError(
+            f"{name} must be a whole number of at least {lowest}, not {value!r}.", setting=name
+        )
+
+
+def check_vary(value: Any) -> None:
+    """Refuse what is not a mapping of names to lists with values that can be stored. Raises SettingsError."""
+    lists = value if isinstance(value, Mapping) else {}
+    if not lists or not all(_is_filled_list(entries) for entries in lists.values()):
+        raise SettingsError(
+            "vary must be named lists: {'audience': ['children', 'experts'], 'mood': [...]}.",
+            setting="vary",
+        )
+    for name, entries in lists.items():
+        for entry in entries:
+            flaw = flaw_of(entry)
+            if flaw:
+                raise SettingsError(f"vary, list {name}: {flaw}", setting="vary")
+
+
+def _is_filled_list(entries: Any) -> bool:
+    return isinstance(entries, list | tuple) and bool(entries)

@@ -1,0 +1,265 @@
+"""The plan of a run of the method: from seeds and options, or from the folder of an earlier run."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Unpack, cast
+
+from sdgkit.checks import read_checks, saved
+from sdgkit.errors import RunError, SettingsError
+from sdgkit.keywords import known_keywords
+from sdgkit.method.options import (
+    MAKER_OPTIONS,
+    PlanOptions,
+    Prompts,
+    Sampling,
+    check_number,
+    with_maker_options,
+)
+from sdgkit.method.own_contexts import read_contexts, share_out
+from sdgkit.method.pipelines import GROUNDED, METHODS
+from sdgkit.method.sources import PlanSource, run_folder, source_name
+from sdgkit.pipeline import Pipeline
+from sdgkit.prompts import Prompt, load_prompt, load_prompts
+from sdgkit.quality import check_threshold
+from sdgkit.run.folder import SEEDS_FILE, read_config
+from sdgkit.run.plan import Plan
+from sdgkit.samples import Row
+from sdgkit.seeds import read_seeds, skill
+from sdgkit.stages import Check, Combine, Given
+from sdgkit.teachers.teacher import Teacher
+
+
+@known_keywords
+def plan(
+    seeds: PlanSource, *, teacher: Teacher | None = None, **options: Unpack[PlanOptions]
+) -> Plan:
+    """Plan a run of the method, without starting it.
+
+    Args:
+        seeds: What `load_seeds` takes, or the folder of a run to do again with the options given here put over its own.
+        teacher: Whom the stages ask; it may be missing until the run is started.
+        judge: Another teacher for the judging (default: the teacher judges its own work).
+        pipeline: The stages (default: `GROUNDED` or `FREEFORM`, as the seeds need it).
+        prompts: Prompts by stage name, or a folder of YAML files named after the stages (default: the shipped ones).
+        num_contexts: Contexts for each seed (default 10).
+        num_questions: Questions for each context (default 3), or for each seed of a freeform skill (default 30).
+        contexts: Your own contexts in the place of `gen_contexts`: a file, or rows with a column `context`.
+        questions: "seed" asks the seed's own question of every context instead of writing new ones.
+        vary: Lists from which a value is drawn for each context: `{"audience": ["children", "experts"]}`.
+        target: Continue in rounds until so many samples are kept (default: one pass over the seeds).
+        checks: Checks from `sdgkit.checks`, or Python functions of a row; each follows the stage that writes its column.
+        near_duplicates: The similarity, above 0 and at most 1, from which a sample that repeats an earlier one or a
+            seed is dropped at the end, such as 0.9 (default: none is dropped).
+        sampling: Sampling settings by stage name, over those of the prompts.
+        max_tokens: The most tokens that any reply may have (default: as the prompts say).
+        extra_tries: Further contexts asked for a seed, one for each duplicate or malformed one (default 10).
+        system: Your own system message, for training files.
+        structure: When the server enforces the form of a reply, if it can: "auto" (default) where a malformed reply is
+            asked again, "always" from the first request on, or "never".
+
+    Returns:
+        The plan: its rows, pipeline and prompts can be looked at, and `estimate` says what it would take.
+
+    Raises:
+        SettingsError: An option cannot be used.
+        SeedError: The seeds or the contexts cannot be used.
+        PromptError: A prompt cannot be used.
+        RunError: The folder's run cannot be done again.
+
+    Example:
+        >>> import sdgkit as sk
+        >>> seeds = sk.shipped("notebooks") / "seeds" / "feedback_to_table.jsonl"
+        >>> sk.plan(seeds, num_contexts=3).pipeline.stage("gen_contexts").per_row
+        3
+    """
+    folder = run_folder(seeds)
+    if folder is not None:
+        return _plan_again(folder, teacher, options)
+    return _plan_from_seeds(seeds, teacher, options)
+
+
+def _plan_again(folder: Path, teacher: Teacher | None, options: PlanOptions) -> Plan:
+    """The plan of the run in a folder, with new options put over its own."""
+    config = read_config(folder)
+    pipeline = options.get("pipeline") or METHODS.get(config.pipeline)
+    if pipeline is None:
+        raise RunError(
+            f"{folder} was made with a pipeline of your own ({config.pipeline}): give pipeline= again.",
+            folder=folder,
+        )
+    recorded_prompts = {
+        name: Prompt.from_json(name, parts) for name, parts in config.prompts.items()
+    }
+    recorded = {**config.settings, "target": config.target, "system": config.system}
+    given = {name: value for name, value in options.items() if value is not None}
+    merged = {**recorded, **given, "pipeline": replace(pipeline, prompts=recorded_prompts)}
+    again = _plan_from_seeds(folder / SEEDS_FILE, teacher, cast(PlanOptions, merged))
+    return replace(again, name=config.name)
+
+
+def _plan_from_seeds(seeds: PlanSource, teacher: Teacher | None, options: PlanOptions) -> Plan:
+    rows = read_seeds(seeds)
+    contexts = options.get("contexts")
+    own_contexts = read_contexts(contexts) if contexts is not None else None
+    checks = read_checks(options.get("checks"))
+    near_duplicates = options.get("near_duplicates")
+    if near_duplicates is not None:
+        near_duplicates = check_threshold(near_duplicates)
+    target = options.get("target")
+    if target is not None:
+        check_number("target", target, 1)
+
+    pipeline = options.get("pipeline") or METHODS[skill(rows)]
+    if own_contexts is not None:
+        pipeline = _with_own_contexts(pipeline, own_contexts, rows)
+    pipeline = _with_questions(pipeline, options.get("questions"))
+    pipeline = with_maker_options(pipeline, options)
+    pipeline = _with_checks(pipeline, checks)
+
+    return Plan(
+        pipeline=pipeline,
+        rows=rows,
+        prompts=choose_prompts(
+            pipeline,
+            options.get("prompts"),
+            options.get("sampling"),
+            options.get("max_tokens"),
+        ),
+        teacher=teacher,
+        judge=options.get("judge"),
+        settings=_settings(options, own_contexts, checks, near_duplicates),
+        target=target,
+        near_duplicates=near_duplicates,
+        system=options.get("system"),
+        name=source_name(seeds),
+        structure=options.get("structure") or "auto",
+    )
+
+
+def _settings(
+    options: PlanOptions,
+    own_contexts: Sequence[Row] | None,
+    checks: Sequence[Check],
+    near_duplicates: float | None,
+) -> dict[str, Any]:
+    """The options as JSON values, enough to plan the run again."""
+    settings: dict[str, Any] = {option.name: options.get(option.name) for option in MAKER_OPTIONS}
+    settings["questions"] = options.get("questions")
+    settings["contexts"] = own_contexts
+    settings["structure"] = options.get("structure")
+    settings["checks"] = [saved(check) for check in checks] or None
+    settings["near_duplicates"] = near_duplicates
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+# The pipeline ---------------------------------------------------------------------------------------------------------
+
+
+def _with_own_contexts(
+    pipeline: Pipeline, contexts: Sequence[Row], seeds: Sequence[Row]
+) -> Pipeline:
+    """The pipeline with your own contexts in the place of written ones."""
+    hand_out = Given(name="given_contexts", rows=share_out(contexts, seeds))
+    return pipeline.put("gen_contexts", hand_out)
+
+
+def _with_questions(pipeline: Pipeline, questions: str | None) -> Pipeline:
+    """The pipeline that asks the seed's own question, if that is wanted."""
+    if questions is None:
+        return pipeline
+    if questions != "seed":
+        raise SettingsError(
+            f'questions can only be "seed" (ask the seed\'s own question), not {questions!r}.',
+            setting="questions",
+            choices=["seed"],
+        )
+    copy_question = Combine(name="seed_questions", column="question", parts=("seed_question",))
+    pipeline = pipeline.put("gen_grounded_questions", copy_question)
+    return pipeline.without("eval_grounded_questions", "filter_grounded_questions")
+
+
+def _with_checks(pipeline: Pipeline, checks: Sequence[Check]) -> Pipeline:
+    """The pipeline with each check after the stage that writes its column; checks of one column in the order given."""
+    for check in reversed(checks):
+        pipeline = pipeline.after(_writer_of(check, pipeline), check)
+    return pipeline
+
+
+def _writer_of(check: Check, pipeline: Pipeline) -> str:
+    """The name of the last stage that makes the column of a check, or else of the last one that changes it."""
+    column = check.column
+    makers = [stage.name for stage in pipeline.stages if column in stage.columns]
+    changers = [stage.name for stage in pipeline.stages if column in stage.written_columns]
+    writers = makers or changers
+    if not writers:
+        raise SettingsError(
+            f"The check {check.name} looks at the column {column!r}, which no stage here writes.",
+            setting="checks",
+        )
+    return writers[-1]
+
+
+# The prompts ----------------------------------------------------------------------------------------------------------
+
+
+def choose_prompts(
+    pipeline: Pipeline, prompts: Prompts, sampling: Sampling, max_tokens: int | None
+) -> dict[str, Prompt]:
+    """The prompts of the stages that ask: yours, then the pipeline's own, then the shipped ones.
+
+    Args:
+        pipeline: The stages.
+        prompts: Your prompts or their files by stage name, or a folder of them.
+        sampling: Sampling settings by stage name, over those of the prompts.
+        max_tokens: The most tokens that any reply may have, None for what the prompts say.
+
+    Raises:
+        SettingsError: A name is not that of a stage that asks, or a sampling setting cannot be used.
+        PromptError: A prompt cannot be used.
+    """
+    sampling = sampling or {}
+    if not _is_by_stage(sampling):
+        raise SettingsError(
+            "sampling must be settings by stage: {'gen_contexts': {'temperature': 0.9}}.",
+            setting="sampling",
+        )
+    _refuse_unknown_stages("sampling", sampling, pipeline)
+    own_prompts = dict(pipeline.prompts)
+    folder = None
+    if isinstance(prompts, Mapping):
+        _refuse_unknown_stages("prompts", prompts, pipeline)
+        for name, prompt in prompts.items():
+            own_prompts[name] = prompt if isinstance(prompt, Prompt) else load_prompt(prompt)
+    else:
+        folder = prompts
+    chosen = load_prompts(pipeline.prompted, _method_of(pipeline), folder, own_prompts)
+    common = {"max_tokens": max_tokens} if max_tokens is not None else {}
+    return {
+        name: prompt.with_sampling(**{**common, **sampling.get(name, {})})
+        for name, prompt in chosen.items()
+    }
+
+
+def _is_by_stage(sampling: Any) -> bool:
+    if not isinstance(sampling, Mapping):
+        return False
+    return all(isinstance(settings, Mapping) for settings in sampling.values())
+
+
+def _refuse_unknown_stages(option: str, values: Mapping[str, Any], pipeline: Pipeline) -> None:
+    for name in sorted(values):
+        if name not in pipeline.prompted:
+            raise SettingsError(
+                f"{option}: no stage {name!r} asks a teacher here. These do: {', '.join(pipeline.prompted)}.",
+                setting=option,
+                choices=pipeline.prompted,
+            )
+
+
+def _method_of(pipeline: Pipeline) -> str:
+    """The method whose shipped prompts fit a pipeline: the one with a stage of the same name."""
+    for method in METHODS.values():
+        if not set(method.prompted).isdisjoint(pipeline.prompted):
+            return method.name
+    return GROUNDED.name

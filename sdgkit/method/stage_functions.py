@@ -1,0 +1,235 @@
+"""The stages of the method as functions of a dataset: one stage at a time, with everything in between to look at."""
+
+import inspect
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias, Unpack
+
+from sdgkit.keywords import check_keywords, known_keywords
+from sdgkit.method.options import MAKER_OPTIONS, StageOptions, with_maker_options
+from sdgkit.method.pipelines import FREEFORM, GROUNDED
+from sdgkit.method.planning import choose_prompts
+from sdgkit.pipeline import Pipeline
+from sdgkit.run import Run
+from sdgkit.run.plan import Plan
+from sdgkit.samples import Row
+from sdgkit.seeds import read_seeds
+from sdgkit.stages import Stage
+
+if TYPE_CHECKING:
+    import datasets
+
+Rows: TypeAlias = str | Path | Iterable[Row]
+"""A dataset, dictionaries, or the path of a seed file."""
+
+DEFAULTS = {"structure": "auto", "reuse": False}
+
+
+@dataclass(frozen=True)
+class StageFunction:
+    """A stage of the method as a function of a dataset.
+
+    Attributes:
+        stage: The stage.
+        sentence: What it does, in a sentence.
+    """
+
+    stage: Stage
+    sentence: str
+
+    def __post_init__(self) -> None:
+        # What `help` and Shift-Tab show is about this stage: its sentence, and the options that it has.
+        object.__setattr__(self, "__signature__", self._signature())
+        object.__setattr__(self, "__doc__", self._documentation())
+
+    def __repr__(self) -> str:
+        return f"<sdgkit.{self.stage.name}: {self.sentence}>"
+
+    def __call__(self, rows: Rows, **options: Unpack[StageOptions]) -> "datasets.Dataset":
+        """Run the stage on these rows, and print a line if any were dropped."""
+        self._check_names(options)
+        run = self.run(rows, **options)
+        line = run.funnel[0]
+        if line.dropped:
+            reasons = ", ".join(f"{reason} {number}" for reason, number in line.dropped.items())
+            print(
+                f"{line.name}: kept {line.rows_out} of {line.tried} rows, dropped {line.dropped_rows} ({reasons})."
+            )
+        return run.dataset
+
+    @known_keywords
+    def run(self, rows: Rows, **options: Unpack[StageOptions]) -> Run:
+        """Run the stage on these rows.
+
+        Args:
+            rows: A dataset, dictionaries, or the path of a seed file.
+            **options: As for the function itself.
+
+        Returns:
+            The finished run, with its drops, its funnel and the trace of every row.
+
+        Raises:
+            SdgkitError: The stage cannot start, or stopped.
+        """
+        self._check_names(options)
+        name = self.stage.name
+        pipeline = with_maker_options(Pipeline(name, (self.stage,)), options)
+        prompt = options.get("prompt")
+        sampling = options.get("sampling")
+        prompts = choose_prompts(
+            pipeline,
+            {name: prompt} if prompt is not None else None,
+            {name: sampling} if sampling else None,
+            options.get("max_tokens"),
+        )
+        judge = options.get("judge")
+        plan = Plan(
+            pipeline=pipeline,
+            rows=_read_rows(rows),
+            prompts=prompts,
+            teacher=options.get("teacher") or judge,
+            judge=judge,
+            name=name,
+            structure=options.get("structure") or "auto",
+        )
+        reuse = options.get("reuse", False)
+        return Run(plan, options.get("out"), reuse=reuse).start().wait()
+
+    def _check_names(self, options: StageOptions) -> None:
+        check_keywords(self.stage.name, options, inspect.signature(self).parameters)
+
+    # Help -------------------------------------------------------------------------------------------------------------
+
+    def _signature(self) -> inspect.Signature:
+        """The signature with the options that this stage has, and with their defaults."""
+        signature = inspect.signature(self.run)
+        parameters = []
+        for parameter in signature.parameters.values():
+            if self._has_option(parameter.name):
+                default = self._default(parameter)
+                parameters.append(parameter.replace(default=default))
+        return signature.replace(parameters=parameters, return_annotation="datasets.Dataset")
+
+    def _has_option(self, name: str) -> bool:
+        """Whether the stage has an option; those of the stages that make new rows belong to some of them alone."""
+        for option in MAKER_OPTIONS:
+            if option.name == name:
+                return self.stage.name in option.stages
+        return True
+
+    def _default(self, parameter: inspect.Parameter) -> object:
+        for option in MAKER_OPTIONS:
+            if option.name == parameter.name:
+                return getattr(self.stage, option.field)
+        return DEFAULTS.get(parameter.name, parameter.default)
+
+    def _documentation(self) -> str:
+        descriptions = _attribute_descriptions(StageOptions)
+        names = list(inspect.signature(self).parameters)
+        arguments = [descriptions[name] for name in names if name in descriptions]
+        return _DOCUMENTATION.format(
+            sentence=self.sentence,
+            arguments="\n".join(arguments),
+            stage=self.stage,
+            name=self.stage.name,
+        )
+
+
+_DOCUMENTATION = """{sentence}
+
+Prints a line if rows were dropped; `{name}.run(...)` returns the whole `Run` instead.
+
+Args:
+    rows: A dataset, dictionaries, or the path of a seed file.
+{arguments}
+
+Returns:
+    The rows that moved on, as a dataset.
+
+Raises:
+    SdgkitError: The stage cannot start, or stopped.
+
+The stage in a pipeline:
+    {stage}
+"""
+
+
+def _attribute_descriptions(options: type) -> dict[str, str]:
+    """The lines that describe each key in the docstring of a TypedDict, by key."""
+    _, _, attributes = (inspect.getdoc(options) or "").partition("Attributes:\n")
+    descriptions: dict[str, str] = {}
+    name = ""
+    for line in attributes.splitlines():
+        is_continued = line.startswith("        ")
+        if is_continued:
+            descriptions[name] += f"\n{line}"
+        else:
+            name = line.strip().partition(":")[0]
+            descriptions[name] = line
+    return descriptions
+
+
+def _read_rows(rows: Rows) -> list[Row]:
+    if isinstance(rows, str | os.PathLike):
+        return list(read_seeds(rows))
+    return [dict(row) for row in rows]
+
+
+gen_contexts = StageFunction(
+    GROUNDED.stage("gen_contexts"),
+    "Write ten new contexts for each seed.",
+)
+gen_grounded_questions = StageFunction(
+    GROUNDED.stage("gen_grounded_questions"),
+    "Ask three new questions about each context.",
+)
+eval_grounded_questions = StageFunction(
+    GROUNDED.stage("eval_grounded_questions"),
+    "Judge each question about its context, 0 or 1.",
+)
+filter_grounded_questions = StageFunction(
+    GROUNDED.stage("filter_grounded_questions"),
+    "Keep the questions that the judge gave a 1.",
+)
+gen_grounded_responses = StageFunction(
+    GROUNDED.stage("gen_grounded_responses"),
+    "Answer each question about its context in the style of the seed's response.",
+)
+evaluate_grounded_qa_pair = StageFunction(
+    GROUNDED.stage("evaluate_grounded_qa_pair"),
+    "Judge each question about a context together with its response, 1 to 3.",
+)
+filter_grounded_qa_pair = StageFunction(
+    GROUNDED.stage("filter_grounded_qa_pair"),
+    "Keep the pairs of question and response that the judge gave a 2 or a 3.",
+)
+combine_question_and_context = StageFunction(
+    GROUNDED.stage("combine_question_and_context"),
+    "Put each context above its question, as one text.",
+)
+gen_questions = StageFunction(
+    FREEFORM.stage("gen_questions"),
+    "Write thirty new questions for each seed.",
+)
+eval_questions = StageFunction(
+    FREEFORM.stage("eval_questions"),
+    "Judge each question, 0 or 1.",
+)
+filter_questions = StageFunction(
+    FREEFORM.stage("filter_questions"),
+    "Keep the questions that the judge gave a 1.",
+)
+gen_responses = StageFunction(
+    FREEFORM.stage("gen_responses"),
+    "Answer each question in the style of the seed's response.",
+)
+evaluate_qa_pair = StageFunction(
+    FREEFORM.stage("evaluate_qa_pair"),
+    "Judge each question together with its response, 1 to 3.",
+)
+filter_qa_pair = StageFunction(
+    FREEFORM.stage("filter_qa_pair"),
+    "Keep the pairs of question and response that the judge gave a 2 or a 3.",
+)
