@@ -9,6 +9,7 @@ from typing import IO
 from uuid import uuid4
 
 from sdgkit.errors import RunError
+from sdgkit.keywords import known_keywords
 
 MOUNTS = Path("/proc/self/mounts")
 
@@ -69,6 +70,7 @@ def write_atomically(path: str | Path) -> Iterator[IO[bytes]]:
             part.unlink(missing_ok=True)
 
 
+@known_keywords
 def shipped(folder: str) -> Path:
     """Find a folder that comes with sdgkit.
 

@@ -5,9 +5,11 @@ from pathlib import Path
 
 from sdgkit.errors import PromptError
 from sdgkit.files import shipped
+from sdgkit.keywords import known_keywords
 from sdgkit.prompts.prompt import Prompt
 
 
+@known_keywords
 def load_prompt(path: str | Path) -> Prompt:
     """Load the prompt in a YAML file. It is named after the file.
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from sdgkit.errors import SeedError, SeedFinding
 from sdgkit.files import write_atomically
+from sdgkit.keywords import known_keywords
 from sdgkit.prompts.yaml_text import first_line
 from sdgkit.seeds.checking import seed_findings
 from sdgkit.seeds.files import read_file
@@ -28,6 +29,7 @@ SeedSource: TypeAlias = "str | os.PathLike[str] | datasets.Dataset | list[Seed] 
 FINDINGS_SHOWN = 5  # in the message of an error
 
 
+@known_keywords
 def load_seeds(source: SeedSource) -> "datasets.Dataset":
     """Read seeds as a `datasets.Dataset`, one row a seed.
 
@@ -91,6 +93,7 @@ def read_seeds(source: SeedSource) -> list[Seed]:
     return [_without_empty_context(row.columns) for row in rows]
 
 
+@known_keywords
 def save_seeds(seeds: SeedSource, path: str | os.PathLike[str]) -> None:
     """Check seeds and write them as JSON lines, all or nothing.
 
