@@ -60,4 +60,6 @@ def test_numbers_are_compared_as_numbers(capsys, monkeypatch, found):
 
 def test_what_it_asks_for_is_what_pyproject_asks_for():
     dependencies = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]["dependencies"]
-    assert {f"{name}>={required}" for name, required in versions.REQUIRED.items()} <= set(dependencies)
+    assert {f"{name}>={required}" for name, required in versions.REQUIRED.items()} <= set(
+        dependencies
+    )

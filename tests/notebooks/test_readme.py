@@ -11,6 +11,7 @@ import os
 import re
 import shlex
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tomllib
@@ -26,6 +27,7 @@ import yaml
 
 import sdgkit as sk
 from sdgkit import rehearsal
+from sdgkit.cli.main import root
 
 REPO = Path(__file__).parent.parent.parent
 README = REPO / "README.md"
@@ -212,6 +214,19 @@ def test_a_newcomer_who_follows_the_readme_gets_a_training_file_of_their_own(
     assert (folder / "train.jsonl").read_text().count("\n") > 100
     assert (folder / "runs" / "my_seeds" / "rehearsal_train_messages.jsonl").stat().st_size
     assert (folder / "runs" / "my_seeds-real" / "dataset.jsonl").stat().st_size
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("guide")
+def test_the_page_on_versions_knows_the_number_of_the_journals_format(start: Path) -> None:
+    with contextlib.closing(sqlite3.connect(start / "runs/my_seeds/journal.sqlite")) as journal:
+        [number] = journal.execute("PRAGMA user_version").fetchone()
+    assert f"`PRAGMA user_version`, now {number})" in (GUIDE / "versions.md").read_text("utf-8")
+
+
+def test_the_guide_mentions_every_command() -> None:
+    text = "\n".join(page.read_text("utf-8") for page in PAGES)
+    assert [name for name in root.commands if f"sdgkit {name}" not in text] == []
 
 
 def test_the_readme_begins_with_two_commands_of_one_line() -> None:
