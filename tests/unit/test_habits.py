@@ -1,4 +1,8 @@
-"""Habits of real models and servers: reasoning apart from the text, settings that are refused. Over a real socket."""
+"""Habits of real models and servers: separate reasoning, parameters that are refused."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import scripted
@@ -25,18 +29,18 @@ def reply(text: str | None, finish_reason: str = "stop", **message: str) -> web.
     )
 
 
-def contexts(script: ScriptedTeacher, **more) -> sk.Run:
+def contexts(script: ScriptedTeacher, **more: Any) -> sk.Run:
     settings = {"num_contexts": 1, "extra_tries": 0, "prompt": PROMPT, **more}
     return sk.gen_contexts.run(scripted.seeds(2), teacher=script.connect(), **settings)
 
 
 @pytest.fixture
-def script():
+def script() -> Iterator[ScriptedTeacher]:
     with ScriptedTeacher() as server:
         yield server
 
 
-# Reasoning ------------------------------------------------------------------------------------------------------------
+# Reasoning ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -48,7 +52,9 @@ def script():
     ],
     ids=["reasoning_content", "reasoning", "think"],
 )
-def test_a_model_cut_off_while_thinking_is_truncated(script, cut_off):
+def test_a_model_cut_off_while_thinking_is_truncated(
+    script: ScriptedTeacher, cut_off: Callable[[], web.Response]
+) -> None:
     script.answer = lambda ask: cut_off()
     run = contexts(script)
     assert run.funnel[0].dropped == {"truncated": 2}
@@ -57,7 +63,9 @@ def test_a_model_cut_off_while_thinking_is_truncated(script, cut_off):
     assert "after 100 tokens" in message and "less thinking" in message
 
 
-def test_a_reply_cut_off_after_its_thinking_is_truncated_as_any_other(script):
+def test_a_reply_cut_off_after_its_thinking_is_truncated_like_any_other(
+    script: ScriptedTeacher,
+) -> None:
     script.answer = lambda ask: reply(
         "[Start of Context]\nHalf a", "length", reasoning_content=THINKING
     )
@@ -65,7 +73,7 @@ def test_a_reply_cut_off_after_its_thinking_is_truncated_as_any_other(script):
     assert first["reason"] == "truncated"
 
 
-def test_thinking_without_a_text_is_malformed_and_asked_again(script):
+def test_thinking_without_a_text_is_malformed_and_asked_again(script: ScriptedTeacher) -> None:
     script.answer = lambda ask: (
         reply(None, reasoning_content=THINKING)
         if ask.attempt == 1
@@ -74,7 +82,7 @@ def test_thinking_without_a_text_is_malformed_and_asked_again(script):
     assert contexts(script).funnel[0].rows_out == 2
 
 
-def test_reasoning_is_kept_in_the_journal_and_exported_nowhere(tmp_path):
+def test_reasoning_is_kept_in_the_journal_and_exported_nowhere(tmp_path: Path) -> None:
     with ScriptedTeacher() as script:
         script.answer = lambda ask: reply(script.usual(ask), reasoning_content=THINKING)
         plan = sk.plan(
@@ -91,14 +99,16 @@ def test_reasoning_is_kept_in_the_journal_and_exported_nowhere(tmp_path):
             assert THINKING.encode() not in file.read_bytes(), file.name
 
 
-def test_extra_body_takes_the_chat_templates_settings_to_the_server(script):
+def test_extra_body_brings_the_chat_templates_settings_to_the_server(
+    script: ScriptedTeacher,
+) -> None:
     settings = {"chat_template_kwargs": {"enable_thinking": False}}
     contexts(script, sampling={"extra_body": settings})
     assert {ask.body["chat_template_kwargs"]["enable_thinking"] for ask in script.asks} == {False}
     assert "extra_body" not in script.asks[0].body
 
 
-# What a server refuses to be told -------------------------------------------------------------------------------------
+# Parameters that a server refuses -----------------------------------------------------------------
 
 
 def refusal(
@@ -108,12 +118,12 @@ def refusal(
     return web.json_response({"error": error}, status=http)
 
 
-REFUSALS = {
+REFUSALS: dict[str, tuple[str, Callable[[], web.Response]]] = {
     "OpenAI's reasoning models, temperature": (
         "temperature",
         lambda: refusal(
-            "Unsupported value: 'temperature' does not support 0.3 with this model. Only the default (1) value is "
-            "supported.",
+            "Unsupported value: 'temperature' does not support 0.3 with this model. "
+            "Only the default (1) value is supported.",
             "temperature",
             "unsupported_value",
         ),
@@ -147,7 +157,7 @@ REFUSALS = {
 
 
 @pytest.fixture
-def server():
+def server() -> Iterator[FaultServer]:
     with FaultServer() as made:
         yield made
 
@@ -157,7 +167,9 @@ def connected(server: FaultServer) -> sk.Teacher:
 
 
 @pytest.mark.parametrize("case", REFUSALS)
-def test_what_a_server_refuses_is_found_out_once_and_spared(server, case):
+def test_a_parameter_that_a_server_refuses_is_learned_once_and_left_out(
+    server: FaultServer, case: str
+) -> None:
     name, refuse = REFUSALS[case]
     server.behave = lambda body, n: refuse() if name in body else completion("hello")
     teacher = connected(server)
@@ -170,8 +182,13 @@ def test_what_a_server_refuses_is_found_out_once_and_spared(server, case):
     teacher.close()
 
 
-def test_max_tokens_goes_under_its_other_name_where_the_server_asks_for_it(server):
-    words = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
+def test_max_tokens_is_sent_under_its_other_name_where_the_server_wants_it(
+    server: FaultServer,
+) -> None:
+    words = (
+        "Unsupported parameter: 'max_tokens' is not supported with this model. "
+        "Use 'max_completion_tokens' instead."
+    )
     server.behave = lambda body, n: (
         refusal(words, "max_tokens", "unsupported_parameter")
         if "max_tokens" in body
@@ -184,8 +201,8 @@ def test_max_tokens_goes_under_its_other_name_where_the_server_asks_for_it(serve
     teacher.close()
 
 
-def test_a_model_that_refuses_all_of_them_is_still_asked(server):
-    def picky(body, n):
+def test_a_model_that_refuses_all_optional_parameters_is_still_asked(server: FaultServer) -> None:
+    def picky(body: dict[str, Any], n: int) -> web.StreamResponse:
         for name in ("max_tokens", "temperature", "seed", "top_p"):
             if name in body:
                 other = " Use 'max_completion_tokens' instead." if name == "max_tokens" else ""
@@ -205,13 +222,17 @@ def test_a_model_that_refuses_all_of_them_is_still_asked(server):
 @pytest.mark.parametrize(
     "words",
     [
-        "This model's maximum context length is 4096 tokens. However, your prompt contains 5000 input tokens.",
-        "max_tokens=20000 cannot be greater than max_model_len=16384. Please request fewer output tokens.",
+        "This model's maximum context length is 4096 tokens. However, your prompt contains "
+        "5000 input tokens.",
+        "max_tokens=20000 cannot be greater than max_model_len=16384. Please request fewer "
+        "output tokens.",
         "temperature must be between 0 and 2, got 3",
         "The seed example in your prompt was filtered.",
     ],
 )
-def test_a_refusal_of_the_request_itself_is_no_reason_to_leave_anything_out(server, words):
+def test_a_refusal_of_the_request_itself_leaves_no_parameter_out(
+    server: FaultServer, words: str
+) -> None:
     server.behave = lambda body, n: status(400, words)
     teacher = connected(server)
     with pytest.raises(RequestRefused, match=words.split(",")[0].split("(")[0][:40]):
@@ -221,12 +242,14 @@ def test_a_refusal_of_the_request_itself_is_no_reason_to_leave_anything_out(serv
     teacher.close()
 
 
-def test_what_is_left_out_changes_no_key_so_that_replies_are_used_again_elsewhere(tmp_path):
-    """The key covers what the plan asks for; a server that takes everything goes on where a picky one stopped."""
+def test_a_parameter_left_out_changes_no_key_so_replies_can_be_reused_elsewhere(
+    tmp_path: Path,
+) -> None:
+    """The key covers what the plan asks for, so another server can continue the run."""
     with ScriptedTeacher() as script:
         usual = script.behave
 
-        def picky(body, n):
+        def picky(body: dict[str, Any], n: int) -> web.StreamResponse:
             if "temperature" in body and not is_probe(body):
                 return refusal(
                     "Unsupported value: 'temperature' does not support 0.7.", "temperature"

@@ -1,4 +1,4 @@
-"""Company networks: a proxy, an authority of their own, headers, keys in files that expire while a run goes on."""
+"""Company networks: proxies, own authorities, headers, key files, keys that expire during a run."""
 
 import concurrent.futures
 import contextlib
@@ -14,13 +14,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from aiohttp import web
 from servers import FaultServer, completion, free_port, is_probe, status
 
 import sdgkit as sk
 from sdgkit.errors import SettingsError, TeacherRefused, TeacherUnreachable
-from sdgkit.teachers import Request, Teacher, background, connect, retry_policy
+from sdgkit.teachers import Reply, Request, Teacher, background, connect, retry_policy
 
 TESTS = Path(__file__).parent.parent
 AUTHORITY = str(TESTS / "company_ca.pem")
@@ -28,14 +30,14 @@ ADDRESS = "https://teacher.example/v1"
 
 
 @pytest.fixture(autouse=True)
-def outside_any_company(tmp_path, monkeypatch):
+def outside_any_company(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(autouse=True)
-def hurry(monkeypatch):
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same rules with shorter waits."""
     for name, seconds in (
         ("FIRST_WAIT", 0.02),
@@ -62,7 +64,7 @@ def company() -> Iterator[FaultServer]:
 
 
 class Proxy:
-    """A forward proxy on loopback. It knows one host: whatever it is asked to CONNECT to is the server at `port`."""
+    """A forward proxy on loopback. Whatever it is asked to CONNECT to is the server at `port`."""
 
     def __init__(self, port: int) -> None:
         self.asked: list[str] = []
@@ -103,7 +105,7 @@ class Proxy:
 
 
 @pytest.fixture
-def proxy(company) -> Iterator[Proxy]:
+def proxy(company: FaultServer) -> Iterator[Proxy]:
     with Proxy(company.port) as proxy:
         yield proxy
 
@@ -121,9 +123,9 @@ def until(condition: Callable[[], object]) -> None:
 
 @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
 @pytest.mark.parametrize("kind", ["vllm", "llama-stack"])
-def test_a_teacher_behind_a_proxy_and_an_own_authority_answers(
-    company, proxy, monkeypatch, variable, kind
-):
+def test_a_teacher_behind_a_proxy_and_a_company_authority_answers(
+    company: FaultServer, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, variable: str, kind: str
+) -> None:
     monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
     monkeypatch.setenv(variable, AUTHORITY)
     teacher = connect(kind, base_url=ADDRESS)
@@ -134,7 +136,9 @@ def test_a_teacher_behind_a_proxy_and_an_own_authority_answers(
     }
 
 
-def test_without_its_authority_the_sentence_says_where_to_name_it(company, proxy, monkeypatch):
+def test_without_its_authority_the_error_says_where_to_name_it(
+    company: FaultServer, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
     with pytest.raises(
         TeacherRefused, match=r"certificate of https://teacher\.example/v1 is not.*SSL_CERT_FILE"
@@ -143,7 +147,9 @@ def test_without_its_authority_the_sentence_says_where_to_name_it(company, proxy
     assert company.paths == []
 
 
-def test_a_certificate_for_another_name_is_not_trusted(company, proxy, monkeypatch):
+def test_a_certificate_for_another_name_is_not_trusted(
+    company: FaultServer, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
     monkeypatch.setenv("SSL_CERT_FILE", AUTHORITY)
     with pytest.raises(TeacherRefused, match=r"not trusted \(.*other\.example"):
@@ -151,7 +157,9 @@ def test_a_certificate_for_another_name_is_not_trusted(company, proxy, monkeypat
 
 
 @pytest.mark.parametrize("excepted", ["teacher.example", ".example", "*"])
-def test_no_proxy_excepts_a_host(company, proxy, monkeypatch, excepted):
+def test_no_proxy_exempts_a_host(
+    company: FaultServer, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, excepted: str
+) -> None:
     monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
     monkeypatch.setenv("NO_PROXY", excepted)
     with pytest.raises(TeacherUnreachable, match=r"host 'teacher\.example'"):
@@ -159,13 +167,15 @@ def test_no_proxy_excepts_a_host(company, proxy, monkeypatch, excepted):
     assert proxy.asked == []
 
 
-def test_a_proxy_of_an_unknown_kind_is_named(monkeypatch):
+def test_a_proxy_of_an_unknown_kind_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "gopher://127.0.0.1:1")
     with pytest.raises(TeacherUnreachable, match="gopher"):
         connect(base_url="https://teacher.example/v1")
 
 
-def test_the_password_for_a_proxy_reaches_it_and_is_not_shown(company, proxy, monkeypatch):
+def test_the_password_for_a_proxy_reaches_it_and_is_not_shown(
+    company: FaultServer, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", AUTHORITY)
     monkeypatch.setenv("HTTPS_PROXY", f"http://ada:lovely@127.0.0.1:{proxy.port}")
     teacher = connect(base_url=ADDRESS)
@@ -186,13 +196,17 @@ def test_the_password_for_a_proxy_reaches_it_and_is_not_shown(company, proxy, mo
     [{"X-Team-Key": "TEAM_KEY"}, "X-Team-Key=TEAM_KEY", ["X-Team-Key = TEAM_KEY"]],
     ids=["mapping", "text", "list"],
 )
-def test_a_header_gets_its_value_from_the_environment(server, monkeypatch, headers):
+def test_a_header_gets_its_value_from_the_environment(
+    server: FaultServer, monkeypatch: pytest.MonkeyPatch, headers: Any
+) -> None:
     monkeypatch.setenv("TEAM_KEY", "t-secret")
     connect(base_url=server.base_url, headers=headers).ask("Hello")
     assert [sent["x-team-key"] for sent in server.headers] == ["t-secret"] * 2
 
 
-def test_a_header_can_be_set_for_commands_and_notebooks_alike(server, monkeypatch):
+def test_a_header_can_be_set_for_commands_and_notebooks(
+    server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TEAM_KEY", "t-secret")
     monkeypatch.setenv("SDGKIT_HEADERS", "X-Team-Key=TEAM_KEY,X-Other=TEAM_KEY")
     connect(base_url=server.base_url)
@@ -205,7 +219,9 @@ def test_a_header_can_be_set_for_commands_and_notebooks_alike(server, monkeypatc
     assert server.headers[-1]["x-team-key"] == "t-secret"
 
 
-def test_a_header_named_authorization_takes_the_place_of_the_key(server, monkeypatch):
+def test_an_authorization_header_replaces_the_key(
+    server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TOKEN", "Negotiate t-secret")
     connect(base_url=server.base_url, api_key="sk-key", headers={"authorization": "TOKEN"}).ask(
         "Hello"
@@ -216,15 +232,18 @@ def test_a_header_named_authorization_takes_the_place_of_the_key(server, monkeyp
 @pytest.mark.parametrize(
     "headers", [{"X-Team-Key": "t-secret"}, "X-Team-Key: t-secret", "t-secret"]
 )
-def test_a_value_in_the_place_of_a_variables_name_is_refused_and_not_repeated(headers):
+def test_a_value_in_place_of_a_variables_name_is_refused_and_not_repeated(headers: Any) -> None:
     with pytest.raises(SettingsError, match="NAME=VARIABLE") as caught:
         connect(base_url="http://127.0.0.1:1/v1", headers=headers)
     assert "t-secret" not in str(caught.value)
 
 
 def test_no_secret_is_in_a_runs_folder_a_repr_an_error_or_a_log(
-    server, monkeypatch, tmp_path, caplog
-):
+    server: FaultServer,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     caplog.set_level(logging.DEBUG)
     monkeypatch.setenv("OPENAI_LOG", "debug")
     monkeypatch.setenv("TEAM_KEY", "t-secret")
@@ -241,17 +260,21 @@ def test_no_secret_is_in_a_runs_folder_a_repr_an_error_or_a_log(
         "t-secret",
         "Bearer sk-secret",
     )
-    told = f"{caught.value!r} {teacher!r} {vars(teacher)} {run.notes} {list(run.drops())} {caplog.text}"
+    teacher_text = f"{caught.value!r} {teacher!r} {vars(teacher)}"
+    run_text = f"{run.notes} {list(run.drops())} {caplog.text}"
+    shown = teacher_text + run_text
     files = [path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()]
-    assert "I saw" in told and files
+    assert "I saw" in shown and files
     for secret in (b"t-secret", b"sk-secret"):
-        assert secret.decode() not in told and not any(secret in text for text in files)
+        assert secret.decode() not in shown and not any(secret in text for text in files)
 
 
 # ---- keys in files
 
 
-def test_a_key_file_is_read_and_read_again_when_it_changes(server, tmp_path, monkeypatch):
+def test_a_key_file_is_read_again_when_it_changes(
+    server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SDGKIT_API_KEY", "sk-environment")
     key = tmp_path / "key.txt"
     key.write_text("sk-one\n", "utf-8")
@@ -271,7 +294,7 @@ def test_a_key_file_is_read_and_read_again_when_it_changes(server, tmp_path, mon
 @pytest.mark.parametrize(
     ("text", "words"), [(None, "No such file"), (" \n", "is empty"), ("sk-ö", "no key has")]
 )
-def test_a_key_file_that_cannot_be_used_is_named(tmp_path, text, words):
+def test_an_unusable_key_file_is_named(tmp_path: Path, text: str, words: str) -> None:
     key = tmp_path / "key.txt"
     if text is not None:
         key.write_text(text, "utf-8")
@@ -280,7 +303,7 @@ def test_a_key_file_that_cannot_be_used_is_named(tmp_path, text, words):
     assert words in str(caught.value) and "sk-" not in str(caught.value)
 
 
-def test_a_wrong_key_at_the_beginning_stops_at_once_and_names_the_file(tmp_path):
+def test_a_wrong_key_at_the_start_is_final_and_names_the_file(tmp_path: Path) -> None:
     (tmp_path / "key.txt").write_text("sk-wrong", "utf-8")
     with (
         FaultServer(key="sk-right") as server,
@@ -292,13 +315,13 @@ def test_a_wrong_key_at_the_beginning_stops_at_once_and_names_the_file(tmp_path)
 # ---- a key that expires in the middle
 
 
-def send(teacher: Teacher, *texts: str) -> list:
+def send(teacher: Teacher, *texts: str) -> list[concurrent.futures.Future[Reply]]:
     requests = [Request(({"role": "user", "content": text},), {}) for text in texts]
     return [background.submit(teacher.reply(request)) for request in requests]
 
 
 @pytest.fixture
-def expiring(server, tmp_path) -> Iterator[tuple[FaultServer, Teacher, Path]]:
+def expiring(server: FaultServer, tmp_path: Path) -> Iterator[tuple[FaultServer, Teacher, Path]]:
     """A teacher that has answered, and whose key has just expired."""
     server.behave = lambda body, n: completion(body["messages"][-1]["content"])
     key = tmp_path / "key.txt"
@@ -311,7 +334,9 @@ def expiring(server, tmp_path) -> Iterator[tuple[FaultServer, Teacher, Path]]:
     teacher.close()
 
 
-def test_an_expired_key_is_waited_for_and_the_teacher_says_where_to_put_a_fresh_one(expiring):
+def test_a_teacher_waits_for_a_new_key_and_says_where_to_put_it(
+    expiring: tuple[FaultServer, Teacher, Path],
+) -> None:
     server, teacher, key = expiring
     futures = send(teacher, *"abcdefgh")
     until(lambda: teacher.state == "away")
@@ -326,11 +351,13 @@ def test_an_expired_key_is_waited_for_and_the_teacher_says_where_to_put_a_fresh_
     assert teacher.state == "present" and teacher.away_reason == ""
 
 
-def test_a_key_put_in_while_the_old_one_is_tried_is_not_taken_for_the_refused_one(expiring):
+def test_a_key_written_while_the_old_one_is_tried_is_not_taken_for_the_refused_one(
+    expiring: tuple[FaultServer, Teacher, Path],
+) -> None:
     server, teacher, key = expiring
     tried: list[str] = []
 
-    def refused():
+    def refused() -> web.StreamResponse:
         tried.append(server.headers[-1]["Authorization"])
         if len(tried) == 2:
             key.write_text("sk-new", "utf-8")
@@ -342,7 +369,9 @@ def test_a_key_put_in_while_the_old_one_is_tried_is_not_taken_for_the_refused_on
     assert future.result(20).text == "a" and tried == ["Bearer sk-old"] * 2
 
 
-def test_neither_the_old_key_nor_the_fresh_one_is_shown(expiring):
+def test_neither_the_old_key_nor_the_new_one_is_shown(
+    expiring: tuple[FaultServer, Teacher, Path],
+) -> None:
     server, teacher, key = expiring
     key.write_text("sk-new", "utf-8")
     server.behave = lambda body, n: status(400, "I know sk-new and sk-old")
@@ -350,7 +379,9 @@ def test_neither_the_old_key_nor_the_fresh_one_is_shown(expiring):
         teacher.ask("Hello")
 
 
-def test_a_server_that_takes_the_old_key_again_is_found_out_too(expiring, monkeypatch):
+def test_a_server_that_accepts_the_old_key_again_is_noticed_too(
+    expiring: tuple[FaultServer, Teacher, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     server, teacher, _ = expiring
     monkeypatch.setattr(retry_policy, "REFUSED_KEY_SECONDS", 0.3)
     futures = send(teacher, *"abc")
@@ -359,7 +390,9 @@ def test_a_server_that_takes_the_old_key_again_is_found_out_too(expiring, monkey
     assert [future.result(30).text for future in futures] == list("abc")
 
 
-def test_no_fresh_key_within_patience_stops_everybody(server, tmp_path):
+def test_without_a_new_key_within_patience_all_requests_fail(
+    server: FaultServer, tmp_path: Path
+) -> None:
     (tmp_path / "key.txt").write_text("sk-old", "utf-8")
     teacher = connect(base_url=server.base_url, key_file=tmp_path / "key.txt", patience=0.5)
     teacher.ask("Hello")
@@ -372,7 +405,7 @@ def test_no_fresh_key_within_patience_stops_everybody(server, tmp_path):
             future.result(30)
 
 
-def test_without_a_key_file_an_expired_key_stops_at_once(server):
+def test_without_a_key_file_an_expired_key_is_final(server: FaultServer) -> None:
     teacher = connect(base_url=server.base_url, api_key="sk-old")
     teacher.ask("Hello")
     server.key = "sk-new"
@@ -382,7 +415,7 @@ def test_without_a_key_file_an_expired_key_stops_at_once(server):
         teacher.ask("Hello")
 
 
-def test_a_key_that_somebody_promised_is_waited_for(server):
+def test_a_teacher_waits_for_a_key_that_was_offered(server: FaultServer) -> None:
     teacher = connect(base_url=server.base_url, api_key="sk-old")
     teacher.ask("Hello")
     assert teacher.offer_renewal() and not teacher.wants_key
@@ -398,11 +431,11 @@ def test_a_key_that_somebody_promised_is_waited_for(server):
 
 
 @pytest.fixture
-def expires_after_five(server) -> dict:
+def expires_after_five(server: FaultServer) -> dict[str, str]:
     """A server whose key changes after five answers; the environment for a teacher of it."""
     server.key = "sk-old"
 
-    def behave(body, n):
+    def behave(body: dict[str, Any], n: int) -> web.StreamResponse:
         if len(server.asked) == 5 and server.key == "sk-old":
             server.key = "sk-new"
         return completion(f"[Start of Question]\nquestion {n}\n[End of Question]")
@@ -416,7 +449,9 @@ def expires_after_five(server) -> dict:
     }
 
 
-def test_the_run_panel_asks_for_a_fresh_key_and_goes_on(server, expires_after_five, tmp_path):
+def test_the_run_panel_asks_for_a_new_key_and_continues(
+    server: FaultServer, expires_after_five: dict[str, str], tmp_path: Path
+) -> None:
     teacher = connect(base_url=server.base_url, api_key="sk-old", concurrency=2)
     seeds = [
         {"task_description": "d", "seed_question": f"q{n}", "seed_response": "r"} for n in range(8)
@@ -434,9 +469,9 @@ def test_the_run_panel_asks_for_a_fresh_key_and_goes_on(server, expires_after_fi
     assert "sk-" not in json.dumps(panel.view.state)
 
 
-def test_the_command_asks_for_a_fresh_key_on_a_terminal_and_goes_on(
-    server, expires_after_five, tmp_path
-):
+def test_the_command_asks_for_a_new_key_on_a_terminal_and_continues(
+    server: FaultServer, expires_after_five: dict[str, str], tmp_path: Path
+) -> None:
     seeds = tmp_path / "seeds.jsonl"
     seeds.write_text(
         "".join(
@@ -480,12 +515,12 @@ def test_the_command_asks_for_a_fresh_key_on_a_terminal_and_goes_on(
     assert b"sk-newer" not in shown and b"no longer accepts the key" in shown
 
 
-def test_one_text_that_a_guard_forbids_is_lost_alone(server, tmp_path):
+def test_only_the_text_that_a_guard_forbids_is_lost(server: FaultServer, tmp_path: Path) -> None:
     (tmp_path / "key.txt").write_text("sk-old", "utf-8")
     teacher = connect(base_url=server.base_url, key_file=tmp_path / "key.txt")
     teacher.ask("Hello")
 
-    def guard(body, n):
+    def guard(body: dict[str, Any], n: int) -> web.StreamResponse:
         text = body["messages"][-1]["content"]
         return (
             status(403, "forbidden words")
@@ -500,9 +535,9 @@ def test_one_text_that_a_guard_forbids_is_lost_alone(server, tmp_path):
         b.result(30)
 
 
-def test_a_run_in_a_companys_network_pauses_for_a_fresh_key_and_loses_nothing(
-    company, proxy, tmp_path, monkeypatch
-):
+def test_a_run_in_a_company_network_pauses_for_a_new_key_and_loses_nothing(
+    company: FaultServer, proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
     monkeypatch.setenv("SSL_CERT_FILE", AUTHORITY)
     monkeypatch.setenv("TEAM_KEY", "t-secret")
@@ -510,7 +545,7 @@ def test_a_run_in_a_companys_network_pauses_for_a_fresh_key_and_loses_nothing(
     key.write_text("sk-old", "utf-8")
     server.key = "sk-old"
 
-    def behave(body, n):
+    def behave(body: dict[str, Any], n: int) -> web.StreamResponse:
         if len(server.asked) == 5:
             server.key = "sk-new"
         return completion("[Start of Response]\nan answer\n[End of Response]")

@@ -24,12 +24,18 @@ print(teacher.port, teacher.pid, flush=True)
 """
 
 
-def parent(then: str, **options: object) -> tuple[subprocess.Popen, int, int]:
+def parent(
+    then: str, *, start_new_session: bool = False
+) -> tuple["subprocess.Popen[str]", int, int]:
     """A process that starts a teacher: itself, the teacher's port and process id."""
     program = PARENT.format(package=PACKAGE, then=then)
     process = subprocess.Popen(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, **options
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=start_new_session,
     )
+    assert process.stdout is not None
     port, pid = process.stdout.readline().split()
     return process, int(port), int(pid)
 
@@ -48,32 +54,32 @@ def stops_answering(port: int) -> bool:
     return False
 
 
-def test_it_ends_when_its_parent_is_killed():
+def test_it_ends_when_its_parent_is_killed() -> None:
     process, port, _ = parent("time.sleep(600)")
     assert answers(port)
     process.kill()
     process.wait()
-    process.stdout.close()
+    process.communicate()
     assert stops_answering(port)
 
 
-def test_it_ends_when_its_parent_is_through():
+def test_it_ends_when_its_parent_has_finished() -> None:
     process, port, _ = parent("pass")
     assert process.wait(timeout=60) == 0
-    process.stdout.close()
+    process.communicate()
     assert stops_answering(port)
 
 
-def test_ctrl_c_in_the_terminal_is_left_to_the_parent():
+def test_ctrl_c_in_the_terminal_is_left_to_the_parent() -> None:
     process, port, pid = parent("time.sleep(600)", start_new_session=True)
     assert os.getpgid(pid) != os.getpgid(process.pid)
     process.kill()
     process.wait()
-    process.stdout.close()
+    process.communicate()
     assert stops_answering(port)
 
 
-def test_close_ends_it_and_may_come_twice():
+def test_close_ends_it_and_may_be_called_twice() -> None:
     teacher = start()
     port = teacher.port
     teacher.close()
@@ -82,7 +88,7 @@ def test_close_ends_it_and_may_come_twice():
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=str)
-def test_a_signal_ends_it(number):
+def test_a_signal_ends_it(number: int) -> None:
     with start() as teacher:
         assert answers(teacher.port)
         os.kill(teacher.pid, number)
@@ -90,19 +96,23 @@ def test_a_signal_ends_it(number):
         assert stops_answering(teacher.port)
 
 
-def test_it_imports_the_parents_sdgkit_from_a_strange_folder_without_a_home(tmp_path):
+def test_it_imports_its_parents_sdgkit_from_any_folder_and_without_a_home(tmp_path: Path) -> None:
     (tmp_path / "random.py").write_text("raise RuntimeError('not the random you meant')")
     (tmp_path / "sdgkit.py").write_text("raise RuntimeError('not the sdgkit you meant')")
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     program = PARENT.format(package=PACKAGE, then="teacher.close()")
     process = subprocess.run(
         [sys.executable, "-P", "-c", program],
-        cwd=tmp_path, env={**environment, "HOME": "/nonexistent"}, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+        cwd=tmp_path,
+        env={**environment, "HOME": "/nonexistent"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert process.returncode == 0, process.stderr
 
 
-def test_it_loads_nothing_heavy():
+def test_it_loads_nothing_heavy() -> None:
     program = (
         "import sys; sys.path.insert(0, sys.argv[1]); import sdgkit.rehearsal.server; "
         "print(*sorted({name.split('.')[0] for name in sys.modules}))"

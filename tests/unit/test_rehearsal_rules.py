@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ import sdgkit
 from sdgkit.files import shipped
 from sdgkit.prompts import Prompt, load_prompt
 from sdgkit.rehearsal import rules
-from sdgkit.rehearsal.reading import read
+from sdgkit.rehearsal.reading import Assignment, read
 
 COLUMNS = {"contexts": ["context"], "questions": ["question"], "responses": ["response"]}
 EXAMPLE = """Here is an example:
@@ -31,7 +32,7 @@ The boat was rented for 77 euros on Friday. Bo paid at once.
 """
 
 
-def assignment(prompt: str):
+def assignment(prompt: str) -> Assignment:
     return read((("user", prompt),))
 
 
@@ -40,10 +41,12 @@ def reply(prompt: str, seed: int = 1, temperature: float = 0.7) -> str:
     return rules.to_text(rules.write(messages, rules.request_digest(messages, seed, temperature)))
 
 
-def ask(prompt: Prompt, row: dict, seed: int = 1) -> list[list[str]]:
+def ask(prompt: Prompt, row: dict[str, Any], seed: int = 1) -> list[list[str]]:
     """The records in the reply to a shipped prompt."""
     messages = tuple((message["role"], message["content"]) for message in prompt.render(row))
-    pieces = rules.write(messages, rules.request_digest(messages, seed, prompt.sampling["temperature"]))
+    pieces = rules.write(
+        messages, rules.request_digest(messages, seed, prompt.sampling["temperature"])
+    )
     columns = next(
         (names for word, names in COLUMNS.items() if prompt.name.endswith(word)),
         ["evaluation", "score"],
@@ -55,7 +58,7 @@ def ask(prompt: Prompt, row: dict, seed: int = 1) -> list[list[str]]:
 # --- reading ------------------------------------------------------------
 
 
-def test_the_tags_asked_for_are_the_ones_at_the_end():
+def test_the_tags_asked_for_are_the_ones_at_the_end() -> None:
     read_one = assignment(
         EXAMPLE + GIVEN + "Write it between [Start of Question] and [End of Question]."
     )
@@ -80,13 +83,13 @@ def test_the_tags_asked_for_are_the_ones_at_the_end():
 @pytest.mark.parametrize(
     "form", ["Answer in {} and {} tags: how are you?", "Why?\n{}\n(your answer)\n{}"]
 )
-def test_any_tags_are_honoured(form, start, end):
+def test_any_tags_are_honoured(form: str, start: str, end: str) -> None:
     assert re.fullmatch(
         re.escape(start) + r"\n.+\n" + re.escape(end), reply(form.format(start, end)), re.DOTALL
     )
 
 
-def test_two_tags_asked_for_come_in_order():
+def test_two_tags_asked_for_come_in_order() -> None:
     text = reply("What is 2 + 2?\n<reason>...</reason>\n<answer>...</answer>")
     assert re.fullmatch(r"<reason>\n.+\n</reason>\n\n<answer>\n.+\n</answer>", text, re.DOTALL)
 
@@ -100,7 +103,7 @@ def test_two_tags_asked_for_come_in_order():
         ("one question", 1),
     ],
 )
-def test_as_many_are_written_as_are_wanted(words, count):
+def test_as_many_are_written_as_are_asked_for(words: str, count: int) -> None:
     text = reply(
         EXAMPLE
         + GIVEN
@@ -123,10 +126,12 @@ def test_as_many_are_written_as_are_wanted(words, count):
         ("Is it good?", (0, 1)),
     ],
 )
-def test_any_scale_is_read(words, scale):
+def test_any_scale_is_read(words: str, scale: tuple[int, int]) -> None:
     prompt = EXAMPLE + GIVEN + f"{words}\n[Start of Score]\n[End of Score]"
     assert assignment(prompt).scale == scale
-    score = int(re.search(r"\d+", reply(prompt))[0])
+    digits = re.search(r"\d+", reply(prompt))
+    assert digits
+    score = int(digits[0])
     assert scale[0] <= score <= scale[1]
 
 
@@ -147,29 +152,35 @@ ASKED = LIMERICK.split("[Start of Response]")[0].replace("3", "7")
         (
             "Come up with a set of 3 diverse questions - poems. Here is an example:\n"
             + LIMERICK.split("[Start of Response]")[0]
-            + "Now generate 3 such questions. Return each between [Start of Question] and [End of Question] tags.",
+            + "Now generate 3 such questions. Return each between [Start of Question] and "
+            "[End of Question] tags.",
             r"(\[Start of Question\]\nWrite two lines about a cat.+\n\[End of Question\]\s*){3}",
         ),
         (
             f"Here is an example:\n{LIMERICK}\nNow respond to this:\n{ASKED}\n"
             "Return the response between [Start of Response] and [End of Response] tags.",
-            r"\[Start of Response\]\nThere once was a cat with 7 fish,\nWho ate .+ dish\.\n\[End of Response\]",
+            r"\[Start of Response\]\nThere once was a cat with 7 fish,\nWho ate .+ "
+            r"dish\.\n\[End of Response\]",
         ),
         (
-            f"Score it on a scale of 1 to 3. An example:\n{LIMERICK}\nEvaluate this:\n{ASKED}\n[Start of Response]\n"
+            f"Score it on a scale of 1 to 3. An example:\n{LIMERICK}\n"
+            f"Evaluate this:\n{ASKED}\n[Start of Response]\n"
             "There once was a cat with 9 fish,\nWho ate them all from a dish.\n[End of Response]\n"
             "* Return the evaluation between [Start of Evaluation] and [End of Evaluation] tags.\n"
             "* Return the score between [Start of Score] and [End of Score] tags.",
-            r"\[Start of Evaluation\]\n.*9 fish.*\n\[End of Evaluation\]\s+\[Start of Score\]\n1\n\[End of Score\]",
+            r"\[Start of Evaluation\]\n.*9 fish.*\n\[End of Evaluation\]\s+\[Start of "
+            r"Score\]\n1\n\[End of Score\]",
         ),
     ],
     ids=["questions", "response", "evaluation"],
 )
-def test_prompts_in_the_manner_of_instructlab_and_sdg_hub_are_understood(prompt, expected):
+def test_prompts_in_the_style_of_instructlab_and_sdg_hub_are_understood(
+    prompt: str, expected: str
+) -> None:
     assert re.fullmatch(expected, reply(prompt, temperature=0))
 
 
-def test_a_judge_without_an_example_finds_no_fault_with_any_form():
+def test_a_judge_without_an_example_finds_no_fault_with_any_form() -> None:
     response = "[Start of Response]\nBlue, green and red\n[End of Response]\n"
     assert (
         reply(f"Rate from 1 to 3.\n{response}[Start of Score]\n[End of Score]")
@@ -177,12 +188,12 @@ def test_a_judge_without_an_example_finds_no_fault_with_any_form():
     )
 
 
-def test_a_message_without_tags_gets_a_plain_answer_that_says_who_answers():
+def test_a_message_without_tags_gets_a_plain_answer_that_says_who_answers() -> None:
     assert "rehears" in reply("Explain gravity to me.").lower()
     assert len(reply("write a haiku about language models").splitlines()) == 3
 
 
-def test_tags_in_the_system_message_count_too():
+def test_tags_in_the_system_message_count_too() -> None:
     messages = (("system", "Answer in <out></out>."), ("user", "Who are you?"))
     text = rules.to_text(rules.write(messages, rules.request_digest(messages, 1, 0.7)))
     assert text.startswith("<out>\n") and text.endswith("\n</out>")
@@ -213,7 +224,9 @@ UNKNOWN_SKILLS = [
 
 
 @pytest.mark.parametrize("skill", UNKNOWN_SKILLS, ids=lambda skill: skill[1])
-def test_for_a_skill_it_does_not_know_it_recombines_the_seed_and_keeps_most_of_it(skill):
+def test_an_unknown_skill_is_recombined_from_the_seed_and_most_of_it_is_kept(
+    skill: tuple[str, str, str],
+) -> None:
     prompts = {
         path.stem: load_prompt(path) for path in (shipped("prompts") / "grounded").glob("*.yaml")
     }
@@ -250,11 +263,15 @@ FOUR_COLUMNS = """| Feature | Who | Feedback | Sentiment |
     ],
     ids=["a table of other columns", "no commit message", "another mail"],
 )
-def test_a_skill_that_only_looks_like_a_tutorials_keeps_its_own_form(response, kept):
+def test_a_skill_that_only_looks_like_a_tutorials_keeps_its_own_form(
+    response: str, kept: str
+) -> None:
     seed = {
-        "task_description": "A task.", "seed_context": "Anna: fast since 2 May. Tom: the export crashed 3 times.",
-        "seed_question": "Do the task.", "seed_response": response,
-    }  # fmt: skip
+        "task_description": "A task.",
+        "seed_context": "Anna: fast since 2 May. Tom: the export crashed 3 times.",
+        "seed_question": "Do the task.",
+        "seed_response": response,
+    }
     row = {
         **seed,
         "context": "Anna: fast since 9 May. Tom: the export crashed 8 times.",
@@ -268,7 +285,7 @@ def test_a_skill_that_only_looks_like_a_tutorials_keeps_its_own_form(response, k
     assert sum(re.fullmatch(kept, text, re.DOTALL) is not None for text in texts) >= 3
 
 
-def test_what_differs_in_the_context_is_carried_over_into_the_response():
+def test_what_differs_in_the_context_reaches_the_response() -> None:
     given = GIVEN + "[Start of Question]\nWho paid?\n[End of Question]\n"
     prompt = EXAMPLE + given + "Answer between [Start of Response] and [End of Response]."
     texts = [reply(prompt, seed) for seed in range(20)]
@@ -278,7 +295,7 @@ def test_what_differs_in_the_context_is_carried_over_into_the_response():
 # --- the tutorials' skills ----------------------------------------------
 
 
-def seeds(path: Path) -> list[dict]:
+def seeds(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
@@ -288,7 +305,7 @@ FREEFORM = [path for path in SEED_FILES if path not in GROUNDED]
 
 
 @pytest.mark.parametrize("path", GROUNDED, ids=lambda path: path.stem)
-def test_a_tutorials_contexts_differ_and_its_judges_drop_a_sensible_share(path):
+def test_a_tutorials_contexts_differ_and_its_judges_drop_a_reasonable_share(path: Path) -> None:
     prompts = {
         prompt.stem: load_prompt(prompt)
         for prompt in (shipped("prompts") / "grounded").glob("*.yaml")
@@ -318,7 +335,9 @@ def test_a_tutorials_contexts_differ_and_its_judges_drop_a_sensible_share(path):
 
 
 @pytest.mark.parametrize("path", FREEFORM, ids=lambda path: path.stem)
-def test_a_freeform_tutorials_questions_differ_and_its_judges_drop_a_sensible_share(path):
+def test_a_freeform_tutorials_questions_differ_and_its_judges_drop_a_reasonable_share(
+    path: Path,
+) -> None:
     prompts = {
         prompt.stem: load_prompt(prompt)
         for prompt in (shipped("prompts") / "freeform").glob("*.yaml")
@@ -340,7 +359,7 @@ def test_a_freeform_tutorials_questions_differ_and_its_judges_drop_a_sensible_sh
 
 
 def judge(skill: str, context: str, response: str) -> tuple[str, int]:
-    """What the shipped judge prompt gets for a response of one's own, beside the skill's first seed."""
+    """The verdict of the shipped judge prompt on a response, with the skill's first seed."""
     seed = next(seeds(path)[0] for path in SEED_FILES if path.stem == skill)
     prompt = load_prompt(shipped("prompts") / "grounded" / "evaluate_grounded_qa_pair.yaml")
     row = {**seed, "context": context, "question": seed["seed_question"], "response": response}
@@ -348,7 +367,7 @@ def judge(skill: str, context: str, response: str) -> tuple[str, int]:
     return evaluation, int(score)
 
 
-def test_the_judge_of_tables_reads_the_table():
+def test_the_judge_of_tables_reads_the_table() -> None:
     context = "★★★★★ I love the search, it is fast.\n★☆☆☆☆ The export crashes every time."
     head = "| Feature | Feedback | Sentiment |\n|---|---|---|\n"
     search, export = "| Search | It is fast. | Positive |\n", "| Export | It crashes. | Negative |"
@@ -363,7 +382,7 @@ def test_the_judge_of_tables_reads_the_table():
     assert judge("feedback_to_table", context, head + export + "\n" + search)[1] == 2
 
 
-def test_of_two_responses_the_better_one_is_preferred_in_either_order():
+def test_of_two_responses_the_better_one_is_preferred_in_either_order() -> None:
     prompt = load_prompt(Path(sdgkit.__path__[0]) / "texts" / "compare_answers.yaml")
     context = "★★★★★ I love the search, it is fast.\n★☆☆☆☆ The export crashes every time."
     head = "| Feature | Feedback | Sentiment |\n|---|---|---|\n"
@@ -396,7 +415,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("path", SEED_FILES, ids=lambda path: path.stem)
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
-def test_hostile_texts_are_material_like_any_other(path, text):
+def test_hostile_texts_are_handled_like_any_other(path: Path, text: str) -> None:
     prompts = [load_prompt(one) for one in (shipped("prompts")).glob("*/*.yaml")]
     row = {
         **dict.fromkeys(("context", "question", "response", "seed_context"), text),
@@ -408,7 +427,7 @@ def test_hostile_texts_are_material_like_any_other(path, text):
         assert rules.to_text(rules.write(messages, rules.request_digest(messages, 1, 0.7)))
 
 
-def test_the_judge_knows_the_seeds_answers_and_misses_a_spoilt_one_now_and_then():
+def test_the_judge_knows_the_seeds_answers_and_misses_a_damaged_one_now_and_then() -> None:
     teacher = sdgkit.connect("rehearsal")
     found = [sdgkit.calibrate(teacher, path) for path in SEED_FILES]
     teacher.close()
@@ -417,12 +436,16 @@ def test_the_judge_knows_the_seeds_answers_and_misses_a_spoilt_one_now_and_then(
     assert 0 < missed < asked / 5
 
 
-def test_the_judge_of_mails_recomputes_the_figures():
-    context = "|  | Q1 2025 | Q1 2024 |\n|---|---|---|\n| Revenue | €12.0m | €10.0m |\n| Stores | 40 | 50 |"
+def test_the_judge_of_mails_recomputes_the_figures() -> None:
+    context = (
+        "|  | Q1 2025 | Q1 2024 |\n|---|---|---|\n"
+        "| Revenue | €12.0m | €10.0m |\n| Stores | 40 | 50 |"
+    )
     mail = (
         "Subject: Q1 2025: revenue up 20.0% to €12.0 million\n\nDear colleagues,\n\n"
         "In the first quarter of 2025, our revenue rose by 20.0% to €12.0 million.\n\n"
-        "- Revenue: €12.0 million (up 20.0% from €10.0 million)\n- Stores: 40 (down 20.0% from 50)\n\n"
+        "- Revenue: €12.0 million (up 20.0% from €10.0 million)\n"
+        "- Stores: 40 (down 20.0% from 50)\n\n"
         "Outlook: no guidance has been given.\n\nBest regards,\nFinance Communications"
     )
     assert judge("figures_to_email", context, mail)[1] == 3
@@ -431,11 +454,12 @@ def test_the_judge_of_mails_recomputes_the_figures():
     assert judge("figures_to_email", context, mail.replace("Dear colleagues,\n\n", ""))[1] == 1
 
 
-def test_the_judge_of_tickets_knows_what_the_report_says():
+def test_the_judge_of_tickets_knows_what_the_report_says() -> None:
     context = "Der Wasserhahn tropft. Das ist in der Kantine.\n\nViele Grüße\nKlara Vogt"
     ticket = (
         "Titel: Wasserhahn tropft\nAnlage: Wasserhahn\nOrt: Kantine\nBeginn: nicht angegeben\n"
-        "Störung: Der Wasserhahn tropft.\nAuswirkung: nicht angegeben\nBereits versucht: nicht angegeben\n"
+        "Störung: Der Wasserhahn tropft.\nAuswirkung: nicht angegeben\n"
+        "Bereits versucht: nicht angegeben\n"
         "Priorität: niedrig\nRückfragen an: Klara Vogt"
     )
     assert judge("stoerung_zu_ticket", context, ticket)[1] == 3
@@ -447,8 +471,8 @@ def test_the_judge_of_tickets_knows_what_the_report_says():
 
 
 @pytest.mark.parametrize("path", SEED_FILES, ids=lambda path: path.stem)
-def test_what_people_wrote_is_answered_too(path):
-    """Own contexts and the seeds' own questions reach the rules as well as texts of their making do."""
+def test_texts_written_by_people_are_answered_too(path: Path) -> None:
+    """Users' own contexts and the seeds' questions must work as well as generated ones."""
     prompt = load_prompt(shipped("prompts") / "grounded" / "gen_grounded_responses.yaml")
     for seed in seeds(path):
         row = {

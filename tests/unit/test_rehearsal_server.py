@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from http.client import HTTPConnection, HTTPException
+from typing import Any
 
 import pytest
 
 from sdgkit.errors import SettingsError, TeacherUnreachable
 from sdgkit.rehearsal import RehearsalProcess, start
 
+HELLO_WITH = b'{"model": "rehearsal", "messages": [{"role": "user", "content": "x"}], %s}'
 FORM = "Write one question. Start it with [Start of Question] and end it with [End of Question]."
 
 
@@ -26,7 +28,9 @@ def connect(process: RehearsalProcess, timeout: float = 30) -> HTTPConnection:
     return HTTPConnection("127.0.0.1", process.port, timeout=timeout)
 
 
-def send(process: RehearsalProcess, path: str, data: bytes | None = None, **headers: str):
+def send(
+    process: RehearsalProcess, path: str, data: bytes | None = None, **headers: str
+) -> tuple[int, dict[str, Any], dict[str, str]]:
     """Status, parsed JSON and headers of one request, over a connection of its own."""
     with closing(connect(process)) as connection:
         connection.request("GET" if data is None else "POST", path, data, headers)
@@ -43,7 +47,9 @@ def post_and_give_up(process: RehearsalProcess) -> None:
             connection.getresponse()
 
 
-def chat(process: RehearsalProcess, message: object, **fields: object):
+def chat(
+    process: RehearsalProcess, message: object, **fields: object
+) -> tuple[int, dict[str, Any]]:
     messages = [{"role": "user", "content": message}] if not isinstance(message, list) else message
     body = {"model": "rehearsal", "messages": messages, **fields}
     status, reply, _ = send(process, "/v1/chat/completions", json.dumps(body).encode())
@@ -53,26 +59,31 @@ def chat(process: RehearsalProcess, message: object, **fields: object):
 def text(process: RehearsalProcess, message: object, **fields: object) -> str:
     status, reply = chat(process, message, **fields)
     assert status == 200, reply
-    return reply["choices"][0]["message"]["content"]
+    return str(reply["choices"][0]["message"]["content"])
 
 
-def test_it_serves_one_model_called_rehearsal(teacher):
+def test_it_serves_one_model_called_rehearsal(teacher: RehearsalProcess) -> None:
     status, models, _ = send(teacher, "/v1/models")
     assert status == 200
     assert [model["id"] for model in models["data"]] == ["rehearsal"]
 
 
-def test_the_same_request_gets_the_same_reply(teacher):
+def test_the_same_request_gets_the_same_reply(teacher: RehearsalProcess) -> None:
     assert text(teacher, FORM, seed=5) == text(teacher, FORM, seed=5)
 
 
-def test_another_sampling_seed_gets_another_reply_unless_it_is_greedy(teacher):
-    prompt = "Example:\n[Start of Context]\nWe sold 40 bikes on Monday.\n[End of Context]\nWrite a new context."
+def test_another_sampling_seed_gets_another_reply_unless_it_is_greedy(
+    teacher: RehearsalProcess,
+) -> None:
+    prompt = (
+        "Example:\n[Start of Context]\nWe sold 40 bikes on Monday.\n[End of Context]\n"
+        "Write a new context."
+    )
     assert len({text(teacher, prompt, seed=seed, temperature=0.7) for seed in range(10)}) >= 9
     assert len({text(teacher, prompt, seed=seed, temperature=0) for seed in range(10)}) == 1
 
 
-def test_the_tokens_of_prompt_and_reply_are_counted(teacher):
+def test_the_tokens_of_prompt_and_reply_are_counted(teacher: RehearsalProcess) -> None:
     _, reply = chat(teacher, FORM, seed=1, temperature=1)
     usage = reply["usage"]
     assert usage["completion_tokens"] == -(-len(reply["choices"][0]["message"]["content"]) // 4)
@@ -80,21 +91,21 @@ def test_the_tokens_of_prompt_and_reply_are_counted(teacher):
     assert usage["prompt_tokens"] >= len(FORM) // 4
 
 
-def test_a_reply_stops_before_a_stop_string(teacher):
+def test_a_reply_stops_before_a_stop_string(teacher: RehearsalProcess) -> None:
     whole = text(teacher, FORM, seed=1)
     _, reply = chat(teacher, FORM, seed=1, stop=["[End of Question]"])
     assert reply["choices"][0]["message"]["content"] == whole.split("[End of Question]")[0]
     assert reply["choices"][0]["finish_reason"] == "stop"
 
 
-def test_a_reply_cut_off_at_max_tokens_says_so(teacher):
+def test_a_reply_cut_off_at_max_tokens_says_so(teacher: RehearsalProcess) -> None:
     _, reply = chat(teacher, FORM, max_tokens=3)
     assert reply["choices"][0]["finish_reason"] == "length"
     assert reply["usage"]["completion_tokens"] == 3
     assert len(reply["choices"][0]["message"]["content"]) == 12
 
 
-def test_the_openai_client_is_content_with_it(teacher):
+def test_the_openai_client_works_with_it(teacher: RehearsalProcess) -> None:
     openai = pytest.importorskip("openai")
     with openai.OpenAI(base_url=teacher.base_url, api_key="none") as client:
         reply = client.chat.completions.create(
@@ -120,53 +131,36 @@ def test_the_openai_client_is_content_with_it(teacher):
         (b'{"model": "rehearsal", "messages": ["hello"]}', 400, "messages"),
         (b'{"model": "rehearsal", "messages": [{"role": "user", "content": 5}]}', 400, "messages"),
         (
-            b'{"model": "rehearsal", "messages": [{"role": "user", "content": [{"type": "text"}]}]}',
+            b'{"model": "rehearsal", "messages": '
+            b'[{"role": "user", "content": [{"type": "text"}]}]}',
             400,
             "messages",
         ),
         (b'{"messages": [{"role": "user", "content": "x"}]}', 404, "model"),
         (b'{"model": "other", "messages": [{"role": "user", "content": "x"}]}', 404, "other"),
-        (
-            b'{"model": "rehearsal", "messages": [{"role": "user", "content": "x"}], "n": 2}',
-            400,
-            "n cannot be 2",
-        ),
-        (
-            b'{"model": "rehearsal", "messages": [{"role": "user", "content": "x"}], "temperature": NaN}',
-            400,
-            "temp",
-        ),
-        (
-            b'{"model": "rehearsal", "messages": [{"role": "user", "content": "x"}], "max_tokens": "9"}',
-            400,
-            "max",
-        ),
-        (
-            b'{"model": "rehearsal", "messages": [{"role": "user", "content": "x"}], "stop": 7}',
-            400,
-            "stop",
-        ),
-        (
-            b'{"model": "rehearsal", "messages": [{"role": "user", "content": "x"}], "stream": true}',
-            400,
-            "stream",
-        ),
+        (HELLO_WITH % b'"n": 2', 400, "n cannot be 2"),
+        (HELLO_WITH % b'"temperature": NaN', 400, "temp"),
+        (HELLO_WITH % b'"max_tokens": "9"', 400, "max"),
+        (HELLO_WITH % b'"stop": 7', 400, "stop"),
+        (HELLO_WITH % b'"stream": true', 400, "stream"),
     ],
 )
-def test_a_wrong_request_gets_an_error_in_openais_shape(teacher, body, status, word):
+def test_a_wrong_request_gets_an_error_in_openais_shape(
+    teacher: RehearsalProcess, body: bytes, status: int, word: str
+) -> None:
     answered, reply, _ = send(teacher, "/v1/chat/completions", body)
     assert answered == status
     assert set(reply["error"]) == {"message", "type", "param", "code"}
     assert word in reply["error"]["message"]
 
 
-def test_a_wrong_path_and_a_wrong_method_are_errors_too(teacher):
+def test_a_wrong_path_and_a_wrong_method_are_errors_too(teacher: RehearsalProcess) -> None:
     for path, status in (("/v2/models", 404), ("/v1/chat/completions", 405)):
         answered, reply, _ = send(teacher, path)
         assert (answered, reply["error"]["code"]) == (status, status)
 
 
-def test_a_prompt_longer_than_the_context_is_refused():
+def test_a_prompt_longer_than_the_context_is_refused() -> None:
     with start(context_length=500) as process:
         assert chat(process, "word " * 300, max_tokens=50)[0] == 200
         status, reply = chat(process, "word " * 500, max_tokens=50)
@@ -185,7 +179,8 @@ def test_a_prompt_longer_than_the_context_is_refused():
         "[End of Question]" * 2000,
         "[Start of A][Start of B][End of A][End of B]" * 500,
         "<a><b></a></b>[Start of Score][End of Score]",
-        "[Start of Context]\n[Start of Context]\nx\n[End of Context]\n[End of Context] [Start of Score][End of Score]",
+        "[Start of Context]\n[Start of Context]\nx\n[End of Context]\n[End of Context] "
+        "[Start of Score][End of Score]",
         "99999 questions [Start of Question][End of Question]",
         "|" * 20_000 + "[Start of Response][End of Response]",
         "[Start of Context]\n"
@@ -194,13 +189,15 @@ def test_a_prompt_longer_than_the_context_is_refused():
         "[Start of Context]\n" + "a " * 30_000 + "\n[End of Context] score 1-" + "9" * 5000,
     ],
 )
-def test_hostile_messages_get_an_ordinary_answer(teacher, message):
+def test_hostile_messages_get_an_ordinary_answer(teacher: RehearsalProcess, message: str) -> None:
     status, reply = chat(teacher, message, seed=1)
     assert status == 200, reply
     assert isinstance(reply["choices"][0]["message"]["content"], str)
 
 
-def test_megabytes_are_answered_in_json_and_the_server_goes_on(teacher):
+def test_megabytes_are_answered_in_json_and_the_server_keeps_running(
+    teacher: RehearsalProcess,
+) -> None:
     status, reply = chat(teacher, "[Start of X] " * 400_000)
     assert (status, reply["error"]["code"]) == (400, "context_length_exceeded")
     with start(context_length=10_000_000) as process:
@@ -220,8 +217,8 @@ def test_megabytes_are_answered_in_json_and_the_server_goes_on(teacher):
 # --- faults -------------------------------------------------------------
 
 
-def outcomes(process: RehearsalProcess, count: int, **fields: object) -> Counter:
-    """What became of so many different requests: a status, or "lost" for a connection that broke."""
+def outcomes(process: RehearsalProcess, count: int, **fields: object) -> Counter[object]:
+    """The outcomes of so many requests: a status, or "lost" for a connection that broke."""
 
     def one(number: int) -> object:
         try:
@@ -239,20 +236,22 @@ def outcomes(process: RehearsalProcess, count: int, **fields: object) -> Counter
     [("error_rate", 500), ("rate_limit", 429), ("drop_rate", "lost")],
     ids=str,
 )
-def test_so_many_arrivals_meet_a_fault_of_the_connection(option, outcome):
+def test_the_share_of_requests_asked_for_meets_a_connection_fault(
+    option: str, outcome: object
+) -> None:
     with start(**{option: 0.2}) as process:
         found = outcomes(process, 400)
     assert 40 <= found[outcome] <= 120
     assert found[outcome] + found[200] == 400
 
 
-def test_a_retry_gets_through(teacher):
+def test_a_retry_gets_through(teacher: RehearsalProcess) -> None:
     with start(error_rate=0.5) as process:
         statuses = {chat(process, FORM)[0] for _ in range(40)}
     assert statuses == {200, 500}
 
 
-def test_a_429_can_say_when_to_come_back():
+def test_a_429_can_say_when_to_come_back() -> None:
     body = json.dumps(
         {"model": "rehearsal", "messages": [{"role": "user", "content": FORM}]}
     ).encode()
@@ -261,13 +260,13 @@ def test_a_429_can_say_when_to_come_back():
     assert (status, headers["Retry-After"]) == (429, "2")
 
 
-def test_a_hanging_request_is_never_answered_and_keeps_nobody_else_waiting():
+def test_a_hanging_request_is_never_answered_and_blocks_no_other() -> None:
     with start(hang_rate=1.0, slots=1) as process:
         post_and_give_up(process)
         assert send(process, "/v1/models")[0] == 200
 
 
-def test_malformed_replies_are_the_same_ones_each_time_and_break_the_form_in_several_ways():
+def test_malformed_replies_are_the_same_ones_each_time_and_break_the_form_in_several_ways() -> None:
     with start(malformed_rate=0.3) as process:
         replies = [text(process, f"{FORM} {number}", seed=number) for number in range(200)]
         again = [text(process, f"{FORM} {number}", seed=number) for number in range(200)]
@@ -282,14 +281,14 @@ def test_malformed_replies_are_the_same_ones_each_time_and_break_the_form_in_sev
     assert len(set(broken)) >= 4
 
 
-def test_without_the_option_no_reply_is_malformed(teacher):
+def test_without_the_option_no_reply_is_malformed(teacher: RehearsalProcess) -> None:
     replies = [text(teacher, f"{FORM} {number}", seed=number) for number in range(200)]
     assert all(
         r.startswith("[Start of Question]\n") and r.endswith("\n[End of Question]") for r in replies
     )
 
 
-def test_truncated_replies_say_so_and_others_do_not():
+def test_truncated_replies_say_so_and_others_do_not() -> None:
     with start(truncate_rate=0.3) as process:
         choices = [chat(process, f"{FORM} {number}")[1]["choices"][0] for number in range(200)]
     cut_off = [choice for choice in choices if choice["finish_reason"] == "length"]
@@ -300,7 +299,7 @@ def test_truncated_replies_say_so_and_others_do_not():
         )
 
 
-def test_no_more_requests_are_worked_on_at_once_than_there_are_slots():
+def test_no_more_requests_are_processed_at_once_than_there_are_slots() -> None:
     with start(mean_latency_ms=400, sigma=0, slots=2) as process:
         began = time.monotonic()
         assert outcomes(process, 8) == {200: 8}
@@ -308,7 +307,7 @@ def test_no_more_requests_are_worked_on_at_once_than_there_are_slots():
         assert time.monotonic() - began >= 1.5
 
 
-def test_a_client_that_hangs_up_gives_its_slot_back():
+def test_a_client_that_hangs_up_gives_its_slot_back() -> None:
     with start(mean_latency_ms=1500, sigma=0, slots=1) as process:
         chat(process, FORM)  # it is up
         post_and_give_up(process)
@@ -336,11 +335,11 @@ def test_a_client_that_hangs_up_gives_its_slot_back():
         ({"error_rate": None}, "error_rate"),
     ],
 )
-def test_an_option_that_cannot_be_used_is_named(options, word):
+def test_an_unusable_option_is_named(options: dict[str, Any], word: str) -> None:
     with pytest.raises(SettingsError, match=word):
         start(**options)
 
 
-def test_a_taken_port_is_named_as_the_reason(teacher):
+def test_a_taken_port_is_named_as_the_reason(teacher: RehearsalProcess) -> None:
     with pytest.raises(TeacherUnreachable, match=str(teacher.port)):
         _ = start(port=teacher.port).base_url

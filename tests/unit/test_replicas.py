@@ -5,6 +5,7 @@ import concurrent.futures
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -16,9 +17,11 @@ from sdgkit.teachers import Reply, Request, Teacher, background, connect, replic
 
 WAIT = 30.0
 
+Failure = Callable[[], web.StreamResponse]
+
 
 @pytest.fixture(autouse=True)
-def hurry(monkeypatch, tmp_path):
+def hurry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The same rules with shorter waits, and no `sdgkit.toml` of somebody else's."""
     monkeypatch.chdir(tmp_path)
     for name, seconds in (
@@ -44,20 +47,20 @@ def b() -> Iterator[FaultServer]:
         yield server
 
 
-def text_of(body: dict) -> str:
+def text_of(body: dict[str, Any]) -> str:
     return str(body["messages"][-1]["content"])
 
 
-def echo(body: dict, n: int) -> web.StreamResponse:
+def echo(body: dict[str, Any], n: int) -> web.StreamResponse:
     return completion(text_of(body))
 
 
-async def slowly(body: dict, n: int = 0) -> web.StreamResponse:
+async def slowly(body: dict[str, Any], n: int = 0) -> web.StreamResponse:
     await asyncio.sleep(0.05)
     return completion(text_of(body))
 
 
-def together(*servers: FaultServer, **options) -> Teacher:
+def together(*servers: FaultServer, **options: Any) -> Teacher:
     return connect(base_url=[server.base_url for server in servers], **options)
 
 
@@ -81,9 +84,9 @@ def until(condition: Callable[[], object]) -> None:
 # ---- connecting
 
 
-def test_addresses_may_stand_in_a_list_in_a_text_in_the_environment_and_in_the_file(
-    a, b, monkeypatch
-):
+def test_several_addresses_may_be_a_list_a_text_a_variable_or_in_the_file(
+    a: FaultServer, b: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     both = f"{a.base_url}, {b.base_url}"
     assert together(a, b).base_url == both
     assert connect(base_url=f"{a.base_url},{b.base_url.removesuffix('/v1')}").base_url == both
@@ -99,11 +102,11 @@ def test_addresses_may_stand_in_a_list_in_a_text_in_the_environment_and_in_the_f
         connect()
 
 
-def test_one_address_given_twice_is_one_server(a):
+def test_one_address_given_twice_is_one_server(a: FaultServer) -> None:
     assert together(a, a).base_url == a.base_url
 
 
-def test_all_must_serve_the_same_model(a, b):
+def test_all_must_serve_the_same_model(a: FaultServer, b: FaultServer) -> None:
     b.models = ["large"]
     with pytest.raises(TeacherRefused, match=rf"{b.base_url} has no model 'tiny'; it has large"):
         together(a, b)
@@ -113,7 +116,9 @@ def test_all_must_serve_the_same_model(a, b):
     assert together(a, b, model="large").ask("Hello").text == "Hello"
 
 
-def test_one_that_is_down_from_the_start_is_named_left_out_and_taken_in_later(a, b):
+def test_a_server_that_is_down_from_the_start_is_named_left_out_and_used_later(
+    a: FaultServer, b: FaultServer
+) -> None:
     b.down()
     teacher = together(a, b)
     [note] = teacher.notes
@@ -125,7 +130,7 @@ def test_one_that_is_down_from_the_start_is_named_left_out_and_taken_in_later(a,
     assert teacher.left_out == {}
 
 
-def test_none_there_or_a_wrong_path_is_an_error_as_with_one(a):
+def test_no_server_at_all_or_a_wrong_path_is_an_error(a: FaultServer) -> None:
     with pytest.raises(TeacherUnreachable, match="Nothing is listening"):
         connect(
             base_url=[f"http://127.0.0.1:{free_port()}/v1", f"http://127.0.0.1:{free_port()}/v1"]
@@ -137,7 +142,9 @@ def test_none_there_or_a_wrong_path_is_an_error_as_with_one(a):
 # ---- who gets what
 
 
-def test_requests_go_to_the_least_busy_and_the_slots_are_those_of_all_together(a, b):
+def test_requests_go_to_the_least_busy_server_and_slots_are_shared(
+    a: FaultServer, b: FaultServer
+) -> None:
     a.behave = b.behave = slowly
     teacher = together(a, b, concurrency=6)
     names = [f"request {n}" for n in range(60)]
@@ -146,8 +153,8 @@ def test_requests_go_to_the_least_busy_and_the_slots_are_those_of_all_together(a
     assert len(a.asked) + len(b.asked) == 60
 
 
-def test_a_slow_one_gets_less(a, b):
-    async def dawdle(body: dict) -> web.StreamResponse:
+def test_a_slow_server_gets_fewer_requests(a: FaultServer, b: FaultServer) -> None:
+    async def dawdle(body: dict[str, Any]) -> web.StreamResponse:
         await asyncio.sleep(0.4)
         return completion(text_of(body))
 
@@ -161,7 +168,9 @@ def test_a_slow_one_gets_less(a, b):
 # ---- those that die
 
 
-def test_one_that_dies_in_the_middle_costs_no_retries_and_comes_back(a, b):
+def test_a_server_that_dies_in_the_middle_costs_no_retries_and_comes_back(
+    a: FaultServer, b: FaultServer
+) -> None:
     a.behave = b.behave = slowly
     teacher = together(a, b, concurrency=8)
     futures = send(teacher, *(f"request {n}" for n in range(80)))
@@ -190,7 +199,9 @@ def test_one_that_dies_in_the_middle_costs_no_retries_and_comes_back(a, b):
     ],
     ids=["500", "503", "429", "another model now", "reset"],
 )
-def test_while_one_is_left_a_run_goes_on_whatever_ails_the_other(a, b, trouble):
+def test_while_one_server_is_left_a_run_continues_whatever_is_wrong_with_the_other(
+    a: FaultServer, b: FaultServer, trouble: Failure
+) -> None:
     a.behave = lambda body, n: trouble()
     teacher = together(a, b, concurrency=4)
     names = [f"request {n}" for n in range(20)]
@@ -198,14 +209,16 @@ def test_while_one_is_left_a_run_goes_on_whatever_ails_the_other(a, b, trouble):
     assert teacher.retries == 0 and list(teacher.left_out) == [a.base_url]
 
 
-def test_the_absent_are_asked_for_one_token_only(a, b):
+def test_servers_left_out_are_asked_for_one_token_only(a: FaultServer, b: FaultServer) -> None:
     a.behave = lambda body, n: status(503, "loading")
     teacher = together(a, b, concurrency=1)
     until(lambda: teacher.ask("Hello") and len(a.requests) > 5)
     assert len(a.asked) == 1 and all(is_probe(body) for body in a.requests[1:])
 
 
-def test_one_that_hangs_is_left_out_after_its_first_timeout(a, b):
+def test_a_server_that_hangs_is_left_out_after_its_first_timeout(
+    a: FaultServer, b: FaultServer
+) -> None:
     async def hang() -> web.StreamResponse:
         await asyncio.sleep(1000)
         return completion("")
@@ -217,8 +230,10 @@ def test_one_that_hangs_is_left_out_after_its_first_timeout(a, b):
     assert list(teacher.left_out) == [a.base_url] and len(a.asked) <= 4
 
 
-def test_a_request_over_which_all_stumble_is_lost_alone(a, b):
-    def stumble(body: dict, n: int) -> web.StreamResponse:
+def test_only_the_request_that_makes_all_servers_stumble_is_lost(
+    a: FaultServer, b: FaultServer
+) -> None:
+    def stumble(body: dict[str, Any], n: int) -> web.StreamResponse:
         return (
             status(500, "out of memory") if text_of(body) == "poison" else completion(text_of(body))
         )
@@ -232,14 +247,18 @@ def test_a_request_over_which_all_stumble_is_lost_alone(a, b):
         poison.result(WAIT)
 
 
-def test_what_one_refuses_the_other_is_not_asked(a, b):
+def test_a_request_that_one_server_refuses_is_not_sent_to_another(
+    a: FaultServer, b: FaultServer
+) -> None:
     a.behave = b.behave = lambda body, n: status(400, "too long")
     with pytest.raises(RequestRefused, match="too long"):
         together(a, b).ask("Hello")
     assert len(a.requests + b.requests) == 1
 
 
-def test_when_the_last_one_is_gone_the_teacher_is_away_until_any_answers(a, b):
+def test_when_the_last_server_is_gone_the_teacher_is_away_until_any_answers(
+    a: FaultServer, b: FaultServer
+) -> None:
     teacher = together(a, b)
     teacher.ask("Hello")
     a.down()
@@ -251,7 +270,9 @@ def test_when_the_last_one_is_gone_the_teacher_is_away_until_any_answers(a, b):
     assert texts(futures) == list("abc") and teacher.state == "present"
 
 
-def test_an_expired_key_is_the_teachers_matter_and_not_one_servers(a, b, tmp_path):
+def test_an_expired_key_concerns_the_teacher_and_not_one_server(
+    a: FaultServer, b: FaultServer, tmp_path: Path
+) -> None:
     (tmp_path / "key.txt").write_text("sk-old", "utf-8")
     teacher = together(a, b, key_file=tmp_path / "key.txt")
     teacher.ask("Hello")
@@ -263,7 +284,7 @@ def test_an_expired_key_is_the_teachers_matter_and_not_one_servers(a, b, tmp_pat
     assert texts(futures) == list("abc") and teacher.left_out == {}
 
 
-def test_all_pages_of_metrics_are_summed_up(a, b):
+def test_the_metrics_of_all_servers_are_summed_up(a: FaultServer, b: FaultServer) -> None:
     page = "vllm:num_requests_running 2\nvllm:num_requests_waiting 1\n"
     for server in (a, b):
         server.pages["/metrics"] = lambda: web.Response(text=page)
@@ -271,8 +292,10 @@ def test_all_pages_of_metrics_are_summed_up(a, b):
     assert load is not None and (load.running, load.waiting) == (4, 2)
 
 
-def test_a_run_goes_on_when_one_dies_and_says_so_and_again_when_it_is_back(a, b):
-    async def answer(body: dict) -> web.StreamResponse:
+def test_a_run_continues_when_a_server_dies_and_says_so_and_also_when_it_is_back(
+    a: FaultServer, b: FaultServer
+) -> None:
+    async def answer(body: dict[str, Any]) -> web.StreamResponse:
         await asyncio.sleep(0.02)
         return completion("[Start of Response]\nan answer\n[End of Response]")
 

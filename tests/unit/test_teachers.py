@@ -5,8 +5,10 @@ import os
 import subprocess
 import sys
 import threading
+from typing import Any
 
 import pytest
+from aiohttp import web
 from servers import FaultServer, completion
 
 from sdgkit.teachers import Request, background, connect
@@ -15,14 +17,14 @@ from sdgkit.teachers.slots import Slots
 HELLO = ({"role": "user", "content": "Hello"},)
 
 
-def test_a_key_stays_what_it_is_so_that_old_journals_are_read_for_ever():
+def test_keys_never_change_so_that_old_journals_stay_readable() -> None:
     request = Request(
         ({"role": "user", "content": "Grüße"},), {"temperature": 0.7, "max_tokens": 2048}, 3, 2
     )
     assert request.key("tiny") == "4020ec62f610b8933d96e0dc8289ed992b2444579e9295df3dbd13ea1e3d3d44"
 
 
-def test_a_key_does_not_depend_on_the_order_in_which_settings_were_written():
+def test_a_key_does_not_depend_on_the_order_in_which_settings_were_written() -> None:
     one = Request(HELLO, {"temperature": 0.7, "extra_body": {"a": 1, "b": 2}})
     other = Request(HELLO, {"extra_body": {"b": 2, "a": 1}, "temperature": 0.7})
     assert one.key("tiny") == other.key("tiny")
@@ -39,24 +41,24 @@ def test_a_key_does_not_depend_on_the_order_in_which_settings_were_written():
         Request(HELLO, {"temperature": 0.7}, attempt=2),
     ],
 )
-def test_whatever_changes_the_question_changes_key_and_sampling_seed(other):
+def test_any_change_of_a_request_changes_its_key_and_its_sampling_seed(other: Request) -> None:
     request = Request(HELLO, {"temperature": 0.7})
     assert other.key("tiny") != request.key("tiny")
     assert other.sampling_seed("tiny") != request.sampling_seed("tiny")
 
 
-def test_another_model_is_another_key():
+def test_another_model_is_another_key() -> None:
     request = Request(HELLO, {})
     assert request.key("tiny") != request.key("large")
 
 
-def test_the_sampling_seed_fits_into_31_bits():
+def test_the_sampling_seed_fits_into_31_bits() -> None:
     seeds = [Request(HELLO, {}, ordinal).sampling_seed("tiny") for ordinal in range(1, 200)]
     assert len(set(seeds)) == len(seeds)
     assert all(0 <= seed < 2**31 for seed in seeds)
 
 
-def test_extra_body_is_merged_into_the_body():
+def test_extra_body_is_merged_into_the_body() -> None:
     request = Request(
         HELLO, {"max_tokens": 5, "extra_body": {"chat_template_kwargs": {"thinking": False}}}
     )
@@ -69,7 +71,7 @@ def test_extra_body_is_merged_into_the_body():
     }
 
 
-def test_slots_go_to_those_who_waited_longest():
+def test_slots_go_to_those_who_have_waited_longest() -> None:
     async def scene() -> list[str]:
         slots, order = Slots(1), []
         await slots.acquire()
@@ -91,7 +93,7 @@ def test_slots_go_to_those_who_waited_longest():
 
 
 @pytest.mark.parametrize("handed_over_first", [False, True])
-def test_whoever_gives_up_waiting_leaves_no_slot_behind(handed_over_first):
+def test_giving_up_while_waiting_leaks_no_slot(handed_over_first: bool) -> None:
     async def scene() -> None:
         slots = Slots(1)
         await slots.acquire()
@@ -114,7 +116,7 @@ async def forty_two() -> int:
     return 42
 
 
-def test_waiting_works_outside_a_running_loop_and_inside_one():
+def test_waiting_works_outside_a_running_loop_and_inside_one() -> None:
     async def cell() -> int:
         return background.wait(forty_two())
 
@@ -122,7 +124,7 @@ def test_waiting_works_outside_a_running_loop_and_inside_one():
     assert asyncio.run(cell()) == 42
 
 
-def test_waiting_on_the_background_loop_itself_is_refused_instead_of_hanging():
+def test_waiting_on_the_background_loop_itself_is_refused_instead_of_hanging() -> None:
     async def scene() -> int:
         return background.wait(forty_two())
 
@@ -156,7 +158,7 @@ except KeyboardInterrupt:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
-def test_ctrl_c_cancels_what_is_waited_for_and_lets_it_tidy_up():
+def test_ctrl_c_cancels_the_pending_call_and_lets_it_clean_up() -> None:
     done = run(INTERRUPTED)
     assert (done.stdout.splitlines(), done.stderr) == (["tidied up", "interrupted"], "")
 
@@ -180,7 +182,7 @@ print(teacher.ask("Hello").text)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
-def test_a_forked_process_is_told_not_to_use_its_parents_teacher_which_goes_on():
+def test_a_forked_process_cannot_use_its_parents_teacher_which_still_works() -> None:
     with FaultServer() as server:
         done = run(FORKED, server.base_url)
     [refused, answered] = done.stdout.splitlines()
@@ -188,7 +190,7 @@ def test_a_forked_process_is_told_not_to_use_its_parents_teacher_which_goes_on()
     assert (done.returncode, len(server.requests)) == (0, 2), done.stderr
 
 
-def test_a_teacher_that_is_collected_in_the_middle_of_another_call_hangs_nobody():
+def test_collecting_a_teacher_in_the_middle_of_a_call_causes_no_deadlock() -> None:
     """Python collects whenever it makes an object: also while the loop is being asked for."""
     with FaultServer() as server:
         teacher = connect(base_url=server.base_url)
@@ -215,9 +217,10 @@ print(teacher)
 """
 
 
-def test_a_process_ends_quietly_with_a_request_still_on_its_way_and_nothing_closed():
-    async def never(body: dict) -> None:
+def test_a_process_ends_quietly_with_a_request_in_flight_and_nothing_closed() -> None:
+    async def never(body: dict[str, Any]) -> web.StreamResponse:
         await asyncio.sleep(100)
+        return completion("")
 
     with FaultServer() as server:
         server.behave = lambda b, n: (

@@ -4,7 +4,9 @@ import asyncio
 import dataclasses
 import inspect
 import ssl
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -22,13 +24,13 @@ PEM = Path(__file__).parent.parent / "loopback.pem"
 
 
 @pytest.fixture
-def server():
+def server() -> Iterator[FaultServer]:
     with FaultServer() as server:
         yield server
 
 
 @pytest.fixture(autouse=True)
-def empty_folder(tmp_path, monkeypatch):
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No `sdgkit.toml` of somebody else's."""
     monkeypatch.chdir(tmp_path)
 
@@ -37,7 +39,7 @@ def empty_folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("ending", ["/v1", "/v1/", "", "/"])
-def test_an_address_is_good_with_and_without_its_closing_v1(server, ending):
+def test_an_address_works_with_and_without_its_final_v1(server: FaultServer, ending: str) -> None:
     teacher = connect(base_url=server.base_url.removesuffix("/v1") + ending)
     assert (teacher.base_url, teacher.model, teacher.kind) == (server.base_url, "tiny", "vllm")
     reply = teacher.ask("Hello", max_tokens=7)
@@ -51,13 +53,13 @@ def test_an_address_is_good_with_and_without_its_closing_v1(server, ending):
 
 
 @pytest.mark.parametrize("ending", ["/team/llm/v1", "/team/llm"])
-def test_a_server_may_live_under_a_path(ending):
+def test_a_server_may_live_under_a_path(ending: str) -> None:
     with FaultServer(path="/team/llm/v1") as server:
         teacher = connect(base_url=f"http://127.0.0.1:{server.port}{ending}")
         assert teacher.base_url == server.base_url
 
 
-def test_a_list_of_messages_can_be_asked_too_in_a_running_loop(server):
+def test_a_list_of_messages_can_be_sent_too_in_a_running_loop(server: FaultServer) -> None:
     messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello"}]
 
     async def cell() -> str:
@@ -69,16 +71,17 @@ def test_a_list_of_messages_can_be_asked_too_in_a_running_loop(server):
 
 @pytest.mark.parametrize(
     "url",
-    "localhost:8000 ftp://host/v1 http:// http://h/v1?key=1 http://ada:lovely@h/v1 http://[::1:8000/v1 "
+    "localhost:8000 ftp://host/v1 http:// http://h/v1?key=1 http://ada:lovely@h/v1 "
+    "http://[::1:8000/v1 "
     "http://h:80a0/v1 http://h:99999/v1".split(),
 )
-def test_what_is_no_address_is_refused_without_being_repeated(url):
+def test_an_invalid_address_is_refused_without_being_repeated(url: str) -> None:
     with pytest.raises(SettingsError, match="must look like http://host:8000/v1") as caught:
         connect(base_url=url)
     assert "key=1" not in str(caught.value) and "lovely" not in str(caught.value)
 
 
-def test_a_redirect_is_not_followed_to_another_address(server):
+def test_a_redirect_is_not_followed_to_another_address(server: FaultServer) -> None:
     with FaultServer() as other:
         server.pages["/v1/models"] = lambda: web.Response(
             status=307, headers={"Location": other.base_url + "/models"}
@@ -91,7 +94,7 @@ def test_a_redirect_is_not_followed_to_another_address(server):
 # ---- the six sentences
 
 
-def test_every_trouble_has_a_sentence_of_its_own_that_says_where():
+def test_every_cause_has_a_sentence_of_its_own_that_says_where() -> None:
     server = Server("http://gpu-7:8000/v1", "vllm", Credentials(Settings()), [])
     sentences = {str(explain(Trouble(cause), server)) for cause in Cause}
     assert len(sentences) == len(Cause)
@@ -102,7 +105,7 @@ def test_every_trouble_has_a_sentence_of_its_own_that_says_where():
     assert not any("{" in sentence for sentence in sentences)
 
 
-def test_a_refused_connection_says_that_nothing_listens_there():
+def test_a_refused_connection_says_that_nothing_is_listening_there() -> None:
     url = f"http://localhost:{free_port()}/v1"
     with pytest.raises(
         TeacherUnreachable,
@@ -111,13 +114,13 @@ def test_a_refused_connection_says_that_nothing_listens_there():
         connect(base_url=url)
 
 
-def test_an_unknown_host_is_named():
+def test_an_unknown_host_is_named() -> None:
     with pytest.raises(TeacherUnreachable, match=r"The host 'gpu-7\.invalid' .* cannot be found"):
         connect(base_url="http://gpu-7.invalid:8000/v1")
 
 
 @pytest.fixture
-def tls_server():
+def tls_server() -> Iterator[FaultServer]:
     server = FaultServer()
     server.tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     server.tls.load_cert_chain(PEM)
@@ -125,7 +128,7 @@ def tls_server():
         yield server
 
 
-def test_an_untrusted_certificate_says_where_to_name_its_authority(tls_server):
+def test_an_untrusted_certificate_says_where_to_name_its_authority(tls_server: FaultServer) -> None:
     with pytest.raises(
         TeacherRefused, match=r"certificate of https.* is not trusted \(self.signed.*SSL_CERT_FILE"
     ):
@@ -133,31 +136,33 @@ def test_an_untrusted_certificate_says_where_to_name_its_authority(tls_server):
 
 
 @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
-def test_an_authority_of_ones_own_is_trusted_when_it_is_named(tls_server, variable, monkeypatch):
+def test_your_own_authority_is_trusted_when_you_name_it(
+    tls_server: FaultServer, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     monkeypatch.setenv(variable, str(PEM))
     assert connect(base_url=tls_server.base_url).ask("Hello").text == "hello"
 
 
-def test_a_file_of_certificates_that_is_not_there_is_named(monkeypatch):
+def test_a_missing_certificate_file_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/ca.pem")
     with pytest.raises(SettingsError, match=r"certificates in /nowhere/ca\.pem cannot be read"):
         connect(base_url="https://127.0.0.1:1/v1")
 
 
-def test_https_where_http_is_spoken_hints_at_the_scheme(server):
+def test_https_to_an_http_server_hints_at_the_scheme(server: FaultServer) -> None:
     with pytest.raises(TeacherUnreachable, match="should begin with http:// or https://"):
         connect(base_url=server.base_url.replace("http", "https"))
 
 
-def test_a_wrong_path_says_that_a_server_is_there(server):
+def test_a_wrong_path_says_that_a_server_is_there(server: FaultServer) -> None:
     with pytest.raises(
         TeacherUnreachable, match=r"A server answers at .*/api/v1.* \(404: Not Found\).*end in /v1"
     ):
         connect(base_url=server.base_url.replace("/v1", "/api/v1"))
 
 
-def test_a_web_page_instead_of_a_list_of_models_is_a_wrong_path(server):
+def test_a_web_page_instead_of_a_list_of_models_is_a_wrong_path(server: FaultServer) -> None:
     server.pages["/v1/models"] = lambda: page("Company &amp; Co: please log in")
     with pytest.raises(
         TeacherUnreachable, match=r"no OpenAI-compatible API.*\(200: Company & Co: please log in\)"
@@ -169,25 +174,27 @@ def test_a_web_page_instead_of_a_list_of_models_is_a_wrong_path(server):
     ("given", "said"),
     [("sk-wrong", "does not accept the key"), (None, "requires a key, and none was")],
 )
-def test_a_wrong_key_says_where_to_put_a_right_one(given, said):
+def test_a_wrong_key_says_where_to_put_a_right_one(given: str | None, said: str) -> None:
     with FaultServer(key="sk-right") as server, pytest.raises(TeacherRefused) as caught:
         connect(base_url=server.base_url, api_key=given)
     assert said in str(caught.value) and "Put a valid key into SDGKIT_API_KEY." in str(caught.value)
 
 
-def test_a_wrong_model_says_which_there_are(server):
+def test_a_wrong_model_is_answered_with_those_there_are(server: FaultServer) -> None:
     server.models = ["tiny", "large"]
     with pytest.raises(TeacherRefused, match="has no model 'huge'; it has tiny, large"):
         connect(base_url=server.base_url, model="huge")
 
 
-def test_a_slow_list_of_models_says_that_the_server_does_not_answer_in_time(server):
+def test_a_slow_list_of_models_says_that_the_server_does_not_answer_in_time(
+    server: FaultServer,
+) -> None:
     server.pages["/v1/models"] = lambda: web.StreamResponse()  # a body that never ends
     with pytest.raises(TeacherUnreachable):
         connect(base_url=server.base_url, timeout=0.3)
 
 
-def test_a_server_that_is_just_starting_gets_a_few_tries(server):
+def test_a_server_that_is_just_starting_gets_a_few_tries(server: FaultServer) -> None:
     answers = [
         status(503, "loading"),
         status(503, "loading"),
@@ -197,7 +204,7 @@ def test_a_server_that_is_just_starting_gets_a_few_tries(server):
     assert connect(base_url=server.base_url).model == "tiny"
 
 
-def test_a_server_without_a_model_is_still_loading(server):
+def test_a_server_without_a_model_is_still_loading(server: FaultServer) -> None:
     server.models = []
     with pytest.raises(TeacherUnreachable, match="has no model yet"):
         connect(base_url=server.base_url)
@@ -206,7 +213,7 @@ def test_a_server_without_a_model_is_still_loading(server):
 # ---- the model
 
 
-def test_rows_of_the_list_that_name_no_language_model_are_passed_over(server):
+def test_entries_that_name_no_language_model_are_skipped(server: FaultServer) -> None:
     server.rows = [
         {},
         {"id": None},
@@ -219,7 +226,7 @@ def test_rows_of_the_list_that_name_no_language_model_are_passed_over(server):
     assert (teacher.model, teacher.context_length) == ("tiny", None)
 
 
-def test_of_several_models_one_must_be_chosen(server):
+def test_of_several_models_one_must_be_chosen(server: FaultServer) -> None:
     server.models = [f"model-{n}" for n in range(20)]
     with pytest.raises(
         SettingsError, match=r"several models. Choose one with --model.*: model-0, .* and 8 more"
@@ -229,19 +236,19 @@ def test_of_several_models_one_must_be_chosen(server):
 
 
 @pytest.mark.parametrize("kind", ["vllm", "rehearsal", None])
-def test_a_rehearsal_is_never_mistaken_for_a_model(server, kind):
+def test_a_rehearsal_is_never_mistaken_for_a_model(server: FaultServer, kind: str) -> None:
     server.models = ["rehearsal"]
     teacher = connect(kind, base_url=server.base_url)
     assert teacher.is_rehearsal and teacher.kind == "rehearsal"
 
 
-def test_a_real_server_is_no_rehearsal(server):
+def test_a_real_server_is_not_taken_for_a_rehearsal(server: FaultServer) -> None:
     assert not connect(base_url=server.base_url).is_rehearsal
     with pytest.raises(SettingsError, match="is not a rehearsal teacher"):
         connect("rehearsal", base_url=server.base_url)
 
 
-def test_the_models_can_be_listed(server):
+def test_the_models_can_be_listed(server: FaultServer) -> None:
     server.models = ["tiny", "large"]
     assert connect(base_url=server.base_url, model="tiny").models() == ["tiny", "large"]
 
@@ -249,24 +256,24 @@ def test_the_models_can_be_listed(server):
 # ---- what comes back
 
 
-def text_of(server: FaultServer, text, **message) -> tuple[str, str]:
+def text_of(server: FaultServer, text: Any, **message: Any) -> tuple[str, str]:
     server.behave = lambda body, n: completion(text, **message)
     reply = connect(base_url=server.base_url).ask("Hello")
     return reply.text, reply.reasoning
 
 
-def test_a_reply_without_content_is_empty_and_reasoning_is_kept(server):
+def test_a_reply_without_content_is_empty_and_reasoning_is_kept(server: FaultServer) -> None:
     assert text_of(server, None, reasoning_content="Hm.") == ("", "Hm.")
     assert text_of(server, "Yes", reasoning="Hm.") == ("Yes", "Hm.")
 
 
-def test_content_in_parts_is_put_together(server):
+def test_content_in_parts_is_joined(server: FaultServer) -> None:
     assert (
         text_of(server, [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}])[0] == "ab"
     )
 
 
-def test_broken_text_is_repaired_both_ways(server):
+def test_broken_text_is_repaired_in_both_directions(server: FaultServer) -> None:
     assert text_of(server, "a \ud800 b")[0] == "a ? b"
     connect(base_url=server.base_url).ask("c \udfff d ü")
     assert server.requests[-1]["messages"][0]["content"] == "c ? d ü"
@@ -275,7 +282,7 @@ def test_broken_text_is_repaired_both_ways(server):
 # ---- keys, proxies, settings
 
 
-def test_the_key_is_never_shown_even_if_the_server_repeats_it(server):
+def test_the_key_is_never_shown_even_if_the_server_repeats_it(server: FaultServer) -> None:
     server.key = "sk-secret"
     teacher = connect(base_url=server.base_url, api_key="sk-secret")
     server.behave = lambda body, n: status(400, "I got your sk-secret and do not like it")
@@ -286,12 +293,14 @@ def test_the_key_is_never_shown_even_if_the_server_repeats_it(server):
     )
 
 
-def authorization(server: FaultServer, *arguments, **named) -> str | None:
-    connect(*arguments, base_url=server.base_url, **named)
+def authorization(server: FaultServer, kind: str, **settings: Any) -> str | None:
+    connect(kind, base_url=server.base_url, **settings)
     return server.headers[-1].get("Authorization")
 
 
-def test_openais_key_goes_to_the_kind_openai_only(server, monkeypatch):
+def test_openais_key_goes_to_the_kind_openai_only(
+    server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-openai")
     monkeypatch.setenv("OPENAI_ORG_ID", "org-1")
     monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Own: 1")
@@ -303,20 +312,24 @@ def test_openais_key_goes_to_the_kind_openai_only(server, monkeypatch):
     assert authorization(server, "vllm", api_key="sk-given") == "Bearer sk-given"
 
 
-def test_a_key_that_can_be_none_is_refused_without_being_repeated(server):
+def test_an_impossible_key_is_refused_without_being_repeated(server: FaultServer) -> None:
     with pytest.raises(SettingsError, match="SDGKIT_API_KEY") as caught:
         connect(base_url=server.base_url, api_key="sk-ö")
     assert "sk-ö" not in str(caught.value)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_loopback_never_goes_through_a_proxy(server, host, monkeypatch):
+def test_loopback_never_goes_through_a_proxy(
+    server: FaultServer, host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
     assert connect(base_url=server.base_url.replace("127.0.0.1", host)).ask("Hello").text == "hello"
 
 
-def test_other_hosts_go_through_the_proxy_unless_no_proxy_names_them(server, monkeypatch):
+def test_other_hosts_go_through_the_proxy_unless_no_proxy_names_them(
+    server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{server.port}")
     assert connect(base_url="http://teacher.test/v1").ask("Hello").text == "hello"
     assert server.headers[-1]["Host"] == "teacher.test"
@@ -325,7 +338,9 @@ def test_other_hosts_go_through_the_proxy_unless_no_proxy_names_them(server, mon
         connect(base_url="http://teacher.test/v1")
 
 
-def test_arguments_come_before_the_environment_and_that_before_the_file(server, monkeypatch):
+def test_arguments_override_the_environment_which_overrides_the_file(
+    server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     server.models = ["a", "b", "c"]
     Path("sdgkit.toml").write_text(
         f'base_url = "{server.base_url}"\nmodel = "a"\n', encoding="utf-8"
@@ -336,7 +351,9 @@ def test_arguments_come_before_the_environment_and_that_before_the_file(server, 
     assert connect(model="c").model == "c"
 
 
-def test_an_address_without_a_kind_means_a_real_server(server, monkeypatch):
+def test_an_address_without_a_kind_means_a_real_server(
+    server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SDGKIT_BASE_URL", server.base_url)
     assert connect().kind == "vllm"
     monkeypatch.delenv("SDGKIT_BASE_URL")
@@ -348,7 +365,9 @@ def test_an_address_without_a_kind_means_a_real_server(server, monkeypatch):
     )  # not openai, whose key would be sent there
 
 
-def test_the_address_of_another_server_does_not_get_openais_key(server, monkeypatch):
+def test_another_servers_address_does_not_get_openais_key(
+    server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-openai")
     monkeypatch.setenv("SDGKIT_BASE_URL", server.base_url)
     monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{free_port()}")
@@ -365,7 +384,9 @@ def test_the_address_of_another_server_does_not_get_openais_key(server, monkeypa
         ("claude", "Choose from vllm, openai, llama-stack, rehearsal."),
     ],
 )
-def test_an_unknown_kind_is_answered_with_the_nearest_one_or_with_all(kind, advice):
+def test_an_unknown_kind_is_answered_with_the_nearest_one_or_with_all(
+    kind: str, advice: str
+) -> None:
     with pytest.raises(SettingsError) as caught:
         connect(kind)
     assert str(caught.value) == f"{kind!r} is not a kind of teacher. {advice}"
@@ -376,13 +397,13 @@ def test_an_unknown_kind_is_answered_with_the_nearest_one_or_with_all(kind, advi
     ("misspelt", "right"),
     [("mean_latency", "mean_latency_ms"), ("base_ur", "base_url"), ("concurency", "concurrency")],
 )
-def test_a_misspelt_argument_is_answered_with_the_nearest_one(misspelt, right):
+def test_a_misspelt_argument_is_answered_with_the_nearest_one(misspelt: str, right: str) -> None:
     with pytest.raises(SettingsError, match=f"Did you mean '{right}'") as caught:
-        connect("rehearsal", **{misspelt: 3})
+        connect("rehearsal", **{misspelt: 3})  # type: ignore[arg-type]
     assert caught.value.setting == misspelt
 
 
-def test_the_signature_of_connect_shows_every_rehearsal_option_with_its_default():
+def test_the_signature_of_connect_shows_every_rehearsal_option_with_its_default() -> None:
     shown = inspect.signature(connect).parameters
     for option in dataclasses.fields(Options):
         assert (shown[option.name].annotation, shown[option.name].default) == (
@@ -400,19 +421,19 @@ def test_the_signature_of_connect_shows_every_rehearsal_option_with_its_default(
         ('api_key = "sk-secret"', "api_key cannot be used"),
     ],
 )
-def test_a_broken_settings_file_says_what_is_wrong_with_it(text, words):
+def test_a_broken_settings_file_says_what_is_wrong_with_it(text: str, words: str) -> None:
     Path("sdgkit.toml").write_text(text, encoding="utf-8")
     with pytest.raises(SettingsError, match=r"sdgkit\.toml") as caught:
         connect()
     assert words in str(caught.value) and "sk-secret" not in str(caught.value)
 
 
-def test_options_of_a_rehearsal_are_no_options_of_a_real_server(server):
+def test_rehearsal_options_are_refused_for_a_real_server(server: FaultServer) -> None:
     with pytest.raises(SettingsError, match=r"^slots: only for a rehearsal teacher"):
         connect(base_url=server.base_url, slots=3)
 
 
-def test_nothing_at_all_means_a_rehearsal_which_ends_with_its_teacher():
+def test_without_settings_a_rehearsal_is_started_and_ends_with_its_teacher() -> None:
     teacher = connect(slots=3)
     assert teacher.is_rehearsal and teacher.kind == "rehearsal" and teacher.ask("Hello").text
     teacher.close()
@@ -421,9 +442,9 @@ def test_nothing_at_all_means_a_rehearsal_which_ends_with_its_teacher():
         connect(base_url=teacher.base_url)
 
 
-def test_an_option_that_no_rehearsal_has_is_named():
+def test_an_unknown_rehearsal_option_is_named() -> None:
     with pytest.raises(SettingsError, match="speed"):
-        connect("rehearsal", speed=3)
+        connect("rehearsal", speed=3)  # type: ignore[call-arg]
 
 
 # ---- Llama Stack
@@ -447,7 +468,9 @@ def stack(server: FaultServer, *, generation: str) -> Teacher:
 
 
 @pytest.mark.parametrize(("generation", "path"), [("old", "/v1/openai/v1"), ("new", "/v1")])
-def test_both_generations_of_llama_stack_are_found_by_asking(server, generation, path):
+def test_both_generations_of_llama_stack_are_detected(
+    server: FaultServer, generation: str, path: str
+) -> None:
     teacher = stack(server, generation=generation)
     assert (teacher.model, teacher.base_url, teacher.kind) == (
         "vllm/tiny",
@@ -459,8 +482,13 @@ def test_both_generations_of_llama_stack_are_found_by_asking(server, generation,
     assert server.paths[-1] == path + "/chat/completions"
 
 
-def test_a_client_of_another_version_does_not_stand_in_the_way_of_generation(server, monkeypatch):
-    words = "Client version 0.2.12 is not compatible with server version 0.7.3. Please upgrade your client."
+def test_an_incompatible_client_version_does_not_prevent_generation(
+    server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = (
+        "Client version 0.2.12 is not compatible with server version 0.7.3. Please "
+        "upgrade your client."
+    )
     rows = {"data": [{"id": "vllm/tiny", "owned_by": "x", "created": 1}]}
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:

@@ -6,7 +6,7 @@ import asyncio
 import concurrent.futures
 import email.utils
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -27,7 +27,7 @@ def server() -> Iterator[FaultServer]:
 
 
 @pytest.fixture(autouse=True)
-def hurry(monkeypatch):
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same rules with shorter waits."""
     monkeypatch.setattr(retry_policy, "FIRST_WAIT", 0.02)
     monkeypatch.setattr(retry_policy, "QUIET_SECONDS", 0.1)
@@ -60,8 +60,12 @@ def is_idle(teacher: Teacher) -> bool:
     return teacher.slots.in_use == 0
 
 
-async def hang() -> None:
+async def hang() -> web.StreamResponse:
     await asyncio.sleep(1000)
+    return completion("")
+
+
+Failure = Callable[[], web.StreamResponse]
 
 
 # ---- the moment
@@ -80,8 +84,10 @@ async def hang() -> None:
     ],
     ids=["reset", "cut off", "500", "503", "429", "a proxy's 502", "half a reply"],
 )
-def test_what_may_pass_is_tried_again_until_it_has_passed(server, trouble):
-    def behave(body: dict[str, Any], n: int):
+def test_a_transient_failure_is_retried_until_it_has_passed(
+    server: FaultServer, trouble: Failure
+) -> None:
+    def behave(body: dict[str, Any], n: int) -> web.StreamResponse | Awaitable[web.StreamResponse]:
         number = len(server.asked)
         return (
             trouble() if number in (2, 3) and not is_probe(body) else completion(f"reply {number}")
@@ -96,10 +102,10 @@ def test_what_may_pass_is_tried_again_until_it_has_passed(server, trouble):
 
 
 @pytest.mark.parametrize("form", ["seconds", "date"])
-def test_retry_after_is_honoured(server, form):
+def test_retry_after_is_honoured(server: FaultServer, form: str) -> None:
     arrived: list[float] = []
 
-    def behave(body: dict[str, Any], n: int):
+    def behave(body: dict[str, Any], n: int) -> web.StreamResponse | Awaitable[web.StreamResponse]:
         if is_probe(body):
             return completion("!")
         arrived.append(time.time())
@@ -115,7 +121,7 @@ def test_retry_after_is_honoured(server, form):
     assert arrived[1] - arrived[0] >= 1.0
 
 
-def test_a_429_with_a_nonsensical_retry_after_is_a_429(server):
+def test_a_429_with_a_nonsensical_retry_after_is_a_429(server: FaultServer) -> None:
     answers = [
         status(429, "later", Retry_After=words)
         for words in ("1e999", "Wed, 21 Oct 99999 07:28:00 GMT", "soon")
@@ -124,14 +130,14 @@ def test_a_429_with_a_nonsensical_retry_after_is_a_429(server):
     assert connect(base_url=server.base_url).ask("Hello").text == "hello"
 
 
-def test_an_error_in_the_body_of_a_200_counts_as_what_it_says(server):
+def test_an_error_in_the_body_of_a_200_counts_as_what_it_says(server: FaultServer) -> None:
     answers = [web.json_response({"error": {"message": "slow down", "code": 429}})]
     server.behave = lambda body, n: answers.pop() if answers else completion("hello")
     assert connect(base_url=server.base_url).ask("Hello").text == "hello"
 
 
-def test_a_stray_429_delays_its_own_request_and_nobody_elses(server):
-    def behave(body: dict[str, Any], n: int):
+def test_a_stray_429_delays_its_own_request_and_no_other(server: FaultServer) -> None:
+    def behave(body: dict[str, Any], n: int) -> web.StreamResponse | Awaitable[web.StreamResponse]:
         return (
             status(429, "later", Retry_After="3600")
             if text_of(body) == "stray"
@@ -148,7 +154,7 @@ def test_a_stray_429_delays_its_own_request_and_nobody_elses(server):
     stray.cancel()
 
 
-def test_many_errors_among_answers_lose_no_request(server):
+def test_many_errors_among_answers_lose_no_request(server: FaultServer) -> None:
     server.behave = lambda body, n: (
         status(500, "stumbled") if n % 10 == 0 else completion(text_of(body))
     )
@@ -161,7 +167,9 @@ def test_many_errors_among_answers_lose_no_request(server):
 # ---- the request
 
 
-def test_a_refused_request_is_not_tried_again_and_keeps_the_servers_words(server):
+def test_a_refused_request_is_not_tried_again_and_keeps_the_servers_words(
+    server: FaultServer,
+) -> None:
     server.behave = lambda body, n: status(
         400, "This model's context is 4096 tokens, you asked for 5000."
     )
@@ -173,17 +181,17 @@ def test_a_refused_request_is_not_tried_again_and_keeps_the_servers_words(server
 
 
 @pytest.mark.parametrize("code", [413, 422])
-def test_other_refusals_of_one_request_are_final_too(server, code):
+def test_other_refusals_of_one_request_are_final_too(server: FaultServer, code: int) -> None:
     server.behave = lambda body, n: status(code, "no")
     with pytest.raises(RequestRefused):
         connect(base_url=server.base_url).ask("Hello")
 
 
 @pytest.mark.parametrize("concurrency", [1, 8])
-def test_a_request_over_which_the_server_always_stumbles_ends_and_the_others_are_answered(
-    server, concurrency
-):
-    def behave(body: dict[str, Any], n: int):
+def test_a_request_that_always_makes_the_server_stumble_fails_and_the_others_are_answered(
+    server: FaultServer, concurrency: int
+) -> None:
+    def behave(body: dict[str, Any], n: int) -> web.StreamResponse | Awaitable[web.StreamResponse]:
         return (
             status(500, "out of memory") if text_of(body) == "poison" else completion(text_of(body))
         )
@@ -201,8 +209,10 @@ def test_a_request_over_which_the_server_always_stumbles_ends_and_the_others_are
     assert texts(send(teacher, "and on")) == ["and on"]
 
 
-def test_a_request_that_never_ends_is_given_up_after_its_second_time(server):
-    def behave(body: dict[str, Any], n: int):
+def test_a_request_that_never_ends_is_given_up_after_its_second_timeout(
+    server: FaultServer,
+) -> None:
+    def behave(body: dict[str, Any], n: int) -> web.StreamResponse | Awaitable[web.StreamResponse]:
         return hang() if text_of(body) == "endless" else completion(text_of(body))
 
     server.behave = behave
@@ -214,7 +224,7 @@ def test_a_request_that_never_ends_is_given_up_after_its_second_time(server):
     assert is_idle(teacher)
 
 
-def test_a_reply_without_choices_loses_its_row_only(server):
+def test_a_reply_without_choices_loses_its_row_only(server: FaultServer) -> None:
     empty = completion("")
     empty.text = '{"choices": []}'
     server.behave = lambda body, n: empty
@@ -225,7 +235,9 @@ def test_a_reply_without_choices_loses_its_row_only(server):
 # ---- the teacher
 
 
-def test_a_teacher_that_fails_everybody_is_away_until_it_answers_again(server):
+def test_a_teacher_that_fails_all_requests_is_away_until_it_answers_again(
+    server: FaultServer,
+) -> None:
     server.behave = lambda body, n: status(503, "restarting")
     teacher = connect(base_url=server.base_url, concurrency=4)
     futures = send(teacher, *"abcdefghij")
@@ -240,7 +252,7 @@ def test_a_teacher_that_fails_everybody_is_away_until_it_answers_again(server):
     assert server.most_in_flight <= 4 + 1 and is_idle(teacher)
 
 
-def test_a_teacher_that_goes_down_and_comes_back_loses_nothing(server):
+def test_a_teacher_that_goes_down_and_comes_back_loses_nothing(server: FaultServer) -> None:
     server.behave = lambda body, n: completion(text_of(body))
     teacher = connect(base_url=server.base_url)
     assert texts(send(teacher, "before")) == ["before"]
@@ -253,7 +265,9 @@ def test_a_teacher_that_goes_down_and_comes_back_loses_nothing(server):
 
 
 @pytest.mark.parametrize("code", [200, 404])
-def test_a_proxys_page_in_place_of_a_teacher_that_has_answered_is_waited_out(server, code):
+def test_a_proxys_page_in_place_of_a_teacher_that_has_answered_is_waited_out(
+    server: FaultServer, code: int
+) -> None:
     server.behave = lambda body, n: completion(text_of(body))
     teacher = connect(base_url=server.base_url)
     assert texts(send(teacher, "before")) == ["before"]
@@ -265,17 +279,19 @@ def test_a_proxys_page_in_place_of_a_teacher_that_has_answered_is_waited_out(ser
     assert texts(futures) == list("abc")
 
 
-def test_a_server_that_lists_models_and_has_no_chat_is_told_at_once(server):
+def test_a_server_that_lists_models_but_has_no_chat_is_reported_at_once(
+    server: FaultServer,
+) -> None:
     server.behave = lambda body, n: page("Not Found", 404)
     with pytest.raises(TeacherUnreachable, match="no OpenAI-compatible API at this path"):
         connect(base_url=server.base_url).ask("Hello")
 
 
-def test_being_away_uses_up_no_retries_however_often(server):
+def test_being_away_uses_up_no_retries_however_often(server: FaultServer) -> None:
     times_away = 0
     failed_probes = 0
 
-    def behave(body: dict[str, Any], n: int):
+    def behave(body: dict[str, Any], n: int) -> web.StreamResponse | Awaitable[web.StreamResponse]:
         nonlocal times_away, failed_probes
         if times_away == 12:
             return completion(text_of(body))
@@ -291,14 +307,16 @@ def test_being_away_uses_up_no_retries_however_often(server):
     assert times_away == 12
 
 
-def test_when_patience_is_over_all_are_told_once_and_the_next_one_finds_out_anew(server):
+def test_when_patience_is_over_all_requests_fail_and_the_next_one_starts_afresh(
+    server: FaultServer,
+) -> None:
     teacher = connect(base_url=server.base_url, patience=0.5, concurrency=2)
     server.down()
     futures = send(teacher, *"abcdef")
     for future in futures:
         with pytest.raises(
             TeacherUnreachable,
-            match=r"has not answered for as long .* \(connection refused.*run the same command again to resume",
+            match=r"has not answered for as long .* \(connection refused.*again to resume",
         ):
             future.result(WAIT)
     assert is_idle(teacher) and teacher.state == "present"
@@ -306,7 +324,7 @@ def test_when_patience_is_over_all_are_told_once_and_the_next_one_finds_out_anew
     assert texts(send(teacher, "again")) == ["hello"]
 
 
-def test_a_stream_that_asks_meanwhile_is_told_as_well(server):
+def test_a_stream_that_asks_meanwhile_fails_as_well(server: FaultServer) -> None:
     teacher = connect(base_url=server.base_url, patience=0.5, concurrency=1)
     server.down()
     send(teacher, "a")
@@ -321,7 +339,7 @@ def test_a_stream_that_asks_meanwhile_is_told_as_well(server):
     assert is_idle(teacher)
 
 
-def test_when_nobody_asks_any_more_nobody_is_away(server):
+def test_a_teacher_that_is_no_longer_asked_is_not_away(server: FaultServer) -> None:
     server.behave = lambda body, n: status(503, "restarting")
     teacher = connect(base_url=server.base_url)
     futures = send(teacher, *"abc")
@@ -339,8 +357,10 @@ def test_when_nobody_asks_any_more_nobody_is_away(server):
         (lambda: status(404, "The model `tiny` does not exist."), "has no model 'tiny'"),
     ],
 )
-def test_a_final_refusal_stops_a_run_at_once(server, refusal, words):
-    def behave(body: dict[str, Any], n: int):
+def test_a_final_refusal_stops_a_run_at_once(
+    server: FaultServer, refusal: Failure, words: str
+) -> None:
+    def behave(body: dict[str, Any], n: int) -> web.StreamResponse | Awaitable[web.StreamResponse]:
         return refusal() if len(server.asked) == 5 else status(429, "later", Retry_After="3600")
 
     server.behave = behave
@@ -354,8 +374,8 @@ def test_a_final_refusal_stops_a_run_at_once(server, refusal, words):
 # ---- slots
 
 
-def test_cancelled_requests_give_their_slots_back_wherever_they_are(server):
-    def behave(body: dict[str, Any], n: int):
+def test_cancelled_requests_release_their_slots_wherever_they_are(server: FaultServer) -> None:
+    def behave(body: dict[str, Any], n: int) -> web.StreamResponse | Awaitable[web.StreamResponse]:
         if is_probe(body):
             return completion("!")
         return hang() if text_of(body) == "hangs" else status(429, "later", Retry_After="3600")
@@ -374,7 +394,7 @@ def test_cancelled_requests_give_their_slots_back_wherever_they_are(server):
 
 
 @pytest.mark.parametrize("answer", [lambda: completion("hello"), lambda: status(400, "no")])
-def test_a_slot_that_the_caller_brings_along_is_given_back(server, answer):
+def test_a_slot_held_by_the_caller_is_released(server: FaultServer, answer: Failure) -> None:
     server.behave = lambda body, n: answer()
     teacher = connect(base_url=server.base_url, concurrency=1)
 
@@ -387,8 +407,8 @@ def test_a_slot_that_the_caller_brings_along_is_given_back(server, answer):
     assert is_idle(teacher) and len(server.requests) == 1
 
 
-def test_never_more_requests_are_on_their_way_than_there_are_slots(server):
-    async def slowly(text: str):
+def test_never_more_requests_are_in_flight_than_there_are_slots(server: FaultServer) -> None:
+    async def slowly(text: str) -> web.StreamResponse:
         await asyncio.sleep(0.01)
         return completion(text)
 
