@@ -507,7 +507,7 @@ def test_the_command_asks_for_a_new_key_on_a_terminal_and_continues(
     with contextlib.suppress(OSError):  # what a terminal reads when the other side is gone
         while piece := os.read(ours, 4096):
             shown += piece
-            if b"fresh key (not shown)" in shown and server.key == "sk-new":
+            if b"New key (not shown)" in shown and server.key == "sk-new":
                 server.key = "sk-newer"
                 os.write(ours, b"sk-newer\n")
     assert process.wait(30) == 0, shown
