@@ -88,7 +88,7 @@ def _read_values(out: Path, name: str) -> dict[str, Any]:
         return dict(json.loads((out / name).read_text("utf-8")))
     except (OSError, ValueError):
         raise RunError(
-            f"{out} holds no {name} that can be read: its run is not finished, or never wrote it. Run the same "
+            f"{out} holds no {name} that can be read: its run is still in progress, or ended before it was written. Run the same "
             "command again, with the seeds and --out.",
             folder=out,
         ) from None
