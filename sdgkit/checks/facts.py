@@ -30,9 +30,10 @@ STEM = 4  # letters by which a name is recognised, whatever its ending
 
 @check
 def facts_in_context(checked: CheckedText, derived: bool = True) -> str:
-    """The numbers and names in the text are in its context, question, or task, or part of its form.
+    """Check that the text makes up no numbers or names.
 
-    A text that passes may still be wrong: this finds what was made up, not every mistake.
+    Each must be in the row's context, question, or task, or belong to the form of the seed's
+    response. A text that passes may still be wrong: this finds what was made up, not every mistake.
 
     Args:
         derived: Whether what may have been computed passes as well: whole numbers up to 10

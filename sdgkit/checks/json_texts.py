@@ -14,7 +14,7 @@ _FENCED = re.compile(r"```\w*\n(.*)\n```", re.DOTALL)
 
 @check
 def valid_json(checked: CheckedText, schema: Mapping[str, Any] | None = None) -> str:
-    """The text is JSON (RFC 8259), with or without a code fence around it.
+    """Check that the text is JSON (RFC 8259), with or without a code fence around it.
 
     Args:
         schema: A JSON schema that it must fit. References to other addresses are not fetched.

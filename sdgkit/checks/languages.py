@@ -20,7 +20,7 @@ _NOT_PROSE = re.compile(r"```.*?```|`[^`]*`|https?://\S+|\S+@\S+|[\d|_*#]+", re.
 
 @check
 def same_language(checked: CheckedText) -> str:
-    """The text is in the language of the seed's text.
+    """Check that the text is in the language of the seed's text.
 
     Texts too short or too mixed to tell their language pass.
     """

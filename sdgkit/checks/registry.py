@@ -5,7 +5,7 @@ register it:
 
     @check
     def no_links(checked: CheckedText, most: int = 0) -> str:
-        \"""The text has at most `most` links.\"""
+        \"""Check that the text has at most `most` links.\"""
         links = checked.text.count("https://")
         return f"It has {links} links; at most {most} are allowed." if links > most else ""
 

@@ -71,11 +71,11 @@ def _cells(line: str) -> list[str]:
 def markdown_table(
     checked: CheckedText, columns: Sequence[str] | None = None, alone: bool = True
 ) -> str:
-    """The text is a Markdown table in which every row has as many cells as the head.
+    """Check that the text is a Markdown table in which every row has as many cells as the head.
 
     Args:
-        columns: What the head must say, in order; by default what the head of the seed's table
-            says.
+        columns: The cells that the head must have, in order; by default those of the seed's
+            table.
         alone: Whether there must be no text around the table, unless the seed has some.
     """
     if isinstance(columns, str):

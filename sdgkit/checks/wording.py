@@ -14,10 +14,10 @@ _UNITS = ("words", "characters")
 
 @check
 def matches(checked: CheckedText, pattern: str) -> str:
-    """A regular expression is found in the text.
+    """Check that the text matches a regular expression somewhere.
 
     Args:
-        pattern: The expression, as of Python's `re`. ^ and $ match at every line.
+        pattern: The expression, in the syntax of Python's `re`. ^ and $ match at every line.
     """
     try:
         match = re.search(pattern, checked.text, re.MULTILINE)
@@ -35,7 +35,7 @@ def length(
     max: int | None = None,
     unit: Literal["words", "characters"] = "words",
 ) -> str:
-    """The text is not too short and not too long.
+    """Check that the text is not too short and not too long.
 
     Args:
         min: The fewest words or characters.
@@ -62,7 +62,7 @@ def _check_limits(min: int | None, max: int | None, unit: str) -> None:
 
 @check
 def no_refusal(checked: CheckedText) -> str:
-    """The text does not begin with the words by which a model declines, unless the seed does."""
+    """Check that the text does not begin with a refusal, unless the seed's text does."""
     phrase = refusal(checked.text)
     if not phrase or refusal(checked.seed):
         return ""
