@@ -73,11 +73,8 @@ class Docstrings(griffe.Extension):
 
 def replace_by_runtime(room: griffe.Module, name: str, value: object) -> None:
     """Document a public name by its value, if the value carries a signature of its own."""
-    entry = room.members[name]
-    if "__signature__" in getattr(value, "__dict__", {}) and isinstance(entry, griffe.Alias):
-        home, _, own_name = entry.target_path.rpartition(".")
-        module = room.modules_collection[home]
-        module.set_member(own_name, as_function(own_name, value))
+    if "__signature__" in getattr(value, "__dict__", {}):
+        room.set_member(name, as_function(name, value))
 
 
 def as_function(name: str, value: Any) -> griffe.Function:
