@@ -1,4 +1,4 @@
-"""How panels look: at 1280, 800 and 464 pixels, light and dark, all of their text legible and all controls with a name.
+"""How panels look: at 1366, 800 and 464 pixels, light and dark, all of their text legible and all controls with a name.
 
 Screenshots of every panel lie in tests/output/browser afterwards. With SDGKIT_TEST_PICTURES=1 in the environment the
 README's pictures in notebooks/images are made anew from them (needs `pip install pillow`).
@@ -91,7 +91,7 @@ def opened(browser, lab):
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize(
-    "width", [1280, 800, 464]
+    "width", [1366, 800, 464]
 )  # 464: beside an open side bar, 360 for the panel
 def test_every_panel_is_legible_in_its_place_and_has_names_for_a_screen_reader(
     opened, shot_of, theme, width
@@ -113,7 +113,7 @@ def test_every_panel_is_legible_in_its_place_and_has_names_for_a_screen_reader(
             for name, script in checks.items()
             if (wrong := panel.evaluate(script))
         }
-        if (theme, width) == ("light", 1280) and os.environ.get("SDGKIT_TEST_PICTURES"):
+        if (theme, width) == ("light", 1366) and os.environ.get("SDGKIT_TEST_PICTURES"):
             make_picture(path, IMAGES / f"{kind}_panel.png")
     assert not found
 

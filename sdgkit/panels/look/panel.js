@@ -73,8 +73,14 @@ function TextInput({ text = "", revision, ...props }) {
   return html`<input autocomplete="off" spellcheck="false" ref=${textOf(text, revision)} ...${props} />`;
 }
 
-function TextArea({ text = "", revision, ...props }) {
-  return html`<textarea ref=${textOf(text, revision)} ...${props}></textarea>`;
+// rows: how high it is at least; it grows with its text.
+function TextArea({ text = "", revision, rows = 2, ...props }) {
+  return html`<textarea
+    rows=${rows}
+    style="--rows:${rows}"
+    ref=${textOf(text, revision)}
+    ...${props}
+  ></textarea>`;
 }
 
 // A key is sent once and shown nowhere.
