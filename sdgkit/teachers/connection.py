@@ -134,8 +134,8 @@ def _check_rehearsal_options(options: RehearsalOptions, base_urls: Sequence[str]
     changed = options.changed()
     if base_urls and changed:
         raise SettingsError(
-            f"{', '.join(sorted(changed))}: only for a rehearsal teacher that is started here, "
-            f"not for a server with an address.",
+            f"{', '.join(sorted(changed))}: options of a rehearsal teacher that is started here. "
+            "Leave them out for a server with an address.",
             setting=changed[0],
         )
 

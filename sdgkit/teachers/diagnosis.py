@@ -24,6 +24,9 @@ from sdgkit.texts import load_texts
 
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
+_WRONG_PATHS = (404, 405, *range(300, 400))
+_SERVER_ERRORS = (408, 409, 425, *range(500, 600))
+
 
 class Cause(Enum):
     """Why an exchange failed.
@@ -39,20 +42,22 @@ class Cause(Enum):
             since a certificate's error is an OSError too.
     """
 
-    # label, error, is_transient, statuses, exception
-    CERTIFICATE = ("untrusted certificate", TeacherRefused, False, (), ssl.SSLCertVerificationError)
-    UNKNOWN_HOST = ("unknown host", TeacherUnreachable, True, (), socket.gaierror)
-    REFUSED = ("connection refused", TeacherUnreachable, True, (), ConnectionRefusedError)
-    LOST = ("connection lost", TeacherUnreachable, True, (), OSError)
-    TIMEOUT = ("timed out", TeacherUnreachable, True)
-    BUSY = ("too many requests", TeacherUnreachable, True, (429,))
-    SERVER_ERROR = ("server error", TeacherUnreachable, True, (408, 409, 425, *range(500, 600)))
-    GONE = ("gone", TeacherUnreachable, False)
-    WRONG_PATH = ("wrong path", TeacherUnreachable, False, (404, 405, *range(300, 400)))
-    WRONG_KEY = ("wrong key", TeacherRefused, False, (401, 403))
-    EXPIRED_KEY = ("expired key", TeacherRefused, False)
-    WRONG_MODEL = ("wrong model", TeacherRefused, False)
-    BAD_REQUEST = ("bad request", RequestRefused, False)
+    # fmt: off
+    # name         label                    error to raise      transient statuses, exception
+    CERTIFICATE  = ("untrusted certificate", TeacherRefused,     False, (), ssl.CertificateError)
+    UNKNOWN_HOST = ("unknown host",          TeacherUnreachable, True,  (), socket.gaierror)
+    REFUSED      = ("connection refused",    TeacherUnreachable, True,  (), ConnectionRefusedError)
+    LOST         = ("connection lost",       TeacherUnreachable, True,  (), OSError)
+    TIMEOUT      = ("timed out",             TeacherUnreachable, True)
+    BUSY         = ("too many requests",     TeacherUnreachable, True,  (429,))
+    SERVER_ERROR = ("server error",          TeacherUnreachable, True,  _SERVER_ERRORS)
+    GONE         = ("gone",                  TeacherUnreachable, False)
+    WRONG_PATH   = ("wrong path",            TeacherUnreachable, False, _WRONG_PATHS)
+    WRONG_KEY    = ("wrong key",             TeacherRefused,     False, (401, 403))
+    EXPIRED_KEY  = ("expired key",           TeacherRefused,     False)
+    WRONG_MODEL  = ("wrong model",           TeacherRefused,     False)
+    BAD_REQUEST  = ("bad request",           RequestRefused,     False)
+    # fmt: on
 
     def __init__(
         self,
@@ -69,7 +74,11 @@ class Cause(Enum):
         self.exception = exception
 
 
-_CAUSE_OF_STATUS = {status: cause for cause in Cause for status in cause.statuses}
+def _cause_of_status(status: int) -> Cause:
+    for cause in Cause:
+        if status in cause.statuses:
+            return cause
+    return Cause.BAD_REQUEST
 
 
 @dataclass(eq=False)
@@ -144,7 +153,7 @@ def diagnose_response(
         # Some gateways answer 200 and put what happened into the body.
         status = error["code"]
     detail = server.redact(_message_in(body))
-    cause = _CAUSE_OF_STATUS.get(status, Cause.BAD_REQUEST)
+    cause = _cause_of_status(status)
     if status == 200 and isinstance(body, str):
         cause = Cause.WRONG_PATH
     elif status == 404 and isinstance(body, dict) and "model" in detail.lower():

@@ -37,24 +37,22 @@ async def find_servers(adapters: Sequence[OpenAICompatible], settings: Settings)
             opened.push_async_callback(adapter.close)
         absent = await _find_all(adapters)
         present = [adapter for adapter in adapters if adapter not in absent]
-        for absentee, trouble in absent.items():
-            error = explain(trouble, absentee.server)
+        for adapter, trouble in absent.items():
+            error = explain(trouble, adapter.server)
             if not present or not trouble.cause.is_transient:
                 raise error from trouble
-            absentee.server.notes.append(
+            adapter.server.notes.append(
                 f"{error} Until it answers, requests go to the other servers only."
             )
-        first = present[0].server
-        model = choose_model(first, settings)
-        for adapter in adapters:
+        model = choose_model(present[0].server, settings)
+        for adapter in present:
             adapter.server = replace(adapter.server, model=model)
-            if adapter in absent:
-                # It could not be asked for its path, so it gets the same as the others.
-                path = first.base_url.removeprefix(llama_stack.root_of(first.base_url))
-                base_url = llama_stack.root_of(adapter.server.base_url) + path
-                adapter.server = replace(adapter.server, base_url=base_url)
-            elif model not in adapter.server.models:
+            if model not in adapter.server.models:
                 raise explain(Trouble(Cause.WRONG_MODEL), adapter.server)
+        for adapter in absent:
+            # It could not be asked for its path, so it gets the same as the others.
+            base_url = _with_path_of(present[0].server.base_url, adapter.server.base_url)
+            adapter.server = replace(adapter.server, model=model, base_url=base_url)
         opened.pop_all()
     if len(adapters) == 1:
         return adapters[0]
@@ -122,10 +120,18 @@ def _model_type(entry: Mapping[str, Any]) -> object:
     return model_type
 
 
-async def _find_all(adapters: Sequence[OpenAICompatible]) -> dict[Adapter, Trouble]:
+def _with_path_of(known_url: str, url: str) -> str:
+    """The address with the path that the API of another server has."""
+    path = known_url.removeprefix(llama_stack.root_of(known_url))
+    return llama_stack.root_of(url) + path
+
+
+async def _find_all(
+    adapters: Sequence[OpenAICompatible],
+) -> dict[OpenAICompatible, Trouble]:
     """Look for the API of each server. Returns those that do not answer, and why."""
     troubles = await asyncio.gather(*map(_find_api, adapters))
-    absent: dict[Adapter, Trouble] = {}
+    absent = {}
     for adapter, trouble in zip(adapters, troubles, strict=True):
         if trouble is not None:
             absent[adapter] = trouble

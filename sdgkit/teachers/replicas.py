@@ -5,11 +5,13 @@ import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from sdgkit.teachers.adapters import Adapter, probe_body
 from sdgkit.teachers.diagnosis import Cause, Trouble
 from sdgkit.teachers.exchange import Reply
+
+A = TypeVar("A", bound=Adapter)
 
 # Seconds until a server that failed is asked again, and for how long its answer is awaited.
 RECHECK_SECONDS = 2.0
@@ -54,7 +56,7 @@ class Replicas(Adapter):
         absent: Those that do not answer from the start, and why. Not all of them.
     """
 
-    def __init__(self, adapters: Sequence[Adapter], absent: Mapping[Adapter, Trouble]) -> None:
+    def __init__(self, adapters: Sequence[A], absent: Mapping[A, Trouble]) -> None:
         self._replicas = [_Replica(adapter, str(absent.get(adapter, ""))) for adapter in adapters]
         present = [adapter.server for adapter in adapters if adapter not in absent]
         base_urls = ", ".join(adapter.server.base_url for adapter in adapters)

@@ -429,7 +429,7 @@ def test_a_broken_settings_file_says_what_is_wrong_with_it(text: str, words: str
 
 
 def test_rehearsal_options_are_refused_for_a_real_server(server: FaultServer) -> None:
-    with pytest.raises(SettingsError, match=r"^slots: only for a rehearsal teacher"):
+    with pytest.raises(SettingsError, match=r"^slots: options of a rehearsal teacher"):
         connect(base_url=server.base_url, slots=3)
 
 
