@@ -126,7 +126,8 @@ def _responses(seeds: Sequence[Row]) -> list[Row]:
 
 def _sum_up(judgements: Sequence[Judgement]) -> tuple[list[Verdicts], list[Mistake]]:
     """The counts of each kind of response, and what the judge got wrong."""
-    verdicts, mistakes = [], []
+    verdicts: list[Verdicts] = []
+    mistakes: list[Mistake] = []
     for kind in RESPONSE_KINDS:
         of_kind = [it for it in judgements if str(it.row["id"]).endswith(f"/{kind}")]
         certain = [it for it in of_kind if it.kept is not None]

@@ -14,7 +14,7 @@ from sdgkit.run.plan import Plan
 from sdgkit.samples import Row
 from sdgkit.stages import Check, Stage
 
-ROWS_PER_REPLY = 3  # of the rows that one reply brings, how many go on
+ROWS_PER_REPLY = 3  # how many of the rows in one reply are followed to the end
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Pilot:
     requests: int
 
     def limited_rows(self, stage: Stage) -> int:
-        """How many of the rows that this stage made went on; 0 if it makes none, or none came."""
+        """How many of the rows that this stage made were followed; 0 if it made none."""
         line = self.funnel.get(_limit_name(stage))
         return line.rows_out if line is not None else 0
 
@@ -76,17 +76,17 @@ def run_pilot(plan: Plan, seeds: int, out: str | Path | None = None) -> Pilot:
     """
     step = max(1, len(plan.rows) // seeds)
     chosen = plan.admitted[::step][:seeds]
-    few = replace(
+    small_plan = replace(
         plan,
         pipeline=_small(plan.pipeline),
-        rows=[{**columns, "id": id} for id, columns in chosen],
+        rows=[{**columns, "id": row_id} for row_id, columns in chosen],
         target=None,
         near_duplicates=None,
     )
     folder = Path(out) if out is not None else None
     with closing(Journal(folder)) as replies:
         rows_journal = Journal(replies_in=replies)  # in memory: the pilot's rows are not the run's
-        run = run_quietly(few, rows_journal)
+        run = run_quietly(small_plan, rows_journal)
         outcomes = [*rows_journal.outcomes("sample"), *rows_journal.outcomes("drop")]
         exchanges = _exchanges(outcomes, replies)
     return Pilot(
@@ -125,7 +125,7 @@ def _small(pipeline: Pipeline) -> Pipeline:
     """The pipeline with fewer rows.
 
     A stage that makes each row by a request of its own makes one. Of the rows that a single reply
-    brings, only the first few go on.
+    brings, only the first few are followed.
     """
     stages: list[Stage] = []
     for stage in pipeline.stages:
@@ -138,7 +138,7 @@ def _small(pipeline: Pipeline) -> Pipeline:
 
 
 def _limit_name(stage: Stage) -> str:
-    """The name of the check that lets only the first rows of this stage on."""
+    """The name of the check that keeps only the first rows of this stage."""
     return f"{stage.name}_first"
 
 

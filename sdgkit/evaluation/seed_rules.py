@@ -1,7 +1,7 @@
 """The rules of the seed check: what can be told from the seeds themselves, without a teacher.
 
-They stand by the qualities of a good seed: clear task and realistic input, complete output, no
-ambiguity, variety. What each finding says is in `texts/seed_check.yaml`.
+They are arranged by the qualities of a good seed: clear task and realistic input, complete output,
+no ambiguity, variety. What each finding says is in `texts/seed_check.yaml`.
 """
 
 import re
@@ -26,13 +26,11 @@ USUAL_SEEDS = 5  # fewer show no range
 USUAL_SHARE = 0.6  # share of the responses that makes their form the form of the set
 SAME = 0.95  # similarity from which two texts are taken for the same
 ALIKE = 0.8  # similarity of two inputs from which they are hardly two examples
-LENGTH_SPREAD = (
-    0.1  # lengths that differ from their mean by less than this share are about the same
-)
+LENGTH_SPREAD = 0.1  # lengths that stay within this share of their mean are about the same
 OPENING_WORDS = 2  # of an input, that are compared
 OPENING_SHARE = 0.8  # more inputs than this share with one opening begin alike
 QUOTED = 40  # characters of the beginning of a response
-FIRST_IDEOGRAPH = 0x2E80  # code points from here on: scripts that put no spaces between words
+FIRST_IDEOGRAPH = 0x2E80  # the first code point of scripts that put no spaces between words
 
 
 # Clear task, realistic input ----------------------------------------------------------------------

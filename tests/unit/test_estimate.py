@@ -1,26 +1,30 @@
-"""Estimate before paying: a few rows tell what the whole would take, and none of them is paid twice."""
+"""Estimate before paying: a few rows tell what the whole run would take; none is paid for twice."""
 
 import json
 import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
-from scripted import FREEFORM_PROMPTS, PROMPTS, ScriptedTeacher, prompt, seeds, tagged
+from scripted import FREEFORM_PROMPTS, PROMPTS, Ask, ScriptedTeacher, prompt, seeds, tagged
 
 import sdgkit as sk
 from sdgkit.cli import main
 from sdgkit.errors import PromptError, SettingsError
+from sdgkit.run.plan import Plan
 
 SEEDS = sk.shipped("notebooks") / "seeds" / "feedback_to_table.jsonl"
 
 
 @pytest.fixture
-def script():
+def script() -> Iterator[ScriptedTeacher]:
     with ScriptedTeacher() as script:
         script.answer = lambda ask: judged(script, ask)
         yield script
 
 
-def judged(script, ask, good=True):
+def judged(script: ScriptedTeacher, ask: Ask, good: bool = True) -> str:
     """Judges that are content, or not."""
     if "eval" not in ask.stage:
         return script.usual(ask)
@@ -29,15 +33,14 @@ def judged(script, ask, good=True):
     )
 
 
-def planned(script, number=5, **settings):
-    return sk.plan(
-        seeds(number),
-        teacher=script.connect(),
-        **{"num_contexts": 4, "prompts": PROMPTS} | settings,
-    )
+def planned(script: ScriptedTeacher, number: int = 5, **settings: Any) -> Plan:
+    options: dict[str, Any] = {"num_contexts": 4, "prompts": PROMPTS, **settings}
+    return sk.plan(seeds(number), teacher=script.connect(), **options)
 
 
-def test_it_says_what_the_run_then_takes_and_brings(script, tmp_path):
+def test_it_says_what_the_run_then_takes_and_brings(
+    script: ScriptedTeacher, tmp_path: Path
+) -> None:
     found = sk.estimate(planned(script), tmp_path / "run", price_prompt=2.0, price_completion=10.0)
     assert script.asked() == found.asked == 3 * (1 + 1 + 3 + 3 + 3)
     run = sk.generate(
@@ -53,7 +56,7 @@ def test_it_says_what_the_run_then_takes_and_brings(script, tmp_path):
     assert found.cost == pytest.approx(found.requests * (7 * 2.0 + 5 * 10.0) / 1e6)
 
 
-def test_nothing_is_paid_twice(script, tmp_path):
+def test_nothing_is_paid_twice(script: ScriptedTeacher, tmp_path: Path) -> None:
     for _ in range(2):
         sk.estimate(planned(script), tmp_path / "run")
     assert script.asked() == 33
@@ -65,13 +68,15 @@ def test_nothing_is_paid_twice(script, tmp_path):
     assert sk.estimate(planned(script), tmp_path / "run").asked == 0
 
 
-def test_without_a_folder_it_leaves_nothing(script, tmp_path, monkeypatch):
+def test_without_a_folder_it_leaves_nothing(
+    script: ScriptedTeacher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert sk.estimate(planned(script), rows=1).asked == 11
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_freeform_skill_s_many_questions_are_not_all_answered(script):
+def test_a_freeform_skill_s_many_questions_are_not_all_answered(script: ScriptedTeacher) -> None:
     plan = sk.plan(
         seeds(4, grounded=False),
         teacher=script.connect(),
@@ -83,7 +88,7 @@ def test_a_freeform_skill_s_many_questions_are_not_all_answered(script):
     assert (found.samples, found.requests) == (80, 4 + 3 * 80)
 
 
-def test_own_contexts_are_counted_as_they_are(script):
+def test_own_contexts_are_counted_as_they_are(script: ScriptedTeacher) -> None:
     contexts = [{"context": f"Mine, number {n}."} for n in range(12)]
     prompts = {name: one for name, one in PROMPTS.items() if name != "gen_contexts"}
     found = sk.estimate(planned(script, num_contexts=None, contexts=contexts, prompts=prompts))
@@ -91,7 +96,7 @@ def test_own_contexts_are_counted_as_they_are(script):
     assert script.asked("gen_contexts") == 0
 
 
-def test_a_target_is_reckoned_from_what_is_kept(script):
+def test_a_target_is_estimated_from_what_is_kept(script: ScriptedTeacher) -> None:
     found = sk.estimate(planned(script, target=600))
     assert found.samples == 600
     assert (
@@ -99,7 +104,7 @@ def test_a_target_is_reckoned_from_what_is_kept(script):
     )  # 600 samples: 200 contexts and their questions, and three requests for each question
 
 
-def test_drops_lower_what_to_expect_and_widen_the_range(script):
+def test_drops_lower_what_to_expect_and_widen_the_range(script: ScriptedTeacher) -> None:
     script.answer = lambda ask: judged(
         script,
         ask,
@@ -112,7 +117,7 @@ def test_drops_lower_what_to_expect_and_widen_the_range(script):
     assert "kept 6 of 9 rows tried" in str(found)
 
 
-def test_where_nothing_is_kept_it_says_what_is_not_known(script):
+def test_where_nothing_is_kept_it_says_what_cannot_be_estimated(script: ScriptedTeacher) -> None:
     script.answer = lambda ask: judged(script, ask, good=False)
     found = sk.estimate(planned(script, target=100))
     assert (found.kept, found.samples, found.low) == (0, 0, 0)
@@ -120,14 +125,16 @@ def test_where_nothing_is_kept_it_says_what_is_not_known(script):
     assert "the cost of reaching the target cannot be estimated" in str(found)
 
 
-def test_where_no_row_comes_through_the_first_stage_nothing_is_said_to_be_certain(script):
+def test_where_no_row_passes_the_first_stage_nothing_is_certain(
+    script: ScriptedTeacher,
+) -> None:
     script.answer = lambda ask: "no tags here"
     found = sk.estimate(planned(script))
     assert (found.tried, found.kept, found.samples, found.low) == (3, 0, 0, 0)
     assert found.high > 0
 
 
-def test_an_estimate_without_a_row_is_refused(script):
+def test_an_estimate_without_a_row_is_refused(script: ScriptedTeacher) -> None:
     with pytest.raises(sk.SettingsError, match="at least one seed"):
         sk.estimate(planned(script), rows=0)
 
@@ -136,14 +143,16 @@ def test_an_estimate_without_a_row_is_refused(script):
     ("holds", "fits", "words"),
     [(105, False, "DOES NOT FIT"), (200, True, "this fits"), (None, None, "does not report")],
 )
-def test_the_longest_prompt_and_reply_against_what_the_server_holds(script, holds, fits, words):
+def test_the_longest_prompt_and_reply_against_what_the_server_holds(
+    script: ScriptedTeacher, holds: int | None, fits: bool | None, words: str
+) -> None:
     script.rows = [{"id": "tiny", **({"max_model_len": holds} if holds else {})}]
     found = sk.estimate(planned(script))
     assert found.max_tokens == 100 and found.longest >= 7
     assert found.fits is fits and words in str(found)
 
 
-def test_the_longest_seed_counts_though_it_is_not_tried(script):
+def test_the_longest_seed_counts_though_it_is_not_tried(script: ScriptedTeacher) -> None:
     plan = planned(script)
     usual = sk.estimate(plan, rows=1).longest
     rows = [*plan.rows[:4], {**plan.rows[4], "seed_context": "long " * 500}]
@@ -151,23 +160,27 @@ def test_the_longest_seed_counts_though_it_is_not_tried(script):
     assert sk.estimate(longer, rows=1).longest > 5 * usual
 
 
-def test_a_prompt_that_cannot_be_rendered_is_told_before_anything_is_asked(script):
+def test_a_prompt_that_cannot_be_rendered_is_reported_before_anything_is_asked(
+    script: ScriptedTeacher,
+) -> None:
     wrong = {**PROMPTS, "gen_contexts": prompt("gen_contexts", ("seed_contxt",), "context")}
     with pytest.raises(PromptError, match="seed_contxt"):
         sk.estimate(planned(script, prompts=wrong))
     assert script.asked() == 0
 
 
-def test_half_a_price_is_refused(script):
+def test_half_a_price_is_refused(script: ScriptedTeacher) -> None:
     with pytest.raises(SettingsError, match="both price_prompt"):
         sk.estimate(planned(script), price_prompt=1.0)
 
 
-def test_the_command_says_it_and_keeps_the_replies(tmp_path, monkeypatch, capsys):
+def test_the_command_says_it_and_keeps_the_replies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     words = ["generate", str(SEEDS), "--num-contexts", "2", "--out", "run"]
     assert main([*words, "--dry-run", "--price-in", "1", "--price-out", "4"]) == 0
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     for line in (
         "requests ",
         "tokens ",
@@ -178,8 +191,9 @@ def test_the_command_says_it_and_keeps_the_replies(tmp_path, monkeypatch, capsys
         "kept in run",
         "rehearsal teacher",
     ):
-        assert line in said
-    asked = int(re.search(r"This took (\d+) requests", said)[1])
+        assert line in output
+    requests = re.search(r"This took (\d+) requests", output)
+    assert requests is not None
     assert main([*words, "--price-in", "1"]) == 2
     assert main(words) == 0
-    assert json.loads((tmp_path / "run" / "summary.json").read_text())["reused"] == asked
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["reused"] == int(requests[1])

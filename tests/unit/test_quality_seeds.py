@@ -38,7 +38,7 @@ ASKED = [
 ]
 
 
-def seeds(number: int = 6, **changed: str) -> list[dict[str, str]]:
+def seeds(number: int = 6, /, **changed: str) -> list[dict[str, str]]:
     """Good seeds; `changed` goes into the second."""
     rows = [
         {"task_description": TASK, "seed_context": c, "seed_question": q, "seed_response": a}
@@ -49,19 +49,19 @@ def seeds(number: int = 6, **changed: str) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize("path", SEEDS, ids=lambda path: path.stem)
-def test_the_shipped_seeds_raise_no_alarm(path):
+def test_the_shipped_seeds_raise_no_alarm(path: Path) -> None:
     assert not sk.check_seeds(path)
 
 
 @pytest.mark.parametrize("path", SEEDS, ids=lambda path: path.stem)
-def test_the_rehearsal_judge_keeps_the_shipped_seeds(path):
+def test_the_rehearsal_judge_keeps_the_shipped_seeds(path: Path) -> None:
     teacher = sk.connect("rehearsal")
     found = sk.check_seeds(path, teacher)
     assert not found and found.note.endswith("The judge (rehearsal) scored each seed.")
     teacher.close()
 
 
-def test_seeds_in_a_script_without_spaces_raise_no_alarm():
+def test_seeds_in_a_script_without_spaces_raise_no_alarm() -> None:
     heard = [
         f"顾客说这盏灯{word}。但是电池只能用{n}小时。" + "他很失望。" * n
         for n, word in enumerate("亮大好新贵", 1)
@@ -80,7 +80,7 @@ def test_seeds_in_a_script_without_spaces_raise_no_alarm():
     ]
 
 
-def test_good_seeds_raise_no_alarm():
+def test_good_seeds_raise_no_alarm() -> None:
     assert not sk.check_seeds(seeds())
     assert "No problems found" in repr(sk.check_seeds(seeds()))
 
@@ -120,7 +120,9 @@ CASES = [(quality, flaw) for quality, flaws in FLAWS.items() for flaw in flaws]
 
 
 @pytest.mark.parametrize(("quality", "flaw"), CASES, ids=lambda value: str(value)[:50])
-def test_a_flaw_is_found_in_its_row_and_named_by_its_quality(quality, flaw):
+def test_a_flaw_is_found_in_its_row_and_named_by_its_quality(
+    quality: str, flaw: dict[str, str]
+) -> None:
     found = [one for one in sk.check_seeds(seeds(**flaw)) if one.severity != "hint"]
     assert [
         one
@@ -130,7 +132,7 @@ def test_a_flaw_is_found_in_its_row_and_named_by_its_quality(quality, flaw):
     assert {one.row for one in found} <= {2, None}
 
 
-def test_a_made_up_fact_is_hinted_at():
+def test_a_made_up_fact_is_hinted_at() -> None:
     [hint] = sk.check_seeds(
         seeds(seed_response="The customer Peterson wants the app of 2019 to be fast.")
     )
@@ -139,7 +141,7 @@ def test_a_made_up_fact_is_hinted_at():
     assert "Peterson" in hint.problem
 
 
-def test_the_odd_one_out_in_form_is_found():
+def test_the_odd_one_out_in_form_is_found() -> None:
     rows = [
         {**row, "seed_response": f"| Wish | Why |\n|---|---|\n| {row['seed_response']} | x |"}
         for row in seeds()
@@ -155,7 +157,7 @@ def test_the_odd_one_out_in_form_is_found():
     )
 
 
-def test_the_same_input_with_another_answer_is_ambiguous():
+def test_the_same_input_with_another_answer_is_ambiguous() -> None:
     found = sk.check_seeds(
         [*seeds(), {**seeds()[0], "seed_response": "The customer complains about a phone."}]
     )
@@ -164,7 +166,7 @@ def test_the_same_input_with_another_answer_is_ambiguous():
     ]
 
 
-def test_the_same_question_answered_in_two_forms_is_ambiguous():
+def test_the_same_question_answered_in_two_forms_is_ambiguous() -> None:
     rows = [{**row, "seed_question": "What do they want?"} for row in seeds()]
     for row in rows[:3]:
         row["seed_response"] = "- " + row["seed_response"] + "\n- Nothing else."
@@ -173,7 +175,7 @@ def test_the_same_question_answered_in_two_forms_is_ambiguous():
     assert "no ambiguity" in {one.quality for one in sk.check_seeds(rows)}
 
 
-def test_too_few_and_too_similar_seeds_do_not_vary():
+def test_too_few_and_too_similar_seeds_do_not_vary() -> None:
     few = sk.check_seeds(seeds(3))
     assert [(one.row, one.quality, one.severity) for one in few] == [(None, "variety", "warning")]
     copied = sk.check_seeds(seeds(seed_context=CONTEXTS[0].replace("Tom", "Tim")))
@@ -182,7 +184,7 @@ def test_too_few_and_too_similar_seeds_do_not_vary():
     ]
 
 
-def test_all_of_one_length_or_one_opening_is_hinted_at():
+def test_all_of_one_length_or_one_opening_is_hinted_at() -> None:
     rows = [
         {**row, "seed_context": f"Dear team, {row['seed_context'][:25]:.<30}"} for row in seeds()
     ]
@@ -197,7 +199,7 @@ def test_all_of_one_length_or_one_opening_is_hinted_at():
     ]
 
 
-def test_a_seed_that_its_own_judge_would_drop_is_the_best_warning_there_is():
+def test_a_seed_that_its_own_judge_would_drop_is_the_best_warning_there_is() -> None:
     with scripted.ScriptedTeacher() as script:
         script.answer = lambda ask: tagged(
             evaluation="Jam is missing.", score=1 if ask.given["context"] == CONTEXTS[2] else 3
@@ -209,13 +211,15 @@ def test_a_seed_that_its_own_judge_would_drop_is_the_best_warning_there_is():
     assert "score 1): Jam is missing." in warning.problem
 
 
-def test_what_stands_in_a_seed_cannot_become_markup():
+def test_what_stands_in_a_seed_cannot_become_markup() -> None:
     found = sk.check_seeds(seeds(seed_response="The customer wants <b>[insert name]</b> and"))
     assert "<b>" not in found._repr_html_()
     assert "seed 2, seed_response: error" in repr(found)
 
 
-def test_the_command_says_the_same_and_ends_with_1_if_there_are_errors(tmp_path, capsys):
+def test_the_command_says_the_same_and_ends_with_1_if_there_are_errors(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "seeds.jsonl"
     write_jsonl(path, seeds())
     assert main(["check", str(path)]) == 0
