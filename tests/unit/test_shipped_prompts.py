@@ -99,9 +99,9 @@ def test_a_prompt_names_its_variables_in_the_comment_on_top(name: str) -> None:
     text = path(name).read_text(encoding="utf-8")
     comment = " ".join(line.lstrip("# ") for line in text.split("\n\n")[0].split("\n"))
     assert comment.startswith(f"{name.split('/')[1]}: ")
-    variables = re.search(r"Variables: (.*?)\. What is equal", comment)
+    variables = re.search(r"Variables: (.*?)\. Keep what", comment)
     assert variables
-    listed = {*variables[1].replace("and vary (only if vary lists were given)", "vary").split(", ")}
+    listed = {*variables[1].replace("and vary (only with vary lists)", "vary").split(", ")}
     used = set(re.findall(r"\w+", " ".join(re.findall(r"\{[{%].*?[%}]\}", text))))
     assert listed == used & {*SEED, *("context", "question", "response", "num_samples", "vary")}
     assert listed - {"vary"} == set(row(name))
