@@ -129,7 +129,7 @@ def _schema(rows: Iterable[Row]) -> pa.Schema:
     return pa.schema({column: _writable(column, kind) for column, kind in types.items()})
 
 
-def _common_type(earlier: pa.DataType | None, values: list[Any]) -> pa.DataType:
+def _common_type(earlier: pa.DataType | None, values: list[object]) -> pa.DataType:
     """The type that holds these values and those of earlier batches; string as a last resort."""
     import pyarrow as pa
 
@@ -152,7 +152,7 @@ def _writable(column: str, kind: pa.DataType) -> pa.DataType:
     return kind
 
 
-def _json(value: Any) -> str:
+def _json(value: object) -> str:
     # The columns of a user's own rows may hold dates and the like: they become text.
     return json.dumps(value, ensure_ascii=False, default=str)
 

@@ -63,8 +63,8 @@ class Diversity:
     Attributes:
         samples: How many samples were measured.
         columns: The measures of each column that has texts.
-        repeats: How many samples repeat another one or a seed, by column and reason (`"context
-            duplicate": 3`).
+        repeats: How many samples repeat another one or a seed, by column and reason, such as
+            `"context duplicate": 3`.
         growth: How the set grows: (number of samples, share of new 3-grams among those since the
             last point), in a shuffled order that is the same each time.
         name: The name of the set, where several are compared.

@@ -23,13 +23,15 @@ def script():
         yield script
 
 
-def run_of(script, **settings):
+def run_of(script: ScriptedTeacher, **settings):
     settings = {"num_contexts": 4, "prompts": PROMPTS} | settings
     return sk.generate(seeds(3), teacher=script.connect(), **settings)
 
 
 def strict(
-    script, every=1, words="The question asks for a fact that is not in the context, number {}."
+    script: ScriptedTeacher,
+    every=1,
+    words="The question asks for a fact that is not in the context, number {}.",
 ):
     """A judge of questions that turns down all but every n-th."""
 
@@ -44,7 +46,9 @@ def strict(
     return answer
 
 
-def test_a_strict_judge_is_named_with_what_it_wrote_most_and_an_example(script):
+def test_a_strict_judge_is_named_with_what_it_wrote_most_and_an_example(
+    script: ScriptedTeacher,
+) -> None:
     script.answer = strict(script)
     explanation = run_of(script).explain()
     cause = explanation.causes[0]
@@ -67,7 +71,9 @@ def test_a_strict_judge_is_named_with_what_it_wrote_most_and_an_example(script):
         )
 
 
-def test_a_run_that_ends_empty_ends_well_with_that_page(script, tmp_path, capsys):
+def test_a_run_that_ends_empty_ends_well_with_that_page(
+    script: ScriptedTeacher, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     script.answer = strict(script)
     run = run_of(script, out=tmp_path / "run", num_contexts=2)  # too few to be warned of before
     assert run.state == "done" and list(run.samples()) == [] and run.warning is None
@@ -81,10 +87,14 @@ def test_a_run_that_ends_empty_ends_well_with_that_page(script, tmp_path, capsys
     assert sk.open_run(tmp_path / "run").explain() == run.explain()
 
 
-def test_a_judge_that_turns_down_most_of_its_first_rows_is_warned_of_once(script, tmp_path):
+def test_a_judge_that_turns_down_most_of_its_first_rows_is_warned_of_once(
+    script: ScriptedTeacher, tmp_path: Path
+) -> None:
     script.answer = strict(script, every=8)
     run = run_of(script, out=tmp_path / "run")
-    warnings = [note for note in run.notes if "the judge rejected" in note and "of the first" in note]
+    warnings = [
+        note for note in run.notes if "the judge rejected" in note and "of the first" in note
+    ]
     assert len(warnings) == 1 and warnings[0].startswith(
         "filter_grounded_questions: the judge rejected"
     )
@@ -92,7 +102,9 @@ def test_a_judge_that_turns_down_most_of_its_first_rows_is_warned_of_once(script
     assert warnings[0] in json.loads((tmp_path / "run" / "summary.json").read_text())["notes"]
 
 
-def test_what_a_judge_writes_is_only_read_on_the_page_and_in_the_notes(script):
+def test_what_a_judge_writes_is_only_read_on_the_page_and_in_the_notes(
+    script: ScriptedTeacher,
+) -> None:
     script.answer = strict(
         script, words="<img src=x onerror=alert(1)> \u202e is missing here, number {}."
     )
@@ -111,7 +123,7 @@ def paused(run):
     return run.snapshot()
 
 
-def doubted(script, tmp_path):
+def doubted(script: ScriptedTeacher, tmp_path: Path):
     """A panel that somebody looks at, paused because of its judge. Replies take a moment, so that much is left."""
     script.answer = strict(script, every=40)  # so few that chance cannot make a fair judge of it
     script.delay = lambda ask: 0.05
@@ -123,8 +135,8 @@ def doubted(script, tmp_path):
 
 
 def test_where_somebody_looks_a_run_pauses_on_a_doubtful_judge_and_asks_nothing_meanwhile(
-    script, tmp_path
-):
+    script: ScriptedTeacher, tmp_path: Path
+) -> None:
     panel, snapshot = doubted(script, tmp_path)
     assert snapshot.state == "paused" and "the judge rejected" in snapshot.message
     while panel.latest.snapshot().in_flight:
@@ -148,7 +160,9 @@ def test_where_somebody_looks_a_run_pauses_on_a_doubtful_judge_and_asks_nothing_
     panel.latest.wait()
 
 
-def test_a_paused_run_can_be_stopped_and_gone_on_with(script, tmp_path):
+def test_a_paused_run_can_be_stopped_and_gone_on_with(
+    script: ScriptedTeacher, tmp_path: Path
+) -> None:
     panel, _ = doubted(script, tmp_path)
     panel.act("cancel")
     assert panel.latest.wait(10).state == "cancelled"
@@ -157,7 +171,9 @@ def test_a_paused_run_can_be_stopped_and_gone_on_with(script, tmp_path):
     assert run.state == "done" and len(script.asks) > asked
 
 
-def test_where_nobody_looks_it_warns_with_that_page_and_goes_on(script, capsys):
+def test_where_nobody_looks_it_warns_with_that_page_and_goes_on(
+    script: ScriptedTeacher, capsys: pytest.CaptureFixture[str]
+) -> None:
     script.answer = strict(script, every=8)
     panel = sk.RunPanel(seeds(3), teacher=script.connect(), num_contexts=4, prompts=PROMPTS)
     run = asyncio.run(panel.run())
@@ -170,14 +186,16 @@ def test_where_nobody_looks_it_warns_with_that_page_and_goes_on(script, capsys):
 
 
 @pytest.mark.parametrize(("contexts", "every"), [(4, 2), (2, 1)])
-def test_a_fair_judge_and_one_that_has_hardly_begun_are_not(script, contexts, every):
+def test_a_fair_judge_and_one_that_has_hardly_begun_are_not(
+    script: ScriptedTeacher, contexts, every
+) -> None:
     script.answer = strict(script, every=every)
     run = run_of(script, num_contexts=contexts)
     assert run.warning is None
     assert not any("of the first" in note for note in run.notes)
 
 
-def test_each_cause_says_what_to_change(script):
+def test_each_cause_says_what_to_change(script: ScriptedTeacher) -> None:
     def answer(ask):
         if ask.stage == "gen_contexts":
             return tagged(
@@ -203,7 +221,7 @@ def test_each_cause_says_what_to_change(script):
     assert "a higher temperature" in causes["duplicate"].advice
 
 
-def test_a_refusal_is_told_in_the_server_s_words(script):
+def test_a_refusal_is_told_in_the_server_s_words(script: ScriptedTeacher) -> None:
     def answer(ask):
         if ask.stage == "gen_grounded_responses" and int(ask.name, 16) % 2:
             return status(400, "this prompt is too long for me")
@@ -227,7 +245,7 @@ class Record:
     drops = samples
 
 
-def test_a_lost_context_counts_as_the_questions_that_it_would_have_had():
+def test_a_lost_context_counts_as_the_questions_that_it_would_have_had() -> None:
     stages = [
         StageLine("gen_contexts", 2, 20, 15, {"malformed": 5}),
         StageLine("gen_grounded_questions", 15, 45, 45),
@@ -238,7 +256,7 @@ def test_a_lost_context_counts_as_the_questions_that_it_would_have_had():
     assert (found.samples, found.dropped, found.seeds) == (33, 17, 2)
 
 
-def test_a_row_that_is_taken_back_while_it_is_read_is_no_example():
+def test_a_row_that_is_taken_back_while_it_is_read_is_no_example() -> None:
     class Going(Record):
         def drops(self):
             return iter(
@@ -254,7 +272,7 @@ def test_a_row_that_is_taken_back_while_it_is_read_is_no_example():
     assert "1 of 2 rows" in str(found) and "1 of 2 rows" in found.html
 
 
-def test_phrases_are_what_the_drops_say_and_the_kept_do_not():
+def test_phrases_are_what_the_drops_say_and_the_kept_do_not() -> None:
     turned_down = [
         f"The answer {n} is brief. It leaves out the deadline of case {n}." for n in range(20)
     ]
@@ -269,7 +287,7 @@ def test_phrases_are_what_the_drops_say_and_the_kept_do_not():
     assert phrases([]) == []
 
 
-def test_a_run_without_drops_says_so(script):
+def test_a_run_without_drops_says_so(script: ScriptedTeacher) -> None:
     script.answer = lambda ask: (
         tagged(evaluation="Fine.", score=1 if ask.stage.startswith("eval_") else 3)
         if "eval" in ask.stage

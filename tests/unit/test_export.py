@@ -14,11 +14,11 @@ from sdgkit.funnel import StageLine, Summary
 
 
 @pytest.fixture(autouse=True)
-def quiet_datasets(tmp_path, monkeypatch):
+def quiet_datasets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HF_DATASETS_OFFLINE", "1")
 
 
-def rows(number=2_500):
+def rows(number: int = 2_500):
     for n in range(1, number + 1):
         row = {
             "id": f"s1/c{n}/q1",
@@ -34,13 +34,13 @@ def rows(number=2_500):
         yield row
 
 
-def load(path, kind, cache):
+def load(path: Path, kind, cache):
     import datasets
 
     return datasets.load_dataset(kind, data_files=str(path), split="train", cache_dir=str(cache))
 
 
-def test_jsonl_and_parquet_hold_equal_rows_for_datasets(tmp_path):
+def test_jsonl_and_parquet_hold_equal_rows_for_datasets(tmp_path: Path) -> None:
     assert write_jsonl(tmp_path / "dataset.jsonl", rows()) == 2_500
     assert write_parquet(tmp_path / "dataset.parquet", rows) == 2_500
     lines = load(tmp_path / "dataset.jsonl", "json", tmp_path / "cache")
@@ -57,7 +57,7 @@ def test_jsonl_and_parquet_hold_equal_rows_for_datasets(tmp_path):
     }
 
 
-def test_the_folder_is_a_dataset_by_its_card(tmp_path):
+def test_the_folder_is_a_dataset_by_its_card(tmp_path: Path) -> None:
     import datasets
 
     folder = tmp_path / "run"
@@ -73,7 +73,7 @@ def test_the_folder_is_a_dataset_by_its_card(tmp_path):
     assert [turn["role"] for turn in talk[0]["messages"]] == ["system", "user", "assistant"]
 
 
-def test_messages_are_question_and_response_with_the_user_s_own_system_message_first():
+def test_messages_are_question_and_response_with_the_user_s_own_system_message_first() -> None:
     sample = {
         "id": "s1/c1/q1",
         "context": "C",
@@ -87,13 +87,13 @@ def test_messages_are_question_and_response_with_the_user_s_own_system_message_f
     assert with_system == [{"role": "system", "content": "S"}, *turns]
 
 
-def test_a_sample_without_an_answer_is_named_and_nothing_is_written(tmp_path):
+def test_a_sample_without_an_answer_is_named_and_nothing_is_written(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"s1/c9.*'response'"):
         write_jsonl(tmp_path / "train.jsonl", map(messages, [{"id": "s1/c9", "question": "Q"}]))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_rehearsal_s_training_file_says_so():
+def test_a_rehearsal_s_training_file_says_so() -> None:
     assert train_file("rehearsal") == "rehearsal_train_messages.jsonl"
     assert train_file("vllm") == "train_messages.jsonl"
     names = [train_file("rehearsal", format) for format in ("alpaca", "parquet", "datasets")]
@@ -105,7 +105,9 @@ def test_a_rehearsal_s_training_file_says_so():
 
 
 @pytest.mark.parametrize("write", [lambda path, rows: write_jsonl(path, rows()), write_parquet])
-def test_rows_that_fail_half_way_leave_the_old_file_and_nothing_beside_it(tmp_path, write):
+def test_rows_that_fail_half_way_leave_the_old_file_and_nothing_beside_it(
+    tmp_path: Path, write
+) -> None:
     path = tmp_path / "dataset"
     path.write_text("old")
     times = []
@@ -122,7 +124,7 @@ def test_rows_that_fail_half_way_leave_the_old_file_and_nothing_beside_it(tmp_pa
     assert [entry.name for entry in tmp_path.iterdir()] == ["dataset"]
 
 
-def test_a_file_appears_only_when_it_is_whole_and_keeps_the_umask(tmp_path):
+def test_a_file_appears_only_when_it_is_whole_and_keeps_the_umask(tmp_path: Path) -> None:
     path = tmp_path / "new" / "file"
     with write_atomically(path) as file:
         file.write(b"x")
@@ -133,13 +135,13 @@ def test_a_file_appears_only_when_it_is_whole_and_keeps_the_umask(tmp_path):
     assert path.stat().st_mode & 0o777 == 0o666 & ~umask
 
 
-def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path):
+def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match=r"file/train\.jsonl cannot be written"):
         write_jsonl(tmp_path / "file" / "train.jsonl", [])
 
 
-def test_a_link_stays_one_and_a_pipe_is_written_to(tmp_path):
+def test_a_link_stays_one_and_a_pipe_is_written_to(tmp_path: Path) -> None:
     link, pipe = tmp_path / "link.jsonl", tmp_path / "pipe"
     link.symlink_to("there.jsonl")
     write_jsonl(link, [{"id": "s1"}])
@@ -156,7 +158,7 @@ def test_a_link_stays_one_and_a_pipe_is_written_to(tmp_path):
     ]
 
 
-def test_half_pairs_are_replaced_in_both_forms_alike(tmp_path):
+def test_half_pairs_are_replaced_in_both_forms_alike(tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
     odd = [{"id": "s1", "response": "a\ud83db"}]
@@ -170,7 +172,7 @@ def test_half_pairs_are_replaced_in_both_forms_alike(tmp_path):
     )
 
 
-def test_columns_that_no_single_type_holds_become_text(tmp_path):
+def test_columns_that_no_single_type_holds_become_text(tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
     odd = [
@@ -185,7 +187,7 @@ def test_columns_that_no_single_type_holds_become_text(tmp_path):
     assert table.column("score").to_pylist() == [2.0, 3.0]
 
 
-def test_no_rows_are_a_file_with_columns(tmp_path):
+def test_no_rows_are_a_file_with_columns(tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
     write_parquet(tmp_path / "x.parquet", list)
@@ -193,7 +195,7 @@ def test_no_rows_are_a_file_with_columns(tmp_path):
     assert len(table) == 0 and {"id", "question", "response", "score"} <= set(table.column_names)
 
 
-def test_forty_megabytes_of_rows_pass_through_a_few(tmp_path):
+def test_forty_megabytes_of_rows_pass_through_a_few(tmp_path: Path) -> None:
     def many():
         return ({"id": f"s{n}", "response": f"{n} " * 400} for n in range(20_000))
 

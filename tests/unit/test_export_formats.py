@@ -45,16 +45,16 @@ def part(samples, system=None, skill="mail", decisions=(), key="", **summary):
 LINE_FORMATS = [format for format in FORMATS if format != "parquet"]
 
 
-def loaded(path, tmp_path):
+def loaded(path: Path, tmp_path: Path):
     return datasets.Dataset.from_json(str(path), cache_dir=str(tmp_path / "cache"))
 
 
-def loaded_folder(path, tmp_path):
+def loaded_folder(path: Path, tmp_path: Path):
     return datasets.load_dataset(str(path), cache_dir=str(tmp_path / "cache"))
 
 
 @pytest.fixture(autouse=True)
-def no_hub(monkeypatch):
+def no_hub(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HF_DATASETS_OFFLINE", "1")
 
 
@@ -63,7 +63,9 @@ SAMPLES = [sample(context, question) for context in range(1, 41) for question in
 
 @pytest.mark.parametrize("format", LINE_FORMATS)
 @pytest.mark.parametrize("system", [None, "Be brief."])
-def test_each_line_format_loads_as_it_is_read_by_trainers(tmp_path, format, system):
+def test_each_line_format_loads_as_it_is_read_by_trainers(
+    tmp_path: Path, format: str, system: str | None
+) -> None:
     assert TrainingSet(part(SAMPLES, system)).write(format, tmp_path / "train.jsonl") == 120
     rows = loaded(tmp_path / "train.jsonl", tmp_path)
     assert len(rows) == 120 and rows[0]["id"] == "s1/c1/q1"
@@ -82,7 +84,7 @@ def test_each_line_format_loads_as_it_is_read_by_trainers(tmp_path, format, syst
         assert json.loads(rows[0]["metadata"]) == {"system": system or ""}
 
 
-def test_a_chat_template_renders_the_messages(tmp_path):
+def test_a_chat_template_renders_the_messages(tmp_path: Path) -> None:
     TrainingSet(part(SAMPLES, "Be brief.")).write("messages", tmp_path / "train.jsonl")
     text = jinja2.Template(CHATML).render(
         messages=loaded(tmp_path / "train.jsonl", tmp_path)[0]["messages"]
@@ -95,8 +97,8 @@ def test_a_chat_template_renders_the_messages(tmp_path):
 
 
 def test_the_guide_s_recipe_for_a_trainer_loads_the_file_and_a_chat_template_renders_it(
-    tmp_path, monkeypatch
-):
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     page = Path(__file__).parents[2] / "notebooks" / "guide" / "training.md"
     [load] = re.findall(r"^train = .*$", page.read_text(encoding="utf-8"), re.MULTILINE)
     monkeypatch.chdir(tmp_path)
@@ -110,7 +112,7 @@ def test_the_guide_s_recipe_for_a_trainer_loads_the_file_and_a_chat_template_ren
     )
 
 
-def test_a_freeform_sample_has_no_input_in_alpaca_s_form():
+def test_a_freeform_sample_has_no_input_in_alpaca_s_form() -> None:
     row = {"id": "s1/q1", "question": "Q?", "response": "R."}
     assert FORMATS["alpaca"](row, None) == {
         "id": "s1/q1",
@@ -120,7 +122,7 @@ def test_a_freeform_sample_has_no_input_in_alpaca_s_form():
     }
 
 
-def test_parquet_holds_every_column_and_the_messages(tmp_path):
+def test_parquet_holds_every_column_and_the_messages(tmp_path: Path) -> None:
     import datasets
 
     TrainingSet(part(SAMPLES)).write("parquet", tmp_path / "train.parquet")
@@ -131,7 +133,7 @@ def test_parquet_holds_every_column_and_the_messages(tmp_path):
     assert rows[119]["score"] == 3.0 and rows[119]["context"] == "Context 40"
 
 
-def test_an_unknown_format_lists_the_known_ones(tmp_path):
+def test_an_unknown_format_lists_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=rf"'alpaka'.*{', '.join(EXPORT_FORMATS)}"):
         TrainingSet(part(SAMPLES)).write("alpaka", tmp_path / "x.jsonl")
 
@@ -139,7 +141,7 @@ def test_an_unknown_format_lists_the_known_ones(tmp_path):
 # The split ------------------------------------------------------------------------------------------------------------
 
 
-def test_the_folder_is_a_dataset_with_two_splits_that_share_no_context(tmp_path):
+def test_the_folder_is_a_dataset_with_two_splits_that_share_no_context(tmp_path: Path) -> None:
     folder = tmp_path / "datasets"
     assert TrainingSet(part(SAMPLES)).write("datasets", folder, test_share=0.2) == 120
     splits = loaded_folder(folder, tmp_path)
@@ -151,20 +153,20 @@ def test_the_folder_is_a_dataset_with_two_splits_that_share_no_context(tmp_path)
     assert "| `mail` | 120 | 5 | `llama` | `llama` |" in card and "rehearsal" not in card
 
 
-def test_further_samples_move_none_of_the_others():
+def test_further_samples_move_none_of_the_others() -> None:
     few, many = SAMPLES[:60], SAMPLES
     apart_few, apart_many = held_out(lambda: few, 0.2), held_out(lambda: many, 0.2)
     assert [apart_few(row) for row in few] == [apart_many(row) for row in few]
 
 
 @pytest.mark.parametrize("share", [0.01, 0.1, 0.5, 0.99])
-def test_two_contexts_are_enough_for_both_sides(share):
+def test_two_contexts_are_enough_for_both_sides(share: float) -> None:
     two = SAMPLES[:6]
     assert {held_out(lambda: two, share)(row) for row in two} == {True, False}
     assert not held_out(lambda: two[:3], share)(two[0])  # one context is all there is to train on
 
 
-def test_a_share_of_nothing_is_one_split_and_of_everything_an_error(tmp_path):
+def test_a_share_of_nothing_is_one_split_and_of_everything_an_error(tmp_path: Path) -> None:
     TrainingSet(part(SAMPLES)).write("datasets", tmp_path / "all", test_share=0)
     assert list(loaded_folder(tmp_path / "all", tmp_path)) == ["train"]
     with pytest.raises(SettingsError, match=r"test_share must be .* not 1\.0"):
@@ -174,7 +176,7 @@ def test_a_share_of_nothing_is_one_split_and_of_everything_an_error(tmp_path):
 # Review ---------------------------------------------------------------------------------------------------------------
 
 
-def test_an_edited_response_is_chosen_and_the_original_rejected(tmp_path):
+def test_an_edited_response_is_chosen_and_the_original_rejected(tmp_path: Path) -> None:
     edited, kept, asked = SAMPLES[:3]
     decisions = [
         Decision(content_key(edited), edited["id"], "accept", edits={"response": "Better."}),
@@ -194,14 +196,14 @@ def test_an_edited_response_is_chosen_and_the_original_rejected(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory: pytest.TempPathFactory):
     out = tmp_path_factory.mktemp("runs") / "mail"
     with ScriptedTeacher() as script:
         sk.generate(seeds(3), teacher=script.connect(), num_contexts=3, prompts=PROMPTS, out=out)
     return out
 
 
-def test_exports_in_the_folder_follow_the_review(folder, tmp_path):
+def test_exports_in_the_folder_follow_the_review(folder: Path, tmp_path: Path) -> None:
     run = sk.open_run(folder)
     for format in ("preference", "datasets", "alpaca"):
         run.export(format, folder / format, test_share=0.3)
@@ -227,7 +229,7 @@ def test_exports_in_the_folder_follow_the_review(folder, tmp_path):
 # Several runs ---------------------------------------------------------------------------------------------------------
 
 
-def test_merged_runs_have_their_skill_own_ids_and_no_question_twice(tmp_path):
+def test_merged_runs_have_their_skill_own_ids_and_no_question_twice(tmp_path: Path) -> None:
     mail = part([sample(1), sample(2)], "Mail.", "mail")
     again = part([sample(2, response="Another answer."), sample(3)], None, "tables", key="tables_2")
     assert TrainingSet(mail, again).write("messages", tmp_path / "all.jsonl") == 3
@@ -241,7 +243,7 @@ def test_merged_runs_have_their_skill_own_ids_and_no_question_twice(tmp_path):
     ]  # each with its own run's system message
 
 
-def test_runs_are_merged_from_their_folders(folder, tmp_path):
+def test_runs_are_merged_from_their_folders(folder: Path, tmp_path: Path) -> None:
     number = len(list(sk.open_run(folder).samples()))
     with pytest.raises(SettingsError, match="two runs or more"):
         sk.merge([folder], tmp_path / "x.jsonl")
@@ -252,7 +254,7 @@ def test_runs_are_merged_from_their_folders(folder, tmp_path):
     )  # all twice: once
 
 
-def test_a_rehearsal_is_merged_with_no_real_run(tmp_path):
+def test_a_rehearsal_is_merged_with_no_real_run(tmp_path: Path) -> None:
     from sdgkit.export.training_set import merged
 
     rehearsed = part(SAMPLES[:3], skill="try", teacher="rehearsal", model="rehearsal")
@@ -267,7 +269,12 @@ def test_a_rehearsal_is_merged_with_no_real_run(tmp_path):
     }
 
 
-def test_the_commands_write_where_one_expects_it(folder, tmp_path, monkeypatch, capsys):
+def test_the_commands_write_where_one_expects_it(
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["export", str(folder), "--format", "datasets", "--test-share", "0.3"]) == 0
     assert "test" in loaded_folder(folder / "datasets", tmp_path)
@@ -322,8 +329,8 @@ class Hub(FaultServer):
 
 
 def test_a_run_is_pushed_with_card_and_splits_and_for_its_owner_alone(
-    folder, tmp_path, monkeypatch
-):
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with Hub() as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.address)
         # As on a machine that has never spoken to a hub.
@@ -352,8 +359,8 @@ def test_a_run_is_pushed_with_card_and_splits_and_for_its_owner_alone(
     ],
 )
 def test_what_the_hub_refuses_is_said_in_a_sentence(
-    folder, monkeypatch, status, name, error, words
-):
+    folder: Path, monkeypatch: pytest.MonkeyPatch, status, name, error, words
+) -> None:
     with Hub(status) as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.address)
         with pytest.raises(error, match=words):

@@ -49,11 +49,11 @@ def found(samples, threshold=0.8, seeds=()):
 # Duplicates -----------------------------------------------------------------------------------------------------------
 
 
-def test_texts_of_ones_own_are_no_duplicates():
+def test_texts_of_ones_own_are_no_duplicates() -> None:
     assert not found([sample(f"s1/c{n}/q{q}", n) for n in range(1, 30) for q in (1, 2, 3)])
 
 
-def test_a_context_that_repeats_an_earlier_one_is_dropped_with_all_its_questions():
+def test_a_context_that_repeats_an_earlier_one_is_dropped_with_all_its_questions() -> None:
     rows = [sample(f"s1/c{n}/q{q}", n) for n in (1, 2) for q in (1, 2)]
     for row in rows[2:]:
         row["context"] = f"  {text(1).upper()} "
@@ -70,20 +70,20 @@ def test_a_context_that_repeats_an_earlier_one_is_dropped_with_all_its_questions
     assert not found(rows, 1.0)
 
 
-def test_the_same_question_of_another_context_is_no_duplicate_but_of_the_same_it_is():
+def test_the_same_question_of_another_context_is_no_duplicate_but_of_the_same_it_is() -> None:
     rows = [sample(f"s1/c{n}/q1", n, question="Please make a table of it.") for n in (1, 2)]
     again = sample("s1/c2/q2", 2, question="please make a table of it.")
     assert found([*rows, again]) == [("s1/c2/q2", "question", "duplicate")]
 
 
-def test_short_equal_answers_are_no_duplicates_and_long_ones_are():
+def test_short_equal_answers_are_no_duplicates_and_long_ones_are() -> None:
     assert not found([sample(f"s1/c{n}/q1", n, "Positive") for n in (1, 2)])
     assert found([sample(f"s1/c{n}/q1", n, text(9)) for n in (1, 2)]) == [
         ("s1/c2/q1", "response", "duplicate")
     ]
 
 
-def test_copies_of_a_seed_are_no_new_data():
+def test_copies_of_a_seed_are_no_new_data() -> None:
     seed = {"seed_context": text(1), "seed_question": "What?", "seed_response": text(2)}
     rows = [sample("s1/c1/q1", 1), sample("s2/c1/q1", 5, nearly(text(2))), sample("s2/c2/q1", 6)]
     one, other = repeats(rows, 0.8, [("s7", seed)])
@@ -93,13 +93,13 @@ def test_copies_of_a_seed_are_no_new_data():
     )
 
 
-def test_questions_of_a_freeform_skill_are_compared_with_all():
+def test_questions_of_a_freeform_skill_are_compared_with_all() -> None:
     rows = [{"id": f"s{n}/q1", "question": text(n), "response": "Yes."} for n in (1, 2)]
     rows.append({"id": "s3/q1", "question": nearly(text(1)), "response": "No."})
     assert found(rows) == [("s3/q1", "question", "near_duplicate")]
 
 
-def test_what_is_found_is_exactly_what_is_similar_enough():
+def test_what_is_found_is_exactly_what_is_similar_enough() -> None:
     rows = [sample(f"s1/c{n}/q1", n) for n in range(100)]
     rows += [{**sample(f"s2/c{n}/q1", n), "context": nearly(text(n))} for n in range(100)]
     at = {threshold: len(found(rows, threshold)) for threshold in (0.7, 0.99)}
@@ -124,14 +124,14 @@ def alike(script: scripted.ScriptedTeacher):
     return answer
 
 
-def run_of(script, concurrency=16, **settings):
+def run_of(script: ScriptedTeacher, concurrency=16, **settings):
     teacher = script.connect(concurrency)
     return sk.generate(
         scripted.seeds(), teacher=teacher, prompts=PROMPTS, num_contexts=6, **settings
     )
 
 
-def test_a_run_drops_near_duplicates_at_the_end_and_counts_them(tmp_path):
+def test_a_run_drops_near_duplicates_at_the_end_and_counts_them(tmp_path: Path) -> None:
     with scripted.ScriptedTeacher() as script:
         script.answer = alike(script)
         whole = run_of(script)
@@ -147,7 +147,7 @@ def test_a_run_drops_near_duplicates_at_the_end_and_counts_them(tmp_path):
     assert kept == [row["id"] for row in whole.samples() if row["id"] in kept]
 
 
-def test_which_of_them_stays_depends_on_the_lineage_alone():
+def test_which_of_them_stays_depends_on_the_lineage_alone() -> None:
     kept = []
     for concurrency, slow in ((1, 0.0), (16, 0.02)):
         with scripted.ScriptedTeacher() as script:
@@ -160,7 +160,7 @@ def test_which_of_them_stays_depends_on_the_lineage_alone():
     assert kept[0][0].startswith("s1/")
 
 
-def test_another_threshold_asks_nothing_and_doing_it_again_changes_nothing(tmp_path):
+def test_another_threshold_asks_nothing_and_doing_it_again_changes_nothing(tmp_path: Path) -> None:
     with scripted.ScriptedTeacher() as script:
         script.answer = alike(script)
         strict = list(run_of(script, near_duplicates=0.8, out=tmp_path).samples())
@@ -175,7 +175,7 @@ def test_another_threshold_asks_nothing_and_doing_it_again_changes_nothing(tmp_p
         assert script.asked() == 0
 
 
-def test_a_target_says_what_was_dropped_after_it_was_reached():
+def test_a_target_says_what_was_dropped_after_it_was_reached() -> None:
     with scripted.ScriptedTeacher() as script:
         script.answer = alike(script)
         run = run_of(script, near_duplicates=0.8, target=20)
@@ -186,7 +186,7 @@ def test_a_target_says_what_was_dropped_after_it_was_reached():
 
 
 @pytest.mark.parametrize("threshold", [0, 1.5, "much", True])
-def test_a_threshold_that_is_no_similarity_is_refused(threshold):
+def test_a_threshold_that_is_no_similarity_is_refused(threshold: object) -> None:
     with pytest.raises(sk.SettingsError, match="near_duplicates"):
         sk.plan(scripted.seeds(), prompts=PROMPTS, near_duplicates=threshold)
 
@@ -201,7 +201,7 @@ def rows_of(texts):
     ]
 
 
-def test_a_set_that_repeats_itself_measures_less():
+def test_a_set_that_repeats_itself_measures_less() -> None:
     varied, same = (
         diversity(rows_of([text(n if new else n % 3) for n in range(60)])) for new in (True, False)
     )
@@ -214,12 +214,12 @@ def test_a_set_that_repeats_itself_measures_less():
     assert varied.growth[-1][1] > same.growth[-1][1]
 
 
-def test_the_share_of_different_words_is_what_one_counts_by_hand():
+def test_the_share_of_different_words_is_what_one_counts_by_hand() -> None:
     [_, measured] = diversity(rows_of(["a b c d", "a b c e"])).columns
     assert measured.distinct == pytest.approx((5 / 8, 4 / 6, 3 / 4))
 
 
-def test_a_context_counts_once_for_all_its_questions():
+def test_a_context_counts_once_for_all_its_questions() -> None:
     measured = diversity([sample(f"s1/c{n}/q{q}", n) for n in (1, 2) for q in (1, 2, 3)])
     assert {one.column: one.number for one in measured.columns} == {
         "context": 2,
@@ -228,7 +228,7 @@ def test_a_context_counts_once_for_all_its_questions():
     }
 
 
-def test_the_curve_is_a_picture_that_can_be_read_aloud_and_compared():
+def test_the_curve_is_a_picture_that_can_be_read_aloud_and_compared() -> None:
     one, other = (
         diversity(rows_of([text(n % k) for n in range(60)]), name=f"<{k}>") for k in (60, 5)
     )
@@ -241,13 +241,13 @@ def test_the_curve_is_a_picture_that_can_be_read_aloud_and_compared():
     assert "distinct-3" in repr(one)
 
 
-def test_an_empty_set_has_measures_too():
+def test_an_empty_set_has_measures_too() -> None:
     assert diversity([]).samples == 0
     assert "0 of 0" in repr(diversity([]))
     assert "<svg" in diversity([])._repr_html_()
 
 
-def test_a_run_is_measured_by_its_samples():
+def test_a_run_is_measured_by_its_samples() -> None:
     with scripted.ScriptedTeacher() as script:
         run = run_of(script)
     assert sk.diversity(run).samples == len(list(run.samples()))

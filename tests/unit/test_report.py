@@ -60,7 +60,7 @@ def summary_of(stages=None, **more):
     return replace(summary, **more)
 
 
-def sample(number, text="Apples are slow today.", seed=None, score=3.0):
+def sample(number: int, text="Apples are slow today.", seed=None, score=3.0):
     return {
         "id": f"s{seed or number % 2 + 1}/c{number}/q1",
         "task_description": "Make a table.",
@@ -75,7 +75,7 @@ def sample(number, text="Apples are slow today.", seed=None, score=3.0):
     }
 
 
-def drop(number, stage="filter_grounded_qa_pair", reason="score", **more):
+def drop(number: int, stage="filter_grounded_qa_pair", reason="score", **more):
     row = sample(number, score=1.0) | {
         "stage": stage,
         "reason": reason,
@@ -129,7 +129,7 @@ def page_of(folder, summary=None, samples=(), drops=(), **more) -> Page:
     return Page(path.read_text(encoding="utf-8"))
 
 
-def test_the_table_adds_up_and_says_the_summary_s_numbers(tmp_path):
+def test_the_table_adds_up_and_says_the_summary_s_numbers(tmp_path: Path) -> None:
     page = page_of(tmp_path, samples=[sample(n) for n in range(40)])
     rows = [[int(cell) for cell in cells[1:]] for cells in page.rows[1:9]]
     assert [cells[0].split("dropped")[0] for cells in page.rows[1:9]] == [s.name for s in GROUNDED]
@@ -141,7 +141,7 @@ def test_the_table_adds_up_and_says_the_summary_s_numbers(tmp_path):
     assert "dropped: malformed 2" in page.rows[2][0]
 
 
-def test_the_heading_says_what_was_made_by_whom_and_when(tmp_path):
+def test_the_heading_says_what_was_made_by_whom_and_when(tmp_path: Path) -> None:
     page = page_of(tmp_path, summary_of(), [sample(n) for n in range(40)])
     assert "feedback_to_table" in page.text
     assert "40 samples kept from 2 seed examples, 21 rows dropped" in page.text
@@ -152,7 +152,7 @@ def test_the_heading_says_what_was_made_by_whom_and_when(tmp_path):
     assert "rehearsal" not in page.text
 
 
-def test_a_rehearsal_says_so_first(tmp_path):
+def test_a_rehearsal_says_so_first(tmp_path: Path) -> None:
     summary = summary_of(teacher="rehearsal", model="rehearsal")
     body = page_of(tmp_path, summary, [sample(1)]).text.partition("}\n")[2]
     assert body.index("This is a rehearsal.") < body.index("kept from")
@@ -163,7 +163,7 @@ def test_a_rehearsal_says_so_first(tmp_path):
     assert "rehearsal" in first_line and "do not train on them" in first_line
 
 
-def test_the_page_loads_nothing_and_runs_nothing(tmp_path):
+def test_the_page_loads_nothing_and_runs_nothing(tmp_path: Path) -> None:
     page = page_of(tmp_path, samples=[sample(1)], drops=[drop(2)])
     tags = {tag for tag, _ in page.elements}
     assert not tags & {"script", "img", "iframe", "link", "object", "embed", "base", "form"}
@@ -173,7 +173,7 @@ def test_the_page_loads_nothing_and_runs_nothing(tmp_path):
     assert not re.search(r"(src=|url\(|@import|//)", text.replace("http://www.w3.org/2000/svg", ""))
 
 
-def test_hostile_text_from_every_column_is_only_read(tmp_path):
+def test_hostile_text_from_every_column_is_only_read(tmp_path: Path) -> None:
     calm = page_of(tmp_path / "calm", samples=[sample(1)], drops=[drop(2, vary={"a": "b"})])
     row = dict.fromkeys(sample(1), HOSTILE) | {"score": 3.0, "vary": {HOSTILE: HOSTILE}}
     lost = row | {"stage": HOSTILE, "reason": HOSTILE, "message": HOSTILE, "reply": HOSTILE}
@@ -195,7 +195,7 @@ def test_hostile_text_from_every_column_is_only_read(tmp_path):
     assert "\u2400\u241b[31m[U+202E]" in raw.decode()
 
 
-def test_sixty_samples_are_shown_spread_over_all_seeds(tmp_path):
+def test_sixty_samples_are_shown_spread_over_all_seeds(tmp_path: Path) -> None:
     samples = [sample(n, seed=1 + n // 100) for n in range(500)]
     page = page_of(tmp_path, summary_of([stage("gen_contexts", 5, 500, 500)]), samples)
     assert "60 of 500 shown" in page.text
@@ -204,7 +204,9 @@ def test_sixty_samples_are_shown_spread_over_all_seeds(tmp_path):
     assert re.findall(r"Seed (s\d)", page.text) == [f"s{seed}" for seed in range(1, 6)]
 
 
-def test_a_sample_stands_beside_its_seed_and_its_question_without_the_context(tmp_path):
+def test_a_sample_stands_beside_its_seed_and_its_question_without_the_context(
+    tmp_path: Path,
+) -> None:
     page = page_of(tmp_path, samples=[sample(1)])
     for words in (
         "Apples are slow today.",
@@ -219,7 +221,7 @@ def test_a_sample_stands_beside_its_seed_and_its_question_without_the_context(tm
     )
 
 
-def test_drops_stand_under_stage_and_reason_with_message_reply_and_row(tmp_path):
+def test_drops_stand_under_stage_and_reason_with_message_reply_and_row(tmp_path: Path) -> None:
     drops = [drop(n) for n in range(9)]
     drops += [
         drop(9, "gen_grounded_questions", "malformed", message="No tags.", reply="<p>Sure!</p>")
@@ -242,7 +244,7 @@ def test_drops_stand_under_stage_and_reason_with_message_reply_and_row(tmp_path)
     assert len(re.findall("Judged 1", text)) == 3
 
 
-def test_an_empty_run_says_where_everything_went_and_what_to_look_at(tmp_path):
+def test_an_empty_run_says_where_everything_went_and_what_to_look_at(tmp_path: Path) -> None:
     stages = [*GROUNDED[:3], stage("filter_grounded_questions", 58, 58, 0, score=58)]
     stages += [stage(s.name, 0, 0, 0) for s in GROUNDED[4:]]
     text = page_of(
@@ -257,12 +259,12 @@ def test_an_empty_run_says_where_everything_went_and_what_to_look_at(tmp_path):
     assert "No sample was kept" in (tmp_path / "README.md").read_text(encoding="utf-8")
 
 
-def test_a_run_that_failed_before_its_first_stage_has_its_page(tmp_path):
+def test_a_run_that_failed_before_its_first_stage_has_its_page(tmp_path: Path) -> None:
     text = page_of(tmp_path, summary_of([], state="failed")).text
     assert "This run has failed." in text and "no rows were made" in text
 
 
-def test_figures_say_their_numbers_aloud(tmp_path):
+def test_figures_say_their_numbers_aloud(tmp_path: Path) -> None:
     samples = [sample(n, score=2.0 + n % 2) for n in range(40)]
     page = page_of(tmp_path, samples=samples, drops=[drop(n) for n in range(9)])
     labels = [
@@ -281,7 +283,7 @@ def test_figures_say_their_numbers_aloud(tmp_path):
     )
 
 
-def test_the_seed_columns_of_a_user_s_own_rows_may_hold_numbers(tmp_path):
+def test_the_seed_columns_of_a_user_s_own_rows_may_hold_numbers(tmp_path: Path) -> None:
     page = page_of(tmp_path, samples=[sample(1) | {"seed_response": 7}])
     labels = [
         attrs["aria-label"]
@@ -293,7 +295,7 @@ def test_the_seed_columns_of_a_user_s_own_rows_may_hold_numbers(tmp_path):
     )
 
 
-def test_twenty_thousand_samples_pass_through_in_little_memory(tmp_path):
+def test_twenty_thousand_samples_pass_through_in_little_memory(tmp_path: Path) -> None:
     def samples():
         return (sample(n, text="word " * 200 + str(n), seed=1 + n // 30) for n in range(20_000))
 
@@ -311,12 +313,12 @@ def test_twenty_thousand_samples_pass_through_in_little_memory(tmp_path):
     assert (tmp_path / "report.html").stat().st_size < 2e6
 
 
-def test_the_readme_s_picture_is_the_function_s(tmp_path):
+def test_the_readme_s_picture_is_the_function_s(tmp_path: Path) -> None:
     assert (REPO / "notebooks/images/method.svg").read_text(encoding="utf-8") == draw_method()
 
 
 @pytest.mark.parametrize("pipeline", ["grounded", "freeform"])
-def test_the_picture_names_every_stage_in_order_aloud_and_in_print(pipeline):
+def test_the_picture_names_every_stage_in_order_aloud_and_in_print(pipeline: str) -> None:
     root = ElementTree.fromstring(draw_method(pipeline))
     drawn = [text.text for text in root.iter("{http://www.w3.org/2000/svg}text")]
     names = list(texts.load_texts("stages")[pipeline])
@@ -326,7 +328,7 @@ def test_the_picture_names_every_stage_in_order_aloud_and_in_print(pipeline):
     assert not list(root.iter("{http://www.w3.org/2000/svg}style"))
 
 
-def test_the_picture_shows_any_list_of_stages_with_what_is_working():
+def test_the_picture_shows_any_list_of_stages_with_what_is_working() -> None:
     text = "".join(
         ElementTree.fromstring(
             draw_funnel([GROUNDED[0], stage("in_german", 20, 20, 11, in_german=4)])
@@ -336,7 +338,7 @@ def test_the_picture_shows_any_list_of_stages_with_what_is_working():
     assert "dropped 4: in_german 4 · 5 working" in text
 
 
-def test_the_bars_of_the_picture_are_as_long_as_their_numbers():
+def test_the_bars_of_the_picture_are_as_long_as_their_numbers() -> None:
     root = ElementTree.fromstring(draw_funnel([stage("filter_questions", 100, 100, 75, score=25)]))
     widths = [float(bar.get("width")) for bar in root.iter() if bar.get("height") in ("8", "6.5")]
     assert widths == [300, 98.5]  # of 400 px; the hollow bar's line adds 1.5
@@ -346,7 +348,7 @@ def front_of(text: str) -> dict:
     return yaml.safe_load(text.split("---\n")[1])
 
 
-def test_the_card_s_front_matter_is_yaml_and_names_the_files(tmp_path):
+def test_the_card_s_front_matter_is_yaml_and_names_the_files(tmp_path: Path) -> None:
     write_card(
         tmp_path / "README.md", summary_of(), sample(1), None, name="Mail: in house style # 1"
     )
@@ -361,7 +363,7 @@ def template_in(card: str):
     return yaml.safe_load(re.search(r"```json\n(.*?)```", card, re.DOTALL)[1])
 
 
-def test_the_card_gives_the_exact_template_for_inference(tmp_path):
+def test_the_card_gives_the_exact_template_for_inference(tmp_path: Path) -> None:
     write_card(
         tmp_path / "README.md", summary_of(), sample(1), 'You are "brief" & <kind>.', name="mail"
     )
@@ -382,7 +384,7 @@ def test_the_card_gives_the_exact_template_for_inference(tmp_path):
     assert freeform == [{"role": "user", "content": "{question}"}]
 
 
-def test_hostile_text_stays_inside_the_card_s_fences(tmp_path):
+def test_hostile_text_stays_inside_the_card_s_fences(tmp_path: Path) -> None:
     text = "````\n# Not a heading\n" + HOSTILE
     stages = [*GROUNDED, stage("a|b`<b>\n|", 40, 40, 40)]
     write_card(
@@ -399,6 +401,6 @@ def test_hostile_text_stays_inside_the_card_s_fences(tmp_path):
     assert r"| `a\|b <b> \|` |" in outside
 
 
-def test_a_text_of_megabytes_is_cut_with_a_sign(tmp_path):
+def test_a_text_of_megabytes_is_cut_with_a_sign(tmp_path: Path) -> None:
     page = page_of(tmp_path, samples=[sample(1, text="x" * 3_000_000)])
     assert "[… 2,980,000 more characters]" in page.text

@@ -32,7 +32,7 @@ class Page(HTMLParser):
         self.text += data
 
 
-def sample(number=1, **more):
+def sample(number: int = 1, **more):
     return {
         "id": f"s1/c{number}/q1",
         "task_description": "Make a table.",
@@ -57,7 +57,7 @@ def forms_of(shown):
     return [" ".join(Page(shown).text.split()), " ".join(repr(shown).split())]
 
 
-def test_a_table_has_the_columns_asked_for_and_says_how_many_rows_there_are():
+def test_a_table_has_the_columns_asked_for_and_says_how_many_rows_there_are() -> None:
     rows = [sample(number) for number in range(1, 8)]
     for form in forms_of(sk.as_table(rows, "context", "score", most=2)):
         assert "s1/c1/q1" in form and "Context 1." in form and "Context 2." in form
@@ -65,24 +65,24 @@ def test_a_table_has_the_columns_asked_for_and_says_how_many_rows_there_are():
         assert "2 of 7 rows shown" in form
 
 
-def test_a_table_without_columns_shows_all_of_them():
+def test_a_table_without_columns_shows_all_of_them() -> None:
     for form in forms_of(sk.as_table([{"id": "s1", "one": "first", "two": 2.0}])):
         assert re.search("one.*first", form) and re.search("two.* 2 ", form)
 
 
-def test_seeds_are_called_as_a_run_calls_them():
+def test_seeds_are_called_as_a_run_calls_them() -> None:
     seeds = [{"seed_question": "First?"}, {"seed_question": "Second?"}]
     for form in forms_of(sk.as_table(seeds, "seed_question")):
         assert form.index("s1") < form.index("First?") < form.index("s2") < form.index("Second?")
 
 
-def test_a_table_by_score_begins_with_the_lowest_and_ends_with_those_that_have_none():
+def test_a_table_by_score_begins_with_the_lowest_and_ends_with_those_that_have_none() -> None:
     rows = [sample(1, score=3.0), sample(2, score=None), sample(3, score=1.0)]
     for form in forms_of(sk.as_table(rows, "context", by="score")):
         assert form.index("Context 3.") < form.index("Context 1.") < form.index("Context 2.")
 
 
-def test_samples_stand_beside_their_seeds_with_the_judges_words():
+def test_samples_stand_beside_their_seeds_with_the_judges_words() -> None:
     for form in forms_of(sk.beside_seeds([sample()])):
         for text in (
             "Context 1.",
@@ -96,33 +96,33 @@ def test_samples_stand_beside_their_seeds_with_the_judges_words():
             assert f"The seed's {name}" in form
 
 
-def test_the_context_is_not_shown_a_second_time_above_its_question():
+def test_the_context_is_not_shown_a_second_time_above_its_question() -> None:
     for form in forms_of(sk.beside_seeds([sample()])):
         assert form.count("Context 1.") == 1
 
 
-def test_samples_are_taken_evenly_from_the_beginning_to_the_end():
+def test_samples_are_taken_evenly_from_the_beginning_to_the_end() -> None:
     rows = [sample(number) for number in range(1, 100)]
     for form in forms_of(sk.beside_seeds(rows, most=3)):
         assert [int(n) for n in re.findall(r"s1/c(\d+)/q1", form)] == [17, 50, 83]
         assert "3 of 99 rows shown" in form
 
 
-def test_a_drop_says_where_why_and_what_the_teacher_replied():
+def test_a_drop_says_where_why_and_what_the_teacher_replied() -> None:
     row = drop(reason="malformed", message="No tags.", reply="I'd rather not.")
     for form in forms_of(sk.beside_seeds([row])):
         assert "dropped by filter_grounded_qa_pair (malformed): No tags." in form
         assert "I'd rather not." in form
 
 
-def test_rows_that_never_came_to_be_show_what_there_is():
+def test_rows_that_never_came_to_be_show_what_there_is() -> None:
     lost = {"id": "s1/c4", "stage": "gen_contexts", "reason": "duplicate", "message": "Twice."}
     for form in forms_of(sk.beside_seeds([lost])):
         assert "s1/c4" in form and "duplicate" in form and "Twice." in form
 
 
 @pytest.mark.parametrize("show", [sk.as_table, sk.beside_seeds])
-def test_a_run_is_shown_by_its_samples(show):
+def test_a_run_is_shown_by_its_samples(show) -> None:
     class Run:
         def samples(self):
             yield sample()
@@ -131,12 +131,12 @@ def test_a_run_is_shown_by_its_samples(show):
 
 
 @pytest.mark.parametrize("show", [sk.as_table, sk.beside_seeds])
-def test_no_rows_are_said_to_be_none(show):
+def test_no_rows_are_said_to_be_none(show) -> None:
     for form in forms_of(show([])):
         assert form == "There are no rows to show."
 
 
-def test_long_texts_are_there_in_full_and_unfold():
+def test_long_texts_are_there_in_full_and_unfold() -> None:
     text = " ".join(f"word{number}" for number in range(1500))
     page = Page(sk.as_table([sample(response=text)], "response"))
     assert [tag for tag, _ in page.elements].count("details") == 1
@@ -145,7 +145,7 @@ def test_long_texts_are_there_in_full_and_unfold():
     assert "".join(text.split()) in "".join(page.text.replace(more[0], "").split())
 
 
-def test_printed_texts_are_cut_with_a_sign_only():
+def test_printed_texts_are_cut_with_a_sign_only() -> None:
     text = "x" * 1000
     assert "x" * 300 + " [… 700 more characters]" in repr(
         sk.as_table([sample(response=text)], "response")
@@ -153,7 +153,7 @@ def test_printed_texts_are_cut_with_a_sign_only():
 
 
 @pytest.mark.parametrize("show", [sk.as_table, sk.beside_seeds])
-def test_hostile_text_is_text(show):
+def test_hostile_text_is_text(show) -> None:
     columns = ["id", "context", "question", "seed_context", "evaluation", "message", "stage"]
     row = drop(**dict.fromkeys(columns, HOSTILE))
     plain, page = Page(show([drop(evaluation="x")])), Page(show([row]))
@@ -166,7 +166,7 @@ def test_hostile_text_is_text(show):
 
 
 @pytest.mark.parametrize("show", [sk.as_table, sk.beside_seeds])
-def test_the_look_is_in_attributes_alone(show):
+def test_the_look_is_in_attributes_alone(show) -> None:
     page = Page(show([sample(response="long " * 1000)]))
     assert {tag for tag, _ in page.elements} <= set(TAGS.split())
     assert not any(name in attrs for _, attrs in page.elements for name in ("class", "src", "href"))
