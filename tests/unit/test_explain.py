@@ -1,52 +1,59 @@
-"""A run explains itself: where the samples went, what was said, and what to change."""
+"""A run explains itself: where the samples went, what the judge wrote, and what to change."""
 
 import asyncio
 import json
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
-from scripted import PROMPTS, ScriptedTeacher, completion, seeds, tagged
+from aiohttp import web
+from scripted import PROMPTS, Ask, ScriptedTeacher, completion, seeds, tagged
 from servers import status
 
 import sdgkit as sk
 from sdgkit.errors import RunError
 from sdgkit.funnel import StageLine, Summary
 from sdgkit.pages import fill
-from sdgkit.report.explain import explain
+from sdgkit.report.explain import Cause, explain
 from sdgkit.report.phrases import phrases
+from sdgkit.run.snapshot import Snapshot
+from sdgkit.samples import Row
 
 
 @pytest.fixture
-def script():
+def script() -> Iterator[ScriptedTeacher]:
     with ScriptedTeacher() as script:
         yield script
 
 
-def run_of(script: ScriptedTeacher, **settings):
-    settings = {"num_contexts": 4, "prompts": PROMPTS} | settings
-    return sk.generate(seeds(3), teacher=script.connect(), **settings)
+def run_of(script: ScriptedTeacher, num_contexts: int = 4, **settings: Any) -> sk.Run:
+    return sk.generate(
+        seeds(3), teacher=script.connect(), num_contexts=num_contexts, prompts=PROMPTS, **settings
+    )
 
 
 def strict(
     script: ScriptedTeacher,
-    every=1,
-    words="The question asks for a fact that is not in the context, number {}.",
-):
+    every: int = 1,
+    evaluation: str = "The question asks for a fact that is not in the context, number {}.",
+) -> Callable[[Ask], str]:
     """A judge of questions that turns down all but every n-th."""
 
-    def answer(ask):
+    def answer(ask: Ask) -> str:
         if ask.stage == "eval_grounded_questions":
             good = every > 1 and int(ask.name, 16) % every == 0
             return tagged(
-                evaluation="All is there." if good else words.format(ask.name), score=int(good)
+                evaluation="All is there." if good else evaluation.format(ask.name), score=int(good)
             )
         return script.usual(ask)
 
     return answer
 
 
-def test_a_strict_judge_is_named_with_what_it_wrote_most_and_an_example(
+def test_a_strict_judge_is_named_with_its_phrases_and_an_example(
     script: ScriptedTeacher,
 ) -> None:
     script.answer = strict(script)
@@ -60,7 +67,8 @@ def test_a_strict_judge_is_named_with_what_it_wrote_most_and_an_example(
     )
     assert ("fact that is not in the context", 36) in cause.phrases
     assert "eval_grounded_questions" in cause.advice and "gen_grounded_questions" in cause.advice
-    sent = cause.example.exchanges[-1].messages[-1]["content"]
+    assert cause.example is not None
+    sent = cause.messages_sent[-1]["content"]
     assert '"stage": "eval_grounded_questions"' in sent
     assert "[Start of Score]\n0" in cause.example.reply
     for text in (str(explanation), explanation.html):
@@ -71,7 +79,7 @@ def test_a_strict_judge_is_named_with_what_it_wrote_most_and_an_example(
         )
 
 
-def test_a_run_that_ends_empty_ends_well_with_that_page(
+def test_a_run_without_samples_ends_well_with_that_page(
     script: ScriptedTeacher, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     script.answer = strict(script)
@@ -98,15 +106,16 @@ def test_a_judge_that_turns_down_most_of_its_first_rows_is_warned_of_once(
     assert len(warnings) == 1 and warnings[0].startswith(
         "filter_grounded_questions: the judge rejected"
     )
+    assert run.warning is not None
     assert run.warning.causes[0].stage == "filter_grounded_questions"
     assert warnings[0] in json.loads((tmp_path / "run" / "summary.json").read_text())["notes"]
 
 
-def test_what_a_judge_writes_is_only_read_on_the_page_and_in_the_notes(
+def test_what_a_judge_writes_stays_text_on_the_page_and_in_the_notes(
     script: ScriptedTeacher,
 ) -> None:
     script.answer = strict(
-        script, words="<img src=x onerror=alert(1)> \u202e is missing here, number {}."
+        script, evaluation="<img src=x onerror=alert(1)> \u202e is missing here, number {}."
     )
     run = run_of(script)
     assert run.warning is not None
@@ -115,7 +124,7 @@ def test_what_a_judge_writes_is_only_read_on_the_page_and_in_the_notes(
     assert not any("\u202e" in note for note in run.notes) and "\u202e" not in str(run.explain())
 
 
-def paused(run):
+def paused(run: sk.Run) -> Snapshot:
     deadline = time.monotonic() + 30
     while not run.snapshot().asks:
         assert time.monotonic() < deadline and run.is_running
@@ -123,21 +132,26 @@ def paused(run):
     return run.snapshot()
 
 
-def doubted(script: ScriptedTeacher, tmp_path: Path):
-    """A panel that somebody looks at, paused because of its judge. Replies take a moment, so that much is left."""
+def paused_panel(script: ScriptedTeacher, tmp_path: Path) -> tuple[sk.RunPanel, Snapshot]:
+    """A live panel that has paused because of its judge. Replies take a moment, so much is left."""
     script.answer = strict(script, every=40)  # so few that chance cannot make a fair judge of it
     script.delay = lambda ask: 0.05
-    settings = {"num_contexts": 20, "prompts": PROMPTS, "out": tmp_path / "run"}
-    panel = sk.RunPanel(seeds(8), teacher=script.connect(), **settings)
+    panel = sk.RunPanel(
+        seeds(8),
+        teacher=script.connect(),
+        num_contexts=20,
+        prompts=PROMPTS,
+        out=tmp_path / "run",
+    )
     assert panel.view.state["judge_doubt"] == ""
     panel.start()
     return panel, paused(panel.latest)
 
 
-def test_where_somebody_looks_a_run_pauses_on_a_doubtful_judge_and_asks_nothing_meanwhile(
+def test_in_a_live_panel_a_run_pauses_on_a_doubtful_judge_and_sends_no_requests(
     script: ScriptedTeacher, tmp_path: Path
 ) -> None:
-    panel, snapshot = doubted(script, tmp_path)
+    panel, snapshot = paused_panel(script, tmp_path)
     assert snapshot.state == "paused" and "the judge rejected" in snapshot.message
     while panel.latest.snapshot().in_flight:
         time.sleep(0.02)
@@ -160,10 +174,8 @@ def test_where_somebody_looks_a_run_pauses_on_a_doubtful_judge_and_asks_nothing_
     panel.latest.wait()
 
 
-def test_a_paused_run_can_be_stopped_and_gone_on_with(
-    script: ScriptedTeacher, tmp_path: Path
-) -> None:
-    panel, _ = doubted(script, tmp_path)
+def test_a_paused_run_can_be_cancelled_and_resumed(script: ScriptedTeacher, tmp_path: Path) -> None:
+    panel, _ = paused_panel(script, tmp_path)
     panel.act("cancel")
     assert panel.latest.wait(10).state == "cancelled"
     asked = len(script.asks)
@@ -171,7 +183,7 @@ def test_a_paused_run_can_be_stopped_and_gone_on_with(
     assert run.state == "done" and len(script.asks) > asked
 
 
-def test_where_nobody_looks_it_warns_with_that_page_and_goes_on(
+def test_elsewhere_it_warns_with_that_page_and_continues(
     script: ScriptedTeacher, capsys: pytest.CaptureFixture[str]
 ) -> None:
     script.answer = strict(script, every=8)
@@ -187,7 +199,7 @@ def test_where_nobody_looks_it_warns_with_that_page_and_goes_on(
 
 @pytest.mark.parametrize(("contexts", "every"), [(4, 2), (2, 1)])
 def test_a_fair_judge_and_one_that_has_hardly_begun_are_not(
-    script: ScriptedTeacher, contexts, every
+    script: ScriptedTeacher, contexts: int, every: int
 ) -> None:
     script.answer = strict(script, every=every)
     run = run_of(script, num_contexts=contexts)
@@ -195,8 +207,14 @@ def test_a_fair_judge_and_one_that_has_hardly_begun_are_not(
     assert not any("of the first" in note for note in run.notes)
 
 
+def reply_of(cause: Cause) -> str:
+    """The raw reply of the example."""
+    assert cause.example is not None
+    return cause.example.reply
+
+
 def test_each_cause_says_what_to_change(script: ScriptedTeacher) -> None:
-    def answer(ask):
+    def answer(ask: Ask) -> str | web.Response:
         if ask.stage == "gen_contexts":
             return tagged(
                 context=f"Context {ask.seed}.{min(ask.ordinal, 3)}"
@@ -214,15 +232,15 @@ def test_each_cause_says_what_to_change(script: ScriptedTeacher) -> None:
     }
     assert causes["truncated"].stage == "gen_grounded_responses"
     assert "Raise max_tokens (--max-tokens)" in causes["truncated"].advice
-    assert causes["truncated"].example.reply == "[Start of Response]\nHalf a"
+    assert reply_of(causes["truncated"]) == "[Start of Response]\nHalf a"
     assert 'structure="always"' in causes["malformed"].advice
     assert "eval_grounded_questions" in causes["malformed"].advice
-    assert causes["malformed"].example.reply == "Looks good to me!"
+    assert reply_of(causes["malformed"]) == "Looks good to me!"
     assert "a higher temperature" in causes["duplicate"].advice
 
 
-def test_a_refusal_is_told_in_the_server_s_words(script: ScriptedTeacher) -> None:
-    def answer(ask):
+def test_a_refusal_is_quoted_in_the_server_s_words(script: ScriptedTeacher) -> None:
+    def answer(ask: Ask) -> str | web.Response:
         if ask.stage == "gen_grounded_responses" and int(ask.name, 16) % 2:
             return status(400, "this prompt is too long for me")
         return script.usual(ask)
@@ -230,19 +248,23 @@ def test_a_refusal_is_told_in_the_server_s_words(script: ScriptedTeacher) -> Non
     script.answer = answer
     explanation = run_of(script).explain()
     cause = next(c for c in explanation.causes if c.reason == "teacher_error")
-    [(said, number)] = cause.phrases
-    assert "this prompt is too long for me" in said and number == cause.number
+    [phrase] = cause.phrases
+    assert "this prompt is too long for me" in phrase.text and phrase.number == cause.number
     page = "".join(fill("explain.html", explanation=replace(explanation, causes=[cause])))
     assert "as sent" not in page  # a refused request has no reply to be recorded with
 
 
 class Record:
-    """Of which only the numbers are known."""
+    """A run without rows."""
 
-    def samples(self):
+    def samples(self) -> Iterator[Row]:
         return iter(())
 
-    drops = samples
+    def drops(self) -> Iterator[Row]:
+        return iter(())
+
+    def trace(self, id: str) -> NoReturn:
+        raise RunError(f"No row of this run has the id {id!r}.")
 
 
 def test_a_lost_context_counts_as_the_questions_that_it_would_have_had() -> None:
@@ -251,25 +273,20 @@ def test_a_lost_context_counts_as_the_questions_that_it_would_have_had() -> None
         StageLine("gen_grounded_questions", 15, 45, 45),
         StageLine("filter_grounded_questions", 45, 45, 33, {"score": 12}),
     ]
-    found = explain(Summary("done", stages=stages, seeds=2), Record())
-    assert [cause.number for cause in found.causes] == [5, 12]
-    assert (found.samples, found.dropped, found.seeds) == (33, 17, 2)
+    explanation = explain(Summary("done", stages=stages, seeds=2), Record())
+    assert [cause.number for cause in explanation.causes] == [5, 12]
+    assert (explanation.samples, explanation.dropped, explanation.seeds) == (33, 17, 2)
 
 
-def test_a_row_that_is_taken_back_while_it_is_read_is_no_example() -> None:
-    class Going(Record):
-        def drops(self):
-            return iter(
-                [{"id": "s1/c2/q1", "stage": "filter_grounded_questions", "reason": "score"}]
-            )
-
-        def trace(self, id):
-            raise RunError(f"No row of this run has the id {id!r}.")
+def test_a_row_that_disappears_while_it_is_read_is_no_example() -> None:
+    class RunningRecord(Record):
+        def drops(self) -> Iterator[Row]:
+            yield {"id": "s1/c2/q1", "stage": "filter_grounded_questions", "reason": "score"}
 
     stages = [StageLine("filter_grounded_questions", 2, 2, 1, {"score": 1})]
-    found = explain(Summary("running", stages=stages, seeds=2), Going())
-    assert [(cause.number, cause.example) for cause in found.causes] == [(1, None)]
-    assert "1 of 2 rows" in str(found) and "1 of 2 rows" in found.html
+    explanation = explain(Summary("running", stages=stages, seeds=2), RunningRecord())
+    assert [(cause.number, cause.example) for cause in explanation.causes] == [(1, None)]
+    assert "1 of 2 rows" in str(explanation) and "1 of 2 rows" in explanation.html
 
 
 def test_phrases_are_what_the_drops_say_and_the_kept_do_not() -> None:

@@ -1,8 +1,11 @@
-"""What trainers read: whole files, equal rows in both forms, loaded back by `datasets`."""
+"""What trainers read: complete files, equal rows in both formats, loaded back by `datasets`."""
 
 import json
 import os
 import tracemalloc
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,14 +14,15 @@ from sdgkit.export import messages, train_file, write_jsonl, write_parquet
 from sdgkit.export.card import write_card
 from sdgkit.files import write_atomically
 from sdgkit.funnel import StageLine, Summary
+from sdgkit.samples import Row
 
 
 @pytest.fixture(autouse=True)
-def quiet_datasets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def quiet_datasets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_DATASETS_OFFLINE", "1")
 
 
-def rows(number: int = 2_500):
+def rows(number: int = 2_500) -> Iterator[dict[str, Any]]:
     for n in range(1, number + 1):
         row = {
             "id": f"s1/c{n}/q1",
@@ -34,7 +38,7 @@ def rows(number: int = 2_500):
         yield row
 
 
-def load(path: Path, kind, cache):
+def load(path: Path, kind: str, cache: Path) -> Any:
     import datasets
 
     return datasets.load_dataset(kind, data_files=str(path), split="train", cache_dir=str(cache))
@@ -57,7 +61,7 @@ def test_jsonl_and_parquet_hold_equal_rows_for_datasets(tmp_path: Path) -> None:
     }
 
 
-def test_the_folder_is_a_dataset_by_its_card(tmp_path: Path) -> None:
+def test_the_card_makes_the_folder_a_dataset(tmp_path: Path) -> None:
     import datasets
 
     folder = tmp_path / "run"
@@ -87,7 +91,7 @@ def test_messages_are_question_and_response_with_the_user_s_own_system_message_f
     assert with_system == [{"role": "system", "content": "S"}, *turns]
 
 
-def test_a_sample_without_an_answer_is_named_and_nothing_is_written(tmp_path: Path) -> None:
+def test_a_sample_without_a_response_is_named_and_nothing_is_written(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"s1/c9.*'response'"):
         write_jsonl(tmp_path / "train.jsonl", map(messages, [{"id": "s1/c9", "question": "Q"}]))
     assert list(tmp_path.iterdir()) == []
@@ -106,13 +110,13 @@ def test_a_rehearsal_s_training_file_says_so() -> None:
 
 @pytest.mark.parametrize("write", [lambda path, rows: write_jsonl(path, rows()), write_parquet])
 def test_rows_that_fail_half_way_leave_the_old_file_and_nothing_beside_it(
-    tmp_path: Path, write
+    tmp_path: Path, write: Callable[[Path, Callable[[], Iterable[Row]]], int]
 ) -> None:
     path = tmp_path / "dataset"
     path.write_text("old")
-    times = []
+    times: list[int] = []
 
-    def failing():
+    def failing() -> Iterator[Row]:
         times.append(1)
         yield from rows(1_500)
         if write is not write_parquet or len(times) == 2:
@@ -135,7 +139,7 @@ def test_a_file_appears_only_when_it_is_whole_and_keeps_the_umask(tmp_path: Path
     assert path.stat().st_mode & 0o777 == 0o666 & ~umask
 
 
-def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written_is_reported_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match=r"file/train\.jsonl cannot be written"):
         write_jsonl(tmp_path / "file" / "train.jsonl", [])
@@ -158,7 +162,7 @@ def test_a_link_stays_one_and_a_pipe_is_written_to(tmp_path: Path) -> None:
     ]
 
 
-def test_half_pairs_are_replaced_in_both_forms_alike(tmp_path: Path) -> None:
+def test_lone_surrogates_are_replaced_in_both_formats(tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
     odd = [{"id": "s1", "response": "a\ud83db"}]
@@ -172,10 +176,10 @@ def test_half_pairs_are_replaced_in_both_forms_alike(tmp_path: Path) -> None:
     )
 
 
-def test_columns_that_no_single_type_holds_become_text(tmp_path: Path) -> None:
+def test_columns_without_a_common_type_become_text(tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
-    odd = [
+    odd: list[Row] = [
         {"id": "s1", "n": 1, "v": {}, "none": None, "score": 2},
         {"id": "s2", "n": "two", "v": {}, "none": None, "score": 3},
     ]
@@ -187,7 +191,7 @@ def test_columns_that_no_single_type_holds_become_text(tmp_path: Path) -> None:
     assert table.column("score").to_pylist() == [2.0, 3.0]
 
 
-def test_no_rows_are_a_file_with_columns(tmp_path: Path) -> None:
+def test_a_file_without_rows_has_columns(tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
     write_parquet(tmp_path / "x.parquet", list)
@@ -195,8 +199,8 @@ def test_no_rows_are_a_file_with_columns(tmp_path: Path) -> None:
     assert len(table) == 0 and {"id", "question", "response", "score"} <= set(table.column_names)
 
 
-def test_forty_megabytes_of_rows_pass_through_a_few(tmp_path: Path) -> None:
-    def many():
+def test_forty_megabytes_of_rows_are_written_in_little_memory(tmp_path: Path) -> None:
+    def many() -> Iterator[Row]:
         return ({"id": f"s{n}", "response": f"{n} " * 400} for n in range(20_000))
 
     write_parquet(tmp_path / "warm.parquet", lambda: [{"id": "s1"}])

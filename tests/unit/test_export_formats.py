@@ -1,9 +1,11 @@
-"""Every training format, loaded back by what would read it; what is kept apart, merged, and pushed."""
+"""Every training format, loaded back by its readers; what is held out, merged and pushed."""
 
 import base64
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import datasets
 import jinja2
@@ -20,41 +22,49 @@ from sdgkit.export import FORMATS
 from sdgkit.export.training_set import EXPORT_FORMATS, Part, TrainingSet, held_out
 from sdgkit.funnel import Summary
 from sdgkit.review import Review
-from sdgkit.samples import content_key
+from sdgkit.samples import Row, content_key
 
 CHATML = "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
 
 
-def sample(context, question=1, skill="", response=None):
+def sample(context: int, question: int = 1, response: str | None = None) -> dict[str, Any]:
     text = f"Q{question} of {context}?"
-    row = {"id": f"s1/c{context}/q{question}", "context": f"Context {context}"}
-    row |= {
+    return {
+        "id": f"s1/c{context}/q{question}",
+        "context": f"Context {context}",
         "question": f"Context {context}\n\n{text}",
-        "response": response or f"Answer {context}.{question}{skill}",
+        "response": response or f"Answer {context}.{question}",
+        "evaluation": "Good.",
+        "score": 3.0,
     }
-    return row | {"evaluation": "Good.", "score": 3.0}
 
 
-def part(samples, system=None, skill="mail", decisions=(), key="", **summary):
-    summary = Summary(
-        **{"state": "done", "teacher": "vllm", "model": "llama", "seeds": 5} | summary
-    )
+def part(
+    samples: Sequence[Row],
+    system: str | None = None,
+    skill: str = "mail",
+    decisions: Sequence[Decision] = (),
+    key: str = "",
+    teacher: str = "vllm",
+    model: str = "llama",
+) -> Part:
+    summary = Summary("done", teacher=teacher, model=model, seeds=5)
     return Part(lambda: iter(samples), Decisions(decisions), system, skill, summary, key or skill)
 
 
 LINE_FORMATS = [format for format in FORMATS if format != "parquet"]
 
 
-def loaded(path: Path, tmp_path: Path):
+def loaded(path: Path, tmp_path: Path) -> Any:
     return datasets.Dataset.from_json(str(path), cache_dir=str(tmp_path / "cache"))
 
 
-def loaded_folder(path: Path, tmp_path: Path):
+def loaded_folder(path: Path, tmp_path: Path) -> Any:
     return datasets.load_dataset(str(path), cache_dir=str(tmp_path / "cache"))
 
 
 @pytest.fixture(autouse=True)
-def no_hub(monkeypatch: pytest.MonkeyPatch):
+def no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_DATASETS_OFFLINE", "1")
 
 
@@ -63,13 +73,13 @@ SAMPLES = [sample(context, question) for context in range(1, 41) for question in
 
 @pytest.mark.parametrize("format", LINE_FORMATS)
 @pytest.mark.parametrize("system", [None, "Be brief."])
-def test_each_line_format_loads_as_it_is_read_by_trainers(
+def test_each_line_format_loads_as_trainers_read_it(
     tmp_path: Path, format: str, system: str | None
 ) -> None:
     assert TrainingSet(part(SAMPLES, system)).write(format, tmp_path / "train.jsonl") == 120
     rows = loaded(tmp_path / "train.jsonl", tmp_path)
     assert len(rows) == 120 and rows[0]["id"] == "s1/c1/q1"
-    said = {
+    texts = {
         "messages": lambda row: [turn["content"] for turn in row["messages"]],
         "instructlab": lambda row: [turn["content"] for turn in row["messages"]],
         "sharegpt": lambda row: [turn["value"] for turn in row["conversations"]],
@@ -79,7 +89,7 @@ def test_each_line_format_loads_as_it_is_read_by_trainers(
             row["output"],
         ],
     }[format](rows[0])
-    assert said == [*([system] if system else []), "Context 1\n\nQ1 of 1?", "Answer 1.1"]
+    assert texts == [*([system] if system else []), "Context 1\n\nQ1 of 1?", "Answer 1.1"]
     if format == "instructlab":
         assert json.loads(rows[0]["metadata"]) == {"system": system or ""}
 
@@ -153,10 +163,11 @@ def test_the_folder_is_a_dataset_with_two_splits_that_share_no_context(tmp_path:
     assert "| `mail` | 120 | 5 | `llama` | `llama` |" in card and "rehearsal" not in card
 
 
-def test_further_samples_move_none_of_the_others() -> None:
-    few, many = SAMPLES[:60], SAMPLES
-    apart_few, apart_many = held_out(lambda: few, 0.2), held_out(lambda: many, 0.2)
-    assert [apart_few(row) for row in few] == [apart_many(row) for row in few]
+def test_further_samples_do_not_move_the_others() -> None:
+    few = SAMPLES[:60]
+    held_out_of_few = held_out(lambda: few, 0.2)
+    held_out_of_all = held_out(lambda: SAMPLES, 0.2)
+    assert list(map(held_out_of_few, few)) == list(map(held_out_of_all, few))
 
 
 @pytest.mark.parametrize("share", [0.01, 0.1, 0.5, 0.99])
@@ -166,7 +177,7 @@ def test_two_contexts_are_enough_for_both_sides(share: float) -> None:
     assert not held_out(lambda: two[:3], share)(two[0])  # one context is all there is to train on
 
 
-def test_a_share_of_nothing_is_one_split_and_of_everything_an_error(tmp_path: Path) -> None:
+def test_a_test_share_of_0_is_one_split_and_of_1_an_error(tmp_path: Path) -> None:
     TrainingSet(part(SAMPLES)).write("datasets", tmp_path / "all", test_share=0)
     assert list(loaded_folder(tmp_path / "all", tmp_path)) == ["train"]
     with pytest.raises(SettingsError, match=r"test_share must be .* not 1\.0"):
@@ -177,18 +188,19 @@ def test_a_share_of_nothing_is_one_split_and_of_everything_an_error(tmp_path: Pa
 
 
 def test_an_edited_response_is_chosen_and_the_original_rejected(tmp_path: Path) -> None:
-    edited, kept, asked = SAMPLES[:3]
+    rewritten, accepted, with_other_question = SAMPLES[:3]
     decisions = [
-        Decision(content_key(edited), edited["id"], "accept", edits={"response": "Better."}),
-        Decision(content_key(kept), kept["id"], "accept"),
-        Decision(content_key(asked), asked["id"], "accept", edits={"question": "Other?"}),
+        Decision(content_key(rewritten), rewritten["id"], "accept", edits={"response": "Better."}),
+        Decision(content_key(accepted), accepted["id"], "accept"),
+        Decision(
+            content_key(with_other_question),
+            with_other_question["id"],
+            "accept",
+            edits={"question": "Other?"},
+        ),
     ]
-    assert (
-        TrainingSet(part(SAMPLES, "S", decisions=decisions)).write(
-            "preference", tmp_path / "pairs.jsonl"
-        )
-        == 1
-    )
+    reviewed = TrainingSet(part(SAMPLES, "S", decisions=decisions))
+    assert reviewed.write("preference", tmp_path / "pairs.jsonl") == 1
     [row] = loaded(tmp_path / "pairs.jsonl", tmp_path)
     assert row["chosen"] == [{"role": "assistant", "content": "Better."}]
     assert row["rejected"] == [{"role": "assistant", "content": "Answer 1.1"}]
@@ -196,7 +208,7 @@ def test_an_edited_response_is_chosen_and_the_original_rejected(tmp_path: Path) 
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory):
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "mail"
     with ScriptedTeacher() as script:
         sk.generate(seeds(3), teacher=script.connect(), num_contexts=3, prompts=PROMPTS, out=out)
@@ -229,7 +241,7 @@ def test_exports_in_the_folder_follow_the_review(folder: Path, tmp_path: Path) -
 # Several runs ---------------------------------------------------------------------------------------------------------
 
 
-def test_merged_runs_have_their_skill_own_ids_and_no_question_twice(tmp_path: Path) -> None:
+def test_a_merged_set_has_skills_unique_ids_and_no_question_twice(tmp_path: Path) -> None:
     mail = part([sample(1), sample(2)], "Mail.", "mail")
     again = part([sample(2, response="Another answer."), sample(3)], None, "tables", key="tables_2")
     assert TrainingSet(mail, again).write("messages", tmp_path / "all.jsonl") == 3
@@ -254,7 +266,7 @@ def test_runs_are_merged_from_their_folders(folder: Path, tmp_path: Path) -> Non
     )  # all twice: once
 
 
-def test_a_rehearsal_is_merged_with_no_real_run(tmp_path: Path) -> None:
+def test_a_rehearsal_is_not_merged_with_a_real_run(tmp_path: Path) -> None:
     from sdgkit.export.training_set import merged
 
     rehearsed = part(SAMPLES[:3], skill="try", teacher="rehearsal", model="rehearsal")
@@ -269,7 +281,7 @@ def test_a_rehearsal_is_merged_with_no_real_run(tmp_path: Path) -> None:
     }
 
 
-def test_the_commands_write_where_one_expects_it(
+def test_the_commands_write_where_you_expect_it(
     folder: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -291,29 +303,39 @@ def test_the_commands_write_where_one_expects_it(
 
 
 class Hub(FaultServer):
-    """As much of the Hub as an upload of small files needs. files: what was committed, by path."""
+    """As much of the Hub as an upload of small files needs.
 
-    def __init__(self, status=200):
+    Attributes:
+        status: The status of every answer; at 200 the uploads work.
+        created: The repository that was created.
+        files: What was committed, by path.
+        tokens: The Authorization headers that were sent.
+    """
+
+    def __init__(self, status: int = 200) -> None:
         super().__init__()
-        self.status, self.made, self.files, self.tokens = status, {}, {}, set()
+        self.status = status
+        self.created: dict[str, Any] = {}
+        self.files: dict[str, bytes] = {}
+        self.tokens: set[str | None] = set()
 
-    async def _handle(self, request):
+    async def _handle(self, request: web.BaseRequest) -> web.Response:
         self.tokens.add(request.headers.get("Authorization"))
         if self.status != 200:
             return web.json_response({"error": "no"}, status=self.status)
         body = await request.text()
         if request.path == "/api/repos/create":
-            self.made = json.loads(body)
+            self.created = json.loads(body)
             return web.json_response(
-                {"url": f"{self.address}/datasets/{self.made['organization']}/x"}
+                {"url": f"{self.address}/datasets/{self.created['organization']}/x"}
             )
         if "/preupload/" in request.path:
             files = json.loads(body)["files"]
-            said = [
+            uploads = [
                 {"path": file["path"], "uploadMode": "regular", "shouldIgnore": False}
                 for file in files
             ]
-            return web.json_response({"files": said})
+            return web.json_response({"files": uploads})
         if "/commit/" in request.path:
             for line in map(json.loads, body.splitlines()):
                 if line["key"] == "file":
@@ -324,11 +346,11 @@ class Hub(FaultServer):
         return web.json_response({"siblings": [], "id": "me/x", "sha": "0" * 40})
 
     @property
-    def address(self):
+    def address(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
 
-def test_a_run_is_pushed_with_card_and_splits_and_for_its_owner_alone(
+def test_a_run_is_pushed_privately_with_card_and_splits(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Hub() as hub:
@@ -338,9 +360,9 @@ def test_a_run_is_pushed_with_card_and_splits_and_for_its_owner_alone(
             "huggingface_hub.constants.AGENT_HARNESSES_PATH", str(tmp_path / "list"), raising=False
         )
         sk.push(folder, "me/tables", token="hf_secret", test_share=0.3)
-    assert (hub.made["name"], hub.made["organization"]) == ("tables", "me")
+    assert (hub.created["name"], hub.created["organization"]) == ("tables", "me")
     assert (
-        hub.made.get("visibility") == "private" or hub.made.get("private") is True
+        hub.created.get("visibility") == "private" or hub.created.get("private") is True
     )  # the client's older versions
     assert hub.tokens == {"Bearer hf_secret"}
     for name, content in hub.files.items():
@@ -351,17 +373,22 @@ def test_a_run_is_pushed_with_card_and_splits_and_for_its_owner_alone(
 
 
 @pytest.mark.parametrize(
-    ("status", "name", "error", "words"),
+    ("status", "name", "error", "sentence"),
     [
         (403, "me/x", RunError, "HF_TOKEN"),
         (500, "me/x", RunError, "could not be pushed"),
         (200, "a b", SettingsError, "OWNER/NAME"),
     ],
 )
-def test_what_the_hub_refuses_is_said_in_a_sentence(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, status, name, error, words
+def test_a_refusal_of_the_hub_is_reported_in_one_sentence(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+    name: str,
+    error: type[Exception],
+    sentence: str,
 ) -> None:
     with Hub(status) as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.address)
-        with pytest.raises(error, match=words):
+        with pytest.raises(error, match=sentence):
             sk.push(folder, name, token="hf_secret")

@@ -1,21 +1,25 @@
-"""The page, the card and the pictures: what they promise about numbers, hostile text, words and memory."""
+"""The page, the card and the pictures: their numbers, hostile text, labels and memory."""
 
+import json
 import re
 import tracemalloc
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
-from types import SimpleNamespace
+from typing import Any, NoReturn
 from xml.etree import ElementTree
 
 import pytest
 import yaml
 
 from sdgkit import texts
+from sdgkit.errors import RunError
 from sdgkit.export.card import write_card
 from sdgkit.funnel import StageLine, Summary
 from sdgkit.pages.picture import draw_funnel, draw_method
 from sdgkit.report import write_report
+from sdgkit.samples import Row
 
 REPO = Path(__file__).parent.parent.parent
 HOSTILE = (
@@ -25,7 +29,7 @@ HOSTILE = (
 )
 
 
-def stage(name, rows_in, tried, rows_out, **dropped):
+def stage(name: str, rows_in: int, tried: int, rows_out: int, **dropped: int) -> StageLine:
     return StageLine(name, rows_in, tried, rows_out, dropped)
 
 
@@ -41,8 +45,8 @@ GROUNDED = [
 ]
 
 
-def summary_of(stages=None, **more):
-    stages = GROUNDED if stages is None else stages
+def summary_of(lines: list[StageLine] | None = None, **changes: Any) -> Summary:
+    stages = GROUNDED if lines is None else lines
     summary = Summary(
         state="done",
         sessions=1,
@@ -57,10 +61,12 @@ def summary_of(stages=None, **more):
         model="llama",
         sdgkit_version="0.1.0",
     )
-    return replace(summary, **more)
+    return replace(summary, **changes)
 
 
-def sample(number: int, text="Apples are slow today.", seed=None, score=3.0):
+def sample(
+    number: int, text: str = "Apples are slow today.", seed: int | None = None, score: float = 3.0
+) -> dict[str, Any]:
     return {
         "id": f"s{seed or number % 2 + 1}/c{number}/q1",
         "task_description": "Make a table.",
@@ -75,61 +81,94 @@ def sample(number: int, text="Apples are slow today.", seed=None, score=3.0):
     }
 
 
-def drop(number: int, stage="filter_grounded_qa_pair", reason="score", **more):
+def drop(
+    number: int,
+    stage: str = "filter_grounded_qa_pair",
+    reason: str = "score",
+    **columns: object,
+) -> dict[str, Any]:
     row = sample(number, score=1.0) | {
         "stage": stage,
         "reason": reason,
         "message": "Judged 1.",
         "reply": "raw",
     }
-    return row | more
+    return row | columns
 
 
 class Record:
-    def __init__(self, samples, drops):
-        self.samples, self.drops = samples, drops
+    """A run whose rows these functions return; without any traces."""
 
-    def trace(self, id):
-        return SimpleNamespace(id=id, message="Judged 1.", reply="raw", exchanges=[])
+    def __init__(
+        self,
+        samples: Callable[[], Iterable[Row]] = list,
+        drops: Callable[[], Iterable[Row]] = list,
+    ) -> None:
+        self._samples = samples
+        self._drops = drops
+
+    def samples(self) -> Iterator[Row]:
+        return iter(self._samples())
+
+    def drops(self) -> Iterator[Row]:
+        return iter(self._drops())
+
+    def trace(self, id: str) -> NoReturn:
+        raise RunError(f"There is no trace of {id}.")
 
 
 class Page(HTMLParser):
-    """What a browser makes of the page: elements with attributes, text, cells of the funnel table."""
+    """What a browser makes of the page: elements with attributes, text, cells of the tables."""
 
-    def __init__(self, text):
+    def __init__(self, html: str) -> None:
         super().__init__()
-        self.elements, self.text, self.rows = [], "", []
-        self._cell = False
-        self.feed(text)
+        self.elements: list[tuple[str, dict[str, str]]] = []
+        self.text = ""
+        self.rows: list[list[str]] = []
+        self._in_cell = False
+        self.feed(html)
 
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, {name: value or "" for name, value in attrs}))
         if tag == "tr":
             self.rows.append([])
         if tag in ("td", "th"):
             self.rows[-1].append("")
-            self._cell = True
+            self._in_cell = True
 
-    def handle_endtag(self, tag):
+    def handle_endtag(self, tag: str) -> None:
         self.text += "" if tag in ("code", "strong", "span") else "\n"
-        self._cell = self._cell and tag not in ("td", "th")
+        self._in_cell = self._in_cell and tag not in ("td", "th")
 
-    def handle_data(self, data):
+    def handle_data(self, data: str) -> None:
         self.text += data
-        if self._cell:
+        if self._in_cell:
             self.rows[-1][-1] += data
 
 
-def page_of(folder, summary=None, samples=(), drops=(), **more) -> Page:
+def page_of(
+    folder: Path,
+    summary: Summary | None = None,
+    samples: Iterable[Row] = (),
+    drops: Iterable[Row] = (),
+    name: str = "feedback_to_table",
+) -> Page:
     path = folder / "report.html"
-    given = {"name": "feedback_to_table"} | more
-    write_report(
-        path, summary or summary_of(), Record(lambda: iter(samples), lambda: iter(drops)), **given
-    )
+    record = Record(lambda: samples, lambda: drops)
+    write_report(path, summary or summary_of(), record, name=name)
     return Page(path.read_text(encoding="utf-8"))
 
 
-def test_the_table_adds_up_and_says_the_summary_s_numbers(tmp_path: Path) -> None:
+def labels_of(page: Page) -> list[str]:
+    """What the page's pictures say aloud."""
+    return [
+        attributes["aria-label"]
+        for tag, attributes in page.elements
+        if tag == "svg" and attributes["role"] == "img"
+    ]
+
+
+def test_the_table_adds_up_and_has_the_summary_s_numbers(tmp_path: Path) -> None:
     page = page_of(tmp_path, samples=[sample(n) for n in range(40)])
     rows = [[int(cell) for cell in cells[1:]] for cells in page.rows[1:9]]
     assert [cells[0].split("dropped")[0] for cells in page.rows[1:9]] == [s.name for s in GROUNDED]
@@ -141,7 +180,7 @@ def test_the_table_adds_up_and_says_the_summary_s_numbers(tmp_path: Path) -> Non
     assert "dropped: malformed 2" in page.rows[2][0]
 
 
-def test_the_heading_says_what_was_made_by_whom_and_when(tmp_path: Path) -> None:
+def test_the_heading_names_the_skill_the_teacher_and_the_date(tmp_path: Path) -> None:
     page = page_of(tmp_path, summary_of(), [sample(n) for n in range(40)])
     assert "feedback_to_table" in page.text
     assert "40 samples kept from 2 seed examples, 21 rows dropped" in page.text
@@ -173,7 +212,7 @@ def test_the_page_loads_nothing_and_runs_nothing(tmp_path: Path) -> None:
     assert not re.search(r"(src=|url\(|@import|//)", text.replace("http://www.w3.org/2000/svg", ""))
 
 
-def test_hostile_text_from_every_column_is_only_read(tmp_path: Path) -> None:
+def test_hostile_text_in_every_column_stays_text(tmp_path: Path) -> None:
     calm = page_of(tmp_path / "calm", samples=[sample(1)], drops=[drop(2, vary={"a": "b"})])
     row = dict.fromkeys(sample(1), HOSTILE) | {"score": 3.0, "vary": {HOSTILE: HOSTILE}}
     lost = row | {"stage": HOSTILE, "reason": HOSTILE, "message": HOSTILE, "reply": HOSTILE}
@@ -195,7 +234,7 @@ def test_hostile_text_from_every_column_is_only_read(tmp_path: Path) -> None:
     assert "\u2400\u241b[31m[U+202E]" in raw.decode()
 
 
-def test_sixty_samples_are_shown_spread_over_all_seeds(tmp_path: Path) -> None:
+def test_sixty_samples_are_shown_from_all_seeds(tmp_path: Path) -> None:
     samples = [sample(n, seed=1 + n // 100) for n in range(500)]
     page = page_of(tmp_path, summary_of([stage("gen_contexts", 5, 500, 500)]), samples)
     assert "60 of 500 shown" in page.text
@@ -244,7 +283,7 @@ def test_drops_stand_under_stage_and_reason_with_message_reply_and_row(tmp_path:
     assert len(re.findall("Judged 1", text)) == 3
 
 
-def test_an_empty_run_says_where_everything_went_and_what_to_look_at(tmp_path: Path) -> None:
+def test_an_empty_run_shows_where_all_rows_went_and_what_to_change(tmp_path: Path) -> None:
     stages = [*GROUNDED[:3], stage("filter_grounded_questions", 58, 58, 0, score=58)]
     stages += [stage(s.name, 0, 0, 0) for s in GROUNDED[4:]]
     text = page_of(
@@ -264,14 +303,10 @@ def test_a_run_that_failed_before_its_first_stage_has_its_page(tmp_path: Path) -
     assert "This run has failed." in text and "no rows were made" in text
 
 
-def test_figures_say_their_numbers_aloud(tmp_path: Path) -> None:
+def test_figures_have_labels_with_their_numbers(tmp_path: Path) -> None:
     samples = [sample(n, score=2.0 + n % 2) for n in range(40)]
     page = page_of(tmp_path, samples=samples, drops=[drop(n) for n in range(9)])
-    labels = [
-        attrs["aria-label"]
-        for tag, attrs in page.elements
-        if tag == "svg" and attrs["role"] == "img"
-    ]
+    labels = labels_of(page)
     assert "Scores. 1: 0 kept, 9 dropped; 2: 20 kept, 0 dropped; 3: 20 kept, 0 dropped." in labels
     assert any(
         "Lengths of the contexts in characters: median 22, of the seeds' 19." in label
@@ -285,25 +320,21 @@ def test_figures_say_their_numbers_aloud(tmp_path: Path) -> None:
 
 def test_the_seed_columns_of_a_user_s_own_rows_may_hold_numbers(tmp_path: Path) -> None:
     page = page_of(tmp_path, samples=[sample(1) | {"seed_response": 7}])
-    labels = [
-        attrs["aria-label"]
-        for tag, attrs in page.elements
-        if tag == "svg" and attrs["role"] == "img"
-    ]
+    labels = labels_of(page)
     assert any(
         "Lengths of the responses" in label and "of the seeds' 1." in label for label in labels
     )
 
 
-def test_twenty_thousand_samples_pass_through_in_little_memory(tmp_path: Path) -> None:
-    def samples():
+def test_twenty_thousand_samples_are_read_in_little_memory(tmp_path: Path) -> None:
+    def samples() -> Iterator[Row]:
         return (sample(n, text="word " * 200 + str(n), seed=1 + n // 30) for n in range(20_000))
 
-    def drops():
+    def drops() -> Iterator[Row]:
         return (drop(n, reply="reply " * 200) for n in range(20_000))
 
     write_report(
-        tmp_path / "small.html", summary_of(), Record(lambda: [sample(1)], list), name="x"
+        tmp_path / "small.html", summary_of(), Record(lambda: [sample(1)]), name="x"
     )  # loads what it needs
     tracemalloc.start()
     write_report(tmp_path / "report.html", summary_of(), Record(samples, drops), name="x")
@@ -313,17 +344,17 @@ def test_twenty_thousand_samples_pass_through_in_little_memory(tmp_path: Path) -
     assert (tmp_path / "report.html").stat().st_size < 2e6
 
 
-def test_the_readme_s_picture_is_the_function_s(tmp_path: Path) -> None:
+def test_the_readme_s_picture_is_up_to_date(tmp_path: Path) -> None:
     assert (REPO / "notebooks/images/method.svg").read_text(encoding="utf-8") == draw_method()
 
 
 @pytest.mark.parametrize("pipeline", ["grounded", "freeform"])
-def test_the_picture_names_every_stage_in_order_aloud_and_in_print(pipeline: str) -> None:
+def test_the_picture_names_every_stage_in_order_in_its_label_and_its_text(pipeline: str) -> None:
     root = ElementTree.fromstring(draw_method(pipeline))
     drawn = [text.text for text in root.iter("{http://www.w3.org/2000/svg}text")]
     names = list(texts.load_texts("stages")[pipeline])
     assert [text for text in drawn if text in names] == names
-    places = [root.get("aria-label").index(f" {name} ") for name in names]
+    places = [root.attrib["aria-label"].index(f" {name} ") for name in names]
     assert places == sorted(places)
     assert not list(root.iter("{http://www.w3.org/2000/svg}style"))
 
@@ -340,27 +371,32 @@ def test_the_picture_shows_any_list_of_stages_with_what_is_working() -> None:
 
 def test_the_bars_of_the_picture_are_as_long_as_their_numbers() -> None:
     root = ElementTree.fromstring(draw_funnel([stage("filter_questions", 100, 100, 75, score=25)]))
-    widths = [float(bar.get("width")) for bar in root.iter() if bar.get("height") in ("8", "6.5")]
+    widths = [
+        float(bar.attrib["width"]) for bar in root.iter() if bar.get("height") in ("8", "6.5")
+    ]
     assert widths == [300, 98.5]  # of 400 px; the hollow bar's line adds 1.5
 
 
-def front_of(text: str) -> dict:
-    return yaml.safe_load(text.split("---\n")[1])
+def front_matter_of(card: str) -> dict[str, Any]:
+    front_matter: dict[str, Any] = yaml.safe_load(card.split("---\n")[1])
+    return front_matter
 
 
 def test_the_card_s_front_matter_is_yaml_and_names_the_files(tmp_path: Path) -> None:
     write_card(
         tmp_path / "README.md", summary_of(), sample(1), None, name="Mail: in house style # 1"
     )
-    front = front_of((tmp_path / "README.md").read_text(encoding="utf-8"))
+    front = front_matter_of((tmp_path / "README.md").read_text(encoding="utf-8"))
     assert front["pretty_name"] == "Mail: in house style # 1"
     assert "synthetic" in front["tags"] and "rehearsal" not in front["tags"]
     assert [config["data_files"][0]["path"] for config in front["configs"]] == ["dataset.parquet"]
     assert "license" not in front
 
 
-def template_in(card: str):
-    return yaml.safe_load(re.search(r"```json\n(.*?)```", card, re.DOTALL)[1])
+def template_in(card: str) -> list[dict[str, str]]:
+    [block] = re.findall(r"```json\n(.*?)```", card, re.DOTALL)
+    template: list[dict[str, str]] = json.loads(block)
+    return template
 
 
 def test_the_card_gives_the_exact_template_for_inference(tmp_path: Path) -> None:
@@ -401,6 +437,6 @@ def test_hostile_text_stays_inside_the_card_s_fences(tmp_path: Path) -> None:
     assert r"| `a\|b <b> \|` |" in outside
 
 
-def test_a_text_of_megabytes_is_cut_with_a_sign(tmp_path: Path) -> None:
+def test_a_text_of_megabytes_is_cut_with_a_note(tmp_path: Path) -> None:
     page = page_of(tmp_path, samples=[sample(1, text="x" * 3_000_000)])
     assert "[… 2,980,000 more characters]" in page.text
