@@ -1,85 +1,129 @@
-"""Runs given out of the house: several merged into one training set, and one pushed to the Hugging Face Hub."""
-
-from __future__ import annotations
+"""Samples for others: several runs merged into one training set, and a run pushed to the Hugging Face Hub."""
 
 import os
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
 
 from sdgkit.errors import RunError, SettingsError
 from sdgkit.export.training_set import Part, TrainingSet, merged
+from sdgkit.keywords import known_keywords
 from sdgkit.run import Run, open_run
 
+RunSource: TypeAlias = Run | str | Path
+"""A `Run`, or the folder of one."""
 
+LONGEST_CAUSE = 300
+"""Characters of the Hub's own error message that are shown."""
+
+
+@known_keywords
 def merge(
-    runs: Sequence[Run | str | Path],
+    runs: Sequence[RunSource],
     path: str | Path,
     format: str = "messages",
     *,
     test_share: float | None = None,
 ) -> int:
-    """Write the samples of several runs into one file or folder; returns how many rows it has.
+    """Write the samples of several runs into one file or folder.
 
-    runs: `Run`s or their folders. format: as in `Run.export`. Each row has the column `skill` (its run's name) and an
-    id that begins with its run's folder. Of equal questions the first run's stays. Raises SettingsError for a
-    rehearsal among others, RunError.
+    Each row has a column `skill` (the name of its run) and an id that begins with its run's folder. Of equal questions,
+    that of the first run is kept.
+
+    Args:
+        runs: The runs, or their folders; two at least.
+        path: The file or folder to write.
+        format: As for `Run.export`.
+        test_share: As for `Run.export`.
+
+    Returns:
+        How many rows were written.
+
+    Raises:
+        SettingsError: Some runs are rehearsals and others are not, or the format or the share is unknown.
+        RunError: A folder holds no run, or the file cannot be written.
     """
-    parts: list[Part] = []
-    for run in [runs] if isinstance(runs, Run | str | Path) else runs:
-        part = _opened(run).part()
-        others = [other.key for other in parts]
-        numbered = (f"{part.key}_{number}" for number in range(2, len(parts) + 3))
-        parts.append(
-            replace(part, key=next(key for key in (part.key, *numbered) if key not in others))
-        )
+    sources = [runs] if isinstance(runs, Run | str | Path) else runs
+    parts = _with_different_keys(_opened(source).part() for source in sources)
     return merged(parts).write(format, path, test_share=test_share)
 
 
+@known_keywords
 def push(
-    run: Run | str | Path,
+    run: RunSource,
     repo_id: str,
     *,
     private: bool = True,
     test_share: float | None = None,
     token: str | None = None,
 ) -> str:
-    """Push what the review lets through to the Hugging Face Hub as a dataset with card and splits; returns its address.
+    """Push the samples that the review lets through to the Hugging Face Hub, as a dataset with a card and splits.
 
-    repo_id: owner/name; made if it is not there. private: whether it is then seen by its owner only. token: by default
-    that of HF_TOKEN or of `hf auth login`. HF_ENDPOINT names another hub. Nothing else of sdgkit connects to one.
-    Raises SettingsError, RunError.
+    `HF_ENDPOINT` names another hub. Nothing else in sdgkit connects to one.
+
+    Args:
+        run: The run, or its folder.
+        repo_id: The dataset's name on the Hub, OWNER/NAME; it is created if it does not exist.
+        private: Whether a new dataset can be seen by its owner only.
+        test_share: The share of contexts in the test split (default 0.1).
+        token: A token that may write (default: the one in `HF_TOKEN`, or of `hf auth login`).
+
+    Returns:
+        The address of the dataset.
+
+    Raises:
+        SettingsError: The name is not a valid one.
+        RunError: The run has no samples, or the Hub refused them.
     """
     from huggingface_hub import HfApi, constants
 
     if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", repo_id):
-        raise SettingsError(f"{repo_id!r} is no name of a dataset on the Hub. Give OWNER/NAME.")
-    constants.HF_HUB_DISABLE_TELEMETRY = (
-        True  # else its client says what runs here, and asks for a list of such names
-    )
+        raise SettingsError(
+            f"{repo_id!r} is not a valid Hub dataset name. Use OWNER/NAME.", setting="repo_id"
+        )
+    # Its client would otherwise report what runs here.
+    constants.HF_HUB_DISABLE_TELEMETRY = True
     part = _opened(run).part()
     api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"), token=token)
     with tempfile.TemporaryDirectory(prefix="sdgkit-push-") as folder:
         if not TrainingSet(part).write("datasets", folder, test_share=test_share):
             raise RunError(
-                f"{part.skill} has no samples to push. run.explain() shows where they went."
+                f"{part.skill} has no samples to push. To see where they went, use run.explain()."
             )
         try:
             address = api.create_repo(repo_id, repo_type="dataset", private=private, exist_ok=True)
-            said = "Samples made with sdgkit"
             api.upload_folder(
-                repo_id=repo_id, repo_type="dataset", folder_path=folder, commit_message=said
+                repo_id=repo_id,
+                repo_type="dataset",
+                folder_path=folder,
+                commit_message="Samples made with sdgkit",
             )
-        except Exception as error:  # its client has many, over several libraries
-            words = " ".join(str(error).split())[:300]
+        except Exception as error:  # the client raises those of several libraries
+            cause = " ".join(str(error).split())[:LONGEST_CAUSE]
             raise RunError(
-                f"{repo_id} could not be pushed: {words}. The same command tries it again, with the token in HF_TOKEN "
-                "(which must be allowed to write), or that of `hf auth login`."
+                f"{repo_id} could not be pushed: {cause}. Run the same command again to try again, with a token that "
+                "may write in HF_TOKEN, or after `hf auth login`."
             ) from error
     return str(address)
 
 
-def _opened(run: Run | str | Path) -> Run:
-    return run if isinstance(run, Run) else open_run(run)
+def _opened(source: RunSource) -> Run:
+    return source if isinstance(source, Run) else open_run(source)
+
+
+def _with_different_keys(parts: Iterable[Part]) -> list[Part]:
+    """The parts, each with a key of its own: runs in folders of the same name are numbered."""
+    distinct: list[Part] = []
+    taken: set[str] = set()
+    for part in parts:
+        key = part.key
+        number = 1
+        while key in taken:
+            number += 1
+            key = f"{part.key}_{number}"
+        taken.add(key)
+        distinct.append(replace(part, key=key))
+    return distinct

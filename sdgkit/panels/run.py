@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from sdgkit.errors import SettingsError
 from sdgkit.formatting import format_duration, format_number, format_rough_duration, pluralize
 from sdgkit.journal import RecordedExchange
-from sdgkit.method import default_folder, plan, run_folder
+from sdgkit.keywords import known_keywords
+from sdgkit.method import PlanOptions, default_folder, plan, run_folder
 from sdgkit.pages.picture import draw_funnel
 from sdgkit.panels.frame import Action, Panel, error_sentence
 from sdgkit.panels.state import PanelState
@@ -149,6 +150,7 @@ class RunPanel(Panel):
 
     kind = "run"
 
+    @known_keywords
     def __init__(
         self,
         source: "SeedSource | Run",
@@ -156,7 +158,7 @@ class RunPanel(Panel):
         teacher: Teacher | TeacherPanel | None = None,
         out: str | Path | None = None,
         reuse: bool = False,
-        **settings: Any,
+        **settings: Unpack[PlanOptions],
     ) -> None:
         super().__init__()
         self._plan_again: Callable[[], Run] | None = None
@@ -340,7 +342,7 @@ def _planned(
     teacher: Teacher,
     folder: Path | None,
     reuse: bool,
-    settings: Mapping[str, Any],
+    settings: PlanOptions,
 ) -> Run:
     return Run(plan(source, teacher=teacher, **settings), folder, reuse=reuse)
 
