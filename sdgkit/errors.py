@@ -1,19 +1,20 @@
 """Everything that can go wrong in sdgkit, in one tree.
 
 SdgkitError                 caught by the command line: one or two plain lines, no traceback
-├── SettingsError           an argument, option or configuration value that cannot be used (exit status 2)
-├── SeedError               a seed example or seed file: file, line, row, column
+├── SettingsError           an argument, option or configuration value (exit status 2): setting
+├── SeedError               a seed example or seed file: file, line, row, column, findings
 ├── PromptError             a prompt file, its template or its tags: file, line, part
 ├── TeacherError            the server that writes and judges
-│   ├── TeacherUnreachable  no answer: refused, unknown host, wrong path, patience over (the run can be resumed)
-│   ├── TeacherRefused      it answers and refuses for good: key, model, certificate (stops a run at once)
-│   └── RequestRefused      it refuses this one request (drops its row, with the server's own words)
+│   ├── TeacherUnreachable  no answer: refused, unknown host, wrong path; the run can be resumed
+│   ├── TeacherRefused      it refuses for good: key, model, certificate; stops a run at once
+│   └── RequestRefused      it refuses one request: drops its row, with the server's own message
 └── RunError                a run or its folder: folder
     ├── FolderInUse         another process is writing it
-    └── RunStopped          the run cannot continue (every row fails alike, a stage's own code raised): stage, row
+    └── RunStopped          the run cannot continue: stage, row
 
-Each error carries its data in fields; the message is a sentence that says what is wrong, where, and what to do. A
-field that is not known is None. Code that handles an error reads its fields, never its message.
+Each error carries its data in fields; the message is a sentence that says what is wrong, where, and
+what to do. A field that is not known is None. Code that handles an error reads its fields, never its
+message.
 """
 
 from collections.abc import Sequence
@@ -195,8 +196,8 @@ def as_sdgkit_error(
         return error
     if isinstance(error, sqlite3.Error):
         return RunError(
-            f"The journal cannot be written: {error}. Free some disk space, then run the same command "
-            "again to resume."
+            f"The journal cannot be written: {error}. Free some disk space, then run the same "
+            "command again to resume."
         )
     stopped = RunStopped(f"{failed}: {type(error).__name__}: {error}.", stage=stage, row=row)
     stopped.__cause__ = error
