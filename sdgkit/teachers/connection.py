@@ -50,7 +50,8 @@ def connect(
     What is not given of `kind`, `base_url`, `model`, `key_file` and `headers` comes from the
     environment (SDGKIT_TEACHER, SDGKIT_BASE_URL, SDGKIT_MODEL, SDGKIT_KEY_FILE, SDGKIT_HEADERS),
     then from `sdgkit.toml` in the working folder. An address without a kind means "vllm"; without
-    any setting, a rehearsal teacher is started on this machine.
+    any setting, a rehearsal teacher is started on this machine. The arguments from `port` on are
+    for such a teacher only.
 
     Args:
         kind: "vllm" (any OpenAI-compatible server), "openai", "llama-stack" or "rehearsal".
@@ -67,8 +68,7 @@ def connect(
         key_file: A file that holds the key. It is read again whenever it changes.
         headers: Further headers: `{name: variable}` or "NAME=VARIABLE", sent with the values of
             these environment variables.
-        port: This and all that follows is for a rehearsal teacher started here. The port on
-            127.0.0.1 to listen on; 0 takes a free one.
+        port: The port on 127.0.0.1 to listen on; 0 takes a free one.
         mean_latency_ms: Mean reply time (log-normal, at most 10 times this); 0 for none.
         sigma: Spread of the reply times; 0 makes them all equal.
         slots: How many requests it works on at once; the rest queue.
