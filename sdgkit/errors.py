@@ -12,9 +12,9 @@ SdgkitError                 caught by the command line: one or two plain lines, 
     ├── FolderInUse         another process is writing it
     └── RunStopped          the run cannot continue: stage, row
 
-Each error carries its data in fields; the message is a sentence that says what is wrong, where, and
-what to do. A field that is not known is None. Code that handles an error reads its fields, never its
-message.
+Each error carries its data in fields; the message is a sentence that says what is wrong, where,
+and what to do. A field that is not known is None. Code that handles an error reads its fields,
+never its message.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,5 @@
 """Prompts: what a teacher is asked, how its replies are read, and their required form."""
 
-from sdgkit.files import shipped
 from sdgkit.prompts.files import load_prompt, load_prompts, read_text
 from sdgkit.prompts.parser import ParsedReply
 from sdgkit.prompts.prompt import Prompt
@@ -22,5 +21,4 @@ __all__ = [
     "load_prompts",
     "read_score",
     "read_text",
-    "shipped",
 ]
