@@ -65,6 +65,16 @@ def own_question(sample: Row) -> str:
     return question.removeprefix(f"{context}\n\n")
 
 
+def without_id(row: Row) -> dict[str, Any]:
+    """A row's columns without its id, which says where it comes from and not what it is.
+
+    Example:
+        >>> without_id({"id": "s1", "seed_question": "Why?"})
+        {'seed_question': 'Why?'}
+    """
+    return {name: value for name, value in row.items() if name != "id"}
+
+
 def seed_of(id: str) -> str:
     """The id of the seed that a row came from.
 

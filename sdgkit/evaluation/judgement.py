@@ -11,7 +11,7 @@ from sdgkit.evaluation.quiet_runs import run_stage
 from sdgkit.journal import Journal
 from sdgkit.pipeline import Pipeline
 from sdgkit.run.plan import Plan
-from sdgkit.samples import Row
+from sdgkit.samples import Row, without_id
 from sdgkit.stages import Stage
 from sdgkit.teachers.teacher import Teacher
 
@@ -98,7 +98,7 @@ def as_sample(seed: Row) -> dict[str, Any]:
         >>> as_sample({"seed_question": "Why?", "seed_response": "Because."})["response"]
         'Because.'
     """
-    sample = {name: value for name, value in seed.items() if name != "id"}
+    sample = without_id(seed)
     for name, value in seed.items():
         if name.startswith("seed_"):
             sample[name.removeprefix("seed_")] = value

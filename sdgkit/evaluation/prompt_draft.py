@@ -12,7 +12,7 @@ from sdgkit.evaluation.method_stages import pipeline_of
 from sdgkit.files import shipped
 from sdgkit.prompts import PARTS, Prompt, load_prompt, read_text
 from sdgkit.prompts.template import Template
-from sdgkit.samples import Row
+from sdgkit.samples import Row, without_id
 
 SETTINGS = "settings"  # the part of a draft that is not a text: tags and sampling, as YAML
 
@@ -161,7 +161,7 @@ class PromptDraft:
             return
         template = Template(self._history.state[part], part=part)
         if row is not None:
-            template.render({name: value for name, value in row.items() if name != "id"})
+            template.render(without_id(row))
 
     def _unchecked_prompt(self) -> Prompt:
         """The prompt with its settings checked and its texts unchecked. Raises PromptError."""

@@ -12,7 +12,7 @@ from sdgkit.errors import PromptError, RequestRefused
 from sdgkit.evaluation.method_stages import find_stage
 from sdgkit.keywords import known_keywords
 from sdgkit.prompts import Prompt
-from sdgkit.samples import Row
+from sdgkit.samples import Row, without_id
 from sdgkit.stages import Drop, Generate, Stage, refuse_if_truncated
 from sdgkit.teachers import background
 from sdgkit.teachers.exchange import Reply, Request
@@ -111,7 +111,7 @@ async def trials(
 async def _try_row(prompt: Prompt, row: Row, teacher: Teacher, row_id: str) -> Trial:
     """The trial of one row."""
     trial = Trial(row_id)
-    columns = {name: value for name, value in row.items() if name != "id"}
+    columns = without_id(row)
     try:
         trial = replace(trial, messages=prompt.render(columns))
         reply = await teacher.reply(Request(tuple(trial.messages), dict(prompt.sampling)))

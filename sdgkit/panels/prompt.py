@@ -21,6 +21,7 @@ from sdgkit.panels.state import Choice, PanelState
 from sdgkit.panels.teacher import TeacherPanel, teacher_of
 from sdgkit.prompts import Prompt
 from sdgkit.run import Run
+from sdgkit.samples import without_id
 from sdgkit.seeds import SeedSource, skill
 from sdgkit.teachers import background
 from sdgkit.teachers.teacher import Teacher
@@ -307,7 +308,7 @@ class PromptPanel(Panel):
 
     def _messages(self, row: Mapping[str, Any]) -> list[dict[str, str]]:
         """What would be sent for this row; empty if the prompt cannot be used."""
-        columns = {name: value for name, value in row.items() if name != "id"}
+        columns = without_id(row)
         try:
             return list(self.draft.prompt.render(columns))
         except (PromptError, SettingsError):

@@ -16,7 +16,7 @@ from sdgkit.review.facts import SampleFacts, parts, score_of
 from sdgkit.review.follower import Follower
 from sdgkit.run import Run, open_run
 from sdgkit.run.folder import SEEDS_FILE
-from sdgkit.samples import TEXTS, Row, content_key, own_question, seed_of
+from sdgkit.samples import TEXTS, Row, content_key, own_question, seed_of, without_id
 from sdgkit.seeds import COLUMNS, Seed, read_seeds, save_seeds
 
 SEED_FILE = "my_seeds.jsonl"
@@ -377,7 +377,7 @@ def _as_seed(sample: Row, columns: Sequence[str]) -> Seed:
 
 def _without_ids(rows: Iterable[Row]) -> list[Seed]:
     """The rows without the ids that a plan gives them."""
-    return [{name: value for name, value in row.items() if name != "id"} for row in rows]
+    return [without_id(row) for row in rows]
 
 
 def _contains(sample: Row, text: str) -> bool:

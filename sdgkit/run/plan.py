@@ -10,7 +10,7 @@ from sdgkit.pipeline import Pipeline
 from sdgkit.prompts import Prompt
 from sdgkit.prompts.structured_output import check_structure
 from sdgkit.run.edition import EditionConfig
-from sdgkit.samples import Row
+from sdgkit.samples import Row, without_id
 from sdgkit.seeds import row_key
 from sdgkit.stages import Stage
 from sdgkit.stream import Target
@@ -96,7 +96,7 @@ class Plan:
         """
         admitted = {}
         for number, row in enumerate(self.rows, 1):
-            columns = {name: value for name, value in row.items() if name != "id"}
+            columns = without_id(row)
             _refuse_unstorable(row, number)
             admitted[str(row.get("id") or f"s{number}")] = columns
         if len(admitted) < len(self.rows):

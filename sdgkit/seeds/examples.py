@@ -16,6 +16,7 @@ from sdgkit.errors import SeedError, SeedFinding
 from sdgkit.files import write_atomically
 from sdgkit.keywords import known_keywords
 from sdgkit.prompts.yaml_text import first_line
+from sdgkit.samples import without_id
 from sdgkit.seeds.checking import seed_findings
 from sdgkit.seeds.files import read_file
 from sdgkit.seeds.formats import numbered
@@ -130,7 +131,7 @@ def skill(rows: Sequence[Seed]) -> Literal["grounded", "freeform"]:
 
 def row_key(row: Mapping[str, Any]) -> str:
     """What identifies an input row, wherever it stands: a hash of its columns but `id`."""
-    columns = {name: value for name, value in row.items() if name != "id"}
+    columns = without_id(row)
     text = json.dumps(columns, ensure_ascii=False, sort_keys=True, default=str)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
