@@ -42,7 +42,7 @@ class Fragment:
     figure: Figure | None = None
 
     def goes_with(self, other: "Fragment") -> bool:
-        """Whether both may stand in one context."""
+        """Whether both may be in one context."""
         return not self.topics or bool(self.topics & other.topics)
 
     def with_fields(self, fields: Mapping[str, str]) -> "Fragment":

@@ -197,7 +197,7 @@ def _wrong_number(text: str, dice: random.Random) -> list[str]:
 
 
 def _opposite_words(text: str, dice: random.Random) -> list[str]:
-    """For each group of words that are taken for each other, one of them in place of another."""
+    """For each group of words with opposite meanings, one of them in place of another."""
     versions = []
     for group in VERDICTS["confused"]:
         matches = list(re.finditer(rf"\b(?:{'|'.join(group)})\b", text))

@@ -149,7 +149,7 @@ def _by_role(content: Sequence[Block], requested_roles: set[str]) -> dict[str, l
 
 
 def _border(by_role: Mapping[str, Sequence[Block]], requested_roles: set[str]) -> float:
-    """Where the seed example ends and the material begins: where one of its tags comes again.
+    """Where the seed example ends and the material begins: where one of its tags is repeated.
 
     If none does, everything is the example where it contains what is asked for, and everything is
     material otherwise.

@@ -154,7 +154,7 @@ def _record(
 def _new_question(
     assignment: Assignment, skill: Skill, dice: random.Random, questions: set[str]
 ) -> str:
-    """A question that is not among these, if the skill comes up with one."""
+    """A question that is not among these, if the skill finds one."""
     for _ in range(QUESTION_TRIES):
         question = skill.question(assignment, dice)
         if question and question not in questions:
@@ -211,7 +211,7 @@ def _comparison(
 
 
 def _findings_on_question(assignment: Assignment, skill: Skill) -> list[Finding]:
-    """The question is recognised as one of those that do not suit their context."""
+    """Why the question does not suit its context, if it is one of those known not to."""
     question = assignment.material.get("question", "")
     reasons: dict[str, Finding] = {}
     for template, reason in skill.off_questions.items():

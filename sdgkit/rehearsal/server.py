@@ -77,7 +77,7 @@ class ChatRequest:
 
 
 class RehearsalServer:
-    """Answers HTTP requests; one object a process.
+    """Answers HTTP requests; one object per process.
 
     Args:
         options: How slow, how busy and how faulty it is.

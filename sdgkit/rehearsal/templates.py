@@ -17,12 +17,12 @@ _FIELD_PATTERN = r"(?P<\1>(?:[^\\n.]|\\.(?=\\w)){1,60}?)"
 
 
 class _Fields(dict[str, str]):
-    """The values of a template's fields; those that are not known are drawn when first needed."""
+    """The values of a template's fields. A missing one is drawn when it is first needed."""
 
     def __init__(
-        self, dice: random.Random, sources: tuple[Choices, ...], known: Mapping[str, str]
+        self, dice: random.Random, sources: tuple[Choices, ...], values: Mapping[str, str]
     ) -> None:
-        super().__init__(known)
+        super().__init__(values)
         self._dice = dice
         self._sources = sources
 
@@ -36,18 +36,18 @@ class _Fields(dict[str, str]):
         return value
 
 
-def fill(template: str, dice: random.Random, *sources: Choices, **known: str) -> str:
+def fill(template: str, dice: random.Random, *sources: Choices, **values: str) -> str:
     """Fill in a template.
 
     Args:
         template: A text with {fields}.
-        dice: What draws the fields that are not known.
+        dice: What draws the values that are not given.
         sources: Where to draw them from: the first that has a list for a field, and last the
             fillers that all skills share.
-        known: Values of fields.
+        values: The values of some fields.
     """
     all_sources = (*sources, vocabulary("anyskill")["fillers"])
-    return template.format_map(_Fields(dice, all_sources, known))
+    return template.format_map(_Fields(dice, all_sources, values))
 
 
 @cache

@@ -1,8 +1,8 @@
 """A skill of the tutorials: how its contexts and questions are written and understood.
 
 `texts/NAME.toml` has the fragments of text, what each means, and how they arrive. The same
-fragments write a context and are recognised in one, so whoever responds or judges reads the
-context alone.
+fragments write a context and are recognised in one, so responding and judging need nothing but the
+context.
 """
 
 import random
@@ -39,7 +39,7 @@ class RecipeStep(NamedTuple):
 
 
 class ChosenFragment(NamedTuple):
-    """A fragment, and of which kind it is."""
+    """A fragment for a context, and its kind."""
 
     kind: str
     fragment: Fragment
@@ -77,35 +77,35 @@ class TutorialSkill:
         layout = self._layout(assignment.seed.get("context", ""))
         steps = [RecipeStep(*step) for step in layout.get("recipe", self.texts["recipe"])]
         chosen = self._choose_fragments(steps, dice)
-        known = {"about": self._subject("", [chosen[0].fragment])}
+        values = {"about": self._subject("", [chosen[0].fragment])}
         if "once" in self.texts:
-            known |= dice.choice(self.texts["once"])
+            values |= dice.choice(self.texts["once"])
         entries = []
         for choice in chosen:
-            entries.append((choice.kind, self._line_fields(choice.fragment, dice, known)))
+            entries.append((choice.kind, self._line_fields(choice.fragment, dice, values)))
         slots = self.texts["slots"]
         minute = dice.randint(_EARLIEST_MINUTE, _LATEST_MINUTE)
         lines = []
         for count, (kind, fields) in enumerate(entries, start=1):
-            known["clock"] = f"{minute // 60:02d}:{minute % 60:02d}"
-            known["count"] = str(count)
+            values["clock"] = f"{minute // 60:02d}:{minute % 60:02d}"
+            values["count"] = str(count)
             template = dice.choice(layout.get(kind) or layout.get("line", ["{say}"]))
-            lines.append(fill(template, dice, layout, slots, **known, **fields))
+            lines.append(fill(template, dice, layout, slots, **values, **fields))
             minute += dice.randint(0, 6)
         text = layout.get("joint", "\n").join(lines)
         frame = dice.choice(layout.get("frame", ["{lines}"]))
-        return fill(frame, dice, layout, slots, **known, lines=text)
+        return fill(frame, dice, layout, slots, **values, lines=text)
 
     def question(self, assignment: Assignment, dice: random.Random) -> str:
         """A request for what the seed asks for; sometimes one that does not suit the context."""
         source = assignment.material.get("context", "")
         is_off = dice.random() < OFF_QUESTIONS
         template = dice.choice(list(self.off_questions) if is_off else self.texts["asking"])
-        known = {"about": self._subject(source, recognise(self, source))}
+        values = {"about": self._subject(source, recognise(self, source))}
         if "{lines}" in template:
             # In a freeform skill, the question contains what there is to work on.
-            known["lines"] = self.context(assignment, dice)
-        return fill(template, dice, self._layout(source), self.texts["slots"], **known)
+            values["lines"] = self.context(assignment, dice)
+        return fill(template, dice, self._layout(source), self.texts["slots"], **values)
 
     def response(self, assignment: Assignment) -> str:
         """The right response to the material, in the form of the seed example's."""
@@ -150,10 +150,10 @@ class TutorialSkill:
         return [ChosenFragment(first_kind, first), *others]
 
     def _line_fields(
-        self, fragment: Fragment, dice: random.Random, known: Mapping[str, str]
+        self, fragment: Fragment, dice: random.Random, values: Mapping[str, str]
     ) -> dict[str, str]:
         """The fields for a line of a context: the words, stars for a sentiment, a drawn figure."""
-        text = fill(fragment.text, dice, self.texts["slots"], **known)
+        text = fill(fragment.text, dice, self.texts["slots"], **values)
         fields = {"say": text, "low": _uncapitalised(text).rstrip(".")}
         if "stars" in self.texts:
             sentiment = fragment.facts.get("Sentiment", "Neutral")
@@ -162,7 +162,7 @@ class TutorialSkill:
         if figure is not None:
             for name in ("now", "then"):
                 value = figure.template.format(dice.uniform(figure.low, figure.high))
-                fields[name] = value.replace("¤-", "-¤").replace("¤", known["currency"])
+                fields[name] = value.replace("¤-", "-¤").replace("¤", values["currency"])
         return fields
 
     def _layout(self, example: str) -> Layout:
@@ -182,7 +182,7 @@ class TutorialSkill:
         return str(self.texts.get("unnamed", "it"))
 
 
-# Cached: whoever asks, responds and judges reads the same source.
+# Cached: the questions, responses and judgements of one context read the same source.
 @lru_cache(maxsize=512)
 def recognise(skill: TutorialSkill, text: str) -> list[Fragment]:
     """The fragments in a text that state facts, in its order, with the fields of their facts."""

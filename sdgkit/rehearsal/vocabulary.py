@@ -1,4 +1,4 @@
-"""The words of the rules: one file in `texts/` for each skill, and for what all of them share."""
+"""The words of the rules: a file in `texts/` for each skill, and a few that all skills share."""
 
 import tomllib
 from functools import cache

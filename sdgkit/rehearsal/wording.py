@@ -38,11 +38,11 @@ def sentences(text: str) -> tuple[str, ...]:
         >>> sentences("It rains. Take an umbrella!")
         ('It rains.', 'Take an umbrella!')
     """
-    found: list[str] = []
+    all_sentences: list[str] = []
     for line in text.splitlines():
         parts = (part.strip() for part in _SENTENCE_END.split(line))
-        found.extend(filter(None, parts))
-    return tuple(found)
+        all_sentences.extend(filter(None, parts))
+    return tuple(all_sentences)
 
 
 @lru_cache(maxsize=1024)

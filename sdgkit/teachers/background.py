@@ -91,7 +91,7 @@ def wait(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 def _disown_loop() -> None:
-    """In a forked child: replace the lock, which nobody may ever release, and abandon the loop.
+    """In a forked child: replace the lock, which may never be released, and abandon the loop.
 
     The child holds the parent's epoll object. Cleaned up the usual way, the loop would unregister
     the parent's sockets from it, so only this process's handle is closed.

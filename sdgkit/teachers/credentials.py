@@ -15,8 +15,8 @@ class Credentials:
     """A key and further headers for one teacher.
 
     The key is the one given; else what is in the key file; else SDGKIT_API_KEY; else, for the kind
-    "openai" only, OPENAI_API_KEY. Errors repeat no value: somebody may have written a key where a
-    variable's name belongs.
+    "openai" only, OPENAI_API_KEY. Errors repeat no value, since a key may have been written
+    where a variable's name belongs.
 
     Attributes:
         key_file: The file that holds the key, if any; read again whenever it changes.
@@ -24,7 +24,7 @@ class Credentials:
         place: Where to put a key, for a sentence: "the key file key.txt", or variables.
         secrets: Every value ever sent, to be removed from whatever is shown.
         can_be_renewed: Whether a refused key is worth waiting for: there is a file to put a new
-            one into, or somebody who can be asked for it.
+            one into, or a user who can be asked for it.
 
     Raises:
         SettingsError: The key, its file or a header cannot be used.

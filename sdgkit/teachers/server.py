@@ -11,7 +11,7 @@ _MESSAGE_LIMIT = 300
 
 @dataclass(frozen=True)
 class Server:
-    """What is known of one server. It is completed, as a new value, while it is being connected.
+    """What is known of one server. While it is being connected, new values complete it.
 
     Attributes:
         base_url: What comes before `/chat/completions`; never with a password in it.

@@ -197,7 +197,7 @@ def test_collecting_a_teacher_in_the_middle_of_a_call_causes_no_deadlock() -> No
 
         def forget() -> None:
             with background._lock:
-                teacher._finalizer()
+                teacher.close()
 
         thread = threading.Thread(target=forget, daemon=True)
         thread.start()
