@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sdgkit.evaluation.comparison import Comparison, Result, Side
 from sdgkit.formatting import pluralize
+from sdgkit.keywords import known_keywords
 from sdgkit.panels.frame import Action, Cancel, Panel
 from sdgkit.panels.seeds import SeedPanel, rows_to_try, seeds_of
 from sdgkit.panels.state import PanelState
@@ -83,6 +84,7 @@ class ComparePanel(Panel):
 
     kind = "compare"
 
+    @known_keywords
     def __init__(
         self,
         one: Prompt | str | Path,

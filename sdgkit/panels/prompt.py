@@ -13,6 +13,7 @@ from sdgkit.evaluation.prompt_draft import PromptDraft
 from sdgkit.evaluation.prompt_trials import Trial, trials
 from sdgkit.evaluation.reuse import asked_again
 from sdgkit.formatting import pluralize
+from sdgkit.keywords import known_keywords
 from sdgkit.method import METHODS
 from sdgkit.panels.frame import Action, Cancel, Panel
 from sdgkit.panels.run import RunPanel
@@ -129,6 +130,7 @@ class PromptPanel(Panel):
 
     kind = "prompt"
 
+    @known_keywords
     def __init__(
         self,
         prompts: str | Path | Prompt,

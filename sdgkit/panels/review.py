@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sdgkit.errors import SettingsError
 from sdgkit.formatting import clip, format_number
+from sdgkit.keywords import known_keywords
 from sdgkit.panels.frame import Action, Panel
 from sdgkit.panels.state import Choice, Figure, PanelState
 from sdgkit.review import DRAWN, SEED_FILE, STATES, Review, parts
@@ -122,6 +123,7 @@ class ReviewPanel(Panel):
 
     kind = "review"
 
+    @known_keywords
     def __init__(
         self, run: Run | Review | str | Path, *, seed_file: str | Path = SEED_FILE
     ) -> None:

@@ -11,6 +11,7 @@ from sdgkit.evaluation.drafts import Flaw
 from sdgkit.evaluation.method_stages import stand_in
 from sdgkit.evaluation.seed_draft import SeedDraft
 from sdgkit.formatting import pluralize
+from sdgkit.keywords import known_keywords
 from sdgkit.panels.frame import Action, Panel
 from sdgkit.panels.state import PanelState
 from sdgkit.seeds import COLUMNS, Seed, SeedSource, read_seeds
@@ -64,6 +65,7 @@ class SeedPanel(Panel):
 
     kind = "seeds"
 
+    @known_keywords
     def __init__(self, source: "SeedSource | SeedDraft | None" = None) -> None:
         super().__init__()
         self.draft = source if isinstance(source, SeedDraft) else SeedDraft(source)

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any, TypeVar
 
 from sdgkit.errors import SettingsError
 from sdgkit.evaluation.abilities import Ability, abilities
 from sdgkit.formatting import format_number
+from sdgkit.keywords import check_keywords
 from sdgkit.panels.frame import Action, Panel
 from sdgkit.panels.state import PanelState
 from sdgkit.teachers import connect
@@ -105,6 +107,7 @@ class TeacherPanel(Panel):
     ) -> None:
         super().__init__()
         self.connection = Connection.of(kind, base_url, model)
+        check_keywords(type(self).__name__, options, signature(connect).parameters)
         self._options = options
         self._teacher: Teacher | None = None
         self._models: list[str] = []

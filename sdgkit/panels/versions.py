@@ -4,6 +4,7 @@ import platform
 import re
 from importlib.metadata import version
 
+from sdgkit.keywords import known_keywords
 from sdgkit.panels.live import reason_for_still_picture
 
 # As in pyproject.toml. Below these, clicks wait until the running cell has ended, or panels are
@@ -11,6 +12,7 @@ from sdgkit.panels.live import reason_for_still_picture
 REQUIRED = {"ipykernel": "7.2", "ipywidgets": "8.1.5", "anywidget": "0.10"}
 
 
+@known_keywords
 def check_kernel() -> None:
     """Print the versions that panels need, what to upgrade, and whether panels are live here."""
     from sdgkit import __version__

@@ -16,6 +16,7 @@ from sdgkit.errors import RunError
 from sdgkit.export.training_set import Part, TrainingSet
 from sdgkit.funnel import Summary
 from sdgkit.journal import JOURNAL_FILE, Journal
+from sdgkit.keywords import known_keywords
 from sdgkit.report.explain import Explanation, explain
 from sdgkit.run.config import RunConfig
 from sdgkit.run.execution import NO_SAMPLES, Execution
@@ -53,6 +54,7 @@ class Run:
         out: The run's folder.
     """
 
+    @known_keywords
     def __init__(
         self,
         plan: Plan | None,
@@ -331,6 +333,7 @@ class Run:
         return self.out
 
 
+@known_keywords
 def open_run(folder: str | Path) -> Run:
     """Open the run in a folder to look at it: finished, cancelled, or being written by another process right now.
 

@@ -1,0 +1,56 @@
+"""A misspelt keyword: the same error everywhere."""
+
+import inspect
+
+import pytest
+
+import sdgkit as sk
+from sdgkit.errors import SettingsError
+from sdgkit.method import StageFunction
+from sdgkit.panels.frame import Panel
+
+
+def is_called_by_users(name: str) -> bool:
+    """Whether a public name is a function, a stage function, a panel, or what `open_run` gives."""
+    value = getattr(sk, name)
+    if inspect.isclass(value):
+        return issubclass(value, Panel | sk.Run | sk.Review)
+    return inspect.isfunction(value) or isinstance(value, StageFunction)
+
+
+CALLED = [name for name in sk.__all__ if is_called_by_users(name)]
+
+
+def required_arguments(name: str) -> dict[str, None]:
+    parameters = inspect.signature(getattr(sk, name)).parameters.values()
+    return {
+        parameter.name: None
+        for parameter in parameters
+        if parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
+    }
+
+
+@pytest.mark.parametrize("name", CALLED)
+def test_an_unknown_keyword_is_refused_before_anything_else(name: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name} has no argument 'not_a_keyword'") as caught:
+        getattr(sk, name)(**required_arguments(name), not_a_keyword=1)
+    assert caught.value.setting == "not_a_keyword"
+
+
+def long_keywords() -> list[tuple[str, str]]:
+    """The functions that have a keyword of six letters or more, each with its last one."""
+    pairs = []
+    for name in CALLED:
+        parameters = inspect.signature(getattr(sk, name)).parameters.values()
+        keywords = [each.name for each in parameters if each.default is not each.empty]
+        long = [keyword for keyword in keywords if len(keyword) > 5]
+        if long:
+            pairs.append((name, long[-1]))
+    return pairs
+
+
+@pytest.mark.parametrize(("name", "keyword"), long_keywords())
+def test_a_misspelt_keyword_is_refused_with_the_nearest_right_one(name: str, keyword: str) -> None:
+    misspelt = keyword[:-2] + keyword[-1]
+    with pytest.raises(SettingsError, match=f"Did you mean '{keyword}'"):
+        getattr(sk, name)(**required_arguments(name), **{misspelt: 1})
