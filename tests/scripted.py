@@ -189,7 +189,8 @@ class ScriptedTeacher(FaultServer):
             return status(400, f"The script's answer raised {error!r}")
         return completion(answer) if isinstance(answer, str) else answer
 
-    def usual(self, ask: Ask) -> str:
+    @staticmethod
+    def usual(ask: Ask) -> str:
         """A good reply, different for every request; some samples do not please the judges, by a rule of their own."""
         if ask.stage == "gen_contexts":
             return tagged(context=f"Context {ask.seed}.{ask.ordinal} {ask.name}")
@@ -211,7 +212,7 @@ class ScriptedTeacher(FaultServer):
         self._stack.callback(teacher.close)
         return teacher
 
-    def asked(self, stage: str | None = None) -> int:
+    def asked(self, stage: str | None = None) -> int:  # type: ignore[override]
         """How many requests came, of one stage or of all."""
         return sum(stage in (None, ask.stage) for ask in self.asks)
 
@@ -251,6 +252,10 @@ class Gate:
         self._arrived.release()
         while not self._opened.is_set():
             await asyncio.sleep(0.002)
+
+
+def ignore_note(sentence: str) -> None:
+    """For a run whose notes are not printed."""
 
 
 def assert_adds_up(run: sk.Run) -> None:

@@ -1,30 +1,32 @@
 """Every fault of the rehearsal teacher, on a whole run: nothing is lost in silence."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
-from scripted import assert_adds_up
+from scripted import assert_adds_up, ignore_note
 
 import sdgkit as sk
 from sdgkit.errors import RunStopped
 from sdgkit.teachers import Teacher, retry_policy
 
 SEEDS = sk.shipped("notebooks") / "seeds" / "feedback_to_table.jsonl"
-SMALL = {"num_contexts": 4, "num_questions": 2}
+SMALL: dict[str, Any] = {"num_contexts": 4, "num_questions": 2}
 
 
 @pytest.fixture(autouse=True)
-def hurry(monkeypatch):
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same rules with shorter waits."""
     monkeypatch.setattr(retry_policy, "FIRST_WAIT", 0.01)
     monkeypatch.setattr(retry_policy, "QUIET_SECONDS", 0.5)
 
 
 @pytest.fixture
-def teacher_with() -> Iterator:
+def teacher_with() -> Iterator[Callable[..., Teacher]]:
     teachers: list[Teacher] = []
 
-    def connect(**options) -> Teacher:
+    def connect(**options: Any) -> Teacher:
         teachers.append(sk.connect("rehearsal", **options))
         return teachers[-1]
 
@@ -33,16 +35,17 @@ def teacher_with() -> Iterator:
         teacher.close()
 
 
-def rows(count: int = 4) -> list[dict]:
-    return sk.load_seeds(SEEDS).to_list()[:count]
+def rows(count: int = 4) -> list[dict[str, Any]]:
+    seeds: list[dict[str, Any]] = sk.load_seeds(SEEDS).to_list()
+    return seeds[:count]
 
 
-def generate(teacher: Teacher, **settings) -> sk.Run:
+def generate(teacher: Teacher, **settings: Any) -> sk.Run:
     return sk.generate(rows(), teacher=teacher, **{**SMALL, **settings})
 
 
 @pytest.fixture(scope="module")
-def calm() -> list[dict]:
+def calm() -> list[dict[str, Any]]:
     teacher = sk.connect("rehearsal")
     samples = list(generate(teacher).samples())
     teacher.close()
@@ -65,7 +68,9 @@ PASSING = {
 
 
 @pytest.mark.parametrize("fault", PASSING)
-def test_faults_of_the_moment_change_nothing_in_the_result(teacher_with, calm, fault):
+def test_faults_of_the_moment_change_nothing_in_the_result(
+    teacher_with: Callable[..., Teacher], calm: list[dict[str, Any]], fault: str
+) -> None:
     run = generate(teacher_with(**PASSING[fault]))
     assert list(run.samples()) == calm
     assert run.summary.retries > 0
@@ -74,8 +79,8 @@ def test_faults_of_the_moment_change_nothing_in_the_result(teacher_with, calm, f
 
 
 def test_requests_that_hang_are_tried_once_more_and_those_that_hang_again_by_the_next_run(
-    teacher_with, calm
-):
+    teacher_with: Callable[..., Teacher], calm: list[dict[str, Any]]
+) -> None:
     run = generate(teacher_with(hang_rate=0.08, timeout=1.0))
     assert run.summary.retries > 0
     for _ in range(5):
@@ -87,8 +92,8 @@ def test_requests_that_hang_are_tried_once_more_and_those_that_hang_again_by_the
 
 
 def test_malformed_replies_are_asked_again_and_at_most_three_in_a_hundred_rows_are_lost(
-    teacher_with, calm
-):
+    teacher_with: Callable[..., Teacher], calm: list[dict[str, Any]]
+) -> None:
     run = generate(teacher_with(malformed_rate=0.1))
     assert len(list(run.samples())) >= 0.9 * len(calm)
     assert (
@@ -98,7 +103,7 @@ def test_malformed_replies_are_asked_again_and_at_most_three_in_a_hundred_rows_a
     assert_adds_up(run)
 
 
-def test_truncated_replies_are_dropped_and_counted(teacher_with):
+def test_truncated_replies_are_dropped_and_counted(teacher_with: Callable[..., Teacher]) -> None:
     run = generate(teacher_with(truncate_rate=0.1))
     truncated = [drop for drop in run.drops() if drop["reason"] == "truncated"]
     assert truncated
@@ -106,7 +111,9 @@ def test_truncated_replies_are_dropped_and_counted(teacher_with):
     assert_adds_up(run)
 
 
-def test_requests_that_are_too_long_are_dropped_with_the_servers_words(teacher_with):
+def test_requests_that_are_too_long_are_dropped_with_the_servers_words(
+    teacher_with: Callable[..., Teacher],
+) -> None:
     run = generate(teacher_with(context_length=2_900))
     assert any("teacher_error" in line.dropped for line in run.funnel)
     refused = [drop for drop in run.drops() if drop["reason"] == "teacher_error"]
@@ -117,14 +124,18 @@ def test_requests_that_are_too_long_are_dropped_with_the_servers_words(teacher_w
 @pytest.mark.parametrize(
     ("fault", "reason"), [("malformed_rate", "malformed"), ("truncate_rate", "truncated")]
 )
-def test_if_everything_fails_alike_the_run_stops_and_says_so(teacher_with, fault, reason):
+def test_if_everything_fails_alike_the_run_stops_and_says_so(
+    teacher_with: Callable[..., Teacher], fault: str, reason: str
+) -> None:
     with pytest.raises(
         RunStopped, match=rf"first 20 rows of gen_contexts all failed alike \({reason}\)"
     ):
         generate(teacher_with(**{fault: 1.0}), num_contexts=10)
 
 
-def test_all_faults_together_at_any_concurrency_add_up_and_agree(teacher_with):
+def test_all_faults_together_at_any_concurrency_add_up_and_agree(
+    teacher_with: Callable[..., Teacher],
+) -> None:
     faults = {"malformed_rate": 0.15, "truncate_rate": 0.03, "error_rate": 0.05, "drop_rate": 0.03}
     results = []
     for concurrency in (1, 64):
@@ -135,10 +146,10 @@ def test_all_faults_together_at_any_concurrency_add_up_and_agree(teacher_with):
 
 
 def test_a_teacher_that_ends_in_the_middle_stops_the_run_and_another_one_goes_on(
-    teacher_with, calm, tmp_path
-):
+    teacher_with: Callable[..., Teacher], calm: list[dict[str, Any]], tmp_path: Path
+) -> None:
     first = teacher_with(patience=2.0, mean_latency_ms=5.0, sigma=0.0)
-    run = sk.Run(sk.plan(rows(), teacher=first, **SMALL), tmp_path, on_note=str).start()
+    run = sk.Run(sk.plan(rows(), teacher=first, **SMALL), tmp_path, on_note=ignore_note).start()
     while run.snapshot().requests < 40:
         run.wait(0.01)
     first.close()

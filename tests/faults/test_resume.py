@@ -6,18 +6,31 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from scripted import PROMPTS, Gate, ScriptedTeacher, assert_adds_up, prompt, seeds, tagged
+from aiohttp import web
+from scripted import (
+    PROMPTS,
+    Ask,
+    Gate,
+    ScriptedTeacher,
+    assert_adds_up,
+    ignore_note,
+    prompt,
+    seeds,
+    tagged,
+)
 from servers import status
 
 import sdgkit as sk
 from sdgkit.errors import FolderInUse, RunError
+from sdgkit.samples import Row
 
 TESTS = Path(__file__).parent.parent
-SMALL = {"num_contexts": 3, "num_questions": 2}
+SMALL: dict[str, Any] = {"num_contexts": 3, "num_questions": 2}
 STAGES = list(PROMPTS)
 
 
@@ -27,15 +40,20 @@ def script() -> Iterator[ScriptedTeacher]:
         yield script
 
 
-def generate(script: ScriptedTeacher, out: Path | None, rows=None, **settings) -> sk.Run:
-    given = {"prompts": PROMPTS, **SMALL, **settings}
+def generate(
+    script: ScriptedTeacher,
+    out: Path | None,
+    rows: list[dict[str, Any]] | None = None,
+    **settings: Any,
+) -> sk.Run:
+    given: dict[str, Any] = {"prompts": PROMPTS, **SMALL, **settings}
     return sk.generate(
         seeds() if rows is None else rows, teacher=script.connect(8), out=out, **given
     )
 
 
-def start_process(script: ScriptedTeacher, out: Path, **settings) -> subprocess.Popen:
-    given = {"base_url": script.base_url, "out": str(out), **SMALL, **settings}
+def start_process(script: ScriptedTeacher, out: Path, **settings: Any) -> subprocess.Popen[str]:
+    given: dict[str, Any] = {"base_url": script.base_url, "out": str(out), **SMALL, **settings}
     command = [sys.executable, str(TESTS / "one_run.py"), json.dumps(given)]
     environment = {
         **os.environ,
@@ -45,14 +63,19 @@ def start_process(script: ScriptedTeacher, out: Path, **settings) -> subprocess.
     return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment)
 
 
-def rows_of(run: sk.Run) -> tuple:
+def rows_of(run: sk.Run) -> tuple[Any, ...]:
     return list(run.samples()), list(run.drops()), list(run.funnel)
 
 
-def at_request(script: ScriptedTeacher, number: int, act) -> None:
+def stop(process: subprocess.Popen[str] | None, signal_: signal.Signals) -> None:
+    assert process is not None
+    os.kill(process.pid, signal_)
+
+
+def at_request(script: ScriptedTeacher, number: int, act: Any) -> None:
     """Do something when so many requests have come; those on their way then get no answer for a while."""
 
-    def delay(ask) -> float:
+    def delay(ask: Ask) -> float:
         if len(script.asks) == number:
             act()
         return 0.002 if len(script.asks) < number else 30.0
@@ -64,13 +87,15 @@ def at_request(script: ScriptedTeacher, number: int, act) -> None:
 
 
 @pytest.mark.parametrize("moment", [1, 7, 20, 45, 70])
-def test_a_killed_run_goes_on_and_repeats_at_most_what_was_in_flight(script, tmp_path, moment):
+def test_a_killed_run_goes_on_and_repeats_at_most_what_was_in_flight(
+    script: ScriptedTeacher, tmp_path: Path, moment: Any
+) -> None:
     untouched = rows_of(generate(script, None))
     total = script.asked()
     script.forget()
     out = tmp_path / "run"
-    process = None
-    at_request(script, moment, lambda: os.kill(process.pid, signal.SIGKILL))
+    process: subprocess.Popen[str] | None = None
+    at_request(script, moment, lambda: stop(process, signal.SIGKILL))
     process = start_process(script, out)
     process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL
@@ -85,10 +110,12 @@ def test_a_killed_run_goes_on_and_repeats_at_most_what_was_in_flight(script, tmp
     assert_adds_up(run)
 
 
-def test_a_run_that_is_killed_again_and_again_arrives(script, tmp_path):
-    processes: list[subprocess.Popen] = []
+def test_a_run_that_is_killed_again_and_again_arrives(
+    script: ScriptedTeacher, tmp_path: Path
+) -> None:
+    processes: list[subprocess.Popen[str]] = []
     for moment in (12, 40):
-        at_request(script, moment, lambda: os.kill(processes[-1].pid, signal.SIGKILL))
+        at_request(script, moment, lambda: stop(processes[-1], signal.SIGKILL))
         processes.append(start_process(script, tmp_path))
         processes[-1].communicate(timeout=60)
     script.delay = None
@@ -99,9 +126,11 @@ def test_a_run_that_is_killed_again_and_again_arrives(script, tmp_path):
     assert rows_of(run) == rows_of(generate(script, None))
 
 
-def test_what_a_killed_run_recorded_can_be_read_at_once(script, tmp_path):
-    process = None
-    at_request(script, 70, lambda: os.kill(process.pid, signal.SIGKILL))
+def test_what_a_killed_run_recorded_can_be_read_at_once(
+    script: ScriptedTeacher, tmp_path: Path
+) -> None:
+    process: subprocess.Popen[str] | None = None
+    at_request(script, 70, lambda: stop(process, signal.SIGKILL))
     process = start_process(script, tmp_path)
     process.communicate(timeout=60)
     run = sk.open_run(tmp_path)
@@ -109,7 +138,9 @@ def test_what_a_killed_run_recorded_can_be_read_at_once(script, tmp_path):
     assert all(row["id"] for row in run.samples())
 
 
-def test_a_run_killed_while_it_writes_its_files_leaves_the_old_ones_whole(script, tmp_path):
+def test_a_run_killed_while_it_writes_its_files_leaves_the_old_ones_whole(
+    script: ScriptedTeacher, tmp_path: Path
+) -> None:
     generate(script, tmp_path, seeds(2))
     before = files_of(tmp_path)
     code = f"""
@@ -138,11 +169,13 @@ sk.generate(scripted.seeds(3), teacher=teacher, out={str(tmp_path)!r}, prompts=s
 # Interrupted ----------------------------------------------------------------------------------------------------------
 
 
-def test_ctrl_c_leaves_a_folder_with_what_is_finished_and_the_same_again_goes_on(script, tmp_path):
+def test_ctrl_c_leaves_a_folder_with_what_is_finished_and_the_same_again_goes_on(
+    script: ScriptedTeacher, tmp_path: Path
+) -> None:
     """While requests hang: they are not waited for."""
-    process = None
+    process: subprocess.Popen[str] | None = None
     at_request(
-        script, 66, lambda: os.kill(process.pid, signal.SIGINT)
+        script, 66, lambda: stop(process, signal.SIGINT)
     )  # of 70: some samples are there by then
     process = start_process(script, tmp_path)
     _, errors = process.communicate(timeout=25)
@@ -162,17 +195,21 @@ def test_ctrl_c_leaves_a_folder_with_what_is_finished_and_the_same_again_goes_on
 
 
 @pytest.mark.parametrize("after", [0, 1, 10, 40])
-def test_a_cancelled_run_goes_on_by_start(script, tmp_path, after):
+def test_a_cancelled_run_goes_on_by_start(
+    script: ScriptedTeacher, tmp_path: Path, after: int
+) -> None:
     gate = Gate()
 
-    async def hold(body, number):
+    async def hold(body: dict[str, Any], number: int) -> web.StreamResponse:
         if number > after:
             await gate.passed()
         return await script._answer(body, number)
 
     script.behave = hold
     run = sk.Run(
-        sk.plan(seeds(), teacher=script.connect(8), prompts=PROMPTS, **SMALL), tmp_path, on_note=str
+        sk.plan(seeds(), teacher=script.connect(8), prompts=PROMPTS, **SMALL),
+        tmp_path,
+        on_note=ignore_note,
     )
     run.start()
     gate.await_arrivals(1)
@@ -196,10 +233,12 @@ def assert_adds_up_so_far(run: sk.Run) -> None:
     assert rows == len(list(run.samples()))
 
 
-def test_a_run_cancelled_at_once_stops(script, tmp_path):
+def test_a_run_cancelled_at_once_stops(script: ScriptedTeacher, tmp_path: Path) -> None:
     script.delay = lambda ask: 30.0
     run = sk.Run(
-        sk.plan(seeds(), teacher=script.connect(8), prompts=PROMPTS, **SMALL), tmp_path, on_note=str
+        sk.plan(seeds(), teacher=script.connect(8), prompts=PROMPTS, **SMALL),
+        tmp_path,
+        on_note=ignore_note,
     )
     run.start()
     run.cancel()
@@ -207,10 +246,14 @@ def test_a_run_cancelled_at_once_stops(script, tmp_path):
     assert json.loads((tmp_path / "summary.json").read_text())["state"] == "cancelled"
 
 
-def test_a_cancelled_run_is_cancelled_again_at_once(script, tmp_path):
+def test_a_cancelled_run_is_cancelled_again_at_once(
+    script: ScriptedTeacher, tmp_path: Path
+) -> None:
     script.delay = lambda ask: 30.0
     run = sk.Run(
-        sk.plan(seeds(), teacher=script.connect(8), prompts=PROMPTS, **SMALL), tmp_path, on_note=str
+        sk.plan(seeds(), teacher=script.connect(8), prompts=PROMPTS, **SMALL),
+        tmp_path,
+        on_note=ignore_note,
     )
     for _ in range(3):
         run.start()
@@ -221,7 +264,9 @@ def test_a_cancelled_run_is_cancelled_again_at_once(script, tmp_path):
 # Going on -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_finished_run_asks_nothing_when_done_again_and_replays_no_finished_seed(script, tmp_path):
+def test_a_finished_run_asks_nothing_when_done_again_and_replays_no_finished_seed(
+    script: ScriptedTeacher, tmp_path: Path
+) -> None:
     first = rows_of(generate(script, tmp_path))
     script.forget()
     again = generate(script, tmp_path)
@@ -231,7 +276,7 @@ def test_a_finished_run_asks_nothing_when_done_again_and_replays_no_finished_see
     assert_adds_up(again)
 
 
-def test_the_runs_folder_is_enough_to_do_it_again(script, tmp_path):
+def test_the_runs_folder_is_enough_to_do_it_again(script: ScriptedTeacher, tmp_path: Path) -> None:
     first = generate(script, tmp_path, system="You are kind.", vary={"mood": ["glad", "sad"]})
     before = files_of(tmp_path)
     script.forget()
@@ -252,7 +297,9 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
-def test_rows_that_the_teacher_failed_are_asked_again_by_the_next_run(script, tmp_path):
+def test_rows_that_the_teacher_failed_are_asked_again_by_the_next_run(
+    script: ScriptedTeacher, tmp_path: Path
+) -> None:
     script.answer = lambda ask: (
         status(400, "out of order")
         if ask.seed == 2 and ask.stage == "gen_contexts"
@@ -270,7 +317,9 @@ def test_rows_that_the_teacher_failed_are_asked_again_by_the_next_run(script, tm
     assert_adds_up(second)
 
 
-def test_malformed_replies_are_final_until_something_changes(script, tmp_path):
+def test_malformed_replies_are_final_until_something_changes(
+    script: ScriptedTeacher, tmp_path: Path
+) -> None:
     script.answer = lambda ask: (
         "no tags" if ask.stage == "gen_grounded_responses" else script.usual(ask)
     )
@@ -281,7 +330,9 @@ def test_malformed_replies_are_final_until_something_changes(script, tmp_path):
     assert script.asked() == 0
 
 
-def test_a_run_that_failed_goes_on_where_it_stopped(script, tmp_path):
+def test_a_run_that_failed_goes_on_where_it_stopped(
+    script: ScriptedTeacher, tmp_path: Path
+) -> None:
     script.answer = lambda ask: (
         status(401, "wrong key") if len(script.asks) > 40 else script.usual(ask)
     )
@@ -299,7 +350,9 @@ def test_a_run_that_failed_goes_on_where_it_stopped(script, tmp_path):
 
 
 @pytest.fixture
-def finished(script, tmp_path) -> tuple[ScriptedTeacher, Path, tuple]:
+def finished(
+    script: ScriptedTeacher, tmp_path: Path
+) -> tuple[ScriptedTeacher, Path, tuple[Any, ...]]:
     """A finished run; its requests are forgotten by the script."""
     out = tmp_path / "run"
     first = rows_of(generate(script, out))
@@ -307,7 +360,7 @@ def finished(script, tmp_path) -> tuple[ScriptedTeacher, Path, tuple]:
     return script, out, first
 
 
-def changed(stage: str):
+def changed(stage: str) -> dict[str, sk.Prompt]:
     """The prompt of one stage, with other words before it."""
     old = PROMPTS[stage]
     return {
@@ -316,7 +369,7 @@ def changed(stage: str):
     }
 
 
-def vars_of(prompt: sk.Prompt) -> dict:
+def vars_of(prompt: sk.Prompt) -> dict[str, Any]:
     names = (
         "name",
         "system",
@@ -331,7 +384,7 @@ def vars_of(prompt: sk.Prompt) -> dict:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_changed_prompt_asks_only_what_follows_from_it(finished, stage):
+def test_a_changed_prompt_asks_only_what_follows_from_it(finished: Any, stage: str) -> None:
     script, out, _ = finished
     run = generate(script, out, prompts=changed(stage))
     assert list(script.by_stage()) == STAGES[STAGES.index(stage) :]
@@ -343,7 +396,9 @@ def test_a_changed_prompt_asks_only_what_follows_from_it(finished, stage):
     assert_adds_up(run)
 
 
-def test_going_back_to_the_earlier_prompt_uses_the_old_replies_and_shows_the_old_rows(finished):
+def test_going_back_to_the_earlier_prompt_uses_the_old_replies_and_shows_the_old_rows(
+    finished: Any,
+) -> None:
     script, out, first = finished
     generate(script, out, prompts=changed("gen_grounded_responses"))
     script.forget()
@@ -355,7 +410,7 @@ def test_going_back_to_the_earlier_prompt_uses_the_old_replies_and_shows_the_old
     ]
 
 
-def test_an_added_seed_asks_for_itself_alone(finished):
+def test_an_added_seed_asks_for_itself_alone(finished: Any) -> None:
     script, out, first = finished
     run = generate(script, out, seeds(4))
     assert {ask.seed for ask in script.asks if ask.stage == "gen_contexts"} == {4}
@@ -365,7 +420,7 @@ def test_an_added_seed_asks_for_itself_alone(finished):
     assert "1 seed added" in run.notes[0]
 
 
-def test_an_edited_seed_asks_for_itself_alone(finished):
+def test_an_edited_seed_asks_for_itself_alone(finished: Any) -> None:
     script, out, _ = finished
     rows = seeds()
     rows[1]["seed_response"] += ", and more. Question of seed 2"
@@ -376,7 +431,7 @@ def test_an_edited_seed_asks_for_itself_alone(finished):
     assert_adds_up(run)
 
 
-def test_a_removed_seed_asks_nothing(finished):
+def test_a_removed_seed_asks_nothing(finished: Any) -> None:
     script, out, first = finished
     run = generate(script, out, seeds(2))
     assert script.asked() == 0
@@ -384,7 +439,7 @@ def test_a_removed_seed_asks_nothing(finished):
     assert "1 seed removed" in run.notes[0]
 
 
-def test_reordered_seeds_ask_nothing(finished):
+def test_reordered_seeds_ask_nothing(finished: Any) -> None:
     script, out, first = finished
     run = generate(script, out, seeds()[::-1])
     assert script.asked() == 0
@@ -394,7 +449,7 @@ def test_reordered_seeds_ask_nothing(finished):
     assert_adds_up(run)
 
 
-def test_more_contexts_ask_only_for_the_further_ones(finished):
+def test_more_contexts_ask_only_for_the_further_ones(finished: Any) -> None:
     script, out, first = finished
     run = generate(script, out, num_contexts=5)
     assert sorted(ask.ordinal for ask in script.asks if ask.stage == "gen_contexts") == [
@@ -412,7 +467,7 @@ def test_more_contexts_ask_only_for_the_further_ones(finished):
     assert fewer.funnel[0].tried == 6
 
 
-def test_another_address_and_concurrency_lose_nothing(finished):
+def test_another_address_and_concurrency_lose_nothing(finished: Any) -> None:
     _, out, first = finished
     with ScriptedTeacher() as moved:
         run = sk.generate(seeds(), teacher=moved.connect(2), out=out, prompts=PROMPTS, **SMALL)
@@ -420,7 +475,7 @@ def test_another_address_and_concurrency_lose_nothing(finished):
         assert rows_of(run) == first
 
 
-def test_a_changed_sampling_setting_asks_only_what_follows_from_it(finished):
+def test_a_changed_sampling_setting_asks_only_what_follows_from_it(finished: Any) -> None:
     script, out, _ = finished
     generate(script, out, sampling={"evaluate_grounded_qa_pair": {"temperature": 0.2}})
     assert list(script.by_stage()) == ["evaluate_grounded_qa_pair"]
@@ -429,10 +484,15 @@ def test_a_changed_sampling_setting_asks_only_what_follows_from_it(finished):
 # Refused --------------------------------------------------------------------------------------------------------------
 
 
-def test_another_model_is_refused_unless_reuse_is_said(finished):
+def test_another_model_is_refused_unless_reuse_is_said(finished: Any) -> None:
     _, out, _ = finished
     with ScriptedTeacher("other") as other:
-        given = {"teacher": other.connect(), "out": out, "prompts": PROMPTS, **SMALL}
+        given: dict[str, Any] = {
+            "teacher": other.connect(),
+            "out": out,
+            "prompts": PROMPTS,
+            **SMALL,
+        }
         with pytest.raises(RunError, match=r"model tiny → other.*reuse"):
             sk.generate(seeds(), **given)
         assert other.asked() == 0
@@ -442,7 +502,7 @@ def test_another_model_is_refused_unless_reuse_is_said(finished):
         assert "model tiny → other" in run.notes[0]
 
 
-def test_another_list_of_stages_is_refused_unless_reuse_is_said(finished):
+def test_another_list_of_stages_is_refused_unless_reuse_is_said(finished: Any) -> None:
     script, out, _ = finished
     shorter = sk.GROUNDED.without("combine_question_and_context")
     with pytest.raises(RunError, match=r"stage combine_question_and_context removed.*reuse"):
@@ -455,7 +515,9 @@ def test_another_list_of_stages_is_refused_unless_reuse_is_said(finished):
     )
 
 
-def test_seeds_of_which_none_is_in_the_folder_are_refused_unless_reuse_is_said(finished):
+def test_seeds_of_which_none_is_in_the_folder_are_refused_unless_reuse_is_said(
+    finished: Any,
+) -> None:
     script, out, _ = finished
     with pytest.raises(RunError, match=r"2 seeds added, 3 seeds removed.*reuse"):
         generate(script, out, seeds(2, first=7))
@@ -463,7 +525,7 @@ def test_seeds_of_which_none_is_in_the_folder_are_refused_unless_reuse_is_said(f
     assert generate(script, out, seeds(2, first=7), reuse=True).state == "done"
 
 
-def test_a_refused_job_leaves_the_folder_as_it_was_and_free(finished):
+def test_a_refused_job_leaves_the_folder_as_it_was_and_free(finished: Any) -> None:
     script, out, first = finished
     before = files_of(out)
     with pytest.raises(RunError):
@@ -478,10 +540,12 @@ def test_a_refused_job_leaves_the_folder_as_it_was_and_free(finished):
 # One writer, many readers ---------------------------------------------------------------------------------------------
 
 
-def test_one_process_writes_and_readers_are_welcome(script, tmp_path):
+def test_one_process_writes_and_readers_are_welcome(
+    script: ScriptedTeacher, tmp_path: Path
+) -> None:
     gate = Gate()
 
-    async def hold(body, number):
+    async def hold(body: dict[str, Any], number: int) -> web.StreamResponse:
         if number > 60:
             await gate.passed()
         return await script._answer(body, number)
@@ -507,16 +571,20 @@ def test_one_process_writes_and_readers_are_welcome(script, tmp_path):
     assert list(reader.funnel) == reader.summary.stages
 
 
-def test_a_second_run_of_one_process_is_refused_too(script, tmp_path):
+def test_a_second_run_of_one_process_is_refused_too(
+    script: ScriptedTeacher, tmp_path: Path
+) -> None:
     gate = Gate()
 
-    async def hold(body, number):
+    async def hold(body: dict[str, Any], number: int) -> web.StreamResponse:
         await gate.passed()
         return await script._answer(body, number)
 
     script.behave = hold
     run = sk.Run(
-        sk.plan(seeds(), teacher=script.connect(), prompts=PROMPTS, **SMALL), tmp_path, on_note=str
+        sk.plan(seeds(), teacher=script.connect(), prompts=PROMPTS, **SMALL),
+        tmp_path,
+        on_note=ignore_note,
     ).start()
     with pytest.raises(FolderInUse):
         generate(script, tmp_path)
@@ -525,17 +593,21 @@ def test_a_second_run_of_one_process_is_refused_too(script, tmp_path):
     assert generate(script, tmp_path).state == "done"
 
 
-def test_another_kernel_follows_the_run_while_it_goes_on(script, tmp_path):
+def test_another_kernel_follows_the_run_while_it_goes_on(
+    script: ScriptedTeacher, tmp_path: Path
+) -> None:
     gate = Gate()
 
-    async def hold(body, number):
+    async def hold(body: dict[str, Any], number: int) -> web.StreamResponse:
         if number > 60:
             await gate.passed()
         return await script._answer(body, number)
 
     script.behave = hold
     run = sk.Run(
-        sk.plan(seeds(), teacher=script.connect(2), prompts=PROMPTS, **SMALL), tmp_path, on_note=str
+        sk.plan(seeds(), teacher=script.connect(2), prompts=PROMPTS, **SMALL),
+        tmp_path,
+        on_note=ignore_note,
     ).start()
     gate.await_arrivals(1)
     reader = sk.open_run(tmp_path)
@@ -552,7 +624,9 @@ def test_another_kernel_follows_the_run_while_it_goes_on(script, tmp_path):
     assert reader.summary.state == "done"
 
 
-def test_a_journal_that_is_none_is_refused_in_a_sentence(script, tmp_path):
+def test_a_journal_that_is_none_is_refused_in_a_sentence(
+    script: ScriptedTeacher, tmp_path: Path
+) -> None:
     (tmp_path / "journal.sqlite").write_bytes(
         b"this is no database, and long enough to be read as one" * 30
     )
@@ -562,7 +636,7 @@ def test_a_journal_that_is_none_is_refused_in_a_sentence(script, tmp_path):
         list(sk.open_run(tmp_path).samples())
 
 
-def test_a_journal_of_another_format_is_refused(finished):
+def test_a_journal_of_another_format_is_refused(finished: Any) -> None:
     script, out, _ = finished
     with sqlite3.connect(out / "journal.sqlite") as sql:
         sql.execute("PRAGMA user_version=99")
@@ -571,7 +645,7 @@ def test_a_journal_of_another_format_is_refused(finished):
         generate(script, out)
 
 
-def test_the_newest_edition_is_the_last_begun_whatever_the_clock_says(finished):
+def test_the_newest_edition_is_the_last_begun_whatever_the_clock_says(finished: Any) -> None:
     """A laptop's clock is set back now and then."""
     script, out, _ = finished
     with sqlite3.connect(out / "journal.sqlite") as sql:
@@ -584,8 +658,8 @@ def test_the_newest_edition_is_the_last_begun_whatever_the_clock_says(finished):
 # Stage by stage -------------------------------------------------------------------------------------------------------
 
 
-def test_a_single_stage_resumes_in_its_folder(script, tmp_path):
-    given = {
+def test_a_single_stage_resumes_in_its_folder(script: ScriptedTeacher, tmp_path: Path) -> None:
+    given: dict[str, Any] = {
         "teacher": script.connect(),
         "prompt": PROMPTS["gen_contexts"],
         "out": tmp_path,
@@ -597,13 +671,13 @@ def test_a_single_stage_resumes_in_its_folder(script, tmp_path):
     assert script.asked() == 0
 
 
-def test_rows_of_other_names_are_another_edition(script, tmp_path):
+def test_rows_of_other_names_are_another_edition(script: ScriptedTeacher, tmp_path: Path) -> None:
     """The texts are equal, but what came of them must carry the new ids."""
     rows = [
         {"id": id_, **row, "context": "C", "question": "Q"}
         for id_, row in zip("ab", seeds(2), strict=True)
     ]
-    given = {
+    given: dict[str, Any] = {
         "teacher": script.connect(),
         "prompt": PROMPTS["gen_grounded_responses"],
         "out": tmp_path,
@@ -613,17 +687,25 @@ def test_rows_of_other_names_are_another_edition(script, tmp_path):
     assert sk.gen_grounded_responses(renamed, **given)["id"] == ["x", "y"]
 
 
-def test_a_check_whose_rule_changed_is_applied_anew(script, tmp_path):
+def longer_than(limit: int) -> Callable[[Row], bool]:
+    return lambda row: len(row["context"]) > limit
+
+
+def test_a_check_whose_rule_changed_is_applied_anew(
+    script: ScriptedTeacher, tmp_path: Path
+) -> None:
     """Also where only a number changed that the function refers to."""
     ids = []
     for limit in (0, 10_000):
-        check = sk.Check(name="long", function=lambda row, limit=limit: len(row["context"]) > limit)
+        check = sk.Check(name="long", function=longer_than(limit))
         run = generate(script, tmp_path, pipeline=sk.GROUNDED.after("gen_contexts", check))
         ids.append(len(list(run.samples())))
     assert ids[0] > ids[1] == 0
 
 
-def test_a_check_whose_surroundings_changed_is_applied_anew(script, tmp_path):
+def test_a_check_whose_surroundings_changed_is_applied_anew(
+    script: ScriptedTeacher, tmp_path: Path
+) -> None:
     def check_of(limit: int) -> sk.Check:
         return sk.Check(name="long", function=lambda row: len(row["context"]) > limit)
 
@@ -634,12 +716,15 @@ def test_a_check_whose_surroundings_changed_is_applied_anew(script, tmp_path):
     assert counts[0] > counts[1] == 0
 
 
-def test_an_own_stage_whose_code_changed_is_applied_anew(script, tmp_path):
+def test_an_own_stage_whose_code_changed_is_applied_anew(
+    script: ScriptedTeacher, tmp_path: Path
+) -> None:
     def stage_of(words: str) -> sk.Stage:
-        namespace: dict = {"Stage": sk.Stage, "__name__": "notebook"}
+        namespace: dict[str, Any] = {"Stage": sk.Stage, "__name__": "notebook"}
         code = "class Shout(Stage):\n    async def change(self, step):\n"
         exec(code + f"        return {{**step.row, 'response': {words!r}}}\n", namespace)
-        return namespace["Shout"](name="shout")
+        stage: sk.Stage = namespace["Shout"](name="shout")
+        return stage
 
     for words in ("one", "two"):
         pipeline = sk.GROUNDED.after("combine_question_and_context", stage_of(words))
@@ -647,7 +732,7 @@ def test_an_own_stage_whose_code_changed_is_applied_anew(script, tmp_path):
         assert {row["response"] for row in run.samples()} == {words}
 
 
-def test_the_prompt_helper_makes_what_the_script_reads():
+def test_the_prompt_helper_makes_what_the_script_reads() -> None:
     text = prompt("x", ("a",), "b").render({"a": '"quoted"'})[0]["content"]
     assert json.loads(text) == {"stage": "x", "a": '"quoted"'}
     assert tagged(b=1) == "[Start of B]\n1\n[End of B]"

@@ -2,6 +2,9 @@
 
 import json
 import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -21,12 +24,14 @@ TAGS = {
 
 
 @pytest.fixture
-def script():
+def script() -> Iterator[ScriptedTeacher]:
     with ScriptedTeacher() as script:
         yield script
 
 
-def llm(name, *columns, config=None, **more):
+def llm(
+    name: str, *columns: str, config: dict[str, Any] | None = None, **more: Any
+) -> dict[str, Any]:
     config = {
         "block_name": name,
         "config_path": f"configs/skills/{name}.yaml",
@@ -38,7 +43,14 @@ def llm(name, *columns, config=None, **more):
     } | more
 
 
-def keep(name, operation, value, column="score", convert="float", **more):
+def keep(
+    name: str,
+    operation: str,
+    value: Any,
+    column: str = "score",
+    convert: str | None = "float",
+    **more: Any,
+) -> dict[str, Any]:
     config = {
         "block_name": name,
         "filter_column": column,
@@ -91,7 +103,7 @@ VARIABLES = {
 
 
 @pytest.fixture
-def package(tmp_path):
+def package(tmp_path: Path) -> Path:
     """A folder as sdg_hub's package is: flows and prompts in trees of their own."""
     root = tmp_path / "sdg_hub"
     (root / "configs" / "skills").mkdir(parents=True)
@@ -102,7 +114,12 @@ def package(tmp_path):
         name = config["block_name"]
         values = ", ".join(f'"{v}": {{{{ {v}|tojson }}}}' for v in VARIABLES[name].split())
         tags = [TAGS.get(column, column.capitalize()) for column in config["output_cols"]]
-        prompt = {"system": "You help.", "introduction": None, "principles": "", "examples": ""}
+        prompt: dict[str, Any] = {
+            "system": "You help.",
+            "introduction": None,
+            "principles": "",
+            "examples": "",
+        }
         prompt |= {"generation": f'{{"stage": "{name}", {values}}}'}
         prompt |= {
             "start_tags": [f"[Start of {tag}]" for tag in tags],
@@ -112,14 +129,16 @@ def package(tmp_path):
     return root
 
 
-def flow(package, blocks, name="synth_grounded_skills"):
+def flow(package: Path, blocks: Any, name: str = "synth_grounded_skills") -> Path:
     path = package / "flows" / "generation" / "skills" / f"{name}.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump(blocks))
     return path
 
 
-def test_a_grounded_flow_runs_with_its_own_prompts_and_settings(package, script, tmp_path):
+def test_a_grounded_flow_runs_with_its_own_prompts_and_settings(
+    package: Path, script: ScriptedTeacher, tmp_path: Path
+) -> None:
     pipeline = sk.Pipeline.from_flow(flow(package, GROUNDED))
     assert (pipeline.name, pipeline.model) == ("synth_grounded_skills", MODEL)
     run = sk.generate(seeds(2), teacher=script.connect(), pipeline=pipeline, out=tmp_path / "run")
@@ -150,7 +169,9 @@ def test_a_grounded_flow_runs_with_its_own_prompts_and_settings(package, script,
     assert (tmp_path / "run" / "train_messages.jsonl").read_text().count("\n") == len(samples)
 
 
-def test_it_makes_the_same_rows_as_the_method_s_own_pipeline(package, script):
+def test_it_makes_the_same_rows_as_the_method_s_own_pipeline(
+    package: Path, script: ScriptedTeacher
+) -> None:
     own = sk.GROUNDED.change("gen_contexts", per_row=4, extra_tries=0)
     pipeline = sk.Pipeline.from_flow(flow(package, GROUNDED))
     teacher = script.connect()
@@ -160,7 +181,9 @@ def test_it_makes_the_same_rows_as_the_method_s_own_pipeline(package, script):
     assert one.funnel == other.funnel
 
 
-def test_a_run_of_a_flow_goes_on_where_it_stopped(package, script, tmp_path):
+def test_a_run_of_a_flow_goes_on_where_it_stopped(
+    package: Path, script: ScriptedTeacher, tmp_path: Path
+) -> None:
     path = flow(package, GROUNDED)
     for _ in range(2):
         sk.generate(
@@ -172,7 +195,9 @@ def test_a_run_of_a_flow_goes_on_where_it_stopped(package, script, tmp_path):
     assert script.repeated() == 0
 
 
-def test_a_folder_of_prompts_stands_above_the_flow_s(package, script, tmp_path):
+def test_a_folder_of_prompts_stands_above_the_flow_s(
+    package: Path, script: ScriptedTeacher, tmp_path: Path
+) -> None:
     mine = tmp_path / "mine"
     mine.mkdir()
     shutil.copy(package / "configs/skills/gen_contexts.yaml", mine / "gen_contexts.yaml")
@@ -189,7 +214,9 @@ def test_a_folder_of_prompts_stands_above_the_flow_s(package, script, tmp_path):
 @pytest.mark.parametrize(
     ("said", "kept"), [("3/3", True), ("**2**", True), ("2 out of 3", True), ("1", False)]
 )
-def test_a_score_is_read_whatever_its_scale(package, script, said, kept):
+def test_a_score_is_read_whatever_its_scale(
+    package: Path, script: ScriptedTeacher, said: str, kept: bool
+) -> None:
     script.answer = lambda ask: (
         tagged(evaluation="Read.", score=said)
         if ask.stage == "evaluate_grounded_qa_pair"
@@ -210,7 +237,14 @@ def test_a_score_is_read_whatever_its_scale(package, script, said, kept):
         ("operator.gt", 2, "int", []),
     ],
 )
-def test_the_named_operators_filter_any_column(package, script, operation, value, convert, kept):
+def test_the_named_operators_filter_any_column(
+    package: Path,
+    script: ScriptedTeacher,
+    operation: str,
+    value: Any,
+    convert: str | None,
+    kept: list[str],
+) -> None:
     (package / "configs/skills/judge.yaml").write_text(
         'generation: \'{"stage": "judge", "seed_question": {{ seed_question|tojson }}}\'\n'
     )
@@ -240,7 +274,7 @@ def test_the_named_operators_filter_any_column(package, script, operation, value
     assert_adds_up(run)
 
 
-def test_a_stop_of_the_flow_is_sent_and_the_missing_end_tag_forgiven(package):
+def test_a_stop_of_the_flow_is_sent_and_the_missing_end_tag_forgiven(package: Path) -> None:
     blocks = [
         llm("gen_contexts", "context", gen_kwargs={"stop": ["[End of Context]"], "temperature": 1})
     ]
@@ -291,7 +325,7 @@ UNUSABLE = {
 
 
 @pytest.mark.parametrize("case", UNUSABLE)
-def test_what_cannot_be_run_is_named(package, case):
+def test_what_cannot_be_run_is_named(package: Path, case: str) -> None:
     blocks, words = UNUSABLE[case]
     with pytest.raises(SettingsError) as caught:
         sk.Pipeline.from_flow(flow(package, blocks))
@@ -299,12 +333,14 @@ def test_what_cannot_be_run_is_named(package, case):
     assert "synth_grounded_skills" in str(caught.value)
 
 
-def test_a_flow_that_is_nowhere_is_named(tmp_path):
+def test_a_flow_that_is_nowhere_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"no flow .*nowhere\.yaml"):
         sk.Pipeline.from_flow(tmp_path / "nowhere.yaml")
 
 
-def test_a_flow_is_found_by_name_in_the_installed_package(package, monkeypatch):
+def test_a_flow_is_found_by_name_in_the_installed_package(
+    package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (package / "__init__.py").write_text("raise RuntimeError('never imported')")
     flow(package, GROUNDED)
     monkeypatch.syspath_prepend(str(package.parent))

@@ -8,9 +8,20 @@ import threading
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
-from scripted import PROMPTS, Ask, ScriptedTeacher, assert_adds_up, completion, seeds, tagged
+from scripted import (
+    PROMPTS,
+    Answer,
+    Ask,
+    ScriptedTeacher,
+    assert_adds_up,
+    completion,
+    ignore_note,
+    seeds,
+    tagged,
+)
 from servers import status
 
 import sdgkit as sk
@@ -18,7 +29,7 @@ from sdgkit.errors import RunStopped, SettingsError
 from sdgkit.funnel import StageLine
 from sdgkit.stream.row import StreamStep
 
-SMALL = {"num_contexts": 3, "num_questions": 2}
+SMALL: dict[str, Any] = {"num_contexts": 3, "num_questions": 2}
 STAGES = [stage.name for stage in sk.GROUNDED.stages]
 
 
@@ -28,24 +39,30 @@ def script() -> Iterator[ScriptedTeacher]:
         yield script
 
 
-def generate(script: ScriptedTeacher, rows=None, *, concurrency: int = 16, **settings) -> sk.Run:
-    given = {"prompts": PROMPTS, **SMALL, **settings}
+def generate(
+    script: ScriptedTeacher,
+    rows: list[dict[str, Any]] | None = None,
+    *,
+    concurrency: int = 16,
+    **settings: Any,
+) -> sk.Run:
+    given: dict[str, Any] = {"prompts": PROMPTS, **SMALL, **settings}
     return sk.generate(rows or seeds(), teacher=script.connect(concurrency), **given)
 
 
-def drops(run: sk.Run, **wanted: str) -> list[dict]:
+def drops(run: sk.Run, **wanted: str) -> list[dict[str, Any]]:
     return [
         drop for drop in run.drops() if all(drop[name] == value for name, value in wanted.items())
     ]
 
 
-def result(run: sk.Run) -> tuple:
+def result(run: sk.Run) -> tuple[Any, ...]:
     return list(run.samples()), list(run.drops()), list(run.funnel)
 
 
-def faulty(ask: Ask) -> str:
+def faulty(ask: Ask) -> Answer:
     """Some of everything that can happen to a row, decided by the request alone."""
-    usual = ScriptedTeacher.usual(None, ask)
+    usual = ScriptedTeacher.usual(ask)
     match zlib.crc32(ask.name.encode()) % 8:
         case _ if zlib.crc32(str(ask.given).encode()) % 8 == 0 or ask.ordinal == 3:
             return "nothing between tags"
@@ -71,7 +88,9 @@ def by_chance(number: int) -> Callable[[Ask], float]:
 # Equality -------------------------------------------------------------------------------------------------------------
 
 
-def test_rows_drops_and_funnel_are_equal_at_concurrency_1_and_64_whoever_answers_first(script):
+def test_rows_drops_and_funnel_are_equal_at_concurrency_1_and_64_whoever_answers_first(
+    script: ScriptedTeacher,
+) -> None:
     script.answer = faulty
     one = result(generate(script, seeds(6), concurrency=1))
     for number in range(4):
@@ -84,27 +103,36 @@ def test_rows_drops_and_funnel_are_equal_at_concurrency_1_and_64_whoever_answers
     }
 
 
-def test_streamed_and_stage_by_stage_give_equal_rows(script):
+def test_streamed_and_stage_by_stage_give_equal_rows(script: ScriptedTeacher) -> None:
     teacher = script.connect()
     streamed = generate(script)
     rows = sk.load_seeds(seeds())
-    settings = {"gen_contexts": {"num_contexts": 3}, "gen_grounded_questions": {"num_questions": 2}}
+    settings: dict[str, Any] = {
+        "gen_contexts": {"num_contexts": 3},
+        "gen_grounded_questions": {"num_questions": 2},
+    }
     for name in STAGES:
-        asks = {"teacher": teacher, "prompt": PROMPTS[name]} if name in PROMPTS else {}
+        asks: dict[str, Any] = (
+            {"teacher": teacher, "prompt": PROMPTS[name]} if name in PROMPTS else {}
+        )
         rows = getattr(sk, name)(rows, **asks, **settings.get(name, {}))
     assert rows.to_list() == streamed.dataset.to_list()
     assert rows.column_names == streamed.dataset.column_names
     assert script.repeated() == len(script.asks) / 2
 
 
-def test_rows_are_equal_inside_a_running_event_loop_and_outside_one(script):
+def test_rows_are_equal_inside_a_running_event_loop_and_outside_one(
+    script: ScriptedTeacher,
+) -> None:
     async def cell() -> sk.Run:
         return generate(script)
 
     assert result(asyncio.run(cell())) == result(generate(script))
 
 
-def test_rows_come_in_lineage_order_and_samples_hold_the_columns_of_the_method(script):
+def test_rows_come_in_lineage_order_and_samples_hold_the_columns_of_the_method(
+    script: ScriptedTeacher,
+) -> None:
     script.delay = by_chance(5)
     run = generate(script, seeds(11), num_contexts=11)
     ids = [row["id"] for row in run.samples()]
@@ -125,7 +153,9 @@ def test_rows_come_in_lineage_order_and_samples_hold_the_columns_of_the_method(s
     assert_adds_up(run)
 
 
-def test_each_context_is_a_request_of_its_own_with_its_own_sampling_seed(script):
+def test_each_context_is_a_request_of_its_own_with_its_own_sampling_seed(
+    script: ScriptedTeacher,
+) -> None:
     generate(script, seeds(1), num_contexts=10)
     asked = [ask.body for ask in script.asks if ask.stage == "gen_contexts"]
     assert len(asked) == 10
@@ -134,7 +164,9 @@ def test_each_context_is_a_request_of_its_own_with_its_own_sampling_seed(script)
     assert sum(ask.stage == "gen_grounded_questions" for ask in script.asks) == 10  # one a context
 
 
-def test_the_sampling_seed_depends_on_neither_row_nor_position_nor_address(script):
+def test_the_sampling_seed_depends_on_neither_row_nor_position_nor_address(
+    script: ScriptedTeacher,
+) -> None:
     generate(script, seeds(2))
     with ScriptedTeacher() as moved:
         generate(moved, seeds(3)[::-1])
@@ -152,13 +184,15 @@ def same_for(*ordinals: int) -> Callable[[Ask], str]:
             return tagged(
                 context="the  same\n\nthing " if ask.ordinal == ordinals[0] else "the same thing"
             )
-        return ScriptedTeacher.usual(None, ask)
+        return ScriptedTeacher.usual(ask)
 
     return answer
 
 
 @pytest.mark.parametrize("late", [1, 2, 4])
-def test_of_equal_contexts_the_lowest_ordinal_stays_whichever_arrives_first(script, late):
+def test_of_equal_contexts_the_lowest_ordinal_stays_whichever_arrives_first(
+    script: ScriptedTeacher, late: int
+) -> None:
     script.answer = same_for(1, 2, 4)
     script.delay = lambda ask: 0.3 if ask.stage == "gen_contexts" and ask.ordinal == late else 0.0
     run = generate(script, seeds(1), num_contexts=4)
@@ -167,10 +201,10 @@ def test_of_equal_contexts_the_lowest_ordinal_stays_whichever_arrives_first(scri
     assert_adds_up(run)
 
 
-def test_an_overtaken_context_takes_its_place_at_no_cost(script):
+def test_an_overtaken_context_takes_its_place_at_no_cost(script: ScriptedTeacher) -> None:
     """The later one has been through all stages when the earlier, equal to it, arrives."""
     script.answer = lambda ask: (
-        tagged(context="same") if ask.stage == "gen_contexts" else ScriptedTeacher.usual(None, ask)
+        tagged(context="same") if ask.stage == "gen_contexts" else ScriptedTeacher.usual(ask)
     )
     script.delay = lambda ask: 0.0
     generate(script, seeds(1), num_contexts=1)
@@ -184,7 +218,7 @@ def test_an_overtaken_context_takes_its_place_at_no_cost(script):
     assert_adds_up(run)
 
 
-def test_a_duplicate_is_dropped_with_its_own_reply_and_history(script):
+def test_a_duplicate_is_dropped_with_its_own_reply_and_history(script: ScriptedTeacher) -> None:
     script.answer = same_for(1, 3)
     script.delay = lambda ask: 0.3 if ask.stage == "gen_contexts" and ask.ordinal == 1 else 0.0
     run = generate(script, seeds(1), extra_tries=0)
@@ -195,7 +229,7 @@ def test_a_duplicate_is_dropped_with_its_own_reply_and_history(script):
     assert exchange.ordinal == 3
 
 
-def test_each_duplicate_causes_exactly_one_further_ask(script):
+def test_each_duplicate_causes_exactly_one_further_ask(script: ScriptedTeacher) -> None:
     script.answer = same_for(1, 2, 4)
     for number in range(3):
         script.forget()
@@ -213,7 +247,7 @@ def test_each_duplicate_causes_exactly_one_further_ask(script):
         assert run.funnel[0] == StageLine("gen_contexts", 1, 6, 4, {"duplicate": 2})
 
 
-def test_further_asks_end_at_extra_tries(script):
+def test_further_asks_end_at_extra_tries(script: ScriptedTeacher) -> None:
     script.answer = same_for(*range(1, 100))
     run = generate(script, seeds(1), num_contexts=4)
     assert script.asked("gen_contexts") == 14
@@ -223,7 +257,7 @@ def test_further_asks_end_at_extra_tries(script):
     assert script.asked("gen_contexts") == 6
 
 
-def test_equal_contexts_of_two_seeds_both_stay(script):
+def test_equal_contexts_of_two_seeds_both_stay(script: ScriptedTeacher) -> None:
     script.answer = lambda ask: (
         tagged(context=f"number {ask.ordinal}")
         if ask.stage == "gen_contexts"
@@ -233,7 +267,9 @@ def test_equal_contexts_of_two_seeds_both_stay(script):
     assert run.funnel[0].dropped == {}
 
 
-def test_of_equal_questions_of_one_context_the_first_stays_and_no_more_are_asked_for(script):
+def test_of_equal_questions_of_one_context_the_first_stays_and_no_more_are_asked_for(
+    script: ScriptedTeacher,
+) -> None:
     def answer(ask: Ask) -> str:
         if ask.stage == "gen_grounded_questions":
             return tagged(question="Why?") + tagged(question=" Why? ") + tagged(question="When?")
@@ -247,13 +283,15 @@ def test_of_equal_questions_of_one_context_the_first_stays_and_no_more_are_asked
 
 
 @pytest.mark.parametrize("concurrency", [2, 64])
-def test_a_duplicate_that_is_overtaken_at_the_last_moment_is_never_a_sample(script, concurrency):
+def test_a_duplicate_that_is_overtaken_at_the_last_moment_is_never_a_sample(
+    script: ScriptedTeacher, concurrency: int
+) -> None:
     """Where the contexts are the last stage, nothing lies between a row's birth and the sample it becomes."""
     script.answer = lambda ask: tagged(context=f"number {ask.ordinal % 3}")
     for number in range(6):
         script.delay = by_chance(number)
         teacher = script.connect(concurrency)
-        options = {"teacher": teacher, "prompt": PROMPTS["gen_contexts"]}
+        options: dict[str, Any] = {"teacher": teacher, "prompt": PROMPTS["gen_contexts"]}
         run = sk.gen_contexts.run(seeds(8), num_contexts=9, extra_tries=0, **options)
         assert Counter(row["context"] for row in run.samples()) == dict.fromkeys(
             ("number 0", "number 1", "number 2"), 8
@@ -262,7 +300,7 @@ def test_a_duplicate_that_is_overtaken_at_the_last_moment_is_never_a_sample(scri
         assert_adds_up(run)
 
 
-def test_one_request_on_its_way_serves_all_who_ask_it(script):
+def test_one_request_on_its_way_serves_all_who_ask_it(script: ScriptedTeacher) -> None:
     """Two seeds that differ only in a column that the prompt does not use."""
     rows = [{**seeds(1)[0], "note": note} for note in ("one", "two")]
     script.delay = lambda ask: 0.05
@@ -277,8 +315,8 @@ def test_one_request_on_its_way_serves_all_who_ask_it(script):
 
 
 def test_a_malformed_reply_is_asked_again_three_times_with_another_seed_and_some_temperature(
-    script,
-):
+    script: ScriptedTeacher,
+) -> None:
     script.answer = lambda ask: (
         "no tags" if ask.stage == "gen_grounded_responses" else script.usual(ask)
     )
@@ -298,21 +336,23 @@ def test_a_malformed_reply_is_asked_again_three_times_with_another_seed_and_some
     assert_adds_up(run)
 
 
-def test_a_warm_temperature_stays_as_it_is_when_asked_again(script):
+def test_a_warm_temperature_stays_as_it_is_when_asked_again(script: ScriptedTeacher) -> None:
     script.answer = lambda ask: "no tags" if ask.stage == "gen_contexts" else script.usual(ask)
     generate(script, seeds(1), num_contexts=1, extra_tries=0)
     assert [ask.body["temperature"] for ask in script.asks] == [0.7] * 4
 
 
 @pytest.mark.parametrize("attempt", [2, 3, 4])
-def test_a_reply_that_is_right_at_a_later_attempt_counts(script, attempt):
+def test_a_reply_that_is_right_at_a_later_attempt_counts(
+    script: ScriptedTeacher, attempt: int
+) -> None:
     script.answer = lambda ask: "no tags" if ask.attempt < attempt else script.usual(ask)
     run = generate(script, seeds(1), num_contexts=1, num_questions=1)
     assert run.funnel[2].rows_out == 1
     assert_adds_up(run)
 
 
-def test_each_malformed_context_causes_exactly_one_further_ask(script):
+def test_each_malformed_context_causes_exactly_one_further_ask(script: ScriptedTeacher) -> None:
     def answer(ask: Ask) -> str:
         return (
             "no tags"
@@ -328,7 +368,9 @@ def test_each_malformed_context_causes_exactly_one_further_ask(script):
     assert_adds_up(run)
 
 
-def test_missing_questions_are_asked_for_again_and_surplus_ones_ignored(script):
+def test_missing_questions_are_asked_for_again_and_surplus_ones_ignored(
+    script: ScriptedTeacher,
+) -> None:
     def answer(ask: Ask) -> str:
         if ask.stage != "gen_grounded_questions":
             return script.usual(ask)
@@ -345,7 +387,7 @@ def test_missing_questions_are_asked_for_again_and_surplus_ones_ignored(script):
     assert_adds_up(run)
 
 
-def test_questions_that_stay_missing_are_dropped_each_with_an_id(script):
+def test_questions_that_stay_missing_are_dropped_each_with_an_id(script: ScriptedTeacher) -> None:
     script.answer = lambda ask: (
         tagged(question="The only one.")
         if ask.stage == "gen_grounded_questions"
@@ -362,7 +404,7 @@ def test_questions_that_stay_missing_are_dropped_each_with_an_id(script):
 
 
 @pytest.mark.parametrize("stage", PROMPTS)
-def test_a_truncated_reply_is_not_asked_again(script, stage):
+def test_a_truncated_reply_is_not_asked_again(script: ScriptedTeacher, stage: str) -> None:
     script.answer = lambda ask: (
         completion("cut o", "length") if ask.stage == stage else script.usual(ask)
     )
@@ -373,7 +415,7 @@ def test_a_truncated_reply_is_not_asked_again(script, stage):
     assert_adds_up(run)
 
 
-def test_a_score_off_the_scale_is_malformed(script):
+def test_a_score_off_the_scale_is_malformed(script: ScriptedTeacher) -> None:
     def answer(ask: Ask) -> str:
         off = {"eval_grounded_questions": 2, "evaluate_grounded_qa_pair": 0}.get(ask.stage)
         if off is None or ask.given["question"].startswith("Q0"):
@@ -387,7 +429,7 @@ def test_a_score_off_the_scale_is_malformed(script):
     assert "0, 1" in drop["message"]
 
 
-def test_what_the_judge_refuses_is_dropped_with_the_judges_words(script):
+def test_what_the_judge_refuses_is_dropped_with_the_judges_words(script: ScriptedTeacher) -> None:
     script.answer = lambda ask: (
         tagged(evaluation="Too long.", score=1)
         if ask.stage == "evaluate_grounded_qa_pair"
@@ -404,7 +446,7 @@ def test_what_the_judge_refuses_is_dropped_with_the_judges_words(script):
     assert "2 or more" in drop["message"]
 
 
-def test_a_refused_request_drops_its_row_with_the_servers_words(script):
+def test_a_refused_request_drops_its_row_with_the_servers_words(script: ScriptedTeacher) -> None:
     script.answer = lambda ask: (
         status(400, "This prompt is too long")
         if ask.seed == 2 and ask.stage == "gen_contexts"
@@ -418,15 +460,20 @@ def test_a_refused_request_drops_its_row_with_the_servers_words(script):
 
 
 @pytest.mark.parametrize(
-    ("reason", "reply"), [("malformed", "no"), ("truncated", None), ("teacher_error", 400)]
+    ("reason", "reply"),
+    [
+        ("malformed", lambda: "no"),
+        ("truncated", lambda: completion("cut", "length")),
+        ("teacher_error", lambda: status(400, "no")),
+    ],
 )
 def test_if_the_first_20_rows_of_a_stage_fail_alike_the_run_stops_and_says_so(
-    script, reason, reply
-):
-    def answer(ask: Ask):
+    script: ScriptedTeacher, reason: str, reply: Callable[[], Answer]
+) -> None:
+    def answer(ask: Ask) -> Answer:
         if ask.stage != "gen_grounded_responses":
             return script.usual(ask)
-        return status(400, "no") if reply == 400 else reply or completion("cut", "length")
+        return reply()
 
     script.answer = answer
     with pytest.raises(
@@ -437,8 +484,10 @@ def test_if_the_first_20_rows_of_a_stage_fail_alike_the_run_stops_and_says_so(
     assert script.asked("gen_grounded_responses") < 4 * 40
 
 
-def test_one_reply_that_fails_is_no_reason_to_stop_however_many_rows_it_should_have_held(script):
-    def answer(ask: Ask):
+def test_one_reply_that_fails_is_no_reason_to_stop_however_many_rows_it_should_have_held(
+    script: ScriptedTeacher,
+) -> None:
+    def answer(ask: Ask) -> Answer:
         if ask.stage == "gen_grounded_questions" and ask.given["context"].startswith(
             "Context 1.1 "
         ):
@@ -455,7 +504,7 @@ def test_one_reply_that_fails_is_no_reason_to_stop_however_many_rows_it_should_h
 # The order of work ----------------------------------------------------------------------------------------------------
 
 
-def test_a_seed_is_admitted_only_when_a_slot_would_stand_empty(script):
+def test_a_seed_is_admitted_only_when_a_slot_would_stand_empty(script: ScriptedTeacher) -> None:
     """400 seeds: what is begun and not finished is bounded by the concurrency, not by the input."""
     rows, most = itertools.count(), 0
     gc.collect()  # what other tests left is not counted
@@ -475,7 +524,7 @@ def test_a_seed_is_admitted_only_when_a_slot_would_stand_empty(script):
     assert_adds_up(run)
 
 
-def test_while_seeds_remain_the_row_nearest_to_its_end_goes_first(script):
+def test_while_seeds_remain_the_row_nearest_to_its_end_goes_first(script: ScriptedTeacher) -> None:
     generate(script, seeds(12), concurrency=1, num_contexts=10, num_questions=1)
     order = [ask.stage for ask in script.asks]
     first_pair = order.index("evaluate_grounded_qa_pair")
@@ -485,15 +534,15 @@ def test_while_seeds_remain_the_row_nearest_to_its_end_goes_first(script):
 
 
 def test_once_all_seeds_are_admitted_the_row_with_most_stages_ahead_goes_first_but_every_eighth_time(
-    script,
-):
+    script: ScriptedTeacher,
+) -> None:
     generate(script, seeds(1), concurrency=1, num_contexts=40, num_questions=1)
     order = [ask.stage for ask in script.asks]
     assert 30 <= order[:40].count("gen_contexts") < 40
     assert order.index("evaluate_grounded_qa_pair") < 60
 
 
-def test_the_first_samples_come_long_before_the_end(script):
+def test_the_first_samples_come_long_before_the_end(script: ScriptedTeacher) -> None:
     generate(script, seeds(20), concurrency=4)
     order = [ask.stage for ask in script.asks]
     assert order.index("evaluate_grounded_qa_pair") < len(order) / 4
@@ -501,36 +550,45 @@ def test_the_first_samples_come_long_before_the_end(script):
     assert half > script.asked("evaluate_grounded_qa_pair") / 4
 
 
-def test_never_more_requests_at_once_than_the_teacher_has_slots(script):
+def test_never_more_requests_at_once_than_the_teacher_has_slots(script: ScriptedTeacher) -> None:
     script.delay = lambda ask: 0.002
     generate(script, seeds(4), concurrency=3)
     assert script.most_in_flight == 3
 
 
-def test_a_run_begins_although_somebody_else_holds_all_slots_of_the_teacher(script):
+def test_a_run_begins_although_somebody_else_holds_all_slots_of_the_teacher(
+    script: ScriptedTeacher,
+) -> None:
     teacher = script.connect(1)
     held = threading.Event()
-    script.delay = lambda ask: held.set() or 0.3 if ask.stage == "somebody" else 0.0
+
+    def delay(ask: Ask) -> float:
+        if ask.stage != "somebody":
+            return 0.0
+        held.set()
+        return 0.3
+
+    script.delay = delay
     script.answer = lambda ask: "hello" if ask.stage == "somebody" else script.usual(ask)
     other = threading.Thread(target=lambda: teacher.ask('{"stage": "somebody"}', max_tokens=5))
     other.start()
     assert held.wait(30)
     run = sk.Run(
         sk.plan(seeds(40), teacher=teacher, prompts=PROMPTS, num_contexts=1, num_questions=1),
-        on_note=str,
+        on_note=ignore_note,
     )
     run.start().wait(60)
     other.join()
     assert run.state == "done"
 
 
-def test_two_runs_share_one_teachers_slots(script):
+def test_two_runs_share_one_teachers_slots(script: ScriptedTeacher) -> None:
     teacher = script.connect(4)
     script.delay = lambda ask: 0.001
     plans = [
         sk.plan(seeds(20, first=n), teacher=teacher, prompts=PROMPTS, **SMALL) for n in (1, 50)
     ]
-    runs = [sk.Run(plan, on_note=str).start() for plan in plans]
+    runs = [sk.Run(plan, on_note=ignore_note).start() for plan in plans]
     for run in runs:
         assert run.wait(60).state == "done"
         assert_adds_up(run)
@@ -538,17 +596,31 @@ def test_two_runs_share_one_teachers_slots(script):
     assert teacher.slots.in_use == 0
 
 
-def test_a_cancelled_run_gives_all_slots_back(script):
+class Arrivals:
+    """The requests that arrive at a scripted teacher, to wait for."""
+
+    def __init__(self, script: ScriptedTeacher) -> None:
+        self._arrived = threading.Semaphore(0)
+        script.answer = self._answer
+
+    def _answer(self, ask: Ask) -> Answer:
+        self._arrived.release()
+        return ScriptedTeacher.usual(ask)
+
+    def await_number(self, number: int) -> None:
+        for _ in range(number):
+            assert self._arrived.acquire(timeout=30)
+
+
+def test_a_cancelled_run_gives_all_slots_back(script: ScriptedTeacher) -> None:
     """Whenever it is cancelled: the teacher is used by others, too."""
     teacher = script.connect(4)
     for number in range(12):
-        arrived, wanted = threading.Semaphore(0), number * 7
-        script.answer = lambda ask, arrived=arrived: arrived.release() or script.usual(ask)
+        arrived = Arrivals(script)
         run = sk.Run(
-            sk.plan(seeds(9), teacher=teacher, prompts=PROMPTS, **SMALL), on_note=str
+            sk.plan(seeds(9), teacher=teacher, prompts=PROMPTS, **SMALL), on_note=ignore_note
         ).start()
-        for _ in range(wanted):
-            assert arrived.acquire(timeout=30)
+        arrived.await_number(7 * number)
         run.cancel()
         assert run.wait(30).state in ("cancelled", "done")
         assert teacher.slots.in_use == 0
@@ -558,29 +630,29 @@ def test_a_cancelled_run_gives_all_slots_back(script):
 # Pipelines of one's own -----------------------------------------------------------------------------------------------
 
 
-def test_two_stages_of_one_name_are_refused():
+def test_two_stages_of_one_name_are_refused() -> None:
     with pytest.raises(SettingsError, match="filter_grounded_qa_pair"):
         sk.GROUNDED.after("gen_contexts", sk.GROUNDED.stages[6])
 
 
-def test_a_pipeline_without_stages_is_refused():
+def test_a_pipeline_without_stages_is_refused() -> None:
     with pytest.raises(SettingsError, match="nothing has no stages"):
         sk.Pipeline("nothing", ())
     with pytest.raises(SettingsError, match="has no stages"):
         sk.GROUNDED.without(*STAGES)
 
 
-def test_a_stage_that_is_not_there_is_named_with_those_that_are():
+def test_a_stage_that_is_not_there_is_named_with_those_that_are() -> None:
     with pytest.raises(SettingsError, match=r"no stage 'gen_context'.*gen_contexts"):
         sk.GROUNDED.without("gen_context")
 
 
-def test_a_misspelt_field_of_a_stage_is_named_with_the_nearest_right_one():
+def test_a_misspelt_field_of_a_stage_is_named_with_the_nearest_right_one() -> None:
     with pytest.raises(SettingsError, match=r"gen_contexts has no .*'per_rows'.*'per_row'"):
         sk.GROUNDED.change("gen_contexts", per_rows=4)
 
 
-def test_pipelines_are_values_that_give_new_ones():
+def test_pipelines_are_values_that_give_new_ones() -> None:
     shorter = sk.GROUNDED.without("combine_question_and_context")
     assert [stage.name for stage in shorter.stages] == STAGES[:-1]
     assert [stage.name for stage in sk.GROUNDED.stages] == STAGES

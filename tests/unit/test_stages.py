@@ -6,17 +6,20 @@ import json
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from scripted import (
     FREEFORM_PROMPTS,
     PROMPTS,
+    Answer,
     Ask,
     ScriptedTeacher,
     assert_adds_up,
     completion,
+    ignore_note,
     prompt,
     seeds,
     tagged,
@@ -24,7 +27,9 @@ from scripted import (
 
 import sdgkit as sk
 from sdgkit.errors import RunStopped, SettingsError
-from sdgkit.stages import Drop, draw
+from sdgkit.samples import Row
+from sdgkit.stages import Drop, Step, draw
+from sdgkit.teachers.teacher import Reply
 
 RECORDED = Path(__file__).parent.parent / "recorded"
 # Which variable of a stage's prompt tells what a recorded reply is about.
@@ -35,7 +40,7 @@ ABOUT = {
     "gen_grounded_responses": "question",
     "evaluate_grounded_qa_pair": "response",
 }
-SMALL = {"num_contexts": 3, "num_questions": 2}
+SMALL: dict[str, Any] = {"num_contexts": 3, "num_questions": 2}
 STAGES = [stage.name for stage in sk.GROUNDED.stages]
 
 
@@ -45,13 +50,15 @@ def script() -> Iterator[ScriptedTeacher]:
         yield script
 
 
-def generate(script: ScriptedTeacher, rows=None, **settings) -> sk.Run:
+def generate(
+    script: ScriptedTeacher, rows: list[dict[str, Any]] | None = None, **settings: Any
+) -> sk.Run:
     return sk.generate(
         rows or seeds(), teacher=script.connect(), **{"prompts": PROMPTS, **SMALL, **settings}
     )
 
 
-def recorded(name: str) -> list[dict]:
+def recorded(name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (RECORDED / name).read_text("utf-8").splitlines()]
 
 
@@ -69,12 +76,12 @@ class RecordedTeacher(ScriptedTeacher):
         }
         self.answer = self.recorded
 
-    def recorded(self, ask: Ask):
+    def recorded(self, ask: Ask) -> Answer:
         reply = self.replies[ask.stage, ask.given[ABOUT[ask.stage]], ask.ordinal, ask.attempt]
         return completion(reply["text"], reply["finish_reason"])
 
 
-def slim(row: dict) -> dict:
+def slim(row: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name not in seeds(1)[0]}
 
 
@@ -82,7 +89,10 @@ def slim(row: dict) -> dict:
 def stage_runs() -> dict[str, sk.Run]:
     """The eight stages, one after the other, each on the rows that the one before let through."""
     runs, rows = {}, recorded("seeds.jsonl")
-    settings = {"gen_contexts": {"num_contexts": 3}, "gen_grounded_questions": {"num_questions": 2}}
+    settings: dict[str, Any] = {
+        "gen_contexts": {"num_contexts": 3},
+        "gen_grounded_questions": {"num_questions": 2},
+    }
     with RecordedTeacher() as teacher:
         for name in STAGES:
             asks = (
@@ -95,7 +105,9 @@ def stage_runs() -> dict[str, sk.Run]:
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_a_stage_turns_the_recorded_rows_into_the_recorded_rows(stage_runs, name):
+def test_a_stage_turns_the_recorded_rows_into_the_recorded_rows(
+    stage_runs: dict[str, sk.Run], name: str
+) -> None:
     expected = [row for row in recorded("rows.jsonl") if row.pop("after") == name]
     rows, drops = list(stage_runs[name].samples()), list(stage_runs[name].drops())
     assert [slim(row) for row in rows] == [row for row in expected if "reason" not in row]
@@ -106,7 +118,7 @@ def test_a_stage_turns_the_recorded_rows_into_the_recorded_rows(stage_runs, name
     assert_adds_up(stage_runs[name])
 
 
-def test_the_recorded_replies_streamed_give_the_same(stage_runs):
+def test_the_recorded_replies_streamed_give_the_same(stage_runs: dict[str, sk.Run]) -> None:
     with RecordedTeacher() as teacher:
         run = sk.generate(
             recorded("seeds.jsonl"), teacher=teacher.connect(), prompts=PROMPTS, **SMALL
@@ -116,7 +128,9 @@ def test_the_recorded_replies_streamed_give_the_same(stage_runs):
     assert sorted(drop["id"] for drop in run.drops()) == sorted(drop["id"] for drop in dropped)
 
 
-def test_a_single_stage_prints_one_line_if_rows_were_dropped(stage_runs, capsys):
+def test_a_single_stage_prints_one_line_if_rows_were_dropped(
+    stage_runs: dict[str, sk.Run], capsys: pytest.CaptureFixture[str]
+) -> None:
     rows = stage_runs["eval_grounded_questions"].dataset
     kept = sk.filter_grounded_questions(rows)
     out = capsys.readouterr().out.splitlines()
@@ -125,7 +139,9 @@ def test_a_single_stage_prints_one_line_if_rows_were_dropped(stage_runs, capsys)
     assert capsys.readouterr().out == ""
 
 
-def test_the_judges_two_columns_are_taken_off_after_the_questions_are_filtered(stage_runs):
+def test_the_judges_two_columns_are_taken_off_after_the_questions_are_filtered(
+    stage_runs: dict[str, sk.Run],
+) -> None:
     assert {"evaluation", "score"} <= set(
         stage_runs["eval_grounded_questions"].dataset.column_names
     )
@@ -137,18 +153,18 @@ def test_the_judges_two_columns_are_taken_off_after_the_questions_are_filtered(s
 # Stages as functions --------------------------------------------------------------------------------------------------
 
 
-def test_a_stage_that_asks_needs_a_teacher_and_leaves_no_folder_without_one(tmp_path):
+def test_a_stage_that_asks_needs_a_teacher_and_leaves_no_folder_without_one(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"gen_contexts asks a teacher.*teacher="):
         sk.gen_contexts(seeds(), out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
-def test_a_setting_that_a_stage_does_not_have_is_told(script):
+def test_a_setting_that_a_stage_does_not_have_is_told(script: ScriptedTeacher) -> None:
     with pytest.raises(SettingsError, match="gen_contexts has no argument .num_question."):
         sk.gen_contexts(seeds(), teacher=script.connect(), num_question=3)
 
 
-def test_a_filter_before_its_judge_says_what_is_missing():
+def test_a_filter_before_its_judge_says_what_is_missing() -> None:
     with pytest.raises(
         SettingsError,
         match="filter_grounded_qa_pair needs the column 'score'; there are task_descr",
@@ -156,32 +172,34 @@ def test_a_filter_before_its_judge_says_what_is_missing():
         sk.filter_grounded_qa_pair(seeds())
 
 
-def test_a_column_that_a_prompt_needs_and_no_row_has_is_named(script):
+def test_a_column_that_a_prompt_needs_and_no_row_has_is_named(script: ScriptedTeacher) -> None:
     with pytest.raises(sk.PromptError, match="'context' is undefined"):
         sk.gen_grounded_questions(
             seeds(), teacher=script.connect(), prompt=PROMPTS["gen_grounded_questions"]
         )
 
 
-def test_an_empty_dataset_goes_through():
+def test_an_empty_dataset_goes_through() -> None:
     assert len(sk.combine_question_and_context([])) == 0
 
 
-def test_rows_of_the_same_id_are_refused(script):
+def test_rows_of_the_same_id_are_refused(script: ScriptedTeacher) -> None:
     rows = [{"id": "s1", **row, "context": "C", "question": "Q"} for row in seeds(2)]
     with pytest.raises(SettingsError, match="the same id"):
         sk.combine_question_and_context(rows)
 
 
-def test_a_value_that_json_cannot_hold_is_told_with_row_and_column(script):
+def test_a_value_that_json_cannot_hold_is_told_with_row_and_column(script: ScriptedTeacher) -> None:
     rows = [{"context": "C", "question": "Q", "when": when} for when in ("today", {1, 2})]
     with pytest.raises(SettingsError, match=r"row 2.*'when'.*set"):
         sk.combine_question_and_context(rows)
 
 
-def test_half_a_surrogate_pair_in_a_row_stops_nothing(script, tmp_path):
+def test_half_a_surrogate_pair_in_a_row_stops_nothing(
+    script: ScriptedTeacher, tmp_path: Path
+) -> None:
     rows = [{**seeds(1)[0], "context": "broken \ud800 text"}]
-    given = {
+    given: dict[str, Any] = {
         "teacher": script.connect(),
         "prompt": PROMPTS["gen_grounded_questions"],
         "num_questions": 1,
@@ -192,9 +210,15 @@ def test_half_a_surrogate_pair_in_a_row_stops_nothing(script, tmp_path):
     assert (tmp_path / "dataset.jsonl").read_text("utf-8")
 
 
-def test_a_stage_takes_the_path_of_a_seed_file_as_well(script, tmp_path):
+def test_a_stage_takes_the_path_of_a_seed_file_as_well(
+    script: ScriptedTeacher, tmp_path: Path
+) -> None:
     sk.save_seeds(seeds(2), tmp_path / "seeds.jsonl")
-    options = {"teacher": script.connect(), "prompt": PROMPTS["gen_contexts"], "num_contexts": 2}
+    options: dict[str, Any] = {
+        "teacher": script.connect(),
+        "prompt": PROMPTS["gen_contexts"],
+        "num_contexts": 2,
+    }
     rows = sk.gen_contexts(tmp_path / "seeds.jsonl", **options)
     assert rows.to_list() == sk.gen_contexts(seeds(2), **options).to_list()
 
@@ -203,7 +227,7 @@ def test_a_stage_takes_the_path_of_a_seed_file_as_well(script, tmp_path):
 
 
 @pytest.mark.parametrize("after", STAGES)
-def test_a_users_check_stands_between_any_two_stages(script, after):
+def test_a_users_check_stands_between_any_two_stages(script: ScriptedTeacher, after: str) -> None:
     check = sk.Check(
         name="mine",
         function=lambda row: "it is the first" if row["seed_question"].endswith("1") else None,
@@ -217,7 +241,7 @@ def test_a_users_check_stands_between_any_two_stages(script, after):
     assert_adds_up(run)
 
 
-def test_a_check_before_all_stages_keeps_seeds_out(script):
+def test_a_check_before_all_stages_keeps_seeds_out(script: ScriptedTeacher) -> None:
     check = sk.Check(name="mine", function=lambda row: "2" not in row["seed_question"])
     run = generate(script, pipeline=sk.GROUNDED.before("gen_contexts", check))
     assert [(drop["id"], drop["message"]) for drop in run.drops() if drop["stage"] == "mine"] == [
@@ -246,17 +270,17 @@ class Truth:
         (0, False),
     ],
 )
-def test_a_check_lets_on_what_is_true_or_none(verdict, kept):
+def test_a_check_lets_on_what_is_true_or_none(verdict: object, kept: bool) -> None:
     check = sk.Check(name="mine", function=lambda row: verdict)
     run = (
-        sk.Run(sk.plan(seeds(1), pipeline=sk.Pipeline("grounded", (check,))), on_note=str)
+        sk.Run(sk.plan(seeds(1), pipeline=sk.Pipeline("grounded", (check,))), on_note=ignore_note)
         .start()
         .wait()
     )
     assert len(list(run.samples())) == kept
 
 
-def test_a_check_whose_name_is_any_word_is_counted_right(script):
+def test_a_check_whose_name_is_any_word_is_counted_right(script: ScriptedTeacher) -> None:
     for name in ("out", ">", "score", "a:b"):
         check = sk.Check(name=name, function=lambda row: "Context 1" not in row["context"])
         run = generate(script, pipeline=sk.GROUNDED.after("gen_contexts", check))
@@ -265,18 +289,18 @@ def test_a_check_whose_name_is_any_word_is_counted_right(script):
 
 
 @pytest.mark.parametrize("kept", [True, False])
-def test_the_function_of_a_check_may_be_async(kept):
-    async def check(row):
+def test_the_function_of_a_check_may_be_async(kept: bool) -> None:
+    async def check(row: Row) -> bool:
         return kept
 
     plan = sk.plan(
         seeds(1), pipeline=sk.Pipeline("grounded", (sk.Check(name="mine", function=check),))
     )
-    assert len(list(sk.Run(plan, on_note=str).start().wait().samples())) == kept
+    assert len(list(sk.Run(plan, on_note=ignore_note).start().wait().samples())) == kept
 
 
 class Shout(sk.Stage):
-    async def change(self, step):
+    async def change(self, step: Step) -> Mapping[str, Any]:
         return {**step.row, "response": step.row["response"].upper(), "loud": True}
 
 
@@ -286,7 +310,7 @@ class Ask2(sk.Stage):
     role = "teacher"
     columns = ("title",)
 
-    async def change(self, step):
+    async def change(self, step: Step) -> Mapping[str, Any]:
         replies = [await step.ask({"style": style}) for style in ("short", "long")]
         if not all(replies):
             raise Drop("silent", "The teacher had nothing to say.")
@@ -297,7 +321,7 @@ class Ask2(sk.Stage):
 
 
 @pytest.mark.parametrize("after", STAGES[4:])
-def test_a_stage_of_ones_own_is_a_small_class(script, after):
+def test_a_stage_of_ones_own_is_a_small_class(script: ScriptedTeacher, after: str) -> None:
     run = generate(script, pipeline=sk.GROUNDED.after(after, Shout(name="shout")))
     rows = list(run.samples())
     assert rows
@@ -305,7 +329,7 @@ def test_a_stage_of_ones_own_is_a_small_class(script, after):
     assert_adds_up(run)
 
 
-def test_a_stage_of_ones_own_may_ask_the_teacher(script):
+def test_a_stage_of_ones_own_may_ask_the_teacher(script: ScriptedTeacher) -> None:
     script.answer = lambda ask: (
         tagged(title=f"A {ask.given['style']} title")
         if ask.stage == "titles"
@@ -332,12 +356,12 @@ class Sentences(sk.Stage):
     fans_out = True
     letter = "p"
 
-    def spread(self, step, round_=None):
+    def spread(self, step: Step, round_: int | None = None) -> None:
         for number, sentence in enumerate(step.row["response"].split(". "), 1):
             step.offer(number, {"response": sentence}, ["response"])
 
 
-def test_a_stage_of_ones_own_may_make_several_rows_of_one(script):
+def test_a_stage_of_ones_own_may_make_several_rows_of_one(script: ScriptedTeacher) -> None:
     script.answer = lambda ask: (
         tagged(response="One. Two. One. Three")
         if ask.stage == "gen_grounded_responses"
@@ -354,18 +378,31 @@ def test_a_stage_of_ones_own_may_make_several_rows_of_one(script):
 
 
 class OneRow:
-    """All that a stage has to work with, without a stream: what a test of one's own stage needs."""
+    """One row without a stream: what a test of one's own stage works with, if it asks nobody."""
 
     id = "s1"
+    prompt = PROMPTS["gen_contexts"]
 
-    def __init__(self, **row):
+    def __init__(self, **row: Any) -> None:
         self.row = row
+
+    async def ask(self, values: Row | None = None, **more: Any) -> Reply:
+        raise NotImplementedError
 
     def last_reply(self) -> str:
         return ""
 
+    def branch(self, work: Callable[[Step], Awaitable[None]]) -> None:
+        raise NotImplementedError
 
-def test_a_stage_works_without_a_stream():
+    def offer(self, ordinal: int, columns: Row, names: Sequence[str]) -> bool:
+        raise NotImplementedError
+
+    def drop(self, ordinal: int, drop: Drop) -> None:
+        raise NotImplementedError
+
+
+def test_a_stage_works_without_a_stream() -> None:
     loud = asyncio.run(Shout(name="shout").change(OneRow(response="yes")))
     assert loud == {"response": "YES", "loud": True}
     kept = asyncio.run(
@@ -377,20 +414,20 @@ def test_a_stage_works_without_a_stream():
     assert dropped.value.reason == "score"
 
 
-def test_a_stage_that_asks_and_has_no_prompt_is_told(script):
+def test_a_stage_that_asks_and_has_no_prompt_is_told(script: ScriptedTeacher) -> None:
     with pytest.raises(sk.SdgkitError, match=r"The stage titles has no prompt"):
         generate(script, pipeline=sk.GROUNDED.after(STAGES[-1], Ask2(name="titles")))
 
 
 def broken_in(how: str) -> sk.Stage:
     class Broken(sk.Stage):
-        async def change(self, step):
+        async def change(self, step: Step) -> Mapping[str, Any]:
             match how:
                 case "raises":
                     raise KeyError("price")
                 case "nothing":
-                    return None
-                case "no json":
+                    return None  # type: ignore[return-value]
+                case _:
                     return {**step.row, "when": {1, 2}}
 
     return Broken(name="mine")
@@ -406,8 +443,8 @@ def broken_in(how: str) -> sk.Stage:
 )
 @pytest.mark.parametrize("after", ["gen_contexts", STAGES[-1]])
 def test_an_error_in_a_users_own_code_stops_the_run_with_a_sentence(
-    script, tmp_path, how, stage, words, after
-):
+    script: ScriptedTeacher, tmp_path: Path, how: str, stage: str, words: str, after: str
+) -> None:
     with pytest.raises(RunStopped, match=words) as stopped:
         generate(
             script,
@@ -424,11 +461,11 @@ def test_an_error_in_a_users_own_code_stops_the_run_with_a_sentence(
     assert summary["state"] == "failed"
 
 
-def test_a_stage_class_without_change_is_told():
+def test_a_stage_class_without_change_is_told() -> None:
     stage = type("Lazy", (sk.Stage,), {})(name="lazy")
     with pytest.raises(RunStopped, match="Lazy needs a `change` method"):
         sk.Run(
-            sk.plan(seeds(1), pipeline=sk.Pipeline("grounded", (stage,))), on_note=str
+            sk.plan(seeds(1), pipeline=sk.Pipeline("grounded", (stage,))), on_note=ignore_note
         ).start().wait()
 
 
@@ -444,16 +481,17 @@ class Style:
 
 class Signed(sk.Stage):
     sign = "."
+    style: "Style"
 
     def __init__(self, name: str, style: Style) -> None:
         super().__init__(name=name)
         object.__setattr__(self, "style", style)
 
-    async def change(self, step):
+    async def change(self, step: Step) -> Mapping[str, Any]:
         return {**step.row, "response": self.style.applied(step.row["response"]) + self.sign}
 
 
-def test_a_stage_that_holds_a_plain_object_is_described_by_what_the_object_holds_and_does():
+def test_a_stage_that_holds_a_plain_object_is_described_by_what_the_object_holds_and_does() -> None:
     one = Signed("sign", Style("a")).describe()
     assert one == Signed("sign", Style("a")).describe()
     others = [Signed("sign", Style("b")).describe()]
@@ -473,9 +511,9 @@ def test_a_stage_that_holds_a_plain_object_is_described_by_what_the_object_holds
     assert len(told) == 1
 
 
-def test_what_a_user_calls_id_does_not_become_the_lineage(script):
+def test_what_a_user_calls_id_does_not_become_the_lineage(script: ScriptedTeacher) -> None:
     class Renames(sk.Stage):
-        async def change(self, step):
+        async def change(self, step: Step) -> Mapping[str, Any]:
             return {**step.row, "id": "my own"}
 
     run = generate(
@@ -488,7 +526,7 @@ def test_what_a_user_calls_id_does_not_become_the_lineage(script):
 # Another judge --------------------------------------------------------------------------------------------------------
 
 
-def test_another_teacher_judges(script, tmp_path):
+def test_another_teacher_judges(script: ScriptedTeacher, tmp_path: Path) -> None:
     with ScriptedTeacher("stern") as stern:
         run = generate(script, judge=stern.connect(2), out=tmp_path)
         assert set(stern.by_stage()) == {"eval_grounded_questions", "evaluate_grounded_qa_pair"}
@@ -513,7 +551,7 @@ def test_another_teacher_judges(script, tmp_path):
         assert not script.asked("gen_contexts") + script.asked("gen_grounded_questions")
 
 
-def test_a_slow_judge_holds_the_admission_of_seeds_back(script):
+def test_a_slow_judge_holds_the_admission_of_seeds_back(script: ScriptedTeacher) -> None:
     """Or all contexts would pile up before it."""
     with ScriptedTeacher("slow") as slow:
         slow.delay = lambda ask: 0.02
@@ -528,7 +566,7 @@ def test_a_slow_judge_holds_the_admission_of_seeds_back(script):
             return script.usual(ask)
 
         script.answer = answer
-        teachers = {"teacher": script.connect(4), "judge": slow.connect(1)}
+        teachers: dict[str, Any] = {"teacher": script.connect(4), "judge": slow.connect(1)}
         sk.generate(seeds(60), prompts=PROMPTS, num_contexts=1, num_questions=1, **teachers)
         assert most <= 4 * 4 + 3 * 4  # what may wait for the judge, and what is on its way there
 
@@ -538,7 +576,9 @@ def test_a_slow_judge_holds_the_admission_of_seeds_back(script):
 VARY = {"audience": ["children", "experts", "lawyers"], "mood": ["glad", "sad"]}
 
 
-def test_vary_is_drawn_for_each_context_given_to_its_prompt_and_recorded_in_the_row(script):
+def test_vary_is_drawn_for_each_context_given_to_its_prompt_and_recorded_in_the_row(
+    script: ScriptedTeacher,
+) -> None:
     run = generate(script, vary=VARY, num_contexts=6)
     asked = {
         (ask.seed, ask.ordinal): ask.given["vary"]
@@ -552,7 +592,7 @@ def test_vary_is_drawn_for_each_context_given_to_its_prompt_and_recorded_in_the_
     assert all(set(vary) == set(VARY) for vary in asked.values())
 
 
-def test_vary_is_balanced_and_two_lists_of_one_length_do_not_go_in_step():
+def test_vary_is_balanced_and_two_lists_of_one_length_do_not_go_in_step() -> None:
     lists = {"one": list(range(4)), "two": list(range(4))}
     drawn = [draw(lists, seeds(1)[0], ordinal) for ordinal in range(1, 41)]
     assert Counter(row["one"] for row in drawn) == dict.fromkeys(range(4), 10)
@@ -562,13 +602,17 @@ def test_vary_is_balanced_and_two_lists_of_one_length_do_not_go_in_step():
     assert len({(row["one"], row["two"]) for row in drawn}) > 8
 
 
-def test_vary_is_drawn_anew_for_each_seed_and_the_same_for_the_same(script):
+def test_vary_is_drawn_anew_for_each_seed_and_the_same_for_the_same(
+    script: ScriptedTeacher,
+) -> None:
     first = [draw(VARY, row, 1) for row in seeds(20)]
     assert first == [draw(VARY, row, 1) for row in seeds(20)]
     assert len({str(row) for row in first}) > 2
 
 
-def test_a_changed_vary_list_asks_anew_what_it_changes(script, tmp_path):
+def test_a_changed_vary_list_asks_anew_what_it_changes(
+    script: ScriptedTeacher, tmp_path: Path
+) -> None:
     generate(script, vary={"mood": ["glad", "sad"]}, out=tmp_path, num_contexts=2)
     script.forget()
     run = generate(
@@ -579,13 +623,13 @@ def test_a_changed_vary_list_asks_anew_what_it_changes(script, tmp_path):
 
 
 @pytest.mark.parametrize("vary", [{}, {"a": []}, {"a": "text"}, ["a"], {"a": None}, "text"])
-def test_vary_that_is_no_named_lists_is_refused(script, vary):
+def test_vary_that_is_no_named_lists_is_refused(script: ScriptedTeacher, vary: Any) -> None:
     with pytest.raises(SettingsError, match="vary must be named lists"):
         generate(script, vary=vary)
 
 
 @pytest.mark.parametrize("value", [datetime.date(2024, 1, 1), {1}, float("nan"), "\ud800"])
-def test_vary_of_what_no_row_can_hold_is_refused(script, value):
+def test_vary_of_what_no_row_can_hold_is_refused(script: ScriptedTeacher, value: Any) -> None:
     with pytest.raises(SettingsError, match=r"vary, list day: cannot be stored "):
         generate(script, vary={"day": ["Monday", value]})
 
@@ -593,7 +637,7 @@ def test_vary_of_what_no_row_can_hold_is_refused(script, value):
 # Freeform -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_freeform_skill_asks_for_thirty_questions_a_seed(script):
+def test_a_freeform_skill_asks_for_thirty_questions_a_seed(script: ScriptedTeacher) -> None:
     run = sk.generate(seeds(2, grounded=False), teacher=script.connect(), prompts=FREEFORM_PROMPTS)
     assert [line.name for line in run.funnel] == [stage.name for stage in sk.FREEFORM.stages]
     assert run.funnel[0].tried == 60
@@ -605,14 +649,16 @@ def test_a_freeform_skill_asks_for_thirty_questions_a_seed(script):
     assert_adds_up(run)
 
 
-def test_freeform_streamed_and_stage_by_stage_give_equal_rows(script):
+def test_freeform_streamed_and_stage_by_stage_give_equal_rows(script: ScriptedTeacher) -> None:
     teacher = script.connect()
     streamed = sk.generate(
         seeds(2, grounded=False), teacher=teacher, prompts=FREEFORM_PROMPTS, num_questions=4
     )
-    rows = seeds(2, grounded=False)
+    rows: Any = seeds(2, grounded=False)
     for stage in sk.FREEFORM.stages:
-        asks = {"teacher": teacher, "prompt": FREEFORM_PROMPTS[stage.name]} if stage.role else {}
-        more = {"num_questions": 4} if stage.name == "gen_questions" else {}
+        asks: dict[str, Any] = (
+            {"teacher": teacher, "prompt": FREEFORM_PROMPTS[stage.name]} if stage.role else {}
+        )
+        more: dict[str, Any] = {"num_questions": 4} if stage.name == "gen_questions" else {}
         rows = getattr(sk, stage.name)(rows, **asks, **more)
     assert rows.to_list() == streamed.dataset.to_list()

@@ -12,7 +12,7 @@ def tally(*exits: Exit) -> Tally:
     return counted
 
 
-def test_the_numbers_of_a_stage_are_its_rows_out_and_its_drops_by_reason():
+def test_the_numbers_of_a_stage_are_its_rows_out_and_its_drops_by_reason() -> None:
     counted = tally(Exit(0), Exit(0), Exit(1), Exit(1, "score"), Exit(1, "a:b"))
     assert counted.by_stage(3) == [
         StageCounts(rows_out=2, dropped={}),
@@ -21,14 +21,14 @@ def test_the_numbers_of_a_stage_are_its_rows_out_and_its_drops_by_reason():
     ]
 
 
-def test_what_is_taken_back_is_not_counted():
+def test_what_is_taken_back_is_not_counted() -> None:
     counted = tally(Exit(0), Exit(1, "score"))
     counted.subtract(tally(Exit(1, "score")))
     assert counted.by_stage(2) == [StageCounts(1, {}), StageCounts(0, {})]
     assert not counted.has_drops("score")
 
 
-def test_a_journal_of_an_earlier_version_is_read_and_written_as_it_was():
+def test_a_journal_of_an_earlier_version_is_read_and_written_as_it_was() -> None:
     """The key of what moved on ends with NUL, that of a drop with its reason."""
     stored = {"0:\0": 4, "1:\0": 3, "1:malformed": 1, "2:a:b": 2}
     counted = Tally.from_json(stored)
@@ -40,13 +40,13 @@ def test_a_journal_of_an_earlier_version_is_read_and_written_as_it_was():
     ]
 
 
-def test_only_numbers_above_zero_are_stored():
+def test_only_numbers_above_zero_are_stored() -> None:
     counted = tally(Exit(0), Exit(1))
     counted.subtract(tally(Exit(1)))
     assert counted.as_json() == {"0:\0": 1}
 
 
-def test_the_numbers_can_be_read_while_another_thread_counts():
+def test_the_numbers_can_be_read_while_another_thread_counts() -> None:
     counted = Tally()
     done = threading.Event()
 

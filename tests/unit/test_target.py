@@ -4,8 +4,11 @@ import json
 import random
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
+from aiohttp import web
 from scripted import (
     FREEFORM_PROMPTS,
     PROMPTS,
@@ -13,6 +16,7 @@ from scripted import (
     Gate,
     ScriptedTeacher,
     assert_adds_up,
+    ignore_note,
     seeds,
     tagged,
 )
@@ -29,25 +33,32 @@ def script() -> Iterator[ScriptedTeacher]:
 
 
 def generate(
-    script: ScriptedTeacher, target: int, rows=None, *, concurrency: int = 16, **settings
+    script: ScriptedTeacher,
+    target: int,
+    rows: list[dict[str, Any]] | None = None,
+    *,
+    concurrency: int = 16,
+    **settings: Any,
 ) -> sk.Run:
-    given = {"prompts": PROMPTS, "num_contexts": 3, "num_questions": 2, **settings}
+    given: dict[str, Any] = {"prompts": PROMPTS, "num_contexts": 3, "num_questions": 2, **settings}
     return sk.generate(rows or seeds(), teacher=script.connect(concurrency), target=target, **given)
 
 
-def result(run: sk.Run) -> tuple:
+def result(run: sk.Run) -> tuple[Any, ...]:
     return list(run.samples()), list(run.drops()), list(run.funnel)
 
 
 @pytest.mark.parametrize("target", [1, 2, 7, 20, 41])
-def test_exactly_so_many_samples_are_kept(script, target):
+def test_exactly_so_many_samples_are_kept(script: ScriptedTeacher, target: Any) -> None:
     run = generate(script, target)
     assert len(list(run.samples())) == target == run.funnel[-1].rows_out
     assert run.state == "done"
     assert_adds_up(run)
 
 
-def test_the_choice_depends_neither_on_concurrency_nor_on_who_answers_first(script):
+def test_the_choice_depends_neither_on_concurrency_nor_on_who_answers_first(
+    script: ScriptedTeacher,
+) -> None:
     script.answer = often_the_same
     one = result(generate(script, 17, concurrency=1))
     for number in range(4):
@@ -60,17 +71,19 @@ def often_the_same(ask: Ask) -> str:
     """Two of three contexts repeat an earlier one of their seed."""
     if ask.stage == "gen_contexts":
         return tagged(context=f"number {ask.ordinal % 5} of {ask.seed}")
-    return ScriptedTeacher.usual(None, ask)
+    return ScriptedTeacher.usual(ask)
 
 
-def test_rounds_go_through_the_seeds_in_turn(script):
+def test_rounds_go_through_the_seeds_in_turn(script: ScriptedTeacher) -> None:
     run = generate(script, 12)
     per_seed = Counter(row["id"].split("/")[0] for row in run.samples())
     assert set(per_seed) == {"s1", "s2", "s3"}
     assert max(per_seed.values()) - min(per_seed.values()) <= 2
 
 
-def test_samples_beyond_the_target_are_drops_that_a_larger_target_keeps(script, tmp_path):
+def test_samples_beyond_the_target_are_drops_that_a_larger_target_keeps(
+    script: ScriptedTeacher, tmp_path: Path
+) -> None:
     run = generate(script, 7, out=tmp_path, num_questions=4)
     surplus = [drop for drop in run.drops() if drop["reason"] == "target"]
     assert surplus
@@ -81,7 +94,9 @@ def test_samples_beyond_the_target_are_drops_that_a_larger_target_keeps(script, 
     assert_adds_up(more)
 
 
-def test_a_larger_target_later_asks_only_for_the_difference(script, tmp_path):
+def test_a_larger_target_later_asks_only_for_the_difference(
+    script: ScriptedTeacher, tmp_path: Path
+) -> None:
     first = generate(script, 10, out=tmp_path)
     asked = script.asked()
     second = generate(script, 30, out=tmp_path)
@@ -98,7 +113,9 @@ def test_a_larger_target_later_asks_only_for_the_difference(script, tmp_path):
     assert list(smaller.samples()) == list(first.samples())
 
 
-def test_without_a_target_the_same_contexts_are_not_asked_again(script, tmp_path):
+def test_without_a_target_the_same_contexts_are_not_asked_again(
+    script: ScriptedTeacher, tmp_path: Path
+) -> None:
     generate(script, 10, out=tmp_path)
     targeted = {ask.name for ask in script.asks if ask.stage == "gen_contexts"}
     sk.generate(
@@ -113,7 +130,9 @@ def test_without_a_target_the_same_contexts_are_not_asked_again(script, tmp_path
     assert len(targeted) > 3
 
 
-def test_a_target_out_of_reach_ends_at_the_stated_limit_and_says_why(script):
+def test_a_target_out_of_reach_ends_at_the_stated_limit_and_says_why(
+    script: ScriptedTeacher,
+) -> None:
     script.answer = lambda ask: (
         tagged(
             evaluation="No.",
@@ -133,7 +152,7 @@ def test_a_target_out_of_reach_ends_at_the_stated_limit_and_says_why(script):
     assert_adds_up(run)
 
 
-def test_rounds_that_bring_nothing_new_end_the_run_and_it_says_so(script):
+def test_rounds_that_bring_nothing_new_end_the_run_and_it_says_so(script: ScriptedTeacher) -> None:
     script.answer = lambda ask: (
         tagged(context="always this") if ask.stage == "gen_contexts" else script.usual(ask)
     )
@@ -144,7 +163,9 @@ def test_rounds_that_bring_nothing_new_end_the_run_and_it_says_so(script):
     assert_adds_up(run)
 
 
-def test_an_equal_context_of_a_later_round_that_arrives_first_gives_way(script):
+def test_an_equal_context_of_a_later_round_that_arrives_first_gives_way(
+    script: ScriptedTeacher,
+) -> None:
     """The earlier round's request is the slowest of all; by then the later ones are counted."""
     script.answer = often_the_same
     calm = result(generate(script, 12, seeds(2)))
@@ -155,8 +176,8 @@ def test_an_equal_context_of_a_later_round_that_arrives_first_gives_way(script):
 
 
 def test_a_target_that_only_seems_reached_while_equal_rows_are_on_their_way_is_reached_in_the_end(
-    script,
-):
+    script: ScriptedTeacher,
+) -> None:
     """Every round gives the same context but one: what was counted is taken back, and must be made up for."""
     script.answer = lambda ask: (
         tagged(context="same" if ask.ordinal < 5 else f"number {ask.ordinal}")
@@ -169,11 +190,13 @@ def test_a_target_that_only_seems_reached_while_equal_rows_are_on_their_way_is_r
     assert_adds_up(run)
 
 
-def test_a_run_with_a_target_is_cancelled_and_goes_on(script, tmp_path):
+def test_a_run_with_a_target_is_cancelled_and_goes_on(
+    script: ScriptedTeacher, tmp_path: Path
+) -> None:
     whole = result(generate(script, 25))
     gate = Gate()
 
-    async def hold(body, number):
+    async def hold(body: dict[str, Any], number: int) -> web.StreamResponse:
         if number > 40:
             await gate.passed()
         return await script._answer(body, number)
@@ -189,7 +212,7 @@ def test_a_run_with_a_target_is_cancelled_and_goes_on(script, tmp_path):
         num_questions=2,
         target=25,
     )
-    run = sk.Run(plan, tmp_path, on_note=str).start()
+    run = sk.Run(plan, tmp_path, on_note=ignore_note).start()
     gate.await_arrivals(1)
     run.cancel()
     assert run.wait(60).state == "cancelled"
@@ -198,7 +221,7 @@ def test_a_run_with_a_target_is_cancelled_and_goes_on(script, tmp_path):
     assert script.repeated() <= 16
 
 
-def test_a_refused_row_is_made_up_for(script):
+def test_a_refused_row_is_made_up_for(script: ScriptedTeacher) -> None:
     script.answer = lambda ask: (
         status(400, "too long")
         if ask.seed == 2 and ask.stage == "gen_contexts"
@@ -209,7 +232,7 @@ def test_a_refused_row_is_made_up_for(script):
     assert_adds_up(run)
 
 
-def test_a_freeform_skill_has_rounds_of_questions(script):
+def test_a_freeform_skill_has_rounds_of_questions(script: ScriptedTeacher) -> None:
     run = sk.generate(
         seeds(grounded=False),
         teacher=script.connect(),
@@ -223,7 +246,9 @@ def test_a_freeform_skill_has_rounds_of_questions(script):
     assert_adds_up(run)
 
 
-def test_a_question_that_a_second_ask_repeats_from_an_earlier_round_is_a_duplicate(script):
+def test_a_question_that_a_second_ask_repeats_from_an_earlier_round_is_a_duplicate(
+    script: ScriptedTeacher,
+) -> None:
     """Also when all that came of the first ask is through before the second is answered."""
 
     script.answer = lambda ask: tagged(
@@ -244,9 +269,9 @@ def test_a_question_that_a_second_ask_repeats_from_an_earlier_round_is_a_duplica
     assert_adds_up(run)
 
 
-def test_own_contexts_are_used_up_to_the_target_or_to_their_end(script):
+def test_own_contexts_are_used_up_to_the_target_or_to_their_end(script: ScriptedTeacher) -> None:
     prompts = {name: prompt for name, prompt in PROMPTS.items() if name != "gen_contexts"}
-    own = {
+    own: dict[str, Any] = {
         "contexts": [{"context": f"Context {number}"} for number in range(12)],
         "num_contexts": None,
     }
@@ -259,7 +284,9 @@ def test_own_contexts_are_used_up_to_the_target_or_to_their_end(script):
     assert_adds_up(run)
 
 
-def test_the_target_stands_in_the_summary_and_is_done_again_from_the_folder(script, tmp_path):
+def test_the_target_stands_in_the_summary_and_is_done_again_from_the_folder(
+    script: ScriptedTeacher, tmp_path: Path
+) -> None:
     run = generate(script, 9, out=tmp_path)
     assert json.loads((tmp_path / "summary.json").read_text())["target"] == 9
     script.forget()
@@ -268,12 +295,14 @@ def test_the_target_stands_in_the_summary_and_is_done_again_from_the_folder(scri
 
 
 @pytest.mark.parametrize("target", [0, -3, 2.5, "many", True])
-def test_a_target_that_is_no_number_of_samples_is_refused(script, target):
+def test_a_target_that_is_no_number_of_samples_is_refused(
+    script: ScriptedTeacher, target: Any
+) -> None:
     with pytest.raises(SettingsError, match="target"):
         generate(script, target)
 
 
-def test_a_target_needs_a_first_stage_that_makes_rows(script):
+def test_a_target_needs_a_first_stage_that_makes_rows(script: ScriptedTeacher) -> None:
     pipeline = sk.GROUNDED.before("gen_contexts", sk.Check(name="any", function=lambda row: True))
     with pytest.raises(SettingsError, match="first stage that makes new rows"):
         generate(script, 5, pipeline=pipeline)
