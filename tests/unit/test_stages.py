@@ -161,7 +161,7 @@ def test_a_stage_that_asks_needs_a_teacher_and_leaves_no_folder_without_one(tmp_
 
 def test_a_setting_that_a_stage_does_not_have_is_told(script: ScriptedTeacher) -> None:
     with pytest.raises(SettingsError, match="gen_contexts has no argument .num_question."):
-        sk.gen_contexts(seeds(), teacher=script.connect(), num_question=3)
+        sk.gen_contexts(seeds(), teacher=script.connect(), num_question=3)  # type: ignore[call-arg]
 
 
 def test_a_filter_before_its_judge_says_what_is_missing() -> None:

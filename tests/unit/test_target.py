@@ -145,7 +145,7 @@ def test_a_target_out_of_reach_ends_at_the_stated_limit_and_says_why(
     assert run.state == "done"
     assert len(list(run.samples())) <= 1
     assert any(
-        "of the target's 1000 samples are kept" in note and "limit of 10 rounds" in note
+        "of the 1000 samples asked for" in note and "limit of 10 rounds" in note
         for note in run.notes
     )
     assert script.asked("gen_contexts") == 10
