@@ -288,9 +288,7 @@ def test_the_key_is_never_shown_even_if_the_server_repeats_it(server: FaultServe
     server.behave = lambda body, n: status(400, "I got your sk-secret and do not like it")
     with pytest.raises(TeacherError, match=r"400: I got your \*\*\* and do not like it") as caught:
         teacher.ask("Hello")
-    assert (
-        "sk-secret" not in f"{teacher!r} {teacher.__dict__} {caught.value!r} {teacher._adapter!r}"
-    )
+    assert "sk-secret" not in f"{teacher!r} {vars(teacher)} {caught.value!r}"
 
 
 def authorization(server: FaultServer, kind: str, **settings: Any) -> str | None:
