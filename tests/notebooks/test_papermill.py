@@ -179,7 +179,7 @@ def test_the_quickstart_leaves_a_whole_run_and_says_that_it_was_a_rehearsal(exec
 @of(QUICKSTART)
 def test_the_quickstart_shows_rows_that_the_judge_let_through_and_rows_that_it_did_not(executed):
     filters = executed.text_of("filter-questions") + executed.text_of("filter-pairs")
-    assert re.search(r"\d+ of \d+ rows go on, \d+ dropped \(score", filters)
+    assert re.search(r"kept \d+ of \d+ rows, dropped \d+ \(score", filters)
     assert "score 3" in executed.text_of("samples")
     assert re.search(r"dropped by filter_\w+ \(score\)", executed.text_of("drops"))
 
