@@ -25,14 +25,14 @@ from sdgkit.run.folder import CALIBRATION_FILE, write_calibrated, write_values
 from sdgkit.run.plan import Plan
 from sdgkit.samples import Row, seed_of
 from sdgkit.seeds import SeedSource, row_key
-from sdgkit.teachers.teacher import Teacher
+from sdgkit.teachers.source import TeacherSource, teacher_of
 
 FOLDER = "calibration"  # in a run's folder: the journal of its calibrations
 
 
 @known_keywords
 def calibrate(
-    judge: Teacher,
+    judge: TeacherSource,
     seeds: SeedSource | Run,
     *,
     out: str | Path | None = None,
@@ -91,11 +91,12 @@ def calibrate(
     journal = Path(out) if out is not None else None
     if journal is None and folder is not None:
         journal = folder / FOLDER
-    judgements = judge_rows(judge, _responses(planned.rows), planned, journal)
+    teacher = teacher_of(judge)
+    judgements = judge_rows(teacher, _responses(planned.rows), planned, journal)
     prompt = last_judge(planned.pipeline).judge.name
     verdicts, mistakes = _sum_up(judgements)
     calibration = Calibration(
-        judge=public_model_name(judge.model),
+        judge=public_model_name(teacher.model),
         prompt=prompt,
         prompt_key=row_key(planned.prompts[prompt].as_json()),
         seeds=len(planned.rows),

@@ -15,7 +15,7 @@ from sdgkit.run import Run
 from sdgkit.run.plan import Plan
 from sdgkit.samples import Row
 from sdgkit.stages import Stage
-from sdgkit.teachers.teacher import Teacher
+from sdgkit.teachers.source import TeacherSource, teacher_of
 
 
 @dataclass(frozen=True)
@@ -101,9 +101,9 @@ class Comparison:
         one: Prompt,
         other: Prompt,
         rows: Iterable[Row],
-        teacher: Teacher,
+        teacher: TeacherSource,
         *,
-        judge: Teacher | None = None,
+        judge: TeacherSource | None = None,
         prompts: str | Path | None = None,
     ) -> None:
         rows_with_ids = _with_ids(rows)
@@ -114,10 +114,12 @@ class Comparison:
         pipeline = Pipeline(method.name, tuple(_with_judge(self._stage, method)))
         judge_names = [name for name in pipeline.prompted if name != one.name]
         judge_prompts = load_prompts(judge_names, pipeline.name, prompts)
+        writer = teacher_of(teacher)
+        judging_teacher = teacher_of(judge)
         self.runs: list[Run] = []
         for version in (one, other):
             version_prompts = {**judge_prompts, version.name: version}
-            plan = Plan(pipeline, rows_with_ids, version_prompts, teacher, judge)
+            plan = Plan(pipeline, rows_with_ids, version_prompts, writer, judging_teacher)
             self.runs.append(Run(plan, on_note=_ignore))
         self.ids = [str(row["id"]) for row in rows_with_ids]
         self.judged = pipeline.stages[-1].drops_by_score
@@ -225,9 +227,9 @@ def compare(
     one: Prompt,
     other: Prompt,
     rows: Iterable[Row],
-    teacher: Teacher,
+    teacher: TeacherSource,
     *,
-    judge: Teacher | None = None,
+    judge: TeacherSource | None = None,
     prompts: str | Path | None = None,
 ) -> Comparison:
     """Compare two versions of a prompt on the same rows.

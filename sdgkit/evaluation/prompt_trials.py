@@ -16,6 +16,7 @@ from sdgkit.samples import Row, without_id
 from sdgkit.stages import Drop, Generate, Stage, refuse_if_truncated
 from sdgkit.teachers import background
 from sdgkit.teachers.exchange import Reply, Request
+from sdgkit.teachers.source import TeacherSource, teacher_of
 from sdgkit.teachers.teacher import Teacher
 
 
@@ -56,7 +57,7 @@ class Trial:
 
 
 @known_keywords
-def try_on(prompt: Prompt, rows: Iterable[Row], teacher: Teacher) -> list[Trial]:
+def try_on(prompt: Prompt, rows: Iterable[Row], teacher: TeacherSource) -> list[Trial]:
     """Send a prompt to the teacher once for each row, all at the same time.
 
     Args:
@@ -84,7 +85,7 @@ def try_on(prompt: Prompt, rows: Iterable[Row], teacher: Teacher) -> list[Trial]
         >>> trial.reason, list(trial.rows[0])
         ('', ['response'])
     """
-    return background.wait(trials(prompt, list(rows), teacher, _ignore))
+    return background.wait(trials(prompt, list(rows), teacher_of(teacher), _ignore))
 
 
 async def trials(

@@ -21,12 +21,13 @@ from sdgkit.evaluation.seed_rules import (
 from sdgkit.keywords import known_keywords
 from sdgkit.method import Prompts, plan
 from sdgkit.seeds import SeedSource, read_seeds
+from sdgkit.teachers.source import TeacherSource, teacher_of
 from sdgkit.teachers.teacher import Teacher
 
 
 @known_keywords
 def check_seeds(
-    seeds: SeedSource, teacher: Teacher | None = None, *, prompts: Prompts = None
+    seeds: SeedSource, teacher: TeacherSource | None = None, *, prompts: Prompts = None
 ) -> SeedCheck:
     """Find what is wrong with seed examples.
 
@@ -63,10 +64,11 @@ def check_seeds(
         *check_likeness(rows),
         *check_variety(rows),
     ]
-    if teacher is not None:
-        findings.extend(_judge(seeds, teacher, prompts))
+    judge = teacher_of(teacher)
+    if judge is not None:
+        findings.extend(_judge(seeds, judge, prompts))
     findings.sort(key=_gravest_first)
-    return SeedCheck(findings, judge=teacher.model if teacher is not None else None)
+    return SeedCheck(findings, judge=judge.model if judge is not None else None)
 
 
 def _gravest_first(finding: Finding) -> tuple[int, int]:

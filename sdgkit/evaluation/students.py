@@ -24,6 +24,7 @@ from sdgkit.quality.verdicts import Interval, interval
 from sdgkit.run import Run, open_run
 from sdgkit.samples import Row
 from sdgkit.stages import Generate, Judge
+from sdgkit.teachers.source import TeacherSource, teacher_of
 from sdgkit.teachers.teacher import Teacher
 
 FOLDER = "evaluation"  # in the run's folder
@@ -117,7 +118,7 @@ def evaluate(
     run: Run | str | Path,
     student: Teacher,
     *,
-    judge: Teacher,
+    judge: TeacherSource,
     against: Teacher | None = None,
     test_share: float = TEST_SHARE,
     limit: int | None = None,
@@ -161,6 +162,7 @@ def evaluate(
     opened = run if isinstance(run, Run) else open_run(run)
     questions = _held_out_questions(opened, test_share, limit)
     compare_prompt = _compare_prompt(prompt)
+    judging_teacher = teacher_of(judge)
     folder = opened.out / FOLDER if opened.out is not None else None
     with closing(Journal(folder)) as journal:
         system = opened.part().system
@@ -170,12 +172,12 @@ def evaluate(
         else:
             other_answers = {row["id"]: row["response"] for row in questions}
         pairs = list(_pairs(questions, student_answers, other_answers))
-        judged = run_stage(COMPARE, compare_prompt, pairs, judge, journal)
+        judged = run_stage(COMPARE, compare_prompt, pairs, judging_teacher, journal)
         duels = list(_duels(judged.samples()))
     evaluation = Evaluation(
         student=student.model,
         other=against.model if against is not None else NO_MODEL,
-        judge=judge.model,
+        judge=judging_teacher.model,
         duels=duels,
         left_out=len(questions) - len(duels),
     )

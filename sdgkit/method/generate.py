@@ -8,14 +8,14 @@ from sdgkit.method.options import PlanOptions
 from sdgkit.method.planning import plan
 from sdgkit.method.sources import PlanSource, default_folder
 from sdgkit.run import Run
-from sdgkit.teachers.teacher import Teacher
+from sdgkit.teachers.source import TeacherSource
 
 
 @known_keywords
 def generate(
     seeds: PlanSource,
     *,
-    teacher: Teacher,
+    teacher: TeacherSource,
     out: str | Path | None = None,
     reuse: bool = False,
     **options: Unpack[PlanOptions],

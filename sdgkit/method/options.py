@@ -9,7 +9,7 @@ from sdgkit.errors import SettingsError
 from sdgkit.pipeline import Pipeline
 from sdgkit.prompts import Prompt
 from sdgkit.seeds import flaw_of
-from sdgkit.teachers.teacher import Teacher
+from sdgkit.teachers.source import TeacherSource
 
 Prompts: TypeAlias = Mapping[str, Prompt | str | Path] | str | Path | None
 """Prompts or their files by stage name, or a folder of files named after the stages."""
@@ -24,7 +24,7 @@ Vary: TypeAlias = Mapping[str, Sequence[Any]] | None
 class PlanOptions(TypedDict, total=False):
     """The options of `plan` and `generate`, explained there. One that is left out, or None, has its default."""
 
-    judge: Teacher | None
+    judge: TeacherSource | None
     pipeline: Pipeline | None
     prompts: Prompts
     num_contexts: int | None
@@ -60,8 +60,8 @@ class StageOptions(TypedDict, total=False):
         vary: Lists from which a value is drawn for each new row.
     """
 
-    teacher: Teacher | None
-    judge: Teacher | None
+    teacher: TeacherSource | None
+    judge: TeacherSource | None
     out: str | Path | None
     prompt: Prompt | str | Path | None
     sampling: Mapping[str, Any] | None

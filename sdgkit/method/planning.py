@@ -27,12 +27,12 @@ from sdgkit.run.plan import Plan
 from sdgkit.samples import Row
 from sdgkit.seeds import read_seeds, skill
 from sdgkit.stages import Check, Combine, Given
-from sdgkit.teachers.teacher import Teacher
+from sdgkit.teachers.source import TeacherSource, teacher_of
 
 
 @known_keywords
 def plan(
-    seeds: PlanSource, *, teacher: Teacher | None = None, **options: Unpack[PlanOptions]
+    seeds: PlanSource, *, teacher: TeacherSource | None = None, **options: Unpack[PlanOptions]
 ) -> Plan:
     """Plan a run of the method, without starting it.
 
@@ -79,7 +79,7 @@ def plan(
     return _plan_from_seeds(seeds, teacher, options)
 
 
-def _plan_again(folder: Path, teacher: Teacher | None, options: PlanOptions) -> Plan:
+def _plan_again(folder: Path, teacher: TeacherSource | None, options: PlanOptions) -> Plan:
     """The plan of the run in a folder, with new options put over its own."""
     config = read_config(folder)
     pipeline = options.get("pipeline") or METHODS.get(config.pipeline)
@@ -98,7 +98,7 @@ def _plan_again(folder: Path, teacher: Teacher | None, options: PlanOptions) -> 
     return replace(again, name=config.name)
 
 
-def _plan_from_seeds(seeds: PlanSource, teacher: Teacher | None, options: PlanOptions) -> Plan:
+def _plan_from_seeds(seeds: PlanSource, teacher: TeacherSource | None, options: PlanOptions) -> Plan:
     rows = read_seeds(seeds)
     contexts = options.get("contexts")
     own_contexts = read_contexts(contexts) if contexts is not None else None
@@ -126,8 +126,8 @@ def _plan_from_seeds(seeds: PlanSource, teacher: Teacher | None, options: PlanOp
             options.get("sampling"),
             options.get("max_tokens"),
         ),
-        teacher=teacher,
-        judge=options.get("judge"),
+        teacher=teacher_of(teacher),
+        judge=teacher_of(options.get("judge")),
         settings=_settings(options, own_contexts, checks, near_duplicates),
         target=target,
         near_duplicates=near_duplicates,

@@ -17,6 +17,7 @@ from sdgkit.run.plan import Plan
 from sdgkit.samples import Row
 from sdgkit.seeds import read_seeds
 from sdgkit.stages import Stage
+from sdgkit.teachers.source import teacher_of
 
 if TYPE_CHECKING:
     import datasets
@@ -84,12 +85,12 @@ class StageFunction:
             {name: sampling} if sampling else None,
             options.get("max_tokens"),
         )
-        judge = options.get("judge")
+        judge = teacher_of(options.get("judge"))
         plan = Plan(
             pipeline=pipeline,
             rows=_read_rows(rows),
             prompts=prompts,
-            teacher=options.get("teacher") or judge,
+            teacher=teacher_of(options.get("teacher")) or judge,
             judge=judge,
             name=name,
             structure=options.get("structure") or "auto",

@@ -7,13 +7,12 @@ from pathlib import Path
 from sdgkit.evaluation.comparison import Comparison, Result, Side
 from sdgkit.formatting import pluralize
 from sdgkit.keywords import known_keywords
-from sdgkit.panels.frame import Action, Cancel, Panel
+from sdgkit.panels.frame import Action, Cancel, Panel, required_teacher
 from sdgkit.panels.seeds import SeedPanel, rows_to_try, seeds_of
 from sdgkit.panels.state import PanelState
-from sdgkit.panels.teacher import TeacherPanel, teacher_of
 from sdgkit.prompts import Prompt, load_prompt
 from sdgkit.seeds import SeedSource
-from sdgkit.teachers.teacher import Teacher
+from sdgkit.teachers.source import TeacherSource
 
 
 @dataclass(frozen=True)
@@ -91,9 +90,9 @@ class ComparePanel(Panel):
         other: Prompt | str | Path,
         rows: "SeedSource | SeedPanel",
         *,
-        teacher: Teacher | TeacherPanel | None = None,
+        teacher: TeacherSource | None = None,
         names: Sequence[str] = ("the first", "the second"),
-        judge: Teacher | TeacherPanel | None = None,
+        judge: TeacherSource | None = None,
         prompts: str | Path | None = None,
     ) -> None:
         super().__init__()
@@ -122,8 +121,8 @@ class ComparePanel(Panel):
         comparison = Comparison(
             *self._versions,
             rows,
-            teacher_of(self._teacher),
-            judge=None if self._judge is None else teacher_of(self._judge),
+            required_teacher(self._teacher),
+            judge=self._judge,
             prompts=self._prompts,
         )
 

@@ -16,6 +16,8 @@ from sdgkit.errors import SdgkitError, SettingsError
 from sdgkit.pages import fill
 from sdgkit.panels.live import reason_for_still_picture
 from sdgkit.panels.state import PanelState
+from sdgkit.teachers.source import TeacherSource, teacher_of
+from sdgkit.teachers.teacher import Teacher
 
 if TYPE_CHECKING:
     from sdgkit.panels.view import PanelView
@@ -257,3 +259,17 @@ def error_sentence(error: BaseException | None) -> str:
         return str(error)
     first_line = str(error).partition("\n")[0]
     return f"{type(error).__name__}: {first_line}"
+
+
+def required_teacher(source: TeacherSource | None) -> Teacher:
+    """The teacher that a panel was given.
+
+    Raises:
+        SettingsError: If it was given none.
+    """
+    if source is None:
+        raise SettingsError(
+            "This panel needs a teacher. Pass teacher=sdgkit.connect(...), or a TeacherPanel.",
+            setting="teacher",
+        )
+    return teacher_of(source)

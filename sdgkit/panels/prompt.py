@@ -15,17 +15,16 @@ from sdgkit.evaluation.reuse import asked_again
 from sdgkit.formatting import pluralize
 from sdgkit.keywords import known_keywords
 from sdgkit.method import METHODS
-from sdgkit.panels.frame import Action, Cancel, Panel
+from sdgkit.panels.frame import Action, Cancel, Panel, required_teacher
 from sdgkit.panels.run import RunPanel
 from sdgkit.panels.seeds import SeedPanel, rows_to_try, seeds_of
 from sdgkit.panels.state import Choice, PanelState
-from sdgkit.panels.teacher import TeacherPanel, teacher_of
 from sdgkit.prompts import Prompt
 from sdgkit.run import Run
 from sdgkit.samples import without_id
 from sdgkit.seeds import SeedSource, skill
 from sdgkit.teachers import background
-from sdgkit.teachers.teacher import Teacher
+from sdgkit.teachers.source import TeacherSource
 
 SEVERAL = 5  # rows of *Try on 5*
 LABEL_LENGTH = 60  # characters by which a row is recognised in a list
@@ -136,7 +135,7 @@ class PromptPanel(Panel):
         prompts: str | Path | Prompt,
         seeds: "SeedSource | SeedPanel",
         *,
-        teacher: Teacher | TeacherPanel | None = None,
+        teacher: TeacherSource | None = None,
         run: Run | RunPanel | str | Path | None = None,
         stage: str = "",
     ) -> None:
@@ -245,7 +244,7 @@ class PromptPanel(Panel):
         """
         rows = self._rows_to_send(several)
         prompt = self.prompt
-        teacher = teacher_of(self._teacher)
+        teacher = required_teacher(self._teacher)
         results: list[Trial | None] = [None] * len(rows)
 
         def take(place: int, trial: Trial) -> None:

@@ -17,12 +17,12 @@ from sdgkit.method import PlanOptions, default_folder, plan, run_folder
 from sdgkit.pages.picture import draw_funnel
 from sdgkit.panels.frame import Action, Panel, error_sentence
 from sdgkit.panels.state import PanelState
-from sdgkit.panels.teacher import TeacherPanel, teacher_of
 from sdgkit.run import Run, open_run
 from sdgkit.run.snapshot import Funnel, Snapshot, funnel_of
 from sdgkit.samples import own_question
 from sdgkit.seeds import SeedSource
 from sdgkit.stream import Tally
+from sdgkit.teachers.source import TeacherSource, teacher_of
 from sdgkit.teachers.teacher import Teacher
 from sdgkit.texts import load_texts
 
@@ -136,7 +136,7 @@ class RunPanel(Panel):
         teacher: The teacher, or a TeacherPanel. A `Run`, or a folder to look at, needs none.
         out: As for `generate`.
         reuse: As for `generate`.
-        **settings: As for `generate`. Prompts are read from their folder at each start.
+        **options: As for `generate`. Prompts are read from their folder at each start.
 
     Attributes:
         latest: The `Run` that the panel shows.
@@ -155,10 +155,10 @@ class RunPanel(Panel):
         self,
         source: "SeedSource | Run",
         *,
-        teacher: Teacher | TeacherPanel | None = None,
+        teacher: TeacherSource | None = None,
         out: str | Path | None = None,
         reuse: bool = False,
-        **settings: Unpack[PlanOptions],
+        **options: Unpack[PlanOptions],
     ) -> None:
         super().__init__()
         self._plan_again: Callable[[], Run] | None = None
@@ -170,10 +170,10 @@ class RunPanel(Panel):
         elif teacher is not None:
             folder = default_folder(source) if out is None else Path(out)
             self._plan_again = partial(
-                _planned, source, teacher_of(teacher), folder, reuse, settings
+                _planned, source, teacher_of(teacher), folder, reuse, options
             )
             self.latest = self._plan_again()
-        elif folder_of_run is not None and out is None and not settings:
+        elif folder_of_run is not None and out is None and not options:
             self.latest = open_run(folder_of_run)
         else:
             raise SettingsError(
@@ -342,9 +342,9 @@ def _planned(
     teacher: Teacher,
     folder: Path | None,
     reuse: bool,
-    settings: PlanOptions,
+    options: PlanOptions,
 ) -> Run:
-    return Run(plan(source, teacher=teacher, **settings), folder, reuse=reuse)
+    return Run(plan(source, teacher=teacher, **options), folder, reuse=reuse)
 
 
 def run_status(snapshot: Snapshot, writes_files: bool = False) -> str:

@@ -14,6 +14,7 @@ from sdgkit.panels.state import PanelState
 from sdgkit.teachers import connect
 from sdgkit.teachers.exchange import Reply
 from sdgkit.teachers.settings import KINDS, Settings, resolve_settings
+from sdgkit.teachers.source import TeacherHolder
 from sdgkit.teachers.teacher import Teacher
 
 Answer = TypeVar("Answer")
@@ -79,7 +80,7 @@ class TeacherState(PanelState):
     notes: list[str]
 
 
-class TeacherPanel(Panel):
+class TeacherPanel(Panel, TeacherHolder):
     """Connect a teacher and look at what it can do. Pass the panel wherever `teacher=` is expected.
 
     Args:
@@ -271,19 +272,3 @@ def _facts(reply: Reply) -> tuple[tuple[str, str], ...]:
         ("tokens written", format_number(reply.completion_tokens)),
         ("ended by", ending),
     )
-
-
-def teacher_of(source: Teacher | TeacherPanel | None) -> Teacher:
-    """The teacher itself, or that of a TeacherPanel.
-
-    Raises:
-        SettingsError: If there is none.
-    """
-    if isinstance(source, TeacherPanel):
-        return source.teacher
-    if not isinstance(source, Teacher):
-        raise SettingsError(
-            "This panel needs a teacher. Pass teacher=sdgkit.connect(...), or a TeacherPanel.",
-            setting="teacher",
-        )
-    return source

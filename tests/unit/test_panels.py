@@ -800,6 +800,27 @@ def test_a_teacher_panel_serves_as_teacher(script, seeds):
     assert run.state == "done"
 
 
+def test_every_function_takes_a_teacher_panel_as_its_teacher(script, seeds):
+    panel = sk.TeacherPanel("openai", script.base_url, api_key=KEY)
+    prompt = PROMPTS["gen_grounded_responses"]
+    run = sk.generate(seeds, teacher=panel, judge=panel, num_contexts=1, prompts=PROMPTS)
+    assert run.state == "done"
+    assert sk.plan(seeds, teacher=panel).teacher is panel.teacher
+    contexts = sk.gen_contexts(
+        seeds, teacher=panel, num_contexts=1, prompt=PROMPTS["gen_contexts"]
+    )
+    assert len(contexts) == len(seeds)
+    [trial, *_] = sk.try_on(prompt, [stand_in(seeds[0], prompt.name)], panel)
+    assert trial.reason == ""
+    assert sk.check_seeds(seeds, panel, prompts=PROMPTS).judge == scripted.MODEL
+    assert sk.calibrate(panel, seeds, prompts=PROMPTS).judge == scripted.MODEL
+
+
+def test_what_is_no_teacher_is_refused_by_name(seeds):
+    with pytest.raises(SettingsError, match="teacher must be"):
+        sk.plan(seeds, teacher="vllm")
+
+
 # Hostile text ---------------------------------------------------------------------------------------------------------
 
 
