@@ -24,7 +24,10 @@ from sdgkit.funnel import Summary
 from sdgkit.review import Review
 from sdgkit.samples import Row, content_key
 
-CHATML = "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
+CHATML = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
+    "{{ message['content'] }}<|im_end|>\n{% endfor %}"
+)
 
 
 def sample(context: int, question: int = 1, response: str | None = None) -> dict[str, Any]:
@@ -148,7 +151,7 @@ def test_an_unknown_format_lists_the_known_ones(tmp_path: Path) -> None:
         TrainingSet(part(SAMPLES)).write("alpaka", tmp_path / "x.jsonl")
 
 
-# The split ------------------------------------------------------------------------------------------------------------
+# The split ----------------------------------------------------------------------------------------
 
 
 def test_the_folder_is_a_dataset_with_two_splits_that_share_no_context(tmp_path: Path) -> None:
@@ -184,7 +187,7 @@ def test_a_test_share_of_0_is_one_split_and_of_1_an_error(tmp_path: Path) -> Non
         TrainingSet(part(SAMPLES)).write("datasets", tmp_path / "none", test_share=1.0)
 
 
-# Review ---------------------------------------------------------------------------------------------------------------
+# Review -------------------------------------------------------------------------------------------
 
 
 def test_an_edited_response_is_chosen_and_the_original_rejected(tmp_path: Path) -> None:
@@ -238,7 +241,7 @@ def test_exports_in_the_folder_follow_the_review(folder: Path, tmp_path: Path) -
     review.undo()
 
 
-# Several runs ---------------------------------------------------------------------------------------------------------
+# Several runs -------------------------------------------------------------------------------------
 
 
 def test_a_merged_set_has_skills_unique_ids_and_no_question_twice(tmp_path: Path) -> None:
@@ -299,7 +302,7 @@ def test_the_commands_write_where_you_expect_it(
     assert "kept from 3 seed examples" in capsys.readouterr().out
 
 
-# The Hub --------------------------------------------------------------------------------------------------------------
+# The Hub ------------------------------------------------------------------------------------------
 
 
 class Hub(FaultServer):

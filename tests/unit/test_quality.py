@@ -52,7 +52,7 @@ def repeats_in(samples: Iterable[Row], threshold: float = 0.8) -> list[tuple[str
     return [(repeat.id, repeat.column, repeat.reason) for repeat in repeats(samples, threshold)]
 
 
-# Duplicates -----------------------------------------------------------------------------------------------------------
+# Duplicates ---------------------------------------------------------------------------------------
 
 
 def test_different_texts_are_no_duplicates() -> None:
@@ -114,7 +114,7 @@ def test_all_texts_above_the_threshold_are_found_and_no_others() -> None:
     assert repeats_in(rows, 0.8) == repeats_in(rows, 0.8)
 
 
-# In a run -------------------------------------------------------------------------------------------------------------
+# In a run -----------------------------------------------------------------------------------------
 
 
 def pairs_of_contexts(script: ScriptedTeacher) -> Callable[[Ask], str]:
@@ -199,7 +199,7 @@ def test_a_threshold_out_of_range_is_refused(threshold: object) -> None:
         sk.plan(scripted.seeds(), prompts=PROMPTS, near_duplicates=threshold)  # type: ignore[arg-type]
 
 
-# Diversity ------------------------------------------------------------------------------------------------------------
+# Diversity ----------------------------------------------------------------------------------------
 
 
 def rows_with(responses: Sequence[str]) -> list[Row]:

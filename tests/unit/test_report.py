@@ -23,7 +23,8 @@ from sdgkit.samples import Row
 
 REPO = Path(__file__).parent.parent.parent
 HOSTILE = (
-    '<script>alert(1)</script><img src=x onerror=alert(2)><a href="javascript:alert(3)">x</a></pre></details>'
+    "<script>alert(1)</script><img src=x onerror=alert(2)>"
+    '<a href="javascript:alert(3)">x</a></pre></details>'
     "\"'><svg onload=alert(4)> {{ 7 * 7 }} {% raw %} ![x](http://evil.example/x.png) \x00\x1b[31m"
     "\u202e \ud800 $x$ &amp;"
 )
@@ -185,7 +186,8 @@ def test_the_heading_names_the_skill_the_teacher_and_the_date(tmp_path: Path) ->
     assert "feedback_to_table" in page.text
     assert "40 samples kept from 2 seed examples, 21 rows dropped" in page.text
     assert re.search(
-        r"Teacher llama · judge llama · 20\d\d-\d\d-\d\d \d\d:\d\d · 1 min 2 s · sdgkit 0\.1\.0",
+        r"Teacher llama · judge llama · 20\d\d-\d\d-\d\d \d\d:\d\d · 1 min 2 s"
+        r" · sdgkit 0\.1\.0",
         page.text,
     )
     assert "rehearsal" not in page.text

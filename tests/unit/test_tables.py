@@ -14,7 +14,10 @@ from sdgkit.samples import Row
 Attributes: TypeAlias = dict[str, str | None]
 Show: TypeAlias = Callable[..., RowView]
 
-HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)></pre></details>\"'> {{ 7 * 7 }} \x1b[31m \u202e $x$"
+HOSTILE = (
+    "<script>alert(1)</script><img src=x onerror=alert(2)></pre></details>\"'> "
+    "{{ 7 * 7 }} \x1b[31m \u202e $x$"
+)
 TAGS = "div section table thead tbody tr th td pre details summary strong span"
 
 
