@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from sdgkit.formatting import pluralize, visible
 from sdgkit.pages.noted_table import NotedTable
@@ -100,7 +100,7 @@ class SeedCheck:
 
 
 def make_finding(
-    name: str, row: int | None, column: str, *, severity: Severity | None = None, **quotes: Any
+    name: str, row: int | None, column: str, *, severity: Severity | None = None, **quotes: object
 ) -> Finding:
     """The finding of this name in `texts/seed_check.yaml`.
 
