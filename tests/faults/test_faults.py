@@ -68,7 +68,7 @@ PASSING = {
 
 
 @pytest.mark.parametrize("fault", PASSING)
-def test_faults_of_the_moment_change_nothing_in_the_result(
+def test_transient_faults_do_not_change_the_result(
     teacher_with: Callable[..., Teacher], calm: list[dict[str, Any]], fault: str
 ) -> None:
     run = generate(teacher_with(**PASSING[fault]))
@@ -78,7 +78,7 @@ def test_faults_of_the_moment_change_nothing_in_the_result(
     assert_adds_up(run)
 
 
-def test_requests_that_hang_are_tried_once_more_and_those_that_hang_again_by_the_next_run(
+def test_requests_that_time_out_are_retried_once_and_then_again_by_the_next_run(
     teacher_with: Callable[..., Teacher], calm: list[dict[str, Any]]
 ) -> None:
     run = generate(teacher_with(hang_rate=0.08, timeout=1.0))
@@ -124,7 +124,7 @@ def test_requests_that_are_too_long_are_dropped_with_the_servers_words(
 @pytest.mark.parametrize(
     ("fault", "reason"), [("malformed_rate", "malformed"), ("truncate_rate", "truncated")]
 )
-def test_if_everything_fails_alike_the_run_stops_and_says_so(
+def test_if_everything_fails_alike_the_run_stops_with_the_reason(
     teacher_with: Callable[..., Teacher], fault: str, reason: str
 ) -> None:
     with pytest.raises(
@@ -145,7 +145,7 @@ def test_all_faults_together_at_any_concurrency_add_up_and_agree(
     assert results[0] == results[1]
 
 
-def test_a_teacher_that_ends_in_the_middle_stops_the_run_and_another_one_goes_on(
+def test_a_teacher_that_goes_away_stops_the_run_and_another_one_resumes_it(
     teacher_with: Callable[..., Teacher], calm: list[dict[str, Any]], tmp_path: Path
 ) -> None:
     first = teacher_with(patience=2.0, mean_latency_ms=5.0, sigma=0.0)

@@ -1,4 +1,4 @@
-"""Killed, interrupted, changed: what was recorded is never asked again, and what comes out is the same."""
+"""Killed, interrupted, changed: nothing recorded is asked again, and the result is the same."""
 
 import json
 import os
@@ -73,7 +73,7 @@ def stop(process: subprocess.Popen[str] | None, signal_: signal.Signals) -> None
 
 
 def at_request(script: ScriptedTeacher, number: int, act: Any) -> None:
-    """Do something when so many requests have come; those on their way then get no answer for a while."""
+    """Do something at the n-th request; those in flight then get no answer for a while."""
 
     def delay(ask: Ask) -> float:
         if len(script.asks) == number:
@@ -83,11 +83,11 @@ def at_request(script: ScriptedTeacher, number: int, act: Any) -> None:
     script.delay = delay
 
 
-# Killed ---------------------------------------------------------------------------------------------------------------
+# Killed -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("moment", [1, 7, 20, 45, 70])
-def test_a_killed_run_goes_on_and_repeats_at_most_what_was_in_flight(
+def test_a_killed_run_resumes_and_repeats_at_most_what_was_in_flight(
     script: ScriptedTeacher, tmp_path: Path, moment: Any
 ) -> None:
     untouched = rows_of(generate(script, None))
@@ -110,7 +110,7 @@ def test_a_killed_run_goes_on_and_repeats_at_most_what_was_in_flight(
     assert_adds_up(run)
 
 
-def test_a_run_that_is_killed_again_and_again_arrives(
+def test_a_run_that_is_killed_again_and_again_finishes(
     script: ScriptedTeacher, tmp_path: Path
 ) -> None:
     processes: list[subprocess.Popen[str]] = []
@@ -148,7 +148,8 @@ import os, signal, sys
 import scripted, sdgkit as sk, sdgkit.run.folder
 sdgkit.run.folder.write_report = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
 teacher = sk.connect("openai", base_url={script.base_url!r}, api_key="key")
-sk.generate(scripted.seeds(3), teacher=teacher, out={str(tmp_path)!r}, prompts=scripted.PROMPTS, **{SMALL})
+out = {str(tmp_path)!r}
+sk.generate(scripted.seeds(3), teacher=teacher, out=out, prompts=scripted.PROMPTS, **{SMALL})
 """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TESTS)])}
     killed = subprocess.run(
@@ -166,10 +167,10 @@ sk.generate(scripted.seeds(3), teacher=teacher, out={str(tmp_path)!r}, prompts=s
     assert not [name for name in files_of(tmp_path) if name.endswith(".part")]
 
 
-# Interrupted ----------------------------------------------------------------------------------------------------------
+# Interrupted --------------------------------------------------------------------------------------
 
 
-def test_ctrl_c_leaves_a_folder_with_what_is_finished_and_the_same_again_goes_on(
+def test_ctrl_c_leaves_a_folder_with_the_finished_samples_and_the_same_command_resumes(
     script: ScriptedTeacher, tmp_path: Path
 ) -> None:
     """While requests hang: they are not waited for."""
@@ -195,9 +196,7 @@ def test_ctrl_c_leaves_a_folder_with_what_is_finished_and_the_same_again_goes_on
 
 
 @pytest.mark.parametrize("after", [0, 1, 10, 40])
-def test_a_cancelled_run_goes_on_by_start(
-    script: ScriptedTeacher, tmp_path: Path, after: int
-) -> None:
+def test_start_resumes_a_cancelled_run(script: ScriptedTeacher, tmp_path: Path, after: int) -> None:
     gate = Gate()
 
     async def hold(body: dict[str, Any], number: int) -> web.StreamResponse:
@@ -246,9 +245,7 @@ def test_a_run_cancelled_at_once_stops(script: ScriptedTeacher, tmp_path: Path) 
     assert json.loads((tmp_path / "summary.json").read_text())["state"] == "cancelled"
 
 
-def test_a_cancelled_run_is_cancelled_again_at_once(
-    script: ScriptedTeacher, tmp_path: Path
-) -> None:
+def test_a_resumed_run_can_be_cancelled_at_once(script: ScriptedTeacher, tmp_path: Path) -> None:
     script.delay = lambda ask: 30.0
     run = sk.Run(
         sk.plan(seeds(), teacher=script.connect(8), prompts=PROMPTS, **SMALL),
@@ -261,10 +258,10 @@ def test_a_cancelled_run_is_cancelled_again_at_once(
         assert run.wait(20).state == "cancelled"
 
 
-# Going on -------------------------------------------------------------------------------------------------------------
+# Going on -----------------------------------------------------------------------------------------
 
 
-def test_a_finished_run_asks_nothing_when_done_again_and_replays_no_finished_seed(
+def test_a_finished_run_asks_nothing_when_repeated_and_replays_no_finished_seed(
     script: ScriptedTeacher, tmp_path: Path
 ) -> None:
     first = rows_of(generate(script, tmp_path))
@@ -276,7 +273,7 @@ def test_a_finished_run_asks_nothing_when_done_again_and_replays_no_finished_see
     assert_adds_up(again)
 
 
-def test_the_runs_folder_is_enough_to_do_it_again(script: ScriptedTeacher, tmp_path: Path) -> None:
+def test_the_runs_folder_is_enough_to_repeat_it(script: ScriptedTeacher, tmp_path: Path) -> None:
     first = generate(script, tmp_path, system="You are kind.", vary={"mood": ["glad", "sad"]})
     before = files_of(tmp_path)
     script.forget()
@@ -297,7 +294,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
-def test_rows_that_the_teacher_failed_are_asked_again_by_the_next_run(
+def test_requests_that_the_teacher_refused_are_made_again_by_the_next_run(
     script: ScriptedTeacher, tmp_path: Path
 ) -> None:
     script.answer = lambda ask: (
@@ -330,9 +327,7 @@ def test_malformed_replies_are_final_until_something_changes(
     assert script.asked() == 0
 
 
-def test_a_run_that_failed_goes_on_where_it_stopped(
-    script: ScriptedTeacher, tmp_path: Path
-) -> None:
+def test_a_failed_run_resumes_where_it_stopped(script: ScriptedTeacher, tmp_path: Path) -> None:
     script.answer = lambda ask: (
         status(401, "wrong key") if len(script.asks) > 40 else script.usual(ask)
     )
@@ -346,7 +341,7 @@ def test_a_run_that_failed_goes_on_where_it_stopped(
     assert rows_of(run) == rows_of(generate(script, None))
 
 
-# Changed --------------------------------------------------------------------------------------------------------------
+# Changed ------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -481,10 +476,10 @@ def test_a_changed_sampling_setting_asks_only_what_follows_from_it(finished: Any
     assert list(script.by_stage()) == ["evaluate_grounded_qa_pair"]
 
 
-# Refused --------------------------------------------------------------------------------------------------------------
+# Refused ------------------------------------------------------------------------------------------
 
 
-def test_another_model_is_refused_unless_reuse_is_said(finished: Any) -> None:
+def test_another_model_is_refused_without_reuse(finished: Any) -> None:
     _, out, _ = finished
     with ScriptedTeacher("other") as other:
         given: dict[str, Any] = {
@@ -502,7 +497,7 @@ def test_another_model_is_refused_unless_reuse_is_said(finished: Any) -> None:
         assert "model tiny → other" in run.notes[0]
 
 
-def test_another_list_of_stages_is_refused_unless_reuse_is_said(finished: Any) -> None:
+def test_another_list_of_stages_is_refused_without_reuse(finished: Any) -> None:
     script, out, _ = finished
     shorter = sk.GROUNDED.without("combine_question_and_context")
     with pytest.raises(RunError, match=r"stage combine_question_and_context removed.*reuse"):
@@ -515,7 +510,7 @@ def test_another_list_of_stages_is_refused_unless_reuse_is_said(finished: Any) -
     )
 
 
-def test_seeds_of_which_none_is_in_the_folder_are_refused_unless_reuse_is_said(
+def test_entirely_different_seeds_are_refused_without_reuse(
     finished: Any,
 ) -> None:
     script, out, _ = finished
@@ -525,7 +520,7 @@ def test_seeds_of_which_none_is_in_the_folder_are_refused_unless_reuse_is_said(
     assert generate(script, out, seeds(2, first=7), reuse=True).state == "done"
 
 
-def test_a_refused_job_leaves_the_folder_as_it_was_and_free(finished: Any) -> None:
+def test_a_refused_run_leaves_the_folder_unchanged_and_unlocked(finished: Any) -> None:
     script, out, first = finished
     before = files_of(out)
     with pytest.raises(RunError):
@@ -537,7 +532,7 @@ def test_a_refused_job_leaves_the_folder_as_it_was_and_free(finished: Any) -> No
     assert rows_of(generate(script, out)) == first
 
 
-# One writer, many readers ---------------------------------------------------------------------------------------------
+# One writer, many readers -------------------------------------------------------------------------
 
 
 def test_one_process_writes_and_readers_are_welcome(
@@ -593,7 +588,7 @@ def test_a_second_run_of_one_process_is_refused_too(
     assert generate(script, tmp_path).state == "done"
 
 
-def test_another_kernel_follows_the_run_while_it_goes_on(
+def test_another_kernel_can_follow_a_run_in_progress(
     script: ScriptedTeacher, tmp_path: Path
 ) -> None:
     gate = Gate()
@@ -624,7 +619,7 @@ def test_another_kernel_follows_the_run_while_it_goes_on(
     assert reader.summary.state == "done"
 
 
-def test_a_journal_that_is_none_is_refused_in_a_sentence(
+def test_a_file_that_is_not_a_journal_is_refused_in_one_sentence(
     script: ScriptedTeacher, tmp_path: Path
 ) -> None:
     (tmp_path / "journal.sqlite").write_bytes(
@@ -645,7 +640,7 @@ def test_a_journal_of_another_format_is_refused(finished: Any) -> None:
         generate(script, out)
 
 
-def test_the_newest_edition_is_the_last_begun_whatever_the_clock_says(finished: Any) -> None:
+def test_the_newest_edition_is_the_one_begun_last_whatever_the_clock_says(finished: Any) -> None:
     """A laptop's clock is set back now and then."""
     script, out, _ = finished
     with sqlite3.connect(out / "journal.sqlite") as sql:
@@ -655,7 +650,7 @@ def test_the_newest_edition_is_the_last_begun_whatever_the_clock_says(finished: 
     assert list(sk.open_run(out).samples()) == list(generate(script, None, seeds(1)).samples())
 
 
-# Stage by stage -------------------------------------------------------------------------------------------------------
+# Stage by stage -----------------------------------------------------------------------------------
 
 
 def test_a_single_stage_resumes_in_its_folder(script: ScriptedTeacher, tmp_path: Path) -> None:
@@ -671,7 +666,7 @@ def test_a_single_stage_resumes_in_its_folder(script: ScriptedTeacher, tmp_path:
     assert script.asked() == 0
 
 
-def test_rows_of_other_names_are_another_edition(script: ScriptedTeacher, tmp_path: Path) -> None:
+def test_rows_with_other_ids_are_another_edition(script: ScriptedTeacher, tmp_path: Path) -> None:
     """The texts are equal, but what came of them must carry the new ids."""
     rows = [
         {"id": id_, **row, "context": "C", "question": "Q"}
@@ -691,7 +686,7 @@ def longer_than(limit: int) -> Callable[[Row], bool]:
     return lambda row: len(row["context"]) > limit
 
 
-def test_a_check_whose_rule_changed_is_applied_anew(
+def test_a_check_whose_rule_changed_is_applied_again(
     script: ScriptedTeacher, tmp_path: Path
 ) -> None:
     """Also where only a number changed that the function refers to."""
@@ -703,7 +698,7 @@ def test_a_check_whose_rule_changed_is_applied_anew(
     assert ids[0] > ids[1] == 0
 
 
-def test_a_check_whose_surroundings_changed_is_applied_anew(
+def test_a_check_that_refers_to_a_changed_value_is_applied_again(
     script: ScriptedTeacher, tmp_path: Path
 ) -> None:
     def check_of(limit: int) -> sk.Check:
@@ -716,7 +711,7 @@ def test_a_check_whose_surroundings_changed_is_applied_anew(
     assert counts[0] > counts[1] == 0
 
 
-def test_an_own_stage_whose_code_changed_is_applied_anew(
+def test_a_users_stage_whose_code_changed_is_applied_again(
     script: ScriptedTeacher, tmp_path: Path
 ) -> None:
     def stage_of(words: str) -> sk.Stage:

@@ -169,7 +169,7 @@ def test_a_grounded_flow_runs_with_its_own_prompts_and_settings(
     assert (tmp_path / "run" / "train_messages.jsonl").read_text().count("\n") == len(samples)
 
 
-def test_it_makes_the_same_rows_as_the_method_s_own_pipeline(
+def test_a_flow_makes_the_same_rows_as_the_methods_own_pipeline(
     package: Path, script: ScriptedTeacher
 ) -> None:
     own = sk.GROUNDED.change("gen_contexts", per_row=4, extra_tries=0)
@@ -181,7 +181,7 @@ def test_it_makes_the_same_rows_as_the_method_s_own_pipeline(
     assert one.funnel == other.funnel
 
 
-def test_a_run_of_a_flow_goes_on_where_it_stopped(
+def test_a_run_of_a_flow_resumes_where_it_stopped(
     package: Path, script: ScriptedTeacher, tmp_path: Path
 ) -> None:
     path = flow(package, GROUNDED)
@@ -195,7 +195,7 @@ def test_a_run_of_a_flow_goes_on_where_it_stopped(
     assert script.repeated() == 0
 
 
-def test_a_folder_of_prompts_stands_above_the_flow_s(
+def test_a_folder_of_prompts_takes_precedence_over_the_flows_own(
     package: Path, script: ScriptedTeacher, tmp_path: Path
 ) -> None:
     mine = tmp_path / "mine"
@@ -274,7 +274,7 @@ def test_the_named_operators_filter_any_column(
     assert_adds_up(run)
 
 
-def test_a_stop_of_the_flow_is_sent_and_the_missing_end_tag_forgiven(package: Path) -> None:
+def test_the_flows_stop_texts_are_sent_and_the_missing_end_tag_is_forgiven(package: Path) -> None:
     blocks = [
         llm("gen_contexts", "context", gen_kwargs={"stop": ["[End of Context]"], "temperature": 1})
     ]
@@ -325,7 +325,7 @@ UNUSABLE = {
 
 
 @pytest.mark.parametrize("case", UNUSABLE)
-def test_what_cannot_be_run_is_named(package: Path, case: str) -> None:
+def test_a_flow_that_cannot_be_run_is_refused_with_the_reason(package: Path, case: str) -> None:
     blocks, words = UNUSABLE[case]
     with pytest.raises(SettingsError) as caught:
         sk.Pipeline.from_flow(flow(package, blocks))
@@ -333,7 +333,7 @@ def test_what_cannot_be_run_is_named(package: Path, case: str) -> None:
     assert "synth_grounded_skills" in str(caught.value)
 
 
-def test_a_flow_that_is_nowhere_is_named(tmp_path: Path) -> None:
+def test_a_flow_that_does_not_exist_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"no flow .*nowhere\.yaml"):
         sk.Pipeline.from_flow(tmp_path / "nowhere.yaml")
 

@@ -80,12 +80,12 @@ def faulty(ask: Ask) -> Answer:
 
 
 def by_chance(number: int) -> Callable[[Ask], float]:
-    """Delays that let later requests overtake earlier ones, in an order of their own for each number."""
+    """Delays that let later requests overtake earlier ones, in another order for each number."""
     chance = random.Random(number)
     return lambda ask: chance.choice((0, 0.001, 0.004, 0.02))
 
 
-# Equality -------------------------------------------------------------------------------------------------------------
+# Equality -----------------------------------------------------------------------------------------
 
 
 def test_rows_drops_and_funnel_are_equal_at_concurrency_1_and_64_whoever_answers_first(
@@ -173,7 +173,7 @@ def test_the_sampling_seed_depends_on_neither_row_nor_position_nor_address(
         assert {ask.name for ask in script.asks} < {ask.name for ask in moved.asks}
 
 
-# Duplicates -----------------------------------------------------------------------------------------------------------
+# Duplicates ---------------------------------------------------------------------------------------
 
 
 def same_for(*ordinals: int) -> Callable[[Ask], str]:
@@ -229,7 +229,7 @@ def test_a_duplicate_is_dropped_with_its_own_reply_and_history(script: ScriptedT
     assert exchange.ordinal == 3
 
 
-def test_each_duplicate_causes_exactly_one_further_ask(script: ScriptedTeacher) -> None:
+def test_each_duplicate_causes_exactly_one_further_request(script: ScriptedTeacher) -> None:
     script.answer = same_for(1, 2, 4)
     for number in range(3):
         script.forget()
@@ -247,7 +247,7 @@ def test_each_duplicate_causes_exactly_one_further_ask(script: ScriptedTeacher) 
         assert run.funnel[0] == StageLine("gen_contexts", 1, 6, 4, {"duplicate": 2})
 
 
-def test_further_asks_end_at_extra_tries(script: ScriptedTeacher) -> None:
+def test_further_requests_end_at_extra_tries(script: ScriptedTeacher) -> None:
     script.answer = same_for(*range(1, 100))
     run = generate(script, seeds(1), num_contexts=4)
     assert script.asked("gen_contexts") == 14
@@ -286,7 +286,7 @@ def test_of_equal_questions_of_one_context_the_first_stays_and_no_more_are_asked
 def test_a_duplicate_that_is_overtaken_at_the_last_moment_is_never_a_sample(
     script: ScriptedTeacher, concurrency: int
 ) -> None:
-    """Where the contexts are the last stage, nothing lies between a row's birth and the sample it becomes."""
+    """In the last stage nothing lies between a new row and the sample that it becomes."""
     script.answer = lambda ask: tagged(context=f"number {ask.ordinal % 3}")
     for number in range(6):
         script.delay = by_chance(number)
@@ -300,7 +300,7 @@ def test_a_duplicate_that_is_overtaken_at_the_last_moment_is_never_a_sample(
         assert_adds_up(run)
 
 
-def test_one_request_on_its_way_serves_all_who_ask_it(script: ScriptedTeacher) -> None:
+def test_a_request_in_flight_serves_all_rows_that_make_it(script: ScriptedTeacher) -> None:
     """Two seeds that differ only in a column that the prompt does not use."""
     rows = [{**seeds(1)[0], "note": note} for note in ("one", "two")]
     script.delay = lambda ask: 0.05
@@ -311,10 +311,10 @@ def test_one_request_on_its_way_serves_all_who_ask_it(script: ScriptedTeacher) -
     assert_adds_up(run)
 
 
-# Replies that do not hold what was asked for --------------------------------------------------------------------------
+# Replies that do not hold what was asked for ------------------------------------------------------
 
 
-def test_a_malformed_reply_is_asked_again_three_times_with_another_seed_and_some_temperature(
+def test_a_malformed_reply_is_asked_again_three_times_with_a_new_sampling_seed_and_some_temperature(
     script: ScriptedTeacher,
 ) -> None:
     script.answer = lambda ask: (
@@ -343,16 +343,14 @@ def test_a_warm_temperature_stays_as_it_is_when_asked_again(script: ScriptedTeac
 
 
 @pytest.mark.parametrize("attempt", [2, 3, 4])
-def test_a_reply_that_is_right_at_a_later_attempt_counts(
-    script: ScriptedTeacher, attempt: int
-) -> None:
+def test_a_good_reply_at_a_later_attempt_counts(script: ScriptedTeacher, attempt: int) -> None:
     script.answer = lambda ask: "no tags" if ask.attempt < attempt else script.usual(ask)
     run = generate(script, seeds(1), num_contexts=1, num_questions=1)
     assert run.funnel[2].rows_out == 1
     assert_adds_up(run)
 
 
-def test_each_malformed_context_causes_exactly_one_further_ask(script: ScriptedTeacher) -> None:
+def test_each_malformed_context_causes_exactly_one_further_request(script: ScriptedTeacher) -> None:
     def answer(ask: Ask) -> str:
         return (
             "no tags"
@@ -368,7 +366,7 @@ def test_each_malformed_context_causes_exactly_one_further_ask(script: ScriptedT
     assert_adds_up(run)
 
 
-def test_missing_questions_are_asked_for_again_and_surplus_ones_ignored(
+def test_missing_questions_are_requested_again_and_surplus_ones_ignored(
     script: ScriptedTeacher,
 ) -> None:
     def answer(ask: Ask) -> str:
@@ -429,7 +427,9 @@ def test_a_score_off_the_scale_is_malformed(script: ScriptedTeacher) -> None:
     assert "0, 1" in drop["message"]
 
 
-def test_what_the_judge_refuses_is_dropped_with_the_judges_words(script: ScriptedTeacher) -> None:
+def test_a_sample_that_the_judge_rejects_is_dropped_with_the_judges_words(
+    script: ScriptedTeacher,
+) -> None:
     script.answer = lambda ask: (
         tagged(evaluation="Too long.", score=1)
         if ask.stage == "evaluate_grounded_qa_pair"
@@ -467,7 +467,7 @@ def test_a_refused_request_drops_its_row_with_the_servers_words(script: Scripted
         ("teacher_error", lambda: status(400, "no")),
     ],
 )
-def test_if_the_first_20_rows_of_a_stage_fail_alike_the_run_stops_and_says_so(
+def test_if_the_first_20_rows_of_a_stage_fail_alike_the_run_stops_with_the_reason(
     script: ScriptedTeacher, reason: str, reply: Callable[[], Answer]
 ) -> None:
     def answer(ask: Ask) -> Answer:
@@ -484,7 +484,7 @@ def test_if_the_first_20_rows_of_a_stage_fail_alike_the_run_stops_and_says_so(
     assert script.asked("gen_grounded_responses") < 4 * 40
 
 
-def test_one_reply_that_fails_is_no_reason_to_stop_however_many_rows_it_should_have_held(
+def test_one_failed_reply_does_not_stop_the_run_however_many_rows_it_should_have_held(
     script: ScriptedTeacher,
 ) -> None:
     def answer(ask: Ask) -> Answer:
@@ -501,10 +501,10 @@ def test_one_reply_that_fails_is_no_reason_to_stop_however_many_rows_it_should_h
     assert run.funnel[1].dropped == {"teacher_error": 25}
 
 
-# The order of work ----------------------------------------------------------------------------------------------------
+# The order of work --------------------------------------------------------------------------------
 
 
-def test_a_seed_is_admitted_only_when_a_slot_would_stand_empty(script: ScriptedTeacher) -> None:
+def test_a_seed_is_admitted_only_when_a_slot_would_stay_empty(script: ScriptedTeacher) -> None:
     """400 seeds: what is begun and not finished is bounded by the concurrency, not by the input."""
     rows, most = itertools.count(), 0
     gc.collect()  # what other tests left is not counted
@@ -533,7 +533,7 @@ def test_while_seeds_remain_the_row_nearest_to_its_end_goes_first(script: Script
     assert begun == sorted(begun)
 
 
-def test_once_all_seeds_are_admitted_the_row_with_most_stages_ahead_goes_first_but_every_eighth_time(
+def test_after_the_last_seed_the_row_with_most_stages_ahead_goes_first_except_every_eighth_time(
     script: ScriptedTeacher,
 ) -> None:
     generate(script, seeds(1), concurrency=1, num_contexts=40, num_questions=1)
@@ -556,7 +556,7 @@ def test_never_more_requests_at_once_than_the_teacher_has_slots(script: Scripted
     assert script.most_in_flight == 3
 
 
-def test_a_run_begins_although_somebody_else_holds_all_slots_of_the_teacher(
+def test_a_run_begins_even_if_another_caller_holds_all_slots_of_the_teacher(
     script: ScriptedTeacher,
 ) -> None:
     teacher = script.connect(1)
@@ -612,7 +612,7 @@ class Arrivals:
             assert self._arrived.acquire(timeout=30)
 
 
-def test_a_cancelled_run_gives_all_slots_back(script: ScriptedTeacher) -> None:
+def test_a_cancelled_run_releases_all_slots(script: ScriptedTeacher) -> None:
     """Whenever it is cancelled: the teacher is used by others, too."""
     teacher = script.connect(4)
     for number in range(12):
@@ -627,10 +627,10 @@ def test_a_cancelled_run_gives_all_slots_back(script: ScriptedTeacher) -> None:
     assert teacher.ask('{"stage": "gen_contexts"}', max_tokens=5).text
 
 
-# Pipelines of one's own -----------------------------------------------------------------------------------------------
+# Pipelines of one's own ---------------------------------------------------------------------------
 
 
-def test_two_stages_of_one_name_are_refused() -> None:
+def test_two_stages_with_the_same_name_are_refused() -> None:
     with pytest.raises(SettingsError, match="filter_grounded_qa_pair"):
         sk.GROUNDED.after("gen_contexts", sk.GROUNDED.stages[6])
 
@@ -642,7 +642,7 @@ def test_a_pipeline_without_stages_is_refused() -> None:
         sk.GROUNDED.without(*STAGES)
 
 
-def test_a_stage_that_is_not_there_is_named_with_those_that_are() -> None:
+def test_an_unknown_stage_is_named_with_the_known_ones() -> None:
     with pytest.raises(SettingsError, match=r"no stage 'gen_context'.*gen_contexts"):
         sk.GROUNDED.without("gen_context")
 

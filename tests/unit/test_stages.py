@@ -62,7 +62,7 @@ def recorded(name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (RECORDED / name).read_text("utf-8").splitlines()]
 
 
-# Against recorded rows ------------------------------------------------------------------------------------------------
+# Against recorded rows ----------------------------------------------------------------------------
 
 
 class RecordedTeacher(ScriptedTeacher):
@@ -139,7 +139,7 @@ def test_a_single_stage_prints_one_line_if_rows_were_dropped(
     assert capsys.readouterr().out == ""
 
 
-def test_the_judges_two_columns_are_taken_off_after_the_questions_are_filtered(
+def test_the_judges_two_columns_are_removed_once_the_questions_are_filtered(
     stage_runs: dict[str, sk.Run],
 ) -> None:
     assert {"evaluation", "score"} <= set(
@@ -150,7 +150,7 @@ def test_the_judges_two_columns_are_taken_off_after_the_questions_are_filtered(
     )
 
 
-# Stages as functions --------------------------------------------------------------------------------------------------
+# Stages as functions ------------------------------------------------------------------------------
 
 
 def test_a_stage_that_asks_needs_a_teacher_and_leaves_no_folder_without_one(tmp_path: Path) -> None:
@@ -159,12 +159,12 @@ def test_a_stage_that_asks_needs_a_teacher_and_leaves_no_folder_without_one(tmp_
     assert not (tmp_path / "run").exists()
 
 
-def test_a_setting_that_a_stage_does_not_have_is_told(script: ScriptedTeacher) -> None:
-    with pytest.raises(SettingsError, match="gen_contexts has no argument .num_question."):
+def test_a_setting_that_a_stage_does_not_have_is_refused(script: ScriptedTeacher) -> None:
+    with pytest.raises(SettingsError, match=r"gen_contexts has no argument .num_question."):
         sk.gen_contexts(seeds(), teacher=script.connect(), num_question=3)  # type: ignore[call-arg]
 
 
-def test_a_filter_before_its_judge_says_what_is_missing() -> None:
+def test_a_filter_before_its_judge_names_the_missing_column() -> None:
     with pytest.raises(
         SettingsError,
         match="filter_grounded_qa_pair needs the column 'score'; there are task_descr",
@@ -172,7 +172,7 @@ def test_a_filter_before_its_judge_says_what_is_missing() -> None:
         sk.filter_grounded_qa_pair(seeds())
 
 
-def test_a_column_that_a_prompt_needs_and_no_row_has_is_named(script: ScriptedTeacher) -> None:
+def test_a_column_that_a_prompt_needs_but_no_row_has_is_named(script: ScriptedTeacher) -> None:
     with pytest.raises(sk.PromptError, match="'context' is undefined"):
         sk.gen_grounded_questions(
             seeds(), teacher=script.connect(), prompt=PROMPTS["gen_grounded_questions"]
@@ -183,13 +183,15 @@ def test_an_empty_dataset_goes_through() -> None:
     assert len(sk.combine_question_and_context([])) == 0
 
 
-def test_rows_of_the_same_id_are_refused(script: ScriptedTeacher) -> None:
+def test_two_rows_with_the_same_id_are_refused(script: ScriptedTeacher) -> None:
     rows = [{"id": "s1", **row, "context": "C", "question": "Q"} for row in seeds(2)]
     with pytest.raises(SettingsError, match="the same id"):
         sk.combine_question_and_context(rows)
 
 
-def test_a_value_that_json_cannot_hold_is_told_with_row_and_column(script: ScriptedTeacher) -> None:
+def test_a_value_that_json_cannot_hold_is_refused_with_its_row_and_column(
+    script: ScriptedTeacher,
+) -> None:
     rows = [{"context": "C", "question": "Q", "when": when} for when in ("today", {1, 2})]
     with pytest.raises(SettingsError, match=r"row 2.*'when'.*set"):
         sk.combine_question_and_context(rows)
@@ -210,7 +212,7 @@ def test_half_a_surrogate_pair_in_a_row_stops_nothing(
     assert (tmp_path / "dataset.jsonl").read_text("utf-8")
 
 
-def test_a_stage_takes_the_path_of_a_seed_file_as_well(
+def test_a_stage_also_takes_the_path_of_a_seed_file(
     script: ScriptedTeacher, tmp_path: Path
 ) -> None:
     sk.save_seeds(seeds(2), tmp_path / "seeds.jsonl")
@@ -223,11 +225,13 @@ def test_a_stage_takes_the_path_of_a_seed_file_as_well(
     assert rows.to_list() == sk.gen_contexts(seeds(2), **options).to_list()
 
 
-# Stages of one's own --------------------------------------------------------------------------------------------------
+# Stages of one's own ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("after", STAGES)
-def test_a_users_check_stands_between_any_two_stages(script: ScriptedTeacher, after: str) -> None:
+def test_a_users_check_can_stand_between_any_two_stages(
+    script: ScriptedTeacher, after: str
+) -> None:
     check = sk.Check(
         name="mine",
         function=lambda row: "it is the first" if row["seed_question"].endswith("1") else None,
@@ -270,7 +274,9 @@ class Truth:
         (0, False),
     ],
 )
-def test_a_check_lets_on_what_is_true_or_none(verdict: object, kept: bool) -> None:
+def test_a_check_keeps_a_row_if_its_function_returns_something_true_or_none(
+    verdict: object, kept: bool
+) -> None:
     check = sk.Check(name="mine", function=lambda row: verdict)
     run = (
         sk.Run(sk.plan(seeds(1), pipeline=sk.Pipeline("grounded", (check,))), on_note=ignore_note)
@@ -280,7 +286,7 @@ def test_a_check_lets_on_what_is_true_or_none(verdict: object, kept: bool) -> No
     assert len(list(run.samples())) == kept
 
 
-def test_a_check_whose_name_is_any_word_is_counted_right(script: ScriptedTeacher) -> None:
+def test_a_check_of_any_name_is_counted_correctly(script: ScriptedTeacher) -> None:
     for name in ("out", ">", "score", "a:b"):
         check = sk.Check(name=name, function=lambda row: "Context 1" not in row["context"])
         run = generate(script, pipeline=sk.GROUNDED.after("gen_contexts", check))
@@ -414,7 +420,7 @@ def test_a_stage_works_without_a_stream() -> None:
     assert dropped.value.reason == "score"
 
 
-def test_a_stage_that_asks_and_has_no_prompt_is_told(script: ScriptedTeacher) -> None:
+def test_a_stage_that_asks_but_has_no_prompt_is_refused(script: ScriptedTeacher) -> None:
     with pytest.raises(sk.SdgkitError, match=r"The stage titles has no prompt"):
         generate(script, pipeline=sk.GROUNDED.after(STAGES[-1], Ask2(name="titles")))
 
@@ -461,7 +467,7 @@ def test_an_error_in_a_users_own_code_stops_the_run_with_a_sentence(
     assert summary["state"] == "failed"
 
 
-def test_a_stage_class_without_change_is_told() -> None:
+def test_a_stage_class_without_a_change_method_is_refused() -> None:
     stage = type("Lazy", (sk.Stage,), {})(name="lazy")
     with pytest.raises(RunStopped, match="Lazy needs a `change` method"):
         sk.Run(
@@ -511,7 +517,7 @@ def test_a_stage_that_holds_a_plain_object_is_described_by_what_the_object_holds
     assert len(told) == 1
 
 
-def test_what_a_user_calls_id_does_not_become_the_lineage(script: ScriptedTeacher) -> None:
+def test_a_column_named_id_does_not_become_the_lineage(script: ScriptedTeacher) -> None:
     class Renames(sk.Stage):
         async def change(self, step: Step) -> Mapping[str, Any]:
             return {**step.row, "id": "my own"}
@@ -523,10 +529,10 @@ def test_what_a_user_calls_id_does_not_become_the_lineage(script: ScriptedTeache
     assert run.trace(next(run.samples())["id"])
 
 
-# Another judge --------------------------------------------------------------------------------------------------------
+# Another judge ------------------------------------------------------------------------------------
 
 
-def test_another_teacher_judges(script: ScriptedTeacher, tmp_path: Path) -> None:
+def test_another_teacher_can_judge(script: ScriptedTeacher, tmp_path: Path) -> None:
     with ScriptedTeacher("stern") as stern:
         run = generate(script, judge=stern.connect(2), out=tmp_path)
         assert set(stern.by_stage()) == {"eval_grounded_questions", "evaluate_grounded_qa_pair"}
@@ -551,7 +557,7 @@ def test_another_teacher_judges(script: ScriptedTeacher, tmp_path: Path) -> None
         assert not script.asked("gen_contexts") + script.asked("gen_grounded_questions")
 
 
-def test_a_slow_judge_holds_the_admission_of_seeds_back(script: ScriptedTeacher) -> None:
+def test_a_slow_judge_delays_the_admission_of_seeds(script: ScriptedTeacher) -> None:
     """Or all contexts would pile up before it."""
     with ScriptedTeacher("slow") as slow:
         slow.delay = lambda ask: 0.02
@@ -571,7 +577,7 @@ def test_a_slow_judge_holds_the_admission_of_seeds_back(script: ScriptedTeacher)
         assert most <= 4 * 4 + 3 * 4  # what may wait for the judge, and what is on its way there
 
 
-# Vary -----------------------------------------------------------------------------------------------------------------
+# Vary ---------------------------------------------------------------------------------------------
 
 VARY = {"audience": ["children", "experts", "lawyers"], "mood": ["glad", "sad"]}
 
@@ -610,7 +616,7 @@ def test_vary_is_drawn_anew_for_each_seed_and_the_same_for_the_same(
     assert len({str(row) for row in first}) > 2
 
 
-def test_a_changed_vary_list_asks_anew_what_it_changes(
+def test_a_changed_vary_list_asks_again_only_what_it_changes(
     script: ScriptedTeacher, tmp_path: Path
 ) -> None:
     generate(script, vary={"mood": ["glad", "sad"]}, out=tmp_path, num_contexts=2)
@@ -623,18 +629,18 @@ def test_a_changed_vary_list_asks_anew_what_it_changes(
 
 
 @pytest.mark.parametrize("vary", [{}, {"a": []}, {"a": "text"}, ["a"], {"a": None}, "text"])
-def test_vary_that_is_no_named_lists_is_refused(script: ScriptedTeacher, vary: Any) -> None:
+def test_vary_must_be_named_lists(script: ScriptedTeacher, vary: Any) -> None:
     with pytest.raises(SettingsError, match="vary must be named lists"):
         generate(script, vary=vary)
 
 
 @pytest.mark.parametrize("value", [datetime.date(2024, 1, 1), {1}, float("nan"), "\ud800"])
-def test_vary_of_what_no_row_can_hold_is_refused(script: ScriptedTeacher, value: Any) -> None:
+def test_vary_refuses_a_value_that_no_row_can_hold(script: ScriptedTeacher, value: Any) -> None:
     with pytest.raises(SettingsError, match=r"vary, list day: cannot be stored "):
         generate(script, vary={"day": ["Monday", value]})
 
 
-# Freeform -------------------------------------------------------------------------------------------------------------
+# Freeform -----------------------------------------------------------------------------------------
 
 
 def test_a_freeform_skill_asks_for_thirty_questions_a_seed(script: ScriptedTeacher) -> None:

@@ -1,4 +1,4 @@
-"""The numbers of a stream: what is counted, what is taken back, and what the journal stores of it."""
+"""The numbers of a stream: counted, taken back, and stored in the journal."""
 
 import threading
 

@@ -49,7 +49,7 @@ def result(run: sk.Run) -> tuple[Any, ...]:
 
 
 @pytest.mark.parametrize("target", [1, 2, 7, 20, 41])
-def test_exactly_so_many_samples_are_kept(script: ScriptedTeacher, target: Any) -> None:
+def test_exactly_the_target_number_of_samples_is_kept(script: ScriptedTeacher, target: Any) -> None:
     run = generate(script, target)
     assert len(list(run.samples())) == target == run.funnel[-1].rows_out
     assert run.state == "done"
@@ -130,7 +130,7 @@ def test_without_a_target_the_same_contexts_are_not_asked_again(
     assert len(targeted) > 3
 
 
-def test_a_target_out_of_reach_ends_at_the_stated_limit_and_says_why(
+def test_a_target_out_of_reach_ends_at_the_stated_limit_with_the_reason(
     script: ScriptedTeacher,
 ) -> None:
     script.answer = lambda ask: (
@@ -152,7 +152,7 @@ def test_a_target_out_of_reach_ends_at_the_stated_limit_and_says_why(
     assert_adds_up(run)
 
 
-def test_rounds_that_bring_nothing_new_end_the_run_and_it_says_so(script: ScriptedTeacher) -> None:
+def test_rounds_without_a_new_sample_end_the_run_with_a_note(script: ScriptedTeacher) -> None:
     script.answer = lambda ask: (
         tagged(context="always this") if ask.stage == "gen_contexts" else script.usual(ask)
     )
@@ -175,10 +175,10 @@ def test_an_equal_context_of_a_later_round_that_arrives_first_gives_way(
     assert_adds_up(run)
 
 
-def test_a_target_that_only_seems_reached_while_equal_rows_are_on_their_way_is_reached_in_the_end(
+def test_a_target_that_only_seems_reached_while_equal_rows_are_in_flight_is_reached_in_the_end(
     script: ScriptedTeacher,
 ) -> None:
-    """Every round gives the same context but one: what was counted is taken back, and must be made up for."""
+    """All rounds but one give the same context: what was counted is taken back, and replaced."""
     script.answer = lambda ask: (
         tagged(context="same" if ask.ordinal < 5 else f"number {ask.ordinal}")
         if ask.stage == "gen_contexts"
@@ -190,9 +190,7 @@ def test_a_target_that_only_seems_reached_while_equal_rows_are_on_their_way_is_r
     assert_adds_up(run)
 
 
-def test_a_run_with_a_target_is_cancelled_and_goes_on(
-    script: ScriptedTeacher, tmp_path: Path
-) -> None:
+def test_a_cancelled_run_with_a_target_resumes(script: ScriptedTeacher, tmp_path: Path) -> None:
     whole = result(generate(script, 25))
     gate = Gate()
 
@@ -221,7 +219,7 @@ def test_a_run_with_a_target_is_cancelled_and_goes_on(
     assert script.repeated() <= 16
 
 
-def test_a_refused_row_is_made_up_for(script: ScriptedTeacher) -> None:
+def test_a_refused_row_is_replaced_by_another(script: ScriptedTeacher) -> None:
     script.answer = lambda ask: (
         status(400, "too long")
         if ask.seed == 2 and ask.stage == "gen_contexts"
@@ -269,7 +267,9 @@ def test_a_question_that_a_second_ask_repeats_from_an_earlier_round_is_a_duplica
     assert_adds_up(run)
 
 
-def test_own_contexts_are_used_up_to_the_target_or_to_their_end(script: ScriptedTeacher) -> None:
+def test_own_contexts_are_used_until_the_target_is_reached_or_none_is_left(
+    script: ScriptedTeacher,
+) -> None:
     prompts = {name: prompt for name, prompt in PROMPTS.items() if name != "gen_contexts"}
     own: dict[str, Any] = {
         "contexts": [{"context": f"Context {number}"} for number in range(12)],
@@ -284,7 +284,7 @@ def test_own_contexts_are_used_up_to_the_target_or_to_their_end(script: Scripted
     assert_adds_up(run)
 
 
-def test_the_target_stands_in_the_summary_and_is_done_again_from_the_folder(
+def test_the_target_is_in_the_summary_and_pursued_again_from_the_folder(
     script: ScriptedTeacher, tmp_path: Path
 ) -> None:
     run = generate(script, 9, out=tmp_path)
@@ -295,9 +295,7 @@ def test_the_target_stands_in_the_summary_and_is_done_again_from_the_folder(
 
 
 @pytest.mark.parametrize("target", [0, -3, 2.5, "many", True])
-def test_a_target_that_is_no_number_of_samples_is_refused(
-    script: ScriptedTeacher, target: Any
-) -> None:
+def test_a_target_must_be_a_number_of_samples(script: ScriptedTeacher, target: Any) -> None:
     with pytest.raises(SettingsError, match="target"):
         generate(script, target)
 
