@@ -81,14 +81,15 @@ class Explanation:
         """The numbers in one sentence."""
         so_far = " so far" if self.state in ("running", "paused") else ""
         seeds = pluralize(self.seeds, "seed example")
-        rows_dropped = f"{pluralize(self.dropped, 'row')} dropped"
+        rows = pluralize(self.dropped, "row")
         if self.samples:
-            return f"{pluralize(self.samples, 'sample')} kept{so_far} from {seeds}, {rows_dropped}."
+            return f"{pluralize(self.samples, 'sample')} kept{so_far} from {seeds}, {rows} dropped."
         if self.dropped:
-            return f"No sample was kept{so_far}. From {seeds}: {rows_dropped}."
+            were = "was" if self.dropped == 1 else "were"
+            return f"No sample was kept{so_far}. {rows} from {seeds} {were} dropped."
         if so_far:
             return f"No sample was kept{so_far}, and no row was dropped."
-        return f"No sample was kept. From {seeds}, no rows were made: check the seeds."
+        return f"No sample was kept, and no rows were made from {seeds}: check the seeds."
 
     @property
     def html(self) -> str:
