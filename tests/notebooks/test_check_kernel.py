@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -12,54 +13,68 @@ from sdgkit.panels import versions
 PYPROJECT = Path(__file__).parent.parent.parent / "pyproject.toml"
 
 
-def test_a_kernel_that_is_new_enough_is_told_so(capsys):
+def install_ipykernel(number: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pretend that this version of ipykernel is installed."""
+
+    def version(name: str) -> str:
+        return number if name == "ipykernel" else metadata.version(name)
+
+    monkeypatch.setattr(versions, "version", version)
+
+
+def test_a_kernel_that_is_new_enough_is_said_to_be_so(capsys: pytest.CaptureFixture[str]) -> None:
     sk.check_kernel()
     first, second = capsys.readouterr().out.splitlines()
     assert re.search(r"ipykernel \d+.*ipywidgets \d+.*all new enough\.$", first)
     assert "SDGKIT_PANELS=live" in second
 
 
-def test_one_with_a_front_end_is_told_that_panels_are_live(capsys, monkeypatch):
+def test_one_with_a_front_end_has_live_panels(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("JPY_SESSION_NAME", "some.ipynb")
     sk.check_kernel()
     assert "Panels are live here" in capsys.readouterr().out
 
 
-def test_one_that_asked_for_still_pictures_is_told_that_it_has_them(capsys, monkeypatch):
+def test_one_that_asked_for_still_pictures_has_them(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SDGKIT_PANELS", "static")
     sk.check_kernel()
     assert capsys.readouterr().out.splitlines()[1] == "Panels are still pictures here."
 
 
 @pytest.mark.parametrize(
-    ("found", "words"),
+    ("number", "sentence"),
     [
         ("6.29.5", "ipykernel 6.29.5 is older than 7.2"),
         ("7.1.10", "ipykernel 7.1.10 is older than 7.2"),
     ],
 )
-def test_one_that_is_too_old_is_named_with_what_to_install(capsys, monkeypatch, found, words):
-    installed = versions.version
-    monkeypatch.setattr(
-        versions, "version", lambda name: found if name == "ipykernel" else installed(name)
-    )
+def test_one_that_is_too_old_is_named_with_what_to_install(
+    number: str,
+    sentence: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    install_ipykernel(number, monkeypatch)
     sk.check_kernel()
-    told = capsys.readouterr().out
-    assert words in told and "pip install 'ipykernel>=7.2'" in told and "new enough" not in told
+    printed = capsys.readouterr().out
+    assert sentence in printed and "pip install 'ipykernel>=7.2'" in printed
+    assert "new enough" not in printed
 
 
-@pytest.mark.parametrize("found", ["7.2", "7.10.0", "8.0.0rc1"])
-def test_numbers_are_compared_as_numbers(capsys, monkeypatch, found):
-    installed = versions.version
-    monkeypatch.setattr(
-        versions, "version", lambda name: found if name == "ipykernel" else installed(name)
-    )
+@pytest.mark.parametrize("number", ["7.2", "7.10.0", "8.0.0rc1"])
+def test_versions_are_compared_as_numbers(
+    number: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_ipykernel(number, monkeypatch)
     sk.check_kernel()
     assert "all new enough" in capsys.readouterr().out
 
 
-def test_what_it_asks_for_is_what_pyproject_asks_for():
-    dependencies = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]["dependencies"]
-    assert {f"{name}>={required}" for name, required in versions.REQUIRED.items()} <= set(
-        dependencies
-    )
+def test_it_requires_what_pyproject_requires() -> None:
+    project = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]
+    required = {f"{name}>={number}" for name, number in versions.REQUIRED.items()}
+    assert required <= set(project["dependencies"])

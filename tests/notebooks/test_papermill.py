@@ -1,4 +1,4 @@
-"""The tutorials as users run them without a browser: with papermill, on the rehearsal teacher, then as a page."""
+"""The tutorials as users run them without a browser: with papermill, and then as a page."""
 
 import json
 import os
@@ -7,6 +7,7 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -26,7 +27,8 @@ class Executed:
     """A notebook as papermill left it, the folder it ran in, and how papermill ended."""
 
     def __init__(self, notebook: Path, folder: Path, *options: str) -> None:
-        self.folder, self.path = folder, folder / f"{notebook.stem}.ipynb"
+        self.folder = folder
+        self.path = folder / f"{notebook.stem}.ipynb"
         home = folder / "home"
         home.write_text("a file: not even root can write into it\n")
         environment = os.environ | {
@@ -47,7 +49,8 @@ class Executed:
             timeout=ENOUGH,
             check=False,
         )
-        self.notebook = nbformat.read(self.path, as_version=4)
+        text = self.path.read_text("utf-8")
+        self.notebook: Any = nbformat.reads(text, as_version=4)  # type: ignore[no-untyped-call]
         self.cells = [cell for cell in self.notebook.cells if cell.cell_type == "code"]
         self.outputs = [output for cell in self.cells for output in cell.outputs]
 
@@ -60,24 +63,25 @@ class Executed:
 
 
 @pytest.fixture(scope="module")
-def executed(request, tmp_path_factory) -> Executed:
+def executed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Executed:
     return Executed(request.param, tmp_path_factory.mktemp(request.param.stem))
 
 
-def of(*notebooks):
+def of(*notebooks: Path) -> pytest.MarkDecorator:
+    """Run a test on these notebooks, each executed once."""
     return pytest.mark.parametrize(
         "executed", notebooks, ids=lambda path: path.stem, indirect=True, scope="module"
     )
 
 
 @of(*NOTEBOOKS)
-def test_it_runs_to_its_end_with_a_home_that_cannot_be_written(executed):
+def test_it_runs_to_its_end_with_a_home_that_cannot_be_written(executed: Executed) -> None:
     assert executed.end.returncode == 0, executed.end.stderr
     assert all(cell.execution_count for cell in executed.cells)
 
 
 @of(*NOTEBOOKS)
-def test_what_is_left_is_readable_without_a_kernel(executed):
+def test_what_is_left_is_readable_without_a_kernel(executed: Executed) -> None:
     assert executed.outputs
     for output in executed.outputs:
         assert output.output_type != "error"
@@ -89,7 +93,9 @@ def test_what_is_left_is_readable_without_a_kernel(executed):
 
 
 @of(*NOTEBOOKS)
-def test_what_is_drawn_is_also_written_and_needs_no_stylesheet_and_no_script(executed):
+def test_what_is_drawn_is_also_written_and_needs_no_stylesheet_and_no_script(
+    executed: Executed,
+) -> None:
     drawn = [output.data for output in executed.outputs if "text/html" in output.get("data", {})]
     assert drawn
     for data in drawn:
@@ -103,25 +109,26 @@ class Page(HTMLParser):
 
     def __init__(self, page: str) -> None:
         super().__init__()
-        self.text, self.fetched = "", []
+        self.text = ""
+        self.fetched: list[str] = []
         self.feed(page)
 
-    def handle_starttag(self, tag, attrs):
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         link = dict(attrs).get("href" if tag == "link" else "src") or ""
         self.fetched += [link] if re.match(r"(https?:)?//", link) else []
 
-    def handle_data(self, data):
+    def handle_data(self, data: str) -> None:
         self.text += data
 
 
 @of(*NOTEBOOKS)
-def test_it_becomes_a_page_that_is_whole_and_needs_no_network(executed):
+def test_it_becomes_a_page_that_is_whole_and_needs_no_network(executed: Executed) -> None:
     from nbconvert import HTMLExporter
 
     addresses = dict.fromkeys(["require_js_url", "mathjax_url", "mermaid_js_url", "jquery_url"], "")
-    page = Page(
-        HTMLExporter(template_name="lab", **addresses).from_notebook_node(executed.notebook)[0]
-    )
+    exporter = HTMLExporter(template_name="lab", **addresses)  # type: ignore[no-untyped-call]
+    html, _ = exporter.from_notebook_node(executed.notebook)
+    page = Page(html)
     assert not page.fetched
     for output in executed.outputs:
         printed = output.get("text") or ""
@@ -129,19 +136,21 @@ def test_it_becomes_a_page_that_is_whole_and_needs_no_network(executed):
 
 
 @of(*NOTEBOOKS)
-def test_its_last_words_are_that_it_was_a_rehearsal(executed):
+def test_its_last_words_are_that_it_was_a_rehearsal(executed: Executed) -> None:
     assert "This was a rehearsal" in executed.text_of(executed.cells[-1].id)
 
 
 @of(TUTORIALS["03"])
-def test_tutorial_3_runs_with_a_changed_prompt_and_asks_only_what_follows_from_it(executed):
-    told = executed.text_of("run-mine")
-    assert "prompt gen_grounded_responses" in told
-    assert re.search(r"Reused [1-9]\d* recorded repl(y|ies), sent [1-9]\d* request", told)
+def test_tutorial_3_runs_with_a_changed_prompt_and_asks_only_what_follows_from_it(
+    executed: Executed,
+) -> None:
+    notes = executed.text_of("run-mine")
+    assert "prompt gen_grounded_responses" in notes
+    assert re.search(r"Reused [1-9]\d* recorded repl(y|ies), sent [1-9]\d* request", notes)
 
 
 @of(TUTORIALS["04"])
-def test_tutorial_4_shows_every_stage_and_goes_on_where_it_stopped(executed):
+def test_tutorial_4_shows_every_stage_and_resumes_where_it_stopped(executed: Executed) -> None:
     assert all(stage.name in executed.text_of("run") for stage in sk.GROUNDED.stages)
     assert re.search(
         r"Reused [1-9]\d* recorded repl(y|ies), sent [1-9]\d* request", executed.text_of("resume")
@@ -149,7 +158,9 @@ def test_tutorial_4_shows_every_stage_and_goes_on_where_it_stopped(executed):
 
 
 @of(TUTORIALS["05"])
-def test_tutorial_5_rejects_a_sample_exports_without_it_and_takes_that_back(executed):
+def test_tutorial_5_rejects_a_sample_exports_without_it_and_takes_that_back(
+    executed: Executed,
+) -> None:
     left, samples = map(int, re.findall(r"(\d+) of (\d+) samples", executed.text_of("export"))[0])
     assert left == samples - 1
     files = executed.folder / "runs" / "05_rehearsal"
@@ -157,13 +168,17 @@ def test_tutorial_5_rejects_a_sample_exports_without_it_and_takes_that_back(exec
 
 
 @of(TUTORIALS["06"])
-def test_tutorial_6_ends_with_a_training_file_of_just_as_many_samples_as_were_asked_for(executed):
+def test_tutorial_6_ends_with_a_training_file_of_just_as_many_samples_as_were_asked_for(
+    executed: Executed,
+) -> None:
     training_file = executed.folder / "runs" / "06_rehearsal" / "rehearsal_train_messages.jsonl"
     assert training_file.read_text().count("\n") == 40
 
 
 @of(QUICKSTART)
-def test_the_quickstart_leaves_a_whole_run_and_says_that_it_was_a_rehearsal(executed):
+def test_the_quickstart_leaves_a_whole_run_and_says_that_it_was_a_rehearsal(
+    executed: Executed,
+) -> None:
     folder = executed.folder / "runs" / "feedback_to_table"
     summary = json.loads((folder / "summary.json").read_text())
     assert (summary["state"], summary["teacher"]) == ("done", "rehearsal")
@@ -177,14 +192,16 @@ def test_the_quickstart_leaves_a_whole_run_and_says_that_it_was_a_rehearsal(exec
 
 
 @of(QUICKSTART)
-def test_the_quickstart_shows_rows_that_the_judge_let_through_and_rows_that_it_did_not(executed):
+def test_the_quickstart_shows_rows_that_the_judge_let_through_and_rows_that_it_did_not(
+    executed: Executed,
+) -> None:
     filters = executed.text_of("filter-questions") + executed.text_of("filter-pairs")
     assert re.search(r"kept \d+ of \d+ rows, dropped \d+ \(score", filters)
     assert "score 3" in executed.text_of("samples")
     assert re.search(r"dropped by filter_\w+ \(score\)", executed.text_of("drops"))
 
 
-def test_the_quickstart_takes_seeds_and_settings_of_ones_own(tmp_path):
+def test_the_quickstart_takes_seeds_and_settings_of_ones_own(tmp_path: Path) -> None:
     seeds = REPO / "notebooks" / "seeds" / "commit_messages.jsonl"
     settings = {"seeds": seeds, "out": "mine", "num_questions": "3", "system": "Be brief."}
     options = [word for name, value in settings.items() for word in ("-p", name, str(value))]
