@@ -1,9 +1,10 @@
-"""sdgkit: five seed examples in, a fine-tuning set out that its owner has seen, understood and trusts.
+"""sdgkit: seed examples in, a fine-tuning set out that you have seen, understood and trust.
 
-`import sdgkit as sk`, then `sk.connect`, `sk.load_seeds`, the stages by their names, `sk.generate`, `sk.open_run`.
+`import sdgkit as sk`, then `sk.connect`, `sk.load_seeds`, the stages by their names, `sk.generate`,
+`sk.open_run`.
 
-The public names are listed in `__init__.pyi`, with the modules they live in. Each is loaded when it is first used, so
-that the import itself takes no time.
+The public names are listed in `__init__.pyi`, with the modules they live in. Each is loaded when
+it is first used, so that the import itself takes no time.
 """
 
 import lazy_loader

@@ -1,7 +1,7 @@
-"""What a reviewer decided about samples, as the journal keeps it; and what follows from it for the training file.
+"""What a reviewer decided about samples, and what follows from it for the training file.
 
-A decision holds for a sample's content (its context, question and response), wherever in the run that stands: the same
-text made again is already decided, and a text that has changed since is not.
+A decision holds for a sample's content (its context, question and response), wherever in the run
+that stands: the same text made again is already decided, and a text that has changed since is not.
 """
 
 import json
@@ -105,7 +105,7 @@ class Decisions:
         return bool(self.by_content)
 
     def state(self, id: str, content: str) -> ReviewState:
-        """The state of a sample; `outdated` if it was decided, but its content has changed since."""
+        """The state of a sample; `outdated` if its content has changed since it was decided."""
         decision = self.by_content.get(content)
         if decision is not None:
             return decision.state
@@ -118,7 +118,7 @@ class Decisions:
         return self.by_content.get(content_key(sample))
 
     def let_through(self, samples: Iterable[Row]) -> Iterator[dict[str, Any]]:
-        """The samples to train on: without the rejected ones, the edited ones as they were edited."""
+        """The samples to train on: without the rejected ones, and with the edits."""
         for sample in samples:
             decision = self.about(sample)
             if decision is None:
@@ -157,7 +157,8 @@ def _read_decision(row: sqlite3.Row) -> Decision:
 class DecisionBook:
     """Where decisions are written: the journal in a run's folder, or the one in memory.
 
-    Decisions may be made while a run writes the same journal: each call is a transaction of its own.
+    Decisions may be made while a run writes the same journal: each call is a transaction of its
+    own.
 
     Args:
         folder: The run's folder; None for a run in memory.
@@ -187,12 +188,16 @@ class DecisionBook:
             for decision in decisions
         ]
         self._change(
-            "INSERT INTO decisions (content, id, verdict, reason, edits, made) VALUES (?,?,?,?,?,?)",
+            "INSERT INTO decisions (content, id, verdict, reason, edits, made)"
+            " VALUES (?,?,?,?,?,?)",
             rows,
         )
 
     def take_back(self, number: int) -> None:
-        """Forget the decision with this number; the one before it about the same content holds again.
+        """Forget a decision; the one before it about the same content holds again.
+
+        Args:
+            number: The number of the decision.
 
         Raises:
             RunError: The journal cannot be written.
@@ -200,7 +205,7 @@ class DecisionBook:
         self._change("DELETE FROM decisions WHERE number=?", [(number,)])
 
     def note_export(self, path: str, format: str, test_share: float | None = None) -> None:
-        """Remember an export in the run's folder, so that it is written again after later decisions.
+        """Remember an export in the run's folder, to write it again after later decisions.
 
         Args:
             path: The file, relative to the folder.
@@ -224,6 +229,7 @@ class DecisionBook:
                 connection.executemany(statement, rows)
         except sqlite3.Error as error:
             raise RunError(
-                f"The review cannot be saved in {path}: {error}. Make the folder writable, or copy it.",
+                f"The review cannot be saved in {path}: {error}. "
+                "Make the folder writable, or copy it.",
                 folder=self.folder,
             ) from None

@@ -1,4 +1,4 @@
-"""The funnel of a run (what came into each stage, what left it, what was dropped) and the summary of all of it."""
+"""The funnel of a run (rows in, out and dropped, stage by stage) and its summary."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

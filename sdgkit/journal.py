@@ -1,7 +1,8 @@
 """The record of a run: one SQLite file, written by one process, read by any number.
 
-Replies are kept for good, by their key; a reply is committed before anything is built on it. Samples and drops belong
-to an *edition*: a hash of everything that decides them (seeds, prompts, settings, stages, model).
+Replies are kept for good, by their key; a reply is committed before anything is built on it.
+Samples and drops belong to an *edition*: a hash of everything that decides them (seeds, prompts,
+settings, stages, model).
 """
 
 import asyncio
@@ -96,7 +97,8 @@ class Outcome:
     Attributes:
         id: The row's lineage, such as `s3/c7/q2`.
         place: A text that sorts rows in lineage order.
-        unit: The seed that the row came from, or that seed's part of a round of a target, counted from 1.
+        unit: The seed that the row came from, or that seed's part of a round of a target, counted
+            from 1.
         columns: The row's columns as they stood.
         trail: The stage and the key of every reply in the row's history, in order.
         stage: The stage at which the row was dropped.
@@ -195,8 +197,8 @@ class Journal:
     Args:
         folder: The run's folder; None keeps the journal in memory.
         read_only: Only read. Any number may read while one process writes.
-        replies_in: Another journal, in which replies are looked up and recorded instead: for a run whose replies serve
-            another one and whose rows do not.
+        replies_in: Another journal, in which replies are looked up and recorded instead: for a run
+            whose replies serve another one and whose rows do not.
 
     Attributes:
         session: The number of the session that `begin` began.
@@ -281,8 +283,8 @@ class Journal:
             return
         self._sql.execute("PRAGMA synchronous=FULL")
         self.note = (
-            f"{folder} is on a {file_system or 'file system'} where the journal does without its log: each reply is "
-            "recorded more slowly. An --out on a local disk is faster."
+            f"{folder} is on a {file_system or 'file system'} where the journal does without its "
+            "log: each reply is recorded more slowly. An --out on a local disk is faster."
         )
 
     def _set_mode(self, pragma: str) -> str:
@@ -304,18 +306,19 @@ class Journal:
         with self._resources:
             self.flush()
             if not self.read_only:
-                # This leaves one file, which can be read and copied alone. Readers who are in it now keep the log.
+                # This leaves one file, which can be read and copied alone. A reader who is in it
+                # just now keeps the log.
                 with contextlib.suppress(sqlite3.Error):
                     self._sql.executescript("PRAGMA busy_timeout=100; PRAGMA journal_mode=DELETE")
 
-    # Statements -------------------------------------------------------------------------------------------------------
+    # Statements -----------------------------------------------------------------------------------
 
     def select(self, query: str, **values: Any) -> list[sqlite3.Row]:
         """The rows of a query."""
         return self._sql.execute(query, values).fetchall()
 
     def change(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Execute a statement for each of these rows; for a journal in memory, to which readers may write as well."""
+        """Execute a statement for each of these rows; for a journal in memory."""
         self._sql.executemany(statement, rows)
 
     def _first(self, query: str, **values: Any) -> Any:
@@ -333,7 +336,8 @@ class Journal:
         """Commit what was written since the last time, and wake everything that waits for it.
 
         Raises:
-            RunError: It cannot be written, and nothing waits for it that would get the error instead.
+            RunError: It cannot be written, and nothing waits for it that would get the error
+                instead.
         """
         waiting = self._commit
         self._commit = None
@@ -345,7 +349,8 @@ class Journal:
             if self._sql.in_transaction:
                 self._sql.execute("ROLLBACK")
             failure = RunError(
-                f"{self._name} cannot be written: {error}. Free some disk space, then run the same command again to resume.",
+                f"{self._name} cannot be written: {error}. "
+                "Free some disk space, then run the same command again to resume.",
                 folder=self.folder,
             )
             if waiting is None or waiting.done():
@@ -354,7 +359,7 @@ class Journal:
         if waiting is not None and not waiting.done():
             waiting.set_result(None)
 
-    # Replies ----------------------------------------------------------------------------------------------------------
+    # Replies --------------------------------------------------------------------------------------
 
     def reply(self, key: str) -> RecordedReply | None:
         """The recorded reply to a request, by its key."""
@@ -387,7 +392,9 @@ class Journal:
     async def record(
         self, key: str, stage: str, model: str, request: Request, reply: Reply
     ) -> None:
-        """Record a reply and return when it is committed. Replies of one turn of the event loop share a commit.
+        """Record a reply and return when it is committed.
+
+        Replies of one turn of the event loop share a commit.
 
         Args:
             key: The key of the request.
@@ -425,7 +432,7 @@ class Journal:
             loop.call_soon(self.flush)
         await self._commit
 
-    # Editions and sessions --------------------------------------------------------------------------------------------
+    # Editions and sessions ------------------------------------------------------------------------
 
     def newest(self) -> Edition | None:
         """The edition that was begun last; None in a new journal."""
@@ -498,7 +505,7 @@ class Journal:
         rows = self.select("SELECT path, format FROM exports ORDER BY path")
         return [_read_export(row["path"], row["format"]) for row in rows]
 
-    # Samples and drops ------------------------------------------------------------------------------------------------
+    # Samples and drops ----------------------------------------------------------------------------
 
     def put(self, outcome: Outcome) -> None:
         """Record what became of a row."""
@@ -524,7 +531,7 @@ class Journal:
         self._write("DELETE FROM rows WHERE edition=:edition AND unit>:unit", unit=unit)
 
     def restore(self, stage: str) -> None:
-        """Turn what this stage dropped into samples again; the stage will look at all of them anew."""
+        """Turn what this stage dropped into samples again, before it looks at all of them anew."""
         self._write(_UNDROP_ROWS, stage=stage)
 
     def drop_samples(self, stage: str, drops: Iterable[tuple[str, str, str]]) -> None:
@@ -545,8 +552,8 @@ class Journal:
     def outcomes(self, kind: Literal["sample", "drop"]) -> Iterator[Outcome]:
         """The samples or the drops of the newest edition, in lineage order.
 
-        They are read page by page, so that a reader who stops in the middle keeps nobody from writing, even where the
-        journal does without its log.
+        They are read page by page, so that a reader who stops in the middle keeps nobody from
+        writing, even where the journal does without its log.
         """
         query = _SELECT_SAMPLES if kind == "sample" else _SELECT_DROPS
         page = self._outcomes(query, last="", page_size=PAGE_SIZE)
@@ -555,7 +562,7 @@ class Journal:
             page = self._outcomes(query, last=page[-1].place, page_size=PAGE_SIZE)
 
     def outcome(self, id_: str) -> Outcome | None:
-        """What became of the row with this id in the newest edition; None if there is no such row."""
+        """What became of a row, by its id; None if the newest edition has no such row."""
         outcomes = self._outcomes(_SELECT_OUTCOME, id=id_)
         return outcomes[0] if outcomes else None
 
@@ -593,8 +600,8 @@ def _lock(folder: Path) -> "filelock.FileLock":
         lock.acquire(timeout=0)
     except filelock.Timeout:
         raise FolderInUse(
-            f"{folder} is being written by another process{_writer_of(folder)}. Wait for it, stop it, or choose "
-            "another --out.",
+            f"{folder} is being written by another process{_writer_of(folder)}. "
+            "Wait for it, stop it, or choose another --out.",
             folder=folder,
         ) from None
     except (OSError, NotImplementedError) as error:  # the latter: a file system that cannot lock
@@ -618,7 +625,7 @@ def _writer_of(folder: Path) -> str:
     return ""
 
 
-# Between Python values and columns ------------------------------------------------------------------------------------
+# Between Python values and columns ----------------------------------------------------------------
 
 
 def _json(value: Any, *, sort_keys: bool = False) -> str:
@@ -645,12 +652,12 @@ def _read_outcome(row: sqlite3.Row) -> Outcome:
 
 
 def _read_export(path: str, noted: str) -> Export:
-    """An export as the journal notes it: its format, and the share held out if one was given (`messages=0.1`)."""
+    """Read an export as it is noted: its format, and any share held out (`messages=0.1`)."""
     format, _, share = noted.partition("=")
     return Export(path, format, float(share) if share else None)
 
 
-# The statements -------------------------------------------------------------------------------------------------------
+# The statements -----------------------------------------------------------------------------------
 
 _SELECT_REPLY = """
     SELECT text, finish_reason, reasoning, prompt_tokens, completion_tokens, seconds, session

@@ -1,4 +1,4 @@
-"""Misspelt keywords of public functions: one error everywhere, which names the nearest right one."""
+"""Misspelt keywords of public functions: one error, which names the nearest right one."""
 
 import functools
 import inspect
@@ -15,16 +15,16 @@ R = TypeVar("R")
 def known_keywords(function: Callable[P, R]) -> Callable[P, R]:
     """Make a function raise `SettingsError` for a keyword that it does not know.
 
-    The signature that `help` and Shift-Tab show is the function's own; keywords that it takes by a TypedDict
-    (`**options: Unpack[PlanOptions]`) are spelled out in it.
+    The signature that `help` and Shift-Tab show is the function's own; keywords that it takes by a
+    TypedDict (`**options: Unpack[PlanOptions]`) are spelled out in it.
 
     Example:
         >>> @known_keywords
-        ... def plan(*, num_contexts: int = 10) -> int:
-        ...     return num_contexts
-        >>> plan(num_context=3)
+        ... def plan(*, vary: int = 10) -> int:
+        ...     return vary
+        >>> plan(vari=3)
         Traceback (most recent call last):
-        sdgkit.errors.SettingsError: plan has no argument 'num_context'. Did you mean 'num_contexts'?
+        sdgkit.errors.SettingsError: plan has no argument 'vari'. Did you mean 'vary'?
     """
     signature = spell_out(inspect.signature(function))
     name = function.__qualname__.removesuffix(".__init__").rpartition(".")[2]

@@ -1,4 +1,4 @@
-"""Samples for others: several runs merged into one training set, and a run pushed to the Hugging Face Hub."""
+"""Samples for others: runs merged into one training set, or pushed to the Hugging Face Hub."""
 
 import os
 import re
@@ -30,8 +30,8 @@ def merge(
 ) -> int:
     """Write the samples of several runs into one file or folder.
 
-    Each row has a column `skill` (the name of its run) and an id that begins with its run's folder. Of equal questions,
-    that of the first run is kept.
+    Each row has a column `skill` (the name of its run) and an id that begins with its run's folder.
+    Of equal questions, that of the first run is kept.
 
     Args:
         runs: The runs, or their folders; two at least.
@@ -43,7 +43,8 @@ def merge(
         How many rows were written.
 
     Raises:
-        SettingsError: Some runs are rehearsals and others are not, or the format or the share is unknown.
+        SettingsError: Some runs are rehearsals and others are not, or the format or the share is
+            unknown.
         RunError: A folder holds no run, or the file cannot be written.
     """
     sources = [runs] if isinstance(runs, Run | str | Path) else runs
@@ -60,9 +61,10 @@ def push(
     test_share: float | None = None,
     token: str | None = None,
 ) -> str:
-    """Push the samples that the review lets through to the Hugging Face Hub, as a dataset with a card and splits.
+    """Push the samples of a run to the Hugging Face Hub, as a dataset with a card and splits.
 
-    `HF_ENDPOINT` names another hub. Nothing else in sdgkit connects to one.
+    Samples that the review rejected are left out, edited ones are pushed as edited. `HF_ENDPOINT`
+    names another hub. Nothing else in sdgkit connects to one.
 
     Args:
         run: The run, or its folder.
@@ -104,8 +106,8 @@ def push(
         except Exception as error:  # the client raises those of several libraries
             cause = " ".join(str(error).split())[:LONGEST_CAUSE]
             raise RunError(
-                f"{repo_id} could not be pushed: {cause}. Run the same command again to try again, with a token that "
-                "may write in HF_TOKEN, or after `hf auth login`."
+                f"{repo_id} could not be pushed: {cause}. Try again with a token that may write, "
+                "in HF_TOKEN or from `hf auth login`."
             ) from error
     return str(address)
 

@@ -1,4 +1,4 @@
-"""The grounded-skills method of LAB (arXiv 2403.01081): its two pipelines, its stages by name, `plan` and `generate`."""
+"""The grounded-skills method of LAB (arXiv 2403.01081): its pipelines, its stages, `generate`."""
 
 from sdgkit.method.generate import generate
 from sdgkit.method.options import PlanOptions, Prompts, Sampling, StageOptions, Vary

@@ -25,28 +25,37 @@ def generate(
     Ctrl-C leaves a run that can be resumed.
 
     Args:
-        seeds: What `load_seeds` takes, or the folder of a run to do again with the options given here put over its own.
+        seeds: What `load_seeds` takes, or the folder of a run to do again with the options given
+            here put over its own.
         teacher: Whom the stages ask.
-        out: The run's folder (default: `runs/NAME` for a seed file NAME; otherwise everything is kept in memory).
+        out: The run's folder (default: `runs/NAME` for a seed file NAME; otherwise everything is
+            kept in memory).
         reuse: Continue in the folder of another job and reuse its recorded replies where they fit.
         judge: Another teacher for the judging (default: the teacher judges its own work).
         pipeline: The stages (default: `GROUNDED` or `FREEFORM`, as the seeds need it).
-        prompts: Prompts by stage name, or a folder of YAML files named after the stages (default: the shipped ones).
+        prompts: Prompts by stage name, or a folder of YAML files named after the stages (default:
+            the shipped ones).
         num_contexts: Contexts for each seed (default 10).
-        num_questions: Questions for each context (default 3), or for each seed of a freeform skill (default 30).
-        contexts: Your own contexts in the place of `gen_contexts`: a file, or rows with a column `context`.
+        num_questions: Questions for each context (default 3), or for each seed of a freeform skill
+            (default 30).
+        contexts: Your own contexts in the place of `gen_contexts`: a file, or rows with a column
+            `context`.
         questions: "seed" asks the seed's own question of every context instead of writing new ones.
-        vary: Lists from which a value is drawn for each context: `{"audience": ["children", "experts"]}`.
-        target: Continue in rounds until so many samples are kept (default: one pass over the seeds).
-        checks: Checks from `sdgkit.checks`, or Python functions of a row; each follows the stage that writes its column.
-        near_duplicates: The similarity, above 0 and at most 1, from which a sample that repeats an earlier one or a
-            seed is dropped at the end, such as 0.9 (default: none is dropped).
+        vary: Lists from which a value is drawn for each context:
+            `{"audience": ["children", "experts"]}`.
+        target: Continue in rounds until so many samples are kept (default: one pass over the
+            seeds).
+        checks: Checks from `sdgkit.checks`, or Python functions of a row; each follows the stage
+            that writes its column.
+        near_duplicates: The similarity, above 0 and at most 1, from which a sample that repeats an
+            earlier one or a seed is dropped at the end, such as 0.9 (default: none is dropped).
         sampling: Sampling settings by stage name, over those of the prompts.
         max_tokens: The most tokens that any reply may have (default: as the prompts say).
-        extra_tries: Further contexts asked for a seed, one for each duplicate or malformed one (default 10).
+        extra_tries: Further contexts asked for a seed, one for each duplicate or malformed one
+            (default 10).
         system: Your own system message, for training files.
-        structure: When the server enforces the form of a reply, if it can: "auto" (default) where a malformed reply is
-            asked again, "always" from the first request on, or "never".
+        structure: When the server enforces the form of a reply, if it can: "auto" (default) where a
+            malformed reply is asked again, "always" from the first request on, or "never".
 
     Returns:
         The finished run.
@@ -56,7 +65,7 @@ def generate(
 
     Example:
         >>> import sdgkit as sk
-        >>> seed = {"task_description": "Say it briefly.", "seed_question": "How?", "seed_response": "So."}
+        >>> seed = {"task_description": "Add.", "seed_question": "1 + 1?", "seed_response": "2"}
         >>> with sk.connect("rehearsal") as teacher:
         ...     run = sk.generate([seed], teacher=teacher, num_questions=4)
         >>> run.state

@@ -1,4 +1,4 @@
-"""The options of `plan`, `generate` and the stage functions, and which stage each number belongs to."""
+"""The options of `plan`, `generate` and the stage functions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ Vary: TypeAlias = Mapping[str, Sequence[Any]] | None
 
 
 class PlanOptions(TypedDict, total=False):
-    """The options of `plan` and `generate`, explained there. One that is left out, or None, has its default."""
+    """The options of `plan` and `generate`, explained there. None stands for the default."""
 
     judge: TeacherSource | None
     pipeline: Pipeline | None
@@ -52,7 +52,8 @@ class StageOptions(TypedDict, total=False):
         prompt: The prompt, or its file (default: the shipped one).
         sampling: Sampling settings, over those of the prompt.
         max_tokens: The most tokens that a reply may have (default: as the prompt says).
-        structure: When the server enforces the form of a reply: "auto" (default), "always" or "never".
+        structure: When the server enforces the form of a reply: "auto" (default), "always" or
+            "never".
         reuse: Continue in the folder of another job and reuse its recorded replies where they fit.
         num_contexts: Contexts for each seed.
         num_questions: Questions for each row.
@@ -146,7 +147,7 @@ def check_number(name: str, value: Any, lowest: int) -> None:
 
 
 def check_vary(value: Any) -> None:
-    """Refuse what is not a mapping of names to lists with values that can be stored. Raises SettingsError."""
+    """Refuse what is not named lists of values that can be stored. Raises SettingsError."""
     lists = value if isinstance(value, Mapping) else {}
     if not lists or not all(_is_filled_list(entries) for entries in lists.values()):
         raise SettingsError(

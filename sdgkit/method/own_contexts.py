@@ -1,4 +1,4 @@
-"""Your own contexts in the place of `gen_contexts`: read, checked, and shared out among the seeds."""
+"""Your own contexts in the place of `gen_contexts`: read, checked, shared out among seeds."""
 
 import hashlib
 import os
@@ -16,8 +16,8 @@ def read_contexts(source: Any) -> list[dict[str, Any]]:
     """Read contexts from a file or from rows.
 
     Args:
-        source: The path of a file as for seeds, or rows. Each has a text in the column `context`; further columns
-            travel along.
+        source: The path of a file as for seeds, or rows. Each has a text in the column `context`;
+            further columns travel along.
 
     Returns:
         The rows without the columns that belong to seeds.
@@ -60,8 +60,9 @@ def _without_seed_columns(row: Row) -> dict[str, Any]:
 def share_out(contexts: Sequence[Row], seeds: Sequence[Row]) -> dict[str, list[tuple[int, Row]]]:
     """Give each context to one seed, by a rule that depends on the two alone.
 
-    A context goes to the seed with which it makes the highest hash (rendezvous hashing, Thaler and Ravishankar 1998).
-    A further seed takes some contexts and moves none between the others; the order of either decides nothing.
+    A context goes to the seed with which it makes the highest hash (rendezvous hashing, Thaler and
+    Ravishankar 1998). A further seed takes some contexts and moves none between the others; the
+    order of either decides nothing.
 
     Returns:
         The contexts of each seed, by its `row_key`, numbered in the order given, from 1.

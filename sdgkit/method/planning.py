@@ -37,29 +37,38 @@ def plan(
     """Plan a run of the method, without starting it.
 
     Args:
-        seeds: What `load_seeds` takes, or the folder of a run to do again with the options given here put over its own.
+        seeds: What `load_seeds` takes, or the folder of a run to do again with the options given
+            here put over its own.
         teacher: Whom the stages ask; it may be missing until the run is started.
         judge: Another teacher for the judging (default: the teacher judges its own work).
         pipeline: The stages (default: `GROUNDED` or `FREEFORM`, as the seeds need it).
-        prompts: Prompts by stage name, or a folder of YAML files named after the stages (default: the shipped ones).
+        prompts: Prompts by stage name, or a folder of YAML files named after the stages (default:
+            the shipped ones).
         num_contexts: Contexts for each seed (default 10).
-        num_questions: Questions for each context (default 3), or for each seed of a freeform skill (default 30).
-        contexts: Your own contexts in the place of `gen_contexts`: a file, or rows with a column `context`.
+        num_questions: Questions for each context (default 3), or for each seed of a freeform skill
+            (default 30).
+        contexts: Your own contexts in the place of `gen_contexts`: a file, or rows with a column
+            `context`.
         questions: "seed" asks the seed's own question of every context instead of writing new ones.
-        vary: Lists from which a value is drawn for each context: `{"audience": ["children", "experts"]}`.
-        target: Continue in rounds until so many samples are kept (default: one pass over the seeds).
-        checks: Checks from `sdgkit.checks`, or Python functions of a row; each follows the stage that writes its column.
-        near_duplicates: The similarity, above 0 and at most 1, from which a sample that repeats an earlier one or a
-            seed is dropped at the end, such as 0.9 (default: none is dropped).
+        vary: Lists from which a value is drawn for each context:
+            `{"audience": ["children", "experts"]}`.
+        target: Continue in rounds until so many samples are kept (default: one pass over the
+            seeds).
+        checks: Checks from `sdgkit.checks`, or Python functions of a row; each follows the stage
+            that writes its column.
+        near_duplicates: The similarity, above 0 and at most 1, from which a sample that repeats an
+            earlier one or a seed is dropped at the end, such as 0.9 (default: none is dropped).
         sampling: Sampling settings by stage name, over those of the prompts.
         max_tokens: The most tokens that any reply may have (default: as the prompts say).
-        extra_tries: Further contexts asked for a seed, one for each duplicate or malformed one (default 10).
+        extra_tries: Further contexts asked for a seed, one for each duplicate or malformed one
+            (default 10).
         system: Your own system message, for training files.
-        structure: When the server enforces the form of a reply, if it can: "auto" (default) where a malformed reply is
-            asked again, "always" from the first request on, or "never".
+        structure: When the server enforces the form of a reply, if it can: "auto" (default) where a
+            malformed reply is asked again, "always" from the first request on, or "never".
 
     Returns:
-        The plan: its rows, pipeline and prompts can be looked at, and `estimate` says what it would take.
+        The plan: its rows, pipeline and prompts can be looked at, and `estimate` says what it would
+        take.
 
     Raises:
         SettingsError: An option cannot be used.
@@ -85,7 +94,8 @@ def _plan_again(folder: Path, teacher: TeacherSource | None, options: PlanOption
     pipeline = options.get("pipeline") or METHODS.get(config.pipeline)
     if pipeline is None:
         raise RunError(
-            f"{folder} was made with a pipeline of your own ({config.pipeline}): give pipeline= again.",
+            f"{folder} was made with a pipeline of your own ({config.pipeline}): "
+            "give pipeline= again.",
             folder=folder,
         )
     recorded_prompts = {
@@ -153,7 +163,7 @@ def _settings(
     return {name: value for name, value in settings.items() if value is not None}
 
 
-# The pipeline ---------------------------------------------------------------------------------------------------------
+# The pipeline -------------------------------------------------------------------------------------
 
 
 def _with_own_contexts(
@@ -180,14 +190,14 @@ def _with_questions(pipeline: Pipeline, questions: str | None) -> Pipeline:
 
 
 def _with_checks(pipeline: Pipeline, checks: Sequence[Check]) -> Pipeline:
-    """The pipeline with each check after the stage that writes its column; checks of one column in the order given."""
+    """The pipeline with each check after the stage that writes its column, in the order given."""
     for check in reversed(checks):
         pipeline = pipeline.after(_writer_of(check, pipeline), check)
     return pipeline
 
 
 def _writer_of(check: Check, pipeline: Pipeline) -> str:
-    """The name of the last stage that makes the column of a check, or else of the last one that changes it."""
+    """The name of the last stage that makes, or else changes, the column of a check."""
     column = check.column
     makers = [stage.name for stage in pipeline.stages if column in stage.columns]
     changers = [stage.name for stage in pipeline.stages if column in stage.written_columns]
@@ -200,7 +210,7 @@ def _writer_of(check: Check, pipeline: Pipeline) -> str:
     return writers[-1]
 
 
-# The prompts ----------------------------------------------------------------------------------------------------------
+# The prompts --------------------------------------------------------------------------------------
 
 
 def choose_prompts(
@@ -215,7 +225,8 @@ def choose_prompts(
         max_tokens: The most tokens that any reply may have, None for what the prompts say.
 
     Raises:
-        SettingsError: A name is not that of a stage that asks, or a sampling setting cannot be used.
+        SettingsError: A name is not that of a stage that asks, or a sampling setting cannot be
+            used.
         PromptError: A prompt cannot be used.
     """
     sampling = sampling or {}
@@ -251,7 +262,8 @@ def _refuse_unknown_stages(option: str, values: Mapping[str, Any], pipeline: Pip
     for name in sorted(values):
         if name not in pipeline.prompted:
             raise SettingsError(
-                f"{option}: no stage {name!r} asks a teacher here. These do: {', '.join(pipeline.prompted)}.",
+                f"{option}: no stage {name!r} asks a teacher here. "
+                f"These do: {', '.join(pipeline.prompted)}.",
                 setting=option,
                 choices=pipeline.prompted,
             )

@@ -9,7 +9,7 @@ from sdgkit.journal import JOURNAL_FILE
 from sdgkit.seeds import SeedSource
 
 PlanSource: TypeAlias = SeedSource
-"""What `plan` and `generate` take: seeds as for `load_seeds`, or the folder of a run to do again."""
+"""What `plan` and `generate` take: seeds as for `load_seeds`, or the folder of a run."""
 
 RUNS_FOLDER = Path("runs")
 
@@ -32,7 +32,7 @@ def run_folder(source: Any) -> Path | None:
 
 
 def source_name(source: Any) -> str:
-    """The name of the file that rows come from, without its ending; empty for rows without a file."""
+    """The name of the file that rows come from, without its ending; empty if there is none."""
     return Path(source).stem if isinstance(source, str | os.PathLike) else ""
 
 
@@ -40,7 +40,8 @@ def default_folder(source: Any) -> Path | None:
     """Where a run goes by default.
 
     Returns:
-        The folder of the run to do again, `runs/NAME` for a seed file NAME, or None (memory) for seeds without a file.
+        The folder of the run to do again, `runs/NAME` for a seed file NAME, or None (memory) for
+        seeds without a file.
     """
     folder = run_folder(source)
     if folder is not None:

@@ -1,4 +1,4 @@
-"""The stages of the method as functions of a dataset: one stage at a time, with everything in between to look at."""
+"""The stages of the method as functions of a dataset, to take one stage at a time."""
 
 import inspect
 import os
@@ -41,7 +41,7 @@ class StageFunction:
     sentence: str
 
     def __post_init__(self) -> None:
-        # What `help` and Shift-Tab show is about this stage: its sentence, and the options that it has.
+        # So `help` and Shift-Tab show this stage: its sentence, and the options that it has.
         object.__setattr__(self, "__signature__", self._signature())
         object.__setattr__(self, "__doc__", self._documentation())
 
@@ -55,9 +55,8 @@ class StageFunction:
         line = run.funnel[0]
         if line.dropped:
             reasons = ", ".join(f"{reason} {number}" for reason, number in line.dropped.items())
-            print(
-                f"{line.name}: kept {line.rows_out} of {line.tried} rows, dropped {line.dropped_rows} ({reasons})."
-            )
+            kept = f"kept {line.rows_out} of {line.tried} rows"
+            print(f"{line.name}: {kept}, dropped {line.dropped_rows} ({reasons}).")
         return run.dataset
 
     @known_keywords
@@ -101,7 +100,7 @@ class StageFunction:
     def _check_names(self, options: StageOptions) -> None:
         check_keywords(self.stage.name, options, inspect.signature(self).parameters)
 
-    # Help -------------------------------------------------------------------------------------------------------------
+    # Help -----------------------------------------------------------------------------------------
 
     def _signature(self) -> inspect.Signature:
         """The signature with the options that this stage has, and with their defaults."""
@@ -114,7 +113,7 @@ class StageFunction:
         return signature.replace(parameters=parameters, return_annotation="datasets.Dataset")
 
     def _has_option(self, name: str) -> bool:
-        """Whether the stage has an option; those of the stages that make new rows belong to some of them alone."""
+        """Whether the stage has an option; not all stages make new rows."""
         for option in MAKER_OPTIONS:
             if option.name == name:
                 return self.stage.name in option.stages

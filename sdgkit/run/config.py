@@ -66,7 +66,7 @@ class RunConfig:
 
 
 def _publishable_model(teacher: Teacher | None) -> str | None:
-    """The model's name, unless it is a path on the server: no absolute path is in the folder's files."""
+    """The model's name; None if it is a path, which must not be in the folder's files."""
     if teacher is None or public_model_name(teacher.model) != teacher.model:
         return None
     return teacher.model

@@ -1,4 +1,4 @@
-"""Everything that decides the rows of a run, as one value; and what has changed since the last session."""
+"""Everything that decides the rows of a run, and what has changed since the last session."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -57,7 +57,7 @@ class EditionConfig:
         return {stage["name"]: stage for stage in self.stages}
 
     def is_another_job(self, previous: "EditionConfig") -> bool:
-        """Whether this is not the same run with changes, but one of another model, other stages or other seeds."""
+        """Whether this is a run of another model, other stages or wholly different seeds."""
         return (
             self.model != previous.model
             or self.judge != previous.judge
@@ -89,8 +89,8 @@ def refuse_another_job(
     if config.is_another_job(previous):
         changes = ", ".join(config.changes_since(previous))
         raise RunError(
-            f"{folder} holds another run: {changes}. Choose another --out (out=), or pass --reuse (reuse=True) to "
-            "continue in it and reuse its recorded replies where they fit.",
+            f"{folder} holds another run: {changes}. Choose another --out (out=), or pass --reuse "
+            "(reuse=True) to continue in it and reuse its recorded replies where they fit.",
             folder=folder,
         )
 

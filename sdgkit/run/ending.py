@@ -1,4 +1,4 @@
-"""The last steps of a run, which look at all of its samples: a target's surplus and near-duplicates are dropped."""
+"""The last steps of a run: a target's surplus and near-duplicates are dropped."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -29,7 +29,8 @@ def take_last_steps(plan: Plan, target: Target | None, tally: Tally, journal: Jo
 
     Args:
         plan: The plan of the run.
-        target: The target, if it was pursued to the end; what came of the units after its last one is taken back.
+        target: The target, if it was pursued to the end; what came of the units after its last one
+            is taken back.
         tally: The rows that left each stage.
         journal: The journal, in which the drops are recorded.
     """
@@ -47,14 +48,15 @@ def take_last_steps(plan: Plan, target: Target | None, tally: Tally, journal: Jo
         funnel.append(line)
         if line.dropped and target is not None:
             notes.append(
-                f"{line.dropped_rows} of {line.rows_in} samples repeat others or the seeds; they were dropped after "
-                f"the target was reached, and {line.rows_out} remain. Raise the target to make up for them."
+                f"{line.dropped_rows} of {line.rows_in} samples repeat others or the seeds; they "
+                f"were dropped after the target was reached, and {line.rows_out} remain. "
+                "Raise the target to make up for them."
             )
     return Ending(funnel, notes)
 
 
 def _drop_surplus(target: Target, journal: Journal) -> None:
-    """Drop the samples beyond the target: those of later units, and the last ones of the unit that reached it."""
+    """Drop the samples beyond the target, the last ones of the unit that reached it."""
     journal.forget_units_after(target.last_unit)
     places = [
         outcome.place for outcome in journal.outcomes("sample") if outcome.unit == target.last_unit

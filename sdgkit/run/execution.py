@@ -1,4 +1,4 @@
-"""One session of a run: its work on the background event loop, from the first request to the last file."""
+"""One session of a run: its work, from the first request to the last file."""
 
 import asyncio
 import concurrent.futures
@@ -100,7 +100,7 @@ class Execution:
         """Ask again after a pause on a warning."""
         background.loop().call_soon_threadsafe(self.stream.flowing.set)
 
-    # The work ---------------------------------------------------------------------------------------------------------
+    # The work -------------------------------------------------------------------------------------
 
     async def _run(self) -> None:
         if self._record.out is not None:
@@ -134,7 +134,7 @@ class Execution:
             self._notes.add(f"Reused {reused}, sent {pluralize(usage.requests, 'request')}.")
 
     def _finish(self) -> None:
-        """Take the last steps, write the last beat and the files, release the folder. Runs in a thread of its own."""
+        """Take the last steps, write the files, release the folder; in a thread of its own."""
         out = self._record.out
         try:
             self._take_last_steps()
@@ -167,10 +167,10 @@ class Execution:
             self.error = self.error or as_sdgkit_error(error, "Closing the journal failed")
             self.state = "failed"
 
-    # Beats ------------------------------------------------------------------------------------------------------------
+    # Beats ----------------------------------------------------------------------------------------
 
     async def _beat_regularly(self) -> None:
-        """Write down how far the run is, look at its judges, and say what is new about the teachers."""
+        """Record how far the run is, look at its judges, say what is new about the teachers."""
         measurements: deque[Measurement] = deque(maxlen=PACE_BEATS)
         news = TeacherNews(self._plan.teachers)
         while True:
@@ -223,7 +223,7 @@ class Execution:
         self._warning.note = note
         self._notes.add(note)
 
-    # Looking ----------------------------------------------------------------------------------------------------------
+    # Looking --------------------------------------------------------------------------------------
 
     @property
     def funnel(self) -> Sequence[StageLine]:
@@ -297,8 +297,8 @@ def _begin_session(
     """Begin a session in the journal, once it is sure that the folder is for this job.
 
     Returns:
-        The tallies of the units that are finished, as the journal stores them; none if there is a target, whose rounds
-        begin anew from the recorded replies.
+        The tallies of the units that are finished, as the journal stores them; none if there is a
+        target, whose rounds begin anew from the recorded replies.
     """
     config = plan.edition()
     newest = journal.newest()
@@ -323,7 +323,8 @@ def _resume_note(changes: Sequence[str], recorded_replies: int, is_finished: boo
         return "already finished; there is nothing left to ask"
     replies = pluralize(recorded_replies, "recorded reply", "recorded replies")
     if changes:
-        return f"changed since the last session: {', '.join(changes)}; reusing {replies} where they fit"
+        changed = f"changed since the last session: {', '.join(changes)}"
+        return f"{changed}; reusing {replies} where they fit"
     return f"resuming; reusing {replies} where they fit"
 
 

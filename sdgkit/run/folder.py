@@ -54,7 +54,7 @@ def write_calibrated(out: Path) -> None:
 
 
 def write_reviewed(out: Path) -> None:
-    """Write again what follows from the review: the training file, the card, the exports that lie in the folder.
+    """Write again what follows from the review: the training file, the card, the exports.
 
     Raises:
         FolderInUse: A run is writing the folder. It ends with writing these files.
@@ -88,8 +88,8 @@ def _read_values(out: Path, name: str) -> dict[str, Any]:
         return dict(json.loads((out / name).read_text("utf-8")))
     except (OSError, ValueError):
         raise RunError(
-            f"{out} holds no {name} that can be read: its run is still in progress, or ended before it was written. Run the same "
-            "command again, with the seeds and --out.",
+            f"{out} holds no {name} that can be read: its run is still in progress, or ended "
+            "before writing it. Run the same command again, with the seeds and --out.",
             folder=out,
         ) from None
 
@@ -120,14 +120,14 @@ def _write_reviewed(out: Path, summary: Summary, journal: Journal) -> None:
 
 
 def _can_be_trained_on(sample: Row) -> bool:
-    """Whether a sample has a question and a response; the rows of a single stage may have neither."""
+    """Whether a sample has a question and a response; a row of a single stage may not."""
     return isinstance(sample.get("question"), str) and isinstance(sample.get("response"), str)
 
 
 def _write_exports(
     out: Path, summary: Summary, config: RunConfig, decisions: Decisions, journal: Journal
 ) -> None:
-    """Write the training file, and again every export in the folder that has not been deleted since."""
+    """Write the training file, and every export in the folder that was not deleted."""
     part = Part(journal.samples, decisions, config.system, config.name, summary)
     training_set = TrainingSet(part)
     training_set.write("messages", out / train_file(summary.teacher))

@@ -1,4 +1,4 @@
-"""Whether a judge rejects most of the first rows, so that it may be worth a look before you pay for more."""
+"""Whether a judge rejects most of the first rows: worth a look before you pay for more."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ def doubtful_judge(stages: Sequence[Stage], lines: Sequence[StageLine]) -> str:
         judged = rejected + line.rows_out
         if stage.drops_by_score and judged >= FIRST_ROWS and rejected > DOUBTFUL_SHARE * judged:
             return (
-                f"{stage.name}: the judge rejected {rejected} of the first {judged} rows. Is it right? "
-                "run.explain(), or `sdgkit explain RUN`, shows examples."
+                f"{stage.name}: the judge rejected {rejected} of the first {judged} rows. "
+                "Is it right? For examples, use run.explain() or `sdgkit explain RUN`."
             )
     return ""

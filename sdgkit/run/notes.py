@@ -12,7 +12,8 @@ class Notes:
     """The notes of a run, in order.
 
     Args:
-        folder: The run's folder. Notes stand in its files, so its name takes the place of its absolute path.
+        folder: The run's folder. Notes stand in its files, so its name takes the place of its
+            absolute path.
         on_note: Called with each note, from any thread; without it, notes wait to be printed.
 
     Attributes:
@@ -93,7 +94,8 @@ class TeacherNews:
                 notices[teacher, note] = Notice(note)
             if teacher.state == "away":
                 notices[teacher] = Notice(
-                    f"Paused: {teacher.away_reason}. The run continues by itself when the teacher answers.",
+                    f"Paused: {teacher.away_reason}. "
+                    "The run continues by itself when the teacher answers.",
                     "The teacher answers again; the run continues.",
                 )
             for url, reason in teacher.left_out.items():

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 MIN_PROGRESS = 0.0001
-"""The fraction that must have been done for an estimate: less than a minute brings of a run of a week."""
+"""The fraction that must be done for an estimate; a run of a week does more in a minute."""
 
 
 @dataclass(frozen=True)

@@ -32,11 +32,12 @@ class Plan:
         judge: Whom the judging stages ask; None if the teacher judges its own work.
         settings: The options of `generate` as JSON values, enough to do it again.
         target: How many samples to keep; None for one pass over the rows.
-        near_duplicates: The similarity, 0 to 1, from which a sample that repeats another or a seed is dropped at the
-            end; None to keep them all.
+        near_duplicates: The similarity, 0 to 1, from which a sample that repeats another or a seed
+            is dropped at the end; None to keep them all.
         system: Your own system message for training files.
         name: The name of the skill.
-        structure: When structured output is used: `auto` (when a malformed reply is asked again), `always` or `never`.
+        structure: When structured output is used: `auto` (when a malformed reply is asked again),
+            `always` or `never`.
 
     Raises:
         SettingsError: A stage has no prompt, or `structure` is unknown.
@@ -60,7 +61,7 @@ class Plan:
         self._check_prompts()
 
     def _check_prompts(self) -> None:
-        """Check every prompt against the columns that its stage will find, as far as these are known."""
+        """Check every prompt against the columns that its stage will find, where they are known."""
         columns = self._input_columns()
         for stage in self.pipeline.stages:
             if not stage.declares_columns:
@@ -163,7 +164,8 @@ class Plan:
             limit = "your own contexts are used up"
         else:
             limit = f"the limit of {rounds} rounds is reached"
-        # In a round, a stage with separate requests makes one row of each seed; any other makes all of its rows.
+        # In a round, a stage with separate requests makes one row of each seed; any other makes all
+        # of its rows.
         makers = others if first.has_separate_requests else [first, *others]
         new_rows = [
             stage.per_row for stage in makers if stage.fans_out and stage.total_rows is None
@@ -184,5 +186,6 @@ def _refuse_unstorable(row: Row, number: int) -> None:
             json.dumps(value)
         except (TypeError, ValueError) as error:
             raise SettingsError(
-                f"Input row {number}, column {name!r}: {error}. Turn it into text, or leave the column out."
+                f"Input row {number}, column {name!r}: {error}. "
+                "Turn it into text, or leave the column out."
             ) from None

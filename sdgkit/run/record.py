@@ -51,7 +51,8 @@ class Trace(Outcome):
         outcome = journal.outcome(id_)
         if outcome is None:
             raise RunError(
-                f"No row of this run has the id {id_!r}. Ids look like s3/c7/q2: see dataset and dropped.",
+                f"No row of this run has the id {id_!r}. "
+                "Ids look like s3/c7/q2: see dataset and dropped.",
                 folder=journal.folder,
             )
         exchanges = [journal.exchange(key) for _, key in outcome.trail]
@@ -112,7 +113,7 @@ class Record:
             yield from journal.drops()
 
     def let_through(self) -> Iterator[dict[str, Any]]:
-        """The samples to train on: without those that the review rejected, with the texts that it edited."""
+        """The samples to train on: without those the review rejected, and with its edits."""
         yield from self.decisions.let_through(self.samples())
 
     @property
@@ -145,7 +146,7 @@ class Record:
             return Trace.of(journal, id)
 
     def last_snapshot(self) -> Snapshot | None:
-        """The last snapshot that a writing process left in the folder; None if there is no such folder."""
+        """The last snapshot that a writing process left in the folder; None if there is none."""
         if self.out is None or not (self.out / JOURNAL_FILE).exists():
             return None
         with self.reading() as journal:

@@ -1,7 +1,7 @@
 """A run, as users hold it: start it, wait for it, cancel it, look at it, take its samples.
 
-The work is done on the background event loop; everything here is plain functions that may be called from a notebook
-cell, a script or another thread.
+The work is done on the background event loop; everything here is plain functions that may be called
+from a notebook cell, a script or another thread.
 """
 
 import concurrent.futures
@@ -46,7 +46,8 @@ class Run:
         plan: What to do; None for a run that was opened to be looked at.
         out: The run's folder; None keeps everything in memory.
         reuse: Continue in the folder of another job and reuse its recorded replies where they fit.
-        on_note: Called with each sentence that the user should read, from any thread. By default `wait` prints them.
+        on_note: Called with each sentence that the user should read, from any thread. By default
+            `wait` prints them.
         journal: Where a run without a folder is recorded.
 
     Attributes:
@@ -77,7 +78,7 @@ class Run:
         place = str(self.out or "in memory")
         return f"Run({place!r}, {snapshot.state}, {snapshot.samples} samples)"
 
-    # Working ----------------------------------------------------------------------------------------------------------
+    # Working --------------------------------------------------------------------------------------
 
     def start(self) -> "Run":
         """Start the run, or resume it where it stopped; returns at once.
@@ -90,7 +91,8 @@ class Run:
             return self
         if self.plan is None:
             raise RunError(
-                "This run was opened to be looked at. To resume it, call sdgkit.generate(its folder).",
+                "This run was opened to be looked at. "
+                "To resume it, call sdgkit.generate(its folder).",
                 folder=self.out,
             )
         self._execution = Execution(
@@ -146,8 +148,8 @@ class Run:
     def pause_on_warning(self) -> bool:
         """Whether to ask nothing more once a judge rejected most of its first rows.
 
-        The run then waits for `continue_after_warning` or `cancel`. For a program that shows the run to somebody who
-        decides.
+        The run then waits for `continue_after_warning` or `cancel`. For a program that shows the
+        run to somebody who decides.
         """
         return self._judge_warning.pauses
 
@@ -156,21 +158,21 @@ class Run:
         self._judge_warning.pauses = pauses
 
     def _print_notes(self) -> None:
-        """Print the new notes in the thread that waits: in a notebook, below the cell that waits."""
+        """Print the new notes; the thread that waits does it, so they stand below its cell."""
         explained_note = self._judge_warning.note or NO_SAMPLES
         for note in self._notes.take_unprinted():
             print(note)
             if note == explained_note:
                 print(f"\n{self.explain()}\n")
 
-    # Looking ----------------------------------------------------------------------------------------------------------
+    # Looking --------------------------------------------------------------------------------------
 
     @property
     def state(self) -> str:
         """One of `new`, `running`, `paused`, `done`, `cancelled`, `failed` and `interrupted`.
 
-        A run is paused while the teacher is away, and while a warning waits for an answer. It is interrupted if the
-        process that wrote its folder is gone.
+        A run is paused while the teacher is away, and while a warning waits for an answer. It is
+        interrupted if the process that wrote its folder is gone.
         """
         return self.snapshot().state
 
@@ -201,7 +203,7 @@ class Run:
 
     @property
     def teachers(self) -> list[Teacher]:
-        """Whom the run asks: the teacher, and the judge if that is another one. Empty for a run that was opened."""
+        """Whom the run asks: teacher and judge. Empty for a run that was opened."""
         return self.plan.teachers if self.plan is not None else []
 
     def snapshot(self) -> Snapshot:
@@ -236,10 +238,10 @@ class Run:
         )
 
     def explain(self) -> Explanation:
-        """Where the samples went: the biggest causes in plain words, an example of each, and what to change."""
+        """Where the samples went: the biggest causes, an example of each, what to change."""
         return explain(self.snapshot(), self._record)
 
-    # What it made -----------------------------------------------------------------------------------------------------
+    # What it made ---------------------------------------------------------------------------------
 
     def samples(self) -> Iterator[dict[str, Any]]:
         """The samples so far, in lineage order, read one by one."""
@@ -250,7 +252,7 @@ class Run:
         return self._record.drops()
 
     def let_through(self) -> Iterator[dict[str, Any]]:
-        """The samples to train on: without those that the review rejected, with the texts that it edited."""
+        """The samples to train on: without those the review rejected, and with its edits."""
         return self._record.let_through()
 
     @property
@@ -260,11 +262,14 @@ class Run:
 
     @property
     def dropped(self) -> "datasets.Dataset":
-        """The drops so far as a `datasets.Dataset`: id, stage, reason, message, reply and the columns as they stood."""
+        """The drops so far as a `datasets.Dataset`.
+
+        Its columns: id, stage, reason, message, reply, and the row's columns as they stood.
+        """
         return self._record.dropped
 
     def trace(self, id: str) -> Trace:
-        """The history of one sample or drop: every message sent, every reply, the judge's words, the reason.
+        """The history of one sample or drop: every message sent, and every reply.
 
         Args:
             id: Its lineage, such as `s3/c7/q2`.
@@ -289,11 +294,12 @@ class Run:
         An export inside the run's folder is written again whenever the review continues.
 
         Args:
-            format: `messages`, `instructlab`, `alpaca`, `sharegpt`, `preference` (pairs of what the review edited),
-                `parquet`, or `datasets` (a folder with a card).
+            format: `messages`, `instructlab`, `alpaca`, `sharegpt`, `preference` (pairs of what the
+                review edited), `parquet`, or `datasets` (a folder with a card).
             path: The file or folder to write.
-            test_share: The share of contexts to hold out, at least 0 and less than 1. In a folder they become a split
-                of their own (default 0.1); from a file they are left out (default none).
+            test_share: The share of contexts to hold out, at least 0 and less than 1. In a folder
+                they become a split of their own (default 0.1); from a file they are left out
+                (default none).
 
         Returns:
             How many rows were written.
@@ -335,7 +341,7 @@ class Run:
 
 @known_keywords
 def open_run(folder: str | Path) -> Run:
-    """Open the run in a folder to look at it: finished, cancelled, or being written by another process right now.
+    """Open the run in a folder to look at it, even while another process writes it.
 
     Args:
         folder: The run's folder.
@@ -346,7 +352,8 @@ def open_run(folder: str | Path) -> Run:
     path = Path(folder)
     if not (path / JOURNAL_FILE).exists():
         raise RunError(
-            f"There is no run in {path}: {JOURNAL_FILE} is missing. Name a folder that a run wrote.",
+            f"There is no run in {path}: {JOURNAL_FILE} is missing. "
+            "Name a folder that a run wrote.",
             folder=path,
         )
     return Run(None, path)

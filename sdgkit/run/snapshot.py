@@ -1,4 +1,4 @@
-"""Where a run stands: numbers by stage, pace, the newest samples. Values that can be shown, sent and stored."""
+"""Where a run stands: numbers by stage, pace, the newest samples."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -20,7 +20,8 @@ class Snapshot:
     """Where a run stands.
 
     Attributes:
-        state: `new`, `running`, `paused`, `done`, `cancelled`, `failed`, or `interrupted` (its process is gone).
+        state: `new`, `running`, `paused`, `done`, `cancelled`, `failed`, or `interrupted` (its
+            process is gone).
         stages: The funnel, one line a stage.
         samples: Samples so far.
         seeds: Seed examples that go in.
@@ -37,8 +38,9 @@ class Snapshot:
         fraction: The fraction of the expected work that is done, 0 to 1.
         message: Why the run is paused, interrupted or failed.
         newest: The newest samples, the latest last.
-        asks: Whether the run is paused because a judge rejected most of its first rows (`Run.warning` explains it),
-            until `Run.continue_after_warning` or `Run.cancel` is called.
+        asks: Whether the run is paused because a judge rejected most of its first rows
+            (`Run.warning` explains it), until `Run.continue_after_warning` or `Run.cancel` is
+            called.
     """
 
     state: str
@@ -88,7 +90,7 @@ class Snapshot:
 
 
 class Funnel(list[StageLine]):
-    """The lines of all stages. It prints as a table, and shows itself as the method's picture in a notebook."""
+    """The lines of all stages: a table when printed, the method's picture in a notebook."""
 
     def __repr__(self) -> str:
         return "".join(fill("funnel.txt", stages=self))
@@ -120,7 +122,10 @@ def funnel_of(
 
 
 def fraction_done(pipeline: Pipeline, lines: Sequence[StageLine], rows: int) -> float:
-    """How much of the expected work is done, 0 to 1: every row counts as the samples it could have become."""
+    """How much of the expected work is done, 0 to 1.
+
+    Every row counts as the samples that it could have become.
+    """
     done = lines[-1].rows_out
     worth = 1
     for stage, line in zip(reversed(pipeline.stages), reversed(lines), strict=True):

@@ -210,7 +210,7 @@ def test_a_reader_that_comes_before_the_tables_is_asked_to_look_again(tmp_path):
             Journal(tmp_path, read_only=True)
 
 
-# A full disk ----------------------------------------------------------------------------------------------------------
+# A full disk --------------------------------------------------------------------------------------
 
 
 def fill_up(journal: Journal) -> None:
@@ -235,7 +235,7 @@ def test_a_full_disk_is_told_to_whoever_records_and_loses_nothing_that_was_recor
 
 
 def test_what_nobody_waits_for_is_not_lost_in_silence(tmp_path):
-    """A sample is committed with the next reply or beat; if that fails, somebody must hear of it."""
+    """A sample is committed with the next reply or beat; if that fails, the run must hear of it."""
     journal = Journal(tmp_path)
     journal.begin(CONFIG)
     journal.put(outcome(1))
@@ -245,7 +245,7 @@ def test_what_nobody_waits_for_is_not_lost_in_silence(tmp_path):
     journal.close()
 
 
-# Network file systems -------------------------------------------------------------------------------------------------
+# Network file systems -----------------------------------------------------------------------------
 
 MOUNTS = """\
 overlay / overlay rw 0 0

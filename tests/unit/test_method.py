@@ -53,7 +53,7 @@ def home_of(run: sk.Run) -> dict[str, str]:
     return {row["context"]: row["seed_question"] for row in rows}
 
 
-# The two pipelines ----------------------------------------------------------------------------------------------------
+# The two pipelines --------------------------------------------------------------------------------
 
 
 def test_the_method_has_eight_stages_for_grounded_and_six_for_freeform_skills():
@@ -125,7 +125,7 @@ def test_plan_and_generate_show_and_explain_every_option():
 )
 def test_a_misspelt_option_is_refused_with_the_nearest_right_one(call):
     with pytest.raises(
-        SettingsError, match="no argument 'num_context'. Did you mean 'num_contexts'"
+        SettingsError, match=r"no argument 'num_context'\. Did you mean 'num_contexts'"
     ):
         call()
 
@@ -161,7 +161,7 @@ def test_further_columns_of_the_seeds_travel_along(script):
     assert {(row["topic"], row["number"]) for row in run.samples()} == {("weather", 7)}
 
 
-# Own contexts ---------------------------------------------------------------------------------------------------------
+# Own contexts -------------------------------------------------------------------------------------
 
 
 def test_own_contexts_take_the_place_of_gen_contexts(script):
@@ -259,7 +259,7 @@ def test_own_contexts_do_not_fit_a_freeform_skill(script):
         )
 
 
-# The seed's own question ----------------------------------------------------------------------------------------------
+# The seed's own question --------------------------------------------------------------------------
 
 
 def test_the_seeds_own_question_is_asked_of_every_context(script):
@@ -286,7 +286,7 @@ def test_questions_can_only_be_the_seeds(script):
         generate(script, questions="mine")
 
 
-# Settings -------------------------------------------------------------------------------------------------------------
+# Settings -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["num_contexts", "num_questions"])
@@ -402,7 +402,7 @@ def test_a_prompt_with_too_few_tags_is_refused_before_anything_is_asked(script):
     assert script.asked() == 0
 
 
-# A folder as seeds ----------------------------------------------------------------------------------------------------
+# A folder as seeds --------------------------------------------------------------------------------
 
 
 def test_a_run_is_done_again_from_its_folder_with_something_changed(script, tmp_path):

@@ -50,7 +50,7 @@ def lines(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
-# The folder -----------------------------------------------------------------------------------------------------------
+# The folder ---------------------------------------------------------------------------------------
 
 
 def test_the_folder_holds_every_file_and_they_agree(script, tmp_path):
@@ -257,7 +257,7 @@ def test_an_empty_result_has_its_files_too(script, tmp_path):
     assert_adds_up(run)
 
 
-# Looking at it --------------------------------------------------------------------------------------------------------
+# Looking at it ------------------------------------------------------------------------------------
 
 
 def test_the_trace_of_a_sample_tells_every_message_and_reply(script):
@@ -458,7 +458,7 @@ def test_a_stage_by_itself_is_told_without_a_training_file_that_it_has_not(
     assert "report.html" in told and "train_messages" not in told
 
 
-# Where it cannot write ------------------------------------------------------------------------------------------------
+# Where it cannot write ----------------------------------------------------------------------------
 
 
 def test_a_full_disk_stops_the_run_in_a_sentence_and_it_goes_on_when_there_is_room(
