@@ -309,7 +309,10 @@ class LineChart:
     @property
     def largest(self) -> float:
         """The right end of the horizontal axis, at least 1."""
-        return max([1.0, *(point.x for curve in self.curves for point in curve.points)])
+        numbers = [1.0]
+        for curve in self.curves:
+            numbers += [point.x for point in curve.points]
+        return max(numbers)
 
     def as_svg(self) -> str:
         """The chart as inline SVG, 432 px wide."""
