@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sdgkit.errors import RequestRefused
 from sdgkit.teachers.teacher import Reply, Request, Teacher
 
-FARTHEST_FIRST = 8
+NEAREST_EVERY = 8
 """Once all rows are admitted, every eighth slot still goes to the row nearest to its end."""
 
 
@@ -38,15 +38,15 @@ class Lane:
     Attributes:
         teacher: The teacher; None in a pipeline of which no stage asks.
         in_flight: How many jobs the teacher is working on.
-        stirred: Set when something has changed that may let a job or a row begin.
+        changed: Set when something has changed that may let a job or a row begin.
     """
 
-    def __init__(self, teacher: Teacher | None, stages: int, stirred: asyncio.Event) -> None:
+    def __init__(self, teacher: Teacher | None, stages: int, changed: asyncio.Event) -> None:
         self.teacher = teacher
         self.in_flight = 0
-        self.stirred = stirred
+        self.changed = changed
         self._waiting: list[deque[Job]] = [deque() for _ in range(stages)]
-        self._farthest_first = 0  # slots given since all rows are admitted
+        self._turned_slots = 0  # slots given since the last row was admitted
 
     @property
     def size(self) -> int:
@@ -65,7 +65,7 @@ class Lane:
         """Take the next job: nearest to its end while rows are to be admitted, then farthest."""
         nearest = rows_remain
         if not rows_remain:
-            self._farthest_first += 1
-            nearest = self._farthest_first % FARTHEST_FIRST == 0
+            self._turned_slots += 1
+            nearest = self._turned_slots % NEAREST_EVERY == 0
         queues = reversed(self._waiting) if nearest else self._waiting
         return next(queue for queue in queues if queue).popleft()

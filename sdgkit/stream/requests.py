@@ -154,7 +154,7 @@ class Requests:
             lane.add(job)
         job.rows += 1
         self._tasks.runnable -= 1
-        self._tasks.stir()
+        self._tasks.notify()
         reply = await job.answer
         step.raise_if_withdrawn()
         if isinstance(reply, RequestRefused):
@@ -180,7 +180,7 @@ class Requests:
         del self._jobs[job.key]
         self._tasks.runnable += job.rows
         job.answer.set_result(answer)
-        self._tasks.stir()
+        self._tasks.notify()
 
     async def _answer(self, teacher: Teacher, job: Job) -> Reply | RequestRefused:
         try:

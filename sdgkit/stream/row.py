@@ -67,7 +67,7 @@ class StreamStep:
         unit: The seed that it came from, or the seed's part of a round, from 1; 0 above those.
         at: The place of its stage in the pipeline, from 0.
         trail: Stage and journal key of every reply in its history.
-        siblings: The rows that came of it, by their texts; a branch shares them with its row.
+        new_rows: The rows that came of it, by their texts; a branch shares them with its row.
         open: Pieces of work that are not done yet, its own and those of all rows below it.
         is_withdrawn: Whether it was taken back.
         tally: What became of it and of all rows below it.
@@ -82,7 +82,7 @@ class StreamStep:
     unit: int = 0
     at: int = 0
     trail: list[tuple[str, str]] = field(default_factory=list)
-    siblings: "dict[str, StreamStep]" = field(default_factory=dict)
+    new_rows: "dict[str, StreamStep]" = field(default_factory=dict)
     open: int = 0
     is_withdrawn: bool = False
     tally: Tally = field(default_factory=Tally)
@@ -129,7 +129,7 @@ class StreamStep:
     def offer(self, ordinal: int, columns: Row, names: Sequence[str]) -> bool:
         """Send a new row on to the next stage; see `sdgkit.stages.Step.offer`."""
         text = normalized(columns, names)
-        equal = self.siblings.get(text)
+        equal = self.new_rows.get(text)
         repeated = Drop(
             "duplicate", f"The same {' and '.join(names)} as an earlier one of the same row."
         )
@@ -142,7 +142,7 @@ class StreamStep:
             assert equal.parent is not None
             equal.parent.drop(equal.ordinal, repeated)
         new_row = self._new_row(ordinal, {**self.row, **columns})
-        self.siblings[text] = new_row
+        self.new_rows[text] = new_row
         new_row.count(None)
         new_row.at += 1
         self.stream.start(new_row, self.stream.move)
@@ -179,7 +179,7 @@ class StreamStep:
             unit=unit or self.unit,
             at=self.at,
             trail=list(self.trail),
-            siblings=self.siblings,
+            new_rows=self.new_rows,
         )
 
     def _new_row(self, ordinal: int, row: Row) -> "StreamStep":

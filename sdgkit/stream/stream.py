@@ -106,7 +106,7 @@ class Stream:
             SdgkitError: What stopped the stream otherwise.
         """
         pumps = [asyncio.create_task(self._pump(lane)) for lane in self._requests.lanes]
-        self._tasks.stir()
+        self._tasks.notify()
         try:
             await self._tasks.ended.wait()
         finally:
@@ -148,8 +148,8 @@ class Stream:
             elif self._may_admit(lane):
                 self._admit()
             else:
-                lane.stirred.clear()
-                await lane.stirred.wait()
+                lane.changed.clear()
+                await lane.changed.wait()
 
     async def _fill_slot(self, lane: Lane, teacher: Teacher) -> None:
         await teacher.slots.acquire()
@@ -197,14 +197,14 @@ class Stream:
         except Exception as error:
             self._fail_at(step, error)
         self._tasks.runnable -= 1
-        self._tasks.stir()
+        self._tasks.notify()
 
     def _close(self, step: StreamStep) -> None:
         """One piece of work for a row is done: the units that are finished by it are recorded."""
         for above in step.ancestry():
             above.open -= 1
             if above.unit and not above.open:
-                above.siblings = {}  # or rows would hold each other in memory
+                above.new_rows = {}  # or rows would hold each other in memory
                 if above.is_unit:
                     self._finish(above)
 

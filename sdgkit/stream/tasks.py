@@ -31,8 +31,8 @@ class Tasks:
         self._watchers.append(watcher)
         return watcher
 
-    def stir(self) -> None:
-        """Say that something has come, or gone."""
+    def notify(self) -> None:
+        """Wake the watchers: something has come, or gone."""
         for watcher in self._watchers:
             watcher.set()
         if self._is_done():
