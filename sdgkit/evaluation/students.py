@@ -116,10 +116,10 @@ class Evaluation:
 @known_keywords
 def evaluate(
     run: Run | str | Path,
-    student: Teacher,
+    student: TeacherSource,
     *,
     judge: TeacherSource,
-    against: Teacher | None = None,
+    against: TeacherSource | None = None,
     test_share: float = TEST_SHARE,
     limit: int | None = None,
     prompt: Prompt | str | Path | None = None,
@@ -162,28 +162,30 @@ def evaluate(
     opened = run if isinstance(run, Run) else open_run(run)
     questions = _held_out_questions(opened, test_share, limit)
     compare_prompt = _compare_prompt(prompt)
+    student_model = teacher_of(student)
+    other_model = teacher_of(against)
     judging_teacher = teacher_of(judge)
     folder = opened.out / FOLDER if opened.out is not None else None
     with closing(Journal(folder)) as journal:
         system = opened.part().system
-        student_answers = _answers(questions, student, system, journal)
-        if against is not None:
-            other_answers = _answers(questions, against, system, journal)
+        student_answers = _answers(questions, student_model, system, journal)
+        if other_model is not None:
+            other_answers = _answers(questions, other_model, system, journal)
         else:
             other_answers = {row["id"]: row["response"] for row in questions}
         pairs = list(_pairs(questions, student_answers, other_answers))
         judged = run_stage(COMPARE, compare_prompt, pairs, judging_teacher, journal)
         duels = list(_duels(judged.samples()))
     evaluation = Evaluation(
-        student=student.model,
-        other=against.model if against is not None else NO_MODEL,
+        student=student_model.model,
+        other=other_model.model if other_model is not None else NO_MODEL,
         judge=judging_teacher.model,
         duels=duels,
         left_out=len(questions) - len(duels),
     )
     if folder is not None:
         page = fill("evaluation.html", evaluation=evaluation)
-        write_text(folder / page_name(student.model), page)
+        write_text(folder / page_name(student_model.model), page)
     return evaluation
 
 
