@@ -53,6 +53,7 @@ class Panel:
         self.busy = ""
         self.notice = ""
         self.last_error: BaseException | None = None
+        self._cell = ""
         self._last_state: PanelState | None = None
         self._view: PanelView | None = None
         self._still: _Display | None = None
@@ -178,6 +179,7 @@ class Panel:
             if self._view is None:
                 from sdgkit.panels.view import PanelView
 
+                self._cell = running_cell()
                 self._view = PanelView(self.kind, self._drawn(), self._receive)
             return self._view
 
@@ -208,6 +210,7 @@ class Panel:
         return {
             **state.as_json(),
             "id": self.id,
+            "cell": self._cell,
             "title": self.kind.capitalize(),
             "busy": self.busy,
             "notice": self.notice,
@@ -230,8 +233,7 @@ class Panel:
         A live panel hides the still picture that follows it. Where no panel lives (an exported
         page, a viewer), the picture is what you see.
         """
-        shell = sys.modules.get("IPython")
-        if shell is None or getattr(shell.get_ipython(), "kernel", None) is None:
+        if not hasattr(ipython_shell(), "kernel"):
             print(self)
             return
         from IPython.display import display
@@ -249,6 +251,21 @@ class Panel:
 
     def __repr__(self) -> str:
         return self.picture()["text/plain"]
+
+
+def running_cell() -> str:
+    """The id of the notebook cell that is running, where the front end sends it, otherwise ""."""
+    shell = ipython_shell()
+    if shell is None or not hasattr(shell, "get_parent"):
+        return ""
+    metadata = shell.get_parent().get("metadata", {})
+    return str(metadata.get("cellId", ""))
+
+
+def ipython_shell() -> Any:
+    """IPython's shell, or None outside of IPython; it is not imported for this."""
+    ipython = sys.modules.get("IPython")
+    return ipython.get_ipython() if ipython is not None else None
 
 
 def error_sentence(error: BaseException | None) -> str:

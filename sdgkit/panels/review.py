@@ -1,7 +1,7 @@
 """The panel of a review: samples beside their seeds and the judge's words, to decide about."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sdgkit.errors import SettingsError
@@ -166,14 +166,9 @@ class ReviewPanel(Panel):
         text: str | None = None,
     ) -> None:
         """Change some of the `Filters`; the others stay."""
-        before = self._filters
-        self._filters = Filters(
-            show=before.show if show is None else show,
-            score=before.score if score is None else score,
-            seed=before.seed if seed is None else seed,
-            reason=before.reason if reason is None else reason,
-            text=before.text if text is None else text,
-        )
+        values = {"show": show, "score": score, "seed": seed, "reason": reason, "text": text}
+        changes = {name: value for name, value in values.items() if value is not None}
+        self._filters = replace(self._filters, **changes)
         matching = self._matching_ids()
         if self._filters.show == "drawn":
             drawn = self.review.drawn()

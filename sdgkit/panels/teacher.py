@@ -54,6 +54,11 @@ class ReplyState:
     text: str
     reasoning: str
 
+    @classmethod
+    def of(cls, reply: Reply) -> "ReplyState":
+        """What is shown of this reply."""
+        return cls(reply.text, reply.reasoning)
+
 
 @dataclass(frozen=True, kw_only=True)
 class TeacherState(PanelState):
@@ -243,7 +248,7 @@ class TeacherPanel(Panel, TeacherHolder):
             has_key=bool(self._options.get("api_key")),
             models=self._models,
             message=self._message,
-            reply=ReplyState(reply.text, reply.reasoning) if reply else None,
+            reply=ReplyState.of(reply) if reply else None,
             abilities=self._abilities,
             notes=list(teacher.notes) if teacher else [],
         )

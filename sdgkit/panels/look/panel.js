@@ -276,7 +276,7 @@ const PATIENCE_MS = 1500; // the kernel answers every message at once, unless it
 const GONE = "The kernel is gone: run the cell again.";
 const SILENT = "The kernel does not answer: it is busy or gone. What you do here waits for it.";
 
-// Texts that no kernel received, by panel: the next panel on the same file sends them. It outlives a panel's view.
+// Texts that no kernel received: the next panel of the same cell sends them. They outlive a panel's view.
 const unsentTexts = (globalThis[Symbol.for("sdgkit.unsent texts")] ??= new Map());
 
 // The link of one view to its kernel. Nothing is sent at regular intervals: that would keep an idle kernel from being
@@ -286,6 +286,7 @@ class KernelLink {
     this.model = model;
     this.onChange = onChange;
     this.problem = "";
+    this.hasAnswered = false;
     this.waiting = new Map(); // messages without an answer, by id
     this.prefix = Math.random().toString(36).slice(2);
     this.number = 0;
@@ -323,11 +324,17 @@ class KernelLink {
       this.report(GONE); // the connection is closed for good
       return;
     }
-    setTimeout(() => this.waiting.has(id) && this.report(this.problem || SILENT), PATIENCE_MS);
+    setTimeout(() => this.miss(id), PATIENCE_MS);
+  }
+
+  // A front end without messages from the kernel answers nothing: that is not a kernel that is gone.
+  miss(id) {
+    if (this.hasAnswered && this.waiting.has(id)) this.report(this.problem || SILENT);
   }
 
   receive(message) {
     if (!this.waiting.delete(message.received)) return;
+    this.hasAnswered = true;
     this.keepUnsent();
     if (!this.waiting.size) this.report("");
   }
@@ -343,15 +350,13 @@ class KernelLink {
     this.onChange();
   }
 
-  // Keep what was typed and not received, the last text of each field.
+  // Keep what was typed and not received, in order.
   keepUnsent() {
-    const texts = [...this.waiting.values()].filter((entry) => entry.isText);
-    if (texts.length)
-      unsentTexts.set(
-        this.key(),
-        texts.map((entry) => entry.message),
-      );
-    else unsentTexts.delete(this.key());
+    const entries = [...this.waiting.values()].filter((entry) => entry.isText);
+    const messages = entries.map((entry) => entry.message);
+    const key = this.key();
+    if (key && messages.length) unsentTexts.set(key, messages);
+    else unsentTexts.delete(key);
   }
 
   // Send what was typed while an earlier kernel was gone.
@@ -361,9 +366,10 @@ class KernelLink {
     for (const message of messages) this.send(message, true);
   }
 
+  // Where the front end does not name its cells, nothing is handed on: it might reach another panel.
   key() {
-    const { title, folder } = this.model.get("state");
-    return `${title} ${folder}`;
+    const { cell, title } = this.model.get("state");
+    return cell && `${cell} ${title}`;
   }
 }
 
@@ -427,6 +433,7 @@ function panelOf(view, onKey = () => false) {
       for (const turning of ["pointerenter", "focusin"])
         root.addEventListener(turning, () => link.check());
       ui.draw();
+      link.check();
       link.sendUnsent();
       return () => {
         model.off("change:state", ui.draw);
