@@ -350,7 +350,8 @@ def _prompt_tokens(stage: Stage, plan: Plan, pilot: Pilot, columns: Row) -> Iter
     tokens_sent = sum(exchange.prompt_tokens for exchange in exchanges)
     values = _longest_values(stage)
     for _, seed in plan.admitted:
-        messages = plan.prompts[stage.name].render({**columns, **seed, **values})
+        variables = {**plan.variables_of(seed), **columns, **seed, **values}
+        messages = plan.prompts[stage.name].render(variables)
         characters = sum(len(message["content"]) for message in messages)
         yield round(characters * tokens_sent / max(1, characters_sent))
 

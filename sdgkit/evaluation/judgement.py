@@ -65,7 +65,15 @@ def judge_rows(
     prompt = plan.prompts[stages.judge.name]
     folder = Path(out) if out is not None else None
     with closing(Journal(folder)) as journal:
-        run = run_stage(stages.judge, prompt, rows, judge, journal, structure=plan.structure)
+        run = run_stage(
+            stages.judge,
+            prompt,
+            rows,
+            judge,
+            journal,
+            structure=plan.structure,
+            variables=plan.variables,
+        )
         judgements = []
         for row in run.samples():
             judgements.append(Judgement(row, kept=stages.filter.passes(row)))

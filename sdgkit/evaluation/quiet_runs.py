@@ -1,6 +1,7 @@
 """Runs of a few rows or a single stage, without files of their own and without notes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sdgkit.journal import Journal
 from sdgkit.pipeline import Pipeline
@@ -39,6 +40,7 @@ def run_stage(
     journal: Journal,
     *,
     structure: str = "auto",
+    variables: Mapping[str, Any] | None = None,
 ) -> Run:
     """Carry out a single stage on some rows, as `run_quietly` does a plan.
 
@@ -49,6 +51,7 @@ def run_stage(
         teacher: The teacher that it asks.
         journal: Where the replies are recorded.
         structure: When to use structured output: "auto", "always" or "never" (as for `plan`).
+        variables: The variables of the whole run that the prompt may use.
     """
     plan = Plan(
         pipeline=Pipeline(stage.name, (stage,)),
@@ -56,6 +59,7 @@ def run_stage(
         prompts={stage.name: prompt},
         teacher=teacher,
         structure=structure,
+        variables=variables or {},
     )
     return run_quietly(plan, journal)
 

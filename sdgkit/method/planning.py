@@ -108,7 +108,9 @@ def _plan_again(folder: Path, teacher: TeacherSource | None, options: PlanOption
     return replace(again, name=config.name)
 
 
-def _plan_from_seeds(seeds: PlanSource, teacher: TeacherSource | None, options: PlanOptions) -> Plan:
+def _plan_from_seeds(
+    seeds: PlanSource, teacher: TeacherSource | None, options: PlanOptions
+) -> Plan:
     rows = read_seeds(seeds)
     contexts = options.get("contexts")
     own_contexts = read_contexts(contexts) if contexts is not None else None

@@ -1,7 +1,7 @@
 """Everything that decides the rows of a run, and what has changed since the last session."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,9 @@ from sdgkit.formatting import pluralize, public_model_name
 
 LONGEST_CHANGE = 60
 """Characters up to which a changed value is shown with its old and its new value."""
+
+LATER_FIELDS = ("variables",)
+"""Fields of a config that journals written before do not have."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class EditionConfig:
         target: How many samples to keep, None for one pass.
         near_duplicates: The similarity from which near-duplicates are dropped, None to keep them.
         structure: When structured output is used: `auto`, `always` or `never`.
+        variables: The variables of the whole run, as JSON values.
     """
 
     pipeline: str
@@ -41,15 +45,29 @@ class EditionConfig:
     target: int | None
     near_duplicates: float | None
     structure: str
+    variables: Mapping[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """The config as the journal stores it."""
-        return dict(vars(self))
+        """The config as the journal stores it.
+
+        What was added after the first version is left out where it says nothing, so that the edition of a run that does
+        without it stays the same.
+        """
+        values = dict(vars(self))
+        for name in LATER_FIELDS:
+            if not values[name]:
+                del values[name]
+        return values
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "EditionConfig":
         """The config that `as_json` gave; keys that this version does not know are ignored."""
-        return cls(**{field.name: values[field.name] for field in fields(cls)})
+        names = [
+            field.name
+            for field in fields(cls)
+            if field.name not in LATER_FIELDS or field.name in values
+        ]
+        return cls(**{name: values[name] for name in names})
 
     @property
     def stages_by_name(self) -> dict[str, Mapping[str, Any]]:
@@ -70,6 +88,7 @@ class EditionConfig:
         changes = _seed_changes(previous.seeds, self.seeds)
         changes += _prompt_changes(previous.prompts, self.prompts)
         changes += _stage_changes(previous.stages_by_name, self.stages_by_name)
+        changes += _variable_changes(previous.variables, self.variables)
         for name in ("model", "judge", "target", "near_duplicates", "structure"):
             old_value = getattr(previous, name)
             new_value = getattr(self, name)
@@ -132,6 +151,13 @@ def _stage_changes(
     if same_stages and list(old_stages) != list(new_stages):
         changes.append("stages in another order")
     return changes
+
+
+def _variable_changes(
+    old_variables: Mapping[str, Any], new_variables: Mapping[str, Any]
+) -> list[str]:
+    names = [*old_variables, *(name for name in new_variables if name not in old_variables)]
+    return [name for name in names if old_variables.get(name) != new_variables.get(name)]
 
 
 def _change(name: str, old_value: Any, new_value: Any) -> str:

@@ -38,6 +38,8 @@ class Plan:
         name: The name of the skill.
         structure: When structured output is used: `auto` (when a malformed reply is asked again),
             `always` or `never`.
+        variables: Variables of the whole run, as JSON values: every prompt may use them beside the
+            columns of its row, and a column of the same name comes before them.
 
     Raises:
         SettingsError: A stage has no prompt, or `structure` is unknown.
@@ -55,6 +57,7 @@ class Plan:
     system: str | None = None
     name: str = ""
     structure: str = "auto"
+    variables: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_structure(self.structure)
@@ -67,7 +70,9 @@ class Plan:
             if not stage.declares_columns:
                 columns = None
             if stage.role:
-                variables = columns | stage.prompt_variables if columns is not None else None
+                variables = None
+                if columns is not None:
+                    variables = columns | stage.prompt_variables | self.variables.keys()
                 self._prompt_of(stage).check(stage.columns, variables)
             if columns is not None:
                 columns = (columns - stage.removed_columns) | stage.written_columns
@@ -106,6 +111,10 @@ class Plan:
             )
         return list(admitted.items())
 
+    def variables_of(self, row: Row) -> Mapping[str, Any]:
+        """The variables of the whole run, as the prompts for this row see them."""
+        return self.variables
+
     @property
     def teachers(self) -> list[Teacher]:
         """Whom the run asks: the teacher, and the judge if that is another one."""
@@ -143,6 +152,7 @@ class Plan:
             target=self.target,
             near_duplicates=self.near_duplicates,
             structure=self.structure,
+            variables=dict(self.variables),
         )
 
     def target_rounds(self) -> Target | None:

@@ -1,10 +1,11 @@
 """What a stream needs of the plan of a run."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 from sdgkit.pipeline import Pipeline
 from sdgkit.prompts import Prompt
+from sdgkit.samples import Row
 from sdgkit.teachers.teacher import Teacher
 
 
@@ -26,6 +27,9 @@ class StreamPlan(Protocol):
     @property
     def judge(self) -> Teacher | None:
         """Whom the judging stages ask; None if the teacher judges, too."""
+
+    def variables_of(self, row: Row) -> Mapping[str, Any]:
+        """The variables of the whole run, as the prompts for this row see them."""
 
     @property
     def structure(self) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from sdgkit.prompts import Prompt
 from sdgkit.prompts.structured_output import Form
@@ -29,6 +29,9 @@ class Mover(Protocol):
     @property
     def prompts(self) -> Mapping[str, Prompt]:
         """The prompts, by stage name."""
+
+    def variables_of(self, row: Row) -> Mapping[str, Any]:
+        """The variables of the whole run, as the prompts for this row see them."""
 
     def start(self, step: "StreamStep", work: Callable[["StreamStep"], Awaitable[None]]) -> None:
         """Let a piece of work for a row run beside the others."""
@@ -111,7 +114,8 @@ class StreamStep:
         sampling = dict(self.prompt.sampling)
         if attempt > 1:
             sampling["temperature"] = max(AGAIN_TEMPERATURE, sampling.get("temperature", 0.0))
-        messages = self.prompt.render({**self.row, **(values or {})})
+        variables = {**self.stream.variables_of(self.row), **self.row, **(values or {})}
+        messages = self.prompt.render(variables)
         request = Request(tuple(messages), sampling, ordinal, attempt)
         return await self.stream.reply_to(self, request, form)
 

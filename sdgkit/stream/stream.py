@@ -70,6 +70,7 @@ class Stream:
         self.target = target
         self.newest: deque[dict[str, Any]] = deque(maxlen=NEWEST)
         self.is_cancelled = False
+        self._plan = plan
         self._journal = journal
         self._tasks = Tasks(self._is_done)
         self._requests = Requests(plan, journal, self._tasks)
@@ -295,6 +296,10 @@ class Stream:
                 self.newest.remove(sample)
 
     # Requests -------------------------------------------------------------------------------------
+
+    def variables_of(self, row: Row) -> Mapping[str, Any]:
+        """The variables of the whole run, as the prompts for this row see them."""
+        return self._plan.variables_of(row)
 
     async def reply_to(self, step: StreamStep, request: Request, form: Form | None) -> Reply:
         """The reply to a request of a row; see `Requests.reply_to`."""
