@@ -50,8 +50,8 @@ class EditionConfig:
     def as_json(self) -> dict[str, Any]:
         """The config as the journal stores it.
 
-        What was added after the first version is left out where it says nothing, so that the edition of a run that does
-        without it stays the same.
+        What was added after the first version is left out where it says nothing, so that the
+        edition of a run that does without it stays the same.
         """
         values = dict(vars(self))
         for name in LATER_FIELDS:
