@@ -106,7 +106,7 @@ def relative(path: Path) -> str:
 
 
 @pytest.mark.parametrize("path", FILES, ids=relative)
-def test_a_file_imports_only_from_its_room_and_those_above(path):
+def test_a_file_imports_only_from_its_room_and_those_above(path: Path) -> None:
     name = name_of(path)
     assert name in ROW_OF, (
         f"the house has no room for {name}: give it one in ROOMS, or another name"
@@ -115,7 +115,7 @@ def test_a_file_imports_only_from_its_room_and_those_above(path):
     assert not below, f"{relative(path)} imports from below: {', '.join(sorted(below))}"
 
 
-def test_every_library_that_is_imported_is_declared():
+def test_every_library_that_is_imported_is_declared() -> None:
     ours = pyproject()["project"]
     declared = {canonical(entry) for entry in ours["dependencies"]}
     distributions = importlib.metadata.packages_distributions()
@@ -147,28 +147,28 @@ def loaded_by(statement: str) -> set[str]:
     return {name.partition(".")[0] for name in json.loads(result.stdout.splitlines()[-1])}
 
 
-def test_importing_sdgkit_loads_no_heavy_library():
+def test_importing_sdgkit_loads_no_heavy_library() -> None:
     assert not loaded_by("import sdgkit") & HEAVY
 
 
-def test_no_room_but_the_panels_loads_a_heavy_library_when_imported():
+def test_no_room_but_the_panels_loads_a_heavy_library_when_imported() -> None:
     names = sorted({name_of(path) for path in FILES} - {"panels", "__init__", "__main__"})
     assert not loaded_by("\n".join(f"import sdgkit.{name}" for name in names)) & HEAVY
 
 
-def test_every_public_name_is_there():
+def test_every_public_name_is_there() -> None:
     missing = [name for name in sdgkit.__all__ if not hasattr(sdgkit, name)]
     assert not missing
 
 
-def test_the_installed_version_is_the_packages_and_the_changelogs():
+def test_the_installed_version_is_the_packages_and_the_changelogs() -> None:
     changelog = (REPO / "CHANGELOG.md").read_text(encoding="utf-8")
     newest = re.search(r"^## \[(\d+\.\d+\.\d+)\]", changelog, re.MULTILINE)
     assert newest
     assert sdgkit.__version__ == importlib.metadata.version("sdgkit") == newest[1]
 
 
-def test_environment_yml_asks_for_what_pyproject_asks_for():
+def test_environment_yml_asks_for_what_pyproject_asks_for() -> None:
     environment = yaml.safe_load((REPO / "environment.yml").read_text(encoding="utf-8"))
     conda = [entry for entry in environment["dependencies"] if isinstance(entry, str)]
     [pip] = [entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict)]
@@ -177,7 +177,7 @@ def test_environment_yml_asks_for_what_pyproject_asks_for():
     assert sorted(pip) == sorted([*project["dependencies"], "-e ."])
 
 
-def test_there_are_no_other_top_level_folders():
+def test_there_are_no_other_top_level_folders() -> None:
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, cwd=REPO, capture_output=True, text=True, check=False)
     if listed.returncode:
@@ -187,7 +187,7 @@ def test_there_are_no_other_top_level_folders():
 
 
 @pytest.mark.parametrize("path", sorted((REPO / "notebooks").rglob("*.ipynb")), ids=relative)
-def test_notebooks_are_kept_without_outputs(path):
+def test_notebooks_are_kept_without_outputs(path: Path) -> None:
     notebook = json.loads(path.read_text(encoding="utf-8"))
     ran = [cell for cell in notebook["cells"] if cell.get("outputs") or cell.get("execution_count")]
     assert not ran

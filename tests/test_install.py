@@ -7,6 +7,7 @@ import sysconfig
 import venv
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ for folder in (sdgkit.__file__, shipped("prompts"), shipped("notebooks")):
 
 
 @pytest.fixture(scope="module")
-def wheel(repo, tmp_path_factory) -> Path:
+def wheel(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     build = [
         sys.executable,
@@ -42,7 +43,7 @@ def wheel(repo, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def installed(wheel, tmp_path_factory) -> Path:
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A virtual environment with the wheel; its dependencies are those of the tests' own environment."""
     folder = tmp_path_factory.mktemp("installed")
     venv.create(folder, with_pip=False)
@@ -74,7 +75,7 @@ def online() -> dict[str, str]:
 
 
 @pytest.fixture
-def outside(installed, tmp_path):
+def outside(installed: Path, tmp_path: Path) -> Any:
     """Runs an installed command in an empty folder, with a HOME where nothing can be written."""
     work = tmp_path / "work"
     work.mkdir()
@@ -107,7 +108,9 @@ def files_in(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file() and not passing & set(path.parts)]
 
 
-def test_the_wheel_holds_every_prompt_notebook_and_seed_file_of_the_checkout(repo, wheel):
+def test_the_wheel_holds_every_prompt_notebook_and_seed_file_of_the_checkout(
+    repo: Path, wheel: Path
+) -> None:
     held = set(zipfile.ZipFile(wheel).namelist())
     files = [*files_in(repo / "prompts"), *files_in(repo / "notebooks")]
     assert files
@@ -116,14 +119,16 @@ def test_the_wheel_holds_every_prompt_notebook_and_seed_file_of_the_checkout(rep
     ] == []
 
 
-def test_the_wheel_holds_the_whole_package_and_no_tests(repo, wheel):
+def test_the_wheel_holds_the_whole_package_and_no_tests(repo: Path, wheel: Path) -> None:
     held = set(zipfile.ZipFile(wheel).namelist())
     files = files_in(repo / "sdgkit")
     assert [path for path in files if path.relative_to(repo).as_posix() not in held] == []
     assert not [name for name in held if "tests" in Path(name).parts]
 
 
-def test_an_installed_sdgkit_finds_its_own_prompts_and_notebooks(repo, outside, installed):
+def test_an_installed_sdgkit_finds_its_own_prompts_and_notebooks(
+    repo: Path, outside: Any, installed: Path
+) -> None:
     result = outside("python", "-c", WHERE)
     assert result.returncode == 0, result.stderr
     package, prompts, notebooks = map(Path, result.stdout.splitlines())
@@ -135,13 +140,15 @@ def test_an_installed_sdgkit_finds_its_own_prompts_and_notebooks(repo, outside, 
         assert expected == {path.relative_to(found) for path in files_in(found)}
 
 
-def test_the_installed_command_explains_itself(outside):
+def test_the_installed_command_explains_itself(outside: Any) -> None:
     result = outside("sdgkit", "--help")
     assert result.returncode == 0, result.stderr
     assert "generate" in result.stdout
 
 
-def test_the_installed_command_does_its_job_in_an_empty_folder(outside, installed):
+def test_the_installed_command_does_its_job_in_an_empty_folder(
+    outside: Any, installed: Path
+) -> None:
     [seeds] = installed.glob(
         "lib/python3*/site-packages/sdgkit/notebooks/seeds/feedback_to_table.jsonl"
     )

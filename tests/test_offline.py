@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from scripted import ScriptedTeacher
@@ -87,7 +88,9 @@ print(json.dumps([run.state, again.state]))
 """
 
 
-def test_a_whole_run_reaches_the_teacher_and_nobody_else(proxy, tmp_path, connections):
+def test_a_whole_run_reaches_the_teacher_and_nobody_else(
+    proxy: Any, tmp_path: Path, connections: "Connections"
+) -> None:
     with ScriptedTeacher() as script:
         code = EVERYTHING.format(
             kind="openai", address=f"base_url={script.base_url!r}, api_key='key'"
@@ -98,7 +101,9 @@ def test_a_whole_run_reaches_the_teacher_and_nobody_else(proxy, tmp_path, connec
     assert Proxy.asked == []
 
 
-def test_a_teacher_named_localhost_is_reached_without_the_proxy(proxy, tmp_path, connections):
+def test_a_teacher_named_localhost_is_reached_without_the_proxy(
+    proxy: Any, tmp_path: Path, connections: "Connections"
+) -> None:
     with ScriptedTeacher() as script:
         address = script.base_url.replace("127.0.0.1", "localhost")
         code = EVERYTHING.format(kind="openai", address=f"base_url={address!r}, api_key='key'")
@@ -107,7 +112,9 @@ def test_a_teacher_named_localhost_is_reached_without_the_proxy(proxy, tmp_path,
     assert Proxy.asked == []
 
 
-def test_a_rehearsal_with_its_own_server_stays_on_this_machine(proxy, tmp_path, connections):
+def test_a_rehearsal_with_its_own_server_stays_on_this_machine(
+    proxy: Any, tmp_path: Path, connections: "Connections"
+) -> None:
     code = EVERYTHING.format(kind="rehearsal", address="concurrency=4")
     assert json.loads(run(code, tmp_path, proxy).splitlines()[-1]) == ["done", "done"]
     assert connections.attempts() == []
@@ -115,10 +122,13 @@ def test_a_rehearsal_with_its_own_server_stays_on_this_machine(proxy, tmp_path, 
 
 
 def test_a_teacher_elsewhere_is_asked_through_the_proxy_and_nobody_is_asked_directly(
-    proxy, tmp_path, connections
-):
+    proxy: Any, tmp_path: Path, connections: "Connections"
+) -> None:
     code = """
 import sdgkit as sk
+
+if TYPE_CHECKING:
+    from conftest import Connections
 try:
     sk.connect("openai", base_url="http://teacher.example/v1", model="m", api_key="key")
 except sk.TeacherError as error:
@@ -130,7 +140,9 @@ except sk.TeacherError as error:
     assert all("teacher.example" in asked for asked in Proxy.asked)
 
 
-def test_importing_connects_to_nothing(proxy, tmp_path, connections):
+def test_importing_connects_to_nothing(
+    proxy: Any, tmp_path: Path, connections: "Connections"
+) -> None:
     code = "import sdgkit as sk; [getattr(sk, name) for name in sk.__all__]; print(sk.load_seeds and 1)"
     assert run(code, tmp_path, proxy) == "1\n"
     assert connections.attempts() == []

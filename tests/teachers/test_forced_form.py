@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from typing import Any
 
 import pytest
 from teachers.environments import VLLM, clean_environment
@@ -12,7 +13,7 @@ import sdgkit as sk
 from sdgkit.journal import RecordedExchange
 from sdgkit.prompts import Prompt
 from sdgkit.prompts.structured_output import Form
-from sdgkit.teachers import Request, background
+from sdgkit.teachers import Request, Teacher, background
 
 STACKS = ("llama_stack", "ogx", "old_llama_stack")
 
@@ -45,13 +46,17 @@ def is_forced(exchange: RecordedExchange) -> bool:
         ("old_llama_stack", "json_schema"),  # it accepts the other, and drops it without a word
     ],
 )
-def test_how_a_server_can_be_made_to_keep_to_a_form_is_found_out_by_asking(server, way, request):
+def test_how_a_server_can_be_made_to_keep_to_a_form_is_found_out_by_asking(
+    server: Any, way: str, request: pytest.FixtureRequest
+) -> None:
     teacher = connected(server, request)
     assert background.wait(teacher.structured_output_way(Request((), {}))) == way
 
 
 @pytest.mark.parametrize("server", ["vllm", "old_llama_stack"])
-def test_a_malformed_reply_is_asked_again_with_the_form_enforced(server, request):
+def test_a_malformed_reply_is_asked_again_with_the_form_enforced(
+    server: Any, request: pytest.FixtureRequest
+) -> None:
     plan = sk.plan(SEEDS, teacher=connected(server, request), num_contexts=3, num_questions=2)
     run = sk.Run(plan).start().wait()
     assert_adds_up(run)
@@ -63,7 +68,7 @@ def test_a_malformed_reply_is_asked_again_with_the_form_enforced(server, request
     assert {is_forced(one) for one in asked if one["attempt"] > 1} == {True}
 
 
-def test_always_enforces_the_form_from_the_first_ask_on(teacher):
+def test_always_enforces_the_form_from_the_first_ask_on(teacher: Teacher) -> None:
     plan = sk.plan(
         SEEDS,
         teacher=teacher,
@@ -80,7 +85,7 @@ def test_always_enforces_the_form_from_the_first_ask_on(teacher):
     assert {is_forced(one) for one in exchanges(run)} == {True}
 
 
-def test_never_leaves_the_model_alone(teacher):
+def test_never_leaves_the_model_alone(teacher: Teacher) -> None:
     run = sk.gen_contexts.run(
         SEEDS, teacher=teacher, num_contexts=2, extra_tries=0, structure="never"
     )
@@ -88,7 +93,7 @@ def test_never_leaves_the_model_alone(teacher):
     assert {is_forced(one) for one in exchanges(run)} == {False}
 
 
-def test_all_questions_of_a_context_come_in_one_forced_reply(teacher):
+def test_all_questions_of_a_context_come_in_one_forced_reply(teacher: Teacher) -> None:
     rows = [dict(seed, context="The soup was cold, the waiter warm.") for seed in SEEDS]
     run = sk.gen_grounded_questions.run(rows, teacher=teacher, num_questions=5, structure="always")
     assert run.summary.requests == 2
@@ -129,7 +134,7 @@ print(json.dumps([accepts(text) for text in texts]))
 """
 
 
-def test_vllms_own_grammar_lets_every_language_and_form_through_and_no_tag():
+def test_vllms_own_grammar_lets_every_language_and_form_through_and_no_tag() -> None:
     start, end = "[Start of Context]", "[End of Context]"
     form = Form.of(
         Prompt("gen_contexts", generation="x", start_tags=(start,), end_tags=(end,)), ("context",)

@@ -5,10 +5,12 @@ import subprocess
 import sys
 import time
 from importlib.metadata import version
+from pathlib import Path
+from typing import Any
 
 import pytest
 from teachers.environments import OLD_CLIENT, clean_environment
-from teachers.real_servers import KEY, available
+from teachers.real_servers import KEY, RealServer, available
 from teachers.samples import SEEDS
 
 import sdgkit as sk
@@ -20,7 +22,7 @@ KEEP_ALIVE_SECONDS = 5
 
 
 @pytest.fixture(params=STACKS)
-def stack(request):
+def stack(request: pytest.FixtureRequest) -> tuple[str, RealServer]:
     """Each of the three, by name and running."""
     return request.param, request.getfixturevalue(request.param)
 
@@ -29,7 +31,7 @@ def generation(version: str) -> list[str]:
     return version.split(".")[:2]
 
 
-def test_the_path_and_the_model_are_found_by_asking(stack):
+def test_the_path_and_the_model_are_found_by_asking(stack: tuple[str, RealServer]) -> None:
     name, server = stack
     teacher = sk.connect("llama-stack", base_url=server.url)
     assert teacher.base_url == server.url + STACKS[name]
@@ -44,7 +46,7 @@ def test_the_path_and_the_model_are_found_by_asking(stack):
     teacher.close()
 
 
-def test_a_model_may_be_named_without_its_provider(stack):
+def test_a_model_may_be_named_without_its_provider(stack: tuple[str, RealServer]) -> None:
     teacher = sk.connect("llama-stack", base_url=stack[1].url, model="tiny")
     assert teacher.model == "vllm/tiny"
     assert teacher.ask("Hello", max_tokens=3).completion_tokens > 0
@@ -52,12 +54,16 @@ def test_a_model_may_be_named_without_its_provider(stack):
 
 
 @pytest.mark.parametrize("model", ["vllm/wrong", "wrong"])
-def test_a_wrong_model_is_told_with_those_that_there_are(stack, model):
+def test_a_wrong_model_is_told_with_those_that_there_are(
+    stack: tuple[str, RealServer], model: str
+) -> None:
     with pytest.raises(TeacherRefused, match=rf"has no model '{model}'; it has vllm/tiny\."):
         sk.connect("llama-stack", base_url=stack[1].url, model=model)
 
 
-def test_a_client_that_does_not_match_is_told_with_the_version_to_install(stack):
+def test_a_client_that_does_not_match_is_told_with_the_version_to_install(
+    stack: tuple[str, RealServer],
+) -> None:
     name, server = stack
     teacher = sk.connect("llama-stack", base_url=server.url)
     if name == "ogx" or generation(version("llama-stack-client")) == generation(server.version):
@@ -79,7 +85,9 @@ print(json.dumps({"notes": teacher.notes, "contexts": run.funnel[0].rows_out, "s
 """
 
 
-def test_with_the_old_client_of_python_3_11_generation_works_on_a_new_server(llama_stack, repo):
+def test_with_the_old_client_of_python_3_11_generation_works_on_a_new_server(
+    llama_stack: tuple[str, RealServer], repo: Path
+) -> None:
     command = [str(available(OLD_CLIENT)), "-c", OLD, json.dumps([llama_stack.url, SEEDS])]
     done = subprocess.run(
         command,
@@ -98,7 +106,9 @@ def test_with_the_old_client_of_python_3_11_generation_works_on_a_new_server(lla
 
 
 @pytest.mark.parametrize("server", ["vllm", *STACKS])
-def test_sdgkit_ask_works_against_each(server, request, repo):
+def test_sdgkit_ask_works_against_each(
+    server: Any, request: pytest.FixtureRequest, repo: Path
+) -> None:
     running = request.getfixturevalue(server)
     kind = "vllm" if server == "vllm" else "llama-stack"
     command = [
@@ -126,7 +136,9 @@ def test_sdgkit_ask_works_against_each(server, request, repo):
     assert ("prefix cache" in done.stdout) == (server == "vllm")
 
 
-def test_connections_that_it_closed_while_idle_cost_nothing(llama_stack):
+def test_connections_that_it_closed_while_idle_cost_nothing(
+    llama_stack: tuple[str, RealServer],
+) -> None:
     teacher = sk.connect("llama-stack", base_url=llama_stack.url)
     for _ in range(2):
         run = sk.gen_contexts.run(
@@ -137,7 +149,9 @@ def test_connections_that_it_closed_while_idle_cost_nothing(llama_stack):
     teacher.close()
 
 
-def test_another_teacher_judges_and_is_named_in_summary_and_card(vllm, llama_stack, tmp_path):
+def test_another_teacher_judges_and_is_named_in_summary_and_card(
+    vllm: RealServer, llama_stack: tuple[str, RealServer], tmp_path: Path
+) -> None:
     writer = sk.connect("vllm", base_url=vllm.url, api_key=KEY)
     judge = sk.connect("llama-stack", base_url=llama_stack.url)
     plan = sk.plan(SEEDS, teacher=writer, judge=judge, num_contexts=1, num_questions=2)

@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -14,7 +16,9 @@ import sdgkit as sk
 
 
 @pytest.mark.parametrize("server", ["vllm", "llama_stack"])
-def test_the_whole_quickstart_completes_with_every_row_well_formed(server, request, tmp_path):
+def test_the_whole_quickstart_completes_with_every_row_well_formed(
+    server: Any, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
     kind = "vllm" if server == "vllm" else "llama-stack"
     running, out = request.getfixturevalue(server), tmp_path / "run"
     command = [sys.executable, "-m", "sdgkit", "run", "--teacher", kind, "--base-url", running.url]

@@ -5,14 +5,16 @@ import json
 import threading
 import time
 import urllib.request
+from pathlib import Path
+from typing import Any
 
 import pytest
-from teachers.real_servers import CONTEXT_TOKENS, KEY, SEEN
+from teachers.real_servers import CONTEXT_TOKENS, KEY, SEEN, RealServer
 from teachers.samples import SAMPLED_JUDGES, SEEDS, assert_adds_up, assert_well_formed
 
 import sdgkit as sk
 from sdgkit.errors import RequestRefused, TeacherRefused
-from sdgkit.teachers import Reply, Request, background
+from sdgkit.teachers import Reply, Request, Teacher, background
 
 KEEP_ALIVE_SECONDS = 5  # uvicorn's default, with which vLLM runs
 ENDLESS = {"ignore_eos": True}  # vLLM: go on until max_tokens
@@ -33,19 +35,19 @@ def ask_all(teacher: sk.Teacher, requests: list[Request]) -> list[Reply]:
     return background.wait(all_of_them())
 
 
-def test_connect_finds_the_only_model(teacher, vllm):
+def test_connect_finds_the_only_model(teacher: Teacher, vllm: RealServer) -> None:
     assert (teacher.kind, teacher.model, teacher.base_url) == ("vllm", "tiny", vllm.url)
     assert teacher.models() == ["tiny"]
     assert teacher.notes == []
 
 
-def test_the_address_may_be_given_without_its_path(vllm):
+def test_the_address_may_be_given_without_its_path(vllm: RealServer) -> None:
     with_root = sk.connect(base_url=vllm.url.removesuffix("/v1"), api_key=KEY)
     assert with_root.base_url == vllm.url
     with_root.close()
 
 
-def test_a_wrong_model_is_told_with_those_that_there_are(vllm):
+def test_a_wrong_model_is_told_with_those_that_there_are(vllm: RealServer) -> None:
     with pytest.raises(
         TeacherRefused, match=r"has no model 'llama'; it has tiny\. Choose with --model"
     ):
@@ -55,12 +57,14 @@ def test_a_wrong_model_is_told_with_those_that_there_are(vllm):
 @pytest.mark.parametrize(
     ("key", "words"), [("wrong", "does not accept the key"), (None, "requires a key")]
 )
-def test_a_wrong_or_missing_key_is_told(vllm, key, words):
+def test_a_wrong_or_missing_key_is_told(vllm: RealServer, key: Any, words: str) -> None:
     with pytest.raises(TeacherRefused, match=rf"{words}.*SDGKIT_API_KEY"):
         sk.connect("vllm", base_url=vllm.url, api_key=key)
 
 
-def test_a_prompt_that_is_too_long_drops_its_row_with_the_servers_own_words(teacher):
+def test_a_prompt_that_is_too_long_drops_its_row_with_the_servers_own_words(
+    teacher: Teacher,
+) -> None:
     seeds = [dict(SEEDS[0], seed_context="far too long " * CONTEXT_TOKENS), SEEDS[1]]
     run = sk.gen_contexts.run(seeds, teacher=teacher, num_contexts=1)
     [drop] = [drop for drop in run.drops() if drop["reason"] != "malformed"]
@@ -68,14 +72,14 @@ def test_a_prompt_that_is_too_long_drops_its_row_with_the_servers_own_words(teac
     assert f"maximum context length is {CONTEXT_TOKENS} tokens" in drop["message"]
 
 
-def test_a_refused_request_leaves_the_teacher_as_it_was(teacher):
+def test_a_refused_request_leaves_the_teacher_as_it_was(teacher: Teacher) -> None:
     with pytest.raises(RequestRefused, match=str(CONTEXT_TOKENS)):
         teacher.ask("Name a colour.", max_tokens=CONTEXT_TOKENS + 1)
     assert teacher.ask("Name a colour.", max_tokens=5, extra_body=ENDLESS).completion_tokens == 5
     assert teacher.notes == [], "a value too large is no reason to leave max_tokens out"
 
 
-def test_tokens_are_counted_as_the_server_counts_them(teacher, vllm):
+def test_tokens_are_counted_as_the_server_counts_them(teacher: Teacher, vllm: RealServer) -> None:
     reply = teacher.ask("Name a colour.", max_tokens=7, temperature=1, extra_body=ENDLESS)
     body = {"model": "tiny", "messages": [{"role": "user", "content": "Name a colour."}]}
     request = urllib.request.Request(
@@ -88,7 +92,9 @@ def test_tokens_are_counted_as_the_server_counts_them(teacher, vllm):
     assert reply.completion_tokens == 7
 
 
-def test_the_same_request_gives_the_same_reply_and_another_ordinal_another(teacher):
+def test_the_same_request_gives_the_same_reply_and_another_ordinal_another(
+    teacher: Teacher,
+) -> None:
     first, again, other = (
         ask_all(teacher, [chat("Name a colour.", ordinal, extra_body=ENDLESS)])[0]
         for ordinal in (1, 1, 2)
@@ -97,7 +103,7 @@ def test_the_same_request_gives_the_same_reply_and_another_ordinal_another(teach
     assert first.text != other.text
 
 
-def test_a_reply_that_is_cut_off_is_truncated_and_not_asked_again(teacher):
+def test_a_reply_that_is_cut_off_is_truncated_and_not_asked_again(teacher: Teacher) -> None:
     sampling = {"max_tokens": 12, "extra_body": ENDLESS}
     run = sk.gen_contexts.run(
         SEEDS, teacher=teacher, num_contexts=2, sampling=sampling, structure="never"
@@ -108,7 +114,7 @@ def test_a_reply_that_is_cut_off_is_truncated_and_not_asked_again(teacher):
     assert "cut off after 12 tokens" in next(run.drops())["message"]
 
 
-def test_64_requests_are_with_it_at_once(vllm):
+def test_64_requests_are_with_it_at_once(vllm: RealServer) -> None:
     teacher = sk.connect("vllm", base_url=vllm.url, api_key=KEY, concurrency=64)
     requests = [chat(f"Say {n}.", max_tokens=150, extra_body=ENDLESS) for n in range(64)]
     replies: list[Reply] = []
@@ -125,7 +131,7 @@ def test_64_requests_are_with_it_at_once(vllm):
     assert most > 32
 
 
-def test_how_busy_it_is_and_what_its_prefix_cache_saves_is_told(teacher):
+def test_how_busy_it_is_and_what_its_prefix_cache_saves_is_told(teacher: Teacher) -> None:
     for _ in range(2):
         teacher.ask("The same long beginning, many times over. " * 40, max_tokens=2)
     load = teacher.load()
@@ -134,14 +140,14 @@ def test_how_busy_it_is_and_what_its_prefix_cache_saves_is_told(teacher):
     assert 0 < load.prefix_cache_hits < load.prefix_cache_queries
 
 
-def test_connections_that_the_server_closed_while_idle_cost_nothing(teacher):
+def test_connections_that_the_server_closed_while_idle_cost_nothing(teacher: Teacher) -> None:
     requests = [chat(f"Say {n}.") for n in range(16)]
     ask_all(teacher, requests)
     time.sleep(KEEP_ALIVE_SECONDS + 1)
     assert len(ask_all(teacher, requests)) == 16
 
 
-def test_chat_template_settings_reach_the_server(teacher):
+def test_chat_template_settings_reach_the_server(teacher: Teacher) -> None:
     plain = teacher.ask("Hello", max_tokens=3)
     with_aside = teacher.ask(
         "Hello", max_tokens=3, extra_body={"chat_template_kwargs": {"aside": "zzzzz"}}
@@ -150,7 +156,9 @@ def test_chat_template_settings_reach_the_server(teacher):
 
 
 @pytest.mark.last
-def test_a_run_survives_the_kill_of_the_server(teacher, vllm, llama_stack, tmp_path):
+def test_a_run_survives_the_kill_of_the_server(
+    teacher: Teacher, vllm: RealServer, llama_stack: RealServer, tmp_path: Path
+) -> None:
     """Directly and through Llama Stack: it pauses, goes on, loses nothing, and asks nothing recorded twice."""
     stack = sk.connect("llama-stack", base_url=llama_stack.url)
     runs = {}

@@ -6,6 +6,8 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from servers import FaultServer, completion, free_port
@@ -23,12 +25,14 @@ HOSTILE = "\x1b]0;renamed\x07\x1b[31mred\x9b2J \u202eback"
 
 
 @pytest.fixture
-def typed(tmp_path, monkeypatch, capsys):
+def typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., tuple[int, str, str]]]:
     """Type a command, in a folder of its own; gives status, output and errors."""
     monkeypatch.chdir(tmp_path)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
-    def call(*words):
+    def call(*words: object) -> tuple[int, str, str]:
         status = main([str(word) for word in words])
         shown = capsys.readouterr()
         return status, shown.out, shown.err
@@ -41,7 +45,9 @@ def typed(tmp_path, monkeypatch, capsys):
 # The pages ------------------------------------------------------------------------------------------------------------
 
 
-def test_the_first_page_names_every_command_and_where_the_teacher_comes_from(typed):
+def test_the_first_page_names_every_command_and_where_the_teacher_comes_from(
+    typed: Callable[..., tuple[int, str, str]],
+) -> None:
     status, page, errors = typed("--help")
     assert (status, errors) == (0, "")
     names = [command.name for command in COMMANDS]
@@ -81,7 +87,9 @@ OPTIONS = {
 
 
 @pytest.mark.parametrize("command", [command.name for command in COMMANDS])
-def test_each_command_has_a_page_with_an_example_and_its_options(typed, command):
+def test_each_command_has_a_page_with_an_example_and_its_options(
+    typed: Callable[..., tuple[int, str, str]], command: str
+) -> None:
     status, page, errors = typed(command, "--help")
     assert (status, errors) == (0, "")
     assert page.startswith(f"Usage: sdgkit {command} ")
@@ -93,13 +101,15 @@ def test_each_command_has_a_page_with_an_example_and_its_options(typed, command)
 
 
 @pytest.mark.parametrize("columns", [40, 80, 200])
-def test_pages_fit_the_terminal(typed, monkeypatch, columns):
+def test_pages_fit_the_terminal(
+    typed: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
     lines = [line for line in typed("rehearse", "-h")[1].splitlines() if "  sdgkit " not in line]
     assert max(len(line) for line in lines) <= max(columns, 60)
 
 
-def test_the_page_of_commands_loads_nothing_heavy():
+def test_the_page_of_commands_loads_nothing_heavy() -> None:
     heavy = "{'openai', 'aiohttp', 'datasets', 'pandas', 'pyarrow', 'papermill', 'rich.table', 'jinja2', 'asyncio'}"
     program = f"import sys; from sdgkit.cli import main; main(['--help']); sys.exit(str({heavy} & set(sys.modules)))"
     done = subprocess.run(
@@ -109,7 +119,7 @@ def test_the_page_of_commands_loads_nothing_heavy():
     assert done.stderr.strip() == "set()"
 
 
-def test_the_version_is_the_packages(typed):
+def test_the_version_is_the_packages(typed: Callable[..., tuple[int, str, str]]) -> None:
     assert typed("--version") == (0, f"sdgkit {sk.__version__}\n", "")
 
 
@@ -161,7 +171,9 @@ SLIPS = {
 
 
 @pytest.mark.parametrize("slip", SLIPS)
-def test_a_slip_is_told_in_plain_lines_with_status_2(typed, tmp_path, slip):
+def test_a_slip_is_told_in_plain_lines_with_status_2(
+    typed: Callable[..., tuple[int, str, str]], tmp_path: Path, slip: str
+) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "broken.jsonl").write_text('{"task_description": "x"\n')
     (tmp_path / "words.txt").write_text("only words\n")
@@ -179,7 +191,9 @@ def test_a_slip_is_told_in_plain_lines_with_status_2(typed, tmp_path, slip):
 
 
 @pytest.mark.parametrize("command", ["ask hello", f"generate {SEEDS}"])
-def test_a_teacher_that_is_not_there_is_told_with_status_1(typed, command):
+def test_a_teacher_that_is_not_there_is_told_with_status_1(
+    typed: Callable[..., tuple[int, str, str]], command: str
+) -> None:
     port = free_port()
     status, output, errors = typed(*command.split(), "--base-url", f"http://127.0.0.1:{port}/v1")
     assert (status, output) == (1, "")
@@ -187,12 +201,14 @@ def test_a_teacher_that_is_not_there_is_told_with_status_1(typed, command):
     assert len(errors.splitlines()) == 1
 
 
-def test_what_stands_after_two_dashes_is_not_taken_as_an_option(typed):
+def test_what_stands_after_two_dashes_is_not_taken_as_an_option(
+    typed: Callable[..., tuple[int, str, str]],
+) -> None:
     status, said, _ = typed("ask", "--", "--debug")
     assert status == 0 and "answered in" in said
 
 
-def test_debug_shows_where_it_happened(typed):
+def test_debug_shows_where_it_happened(typed: Callable[..., tuple[int, str, str]]) -> None:
     status, _, errors = typed("generate", "nowhere.jsonl", "--debug")
     assert status == 2
     assert "Traceback" in errors and errors.splitlines()[-1].startswith(
@@ -203,7 +219,9 @@ def test_debug_shows_where_it_happened(typed):
 # A teacher by itself --------------------------------------------------------------------------------------------------
 
 
-def test_ask_tells_who_answers_how_fast_and_what(typed):
+def test_ask_tells_who_answers_how_fast_and_what(
+    typed: Callable[..., tuple[int, str, str]],
+) -> None:
     with FaultServer(models=("some-model",)) as server:
         status, output, errors = typed("ask", "Who", "are", "you?", "--base-url", server.base_url)
         assert server.requests[-1]["messages"] == [{"role": "user", "content": "Who are you?"}]
@@ -212,7 +230,9 @@ def test_ask_tells_who_answers_how_fast_and_what(typed):
     assert output.endswith("\nhello\n")
 
 
-def test_ask_sends_no_control_characters_of_the_teacher_to_the_terminal(typed):
+def test_ask_sends_no_control_characters_of_the_teacher_to_the_terminal(
+    typed: Callable[..., tuple[int, str, str]],
+) -> None:
     with FaultServer() as server:
         server.behave = lambda body, n: completion(HOSTILE)
         _, output, _ = typed("ask", "Who are you?", "--base-url", server.base_url)
@@ -220,7 +240,9 @@ def test_ask_sends_no_control_characters_of_the_teacher_to_the_terminal(typed):
     assert "\u241b]0;renamed\u2407\u241b[31mred\ufffd2J [U+202E]back" in output
 
 
-def test_the_key_and_the_model_are_taken_from_the_environment(typed, monkeypatch):
+def test_the_key_and_the_model_are_taken_from_the_environment(
+    typed: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     with FaultServer(models=("one", "two"), key="sesame") as server:
         monkeypatch.setenv("SDGKIT_BASE_URL", server.base_url)
         status, _, errors = typed("ask", "hello")
@@ -233,7 +255,9 @@ def test_the_key_and_the_model_are_taken_from_the_environment(typed, monkeypatch
         assert status == 0 and "two at " in output
 
 
-def test_ask_takes_the_rehearsal_teacher_for_what_it_is(typed):
+def test_ask_takes_the_rehearsal_teacher_for_what_it_is(
+    typed: Callable[..., tuple[int, str, str]],
+) -> None:
     status, output, _ = typed("ask", "Who are you?")
     assert status == 0
     assert "rules, not a model" in output
@@ -242,7 +266,9 @@ def test_ask_takes_the_rehearsal_teacher_for_what_it_is(typed):
 # The tutorials --------------------------------------------------------------------------------------------------------
 
 
-def test_lab_copies_notebooks_guide_seeds_and_prompts(typed, tmp_path):
+def test_lab_copies_notebooks_guide_seeds_and_prompts(
+    typed: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
     status, output, _ = typed("lab", "mine", "--no-open")
     assert status == 0 and "to mine" in output
     for name in (
@@ -256,7 +282,9 @@ def test_lab_copies_notebooks_guide_seeds_and_prompts(typed, tmp_path):
     assert not list((tmp_path / "mine").glob("**/*.svg"))
 
 
-def test_lab_never_writes_over_an_edited_file(typed, tmp_path):
+def test_lab_never_writes_over_an_edited_file(
+    typed: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
     typed("lab", "mine", "--no-open")
     edited = tmp_path / "mine" / "quickstart.ipynb"
     edited.write_text("mine")
@@ -284,7 +312,7 @@ RUNNING = Snapshot(
 )
 
 
-def drawn(snapshot, width=120):
+def drawn(snapshot: Snapshot, width: int = 120) -> list[str]:
     from rich.console import Console
 
     console = Console(file=io.StringIO(), width=width, force_terminal=False)
@@ -293,13 +321,15 @@ def drawn(snapshot, width=120):
 
 
 @pytest.mark.parametrize("width", [50, 80, 120])
-def test_what_is_drawn_stays_within_the_terminal_and_ends_where_it_may_echo_a_key(width):
+def test_what_is_drawn_stays_within_the_terminal_and_ends_where_it_may_echo_a_key(
+    width: int,
+) -> None:
     for snapshot in (RUNNING, Snapshot("paused", STAGES, 60, message="nobody answers " * 20)):
         lines = drawn(snapshot, width)
         assert all(len(line) <= width for line in lines) and lines[-1] == ""
 
 
-def test_the_table_shows_the_numbers_and_takes_no_text_for_markup():
+def test_the_table_shows_the_numbers_and_takes_no_text_for_markup() -> None:
     lines = drawn(RUNNING)
     assert lines[1].split() == ["gen_contexts", "81", "80", "1", "duplicate", "1"]
     assert "[red]own[/red]" in lines[2] and "\u241b[2J 1" in lines[2]
@@ -313,7 +343,9 @@ def test_the_table_shows_the_numbers_and_takes_no_text_for_markup():
         assert words in lines[-2]
 
 
-def test_plain_lines_come_with_a_change_of_state_and_not_with_every_look(capsys):
+def test_plain_lines_come_with_a_change_of_state_and_not_with_every_look(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     view = ProgressView()
     for _ in range(50):
         view.show(RUNNING)
@@ -323,7 +355,9 @@ def test_plain_lines_come_with_a_change_of_state_and_not_with_every_look(capsys)
     assert only.startswith("paused: nobody answers, ")
 
 
-def test_commands_to_type_next_name_an_sdgkit_that_the_shell_finds(tmp_path, monkeypatch):
+def test_commands_to_type_next_name_an_sdgkit_that_the_shell_finds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sys, "argv", [".venv/bin/sdgkit", "run"])
     monkeypatch.setenv("PATH", str(tmp_path))
     assert command_line("show", "my runs", "s1/c1/q1") == ".venv/bin/sdgkit show 'my runs' s1/c1/q1"
@@ -331,7 +365,7 @@ def test_commands_to_type_next_name_an_sdgkit_that_the_shell_finds(tmp_path, mon
     assert command_line("lab") == "sdgkit lab"
 
 
-def test_durations_read_well():
+def test_durations_read_well() -> None:
     assert [format_duration(s) for s in (0.84, 41.2, 59.7, 200, 7500)] == [
         "0.8 s",
         "41 s",
@@ -341,7 +375,9 @@ def test_durations_read_well():
     ]
 
 
-def test_a_word_in_the_place_of_a_number_is_told_plainly(capsys):
+def test_a_word_in_the_place_of_a_number_is_told_plainly(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert main(["generate", "seeds.jsonl", "--patience", "soon"]) == 2
     assert "'soon' is not a valid number." in capsys.readouterr().err
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,18 +19,19 @@ import sdgkit as sk
 from sdgkit.cli import main
 
 SEEDS = sk.shipped("notebooks") / "seeds" / "feedback_to_table.jsonl"
+Made = tuple[Path, Path, "subprocess.CompletedProcess[str]"]
 SDGKIT = (sys.executable, "-m", "sdgkit")
 CHECKOUT = str(Path(sk.__file__).parent.parent)
 PATIENCE = 120  # seconds for a process, on the busiest machine
 HOSTILE = "\x1b]0;renamed\x07\x1b[31mred\x9b2J"
 
 
-def environment(**more):
+def environment(**more: str) -> dict[str, str]:
     path = os.pathsep.join(filter(None, [CHECKOUT, os.environ.get("PYTHONPATH", "")]))
     return os.environ | {"PYTHONPATH": path} | more
 
 
-def sdgkit(folder, *words, **more):
+def sdgkit(folder: Path, *words: object, **more: str) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     command = [*SDGKIT, *map(str, words)]
     settings = {
@@ -44,7 +46,7 @@ def sdgkit(folder, *words, **more):
 class Going:
     """A command that goes on, with all that it has printed so far."""
 
-    def __init__(self, folder, *words):
+    def __init__(self, folder: Path, *words: object) -> None:
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         self.process = subprocess.Popen(
             [*SDGKIT, *map(str, words)], cwd=folder, env=environment(), **pipes
@@ -55,7 +57,7 @@ class Going:
         )
         self._reader.start()
 
-    def until(self, come):
+    def until(self, come: Callable[[str], bool]) -> None:
         """Wait until something has come."""
         for _ in range(PATIENCE * 20):
             if come():
@@ -64,7 +66,7 @@ class Going:
             time.sleep(0.05)
         raise AssertionError("".join(self.lines))
 
-    def end(self, number):
+    def end(self, number: int) -> int:
         """Send a signal; gives the exit status."""
         self.process.send_signal(number)
         status = self.process.wait(PATIENCE)
@@ -72,10 +74,10 @@ class Going:
         return status
 
 
-def journal_holds(folder, replies):
+def journal_holds(folder: Path, replies: int) -> bool:
     """Whether the run in this folder has so many replies."""
 
-    def look():
+    def look() -> None:
         try:
             return sk.open_run(folder).snapshot().requests >= replies
         except sk.RunError:
@@ -85,7 +87,7 @@ def journal_holds(folder, replies):
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     """A finished run of the command: (its folder, the working folder, the process)."""
     folder = tmp_path_factory.mktemp("made")
     options = ("--num-contexts", "2", "--num-questions", "2")
@@ -95,11 +97,13 @@ def made(tmp_path_factory):
 
 
 @pytest.fixture
-def typed(tmp_path, monkeypatch, capsys):
+def typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., tuple[int, str, str]]]:
     """Type a command here, in a folder of its own; gives status, output and errors."""
     monkeypatch.chdir(tmp_path)
 
-    def call(*words):
+    def call(*words: object) -> tuple[int, str, str]:
         status = main([str(word) for word in words])
         shown = capsys.readouterr()
         return status, shown.out, shown.err
@@ -110,7 +114,7 @@ def typed(tmp_path, monkeypatch, capsys):
 # The job --------------------------------------------------------------------------------------------------------------
 
 
-def test_generate_leaves_a_run_and_says_what_and_where(made):
+def test_generate_leaves_a_run_and_says_what_and_where(made: Made) -> None:
     out, _, done = made
     summary = json.loads((out / "summary.json").read_text())
     kept = len((out / "dataset.jsonl").read_text().splitlines())
@@ -123,13 +127,13 @@ def test_generate_leaves_a_run_and_says_what_and_where(made):
     assert "\x1b" not in done.stdout
 
 
-def test_the_last_line_says_that_it_was_a_rehearsal(made):
+def test_the_last_line_says_that_it_was_a_rehearsal(made: Made) -> None:
     assert (
         made[2].stdout.splitlines()[-1].startswith("These samples are from the rehearsal teacher")
     )
 
 
-def test_generate_loads_neither_datasets_nor_pandas(made):
+def test_generate_loads_neither_datasets_nor_pandas(made: Made) -> None:
     loaded = {
         line.rpartition("|")[2].strip() for line in made[2].stderr.splitlines() if "|" in line
     }
@@ -137,7 +141,7 @@ def test_generate_loads_neither_datasets_nor_pandas(made):
     assert not {"datasets", "pandas._libs", "papermill", "IPython"} & loaded
 
 
-def test_the_same_command_again_asks_nothing(made):
+def test_the_same_command_again_asks_nothing(made: Made) -> None:
     out, folder, _ = made
     before = {name: (out / name).read_bytes() for name in ("dataset.jsonl", "dropped.jsonl")}
     requests = json.loads((out / "summary.json").read_text())["requests"]
@@ -151,7 +155,7 @@ def test_the_same_command_again_asks_nothing(made):
         assert {name: (out / name).read_bytes() for name in before} == before
 
 
-def test_a_run_that_fails_says_why_and_how_to_go_on(tmp_path):
+def test_a_run_that_fails_says_why_and_how_to_go_on(tmp_path: Path) -> None:
     with FaultServer() as server:
         server.behave = lambda body, n: completion("no tags at all")
         words = ("--base-url", server.base_url, "--out", "kept here")
@@ -169,7 +173,7 @@ def test_a_run_that_fails_says_why_and_how_to_go_on(tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_a_run_which_the_same_command_ends(tmp_path, number):
+def test_a_signal_stops_a_run_which_the_same_command_ends(tmp_path: Path, number: int) -> None:
     words = (
         "--num-contexts",
         "3",
@@ -196,11 +200,11 @@ def test_a_signal_stops_a_run_which_the_same_command_ends(tmp_path, number):
         assert f"sent {summary['requests'] - asked} requests." in done.stdout
 
 
-def test_a_signal_before_anything_was_asked_leaves_no_traceback(tmp_path):
+def test_a_signal_before_anything_was_asked_leaves_no_traceback(tmp_path: Path) -> None:
     with FaultServer() as server:
         arrived = threading.Event()
 
-        def wait(*_):
+        def wait(*_: object) -> None:
             arrived.set()
             time.sleep(1)
 
@@ -214,7 +218,7 @@ def test_a_signal_before_anything_was_asked_leaves_no_traceback(tmp_path):
 # The terminal ---------------------------------------------------------------------------------------------------------
 
 
-def test_on_a_terminal_the_stages_are_drawn_in_place(tmp_path):
+def test_on_a_terminal_the_stages_are_drawn_in_place(tmp_path: Path) -> None:
     main, other = pty.openpty()
     words = ["generate", str(SEEDS), "--num-contexts", "1", "--num-questions", "1"]
     settings = {"cwd": tmp_path, "env": environment(TERM="xterm", COLUMNS="100", LINES="40")}
@@ -238,7 +242,7 @@ def test_on_a_terminal_the_stages_are_drawn_in_place(tmp_path):
     assert text.rstrip().splitlines()[-1].startswith("These samples are from the rehearsal teacher")
 
 
-def test_output_that_cannot_show_every_sign_loses_none_and_ends_nothing(made):
+def test_output_that_cannot_show_every_sign_loses_none_and_ends_nothing(made: Made) -> None:
     _, folder, _ = made
     plain = {"PYTHONIOENCODING": "ascii", "LC_ALL": "C"}
     for words in (
@@ -251,7 +255,7 @@ def test_output_that_cannot_show_every_sign_loses_none_and_ends_nothing(made):
     assert "\\u2605" in done.stdout  # the stars of the seed
 
 
-def test_a_reader_that_has_enough_is_no_error(made):
+def test_a_reader_that_has_enough_is_no_error(made: Made) -> None:
     _, folder, _ = made
     command = f"set -o pipefail; '{sys.executable}' -m sdgkit show runs/feedback_to_table s1/c1/q1 | head -n 1; echo $?"
     settings = {
@@ -269,7 +273,9 @@ def test_a_reader_that_has_enough_is_no_error(made):
 # Looking at a run -----------------------------------------------------------------------------------------------------
 
 
-def test_status_shows_the_funnel_of_a_finished_run(made, typed):
+def test_status_shows_the_funnel_of_a_finished_run(
+    made: Made, typed: Callable[..., tuple[int, str, str]]
+) -> None:
     out, _, _ = made
     for words in ((), ("--watch",)):
         status, output, _ = typed("status", out, *words)
@@ -278,7 +284,9 @@ def test_status_shows_the_funnel_of_a_finished_run(made, typed):
             assert stage["name"] in output
 
 
-def test_show_tells_the_story_of_samples_and_drops(made, typed):
+def test_show_tells_the_story_of_samples_and_drops(
+    made: Made, typed: Callable[..., tuple[int, str, str]]
+) -> None:
     out, _, _ = made
     for name in ("dataset.jsonl", "dropped.jsonl"):
         row = json.loads((out / name).read_text().splitlines()[0])
@@ -289,7 +297,9 @@ def test_show_tells_the_story_of_samples_and_drops(made, typed):
     assert status == 1 and "s99/c1/q1" in errors
 
 
-def test_show_sends_no_control_characters_of_the_teacher_to_the_terminal(tmp_path, typed):
+def test_show_sends_no_control_characters_of_the_teacher_to_the_terminal(
+    tmp_path: Path, typed: Callable[..., tuple[int, str, str]]
+) -> None:
     with FaultServer() as server:
         server.behave = lambda body, n: completion(
             f"[Start of Context]\n{n} {HOSTILE}\n[End of Context]"
@@ -305,7 +315,9 @@ def test_show_sends_no_control_characters_of_the_teacher_to_the_terminal(tmp_pat
     assert "\u241b]0;renamed\u2407" in output
 
 
-def test_export_writes_a_training_file_that_says_that_it_is_a_rehearsal(made, typed, tmp_path):
+def test_export_writes_a_training_file_that_says_that_it_is_a_rehearsal(
+    made: Made, typed: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
     out, _, _ = made
     for words, path in (
         ((), out / "rehearsal_train_messages.jsonl"),
@@ -322,7 +334,9 @@ def test_export_writes_a_training_file_that_says_that_it_is_a_rehearsal(made, ty
     assert typed("export", going)[0] == 0 and (going / "rehearsal_train_messages.jsonl").exists()
 
 
-def test_rehearse_serves_until_it_is_interrupted(tmp_path, typed):
+def test_rehearse_serves_until_it_is_interrupted(
+    tmp_path: Path, typed: Callable[..., tuple[int, str, str]]
+) -> None:
     going = Going(tmp_path, "rehearse", "--malformed-rate", "0.1")
     going.until(lambda: any("--base-url" in line for line in going.lines))
     url = next(line for line in going.lines if "--base-url" in line).split()[-1]

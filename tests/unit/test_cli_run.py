@@ -22,7 +22,7 @@ PATIENCE = 240  # seconds, on the busiest machine
 ELSEWHERE = {"display_name": "Julia", "language": "julia", "name": "julia-1.9"}
 
 
-def notebook(path, *cells, parameters=None, headings=True):
+def notebook(path: Path, *cells: str, parameters: str = None, headings: str = True) -> None:
     """Write a notebook of code cells, each under a heading of its own if there are any."""
     made = nbformat.v4.new_notebook(metadata={"kernelspec": ELSEWHERE})
     if parameters is not None:
@@ -34,7 +34,7 @@ def notebook(path, *cells, parameters=None, headings=True):
     nbformat.write(made, path)
 
 
-def settings(folder):
+def settings(folder: Path) -> dict[str, str]:
     """A working folder, with a home that cannot be written (a file: not even root can)."""
     home = folder / "home"
     home.write_text("")
@@ -47,14 +47,14 @@ def settings(folder):
     return {"cwd": folder, "env": env | {"PYTHONPATH": path, "HOME": str(home)}}
 
 
-def sdgkit(folder, *words):
+def sdgkit(folder: Path, *words: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "sdgkit", *map(str, words)]
     return subprocess.run(
         command, capture_output=True, text=True, timeout=PATIENCE, check=False, **settings(folder)
     )
 
 
-def printed(path):
+def printed(path: Path) -> list[str]:
     """What the cells of an executed notebook printed."""
     cells = nbformat.read(path, as_version=4).cells
     return [
@@ -66,7 +66,7 @@ def printed(path):
     ]
 
 
-def test_with_no_arguments_the_quickstart_goes_the_whole_way(tmp_path):
+def test_with_no_arguments_the_quickstart_goes_the_whole_way(tmp_path: Path) -> None:
     done = sdgkit(tmp_path, "run")
     assert done.returncode == 0, done.stderr
     out = tmp_path / "runs" / "feedback_to_table"
@@ -88,7 +88,9 @@ def test_with_no_arguments_the_quickstart_goes_the_whole_way(tmp_path):
     assert [entry.name for entry in (tmp_path / "runs").iterdir()] == ["feedback_to_table"]
 
 
-def test_the_options_fill_in_the_parameters_and_the_kernel_is_this_interpreter(tmp_path):
+def test_the_options_fill_in_the_parameters_and_the_kernel_is_this_interpreter(
+    tmp_path: Path,
+) -> None:
     parameters = "num_contexts = 10\nout = None\nreuse = False\nlists = None\nword = 'old'"
     shows = "import sys, os\nprint(sys.executable)\nprint(os.getcwd())\nprint(num_contexts, out, reuse, lists, word)"
     notebook(tmp_path / "books" / "own.ipynb", shows, parameters=parameters)
@@ -116,7 +118,7 @@ def test_the_options_fill_in_the_parameters_and_the_kernel_is_this_interpreter(t
     assert "The executed notebook: there/own.ipynb" in done.stdout
 
 
-def test_a_cell_that_fails_ends_it_with_its_error_and_the_path(tmp_path):
+def test_a_cell_that_fails_ends_it_with_its_error_and_the_path(tmp_path: Path) -> None:
     fails = "print('so far')\nimport sdgkit as sk\nsk.load_seeds('nowhere.jsonl')"
     notebook(
         tmp_path / "own.ipynb", "1 + 1", fails, "print('never')", parameters="seeds = 'mail.csv'"
@@ -132,7 +134,9 @@ def test_a_cell_that_fails_ends_it_with_its_error_and_the_path(tmp_path):
     assert printed(tmp_path / "runs" / "mail" / "own.ipynb") == ["so far\n"]
 
 
-def test_ctrl_c_stops_the_run_within_the_notebook_at_once_and_leaves_it_resumable(tmp_path):
+def test_ctrl_c_stops_the_run_within_the_notebook_at_once_and_leaves_it_resumable(
+    tmp_path: Path,
+) -> None:
     slow_end = "import atexit, signal, time\nsignal.signal(15, signal.SIG_IGN)\natexit.register(time.sleep, 60)\n"
     job = f"run = sk.generate({str(SEEDS)!r}, teacher=teacher, out=out, num_contexts=3)"
     cell = f"import sdgkit as sk\nteacher = sk.connect('rehearsal', mean_latency_ms=300)\n{job}"
@@ -166,7 +170,7 @@ def test_ctrl_c_stops_the_run_within_the_notebook_at_once_and_leaves_it_resumabl
     assert "never\n" not in printed(tmp_path / "here" / "own.ipynb")
 
 
-def test_ctrl_c_while_the_kernel_starts_leaves_no_traceback(tmp_path):
+def test_ctrl_c_while_the_kernel_starts_leaves_no_traceback(tmp_path: Path) -> None:
     notebook(tmp_path / "own.ipynb", "print('never')", parameters="out = 'here'")
     command = [sys.executable, "-m", "sdgkit", "run", "own.ipynb"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}

@@ -3,8 +3,12 @@
 import json
 import os
 import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
+from aiohttp import web
 from servers import FaultServer, completion, free_port
 
 from sdgkit.cli import main
@@ -18,19 +22,21 @@ JUDGED = (
 )
 
 
-def reply(body, n):
+def reply(body: dict[str, Any], n: int) -> web.Response:
     """Questions, responses and judgements at once; each stage reads its own part."""
     return completion(f"{WRITTEN}\n{JUDGED}")
 
 
 @pytest.fixture
-def typed(tmp_path, monkeypatch, capsys):
+def typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., tuple[int, str, str]]]:
     """Type a command, in a folder of its own that has `seeds.jsonl`; gives status, output and errors."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "seeds.jsonl").write_text(json.dumps(SEED) + "\n", "utf-8")
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
-    def call(*words):
+    def call(*words: object) -> tuple[int, str, str]:
         status = main([str(word) for word in words])
         shown = capsys.readouterr()
         return status, shown.out, shown.err
@@ -41,15 +47,18 @@ def typed(tmp_path, monkeypatch, capsys):
 
 
 @pytest.fixture
-def servers():
+def servers() -> Iterator[Any]:
     with FaultServer() as one, FaultServer() as other:
         one.behave = other.behave = reply
         yield one, other
 
 
 def test_a_header_and_a_key_file_are_sent_and_a_fresh_key_lets_the_same_command_go_on(
-    servers, typed, monkeypatch, tmp_path
-):
+    servers: Any,
+    typed: Callable[..., tuple[int, str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
     server, _ = servers
     (tmp_path / "key.txt").write_text("sk-secret\n", "utf-8")
     monkeypatch.setenv("TEAM_KEY", "t-secret")
@@ -63,7 +72,7 @@ def test_a_header_and_a_key_file_are_sent_and_a_fresh_key_lets_the_same_command_
         "Bearer sk-secret",
     )
 
-    def expire(body, n):
+    def expire(body: dict[str, Any], n: int) -> web.Response:
         server.key = "sk-fresh"
         return reply(body, n)
 
@@ -93,14 +102,18 @@ def test_a_header_and_a_key_file_are_sent_and_a_fresh_key_lets_the_same_command_
 
 
 @pytest.mark.parametrize("header", ["X-Team", "X-Team=NO_SUCH_VARIABLE", "X Team=TEAM_KEY"])
-def test_a_header_without_a_value_is_a_bad_argument(typed, header):
+def test_a_header_without_a_value_is_a_bad_argument(
+    typed: Callable[..., tuple[int, str, str]], header: str
+) -> None:
     status, _, errors = typed(
         "ask", "Hello", "--base-url", "http://127.0.0.1:1/v1", "--header", header
     )
     assert status == 2 and "header" in errors and "variable" in errors
 
 
-def test_several_addresses_share_a_run_and_one_may_be_down(servers, typed, tmp_path):
+def test_several_addresses_share_a_run_and_one_may_be_down(
+    servers: Any, typed: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
     one, other = servers
     down = f"http://127.0.0.1:{free_port()}/v1"
     addresses = [
@@ -113,7 +126,12 @@ def test_several_addresses_share_a_run_and_one_may_be_down(servers, typed, tmp_p
     assert "127.0.0.1" not in config
 
 
-def test_another_server_judges_with_a_key_of_its_own(servers, typed, monkeypatch, tmp_path):
+def test_another_server_judges_with_a_key_of_its_own(
+    servers: Any,
+    typed: Callable[..., tuple[int, str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
     teacher, judge = servers
     teacher.key, judge.key, judge.models = "sk-teacher", "sk-judge", ["large"]
     monkeypatch.setenv("SDGKIT_API_KEY", "sk-teacher")
@@ -131,7 +149,9 @@ def test_another_server_judges_with_a_key_of_its_own(servers, typed, monkeypatch
     assert "large" in (folder / "README.md").read_text("utf-8")
 
 
-def test_another_model_of_the_same_server_judges(servers, typed, tmp_path):
+def test_another_model_of_the_same_server_judges(
+    servers: Any, typed: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
     server, _ = servers
     server.models = ["tiny", "large"]
     models = ("--model", "tiny", "--judge-model", "large")
@@ -147,8 +167,8 @@ def test_another_model_of_the_same_server_judges(servers, typed, tmp_path):
 
 @pytest.mark.parametrize("kind", [None, "openai"])
 def test_the_kernel_of_a_notebook_gets_headers_and_key_file_through_its_environment(
-    servers, tmp_path, monkeypatch, kind
-):
+    servers: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str | None
+) -> None:
     server, _ = servers
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(os, "environ", os.environ.copy())

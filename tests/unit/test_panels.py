@@ -806,9 +806,7 @@ def test_every_function_takes_a_teacher_panel_as_its_teacher(script, seeds):
     run = sk.generate(seeds, teacher=panel, judge=panel, num_contexts=1, prompts=PROMPTS)
     assert run.state == "done"
     assert sk.plan(seeds, teacher=panel).teacher is panel.teacher
-    contexts = sk.gen_contexts(
-        seeds, teacher=panel, num_contexts=1, prompt=PROMPTS["gen_contexts"]
-    )
+    contexts = sk.gen_contexts(seeds, teacher=panel, num_contexts=1, prompt=PROMPTS["gen_contexts"])
     assert len(contexts) == len(seeds)
     [trial, *_] = sk.try_on(prompt, [stand_in(seeds[0], prompt.name)], panel)
     assert trial.reason == ""

@@ -296,9 +296,7 @@ def test_the_trace_of_a_row_that_never_came_to_be_shows_all_attempts(script):
     )
     run = generate(script, rows=seeds(1), num_contexts=1, extra_tries=0)
     trace = run.trace("s1/c1")
-    assert [exchange.text for exchange in trace.exchanges] == [
-        f"no tags {n}" for n in (1, 2, 3, 4)
-    ]
+    assert [exchange.text for exchange in trace.exchanges] == [f"no tags {n}" for n in (1, 2, 3, 4)]
     assert "attempt 4" in str(trace)
 
 
@@ -581,4 +579,7 @@ def test_a_run_in_a_read_only_folder_can_be_opened_and_is_not_written(script, op
 def test_a_run_of_days_says_how_long_it_will_take():
     minute = Pace.of([Measurement(0.0, 0, 0, 0.5), Measurement(60.0, 60, 600, 0.5 + 60 / 172_800)])
     assert minute.seconds_left == pytest.approx(86_340)
-    assert Pace.of([Measurement(0.0, 0, 0, 0.0), Measurement(1.0, 9, 90, 0.00001)]).seconds_left is None
+    assert (
+        Pace.of([Measurement(0.0, 0, 0, 0.0), Measurement(1.0, 9, 90, 0.00001)]).seconds_left
+        is None
+    )
