@@ -17,6 +17,7 @@ NEVER_SKIPPED_IN_CI = ("browser", "teachers")
 
 sys.path.insert(0, str(OFFLINE))
 import loopback_only  # noqa: E402
+from connections import Connections  # noqa: E402
 
 
 def _keep_out_the_users_settings() -> None:
@@ -28,8 +29,8 @@ def _keep_out_the_users_settings() -> None:
         os.environ.pop(name, None)
 
 
-def _stay_offline() -> Path:
-    """Guard this process and, through the environment, every Python that it starts; return the record."""
+def _stay_offline() -> None:
+    """Guard this process and, through the environment, every Python that it starts."""
     handle, name = tempfile.mkstemp(prefix="sdgkit-connections-", suffix=".txt")
     os.close(handle)
     record = Path(name)
@@ -44,22 +45,10 @@ def _stay_offline() -> Path:
     os.environ["PYTHONPATH"] = os.pathsep.join([str(OFFLINE), *filter(None, others)])
     os.environ[loopback_only.RECORD] = name
     loopback_only.install()
-    return record
 
 
 _keep_out_the_users_settings()
-RECORD = _stay_offline()
-
-
-class Connections:
-    """What tests tried to reach outside this machine. A test that does so on purpose ends with `forget()`."""
-
-    def attempts(self) -> list[str]:
-        """The attempts since the last `forget()`, this process's and its children's, one line each."""
-        return RECORD.read_text(encoding="utf-8").splitlines()
-
-    def forget(self) -> None:
-        RECORD.write_text("", encoding="utf-8")
+_stay_offline()
 
 
 @pytest.fixture(autouse=True)

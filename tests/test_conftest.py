@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from connections import Connections
 
 
-def test_a_connection_to_another_machine_is_refused_and_noticed(connections: "Connections") -> None:
+def test_a_connection_to_another_machine_is_refused_and_noticed(connections: Connections) -> None:
     with pytest.raises(PermissionError, match="only connect to loopback"):
         socket.create_connection(("192.0.2.1", 80), timeout=1)
     assert "192.0.2.1" in connections.attempts()[0]
@@ -19,7 +20,7 @@ def test_a_connection_to_another_machine_is_refused_and_noticed(connections: "Co
 
 
 def test_looking_up_another_machines_name_is_refused_and_noticed(
-    connections: "Connections",
+    connections: Connections,
 ) -> None:
     with pytest.raises(PermissionError, match="only connect to loopback"):
         socket.getaddrinfo("example.com", 443)
@@ -27,7 +28,7 @@ def test_looking_up_another_machines_name_is_refused_and_noticed(
     connections.forget()
 
 
-def test_a_process_that_a_test_starts_is_kept_here_too(connections: "Connections") -> None:
+def test_a_process_that_a_test_starts_is_kept_here_too(connections: Connections) -> None:
     reach_out = "import urllib.request; urllib.request.urlopen('http://192.0.2.1/', timeout=1)"
     result = subprocess.run(
         [sys.executable, "-c", reach_out], capture_output=True, text=True, check=False
@@ -37,7 +38,7 @@ def test_a_process_that_a_test_starts_is_kept_here_too(connections: "Connections
     connections.forget()
 
 
-def test_loopback_is_reached_by_number_and_by_name(connections: "Connections") -> None:
+def test_loopback_is_reached_by_number_and_by_name(connections: Connections) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         socket.create_connection(("127.0.0.1", port), timeout=10).close()
@@ -62,9 +63,6 @@ def test_one():
 """
 SKIPPED_WHOLE = """
 import pytest
-
-if TYPE_CHECKING:
-    from conftest import Connections
 
 pytest.skip("no server here", allow_module_level=True)
 """

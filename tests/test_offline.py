@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from connections import Connections
 from scripted import ScriptedTeacher
 
 TESTS = Path(__file__).parent
@@ -89,7 +90,7 @@ print(json.dumps([run.state, again.state]))
 
 
 def test_a_whole_run_reaches_the_teacher_and_nobody_else(
-    proxy: Any, tmp_path: Path, connections: "Connections"
+    proxy: Any, tmp_path: Path, connections: Connections
 ) -> None:
     with ScriptedTeacher() as script:
         code = EVERYTHING.format(
@@ -102,7 +103,7 @@ def test_a_whole_run_reaches_the_teacher_and_nobody_else(
 
 
 def test_a_teacher_named_localhost_is_reached_without_the_proxy(
-    proxy: Any, tmp_path: Path, connections: "Connections"
+    proxy: Any, tmp_path: Path, connections: Connections
 ) -> None:
     with ScriptedTeacher() as script:
         address = script.base_url.replace("127.0.0.1", "localhost")
@@ -113,7 +114,7 @@ def test_a_teacher_named_localhost_is_reached_without_the_proxy(
 
 
 def test_a_rehearsal_with_its_own_server_stays_on_this_machine(
-    proxy: Any, tmp_path: Path, connections: "Connections"
+    proxy: Any, tmp_path: Path, connections: Connections
 ) -> None:
     code = EVERYTHING.format(kind="rehearsal", address="concurrency=4")
     assert json.loads(run(code, tmp_path, proxy).splitlines()[-1]) == ["done", "done"]
@@ -122,13 +123,10 @@ def test_a_rehearsal_with_its_own_server_stays_on_this_machine(
 
 
 def test_a_teacher_elsewhere_is_asked_through_the_proxy_and_nobody_is_asked_directly(
-    proxy: Any, tmp_path: Path, connections: "Connections"
+    proxy: Any, tmp_path: Path, connections: Connections
 ) -> None:
     code = """
 import sdgkit as sk
-
-if TYPE_CHECKING:
-    from conftest import Connections
 try:
     sk.connect("openai", base_url="http://teacher.example/v1", model="m", api_key="key")
 except sk.TeacherError as error:
@@ -141,7 +139,7 @@ except sk.TeacherError as error:
 
 
 def test_importing_connects_to_nothing(
-    proxy: Any, tmp_path: Path, connections: "Connections"
+    proxy: Any, tmp_path: Path, connections: Connections
 ) -> None:
     code = "import sdgkit as sk; [getattr(sk, name) for name in sk.__all__]; print(sk.load_seeds and 1)"
     assert run(code, tmp_path, proxy) == "1\n"

@@ -1,0 +1,21 @@
+"""What tests tried to reach outside this machine."""
+
+import os
+from pathlib import Path
+
+import loopback_only
+
+
+class Connections:
+    """What tests tried to reach outside this machine. A test that does so on purpose ends with `forget()`."""
+
+    def attempts(self) -> list[str]:
+        """The attempts since the last `forget()`, this process's and its children's, one line each."""
+        return self._record().read_text(encoding="utf-8").splitlines()
+
+    def forget(self) -> None:
+        self._record().write_text("", encoding="utf-8")
+
+    @staticmethod
+    def _record() -> Path:
+        return Path(os.environ[loopback_only.RECORD])
