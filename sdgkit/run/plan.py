@@ -184,8 +184,8 @@ class Plan:
             self.target,
             seeds=len(self.rows),
             rounds=rounds,
-            brings=max(1.0, sum(new_rows) / 2),
-            limit=limit,
+            samples_per_unit=max(1.0, sum(new_rows) / 2),
+            limit_reason=limit,
             last_stage=len(self.pipeline.stages) - 1,
         )
 

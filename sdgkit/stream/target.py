@@ -17,8 +17,8 @@ class Target:
         number: How many samples to keep.
         seeds: How many rows make a round.
         rounds: How many rounds to try at most.
-        brings: How many samples a unit is expected to bring before any is finished.
-        limit: What to say when all rounds are used up.
+        samples_per_unit: How many samples a unit is expected to bring, before any is finished.
+        limit_reason: Why the run ends when all rounds are used up, in words.
         last_stage: The place of the pipeline's last stage, from 0: what leaves it is a sample.
 
     Attributes:
@@ -30,18 +30,25 @@ class Target:
     """
 
     def __init__(
-        self, number: int, *, seeds: int, rounds: int, brings: float, limit: str, last_stage: int
+        self,
+        number: int,
+        *,
+        seeds: int,
+        rounds: int,
+        samples_per_unit: float,
+        limit_reason: str,
+        last_stage: int,
     ) -> None:
         self.number = number
         self.seeds = seeds
         self.rounds = rounds
-        self.limit = limit
+        self.limit_reason = limit_reason
         self.tally = Tally()
         self.kept = 0
         self.last_unit = 0
         self.begun = 0
         self.reason = ""
-        self._brings = brings
+        self._samples_per_unit = samples_per_unit
         self._last_stage = last_stage
         self._empty_units = 0  # of the last ones that count
         self._waiting: dict[int, Tally] = {}  # finished units that have an unfinished predecessor
@@ -61,7 +68,7 @@ class Target:
         waiting_samples = sum(self._samples(tally) for tally in self._waiting.values())
         samples = self.kept + waiting_samples
         finished = self.last_unit + len(self._waiting)
-        rate = (self._brings + samples) / (1 + finished)
+        rate = (self._samples_per_unit + samples) / (1 + finished)
         expected = samples + (self.begun - finished) * rate
         return not self.is_over and expected < self.number
 
@@ -85,7 +92,7 @@ class Target:
         self.kept += samples
         self._empty_units = 0 if samples else self._empty_units + 1
         if self.kept < self.number and self.last_unit >= self.rounds * self.seeds:
-            self.reason = self.limit
+            self.reason = self.limit_reason
         elif self._empty_units >= EMPTY_ROUNDS * self.seeds:
             self.reason = f"the last {EMPTY_ROUNDS} rounds brought no new sample"
 
