@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from pathlib import Path
 
 import datasets
@@ -76,7 +77,7 @@ def blocks_of(page: Path) -> list[Block]:
     return [Block(page.name, kind, text) for kind, text in fences]
 
 
-BLOCKS = [block for page in PAGES for block in blocks_of(page)]
+BLOCKS = list(chain.from_iterable(map(blocks_of, PAGES)))
 # The first two install sdgkit; to know whether they work, run them in a fresh clone.
 INSTALLATION = blocks_of(README)[:2]
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -260,7 +261,7 @@ def test_every_option_and_command_named_in_passing_exists() -> None:
     known = {"--debug", *OTHER_OPTIONS}
     for command in ("generate", "check", "status", "run", "export", "push"):
         known |= options_of(command)
-    named = {option for span in spans() for option in re.findall(r"(?<!\S)--[a-z-]+", span)}
+    named = set(re.findall(r"(?<!\S)--[a-z-]+", "\n".join(spans())))
     assert named and named <= known
     for span in spans():
         if re.match(r"sdgkit [a-z]", span):
@@ -271,27 +272,21 @@ def test_every_option_and_command_named_in_passing_exists() -> None:
 def test_what_a_page_shows_and_links_to_is_there(page: Path) -> None:
     text = page.read_text("utf-8")
     targets = re.findall(r'src="([^"]+)"', text) + re.findall(r"\]\(([^)#]+)[^)]*\)", text)
-    missing = [
-        target
-        for target in targets
-        if not re.match(r"https?:", target) and not (page.parent / target).is_file()
-    ]
-    assert not missing
+    local = [target for target in targets if not re.match(r"https?:", target)]
+    assert [target for target in local if not (page.parent / target).is_file()] == []
 
 
 def test_the_scripts_that_it_names_are_there() -> None:
-    scripts = {path for span in spans() for path in re.findall(r"python (tests/\S+\.py)", span)}
+    scripts = re.findall(r"python (tests/\S+\.py)", "\n".join(spans()))
     assert scripts and all((REPO / path).is_file() for path in scripts)
 
 
 def test_the_layout_lists_every_room_of_the_house() -> None:
     package = REPO / "sdgkit"
-    page = (GUIDE / "layout.md").read_text("utf-8").partition("Outside the package")[0]
-    listed = [
-        room
-        for row in re.findall(r"^\| (`.+?) \|", page, re.MULTILINE)
-        for room in re.findall(r"`([\w/]+(?:\.py|/))`", row)
-    ]
+    page = (GUIDE / "layout.md").read_text("utf-8")
+    table, _, _ = page.partition("Outside the package")
+    first_cells = re.findall(r"^\| (`.+?) \|", table, re.MULTILINE)
+    listed = re.findall(r"`([\w/]+(?:\.py|/))`", "\n".join(first_cells))
     files = {path.name for path in package.glob("*.py")} - {"__init__.py", "__main__.py"}
     folders = {f"{path.parent.name}/" for path in package.glob("*/__init__.py")}
     assert sorted(listed) == sorted(files | folders)
