@@ -5,6 +5,7 @@ import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,22 +27,30 @@ def record(journal: Journal, *texts: str) -> None:
     asyncio.run(all_at_once())
 
 
-def outcome(number: int, **more) -> Outcome:
-    fields = {"id": f"s{number}", "place": f"{number:06}", "unit": number, "columns": {"n": number}}
+def outcome(number: int, **more: Any) -> Outcome:
+    fields: dict[str, Any] = {
+        "id": f"s{number}",
+        "place": f"{number:06}",
+        "unit": number,
+        "columns": {"n": number},
+    }
     return Outcome(**{**fields, "trail": [("s", "key")], **more})
 
 
-def test_a_reply_is_committed_before_record_returns(tmp_path):
+def test_a_reply_is_committed_before_record_returns(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     journal.begin(CONFIG)
     reader = Journal(tmp_path, read_only=True)
 
     async def record_and_look() -> None:
         await journal.record(REQUEST.key("m"), "stage", "m", REQUEST, REPLY)
-        assert reader.reply(REQUEST.key("m")).reply == REPLY
+        recorded = reader.reply(REQUEST.key("m"))
+        assert recorded is not None
+        assert recorded.reply == REPLY
 
     asyncio.run(record_and_look())
     exchange = reader.exchange(REQUEST.key("m"))
+    assert exchange is not None
     assert exchange.messages == list(REQUEST.messages)
     assert exchange.sampling == {"temperature": 0.5}
     assert (exchange.ordinal, exchange.attempt, exchange.stage) == (3, 1, "stage")
@@ -49,7 +58,7 @@ def test_a_reply_is_committed_before_record_returns(tmp_path):
     journal.close()
 
 
-def test_replies_of_one_moment_share_a_commit(tmp_path):
+def test_replies_of_one_moment_share_a_commit(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     journal.begin(CONFIG)
     commits = []
@@ -60,20 +69,20 @@ def test_replies_of_one_moment_share_a_commit(tmp_path):
     journal.close()
 
 
-def test_an_equal_reply_is_kept_once_and_the_first_stays(tmp_path):
+def test_an_equal_reply_is_kept_once_and_the_first_stays(tmp_path: Path) -> None:
     journal = Journal()
     journal.begin(CONFIG)
     record(journal, "one", "one")
     assert journal.count_replies() == 1
 
 
-def test_an_unknown_key_has_no_reply():
+def test_an_unknown_key_has_no_reply() -> None:
     journal = Journal()
     assert journal.reply("nothing") is None
     assert journal.exchange("nothing") is None
 
 
-def test_rows_of_unfinished_seeds_are_forgotten_when_a_session_begins(tmp_path):
+def test_rows_of_unfinished_seeds_are_forgotten_when_a_session_begins(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     assert journal.begin(CONFIG) == {}
     journal.put(outcome(1))
@@ -86,7 +95,7 @@ def test_rows_of_unfinished_seeds_are_forgotten_when_a_session_begins(tmp_path):
     journal.close()
 
 
-def test_each_edition_has_rows_of_its_own_and_the_last_begun_is_shown(tmp_path):
+def test_each_edition_has_rows_of_its_own_and_the_last_begun_is_shown(tmp_path: Path) -> None:
     other = {**CONFIG, "seeds": ["z"]}
     for config, number in ((CONFIG, 1), (other, 2), (CONFIG, None)):
         journal = Journal(tmp_path)
@@ -101,12 +110,12 @@ def test_each_edition_has_rows_of_its_own_and_the_last_begun_is_shown(tmp_path):
     reader.close()
 
 
-def test_an_edition_is_the_hash_of_its_config_whatever_the_order_of_its_names():
+def test_an_edition_is_the_hash_of_its_config_whatever_the_order_of_its_names() -> None:
     assert edition_of({"a": 1, "b": [2]}) == edition_of({"b": [2], "a": 1})
     assert edition_of({"a": 1}) != edition_of({"a": 2})
 
 
-def test_rows_come_in_lineage_order():
+def test_rows_come_in_lineage_order() -> None:
     journal = Journal()
     journal.begin(CONFIG)
     for place in ("000010", "000002.000010", "000002.000009", "000002"):
@@ -119,7 +128,7 @@ def test_rows_come_in_lineage_order():
     ]
 
 
-def test_taking_a_row_back_takes_all_below_it_and_nothing_beside_it():
+def test_taking_a_row_back_takes_all_below_it_and_nothing_beside_it() -> None:
     journal = Journal()
     journal.begin(CONFIG)
     places = [
@@ -141,7 +150,7 @@ def test_taking_a_row_back_takes_all_below_it_and_nothing_beside_it():
     }
 
 
-def test_a_drop_carries_its_reason_and_the_row_as_it_stood():
+def test_a_drop_carries_its_reason_and_the_row_as_it_stood() -> None:
     drop = outcome(
         1, stage="s", reason="score", message="why", reply="raw", columns={"n": 1, "stage": "mine"}
     )
@@ -155,7 +164,7 @@ def test_a_drop_carries_its_reason_and_the_row_as_it_stood():
     }
 
 
-def test_a_second_writer_is_refused_and_may_write_when_the_first_is_gone(tmp_path):
+def test_a_second_writer_is_refused_and_may_write_when_the_first_is_gone(tmp_path: Path) -> None:
     first = Journal(tmp_path)
     first.begin(CONFIG)
     with pytest.raises(FolderInUse, match="being written by another process"):
@@ -164,7 +173,7 @@ def test_a_second_writer_is_refused_and_may_write_when_the_first_is_gone(tmp_pat
     Journal(tmp_path).close()
 
 
-def test_readers_see_only_what_is_committed(tmp_path):
+def test_readers_see_only_what_is_committed(tmp_path: Path) -> None:
     writer = Journal(tmp_path)
     writer.begin(CONFIG)
     reader = Journal(tmp_path, read_only=True)
@@ -176,18 +185,18 @@ def test_readers_see_only_what_is_committed(tmp_path):
     writer.close()
 
 
-def test_a_folder_without_a_journal_is_told(tmp_path):
+def test_a_folder_without_a_journal_is_told(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="cannot be used as a journal"):
         Journal(tmp_path, read_only=True)
 
 
-def test_a_folder_that_cannot_be_made_is_told(tmp_path):
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="Cannot write the folder"):
         Journal(tmp_path / "file" / "run")
 
 
-def test_a_journal_that_cannot_be_opened_lets_go_of_its_folder(tmp_path):
+def test_a_journal_that_cannot_be_opened_lets_go_of_its_folder(tmp_path: Path) -> None:
     (tmp_path / JOURNAL_FILE).write_bytes(b"no database at all, but some bytes" * 100)
     for _ in range(2):
         with pytest.raises(RunError, match="cannot be used as a journal"):
@@ -203,7 +212,7 @@ def test_a_journal_that_cannot_be_opened_lets_go_of_its_folder(tmp_path):
         Journal(tmp_path, read_only=True)
 
 
-def test_a_reader_that_comes_before_the_tables_is_asked_to_look_again(tmp_path):
+def test_a_reader_that_comes_before_the_tables_is_asked_to_look_again(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / JOURNAL_FILE)) as sql:
         sql.execute("PRAGMA journal_mode=WAL")
         with pytest.raises(RunError, match="just beginning"):
@@ -219,7 +228,9 @@ def fill_up(journal: Journal) -> None:
     journal._sql.execute(f"PRAGMA max_page_count={pages}")
 
 
-def test_a_full_disk_is_told_to_whoever_records_and_loses_nothing_that_was_recorded(tmp_path):
+def test_a_full_disk_is_told_to_whoever_records_and_loses_nothing_that_was_recorded(
+    tmp_path: Path,
+) -> None:
     journal = Journal(tmp_path)
     journal.begin(CONFIG)
     record(journal, "before")
@@ -234,7 +245,7 @@ def test_a_full_disk_is_told_to_whoever_records_and_loses_nothing_that_was_recor
     reader.close()
 
 
-def test_what_nobody_waits_for_is_not_lost_in_silence(tmp_path):
+def test_what_nobody_waits_for_is_not_lost_in_silence(tmp_path: Path) -> None:
     """A sample is committed with the next reply or beat; if that fails, the run must hear of it."""
     journal = Journal(tmp_path)
     journal.begin(CONFIG)
@@ -281,22 +292,24 @@ fuse-overlayfs /mnt/podman fuse.fuse-overlayfs rw 0 0
     ],
 )
 def test_a_network_file_system_is_known_by_the_mount_that_the_folder_is_on(
-    tmp_path, monkeypatch, folder, kind
-):
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, kind: str
+) -> None:
     table = tmp_path / "mounts"
     table.write_text(MOUNTS)
     monkeypatch.setattr(files, "MOUNTS", table)
     assert files.network_file_system(Path(folder)) == kind
 
 
-def test_where_the_system_does_not_tell_its_mounts_a_folder_counts_as_local(tmp_path, monkeypatch):
+def test_where_the_system_does_not_tell_its_mounts_a_folder_counts_as_local(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(files, "MOUNTS", tmp_path / "nothing")
     assert files.network_file_system(tmp_path) == ""
 
 
 def test_on_a_network_file_system_the_journal_does_without_its_log_and_says_so(
-    tmp_path, monkeypatch
-):
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     table = tmp_path / "mounts"
     table.write_text(f"server:/x {tmp_path} nfs4 rw 0 0\n")
     monkeypatch.setattr(files, "MOUNTS", table)
@@ -313,7 +326,9 @@ def test_on_a_network_file_system_the_journal_does_without_its_log_and_says_so(
     assert Journal(tmp_path / "other").note == journal.note.replace("/run", "/other")
 
 
-def test_a_reader_who_stops_in_the_middle_keeps_nobody_from_writing_there(tmp_path, monkeypatch):
+def test_a_reader_who_stops_in_the_middle_keeps_nobody_from_writing_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     table = tmp_path / "mounts"
     table.write_text(f"server:/x {tmp_path} nfs4 rw 0 0\n")
     monkeypatch.setattr(files, "MOUNTS", table)
@@ -331,13 +346,13 @@ def test_a_reader_who_stops_in_the_middle_keeps_nobody_from_writing_there(tmp_pa
     journal.close()
 
 
-def test_on_a_local_disk_nothing_is_said(tmp_path):
+def test_on_a_local_disk_nothing_is_said(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     assert journal.note == ""
     journal.close()
 
 
-def test_what_is_stored_is_json_that_others_can_read(tmp_path):
+def test_what_is_stored_is_json_that_others_can_read(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     journal.begin(CONFIG)
     journal.put(

@@ -10,13 +10,15 @@ import subprocess
 import sys
 import tempfile
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet
 import pytest
-from scripted import PROMPTS, Gate, ScriptedTeacher, assert_adds_up, seeds, tagged
+from aiohttp import web
+from scripted import PROMPTS, Ask, Gate, ScriptedTeacher, assert_adds_up, ignore_note, seeds, tagged
 
 import sdgkit as sk
 from sdgkit.cli.runs import print_ending
@@ -24,8 +26,9 @@ from sdgkit.errors import RunError, SdgkitError
 from sdgkit.evaluation.comparison import Comparison
 from sdgkit.files import write_atomically
 from sdgkit.run.pace import Measurement, Pace
+from sdgkit.stages import Step
 
-SMALL = {"num_contexts": 3, "num_questions": 2}
+SMALL: dict[str, Any] = {"num_contexts": 3, "num_questions": 2}
 STAGES = [stage.name for stage in sk.GROUNDED.stages]
 KEY = "sk-a-very-secret-key"
 REPO = Path(__file__).parent.parent.parent
@@ -37,7 +40,12 @@ def script() -> Iterator[ScriptedTeacher]:
         yield script
 
 
-def generate(script: ScriptedTeacher, out: Path | None = None, rows=None, **settings) -> sk.Run:
+def generate(
+    script: ScriptedTeacher,
+    out: Path | None = None,
+    rows: Sequence[Mapping[str, Any]] | None = None,
+    **settings: Any,
+) -> sk.Run:
     return sk.generate(
         rows or seeds(),
         teacher=script.connect(),
@@ -46,14 +54,16 @@ def generate(script: ScriptedTeacher, out: Path | None = None, rows=None, **sett
     )
 
 
-def lines(path: Path) -> list[dict]:
+def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
 # The folder ---------------------------------------------------------------------------------------
 
 
-def test_the_folder_holds_every_file_and_they_agree(script, tmp_path):
+def test_the_folder_holds_every_file_and_they_agree(
+    script: ScriptedTeacher, tmp_path: Path
+) -> None:
     run = generate(script, tmp_path, system="You are kind.")
     names = {path.name for path in tmp_path.iterdir() if not path.name.startswith(".")}
     assert names == {
@@ -78,7 +88,7 @@ def test_the_folder_holds_every_file_and_they_agree(script, tmp_path):
     assert json.loads((tmp_path / "summary.json").read_text("utf-8")) == run.summary.as_json()
 
 
-def test_a_drop_says_all_that_is_known_of_it(script, tmp_path):
+def test_a_drop_says_all_that_is_known_of_it(script: ScriptedTeacher, tmp_path: Path) -> None:
     generate(script, tmp_path)
     drops = lines(tmp_path / "dropped.jsonl")
     assert drops
@@ -91,7 +101,9 @@ def test_a_drop_says_all_that_is_known_of_it(script, tmp_path):
     )
 
 
-def test_the_summary_has_the_numbers_of_all_sessions(script, tmp_path):
+def test_the_summary_has_the_numbers_of_all_sessions(
+    script: ScriptedTeacher, tmp_path: Path
+) -> None:
     generate(script, tmp_path, seeds(2))
     asked = script.asked()
     run = generate(script, tmp_path, seeds(3))
@@ -122,7 +134,9 @@ def test_the_summary_has_the_numbers_of_all_sessions(script, tmp_path):
     assert summary.wall_s > 0
 
 
-def test_no_key_no_absolute_path_and_no_address_is_in_any_file(script, tmp_path):
+def test_no_key_no_absolute_path_and_no_address_is_in_any_file(
+    script: ScriptedTeacher, tmp_path: Path
+) -> None:
     out = tmp_path / "a folder of mine" / "run"
     with sk.connect("openai", base_url=script.base_url, api_key=KEY) as teacher:
         for rows in (seeds(2), seeds(3)):  # the second session has something to say about the first
@@ -136,7 +150,7 @@ def test_no_key_no_absolute_path_and_no_address_is_in_any_file(script, tmp_path)
             assert secret.encode() not in content, f"{secret} is in {path.name}"
 
 
-def test_no_folder_of_the_servers_machine_is_published(tmp_path):
+def test_no_folder_of_the_servers_machine_is_published(tmp_path: Path) -> None:
     with ScriptedTeacher("/data/models/Llama-3.3-70B") as script:
         generate(script, tmp_path).export("datasets", tmp_path / "datasets")
     for path in [*tmp_path.glob("*.*"), tmp_path / "datasets" / "README.md"]:
@@ -150,7 +164,9 @@ def test_no_folder_of_the_servers_machine_is_published(tmp_path):
         assert "Llama-3.3-70B" in path.read_text("utf-8")
 
 
-def test_a_failed_runs_journal_holds_no_absolute_path_either(script, tmp_path, monkeypatch):
+def test_a_failed_runs_journal_holds_no_absolute_path_either(
+    script: ScriptedTeacher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device", str(tmp_path / "report.html"))
 
@@ -163,18 +179,18 @@ def test_a_failed_runs_journal_holds_no_absolute_path_either(script, tmp_path, m
         assert str(tmp_path).encode() not in path.read_bytes(), path.name
 
 
-def test_files_appear_whole_or_not_at_all(script, tmp_path, monkeypatch):
+def test_files_appear_whole_or_not_at_all(
+    script: ScriptedTeacher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = generate(script, tmp_path, seeds(1))
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
-    def breaks_off(path, content) -> None:
+    def break_off(path: Path) -> None:
         with write_atomically(path) as file:
             file.write(b"half")
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(
-        "sdgkit.run.folder.write_report", lambda path, *_, **__: breaks_off(path, "")
-    )
+    monkeypatch.setattr("sdgkit.run.folder.write_report", lambda path, *_, **__: break_off(path))
     with pytest.raises(RunError, match=r"No space left on device.*[Mm]ake room"):
         generate(script, tmp_path, seeds(2))
     now = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
@@ -188,7 +204,7 @@ def test_files_appear_whole_or_not_at_all(script, tmp_path, monkeypatch):
     assert first.state == "done"
 
 
-def test_when_one_side_of_a_comparison_fails_the_other_stops(script):
+def test_when_one_side_of_a_comparison_fails_the_other_stops(script: ScriptedTeacher) -> None:
     slow = PROMPTS["gen_contexts"]
     fails = replace(slow, generation="{% for word in task_description %}{{ word }}{% endfor %}")
     script.delay = lambda ask: 3.0
@@ -198,7 +214,9 @@ def test_when_one_side_of_a_comparison_fails_the_other_stops(script):
     assert comparing.runs[1].wait(20).state == "cancelled"
 
 
-def test_without_a_folder_nothing_is_written(script, tmp_path, monkeypatch):
+def test_without_a_folder_nothing_is_written(
+    script: ScriptedTeacher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     run = generate(script)
     assert run.out is None
@@ -206,7 +224,9 @@ def test_without_a_folder_nothing_is_written(script, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_seeds_from_a_file_go_to_a_folder_of_its_name(script, tmp_path, monkeypatch):
+def test_seeds_from_a_file_go_to_a_folder_of_its_name(
+    script: ScriptedTeacher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     sk.save_seeds(seeds(), "mine.jsonl")
     run = sk.generate("mine.jsonl", teacher=script.connect(), prompts=PROMPTS, **SMALL)
@@ -218,7 +238,9 @@ def test_seeds_from_a_file_go_to_a_folder_of_its_name(script, tmp_path, monkeypa
     assert list(loaded.samples()) == list(run.samples())
 
 
-def test_the_card_of_unjudged_rows_speaks_of_no_judge(script, tmp_path):
+def test_the_card_of_unjudged_rows_speaks_of_no_judge(
+    script: ScriptedTeacher, tmp_path: Path
+) -> None:
     sk.gen_contexts(seeds(), teacher=script.connect(), prompt=PROMPTS["gen_contexts"], out=tmp_path)
     card = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert "in the style of the seeds.\n" in card and "A part of the method of [LAB]" in card
@@ -227,7 +249,9 @@ def test_the_card_of_unjudged_rows_speaks_of_no_judge(script, tmp_path):
     assert "a judge scored them" in card and "The grounded-skills method of [LAB]" in card
 
 
-def test_the_card_keeps_the_seeds_name_when_the_run_is_done_again_from_its_folder(script, tmp_path):
+def test_the_card_keeps_the_seeds_name_when_the_run_is_done_again_from_its_folder(
+    script: ScriptedTeacher, tmp_path: Path
+) -> None:
     sk.save_seeds(seeds(), tmp_path / "my_own_skill.jsonl")
     out = tmp_path / "run"
     sk.generate(
@@ -243,7 +267,7 @@ def test_the_card_keeps_the_seeds_name_when_the_run_is_done_again_from_its_folde
     assert "my_own_skill" in card
 
 
-def test_an_empty_result_has_its_files_too(script, tmp_path):
+def test_an_empty_result_has_its_files_too(script: ScriptedTeacher, tmp_path: Path) -> None:
     script.answer = lambda ask: (
         tagged(evaluation="No.", score=0)
         if ask.stage == "eval_grounded_questions"
@@ -260,7 +284,7 @@ def test_an_empty_result_has_its_files_too(script, tmp_path):
 # Looking at it ------------------------------------------------------------------------------------
 
 
-def test_the_trace_of_a_sample_tells_every_message_and_reply(script):
+def test_the_trace_of_a_sample_tells_every_message_and_reply(script: ScriptedTeacher) -> None:
     run = generate(script)
     sample = next(run.samples())
     trace = run.trace(sample["id"])
@@ -275,7 +299,7 @@ def test_the_trace_of_a_sample_tells_every_message_and_reply(script):
     assert sample["evaluation"] in text
 
 
-def test_the_trace_of_a_drop_tells_the_judges_words_and_the_reason(script):
+def test_the_trace_of_a_drop_tells_the_judges_words_and_the_reason(script: ScriptedTeacher) -> None:
     script.answer = lambda ask: (
         tagged(evaluation="<b>Too long.</b>", score=1)
         if ask.stage == "evaluate_grounded_qa_pair"
@@ -290,7 +314,9 @@ def test_the_trace_of_a_drop_tells_the_judges_words_and_the_reason(script):
     assert "<b>Too long" not in trace._repr_html_()
 
 
-def test_the_trace_of_a_row_that_never_came_to_be_shows_all_attempts(script):
+def test_the_trace_of_a_row_that_never_came_to_be_shows_all_attempts(
+    script: ScriptedTeacher,
+) -> None:
     script.answer = lambda ask: (
         f"no tags {ask.attempt}" if ask.stage == "gen_contexts" else script.usual(ask)
     )
@@ -300,22 +326,23 @@ def test_the_trace_of_a_row_that_never_came_to_be_shows_all_attempts(script):
     assert "attempt 4" in str(trace)
 
 
-def test_an_unknown_id_is_told_with_what_ids_are_like(script):
+def test_an_unknown_id_is_told_with_what_ids_are_like(script: ScriptedTeacher) -> None:
     run = generate(script, rows=seeds(1))
     with pytest.raises(RunError, match=r"has the id 's9/c1'.*like s3/c7/q2"):
         run.trace("s9/c1")
 
 
-def test_while_it_goes_on_a_run_tells_how_far_it_is(script):
+def test_while_it_goes_on_a_run_tells_how_far_it_is(script: ScriptedTeacher) -> None:
     gate = Gate()
 
-    async def hold(body, number):
+    async def hold(body: dict[str, Any], number: int) -> web.StreamResponse:
         if number > 40:
             await gate.passed()
         return await script._answer(body, number)
 
     script.behave = hold
-    run = sk.Run(sk.plan(seeds(), teacher=script.connect(4), prompts=PROMPTS, **SMALL), on_note=str)
+    plan = sk.plan(seeds(), teacher=script.connect(4), prompts=PROMPTS, **SMALL)
+    run = sk.Run(plan, on_note=ignore_note)
     assert run.snapshot().state == "new"
     run.start()
     gate.await_arrivals(4)
@@ -327,16 +354,16 @@ def test_while_it_goes_on_a_run_tells_how_far_it_is(script):
     assert not run.finished
     assert run.wait(0.01) is run
     gate.open()
-    run.wait(60)
-    done = run.snapshot()
+    ended = run.wait(60)
+    done = ended.snapshot()
     assert (done.state, done.in_flight, done.fraction) == ("done", 0, 1.0)
     assert done.requests == script.asked()
-    assert run.finished
+    assert ended.finished
     assert type(done).from_json(json.loads(json.dumps(done.as_json()))).requests == done.requests
     assert math.isfinite(done.wall_s)
 
 
-def test_the_newest_samples_are_samples(script):
+def test_the_newest_samples_are_samples(script: ScriptedTeacher) -> None:
     """Also those that an earlier, equal context has taken the place of are none."""
     script.answer = lambda ask: (
         tagged(context=f"n {ask.ordinal % 2}") if ask.stage == "gen_contexts" else script.usual(ask)
@@ -346,7 +373,9 @@ def test_the_newest_samples_are_samples(script):
     assert {row["id"] for row in run.snapshot().newest} <= {row["id"] for row in run.samples()}
 
 
-def test_the_funnel_prints_as_a_table_and_shows_itself_in_a_notebook(script):
+def test_the_funnel_prints_as_a_table_and_shows_itself_in_a_notebook(
+    script: ScriptedTeacher,
+) -> None:
     run = generate(script, rows=seeds(1))
     text = repr(run.funnel)
     assert all(stage in text for stage in STAGES)
@@ -357,11 +386,13 @@ def test_the_funnel_prints_as_a_table_and_shows_itself_in_a_notebook(script):
 class Halved(sk.Stage):
     """Leaves half of a surrogate pair in a text, which no file can hold."""
 
-    async def change(self, step) -> dict:
+    async def change(self, step: Step) -> Mapping[str, Any]:
         return {**step.row, "response": "Half a pair \ud83d"}
 
 
-def test_half_a_pair_that_a_stage_wrote_is_replaced_in_dataset_and_files_alike(script, tmp_path):
+def test_half_a_pair_that_a_stage_wrote_is_replaced_in_dataset_and_files_alike(
+    script: ScriptedTeacher, tmp_path: Path
+) -> None:
     run = generate(
         script,
         tmp_path,
@@ -371,7 +402,9 @@ def test_half_a_pair_that_a_stage_wrote_is_replaced_in_dataset_and_files_alike(s
     assert run.dataset[0]["response"] == "Half a pair \ufffd"
 
 
-def test_names_and_texts_that_are_html_are_shown_as_text(script, tmp_path):
+def test_names_and_texts_that_are_html_are_shown_as_text(
+    script: ScriptedTeacher, tmp_path: Path
+) -> None:
     evil = "<script>alert(1)</script>"
     script.answer = lambda ask: (
         tagged(context=f"{evil} {ask.ordinal}")
@@ -389,7 +422,9 @@ def test_names_and_texts_that_are_html_are_shown_as_text(script, tmp_path):
     assert all(evil not in page and "alert(1)" in page for page in shown)
 
 
-def test_an_opened_run_shows_everything_and_does_not_go_on(script, tmp_path):
+def test_an_opened_run_shows_everything_and_does_not_go_on(
+    script: ScriptedTeacher, tmp_path: Path
+) -> None:
     run = generate(script, tmp_path)
     opened = sk.open_run(tmp_path)
     assert opened.state == "done"
@@ -405,23 +440,26 @@ def test_an_opened_run_shows_everything_and_does_not_go_on(script, tmp_path):
         opened.start()
 
 
-def test_a_folder_without_a_run_cannot_be_opened(tmp_path):
+def test_a_folder_without_a_run_cannot_be_opened(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no run in"):
         sk.open_run(tmp_path)
 
 
-def test_a_folder_whose_run_never_wrote_its_files_is_told_in_a_sentence(script, tmp_path):
-    run = generate(script, tmp_path / "run", seeds(1), num_contexts=1)
-    (run.out / "config.json").unlink()
-    for use in (
-        lambda opened: opened.export("messages", tmp_path / "train.jsonl"),
-        lambda opened: sk.plan(opened.out),
-    ):
-        with pytest.raises(RunError, match="holds no config"):
-            use(sk.open_run(run.out))
+def test_a_folder_whose_run_never_wrote_its_files_is_told_in_a_sentence(
+    script: ScriptedTeacher, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    generate(script, folder, seeds(1), num_contexts=1)
+    (folder / "config.json").unlink()
+    with pytest.raises(RunError, match="holds no config"):
+        sk.open_run(folder).export("messages", tmp_path / "train.jsonl")
+    with pytest.raises(RunError, match="holds no config"):
+        sk.plan(folder)
 
 
-def test_a_single_stage_run_of_other_columns_has_a_folder_too(script, tmp_path):
+def test_a_single_stage_run_of_other_columns_has_a_folder_too(
+    script: ScriptedTeacher, tmp_path: Path
+) -> None:
     run = sk.gen_contexts.run(
         seeds(), teacher=script.connect(), prompt=PROMPTS["gen_contexts"], out=tmp_path
     )
@@ -430,7 +468,9 @@ def test_a_single_stage_run_of_other_columns_has_a_folder_too(script, tmp_path):
     assert not (tmp_path / "train_messages.jsonl").exists()
 
 
-def test_notes_are_kept_and_printed_in_the_thread_that_waits(script, tmp_path, capsys):
+def test_notes_are_kept_and_printed_in_the_thread_that_waits(
+    script: ScriptedTeacher, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     generate(script, tmp_path)
     assert capsys.readouterr().out == ""
     run = generate(script, tmp_path, seeds(4))
@@ -438,15 +478,15 @@ def test_notes_are_kept_and_printed_in_the_thread_that_waits(script, tmp_path, c
     assert any("1 seed added" in note for note in run.notes)
 
 
-def test_a_changed_count_is_told_with_its_stage(script, tmp_path):
+def test_a_changed_count_is_told_with_its_stage(script: ScriptedTeacher, tmp_path: Path) -> None:
     generate(script, tmp_path, num_contexts=2)
     run = generate(script, tmp_path, num_contexts=3)
     assert any("last session: stage gen_contexts: per_row 2 → 3;" in note for note in run.notes)
 
 
 def test_a_stage_by_itself_is_told_without_a_training_file_that_it_has_not(
-    script, tmp_path, capsys
-):
+    script: ScriptedTeacher, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     print_ending(
         sk.gen_contexts.run(
             seeds(), teacher=script.connect(), prompt=PROMPTS["gen_contexts"], out=tmp_path
@@ -460,13 +500,14 @@ def test_a_stage_by_itself_is_told_without_a_training_file_that_it_has_not(
 
 
 def test_a_full_disk_stops_the_run_in_a_sentence_and_it_goes_on_when_there_is_room(
-    script, tmp_path
-):
+    script: ScriptedTeacher, tmp_path: Path
+) -> None:
     plan = sk.plan(seeds(8), teacher=script.connect(), prompts=PROMPTS, **SMALL)
-    run = sk.Run(plan, tmp_path, on_note=str)
+    run = sk.Run(plan, tmp_path, on_note=ignore_note)
 
-    def fill_up(ask) -> str:
+    def fill_up(ask: Ask) -> str:
         if len(script.asks) == 60:
+            assert run._execution is not None
             sql = run._execution._journal._sql
             sql.execute(f"PRAGMA max_page_count={sql.execute('PRAGMA page_count').fetchone()[0]}")
         return script.usual(ask)
@@ -487,7 +528,8 @@ if os.getuid() == 0:  # become a user whom the machine does not know, who may re
     libc.prctl(8, 1, 0, 0, 0)  # PR_SET_KEEPCAPS
     os.setgroups([]); os.setgid(54321); os.setuid(54321)
     read = 1 << 2  # CAP_DAC_READ_SEARCH
-    header, data = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)(read, read, 0, 0, 0, 0)
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)
+    data = (ctypes.c_uint32 * 6)(read, read, 0, 0, 0, 0)
     libc.capset(header, data)
 sys.path[:0] = [{repo!r}, {tests!r}]
 import scripted
@@ -496,7 +538,7 @@ import sdgkit as sk
 """
 
 
-def as_somebody(code: str, folder: Path, **environment: str) -> subprocess.CompletedProcess:
+def as_somebody(code: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run Python as a user whom the machine does not know, with a HOME that cannot be written."""
     source = AS_SOMEBODY.format(
         repo=str(REPO), tests=str(REPO / "tests"), code=textwrap.dedent(code)
@@ -515,7 +557,10 @@ def as_somebody(code: str, folder: Path, **environment: str) -> subprocess.Compl
 
 
 def can_become_somebody() -> bool:
-    """Whether this process, if it is root's, may read everything as another user, too (Docker's root may not)."""
+    """Whether this process, if it is root's, may read everything as another user, too.
+
+    Docker's root may not.
+    """
     if os.getuid() != 0:
         return True
     found = re.search(r"CapPrm:\s*(\w+)", Path("/proc/self/status").read_text())
@@ -541,11 +586,20 @@ def open_folder() -> Iterator[Path]:
 
 
 @somebody
-def test_an_arbitrary_user_with_an_unwritable_home_runs_everything(script, open_folder):
+def test_an_arbitrary_user_with_an_unwritable_home_runs_everything(
+    script: ScriptedTeacher, open_folder: Path
+) -> None:
     code = f"""
         teacher = sk.connect("openai", base_url={script.base_url!r}, api_key="key")
-        run = sk.generate(scripted.seeds(), teacher=teacher, out="run", prompts=scripted.PROMPTS, num_contexts=2)
-        print(run.state, len(run.dataset), run.trace(run.dataset[0]["id"]).id, sk.open_run("run").state)
+        run = sk.generate(
+            scripted.seeds(),
+            teacher=teacher,
+            out="run",
+            prompts=scripted.PROMPTS,
+            num_contexts=2,
+        )
+        trace = run.trace(run.dataset[0]["id"])
+        print(run.state, len(run.dataset), trace.id, sk.open_run("run").state)
     """
     done = as_somebody(code, open_folder)
     assert done.returncode == 0, done.stderr
@@ -554,7 +608,9 @@ def test_an_arbitrary_user_with_an_unwritable_home_runs_everything(script, open_
 
 
 @somebody
-def test_a_run_in_a_read_only_folder_can_be_opened_and_is_not_written(script, open_folder):
+def test_a_run_in_a_read_only_folder_can_be_opened_and_is_not_written(
+    script: ScriptedTeacher, open_folder: Path
+) -> None:
     out = open_folder / "run"
     generate(script, out)
     for path in out.iterdir():
@@ -562,7 +618,8 @@ def test_a_run_in_a_read_only_folder_can_be_opened_and_is_not_written(script, op
     out.chmod(0o555)
     code = f"""
         run = sk.open_run({str(out)!r})
-        print(run.state, len(run.dataset), len(run.trace(run.dataset[0]["id"]).exchanges), run.summary.requests)
+        trace = run.trace(run.dataset[0]["id"])
+        print(run.state, len(run.dataset), len(trace.exchanges), run.summary.requests)
         teacher = sk.connect("openai", base_url={script.base_url!r}, api_key="key")
         try:
             sk.generate({str(out)!r}, teacher=teacher)
@@ -576,7 +633,7 @@ def test_a_run_in_a_read_only_folder_can_be_opened_and_is_not_written(script, op
     assert second.startswith("Cannot write the folder")
 
 
-def test_a_run_of_days_says_how_long_it_will_take():
+def test_a_run_of_days_says_how_long_it_will_take() -> None:
     minute = Pace.of([Measurement(0.0, 0, 0, 0.5), Measurement(60.0, 60, 600, 0.5 + 60 / 172_800)])
     assert minute.seconds_left == pytest.approx(86_340)
     assert (
