@@ -43,23 +43,7 @@ class PlanOptions(TypedDict, total=False):
 
 
 class StageOptions(TypedDict, total=False):
-    """The options of a stage function. One that is left out, or None, has its default.
-
-    Attributes:
-        teacher: Whom the stage asks.
-        judge: Whom a judging stage asks (default: the teacher).
-        out: A folder to resume in (default: everything is kept in memory).
-        prompt: The prompt, or its file (default: the shipped one).
-        sampling: Sampling settings, over those of the prompt.
-        max_tokens: The most tokens that a reply may have (default: as the prompt says).
-        structure: When the server enforces the form of a reply: "auto" (default), "always" or
-            "never".
-        reuse: Continue in the folder of another job and reuse its recorded replies where they fit.
-        num_contexts: Contexts for each seed.
-        num_questions: Questions for each row.
-        extra_tries: Further contexts asked for a seed, one for each duplicate or malformed one.
-        vary: Lists from which a value is drawn for each new row.
-    """
+    """The options of a stage function, explained in its help. None stands for the default."""
 
     teacher: TeacherSource | None
     judge: TeacherSource | None

@@ -27,6 +27,23 @@ Rows: TypeAlias = str | Path | Iterable[Row]
 
 DEFAULTS = {"structure": "auto", "reuse": False}
 
+ARGUMENTS = {
+    "rows": "A dataset, dictionaries, or the path of a seed file.",
+    "teacher": "Whom the stage asks.",
+    "judge": "Whom a judging stage asks (default: the teacher).",
+    "out": "A folder to resume in (default: everything is kept in memory).",
+    "prompt": "The prompt, or its file (default: the shipped one).",
+    "sampling": "Sampling settings, over those of the prompt.",
+    "max_tokens": "The most tokens that a reply may have (default: as the prompt says).",
+    "structure": 'When the server enforces the form of a reply: "auto", "always" or "never".',
+    "reuse": "Continue in the folder of another job and reuse its recorded replies.",
+    "num_contexts": "Contexts for each seed.",
+    "num_questions": "Questions for each row.",
+    "extra_tries": "Further contexts asked for a seed, one for each duplicate or malformed one.",
+    "vary": "Lists from which a value is drawn for each new row.",
+}
+"""What `help` says of each argument of a stage function."""
+
 
 @dataclass(frozen=True)
 class StageFunction:
@@ -126,9 +143,8 @@ class StageFunction:
         return DEFAULTS.get(parameter.name, parameter.default)
 
     def _documentation(self) -> str:
-        descriptions = _attribute_descriptions(StageOptions)
-        names = list(inspect.signature(self).parameters)
-        arguments = [descriptions[name] for name in names if name in descriptions]
+        names = inspect.signature(self).parameters
+        arguments = [f"    {name}: {ARGUMENTS[name]}" for name in names]
         return _DOCUMENTATION.format(
             sentence=self.sentence,
             arguments="\n".join(arguments),
@@ -142,7 +158,6 @@ _DOCUMENTATION = """{sentence}
 Prints a line if rows were dropped; `{name}.run(...)` returns the whole `Run` instead.
 
 Args:
-    rows: A dataset, dictionaries, or the path of a seed file.
 {arguments}
 
 Returns:
@@ -154,21 +169,6 @@ Raises:
 The stage in a pipeline:
     {stage}
 """
-
-
-def _attribute_descriptions(options: type) -> dict[str, str]:
-    """The lines that describe each key in the docstring of a TypedDict, by key."""
-    _, _, attributes = (inspect.getdoc(options) or "").partition("Attributes:\n")
-    descriptions: dict[str, str] = {}
-    name = ""
-    for line in attributes.splitlines():
-        is_continued = line.startswith("        ")
-        if is_continued:
-            descriptions[name] += f"\n{line}"
-        else:
-            name = line.strip().partition(":")[0]
-            descriptions[name] = line
-    return descriptions
 
 
 def _read_rows(rows: Rows) -> list[Row]:

@@ -47,7 +47,7 @@ class RunConfig:
             pipeline=plan.pipeline.name,
             name=plan.name or folder_name,
             settings=dict(plan.settings),
-            teacher=plan.teacher.kind if plan.teacher else None,
+            teacher=plan.teacher_kind,
             model=_publishable_model(plan.teacher),
             judge=_publishable_model(plan.judge),
             target=plan.target,

@@ -12,7 +12,7 @@ from pathlib import Path
 from sdgkit.errors import as_sdgkit_error
 from sdgkit.formatting import pluralize
 from sdgkit.funnel import StageLine, Summary, samples_kept
-from sdgkit.journal import Journal
+from sdgkit.journal import Journal, Totals
 from sdgkit.report.explain import explain
 from sdgkit.run.edition import EditionConfig, refuse_another_job
 from sdgkit.run.ending import take_last_steps
@@ -140,7 +140,7 @@ class Execution:
             self._take_last_steps()
             self._write_beat()
             if out is not None:
-                write_folder(out, self.summary(), self._journal)
+                write_folder(out, self.summary(self._journal.totals()), self._journal)
             is_pipeline = len(self._final_funnel) > 1
             if self.state == "done" and is_pipeline and not samples_kept(self._final_funnel):
                 self._notes.add(NO_SAMPLES)
@@ -266,20 +266,19 @@ class Execution:
             asks=is_running and asks,
         )
 
-    def summary(self) -> Summary:
-        """The numbers of all sessions, read from the journal while it is open."""
+    def summary(self, totals: Totals) -> Summary:
+        """The numbers of all sessions.
+
+        Args:
+            totals: The totals in the journal.
+        """
         return summarize(
             self._plan,
-            self._journal.totals(),
+            totals,
             state=self.state,
             funnel=self._final_funnel,
             notes=self._notes.sentences,
         )
-
-    @property
-    def final_funnel(self) -> Sequence[StageLine]:
-        """The funnel after the last steps; empty before."""
-        return self._final_funnel
 
     def _away_reason(self) -> str:
         for teacher in self._plan.teachers:

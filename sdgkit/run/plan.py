@@ -121,6 +121,21 @@ class Plan:
         teachers = dict.fromkeys([self.teacher, self.judge])
         return [teacher for teacher in teachers if teacher is not None]
 
+    @property
+    def teacher_kind(self) -> str | None:
+        """The kind of teacher, such as `vllm`; None without one."""
+        return self.teacher.kind if self.teacher is not None else None
+
+    @property
+    def teacher_model(self) -> str | None:
+        """The teacher's model; None without a teacher."""
+        return self.teacher.model if self.teacher is not None else None
+
+    @property
+    def judge_model(self) -> str | None:
+        """The model that judges: the judge's, or the teacher's if it judges its own work."""
+        return self.judge.model if self.judge is not None else self.teacher_model
+
     def require_teachers(self) -> None:
         """Refuse a plan in which a stage would have nobody to ask.
 
@@ -139,14 +154,13 @@ class Plan:
 
     def edition(self) -> EditionConfig:
         """Everything that decides the rows of the run."""
-        judge = self.judge or self.teacher
-        has_judge = any(stage.role == "judge" for stage in self.pipeline.stages)
+        is_judged = any(stage.role == "judge" for stage in self.pipeline.stages)
         return EditionConfig(
             pipeline=self.pipeline.name,
             stages=[stage.describe() for stage in self.pipeline.stages],
             prompts={name: prompt.as_json() for name, prompt in self.prompts.items()},
-            model=self.teacher.model if self.teacher else None,
-            judge=judge.model if judge and has_judge else None,
+            model=self.teacher_model,
+            judge=self.judge_model if is_judged else None,
             seeds=[row_key(row) for row in self.rows],
             ids=[str(row["id"]) for row in self.rows if row.get("id")],
             target=self.target,

@@ -228,14 +228,9 @@ class Run:
             return read_summary(self._folder())
         with self._record.reading() as journal:
             totals = journal.totals()
-        execution = self._execution
-        return summarize(
-            self.plan,
-            totals,
-            state=execution.state if execution is not None else "new",
-            funnel=execution.final_funnel if execution is not None else (),
-            notes=self.notes,
-        )
+        if self._execution is not None:
+            return self._execution.summary(totals)
+        return summarize(self.plan, totals, state="new", funnel=(), notes=self.notes)
 
     def explain(self) -> Explanation:
         """Where the samples went: the biggest causes, an example of each, what to change."""

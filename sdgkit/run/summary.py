@@ -24,19 +24,22 @@ def summarize(
     """
     from sdgkit import __version__
 
-    judge = plan.judge or plan.teacher
     return Summary(
         state=state,
         stages=list(funnel),
         **vars(totals),
-        teacher=plan.teacher.kind if plan.teacher else None,
-        model=public_model_name(plan.teacher.model) if plan.teacher else None,
-        judge=public_model_name(judge.model) if judge else None,
+        teacher=plan.teacher_kind,
+        model=_public(plan.teacher_model),
+        judge=_public(plan.judge_model),
         sdgkit_version=__version__,
         seeds=len(plan.rows),
         target=plan.target,
         notes=list(notes),
     )
+
+
+def _public(model: str | None) -> str | None:
+    return None if model is None else public_model_name(model)
 
 
 def summary_so_far(snapshot: Snapshot, config: RunConfig) -> Summary:
