@@ -14,12 +14,21 @@ import socket
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from sdgkit.errors import FolderInUse, RunError
 from sdgkit.files import network_file_system
+from sdgkit.journal import statements
+from sdgkit.journal.values import (
+    Edition,
+    Export,
+    Outcome,
+    RecordedExchange,
+    RecordedReply,
+    Session,
+    Totals,
+)
 from sdgkit.teachers.teacher import Reply, Request
 
 if TYPE_CHECKING:
@@ -38,157 +47,6 @@ WAIT_S = 10.0
 """Seconds to wait for another process that is just using the same journal."""
 
 SCHEMA = Path(__file__).with_suffix(".sql").read_text("utf-8")
-
-
-@dataclass(frozen=True)
-class RecordedReply:
-    """A reply as the journal holds it.
-
-    Attributes:
-        reply: The reply.
-        session: The number of the session that recorded it.
-    """
-
-    reply: Reply
-    session: int
-
-
-@dataclass(frozen=True)
-class RecordedExchange:
-    """A request as it was sent, and the reply to it.
-
-    Attributes:
-        key: The key of the request.
-        session: The number of the session that recorded it.
-        stage: The stage that asked.
-        model: The model that answered.
-        ordinal: Which of several requests for the same row it was, from 1.
-        attempt: 1, or higher where a malformed reply was asked again.
-        messages: The messages sent.
-        sampling: The sampling settings sent.
-        text: The raw reply.
-        reasoning: What a reasoning model thought first.
-        finish_reason: Why the reply ended, in the server's word.
-        prompt_tokens: Tokens the server read.
-        completion_tokens: Tokens the server wrote.
-        seconds: How long it took.
-    """
-
-    key: str
-    session: int
-    stage: str
-    model: str
-    ordinal: int
-    attempt: int
-    messages: Sequence[Mapping[str, str]]
-    sampling: Mapping[str, Any]
-    text: str
-    reasoning: str
-    finish_reason: str
-    prompt_tokens: int
-    completion_tokens: int
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a row: a sample (`stage` is empty) or a drop.
-
-    Attributes:
-        id: The row's lineage, such as `s3/c7/q2`.
-        place: A text that sorts rows in lineage order.
-        unit: The seed that the row came from, or that seed's part of a round of a target, counted
-            from 1.
-        columns: The row's columns as they stood.
-        trail: The stage and the key of every reply in the row's history, in order.
-        stage: The stage at which the row was dropped.
-        reason: Why it was dropped, in a word.
-        message: Why it was dropped, in a sentence.
-        reply: The raw reply that shows why.
-    """
-
-    id: str
-    place: str
-    unit: int
-    columns: Mapping[str, Any]
-    trail: Sequence[tuple[str, str]]
-    stage: str = ""
-    reason: str = ""
-    message: str = ""
-    reply: str = ""
-
-    def as_drop(self) -> dict[str, Any]:
-        """The line of `dropped.jsonl`."""
-        drop = {
-            "id": self.id,
-            "stage": self.stage,
-            "reason": self.reason,
-            "message": self.message,
-            "reply": self.reply,
-        }
-        for name, value in self.columns.items():
-            drop.setdefault(name, value)
-        return drop
-
-
-@dataclass(frozen=True)
-class Edition:
-    """The edition that was begun last.
-
-    Attributes:
-        id: The hash of its config.
-        config: Everything that decides its rows, as JSON values.
-    """
-
-    id: str
-    config: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Session:
-    """One start of a run, up to its end.
-
-    Attributes:
-        state: What the run was doing when it last wrote here.
-        process: The number of its process.
-        host: The machine that the process ran on.
-        seen: When it last wrote here, in seconds since 1970.
-        snapshot: Where the run stood then, as JSON values; None before the first time.
-    """
-
-    state: str
-    process: int
-    host: str
-    seen: float
-    snapshot: Mapping[str, Any] | None
-
-
-@dataclass(frozen=True)
-class Totals:
-    """The numbers of all sessions together; `sdgkit.funnel.Summary` explains them."""
-
-    sessions: int
-    requests: int
-    retries: int
-    reused: int
-    prompt_tokens: int
-    completion_tokens: int
-    wall_s: float
-
-
-@dataclass(frozen=True)
-class Export:
-    """A training file that was exported into the run's folder.
-
-    Attributes:
-        path: The file, relative to the folder.
-        format: Its format.
-        test_share: The share of contexts that was held out, None if nothing was said.
-    """
-
-    path: str
-    format: str
-    test_share: float | None = None
 
 
 class Journal:
@@ -365,7 +223,7 @@ class Journal:
         """The recorded reply to a request, by its key."""
         if self._replies_in is not None:
             return self._replies_in.reply(key)
-        row = self._first(_SELECT_REPLY, key=key)
+        row = self._first(statements.SELECT_REPLY, key=key)
         if row is None:
             return None
         *values, session = row
@@ -410,7 +268,7 @@ class Journal:
             await self._replies_in.record(key, stage, model, request, reply)
             return
         self._write(
-            _INSERT_REPLY,
+            statements.INSERT_REPLY,
             key=key,
             session=self.session,
             stage=stage,
@@ -436,7 +294,7 @@ class Journal:
 
     def newest(self) -> Edition | None:
         """The edition that was begun last; None in a new journal."""
-        row = self._first(_SELECT_NEWEST_EDITION)
+        row = self._first(statements.SELECT_NEWEST_EDITION)
         if row is None:
             return None
         return Edition(id=row["id"], config=json.loads(row["config"]))
@@ -450,15 +308,19 @@ class Journal:
             The counts of the units that are finished in this edition, by unit.
         """
         self._edition = edition_of(config)
-        self._write(_INSERT_EDITION, id=self._edition, config=_json(config))
-        self._write(_DELETE_UNFINISHED_ROWS)
+        self._write(statements.INSERT_EDITION, id=self._edition, config=_json(config))
+        self._write(statements.DELETE_UNFINISHED_ROWS)
         now = time.time()
         cursor = self._write(
-            _INSERT_SESSION, process=os.getpid(), host=socket.gethostname(), begun=now, seen=now
+            statements.INSERT_SESSION,
+            process=os.getpid(),
+            host=socket.gethostname(),
+            begun=now,
+            seen=now,
         )
         self.session = int(cursor.lastrowid or 0)
         self.flush()
-        rows = self.select(_SELECT_FINISHED, edition=self._edition)
+        rows = self.select(statements.SELECT_FINISHED, edition=self._edition)
         return {row["unit"]: json.loads(row["counts"]) for row in rows}
 
     def beat(
@@ -480,7 +342,7 @@ class Journal:
             refused: Requests that the teacher refused.
         """
         self._write(
-            _UPDATE_SESSION,
+            statements.UPDATE_SESSION,
             id=self.session,
             seen=time.time(),
             state=state,
@@ -497,7 +359,7 @@ class Journal:
 
     def last_session(self) -> Session | None:
         """The newest session; None in a new journal."""
-        row = self._first(_SELECT_LAST_SESSION)
+        row = self._first(statements.SELECT_LAST_SESSION)
         return None if row is None else Session(**_with_json(row, "snapshot"))
 
     def exports(self) -> list[Export]:
@@ -510,7 +372,7 @@ class Journal:
     def put(self, outcome: Outcome) -> None:
         """Record what became of a row."""
         self._write(
-            _INSERT_ROW,
+            statements.INSERT_ROW,
             id=outcome.id,
             place=outcome.place,
             unit=outcome.unit,
@@ -524,7 +386,7 @@ class Journal:
 
     def forget(self, place: str) -> None:
         """Take back the outcome at this place and all below it."""
-        self._write(_DELETE_ROWS_AT, place=place)
+        self._write(statements.DELETE_ROWS_AT, place=place)
 
     def forget_units_after(self, unit: int) -> None:
         """Take back what came of the units after the one that reached the target."""
@@ -532,7 +394,7 @@ class Journal:
 
     def restore(self, stage: str) -> None:
         """Turn what this stage dropped into samples again, before it looks at all of them anew."""
-        self._write(_UNDROP_ROWS, stage=stage)
+        self._write(statements.UNDROP_ROWS, stage=stage)
 
     def drop_samples(self, stage: str, drops: Iterable[tuple[str, str, str]]) -> None:
         """Turn samples into drops of a stage that looks at all samples at the end.
@@ -542,12 +404,14 @@ class Journal:
             drops: The place, the reason and the message of each.
         """
         for place, reason, message in drops:
-            self._write(_DROP_ROW, stage=stage, place=place, reason=reason, message=message)
+            self._write(
+                statements.DROP_ROW, stage=stage, place=place, reason=reason, message=message
+            )
         self.flush()
 
     def finish(self, unit: int, counts: Mapping[str, int]) -> None:
         """Record that a unit is finished in this edition."""
-        self._write(_INSERT_FINISHED, unit=unit, counts=_json(counts))
+        self._write(statements.INSERT_FINISHED, unit=unit, counts=_json(counts))
 
     def outcomes(self, kind: Literal["sample", "drop"]) -> Iterator[Outcome]:
         """The samples or the drops of the newest edition, in lineage order.
@@ -555,7 +419,7 @@ class Journal:
         They are read page by page, so that a reader who stops in the middle keeps nobody from
         writing, even where the journal does without its log.
         """
-        query = _SELECT_SAMPLES if kind == "sample" else _SELECT_DROPS
+        query = statements.SELECT_SAMPLES if kind == "sample" else statements.SELECT_DROPS
         page = self._outcomes(query, last="", page_size=PAGE_SIZE)
         while page:
             yield from page
@@ -563,7 +427,7 @@ class Journal:
 
     def outcome(self, id_: str) -> Outcome | None:
         """What became of a row, by its id; None if the newest edition has no such row."""
-        outcomes = self._outcomes(_SELECT_OUTCOME, id=id_)
+        outcomes = self._outcomes(statements.SELECT_OUTCOME, id=id_)
         return outcomes[0] if outcomes else None
 
     def _outcomes(self, query: str, **values: Any) -> list[Outcome]:
@@ -655,91 +519,3 @@ def _read_export(path: str, noted: str) -> Export:
     """Read an export as it is noted: its format, and any share held out (`messages=0.1`)."""
     format, _, share = noted.partition("=")
     return Export(path, format, float(share) if share else None)
-
-
-# The statements -----------------------------------------------------------------------------------
-
-_SELECT_REPLY = """
-    SELECT text, finish_reason, reasoning, prompt_tokens, completion_tokens, seconds, session
-    FROM replies WHERE key=:key
-"""
-
-_INSERT_REPLY = """
-    INSERT OR IGNORE INTO replies (
-        key, session, stage, model, ordinal, attempt, messages, sampling,
-        text, reasoning, finish_reason, prompt_tokens, completion_tokens, seconds
-    ) VALUES (
-        :key, :session, :stage, :model, :ordinal, :attempt, :messages, :sampling,
-        :text, :reasoning, :finish_reason, :prompt_tokens, :completion_tokens, :seconds
-    )
-"""
-
-_SELECT_NEWEST_EDITION = """
-    SELECT id, config FROM editions
-    WHERE id=(SELECT edition FROM sessions ORDER BY id DESC LIMIT 1)
-"""
-
-_INSERT_EDITION = "INSERT OR IGNORE INTO editions (id, config) VALUES (:id, :config)"
-
-_DELETE_UNFINISHED_ROWS = """
-    DELETE FROM rows WHERE edition=:edition
-    AND unit NOT IN (SELECT unit FROM finished WHERE edition=:edition)
-"""
-
-_INSERT_SESSION = """
-    INSERT OR REPLACE INTO sessions (edition, state, process, host, begun, seen)
-    VALUES (:edition, 'running', :process, :host, :begun, :seen)
-"""
-
-_UPDATE_SESSION = """
-    UPDATE sessions SET seen=:seen, state=:state, snapshot=:snapshot,
-        reused=:reused, retries=:retries, refused=:refused
-    WHERE id=:id
-"""
-
-_SELECT_LAST_SESSION = """
-    SELECT state, process, host, seen, snapshot FROM sessions ORDER BY id DESC LIMIT 1
-"""
-
-_SELECT_FINISHED = "SELECT unit, counts FROM finished WHERE edition=:edition"
-
-_INSERT_FINISHED = """
-    INSERT OR REPLACE INTO finished (edition, unit, counts) VALUES (:edition, :unit, :counts)
-"""
-
-_INSERT_ROW = """
-    INSERT OR REPLACE INTO rows (
-        edition, place, id, unit, stage, reason, message, reply, columns, trail
-    ) VALUES (
-        :edition, :place, :id, :unit, :stage, :reason, :message, :reply, :columns, :trail
-    )
-"""
-
-_DELETE_ROWS_AT = """
-    DELETE FROM rows WHERE edition=:edition
-    AND (place=:place OR place BETWEEN :place || '.' AND :place || '/')
-"""
-
-_UNDROP_ROWS = """
-    UPDATE rows SET stage='', reason='', message='' WHERE edition=:edition AND stage=:stage
-"""
-
-_DROP_ROW = """
-    UPDATE rows SET stage=:stage, reason=:reason, message=:message
-    WHERE edition=:edition AND place=:place
-"""
-
-_SELECT_OUTCOME = """
-    SELECT id, place, unit, columns, trail, stage, reason, message, reply FROM rows
-    WHERE edition=:edition AND id=:id
-"""
-
-_SELECT_SAMPLES = """
-    SELECT id, place, unit, columns, trail, stage, reason, message, reply FROM rows
-    WHERE edition=:edition AND stage='' AND place>:last ORDER BY place LIMIT :page_size
-"""
-
-_SELECT_DROPS = """
-    SELECT id, place, unit, columns, trail, stage, reason, message, reply FROM rows
-    WHERE edition=:edition AND stage<>'' AND place>:last ORDER BY place LIMIT :page_size
-"""
