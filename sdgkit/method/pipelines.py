@@ -1,7 +1,7 @@
 """The two pipelines of the method, as LAB describes them (arXiv 2403.01081, section 3)."""
 
 from sdgkit.pipeline import Pipeline
-from sdgkit.stages import VERDICT, Combine, Generate, GenerateMany, Judge, Keep
+from sdgkit.stages import FAULTS, VERDICT, Combine, Generate, GenerateMany, Judge, Keep
 
 GROUNDED = Pipeline(
     "grounded",
@@ -24,7 +24,7 @@ GROUNDED = Pipeline(
         ),
         # Judge each question, 0 or 1, and keep those with a 1.
         Judge(name="eval_grounded_questions", scale=(0.0, 1.0)),
-        Keep(name="filter_grounded_questions", equals=1.0, remove=VERDICT),
+        Keep(name="filter_grounded_questions", equals=1.0, remove=(*VERDICT, FAULTS)),
         # Answer each question in the style of the seed's response.
         Generate(name="gen_grounded_responses", columns=("response",)),
         # Judge each question with its response, 1 to 3, and keep those with a 2 or a 3.
@@ -52,7 +52,7 @@ FREEFORM = Pipeline(
         ),
         # Judge each question, 0 or 1, and keep those with a 1.
         Judge(name="eval_questions", scale=(0.0, 1.0)),
-        Keep(name="filter_questions", equals=1.0, remove=VERDICT),
+        Keep(name="filter_questions", equals=1.0, remove=(*VERDICT, FAULTS)),
         # Answer each question in the style of the seed's response.
         Generate(name="gen_responses", columns=("response",)),
         # Judge each question with its response, 1 to 3, and keep those with a 2 or a 3.

@@ -5,7 +5,7 @@ passages after start tags are values, and values in the order of the columns mak
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -49,6 +49,30 @@ class Passage:
     next_tag: str | None
 
 
+@dataclass(frozen=True)
+class _Reading:
+    """How a reply is to be read.
+
+    Attributes:
+        columns: The columns of a record, in the order of the tags.
+        optional: Those of them that may be missing or empty.
+        cut_off: Whether the reply ended at its limit of tokens.
+        keep_fences: Whether to keep a code fence around a whole value.
+    """
+
+    columns: Sequence[str]
+    optional: frozenset[str]
+    cut_off: bool
+    keep_fences: bool
+
+    def without_skipped(self, record: dict[str, str], position: int) -> dict[str, str]:
+        """The record so far, with "" for optional columns that the reply left out before here."""
+        skipped = self.columns[len(record) : position]
+        if not record or not self.optional.issuperset(skipped):
+            return record
+        return {**record, **dict.fromkeys(skipped, "")}
+
+
 class ReplyParser:
     """Reads replies to one prompt.
 
@@ -62,21 +86,27 @@ class ReplyParser:
         self._any_tag = _tag_pattern(tags)
 
     def parse(
-        self, reply: str, columns: Sequence[str], *, cut_off: bool, keep_fences: bool
+        self,
+        reply: str,
+        columns: Sequence[str],
+        *,
+        cut_off: bool,
+        keep_fences: bool,
+        optional: Collection[str] = (),
     ) -> ParsedReply:
         """Read the records in a reply; see `Prompt.parse`."""
+        reading = _Reading(columns, frozenset(optional), cut_off, keep_fences)
         is_thinking = reply.lstrip().startswith(_THINKING_BEGINS)
         _, thinking_end, answer = reply.partition(_THINKING_ENDS)
         # Some chat templates begin the thinking themselves, so that the reply holds only its end.
         if is_thinking or thinking_end:
-            parsed = self._read_records(answer, columns, cut_off, keep_fences)
+            parsed = self._read_records(answer, reading)
             if is_thinking or parsed.rows:
                 return parsed
-        return self._read_records(reply, columns, cut_off, keep_fences)
+        return self._read_records(reply, reading)
 
-    def _read_records(
-        self, text: str, columns: Sequence[str], cut_off: bool, keep_fences: bool
-    ) -> ParsedReply:
+    def _read_records(self, text: str, reading: "_Reading") -> ParsedReply:
+        columns = reading.columns
         rows: list[dict[str, str]] = []
         record: dict[str, str] = {}
         stray = False
@@ -84,13 +114,15 @@ class ReplyParser:
             if passage.tag not in self._starts:
                 continue  # an end tag and what follows it
             position = self._starts.index(passage.tag)
+            record = reading.without_skipped(record, position)
             if position != len(record):  # the record before it is incomplete
                 stray = True
                 record = {}
-            value = _value_of(passage.text, keep_fences)
-            ends_surely = self._ends_surely(passage, position, cut_off)
+            value = _value_of(passage.text, reading.keep_fences)
+            may_be_empty = columns[position] in reading.optional
+            ends_surely = self._ends_surely(passage, position, reading.cut_off)
             # Only the first column can begin a record.
-            if not value or not ends_surely or position != len(record):
+            if not (value or may_be_empty) or not ends_surely or position != len(record):
                 stray = True
                 record = {}
                 continue

@@ -233,6 +233,7 @@ class Prompt:
         *,
         cut_off: bool = False,
         keep_fences: bool = False,
+        optional: Collection[str] = (),
     ) -> ParsedReply:
         """Read the records in a reply, by the prompt's tags.
 
@@ -246,11 +247,14 @@ class Prompt:
             cut_off: Whether the reply ended at its limit of tokens. The last value is then left
                 out, unless it has its end tag.
             keep_fences: Whether to keep a code fence around a whole value.
+            optional: Columns that may be missing or empty; they are "" then.
 
         Returns:
             The complete records; everything else in the reply is left out.
         """
-        return self._parser.parse(reply, columns, cut_off=cut_off, keep_fences=keep_fences)
+        return self._parser.parse(
+            reply, columns, cut_off=cut_off, keep_fences=keep_fences, optional=optional
+        )
 
     @cached_property
     def _parser(self) -> ReplyParser:

@@ -12,9 +12,12 @@ from sdgkit.rehearsal.vocabulary import vocabulary
 VERDICTS = vocabulary("verdicts")
 # Words with opposite meanings, in lower case.
 OPPOSITES = frozenset(word.lower() for word in chain.from_iterable(VERDICTS["confused"]))
+FILLERS = tuple(chain.from_iterable(VERDICTS["fillers"].values()))
 
 _NAMED_ENTRY = re.compile(r"[|:] ")
 _LONGEST_NAME = 60
+# The last word of a sentence at the end of a line or of a table's cell.
+_LAST_WORD = re.compile(r"(?<=[^\W\d_]) ([^\W\d_]+\.(?: \|.*)?)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +26,13 @@ class Finding:
 
     Attributes:
         sentence: What is wrong.
+        kind: What kind of fault it is: truth, completeness, form, manner, language, copied or
+            extra.
         is_slight: It costs some of the score; anything else costs all of it.
     """
 
     sentence: str
+    kind: str = "truth"
     is_slight: bool = False
 
 
@@ -36,6 +42,7 @@ class Verdict:
 
     evaluation: str
     score: int
+    faults: tuple[str, ...] = ()
 
 
 def differences(right: str, response: str) -> list[Finding]:
@@ -43,29 +50,26 @@ def differences(right: str, response: str) -> list[Finding]:
     form = wording.form(response)
     right_form = wording.form(right)
     if form != right_form:
-        return [Finding(f"The form is another: {form} instead of {right_form}.")]
+        return [Finding(f"The form is another: {form} instead of {right_form}.", "form")]
     right_lines = _lines_by_name(right)
     lines = _lines_by_name(response)
     findings = []
     for name, line in right_lines.items():
         if name not in lines:
-            findings.append(Finding(f"“{line}” is missing."))
+            findings.append(Finding(f"“{line}” is missing.", "completeness"))
     for name, line in lines.items():
         difference = _difference(name, line, right_lines.get(name))
         if difference:
             findings.append(difference)
     if not findings and list(right_lines) != list(lines):
-        findings.append(
-            Finding("The order is not the one in which things come up.", is_slight=True)
-        )
+        findings.append(Finding("The order is not the one in which things come up.", "form"))
     return findings
 
 
 def _difference(name: str, line: str, right_line: str | None) -> Finding | None:
     """What is wrong with a line, compared with the right one of this name."""
     if right_line is None:
-        is_running_text = not _NAMED_ENTRY.search(line.rstrip())
-        return Finding(f"“{line}” is not called for.", is_slight=is_running_text)
+        return Finding(f"“{line}” is not called for.", "extra")
     entry = line.removeprefix(name)
     right_entry = right_line.removeprefix(name)
     words = wording.words(entry)
@@ -76,8 +80,16 @@ def _difference(name: str, line: str, right_line: str | None) -> Finding | None:
     if has_other_numbers or has_opposites or has_nothing_in_common:
         return Finding(f"“{line}” is wrong: it should be “{right_line}”.")
     if len(words) > 1.5 * len(right_words) + 2:
-        return Finding(f"“{line}” says more than belongs there.", is_slight=True)
+        return Finding(f"“{line}” says more than belongs there.", "extra")
+    filler = _filler_in(entry)
+    if filler and not _filler_in(right_entry):
+        return Finding(f"“{line}” is clumsy: “{filler}” says nothing.", "manner", is_slight=True)
     return None
+
+
+def _filler_in(text: str) -> str:
+    """The first filler in a text, or ""."""
+    return next((filler for filler in FILLERS if f" {filler}," in text), "")
 
 
 def _lines_by_name(text: str) -> dict[str, str]:
@@ -125,11 +137,13 @@ def judge(
             form=wording.form(text),
         )
         return Verdict(evaluation, high)
+    faults = tuple(dict.fromkeys(finding.kind for finding in findings))
     is_slight = all(finding.is_slight for finding in findings)
     opening = dice.choice(VERDICTS["slight" if is_slight else "bad"])
     sentences = [finding.sentence for finding in findings[:4]]
     evaluation = " ".join([opening, *sentences])
-    return Verdict(evaluation, low + round(0.6 * (high - low)) if is_slight else low)
+    score = low + round(0.6 * (high - low)) if is_slight else low
+    return Verdict(evaluation, score, faults)
 
 
 def with_mistake(text: str, other: str, dice: random.Random) -> str:
@@ -145,6 +159,7 @@ def with_mistake(text: str, other: str, dice: random.Random) -> str:
         *_wrong_lines(text, other, dice),
         *_wrong_number(text, dice),
         *_opposite_words(text, dice),
+        *_clumsy_line(text, dice),
     ]
     mistakes = [version for version in versions if version and version != text]
     return dice.choice(mistakes) if mistakes else text
@@ -194,6 +209,18 @@ def _wrong_number(text: str, dice: random.Random) -> list[str]:
         return []
     number = dice.choice(numbers)
     return [text.replace(number, wording.other_number(number, dice), 1)]
+
+
+def _clumsy_line(text: str, dice: random.Random) -> list[str]:
+    """A filler before the last word of a line: all of it stays right."""
+    lines = text.split("\n")
+    long_lines = [place for place, line in enumerate(lines) if _LAST_WORD.search(line)]
+    if not long_lines:
+        return []
+    place = dice.choice(long_lines)
+    fillers = VERDICTS["fillers"].get(wording.language(text), VERDICTS["fillers"]["en"])
+    lines[place] = _LAST_WORD.sub(rf", {dice.choice(fillers)}, \1", lines[place], count=1)
+    return ["\n".join(lines)]
 
 
 def _opposite_words(text: str, dice: random.Random) -> list[str]:

@@ -63,6 +63,7 @@ class Assignment:
         rival: A response that precedes the one in the material and is to be compared with it.
         count: How often to fill the tags.
         scale: The judge's lowest and highest score.
+        criteria: Rules that the judge is to answer with yes or no.
         prose: The rest of the prompt.
     """
 
@@ -72,6 +73,7 @@ class Assignment:
     rival: str | None
     count: int
     scale: tuple[int, int]
+    criteria: tuple[str, ...]
     prose: str
 
     @property
@@ -133,6 +135,7 @@ def read(messages: Messages) -> Assignment:
         rival=rival,
         count=_count(prose, tuple((tag.role, tag.start) for tag in tags)),
         scale=_scale("".join(scores) + prose),
+        criteria=_criteria(prose),
         prose=prose,
     )
 
@@ -269,6 +272,22 @@ def _count(prose: str, tags: tuple[tuple[str, str], ...]) -> int:
         if count > 1:
             counts.append(count)
     return min(counts[-1], MAX_COUNT) if counts else 1
+
+
+@lru_cache(maxsize=256)
+def _criteria(prose: str) -> tuple[str, ...]:
+    """The numbered rules after a sentence that asks to answer them one by one."""
+    ask = re.search(_WORDS["criteria"]["ask"], prose)
+    if ask is None:
+        return ()
+    criteria: list[str] = []
+    for line in prose[ask.end() :].splitlines():
+        numbered = re.match(_WORDS["criteria"]["line"], line)
+        if numbered:
+            criteria.append(numbered[1])
+        elif criteria:
+            break  # the list has ended
+    return tuple(criteria)
 
 
 @lru_cache(maxsize=256)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sdgkit.rehearsal import judging, mail, responses
+from sdgkit.rehearsal import comparing, judging, mail, responses, wording
 from sdgkit.rehearsal.anyskill import AnySkill
 from sdgkit.rehearsal.judging import Finding, Verdict
 from sdgkit.rehearsal.reading import Assignment, Messages, read
@@ -19,6 +19,9 @@ from sdgkit.rehearsal.vocabulary import vocabulary
 FLAWED_RESPONSES = 0.10
 # Share of responses in which a judge finds nothing, whatever is wrong with them.
 OVERLOOKED = 0.04
+# A response that differs in more places from what the rules would write has a context that they do
+# not know.
+MOST_DIFFERENCES = 1
 # How often to look for a question that the reply does not have yet.
 QUESTION_TRIES = 8
 
@@ -117,11 +120,25 @@ def _skill_of(assignment: Assignment) -> Skill:
 
 
 def _judgement(assignment: Assignment, verdict: Verdict) -> list[Piece]:
+    """The pieces of a verdict, after the answers to the criteria, if there are any."""
+    texts = {"score": str(verdict.score), "faults": ", ".join(verdict.faults) or "none"}
     pieces = []
+    if assignment.criteria:
+        pieces.append(Piece("", _answers(assignment.criteria, verdict), ""))
     for tag in assignment.tags:
-        text = str(verdict.score) if tag.role == "score" else verdict.evaluation
+        text = texts.get(tag.role, verdict.evaluation)
         pieces.append(Piece(tag.start, text, tag.end))
     return pieces
+
+
+def _answers(criteria: Sequence[str], verdict: Verdict) -> str:
+    """Yes or no to each criterion: no if a fault was found and the evaluation speaks of it."""
+    spoken_of = wording.words(verdict.evaluation) if verdict.faults else frozenset()
+    answers = []
+    for number, criterion in enumerate(criteria, 1):
+        common = {word for word in wording.words(criterion) & spoken_of if len(word) > 4}
+        answers.append(f"{number}) {'no' if common else 'yes'}")
+    return "\n".join(answers)
 
 
 def _record(
@@ -229,5 +246,17 @@ def _findings(assignment: Assignment, skill: Skill, response: str) -> list[Findi
         for role, text in assignment.material.items()
         if role != "response"
     )
-    right = assignment.seed_response if is_seed else skill.response(assignment)
-    return judging.differences(right, response)
+    if is_seed:
+        return judging.differences(assignment.seed_response, response)
+    by_rule = judging.differences(skill.response(assignment), response)
+    if len(by_rule) <= MOST_DIFFERENCES and not _is_of_a_sibling_form(by_rule, assignment):
+        return by_rule
+    return comparing.impressions(assignment, response)
+
+
+def _is_of_a_sibling_form(findings: Sequence[Finding], assignment: Assignment) -> bool:
+    """Whether the form is another than the rule's, and yet one that the example allows."""
+    if not any(finding.kind == "form" for finding in findings):
+        return False
+    right_form = wording.form(assignment.seed_response)
+    return right_form not in comparing.STRICT_FORMS

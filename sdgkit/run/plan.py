@@ -73,7 +73,8 @@ class Plan:
                 variables = None
                 if columns is not None:
                     variables = columns | stage.prompt_variables | self.variables.keys()
-                self._prompt_of(stage).check(stage.columns, variables)
+                prompt = self._prompt_of(stage)
+                prompt.check(stage.reply_columns(prompt), variables)
             if columns is not None:
                 columns = (columns - stage.removed_columns) | stage.written_columns
 

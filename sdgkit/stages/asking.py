@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sdgkit.prompts import Prompt, read_score
+from sdgkit.prompts.faults import read_faults
 from sdgkit.samples import Row
 from sdgkit.stages.reading import Reading, is_truncated
 from sdgkit.stages.stage import Stage
@@ -13,6 +14,12 @@ from sdgkit.teachers.teacher import Reply
 
 VERDICT = ("evaluation", "score")
 """The columns of a judge's verdict: its words, and a number of its scale."""
+
+FAULTS = "faults"
+"""The column of the faults that a judge names, if its prompt has a pair of tags for them."""
+
+VERDICT_WITH_FAULTS = ("evaluation", FAULTS, "score")
+"""The columns of such a verdict, in the order of the prompt's tags."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +42,9 @@ class Generate(Stage):
 class Judge(Stage):
     """Asks the judge about the row, and adds its words and a number: `evaluation` and `score`.
 
+    A prompt with a third pair of tags, between those two, also asks for the kinds of fault that the
+    judge found: the column `faults`, such as "truth, form", or "" for none.
+
     Attributes:
         scale: The scores that the judge may give.
     """
@@ -47,6 +57,15 @@ class Judge(Stage):
         verdict = await self._ask_for_columns(step)
         return {**step.row, **verdict}
 
+    @property
+    def written_columns(self) -> frozenset[str]:
+        return frozenset(VERDICT_WITH_FAULTS)
+
+    def reply_columns(self, prompt: Prompt) -> Sequence[str]:
+        if len(prompt.tags) == len(VERDICT_WITH_FAULTS):
+            return VERDICT_WITH_FAULTS
+        return self.columns
+
     def score_in(self, text: str) -> float | None:
         """The score that a judge's text means; None unless it is certain and on the scale."""
         return read_score(text, self.scale)
@@ -57,10 +76,14 @@ class Judge(Stage):
         Several scores, or a part of another record, make the reply malformed: one of them may be
         the sample's own.
         """
-        parsed = prompt.parse(reply.text, self.columns, cut_off=is_truncated(reply))
+        columns = self.reply_columns(prompt)
+        parsed = prompt.parse(reply.text, columns, cut_off=is_truncated(reply), optional={FAULTS})
         scores = {self.score_in(record["score"]) for record in parsed.rows}
         score = scores.pop() if len(scores) == 1 and not parsed.stray else None
         if score is None:
             return Reading(texts=parsed.rows, rows=())
-        verdict = {"evaluation": parsed.rows[0]["evaluation"], "score": float(score)}
+        record = parsed.rows[0]
+        verdict: dict[str, Any] = {"evaluation": record["evaluation"], "score": float(score)}
+        if FAULTS in columns:
+            verdict[FAULTS] = ", ".join(read_faults(record[FAULTS]))
         return Reading(texts=parsed.rows, rows=[verdict])

@@ -153,9 +153,14 @@ class Stage(StageTraits):
         )
         return Reading(texts=parsed.rows, rows=parsed.rows)
 
+    def reply_columns(self, prompt: Prompt) -> Sequence[str]:
+        """The columns that the stage reads by this prompt's pairs of tags, in their order."""
+        return self.columns
+
     def reply_form(self, prompt: Prompt, records: int = 1) -> Form | None:
         """What a reply with so many records must look like; None if any text will do."""
-        return Form.of(prompt, self.columns, records=records, scale=self.scale)
+        columns = self.reply_columns(prompt)
+        return Form.of(prompt, columns, records=records, scale=self.scale)
 
     def malformed(self, prompt: Prompt) -> Drop:
         """The drop of a row for which no attempt brought a reply with the prompt's tags."""

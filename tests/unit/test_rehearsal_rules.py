@@ -12,6 +12,7 @@ from sdgkit.files import shipped
 from sdgkit.prompts import Prompt, load_prompt
 from sdgkit.rehearsal import rules
 from sdgkit.rehearsal.reading import Assignment, read
+from sdgkit.stages.asking import VERDICT_WITH_FAULTS
 
 COLUMNS = {"contexts": ["context"], "questions": ["question"], "responses": ["response"]}
 EXAMPLE = """Here is an example:
@@ -51,8 +52,12 @@ def ask(prompt: Prompt, row: dict[str, Any], seed: int = 1) -> list[list[str]]:
         (names for word, names in COLUMNS.items() if prompt.name.endswith(word)),
         ["evaluation", "score"],
     )
-    columns = columns if prompt.name.startswith("gen") else ["evaluation", "score"]
-    return [list(record.values()) for record in prompt.parse(rules.to_text(pieces), columns).rows]
+    if not prompt.name.startswith("gen"):
+        columns = ["evaluation", "score"]
+    if len(prompt.tags) == len(VERDICT_WITH_FAULTS):
+        columns = ["evaluation", "faults", "score"]
+    records = prompt.parse(rules.to_text(pieces), columns).rows
+    return [[text for name, text in record.items() if name != "faults"] for record in records]
 
 
 # --- reading ------------------------------------------------------------
@@ -379,7 +384,7 @@ def test_the_judge_of_tables_reads_the_table() -> None:
     missing = judge("feedback_to_table", context, head + search)
     assert missing[1] == 1 and "Export" in missing[0]
     assert judge("feedback_to_table", context, "- Search: fast\n- Export: crashes")[1] == 1
-    assert judge("feedback_to_table", context, head + export + "\n" + search)[1] == 2
+    assert judge("feedback_to_table", context, head + export + "\n" + search)[1] == 1
 
 
 def test_of_two_responses_the_better_one_is_preferred_in_either_order() -> None:

@@ -9,17 +9,18 @@ import yaml
 
 from sdgkit.files import shipped
 from sdgkit.prompts import PARTS, load_prompt
+from sdgkit.prompts.faults import FAULT_KINDS
 
 TAGS = {
     "grounded/gen_contexts": ["Context"],
     "grounded/gen_grounded_questions": ["Question"],
     "grounded/eval_grounded_questions": ["Evaluation", "Score"],
     "grounded/gen_grounded_responses": ["Response"],
-    "grounded/evaluate_grounded_qa_pair": ["Evaluation", "Score"],
+    "grounded/evaluate_grounded_qa_pair": ["Evaluation", "Faults", "Score"],
     "freeform/gen_questions": ["Question"],
     "freeform/eval_questions": ["Evaluation", "Score"],
     "freeform/gen_responses": ["Response"],
-    "freeform/evaluate_qa_pair": ["Evaluation", "Score"],
+    "freeform/evaluate_qa_pair": ["Evaluation", "Faults", "Score"],
 }
 JUDGES = {
     name: (1, 2, 3) if "pair" in name else (0, 1) for name in TAGS if TAGS[name][-1] == "Score"
@@ -46,6 +47,8 @@ GIVEN: dict[str, dict[str, Any]] = {
     "gen_responses": {"question": "<question>"},
     "evaluate_qa_pair": {"question": "<question>", "response": "<response>"},
 }
+GIVEN_TO_ALL = {"context", "question", "response", "num_samples"}
+SOMETIMES = {"vary", "criteria"}  # variables that a run may have
 LANGUAGES = (
     "English|German|French|Spanish|Italian|Portuguese|Dutch|Chinese|Mandarin|Japanese|Korean|"
     "Russian|Arabic|Hindi|Turkish|Polish|Czech|Swedish|Danish|Norwegian|Finnish|Greek|Hebrew|"
@@ -101,10 +104,10 @@ def test_a_prompt_names_its_variables_in_the_comment_on_top(name: str) -> None:
     assert comment.startswith(f"{name.split('/')[1]}: ")
     variables = re.search(r"Variables: (.*?)\. Keep what", comment)
     assert variables
-    listed = {*variables[1].replace("and vary (only with vary lists)", "vary").split(", ")}
+    listed = {*re.findall(r"\w+", re.sub(r"\(.*?\)| and ", " ", variables[1]))}
     used = set(re.findall(r"\w+", " ".join(re.findall(r"\{[{%].*?[%}]\}", text))))
-    assert listed == used & {*SEED, *("context", "question", "response", "num_samples", "vary")}
-    assert listed - {"vary"} == set(row(name))
+    assert listed == used & {*SEED, *GIVEN_TO_ALL, *SOMETIMES}
+    assert listed - SOMETIMES == set(row(name))
 
 
 @pytest.mark.parametrize("name", TAGS)
@@ -163,9 +166,28 @@ def test_a_judge_explains_every_value_of_its_scale(name: str) -> None:
     )
     choices = re.search(r"\[Start of Score\]\n\((.*)\)\n\[End of Score\]$", text)
     assert choices and choices[1] in ("0 or 1", "1, 2 or 3")
-    assert "The example is right by definition" in text
+    assert "by definition" not in text  # a rule of the task counts more than a faulty example
+    assert len(re.findall(r"For example[,:]", text)) == 2  # of a low score, and of a high one
     if 3 in JUDGES[name]:
         assert "as brief as the example's is perfect" in text
+
+
+@pytest.mark.parametrize("name", [name for name in TAGS if "Faults" in TAGS[name]])
+def test_a_judge_explains_every_kind_of_fault_and_offers_it_in_the_form(name: str) -> None:
+    text = rendered(name)
+    assert re.findall(r"^\* (\w+): ", text, re.M) == list(FAULT_KINDS)
+    form = re.search(r"\[Start of Faults\]\n\((.*)\)", text)
+    assert form and f"those of {', '.join(FAULT_KINDS)} " in form[1] and "none" in form[1]
+
+
+@pytest.mark.parametrize("name", [name for name in TAGS if "Faults" in TAGS[name]])
+def test_a_judge_answers_the_criteria_one_by_one_if_there_are_any(name: str) -> None:
+    criteria = ["Is every row {{ about }} a feature?", "Does it end without a greeting?"]
+    text = rendered(name, criteria=criteria)
+    assert f"\n1) {criteria[0]}\n2) {criteria[1]}\n\nThe score:" in text
+    assert text.index(criteria[1]) < text.index("<seed response>")  # equal for the whole run
+    assert rendered(name) == rendered(name, criteria=[])
+    assert "one by one" not in rendered(name)
 
 
 @pytest.mark.parametrize("name", ["grounded/gen_contexts", "freeform/gen_questions"])

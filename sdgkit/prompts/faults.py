@@ -1,0 +1,50 @@
+"""Reads the kinds of fault that a judge named."""
+
+import re
+from collections.abc import Sequence
+
+FAULT_KINDS = {
+    "truth": "something is wrong, or does not follow from what is given",
+    "completeness": "something is missing, cut off or ignored",
+    "form": "parts, order, headings, labels, marks or layout are not the example's",
+    "manner": "tone, level of detail, length or wording are not the example's",
+    "language": "it is in another language",
+    "copied": "it repeats what belongs to the example's content",
+    "extra": "something is added that was not asked for",
+}
+"""The kinds of fault that a judge can name, and what they mean."""
+
+_ASIDE = re.compile(r"\([^()]*\)")
+_LABEL = re.compile(r"(?i)^\W*faults?\b\s*:")
+_SEPARATOR = re.compile(r"[,;/|\n+&]|\band\b")
+_WORD = re.compile(r"[^\W\d_]+")
+
+
+def read_faults(text: str) -> Sequence[str]:
+    """Read the kinds of fault in a judge's text.
+
+    Args:
+        text: What the judge wrote, such as "truth, form" or "none".
+
+    Returns:
+        The kinds of `FAULT_KINDS` that it names, each once and in the order that they have there;
+        empty if it names none.
+
+    Example:
+        >>> read_faults("**Form**, truth (the total)")
+        ['truth', 'form']
+        >>> read_faults("none")
+        []
+    """
+    plain = _LABEL.sub("", _ASIDE.sub(" ", text))
+    named = set()
+    for entry in _SEPARATOR.split(plain.lower()):
+        first_word = _WORD.search(entry)
+        if first_word is not None:
+            named.add(first_word[0])
+    return [kind for kind in FAULT_KINDS if kind in named]
+
+
+def faults_in(value: object) -> Sequence[str]:
+    """The kinds of fault in a row's column `faults`; empty if the row has no such column."""
+    return read_faults(value) if isinstance(value, str) else []
