@@ -56,17 +56,6 @@ class StageLine:
             "dropped": dict(self.dropped),
         }
 
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> "StageLine":
-        """The line that `as_json` gave; keys that this version does not know are ignored."""
-        return cls(
-            name=values["name"],
-            rows_in=values["rows_in"],
-            tried=values["tried"],
-            rows_out=values["rows_out"],
-            dropped=dict(values["dropped"]),
-        )
-
 
 def samples_kept(stages: Sequence[StageLine]) -> int:
     """The rows that came out of the last stage; 0 if no stage has run yet."""
@@ -129,11 +118,3 @@ class Summary:
         values["stages"] = [line.as_json() for line in self.stages]
         values["notes"] = list(self.notes)
         return values
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> "Summary":
-        """The summary that `as_json` gave; keys that this version does not know are ignored."""
-        names = cls.__dataclass_fields__
-        fields = {name: value for name, value in values.items() if name in names}
-        fields["stages"] = [StageLine.from_json(line) for line in values["stages"]]
-        return cls(**fields)

@@ -22,6 +22,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = [
     ["errors"],
     ["files", "formatting", "keywords"],
+    ["recorded"],
     ["samples", "funnel"],
     ["texts"],
     ["prompts"],

@@ -11,6 +11,7 @@ from typing import Any
 
 from sdgkit.checks.registry import MAKERS, Rule
 from sdgkit.errors import SettingsError
+from sdgkit.formatting import visible
 from sdgkit.stages import Check
 
 _LIMITS = re.compile(r"(?P<min>\d*)\.\.(?P<max>\d*)\s*(?P<unit>words|characters|)")
@@ -78,11 +79,15 @@ def _read_check(entry: Any) -> Check:
 def _saved_check(values: Mapping[str, Any]) -> Check:
     """A check from what `saved` gave."""
     settings = dict(values)
-    maker = MAKERS.get(settings.pop("check", None))
+    named = [settings.get(name, "") for name in ("name", "check", "column")]
+    if not all(isinstance(value, str) for value in named):
+        raise SettingsError("A recorded check is damaged: give checks= again.", setting="checks")
+    maker = MAKERS.get(settings.pop("check", ""))
     if maker is None:
+        name = visible(str(settings.get("name")))
         raise SettingsError(
-            f"The check {values.get('name')!r} is a function of your own, which was not saved. "
-            "Pass it with checks= again.",
+            f"The run used a check of your own, {name!r}. Only its name is recorded, never code: "
+            "give all checks again with --check (checks=).",
             setting="checks",
         )
     return maker(**settings)

@@ -30,7 +30,7 @@ from sdgkit.cli.options import (
 from sdgkit.cli.runs import print_ending
 from sdgkit.cli.terminal import REHEARSAL_SAMPLES, is_live, say
 from sdgkit.errors import SdgkitError, SettingsError
-from sdgkit.formatting import pluralize
+from sdgkit.formatting import pluralize, visible
 
 if TYPE_CHECKING:
     from sdgkit.run import Run
@@ -149,9 +149,13 @@ def generate(
 
 
 def _recorded_teacher(seeds: str, teacher: TeacherOptions) -> dict[str, Any]:
-    """Kind and model of the teacher that a run's folder names, unless options or settings name one.
+    """The rehearsal teacher for a run's folder that was made with it, unless you name another one.
 
-    A folder holds no address.
+    A folder, which may come from a stranger, sends requests and a key to nobody: a teacher that is
+    a model has to be named.
+
+    Raises:
+        SettingsError: A model made the folder, and no option or setting names a teacher.
     """
     from sdgkit.method import run_folder
     from sdgkit.run.folder import read_config
@@ -164,7 +168,14 @@ def _recorded_teacher(seeds: str, teacher: TeacherOptions) -> dict[str, Any]:
     config = read_config(folder)
     if not config.teacher:
         return {}
-    return {"kind": config.teacher, "model": config.model}
+    if config.teacher != REHEARSAL:
+        model = visible(config.model or config.teacher)
+        raise SettingsError(
+            f"The run in {folder} was made by {model}. A folder does not decide whom to ask: name "
+            "the teacher with --base-url URL or --teacher KIND (--teacher rehearsal needs none).",
+            setting="teacher",
+        )
+    return {"kind": REHEARSAL}
 
 
 def _print_estimate(planned: "Plan", out: Path, trial: TrialOptions) -> None:

@@ -101,7 +101,7 @@ def _plan_again(folder: Path, teacher: TeacherSource | None, options: PlanOption
     recorded_prompts = {
         name: Prompt.from_json(name, parts) for name, parts in config.prompts.items()
     }
-    recorded = {**config.settings, "target": config.target, "system": config.system}
+    recorded = {**config.settings.given(), "target": config.target, "system": config.system}
     given = {name: value for name, value in options.items() if value is not None}
     merged = {**recorded, **given, "pipeline": replace(pipeline, prompts=recorded_prompts)}
     again = _plan_from_seeds(folder / SEEDS_FILE, teacher, cast(PlanOptions, merged))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from sdgkit.errors import PromptError, SettingsError
 from sdgkit.files import write_atomically
 from sdgkit.prompts.parser import ParsedReply, ReplyParser
-from sdgkit.prompts.prompt_yaml import PARTS, TAGS, read_yaml, write_yaml
+from sdgkit.prompts.prompt_yaml import PARTS, TAGS, check_values, read_yaml, write_yaml
 from sdgkit.prompts.sampling import SamplingSettings, check_sampling
 from sdgkit.prompts.tags import TagPair
 from sdgkit.prompts.yaml_edits import heading_of, update_yaml
@@ -157,7 +157,13 @@ class Prompt:
 
     @classmethod
     def from_json(cls, name: str, values: Mapping[str, Any]) -> "Prompt":
-        """The prompt of this name with the values that `as_json` gave."""
+        """The prompt of this name with the values that `as_json` gave.
+
+        Raises:
+            PromptError: Something else is among them.
+            SettingsError: For a sampling setting that does not exist or is out of its range.
+        """
+        check_values(values, name)
         fields = dict(values)
         for tags in TAGS:
             if tags in fields:

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from sdgkit.errors import PromptError
+from sdgkit.formatting import visible
 from sdgkit.prompts.sampling import SAMPLING, check_sampling
 from sdgkit.prompts.yaml_text import (
     YamlProblem,
@@ -99,6 +100,29 @@ def read_yaml(text: str, file: str) -> PromptEntries:
     sampling = values.get("sampling") or {}
     check_sampling(sampling, file)
     return PromptEntries(parts, start_tags, end_tags, sampling, lines)
+
+
+def check_values(values: Mapping[str, Any], origin: str) -> None:
+    """Check the values of a prompt that was recorded as JSON.
+
+    Args:
+        values: The values by entry, as `Prompt.as_json` gives them.
+        origin: The name of the prompt, for messages.
+
+    Raises:
+        PromptError: An entry does not exist, or has another type.
+        SettingsError: For a sampling setting that does not exist or is out of its range.
+    """
+    for name, value in values.items():
+        rule = _ENTRY_RULES.get(name)
+        if rule is None or not isinstance(value, rule.type):
+            raise _error(origin, f"{visible(name)!r} is not part of a prompt, or has another type.")
+    tags = {name: values.get(name) or [""] for name in TAGS}
+    for name in TAGS:
+        if not all(isinstance(tag, str) for tag in tags[name]):
+            raise _error(origin, f"{name} must be {_ENTRY_RULES[name].requirement}.", part=name)
+    _check_pairs(tuple(tags["start_tags"]), tuple(tags["end_tags"]), origin)
+    check_sampling(values.get("sampling") or {}, origin)
 
 
 def _entry_value(name: str, node: yaml.Node, text: str, file: str) -> Any:

@@ -51,6 +51,9 @@ class SettingRule:
         return self.highest is None or bool(value <= self.highest)
 
 
+# What a run decides itself; an `extra_body` that said it again would win over the run's own.
+NOT_EXTRA = ("model", "messages", "n", "seed", "stream")
+
 # The ranges are those of the OpenAI API reference, "Create chat completion".
 SAMPLING = {
     "temperature": SettingRule((int, float), "a number from 0 to 2", 0, 2),
@@ -78,6 +81,12 @@ def check_sampling(sampling: Mapping[str, Any], origin: str) -> None:
             raise SettingsError(
                 f"{origin}: sampling {name} must be {rule.requirement}, not {shortened(value)}.",
                 setting=name,
+            )
+    for name in sampling.get("extra_body", {}):
+        if name in NOT_EXTRA:
+            raise SettingsError(
+                f"{origin}: extra_body cannot set {name}, which the run decides. Leave it out.",
+                setting="extra_body",
             )
 
 

@@ -84,6 +84,10 @@ class Verdicts:
     kept: int
     unsure: int = 0
 
+    def __post_init__(self) -> None:
+        if self.kind not in (*RESPONSE_KINDS, BAD, OWN_ROWS):
+            raise ValueError(f"there is no kind of response {self.kind!r}")
+
     @property
     def interval(self) -> Interval:
         """The confidence interval (95%) of the share that it keeps."""
@@ -168,18 +172,6 @@ class Calibration:
             asked=sum(verdicts.asked for verdicts in damaged),
             kept=sum(verdicts.kept for verdicts in damaged),
             unsure=sum(verdicts.unsure for verdicts in damaged),
-        )
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Calibration:
-        """The calibration whose values these are, as `dataclasses.asdict` gives them."""
-        return cls(
-            judge=values["judge"],
-            prompt=values["prompt"],
-            prompt_key=values["prompt_key"],
-            seeds=values["seeds"],
-            verdicts=[Verdicts(**verdicts) for verdicts in values["verdicts"]],
-            mistakes=[Mistake(**mistake) for mistake in values["mistakes"]],
         )
 
     def applies_to(self, judge: str | None, prompts: Mapping[str, Mapping[str, Any]]) -> bool:

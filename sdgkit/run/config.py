@@ -1,12 +1,44 @@
 """`config.json`: the settings of a run, enough to do it again."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
 
 from sdgkit.formatting import public_model_name
+from sdgkit.recorded import read_file
 from sdgkit.run.plan import Plan
 from sdgkit.teachers.teacher import Teacher
+
+
+@dataclass(frozen=True)
+class RecordedSettings:
+    """The options of a run as its folder records them, each None where it was left out.
+
+    A folder may come from a stranger, so these are values and never a path: an option that would
+    name a file (of contexts, of code) is not among them. `sdgkit.plan` explains each.
+
+    Attributes:
+        contexts: Your own contexts, the rows themselves.
+        checks: What `sdgkit.checks.saved` gives for each check.
+    """
+
+    num_contexts: int | None = None
+    num_questions: int | None = None
+    extra_tries: int | None = None
+    vary: Mapping[str, Sequence[Any]] | None = None
+    questions: Literal["seed"] | None = None
+    contexts: Sequence[Mapping[str, Any]] | None = None
+    structure: Literal["auto", "always", "never"] | None = None
+    checks: Sequence[Mapping[str, Any]] | None = None
+    near_duplicates: float | None = None
+
+    # An option that is not known here would be left out of the run without a word.
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
+
+    def given(self) -> dict[str, Any]:
+        """The options that were not left out."""
+        return {name: value for name, value in vars(self).items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -16,7 +48,7 @@ class RunConfig:
     Attributes:
         pipeline: The pipeline's name.
         name: The name of the skill.
-        settings: The options of `generate`, as JSON values.
+        settings: The options of `generate`.
         teacher: The kind of teacher.
         model: The teacher's model; None if its name is a path on the server.
         judge: The judge's model, None if the teacher judged its own work or the name is a path.
@@ -27,7 +59,7 @@ class RunConfig:
 
     pipeline: str
     name: str
-    settings: Mapping[str, Any]
+    settings: RecordedSettings
     teacher: str | None
     model: str | None
     judge: str | None
@@ -46,7 +78,7 @@ class RunConfig:
         return cls(
             pipeline=plan.pipeline.name,
             name=plan.name or folder_name,
-            settings=dict(plan.settings),
+            settings=RecordedSettings(**plan.settings),
             teacher=plan.teacher_kind,
             model=_publishable_model(plan.teacher),
             judge=_publishable_model(plan.judge),
@@ -57,12 +89,17 @@ class RunConfig:
 
     def as_json(self) -> dict[str, Any]:
         """The content of `config.json`."""
-        return dict(vars(self))
+        return {**vars(self), "settings": self.settings.given()}
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> "RunConfig":
-        """The config that `as_json` gave; keys that this version does not know are ignored."""
-        return cls(**{field.name: values[field.name] for field in fields(cls)})
+    def read(cls, path: Path) -> "RunConfig":
+        """The config in a file; keys that this version does not know are ignored.
+
+        Raises:
+            RunError: It holds something that sdgkit does not write.
+            OSError: The file cannot be read.
+        """
+        return read_file(cls, path)
 
 
 def _publishable_model(teacher: Teacher | None) -> str | None:

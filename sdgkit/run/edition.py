@@ -1,7 +1,7 @@
 """Everything that decides the rows of a run, and what has changed since the last session."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -58,16 +58,6 @@ class EditionConfig:
             if not values[name]:
                 del values[name]
         return values
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> "EditionConfig":
-        """The config that `as_json` gave; keys that this version does not know are ignored."""
-        names = [
-            field.name
-            for field in fields(cls)
-            if field.name not in LATER_FIELDS or field.name in values
-        ]
-        return cls(**{name: values[name] for name in names})
 
     @property
     def stages_by_name(self) -> dict[str, Mapping[str, Any]]:

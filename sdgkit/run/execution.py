@@ -12,7 +12,8 @@ from pathlib import Path
 from sdgkit.errors import as_sdgkit_error
 from sdgkit.formatting import pluralize
 from sdgkit.funnel import StageLine, Summary, samples_kept
-from sdgkit.journal import Journal, Totals
+from sdgkit.journal import Edition, Journal, Totals
+from sdgkit.recorded import read_values
 from sdgkit.report.explain import explain
 from sdgkit.run.edition import EditionConfig, refuse_another_job
 from sdgkit.run.ending import take_last_steps
@@ -301,7 +302,7 @@ def _begin_session(
     """
     config = plan.edition()
     newest = journal.newest()
-    previous = EditionConfig.from_json(newest.config) if newest is not None else None
+    previous = _recorded_config(newest, out) if newest is not None else None
     if previous is not None and not reuse:
         refuse_another_job(previous, config, out)
     recorded_replies = journal.count_replies()
@@ -315,6 +316,11 @@ def _begin_session(
     if out is not None:
         write_start(out, plan)
     return finished if plan.target is None else {}
+
+
+def _recorded_config(newest: Edition, out: Path | None) -> EditionConfig:
+    """What decided the rows of the last session. Raises RunError where the journal is damaged."""
+    return read_values(EditionConfig, newest.config, f"The journal in {out}", out)
 
 
 def _resume_note(changes: Sequence[str], recorded_replies: int, is_finished: bool) -> str:

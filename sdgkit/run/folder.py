@@ -3,7 +3,7 @@
 import json
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sdgkit.decisions import Decisions, read_decisions
 from sdgkit.errors import RunError
@@ -13,11 +13,14 @@ from sdgkit.export.training_set import Part, TrainingSet
 from sdgkit.funnel import Summary
 from sdgkit.journal import Journal
 from sdgkit.quality.verdicts import Calibration
+from sdgkit.recorded import read_file
 from sdgkit.report import write_report
 from sdgkit.run.config import RunConfig
 from sdgkit.run.plan import Plan
 from sdgkit.run.record import Record
 from sdgkit.samples import Row
+
+Kind = TypeVar("Kind")
 
 CONFIG_FILE = "config.json"
 SUMMARY_FILE = "summary.json"
@@ -66,15 +69,12 @@ def write_reviewed(out: Path) -> None:
 
 def read_config(out: Path) -> RunConfig:
     """The config in a folder. Raises RunError if there is none yet, or it is broken."""
-    try:
-        return RunConfig.from_json(_read_values(out, CONFIG_FILE))
-    except KeyError as error:
-        raise RunError(f"{out / CONFIG_FILE} has no {error}.", folder=out) from None
+    return _read(RunConfig, out / CONFIG_FILE)
 
 
 def read_summary(out: Path) -> Summary:
     """The summary in a folder. Raises RunError if there is none yet, or it is broken."""
-    return Summary.from_json(_read_values(out, SUMMARY_FILE))
+    return _read(Summary, out / SUMMARY_FILE)
 
 
 def write_values(path: Path, values: Any) -> None:
@@ -83,14 +83,14 @@ def write_values(path: Path, values: Any) -> None:
     write_text(path, [text, "\n"])
 
 
-def _read_values(out: Path, name: str) -> dict[str, Any]:
+def _read(kind: type[Kind], path: Path) -> Kind:
     try:
-        return dict(json.loads((out / name).read_text("utf-8")))
-    except (OSError, ValueError):
+        return read_file(kind, path)
+    except OSError:
         raise RunError(
-            f"{out} holds no {name} that can be read: its run is still in progress, or ended "
-            "before writing it. Run the same command again, with the seeds and --out.",
-            folder=out,
+            f"{path.parent} holds no {path.name} that can be read: its run is still in progress, "
+            "or ended before writing it. Run the same command again, with the seeds and --out.",
+            folder=path.parent,
         ) from None
 
 
@@ -105,7 +105,7 @@ def _read_calibration(out: Path, summary: Summary, config: RunConfig) -> Calibra
     """The calibration, if there is one and it is about this judge with these prompts."""
     if not (out / CALIBRATION_FILE).exists():
         return None
-    calibration = Calibration.from_json(_read_values(out, CALIBRATION_FILE))
+    calibration = _read(Calibration, out / CALIBRATION_FILE)
     return calibration if calibration.applies_to(summary.judge, config.prompts) else None
 
 

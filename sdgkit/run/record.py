@@ -14,6 +14,7 @@ from sdgkit.errors import RunError
 from sdgkit.export import as_stored
 from sdgkit.journal import JOURNAL_FILE, Journal, Outcome, RecordedExchange, Session
 from sdgkit.pages import fill
+from sdgkit.recorded import read_values
 from sdgkit.run.snapshot import Snapshot
 from sdgkit.samples import Row
 
@@ -155,7 +156,9 @@ class Record:
             return None
         snapshot = Snapshot(session.state)
         if session.snapshot is not None:
-            snapshot = Snapshot.from_json(session.snapshot)
+            snapshot = read_values(
+                Snapshot, session.snapshot, f"The journal in {self.out}", self.out
+            )
         if snapshot.is_active and _is_gone(session):
             message = (
                 "The process that wrote this run is gone. Run the same command again to resume."

@@ -1,7 +1,7 @@
 """Where a run stands: numbers by stage, pace, the newest samples."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sdgkit.funnel import StageLine
@@ -79,14 +79,6 @@ class Snapshot:
     def as_json(self) -> dict[str, Any]:
         """The snapshot as the journal stores it, with a few of the newest samples."""
         return asdict(replace(self, newest=tuple(self.newest)[-STORED_SAMPLES:]))
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> "Snapshot":
-        """The snapshot that `as_json` gave; keys that this version does not know are ignored."""
-        names = {field.name for field in fields(cls)}
-        arguments = {name: value for name, value in values.items() if name in names}
-        arguments["stages"] = [StageLine.from_json(line) for line in values.get("stages", ())]
-        return cls(**arguments)
 
 
 class Funnel(list[StageLine]):

@@ -1,6 +1,5 @@
 """Can the judge be trusted? It is asked about responses that are known to be good or spoilt."""
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -13,6 +12,7 @@ from scripted import PROMPTS, tagged
 import sdgkit as sk
 from sdgkit.cli import main
 from sdgkit.quality.verdicts import Calibration, interval
+from sdgkit.recorded import read_file, read_values
 from sdgkit.run import Run
 
 
@@ -81,7 +81,7 @@ def test_it_prints_as_text_and_as_a_table_and_comes_back_from_json() -> None:
     kind = calibrated(lambda *_: 3)
     assert re.search(r"bad: cut off in the middle +6 of 6 +100% \(61% to 100%\)", repr(kind))
     assert "<table" in kind._repr_html_()
-    back = Calibration.from_json(json.loads(json.dumps(asdict(kind))))
+    back = read_values(Calibration, asdict(kind), "calibration")
     assert repr(back) == repr(kind)
 
 
@@ -99,7 +99,7 @@ def test_a_calibrated_run_keeps_the_result_beside_its_samples_and_asks_nothing_t
         script.forget()
         assert sk.calibrate(teacher, tmp_path) == first
         assert script.asked() == 0
-    assert Calibration.from_json(json.loads((tmp_path / "calibration.json").read_text())) == first
+    assert read_file(Calibration, tmp_path / "calibration.json") == first
     assert (tmp_path / "dataset.jsonl").read_text() == before
 
 
