@@ -1,6 +1,5 @@
 """Variables of the whole run: every prompt may use them, and they decide what is asked again."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from scripted import PROMPTS, ScriptedTeacher, seeds
 
 import sdgkit as sk
 from sdgkit.prompts import Prompt
+from sdgkit.recorded import read_values
 from sdgkit.run import Run
 from sdgkit.run.edition import EditionConfig
 from sdgkit.run.plan import Plan
@@ -81,4 +81,4 @@ def test_a_run_without_variables_has_the_edition_that_it_had_before_there_were_a
     with ScriptedTeacher() as script:
         values = small_plan(script).edition().as_json()
     assert "variables" not in values
-    assert EditionConfig.from_json(json.loads(json.dumps(values))).variables == {}
+    assert read_values(EditionConfig, values, "journal").variables == {}
