@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -70,7 +71,7 @@ HEAVY = {
 TOP_LEVEL_FOLDERS = {".ci", "notebooks", "prompts", "sdgkit", "tests"}
 
 
-def pyproject() -> dict:
+def pyproject() -> dict[str, Any]:
     return tomllib.loads((REPO / "pyproject.toml").read_text(encoding="utf-8"))
 
 
@@ -120,7 +121,7 @@ def test_every_library_that_is_imported_is_declared() -> None:
     ours = pyproject()["project"]
     declared = {canonical(entry) for entry in ours["dependencies"]}
     distributions = importlib.metadata.packages_distributions()
-    undeclared = {}
+    undeclared: dict[str, str] = {}
     for path in FILES:
         for name in {name.partition(".")[0] for name in imported_modules(path)} - {
             "sdgkit",

@@ -6,8 +6,8 @@ import sys
 import sysconfig
 import venv
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -25,7 +25,7 @@ for folder in (sdgkit.__file__, shipped("prompts"), shipped("notebooks")):
 @pytest.fixture(scope="module")
 def wheel(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
-    build = [
+    build: list[str | Path] = [
         sys.executable,
         "-m",
         "pip",
@@ -48,7 +48,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("installed")
     venv.create(folder, with_pip=False)
     python = folder / "bin" / "python"
-    install = [
+    install: list[str | Path] = [
         sys.executable,
         "-m",
         "pip",
@@ -74,32 +74,38 @@ def online() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 
 
-@pytest.fixture
-def outside(installed: Path, tmp_path: Path) -> Any:
+@dataclass(frozen=True)
+class Outside:
     """Runs an installed command in an empty folder, with a HOME where nothing can be written."""
-    work = tmp_path / "work"
-    work.mkdir()
-    home = tmp_path / "home"
-    home.write_text("a file: not even root can write into it\n")
 
-    def run(command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    programs: Path
+    folder: Path
+    home: Path
+
+    def __call__(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         environment = {
-            "PATH": f"{installed / 'bin'}{os.pathsep}{os.environ['PATH']}",
-            "HOME": str(home),
-            "TMPDIR": str(tmp_path),
+            "PATH": f"{self.programs}{os.pathsep}{os.environ['PATH']}",
+            "HOME": str(self.home),
+            "TMPDIR": str(self.folder.parent),
             "PYTHONPATH": os.environ["PYTHONPATH"],
         }
         return subprocess.run(
-            [installed / "bin" / command, *arguments],
-            cwd=work,
+            [self.programs / command, *arguments],
+            cwd=self.folder,
             env=environment,
             capture_output=True,
             text=True,
             check=False,
         )
 
-    run.folder = work
-    return run
+
+@pytest.fixture
+def outside(installed: Path, tmp_path: Path) -> Outside:
+    work = tmp_path / "work"
+    work.mkdir()
+    home = tmp_path / "home"
+    home.write_text("a file: not even root can write into it\n")
+    return Outside(programs=installed / "bin", folder=work, home=home)
 
 
 def files_in(folder: Path) -> list[Path]:
@@ -127,7 +133,7 @@ def test_the_wheel_holds_the_whole_package_and_no_tests(repo: Path, wheel: Path)
 
 
 def test_an_installed_sdgkit_finds_its_own_prompts_and_notebooks(
-    repo: Path, outside: Any, installed: Path
+    repo: Path, outside: Outside, installed: Path
 ) -> None:
     result = outside("python", "-c", WHERE)
     assert result.returncode == 0, result.stderr
@@ -140,14 +146,14 @@ def test_an_installed_sdgkit_finds_its_own_prompts_and_notebooks(
         assert expected == {path.relative_to(found) for path in files_in(found)}
 
 
-def test_the_installed_command_explains_itself(outside: Any) -> None:
+def test_the_installed_command_explains_itself(outside: Outside) -> None:
     result = outside("sdgkit", "--help")
     assert result.returncode == 0, result.stderr
     assert "generate" in result.stdout
 
 
 def test_the_installed_command_does_its_job_in_an_empty_folder(
-    outside: Any, installed: Path
+    outside: Outside, installed: Path
 ) -> None:
     [seeds] = installed.glob(
         "lib/python3*/site-packages/sdgkit/notebooks/seeds/feedback_to_table.jsonl"

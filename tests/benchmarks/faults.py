@@ -18,10 +18,10 @@ from sdgkit.run import Run
 from sdgkit.seeds import read_seeds
 
 SLOTS = 64
-CALM = {"mean_latency_ms": 200, "sigma": 0.8, "slots": SLOTS}
+CALM: dict[str, Any] = {"mean_latency_ms": 200, "sigma": 0.8, "slots": SLOTS}
 
 
-def once(seeds: list[dict], **faults: Any) -> tuple[float, int, int]:
+def once(seeds: list[dict[str, Any]], **faults: Any) -> tuple[float, int, int]:
     """(seconds, rows judged, samples) of one run against a teacher with these faults."""
     teacher = sk.connect("rehearsal", concurrency=SLOTS, **CALM, **faults)
     run = Run(sk.plan(seeds, teacher=teacher), on_note=lambda _: None).start().wait()

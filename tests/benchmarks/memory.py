@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
@@ -30,7 +31,7 @@ finally:
 """
 
 
-def peak_mb(seeds: list[dict]) -> tuple[int, float]:
+def peak_mb(seeds: list[dict[str, Any]]) -> tuple[int, float]:
     """(peak resident memory in MB, seconds) of one process."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "seeds.jsonl"

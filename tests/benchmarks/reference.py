@@ -42,7 +42,8 @@ async def generate(
             ):
                 reply = await response.json()
             done["requests"] += 1
-            return reply["choices"][0]["message"]["content"]
+            text: str = reply["choices"][0]["message"]["content"]
+            return text
 
         async def judged(name: str, row: dict[str, Any], scale: tuple[float, ...]) -> float:
             rows = prompts[name].parse(await ask(prompts[name], row), ("evaluation", "score")).rows

@@ -29,7 +29,9 @@ def overhead() -> float:
         whole = seconds(
             "-m", "sdgkit", "generate", str(seeds), "--teacher", "rehearsal", "--out", folder
         )
-        return whole - json.loads((Path(folder) / "summary.json").read_text("utf-8"))["wall_s"]
+        summary = json.loads((Path(folder) / "summary.json").read_text("utf-8"))
+        generation: float = summary["wall_s"]
+        return whole - generation
 
 
 def main() -> None:

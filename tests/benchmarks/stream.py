@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -26,7 +27,7 @@ SLOTS = 64
 MEAN_S = 0.2
 
 
-def streamed(seeds: list[dict], base_url: str) -> dict[str, float]:
+def streamed(seeds: list[dict[str, Any]], base_url: str) -> dict[str, float]:
     """One run with its journal in a folder: seconds of generation (without the files) and to the first sample."""
     teacher = sk.connect("rehearsal", base_url=base_url, concurrency=SLOTS)
     first: list[float] = []

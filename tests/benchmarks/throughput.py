@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -22,7 +23,7 @@ from sdgkit.seeds import read_seeds
 SLOTS = 64
 
 
-def once(seeds: list[dict]) -> tuple[float, float, int]:
+def once(seeds: list[dict[str, Any]]) -> tuple[float, float, int]:
     """(requests a second, client CPU in ms a request, requests) of one run, its files left aside."""
     server = start(slots=SLOTS)
     teacher = sk.connect("rehearsal", base_url=server.base_url, concurrency=SLOTS)

@@ -50,7 +50,7 @@ class Executed:
             check=False,
         )
         text = self.path.read_text("utf-8")
-        self.notebook: Any = nbformat.reads(text, as_version=4)  # type: ignore[no-untyped-call]
+        self.notebook: Any = nbformat.reads(text, as_version=4)
         self.cells = [cell for cell in self.notebook.cells if cell.cell_type == "code"]
         self.outputs = [output for cell in self.cells for output in cell.outputs]
 
@@ -126,7 +126,7 @@ def test_it_becomes_a_page_that_is_whole_and_needs_no_network(executed: Executed
     from nbconvert import HTMLExporter
 
     addresses = dict.fromkeys(["require_js_url", "mathjax_url", "mermaid_js_url", "jquery_url"], "")
-    exporter = HTMLExporter(template_name="lab", **addresses)  # type: ignore[no-untyped-call]
+    exporter = HTMLExporter(template_name="lab", **addresses)
     html, _ = exporter.from_notebook_node(executed.notebook)
     page = Page(html)
     assert not page.fetched

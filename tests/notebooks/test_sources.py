@@ -24,7 +24,7 @@ every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: pat
 
 def cells_of(path: Path, kind: str) -> list[Any]:
     """The cells of this kind, "code" or "markdown", in order."""
-    notebook: Any = nbformat.reads(path.read_text("utf-8"), as_version=4)  # type: ignore[no-untyped-call]
+    notebook: Any = nbformat.reads(path.read_text("utf-8"), as_version=4)
     return [cell for cell in notebook.cells if cell.cell_type == kind]
 
 
@@ -43,7 +43,7 @@ def parameters(path: Path) -> list[str]:
 @every_notebook
 def test_a_notebook_is_kept_as_every_jupyter_opens_it(path: Path) -> None:
     text = path.read_text("utf-8")
-    notebook: Any = nbformat.reads(text, as_version=nbformat.NO_CONVERT)  # type: ignore[no-untyped-call]
+    notebook: Any = nbformat.reads(text, as_version=nbformat.NO_CONVERT)
     nbformat.validate(notebook)
     assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
     assert notebook.metadata.kernelspec.name == "python3"

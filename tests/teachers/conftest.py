@@ -5,7 +5,7 @@ A machine on which they cannot be installed skips, saying why. Each worker of a 
 
 import json
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -50,7 +50,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     if report.failed and HERE in item.path.parents:
         report.sections += [
@@ -144,11 +146,18 @@ def start_stack(vllm: RealServer, logs: Path) -> Callable[..., Iterator[RealServ
         file.write_text(text, encoding="utf-8")
         command = [str(python.parent / words[0]), *words[1:], str(file), "--port", str(port)]
         root = f"http://127.0.0.1:{port}"
-        where = {"url": root, "ready": f"{root}/v1/health", "log": logs / f"{name}.log"}
         home = clean_environment(
             **OFFLINE, **PLAIN_LOG, LLAMA_STACK_CONFIG_DIR=str(state), SQLITE_STORE_DIR=str(state)
         )
-        yield from serving(RealServer(name, command, **where, environment=home), "version")
+        server = RealServer(
+            name,
+            command,
+            url=root,
+            ready=f"{root}/v1/health",
+            log=logs / f"{name}.log",
+            environment=home,
+        )
+        yield from serving(server, "version")
 
     return start
 

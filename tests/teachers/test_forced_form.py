@@ -64,8 +64,8 @@ def test_a_malformed_reply_is_asked_again_with_the_form_enforced(
     assert run.funnel[0].rows_out >= 4, "nearly every context comes out well-formed"
     assert run.funnel[2].rows_out >= 6, "and so does nearly every verdict"
     asked = exchanges(run)
-    assert {is_forced(one) for one in asked if one["attempt"] == 1} == {False}
-    assert {is_forced(one) for one in asked if one["attempt"] > 1} == {True}
+    assert {is_forced(one) for one in asked if one.attempt == 1} == {False}
+    assert {is_forced(one) for one in asked if one.attempt > 1} == {True}
 
 
 def test_always_enforces_the_form_from_the_first_ask_on(teacher: Teacher) -> None:

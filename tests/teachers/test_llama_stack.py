@@ -86,7 +86,7 @@ print(json.dumps({"notes": teacher.notes, "contexts": run.funnel[0].rows_out, "s
 
 
 def test_with_the_old_client_of_python_3_11_generation_works_on_a_new_server(
-    llama_stack: tuple[str, RealServer], repo: Path
+    llama_stack: RealServer, repo: Path
 ) -> None:
     command = [str(available(OLD_CLIENT)), "-c", OLD, json.dumps([llama_stack.url, SEEDS])]
     done = subprocess.run(
@@ -137,7 +137,7 @@ def test_sdgkit_ask_works_against_each(
 
 
 def test_connections_that_it_closed_while_idle_cost_nothing(
-    llama_stack: tuple[str, RealServer],
+    llama_stack: RealServer,
 ) -> None:
     teacher = sk.connect("llama-stack", base_url=llama_stack.url)
     for _ in range(2):
@@ -150,7 +150,7 @@ def test_connections_that_it_closed_while_idle_cost_nothing(
 
 
 def test_another_teacher_judges_and_is_named_in_summary_and_card(
-    vllm: RealServer, llama_stack: tuple[str, RealServer], tmp_path: Path
+    vllm: RealServer, llama_stack: RealServer, tmp_path: Path
 ) -> None:
     writer = sk.connect("vllm", base_url=vllm.url, api_key=KEY)
     judge = sk.connect("llama-stack", base_url=llama_stack.url)

@@ -50,7 +50,7 @@ def test_the_first_page_names_every_command_and_where_the_teacher_comes_from(
 ) -> None:
     status, page, errors = typed("--help")
     assert (status, errors) == (0, "")
-    names = [command.name for command in COMMANDS]
+    names = [str(command.name) for command in COMMANDS]
     for word in [
         *names,
         "SDGKIT_TEACHER",
@@ -315,9 +315,10 @@ RUNNING = Snapshot(
 def drawn(snapshot: Snapshot, width: int = 120) -> list[str]:
     from rich.console import Console
 
-    console = Console(file=io.StringIO(), width=width, force_terminal=False)
+    page = io.StringIO()
+    console = Console(file=page, width=width, force_terminal=False)
     console.print(progress_table(snapshot))
-    return console.file.getvalue().splitlines()
+    return page.getvalue().splitlines()
 
 
 @pytest.mark.parametrize("width", [50, 80, 120])

@@ -9,10 +9,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 from servers import FaultServer, completion
 
 import sdgkit as sk
@@ -34,30 +35,40 @@ def environment(**more: str) -> dict[str, str]:
 def sdgkit(folder: Path, *words: object, **more: str) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     command = [*SDGKIT, *map(str, words)]
-    settings = {
-        "cwd": folder,
-        "env": environment(**more),
-        "capture_output": True,
-        "timeout": PATIENCE,
-    }
-    return subprocess.run(command, text=True, encoding="utf-8", check=False, **settings)
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=environment(**more),
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=PATIENCE,
+        check=False,
+    )
 
 
 class Going:
     """A command that goes on, with all that it has printed so far."""
 
     def __init__(self, folder: Path, *words: object) -> None:
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         self.process = subprocess.Popen(
-            [*SDGKIT, *map(str, words)], cwd=folder, env=environment(), **pipes
+            [*SDGKIT, *map(str, words)],
+            cwd=folder,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
-        self.lines = []
-        self._reader = threading.Thread(
-            target=lambda: self.lines.extend(self.process.stdout), daemon=True
-        )
+        self.lines: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
-    def until(self, come: Callable[[str], bool]) -> None:
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line)
+
+    def until(self, come: Callable[[], bool]) -> None:
         """Wait until something has come."""
         for _ in range(PATIENCE * 20):
             if come():
@@ -74,10 +85,10 @@ class Going:
         return status
 
 
-def journal_holds(folder: Path, replies: int) -> bool:
-    """Whether the run in this folder has so many replies."""
+def journal_holds(folder: Path, replies: int) -> Callable[[], bool]:
+    """Asks whether the run in this folder has so many replies."""
 
-    def look() -> None:
+    def look() -> bool:
         try:
             return sk.open_run(folder).snapshot().requests >= replies
         except sk.RunError:
@@ -99,7 +110,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 @pytest.fixture
 def typed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Callable[..., tuple[int, str, str]]]:
+) -> Callable[..., tuple[int, str, str]]:
     """Type a command here, in a folder of its own; gives status, output and errors."""
     monkeypatch.chdir(tmp_path)
 
@@ -204,11 +215,12 @@ def test_a_signal_before_anything_was_asked_leaves_no_traceback(tmp_path: Path) 
     with FaultServer() as server:
         arrived = threading.Event()
 
-        def wait(*_: object) -> None:
+        def come_too_late() -> web.Response:
             arrived.set()
             time.sleep(1)
+            return web.json_response({"data": [{"id": "tiny"}]})
 
-        server.pages["/v1/models"] = wait  # never gives the list in time
+        server.pages["/v1/models"] = come_too_late
         going = Going(tmp_path, "generate", SEEDS, "--base-url", server.base_url)
         going.until(arrived.is_set)
         assert going.end(signal.SIGINT) == 130
@@ -221,9 +233,13 @@ def test_a_signal_before_anything_was_asked_leaves_no_traceback(tmp_path: Path) 
 def test_on_a_terminal_the_stages_are_drawn_in_place(tmp_path: Path) -> None:
     main, other = pty.openpty()
     words = ["generate", str(SEEDS), "--num-contexts", "1", "--num-questions", "1"]
-    settings = {"cwd": tmp_path, "env": environment(TERM="xterm", COLUMNS="100", LINES="40")}
     process = subprocess.Popen(
-        [*SDGKIT, *words], stdin=other, stdout=other, stderr=other, **settings
+        [*SDGKIT, *words],
+        cwd=tmp_path,
+        env=environment(TERM="xterm", COLUMNS="100", LINES="40"),
+        stdin=other,
+        stdout=other,
+        stderr=other,
     )
     os.close(other)
     shown = b""
@@ -257,15 +273,16 @@ def test_output_that_cannot_show_every_sign_loses_none_and_ends_nothing(made: Ma
 
 def test_a_reader_that_has_enough_is_no_error(made: Made) -> None:
     _, folder, _ = made
-    command = f"set -o pipefail; '{sys.executable}' -m sdgkit show runs/feedback_to_table s1/c1/q1 | head -n 1; echo $?"
-    settings = {
-        "cwd": folder,
-        "env": environment(),
-        "capture_output": True,
-        "text": True,
-        "timeout": PATIENCE,
-    }
-    done = subprocess.run(["bash", "-c", command], check=False, **settings)
+    show = f"'{sys.executable}' -m sdgkit show runs/feedback_to_table s1/c1/q1"
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {show} | head -n 1; echo $?"],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
     assert done.stderr == ""
     assert done.stdout.splitlines()[0].startswith("### gen_contexts")
 

@@ -22,7 +22,7 @@ PATIENCE = 240  # seconds, on the busiest machine
 ELSEWHERE = {"display_name": "Julia", "language": "julia", "name": "julia-1.9"}
 
 
-def notebook(path: Path, *cells: str, parameters: str = None, headings: str = True) -> None:
+def notebook(path: Path, *cells: str, parameters: str | None = None, headings: bool = True) -> None:
     """Write a notebook of code cells, each under a heading of its own if there are any."""
     made = nbformat.v4.new_notebook(metadata={"kernelspec": ELSEWHERE})
     if parameters is not None:
@@ -34,8 +34,8 @@ def notebook(path: Path, *cells: str, parameters: str = None, headings: str = Tr
     nbformat.write(made, path)
 
 
-def settings(folder: Path) -> dict[str, str]:
-    """A working folder, with a home that cannot be written (a file: not even root can)."""
+def environment(folder: Path) -> dict[str, str]:
+    """The environment, with a home that cannot be written (a file: not even root can)."""
     home = folder / "home"
     home.write_text("")
     path = os.pathsep.join(filter(None, [CHECKOUT, os.environ.get("PYTHONPATH", "")]))
@@ -44,13 +44,31 @@ def settings(folder: Path) -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith(("JUPYTER", "IPYTHON", "XDG"))
     }
-    return {"cwd": folder, "env": env | {"PYTHONPATH": path, "HOME": str(home)}}
+    return env | {"PYTHONPATH": path, "HOME": str(home)}
+
+
+def started(folder: Path, *words: object) -> subprocess.Popen[str]:
+    """A command that goes on in this folder; its output and errors come through one pipe."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "sdgkit", *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=folder,
+        env=environment(folder),
+    )
 
 
 def sdgkit(folder: Path, *words: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "sdgkit", *map(str, words)]
+    """Run a command in this folder to its end."""
     return subprocess.run(
-        command, capture_output=True, text=True, timeout=PATIENCE, check=False, **settings(folder)
+        [sys.executable, "-m", "sdgkit", *map(str, words)],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+        cwd=folder,
+        env=environment(folder),
     )
 
 
@@ -147,12 +165,10 @@ def test_ctrl_c_stops_the_run_within_the_notebook_at_once_and_leaves_it_resumabl
         parameters="out = 'here'",
         headings=False,
     )
-    command = [sys.executable, "-m", "sdgkit", "run", "own.ipynb"]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    process = subprocess.Popen(command, **pipes, **settings(tmp_path))
+    process = started(tmp_path, "run", "own.ipynb")
     for _ in range(PATIENCE * 10):
         time.sleep(0.1)
-        assert process.poll() is None, process.stdout.read()
+        assert process.poll() is None, process.communicate()[0]
         try:
             if sk.open_run(tmp_path / "here").snapshot().requests >= 20:
                 break
@@ -172,9 +188,7 @@ def test_ctrl_c_stops_the_run_within_the_notebook_at_once_and_leaves_it_resumabl
 
 def test_ctrl_c_while_the_kernel_starts_leaves_no_traceback(tmp_path: Path) -> None:
     notebook(tmp_path / "own.ipynb", "print('never')", parameters="out = 'here'")
-    command = [sys.executable, "-m", "sdgkit", "run", "own.ipynb"]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    process = subprocess.Popen(command, **pipes, **settings(tmp_path))
+    process = started(tmp_path, "run", "own.ipynb")
     for _ in range(PATIENCE * 50):
         time.sleep(0.02)
         if psutil.Process(process.pid).children():

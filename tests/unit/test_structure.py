@@ -34,6 +34,7 @@ class FormTeacher(ScriptedTeacher):
         self.refuses = refuses
         self.probes: list[str] = []
         self.behave = self._with_form
+        self.answer = self.in_the_form
 
     async def _with_form(self, body: dict[str, Any], number: int) -> web.StreamResponse:
         way = way_of(body)
@@ -45,7 +46,7 @@ class FormTeacher(ScriptedTeacher):
             return scripted.completion(forced if way in self.can else "It is mild, and it rains.")
         return await self._answer(body, number)
 
-    def usual(self, ask: scripted.Ask) -> str:
+    def in_the_form(self, ask: scripted.Ask) -> str:
         way = way_of(ask.body)
         if way not in self.can:
             return "I would rather talk about spring."
