@@ -4,21 +4,22 @@ CHROMIUM names another browser binary than /usr/bin/chromium.
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
-    from browser.lab import Lab, Notebook7
-    from playwright.sync_api import BrowserContext, Page
+    from browser.lab import Lab, Shot, ShotOf
+    from playwright.sync_api import BrowserContext, Locator, Page, Request, ViewportSize
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-VIEWPORT = {"width": 1280, "height": 1300}
-OWN_ERROR = "reading 'schema'"  # Notebook 7.6 raises it itself when it starts
+VIEWPORT: "ViewportSize" = {"width": 1280, "height": 1300}
 OUTPUT = Path(__file__).parent.parent / "output" / "browser"
-# What it would fetch for itself has no place in a test; and it runs as root in a container.
+LOOPBACK = ("http://127.0.0.1", "ws://127.0.0.1", "data:", "blob:", "about:")
+NOTEBOOKS_OWN_ERROR = "reading 'schema'"  # Notebook 7.6 raises it when it starts
+# Chromium asks for nothing on its own, and can run as root in a container.
 SWITCHES = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"
@@ -26,7 +27,7 @@ SWITCHES = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All in one worker, where pytest-xdist is told to keep groups together: a server for each would be too much."""
+    """Keep all in one worker of pytest-xdist: a server for each worker would be too much."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.slow)
@@ -52,7 +53,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator["BrowserContex
 
 
 @pytest.fixture(scope="session")
-def lab(browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator["Lab"]:
+def lab(browser: "BrowserContext", tmp_path_factory: pytest.TempPathFactory) -> Iterator["Lab"]:
     """One JupyterLab server for all tests."""
     from browser.lab import Lab
 
@@ -61,7 +62,9 @@ def lab(browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator["Lab"]:
 
 
 @pytest.fixture(scope="session")
-def notebook7(browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator["Notebook7"]:
+def notebook7(
+    browser: "BrowserContext", tmp_path_factory: pytest.TempPathFactory
+) -> Iterator["Lab"]:
     """One server of Jupyter Notebook 7 for all tests."""
     pytest.importorskip(
         "notebook", reason="Jupyter Notebook is not installed: pip install notebook."
@@ -73,18 +76,27 @@ def notebook7(browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator["No
 
 
 @pytest.fixture
-def page(browser) -> Iterator["Page"]:
-    """A new page. Fails the test whose page asked for anything but loopback, or raised an exception."""
+def page(browser: "BrowserContext") -> Iterator["Page"]:
+    """A new page.
+
+    Fails the test whose page asked for anything but loopback, or raised an exception.
+    """
     opened = browser.new_page()
     opened.set_viewport_size(VIEWPORT)
     opened.set_default_timeout(30_000)
     outside: list[str] = []
     raised: list[str] = []
-    here = ("http://127.0.0.1", "ws://127.0.0.1", "data:", "blob:", "about:")
-    opened.on(
-        "request", lambda request: request.url.startswith(here) or outside.append(request.url)
-    )
-    opened.on("pageerror", lambda error: OWN_ERROR in str(error) or raised.append(str(error)))
+
+    def note_request(request: "Request") -> None:
+        if not request.url.startswith(LOOPBACK):
+            outside.append(request.url)
+
+    def note_error(error: Exception) -> None:
+        if NOTEBOOKS_OWN_ERROR not in str(error):
+            raised.append(str(error))
+
+    opened.on("request", note_request)
+    opened.on("pageerror", note_error)
     yield opened
     opened.close()
     assert not outside, f"the page asked for what is not on this machine: {outside}"
@@ -92,19 +104,23 @@ def page(browser) -> Iterator["Page"]:
 
 
 @pytest.fixture(scope="session")
-def shot_of() -> Callable[..., Path]:
+def shot_of() -> "ShotOf":
     """Keep a picture of a page, or of an element in it, under tests/output/browser."""
 
-    def keep(what, name: str) -> Path:
+    def keep(subject: "Page | Locator", name: str) -> Path:
         OUTPUT.mkdir(parents=True, exist_ok=True)
         path = OUTPUT / f"{name}.png"
-        what.screenshot(path=path)
+        subject.screenshot(path=path)
         return path
 
     return keep
 
 
 @pytest.fixture
-def shot(page, shot_of) -> Callable[..., Path]:
+def shot(page: "Page", shot_of: "ShotOf") -> "Shot":
     """The same, of the test's own page unless an element is given."""
-    return lambda name, element=None: shot_of(page if element is None else element, name)
+
+    def keep(name: str, element: "Locator | None" = None) -> Path:
+        return shot_of(page if element is None else element, name)
+
+    return keep

@@ -1,4 +1,4 @@
-"""JupyterLab as a user has it: a server of the test's own on loopback, and a notebook in a real browser."""
+"""JupyterLab as you have it: a server on loopback, and a notebook in a real browser."""
 
 import json
 import os
@@ -10,23 +10,21 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, Self
 from urllib.error import URLError
 from urllib.request import urlopen
 
-import nbformat
 from playwright.sync_api import Locator, Page
 from servers import free_port
 
 REPO = Path(__file__).parent.parent.parent
 TOKEN = "T"
-UP_S, READY_S, CELL_S = (
-    90,
-    90,
-    120,
-)  # seconds that a busy machine may take; a still one takes 3, 4 and 1
+# Seconds that a busy machine may take; an idle one takes 3, 4 and 1.
+UP_S = 90
+READY_S = 90
+CELL_S = 120
 
-# The status light says "idle" before the kernel can run a cell, so everything that must have happened is asked for.
+# The status light says "idle" before the kernel can run a cell: ask for all that must have happened.
 READY = """async () => {
   const app = window.jupyterapp;
   if (!app) return false;
@@ -46,8 +44,25 @@ SESSION = "window.jupyterapp.shell.currentWidget.context.sessionContext"
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 
 
+class ShotOf(Protocol):
+    """Keeps a picture of a page or an element under a name; returns its file."""
+
+    def __call__(self, subject: Page | Locator, name: str) -> Path: ...
+
+
+class Shot(Protocol):
+    """Keeps a picture of the test's page, or of an element in it; returns its file."""
+
+    def __call__(self, name: str, element: Locator | None = None) -> Path: ...
+
+
 class Lab:
-    """A JupyterLab server. folder: where it, its kernels and everything that they write live; work: its notebooks."""
+    """A JupyterLab server.
+
+    Attributes:
+        folder: Where the server, its kernels and all that they write live.
+        work: The folder of its notebooks.
+    """
 
     module = "jupyterlab"  # what `python -m` starts
     address = "doc/tree"  # where a notebook is opened
@@ -74,7 +89,7 @@ class Lab:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(settings))
 
-    def __enter__(self) -> "Lab":
+    def __enter__(self) -> Self:
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 self._command(),
@@ -135,24 +150,26 @@ class Lab:
 
     def _answers(self) -> bool:
         try:
-            return (
-                urlopen(f"http://127.0.0.1:{self.port}/api?token={TOKEN}", timeout=5).status == 200
-            )
+            with urlopen(f"http://127.0.0.1:{self.port}/api?token={TOKEN}", timeout=5) as answer:
+                return bool(answer.status == 200)
         except (URLError, OSError):
             return False
 
     def write(self, name: str, cells: dict[str, str]) -> Path:
         """A notebook with these code cells, by their ids."""
-        notebook = nbformat.v4.new_notebook(
-            cells=[nbformat.v4.new_code_cell(text, id=id) for id, text in cells.items()]
-        )
-        notebook.metadata["kernelspec"] = {
-            "name": "python3",
-            "display_name": "Python 3",
-            "language": "python",
+        code_cells = []
+        for cell_id, text in cells.items():
+            cell = {"cell_type": "code", "id": cell_id, "source": text, "metadata": {}}
+            code_cells.append({**cell, "outputs": [], "execution_count": None})
+        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        notebook = {
+            "nbformat": 4,
+            "nbformat_minor": 5,
+            "metadata": {"kernelspec": kernel},
+            "cells": code_cells,
         }
         path = self.work / f"{name}.ipynb"
-        nbformat.write(notebook, path)
+        path.write_text(json.dumps(notebook))
         return path
 
     def copy(self, notebook: Path) -> Path:
@@ -234,9 +251,12 @@ class Notebook:
 
     def outputs(self, cell: str | None = None) -> list[dict[str, Any]]:
         """What a cell left, or all of them, as nbformat has it."""
-        wanted = [self.cells.index(cell)] if cell else list(range(len(self.cells)))
-        script = f"(wanted) => wanted.map((at) => {CONTENT}.widgets[at].outputArea?.model.toJSON() ?? [])"
-        return [output for outputs in self.page.evaluate(script, wanted) for output in outputs]
+        places = [self.cells.index(cell)] if cell else list(range(len(self.cells)))
+        outputs = f"{CONTENT}.widgets[at].outputArea?.model.toJSON() ?? []"
+        all_outputs: list[dict[str, Any]] = []
+        for of_cell in self.page.evaluate(f"(places) => places.map((at) => {outputs})", places):
+            all_outputs.extend(of_cell)
+        return all_outputs
 
     def errors(self) -> list[str]:
         """The exceptions in the cells, one line each."""
@@ -270,5 +290,5 @@ class Notebook:
         self.page.evaluate(
             f"() => window.jupyterapp.commands.execute('apputils:change-theme', {{theme: {theme}}})"
         )
-        wanted = json.dumps("false" if name == "dark" else "true")
-        self.page.wait_for_function(f"() => document.body.dataset.jpThemeLight === {wanted}")
+        is_light = json.dumps("false" if name == "dark" else "true")
+        self.page.wait_for_function(f"() => document.body.dataset.jpThemeLight === {is_light}")

@@ -1,9 +1,11 @@
 """What a teacher or a file says is text: in every panel and every picture, whatever it is that it says."""
 
 import re
+from typing import Any
 
 from aiohttp import web
-from playwright.sync_api import Locator
+from browser.lab import Lab, Shot
+from playwright.sync_api import Locator, Page
 from servers import FaultServer, completion, is_probe
 
 MARK = "window.sdgkitWasHere = true"
@@ -48,7 +50,7 @@ seeds = [
 }
 
 
-def answer(body: dict, number: int) -> web.Response:
+def answer(body: dict[str, Any], number: int) -> web.Response:
     """Whatever tags the prompt asks for, with something hostile between them; every other pair is judged bad."""
     message = body["messages"][-1]["content"]
     if is_probe(body):
@@ -67,7 +69,8 @@ def answer(body: dict, number: int) -> web.Response:
 def everything(panel: Locator) -> str:
     """What a panel says, in all its tabs and with all that is folded unfolded."""
     texts = []
-    for tab in panel.get_by_role("tab").all() or [None]:
+    tabs: list[Locator | None] = [*panel.get_by_role("tab").all()]
+    for tab in tabs or [None]:
         if tab is not None:
             tab.click()
             panel.page.wait_for_timeout(200)
@@ -82,7 +85,7 @@ def everything(panel: Locator) -> str:
     return "\n".join(texts)
 
 
-def test_a_hostile_reply_shows_as_text_and_does_nothing(lab, page, shot):
+def test_a_hostile_reply_shows_as_text_and_does_nothing(lab: Lab, page: Page, shot: Shot) -> None:
     with FaultServer() as server:
         server.behave = answer
         values = {"url": server.base_url, "hostile": HOSTILE}

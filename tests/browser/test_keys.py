@@ -1,6 +1,7 @@
 """Keys belong to the panel while it has the focus, and to the notebook otherwise."""
 
 import pytest
+from browser.lab import Lab, Shot
 from playwright.sync_api import Page, expect
 
 PANEL = """
@@ -19,12 +20,15 @@ CELL_TYPES = """() => window.jupyterapp.shell.currentWidget.content.widgets.map(
 
 def cell_types(page: Page) -> list[str]:
     """The types of the cells: shorter without a deleted cell, other for a changed one."""
-    return page.evaluate(CELL_TYPES)
+    types: list[str] = page.evaluate(CELL_TYPES)
+    return types
 
 
 @pytest.mark.parametrize("server", ["lab", "notebook7"])
-def test_keys_in_a_panel_do_not_reach_the_notebook(request, page, server):
-    host = request.getfixturevalue(server)
+def test_keys_in_a_panel_do_not_reach_the_notebook(
+    request: pytest.FixtureRequest, page: Page, server: str
+) -> None:
+    host: Lab = request.getfixturevalue(server)
     with host.open(page, host.write("keys", CELLS)) as notebook:
         notebook.run("panel")
         assert notebook.errors() == []
@@ -45,8 +49,10 @@ def test_keys_in_a_panel_do_not_reach_the_notebook(request, page, server):
 
 
 @pytest.mark.parametrize("server", ["lab", "notebook7"])
-def test_the_notebooks_own_save_works_from_a_panel_that_has_none(request, page, server):
-    host = request.getfixturevalue(server)
+def test_the_notebooks_own_save_works_from_a_panel_that_has_none(
+    request: pytest.FixtureRequest, page: Page, server: str
+) -> None:
+    host: Lab = request.getfixturevalue(server)
     path = host.write("saved", CELLS)
     with host.open(page, path) as notebook:
         notebook.run("panel")
@@ -58,7 +64,9 @@ def test_the_notebooks_own_save_works_from_a_panel_that_has_none(request, page, 
         assert path.stat().st_mtime_ns > before
 
 
-def test_a_panel_shows_its_keys_only_while_it_has_the_focus(lab, page, shot):
+def test_a_panel_shows_its_keys_only_while_it_has_the_focus(
+    lab: Lab, page: Page, shot: Shot
+) -> None:
     with lab.open(page, lab.write("hints", CELLS)) as notebook:
         notebook.run("panel")
         assert notebook.errors() == []

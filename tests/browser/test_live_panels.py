@@ -2,9 +2,11 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from browser.lab import Lab, Shot
+from playwright.sync_api import Locator, Page, expect
 
 START = """
 import json
@@ -15,7 +17,9 @@ seeds = list(sk.load_seeds(sk.shipped("notebooks") / "seeds" / "feedback_to_tabl
 """
 
 
-def test_a_prompt_is_edited_tried_and_saved_and_the_next_run_uses_it(lab, page, shot):
+def test_a_prompt_is_edited_tried_and_saved_and_the_next_run_uses_it(
+    lab: Lab, page: Page, shot: Shot
+) -> None:
     notebook_file = lab.write(
         "prompt",
         {
@@ -55,7 +59,9 @@ def test_a_prompt_is_edited_tried_and_saved_and_the_next_run_uses_it(lab, page, 
     )
 
 
-def test_seeds_are_written_with_what_is_wrong_beside_the_field_and_saved(lab, page, shot):
+def test_seeds_are_written_with_what_is_wrong_beside_the_field_and_saved(
+    lab: Lab, page: Page, shot: Shot
+) -> None:
     notebook_file = lab.write(
         "seeds", {"panel": "import sdgkit as sk\nsk.SeedPanel('written.jsonl')"}
     )
@@ -100,7 +106,9 @@ def test_seeds_are_written_with_what_is_wrong_beside_the_field_and_saved(lab, pa
         )
 
 
-def test_a_run_whose_judge_turns_nearly_everything_down_pauses_and_asks(lab, page, shot):
+def test_a_run_whose_judge_turns_nearly_everything_down_pauses_and_asks(
+    lab: Lab, page: Page, shot: Shot
+) -> None:
     notebook_file = lab.write(
         "doubt",
         {
@@ -131,8 +139,8 @@ def test_a_run_whose_judge_turns_nearly_everything_down_pauses_and_asks(lab, pag
 
 
 def test_a_run_is_started_watched_cancelled_and_resumed_while_the_kernel_stays_free(
-    lab, page, shot
-):
+    lab: Lab, page: Page, shot: Shot
+) -> None:
     notebook_file = lab.write(
         "run",
         {
@@ -177,7 +185,7 @@ def test_a_run_is_started_watched_cancelled_and_resumed_while_the_kernel_stays_f
     assert (summary["state"], summary["sessions"]) == ("done", 2)
 
 
-def test_cancel_works_while_the_cell_of_the_run_still_runs(lab, page):
+def test_cancel_works_while_the_cell_of_the_run_still_runs(lab: Lab, page: Page) -> None:
     notebook_file = lab.write(
         "busy",
         {
@@ -198,8 +206,8 @@ def test_cancel_works_while_the_cell_of_the_run_still_runs(lab, page):
 
 
 def test_a_rejection_outlives_the_kernel_and_the_training_file_goes_without_the_sample(
-    lab, page, shot
-):
+    lab: Lab, page: Page, shot: Shot
+) -> None:
     notebook_file = lab.write(
         "review",
         {
@@ -263,13 +271,13 @@ def test_a_rejection_outlives_the_kernel_and_the_training_file_goes_without_the_
     assert exported == len(samples) - 1
 
 
-def _number(panel, name: str) -> int:
+def _number(panel: Locator, name: str) -> int:
     """One of the run's numbers, as the panel shows it."""
     words = panel.locator(".sdg-facts div").filter(has_text=name).locator("dd").inner_text()
     return int(words.partition(" ")[0].replace(",", ""))
 
 
-def _ids(path) -> set[str]:
+def _ids(path: Path) -> set[str]:
     return {json.loads(line)["id"] for line in path.read_text(encoding="utf-8").splitlines()}
 
 

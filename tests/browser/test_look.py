@@ -1,14 +1,17 @@
-"""How panels look: at 1366, 800 and 464 pixels, light and dark, all of their text legible and all controls with a name.
+"""How panels look: at 1366, 800 and 464 pixels, light and dark, legible, all controls with a name.
 
-Screenshots of every panel lie in tests/output/browser afterwards. With SDGKIT_TEST_PICTURES=1 in the environment the
-README's pictures in notebooks/images are made anew from them (needs `pip install pillow`).
+Screenshots of every panel lie in tests/output/browser afterwards. With SDGKIT_TEST_PICTURES=1 in the
+environment the pictures in notebooks/images are made anew from them (needs `pip install pillow`).
 """
 
 import io
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from browser.lab import Lab, Notebook, ShotOf
+from playwright.sync_api import BrowserContext
 
 IMAGES = Path(__file__).parent.parent.parent / "notebooks" / "images"
 MOST_BYTES = 60_000
@@ -19,7 +22,8 @@ import sdgkit as sk
 
 teacher = sk.connect("rehearsal")
 seeds = sk.load_seeds(sk.shipped("notebooks") / "seeds" / "feedback_to_table.jsonl")
-rows = sk.gen_grounded_questions(sk.gen_contexts(list(seeds)[:3], teacher=teacher, num_contexts=2), teacher=teacher)
+contexts = sk.gen_contexts(list(seeds)[:3], teacher=teacher, num_contexts=2)
+rows = sk.gen_grounded_questions(contexts, teacher=teacher)
 """,
     "teacher": "asked = sk.TeacherPanel()\nasked.act('test')\nasked.wait()\nasked",
     "seeds": "sk.save_seeds(seeds, 'my_seeds.jsonl')\nsk.SeedPanel('my_seeds.jsonl')",
@@ -33,7 +37,7 @@ rows = sk.gen_grounded_questions(sk.gen_contexts(list(seeds)[:3], teacher=teache
     "review": "review = sk.ReviewPanel('feedback')\nfor id in review.ids[:6]:\n    review.act('accept')\n"
     "review.act('reject', reason='row missing')\nreview",
 }
-# Every text's contrast with what is behind it, as WCAG 2.1 computes it; what cannot be used is exempt there.
+# Every text's contrast with what is behind it, as WCAG 2.1 computes it; disabled controls are exempt.
 ILLEGIBLE = """(root) => {
   const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
   const linear = (v) => (v / 255 <= 0.03928 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4);
@@ -76,7 +80,7 @@ NAMELESS = """(root) => [...root.querySelectorAll("button, input, select, textar
 
 
 @pytest.fixture(scope="module")
-def opened(browser, lab):
+def opened(browser: BrowserContext, lab: Lab) -> Iterator[Notebook]:
     """One notebook with every panel in it, each in the middle of its work."""
     page = browser.new_page()
     page.set_default_timeout(30_000)
@@ -94,11 +98,11 @@ def opened(browser, lab):
     "width", [1366, 800, 464]
 )  # 464: beside an open side bar, 360 for the panel
 def test_every_panel_is_legible_in_its_place_and_has_names_for_a_screen_reader(
-    opened, shot_of, theme, width
-):
+    opened: Notebook, shot_of: ShotOf, theme: str, width: int
+) -> None:
     opened.page.set_viewport_size({"width": width, "height": 2400})
     opened.use_theme(theme)
-    found = {}
+    faults: dict[str, list[str]] = {}
     for kind in KINDS:
         opened.show(kind)
         panel = opened.panel(kind).first
@@ -108,14 +112,13 @@ def test_every_panel_is_legible_in_its_place_and_has_names_for_a_screen_reader(
         opened.page.wait_for_timeout(300)
         path = shot_of(panel, f"{kind}-{width}-{theme}")
         checks = {"illegible": ILLEGIBLE, "sticking out": STICKING_OUT, "without a name": NAMELESS}
-        found |= {
-            f"{kind}, {name}": wrong
-            for name, script in checks.items()
-            if (wrong := panel.evaluate(script))
-        }
+        for name, script in checks.items():
+            wrong: list[str] = panel.evaluate(script)
+            if wrong:
+                faults[f"{kind}, {name}"] = wrong
         if (theme, width) == ("light", 1366) and os.environ.get("SDGKIT_TEST_PICTURES"):
             make_picture(path, IMAGES / f"{kind}_panel.png")
-    assert not found
+    assert not faults
 
 
 def make_picture(screenshot: Path, path: Path) -> None:
@@ -132,6 +135,6 @@ def make_picture(screenshot: Path, path: Path) -> None:
     path.write_bytes(memory.getvalue())
 
 
-def test_the_readmes_pictures_are_small():
+def test_the_readmes_pictures_are_small() -> None:
     for path in IMAGES.glob("*_panel.png"):
         assert path.stat().st_size < MOST_BYTES, path.name

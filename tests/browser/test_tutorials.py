@@ -1,14 +1,19 @@
 """Each tutorial as a reader has it: opened in JupyterLab, run from top to bottom, its panels live."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from browser.lab import Lab, Shot
+from playwright.sync_api import Page
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent.parent / "notebooks").glob("*.ipynb"))
 
 
 @pytest.mark.parametrize("tutorial", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_tutorial_runs_from_top_to_bottom_with_live_panels(lab, page, shot, tutorial):
+def test_a_tutorial_runs_from_top_to_bottom_with_live_panels(
+    lab: Lab, page: Page, shot: Shot, tutorial: Path
+) -> None:
     with lab.open(page, lab.copy(tutorial)) as notebook:
         notebook.run_all()
         assert notebook.errors() == []
@@ -26,5 +31,5 @@ def test_a_tutorial_runs_from_top_to_bottom_with_live_panels(lab, page, shot, tu
             shot(f"{tutorial.stem}-{number}")
 
 
-def _is_live(output) -> bool:
+def _is_live(output: dict[str, Any]) -> bool:
     return "application/vnd.jupyter.widget-view+json" in output.get("data", {})

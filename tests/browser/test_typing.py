@@ -1,6 +1,7 @@
 """Nothing that you type is lost: not when an error goes away, and not when the kernel is gone."""
 
 import pytest
+from browser.lab import Lab, Shot
 from playwright.sync_api import Locator, Page, expect
 
 SLOWLY_MS = 130  # between two keys: the kernel answers meanwhile
@@ -18,6 +19,11 @@ seeds = [
     for number in range(3)
 ]
 """
+OBJECTS = """
+teacher = sk.connect("rehearsal")
+shipped = sk.shipped("prompts") / "grounded" / "gen_contexts.yaml"
+run = sk.generate(seeds, teacher=teacher, num_contexts=1)
+"""
 
 
 def type_slowly(page: Page, field: Locator, text: str) -> None:
@@ -27,7 +33,7 @@ def type_slowly(page: Page, field: Locator, text: str) -> None:
     page.keyboard.type(text, delay=SLOWLY_MS)
 
 
-def test_a_seed_is_typed_while_an_error_goes_away(lab, page):
+def test_a_seed_is_typed_while_an_error_goes_away(lab: Lab, page: Page) -> None:
     cells = {
         "start": SEEDS,
         "panel": "panel = sk.SeedPanel(seeds)\npanel",
@@ -50,7 +56,7 @@ def test_a_seed_is_typed_while_an_error_goes_away(lab, page):
         assert SENTENCE in notebook.printed("ask")
 
 
-def test_a_prompt_is_typed_while_an_error_goes_away(lab, page):
+def test_a_prompt_is_typed_while_an_error_goes_away(lab: Lab, page: Page) -> None:
     cells = {
         "start": SEEDS,
         "panel": "panel = sk.PromptPanel('mine', seeds, stage='gen_contexts')\npanel",
@@ -74,7 +80,7 @@ def test_a_prompt_is_typed_while_an_error_goes_away(lab, page):
         assert notebook.printed("ask").strip() == SENTENCE
 
 
-def test_a_teachers_model_is_typed_while_an_error_goes_away(lab, page):
+def test_a_teachers_model_is_typed_while_an_error_goes_away(lab: Lab, page: Page) -> None:
     cells = {
         "panel": "import sdgkit as sk\npanel = sk.TeacherPanel('vllm', 'http://127.0.0.1:9/v1')\npanel",
         "ask": "print(panel.connection)",
@@ -100,6 +106,26 @@ def test_a_teachers_model_is_typed_while_an_error_goes_away(lab, page):
         assert "127.0.0.1:19" in notebook.printed("ask")
 
 
+def test_what_was_begun_with_a_sample_stays_with_it(lab: Lab, page: Page) -> None:
+    cells = {"panel": f"{SEEDS}{OBJECTS}\nsk.ReviewPanel(run)"}
+    with lab.open(page, lab.write("begun", cells)) as notebook:
+        notebook.run("panel")
+        assert notebook.errors() == []
+        panel = notebook.panel("review")
+        reason = panel.get_by_label("reason for a rejection")
+        reason.fill("too long")
+        panel.get_by_role("button", name="Next").first.click()
+        expect(panel.get_by_text("2 of")).to_be_visible()
+        expect(reason).to_have_value("")
+        panel.get_by_role("button", name="Edit").click()
+        response = panel.get_by_label("response", exact=True)
+        type_slowly(page, response, SENTENCE)
+        panel.get_by_role("button", name="Back").first.click()
+        expect(reason).to_have_value("too long")
+        panel.get_by_role("button", name="Next").first.click()
+        expect(response).to_have_value(SENTENCE)
+
+
 GONE = "The kernel is gone: run the cell again."
 PANELS = {
     "teacher": "sk.TeacherPanel()",
@@ -109,14 +135,11 @@ PANELS = {
     "run": "sk.RunPanel(seeds, teacher=teacher, num_contexts=1)",
     "review": "sk.ReviewPanel(run)",
 }
-OBJECTS = """
-teacher = sk.connect("rehearsal")
-shipped = sk.shipped("prompts") / "grounded" / "gen_contexts.yaml"
-run = sk.generate(seeds, teacher=teacher, num_contexts=1)
-"""
 
 
-def test_every_panel_says_within_two_seconds_that_the_kernel_is_gone(lab, page, shot):
+def test_every_panel_says_within_two_seconds_that_the_kernel_is_gone(
+    lab: Lab, page: Page, shot: Shot
+) -> None:
     cells = {"start": SEEDS + OBJECTS, **PANELS}
     with lab.open(page, lab.write("gone", cells)) as notebook:
         for cell in cells:
@@ -134,7 +157,7 @@ def test_every_panel_says_within_two_seconds_that_the_kernel_is_gone(lab, page, 
         shot("seeds-gone", notebook.panel("seeds"))
 
 
-def test_what_is_typed_while_the_kernel_is_gone_reaches_the_next_one(lab, page):
+def test_what_is_typed_while_the_kernel_is_gone_reaches_the_next_one(lab: Lab, page: Page) -> None:
     cells = {
         "panel": f"{SEEDS}\npanel = sk.SeedPanel(seeds)\npanel",
         "ask": "print(panel.seeds[0])",

@@ -46,15 +46,22 @@ function emptyNote(state) {
 
 // One by one ----------------------------------------------------------------------------------------------------------
 
+// What you have begun with a sample: the reason of a rejection, and its texts while you edit. It is kept for each sample
+// as you move on.
+function draftOf({ state, local }) {
+  const { id } = state.sample;
+  local.drafts = local.drafts || {};
+  local.drafts[id] = local.drafts[id] || { reason: "", rejections: 0, isEditing: false, texts: {} };
+  return local.drafts[id];
+}
+
 // What is pressed stands above the texts, so that it stays in place from sample to sample.
 function oneSample(ui) {
-  const { state, local } = ui;
-  const { sample } = state;
-  if (local.id !== sample.id) Object.assign(local, { id: sample.id, isEditing: false, texts: {} });
+  const { sample } = ui.state;
   const judgement = sample.score === null ? "The judge" : `The judge: ${sample.score}`;
   return html`<div>
     ${moving(ui)}
-    ${local.isEditing ? saving(ui) : deciding(ui)}
+    ${draftOf(ui).isEditing ? saving(ui) : deciding(ui)}
     ${Object.keys(sample.texts).map((name) => textPair(ui, name))}
     <div class="sdg-judge" key="${sample.id} judge">
       <h4>${judgement}</h4>
@@ -79,14 +86,15 @@ function moving({ state, act }) {
 }
 
 function deciding(ui) {
-  const { state, act, local, id } = ui;
+  const { state, act, id } = ui;
+  const draft = draftOf(ui);
   const onEnter = (event) => {
     if (event.key !== "Enter") return;
     event.target.closest(".sdg").focus();
     reject(ui);
   };
   const keepReason = (event) => {
-    local.reason = event.target.value;
+    draft.reason = event.target.value;
   };
   return html`<${Row}>
     <${Button} label="Accept" main keys="a" onClick=${() => act("accept")} />
@@ -97,8 +105,8 @@ function deciding(ui) {
       aria-label="reason for a rejection"
       placeholder="reason, then Enter"
       list="${id}-reasons"
-      text=${local.reason || ""}
-      revision=${local.reasonRevision}
+      text=${draft.reason}
+      revision="${state.sample.id} ${draft.rejections}"
       onInput=${keepReason}
       onKeyDown=${onEnter}
     />
@@ -109,11 +117,12 @@ function deciding(ui) {
   <//>`;
 }
 
-function reject({ act, local, draw }) {
-  act("reject", { reason: local.reason || "" });
-  local.reason = "";
-  local.reasonRevision = (local.reasonRevision || 0) + 1;
-  draw();
+function reject(ui) {
+  const draft = draftOf(ui);
+  ui.act("reject", { reason: draft.reason });
+  draft.reason = "";
+  draft.rejections += 1;
+  ui.draw();
 }
 
 function saving(ui) {
@@ -124,21 +133,21 @@ function saving(ui) {
 }
 
 function save(ui) {
-  const { state, act, local } = ui;
-  act("edit", { texts: { ...state.sample.texts, ...local.texts } });
+  const { state, act } = ui;
+  act("edit", { texts: { ...state.sample.texts, ...draftOf(ui).texts } });
   edit(ui, false);
 }
 
-function edit({ local, draw, focus }, isEditing) {
-  Object.assign(local, { isEditing, texts: {} });
-  draw();
-  if (isEditing) focus("response");
+function edit(ui, isEditing) {
+  Object.assign(draftOf(ui), { isEditing, texts: {} });
+  ui.draw();
+  if (isEditing) ui.focus("response");
 }
 
 function textPair(ui, name) {
   const { sample } = ui.state;
   return html`<div class="sdg-pair" key="${sample.id} ${name}">
-    <div>${ui.local.isEditing ? editedText(ui, name) : decidedText(sample, name)}</div>
+    <div>${draftOf(ui).isEditing ? editedText(ui, name) : decidedText(sample, name)}</div>
     <div class="sdg-aside">
       <h4>${name} of its seed</h4>
       <${LongText} text=${sample.seed_texts[name]} />
@@ -146,17 +155,19 @@ function textPair(ui, name) {
   </div>`;
 }
 
-function editedText({ state, local, id }, name) {
+function editedText(ui, name) {
+  const { state, id } = ui;
+  const draft = draftOf(ui);
   const text = state.sample.texts[name];
   const lines = text.split("\n").length + 1;
   const keep = (event) => {
-    local.texts[name] = event.target.value;
+    draft.texts[name] = event.target.value;
   };
   return html`<${Field} id="${id}-${name}" label=${name}>
     <${TextArea}
       id="${id}-${name}"
       rows=${Math.min(24, Math.max(3, lines))}
-      text=${local.texts[name] ?? text}
+      text=${draft.texts[name] ?? text}
       onInput=${keep}
     />
   <//>`;
@@ -228,7 +239,9 @@ function figures({ state }) {
 function onKey(ui, key, isTyping) {
   const { state, act, local, focus } = ui;
   const isOne = (local.tab || "one") === "one";
-  if (!isOne || !state.sample || (isTyping && !local.isEditing)) return false;
+  if (!isOne || !state.sample) return false;
+  const { isEditing } = draftOf(ui);
+  if (isTyping && !isEditing) return false;
   const whileEditing = { Escape: () => edit(ui, false), "Ctrl+s": () => save(ui) };
   const whileDeciding = {
     a: () => act("accept"),
@@ -238,7 +251,7 @@ function onKey(ui, key, isTyping) {
     k: () => act("step", { by: -1 }),
     r: () => focus("rejection"),
   };
-  const command = (local.isEditing ? whileEditing : whileDeciding)[key];
+  const command = (isEditing ? whileEditing : whileDeciding)[key];
   if (command) command();
   return Boolean(command);
 }
