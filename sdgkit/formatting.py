@@ -85,6 +85,24 @@ def pluralize(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number:,} {plural or noun + 's'}"
 
 
+def format_samples(samples: int, distinct_answers: int | None) -> str:
+    """Samples, and how many distinct answers they give, if that is fewer.
+
+    Args:
+        samples: How many samples there are.
+        distinct_answers: How many are left if each answer to a context counts once; None if that
+            was not counted.
+
+    Example:
+        >>> format_samples(12, 6), format_samples(12, 12)
+        ('12 samples, 6 distinct answers', '12 samples')
+    """
+    number = pluralize(samples, "sample")
+    if distinct_answers is None or distinct_answers >= samples:
+        return number
+    return f"{number}, {pluralize(distinct_answers, 'distinct answer')}"
+
+
 def format_percent(share: float) -> str:
     """Write a share, 0 to 1, as a percentage without decimals.
 

@@ -83,6 +83,8 @@ class Summary:
         seeds: How many seed examples went in.
         target: How many samples were asked for, None for one pass over the seeds.
         notes: What the run had to say, in order.
+        distinct_answers: How many samples are left if each answer to a context counts once,
+            in whatever words it stands; None if that was not counted.
     """
 
     state: str
@@ -101,6 +103,7 @@ class Summary:
     seeds: int = 0
     target: int | None = None
     notes: Sequence[str] = ()
+    distinct_answers: int | None = None
 
     @property
     def samples_kept(self) -> int:

@@ -319,6 +319,7 @@ class JobOptions(OptionGroup):
     target: int | None = None
     checks: tuple[str, ...] = ()
     near_duplicates: float | None = None
+    twins: str | None = None
     prompts: str | None = None
     contexts: str | None = None
     questions: str | None = None
@@ -363,6 +364,12 @@ job_options = option_group(
         metavar="SHARE",
         type=SHARE,
         help="at the end, drop samples that are this similar to another or to a seed, such as 0.9",
+    ),
+    _job_option(
+        "--twins",
+        metavar="WHAT",
+        help="samples that give the same answer to the same context, in whatever words: keep (the "
+        "default) or drop (all but the first)",
     ),
     _job_option(
         "--prompts",

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from sdgkit.cli.options import RUN, SHARE, argument, command, option
 from sdgkit.cli.terminal import REHEARSAL_SAMPLES, command_line, say
 from sdgkit.errors import SettingsError
-from sdgkit.formatting import format_drops, format_duration, pluralize
+from sdgkit.formatting import format_drops, format_duration, format_samples, pluralize
 
 if TYPE_CHECKING:
-    from sdgkit.funnel import StageLine
+    from sdgkit.funnel import StageLine, Summary
     from sdgkit.run import Run
 
 LOOK_EVERY_S = 0.5
@@ -53,7 +53,7 @@ def status(run: "Run", watch: bool) -> None:
             view.show(snapshot)
             time.sleep(LOOK_EVERY_S)
             snapshot = run.snapshot()
-    samples = pluralize(snapshot.samples, "sample")
+    samples = format_samples(snapshot.samples, snapshot.distinct_answers)
     headline = f"{run.out}: {snapshot.state}, {samples}. {snapshot.message}"
     say(headline.rstrip())
     if snapshot.stages:
@@ -204,8 +204,16 @@ def print_ending(run: "Run") -> None:
     if run.warning or summary.samples_kept == 0:
         say(f"\n{run.explain()}\n")
     else:
+        _print_twins(summary, out)
         _print_drops(stages, out)
     _print_next_steps(out, summary.teacher)
+
+
+def _print_twins(summary: "Summary", out: Path) -> None:
+    distinct = summary.distinct_answers
+    if distinct is not None and distinct < summary.samples_kept:
+        samples = format_samples(summary.samples_kept, distinct)
+        say(f"{samples}. What to change: {command_line('explain', out)}")
 
 
 def _print_drops(stages: Sequence["StageLine"], out: Path) -> None:

@@ -82,6 +82,7 @@ def run_pilot(plan: Plan, seeds: int, out: str | Path | None = None) -> Pilot:
         rows=[{**columns, "id": row_id} for row_id, columns in chosen],
         target=None,
         near_duplicates=None,
+        twins="keep",
     )
     folder = Path(out) if out is not None else None
     with closing(Journal(folder)) as replies:

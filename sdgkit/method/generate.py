@@ -49,6 +49,8 @@ def generate(
             that writes its column.
         near_duplicates: The similarity, above 0 and at most 1, from which a sample that repeats an
             earlier one or a seed is dropped at the end, such as 0.9 (default: none is dropped).
+        twins: "drop" keeps one sample of those that give the same answer to the same context, in
+            whatever words (default "keep": they are counted).
         sampling: Sampling settings by stage name, over those of the prompts.
         max_tokens: The most tokens that any reply may have (default: as the prompts say).
         extra_tries: Further contexts asked for a seed, one for each duplicate or malformed one

@@ -35,6 +35,7 @@ class PlanOptions(TypedDict, total=False):
     target: int | None
     checks: Any
     near_duplicates: float | None
+    twins: str | None
     sampling: Sampling
     max_tokens: int | None
     extra_tries: int | None

@@ -21,7 +21,7 @@ from sdgkit.method.pipelines import GROUNDED, METHODS
 from sdgkit.method.sources import PlanSource, run_folder, source_name
 from sdgkit.pipeline import Pipeline
 from sdgkit.prompts import Prompt, load_prompt, load_prompts
-from sdgkit.quality import check_threshold
+from sdgkit.quality import check_threshold, check_twins
 from sdgkit.run.folder import SEEDS_FILE, read_config
 from sdgkit.run.plan import Plan
 from sdgkit.samples import Row
@@ -58,6 +58,8 @@ def plan(
             that writes its column.
         near_duplicates: The similarity, above 0 and at most 1, from which a sample that repeats an
             earlier one or a seed is dropped at the end, such as 0.9 (default: none is dropped).
+        twins: "drop" keeps one sample of those that give the same answer to the same context, in
+            whatever words (default "keep": they are counted).
         sampling: Sampling settings by stage name, over those of the prompts.
         max_tokens: The most tokens that any reply may have (default: as the prompts say).
         extra_tries: Further contexts asked for a seed, one for each duplicate or malformed one
@@ -118,6 +120,7 @@ def _plan_from_seeds(
     near_duplicates = options.get("near_duplicates")
     if near_duplicates is not None:
         near_duplicates = check_threshold(near_duplicates)
+    twins = check_twins(options.get("twins") or "keep")
     target = options.get("target")
     if target is not None:
         check_number("target", target, 1)
@@ -143,6 +146,7 @@ def _plan_from_seeds(
         settings=_settings(options, own_contexts, checks, near_duplicates),
         target=target,
         near_duplicates=near_duplicates,
+        twins=twins,
         system=options.get("system"),
         name=source_name(seeds),
         structure=options.get("structure") or "auto",
@@ -157,6 +161,7 @@ def _settings(
 ) -> dict[str, Any]:
     """The options as JSON values, enough to plan the run again."""
     settings: dict[str, Any] = {option.name: options.get(option.name) for option in MAKER_OPTIONS}
+    settings["twins"] = options.get("twins")
     settings["questions"] = options.get("questions")
     settings["contexts"] = own_contexts
     settings["structure"] = options.get("structure")

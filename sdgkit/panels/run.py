@@ -10,7 +10,12 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from sdgkit.errors import SettingsError
-from sdgkit.formatting import format_duration, format_number, format_rough_duration, pluralize
+from sdgkit.formatting import (
+    format_duration,
+    format_number,
+    format_rough_duration,
+    format_samples,
+)
 from sdgkit.journal import RecordedExchange
 from sdgkit.keywords import known_keywords
 from sdgkit.method import PlanOptions, default_folder, plan, run_folder
@@ -360,7 +365,7 @@ def run_status(snapshot: Snapshot, writes_files: bool = False) -> str:
     elif snapshot.state in ("paused", "interrupted") and snapshot.message:
         status = f"{state}: {snapshot.message}"
     else:
-        status = f"{state}: {pluralize(snapshot.samples, 'sample')}"
+        status = f"{state}: {format_samples(snapshot.samples, snapshot.distinct_answers)}"
     if writes_files and not snapshot.is_active:
         status += ", writing the files"
     return status

@@ -23,6 +23,7 @@ from sdgkit.keywords import known_keywords
 from sdgkit.pages.noted_table import NotedTable
 from sdgkit.pages.picture import Curve, LineChart, Point
 from sdgkit.quality.duplicates import check_threshold, repeats
+from sdgkit.quality.twins import twins
 from sdgkit.samples import TEXTS, Row, RowSource, own_question, rows_of
 
 NEAR = 0.9  # the similarity from which a sample counts as a repeat, by default
@@ -64,7 +65,8 @@ class Diversity:
         samples: How many samples were measured.
         columns: The measures of each column that has texts.
         repeats: How many samples repeat another one or a seed, by column and reason, such as
-            `"context duplicate": 3`.
+            `"context duplicate": 3`; `"response twin"` counts further samples that give the same
+            answer to the same context, in whatever words.
         growth: How the set grows: (number of samples, share of new 3-grams among those since the
             last point), in a shuffled order that is the same each time.
         name: The name of the set, where several are compared.
@@ -171,8 +173,12 @@ def diversity(source: RowSource, *, near: float = NEAR, name: str = "") -> Diver
             setting="source",
         )
     rows = _with_ids(rows_of(source))
-    found_repeats = repeats(rows, check_threshold(near))
+    found_repeats = list(repeats(rows, check_threshold(near)))
     kinds = Counter(f"{repeat.column} {repeat.reason}" for repeat in found_repeats)
+    repeating = {repeat.id for repeat in found_repeats}
+    twin_ids = {twin.id for twin in twins(_by_context(rows))}
+    if twin_ids - repeating:
+        kinds["response twin"] = len(twin_ids - repeating)
     return Diversity(
         samples=len(rows),
         columns=_measured_columns(rows),
@@ -199,6 +205,14 @@ class _Text:
 
 def _with_ids(rows: Iterable[Row]) -> list[Row]:
     return [{**row, "id": str(row.get("id") or f"r{n}")} for n, row in enumerate(rows, 1)]
+
+
+def _by_context(rows: Sequence[Row]) -> list[Row]:
+    """The rows with those of one context together, otherwise in their order."""
+    places: dict[object, int] = {}
+    for row in rows:
+        places.setdefault(row.get("context"), len(places))
+    return sorted(rows, key=lambda row: places[row.get("context")])
 
 
 def _context_id(row: Row) -> str:

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from sdgkit.errors import RunError
-from sdgkit.formatting import format_number, format_percent, pluralize
+from sdgkit.formatting import format_number, format_percent, format_samples, pluralize
 from sdgkit.funnel import StageLine, samples_kept
 from sdgkit.pages import fill
 from sdgkit.pages.picture import describe_stage
@@ -20,6 +20,7 @@ from sdgkit.samples import Row
 from sdgkit.texts import load_texts
 
 MOST_CAUSES = 3
+MANY_TWINS = 0.25  # of the samples: from here on, there is something to change
 DOUBTFUL_SHARE = 0.8  # of its rows: from here on, a judge that turns them down is in doubt itself
 ROWS_READ = 400  # at most, in search of phrases
 MESSAGES_QUOTED = 2  # of a server or a check
@@ -68,6 +69,8 @@ class Explanation:
         samples: How many samples were kept.
         dropped: How many rows were dropped.
         causes: At most three, the one that cost most samples first.
+        distinct_answers: How many samples are left if each answer to a context counts once; None
+            while the run is running.
     """
 
     state: str
@@ -75,6 +78,7 @@ class Explanation:
     samples: int
     dropped: int
     causes: Sequence[Cause]
+    distinct_answers: int | None = None
 
     @property
     def headline(self) -> str:
@@ -82,6 +86,9 @@ class Explanation:
         so_far = " so far" if self.state in ("running", "paused") else ""
         seeds = pluralize(self.seeds, "seed example")
         rows = pluralize(self.dropped, "row")
+        if self.samples and self.twins:
+            samples = format_samples(self.samples, self.distinct_answers)
+            return f"{samples}, kept{so_far} from {seeds}, {rows} dropped."
         if self.samples:
             return f"{pluralize(self.samples, 'sample')} kept{so_far} from {seeds}, {rows} dropped."
         if self.dropped:
@@ -90,6 +97,21 @@ class Explanation:
         if so_far:
             return f"No sample was kept{so_far}, and no row was dropped."
         return f"No sample was kept, and no rows were made from {seeds}: check the seeds."
+
+    @property
+    def twins(self) -> int:
+        """How many samples give the same answer as an earlier one to the same context."""
+        if self.distinct_answers is None:
+            return 0
+        return self.samples - self.distinct_answers
+
+    @property
+    def advice_on_twins(self) -> str:
+        """What to change where many samples are twins; empty where few are."""
+        if self.twins < MANY_TWINS * self.samples or not self.twins:
+            return ""
+        advice: str = load_texts("explain")["twins"]
+        return advice.format(samples=pluralize(self.twins, "sample"))
 
     @property
     def html(self) -> str:
@@ -148,6 +170,7 @@ def explain(standing: Standing, record: RunRecord) -> Explanation:
         samples=kept,
         dropped=sum(line.dropped_rows for line in standing.stages),
         causes=[_cause(loss, record, praise) for loss in losses],
+        distinct_answers=standing.distinct_answers,
     )
 
 

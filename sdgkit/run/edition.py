@@ -11,7 +11,7 @@ from sdgkit.formatting import pluralize, public_model_name
 LONGEST_CHANGE = 60
 """Characters up to which a changed value is shown with its old and its new value."""
 
-LATER_FIELDS = ("variables",)
+LATER_FIELDS = ("variables", "twins")
 """Fields of a config that journals written before do not have."""
 
 
@@ -33,6 +33,7 @@ class EditionConfig:
         near_duplicates: The similarity from which near-duplicates are dropped, None to keep them.
         structure: When structured output is used: `auto`, `always` or `never`.
         variables: The variables of the whole run, as JSON values.
+        twins: `drop` if twins are dropped, otherwise empty.
     """
 
     pipeline: str
@@ -46,6 +47,7 @@ class EditionConfig:
     near_duplicates: float | None
     structure: str
     variables: Mapping[str, Any] = field(default_factory=dict)
+    twins: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """The config as the journal stores it.
@@ -79,7 +81,7 @@ class EditionConfig:
         changes += _prompt_changes(previous.prompts, self.prompts)
         changes += _stage_changes(previous.stages_by_name, self.stages_by_name)
         changes += _variable_changes(previous.variables, self.variables)
-        for name in ("model", "judge", "target", "near_duplicates", "structure"):
+        for name in ("model", "judge", "target", "near_duplicates", "twins", "structure"):
             old_value = getattr(previous, name)
             new_value = getattr(self, name)
             if old_value != new_value:

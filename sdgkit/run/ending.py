@@ -1,11 +1,12 @@
-"""The last steps of a run: a target's surplus and near-duplicates are dropped."""
+"""The last steps of a run: a target's surplus, twins and near-duplicates are dropped."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sdgkit.funnel import StageLine
 from sdgkit.journal import Journal
-from sdgkit.quality import NEAR_DUPLICATES, repeats
+from sdgkit.quality import NEAR_DUPLICATES, TWINS, Repeat, distinct_answers, repeats, twins
 from sdgkit.run.plan import Plan
 from sdgkit.run.snapshot import funnel_of
 from sdgkit.stream import Tally, Target
@@ -18,10 +19,12 @@ class Ending:
     Attributes:
         funnel: The final funnel.
         notes: What the user should read.
+        distinct_answers: How many samples are left if each answer to a context counts once.
     """
 
     funnel: list[StageLine]
     notes: list[str]
+    distinct_answers: int
 
 
 def take_last_steps(plan: Plan, target: Target | None, tally: Tally, journal: Journal) -> Ending:
@@ -43,8 +46,7 @@ def take_last_steps(plan: Plan, target: Target | None, tally: Tally, journal: Jo
                 f"Kept {target.kept} of the {target.number} samples asked for: {target.reason}."
             )
     funnel = funnel_of(plan.pipeline, tally, len(plan.rows), target)
-    if plan.near_duplicates is not None:
-        line = _drop_near_duplicates(plan, plan.near_duplicates, funnel[-1].rows_out, journal)
+    for line in _drop_repeats(plan, funnel[-1].rows_out, journal):
         funnel.append(line)
         if line.dropped and target is not None:
             notes.append(
@@ -52,7 +54,7 @@ def take_last_steps(plan: Plan, target: Target | None, tally: Tally, journal: Jo
                 f"were dropped after the target was reached, and {line.rows_out} remain. "
                 "Raise the target to make up for them."
             )
-    return Ending(funnel, notes)
+    return Ending(funnel, notes, distinct_answers(journal.samples()))
 
 
 def _drop_surplus(target: Target, journal: Journal) -> None:
@@ -66,19 +68,31 @@ def _drop_surplus(target: Target, journal: Journal) -> None:
     journal.drop_samples("target", [(place, "target", message) for place in surplus])
 
 
-def _drop_near_duplicates(
-    plan: Plan, threshold: float, samples: int, journal: Journal
+def _drop_repeats(plan: Plan, samples: int, journal: Journal) -> list[StageLine]:
+    """Drop twins and near-duplicates, if that is wanted, and return the lines of these steps."""
+    for stage in (NEAR_DUPLICATES, TWINS):
+        journal.restore(stage)
+    lines = []
+    if plan.twins == "drop":
+        line = _drop_at_end(TWINS, twins(journal.samples()), samples, journal)
+        lines.append(line)
+        samples = line.rows_out
+    if plan.near_duplicates is not None:
+        near = repeats(journal.samples(), plan.near_duplicates, plan.admitted)
+        lines.append(_drop_at_end(NEAR_DUPLICATES, near, samples, journal))
+    return lines
+
+
+def _drop_at_end(
+    stage: str, repeated: Iterable[Repeat], samples: int, journal: Journal
 ) -> StageLine:
     """Drop the samples that repeat an earlier one or a seed, and return the line of this step."""
-    journal.restore(NEAR_DUPLICATES)
-    repeats_by_id = {
-        repeat.id: repeat for repeat in repeats(journal.samples(), threshold, plan.admitted)
-    }
+    repeats_by_id = {repeat.id: repeat for repeat in repeated}
     drops = []
     for outcome in journal.outcomes("sample"):
         repeat = repeats_by_id.get(outcome.id)
         if repeat is not None:
             drops.append((outcome.place, repeat.reason, repeat.message))
-    journal.drop_samples(NEAR_DUPLICATES, drops)
+    journal.drop_samples(stage, drops)
     reasons = Counter(repeat.reason for repeat in repeats_by_id.values())
-    return StageLine.from_drops(NEAR_DUPLICATES, samples, reasons)
+    return StageLine.from_drops(stage, samples, reasons)

@@ -83,6 +83,7 @@ class Execution:
         self._journal = journal
         self._pace = Pace()
         self._final_funnel: list[StageLine] = []
+        self._distinct_answers: int | None = None
         self._retries_before = self._teacher_retries()
         self._begun_at = time.monotonic()
         self._ended_at: float | None = None
@@ -156,6 +157,7 @@ class Execution:
         target: Target | None = self.stream.target if self.state == "done" else None
         ending = take_last_steps(self._plan, target, self.stream.tally, self._journal)
         self._final_funnel = ending.funnel
+        self._distinct_answers = ending.distinct_answers
         for note in ending.notes:
             self._notes.add(note)
 
@@ -265,6 +267,7 @@ class Execution:
             message=message,
             newest=tuple(stream.newest),
             asks=is_running and asks,
+            distinct_answers=self._distinct_answers,
         )
 
     def summary(self, totals: Totals) -> Summary:
@@ -279,6 +282,7 @@ class Execution:
             state=self.state,
             funnel=self._final_funnel,
             notes=self._notes.sentences,
+            distinct_answers=self._distinct_answers,
         )
 
     def _away_reason(self) -> str:

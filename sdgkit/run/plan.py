@@ -34,6 +34,8 @@ class Plan:
         target: How many samples to keep; None for one pass over the rows.
         near_duplicates: The similarity, 0 to 1, from which a sample that repeats another or a seed
             is dropped at the end; None to keep them all.
+        twins: What to do with samples that give the same answer to the same context: `keep` or
+            `drop` all but the first, at the end.
         system: Your own system message for training files.
         name: The name of the skill.
         structure: When structured output is used: `auto` (when a malformed reply is asked again),
@@ -54,6 +56,7 @@ class Plan:
     settings: Mapping[str, Any] = field(default_factory=dict)
     target: int | None = None
     near_duplicates: float | None = None
+    twins: str = "keep"
     system: str | None = None
     name: str = ""
     structure: str = "auto"
@@ -167,6 +170,7 @@ class Plan:
             target=self.target,
             near_duplicates=self.near_duplicates,
             structure=self.structure,
+            twins="drop" if self.twins == "drop" else "",
             variables=dict(self.variables),
         )
 

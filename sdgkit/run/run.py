@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sdgkit.decisions import DecisionBook, Decisions
 from sdgkit.errors import RunError
 from sdgkit.export.training_set import Part, TrainingSet
+from sdgkit.formatting import format_samples
 from sdgkit.funnel import Summary
 from sdgkit.journal import JOURNAL_FILE, Journal
 from sdgkit.keywords import known_keywords
@@ -76,7 +77,8 @@ class Run:
     def __repr__(self) -> str:
         snapshot = self.snapshot()
         place = str(self.out or "in memory")
-        return f"Run({place!r}, {snapshot.state}, {snapshot.samples} samples)"
+        kept = format_samples(snapshot.samples, snapshot.distinct_answers)
+        return f"Run({place!r}, {snapshot.state}, {kept})"
 
     # Working --------------------------------------------------------------------------------------
 

@@ -41,6 +41,8 @@ class Snapshot:
         asks: Whether the run is paused because a judge rejected most of its first rows
             (`Run.warning` explains it), until `Run.continue_after_warning` or `Run.cancel` is
             called.
+        distinct_answers: How many samples are left if each answer to a context counts once; None
+            before the run is over.
     """
 
     state: str
@@ -61,6 +63,7 @@ class Snapshot:
     message: str = ""
     newest: Sequence[Row] = ()
     asks: bool = False
+    distinct_answers: int | None = None
 
     @property
     def is_active(self) -> bool:

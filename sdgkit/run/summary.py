@@ -11,7 +11,13 @@ from sdgkit.run.snapshot import Snapshot
 
 
 def summarize(
-    plan: Plan, totals: Totals, *, state: str, funnel: Sequence[StageLine], notes: Sequence[str]
+    plan: Plan,
+    totals: Totals,
+    *,
+    state: str,
+    funnel: Sequence[StageLine],
+    notes: Sequence[str],
+    distinct_answers: int | None = None,
 ) -> Summary:
     """The summary of a run.
 
@@ -21,6 +27,7 @@ def summarize(
         state: The state of the run.
         funnel: The final funnel.
         notes: What the run had to say.
+        distinct_answers: How many samples are left if each answer to a context counts once.
     """
     from sdgkit import __version__
 
@@ -35,6 +42,7 @@ def summarize(
         seeds=len(plan.rows),
         target=plan.target,
         notes=list(notes),
+        distinct_answers=distinct_answers,
     )
 
 
