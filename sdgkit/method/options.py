@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypedDict
 
 from sdgkit.errors import SettingsError
+from sdgkit.method.own_contexts import ContextSource
 from sdgkit.pipeline import Pipeline
 from sdgkit.prompts import Prompt
 from sdgkit.seeds import flaw_of
@@ -29,7 +30,7 @@ class PlanOptions(TypedDict, total=False):
     prompts: Prompts
     num_contexts: int | None
     num_questions: int | None
-    contexts: Any
+    contexts: ContextSource | None
     questions: str | None
     vary: Vary
     target: int | None
@@ -76,7 +77,7 @@ class MakerOption:
     field: str
     lowest: int | None = None
 
-    def check(self, value: Any) -> None:
+    def check(self, value: object) -> None:
         """Refuse a value that cannot be used. Raises SettingsError."""
         if self.lowest is None:
             check_vary(value)
@@ -122,16 +123,15 @@ def _stage_with(option: MakerOption, pipeline: Pipeline) -> str:
     )
 
 
-def check_number(name: str, value: Any, lowest: int) -> None:
+def check_number(name: str, value: object, lowest: int) -> None:
     """Refuse what is not a whole number, or is lower than the lowest. Raises SettingsError."""
-    is_whole = isinstance(value, int) and not isinstance(value, bool)
-    if not is_whole or value < lowest:
+    if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
         raise SettingsError(
             f"{name} must be a whole number of at least {lowest}, not {value!r}.", setting=name
         )
 
 
-def check_vary(value: Any) -> None:
+def check_vary(value: object) -> None:
     """Refuse what is not named lists of values that can be stored. Raises SettingsError."""
     lists = value if isinstance(value, Mapping) else {}
     if not lists or not all(_is_filled_list(entries) for entries in lists.values()):
@@ -146,5 +146,5 @@ def check_vary(value: Any) -> None:
                 raise SettingsError(f"vary, list {name}: {flaw}", setting="vary")
 
 
-def _is_filled_list(entries: Any) -> bool:
+def _is_filled_list(entries: object) -> bool:
     return isinstance(entries, list | tuple) and bool(entries)

@@ -2,22 +2,24 @@
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from sdgkit.errors import SeedError
 from sdgkit.method.sources import source_name
 from sdgkit.samples import Row
 from sdgkit.seeds import COLUMNS, flaw_of, read_file, row_key
 
+ContextSource: TypeAlias = str | os.PathLike[str] | Iterable[Row]
+"""The path of a file as for seeds, or rows; each has a text in the column `context`."""
 
-def read_contexts(source: Any) -> list[dict[str, Any]]:
+
+def read_contexts(source: ContextSource) -> list[dict[str, Any]]:
     """Read contexts from a file or from rows.
 
     Args:
-        source: The path of a file as for seeds, or rows. Each has a text in the column `context`;
-            further columns travel along.
+        source: The path of a file as for seeds, or rows; further columns travel along.
 
     Returns:
         The rows without the columns that belong to seeds.
@@ -39,13 +41,14 @@ def read_contexts(source: Any) -> list[dict[str, Any]]:
     return [_without_seed_columns(row) for row in rows]
 
 
-def _check_context(name: str, number: int, row: Any) -> None:
-    text = row.get("context") if isinstance(row, Mapping) else None
+def _check_context(name: str, number: int, row: object) -> None:
+    columns = row if isinstance(row, Mapping) else {}
+    text = columns.get("context")
     if not isinstance(text, str) or not text.strip():
         raise SeedError(
             f"{name}, row {number}: no text in the column 'context'.", row=number, column="context"
         )
-    for column, value in row.items():
+    for column, value in columns.items():
         flaw = flaw_of(value)
         if flaw:
             raise SeedError(

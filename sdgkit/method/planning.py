@@ -259,7 +259,7 @@ def choose_prompts(
     }
 
 
-def _is_by_stage(sampling: Any) -> bool:
+def _is_by_stage(sampling: object) -> bool:
     if not isinstance(sampling, Mapping):
         return False
     return all(isinstance(settings, Mapping) for settings in sampling.values())

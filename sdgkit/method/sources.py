@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from sdgkit.errors import SeedError
 from sdgkit.journal import JOURNAL_FILE
@@ -14,7 +14,7 @@ PlanSource: TypeAlias = SeedSource
 RUNS_FOLDER = Path("runs")
 
 
-def run_folder(source: Any) -> Path | None:
+def run_folder(source: object) -> Path | None:
     """The path if the source is the folder of a run, otherwise None.
 
     Raises:
@@ -31,12 +31,12 @@ def run_folder(source: Any) -> Path | None:
     return path
 
 
-def source_name(source: Any) -> str:
+def source_name(source: object) -> str:
     """The name of the file that rows come from, without its ending; empty if there is none."""
     return Path(source).stem if isinstance(source, str | os.PathLike) else ""
 
 
-def default_folder(source: Any) -> Path | None:
+def default_folder(source: object) -> Path | None:
     """Where a run goes by default.
 
     Returns:

@@ -152,7 +152,7 @@ def _variable_changes(
     return [name for name in names if old_variables.get(name) != new_variables.get(name)]
 
 
-def _change(name: str, old_value: Any, new_value: Any) -> str:
+def _change(name: str, old_value: object, new_value: object) -> str:
     old_text = public_model_name(old_value) or "none"
     new_text = public_model_name(new_value) or "none"
     values = f"{old_text} → {new_text}"

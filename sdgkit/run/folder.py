@@ -77,7 +77,7 @@ def read_summary(out: Path) -> Summary:
     return _read(Summary, out / SUMMARY_FILE)
 
 
-def write_values(path: Path, values: Any) -> None:
+def write_values(path: Path, values: object) -> None:
     """Write values as a JSON file that people can read."""
     text = json.dumps(values, ensure_ascii=False, indent=2, default=str)
     write_text(path, [text, "\n"])
