@@ -3,7 +3,7 @@
 import json
 from contextlib import closing
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sdgkit.decisions import Decisions, read_decisions
 from sdgkit.errors import RunError
