@@ -1,7 +1,7 @@
 """The contributor's door: `nox --list` shows what there is, `nox` runs what a change has to pass.
 
-Each session makes a virtual environment of its own. `nox --no-venv -s lint` runs a session in the environment that you
-are in, which must hold the package with its `test` extra; `.ci/run` does so.
+Each session makes a virtual environment of its own. `nox --no-venv -s lint` runs a session in the
+environment that you are in, which must hold the package with its `test` extra; `.ci/run` does so.
 """
 
 import nox

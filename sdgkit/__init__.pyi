@@ -1,4 +1,7 @@
-"""The public names of sdgkit and where they live: for type checkers, and for `__init__.py`, which loads them late."""
+"""The public names of sdgkit and where they live.
+
+For type checkers, and for `__init__.py`, which loads them late.
+"""
 
 from . import checks as checks
 from .errors import PromptError as PromptError

@@ -145,9 +145,8 @@ def format_rough_duration(seconds: float | None) -> str:
     """
     if seconds is None:
         return "…"
-    if seconds < 90:
-        rounded = max(10, round(seconds / 5) * 5)
-    else:
+    rounded = max(10, round(seconds / 5) * 5)
+    if seconds >= 90:
         rounded = round(seconds / 60) * 60
     return f"about {format_duration(rounded)}"
 

@@ -1,4 +1,4 @@
-"""For all tests: nothing leaves this machine, no setting of the user's gets in, CI skips nothing."""
+"""For all tests: nothing leaves this machine, no setting of yours gets in, CI skips nothing."""
 
 import atexit
 import os
@@ -40,7 +40,8 @@ def _stay_offline() -> None:
         for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep)
         if entry != str(OFFLINE)
     ]
-    # `datasets.load_dataset` counts its uses at a host of its own, unless this is said before it is imported.
+    # `datasets.load_dataset` counts its uses at a host of its own, unless this is said before it is
+    # imported.
     os.environ["HF_DATASETS_OFFLINE"] = "1"
     os.environ["PYTHONPATH"] = os.pathsep.join([str(OFFLINE), *filter(None, others)])
     os.environ[loopback_only.RECORD] = name
@@ -53,7 +54,10 @@ _stay_offline()
 
 @pytest.fixture(autouse=True)
 def connections() -> Iterator[Connections]:
-    """Fails the test that tried to reach anything but loopback, also when its code swallowed the refusal."""
+    """Fails the test that tried to reach anything but loopback.
+
+    It fails, too, when its code swallowed the refusal.
+    """
     record = Connections()
     yield record
     attempts = record.attempts()

@@ -1,4 +1,6 @@
-"""A run in a process of its own, to be killed, interrupted or refused: python one_run.py '{"base_url": …, "out": …}'
+"""A run in a process of its own, to be killed, interrupted or refused.
+
+python one_run.py '{"base_url": …, "out": …}'
 
 As a user would write it. Prints what happened as one JSON line.
 """

@@ -1,4 +1,6 @@
-"""A teacher whose every reply a test writes: a Python function of what was asked, over a real socket.
+"""A teacher whose every reply a test writes.
+
+A reply is a Python function of what was asked; it comes over a real socket.
 
 with ScriptedTeacher() as script:
     script.answer = lambda ask: script.usual(ask) if ask.ordinal != 3 else "no tags here"
@@ -45,7 +47,7 @@ def seeds(count: int = 3, *, first: int = 1, grounded: bool = True) -> list[dict
 
 
 def prompt(stage: str, variables: Iterable[str], *columns: str, **sampling: Any) -> Prompt:
-    """A prompt that says no more than its stage and its variables, as JSON, for the script to read."""
+    """A prompt that says its stage and its variables as JSON, for the script to read."""
     values = ", ".join(f'"{name}": {{{{ {name}|tojson }}}}' for name in variables)
     optional = '{% if num_samples is defined %}, "num_samples": {{ num_samples }}{% endif %}'
     optional += '{% if vary is defined %}, "vary": {{ vary|tojson }}{% endif %}'
@@ -93,7 +95,15 @@ FREEFORM_PROMPTS = {
 
 @dataclass(frozen=True)
 class Ask:
-    """One request as the script sees it. given: the prompt's variables. ordinal, attempt: told by its sampling seed."""
+    """One request as the script sees it.
+
+    Attributes:
+        stage: The stage that asks.
+        given: The prompt's variables.
+        ordinal: Which of several requests for the same row it is, told by its sampling seed.
+        attempt: 1, or higher where a malformed reply is asked again, told by its sampling seed.
+        body: The request's body.
+    """
 
     stage: str
     given: Mapping[str, Any]
@@ -161,7 +171,12 @@ Answer = str | web.StreamResponse
 
 
 class ScriptedTeacher(FaultServer):
-    """answer: the reply to an ask, its text or a whole response. delay: seconds before it is sent."""
+    """A server whose replies a test writes.
+
+    Attributes:
+        answer: The reply to an ask: its text, or a whole response.
+        delay: Seconds before it is sent.
+    """
 
     def __init__(self, model: str = MODEL) -> None:
         super().__init__(models=(model,))
@@ -191,7 +206,10 @@ class ScriptedTeacher(FaultServer):
 
     @staticmethod
     def usual(ask: Ask) -> str:
-        """A good reply, different for every request; some samples do not please the judges, by a rule of their own."""
+        """A good reply, different for every request.
+
+        Some samples do not please the judges, by a rule of their own.
+        """
         if ask.stage == "gen_contexts":
             return tagged(context=f"Context {ask.seed}.{ask.ordinal} {ask.name}")
         if ask.stage in ("gen_grounded_questions", "gen_questions"):

@@ -1,5 +1,6 @@
-"""A real HTTP server on loopback that does as a test tells it: answers, refuses, breaks off, hangs, goes
-away.
+"""A real HTTP server on loopback that does as a test tells it.
+
+It answers, refuses, breaks off, hangs or goes away.
 
 with FaultServer() as server:
     server.behave = lambda body, n: status(500, "out of memory") if n < 3 else completion("hello")
@@ -51,7 +52,8 @@ def status(code: int, words: str, **headers: str) -> web.Response:
 
 def page(title: str, code: int = 200) -> web.Response:
     """An HTML page, as proxies write them."""
-    text = f"<!doctype html><html><head><title>{title}</title></head><body>something long</body></html>"
+    head = f"<head><title>{title}</title></head>"
+    text = f"<!doctype html><html>{head}<body>something long</body></html>"
     return web.Response(text=text, status=code, content_type="text/html")
 
 
@@ -68,8 +70,9 @@ def free_port() -> int:
 
 
 class FaultServer:
-    """An OpenAI-compatible server, in a thread of its own. Everything it was sent is in `requests`, oldest
-    first.
+    """An OpenAI-compatible server, in a thread of its own.
+
+    Everything it was sent is in `requests`, oldest first.
     """
 
     def __init__(
@@ -161,7 +164,11 @@ class FaultServer:
             assert request.transport is not None
             if isinstance(answer, Cut):
                 request.transport.write(
-                    b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{"choices": [{'
+                    b"HTTP/1.1 200 OK\r\n"
+                    b"Content-Type: application/json\r\n"
+                    b"Content-Length: 500\r\n"
+                    b"\r\n"
+                    b'{"choices": [{'
                 )
                 await asyncio.sleep(0.05)
             request.transport.abort()

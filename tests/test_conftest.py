@@ -75,7 +75,9 @@ def outer_run(variable: str) -> bool:
 
 @pytest.fixture
 def pytest_here(repo: Path, tmp_path: Path) -> Any:
-    """Runs pytest on a copy of these rules with test files of the given folders and names: its output."""
+    """Runs pytest on a copy of these rules with test files of the given folders and names: its
+    output.
+    """
     rules = tmp_path / "tests"
     rules.mkdir()
     shutil.copy(repo / "tests" / "conftest.py", rules)

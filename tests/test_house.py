@@ -81,7 +81,9 @@ def name_of(path: Path) -> str:
 
 
 def imported_modules(path: Path) -> set[str]:
-    """Full names of all that a file imports, anywhere in it; of `from a import b` both `a` and `a.b`."""
+    """Full names of all that a file imports, anywhere in it; of `from a import b` both `a` and
+    `a.b`.
+    """
     package = ["sdgkit", *path.relative_to(PACKAGE).parts[:-1]]
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
@@ -95,7 +97,9 @@ def imported_modules(path: Path) -> set[str]:
 
 
 def names_imported_by(path: Path) -> set[str]:
-    """The package's own files that a file imports; what comes from `sdgkit` itself comes from all of them."""
+    """The package's own files that a file imports; what comes from `sdgkit` itself comes from all
+    of them.
+    """
     names = [name.split(".") for name in imported_modules(path)]
     inner = {parts[1] for parts in names if parts[0] == "sdgkit" and len(parts) > 1} - {
         "__version__"

@@ -1,4 +1,6 @@
-"""What the wheel alone gives: in an empty folder, without a checkout, with a HOME that cannot be written."""
+"""What the wheel alone gives: in an empty folder, without a checkout, with a HOME that cannot be
+written.
+"""
 
 import os
 import subprocess
@@ -44,7 +46,9 @@ def wheel(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A virtual environment with the wheel; its dependencies are those of the tests' own environment."""
+    """A virtual environment with the wheel; its dependencies are those of the tests' own
+    environment.
+    """
     folder = tmp_path_factory.mktemp("installed")
     venv.create(folder, with_pip=False)
     python = folder / "bin" / "python"

@@ -1,7 +1,8 @@
-"""No connection but the teacher's: with proxies set, with telemetry invited, in a process of its own.
+"""No connection but the teacher's: with proxies set, with telemetry invited, in a process of its
+own.
 
-A proxy that answers everything stands ready and must not be asked; whatever leaves this machine is refused and noticed
-by the rules in conftest.py, in every process.
+A proxy that answers everything stands ready and must not be asked; whatever leaves this machine is
+refused and noticed by the rules in conftest.py, in every process.
 """
 
 import json
@@ -46,7 +47,9 @@ def proxy() -> Iterator[str]:
 
 
 def environment(proxy: str, folder: Path) -> dict[str, str]:
-    """As on a company's machine: proxies in both spellings, no exceptions, a HOME with nothing in it."""
+    """As on a company's machine: proxies in both spellings, no exceptions, a HOME with nothing in
+    it.
+    """
     names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
     proxies = {spelling: proxy for name in names for spelling in (name, name.lower())}
     kept = {
@@ -78,8 +81,11 @@ import sdgkit as sk
 
 teacher = sk.connect({kind!r}, {address})
 prompts = scripted.PROMPTS if {kind!r} == "openai" else None
-run = sk.generate(scripted.seeds(), teacher=teacher, out="run", prompts=prompts, num_contexts=2, num_questions=1)
-run.dataset.to_pandas(), run.dropped, run.funnel._repr_html_(), run.export("messages", "train.jsonl")
+run = sk.generate(
+    scripted.seeds(), teacher=teacher, out="run", prompts=prompts, num_contexts=2, num_questions=1
+)
+run.dataset.to_pandas(), run.dropped, run.funnel._repr_html_()
+run.export("messages", "train.jsonl")
 opened = sk.open_run("run")
 opened.dataset, opened.trace(opened.dataset[0]["id"])
 teacher.models(), teacher.ask('{{"stage": "gen_contexts"}}', max_tokens=5)
@@ -141,7 +147,11 @@ except sk.TeacherError as error:
 def test_importing_connects_to_nothing(
     proxy: Any, tmp_path: Path, connections: Connections
 ) -> None:
-    code = "import sdgkit as sk; [getattr(sk, name) for name in sk.__all__]; print(sk.load_seeds and 1)"
+    code = (
+        "import sdgkit as sk; "
+        "[getattr(sk, name) for name in sk.__all__]; "
+        "print(sk.load_seeds and 1)"
+    )
     assert run(code, tmp_path, proxy) == "1\n"
     assert connections.attempts() == []
     assert Proxy.asked == []

@@ -241,10 +241,10 @@ def evaluate(
 ) -> None:
     """Find out whether training helped: a judge compares a tuned model's answers with others.
 
-    --base-url is the tuned model's server. It is asked the questions that were kept apart. Its answers are
-    compared with those of --against, or with the run's own samples, each pair in both orders. Train
-    on `sdgkit export RUN --test-share 0.1`, or on the train split of `--format datasets`: questions
-    that it was trained on tell nothing.
+    --base-url is the tuned model's server. It is asked the questions that were kept apart. Its
+    answers are compared with those of --against, or with the run's own samples, each pair in both
+    orders. Train on `sdgkit export RUN --test-share 0.1`, or on the train split of `--format
+    datasets`: questions that it was trained on tell nothing.
 
     Example:
       sdgkit evaluate runs/seeds --base-url http://localhost:8001/v1 --against

@@ -1,4 +1,4 @@
-"""What faults cost: 10% malformed replies (rows kept against a calm run), 5% status 429 (time against a calm run).
+"""What faults cost, each beside a calm run: rows with 10% malformed replies, time with 5% 429s.
 
 python tests/benchmarks/faults.py [--seeds N] [--rounds N]
 """
@@ -49,12 +49,14 @@ def main() -> None:
         kept.append(malformed[1] / calm[1])
         slower.append(limited[0] / calm[0])
         print(
-            f"calm {calm[0]:.2f} s, {calm[1]} rows judged, {calm[2]} kept; 10% malformed: {malformed[1]} judged, "
-            f"{malformed[2]} kept; 5% 429: {limited[0]:.2f} s, {limited[2]} kept",
+            f"calm {calm[0]:.2f} s, {calm[1]} rows judged, {calm[2]} kept; "
+            f"10% malformed: {malformed[1]} judged, {malformed[2]} kept; "
+            f"5% 429: {limited[0]:.2f} s, {limited[2]} kept",
             flush=True,
         )
     print(
-        f"10% malformed: {100 * statistics.median(kept):.1f}% of the rows of the calm run (goal 97% at least)"
+        f"10% malformed: {100 * statistics.median(kept):.1f}% of the rows of the calm run "
+        "(goal 97% at least)"
     )
     print(f"5% status 429: {statistics.median(slower):.2f} times the calm time (goal 1.3 at most)")
 

@@ -1,4 +1,6 @@
-"""Peak memory of a whole `sdgkit generate` process, for 50 and for 2,000 seeds, on the rehearsal teacher at full speed.
+"""Peak memory of a whole `sdgkit generate` process, for 50 and for 2,000 seeds.
+
+The rehearsal teacher answers at full speed.
 
 python tests/benchmarks/memory.py [SEEDS ...]
 """

@@ -1,6 +1,7 @@
-"""The yardstick: the same calls from a hand-written asyncio script, with no journal, no retries and no drops recorded.
+"""The yardstick: the same calls from a hand-written asyncio script.
 
-It asks with the same messages and sampling seeds as sdgkit, so a rehearsal teacher gives it the same replies.
+It has no journal, tries nothing again and records no drops. It asks with the same messages and
+sampling seeds as sdgkit, so a rehearsal teacher gives it the same replies.
 """
 
 import asyncio
@@ -24,7 +25,11 @@ NAMES = [
 async def generate(
     seeds: list[dict[str, Any]], base_url: str, concurrency: int
 ) -> dict[str, float]:
-    """The eight stages over all seeds. Returns seconds in all and to the first sample, requests and samples."""
+    """The eight stages over all seeds.
+
+    Returns:
+        Seconds in all and to the first sample, requests and samples.
+    """
     prompts = load_prompts(NAMES, "grounded")
     slots = asyncio.Semaphore(concurrency)
     begun = time.perf_counter()
@@ -87,7 +92,10 @@ async def generate(
 
 
 def repeat(seeds: list[dict[str, Any]], number: int) -> list[dict[str, Any]]:
-    """`number` different seeds made of a few: each further round of them says so in its task description."""
+    """`number` different seeds made of a few.
+
+    Each further round of them says so in its task description.
+    """
     rows = []
     for at in range(number):
         seed, round_ = seeds[at % len(seeds)], at // len(seeds)

@@ -1,4 +1,6 @@
-"""What it costs to begin: `import sdgkit`, `sdgkit --help`, and a whole `sdgkit generate` beside its generation.
+"""What it costs to begin.
+
+Measured: `import sdgkit`, `sdgkit --help`, and a whole `sdgkit generate` beside its generation.
 
 python tests/benchmarks/startup.py [--rounds N]
 """

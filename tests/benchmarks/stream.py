@@ -1,4 +1,6 @@
-"""The stream against a hand-written script, 64 slots, reply times log-normal: mean 200 ms, sigma 0.8, at most 2 s.
+"""The stream against a hand-written script, with 64 slots.
+
+Reply times are log-normal: mean 200 ms, sigma 0.8, at most 2 s.
 
 python tests/benchmarks/stream.py            # 5 and 50 seeds, three rounds each
 python tests/benchmarks/stream.py 5 --rounds 1
@@ -28,7 +30,11 @@ MEAN_S = 0.2
 
 
 def streamed(seeds: list[dict[str, Any]], base_url: str) -> dict[str, float]:
-    """One run with its journal in a folder: seconds of generation (without the files) and to the first sample."""
+    """One run with its journal in a folder.
+
+    Returns:
+        Seconds of generation (without the files) and to the first sample, requests and samples.
+    """
     teacher = sk.connect("rehearsal", base_url=base_url, concurrency=SLOTS)
     first: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -76,13 +82,16 @@ def main() -> None:
             ratios.append(ours["wall_s"] / by_hand["wall_s"])
             firsts.append(ours["first_s"] / MEAN_S)
             print(
-                f"{number:>3} seeds: by hand {by_hand['wall_s']:.2f} s ({by_hand['requests']} requests, "
-                f"first sample {by_hand['first_s']:.2f} s), sdgkit {ours['wall_s']:.2f} s "
-                f"({ours['requests']} requests, first sample {ours['first_s']:.2f} s), ratio {ratios[-1]:.2f}",
+                f"{number:>3} seeds: by hand {by_hand['wall_s']:.2f} s "
+                f"({by_hand['requests']} requests, first sample {by_hand['first_s']:.2f} s), "
+                f"sdgkit {ours['wall_s']:.2f} s "
+                f"({ours['requests']} requests, first sample {ours['first_s']:.2f} s), "
+                f"ratio {ratios[-1]:.2f}",
                 flush=True,
             )
         print(
-            f"{number:>3} seeds: median ratio {statistics.median(ratios):.2f} (goal 1.10 at most), first sample after "
+            f"{number:>3} seeds: "
+            f"median ratio {statistics.median(ratios):.2f} (goal 1.10 at most), first sample after "
             f"{statistics.median(firsts):.1f} mean reply times (goal 6 at most)"
         )
 

@@ -1,4 +1,6 @@
-"""Requests a second and client CPU a request, whole pipeline, journal on, against a teacher that answers at once.
+"""Requests a second and client CPU a request: whole pipeline, journal on.
+
+The teacher answers at once.
 
 python tests/benchmarks/throughput.py [SEEDS] [--rounds N]
 """
@@ -24,7 +26,7 @@ SLOTS = 64
 
 
 def once(seeds: list[dict[str, Any]]) -> tuple[float, float, int]:
-    """(requests a second, client CPU in ms a request, requests) of one run, its files left aside."""
+    """One run, its files left aside: (requests a second, client CPU in ms a request, requests)."""
     server = start(slots=SLOTS)
     teacher = sk.connect("rehearsal", base_url=server.base_url, concurrency=SLOTS)
     with tempfile.TemporaryDirectory() as folder:
@@ -57,7 +59,8 @@ def main() -> None:
     speed = statistics.median(one[0] for one in rounds)
     cpu = statistics.median(one[1] for one in rounds)
     print(
-        f"median: {speed:.0f} requests a second (goal 800 at least), {cpu:.2f} ms of CPU a request (goal 1.2 at most)"
+        f"median: {speed:.0f} requests a second (goal 800 at least), "
+        f"{cpu:.2f} ms of CPU a request (goal 1.2 at most)"
     )
 
 

@@ -7,10 +7,13 @@ import loopback_only
 
 
 class Connections:
-    """What tests tried to reach outside this machine. A test that does so on purpose ends with `forget()`."""
+    """What tests tried to reach outside this machine.
+
+    A test that does so on purpose ends with `forget()`.
+    """
 
     def attempts(self) -> list[str]:
-        """The attempts since the last `forget()`, this process's and its children's, one line each."""
+        """The attempts of this process and its children since the last `forget()`, one a line."""
         return self._record().read_text(encoding="utf-8").splitlines()
 
     def forget(self) -> None:

@@ -1,9 +1,11 @@
-"""Refuses every connection and name look-up that would leave this machine, in the process that installs it.
+"""Refuses every connection and name look-up that would leave this machine.
 
-The refusal is an ordinary `OSError`, as an offline machine would give it, and code under test may well
-swallow it. So each attempt is also written down, one line each, in the file that `SDGKIT_TEST_CONNECTIONS`
-names, where the test that caused it finds it (see `conftest.py`). Look-ups count as well: on an offline
-machine nothing gets further.
+It does so in the process that installs it.
+
+The refusal is an ordinary `OSError`, as an offline machine would give it, and code under test may
+well swallow it. So each attempt is also written down, one line each, in the file that
+`SDGKIT_TEST_CONNECTIONS` names, where the test that caused it finds it (see `conftest.py`).
+Look-ups count as well: on an offline machine nothing gets further.
 """
 
 import ipaddress
@@ -13,7 +15,8 @@ import sys
 from typing import Any
 
 RECORD = "SDGKIT_TEST_CONNECTIONS"
-# Names that never leave the machine (RFC 6761 and RFC 2606), so that tests may ask for an unknown host.
+# Names that never leave the machine (RFC 6761 and RFC 2606), so that tests may ask for an unknown
+# host.
 RESERVED_ENDINGS = ("localhost", ".localhost", ".invalid", ".test", ".example")
 
 

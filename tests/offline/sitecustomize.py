@@ -1,4 +1,7 @@
-"""Read by every Python that a test starts (this folder is on its PYTHONPATH): kernels, servers, commands."""
+"""Read by every Python that a test starts: kernels, servers, commands.
+
+This folder is on their PYTHONPATH.
+"""
 
 import loopback_only
 

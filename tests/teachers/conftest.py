@@ -1,6 +1,7 @@
-"""Real servers for these tests: vLLM with a tiny model, and Llama Stack's three generations in front of it.
+"""Real servers for these tests: vLLM with a tiny model, three generations of Llama Stack before it.
 
-A machine on which they cannot be installed skips, saying why. Each worker of a parallel run has servers of its own.
+A machine on which they cannot be installed skips, saying why. Each worker of a parallel run has
+servers of its own.
 """
 
 import json
@@ -33,7 +34,8 @@ OFFLINE = {
     "OTEL_SDK_DISABLED": "true",
     "PYTHONUNBUFFERED": "1",
 }
-# For a terminal, Llama Stack prints each error with all values around it: 12 seconds an error, one after the other.
+# For a terminal, Llama Stack prints each error with all values around it: 12 seconds an error, one
+# after the other.
 PLAIN_LOG = {"LLAMA_STACK_LOG_FORMAT": "json", "OGX_LOG_FORMAT": "json"}
 
 
@@ -107,8 +109,8 @@ def vllm(logs: Path) -> Iterator[RealServer]:
         KEY,
     ]
     command += ["--max-model-len", str(CONTEXT_TOKENS), "--dtype", "bfloat16", "--enforce-eager"]
-    # On a CPU, vLLM 0.32.0 dies of a request with a seed whose prompt it reads in parts ("CPU Generator does not use
-    # offset"), so it has to read each as a whole.
+    # On a CPU, vLLM 0.32.0 dies of a request with a seed whose prompt it reads in parts ("CPU
+    # Generator does not use offset"), so it has to read each as a whole.
     command += ["--no-enable-chunked-prefill", "--max-num-batched-tokens", str(CONTEXT_TOKENS)]
     environment = clean_environment(**OFFLINE, VLLM_NO_USAGE_STATS="1", VLLM_CPU_KVCACHE_SPACE="1")
     root = f"http://127.0.0.1:{port}"
@@ -127,7 +129,10 @@ def vllm(logs: Path) -> Iterator[RealServer]:
 
 @pytest.fixture(scope="session")
 def start_stack(vllm: RealServer, logs: Path) -> Callable[..., Iterator[RealServer]]:
-    """Starts a server of Llama Stack's kin in front of vLLM: an environment, its program and its configuration."""
+    """Starts a server of Llama Stack's kin in front of vLLM.
+
+    It is given an environment, its program and its configuration.
+    """
 
     def start(environment: Environment, words: list[str], config: str) -> Iterator[RealServer]:
         python = available(environment)

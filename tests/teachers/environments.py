@@ -1,8 +1,10 @@
-"""The real servers' own Python environments: built once, kept in the user's cache folder, keyed by what is in them.
+"""The real servers' own Python environments.
 
-Each is a list of exact versions in `recipes/`. They are installed with uv, which is itself installed with pip; both use
-the package indexes that pip is configured for. For vLLM, one of them must have the CPU build of torch: PyTorch's own
-does (PIP_EXTRA_INDEX_URL).
+They are built once, and kept in the user's cache folder under a key of what is in them.
+
+Each is a list of exact versions in `recipes/`. They are installed with uv, which is itself
+installed with pip; both use the package indexes that pip is configured for. For vLLM, one of them
+must have the CPU build of torch: PyTorch's own does (PIP_EXTRA_INDEX_URL).
 """
 
 import functools
@@ -56,7 +58,8 @@ class Environment:
     def ready(self) -> Path:
         """The environment's Python; built first if it is not there. Raises Unavailable.
 
-        Processes that want the same one wait for whoever builds it. One whose building was interrupted is built anew.
+        Processes that want the same one wait for whoever builds it. One whose building was
+        interrupted is built anew.
         """
         python, done = self.folder / "bin" / "python", self.folder / "complete"
         with locked(self.folder.name):
@@ -80,7 +83,8 @@ class Environment:
             "-r",
             str(self.versions),
         ]
-        # vLLM starts in half the time when its byte code is compiled; the clean processes below may not write it.
+        # vLLM starts in half the time when its byte code is compiled; the clean processes below may
+        # not write it.
         install += ["--compile-bytecode", "--index-strategy", "unsafe-best-match", *indexes()]
         try:
             for words in (
@@ -132,7 +136,7 @@ def locked(name: str) -> filelock.FileLock:
 
 
 def clean_environment(**more: str) -> dict[str, str]:
-    """The environment variables for a process that is not sdgkit's: without those that these tests set."""
+    """The environment of a process that is not sdgkit's: without what these tests set."""
     return {name: value for name, value in os.environ.items() if name not in OURS} | more
 
 
@@ -152,13 +156,18 @@ def run(command: list[str], what: str, *, seconds: int = INSTALL_SECONDS) -> Non
     if done.returncode:
         said = (done.stderr or done.stdout).strip()[-1500:]
         raise Unavailable(
-            f"{what} cannot be made here ({Path(command[0]).name} ended with {done.returncode}):\n{said}"
+            f"{what} cannot be made here "
+            f"({Path(command[0]).name} ended with {done.returncode}):\n{said}"
         )
 
 
 @functools.cache
 def find_python(version: str) -> str:
-    """A Python of this version that truly runs; a pyenv shim may be for one that is not active. Raises Unavailable."""
+    """A Python of this version that truly runs; a pyenv shim may be for one that is not active.
+
+    Raises:
+        Unavailable: There is none.
+    """
     pyenv = os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv"
     installed = sorted(glob.glob(f"{pyenv}/versions/{version}.*/bin/python"))
     tell = "import sys; print('%d.%d' % sys.version_info[:2])"

@@ -25,7 +25,13 @@ SEEN: list[str] = []  # what the report says at its end: which servers ran, what
 
 
 class RealServer:
-    """name: as it is called in reports. url: what a user gives as base URL. log: all that it says."""
+    """A server of its own process.
+
+    Attributes:
+        name: What it is called in reports.
+        url: What a user gives as base URL.
+        log: All that it says.
+    """
 
     def __init__(
         self,
@@ -106,7 +112,7 @@ def available(environment: Environment) -> Path:
 
 
 def _end_with_parent() -> None:
-    """In the server's process, before it begins: a test run that is killed leaves no server behind (prctl(2)).
+    """In the server's process, before it begins: let no server outlive a killed test run (prctl(2)).
 
     A polite signal, since vLLM's own children would outlive a parent that is killed.
     """

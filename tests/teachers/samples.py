@@ -17,7 +17,10 @@ __all__ = ["SAMPLED_JUDGES", "SEEDS", "SEED_FILE", "assert_adds_up", "assert_wel
 
 
 def assert_well_formed(run: sk.Run) -> None:
-    """Every sample has every column of the method, as text, and a score of its judge's scale; no tag is left in any."""
+    """Every sample has every column of the method, as text, and a score of its judge's scale.
+
+    No tag is left in any.
+    """
     for row in run.samples():
         texts = [row[name] for name in ("context", "question", "response", "evaluation")]
         assert all(isinstance(text, str) and text.strip() for text in texts), row

@@ -1,4 +1,7 @@
-"""Forced form on the real servers. The tiny model writes no tag by itself: each well-formed row is the form's work."""
+"""Forced form on the real servers.
+
+The tiny model writes no tag by itself: each well-formed row is the form's work.
+"""
 
 import json
 import subprocess

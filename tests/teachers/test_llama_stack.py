@@ -80,7 +80,8 @@ import json, sys
 import sdgkit as sk
 url, seeds = json.loads(sys.argv[1])
 teacher = sk.connect("llama-stack", base_url=url)
-run = sk.Run(sk.plan(seeds, teacher=teacher, num_contexts=2, num_questions=1, structure="always")).start().wait()
+plan = sk.plan(seeds, teacher=teacher, num_contexts=2, num_questions=1, structure="always")
+run = sk.Run(plan).start().wait()
 print(json.dumps({"notes": teacher.notes, "contexts": run.funnel[0].rows_out, "state": run.state}))
 """
 

@@ -1,4 +1,4 @@
-"""The quickstart notebook, executed by papermill against the real servers, as `sdgkit run` does it for a user."""
+"""The quickstart notebook, executed by papermill against the real servers, as a user runs it."""
 
 import json
 import subprocess
@@ -53,7 +53,10 @@ def test_the_whole_quickstart_completes_with_every_row_well_formed(
     assert f"{len(list(run.samples()))} samples are in" in said
     assert "This was a rehearsal" not in said
     first, last = run.funnel[0], run.funnel[-1]
-    rows = f"{first.rows_in} seeds, {first.rows_out} contexts, {last.rows_out} samples, all well-formed"
+    rows = (
+        f"{first.rows_in} seeds, {first.rows_out} contexts, "
+        f"{last.rows_out} samples, all well-formed"
+    )
     SEEN.append(
         f"quickstart.ipynb, executed by papermill through {running.name} {running.version}: {rows}"
     )

@@ -159,7 +159,7 @@ def test_chat_template_settings_reach_the_server(teacher: Teacher) -> None:
 def test_a_run_survives_the_kill_of_the_server(
     teacher: Teacher, vllm: RealServer, llama_stack: RealServer, tmp_path: Path
 ) -> None:
-    """Directly and through Llama Stack: it pauses, goes on, loses nothing, and asks nothing recorded twice."""
+    """Directly and through Llama Stack: it pauses, goes on, loses nothing, asks nothing twice."""
     stack = sk.connect("llama-stack", base_url=llama_stack.url)
     runs = {}
     for name, one in {"direct": teacher, "stack": stack}.items():
@@ -183,7 +183,8 @@ def test_a_run_survives_the_kill_of_the_server(
         assert run.summary.retries > 0
         assert any(note.startswith("Paused") for note in run.notes)
         assert run.snapshot().requests > done_before[name]
-        # A reply is recorded under its request's key: had one been asked twice, there would be fewer.
+        # A reply is recorded under its request's key: had one been asked twice, there would be
+        # fewer.
         assert run.snapshot().requests == run.summary.requests
         assert not [drop for drop in run.drops() if drop["reason"] == "teacher_error"]
         assert_adds_up(run)
@@ -192,8 +193,9 @@ def test_a_run_survives_the_kill_of_the_server(
         again = sk.Run(run.plan, tmp_path / name, on_note=lambda _: None).start().wait()
         assert again.snapshot().requests == 0
         SEEN.append(
-            f"a run survived the kill of {vllm.name} {vllm.version} ({name}): {done_before[name]} replies before it, "
-            f"{run.summary.requests} in the end, none asked twice, {len(list(run.samples()))} samples"
+            f"a run survived the kill of {vllm.name} {vllm.version} ({name}): "
+            f"{done_before[name]} replies before it, {run.summary.requests} in the end, "
+            f"none asked twice, {len(list(run.samples()))} samples"
         )
     stack.close()
 

@@ -1,9 +1,11 @@
-"""Writes a tiny model with random weights into a folder; runs in vLLM's environment. Its words mean nothing.
+"""Writes a tiny model with random weights into a folder; runs in vLLM's environment.
 
-A byte-level tokenizer of its own (512 entries), a chat template, two layers: three megabytes, made in seconds, the
-same every time. It knows one thing, when to stop: the tokens that end a turn or a value are more likely than others.
-It never writes the form that a prompt asks for. So it proves that requests, forms and counts are right; never that a
-text is good.
+Its words mean nothing.
+
+A byte-level tokenizer of its own (512 entries), a chat template, two layers: three megabytes, made
+in seconds, the same every time. It knows one thing, when to stop: the tokens that end a turn or a
+value are more likely than others. It never writes the form that a prompt asks for. So it proves
+that requests, forms and counts are right; never that a text is good.
 
     python tiny_model.py FOLDER
 """
@@ -17,22 +19,27 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 ROLES = ("system", "user", "assistant")
 TURN_ENDS = "<|end|>"
-VALUE_ENDS = "Ċ[EndĠofĠ"  # a line break, and the beginning of an end tag, as byte-level vocabularies spell it
+# A line break, and the beginning of an end tag, as byte-level vocabularies spell it.
+VALUE_ENDS = "Ċ[EndĠofĠ"
 SPECIAL = ["<|pad|>", "<|begin|>", TURN_ENDS, *(f"<|{role}|>" for role in ROLES)]
-CONTEXT_TOKENS = (
-    16_384  # the shipped prompts, in tokens of one to three letters, with room for a reply
-)
-# How much likelier than others: e to the power of this, at temperature 1. A value ends so in tags, or so in JSON.
+# The shipped prompts, in tokens of one to three letters, with room for a reply.
+CONTEXT_TOKENS = 16_384
+# How much likelier than others: e to the power of this, at temperature 1. A value ends so in tags,
+# or so in JSON.
 BONUS = {TURN_ENDS: 5.5, VALUE_ENDS: 3.0, '"': 2.2}
 PARAGRAPH = """
-A careful reader looks at the first five examples before asking for five hundred more. The kitchen closes at nine, the
-garden never does. Please send the report to the whole team by Friday, and write what changed since the last one.
+A careful reader looks at the first five examples before asking for five hundred more. \
+The kitchen closes at nine, the
+garden never does. Please send the report to the whole team by Friday, and write what changed since \
+the last one.
 Does the table have a row for each question? One sentence is enough, if it is the right sentence.
 """
 # `aside`: a setting of the template's own, as real ones have `enable_thinking`.
 TEMPLATE = (
     "<|begin|>{{ aside|default('') }}"
-    "{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] }}<|end|>{% endfor %}"
+    "{% for message in messages %}"
+    "<|{{ message['role'] }}|>{{ message['content'] }}<|end|>"
+    "{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
 
@@ -79,7 +86,8 @@ def main(folder: str) -> None:
     )
     model = LlamaForCausalLM(config)
     with torch.no_grad():
-        # One of the 256 numbers is the same for all tokens, and large: a constant on which the output can put a bonus.
+        # One of the 256 numbers is the same for all tokens, and large: a constant on which the
+        # output can put a bonus.
         model.model.embed_tokens.weight[:, 0] = 8 * config.initializer_range
         constant = 7.0  # about what becomes of it after the last normalization
         model.lm_head.weight[:, 0] = 0

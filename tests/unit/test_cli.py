@@ -42,7 +42,7 @@ def typed(
         signal.signal(number, handler)
 
 
-# The pages ------------------------------------------------------------------------------------------------------------
+# The pages ----------------------------------------------------------------------------------------
 
 
 def test_the_first_page_names_every_command_and_where_the_teacher_comes_from(
@@ -65,10 +65,12 @@ def test_the_first_page_names_every_command_and_where_the_teacher_comes_from(
 
 OPTIONS = {
     "generate": "--teacher --base-url --model --key-file --header --judge-base-url --judge-model "
-    "--prompts --contexts --questions --vary --check --near-duplicates --twins --num-contexts --num-questions "
-    "--target --max-tokens --concurrency --timeout --patience --system --out --reuse --mean-latency-ms --slots "
-    "--dry-run --price-in --price-out --error-rate --rate-limit --drop-rate --hang-rate --malformed-rate",
-    "run": "--seeds -p --teacher --base-url --model --prompts --num-contexts --target --out --reuse",
+    "--prompts --contexts --questions --vary --check --near-duplicates --twins "
+    "--num-contexts --num-questions --target --max-tokens --concurrency --timeout --patience --system "
+    "--out --reuse --mean-latency-ms --slots --dry-run --price-in --price-out "
+    "--error-rate --rate-limit --drop-rate --hang-rate --malformed-rate",
+    "run": "--seeds -p --teacher --base-url --model --prompts --num-contexts --target --out "
+    "--reuse",
     "ask": "--teacher --base-url --model --max-tokens",
     "check": "--with-teacher --prompts --teacher --base-url",
     "status": "--watch",
@@ -78,10 +80,11 @@ OPTIONS = {
     "export": "--format --to --test-share",
     "merge": "--format --to --test-share",
     "push": "--public --test-share",
-    "evaluate": "--teacher --base-url --model --against --against-model --judge-base-url --judge-model --test-share "
-    "--limit",
+    "evaluate": "--teacher --base-url --model --against --against-model --judge-base-url "
+    "--judge-model --test-share --limit",
     "calibrate": "--judge-base-url --judge-model",
-    "rehearse": "--port --mean-latency-ms --slots --error-rate --rate-limit --drop-rate --hang-rate --malformed-rate",
+    "rehearse": "--port --mean-latency-ms --slots --error-rate --rate-limit --drop-rate "
+    "--hang-rate --malformed-rate",
     "lab": "--no-open",
 }
 
@@ -110,8 +113,14 @@ def test_pages_fit_the_terminal(
 
 
 def test_the_page_of_commands_loads_nothing_heavy() -> None:
-    heavy = "{'openai', 'aiohttp', 'datasets', 'pandas', 'pyarrow', 'papermill', 'rich.table', 'jinja2', 'asyncio'}"
-    program = f"import sys; from sdgkit.cli import main; main(['--help']); sys.exit(str({heavy} & set(sys.modules)))"
+    heavy = {
+        *("openai", "aiohttp", "datasets", "pandas", "pyarrow"),
+        *("papermill", "rich.table", "jinja2", "asyncio"),
+    }
+    program = (
+        "import sys; from sdgkit.cli import main; main(['--help']); "
+        f"sys.exit(str({heavy!r} & set(sys.modules)))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
@@ -123,7 +132,7 @@ def test_the_version_is_the_packages(typed: Callable[..., tuple[int, str, str]])
     assert typed("--version") == (0, f"sdgkit {sk.__version__}\n", "")
 
 
-# Slips ----------------------------------------------------------------------------------------------------------------
+# Slips --------------------------------------------------------------------------------------------
 
 SLIPS = {
     "generate": "Missing argument 'SEEDS'",
@@ -143,7 +152,9 @@ SLIPS = {
     "generate SEEDS --prompts nowhere": "no folder of prompts at nowhere",
     "generate SEEDS --contexts nowhere.csv": "nowhere.csv: there is no such file",
     "generate SEEDS --vary nowhere.yaml": "--vary nowhere.yaml cannot be read",
-    "generate SEEDS --vary broken.jsonl": "--vary broken.jsonl cannot be read as a YAML file of lists",
+    "generate SEEDS --vary broken.jsonl": (
+        "--vary broken.jsonl cannot be read as a YAML file of lists"
+    ),
     "generate SEEDS --vary words.txt": "vary must be named lists",
     "generate SEEDS --teacher oracle": "'oracle' is not a kind of teacher",
     "generate SEEDS --base-url nonsense": "must look like http://host:8000/v1",
@@ -216,7 +227,7 @@ def test_debug_shows_where_it_happened(typed: Callable[..., tuple[int, str, str]
     )
 
 
-# A teacher by itself --------------------------------------------------------------------------------------------------
+# A teacher by itself ------------------------------------------------------------------------------
 
 
 def test_ask_tells_who_answers_how_fast_and_what(
@@ -263,7 +274,7 @@ def test_ask_takes_the_rehearsal_teacher_for_what_it_is(
     assert "rules, not a model" in output
 
 
-# The tutorials --------------------------------------------------------------------------------------------------------
+# The tutorials ------------------------------------------------------------------------------------
 
 
 def test_lab_copies_notebooks_guide_seeds_and_prompts(
@@ -294,7 +305,7 @@ def test_lab_never_writes_over_an_edited_file(
     assert "kept yours: quickstart.ipynb" in output and output.startswith("Copied 1 file")
 
 
-# What is seen meanwhile -----------------------------------------------------------------------------------------------
+# What is seen meanwhile ---------------------------------------------------------------------------
 
 STAGES = [
     StageLine("gen_contexts", 5, 81, 80, {"duplicate": 1}),
@@ -383,7 +394,7 @@ def test_a_word_in_the_place_of_a_number_is_told_plainly(
     assert "'soon' is not a valid number." in capsys.readouterr().err
 
 
-# Completion -----------------------------------------------------------------------------------------------------------
+# Completion ---------------------------------------------------------------------------------------
 
 COMPLETIONS = {
     "bash": {"COMP_WORDS": "sdgkit gen", "COMP_CWORD": "1"},

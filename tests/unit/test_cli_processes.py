@@ -1,4 +1,4 @@
-"""The `sdgkit` command as a process: what it prints, what it leaves, how it ends, and what a signal does to it."""
+"""The `sdgkit` command as a process: what it prints and leaves, how it ends, what a signal does."""
 
 import json
 import os
@@ -122,7 +122,7 @@ def typed(
     return call
 
 
-# The job --------------------------------------------------------------------------------------------------------------
+# The job ------------------------------------------------------------------------------------------
 
 
 def test_generate_leaves_a_run_and_says_what_and_where(made: Made) -> None:
@@ -180,7 +180,7 @@ def test_a_run_that_fails_says_why_and_how_to_go_on(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "kept here" / "summary.json").read_text())["state"] == "failed"
 
 
-# Signals --------------------------------------------------------------------------------------------------------------
+# Signals ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -227,7 +227,7 @@ def test_a_signal_before_anything_was_asked_leaves_no_traceback(tmp_path: Path) 
     assert going.lines == ["\n", "Interrupted. Run the same command again to resume.\n"]
 
 
-# The terminal ---------------------------------------------------------------------------------------------------------
+# The terminal -------------------------------------------------------------------------------------
 
 
 def test_on_a_terminal_the_stages_are_drawn_in_place(tmp_path: Path) -> None:
@@ -287,7 +287,7 @@ def test_a_reader_that_has_enough_is_no_error(made: Made) -> None:
     assert done.stdout.splitlines()[0].startswith("### gen_contexts")
 
 
-# Looking at a run -----------------------------------------------------------------------------------------------------
+# Looking at a run ---------------------------------------------------------------------------------
 
 
 def test_status_shows_the_funnel_of_a_finished_run(

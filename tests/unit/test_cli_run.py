@@ -1,4 +1,7 @@
-"""`sdgkit run` as a process: a notebook executed in this interpreter, whatever the notebook and the machine say."""
+"""`sdgkit run` as a process: a notebook executed in this interpreter.
+
+Whatever the notebook and the machine say about kernels.
+"""
 
 import json
 import os
@@ -90,10 +93,8 @@ def test_with_no_arguments_the_quickstart_goes_the_whole_way(tmp_path: Path) -> 
     out = tmp_path / "runs" / "feedback_to_table"
     summary = json.loads((out / "summary.json").read_text())
     assert summary["state"] == "done" and summary["teacher"] == "rehearsal"
-    assert (
-        f"{summary['stages'][-1]['rows_out']} samples from 8 seed examples in runs/feedback_to_table"
-        in done.stdout
-    )
+    kept = summary["stages"][-1]["rows_out"]
+    assert f"{kept} samples from 8 seed examples in runs/feedback_to_table" in done.stdout
     assert f"The executed notebook: {out.relative_to(tmp_path)}/quickstart.ipynb" in done.stdout
     assert (out / "quickstart.ipynb").exists()
     assert (
@@ -110,7 +111,12 @@ def test_the_options_fill_in_the_parameters_and_the_kernel_is_this_interpreter(
     tmp_path: Path,
 ) -> None:
     parameters = "num_contexts = 10\nout = None\nreuse = False\nlists = None\nword = 'old'"
-    shows = "import sys, os\nprint(sys.executable)\nprint(os.getcwd())\nprint(num_contexts, out, reuse, lists, word)"
+    shows = (
+        "import sys, os\n"
+        "print(sys.executable)\n"
+        "print(os.getcwd())\n"
+        "print(num_contexts, out, reuse, lists, word)"
+    )
     notebook(tmp_path / "books" / "own.ipynb", shows, parameters=parameters)
     words = (
         "--num-contexts",
@@ -155,7 +161,11 @@ def test_a_cell_that_fails_ends_it_with_its_error_and_the_path(tmp_path: Path) -
 def test_ctrl_c_stops_the_run_within_the_notebook_at_once_and_leaves_it_resumable(
     tmp_path: Path,
 ) -> None:
-    slow_end = "import atexit, signal, time\nsignal.signal(15, signal.SIG_IGN)\natexit.register(time.sleep, 60)\n"
+    slow_end = (
+        "import atexit, signal, time\n"
+        "signal.signal(15, signal.SIG_IGN)\n"
+        "atexit.register(time.sleep, 60)\n"
+    )
     job = f"run = sk.generate({str(SEEDS)!r}, teacher=teacher, out=out, num_contexts=3)"
     cell = f"import sdgkit as sk\nteacher = sk.connect('rehearsal', mean_latency_ms=300)\n{job}"
     notebook(

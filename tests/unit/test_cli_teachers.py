@@ -1,4 +1,4 @@
-"""The command line's options for teachers in company networks, for several of them, and for another judge."""
+"""The command line's options for teachers in company networks, several of them, another judge."""
 
 import json
 import os
@@ -16,7 +16,10 @@ from sdgkit.cli.notebook import teacher_parameters
 from sdgkit.teachers import connect
 
 SEED = {"task_description": "Name one.", "seed_question": "Name a colour.", "seed_response": "Red."}
-WRITTEN = "[Start of Question]\nName a fish.\n[End of Question]\n[Start of Response]\nCarp.\n[End of Response]"
+WRITTEN = (
+    "[Start of Question]\nName a fish.\n[End of Question]\n"
+    "[Start of Response]\nCarp.\n[End of Response]"
+)
 JUDGED = (
     "[Start of Evaluation]\nIt names one.\n[End of Evaluation]\n[Start of Score]\n1\n[End of Score]"
 )
@@ -31,7 +34,7 @@ def reply(body: dict[str, Any], n: int) -> web.Response:
 def typed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Callable[..., tuple[int, str, str]]]:
-    """Type a command, in a folder of its own that has `seeds.jsonl`; gives status, output and errors."""
+    """Type a command in a folder that has `seeds.jsonl`; gives status, output and errors."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "seeds.jsonl").write_text(json.dumps(SEED) + "\n", "utf-8")
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}

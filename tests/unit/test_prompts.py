@@ -33,11 +33,11 @@ PAIR = sk.Prompt(
 GOOD = "[Start of Context]\nthe text\n[End of Context]"
 
 
-def contexts(reply: str, **options: bool) -> list[str]:
+def contexts(reply: str, **options: Any) -> list[str]:
     return [row["context"] for row in CONTEXT.parse(reply, ["context"], **options).rows]
 
 
-def verdicts(reply: str, **options: bool) -> list[tuple[str, str]]:
+def verdicts(reply: str, **options: Any) -> list[tuple[str, str]]:
     rows = JUDGE.parse(reply, ["evaluation", "score"], **options).rows
     return [(row["evaluation"], row["score"]) for row in rows]
 

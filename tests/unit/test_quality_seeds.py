@@ -15,7 +15,8 @@ TASK = "Say in one sentence what the customer wants, in plain words and without 
 CONTEXTS = [
     "Hello, my lamp broke after two days and I want a new one, please. Regards, Tom",
     "the app is slow since the update. fix it!!!",
-    "Dear team, could you tell me whether the red chair will be in stock again before Easter? Yours, Ann Lee",
+    "Dear team, could you tell me whether the red chair will be in stock again before Easter? "
+    "Yours, Ann Lee",
     "Refund. Now. I have been waiting for three weeks and nobody answers the phone.",
     "So I tried the coffee machine and honestly I love it, but is there a smaller jug for it?",
     "Your courier left the parcel in the rain, the books in it are wet.",
@@ -94,11 +95,13 @@ FLAWS = {
     "realistic input": [
         {"seed_context": "printer, error, floor two, urgent, broken"},
         {
-            "seed_context": "Hello {{ customer }}, my lamp broke after two days, and I want another one."
+            "seed_context": "Hello {{ customer }}, my lamp broke after two days, and I want "
+            "another one."
         },
         {"seed_context": "Broken lamp."},
         {
-            "seed_context": "Dear [Company Name], my lamp broke after two days, and I want another one."
+            "seed_context": "Dear [Company Name], my lamp broke after two days, and I want "
+            "another one."
         },
         {"seed_question": "Summary?"},
     ],
@@ -108,7 +111,8 @@ FLAWS = {
         {"seed_response": "| Wish |\n|---|\n| a | b |"},
         {"seed_response": '{"wish": "a fast app",}'},
         {
-            "seed_response": "Sure! Here is the sentence: the customer wants the app to be fast again."
+            "seed_response": "Sure! Here is the sentence: the customer wants the app to be fast "
+            "again."
         },
         {"seed_response": "I'm sorry, but I can't assist with that."},
         {"seed_response": "The customer [insert name] wants the app to be fast again."},

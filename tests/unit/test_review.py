@@ -165,7 +165,8 @@ def test_files_that_are_older_than_the_newest_decision_are_written_when_the_revi
         out / "journal.sqlite"
     ) as sql:  # as a kernel leaves it that is killed right after deciding
         sql.execute(
-            "INSERT INTO decisions (content, id, verdict, reason, edits, made) VALUES (?,?,'reject','','{}',?)",
+            "INSERT INTO decisions (content, id, verdict, reason, edits, made) VALUES "
+            "(?,?,'reject','','{}',?)",
             (key, first["id"], 4e9),
         )
     sql.close()
