@@ -112,7 +112,7 @@ def available(environment: Environment) -> Path:
 
 
 def _end_with_parent() -> None:
-    """In the server's process, before it begins: let no server outlive a killed test run (prctl(2)).
+    """In the new process, before it begins: let no server outlive a killed test run (prctl(2)).
 
     A polite signal, since vLLM's own children would outlive a parent that is killed.
     """

@@ -30,8 +30,8 @@ BONUS = {TURN_ENDS: 5.5, VALUE_ENDS: 3.0, '"': 2.2}
 PARAGRAPH = """
 A careful reader looks at the first five examples before asking for five hundred more. \
 The kitchen closes at nine, the
-garden never does. Please send the report to the whole team by Friday, and write what changed since \
-the last one.
+garden never does. Please send the report to the whole team by Friday, and write what changed \
+since the last one.
 Does the table have a row for each question? One sentence is enough, if it is the right sentence.
 """
 # `aside`: a setting of the template's own, as real ones have `enable_thinking`.
