@@ -9,6 +9,7 @@ from sdgkit.formatting import clip, format_number
 from sdgkit.keywords import known_keywords
 from sdgkit.panels.frame import Action, Panel
 from sdgkit.panels.state import Choice, Figure, PanelState
+from sdgkit.prompts.faults import faults_in
 from sdgkit.review import DRAWN, SEED_FILE, STATES, Review, parts
 from sdgkit.run import Run
 
@@ -58,6 +59,7 @@ class SampleState:
         reason: The reason of a rejection, or "".
         score: The judge's score, None if it is not a number.
         evaluation: The judge's words.
+        faults: The kinds of fault that the judge named.
         texts: Its texts with your edits, by name.
         written: Its texts as the teacher wrote them, by name.
         seed_texts: The texts of its seed, by the same names.
@@ -68,6 +70,7 @@ class SampleState:
     reason: str
     score: float | None
     evaluation: str
+    faults: tuple[str, ...]
     texts: Mapping[str, str]
     written: Mapping[str, str]
     seed_texts: Mapping[str, str]
@@ -308,6 +311,7 @@ class ReviewPanel(Panel):
             reason=facts.reason,
             score=facts.score,
             evaluation=str(sample.get("evaluation") or ""),
+            faults=tuple(faults_in(sample.get("faults"))),
             texts=parts(self.review.as_decided(self._current)),
             written=written,
             seed_texts={name: str(sample.get(f"seed_{name}") or "") for name in written},

@@ -51,14 +51,15 @@ seeds = [
 
 
 def answer(body: dict[str, Any], number: int) -> web.Response:
-    """Whatever tags the prompt asks for, with something hostile between them; every other pair is judged bad."""
+    """What the prompt asks for, with something hostile in it; every other pair is judged bad."""
     message = body["messages"][-1]["content"]
     if is_probe(body):
         return completion("hello")
     tags = re.findall(r"\[Start of (\w+)\]", message[-700:])
-    asked = tags[-2:] if tags[-1:] == ["Score"] else tags[-1:]
+    is_judged = tags[-1:] == ["Score"]
+    asked = tags[tags.index("Evaluation") :] if is_judged else tags[-1:]
     score = "1" if "(0 or 1)" in message or number % 2 else "3"
-    texts = {"Score": score}
+    texts = {"Score": score, "Faults": "none" if score == "3" else "form"}
     parts = [
         f"[Start of {tag}]\n{texts.get(tag, f'{tag} {number} {HOSTILE}')}\n[End of {tag}]"
         for tag in asked

@@ -126,10 +126,10 @@ def test_a_run_whose_judge_turns_nearly_everything_down_pauses_and_asks(
         asked = panel.get_by_label("Is the judge right?")
         expect(asked).to_contain_text("What to change")
         expect(panel.get_by_role("status").first).to_contain_text(
-            "Paused: filter_grounded_questions: the judge turned"
+            "Paused: filter_grounded_questions: the judge rejected"
         )
         asked.locator("summary").first.click()
-        expect(asked.get_by_text("the raw reply").first).to_be_visible()
+        expect(asked.get_by_text("raw reply").first).to_be_visible()
         shot("run-asks", panel)
         asked.get_by_role("button", name="Continue").click()
         expect(asked).to_have_count(0)

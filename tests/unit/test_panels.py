@@ -365,6 +365,14 @@ def test_a_sample_is_shown_beside_its_seed_with_the_judges_words(reviewed):
     assert list(sample["texts"]) == ["context", "question", "response"]
     assert sample["seed_texts"]["response"].startswith("Response of seed")
     assert sample["evaluation"] == "Read."
+    assert sample["faults"] == []
+
+
+def test_the_faults_that_the_judge_named_are_shown_with_its_words(reviewed):
+    reviewed.review.sample(reviewed.ids[0])["faults"] = "form, truth"
+    act(reviewed, "go", id=reviewed.ids[0])
+    assert reviewed.view.state["sample"]["faults"] == ["truth", "form"]
+    assert "truth, form" in str(reviewed)
 
 
 def test_an_edit_stays_on_the_sample_and_can_become_a_seed(reviewed):

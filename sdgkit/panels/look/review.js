@@ -65,6 +65,7 @@ function oneSample(ui) {
     ${Object.keys(sample.texts).map((name) => textPair(ui, name))}
     <div class="sdg-judge" key="${sample.id} judge">
       <h4>${judgement}</h4>
+      ${sample.faults.length > 0 && html`<p>Faults: ${sample.faults.join(", ")}</p>`}
       <${LongText} text=${sample.evaluation || "no words"} />
     </div>
     ${seedMaking(ui)}
