@@ -381,12 +381,14 @@ job_options = option_group(
         "--contexts",
         metavar="FILE",
         type=PATH,
-        help="your own contexts (a column `context`) instead of generated ones",
+        help="your own contexts (a column `context`, and if you like `question`) instead of "
+        "generated ones",
     ),
     _job_option(
         "--questions",
         metavar="seed",
-        help="only `seed`: ask the seed's own question about every context",
+        help="`seed`: ask the seed's own question about every context; your own contexts need seeds "
+        "that ask the same",
     ),
     _job_option(
         "--vary",

@@ -39,7 +39,7 @@ def generate(
         num_questions: Questions for each context (default 3), or for each seed of a freeform skill
             (default 30).
         contexts: Your own contexts in the place of `gen_contexts`: a file, or rows with a column
-            `context`.
+            `context`. If they have a column `question` as well, those questions are asked.
         questions: "seed" asks the seed's own question of every context instead of writing new ones.
         vary: Lists from which a value is drawn for each context:
             `{"audience": ["children", "experts"]}`.

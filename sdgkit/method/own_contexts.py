@@ -19,13 +19,15 @@ def read_contexts(source: ContextSource) -> list[dict[str, Any]]:
     """Read contexts from a file or from rows.
 
     Args:
-        source: The path of a file as for seeds, or rows; further columns travel along.
+        source: The path of a file as for seeds, or rows. All or none have a text in the column
+            `question`; further columns travel along.
 
     Returns:
         The rows without the columns that belong to seeds.
 
     Raises:
-        SeedError: A row has no context, or a value that cannot be stored; or there are no rows.
+        SeedError: A row has no context, no question where others have one, or a value that cannot
+            be stored; or there are no rows.
     """
     name = source_name(source) or "contexts"
     if isinstance(source, str | os.PathLike):
@@ -38,7 +40,37 @@ def read_contexts(source: ContextSource) -> list[dict[str, Any]]:
         )
     for number, row in enumerate(rows, 1):
         _check_context(name, number, row)
+    if any(_has_question(row) for row in rows):
+        _check_questions(name, rows)
     return [_without_seed_columns(row) for row in rows]
+
+
+def bring_questions(contexts: Sequence[Row]) -> bool:
+    """Whether these contexts bring questions of their own."""
+    return all(_has_question(row) for row in contexts)
+
+
+def without_questions(contexts: Sequence[Row]) -> list[dict[str, Any]]:
+    """The same contexts without questions of their own."""
+    return [
+        {column: value for column, value in row.items() if column != "question"} for row in contexts
+    ]
+
+
+def _has_question(row: Row) -> bool:
+    text = row.get("question")
+    return isinstance(text, str) and bool(text.strip())
+
+
+def _check_questions(name: str, rows: Sequence[Row]) -> None:
+    for number, row in enumerate(rows, 1):
+        if not _has_question(row):
+            raise SeedError(
+                f"{name}, row {number}: no text in the column 'question', and other rows have one. "
+                "Give each context a question, or none.",
+                row=number,
+                column="question",
+            )
 
 
 def _check_context(name: str, number: int, row: object) -> None:

@@ -16,7 +16,12 @@ from sdgkit.method.options import (
     check_number,
     with_maker_options,
 )
-from sdgkit.method.own_contexts import read_contexts, share_out
+from sdgkit.method.own_contexts import (
+    bring_questions,
+    read_contexts,
+    share_out,
+    without_questions,
+)
 from sdgkit.method.pipelines import GROUNDED, METHODS
 from sdgkit.method.sources import PlanSource, run_folder, source_name
 from sdgkit.pipeline import Pipeline
@@ -24,10 +29,13 @@ from sdgkit.prompts import Prompt, load_prompt, load_prompts
 from sdgkit.quality import check_threshold, check_twins
 from sdgkit.run.folder import SEEDS_FILE, read_config
 from sdgkit.run.plan import Plan
-from sdgkit.samples import Row
+from sdgkit.samples import Row, normalized
 from sdgkit.seeds import read_seeds, skill
 from sdgkit.stages import Check, Combine, Given
 from sdgkit.teachers.source import TeacherSource, teacher_of
+
+QUESTIONS = ("seed", "context")
+"""Where questions can come from if the teacher does not write them."""
 
 
 @known_keywords
@@ -48,7 +56,7 @@ def plan(
         num_questions: Questions for each context (default 3), or for each seed of a freeform skill
             (default 30).
         contexts: Your own contexts in the place of `gen_contexts`: a file, or rows with a column
-            `context`.
+            `context`. If they have a column `question` as well, those questions are asked.
         questions: "seed" asks the seed's own question of every context instead of writing new ones.
         vary: Lists from which a value is drawn for each context:
             `{"audience": ["children", "experts"]}`.
@@ -104,6 +112,9 @@ def _plan_again(folder: Path, teacher: TeacherSource | None, options: PlanOption
         name: Prompt.from_json(name, parts) for name, parts in config.prompts.items()
     }
     recorded = {**config.settings.given(), "target": config.target, "system": config.system}
+    if config.settings.contexts is not None and config.settings.questions != "context":
+        # Such a column was replaced by written questions when this folder was begun.
+        recorded["contexts"] = without_questions(config.settings.contexts)
     given = {name: value for name, value in options.items() if value is not None}
     merged = {**recorded, **given, "pipeline": replace(pipeline, prompts=recorded_prompts)}
     again = _plan_from_seeds(folder / SEEDS_FILE, teacher, cast(PlanOptions, merged))
@@ -125,10 +136,11 @@ def _plan_from_seeds(
     if target is not None:
         check_number("target", target, 1)
 
+    questions = _questions_wanted(options.get("questions"), own_contexts, rows)
     pipeline = options.get("pipeline") or METHODS[skill(rows)]
     if own_contexts is not None:
-        pipeline = _with_own_contexts(pipeline, own_contexts, rows)
-    pipeline = _with_questions(pipeline, options.get("questions"))
+        pipeline = _with_own_contexts(pipeline, own_contexts, rows, questions)
+    pipeline = _with_questions(pipeline, questions)
     pipeline = with_maker_options(pipeline, options)
     pipeline = _with_checks(pipeline, checks)
 
@@ -143,7 +155,7 @@ def _plan_from_seeds(
         ),
         teacher=teacher_of(teacher),
         judge=teacher_of(options.get("judge")),
-        settings=_settings(options, own_contexts, checks, near_duplicates),
+        settings=_settings(options, own_contexts, questions, checks, near_duplicates),
         target=target,
         near_duplicates=near_duplicates,
         twins=twins,
@@ -156,13 +168,14 @@ def _plan_from_seeds(
 def _settings(
     options: PlanOptions,
     own_contexts: Sequence[Row] | None,
+    questions: str | None,
     checks: Sequence[Check],
     near_duplicates: float | None,
 ) -> dict[str, Any]:
     """The options as JSON values, enough to plan the run again."""
     settings: dict[str, Any] = {option.name: options.get(option.name) for option in MAKER_OPTIONS}
     settings["twins"] = options.get("twins")
-    settings["questions"] = options.get("questions")
+    settings["questions"] = questions
     settings["contexts"] = own_contexts
     settings["structure"] = options.get("structure")
     settings["checks"] = [saved(check) for check in checks] or None
@@ -173,27 +186,72 @@ def _settings(
 # The pipeline -------------------------------------------------------------------------------------
 
 
+def _questions_wanted(
+    choice: str | None, contexts: Sequence[Row] | None, seeds: Sequence[Row]
+) -> str | None:
+    """Where the questions come from: "seed", "context", or None where the teacher writes them.
+
+    Raises:
+        SettingsError: The choice is unknown, or does not fit the contexts or the seeds.
+    """
+    if choice not in (None, *QUESTIONS):
+        raise SettingsError(
+            f'questions can only be "seed" (ask the seed\'s own question) or "context" (ask the '
+            f"questions that your contexts bring), not {choice!r}.",
+            setting="questions",
+            choices=QUESTIONS,
+        )
+    brings_questions = contexts is not None and bring_questions(contexts)
+    if brings_questions and choice == "seed":
+        raise SettingsError(
+            'Your contexts bring questions of their own, and questions="seed" asks those of the '
+            "seeds. Leave out one of the two.",
+            setting="questions",
+        )
+    if choice == "context" and not brings_questions:
+        raise SettingsError(
+            'questions="context" needs contexts of your own, each with a text in the column '
+            "'question'.",
+            setting="questions",
+        )
+    if choice == "seed" and contexts is not None:
+        _refuse_differing_questions(seeds)
+    return "context" if brings_questions else choice
+
+
+def _refuse_differing_questions(seeds: Sequence[Row]) -> None:
+    """Refuse seeds that ask different things: a context is given to any of them."""
+    different = {normalized(seed, ["seed_question"]) for seed in seeds}
+    if len(different) > 1:
+        raise SettingsError(
+            f"The seeds ask {len(different)} different questions, and each of your contexts goes "
+            "to one of the seeds whatever its question is about. Give each context its own text "
+            "in a column 'question', or all seeds the same question; or leave out "
+            'questions="seed" (--questions), so that the teacher writes the questions.',
+            setting="questions",
+        )
+
+
 def _with_own_contexts(
-    pipeline: Pipeline, contexts: Sequence[Row], seeds: Sequence[Row]
+    pipeline: Pipeline, contexts: Sequence[Row], seeds: Sequence[Row], questions: str | None
 ) -> Pipeline:
     """The pipeline with your own contexts in the place of written ones."""
-    hand_out = Given(name="given_contexts", rows=share_out(contexts, seeds))
+    columns = ("context", "question") if questions == "context" else ("context",)
+    hand_out = Given(name="given_contexts", columns=columns, rows=share_out(contexts, seeds))
     return pipeline.put("gen_contexts", hand_out)
 
 
 def _with_questions(pipeline: Pipeline, questions: str | None) -> Pipeline:
-    """The pipeline that asks the seed's own question, if that is wanted."""
-    if questions is None:
-        return pipeline
-    if questions != "seed":
-        raise SettingsError(
-            f'questions can only be "seed" (ask the seed\'s own question), not {questions!r}.',
-            setting="questions",
-            choices=["seed"],
-        )
-    copy_question = Combine(name="seed_questions", column="question", parts=("seed_question",))
-    pipeline = pipeline.put("gen_grounded_questions", copy_question)
-    return pipeline.without("eval_grounded_questions", "filter_grounded_questions")
+    """The pipeline without a stage that writes questions, if they come from elsewhere.
+
+    The judge of questions stays: a question that fits its seed need not fit another context.
+    """
+    if questions == "context":
+        return pipeline.without("gen_grounded_questions")
+    if questions == "seed":
+        copy = Combine(name="seed_questions", column="question", parts=("seed_question",))
+        return pipeline.put("gen_grounded_questions", copy)
+    return pipeline
 
 
 def _with_checks(pipeline: Pipeline, checks: Sequence[Check]) -> Pipeline:

@@ -27,7 +27,7 @@ class RecordedSettings:
     num_questions: int | None = None
     extra_tries: int | None = None
     vary: Mapping[str, Sequence[Any]] | None = None
-    questions: Literal["seed"] | None = None
+    questions: Literal["seed", "context"] | None = None
     contexts: Sequence[Mapping[str, Any]] | None = None
     structure: Literal["auto", "always", "never"] | None = None
     checks: Sequence[Mapping[str, Any]] | None = None

@@ -1,6 +1,6 @@
 """Everything that decides the rows of a run, and what has changed since the last session."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,8 @@ from sdgkit.formatting import pluralize, public_model_name
 
 LONGEST_CHANGE = 60
 """Characters up to which a changed value is shown with its old and its new value."""
+
+JUDGE_OF_QUESTIONS = ("eval_grounded_questions", "filter_grounded_questions")
 
 LATER_FIELDS = ("variables", "twins")
 """Fields of a config that journals written before do not have."""
@@ -71,7 +73,7 @@ class EditionConfig:
         return (
             self.model != previous.model
             or self.judge != previous.judge
-            or list(self.stages_by_name) != list(previous.stages_by_name)
+            or _deciding(self.stages_by_name) != _deciding(previous.stages_by_name)
             or set(self.seeds).isdisjoint(previous.seeds)
         )
 
@@ -87,6 +89,17 @@ class EditionConfig:
             if old_value != new_value:
                 changes.append(_change(name, old_value, new_value))
         return changes
+
+
+def _deciding(stages: Iterable[str]) -> list[str]:
+    """The stages that make a job what it is.
+
+    The judge of questions is not among them: runs with `questions="seed"` did without it once.
+    """
+    names = list(stages)
+    if "seed_questions" not in names:
+        return names
+    return [name for name in names if name not in JUDGE_OF_QUESTIONS]
 
 
 def refuse_another_job(

@@ -283,9 +283,9 @@ def test_own_contexts_do_not_fit_a_freeform_skill(script: ScriptedTeacher) -> No
 
 
 def test_the_seeds_own_question_is_asked_of_every_context(script: ScriptedTeacher) -> None:
-    prompts = {name: PROMPTS[name] for name in PROMPTS if "question" not in name}
+    prompts = {name: PROMPTS[name] for name in PROMPTS if name != "gen_grounded_questions"}
     run = generate(script, questions="seed", prompts=prompts, num_questions=None)
-    assert script.asked("gen_grounded_questions") + script.asked("eval_grounded_questions") == 0
+    assert script.asked("gen_grounded_questions") == 0
     assert run.funnel[0].rows_out == 9
     for row in run.samples():
         assert row["question"] == f"{row['context']}\n\n{row['seed_question']}"
@@ -293,14 +293,84 @@ def test_the_seeds_own_question_is_asked_of_every_context(script: ScriptedTeache
     assert_adds_up(run)
 
 
-def test_own_contexts_with_the_seeds_own_question_ask_for_answers_only(
+ONE_QUESTION = [{**row, "seed_question": "What is it, seed 1"} for row in seeds()]
+BRINGS_ALL = {name: PROMPTS[name] for name in PROMPTS if not name.startswith(("gen_c", "gen_g"))}
+BRINGS_ALL["gen_grounded_responses"] = PROMPTS["gen_grounded_responses"]
+BROUGHT: dict[str, Any] = {"prompts": BRINGS_ALL, "num_questions": None}
+
+
+def test_own_contexts_with_the_seeds_own_question_are_judged_before_they_are_answered(
     script: ScriptedTeacher,
 ) -> None:
-    prompts = {
-        name: PROMPTS[name] for name in ("gen_grounded_responses", "evaluate_grounded_qa_pair")
-    }
-    with_own(script, questions="seed", prompts=prompts, num_questions=None)
-    assert script.by_stage() == {"gen_grounded_responses": 12, "evaluate_grounded_qa_pair": 12}
+    run = with_own(script, ONE_QUESTION, questions="seed", **BROUGHT)
+    asked = script.by_stage()
+    assert asked["eval_grounded_questions"] == 12
+    judged_well = run.funnel[3].rows_out
+    assert asked["gen_grounded_responses"] == asked["evaluate_grounded_qa_pair"] == judged_well < 12
+    assert "gen_grounded_questions" not in asked
+    assert_adds_up(run)
+
+
+def test_own_contexts_are_not_asked_the_different_questions_of_the_seeds(
+    script: ScriptedTeacher,
+) -> None:
+    with pytest.raises(SettingsError, match=r"3 different questions.* column 'question'"):
+        with_own(script, questions="seed", **BROUGHT)
+    again = [{**row, "seed_question": " What is it,  seed 1"} for row in seeds(2)]
+    with_own(script, [*ONE_QUESTION, *again], questions="seed", **BROUGHT)
+
+
+def test_own_contexts_bring_questions_of_their_own(script: ScriptedTeacher, tmp_path: Path) -> None:
+    contexts = [{**row, "question": f"And what of {row['context']}?"} for row in OWN]
+    contexts.append({**contexts[0], "question": "Anything else?"})
+    run = with_own(script, contexts=contexts, out=tmp_path, **BROUGHT)
+    assert script.asked("gen_grounded_questions") == 0
+    assert script.asked("eval_grounded_questions") == 13
+    for row in run.samples():
+        place = int(row["id"].rpartition("x")[2]) - 1
+        assert row["question"] == f"{row['context']}\n\n{contexts[place]['question']}"
+    assert_adds_up(run)
+    first = list(run.samples())
+    script.forget()
+    assert list(sk.generate(tmp_path, teacher=script.connect()).samples()) == first
+    assert script.asked() == 0
+
+
+def test_a_context_without_a_question_among_others_with_one_is_refused(
+    script: ScriptedTeacher,
+) -> None:
+    with pytest.raises(SeedError, match="row 2: no text in the column 'question'"):
+        with_own(script, contexts=[{"context": "a", "question": "Why?"}, {"context": "b"}])
+
+
+def test_questions_of_contexts_and_of_seeds_are_not_both_asked(script: ScriptedTeacher) -> None:
+    with pytest.raises(SettingsError, match="Leave out one"):
+        with_own(script, contexts=[{"context": "a", "question": "Why?"}], questions="seed")
+    with pytest.raises(SettingsError, match="needs contexts of your own"):
+        with_own(script, questions="context")
+
+
+def test_a_run_begun_without_a_judge_of_questions_is_resumed_with_one(
+    script: ScriptedTeacher, tmp_path: Path
+) -> None:
+    plan = sk.plan(
+        ONE_QUESTION,
+        teacher=script.connect(),
+        prompts=BRINGS_ALL,
+        contexts=OWN,
+        questions="seed",
+    )
+    judges = ("eval_grounded_questions", "filter_grounded_questions")
+    old = replace(
+        plan,
+        pipeline=plan.pipeline.without(*judges),
+        prompts={name: prompt for name, prompt in plan.prompts.items() if name != judges[0]},
+    )
+    sk.Run(old, tmp_path).start().wait()
+    script.forget()
+    run = with_own(script, ONE_QUESTION, questions="seed", out=tmp_path, **BROUGHT)
+    assert script.by_stage() == {"eval_grounded_questions": 12}
+    assert "stage eval_grounded_questions added" in " ".join(run.notes)
 
 
 def test_questions_can_only_be_the_seeds(script: ScriptedTeacher) -> None:
