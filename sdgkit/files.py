@@ -2,6 +2,7 @@
 
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -10,6 +11,12 @@ from uuid import uuid4
 
 from sdgkit.errors import RunError
 from sdgkit.keywords import known_keywords
+
+JOURNAL_FILE = "journal.sqlite"
+"""The file by which the folder of a run is known."""
+
+ABANDONED_S = 60.0
+"""Seconds without a change after which a half-written file was left by a process that is gone."""
 
 MOUNTS = Path("/proc/self/mounts")
 
@@ -20,6 +27,8 @@ NETWORK_FILE_SYSTEM = re.compile(
     r"(fuse\.)?(nfs|cifs|smb|9p|afs|lustre|gpfs|ceph|gluster|sshfs|beegfs|davfs|s3fs|gcsfuse|rclone"
     r"|juicefs|weka)"
 )
+
+_PART = re.compile(r"\..+\.[0-9a-f]{8}\.part")
 
 
 @contextmanager
@@ -36,7 +45,8 @@ def write_atomically(path: str | Path) -> Iterator[IO[bytes]]:
         A binary file to write to.
 
     Raises:
-        RunError: If the folder cannot be written to, or is full.
+        RunError: If the folder cannot be written to, is full, or is a run's and the file would not
+            be in it.
 
     Example:
         >>> import tempfile
@@ -47,6 +57,7 @@ def write_atomically(path: str | Path) -> Iterator[IO[bytes]]:
         'whole'
     """
     path = Path(path)
+    refuse_way_out(path)
     target = Path(os.path.realpath(path))
     part = target.with_name(f".{target.name}.{uuid4().hex[:8]}.part")
     try:
@@ -68,6 +79,38 @@ def write_atomically(path: str | Path) -> Iterator[IO[bytes]]:
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)
+
+
+def refuse_way_out(path: str | Path) -> None:
+    """Refuse a file that seems to be in the folder of a run and is not: a link, a pipe, a device.
+
+    A folder may come from a stranger, whose `report.html` may be a link to a file of yours.
+
+    Raises:
+        RunError: It is none of the folder's own files.
+    """
+    path = Path(os.path.abspath(path))
+    for folder in path.parents:
+        if not os.path.lexists(folder / JOURNAL_FILE):
+            continue
+        target = Path(os.path.realpath(path))
+        if not target.is_relative_to(folder.resolve()):
+            raise RunError(
+                f"{path} is a link that leads out of the run's folder. Remove it, then try again.",
+                folder=folder,
+            )
+        if _is_device(path):
+            raise RunError(
+                f"{path} is not a regular file. Remove it, then try again.", folder=folder
+            )
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove the half-written files that a killed process left in a folder."""
+    for part in folder.glob(".*.*.part"):
+        with suppress(OSError):
+            if _PART.fullmatch(part.name) and time.time() - part.lstat().st_mtime > ABANDONED_S:
+                part.unlink()
 
 
 @known_keywords
