@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sdgkit.errors import RunError
-from sdgkit.journal import JOURNAL_FILE, WAIT_S, Journal
+from sdgkit.journal import JOURNAL_FILE, Journal
+from sdgkit.journal.connection import connect
+from sdgkit.journal.reading import read_row
 from sdgkit.samples import Row, content_key
 
 Verdict = Literal["accept", "reject"]
@@ -149,9 +151,7 @@ def read_decisions(journal: Journal) -> Decisions:
 
 
 def _read_decision(row: sqlite3.Row) -> Decision:
-    values = dict(row)
-    values["edits"] = json.loads(row["edits"])
-    return Decision(**values)
+    return Decision(**read_row(row))
 
 
 class DecisionBook:
@@ -225,8 +225,10 @@ class DecisionBook:
             return
         path = self.folder / JOURNAL_FILE
         try:
-            with closing(sqlite3.connect(path, timeout=WAIT_S)) as connection, connection:
+            with closing(connect(self.folder, "rw")) as connection:
+                connection.execute("BEGIN IMMEDIATE")
                 connection.executemany(statement, rows)
+                connection.execute("COMMIT")
         except sqlite3.Error as error:
             raise RunError(
                 f"The review cannot be saved in {path}: {error}. "

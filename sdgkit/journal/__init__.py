@@ -1,6 +1,7 @@
 """The SQLite record of a run."""
 
-from sdgkit.journal.journal import JOURNAL_FILE, WAIT_S, Journal, edition_of
+from sdgkit.files import JOURNAL_FILE
+from sdgkit.journal.journal import Journal, edition_of
 from sdgkit.journal.values import (
     Edition,
     Export,
@@ -13,7 +14,6 @@ from sdgkit.journal.values import (
 
 __all__ = [
     "JOURNAL_FILE",
-    "WAIT_S",
     "Edition",
     "Export",
     "Journal",

@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from sdgkit.errors import FolderInUse, RunError
-from sdgkit.files import network_file_system
+from sdgkit.files import JOURNAL_FILE, network_file_system, refuse_way_out
 from sdgkit.journal import statements
+from sdgkit.journal.connection import FORMAT, SCHEMA, WAIT_S, connect
+from sdgkit.journal.reading import damaged, read_row
 from sdgkit.journal.values import (
     Edition,
     Export,
@@ -34,19 +36,10 @@ from sdgkit.teachers.teacher import Reply, Request
 if TYPE_CHECKING:
     import filelock
 
-JOURNAL_FILE = "journal.sqlite"
 LOCK_FILE = ".journal.lock"
-
-FORMAT = 2
-"""The version of the file's format, in SQLite's `user_version`."""
 
 PAGE_SIZE = 500
 """Outcomes read at a time."""
-
-WAIT_S = 10.0
-"""Seconds to wait for another process that is just using the same journal."""
-
-SCHEMA = Path(__file__).with_suffix(".sql").read_text("utf-8")
 
 
 class Journal:
@@ -87,28 +80,14 @@ class Journal:
             if folder is not None and not read_only:
                 resources.callback(_lock(folder).release)
             try:
-                self._sql = self._connect()
+                self._sql = connect(folder, "ro" if read_only else "rwc")
                 resources.callback(self._sql.close)
                 self._check_format()
                 if not read_only:
                     self._prepare()
             except sqlite3.Error as error:
-                raise RunError(
-                    f"{self._name} cannot be used as a journal: {error}.", folder=folder
-                ) from None
+                raise self._unusable(error) from None
             self._resources = resources.pop_all()
-
-    def _connect(self) -> sqlite3.Connection:
-        if self.folder is None:
-            address = f"file:{JOURNAL_FILE}?mode=memory"
-        else:
-            mode = "ro" if self.read_only else "rwc"
-            address = f"{self.folder.resolve().as_uri()}/{JOURNAL_FILE}?mode={mode}"
-        connection = sqlite3.connect(
-            address, uri=True, check_same_thread=False, isolation_level=None, timeout=WAIT_S
-        )
-        connection.row_factory = sqlite3.Row
-        return connection
 
     def _check_format(self) -> None:
         version = self._first("PRAGMA user_version")[0]
@@ -116,11 +95,6 @@ class Journal:
         if is_empty and self.read_only:
             raise RunError(
                 f"The run in {self.folder} is just beginning. Look again in a moment.",
-                folder=self.folder,
-            )
-        if not is_empty and version != FORMAT:
-            raise RunError(
-                f"{self._name} was written by another version of sdgkit. Choose a new --out.",
                 folder=self.folder,
             )
 
@@ -153,7 +127,7 @@ class Journal:
         deadline = time.monotonic() + WAIT_S
         while True:
             try:
-                return str(self._first(pragma)[0])
+                return str(self._sql.execute(pragma).fetchone()[0])
             except sqlite3.OperationalError:
                 if time.monotonic() > deadline:
                     raise
@@ -173,7 +147,11 @@ class Journal:
 
     def select(self, query: str, **values: Any) -> list[sqlite3.Row]:
         """The rows of a query."""
-        return self._sql.execute(query, values).fetchall()
+        try:
+            self._sql.begin_statement()
+            return self._sql.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise self._unusable(error) from None
 
     def change(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
         """Execute a statement for each of these rows; for a journal in memory."""
@@ -181,13 +159,21 @@ class Journal:
 
     def _first(self, query: str, **values: Any) -> Any:
         """The first row of a query, None if there is none."""
-        return self._sql.execute(query, values).fetchone()
+        try:
+            self._sql.begin_statement()
+            return self._sql.execute(query, values).fetchone()
+        except sqlite3.Error as error:
+            raise self._unusable(error) from None
+
+    def _unusable(self, error: sqlite3.Error) -> RunError:
+        return RunError(f"{self._name} cannot be used as a journal: {error}.", folder=self.folder)
 
     def _write(self, statement: str, **values: Any) -> sqlite3.Cursor:
         """Execute a statement about this edition. It is committed with the next reply or beat."""
         if not self._unsaved:
             self._sql.execute("BEGIN IMMEDIATE")
             self._unsaved = True
+        self._sql.begin_statement()
         return self._sql.execute(statement, {"edition": self._edition, **values})
 
     def flush(self) -> None:
@@ -226,8 +212,9 @@ class Journal:
         row = self._first(statements.SELECT_REPLY, key=key)
         if row is None:
             return None
-        *values, session = row
-        return RecordedReply(Reply(*values), session)
+        values = read_row(row)
+        session = values.pop("session")
+        return RecordedReply(Reply(**values), session)
 
     def count_replies(self) -> int:
         """How many replies are recorded."""
@@ -236,7 +223,8 @@ class Journal:
     def count_replies_by_stage(self) -> dict[str, int]:
         """How many replies are recorded, by the name of the stage that asked."""
         rows = self.select("SELECT stage, COUNT(*) AS number FROM replies GROUP BY stage")
-        return {row["stage"]: row["number"] for row in rows}
+        counts = [read_row(row) for row in rows]
+        return {count["stage"]: count["number"] for count in counts}
 
     def exchange(self, key: str) -> RecordedExchange | None:
         """The request and the reply of a key: what was really sent, what came back."""
@@ -245,7 +233,7 @@ class Journal:
         row = self._first("SELECT * FROM replies WHERE key=:key", key=key)
         if row is None:
             return None
-        return RecordedExchange(**_with_json(row, "messages", "sampling"))
+        return RecordedExchange(**read_row(row))
 
     async def record(
         self, key: str, stage: str, model: str, request: Request, reply: Reply
@@ -297,7 +285,7 @@ class Journal:
         row = self._first(statements.SELECT_NEWEST_EDITION)
         if row is None:
             return None
-        return Edition(id=row["id"], config=json.loads(row["config"]))
+        return Edition(**read_row(row))
 
     def begin(self, config: Mapping[str, Any]) -> dict[int, dict[str, int]]:
         """Begin a session of the edition with this config.
@@ -321,7 +309,8 @@ class Journal:
         self.session = int(cursor.lastrowid or 0)
         self.flush()
         rows = self.select(statements.SELECT_FINISHED, edition=self._edition)
-        return {row["unit"]: json.loads(row["counts"]) for row in rows}
+        finished = [read_row(row) for row in rows]
+        return {unit["unit"]: unit["counts"] for unit in finished}
 
     def beat(
         self,
@@ -355,17 +344,17 @@ class Journal:
 
     def totals(self) -> Totals:
         """The numbers of all sessions together."""
-        return Totals(**dict(self._first("SELECT * FROM totals")))
+        return Totals(**read_row(self._first("SELECT * FROM totals")))
 
     def last_session(self) -> Session | None:
         """The newest session; None in a new journal."""
         row = self._first(statements.SELECT_LAST_SESSION)
-        return None if row is None else Session(**_with_json(row, "snapshot"))
+        return None if row is None else Session(**read_row(row))
 
     def exports(self) -> list[Export]:
         """The training files that were exported into the folder, in the order of their paths."""
         rows = self.select("SELECT path, format FROM exports ORDER BY path")
-        return [_read_export(row["path"], row["format"]) for row in rows]
+        return [_read_export(**read_row(row)) for row in rows]
 
     # Samples and drops ----------------------------------------------------------------------------
 
@@ -458,6 +447,7 @@ def _lock(folder: Path) -> "filelock.FileLock":
     """Lock a folder for writing. Raises FolderInUse, RunError."""
     import filelock
 
+    refuse_way_out(folder / LOCK_FILE)
     lock = filelock.FileLock(folder / LOCK_FILE, thread_local=False)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -496,26 +486,21 @@ def _json(value: Any, *, sort_keys: bool = False) -> str:
     return json.dumps(value, separators=(",", ":"), sort_keys=sort_keys)
 
 
-def _with_json(row: sqlite3.Row, *names: str) -> dict[str, Any]:
-    """A row as a dictionary, with the columns of these names read from JSON."""
-    values = dict(row)
-    for name in names:
-        values[name] = json.loads(row[name])
-    return values
-
-
 def _storable(text: str) -> str:
     """The text without halves of surrogate pairs, which no file can hold."""
     return text.encode("utf-8", "replace").decode()
 
 
 def _read_outcome(row: sqlite3.Row) -> Outcome:
-    values = _with_json(row, "columns", "trail")
+    values = read_row(row)
     values["trail"] = [(stage, key) for stage, key in values["trail"]]
     return Outcome(**values)
 
 
-def _read_export(path: str, noted: str) -> Export:
+def _read_export(path: str, format: str) -> Export:
     """Read an export as it is noted: its format, and any share held out (`messages=0.1`)."""
-    format, _, share = noted.partition("=")
-    return Export(path, format, float(share) if share else None)
+    format, _, share = format.partition("=")
+    try:
+        return Export(path, format, float(share) if share else None)
+    except ValueError:
+        raise damaged(f"an export with the share {share}") from None

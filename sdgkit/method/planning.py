@@ -7,6 +7,7 @@ from typing import Any, Unpack, cast
 
 from sdgkit.checks import read_checks, saved
 from sdgkit.errors import RunError, SettingsError
+from sdgkit.files import refuse_way_out
 from sdgkit.keywords import known_keywords
 from sdgkit.method.options import (
     MAKER_OPTIONS,
@@ -117,6 +118,7 @@ def _plan_again(folder: Path, teacher: TeacherSource | None, options: PlanOption
         recorded["contexts"] = without_questions(config.settings.contexts)
     given = {name: value for name, value in options.items() if value is not None}
     merged = {**recorded, **given, "pipeline": replace(pipeline, prompts=recorded_prompts)}
+    refuse_way_out(folder / SEEDS_FILE)
     again = _plan_from_seeds(folder / SEEDS_FILE, teacher, cast(PlanOptions, merged))
     return replace(again, name=config.name)
 

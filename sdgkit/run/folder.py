@@ -10,6 +10,7 @@ from sdgkit.errors import RunError
 from sdgkit.export import train_file, write_jsonl, write_parquet, write_text
 from sdgkit.export.card import write_card
 from sdgkit.export.training_set import Part, TrainingSet
+from sdgkit.files import refuse_way_out, remove_abandoned
 from sdgkit.funnel import Summary
 from sdgkit.journal import Journal
 from sdgkit.quality.verdicts import Calibration
@@ -30,6 +31,7 @@ CALIBRATION_FILE = "calibration.json"
 
 def write_start(out: Path, plan: Plan) -> None:
     """Write what is needed to do the run again: its seeds and its config."""
+    remove_abandoned(out)
     write_jsonl(out / SEEDS_FILE, plan.rows)
     config = RunConfig.of(plan, out.resolve().name)
     write_values(out / CONFIG_FILE, config.as_json())
@@ -84,6 +86,7 @@ def write_values(path: Path, values: object) -> None:
 
 
 def _read(kind: type[Kind], path: Path) -> Kind:
+    refuse_way_out(path)
     try:
         return read_file(kind, path)
     except OSError:
@@ -133,5 +136,12 @@ def _write_exports(
     training_set.write("messages", out / train_file(summary.teacher))
     for export in journal.exports():
         path = out / export.path
+        refuse_way_out(path)
+        if not path.resolve().is_relative_to(out.resolve()):
+            raise RunError(
+                f"The journal in {out} notes an export outside the folder. Nothing is written "
+                "there: it was not made by sdgkit.",
+                folder=out,
+            )
         if path.exists():
             training_set.write(export.format, path, test_share=export.test_share)

@@ -180,7 +180,8 @@ def _dataset(rows: Iterable[Row], first_columns: Sequence[str]) -> "datasets.Dat
 
 def _is_gone(session: Session) -> bool:
     """Whether the process of a session has ended (on this machine), or has been silent for long."""
-    if session.host == socket.gethostname():
+    is_ours = session.host == socket.gethostname()
+    if is_ours and 0 < session.process < 2**31:
         try:
             os.kill(session.process, 0)
         except ProcessLookupError:

@@ -1,8 +1,12 @@
 """A folder, a file, a reply from a stranger is data: the lines of the guide's page on security."""
 
 import json
+import os
 import shutil
+import sqlite3
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +15,11 @@ from scripted import PROMPTS, ScriptedTeacher, seeds
 
 import sdgkit as sk
 from sdgkit.cli import main
+from sdgkit.decisions import Decision, DecisionBook
 from sdgkit.errors import RunError, SdgkitError, SettingsError
-from sdgkit.run.folder import write_calibrated
+from sdgkit.journal import Journal
+from sdgkit.journal.connection import connect
+from sdgkit.run.folder import write_calibrated, write_reviewed
 
 CODE = """
 import pathlib
@@ -182,3 +189,197 @@ def test_a_folder_decides_nobody_to_be_asked(
     change_config(folder, teacher=kind, model="some-model")
     refused("generate", "strange", status=2)
     assert "name the teacher with --base-url" in capsys.readouterr().err
+
+
+# Files outside the folder -------------------------------------------------------------------------
+
+WRITTEN = [
+    "dataset.jsonl",
+    "dataset.parquet",
+    "dropped.jsonl",
+    "report.html",
+    "summary.json",
+    "config.json",
+    "seeds.jsonl",
+    "README.md",
+    "rehearsal_train_messages.jsonl",
+    "journal.sqlite",
+    "journal.sqlite-wal",
+    "journal.sqlite-journal",
+    ".journal.lock",
+]
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_no_link_leads_a_writer_out_of_the_folder(folder: Path, tmp_path: Path, name: str) -> None:
+    victim = tmp_path / "victim.txt"
+    victim.write_text("precious")
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).symlink_to(victim)
+    main(["generate", "strange"])
+    main(["export", "strange"])
+    assert victim.read_text() == "precious"
+
+
+def test_no_linked_folder_leads_an_export_out(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (folder / "datasets").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    (folder / "evaluation").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    with pytest.raises(RunError, match="leads out of the run's folder"):
+        sk.open_run(folder).export("datasets", folder / "datasets")
+    with pytest.raises(RunError, match="leads out of the run's folder"):
+        Journal(folder / "evaluation")
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_a_pipe_in_a_folder_blocks_nobody(folder: Path) -> None:
+    (folder / "report.html").unlink()
+    os.mkfifo(folder / "report.html")
+    refused("generate", "strange", status=1)
+
+
+def test_the_seeds_of_a_folder_are_its_own(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "private.jsonl").write_text((folder / "seeds.jsonl").read_text("utf-8"))
+    (folder / "seeds.jsonl").unlink()
+    (folder / "seeds.jsonl").symlink_to(tmp_path / "private.jsonl")
+    with pytest.raises(RunError, match="leads out"):
+        sk.plan(folder)
+
+
+@pytest.mark.parametrize("path", ["../victim.txt", "{victim}", "datasets/../../victim.txt"])
+@pytest.mark.parametrize("format", ["messages", "datasets", "messages=0.1"])
+def test_no_export_of_a_journal_leads_out_of_the_folder(
+    folder: Path, tmp_path: Path, path: str, format: str
+) -> None:
+    victim = tmp_path / "victim.txt"
+    victim.write_text("precious")
+    execute(folder, "INSERT INTO exports VALUES (?,?)", path.format(victim=victim), format)
+    main(["generate", "strange"])
+    with pytest.raises(RunError):
+        write_reviewed(folder)
+    assert victim.read_text() == "precious"
+
+
+def test_a_link_beside_a_run_stays_yours(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "train.jsonl").symlink_to(tmp_path / "there.jsonl")
+    sk.open_run(folder).export("messages", tmp_path / "train.jsonl")
+    assert (tmp_path / "there.jsonl").exists()
+    (tmp_path / "short").symlink_to(folder, target_is_directory=True)
+    sk.open_run(tmp_path / "short").export("messages", tmp_path / "short" / "mine.jsonl")
+    assert (folder / "mine.jsonl").exists()
+
+
+def test_what_a_killed_process_left_half_written_goes(folder: Path) -> None:
+    part = folder / ".dataset.jsonl.0123abcd.part"
+    young = folder / ".dataset.jsonl.0123abce.part"
+    other = folder / ".mine.part"
+    for path in (part, young, other):
+        path.write_text("half")
+    for path in (part, other):
+        os.utime(path, (1, 1))
+    assert main(["generate", "strange"]) == 0
+    assert [path.exists() for path in (part, young, other)] == [False, True, True]
+
+
+# A stranger's journal -----------------------------------------------------------------------------
+
+
+def execute(folder: Path, statement: str, *values: object) -> None:
+    with closing(sqlite3.connect(folder / "journal.sqlite")) as connection, connection:
+        connection.execute(statement, values)
+
+
+ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM c)"
+VIEWS = [
+    ("rows", f"{ENDLESS} SELECT r.* FROM rows0 r, c"),
+    ("sessions", "SELECT id, edition, process, host, begun, seen, state, reused, retries, refused,"
+     " zeroblob(900000000) AS snapshot FROM sessions0"),
+    ("replies", f"{ENDLESS} SELECT r.* FROM replies0 r, c"),
+    ("decisions", f"{ENDLESS} SELECT r.* FROM decisions0 r, c"),
+]  # fmt: skip
+LOOKS = (["status"], ["show"], ["explain"], ["export"], ["generate"], ["compare"])
+
+
+@pytest.mark.parametrize(("table", "view"), VIEWS)
+def test_a_view_in_a_journal_is_never_read(folder: Path, table: str, view: str) -> None:
+    execute(folder, f"ALTER TABLE {table} RENAME TO {table}0")
+    execute(folder, f"CREATE VIEW {table} AS {view}")
+    began = time.monotonic()
+    for look in LOOKS:
+        refused(*look, "strange")
+    assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TRIGGER t AFTER INSERT ON sessions BEGIN DELETE FROM replies; END",
+        "CREATE TRIGGER t AFTER INSERT ON decisions BEGIN DELETE FROM replies; END",
+        "CREATE TABLE extra (x)",
+        "CREATE INDEX i ON replies (abs(session))",
+        "ALTER TABLE rows ADD COLUMN x TEXT AS (zeroblob(900000000))",
+        "ALTER TABLE exports ADD COLUMN x TEXT DEFAULT 'a'",
+    ],
+)
+def test_a_journal_has_our_tables_and_nothing_else(folder: Path, statement: str) -> None:
+    execute(folder, statement)
+    with pytest.raises(RunError, match="not a journal that sdgkit wrote"):
+        Journal(folder)
+    with pytest.raises(RunError, match="not a journal that sdgkit wrote"):
+        DecisionBook(folder).write([Decision("a", "s1", "accept")])
+
+
+def test_an_unrelated_database_is_not_adopted(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    execute(tmp_path / "mine", "CREATE TABLE bookmarks (address TEXT)")
+    before = (tmp_path / "mine" / "journal.sqlite").read_bytes()
+    for read_only in (False, True):
+        with pytest.raises(RunError, match="'bookmarks' in it is not part of one"):
+            Journal(tmp_path / "mine", read_only=read_only)
+    assert (tmp_path / "mine" / "journal.sqlite").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("statement", "value"),
+    [
+        ("UPDATE rows SET columns=?", "[1]"),
+        ("UPDATE rows SET columns=?", "[" * 5000),
+        ("UPDATE rows SET columns=?", b"\xff"),
+        ("UPDATE rows SET trail=?", '["a"]'),
+        ("UPDATE rows SET unit=?", "x"),
+        ("UPDATE rows SET id=?", None),
+        ("UPDATE rows SET message=?, stage='x'", 1.5),
+        ("UPDATE sessions SET snapshot=?", '{"state": 5}'),
+        ("UPDATE sessions SET snapshot=?", '{"state": "done", "stages": [5]}'),
+        ("UPDATE sessions SET snapshot=?", "[["),
+        ("UPDATE sessions SET seen=?", "soon"),
+        ("UPDATE sessions SET process=?", "x"),
+        ("UPDATE editions SET config=?", "{}"),
+        ("UPDATE editions SET config=?", "5"),
+        ("UPDATE finished SET counts=?", '{"a": "b"}'),
+        ("UPDATE replies SET text=?", None),
+        ("UPDATE replies SET messages=?", "5"),
+        ("INSERT INTO decisions (content, id, verdict, reason, edits) VALUES (1,2,?,4,5)", "maybe"),
+        ("INSERT INTO decisions (content, id, verdict, edits) VALUES ('a','b','accept',?)", "[]"),
+        ("INSERT INTO exports VALUES ('x', ?)", "messages=much"),
+        ("INSERT INTO exports VALUES ('dataset.jsonl', ?)", "messages=nan"),
+        ("INSERT INTO exports VALUES ('dataset.jsonl', ?)", "no such format"),
+    ],
+)
+def test_a_value_that_sdgkit_does_not_write_is_one_sentence(
+    folder: Path, statement: str, value: object, capfd: pytest.CaptureFixture[str]
+) -> None:
+    execute(folder, statement, value)
+    for look in LOOKS:
+        assert main([*look, "strange"]) in (0, 1, 2)
+        assert "should not have happened" not in capfd.readouterr().err
+
+
+def test_pages_that_stand_for_endless_work_end_in_a_sentence(tmp_path: Path) -> None:
+    """An inner page that names one child many times stands for a tree without an end."""
+    with closing(Journal(tmp_path)) as journal:
+        assert journal.count_replies() == 0
+    with closing(connect(tmp_path, "rw")) as connection:
+        connection.begin_statement()
+        with pytest.raises(sqlite3.OperationalError, match="interrupted"):
+            connection.execute(f"{ENDLESS} SELECT COUNT(*) FROM c").fetchone()
