@@ -1,4 +1,4 @@
-"""Panels: what a click does, what is shown, and that whatever a teacher or a file holds shows as text."""
+"""Panels: what a click does, what is shown, and that what a teacher or a file holds is text."""
 
 import asyncio
 import json
@@ -6,53 +6,57 @@ import re
 import shutil
 import threading
 import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 import scripted
 from aiohttp import web
-from scripted import PROMPTS, Gate, ScriptedTeacher
+from scripted import PROMPTS, Ask, Gate, ScriptedTeacher
 
 import sdgkit as sk
 from sdgkit.errors import SeedError, SettingsError
 from sdgkit.evaluation.method_stages import stand_in
 from sdgkit.panels.frame import Panel
 from sdgkit.panels.live import reason_for_still_picture
+from sdgkit.panels.seeds import SeedsState
 from sdgkit.panels.view import LOOK
 
 HOSTILE = (
-    "<script>alert(1)</script><img src=x onerror=alert(2)><iframe srcdoc='<b>x'></iframe></pre></details>"
+    "<script>alert(1)</script><img src=x onerror=alert(2)>"
+    "<iframe srcdoc='<b>x'></iframe></pre></details>"
     '"><svg onload=alert(4)> {{ 7 * 7 }} [x](javascript:alert(3)) $x$ \x1b[31m \u202e &amp;'
 )
 KEY = "sk-very-secret-key"
 
 
 @pytest.fixture(autouse=True)
-def a_folder_of_ones_own(tmp_path, monkeypatch):
+def a_folder_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture
-def script():
+def script() -> Iterator[ScriptedTeacher]:
     with ScriptedTeacher() as script:
         yield script
 
 
 @pytest.fixture
-def seeds():
+def seeds() -> list[dict[str, str]]:
     return scripted.seeds(3)
 
 
-def until(true, seconds: float = 60.0) -> None:
+def until(true: Callable[[], bool], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "it never came about"
         time.sleep(0.01)
 
 
-def act(panel: Panel, name: str, /, **said) -> None:
+def act(panel: Panel, name: str, /, **said: Any) -> None:
     """A click whose work is waited for, and which must not go wrong."""
     panel.act(name, **said)
     panel.wait()
@@ -68,22 +72,26 @@ def saved_prompts() -> Path:
     return folder
 
 
-def run_panel(script: ScriptedTeacher, seeds, out="runs/a", **more) -> sk.RunPanel:
+def run_panel(
+    script: ScriptedTeacher, seeds: Sequence[Mapping[str, str]], out: str = "runs/a", **more: Any
+) -> sk.RunPanel:
     return sk.RunPanel(
         seeds, teacher=script.connect(), out=out, num_contexts=2, prompts=PROMPTS, **more
     )
 
 
-# Where it is shown ----------------------------------------------------------------------------------------------------
+# Where it is shown --------------------------------------------------------------------------------
 
 
-def test_a_panel_that_stays_still_says_in_one_line_why_and_how_to_force_it():
+def test_a_panel_that_stays_still_says_in_one_line_why_and_how_to_force_it() -> None:
     reason = reason_for_still_picture() or ""
     assert "no JupyterLab or Voila" in reason
     assert "%env SDGKIT_PANELS=live" in reason
 
 
-def test_a_panel_is_live_in_jupyterlab_and_voila_and_as_the_user_says(monkeypatch):
+def test_a_panel_is_live_in_jupyterlab_and_voila_and_as_the_user_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("VOILA_KERNEL_ID", "1")
     assert reason_for_still_picture() is None
     monkeypatch.setenv("SDGKIT_PANELS", "static")
@@ -95,7 +103,9 @@ def test_a_panel_is_live_in_jupyterlab_and_voila_and_as_the_user_says(monkeypatc
     assert "SDGKIT_PANELS=live" in (reason_for_still_picture() or "")
 
 
-def test_a_panel_that_is_not_live_builds_no_widget_and_says_why(capsys, seeds):
+def test_a_panel_that_is_not_live_builds_no_widget_and_says_why(
+    capsys: pytest.CaptureFixture[str], seeds: list[dict[str, str]]
+) -> None:
     panel = sk.SeedPanel(seeds)
     panel.display()
     assert panel._view is None
@@ -104,7 +114,9 @@ def test_a_panel_that_is_not_live_builds_no_widget_and_says_why(capsys, seeds):
     assert "SDGKIT_PANELS=live" in shown
 
 
-def test_a_still_picture_says_the_same_in_plain_text(script, seeds):
+def test_a_still_picture_says_the_same_in_plain_text(
+    script: ScriptedTeacher, seeds: list[dict[str, str]]
+) -> None:
     run = asyncio.run(run_panel(script, seeds).run())
     review = sk.ReviewPanel(run)
     act(review, "reject", reason="wrong")
@@ -122,7 +134,9 @@ def test_a_still_picture_says_the_same_in_plain_text(script, seeds):
     assert "combine_question_and_context" in str(sk.RunPanel(run))
 
 
-def test_what_goes_wrong_in_a_click_is_shown_in_one_sentence_and_kept(seeds):
+def test_what_goes_wrong_in_a_click_is_shown_in_one_sentence_and_kept(
+    seeds: list[dict[str, str]],
+) -> None:
     panel = sk.SeedPanel(seeds)
     panel.act("load", path="missing.jsonl")
     assert isinstance(panel.last_error, SeedError)
@@ -132,7 +146,7 @@ def test_what_goes_wrong_in_a_click_is_shown_in_one_sentence_and_kept(seeds):
     assert panel.view.state["error"] == ""
 
 
-def test_a_click_in_the_front_end_is_the_same_as_an_action(seeds):
+def test_a_click_in_the_front_end_is_the_same_as_an_action(seeds: list[dict[str, str]]) -> None:
     panel = sk.SeedPanel(seeds)
     view = panel.view
     view._handle_custom_msg({"id": "a-1", "action": "duplicate", "arguments": {"place": 0}}, [])
@@ -140,7 +154,7 @@ def test_a_click_in_the_front_end_is_the_same_as_an_action(seeds):
     assert len(view.state["seeds"]) == 4
 
 
-def test_the_scripts_write_text_only_as_text():
+def test_the_scripts_write_text_only_as_text() -> None:
     for path in LOOK.glob("*.js"):
         source = path.read_text("utf-8")
         assert source.count("InnerHTML") == (1 if path.name == "panel.js" else 0), path.name
@@ -148,10 +162,12 @@ def test_the_scripts_write_text_only_as_text():
         assert "http" not in source.replace("http://localhost", ""), "a panel needs no network"
 
 
-# Run ------------------------------------------------------------------------------------------------------------------
+# Run ----------------------------------------------------------------------------------------------
 
 
-def test_a_run_is_started_watched_and_done(script, seeds):
+def test_a_run_is_started_watched_and_done(
+    script: ScriptedTeacher, seeds: list[dict[str, str]]
+) -> None:
     panel = run_panel(script, seeds)
     assert panel.view.state["status"].startswith("Not started")
     assert panel.view.state["start_label"] == "Start"
@@ -167,10 +183,12 @@ def test_a_run_is_started_watched_and_done(script, seeds):
     assert state["start_label"] == "Run again"
 
 
-def test_cancel_stops_within_a_second_and_resume_goes_on(script, seeds):
+def test_cancel_stops_within_a_second_and_resume_goes_on(
+    script: ScriptedTeacher, seeds: list[dict[str, str]]
+) -> None:
     gate = Gate()
 
-    async def hold(body, number):
+    async def hold(body: dict[str, Any], number: int) -> web.StreamResponse:
         if number > 8:
             await gate.passed()
         return await script._answer(body, number)
@@ -189,7 +207,9 @@ def test_cancel_stops_within_a_second_and_resume_goes_on(script, seeds):
     assert int(dict(map(tuple, panel.view.state["facts"]))["reused"].replace(",", "")) > 0
 
 
-def test_a_teacher_that_goes_away_is_said_and_cancel_works_meanwhile(script, seeds):
+def test_a_teacher_that_goes_away_is_said_and_cancel_works_meanwhile(
+    script: ScriptedTeacher, seeds: list[dict[str, str]]
+) -> None:
     script.behave = lambda body, number: web.Response(status=503, text="restarting")
     panel = run_panel(script, seeds)
     panel.act("start")
@@ -200,16 +220,20 @@ def test_a_teacher_that_goes_away_is_said_and_cancel_works_meanwhile(script, see
     until(lambda: panel.view.state["sign"] == "cancelled", 1)
 
 
-def test_before_its_start_a_runs_picture_is_as_high_as_later_on(script, seeds):
+def test_before_its_start_a_runs_picture_is_as_high_as_later_on(
+    script: ScriptedTeacher, seeds: list[dict[str, str]]
+) -> None:
     panel = run_panel(script, seeds)
     height = re.compile(r'height="(\d+)"')
-    before = height.search(panel.view.state["picture"])
+    before = height.findall(panel.view.state["picture"])
     act(panel, "start")
     until(lambda: panel.view.state["sign"] == "done")
-    assert before and before[1] == height.search(panel.view.state["picture"])[1]
+    assert before and before[0] == height.findall(panel.view.state["picture"])[0]
 
 
-def test_a_click_on_a_stage_shows_what_was_dropped_with_prompt_and_reply(script, seeds):
+def test_a_click_on_a_stage_shows_what_was_dropped_with_prompt_and_reply(
+    script: ScriptedTeacher, seeds: list[dict[str, str]]
+) -> None:
     script.answer = lambda ask: (
         "No tags."
         if ask.stage == "gen_grounded_responses" and ask.name < "8"
@@ -228,13 +252,17 @@ def test_a_click_on_a_stage_shows_what_was_dropped_with_prompt_and_reply(script,
     assert '"stage": "gen_grounded_responses"' in last["messages"][-1]["content"]
 
 
-def test_await_run_does_the_work_and_returns_the_run(script, seeds):
+def test_await_run_does_the_work_and_returns_the_run(
+    script: ScriptedTeacher, seeds: list[dict[str, str]]
+) -> None:
     run = asyncio.run(run_panel(script, seeds).run())
     assert run.state == "done"
     assert len(run.dataset) > 0
 
 
-def test_await_run_raises_what_stopped_the_run(script, seeds):
+def test_await_run_raises_what_stopped_the_run(
+    script: ScriptedTeacher, seeds: list[dict[str, str]]
+) -> None:
     script.answer = lambda ask: "No tags."
     panel = run_panel(script, scripted.seeds(12))
     with pytest.raises(sk.RunError):
@@ -243,17 +271,19 @@ def test_await_run_raises_what_stopped_the_run(script, seeds):
     assert panel.view.state["error"]
 
 
-def test_cancelling_the_cell_cancels_the_run(script, seeds):
+def test_cancelling_the_cell_cancels_the_run(
+    script: ScriptedTeacher, seeds: list[dict[str, str]]
+) -> None:
     gate = Gate()
 
-    async def hold(body, number):
+    async def hold(body: dict[str, Any], number: int) -> web.StreamResponse:
         await gate.passed()
         return await script._answer(body, number)
 
     panel = run_panel(script, seeds)
     script.behave = hold
 
-    async def cell():
+    async def cell() -> None:
         task = asyncio.create_task(panel.run())
         await asyncio.to_thread(gate.await_arrivals, 1)
         task.cancel()
@@ -265,7 +295,9 @@ def test_cancelling_the_cell_cancels_the_run(script, seeds):
     assert panel.latest.state == "cancelled"
 
 
-def test_a_panel_opens_the_folder_of_a_finished_run_and_offers_no_start(script, seeds):
+def test_a_panel_opens_the_folder_of_a_finished_run_and_offers_no_start(
+    script: ScriptedTeacher, seeds: list[dict[str, str]]
+) -> None:
     asyncio.run(run_panel(script, seeds).run())
     panel = sk.RunPanel("runs/a")
     assert panel.view.state["sign"] == "done"
@@ -273,11 +305,13 @@ def test_a_panel_opens_the_folder_of_a_finished_run_and_offers_no_start(script, 
     act(panel, "stage", name="filter_grounded_qa_pair")
 
 
-def test_a_panel_watches_a_run_that_another_writes(script, seeds):
+def test_a_panel_watches_a_run_that_another_writes(
+    script: ScriptedTeacher, seeds: list[dict[str, str]]
+) -> None:
     gate = Gate()
     answer = script._answer
 
-    async def hold(body, number):
+    async def hold(body: dict[str, Any], number: int) -> web.StreamResponse:
         if number > 4:
             await gate.passed()
         return await answer(body, number)
@@ -295,7 +329,9 @@ def test_a_panel_watches_a_run_that_another_writes(script, seeds):
     writer.wait()
 
 
-def test_the_next_start_uses_the_prompts_as_they_are_then(script, seeds):
+def test_the_next_start_uses_the_prompts_as_they_are_then(
+    script: ScriptedTeacher, seeds: list[dict[str, str]]
+) -> None:
     folder = saved_prompts()
     panel = sk.RunPanel(
         seeds, teacher=script.connect(), out="runs/a", num_contexts=2, prompts=folder
@@ -313,12 +349,14 @@ def test_the_next_start_uses_the_prompts_as_they_are_then(script, seeds):
     assert set(script.by_stage()) == {"gen_grounded_responses", "evaluate_grounded_qa_pair"}
 
 
-def test_a_run_without_a_teacher_is_refused(seeds):
+def test_a_run_without_a_teacher_is_refused(seeds: list[dict[str, str]]) -> None:
     with pytest.raises(SettingsError, match="teacher"):
         sk.RunPanel(seeds)
 
 
-def test_a_run_whose_folder_is_gone_shows_the_sentence_over_what_was_there(script, seeds):
+def test_a_run_whose_folder_is_gone_shows_the_sentence_over_what_was_there(
+    script: ScriptedTeacher, seeds: list[dict[str, str]]
+) -> None:
     asyncio.run(run_panel(script, seeds).run())
     panel = sk.RunPanel("runs/a")
     samples = panel.view.state["facts"][0]
@@ -332,11 +370,11 @@ def test_a_run_whose_folder_is_gone_shows_the_sentence_over_what_was_there(scrip
     assert "Error: " in str(panel)
 
 
-# Review ---------------------------------------------------------------------------------------------------------------
+# Review -------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def reviewed(script, seeds) -> sk.ReviewPanel:
+def reviewed(script: ScriptedTeacher, seeds: list[dict[str, str]]) -> sk.ReviewPanel:
     asyncio.run(run_panel(script, seeds).run())
     return sk.ReviewPanel("runs/a")
 
@@ -346,7 +384,9 @@ def trained_on() -> set[str]:
     return {json.loads(line)["id"] for line in lines}
 
 
-def test_a_decision_goes_on_to_the_next_sample_and_into_the_training_file(reviewed):
+def test_a_decision_goes_on_to_the_next_sample_and_into_the_training_file(
+    reviewed: sk.ReviewPanel,
+) -> None:
     first, second = reviewed.ids[:2]
     assert reviewed.view.state["sample"]["id"] == first
     act(reviewed, "reject", reason="wrong")
@@ -360,7 +400,7 @@ def test_a_decision_goes_on_to_the_next_sample_and_into_the_training_file(review
     assert first in trained_on()
 
 
-def test_a_sample_is_shown_beside_its_seed_with_the_judges_words(reviewed):
+def test_a_sample_is_shown_beside_its_seed_with_the_judges_words(reviewed: sk.ReviewPanel) -> None:
     sample = reviewed.view.state["sample"]
     assert list(sample["texts"]) == ["context", "question", "response"]
     assert sample["seed_texts"]["response"].startswith("Response of seed")
@@ -375,7 +415,7 @@ def test_the_faults_that_the_judge_named_are_shown_with_its_words(reviewed):
     assert "truth, form" in str(reviewed)
 
 
-def test_an_edit_stays_on_the_sample_and_can_become_a_seed(reviewed):
+def test_an_edit_stays_on_the_sample_and_can_become_a_seed(reviewed: sk.ReviewPanel) -> None:
     act(reviewed, "edit", texts={"response": "Mended."})
     state = reviewed.view.state["sample"]
     assert state["state"] == "edited"
@@ -385,7 +425,7 @@ def test_an_edit_stays_on_the_sample_and_can_become_a_seed(reviewed):
     assert list(sk.load_seeds("more.jsonl"))[-1]["seed_response"] == "Mended."
 
 
-def test_filters_and_pages_narrow_what_is_shown(reviewed):
+def test_filters_and_pages_narrow_what_is_shown(reviewed: sk.ReviewPanel) -> None:
     act(reviewed, "filter", show="all", seed="s2")
     rows = reviewed.view.state["rows"]
     assert rows
@@ -396,7 +436,7 @@ def test_filters_and_pages_narrow_what_is_shown(reviewed):
     assert "No sample" in reviewed.view.state["error"]
 
 
-# Seeds ----------------------------------------------------------------------------------------------------------------
+# Seeds --------------------------------------------------------------------------------------------
 
 
 def errors(panel: sk.SeedPanel, place: int, severity: str = "error") -> dict[str, str]:
@@ -405,7 +445,7 @@ def errors(panel: sk.SeedPanel, place: int, severity: str = "error") -> dict[str
     return {flaw["part"]: flaw["message"] for flaw in flaws if flaw["severity"] == severity}
 
 
-def test_seeds_are_written_with_what_is_wrong_beside_the_field():
+def test_seeds_are_written_with_what_is_wrong_beside_the_field() -> None:
     panel = sk.SeedPanel("mine.jsonl")
     assert "Add one" in panel.view.state["status"]
     act(panel, "add")
@@ -417,7 +457,7 @@ def test_seeds_are_written_with_what_is_wrong_beside_the_field():
     assert [dict(row) for row in sk.load_seeds("mine.jsonl")] == panel.seeds
 
 
-def test_a_seed_with_a_flaw_is_not_saved(seeds):
+def test_a_seed_with_a_flaw_is_not_saved(seeds: list[dict[str, str]]) -> None:
     panel = sk.SeedPanel(seeds)
     act(panel, "edit", place=1, column="seed_question", text=" ")
     panel.act("save", path="mine.jsonl")
@@ -426,13 +466,17 @@ def test_a_seed_with_a_flaw_is_not_saved(seeds):
     assert "is empty" in errors(panel, 1)["seed_question"]
 
 
-def test_a_context_that_only_some_seeds_have_is_told_at_the_empty_one(seeds):
+def test_a_context_that_only_some_seeds_have_is_told_at_the_empty_one(
+    seeds: list[dict[str, str]],
+) -> None:
     panel = sk.SeedPanel(seeds)
     act(panel, "edit", place=2, column="seed_context", text="")
     assert list(errors(panel, 2)) == ["seed_context"]
 
 
-def test_what_the_seed_check_finds_stands_beside_the_field_and_can_be_saved(seeds):
+def test_what_the_seed_check_finds_stands_beside_the_field_and_can_be_saved(
+    seeds: list[dict[str, str]],
+) -> None:
     panel = sk.SeedPanel(
         [{**seed, "seed_context": f"Note {n}: the pump is loud."} for n, seed in enumerate(seeds)]
     )
@@ -449,7 +493,7 @@ def test_what_the_seed_check_finds_stands_beside_the_field_and_can_be_saved(seed
     )
 
 
-def test_duplicate_remove_and_undo(seeds):
+def test_duplicate_remove_and_undo(seeds: list[dict[str, str]]) -> None:
     panel = sk.SeedPanel(seeds)
     act(panel, "duplicate", place=0)
     assert "the same as that of seed 1" in errors(panel, 1, "warning")["seed_context"]
@@ -460,22 +504,22 @@ def test_duplicate_remove_and_undo(seeds):
     assert panel.seeds == seeds
 
 
-# Prompt ---------------------------------------------------------------------------------------------------------------
+# Prompt -------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def prompt_panel(script, seeds) -> sk.PromptPanel:
+def prompt_panel(script: ScriptedTeacher, seeds: list[dict[str, str]]) -> sk.PromptPanel:
     return sk.PromptPanel(
         "prompts", seeds, teacher=script.connect(), stage="gen_grounded_responses"
     )
 
 
-def test_a_prompt_is_rendered_with_the_chosen_seeds_values(prompt_panel):
+def test_a_prompt_is_rendered_with_the_chosen_seeds_values(prompt_panel: sk.PromptPanel) -> None:
     act(prompt_panel, "row", number=1)
     assert "Context of seed 2" in prompt_panel.view.state["messages"][-1]["content"]
 
 
-def test_an_undefined_variable_is_told_at_its_line(prompt_panel):
+def test_an_undefined_variable_is_told_at_its_line(prompt_panel: sk.PromptPanel) -> None:
     act(prompt_panel, "text", part="generation", text="one\ntwo {{ nobody }}")
     [flaw] = prompt_panel.view.state["flaws"]
     assert (flaw["part"], flaw["line"]) == ("generation", 2)
@@ -483,7 +527,9 @@ def test_an_undefined_variable_is_told_at_its_line(prompt_panel):
     assert prompt_panel.view.state["messages"] == []
 
 
-def test_settings_that_cannot_be_read_are_told_and_nothing_is_saved(prompt_panel):
+def test_settings_that_cannot_be_read_are_told_and_nothing_is_saved(
+    prompt_panel: sk.PromptPanel,
+) -> None:
     act(prompt_panel, "text", part="settings", text="start_tags: [a, b]\nend_tags: [c]")
     assert prompt_panel.view.state["flaws"][0]["part"] == "settings"
     prompt_panel.act("save")
@@ -491,21 +537,25 @@ def test_settings_that_cannot_be_read_are_told_and_nothing_is_saved(prompt_panel
     assert not Path("prompts").exists()
 
 
-def test_a_try_marks_the_columns_in_the_raw_reply(script, seeds):
+def test_a_try_marks_the_columns_in_the_raw_reply(
+    script: ScriptedTeacher, seeds: list[dict[str, str]]
+) -> None:
     panel = sk.PromptPanel(PROMPTS["gen_grounded_responses"], seeds, teacher=script.connect())
     act(panel, "try")
     [trial] = panel.view.state["trials"]
     assert trial["reason"] == ""
     marked = [text for text, column in trial["pieces"] if column == "response"]
-    assert marked == [panel.trials[0].rows[0]["response"]]
-    assert "".join(text for text, _ in trial["pieces"]) == panel.trials[0].reply.text
+    tried = panel.trials[0]
+    assert tried is not None and tried.reply is not None
+    assert marked == [tried.rows[0]["response"]]
+    assert "".join(text for text, _ in trial["pieces"]) == tried.reply.text
 
 
-def test_a_try_on_five_asks_five_rows_at_the_same_time(script):
+def test_a_try_on_five_asks_five_rows_at_the_same_time(script: ScriptedTeacher) -> None:
     gate = Gate()
     answer = script._answer
 
-    async def hold(body, number):
+    async def hold(body: dict[str, Any], number: int) -> web.StreamResponse:
         if "stage" in body["messages"][-1]["content"]:
             await gate.passed()
         return await answer(body, number)
@@ -521,7 +571,9 @@ def test_a_try_on_five_asks_five_rows_at_the_same_time(script):
     assert [trial["id"] for trial in panel.view.state["trials"]] == ["s1", "s2", "s3", "s4", "s5"]
 
 
-def test_a_malformed_reply_is_shown_as_it_came_with_the_reason(script, seeds):
+def test_a_malformed_reply_is_shown_as_it_came_with_the_reason(
+    script: ScriptedTeacher, seeds: list[dict[str, str]]
+) -> None:
     script.answer = lambda ask: "Sorry."
     panel = sk.PromptPanel(PROMPTS["gen_grounded_responses"], seeds, teacher=script.connect())
     act(panel, "try")
@@ -530,10 +582,10 @@ def test_a_malformed_reply_is_shown_as_it_came_with_the_reason(script, seeds):
     assert trial["pieces"] == [["Sorry.", ""]]
 
 
-def test_a_try_can_be_cancelled(script, seeds):
+def test_a_try_can_be_cancelled(script: ScriptedTeacher, seeds: list[dict[str, str]]) -> None:
     gate = Gate()
 
-    async def hold(body, number):
+    async def hold(body: dict[str, Any], number: int) -> web.StreamResponse:
         await gate.passed()
         return await script._answer(body, number)
 
@@ -549,7 +601,9 @@ def test_a_try_can_be_cancelled(script, seeds):
     assert panel.last_error is None
 
 
-def test_saving_keeps_what_has_not_changed_and_shows_the_difference_before(prompt_panel):
+def test_saving_keeps_what_has_not_changed_and_shows_the_difference_before(
+    prompt_panel: sk.PromptPanel,
+) -> None:
     act(
         prompt_panel,
         "text",
@@ -570,7 +624,7 @@ def test_saving_keeps_what_has_not_changed_and_shows_the_difference_before(promp
 @pytest.mark.parametrize(
     "path", sorted((sk.shipped("prompts")).glob("*/*.yaml")), ids=lambda path: path.stem
 )
-def test_every_part_of_every_shipped_prompt_can_be_edited_and_saved(path):
+def test_every_part_of_every_shipped_prompt_can_be_edited_and_saved(path: Path) -> None:
     draft = sk.PromptPanel(sk.load_prompt(path), scripted.seeds(1)).draft
     for part in ("system", "introduction", "principles", "examples", "generation"):
         draft.set(part, f"{draft.texts[part]}\nAnd a line about {part}.")
@@ -581,7 +635,7 @@ def test_every_part_of_every_shipped_prompt_can_be_edited_and_saved(path):
     ) == wanted.render(stand_in(scripted.seeds(1)[0], path.stem))
 
 
-def test_undo_and_the_shipped_prompt(prompt_panel):
+def test_undo_and_the_shipped_prompt(prompt_panel: sk.PromptPanel) -> None:
     before = prompt_panel.draft.texts
     act(prompt_panel, "text", part="system", text="Mine.")
     act(prompt_panel, "restore")
@@ -592,7 +646,9 @@ def test_undo_and_the_shipped_prompt(prompt_panel):
     assert prompt_panel.draft.texts == before
 
 
-def test_a_prompt_can_use_what_earlier_stages_write_and_nothing_else(script, seeds):
+def test_a_prompt_can_use_what_earlier_stages_write_and_nothing_else(
+    script: ScriptedTeacher, seeds: list[dict[str, str]]
+) -> None:
     panel = sk.PromptPanel("prompts", seeds, stage="gen_grounded_questions")
     act(panel, "text", part="generation", text="{{ context }}")
     assert panel.view.state["flaws"] == []
@@ -600,7 +656,9 @@ def test_a_prompt_can_use_what_earlier_stages_write_and_nothing_else(script, see
     assert "'response' is undefined" in panel.view.state["flaws"][0]["message"]
 
 
-def test_a_seed_that_is_half_written_leaves_the_prompt_panel_with_the_rows_before(seeds):
+def test_a_seed_that_is_half_written_leaves_the_prompt_panel_with_the_rows_before(
+    seeds: list[dict[str, str]],
+) -> None:
     written = sk.SeedPanel(seeds)
     panel = sk.PromptPanel("prompts", written)
     act(written, "add")
@@ -612,7 +670,7 @@ def test_a_seed_that_is_half_written_leaves_the_prompt_panel_with_the_rows_befor
     assert "Written." in panel.view.state["messages"][-1]["content"]
 
 
-def test_saving_keeps_the_comments_between_the_parts(seeds):
+def test_saving_keeps_the_comments_between_the_parts(seeds: list[dict[str, str]]) -> None:
     text = """\
 # at the top
 system: |
@@ -636,20 +694,22 @@ generation: '{{ seed_context }}'
     assert mine.read_text("utf-8") == expected
 
 
-def test_a_prompt_of_ones_own_has_no_shipped_one_to_go_back_to(seeds):
+def test_a_prompt_of_ones_own_has_no_shipped_one_to_go_back_to(seeds: list[dict[str, str]]) -> None:
     panel = sk.PromptPanel(replace(PROMPTS["gen_contexts"], name="mine"), seeds)
     panel.act("restore")
     assert "ships no prompt named mine" in str(panel.last_error)
 
 
-# Compare --------------------------------------------------------------------------------------------------------------
+# Compare ------------------------------------------------------------------------------------------
 
 
-def test_two_versions_are_compared_by_what_is_read_and_what_the_judge_lets_through(script):
+def test_two_versions_are_compared_by_what_is_read_and_what_the_judge_lets_through(
+    script: ScriptedTeacher,
+) -> None:
     saved_prompts()
     good = PROMPTS["gen_grounded_responses"]
 
-    def answer(ask):
+    def answer(ask: Ask) -> str:
         if ask.stage == "evaluate_grounded_qa_pair":
             return scripted.tagged(
                 evaluation="Read.", score=1 if "worse" in ask.given["response"] else 3
@@ -669,6 +729,7 @@ def test_two_versions_are_compared_by_what_is_read_and_what_the_judge_lets_throu
     panel.compare()
     panel.wait()
     assert panel.last_error is None
+    assert panel.comparison is not None
     one, other = panel.comparison.sides
     assert (one.parsed, one.passed, one.mean_score) == (4, 4, 3.0)
     assert (other.parsed, other.passed, other.mean_score) == (3, 0, 1.0)
@@ -677,7 +738,9 @@ def test_two_versions_are_compared_by_what_is_read_and_what_the_judge_lets_throu
     assert (first[1]["texts"], first[1]["reply"]) == ([], "No tags.")
 
 
-def test_the_difference_rests_on_the_rows_that_differ(script, seeds):
+def test_the_difference_rests_on_the_rows_that_differ(
+    script: ScriptedTeacher, seeds: list[dict[str, str]]
+) -> None:
     good = PROMPTS["eval_grounded_questions"]
     other = good.with_sampling(top_p=0.5)
     script.answer = lambda ask: scripted.tagged(
@@ -688,6 +751,7 @@ def test_the_difference_rests_on_the_rows_that_differ(script, seeds):
     panel.wait()
     assert panel.last_error is None
     comparison = panel.comparison
+    assert comparison is not None
     assert [side.passed for side in comparison.sides] == [6, 0]
     assert comparison.differing == (6, 0)
     assert "rests on 6 of 6 rows" in panel.view.state["status"]
@@ -695,11 +759,13 @@ def test_the_difference_rests_on_the_rows_that_differ(script, seeds):
     assert (side["scores"], side["kept"], side["tried"]) == ([1.0], 1, 1)
 
 
-def test_a_comparison_that_is_cancelled_says_nothing_about_the_versions(script):
+def test_a_comparison_that_is_cancelled_says_nothing_about_the_versions(
+    script: ScriptedTeacher,
+) -> None:
     gate = Gate()
     answer = script._answer
 
-    async def hold(body, number):
+    async def hold(body: dict[str, Any], number: int) -> web.StreamResponse:
         await gate.passed()
         return await answer(body, number)
 
@@ -717,7 +783,9 @@ def test_a_comparison_that_is_cancelled_says_nothing_about_the_versions(script):
     assert panel.view.state["status"].startswith("Not compared yet")
 
 
-def test_prompts_of_different_stages_are_not_compared(script, seeds):
+def test_prompts_of_different_stages_are_not_compared(
+    script: ScriptedTeacher, seeds: list[dict[str, str]]
+) -> None:
     panel = sk.ComparePanel(
         PROMPTS["gen_contexts"], PROMPTS["eval_grounded_questions"], seeds, teacher=script.connect()
     )
@@ -725,10 +793,12 @@ def test_prompts_of_different_stages_are_not_compared(script, seeds):
     assert "one stage's prompt" in panel.view.state["error"]
 
 
-# Teacher --------------------------------------------------------------------------------------------------------------
+# Teacher ------------------------------------------------------------------------------------------
 
 
-def test_a_teacher_is_not_tried_then_reachable_with_time_and_tokens(script):
+def test_a_teacher_is_not_tried_then_reachable_with_time_and_tokens(
+    script: ScriptedTeacher,
+) -> None:
     script.behave = lambda body, number: scripted.completion("Blue.")
     panel = sk.TeacherPanel("openai", script.base_url, api_key=KEY)
     assert panel.view.state["status"].startswith("Not tried yet")
@@ -740,7 +810,7 @@ def test_a_teacher_is_not_tried_then_reachable_with_time_and_tokens(script):
     assert state["models"] == [scripted.MODEL]
 
 
-def test_a_teacher_that_is_not_there_is_unreachable_with_the_reason():
+def test_a_teacher_that_is_not_there_is_unreachable_with_the_reason() -> None:
     panel = sk.TeacherPanel("vllm", "http://127.0.0.1:9/v1")
     panel.act("test")
     panel.wait()
@@ -748,7 +818,7 @@ def test_a_teacher_that_is_not_there_is_unreachable_with_the_reason():
     assert "127.0.0.1:9" in panel.view.state["error"]
 
 
-def test_the_key_is_in_nothing_that_is_shown_or_saved(script):
+def test_the_key_is_in_nothing_that_is_shown_or_saved(script: ScriptedTeacher) -> None:
     script.behave = lambda body, number: scripted.completion("Blue.")
     panel = sk.TeacherPanel("openai", script.base_url)
     act(panel, "choose", api_key=KEY)
@@ -759,8 +829,8 @@ def test_the_key_is_in_nothing_that_is_shown_or_saved(script):
     assert KEY not in repr(panel)
 
 
-def test_of_several_models_one_is_chosen_from_the_servers_list(script):
-    script.models = ("one", "two")
+def test_of_several_models_one_is_chosen_from_the_servers_list(script: ScriptedTeacher) -> None:
+    script.models = ["one", "two"]
     script.behave = lambda body, number: scripted.completion("Blue.")
     panel = sk.TeacherPanel("openai", script.base_url, api_key=KEY)
     panel.act("test")
@@ -771,10 +841,12 @@ def test_of_several_models_one_is_chosen_from_the_servers_list(script):
     assert panel.teacher.model == "two"
 
 
-def test_what_a_teacher_answers_is_not_shown_as_that_of_one_that_was_chosen_meanwhile(script):
+def test_what_a_teacher_answers_is_not_shown_as_that_of_one_that_was_chosen_meanwhile(
+    script: ScriptedTeacher,
+) -> None:
     asked, chosen = threading.Event(), threading.Event()
 
-    def slow(body, number):
+    def slow(body: dict[str, Any], number: int) -> web.StreamResponse:
         asked.set()
         chosen.wait(10)
         return scripted.completion("Blue.")
@@ -793,7 +865,7 @@ def test_what_a_teacher_answers_is_not_shown_as_that_of_one_that_was_chosen_mean
         _ = panel.teacher
 
 
-def test_what_the_server_can_do_is_found_out_by_asking(script):
+def test_what_the_server_can_do_is_found_out_by_asking(script: ScriptedTeacher) -> None:
     script.behave = lambda body, number: scripted.completion("Blue.")
     panel = sk.TeacherPanel("openai", script.base_url, api_key=KEY)
     act(panel, "abilities")
@@ -802,13 +874,17 @@ def test_what_the_server_can_do_is_found_out_by_asking(script):
     assert able["supports structured output"].startswith("no")
 
 
-def test_a_teacher_panel_serves_as_teacher(script, seeds):
+def test_a_teacher_panel_serves_as_teacher(
+    script: ScriptedTeacher, seeds: list[dict[str, str]]
+) -> None:
     panel = sk.TeacherPanel("openai", script.base_url, api_key=KEY)
     run = asyncio.run(sk.RunPanel(seeds, teacher=panel, num_contexts=1, prompts=PROMPTS).run())
     assert run.state == "done"
 
 
-def test_every_function_takes_a_teacher_panel_as_its_teacher(script, seeds):
+def test_every_function_takes_a_teacher_panel_as_its_teacher(
+    script: ScriptedTeacher, seeds: list[dict[str, str]]
+) -> None:
     panel = sk.TeacherPanel("openai", script.base_url, api_key=KEY)
     prompt = PROMPTS["gen_grounded_responses"]
     run = sk.generate(seeds, teacher=panel, judge=panel, num_contexts=1, prompts=PROMPTS)
@@ -822,12 +898,13 @@ def test_every_function_takes_a_teacher_panel_as_its_teacher(script, seeds):
     assert sk.calibrate(panel, seeds, prompts=PROMPTS).judge == scripted.MODEL
 
 
-def test_what_is_no_teacher_is_refused_by_name(seeds):
+def test_what_is_no_teacher_is_refused_by_name(seeds: list[dict[str, str]]) -> None:
+    no_teacher: Any = "vllm"
     with pytest.raises(SettingsError, match="teacher must be"):
-        sk.plan(seeds, teacher="vllm")
+        sk.plan(seeds, teacher=no_teacher)
 
 
-# Hostile text ---------------------------------------------------------------------------------------------------------
+# Hostile text -------------------------------------------------------------------------------------
 
 
 class Tags(HTMLParser):
@@ -838,20 +915,23 @@ class Tags(HTMLParser):
         self.found: set[str] = set()
         self.active: list[tuple[str, str | None]] = []
 
-    def handle_starttag(self, tag, attributes):
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.found.add(tag)
         self.active += [
             (name, value)
-            for name, value in attributes
+            for name, value in attrs
             if name.startswith("on") or name in ("src", "srcdoc")
         ]
         self.active += [
-            (name, value) for name, value in attributes if (value or "").startswith("javascript:")
+            (name, value) for name, value in attrs if (value or "").startswith("javascript:")
         ]
 
 
 def assert_harmless(panel: Panel) -> None:
-    """The still picture runs nothing, and what goes to the page as markup (pictures of sdgkit's own) neither."""
+    """The still picture runs nothing, and neither does what goes to the page as markup.
+
+    That is sdgkit's own pictures.
+    """
     pages = [panel.picture()["text/html"]]
     state = panel.view.state
     pages += [state.get("picture", ""), *(figure["drawing"] for figure in state.get("figures", []))]
@@ -868,7 +948,7 @@ def assert_harmless(panel: Panel) -> None:
     json.dumps(panel.view.get_state()).encode()
 
 
-def hostile_seeds() -> list[dict]:
+def hostile_seeds() -> list[dict[str, str]]:
     return [
         {
             **row,
@@ -880,7 +960,7 @@ def hostile_seeds() -> list[dict]:
 
 
 def hostile_teacher(script: ScriptedTeacher) -> None:
-    def answer(ask):
+    def answer(ask: Ask) -> str:
         if ask.stage == "gen_contexts":
             return scripted.tagged(context=f"{HOSTILE} {ask.name}")
         if ask.stage == "gen_grounded_responses":
@@ -893,7 +973,7 @@ def hostile_teacher(script: ScriptedTeacher) -> None:
     script.answer = answer
 
 
-def test_hostile_text_in_a_run_and_its_review(script):
+def test_hostile_text_in_a_run_and_its_review(script: ScriptedTeacher) -> None:
     hostile_teacher(script)
     panel = run_panel(script, hostile_seeds())
     asyncio.run(panel.run())
@@ -906,11 +986,11 @@ def test_hostile_text_in_a_run_and_its_review(script):
     assert_harmless(review)
 
 
-def test_hostile_text_in_seeds():
+def test_hostile_text_in_seeds() -> None:
     assert_harmless(sk.SeedPanel(hostile_seeds()))
 
 
-def test_hostile_text_in_a_prompt_and_its_replies(script):
+def test_hostile_text_in_a_prompt_and_its_replies(script: ScriptedTeacher) -> None:
     hostile_teacher(script)
     hostile = PROMPTS["gen_grounded_responses"]
     panel = sk.PromptPanel(hostile, hostile_seeds(), teacher=script.connect())
@@ -919,7 +999,7 @@ def test_hostile_text_in_a_prompt_and_its_replies(script):
     assert_harmless(panel)
 
 
-def test_hostile_text_in_a_comparison(script):
+def test_hostile_text_in_a_comparison(script: ScriptedTeacher) -> None:
     script.answer = lambda ask: scripted.tagged(evaluation=HOSTILE, score=1)
     good = PROMPTS["eval_grounded_questions"]
     panel = sk.ComparePanel(
@@ -930,33 +1010,38 @@ def test_hostile_text_in_a_comparison(script):
     assert_harmless(panel)
 
 
-def test_hostile_text_from_a_teacher(script):
+def test_hostile_text_from_a_teacher(script: ScriptedTeacher) -> None:
     script.behave = lambda body, number: scripted.completion(HOSTILE)
     panel = sk.TeacherPanel("openai", script.base_url, api_key=KEY)
     act(panel, "test", message=HOSTILE)
     assert_harmless(panel)
 
 
-def test_half_of_a_surrogate_pair_does_not_stop_a_panel(seeds):
+def test_half_of_a_surrogate_pair_does_not_stop_a_panel(seeds: list[dict[str, str]]) -> None:
     panel = sk.SeedPanel(seeds)
     act(panel, "edit", place=0, column="seed_question", text="\ud800?")
     json.dumps(panel.view.get_state()).encode()
     assert "surrogate" in errors(panel, 0)["seed_question"]
 
 
-def test_work_that_ends_while_the_view_is_being_made_is_seen_in_it(seeds):
+def test_work_that_ends_while_the_view_is_being_made_is_seen_in_it(
+    seeds: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     panel = sk.SeedPanel(seeds)
     shown = panel.state
 
-    def state():
+    def add_a_seed() -> None:
+        panel.draft.add()
+        panel.refresh()
+
+    def state() -> SeedsState:
         values = shown()
-        panel.state = shown
-        late = panel._start_thread
-        late(lambda: (panel.draft.add(), panel.refresh()))
+        monkeypatch.setattr(panel, "state", shown)
+        panel._start_thread(add_a_seed)
         time.sleep(0.2)
         return values
 
-    panel.state = state
+    monkeypatch.setattr(panel, "state", state)
     view = panel.view
     panel.wait()
     assert len(view.state["seeds"]) == 4
