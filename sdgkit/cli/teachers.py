@@ -137,7 +137,7 @@ def rehearse(settings: dict[str, Any]) -> None:
 @option(
     "--with-teacher",
     is_flag=True,
-    help="also have the teacher judge each seed, as a run judges its samples",
+    help="also have the teacher judge each seed beside another, as a run judges its samples",
 )
 @option(
     "--prompts",
@@ -146,7 +146,14 @@ def rehearse(settings: dict[str, Any]) -> None:
     help="your own prompts for the judge, one STAGE.yaml each",
 )
 @teacher_options
-def check(seeds: str, with_teacher: bool, prompts: str | None, teacher: TeacherOptions) -> int:
+@limit_options
+def check(
+    seeds: str,
+    with_teacher: bool,
+    prompts: str | None,
+    teacher: TeacherOptions,
+    limits: LimitOptions,
+) -> int:
     """Check seed examples before you pay for anything: is the task clear, do they vary?
 
     The exit status is 1 if there are errors, which would teach something wrong.
@@ -159,11 +166,13 @@ def check(seeds: str, with_teacher: bool, prompts: str | None, teacher: TeacherO
     from sdgkit.teachers import connect
 
     if with_teacher:
-        with connect(**teacher.given(), patience=ASK_PATIENCE_S) as judge:
+        options = {"patience": ASK_PATIENCE_S, **teacher.given(), **limits.given()}
+        with connect(**options) as judge:
             findings = check_seeds(seeds, judge, prompts=prompts)
-    elif teacher or prompts:
+    elif teacher or prompts or limits:
         raise SettingsError(
-            "A teacher and prompts are for the judge: add --with-teacher.", setting="with_teacher"
+            "A teacher, its limits and prompts are for the judge: add --with-teacher.",
+            setting="with_teacher",
         )
     else:
         findings = check_seeds(seeds)

@@ -1,8 +1,9 @@
 """Can the judge be believed?
 
-It is asked about the seeds' responses, which are good, and about the same responses spoilt. It
-judges with the run's own evaluate prompt, and the run's own filter decides what is kept. The
-replies are recorded in a journal, so a second calibration of the same judge asks nothing.
+It is asked about the seeds' responses, which are good, and about the same responses spoilt, each
+beside another seed. It judges with the run's own evaluate prompt, and the run's own filter decides
+what is kept. The replies are recorded in a journal, so a second calibration of the same judge asks
+nothing.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from sdgkit.errors import FolderInUse
-from sdgkit.evaluation.damage import spoil
-from sdgkit.evaluation.judgement import Judgement, as_sample, judge_rows, last_judge
+from sdgkit.errors import FolderInUse, SeedError
+from sdgkit.evaluation.damage import GoodResponse, spoil
+from sdgkit.evaluation.judgement import Judgement, judge_rows, last_judge
+from sdgkit.evaluation.leave_one_out import beside_each_other
 from sdgkit.formatting import public_model_name
 from sdgkit.keywords import known_keywords
 from sdgkit.method import Prompts, Sampling, plan, run_folder
@@ -44,6 +46,9 @@ def calibrate(
 ) -> Calibration:
     """Count how many good responses a judge keeps, and how many spoilt ones it lets through.
 
+    Each seed's response is judged beside another seed, as it is and spoilt in the ways in which
+    models spoil them.
+
     Args:
         judge: The teacher that judges.
         seeds: What `load_seeds` takes. Or a `Run` or its folder: then its seeds, prompts and filter
@@ -63,7 +68,8 @@ def calibrate(
         The counts by kind of damage, with their intervals. They print as a table.
 
     Raises:
-        SdgkitError: If the seeds or settings cannot be used, or the judge cannot be asked.
+        SeedError: If there are not two different seeds of one task.
+        SdgkitError: If the settings cannot be used, or the judge cannot be asked.
 
     Example:
         >>> import sdgkit as sk
@@ -102,6 +108,7 @@ def calibrate(
         seeds=len(planned.rows),
         verdicts=verdicts,
         mistakes=mistakes,
+        is_leave_one_out=True,
     )
     if folder is not None:
         write_values(folder / CALIBRATION_FILE, asdict(calibration))
@@ -111,18 +118,30 @@ def calibrate(
 
 
 def _responses(seeds: Sequence[Row]) -> list[Row]:
-    """Every seed as a sample of itself, and with its response spoilt in each possible way.
+    """Every seed beside another one, with its own response and with spoilt ones.
 
     Their ids are "s3/good", "s3/cut" and so on.
+
+    Raises:
+        SeedError: If there are not two different seeds of one task.
     """
-    responses = [str(seed["seed_response"]) for seed in seeds]
+    pairs = beside_each_other(seeds)
+    if not pairs:
+        raise SeedError(
+            "Calibration judges each seed beside another one of the same task, so it needs at "
+            f"least two different seeds; there {_are_seeds(len(seeds))}. Add a seed."
+        )
     rows: list[Row] = []
-    for place, seed in enumerate(seeds):
-        own = responses[place]
-        others = responses[place + 1 :] + responses[:place]
-        for kind, response in {GOOD: own, **spoil(own, others)}.items():
-            rows.append({**as_sample(seed), "response": response, "id": f"s{place + 1}/{kind}"})
+    for pair in pairs:
+        rows.append(pair.as_row(pair.response, GOOD))
+        original = GoodResponse(pair.response, pair.source, str(pair.example["seed_response"]))
+        for kind, response in spoil(original).items():
+            rows.append(pair.as_row(response, kind))
     return rows
+
+
+def _are_seeds(number: int) -> str:
+    return "is one" if number == 1 else f"are {number}, all alike or of different tasks"
 
 
 def _sum_up(judgements: Sequence[Judgement]) -> tuple[list[Verdicts], list[Mistake]]:
@@ -143,5 +162,9 @@ def _sum_up(judgements: Sequence[Judgement]) -> tuple[list[Verdicts], list[Mista
 
 def _mistake(kind: str, row: Row) -> Mistake:
     return Mistake(
-        id=seed_of(str(row["id"])), kind=kind, score=row["score"], words=row["evaluation"]
+        id=seed_of(str(row["id"])),
+        kind=kind,
+        score=row["score"],
+        words=row["evaluation"],
+        response=row["response"],
     )

@@ -1,15 +1,16 @@
 """The seed check: what is wrong with seed examples, before anything is paid for.
 
 Most rules need only the seeds themselves. What only a reader can tell is left to a judge: with a
-teacher, each seed is scored with the run's own evaluate prompt. A seed that its own judge would
-drop is the best warning there is.
+teacher, each seed is scored with the run's own evaluate prompt, beside another seed. A seed that
+its own judge would drop is the best warning there is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sdgkit.evaluation.judgement import as_sample, judge_rows, last_judge
+from sdgkit.evaluation.judgement import judge_rows, last_judge
+from sdgkit.evaluation.leave_one_out import beside_each_other
 from sdgkit.evaluation.seed_findings import SEVERITIES, Finding, SeedCheck, make_finding
 from sdgkit.evaluation.seed_rules import (
     RESPONSE,
@@ -20,6 +21,7 @@ from sdgkit.evaluation.seed_rules import (
 )
 from sdgkit.keywords import known_keywords
 from sdgkit.method import Prompts, plan
+from sdgkit.quality.verdicts import GOOD
 from sdgkit.seeds import SeedSource, read_seeds
 from sdgkit.teachers.source import TeacherSource, teacher_of
 from sdgkit.teachers.teacher import Teacher
@@ -33,7 +35,8 @@ def check_seeds(
 
     Args:
         seeds: What `load_seeds` takes.
-        teacher: Also has it judge each seed, as a run would judge a sample: one request a seed.
+        teacher: Also has it judge each seed beside another one, as a run would judge a sample: one
+            request a seed. It takes at least two seeds of a task.
         prompts: A folder of prompts, or prompts by stage name, for the judge; the shipped ones
             serve where it has none.
 
@@ -77,13 +80,20 @@ def _gravest_first(finding: Finding) -> tuple[int, int]:
 
 
 def _judge(seeds: SeedSource, teacher: Teacher, prompts: Prompts) -> Iterator[Finding]:
-    """The seeds that their own judge would drop, or gives no verdict on."""
+    """The seeds that their own judge would drop, finds faults with, or gives no verdict on."""
     planned = plan(seeds, prompts=prompts)
     prompt = last_judge(planned.pipeline).judge.name
-    rows = [{**as_sample(row), "id": str(number)} for number, row in enumerate(planned.rows, 1)]
+    pairs = {f"s{pair.number}/{GOOD}": pair for pair in beside_each_other(planned.rows)}
+    for number in range(1, len(planned.rows) + 1):
+        if f"s{number}/{GOOD}" not in pairs:
+            yield make_finding("alone", number, "")
+    rows = [pair.as_row(pair.response, GOOD) for pair in pairs.values()]
+    if not rows:
+        return
+    highest = max(last_judge(planned.pipeline).judge.scale)
     for judgement in judge_rows(teacher, rows, planned):
         row = judgement.row
-        number = int(row["id"])
+        number = pairs[str(row["id"])].number
         if judgement.kept is None:
             yield make_finding(
                 "no_verdict", number, RESPONSE, message=row["message"], prompt=prompt
@@ -96,4 +106,12 @@ def _judge(seeds: SeedSource, teacher: Teacher, prompts: Prompts) -> Iterator[Fi
                 score=f"{row['score']:g}",
                 evaluation=row["evaluation"],
                 prompt=prompt,
+            )
+        elif row["score"] < highest:
+            yield make_finding(
+                "own_judge_objects",
+                number,
+                RESPONSE,
+                score=f"{row['score']:g}",
+                evaluation=row["evaluation"],
             )

@@ -82,7 +82,7 @@ class SeedCheck:
         sentence = f"{', '.join(counts)}." if counts else NOTHING_FOUND
         if self.judge is None:
             return sentence
-        return f"{sentence} The judge ({self.judge}) scored each seed."
+        return f"{sentence} The judge ({self.judge}) scored each seed beside another."
 
     def __repr__(self) -> str:
         lines = []

@@ -9,16 +9,33 @@ from typing import Any, NamedTuple
 
 from sdgkit.formatting import format_number, format_percent, pluralize
 from sdgkit.pages.noted_table import NotedTable
+from sdgkit.quality.calibration_words import meaning
 from sdgkit.seeds import row_key
 
 GOOD = "good"
 BAD = "bad"
 RESPONSE_KINDS = {
     GOOD: "good: the seed's own response",
+    "figure": "bad: one figure wrong by a digit",
+    "unit": "bad: one unit wrong",
+    "omission": "bad: one item left out",
+    "order": "bad: two items swapped",
+    "sentence": "bad: a passage of the example put in",
+    "talk_before": "bad: talk before the response",
+    "talk_after": "bad: talk after the response",
+    "label": "bad: a heading or label changed",
+    "cut": "bad: the last tenth cut off",
+    "invention": "bad: a detail made up",
+    "language": "bad: slips into another language",
+    "form": "bad: in another form",
+    "copy": "bad: the example's response",
+}
+BAD_KINDS = tuple(kind for kind in RESPONSE_KINDS if kind != GOOD)
+EARLIER_KINDS = {
     "swapped": "bad: another seed's response",
-    "cut": "bad: cut off in the middle",
     "numbers": "bad: its numbers changed",
 }
+"""Kinds of damage in calibrations of earlier versions."""
 OWN_ROWS = "run"  # the kind of the rows that a run made itself
 HEAD = ("response", "kept", "share kept", "")
 MISTAKES_SHOWN = 3
@@ -72,8 +89,8 @@ class Verdicts:
     """A judge's verdicts on one kind of response.
 
     Attributes:
-        kind: "good", a kind of damage ("swapped", "cut", "numbers"), or "bad" for all of these
-            together.
+        kind: "good", a kind of damage such as "figure" (see `RESPONSE_KINDS`), or "bad" for all
+            of these together.
         asked: How many it judged.
         kept: How many of those it keeps.
         unsure: How many more it gave no verdict on.
@@ -85,8 +102,18 @@ class Verdicts:
     unsure: int = 0
 
     def __post_init__(self) -> None:
-        if self.kind not in (*RESPONSE_KINDS, BAD, OWN_ROWS):
+        if self.kind not in (*RESPONSE_KINDS, *EARLIER_KINDS, BAD, OWN_ROWS):
             raise ValueError(f"there is no kind of response {self.kind!r}")
+
+    @property
+    def name(self) -> str:
+        """What kind of response it is, in words."""
+        return {**EARLIER_KINDS, **RESPONSE_KINDS}.get(self.kind, self.kind)
+
+    @property
+    def share(self) -> float:
+        """The share that it keeps, 0 to 1; 0 if it judged none."""
+        return self.kept / self.asked if self.asked else 0.0
 
     @property
     def interval(self) -> Interval:
@@ -101,7 +128,7 @@ class Verdicts:
             high = format_percent(self.interval.high)
             kept_share = f"{format_percent(self.kept / self.asked)} ({low} to {high})"
         return [
-            RESPONSE_KINDS[self.kind],
+            self.name,
             self._kept_of_asked,
             kept_share,
             f"{self.unsure} without a verdict" if self.unsure else "",
@@ -126,12 +153,14 @@ class Mistake:
         kind: What kind of response it was.
         score: The score that the judge gave.
         words: The judge's evaluation.
+        response: The response that it judged.
     """
 
     id: str
     kind: str
     score: float
     words: str
+    response: str = ""
 
     def cells(self) -> list[str]:
         """The mistake as a row of the calibration's table."""
@@ -149,6 +178,8 @@ class Calibration:
         seeds: How many seed examples there were.
         verdicts: Its verdicts on each kind of response.
         mistakes: What it got wrong.
+        is_leave_one_out: Whether each seed was judged beside another one. Earlier versions judged
+            it beside itself, where any judge does well.
     """
 
     judge: str
@@ -157,6 +188,7 @@ class Calibration:
     seeds: int
     verdicts: Sequence[Verdicts]
     mistakes: Sequence[Mistake] = ()
+    is_leave_one_out: bool = False
 
     @property
     def good(self) -> Verdicts:
@@ -184,6 +216,23 @@ class Calibration:
         same_prompt = self.prompt_key == row_key(prompts.get(self.prompt, {}))
         return self.judge == judge and same_prompt
 
+    @property
+    def tells_apart(self) -> bool:
+        """Whether it shows that the judge tells good responses from bad ones.
+
+        It does if even the low end of the share of good ones that it keeps is above the high end of
+        the share of bad ones.
+        """
+        return self.good.interval.low > self.bad.interval.high
+
+    def meaning(self, own_rows: Verdicts | None = None) -> str:
+        """What the figures mean, in a few sentences.
+
+        Args:
+            own_rows: The judge's verdicts on the rows of a run.
+        """
+        return meaning(self, own_rows)
+
     def as_html(self, own_rows: Verdicts | None = None) -> str:
         """The table for a notebook or a page.
 
@@ -193,13 +242,16 @@ class Calibration:
         return self._table(own_rows).as_html()
 
     def _table(self, own_rows: Verdicts | None = None) -> NotedTable:
-        rows = [verdicts.cells() for verdicts in self.verdicts]
+        applied = [verdicts for verdicts in self.verdicts if verdicts.asked or verdicts.unsure]
+        rows = [verdicts.cells() for verdicts in applied]
         if own_rows is not None and own_rows.asked:
             rows.append(own_rows.cells_of_own_rows())
         rows += [mistake.cells() for mistake in self.mistakes[:MISTAKES_SHOWN]]
+        beside = "each beside another seed" if self.is_leave_one_out else "each beside itself"
         note = (
+            f"{self.meaning(own_rows)} "
             f"The judge {self.judge}, with the prompt {self.prompt}, on the responses of "
-            f"{pluralize(self.seeds, 'seed example')}, as they are and spoilt. "
+            f"{pluralize(self.seeds, 'seed example')}, as they are and spoilt, {beside}. "
             "In brackets: the 95% confidence interval of the share, which is wide for few seeds."
         )
         return NotedTable(HEAD, rows, note)

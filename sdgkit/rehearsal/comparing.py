@@ -20,7 +20,10 @@ STRICT_FORMS = ("a table", "JSON")
 _LABEL = re.compile(r"(?m)^(?:[-*•]\s*)?([^\W\d][^:|\n]{0,40}):(?= |$)")
 _HEAD = re.compile(r"\A(\|.*\|)\s*\n\s*\|[\s:|-]+\|")
 _SENTENCE_SIGNS: str = _READING["sentence_signs"]
+_ENTRY = re.compile(r"(?m)^\s*(?:[-*•]|\d{1,2}[.)])\s+\S")
+_FEWEST_ENTRIES = 3  # of the example, so that a list is part of the form
 _FEWEST_LABELS = 3  # that two responses share, so that the labels are part of the form
+_LARGEST_IN_WORDS = 12  # a number that a source may have spelt out
 _FEWEST_WORDS = 4  # of a line, so that its repetition is no chance
 
 
@@ -40,7 +43,7 @@ def impressions(assignment: Assignment, response: str) -> list[Finding]:
         *_form(response, example),
         *_talk(response, example),
         *_labels(response, example),
-        *_ending(response, example),
+        *_ending(response, example, seed_source),
         *_language(response, example),
         *_figures(response, example, source, seed_source),
         *_copies(response, example, source),
@@ -52,6 +55,13 @@ def _form(response: str, example: str) -> Iterator[Finding]:
     example_form = wording.form(example)
     if form != example_form and {form, example_form} & {*STRICT_FORMS}:
         yield Finding(f"The form is another: {form} instead of {example_form}.", "form")
+        return
+    entries = _ENTRY.findall(response)
+    example_entries = _ENTRY.findall(example)
+    if len(example_entries) >= _FEWEST_ENTRIES and not entries:
+        yield Finding("The example has a list, and this has none.", "form")
+    if _ENTRY.match(response) and not _ENTRY.match(example):
+        yield Finding("The example does not begin with a list.", "form")
 
 
 def _talk(response: str, example: str) -> Iterator[Finding]:
@@ -85,8 +95,14 @@ def _labels(response: str, example: str) -> Iterator[Finding]:
         yield Finding("The lines are in another order than the example's.", "form")
 
 
-def _ending(response: str, example: str) -> Iterator[Finding]:
-    """An ending without a sign where the example has one."""
+def _ending(response: str, example: str, seed_source: str) -> Iterator[Finding]:
+    """The example's closing formula missing; an ending without a sign where the example has one."""
+    closing = example.strip().rpartition("\n")[2]
+    closing_words = wording.words(closing)
+    is_formula = "\n" in example and not _LABEL.match(closing)
+    is_from_source = bool(closing_words & wording.words(seed_source))
+    if is_formula and closing_words and not is_from_source and closing not in response:
+        yield Finding(f"It does not end with “{closing}”.", "completeness")
     last_line = response.strip().rpartition("\n")[2]
     is_short = len(last_line.split()) < _FEWEST_WORDS  # such as a signature
     if is_short:
@@ -109,7 +125,8 @@ def _figures(response: str, example: str, source: str, seed_source: str) -> Iter
         return
     given = set(wording.NUMBER.findall(source))
     for number in dict.fromkeys(wording.NUMBER.findall(response)):
-        if number not in given:
+        may_be_in_words = number.isdigit() and int(number) <= _LARGEST_IN_WORDS
+        if number not in given and not may_be_in_words:
             yield Finding(f"“{number}” is not in what is given.", "truth")
 
 

@@ -1,7 +1,7 @@
 """Can the judge be trusted? It is asked about responses that are known to be good or spoilt."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from scripted import PROMPTS, tagged
 
 import sdgkit as sk
 from sdgkit.cli import main
-from sdgkit.quality.verdicts import Calibration, interval
+from sdgkit.quality.verdicts import OWN_ROWS, Calibration, Verdicts, interval
 from sdgkit.recorded import read_file, read_values
 from sdgkit.run import Run
 
@@ -39,26 +39,142 @@ def calibrated(
 
 
 def by_kind(calibration: Calibration) -> dict[str, tuple[int, int]]:
-    return {one.kind: (one.kept, one.asked) for one in calibration.verdicts}
+    """What it kept of each kind of response that there was."""
+    return {one.kind: (one.kept, one.asked) for one in calibration.verdicts if one.asked}
+
+
+def lists(count: int = 7) -> list[dict[str, str]]:
+    """Seeds whose responses are lists of figures that stand in the context."""
+    goods = ["lamps", "chairs", "boxes", "doors", "tables", "ropes", "bells", "nails"]
+    places = ["Leeds", "Bern", "Oslo", "Graz", "Turin", "Ghent", "Lyon", "Bath"]
+    rows = []
+    for number, row in enumerate(scripted.seeds(count)):
+        first, second = goods[number], goods[number + 1]
+        place = places[number]
+        context = f"{120 + number} {first} cost 35 euros, {340 + number} {second} go to {place}."
+        response = (
+            f"Order for {place}\n\n- {first}: {120 + number} pieces for 35 euros\n"
+            f"- {second}: {340 + number} pieces for the shop in {place}"
+        )
+        rows.append({**row, "seed_context": context, "seed_response": response})
+    return rows
+
+
+WITH_EXAMPLE = {
+    **PROMPTS,
+    "evaluate_grounded_qa_pair": scripted.prompt(
+        "evaluate_grounded_qa_pair",
+        (*scripted.SEED, "context", "question", "response"),
+        *scripted.JUDGED,
+        temperature=0,
+    ),
+}
+
+
+def calibrated_beside(
+    judge_says: Callable[[Mapping[str, str]], object], rows: list[dict[str, str]]
+) -> Calibration:
+    """The calibration of a judge that scores by a function of all that it is shown."""
+    with scripted.ScriptedTeacher() as script:
+        script.answer = lambda ask: tagged(evaluation="Read.", score=judge_says(ask.given))
+        return sk.calibrate(script.connect(), rows, prompts=WITH_EXAMPLE)
 
 
 def test_a_judge_that_knows_the_right_answers_keeps_the_good_and_drops_the_spoilt() -> None:
     perfect = calibrated(lambda text, right: 3 if text == right else 1)
-    assert by_kind(perfect) == {"good": (6, 6), "swapped": (0, 6), "cut": (0, 6), "numbers": (0, 6)}
+    assert by_kind(perfect).pop("good") == (6, 6)
+    assert perfect.bad.kept == 0
     assert not perfect.mistakes
     assert perfect.good.interval[0] == pytest.approx(0.61, abs=0.01)
+    assert perfect.tells_apart
 
 
 def test_a_judge_that_likes_everything_lets_all_of_it_through() -> None:
     kind = calibrated(lambda *_: 3)
-    assert by_kind(kind) == {"good": (6, 6), "swapped": (6, 6), "cut": (6, 6), "numbers": (6, 6)}
-    assert (kind.bad.kept, kind.bad.asked) == (18, 18)
-    assert {mistake.kind for mistake in kind.mistakes} == {"swapped", "cut", "numbers"}
+    assert all(kept == asked for kept, asked in by_kind(kind).values())
+    assert {mistake.kind for mistake in kind.mistakes} == {*by_kind(kind)} - {"good"}
+    assert "lets most faults through: do not use it" in kind.meaning()
 
 
-def test_a_judge_that_looks_at_the_length_alone_is_found_out() -> None:
-    short = calibrated(lambda text, right: 3 if len(text) == len(right) else 1)
-    assert by_kind(short) == {"good": (6, 6), "swapped": (6, 6), "cut": (0, 6), "numbers": (6, 6)}
+def test_a_judge_that_compares_with_the_example_alone_is_found_out() -> None:
+    """It is perfect wherever a seed stands beside itself, and keeps nothing of a run."""
+    useless = calibrated_beside(
+        lambda given: 3 if given["response"] == given["seed_response"] else 1, lists()
+    )
+    assert (useless.good.kept, useless.good.asked) == (0, 7)
+    assert by_kind(useless)["copy"] == (7, 7)
+    assert not useless.tells_apart
+    assert "drops most good responses: do not use it" in useless.meaning()
+
+
+def test_a_judge_that_looks_at_length_and_some_figures_is_found_out() -> None:
+    """It finds halves and responses to something else, and nothing that models do wrong."""
+
+    def says(given: Mapping[str, str]) -> int:
+        numbers = re.findall(r"\d+", given["response"])
+        known = [number for number in numbers if number in given["context"]]
+        is_long = len(given["response"]) >= 0.5 * len(given["seed_response"])
+        return 3 if is_long and len(known) >= 0.4 * len(numbers) else 1
+
+    useless = calibrated_beside(says, lists())
+    assert (useless.good.kept, useless.good.asked) == (7, 7)
+    assert useless.bad.kept > 0.8 * useless.bad.asked
+    assert not useless.tells_apart
+    assert "lets most faults through: do not use it" in useless.meaning()
+
+
+def test_each_seed_is_judged_beside_another_one_and_never_beside_itself() -> None:
+    shown = []
+
+    def says(given: Mapping[str, str]) -> int:
+        shown.append((given["context"], given["seed_context"]))
+        return 3
+
+    rows = lists(3)
+    calibrated_beside(says, rows)
+    contexts = [row["seed_context"] for row in rows]
+    assert {*shown} == {
+        (contexts[0], contexts[1]),
+        (contexts[1], contexts[2]),
+        (contexts[2], contexts[0]),
+    }
+
+
+def test_seeds_of_two_tasks_stand_beside_their_own_kind() -> None:
+    rows = lists(4)
+    rows[1]["task_description"] = rows[3]["task_description"] = "Another task."
+    shown = set()
+
+    def says(given: Mapping[str, str]) -> int:
+        shown.add((given["context"], given["seed_context"]))
+        return 3
+
+    calibrated_beside(says, rows)
+    contexts = [row["seed_context"] for row in rows]
+    assert shown == {
+        (contexts[first], contexts[second]) for first, second in [(0, 2), (2, 0), (1, 3), (3, 1)]
+    }
+
+
+@pytest.mark.parametrize("rows", [seeds(1), [*seeds(1), *seeds(1)]])
+def test_one_seed_cannot_be_judged_beside_another(rows: list[dict[str, str]]) -> None:
+    with pytest.raises(sk.SeedError, match="at least two different seeds"):
+        calibrated(lambda *_: 3, rows)
+
+
+def test_the_words_say_what_follows_for_the_run() -> None:
+    perfect = calibrated(lambda text, right: 3 if text == right else 1)
+    own_rows = Verdicts(OWN_ROWS, asked=100, kept=60)
+    sentence = perfect.meaning(own_rows)
+    assert "Of 100 good responses, this judge keeps about 100 (61 to 100)" in sentence
+    assert "about 0 of the 60 rows that it kept" in sentence
+    assert "about 0 of the 40 that it dropped" in sentence
+
+
+def test_the_words_name_what_the_judge_overlooks() -> None:
+    lenient = calibrated(lambda text, right: 1 if len(text) != len(right) else 3)
+    assert by_kind(lenient)["cut"] == (0, 6)
+    assert "It overlooks most often: one figure wrong by a digit (6 of 6)" in lenient.meaning()
 
 
 def test_a_judge_that_gives_no_verdict_is_neither_right_nor_wrong() -> None:
@@ -68,18 +184,20 @@ def test_a_judge_that_gives_no_verdict_is_neither_right_nor_wrong() -> None:
 
 
 def test_what_cannot_be_spoilt_is_not_asked_about() -> None:
-    rows = [{**row, "seed_response": "Positive"} for row in scripted.seeds(2)]
+    rows = scripted.seeds(3)
+    for row, label in zip(rows, ["Positive", "Negative", "Neutral"], strict=True):
+        row["seed_response"] = label
     assert by_kind(calibrated(lambda *_: 3, rows)) == {
-        "good": (2, 2),
-        "swapped": (0, 0),
-        "cut": (0, 0),
-        "numbers": (0, 0),
+        "good": (3, 3),
+        "talk_before": (3, 3),
+        "talk_after": (3, 3),
+        "copy": (3, 3),
     }
 
 
 def test_it_prints_as_text_and_as_a_table_and_comes_back_from_json() -> None:
     kind = calibrated(lambda *_: 3)
-    assert re.search(r"bad: cut off in the middle +6 of 6 +100% \(61% to 100%\)", repr(kind))
+    assert re.search(r"bad: the last tenth cut off +6 of 6 +100% \(61% to 100%\)", repr(kind))
     assert "<table" in kind._repr_html_()
     back = read_values(Calibration, asdict(kind), "calibration")
     assert repr(back) == repr(kind)
@@ -110,7 +228,7 @@ def test_the_report_shows_it_beside_the_yield_while_it_is_about_this_judge_and_p
         page = (tmp_path / "report.html").read_text()
         first_screen = page[: page.index("<main>")]
         return (
-            "bad: another seed&#39;s response" in first_screen,
+            "bad: the example&#39;s response" in first_screen,
             "the rows of this run" in first_screen,
         )
 

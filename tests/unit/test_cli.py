@@ -73,7 +73,7 @@ OPTIONS = {
     "run": "--seeds -p --teacher --base-url --model --prompts --num-contexts --target --out "
     "--reuse",
     "ask": "--teacher --base-url --model --max-tokens",
-    "check": "--with-teacher --prompts --teacher --base-url",
+    "check": "--with-teacher --prompts --teacher --base-url --timeout",
     "status": "--watch",
     "show": "",
     "explain": "",

@@ -1,5 +1,6 @@
 """The seed check: what it finds, and that it finds nothing where there is nothing."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from scripted import PROMPTS, tagged
 
 import sdgkit as sk
 from sdgkit.cli import main
+from sdgkit.evaluation.seed_findings import SeedCheck
 from sdgkit.export import write_jsonl
 
 SEEDS = sorted((Path(__file__).parents[2] / "notebooks" / "seeds").glob("*.jsonl"))
@@ -58,7 +60,9 @@ def test_the_shipped_seeds_raise_no_alarm(path: Path) -> None:
 def test_the_rehearsal_judge_keeps_the_shipped_seeds(path: Path) -> None:
     teacher = sk.connect("rehearsal")
     found = sk.check_seeds(path, teacher)
-    assert not found and found.note.endswith("The judge (rehearsal) scored each seed.")
+    assert not found and found.note.endswith(
+        "The judge (rehearsal) scored each seed beside another."
+    )
     teacher.close()
 
 
@@ -232,3 +236,47 @@ def test_the_command_says_the_same_and_ends_with_1_if_there_are_errors(
     assert "seed 2, seed_response: error (complete output)" in capsys.readouterr().out
     assert main(["check", str(path), "--model", "m"]) == 2
     assert main(["check"]) == 2
+
+
+def judged_seeds(
+    rows: list[dict[str, str]], says: Callable[[Mapping[str, str]], object]
+) -> tuple[SeedCheck, int]:
+    """What a judge finds that scores by what it is shown, and how many requests it took."""
+    prompt = scripted.prompt(
+        "evaluate_grounded_qa_pair",
+        (*scripted.SEED, "context", "question", "response"),
+        *scripted.JUDGED,
+        temperature=0,
+    )
+    with scripted.ScriptedTeacher() as script:
+        script.answer = lambda ask: scripted.tagged(evaluation="Read.", score=says(ask.given))
+        found = sk.check_seeds(rows, script.connect(), prompts={prompt.name: prompt})
+        return found, script.asked()
+
+
+def test_the_judge_sees_each_seed_beside_another_one_in_one_request_each() -> None:
+    def says(given: Mapping[str, str]) -> int:
+        assert given["context"] != given["seed_context"]
+        return 1 if "lamp" in given["response"] else 3
+
+    found, requests = judged_seeds(seeds(), says)
+    dropped = [one for one in found if one.problem.startswith("The judge would drop this seed")]
+    assert [one.row for one in dropped] == [
+        number for number, answer in enumerate(ANSWERS, 1) if "lamp" in answer
+    ]
+    assert requests == len(seeds())
+
+
+def test_a_seed_that_the_judge_would_keep_with_an_objection_is_named() -> None:
+    rows = seeds()
+    found, _ = judged_seeds(
+        rows, lambda given: 2 if given["response"] == rows[2]["seed_response"] else 3
+    )
+    [hint] = [one for one in found if "objects (score 2): Read." in one.problem]
+    assert (hint.row, hint.severity) == (3, "hint")
+
+
+def test_a_single_seed_is_not_judged_beside_itself() -> None:
+    found, requests = judged_seeds(seeds(1), lambda given: 3)
+    assert requests == 0
+    assert any("no other seed of its task" in one.problem for one in found)

@@ -1,0 +1,118 @@
+"""The parts of a response: items (rows, entries, labelled lines), sentences and figures.
+
+They are found by how a text looks, in any language.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+ROW = re.compile(r"\s*\|.*\|\s*")
+RULE = re.compile(r"\s*\|[\s:|-]+\|\s*")
+ENTRY = re.compile(r"(\s*(?:[-*•]|\d{1,3}[.)])\s+)(\S.*)")
+LABELLED = re.compile(r"(\s*(?:\*\*)?)([^\W\d_][^:|\n\"]{0,40}?)((?:\*\*)?:(?:\*\*)?\s+)(\S.*)")
+KEY = re.compile(r'(\s*")([^"\n]{1,60})("\s*:\s*)(\S.*)')
+FIGURE = re.compile(r"(?<![\w.,])\d+(?:[.,:]\d+)*")
+_LIST_NUMBER = re.compile(r"(?m)^\s*\d{1,3}[.)]\s")
+WIDE_SIGNS = "\u3002\uff01\uff1f"  # what ends a sentence in Chinese and Japanese
+_SENTENCE = re.compile(
+    rf"[^\s.!?{WIDE_SIGNS}][^\n]*?(?:[.!?\u2026](?=\s|$)|[{WIDE_SIGNS}]|(?=\n|$))"
+)
+_WORD = re.compile(r"[^\W_]+")
+
+
+@dataclass(frozen=True)
+class Items:
+    """The items of a response: lines of the same kind, of which it has at least two.
+
+    Attributes:
+        kind: "row" (of a table), "entry" (of a list), "key" (of JSON) or "label".
+        lines: All lines of the response.
+        places: Which of them are items.
+    """
+
+    kind: str
+    lines: Sequence[str]
+    places: Sequence[int]
+
+    @property
+    def texts(self) -> Sequence[str]:
+        """The items, as they stand."""
+        return [self.lines[place] for place in self.places]
+
+    def without(self, item: int) -> str:
+        """The response without one item, counted from 0."""
+        place = self.places[item]
+        return "\n".join([*self.lines[:place], *self.lines[place + 1 :]])
+
+    def with_line(self, item: int, line: str) -> str:
+        """The response with another line in the place of an item."""
+        place = self.places[item]
+        return "\n".join([*self.lines[:place], line, *self.lines[place + 1 :]])
+
+    def with_further(self, line: str) -> str:
+        """The response with one more line after the last item."""
+        end = self.places[-1] + 1
+        return "\n".join([*self.lines[:end], line, *self.lines[end:]])
+
+
+def items_of(text: str) -> Items | None:
+    """The items of a response; None if it has fewer than two.
+
+    Example:
+        >>> items = items_of("- tea\\n- milk\\n\\nThat is all.")
+        >>> items.kind, list(items.texts)
+        ('entry', ['- tea', '- milk'])
+    """
+    lines = text.split("\n")
+    rows = _table_rows(lines)
+    kinds = {
+        "row": rows,
+        "entry": [place for place, line in enumerate(lines) if ENTRY.fullmatch(line)],
+        "key": [place for place, line in enumerate(lines) if KEY.fullmatch(line)],
+        "label": [place for place, line in enumerate(lines) if LABELLED.fullmatch(line)],
+    }
+    for kind, places in kinds.items():
+        if len(places) >= 2:
+            return Items(kind, lines, places)
+    return None
+
+
+def _table_rows(lines: Sequence[str]) -> list[int]:
+    """The rows of a table, without its head and its rule."""
+    rules = [place for place, line in enumerate(lines) if RULE.fullmatch(line)]
+    if not rules:
+        return []
+    after_rule = range(rules[0] + 1, len(lines))
+    return [place for place in after_rule if ROW.fullmatch(lines[place])]
+
+
+def cells(row: str) -> list[str]:
+    """The cells of a table's row."""
+    return [cell.strip() for cell in row.strip().strip("|").split("|")]
+
+
+def sentences_of(text: str) -> list[re.Match[str]]:
+    """The sentences of a text, where they stand; a line without an end sign is one, too."""
+    return list(_SENTENCE.finditer(text))
+
+
+def figures_of(text: str) -> list[re.Match[str]]:
+    """The figures of a text, where they stand, without the numbers of a list's entries."""
+    numbers = [match.span() for match in _LIST_NUMBER.finditer(text)]
+    figures = []
+    for figure in FIGURE.finditer(text):
+        if not any(start <= figure.start() < end for start, end in numbers):
+            figures.append(figure)
+    return figures
+
+
+def words_of(text: str) -> set[str]:
+    """The different words and figures of a text, in lower case."""
+    return {word.lower() for word in _WORD.findall(text)}
+
+
+def share_in(text: str, source: str) -> float:
+    """The share of a text's words that are in a source, 0 to 1."""
+    words = words_of(text)
+    return len(words & words_of(source)) / (len(words) or 1)

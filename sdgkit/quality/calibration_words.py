@@ -1,0 +1,127 @@
+"""What a calibration means, in a few sentences: in general, and for the rows of a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING
+
+from sdgkit.formatting import format_number, pluralize
+
+if TYPE_CHECKING:
+    from sdgkit.quality.verdicts import Calibration, Verdicts
+
+OVERLOOKED_SHOWN = 3  # kinds of damage
+USELESS_SHARE = 0.5  # of good responses dropped, or of bad ones kept
+
+
+def meaning(calibration: Calibration, own_rows: Verdicts | None = None) -> str:
+    """What the figures mean.
+
+    Args:
+        calibration: The calibration.
+        own_rows: The judge's verdicts on the rows of a run.
+    """
+    if not calibration.is_leave_one_out:
+        return (
+            "An earlier version judged each seed beside itself, where any judge does well: "
+            "calibrate again."
+        )
+    if not calibration.good.asked or not calibration.bad.asked:
+        return "The judge gave too few verdicts to say anything about it."
+    sentences = [_shares(calibration), _verdict(calibration), _overlooked(calibration)]
+    if own_rows is not None and own_rows.asked:
+        sentences.append(_about_run(calibration, own_rows))
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _shares(calibration: Calibration) -> str:
+    return (
+        f"Of 100 good responses, this judge keeps about {_of_100(calibration.good)}; of 100 with "
+        f"one fault, it lets about {_of_100(calibration.bad)} through."
+    )
+
+
+def _of_100(verdicts: Verdicts) -> str:
+    low = f"{verdicts.interval.low * 100:.0f}"
+    high = f"{verdicts.interval.high * 100:.0f}"
+    return f"{verdicts.share * 100:.0f} ({low} to {high})"
+
+
+def _verdict(calibration: Calibration) -> str:
+    """Whether the judge can be used, as far as that can be said."""
+    if calibration.good.share < USELESS_SHARE:
+        return "It drops most good responses: do not use it as it is."
+    if calibration.bad.share > USELESS_SHARE:
+        return "It lets most faults through: do not use it as it is."
+    if not calibration.tells_apart:
+        return "So few verdicts do not show that it tells good from bad: add seeds."
+    return ""
+
+
+def _overlooked(calibration: Calibration) -> str:
+    """The kinds of damage that the judge overlooks most."""
+    overlooked = [
+        verdicts
+        for verdicts in calibration.verdicts
+        if verdicts.kept and verdicts is not calibration.good
+    ]
+    overlooked.sort(key=lambda verdicts: (-verdicts.share, -verdicts.kept))
+    names = [
+        f"{verdicts.name.removeprefix('bad: ')} ({verdicts.kept} of {verdicts.asked})"
+        for verdicts in overlooked[:OVERLOOKED_SHOWN]
+    ]
+    return f"It overlooks most often: {'; '.join(names)}." if names else ""
+
+
+def _about_run(calibration: Calibration, own_rows: Verdicts) -> str:
+    """What follows for the rows of a run, if the judge makes the same mistakes there."""
+    if not calibration.tells_apart:
+        return "So what it kept in this run is not known to be good: review it."
+    kept = own_rows.kept
+    dropped = own_rows.asked - kept
+    good, bad = calibration.good, calibration.bad
+    likely = _mistakes(own_rows, good.share, bad.share)
+    extremes = []
+    for good_share, bad_share in product(good.interval, bad.interval):
+        extremes.append(_mistakes(own_rows, good_share, bad_share))
+    faulty = [estimate.faulty_kept for estimate in (likely, *extremes)]
+    lost = [estimate.good_dropped for estimate in (likely, *extremes)]
+    return (
+        f"If it errs alike in this run, about {likely.faulty_kept:.0f} of the "
+        f"{pluralize(kept, 'row')} that it kept {_range(faulty)} have such a fault, and about "
+        f"{likely.good_dropped:.0f} of the {format_number(dropped)} that it dropped {_range(lost)} "
+        "were good."
+    )
+
+
+def _range(numbers: list[float]) -> str:
+    return f"({min(numbers):.0f} to {max(numbers):.0f})"
+
+
+@dataclass(frozen=True)
+class _Estimate:
+    """How many rows of a run were misjudged.
+
+    Attributes:
+        faulty_kept: Rows with a fault among those that were kept.
+        good_dropped: Good rows among those that were dropped.
+    """
+
+    faulty_kept: float
+    good_dropped: float
+
+
+def _mistakes(own_rows: Verdicts, good_share: float, bad_share: float) -> _Estimate:
+    """The rows that were misjudged, from the shares of good and of bad rows that the judge keeps.
+
+    The share of good rows is the one that explains the share that was kept (the estimator of Rogan
+    and Gladen 1978, Am. J. Epidemiology 107:71).
+    """
+    good_rows_share = (own_rows.share - bad_share) / (good_share - bad_share)
+    good_rows = own_rows.asked * min(1.0, max(0.0, good_rows_share))
+    bad_rows = own_rows.asked - good_rows
+    return _Estimate(
+        faulty_kept=min(float(own_rows.kept), bad_share * bad_rows),
+        good_dropped=min(float(own_rows.asked - own_rows.kept), (1 - good_share) * good_rows),
+    )
