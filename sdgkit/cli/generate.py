@@ -159,11 +159,11 @@ def _recorded_teacher(seeds: str, teacher: TeacherOptions) -> dict[str, Any]:
     """
     from sdgkit.method import run_folder
     from sdgkit.run.folder import read_config
-    from sdgkit.teachers.settings import REHEARSAL, Settings, resolve_settings
+    from sdgkit.teachers.settings import REHEARSAL, is_teacher_set
 
     folder = run_folder(seeds)
     is_named = bool(teacher.kind or teacher.base_url or teacher.model)
-    if folder is None or is_named or resolve_settings(Settings()).kind != REHEARSAL:
+    if folder is None or is_named or is_teacher_set():
         return {}
     config = read_config(folder)
     if not config.teacher:

@@ -133,9 +133,11 @@ class TeacherPanel(Panel, TeacherHolder):
             return self._teacher
         connection = self.connection
         try:
-            teacher = connect(
-                connection.kind, connection.base_url, connection.model, **self._options
-            )
+            # An address that nobody typed stays one of the folder's settings, which decide
+            # nothing about keys.
+            is_typed = connection.base_url != _address_from_folder(connection.kind)
+            base_url = connection.base_url if is_typed else None
+            teacher = connect(connection.kind, base_url, connection.model, **self._options)
             models = teacher.models()
         except SettingsError as error:
             if error.choices and self.connection is connection:
@@ -277,3 +279,9 @@ def _facts(reply: Reply) -> tuple[tuple[str, str], ...]:
         ("tokens written", format_number(reply.completion_tokens)),
         ("ended by", ending),
     )
+
+
+def _address_from_folder(kind: str) -> str | None:
+    """The address that `sdgkit.toml` decides for this kind in a folder that is not trusted."""
+    settings = resolve_settings(Settings.parse(kind))
+    return ", ".join(settings.base_urls) if "base_urls" in settings.from_folder else None

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from sdgkit.errors import SettingsError
-from sdgkit.teachers.settings import Settings
+from sdgkit.teachers.settings import SETTINGS_FILE, TRUST_VARIABLE, Settings
 
 _HEADER_NAME = re.compile(r"[\w-]+", re.ASCII)
 
@@ -34,6 +34,8 @@ class Credentials:
         key_variables = ["SDGKIT_API_KEY"]
         if settings.kind == "openai":
             key_variables.append("OPENAI_API_KEY")
+        has_key = bool(api_key) or any(os.environ.get(name) for name in key_variables)
+        _refuse_diversion(settings, has_key=has_key)
         self.key_file: Path | None = None
         if settings.key_file and not api_key:
             self.key_file = Path(settings.key_file)
@@ -95,6 +97,41 @@ class Credentials:
         self.renew(text)
         # Only now: a file that was still being written is read again.
         self._key_file_mtime_ns = mtime_ns
+
+
+def _refuse_diversion(settings: Settings, *, has_key: bool) -> None:
+    """Refuse what `sdgkit.toml` decides about a secret in a folder that is not trusted.
+
+    Raises:
+        SettingsError: A key or a header would go to the file's address, or the file names a header
+            (any environment variable) or a key file outside its folder.
+    """
+    decided = settings.from_folder
+    is_foreign_address = "base_urls" in decided
+    if "headers" in decided:
+        problem = "names headers, whose values come from your environment"
+    elif "key_file" in decided and not _is_in_working_folder(settings.key_file):
+        problem = "names a key file outside this folder"
+    elif is_foreign_address and (has_key or settings.headers):
+        problem = (
+            f"decides the address ({settings.base_urls[0]}), and your key is not from that file"
+        )
+    elif is_foreign_address and settings.key_file and "key_file" not in decided:
+        problem = (
+            f"decides the address ({settings.base_urls[0]}), and your key is not from that file"
+        )
+    else:
+        return
+    raise SettingsError(
+        f"{SETTINGS_FILE} in this folder {problem}: a key is sent only where you say so. If you "
+        f"trust this folder, set {TRUST_VARIABLE}={Path.cwd()}; otherwise give the address with "
+        "--base-url or SDGKIT_BASE_URL, and headers or a key file with their options.",
+        setting=SETTINGS_FILE,
+    )
+
+
+def _is_in_working_folder(key_file: str | None) -> bool:
+    return key_file is not None and Path(key_file).resolve().is_relative_to(Path.cwd())
 
 
 def _place_for_key(key_file: Path | None, key_variables: list[str], settings: Settings) -> str:

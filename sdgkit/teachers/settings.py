@@ -4,6 +4,9 @@ In this order: the arguments, the environment (SDGKIT_TEACHER, SDGKIT_BASE_URL, 
 SDGKIT_KEY_FILE, SDGKIT_HEADERS), `sdgkit.toml` in the working folder. Without any, the rehearsal
 teacher.
 
+The working folder may be a stranger's. So its file decides nothing about keys until you have said
+that you trust the folder (`Settings.from_folder`, `sdgkit.teachers.credentials`).
+
 The layers are combined here and not by pydantic-settings, since a layer may have to be left out
 as a whole (see `resolve_settings`), and since an error must not repeat a value, which may be a key.
 """
@@ -30,6 +33,8 @@ KINDS = (*DEFAULT_URLS, REHEARSAL)
 SETTINGS_FILE = "sdgkit.toml"
 # The names in the file; in the environment, SDGKIT_ and the name in capitals.
 SETTING_NAMES = ("teacher", "base_url", "model", "key_file", "headers")
+# The folders whose `sdgkit.toml` may say where a key is sent; in the environment only.
+TRUST_VARIABLE = "SDGKIT_TRUST_FOLDER"
 _LIST_SETTINGS = ("base_url", "headers")
 
 
@@ -44,6 +49,8 @@ class Settings:
         model: The model's name.
         key_file: The file that holds the key.
         headers: Header names, with the environment variables that hold their values.
+        from_folder: Names of the fields that `sdgkit.toml` decided in a folder that you have not
+            said you trust: it may be a stranger's.
     """
 
     kind: str | None = None
@@ -51,6 +58,7 @@ class Settings:
     model: str | None = None
     key_file: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    from_folder: frozenset[str] = frozenset()
 
     @classmethod
     def parse(
@@ -109,7 +117,11 @@ def resolve_settings(arguments: Settings) -> Settings:
             choices=KINDS,
         )
     if not settings.base_urls:
-        settings = replace(settings, base_urls=_entries(DEFAULT_URLS.get(settings.kind)))
+        usual = _entries(DEFAULT_URLS.get(settings.kind))
+        decided = settings.from_folder
+        if usual and "kind" in decided:
+            decided |= {"base_urls"}
+        settings = replace(settings, base_urls=usual, from_folder=decided)
     return settings
 
 
@@ -124,6 +136,8 @@ def _fill_in(settings: Settings, layer: Settings) -> Settings:
     for setting in fields(Settings):
         if not getattr(settings, setting.name):
             missing[setting.name] = getattr(layer, setting.name)
+    # A field that a higher layer has filled does not come from the folder.
+    missing["from_folder"] = layer.from_folder.intersection(missing)
     return replace(settings, **missing)
 
 
@@ -151,7 +165,24 @@ def _settings_from_file() -> Settings:
                 setting=name,
                 choices=SETTING_NAMES,
             )
-    return Settings.parse(*map(values.get, SETTING_NAMES))
+    settings = Settings.parse(*map(values.get, SETTING_NAMES))
+    if is_trusted_folder():
+        return settings
+    decided = [setting.name for setting in fields(Settings) if getattr(settings, setting.name)]
+    return replace(settings, from_folder=frozenset(decided))
+
+
+def is_trusted_folder() -> bool:
+    """Whether SDGKIT_TRUST_FOLDER names the working folder, or one that it is in."""
+    here = Path.cwd()
+    trusted = os.environ.get(TRUST_VARIABLE, "").split(os.pathsep)
+    return any(here.is_relative_to(Path(folder).resolve()) for folder in filter(None, trusted))
+
+
+def is_teacher_set() -> bool:
+    """Whether the environment or `sdgkit.toml` says whom to ask."""
+    layers = (_settings_from_environment(), _settings_from_file())
+    return any(layer.kind or layer.base_urls or layer.model for layer in layers)
 
 
 def _is_usable(name: str, value: object) -> bool:

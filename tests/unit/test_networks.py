@@ -215,6 +215,7 @@ def test_a_header_can_be_set_for_commands_and_notebooks(
     Path("sdgkit.toml").write_text(
         f'base_url = "{server.base_url}"\nheaders = {{X-Team-Key = "TEAM_KEY"}}\n', "utf-8"
     )
+    monkeypatch.setenv("SDGKIT_TRUST_FOLDER", str(Path.cwd()))
     connect()
     assert server.headers[-1]["x-team-key"] == "t-secret"
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from scripted import PROMPTS, ScriptedTeacher, seeds
+from servers import FaultServer
 
 import sdgkit as sk
 from sdgkit.cli import main
@@ -20,6 +21,7 @@ from sdgkit.errors import RunError, SdgkitError, SettingsError
 from sdgkit.journal import Journal
 from sdgkit.journal.connection import connect
 from sdgkit.run.folder import write_calibrated, write_reviewed
+from sdgkit.teachers.settings import is_trusted_folder
 
 CODE = """
 import pathlib
@@ -383,3 +385,135 @@ def test_pages_that_stand_for_endless_work_end_in_a_sentence(tmp_path: Path) -> 
         connection.begin_statement()
         with pytest.raises(sqlite3.OperationalError, match="interrupted"):
             connection.execute(f"{ENDLESS} SELECT COUNT(*) FROM c").fetchone()
+
+
+# Keys ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def server() -> Iterator[FaultServer]:
+    with FaultServer() as server:
+        yield server
+
+
+def settings_file(text: str) -> None:
+    Path("sdgkit.toml").write_text(text, "utf-8")
+
+
+@pytest.mark.parametrize(
+    ("variables", "arguments"),
+    [
+        ({"SDGKIT_API_KEY": "sk-mine"}, {}),
+        ({"OPENAI_API_KEY": "sk-mine"}, {"kind": "openai"}),
+        ({}, {"api_key": "sk-mine"}),
+        ({"MINE": "sk-mine", "SDGKIT_HEADERS": "X-Key=MINE"}, {}),
+        ({"MINE": "sk-mine"}, {"headers": "X-Key=MINE"}),
+        ({"SDGKIT_KEY_FILE": "mine.txt"}, {}),
+        ({}, {"key_file": "mine.txt"}),
+    ],
+)
+def test_a_key_goes_to_no_address_that_the_folder_names(
+    server: FaultServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    variables: dict[str, str],
+    arguments: dict[str, str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.txt").write_text("sk-mine")
+    kind = arguments.get("kind", "vllm")
+    settings_file(f'teacher = "{kind}"\nbase_url = "{server.base_url}"\n')
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match="SDGKIT_TRUST_FOLDER=") as caught:
+        sk.connect(**arguments)  # type: ignore[arg-type]
+    assert "sk-mine" not in str(caught.value)
+    assert not server.headers
+    monkeypatch.setenv("SDGKIT_TRUST_FOLDER", str(tmp_path))
+    with sk.connect(**arguments) as teacher:  # type: ignore[arg-type]
+        teacher.ask("Hello")
+    assert "sk-mine" in str(server.headers)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'headers = ["X-Leak=AWS_SECRET_ACCESS_KEY"]',
+        'headers = {X-Leak = "AWS_SECRET_ACCESS_KEY"}',
+        'key_file = "{outside}"',
+        'key_file = "link.txt"',
+        'key_file = "../token.txt"',
+    ],
+)
+def test_a_folders_settings_read_no_secret(
+    server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    (tmp_path / "token.txt").write_text("hf-secret")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    Path("link.txt").symlink_to(tmp_path / "token.txt")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "aws-secret")
+    text = text.replace("{outside}", str(tmp_path / "token.txt"))
+    for address in (f'base_url = "{server.base_url}"\n', ""):
+        settings_file(address + text)
+        with pytest.raises(SettingsError, match=r"^sdgkit\.toml in this folder names"):
+            sk.connect(base_url=None if address else server.base_url)
+    assert not server.headers
+
+
+def test_a_folder_may_bring_its_own_key_and_an_address_without_one(
+    server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings_file(f'base_url = "{server.base_url}"\n')
+    sk.connect().close()
+    Path("key.txt").write_text("its-own")
+    settings_file(f'base_url = "{server.base_url}"\nkey_file = "key.txt"\n')
+    with sk.connect() as teacher:
+        teacher.ask("Hello")
+    assert server.headers[-1]["Authorization"] == "Bearer its-own"
+
+
+def test_your_own_address_gets_your_key_whatever_the_folder_says(
+    server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings_file('base_url = "http://127.0.0.1:9/v1"\nmodel = "tiny"\n')
+    monkeypatch.setenv("SDGKIT_API_KEY", "sk-mine")
+    monkeypatch.setenv("SDGKIT_BASE_URL", server.base_url)
+    with sk.connect() as teacher:
+        teacher.ask("Hello")
+    assert server.headers[-1]["Authorization"] == "Bearer sk-mine"
+
+
+def test_a_kind_of_the_folder_sends_your_key_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings_file('teacher = "openai"\n')
+    monkeypatch.setenv("SDGKIT_API_KEY", "sk-mine")
+    with pytest.raises(SettingsError, match=r"api\.openai\.com"):
+        sk.connect()
+
+
+def test_a_panel_connects_to_no_address_of_the_folder_with_your_key(
+    server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings_file(f'base_url = "{server.base_url}"\n')
+    monkeypatch.setenv("SDGKIT_API_KEY", "sk-mine")
+    with pytest.raises(SettingsError, match="SDGKIT_TRUST_FOLDER"):
+        _ = sk.TeacherPanel().teacher
+    assert not server.headers
+
+
+def test_a_folder_above_may_be_trusted_and_its_neighbour_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("work", "works"):
+        (tmp_path / name / "job").mkdir(parents=True)
+    monkeypatch.setenv("SDGKIT_TRUST_FOLDER", f"/nowhere{os.pathsep}{tmp_path / 'work'}")
+    monkeypatch.chdir(tmp_path / "work" / "job")
+    assert is_trusted_folder()
+    monkeypatch.chdir(tmp_path / "works" / "job")
+    assert not is_trusted_folder()
