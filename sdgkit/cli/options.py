@@ -387,8 +387,8 @@ job_options = option_group(
     _job_option(
         "--questions",
         metavar="seed",
-        help="`seed`: ask the seed's own question about every context; your own contexts need seeds "
-        "that ask the same",
+        help="`seed`: ask the seed's own question about every context; your own contexts need "
+        "seeds that ask the same",
     ),
     _job_option(
         "--vary",

@@ -24,7 +24,8 @@ UP_S = 90
 READY_S = 90
 CELL_S = 120
 
-# The status light says "idle" before the kernel can run a cell: ask for all that must have happened.
+# The status light says "idle" before the kernel can run a cell: ask for all that must have
+# happened.
 READY = """async () => {
   const app = window.jupyterapp;
   if (!app) return false;

@@ -1,4 +1,4 @@
-"""What a teacher or a file says is text: in every panel and every picture, whatever it is that it says."""
+"""Whatever a teacher or a file says is text, in every panel and every picture."""
 
 import re
 from typing import Any
@@ -10,8 +10,10 @@ from servers import FaultServer, completion, is_probe
 
 MARK = "window.sdgkitWasHere = true"
 HOSTILE = (
-    f'<img src="x" onerror="{MARK}"><script>{MARK}</script><iframe srcdoc="<script>parent.{MARK}</script>"></iframe>'
-    f'<details open ontoggle="{MARK}">[click](javascript:{MARK})</details> $\\href{{javascript:{MARK}}}{{x}}$ "\'><b>'
+    f'<img src="x" onerror="{MARK}"><script>{MARK}</script>'
+    f'<iframe srcdoc="<script>parent.{MARK}</script>"></iframe>'
+    f'<details open ontoggle="{MARK}">[click](javascript:{MARK})</details> '
+    f"$\\href{{javascript:{MARK}}}{{x}}$ \"'><b>"
 )
 CELLS = {
     "start": """
@@ -30,23 +32,30 @@ seeds = [
     for number in range(2)
 ]
 """,
-    "run": "panel = sk.RunPanel(seeds, teacher=teacher, out='hostile', num_contexts=2, num_questions=1)\n"
+    "run": "numbers = {'num_contexts': 2, 'num_questions': 1}\n"
+    "panel = sk.RunPanel(seeds, teacher=teacher, out='hostile', **numbers)\n"
     "run = await panel.run()",
     "drops": "panel.act('stage', name='filter_grounded_qa_pair')\npanel.wait()\n"
     "panel.act('trace', id=list(run.drops())[0]['id'])",
     "review": "sk.ReviewPanel(run)",
     "seeds": "sk.SeedPanel(seeds)",
-    "prompt": "prompt = sk.PromptPanel('prompts', seeds, teacher=teacher)\nprompt.act('try', several=False)\n"
+    "prompt": "prompt = sk.PromptPanel('prompts', seeds, teacher=teacher)\n"
+    "prompt.act('try', several=False)\n"
     "prompt.wait()\nprompt",
-    "compare": "shipped = sk.load_prompt(sk.shipped('prompts') / 'grounded' / 'gen_contexts.yaml')\n"
+    "compare": "folder = sk.shipped('prompts') / 'grounded'\n"
+    "shipped = sk.load_prompt(folder / 'gen_contexts.yaml')\n"
     "compare = sk.ComparePanel(shipped, shipped, seeds, teacher=teacher, names=(hostile, 'b'))\n"
     "compare.compare().wait()\ncompare",
-    "teacher": "asked = sk.TeacherPanel(base_url={url!r}, model='tiny')\nasked.act('test', message=hostile)\n"
+    "teacher": "asked = sk.TeacherPanel(base_url={url!r}, model='tiny')\n"
+    "asked.act('test', message=hostile)\n"
     "asked.wait()\nasked",
-    "trouble": "wrong = sk.TeacherPanel(base_url='http://127.0.0.1:9/<img src=x onerror=1>', model=hostile)\n"
+    "trouble": "nowhere = 'http://127.0.0.1:9/<img src=x onerror=1>'\n"
+    "wrong = sk.TeacherPanel(base_url=nowhere, model=hostile)\n"
     "wrong.act('test')\nwrong.wait()\nwrong",
-    "pictures": "display(run.funnel, run.explain(), run.trace(run.dataset[0]['id']), sk.beside_seeds(run.dataset),\n"
-    "        sk.as_table(run.dataset), sk.check_seeds(seeds))\nprint(run.dataset.num_rows, run.dropped.num_rows)",
+    "pictures": "display(run.funnel, run.explain(), run.trace(run.dataset[0]['id']))\n"
+    "display(sk.beside_seeds(run.dataset),\n"
+    "        sk.as_table(run.dataset), sk.check_seeds(seeds))\n"
+    "print(run.dataset.num_rows, run.dropped.num_rows)",
 }
 
 
@@ -76,7 +85,8 @@ def everything(panel: Locator) -> str:
             tab.click()
             panel.page.wait_for_timeout(200)
         panel.evaluate(
-            "(root) => root.querySelectorAll('details:not([open]) > summary').forEach((one) => one.click())"
+            "(root) => root.querySelectorAll('details:not([open]) > summary')"
+            ".forEach((one) => one.click())"
         )
         panel.page.wait_for_timeout(200)
         texts += [

@@ -1,4 +1,4 @@
-"""Panels at work: what a user clicks and types in the browser is what happens, and what is there afterwards."""
+"""Panels at work: what you click and type in the browser happens, and is there afterwards."""
 
 import json
 import re
@@ -24,8 +24,9 @@ def test_a_prompt_is_edited_tried_and_saved_and_the_next_run_uses_it(
         "prompt",
         {
             "start": f"{START}teacher = sk.connect('rehearsal')",
-            "panel": "sk.PromptPanel('prompts_of_mine', seeds, teacher=teacher, stage='gen_contexts')",
-            "run": "run = sk.generate(seeds[:1], teacher=teacher, num_contexts=1, prompts='prompts_of_mine')\n"
+            "panel": "mine = 'prompts_of_mine'\n"
+            "sk.PromptPanel(mine, seeds, teacher=teacher, stage='gen_contexts')",
+            "run": "run = sk.generate(seeds[:1], teacher=teacher, num_contexts=1, prompts=mine)\n"
             "print(run.trace(next(run.samples())['id']).exchanges[0].messages[0]['content'])",
         },
     )
@@ -113,8 +114,9 @@ def test_a_run_whose_judge_turns_nearly_everything_down_pauses_and_asks(
         "doubt",
         {
             "start": f"{START}teacher = sk.connect('rehearsal', mean_latency_ms=300)\n"
-            "strict = sk.GROUNDED.change('filter_grounded_questions', equals=0.5)",
-            "panel": "panel = sk.RunPanel(seeds, teacher=teacher, out='doubt', num_contexts=9, pipeline=strict)\npanel",
+            "strict = sk.GROUNDED.change('filter_grounded_questions', equals=0.5)\n"
+            "options = {'num_contexts': 9, 'pipeline': strict}",
+            "panel": "panel = sk.RunPanel(seeds, teacher=teacher, out='doubt', **options)\npanel",
             "ended": "panel.latest.wait()\npanel.wait()",
         },
     )
@@ -145,7 +147,8 @@ def test_a_run_is_started_watched_cancelled_and_resumed_while_the_kernel_stays_f
         "run",
         {
             "start": f"{START}teacher = sk.connect('rehearsal', mean_latency_ms=400)",
-            "panel": "panel = sk.RunPanel(seeds, teacher=teacher, out='watched', num_contexts=4)\npanel",
+            "panel": "panel = sk.RunPanel(seeds, teacher=teacher, out='watched', num_contexts=4)\n"
+            "panel",
             "meanwhile": "print(panel.latest.state)",
             "ended": "panel.latest.wait()\npanel.wait()",
         },
@@ -190,7 +193,8 @@ def test_cancel_works_while_the_cell_of_the_run_still_runs(lab: Lab, page: Page)
         "busy",
         {
             "start": f"{START}teacher = sk.connect('rehearsal', mean_latency_ms=1000)",
-            "run": "run = await sk.RunPanel(seeds, teacher=teacher, out='busy').run()\nprint(run.state)",
+            "run": "run = await sk.RunPanel(seeds, teacher=teacher, out='busy').run()\n"
+            "print(run.state)",
         },
     )
     with lab.open(page, notebook_file) as notebook:
@@ -214,7 +218,8 @@ def test_a_rejection_outlives_the_kernel_and_the_training_file_goes_without_the_
             "start": f"{START}teacher = sk.connect('rehearsal')",
             "run": "sk.generate(seeds, teacher=teacher, out='reviewed', num_contexts=2)",
             "panel": "import sdgkit as sk\nsk.ReviewPanel('reviewed')",
-            "export": "number = sk.open_run('reviewed').export('messages', 'mine.jsonl')\nprint(number)",
+            "export": "number = sk.open_run('reviewed').export('messages', 'mine.jsonl')\n"
+            "print(number)",
         },
     )
     with lab.open(page, notebook_file) as notebook:

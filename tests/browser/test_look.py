@@ -1,7 +1,8 @@
 """How panels look: at 1366, 800 and 464 pixels, light and dark, legible, all controls with a name.
 
-Screenshots of every panel lie in tests/output/browser afterwards. With SDGKIT_TEST_PICTURES=1 in the
-environment the pictures in notebooks/images are made anew from them (needs `pip install pillow`).
+Screenshots of every panel lie in tests/output/browser afterwards. With SDGKIT_TEST_PICTURES=1 in
+the environment the pictures in notebooks/images are made anew from them (needs `pip install
+pillow`).
 """
 
 import io
@@ -27,17 +28,24 @@ rows = sk.gen_grounded_questions(contexts, teacher=teacher)
 """,
     "teacher": "asked = sk.TeacherPanel()\nasked.act('test')\nasked.wait()\nasked",
     "seeds": "sk.save_seeds(seeds, 'my_seeds.jsonl')\nsk.SeedPanel('my_seeds.jsonl')",
-    "prompt": "prompt = sk.PromptPanel('my_prompts', rows, teacher=teacher, stage='gen_grounded_responses')\n"
-    "prompt.act('text', part='principles', text=prompt.draft.texts['principles'] + '\\n* The table stands alone.')\n"
+    "prompt": "stage = 'gen_grounded_responses'\n"
+    "prompt = sk.PromptPanel('my_prompts', rows, teacher=teacher, stage=stage)\n"
+    "more = prompt.draft.texts['principles'] + '\\n* The table stands alone.'\n"
+    "prompt.act('text', part='principles', text=more)\n"
     "prompt.act('try', several=True)\nprompt.wait()\nprompt",
     "compare": "saved, edited = prompt.draft.saved, prompt.prompt\n"
     "compare = sk.ComparePanel(saved, edited, rows, teacher=teacher, names=('saved', 'edited'))\n"
     "compare.compare()\ncompare.wait()\ncompare",
-    "run": "run = sk.RunPanel(seeds, teacher=teacher, out='feedback', num_contexts=4)\nrun.start().wait()\nrun",
-    "review": "review = sk.ReviewPanel('feedback')\nfor id in review.ids[:6]:\n    review.act('accept')\n"
+    "run": "run = sk.RunPanel(seeds, teacher=teacher, out='feedback', num_contexts=4)\n"
+    "run.start().wait()\n"
+    "run",
+    "review": "review = sk.ReviewPanel('feedback')\n"
+    "for id in review.ids[:6]:\n"
+    "    review.act('accept')\n"
     "review.act('reject', reason='row missing')\nreview",
 }
-# Every text's contrast with what is behind it, as WCAG 2.1 computes it; disabled controls are exempt.
+# Every text's contrast with what is behind it, as WCAG 2.1 computes it; disabled controls are
+# exempt.
 ILLEGIBLE = """(root) => {
   const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
   const linear = (v) => (v / 255 <= 0.03928 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4);
@@ -52,7 +60,8 @@ ILLEGIBLE = """(root) => {
   const found = [];
   for (const node of root.querySelectorAll("*")) {
     const style = getComputedStyle(node);
-    const text = [...node.childNodes].map((kid) => (kid.nodeType === 3 ? kid.data : "")).join("").trim();
+    const written = [...node.childNodes].map((kid) => (kid.nodeType === 3 ? kid.data : ""));
+    const text = written.join("").trim();
     const exempt = !node.getClientRects().length || node.closest(":disabled, [aria-hidden=true]");
     if (!text || exempt || numbers(style.color)[3] === 0) continue;
     const colour = node.closest("svg") && style.fill !== "none" ? style.fill : style.color;
@@ -70,13 +79,19 @@ STICKING_OUT = """(root) => {
       if (["auto", "scroll", "hidden"].includes(getComputedStyle(at).overflowX)) return true;
     return false;
   };
+  const beyond = (node) => node.getBoundingClientRect().right > edge;
   return [...root.querySelectorAll("*")]
-    .filter((node) => node.getClientRects().length && node.getBoundingClientRect().right > edge && !scrolls(node))
+    .filter((node) => node.getClientRects().length && beyond(node) && !scrolls(node))
     .map((node) => `${node.tagName} ${node.className}`);
 }"""
-NAMELESS = """(root) => [...root.querySelectorAll("button, input, select, textarea, progress, [role=tab], [role=img]")]
-  .filter((node) => !(node.getAttribute("aria-label") || node.labels?.length || node.textContent.trim()))
-  .map((node) => node.outerHTML.slice(0, 120))"""
+NAMELESS = """(root) => {
+  const controls = "button, input, select, textarea, progress, [role=tab], [role=img]";
+  const named = (node) =>
+    node.getAttribute("aria-label") || node.labels?.length || node.textContent.trim();
+  return [...root.querySelectorAll(controls)]
+    .filter((node) => !named(node))
+    .map((node) => node.outerHTML.slice(0, 120));
+}"""
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Each tutorial as a reader has it: opened in JupyterLab, run from top to bottom, its panels live."""
+"""Each tutorial as a reader has it: opened in JupyterLab, run top to bottom, its panels live."""
 
 from pathlib import Path
 from typing import Any

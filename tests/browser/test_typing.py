@@ -82,7 +82,9 @@ def test_a_prompt_is_typed_while_an_error_goes_away(lab: Lab, page: Page) -> Non
 
 def test_a_teachers_model_is_typed_while_an_error_goes_away(lab: Lab, page: Page) -> None:
     cells = {
-        "panel": "import sdgkit as sk\npanel = sk.TeacherPanel('vllm', 'http://127.0.0.1:9/v1')\npanel",
+        "panel": "import sdgkit as sk\n"
+        "panel = sk.TeacherPanel('vllm', 'http://127.0.0.1:9/v1')\n"
+        "panel",
         "ask": "print(panel.connection)",
     }
     with lab.open(page, lab.write("typed-teacher", cells)) as notebook:

@@ -408,7 +408,7 @@ def test_a_sample_is_shown_beside_its_seed_with_the_judges_words(reviewed: sk.Re
     assert sample["faults"] == []
 
 
-def test_the_faults_that_the_judge_named_are_shown_with_its_words(reviewed):
+def test_the_faults_that_the_judge_named_are_shown_with_its_words(reviewed: sk.ReviewPanel) -> None:
     reviewed.review.sample(reviewed.ids[0])["faults"] = "form, truth"
     act(reviewed, "go", id=reviewed.ids[0])
     assert reviewed.view.state["sample"]["faults"] == ["truth", "form"]
