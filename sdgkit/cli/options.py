@@ -320,6 +320,7 @@ class JobOptions(OptionGroup):
     checks: tuple[str, ...] = ()
     near_duplicates: float | None = None
     twins: str | None = None
+    min_score: float | None = None
     prompts: str | None = None
     contexts: str | None = None
     questions: str | None = None
@@ -370,6 +371,13 @@ job_options = option_group(
         metavar="WHAT",
         help="samples that give the same answer to the same context, in whatever words: keep (the "
         "default) or drop (all but the first)",
+    ),
+    _job_option(
+        "--min-score",
+        metavar="SCORE",
+        type=float,
+        help="the lowest score with which a sample is kept (default 2, of 1 to 3); changing it "
+        "asks nothing again",
     ),
     _job_option(
         "--prompts",

@@ -51,6 +51,8 @@ def generate(
             earlier one or a seed is dropped at the end, such as 0.9 (default: none is dropped).
         twins: "drop" keeps one sample of those that give the same answer to the same context, in
             whatever words (default "keep": they are counted).
+        min_score: The lowest score of the last judge with which a sample is kept (default 2, of 1
+            to 3). Changing it in a run's folder asks nothing again.
         sampling: Sampling settings by stage name, over those of the prompts.
         max_tokens: The most tokens that any reply may have (default: as the prompts say).
         extra_tries: Further contexts asked for a seed, one for each duplicate or malformed one

@@ -37,6 +37,7 @@ class PlanOptions(TypedDict, total=False):
     checks: Any
     near_duplicates: float | None
     twins: str | None
+    min_score: float | None
     sampling: Sampling
     max_tokens: int | None
     extra_tries: int | None

@@ -9,6 +9,7 @@ from sdgkit.checks import read_checks, saved
 from sdgkit.errors import RunError, SettingsError
 from sdgkit.files import refuse_way_out
 from sdgkit.keywords import known_keywords
+from sdgkit.method.least_score import with_min_score
 from sdgkit.method.options import (
     MAKER_OPTIONS,
     PlanOptions,
@@ -69,6 +70,8 @@ def plan(
             earlier one or a seed is dropped at the end, such as 0.9 (default: none is dropped).
         twins: "drop" keeps one sample of those that give the same answer to the same context, in
             whatever words (default "keep": they are counted).
+        min_score: The lowest score of the last judge with which a sample is kept (default 2, of 1
+            to 3). Changing it in a run's folder asks nothing again.
         sampling: Sampling settings by stage name, over those of the prompts.
         max_tokens: The most tokens that any reply may have (default: as the prompts say).
         extra_tries: Further contexts asked for a seed, one for each duplicate or malformed one
@@ -144,6 +147,7 @@ def _plan_from_seeds(
         pipeline = _with_own_contexts(pipeline, own_contexts, rows, questions)
     pipeline = _with_questions(pipeline, questions)
     pipeline = with_maker_options(pipeline, options)
+    pipeline = with_min_score(pipeline, options.get("min_score"))
     pipeline = _with_checks(pipeline, checks)
 
     return Plan(
@@ -177,6 +181,7 @@ def _settings(
     """The options as JSON values, enough to plan the run again."""
     settings: dict[str, Any] = {option.name: options.get(option.name) for option in MAKER_OPTIONS}
     settings["twins"] = options.get("twins")
+    settings["min_score"] = options.get("min_score")
     settings["questions"] = questions
     settings["contexts"] = own_contexts
     settings["structure"] = options.get("structure")

@@ -33,6 +33,7 @@ class RecordedSettings:
     checks: Sequence[Mapping[str, Any]] | None = None
     near_duplicates: float | None = None
     twins: Literal["keep", "drop"] | None = None
+    min_score: float | None = None
 
     # An option that is not known here would be left out of the run without a word.
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
