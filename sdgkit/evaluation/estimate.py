@@ -242,8 +242,8 @@ def _project(plan: Plan, pilot: Pilot) -> _Projection:
     tried = pilot.seeds
     scale = len(plan.rows) / tried
     for stage in plan.pipeline.stages:
-        if stage.has_separate_requests:
-            scale *= stage.per_row
+        if stage.fans_out and stage.role:
+            scale *= stage.requests_per_row
         work = work.plus(_work_of(stage, plan, pilot).times(scale))
         limited_rows = pilot.limited_rows(stage)
         if limited_rows:
@@ -368,7 +368,7 @@ def _longest_columns(rows: Sequence[Row]) -> dict[str, Any]:
 
 def _longest_values(stage: Stage) -> dict[str, Any]:
     """What the stage gives its prompt beside the row; of a list to draw from, the longest value."""
-    values: dict[str, Any] = {"num_samples": stage.per_row}
+    values: dict[str, Any] = {"num_samples": stage.rows_per_request}
     if stage.vary:
         lists = stage.vary.items()
         values["vary"] = {name: max(map(str, choices), key=len) for name, choices in lists}

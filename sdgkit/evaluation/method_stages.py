@@ -54,5 +54,5 @@ def stand_in(seed: Row, name: str) -> dict[str, Any]:
                 row.setdefault(column, row[f"seed_{column}"])
     stage_to_try = find_stage(name)
     if stage_to_try is not None and "num_samples" in stage_to_try.prompt_variables:
-        row.setdefault("num_samples", stage_to_try.per_row)
+        row.setdefault("num_samples", stage_to_try.rows_per_request)
     return row

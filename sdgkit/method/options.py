@@ -89,7 +89,7 @@ class MakerOption:
 MAKER_OPTIONS = (
     MakerOption("num_contexts", ("gen_contexts",), "per_row", lowest=1),
     MakerOption("num_questions", ("gen_grounded_questions", "gen_questions"), "per_row", lowest=1),
-    MakerOption("extra_tries", ("gen_contexts",), "extra_tries", lowest=0),
+    MakerOption("extra_tries", ("gen_contexts", "gen_questions"), "extra_tries", lowest=0),
     MakerOption("vary", ("gen_contexts", "gen_questions"), "vary"),
 )
 

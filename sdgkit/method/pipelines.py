@@ -42,13 +42,15 @@ GROUNDED = Pipeline(
 FREEFORM = Pipeline(
     "freeform",
     (
-        # Write thirty different questions for each seed, in one request.
+        # Write thirty different questions for each seed, six in a request.
         GenerateMany(
             name="gen_questions",
             columns=("question",),
             letter="q",
             per_row=30,
             together=True,
+            most_together=6,
+            extra_tries=10,
         ),
         # Judge each question, 0 or 1, and keep those with a 1.
         Judge(name="eval_questions", scale=(0.0, 1.0)),

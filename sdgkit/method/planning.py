@@ -74,8 +74,8 @@ def plan(
             to 3). Changing it in a run's folder asks nothing again.
         sampling: Sampling settings by stage name, over those of the prompts.
         max_tokens: The most tokens that any reply may have (default: as the prompts say).
-        extra_tries: Further contexts asked for a seed, one for each duplicate or malformed one
-            (default 10).
+        extra_tries: Further contexts (of a freeform skill, questions) asked for a seed, one for
+            each duplicate or malformed one (default 10).
         system: Your own system message, for training files.
         structure: When the server enforces the form of a reply, if it can: "auto" (default) where a
             malformed reply is asked again, "always" from the first request on, or "never".

@@ -193,12 +193,12 @@ class Plan:
             limit = "your own contexts are used up"
         else:
             limit = f"the limit of {rounds} rounds is reached"
-        # In a round, a stage with separate requests makes one row of each seed; any other makes all
-        # of its rows.
-        makers = others if first.has_separate_requests else [first, *others]
+        # In a round, the first stage makes one request for each seed.
         new_rows = [
-            stage.per_row for stage in makers if stage.fans_out and stage.total_rows is None
+            stage.per_row for stage in others if stage.fans_out and stage.total_rows is None
         ]
+        if not first.has_separate_requests and first.total_rows is None:
+            new_rows.append(first.rows_per_request)
         return Target(
             self.target,
             seeds=len(self.rows),

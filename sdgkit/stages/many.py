@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import math
 import random
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +12,7 @@ from typing import Any
 
 from sdgkit.samples import Row, normalized
 from sdgkit.seeds import row_key
-from sdgkit.stages.reading import refuse_if_truncated
+from sdgkit.stages.reading import is_truncated, refuse_if_truncated
 from sdgkit.stages.stage import ATTEMPTS, Stage
 from sdgkit.stages.step import Drop, Step
 
@@ -28,8 +29,10 @@ class GenerateMany(Stage):
         per_row: How many new rows to make of each row.
         together: Whether one request asks for all of them in one reply (`num_samples` in the
             prompt), so that they differ from each other; otherwise each has a request of its own.
+        most_together: The most that one request asks for: more are asked for in several requests,
+            each with its own draw of `vary`. None for all in one.
         extra_tries: How many further requests a row may cause at most, one for each duplicate or
-            malformed reply. Not used if `together`.
+            malformed reply. Not used if all are asked for in one request.
         vary: Lists from which each request draws one value (`vary` in the prompt and in the new
             row).
     """
@@ -38,6 +41,7 @@ class GenerateMany(Stage):
     letter: str = "c"
     per_row: int = 10
     together: bool = False
+    most_together: int | None = None
     extra_tries: int = 0
     vary: Mapping[str, Sequence[Any]] | None = None
     role = "teacher"
@@ -45,7 +49,17 @@ class GenerateMany(Stage):
 
     @property
     def requests_per_row(self) -> int:
-        return 1 if self.together else self.per_row
+        return math.ceil(self.per_row / self._most_per_request)
+
+    @property
+    def rows_per_request(self) -> int:
+        return math.ceil(self.per_row / self.requests_per_row)
+
+    @property
+    def _most_per_request(self) -> int:
+        if not self.together:
+            return 1
+        return self.most_together or self.per_row
 
     @property
     def has_separate_requests(self) -> bool:
@@ -66,26 +80,33 @@ class GenerateMany(Stage):
         return frozenset(names)
 
     def with_single_request(self) -> Stage:
-        if self.together:
+        if self.requests_per_row == 1:
             return self
-        return dataclasses.replace(self, per_row=1, extra_tries=0)
+        return dataclasses.replace(self, per_row=self.rows_per_request, extra_tries=0)
 
     def spread(self, step: Step, round_: int | None = None) -> None:
         if round_ is not None:
-            _Requests(self, step, further=()).start(round_)
+            _Requests(self, step, further=()).start(round_, self._rows_of_round(round_))
             return
         last = self.requests_per_row
-        tries = 0 if self.together else self.extra_tries
+        tries = 0 if self.together and last == 1 else self.extra_tries
         requests = _Requests(self, step, further=range(last + 1, last + tries + 1))
-        for ordinal in range(1, last + 1):
-            requests.start(ordinal)
+        for request in range(1, last + 1):
+            rows = self._rows_of_round(request)
+            requests.start(request, range(rows.start, min(rows.stop, self.per_row + 1)))
+
+    def _rows_of_round(self, round_: int) -> range:
+        """The ordinals of the rows that are made in a round of a target."""
+        size = self.rows_per_request
+        first = (round_ - 1) * size + 1
+        return range(first, first + size)
 
 
 class _Requests:
     """The requests by which a `GenerateMany` makes several rows of one row.
 
-    A request that did not add a row (a duplicate, or malformed to the last attempt) causes one
-    further request, as long as there are further ordinals.
+    A new row that was not added (a duplicate, or malformed to the last attempt) causes one further
+    request for one row, as long as there are further ordinals.
     """
 
     def __init__(self, stage: GenerateMany, step: Step, further: Iterable[int]) -> None:
@@ -93,73 +114,100 @@ class _Requests:
         self._step = step
         self._further = deque(further)
 
-    def start(self, ordinal: int) -> None:
-        self._step.branch(partial(self._request, ordinal))
+    def start(self, request: int, rows: range) -> None:
+        """Make a request.
 
-    async def _request(self, ordinal: int, step: Step) -> None:
-        batch = _Batch(self._stage, step, ordinal)
+        Args:
+            request: Which of the row's requests it is, from 1.
+            rows: The ordinals of the new rows that it has to bring.
+        """
+        self._step.branch(partial(self._fill, request, rows))
+
+    async def _fill(self, request: int, rows: range, step: Step) -> None:
+        batch = _Batch(self._stage, step, request, rows)
         await batch.fill()
-        if batch.is_short and self._further:
-            self.start(self._further.popleft())
+        for _ in range(batch.rows_lost):
+            if self._further:
+                self._start_further(self._further.popleft())
+
+    def _start_further(self, request: int) -> None:
+        row = self._stage.per_row + request - self._stage.requests_per_row
+        self.start(request, range(row, row + 1))
 
 
 class _Batch:
-    """The new rows that one request has to bring: all of a row's if together, otherwise one.
+    """The new rows that one request has to bring.
+
+    A further request has to bring one.
 
     Attributes:
-        is_short: Whether the batch's last row was a duplicate or malformed.
+        rows_lost: How many of them were duplicates or malformed.
     """
 
-    def __init__(self, stage: GenerateMany, step: Step, ordinal: int) -> None:
-        self.is_short = False
+    def __init__(self, stage: GenerateMany, step: Step, request: int, rows: range) -> None:
+        self.rows_lost = 0
         self._stage = stage
         self._step = step
-        self._ordinal = ordinal
-        rows = stage.per_row if stage.together else 1
-        first = (ordinal - 1) * rows + 1
-        self._missing = deque(range(first, first + rows))  # the ordinals of rows still to come
-        self._varied = {"vary": draw(stage.vary, step.row, ordinal)} if stage.vary else {}
-        self._texts: set[str] = set()  # of the replies so far: what a further one repeats
+        self._request = request
+        self._missing = deque(rows)  # the ordinals of rows still to come
+        self._varied = {"vary": draw(stage.vary, step.row, request)} if stage.vary else {}
+        self._texts: dict[str, Row] = {}  # the rows of the replies so far, by their texts
 
     async def fill(self) -> None:
         """Ask until no row is missing, and drop those that stay missing."""
         try:
             await self._ask()
         except Drop as drop:
-            self.is_short = drop.reason == "malformed"
+            if drop.reason == "malformed":
+                self.rows_lost += len(self._missing)
             for ordinal in self._missing:
                 self._step.drop(ordinal, drop)
 
     async def _ask(self) -> None:
         prompt = self._step.prompt
-        for attempt in ATTEMPTS:
+        attempts = iter(ATTEMPTS)
+        for attempt in attempts:
             reply = await self._step.ask(
                 self._values(),
-                ordinal=self._ordinal,
+                ordinal=self._request,
                 attempt=attempt,
                 form=self._stage.reply_form(prompt, records=len(self._missing)),
             )
-            self._offer(self._stage.read(prompt, self._step.row, reply).rows)
+            offered = self._offer(self._stage.read(prompt, self._step.row, reply).rows)
             if not self._missing:
                 return
-            refuse_if_truncated(reply)
+            if not offered:
+                refuse_if_truncated(reply)
+            elif is_truncated(reply):
+                # The list was cut off, not malformed: its rest is asked for anew.
+                attempts = iter(ATTEMPTS)
         raise self._stage.malformed(prompt)
 
     def _values(self) -> Row:
         """The variables for the prompt beside the row's columns."""
+        values: dict[str, Any] = {**self._varied}
         if self._stage.together:
-            return {**self._varied, "num_samples": len(self._missing)}
-        return self._varied
+            values["num_samples"] = len(self._missing)
+        if self._texts:
+            values["already_written"] = list(self._texts.values())
+        return values
 
-    def _offer(self, rows: Sequence[Row]) -> None:
-        """Send the rows of one reply on, as far as they are new and still missing."""
+    def _offer(self, rows: Sequence[Row]) -> int:
+        """Send the rows of one reply on, as far as they are new and still missing.
+
+        Returns:
+            How many were.
+        """
         columns = self._stage.columns
         new_rows = [row for row in rows if normalized(row, columns) not in self._texts]
-        for row in new_rows[: len(self._missing)]:
-            self._texts.add(normalized(row, columns))
+        wanted = new_rows[: len(self._missing)]
+        for row in wanted:
+            self._texts[normalized(row, columns)] = row
             ordinal = self._missing.popleft()
             is_added = self._step.offer(ordinal, {**row, **self._varied}, columns)
-            self.is_short = not is_added
+            if not is_added:
+                self.rows_lost += 1
+        return len(wanted)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -54,6 +54,11 @@ class StageTraits:
         return 1 if self.role else 0
 
     @property
+    def rows_per_request(self) -> int:
+        """How many rows the stage sets out to make by one request."""
+        return self.per_row
+
+    @property
     def has_separate_requests(self) -> bool:
         """Whether the stage makes several rows of one, each by a request of its own."""
         return False

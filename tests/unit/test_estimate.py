@@ -85,7 +85,7 @@ def test_a_freeform_skill_s_many_questions_are_not_all_answered(script: Scripted
     )
     found = sk.estimate(plan)
     assert found.asked == 3 * (1 + 3 + 3 + 3)
-    assert (found.samples, found.requests) == (80, 4 + 3 * 80)
+    assert (found.samples, found.requests) == (80, 4 * 4 + 3 * 80)
 
 
 def test_own_contexts_are_counted_as_they_are(script: ScriptedTeacher) -> None:

@@ -7,10 +7,12 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from scripted import (
     FREEFORM_PROMPTS,
     PROMPTS,
@@ -27,6 +29,7 @@ from scripted import (
 
 import sdgkit as sk
 from sdgkit.errors import RunStopped, SettingsError
+from sdgkit.prompts import Prompt
 from sdgkit.samples import Row
 from sdgkit.stages import Drop, Step, draw
 from sdgkit.teachers.teacher import Reply
@@ -647,12 +650,123 @@ def test_a_freeform_skill_asks_for_thirty_questions_a_seed(script: ScriptedTeach
     run = sk.generate(seeds(2, grounded=False), teacher=script.connect(), prompts=FREEFORM_PROMPTS)
     assert [line.name for line in run.funnel] == [stage.name for stage in sk.FREEFORM.stages]
     assert run.funnel[0].tried == 60
-    assert script.asked("gen_questions") == 2
+    assert script.asked("gen_questions") == 2 * 5
     row = next(run.samples())
     assert row["id"] == "s1/q1" or row["id"].startswith("s1/q")
     assert "context" not in row
     assert "seed_context" not in row
     assert_adds_up(run)
+
+
+def questions_asked(script: ScriptedTeacher) -> list[int]:
+    """How many questions each request asked for, in the order of the requests' ordinals."""
+    asks = [ask for ask in script.asks if ask.stage == "gen_questions"]
+    return [ask.given["num_samples"] for ask in sorted(asks, key=lambda ask: ask.ordinal)]
+
+
+@pytest.mark.parametrize(
+    ("number", "parts"), [(30, [6] * 5), (6, [6]), (7, [4, 3]), (13, [5, 5, 3]), (1, [1])]
+)
+def test_freeform_questions_are_asked_for_in_parts_of_up_to_six(
+    script: ScriptedTeacher, number: int, parts: list[int]
+) -> None:
+    run = sk.generate(
+        seeds(1, grounded=False),
+        teacher=script.connect(),
+        prompts=FREEFORM_PROMPTS,
+        num_questions=number,
+    )
+    assert questions_asked(script) == parts
+    assert run.funnel[0].rows_out == number
+    ids = {row["id"] for row in [*run.samples(), *run.drops()]}
+    assert ids == {f"s1/q{ordinal}" for ordinal in range(1, number + 1)}
+
+
+def test_each_part_has_a_draw_of_its_own(script: ScriptedTeacher) -> None:
+    moods = ["glad", "sad", "calm", "cross", "proud"]
+    run = sk.generate(
+        seeds(1, grounded=False),
+        teacher=script.connect(),
+        prompts=FREEFORM_PROMPTS,
+        vary={"mood": moods},
+    )
+    drawn = Counter(row["vary"]["mood"] for row in [*run.samples(), *run.drops()])
+    assert drawn == dict.fromkeys(moods, 6)
+
+
+def test_a_question_that_another_part_has_is_asked_for_once_more(script: ScriptedTeacher) -> None:
+    def answer(ask: Ask) -> str:
+        if ask.stage == "gen_questions" and ask.ordinal <= 2:
+            return "\n".join(tagged(question=f"Q{number}") for number in range(6))
+        return script.usual(ask)
+
+    kept = []
+    for concurrency, slow in ((1, 0.0), (8, 0.05)):
+        script.answer = answer
+        script.delay = lambda ask, slow=slow: slow if ask.ordinal == 1 else 0.0
+        script.forget()
+        run = sk.generate(
+            seeds(1, grounded=False),
+            teacher=script.connect(concurrency),
+            prompts=FREEFORM_PROMPTS,
+            num_questions=12,
+        )
+        assert sorted(questions_asked(script)) == [1] * 6 + [6, 6]
+        assert run.funnel[0].dropped == {"duplicate": 6}
+        assert run.funnel[0].rows_out == 12
+        kept.append([row["id"] for row in run.samples()])
+    assert kept[0] == kept[1]
+
+
+def cut_off(*questions: str) -> web.Response:
+    """A list of questions whose last one is cut off."""
+    text = "\n".join(tagged(question=question) for question in questions)
+    return completion(text.removesuffix("[End of Question]"), "length")
+
+
+def with_what_is_written(stage: str) -> Prompt:
+    """The scripted prompt of a stage, telling the script what was written already."""
+    prompt = {**PROMPTS, **FREEFORM_PROMPTS}[stage]
+    told = '{% if already_written is defined %}, "written": {{ already_written|tojson }}{% endif %}'
+    return replace(
+        prompt, generation=prompt.generation.replace("{% if num", f"{told}{{% if num", 1)
+    )
+
+
+def test_a_list_that_is_cut_off_is_asked_for_its_rest(script: ScriptedTeacher) -> None:
+    def answer(ask: Ask) -> Answer:
+        if ask.stage != "gen_questions":
+            return script.usual(ask)
+        written = len(ask.given.get("written", ()))
+        return cut_off(f"Q{ask.ordinal} {written}", f"Q{ask.ordinal} {written + 1}", "Q")
+
+    script.answer = answer
+    prompt = with_what_is_written("gen_questions")
+    run = sk.generate(
+        seeds(1, grounded=False),
+        teacher=script.connect(),
+        prompts={**FREEFORM_PROMPTS, "gen_questions": prompt},
+        num_questions=12,
+    )
+    assert run.funnel[0].rows_out == 12
+    assert not run.funnel[0].dropped
+    assert sorted(questions_asked(script)) == [2, 2, 4, 4, 6, 6]
+    last = next(ask.given for ask in script.asks if ask.given.get("num_samples") == 2)
+    assert [row["question"][-1] for row in last["written"]] == ["0", "1", "2", "3"]
+
+
+def test_a_list_whose_rest_is_cut_off_too_before_anything_new_loses_no_more_than_it(
+    script: ScriptedTeacher,
+) -> None:
+    def answer(ask: Ask) -> Answer:
+        if ask.stage == "gen_grounded_questions":
+            return cut_off(f"Q {ask.given['context']}", "Q")
+        return script.usual(ask)
+
+    script.answer = answer
+    run = generate(script, num_contexts=1, num_questions=3)
+    assert run.funnel[1].dropped == {"truncated": 6}
+    assert run.funnel[1].rows_out == 3
 
 
 def test_freeform_streamed_and_stage_by_stage_give_equal_rows(script: ScriptedTeacher) -> None:
