@@ -108,15 +108,12 @@ def _refuse_diversion(settings: Settings, *, has_key: bool) -> None:
     """
     decided = settings.from_folder
     is_foreign_address = "base_urls" in decided
+    has_own_key_file = bool(settings.key_file) and "key_file" not in decided
     if "headers" in decided:
         problem = "names headers, whose values come from your environment"
     elif "key_file" in decided and not _is_in_working_folder(settings.key_file):
         problem = "names a key file outside this folder"
-    elif is_foreign_address and (has_key or settings.headers):
-        problem = (
-            f"decides the address ({settings.base_urls[0]}), and your key is not from that file"
-        )
-    elif is_foreign_address and settings.key_file and "key_file" not in decided:
+    elif is_foreign_address and (has_key or settings.headers or has_own_key_file):
         problem = (
             f"decides the address ({settings.base_urls[0]}), and your key is not from that file"
         )
