@@ -1,7 +1,9 @@
 """Reads the kinds of fault that a judge named."""
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 FAULT_KINDS = {
     "truth": "something is wrong, or does not follow from what is given",
@@ -48,3 +50,30 @@ def read_faults(text: str) -> Sequence[str]:
 def faults_in(value: object) -> Sequence[str]:
     """The kinds of fault in a row's column `faults`; empty if the row has no such column."""
     return read_faults(value) if isinstance(value, str) else []
+
+
+class FaultCount(NamedTuple):
+    """A kind of fault, and how many rows have it."""
+
+    kind: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.number}"
+
+
+def count_faults(rows: Iterable[Mapping[str, Any]]) -> list[FaultCount]:
+    """Count the kinds of fault in the column `faults`, the most frequent first.
+
+    Args:
+        rows: Samples or drops. Those without the column have no faults.
+
+    Example:
+        >>> counts = count_faults([{"faults": "truth, form"}, {"faults": "form"}, {"faults": ""}])
+        >>> [str(count) for count in counts]
+        ['form 2', 'truth 1']
+    """
+    counts: Counter[str] = Counter()
+    for row in rows:
+        counts.update(faults_in(row.get("faults")))
+    return [FaultCount(kind, number) for kind, number in counts.most_common()]

@@ -14,6 +14,8 @@ from sdgkit.formatting import format_number, format_percent, format_samples, plu
 from sdgkit.funnel import StageLine, samples_kept
 from sdgkit.pages import fill
 from sdgkit.pages.picture import describe_stage
+from sdgkit.prompts.faults import FaultCount, count_faults
+from sdgkit.report.objections import quote, without_praise
 from sdgkit.report.phrases import Phrase, phrases
 from sdgkit.report.record import RunRecord, RunTrace, Standing
 from sdgkit.samples import Row
@@ -22,8 +24,39 @@ from sdgkit.texts import load_texts
 MOST_CAUSES = 3
 MANY_TWINS = 0.25  # of the samples: from here on, there is something to change
 DOUBTFUL_SHARE = 0.8  # of its rows: from here on, a judge that turns them down is in doubt itself
+HIGHEST_SCORE = 3  # of a judge of responses, whose scale begins at 1
 ROWS_READ = 400  # at most, in search of phrases
 MESSAGES_QUOTED = 2  # of a server or a check
+
+
+class Quote(NamedTuple):
+    """A sentence of a judge, and the row that it is about."""
+
+    row_id: str
+    text: str
+
+
+@dataclass(frozen=True)
+class LesserSamples:
+    """Samples that were kept although the judge gave them less than the highest score.
+
+    Attributes:
+        score: The score.
+        number: How many samples have it.
+        faults: The kinds of fault that the judge named, with how many of them have each.
+        quote: A sentence in which the judge says what could be better; None if there is none.
+    """
+
+    score: float
+    number: int
+    faults: Sequence[FaultCount] = ()
+    quote: Quote | None = None
+
+    @property
+    def sentence(self) -> str:
+        """How many they are."""
+        verb = "was" if self.number == 1 else "were"
+        return f"{pluralize(self.number, 'sample')} {verb} kept with a score of {self.score:g}."
 
 
 @dataclass(frozen=True)
@@ -38,7 +71,9 @@ class Cause:
         sentence: What happened.
         advice: What to change.
         phrases: What the judge, the server or the check wrote most often, with how many of the
-            drops have it.
+            drops have it. What a judge wrote about what is right is left out.
+        faults: The kinds of fault that the judge named, with how many of the drops have each.
+        quote: A sentence in which the judge says what is wrong; None if there is none.
         example: The trace of a typical drop; None if there is none any more.
     """
 
@@ -49,6 +84,8 @@ class Cause:
     sentence: str
     advice: str
     phrases: Sequence[Phrase] = ()
+    faults: Sequence[FaultCount] = ()
+    quote: Quote | None = None
     example: RunTrace | None = None
 
     @property
@@ -71,6 +108,7 @@ class Explanation:
         causes: At most three, the one that cost most samples first.
         distinct_answers: How many samples are left if each answer to a context counts once; None
             while the run is running.
+        lesser: The samples with less than the highest score, the lowest score first.
     """
 
     state: str
@@ -79,6 +117,7 @@ class Explanation:
     dropped: int
     causes: Sequence[Cause]
     distinct_answers: int | None = None
+    lesser: Sequence[LesserSamples] = ()
 
     @property
     def headline(self) -> str:
@@ -171,7 +210,23 @@ def explain(standing: Standing, record: RunRecord) -> Explanation:
         dropped=sum(line.dropped_rows for line in standing.stages),
         causes=[_cause(loss, record, praise) for loss in losses],
         distinct_answers=standing.distinct_answers,
+        lesser=_lesser_samples(record.samples()),
     )
+
+
+def _lesser_samples(samples: Iterable[Row]) -> list[LesserSamples]:
+    """The samples with less than the highest score that a judge of responses gives, by score."""
+    by_score: dict[float, list[Row]] = {}
+    for row in samples:
+        score = row.get("score")
+        if isinstance(score, int | float) and 1 < score < HIGHEST_SCORE:
+            rows = by_score.setdefault(float(score), [])
+            rows.append({name: row.get(name) for name in ("id", "evaluation", "faults")})
+    lesser = []
+    for score, rows in sorted(by_score.items()):
+        comments = [_Comment(str(row["id"]), str(row["evaluation"])) for row in rows]
+        lesser.append(LesserSamples(score, len(rows), count_faults(rows), _quote(comments)))
+    return lesser
 
 
 def _costliest_losses(lines: Sequence[StageLine]) -> list[_Loss]:
@@ -192,8 +247,10 @@ def _costliest_losses(lines: Sequence[StageLine]) -> list[_Loss]:
 
 def _cause(loss: _Loss, record: RunRecord, praise: Sequence[str]) -> Cause:
     """Explain one loss. praise: what the judge wrote about rows that it kept."""
-    comments = _comments(loss, record)
+    rows = _drops_of(loss, record)
+    comments = _comments(loss, rows)
     frequent = _frequent(loss, comments, praise)
+    example = _example(comments, frequent, record)
     part = (
         f"{format_number(loss.number)} of {pluralize(loss.line.tried, 'row')} "
         f"({format_percent(loss.share)})"
@@ -206,7 +263,9 @@ def _cause(loss: _Loss, record: RunRecord, praise: Sequence[str]) -> Cause:
         sentence=_texts_of(loss.reason)["sentence"].format(part=part),
         advice=advice(loss.reason, loss.line.name, loss.stages_before, loss.share),
         phrases=frequent,
-        example=_example(comments, frequent, record),
+        faults=count_faults(rows) if loss.is_by_judge else (),
+        quote=_quote(comments, example) if loss.is_by_judge else None,
+        example=example,
     )
 
 
@@ -217,22 +276,37 @@ class _Comment(NamedTuple):
     text: str
 
 
-def _comments(loss: _Loss, record: RunRecord) -> list[_Comment]:
+def _drops_of(loss: _Loss, record: RunRecord) -> list[Row]:
+    """The drops of this loss: their ids, and what was said about them."""
+    columns = ("id", "evaluation", "message", "faults")
+    drops: list[Row] = []
+    for row in record.drops():
+        if row["stage"] == loss.line.name and row["reason"] == loss.reason:
+            drops.append({name: row.get(name) for name in columns})
+    return drops
+
+
+def _comments(loss: _Loss, drops: Sequence[Row]) -> list[_Comment]:
     """The comments on the rows of this loss, or on some of them."""
     column = "evaluation" if loss.is_by_judge else "message"
-    drops = (
-        row
-        for row in record.drops()
-        if row["stage"] == loss.line.name and row["reason"] == loss.reason
-    )
     return [_Comment(row["id"], str(row.get(column))) for row in _sparse(drops, loss.number)]
+
+
+def _quote(comments: Sequence[_Comment], example: RunTrace | None = None) -> Quote | None:
+    """A sentence that says what is wrong: of the example, or else of the first row that has one."""
+    example_id = example.id if example is not None else ""
+    for comment in sorted(comments, key=lambda comment: comment.row_id != example_id):
+        text = quote(comment.text)
+        if text:
+            return Quote(comment.row_id, text)
+    return None
 
 
 def _frequent(loss: _Loss, comments: Sequence[_Comment], praise: Sequence[str]) -> list[Phrase]:
     """What the comments say most often."""
     texts = [comment.text for comment in comments]
     if loss.is_by_judge:
-        return phrases(texts, praise)
+        return phrases([without_praise(text) for text in texts], praise)
     if "quoted" in _texts_of(loss.reason):
         return [Phrase(*entry) for entry in Counter(texts).most_common(MESSAGES_QUOTED)]
     return []

@@ -1,16 +1,17 @@
 """A run explains itself: where the samples went, what the judge wrote, and what to change."""
 
 import asyncio
+import itertools
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 from aiohttp import web
-from scripted import PROMPTS, Ask, ScriptedTeacher, completion, seeds, tagged
+from scripted import PROMPTS, Ask, ScriptedTeacher, completion, prompt, seeds, tagged
 from servers import status
 
 import sdgkit as sk
@@ -18,6 +19,7 @@ from sdgkit.errors import RunError
 from sdgkit.funnel import StageLine, Summary
 from sdgkit.pages import fill
 from sdgkit.report.explain import Cause, explain
+from sdgkit.report.objections import objections
 from sdgkit.report.phrases import phrases
 from sdgkit.run.snapshot import Snapshot
 from sdgkit.samples import Row
@@ -302,6 +304,97 @@ def test_phrases_are_what_the_drops_say_and_the_kept_do_not() -> None:
         "a table's bar and an article say nothing"
     )
     assert phrases([]) == []
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "objecting"),
+    [
+        ("98 % are right.", []),
+        ("All 12 figures are right and nothing is missing.", []),
+        ("Nothing is wrong.", []),
+        ("Nichts ist erfunden, alles stimmt.", []),
+        ("Rien ne manque.", []),
+        ("It is neither harmful nor insulting.", []),
+        ("The total should be 41, not 14.", ["The total should be 41, not 14."]),
+        ("Most is right. No deadline is given.", ["No deadline is given."]),
+        ("Es fehlt die Zeile „Ort“.", ["Es fehlt die Zeile „Ort“."]),
+        ("The order isn't that of the text.", ["The order isn't that of the text."]),
+        ("Falta la fecha. Todo lo demás está presente.", ["Falta la fecha."]),
+        ("", []),
+    ],
+)
+def test_what_a_judge_finds_right_is_no_objection(evaluation: str, objecting: list[str]) -> None:
+    assert objections(evaluation) == objecting
+
+
+WITH_FAULTS = {
+    **PROMPTS,
+    "evaluate_grounded_qa_pair": prompt(
+        "evaluate_grounded_qa_pair",
+        ("context", "question", "response"),
+        "evaluation",
+        "faults",
+        "score",
+    ),
+}
+
+
+def run_with_verdicts(script: ScriptedTeacher, verdicts: Sequence[str]) -> sk.Run:
+    """A run whose samples get these verdicts in turn."""
+    given = itertools.cycle(verdicts)
+
+    def answer(ask: Ask) -> str:
+        if ask.stage == "eval_grounded_questions":
+            return tagged(evaluation="Fine.", score=1)
+        return next(given) if ask.stage.startswith("evaluate") else script.usual(ask)
+
+    script.answer = answer
+    return sk.generate(
+        seeds(3), teacher=script.connect(concurrency=1), num_contexts=2, prompts=WITH_FAULTS
+    )
+
+
+def test_the_cause_of_drops_is_what_is_wrong_and_never_what_is_right(
+    script: ScriptedTeacher,
+) -> None:
+    wrong = tagged(
+        evaluation="The other 98 % are right. The last unit is missing.", faults="truth", score=1
+    )
+    right = tagged(evaluation="All of it is the same as in the source.", faults="none", score=3)
+    explanation = run_with_verdicts(script, [wrong, right]).explain()
+    [cause] = explanation.causes
+    assert cause.number == 9
+    assert cause.quote and cause.quote.text == "The last unit is missing."
+    assert not any("right" in phrase.text for phrase in cause.phrases)
+    assert "The last unit is missing." in str(explanation)
+    assert "The last unit is missing." in explanation.html
+
+
+def test_the_faults_of_the_drops_are_counted(script: ScriptedTeacher) -> None:
+    verdicts = [
+        tagged(evaluation="The total is wrong.", faults="truth, form", score=1),
+        tagged(evaluation="A label is missing.", faults="form", score=1),
+        tagged(evaluation="Fine.", faults="none", score=3),
+    ]
+    explanation = run_with_verdicts(script, verdicts).explain()
+    [cause] = explanation.causes
+    assert [(count.kind, count.number) for count in cause.faults] == [("form", 12), ("truth", 6)]
+    assert "Faults: form 12, truth 6" in str(explanation)
+    assert "Faults: form 12, truth 6" in explanation.html
+
+
+def test_samples_kept_with_a_two_are_told(script: ScriptedTeacher) -> None:
+    verdicts = [
+        tagged(evaluation="The last phrase is clumsy.", faults="manner", score=2),
+        tagged(evaluation="Fine.", faults="none", score=3),
+    ]
+    explanation = run_with_verdicts(script, verdicts).explain()
+    [lesser] = explanation.lesser
+    assert (lesser.score, lesser.number) == (2.0, 9)
+    assert [str(count) for count in lesser.faults] == ["manner 9"]
+    assert lesser.quote and lesser.quote.text == "The last phrase is clumsy."
+    assert "9 samples were kept with a score of 2. Faults: manner 9" in str(explanation)
+    assert "The last phrase is clumsy." in explanation.html
 
 
 def test_a_run_without_drops_says_so(script: ScriptedTeacher) -> None:

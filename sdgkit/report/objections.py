@@ -1,0 +1,89 @@
+"""What a judge objects to: the sentences in which it says that something is wrong.
+
+A judge goes through what is right as well. Such sentences are no reason for a drop, however often
+they come.
+"""
+
+import re
+from collections.abc import Sequence
+from functools import cache
+
+from sdgkit.texts import load_texts
+
+LONGEST_QUOTE = 300  # characters
+WORDS_NEGATED = 4  # after a negation
+_SENTENCE = re.compile(r"[^\s][^\n]*?(?:[.!?](?=\s|$)|[\u3002\uff01\uff1f]|(?=\n|$))")
+_CLAUSE_BREAK = re.compile(r"[,;:\u2013\u2014(]|\b(?:but|aber|sondern|mais|pero|sino|ma)\b")
+_WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)?")
+
+
+def objections(text: str) -> Sequence[str]:
+    """The sentences of an evaluation that say that something is wrong.
+
+    A sentence is taken for one if it has more words for what is wrong, and negated words for what
+    is right, than the other way round. The words are those of `texts/objections.yaml`.
+
+    Args:
+        text: What the judge wrote.
+
+    Example:
+        >>> objections("All 12 figures are right. The unit of the last one is missing.")
+        ['The unit of the last one is missing.']
+        >>> objections("Nothing is missing. No deadline is given.")
+        ['No deadline is given.']
+    """
+    sentences = [match[0] for match in _SENTENCE.finditer(text)]
+    return [sentence for sentence in sentences if _weight(sentence) > 0]
+
+
+def without_praise(text: str) -> str:
+    """An evaluation without the sentences that say what is right, as long as any are left."""
+    sentences = [match[0] for match in _SENTENCE.finditer(text)]
+    objecting = [sentence for sentence in sentences if _weight(sentence) > 0]
+    undecided = [sentence for sentence in sentences if _weight(sentence) == 0]
+    return "\n".join(objecting or undecided or sentences)
+
+
+def quote(text: str) -> str:
+    """The sentence that objects most, shortened if it is very long; "" if none does."""
+    objecting = objections(text)
+    if not objecting:
+        return ""
+    sentence = max(objecting, key=_weight)  # the first of equals
+    if len(sentence) <= LONGEST_QUOTE:
+        return sentence
+    return f"{sentence[:LONGEST_QUOTE].rstrip()}\u2026"
+
+
+def _weight(sentence: str) -> float:
+    """How much more of a sentence says that something is wrong than that it is right."""
+    lowered = sentence.lower().replace("\u2019", "'")
+    signs = [(match.start(), 1) for match in _pattern("wrong").finditer(lowered)]
+    signs += [(match.start(), -1) for match in _pattern("right").finditer(lowered)]
+    weight = 0.0
+    for position, sign in signs:
+        clause = _CLAUSE_BREAK.split(lowered[:position])[-1]
+        is_negated = _has_negation(_WORD.findall(clause)[-WORDS_NEGATED:])
+        weight += -sign if is_negated else sign
+    if not signs and _has_negation(_WORD.findall(lowered)):
+        return 0.5  # "The order is not that of the text."
+    return weight
+
+
+def _has_negation(words: Sequence[str]) -> bool:
+    return any(word in _negations() or word.endswith("n't") for word in words)
+
+
+@cache
+def _pattern(kind: str) -> re.Pattern[str]:
+    words = sorted(set(load_texts("objections")[kind]), key=len, reverse=True)
+    alternatives = []
+    for word in words:
+        stem = word.removesuffix("-")
+        alternatives.append(re.escape(stem) + (r"\w*" if stem != word else ""))
+    return re.compile(rf"(?<!\w)(?:{'|'.join(alternatives)})(?!\w)")
+
+
+@cache
+def _negations() -> frozenset[str]:
+    return frozenset(str(word) for word in load_texts("objections")["negations"])
