@@ -9,7 +9,6 @@ import inspect
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -112,17 +111,10 @@ class ListsFile(click.ParamType[object]):
     def convert(
         self, value: str, param: click.Parameter | None, ctx: click.Context | None
     ) -> object:
-        """Read the lists. Raises SettingsError where the file is not YAML."""
-        import yaml
+        """Read the lists. Raises SettingsError where the file does not hold lists."""
+        from sdgkit.method.lists_file import read_lists
 
-        try:
-            text = Path(value).read_text("utf-8-sig")
-            return yaml.safe_load(text) or {}
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            reason = " ".join(str(error).split())
-            raise SettingsError(
-                f"--vary {value} cannot be read as a YAML file of lists: {reason}.", setting="vary"
-            ) from None
+        return read_lists(value)
 
 
 RUN = RunFolder()

@@ -15,12 +15,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-import yaml
-
 from sdgkit.errors import SettingsError
 from sdgkit.flows.blocks import PROMPTED, Block, BlockError
 from sdgkit.prompts import Prompt, load_prompt
 from sdgkit.prompts.sampling import SamplingSettings
+from sdgkit.prompts.yaml_text import YamlProblem, first_line, node_value, read_document
 from sdgkit.stages import Stage
 
 DEFAULT_SAMPLING = {"temperature": 0, "max_tokens": 4096}
@@ -82,10 +81,14 @@ def read_flow(path: str | Path) -> Flow:
 
 def _read_blocks(file: Path) -> list[Any]:
     try:
-        blocks = yaml.safe_load(file.read_text("utf-8-sig"))
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise SettingsError(f"Cannot read the flow {file}: {reason}.") from None
+        node = read_document(file.read_text("utf-8-sig"))
+        blocks = None if node is None else node_value(node)
+    except YamlProblem as problem:
+        raise SettingsError(
+            f"Cannot read the flow {file}, line {problem.line}: {problem.problem}"
+        ) from None
+    except Exception as error:  # also Python's own, where a tag such as !!int does not fit
+        raise SettingsError(f"Cannot read the flow {file}: {first_line(error)[:200]}.") from None
     if not isinstance(blocks, list):
         raise SettingsError(
             f"{file} is not a flow of sdg_hub 0.1, a list of blocks that each have a block_type."

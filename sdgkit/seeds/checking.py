@@ -12,6 +12,7 @@ from sdgkit.seeds.rows import TWICE, SourceRow
 
 REQUIRED = ("task_description", "seed_question", "seed_response")
 COLUMNS = ("task_description", "seed_context", "seed_question", "seed_response")
+DEEPEST = 30  # levels of lists and objects in one another; Parquet's readers have limits
 MISSPELT = 0.85  # similarity from which a column's name is taken for a misspelt seed_context
 
 
@@ -79,9 +80,28 @@ def flaw_of(value: object) -> str:
         >>> flaw_of(float("nan"))
         'cannot be stored (Out of range float values are not JSON compliant...
     """
+    if _is_deeper(value, DEEPEST):
+        return (
+            f"cannot be stored (nested more than {DEEPEST} levels deep). "
+            "Turn it into text, or leave the column out."
+        )
     try:
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as error:  # also half a surrogate pair
         reason = first_line(error)
         return f"cannot be stored ({reason}). Turn it into text, or leave the column out."
     return ""
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    """Whether lists and objects are nested more levels deep, without a call for each level."""
+    layer = [value]
+    for _ in range(levels + 1):
+        inner: list[object] = []
+        for entry in layer:
+            if isinstance(entry, dict):
+                inner.extend(entry.values())
+            elif isinstance(entry, list | tuple):
+                inner.extend(entry)
+        layer = inner
+    return bool(layer)

@@ -14,6 +14,8 @@ from typing import Any
 from sdgkit.prompts.yaml_text import first_line
 from sdgkit.seeds.rows import TWICE, Place, Seed, SourceRow, Unreadable
 
+MOST_VALUES = 5_000_000  # of a Parquet file, whose few bytes may stand for many
+MOST_BYTES = 2**30
 LONGEST_FIELD = 2**31 - 1  # characters; the csv module's default of 128 KiB is short for a context
 
 
@@ -73,8 +75,25 @@ def read_parquet(data: bytes) -> list[SourceRow]:
     import pyarrow
     import pyarrow.parquet
 
-    table = pyarrow.parquet.read_table(pyarrow.BufferReader(data))
-    return numbered(table.to_pylist())
+    file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(data))
+    _refuse_too_much(file.metadata)
+    return numbered(file.read().to_pylist())
+
+
+def _refuse_too_much(metadata: Any) -> None:
+    """Refuse a small file that stands for more values than anybody has seeds."""
+    values = metadata.num_rows
+    size = 0
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        size += group.total_byte_size
+        values += sum(group.column(at).num_values for at in range(group.num_columns))
+    if values > MOST_VALUES or size > MOST_BYTES:
+        raise Unreadable(
+            f"it holds {values:,} values in {metadata.num_rows:,} rows, more than can be seeds. "
+            "Choose the rows that you need.",
+            Place(row=1),
+        )
 
 
 def _csv_row(header: list[str], fields: list[str], line: int) -> SourceRow:

@@ -2,14 +2,17 @@
 
 import json
 import os
+import resource
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 from scripted import PROMPTS, ScriptedTeacher, seeds
 from servers import FaultServer
@@ -17,9 +20,12 @@ from servers import FaultServer
 import sdgkit as sk
 from sdgkit.cli import main
 from sdgkit.decisions import Decision, DecisionBook
-from sdgkit.errors import RunError, SdgkitError, SettingsError
+from sdgkit.errors import RunError, SdgkitError, SeedError, SettingsError
+from sdgkit.flows import read_flow
 from sdgkit.journal import Journal
 from sdgkit.journal.connection import connect
+from sdgkit.method.lists_file import read_lists
+from sdgkit.prompts import load_prompt
 from sdgkit.run.folder import write_calibrated, write_reviewed
 from sdgkit.teachers.settings import is_trusted_folder
 
@@ -517,3 +523,140 @@ def test_a_folder_above_may_be_trusted_and_its_neighbour_is_not(
     assert is_trusted_folder()
     monkeypatch.chdir(tmp_path / "works" / "job")
     assert not is_trusted_folder()
+
+
+# Small files, bounded work ------------------------------------------------------------------------
+
+
+def laughs(levels: int, indent: str = "") -> str:
+    """A text of a few lines that stands for 10 ** levels values."""
+    lines = [f"{indent}a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    for level in range(1, levels):
+        aliases = ", ".join([f"*a{level - 1}"] * 10)
+        lines.append(f"{indent}a{level}: &a{level} [{aliases}]")
+    return "\n".join(lines) + "\n"
+
+
+BOMBS = {
+    "aliases": laughs(9),
+    "brackets": "a: " + "[" * 2_000_000,
+    "braces": "{" * 2_000_000,
+    "dashes": "- " * 1_000_000,
+    "entries": "a: [" + "[]," * 600_000 + "]",
+    "base 60": "a: [" + "1:" * 400_000 + "1]",
+    "digits": "a: [" + "9" * 1_000_000 + "]",
+    "size": "a: [" + "x" * 9_000_000 + "]",
+    "tag": "a: [!!python/object/apply:os.system [true]]",
+    "merge": "a: &a {b: 1}\nc: {<<: *a}",
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+@pytest.mark.parametrize("kind", ["vary", "flow", "prompt", "qna"])
+def test_a_small_yaml_file_is_little_work(kind: str, bomb: str, tmp_path: Path) -> None:
+    text = BOMBS[bomb]
+    path = tmp_path / f"{kind}.yaml"
+    began = time.process_time()
+    if kind == "flow":
+        head = "- block_type: FilterByValueBlock\n  block_config:\n    block_name: keep\n"
+        path.write_text(head + "\n".join("    " + line for line in text.splitlines()))
+    elif kind == "prompt":
+        path.write_text("generation: write\nsampling:\n  extra_body:\n    " + text[:4_000_000])
+    elif kind == "qna":
+        head = (
+            "version: 3\ntask_description: x\nseed_examples:\n- question: q\n  answer: a\n  more:\n"
+        )
+        path.write_text(head + "\n".join("    " + line for line in text.splitlines()))
+    else:
+        path.write_text(text)
+    readers: dict[str, Callable[[Path], object]] = {
+        "vary": read_lists,
+        "flow": read_flow,
+        "prompt": load_prompt,
+        "qna": sk.load_seeds,
+    }
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with suppress(SdgkitError):
+        readers[kind](path)
+    assert time.process_time() - began < 20
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000  # kB
+
+
+def test_the_texts_of_a_list_stay_as_they_are_written(tmp_path: Path) -> None:
+    path = tmp_path / "vary.yaml"
+    path.write_text("country: [NO, SE]\nlamp: [on, off]\ntime: [12:30, 07:05]\nagent: [007, 7, 1.50, 1.5]\n"
+                    "day: [2020-13-45, 2024-05-01]\nsure: [yes, true, 0x1F, 1_000, .inf, 1e3]\n"
+                    "said: ['~', \"NO\", 'a: b']\n")  # fmt: skip
+    assert read_lists(path) == {
+        "country": ["NO", "SE"],
+        "lamp": ["on", "off"],
+        "time": ["12:30", "07:05"],
+        "agent": ["007", 7, "1.50", 1.5],
+        "day": ["2020-13-45", "2024-05-01"],
+        "sure": ["yes", "true", "0x1F", "1_000", ".inf", "1e3"],
+        "said": ["~", "NO", "a: b"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("mood: [calm]\ntone:\n- warm\n-\n", r"line 4: list tone: an entry is empty"),
+        ("mood: [calm, ~]\n", r"line 1: list mood: an entry is empty"),
+        ("mood: calm\n", r"line 1: mood must be a list"),
+        ("mood: []\n", r"line 1: mood must be a list"),
+        ("- calm\n", r"line 1: it must be named lists"),
+        ("a: [x]\na: [y]\n", r"line 2: .*the key a appears twice"),
+        ("a: [x]\nb: [!!binary aGk=]\n", r"line 2: list b: the tag .*binary is not read"),
+        ("a: &a [x]\nb: *a\n", r"line 2: .*aliases are not read"),
+    ],
+)
+def test_a_list_that_cannot_be_read_is_named_with_its_line(
+    tmp_path: Path, text: str, sentence: str
+) -> None:
+    path = tmp_path / "vary.yaml"
+    path.write_text(text)
+    with pytest.raises(SettingsError, match=sentence):
+        read_lists(path)
+
+
+@pytest.mark.parametrize("kind", ["rows", "list"])
+def test_a_small_parquet_file_that_stands_for_millions_of_values_is_refused(
+    tmp_path: Path, kind: str
+) -> None:
+    path = tmp_path / "seeds.parquet"
+    if kind == "rows":
+        table = pa.table({"task_description": pa.nulls(20_000_000, pa.string())})
+    else:
+        table = pa.table({"x": pa.array([[None] * 8_000_000], pa.list_(pa.string()))})
+    pyarrow.parquet.write_table(table, path, compression="zstd")
+    assert path.stat().st_size < 1_000_000
+    del table
+    with pytest.raises(SeedError, match="more than can be seeds"):
+        sk.load_seeds(path)
+
+
+@pytest.mark.parametrize("depth", [35, 120, 900, 5000])
+def test_a_column_that_is_nested_too_deep_is_refused_before_anything_is_paid(
+    tmp_path: Path, depth: int
+) -> None:
+    seed = json.dumps(seeds(1)[0])[:-1]
+    for name, text in (("seeds.jsonl", seed), ("own.jsonl", '{"context": "a"')):
+        path = tmp_path / name
+        path.write_text(f'{text}, "x": {"[" * depth}{"]" * depth}}}\n')
+    with pytest.raises(SeedError, match="nested|recursion"):
+        sk.load_seeds(tmp_path / "seeds.jsonl")
+    with pytest.raises(SeedError, match="nested|recursion"):
+        sk.plan(seeds(1), contexts=tmp_path / "own.jsonl")
+
+
+def test_what_may_be_nested_can_be_written(script: ScriptedTeacher, tmp_path: Path) -> None:
+    value: object = "leaf"
+    for level in range(28):
+        value = {"x": value} if level % 2 else [value]
+    row = {**seeds(1)[0], "deep": value}
+    run = sk.generate(
+        [row], teacher=script.connect(), prompts=PROMPTS, num_contexts=1, out=tmp_path / "run"
+    )
+    assert run.state == "done"
+    assert pyarrow.parquet.read_table(tmp_path / "run" / "dataset.parquet").num_rows

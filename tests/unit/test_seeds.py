@@ -455,7 +455,7 @@ FAULTS: dict[str, tuple[str, str | bytes, list[str]]] = {
         QNA + "- question: \x07\n",
         ["line 7", "not valid YAML", "unacceptable character"],
     ),
-    "qna: deep nesting": ("qna.yaml", "[" * 20_000, ["not valid YAML", "recursion"]),
+    "qna: deep nesting": ("qna.yaml", "[" * 20_000, ["not valid YAML", "levels deep"]),
 }
 
 
