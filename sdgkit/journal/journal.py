@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 
 LOCK_FILE = ".journal.lock"
 
+COPY = "~"
+"""What follows an edition's id where its rows are a copy."""
+
 PAGE_SIZE = 500
 """Outcomes read at a time."""
 
@@ -287,16 +290,30 @@ class Journal:
             return None
         return Edition(**read_row(row))
 
-    def begin(self, config: Mapping[str, Any]) -> dict[int, dict[str, int]]:
+    def begin(
+        self, config: Mapping[str, Any], *, from_start: bool = False
+    ) -> dict[int, dict[str, int]]:
         """Begin a session of the edition with this config.
 
-        Rows of unfinished units are forgotten: they come again from the recorded replies.
+        Rows of unfinished units come again from the recorded replies. Those that the files show
+        are kept as a copy until `note_files`.
+
+        Args:
+            config: Everything that decides the rows.
+            from_start: Let the rows of all units come again.
 
         Returns:
             The counts of the units that are finished in this edition, by unit.
         """
+        shown = self._edition_in_files()
         self._edition = edition_of(config)
         self._write(statements.INSERT_EDITION, id=self._edition, config=_json(config))
+        if from_start:
+            self._write("DELETE FROM finished WHERE edition=:edition")
+        if shown == self._edition and self._has_unfinished_rows():
+            shown = f"{self._edition}{COPY}"
+            self._write(statements.COPY_ROWS, copy=shown)
+        self._write(statements.INSERT_SHOWN, shown=shown)
         self._write(statements.DELETE_UNFINISHED_ROWS)
         now = time.time()
         cursor = self._write(
@@ -311,6 +328,20 @@ class Journal:
         rows = self.select(statements.SELECT_FINISHED, edition=self._edition)
         finished = [read_row(row) for row in rows]
         return {unit["unit"]: unit["counts"] for unit in finished}
+
+    def note_files(self) -> None:
+        """Note that the files in the folder show the rows of this session from now on."""
+        self._write(statements.INSERT_SHOWN, shown=self._edition)
+        self._write("DELETE FROM rows WHERE edition=:copy", copy=f"{self._edition}{COPY}")
+        self.flush()
+
+    def look_at_files(self) -> None:
+        """Read the rows that the files in the folder show, not those of the newest session."""
+        self._edition = self._edition_in_files()
+
+    def _has_unfinished_rows(self) -> bool:
+        row = self._first(statements.SELECT_UNFINISHED_ROW, edition=self._edition)
+        return row is not None
 
     def beat(
         self,
@@ -409,29 +440,54 @@ class Journal:
         writing, even where the journal does without its log.
         """
         query = statements.SELECT_SAMPLES if kind == "sample" else statements.SELECT_DROPS
-        page = self._outcomes(query, last="", page_size=PAGE_SIZE)
+        return self._pages(query, self._edition_to_read())
+
+    def _pages(self, query: str, edition: str) -> Iterator[Outcome]:
+        page = self._outcomes(query, edition, last="", page_size=PAGE_SIZE)
         while page:
             yield from page
-            page = self._outcomes(query, last=page[-1].place, page_size=PAGE_SIZE)
+            page = self._outcomes(query, edition, last=page[-1].place, page_size=PAGE_SIZE)
 
     def outcome(self, id_: str) -> Outcome | None:
         """What became of a row, by its id; None if the newest edition has no such row."""
-        outcomes = self._outcomes(statements.SELECT_OUTCOME, id=id_)
+        outcomes = self._outcomes(statements.SELECT_OUTCOME, self._edition_to_read(), id=id_)
         return outcomes[0] if outcomes else None
 
-    def _outcomes(self, query: str, **values: Any) -> list[Outcome]:
-        rows = self.select(query, edition=self._newest_edition_id(), **values)
+    def _outcomes(self, query: str, edition: str, **values: Any) -> list[Outcome]:
+        rows = self.select(query, edition=edition, **values)
         return [_read_outcome(row) for row in rows]
 
-    def _newest_edition_id(self) -> str:
+    def _edition_to_read(self) -> str:
+        """Whose rows readers see: the session's own, or once it is over, those in the files."""
         if self._edition:
             return self._edition
+        session = self.last_session()
+        if session is not None and session.is_over:
+            return self._edition_in_files()
+        return self._newest_edition_id()
+
+    def _newest_edition_id(self) -> str:
         newest = self.newest()
         return newest.id if newest is not None else ""
+
+    def _edition_in_files(self) -> str:
+        """Whose rows the files in the folder show, as `note_files` noted it.
+
+        Journals written before have no note; there it is the newest edition.
+        """
+        has_note = self._first("SELECT 1 FROM sqlite_schema WHERE name='shown'") is not None
+        note = self._first("SELECT edition FROM shown") if has_note else None
+        return str(note[0]) if note is not None and note[0] else self._newest_edition_id()
 
     def samples(self) -> Iterator[dict[str, Any]]:
         """The lines of `dataset.jsonl`, of the newest edition."""
         return (dict(outcome.columns) for outcome in self.outcomes("sample"))
+
+    def samples_in_files(self) -> Iterator[dict[str, Any]]:
+        """The samples that the files in the folder show, which may be an earlier session's."""
+        edition = self._edition_in_files()
+        outcomes = self._pages(statements.SELECT_SAMPLES, edition)
+        return (dict(outcome.columns) for outcome in outcomes)
 
     def drops(self) -> Iterator[dict[str, Any]]:
         """The lines of `dropped.jsonl`, of the newest edition."""

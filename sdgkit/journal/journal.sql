@@ -24,6 +24,9 @@ CREATE TABLE IF NOT EXISTS decisions (
 
 CREATE TABLE IF NOT EXISTS exports (path TEXT PRIMARY KEY, format TEXT) WITHOUT ROWID;
 
+-- Whose rows the files in the folder show: an edition, or the copy of one (its id and a tilde). One line.
+CREATE TABLE IF NOT EXISTS shown (number INTEGER PRIMARY KEY, edition TEXT);
+
 -- Of all sessions together.
 CREATE VIEW IF NOT EXISTS totals AS
 SELECT sessions, recorded + refused AS requests, retries, reused, prompt_tokens, completion_tokens, wall_s

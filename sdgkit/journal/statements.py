@@ -27,6 +27,21 @@ DELETE_UNFINISHED_ROWS = """
     AND unit NOT IN (SELECT unit FROM finished WHERE edition=:edition)
 """
 
+COPY_ROWS = """
+    INSERT OR REPLACE INTO rows (
+        edition, place, id, unit, stage, reason, message, reply, columns, trail
+    )
+    SELECT :copy, place, id, unit, stage, reason, message, reply, columns, trail
+    FROM rows WHERE edition=:edition
+"""
+
+SELECT_UNFINISHED_ROW = """
+    SELECT 1 FROM rows WHERE edition=:edition
+    AND unit NOT IN (SELECT unit FROM finished WHERE edition=:edition) LIMIT 1
+"""
+
+INSERT_SHOWN = "INSERT OR REPLACE INTO shown (number, edition) VALUES (1, :shown)"
+
 INSERT_SESSION = """
     INSERT OR REPLACE INTO sessions (edition, state, process, host, begun, seen)
     VALUES (:edition, 'running', :process, :host, :begun, :seen)

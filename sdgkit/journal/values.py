@@ -129,6 +129,11 @@ class Session:
     seen: float
     snapshot: Mapping[str, Any] | None
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it ended by itself and wrote its files: neither at work nor killed."""
+        return self.state in ("done", "cancelled", "failed")
+
 
 @dataclass(frozen=True)
 class Totals:

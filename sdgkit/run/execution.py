@@ -5,7 +5,7 @@ import concurrent.futures
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib import import_module
 from pathlib import Path
 
@@ -17,8 +17,9 @@ from sdgkit.recorded import read_values
 from sdgkit.report.explain import explain
 from sdgkit.run.edition import EditionConfig, refuse_another_job
 from sdgkit.run.ending import take_last_steps
-from sdgkit.run.folder import write_folder, write_start
+from sdgkit.run.folder import write_folder, write_start, write_summary
 from sdgkit.run.judges import JudgeWarning, doubtful_judge
+from sdgkit.run.kept_files import earlier_files, kept_note
 from sdgkit.run.notes import Notes, TeacherNews
 from sdgkit.run.pace import Measurement, Pace
 from sdgkit.run.plan import Plan
@@ -84,6 +85,7 @@ class Execution:
         self._pace = Pace()
         self._final_funnel: list[StageLine] = []
         self._distinct_answers: int | None = None
+        self._kept: Summary | None = None  # of the files of an earlier session, which stay
         self._retries_before = self._teacher_retries()
         self._begun_at = time.monotonic()
         self._ended_at: float | None = None
@@ -140,9 +142,13 @@ class Execution:
         out = self._record.out
         try:
             self._take_last_steps()
+            if out is not None and self.state != "done":
+                self._keep_larger_files(out)
             self._write_beat()
-            if out is not None:
-                write_folder(out, self.summary(self._journal.totals()), self._journal)
+            if self._kept is None:
+                self._write_files(out)
+            elif out is not None:
+                write_summary(out, self.summary(self._journal.totals()))
             is_pipeline = len(self._final_funnel) > 1
             if self.state == "done" and is_pipeline and not samples_kept(self._final_funnel):
                 self._notes.add(NO_SAMPLES)
@@ -160,6 +166,21 @@ class Execution:
         self._distinct_answers = ending.distinct_answers
         for note in ending.notes:
             self._notes.add(note)
+
+    def _keep_larger_files(self, out: Path) -> None:
+        """Keep the files of an earlier session, and show them, if this one has less to train on."""
+        kept = earlier_files(out, self._journal)
+        if kept is None:
+            return
+        self._notes.add(kept_note(kept, samples_kept(self._final_funnel)))
+        self._kept = kept
+        self._final_funnel = list(kept.stages)
+        self._distinct_answers = kept.distinct_answers
+
+    def _write_files(self, out: Path | None) -> None:
+        if out is not None:
+            write_folder(out, self.summary(self._journal.totals()), self._journal)
+        self._journal.note_files()
 
     def _release_folder(self) -> None:
         if self._record.out is None:
@@ -276,6 +297,9 @@ class Execution:
         Args:
             totals: The totals in the journal.
         """
+        if self._kept is not None:
+            notes = self._notes.sentences
+            return replace(self._kept, state=self.state, notes=notes, **vars(totals))
         return summarize(
             self._plan,
             totals,
@@ -312,14 +336,14 @@ def _begin_session(
     recorded_replies = journal.count_replies()
     if journal.note:
         notes.add(journal.note)
-    finished = journal.begin(config.as_json())
+    finished = journal.begin(config.as_json(), from_start=plan.target is not None)
     if previous is not None:
         is_finished = plan.target is None and len(finished) == len(plan.rows)
         welcome = _resume_note(config.changes_since(previous), recorded_replies, is_finished)
         notes.add(f"{out or 'This run'}: {welcome}.")
     if out is not None:
         write_start(out, plan)
-    return finished if plan.target is None else {}
+    return finished
 
 
 def _recorded_config(newest: Edition, out: Path | None) -> EditionConfig:

@@ -43,8 +43,13 @@ def write_folder(out: Path, summary: Summary, journal: Journal) -> None:
     write_parquet(out / "dataset.parquet", journal.samples)
     write_jsonl(out / "dropped.jsonl", journal.drops())
     _write_report(out, summary, journal)
-    write_values(out / SUMMARY_FILE, summary.as_json())
+    write_summary(out, summary)
     _write_reviewed(out, summary, journal)
+
+
+def write_summary(out: Path, summary: Summary) -> None:
+    """Write the summary alone."""
+    write_values(out / SUMMARY_FILE, summary.as_json())
 
 
 def write_calibrated(out: Path) -> None:
@@ -55,6 +60,7 @@ def write_calibrated(out: Path) -> None:
         RunError: The run never wrote its files.
     """
     with closing(Journal(out)) as journal:
+        journal.look_at_files()
         _write_report(out, read_summary(out), journal)
 
 
@@ -66,6 +72,7 @@ def write_reviewed(out: Path) -> None:
         RunError: The run never wrote its files.
     """
     with closing(Journal(out)) as journal:
+        journal.look_at_files()
         _write_reviewed(out, read_summary(out), journal)
 
 
