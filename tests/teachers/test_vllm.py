@@ -49,7 +49,7 @@ def test_the_address_may_be_given_without_its_path(vllm: RealServer) -> None:
 
 def test_a_wrong_model_is_told_with_those_that_there_are(vllm: RealServer) -> None:
     with pytest.raises(
-        TeacherRefused, match=r"has no model 'llama'; it has tiny\. Choose with --model"
+        TeacherRefused, match=r"has no model 'llama'; it has tiny\. Choose one with --model"
     ):
         sk.connect("vllm", base_url=vllm.url, api_key=KEY, model="llama")
 
