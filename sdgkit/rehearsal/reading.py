@@ -27,6 +27,9 @@ _RANGE = re.compile(_WORDS["scale"]["range"])
 _SCORING = re.compile(_WORDS["scale"]["near"])
 _LEVEL = re.compile(r"(?im)^\W*(?:score\s*)?(\d{1,2})\)?\s*[:=\u2013\u2014-]")
 
+# The first tag of an example, and of the material: with more, several examples are shown.
+MOST_LEADING = 2
+
 # A chat: the role and the text of each message.
 Messages = tuple[tuple[str, str], ...]
 
@@ -114,8 +117,10 @@ def read(messages: Messages) -> Assignment:
     for role, same_role in by_role.items():
         first = same_role[0]
         last = same_role[-1]
-        if first.position < border or role in requested_roles:
-            seed[role] = first.text
+        in_examples = [block for block in same_role if block.position < border]
+        if in_examples or role in requested_roles:
+            # Of several examples, the last is the one to go by.
+            seed[role] = (in_examples or [first])[-1].text
         if last.position >= border and role not in requested_roles:
             material[role] = last.text
     responses = {}
@@ -155,8 +160,15 @@ def _border(by_role: Mapping[str, Sequence[Block]], requested_roles: set[str]) -
     """Where the seed example ends and the material begins: where one of its tags is repeated.
 
     If none does, everything is the example where it contains what is asked for, and everything is
-    material otherwise.
+    material otherwise. Several whole examples may stand before the material, or alone.
     """
+    leading_role = min(by_role, key=lambda role: by_role[role][0].position, default="")
+    leading = by_role.get(leading_role, ())
+    whole_records = len({len(blocks) for blocks in by_role.values()}) == 1
+    if len(leading) > 1 and leading_role in requested_roles and whole_records:
+        return math.inf
+    if len(leading) > MOST_LEADING and leading_role not in requested_roles:
+        return leading[-1].position
     repeated = [blocks[1].position for blocks in by_role.values() if len(blocks) > 1]
     if repeated:
         return min(repeated)

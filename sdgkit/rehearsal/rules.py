@@ -81,7 +81,8 @@ def write(messages: Messages, digest: bytes) -> list[Piece]:
     if any(tag.role == "score" for tag in assignment.tags):
         return _judgement(assignment, _verdict(assignment, skill, dice))
     pieces: list[Piece] = []
-    questions: set[str] = set()
+    # What the prompt lists was asked already; its other lists hold no questions.
+    questions = set(re.findall(r"(?m)^\s*[*-] (.+)$", assignment.prose))
     for _ in range(assignment.count):
         pieces += _record(assignment, skill, dice, questions)
     return pieces

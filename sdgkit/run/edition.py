@@ -13,7 +13,18 @@ LONGEST_CHANGE = 60
 
 JUDGE_OF_QUESTIONS = ("eval_grounded_questions", "filter_grounded_questions")
 
-LATER_FIELDS = ("variables", "twins")
+SETTINGS = (
+    "model",
+    "judge",
+    "target",
+    "near_duplicates",
+    "twins",
+    "seed_samples",
+    "structure",
+)
+"""Fields of a config whose change is told with the old and the new value."""
+
+LATER_FIELDS = ("variables", "twins", "seed_samples")
 """Fields of a config that journals written before do not have."""
 
 
@@ -35,6 +46,7 @@ class EditionConfig:
         near_duplicates: The similarity from which near-duplicates are dropped, None to keep them.
         structure: When structured output is used: `auto`, `always` or `never`.
         variables: The variables of the whole run, as JSON values.
+        seed_samples: The tokens of other seeds that a prompt may show, 0 where none shows them.
         twins: `drop` if twins are dropped, otherwise empty.
     """
 
@@ -50,6 +62,7 @@ class EditionConfig:
     structure: str
     variables: Mapping[str, Any] = field(default_factory=dict)
     twins: str = ""
+    seed_samples: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """The config as the journal stores it.
@@ -83,7 +96,15 @@ class EditionConfig:
         changes += _prompt_changes(previous.prompts, self.prompts)
         changes += _stage_changes(previous.stages_by_name, self.stages_by_name)
         changes += _variable_changes(previous.variables, self.variables)
-        for name in ("model", "judge", "target", "near_duplicates", "twins", "structure"):
+        for name in (
+            "model",
+            "judge",
+            "target",
+            "near_duplicates",
+            "twins",
+            "seed_samples",
+            "structure",
+        ):
             old_value = getattr(previous, name)
             new_value = getattr(self, name)
             if old_value != new_value:

@@ -3,12 +3,14 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from sdgkit.errors import SettingsError
 from sdgkit.pipeline import Pipeline
 from sdgkit.prompts import Prompt
 from sdgkit.prompts.structured_output import check_structure
+from sdgkit.run import seed_samples
 from sdgkit.run.edition import EditionConfig
 from sdgkit.samples import Row, without_id
 from sdgkit.seeds import row_key
@@ -76,6 +78,8 @@ class Plan:
                 variables = None
                 if columns is not None:
                     variables = columns | stage.prompt_variables | self.variables.keys()
+                    if "seed_question" in columns:
+                        variables |= {seed_samples.VARIABLE}
                 prompt = self._prompt_of(stage)
                 prompt.check(stage.reply_columns(prompt), variables)
             if columns is not None:
@@ -116,8 +120,30 @@ class Plan:
         return list(admitted.items())
 
     def variables_of(self, row: Row) -> Mapping[str, Any]:
-        """The variables of the whole run, as the prompts for this row see them."""
-        return self.variables
+        """The variables of the whole run, as the prompts for this row see them.
+
+        Where a prompt uses `seed_samples`, these are among them, the row's own seed last.
+        """
+        samples = self._seed_samples
+        if samples is None or "seed_question" not in row:
+            return self.variables
+        return {seed_samples.VARIABLE: samples.of(row), **self.variables}
+
+    @cached_property
+    def _seed_samples(self) -> seed_samples.SeedSamples | None:
+        """The seeds that prompts show; None if no prompt shows them."""
+        budget = self._seed_samples_budget()
+        return seed_samples.SeedSamples(self.rows, budget) if budget else None
+
+    def _seed_samples_budget(self) -> int:
+        """Tokens of other seeds that a request may have; 0 if no prompt shows them."""
+        for prompt in self.prompts.values():
+            texts = [str(text) for text in prompt.as_json().values()]
+            if seed_samples.uses(texts):
+                return seed_samples.token_budget(
+                    teacher.context_length for teacher in self.teachers
+                )
+        return 0
 
     @property
     def teachers(self) -> list[Teacher]:
@@ -171,6 +197,7 @@ class Plan:
             near_duplicates=self.near_duplicates,
             structure=self.structure,
             twins="drop" if self.twins == "drop" else "",
+            seed_samples=self._seed_samples_budget(),
             variables=dict(self.variables),
         )
 

@@ -151,7 +151,7 @@ class _Batch:
         self._request = request
         self._missing = deque(rows)  # the ordinals of rows still to come
         self._varied = {"vary": draw(stage.vary, step.row, request)} if stage.vary else {}
-        self._texts: dict[str, Row] = {}  # the rows of the replies so far, by their texts
+        self._texts: dict[str, str] = {}  # of the replies so far, by what makes them equal
 
     async def fill(self) -> None:
         """Ask until no row is missing, and drop those that stay missing."""
@@ -202,7 +202,7 @@ class _Batch:
         new_rows = [row for row in rows if normalized(row, columns) not in self._texts]
         wanted = new_rows[: len(self._missing)]
         for row in wanted:
-            self._texts[normalized(row, columns)] = row
+            self._texts[normalized(row, columns)] = "\n".join(str(row[name]) for name in columns)
             ordinal = self._missing.popleft()
             is_added = self._step.offer(ordinal, {**row, **self._varied}, columns)
             if not is_added:

@@ -48,7 +48,12 @@ GIVEN: dict[str, dict[str, Any]] = {
     "evaluate_qa_pair": {"question": "<question>", "response": "<response>"},
 }
 GIVEN_TO_ALL = {"context", "question", "response", "num_samples"}
-SOMETIMES = {"vary", "criteria"}  # variables that a run may have
+SOMETIMES = {  # variables that a run may have
+    "vary",
+    "criteria",
+    "seed_samples",
+    "already_written",
+}
 LANGUAGES = (
     "English|German|French|Spanish|Italian|Portuguese|Dutch|Chinese|Mandarin|Japanese|Korean|"
     "Russian|Arabic|Hindi|Turkish|Polish|Czech|Swedish|Danish|Norwegian|Finnish|Greek|Hebrew|"

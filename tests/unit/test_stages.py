@@ -752,7 +752,7 @@ def test_a_list_that_is_cut_off_is_asked_for_its_rest(script: ScriptedTeacher) -
     assert not run.funnel[0].dropped
     assert sorted(questions_asked(script)) == [2, 2, 4, 4, 6, 6]
     last = next(ask.given for ask in script.asks if ask.given.get("num_samples") == 2)
-    assert [row["question"][-1] for row in last["written"]] == ["0", "1", "2", "3"]
+    assert [question[-1] for question in last["written"]] == ["0", "1", "2", "3"]
 
 
 def test_a_list_whose_rest_is_cut_off_too_before_anything_new_loses_no_more_than_it(

@@ -1,0 +1,118 @@
+"""`seed_samples`: all seed examples of a skill for a prompt, the row's own seed last.
+
+Where a task description has a dozen words, the other seeds are the rules. They are taken in one
+order for the whole run, so that the requests for different seeds begin alike and a server's prefix
+cache serves them, and within a budget of tokens, which is the same for all requests.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sdgkit.samples import TEXTS, Row
+
+VARIABLE = "seed_samples"
+"""The name of the variable in prompts."""
+
+LARGEST_BUDGET = 4_000
+"""Tokens of other seeds that a request may have; more would cost more than it teaches."""
+
+SHARE_OF_CONTEXT = 4
+"""The other seeds may fill a fourth of what the server can hold of prompt and reply."""
+
+ASSUMED_CONTEXT = 8_192
+"""Tokens that a server is taken to hold if it does not say how many."""
+
+BYTES_PER_TOKEN = 3
+"""Of UTF-8 text: few, so that languages for which a tokenizer was not made fit, too."""
+
+_SEED_COLUMNS = tuple(f"seed_{column}" for column in TEXTS)
+
+
+def token_budget(context_lengths: Iterable[int | None]) -> int:
+    """How many tokens of other seeds a request may have.
+
+    Args:
+        context_lengths: How many tokens prompt and reply may have together, at each of the servers
+            that are asked; None where a server does not say.
+
+    Example:
+        >>> token_budget([32_768, 2_048]), token_budget([None])
+        (512, 2048)
+    """
+    known = [length or ASSUMED_CONTEXT for length in context_lengths]
+    shortest = min(known, default=ASSUMED_CONTEXT)
+    return min(LARGEST_BUDGET, shortest // SHARE_OF_CONTEXT)
+
+
+class SeedSamples:
+    """The seed examples that the prompts of a run show.
+
+    Args:
+        rows: The run's input rows: the seeds, or rows that carry their seeds' columns.
+        budget: How many tokens of other seeds a request may have.
+    """
+
+    def __init__(self, rows: Iterable[Row], budget: int) -> None:
+        self._shown: list[dict[str, Any]] = []
+        tokens_left = budget
+        seeds: dict[tuple[Any, ...], Row] = {}
+        for row in rows:
+            if "seed_question" in row:
+                seeds.setdefault(_identity(row), row)
+        for seed in seeds.values():
+            tokens = _tokens(seed)
+            if tokens <= tokens_left:
+                tokens_left -= tokens
+                self._shown.append(_sample(seed))
+
+    def of(self, row: Row) -> list[dict[str, Any]]:
+        """The seed examples for a row's prompts.
+
+        They are of the same task, and never what the row itself asks about.
+
+        Args:
+            row: The row.
+
+        Returns:
+            The others, then the row's own seed. Each has its texts under `seed_question` and under
+            `question`, and so on.
+        """
+        own = _sample(row)
+        others = []
+        for sample in self._shown:
+            is_own = _identity(sample) == _identity(own)
+            is_same_task = sample["task_description"] == own["task_description"]
+            if is_same_task and not is_own and not _is_about(sample, row):
+                others.append(sample)
+        return [*others, own]
+
+
+def _identity(seed: Row) -> tuple[Any, ...]:
+    return (seed.get("task_description"), *(seed.get(column) for column in _SEED_COLUMNS))
+
+
+def _sample(seed: Row) -> dict[str, Any]:
+    sample = {"task_description": seed.get("task_description")}
+    for column in TEXTS:
+        text = seed.get(f"seed_{column}")
+        if text is not None:
+            sample[f"seed_{column}"] = text
+            sample[column] = text
+    return sample
+
+
+def _tokens(seed: Row) -> int:
+    """About how many tokens the texts of a seed have."""
+    texts = [str(seed.get(column) or "") for column in _SEED_COLUMNS]
+    return len("".join(texts).encode("utf-8", "replace")) // BYTES_PER_TOKEN
+
+
+def _is_about(sample: Mapping[str, Any], row: Row) -> bool:
+    """Whether the row is the sample itself, as where a seed is judged beside another."""
+    material = "question" if "context" not in sample else "context"
+    return material in row and sample.get(material) == row[material]
+
+
+def uses(texts: Sequence[str]) -> bool:
+    """Whether one of these templates names the variable."""
+    return any(VARIABLE in text for text in texts)

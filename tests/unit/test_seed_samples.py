@@ -1,0 +1,206 @@
+"""`seed_samples`: the other seeds in a prompt, the row's own last."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scripted import PROMPTS, ScriptedTeacher, seeds
+
+import sdgkit as sk
+from sdgkit.prompts import Prompt
+from sdgkit.run.seed_samples import SeedSamples, token_budget
+
+WRITER = "gen_grounded_responses"
+JUDGE = "evaluate_grounded_qa_pair"
+
+
+def showing_seeds(prompt: Prompt) -> Prompt:
+    """The prompt with the questions of all seeds that it may show before everything else."""
+    shown = "{% for sample in seed_samples %}{{ sample.seed_question }} / {% endfor %}"
+    return replace(prompt, system=shown)
+
+
+def run_of(script: ScriptedTeacher, rows: Sequence[Mapping[str, Any]], **options: Any) -> sk.Run:
+    prompts = {name: showing_seeds(PROMPTS[name]) for name in (WRITER, JUDGE)}
+    return sk.generate(
+        rows,
+        teacher=script.connect(),
+        prompts={**PROMPTS, **prompts},
+        num_contexts=2,
+        num_questions=1,
+        **options,
+    )
+
+
+def system_of(run: sk.Run, id: str, stage: str = WRITER) -> str:
+    """The system message of a stage's request for a sample."""
+    [exchange] = [entry for entry in run.trace(id).exchanges if entry.stage == stage]
+    return str(exchange.messages[0]["content"])
+
+
+def first_ids(run: sk.Run) -> dict[str, str]:
+    """The id of the first sample of each seed."""
+    ids: dict[str, str] = {}
+    for row in run.samples():
+        ids.setdefault(row["id"].partition("/")[0], row["id"])
+    return ids
+
+
+def test_a_prompt_shows_the_other_seeds_in_order_and_its_own_last() -> None:
+    with ScriptedTeacher() as script:
+        run = run_of(script, seeds(4))
+        ids = first_ids(run)
+        for number in (1, 2, 3, 4):
+            others = [other for other in (1, 2, 3, 4) if other != number]
+            shown = [f"Question of seed {seed}" for seed in [*others, number]]
+            for stage in (WRITER, JUDGE):
+                assert system_of(run, ids[f"s{number}"], stage) == f"{' / '.join(shown)} /"
+
+
+def test_requests_for_later_seeds_begin_alike() -> None:
+    with ScriptedTeacher() as script:
+        run = run_of(script, seeds(6))
+        ids = first_ids(run)
+        fifth = system_of(run, ids["s5"])
+        sixth = system_of(run, ids["s6"])
+    beginning = "".join(f"Question of seed {number} / " for number in (1, 2, 3, 4))
+    assert fifth.startswith(beginning)
+    assert sixth.startswith(beginning)
+
+
+def test_a_prompt_that_shows_no_other_seeds_is_sent_as_before() -> None:
+    with ScriptedTeacher() as script:
+        run = sk.generate(seeds(2), teacher=script.connect(), prompts=PROMPTS, num_contexts=1)
+        assert run.plan is not None
+        for row in run.samples():
+            for exchange in run.trace(row["id"]).exchanges:
+                told = json.loads(exchange.messages[0]["content"])
+                assert "seed_samples" not in json.dumps(told)
+        assert run.plan.edition().seed_samples == 0
+        assert "seed_samples" not in run.plan.edition().as_json()
+
+
+def test_a_single_seed_is_its_own_only_example() -> None:
+    with ScriptedTeacher() as script:
+        run = run_of(script, seeds(1))
+        assert system_of(run, first_ids(run)["s1"]) == "Question of seed 1 /"
+
+
+def test_stage_by_stage_shows_the_same_seeds_as_a_run() -> None:
+    with ScriptedTeacher() as script:
+        streamed = run_of(script, seeds(3))
+        rows: Any = seeds(3)
+        script.forget()
+        prompts = {**PROMPTS, WRITER: showing_seeds(PROMPTS[WRITER])}
+        prompts[JUDGE] = showing_seeds(PROMPTS[JUDGE])
+        options: dict[str, dict[str, Any]] = {
+            "gen_contexts": {"num_contexts": 2},
+            "gen_grounded_questions": {"num_questions": 1},
+        }
+        for stage in sk.GROUNDED.stages:
+            given = dict(options.get(stage.name, {}))
+            if stage.role:
+                given |= {"prompt": prompts[stage.name], "teacher": script.connect()}
+            rows = getattr(sk, stage.name)(rows, **given)
+        assert [dict(row) for row in rows] == [dict(row) for row in streamed.dataset]
+
+
+# The budget ---------------------------------------------------------------------------------------
+
+
+def sized(count: int, letters: int) -> list[dict[str, str]]:
+    return [
+        {"seed_question": f"Q{number}", "seed_response": "x" * letters} for number in range(count)
+    ]
+
+
+def shown_for(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], budget: int) -> list[str]:
+    return [sample["question"] for sample in SeedSamples(rows, budget).of(row)]
+
+
+def test_the_budget_is_part_of_what_the_smallest_server_holds() -> None:
+    assert token_budget([8_192, 2_000]) == 500
+    assert token_budget([1_000_000]) == 4_000
+    assert token_budget([None]) == token_budget([]) == 2_048
+
+
+def test_seeds_beyond_the_budget_are_left_out_for_all_and_the_own_one_stays() -> None:
+    rows = sized(5, 300)  # a hundred tokens each
+    assert shown_for(rows[4], rows, budget=250) == ["Q0", "Q1", "Q4"]
+    assert shown_for(rows[0], rows, budget=250) == ["Q1", "Q0"]
+    assert shown_for(rows[3], rows, budget=10) == ["Q3"]
+
+
+def test_a_server_that_holds_more_shows_more_and_another_edition_says_so(tmp_path: Path) -> None:
+    with ScriptedTeacher() as script:
+        run = run_of(script, seeds(3), out=tmp_path)
+        assert run.plan is not None
+        assert run.plan.edition().seed_samples == 2_048
+    with sk.connect("rehearsal", context_length=400) as small:
+        smaller = replace(run.plan, teacher=small)
+    assert smaller.edition().seed_samples == 100
+
+
+def test_a_row_is_never_shown_the_seed_that_it_is_itself() -> None:
+    rows = seeds(3)
+    judged = {
+        **rows[0],
+        "context": rows[1]["seed_context"],
+        "question": rows[1]["seed_question"],
+        "response": rows[1]["seed_response"],
+    }
+    shown = shown_for(judged, rows, budget=1_000)
+    assert shown == ["Question of seed 3", "Question of seed 1"]
+
+
+def test_seeds_of_another_task_are_not_shown() -> None:
+    rows = seeds(3)
+    rows[1] = {**rows[1], "task_description": "Do something else."}
+    assert shown_for(rows[0], rows, budget=1_000) == ["Question of seed 3", "Question of seed 1"]
+
+
+# The shipped prompts ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("seed_file", "stages"),
+    [
+        ("feedback_to_table.jsonl", ["gen_grounded_responses"]),
+        ("commit_messages.jsonl", ["gen_questions", "gen_responses"]),
+    ],
+)
+def test_the_shipped_prompts_show_the_other_seeds_before_the_own_one(
+    seed_file: str, stages: list[str]
+) -> None:
+    plan = sk.plan(sk.shipped("notebooks") / "seeds" / seed_file)
+    for stage in stages:
+        row = {**plan.rows[2], "context": "A new context.", "question": "And now?"}
+        values = {**plan.variables_of(row), **row, "num_samples": 6}
+        text = plan.prompts[stage].render(values)[-1]["content"]
+        places = [text.index(seed["seed_response"]) for seed in plan.rows[:5]]
+        own = places.pop(2)
+        assert places == sorted(places)
+        assert max(places) < own < text.rindex("Now write")
+
+
+def test_the_shipped_prompts_say_nothing_of_other_seeds_where_there_are_none() -> None:
+    [seed] = seeds(1)
+    plan = sk.plan([seed])
+    row = {**seed, "context": "A new context.", "question": "And now?"}
+    text = plan.prompts[WRITER].render({**plan.variables_of(row), **row})[-1]["content"]
+    assert "other examples" not in text
+    assert text.count("[Start of Response]") == 2  # the seed's, and the form
+
+
+def test_the_rehearsal_teacher_goes_by_the_last_example() -> None:
+    tables = sk.load_seeds(sk.shipped("notebooks") / "seeds" / "feedback_to_table.jsonl")
+    with sk.connect("rehearsal") as teacher:
+        run = sk.generate(tables, teacher=teacher, num_contexts=2)
+    shown = [row["response"] for row in run.samples()]
+    assert shown
+    assert all(response.startswith("|") for response in shown)
+    copied = {row["seed_response"] for row in run.samples()} & set(shown)
+    assert not copied
