@@ -21,8 +21,9 @@ from sdgkit.formatting import public_model_name
 from sdgkit.keywords import known_keywords
 from sdgkit.method import Prompts, Sampling, plan, run_folder
 from sdgkit.pipeline import Pipeline
+from sdgkit.quality.agreement import Agreement, compare_with_judge, judge_drops
 from sdgkit.quality.verdicts import GOOD, RESPONSE_KINDS, Calibration, Mistake, Verdicts
-from sdgkit.run import Run
+from sdgkit.run import Run, open_run
 from sdgkit.run.folder import CALIBRATION_FILE, write_calibrated, write_values
 from sdgkit.run.plan import Plan
 from sdgkit.samples import Row, seed_of
@@ -65,7 +66,8 @@ def calibrate(
         structure: When to use structured output: "auto", "always" or "never" (as for `plan`).
 
     Returns:
-        The counts by kind of damage, with their intervals. They print as a table.
+        The counts by kind of damage, with their intervals, and how far the judge agrees with the
+        review of the run, if there is one. They print as a table.
 
     Raises:
         SeedError: If there are not two different seeds of one task.
@@ -109,12 +111,28 @@ def calibrate(
         verdicts=verdicts,
         mistakes=mistakes,
         is_leave_one_out=True,
+        agreement=_agreement(seeds, folder),
     )
     if folder is not None:
         write_values(folder / CALIBRATION_FILE, asdict(calibration))
         with suppress(FolderInUse):  # a run is writing it, and writes its report when it ends
             write_calibrated(folder)
     return calibration
+
+
+def _agreement(seeds: SeedSource | Run, folder: Path | None) -> Agreement | None:
+    """How far the judge of the run agrees with its review; None without a run or decisions."""
+    if isinstance(seeds, Run):
+        run = seeds
+    elif folder is not None:
+        run = open_run(folder)
+    else:
+        return None
+    decisions = run.decisions
+    if not decisions:
+        return None
+    drops = judge_drops(run.drops(), run.snapshot().stages)
+    return compare_with_judge(decisions, run.samples(), drops)
 
 
 def _responses(seeds: Sequence[Row]) -> list[Row]:

@@ -12,7 +12,7 @@ from sdgkit.evaluation.pilot import Pilot, run_pilot
 from sdgkit.formatting import format_rough_duration
 from sdgkit.keywords import known_keywords
 from sdgkit.pages import fill
-from sdgkit.quality.verdicts import interval
+from sdgkit.quality.interval import interval
 from sdgkit.run.plan import Plan
 from sdgkit.samples import Row
 from sdgkit.stages import Stage

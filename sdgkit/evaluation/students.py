@@ -20,7 +20,7 @@ from sdgkit.journal import Journal
 from sdgkit.keywords import known_keywords
 from sdgkit.pages import fill
 from sdgkit.prompts import Prompt, load_prompt
-from sdgkit.quality.verdicts import Interval, interval
+from sdgkit.quality.interval import Interval, interval
 from sdgkit.run import Run, open_run
 from sdgkit.samples import Row
 from sdgkit.stages import Generate, Judge

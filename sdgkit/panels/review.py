@@ -332,6 +332,9 @@ def _status(review: Review) -> str:
     implied = review.implied()
     if implied:
         status.append(implied)
+    agreement = review.agreement()
+    if agreement is not None:
+        status.append(agreement.summary)
     return " \u00b7 ".join(status)
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from sdgkit.formatting import format_number, format_percent, pluralize
 from sdgkit.pages.noted_table import NotedTable
+from sdgkit.quality.agreement import Agreement
 from sdgkit.quality.calibration_words import meaning
+from sdgkit.quality.interval import Interval, interval
 from sdgkit.seeds import row_key
 
 GOOD = "good"
@@ -39,49 +40,6 @@ EARLIER_KINDS = {
 OWN_ROWS = "run"  # the kind of the rows that a run made itself
 HEAD = ("response", "kept", "share kept", "")
 MISTAKES_SHOWN = 3
-Z_95 = 1.959964  # standard deviations of a normal distribution that hold 95% of it
-
-
-class Interval(NamedTuple):
-    """A confidence interval (95%) of a share.
-
-    Attributes:
-        low: The lower end, from 0 to 1.
-        high: The upper end, from 0 to 1.
-    """
-
-    low: float
-    high: float
-
-    def __contains__(self, share: object) -> bool:
-        """Whether a share lies within the interval, its ends included."""
-        return isinstance(share, int | float) and self.low <= share <= self.high
-
-
-def interval(part: float, whole: int) -> Interval:
-    """The confidence interval (95%) of the share `part / whole`.
-
-    The Wilson score interval (Wilson 1927, JASA 22:209), which holds for small numbers and for
-    shares near 0 and 1.
-
-    Args:
-        part: How many of the whole have the property; a tie may count as half.
-        whole: How many were looked at. Of none, nothing is known: the interval is 0 to 1.
-
-    Example:
-        >>> low, high = interval(18, 20)
-        >>> f"{low:.3f} to {high:.3f}"
-        '0.699 to 0.972'
-    """
-    if not whole:
-        return Interval(0.0, 1.0)
-    share = part / whole
-    correction = Z_95**2 / whole
-    middle = share + correction / 2
-    spread = math.sqrt(share * (1 - share) * correction + correction**2 / 4)
-    low = (middle - spread) / (1 + correction)
-    high = (middle + spread) / (1 + correction)
-    return Interval(max(0.0, low), min(1.0, high))
 
 
 @dataclass(frozen=True)
@@ -180,6 +138,8 @@ class Calibration:
         mistakes: What it got wrong.
         is_leave_one_out: Whether each seed was judged beside another one. Earlier versions judged
             it beside itself, where any judge does well.
+        agreement: How far the judge agrees with the review of the run, as it was then; None without
+            decisions.
     """
 
     judge: str
@@ -189,6 +149,7 @@ class Calibration:
     verdicts: Sequence[Verdicts]
     mistakes: Sequence[Mistake] = ()
     is_leave_one_out: bool = False
+    agreement: Agreement | None = None
 
     @property
     def good(self) -> Verdicts:
@@ -241,7 +202,9 @@ class Calibration:
         """
         return self._table(own_rows).as_html()
 
-    def _table(self, own_rows: Verdicts | None = None) -> NotedTable:
+    def _table(
+        self, own_rows: Verdicts | None = None, agreement: Agreement | None = None
+    ) -> NotedTable:
         applied = [verdicts for verdicts in self.verdicts if verdicts.asked or verdicts.unsure]
         rows = [verdicts.cells() for verdicts in applied]
         if own_rows is not None and own_rows.asked:
@@ -254,10 +217,12 @@ class Calibration:
             f"{pluralize(self.seeds, 'seed example')}, as they are and spoilt, {beside}. "
             "In brackets: the 95% confidence interval of the share, which is wide for few seeds."
         )
+        if agreement is not None:
+            note = f"{agreement.sentences} {note}"
         return NotedTable(HEAD, rows, note)
 
     def __repr__(self) -> str:
-        return self._table().as_text()
+        return self._table(agreement=self.agreement).as_text()
 
     def _repr_html_(self) -> str:
-        return self.as_html()
+        return self._table(agreement=self.agreement).as_html()

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from sdgkit.formatting import format_duration, format_number
 from sdgkit.funnel import Summary
+from sdgkit.quality.agreement import Agreement
 from sdgkit.report.explain import Explanation
 from sdgkit.samples import TEXTS, Row, own_question, seed_of
 
@@ -156,6 +157,7 @@ class ReportPage:
         created: When the page was written.
         explanation: Where the samples went.
         calibration: How far the judge can be trusted, as HTML; "" where that is not known.
+        agreement: How far the judge agrees with the review; None without one.
         picture: The funnel as SVG; "" if no stage has run.
         scores: The histogram of scores as SVG; "" if there are none.
         lengths: The histograms of lengths.
@@ -168,6 +170,7 @@ class ReportPage:
     created: datetime
     explanation: Explanation
     calibration: str
+    agreement: Agreement | None
     picture: str
     scores: str
     lengths: Sequence[LengthFigure]

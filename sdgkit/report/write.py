@@ -15,6 +15,7 @@ from sdgkit.export import write_text
 from sdgkit.funnel import StageLine, Summary
 from sdgkit.pages import fill
 from sdgkit.pages.picture import describe_stage, draw_funnel
+from sdgkit.quality.agreement import Agreement
 from sdgkit.quality.verdicts import OWN_ROWS, Calibration, Verdicts
 from sdgkit.report.explain import advice, explain
 from sdgkit.report.histograms import length_histogram, score_histogram
@@ -41,6 +42,7 @@ def write_report(
     *,
     name: str,
     calibration: Calibration | None = None,
+    agreement: Agreement | None = None,
 ) -> None:
     """Write the page of a run, whether finished, cancelled or empty.
 
@@ -50,6 +52,7 @@ def write_report(
         record: The run, for its samples, drops and traces.
         name: The skill's name.
         calibration: How far its judge can be trusted, to stand beside the run's own numbers.
+        agreement: How far its judge agrees with the person who reviewed it.
     """
     last_filter = _last_filter(summary.stages)
     samples = _SampleStatistics(summary.samples_kept)
@@ -64,6 +67,7 @@ def write_report(
         created=datetime.now(),
         explanation=explain(summary, record),
         calibration=_calibration_html(calibration, last_filter),
+        agreement=agreement,
         picture=draw_funnel(summary.stages, seeds=summary.seeds) if summary.stages else "",
         scores=score_histogram(samples.scores, drops.scores),
         lengths=samples.length_figures(),

@@ -6,10 +6,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sdgkit.decisions import Decision, ReviewProgress, Verdict
+from sdgkit.decisions import Decision, Decisions, ReviewProgress, Verdict
 from sdgkit.errors import RunError, SeedError, SettingsError
 from sdgkit.keywords import known_keywords
-from sdgkit.quality.verdicts import interval
+from sdgkit.quality.agreement import Agreement, as_finished, compare_with_judge, judge_drops
+from sdgkit.quality.interval import interval
 from sdgkit.report import length_histogram, score_histogram
 from sdgkit.review.draw import DRAWN, draw
 from sdgkit.review.facts import SampleFacts, parts, score_of
@@ -83,6 +84,8 @@ class Review:
         self.by_id = {str(sample["id"]): sample for sample in self.samples}
         self._keys = {id_: content_key(sample) for id_, sample in self.by_id.items()}
         self.decisions = self.run.decisions
+        self._judge_drops: dict[str, Row] | None = None
+        self._agreement: tuple[Decisions, Agreement | None] | None = None
         return self
 
     def write(self) -> None:
@@ -116,6 +119,27 @@ class Review:
             reason: Why, in a few words.
         """
         self.decide([self.decision_of(id, "reject", reason)])
+
+    def overrule(self, id: str) -> None:
+        """Say that a row which the judge dropped was good.
+
+        It counts when your decisions are compared with the judge's (`agreement`). It becomes no
+        sample by that; if a later run keeps the same row, it is accepted already.
+
+        Args:
+            id: The row's id: one of `judge_drops`.
+
+        Raises:
+            RunError: If the last judge dropped no row with this id.
+        """
+        drop = self.judge_drops.get(id)
+        if drop is None:
+            raise RunError(
+                f"The last judge of this run dropped no row {id!r}. `judge_drops` has those that "
+                "it dropped.",
+                folder=self.run.out,
+            )
+        self.decide([Decision(content_key(as_finished(drop)), id, "accept")])
 
     def edit(self, id: str, **texts: str) -> None:
         """Accept a sample with other texts.
@@ -305,6 +329,27 @@ class Review:
             number: How many (default 20).
         """
         return draw(self.by_id, self._keys, number)
+
+    @property
+    def judge_drops(self) -> Mapping[str, Row]:
+        """The rows that the last judge turned down, by id."""
+        if self._judge_drops is None:
+            lines = self.run.snapshot().stages
+            drops = judge_drops(self.run.drops(), lines)
+            self._judge_drops = {str(drop["id"]): drop for drop in drops}
+        return self._judge_drops
+
+    def agreement(self) -> Agreement | None:
+        """How far the judge agrees with your decisions, and the rows about which it does not.
+
+        Returns:
+            The agreement; None as long as there are no decisions.
+        """
+        if self._agreement is None or self._agreement[0] is not self.decisions:
+            drops = self.judge_drops.values() if self.decisions else ()
+            agreement = compare_with_judge(self.decisions, self.samples, drops)
+            self._agreement = (self.decisions, agreement)
+        return self._agreement[1]
 
     @property
     def progress(self) -> ReviewProgress:

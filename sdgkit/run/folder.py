@@ -13,6 +13,7 @@ from sdgkit.export.training_set import Part, TrainingSet
 from sdgkit.files import refuse_way_out, remove_abandoned
 from sdgkit.funnel import Summary
 from sdgkit.journal import Journal
+from sdgkit.quality.agreement import compare_with_judge, judge_drops
 from sdgkit.quality.verdicts import Calibration
 from sdgkit.recorded import read_file
 from sdgkit.report import write_report
@@ -65,7 +66,7 @@ def write_calibrated(out: Path) -> None:
 
 
 def write_reviewed(out: Path) -> None:
-    """Write again what follows from the review: the training file, the card, the exports.
+    """Write again what follows from the review: training file, card, exports and report.
 
     Raises:
         FolderInUse: A run is writing the folder. It ends with writing these files.
@@ -73,7 +74,9 @@ def write_reviewed(out: Path) -> None:
     """
     with closing(Journal(out)) as journal:
         journal.look_at_files()
-        _write_reviewed(out, read_summary(out), journal)
+        summary = read_summary(out)
+        _write_reviewed(out, summary, journal)
+        _write_report(out, summary, journal)
 
 
 def read_config(out: Path) -> RunConfig:
@@ -108,7 +111,17 @@ def _write_report(out: Path, summary: Summary, journal: Journal) -> None:
     config = read_config(out)
     record = Record(None, journal)
     calibration = _read_calibration(out, summary, config)
-    write_report(out / "report.html", summary, record, name=config.name, calibration=calibration)
+    decisions = read_decisions(journal)
+    drops = judge_drops(journal.drops(), summary.stages) if decisions else ()
+    agreement = compare_with_judge(decisions, journal.samples(), drops)
+    write_report(
+        out / "report.html",
+        summary,
+        record,
+        name=config.name,
+        calibration=calibration,
+        agreement=agreement,
+    )
 
 
 def _read_calibration(out: Path, summary: Summary, config: RunConfig) -> Calibration | None:

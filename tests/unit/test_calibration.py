@@ -11,7 +11,8 @@ from scripted import PROMPTS, tagged
 
 import sdgkit as sk
 from sdgkit.cli import main
-from sdgkit.quality.verdicts import OWN_ROWS, Calibration, Verdicts, interval
+from sdgkit.quality.interval import interval
+from sdgkit.quality.verdicts import OWN_ROWS, Calibration, Verdicts
 from sdgkit.recorded import read_file, read_values
 from sdgkit.run import Run
 

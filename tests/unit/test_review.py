@@ -16,7 +16,7 @@ from scripted import PROMPTS, ScriptedTeacher
 import sdgkit as sk
 from sdgkit.cli import main
 from sdgkit.errors import RunError, SeedError, SettingsError
-from sdgkit.quality.verdicts import interval
+from sdgkit.quality.interval import interval
 from sdgkit.review import Review, parts
 from sdgkit.review.spreadsheet import from_csv, harmless, original, to_csv
 from sdgkit.samples import content_key, seed_of
