@@ -17,13 +17,21 @@ and what to do. A field that is not known is None. Code that handles an error re
 never its message.
 """
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 
 class SdgkitError(Exception):
-    """Base of all errors that sdgkit raises on purpose."""
+    """Base of all errors that sdgkit raises on purpose.
+
+    A notebook shows the sentence alone; `%tb` in the next cell shows the traceback.
+    """
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows in the place of the traceback."""
+        return _notebook_lines(self, f"{type(self).__name__}: {self}")
 
 
 class SettingsError(SdgkitError):
@@ -171,6 +179,28 @@ class RunStopped(RunError):
         super().__init__(message, folder=folder)
         self.stage = stage
         self.row = row
+
+
+def show_in_notebook(error: BaseException, sentence: str) -> None:
+    """Let a notebook show a sentence in the place of an error's traceback; `%tb` still shows it.
+
+    For errors that have to stay what they are, such as a `KeyboardInterrupt`.
+    """
+    error._render_traceback_ = lambda: _notebook_lines(error, sentence)  # type: ignore[attr-defined]
+
+
+def _notebook_lines(error: BaseException, sentence: str) -> list[str]:
+    """The sentence where the error has just ended a cell, the traceback where `%tb` asks for it."""
+    from IPython.core.getipython import get_ipython
+
+    shell = get_ipython()
+    has_just_ended_a_cell = sys.exc_info()[1] is error
+    if has_just_ended_a_cell or shell is None:
+        return [sentence]
+    lines: list[str] = shell.InteractiveTB.structured_traceback(
+        type(error), error, error.__traceback__
+    )
+    return lines
 
 
 def as_sdgkit_error(

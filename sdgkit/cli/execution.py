@@ -107,7 +107,7 @@ def execute(source: Path, target: Path, parameters: Mapping[str, Any]) -> None:
         except Exception as error:
             message = f"The notebook stopped in {headings.last!r}: {_sentence(error)}"
             if target.exists():
-                message += f"\nThe executed notebook, with the whole traceback: {target}"
+                message += f"\nThe executed notebook: {target}"
             raise errors.RunError(message, folder=target.parent) from error
 
 

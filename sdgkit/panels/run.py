@@ -9,12 +9,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Unpack
 
-from sdgkit.errors import SettingsError
+from sdgkit.errors import SettingsError, show_in_notebook
 from sdgkit.formatting import (
     format_duration,
     format_number,
     format_rough_duration,
     format_samples,
+    pluralize,
 )
 from sdgkit.journal import RecordedExchange
 from sdgkit.keywords import known_keywords
@@ -202,16 +203,22 @@ class RunPanel(Panel):
         try:
             while not self.latest.finished:
                 await asyncio.sleep(POLL_S)
-        except (asyncio.CancelledError, KeyboardInterrupt):
+        except (asyncio.CancelledError, KeyboardInterrupt) as interrupt:
             self.latest.cancel()
             while not self.latest.finished:
                 time.sleep(POLL_S)
+            show_in_notebook(interrupt, self._interrupted())
             raise
         finally:
             self.wait(5.0)
         if self.latest.error is not None:
             raise self.latest.error
         return self.latest
+
+    def _interrupted(self) -> str:
+        kept = pluralize(self.latest.snapshot().samples, "sample")
+        place = self.latest.out or "this panel"
+        return f"Interrupted. Kept {kept} in {place}. Run the cell again to resume."
 
     def start(self) -> "RunPanel":
         """Start, resume or repeat the run, with the prompts as they are now; returns at once."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdgkit.decisions import DecisionBook, Decisions
-from sdgkit.errors import RunError
+from sdgkit.errors import RunError, show_in_notebook
 from sdgkit.export.training_set import Part, TrainingSet
 from sdgkit.formatting import format_samples
 from sdgkit.funnel import Summary
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 NOTES_S = 0.1
 """Seconds between two looks for new notes while waiting."""
+
+INTERRUPTED = "Interrupted."
 
 CANCEL_S = 30.0
 """Seconds a cancelled run may take to write its files; usually a moment, more on a busy machine."""
@@ -124,9 +126,10 @@ class Run:
                 seconds_left = max(0.0, deadline - time.monotonic())
                 concurrent.futures.wait([execution.future], min(NOTES_S, seconds_left))
                 self._print_notes()
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interrupt:
             self.cancel()
             concurrent.futures.wait([execution.future], timeout=CANCEL_S)
+            show_in_notebook(interrupt, INTERRUPTED)  # the notes say what is kept
             raise
         finally:
             self._print_notes()

@@ -14,6 +14,8 @@ import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from sdgkit.errors import show_in_notebook
+
 T = TypeVar("T")
 
 # Seconds that an interrupted call may take to clean up before KeyboardInterrupt is raised.
@@ -84,9 +86,10 @@ def wait(coroutine: Coroutine[Any, Any, T]) -> T:
     future = submit(run())
     try:
         return future.result()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         future.cancel()
         has_ended.wait(CLEANUP_SECONDS)
+        show_in_notebook(interrupt, "Interrupted.")
         raise
 
 
