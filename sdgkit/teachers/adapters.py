@@ -12,9 +12,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from sdgkit.teachers.diagnosis import Trouble, diagnose_exception, diagnose_response
+from sdgkit.teachers.body import ACCEPTED_ENCODINGS, BodyRefused, read_body
+from sdgkit.teachers.diagnosis import Cause, Trouble, diagnose_exception, diagnose_response
 from sdgkit.teachers.exchange import Reply
 from sdgkit.teachers.network import proxy_for, ssl_context_for
+from sdgkit.teachers.secrets import HIDDEN
 from sdgkit.teachers.server import Server
 
 if TYPE_CHECKING:
@@ -28,6 +30,9 @@ MODELS_SECONDS = 60.0
 METRICS_SECONDS = 5.0
 # The slots limit concurrent requests, not the pool of connections.
 MAX_CONNECTIONS = 10_000
+
+MOST_TOKENS = 10**9  # of one request; a server that counts more cannot count
+LONGEST_FINISH_REASON = 100  # characters
 
 # What a server may refuse and a request can do without. Some have no `seed`, some models only
 # their own temperature ("Unsupported value: 'temperature' …"), and OpenAI's reasoning models want
@@ -146,7 +151,11 @@ class OpenAICompatible(Adapter):
     ) -> Any:
         """The JSON of a response, or its text. Raises Trouble."""
         credentials = self.server.credentials
-        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        headers = {
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+            "Accept-Encoding": ACCEPTED_ENCODINGS,
+        }
         if key := credentials.key:
             headers["Authorization"] = f"Bearer {key}"
         headers |= credentials.headers
@@ -154,13 +163,17 @@ class OpenAICompatible(Adapter):
             if self._client is None:
                 self._client = self._open_client()
             async with asyncio.timeout(seconds):
-                response = await self._client.request(method, url, content=content, headers=headers)
+                sending = self._client.stream(method, url, content=content, headers=headers)
+                async with sending as response:
+                    body = await read_body(response)
+        except BodyRefused as refusal:
+            raise Trouble(Cause.BAD_REQUEST, str(refusal), response.status_code) from None
         except Exception as error:
             raise diagnose_exception(error, self.server) from error
         try:
-            data = json.loads(response.content)
+            data = json.loads(body)
         except (ValueError, RecursionError):
-            data = response.text
+            data = body.decode("utf-8", "replace")
         if response.status_code != 200:
             retry_after = response.headers.get("retry-after")
             raise diagnose_response(response.status_code, data, self.server, retry_after)
@@ -186,19 +199,29 @@ class OpenAICompatible(Adapter):
         try:
             choice = data["choices"][0]
             message = choice["message"]
-            usage = data.get("usage") or {}
+            usage = data.get("usage")
+            counts = usage if isinstance(usage, dict) else {}
+            reasoning = message.get("reasoning_content") or message.get("reasoning")
             return Reply(
-                text=_message_text(message.get("content")),
-                finish_reason=str(choice.get("finish_reason") or "stop"),
-                reasoning=_message_text(
-                    message.get("reasoning_content") or message.get("reasoning")
-                ),
-                prompt_tokens=int(usage.get("prompt_tokens") or 0),
-                completion_tokens=int(usage.get("completion_tokens") or 0),
+                text=self._without_keys(_message_text(message.get("content"))),
+                finish_reason=self._without_keys(_finish_reason(choice)),
+                reasoning=self._without_keys(_message_text(reasoning)),
+                prompt_tokens=_token_count(counts.get("prompt_tokens")),
+                completion_tokens=_token_count(counts.get("completion_tokens")),
                 seconds=seconds,
             )
-        except (LookupError, TypeError, ValueError, AttributeError, OverflowError):
+        except (LookupError, TypeError, ValueError, AttributeError):
             raise diagnose_response(200, data, self.server) from None
+
+    def _without_keys(self, text: str) -> str:
+        """A text of the server's that may be stored: if it holds the key, the user is told."""
+        hidden = self.server.credentials.known.hide_keys(text)
+        if hidden != text:
+            self.server.note(
+                f"A reply from {self.server.base_url} contained your key, which was replaced by "
+                f"{HIDDEN}. Change the key, and ask who runs that server why it repeats keys."
+            )
+        return hidden
 
     def _accepted(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """The body without the parameters that the server refuses."""
@@ -243,6 +266,17 @@ class OpenAICompatible(Adapter):
 def probe_body(model: str) -> dict[str, Any]:
     """The body of a tiny request, to find out whether a server answers."""
     return {"model": model, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 1}
+
+
+def _finish_reason(choice: Mapping[str, Any]) -> str:
+    reason = str(choice.get("finish_reason") or "stop")
+    return _message_text(reason[:LONGEST_FINISH_REASON])
+
+
+def _token_count(count: Any) -> int:
+    """A number of tokens; 0, which stands for unknown, where it cannot be one."""
+    is_number = isinstance(count, int | float) and not isinstance(count, bool)
+    return int(count) if is_number and 0 <= count <= MOST_TOKENS else 0
 
 
 def _message_text(content: Any) -> str:

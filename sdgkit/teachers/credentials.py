@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from sdgkit.errors import SettingsError
+from sdgkit.teachers.secrets import Secrets
 from sdgkit.teachers.settings import SETTINGS_FILE, TRUST_VARIABLE, Settings
 
 _HEADER_NAME = re.compile(r"[\w-]+", re.ASCII)
@@ -22,7 +23,8 @@ class Credentials:
         key_file: The file that holds the key, if any; read again whenever it changes.
         headers: Header names with their values.
         place: Where to put a key, for a sentence: "the key file key.txt", or variables.
-        secrets: Every value ever sent, to be removed from whatever is shown.
+        secrets: Every value ever sent.
+        known: The same as patterns, to remove them from whatever is shown or stored.
         can_be_renewed: Whether a refused key is worth waiting for: there is a file to put a new
             one into, or a user who can be asked for it.
 
@@ -47,6 +49,7 @@ class Credentials:
             for name, variable in settings.headers.items()
         }
         self.secrets = list(self.headers.values())
+        self.known = Secrets(self.secrets)
         self._key = ""
         self._key_file_mtime_ns = 0
         if self.key_file is not None:
@@ -81,7 +84,9 @@ class Credentials:
                 setting="api_key",
             )
         self._key = key
-        self.secrets.append(key)
+        if key not in self.secrets:
+            self.secrets.append(key)
+            self.known = Secrets(self.secrets)
 
     def _read(self, key_file: Path) -> None:
         """Take over the key in the file, if the file has changed. Raises SettingsError."""

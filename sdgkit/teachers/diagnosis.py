@@ -19,10 +19,16 @@ from enum import Enum
 from typing import Any
 
 from sdgkit.errors import RequestRefused, TeacherError, TeacherRefused, TeacherUnreachable
+from sdgkit.formatting import format_duration
 from sdgkit.teachers.server import Server, enumerate_models
 from sdgkit.texts import load_texts
 
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+
+NO_QUOTA = "insufficient_quota"
+
+# Seconds: a server may be wrong about when it will be ready, and a run must not sleep for days.
+LONGEST_RETRY_AFTER = 300.0
 
 _WRONG_PATHS = (404, 405, *range(300, 400))
 _SERVER_ERRORS = (408, 409, 425, *range(500, 600))
@@ -55,6 +61,7 @@ class Cause(Enum):
     WRONG_PATH   = ("wrong path",            TeacherUnreachable, False, _WRONG_PATHS)
     WRONG_KEY    = ("wrong key",             TeacherRefused,     False, (401, 403))
     EXPIRED_KEY  = ("expired key",           TeacherRefused,     False)
+    NO_CREDIT    = ("empty account",         TeacherRefused,     False, (402,))
     WRONG_MODEL  = ("wrong model",           TeacherRefused,     False)
     BAD_REQUEST  = ("bad request",           RequestRefused,     False)
     # fmt: on
@@ -158,7 +165,20 @@ def diagnose_response(
         cause = Cause.WRONG_PATH
     elif status == 404 and isinstance(body, dict) and "model" in detail.lower():
         cause = Cause.WRONG_MODEL
-    return Trouble(cause, detail, status, _seconds_until(retry_after))
+    elif status == 429 and isinstance(error, dict) and NO_QUOTA in _codes_of(error):
+        cause = Cause.NO_CREDIT  # OpenAI's: asking again does not help, as it does with other 429s
+    seconds = _seconds_until(retry_after)
+    if seconds is not None and seconds > LONGEST_RETRY_AFTER:
+        server.note(
+            f"{server.base_url} asked to be left alone for {format_duration(seconds)} "
+            f"(Retry-After). It is asked again after {format_duration(LONGEST_RETRY_AFTER)}."
+        )
+        seconds = LONGEST_RETRY_AFTER
+    return Trouble(cause, detail, status, seconds)
+
+
+def _codes_of(error: dict[str, Any]) -> tuple[object, object]:
+    return (error.get("code"), error.get("type"))
 
 
 def explain(trouble: Trouble, server: Server) -> TeacherError:

@@ -169,7 +169,10 @@ async def _try_urls(adapter: OpenAICompatible, candidates: Sequence[str]) -> Tro
             models: dict[str, int | None] = {}
             if server.kind == "llama-stack":
                 models = language_models(await llama_stack.list_models(server))
-            adapter.server = replace(server, models=models or language_models(entries))
+            offered = models or language_models(entries)
+            known = server.credentials.known
+            named = {name: length for name, length in offered.items() if not known.are_in(name)}
+            adapter.server = replace(server, models=named)
             return None
     return trouble
 

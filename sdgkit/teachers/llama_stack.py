@@ -48,7 +48,10 @@ def _open_client(server: Server) -> "AsyncLlamaStackClient":
     root_logger.removeHandler(silence)
     root = root_of(server.base_url)
     http_client = DefaultAsyncHttpxClient(
-        trust_env=False, proxy=proxy_for(root), verify=ssl_context_for(root)
+        trust_env=False,
+        proxy=proxy_for(root),
+        verify=ssl_context_for(root),
+        follow_redirects=False,  # nothing goes to any other address than the teacher's
     )
     return AsyncLlamaStackClient(
         base_url=root,

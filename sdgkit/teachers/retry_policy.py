@@ -17,18 +17,23 @@ A library for retries (tenacity) sees one call at a time and could tell none of 
 
 import asyncio
 import random
+import re
 import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from sdgkit.errors import RequestRefused
+from sdgkit.errors import RequestRefused, TeacherRefused
 from sdgkit.teachers.adapters import Adapter, probe_body
 from sdgkit.teachers.diagnosis import Cause, Trouble, explain
 from sdgkit.teachers.exchange import Reply
 from sdgkit.teachers.replicas import PROBE_SECONDS
 from sdgkit.teachers.slots import Slots
+
+FORBIDDEN = 403
+# Causes that pass when somebody does something about them: a new key, a payment.
+_ASK_SOMEBODY = (Cause.EXPIRED_KEY, Cause.NO_CREDIT)
 
 State = Literal["present", "away"]
 
@@ -51,6 +56,11 @@ KEY_CHECK_SECONDS = 0.5
 # 429 asks for more time, but a request bigger than the server's limit would get it forever.
 RETRIES = {Cause.TIMEOUT: 1, Cause.BUSY: 30, Cause.EXPIRED_KEY: 2}
 OTHER_RETRIES = 6
+
+# After so many equal refusals in a row, no request between them answered, it is the teacher that
+# refuses and not what a row says. As many as the rows of a stage that may fail alike.
+EQUAL_REFUSALS = 20
+_DIGITS = re.compile(r"\d+")
 
 
 @dataclass
@@ -102,6 +112,8 @@ class RetryPolicy:
         self._returned_at = 0.0  # when the teacher last came back from being away
         self._key_refused_at = 0.0  # when a key that had been accepted was last refused
         self._probing = asyncio.Lock()
+        self._last_refusal = ""
+        self._refusals_in_a_row = 0
 
     async def send(self, body: Mapping[str, Any], *, slot_held: bool = False) -> Reply:
         """Send one request until it has its reply, or until its error is final.
@@ -140,8 +152,10 @@ class RetryPolicy:
             try:
                 reply = await self._adapter.exchange(body)
                 self._record_answer(sent_at)
+                self._refusals_in_a_row = 0
                 return replace(reply, retries=failures.total)
             except Trouble as failure:
+                failure = await self._judge_forbidden(failure)
                 trouble = self._check_transient(failure, sent_at)
             finally:
                 self.slots.release()
@@ -166,6 +180,37 @@ class RetryPolicy:
                     f"The teacher failed {failures.counted.total()} times on this request while "
                     f"answering others ({trouble})."
                 )
+
+    async def _judge_forbidden(self, trouble: Trouble) -> Trouble:
+        """Find out whether a 403 is about its request ("flagged") or about the key.
+
+        A probe, which nobody could object to, is refused with the key.
+        """
+        if trouble.status != FORBIDDEN:
+            return trouble
+        try:
+            await self._adapter.exchange(probe_body(self._server.model), PROBE_SECONDS)
+        except Trouble as failure:
+            return failure
+        return replace(trouble, cause=Cause.BAD_REQUEST)
+
+    def _count_refusal(self, trouble: Trouble) -> None:
+        """Count a refused request.
+
+        Raises:
+            TeacherRefused: All of the last ones were refused alike.
+        """
+        refusal = _DIGITS.sub("0", str(trouble))
+        if refusal != self._last_refusal:
+            self._refusals_in_a_row = 0
+        self._last_refusal = refusal
+        self._refusals_in_a_row += 1
+        if self._refusals_in_a_row >= EQUAL_REFUSALS:
+            raise TeacherRefused(
+                f"The teacher refused the last {self._refusals_in_a_row} requests alike "
+                f"({trouble}). Find out why, then run the same command again to resume: what was "
+                "refused is asked again."
+            )
 
     def _record_answer(self, sent_at: float) -> None:
         if sent_at > self._key_refused_at:  # else it was accepted before the key expired
@@ -194,8 +239,11 @@ class RetryPolicy:
             self._key_refused_at = time.monotonic()
             if credentials.can_be_renewed:
                 return trouble
+        if trouble.cause is Cause.NO_CREDIT and has_answered:
+            return trouble  # as with a key that has expired, somebody can do something about it
         if trouble.cause is Cause.BAD_REQUEST:
             self._record_answer(sent_at)
+            self._count_refusal(trouble)
         raise explain(trouble, self._server) from trouble
 
     async def _pause(self, trouble: Trouble, sent_at: float, failures: _Failures) -> None:
@@ -207,7 +255,7 @@ class RetryPolicy:
         if self._failing_since:
             is_quiet = time.monotonic() - self._failing_since >= QUIET_SECONDS
         # A request that has failed before while others were answered finds out at once.
-        is_suspect = bool(failures.counted) or trouble.cause is Cause.EXPIRED_KEY
+        is_suspect = bool(failures.counted) or trouble.cause in _ASK_SOMEBODY
         if self._answered_at < sent_at and (is_quiet or is_suspect):
             await self._wait_for_answer(since=sent_at)
         # The teacher's return ends the pause, unless the server itself named a time.
@@ -259,11 +307,13 @@ class RetryPolicy:
         self.away_reason = self._reason(trouble)
         seconds_left = self._failing_since + self._patience - time.monotonic()
         if seconds_left <= 0:
-            if not self.wants_key:
+            if trouble.cause not in _ASK_SOMEBODY:
                 trouble = Trouble(Cause.GONE, self.away_reason)
             raise explain(trouble, self._server)
         if self.wants_key:
             await self._wait_for_new_key(key, min(REFUSED_KEY_SECONDS, seconds_left))
+        elif trouble.cause is Cause.NO_CREDIT:
+            await asyncio.sleep(min(REFUSED_KEY_SECONDS, seconds_left))
         else:
             backoff = backoff_seconds(trouble, failed_probes, LONGEST_PROBE_WAIT)
             await asyncio.sleep(min(backoff, seconds_left))
@@ -275,6 +325,8 @@ class RetryPolicy:
 
     def _reason(self, trouble: Trouble) -> str:
         """Why the teacher is away, and what the user can do about it."""
+        if trouble.cause is Cause.NO_CREDIT:
+            return f"the account is empty ({trouble}); add credit"
         if trouble.cause is not Cause.EXPIRED_KEY:
             return str(trouble)
         credentials = self._server.credentials

@@ -7,6 +7,8 @@ from sdgkit.teachers.credentials import Credentials
 
 # Characters of a server's message that are shown.
 _MESSAGE_LIMIT = 300
+# Characters of it that are looked at: more than are shown, so that no key is cut in half.
+_READ_LIMIT = 100_000
 
 
 @dataclass(frozen=True)
@@ -32,15 +34,17 @@ class Server:
 
     def redact(self, text: str) -> str:
         """The text as one line without secrets or control characters, at most 300 characters."""
-        # The longest first: one secret may be part of another.
-        for secret in sorted(self.credentials.secrets, key=len, reverse=True):
-            text = text.replace(secret, "***")
-        beginning = text[: 4 * _MESSAGE_LIMIT]
+        beginning = self.credentials.known.hide(text[:_READ_LIMIT])[: 4 * _MESSAGE_LIMIT]
         printable = "".join(char if char.isprintable() else " " for char in beginning)
         line = " ".join(printable.split())
         if len(line) <= _MESSAGE_LIMIT:
             return line
         return line[: _MESSAGE_LIMIT - 1] + "…"
+
+    def note(self, sentence: str) -> None:
+        """Say something to the user, once."""
+        if sentence not in self.notes:
+            self.notes.append(sentence)
 
 
 def enumerate_models(models: Mapping[str, int | None]) -> str:

@@ -1,0 +1,60 @@
+"""Reads the body of a response, with a bound on its size after decompression.
+
+A megabyte of gzip may stand for a gigabyte. So it is decompressed here, piece by piece, and never
+further than the bound.
+"""
+
+import zlib
+from collections.abc import AsyncIterator, Mapping
+from typing import Protocol
+
+LARGEST_BODY = 32 * 2**20
+"""Bytes. The longest reply of a model with 128,000 tokens is 1 MB, with its reasoning and quoting."""
+
+ACCEPTED_ENCODINGS = "gzip, deflate"
+
+
+class Response(Protocol):
+    """What is used of a client's response."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Its headers, whose names may be asked for in small letters."""
+
+    def aiter_raw(self) -> AsyncIterator[bytes]:
+        """Its body as it comes, not decompressed."""
+
+
+class BodyRefused(Exception):
+    """A body that is too large, or encoded in a way that was not asked for."""
+
+
+async def read_body(response: Response) -> bytes:
+    """Read the whole body.
+
+    Raises:
+        BodyRefused: It is larger than `LARGEST_BODY`, or cannot be decoded.
+    """
+    decoder = _decoder(response.headers.get("content-encoding", ""))
+    body = bytearray()
+    async for piece in response.aiter_raw():
+        if decoder is None:
+            body += piece
+        else:
+            try:
+                # One byte more than there is room for shows that there is too much.
+                body += decoder.decompress(piece, LARGEST_BODY - len(body) + 1)
+            except zlib.error as error:
+                raise BodyRefused(f"its compressed body is broken: {error}") from None
+        if len(body) > LARGEST_BODY:
+            raise BodyRefused(f"the reply is larger than {LARGEST_BODY // 2**20} MB")
+    return bytes(body)
+
+
+def _decoder(encoding: str) -> "zlib._Decompress | None":
+    encoding = encoding.strip().lower()
+    if encoding in ("", "identity"):
+        return None
+    if encoding in ("gzip", "x-gzip", "deflate"):
+        return zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)  # finds out which of the two it is
+    raise BodyRefused(f"the reply has the encoding {encoding[:40]!r}, which was not asked for")
