@@ -12,6 +12,32 @@ CLIPPED = 20_000  # characters: more of one text makes a page slow to open and i
 _PATH_START = re.compile(r"([/~\\.]|[A-Za-z]:\\)")
 
 
+# Characters that reverse, break or join a text, or hide one in it (Unicode 16, "Format" and
+# "Default_Ignorable_Code_Point"). Without the joiners U+200C and U+200D, which Persian and emoji
+# need, and the selectors U+FE0E and U+FE0F of emoji.
+_HIDDEN = (
+    (0x00AD, 0x00AD),  # soft hyphen
+    (0x034F, 0x034F),  # combining grapheme joiner
+    (0x061C, 0x061C),  # Arabic letter mark
+    (0x115F, 0x1160),  # Hangul fillers
+    (0x17B4, 0x17B5),  # Khmer inherent vowels
+    (0x180B, 0x180F),  # Mongolian selectors
+    (0x200B, 0x200B),  # zero-width space
+    (0x200E, 0x200F),  # direction marks
+    (0x2028, 0x202E),  # line and paragraph separators, embeddings and overrides
+    (0x2060, 0x206F),  # word joiner, invisible operators, isolates
+    (0x3164, 0x3164),  # Hangul filler
+    (0xFE00, 0xFE0D),  # variation selectors
+    (0xFEFF, 0xFEFF),  # zero-width no-break space
+    (0xFFA0, 0xFFA0),  # Hangul filler
+    (0xFFF9, 0xFFFB),  # annotations
+    (0x1D173, 0x1D17A),  # musical format characters
+    (0xE0000, 0xE0FFF),  # tags and further variation selectors
+)
+# A joiner between ASCII characters joins nothing.
+_LONELY_JOINER = re.compile(r"(?<=[\x00-\x7f])[\u200c\u200d]|[\u200c\u200d](?=[\x00-\x7f]|$)")
+
+
 def _replacements() -> Iterator[tuple[int, str]]:
     """Code points that do not show or mislead the eye, each with what stands in for it."""
     for code_point in range(32):
@@ -22,15 +48,16 @@ def _replacements() -> Iterator[tuple[int, str]]:
         yield code_point, "\ufffd"
     for code_point in range(0xD800, 0xE000):  # half of a surrogate pair: no file can hold it
         yield code_point, "\ufffd"
-    for code_point in (*range(0x202A, 0x202F), *range(0x2066, 0x206A)):  # reverse the text
-        yield code_point, f"[U+{code_point:04X}]"
+    for first, last in _HIDDEN:
+        for code_point in range(first, last + 1):
+            yield code_point, f"[U+{code_point:04X}]"
 
 
 _REPLACEMENTS = dict(_replacements())
 
 
 def visible(text: str) -> str:
-    """Make control characters, lone surrogates and direction marks visible.
+    """Make control characters, lone surrogates and hidden characters visible.
 
     Args:
         text: Any text, such as a reply or a server's error message.
@@ -42,6 +69,7 @@ def visible(text: str) -> str:
         >>> visible("a\\x1b[31mb")
         'a\u241b[31mb'
     """
+    text = _LONELY_JOINER.sub(lambda joiner: f"[U+{ord(joiner[0]):04X}]", text)
     return text.replace("\r\n", "\n").translate(_REPLACEMENTS)
 
 

@@ -90,6 +90,7 @@ class Journal:
                     self._prepare()
             except sqlite3.Error as error:
                 raise self._unusable(error) from None
+            self._identity = _identity_of(folder)
             self._resources = resources.pop_all()
 
     def _check_format(self) -> None:
@@ -361,6 +362,7 @@ class Journal:
             retries: Requests that it sent again after an error.
             refused: Requests that the teacher refused.
         """
+        self._refuse_lost_file()
         self._write(
             statements.UPDATE_SESSION,
             id=self.session,
@@ -372,6 +374,20 @@ class Journal:
             refused=refused,
         )
         self.flush()
+
+    def _refuse_lost_file(self) -> None:
+        """Notice a file that was removed or replaced: what is written to it is lost.
+
+        Raises:
+            RunError: It is not the file that was opened.
+        """
+        if self.folder is not None and _identity_of(self.folder) != self._identity:
+            raise RunError(
+                f"{self._name} was removed or replaced while the run was writing it, so the run "
+                "stopped: its replies could not be kept. Restore the folder, or choose another "
+                "--out.",
+                folder=self.folder,
+            )
 
     def totals(self) -> Totals:
         """The numbers of all sessions together."""
@@ -492,6 +508,17 @@ class Journal:
     def drops(self) -> Iterator[dict[str, Any]]:
         """The lines of `dropped.jsonl`, of the newest edition."""
         return (outcome.as_drop() for outcome in self.outcomes("drop"))
+
+
+def _identity_of(folder: Path | None) -> tuple[int, int] | None:
+    """Which file on this machine a journal is; None if there is none."""
+    if folder is None:
+        return None
+    try:
+        status = (folder / JOURNAL_FILE).stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def edition_of(config: Mapping[str, Any]) -> str:

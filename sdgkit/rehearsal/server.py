@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 import random
+import re
 import socket
 import sys
 import threading
@@ -55,6 +56,9 @@ class Refusal(Exception):
         self.status = status
         self.code = code
         self.headers = headers
+
+
+_LOOPBACK = re.compile(r"(127(\.\d{1,3}){3}|localhost|\[::1\])(:\d{1,5})?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +115,18 @@ class RehearsalServer:
             return _error_response(error, error.status)
         except Exception as error:  # a bug in a rule must not look like a dead server
             return _error_response(error, 500)
+
+    @web.middleware
+    async def refuse_other_hosts(
+        self, request: web.Request, handler: Handler
+    ) -> web.StreamResponse:
+        """Answer only those who know that this server is on their own machine.
+
+        A web page whose name is made to point here (DNS rebinding) sends its own name as the host.
+        """
+        if not _LOOPBACK.fullmatch(request.headers.get("Host", "")):
+            raise Refusal("This server answers only at 127.0.0.1 and localhost.", 403)
+        return await handler(request)
 
     async def list_models(self, request: web.Request) -> web.Response:
         """GET /v1/models."""
@@ -292,7 +308,8 @@ def main(file_descriptor: str, options: str) -> None:
     """Serve the socket with this file descriptor until the process is ended."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     server = RehearsalServer(Options(**json.loads(options)))
-    app = web.Application(client_max_size=64 * 2**20, middlewares=[server.answer_errors_in_json])
+    middlewares = [server.answer_errors_in_json, server.refuse_other_hosts]
+    app = web.Application(client_max_size=64 * 2**20, middlewares=middlewares)
     app.router.add_get("/v1/models", server.list_models)
     app.router.add_post("/v1/chat/completions", server.complete)
     web.run_app(

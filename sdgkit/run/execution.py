@@ -109,6 +109,7 @@ class Execution:
     async def _run(self) -> None:
         if self._record.out is not None:
             _load_while_the_teacher_works("pyarrow.parquet")
+        self._news = TeacherNews(self._plan.teachers)
         beats = asyncio.create_task(self._beat_regularly())
         try:
             await self.stream.run()
@@ -123,6 +124,8 @@ class Execution:
             beats.cancel()
         self._ended_at = time.monotonic()
         self._pace = Pace(fraction=1.0 if self.state == "done" else self._pace.fraction)
+        for note in self._news.unsaid_notes():
+            self._notes.add(note)
         self._say_how_it_ended()
         await asyncio.to_thread(self._finish)
 
@@ -196,7 +199,6 @@ class Execution:
     async def _beat_regularly(self) -> None:
         """Record how far the run is, look at its judges, say what is new about the teachers."""
         measurements: deque[Measurement] = deque(maxlen=PACE_BEATS)
-        news = TeacherNews(self._plan.teachers)
         while True:
             await asyncio.sleep(BEAT_S)
             measurements.append(self._measure())
@@ -207,7 +209,7 @@ class Execution:
             except Exception as error:
                 self.stream.fail(as_sdgkit_error(error, "Writing down how far the run is failed"))
                 return
-            for sentence in news.since_last_time():
+            for sentence in self._news.since_last_time():
                 self._notes.add(sentence)
 
     def _measure(self) -> Measurement:

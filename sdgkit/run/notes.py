@@ -86,6 +86,16 @@ class TeacherNews:
                 news.append(notice.ending)
         return news
 
+    def unsaid_notes(self) -> list[str]:
+        """The notes of the teachers that nobody has heard of yet; of a run that is over."""
+        said = self._current
+        notices = self._notices()
+        return [
+            notice.sentence
+            for subject, notice in notices.items()
+            if subject not in said and not notice.ending
+        ]
+
     def _notices(self) -> dict[Hashable, Notice]:
         """What there is to say at this moment, by what it is about."""
         notices: dict[Hashable, Notice] = {}

@@ -1,11 +1,16 @@
 """A folder, a file, a reply from a stranger is data: the lines of the guide's page on security."""
 
+import base64
+import html
+import http.client
 import json
 import os
+import re
 import resource
 import shutil
 import sqlite3
 import time
+import urllib.parse
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -14,14 +19,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
-from scripted import PROMPTS, ScriptedTeacher, seeds
-from servers import FaultServer
+from scripted import PROMPTS, Ask, ScriptedTeacher, seeds
+from servers import FaultServer, completion, status
 
 import sdgkit as sk
 from sdgkit.cli import main
 from sdgkit.decisions import Decision, DecisionBook
 from sdgkit.errors import RunError, SdgkitError, SeedError, SettingsError
 from sdgkit.flows import read_flow
+from sdgkit.formatting import visible
 from sdgkit.journal import Journal
 from sdgkit.journal.connection import connect
 from sdgkit.method.lists_file import read_lists
@@ -57,6 +63,12 @@ def folder(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
 def script() -> Iterator[ScriptedTeacher]:
     with ScriptedTeacher() as script:
         yield script
+
+
+@pytest.fixture(scope="module")
+def rehearsal() -> Iterator[sk.Teacher]:
+    with sk.connect("rehearsal") as teacher:
+        yield teacher
 
 
 def change_config(folder: Path, **values: Any) -> None:
@@ -660,3 +672,127 @@ def test_what_may_be_nested_can_be_written(script: ScriptedTeacher, tmp_path: Pa
     )
     assert run.state == "done"
     assert pyarrow.parquet.read_table(tmp_path / "run" / "dataset.parquet").num_rows
+
+
+# Keys in any form ---------------------------------------------------------------------------------
+
+KEY = "sk-Test_0123/456789+abcdef"
+FORMS: dict[str, Callable[[str], str]] = {
+    "as it is": str,
+    "in capitals": str.upper,
+    "in small letters": str.lower,
+    "quoted for an address": lambda key: urllib.parse.quote(key, safe=""),
+    "every character quoted": lambda key: "".join(f"%{ord(c):02x}" for c in key),
+    "spaced": " ".join,
+    "with hidden characters": "\u200b".join,
+    "on two lines": lambda key: f"{key[:9]}\n> {key[9:]}",
+    "backwards": lambda key: key[::-1],
+    "in hexadecimal": lambda key: key.encode().hex(),
+    "in base64": lambda key: base64.b64encode(key.encode()).decode(),
+    "a header in base64": lambda key: base64.b64encode(f"Bearer {key}\r\n".encode()).decode(),
+    "shifted base64": lambda key: base64.urlsafe_b64encode(f"ab{key}".encode()).decode(),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_key_that_a_server_repeats_reaches_no_file_and_is_told(
+    script: ScriptedTeacher, tmp_path: Path, form: str
+) -> None:
+    shown = FORMS[form](KEY)
+
+    def answer(ask: Ask) -> Any:
+        if (ask.stage, ask.ordinal) == ("gen_contexts", 2):
+            return status(400, f"The key {shown} may not do this")
+        written = script.usual(ask)
+        return written.replace("[End of", f" {shown} [End of", 1)
+
+    script.answer = answer
+    teacher = sk.connect(base_url=script.base_url, api_key=KEY)
+    run = sk.generate(
+        seeds(1), teacher=teacher, prompts=PROMPTS, num_contexts=3, out=tmp_path / "run"
+    )
+    assert any("contained your key" in note for note in run.notes)
+    content = b"".join(path.read_bytes() for path in (tmp_path / "run").iterdir())
+    stored = content.decode("utf-8", "replace")
+    for hidden in (shown, json.dumps(shown)[1:-1], html.escape(shown), KEY):
+        assert hidden not in stored
+    assert "***" in stored
+
+
+@pytest.mark.parametrize("key", ["EMPTY", "not-needed", "lm-studio"])
+def test_a_key_that_is_a_word_changes_no_text(server: FaultServer, key: str) -> None:
+    text = "The table is empty. A key is not needed here: say so in LM Studio. " * 5
+    server.behave = lambda body, n: completion(text)
+    with sk.connect(base_url=server.base_url, api_key=key) as teacher:
+        assert teacher.ask("Hello").text == text
+
+
+# What is shown ------------------------------------------------------------------------------------
+
+HIDDEN_CHARACTERS = (
+    "\u00ad\u034f\u061c\u115f\u200b\u200e\u200f\u2028\u2029\u202e\u2060\u2066\u3164\ufeff\U000e0041"
+)
+
+
+@pytest.mark.parametrize("character", HIDDEN_CHARACTERS)
+def test_a_hidden_character_shows_where_people_look(character: str) -> None:
+    assert visible(f"a{character}b") == f"a[U+{ord(character):04X}]b"
+
+
+def test_what_a_language_needs_stays() -> None:
+    for text in ("می\u200cخواهم", "👩\u200d🚀", "❤\ufe0f", "naïve café", "你好\n\tא"):
+        assert visible(text) == text
+    assert visible("pay\u200dpal") == "pay[U+200D]pal"
+
+
+def test_the_report_shows_hidden_characters(script: ScriptedTeacher, tmp_path: Path) -> None:
+    script.answer = lambda ask: script.usual(ask).replace("[End of", "a\u200bb\u2028c [End of", 1)
+    sk.generate(
+        seeds(1), teacher=script.connect(), prompts=PROMPTS, num_contexts=1, out=tmp_path / "run"
+    )
+    report = (tmp_path / "run" / "report.html").read_text("utf-8")
+    assert "a[U+200B]b[U+2028]c" in report
+    assert "\u200b" not in report and "\u2028" not in report
+
+
+# The rehearsal server -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("127.0.0.1:{port}", 200),
+        ("localhost:{port}", 200),
+        ("LOCALHOST", 200),
+        ("[::1]:{port}", 200),
+        ("evil.example", 403),
+        ("evil.example:{port}", 403),
+        ("127.0.0.1.evil.example", 403),
+        ("localhost.evil.example:{port}", 403),
+        ("", 403),
+    ],
+)
+def test_a_page_that_is_made_to_point_at_the_rehearsal_server_gets_nothing(
+    rehearsal: sk.Teacher, host: str, expected: int
+) -> None:
+    address = urllib.parse.urlsplit(rehearsal.base_url)
+    assert address.hostname is not None and address.port is not None
+    connection = http.client.HTTPConnection(address.hostname, address.port, timeout=10)
+    with closing(connection):
+        connection.putrequest("GET", "/v1/models", skip_host=True)
+        connection.putheader("Host", host.format(port=address.port))
+        connection.endheaders()
+        assert connection.getresponse().status == expected
+
+
+def test_panels_mark_the_same_characters(repo: Path) -> None:
+    script = (repo / "sdgkit" / "panels" / "look" / "panel.js").read_text("utf-8")
+    found = re.search(r"const HIDDEN =\s*/\[(.*)\]/gu", script)
+    assert found is not None
+    code_point = r"\\u\{?([0-9a-f]+)\}?"
+    in_panels: set[int] = set()
+    for first, last in re.findall(f"{code_point}(?:-{code_point})?", found[1]):
+        in_panels.update(range(int(first, 16), int(last or first, 16) + 1))
+    looked_at = [*range(0xD800), *range(0xE000, 0x20000), *range(0xE0000, 0xE1000)]
+    here = {at for at in looked_at if visible(f"א{chr(at)}א") == f"א[U+{at:04X}]א"}
+    assert here == in_panels

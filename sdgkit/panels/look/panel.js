@@ -15,7 +15,16 @@ options.vnode = (vnode) => {
   }
 };
 
-// Control, half-pair and direction characters are made visible: a reply must not turn the text around it.
+// Control, half-pair and hidden characters are made visible, as by sdgkit.formatting.visible: a reply must not turn the
+// text around it, nor hide anything in it.
+const HIDDEN =
+  /[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0d\ufeff\uffa0\ufff9-\ufffb\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}]/gu;
+const LONELY_JOINER = /(?<=[\x00-\x7f])[\u200c\u200d]|[\u200c\u200d](?=[\x00-\x7f]|$)/g;
+
+function named(character) {
+  return `[U+${character.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}]`;
+}
+
 function visible(text) {
   return text
     .replace(/\r\n/g, "\n")
@@ -27,10 +36,8 @@ function visible(text) {
       /[\x80-\x9f]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g,
       "\ufffd",
     )
-    .replace(
-      /[\u202a-\u202e\u2066-\u2069]/g,
-      (mark) => `[U+${mark.charCodeAt(0).toString(16).toUpperCase()}]`,
-    );
+    .replace(LONELY_JOINER, named)
+    .replace(HIDDEN, named);
 }
 
 function formatNumber(number) {
