@@ -1,4 +1,4 @@
-"""sdgkit: seed examples in, a fine-tuning set out that you have seen, understood and trust.
+"""sdgkit: turn a few seed examples into a fine-tuning set that you have seen and trust.
 
 `import sdgkit as sk`, then `sk.connect`, `sk.load_seeds`, the stages by their names, `sk.generate`,
 `sk.open_run`.

@@ -54,7 +54,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class ReviewProgress:
-    """How far a review is.
+    """How far a review has got.
 
     Attributes:
         samples: All samples.
@@ -136,7 +136,7 @@ class Decisions:
                 yield sample, {**sample, **decision.edits}
 
     def progress(self, samples: Iterable[Row]) -> ReviewProgress:
-        """How far the review of these samples is."""
+        """How far the review of these samples has got."""
         return ReviewProgress.of_states(
             self.state(str(sample.get("id")), content_key(sample)) for sample in samples
         )

@@ -74,7 +74,7 @@ def write_atomically(path: str | Path) -> Iterator[IO[bytes]]:
     except OSError as error:
         reason = error.strerror or error
         raise RunError(
-            f"{path} cannot be written: {reason}. Make room, or choose another folder."
+            f"{path} cannot be written: {reason}. Free some space, or choose another folder."
         ) from error
     finally:
         with suppress(OSError):

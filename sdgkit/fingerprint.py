@@ -36,7 +36,7 @@ def describe(stage: object) -> dict[str, Any]:
 
 
 class _Describer:
-    """Describes one stage. What it has met already, it calls by its name."""
+    """Describes one stage. Anything that it has already described, it calls by its name."""
 
     def __init__(self) -> None:
         self._met: list[object] = []

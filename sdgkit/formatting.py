@@ -1,4 +1,4 @@
-"""How values become text: numbers, shares, durations, Markdown, and characters that would not show.
+"""How values become text: numbers, shares, durations, Markdown, and invisible characters.
 
 Every surface (command line, panels, report, card) formats its values here, so that the same value
 reads the same everywhere.
@@ -39,7 +39,7 @@ _LONELY_JOINER = re.compile(r"(?<=[\x00-\x7f])[\u200c\u200d]|[\u200c\u200d](?=[\
 
 
 def _replacements() -> Iterator[tuple[int, str]]:
-    """Code points that do not show or mislead the eye, each with what stands in for it."""
+    """Code points that are invisible or mislead the eye, each with what stands in for it."""
     for code_point in range(32):
         if chr(code_point) not in "\t\n":
             yield code_point, chr(0x2400 + code_point)  # Unicode's pictures of control characters
@@ -63,7 +63,7 @@ def visible(text: str) -> str:
         text: Any text, such as a reply or a server's error message.
 
     Returns:
-        The text with Unix line ends and a visible sign for each character that would not show.
+        The text with Unix line ends and a visible sign for each character that would be invisible.
 
     Example:
         >>> visible("a\\x1b[31mb")
@@ -159,7 +159,7 @@ def format_duration(seconds: float) -> str:
 
 
 def format_rough_duration(seconds: float | None) -> str:
-    """Write an estimated duration, rounded so that it does not change with every look.
+    """Write an estimated duration, rounded so that it does not change every time you look.
 
     Args:
         seconds: The estimate, or None while there is none.

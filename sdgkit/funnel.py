@@ -82,7 +82,7 @@ class Summary:
         sdgkit_version: The version that wrote the summary.
         seeds: How many seed examples went in.
         target: How many samples were asked for, None for one pass over the seeds.
-        notes: What the run had to say, in order.
+        notes: What the run noted, in order.
         distinct_answers: How many samples are left if each answer to a context counts once,
             in whatever words it stands; None if that was not counted.
     """

@@ -20,7 +20,7 @@ class Pipeline:
     Attributes:
         name: "grounded", "freeform", or a name of your own.
         stages: The stages, in order.
-        prompts: Prompts that the pipeline brings along, by stage name.
+        prompts: Prompts that come with the pipeline, by stage name.
         model: The model that it is meant for, a default for `connect(model=)`.
 
     Example:
@@ -90,7 +90,7 @@ class Pipeline:
         )
 
     def after(self, name: str, stage: Stage) -> "Pipeline":
-        """Insert a stage after another one.
+        """Insert a stage after another.
 
         Args:
             name: The name of the stage that is there.
@@ -102,7 +102,7 @@ class Pipeline:
         return self.put(name, self.stage(name), stage)
 
     def before(self, name: str, stage: Stage) -> "Pipeline":
-        """Insert a stage before another one.
+        """Insert a stage before another.
 
         Args:
             name: The name of the stage that is there.
@@ -125,7 +125,7 @@ class Pipeline:
         return replace(self, stages=tuple(kept))
 
     def put(self, name: str, *stages: Stage) -> "Pipeline":
-        """Put one stage or several in the place of another one.
+        """Put one or more stages in place of another.
 
         Args:
             name: The name of the stage to replace.

@@ -31,10 +31,10 @@ def merge(
     """Write the samples of several runs into one file or folder.
 
     Each row has a column `skill` (the name of its run) and an id that begins with its run's folder.
-    Of equal questions, that of the first run is kept.
+    Where runs share a question, the first run's is kept.
 
     Args:
-        runs: The runs, or their folders; two at least.
+        runs: The runs, or their folders; at least two.
         path: The file or folder to write.
         format: As for `Run.export`.
         test_share: As for `Run.export`.
@@ -69,15 +69,15 @@ def push(
     Args:
         run: The run, or its folder.
         repo_id: The dataset's name on the Hub, OWNER/NAME; it is created if it does not exist.
-        private: Whether a new dataset can be seen by its owner only.
+        private: Whether only its owner can see a new dataset.
         test_share: The share of contexts in the test split (default 0.1).
-        token: A token that may write (default: the one in `HF_TOKEN`, or of `hf auth login`).
+        token: A token with write access (default: the one in `HF_TOKEN`, or of `hf auth login`).
 
     Returns:
         The address of the dataset.
 
     Raises:
-        SettingsError: The name is not a valid one.
+        SettingsError: The name is not valid.
         RunError: The run has no samples, or the Hub refused them.
     """
     from huggingface_hub import HfApi, constants
@@ -86,7 +86,7 @@ def push(
         raise SettingsError(
             f"{repo_id!r} is not a valid Hub dataset name. Use OWNER/NAME.", setting="repo_id"
         )
-    # Its client would otherwise report what runs here.
+    # Otherwise, its client would report what runs here.
     constants.HF_HUB_DISABLE_TELEMETRY = True
     part = _opened(run).part()
     api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"), token=token)
@@ -106,8 +106,8 @@ def push(
         except Exception as error:  # the client raises those of several libraries
             cause = " ".join(str(error).split())[:LONGEST_CAUSE]
             raise RunError(
-                f"{repo_id} could not be pushed: {cause}. Try again with a token that may write, "
-                "in HF_TOKEN or from `hf auth login`."
+                f"{repo_id} could not be pushed: {cause}. Try again with a token that has write "
+                "access, in HF_TOKEN or from `hf auth login`."
             ) from error
     return str(address)
 

@@ -1,7 +1,7 @@
 """Reads what sdgkit wrote into a folder, as if a stranger had written it.
 
-A run's folder may come from anybody. Its files are data: a value is taken only where this version
-knows its name and it has the type that sdgkit writes. Everything else is one sentence.
+A run's folder may come from anyone. Its files are data: a value is accepted only if this version
+knows its name and it has the type that sdgkit writes. Anything else is reported in one sentence.
 """
 
 import json
@@ -104,7 +104,7 @@ def _adapter(kind: type[Kind]) -> "TypeAdapter[Kind]":
 def _damaged(origin: str, reason: str, folder: Path | None = None) -> RunError:
     shown = " ".join(visible(reason).split())[:LONGEST_REASON].rstrip(".")
     return RunError(
-        f"{origin} is not as sdgkit writes it ({shown}). Restore it from a copy, or run the job "
+        f"{origin} was changed or damaged ({shown}). Restore it from a copy, or run the job "
         "again with the seeds and a new --out.",
         folder=folder,
     )

@@ -1,10 +1,10 @@
-"""Checks that ask nobody: is it a table, is it JSON, how long is it, are its facts in the context?
+"""Checks that need no teacher: is it a table or JSON, how long is it, are its facts given?
 
 Each function makes a `Check`, a stage like any other. `generate(…, checks=[checks.length(5)])` puts
 it after the stage that writes its column, `pipeline.after(name, check)` anywhere else. A row that
-fails is dropped, with the name of the check as the reason and what it says as the message. What you
-do not set is measured by the row's own seed. All checks take `column` (where the text stands, by
-default "response") and `name` (the reason).
+fails is dropped, with the check's name as the reason and its finding as the message. What you do
+not set is taken from the row's own seed. All checks take `column` (the column that holds the text,
+by default "response") and `name` (the reason).
 """
 
 from sdgkit.checks.facts import facts_in_context

@@ -1,6 +1,6 @@
 """The check `facts_in_context`: whether the numbers and names of a text are in what it was made of.
 
-It is made to let pass rather than to drop. Numbers are compared as numbers, whatever their format.
+When in doubt, it lets a text pass. Numbers are compared as numbers, whatever their format.
 Names are looked for only in languages that do not write every noun with a capital.
 """
 
@@ -22,7 +22,7 @@ from sdgkit.checks.registry import CheckedText, check
 from sdgkit.samples import Row
 
 FACTS_SHOWN = 5  # in the message of a drop
-OPERANDS = 150  # numbers of a source that are computed with, at most
+OPERANDS = 150  # at most this many numbers of a source are combined
 SCALES = (1.0, 1e3, 1e6, 1e9, 1e-3, 1e-6, 1e-9)  # "12.6 million" is 12600000
 PERCENT = 0.01  # 12 % is 0.12
 STEM = 4  # letters by which a name is recognised, whatever its ending
@@ -36,7 +36,7 @@ def facts_in_context(checked: CheckedText, derived: bool = True) -> str:
     response. A text that passes may still be wrong: this finds what was made up, not every mistake.
 
     Args:
-        derived: Whether what may have been computed passes as well: whole numbers up to 10
+        derived: Whether to accept numbers that may have been computed: whole numbers up to 10
             (something counted), and sums, differences, shares, and changes in percent of two
             numbers in the sources.
     """
@@ -74,7 +74,7 @@ def _sentence(missing: Iterable[str], has_context: bool) -> str:
     sources = "the question nor the task"
     if has_context:
         sources = "the context nor the question"
-    return f"It has {shown}, which neither {sources} has."
+    return f"It has {shown}, which neither {sources} contains."
 
 
 class FactSource:
@@ -110,9 +110,9 @@ class FactSource:
         return bool(number.parts) and number.parts <= self._values
 
     def computes(self, number: Number) -> bool:
-        """Whether a number may come of two numbers of the texts.
+        """Whether a number may be computed from two numbers in the texts.
 
-        One of the two must stand beside it, in its own line.
+        One of the two must be on the same line as the number.
         """
         beside: set[float] = set()
         for neighbour in numbers(number.line):
@@ -159,7 +159,7 @@ class _SeedForm:
 
 
 def _results(first: float, second: float, percent: bool) -> list[float]:
-    """What may be computed of two numbers: sum and difference; shares and changes in percent."""
+    """What may be computed from two numbers: sum and difference; shares and changes in percent."""
     results = [first + second, abs(first - second)]
     if percent:
         for part, whole in ((first, second), (second, first)):

@@ -42,7 +42,7 @@ def _schema_flaw(validator: Any, value: Any) -> str:
         flaw = best_match(validator.iter_errors(value))
     except Unresolvable as error:
         raise SettingsError(
-            f"valid_json: the schema refers to {error.ref}, which is not in it. Put it in.",
+            f"valid_json: the schema refers to {error.ref}, which it does not contain. Add it.",
             setting="schema",
         ) from None
     if flaw is None:

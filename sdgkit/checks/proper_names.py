@@ -17,7 +17,7 @@ _LOOK_BACK = 8  # characters before a word that tell whether it begins a sentenc
 
 
 def names(text: str) -> Iterator[str]:
-    """The words with a capital inside a sentence, without those that everybody writes so."""
+    """The words with a capital inside a sentence, except those that are always capitalised."""
     for word in _words_inside_sentences(text):
         if word[0].isupper() and len(word) > 1 and not _is_common(word):
             yield word

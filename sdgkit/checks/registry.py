@@ -124,7 +124,7 @@ def _set_signature(make: CheckMaker, settings: inspect.Signature, rule_name: str
 
 
 def quoted(text: str, longest: int = 80) -> str:
-    """A text in quotation marks, on one line, shortened to so many characters."""
+    """A text in quotation marks, on one line, shortened to this many characters."""
     line = " ".join(text.split())
     ellipsis = "…" if len(line) > longest else ""
     return f"\u201c{line[:longest]}{ellipsis}\u201d"

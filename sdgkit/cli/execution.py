@@ -59,7 +59,7 @@ class Headings:
 
 
 def execute(source: Path, target: Path, parameters: Mapping[str, Any]) -> None:
-    """Execute a notebook and show its progress; `target` holds its outputs, also if it fails.
+    """Execute a notebook and show its progress; `target` holds its outputs, even if it fails.
 
     A run that it starts in the folder of `target` is shown meanwhile, and stopped by Ctrl-C.
 
@@ -149,7 +149,7 @@ def _kernel_class(kernels: list["AsyncKernelManager"]) -> type:
 
 
 def _snapshot(out: Path) -> "Snapshot | None":
-    """How far the run in the folder is, or None where there is none yet."""
+    """How far the run in the folder has got, or None if there is none yet."""
     from sdgkit.run import open_run
 
     with suppress(
@@ -162,7 +162,7 @@ def _snapshot(out: Path) -> "Snapshot | None":
 def _stop(
     execution: Future[Any], kernels: list["AsyncKernelManager"], has_begun: bool, out: Path
 ) -> None:
-    """Interrupt the kernel, so that a run in it stops and writes its files; else kill it."""
+    """Interrupt the kernel, so that a run in it stops and writes its files; otherwise kill it."""
     number = signal.SIGINT if has_begun else signal.SIGKILL  # a starting kernel ignores interrupts
     try:
         for attempt in range(STOP_TRIES):

@@ -78,7 +78,7 @@ class TrialOptions(OptionGroup):
         "--dry-run",
         is_flag=True,
         section="Before you pay",
-        help="try a few rows end to end, and estimate what the whole run would take and bring",
+        help="try a few rows end to end, and estimate the cost and yield of the whole run",
     ),
     option(
         "--price-in",
@@ -151,8 +151,8 @@ def generate(
 def _recorded_teacher(seeds: str, teacher: TeacherOptions) -> dict[str, Any]:
     """The rehearsal teacher for a run's folder that was made with it, unless you name another one.
 
-    A folder, which may come from a stranger, sends requests and a key to nobody: a teacher that is
-    a model has to be named.
+    A folder may come from a stranger, so it never decides where requests and a key are sent: you
+    have to name any teacher that is a model.
 
     Raises:
         SettingsError: A model made the folder, and no option or setting names a teacher.

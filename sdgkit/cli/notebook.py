@@ -91,8 +91,8 @@ def run(
     """Execute the same job as a notebook: the quickstart, or another tutorial.
 
     The options set the parameters of the same names, in the notebook's cell tagged `parameters`.
-    papermill executes it, and the executed notebook lies in the run's folder for you to read in
-    JupyterLab.
+    papermill executes it and saves the executed notebook in the run's folder, where you can read
+    it in JupyterLab.
 
     Examples:
       sdgkit run                                   the quickstart, on the rehearsal teacher

@@ -347,7 +347,7 @@ job_options = option_group(
         "checks",
         metavar="NAME[=ARG]",
         multiple=True,
-        help="what every response must pass; may be repeated: markdown_table[=HEAD,HEAD], "
+        help="a check for every response; may be repeated: markdown_table[=HEAD,HEAD], "
         "valid_json[=SCHEMA.json], matches=REGEX, length=20..200 (words, or 20..900characters), "
         "same_language, "
         "no_refusal, facts_in_context, or FILE.py:FUNCTION",
@@ -375,7 +375,7 @@ job_options = option_group(
         "--prompts",
         metavar="FOLDER",
         type=FOLDER,
-        help="your own prompts, one STAGE.yaml each; the shipped ones serve for the rest",
+        help="your own prompts, one STAGE.yaml each; the shipped ones are used for the rest",
     ),
     _job_option(
         "--contexts",
@@ -402,8 +402,8 @@ job_options = option_group(
     _job_option(
         "--structure",
         metavar="WHEN",
-        help="structured output, where the server can force the form of a reply: auto (when a "
-        "reply was malformed; "
+        help="force the form of replies, if the server supports structured output: auto (after a "
+        "malformed reply; "
         "the default), always, never",
     ),
     _job_option("--system", metavar="TEXT", help="a system message for the training file"),

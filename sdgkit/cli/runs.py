@@ -37,9 +37,9 @@ test_share_option = option("--test-share", metavar="SHARE", type=SHARE, help=TES
 
 @command()
 @run_argument
-@option("--watch", "-w", is_flag=True, help="keep looking until the run is over")
+@option("--watch", "-w", is_flag=True, help="keep watching until the run is over")
 def status(run: "Run", watch: bool) -> None:
-    """Show how far a run is, stage by stage. It may still be running.
+    """Show how far a run has got, stage by stage. It may still be running.
 
     Example:
       sdgkit status runs/seeds --watch
@@ -89,7 +89,7 @@ def explain(run: "Run") -> None:
 
 @command()
 @run_argument
-@option("--to", metavar="FILE.csv", help="write the samples, to be decided on")
+@option("--to", metavar="FILE.csv", help="write the samples to this file, for you to decide on")
 @option("--from", "back", metavar="FILE.csv", help="read the decisions in this file")
 def review(run: "Run", to: str | None, back: str | None) -> None:
     """Review samples in a spreadsheet, for example with a colleague who has no Jupyter.
@@ -152,7 +152,7 @@ def export(run: "Run", format: str, to: str | None, test_share: float | None) ->
 def merge(runs: tuple["Run", ...], to: str | None, format: str, test_share: float | None) -> None:
     """Merge several runs into one training file.
 
-    Each row names its skill, and no question stands in it twice.
+    Each row names its skill, and no question appears twice.
 
     Example:
       sdgkit merge runs/mail runs/tables --to train.jsonl
@@ -171,7 +171,7 @@ def merge(runs: tuple["Run", ...], to: str | None, format: str, test_share: floa
 @command()
 @run_argument
 @argument("repo_id", metavar="OWNER/NAME", help="the name of a dataset on the Hub")
-@option("--public", is_flag=True, help="let everybody see it; otherwise it is private")
+@option("--public", is_flag=True, help="make the dataset public (by default it is private)")
 @test_share_option
 def push(run: "Run", repo_id: str, public: bool, test_share: float | None) -> None:
     """Push a run's samples to the Hugging Face Hub, with a card and a test split.

@@ -129,7 +129,7 @@ def rehearse(settings: dict[str, Any]) -> None:
         say(f"The rehearsal teacher answers at {process.base_url} (Ctrl-C stops it). To use it:")
         say(f"  {command_line('generate', 'SEEDS', '--base-url', process.base_url)}")
         process.wait()
-    raise TeacherUnreachable("The rehearsal teacher stopped by itself.")
+    raise TeacherUnreachable("The rehearsal teacher stopped unexpectedly.")
 
 
 @command()
@@ -156,7 +156,7 @@ def check(
 ) -> int:
     """Check seed examples before you pay for anything: is the task clear, do they vary?
 
-    The exit status is 1 if there are errors, which would teach something wrong.
+    The exit status is 1 if there are errors, which would teach a model something wrong.
 
     Examples:
       sdgkit check seeds.jsonl
@@ -185,7 +185,7 @@ def check(
 @judge_options
 @limit_options
 def calibrate(run: "Run", judge: JudgeOptions, limits: LimitOptions) -> None:
-    """Find out whether the judge can be believed.
+    """Find out whether the judge can be trusted.
 
     The judge is asked about the run's seeds, which are good, and about damaged copies of them. The
     run's report then shows, beside the yield, how many good answers the judge keeps and how many

@@ -36,7 +36,7 @@ def abilities(teacher: Teacher) -> list[Ability]:
     first = background.wait(teacher.reply(request))
     second = background.wait(teacher.reply(request))
     way = background.wait(teacher.structured_output_way(request))
-    structured_output = f"yes ({way})" if way else "no; malformed replies are asked again"
+    structured_output = f"yes ({way})" if way else "no; malformed replies are requested again"
     counts_tokens = bool(first.prompt_tokens and first.completion_tokens)
     return [
         Ability(

@@ -1,4 +1,4 @@
-"""Can the judge be believed?
+"""Can the judge be trusted?
 
 It is asked about the seeds' responses, which are good, and about the same responses spoilt, each
 beside another seed. It judges with the run's own evaluate prompt, and the run's own filter decides
@@ -59,8 +59,8 @@ def calibrate(
             is kept.
         pipeline: The pipeline whose last judge and filter are used; by default `GROUNDED` or
             `FREEFORM`, as the seeds require.
-        prompts: A folder of prompts, or prompts by stage name; the shipped ones serve where it has
-            none.
+        prompts: A folder of prompts, or prompts by stage name; the shipped ones are used for the
+            rest.
         sampling: Sampling settings by stage name, over the prompts' own.
         max_tokens: The longest reply, in tokens.
         structure: When to use structured output: "auto", "always" or "never" (as for `plan`).

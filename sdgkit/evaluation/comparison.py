@@ -23,7 +23,7 @@ class Result:
     """What one version made of a row.
 
     Attributes:
-        texts: The columns of each record that it brought; several for a stage that makes several
+        texts: The columns of each record that it produced; several for a stage that makes several
             rows.
         scores: The judge's scores of these.
         tried: Records that it set out to make.
@@ -82,7 +82,7 @@ class Comparison:
         rows: Rows of the stage before, or seeds as `stand_in` completes them.
         teacher: The teacher.
         judge: Another teacher for the judging.
-        prompts: The folder with the judge's prompt; the shipped one serves if it has none.
+        prompts: The folder with the judge's prompt; the shipped one is used if it has none.
 
     Attributes:
         ids: The ids of the rows, in order.
@@ -175,7 +175,7 @@ class Comparison:
         """
         differing = self.differing
         rows = sum(differing)
-        difference = f"The difference rests on {rows} of {pluralize(len(self.ids), 'row')}"
+        difference = f"The versions differ on {rows} of {pluralize(len(self.ids), 'row')}"
         if not rows:
             return f"{difference}."
         return f"{difference}: {one} is better on {differing.one}, {other} on {differing.other}."
@@ -264,7 +264,7 @@ def compare(
         >>> with sk.connect("rehearsal") as teacher:
         ...     comparison = sk.compare(prompt, prompt, [row], teacher)
         >>> comparison.summary()
-        'The difference rests on 0 of 1 row.'
+        'The versions differ on 0 of 1 row.'
     """
     return Comparison(one, other, rows, teacher, judge=judge, prompts=prompts).start().wait()
 

@@ -59,7 +59,7 @@ class EditHistory(Generic[State]):
         self._last_change = 0.0
 
     def change(self, state: State, topic: str = "") -> None:
-        """Replace the state by another one.
+        """Replace the state with another.
 
         Args:
             state: The new state.
@@ -75,7 +75,7 @@ class EditHistory(Generic[State]):
         self._last_change = now
 
     def undo(self) -> None:
-        """Take the last change back, if there is one."""
+        """Take back the last change, if there is one."""
         self._last_topic = ""
         if self._earlier:
             self.state = self._earlier.pop()

@@ -1,4 +1,4 @@
-"""What a run would cost and bring: a pilot of a few rows, projected to the whole plan."""
+"""What a run would cost and yield: a pilot of a few rows, projected to the whole plan."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Expectation:
 
 @dataclass(frozen=True, repr=False)
 class Estimate:
-    """What the whole run would take and bring, projected from the few rows of a pilot.
+    """What the whole run would need and yield, projected from the few rows of a pilot.
 
     Attributes:
         requests: Requests of the whole run, the pilot's included.
@@ -110,7 +110,7 @@ def estimate(
     price_completion: float | None = None,
     rows: int = ROWS,
 ) -> Estimate:
-    """Send a few rows through all stages and estimate what the whole run would take and bring.
+    """Send a few rows through all stages and estimate what the whole run would need and yield.
 
     Args:
         plan: The plan of the run, from `sdgkit.plan`, with a teacher.
@@ -138,7 +138,7 @@ def estimate(
             "price_completion (a million tokens written)."
         )
     if rows < 1:
-        raise SettingsError(f"rows must be at least one seed, not {rows}.", setting="rows")
+        raise SettingsError(f"rows must be at least 1 (one seed), not {rows}.", setting="rows")
     if not plan.pipeline.prompted:
         raise SettingsError("No stage of this plan asks a teacher: there is nothing to estimate.")
     pilot = run_pilot(plan, rows, out)
@@ -180,7 +180,7 @@ class _Work:
 
     @property
     def seconds(self) -> float:
-        """How long it takes until both are through."""
+        """How long it takes until both are finished."""
         return max(self.teacher_seconds, self.judge_seconds)
 
     def plus(self, other: _Work) -> _Work:
@@ -194,7 +194,7 @@ class _Work:
         )
 
     def times(self, factor: float) -> _Work:
-        """The same work so many times."""
+        """The same work, this many times."""
         return _Work(
             requests=self.requests * factor,
             prompt_tokens=self.prompt_tokens * factor,
@@ -210,8 +210,8 @@ class _Projection:
 
     Attributes:
         work: What all stages take.
-        tried: Rows of the pilot that could have come to the end.
-        kept: Rows of the pilot that came there.
+        tried: Rows of the pilot that could have reached the end.
+        kept: Rows of the pilot that reached it.
         scale: How many rows of the whole run each of them stands for.
     """
 
@@ -237,7 +237,7 @@ class _Projection:
 
 
 def _project(plan: Plan, pilot: Pilot) -> _Projection:
-    """What all stages of the plan take and bring, if all rows are like those of the pilot."""
+    """What all stages of the plan need and yield, if all rows are like those of the pilot."""
     work = _Work()
     tried = pilot.seeds
     scale = len(plan.rows) / tried

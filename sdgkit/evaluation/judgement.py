@@ -1,4 +1,4 @@
-"""What a plan's judge says of given rows, and whether the plan would keep them."""
+"""What a plan's judge says about given rows, and whether the plan would keep them."""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -18,7 +18,7 @@ from sdgkit.teachers.teacher import Teacher
 
 @dataclass(frozen=True)
 class Judgement:
-    """What the judge said of one row.
+    """What the judge said about one row.
 
     Attributes:
         row: The row with the judge's `evaluation` and `score`; the drop if the judge gave no

@@ -93,7 +93,7 @@ class PromptDraft:
             self._history.change({**texts, part: text}, topic=part)
 
     def undo(self) -> None:
-        """Take the last change back."""
+        """Take back the last change."""
         self._history.undo()
 
     def restore(self) -> None:

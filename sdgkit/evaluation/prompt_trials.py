@@ -173,4 +173,4 @@ def mark_columns(text: str, records: Iterable[Mapping[str, str]]) -> list[Piece]
 
 
 def _ignore(place: int, trial: Trial) -> None:
-    """Nobody watches the trials as they come."""
+    """Ignore the trials as they come in."""

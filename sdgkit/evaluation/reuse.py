@@ -24,7 +24,7 @@ def asked_again(prompt: Prompt, run_folder: str | Path | None, saved: Prompt) ->
         if prompt == saved:
             return ""
         return (
-            f"A resumed run asks {prompt.name} and every stage after it again; "
+            f"A resumed run repeats {prompt.name} and every stage after it; "
             "it reuses all earlier replies."
         )
     return _asked_again_in(Path(run_folder), prompt, saved)
@@ -42,11 +42,11 @@ def _asked_again_in(run_folder: Path, prompt: Prompt, saved: Prompt) -> str:
     # The run may have had sampling settings of its own, put over those of the prompt.
     as_recorded = replace(Prompt.from_json(prompt.name, recorded), sampling=saved.sampling)
     if prompt == as_recorded:
-        return f"The next run in {run_folder} asks nothing again because of this prompt."
+        return f"The next run in {run_folder} repeats no request because of this prompt."
     names = [stage["name"] for stage in config["stages"]]
     stages_to_repeat = names[names.index(prompt.name) :]
     lost = sum(replies.get(name, 0) for name in stages_to_repeat)
     return (
-        f"The next run in {run_folder} asks {prompt.name} and every stage after it again: "
+        f"The next run in {run_folder} repeats {prompt.name} and every stage after it: "
         f"{lost:,} of {sum(replies.values()):,} recorded replies cannot be reused."
     )

@@ -41,7 +41,7 @@ def check_seeds(
             serve where it has none.
 
     Returns:
-        The findings, the gravest first. Empty if nothing is wrong.
+        The findings, the most serious first. Empty if nothing is wrong.
 
     Raises:
         SeedError: For a seed that cannot be read.

@@ -108,7 +108,7 @@ class SeedDraft:
         self._history.change((*rows[:place], *rows[place + 1 :]))
 
     def undo(self) -> None:
-        """Take the last change back."""
+        """Take back the last change."""
         self._history.undo()
 
     def flaws(self) -> FlawsByPlace:
@@ -118,8 +118,8 @@ class SeedDraft:
         complete.
 
         Returns:
-            The flaws of each seed that has some, by its place from 0, the gravest first; by None,
-            what concerns all of them.
+            The flaws of each seed that has some, by its place from 0, the most serious first;
+            by None, what concerns all of them.
         """
         rows = self._history.state
         if self._checked_rows is not rows:
@@ -128,7 +128,7 @@ class SeedDraft:
         return self._flaws
 
     def load(self, path: str | Path) -> None:
-        """Replace the seeds by those of a file; undo brings the earlier ones back.
+        """Replace the seeds with those of a file; undo brings the earlier ones back.
 
         Raises:
             SeedError: If the file cannot be read.

@@ -9,7 +9,7 @@ from sdgkit.pages.noted_table import NotedTable
 from sdgkit.texts import load_texts
 
 Severity = Literal["error", "warning", "hint"]
-SEVERITIES: Sequence[Severity] = ("error", "warning", "hint")  # the gravest first
+SEVERITIES: Sequence[Severity] = ("error", "warning", "hint")  # the most serious first
 NOTHING_FOUND = (
     "No problems found: clear task, realistic input, complete output, no ambiguity, variety."
 )
@@ -51,7 +51,7 @@ class SeedCheck:
     It is a sequence of its findings: empty, and so false, if there are none.
 
     Attributes:
-        findings: What was found, the gravest first.
+        findings: What was found, the most serious first.
         judge: The model that judged the seeds; None if no teacher was asked.
     """
 

@@ -263,7 +263,7 @@ def _duels(judged: Iterator[dict[str, Any]]) -> Iterator[Duel]:
 
 
 def _verdict(score_student_first: float, score_other_first: float) -> Verdict:
-    """What two scores say of the student; they must agree."""
+    """What two scores say about the student; they must agree."""
     scores = (score_student_first, score_other_first)
     if scores == (FIRST_IS_BETTER, SECOND_IS_BETTER):
         return "win"

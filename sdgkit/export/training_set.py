@@ -1,4 +1,4 @@
-"""What one run or several give to a trainer, in any format, with some held out for a test."""
+"""What one or more runs give to a trainer, in any format, with some held out for testing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EXPORT_FORMATS = (*FORMATS, "preference", "datasets")
 
 @dataclass(frozen=True)
 class Part:
-    """What one run gives to a training set.
+    """What one run contributes to a training set.
 
     Attributes:
         samples: Returns all its samples, a new iterator at each call.
@@ -96,7 +96,7 @@ class TrainingSet:
     that no earlier row has.
 
     Args:
-        parts: What each run gives.
+        parts: What each run contributes.
     """
 
     def __init__(self, *parts: Part) -> None:
@@ -234,8 +234,8 @@ def held_out(
     hashes = {_context_hash(sample) for sample in samples()}
     if len(hashes) < 2:
         return lambda sample: False
-    limit = max(int(share * 2**64), min(hashes) + 1)  # one context at least is held out,
-    limit = min(limit, max(hashes))  # and one is not
+    limit = max(int(share * 2**64), min(hashes) + 1)  # at least one context is held out,
+    limit = min(limit, max(hashes))  # and at least one is not
     return lambda sample: _context_hash(sample) < limit
 
 
@@ -255,17 +255,17 @@ def merged(parts: Sequence[Part]) -> TrainingSet:
     """The training set of several runs.
 
     Args:
-        parts: What each run gives; either all of them are rehearsals or none.
+        parts: What each run contributes; either all of them are rehearsals or none.
 
     Raises:
         SettingsError: There are fewer than two, or a rehearsal is among real runs.
     """
     if len(parts) < 2:
-        raise SettingsError("Name two runs or more to merge.", setting="runs")
+        raise SettingsError("Name at least two runs to merge.", setting="runs")
     rehearsals = [part.key for part in parts if part.summary.is_rehearsal]
     if rehearsals and len(rehearsals) < len(parts):
         raise SettingsError(
-            f"{rehearsals[0]} is a rehearsal: rules, not a model, wrote its samples. "
+            f"{rehearsals[0]} is a rehearsal: its samples were written by rules, not by a model. "
             "Leave it out of the merge.",
             setting="runs",
         )

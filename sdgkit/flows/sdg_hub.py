@@ -5,7 +5,7 @@ What differs from that release, on purpose:
 - Each of `n` outputs is a request of its own, so a flow's `seed` is not sent.
 - `num_samples` reaches the prompt.
 - Duplicates among the rows of one row are dropped, whether `drop_duplicates` says so or not.
-- A malformed reply is asked again.
+- A malformed reply is requested again.
 - A judge's number is read forgivingly.
 """
 
@@ -54,7 +54,7 @@ def read_flow(path: str | Path) -> Flow:
     """Read the flow in a file.
 
     Args:
-        path: The file, or the name of a flow in the sdg_hub that is installed. Its prompt files are
+        path: The file, or the name of a flow in the installed sdg_hub. Its prompt files are
             looked for beside it, in the folders above it, and in the working folder.
 
     Raises:
@@ -91,21 +91,20 @@ def _read_blocks(file: Path) -> list[Any]:
         raise SettingsError(f"Cannot read the flow {file}: {first_line(error)[:200]}.") from None
     if not isinstance(blocks, list):
         raise SettingsError(
-            f"{file} is not a flow of sdg_hub 0.1, a list of blocks that each have a block_type."
+            f"{file} is not a flow of sdg_hub 0.1: a list of blocks, each with a block_type."
         )
     return blocks
 
 
 def _find_file(path: Path) -> Path:
-    """The file itself, or the flow of this name in the sdg_hub that is installed."""
+    """The file itself, or the flow of this name in the installed sdg_hub."""
     if path.is_file():
         return path
     for file in _installed_flows(path.name):
         if file.is_file():
             return file
     raise SettingsError(
-        f"There is no flow {path}, and no sdg_hub is installed that has one of this name. "
-        "Check the path."
+        f"There is no flow {path}, and no installed sdg_hub has one of this name. Check the path."
     )
 
 

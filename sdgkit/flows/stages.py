@@ -20,7 +20,7 @@ WHOLE_NUMBERS = range(101)
 class FlowJudge(Judge):
     """A judge whose scale is not known, since a flow does not state it.
 
-    Any whole number up to 100 is a score, also one that is written as "2/3".
+    Any whole number up to 100 is a score, even when it is written as "2/3".
 
     Attributes:
         scale: The scores that a server is made to choose from where it enforces the reply's form.
@@ -34,14 +34,14 @@ class FlowJudge(Judge):
 
 @dataclass(frozen=True, kw_only=True)
 class FlowFilter(Stage):
-    """Keeps the rows whose value in a column compares with one of some values.
+    """Keeps the rows whose value in a column compares with at least one of some values.
 
     Attributes:
         column: The column; without one all rows are kept.
         operation: How to compare: a name in `OPERATORS`.
-        values: The values, one of which is enough.
+        values: The values; a match with one is enough.
         convert: The type that the column's value is converted to first: a name in `TYPES`.
-        remove: Columns to take off the rows that are kept.
+        remove: Columns to remove from the rows that are kept.
     """
 
     column: str = ""
@@ -63,7 +63,7 @@ class FlowFilter(Stage):
             choices = " or ".join(map(str, self.values))
             raise Drop(
                 self.name,
-                f"{self.column} is {row[self.column]!r}; {self.operation} {choices} is kept.",
+                f"{self.column} is {row[self.column]!r}; {self.operation} {choices} is required.",
                 step.last_reply(),
             )
         return {name: value for name, value in row.items() if name not in self.remove}

@@ -1,6 +1,6 @@
-"""The record of a run: one SQLite file, written by one process, read by any number.
+"""The record of a run: one SQLite file, written by one process and read by any number.
 
-Replies are kept for good, by their key; a reply is committed before anything is built on it.
+Replies are kept permanently, by their key; a reply is committed before anything is built on it.
 Samples and drops belong to an *edition*: a hash of everything that decides them (seeds, prompts,
 settings, stages, model).
 """
@@ -50,13 +50,13 @@ class Journal:
 
     Args:
         folder: The run's folder; None keeps the journal in memory.
-        read_only: Only read. Any number may read while one process writes.
+        read_only: Only read. Any number of processes may read while one writes.
         replies_in: Another journal, in which replies are looked up and recorded instead: for a run
             whose replies serve another one and whose rows do not.
 
     Attributes:
         session: The number of the session that `begin` began.
-        note: What the user should know about how the journal is written; empty if nothing.
+        note: What the user should know about how the journal is written; empty if there is nothing.
 
     Raises:
         FolderInUse: Another process is writing the folder.
@@ -119,14 +119,14 @@ class Journal:
             return
         self._sql.execute("PRAGMA synchronous=FULL")
         self.note = (
-            f"{folder} is on a {file_system or 'file system'} where the journal does without its "
-            "log: each reply is recorded more slowly. An --out on a local disk is faster."
+            f"{folder} is on a {file_system or 'file system'} where the journal cannot use its "
+            "write-ahead log, so replies are recorded more slowly. Put --out on a local disk."
         )
 
     def _set_mode(self, pragma: str) -> str:
         """Change how the file is written and return how it is.
 
-        This is the one statement that does not wait by itself for others who use the file.
+        This is the one statement that does not wait for other users of the file on its own.
         """
         deadline = time.monotonic() + WAIT_S
         while True:
@@ -353,11 +353,11 @@ class Journal:
         retries: int = 0,
         refused: int = 0,
     ) -> None:
-        """Write down how far this session is, for readers and for the totals over all sessions.
+        """Record how far this session has got, for readers and for the totals of all sessions.
 
         Args:
             state: What the run is doing.
-            snapshot: Where it stands, as JSON values.
+            snapshot: Its progress, as JSON values.
             reused: Recorded replies that it used.
             retries: Requests that it sent again after an error.
             refused: Requests that the teacher refused.
@@ -425,7 +425,7 @@ class Journal:
         self._write(statements.DELETE_ROWS_AT, place=place)
 
     def forget_units_after(self, unit: int) -> None:
-        """Take back what came of the units after the one that reached the target."""
+        """Take back the outcomes of the units after the one that reached the target."""
         self._write("DELETE FROM rows WHERE edition=:edition AND unit>:unit", unit=unit)
 
     def restore(self, stage: str) -> None:
@@ -452,8 +452,8 @@ class Journal:
     def outcomes(self, kind: Literal["sample", "drop"]) -> Iterator[Outcome]:
         """The samples or the drops of the newest edition, in lineage order.
 
-        They are read page by page, so that a reader who stops in the middle keeps nobody from
-        writing, even where the journal does without its log.
+        They are read page by page, so that a reader who stops in the middle blocks no writer,
+        even where the journal cannot use its log.
         """
         query = statements.SELECT_SAMPLES if kind == "sample" else statements.SELECT_DROPS
         return self._pages(query, self._edition_to_read())

@@ -30,7 +30,7 @@ class RecordedExchange:
         stage: The stage that asked.
         model: The model that answered.
         ordinal: Which of several requests for the same row it was, from 1.
-        attempt: 1, or higher where a malformed reply was asked again.
+        attempt: 1, or higher where a malformed reply was requested again.
         messages: The messages sent.
         sampling: The sampling settings sent.
         text: The raw reply.
@@ -120,7 +120,7 @@ class Session:
         process: The number of its process.
         host: The machine that the process ran on.
         seen: When it last wrote here, in seconds since 1970.
-        snapshot: Where the run stood then, as JSON values; None before the first time.
+        snapshot: The run's progress then, as JSON values; None before the first time.
     """
 
     state: str

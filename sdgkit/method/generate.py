@@ -25,14 +25,14 @@ def generate(
     Ctrl-C leaves a run that can be resumed.
 
     Args:
-        seeds: What `load_seeds` takes, or the folder of a run to do again with the options given
-            here put over its own.
-        teacher: Whom the stages ask.
+        seeds: What `load_seeds` takes, or the folder of a run to repeat, with the options
+            given here in place of its own.
+        teacher: The teacher that the stages ask.
         out: The run's folder (default: `runs/NAME` for a seed file NAME; otherwise everything is
             kept in memory).
         reuse: Continue in the folder of another job and reuse its recorded replies where they fit.
         judge: Another teacher for the judging (default: the teacher judges its own work).
-        pipeline: The stages (default: `GROUNDED` or `FREEFORM`, as the seeds need it).
+        pipeline: The stages (default: `GROUNDED` or `FREEFORM`, as the seeds require).
         prompts: Prompts by stage name, or a folder of YAML files named after the stages (default:
             the shipped ones).
         num_contexts: Contexts for each seed (default 10).
@@ -43,7 +43,7 @@ def generate(
         questions: "seed" asks the seed's own question of every context instead of writing new ones.
         vary: Lists from which a value is drawn for each context:
             `{"audience": ["children", "experts"]}`.
-        target: Continue in rounds until so many samples are kept (default: one pass over the
+        target: Continue in rounds until this many samples are kept (default: one pass over the
             seeds).
         checks: Checks from `sdgkit.checks`, or Python functions of a row; each follows the stage
             that writes its column.
@@ -59,7 +59,7 @@ def generate(
             each duplicate or malformed one (default 10).
         system: Your own system message, for training files.
         structure: When the server enforces the form of a reply, if it can: "auto" (default) where a
-            malformed reply is asked again, "always" from the first request on, or "never".
+            malformed reply is requested again, "always" from the first request on, or "never".
 
     Returns:
         The finished run.

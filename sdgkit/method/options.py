@@ -19,7 +19,7 @@ Sampling: TypeAlias = Mapping[str, Mapping[str, Any]] | None
 """Sampling settings by stage name."""
 
 Vary: TypeAlias = Mapping[str, Sequence[Any]] | None
-"""Lists by name, from each of which one value is drawn for each new row."""
+"""Lists by name, from each of which a value is drawn for each new row."""
 
 
 class PlanOptions(TypedDict, total=False):

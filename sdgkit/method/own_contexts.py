@@ -1,4 +1,4 @@
-"""Your own contexts in the place of `gen_contexts`: read, checked, shared out among seeds."""
+"""Your own contexts in place of `gen_contexts`: read, checked, shared out among seeds."""
 
 import hashlib
 import os
@@ -97,7 +97,7 @@ def share_out(contexts: Sequence[Row], seeds: Sequence[Row]) -> dict[str, list[t
 
     A context goes to the seed with which it makes the highest hash (rendezvous hashing, Thaler and
     Ravishankar 1998). A further seed takes some contexts and moves none between the others; the
-    order of either decides nothing.
+    order of seeds and contexts does not matter.
 
     Returns:
         The contexts of each seed, by its `row_key`, numbered in the order given, from 1.

@@ -47,11 +47,11 @@ def plan(
     """Plan a run of the method, without starting it.
 
     Args:
-        seeds: What `load_seeds` takes, or the folder of a run to do again with the options given
-            here put over its own.
-        teacher: Whom the stages ask; it may be missing until the run is started.
+        seeds: What `load_seeds` takes, or the folder of a run to repeat, with the options
+            given here in place of its own.
+        teacher: The teacher that the stages ask; it may be missing until the run is started.
         judge: Another teacher for the judging (default: the teacher judges its own work).
-        pipeline: The stages (default: `GROUNDED` or `FREEFORM`, as the seeds need it).
+        pipeline: The stages (default: `GROUNDED` or `FREEFORM`, as the seeds require).
         prompts: Prompts by stage name, or a folder of YAML files named after the stages (default:
             the shipped ones).
         num_contexts: Contexts for each seed (default 10).
@@ -62,7 +62,7 @@ def plan(
         questions: "seed" asks the seed's own question of every context instead of writing new ones.
         vary: Lists from which a value is drawn for each context:
             `{"audience": ["children", "experts"]}`.
-        target: Continue in rounds until so many samples are kept (default: one pass over the
+        target: Continue in rounds until this many samples are kept (default: one pass over the
             seeds).
         checks: Checks from `sdgkit.checks`, or Python functions of a row; each follows the stage
             that writes its column.
@@ -78,17 +78,17 @@ def plan(
             each duplicate or malformed one (default 10).
         system: Your own system message, for training files.
         structure: When the server enforces the form of a reply, if it can: "auto" (default) where a
-            malformed reply is asked again, "always" from the first request on, or "never".
+            malformed reply is requested again, "always" from the first request on, or "never".
 
     Returns:
-        The plan: its rows, pipeline and prompts can be looked at, and `estimate` says what it would
-        take.
+        The plan. You can look at its rows, pipeline and prompts, and `estimate` says what it would
+        cost.
 
     Raises:
         SettingsError: An option cannot be used.
         SeedError: The seeds or the contexts cannot be used.
         PromptError: A prompt cannot be used.
-        RunError: The folder's run cannot be done again.
+        RunError: The folder's run cannot be repeated.
 
     Example:
         >>> import sdgkit as sk
@@ -103,7 +103,7 @@ def plan(
 
 
 def _plan_again(folder: Path, teacher: TeacherSource | None, options: PlanOptions) -> Plan:
-    """The plan of the run in a folder, with new options put over its own."""
+    """The plan of the run in a folder, with new options in place of its own."""
     config = read_config(folder)
     pipeline = options.get("pipeline") or METHODS.get(config.pipeline)
     if pipeline is None:
@@ -269,14 +269,14 @@ def _with_checks(pipeline: Pipeline, checks: Sequence[Check]) -> Pipeline:
 
 
 def _writer_of(check: Check, pipeline: Pipeline) -> str:
-    """The name of the last stage that makes, or else changes, the column of a check."""
+    """The name of the last stage that makes, or otherwise changes, the column of a check."""
     column = check.column
     makers = [stage.name for stage in pipeline.stages if column in stage.columns]
     changers = [stage.name for stage in pipeline.stages if column in stage.written_columns]
     writers = makers or changers
     if not writers:
         raise SettingsError(
-            f"The check {check.name} looks at the column {column!r}, which no stage here writes.",
+            f"The check {check.name} reads the column {column!r}, which no stage writes.",
             setting="checks",
         )
     return writers[-1]
@@ -294,7 +294,7 @@ def choose_prompts(
         pipeline: The stages.
         prompts: Your prompts or their files by stage name, or a folder of them.
         sampling: Sampling settings by stage name, over those of the prompts.
-        max_tokens: The most tokens that any reply may have, None for what the prompts say.
+        max_tokens: The longest reply, in tokens; None for what the prompts say.
 
     Raises:
         SettingsError: A name is not that of a stage that asks, or a sampling setting cannot be
@@ -334,8 +334,8 @@ def _refuse_unknown_stages(option: str, values: Mapping[str, Any], pipeline: Pip
     for name in sorted(values):
         if name not in pipeline.prompted:
             raise SettingsError(
-                f"{option}: no stage {name!r} asks a teacher here. "
-                f"These do: {', '.join(pipeline.prompted)}.",
+                f"{option}: there is no stage {name!r} that asks a teacher. "
+                f"Choose from {', '.join(pipeline.prompted)}.",
                 setting=option,
                 choices=pipeline.prompted,
             )

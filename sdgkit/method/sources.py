@@ -25,7 +25,7 @@ def run_folder(source: object) -> Path | None:
     path = Path(source)
     if not (path / JOURNAL_FILE).exists():
         raise SeedError(
-            f"{path} is a folder without a run. Give a seed file, or the folder of a run.",
+            f"{path} is a folder that holds no run. Give a seed file, or the folder of a run.",
             file=path,
         )
     return path
@@ -40,7 +40,7 @@ def default_folder(source: object) -> Path | None:
     """Where a run goes by default.
 
     Returns:
-        The folder of the run to do again, `runs/NAME` for a seed file NAME, or None (memory) for
+        The folder of the run to repeat, `runs/NAME` for a seed file NAME, or None (memory) for
         seeds without a file.
     """
     folder = run_folder(source)

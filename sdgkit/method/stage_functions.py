@@ -29,12 +29,12 @@ DEFAULTS = {"structure": "auto", "reuse": False}
 
 ARGUMENTS = {
     "rows": "A dataset, dictionaries, or the path of a seed file.",
-    "teacher": "Whom the stage asks.",
-    "judge": "Whom a judging stage asks (default: the teacher).",
+    "teacher": "The teacher that the stage asks.",
+    "judge": "The teacher that a judging stage asks (default: `teacher`).",
     "out": "A folder to resume in (default: everything is kept in memory).",
     "prompt": "The prompt, or its file (default: the shipped one).",
     "sampling": "Sampling settings, over those of the prompt.",
-    "max_tokens": "The most tokens that a reply may have (default: as the prompt says).",
+    "max_tokens": "The longest reply, in tokens (default: as the prompt says).",
     "structure": 'When the server enforces the form of a reply: "auto", "always" or "never".',
     "reuse": "Continue in the folder of another job and reuse its recorded replies.",
     "num_contexts": "Contexts for each seed.",

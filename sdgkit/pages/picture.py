@@ -26,7 +26,7 @@ _BARS_WITH_COUNTS = 4  # in a histogram with more, the counts above the bars wou
 
 
 class StageDescription(NamedTuple):
-    """What is said about a stage in pictures and tables.
+    """How a stage is described in pictures and tables.
 
     Attributes:
         kind: generate, judge, keep, combine or check.
@@ -145,7 +145,7 @@ class _FlowPicture:
 
     @property
     def is_pipeline(self) -> bool:
-        """Whether this is a pipeline, and not a single stage that was run by itself."""
+        """Whether this is a pipeline, and not a single stage that was run on its own."""
         return len(self.stages) > 1
 
     @property

@@ -230,8 +230,8 @@ class Panel:
     def display(self) -> None:
         """Show the panel: live where the front end can, otherwise as a still picture.
 
-        A live panel hides the still picture that follows it. Where no panel lives (an exported
-        page, a viewer), the picture is what you see.
+        A live panel hides the still picture that follows it. Where no live panel can be shown (an
+        exported page, a viewer), you see the picture.
         """
         if not hasattr(ipython_shell(), "kernel"):
             print(self)

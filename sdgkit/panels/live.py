@@ -22,6 +22,6 @@ def reason_for_still_picture() -> str | None:
     if not decision and any(os.environ.get(mark) for mark in LIVE_MARKS):
         return None
     return (
-        "This is a still picture: no JupyterLab or Voila is behind this kernel. "
+        "This is a still picture: neither JupyterLab nor Voila started this kernel. "
         f"To try it live, run `%env {VARIABLE}=live` in a cell, then run this cell again."
     )

@@ -40,7 +40,7 @@ class Part:
 
 @dataclass(frozen=True)
 class TrialState:
-    """What came of sending the prompt for one row.
+    """The result of sending the prompt for one row.
 
     Attributes:
         id: The row's id.
@@ -80,7 +80,7 @@ class PromptState(PanelState):
     """What the panel of a prompt shows.
 
     Attributes:
-        rerun: What the next run would ask again because of the changes, as a sentence.
+        rerun: Which requests the next run would repeat because of the changes, as a sentence.
         stages: The stages whose prompts can be shown.
         stage: The stage whose prompt is shown.
         parts: The prompt's parts.
@@ -89,7 +89,7 @@ class PromptState(PanelState):
         rows: The rows to try the prompt on.
         row: The one that is chosen, by its number from 0, as text.
         messages: What would be sent for that row.
-        trials: What came of the last try; None for a reply that is on its way.
+        trials: The results of the last try; None for a reply that is still on its way.
         diff: What has changed since the prompt was saved, as the lines of a unified diff.
         can_undo: Whether there is something to undo.
         can_save: Whether there is a file to save to.
@@ -120,8 +120,8 @@ class PromptPanel(Panel):
             something is saved. Or one `Prompt`.
         seeds: What `load_seeds` takes, rows of an earlier stage, or a SeedPanel.
         teacher: The teacher for *Try*, or a TeacherPanel.
-        run: A run, its panel or its folder, to say what it would ask again.
-        stage: The stage whose prompt to begin with.
+        run: A run, its panel or its folder, to show which requests it would repeat.
+        stage: The stage whose prompt is shown first.
 
     Raises:
         SdgkitError: If a prompt or seed cannot be used.

@@ -1,4 +1,4 @@
-"""The panel of a review: samples beside their seeds and the judge's words, to decide about."""
+"""The panel of a review: samples beside their seeds and the judge's words, to decide on."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -226,7 +226,7 @@ class ReviewPanel(Panel):
         self.step(1)
 
     def edit(self, texts: Mapping[str, str]) -> None:
-        """Accept the sample that is shown with other texts, and stay on it.
+        """Accept the sample that is shown with edited texts, and stay on it.
 
         Args:
             texts: The texts, by name.
@@ -235,7 +235,7 @@ class ReviewPanel(Panel):
         self.notice = f"Saved {self._current} as edited."
 
     def undo(self) -> None:
-        """Undo the newest decision, and show its sample."""
+        """Undo the latest decision, and show its sample."""
         sample_id = self.review.undo()
         if sample_id is None:
             self.notice = "There is nothing to undo."
@@ -319,7 +319,7 @@ class ReviewPanel(Panel):
 
 
 def _status(review: Review) -> str:
-    """How far the review is, and what it implies."""
+    """How far the review has got, and what it implies."""
     progress = review.progress
     decided = format_number(progress.decided)
     status = [f"{decided} of {format_number(progress.samples)} reviewed"]

@@ -51,7 +51,7 @@ class NewSample:
 
     Attributes:
         id: Its lineage id.
-        score: The judge's score, or what stands in its place.
+        score: The judge's score, or what replaces it.
         question: Its question, without the context.
         response: Its response.
     """
@@ -299,7 +299,7 @@ class RunPanel(Panel):
         self.work("Reading the drops.", read)
 
     def show_trace(self, id: str) -> None:
-        """Show how a drop came about: what was sent and what came back, the last exchange first."""
+        """Show how a drop came about: what was sent and received, the latest exchange first."""
         if self._drops is None:
             return
         exchanges = list(reversed(self.latest.trace(id).exchanges))
@@ -360,7 +360,7 @@ def _planned(
 
 
 def run_status(snapshot: Snapshot, writes_files: bool = False) -> str:
-    """Where a run stands, in one line.
+    """The progress of a run, in one line.
 
     Args:
         snapshot: The run's numbers.

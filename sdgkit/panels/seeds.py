@@ -113,7 +113,7 @@ class SeedPanel(Panel):
         self._show_changed(self.draft.add())
 
     def duplicate(self, place: int) -> None:
-        """Add a copy of a seed after it."""
+        """Add a copy of a seed right after it."""
         self._show_changed(self.draft.add(like=place))
 
     def remove(self, place: int) -> None:
@@ -137,7 +137,7 @@ class SeedPanel(Panel):
         self.notice = f"Saved in {saved}."
 
     def load(self, path: str) -> None:
-        """Replace the seeds by those of a file; undo brings the earlier ones back."""
+        """Replace the seeds with those of a file; undo brings the earlier ones back."""
         self.draft.load(path.strip())
         self._show_changed(0)
         self.notice = f"Loaded from {path.strip()}."

@@ -15,7 +15,7 @@ class PanelState:
 
     Attributes:
         sign: The mark before the status line: none, busy, good, warn or bad, or the state of a run.
-        status: One line under the heading that says where things stand.
+        status: One line under the heading that describes the current state.
         folder: The file or folder that the panel works on, in words.
         error: What went wrong outside of the panel's own actions, as a sentence, or "".
         facts: Names and values, such as `("samples", "120")`.

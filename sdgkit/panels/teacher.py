@@ -86,7 +86,7 @@ class TeacherState(PanelState):
 
 
 class TeacherPanel(Panel, TeacherHolder):
-    """Connect a teacher and look at what it can do. Pass the panel wherever `teacher=` is expected.
+    """Connect a teacher and see what it can do. Pass the panel wherever `teacher=` is expected.
 
     Args:
         kind: As for `connect`.
@@ -99,7 +99,7 @@ class TeacherPanel(Panel, TeacherHolder):
         connection: What the fields hold.
 
     Raises:
-        SettingsError: If these settings do not fit each other.
+        SettingsError: If these settings contradict each other.
     """
 
     kind = "teacher"
@@ -126,7 +126,7 @@ class TeacherPanel(Panel, TeacherHolder):
         """The teacher that the panel shows, connected when it is first asked for.
 
         Raises:
-            SettingsError: If these settings do not fit each other, or several models are offered.
+            SettingsError: If these settings contradict each other, or several models are offered.
             TeacherError: If the server does not answer.
         """
         if self._teacher is not None:

@@ -39,7 +39,7 @@ class PanelView(anywidget.AnyWidget):  # type: ignore[misc]
         self.on_msg(self._receive)
 
     def _receive(self, _widget: object, message: Message, _buffers: object) -> None:
-        # Answered before the action runs: a slow action is not a kernel that is gone.
+        # Answered before the action runs: a slow action must not look like a kernel that is gone.
         self.send({"received": message.get("id")})
         if "action" in message:
             self._on_message(message)

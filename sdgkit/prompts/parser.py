@@ -98,7 +98,7 @@ class ReplyParser:
         reading = _Reading(columns, frozenset(optional), cut_off, keep_fences)
         is_thinking = reply.lstrip().startswith(_THINKING_BEGINS)
         _, thinking_end, answer = reply.partition(_THINKING_ENDS)
-        # Some chat templates begin the thinking themselves, so that the reply holds only its end.
+        # Some chat templates open the thinking part themselves, so the reply holds only its end.
         if is_thinking or thinking_end:
             parsed = self._read_records(answer, reading)
             if is_thinking or parsed.rows:

@@ -100,9 +100,9 @@ class Prompt:
             text: The YAML text of a prompt.
 
         Returns:
-            The text with only the parts rewritten that differ; comments, order and all else stay.
-            Where that is impossible, because of an unusual layout, only the comment at its top
-            stays.
+            The text, in which only the parts that differ are rewritten; comments, order and
+            everything else stay. Where an unusual layout makes that impossible, only the comment
+            at the top stays.
 
         Raises:
             PromptError, SettingsError: If the text, or this prompt, cannot be used.
@@ -160,7 +160,7 @@ class Prompt:
         """The prompt of this name with the values that `as_json` gave.
 
         Raises:
-            PromptError: Something else is among them.
+            PromptError: There is an unknown value among them.
             SettingsError: For a sampling setting that does not exist or is out of its range.
         """
         check_values(values, name)
@@ -223,7 +223,7 @@ class Prompt:
         """
         if not len(self.start_tags) == len(self.end_tags) == len(columns):
             raise PromptError(
-                f"The prompt {self.name} has {len(self.start_tags)} pair(s) of tags, and its stage "
+                f"The prompt {self.name} has {len(self.start_tags)} pair(s) of tags, but its stage "
                 f"reads {len(columns)} column(s): {', '.join(columns)}. "
                 "Use one start/end tag pair per column, in this order.",
                 part="start_tags",

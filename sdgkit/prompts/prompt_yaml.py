@@ -31,7 +31,7 @@ _SINGLE_BRACES = re.compile(
 
 @dataclass(frozen=True)
 class _EntryRule:
-    """What YAML must make of an entry.
+    """What type an entry must have when it is read as YAML.
 
     Attributes:
         type: The Python type of its value.
@@ -76,7 +76,7 @@ def read_yaml(text: str, file: str) -> PromptEntries:
         file: The name of its file, for messages.
 
     Raises:
-        PromptError: If the text is not YAML, holds something that a prompt does not have, is
+        PromptError: If the text is not YAML, holds a part that a prompt does not have, is
             empty, or does not pair its tags.
         SettingsError: For a sampling setting that does not exist or is out of its range.
     """
@@ -110,13 +110,14 @@ def check_values(values: Mapping[str, Any], origin: str) -> None:
         origin: The name of the prompt, for messages.
 
     Raises:
-        PromptError: An entry does not exist, or has another type.
+        PromptError: An entry does not exist, or has the wrong type.
         SettingsError: For a sampling setting that does not exist or is out of its range.
     """
     for name, value in values.items():
         rule = _ENTRY_RULES.get(name)
         if rule is None or not isinstance(value, rule.type):
-            raise _error(origin, f"{visible(name)!r} is not part of a prompt, or has another type.")
+            problem = f"{visible(name)!r} is not part of a prompt, or has the wrong type."
+            raise _error(origin, problem)
     tags = {name: values.get(name) or [""] for name in TAGS}
     for name in TAGS:
         if not all(isinstance(tag, str) for tag in tags[name]):

@@ -8,8 +8,8 @@ early.
 import re
 from collections.abc import Iterable, Set
 
-# What no text needs: control characters but tab and newline. It must be last in a character class:
-# xgrammar, in vLLM, reads \x7fE as one character (seen in 0.2.8).
+# Characters that no text needs: control characters except tab and newline. They must come last in a
+# character class: xgrammar, in vLLM, reads \x7fE as one character (seen in 0.2.8).
 _NEVER = r"\x00-\x08\x0b-\x1f\x7f-\x9f"
 _SPACES = r"\t\n \xa0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000\ufeff"
 # Characters of a bracketed tag that distinguish it from text. More would cost the server time.

@@ -11,12 +11,12 @@ from sdgkit.errors import SettingsError
 
 
 class SamplingSettings(TypedDict, total=False):
-    """Sampling settings of a chat request; a setting that is left out is the server's to choose.
+    """Sampling settings of a chat request; the server chooses any setting that is left out.
 
     Attributes:
         temperature: From 0 (always the most likely token) to 2.
         top_p: From 0 to 1: sample from the most likely tokens with this total probability.
-        max_tokens: The most tokens that a reply may have, at least 1.
+        max_tokens: The longest reply, in tokens, at least 1.
         extra_body: Further fields of the request, for settings that only some servers have.
     """
 
@@ -51,7 +51,7 @@ class SettingRule:
         return self.highest is None or bool(value <= self.highest)
 
 
-# What a run decides itself; an `extra_body` that said it again would win over the run's own.
+# What a run decides itself; the same field in an `extra_body` would override the run's own.
 NOT_EXTRA = ("model", "messages", "n", "seed", "stream")
 
 # The ranges are those of the OpenAI API reference, "Create chat completion".
@@ -102,7 +102,7 @@ def _unknown_setting(name: str, origin: str) -> SettingsError:
 
 
 def _is_json(value: Any) -> bool:
-    """Whether a value can be sent as JSON, which knows no NaN and no dates."""
+    """Whether a value can be sent as JSON, which has no NaN and no dates."""
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError):

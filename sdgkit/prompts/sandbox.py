@@ -2,10 +2,11 @@
 
 Jinja2's own sandbox keeps a template from reaching Python, but does not bound its work
 (`range(99999)` in two nested loops, `'x' * 300000000`). So a template is checked when it is loaded,
-by walking its syntax tree: only the kinds of node listed here pass, and loops go over lists from
-the row only, at most two deep. Such a template can make nothing larger than what it reads, apart
-from a few filters. So every value that is read or filtered, and every turn of a loop, spends part
-of a budget when the template is rendered; a template that exceeds it is refused.
+by walking its syntax tree: only the kinds of node listed here pass, and loops iterate only over
+lists from the row, nested at most two deep. Apart from a few filters, such a template cannot make
+anything larger than what it reads. So every value that is read or filtered, and every pass through
+a loop, spends part of a budget when the template is rendered; a template that exceeds the budget is
+refused.
 """
 
 import threading
@@ -22,7 +23,7 @@ from jinja2.visitor import NodeTransformer
 from sdgkit.texts import load_texts
 
 MAX_RENDERED = 1_000_000  # characters of one rendered part
-MAX_WORK = 30_000_000  # characters that one rendering may handle: some tenths of a second
+MAX_WORK = 30_000_000  # characters that one rendering may handle: a few tenths of a second
 STEP = 100  # characters that a value, or a node in the body of a loop, costs at least
 
 ALLOWED_NODES = frozenset(
@@ -83,7 +84,7 @@ def _pay(value: Any) -> Any:
 
 
 def _pay_loop(values: Any, nodes_in_body: int) -> Any:
-    """A filter around what a loop goes over: spends all its turns."""
+    """A filter around what a loop iterates over: spends all its passes."""
     if not isinstance(values, list | tuple | Mapping | Undefined):
         raise Refused(f"a loop needs a list from the row, not {type(values).__name__}")
     _spend(len(values) * nodes_in_body * STEP)  # raises for an undefined name
@@ -127,7 +128,7 @@ def _filtered(node: Any, filter_name: str, *arguments: nodes.Expr) -> nodes.Filt
 
 
 class _Environment(SandboxedEnvironment):
-    """Gives no methods: a template cannot call them, and their text shows memory addresses."""
+    """Hides methods: a template cannot call them, and their text shows memory addresses."""
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         return not callable(value) and super().is_safe_attribute(obj, attr, value)
@@ -158,7 +159,7 @@ def parse(source: str) -> nodes.Template:
 
 
 def compile_template(tree: nodes.Template) -> CompiledTemplate:
-    """Compile a syntax tree, which is changed by that."""
+    """Compile a syntax tree; this changes the tree."""
     code = _ENVIRONMENT.compile(_PaymentInserter().visit(tree))
     return _ENVIRONMENT.template_class.from_code(_ENVIRONMENT, code, {})
 

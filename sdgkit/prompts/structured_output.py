@@ -1,8 +1,9 @@
-"""Structured output: what a reply must look like, enforced by the server where it can do that.
+"""Structured output: what a reply must look like, enforced by the server where it can.
 
-The form of a reply is made of the prompt's own tags and the judge's scale. Servers differ in how
-they are asked to enforce it, and some accept the request and ignore it. So a server is first asked
-for something that no model would write by itself (`PROBE`), and is trusted only if it writes that.
+The form of a reply is derived from the prompt's own tags and the judge's scale. Servers differ in
+how they are asked to enforce it, and some accept the request and ignore it. So a server is first
+asked for something that no model would write of its own accord (`PROBE`), and is trusted only if it
+writes that.
 Every reply is read as if nothing had been enforced.
 """
 
@@ -19,7 +20,7 @@ from sdgkit.prompts.tags import TagPair
 # auto: the first request is unconstrained; after a malformed reply, the form is enforced.
 STRUCTURE_SETTINGS = ("auto", "always", "never")
 
-# How to ask for it. structured_outputs: vLLM since 0.11, and what stands in front of it;
+# How to ask for it. structured_outputs: vLLM since 0.11, and proxies in front of it;
 # json_schema: OpenAI and most others.
 Way = Literal["structured_outputs", "json_schema"]
 WAYS: tuple[Way, ...] = ("structured_outputs", "json_schema")
@@ -44,7 +45,7 @@ def check_structure(structure: str) -> str:
 
 
 def has_own_form(sampling: Mapping[str, Any]) -> bool:
-    """Whether the user's sampling settings ask for structured output already; that is kept then."""
+    """Whether the user's sampling settings already ask for structured output; it is then kept."""
     names = [*sampling, *(sampling.get("extra_body") or {})]
     return any(name.startswith(_OWN_FIELDS) for name in names)
 
@@ -106,7 +107,7 @@ class Form:
     def regex(self) -> str:
         """The whole reply as a regular expression, without look-around.
 
-        A value is any text but a tag: once a tag has begun, the model can only finish the right
+        A value is any text except a tag: once a tag has begun, the model can only finish the right
         one. The length of a value is not limited: a model that is cut off in the middle of a
         sentence writes worse than one that can finish.
         """
@@ -175,7 +176,7 @@ def _tagged_lines(tags: Sequence[TagPair], values: Sequence[str]) -> list[str]:
     return [line for line in lines if line]
 
 
-# A form in which no model would answer this message by itself: only a server that enforces it does.
+# No model would answer this message in this form of its own accord: only a server that enforces it.
 # A model that reasons first may need that many tokens before its answer begins. The temperature is
 # above 0, since a greedy model may repeat white space without end between two parts of a JSON text.
 PROBE_MESSAGE = "Say in one short sentence what the weather is like in spring."

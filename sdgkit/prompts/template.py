@@ -64,7 +64,7 @@ class Template:
             values: The values of the variables.
 
         Raises:
-            PromptError: For an unknown variable, a filter that does not fit its value, or too much
+            PromptError: For an unknown variable, a filter that cannot handle its value, or too much
                 text or work; with file, line and part.
         """
         sandbox.renew_budget()
@@ -76,7 +76,7 @@ class Template:
                 if size > MAX_RENDERED:
                     raise sandbox.Refused(sandbox.TOO_MUCH)
                 pieces.append(piece)
-        except Exception as error:  # also what a filter makes of the values it was given
+        except Exception as error:  # also what a filter raises for the values it is given
             message = str(error).rstrip(".")
             if isinstance(error, UndefinedError):
                 advice = _names_here(values)

@@ -1,4 +1,4 @@
-"""Changes some entries of a prompt's YAML text and leaves all else as its author wrote it.
+"""Changes some entries of a prompt's YAML text and leaves the rest as its author wrote it.
 
 Only the characters of the values that differ are replaced, so every other line stays as it is. A
 round-trip library (ruamel.yaml 0.19 was tried) keeps most comments but lays out the whole file
@@ -37,10 +37,10 @@ class Edit:
 
 @dataclass(frozen=True)
 class _Change:
-    """A value in a YAML text that is to become another.
+    """A value in a YAML text, and the value to replace it with.
 
     Attributes:
-        node: Where the value stands.
+        node: Where the value is.
         before: The value.
         after: What it is to become; None if it is to be emptied.
     """

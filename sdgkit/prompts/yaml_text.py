@@ -69,7 +69,7 @@ class _Loader(yaml.SafeLoader):
 
     def fetch_alias(self) -> None:
         raise yaml.MarkedYAMLError(
-            problem="aliases are not read; a text that begins with * needs quotes",
+            problem="YAML aliases are not supported; put a text that begins with * in quotes",
             problem_mark=self.get_mark(),
         )
 
@@ -78,10 +78,10 @@ def read_mapping(text: str) -> dict[str, yaml.Node]:
     """Read a YAML text that is a mapping.
 
     Returns:
-        The node of each value, by its key. A node knows where it stands.
+        The node of each value, by its key. A node records its position in the text.
 
     Raises:
-        YamlProblem: If the text is not valid YAML or not a mapping of different text keys.
+        YamlProblem: If the text is not valid YAML or not a mapping with distinct text keys.
     """
     return {key.value: value for key, value in read_entries(text)}
 
@@ -180,7 +180,7 @@ def yaml_problem(error: BaseException, text: str, line: int = 1) -> YamlProblem:
     Args:
         error: What PyYAML raised, or Python on its behalf.
         text: The text that was read.
-        line: The line to name if the error does not know its own.
+        line: The line to name if the error does not carry one.
     """
     reason = ""
     if isinstance(error, yaml.MarkedYAMLError):
@@ -194,7 +194,7 @@ def yaml_problem(error: BaseException, text: str, line: int = 1) -> YamlProblem:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what an error says, or its kind if it says nothing."""
+    """The first line of an error's message, or its kind if the message is empty."""
     sentences = str(error).splitlines()
     return sentences[0] if sentences else type(error).__name__
 

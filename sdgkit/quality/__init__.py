@@ -1,4 +1,4 @@
-"""Measures of a set: what repeats what, and how much is new in it."""
+"""Measures of a set: how much of it repeats itself, and how much is new."""
 
 from sdgkit.quality.duplicates import NEAR_DUPLICATES, Repeat, check_threshold, repeats
 from sdgkit.quality.twins import TWINS, check_twins, distinct_answers, twins

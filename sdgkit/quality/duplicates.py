@@ -47,7 +47,7 @@ class Match(Generic[Key]):
 
     @property
     def is_exact(self) -> bool:
-        """Whether the texts are equal, but for letter case and white space."""
+        """Whether the texts are equal, apart from letter case and white space."""
         return self.similarity == 1
 
 
@@ -59,7 +59,7 @@ class _Entry(Generic[Key]):
 
 
 class SimilarityIndex(Generic[Key]):
-    """Texts under keys, which can be asked for the one most similar to a further text.
+    """Texts under keys, in which you can look up the one most similar to another text.
 
     Args:
         threshold: The similarity from which a text counts as similar, above 0 and up to 1.
@@ -83,7 +83,7 @@ class SimilarityIndex(Generic[Key]):
         """Add a text, unless its group has it already.
 
         Args:
-            key: What `most_similar` names it by.
+            key: The key by which `most_similar` returns it.
             text: The text.
             group: Texts of one group (other than "") are not compared with each other.
         """
@@ -109,7 +109,7 @@ class SimilarityIndex(Generic[Key]):
 
 
 def _bands(threshold: float) -> int:
-    """The fewest bands (of the most rows) that overlook hardly anything at the threshold."""
+    """The fewest bands (of the most rows) that miss hardly anything at the threshold."""
     for power in range(8):
         bands = 1 << power
         rows_per_band = HASHES // bands
@@ -180,7 +180,7 @@ class _ComparedText:
 
 
 class _RepeatSearch:
-    """The seeds and samples met so far, by column and scope."""
+    """The seeds and samples seen so far, by column and scope."""
 
     def __init__(self, threshold: float) -> None:
         self._indexes: dict[tuple[str, str], SimilarityIndex[str]] = defaultdict(
@@ -206,7 +206,7 @@ class _RepeatSearch:
 
     def _add_seed_columns(self, row: Row, key: str) -> None:
         is_freeform = row.get("seed_context") is None
-        # The question of a grounded seed may well be asked of another context.
+        # The question of a grounded seed may well be asked about another context.
         columns = TEXTS if is_freeform else ("context", "response")
         for column in columns:
             text = row.get(f"seed_{column}")

@@ -1,6 +1,6 @@
 """Twins: samples that give the same answer to the same context, in the same or in other words.
 
-Where a question cannot steer the answer, three questions about one context bring one answer three
+Where the question cannot change the answer, three questions about one context give one answer three
 times. Two responses to one context count as the same answer if they
 
 * share most of their words, in whatever order,
@@ -77,7 +77,7 @@ def twins(samples: Iterable[Row]) -> Iterator[Repeat]:
         if twin is None:
             earlier_answers.append(answer)
         else:
-            message = f"Its response says the same of the same context as that of {twin.id}."
+            message = f"Its response gives the same answer to its context as that of {twin.id}."
             yield Repeat(answer.id, "response", "duplicate", message)
 
 
@@ -137,7 +137,7 @@ class _Answer:
         id: The id of its sample.
         spaced: Its text in one letter case and spacing.
         words: Its words.
-        figures: Its numbers, each as what it may mean, and its codes, such as E-2203 and 14a.
+        figures: Its numbers, each with what it may mean, and its codes, such as E-2203 and 14a.
     """
 
     id: str

@@ -1,9 +1,9 @@
-"""How much is new in a set of samples, and whether more of them still bring more.
+"""How much is new in a set of samples, and whether more of them still add variety.
 
 Distinct-n is the share of different n-grams among all (Li et al. 2016, arXiv 1510.03055); the
 compression ratio is the size of all texts divided by their size under gzip (Shaib et al. 2024,
-arXiv 2403.00553): 1 to 3 is varied, 10 repeats itself. Both depend on how much text there is, so
-compare two sets at the same number of samples: the curve does.
+arXiv 2403.00553): 1 to 3 means varied, 10 means repetitive. Both depend on how much text there is,
+so compare two sets at the same number of samples, as the curve does.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class ColumnDiversity:
     Attributes:
         column: "context", "question" or "response".
         number: How many texts there are.
-        repeated: Texts that equal an earlier one, but for letter case and white space.
+        repeated: Texts that equal an earlier one, apart from letter case and white space.
         distinct: distinct-1, -2 and -3, each from 0 to 1.
         compression: The compression ratio.
     """
@@ -129,7 +129,7 @@ class Diversity:
         if not self.growth:
             return sentence
         newest_share = format_percent(self.growth[-1].y)
-        return f"{sentence} Of the word triples in the last samples, {newest_share} were new."
+        return f"{sentence} In the last samples, {newest_share} of the word triples were new."
 
     def __repr__(self) -> str:
         return self._table().as_text()
@@ -160,7 +160,7 @@ def diversity(source: RowSource, *, near: float = NEAR, name: str = "") -> Diver
         The measures, which print as a table and show as a table with a curve in a notebook.
 
     Raises:
-        SettingsError: `near` is not such a number, or the source is a path.
+        SettingsError: `near` is not a valid similarity, or the source is a path.
 
     Example:
         >>> questions = ["A cup?", "A lid?"]
@@ -256,7 +256,7 @@ def _distinct(texts: Sequence[str], n: int) -> float:
 
 
 def _ngrams(text: str, n: int) -> Iterable[int]:
-    """The n-grams of a text, as hashes: all that counts is how many differ."""
+    """The n-grams of a text, as hashes: all that matters is how many differ."""
     tokens = _TOKEN.findall(text.casefold())
     shifted = (tokens[start:] for start in range(n))
     return map(hash, zip(*shifted, strict=False))

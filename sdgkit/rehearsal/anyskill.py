@@ -12,7 +12,7 @@ from sdgkit.rehearsal.vocabulary import vocabulary
 
 # Share of questions that the context cannot answer.
 OFF_QUESTIONS = 0.12
-# Share of common words from which on one sentence is the counterpart of another.
+# Share of common words from which one sentence counts as the counterpart of another.
 COUNTERPART_SIMILARITY = 0.6
 
 _NUMBER = re.compile(rf"(?<![:\d])(?:{wording.NUMBER.pattern})(?![:\d])")  # not a time of day
@@ -23,7 +23,7 @@ _LEAD = re.compile(r"\s*(?:[-*•]\s|\d+[.)]\s|[^:\n]{1,40}:\s)?\s*")
 
 
 class AnySkill:
-    """Writes by the seed example alone."""
+    """Writes from the seed example alone."""
 
     def __init__(self) -> None:
         self.name = "anyskill"
@@ -82,7 +82,7 @@ class AnySkill:
 def _fixed_parts(text: str) -> int:
     """How many parts stay in front.
 
-    A table's head, rule and first row; a heading or salutation and the first line; else one.
+    A table's head, rule and first row; a heading or salutation and the first line; otherwise one.
     """
     if text.startswith("|"):
         return 3
@@ -90,7 +90,7 @@ def _fixed_parts(text: str) -> int:
 
 
 def _nearest_units(old_text: str, new_text: str) -> list[tuple[str, str]]:
-    """Each unit of the old text with the unit of the new one that is most like it."""
+    """Each unit of the old text with the unit of the new one that is most similar to it."""
     new_units = wording.units(new_text)
     if not new_units:
         return []

@@ -1,4 +1,4 @@
-"""Honest mistakes, and the judge who finds them by comparing a response with the right one."""
+"""Honest mistakes, and the judge that finds them by comparing a response with the right one."""
 
 import random
 import re
@@ -120,7 +120,7 @@ def judge(
 
     Args:
         findings: What is wrong. Without any, the score is the highest; with slight ones only, it
-            is above the middle; else it is the lowest.
+            is above the middle; otherwise it is the lowest.
         scale: The lowest and the highest score.
         praise: The name of a list of praise: the skill's, or "question".
         text: What is judged.

@@ -22,7 +22,7 @@ _BACKLOG = 1024
 class RehearsalProcess(contextlib.closing["RehearsalProcess"]):
     """A running rehearsal teacher; also a context manager that closes it.
 
-    It ends at `close()`, when this process ends (also when it is killed), or at a signal to its
+    It ends at `close()`, when this process ends (even if it is killed), or at a signal to its
     `pid`.
 
     Args:
@@ -44,7 +44,7 @@ class RehearsalProcess(contextlib.closing["RehearsalProcess"]):
             listener = socket.create_server((_HOST, options.port), backlog=_BACKLOG)
         except OSError as error:
             raise TeacherUnreachable(
-                "The rehearsal teacher was not started: "
+                "The rehearsal teacher could not be started: "
                 f"port {options.port} cannot be used ({error.strerror})."
             ) from error
         with listener:
@@ -55,7 +55,7 @@ class RehearsalProcess(contextlib.closing["RehearsalProcess"]):
         atexit.register(self.close)
 
     def wait(self) -> int:
-        """Wait for its end. Returns its exit status."""
+        """Wait until it ends. Returns its exit status."""
         return self._process.wait()
 
     def close(self) -> None:

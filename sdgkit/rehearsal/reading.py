@@ -1,6 +1,6 @@
 """Reads a prompt as a model would: the tags asked for, the seed example, the material, the scale.
 
-It knows nothing of sdgkit's own prompts. Any tags of the usual kinds will do, `[Start of X] …
+It knows nothing about sdgkit's own prompts. Any tags of the usual kinds will do, `[Start of X] …
 [End of X]` in several languages, `<x>…</x>` and `[x]…[/x]`.
 """
 

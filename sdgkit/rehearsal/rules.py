@@ -51,7 +51,7 @@ class Piece:
 
 
 def request_digest(messages: Messages, seed: int | None, temperature: float | None) -> bytes:
-    """All that a reply depends on, in 12 bytes.
+    """Everything that a reply depends on, in 12 bytes.
 
     Args:
         messages: The chat.

@@ -2,7 +2,7 @@
 
 `python -m sdgkit.rehearsal.server FD OPTIONS` serves the socket with this file descriptor, with the
 fields of `Options` as JSON. It ends when its standard input closes: with the process that started
-it, however that one ends.
+it, however that process ends.
 """
 
 import asyncio
@@ -63,7 +63,7 @@ _LOOPBACK = re.compile(r"(127(\.\d{1,3}){3}|localhost|\[::1\])(:\d{1,5})?", re.I
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """What is used of a chat request.
+    """The parts of a chat request that are used.
 
     Attributes:
         messages: The chat.
@@ -160,7 +160,7 @@ class RehearsalServer:
         """The JSON of an answer, with the faults that it must have.
 
         Raises:
-            Refusal: Prompt and reply do not fit into the context.
+            Refusal: Prompt and reply do not fit within the context length.
         """
         prompt_tokens = 0
         for _, text in chat.messages:

@@ -105,7 +105,7 @@ class Explanation:
         seeds: How many seed examples went in.
         samples: How many samples were kept.
         dropped: How many rows were dropped.
-        causes: At most three, the one that cost most samples first.
+        causes: At most three, the one that cost the most samples first.
         distinct_answers: How many samples are left if each answer to a context counts once; None
             while the run is running.
         lesser: The samples with less than the highest score, the lowest score first.
@@ -230,7 +230,7 @@ def _lesser_samples(samples: Iterable[Row]) -> list[LesserSamples]:
 
 
 def _costliest_losses(lines: Sequence[StageLine]) -> list[_Loss]:
-    """What cost most samples: a dropped row counts as the rows that later stages make of one."""
+    """What cost the most samples: a dropped row counts as all rows that would have come from it."""
     names = [line.name for line in lines]
     losses = []
     samples_per_row = 1.0
@@ -327,7 +327,7 @@ def _example(
 
 
 def _sparse(rows: Iterable[Row], number: int) -> Iterator[Row]:
-    """Of so many rows, at most `ROWS_READ`, evenly from the first to the last."""
+    """At most `ROWS_READ` of this many rows, evenly from the first to the last."""
     step = number // ROWS_READ + 1
     return islice(rows, 0, None, step)
 
@@ -354,6 +354,6 @@ def advice(reason: str, stage: str, stages_before: Sequence[str], share: float =
 
 
 def _texts_of(reason: str) -> dict[str, str]:
-    """What is said about a reason; a reason that is not known is that of a check."""
+    """How a reason is explained; an unknown reason is that of a check."""
     texts: dict[str, dict[str, str]] = load_texts("explain")["reasons"]
     return texts.get(reason, texts["check"])

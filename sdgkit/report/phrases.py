@@ -27,7 +27,7 @@ def phrases(texts: Sequence[str], others: Sequence[str] = ()) -> list[Phrase]:
 
     Args:
         texts: The texts to find phrases of.
-        others: Texts of the opposite kind: what both say is of no interest.
+        others: Texts of the opposite kind: what both say does not matter.
 
     Returns:
         Up to three phrases that do not overlap. A phrase is up to eight words of one clause; of a

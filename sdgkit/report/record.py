@@ -1,4 +1,4 @@
-"""What a report reads of a run: a run in memory, one in a folder, or one that is still running."""
+"""What a report needs from a run: one in memory, one in a folder, or one that is still running."""
 
 from collections.abc import Iterator, Sequence
 from typing import Protocol
@@ -9,7 +9,7 @@ from sdgkit.samples import Row
 
 
 class Standing(Protocol):
-    """Where a run stands: a `Summary`, or the `Snapshot` of a run that is still running."""
+    """The state of a run: a `Summary`, or the `Snapshot` of a run that is still running."""
 
     @property
     def state(self) -> str: ...

@@ -87,7 +87,7 @@ def beside_seeds(rows: RowSource, most: int = 3) -> RowView:
 
 
 def spread_evenly(size: int, number: int) -> list[int]:
-    """So many places of `size`, or all, evenly from the first to the last.
+    """This many of `size` places, or all of them, evenly from the first to the last.
 
     Example:
         >>> spread_evenly(100, 4)

@@ -1,4 +1,4 @@
-"""What samples are found by in a review, and the texts of which a person judges."""
+"""What samples are found by in a review, and the texts that a person judges."""
 
 from dataclasses import dataclass
 

@@ -12,11 +12,11 @@ PAUSES_S = (0.2, 0.5)  # before trying again to write a folder that is in use
 
 
 class Follower:
-    """Writes training file, card and exports anew after decisions, in a thread of its own.
+    """Rewrites the training file, card and exports after decisions, in a thread of its own.
 
     Args:
         folder: The run's folder; None for a run in memory, which has no files.
-        later: Whether `follow` returns at once and the files follow soon.
+        later: Whether `follow` returns at once and the files are written soon after.
     """
 
     def __init__(self, folder: Path | None, *, later: bool) -> None:
@@ -26,7 +26,7 @@ class Follower:
         self._pending: Future[None] = Future()
 
     def follow(self) -> None:
-        """Write the files anew, now or soon. Raises RunError if it is done now and fails."""
+        """Write the files again, now or soon. Raises RunError if this is done now and fails."""
         if self._later:
             self._pending.cancel()  # if it has not begun yet: the next one includes its decisions
         self._pending = self._pool.submit(self._write)
@@ -34,7 +34,7 @@ class Follower:
             self._pending.result()
 
     def write(self) -> None:
-        """Write the files anew, and wait until they are written. Raises RunError."""
+        """Write the files again, and wait until they are written. Raises RunError."""
         self._pool.submit(self._write).result()
 
     def _write(self) -> None:

@@ -39,13 +39,13 @@ class Review:
     """The review of a run.
 
     Every decision is recorded in the run's journal when the call returns. The training file, the
-    card and the exports in the run's folder follow it. Samples that are undecided count as
+    card and the exports in the run's folder follow it. Undecided samples count as
     accepted.
 
     Args:
         run: A `Run` or its folder.
-        later: Whether the files follow soon after a decision, in a thread, instead of before the
-            call returns. `write` waits for them.
+        later: Whether the files are written soon after a decision, in a thread, instead of before
+            the call returns. `write` waits for them.
 
     Attributes:
         run: The run.
@@ -79,7 +79,7 @@ class Review:
                 self._follow_decisions()
 
     def read(self) -> "Review":
-        """Read again what the run has made and what was decided meanwhile, here or elsewhere."""
+        """Read again what the run has made and what has been decided, here or elsewhere."""
         self.samples = list(self.run.samples())
         self.by_id = {str(sample["id"]): sample for sample in self.samples}
         self._keys = {id_: content_key(sample) for id_, sample in self.by_id.items()}
@@ -89,7 +89,7 @@ class Review:
         return self
 
     def write(self) -> None:
-        """Write training file, card and exports in the folder anew.
+        """Rewrite the training file, the card and the exports in the folder.
 
         Raises:
             RunError: If they cannot be written.
@@ -97,7 +97,7 @@ class Review:
         self._follower.write()
 
     def _follow_decisions(self) -> None:
-        """Read the decisions and let the files follow them."""
+        """Read the decisions and update the files."""
         self.decisions = self.run.decisions
         self._follower.follow()
 
@@ -142,7 +142,7 @@ class Review:
         self.decide([Decision(content_key(as_finished(drop)), id, "accept")])
 
     def edit(self, id: str, **texts: str) -> None:
-        """Accept a sample with other texts.
+        """Accept a sample with edited texts.
 
         Args:
             id: The sample's id.
@@ -193,7 +193,7 @@ class Review:
         self._follow_decisions()
 
     def undo(self) -> str | None:
-        """Take the newest decision back, even one that was made elsewhere.
+        """Take back the latest decision, even one that was made elsewhere.
 
         Returns:
             The id of its sample; None if there is nothing to take back.
@@ -222,7 +222,7 @@ class Review:
         """
         if self.state(id) not in ("accepted", "edited"):
             raise SettingsError(
-                f"{id} is not accepted. Accept or edit it first: all new samples follow the seeds."
+                f"{id} is not accepted. Accept or edit it first: every new sample will follow it."
             )
         seeds = self._seeds_to_extend(Path(path))
         seed = _as_seed(self.as_decided(id), columns=list(seeds[0]))
@@ -296,15 +296,15 @@ class Review:
         """Find samples.
 
         Args:
-            text: A text in the sample or in the judge's evaluation; upper and lower case are the
-                same.
+            text: A text in the sample or in the judge's evaluation; letter case is
+                ignored.
             state: The state of the sample.
             reason: The reason of its rejection.
             seed: The seed that it came from, such as `s3`.
             score: The judge's score.
 
         Returns:
-            The ids of the samples to which all of it applies, in lineage order.
+            The ids of the samples that match all of these, in lineage order.
         """
         ids = []
         for id_, sample in self.by_id.items():
@@ -357,12 +357,12 @@ class Review:
         return ReviewProgress.of_states(self.state(id_) for id_ in self.by_id)
 
     def implied(self) -> str:
-        """What the drawn samples imply for all: "18 of 20 good: 70–97% of all".
+        """What the drawn samples imply for all samples: "18 of 20 good: 70–97% of all".
 
         Good is what was accepted unedited.
 
         Returns:
-            The sentence; "" as long as none of them is decided.
+            The sentence; "" until at least one of them is decided.
         """
         states = [self.state(id_) for id_ in self.drawn()]
         decided = [state for state in states if state in ("accepted", "edited", "rejected")]

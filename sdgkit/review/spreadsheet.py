@@ -1,6 +1,6 @@
 """A review by a colleague without Jupyter: a CSV file for a spreadsheet, and back.
 
-A text that a spreadsheet would take for a formula is written with an apostrophe before it, which is
+A text that a spreadsheet would treat as a formula is written with an apostrophe before it, which is
 removed on the way back (https://owasp.org/www-community/attacks/CSV_Injection).
 """
 
@@ -52,10 +52,10 @@ class SpreadsheetResult:
 
     Attributes:
         accepted: Lines that accept a sample as it is.
-        edited: Lines that accept a sample with other texts.
+        edited: Lines that accept a sample with edited texts.
         rejected: Lines that reject a sample.
-        unchanged: Lines that say nothing new.
-        outdated: Lines about a text that has changed since, or is gone; they were left out.
+        unchanged: Lines without a new decision.
+        outdated: Lines about a text that has changed since or no longer exists; they were left out.
     """
 
     accepted: int
@@ -90,7 +90,7 @@ class _Line:
 
 @dataclass(frozen=True)
 class _LineResult:
-    """What follows from a line, and the decision to save, if it says something new."""
+    """What follows from a line, and the decision to save, if there is a new one."""
 
     outcome: Outcome
     decision: Decision | None = None
@@ -116,13 +116,13 @@ def to_csv(review: Review, path: str | Path) -> int:
 
 
 def from_csv(review: Review, path: str | Path) -> SpreadsheetResult:
-    """Save the decisions in a file that `to_csv` wrote and somebody filled in, all or none.
+    """Save the decisions in a file that `to_csv` wrote and someone filled in, all or none.
 
     A line with other texts than the sample's is an edit. An empty verdict without an edit leaves
     the sample as it is.
 
     Returns:
-        How many lines said what.
+        How many lines made each kind of decision.
 
     Raises:
         SettingsError: For a line that cannot be understood.
@@ -146,7 +146,7 @@ def from_csv(review: Review, path: str | Path) -> SpreadsheetResult:
 
 
 def harmless(text: str) -> str:
-    """The text as a spreadsheet takes it for text; `original` reverses it.
+    """The text, written so that a spreadsheet treats it as text; `original` reverses this.
 
     Example:
         >>> harmless("=1+1")
@@ -203,7 +203,7 @@ def _outcome_of(decision: Decision) -> Outcome:
 
 
 def _say_the_same(before: Decision, after: Decision) -> bool:
-    """Whether two decisions about the same content differ in nothing that a person wrote."""
+    """Whether two decisions about the same content are the same in all that a person wrote."""
     return (
         before.verdict == after.verdict
         and before.reason == after.reason
@@ -237,7 +237,7 @@ def _texts_in(line: _Line, sample: Row, before: Decision | None) -> dict[str, st
 
 
 def _was_changed(cell: str, text: str) -> bool:
-    """Whether somebody changed the text in a cell.
+    """Whether someone changed the text in a cell.
 
     Line ends, and the place where Excel cuts a long text off, make no difference.
     """

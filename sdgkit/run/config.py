@@ -1,4 +1,4 @@
-"""`config.json`: the settings of a run, enough to do it again."""
+"""`config.json`: the settings of a run, enough to repeat it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class RecordedSettings:
     twins: Literal["keep", "drop"] | None = None
     min_score: float | None = None
 
-    # An option that is not known here would be left out of the run without a word.
+    # An option that is unknown here would be left out of the run silently.
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     def given(self) -> dict[str, Any]:

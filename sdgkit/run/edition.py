@@ -32,7 +32,7 @@ LATER_FIELDS = ("variables", "twins", "seed_samples")
 class EditionConfig:
     """Everything that decides the rows of a run. Its hash names the edition in the journal.
 
-    No address and no concurrency is in it: they decide nothing.
+    Addresses and concurrency are left out: they do not affect the rows.
 
     Attributes:
         pipeline: The pipeline's name.
@@ -41,7 +41,7 @@ class EditionConfig:
         model: The teacher's model.
         judge: The judge's model, None if no stage judges.
         seeds: The key of each seed, in order.
-        ids: The ids that seeds brought along, in order.
+        ids: The ids that the seeds came with, in order.
         target: How many samples to keep, None for one pass.
         near_duplicates: The similarity from which near-duplicates are dropped, None to keep them.
         structure: When structured output is used: `auto`, `always` or `never`.
@@ -67,8 +67,8 @@ class EditionConfig:
     def as_json(self) -> dict[str, Any]:
         """The config as the journal stores it.
 
-        What was added after the first version is left out where it says nothing, so that the
-        edition of a run that does without it stays the same.
+        Fields that were added after the first version are left out where they are unset, so that
+        the edition of a run that does not use them stays the same.
         """
         values = dict(vars(self))
         for name in LATER_FIELDS:

@@ -14,7 +14,7 @@ from sdgkit.stream import Tally, Target
 
 @dataclass(frozen=True)
 class Ending:
-    """What the last steps came to.
+    """The outcome of the last steps.
 
     Attributes:
         funnel: The final funnel.
@@ -42,15 +42,13 @@ def take_last_steps(plan: Plan, target: Target | None, tally: Tally, journal: Jo
         tally = target.tally
         _drop_surplus(target, journal)
         if target.reason:
-            notes.append(
-                f"Kept {target.kept} of the {target.number} samples asked for: {target.reason}."
-            )
+            notes.append(f"Kept only {target.kept} of {target.number} samples: {target.reason}.")
     funnel = funnel_of(plan.pipeline, tally, len(plan.rows), target)
     for line in _drop_repeats(plan, funnel[-1].rows_out, journal):
         funnel.append(line)
         if line.dropped and target is not None:
             notes.append(
-                f"{line.dropped_rows} of {line.rows_in} samples repeat others or the seeds; they "
+                f"{line.dropped_rows} of {line.rows_in} samples repeated others or the seeds; they "
                 f"were dropped after the target was reached, and {line.rows_out} remain. "
                 "Raise the target to make up for them."
             )
@@ -64,7 +62,7 @@ def _drop_surplus(target: Target, journal: Journal) -> None:
         outcome.place for outcome in journal.outcomes("sample") if outcome.unit == target.last_unit
     ]
     surplus = places[len(places) - target.surplus :]
-    message = f"Beyond the target of {target.number}; a larger target keeps it."
+    message = f"Beyond the target of {target.number}; a larger target would keep it."
     journal.drop_samples("target", [(place, "target", message) for place in surplus])
 
 

@@ -30,7 +30,7 @@ from sdgkit.stream import Stream, Target
 from sdgkit.teachers import background
 
 BEAT_S = 0.5
-"""Seconds between two entries in the journal of how far the run is."""
+"""Seconds between two entries in the journal of how far the run has got."""
 
 PACE_BEATS = 120
 """Beats over which the pace is measured: a minute."""
@@ -46,7 +46,7 @@ class Execution:
     Args:
         plan: What to do.
         record: Where to record it.
-        notes: Where to say what the user should read.
+        notes: Where to report what the user should read.
         warning: The warning about a judge, if it was given in an earlier session.
         reuse: Continue in the folder of another job.
 
@@ -57,7 +57,7 @@ class Execution:
         future: Done when the last file is written.
 
     Raises:
-        SettingsError: A stage has nobody to ask, or the rows or the target cannot be used.
+        SettingsError: A stage has no teacher to ask, or the rows or the target cannot be used.
         RunError: The folder cannot be used.
     """
 
@@ -97,7 +97,7 @@ class Execution:
         return not self.future.done()
 
     def cancel(self) -> None:
-        """Stop within a moment; what is finished is kept."""
+        """Stop within a moment; everything that is finished is kept."""
         background.loop().call_soon_threadsafe(self.stream.cancel)
 
     def continue_after_warning(self) -> None:
@@ -115,7 +115,7 @@ class Execution:
             await self.stream.run()
             self.state = "cancelled" if self.stream.is_cancelled else "done"
             beats.cancel()
-            await asyncio.wait([beats])  # it may be looking at the judges just now
+            await asyncio.wait([beats])  # it may be checking the judges at this moment
             await self._look_at_judges()
         except BaseException as error:
             self.error = error
@@ -134,7 +134,7 @@ class Execution:
         if self.state == "cancelled":
             place = f" in {self._record.out}" if self._record.out else ""
             self._notes.add(
-                f"Stopped. What is finished is kept{place}. Run the same command again to resume."
+                f"Stopped. Finished samples are kept{place}. Run the same command again to resume."
             )
         elif self._journal.session > 1 and (usage.reused or usage.requests):
             reused = pluralize(usage.reused, "recorded reply", "recorded replies")
@@ -197,7 +197,7 @@ class Execution:
     # Beats ----------------------------------------------------------------------------------------
 
     async def _beat_regularly(self) -> None:
-        """Record how far the run is, look at its judges, say what is new about the teachers."""
+        """Record how far the run has got, check its judges, and report news about the teachers."""
         measurements: deque[Measurement] = deque(maxlen=PACE_BEATS)
         while True:
             await asyncio.sleep(BEAT_S)
@@ -207,7 +207,7 @@ class Execution:
                 self._write_beat()
                 await self._look_at_judges()
             except Exception as error:
-                self.stream.fail(as_sdgkit_error(error, "Writing down how far the run is failed"))
+                self.stream.fail(as_sdgkit_error(error, "Recording the run's progress failed"))
                 return
             for sentence in self._news.since_last_time():
                 self._notes.add(sentence)
@@ -259,7 +259,7 @@ class Execution:
         return funnel_of(self._plan.pipeline, self.stream.tally, len(self._plan.rows))
 
     def snapshot(self) -> Snapshot:
-        """Where the session stands now. May be called from any thread."""
+        """The state of the session now. May be called from any thread."""
         stream = self.stream
         usage = stream.usage
         funnel = self.funnel
@@ -282,7 +282,7 @@ class Execution:
             reused=usage.reused,
             retries=self._teacher_retries() - self._retries_before,
             completion_tokens=usage.completion_tokens,
-            # A reply that is just being recorded has given its slot back already.
+            # A reply that is still being recorded has already given its slot back.
             in_flight=min(slots, stream.in_flight),
             slots=slots,
             wall_s=(self._ended_at or time.monotonic()) - self._begun_at,
@@ -324,7 +324,7 @@ class Execution:
 def _begin_session(
     plan: Plan, journal: Journal, out: Path | None, notes: Notes, *, reuse: bool
 ) -> Mapping[int, Mapping[str, int]]:
-    """Begin a session in the journal, once it is sure that the folder is for this job.
+    """Begin a session in the journal, once it is certain that the folder is for this job.
 
     Returns:
         The tallies of the units that are finished, as the journal stores them; none if there is a
@@ -355,7 +355,7 @@ def _recorded_config(newest: Edition, out: Path | None) -> EditionConfig:
 
 def _resume_note(changes: Sequence[str], recorded_replies: int, is_finished: bool) -> str:
     if is_finished:
-        return "already finished; there is nothing left to ask"
+        return "already finished; no requests are left to send"
     replies = pluralize(recorded_replies, "recorded reply", "recorded replies")
     if changes:
         changed = f"changed since the last session: {', '.join(changes)}"

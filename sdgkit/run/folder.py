@@ -57,7 +57,7 @@ def write_calibrated(out: Path) -> None:
     """Write the report again, with the judge's calibration in it.
 
     Raises:
-        FolderInUse: A run is writing the folder. It ends with writing the report.
+        FolderInUse: A run is writing the folder. It writes the report at its end.
         RunError: The run never wrote its files.
     """
     with closing(Journal(out)) as journal:
@@ -69,7 +69,7 @@ def write_reviewed(out: Path) -> None:
     """Write again what follows from the review: training file, card, exports and report.
 
     Raises:
-        FolderInUse: A run is writing the folder. It ends with writing these files.
+        FolderInUse: A run is writing the folder. It writes these files at its end.
         RunError: The run never wrote its files.
     """
     with closing(Journal(out)) as journal:
@@ -101,8 +101,8 @@ def _read(kind: type[Kind], path: Path) -> Kind:
         return read_file(kind, path)
     except OSError:
         raise RunError(
-            f"{path.parent} holds no {path.name} that can be read: its run is still in progress, "
-            "or ended before writing it. Run the same command again, with the seeds and --out.",
+            f"{path.parent} has no readable {path.name}: its run is still in progress, "
+            "or stopped before writing it. Run the same command again, with the seeds and --out.",
             folder=path.parent,
         ) from None
 

@@ -16,7 +16,7 @@ class JudgeWarning:
     """The warning about a judge, given once for each `Run`.
 
     Attributes:
-        pauses: Whether the run asks nothing more after the warning, until it is told to continue.
+        pauses: Whether the run sends no more requests after the warning, until you continue it.
         note: The warning in a sentence; empty before it was given.
         explanation: Where the rows went, with examples; None before it was given.
     """

@@ -1,4 +1,4 @@
-"""What a run has to say: its notes, and the news of its teachers."""
+"""What a run reports: its notes, and the news about its teachers."""
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ class Notes:
     """The notes of a run, in order.
 
     Args:
-        folder: The run's folder. Notes stand in its files, so its name takes the place of its
-            absolute path.
+        folder: The run's folder. Notes appear in its files, so its name replaces its absolute
+            path.
         on_note: Called with each note, from any thread; without it, notes wait to be printed.
 
     Attributes:
@@ -40,7 +40,7 @@ class Notes:
         return sentence.replace(str(self._folder), self._folder.name)
 
     def take_unprinted(self) -> list[str]:
-        """The notes that are to be printed and were not yet taken."""
+        """The notes that have yet to be printed."""
         if self._on_note is not None:
             return []
         unprinted = self.sentences[self._printed :]
@@ -50,11 +50,11 @@ class Notes:
 
 @dataclass(frozen=True)
 class Notice:
-    """What there is to say of a teacher.
+    """What there is to report about a teacher.
 
     Attributes:
-        sentence: What to say when it begins.
-        ending: What to say when it is over; empty for nothing.
+        sentence: What to report when it begins.
+        ending: What to report when it is over; empty for nothing.
     """
 
     sentence: str
@@ -64,7 +64,7 @@ class Notice:
 class TeacherNews:
     """What is new about some teachers: their notes, and whether they answer.
 
-    Their notes from before are no news.
+    Notes that they already had are not news.
     """
 
     def __init__(self, teachers: Sequence[Teacher]) -> None:
@@ -97,7 +97,7 @@ class TeacherNews:
         ]
 
     def _notices(self) -> dict[Hashable, Notice]:
-        """What there is to say at this moment, by what it is about."""
+        """What there is to report at this moment, by topic."""
         notices: dict[Hashable, Notice] = {}
         for teacher in self._teachers:
             for note in list(teacher.notes):
@@ -105,12 +105,12 @@ class TeacherNews:
             if teacher.state == "away":
                 notices[teacher] = Notice(
                     f"Paused: {teacher.away_reason}. "
-                    "The run continues by itself when the teacher answers.",
-                    "The teacher answers again; the run continues.",
+                    "The run continues automatically when the teacher answers.",
+                    "The teacher is answering again; the run continues.",
                 )
             for url, reason in teacher.left_out.items():
                 notices[teacher, url] = Notice(
                     f"Continuing without {url} ({reason}) until it answers again.",
-                    f"{url} answers again.",
+                    f"{url} is answering again.",
                 )
         return notices

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 MIN_PROGRESS = 0.0001
-"""The fraction that must be done for an estimate; a run of a week does more in a minute."""
+"""The fraction that must be done for an estimate; even a week-long run does more in a minute."""
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """How far a run was at one moment.
+    """How far a run had got at one moment.
 
     Attributes:
         at_s: The moment, in seconds.

@@ -19,7 +19,7 @@ from sdgkit.stream import Target
 from sdgkit.teachers.teacher import Teacher
 
 MAX_ROUNDS = 10
-"""A target is given up after ten times the usual number of contexts a seed."""
+"""A target is given up after ten times the usual number of contexts per seed."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ class Plan:
         pipeline: The stages.
         rows: The input rows: seeds, or the rows of a dataset. Each may have an `id`.
         prompts: The prompts of the stages that ask, by stage name.
-        teacher: Whom the stages ask.
-        judge: Whom the judging stages ask; None if the teacher judges its own work.
-        settings: The options of `generate` as JSON values, enough to do it again.
+        teacher: The teacher that the stages ask.
+        judge: The teacher that the judging stages ask; None if the teacher judges its own work.
+        settings: The options of `generate` as JSON values, enough to repeat the run.
         target: How many samples to keep; None for one pass over the rows.
         near_duplicates: The similarity, 0 to 1, from which a sample that repeats another or a seed
             is dropped at the end; None to keep them all.
@@ -40,10 +40,10 @@ class Plan:
             `drop` all but the first, at the end.
         system: Your own system message for training files.
         name: The name of the skill.
-        structure: When structured output is used: `auto` (when a malformed reply is asked again),
+        structure: When structured output is used: `auto` (after a malformed reply),
             `always` or `never`.
         variables: Variables of the whole run, as JSON values: every prompt may use them beside the
-            columns of its row, and a column of the same name comes before them.
+            columns of its row; a column of the same name takes precedence.
 
     Raises:
         SettingsError: A stage has no prompt, or `structure` is unknown.
@@ -86,7 +86,7 @@ class Plan:
                 columns = (columns - stage.removed_columns) | stage.written_columns
 
     def _input_columns(self) -> frozenset[str] | None:
-        """The columns of the input rows; None if there are no rows to tell."""
+        """The columns of the input rows; None if there are no rows to tell from."""
         names: set[str] = set()
         for row in self.rows:
             names.update(row)
@@ -115,7 +115,7 @@ class Plan:
             admitted[str(row.get("id") or f"s{number}")] = columns
         if len(admitted) < len(self.rows):
             raise SettingsError(
-                "Two input rows have the same id. Give each its own, or leave the column id out."
+                "Two input rows have the same id. Give each its own, or leave out the column id."
             )
         return list(admitted.items())
 
@@ -147,7 +147,7 @@ class Plan:
 
     @property
     def teachers(self) -> list[Teacher]:
-        """Whom the run asks: the teacher, and the judge if that is another one."""
+        """The teachers that the run asks: the teacher, and the judge if it is a different one."""
         teachers = dict.fromkeys([self.teacher, self.judge])
         return [teacher for teacher in teachers if teacher is not None]
 
@@ -167,7 +167,7 @@ class Plan:
         return self.judge.model if self.judge is not None else self.teacher_model
 
     def require_teachers(self) -> None:
-        """Refuse a plan in which a stage would have nobody to ask.
+        """Refuse a plan in which a stage would have no teacher to ask.
 
         Raises:
             SettingsError: A stage asks a teacher, and there is none.
@@ -213,7 +213,7 @@ class Plan:
         rounds = first.target_rounds(MAX_ROUNDS)
         if not rounds:
             raise SettingsError(
-                f"A target needs a first stage that makes new rows; {first.name} makes none.",
+                f"A target requires a first stage that makes new rows; {first.name} makes none.",
                 setting="target",
             )
         if first.total_rows is not None:

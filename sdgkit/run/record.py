@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import datasets
 
 SILENT_S = 10.0
-"""Seconds without a sign of life after which a process on another machine counts as gone."""
+"""Seconds of silence after which a process on another machine counts as gone."""
 
 DROP_COLUMNS = ("id", "stage", "reason", "message", "reply")
 
@@ -53,7 +53,7 @@ class Trace(Outcome):
         if outcome is None:
             raise RunError(
                 f"No row of this run has the id {id_!r}. "
-                "Ids look like s3/c7/q2: see dataset and dropped.",
+                "Ids look like s3/c7/q2: see `dataset` and `dropped`.",
                 folder=journal.folder,
             )
         exchanges = [journal.exchange(key) for _, key in outcome.trail]
@@ -134,7 +134,7 @@ class Record:
             return read_decisions(journal)
 
     def decision_book(self) -> DecisionBook:
-        """Where the review's decisions are written down."""
+        """Where the review's decisions are recorded."""
         return DecisionBook(self.out, self._journal)
 
     def trace(self, id: str) -> Trace:

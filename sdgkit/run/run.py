@@ -46,7 +46,7 @@ class Run:
     """One run of a pipeline. Get one from `generate`, from a stage's `run`, or from `open_run`.
 
     Args:
-        plan: What to do; None for a run that was opened to be looked at.
+        plan: What to do; None for a run that was opened read-only.
         out: The run's folder; None keeps everything in memory.
         reuse: Continue in the folder of another job and reuse its recorded replies where they fit.
         on_note: Called with each sentence that the user should read, from any thread. By default
@@ -88,15 +88,14 @@ class Run:
         """Start the run, or resume it where it stopped; returns at once.
 
         Raises:
-            RunError: The folder cannot be used, or the run was opened only to be looked at.
-            SettingsError: A stage has nobody to ask, or the rows or the target cannot be used.
+            RunError: The folder cannot be used, or the run was opened read-only.
+            SettingsError: A stage has no teacher to ask, or the rows or the target cannot be used.
         """
         if self.is_running:
             return self
         if self.plan is None:
             raise RunError(
-                "This run was opened to be looked at. "
-                "To resume it, call sdgkit.generate(its folder).",
+                "This run was opened read-only. To resume it, call sdgkit.generate(its folder).",
                 folder=self.out,
             )
         self._execution = Execution(
@@ -109,10 +108,10 @@ class Run:
     def wait(self, timeout: float | None = None) -> "Run":
         """Wait until the run is over, and print its notes meanwhile.
 
-        Ctrl-C cancels the run first; what is finished is kept.
+        Ctrl-C cancels the run; finished samples are kept.
 
         Args:
-            timeout: Seconds after which to return all the same, by default never.
+            timeout: Seconds after which to return anyway (default: never).
 
         Raises:
             SdgkitError: What stopped the run.
@@ -140,7 +139,7 @@ class Run:
         return self
 
     def cancel(self) -> None:
-        """Stop within a moment. What is finished is kept and written; `start` resumes."""
+        """Stop within a moment. Finished samples are kept and written; `start` resumes."""
         if self._execution is not None and self._execution.is_running:
             self._execution.cancel()
 
@@ -151,10 +150,10 @@ class Run:
 
     @property
     def pause_on_warning(self) -> bool:
-        """Whether to ask nothing more once a judge rejected most of its first rows.
+        """Whether to send no more requests once a judge has rejected most of its first rows.
 
-        The run then waits for `continue_after_warning` or `cancel`. For a program that shows the
-        run to somebody who decides.
+        The run then waits for `continue_after_warning` or `cancel`. For programs that show the
+        run to someone who decides.
         """
         return self._judge_warning.pauses
 
@@ -163,7 +162,7 @@ class Run:
         self._judge_warning.pauses = pauses
 
     def _print_notes(self) -> None:
-        """Print the new notes; the thread that waits does it, so they stand below its cell."""
+        """Print the new notes. The waiting thread does it, so they appear below its cell."""
         explained_note = self._judge_warning.note or NO_SAMPLES
         for note in self._notes.take_unprinted():
             print(note)
@@ -188,7 +187,7 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """Whether it is over and its files are written."""
+        """Whether the run is over and its files are written."""
         return not self.is_running and self.state not in ("new", "running", "paused")
 
     @property
@@ -203,16 +202,16 @@ class Run:
 
     @property
     def notes(self) -> list[str]:
-        """What the run has had to say so far, in order."""
+        """The run's notes so far, in order."""
         return self._notes.sentences
 
     @property
     def teachers(self) -> list[Teacher]:
-        """Whom the run asks: teacher and judge. Empty for a run that was opened."""
+        """The teachers that the run asks: teacher and judge. Empty for a run that was opened."""
         return self.plan.teachers if self.plan is not None else []
 
     def snapshot(self) -> Snapshot:
-        """Where the run stands now. Cheap; call it as often as you like, from any thread."""
+        """The state of the run now. Cheap; call it as often as you like, from any thread."""
         if self._execution is not None:
             return self._execution.snapshot()
         return self._record.last_snapshot() or Snapshot(state="new")
@@ -285,7 +284,7 @@ class Run:
         return self._record.decisions
 
     def decision_book(self) -> DecisionBook:
-        """Where the review's decisions are written down."""
+        """Where the review's decisions are recorded."""
         return self._record.decision_book()
 
     def export(self, format: str, path: str | Path, *, test_share: float | None = None) -> int:
@@ -315,7 +314,7 @@ class Run:
         return rows
 
     def part(self) -> Part:
-        """What this run gives to a training set, alone or merged with others."""
+        """What this run contributes to a training set, alone or merged with others."""
         folder = self.out.resolve() if self.out is not None else Path("samples")
         if self.plan is not None:
             config = RunConfig.of(self.plan, folder.name)
@@ -353,7 +352,7 @@ def open_run(folder: str | Path) -> Run:
     if not (path / JOURNAL_FILE).exists():
         raise RunError(
             f"There is no run in {path}: {JOURNAL_FILE} is missing. "
-            "Name a folder that a run wrote.",
+            "Name a folder that a run has written.",
             folder=path,
         )
     return Run(None, path)

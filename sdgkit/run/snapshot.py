@@ -1,4 +1,4 @@
-"""Where a run stands: numbers by stage, pace, the newest samples."""
+"""The state of a run: numbers by stage, pace, the newest samples."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -17,7 +17,7 @@ STORED_SAMPLES = 5
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Where a run stands.
+    """The state of a run at one moment.
 
     Attributes:
         state: `new`, `running`, `paused`, `done`, `cancelled`, `failed`, or `interrupted` (its

@@ -26,7 +26,7 @@ def summarize(
         totals: The numbers of all sessions.
         state: The state of the run.
         funnel: The final funnel.
-        notes: What the run had to say.
+        notes: What the run noted.
         distinct_answers: How many samples are left if each answer to a context counts once.
     """
     from sdgkit import __version__
@@ -51,7 +51,7 @@ def _public(model: str | None) -> str | None:
 
 
 def summary_so_far(snapshot: Snapshot, config: RunConfig) -> Summary:
-    """What can be said of a run that another process is still at work on."""
+    """What can be said about a run that another process is still working on."""
     return Summary(
         state=snapshot.state,
         stages=snapshot.stages,

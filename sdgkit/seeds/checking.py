@@ -63,7 +63,7 @@ def _problem_of(column: str, value: Any, columns: Mapping[str, Any]) -> str:
         if not value.strip():
             return "is empty. Write the text, or remove it."
     elif "seed_context" not in columns and _is_nearly(column, "seed_context"):
-        return "looks like a misspelt seed_context; without that, the skill is freeform. Rename it."
+        return "looks like a misspelt seed_context; without it, the skill is freeform. Rename it."
     return flaw_of({column: value})
 
 

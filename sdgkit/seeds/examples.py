@@ -2,7 +2,7 @@
 
 A seed is a plain dictionary with the columns `task_description`, `seed_question`, `seed_response`
 and, for a grounded skill, `seed_context`. Further columns are kept. Nothing is guessed and nothing
-is converted: what does not fit is a `SeedError` with file, line and column.
+is converted: anything that does not fit raises a `SeedError` with file, line and column.
 """
 
 import hashlib
@@ -76,7 +76,7 @@ def read_seeds(source: SeedSource) -> list[Seed]:
             byte order mark is allowed.
 
     Returns:
-        The seeds. Either all of them have a `seed_context`, or none has.
+        The seeds. Either all of them have a `seed_context`, or none do.
 
     Raises:
         SeedError: If they cannot be used. The message shows up to five findings, one a line;
@@ -86,7 +86,7 @@ def read_seeds(source: SeedSource) -> list[Seed]:
     file = name if isinstance(source, str | os.PathLike) else None
     if not rows:
         raise SeedError(
-            f"{name}: there are no seeds in it. Write at least one; five or more are usual.",
+            f"{name}: it contains no seeds. Write at least one; five or more are usual.",
             file=file,
         )
     _refuse_findings(name, file, rows)
@@ -130,7 +130,7 @@ def skill(rows: Sequence[Seed]) -> Literal["grounded", "freeform"]:
 
 
 def row_key(row: Mapping[str, Any]) -> str:
-    """What identifies an input row, wherever it stands: a hash of its columns but `id`."""
+    """What identifies an input row, wherever it is: a hash of all its columns except `id`."""
     columns = without_id(row)
     text = json.dumps(columns, ensure_ascii=False, sort_keys=True, default=str)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
@@ -154,7 +154,7 @@ def _refuse_findings(name: str, file: str | None, rows: Sequence[SourceRow]) -> 
     by_sentence: dict[str, SeedFinding] = {}
     for number, row in enumerate(rows, 1):
         for finding in seed_findings(row, number):
-            # A qna.yaml's task description belongs to all its seeds, but is wrong once.
+            # A qna.yaml's task description belongs to all its seeds; report a fault in it once.
             by_sentence.setdefault(str(finding), finding)
     if not by_sentence:
         return
@@ -172,7 +172,7 @@ def _refuse_some_contexts(name: str, file: str | None, rows: Sequence[SourceRow]
     for number, row in enumerate(rows, 1):
         if row.columns.get("seed_context") is None:
             problem = (
-                "is missing, and other seeds have one. Give a context to all seeds or to none."
+                "is missing, but other seeds have one. Give a context to all seeds or to none."
             )
             place = str(row.place)
             findings.append(SeedFinding(problem, place, row.place.line, number, "seed_context"))

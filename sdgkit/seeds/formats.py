@@ -1,7 +1,7 @@
-"""Readers of the formats whose rows are seeds as they stand: JSON lines, JSON, CSV, Parquet.
+"""Readers of the formats whose rows are seeds as they are: JSON lines, JSON, CSV, Parquet.
 
-A reader takes the bytes of a file and yields its rows. It raises `Unreadable` for what is not its
-format; what a seed must hold is checked elsewhere.
+A reader takes the bytes of a file and yields its rows. It raises `Unreadable` for anything that is
+not its format; what a seed must hold is checked elsewhere.
 """
 
 import csv

@@ -1,7 +1,7 @@
 """Reads InstructLab's `qna.yaml` of a skill, versions 2 and 3.
 
 The format is `compositional_skills.json` in instructlab-schema. The reader works on the nodes of
-the YAML text, because the values that are made of them no longer know their lines.
+the YAML text, because the values that are made of them no longer have line numbers.
 """
 
 from collections.abc import Iterator, Mapping
@@ -37,7 +37,7 @@ def _read_examples(text: str) -> Iterator[SourceRow]:
     entries = read_mapping(text)
     if "document" in entries:
         raise Unreadable(
-            "this is a knowledge file, and sdgkit generates skills. Use the qna.yaml of a skill.",
+            "this is a knowledge file, but sdgkit generates skills. Use the qna.yaml of a skill.",
             Place(line=1),
         )
     _refuse_missing(entries, ("version", "task_description", "seed_examples"), line=1)

@@ -1,4 +1,4 @@
-"""A seed as it was read from a file, and where it stood there."""
+"""A seed as it was read from a file, and where it was found there."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ TWICE = object()
 
 @dataclass(frozen=True)
 class Place:
-    """Where something stands in a source of seeds.
+    """The position of something in a source of seeds.
 
     Attributes:
         line: The line of the file, from 1.
@@ -34,9 +34,9 @@ class SourceRow:
     """One row of a source, not yet checked.
 
     Attributes:
-        place: Where it stands.
-        columns: What stands there; a `Seed` if it is one.
-        column_places: Where single columns stand, if the format tells.
+        place: Where it is.
+        columns: What it holds; a `Seed` if it is one.
+        column_places: Where single columns are, if the format tells.
     """
 
     place: Place
@@ -44,7 +44,7 @@ class SourceRow:
     column_places: Mapping[str, Place] = field(default_factory=dict)
 
     def place_of(self, column: str) -> str:
-        """Where a column stands, in words."""
+        """Where a column is, in words."""
         return f"{self.column_places.get(column, self.place)}, column {column}"
 
 

@@ -4,7 +4,7 @@ A stage is a frozen dataclass with a name. Most kinds change one row (`change`);
 `Given` make several rows of one (`spread`). A row is a mapping of columns. A row that must not
 reach the next stage is dropped, with a reason.
 
-A stage knows nothing of the stream that moves the rows: all that it works with is a `Step`.
+A stage knows nothing about the stream that moves the rows: all it works with is a `Step`.
 
 A stage of your own is a subclass with a `change` method, or a function given to `Check`:
 

@@ -13,7 +13,7 @@ from sdgkit.stages.step import Step
 from sdgkit.teachers.teacher import Reply
 
 VERDICT = ("evaluation", "score")
-"""The columns of a judge's verdict: its words, and a number of its scale."""
+"""The columns of a judge's verdict: its words, and a number on its scale."""
 
 FAULTS = "faults"
 """The column of the faults that a judge names, if its prompt has a pair of tags for them."""

@@ -212,7 +212,7 @@ class _Batch:
 
 @dataclass(frozen=True, kw_only=True)
 class Given(Stage):
-    """Hands out rows that the user brought, in the place of a `GenerateMany`.
+    """Hands out rows that the user supplied, in place of a `GenerateMany`.
 
     Of equal rows the first stays.
 

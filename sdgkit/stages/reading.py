@@ -15,7 +15,7 @@ class Reading:
     Attributes:
         texts: The complete records in the reply: the text of each column, as it stands there.
         rows: The columns that the stage makes of the records. Empty for a malformed reply, which a
-            run asks again.
+            run requests again.
     """
 
     texts: Sequence[Mapping[str, str]]
@@ -28,7 +28,7 @@ def is_truncated(reply: Reply) -> bool:
 
 
 def refuse_if_truncated(reply: Reply) -> None:
-    """Drop the row if the reply was cut off: asking again would give the same, at the same price.
+    """Drop the row if the reply was cut off: asking again would give the same at the same price.
 
     Raises:
         Drop: The reply was cut off (`truncated`).

@@ -1,4 +1,4 @@
-"""The kinds of stage that ask nobody: they follow a rule."""
+"""The kinds of stage that ask no teacher: they follow a rule."""
 
 import dataclasses
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -18,7 +18,7 @@ class Keep(Stage):
         column: The column with the number.
         equals: Keep the rows whose number is exactly this.
         at_least: Keep the rows whose number is this or more. Not used if `equals` is given.
-        remove: Columns to take off the rows that are kept.
+        remove: Columns to remove from the rows that are kept.
     """
 
     column: str = "score"
@@ -45,7 +45,9 @@ class Keep(Stage):
         if self.passes(row):
             return {name: value for name, value in row.items() if name not in self.remove}
         verdict = step.last_reply() or str(row.get("evaluation", ""))
-        raise Drop("score", f"The judge gave {row[self.column]:g}; {self._rule} is kept.", verdict)
+        raise Drop(
+            "score", f"The judge gave {row[self.column]:g}; {self._rule} is required.", verdict
+        )
 
     @property
     def _rule(self) -> str:
@@ -56,10 +58,10 @@ class Keep(Stage):
 
 @dataclass(frozen=True, kw_only=True)
 class Check(Stage):
-    """Keeps the rows for which a function returns something true, or None.
+    """Keeps the rows for which a function returns a true value or None.
 
-    A row for which it returns something false is dropped; so is one for which it returns a text,
-    which says why. The stage's name is the reason of the drop.
+    A row for which it returns a false value is dropped; so is a row for which it returns a text,
+    which says why. The stage's name is the reason for the drop.
 
     Attributes:
         function: The function of a row, async or not.

@@ -1,4 +1,4 @@
-"""A stage: what it does to a row, and what others may ask of it."""
+"""A stage: what it does to a row, and what other code may ask it."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -17,19 +17,19 @@ from sdgkit.teachers.teacher import Reply
 Role = Literal["teacher", "judge"]
 
 ASK_AGAIN = 3
-"""How many times a malformed reply is asked again."""
+"""How many times a malformed reply is requested again."""
 
 ATTEMPTS = range(1, ASK_AGAIN + 2)
 
 
 class StageTraits:
-    """What others may ask of a stage, so that nobody needs to know its kind.
+    """What other code may ask a stage, so that it need not know the stage's kind.
 
-    The answers here are those of a stage that changes one row and asks nobody.
+    The answers here are those of a stage that changes one row and asks no teacher.
 
     Attributes:
         columns: The columns that the stage makes, in the order of its prompt's pairs of tags.
-        role: Whom the stage asks; None if it asks nobody.
+        role: Which teacher the stage asks; None if it asks none.
         fans_out: Whether the stage makes several rows of one (`spread`) instead of changing it
             (`change`).
         per_row: How many rows the stage sets out to make of one.
@@ -83,7 +83,7 @@ class StageTraits:
 
     @property
     def removed_columns(self) -> frozenset[str]:
-        """The columns that the stage takes off."""
+        """The columns that the stage removes."""
         return frozenset()
 
     @property
@@ -95,7 +95,7 @@ class StageTraits:
     def declares_columns(self) -> bool:
         """Whether the answers about columns and variables are complete.
 
-        They are for the kinds that sdgkit brings; a class of your own may do more than they say.
+        They are for the kinds that come with sdgkit; a class of your own may do more than they say.
         """
         return type(self).__module__.startswith("sdgkit.stages.")
 
@@ -106,7 +106,7 @@ class StageTraits:
 
 @dataclass(frozen=True, kw_only=True)
 class Stage(StageTraits):
-    """One station of a pipeline.
+    """One step of a pipeline.
 
     Attributes:
         name: The stage's name, unique in its pipeline. Its prompt and the prompt's file have the
@@ -143,7 +143,7 @@ class Stage(StageTraits):
         )
 
     def read(self, prompt: Prompt, row: Row, reply: Reply) -> Reading:
-        """Read a reply. A run and the trial of a prompt both read by this method.
+        """Read a reply. A run and the trial of a prompt both use this method.
 
         Args:
             prompt: The prompt that was answered.
@@ -163,18 +163,18 @@ class Stage(StageTraits):
         return self.columns
 
     def reply_form(self, prompt: Prompt, records: int = 1) -> Form | None:
-        """What a reply with so many records must look like; None if any text will do."""
+        """What a reply with this many records must look like; None if any text will do."""
         columns = self.reply_columns(prompt)
         return Form.of(prompt, columns, records=records, scale=self.scale)
 
     def malformed(self, prompt: Prompt) -> Drop:
-        """The drop of a row for which no attempt brought a reply with the prompt's tags."""
+        """The drop of a row for which no attempt produced a reply with the prompt's tags."""
         marked = [f"{tag.start} … {tag.end}" for tag in prompt.tags if tag.start]
         expected = " and ".join(marked) or "any text"
         if self.scale:
             scores = ", ".join(f"{score:g}" for score in self.scale)
             expected = f"{expected} with a score of {scores}"
-        return Drop("malformed", f"None of {len(ATTEMPTS)} replies held {expected}.")
+        return Drop("malformed", f"None of {len(ATTEMPTS)} replies contained {expected}.")
 
     def describe(self) -> dict[str, Any]:
         """What the stage does, as JSON values. When they change, the run is another edition."""
@@ -193,11 +193,11 @@ class Stage(StageTraits):
         return self
 
     def with_all_columns(self) -> "Stage":
-        """The same stage, except that it does not take columns off."""
+        """The same stage, except that it removes no columns."""
         return self
 
     async def _ask_for_columns(self, step: Step) -> Row:
-        """The columns in the teacher's reply, which is asked again while it is malformed.
+        """The columns in the teacher's reply, which is requested again while it is malformed.
 
         Raises:
             Drop: The reply was malformed to the last attempt, cut off, or refused.

@@ -27,7 +27,7 @@ class Drop(Exception):
 
 
 class Step(Protocol):
-    """One row at one stage: all that a stage has to work with."""
+    """One row at one stage: everything that a stage has to work with."""
 
     @property
     def row(self) -> Row:
@@ -57,7 +57,7 @@ class Step(Protocol):
         Args:
             values: Variables for the prompt beside the row's columns.
             ordinal: Which of several requests for the same row this is, from 1.
-            attempt: 1, or higher when a malformed reply is asked again.
+            attempt: 1, or higher when a malformed reply is requested again.
             form: What the reply must look like, for a server that can enforce it.
 
         Raises:

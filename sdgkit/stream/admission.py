@@ -10,9 +10,9 @@ from sdgkit.stream.row import StreamStep
 from sdgkit.stream.target import Target
 
 CLOSING = 2
-"""The last rows are admitted together, as soon as they keep the slots busy for no longer than two
-chains of replies: admitted one by one, the last of them would leave the teacher alone with its
-chain."""
+"""The last rows are admitted together, as soon as they would keep the slots busy for no longer than
+two chains of replies: admitted one by one, the last of them would leave the teacher with a single
+chain to work on."""
 
 
 class Admitted(NamedTuple):
@@ -86,7 +86,7 @@ class Admission:
 def closing_rows(stages: Sequence[Stage]) -> float:
     """How many rows keep one slot busy for as long as `CLOSING` chains of replies take.
 
-    Drops are left out of account.
+    Drops are not taken into account.
     """
     depth = 0
     requests = 0

@@ -54,7 +54,7 @@ class Lane:
         return sum(map(len, self._waiting))
 
     def add(self, job: Job) -> None:
-        """Let a job wait: a request that is asked again before those of its stage that are new."""
+        """Let a job wait: a repeated request goes before the new ones of its stage."""
         queue = self._waiting[job.at]
         if job.request.attempt > 1:
             queue.appendleft(job)

@@ -1,4 +1,4 @@
-"""What a stream needs of the plan of a run."""
+"""What a stream needs from the plan of a run."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -10,7 +10,7 @@ from sdgkit.teachers.teacher import Teacher
 
 
 class StreamPlan(Protocol):
-    """What decides where rows move and whom they ask; `sdgkit.run.plan.Plan` is one."""
+    """What decides where rows move and which teacher they ask; `sdgkit.run.plan.Plan` is one."""
 
     @property
     def pipeline(self) -> Pipeline:
@@ -22,11 +22,11 @@ class StreamPlan(Protocol):
 
     @property
     def teacher(self) -> Teacher | None:
-        """Whom the stages ask; None if none of them asks."""
+        """The teacher that the stages ask; None if none of them asks."""
 
     @property
     def judge(self) -> Teacher | None:
-        """Whom the judging stages ask; None if the teacher judges, too."""
+        """The teacher that the judging stages ask; None if the teacher also judges."""
 
     def variables_of(self, row: Row) -> Mapping[str, Any]:
         """The variables of the whole run, as the prompts for this row see them."""

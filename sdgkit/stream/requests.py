@@ -16,11 +16,11 @@ from sdgkit.teachers.teacher import Reply, Request, Teacher
 
 @dataclass
 class Usage:
-    """What a stream has taken so far.
+    """What a stream has used so far.
 
     Attributes:
         requests: Requests that were answered.
-        refused: Requests that the teacher refused, each for itself.
+        refused: Requests that the teacher refused individually.
         reused: Replies that an earlier session had recorded.
         prompt_tokens: Tokens that the teachers read.
         completion_tokens: Tokens that they wrote.
@@ -45,7 +45,7 @@ class Requests:
     Attributes:
         lanes: The jobs of each teacher: the teacher's first, the judge's last (often the same).
         flowing: Cleared while nothing new may be asked.
-        usage: What has been taken so far.
+        usage: What has been used so far.
     """
 
     def __init__(self, plan: StreamPlan, journal: Journal, tasks: Tasks) -> None:
@@ -126,8 +126,8 @@ class Requests:
         way = await teacher.structured_output_way(request)
         if way not in ways:
             raise SettingsError(
-                f"The server at {teacher.base_url} did not enforce the form of a reply when it "
-                'was tried. Set structure to "auto".',
+                f"The server at {teacher.base_url} did not enforce the form of a reply when "
+                'sdgkit tested it. Set structure to "auto".',
                 setting="structure",
             )
         return way
@@ -145,7 +145,7 @@ class Requests:
         return recorded.reply
 
     async def _ask(self, lane: Lane, step: StreamStep, request: Request, key: str) -> Reply:
-        """The reply to a request that is on its way already, or asked for now."""
+        """The reply to a request that is already on its way, or is sent now."""
         job = self._jobs.get(key)
         if job is None:
             answer = asyncio.get_running_loop().create_future()
@@ -162,7 +162,7 @@ class Requests:
         return reply
 
     def serve_next(self, lane: Lane, teacher: Teacher, *, rows_remain: bool) -> None:
-        """Give the slot that was acquired of a teacher to the next job of its lane."""
+        """Give the slot that was acquired from a teacher to the next job of its lane."""
         lane.in_flight += 1
         job = lane.take(rows_remain=rows_remain)
         self._tasks.spawn(self._serve(lane, teacher, job))

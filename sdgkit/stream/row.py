@@ -12,7 +12,7 @@ from sdgkit.stream.tally import Exit, Tally
 from sdgkit.teachers.teacher import Reply, Request
 
 AGAIN_TEMPERATURE = 0.3
-"""The least temperature when asking again: a model at temperature 0 would repeat itself."""
+"""The lowest temperature when asking again: a model at temperature 0 would repeat itself."""
 
 
 class Withdrawn(Exception):
@@ -20,7 +20,7 @@ class Withdrawn(Exception):
 
 
 class Mover(Protocol):
-    """What a row needs of the stream that moves it."""
+    """What a row needs from the stream that moves it."""
 
     @property
     def stages(self) -> Sequence[Stage]:
@@ -49,7 +49,7 @@ class Mover(Protocol):
         """Record that a row left the stream at its stage."""
 
     def forget(self, step: "StreamStep") -> None:
-        """Take back what is recorded of a row and of all that came of it."""
+        """Take back what is recorded of a row and of everything that came from it."""
 
 
 @dataclass(eq=False, slots=True)
@@ -63,14 +63,14 @@ class StreamStep:
     Attributes:
         stream: The stream that moves the row.
         row: Its columns.
-        parent: The row that it came of; None at the top.
+        parent: The row that it came from; None at the top.
         id: Its lineage, such as `s3/c7/q2`.
         place: The same, to be sorted by.
         ordinal: Which of its parent's rows it is, from 1; 0 for a branch.
         unit: The seed that it came from, or the seed's part of a round, from 1; 0 above those.
         at: The place of its stage in the pipeline, from 0.
         trail: Stage and journal key of every reply in its history.
-        new_rows: The rows that came of it, by their texts; a branch shares them with its row.
+        new_rows: The rows that came from it, by their texts; a branch shares them with its row.
         open: Pieces of work that are not done yet, its own and those of all rows below it.
         is_withdrawn: Whether it was taken back.
         tally: What became of it and of all rows below it.
@@ -205,14 +205,14 @@ class StreamStep:
         return self.unit > 0 and (self.parent is None or self.parent.unit == 0)
 
     def ancestry(self) -> Iterator["StreamStep"]:
-        """This row and those that it came of, up to the top."""
+        """This row and those that it came from, up to the top."""
         step: StreamStep | None = self
         while step is not None:
             yield step
             step = step.parent
 
     def raise_if_withdrawn(self) -> None:
-        """Raise Withdrawn if the row, or one that it came of, was taken back."""
+        """Raise Withdrawn if the row, or one that it came from, was taken back."""
         if any(step.is_withdrawn for step in self.ancestry()):
             raise Withdrawn
 
@@ -228,7 +228,7 @@ class StreamStep:
             step.tally.count(exit)
 
     def withdraw(self) -> None:
-        """Take back this row and all that came of it; the replies stay recorded."""
+        """Take back this row and everything that came from it; the replies stay recorded."""
         self.is_withdrawn = True
         own = self.tally.copy()
         for step in self.ancestry():

@@ -23,7 +23,7 @@ from sdgkit.stream.tasks import Tasks
 from sdgkit.teachers.teacher import Reply, Request, Teacher
 
 FIRST_FAILURES = 20
-"""The run stops if so many first rows of a stage all fail alike."""
+"""The run stops if this many first rows of a stage all fail alike."""
 
 FAILURES = ("malformed", "truncated", "teacher_error")
 """The reasons of drops that are failures, not judgements."""
@@ -42,7 +42,7 @@ class Stream:
     Its public attributes may be read from another thread at any time.
 
     Args:
-        plan: The stages, the prompts, and whom to ask.
+        plan: The stages, the prompts, and the teachers to ask.
         rows: The rows to admit, in order, each with its id.
         journal: Where replies, samples and drops are recorded.
         finished: The tallies of the units that need no admission, as the journal stores them.
@@ -101,7 +101,7 @@ class Stream:
         return self._requests.flowing
 
     async def run(self) -> None:
-        """Run until all rows are through, the target is reached, or `cancel` is called.
+        """Run until all rows are finished, the target is reached, or `cancel` is called.
 
         Raises:
             SdgkitError: What stopped the stream otherwise.
@@ -201,7 +201,7 @@ class Stream:
         self._tasks.notify()
 
     def _close(self, step: StreamStep) -> None:
-        """One piece of work for a row is done: the units that are finished by it are recorded."""
+        """Note that a piece of work for a row is done, and record the units that this finishes."""
         for above in step.ancestry():
             above.open -= 1
             if above.unit and not above.open:
@@ -248,7 +248,7 @@ class Stream:
         self._record_sample(step)
 
     def _record_sample(self, step: StreamStep) -> None:
-        # The lineage stands first, and replaces what the user's own rows may call id.
+        # The lineage comes first, and replaces any column named id in the user's own rows.
         sample = {"id": step.id, **step.row}
         sample["id"] = step.id
         self._journal.put(Outcome(step.id, step.place, step.unit, sample, step.trail))
@@ -289,7 +289,7 @@ class Stream:
             )
 
     def forget(self, step: StreamStep) -> None:
-        """Take back what is recorded of a row and of all that came of it."""
+        """Take back what is recorded of a row and of everything that came from it."""
         self._journal.forget(step.place)
         for sample in list(self.newest):
             if f"{sample['id']}/".startswith(f"{step.id}/"):

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-_MOVED_ON = "\0"  # stands in the journal for the reason where rows were not dropped
+_MOVED_ON = "\0"  # in the journal, replaces the reason where rows were not dropped
 
 
 class Exit(NamedTuple):
@@ -46,7 +46,7 @@ class Tally:
         self._rows[exit] += 1
 
     def add(self, other: "Tally") -> None:
-        """Count what the other tally has counted, too."""
+        """Also count what the other tally has counted."""
         self._rows.update(other._rows)
 
     def subtract(self, other: "Tally") -> None:
@@ -68,7 +68,7 @@ class Tally:
         return any(exit.reason == reason for exit, rows in self._rows.items() if rows)
 
     def by_stage(self, stages: int) -> list[StageCounts]:
-        """The numbers of each stage of a pipeline with so many stages, all of the same moment."""
+        """The numbers of each stage of a pipeline with this many stages, all at the same moment."""
         dropped: list[dict[str, int]] = [{} for _ in range(stages)]
         rows_out = [0] * stages
         moment = dict(self._rows)

@@ -17,7 +17,7 @@ class Target:
         number: How many samples to keep.
         seeds: How many rows make a round.
         rounds: How many rounds to try at most.
-        samples_per_unit: How many samples a unit is expected to bring, before any is finished.
+        samples_per_unit: How many samples a unit is expected to yield, before any is finished.
         limit_reason: Why the run ends when all rounds are used up, in words.
         last_stage: The place of the pipeline's last stage, from 0: what leaves it is a sample.
 
@@ -94,7 +94,7 @@ class Target:
         if self.kept < self.number and self.last_unit >= self.rounds * self.seeds:
             self.reason = self.limit_reason
         elif self._empty_units >= EMPTY_ROUNDS * self.seeds:
-            self.reason = f"the last {EMPTY_ROUNDS} rounds brought no new sample"
+            self.reason = f"the last {EMPTY_ROUNDS} rounds produced no new sample"
 
     def _samples(self, tally: Tally) -> int:
         return tally.rows_out(self._last_stage)

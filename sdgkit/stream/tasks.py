@@ -1,4 +1,4 @@
-"""What a stream has going on, and how it comes to its end."""
+"""The work of a stream in progress, and how it ends."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -12,7 +12,7 @@ class Tasks:
         is_done: Whether nothing is left to do; asked whenever something has changed.
 
     Attributes:
-        runnable: Pieces of work that are not waiting for a reply, and so may ask for something yet.
+        runnable: Pieces of work that are not waiting for a reply, and so may still send requests.
         ended: Set when all is done, or the stream stops early.
         error: What stopped the stream, if anything did.
     """
@@ -32,7 +32,7 @@ class Tasks:
         return watcher
 
     def notify(self) -> None:
-        """Wake the watchers: something has come, or gone."""
+        """Wake the watchers: something has started, or ended."""
         for watcher in self._watchers:
             watcher.set()
         if self._is_done():

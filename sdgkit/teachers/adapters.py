@@ -47,7 +47,7 @@ _PARAMETER_REFUSED = re.compile(
 
 
 class Adapter(ABC):
-    """What a teacher needs of a server.
+    """What a teacher needs from a server.
 
     To support another kind of server, write `exchange`; the rest has defaults.
 
@@ -195,7 +195,7 @@ class OpenAICompatible(Adapter):
         )
 
     def _parse_reply(self, data: Any, seconds: float) -> Reply:
-        """A Reply from the parsed body; everything used of it is checked here. Raises Trouble."""
+        """A Reply from the parsed body; every part that is used is checked here. Raises Trouble."""
         try:
             choice = data["choices"][0]
             message = choice["message"]
@@ -248,13 +248,13 @@ class OpenAICompatible(Adapter):
         # The one mentioned first is refused; what is suggested in its place comes later.
         refused = min(mentions, key=lambda name: mentions[name])
         if refused in self._renamed:
-            return True  # another request has learned it meanwhile
+            return True  # another request has learned it in the meantime
         other_name = _OTHER_NAMES.get(refused, "")
         if other_name and other_name in refusal.detail:
             consequence = f"{other_name} is sent instead"
         else:
             other_name = ""
-            consequence = "it is not sent any more, so the server's own default applies"
+            consequence = "it is no longer sent, so the server's own default applies"
         self.server.notes.append(f"The server does not accept {refused}; {consequence}.")
         for name, sent_name in self._renamed.items():
             if sent_name == refused:

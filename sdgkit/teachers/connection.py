@@ -47,11 +47,11 @@ def connect(
 ) -> Teacher:
     """Connect to a teacher, after checking that it answers and has the model.
 
-    What is not given of `kind`, `base_url`, `model`, `key_file` and `headers` comes from the
+    If you leave out `kind`, `base_url`, `model`, `key_file` or `headers`, it comes from the
     environment (SDGKIT_TEACHER, SDGKIT_BASE_URL, SDGKIT_MODEL, SDGKIT_KEY_FILE, SDGKIT_HEADERS),
     then from `sdgkit.toml` in the working folder. An address without a kind means "vllm"; without
-    any setting, a rehearsal teacher is started on this machine. The arguments from `port` on are
-    for such a teacher only.
+    any setting, a rehearsal teacher is started on this machine. The arguments from `port` on apply
+    only to such a teacher.
 
     Args:
         kind: "vllm" (any OpenAI-compatible server), "openai", "llama-stack" or "rehearsal".
@@ -59,8 +59,8 @@ def connect(
             separated by commas, are servers of the same model: each request goes to the least
             busy one that answers.
         model: The model to ask; not needed where the server has only one.
-        api_key: The key. Default: what is in `key_file`, else SDGKIT_API_KEY, else, for the kind
-            "openai" only, OPENAI_API_KEY.
+        api_key: The key. Default: what is in `key_file`; otherwise SDGKIT_API_KEY; otherwise, for
+            the kind "openai" only, OPENAI_API_KEY.
         concurrency: Maximum concurrent requests, to all its servers together.
         timeout: Seconds that one request may take.
         patience: Seconds to wait for a teacher that stops answering, or for a new key when the
@@ -134,8 +134,8 @@ def _check_rehearsal_options(options: RehearsalOptions, base_urls: Sequence[str]
     changed = options.changed()
     if base_urls and changed:
         raise SettingsError(
-            f"{', '.join(sorted(changed))}: options of a rehearsal teacher that is started here. "
-            "Leave them out for a server with an address.",
+            f"{', '.join(sorted(changed))}: these options are only for a rehearsal teacher. "
+            "Leave them out when you connect to a server.",
             setting=changed[0],
         )
 
@@ -163,7 +163,7 @@ def _check_url(url: str) -> str:
     if not is_valid:
         raise SettingsError(
             "The base URL must look like http://host:8000/v1: http or https, a host, and no '?', "
-            "'#' or '@'. A password goes into a header, with --header or headers=.",
+            "'#' or '@'. To send a password, use --header or headers=.",
             setting="base_url",
         )
     return url.rstrip("/")

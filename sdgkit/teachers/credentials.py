@@ -15,9 +15,9 @@ _HEADER_NAME = re.compile(r"[\w-]+", re.ASCII)
 class Credentials:
     """A key and further headers for one teacher.
 
-    The key is the one given; else what is in the key file; else SDGKIT_API_KEY; else, for the kind
-    "openai" only, OPENAI_API_KEY. Errors repeat no value, since a key may have been written
-    where a variable's name belongs.
+    The key is the one given; otherwise what is in the key file; otherwise SDGKIT_API_KEY;
+    otherwise, for the kind "openai" only, OPENAI_API_KEY. Errors never repeat a value, since a key
+    may have been written where a variable's name belongs.
 
     Attributes:
         key_file: The file that holds the key, if any; read again whenever it changes.
@@ -65,7 +65,7 @@ class Credentials:
     def key(self) -> str:
         """The key to send now, or an empty string."""
         if self.key_file is not None:
-            # While the file is being replaced, the last key still serves.
+            # While the file is being replaced, the last key is still used.
             with contextlib.suppress(SettingsError):
                 self._read(self.key_file)
         return self._key
@@ -79,7 +79,7 @@ class Credentials:
         key = key.strip()
         if not key or not (key.isascii() and key.isprintable()):
             raise SettingsError(
-                "The teacher's key is empty or contains characters that no key has. "
+                "The teacher's key is empty or contains characters that a key cannot have. "
                 f"Check {self.place} or api_key=.",
                 setting="api_key",
             )
@@ -89,7 +89,7 @@ class Credentials:
             self.known = Secrets(self.secrets)
 
     def _read(self, key_file: Path) -> None:
-        """Take over the key in the file, if the file has changed. Raises SettingsError."""
+        """Read the key from the file, if the file has changed. Raises SettingsError."""
         try:
             mtime_ns = key_file.stat().st_mtime_ns
             if mtime_ns == self._key_file_mtime_ns:

@@ -96,7 +96,7 @@ class Trouble(Exception):
         cause: Why it failed.
         detail: The server's or the system's own message, without secrets.
         status: The HTTP status, if there was an answer.
-        retry_after: Seconds after which the server wants to be asked again.
+        retry_after: Seconds that the server asks to wait before the next try.
     """
 
     cause: Cause
@@ -188,7 +188,7 @@ def explain(trouble: Trouble, server: Server) -> TeacherError:
     if server.credentials.secrets:
         key_verdict = "does not accept the key"
     else:
-        key_verdict = "requires a key, and none was given"
+        key_verdict = "requires a key, but none was given"
     sentence = template.format(
         url=server.base_url,
         host=urllib.parse.urlsplit(server.base_url).hostname,

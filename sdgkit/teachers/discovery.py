@@ -26,7 +26,7 @@ _JUST_STARTING = (Cause.LOST, Cause.SERVER_ERROR, Cause.BUSY)
 async def find_servers(adapters: Sequence[OpenAICompatible], settings: Settings) -> Adapter:
     """The server, or several as one, with the model to ask.
 
-    Of several servers, it is enough that one answers; the others are left out until they do.
+    Of several servers, one that answers is enough; the others are left out until they do.
 
     Raises:
         SettingsError: The model is not clear, or the server is not of the kind asked for.
@@ -42,7 +42,7 @@ async def find_servers(adapters: Sequence[OpenAICompatible], settings: Settings)
             if not present or not trouble.cause.is_transient:
                 raise error from trouble
             adapter.server.notes.append(
-                f"{error} Until it answers, requests go to the other servers only."
+                f"{error} Until it answers, requests are sent to the other servers only."
             )
         model = choose_model(present[0].server, settings)
         for adapter in present:
@@ -63,7 +63,7 @@ def choose_model(server: Server, settings: Settings) -> str:
     """The model to ask.
 
     Raises:
-        SettingsError: There are several and none is named, or the server is no rehearsal teacher.
+        SettingsError: There are several and none is named, or this is not a rehearsal teacher.
         TeacherRefused: The server does not have the one that is named.
         TeacherUnreachable: It has none yet.
     """

@@ -33,7 +33,7 @@ async def list_models(server: Server) -> list[dict[str, Any]]:
         async with client:
             return [model.to_dict() for model in await client.models.list()]
     except Exception as error:
-        # The plain list of models has just been read, so the client is what does not fit.
+        # The plain list of models has just been read, so it is the client that does not fit.
         server.notes.append(_note_on(error, server))
         return []
 

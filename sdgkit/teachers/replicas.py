@@ -31,7 +31,7 @@ class _Replica:
         in_flight: Requests that it is working on.
         last_asked: When it got its last request (time.monotonic).
         recheck_at: When to ask it again while it is left out (time.monotonic).
-        recheck: The task that does so, kept so that it is not collected.
+        recheck: The task that does so, kept so that it is not garbage-collected.
     """
 
     adapter: Adapter
@@ -47,13 +47,13 @@ class Replicas(Adapter):
 
     A server that fails is left out, and its request goes to another at once, without using up a
     retry; a timeout, which was costly, is left to the retry policy. While requests arrive, the
-    servers left out are asked for one token now and then, and take part again as soon as they
+    servers left out are asked for one token now and then, and are used again as soon as they
     answer. Only when the last server has failed on a request is its failure raised: then the
     teacher is away, as a single server would be.
 
     Args:
         adapters: The servers.
-        absent: Those that do not answer from the start, and why. Not all of them.
+        absent: Those that do not answer from the start, and why. At least one must answer.
     """
 
     def __init__(self, adapters: Sequence[A], absent: Mapping[A, Trouble]) -> None:
@@ -123,7 +123,7 @@ class Replicas(Adapter):
         return reply
 
     def _recheck_those_left_out(self, model: str) -> None:
-        """Start to ask those again whose time has come."""
+        """Start to ask again those whose time has come."""
         now = time.monotonic()
         for replica in self._replicas:
             if replica.trouble and now >= replica.recheck_at:

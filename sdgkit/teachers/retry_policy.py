@@ -47,8 +47,8 @@ LONGEST_WAIT = 20.0
 QUIET_SECONDS = 3.0
 LONGEST_PROBE_WAIT = 5.0
 
-# Seconds between two tries of a refused key, since a gateway may lock out those who try too often;
-# and how often to look for a new one.
+# Seconds between two tries of a refused key, since a gateway may lock out clients that try too
+# often; and how often to look for a new one.
 REFUSED_KEY_SECONDS = 60.0
 KEY_CHECK_SECONDS = 0.5
 
@@ -90,7 +90,7 @@ class RetryPolicy:
 
     Attributes:
         slots: The limit on concurrent requests.
-        state: "away" while nothing is answered and all requests wait, else "present".
+        state: "away" while nothing is answered and all requests wait, otherwise "present".
         away_reason: Why it is away, in a few words; empty while it is present.
         wants_key: Whether it is away because its key has expired.
         retries: How many exchanges have failed and were tried again so far.
@@ -218,7 +218,7 @@ class RetryPolicy:
             self._failing_since = 0.0
 
     def _check_transient(self, trouble: Trouble, sent_at: float) -> Trouble:
-        """The trouble, where it may pass; its cause is corrected where only the past tells it.
+        """The trouble, if it may pass; its cause is corrected where only earlier exchanges show it.
 
         Raises:
             RequestRefused: What the trouble means, where it is final.
@@ -345,7 +345,7 @@ class RetryPolicy:
 def backoff_seconds(trouble: Trouble, failures: int, longest: float) -> float:
     """Seconds to wait before the next try.
 
-    What the server asks for, and a random time on top, so that not all requests come at once.
+    What the server asks for, plus a random time, so that not all requests arrive at once.
 
     Args:
         trouble: Why the last try failed.

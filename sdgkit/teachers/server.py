@@ -1,4 +1,4 @@
-"""What is known of one server."""
+"""What is known about one server."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ _READ_LIMIT = 100_000
 
 @dataclass(frozen=True)
 class Server:
-    """What is known of one server. While it is being connected, new values complete it.
+    """What is known about one server. While it is being connected, new values complete it.
 
     Attributes:
         base_url: What comes before `/chat/completions`; never with a password in it.

@@ -44,7 +44,7 @@ class Settings:
 
     Attributes:
         kind: One of `KINDS`.
-        base_urls: Several are replicas of one model. Empty for a rehearsal teacher that is yet to
+        base_urls: Several are replicas of one model. Empty for a rehearsal teacher that has yet to
             be started.
         model: The model's name.
         key_file: The file that holds the key.

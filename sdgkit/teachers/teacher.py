@@ -63,7 +63,7 @@ class Teacher:
         kind: "vllm", "openai", "llama-stack" or "rehearsal".
         base_url: Its address; never with credentials. Several servers are separated by commas.
         model: The model that is asked.
-        is_rehearsal: Whether rules write here, and not a model.
+        is_rehearsal: Whether rules, not a model, write the replies.
         context_length: How many tokens prompt and reply may have together; None where the server
             does not say.
         notes: Sentences for the user, such as a parameter that the server refuses. The list grows.
@@ -87,7 +87,7 @@ class Teacher:
         self._structured_output_way: Way | None = None
         self._has_tried_structured_output = False
         self._trying_structured_output = asyncio.Lock()
-        # Runs too when the teacher is forgotten, and at the end of the process.
+        # Also runs when the teacher is garbage-collected, and at the end of the process.
         self._finalizer = weakref.finalize(self, _release, os.getpid(), adapter, on_close)
 
     def __repr__(self) -> str:
@@ -182,7 +182,7 @@ class Teacher:
     def offer_renewal(self) -> bool:
         """Announce that you watch `wants_key` and will call `renew` when the key expires.
 
-        The teacher then waits for the new key, where an error would end a run.
+        The teacher then waits for the new key, instead of raising an error that ends the run.
 
         Returns:
             Whether that changes anything: a teacher with a key file waits anyway.
@@ -206,7 +206,7 @@ class Teacher:
     async def structured_output_way(self, like: Request) -> Way | None:
         """How this server enforces a form of replies, None if it cannot; on the background loop.
 
-        Learned once, by asking for a form that no model would write by itself.
+        Learned once, by asking for a form that no model would write of its own accord.
 
         Args:
             like: A request whose `extra_body` is sent along.

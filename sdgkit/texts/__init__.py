@@ -1,4 +1,4 @@
-"""Texts as data: what checks look for in each language, what is said of stages and teachers.
+"""Texts as data: what checks look for in each language, and how stages and teachers are described.
 
 Each topic is a YAML file in this folder. You can change the files without knowing Python.
 """

@@ -58,7 +58,7 @@ function results(ui) {
       <input type="checkbox" checked=${Boolean(local.onlyDifferent)} onChange=${toggle} /> only rows that differ
     </label>
     <${List} name="rows">
-      ${rows.length === 0 && html`<${Soft}>No row differs.<//>`}
+      ${rows.length === 0 && html`<${Soft}>No rows differ.<//>`}
       ${rows.map((row) => comparedRow(state, row))}
     <//>
   `;

@@ -414,7 +414,7 @@ function panelOf(view, onKey = () => false) {
       root.setAttribute("aria-label", title);
       root.setAttribute("data-lm-suppress-shortcuts", "true");
 
-      // The still picture that follows is for where no panel lives.
+      // The still picture that follows is for pages without live panels.
       const hideStill = document.createElement("style");
       hideStill.textContent = `.sdg-still-${id}{display:none}`;
       el.append(hideStill, root);

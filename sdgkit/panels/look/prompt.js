@@ -124,7 +124,7 @@ function tryOut({ act, local, draw }, values = {}) {
 
 function messages(state) {
   if (!state.messages.length)
-    return html`<${Soft}>It cannot be rendered yet: correct what is marked with ✕.<//>`;
+    return html`<${Soft}>This prompt cannot be rendered yet: correct what is marked with ✕.<//>`;
   return html`<${List} name="what is sent">
     ${state.messages.map((message) => html`<div><h4>${message.role} message</h4><${Text}>${message.content}<//></div>`)}
   <//>`;
@@ -132,7 +132,7 @@ function messages(state) {
 
 function replies(state) {
   if (!state.trials.length) {
-    return html`<${Soft}>Nothing was tried yet${state.can_try ? ": Try sends it to the teacher." : "."}<//>`;
+    return html`<${Soft}>Nothing has been tried yet${state.can_try ? ": Try sends the prompt to the teacher." : "."}<//>`;
   }
   return html`<${List} name="replies">
     ${state.trials.map((trial) => html`<article class="sdg-item">${trial === null ? waiting() : result(trial)}</article>`)}
@@ -177,7 +177,7 @@ function changes(state) {
 function onKey(ui, key) {
   const { state, act, type, local } = ui;
   if (key !== "Ctrl+s" && key !== "Ctrl+Enter") return false;
-  for (const [part, text] of Object.entries(local.texts)) type("text", { part, text }); // what was typed goes first
+  for (const [part, text] of Object.entries(local.texts)) type("text", { part, text }); // first what you typed
   if (key === "Ctrl+s") act("save");
   else if (state.can_try && !state.busy) tryOut(ui);
   return true;

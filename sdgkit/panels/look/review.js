@@ -80,7 +80,7 @@ function moving({ state, act }) {
     <${Button} label="Next" keys="j" disabled=${state.position >= state.total} onClick=${() => act("step", { by: 1 })} />
     <span>
       <code>${sample.id}</code> · ${state.position} of ${state.total} · <${Sign} name=${sample.state} />${sample.state}${reason}
-      ${sample.state === "outdated" && " (it has changed since it was decided)"}
+      ${sample.state === "outdated" && " (it has changed since you decided)"}
     </span>
     <${Button} label="Undo" keys="u" class="sdg-push" disabled=${!state.can_undo} onClick=${() => act("undo")} />
   <//>`;
@@ -129,7 +129,7 @@ function reject(ui) {
 function saving(ui) {
   return html`<${Row}>
     <${Button} label="Save as edited" main keys="Ctrl+S" onClick=${() => save(ui)} />
-    <${Button} label="Leave as it was" keys="Escape" onClick=${() => edit(ui, false)} />
+    <${Button} label="Discard changes" keys="Escape" onClick=${() => edit(ui, false)} />
   <//>`;
 }
 
