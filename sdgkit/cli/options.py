@@ -381,7 +381,7 @@ job_options = option_group(
         "--contexts",
         metavar="FILE",
         type=PATH,
-        help="your own contexts (a column `context`, and if you like `question`) instead of "
+        help="your own contexts (a column `context` and, optionally, `question`) instead of "
         "generated ones",
     ),
     _job_option(

@@ -171,7 +171,7 @@ def check(
             findings = check_seeds(seeds, judge, prompts=prompts)
     elif teacher or prompts or limits:
         raise SettingsError(
-            "A teacher, its limits and prompts are for the judge: add --with-teacher.",
+            "A teacher, its limits and prompts are used only for judging: add --with-teacher.",
             setting="with_teacher",
         )
     else:
@@ -250,10 +250,10 @@ def evaluate(
 ) -> None:
     """Find out whether training helped: a judge compares a tuned model's answers with others.
 
-    --base-url is the tuned model's server. It is asked the questions that were kept apart. Its
-    answers are compared with those of --against, or with the run's own samples, each pair in both
-    orders. Train on `sdgkit export RUN --test-share 0.1`, or on the train split of `--format
-    datasets`: questions that it was trained on tell nothing.
+    --base-url is the tuned model's server. It is asked the held-out questions. Its answers are
+    compared with those of --against, or with the run's own samples, each pair in both orders. Train
+    on `sdgkit export RUN --test-share 0.1`, or on the train split of `--format datasets`: questions
+    that the model was trained on prove nothing.
 
     Example:
       sdgkit evaluate runs/seeds --base-url http://localhost:8001/v1 --against

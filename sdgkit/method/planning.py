@@ -57,25 +57,25 @@ def plan(
         num_contexts: Contexts for each seed (default 10).
         num_questions: Questions for each context (default 3), or for each seed of a freeform skill
             (default 30).
-        contexts: Your own contexts in the place of `gen_contexts`: a file, or rows with a column
+        contexts: Your own contexts in place of `gen_contexts`: a file, or rows with a column
             `context`. If they have a column `question` as well, those questions are asked.
-        questions: "seed" asks the seed's own question of every context instead of writing new ones.
+        questions: "seed" asks the seed's own question about every context instead of new ones.
         vary: Lists from which a value is drawn for each context:
             `{"audience": ["children", "experts"]}`.
         target: Continue in rounds until this many samples are kept (default: one pass over the
             seeds).
         checks: Checks from `sdgkit.checks`, or Python functions of a row; each follows the stage
             that writes its column.
-        near_duplicates: The similarity, above 0 and at most 1, from which a sample that repeats an
-            earlier one or a seed is dropped at the end, such as 0.9 (default: none is dropped).
-        twins: "drop" keeps one sample of those that give the same answer to the same context, in
-            whatever words (default "keep": they are counted).
-        min_score: The lowest score of the last judge with which a sample is kept (default 2, of 1
-            to 3). Changing it in a run's folder asks nothing again.
+        near_duplicates: At the end, drop each sample that is at least this similar to an earlier
+            one or to a seed, such as 0.9: above 0 and at most 1 (default: drop none).
+        twins: "drop" keeps only the first of the samples that give the same answer to the same
+            context, in whatever words (default "keep": they are only counted).
+        min_score: The lowest score from the last judge with which a sample is kept (default 2, on
+            a scale from 1 to 3). Changing it in a run's folder repeats no request.
         sampling: Sampling settings by stage name, over those of the prompts.
-        max_tokens: The most tokens that any reply may have (default: as the prompts say).
-        extra_tries: Further contexts (of a freeform skill, questions) asked for a seed, one for
-            each duplicate or malformed one (default 10).
+        max_tokens: The longest reply, in tokens (default: as each prompt says).
+        extra_tries: Extra contexts (in a freeform skill, questions) to request for a seed, one
+            for each duplicate or malformed one (default 10).
         system: Your own system message, for training files.
         structure: When the server enforces the form of a reply, if it can: "auto" (default) where a
             malformed reply is requested again, "always" from the first request on, or "never".
@@ -204,14 +204,14 @@ def _questions_wanted(
     if choice not in (None, *QUESTIONS):
         raise SettingsError(
             f'questions can only be "seed" (ask the seed\'s own question) or "context" (ask the '
-            f"questions that your contexts bring), not {choice!r}.",
+            f"questions that come with your contexts), not {choice!r}.",
             setting="questions",
             choices=QUESTIONS,
         )
     brings_questions = contexts is not None and bring_questions(contexts)
     if brings_questions and choice == "seed":
         raise SettingsError(
-            'Your contexts bring questions of their own, and questions="seed" asks those of the '
+            'Your contexts have questions of their own, but questions="seed" asks those of the '
             "seeds. Leave out one of the two.",
             setting="questions",
         )
@@ -227,12 +227,12 @@ def _questions_wanted(
 
 
 def _refuse_differing_questions(seeds: Sequence[Row]) -> None:
-    """Refuse seeds that ask different things: a context is given to any of them."""
+    """Refuse seeds that ask different questions: a context may go to any of them."""
     different = {normalized(seed, ["seed_question"]) for seed in seeds}
     if len(different) > 1:
         raise SettingsError(
-            f"The seeds ask {len(different)} different questions, and each of your contexts goes "
-            "to one of the seeds whatever its question is about. Give each context its own text "
+            f"The seeds ask {len(different)} different questions, but each of your contexts goes "
+            "to one of the seeds whatever that seed asks. Give each context its own text "
             "in a column 'question', or all seeds the same question; or leave out "
             'questions="seed" (--questions), so that the teacher writes the questions.',
             setting="questions",
@@ -242,7 +242,7 @@ def _refuse_differing_questions(seeds: Sequence[Row]) -> None:
 def _with_own_contexts(
     pipeline: Pipeline, contexts: Sequence[Row], seeds: Sequence[Row], questions: str | None
 ) -> Pipeline:
-    """The pipeline with your own contexts in the place of written ones."""
+    """The pipeline with your own contexts in place of written ones."""
     columns = ("context", "question") if questions == "context" else ("context",)
     hand_out = Given(name="given_contexts", columns=columns, rows=share_out(contexts, seeds))
     return pipeline.put("gen_contexts", hand_out)

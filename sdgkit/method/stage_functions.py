@@ -39,7 +39,7 @@ ARGUMENTS = {
     "reuse": "Continue in the folder of another job and reuse its recorded replies.",
     "num_contexts": "Contexts for each seed.",
     "num_questions": "Questions for each row.",
-    "extra_tries": "Further rows asked for a seed, one for each duplicate or malformed one.",
+    "extra_tries": "Extra rows to request for a seed, one for each duplicate or malformed one.",
     "vary": "Lists from which a value is drawn for each new row.",
 }
 """What `help` says of each argument of a stage function."""

@@ -1,8 +1,8 @@
-"""Reads YAML that users write: values with the lines they stand in, and bounded work.
+"""Reads YAML that users write: values with their line numbers, and bounded work.
 
-Every YAML file of a user's is read here. An alias lets a few lines stand for millions of values (a
-"billion laughs" file), so it is refused before anything is built from it; so is nesting that nobody
-writes. A number to the base of 60, as YAML 1.1 reads 12:30, is text.
+Every YAML file that a user writes is read here. An alias lets a few lines stand for millions of
+values (a "billion laughs" file), so it is refused before anything is built from it; so is absurdly
+deep nesting. A number in base 60, as YAML 1.1 reads 12:30, is text.
 """
 
 import re

@@ -214,7 +214,7 @@ class Calibration:
         note = (
             f"{self.meaning(own_rows)} "
             f"The judge {self.judge}, with the prompt {self.prompt}, on the responses of "
-            f"{pluralize(self.seeds, 'seed example')}, as they are and spoilt, {beside}. "
+            f"{pluralize(self.seeds, 'seed example')}, unchanged and damaged, {beside}. "
             "In brackets: the 95% confidence interval of the share, which is wide for few seeds."
         )
         if agreement is not None:

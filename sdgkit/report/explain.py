@@ -22,8 +22,8 @@ from sdgkit.samples import Row
 from sdgkit.texts import load_texts
 
 MOST_CAUSES = 3
-MANY_TWINS = 0.25  # of the samples: from here on, there is something to change
-DOUBTFUL_SHARE = 0.8  # of its rows: from here on, a judge that turns them down is in doubt itself
+MANY_TWINS = 0.25  # share of the samples from which there is something to change
+DOUBTFUL_SHARE = 0.8  # share of its rows from which a judge that turns them down is itself in doubt
 HIGHEST_SCORE = 3  # of a judge of responses, whose scale begins at 1
 ROWS_READ = 400  # at most, in search of phrases
 MESSAGES_QUOTED = 2  # of a server or a check
@@ -71,10 +71,10 @@ class Cause:
         sentence: What happened.
         advice: What to change.
         phrases: What the judge, the server or the check wrote most often, with how many of the
-            drops have it. What a judge wrote about what is right is left out.
+            drops have it. What a judge praised is left out.
         faults: The kinds of fault that the judge named, with how many of the drops have each.
         quote: A sentence in which the judge says what is wrong; None if there is none.
-        example: The trace of a typical drop; None if there is none any more.
+        example: The trace of a typical drop; None if there is none left.
     """
 
     stage: str

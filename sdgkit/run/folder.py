@@ -31,7 +31,7 @@ CALIBRATION_FILE = "calibration.json"
 
 
 def write_start(out: Path, plan: Plan) -> None:
-    """Write what is needed to do the run again: its seeds and its config."""
+    """Write what is needed to repeat the run: its seeds and its config."""
     remove_abandoned(out)
     write_jsonl(out / SEEDS_FILE, plan.rows)
     config = RunConfig.of(plan, out.resolve().name)

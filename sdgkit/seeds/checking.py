@@ -13,7 +13,7 @@ from sdgkit.seeds.rows import TWICE, SourceRow
 REQUIRED = ("task_description", "seed_question", "seed_response")
 COLUMNS = ("task_description", "seed_context", "seed_question", "seed_response")
 DEEPEST = 30  # levels of lists and objects in one another; Parquet's readers have limits
-MISSPELT = 0.85  # similarity from which a column's name is taken for a misspelt seed_context
+MISSPELT = 0.85  # similarity from which a column's name is treated as a misspelt seed_context
 
 
 def seed_findings(row: SourceRow, number: int) -> Iterator[SeedFinding]:

@@ -31,7 +31,7 @@ class GenerateMany(Stage):
             prompt), so that they differ from each other; otherwise each has a request of its own.
         most_together: The most that one request asks for: more are asked for in several requests,
             each with its own draw of `vary`. None for all in one.
-        extra_tries: How many further requests a row may cause at most, one for each duplicate or
+        extra_tries: How many extra requests a row may cause at most, one for each duplicate or
             malformed reply. Not used if all are asked for in one request.
         vary: Lists from which each request draws one value (`vary` in the prompt and in the new
             row).

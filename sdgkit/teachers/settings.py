@@ -4,10 +4,10 @@ In this order: the arguments, the environment (SDGKIT_TEACHER, SDGKIT_BASE_URL, 
 SDGKIT_KEY_FILE, SDGKIT_HEADERS), `sdgkit.toml` in the working folder. Without any, the rehearsal
 teacher.
 
-The working folder may be a stranger's. So its file decides nothing about keys until you have said
+The working folder may be a stranger's, so its file decides nothing about keys until you have said
 that you trust the folder (`Settings.from_folder`, `sdgkit.teachers.credentials`).
 
-The layers are combined here and not by pydantic-settings, since a layer may have to be left out
+The layers are combined here rather than by pydantic-settings, since a layer may have to be left out
 as a whole (see `resolve_settings`), and since an error must not repeat a value, which may be a key.
 """
 

@@ -368,7 +368,7 @@ def test_checks_of_one_name_are_numbered_and_a_check_goes_where_its_column_is_wr
         "matches_2",
     ]
     assert names[names.index("gen_grounded_questions") + 1] == "length"
-    with pytest.raises(sk.SettingsError, match="no stage here writes"):
+    with pytest.raises(sk.SettingsError, match="no stage writes"):
         sk.plan(scripted.seeds(), prompts=PROMPTS, checks=[sk.checks.length(1, column="nowhere")])
 
 

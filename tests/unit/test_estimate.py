@@ -135,7 +135,7 @@ def test_where_no_row_passes_the_first_stage_nothing_is_certain(
 
 
 def test_an_estimate_without_a_row_is_refused(script: ScriptedTeacher) -> None:
-    with pytest.raises(sk.SettingsError, match="at least one seed"):
+    with pytest.raises(sk.SettingsError, match="at least 1"):
         sk.estimate(planned(script), rows=0)
 
 

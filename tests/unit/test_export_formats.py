@@ -260,9 +260,9 @@ def test_a_merged_set_has_skills_unique_ids_and_no_question_twice(tmp_path: Path
 
 def test_runs_are_merged_from_their_folders(folder: Path, tmp_path: Path) -> None:
     number = len(list(sk.open_run(folder).samples()))
-    with pytest.raises(SettingsError, match="two runs or more"):
+    with pytest.raises(SettingsError, match="at least two runs"):
         sk.merge([folder], tmp_path / "x.jsonl")
-    with pytest.raises(SettingsError, match="two runs or more"):
+    with pytest.raises(SettingsError, match="at least two runs"):
         sk.merge(str(folder), tmp_path / "x.jsonl")
     assert (
         sk.merge([folder, sk.open_run(folder)], tmp_path / "x.jsonl", "alpaca") == number

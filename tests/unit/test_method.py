@@ -566,7 +566,7 @@ def test_a_pipeline_of_ones_own_must_be_given_again(
 
 
 def test_a_folder_without_a_run_is_no_seeds(script: ScriptedTeacher, tmp_path: Path) -> None:
-    with pytest.raises(SeedError, match="a folder without a run"):
+    with pytest.raises(SeedError, match="a folder that holds no run"):
         sk.generate(tmp_path, teacher=script.connect())
 
 

@@ -293,7 +293,7 @@ def test_a_key_file_is_read_again_when_it_changes(
 
 
 @pytest.mark.parametrize(
-    ("text", "words"), [(None, "No such file"), (" \n", "is empty"), ("sk-ö", "no key has")]
+    ("text", "words"), [(None, "No such file"), (" \n", "is empty"), ("sk-ö", "a key cannot have")]
 )
 def test_an_unusable_key_file_is_named(tmp_path: Path, text: str, words: str) -> None:
     key = tmp_path / "key.txt"

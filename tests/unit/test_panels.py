@@ -85,7 +85,7 @@ def run_panel(
 
 def test_a_panel_that_stays_still_says_in_one_line_why_and_how_to_force_it() -> None:
     reason = reason_for_still_picture() or ""
-    assert "no JupyterLab or Voila" in reason
+    assert "neither JupyterLab nor Voila" in reason
     assert "%env SDGKIT_PANELS=live" in reason
 
 
@@ -339,11 +339,9 @@ def test_the_next_start_uses_the_prompts_as_they_are_then(
     asyncio.run(panel.run())
     script.forget()
     editor = sk.PromptPanel(folder, seeds, run=panel, stage="gen_grounded_responses")
-    assert "asks nothing again" in editor.view.state["rerun"]
+    assert "repeats no request" in editor.view.state["rerun"]
     act(editor, "text", part="system", text="Be brief.")
-    assert (
-        "asks gen_grounded_responses and every stage after it again" in editor.view.state["rerun"]
-    )
+    assert "repeats gen_grounded_responses and every stage after it" in editor.view.state["rerun"]
     act(editor, "save")
     asyncio.run(panel.run())
     assert set(script.by_stage()) == {"gen_grounded_responses", "evaluate_grounded_qa_pair"}
@@ -754,7 +752,7 @@ def test_the_difference_rests_on_the_rows_that_differ(
     assert comparison is not None
     assert [side.passed for side in comparison.sides] == [6, 0]
     assert comparison.differing == (6, 0)
-    assert "rests on 6 of 6 rows" in panel.view.state["status"]
+    assert "differ on 6 of 6 rows" in panel.view.state["status"]
     side = panel.view.state["rows"][0]["sides"][0]
     assert (side["scores"], side["kept"], side["tried"]) == ([1.0], 1, 1)
 

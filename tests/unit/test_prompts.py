@@ -419,7 +419,7 @@ def test_variables_in_the_single_braces_of_older_files_are_filled(tmp_path: Path
             "generation: a\nsampling: {extra_body: {day: 2024-01-01}}",
             "extra_body must be a mapping of JSON values",
         ),
-        ("generation: a\nsampling: {extra_body: &a {b: *a}}", "aliases are not read"),
+        ("generation: a\nsampling: {extra_body: &a {b: *a}}", "aliases are not supported"),
         ("generation: |\n  one\n  {{ range(9) }}", "mine.yaml (generation), line 3"),
         ("system: a\nintroduction: |\n\n  b\n  {% for x in y %}\n", "mine.yaml (introduction)"),
     ],
@@ -434,7 +434,7 @@ def test_a_file_that_is_not_a_prompt_is_refused_with_its_name(text: str, message
 def test_aliases_that_stand_for_billions_of_values_are_refused_at_once() -> None:
     lines = ["a: &a0 [x, x]", *(f"k{i}: &a{i} [*a{i - 1}, *a{i - 1}]" for i in range(1, 60))]
     laughs = "\n".join(f"    {line}" for line in lines)
-    with pytest.raises(PromptError, match="aliases are not read"):
+    with pytest.raises(PromptError, match="aliases are not supported"):
         sk.Prompt.from_yaml(f"generation: a\nsampling:\n  extra_body:\n{laughs}\n", "mine")
 
 

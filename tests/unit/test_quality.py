@@ -189,7 +189,7 @@ def test_a_target_says_what_was_dropped_after_it_was_reached() -> None:
         run = run_of(script, near_duplicates=0.8, target=20)
     assert_adds_up(run)
     dropped = sum(run.funnel[-1].dropped.values())
-    assert any(f"{dropped} of 20 samples repeat others" in note for note in run.notes)
+    assert any(f"{dropped} of 20 samples repeated others" in note for note in run.notes)
     assert len(list(run.samples())) == 20 - dropped
 
 

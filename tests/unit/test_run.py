@@ -192,7 +192,7 @@ def test_files_appear_whole_or_not_at_all(
             raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("sdgkit.run.folder.write_report", lambda path, *_, **__: break_off(path))
-    with pytest.raises(RunError, match=r"No space left on device.*[Mm]ake room"):
+    with pytest.raises(RunError, match=r"No space left on device.*Free some space"):
         generate(script, tmp_path, seeds(2))
     now = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert now["report.html"] == before["report.html"]
@@ -437,7 +437,7 @@ def test_an_opened_run_shows_everything_and_does_not_go_on(
     assert str(opened.trace("s1/c1/q1")) == str(run.trace("s1/c1/q1"))
     opened.export("messages", tmp_path / "again.jsonl")
     assert lines(tmp_path / "again.jsonl") == lines(tmp_path / "train_messages.jsonl")
-    with pytest.raises(RunError, match=r"opened to be looked at.*generate"):
+    with pytest.raises(RunError, match=r"opened read-only.*generate"):
         opened.start()
 
 
@@ -452,9 +452,9 @@ def test_a_folder_whose_run_never_wrote_its_files_is_told_in_a_sentence(
     folder = tmp_path / "run"
     generate(script, folder, seeds(1), num_contexts=1)
     (folder / "config.json").unlink()
-    with pytest.raises(RunError, match="holds no config"):
+    with pytest.raises(RunError, match="has no readable config"):
         sk.open_run(folder).export("messages", tmp_path / "train.jsonl")
-    with pytest.raises(RunError, match="holds no config"):
+    with pytest.raises(RunError, match="has no readable config"):
         sk.plan(folder)
 
 

@@ -124,7 +124,7 @@ def test_a_folder_names_no_file_that_is_read(folder: Path, settings: dict[str, A
     Path("secret.jsonl").write_text('{"context": "the secret"}\n')
     Path("secret.json").write_text("{}")
     change_config(folder, settings=settings)
-    with pytest.raises(RunError, match=r"config\.json is not as sdgkit writes it"):
+    with pytest.raises(RunError, match=r"config\.json was changed or damaged"):
         sk.plan(folder)
 
 

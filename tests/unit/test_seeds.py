@@ -408,7 +408,7 @@ FAULTS: dict[str, tuple[str, str | bytes, list[str]]] = {
     "qna: bold text": (
         "qna.yaml",
         QNA + "- question: Why?\n  answer: *So*\n",
-        ["line 8", "needs quotes"],
+        ["line 8", "in quotes"],
     ),
     "qna: nothing": (
         "qna.yaml",

@@ -172,7 +172,7 @@ def test_a_web_page_instead_of_a_list_of_models_is_a_wrong_path(server: FaultSer
 
 @pytest.mark.parametrize(
     ("given", "said"),
-    [("sk-wrong", "does not accept the key"), (None, "requires a key, and none was")],
+    [("sk-wrong", "does not accept the key"), (None, "requires a key, but none was")],
 )
 def test_a_wrong_key_says_where_to_put_a_right_one(given: str | None, said: str) -> None:
     with FaultServer(key="sk-right") as server, pytest.raises(TeacherRefused) as caught:
@@ -427,7 +427,9 @@ def test_a_broken_settings_file_says_what_is_wrong_with_it(text: str, words: str
 
 
 def test_rehearsal_options_are_refused_for_a_real_server(server: FaultServer) -> None:
-    with pytest.raises(SettingsError, match=r"^slots: options of a rehearsal teacher"):
+    with pytest.raises(
+        SettingsError, match=r"^slots: these options are only for a rehearsal teacher"
+    ):
         connect(base_url=server.base_url, slots=3)
 
 

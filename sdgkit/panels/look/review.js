@@ -66,7 +66,7 @@ function oneSample(ui) {
     <div class="sdg-judge" key="${sample.id} judge">
       <h4>${judgement}</h4>
       ${sample.faults.length > 0 && html`<p>Faults: ${sample.faults.join(", ")}</p>`}
-      <${LongText} text=${sample.evaluation || "no words"} />
+      <${LongText} text=${sample.evaluation || "no evaluation"} />
     </div>
     ${seedMaking(ui)}
   </div>`;
