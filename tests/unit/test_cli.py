@@ -152,11 +152,11 @@ SLIPS = {
     "generate SEEDS --questions all": "questions can only be",
     "generate SEEDS --prompts nowhere": "no folder of prompts at nowhere",
     "generate SEEDS --contexts nowhere.csv": "nowhere.csv: there is no such file",
-    "generate SEEDS --vary nowhere.yaml": "--vary nowhere.yaml cannot be read",
+    "generate SEEDS --vary nowhere.yaml": "--vary: nowhere.yaml cannot be read",
     "generate SEEDS --vary broken.jsonl": (
-        "--vary broken.jsonl cannot be read as a YAML file of lists"
+        "--vary: broken.jsonl, line 2: not valid YAML"
     ),
-    "generate SEEDS --vary words.txt": "vary must be named lists",
+    "generate SEEDS --vary words.txt": "must be named lists",
     "generate SEEDS --teacher oracle": "'oracle' is not a kind of teacher",
     "generate SEEDS --base-url nonsense": "must look like http://host:8000/v1",
     "generate SEEDS --error-rate 2": "error_rate must be a number from 0 to 1, not 2.0",

@@ -620,7 +620,7 @@ def test_the_texts_of_a_list_stay_as_they_are_written(tmp_path: Path) -> None:
         ("- calm\n", r"line 1: it must be named lists"),
         ("a: [x]\na: [y]\n", r"line 2: .*the key a appears twice"),
         ("a: [x]\nb: [!!binary aGk=]\n", r"line 2: list b: the tag .*binary is not read"),
-        ("a: &a [x]\nb: *a\n", r"line 2: .*aliases are not read"),
+        ("a: &a [x]\nb: *a\n", r"line 2: .*aliases are not supported"),
     ],
 )
 def test_a_list_that_cannot_be_read_is_named_with_its_line(
