@@ -30,7 +30,7 @@ def interval(part: float, whole: int) -> Interval:
 
     Args:
         part: How many of the whole have the property; a tie may count as half.
-        whole: How many were looked at. Of none, nothing is known: the interval is 0 to 1.
+        whole: How many were looked at. If none were, nothing is known: the interval is 0 to 1.
 
     Example:
         >>> low, high = interval(18, 20)
