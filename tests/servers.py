@@ -105,13 +105,16 @@ class FaultServer:
         return [body for body in self.requests if not is_probe(body)]
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._loop.run_forever, daemon=True).start()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
         self.up()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.down()
         self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
 
     def up(self) -> None:
         """Listen (again)."""
