@@ -312,6 +312,8 @@ class JobOptions(OptionGroup):
     checks: tuple[str, ...] = ()
     near_duplicates: float | None = None
     twins: str | None = None
+    responses: int | None = None
+    keep_reasoning: bool = False
     min_score: float | None = None
     prompts: str | None = None
     contexts: str | None = None
@@ -370,6 +372,18 @@ job_options = option_group(
         type=float,
         help="the lowest score with which a sample is kept (default 2, of 1 to 3); changing it "
         "asks nothing again",
+    ),
+    _job_option(
+        "--responses",
+        metavar="N",
+        type=COUNT,
+        help="responses to each question, of which the best is kept (default 1); `export --format "
+        "preference` pairs them",
+    ),
+    _job_option(
+        "--keep-reasoning",
+        is_flag=True,
+        help="keep what the teacher thought before a response, as the column `reasoning`",
     ),
     _job_option(
         "--prompts",

@@ -18,10 +18,9 @@ if TYPE_CHECKING:
 LOOK_EVERY_S = 0.5
 FORMAT_HELP = (
     "messages (chat messages, as trainers read them), instructlab, alpaca, sharegpt, preference "
-    "(responses that the "
-    "review edited, beside the original), parquet, or datasets (a folder with a card and a test "
-    "split); "
-    "default messages"
+    "(pairs: responses that the review edited, beside the original; responses to one question with "
+    "different scores), parquet, or datasets (a folder with a card and a test split); default "
+    "messages"
 )
 TEST_SHARE_HELP = (
     "share of the contexts to keep for testing: a split of a datasets folder "
@@ -136,7 +135,8 @@ def export(run: "Run", format: str, to: str | None, test_share: float | None) ->
     say(f"Wrote {pluralize(number, 'sample')} in the format {format}: {path}")
     if format == "preference" and number == 0:
         say(
-            "A pair needs a response that you edited in the review (ReviewPanel). There is none "
+            "A pair needs a response that you edited in the review (ReviewPanel), or several "
+            "responses to a question (generate --responses 2) with different scores. There is none "
             "yet."
         )
     _print_rehearsal_notice(run)

@@ -83,6 +83,7 @@ def run_pilot(plan: Plan, seeds: int, out: str | Path | None = None) -> Pilot:
         target=None,
         near_duplicates=None,
         twins="keep",
+        responses=1,
     )
     folder = Path(out) if out is not None else None
     with closing(Journal(folder)) as replies:

@@ -15,10 +15,14 @@ from sdgkit.samples import Row
 
 
 class Message(TypedDict):
-    """A chat message. role: system, user or assistant."""
+    """A chat message. role: system, user or assistant.
+
+    reasoning_content: what the teacher thought before its answer, where that was kept.
+    """
 
     role: str
     content: str
+    reasoning_content: NotRequired[str]
 
 
 class MessagesRow(TypedDict):
@@ -71,7 +75,8 @@ def messages(sample: Row, system: str | None = None) -> MessagesRow:
     """Chat messages, as trainers read them.
 
     The user's message is the sample's `question`, which already contains the context in a grounded
-    skill; the assistant's is its `response`.
+    skill; the assistant's is its `response`. What a run kept of the teacher's reasoning goes into
+    `reasoning_content`, where chat templates of reasoning models look for it.
 
     Raises:
         RunError: The sample has no question or no response.
@@ -80,18 +85,26 @@ def messages(sample: Row, system: str | None = None) -> MessagesRow:
         >>> messages({"id": "s1/q1", "question": "Why?", "response": "Because."})["messages"][-1]
         {'role': 'assistant', 'content': 'Because.'}
     """
+    *before, answer = _chat(sample, system)
+    if sample.get("reasoning"):
+        answer["reasoning_content"] = str(sample["reasoning"])
+    return {"id": sample.get("id"), "messages": [*before, answer]}
+
+
+def _chat(sample: Row, system: str | None) -> list[Message]:
+    """The sample's chat without any reasoning."""
     chat: list[Message] = []
     if system:
         chat.append({"role": "system", "content": system})
     chat.append({"role": "user", "content": _text(sample, "question")})
     chat.append({"role": "assistant", "content": _text(sample, "response")})
-    return {"id": sample.get("id"), "messages": chat}
+    return chat
 
 
 def instructlab(sample: Row, system: str | None = None) -> InstructLabRow:
     """A line of InstructLab's training files (instructlab/sdg, docs/dataset_formats.md)."""
     metadata = json.dumps({"system": system or ""}, ensure_ascii=False)
-    return {**messages(sample, system), "metadata": metadata}
+    return {"id": sample.get("id"), "messages": _chat(sample, system), "metadata": metadata}
 
 
 def alpaca(sample: Row, system: str | None = None) -> AlpacaRow:
@@ -112,7 +125,7 @@ def sharegpt(sample: Row, system: str | None = None) -> ShareGptRow:
     """ShareGPT's format: a conversation from human to gpt."""
     conversations: list[ShareGptTurn] = [
         {"from": _SHAREGPT_ROLES[message["role"]], "value": message["content"]}
-        for message in messages(sample, system)["messages"]
+        for message in _chat(sample, system)
     ]
     return {"id": sample.get("id"), "conversations": conversations}
 
@@ -123,15 +136,15 @@ def table(sample: Row, system: str | None = None) -> dict[str, Any]:
 
 
 def preference(original: Row, edited: Row, system: str | None = None) -> PreferenceRow:
-    """A preference pair, as TRL's trainers read it: the edited response is the chosen one.
+    """A preference pair, as TRL's trainers read it: the edited or better response is chosen.
 
     Args:
-        original: The sample as the teacher wrote it.
-        edited: The sample as a person edited it; an edited question stands in the prompt of both
-            responses.
+        original: The sample as the teacher wrote it, or one with a worse response.
+        edited: The sample as a person edited it, or the one with the better response; its question
+            stands in the prompt of both responses.
         system: The user's own system message.
     """
-    *prompt, chosen = messages(edited, system)["messages"]
+    *prompt, chosen = _chat(edited, system)
     return {
         "id": edited.get("id"),
         "prompt": prompt,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from sdgkit.decisions import Decisions
@@ -17,6 +19,7 @@ from sdgkit.funnel import REHEARSAL, Summary
 from sdgkit.pages import fill
 from sdgkit.samples import Row
 
+_RESPONSE_ID = re.compile(r"/r\d+$")
 TEST_SHARE = 0.1  # of the contexts, by default
 EXPORT_FORMATS = (*FORMATS, "preference", "datasets")
 
@@ -32,6 +35,7 @@ class Part:
         skill: The skill's name.
         summary: The run's summary.
         key: What its ids begin with where runs are merged.
+        drops: Returns all its drops, a new iterator at each call.
     """
 
     samples: Callable[[], Iterable[Row]]
@@ -40,6 +44,7 @@ class Part:
     skill: str
     summary: Summary
     key: str = ""
+    drops: Callable[[], Iterable[Row]] = tuple
 
 
 @dataclass(frozen=True)
@@ -157,7 +162,7 @@ class TrainingSet:
     def _formatted(self, format: str, is_in_split: Callable[[Row], bool]) -> Iterator[Row]:
         """The rows of one split in a training format."""
         is_preference = format == "preference"
-        rows = self._edited_rows() if is_preference else self._rows()
+        rows = self._preference_rows() if is_preference else self._rows()
         for row in rows:
             if not is_in_split(row.sample):
                 continue
@@ -177,9 +182,10 @@ class TrainingSet:
         """All samples that the reviews let through."""
         return self._without_repeated_questions(self._reviewed_samples())
 
-    def _edited_rows(self) -> Iterator[_TrainingRow]:
-        """The samples whose response a person rewrote."""
-        return self._without_repeated_questions(self._edited_samples())
+    def _preference_rows(self) -> Iterator[_TrainingRow]:
+        """The samples whose response a person rewrote, or a judge found better than another."""
+        pairs = chain(self._edited_samples(), self._better_samples())
+        return self._without_repeated_questions(pairs)
 
     def _reviewed_samples(self) -> Iterator[_TrainingRow]:
         for part in self.parts:
@@ -191,6 +197,19 @@ class TrainingSet:
             for original, edited in part.decisions.edited(part.samples()):
                 if original.get("response") != edited.get("response"):
                     yield _TrainingRow(part, original, edited)
+
+    def _better_samples(self) -> Iterator[_TrainingRow]:
+        """The best response to each question, once for each that the judge gave a lower score."""
+        for part in self.parts:
+            worse = _scored_responses(part.drops())
+            for sample in part.decisions.let_through(part.samples()):
+                score = sample.get("score")
+                if not isinstance(score, int | float):
+                    continue
+                for original in worse.get(_question_id(sample), ()):
+                    if original["score"] < score:
+                        pair = f"{sample['id']}-{original['id'].rpartition('/')[2]}"
+                        yield _TrainingRow(part, original, {**sample, "id": pair})
 
     def _without_repeated_questions(self, rows: Iterable[_TrainingRow]) -> Iterator[_TrainingRow]:
         """Leave out questions that an earlier part has; in a merged set, add the key to the ids."""
@@ -270,3 +289,21 @@ def merged(parts: Sequence[Part]) -> TrainingSet:
             setting="runs",
         )
     return TrainingSet(*parts)
+
+
+def _scored_responses(drops: Iterable[Row]) -> dict[str, list[Row]]:
+    """The dropped rows with a response and a score, by the question that they answer.
+
+    Only where a question has several responses, with ids such as s3/c7/q2/r1.
+    """
+    by_question: dict[str, list[Row]] = {}
+    for drop in drops:
+        has_score = isinstance(drop.get("score"), int | float)
+        is_one_of_several = _RESPONSE_ID.search(str(drop["id"])) is not None
+        if has_score and is_one_of_several and isinstance(drop.get("response"), str):
+            by_question.setdefault(_question_id(drop), []).append(drop)
+    return by_question
+
+
+def _question_id(row: Row) -> str:
+    return str(row["id"]).rpartition("/")[0]

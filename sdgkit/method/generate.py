@@ -51,6 +51,9 @@ def generate(
             one or to a seed, such as 0.9: above 0 and at most 1 (default: drop none).
         twins: "drop" keeps only the first of the samples that give the same answer to the same
             context, in whatever words (default "keep": they are only counted).
+        responses: Responses to each question, of which the best is kept: the highest score, then
+            the lowest ordinal (default 1). `export("preference", …)` pairs them.
+        keep_reasoning: Keep what the teacher thought before a response as the column `reasoning`.
         min_score: The lowest score from the last judge with which a sample is kept (default 2, on
             a scale from 1 to 3). Changing it in a run's folder repeats no request.
         sampling: Sampling settings by stage name, over those of the prompts.

@@ -37,6 +37,8 @@ class PlanOptions(TypedDict, total=False):
     checks: Any
     near_duplicates: float | None
     twins: str | None
+    responses: int | None
+    keep_reasoning: bool | None
     min_score: float | None
     sampling: Sampling
     max_tokens: int | None
@@ -60,27 +62,33 @@ class StageOptions(TypedDict, total=False):
     num_questions: int | None
     extra_tries: int | None
     vary: Vary
+    keep_reasoning: bool | None
 
 
 @dataclass(frozen=True)
 class MakerOption:
-    """An option of the stages that make new rows.
+    """An option of some stages.
 
     Attributes:
         name: The name of the option.
         stages: The stages that have it.
         field: What it is called there.
         lowest: The lowest number; None for an option that is not a number.
+        is_switch: Whether it is on or off.
     """
 
     name: str
     stages: Sequence[str]
     field: str
     lowest: int | None = None
+    is_switch: bool = False
 
     def check(self, value: object) -> None:
         """Refuse a value that cannot be used. Raises SettingsError."""
-        if self.lowest is None:
+        if self.is_switch:
+            if not isinstance(value, bool):
+                raise SettingsError(f"{self.name} must be True or False.", setting=self.name)
+        elif self.lowest is None:
             check_vary(value)
         else:
             check_number(self.name, value, self.lowest)
@@ -91,11 +99,17 @@ MAKER_OPTIONS = (
     MakerOption("num_questions", ("gen_grounded_questions", "gen_questions"), "per_row", lowest=1),
     MakerOption("extra_tries", ("gen_contexts", "gen_questions"), "extra_tries", lowest=0),
     MakerOption("vary", ("gen_contexts", "gen_questions"), "vary"),
+    MakerOption(
+        "keep_reasoning",
+        ("gen_grounded_responses", "gen_responses"),
+        "keep_reasoning",
+        is_switch=True,
+    ),
 )
 
 
 def with_maker_options(pipeline: Pipeline, values: Mapping[str, Any]) -> Pipeline:
-    """The pipeline with these options of the stages that make new rows.
+    """The pipeline with these options of its stages.
 
     Args:
         pipeline: The pipeline.

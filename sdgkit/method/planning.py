@@ -9,6 +9,7 @@ from sdgkit.checks import read_checks, saved
 from sdgkit.errors import RunError, SettingsError
 from sdgkit.files import refuse_way_out
 from sdgkit.keywords import known_keywords
+from sdgkit.method.best_response import with_responses, with_temperature_to_differ
 from sdgkit.method.least_score import with_min_score
 from sdgkit.method.options import (
     MAKER_OPTIONS,
@@ -70,6 +71,9 @@ def plan(
             one or to a seed, such as 0.9: above 0 and at most 1 (default: drop none).
         twins: "drop" keeps only the first of the samples that give the same answer to the same
             context, in whatever words (default "keep": they are only counted).
+        responses: Responses to each question, of which the best is kept: the highest score, then
+            the lowest ordinal (default 1). `export("preference", …)` pairs them.
+        keep_reasoning: Keep what the teacher thought before a response as the column `reasoning`.
         min_score: The lowest score from the last judge with which a sample is kept (default 2, on
             a scale from 1 to 3). Changing it in a run's folder repeats no request.
         sampling: Sampling settings by stage name, over those of the prompts.
@@ -146,6 +150,11 @@ def _plan_from_seeds(
     if own_contexts is not None:
         pipeline = _with_own_contexts(pipeline, own_contexts, rows, questions)
     pipeline = _with_questions(pipeline, questions)
+    responses = options.get("responses")
+    if responses is None:
+        responses = 1
+    check_number("responses", responses, 1)
+    pipeline = with_responses(pipeline, responses)
     pipeline = with_maker_options(pipeline, options)
     pipeline = with_min_score(pipeline, options.get("min_score"))
     pipeline = _with_checks(pipeline, checks)
@@ -153,11 +162,15 @@ def _plan_from_seeds(
     return Plan(
         pipeline=pipeline,
         rows=rows,
-        prompts=choose_prompts(
-            pipeline,
-            options.get("prompts"),
+        prompts=with_temperature_to_differ(
+            choose_prompts(
+                pipeline,
+                options.get("prompts"),
+                options.get("sampling"),
+                options.get("max_tokens"),
+            ),
+            responses,
             options.get("sampling"),
-            options.get("max_tokens"),
         ),
         teacher=teacher_of(teacher),
         judge=teacher_of(options.get("judge")),
@@ -165,6 +178,7 @@ def _plan_from_seeds(
         target=target,
         near_duplicates=near_duplicates,
         twins=twins,
+        responses=responses,
         system=options.get("system"),
         name=source_name(seeds),
         structure=options.get("structure") or "auto",
@@ -180,6 +194,7 @@ def _settings(
 ) -> dict[str, Any]:
     """The options as JSON values, enough to plan the run again."""
     settings: dict[str, Any] = {option.name: options.get(option.name) for option in MAKER_OPTIONS}
+    settings["responses"] = options.get("responses")
     settings["twins"] = options.get("twins")
     settings["min_score"] = options.get("min_score")
     settings["questions"] = questions

@@ -41,6 +41,7 @@ ARGUMENTS = {
     "num_questions": "Questions for each row.",
     "extra_tries": "Extra rows to request for a seed, one for each duplicate or malformed one.",
     "vary": "Lists from which a value is drawn for each new row.",
+    "keep_reasoning": "Whether to add what the teacher thought first, as the column `reasoning`.",
 }
 """What `help` says of each argument of a stage function."""
 

@@ -22,6 +22,7 @@ from sdgkit.samples import Row
 from sdgkit.texts import load_texts
 
 MOST_CAUSES = 3
+NO_LOSSES = ("target", "not_best")  # a surplus, and responses that have a better one
 MANY_TWINS = 0.25  # share of the samples from which there is something to change
 DOUBTFUL_SHARE = 0.8  # share of its rows from which a judge that turns them down is itself in doubt
 HIGHEST_SCORE = 3  # of a judge of responses, whose scale begins at 1
@@ -236,7 +237,7 @@ def _costliest_losses(lines: Sequence[StageLine]) -> list[_Loss]:
     samples_per_row = 1.0
     for place, line in reversed(list(enumerate(lines))):
         for reason, number in line.dropped.items():
-            if reason == "target":  # the surplus of a target is not a loss
+            if reason in NO_LOSSES:
                 continue
             losses.append(_Loss(line, names[:place], reason, number, samples_per_row * number))
         if line.rows_in:

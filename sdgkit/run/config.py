@@ -34,6 +34,8 @@ class RecordedSettings:
     near_duplicates: float | None = None
     twins: Literal["keep", "drop"] | None = None
     min_score: float | None = None
+    responses: int | None = None
+    keep_reasoning: bool | None = None
 
     # An option that is unknown here would be left out of the run silently.
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012

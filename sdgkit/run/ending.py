@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sdgkit.funnel import StageLine
 from sdgkit.journal import Journal
 from sdgkit.quality import NEAR_DUPLICATES, TWINS, Repeat, distinct_answers, repeats, twins
+from sdgkit.quality.best import BEST_RESPONSE, worse_responses
 from sdgkit.run.plan import Plan
 from sdgkit.run.snapshot import funnel_of
 from sdgkit.stream import Tally, Target
@@ -47,8 +48,11 @@ def take_last_steps(plan: Plan, target: Target | None, tally: Tally, journal: Jo
     for line in _drop_repeats(plan, funnel[-1].rows_out, journal):
         funnel.append(line)
         if line.dropped and target is not None:
+            what = "repeated others or the seeds"
+            if line.name == BEST_RESPONSE:
+                what = "had a better response to the same question beside them"
             notes.append(
-                f"{line.dropped_rows} of {line.rows_in} samples repeated others or the seeds; they "
+                f"{line.dropped_rows} of {line.rows_in} samples {what}; they "
                 f"were dropped after the target was reached, and {line.rows_out} remain. "
                 "Raise the target to make up for them."
             )
@@ -68,9 +72,13 @@ def _drop_surplus(target: Target, journal: Journal) -> None:
 
 def _drop_repeats(plan: Plan, samples: int, journal: Journal) -> list[StageLine]:
     """Drop twins and near-duplicates, if that is wanted, and return the lines of these steps."""
-    for stage in (NEAR_DUPLICATES, TWINS):
+    for stage in (NEAR_DUPLICATES, TWINS, BEST_RESPONSE):
         journal.restore(stage)
     lines = []
+    if plan.responses > 1:
+        line = _drop_at_end(BEST_RESPONSE, worse_responses(journal.samples()), samples, journal)
+        lines.append(line)
+        samples = line.rows_out
     if plan.twins == "drop":
         line = _drop_at_end(TWINS, twins(journal.samples()), samples, journal)
         lines.append(line)

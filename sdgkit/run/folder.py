@@ -151,7 +151,9 @@ def _write_exports(
     out: Path, summary: Summary, config: RunConfig, decisions: Decisions, journal: Journal
 ) -> None:
     """Write the training file, and every export in the folder that was not deleted."""
-    part = Part(journal.samples, decisions, config.system, config.name, summary)
+    part = Part(
+        journal.samples, decisions, config.system, config.name, summary, drops=journal.drops
+    )
     training_set = TrainingSet(part)
     training_set.write("messages", out / train_file(summary.teacher))
     for export in journal.exports():

@@ -36,6 +36,7 @@ class Plan:
         target: How many samples to keep; None for one pass over the rows.
         near_duplicates: The similarity, 0 to 1, from which a sample that repeats another or a seed
             is dropped at the end; None to keep them all.
+        responses: Responses to each question, of which the best is kept at the end.
         twins: What to do with samples that give the same answer to the same context: `keep` or
             `drop` all but the first, at the end.
         system: Your own system message for training files.
@@ -59,6 +60,7 @@ class Plan:
     target: int | None = None
     near_duplicates: float | None = None
     twins: str = "keep"
+    responses: int = 1
     system: str | None = None
     name: str = ""
     structure: str = "auto"

@@ -294,7 +294,8 @@ class Run:
 
         Args:
             format: `messages`, `instructlab`, `alpaca`, `sharegpt`, `preference` (pairs of what the
-                review edited), `parquet`, or `datasets` (a folder with a card).
+                review edited, and of responses with different scores), `parquet`, or `datasets` (a
+                folder with a card).
             path: The file or folder to write.
             test_share: The share of contexts to hold out, at least 0 and less than 1. In a folder
                 they become a split of their own (default 0.1); from a file they are left out
@@ -325,6 +326,7 @@ class Run:
             summary = self.summary if is_written else summary_so_far(self.snapshot(), config)
         return Part(
             samples=self.samples,
+            drops=self.drops,
             decisions=self.decisions,
             system=config.system,
             skill=config.name,

@@ -8,6 +8,7 @@ from sdgkit.prompts import Prompt, read_score
 from sdgkit.prompts.faults import read_faults
 from sdgkit.samples import Row
 from sdgkit.stages.reading import Reading, is_truncated
+from sdgkit.stages.reasoning import REASONING, with_reasoning
 from sdgkit.stages.stage import Stage
 from sdgkit.stages.step import Step
 from sdgkit.teachers.teacher import Reply
@@ -28,14 +29,27 @@ class Generate(Stage):
 
     Attributes:
         columns: The columns, one for each pair of the prompt's tags, in order.
+        keep_reasoning: Whether to add what the teacher thought first, as the column `reasoning`.
     """
 
     columns: Sequence[str] = ("response",)
+    keep_reasoning: bool = False
     role = "teacher"
+
+    @property
+    def written_columns(self) -> frozenset[str]:
+        own = frozenset(self.columns)
+        return own | {REASONING} if self.keep_reasoning else own
 
     async def change(self, step: Step) -> Mapping[str, Any]:
         columns = await self._ask_for_columns(step)
         return {**step.row, **columns}
+
+    def read(self, prompt: Prompt, row: Row, reply: Reply) -> Reading:
+        reading = super().read(prompt, row, reply)
+        if not self.keep_reasoning:
+            return reading
+        return with_reasoning(reading, prompt, self.columns, reply)
 
 
 @dataclass(frozen=True, kw_only=True)

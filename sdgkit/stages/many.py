@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from sdgkit.prompts import Prompt
 from sdgkit.samples import Row, normalized
 from sdgkit.seeds import row_key
-from sdgkit.stages.reading import is_truncated, refuse_if_truncated
+from sdgkit.stages.reading import Reading, is_truncated, refuse_if_truncated
+from sdgkit.stages.reasoning import REASONING, with_reasoning
 from sdgkit.stages.stage import ATTEMPTS, Stage
 from sdgkit.stages.step import Drop, Step
+from sdgkit.teachers.teacher import Reply
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +38,7 @@ class GenerateMany(Stage):
             malformed reply. Not used if all are asked for in one request.
         vary: Lists from which each request draws one value (`vary` in the prompt and in the new
             row).
+        keep_reasoning: Whether to add what the teacher thought first, as the column `reasoning`.
     """
 
     columns: Sequence[str] = ("context",)
@@ -44,6 +48,7 @@ class GenerateMany(Stage):
     most_together: int | None = None
     extra_tries: int = 0
     vary: Mapping[str, Sequence[Any]] | None = None
+    keep_reasoning: bool = False
     role = "teacher"
     fans_out = True
 
@@ -67,8 +72,12 @@ class GenerateMany(Stage):
 
     @property
     def written_columns(self) -> frozenset[str]:
-        own = frozenset(self.columns)
-        return own | {"vary"} if self.vary else own
+        columns = set(self.columns)
+        if self.vary:
+            columns.add("vary")
+        if self.keep_reasoning:
+            columns.add(REASONING)
+        return frozenset(columns)
 
     @property
     def prompt_variables(self) -> frozenset[str]:
@@ -83,6 +92,12 @@ class GenerateMany(Stage):
         if self.requests_per_row == 1:
             return self
         return dataclasses.replace(self, per_row=self.rows_per_request, extra_tries=0)
+
+    def read(self, prompt: Prompt, row: Row, reply: Reply) -> Reading:
+        reading = super().read(prompt, row, reply)
+        if not self.keep_reasoning:
+            return reading
+        return with_reasoning(reading, prompt, self.columns, reply)
 
     def spread(self, step: Step, round_: int | None = None) -> None:
         if round_ is not None:

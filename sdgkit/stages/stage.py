@@ -19,6 +19,9 @@ Role = Literal["teacher", "judge"]
 ASK_AGAIN = 3
 """How many times a malformed reply is requested again."""
 
+LATER_FIELDS = ("most_together", "keep_reasoning")
+"""Fields of stages that editions recorded before do not have."""
+
 ATTEMPTS = range(1, ASK_AGAIN + 2)
 
 
@@ -177,8 +180,16 @@ class Stage(StageTraits):
         return Drop("malformed", f"None of {len(ATTEMPTS)} replies contained {expected}.")
 
     def describe(self) -> dict[str, Any]:
-        """What the stage does, as JSON values. When they change, the run is another edition."""
-        return fingerprint.describe(self)
+        """What the stage does, as JSON values. When they change, the run is another edition.
+
+        What was added after the first version is left out where it says nothing, so that the
+        edition of a run that does without it stays the same.
+        """
+        described = fingerprint.describe(self)
+        for name in LATER_FIELDS:
+            if name in described and not described[name]:
+                del described[name]
+        return described
 
     @property
     def field_names(self) -> list[str]:

@@ -1,0 +1,51 @@
+"""What a teacher thought before a value: kept beside it where that is wanted, never in it."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sdgkit.prompts import Prompt
+from sdgkit.stages.reading import Reading
+from sdgkit.teachers.teacher import Reply
+
+REASONING = "reasoning"
+"""The column of what the teacher thought and worked out before it wrote the row's columns."""
+
+# The marks of the common forms: <think>, [THINK], <|channel|>analysis<|message|>, <|end|>.
+_MARKS = re.compile(
+    r"</?(?:think|thinking|thought|reasoning)>|\[/?THINK\]"
+    r"|<\|start\|>\w*|<\|channel\|>\w*|<\|[^<>|\n]*\|>",
+    re.IGNORECASE,
+)
+
+
+def with_reasoning(
+    reading: Reading, prompt: Prompt, columns: Sequence[str], reply: Reply
+) -> Reading:
+    """The reading whose rows have the column `reasoning` as well.
+
+    It holds what the server returned apart from the reply, then what stands in the reply before the
+    row's first value.
+
+    Args:
+        reading: What was read.
+        prompt: The prompt that was answered.
+        columns: The columns, in the order of the prompt's tags.
+        reply: The reply.
+    """
+    rows = []
+    for row in reading.rows:
+        before = _before(str(row[columns[0]]), prompt.start_tags[0], reply.text)
+        thoughts = [reply.reasoning.strip(), before]
+        rows.append({**row, REASONING: "\n\n".join(filter(None, thoughts))})
+    return replace(reading, rows=rows)
+
+
+def _before(value: str, start_tag: str, text: str) -> str:
+    """What stands in a reply before a value and its start tag, without the marks of thinking."""
+    text = text.replace("\r\n", "\n")
+    beginning = text[: max(0, text.rfind(value))]
+    tag_place = beginning.lower().rfind(start_tag.lower()) if start_tag else -1
+    if tag_place >= 0:
+        beginning = beginning[:tag_place]
+    return _MARKS.sub("", beginning).strip().rstrip("*").rstrip()
