@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sdgkit.flows.stages import OPERATORS, TYPES, FlowFilter, FlowJudge
-from sdgkit.stages import VERDICT, Combine, Generate, GenerateMany, Keep, Stage
+from sdgkit.stages import VERDICT, VERDICT_WITH_FAULTS, Combine, Generate, GenerateMany, Keep, Stage
 
 PROMPTED = "LLMBlock"
 """The type of the blocks that have a prompt."""
@@ -93,7 +93,7 @@ def _asking_stage(block: Block) -> Stage:
             per_row=records or replies,
             together=bool(records),
         )
-    if columns == VERDICT:
+    if columns in (VERDICT, VERDICT_WITH_FAULTS):
         return FlowJudge(name=block.name)
     return Generate(name=block.name, columns=columns)
 

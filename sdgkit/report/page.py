@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from sdgkit.formatting import format_duration, format_number
 from sdgkit.funnel import Summary
+from sdgkit.prompts.faults import faults_in
 from sdgkit.quality.agreement import Agreement
 from sdgkit.report.explain import Explanation
 from sdgkit.samples import TEXTS, Row, own_question, seed_of
@@ -80,6 +81,11 @@ class SampleBesideSeed:
     def evaluation(self) -> str:
         """What the judge wrote, or ""."""
         return str(self.row.get("evaluation") or "")
+
+    @property
+    def faults(self) -> str:
+        """The kinds of fault that the judge named, or ""."""
+        return ", ".join(faults_in(self.row.get("faults")))
 
     @property
     def variation(self) -> list[str]:

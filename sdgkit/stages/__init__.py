@@ -13,7 +13,7 @@ A stage of your own is a subclass with a `change` method, or a function given to
             return {**step.row, "response": step.row["response"].upper()}
 """
 
-from sdgkit.stages.asking import FAULTS, VERDICT, Generate, Judge
+from sdgkit.stages.asking import FAULTS, VERDICT, VERDICT_WITH_FAULTS, Generate, Judge
 from sdgkit.stages.many import GenerateMany, Given, draw
 from sdgkit.stages.reading import Reading, is_truncated, refuse_if_truncated
 from sdgkit.stages.rules import Check, Combine, Keep
@@ -24,6 +24,7 @@ __all__ = [
     "ASK_AGAIN",
     "FAULTS",
     "VERDICT",
+    "VERDICT_WITH_FAULTS",
     "Check",
     "Combine",
     "Drop",
