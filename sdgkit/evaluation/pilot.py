@@ -80,6 +80,7 @@ def run_pilot(plan: Plan, seeds: int, out: str | Path | None = None) -> Pilot:
         plan,
         pipeline=_small(plan.pipeline),
         rows=[{**columns, "id": row_id} for row_id, columns in chosen],
+        shown_seeds=plan.rows,
         target=None,
         near_duplicates=None,
         twins="keep",

@@ -45,6 +45,7 @@ class Plan:
             `always` or `never`.
         variables: Variables of the whole run, as JSON values: every prompt may use them beside the
             columns of its row; a column of the same name takes precedence.
+        shown_seeds: The seeds that prompts can show as `seed_samples`; None for the rows.
 
     Raises:
         SettingsError: A stage has no prompt, or `structure` is unknown.
@@ -65,6 +66,7 @@ class Plan:
     name: str = ""
     structure: str = "auto"
     variables: Mapping[str, Any] = field(default_factory=dict)
+    shown_seeds: Sequence[Row] | None = None
 
     def __post_init__(self) -> None:
         check_structure(self.structure)
@@ -135,7 +137,8 @@ class Plan:
     def _seed_samples(self) -> seed_samples.SeedSamples | None:
         """The seeds that prompts show; None if no prompt shows them."""
         budget = self._seed_samples_budget()
-        return seed_samples.SeedSamples(self.rows, budget) if budget else None
+        seeds = self.rows if self.shown_seeds is None else self.shown_seeds
+        return seed_samples.SeedSamples(seeds, budget) if budget else None
 
     def _seed_samples_budget(self) -> int:
         """Tokens of other seeds that a request may have; 0 if no prompt shows them."""
