@@ -28,6 +28,21 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Feed every loader and parser with thousands of damaged inputs, where CI tries a few."""
+    install(session, "-e", ".[test]")
+    fuzzing = ("tests/unit/test_fuzz.py", "-n", "2", "--timeout", "3600")
+    session.run("pytest", *fuzzing, env={"SDGKIT_TEST_FUZZ_EXAMPLES": "5000"})
+
+
+@nox.session
+def audit(session: nox.Session) -> None:
+    """Look for known faults of the dependencies; asks a public database."""
+    session.install("pip-audit", "-e", ".")
+    session.run("pip-audit", "--skip-editable")
+
+
+@nox.session
 def coverage(session: nox.Session) -> None:
     """Run the same tests and show which branches they miss. No number is enforced."""
     install(session, "-e", ".[test]")

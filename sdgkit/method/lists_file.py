@@ -32,13 +32,13 @@ def read_lists(path: str | Path) -> dict[str, list[Any]]:
     try:
         return _lists_in(text, file)
     except YamlProblem as problem:
-        raise _refused(f"{file}, line {problem.line}: {problem.problem}") from None
+        raise _refused(f"{file} cannot be read, line {problem.line}: {problem.problem}") from None
 
 
 def _lists_in(text: str, file: Path) -> dict[str, list[Any]]:
     document = read_document(text)
     if not isinstance(document, yaml.MappingNode):
-        raise YamlProblem("it must be named lists, such as mood: [calm, angry].", 1)
+        raise YamlProblem("vary must be named lists, such as mood: [calm, angry].", 1)
     lists = {}
     for name, node in mapping_entries(document, text).items():
         line = node.start_mark.line + 1
@@ -52,4 +52,4 @@ def _lists_in(text: str, file: Path) -> dict[str, list[Any]]:
 
 
 def _refused(sentence: str) -> SettingsError:
-    return SettingsError(f"--vary: {sentence}", setting="vary")
+    return SettingsError(f"--vary {sentence}", setting="vary")

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
 
 LARGEST_BODY = 32 * 2**20
-"""Bytes. The longest reply of a model with 128,000 tokens is 1 MB, with its reasoning and quoting."""
+"""Bytes. A reply of 128,000 tokens, with its reasoning and quoting, is about 1 MB."""
 
 ACCEPTED_ENCODINGS = "gzip, deflate"
 

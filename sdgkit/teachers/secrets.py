@@ -16,7 +16,7 @@ SHORTEST_FOR_FORMS = 8
 with it."""
 
 SHORTEST_IN_PIECES = 16
-"""Letters and digits from which a key may be broken anywhere, as it is by the lines of an e-mail."""
+"""Letters and digits from which a key may be broken anywhere, as by the lines of an e-mail."""
 
 _OTHER_CHARACTERS = re.compile("[^0-9A-Za-z]+")
 _GAP = "(?:%[0-9a-fA-F]{2}|[^0-9A-Za-z]){1,8}"

@@ -1,4 +1,4 @@
-"""What a teacher may do wrong without losing a row or hanging a run: the guide's table of weather."""
+"""What a teacher may do wrong without losing a row or hanging a run."""
 
 import gzip
 import json

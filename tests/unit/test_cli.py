@@ -152,9 +152,9 @@ SLIPS = {
     "generate SEEDS --questions all": "questions can only be",
     "generate SEEDS --prompts nowhere": "no folder of prompts at nowhere",
     "generate SEEDS --contexts nowhere.csv": "nowhere.csv: there is no such file",
-    "generate SEEDS --vary nowhere.yaml": "--vary: nowhere.yaml cannot be read",
+    "generate SEEDS --vary nowhere.yaml": "--vary nowhere.yaml cannot be read",
     "generate SEEDS --vary broken.jsonl": (
-        "--vary: broken.jsonl, line 2: not valid YAML"
+        "--vary broken.jsonl cannot be read, line 2: not valid YAML"
     ),
     "generate SEEDS --vary words.txt": "must be named lists",
     "generate SEEDS --teacher oracle": "'oracle' is not a kind of teacher",

@@ -596,7 +596,8 @@ def test_a_small_yaml_file_is_little_work(kind: str, bomb: str, tmp_path: Path) 
 
 def test_the_texts_of_a_list_stay_as_they_are_written(tmp_path: Path) -> None:
     path = tmp_path / "vary.yaml"
-    path.write_text("country: [NO, SE]\nlamp: [on, off]\ntime: [12:30, 07:05]\nagent: [007, 7, 1.50, 1.5]\n"
+    path.write_text("country: [NO, SE]\nlamp: [on, off]\ntime: [12:30, 07:05]\n"
+                    "agent: [007, 7, 1.50, 1.5]\n"
                     "day: [2020-13-45, 2024-05-01]\nsure: [yes, true, 0x1F, 1_000, .inf, 1e3]\n"
                     "said: ['~', \"NO\", 'a: b']\n")  # fmt: skip
     assert read_lists(path) == {
@@ -617,7 +618,7 @@ def test_the_texts_of_a_list_stay_as_they_are_written(tmp_path: Path) -> None:
         ("mood: [calm, ~]\n", r"line 1: list mood: an entry is empty"),
         ("mood: calm\n", r"line 1: mood must be a list"),
         ("mood: []\n", r"line 1: mood must be a list"),
-        ("- calm\n", r"line 1: it must be named lists"),
+        ("- calm\n", r"line 1: vary must be named lists"),
         ("a: [x]\na: [y]\n", r"line 2: .*the key a appears twice"),
         ("a: [x]\nb: [!!binary aGk=]\n", r"line 2: list b: the tag .*binary is not read"),
         ("a: &a [x]\nb: *a\n", r"line 2: .*aliases are not supported"),
@@ -656,9 +657,9 @@ def test_a_column_that_is_nested_too_deep_is_refused_before_anything_is_paid(
     for name, text in (("seeds.jsonl", seed), ("own.jsonl", '{"context": "a"')):
         path = tmp_path / name
         path.write_text(f'{text}, "x": {"[" * depth}{"]" * depth}}}\n')
-    with pytest.raises(SeedError, match="nested|recursion"):
+    with pytest.raises(SeedError, match=r"nested|recursion"):
         sk.load_seeds(tmp_path / "seeds.jsonl")
-    with pytest.raises(SeedError, match="nested|recursion"):
+    with pytest.raises(SeedError, match=r"nested|recursion"):
         sk.plan(seeds(1), contexts=tmp_path / "own.jsonl")
 
 
@@ -740,7 +741,8 @@ def test_a_hidden_character_shows_where_people_look(character: str) -> None:
 
 
 def test_what_a_language_needs_stays() -> None:
-    for text in ("می\u200cخواهم", "👩\u200d🚀", "❤\ufe0f", "naïve café", "你好\n\tא"):
+    persian = "\u0645\u06cc\u200c\u062e\u0648"
+    for text in (persian, "👩\u200d🚀", "❤\ufe0f", "naïve café", "你好\n\tא"):
         assert visible(text) == text
     assert visible("pay\u200dpal") == "pay[U+200D]pal"
 
@@ -796,3 +798,20 @@ def test_panels_mark_the_same_characters(repo: Path) -> None:
     looked_at = [*range(0xD800), *range(0xE000, 0x20000), *range(0xE0000, 0xE1000)]
     here = {at for at in looked_at if visible(f"א{chr(at)}א") == f"א[U+{at:04X}]א"}
     assert here == in_panels
+
+
+# The page -----------------------------------------------------------------------------------------
+
+
+def test_every_line_of_the_guides_page_names_a_test_that_there_is(repo: Path) -> None:
+    page = (repo / "notebooks" / "guide" / "security.md").read_text("utf-8")
+    lines = [line for line in page.splitlines() if line.startswith("| ") and "test |" not in line]
+    tests = {
+        name
+        for path in repo.glob("tests/**/test_*.py")
+        for name in re.findall(r"def (test_\w+)\(", path.read_text("utf-8"))
+    }
+    assert len(lines) > 20
+    for line in lines:
+        named = re.findall(r"`(test_\w+)`", line)
+        assert named and not set(named) - tests, line
