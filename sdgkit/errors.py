@@ -2,6 +2,7 @@
 
 SdgkitError                 caught by the command line: one or two plain lines, no traceback
 ├── SettingsError           an argument, option or configuration value (exit status 2): setting
+├── FileConflict            saving would overwrite what is not yours: file, is_own
 ├── SeedError               a seed example or seed file: file, line, row, column, findings
 ├── PromptError             a prompt file, its template or its tags: file, line, part
 ├── TeacherError            the server that writes and judges
@@ -48,6 +49,21 @@ class SettingsError(SdgkitError):
         super().__init__(message)
         self.setting = setting
         self.choices = tuple(choices)
+
+
+class FileConflict(SdgkitError):
+    """Saving would overwrite a file with something in it that you have not seen.
+
+    Attributes:
+        file: The file.
+        is_own: Whether the draft came from it, and it was changed since; otherwise it is another
+            file that exists.
+    """
+
+    def __init__(self, message: str, *, file: Path, is_own: bool) -> None:
+        super().__init__(message)
+        self.file = file
+        self.is_own = is_own
 
 
 @dataclass(frozen=True)

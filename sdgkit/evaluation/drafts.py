@@ -1,11 +1,13 @@
 """What drafts of prompts and of seeds have in common: flaws, undo, and a file to be saved in."""
 
+import hashlib
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from sdgkit.errors import SettingsError
+from sdgkit.errors import FileConflict, SettingsError
 from sdgkit.evaluation.seed_findings import Severity
 
 State = TypeVar("State")
@@ -49,12 +51,16 @@ class EditHistory(Generic[State]):
         >>> history.undo()
         >>> history.state
         'one'
+        >>> history.redo()
+        >>> history.state
+        'two'
     """
 
     def __init__(self, state: State) -> None:
         self.state = state
         self.saved_state = state
         self._earlier: list[State] = []
+        self._later: list[State] = []  # what was undone, the first to come back last
         self._last_topic = ""
         self._last_change = 0.0
 
@@ -70,6 +76,7 @@ class EditHistory(Generic[State]):
         same_topic = topic != "" and topic == self._last_topic
         if not same_topic or now - self._last_change >= ONE_STEP_S:
             self._earlier.append(self.state)
+        self._later.clear()
         self.state = state
         self._last_topic = topic
         self._last_change = now
@@ -78,17 +85,29 @@ class EditHistory(Generic[State]):
         """Take back the last change, if there is one."""
         self._last_topic = ""
         if self._earlier:
+            self._later.append(self.state)
             self.state = self._earlier.pop()
 
+    def redo(self) -> None:
+        """Make the change again that was taken back last, if nothing was changed since."""
+        self._last_topic = ""
+        if self._later:
+            self._earlier.append(self.state)
+            self.state = self._later.pop()
+
     def mark_saved(self, state: State) -> None:
-        """Make this the state, and the one that is saved; no step for undo."""
-        self.state = state
+        """Note what is saved; the state may differ from it."""
         self.saved_state = state
 
     @property
     def can_undo(self) -> bool:
         """Whether there is a change to take back."""
         return bool(self._earlier)
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether there is a change to make again."""
+        return bool(self._later)
 
     @property
     def changed(self) -> bool:
@@ -113,3 +132,58 @@ def file_to_save(path: str | Path | None, own_path: Path | None, suffix: str) ->
     if target.suffix != suffix:
         raise SettingsError(f"{target}: choose a file name that ends in {suffix}.")
     return target
+
+
+class OwnFile:
+    """The file that a draft came from, as it was then.
+
+    Args:
+        path: The file, which may not exist.
+        digest: A hash of what it held; by default, of what it holds now.
+    """
+
+    def __init__(self, path: Path, digest: str | None = None) -> None:
+        self.path = path
+        self.digest = digest_of(path) if digest is None else digest
+
+    def is_at(self, path: Path) -> bool:
+        """Whether this is the same file as the one at another path."""
+        return os.path.realpath(path) == os.path.realpath(self.path)
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether it holds something else than then. A file that was removed holds nothing."""
+        return digest_of(self.path) not in ("", self.digest)
+
+
+def digest_of(path: Path) -> str:
+    """A hash of a file's content, "" if there is no such file."""
+    if not path.is_file():
+        return ""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def refuse_to_overwrite(target: Path, own: OwnFile | None) -> None:
+    """Refuse to save where that would overwrite what the draft has not seen.
+
+    Args:
+        target: The file to save in.
+        own: The file that the draft came from, if there is one.
+
+    Raises:
+        FileConflict: It is another file that exists, or the draft's own and changed since.
+    """
+    if own is None or not own.is_at(target):
+        if target.exists():
+            raise FileConflict(
+                f"{target} exists already. Overwrite it, or choose another name.",
+                file=target,
+                is_own=False,
+            )
+    elif own.has_changed:
+        raise FileConflict(
+            f"{target} was changed since you loaded it: by another program or panel. "
+            "Keep your version and overwrite theirs, or load theirs; Undo brings yours back.",
+            file=target,
+            is_own=True,
+        )

@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from sdgkit.errors import PromptError, SdgkitError
-from sdgkit.evaluation.drafts import EditHistory, Flaw, file_to_save
+from sdgkit.evaluation.drafts import (
+    EditHistory,
+    Flaw,
+    OwnFile,
+    file_to_save,
+    refuse_to_overwrite,
+)
 from sdgkit.evaluation.method_stages import pipeline_of
 from sdgkit.files import shipped
 from sdgkit.prompts import PARTS, Prompt, load_prompt, read_text
@@ -42,6 +48,7 @@ class PromptDraft:
         self.name = name
         self.path = None if folder is None else _path_in(Path(folder), method, name)
         self._shipped = shipped("prompts") / method / f"{name}.yaml"
+        self._own = None if self.path is None else OwnFile(self.path)
         self._layout: str | None = None  # the text of the file that it began as, with its comments
         if prompt is None:
             file = self._shipped
@@ -66,6 +73,11 @@ class PromptDraft:
     def can_undo(self) -> bool:
         """Whether there is a change to take back."""
         return self._history.can_undo
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether there is a change to make again."""
+        return self._history.can_redo
 
     @property
     def changed(self) -> bool:
@@ -95,6 +107,30 @@ class PromptDraft:
     def undo(self) -> None:
         """Take back the last change."""
         self._history.undo()
+
+    def redo(self) -> None:
+        """Make the change again that was taken back last."""
+        self._history.redo()
+
+    def load(self, path: str | Path | None = None) -> None:
+        """Replace the prompt by the one in a file; undo brings yours back.
+
+        Args:
+            path: The file, which is its own from then on; by default the one that it has.
+
+        Raises:
+            PromptError: If the file cannot be used.
+            SettingsError: If there is no file.
+        """
+        target = file_to_save(path, self.path, ".yaml")
+        own = OwnFile(target)
+        prompt = load_prompt(target)
+        self._layout = read_text(target)
+        self.path = target
+        self._own = own
+        self.saved = prompt
+        self._history.change(_texts_of(prompt))
+        self._history.mark_saved(_texts_of(prompt))
 
     def restore(self) -> None:
         """Go back to the shipped prompt, without saving it.
@@ -131,13 +167,15 @@ class PromptDraft:
         after = _lines(self._history.state)
         return list(difflib.unified_diff(before, after, "saved", "edited", n=1, lineterm=""))
 
-    def save(self, path: str | Path | None = None) -> Path:
+    def save(self, path: str | Path | None = None, *, overwrite: bool = False) -> Path:
         """Write the prompt to the user's folder, or to another file, which is its own from then on.
 
         In a file that exists, only the parts that differ are rewritten, so its comments stay.
 
         Args:
             path: Another file, which ends in `.yaml`.
+            overwrite: Overwrite another file that exists, and changes that were made in the
+                prompt's own meanwhile.
 
         Returns:
             The path of the file.
@@ -145,13 +183,18 @@ class PromptDraft:
         Raises:
             PromptError: If the prompt cannot be used.
             SettingsError: If there is no file to save to.
+            FileConflict: If something would be overwritten.
         """
         target = file_to_save(path, self.path, ".yaml")
         prompt = self.prompt
+        if not overwrite:
+            refuse_to_overwrite(target, self._own)
         prompt.save(target, layout=self._layout)
         self.path = target
+        self._own = OwnFile(target)
         self.saved = prompt
-        self._history.mark_saved(_texts_of(prompt))
+        self._history.state = _texts_of(prompt)
+        self._history.mark_saved(self._history.state)
         return target
 
     def _check(self, part: str, row: Row | None) -> None:

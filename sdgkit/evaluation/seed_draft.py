@@ -7,12 +7,22 @@ from collections import defaultdict
 from pathlib import Path
 
 from sdgkit.errors import SeedError
-from sdgkit.evaluation.drafts import EditHistory, Flaw, file_to_save
+from sdgkit.evaluation.drafts import (
+    EditHistory,
+    Flaw,
+    OwnFile,
+    file_to_save,
+    refuse_to_overwrite,
+)
+from sdgkit.evaluation.kept_draft import DraftFile, KeptDraft
 from sdgkit.evaluation.seed_check import check_seeds
 from sdgkit.evaluation.seed_findings import Finding
+from sdgkit.evaluation.seed_merge import merge_seeds
 from sdgkit.evaluation.seed_rules import CONTEXT, QUESTION, TASK
 from sdgkit.samples import Row
 from sdgkit.seeds import COLUMNS, Seed, SeedSource, read_seeds, save_seeds
+
+NEW_FILE = "my_seeds.jsonl"  # where seeds are saved that are in no file yet
 
 MAX_CHECKED = 50  # seeds that are checked at each change: that takes some tenths of a second
 
@@ -22,12 +32,17 @@ FlawsByPlace = dict[int | None, list[Flaw]]
 class SeedDraft:
     """Seed examples being written, with undo.
 
+    Every change is kept at once, in a hidden file beside the seed file (`.my_seeds.jsonl.draft`),
+    until all of it is saved: the next draft of the same file begins with it. Seeds that came as
+    rows have no file, and are kept in memory.
+
     Args:
         source: A file (which may not exist yet), or anything else that `load_seeds` takes; None for
             no seeds yet.
 
     Attributes:
         path: The file that `save` writes; None until there is one.
+        was_restored: Whether it began with changes that were not saved the last time.
 
     Raises:
         SeedError: If the seeds cannot be read.
@@ -36,10 +51,18 @@ class SeedDraft:
     def __init__(self, source: SeedSource | None = None) -> None:
         self.path = Path(source) if isinstance(source, str | os.PathLike) else None
         is_new = source is None or (self.path is not None and not self.path.exists())
+        self._own = None if self.path is None else OwnFile(self.path)
         rows = () if is_new or source is None else _rows_of(source)
         self._history = EditHistory[tuple[Seed, ...]](rows)
         self._checked_rows: tuple[Seed, ...] | None = None
         self._flaws: FlawsByPlace = {}
+        self._kept: DraftFile | None = None
+        if source is None:
+            self._kept = DraftFile(Path(NEW_FILE))
+        elif self.path is not None:
+            self._kept = DraftFile(self.path)
+        self._has_kept = False  # this draft's changes are in that file
+        self.was_restored = self._restore()
 
     @property
     def rows(self) -> list[Seed]:
@@ -61,9 +84,34 @@ class SeedDraft:
         return self._history.can_undo
 
     @property
+    def can_redo(self) -> bool:
+        """Whether there is a change to make again."""
+        return self._history.can_redo
+
+    @property
     def changed(self) -> bool:
         """Whether there is something to save."""
         return self._history.changed
+
+    @property
+    def unfinished(self) -> list[int]:
+        """The places of the seeds that are half written, from 0. `save` leaves them out.
+
+        A new seed without a context is half written where others have one.
+        """
+        seeds = [_seed_of(row) for row in self._history.state]
+        places = {place for place, seed in enumerate(seeds) if _errors_in(seed)}
+        has_context = any(CONTEXT in seed for seed in seeds)
+        for place, row in enumerate(self._history.state):
+            is_new = row not in self._history.saved_state
+            if has_context and CONTEXT not in seeds[place] and is_new:
+                places.add(place)
+        return sorted(places)
+
+    @property
+    def problem(self) -> str:
+        """Why changes are not kept until they are saved, as a sentence, or ""."""
+        return self._kept.problem if self._kept is not None else ""
 
     def add(self, like: int | None = None) -> int:
         """Add a seed.
@@ -84,7 +132,7 @@ class SeedDraft:
             row = dict.fromkeys(COLUMNS, "")
             if rows:
                 row[TASK] = rows[-1][TASK]
-        self._history.change((*rows[:place], row, *rows[place:]))
+        self._change((*rows[:place], row, *rows[place:]))
         return place
 
     def edit(self, place: int, column: str, text: str) -> None:
@@ -100,16 +148,22 @@ class SeedDraft:
             return
         row = {**rows[place], column: text}
         changed_rows = (*rows[:place], row, *rows[place + 1 :])
-        self._history.change(changed_rows, topic=f"{place} {column}")
+        self._change(changed_rows, topic=f"{place} {column}")
 
     def remove(self, place: int) -> None:
         """Remove the seed at this place, from 0."""
         rows = self._history.state
-        self._history.change((*rows[:place], *rows[place + 1 :]))
+        self._change((*rows[:place], *rows[place + 1 :]))
 
     def undo(self) -> None:
         """Take back the last change."""
         self._history.undo()
+        self._keep()
+
+    def redo(self) -> None:
+        """Make the change again that was taken back last."""
+        self._history.redo()
+        self._keep()
 
     def flaws(self) -> FlawsByPlace:
         """Find what is wrong with the seeds.
@@ -130,41 +184,143 @@ class SeedDraft:
     def load(self, path: str | Path) -> None:
         """Replace the seeds with those of a file; undo brings the earlier ones back.
 
+        Of another file, changes that were not saved the last time are taken as well.
+
         Raises:
             SeedError: If the file cannot be read.
         """
-        rows = _rows_of(Path(path))
+        own = OwnFile(Path(path))
+        rows = _rows_of(own.path)
+        is_another = self._own is None or not self._own.is_at(own.path)
         self._history.change(rows)
         self._history.mark_saved(rows)
-        self.path = Path(path)
+        if is_another:
+            self._own_from_now(own)
+            self.was_restored = self._restore()
+        else:
+            self._own = own
+            self._keep()
 
-    def save(self, path: str | Path | None = None) -> Path:
+    def save(self, path: str | Path | None = None, *, overwrite: bool = False) -> Path:
         """Write the seeds as JSON lines, to their own file or another, which becomes their own.
+
+        Seeds that are half written are left out; they stay in the draft. If the file was changed
+        meanwhile, both versions are merged by row where that is certain.
 
         Args:
             path: Another file, which ends in `.jsonl`.
+            overwrite: Overwrite another file that exists, and changes that were made in their own
+                meanwhile.
 
         Returns:
             The path of the file.
 
         Raises:
-            SeedError: If a seed cannot be used; then nothing is written.
+            SeedError: If none of the seeds can be used; then nothing is written.
             SettingsError: If there is no file to save to.
+            FileConflict: If something would be overwritten; then nothing is written.
         """
         target = file_to_save(path, self.path, ".jsonl")
-        save_seeds(self.seeds, target)
-        self.path = target
-        self._history.mark_saved(self._history.state)
+        if not overwrite and not self._merge_with(target):
+            refuse_to_overwrite(target, self._own)
+        saved_rows = self._finished_rows()
+        save_seeds([_seed_of(row) for row in saved_rows], target)
+        if self._has_kept and self._kept is not None:
+            self._kept.remove()
+        self._own_from_now(OwnFile(target))
+        self._history.mark_saved(saved_rows)
+        self._keep()
         return target
+
+    def _finished_rows(self) -> tuple[Seed, ...]:
+        """The seeds that can be used. Raises SeedError if none can."""
+        rows = self._history.state
+        unfinished = set(self.unfinished)
+        finished = tuple(row for place, row in enumerate(rows) if place not in unfinished)
+        if not finished:
+            read_seeds([_seed_of(row) for row in rows])
+        return finished
+
+    def _merge_with(self, target: Path) -> bool:
+        """Take over what came into the draft's own file meanwhile, where that is certain."""
+        own = self._own
+        if own is None or not own.is_at(target) or not own.has_changed:
+            return False
+        try:
+            theirs = _rows_of(target)
+        except SeedError:  # nothing to merge with: the conflict is told
+            return False
+        merged = merge_seeds(self._history.saved_state, self._history.state, theirs)
+        if merged is None:
+            return False
+        if merged != self._history.state:
+            self._history.change(merged)
+        self._history.mark_saved(theirs)
+        return True
+
+    # Keeping the draft ----------------------------------------------------------------------------
+
+    def _change(self, rows: tuple[Seed, ...], topic: str = "") -> None:
+        self._history.change(rows, topic)
+        self._keep()
+
+    def _own_from_now(self, own: OwnFile) -> None:
+        self.path = own.path
+        self._own = own
+        self._kept = DraftFile(own.path)
+        self._has_kept = False
+
+    def _keep(self) -> None:
+        """Keep what is not saved on disk; remove what was kept there once all is saved."""
+        if self._kept is None:
+            return
+        if self.changed:
+            rows = list(self._history.state)
+            saved_rows = list(self._history.saved_state)
+            digest = self._own.digest if self._own is not None else ""
+            self._kept.write(KeptDraft(rows, saved_rows, digest))
+            self._has_kept = True
+        elif self._has_kept:
+            self._kept.remove()
+            self._has_kept = False
+
+    def _restore(self) -> bool:
+        """Begin with the changes that were not saved the last time; undo leads to the file."""
+        kept = self._kept.read() if self._kept is not None else None
+        if kept is None:
+            return False
+        digest = self._own.digest if self._own is not None else ""
+        if self._own is None and kept.digest:
+            return False  # it belongs to a file that was opened by its name
+        rows = tuple(_with_all_columns(row) for row in kept.rows)
+        saved_rows = tuple(_with_all_columns(row) for row in kept.saved_rows)
+        self._has_kept = True
+        if digest in ("", kept.digest):  # the file is as it was, or gone
+            self._history.change(rows)
+        else:
+            merged = merge_seeds(saved_rows, rows, self._history.state)
+            if merged is not None:
+                self._history.change(merged)
+            else:  # saving will ask
+                self._history.change(rows)
+                self._history.mark_saved(saved_rows)
+                if self._own is not None:
+                    self._own = OwnFile(self._own.path, kept.digest)
+        return self.changed
 
 
 def _rows_of(source: SeedSource) -> tuple[Seed, ...]:
     """The seeds of a source, each with a text in all four columns."""
     rows = []
     for seed in read_seeds(source):
-        texts = {column: seed.get(column) or "" for column in COLUMNS}
-        rows.append({**seed, **texts})
+        rows.append(_with_all_columns(seed))
     return tuple(rows)
+
+
+def _with_all_columns(seed: Row) -> Seed:
+    """A seed with a text in all four columns, "" for none."""
+    texts = {column: str(seed.get(column) or "") for column in COLUMNS}
+    return {**seed, **texts}
 
 
 def _seed_of(row: Row) -> Seed:

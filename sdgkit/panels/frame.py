@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 from uuid import uuid4
 
-from sdgkit.errors import SdgkitError, SettingsError
+from sdgkit.errors import FileConflict, SdgkitError, SettingsError
 from sdgkit.pages import fill
 from sdgkit.panels.live import reason_for_still_picture
 from sdgkit.panels.state import PanelState
@@ -44,6 +44,7 @@ class Panel:
         busy: What the panel is doing in the background, as a sentence, or "".
         notice: What the last action did, as a sentence, or "".
         last_error: What went wrong last; None if the last action succeeded.
+        conflict: The file that saving would have overwritten, while the panel asks about it.
     """
 
     kind: ClassVar[str]
@@ -53,6 +54,7 @@ class Panel:
         self.busy = ""
         self.notice = ""
         self.last_error: BaseException | None = None
+        self.conflict: FileConflict | None = None
         self._cell = ""
         self._last_state: PanelState | None = None
         self._view: PanelView | None = None
@@ -183,6 +185,14 @@ class Panel:
                 self._view = PanelView(self.kind, self._drawn(), self._receive)
             return self._view
 
+    def ask_about(self, conflict: FileConflict) -> None:
+        """Ask whether to overwrite a file; saving or loading it, or `dismiss`, is the answer."""
+        self.conflict = conflict
+
+    def dismiss(self) -> None:
+        """Leave the file as it is, and go on."""
+        self.conflict = None
+
     def _receive(self, message: Mapping[str, Any]) -> None:
         self.act(str(message["action"]), **message.get("arguments", {}))
 
@@ -215,6 +225,16 @@ class Panel:
             "busy": self.busy,
             "notice": self.notice,
             "error": error_sentence(self.last_error) or state.error,
+            "conflict": self._drawn_conflict(),
+        }
+
+    def _drawn_conflict(self) -> dict[str, Any] | None:
+        if self.conflict is None:
+            return None
+        return {
+            "sentence": str(self.conflict),
+            "file": str(self.conflict.file),
+            "is_own": self.conflict.is_own,
         }
 
     def picture(self) -> dict[str, str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sdgkit.errors import PromptError, SeedError, SettingsError
+from sdgkit.errors import FileConflict, PromptError, SeedError, SettingsError
 from sdgkit.evaluation.drafts import Flaw
 from sdgkit.evaluation.prompt_draft import PromptDraft
 from sdgkit.evaluation.prompt_trials import Trial, trials
@@ -92,6 +92,7 @@ class PromptState(PanelState):
         trials: The results of the last try; None for a reply that is still on its way.
         diff: What has changed since the prompt was saved, as the lines of a unified diff.
         can_undo: Whether there is something to undo.
+        can_redo: Whether there is something to redo.
         can_save: Whether there is a file to save to.
         can_try: Whether there is a teacher to ask.
     """
@@ -108,6 +109,7 @@ class PromptState(PanelState):
     trials: tuple[TrialState | None, ...]
     diff: tuple[str, ...]
     can_undo: bool
+    can_redo: bool
     can_save: bool
     can_try: bool
 
@@ -195,8 +197,11 @@ class PromptPanel(Panel):
             "text": self.set_text,
             "row": self.show_row,
             "undo": self.undo,
+            "redo": self.redo,
             "restore": self.restore,
             "save": self.save,
+            "load": self.load,
+            "dismiss": self.dismiss,
             "try": self.try_out,
             "cancel": self.cancel,
         }
@@ -206,6 +211,7 @@ class PromptPanel(Panel):
         self._draft_of(name)
         self._stage = name
         self.trials = []
+        self.conflict = None
         self._revision += 1
 
     def set_text(self, part: str, text: str) -> None:
@@ -221,19 +227,43 @@ class PromptPanel(Panel):
         self.draft.undo()
         self._revision += 1
 
+    def redo(self) -> None:
+        """Make the change again that was undone last."""
+        self.draft.redo()
+        self._revision += 1
+
     def restore(self) -> None:
         """Put the shipped prompt in place of this one; only *Save* writes it to the file."""
         self.draft.restore()
         self._revision += 1
         self.notice = "This is the shipped prompt. Save it, or undo."
 
-    def save(self, path: str = "") -> None:
-        """Save the prompt to your folder, or to another file.
+    def load(self, path: str = "") -> None:
+        """Replace the prompt by the one in its file, or in another; undo brings yours back.
 
         Args:
             path: The other file.
         """
-        saved = self.draft.save(path.strip() or None)
+        self.draft.load(path.strip() or None)
+        self.conflict = None
+        self._revision += 1
+        self.notice = f"Loaded from {self.draft.path}."
+
+    def save(self, path: str = "", overwrite: bool = False) -> None:
+        """Save the prompt to your folder, or to another file.
+
+        The panel asks before it overwrites what came into the file meanwhile, or another file.
+
+        Args:
+            path: The other file.
+            overwrite: Overwrite what is in the file.
+        """
+        try:
+            saved = self.draft.save(path.strip() or None, overwrite=overwrite)
+        except FileConflict as conflict:
+            self.ask_about(conflict)
+            return
+        self.conflict = None
         self.notice = f"Saved in {saved}."
 
     def try_out(self, several: bool = False) -> None:
@@ -295,6 +325,7 @@ class PromptPanel(Panel):
             trials=self._trial_states(),
             diff=tuple(draft.diff()),
             can_undo=draft.can_undo,
+            can_redo=draft.can_redo,
             can_save=draft.path is not None,
             can_try=self._teacher is not None,
         )

@@ -6,17 +6,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sdgkit.errors import SeedError
+from sdgkit.errors import FileConflict, SeedError
 from sdgkit.evaluation.drafts import Flaw
 from sdgkit.evaluation.method_stages import stand_in
-from sdgkit.evaluation.seed_draft import SeedDraft
+from sdgkit.evaluation.seed_draft import NEW_FILE, SeedDraft
 from sdgkit.formatting import pluralize
 from sdgkit.keywords import known_keywords
 from sdgkit.panels.frame import Action, Panel
 from sdgkit.panels.state import PanelState
 from sdgkit.seeds import COLUMNS, Seed, SeedSource, read_seeds
 
-NEW_FILE = "my_seeds.jsonl"  # offered where the seeds are not in a file yet
+RESTORED = "Your changes of last time, which were not saved, are here. Undo goes back to the file."
 SEVERITIES = ("error", "warning", "hint")
 
 
@@ -32,6 +32,8 @@ class SeedsState(PanelState):
         open_place: The place of the seed that is open for editing, from 0.
         revision: Changes when texts were replaced other than by typing.
         can_undo: Whether there is something to undo.
+        can_redo: Whether there is something to redo.
+        problem: Why what you type is not kept until you save it, or "".
     """
 
     path: str
@@ -41,10 +43,15 @@ class SeedsState(PanelState):
     open_place: int
     revision: int
     can_undo: bool
+    can_redo: bool
+    problem: str
 
 
 class SeedPanel(Panel):
     """Write and check seed examples.
+
+    What you type is kept at once in a hidden file beside the seed file, until it is saved: running
+    the cell again, in a new kernel too, shows it again.
 
     Args:
         source: A file (which may not exist yet), what `load_seeds` takes, or a `SeedDraft`.
@@ -71,6 +78,8 @@ class SeedPanel(Panel):
         self.draft = source if isinstance(source, SeedDraft) else SeedDraft(source)
         self._open_place = 0
         self._revision = 0
+        if self.draft.was_restored:
+            self.notice = RESTORED
 
     @property
     def seeds(self) -> list[Seed]:
@@ -92,7 +101,9 @@ class SeedPanel(Panel):
             "duplicate": self.duplicate,
             "remove": self.remove,
             "undo": self.undo,
+            "redo": self.redo,
             "save": self.save,
+            "dismiss": self.dismiss,
             "load": self.load,
         }
 
@@ -127,20 +138,45 @@ class SeedPanel(Panel):
         self.draft.undo()
         self._show_changed(self._open_place)
 
-    def save(self, path: str = "") -> None:
-        """Save all seeds, or none if one cannot be used yet.
+    def redo(self) -> None:
+        """Make the change again that was undone last."""
+        self.draft.redo()
+        self._show_changed(self._open_place)
+
+    def save(self, path: str = "", overwrite: bool = False) -> None:
+        """Save the seeds, and keep those that are half written as a draft.
+
+        What came into their file meanwhile is merged where that is certain; otherwise the panel
+        asks, and it asks about another file that exists.
 
         Args:
             path: The file, by default the one that they came from.
+            overwrite: Overwrite what is in the file.
         """
-        saved = self.draft.save(path.strip() or None)
+        rows_before = self.draft.rows
+        try:
+            saved = self.draft.save(path.strip() or None, overwrite=overwrite)
+        except FileConflict as conflict:
+            self.ask_about(conflict)
+            return
+        self.conflict = None
         self.notice = f"Saved in {saved}."
+        if self.draft.rows != rows_before:
+            self._show_changed(self._open_place)
+            self.notice = f"Saved in {saved}, together with what came into it meanwhile."
+        unfinished = len(self.draft.unfinished)
+        if unfinished:
+            left_out = pluralize(unfinished, "half-written seed")
+            self.notice += f" Left out {left_out}: kept here as a draft."
 
     def load(self, path: str) -> None:
         """Replace the seeds with those of a file; undo brings the earlier ones back."""
         self.draft.load(path.strip())
+        self.conflict = None
         self._show_changed(0)
         self.notice = f"Loaded from {path.strip()}."
+        if self.draft.was_restored:
+            self.notice = RESTORED
 
     def _show_changed(self, place: int) -> None:
         last_place = len(self.draft.rows) - 1
@@ -171,6 +207,8 @@ class SeedPanel(Panel):
             open_place=self._open_place,
             revision=self._revision,
             can_undo=draft.can_undo,
+            can_redo=draft.can_redo,
+            problem=draft.problem,
         )
 
 

@@ -451,11 +451,26 @@ function panelOf(view, onKey = () => false) {
   };
 }
 
+// Saving would have overwritten a file: the panel asks.
+function conflictOf({ state, act }) {
+  const { sentence, file, is_own: isOwn } = state.conflict;
+  const save = () => act("save", { path: file, overwrite: true });
+  return html`<div>
+    <${ErrorLine}>${sentence}<//>
+    <${Row}>
+      <${Button} label=${isOwn ? "Keep mine" : "Overwrite it"} onClick=${save} />
+      <${Button} label=${isOwn ? "Load theirs" : "Load it instead"} onClick=${() => act("load", { path: file })} />
+      <${Button} label="Not now" onClick=${() => act("dismiss")} />
+    <//>
+  </div>`;
+}
+
 function frame(ui, link, view) {
   return html`
     <${Heading} state=${ui.state} />
     ${link.problem && html`<${ErrorLine}>${link.problem}<//>`}
     ${ui.state.error && html`<${ErrorLine}>${ui.state.error}<//>`}
+    ${ui.state.conflict && conflictOf(ui)}
     ${view(ui)}
   `;
 }

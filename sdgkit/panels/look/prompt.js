@@ -14,6 +14,7 @@ function view(ui) {
     <${Row}>
       <${Button} label="Save" main keys="Ctrl+S" disabled=${!state.can_save} onClick=${() => act("save")} />
       <${Button} label="Undo" disabled=${!state.can_undo} onClick=${() => act("undo")} />
+      <${Button} label="Redo" disabled=${!state.can_redo} onClick=${() => act("redo")} />
       <${Button} label="Restore the shipped prompt" onClick=${() => act("restore")} />
       <${TextInput} class="sdg-path" aria-label="another file to save as" placeholder="another file.yaml" onInput=${rename} />
       <${Button} label="Save as" onClick=${() => act("save", { path: local.path || "another file" })} />

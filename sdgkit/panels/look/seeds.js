@@ -27,9 +27,11 @@ function view(ui) {
       <${Button} label="Save" main keys="Ctrl+S" disabled=${!state.seeds.length} onClick=${save} />
       <${Button} label="Add a seed" onClick=${() => act("add")} />
       <${Button} label="Undo" disabled=${!state.can_undo} onClick=${() => act("undo")} />
+      <${Button} label="Redo" disabled=${!state.can_redo} onClick=${() => act("redo")} />
       <${TextInput} class="sdg-path" aria-label="seed file" text=${state.path} onInput=${rename} />
       <${Button} label="Load this file" onClick=${load} />
     <//>
+    ${state.problem && html`<${ErrorLine}>${state.problem}<//>`}
     <div class="sdg-all">${flawsOfAll(state)}</div>
     ${state.seeds.length > 0 && html`<${Tabs} ui=${ui} name="tab" tabs=${tabs} />`}
   `;
