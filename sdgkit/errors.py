@@ -9,6 +9,7 @@ SdgkitError                 caught by the command line: one or two plain lines, 
 │   ├── TeacherUnreachable  no answer: refused, unknown host, wrong path; the run can be resumed
 │   ├── TeacherRefused      it refuses for good: key, model, certificate; stops a run at once
 │   └── RequestRefused      it refuses one request: drops its row, with the server's own message
+│       └── RequestWithheld a filter withholds the reply: asking again would change nothing
 └── RunError                a run or its folder: folder
     ├── FolderInUse         another process is writing it
     └── RunStopped          the run cannot continue: stage, row
@@ -158,6 +159,10 @@ class TeacherRefused(TeacherError):
 
 class RequestRefused(TeacherError):
     """The teacher refuses one request; only that row is lost, and the next run asks it again."""
+
+
+class RequestWithheld(RequestRefused):
+    """A filter withholds the reply to one request; asking the same again would change nothing."""
 
 
 class RunError(SdgkitError):

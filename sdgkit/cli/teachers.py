@@ -81,10 +81,24 @@ def ask(words: tuple[str, ...], teacher: TeacherOptions, max_tokens: int | None)
         load = connected.load()
         if load is not None:
             say(_load(load))
+    say(f"\n{_answer(reply)}")
+
+
+def _answer(reply: "Reply") -> str:
+    """The reply as it is; of an empty one, what the server did with its text."""
     if reply.text.strip():
-        say(f"\n{reply.text}")
-    else:
-        say("\n(The reply is empty. A model that reasons first may need more --max-tokens.)")
+        return reply.text
+    if reply.reasoning.strip():
+        return (
+            f"(The reply is empty; the server put {len(reply.reasoning):,} characters into "
+            "reasoning_content. If the answer is in there, start the server without its reasoning "
+            "parser, or with the one that fits the model. If the model only thought, it may need "
+            "more --max-tokens.)"
+        )
+    return (
+        f"(The reply is empty: finish_reason {reply.finish_reason!r}. A model that reasons first "
+        "may need more --max-tokens.)"
+    )
 
 
 def _speed(reply: "Reply") -> str:
@@ -93,11 +107,21 @@ def _speed(reply: "Reply") -> str:
     if reply.completion_tokens:
         parts.append(f"{reply.completion_tokens / reply.seconds:,.0f} tokens/s")
     written = ", ".join(parts)
-    cut_off = "; cut off at the token limit" if reply.finish_reason == "length" else ""
+    cut_off = _ending(reply)
     return (
         f"answered in {reply.seconds:.2f} s: {written}; {reply.prompt_tokens:,} in the "
         f"prompt{cut_off}"
     )
+
+
+def _ending(reply: "Reply") -> str:
+    from sdgkit.teachers.endings import Ending
+
+    if reply.ending is Ending.NATURAL:
+        return ""
+    if reply.ending is Ending.TRUNCATED:
+        return "; cut off at the token limit"
+    return f"; it ended with finish_reason {reply.finish_reason!r}"
 
 
 def _load(load: "ServerLoad") -> str:

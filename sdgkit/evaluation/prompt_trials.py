@@ -13,7 +13,7 @@ from sdgkit.evaluation.method_stages import find_stage
 from sdgkit.keywords import known_keywords
 from sdgkit.prompts import Prompt
 from sdgkit.samples import Row, without_id
-from sdgkit.stages import Drop, Generate, Stage, refuse_if_truncated
+from sdgkit.stages import Drop, Generate, Stage, refuse_if_final, why_unanswered
 from sdgkit.teachers import background
 from sdgkit.teachers.exchange import Reply, Request
 from sdgkit.teachers.source import TeacherSource, teacher_of
@@ -43,7 +43,7 @@ class Trial:
         pieces: The text of the reply, in pieces.
         rows: The columns of each complete record in the reply.
         reason: "" if the reply is good. Otherwise why a run would ask again or drop the row:
-            `malformed`, `truncated`, `teacher_error`, or `prompt` if the prompt cannot be rendered.
+            `malformed`, `no_answer`, `truncated`, `refused`, `teacher_error`, or `prompt` if the prompt cannot be rendered.
         message: The same in a sentence.
     """
 
@@ -119,6 +119,8 @@ async def _try_row(prompt: Prompt, row: Row, teacher: Teacher, row_id: str) -> T
         return _read(trial, reply, prompt, row)
     except PromptError as error:
         return replace(trial, reason="prompt", message=str(error))
+    except RequestWithheld as error:
+        return replace(trial, reason="refused", message=str(error))
     except RequestRefused as error:
         return replace(trial, reason="teacher_error", message=str(error))
 
@@ -131,9 +133,13 @@ def _read(trial: Trial, reply: Reply, prompt: Prompt, row: Row) -> Trial:
     if trial.rows:
         return trial
     try:
-        refuse_if_truncated(reply)
+        refuse_if_final(reply)
     except Drop as drop:
         return replace(trial, reason=drop.reason, message=drop.message)
+    why = why_unanswered(reply, reading)
+    if why:
+        message = f"The reply holds no answer: {why}; a run would ask again."
+        return replace(trial, reason="no_answer", message=message)
     tags = " and ".join(tag for tag in prompt.start_tags if tag) or "any text"
     message = f"The reply does not contain {tags} in the expected form; a run would ask again."
     return replace(trial, reason="malformed", message=message)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sdgkit.teachers.endings import Ending, ending_of
 from sdgkit.teachers.teacher import Reply
 
 
@@ -55,6 +56,16 @@ class RecordedExchange:
     prompt_tokens: int
     completion_tokens: int
     seconds: float
+
+    @property
+    def how_it_ended(self) -> str:
+        """What to add to its description where it did not end in its own way; otherwise empty."""
+        ending = ending_of(self.finish_reason)
+        if ending is Ending.NATURAL:
+            return ""
+        if ending is Ending.TRUNCATED:
+            return ", cut off"
+        return f", ended with finish_reason {self.finish_reason!r}"
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from sdgkit.keywords import check_keywords
 from sdgkit.panels.frame import Action, Panel
 from sdgkit.panels.state import PanelState
 from sdgkit.teachers import connect
+from sdgkit.teachers.endings import Ending
 from sdgkit.teachers.exchange import Reply
 from sdgkit.teachers.settings import KINDS, Settings, resolve_settings
 from sdgkit.teachers.source import TeacherHolder
@@ -272,7 +273,7 @@ class TeacherPanel(Panel, TeacherHolder):
 
 def _facts(reply: Reply) -> tuple[tuple[str, str], ...]:
     """What is known about a reply."""
-    ending = "max_tokens (cut off)" if reply.finish_reason == "length" else reply.finish_reason
+    ending = "max_tokens (cut off)" if reply.ending is Ending.TRUNCATED else reply.finish_reason
     return (
         ("time", f"{reply.seconds * 1000:,.0f} ms"),
         ("tokens read", format_number(reply.prompt_tokens)),

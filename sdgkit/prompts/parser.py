@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from sdgkit.prompts.tags import TagPair
+from sdgkit.prompts.thinking import final_answer
 
-_THINKING_BEGINS = "<think>"
-_THINKING_ENDS = "</think>"
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 # A code fence that says no more than "this is text" is the teacher's habit. One that names a
 # programming language belongs to the value.
@@ -28,10 +27,12 @@ class ParsedReply(NamedTuple):
     Attributes:
         rows: The text of each column, one dictionary for each complete record.
         stray: Whether a start tag was found without a complete record.
+        is_thought_only: Whether the model thought and gave no answer.
     """
 
     rows: list[dict[str, str]]
     stray: bool
+    is_thought_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,18 +93,19 @@ class ReplyParser:
         *,
         cut_off: bool,
         keep_fences: bool,
+        keep_thoughts: bool = False,
         optional: Collection[str] = (),
     ) -> ParsedReply:
         """Read the records in a reply; see `Prompt.parse`."""
         reading = _Reading(columns, frozenset(optional), cut_off, keep_fences)
-        is_thinking = reply.lstrip().startswith(_THINKING_BEGINS)
-        _, thinking_end, answer = reply.partition(_THINKING_ENDS)
-        # Some chat templates open the thinking part themselves, so the reply holds only its end.
-        if is_thinking or thinking_end:
-            parsed = self._read_records(answer, reading)
-            if is_thinking or parsed.rows:
-                return parsed
-        return self._read_records(reply, reading)
+        answer = final_answer(reply, is_own_tag=self._is_own_tag, keeps_inner=keep_thoughts)
+        parsed = self._read_records(answer.text, reading)
+        is_thought_only = answer.has_thoughts and not answer.text.strip()
+        return parsed._replace(is_thought_only=is_thought_only)
+
+    def _is_own_tag(self, mark: str) -> bool:
+        """Whether a mark of thinking is among the tags that the prompt asks for."""
+        return _plain_tag(mark) in {*self._starts, *self._ends}
 
     def _read_records(self, text: str, reading: "_Reading") -> ParsedReply:
         columns = reading.columns

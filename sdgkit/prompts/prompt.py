@@ -239,13 +239,15 @@ class Prompt:
         *,
         cut_off: bool = False,
         keep_fences: bool = False,
+        keep_thoughts: bool = False,
         optional: Collection[str] = (),
     ) -> ParsedReply:
         """Read the records in a reply, by the prompt's tags.
 
         Forgiving where the meaning is certain: white space, letter case and bold marks around
-        tags, a `<think>` part, code fences around a whole value, and a missing end tag before the
-        next tag or at the end of the reply.
+        tags, code fences around a whole value, and a missing end tag before the next tag or at the
+        end of the reply. What the model thought (`sdgkit.prompts.thinking` knows the forms) is
+        never read, whether the thought was closed or not.
 
         Args:
             reply: The text of the reply.
@@ -253,13 +255,20 @@ class Prompt:
             cut_off: Whether the reply ended at its limit of tokens. The last value is then left
                 out, unless it has its end tag.
             keep_fences: Whether to keep a code fence around a whole value.
+            keep_thoughts: Whether marks of thinking inside the answer belong to it, as they do
+                where the seeds' own texts hold them.
             optional: Columns that may be missing or empty; they are "" then.
 
         Returns:
             The complete records; everything else in the reply is left out.
         """
         return self._parser.parse(
-            reply, columns, cut_off=cut_off, keep_fences=keep_fences, optional=optional
+            reply,
+            columns,
+            cut_off=cut_off,
+            keep_fences=keep_fences,
+            keep_thoughts=keep_thoughts,
+            optional=optional,
         )
 
     @cached_property

@@ -21,6 +21,7 @@ from sdgkit.prompts.yaml_text import (
 PARTS = ("system", "introduction", "principles", "examples", "generation")
 TAGS = ("start_tags", "end_tags")
 USER_PARTS = PARTS[1:]
+LONGEST_TAG_SHOWN = 60  # characters, in a message
 EMPTY_VALUES = {**dict.fromkeys(TAGS, "[]"), "sampling": "{}"}
 
 # A variable as older InstructLab files write it, for str.format; to Jinja2 it would be plain text.
@@ -140,7 +141,24 @@ def _entry_value(name: str, node: yaml.Node, text: str, file: str) -> Any:
     rule = _ENTRY_RULES[name]
     if value is not None and not isinstance(value, rule.type):
         raise _error(file, f"{name} must be {rule.requirement}.", line=line, part=name)
+    if name in TAGS and isinstance(value, list):
+        _check_tags(name, node, value, text, file)
     return value
+
+
+def _check_tags(name: str, node: yaml.Node, tags: list[Any], text: str, file: str) -> None:
+    """Refuse what YAML makes of a tag without quotes: a list, a mapping or a number."""
+    for tag, tag_node in zip(tags, node.value, strict=True):
+        if tag is None or isinstance(tag, str):
+            continue
+        written = text[tag_node.start_mark.index : tag_node.end_mark.index].strip()
+        shown = visible(written)[:LONGEST_TAG_SHOWN]
+        raise _error(
+            file,
+            f"{name} must be texts; put each into quotes: '{shown}'.",
+            line=tag_node.start_mark.line + 1,
+            part=name,
+        )
 
 
 def _first_text_line(node: yaml.Node) -> int:

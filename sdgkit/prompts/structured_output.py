@@ -16,6 +16,7 @@ from sdgkit.errors import SettingsError
 from sdgkit.prompts.prompt import Prompt
 from sdgkit.prompts.reply_regex import any_text_but, literal, one_of
 from sdgkit.prompts.tags import TagPair
+from sdgkit.prompts.thinking import final_answer
 
 # auto: the first request is unconstrained; after a malformed reply, the form is enforced.
 STRUCTURE_SETTINGS = ("auto", "always", "never")
@@ -133,7 +134,7 @@ class Form:
         """
         try:
             # strict=False: servers let control characters through, above all line breaks.
-            values = json.loads(text, strict=False)
+            values = json.loads(final_answer(text).text, strict=False)
             texts = [str(values[name]) for name in self._names()]
         except (ValueError, LookupError, TypeError):
             return text

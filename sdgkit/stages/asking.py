@@ -7,7 +7,7 @@ from typing import Any
 from sdgkit.prompts import Prompt, read_score
 from sdgkit.prompts.faults import read_faults
 from sdgkit.samples import Row
-from sdgkit.stages.reading import Reading, is_truncated
+from sdgkit.stages.reading import Reading, can_be_read, has_thoughts, is_truncated
 from sdgkit.stages.reasoning import REASONING, with_reasoning
 from sdgkit.stages.stage import Stage
 from sdgkit.stages.step import Step
@@ -91,11 +91,19 @@ class Judge(Stage):
         the sample's own.
         """
         columns = self.reply_columns(prompt)
-        parsed = prompt.parse(reply.text, columns, cut_off=is_truncated(reply), optional={FAULTS})
+        if not can_be_read(reply):
+            return Reading(texts=(), rows=())
+        parsed = prompt.parse(
+            reply.text,
+            columns,
+            cut_off=is_truncated(reply),
+            keep_thoughts=has_thoughts(row),
+            optional={FAULTS},
+        )
         scores = {self.score_in(record["score"]) for record in parsed.rows}
         score = scores.pop() if len(scores) == 1 and not parsed.stray else None
         if score is None:
-            return Reading(texts=parsed.rows, rows=())
+            return Reading(parsed.rows, (), parsed.is_thought_only)
         record = parsed.rows[0]
         verdict: dict[str, Any] = {"evaluation": record["evaluation"], "score": float(score)}
         if FAULTS in columns:

@@ -13,11 +13,14 @@ from typing import Any
 from sdgkit.prompts import Prompt
 from sdgkit.samples import Row, normalized
 from sdgkit.seeds import row_key
-from sdgkit.stages.reading import Reading, is_truncated, refuse_if_truncated
+from sdgkit.stages.reading import Reading, is_truncated, refuse_if_final
 from sdgkit.stages.reasoning import REASONING, with_reasoning
 from sdgkit.stages.stage import ATTEMPTS, Stage
 from sdgkit.stages.step import Drop, Step
 from sdgkit.teachers.teacher import Reply
+
+ASKED_FURTHER = ("malformed", "no_answer")
+"""The reasons of drops for which a row causes a further request."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,7 +176,7 @@ class _Batch:
         try:
             await self._ask()
         except Drop as drop:
-            if drop.reason == "malformed":
+            if drop.reason in ASKED_FURTHER:
                 self.rows_lost += len(self._missing)
             for ordinal in self._missing:
                 self._step.drop(ordinal, drop)
@@ -188,15 +191,16 @@ class _Batch:
                 attempt=attempt,
                 form=self._stage.reply_form(prompt, records=len(self._missing)),
             )
-            offered = self._offer(self._stage.read(prompt, self._step.row, reply).rows)
+            reading = self._stage.read(prompt, self._step.row, reply)
+            offered = self._offer(reading.rows)
             if not self._missing:
                 return
             if not offered:
-                refuse_if_truncated(reply)
+                refuse_if_final(reply)
             elif is_truncated(reply):
                 # The list was cut off, not malformed: its rest is asked for anew.
                 attempts = iter(ATTEMPTS)
-        raise self._stage.malformed(prompt)
+        raise self._stage.malformed(prompt, reply, reading)
 
     def _values(self) -> Row:
         """The variables for the prompt beside the row's columns."""

@@ -10,7 +10,15 @@ from sdgkit.errors import SettingsError
 from sdgkit.prompts import Prompt
 from sdgkit.prompts.structured_output import Form
 from sdgkit.samples import Row
-from sdgkit.stages.reading import Reading, has_code_fence, is_truncated, refuse_if_truncated
+from sdgkit.stages.reading import (
+    Reading,
+    can_be_read,
+    has_code_fence,
+    has_thoughts,
+    is_truncated,
+    refuse_if_final,
+    why_unanswered,
+)
 from sdgkit.stages.step import Drop, Step
 from sdgkit.teachers.teacher import Reply
 
@@ -153,13 +161,16 @@ class Stage(StageTraits):
             row: The row that it was rendered with.
             reply: The teacher's reply.
         """
+        if not can_be_read(reply):
+            return Reading(texts=(), rows=())
         parsed = prompt.parse(
             reply.text,
             self.columns,
             cut_off=is_truncated(reply),
             keep_fences=has_code_fence(row),
+            keep_thoughts=has_thoughts(row),
         )
-        return Reading(texts=parsed.rows, rows=parsed.rows)
+        return Reading(parsed.rows, parsed.rows, parsed.is_thought_only)
 
     def reply_columns(self, prompt: Prompt) -> Sequence[str]:
         """The columns that the stage reads by this prompt's pairs of tags, in their order."""
@@ -170,8 +181,17 @@ class Stage(StageTraits):
         columns = self.reply_columns(prompt)
         return Form.of(prompt, columns, records=records, scale=self.scale)
 
-    def malformed(self, prompt: Prompt) -> Drop:
-        """The drop of a row for which no attempt produced a reply with the prompt's tags."""
+    def malformed(self, prompt: Prompt, reply: Reply, reading: Reading) -> Drop:
+        """The drop of a row for which no attempt brought a reply with the prompt's tags.
+
+        Args:
+            prompt: The prompt.
+            reply: The last reply.
+            reading: What was read in it.
+        """
+        why = why_unanswered(reply, reading)
+        if why:
+            return Drop("no_answer", f"None of {len(ATTEMPTS)} replies held an answer: {why}.")
         marked = [f"{tag.start} … {tag.end}" for tag in prompt.tags if tag.start]
         expected = " and ".join(marked) or "any text"
         if self.scale:
@@ -211,7 +231,7 @@ class Stage(StageTraits):
         """The columns in the teacher's reply, which is requested again while it is malformed.
 
         Raises:
-            Drop: The reply was malformed to the last attempt, cut off, or refused.
+            Drop: The reply was malformed to the last attempt, cut off, refused, or no answer.
         """
         form = self.reply_form(step.prompt)
         for attempt in ATTEMPTS:
@@ -219,8 +239,8 @@ class Stage(StageTraits):
             reading = self.read(step.prompt, step.row, reply)
             if reading.rows:
                 return reading.rows[0]
-            refuse_if_truncated(reply)
-        raise self.malformed(step.prompt)
+            refuse_if_final(reply)
+        raise self.malformed(step.prompt, reply, reading)
 
     def _value(self, row: Row, column: str) -> Any:
         """The row's value in a column that the stage needs.

@@ -13,8 +13,8 @@ class Drop(Exception):
     """Raised by a stage: the row leaves the stream.
 
     Attributes:
-        reason: `score`, `duplicate`, `malformed`, `truncated`, `teacher_error`, or the name of a
-            check.
+        reason: `score`, `duplicate`, `malformed`, `no_answer`, `truncated`, `refused`,
+            `teacher_error`, or the name of a check.
         message: The same in a sentence.
         reply: The raw text that shows why; by default the newest reply in the row's history.
     """
@@ -61,7 +61,8 @@ class Step(Protocol):
             form: What the reply must look like, for a server that can enforce it.
 
         Raises:
-            Drop: The teacher refused the request (`teacher_error`).
+            Drop: The teacher refused the request (`teacher_error`), or a filter withheld the reply
+                (`refused`).
         """
 
     def last_reply(self) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass, replace
 
-from sdgkit.errors import RequestRefused, SettingsError, as_sdgkit_error
+from sdgkit.errors import RequestRefused, RequestWithheld, SettingsError, as_sdgkit_error
 from sdgkit.journal import Journal
 from sdgkit.prompts.structured_output import WAYS, Form, Way, has_own_form
 from sdgkit.stages import Drop, Stage
@@ -157,6 +157,8 @@ class Requests:
         self._tasks.notify()
         reply = await job.answer
         step.raise_if_withdrawn()
+        if isinstance(reply, RequestWithheld):
+            raise Drop("refused", str(reply), str(reply))
         if isinstance(reply, RequestRefused):
             raise Drop("teacher_error", str(reply))
         return reply

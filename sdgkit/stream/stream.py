@@ -25,7 +25,7 @@ from sdgkit.teachers.teacher import Reply, Request, Teacher
 FIRST_FAILURES = 20
 """The run stops if this many first rows of a stage all fail alike."""
 
-FAILURES = ("malformed", "truncated", "teacher_error")
+FAILURES = ("malformed", "no_answer", "truncated", "refused", "teacher_error")
 """The reasons of drops that are failures, not judgements."""
 
 CROWD = 4
@@ -306,6 +306,11 @@ class Stream:
         return await self._requests.reply_to(step, request, form)
 
     def recorded_text(self, key: str) -> str:
-        """The text of the reply that is recorded under a key; empty if there is none."""
+        """The text of the reply that is recorded under a key; empty if there is none.
+
+        Of a reply without text, what the server put into its reasoning.
+        """
         recorded = self._journal.reply(key)
-        return recorded.reply.text if recorded is not None else ""
+        if recorded is None:
+            return ""
+        return recorded.reply.text or recorded.reply.reasoning

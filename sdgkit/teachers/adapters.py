@@ -9,11 +9,19 @@ import json
 import re
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sdgkit.teachers.body import ACCEPTED_ENCODINGS, BodyRefused, read_body
-from sdgkit.teachers.diagnosis import Cause, Trouble, diagnose_exception, diagnose_response
+from sdgkit.teachers.diagnosis import (
+    Cause,
+    Trouble,
+    diagnose_broken_off,
+    diagnose_exception,
+    diagnose_reply,
+    diagnose_response,
+)
+from sdgkit.teachers.endings import Ending, ending_of
 from sdgkit.teachers.exchange import Reply
 from sdgkit.teachers.network import proxy_for, ssl_context_for
 from sdgkit.teachers.secrets import HIDDEN
@@ -44,6 +52,10 @@ _PARAMETER_REFUSED = re.compile(
     r"(?i)unsupported|not (support|allow|permit|accept)"
     r"|unrecognized|unknown|unexpected|forbidden|deprecated"
 )
+
+# The kinds of part that a message may have as a list: what is said, and what was thought.
+_TEXT_PARTS = ("text", "output_text")
+_THINKING_PARTS = ("thinking", "reasoning", "reasoning_text", "thought")
 
 
 class Adapter(ABC):
@@ -201,17 +213,29 @@ class OpenAICompatible(Adapter):
             message = choice["message"]
             usage = data.get("usage")
             counts = usage if isinstance(usage, dict) else {}
-            reasoning = message.get("reasoning_content") or message.get("reasoning")
+            finish_reason = _finish_reason(choice)
+            error = choice.get("error")
+            if error or ending_of(finish_reason) is Ending.BROKEN_OFF:
+                raise diagnose_broken_off(finish_reason, error, self.server)
+            content = message.get("content")
+            text = _message_text(content)
+            refusal = _message_text(message.get("refusal")) or _parts_text(content, ("refusal",))
+            if refusal:
+                text = refusal
+                if ending_of(finish_reason) is not Ending.REFUSED:
+                    finish_reason = "refusal"
+            thoughts = message.get("reasoning_content") or message.get("reasoning")
+            reasoning = _message_text(thoughts) or _parts_text(content, _THINKING_PARTS)
             return Reply(
-                text=self._without_keys(_message_text(message.get("content"))),
-                finish_reason=self._without_keys(_finish_reason(choice)),
-                reasoning=self._without_keys(_message_text(reasoning)),
+                text=self._without_keys(text),
+                finish_reason=self._without_keys(finish_reason),
+                reasoning=self._without_keys(reasoning),
                 prompt_tokens=_token_count(counts.get("prompt_tokens")),
                 completion_tokens=_token_count(counts.get("completion_tokens")),
                 seconds=seconds,
             )
         except (LookupError, TypeError, ValueError, AttributeError):
-            raise diagnose_response(200, data, self.server) from None
+            raise diagnose_reply(data, self.server) from None
 
     def _without_keys(self, text: str) -> str:
         """A text of the server's that may be stored: if it holds the key, the user is told."""
@@ -282,5 +306,21 @@ def _token_count(count: Any) -> int:
 def _message_text(content: Any) -> str:
     """The text of a message: valid Unicode, from either form that the API has for it."""
     if isinstance(content, list):
-        content = "".join(part.get("text") or "" for part in content)
+        return _parts_text(content, _TEXT_PARTS)
     return (content or "").encode("utf-8", "replace").decode()
+
+
+def _parts_text(content: Any, kinds: Sequence[str]) -> str:
+    """The text in the parts of a message that are of these kinds, valid Unicode."""
+    if not isinstance(content, list):
+        return ""
+    texts = []
+    for part in content:
+        if isinstance(part, str):
+            part = {"type": "text", "text": part}
+        kind = part.get("type") or "text"
+        if kind in kinds:
+            # A part of Mistral's has its own list of parts.
+            value = part.get("text") or part.get(kind) or ""
+            texts.append(value if isinstance(value, str) else _parts_text(value, _TEXT_PARTS))
+    return "".join(texts).encode("utf-8", "replace").decode()

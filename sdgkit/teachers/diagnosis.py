@@ -4,6 +4,7 @@ The cause is read from the whole chain of exceptions, since over the fast client
 connection, an unknown host and an untrusted certificate all arrive as "timed out".
 """
 
+import contextlib
 import email.utils
 import html
 import json
@@ -18,8 +19,15 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from sdgkit.errors import RequestRefused, TeacherError, TeacherRefused, TeacherUnreachable
+from sdgkit.errors import (
+    RequestRefused,
+    RequestWithheld,
+    TeacherError,
+    TeacherRefused,
+    TeacherUnreachable,
+)
 from sdgkit.formatting import format_duration
+from sdgkit.teachers.endings import Ending, ending_of
 from sdgkit.teachers.server import Server, enumerate_models
 from sdgkit.texts import load_texts
 
@@ -30,6 +38,8 @@ NO_QUOTA = "insufficient_quota"
 # Seconds: a server may be wrong about when it will be ready, and a run must not sleep for days.
 LONGEST_RETRY_AFTER = 300.0
 
+LONGEST_BODY = 200  # characters of a response, in a message
+_BUSY_WORDS = re.compile(r"(?i)rate.?limit|too many requests|overloaded|high traffic|try again")
 _WRONG_PATHS = (404, 405, *range(300, 400))
 _SERVER_ERRORS = (408, 409, 425, *range(500, 600))
 
@@ -57,12 +67,15 @@ class Cause(Enum):
     TIMEOUT      = ("timed out",             TeacherUnreachable, True)
     BUSY         = ("too many requests",     TeacherUnreachable, True,  (429,))
     SERVER_ERROR = ("server error",          TeacherUnreachable, True,  _SERVER_ERRORS)
+    NO_REPLY     = ("no reply",              TeacherUnreachable, True)
+    BROKEN_OFF   = ("broken off",            TeacherUnreachable, True)
     GONE         = ("gone",                  TeacherUnreachable, False)
     WRONG_PATH   = ("wrong path",            TeacherUnreachable, False, _WRONG_PATHS)
     WRONG_KEY    = ("wrong key",             TeacherRefused,     False, (401, 403))
     EXPIRED_KEY  = ("expired key",           TeacherRefused,     False)
     NO_CREDIT    = ("empty account",         TeacherRefused,     False, (402,))
     WRONG_MODEL  = ("wrong model",           TeacherRefused,     False)
+    WITHHELD     = ("withheld",              RequestWithheld,    False)
     BAD_REQUEST  = ("bad request",           RequestRefused,     False)
     # fmt: on
 
@@ -167,6 +180,8 @@ def diagnose_response(
         cause = Cause.WRONG_MODEL
     elif status == 429 and isinstance(error, dict) and NO_QUOTA in _codes_of(error):
         cause = Cause.NO_CREDIT  # OpenAI's: asking again does not help, as it does with other 429s
+    elif cause is Cause.BAD_REQUEST and _is_filtered(error):
+        cause = Cause.WITHHELD
     seconds = _seconds_until(retry_after)
     if seconds is not None and seconds > LONGEST_RETRY_AFTER:
         server.note(
@@ -179,6 +194,72 @@ def diagnose_response(
 
 def _codes_of(error: dict[str, Any]) -> tuple[object, object]:
     return (error.get("code"), error.get("type"))
+
+
+def diagnose_reply(body: object, server: Server) -> Trouble:
+    """Find out what the answer to a chat request means that came with status 200 and has no reply.
+
+    A gateway may put an error of any other kind behind that status. What names no kind is a passing
+    trouble: asking again has been seen to bring the reply.
+
+    Args:
+        body: Its JSON, parsed; its text where it is not JSON.
+        server: The server it comes from.
+    """
+    if not isinstance(body, dict):
+        return diagnose_response(200, body, server)
+    error = body.get("error") or (body if body.get("object") == "error" else None)
+    if error is None:
+        return Trouble(Cause.NO_REPLY, _shortened(body, server))
+    status = _status_in(error)
+    if status is not None:
+        return diagnose_response(status, body, server)
+    cause = Cause.SERVER_ERROR
+    if _is_filtered(error):
+        cause = Cause.WITHHELD
+    elif _BUSY_WORDS.search(json.dumps(error)):
+        cause = Cause.BUSY
+    return Trouble(cause, server.redact(_message_in(body)))
+
+
+def diagnose_broken_off(finish_reason: str, error: object, server: Server) -> Trouble:
+    """What a reply means that did not end in its own way.
+
+    Args:
+        finish_reason: The server's word for how it ended.
+        error: What the server says about it, if anything.
+        server: The server it comes from.
+    """
+    detail = f"the reply ended with finish_reason {finish_reason!r}"
+    if error:
+        detail = f"{detail}: {_message_in({'error': error})}"
+    return Trouble(Cause.BROKEN_OFF, server.redact(detail))
+
+
+def _status_in(error: object) -> int | None:
+    """The HTTP status that an error names as its code, as a number or as text."""
+    code = error.get("code") if isinstance(error, dict) else None
+    with contextlib.suppress(TypeError, ValueError):
+        status = int(str(code))
+        if 300 <= status < 600:
+            return status
+    return None
+
+
+def _is_filtered(error: object) -> bool:
+    """Whether an error's code says that a filter withheld the reply."""
+    if not isinstance(error, dict):
+        return False
+    inner = error.get("innererror")
+    codes = [error.get("code"), error.get("type")]
+    if isinstance(inner, dict):
+        codes.append(inner.get("code"))
+    return any(isinstance(code, str) and ending_of(code) is Ending.REFUSED for code in codes)
+
+
+def _shortened(body: object, server: Server) -> str:
+    text = server.redact(json.dumps(body, ensure_ascii=False, default=str))
+    return text if len(text) <= LONGEST_BODY else f"{text[:LONGEST_BODY]}…"
 
 
 def explain(trouble: Trouble, server: Server) -> TeacherError:

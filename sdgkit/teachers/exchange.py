@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sdgkit.teachers.endings import Ending, ending_of
+
 _canonical_json = json.JSONEncoder(
     sort_keys=True,
     ensure_ascii=False,
@@ -76,9 +78,9 @@ class Reply:
     """What the teacher wrote.
 
     Attributes:
-        text: The reply itself, valid Unicode.
+        text: The reply itself, valid Unicode; the refusal's own words where the model declined.
         finish_reason: The server's word for how it ended: "stop", or "length" where `max_tokens`
-            cut the reply off.
+            cut the reply off. `ending` says what it means.
         reasoning: What the model thought first, where the server returns it separately.
         prompt_tokens: Tokens in the prompt, as the server counts them; 0 if it does not.
         completion_tokens: Tokens in the reply, as the server counts them; 0 if it does not.
@@ -93,3 +95,8 @@ class Reply:
     completion_tokens: int = 0
     seconds: float = 0.0
     retries: int = 0
+
+    @property
+    def ending(self) -> Ending:
+        """How the reply ended."""
+        return ending_of(self.finish_reason)

@@ -61,6 +61,8 @@ OTHER_RETRIES = 6
 # refuses and not what a row says. As many as the rows of a stage that may fail alike.
 EQUAL_REFUSALS = 20
 _DIGITS = re.compile(r"\d+")
+# Troubles that tell that the teacher is there: it answered this very request.
+ANSWERS = (Cause.NO_REPLY, Cause.BROKEN_OFF, Cause.WITHHELD, Cause.BAD_REQUEST)
 
 
 @dataclass
@@ -229,6 +231,8 @@ class RetryPolicy:
         has_answered = self._answered_at > 0
         if not self._failing_since:
             self._failing_since = time.monotonic()
+        if trouble.cause in ANSWERS:
+            self._record_answer(sent_at)
         if trouble.cause.is_transient:
             return trouble
         if trouble.cause is Cause.WRONG_PATH and has_answered:
@@ -242,7 +246,6 @@ class RetryPolicy:
         if trouble.cause is Cause.NO_CREDIT and has_answered:
             return trouble  # as with a key that has expired, somebody can do something about it
         if trouble.cause is Cause.BAD_REQUEST:
-            self._record_answer(sent_at)
             self._count_refusal(trouble)
         raise explain(trouble, self._server) from trouble
 

@@ -14,7 +14,7 @@ from aiohttp import web
 from servers import Cut, FaultServer, Reset, completion, is_probe, page, status
 
 import sdgkit as sk
-from sdgkit.errors import RequestRefused, TeacherRefused, TeacherUnreachable
+from sdgkit.errors import RequestRefused, RequestWithheld, TeacherRefused, TeacherUnreachable
 from sdgkit.teachers import Reply, Request, Teacher, background, connect, retry_policy
 
 WAIT = 30.0
@@ -224,12 +224,79 @@ def test_a_request_that_never_ends_is_given_up_after_its_second_timeout(
     assert is_idle(teacher)
 
 
-def test_a_reply_without_choices_loses_its_row_only(server: FaultServer) -> None:
-    empty = completion("")
-    empty.text = '{"choices": []}'
-    server.behave = lambda body, n: empty
-    with pytest.raises(RequestRefused, match=r'200: \{"choices": \[\]\}'):
-        connect(base_url=server.base_url).ask("Hello")
+def _answer_of(body: object) -> web.Response:
+    return web.json_response(body)
+
+
+NO_REPLIES = {
+    "no choices": {"choices": []},
+    "null choices": {"choices": None},
+    "a null message": {"choices": [{"message": None, "finish_reason": "stop"}]},
+    "an error in words": {"error": "The backend went away"},
+    "an error with a text as its code": {"error": {"message": "slow down", "code": "429"}},
+    "an error object": {"object": "error", "message": "HIGH TRAFFIC", "code": 50001},
+    "an error's own end": {
+        "choices": [{"message": {"content": "Half a"}, "finish_reason": "error"}],
+    },
+    "an error in the choice": {
+        "choices": [
+            {"message": {"content": "Half"}, "finish_reason": "stop", "error": {"code": 502}}
+        ],
+    },
+    "a word that nobody knows": {
+        "choices": [{"message": {"content": "Half a"}, "finish_reason": "watchdog"}],
+    },
+}
+
+
+@pytest.mark.parametrize("body", NO_REPLIES.values(), ids=NO_REPLIES.keys())
+def test_an_answer_without_a_whole_reply_is_asked_for_again(
+    server: FaultServer, body: object
+) -> None:
+    server.behave = lambda request, n: _answer_of(body) if n == 1 else completion("whole")
+    with connect(base_url=server.base_url) as teacher:
+        reply = teacher.ask("Hello")
+    assert reply.text == "whole"
+    assert reply.retries == 1
+
+
+def test_an_answer_that_never_holds_a_reply_loses_its_row_only(server: FaultServer) -> None:
+    server.behave = lambda body, n: _answer_of({"choices": []})
+    with (
+        connect(base_url=server.base_url) as teacher,
+        pytest.raises(RequestRefused, match=r'failed 7 times.*no reply: \{"choices": \[\]\}'),
+    ):
+        teacher.ask("Hello")
+
+
+def test_the_servers_word_for_how_a_reply_broke_off_is_in_the_refusal(server: FaultServer) -> None:
+    body = {"choices": [{"message": {"content": "Half"}, "finish_reason": "cluster_drain"}]}
+    server.behave = lambda request, n: _answer_of(body)
+    with (
+        connect(base_url=server.base_url) as teacher,
+        pytest.raises(RequestRefused, match="'cluster_drain'"),
+    ):
+        teacher.ask("Hello")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"message": "The prompt triggered a filter.", "code": "content_filter"},
+        {"message": "No.", "code": None, "innererror": {"code": "ResponsibleAIPolicyViolation"}},
+        {"message": "Input data may contain…", "code": "data_inspection_failed"},
+    ],
+)
+def test_a_request_that_a_filter_stops_is_asked_once(
+    server: FaultServer, error: dict[str, object]
+) -> None:
+    server.behave = lambda body, n: web.json_response({"error": error}, status=400)
+    with (
+        connect(base_url=server.base_url) as teacher,
+        pytest.raises(RequestWithheld, match=str(error["message"])),
+    ):
+        teacher.ask("Hello")
+    assert len(server.asked) == 1
 
 
 # ---- the teacher

@@ -1,0 +1,265 @@
+"""What a model thought, in the forms in which servers leave it in a reply, and how to leave it out.
+
+`FORMS` is the one table of them: a model that thinks in another form needs a row there. Each form
+has been seen in the replies of the models named.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+_ANYWHERE = ""
+_AT_THE_BEGINNING = r"\A\s*"
+
+_NAMES = (
+    r"(?:[\w.-]{1,30}[:_])?"  # a name space: seed:think, longcat_think
+    r"(?:think(?:ing)?|thoughts?|reason(?:ing)?|reflection|reflect|scratch_?pad|analysis"
+    r"|cot|chain_of_thought|rationale|deliberation|planning"
+    r"|(?:inner|internal)_?(?:monologue|thoughts?)|anti?thinking)"
+)
+_ATTRIBUTES = r"(?:\s[^<>\[\]]{0,300})?"
+
+
+@dataclass(frozen=True)
+class ThoughtForm:
+    """A form in which servers leave what a model thought in its reply.
+
+    Attributes:
+        models: Who writes it.
+        begins: A regular expression for what begins a thought; `\\A` where it counts at the
+            beginning of the reply only.
+        ends: A regular expression for what ends it.
+        ends_alone: Whether the end tells a thought without its beginning, which some chat templates
+            write themselves: then everything before it was thought.
+    """
+
+    models: str
+    begins: str
+    ends: str
+    ends_alone: bool = True
+
+
+FORMS = (
+    ThoughtForm(
+        "DeepSeek-R1, Qwen3, QwQ, Phi-4, Nemotron, EXAONE, Seed-OSS, LongCat, Reflection, and any "
+        "tag of these names",
+        begins=rf"<\s*{_NAMES}{_ATTRIBUTES}\s*>",
+        ends=rf"<\s*/\s*{_NAMES}\s*>",
+    ),
+    ThoughtForm(
+        "Magistral",
+        begins=r"\[(?:THINK|THINKING|REASONING|THOUGHTS?)\]",
+        ends=r"\[/\s*(?:THINK|THINKING|REASONING|THOUGHTS?)\]",
+    ),
+    ThoughtForm(
+        "Sky-T1, OpenThinker, Command A, Apertus",
+        begins=r"<\|(?:(?:begin|start)_(?:of_)?(?:thought|thinking|think|reasoning)|inner_prefix"
+        r"|think(?:ing)?)\|>",
+        ends=r"<\|(?:end_(?:of_)?(?:thought|thinking|think|reasoning)|inner_suffix"
+        r"|/think(?:ing)?|(?:begin|start)_(?:of_)?(?:solution|response|answer))\|>",
+    ),
+    ThoughtForm("Kimi-VL", begins="◁think▷", ends="◁/think▷"),
+    ThoughtForm("MedGemma", begins=r"<unused94>(?:thought)?", ends="<unused95>"),
+    ThoughtForm("Gemma", begins=r"<\|channel>\s*(?:thought|analysis)", ends=r"<channel\|>"),
+    ThoughtForm(
+        "Granite",
+        begins=_AT_THE_BEGINNING + r"Here(?: i|')s my thought process\s*:",
+        ends=r"Here(?: i|')s my response\s*:",
+        ends_alone=False,
+    ),
+    ThoughtForm(
+        "Apriel",
+        begins=_AT_THE_BEGINNING + r"Here are my reasoning steps\s*:",
+        ends=r"\[BEGIN FINAL RESPONSE\]",
+    ),
+    ThoughtForm(
+        "Ollama's terminal",
+        begins=_AT_THE_BEGINNING + r"Thinking\.\.\.[ \t]*\n",
+        ends=r"\.\.\.done thinking\.",
+    ),
+    ThoughtForm(
+        "Open WebUI",
+        begins=r"<details\b[^<>]{0,300}\btype=[\"']?reasoning\b[^<>]{0,300}>",
+        ends=r"</details>",
+        ends_alone=False,
+    ),
+    ThoughtForm(
+        "models that fence their thoughts",
+        begins=r"```(?:think(?:ing)?|thoughts?|reasoning)[ \t]*\n",
+        ends=r"```",
+        ends_alone=False,
+    ),
+    ThoughtForm(
+        "gpt-oss, where the server took its special tokens out",
+        begins=_AT_THE_BEGINNING + r"(?-i:(?:assistant)?(?:analysis|commentary)(?=[A-Z\"'\[<]))",
+        ends=r"(?-i:assistantfinal)",
+    ),
+)
+"""All known forms but the channels of `_CHANNEL`."""
+
+# gpt-oss (harmony): `<|start|>assistant<|channel|>analysis<|message|>…<|end|>`. The answer is the
+# message on the channel `final`, and there may be none.
+_CHANNEL = re.compile(r"<\|channel\|>\s*(\w+)[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>")
+_MESSAGE_ENDS = re.compile(r"<\|(?:end|return|call|start|channel)\|>")
+_FINAL = "final"
+
+# What some models put around the answer that follows their thoughts.
+_AROUND_ANSWER = tuple(
+    re.compile(rf"\s*{begins}(.*?)(?:{ends}\s*)?", re.DOTALL | re.IGNORECASE)
+    for begins, ends in (
+        ("<answer>", "</answer>"),
+        ("<response>", "</response>"),
+        ("<output>", "</output>"),
+        (r"<\|START_RESPONSE\|>", r"<\|END_RESPONSE\|>"),
+        (r"<\|begin_of_solution\|>", r"<\|end_of_solution\|>"),
+        (r"\[BEGIN FINAL RESPONSE\]", r"\[END FINAL RESPONSE\]"),
+    )
+)
+_LEFT_OVER = re.compile(
+    r"\s*(?:<\|(?:end_of_solution|END_RESPONSE|return|end)\|>|\[END FINAL RESPONSE\]"
+    r"|<\|end_of_(?:response|answer)\|>)\s*\Z",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class FinalAnswer:
+    """A reply without what the model thought.
+
+    Attributes:
+        text: The answer; empty where the model only thought.
+        has_thoughts: Whether there was anything to leave out.
+    """
+
+    text: str
+    has_thoughts: bool
+
+
+@dataclass(frozen=True)
+class _Mark:
+    """The beginning or the end of a thought in a reply."""
+
+    form: ThoughtForm
+    is_beginning: bool
+    start: int
+    end: int
+
+
+def _marks_pattern() -> re.Pattern[str]:
+    """What finds any mark, with one group for each form's beginning and one for each end."""
+    choices = []
+    for number, form in enumerate(FORMS):
+        choices.append(f"(?P<b{number}>{form.begins})")
+        choices.append(f"(?P<e{number}>{form.ends})")
+    return re.compile("|".join(choices), re.IGNORECASE)
+
+
+_MARKS = _marks_pattern()
+
+
+def final_answer(
+    reply: str,
+    *,
+    is_own_tag: Callable[[str], bool] = lambda mark: False,
+    keeps_inner: bool = False,
+) -> FinalAnswer:
+    """Leave out what the model thought, whether a thought was closed or not.
+
+    Args:
+        reply: The text of the reply.
+        is_own_tag: Says of a mark whether the prompt asked for it: then it is no thought's.
+        keeps_inner: Only what was thought before the answer is left out. For a task whose own
+            texts hold such marks.
+
+    Example:
+        >>> final_answer("<think>A draft.</think>The answer.").text
+        'The answer.'
+        >>> final_answer("The answer. <thinking>Is it right?").text
+        'The answer. '
+        >>> final_answer("[THINK]It never ended").text
+        ''
+    """
+    answer = _on_final_channel(reply)
+    has_thoughts = answer is not None
+    text = reply if answer is None else answer
+    marks = []
+    for match in _MARKS.finditer(text):
+        if not is_own_tag(match[0].strip()):
+            marks.append(_mark(match))
+    if not marks:
+        return FinalAnswer(text, has_thoughts)
+    pieces = _leading_cut(text, marks) if keeps_inner else _all_cut(text, marks)
+    outside = "".join(pieces)
+    if outside == text:
+        return FinalAnswer(text, has_thoughts)
+    return FinalAnswer(_unwrapped(outside), has_thoughts=True)
+
+
+def has_thought_marks(text: str) -> bool:
+    """Whether a text of the user's own holds marks that would be taken for a thought's.
+
+    Example:
+        >>> has_thought_marks("<think>2 + 2</think> 4")
+        True
+        >>> has_thought_marks("I think so.")
+        False
+    """
+    return _MARKS.search(text) is not None or _CHANNEL.search(text) is not None
+
+
+def _on_final_channel(reply: str) -> str | None:
+    """The message on the last final channel, "" if there is none; None without channels."""
+    answer: str | None = None
+    for match in _CHANNEL.finditer(reply):
+        answer = answer or ""
+        if match[1].lower() == _FINAL:
+            ending = _MESSAGE_ENDS.search(reply, match.end())
+            answer = reply[match.end() : ending.start() if ending else len(reply)]
+    return answer
+
+
+def _mark(match: re.Match[str]) -> _Mark:
+    group = match.lastgroup or ""
+    return _Mark(FORMS[int(group[1:])], group.startswith("b"), match.start(), match.end())
+
+
+def _all_cut(text: str, marks: list[_Mark]) -> list[str]:
+    """The pieces of a text outside of all thoughts."""
+    pieces: list[str] = []
+    begin = 0
+    thought: ThoughtForm | None = None
+    for mark in marks:
+        if thought is None and mark.is_beginning:
+            pieces.append(text[begin : mark.start])
+            thought = mark.form
+        elif thought is mark.form and not mark.is_beginning:
+            begin = mark.end
+            thought = None
+        elif thought is None and mark.form.ends_alone:
+            pieces = []  # a thought whose beginning is not in the reply
+            begin = mark.end
+    if thought is None:
+        pieces.append(text[begin:])
+    return pieces
+
+
+def _leading_cut(text: str, marks: list[_Mark]) -> list[str]:
+    """The text after the thought with which it begins; all of it where it begins with none."""
+    depth = 0
+    begins_with_thought = not text[: marks[0].start].strip() and marks[0].is_beginning
+    for mark in marks:
+        depth += 1 if mark.is_beginning else -1
+        is_end_of_leading = begins_with_thought and depth == 0
+        if is_end_of_leading or (depth < 0 and mark.form.ends_alone):
+            return [text[mark.end :]]
+        depth = max(0, depth)
+    return [] if begins_with_thought else [text]
+
+
+def _unwrapped(answer: str) -> str:
+    """An answer that followed a thought, without what the model put around it."""
+    for around in _AROUND_ANSWER:
+        match = around.fullmatch(answer)
+        if match is not None:
+            return match[1]
+    return _LEFT_OVER.sub("", answer)
