@@ -113,7 +113,7 @@ def test_a_limit_of_tokens_by_another_servers_word_truncates() -> None:
 
 def test_a_reply_that_broke_off_is_asked_again_and_its_half_is_no_sample() -> None:
     with ScriptedTeacher() as script:
-        broken = []
+        broken: list[scripted.Ask] = []
 
         def answer(ask: scripted.Ask) -> web.Response:
             if len(broken) < 2:

@@ -685,3 +685,22 @@ def test_a_misspelt_sampling_setting_is_named_with_the_nearest() -> None:
         CONTEXT.with_sampling(max_token=1)  # type: ignore[call-arg]
     assert refused.value.setting == "max_token"
     assert refused.value.choices == ("temperature", "top_p", "max_tokens", "extra_body")
+
+
+@pytest.mark.parametrize(
+    ("tags", "part", "shown"),
+    [
+        ("start_tags: [[Question]]\nend_tags: [done]", "start_tags", r"'\[Question\]'"),
+        ("start_tags: [go]\nend_tags:\n  - [End of Question]", "end_tags", "End of Question"),
+        ("start_tags: [1]\nend_tags: [done]", "start_tags", "'1'"),
+        ("start_tags: [{Start}]\nend_tags: [done]", "start_tags", "Start"),
+        ("start_tags: [No]\nend_tags: [done]", "start_tags", "'No'"),
+    ],
+)
+def test_a_tag_without_quotes_that_yaml_reads_as_something_else_is_refused_with_its_line(
+    tags: str, part: str, shown: str
+) -> None:
+    with pytest.raises(PromptError, match=f"put each into quotes: .*{shown}") as refused:
+        Prompt.from_yaml(f"generation: Write.\n{tags}\n", "mine")
+    assert refused.value.part == part
+    assert refused.value.line == (4 if part == "end_tags" else 2)

@@ -71,8 +71,9 @@ UNCLOSED = {
 }
 
 
-def titles(reply: str, **options: bool) -> list[str]:
-    return [row["title"] for row in PROMPT.parse(reply, ["title"], **options).rows]
+def titles(reply: str, keep_thoughts: bool = False) -> list[str]:
+    parsed = PROMPT.parse(reply, ["title"], keep_thoughts=keep_thoughts)
+    return [row["title"] for row in parsed.rows]
 
 
 @pytest.mark.parametrize("reply", CLOSED.values(), ids=CLOSED.keys())
