@@ -52,11 +52,13 @@ def refuse_if_final(reply: Reply) -> None:
         words = f": {reply.text.strip()}" if reply.text.strip() else ""
         raise Drop("refused", f"{_refuser(reply)}{words}")
     if is_truncated(reply):
+        word = (
+            "" if reply.finish_reason == "length" else f" (finish_reason {reply.finish_reason!r})"
+        )
         raise Drop(
             "truncated",
-            f"The reply was cut off after {reply.completion_tokens} tokens (finish_reason "
-            f"{reply.finish_reason!r}). Raise max_tokens, or ask for less text or less thinking "
-            "(extra_body: chat_template_kwargs).",
+            f"The reply was cut off after {reply.completion_tokens} tokens{word}. Raise max_tokens, "
+            "or ask for less text or less thinking (extra_body: chat_template_kwargs).",
         )
 
 

@@ -701,6 +701,6 @@ def test_a_tag_without_quotes_that_yaml_reads_as_something_else_is_refused_with_
     tags: str, part: str, shown: str
 ) -> None:
     with pytest.raises(PromptError, match=f"put each into quotes: .*{shown}") as refused:
-        Prompt.from_yaml(f"generation: Write.\n{tags}\n", "mine")
+        sk.Prompt.from_yaml(f"generation: Write.\n{tags}\n", "mine")
     assert refused.value.part == part
     assert refused.value.line == (4 if part == "end_tags" else 2)
