@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from sdgkit.errors import PromptError, RequestRefused
+from sdgkit.errors import PromptError, RequestRefused, RequestWithheld
 from sdgkit.evaluation.method_stages import find_stage
 from sdgkit.keywords import known_keywords
 from sdgkit.prompts import Prompt
@@ -43,7 +43,8 @@ class Trial:
         pieces: The text of the reply, in pieces.
         rows: The columns of each complete record in the reply.
         reason: "" if the reply is good. Otherwise why a run would ask again or drop the row:
-            `malformed`, `no_answer`, `truncated`, `refused`, `teacher_error`, or `prompt` if the prompt cannot be rendered.
+            `malformed`, `no_answer`, `truncated`, `refused`, `teacher_error`, or
+            `prompt` if the prompt cannot be rendered.
         message: The same in a sentence.
     """
 

@@ -57,8 +57,8 @@ def refuse_if_final(reply: Reply) -> None:
         )
         raise Drop(
             "truncated",
-            f"The reply was cut off after {reply.completion_tokens} tokens{word}. Raise max_tokens, "
-            "or ask for less text or less thinking (extra_body: chat_template_kwargs).",
+            f"The reply was cut off after {reply.completion_tokens} tokens{word}. Raise "
+            "max_tokens, or ask for less text or less thinking (extra_body: chat_template_kwargs).",
         )
 
 
