@@ -1,4 +1,4 @@
-"""The contributor's door: `nox --list` shows what there is, `nox` runs what a change has to pass.
+"""The contributor's entry point: `nox --list` shows the sessions, `nox` runs the required ones.
 
 Each session makes a virtual environment of its own. `nox --no-venv -s lint` runs a session in the
 environment that you are in, which must hold the package with its `test` extra; `.ci/run` does so.
@@ -105,7 +105,7 @@ def package(session: nox.Session) -> None:
 
 @nox.session
 def constraints(session: nox.Session) -> None:
-    """Write constraints.txt anew: the versions with which the tests passed."""
+    """Rewrite constraints.txt: the versions with which the tests passed."""
     session.install("-e", ".[test]")
     frozen = session.run("pip", "freeze", "--exclude-editable", silent=True)
     header = "# The set that was tested last: pip install -c constraints.txt sdgkit\n"

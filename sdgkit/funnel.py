@@ -47,7 +47,7 @@ class StageLine:
         return sum(self.dropped.values())
 
     def as_json(self) -> dict[str, Any]:
-        """The line as it stands in `summary.json`."""
+        """The line as it appears in `summary.json`."""
         return {
             "name": self.name,
             "rows_in": self.rows_in,

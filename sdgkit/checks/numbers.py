@@ -42,14 +42,14 @@ _POINTED = re.compile(r"(\d+(?:[.,]\d{3})*)[.,](\d+)")
 
 @dataclass(frozen=True)
 class Number:
-    """A number as it stands in a text.
+    """A number as it appears in a text.
 
     Attributes:
         text: The number as it is written.
         values: What it may mean: 1.840 may be 1840 or 1.84.
         parts: The numbers of a date, version, or address such as 12.11.2025; empty for others.
         decimals: How many digits stand after its decimal point.
-        line: The line that it stands in.
+        line: The line that it is in.
         percent: Whether it is a share, a change in percent, or a number of points.
     """
 

@@ -171,7 +171,7 @@ def _recorded_teacher(seeds: str, teacher: TeacherOptions) -> dict[str, Any]:
     if config.teacher != REHEARSAL:
         model = visible(config.model or config.teacher)
         raise SettingsError(
-            f"The run in {folder} was made by {model}. A folder does not decide whom to ask: name "
+            f"The run in {folder} was made by {model}. A folder does not choose the teacher: name "
             "the teacher with --base-url URL or --teacher KIND (--teacher rehearsal needs none).",
             setting="teacher",
         )

@@ -1,7 +1,7 @@
 """Options that several commands share: each group is a decorator and the value it passes on.
 
 A command takes a group by its decorator, `@teacher_options`, and receives one frozen value,
-`teacher: TeacherOptions`. An option that only one command has stands beside its function.
+`teacher: TeacherOptions`. An option that only one command has is declared beside its function.
 """
 
 import functools
@@ -129,7 +129,7 @@ FOLDER = click.Path(file_okay=False)
 
 @dataclass(frozen=True)
 class OptionGroup:
-    """What you typed of a group of options; None and () stand for what you did not."""
+    """What you typed of a group of options; None or () for options that you left out."""
 
     def given(self) -> dict[str, Any]:
         """What you typed, by name; a repeatable option that was typed once is a single value."""
@@ -370,8 +370,8 @@ job_options = option_group(
         "--min-score",
         metavar="SCORE",
         type=float,
-        help="the lowest score with which a sample is kept (default 2, of 1 to 3); changing it "
-        "asks nothing again",
+        help="the lowest score with which a sample is kept (default 2, on a scale from 1 to 3); "
+        "changing it repeats no request",
     ),
     _job_option(
         "--responses",
@@ -401,8 +401,8 @@ job_options = option_group(
     _job_option(
         "--questions",
         metavar="seed",
-        help="`seed`: ask the seed's own question about every context; your own contexts need "
-        "seeds that ask the same",
+        help="`seed`: ask the seed's own question about every context; if you bring "
+        "contexts, all seeds must ask the same question",
     ),
     _job_option(
         "--vary",

@@ -32,7 +32,7 @@ LINE_EVERY_S = 5.0  # between two plain lines
 
 
 class ProgressView(ExitStack):
-    """Shows progress until it is closed; lines printed meanwhile stand above the table."""
+    """Shows progress until it is closed; lines printed in the meantime appear above the table."""
 
     def __init__(self) -> None:
         super().__init__()

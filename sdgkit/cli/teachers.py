@@ -1,4 +1,4 @@
-"""Commands about a teacher, a judge or a tuned model by itself."""
+"""Commands about a teacher, a judge or a tuned model on its own."""
 
 import os
 from collections.abc import Iterable

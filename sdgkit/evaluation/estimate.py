@@ -212,7 +212,7 @@ class _Projection:
         work: What all stages take.
         tried: Rows of the pilot that could have reached the end.
         kept: Rows of the pilot that reached it.
-        scale: How many rows of the whole run each of them stands for.
+        scale: How many rows of the whole run each of them represents.
     """
 
     work: _Work

@@ -64,7 +64,7 @@ class Pilot:
 def run_pilot(plan: Plan, seeds: int, out: str | Path | None = None) -> Pilot:
     """Send a few of a plan's seeds through all of its stages.
 
-    Every request is one that the whole run makes, too.
+    Every request is one that the whole run also makes.
 
     Args:
         plan: The plan of the whole run.

@@ -148,7 +148,7 @@ class PromptDraft:
         """Find what is wrong with the prompt.
 
         Args:
-            row: A row to render it with: variables that this row does not have are flaws, too.
+            row: A row to render it with: variables that this row does not have are also flaws.
         """
         flaws = []
         for part in (*PARTS, SETTINGS):

@@ -1,4 +1,4 @@
-"""What the next run of a folder would ask again because a prompt was changed."""
+"""Which requests the next run of a folder would repeat because a prompt was changed."""
 
 from contextlib import closing
 from dataclasses import replace
@@ -9,7 +9,7 @@ from sdgkit.prompts import Prompt
 
 
 def asked_again(prompt: Prompt, run_folder: str | Path | None, saved: Prompt) -> str:
-    """Say what the next run asks again because of a prompt.
+    """Say which requests the next run repeats because of a prompt.
 
     Args:
         prompt: The prompt as it is being edited.

@@ -108,7 +108,7 @@ def make_finding(
         name: Its name there.
         row: The number of the seed, from 1; None for all seeds.
         column: The column that it concerns; "" for the set.
-        severity: In place of the one that stands there.
+        severity: Replaces the severity given there.
         quotes: What its sentences quote, by the names in braces.
     """
     texts = load_texts("seed_check")["findings"][name]

@@ -63,7 +63,7 @@ def write_jsonl(path: str | Path, rows: Iterable[Row]) -> int:
 def write_parquet(path: str | Path, rows: Callable[[], Iterable[Row]]) -> int:
     """Write rows as Parquet.
 
-    Columns stand in the order in which they first appear. Text is string, `score` is float64, a
+    Columns are in the order in which they first appear. Text is string, `score` is float64, a
     dictionary such as `vary` is a struct. A column whose values have no common type becomes text,
     its values other than text as JSON.
 

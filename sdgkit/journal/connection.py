@@ -43,7 +43,7 @@ class Connection(sqlite3.Connection):
     _steps = 0
 
     def begin_statement(self) -> None:
-        """Count the work anew, for the next statement."""
+        """Restart the count of the work, for the next statement."""
         self._steps = 0
 
     def check_work(self) -> int:

@@ -33,13 +33,13 @@ def read_value(column: str, value: object) -> Any:
                 raise TypeError("it is not text")
             decoded = json.loads(value)
             if not _JSON[column](decoded):
-                raise TypeError("it has another form")
+                raise TypeError("it has the wrong form")
             return decoded
         if column in _CHOICES and value not in _CHOICES[column]:
-            raise TypeError("it is none of the values that there are")
+            raise TypeError("it is not one of the known values")
         kinds = _NUMBERS.get(column, (str,))
         if not isinstance(value, kinds):
-            raise TypeError("it is of another type")
+            raise TypeError("it has the wrong type")
         return value
     except (TypeError, ValueError, RecursionError) as error:
         raise damaged(f"a value in the column {column}: {error}") from None

@@ -66,7 +66,7 @@ def _check_questions(name: str, rows: Sequence[Row]) -> None:
     for number, row in enumerate(rows, 1):
         if not _has_question(row):
             raise SeedError(
-                f"{name}, row {number}: no text in the column 'question', and other rows have one. "
+                f"{name}, row {number}: no text in the column 'question', but other rows have one. "
                 "Give each context a question, or none.",
                 row=number,
                 column="question",

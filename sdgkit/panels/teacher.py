@@ -168,7 +168,7 @@ class TeacherPanel(Panel, TeacherHolder):
         model: str | None = None,
         api_key: str = "",
     ) -> None:
-        """Change what the fields hold; the next test connects anew.
+        """Change what the fields hold; the next test reconnects.
 
         Args:
             kind: Another kind of server, with the address that is usual for it.

@@ -156,7 +156,7 @@ def written_value(node: yaml.Node, text: str) -> Any:
     if node.tag == _NULL_TAG:
         raise YamlProblem("an entry is empty. Write it, or remove its line.", line)
     if node.tag.startswith("!") or node.tag == "tag:yaml.org,2002:binary":
-        raise YamlProblem(f"the tag {node.tag:.40} is not read. Remove it.", line)
+        raise YamlProblem(f"the tag {node.tag:.40} is not supported. Remove it.", line)
     if node.tag in _NUMBER_TAGS and _PLAIN_NUMBER.fullmatch(node.value):
         number = node_value(node)
         if str(number) == node.value:

@@ -28,7 +28,7 @@ def meaning(calibration: Calibration, own_rows: Verdicts | None = None) -> str:
             "calibrate again."
         )
     if not calibration.good.asked or not calibration.bad.asked:
-        return "The judge gave too few verdicts to say anything about it."
+        return "The judge gave too few verdicts to assess it."
     sentences = [_shares(calibration), _verdict(calibration), _overlooked(calibration)]
     if own_rows is not None and own_rows.asked:
         sentences.append(_about_run(calibration, own_rows))
@@ -71,13 +71,13 @@ def _overlooked(calibration: Calibration) -> str:
         f"{verdicts.name.removeprefix('bad: ')} ({verdicts.kept} of {verdicts.asked})"
         for verdicts in overlooked[:OVERLOOKED_SHOWN]
     ]
-    return f"It overlooks most often: {'; '.join(names)}." if names else ""
+    return f"What it overlooks most often: {'; '.join(names)}." if names else ""
 
 
 def _about_run(calibration: Calibration, own_rows: Verdicts) -> str:
     """What follows for the rows of a run, if the judge makes the same mistakes there."""
     if not calibration.tells_apart:
-        return "So what it kept in this run is not known to be good: review it."
+        return "So the samples that it kept in this run may not be good: review them."
     kept = own_rows.kept
     dropped = own_rows.asked - kept
     good, bad = calibration.good, calibration.bad
@@ -88,7 +88,7 @@ def _about_run(calibration: Calibration, own_rows: Verdicts) -> str:
     faulty = [estimate.faulty_kept for estimate in (likely, *extremes)]
     lost = [estimate.good_dropped for estimate in (likely, *extremes)]
     return (
-        f"If it errs alike in this run, about {likely.faulty_kept:.0f} of the "
+        f"If it makes the same errors in this run, about {likely.faulty_kept:.0f} of the "
         f"{pluralize(kept, 'row')} that it kept {_range(faulty)} have such a fault, and about "
         f"{likely.good_dropped:.0f} of the {format_number(dropped)} that it dropped {_range(lost)} "
         "were good."

@@ -81,7 +81,7 @@ def read_parquet(data: bytes) -> list[SourceRow]:
 
 
 def _refuse_too_much(metadata: Any) -> None:
-    """Refuse a small file that stands for more values than anybody has seeds."""
+    """Refuse a small file that stands for more values than anyone has seeds."""
     values = metadata.num_rows
     size = 0
     for number in range(metadata.num_row_groups):
@@ -90,7 +90,7 @@ def _refuse_too_much(metadata: Any) -> None:
         values += sum(group.column(at).num_values for at in range(group.num_columns))
     if values > MOST_VALUES or size > MOST_BYTES:
         raise Unreadable(
-            f"it holds {values:,} values in {metadata.num_rows:,} rows, more than can be seeds. "
+            f"it holds {values:,} values in {metadata.num_rows:,} rows, too many for seeds. "
             "Choose the rows that you need.",
             Place(row=1),
         )

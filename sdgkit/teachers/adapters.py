@@ -243,7 +243,7 @@ class OpenAICompatible(Adapter):
         if hidden != text:
             self.server.note(
                 f"A reply from {self.server.base_url} contained your key, which was replaced by "
-                f"{HIDDEN}. Change the key, and ask who runs that server why it repeats keys."
+                f"{HIDDEN}. Change the key, and ask its operator why the server repeats keys."
             )
         return hidden
 

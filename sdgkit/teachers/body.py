@@ -57,4 +57,4 @@ def _decoder(encoding: str) -> "zlib._Decompress | None":
         return None
     if encoding in ("gzip", "x-gzip", "deflate"):
         return zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)  # finds out which of the two it is
-    raise BodyRefused(f"the reply has the encoding {encoding[:40]!r}, which was not asked for")
+    raise BodyRefused(f"the reply has the encoding {encoding[:40]!r}, which was not requested")

@@ -125,7 +125,7 @@ def _refuse_diversion(settings: Settings, *, has_key: bool) -> None:
     else:
         return
     raise SettingsError(
-        f"{SETTINGS_FILE} in this folder {problem}: a key is sent only where you say so. If you "
+        f"{SETTINGS_FILE} in this folder {problem}: a key is sent only where you allow it. If you "
         f"trust this folder, set {TRUST_VARIABLE}={Path.cwd()}; otherwise give the address with "
         "--base-url or SDGKIT_BASE_URL, and headers or a key file with their options.",
         setting=SETTINGS_FILE,

@@ -185,8 +185,8 @@ def diagnose_response(
     seconds = _seconds_until(retry_after)
     if seconds is not None and seconds > LONGEST_RETRY_AFTER:
         server.note(
-            f"{server.base_url} asked to be left alone for {format_duration(seconds)} "
-            f"(Retry-After). It is asked again after {format_duration(LONGEST_RETRY_AFTER)}."
+            f"{server.base_url} asked for a pause of {format_duration(seconds)} "
+            f"(Retry-After). The next request is sent after {format_duration(LONGEST_RETRY_AFTER)}."
         )
         seconds = LONGEST_RETRY_AFTER
     return Trouble(cause, detail, status, seconds)

@@ -32,7 +32,7 @@ from sdgkit.teachers.replicas import PROBE_SECONDS
 from sdgkit.teachers.slots import Slots
 
 FORBIDDEN = 403
-# Causes that pass when somebody does something about them: a new key, a payment.
+# Causes that pass when someone does something about them: a new key, a payment.
 _ASK_SOMEBODY = (Cause.EXPIRED_KEY, Cause.NO_CREDIT)
 
 State = Literal["present", "away"]
@@ -210,8 +210,8 @@ class RetryPolicy:
         if self._refusals_in_a_row >= EQUAL_REFUSALS:
             raise TeacherRefused(
                 f"The teacher refused the last {self._refusals_in_a_row} requests alike "
-                f"({trouble}). Find out why, then run the same command again to resume: what was "
-                "refused is asked again."
+                f"({trouble}). Find out why, then run the same command again to resume: the "
+                "refused requests are sent again."
             )
 
     def _record_answer(self, sent_at: float) -> None:

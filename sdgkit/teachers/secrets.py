@@ -1,4 +1,4 @@
-"""Finds a key in a text, in whatever form a server repeats it, so that nobody sees or stores it.
+"""Finds a key in a text, in whatever form a server repeats it, so that it is never shown or stored.
 
 A server that echoes a request may quote the key for an address, write it in capitals, space it out,
 or show the header as base64.

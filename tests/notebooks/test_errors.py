@@ -115,7 +115,7 @@ def test_interrupting_generate_ends_in_one_sentence_and_the_cell_resumes(
     cell = "run = sk.generate(seeds, teacher=teacher, out='run', num_questions=6)"
     text = kernel.interrupted(cell, tmp_path / "run")
     assert text.split("\n", 1)[0] == (
-        "Stopped. What is finished is kept in run. Run the same command again to resume."
+        "Stopped. Finished samples are kept in run. Run the same command again to resume."
     )
     assert text.split()[-1] == "Interrupted."
     assert len(text.splitlines()) <= 3

@@ -175,7 +175,7 @@ def test_the_words_say_what_follows_for_the_run() -> None:
 def test_the_words_name_what_the_judge_overlooks() -> None:
     lenient = calibrated(lambda text, right: 1 if len(text) != len(right) else 3)
     assert by_kind(lenient)["cut"] == (0, 6)
-    assert "It overlooks most often: one figure wrong by a digit (6 of 6)" in lenient.meaning()
+    assert "What it overlooks most often: one figure wrong by a digit (6 of 6)" in lenient.meaning()
 
 
 def test_a_judge_that_gives_no_verdict_is_neither_right_nor_wrong() -> None:
