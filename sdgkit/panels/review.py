@@ -88,6 +88,7 @@ class ReviewState(PanelState):
         position: Which of those is shown, from 1; 0 for none.
         sample: The sample that is shown.
         can_undo: Whether there is a decision to undo.
+        can_redo: Whether there is a decision to redo.
         seed_file: Where *Make this a seed* adds it.
         page: The page of the table, from 0.
         pages: How many pages it has.
@@ -102,6 +103,7 @@ class ReviewState(PanelState):
     position: int
     sample: SampleState | None
     can_undo: bool
+    can_redo: bool
     seed_file: str
     page: int
     pages: int
@@ -156,6 +158,7 @@ class ReviewPanel(Panel):
             "reject": self.reject,
             "edit": self.edit,
             "undo": self.undo,
+            "redo": self.redo,
             "seed": self.make_seed,
         }
 
@@ -244,6 +247,16 @@ class ReviewPanel(Panel):
         if sample_id in self.review.by_id:
             self._current = sample_id
 
+    def redo(self) -> None:
+        """Make the decision again that was undone last, and show its sample."""
+        sample_id = self.review.redo()
+        if sample_id is None:
+            self.notice = "There is nothing to redo."
+            return
+        self.notice = f"Redid the decision about {sample_id}."
+        if sample_id in self.review.by_id:
+            self._current = sample_id
+
     def make_seed(self, path: str) -> None:
         """Add the sample that is shown to a file of seeds.
 
@@ -282,6 +295,7 @@ class ReviewPanel(Panel):
             position=position,
             sample=self._sample() if self._current else None,
             can_undo=bool(review.decisions),
+            can_redo=review.can_redo,
             seed_file=self._seed_file,
             page=self._page,
             pages=max(1, page_count),

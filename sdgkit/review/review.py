@@ -71,6 +71,7 @@ class Review:
     def __init__(self, run: Run | str | Path, *, later: bool = False) -> None:
         self.run = run if isinstance(run, Run) else open_run(run)
         self._follower = Follower(self.run.out, later=later)
+        self._undone: list[Decision] = []  # the first to come back last
         self.read()
         if self.decisions:
             # A process that was killed may have left files that are older than the newest decision.
@@ -189,6 +190,7 @@ class Review:
 
     def decide(self, decisions: Sequence[Decision]) -> None:
         """Save several decisions, all or none."""
+        self._undone.clear()
         self.run.decision_book().write(decisions)
         self._follow_decisions()
 
@@ -203,8 +205,27 @@ class Review:
             return None
         newest = max(decisions, key=lambda decision: decision.number)
         self.run.decision_book().take_back(newest.number)
+        self._undone.append(newest)
         self._follow_decisions()
         return newest.id
+
+    def redo(self) -> str | None:
+        """Make the decision again that was taken back last, if none was made since.
+
+        Returns:
+            The id of its sample; None if there is nothing to make again.
+        """
+        if not self._undone:
+            return None
+        self.run.decision_book().write([self._undone[-1]])
+        decision = self._undone.pop()
+        self._follow_decisions()
+        return decision.id
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether there is a decision to make again."""
+        return bool(self._undone)
 
     def make_seed(self, id: str, path: str | Path = SEED_FILE) -> int:
         """Add an accepted or edited sample to a seed file.

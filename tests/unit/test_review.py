@@ -195,6 +195,26 @@ def test_undo_takes_back_one_decision_after_the_other(out: Path, review: Review)
     assert set(trained_on(out)) == {sample["id"] for sample in review.samples}
 
 
+def test_undone_decisions_can_be_made_again_until_another_is_made(
+    out: Path, review: Review
+) -> None:
+    first, second = (sample["id"] for sample in review.samples[:2])
+    review.reject(first, "too long")
+    review.edit(second, response="Mended.")
+    review.undo()
+    review.undo()
+    assert review.redo() == first
+    assert review.state(first) == "rejected"
+    assert review.redo() == second
+    assert review.as_decided(second)["response"] == "Mended."
+    assert review.redo() is None
+    assert first not in trained_on(out)
+    review.undo()
+    assert review.can_redo
+    review.accept(second)
+    assert not review.can_redo
+
+
 def test_a_decision_holds_for_the_content_and_a_changed_sample_is_outdated(tmp_path: Path) -> None:
     out = tmp_path / "run"
     with ScriptedTeacher() as script:

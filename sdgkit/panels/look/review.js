@@ -83,6 +83,7 @@ function moving({ state, act }) {
       ${sample.state === "outdated" && " (it has changed since you decided)"}
     </span>
     <${Button} label="Undo" keys="u" class="sdg-push" disabled=${!state.can_undo} onClick=${() => act("undo")} />
+    <${Button} label="Redo" keys="U" disabled=${!state.can_redo} onClick=${() => act("redo")} />
   <//>`;
 }
 
@@ -247,6 +248,7 @@ function onKey(ui, key, isTyping) {
   const whileDeciding = {
     a: () => act("accept"),
     u: () => act("undo"),
+    U: () => act("redo"),
     e: () => edit(ui, true),
     j: () => act("step", { by: 1 }),
     k: () => act("step", { by: -1 }),
