@@ -61,7 +61,9 @@ class Assignment:
 
     Attributes:
         tags: The tags to fill, in order.
-        seed: The seed example in the prompt, by role (context, question, response).
+        seed: The seed example in the prompt, by role (context, question, response); of several, the
+            last.
+        other_responses: The responses of the other examples in the prompt.
         material: What to work on, by role.
         rival: A response that precedes the one in the material and is to be compared with it.
         count: How often to fill the tags.
@@ -72,6 +74,7 @@ class Assignment:
 
     tags: tuple[Block, ...]
     seed: Mapping[str, str]
+    other_responses: tuple[str, ...]
     material: Mapping[str, str]
     rival: str | None
     count: int
@@ -136,6 +139,7 @@ def read(messages: Messages) -> Assignment:
     return Assignment(
         tags=tags,
         seed=seed,
+        other_responses=_other_responses(by_role, border),
         material=material,
         rival=rival,
         count=_count(prose, tuple((tag.role, tag.start) for tag in tags)),
@@ -143,6 +147,12 @@ def read(messages: Messages) -> Assignment:
         criteria=_criteria(prose),
         prose=prose,
     )
+
+
+def _other_responses(by_role: Mapping[str, Sequence[Block]], border: float) -> tuple[str, ...]:
+    """The responses of all examples but the last."""
+    examples = [block.text for block in by_role.get("response", ()) if block.position < border]
+    return tuple(examples[:-1])
 
 
 def _by_role(content: Sequence[Block], requested_roles: set[str]) -> dict[str, list[Block]]:

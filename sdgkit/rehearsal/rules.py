@@ -22,6 +22,8 @@ OVERLOOKED = 0.04
 # A response that differs in more places from what the rules would write has a context that they do
 # not know.
 MOST_DIFFERENCES = 1
+# The kinds of finding about which other examples say more than one.
+RULES_OF_FORM = ("form", "completeness")
 # How often to look for a question that the reply does not have yet.
 QUESTION_TRIES = 8
 
@@ -252,7 +254,20 @@ def _findings(assignment: Assignment, skill: Skill, response: str) -> list[Findi
     by_rule = judging.differences(skill.response(assignment), response)
     if len(by_rule) <= MOST_DIFFERENCES and not _is_of_a_sibling_form(by_rule, assignment):
         return by_rule
-    return comparing.impressions(assignment, response)
+    return _without_habits(comparing.impressions(assignment, response), assignment)
+
+
+def _without_habits(findings: Sequence[Finding], assignment: Assignment) -> list[Finding]:
+    """The findings without what only the last example has: where another one lacks it as well, it
+    is no rule."""
+    lacking: set[str] = set()
+    for other in assignment.other_responses:
+        lacking |= {finding.sentence for finding in comparing.impressions(assignment, other)}
+    return [
+        finding
+        for finding in findings
+        if finding.kind not in RULES_OF_FORM or finding.sentence not in lacking
+    ]
 
 
 def _is_of_a_sibling_form(findings: Sequence[Finding], assignment: Assignment) -> bool:

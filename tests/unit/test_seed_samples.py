@@ -168,8 +168,8 @@ def test_seeds_of_another_task_are_not_shown() -> None:
 @pytest.mark.parametrize(
     ("seed_file", "stages"),
     [
-        ("feedback_to_table.jsonl", ["gen_grounded_responses"]),
-        ("commit_messages.jsonl", ["gen_questions", "gen_responses"]),
+        ("feedback_to_table.jsonl", ["gen_grounded_responses", "evaluate_grounded_qa_pair"]),
+        ("commit_messages.jsonl", ["gen_questions", "gen_responses", "evaluate_qa_pair"]),
     ],
 )
 def test_the_shipped_prompts_show_the_other_seeds_before_the_own_one(
@@ -178,12 +178,13 @@ def test_the_shipped_prompts_show_the_other_seeds_before_the_own_one(
     plan = sk.plan(sk.shipped("notebooks") / "seeds" / seed_file)
     for stage in stages:
         row = {**plan.rows[2], "context": "A new context.", "question": "And now?"}
+        row["response"] = "A new response."
         values = {**plan.variables_of(row), **row, "num_samples": 6}
         text = plan.prompts[stage].render(values)[-1]["content"]
         places = [text.index(seed["seed_response"]) for seed in plan.rows[:5]]
         own = places.pop(2)
         assert places == sorted(places)
-        assert max(places) < own < text.rindex("Now write")
+        assert max(places) < own < text.rindex("\nNow ")
 
 
 def test_the_shipped_prompts_say_nothing_of_other_seeds_where_there_are_none() -> None:
@@ -204,3 +205,20 @@ def test_the_rehearsal_teacher_goes_by_the_last_example() -> None:
     assert all(response.startswith("|") for response in shown)
     copied = {row["seed_response"] for row in run.samples()} & set(shown)
     assert not copied
+
+
+def test_a_judge_that_sees_other_seeds_does_not_take_one_seeds_ending_for_a_rule() -> None:
+    plan = sk.plan(sk.shipped("notebooks") / "seeds" / "commit_messages.jsonl")
+    judged = plan.rows[4]
+    beside = next(seed for seed in plan.rows if "Closes #218" in seed["seed_response"])
+    row = {
+        **beside,
+        "question": judged["seed_question"],
+        "response": judged["seed_response"],
+    }
+    prompt = plan.prompts["evaluate_qa_pair"]
+    with sk.connect("rehearsal") as teacher:
+        [alone] = sk.try_on(prompt, [row], teacher)
+        [beside_others] = sk.try_on(prompt, [{**row, **plan.variables_of(row)}], teacher)
+    assert "Closes #218" in alone.rows[0]["evaluation"]
+    assert beside_others.rows[0]["score"] == 3
