@@ -14,6 +14,8 @@ from sdgkit.formatting import pluralize
 from sdgkit.keywords import known_keywords
 from sdgkit.panels.frame import Action, Panel
 from sdgkit.panels.state import PanelState
+from sdgkit.run.seed_samples import VARIABLE as SEED_SAMPLES
+from sdgkit.run.seed_samples import SeedSamples, token_budget
 from sdgkit.seeds import COLUMNS, Seed, SeedSource, read_seeds
 
 RESTORED = "Your changes of last time, which were not saved, are here. Undo goes back to the file."
@@ -248,8 +250,14 @@ def seeds_of(source: "SeedSource | SeedPanel") -> list[Seed]:
 
 
 def rows_to_try(stage: str, seeds: Iterable[Seed]) -> list[dict[str, Any]]:
-    """The rows on which the prompt of this stage can be tried, each with an id."""
+    """The rows on which the prompt of this stage can be tried, each with an id.
+
+    They see the other seeds as in a run with a server that does not say how much it holds.
+    """
+    all_seeds = list(seeds)
+    samples = SeedSamples(all_seeds, token_budget([None]))
     rows = []
-    for number, seed in enumerate(seeds, 1):
-        rows.append({"id": f"s{number}", **stand_in(seed, stage)})
+    for number, seed in enumerate(all_seeds, 1):
+        row = stand_in(seed, stage)
+        rows.append({"id": f"s{number}", **row, SEED_SAMPLES: samples.of(row)})
     return rows

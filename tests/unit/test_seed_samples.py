@@ -10,8 +10,10 @@ import pytest
 from scripted import PROMPTS, ScriptedTeacher, seeds
 
 import sdgkit as sk
+from sdgkit.panels.seeds import rows_to_try
 from sdgkit.prompts import Prompt
 from sdgkit.run.seed_samples import SeedSamples, token_budget
+from sdgkit.seeds import read_seeds
 
 WRITER = "gen_grounded_responses"
 JUDGE = "evaluate_grounded_qa_pair"
@@ -222,3 +224,9 @@ def test_a_judge_that_sees_other_seeds_does_not_take_one_seeds_ending_for_a_rule
         [beside_others] = sk.try_on(prompt, [{**row, **plan.variables_of(row)}], teacher)
     assert "Closes #218" in alone.rows[0]["evaluation"]
     assert beside_others.rows[0]["score"] == 3
+
+
+def test_a_prompt_is_tried_on_rows_that_see_the_other_seeds() -> None:
+    second = rows_to_try(WRITER, read_seeds(seeds(3)))[1]
+    questions = [sample["question"] for sample in second["seed_samples"]]
+    assert questions == [f"Question of seed {number}" for number in (1, 3, 2)]
