@@ -200,7 +200,7 @@ gen_grounded_responses = StageFunction(
 )
 evaluate_grounded_qa_pair = StageFunction(
     GROUNDED.stage("evaluate_grounded_qa_pair"),
-    "Judge each question about a context together with its response, 1 to 3.",
+    "Judge each question about a context together with its response, 1 to 3; name the faults.",
 )
 filter_grounded_qa_pair = StageFunction(
     GROUNDED.stage("filter_grounded_qa_pair"),
@@ -228,7 +228,7 @@ gen_responses = StageFunction(
 )
 evaluate_qa_pair = StageFunction(
     FREEFORM.stage("evaluate_qa_pair"),
-    "Judge each question together with its response, 1 to 3.",
+    "Judge each question together with its response, 1 to 3; name the faults.",
 )
 filter_qa_pair = StageFunction(
     FREEFORM.stage("filter_qa_pair"),

@@ -9,7 +9,7 @@ from sdgkit.formatting import clip, format_number
 from sdgkit.keywords import known_keywords
 from sdgkit.panels.frame import Action, Panel
 from sdgkit.panels.state import Choice, Figure, PanelState
-from sdgkit.prompts.faults import faults_in
+from sdgkit.prompts.faults import count_faults, faults_in
 from sdgkit.review import DRAWN, SEED_FILE, STATES, Review, parts
 from sdgkit.run import Run
 
@@ -25,6 +25,7 @@ class Filters:
     Attributes:
         show: `drawn` (the samples that a review begins with), `all`, or a state.
         score: The judge's score, as text.
+        fault: A kind of fault that the judge named.
         seed: The seed that they came from, such as `s3`.
         reason: The reason of a rejection.
         text: A text in the sample or in the judge's words.
@@ -32,6 +33,7 @@ class Filters:
 
     show: str = "drawn"
     score: str = ""
+    fault: str = ""
     seed: str = ""
     reason: str = ""
     text: str = ""
@@ -167,12 +169,20 @@ class ReviewPanel(Panel):
         *,
         show: str | None = None,
         score: str | None = None,
+        fault: str | None = None,
         seed: str | None = None,
         reason: str | None = None,
         text: str | None = None,
     ) -> None:
         """Change some of the `Filters`; the others stay."""
-        values = {"show": show, "score": score, "seed": seed, "reason": reason, "text": text}
+        values = {
+            "show": show,
+            "score": score,
+            "fault": fault,
+            "seed": seed,
+            "reason": reason,
+            "text": text,
+        }
         changes = {name: value for name, value in values.items() if value is not None}
         self._filters = replace(self._filters, **changes)
         matching = self._matching_ids()
@@ -194,6 +204,7 @@ class ReviewPanel(Panel):
             reason=filters.reason or None,
             seed=filters.seed or None,
             score=float(filters.score) if filters.score else None,
+            fault=filters.fault or None,
         )
 
     def show_page(self, number: int) -> None:
@@ -361,12 +372,17 @@ def _choices(review: Review) -> dict[str, tuple[Choice, ...]]:
     reasons = []
     for reason, number in review.reasons().items():
         reasons.append(Choice(reason, f"{reason} ({number})"))
+    faults = [
+        Choice(fault.kind, f"{fault.kind} ({fault.number})")
+        for fault in count_faults(review.samples)
+    ]
     return {
         "show": (Choice("drawn", f"{DRAWN} drawn"), Choice("all", "all"), *states),
         "score": (
             ANY,
             *(Choice(str(float(score)), format_number(score)) for score in sorted(scores)),
         ),
+        "fault": (ANY, *faults),
         "seed": (ANY, *(Choice(seed, seed) for seed in seeds)),
         "reason": (ANY, *reasons),
     }

@@ -10,7 +10,7 @@ from sdgkit.formatting import format_number, pluralize
 from sdgkit.funnel import StageLine
 from sdgkit.pages.picture import describe_stage
 from sdgkit.quality.interval import Interval, interval
-from sdgkit.samples import Row, content_key
+from sdgkit.samples import Row
 
 ROWS_NAMED = 5  # of a kind, in a sentence
 
@@ -136,8 +136,8 @@ def judge_drops(drops: Iterable[Row], lines: Sequence[StageLine]) -> Iterator[Ro
 
 
 def about_drop(decisions: Decisions, drop: Row) -> Decision | None:
-    """The decision that holds for a row that the judge dropped, or for the sample it would be."""
-    return decisions.about(drop) or decisions.by_content.get(content_key(as_finished(drop)))
+    """The decision that holds for the sample that a dropped row would have become."""
+    return decisions.about(as_finished(drop))
 
 
 def as_finished(drop: Row) -> Row:

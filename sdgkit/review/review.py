@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from sdgkit.decisions import Decision, Decisions, ReviewProgress, Verdict
 from sdgkit.errors import RunError, SeedError, SettingsError
 from sdgkit.keywords import known_keywords
+from sdgkit.prompts.faults import faults_in
 from sdgkit.quality.agreement import Agreement, as_finished, compare_with_judge, judge_drops
 from sdgkit.quality.interval import interval
 from sdgkit.report import length_histogram, score_histogram
@@ -86,6 +87,7 @@ class Review:
         self._keys = {id_: content_key(sample) for id_, sample in self.by_id.items()}
         self.decisions = self.run.decisions
         self._judge_drops: dict[str, Row] | None = None
+        self._keys_of_drops: list[tuple[str, str]] | None = None
         self._agreement: tuple[Decisions, Agreement | None] | None = None
         return self
 
@@ -313,6 +315,7 @@ class Review:
         reason: str | None = None,
         seed: str | None = None,
         score: float | None = None,
+        fault: str | None = None,
     ) -> list[str]:
         """Find samples.
 
@@ -323,6 +326,7 @@ class Review:
             reason: The reason of its rejection.
             seed: The seed that it came from, such as `s3`.
             score: The judge's score.
+            fault: A kind of fault that the judge named, such as "manner".
 
         Returns:
             The ids of the samples that match all of these, in lineage order.
@@ -335,6 +339,7 @@ class Review:
                 and reason in (None, facts.reason)
                 and seed in (None, facts.seed)
                 and score in (None, facts.score)
+                and (fault is None or fault in faults_in(sample.get("faults")))
                 and _contains(sample, text)
             )
             if matches:
@@ -350,6 +355,16 @@ class Review:
             number: How many (default 20).
         """
         return draw(self.by_id, self._keys, number)
+
+    def _drop_keys(self) -> Sequence[tuple[str, str]]:
+        """The ids of the judge's drops with the keys of their contents, worked out once."""
+        if not self.decisions:
+            return ()
+        if self._keys_of_drops is None:
+            self._keys_of_drops = [
+                (id_, content_key(as_finished(drop))) for id_, drop in self.judge_drops.items()
+            ]
+        return self._keys_of_drops
 
     @property
     def judge_drops(self) -> Mapping[str, Row]:
@@ -367,8 +382,10 @@ class Review:
             The agreement; None as long as there are no decisions.
         """
         if self._agreement is None or self._agreement[0] is not self.decisions:
-            drops = self.judge_drops.values() if self.decisions else ()
-            agreement = compare_with_judge(self.decisions, self.samples, drops)
+            decided = self.decisions.by_content
+            samples = [self.by_id[id_] for id_, key in self._keys.items() if key in decided]
+            drops = [self.judge_drops[id_] for id_, key in self._drop_keys() if key in decided]
+            agreement = compare_with_judge(self.decisions, samples, drops)
             self._agreement = (self.decisions, agreement)
         return self._agreement[1]
 

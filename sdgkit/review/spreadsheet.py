@@ -28,6 +28,7 @@ COLUMNS = (
     "question",
     "response",
     "score",
+    "faults",
     "evaluation",
     "seed_context",
     "seed_question",

@@ -120,3 +120,37 @@ def test_calibration_panel_and_report_tell_it(
         calibration = sk.calibrate(judge, "run")
     assert calibration.agreement is not None
     assert calibration.agreement.false_keeps[0].reason == "not our style"
+
+
+def test_samples_are_found_by_the_fault_that_the_judge_named() -> None:
+    prompts = {
+        **PROMPTS,
+        "evaluate_grounded_qa_pair": scripted.prompt(
+            "evaluate_grounded_qa_pair",
+            ("context", "question", "response"),
+            "evaluation",
+            "faults",
+            "score",
+        ),
+    }
+    with ScriptedTeacher() as script:
+        usual = script.usual
+
+        def reply(ask: scripted.Ask) -> str:
+            if ask.stage.startswith("eval_"):
+                return tagged(evaluation="Fine.", score=1)
+            if ask.stage.startswith("evaluate"):
+                is_clumsy = str(ask.given["question"]).startswith("Q0")
+                faults = "manner" if is_clumsy else "none"
+                return tagged(evaluation="Read.", faults=faults, score=2 if is_clumsy else 3)
+            return str(usual(ask))
+
+        script.answer = reply
+        run = sk.generate(
+            scripted.seeds(2), teacher=script.connect(), prompts=prompts, num_contexts=2
+        )
+    panel = ReviewPanel(run)
+    panel.filter(show="all", fault="manner")
+    assert len(panel.ids) == 4
+    assert {panel.review.by_id[row_id]["faults"] for row_id in panel.ids} == {"manner"}
+    assert [choice.label for choice in panel.state().choices["fault"]] == ["any", "manner (4)"]

@@ -18,7 +18,7 @@ from sdgkit.cli import main
 from sdgkit.errors import RunError, SeedError, SettingsError
 from sdgkit.quality.interval import interval
 from sdgkit.review import Review, parts
-from sdgkit.review.spreadsheet import from_csv, harmless, original, to_csv
+from sdgkit.review.spreadsheet import FIELD_LIMIT, from_csv, harmless, original, to_csv
 from sdgkit.samples import content_key, seed_of
 
 Cells = list[dict[str, str]]  # the lines of a spreadsheet, by column
@@ -342,6 +342,7 @@ def test_an_unknown_sample_is_refused_in_one_sentence(review: Review) -> None:
 def filled_in(path: Path, change: Callable[[Cells], None]) -> None:
     """As a spreadsheet saves it after somebody changed the rows."""
     with path.open(encoding="utf-8-sig", newline="") as file:
+        csv.field_size_limit(FIELD_LIMIT)  # the default is less than the longest text
         rows = list(csv.DictReader(file))
     change(rows)
     with path.open("w", encoding="utf-8", newline="") as file:

@@ -1,6 +1,6 @@
 // The review: one sample beside its seed with the judge's words, all in a table, and two figures.
 
-const FILTERS = ["show", "score", "seed", "reason"];
+const FILTERS = ["show", "score", "fault", "seed", "reason"];
 
 function view(ui) {
   const { state, act, local, id } = ui;
