@@ -249,7 +249,8 @@ def _project(plan: Plan, pilot: Pilot) -> _Projection:
         if limited_rows:
             tried = limited_rows
             scale = _rows_in_all(stage, pilot, scale) / tried
-    return _Projection(work=work, tried=tried, kept=pilot.kept, scale=scale)
+    # Of several responses to a question one is kept; the pilot has one of each.
+    return _Projection(work=work, tried=tried, kept=pilot.kept, scale=scale / plan.responses)
 
 
 def _rows_in_all(stage: Stage, pilot: Pilot, scale: float) -> float:

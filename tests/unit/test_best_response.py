@@ -137,6 +137,24 @@ def test_a_sample_that_the_review_rejects_is_the_better_one_of_no_pair(
     assert [pair["id"] for pair in pairs_of(run, tmp_path / "pairs.jsonl")] == ["s2/c1/q1/r2-r1"]
 
 
+def test_an_estimate_counts_the_requests_of_all_responses_and_the_samples_of_the_best(
+    script: ScriptedTeacher,
+) -> None:
+    plan = sk.plan(
+        seeds(4),
+        teacher=script.connect(),
+        prompts=PROMPTS,
+        num_contexts=2,
+        num_questions=2,
+        responses=4,
+    )
+    found = sk.estimate(plan)
+    contexts = 8
+    questions = 16
+    assert found.requests == contexts + contexts + questions + 2 * 4 * questions
+    assert found.samples == questions
+
+
 @pytest.mark.parametrize("responses", [0, -1, 1.5, True])
 def test_a_number_of_responses_that_is_none_is_refused(responses: Any) -> None:
     with pytest.raises(sk.SettingsError, match="responses"):
