@@ -4,6 +4,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import ParamSpec, TypeVar, Unpack, get_args, get_origin
 
 from sdgkit.errors import SettingsError
@@ -85,6 +86,37 @@ def unknown_keyword(function: str, name: str, known: Iterable[str]) -> SettingsE
         setting=name,
         choices=choices,
     )
+
+
+def as_text(name: str, value: object) -> str | None:
+    """An argument that is text, which papermill's `-p` may have turned into a whole number.
+
+    Args:
+        name: The argument's name.
+        value: Its value; None if it was left out.
+
+    Raises:
+        SettingsError: It is neither text nor a whole number. Of any other number it cannot be known
+            how it was written.
+
+    Example:
+        >>> as_text("system", 42)
+        '42'
+    """
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    raise SettingsError(
+        f"{name} must be text, not {value!r}. With papermill, give it with -r {name} VALUE, which "
+        "keeps it as it is written (-p turns it into a number).",
+        setting=name,
+    )
+
+
+def as_path(name: str, value: object) -> "str | Path | None":
+    """An argument that is a path: `as_text` for what is none."""
+    return value if isinstance(value, Path) else as_text(name, value)
 
 
 def advice(name: str, choices: Sequence[str]) -> str:

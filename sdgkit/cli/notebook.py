@@ -28,6 +28,22 @@ from sdgkit.cli.terminal import say
 from sdgkit.errors import SettingsError
 
 QUICKSTART = "quickstart"
+TEXT_PARAMETERS = (
+    "seeds",
+    "out",
+    "teacher",
+    "base_url",
+    "model",
+    "judge_base_url",
+    "judge_model",
+    "prompts",
+    "contexts",
+    "questions",
+    "structure",
+    "system",
+)
+"""Parameters of the tutorials that are text: figures stay as they are typed."""
+
 QUICKSTART_SEEDS = "feedback_to_table"
 
 
@@ -109,7 +125,9 @@ def run(
     if seeds:
         values["seeds"] = seeds
     for name, text in assignments:
-        values[name] = parse_value(text)
+        value = parse_value(text)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        values[name] = text if is_number and _is_text(name, source) else value
     _refuse_unknown(values, source)
     out = source.out(source.parameters | values)
     if "out" in source.parameters:
@@ -120,6 +138,11 @@ def run(
     say(f"\nThe executed notebook: {executed}")
     if (out / "summary.json").exists():
         print_ending(open_run(out))
+
+
+def _is_text(name: str, notebook: Notebook) -> bool:
+    """Whether a parameter is text, so that figures stay as they are typed."""
+    return name in TEXT_PARAMETERS or isinstance(notebook.parameters.get(name), str)
 
 
 def _refuse_unknown(values: dict[str, Any], notebook: Notebook) -> None:

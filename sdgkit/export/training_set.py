@@ -20,6 +20,7 @@ from sdgkit.pages import fill
 from sdgkit.samples import Row
 
 _RESPONSE_ID = re.compile(r"/r\d+$")
+DIGEST_LENGTH = 12  # hexadecimal digits in the name of a file
 TEST_SHARE = 0.1  # of the contexts, by default
 EXPORT_FORMATS = (*FORMATS, "preference", "datasets")
 
@@ -153,11 +154,12 @@ class TrainingSet:
     def _write_split(
         self, folder: Path, split: str, is_in_split: Callable[[Row], bool]
     ) -> SplitFile:
-        file = f"{split}.parquet"
-        if _is_rehearsal(self.parts):
-            file = f"{REHEARSAL}_{file}"
+        name = f"{REHEARSAL}_{split}" if _is_rehearsal(self.parts) else split
         rows = partial(self._formatted, "parquet", is_in_split)
-        return SplitFile(split, file, write_parquet(folder / file, rows))
+        unnamed = folder / f"{name}.parquet"
+        number = write_parquet(unnamed, rows)
+        file = named_by_content(unnamed)
+        return SplitFile(split, file.name, number)
 
     def _formatted(self, format: str, is_in_split: Callable[[Row], bool]) -> Iterator[Row]:
         """The rows of one split in a training format."""
@@ -223,6 +225,31 @@ class TrainingSet:
                 yield _TrainingRow(row.part, row.original, {**row.sample, "id": merged_id})
             else:
                 yield row
+
+
+def named_by_content(path: Path) -> Path:
+    """Put a digest of a file's content into its name, and remove files of the names before it.
+
+    `datasets` keys its cache by the names in a folder's card and not by what the files hold: under
+    the same name it would go on loading what was exported first (huggingface/datasets#2956).
+
+    Args:
+        path: The file, such as `train.parquet`.
+
+    Returns:
+        Where it is now, such as `train-1a2b3c4d5e6f.parquet`.
+    """
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()[:DIGEST_LENGTH]
+    named = path.with_name(f"{path.stem}-{digest}{path.suffix}")
+    path.replace(named)
+    older_name = re.compile(
+        rf"{re.escape(path.stem)}-[0-9a-f]{{{DIGEST_LENGTH}}}{re.escape(path.suffix)}"
+    )
+    for older in path.parent.iterdir():
+        if older_name.fullmatch(older.name) and older != named:
+            older.unlink()
+    return named
 
 
 def held_out(

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Unpack
 
-from sdgkit.keywords import known_keywords
+from sdgkit.keywords import as_path, known_keywords
 from sdgkit.method.options import PlanOptions
 from sdgkit.method.planning import plan
 from sdgkit.method.sources import PlanSource, default_folder
@@ -78,6 +78,6 @@ def generate(
         >>> run.state
         'done'
     """
-    folder = default_folder(seeds) if out is None else out
+    folder = default_folder(seeds) if out is None else as_path("out", out)
     planned = plan(seeds, teacher=teacher, **options)
     return Run(planned, folder, reuse=reuse).start().wait()

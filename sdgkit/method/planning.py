@@ -8,7 +8,7 @@ from typing import Any, Unpack, cast
 from sdgkit.checks import read_checks, saved
 from sdgkit.errors import RunError, SettingsError
 from sdgkit.files import refuse_way_out
-from sdgkit.keywords import known_keywords
+from sdgkit.keywords import as_text, known_keywords
 from sdgkit.method.best_response import with_responses, with_temperature_to_differ
 from sdgkit.method.least_score import with_min_score
 from sdgkit.method.options import (
@@ -179,7 +179,7 @@ def _plan_from_seeds(
         near_duplicates=near_duplicates,
         twins=twins,
         responses=responses,
-        system=options.get("system"),
+        system=as_text("system", options.get("system")),
         name=source_name(seeds),
         structure=options.get("structure") or "auto",
     )

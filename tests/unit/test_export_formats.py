@@ -277,11 +277,26 @@ def test_a_rehearsal_is_not_merged_with_a_real_run(tmp_path: Path) -> None:
         merged([part(SAMPLES), rehearsed])
     TrainingSet(rehearsed).write("datasets", tmp_path / "set")
     assert "do not train on them" in (tmp_path / "set" / "README.md").read_text()
-    assert {file.name for file in (tmp_path / "set").iterdir()} == {
-        "rehearsal_train.parquet",
-        "rehearsal_test.parquet",
-        "README.md",
-    }
+    names = sorted(file.name.partition("-")[0] for file in (tmp_path / "set").iterdir())
+    assert names == ["README.md", "rehearsal_test", "rehearsal_train"]
+
+
+def test_a_datasets_folder_loads_what_was_exported_last(tmp_path: Path) -> None:
+    import datasets
+
+    cache = str(tmp_path / "cache")
+
+    def loaded(folder: Path) -> list[str]:
+        splits = datasets.load_dataset(str(folder), cache_dir=cache)
+        return sorted(row["id"] for split in splits.values() for row in split)
+
+    for name, samples in {"a": SAMPLES, "b": SAMPLES[:4]}.items():
+        TrainingSet(part(samples)).write("datasets", tmp_path / name / "datasets")
+        assert loaded(tmp_path / name / "datasets") == sorted(row["id"] for row in samples)
+    again = tmp_path / "a" / "datasets"
+    TrainingSet(part(SAMPLES[2:])).write("datasets", again)
+    assert loaded(again) == sorted(row["id"] for row in SAMPLES[2:])
+    assert len(list(again.glob("train-*.parquet"))) == 1, "what was exported before is gone"
 
 
 def test_the_commands_write_where_you_expect_it(
