@@ -3,12 +3,15 @@
 from pathlib import Path
 from typing import Unpack
 
+from sdgkit.errors import show_in_notebook
 from sdgkit.keywords import as_path, known_keywords
 from sdgkit.method.options import PlanOptions
 from sdgkit.method.planning import plan
 from sdgkit.method.sources import PlanSource, default_folder
 from sdgkit.run import Run
 from sdgkit.teachers.source import TeacherSource
+
+NOTHING_KEPT = "Interrupted. Pass a folder, out=, to keep the samples and resume the run next time."
 
 
 @known_keywords
@@ -80,4 +83,10 @@ def generate(
     """
     folder = default_folder(seeds) if out is None else as_path("out", out)
     planned = plan(seeds, teacher=teacher, **options)
-    return Run(planned, folder, reuse=reuse).start().wait()
+    run = Run(planned, folder, reuse=reuse).start()
+    try:
+        return run.wait()
+    except KeyboardInterrupt as interrupt:
+        if folder is None:
+            show_in_notebook(interrupt, NOTHING_KEPT)
+        raise

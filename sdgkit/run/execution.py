@@ -132,10 +132,15 @@ class Execution:
     def _say_how_it_ended(self) -> None:
         usage = self.stream.usage
         if self.state == "cancelled":
-            place = f" in {self._record.out}" if self._record.out else ""
-            self._notes.add(
-                f"Stopped. Finished samples are kept{place}. Run the same command again to resume."
-            )
+            if self._record.out is not None:
+                self._notes.add(
+                    f"Stopped. Finished samples are kept in {self._record.out}. "
+                    "Run the same command again to resume."
+                )
+            else:
+                self._notes.add(
+                    "Stopped. Finished samples are in memory only: this run has no folder (out=)."
+                )
         elif self._journal.session > 1 and (usage.reused or usage.requests):
             reused = pluralize(usage.reused, "recorded reply", "recorded replies")
             self._notes.add(f"Reused {reused}, sent {pluralize(usage.requests, 'request')}.")

@@ -123,6 +123,16 @@ def test_interrupting_generate_ends_in_one_sentence_and_the_cell_resumes(
     assert kernel.run("print(run.state, run.summary.sessions)")[0]["text"] == "done 2\n"
 
 
+def test_an_interrupted_run_without_a_folder_says_how_to_keep_the_next_one(kernel: Kernel) -> None:
+    kernel.begin("sk.generate(seeds, teacher=teacher, num_questions=6)")
+    time.sleep(2.0)
+    kernel.manager.interrupt_kernel()
+    text = shown(kernel.end())
+    assert "Traceback" not in text
+    assert "Pass a folder, out=, to keep the samples" in text.splitlines()[-1]
+    assert "Run the same command again" not in text
+
+
 def test_an_error_is_its_sentence_and_the_traceback_is_there_on_demand(kernel: Kernel) -> None:
     [error] = kernel.run("sk.load_seeds('nowhere.jsonl')")
     [line] = error["traceback"]
