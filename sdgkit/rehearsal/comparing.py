@@ -99,7 +99,8 @@ def _ending(response: str, example: str, seed_source: str) -> Iterator[Finding]:
     """The example's closing formula missing; an ending without a sign where the example has one."""
     closing = example.strip().rpartition("\n")[2]
     closing_words = wording.words(closing)
-    is_formula = "\n" in example and not _LABEL.match(closing)
+    has_content = _LABEL.match(closing) or wording.NUMBER.search(closing)
+    is_formula = "\n" in example and not has_content
     is_from_source = bool(closing_words & wording.words(seed_source))
     if is_formula and closing_words and not is_from_source and closing not in response:
         yield Finding(f"It does not end with “{closing}”.", "completeness")

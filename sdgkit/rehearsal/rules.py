@@ -22,6 +22,8 @@ OVERLOOKED = 0.04
 # A response that differs in more places from what the rules would write has a context that they do
 # not know.
 MOST_DIFFERENCES = 1
+# Unless so many of its lines are what they would write.
+SHARED_LINES = 0.85
 # The kinds of finding about which other examples say more than one.
 RULES_OF_FORM = ("form", "completeness")
 # How often to look for a question that the reply does not have yet.
@@ -251,8 +253,10 @@ def _findings(assignment: Assignment, skill: Skill, response: str) -> list[Findi
     )
     if is_seed:
         return judging.differences(assignment.seed_response, response)
-    by_rule = judging.differences(skill.response(assignment), response)
-    if len(by_rule) <= MOST_DIFFERENCES and not _is_of_a_sibling_form(by_rule, assignment):
+    right = skill.response(assignment)
+    by_rule = judging.differences(right, response)
+    is_known = len(by_rule) <= MOST_DIFFERENCES or _shares_lines(right, response, assignment)
+    if is_known and not _is_of_a_sibling_form(by_rule, assignment):
         return by_rule
     return _without_habits(comparing.impressions(assignment, response), assignment)
 
@@ -268,6 +272,15 @@ def _without_habits(findings: Sequence[Finding], assignment: Assignment) -> list
         for finding in findings
         if finding.kind not in RULES_OF_FORM or finding.sentence not in lacking
     ]
+
+
+def _shares_lines(right: str, response: str, assignment: Assignment) -> bool:
+    """Whether most lines of a response that the example does not have are the rules' own."""
+    right_lines = set(right.splitlines())
+    example_lines = set(assignment.seed_response.splitlines())
+    lines = [line for line in response.splitlines() if line and line not in example_lines]
+    known = [line for line in lines if line in right_lines]
+    return len(known) >= max(1, SHARED_LINES * len(lines))
 
 
 def _is_of_a_sibling_form(findings: Sequence[Finding], assignment: Assignment) -> bool:

@@ -7,10 +7,12 @@ they come.
 import re
 from collections.abc import Sequence
 from functools import cache
+from itertools import pairwise
 
 from sdgkit.texts import load_texts
 
 LONGEST_QUOTE = 300  # characters
+FEWEST_WORDS = 4  # of a sentence that says what is wrong
 WORDS_NEGATED = 4  # after a negation
 _SENTENCE = re.compile(r"[^\s][^\n]*?(?:[.!?](?=\s|$)|[\u3002\uff01\uff1f]|(?=\n|$))")
 _CLAUSE_BREAK = re.compile(r"[,;:\u2013\u2014(]|\b(?:but|aber|sondern|mais|pero|sino|ma)\b")
@@ -46,13 +48,31 @@ def without_praise(text: str) -> str:
 
 def quote(text: str) -> str:
     """The sentence that objects most, shortened if it is very long; "" if none does."""
-    objecting = objections(text)
-    if not objecting:
-        return ""
-    sentence = max(objecting, key=_weight)  # the first of equals
+    sentence = _most_objecting(objections(text)) or _reason_given(text)
     if len(sentence) <= LONGEST_QUOTE:
         return sentence
     return f"{sentence[:LONGEST_QUOTE].rstrip()}\u2026"
+
+
+def _most_objecting(sentences: Sequence[str]) -> str:
+    """The first of those that object most, without those that only say that something is bad."""
+    telling = [sentence for sentence in sentences if _is_telling(sentence)]
+    return max(telling, key=_weight, default="")
+
+
+def _reason_given(text: str) -> str:
+    """What follows a short sentence that objects: "Not good. It is about another town."."""
+    sentences = [match[0] for match in _SENTENCE.finditer(text)]
+    for sentence, following in pairwise(sentences):
+        if _weight(sentence) > 0 and _is_telling(following):
+            return following
+    return ""
+
+
+def _is_telling(sentence: str) -> bool:
+    """Whether it has a few words or, in a script without spaces, enough characters."""
+    words = sentence.split()
+    return len(words) >= FEWEST_WORDS or len(words[0]) >= 2 * FEWEST_WORDS
 
 
 def _weight(sentence: str) -> float:

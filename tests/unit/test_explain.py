@@ -19,7 +19,7 @@ from sdgkit.errors import RunError
 from sdgkit.funnel import StageLine, Summary
 from sdgkit.pages import fill
 from sdgkit.report.explain import Cause, explain
-from sdgkit.report.objections import objections
+from sdgkit.report.objections import objections, quote
 from sdgkit.report.phrases import phrases
 from sdgkit.run.snapshot import Snapshot
 from sdgkit.samples import Row
@@ -325,6 +325,22 @@ def test_phrases_are_what_the_drops_say_and_the_kept_do_not() -> None:
 )
 def test_what_a_judge_finds_right_is_no_objection(evaluation: str, objecting: list[str]) -> None:
     assert objections(evaluation) == objecting
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "sentence"),
+    [
+        ("Not good. It is about another town.", "It is about another town."),
+        ("Bad. The tone fits. The last unit is missing.", "The last unit is missing."),
+        ("This is wrong. The total should be 41, not 14.", "The total should be 41, not 14."),
+        ("98 % are right.", ""),
+        ("", ""),
+    ],
+)
+def test_the_quote_says_what_is_wrong_and_not_only_that_something_is(
+    evaluation: str, sentence: str
+) -> None:
+    assert quote(evaluation) == sentence
 
 
 WITH_FAULTS = {
