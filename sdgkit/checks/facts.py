@@ -5,6 +5,7 @@ Names are looked for only in languages that do not write every noun with a capit
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable
 from functools import cached_property
 from itertools import product
@@ -23,6 +24,7 @@ from sdgkit.samples import Row
 
 FACTS_SHOWN = 5  # in the message of a drop
 OPERANDS = 150  # at most this many numbers of a source are combined
+NEIGHBOURS = 1_000  # with at most this many of a line
 SCALES = (1.0, 1e3, 1e6, 1e9, 1e-3, 1e-6, 1e-9)  # "12.6 million" is 12600000
 PERCENT = 0.01  # 12 % is 0.12
 STEM = 4  # letters by which a name is recognised, whatever its ending
@@ -91,6 +93,7 @@ class FactSource:
         self._words = {*re.findall(r"[^\W_]+", lower), *re.findall(r"[^\W_]+(?:-[^\W_]+)+", lower)}
         self._stems = {word[:STEM] for word in self._words if len(word) >= STEM}
         self._squeezed = _squeezed(self._text)
+        self._results: dict[tuple[str, bool], list[float]] = {}
 
     @cached_property
     def _values(self) -> set[float]:
@@ -114,16 +117,33 @@ class FactSource:
 
         One of the two must be on the same line as the number.
         """
-        beside: set[float] = set()
-        for neighbour in numbers(number.line):
-            beside |= neighbour.values & self._values
+        results = self._results_beside(number.line, number.percent)
         tolerance = 0.5 * 10.0**-number.decimals + 1e-9
-        for first, second in product(beside, sorted(self._values)[:OPERANDS]):
-            results = _results(first, second, number.percent)
-            for result, value in product(results, number.values):
-                if abs(result - value) <= tolerance:
-                    return True
+        for value in number.values:
+            at = bisect_left(results, value - tolerance)
+            if at < len(results) and results[at] <= value + tolerance:
+                return True
         return False
+
+    def _results_beside(self, line: str, percent: bool) -> list[float]:
+        """What may be computed from a number on this line and another one, in order.
+
+        It is computed once for all numbers of a line, of which a table may have hundreds.
+        """
+        key = (line, percent)
+        if key not in self._results:
+            beside: set[float] = set()
+            for neighbour in numbers(line):
+                beside |= neighbour.values & self._values
+            results: set[float] = set()
+            for first, second in product(sorted(beside)[:NEIGHBOURS], self._operands):
+                results.update(_results(first, second, percent))
+            self._results[key] = sorted(results)
+        return self._results[key]
+
+    @cached_property
+    def _operands(self) -> list[float]:
+        return sorted(self._values)[:OPERANDS]
 
     def has_name(self, name: str) -> bool:
         """Whether the texts have a name, with whatever ending; a code must be exactly the same."""

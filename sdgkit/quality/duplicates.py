@@ -10,6 +10,7 @@ same on every machine.
 from __future__ import annotations
 
 import unicodedata
+from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -96,16 +97,25 @@ class SimilarityIndex(Generic[Key]):
     def most_similar(self, text: str, group: str = "") -> Match[Key] | None:
         """The most similar text, the earliest of several; None if none reaches the threshold."""
         best: Match[Key] | None = None
+        most = 0.0
+        shingles = _shingles(text)
+        # Thousands of texts after one template are all candidates of each other, so a comparison
+        # is cheap, and none is made that could not win.
         for place in sorted(self._index.query(_sketch(text))):
             entry = self._entries[place]
             if group and entry.group == group:
                 continue
-            match = Match(entry.key, similarity(text, entry.text))
-            if best is None or match.similarity > best.similarity:
-                best = match
-        if best is None or best.similarity < self.threshold:
-            return None
-        return best
+            other = _packed_shingles(entry.text)
+            if min(len(shingles), len(other)) / max(len(shingles), len(other)) <= most:
+                continue
+            shared = len(_hashes(text).intersection(other))
+            found = shared / (len(shingles) + len(other) - shared)
+            if found > most:
+                most = found
+                best = Match(entry.key, found)
+            if most == 1:
+                break
+        return best if most >= self.threshold else None
 
 
 def _bands(threshold: float) -> int:
@@ -279,6 +289,16 @@ def _shingles(text: str) -> frozenset[str]:
     comparable = _comparable(text)
     starts = range(max(1, len(comparable) - SHINGLE + 1))
     return frozenset(comparable[start : start + SHINGLE] for start in starts)
+
+
+@lru_cache(64)
+def _hashes(text: str) -> frozenset[int]:
+    return frozenset(map(hash, _shingles(text)))
+
+
+@lru_cache(5_000)  # 8 bytes a character: the candidates of a text are looked at again and again
+def _packed_shingles(text: str) -> array[int]:
+    return array("q", map(hash, _shingles(text)))
 
 
 @lru_cache(64)

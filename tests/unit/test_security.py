@@ -23,6 +23,7 @@ from scripted import PROMPTS, Ask, ScriptedTeacher, seeds
 from servers import FaultServer, completion, status
 
 import sdgkit as sk
+from sdgkit.checks import RULES, CheckedText
 from sdgkit.cli import main
 from sdgkit.decisions import Decision, DecisionBook
 from sdgkit.errors import RunError, SdgkitError, SeedError, SettingsError
@@ -815,3 +816,24 @@ def test_every_line_of_the_guides_page_names_a_test_that_there_is(repo: Path) ->
     for line in lines:
         named = re.findall(r"`(test_\w+)`", line)
         assert named and not set(named) - tests, line
+
+
+# Work that does not grow out of hand --------------------------------------------------------------
+
+
+def test_a_table_of_hundreds_of_numbers_is_checked_in_a_moment() -> None:
+    figures = [str(7 * number % 99_991 + 1_000) for number in range(1, 801)]
+    source = " ".join(figures)
+    row = {"context": source, "question": "", "seed_context": source, "seed_question": ""}
+    began = time.process_time()
+    for text in (source, " ".join(str(int(figure) * 37 + 1) for figure in figures)):
+        RULES["facts_in_context"](CheckedText(text, source, row))
+    assert time.process_time() - began < 3
+
+
+def test_a_thousand_seeds_after_one_template_are_checked_in_moderate_time() -> None:
+    context = "The customer reports that the lamp in the hall flickers when it rains. " * 4
+    rows = [{**seeds(1)[0], "seed_context": f"{context} Case {number}."} for number in range(1_000)]
+    began = time.process_time()
+    assert sk.check_seeds(rows)
+    assert time.process_time() - began < 30
