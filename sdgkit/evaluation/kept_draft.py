@@ -44,7 +44,7 @@ class DraftFile:
 
     def read(self) -> KeptDraft | None:
         """The draft that was kept; None if there is none."""
-        if not self.path.is_file():
+        if not self.path.is_file() or self._is_link():
             return None
         try:
             self._content = self.path.read_bytes()
@@ -55,6 +55,8 @@ class DraftFile:
 
     def write(self, draft: KeptDraft) -> None:
         """Keep a draft; where that is impossible, `problem` says why."""
+        if self._is_link():
+            return
         text = json.dumps(asdict(draft), ensure_ascii=False)
         content = text.encode("utf-8", "replace")
         try:
@@ -64,6 +66,13 @@ class DraftFile:
             self.problem = ""
         except RunError as error:
             self.problem = f"What you type is not kept until you save it: {error}"
+
+    def _is_link(self) -> bool:
+        """Whether a link stands in its place: a stranger's folder may hold one to your own file."""
+        if not self.path.is_symlink():
+            return False
+        self.problem = f"What you type is not kept until you save it: {self.path} is a link."
+        return True
 
     def remove(self) -> None:
         """Remove the file, unless another panel has written it since; what it held is saved."""

@@ -309,6 +309,20 @@ def test_where_a_draft_cannot_be_kept_the_panel_says_so_and_works(
     assert questions(saved())[0] == "Mine?"
 
 
+def test_a_draft_follows_no_link(seeds: list[dict[str, str]], tmp_path: Path) -> None:
+    """A folder may come from a stranger: its link may lead to a file of yours."""
+    yours = tmp_path / "yours"
+    yours.write_text("precious", "utf-8")
+    DRAFT.symlink_to(yours)
+    panel = sk.SeedPanel(FILE)
+    ask(panel, 0, "Mine?")
+    assert yours.read_text("utf-8") == "precious"
+    assert "is a link" in panel.view.state["problem"]
+    act(panel, "save")
+    assert questions(saved())[0] == "Mine?"
+    assert yours.read_text("utf-8") == "precious"
+
+
 def test_rows_without_a_file_leave_nothing_on_disk() -> None:
     panel = sk.SeedPanel(scripted.seeds(2))
     act(panel, "edit", place=0, column="seed_question", text="Mine?")
