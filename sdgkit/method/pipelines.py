@@ -3,6 +3,10 @@
 from sdgkit.pipeline import Pipeline
 from sdgkit.stages import FAULTS, VERDICT, Combine, Generate, GenerateMany, Judge, Keep
 
+QUESTIONS_TOGETHER = 6
+"""Questions of a freeform skill that one request asks for: in a long list, the last resemble the
+first, and a reply that is cut off costs more."""
+
 GROUNDED = Pipeline(
     "grounded",
     (
@@ -49,7 +53,7 @@ FREEFORM = Pipeline(
             letter="q",
             per_row=30,
             together=True,
-            most_together=6,
+            most_together=QUESTIONS_TOGETHER,
             extra_tries=10,
         ),
         # Judge each question, 0 or 1, and keep those with a 1.
@@ -65,3 +69,18 @@ FREEFORM = Pipeline(
 
 METHODS = {pipeline.name: pipeline for pipeline in (GROUNDED, FREEFORM)}
 """The two pipelines, by name."""
+
+
+def questions_together(pipeline: Pipeline) -> int | None:
+    """How many questions of a freeform skill one request asks for; None for all of them."""
+    if "gen_questions" not in pipeline.names:
+        return None
+    together: int | None = getattr(pipeline.stage("gen_questions"), "most_together", None)
+    return together
+
+
+def with_questions_in_one_request(pipeline: Pipeline) -> Pipeline:
+    """The pipeline of a folder in which one request asked for all questions of a seed."""
+    if questions_together(pipeline) is None:
+        return pipeline
+    return pipeline.change("gen_questions", most_together=None, extra_tries=0)

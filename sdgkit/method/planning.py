@@ -25,7 +25,12 @@ from sdgkit.method.own_contexts import (
     share_out,
     without_questions,
 )
-from sdgkit.method.pipelines import GROUNDED, METHODS
+from sdgkit.method.pipelines import (
+    GROUNDED,
+    METHODS,
+    questions_together,
+    with_questions_in_one_request,
+)
 from sdgkit.method.sources import PlanSource, run_folder, source_name
 from sdgkit.pipeline import Pipeline
 from sdgkit.prompts import Prompt, load_prompt, load_prompts
@@ -116,10 +121,14 @@ def _plan_again(folder: Path, teacher: TeacherSource | None, options: PlanOption
             "give pipeline= again.",
             folder=folder,
         )
+    if config.settings.questions_together is None:
+        pipeline = with_questions_in_one_request(pipeline)
     recorded_prompts = {
         name: Prompt.from_json(name, parts) for name, parts in config.prompts.items()
     }
-    recorded = {**config.settings.given(), "target": config.target, "system": config.system}
+    settings = config.settings.given()
+    settings.pop("questions_together", None)  # the pipeline says it
+    recorded = {**settings, "target": config.target, "system": config.system}
     if config.settings.contexts is not None and config.settings.questions != "context":
         # Such a column was replaced by written questions when this folder was begun.
         recorded["contexts"] = without_questions(config.settings.contexts)
@@ -174,7 +183,7 @@ def _plan_from_seeds(
         ),
         teacher=teacher_of(teacher),
         judge=teacher_of(options.get("judge")),
-        settings=_settings(options, own_contexts, questions, checks, near_duplicates),
+        settings=_settings(options, pipeline, own_contexts, questions, checks, near_duplicates),
         target=target,
         near_duplicates=near_duplicates,
         twins=twins,
@@ -187,6 +196,7 @@ def _plan_from_seeds(
 
 def _settings(
     options: PlanOptions,
+    pipeline: Pipeline,
     own_contexts: Sequence[Row] | None,
     questions: str | None,
     checks: Sequence[Check],
@@ -194,6 +204,7 @@ def _settings(
 ) -> dict[str, Any]:
     """The options as JSON values, enough to plan the run again."""
     settings: dict[str, Any] = {option.name: options.get(option.name) for option in MAKER_OPTIONS}
+    settings["questions_together"] = questions_together(pipeline)
     settings["responses"] = options.get("responses")
     settings["twins"] = options.get("twins")
     settings["min_score"] = options.get("min_score")

@@ -20,6 +20,8 @@ class RecordedSettings:
 
     Attributes:
         contexts: Your own contexts, the rows themselves.
+        questions_together: How many questions of a freeform skill one request asks for; None where
+            it asks for all.
         checks: What `sdgkit.checks.saved` gives for each check.
     """
 
@@ -35,6 +37,7 @@ class RecordedSettings:
     twins: Literal["keep", "drop"] | None = None
     min_score: float | None = None
     responses: int | None = None
+    questions_together: int | None = None
     keep_reasoning: bool | None = None
 
     # An option that is unknown here would be left out of the run silently.

@@ -782,3 +782,18 @@ def test_freeform_streamed_and_stage_by_stage_give_equal_rows(script: ScriptedTe
         more: dict[str, Any] = {"num_questions": 4} if stage.name == "gen_questions" else {}
         rows = getattr(sk, stage.name)(rows, **asks, **more)
     assert rows.to_list() == streamed.dataset.to_list()
+
+
+def test_a_folder_whose_questions_were_asked_for_in_one_request_asks_nothing_again(
+    script: ScriptedTeacher, tmp_path: Path
+) -> None:
+    one_request = sk.FREEFORM.change("gen_questions", most_together=None, extra_tries=0)
+    rows = seeds(2, grounded=False)
+    options: dict[str, Any] = {"prompts": FREEFORM_PROMPTS, "out": tmp_path}
+    run = sk.generate(rows, teacher=script.connect(), pipeline=one_request, **options)
+    first = list(run.samples())
+    script.forget()
+    assert list(sk.generate(tmp_path, teacher=script.connect()).samples()) == first
+    assert script.asked() == 0
+    config = json.loads((tmp_path / "config.json").read_text("utf-8"))
+    assert "questions_together" not in config["settings"]
