@@ -2,11 +2,14 @@
 
 import os
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 from jupyter_client.manager import start_new_kernel
 
@@ -149,3 +152,19 @@ def test_an_error_within_an_error_is_one_sentence_too(kernel: Kernel) -> None:
     [error] = [one for one in kernel.run(cell) if "traceback" in one]
     assert error["ename"] == "TeacherUnreachable"
     assert error["traceback"] == [f"TeacherUnreachable: {error['evalue']}"]
+
+
+def test_under_papermill_an_error_is_its_sentence_too(tmp_path: Path) -> None:
+    cell = nbformat.v4.new_code_cell("import sdgkit as sk\nsk.load_seeds('nowhere.jsonl')")
+    source = tmp_path / "source.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), source)
+    executed = tmp_path / "executed.ipynb"
+    command = [sys.executable, "-m", "papermill", str(source), str(executed), "-k", "python3"]
+    environment = os.environ | {"PYTHONPATH": str(REPO), "JUPYTER_PREFER_ENV_PATH": "1"}
+    end = subprocess.run(
+        command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=ENOUGH
+    )
+    assert end.returncode == 1
+    outputs = nbformat.read(executed, as_version=4).cells[-1].outputs
+    [error] = [output for output in outputs if output.output_type == "error"]
+    assert error.traceback == [f"SeedError: {error.evalue}"]
