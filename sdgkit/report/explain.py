@@ -15,6 +15,7 @@ from sdgkit.funnel import StageLine, samples_kept
 from sdgkit.pages import fill
 from sdgkit.pages.picture import describe_stage
 from sdgkit.prompts.faults import FaultCount, count_faults
+from sdgkit.quality import TWINS
 from sdgkit.report.objections import quote, without_praise
 from sdgkit.report.phrases import Phrase, phrases
 from sdgkit.report.record import RunRecord, RunTrace, Standing
@@ -261,7 +262,7 @@ def _cause(loss: _Loss, record: RunRecord, praise: Sequence[str]) -> Cause:
         reason=loss.reason,
         number=loss.number,
         tried=loss.line.tried,
-        sentence=_texts_of(loss.reason)["sentence"].format(part=part),
+        sentence=_texts_of(loss.reason, loss.line.name)["sentence"].format(part=part),
         advice=advice(loss.reason, loss.line.name, loss.stages_before, loss.share),
         phrases=frequent,
         faults=count_faults(rows) if loss.is_by_judge else (),
@@ -308,7 +309,7 @@ def _frequent(loss: _Loss, comments: Sequence[_Comment], praise: Sequence[str]) 
     texts = [comment.text for comment in comments]
     if loss.is_by_judge:
         return phrases([without_praise(text) for text in texts], praise)
-    if "quoted" in _texts_of(loss.reason):
+    if "quoted" in _texts_of(loss.reason, loss.line.name):
         return [Phrase(*entry) for entry in Counter(texts).most_common(MESSAGES_QUOTED)]
     return []
 
@@ -343,7 +344,7 @@ def advice(reason: str, stage: str, stages_before: Sequence[str], share: float =
         share: The share of its rows that the stage dropped for this reason, 0 to 1.
     """
     last_of_kind = {describe_stage(name).kind: name for name in stages_before}
-    sentence = _texts_of(reason)["advice"].format(
+    sentence = _texts_of(reason, stage)["advice"].format(
         judge=last_of_kind.get("judge", stage),
         writer=last_of_kind.get("generate", stage),
         stage=stage,
@@ -354,7 +355,9 @@ def advice(reason: str, stage: str, stages_before: Sequence[str], share: float =
     return sentence
 
 
-def _texts_of(reason: str) -> dict[str, str]:
-    """How a reason is explained; an unknown reason is that of a check."""
+def _texts_of(reason: str, stage: str) -> dict[str, str]:
+    """What is said about a reason at a stage; a reason that is not known is that of a check."""
     texts: dict[str, dict[str, str]] = load_texts("explain")["reasons"]
+    if stage == TWINS:
+        return texts[TWINS]
     return texts.get(reason, texts["check"])
