@@ -4,6 +4,7 @@ For type checkers, and for `__init__.py`, which loads them late.
 """
 
 from . import checks as checks
+from .errors import ProfileError as ProfileError
 from .errors import PromptError as PromptError
 from .errors import RunError as RunError
 from .errors import SdgkitError as SdgkitError
@@ -43,6 +44,8 @@ from .panels import SeedPanel as SeedPanel
 from .panels import TeacherPanel as TeacherPanel
 from .panels.versions import check_kernel as check_kernel
 from .pipeline import Pipeline as Pipeline
+from .profile import Criterion as Criterion
+from .profile import Profile as Profile
 from .prompts import Prompt as Prompt
 from .prompts import load_prompt as load_prompt
 from .publish import merge as merge
@@ -63,6 +66,7 @@ from .stages import GenerateMany as GenerateMany
 from .stages import Judge as Judge
 from .stages import Keep as Keep
 from .stages import Stage as Stage
+from .studies import study as study
 from .teachers import Teacher as Teacher
 from .teachers import connect as connect
 

@@ -5,6 +5,7 @@ SdgkitError                 caught by the command line: one or two plain lines, 
 ├── FileConflict            saving would overwrite what is not yours: file, is_own
 ├── SeedError               a seed example or seed file: file, line, row, column, findings
 ├── PromptError             a prompt file, its template or its tags: file, line, part
+├── ProfileError            the profile of a skill: file, line, list
 ├── TeacherError            the server that writes and judges
 │   ├── TeacherUnreachable  no answer: refused, unknown host, wrong path; the run can be resumed
 │   ├── TeacherRefused      it refuses for good: key, model, certificate; stops a run at once
@@ -143,6 +144,29 @@ class PromptError(SdgkitError):
         self.line = line
         self.part = part
         self.problem = problem or message
+
+
+class ProfileError(SdgkitError):
+    """The profile of a skill that cannot be used.
+
+    Attributes:
+        file: The file that holds it.
+        line: Its line in the file, from 1.
+        list: The name of the list in which something is wrong.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: str | Path | None = None,
+        line: int | None = None,
+        list: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.file = file
+        self.line = line
+        self.list = list
 
 
 class TeacherError(SdgkitError):

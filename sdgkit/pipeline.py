@@ -1,7 +1,7 @@
 """A pipeline: a list of stages under a name."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from sdgkit.errors import SettingsError
 from sdgkit.flows import read_flow
 from sdgkit.keywords import unknown_keyword
 from sdgkit.prompts import Prompt
-from sdgkit.stages import Stage
+from sdgkit.stages import Check, Stage
 
 
 @dataclass(frozen=True)
@@ -138,6 +138,34 @@ class Pipeline:
         before = self.stages[:place]
         after = self.stages[place + 1 :]
         return replace(self, stages=(*before, *stages, *after))
+
+    def with_checks(self, checks: Sequence[Check]) -> "Pipeline":
+        """Insert each check after the stage that writes its column; several in the order given.
+
+        Raises:
+            SettingsError: No stage writes the column of a check.
+        """
+        pipeline = self
+        for check in reversed(checks):
+            writer = pipeline.writer_of(check.column)
+            if writer is None:
+                raise SettingsError(
+                    f"The check {check.name} reads the column {check.column!r}, which no stage "
+                    "writes.",
+                    setting="checks",
+                )
+            pipeline = pipeline.after(writer, check)
+        return pipeline
+
+    def writer_of(self, column: str) -> str | None:
+        """The name of the last stage that makes a column, or else of the last that changes it.
+
+        None if no stage writes it.
+        """
+        makers = [stage.name for stage in self.stages if column in stage.columns]
+        changers = [stage.name for stage in self.stages if column in stage.written_columns]
+        writers = makers or changers
+        return writers[-1] if writers else None
 
     def change(self, name: str, **fields: Any) -> "Pipeline":
         """Change fields of a stage.

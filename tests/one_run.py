@@ -19,7 +19,7 @@ def main() -> None:
     address = {"base_url": given.pop("base_url"), "concurrency": given.pop("concurrency", 8)}
     teacher = sk.connect("openai", api_key="key", **address)
     try:
-        run = sk.generate(seeds, teacher=teacher, prompts=scripted.PROMPTS, **given)
+        run = sk.generate(seeds, teacher=teacher, prompts=scripted.PROMPTS, profile=False, **given)
     except sk.SdgkitError as error:
         print(json.dumps({"error": str(error), "kind": type(error).__name__}))
         sys.exit(1)

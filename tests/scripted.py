@@ -4,7 +4,7 @@ A reply is a Python function of what was asked; it comes over a real socket.
 
 with ScriptedTeacher() as script:
     script.answer = lambda ask: script.usual(ask) if ask.ordinal != 3 else "no tags here"
-    run = sk.generate(SEEDS, teacher=script.connect(), prompts=PROMPTS)
+    run = sk.generate(SEEDS, teacher=script.connect(), prompts=PROMPTS, profile=False)
     assert script.asked("gen_contexts") == 9
 """
 

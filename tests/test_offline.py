@@ -82,7 +82,13 @@ import sdgkit as sk
 teacher = sk.connect({kind!r}, {address})
 prompts = scripted.PROMPTS if {kind!r} == "openai" else None
 run = sk.generate(
-    scripted.seeds(), teacher=teacher, out="run", prompts=prompts, num_contexts=2, num_questions=1
+    scripted.seeds(),
+    teacher=teacher,
+    out="run",
+    prompts=prompts,
+    profile=None if prompts is None else False,
+    num_contexts=2,
+    num_questions=1,
 )
 run.dataset.to_pandas(), run.dropped, run.funnel._repr_html_()
 run.export("messages", "train.jsonl")

@@ -7,10 +7,11 @@ not set is taken from the row's own seed. All checks take `column` (the column t
 by default "response") and `name` (the reason).
 """
 
+from sdgkit.checks.deriving import derive_checks
 from sdgkit.checks.facts import facts_in_context
 from sdgkit.checks.json_texts import valid_json
 from sdgkit.checks.languages import language, same_language
-from sdgkit.checks.reading import read_checks, saved
+from sdgkit.checks.reading import read_checks, read_shipped_check, saved
 from sdgkit.checks.registry import MAKERS, RULES, CheckedText, Rule, check
 from sdgkit.checks.tables import Table, markdown_table
 from sdgkit.checks.wording import length, matches, no_refusal, refusal
@@ -22,6 +23,7 @@ __all__ = [
     "Rule",
     "Table",
     "check",
+    "derive_checks",
     "facts_in_context",
     "language",
     "length",
@@ -29,6 +31,7 @@ __all__ = [
     "matches",
     "no_refusal",
     "read_checks",
+    "read_shipped_check",
     "refusal",
     "same_language",
     "saved",

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -13,24 +13,65 @@ _FENCED = re.compile(r"```\w*\n(.*)\n```", re.DOTALL)
 
 
 @check
-def valid_json(checked: CheckedText, schema: Mapping[str, Any] | None = None) -> str:
+def valid_json(
+    checked: CheckedText,
+    schema: Mapping[str, Any] | None = None,
+    keys: Sequence[str] | None = None,
+) -> str:
     """Check that the text is JSON (RFC 8259), with or without a code fence around it.
 
     Args:
         schema: A JSON schema that it must fit. References to other addresses are not fetched.
+        keys: The keys that the object must have, no more and no fewer; of a list, each object in
+            it.
     """
+    if isinstance(keys, str):
+        raise SettingsError(
+            f"valid_json: keys must be a list, such as ['name', 'age'], not {keys!r}.",
+            setting="keys",
+        )
     validator = None if schema is None else _validator(json.dumps(schema))
-    text = checked.text
+    try:
+        value = read_json(checked.text)
+    except (ValueError, RecursionError) as error:
+        return f"It is not JSON: {error}."
+    flaw = _keys_flaw(keys, value) if keys else ""
+    if flaw or validator is None:
+        return flaw
+    return _schema_flaw(validator, value)
+
+
+def read_json(text: str) -> Any:
+    """The value of a JSON text, with or without a code fence around it.
+
+    Raises:
+        ValueError, RecursionError: It is not JSON.
+    """
     fenced = _FENCED.fullmatch(text.strip())
     if fenced is not None:
         text = fenced[1]
-    try:
-        value = json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        return f"It is not JSON: {error}."
-    if validator is None:
-        return ""
-    return _schema_flaw(validator, value)
+    return json.loads(text, parse_constant=_refuse_constant)
+
+
+def json_objects(value: Any) -> list[dict[str, Any]]:
+    """The objects whose keys are checked: the value itself, or the objects of a list.
+
+    Empty for any other value.
+    """
+    entries = value if isinstance(value, list) else [value]
+    objects = [entry for entry in entries if isinstance(entry, dict)]
+    return objects if len(objects) == len(entries) else []
+
+
+def _keys_flaw(keys: Sequence[str], value: Any) -> str:
+    """Where the keys of a value are others than these, as a sentence; "" if nowhere."""
+    objects = json_objects(value)
+    if not objects and value != []:
+        return f"It is not a JSON object with the keys {', '.join(keys)}."
+    for found in objects:
+        if set(found) != set(keys):
+            return f"Its keys are {quoted(', '.join(found))}, not {', '.join(keys)}."
+    return ""
 
 
 def _schema_flaw(validator: Any, value: Any) -> str:

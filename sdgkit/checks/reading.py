@@ -51,6 +51,34 @@ def read_checks(source: Any) -> list[Check]:
     return checks
 
 
+def read_shipped_check(text: str) -> Check:
+    """Read a check that names no file: for a profile, which may come from a stranger.
+
+    Args:
+        text: The check as it is typed after `--check`.
+
+    Raises:
+        SettingsError: It is not a check of sdgkit's own, or names the file of a schema.
+    """
+    name, _, argument = text.partition("=")
+    if name.strip() not in MAKERS:
+        raise SettingsError(
+            f"{text!r} is not a check that comes with sdgkit: {', '.join(MAKERS)}. Pass one of "
+            "your own with --check (checks=).",
+            setting="checks",
+            choices=list(MAKERS),
+        )
+    if argument.strip().endswith(".json"):
+        raise SettingsError(
+            f"{text}: the file of a schema cannot be named here. Pass it with --check (checks=), "
+            "or name the keys: valid_json=name,age.",
+            setting="checks",
+        )
+    if name.strip() == "valid_json" and argument.strip():
+        return MAKERS["valid_json"](keys=_split(argument))
+    return _typed_check(text)
+
+
 def saved(check: Check) -> dict[str, Any]:
     """A check as JSON values for `read_checks`; of a user's own function, its name alone."""
     rule = check.function
@@ -126,11 +154,18 @@ def _typed_settings(name: str, argument: str) -> dict[str, Any]:
     return reader(argument)
 
 
+def _split(argument: str) -> list[str]:
+    return [entry.strip() for entry in argument.split(",")]
+
+
 def _read_columns(argument: str) -> dict[str, Any]:
-    return {"columns": [column.strip() for column in argument.split(",")]}
+    return {"columns": _split(argument)}
 
 
-def _read_schema(argument: str) -> dict[str, Any]:
+def _read_schema_or_keys(argument: str) -> dict[str, Any]:
+    """The file of a schema (`invoice.json`), or the keys of an object (`name,age`)."""
+    if not argument.endswith(".json") and not Path(argument).is_file():
+        return {"keys": _split(argument)}
     try:
         return {"schema": json.loads(Path(argument).read_text("utf-8-sig"))}
     except (OSError, ValueError) as error:
@@ -162,7 +197,7 @@ def _read_limit(digits: str) -> int | None:
 
 _ARGUMENT_READERS: dict[str, Callable[[str], dict[str, Any]]] = {
     "markdown_table": _read_columns,
-    "valid_json": _read_schema,
+    "valid_json": _read_schema_or_keys,
     "matches": _read_pattern,
     "length": _read_limits,
 }

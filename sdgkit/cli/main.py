@@ -14,9 +14,9 @@ from sdgkit.cli.generate import generate
 from sdgkit.cli.lab import lab
 from sdgkit.cli.notebook import run
 from sdgkit.cli.runs import explain, export, merge, push, review, show, status
-from sdgkit.cli.teachers import ask, calibrate, check, evaluate, rehearse
+from sdgkit.cli.teachers import ask, calibrate, check, evaluate, rehearse, study
 from sdgkit.cli.terminal import say
-from sdgkit.errors import PromptError, SdgkitError, SeedError, SettingsError
+from sdgkit.errors import ProfileError, PromptError, SdgkitError, SeedError, SettingsError
 
 DONE = 0
 FAILED = 1
@@ -27,12 +27,14 @@ BAD_ARGUMENT_ERRORS = (
     SettingsError,
     SeedError,
     PromptError,
+    ProfileError,
     FileExistsError,
     NotADirectoryError,
 )
 COMMANDS: list[click.Command] = [
     generate,
     run,
+    study,
     ask,
     check,
     status,

@@ -319,9 +319,23 @@ class JobOptions(OptionGroup):
     contexts: str | None = None
     questions: str | None = None
     vary: object | None = None
+    profile: str | None = None
+    no_profile: bool = False
     max_tokens: int | None = None
     structure: str | None = None
     system: str | None = None
+
+    def given(self) -> dict[str, Any]:
+        """What you typed, by name; `profile` is False for --no-profile."""
+        typed = super().given()
+        if typed.pop("no_profile", False):
+            if self.profile is not None:
+                raise SettingsError(
+                    "--profile and --no-profile exclude each other. Leave one of them out.",
+                    setting="profile",
+                )
+            typed["profile"] = False
+        return typed
 
 
 _job_option = functools.partial(option, section="The job")
@@ -410,6 +424,14 @@ job_options = option_group(
         type=ListsFile(),
         help="named lists from which each context draws: {{ vary.NAME }} in its prompt",
     ),
+    _job_option(
+        "--profile",
+        metavar="FILE.yaml",
+        type=PATH,
+        help="the profile of the skill, as `sdgkit study` writes it (default: the one in the run's "
+        "folder, or else the teacher studies the seeds first)",
+    ),
+    _job_option("--no-profile", is_flag=True, help="do without a profile"),
     _job_option(
         "--max-tokens", metavar="N", type=COUNT, help="the longest reply, in tokens (default 2048)"
     ),

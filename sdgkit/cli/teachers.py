@@ -1,6 +1,8 @@
 """Commands about a teacher, a judge or a tuned model on its own."""
 
+import json
 import os
+import sys
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sdgkit.cli.options import (
     COUNT,
     FOLDER,
+    PATH,
     SHARE,
     JudgeOptions,
     LimitOptions,
@@ -202,6 +205,64 @@ def check(
         findings = check_seeds(seeds)
     say(findings)
     return 1 if findings.count("error") else 0
+
+
+@command()
+@argument("seeds", metavar="SEEDS", help="a jsonl, json, csv, parquet or qna.yaml file")
+@option(
+    "--to",
+    metavar="FILE.yaml",
+    type=PATH,
+    help="where to write the profile (default: it is printed)",
+)
+@option(
+    "--prompts",
+    metavar="FOLDER",
+    type=FOLDER,
+    help="your own prompts for the study: write_profile.yaml, test_criteria.yaml",
+)
+@option("--json", "as_json", is_flag=True, help="print the profile as JSON")
+@teacher_options
+@judge_options
+@limit_options
+def study(
+    seeds: str,
+    to: str | None,
+    prompts: str | None,
+    as_json: bool,
+    teacher: TeacherOptions,
+    judge: JudgeOptions,
+    limits: LimitOptions,
+) -> None:
+    """Let the teacher study the seeds and write the profile of the skill.
+
+    The profile says what every response must meet, in how many ways the material can differ, and
+    what is checked. Read it before you generate: it shows whether the teacher has understood the
+    task. Edit it, and pass it to `sdgkit generate --profile`.
+
+    Examples:
+      sdgkit study seeds.jsonl --to profile.yaml
+      sdgkit study seeds.jsonl --base-url http://localhost:8000/v1
+    """
+    from sdgkit.run.profiles import broken_notes
+    from sdgkit.studies import study as study_seeds
+    from sdgkit.teachers import connect
+
+    with ExitStack() as connections:
+        connected = connections.enter_context(connect(**teacher.given(), **limits.given()))
+        referee = None
+        if judge:
+            judge_arguments = judge.connect_arguments(teacher.given())
+            referee = connections.enter_context(connect(**judge_arguments, **limits.given()))
+        profile = study_seeds(seeds, teacher=connected, judge=referee, prompts=prompts)
+    if to is not None:
+        say(f"{profile.save(to)}: {profile.summary()}.")
+    if as_json:
+        say(json.dumps(profile.as_json(), ensure_ascii=False, indent=2))
+    elif to is None:
+        say(str(profile).rstrip())
+    for note in broken_notes(profile.broken_criteria):
+        say(note, sys.stderr)
 
 
 @command()

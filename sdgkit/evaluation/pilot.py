@@ -11,6 +11,7 @@ from sdgkit.funnel import StageLine
 from sdgkit.journal import Journal, Outcome, RecordedExchange
 from sdgkit.pipeline import Pipeline
 from sdgkit.run.plan import Plan
+from sdgkit.run.profiles import studied
 from sdgkit.samples import Row
 from sdgkit.stages import Check, Stage
 
@@ -74,6 +75,14 @@ def run_pilot(plan: Plan, seeds: int, out: str | Path | None = None) -> Pilot:
     Raises:
         SdgkitError: If the pilot cannot be carried out.
     """
+    folder = Path(out) if out is not None else None
+    with closing(Journal(folder)) as replies:
+        recorded_before = replies.count_replies()
+        pilot = _run_pilot(studied(plan, replies), seeds, replies)
+        return replace(pilot, requests=replies.count_replies() - recorded_before)
+
+
+def _run_pilot(plan: Plan, seeds: int, replies: Journal) -> Pilot:
     step = max(1, len(plan.rows) // seeds)
     chosen = plan.admitted[::step][:seeds]
     small_plan = replace(
@@ -86,12 +95,10 @@ def run_pilot(plan: Plan, seeds: int, out: str | Path | None = None) -> Pilot:
         twins="keep",
         responses=1,
     )
-    folder = Path(out) if out is not None else None
-    with closing(Journal(folder)) as replies:
-        rows_journal = Journal(replies_in=replies)  # in memory: the pilot's rows are not the run's
-        run = run_quietly(small_plan, rows_journal)
-        outcomes = [*rows_journal.outcomes("sample"), *rows_journal.outcomes("drop")]
-        exchanges = _exchanges(outcomes, replies)
+    rows_journal = Journal(replies_in=replies)  # in memory: the pilot's rows are not the run's
+    run = run_quietly(small_plan, rows_journal)
+    outcomes = [*rows_journal.outcomes("sample"), *rows_journal.outcomes("drop")]
+    exchanges = _exchanges(outcomes, replies)
     return Pilot(
         seeds=run.funnel[0].rows_in,
         funnel={line.name: line for line in run.funnel},

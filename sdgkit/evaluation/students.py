@@ -154,7 +154,8 @@ def evaluate(
         >>> import sdgkit as sk
         >>> seeds = sk.shipped("notebooks") / "seeds" / "feedback_to_table.jsonl"
         >>> with sk.connect("rehearsal") as model:
-        ...     run = sk.generate(list(sk.load_seeds(seeds)), teacher=model, num_contexts=2)
+        ...     rows = list(sk.load_seeds(seeds))
+        ...     run = sk.generate(rows, teacher=model, num_contexts=2, profile=False)
         ...     evaluation = sk.evaluate(run, model, judge=model, test_share=0.5, limit=3)
         >>> len(evaluation.duels) + evaluation.left_out
         3

@@ -306,16 +306,7 @@ class Journal:
         Returns:
             The counts of the units that are finished in this edition, by unit.
         """
-        shown = self._edition_in_files()
-        self._edition = edition_of(config)
-        self._write(statements.INSERT_EDITION, id=self._edition, config=_json(config))
-        if from_start:
-            self._write("DELETE FROM finished WHERE edition=:edition")
-        if shown == self._edition and self._has_unfinished_rows():
-            shown = f"{self._edition}{COPY}"
-            self._write(statements.COPY_ROWS, copy=shown)
-        self._write(statements.INSERT_SHOWN, shown=shown)
-        self._write(statements.DELETE_UNFINISHED_ROWS)
+        self._begin_edition(config, from_start=from_start)
         now = time.time()
         cursor = self._write(
             statements.INSERT_SESSION,
@@ -326,6 +317,30 @@ class Journal:
         )
         self.session = int(cursor.lastrowid or 0)
         self.flush()
+        return self._finished_units()
+
+    def change_edition(
+        self, config: Mapping[str, Any], *, from_start: bool = False
+    ) -> dict[int, dict[str, int]]:
+        """Continue this session in the edition with this config; see `begin`."""
+        self._begin_edition(config, from_start=from_start)
+        self._write(statements.UPDATE_EDITION, id=self.session)
+        self.flush()
+        return self._finished_units()
+
+    def _begin_edition(self, config: Mapping[str, Any], *, from_start: bool) -> None:
+        shown = self._edition_in_files()
+        self._edition = edition_of(config)
+        self._write(statements.INSERT_EDITION, id=self._edition, config=_json(config))
+        if from_start:
+            self._write("DELETE FROM finished WHERE edition=:edition")
+        if shown == self._edition and self._has_unfinished_rows():
+            shown = f"{self._edition}{COPY}"
+            self._write(statements.COPY_ROWS, copy=shown)
+        self._write(statements.INSERT_SHOWN, shown=shown)
+        self._write(statements.DELETE_UNFINISHED_ROWS)
+
+    def _finished_units(self) -> dict[int, dict[str, int]]:
         rows = self.select(statements.SELECT_FINISHED, edition=self._edition)
         finished = [read_row(row) for row in rows]
         return {unit["unit"]: unit["counts"] for unit in finished}

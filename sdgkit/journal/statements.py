@@ -53,6 +53,8 @@ UPDATE_SESSION = """
     WHERE id=:id
 """
 
+UPDATE_EDITION = "UPDATE sessions SET edition=:edition WHERE id=:id"
+
 SELECT_LAST_SESSION = """
     SELECT state, process, host, seen, snapshot FROM sessions ORDER BY id DESC LIMIT 1
 """

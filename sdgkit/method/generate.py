@@ -46,6 +46,8 @@ def generate(
         questions: "seed" asks the seed's own question about every context instead of new ones.
         vary: Lists from which a value is drawn for each context:
             `{"audience": ["children", "experts"]}`.
+        profile: The profile of the skill, or its file; False to do without (default: the one in the
+            run's folder, or the one that the teacher writes first by studying the seeds).
         target: Continue in rounds until this many samples are kept (default: one pass over the
             seeds).
         checks: Checks from `sdgkit.checks`, or Python functions of a row; each follows the stage
@@ -77,7 +79,7 @@ def generate(
         >>> import sdgkit as sk
         >>> seed = {"task_description": "Add.", "seed_question": "1 + 1?", "seed_response": "2"}
         >>> with sk.connect("rehearsal") as teacher:
-        ...     run = sk.generate([seed], teacher=teacher, num_questions=4)
+        ...     run = sk.generate([seed], teacher=teacher, num_questions=4, profile=False)
         >>> run.state
         'done'
     """

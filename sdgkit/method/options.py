@@ -8,6 +8,7 @@ from typing import Any, TypeAlias, TypedDict
 from sdgkit.errors import SettingsError
 from sdgkit.method.own_contexts import ContextSource
 from sdgkit.pipeline import Pipeline
+from sdgkit.profile import Profile
 from sdgkit.prompts import Prompt
 from sdgkit.seeds import flaw_of
 from sdgkit.teachers.source import TeacherSource
@@ -22,6 +23,10 @@ Vary: TypeAlias = Mapping[str, Sequence[Any]] | None
 """Lists by name, from each of which a value is drawn for each new row."""
 
 
+ProfileSource: TypeAlias = Profile | str | Path | bool | None
+"""A profile or its file; False for none, None or True for the one that the run makes by itself."""
+
+
 class PlanOptions(TypedDict, total=False):
     """The options of `plan` and `generate`, explained there. None stands for the default."""
 
@@ -33,6 +38,7 @@ class PlanOptions(TypedDict, total=False):
     contexts: ContextSource | None
     questions: str | None
     vary: Vary
+    profile: ProfileSource
     target: int | None
     checks: Any
     near_duplicates: float | None
@@ -63,6 +69,7 @@ class StageOptions(TypedDict, total=False):
     extra_tries: int | None
     vary: Vary
     keep_reasoning: bool | None
+    profile: Profile | str | Path | None
 
 
 @dataclass(frozen=True)
@@ -144,6 +151,25 @@ def check_number(name: str, value: object, lowest: int) -> None:
         raise SettingsError(
             f"{name} must be a whole number of at least {lowest}, not {value!r}.", setting=name
         )
+
+
+def read_profile(source: ProfileSource) -> Profile | None:
+    """The profile that was given, as it is or as the path of its file; None if none was.
+
+    Raises:
+        ProfileError: The file cannot be used.
+        SettingsError: It is something else.
+    """
+    if source is None or isinstance(source, bool):
+        return None
+    if isinstance(source, Profile):
+        return source
+    if isinstance(source, str | Path):
+        return Profile.load(source)
+    raise SettingsError(
+        f"profile must be a Profile, the path of its file, or False, not {source!r}.",
+        setting="profile",
+    )
 
 
 def check_vary(value: object) -> None:

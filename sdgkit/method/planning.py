@@ -17,6 +17,7 @@ from sdgkit.method.options import (
     Prompts,
     Sampling,
     check_number,
+    read_profile,
     with_maker_options,
 )
 from sdgkit.method.own_contexts import (
@@ -33,13 +34,16 @@ from sdgkit.method.pipelines import (
 )
 from sdgkit.method.sources import PlanSource, run_folder, source_name
 from sdgkit.pipeline import Pipeline
+from sdgkit.profile import PROFILE_FILE
 from sdgkit.prompts import Prompt, load_prompt, load_prompts
 from sdgkit.quality import check_threshold, check_twins
 from sdgkit.run.folder import SEEDS_FILE, read_config
 from sdgkit.run.plan import Plan
+from sdgkit.run.profiles import folders_profile
 from sdgkit.samples import Row, normalized
 from sdgkit.seeds import read_seeds, skill
 from sdgkit.stages import Check, Combine, Given
+from sdgkit.studies import STUDY, choose_study_prompts
 from sdgkit.teachers.source import TeacherSource, teacher_of
 
 QUESTIONS = ("seed", "context")
@@ -68,6 +72,8 @@ def plan(
         questions: "seed" asks the seed's own question about every context instead of new ones.
         vary: Lists from which a value is drawn for each context:
             `{"audience": ["children", "experts"]}`.
+        profile: The profile of the skill, or its file; False to do without (default: the one in the
+            run's folder, or the one that the teacher writes first by studying the seeds).
         target: Continue in rounds until this many samples are kept (default: one pass over the
             seeds).
         checks: Checks from `sdgkit.checks`, or Python functions of a row; each follows the stage
@@ -135,6 +141,8 @@ def _plan_again(folder: Path, teacher: TeacherSource | None, options: PlanOption
     given = {name: value for name, value in options.items() if value is not None}
     merged = {**recorded, **given, "pipeline": replace(pipeline, prompts=recorded_prompts)}
     refuse_way_out(folder / SEEDS_FILE)
+    if merged.get("profile") is None and (folder / PROFILE_FILE).exists():
+        merged["profile"] = folders_profile(folder)
     again = _plan_from_seeds(folder / SEEDS_FILE, teacher, cast(PlanOptions, merged))
     return replace(again, name=config.name)
 
@@ -166,9 +174,10 @@ def _plan_from_seeds(
     pipeline = with_responses(pipeline, responses)
     pipeline = with_maker_options(pipeline, options)
     pipeline = with_min_score(pipeline, options.get("min_score"))
-    pipeline = _with_checks(pipeline, checks)
+    pipeline = pipeline.with_checks(checks)
 
-    return Plan(
+    profile = read_profile(options.get("profile"))
+    planned = Plan(
         pipeline=pipeline,
         rows=rows,
         prompts=with_temperature_to_differ(
@@ -191,7 +200,31 @@ def _plan_from_seeds(
         system=as_text("system", options.get("system")),
         name=source_name(seeds),
         structure=options.get("structure") or "auto",
+        study=_study_prompts(pipeline, options),
     )
+    return planned if profile is None else planned.with_profile(profile)
+
+
+def _study_prompts(pipeline: Pipeline, options: PlanOptions) -> dict[str, Prompt] | None:
+    """The prompts by which the run studies its seeds for a profile; None if it need not.
+
+    A pipeline of your own is left alone, unless you ask for it with `profile=True`.
+    """
+    wants_profile = options.get("profile")
+    is_by_default = wants_profile is None and pipeline.name in METHODS
+    if wants_profile is not True and not is_by_default:
+        return None
+    prompts = options.get("prompts")
+    if not isinstance(prompts, Mapping):
+        return choose_study_prompts(prompts, pipeline.prompted)
+    own_prompts = {
+        name: _loaded(prompt) for name, prompt in prompts.items() if name in STUDY.prompted
+    }
+    return choose_study_prompts(own_prompts)
+
+
+def _loaded(prompt: Prompt | str | Path) -> Prompt:
+    return prompt if isinstance(prompt, Prompt) else load_prompt(prompt)
 
 
 def _settings(
@@ -210,6 +243,7 @@ def _settings(
     settings["min_score"] = options.get("min_score")
     settings["questions"] = questions
     settings["contexts"] = own_contexts
+    settings["profile"] = False if options.get("profile") is False else None
     settings["structure"] = options.get("structure")
     settings["checks"] = [saved(check) for check in checks] or None
     settings["near_duplicates"] = near_duplicates
@@ -287,27 +321,6 @@ def _with_questions(pipeline: Pipeline, questions: str | None) -> Pipeline:
     return pipeline
 
 
-def _with_checks(pipeline: Pipeline, checks: Sequence[Check]) -> Pipeline:
-    """The pipeline with each check after the stage that writes its column, in the order given."""
-    for check in reversed(checks):
-        pipeline = pipeline.after(_writer_of(check, pipeline), check)
-    return pipeline
-
-
-def _writer_of(check: Check, pipeline: Pipeline) -> str:
-    """The name of the last stage that makes, or otherwise changes, the column of a check."""
-    column = check.column
-    makers = [stage.name for stage in pipeline.stages if column in stage.columns]
-    changers = [stage.name for stage in pipeline.stages if column in stage.written_columns]
-    writers = makers or changers
-    if not writers:
-        raise SettingsError(
-            f"The check {check.name} reads the column {column!r}, which no stage writes.",
-            setting="checks",
-        )
-    return writers[-1]
-
-
 # The prompts --------------------------------------------------------------------------------------
 
 
@@ -337,9 +350,10 @@ def choose_prompts(
     own_prompts = dict(pipeline.prompts)
     folder = None
     if isinstance(prompts, Mapping):
-        _refuse_unknown_stages("prompts", prompts, pipeline)
-        for name, prompt in prompts.items():
-            own_prompts[name] = prompt if isinstance(prompt, Prompt) else load_prompt(prompt)
+        of_stages = {name: prompts[name] for name in prompts if name not in STUDY.prompted}
+        _refuse_unknown_stages("prompts", of_stages, pipeline)
+        for name, prompt in of_stages.items():
+            own_prompts[name] = _loaded(prompt)
     else:
         folder = prompts
     chosen = load_prompts(pipeline.prompted, _method_of(pipeline), folder, own_prompts)

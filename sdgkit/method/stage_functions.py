@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, Unpack
 
 from sdgkit.keywords import check_keywords, known_keywords
-from sdgkit.method.options import MAKER_OPTIONS, StageOptions, with_maker_options
+from sdgkit.method.options import MAKER_OPTIONS, StageOptions, read_profile, with_maker_options
 from sdgkit.method.pipelines import FREEFORM, GROUNDED
 from sdgkit.method.planning import choose_prompts
 from sdgkit.pipeline import Pipeline
@@ -42,6 +42,7 @@ ARGUMENTS = {
     "extra_tries": "Extra rows to request for a seed, one for each duplicate or malformed one.",
     "vary": "Lists from which a value is drawn for each new row.",
     "keep_reasoning": "Whether to add what the teacher thought first, as the column `reasoning`.",
+    "profile": "The profile of the skill, or its file: its criteria and lists reach the prompt.",
 }
 """What `help` says of each argument of a stage function."""
 
@@ -112,6 +113,9 @@ class StageFunction:
             name=name,
             structure=options.get("structure") or "auto",
         )
+        profile = read_profile(options.get("profile"))
+        if profile is not None:
+            plan = plan.with_profile(profile, checked=False)  # a check is a stage of its own
         reuse = options.get("reuse", False)
         return Run(plan, options.get("out"), reuse=reuse).start().wait()
 

@@ -1,6 +1,6 @@
 """Finds and reads prompt files: your own where you have them, the shipped ones otherwise."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from sdgkit.errors import PromptError
@@ -44,6 +44,8 @@ def load_prompts(
     method: str,
     folder: str | Path | None = None,
     own_prompts: Mapping[str, Prompt] | None = None,
+    *,
+    other_names: Collection[str] = (),
 ) -> dict[str, Prompt]:
     """Load the prompts of some stages.
 
@@ -53,6 +55,7 @@ def load_prompts(
         folder: Your folder of prompts. A file NAME.yaml in it, or in its folder named after the
             method, comes before all other prompts of that name.
         own_prompts: Prompts that come after those of the folder and before the shipped ones.
+        other_names: Names of other stages whose files the folder may hold as well.
 
     Returns:
         The prompts by name; a name that has none is left out.
@@ -62,7 +65,7 @@ def load_prompts(
             file that is not named after a stage.
         SettingsError: For a sampling setting that does not exist or is out of its range.
     """
-    own_files = {} if folder is None else _own_files(Path(folder), names, method)
+    own_files = {} if folder is None else _own_files(Path(folder), names, method, other_names)
     prompts = {}
     for name in names:
         shipped_file = shipped("prompts") / method / f"{name}.yaml"
@@ -75,14 +78,16 @@ def load_prompts(
     return prompts
 
 
-def _own_files(folder: Path, names: Sequence[str], method: str) -> dict[str, Path]:
+def _own_files(
+    folder: Path, names: Sequence[str], method: str, other_names: Collection[str]
+) -> dict[str, Path]:
     """The prompt files in a user's folder, by the name of their stage."""
     if not folder.is_dir():
         raise PromptError(
             f"There is no folder of prompts at {folder}. Create it, or leave out --prompts.",
             file=folder,
         )
-    stages = {*names, *(path.stem for path in shipped("prompts").glob("*/*.yaml"))}
+    stages = {*names, *other_names, *(path.stem for path in shipped("prompts").glob("*/*.yaml"))}
     if (folder / method).is_dir():
         folder = folder / method
     files = {}

@@ -4,6 +4,7 @@ The part `system` becomes the system message. The introduction, principles, exam
 generation, in this order with a blank line between them, become the user message.
 """
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -209,6 +210,11 @@ class Prompt:
         if system:
             messages.insert(0, {"role": "system", "content": system})
         return messages
+
+    def mentions(self, variable: str) -> bool:
+        """Whether a template of the prompt has a variable of this name."""
+        word = re.compile(rf"\{{[{{%][^}}]*\b{re.escape(variable)}\b")
+        return any(word.search(getattr(self, part)) for part in PARTS)
 
     def check(self, columns: Sequence[str], variables: Collection[str] | None = None) -> None:
         """Check the prompt against the stage that uses it.

@@ -70,6 +70,7 @@ class Assignment:
         scale: The judge's lowest and highest score.
         criteria: Rules that the judge is to answer with yes or no.
         prose: The rest of the prompt.
+        content: Every block that holds something, in order.
     """
 
     tags: tuple[Block, ...]
@@ -81,6 +82,7 @@ class Assignment:
     scale: tuple[int, int]
     criteria: tuple[str, ...]
     prose: str
+    content: tuple[Block, ...] = ()
 
     @property
     def source(self) -> str:
@@ -146,6 +148,7 @@ def read(messages: Messages) -> Assignment:
         scale=_scale("".join(scores) + prose),
         criteria=_criteria(prose),
         prose=prose,
+        content=tuple(content),
     )
 
 

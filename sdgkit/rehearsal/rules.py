@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sdgkit.rehearsal import comparing, judging, mail, responses, wording
+from sdgkit.rehearsal import comparing, judging, mail, responses, studying, wording
 from sdgkit.rehearsal.anyskill import AnySkill
 from sdgkit.rehearsal.judging import Finding, Verdict
 from sdgkit.rehearsal.reading import Assignment, Messages, read
@@ -81,6 +81,11 @@ def write(messages: Messages, digest: bytes) -> list[Piece]:
     dice = random.Random(int.from_bytes(digest))
     if not assignment.tags:
         return [Piece("", _small_talk(messages[-1][1], dice), "")]
+    if studying.is_study(assignment):
+        return [
+            Piece(tag.start, studying.notes(assignment, tag.role), tag.end)
+            for tag in assignment.tags
+        ]
     skill = _skill_of(assignment)
     if any(tag.role == "score" for tag in assignment.tags):
         return _judgement(assignment, _verdict(assignment, skill, dice))

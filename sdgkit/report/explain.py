@@ -16,6 +16,7 @@ from sdgkit.pages import fill
 from sdgkit.pages.picture import describe_stage
 from sdgkit.prompts.faults import FaultCount, count_faults
 from sdgkit.quality import TWINS
+from sdgkit.report.coverage import Coverage, coverage
 from sdgkit.report.objections import quote, without_praise
 from sdgkit.report.phrases import Phrase, phrases
 from sdgkit.report.record import RunRecord, RunTrace, Standing
@@ -111,6 +112,7 @@ class Explanation:
         distinct_answers: How many samples are left if each answer to a context counts once; None
             while the run is running.
         lesser: The samples with less than the highest score, the lowest score first.
+        coverage: For each list that contexts drew from, which entries have samples.
     """
 
     state: str
@@ -120,6 +122,7 @@ class Explanation:
     causes: Sequence[Cause]
     distinct_answers: int | None = None
     lesser: Sequence[LesserSamples] = ()
+    coverage: Sequence[Coverage] = ()
 
     @property
     def headline(self) -> str:
@@ -213,6 +216,7 @@ def explain(standing: Standing, record: RunRecord) -> Explanation:
         causes=[_cause(loss, record, praise) for loss in losses],
         distinct_answers=standing.distinct_answers,
         lesser=_lesser_samples(record.samples()),
+        coverage=coverage(record.samples(), record.lists_drawn_from()),
     )
 
 

@@ -1,7 +1,7 @@
 """What a report needs from a run: one in memory, one in a folder, or one that is still running."""
 
-from collections.abc import Iterator, Sequence
-from typing import Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 from sdgkit.funnel import StageLine
 from sdgkit.journal import RecordedExchange
@@ -40,3 +40,4 @@ class RunRecord(Protocol):
     def samples(self) -> Iterator[Row]: ...
     def drops(self) -> Iterator[Row]: ...
     def trace(self, id: str) -> RunTrace: ...
+    def lists_drawn_from(self) -> Mapping[str, Sequence[Any]]: ...

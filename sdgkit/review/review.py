@@ -61,7 +61,7 @@ class Review:
         >>> import sdgkit as sk
         >>> seeds = sk.load_seeds(sk.shipped("notebooks") / "seeds" / "feedback_to_table.jsonl")
         >>> with sk.connect("rehearsal") as teacher:
-        ...     run = sk.generate(list(seeds)[:1], teacher=teacher, num_contexts=2)
+        ...     run = sk.generate(list(seeds)[:1], teacher=teacher, num_contexts=2, profile=False)
         >>> review = sk.Review(run)
         >>> review.reject(review.samples[0]["id"], "not our style")
         >>> review.progress.rejected

@@ -39,6 +39,7 @@ class RecordedSettings:
     responses: int | None = None
     questions_together: int | None = None
     keep_reasoning: bool | None = None
+    profile: Literal[False] | None = None
 
     # An option that is unknown here would be left out of the run silently.
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012

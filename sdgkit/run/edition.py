@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from sdgkit.errors import RunError
 from sdgkit.formatting import pluralize, public_model_name
+from sdgkit.stages import Check
 
 LONGEST_CHANGE = 60
 """Characters up to which a changed value is shown with its old and its new value."""
@@ -24,7 +25,13 @@ SETTINGS = (
 )
 """Fields of a config whose change is told with the old and the new value."""
 
-LATER_FIELDS = ("variables", "twins", "seed_samples")
+ProfileState: TypeAlias = Literal["", "to be studied", "used"]
+"""Whether a run goes by a profile, or has yet to write one; empty for neither."""
+
+CHECK_KIND = Check.__name__
+"""What the description of a check gives as its kind."""
+
+LATER_FIELDS = ("variables", "twins", "seed_samples", "profile")
 """Fields of a config that journals written before do not have."""
 
 
@@ -48,6 +55,8 @@ class EditionConfig:
         variables: The variables of the whole run, as JSON values.
         seed_samples: The tokens of other seeds that a prompt may show, 0 where none shows them.
         twins: `drop` if twins are dropped, otherwise empty.
+        profile: Whether the run goes by a profile, or still has to study its seeds to write one;
+            empty for a run without one.
     """
 
     pipeline: str
@@ -63,6 +72,7 @@ class EditionConfig:
     variables: Mapping[str, Any] = field(default_factory=dict)
     twins: str = ""
     seed_samples: int = 0
+    profile: ProfileState = ""
 
     def as_json(self) -> dict[str, Any]:
         """The config as the journal stores it.
@@ -86,7 +96,7 @@ class EditionConfig:
         return (
             self.model != previous.model
             or self.judge != previous.judge
-            or _deciding(self.stages_by_name) != _deciding(previous.stages_by_name)
+            or _deciding(self.stages) != _deciding(previous.stages)
             or set(self.seeds).isdisjoint(previous.seeds)
         )
 
@@ -112,12 +122,13 @@ class EditionConfig:
         return changes
 
 
-def _deciding(stages: Iterable[str]) -> list[str]:
-    """The stages that make a job what it is.
+def _deciding(stages: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The names of the stages that make a job what it is.
 
-    The judge of questions is not among them: runs with `questions="seed"` did without it once.
+    Checks are not among them: they ask nobody, and may come and go. Nor is the judge of questions:
+    runs with `questions="seed"` did without it once.
     """
-    names = list(stages)
+    names = [stage["name"] for stage in stages if stage.get("kind") != CHECK_KIND]
     if "seed_questions" not in names:
         return names
     return [name for name in names if name not in JUDGE_OF_QUESTIONS]

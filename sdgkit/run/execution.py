@@ -23,10 +23,18 @@ from sdgkit.run.kept_files import earlier_files, kept_note
 from sdgkit.run.notes import Notes, TeacherNews
 from sdgkit.run.pace import Measurement, Pace
 from sdgkit.run.plan import Plan
+from sdgkit.run.profiles import (
+    after_study,
+    study_notes,
+    study_of,
+    with_folders_profile,
+    without_profile,
+)
 from sdgkit.run.record import Record
 from sdgkit.run.snapshot import Snapshot, fraction_done, funnel_of
 from sdgkit.run.summary import summarize
-from sdgkit.stream import Stream, Target
+from sdgkit.stream import Stream, Target, Usage
+from sdgkit.studies import Study
 from sdgkit.teachers import background
 
 BEAT_S = 0.5
@@ -51,6 +59,7 @@ class Execution:
         reuse: Continue in the folder of another job.
 
     Attributes:
+        plan: What is done; with a profile, once the seeds are studied.
         state: `running`, `done`, `cancelled` or `failed`.
         error: What stopped it.
         stream: The rows on their way.
@@ -65,10 +74,10 @@ class Execution:
         self, plan: Plan, record: Record, notes: Notes, warning: JudgeWarning, *, reuse: bool
     ) -> None:
         plan.require_teachers()
-        rows = plan.admitted
-        target = plan.target_rounds()
+        _ = plan.admitted, plan.target_rounds()  # refused before anything is written
         journal = record.open_for_writing()
         try:
+            plan = _choose_profile(plan, journal, record.out, notes)
             finished = _begin_session(plan, journal, record.out, notes, reuse=reuse)
         except BaseException:
             if record.out is not None:
@@ -76,8 +85,9 @@ class Execution:
             raise
         self.state = "running"
         self.error: BaseException | None = None
-        self.stream = Stream(plan, rows, journal, finished, target)
-        self._plan = plan
+        self.plan = plan
+        self.stream = _stream_of(plan, journal, finished)
+        self._study = study_of(plan, journal)
         self._record = record
         self._notes = notes
         self._warning = warning
@@ -98,7 +108,7 @@ class Execution:
 
     def cancel(self) -> None:
         """Stop within a moment; everything that is finished is kept."""
-        background.loop().call_soon_threadsafe(self.stream.cancel)
+        background.loop().call_soon_threadsafe(self._cancel)
 
     def continue_after_warning(self) -> None:
         """Ask again after a pause on a warning."""
@@ -109,9 +119,11 @@ class Execution:
     async def _run(self) -> None:
         if self._record.out is not None:
             _load_while_the_teacher_works("pyarrow.parquet")
-        self._news = TeacherNews(self._plan.teachers)
+        self._news = TeacherNews(self.plan.teachers)
         beats = asyncio.create_task(self._beat_regularly())
         try:
+            if self._study is not None:
+                await self._study_seeds(self._study)
             await self.stream.run()
             self.state = "cancelled" if self.stream.is_cancelled else "done"
             beats.cancel()
@@ -129,8 +141,37 @@ class Execution:
         self._say_how_it_ended()
         await asyncio.to_thread(self._finish)
 
-    def _say_how_it_ended(self) -> None:
+    def _cancel(self) -> None:
+        if self._study is not None:
+            self._study.cancel()
+        self.stream.cancel()
+
+    async def _study_seeds(self, study: Study) -> None:
+        """Study the seeds, and continue in the edition of the plan by the profile."""
+        outcome = await study.carry_out()
+        if study.is_cancelled:
+            return
+        for note in study_notes(outcome, self.plan, self._record.out):
+            self._notes.add(note)
+        plan = after_study(self.plan, outcome)
+        if self._record.out is not None:
+            await asyncio.to_thread(write_start, self._record.out, plan)
+        if self.stream.is_cancelled:
+            return
+        finished = self._journal.change_edition(
+            plan.edition().as_json(), from_start=plan.target is not None
+        )
+        self.stream = _stream_of(plan, self._journal, finished)
+        self.plan = plan
+
+    @property
+    def _usage(self) -> Usage:
+        """What the study and the stream have taken so far."""
         usage = self.stream.usage
+        return usage if self._study is None else usage.plus(self._study.usage)
+
+    def _say_how_it_ended(self) -> None:
+        usage = self._usage
         if self.state == "cancelled":
             if self._record.out is not None:
                 self._notes.add(
@@ -169,7 +210,7 @@ class Execution:
 
     def _take_last_steps(self) -> None:
         target: Target | None = self.stream.target if self.state == "done" else None
-        ending = take_last_steps(self._plan, target, self.stream.tally, self._journal)
+        ending = take_last_steps(self.plan, target, self.stream.tally, self._journal)
         self._final_funnel = ending.funnel
         self._distinct_answers = ending.distinct_answers
         for note in ending.notes:
@@ -222,8 +263,8 @@ class Execution:
         if target is not None:
             fraction = target.kept / target.number
         else:
-            fraction = fraction_done(self._plan.pipeline, self.funnel, len(self._plan.rows))
-        usage = self.stream.usage
+            fraction = fraction_done(self.plan.pipeline, self.funnel, len(self.plan.rows))
+        usage = self._usage
         return Measurement(
             at_s=time.monotonic(),
             requests=usage.requests,
@@ -238,14 +279,14 @@ class Execution:
             snapshot=snapshot.as_json(),
             reused=snapshot.reused,
             retries=snapshot.retries,
-            refused=self.stream.usage.refused,
+            refused=self._usage.refused,
         )
 
     async def _look_at_judges(self) -> None:
         """Warn, once, if a judge rejected most of the first rows that it saw."""
         if self._warning.note:
             return
-        note = doubtful_judge(self._plan.pipeline.stages, self.funnel)
+        note = doubtful_judge(self.plan.pipeline.stages, self.funnel)
         if not note:
             return
         if self._warning.pauses:
@@ -261,14 +302,15 @@ class Execution:
         """The funnel as it stands."""
         if self._final_funnel:
             return self._final_funnel
-        return funnel_of(self._plan.pipeline, self.stream.tally, len(self._plan.rows))
+        return funnel_of(self.plan.pipeline, self.stream.tally, len(self.plan.rows))
 
     def snapshot(self) -> Snapshot:
         """The state of the session now. May be called from any thread."""
         stream = self.stream
-        usage = stream.usage
+        usage = self._usage
+        studying = self._study.in_flight if self._study is not None else 0
         funnel = self.funnel
-        slots = sum(teacher.slots.total for teacher in self._plan.teachers)
+        slots = sum(teacher.slots.total for teacher in self.plan.teachers)
         away_reason = self._away_reason()
         asks = bool(self._warning.note) and not stream.flowing.is_set()
         is_running = self.state == "running"
@@ -282,13 +324,13 @@ class Execution:
             state="paused" if is_running and (away_reason or asks) else self.state,
             stages=funnel,
             samples=samples_kept(funnel),
-            seeds=len(self._plan.rows),
+            seeds=len(self.plan.rows),
             requests=usage.requests,
             reused=usage.reused,
             retries=self._teacher_retries() - self._retries_before,
             completion_tokens=usage.completion_tokens,
             # A reply that is still being recorded has already given its slot back.
-            in_flight=min(slots, stream.in_flight),
+            in_flight=min(slots, stream.in_flight + studying),
             slots=slots,
             wall_s=(self._ended_at or time.monotonic()) - self._begun_at,
             **asdict(self._pace),
@@ -308,7 +350,7 @@ class Execution:
             notes = self._notes.sentences
             return replace(self._kept, state=self.state, notes=notes, **vars(totals))
         return summarize(
-            self._plan,
+            self.plan,
             totals,
             state=self.state,
             funnel=self._final_funnel,
@@ -317,13 +359,40 @@ class Execution:
         )
 
     def _away_reason(self) -> str:
-        for teacher in self._plan.teachers:
+        for teacher in self.plan.teachers:
             if teacher.state == "away":
                 return teacher.away_reason
         return ""
 
     def _teacher_retries(self) -> int:
-        return sum(teacher.retries for teacher in self._plan.teachers)
+        return sum(teacher.retries for teacher in self.plan.teachers)
+
+
+def _choose_profile(plan: Plan, journal: Journal, out: Path | None, notes: Notes) -> Plan:
+    """The plan by the profile in the folder, if there is one.
+
+    A run that was begun without a profile continues without: it would otherwise be another one.
+    """
+    plan = with_folders_profile(plan, out)
+    newest = journal.newest()
+    if plan.study is None or newest is None:
+        return plan
+    if _recorded_config(newest, out).profile:
+        return plan
+    notes.add(
+        f"{out or 'This run'} was begun without a profile and continues so. To use one, write it "
+        "with sdgkit study and pass it as --profile (profile=)."
+    )
+    return without_profile(plan)
+
+
+def _stream_of(plan: Plan, journal: Journal, finished: Mapping[int, Mapping[str, int]]) -> Stream:
+    """The stream of a plan, from what is finished already.
+
+    With a target nothing is: its rounds begin anew from the recorded replies.
+    """
+    target = plan.target_rounds()
+    return Stream(plan, plan.admitted, journal, finished if target is None else {}, target)
 
 
 def _begin_session(
@@ -332,8 +401,7 @@ def _begin_session(
     """Begin a session in the journal, once it is certain that the folder is for this job.
 
     Returns:
-        The tallies of the units that are finished, as the journal stores them; none if there is a
-        target, whose rounds begin anew from the recorded replies.
+        The tallies of the units that are finished, as the journal stores them.
     """
     config = plan.edition()
     newest = journal.newest()

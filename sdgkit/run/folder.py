@@ -13,6 +13,7 @@ from sdgkit.export.training_set import Part, TrainingSet
 from sdgkit.files import refuse_way_out, remove_abandoned
 from sdgkit.funnel import Summary
 from sdgkit.journal import Journal
+from sdgkit.profile import PROFILE_FILE
 from sdgkit.quality.agreement import compare_with_judge, judge_drops
 from sdgkit.quality.verdicts import Calibration
 from sdgkit.recorded import read_file
@@ -31,11 +32,13 @@ CALIBRATION_FILE = "calibration.json"
 
 
 def write_start(out: Path, plan: Plan) -> None:
-    """Write what is needed to repeat the run: its seeds and its config."""
+    """Write what is needed to repeat the run: its seeds, its config and its profile."""
     remove_abandoned(out)
     write_jsonl(out / SEEDS_FILE, plan.rows)
     config = RunConfig.of(plan, out.resolve().name)
     write_values(out / CONFIG_FILE, config.as_json())
+    if plan.profile is not None:
+        plan.profile.save(out / PROFILE_FILE)
 
 
 def write_folder(out: Path, summary: Summary, journal: Journal) -> None:

@@ -2,16 +2,17 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 from sdgkit.errors import SettingsError
 from sdgkit.pipeline import Pipeline
+from sdgkit.profile import PROFILE_COLUMN, Profile
 from sdgkit.prompts import Prompt
 from sdgkit.prompts.structured_output import check_structure
 from sdgkit.run import seed_samples
-from sdgkit.run.edition import EditionConfig
+from sdgkit.run.edition import EditionConfig, ProfileState
 from sdgkit.samples import Row, without_id
 from sdgkit.seeds import row_key
 from sdgkit.stages import Stage
@@ -46,6 +47,9 @@ class Plan:
         variables: Variables of the whole run, as JSON values: every prompt may use them beside the
             columns of its row; a column of the same name takes precedence.
         shown_seeds: The seeds that prompts can show as `seed_samples`; None for the rows.
+        profile: The profile that the plan goes by; see `with_profile`.
+        study: The prompts by which the run studies its seeds to write a profile, if it has none;
+            None to do without one.
 
     Raises:
         SettingsError: A stage has no prompt, or `structure` is unknown.
@@ -67,6 +71,8 @@ class Plan:
     structure: str = "auto"
     variables: Mapping[str, Any] = field(default_factory=dict)
     shown_seeds: Sequence[Row] | None = None
+    profile: Profile | None = None
+    study: Mapping[str, Prompt] | None = None
 
     def __post_init__(self) -> None:
         check_structure(self.structure)
@@ -122,6 +128,41 @@ class Plan:
                 "Two input rows have the same id. Give each its own, or leave out the column id."
             )
         return list(admitted.items())
+
+    def with_profile(self, profile: Profile, *, checked: bool = True) -> "Plan":
+        """The plan by a profile.
+
+        Its criteria become the variable `criteria` of all prompts. The first stage, where it makes
+        new rows and its prompt shows `vary`, draws from the lists of its variety; a list of your
+        own comes before one of the same name. Its checks are one stage, which follows the one that
+        writes responses; a check of your own comes before one of the same name.
+
+        Args:
+            profile: The profile.
+            checked: Whether its checks are applied.
+
+        Raises:
+            SettingsError: A check cannot be used.
+        """
+        pipeline = self.pipeline
+        if profile.variety and self._draws:
+            first = pipeline.stages[0]
+            lists = {name: list(entries) for name, entries in profile.variety.items()}
+            pipeline = pipeline.change(first.name, vary={**lists, **(first.vary or {})})
+        if checked and pipeline.writer_of(PROFILE_COLUMN):
+            pipeline = pipeline.with_checks(profile.check_stages(but=pipeline.names))
+        variables = dict(self.variables)
+        if profile.enabled_criteria:
+            variables["criteria"] = profile.enabled_criteria
+        return replace(self, pipeline=pipeline, variables=variables, profile=profile, study=None)
+
+    @property
+    def _draws(self) -> bool:
+        """Whether the first stage can draw from lists, and its prompt shows what was drawn."""
+        first = self.pipeline.stages[0]
+        prompt = self.prompts.get(first.name)
+        can_draw = first.fans_out and "vary" in first.field_names
+        return can_draw and prompt is not None and prompt.mentions("vary")
 
     def variables_of(self, row: Row) -> Mapping[str, Any]:
         """The variables of the whole run, as the prompts for this row see them.
@@ -188,7 +229,10 @@ class Plan:
                 )
 
     def edition(self) -> EditionConfig:
-        """Everything that decides the rows of the run."""
+        """Everything that decides the rows of the run.
+
+        While its seeds are still to be studied, the run has an edition without rows.
+        """
         is_judged = any(stage.role == "judge" for stage in self.pipeline.stages)
         return EditionConfig(
             pipeline=self.pipeline.name,
@@ -204,7 +248,14 @@ class Plan:
             twins="drop" if self.twins == "drop" else "",
             seed_samples=self._seed_samples_budget(),
             variables=dict(self.variables),
+            profile=self._profile_state,
         )
+
+    @property
+    def _profile_state(self) -> ProfileState:
+        if self.profile is not None:
+            return "used"
+        return "" if self.study is None else "to be studied"
 
     def target_rounds(self) -> Target | None:
         """How the target is pursued; None without a target.

@@ -146,6 +146,16 @@ class Record:
         with self.reading() as journal:
             return Trace.of(journal, id)
 
+    def lists_drawn_from(self) -> dict[str, list[Any]]:
+        """The lists from which the rows of the newest edition drew, by name."""
+        with self.reading() as journal:
+            newest = journal.newest()
+        lists: dict[str, list[Any]] = {}
+        stages = newest.config.get("stages", ()) if newest is not None else ()
+        for stage in stages:
+            lists |= stage.get("vary") or {}
+        return lists
+
     def last_snapshot(self) -> Snapshot | None:
         """The last snapshot that a writing process left in the folder; None if there is none."""
         if self.out is None or not (self.out / JOURNAL_FILE).exists():

@@ -18,6 +18,7 @@ from sdgkit.formatting import format_samples
 from sdgkit.funnel import Summary
 from sdgkit.journal import JOURNAL_FILE, Journal
 from sdgkit.keywords import known_keywords
+from sdgkit.profile import PROFILE_FILE, Profile
 from sdgkit.report.explain import Explanation, explain
 from sdgkit.run.config import RunConfig
 from sdgkit.run.execution import NO_SAMPLES, Execution
@@ -25,6 +26,7 @@ from sdgkit.run.folder import SUMMARY_FILE, read_config, read_summary
 from sdgkit.run.judges import JudgeWarning
 from sdgkit.run.notes import Notes
 from sdgkit.run.plan import Plan
+from sdgkit.run.profiles import folders_profile
 from sdgkit.run.record import Record, Trace
 from sdgkit.run.snapshot import Funnel, Snapshot
 from sdgkit.run.summary import summarize, summary_so_far
@@ -54,7 +56,6 @@ class Run:
         journal: Where a run without a folder is recorded.
 
     Attributes:
-        plan: What to do.
         out: The run's folder.
     """
 
@@ -68,7 +69,7 @@ class Run:
         on_note: Callable[[str], None] | None = None,
         journal: Journal | None = None,
     ) -> None:
-        self.plan = plan
+        self._given_plan = plan
         self.out = Path(out) if out is not None else None
         self._reuse = reuse
         self._record = Record(out, journal)
@@ -93,13 +94,13 @@ class Run:
         """
         if self.is_running:
             return self
-        if self.plan is None:
+        if self._given_plan is None:
             raise RunError(
                 "This run was opened read-only. To resume it, call sdgkit.generate(its folder).",
                 folder=self.out,
             )
         self._execution = Execution(
-            self.plan, self._record, self._notes, self._judge_warning, reuse=self._reuse
+            self._given_plan, self._record, self._notes, self._judge_warning, reuse=self._reuse
         )
         return self
 
@@ -204,6 +205,23 @@ class Run:
     def notes(self) -> list[str]:
         """The run's notes so far, in order."""
         return self._notes.sentences
+
+    @property
+    def plan(self) -> Plan | None:
+        """What is done; with a profile once there is one. None for a run that was opened."""
+        return self._execution.plan if self._execution is not None else self._given_plan
+
+    @property
+    def profile(self) -> Profile | None:
+        """The profile that the run goes by; None while it has none, and if it does without.
+
+        Raises:
+            ProfileError: The file in the folder cannot be used.
+        """
+        if self.plan is not None:
+            return self.plan.profile
+        path = self._folder() / PROFILE_FILE
+        return folders_profile(self._folder()) if path.exists() else None
 
     @property
     def teachers(self) -> list[Teacher]:

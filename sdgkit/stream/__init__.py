@@ -6,8 +6,9 @@ row nearest to its end is served first; afterwards the one with the most stages 
 every eighth slot, so that no long chain starts late and samples keep coming.
 """
 
+from sdgkit.stream.requests import Usage
 from sdgkit.stream.stream import Stream
 from sdgkit.stream.tally import StageCounts, Tally
 from sdgkit.stream.target import Target
 
-__all__ = ["StageCounts", "Stream", "Tally", "Target"]
+__all__ = ["StageCounts", "Stream", "Tally", "Target", "Usage"]

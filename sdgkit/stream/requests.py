@@ -38,6 +38,16 @@ class Usage:
         self.prompt_tokens += reply.prompt_tokens
         self.completion_tokens += reply.completion_tokens
 
+    def plus(self, other: "Usage") -> "Usage":
+        """What the two have taken together."""
+        return Usage(
+            requests=self.requests + other.requests,
+            refused=self.refused + other.refused,
+            reused=self.reused + other.reused,
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            completion_tokens=self.completion_tokens + other.completion_tokens,
+        )
+
 
 class Requests:
     """The requests of a stream.

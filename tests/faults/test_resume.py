@@ -46,7 +46,7 @@ def generate(
     rows: list[dict[str, Any]] | None = None,
     **settings: Any,
 ) -> sk.Run:
-    given: dict[str, Any] = {"prompts": PROMPTS, **SMALL, **settings}
+    given: dict[str, Any] = {"prompts": PROMPTS, "profile": False, **SMALL, **settings}
     return sk.generate(
         seeds() if rows is None else rows, teacher=script.connect(8), out=out, **given
     )
@@ -149,7 +149,7 @@ import scripted, sdgkit as sk, sdgkit.run.folder
 sdgkit.run.folder.write_report = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
 teacher = sk.connect("openai", base_url={script.base_url!r}, api_key="key")
 out = {str(tmp_path)!r}
-sk.generate(scripted.seeds(3), teacher=teacher, out=out, prompts=scripted.PROMPTS, **{SMALL})
+sk.generate(scripted.seeds(3), teacher=teacher, out=out, prompts=scripted.PROMPTS, profile=False, **{SMALL})
 """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TESTS)])}
     killed = subprocess.run(
@@ -206,7 +206,7 @@ def test_start_resumes_a_cancelled_run(script: ScriptedTeacher, tmp_path: Path, 
 
     script.behave = hold
     run = sk.Run(
-        sk.plan(seeds(), teacher=script.connect(8), prompts=PROMPTS, **SMALL),
+        sk.plan(seeds(), teacher=script.connect(8), prompts=PROMPTS, profile=False, **SMALL),
         tmp_path,
         on_note=ignore_note,
     )
@@ -235,7 +235,7 @@ def assert_adds_up_so_far(run: sk.Run) -> None:
 def test_a_run_cancelled_at_once_stops(script: ScriptedTeacher, tmp_path: Path) -> None:
     script.delay = lambda ask: 30.0
     run = sk.Run(
-        sk.plan(seeds(), teacher=script.connect(8), prompts=PROMPTS, **SMALL),
+        sk.plan(seeds(), teacher=script.connect(8), prompts=PROMPTS, profile=False, **SMALL),
         tmp_path,
         on_note=ignore_note,
     )
@@ -248,7 +248,7 @@ def test_a_run_cancelled_at_once_stops(script: ScriptedTeacher, tmp_path: Path) 
 def test_a_resumed_run_can_be_cancelled_at_once(script: ScriptedTeacher, tmp_path: Path) -> None:
     script.delay = lambda ask: 30.0
     run = sk.Run(
-        sk.plan(seeds(), teacher=script.connect(8), prompts=PROMPTS, **SMALL),
+        sk.plan(seeds(), teacher=script.connect(8), prompts=PROMPTS, profile=False, **SMALL),
         tmp_path,
         on_note=ignore_note,
     )
@@ -465,7 +465,9 @@ def test_more_contexts_ask_only_for_the_further_ones(finished: Any) -> None:
 def test_another_address_and_concurrency_lose_nothing(finished: Any) -> None:
     _, out, first = finished
     with ScriptedTeacher() as moved:
-        run = sk.generate(seeds(), teacher=moved.connect(2), out=out, prompts=PROMPTS, **SMALL)
+        run = sk.generate(
+            seeds(), teacher=moved.connect(2), out=out, prompts=PROMPTS, profile=False, **SMALL
+        )
         assert moved.asked() == 0
         assert rows_of(run) == first
 
@@ -577,7 +579,7 @@ def test_a_second_run_of_one_process_is_refused_too(
 
     script.behave = hold
     run = sk.Run(
-        sk.plan(seeds(), teacher=script.connect(), prompts=PROMPTS, **SMALL),
+        sk.plan(seeds(), teacher=script.connect(), prompts=PROMPTS, profile=False, **SMALL),
         tmp_path,
         on_note=ignore_note,
     ).start()
@@ -600,7 +602,7 @@ def test_another_kernel_can_follow_a_run_in_progress(
 
     script.behave = hold
     run = sk.Run(
-        sk.plan(seeds(), teacher=script.connect(2), prompts=PROMPTS, **SMALL),
+        sk.plan(seeds(), teacher=script.connect(2), prompts=PROMPTS, profile=False, **SMALL),
         tmp_path,
         on_note=ignore_note,
     ).start()

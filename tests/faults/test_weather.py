@@ -122,7 +122,10 @@ def test_a_server_that_wants_to_be_left_alone_for_days_is_asked_again_and_told_o
 def run_with(script: ScriptedTeacher, out: Path, **settings: Any) -> sk.Run:
     teacher = script.connect(4)
     run = sk.Run(
-        sk.plan(seeds(4), teacher=teacher, prompts=PROMPTS, num_contexts=5, **settings), out
+        sk.plan(
+            seeds(4), teacher=teacher, prompts=PROMPTS, profile=False, num_contexts=5, **settings
+        ),
+        out,
     )
     return run.start()
 
@@ -249,7 +252,9 @@ def test_a_journal_that_is_gone_is_noticed_at_the_next_beat(
         return script.usual(ask)
 
     script.answer = answer
-    plan = sk.plan(seeds(40), teacher=script.connect(4), prompts=PROMPTS, num_contexts=20)
+    plan = sk.plan(
+        seeds(40), teacher=script.connect(4), prompts=PROMPTS, profile=False, num_contexts=20
+    )
     with pytest.raises(RunError, match="removed or replaced"):
         sk.Run(plan, out).start().wait(60)
     assert asked < 2000

@@ -28,7 +28,12 @@ def judged_run(out: Path | None = None) -> Run:
     with ScriptedTeacher() as script:
         script.answer = lambda ask: answer(script, ask)
         return sk.generate(
-            scripted.seeds(2), teacher=script.connect(), prompts=PROMPTS, num_contexts=2, out=out
+            scripted.seeds(2),
+            teacher=script.connect(),
+            prompts=PROMPTS,
+            profile=False,
+            num_contexts=2,
+            out=out,
         )
 
 
@@ -83,12 +88,20 @@ def test_a_stricter_filter_makes_false_drops_of_what_you_accepted(tmp_path: Path
         script.answer = lambda ask: answer(script, ask)
         teacher = script.connect()
         rows = scripted.seeds(2)
-        run = sk.generate(rows, teacher=teacher, prompts=PROMPTS, num_contexts=2, out=tmp_path)
+        run = sk.generate(
+            rows, teacher=teacher, prompts=PROMPTS, profile=False, num_contexts=2, out=tmp_path
+        )
         review = sk.Review(run)
         for sample_id in review.by_id:
             review.accept(sample_id)
         strict = sk.generate(
-            rows, teacher=teacher, prompts=PROMPTS, num_contexts=2, out=tmp_path, min_score=3
+            rows,
+            teacher=teacher,
+            prompts=PROMPTS,
+            profile=False,
+            num_contexts=2,
+            out=tmp_path,
+            min_score=3,
         )
     agreement = sk.Review(strict).agreement()
     assert agreement is not None

@@ -36,7 +36,12 @@ def script() -> Iterator[ScriptedTeacher]:
 def run_of(script: ScriptedTeacher, responses: int | None, **options: Any) -> sk.Run:
     given = {"num_contexts": 2, "num_questions": 2, **options}
     return sk.generate(
-        seeds(2), teacher=script.connect(), prompts=PROMPTS, responses=responses, **given
+        seeds(2),
+        teacher=script.connect(),
+        prompts=PROMPTS,
+        profile=False,
+        responses=responses,
+        **given,
     )
 
 
@@ -86,6 +91,7 @@ def test_a_freeform_skill_has_several_responses_too(script: ScriptedTeacher) -> 
         seeds(1, grounded=False),
         teacher=script.connect(),
         prompts=FREEFORM_PROMPTS,
+        profile=False,
         num_questions=3,
         responses=2,
     )
@@ -158,4 +164,4 @@ def test_an_estimate_counts_the_requests_of_all_responses_and_the_samples_of_the
 @pytest.mark.parametrize("responses", [0, -1, 1.5, True])
 def test_a_number_of_responses_that_is_none_is_refused(responses: Any) -> None:
     with pytest.raises(sk.SettingsError, match="responses"):
-        sk.plan(seeds(1), prompts=PROMPTS, responses=responses)
+        sk.plan(seeds(1), prompts=PROMPTS, profile=False, responses=responses)

@@ -209,7 +209,9 @@ def test_a_calibrated_run_keeps_the_result_beside_its_samples_and_asks_nothing_t
 ) -> None:
     with scripted.ScriptedTeacher() as script:
         teacher = script.connect()
-        run = sk.generate(seeds(), teacher=teacher, prompts=PROMPTS, num_contexts=1, out=tmp_path)
+        run = sk.generate(
+            seeds(), teacher=teacher, prompts=PROMPTS, profile=False, num_contexts=1, out=tmp_path
+        )
         before = (tmp_path / "dataset.jsonl").read_text()
         script.forget()
         first = sk.calibrate(teacher, run)
@@ -235,7 +237,9 @@ def test_the_report_shows_it_beside_the_yield_while_it_is_about_this_judge_and_p
 
     with scripted.ScriptedTeacher() as script:
         teacher = script.connect()
-        run = sk.generate(seeds(), teacher=teacher, prompts=PROMPTS, num_contexts=1, out=tmp_path)
+        run = sk.generate(
+            seeds(), teacher=teacher, prompts=PROMPTS, profile=False, num_contexts=1, out=tmp_path
+        )
         assert shown() == (False, False)
         sk.calibrate(teacher, tmp_path)
         assert shown() == (True, True)
@@ -252,7 +256,9 @@ def test_a_run_that_is_still_running_shows_it_when_it_ends(tmp_path: Path) -> No
     with scripted.ScriptedTeacher() as script:
         script.delay = lambda ask: 0.05
         teacher = script.connect()
-        run = Run(sk.plan(seeds(), teacher=teacher, prompts=PROMPTS), tmp_path).start()
+        run = Run(
+            sk.plan(seeds(), teacher=teacher, prompts=PROMPTS, profile=False), tmp_path
+        ).start()
         sk.calibrate(teacher, run)
         assert run.is_running
         run.wait()

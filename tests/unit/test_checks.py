@@ -304,6 +304,7 @@ def test_a_check_drops_with_its_own_message_after_the_stage_that_writes(tmp_path
             scripted.seeds(),
             teacher=script.connect(),
             prompts=PROMPTS,
+            profile=False,
             checks=[sk.checks.length(max=3)],
             out=tmp_path,
         )
@@ -326,7 +327,12 @@ def test_repeating_a_run_repeats_its_checks(tmp_path: Path) -> None:
     with scripted.ScriptedTeacher() as script:
         teacher = script.connect()
         first = sk.generate(
-            scripted.seeds(1), teacher=teacher, prompts=PROMPTS, checks=checks, out=tmp_path
+            scripted.seeds(1),
+            teacher=teacher,
+            prompts=PROMPTS,
+            profile=False,
+            checks=checks,
+            out=tmp_path,
         )
         script.forget()
         again = sk.generate(tmp_path, teacher=teacher)
@@ -345,7 +351,12 @@ def test_your_own_function_is_a_check_and_must_be_passed_again_to_repeat_the_run
     with scripted.ScriptedTeacher() as script:
         teacher = script.connect()
         run = sk.generate(
-            scripted.seeds(1), teacher=teacher, prompts=PROMPTS, checks=polite, out=tmp_path
+            scripted.seeds(1),
+            teacher=teacher,
+            prompts=PROMPTS,
+            profile=False,
+            checks=polite,
+            out=tmp_path,
         )
         assert {d["message"] for d in run.drops() if d["reason"] == "polite"} == {
             "Nobody said please."
@@ -359,6 +370,7 @@ def test_checks_of_one_name_are_numbered_and_a_check_goes_where_its_column_is_wr
     plan = sk.plan(
         scripted.seeds(),
         prompts=PROMPTS,
+        profile=False,
         checks=["matches=a", "matches=b", sk.checks.length(1, column="question")],
     )
     names = [stage.name for stage in plan.pipeline.stages]
@@ -369,7 +381,12 @@ def test_checks_of_one_name_are_numbered_and_a_check_goes_where_its_column_is_wr
     ]
     assert names[names.index("gen_grounded_questions") + 1] == "length"
     with pytest.raises(sk.SettingsError, match="no stage writes"):
-        sk.plan(scripted.seeds(), prompts=PROMPTS, checks=[sk.checks.length(1, column="nowhere")])
+        sk.plan(
+            scripted.seeds(),
+            prompts=PROMPTS,
+            profile=False,
+            checks=[sk.checks.length(1, column="nowhere")],
+        )
 
 
 def test_every_check_can_be_saved_and_read_back() -> None:

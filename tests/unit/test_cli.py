@@ -73,6 +73,7 @@ OPTIONS = {
     "run": "--seeds -p --teacher --base-url --model --prompts --num-contexts --target --out "
     "--reuse",
     "ask": "--teacher --base-url --model --max-tokens",
+    "study": "--to --prompts --json --teacher --base-url --judge-model --timeout",
     "check": "--with-teacher --prompts --teacher --base-url --timeout",
     "status": "--watch",
     "show": "",

@@ -34,7 +34,7 @@ def judged(script: ScriptedTeacher, ask: Ask, good: bool = True) -> str:
 
 
 def planned(script: ScriptedTeacher, number: int = 5, **settings: Any) -> Plan:
-    options: dict[str, Any] = {"num_contexts": 4, "prompts": PROMPTS, **settings}
+    options: dict[str, Any] = {"num_contexts": 4, "prompts": PROMPTS, "profile": False, **settings}
     return sk.plan(seeds(number), teacher=script.connect(), **options)
 
 
@@ -44,7 +44,12 @@ def test_it_says_what_the_run_then_takes_and_brings(
     found = sk.estimate(planned(script), tmp_path / "run", price_prompt=2.0, price_completion=10.0)
     assert script.asked() == found.asked == 3 * (1 + 1 + 3 + 3 + 3)
     run = sk.generate(
-        seeds(5), teacher=script.connect(), num_contexts=4, prompts=PROMPTS, out=tmp_path / "run"
+        seeds(5),
+        teacher=script.connect(),
+        num_contexts=4,
+        prompts=PROMPTS,
+        profile=False,
+        out=tmp_path / "run",
     )
     assert found.requests == run.summary.requests
     assert (found.prompt_tokens, found.completion_tokens) == (
@@ -62,7 +67,12 @@ def test_nothing_is_paid_twice(script: ScriptedTeacher, tmp_path: Path) -> None:
     assert script.asked() == 33
     assert not (tmp_path / "run" / "dataset.jsonl").exists()
     sk.generate(
-        seeds(5), teacher=script.connect(), num_contexts=4, prompts=PROMPTS, out=tmp_path / "run"
+        seeds(5),
+        teacher=script.connect(),
+        num_contexts=4,
+        prompts=PROMPTS,
+        profile=False,
+        out=tmp_path / "run",
     )
     assert script.repeated() == 0
     assert sk.estimate(planned(script), tmp_path / "run").asked == 0
@@ -82,6 +92,7 @@ def test_a_freeform_skill_s_many_questions_are_not_all_answered(script: Scripted
         teacher=script.connect(),
         num_questions=20,
         prompts=FREEFORM_PROMPTS,
+        profile=False,
     )
     found = sk.estimate(plan)
     assert found.asked == 3 * (1 + 3 + 3 + 3)
@@ -156,7 +167,7 @@ def test_the_longest_seed_counts_though_it_is_not_tried(script: ScriptedTeacher)
     plan = planned(script)
     usual = sk.estimate(plan, rows=1).longest
     rows = [*plan.rows[:4], {**plan.rows[4], "seed_context": "long " * 500}]
-    longer = sk.plan(rows, teacher=plan.teacher, num_contexts=4, prompts=PROMPTS)
+    longer = sk.plan(rows, teacher=plan.teacher, num_contexts=4, prompts=PROMPTS, profile=False)
     assert sk.estimate(longer, rows=1).longest > 5 * usual
 
 

@@ -34,6 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             teacher=script.connect(),
             num_contexts=5,
             prompts=PROMPTS,
+            profile=False,
             out=out,
             system="Be brief.",
         )

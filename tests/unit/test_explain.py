@@ -33,7 +33,12 @@ def script() -> Iterator[ScriptedTeacher]:
 
 def run_of(script: ScriptedTeacher, num_contexts: int = 4, **settings: Any) -> sk.Run:
     return sk.generate(
-        seeds(3), teacher=script.connect(), num_contexts=num_contexts, prompts=PROMPTS, **settings
+        seeds(3),
+        teacher=script.connect(),
+        num_contexts=num_contexts,
+        prompts=PROMPTS,
+        profile=False,
+        **settings,
     )
 
 
@@ -143,6 +148,7 @@ def paused_panel(script: ScriptedTeacher, tmp_path: Path) -> tuple[sk.RunPanel, 
         teacher=script.connect(),
         num_contexts=20,
         prompts=PROMPTS,
+        profile=False,
         out=tmp_path / "run",
     )
     assert panel.view.state["judge_doubt"] == ""
@@ -189,7 +195,9 @@ def test_elsewhere_it_warns_with_that_page_and_continues(
     script: ScriptedTeacher, capsys: pytest.CaptureFixture[str]
 ) -> None:
     script.answer = strict(script, every=8)
-    panel = sk.RunPanel(seeds(3), teacher=script.connect(), num_contexts=4, prompts=PROMPTS)
+    panel = sk.RunPanel(
+        seeds(3), teacher=script.connect(), num_contexts=4, prompts=PROMPTS, profile=False
+    )
     run = asyncio.run(panel.run())
     assert run.state == "done" and run.warning is not None
     assert "What to change" in str(panel)
@@ -264,6 +272,9 @@ class Record:
 
     def drops(self) -> Iterator[Row]:
         return iter(())
+
+    def lists_drawn_from(self) -> dict[str, list[object]]:
+        return {}
 
     def trace(self, id: str) -> NoReturn:
         raise RunError(f"No row of this run has the id {id!r}.")

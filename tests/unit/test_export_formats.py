@@ -214,7 +214,14 @@ def test_an_edited_response_is_chosen_and_the_original_rejected(tmp_path: Path) 
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "mail"
     with ScriptedTeacher() as script:
-        sk.generate(seeds(3), teacher=script.connect(), num_contexts=3, prompts=PROMPTS, out=out)
+        sk.generate(
+            seeds(3),
+            teacher=script.connect(),
+            num_contexts=3,
+            prompts=PROMPTS,
+            profile=False,
+            out=out,
+        )
     return out
 
 

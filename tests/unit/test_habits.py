@@ -86,7 +86,11 @@ def test_reasoning_is_kept_in_the_journal_and_exported_nowhere(tmp_path: Path) -
     with ScriptedTeacher() as script:
         script.answer = lambda ask: reply(script.usual(ask), reasoning_content=THINKING)
         plan = sk.plan(
-            scripted.seeds(2), teacher=script.connect(), prompts=scripted.PROMPTS, num_contexts=2
+            scripted.seeds(2),
+            teacher=script.connect(),
+            prompts=scripted.PROMPTS,
+            profile=False,
+            num_contexts=2,
         )
         run = sk.Run(plan, tmp_path).start().wait()
         sample = next(run.samples())

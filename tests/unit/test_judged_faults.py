@@ -96,7 +96,11 @@ def test_what_the_judge_works_out_before_the_tags_is_not_its_evaluation() -> Non
 def test_a_prompt_with_two_pairs_of_tags_gives_no_faults(tmp_path: Path) -> None:
     with ScriptedTeacher() as script:
         run = sk.generate(
-            scripted.seeds(1), teacher=script.connect(), prompts=PROMPTS, num_contexts=1
+            scripted.seeds(1),
+            teacher=script.connect(),
+            prompts=PROMPTS,
+            profile=False,
+            num_contexts=1,
         )
     assert "faults" not in run.dataset.column_names
 

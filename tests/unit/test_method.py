@@ -42,7 +42,7 @@ def script() -> Iterator[ScriptedTeacher]:
 def generate(
     script: ScriptedTeacher, rows: Sequence[Mapping[str, Any]] | None = None, **settings: Any
 ) -> sk.Run:
-    given: dict[str, Any] = {"prompts": PROMPTS, **SMALL, **settings}
+    given: dict[str, Any] = {"prompts": PROMPTS, "profile": False, **SMALL, **settings}
     return sk.generate(seeds() if rows is None else rows, teacher=script.connect(), **given)
 
 
@@ -54,6 +54,7 @@ def with_own(
 ) -> sk.Run:
     given: dict[str, Any] = {
         "prompts": WITHOUT_CONTEXTS,
+        "profile": False,
         "num_contexts": None,
         "num_questions": 1,
         **settings,
@@ -143,10 +144,16 @@ def test_a_misspelt_option_is_refused_with_the_nearest_right_one(
 
 
 def test_the_seeds_choose_the_pipeline_or_the_user_does(script: ScriptedTeacher) -> None:
-    grounded = sk.plan(seeds(), teacher=script.connect(), prompts=PROMPTS)
-    freeform = sk.plan(seeds(grounded=False), teacher=script.connect(), prompts=FREEFORM_PROMPTS)
+    grounded = sk.plan(seeds(), teacher=script.connect(), prompts=PROMPTS, profile=False)
+    freeform = sk.plan(
+        seeds(grounded=False), teacher=script.connect(), prompts=FREEFORM_PROMPTS, profile=False
+    )
     chosen = sk.plan(
-        seeds(), teacher=script.connect(), prompts=FREEFORM_PROMPTS, pipeline=sk.FREEFORM
+        seeds(),
+        teacher=script.connect(),
+        prompts=FREEFORM_PROMPTS,
+        profile=False,
+        pipeline=sk.FREEFORM,
     )
     assert [plan.pipeline.name for plan in (grounded, freeform, chosen)] == [
         "grounded",
@@ -275,7 +282,11 @@ def test_own_contexts_do_not_fit_a_freeform_skill(script: ScriptedTeacher) -> No
         SettingsError, match=r"no stage 'gen_contexts'\. The stages are gen_questions"
     ):
         sk.plan(
-            seeds(grounded=False), teacher=script.connect(), prompts=FREEFORM_PROMPTS, contexts=OWN
+            seeds(grounded=False),
+            teacher=script.connect(),
+            prompts=FREEFORM_PROMPTS,
+            profile=False,
+            contexts=OWN,
         )
 
 
@@ -357,6 +368,7 @@ def test_a_run_begun_without_a_judge_of_questions_is_resumed_with_one(
         ONE_QUESTION,
         teacher=script.connect(),
         prompts=BRINGS_ALL,
+        profile=False,
         contexts=OWN,
         questions="seed",
     )
@@ -391,7 +403,9 @@ def test_a_number_that_is_none_is_refused(script: ScriptedTeacher, name: str, va
 @pytest.mark.parametrize("sampling", ["hot", {"gen_contexts": 0.9}])
 def test_sampling_that_is_not_by_stage_is_refused(script: ScriptedTeacher, sampling: Any) -> None:
     with pytest.raises(SettingsError, match="sampling must be settings by stage"):
-        sk.plan(seeds(), teacher=script.connect(), prompts=PROMPTS, sampling=sampling)
+        sk.plan(
+            seeds(), teacher=script.connect(), prompts=PROMPTS, profile=False, sampling=sampling
+        )
 
 
 def test_a_number_for_a_stage_that_is_not_there_is_refused(script: ScriptedTeacher) -> None:
@@ -400,6 +414,7 @@ def test_a_number_for_a_stage_that_is_not_there_is_refused(script: ScriptedTeach
             seeds(grounded=False),
             teacher=script.connect(),
             prompts=FREEFORM_PROMPTS,
+            profile=False,
             num_contexts=3,
         )
 
@@ -415,7 +430,9 @@ def test_a_number_for_what_the_user_brings_is_refused_too(
     script: ScriptedTeacher, number: str, own: dict[str, Any]
 ) -> None:
     with pytest.raises(SettingsError, match=f"{number} has no stage to apply to"):
-        sk.plan(seeds(), teacher=script.connect(), prompts=PROMPTS, **{**own, number: 3})
+        sk.plan(
+            seeds(), teacher=script.connect(), prompts=PROMPTS, profile=False, **{**own, number: 3}
+        )
 
 
 def test_a_single_stage_checks_its_numbers_as_well(script: ScriptedTeacher) -> None:

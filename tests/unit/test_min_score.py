@@ -31,6 +31,7 @@ def test_min_score_decides_what_is_kept_and_changing_it_asks_nothing_again(tmp_p
                 scripted.seeds(4),
                 teacher=teacher,
                 prompts=PROMPTS,
+                profile=False,
                 out=tmp_path,
                 min_score=min_score,
             )
@@ -47,14 +48,16 @@ def test_the_folder_remembers_it(tmp_path: Path) -> None:
         script.answer = lambda ask: scored(ask) or str(usual(ask))
         teacher = script.connect()
         rows = scripted.seeds(2)
-        sk.generate(rows, teacher=teacher, prompts=PROMPTS, out=tmp_path, min_score=3)
+        sk.generate(
+            rows, teacher=teacher, prompts=PROMPTS, profile=False, out=tmp_path, min_score=3
+        )
         again = sk.generate(tmp_path, teacher=teacher)
     assert {row["score"] for row in again.dataset} == {3.0}
 
 
 def test_a_freeform_skill_has_it_too() -> None:
     rows = scripted.seeds(1, grounded=False)
-    pipeline = sk.plan(rows, prompts=FREEFORM_PROMPTS, min_score=3).pipeline
+    pipeline = sk.plan(rows, prompts=FREEFORM_PROMPTS, profile=False, min_score=3).pipeline
     assert pipeline.stage("filter_qa_pair").passes({"score": 3.0})
     assert not pipeline.stage("filter_qa_pair").passes({"score": 2.0})
     assert pipeline.stage("filter_questions").passes({"score": 1.0})

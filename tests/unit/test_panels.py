@@ -76,7 +76,13 @@ def run_panel(
     script: ScriptedTeacher, seeds: Sequence[Mapping[str, str]], out: str = "runs/a", **more: Any
 ) -> sk.RunPanel:
     return sk.RunPanel(
-        seeds, teacher=script.connect(), out=out, num_contexts=2, prompts=PROMPTS, **more
+        seeds,
+        teacher=script.connect(),
+        out=out,
+        num_contexts=2,
+        prompts=PROMPTS,
+        profile=False,
+        **more,
     )
 
 
@@ -878,7 +884,9 @@ def test_a_teacher_panel_serves_as_teacher(
     script: ScriptedTeacher, seeds: list[dict[str, str]]
 ) -> None:
     panel = sk.TeacherPanel("openai", script.base_url, api_key=KEY)
-    run = asyncio.run(sk.RunPanel(seeds, teacher=panel, num_contexts=1, prompts=PROMPTS).run())
+    run = asyncio.run(
+        sk.RunPanel(seeds, teacher=panel, num_contexts=1, prompts=PROMPTS, profile=False).run()
+    )
     assert run.state == "done"
 
 
@@ -887,7 +895,9 @@ def test_every_function_takes_a_teacher_panel_as_its_teacher(
 ) -> None:
     panel = sk.TeacherPanel("openai", script.base_url, api_key=KEY)
     prompt = PROMPTS["gen_grounded_responses"]
-    run = sk.generate(seeds, teacher=panel, judge=panel, num_contexts=1, prompts=PROMPTS)
+    run = sk.generate(
+        seeds, teacher=panel, judge=panel, num_contexts=1, prompts=PROMPTS, profile=False
+    )
     assert run.state == "done"
     assert sk.plan(seeds, teacher=panel).teacher is panel.teacher
     contexts = sk.gen_contexts(seeds, teacher=panel, num_contexts=1, prompt=PROMPTS["gen_contexts"])

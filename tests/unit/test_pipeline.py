@@ -46,7 +46,7 @@ def generate(
     concurrency: int = 16,
     **settings: Any,
 ) -> sk.Run:
-    given: dict[str, Any] = {"prompts": PROMPTS, **SMALL, **settings}
+    given: dict[str, Any] = {"prompts": PROMPTS, "profile": False, **SMALL, **settings}
     return sk.generate(rows or seeds(), teacher=script.connect(concurrency), **given)
 
 
@@ -574,7 +574,14 @@ def test_a_run_begins_even_if_another_caller_holds_all_slots_of_the_teacher(
     other.start()
     assert held.wait(30)
     run = sk.Run(
-        sk.plan(seeds(40), teacher=teacher, prompts=PROMPTS, num_contexts=1, num_questions=1),
+        sk.plan(
+            seeds(40),
+            teacher=teacher,
+            prompts=PROMPTS,
+            profile=False,
+            num_contexts=1,
+            num_questions=1,
+        ),
         on_note=ignore_note,
     )
     run.start().wait(60)
@@ -586,7 +593,8 @@ def test_two_runs_share_one_teachers_slots(script: ScriptedTeacher) -> None:
     teacher = script.connect(4)
     script.delay = lambda ask: 0.001
     plans = [
-        sk.plan(seeds(20, first=n), teacher=teacher, prompts=PROMPTS, **SMALL) for n in (1, 50)
+        sk.plan(seeds(20, first=n), teacher=teacher, prompts=PROMPTS, profile=False, **SMALL)
+        for n in (1, 50)
     ]
     runs = [sk.Run(plan, on_note=ignore_note).start() for plan in plans]
     for run in runs:
@@ -618,7 +626,8 @@ def test_a_cancelled_run_releases_all_slots(script: ScriptedTeacher) -> None:
     for number in range(12):
         arrived = Arrivals(script)
         run = sk.Run(
-            sk.plan(seeds(9), teacher=teacher, prompts=PROMPTS, **SMALL), on_note=ignore_note
+            sk.plan(seeds(9), teacher=teacher, prompts=PROMPTS, profile=False, **SMALL),
+            on_note=ignore_note,
         ).start()
         arrived.await_number(7 * number)
         run.cancel()

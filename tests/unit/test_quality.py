@@ -133,7 +133,12 @@ def pairs_of_contexts(script: ScriptedTeacher) -> Callable[[Ask], str]:
 def run_of(script: ScriptedTeacher, concurrency: int = 16, **settings: Any) -> sk.Run:
     teacher = script.connect(concurrency)
     return sk.generate(
-        scripted.seeds(), teacher=teacher, prompts=PROMPTS, num_contexts=6, **settings
+        scripted.seeds(),
+        teacher=teacher,
+        prompts=PROMPTS,
+        profile=False,
+        num_contexts=6,
+        **settings,
     )
 
 
@@ -196,7 +201,7 @@ def test_a_target_says_what_was_dropped_after_it_was_reached() -> None:
 @pytest.mark.parametrize("threshold", [0, 1.5, "much", True])
 def test_a_threshold_out_of_range_is_refused(threshold: object) -> None:
     with pytest.raises(sk.SettingsError, match="near_duplicates"):
-        sk.plan(scripted.seeds(), prompts=PROMPTS, near_duplicates=threshold)  # type: ignore[arg-type]
+        sk.plan(scripted.seeds(), prompts=PROMPTS, profile=False, near_duplicates=threshold)  # type: ignore[arg-type]
 
 
 # Diversity ----------------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ def run_of(script: ScriptedTeacher, reply: str, **options: Any) -> sk.Run:
 
     script.answer = answer
     given = {"num_contexts": 1, "num_questions": 1, **options}
-    return sk.generate(seeds(1), teacher=script.connect(), prompts=PROMPTS, **given)
+    return sk.generate(seeds(1), teacher=script.connect(), prompts=PROMPTS, profile=False, **given)
 
 
 GOOD = tagged(response="42 euros")
@@ -80,6 +80,7 @@ def test_thoughts_that_the_server_returns_apart_are_kept_as_well() -> None:
             seeds(1),
             teacher=script.connect(),
             prompts=PROMPTS,
+            profile=False,
             num_contexts=1,
             num_questions=1,
             keep_reasoning=True,
@@ -140,4 +141,4 @@ def test_a_stage_alone_keeps_it_too(script: ScriptedTeacher) -> None:
 
 def test_a_switch_that_is_none_is_refused() -> None:
     with pytest.raises(sk.SettingsError, match="keep_reasoning must be True or False"):
-        sk.plan(seeds(1), prompts=PROMPTS, keep_reasoning="yes")  # type: ignore[arg-type]
+        sk.plan(seeds(1), prompts=PROMPTS, profile=False, keep_reasoning="yes")  # type: ignore[arg-type]

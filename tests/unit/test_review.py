@@ -46,7 +46,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("finished") / "run"
     with ScriptedTeacher() as script:
         sk.generate(
-            scripted.seeds(4), teacher=script.connect(), prompts=PROMPTS, out=out, num_contexts=3
+            scripted.seeds(4),
+            teacher=script.connect(),
+            prompts=PROMPTS,
+            profile=False,
+            out=out,
+            num_contexts=3,
         )
     return out
 
@@ -220,7 +225,7 @@ def test_a_decision_holds_for_the_content_and_a_changed_sample_is_outdated(tmp_p
     with ScriptedTeacher() as script:
         teacher = script.connect()
         settings: dict[str, Any] = {"teacher": teacher, "out": out, "num_contexts": 2}
-        run = sk.generate(scripted.seeds(2), prompts=PROMPTS, **settings)
+        run = sk.generate(scripted.seeds(2), prompts=PROMPTS, profile=False, **settings)
         review = Review(run)
         ids = [sample["id"] for sample in review.samples]
         for id in ids:
@@ -235,7 +240,7 @@ def test_a_decision_holds_for_the_content_and_a_changed_sample_is_outdated(tmp_p
         assert kept
         assert {review.state(id) for id in kept} == {"outdated"}
         assert set(kept) <= set(trained_on(out))
-        run = sk.generate(scripted.seeds(2), prompts=PROMPTS, **settings)
+        run = sk.generate(scripted.seeds(2), prompts=PROMPTS, profile=False, **settings)
         assert {Review(run).state(id) for id in ids} == {"rejected"}
 
 
@@ -243,12 +248,22 @@ def test_a_resumed_run_writes_its_files_with_the_decisions_made_meanwhile(tmp_pa
     out = tmp_path / "run"
     with ScriptedTeacher() as script:
         run = sk.generate(
-            scripted.seeds(1), teacher=script.connect(), prompts=PROMPTS, out=out, num_contexts=2
+            scripted.seeds(1),
+            teacher=script.connect(),
+            prompts=PROMPTS,
+            profile=False,
+            out=out,
+            num_contexts=2,
         )
         first = next(run.samples())["id"]
         Review(run).reject(first)
         sk.generate(
-            scripted.seeds(2), teacher=script.connect(), prompts=PROMPTS, out=out, num_contexts=2
+            scripted.seeds(2),
+            teacher=script.connect(),
+            prompts=PROMPTS,
+            profile=False,
+            out=out,
+            num_contexts=2,
         )
     assert first not in trained_on(out)
     assert len(trained_on(out)) == len(samples_in(out)) - 1
@@ -257,7 +272,11 @@ def test_a_resumed_run_writes_its_files_with_the_decisions_made_meanwhile(tmp_pa
 def test_a_run_in_memory_can_be_reviewed() -> None:
     with ScriptedTeacher() as script:
         run = sk.generate(
-            scripted.seeds(1), teacher=script.connect(), prompts=PROMPTS, num_contexts=2
+            scripted.seeds(1),
+            teacher=script.connect(),
+            prompts=PROMPTS,
+            profile=False,
+            num_contexts=2,
         )
     review = Review(run)
     review.reject(review.samples[0]["id"])

@@ -51,7 +51,7 @@ def generate(
         rows or seeds(),
         teacher=script.connect(),
         out=out,
-        **{"prompts": PROMPTS, **SMALL, **settings},
+        **{"prompts": PROMPTS, "profile": False, **SMALL, **settings},
     )
 
 
@@ -141,7 +141,7 @@ def test_no_key_no_absolute_path_and_no_address_is_in_any_file(
     out = tmp_path / "a folder of mine" / "run"
     with sk.connect("openai", base_url=script.base_url, api_key=KEY) as teacher:
         for rows in (seeds(2), seeds(3)):  # the second session has something to say about the first
-            sk.generate(rows, teacher=teacher, out=out, prompts=PROMPTS, **SMALL)
+            sk.generate(rows, teacher=teacher, out=out, prompts=PROMPTS, profile=False, **SMALL)
     with sqlite3.connect(out / "journal.sqlite") as sql:
         (out / "dump").write_text("\n".join(sql.iterdump()))
     sql.close()
@@ -230,10 +230,16 @@ def test_seeds_from_a_file_go_to_a_folder_of_its_name(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     sk.save_seeds(seeds(), "mine.jsonl")
-    run = sk.generate("mine.jsonl", teacher=script.connect(), prompts=PROMPTS, **SMALL)
+    run = sk.generate(
+        "mine.jsonl", teacher=script.connect(), prompts=PROMPTS, profile=False, **SMALL
+    )
     assert run.out == Path("runs/mine")
     loaded = sk.generate(
-        sk.load_seeds("mine.jsonl"), teacher=script.connect(), prompts=PROMPTS, **SMALL
+        sk.load_seeds("mine.jsonl"),
+        teacher=script.connect(),
+        prompts=PROMPTS,
+        profile=False,
+        **SMALL,
     )
     assert loaded.out is None
     assert list(loaded.samples()) == list(run.samples())
@@ -256,7 +262,12 @@ def test_the_card_keeps_the_seeds_name_when_the_run_is_done_again_from_its_folde
     sk.save_seeds(seeds(), tmp_path / "my_own_skill.jsonl")
     out = tmp_path / "run"
     sk.generate(
-        tmp_path / "my_own_skill.jsonl", teacher=script.connect(), out=out, prompts=PROMPTS, **SMALL
+        tmp_path / "my_own_skill.jsonl",
+        teacher=script.connect(),
+        out=out,
+        prompts=PROMPTS,
+        profile=False,
+        **SMALL,
     )
     card = (out / "README.md").read_text("utf-8")
     sk.generate(out, teacher=script.connect())
@@ -342,7 +353,7 @@ def test_while_it_goes_on_a_run_tells_how_far_it_is(script: ScriptedTeacher) -> 
         return await script._answer(body, number)
 
     script.behave = hold
-    plan = sk.plan(seeds(), teacher=script.connect(4), prompts=PROMPTS, **SMALL)
+    plan = sk.plan(seeds(), teacher=script.connect(4), prompts=PROMPTS, profile=False, **SMALL)
     run = sk.Run(plan, on_note=ignore_note)
     assert run.snapshot().state == "new"
     run.start()
@@ -503,7 +514,7 @@ def test_a_stage_by_itself_is_told_without_a_training_file_that_it_has_not(
 def test_a_full_disk_stops_the_run_in_a_sentence_and_it_goes_on_when_there_is_room(
     script: ScriptedTeacher, tmp_path: Path
 ) -> None:
-    plan = sk.plan(seeds(8), teacher=script.connect(), prompts=PROMPTS, **SMALL)
+    plan = sk.plan(seeds(8), teacher=script.connect(), prompts=PROMPTS, profile=False, **SMALL)
     run = sk.Run(plan, tmp_path, on_note=ignore_note)
 
     def fill_up(ask: Ask) -> str:
@@ -597,6 +608,7 @@ def test_an_arbitrary_user_with_an_unwritable_home_runs_everything(
             teacher=teacher,
             out="run",
             prompts=scripted.PROMPTS,
+            profile=False,
             num_contexts=2,
         )
         trace = run.trace(run.dataset[0]["id"])

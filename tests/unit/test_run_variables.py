@@ -28,7 +28,12 @@ def with_rules(plan: Plan, **variables: Any) -> Plan:
 
 def small_plan(script: ScriptedTeacher) -> Plan:
     return sk.plan(
-        seeds(2), teacher=script.connect(), prompts=PROMPTS, num_contexts=2, num_questions=1
+        seeds(2),
+        teacher=script.connect(),
+        prompts=PROMPTS,
+        profile=False,
+        num_contexts=2,
+        num_questions=1,
     )
 
 
@@ -69,7 +74,12 @@ def test_a_column_of_the_row_comes_before_a_variable_of_the_run() -> None:
     rows = [{**row, "rules": "of the row"} for row in seeds(1)]
     with ScriptedTeacher() as script:
         plan = sk.plan(
-            rows, teacher=script.connect(), prompts=PROMPTS, num_contexts=1, num_questions=1
+            rows,
+            teacher=script.connect(),
+            prompts=PROMPTS,
+            profile=False,
+            num_contexts=1,
+            num_questions=1,
         )
         prompts = {**plan.prompts, JUDGE: replace(plan.prompts[JUDGE], system="{{ rules }}")}
         run = Run(replace(plan, prompts=prompts, variables={"rules": "of the run"})).start().wait()

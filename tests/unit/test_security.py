@@ -138,7 +138,12 @@ def test_a_check_of_your_own_is_asked_for_again(
     monkeypatch.chdir(tmp_path)
     Path("mine.py").write_text("def is_short(row):\n    return True\n")
     run = sk.generate(
-        seeds(1), teacher=script.connect(), prompts=PROMPTS, checks=[is_short], out="mine"
+        seeds(1),
+        teacher=script.connect(),
+        prompts=PROMPTS,
+        profile=False,
+        checks=[is_short],
+        out="mine",
     )
     with pytest.raises(
         SettingsError, match=r"check of your own, 'is_short'.* give all checks again"
@@ -670,7 +675,12 @@ def test_what_may_be_nested_can_be_written(script: ScriptedTeacher, tmp_path: Pa
         value = {"x": value} if level % 2 else [value]
     row = {**seeds(1)[0], "deep": value}
     run = sk.generate(
-        [row], teacher=script.connect(), prompts=PROMPTS, num_contexts=1, out=tmp_path / "run"
+        [row],
+        teacher=script.connect(),
+        prompts=PROMPTS,
+        profile=False,
+        num_contexts=1,
+        out=tmp_path / "run",
     )
     assert run.state == "done"
     assert pyarrow.parquet.read_table(tmp_path / "run" / "dataset.parquet").num_rows
@@ -711,7 +721,12 @@ def test_a_key_that_a_server_repeats_reaches_no_file_and_is_told(
     script.answer = answer
     teacher = sk.connect(base_url=script.base_url, api_key=KEY)
     run = sk.generate(
-        seeds(1), teacher=teacher, prompts=PROMPTS, num_contexts=3, out=tmp_path / "run"
+        seeds(1),
+        teacher=teacher,
+        prompts=PROMPTS,
+        profile=False,
+        num_contexts=3,
+        out=tmp_path / "run",
     )
     assert any("contained your key" in note for note in run.notes)
     content = b"".join(path.read_bytes() for path in (tmp_path / "run").iterdir())
@@ -751,7 +766,12 @@ def test_what_a_language_needs_stays() -> None:
 def test_the_report_shows_hidden_characters(script: ScriptedTeacher, tmp_path: Path) -> None:
     script.answer = lambda ask: script.usual(ask).replace("[End of", "a\u200bb\u2028c [End of", 1)
     sk.generate(
-        seeds(1), teacher=script.connect(), prompts=PROMPTS, num_contexts=1, out=tmp_path / "run"
+        seeds(1),
+        teacher=script.connect(),
+        prompts=PROMPTS,
+        profile=False,
+        num_contexts=1,
+        out=tmp_path / "run",
     )
     report = (tmp_path / "run" / "report.html").read_text("utf-8")
     assert "a[U+200B]b[U+2028]c" in report

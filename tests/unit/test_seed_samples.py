@@ -75,7 +75,9 @@ def test_requests_for_later_seeds_begin_alike() -> None:
 
 def test_a_prompt_that_shows_no_other_seeds_is_sent_as_before() -> None:
     with ScriptedTeacher() as script:
-        run = sk.generate(seeds(2), teacher=script.connect(), prompts=PROMPTS, num_contexts=1)
+        run = sk.generate(
+            seeds(2), teacher=script.connect(), prompts=PROMPTS, profile=False, num_contexts=1
+        )
         assert run.plan is not None
         for row in run.samples():
             for exchange in run.trace(row["id"]).exchanges:

@@ -22,6 +22,11 @@ TAGS = {
     "freeform/gen_responses": ["Response"],
     "freeform/evaluate_qa_pair": ["Evaluation", "Faults", "Score"],
 }
+# What is asked once, before the stages of a run.
+STUDY = {
+    "study/write_profile": ["Criteria", "Kinds", "Cases", "Settings", "Sizes", "Steering"],
+    "study/test_criteria": ["Findings"],
+}
 JUDGES = {
     name: (1, 2, 3) if "pair" in name else (0, 1) for name in TAGS if TAGS[name][-1] == "Score"
 }
@@ -82,9 +87,10 @@ def rendered(name: str, **more: object) -> str:
 
 def test_every_shipped_prompt_is_tested_here() -> None:
     folder = shipped("prompts")
-    assert {
-        str(file.relative_to(folder).with_suffix("")) for file in folder.rglob("*.yaml")
-    } == set(TAGS)
+    assert {str(file.relative_to(folder).with_suffix("")) for file in folder.rglob("*.yaml")} == {
+        *TAGS,
+        *STUDY,
+    }
 
 
 @pytest.mark.parametrize("name", TAGS)
@@ -211,3 +217,30 @@ def test_the_number_of_questions_is_asked_for_in_plain_words(name: str) -> None:
     form = "exactly in this form"
     assert one.split(form)[1].count("[Start of Question]") == 1
     assert three.split(form)[1].count("[Start of Question]") == 2
+
+
+@pytest.mark.parametrize("name", STUDY)
+@pytest.mark.parametrize("method", ["grounded", "freeform"])
+def test_a_prompt_of_the_study_shows_its_seeds_and_names_no_language_and_no_length(
+    name: str, method: str
+) -> None:
+    seed = {k: v for k, v in SEED.items() if method == "grounded" or k != "seed_context"}
+    given: dict[str, Any] = {"task_description": "<the task>"}
+    if name == "study/write_profile":
+        other = {column: f"{text} 2" for column, text in seed.items()}
+        given["seeds"] = [{"seed_context": "", **one} for one in (seed, other)]
+    else:
+        given |= {**seed, "criteria": ["It is so.", "It is also so."]}
+    prompt = load_prompt(path(name))
+    text = prompt.render(given)[-1]["content"]
+    assert "[Start of Task]\n<the task>\n[End of Task]" in text
+    assert "[Start of Response]\n<seed response>\n[End of Response]" in text
+    assert ("[Start of Context]" in text) == (method == "grounded")
+    assert ("<seed response> 2" in text) == (name == "study/write_profile")
+    assert text.endswith(f"[End of {STUDY[name][-1]}]")
+    assert list(prompt.start_tags) == [f"[Start of {tag}]" for tag in STUDY[name]]
+    assert list(prompt.end_tags) == [f"[End of {tag}]" for tag in STUDY[name]]
+    assert "\n\n\n" not in text
+    source = path(name).read_text(encoding="utf-8").split("\n\n", 1)[1]
+    assert not re.findall(rf"\b(?:{LANGUAGES})\b", source)
+    assert not re.findall(rf"\b(?:{LENGTHS})\b", source, re.IGNORECASE)

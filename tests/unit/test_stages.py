@@ -57,7 +57,9 @@ def generate(
     script: ScriptedTeacher, rows: list[dict[str, Any]] | None = None, **settings: Any
 ) -> sk.Run:
     return sk.generate(
-        rows or seeds(), teacher=script.connect(), **{"prompts": PROMPTS, **SMALL, **settings}
+        rows or seeds(),
+        teacher=script.connect(),
+        **{"prompts": PROMPTS, "profile": False, **SMALL, **settings},
     )
 
 
@@ -124,7 +126,11 @@ def test_a_stage_turns_the_recorded_rows_into_the_recorded_rows(
 def test_the_recorded_replies_streamed_give_the_same(stage_runs: dict[str, sk.Run]) -> None:
     with RecordedTeacher() as teacher:
         run = sk.generate(
-            recorded("seeds.jsonl"), teacher=teacher.connect(), prompts=PROMPTS, **SMALL
+            recorded("seeds.jsonl"),
+            teacher=teacher.connect(),
+            prompts=PROMPTS,
+            profile=False,
+            **SMALL,
         )
     assert list(run.samples()) == list(stage_runs[STAGES[-1]].samples())
     dropped = [drop for name in STAGES for drop in stage_runs[name].drops()]
@@ -576,7 +582,9 @@ def test_a_slow_judge_delays_the_admission_of_seeds(script: ScriptedTeacher) -> 
 
         script.answer = answer
         teachers: dict[str, Any] = {"teacher": script.connect(4), "judge": slow.connect(1)}
-        sk.generate(seeds(60), prompts=PROMPTS, num_contexts=1, num_questions=1, **teachers)
+        sk.generate(
+            seeds(60), prompts=PROMPTS, profile=False, num_contexts=1, num_questions=1, **teachers
+        )
         assert most <= 4 * 4 + 3 * 4  # what may wait for the judge, and what is on its way there
 
 
@@ -647,7 +655,9 @@ def test_vary_refuses_a_value_that_no_row_can_hold(script: ScriptedTeacher, valu
 
 
 def test_a_freeform_skill_asks_for_thirty_questions_a_seed(script: ScriptedTeacher) -> None:
-    run = sk.generate(seeds(2, grounded=False), teacher=script.connect(), prompts=FREEFORM_PROMPTS)
+    run = sk.generate(
+        seeds(2, grounded=False), teacher=script.connect(), prompts=FREEFORM_PROMPTS, profile=False
+    )
     assert [line.name for line in run.funnel] == [stage.name for stage in sk.FREEFORM.stages]
     assert run.funnel[0].tried == 60
     assert script.asked("gen_questions") == 2 * 5
@@ -674,6 +684,7 @@ def test_freeform_questions_are_asked_for_in_parts_of_up_to_six(
         seeds(1, grounded=False),
         teacher=script.connect(),
         prompts=FREEFORM_PROMPTS,
+        profile=False,
         num_questions=number,
     )
     assert questions_asked(script) == parts
@@ -688,6 +699,7 @@ def test_each_part_has_a_draw_of_its_own(script: ScriptedTeacher) -> None:
         seeds(1, grounded=False),
         teacher=script.connect(),
         prompts=FREEFORM_PROMPTS,
+        profile=False,
         vary={"mood": moods},
     )
     drawn = Counter(row["vary"]["mood"] for row in [*run.samples(), *run.drops()])
@@ -709,6 +721,7 @@ def test_a_question_that_another_part_has_is_asked_for_once_more(script: Scripte
             seeds(1, grounded=False),
             teacher=script.connect(concurrency),
             prompts=FREEFORM_PROMPTS,
+            profile=False,
             num_questions=12,
         )
         assert sorted(questions_asked(script)) == [1] * 6 + [6, 6]
@@ -746,6 +759,7 @@ def test_a_list_that_is_cut_off_is_asked_for_its_rest(script: ScriptedTeacher) -
         seeds(1, grounded=False),
         teacher=script.connect(),
         prompts={**FREEFORM_PROMPTS, "gen_questions": prompt},
+        profile=False,
         num_questions=12,
     )
     assert run.funnel[0].rows_out == 12
@@ -772,7 +786,11 @@ def test_a_list_whose_rest_is_cut_off_too_before_anything_new_loses_no_more_than
 def test_freeform_streamed_and_stage_by_stage_give_equal_rows(script: ScriptedTeacher) -> None:
     teacher = script.connect()
     streamed = sk.generate(
-        seeds(2, grounded=False), teacher=teacher, prompts=FREEFORM_PROMPTS, num_questions=4
+        seeds(2, grounded=False),
+        teacher=teacher,
+        prompts=FREEFORM_PROMPTS,
+        profile=False,
+        num_questions=4,
     )
     rows: Any = seeds(2, grounded=False)
     for stage in sk.FREEFORM.stages:

@@ -139,6 +139,7 @@ def test_a_teacher_whose_replies_are_well_formed_is_never_probed() -> None:
                 scripted.seeds(2),
                 teacher=server.connect(),
                 prompts=scripted.PROMPTS,
+                profile=False,
                 num_contexts=2,
             )
         )
@@ -166,7 +167,9 @@ def test_never_sends_no_form_and_no_probe(form_teacher: MakeTeacher) -> None:
 @pytest.mark.parametrize("structure", ["Auto", "", "regex"])
 def test_an_unknown_setting_of_structure_is_an_error(structure: str) -> None:
     with pytest.raises(SettingsError, match="auto, always, never"):
-        sk.plan(scripted.seeds(2), prompts=scripted.PROMPTS, structure=structure or "off")
+        sk.plan(
+            scripted.seeds(2), prompts=scripted.PROMPTS, profile=False, structure=structure or "off"
+        )
 
 
 def test_recorded_replies_are_reused_without_a_probe(

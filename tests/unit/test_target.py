@@ -40,7 +40,13 @@ def generate(
     concurrency: int = 16,
     **settings: Any,
 ) -> sk.Run:
-    given: dict[str, Any] = {"prompts": PROMPTS, "num_contexts": 3, "num_questions": 2, **settings}
+    given: dict[str, Any] = {
+        "prompts": PROMPTS,
+        "profile": False,
+        "num_contexts": 3,
+        "num_questions": 2,
+        **settings,
+    }
     return sk.generate(rows or seeds(), teacher=script.connect(concurrency), target=target, **given)
 
 
@@ -123,6 +129,7 @@ def test_without_a_target_the_same_contexts_are_not_asked_again(
         teacher=script.connect(),
         out=tmp_path,
         prompts=PROMPTS,
+        profile=False,
         num_contexts=3,
         num_questions=2,
     )
@@ -203,6 +210,7 @@ def test_a_cancelled_run_with_a_target_resumes(script: ScriptedTeacher, tmp_path
         seeds(),
         teacher=script.connect(),
         prompts=PROMPTS,
+        profile=False,
         num_contexts=3,
         num_questions=2,
         target=25,
@@ -232,6 +240,7 @@ def test_a_freeform_skill_has_rounds_of_questions(script: ScriptedTeacher) -> No
         seeds(grounded=False),
         teacher=script.connect(),
         prompts=FREEFORM_PROMPTS,
+        profile=False,
         num_questions=4,
         target=30,
     )

@@ -138,6 +138,7 @@ def run_of(script: ScriptedTeacher, concurrency: int = 16, **options: Any) -> sk
         scripted.seeds(),
         teacher=script.connect(concurrency),
         prompts=PROMPTS,
+        profile=False,
         num_contexts=2,
         num_questions=2,
         **options,
@@ -209,4 +210,4 @@ def test_keeping_or_dropping_twins_later_asks_nothing_again(tmp_path: Path) -> N
 @pytest.mark.parametrize("choice", ["merge", 1, True])
 def test_an_unknown_choice_is_refused(choice: object) -> None:
     with pytest.raises(sk.SettingsError, match="twins"):
-        sk.plan(scripted.seeds(), prompts=PROMPTS, twins=choice)  # type: ignore[arg-type]
+        sk.plan(scripted.seeds(), prompts=PROMPTS, profile=False, twins=choice)  # type: ignore[arg-type]

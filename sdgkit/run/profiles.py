@@ -1,0 +1,115 @@
+"""The profile of a run: the one in its folder, or one that is written by studying its seeds."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from sdgkit.files import refuse_way_out
+from sdgkit.formatting import pluralize
+from sdgkit.journal import Journal
+from sdgkit.profile import PROFILE_FILE, Criterion, Profile
+from sdgkit.run.plan import Plan
+from sdgkit.studies import Study, StudyOutcome
+from sdgkit.teachers import background
+
+
+def with_folders_profile(plan: Plan, out: Path | None) -> Plan:
+    """The plan by the profile in the run's folder, where the plan has none and may have one.
+
+    Raises:
+        ProfileError: The file in the folder cannot be used.
+    """
+    if plan.study is None or out is None or not (out / PROFILE_FILE).exists():
+        return plan
+    return plan.with_profile(folders_profile(out))
+
+
+def folders_profile(out: Path) -> Profile:
+    """The profile in a run's folder.
+
+    Raises:
+        ProfileError: The file cannot be used.
+        RunError: It is a link that leads out of the folder.
+    """
+    refuse_way_out(out / PROFILE_FILE)
+    return Profile.load(out / PROFILE_FILE)
+
+
+def without_profile(plan: Plan) -> Plan:
+    """The plan of a run that does without a profile."""
+    return replace(plan, study=None)
+
+
+def study_of(plan: Plan, journal: Journal) -> Study | None:
+    """The study that is still to be made for a plan; None if there is none."""
+    if plan.study is None or plan.teacher is None:
+        return None
+    return Study(
+        seeds=plan.admitted,
+        prompts=plan.study,
+        teacher=plan.teacher,
+        judge=plan.judge,
+        journal=journal,
+        structure=plan.structure,
+    )
+
+
+def studied(plan: Plan, journal: Journal) -> Plan:
+    """The plan by the profile of the folder or, where there is none, of a study that is made now.
+
+    Args:
+        plan: The plan of the whole run, with all of its seeds.
+        journal: Where the replies are recorded, so that the run does not ask again.
+
+    Raises:
+        SdgkitError: The study cannot be made.
+    """
+    plan = with_folders_profile(plan, journal.folder)
+    study = study_of(plan, journal)
+    if study is None:
+        return plan
+    return after_study(plan, background.wait(study.carry_out()))
+
+
+def after_study(plan: Plan, outcome: StudyOutcome) -> Plan:
+    """The plan by the profile that a study wrote, or without one."""
+    if outcome.profile is None:
+        return without_profile(plan)
+    return plan.with_profile(outcome.profile)
+
+
+def study_notes(outcome: StudyOutcome, plan: Plan, out: Path | None) -> list[str]:
+    """What the user should read about a study."""
+    profile = outcome.profile
+    if profile is None:
+        model = plan.teacher.model if plan.teacher is not None else "The teacher"
+        reason = f" ({outcome.problem.rstrip('.')})" if outcome.problem else ""
+        return [f"{model} could not write a profile of the seeds{reason}. The run does without."]
+    place = f" It is in {out / PROFILE_FILE}: look at it, edit it, run again." if out else ""
+    return [
+        f"Studied {pluralize(len(plan.rows), 'seed example')}: {profile.summary()}.{place}",
+        *broken_notes(profile.broken_criteria),
+        *_leverage_notes(profile),
+    ]
+
+
+def broken_notes(criteria: Sequence[Criterion]) -> list[str]:
+    """A sentence for each criterion that a seed breaks."""
+    notes = []
+    for criterion in criteria:
+        verb = "breaks" if len(criterion.broken_by) == 1 else "break"
+        state = "used all the same" if criterion.enabled else "switched off until you decide"
+        notes.append(
+            f"{', '.join(criterion.broken_by)} {verb} the criterion \u201c{criterion.text}\u201d, "
+            f"which is {state}: either the rule is wrong, or the seed is."
+        )
+    return notes
+
+
+def _leverage_notes(profile: Profile) -> list[str]:
+    if profile.question_steers is not False:
+        return []
+    return [
+        "Every question about a context seems to call for the same response. One question for each "
+        "context (--num-questions 1) and more contexts bring more different samples."
+    ]

@@ -1,0 +1,173 @@
+"""Carrying out a study: a few requests, recorded in a journal like those of any stage."""
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sdgkit.checks import derive_checks
+from sdgkit.journal import Journal
+from sdgkit.pipeline import Pipeline
+from sdgkit.profile import Criterion, Profile
+from sdgkit.prompts import Prompt, load_prompts
+from sdgkit.samples import Row
+from sdgkit.stages import Stage
+from sdgkit.stream import Stream, Usage
+from sdgkit.studies.stages import STUDY, VARIETY
+from sdgkit.teachers.teacher import Teacher
+
+SEED_TEXTS = ("seed_context", "seed_question", "seed_response")
+
+
+@dataclass(frozen=True)
+class StudyOutcome:
+    """What came of a study.
+
+    Attributes:
+        profile: The profile; None if the teacher could not write one.
+        problem: Why it could not, in a sentence; empty if it could.
+    """
+
+    profile: Profile | None
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class _StudyPlan:
+    """One stage of a study, as a stream needs it."""
+
+    pipeline: Pipeline
+    prompts: Mapping[str, Prompt]
+    teacher: Teacher | None
+    judge: Teacher | None
+    structure: str
+
+    def variables_of(self, row: Row) -> Mapping[str, Any]:
+        return {}
+
+
+@dataclass
+class Study:
+    """The study of some seeds. Made anywhere; carried out on the background loop.
+
+    Attributes:
+        seeds: The ids and the columns of the seeds.
+        prompts: The prompts of `STUDY`, by stage name.
+        teacher: Who writes the notes.
+        judge: Who tests the criteria; None for the teacher.
+        journal: Where the replies are recorded; what is recorded there is not asked again.
+        structure: When structured output is used.
+        usage: What the study has taken so far.
+    """
+
+    seeds: Sequence[tuple[str, Row]]
+    prompts: Mapping[str, Prompt]
+    teacher: Teacher
+    judge: Teacher | None
+    journal: Journal
+    structure: str = "auto"
+    usage: Usage = field(default_factory=Usage)
+    is_cancelled: bool = False
+    _stream: Stream | None = None
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests the teachers are working on."""
+        return self._stream.in_flight if self._stream is not None else 0
+
+    def cancel(self) -> None:
+        """Stop now; what is recorded stays. Call it on the background loop."""
+        self.is_cancelled = True
+        if self._stream is not None:
+            self._stream.cancel()
+
+    async def carry_out(self) -> StudyOutcome:
+        """Write the notes, test the criteria on every seed, and derive the checks.
+
+        Raises:
+            SdgkitError: What stopped the study, such as a teacher that refuses for good.
+        """
+        write_notes, test_criteria = STUDY.stages
+        rows = [("study", _all_seeds([seed for _, seed in self.seeds]))]
+        with closing(Journal(replies_in=self.journal)) as rows_of_notes:
+            await self._stream_through(write_notes, rows, rows_of_notes)
+            notes = next(iter(rows_of_notes.samples()), None)
+            problems = [drop["message"] for drop in rows_of_notes.drops()]
+        if notes is None:
+            return StudyOutcome(None, problem=problems[0] if problems else "")
+        broken_by = await self._broken_by(test_criteria, notes["criteria"])
+        return StudyOutcome(self._profile(notes, broken_by))
+
+    async def _broken_by(self, stage: Stage, criteria: Sequence[str]) -> dict[int, list[str]]:
+        """For each criterion, by its number, the seeds whose response breaks it."""
+        rows = []
+        for id_, seed in self.seeds:
+            columns = {name: value for name, value in seed.items() if value is not None}
+            rows.append((id_, {**columns, "criteria": list(criteria)}))
+        broken_by: dict[int, list[str]] = {}
+        with closing(Journal(replies_in=self.journal)) as rows_of_tests:
+            if not self.is_cancelled:
+                await self._stream_through(stage, rows, rows_of_tests)
+            for tested in rows_of_tests.samples():
+                for number in tested["broken"]:
+                    broken_by.setdefault(number, []).append(tested["id"])
+        return broken_by
+
+    async def _stream_through(
+        self, stage: Stage, rows: Sequence[tuple[str, Row]], journal: Journal
+    ) -> None:
+        journal.session = self.journal.session
+        plan = _StudyPlan(
+            Pipeline(stage.name, (stage,)), self.prompts, self.teacher, self.judge, self.structure
+        )
+        self._stream = Stream(plan, rows, journal, {}, None)
+        try:
+            await self._stream.run()
+        finally:
+            self.usage = self.usage.plus(self._stream.usage)
+            self._stream = None
+
+    def _profile(self, notes: Row, broken_by: Mapping[int, Sequence[str]]) -> Profile:
+        criteria = []
+        for number, text in enumerate(notes["criteria"], 1):
+            breakers = tuple(broken_by.get(number, ()))
+            criteria.append(Criterion(text, enabled=not breakers, broken_by=breakers))
+        seeds = [seed for _, seed in self.seeds]
+        is_grounded = all(seed.get("seed_context") for seed in seeds)
+        return Profile(
+            criteria=tuple(criteria),
+            variety={VARIETY[name]: tuple(notes[name]) for name in VARIETY},
+            checks=tuple(derive_checks(seeds)),
+            question_steers=notes["steering"] if is_grounded else None,
+        )
+
+
+def _all_seeds(seeds: Sequence[Row]) -> dict[str, Any]:
+    """The one row of the first stage: the task, and the texts of all seeds."""
+    tasks = dict.fromkeys(str(seed.get("task_description") or "") for seed in seeds)
+    texts = []
+    for seed in seeds:
+        texts.append({name: seed.get(name) or "" for name in SEED_TEXTS})
+    return {"task_description": "\n\n".join(filter(None, tasks)), "seeds": texts}
+
+
+def choose_study_prompts(
+    prompts: Mapping[str, Prompt] | str | Path | None = None, other_names: Collection[str] = ()
+) -> dict[str, Prompt]:
+    """The prompts of a study: yours where you have them, otherwise the shipped ones.
+
+    Args:
+        prompts: Prompts by stage name, or a folder of them, such as `--prompts` names.
+        other_names: The stages whose prompts may be in the folder as well.
+
+    Raises:
+        PromptError: A prompt cannot be used.
+    """
+    if isinstance(prompts, Mapping):
+        chosen = load_prompts(STUDY.names, STUDY.name, own_prompts=prompts)
+    else:
+        chosen = load_prompts(STUDY.names, STUDY.name, prompts, other_names=other_names)
+    for stage in STUDY.stages:
+        chosen[stage.name].check(stage.columns)
+    return chosen

@@ -1,0 +1,63 @@
+"""`sdgkit.study`: the profile of a skill, to look at and edit before a run."""
+
+from contextlib import closing
+from pathlib import Path
+
+from sdgkit.errors import RunStopped
+from sdgkit.journal import Journal
+from sdgkit.keywords import known_keywords
+from sdgkit.profile import Profile
+from sdgkit.samples import without_id
+from sdgkit.seeds import SeedSource, read_seeds
+from sdgkit.studies.ask import Study, StudyOutcome, choose_study_prompts
+from sdgkit.teachers import background
+from sdgkit.teachers.source import TeacherSource, teacher_of
+
+
+@known_keywords
+def study(
+    seeds: SeedSource,
+    *,
+    teacher: TeacherSource,
+    judge: TeacherSource | None = None,
+    prompts: str | Path | None = None,
+) -> Profile:
+    """Study seeds: the teacher reads the task and all of them, and writes the profile of the skill.
+
+    It takes one request, and one more for each seed, on whose response every criterion is tested. A
+    criterion that a seed breaks is switched off and names the seed: either the rule is wrong or the
+    seed is, and you decide which. A run without a profile makes the same one by itself.
+
+    Args:
+        seeds: What `load_seeds` takes.
+        teacher: Who writes the profile.
+        judge: Who tests the criteria (default: the teacher).
+        prompts: A folder with prompts of your own, `write_profile.yaml` or `test_criteria.yaml`.
+
+    Returns:
+        The profile: print it, change it, `save` it, and pass it to `generate(…, profile=…)`.
+
+    Raises:
+        SeedError: The seeds cannot be used.
+        TeacherError: The teacher cannot be asked.
+        RunStopped: The teacher could not write a profile.
+
+    Example:
+        >>> import sdgkit as sk
+        >>> seeds = sk.shipped("notebooks") / "seeds" / "feedback_to_table.jsonl"
+        >>> with sk.connect("rehearsal") as teacher:
+        ...     profile = sk.study(seeds, teacher=teacher)
+        >>> profile.checks[0]
+        'markdown_table=Feature,Feedback,Sentiment'
+    """
+    rows = read_seeds(seeds)
+    admitted = [
+        (str(row.get("id") or f"s{number}"), without_id(row)) for number, row in enumerate(rows, 1)
+    ]
+    chosen = choose_study_prompts(prompts)
+    with closing(Journal()) as journal:
+        work = Study(admitted, chosen, teacher_of(teacher), teacher_of(judge), journal)
+        outcome: StudyOutcome = background.wait(work.carry_out())
+    if outcome.profile is None:
+        raise RunStopped(f"{work.teacher.model} could not write a profile: {outcome.problem}")
+    return outcome.profile
