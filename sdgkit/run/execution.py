@@ -25,6 +25,7 @@ from sdgkit.run.pace import Measurement, Pace
 from sdgkit.run.plan import Plan
 from sdgkit.run.profiles import (
     after_study,
+    replaces_folders_profile,
     study_notes,
     study_of,
     with_folders_profile,
@@ -373,6 +374,8 @@ def _choose_profile(plan: Plan, journal: Journal, out: Path | None, notes: Notes
 
     A run that was begun without a profile continues without: it would otherwise be another one.
     """
+    if replaces_folders_profile(plan, out):
+        notes.add(f"The profile in {out} was another one; the one that you gave takes its place.")
     plan = with_folders_profile(plan, out)
     newest = journal.newest()
     if plan.study is None or newest is None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from sdgkit.errors import ProfileError
 from sdgkit.files import refuse_way_out
 from sdgkit.formatting import pluralize
 from sdgkit.journal import Journal
@@ -33,6 +34,16 @@ def folders_profile(out: Path) -> Profile:
     """
     refuse_way_out(out / PROFILE_FILE)
     return Profile.load(out / PROFILE_FILE)
+
+
+def replaces_folders_profile(plan: Plan, out: Path | None) -> bool:
+    """Whether the folder has another profile than the one that the plan was given."""
+    if plan.profile is None or out is None or not (out / PROFILE_FILE).exists():
+        return False
+    try:
+        return folders_profile(out) != plan.profile
+    except ProfileError:
+        return True
 
 
 def without_profile(plan: Plan) -> Plan:

@@ -377,7 +377,11 @@ def run_with_verdicts(script: ScriptedTeacher, verdicts: Sequence[str]) -> sk.Ru
 
     script.answer = answer
     return sk.generate(
-        seeds(3), teacher=script.connect(concurrency=1), num_contexts=2, prompts=WITH_FAULTS
+        seeds(3),
+        teacher=script.connect(concurrency=1),
+        num_contexts=2,
+        prompts=WITH_FAULTS,
+        profile=False,
     )
 
 

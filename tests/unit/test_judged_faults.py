@@ -38,6 +38,7 @@ def judged(reply: str) -> Run:
             scripted.seeds(1),
             teacher=script.connect(),
             prompts=WITH_FAULTS,
+            profile=False,
             num_contexts=1,
             num_questions=1,
         )
@@ -124,6 +125,7 @@ def test_a_question_judge_may_name_faults_and_none_of_them_is_taken_for_the_samp
             scripted.seeds(1),
             teacher=script.connect(),
             prompts={**PROMPTS, "eval_grounded_questions": question_judge},
+            profile=False,
             num_contexts=1,
         )
     assert len(run.dataset) == 3

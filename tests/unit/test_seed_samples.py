@@ -31,6 +31,7 @@ def run_of(script: ScriptedTeacher, rows: Sequence[Mapping[str, Any]], **options
         rows,
         teacher=script.connect(),
         prompts={**PROMPTS, **prompts},
+        profile=False,
         num_contexts=2,
         num_questions=1,
         **options,
