@@ -150,6 +150,7 @@ def test_an_estimate_counts_the_requests_of_all_responses_and_the_samples_of_the
         seeds(4),
         teacher=script.connect(),
         prompts=PROMPTS,
+        profile=False,
         num_contexts=2,
         num_questions=2,
         responses=4,
