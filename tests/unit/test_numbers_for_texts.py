@@ -25,7 +25,7 @@ def test_a_whole_number_for_the_folder_is_its_name(
 
 @pytest.mark.parametrize("value", [1.5, True])
 def test_another_number_is_refused_by_name_with_what_to_type(value: object) -> None:
-    with pytest.raises(SettingsError, match="system must be text.*-r system") as refused:
+    with pytest.raises(SettingsError, match=r"system must be text.*-r system") as refused:
         sk.plan([SEED], system=value)  # type: ignore[arg-type]
     assert refused.value.setting == "system"
 
