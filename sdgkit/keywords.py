@@ -114,6 +114,13 @@ def as_text(name: str, value: object) -> str | None:
     )
 
 
+def as_texts(name: str, value: object) -> str | list[str] | None:
+    """An argument that is text or a list of texts: `as_text` for each."""
+    if isinstance(value, list | tuple):
+        return [as_text(name, entry) or "" for entry in value]
+    return as_text(name, value)
+
+
 def as_path(name: str, value: object) -> "str | Path | None":
     """An argument that is a path: `as_text` for what is none."""
     return value if isinstance(value, Path) else as_text(name, value)

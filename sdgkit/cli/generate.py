@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sdgkit.cli.exit_status import DONE
 from sdgkit.cli.options import (
     AMOUNT,
     JobOptions,
@@ -27,7 +28,7 @@ from sdgkit.cli.options import (
     rehearsal_options,
     teacher_options,
 )
-from sdgkit.cli.runs import print_ending
+from sdgkit.cli.runs import min_samples_option, print_ending
 from sdgkit.cli.terminal import REHEARSAL_SAMPLES, is_live, say
 from sdgkit.errors import SdgkitError, SettingsError
 from sdgkit.formatting import pluralize, visible
@@ -97,6 +98,7 @@ class TrialOptions(OptionGroup):
         help="price of a million completion tokens",
     ),
 )
+@min_samples_option
 @rehearsal_options("faults", "The rehearsal teacher (to see how a run copes with faults)", FAULTS)
 def generate(
     seeds: str,
@@ -106,8 +108,9 @@ def generate(
     job: JobOptions,
     output: OutputOptions,
     trial: TrialOptions,
+    min_samples: int | None,
     faults: dict[str, Any],
-) -> None:
+) -> int:
     """Generate a training set from seed examples.
 
     The teacher writes contexts, questions and responses in the style of the seeds, and judges them.
@@ -141,11 +144,11 @@ def generate(
         planned = replace(planned, teacher=connected, judge=referee)
         if trial.dry_run:
             _print_estimate(planned, out, trial)
-            return
+            return DONE
         say(_opening(planned, out, connected, referee))
         connections.enter_context(_without_pandas())
         run = _run_and_follow(planned, out, output.reuse, connected.notes)
-    print_ending(run)
+    return print_ending(run, min_samples)
 
 
 def _recorded_teacher(seeds: str, teacher: TeacherOptions) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import click
 
 from sdgkit import __version__
+from sdgkit.cli.exit_status import BAD_ARGUMENTS, DONE, FAILED, INTERRUPTED
 from sdgkit.cli.generate import generate
 from sdgkit.cli.lab import lab
 from sdgkit.cli.notebook import run
@@ -18,10 +19,6 @@ from sdgkit.cli.teachers import ask, calibrate, check, evaluate, rehearse, study
 from sdgkit.cli.terminal import say
 from sdgkit.errors import ProfileError, PromptError, SdgkitError, SeedError, SettingsError
 
-DONE = 0
-FAILED = 1
-BAD_ARGUMENTS = 2
-INTERRUPTED = 130
 BAD_ARGUMENT_ERRORS = (
     click.UsageError,
     SettingsError,
@@ -92,7 +89,8 @@ def main(args: Sequence[str] | None = None) -> int:
     """Run the command with these arguments (default: the process's).
 
     Returns:
-        The exit status: 0 done, 1 failed, 2 bad arguments, 130 interrupted and resumable.
+        The exit status: 0 done, 1 failed, 2 bad arguments, 3 finished short, 130
+        interrupted and resumable.
     """
     _prepare_streams()
     _interrupt_on_signals()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sdgkit.cli.exit_status import DONE
 from sdgkit.cli.options import (
     JobOptions,
     JudgeOptions,
@@ -103,7 +104,7 @@ def run(
     limits: LimitOptions,
     job: JobOptions,
     output: OutputOptions,
-) -> None:
+) -> int:
     """Execute the same job as a notebook: the quickstart, or another tutorial.
 
     The options set the parameters of the same names, in the notebook's cell tagged `parameters`.
@@ -137,7 +138,8 @@ def run(
     execute(source.path, executed, values)
     say(f"\nThe executed notebook: {executed}")
     if (out / "summary.json").exists():
-        print_ending(open_run(out))
+        return print_ending(open_run(out))
+    return DONE
 
 
 def _is_text(name: str, notebook: Notebook) -> bool:

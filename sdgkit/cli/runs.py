@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sdgkit.cli.options import RUN, SHARE, argument, command, option
+from sdgkit.cli.exit_status import shortfall, status_of
+from sdgkit.cli.options import COUNT, RUN, SHARE, argument, command, option
 from sdgkit.cli.terminal import REHEARSAL_SAMPLES, command_line, say
 from sdgkit.errors import SettingsError
 from sdgkit.formatting import format_drops, format_duration, format_samples, pluralize
@@ -33,12 +34,23 @@ run_argument = argument(
 format_option = option("--format", "-f", metavar="F", default="messages", help=FORMAT_HELP)
 test_share_option = option("--test-share", metavar="SHARE", type=SHARE, help=TEST_SHARE_HELP)
 
+min_samples_option = option(
+    "--min-samples",
+    metavar="N",
+    type=COUNT,
+    help="exit with status 3 if the run is done with fewer than N samples",
+)
+
 
 @command()
 @run_argument
 @option("--watch", "-w", is_flag=True, help="keep watching until the run is over")
-def status(run: "Run", watch: bool) -> None:
+@min_samples_option
+def status(run: "Run", watch: bool, min_samples: int | None) -> int:
     """Show how far a run has got, stage by stage. It may still be running.
+
+    The exit status is that of `generate`: 0 done (or still running), 1 failed, 3 finished short,
+    130 interrupted and resumable.
 
     Example:
       sdgkit status runs/seeds --watch
@@ -57,6 +69,23 @@ def status(run: "Run", watch: bool) -> None:
     say(headline.rstrip())
     if snapshot.stages:
         say(f"\n{Funnel(snapshot.stages)!r}\n\n{progress_line(snapshot)}")
+    target = _target_of(run)
+    if snapshot.state == "done":
+        _print_shortfall(snapshot.samples, target, min_samples)
+    return status_of(snapshot, target, min_samples)
+
+
+def _target_of(run: "Run") -> int | None:
+    """The target of the run, as its folder records it."""
+    from sdgkit.run.folder import read_config
+
+    return read_config(Path(run.out or "")).target
+
+
+def _print_shortfall(samples: int, target: int | None, min_samples: int | None) -> None:
+    sentence = shortfall(samples, target, min_samples)
+    if sentence:
+        say(sentence)
 
 
 @command()
@@ -189,8 +218,12 @@ def push(run: "Run", repo_id: str, public: bool, test_share: float | None) -> No
     _print_rehearsal_notice(run)
 
 
-def print_ending(run: "Run") -> None:
-    """Print what a finished run kept and dropped, where it is, and what to do next."""
+def print_ending(run: "Run", min_samples: int | None = None) -> int:
+    """Print what a finished run kept and dropped, where it is, and what to do next.
+
+    Returns:
+        The exit status.
+    """
     from sdgkit.run.snapshot import Funnel
 
     summary = run.summary
@@ -206,7 +239,9 @@ def print_ending(run: "Run") -> None:
     else:
         _print_twins(summary, out)
         _print_drops(stages, out)
-    _print_next_steps(out, summary.teacher)
+    _print_next_steps(out, summary)
+    _print_shortfall(summary.samples_kept, summary.target, min_samples)
+    return status_of(run.snapshot(), summary.target, min_samples)
 
 
 def _print_twins(summary: "Summary", out: Path) -> None:
@@ -225,15 +260,17 @@ def _print_drops(stages: Sequence["StageLine"], out: Path) -> None:
         say(f"{rows} dropped: {format_drops(dropped)}. Why: {command_line('explain', out)}")
 
 
-def _print_next_steps(out: Path, teacher: str | None) -> None:
+def _print_next_steps(out: Path, summary: "Summary") -> None:
     from sdgkit.export import train_file
 
-    is_rehearsed = teacher == "rehearsal"
+    is_rehearsed = summary.is_rehearsal
     report = out / "report.html"
-    training_file = out / train_file(teacher)
+    training_file = out / train_file(summary.teacher)
     if report.exists():
         say(f"Look first at         {report}")
-    if training_file.exists():  # the rows of a single stage are nothing to train on
+    if (
+        summary.samples_kept and training_file.exists()
+    ):  # the rows of a single stage are nothing to train on
         label = "See the form of it in" if is_rehearsed else "Train on"
         say(f"{label:<21} {training_file}")
     if is_rehearsed:

@@ -3,14 +3,14 @@
 import asyncio
 import concurrent.futures
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from importlib import import_module
 from pathlib import Path
 
-from sdgkit.errors import as_sdgkit_error
-from sdgkit.formatting import pluralize
+from sdgkit.errors import RunStopped, as_sdgkit_error
+from sdgkit.formatting import format_drops, pluralize
 from sdgkit.funnel import StageLine, Summary, samples_kept
 from sdgkit.journal import Edition, Journal, Totals
 from sdgkit.recorded import read_values
@@ -35,6 +35,7 @@ from sdgkit.run.record import Record
 from sdgkit.run.snapshot import Snapshot, fraction_done, funnel_of
 from sdgkit.run.summary import summarize
 from sdgkit.stream import Stream, Target, Usage
+from sdgkit.stream.stream import FAILURES
 from sdgkit.studies import Study
 from sdgkit.teachers import background
 
@@ -192,6 +193,7 @@ class Execution:
         out = self._record.out
         try:
             self._take_last_steps()
+            self._fail_if_emptied_by_failures()
             if out is not None and self.state != "done":
                 self._keep_larger_files(out)
             self._write_beat()
@@ -208,6 +210,30 @@ class Execution:
             self.state = "failed"
         finally:
             self._release_folder()
+
+    def _fail_if_emptied_by_failures(self) -> None:
+        """A run that kept nothing, mostly because of technical failures, has failed.
+
+        Where the judge, a check or duplicates dropped most of the rows, it is done.
+        """
+        is_pipeline = len(self._final_funnel) > 1
+        if self.state != "done" or not is_pipeline or samples_kept(self._final_funnel):
+            return
+        dropped: Counter[str] = Counter()
+        for line in self._final_funnel:
+            dropped.update(line.dropped)
+        failures = {reason: rows for reason, rows in dropped.items() if reason in FAILURES}
+        if 2 * sum(failures.values()) <= dropped.total():
+            return
+        first = next(drop for drop in self._journal.drops() if drop["reason"] in failures)
+        self.state = "failed"
+        self.error = RunStopped(
+            f"No sample was kept. Dropped: {format_drops(dropped)}. The first of them, "
+            f"{first['id']} at {first['stage']}: {first['message']}",
+            folder=self._record.out,
+            stage=first["stage"],
+            row=first["id"],
+        )
 
     def _take_last_steps(self) -> None:
         target: Target | None = self.stream.target if self.state == "done" else None

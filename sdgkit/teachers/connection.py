@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sdgkit.errors import SettingsError
-from sdgkit.keywords import as_text, known_keywords
+from sdgkit.keywords import as_text, as_texts, known_keywords
 from sdgkit.rehearsal.options import Options as RehearsalOptions
 from sdgkit.teachers import background
 from sdgkit.teachers.adapters import OpenAICompatible
@@ -113,10 +113,12 @@ def connect(
         truncate_rate=truncate_rate,
         context_length=context_length,
     )
-    if isinstance(base_url, int | float):
-        base_url = as_text("base_url", base_url)
     arguments = Settings.parse(
-        as_text("kind", kind), base_url, as_text("model", model), key_file, headers
+        as_text("kind", kind),
+        as_texts("base_url", base_url),
+        as_text("model", model),
+        key_file,
+        headers,
     )
     settings = resolve_settings(arguments)
     credentials = Credentials(settings, api_key)

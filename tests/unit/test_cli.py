@@ -69,7 +69,7 @@ OPTIONS = {
     "--responses --keep-reasoning --min-score "
     "--num-contexts --num-questions --target --max-tokens --concurrency --timeout "
     "--patience --system --out --reuse --mean-latency-ms --slots --dry-run "
-    "--price-in --price-out "
+    "--price-in --price-out --min-samples "
     "--error-rate --rate-limit --drop-rate --hang-rate --malformed-rate",
     "run": "--seeds -p --teacher --base-url --model --prompts --num-contexts --target --out "
     "--reuse",

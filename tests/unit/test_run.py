@@ -330,9 +330,11 @@ def test_the_trace_of_a_row_that_never_came_to_be_shows_all_attempts(
     script: ScriptedTeacher,
 ) -> None:
     script.answer = lambda ask: (
-        f"no tags {ask.attempt}" if ask.stage == "gen_contexts" else script.usual(ask)
+        f"no tags {ask.attempt}"
+        if ask.stage == "gen_contexts" and ask.ordinal == 1
+        else script.usual(ask)
     )
-    run = generate(script, rows=seeds(1), num_contexts=1, extra_tries=0)
+    run = generate(script, rows=seeds(1), num_contexts=4, extra_tries=0)
     trace = run.trace("s1/c1")
     assert [exchange.text for exchange in trace.exchanges] == [f"no tags {n}" for n in (1, 2, 3, 4)]
     assert "attempt 4" in str(trace)
