@@ -14,6 +14,7 @@ SdgkitError                 caught by the command line: one or two plain lines, 
 └── RunError                a run or its folder: folder
     ├── FolderInUse         another process is writing it
     └── RunStopped          the run cannot continue: stage, row
+        └── RunEmptied      it came to its end, and technical failures left nothing
 
 Each error carries its data in fields; the message is a sentence that says what is wrong, where,
 and what to do. A field that is not known is None. Code that handles an error reads its fields,
@@ -246,6 +247,10 @@ def _notebook_lines(error: BaseException, sentence: str) -> list[str]:
         type(error), error, error.__traceback__
     )
     return lines
+
+
+class RunEmptied(RunStopped):
+    """A run that came to its end and kept nothing, mostly because of technical failures."""
 
 
 def as_sdgkit_error(

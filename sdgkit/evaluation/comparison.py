@@ -1,11 +1,12 @@
 """Two versions of a prompt on the same rows, side by side."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sdgkit.errors import SettingsError
+from sdgkit.errors import RunEmptied, SettingsError
 from sdgkit.evaluation.method_stages import find_stage, pipeline_of
 from sdgkit.formatting import pluralize
 from sdgkit.keywords import known_keywords
@@ -143,7 +144,8 @@ class Comparison:
         """
         try:
             for run in self.runs:
-                run.wait()
+                with suppress(RunEmptied):  # that one of them kept nothing is a result, too
+                    run.wait()
         except BaseException:
             self.cancel()
             raise

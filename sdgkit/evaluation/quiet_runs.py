@@ -1,8 +1,10 @@
 """Runs of a few rows or a single stage, without files of their own and without notes."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
+from sdgkit.errors import RunEmptied
 from sdgkit.journal import Journal
 from sdgkit.pipeline import Pipeline
 from sdgkit.prompts import Prompt
@@ -29,7 +31,10 @@ def run_quietly(plan: Plan, journal: Journal) -> Run:
     Raises:
         SdgkitError: If the run stopped before its end.
     """
-    return Run(plan, journal=journal, reuse=True, on_note=_ignore).start().wait()
+    run = Run(plan, journal=journal, reuse=True, on_note=_ignore).start()
+    with suppress(RunEmptied):  # that nothing was kept is a result, too
+        run.wait()
+    return run
 
 
 def run_stage(

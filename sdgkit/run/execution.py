@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from importlib import import_module
 from pathlib import Path
 
-from sdgkit.errors import RunStopped, as_sdgkit_error
+from sdgkit.errors import RunEmptied, as_sdgkit_error
 from sdgkit.formatting import format_drops, pluralize
 from sdgkit.funnel import StageLine, Summary, samples_kept
 from sdgkit.journal import Edition, Journal, Totals
@@ -227,7 +227,7 @@ class Execution:
             return
         first = next(drop for drop in self._journal.drops() if drop["reason"] in failures)
         self.state = "failed"
-        self.error = RunStopped(
+        self.error = RunEmptied(
             f"No sample was kept. Dropped: {format_drops(dropped)}. The first of them, "
             f"{first['id']} at {first['stage']}: {first['message']}",
             folder=self._record.out,
