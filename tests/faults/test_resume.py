@@ -149,7 +149,8 @@ import scripted, sdgkit as sk, sdgkit.run.folder
 sdgkit.run.folder.write_report = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
 teacher = sk.connect("openai", base_url={script.base_url!r}, api_key="key")
 out = {str(tmp_path)!r}
-sk.generate(scripted.seeds(3), teacher=teacher, out=out, prompts=scripted.PROMPTS, profile=False, **{SMALL})
+options = dict(prompts=scripted.PROMPTS, profile=False, **{SMALL})
+sk.generate(scripted.seeds(3), teacher=teacher, out=out, **options)
 """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TESTS)])}
     killed = subprocess.run(

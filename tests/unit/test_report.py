@@ -3,7 +3,7 @@
 import json
 import re
 import tracemalloc
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -116,6 +116,9 @@ class Record:
 
     def trace(self, id: str) -> NoReturn:
         raise RunError(f"There is no trace of {id}.")
+
+    def lists_drawn_from(self) -> Mapping[str, Sequence[Any]]:
+        return {}
 
 
 class Page(HTMLParser):
