@@ -422,10 +422,13 @@ HOSTILE = [
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_hostile_texts_are_handled_like_any_other(path: Path, text: str) -> None:
     prompts = [load_prompt(one) for one in (shipped("prompts")).glob("*/*.yaml")]
+    hostile_seed = dict.fromkeys(("seed_context", "seed_question", "seed_response"), text)
     row = {
         **dict.fromkeys(("context", "question", "response", "seed_context"), text),
         **seeds(path)[0],
         "num_samples": 2,
+        "criteria": [text, "Is it a table?"],
+        "seeds": [hostile_seed, hostile_seed],
     }
     for prompt in prompts:
         messages = tuple((message["role"], message["content"]) for message in prompt.render(row))

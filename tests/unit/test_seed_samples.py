@@ -212,12 +212,26 @@ def test_the_rehearsal_teacher_goes_by_the_last_example() -> None:
     assert not copied
 
 
+GOODBYE = "With best wishes from the whole team"
+
+
+def letter(number: int, *, ending: str = "") -> dict[str, str]:
+    """A seed of a skill that the rehearsal teacher has no rules for."""
+    name = ("Ada", "Bo", "Cem", "Dora")[number]
+    animal = ("a grey parrot", "two old goats", "the lame donkey", "some wild geese")[number]
+    return {
+        "task_description": "Write a note to a visitor of the farm.",
+        "seed_question": f"{name} asks about {animal}.",
+        "seed_response": f"Dear {name},\n\nyou may gladly visit {animal}.{ending}",
+    }
+
+
 def test_a_judge_that_sees_other_seeds_does_not_take_one_seeds_ending_for_a_rule() -> None:
-    plan = sk.plan(sk.shipped("notebooks") / "seeds" / "commit_messages.jsonl")
-    judged = plan.rows[4]
-    beside = next(seed for seed in plan.rows if "Closes #218" in seed["seed_response"])
+    beside = letter(3, ending=f"\n\n{GOODBYE}")
+    plan = sk.plan([letter(0), letter(1), letter(2), beside])
+    judged = plan.rows[1]
     row = {
-        **beside,
+        **plan.rows[3],
         "question": judged["seed_question"],
         "response": judged["seed_response"],
     }
@@ -225,7 +239,7 @@ def test_a_judge_that_sees_other_seeds_does_not_take_one_seeds_ending_for_a_rule
     with sk.connect("rehearsal") as teacher:
         [alone] = sk.try_on(prompt, [row], teacher)
         [beside_others] = sk.try_on(prompt, [{**row, **plan.variables_of(row)}], teacher)
-    assert "Closes #218" in alone.rows[0]["evaluation"]
+    assert GOODBYE in alone.rows[0]["evaluation"]
     assert beside_others.rows[0]["score"] == 3
 
 
