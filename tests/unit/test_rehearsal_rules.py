@@ -317,8 +317,9 @@ def test_a_tutorials_contexts_differ_and_its_judges_drop_a_reasonable_share(path
     }
     good = asked = passed = kept = 0
     for seed in seeds(path):
-        contexts = [ask(prompts["gen_contexts"], seed, number)[0][0] for number in range(10)]
-        assert len(set(contexts)) >= 9
+        # So many, as only one response in a hundred has a mistake that costs some of the score.
+        contexts = [ask(prompts["gen_contexts"], seed, number)[0][0] for number in range(20)]
+        assert len(set(contexts)) >= 18
         for context in contexts:
             row = {**seed, "context": context, "num_samples": 3}
             questions = ask(prompts["gen_grounded_questions"], row)
