@@ -40,6 +40,7 @@ TEXT_PARAMETERS = (
     "prompts",
     "contexts",
     "questions",
+    "profile",
     "structure",
     "system",
 )

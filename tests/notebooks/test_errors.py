@@ -115,7 +115,7 @@ def test_interrupting_a_run_panel_ends_in_one_sentence_and_the_cell_resumes(
 def test_interrupting_generate_ends_in_one_sentence_and_the_cell_resumes(
     kernel: Kernel, tmp_path: Path
 ) -> None:
-    cell = "run = sk.generate(seeds, teacher=teacher, out='run', num_questions=6)"
+    cell = "run = sk.generate(seeds, teacher=teacher, out='run', num_questions=6, profile=False)"
     text = kernel.interrupted(cell, tmp_path / "run")
     assert text.split("\n", 1)[0] == (
         "Stopped. Finished samples are kept in run. Run the same command again to resume."

@@ -203,7 +203,13 @@ def test_the_quickstart_shows_rows_that_the_judge_let_through_and_rows_that_it_d
 
 def test_the_quickstart_takes_seeds_and_settings_of_ones_own(tmp_path: Path) -> None:
     seeds = REPO / "notebooks" / "seeds" / "commit_messages.jsonl"
-    settings = {"seeds": seeds, "out": "mine", "num_questions": "3", "system": "Be brief."}
+    settings = {
+        "seeds": seeds,
+        "out": "mine",
+        "num_questions": 3,
+        "profile": False,
+        "system": "Be brief.",
+    }
     options = [word for name, value in settings.items() for word in ("-p", name, str(value))]
     executed = Executed(QUICKSTART, tmp_path, *options)
     assert executed.end.returncode == 0, executed.end.stderr

@@ -16,18 +16,23 @@ from sdgkit.cli.notebook import teacher_parameters
 from sdgkit.teachers import connect
 
 SEED = {"task_description": "Name one.", "seed_question": "Name a colour.", "seed_response": "Red."}
+SMALL = ("--no-profile", "--num-questions", "1")
 WRITTEN = (
     "[Start of Question]\nName a fish.\n[End of Question]\n"
     "[Start of Response]\nCarp.\n[End of Response]"
 )
 JUDGED = (
-    "[Start of Evaluation]\nIt names one.\n[End of Evaluation]\n[Start of Score]\n1\n[End of Score]"
+    "[Start of Evaluation]\nIt names one.\n[End of Evaluation]\n"
+    "[Start of Score]\n{score}\n[End of Score]"
 )
+BEST_QUESTION, BEST_PAIR = 1, 3
 
 
 def reply(body: dict[str, Any], n: int) -> web.Response:
     """Questions, responses and judgements at once; each stage reads its own part."""
-    return completion(f"{WRITTEN}\n{JUDGED}")
+    asks_about_a_pair = "(1, 2 or 3)" in body["messages"][-1]["content"]
+    score = BEST_PAIR if asks_about_a_pair else BEST_QUESTION
+    return completion(f"{WRITTEN}\n{JUDGED.format(score=score)}")
 
 
 @pytest.fixture
@@ -83,6 +88,7 @@ def test_a_header_and_a_key_file_are_sent_and_a_fresh_key_lets_the_same_command_
     job = (
         "generate",
         "seeds.jsonl",
+        "--no-profile",
         "--num-questions",
         "2",
         "--base-url",
@@ -122,7 +128,7 @@ def test_several_addresses_share_a_run_and_one_may_be_down(
     addresses = [
         word for url in (one.base_url, down, other.base_url) for word in ("--base-url", url)
     ]
-    status, output, _ = typed("generate", "seeds.jsonl", "--num-questions", "1", *addresses)
+    status, output, _ = typed("generate", "seeds.jsonl", *SMALL, *addresses)
     assert status == 0 and f"Nothing is listening at {down}" in output
     assert one.asked and other.asked
     config = (tmp_path / "runs" / "seeds" / "config.json").read_text("utf-8")
@@ -140,7 +146,7 @@ def test_another_server_judges_with_a_key_of_its_own(
     monkeypatch.setenv("SDGKIT_API_KEY", "sk-teacher")
     monkeypatch.setenv("SDGKIT_JUDGE_API_KEY", "sk-judge")
     addresses = ("--base-url", teacher.base_url, "--judge-base-url", judge.base_url)
-    status, output, _ = typed("generate", "seeds.jsonl", "--num-questions", "1", *addresses)
+    status, output, _ = typed("generate", "seeds.jsonl", *SMALL, *addresses)
     assert status == 0 and f"judged by large at {judge.base_url}" in output
     assert {body["model"] for body in teacher.asked} == {"tiny"} and {
         body["model"] for body in judge.asked
@@ -158,9 +164,7 @@ def test_another_model_of_the_same_server_judges(
     server, _ = servers
     server.models = ["tiny", "large"]
     models = ("--model", "tiny", "--judge-model", "large")
-    status, _, _ = typed(
-        "generate", "seeds.jsonl", "--num-questions", "1", "--base-url", server.base_url, *models
-    )
+    status, _, _ = typed("generate", "seeds.jsonl", *SMALL, "--base-url", server.base_url, *models)
     assert status == 0 and {body["model"] for body in server.asked} == {"tiny", "large"}
     assert (
         json.loads((tmp_path / "runs" / "seeds" / "summary.json").read_text("utf-8"))["judge"]

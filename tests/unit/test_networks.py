@@ -439,7 +439,16 @@ def expires_after_five(server: FaultServer) -> dict[str, str]:
     def behave(body: dict[str, Any], n: int) -> web.StreamResponse:
         if len(server.asked) == 5 and server.key == "sk-old":
             server.key = "sk-new"
-        return completion(f"[Start of Question]\nquestion {n}\n[End of Question]")
+        asks_about_a_pair = "(1, 2 or 3)" in body["messages"][-1]["content"]
+        parts = {
+            "Question": f"question {n}",
+            "Response": f"response {n}",
+            "Evaluation": "It is as good as the seed's.",
+            "Score": 3 if asks_about_a_pair else 1,
+        }
+        return completion(
+            "\n".join(f"[Start of {name}]\n{text}\n[End of {name}]" for name, text in parts.items())
+        )
 
     server.behave = behave
     return {
@@ -490,6 +499,7 @@ def test_the_command_asks_for_a_new_key_on_a_terminal_and_continues(
         code,
         "generate",
         str(seeds),
+        "--no-profile",
         "--num-questions",
         "1",
         "--concurrency",
