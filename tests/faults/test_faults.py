@@ -114,9 +114,10 @@ def test_truncated_replies_are_dropped_and_counted(teacher_with: Callable[..., T
 def test_requests_that_are_too_long_are_dropped_with_the_servers_words(
     teacher_with: Callable[..., Teacher],
 ) -> None:
-    run = generate(teacher_with(context_length=2_900))
-    assert any("teacher_error" in line.dropped for line in run.funnel)
+    run = generate(teacher_with(context_length=4_000), profile=False)
+    assert list(run.samples()), "the shorter requests are answered"
     refused = [drop for drop in run.drops() if drop["reason"] == "teacher_error"]
+    assert refused
     assert all("context" in drop["message"] or "token" in drop["message"] for drop in refused)
     assert_adds_up(run)
 

@@ -26,7 +26,7 @@ from scripted import (
 from servers import status
 
 import sdgkit as sk
-from sdgkit.errors import FolderInUse, RunError
+from sdgkit.errors import FolderInUse, RunEmptied, RunError
 from sdgkit.samples import Row
 
 TESTS = Path(__file__).parent.parent
@@ -321,10 +321,13 @@ def test_malformed_replies_are_final_until_something_changes(
     script.answer = lambda ask: (
         "no tags" if ask.stage == "gen_grounded_responses" else script.usual(ask)
     )
-    generate(script, tmp_path, seeds(1))
+    with pytest.raises(RunEmptied) as first:
+        generate(script, tmp_path, seeds(1))
     script.answer = script.usual
     script.forget()
-    generate(script, tmp_path, seeds(1))
+    with pytest.raises(RunEmptied) as second:
+        generate(script, tmp_path, seeds(1))
+    assert str(second.value) == str(first.value)
     assert script.asked() == 0
 
 
@@ -489,6 +492,7 @@ def test_another_model_is_refused_without_reuse(finished: Any) -> None:
             "teacher": other.connect(),
             "out": out,
             "prompts": PROMPTS,
+            "profile": False,
             **SMALL,
         }
         with pytest.raises(RunError, match=r"model tiny → other.*reuse"):

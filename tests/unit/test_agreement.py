@@ -160,7 +160,11 @@ def test_samples_are_found_by_the_fault_that_the_judge_named() -> None:
 
         script.answer = reply
         run = sk.generate(
-            scripted.seeds(2), teacher=script.connect(), prompts=prompts, num_contexts=2
+            scripted.seeds(2),
+            teacher=script.connect(),
+            prompts=prompts,
+            profile=False,
+            num_contexts=2,
         )
     panel = ReviewPanel(run)
     panel.filter(show="all", fault="manner")

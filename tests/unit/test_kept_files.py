@@ -23,7 +23,7 @@ def script() -> Iterator[ScriptedTeacher]:
 
 
 def begin(script: ScriptedTeacher, out: Path, **settings: Any) -> sk.Run:
-    options: dict[str, Any] = {"prompts": PROMPTS, **SMALL, **settings}
+    options: dict[str, Any] = {"prompts": PROMPTS, "profile": False, **SMALL, **settings}
     plan = sk.plan(seeds(), teacher=script.connect(8), **options)
     return sk.Run(plan, out, on_note=ignore_note).start()
 

@@ -25,7 +25,7 @@ from scripted import (
 from servers import status
 
 import sdgkit as sk
-from sdgkit.errors import RunStopped, SettingsError
+from sdgkit.errors import RunEmptied, RunStopped, SettingsError
 from sdgkit.funnel import StageLine
 from sdgkit.stream.row import StreamStep
 
@@ -48,6 +48,19 @@ def generate(
 ) -> sk.Run:
     given: dict[str, Any] = {"prompts": PROMPTS, "profile": False, **SMALL, **settings}
     return sk.generate(rows or seeds(), teacher=script.connect(concurrency), **given)
+
+
+def emptied(
+    script: ScriptedTeacher, rows: list[dict[str, Any]] | None = None, **settings: Any
+) -> sk.Run:
+    """A run in which technical failures leave nothing."""
+    given: dict[str, Any] = {"prompts": PROMPTS, "profile": False, **SMALL, **settings}
+    plan = sk.plan(rows or seeds(), teacher=script.connect(), **given)
+    run = sk.Run(plan, on_note=ignore_note).start()
+    with pytest.raises(RunEmptied):
+        run.wait(60)
+    assert run.state == "failed"
+    return run
 
 
 def drops(run: sk.Run, **wanted: str) -> list[dict[str, Any]]:
@@ -320,7 +333,7 @@ def test_a_malformed_reply_is_asked_again_three_times_with_a_new_sampling_seed_a
     script.answer = lambda ask: (
         "no tags" if ask.stage == "gen_grounded_responses" else script.usual(ask)
     )
-    run = generate(script, seeds(1), num_contexts=1, num_questions=1)
+    run = emptied(script, seeds(1), num_contexts=1, num_questions=1)
     asked = [ask.body for ask in script.asks if ask.stage == "gen_grounded_responses"]
     assert [body["temperature"] for body in asked] == [0, 0.3, 0.3, 0.3]
     assert len({body["seed"] for body in asked}) == 4
@@ -338,7 +351,7 @@ def test_a_malformed_reply_is_asked_again_three_times_with_a_new_sampling_seed_a
 
 def test_a_warm_temperature_stays_as_it_is_when_asked_again(script: ScriptedTeacher) -> None:
     script.answer = lambda ask: "no tags" if ask.stage == "gen_contexts" else script.usual(ask)
-    generate(script, seeds(1), num_contexts=1, extra_tries=0)
+    emptied(script, seeds(1), num_contexts=1, extra_tries=0)
     assert [ask.body["temperature"] for ask in script.asks] == [0.7] * 4
 
 
@@ -406,7 +419,7 @@ def test_a_truncated_reply_is_not_asked_again(script: ScriptedTeacher, stage: st
     script.answer = lambda ask: (
         completion("cut o", "length") if ask.stage == stage else script.usual(ask)
     )
-    run = generate(script, seeds(1), num_contexts=2, num_questions=1)
+    run = emptied(script, seeds(1), num_contexts=2, num_questions=1)
     assert script.asked(stage) == 2
     assert [drop["reply"] for drop in drops(run, stage=stage, reason="truncated")] == ["cut o"] * 2
     assert "max_tokens" in drops(run, reason="truncated")[0]["message"]

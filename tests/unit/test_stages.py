@@ -807,7 +807,7 @@ def test_a_folder_whose_questions_were_asked_for_in_one_request_asks_nothing_aga
 ) -> None:
     one_request = sk.FREEFORM.change("gen_questions", most_together=None, extra_tries=0)
     rows = seeds(2, grounded=False)
-    options: dict[str, Any] = {"prompts": FREEFORM_PROMPTS, "out": tmp_path}
+    options: dict[str, Any] = {"prompts": FREEFORM_PROMPTS, "profile": False, "out": tmp_path}
     run = sk.generate(rows, teacher=script.connect(), pipeline=one_request, **options)
     first = list(run.samples())
     script.forget()
