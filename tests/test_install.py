@@ -160,7 +160,7 @@ def test_the_installed_command_does_its_job_in_an_empty_folder(
     outside: Outside, installed: Path
 ) -> None:
     [seeds] = installed.glob(
-        "lib/python3*/site-packages/sdgkit/notebooks/seeds/feedback_to_table.jsonl"
+        "lib/python3*/site-packages/sdgkit/shipped/notebooks/seeds/feedback_to_table.jsonl"
     )
     result = outside("sdgkit", "generate", str(seeds), "--num-contexts", "2", "--out", "out")
     assert result.returncode == 0, result.stderr
