@@ -107,8 +107,7 @@ class Study:
             rows.append((id_, {**columns, "criteria": list(criteria)}))
         broken_by: dict[int, list[str]] = {}
         with closing(Journal(replies_in=self.journal)) as rows_of_tests:
-            if not self.is_cancelled:
-                await self._stream_through(stage, rows, rows_of_tests)
+            await self._stream_through(stage, rows, rows_of_tests)
             for tested in rows_of_tests.samples():
                 for number in tested["broken"]:
                     broken_by.setdefault(number, []).append(tested["id"])
@@ -117,6 +116,9 @@ class Study:
     async def _stream_through(
         self, stage: Stage, rows: Sequence[tuple[str, Row]], journal: Journal
     ) -> None:
+        """Ask for a stage, unless the study was cancelled before this one could begin."""
+        if self.is_cancelled:
+            return
         journal.session = self.journal.session
         plan = _StudyPlan(
             Pipeline(stage.name, (stage,)), self.prompts, self.teacher, self.judge, self.structure

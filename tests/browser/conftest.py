@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Locator, Page, Request, ViewportSize
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+LONGEST_MS = 30_000  # what a busy machine may take for what an idle one does at once
 VIEWPORT: "ViewportSize" = {"width": 1280, "height": 1300}
 OUTPUT = Path(__file__).parent.parent / "output" / "browser"
 LOOPBACK = ("http://127.0.0.1", "ws://127.0.0.1", "data:", "blob:", "about:")
@@ -43,6 +44,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator["BrowserContex
     sync_api = pytest.importorskip(
         "playwright.sync_api", reason="Playwright is not installed: pip install playwright."
     )
+    sync_api.expect.set_options(timeout=LONGEST_MS)
     home = tmp_path_factory.mktemp("chromium")
     with sync_api.sync_playwright() as playwright:
         launched = playwright.chromium.launch(
@@ -83,7 +85,7 @@ def page(browser: "BrowserContext") -> Iterator["Page"]:
     """
     opened = browser.new_page()
     opened.set_viewport_size(VIEWPORT)
-    opened.set_default_timeout(30_000)
+    opened.set_default_timeout(LONGEST_MS)
     outside: list[str] = []
     raised: list[str] = []
 

@@ -26,7 +26,8 @@ def test_a_prompt_is_edited_tried_and_saved_and_the_next_run_uses_it(
             "start": f"{START}teacher = sk.connect('rehearsal')",
             "panel": "mine = 'prompts_of_mine'\n"
             "sk.PromptPanel(mine, seeds, teacher=teacher, stage='gen_contexts')",
-            "run": "run = sk.generate(seeds[:1], teacher=teacher, num_contexts=1, prompts=mine)\n"
+            "run": "options = {'num_contexts': 1, 'prompts': mine, 'profile': False}\n"
+            "run = sk.generate(seeds[:1], teacher=teacher, **options)\n"
             "print(run.trace(next(run.samples())['id']).exchanges[0].messages[0]['content'])",
         },
     )
@@ -115,7 +116,7 @@ def test_a_run_whose_judge_turns_nearly_everything_down_pauses_and_asks(
         {
             "start": f"{START}teacher = sk.connect('rehearsal', mean_latency_ms=300)\n"
             "strict = sk.GROUNDED.change('filter_grounded_questions', equals=0.5)\n"
-            "options = {'num_contexts': 9, 'pipeline': strict}",
+            "options = {'num_contexts': 9, 'pipeline': strict, 'profile': False}",
             "panel": "panel = sk.RunPanel(seeds, teacher=teacher, out='doubt', **options)\npanel",
             "ended": "panel.latest.wait()\npanel.wait()",
         },
@@ -147,7 +148,8 @@ def test_a_run_is_started_watched_cancelled_and_resumed_while_the_kernel_stays_f
         "run",
         {
             "start": f"{START}teacher = sk.connect('rehearsal', mean_latency_ms=400)",
-            "panel": "panel = sk.RunPanel(seeds, teacher=teacher, out='watched', num_contexts=4)\n"
+            "panel": "options = {'num_contexts': 4, 'profile': False}\n"
+            "panel = sk.RunPanel(seeds, teacher=teacher, out='watched', **options)\n"
             "panel",
             "meanwhile": "print(panel.latest.state)",
             "ended": "panel.latest.wait()\npanel.wait()",

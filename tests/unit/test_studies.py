@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,10 @@ import pytest
 from scripted import PROMPTS, Ask, ScriptedTeacher, prompt, seeds, tagged
 
 import sdgkit as sk
+from sdgkit.journal import Journal
+from sdgkit.run.profiles import study_of
 from sdgkit.studies.stages import entries_in, verdicts_in
+from sdgkit.teachers import background
 
 NOTES = {
     "criteria": "- It names the date.\n- It is one line.",
@@ -125,6 +129,17 @@ def test_study_raises_where_a_run_does_without(script: ScriptedTeacher, tmp_path
     script.answer = lambda ask: "no"
     with pytest.raises(sk.RunError, match="could not write a profile"):
         sk.study(seeds(3), teacher=script.connect(), prompts=tmp_path)
+
+
+def test_a_study_that_is_cancelled_before_it_begins_asks_nothing(script: ScriptedTeacher) -> None:
+    plan = sk.plan(seeds(3), teacher=script.connect(), **SMALL)
+    with closing(Journal()) as journal:
+        study = study_of(plan, journal)
+        assert study is not None
+        study.cancel()
+        outcome = background.wait(study.carry_out())
+    assert outcome.profile is None
+    assert script.asked() == 0
 
 
 # A run and its profile ----------------------------------------------------------------------------
