@@ -5,6 +5,7 @@ from pathlib import Path
 from scripted import assert_adds_up
 
 import sdgkit as sk
+from sdgkit.prompts.faults import FAULT_KINDS
 
 SEED_FILE = Path(__file__).parents[2] / "notebooks" / "seeds" / "feedback_to_table.jsonl"
 SEEDS = [dict(row) for row in sk.load_seeds(SEED_FILE)][:2]
@@ -19,11 +20,12 @@ __all__ = ["SAMPLED_JUDGES", "SEEDS", "SEED_FILE", "assert_adds_up", "assert_wel
 def assert_well_formed(run: sk.Run) -> None:
     """Every sample has every column of the method, as text, and a score of its judge's scale.
 
-    No tag is left in any.
+    No tag is left in any, and the judge's faults are of the kinds that there are.
     """
     for row in run.samples():
         texts = [row[name] for name in ("context", "question", "response", "evaluation")]
         assert all(isinstance(text, str) and text.strip() for text in texts), row
         assert not any("[Start of" in text or "[End of" in text for text in texts), row
         assert row["score"] in (2.0, 3.0), row
+        assert set(filter(None, row["faults"].split(", "))) <= set(FAULT_KINDS), row
         assert row["question"].startswith(row["context"]), row

@@ -5,6 +5,7 @@ The tiny model writes no tag by itself: each well-formed row is the form's work.
 
 import json
 import subprocess
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from teachers.real_servers import KEY, available
 from teachers.samples import SAMPLED_JUDGES, SEEDS, assert_adds_up, assert_well_formed
 
 import sdgkit as sk
+from sdgkit.errors import RunEmptied
 from sdgkit.journal import RecordedExchange
 from sdgkit.prompts import Prompt
 from sdgkit.prompts.structured_output import Form
@@ -60,12 +62,20 @@ def test_how_a_server_can_be_made_to_keep_to_a_form_is_found_out_by_asking(
 def test_a_malformed_reply_is_asked_again_with_the_form_enforced(
     server: Any, request: pytest.FixtureRequest
 ) -> None:
-    plan = sk.plan(SEEDS, teacher=connected(server, request), num_contexts=3, num_questions=2)
+    plan = sk.plan(
+        SEEDS,
+        teacher=connected(server, request),
+        num_contexts=3,
+        num_questions=2,
+        profile=False,
+        sampling=SAMPLED_JUDGES,
+    )
     run = sk.Run(plan).start().wait()
     assert_adds_up(run)
     assert_well_formed(run)
     assert run.funnel[0].rows_out >= 4, "nearly every context comes out well-formed"
     assert run.funnel[2].rows_out >= 6, "and so does nearly every verdict"
+    assert len(list(run.samples())) > 0
     asked = exchanges(run)
     assert {is_forced(one) for one in asked if one.attempt == 1} == {False}
     assert {is_forced(one) for one in asked if one.attempt > 1} == {True}
@@ -77,6 +87,7 @@ def test_always_enforces_the_form_from_the_first_ask_on(teacher: Teacher) -> Non
         teacher=teacher,
         num_contexts=4,
         num_questions=3,
+        profile=False,
         sampling=SAMPLED_JUDGES,
         structure="always",
         max_tokens=600,
@@ -94,6 +105,51 @@ def test_never_leaves_the_model_alone(teacher: Teacher) -> None:
     )
     assert run.funnel[0].rows_out == 0
     assert {is_forced(one) for one in exchanges(run)} == {False}
+
+
+@pytest.mark.parametrize("server", ["vllm", "old_llama_stack"])
+def test_a_profile_in_forced_form_is_whole_and_a_run_goes_by_it(
+    server: Any, request: pytest.FixtureRequest
+) -> None:
+    teacher = connected(server, request)
+    profile = sk.study(SEEDS, teacher=teacher)
+    assert profile.criteria
+    assert all(profile.variety[name] for name in ("kind", "case", "setting", "size"))
+    assert "markdown_table=Feature,Feedback,Sentiment" in profile.checks
+    assert sk.Profile.from_yaml(profile.to_yaml()) == profile, "whatever characters it has"
+    plan = sk.plan(
+        SEEDS,
+        teacher=teacher,
+        num_contexts=3,
+        num_questions=2,
+        # No random model writes the table that the seeds' checks ask for.
+        profile=replace(profile, checks=()),
+        sampling=SAMPLED_JUDGES,
+        structure="always",
+    )
+    run = sk.Run(plan).start().wait()
+    assert_adds_up(run)
+    assert_well_formed(run)
+    assert len(list(run.samples())) > 0
+    drawn = profile.variety["setting"]
+    contexts = [one for one in exchanges(run) if one.stage == "gen_contexts"]
+    assert all(any(setting in str(one.messages) for setting in drawn) for one in contexts)
+
+
+def test_a_model_that_cannot_write_a_profile_is_noted_once_and_the_run_goes_on_without(
+    teacher: Teacher,
+) -> None:
+    plan = sk.plan(SEEDS, teacher=teacher, num_contexts=2, extra_tries=0, structure="never")
+    run = sk.Run(plan).start()
+    with pytest.raises(RunEmptied, match=r"^No sample was kept"):
+        run.wait()
+    [note] = [note for note in run.notes if "profile" in note]
+    assert note.startswith("tiny could not write a profile of the seeds (")
+    assert note.endswith("The run does without.")
+    assert (run.funnel[0].rows_in, run.funnel[0].rows_out) == (2, 0)
+    assert sum(run.funnel[0].dropped.values()) == 4, "every context was asked for all the same"
+    assert run.state == "failed"
+    assert run.plan is not None and run.plan.profile is None
 
 
 def test_all_questions_of_a_context_come_in_one_forced_reply(teacher: Teacher) -> None:

@@ -80,7 +80,8 @@ import json, sys
 import sdgkit as sk
 url, seeds = json.loads(sys.argv[1])
 teacher = sk.connect("llama-stack", base_url=url)
-plan = sk.plan(seeds, teacher=teacher, num_contexts=2, num_questions=1, structure="always")
+settings = {"num_contexts": 2, "num_questions": 1, "profile": False, "structure": "always"}
+plan = sk.plan(seeds, teacher=teacher, **settings)
 run = sk.Run(plan).start().wait()
 print(json.dumps({"notes": teacher.notes, "contexts": run.funnel[0].rows_out, "state": run.state}))
 """
@@ -155,7 +156,9 @@ def test_another_teacher_judges_and_is_named_in_summary_and_card(
 ) -> None:
     writer = sk.connect("vllm", base_url=vllm.url, api_key=KEY)
     judge = sk.connect("llama-stack", base_url=llama_stack.url)
-    plan = sk.plan(SEEDS, teacher=writer, judge=judge, num_contexts=1, num_questions=2)
+    plan = sk.plan(
+        SEEDS, teacher=writer, judge=judge, num_contexts=1, num_questions=2, profile=False
+    )
     run = sk.Run(plan, tmp_path / "run").start().wait()
     assert (run.summary.model, run.summary.judge) == ("tiny", "vllm/tiny")
     assert "| judge | `vllm/tiny` |" in (tmp_path / "run" / "README.md").read_text(encoding="utf-8")

@@ -168,6 +168,7 @@ def test_a_run_survives_the_kill_of_the_server(
             teacher=one,
             num_contexts=8,
             num_questions=2,
+            profile=False,
             structure="always",
             sampling=SAMPLED_JUDGES,
         )
