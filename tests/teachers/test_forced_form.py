@@ -131,9 +131,10 @@ def test_a_profile_in_forced_form_is_whole_and_a_run_goes_by_it(
     assert_adds_up(run)
     assert_well_formed(run)
     assert len(list(run.samples())) > 0
-    drawn = profile.variety["setting"]
-    contexts = [one for one in exchanges(run) if one.stage == "gen_contexts"]
-    assert all(any(setting in str(one.messages) for setting in drawn) for one in contexts)
+    asked = [one for one in exchanges(run) if one.stage == "gen_contexts"]
+    prompts = ["\n".join(message["content"] for message in one.messages) for one in asked]
+    settings = profile.variety["setting"]
+    assert all(any(setting in prompt for setting in settings) for prompt in prompts)
 
 
 def test_a_model_that_cannot_write_a_profile_is_noted_once_and_the_run_goes_on_without(
