@@ -298,7 +298,7 @@ FAULTS: dict[str, tuple[str, str | bytes, list[str]]] = {
         f'[\n{GOOD},\n{{"a" 1}}]',
         ["line 3", "broken JSON", "character 6"],
     ),
-    # On one line with the bracket: since Python 3.13 the comma is what is wrong, before it the bracket.
+    # Python 3.13 blames the comma, older ones the bracket: both on one line here.
     "json: a trailing comma": ("a.json", f"[\n{GOOD},]", ["line 2", "broken JSON"]),
     "json: something after it": (
         "a.json",
