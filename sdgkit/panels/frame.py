@@ -45,6 +45,7 @@ class Panel:
         notice: What the last action did, as a sentence, or "".
         last_error: What went wrong last; None if the last action succeeded.
         conflict: The file that saving would have overwritten, while the panel asks about it.
+        host: The panel that shows this one within itself, if there is one.
     """
 
     kind: ClassVar[str]
@@ -55,6 +56,7 @@ class Panel:
         self.notice = ""
         self.last_error: BaseException | None = None
         self.conflict: FileConflict | None = None
+        self.host: Panel | None = None
         self._cell = ""
         self._last_state: PanelState | None = None
         self._view: PanelView | None = None
@@ -182,8 +184,13 @@ class Panel:
                 from sdgkit.panels.view import PanelView
 
                 self._cell = running_cell()
-                self._view = PanelView(self.kind, self._drawn(), self._receive)
+                self._view = PanelView(self.kind, self.drawn(), self._receive)
             return self._view
+
+    @property
+    def is_live(self) -> bool:
+        """Whether somebody can click in it: it is shown as a widget, by itself or in another."""
+        return self._view is not None or (self.host is not None and self.host.is_live)
 
     def ask_about(self, conflict: FileConflict) -> None:
         """Ask whether to overwrite a file; saving or loading it, or `dismiss`, is the answer."""
@@ -198,14 +205,16 @@ class Panel:
 
     def refresh(self) -> None:
         """Bring the live widget up to date."""
+        if self.host is not None:
+            self.host.refresh()
         with self._drawing:
             if self._view is None:
                 return
-            drawn = self._drawn()
+            drawn = self.drawn()
             if drawn != self._view.state:
                 self._view.state = drawn
 
-    def _drawn(self) -> dict[str, Any]:
+    def drawn(self) -> dict[str, Any]:
         """Everything that is drawn, as JSON values: the panel's state and what all panels have."""
         try:
             state = self.state()
@@ -242,7 +251,7 @@ class Panel:
         reason = reason_for_still_picture()
         is_live = reason is None
         note = "This is a still picture of the panel." if is_live else reason
-        values = {"panel": self._drawn(), "kind": self.kind, "note": note, "live": is_live}
+        values = {"panel": self.drawn(), "kind": self.kind, "note": note, "live": is_live}
         plain = "".join(fill("panel.txt", **values)).strip()
         page = "".join(fill("panel.html", **values)).strip()
         return {"text/plain": plain, "text/html": page}
@@ -266,6 +275,8 @@ class Panel:
 
     def update_picture(self) -> None:
         """Bring the still picture up to date, where one is shown."""
+        if self.host is not None:
+            self.host.update_picture()
         if self._still is not None:
             self._still.update(self.picture(), raw=True)
 

@@ -250,7 +250,7 @@ class RunPanel(Panel):
 
     def _enable_questions(self) -> None:
         """Let the run ask about a doubtful judge and for a fresh key, where you can answer."""
-        is_live = self._view is not None
+        is_live = self.is_live
         self.latest.pause_on_warning = is_live and not self._judge_is_trusted
         if is_live:
             for teacher in self.latest.teachers:

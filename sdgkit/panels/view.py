@@ -53,8 +53,10 @@ class PanelView(anywidget.AnyWidget):  # type: ignore[misc]
 def module_source(kind: str) -> str:
     """The JavaScript module of a panel: the libraries, what all panels share, and its own view."""
     libraries = [_as_constant(name) for name in LIBRARIES]
-    scripts = [_read(f"{name}.js") for name in ("panel", kind)]
-    return "\n".join([*libraries, *scripts])
+    # In a block of its own, so that its names do not meet those of another panel.
+    script = f"{{\n{_read(f'{kind}.js')}}}"
+    default = f"export default panelOf(panels.{kind});"
+    return "\n".join([*libraries, _read("panel.js"), script, default])
 
 
 @cache

@@ -109,4 +109,4 @@ function resultText(result) {
   return records.join("\n\n") || result.reply;
 }
 
-export default panelOf(view);
+panels.compare = { view };

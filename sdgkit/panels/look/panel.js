@@ -401,10 +401,12 @@ function guardKeys(root, onKey) {
   });
 }
 
+const panels = {}; // by kind: each script puts its own { view, onKey } here; a panel can hold others
+
 // What a panel's view works with. Both `view` and `onKey` get it.
 //   state: what the kernel sent        act: does what a click does       type: the same for a text that you typed
 //   local: what this view alone knows  draw: draws again                 focus: moves the focus to an element
-function panelOf(view, onKey = () => false) {
+function panelOf({ view, onKey = () => false }) {
   return {
     render({ model, el }) {
       const root = document.createElement("section");
@@ -425,11 +427,11 @@ function panelOf(view, onKey = () => false) {
         local: {},
         act: (action, values) => link.act(action, values),
         type: (action, values) => link.act(action, values, { isText: true }),
-        focus: (name) => document.getElementById(`${ui.id}-${name}`)?.focus(),
+        focus: (name) => focusOn(`${ui.id}-${name}`),
         draw: () => {
           ui.state = model.get("state");
           const hadFocus = root.contains(document.activeElement);
-          render(frame(ui, link, view), root);
+          render(frame(ui, view, link.problem), root);
           // The button that was pressed may be gone: keys stay with the panel, and do not reach the notebook.
           if (hadFocus && !root.contains(document.activeElement))
             root.focus({ preventScroll: true });
@@ -465,10 +467,14 @@ function conflictOf({ state, act }) {
   </div>`;
 }
 
-function frame(ui, link, view) {
+function focusOn(id) {
+  document.getElementById(id)?.focus();
+}
+
+function frame(ui, view, problem = "") {
   return html`
     <${Heading} state=${ui.state} />
-    ${link.problem && html`<${ErrorLine}>${link.problem}<//>`}
+    ${problem && html`<${ErrorLine}>${problem}<//>`}
     ${ui.state.error && html`<${ErrorLine}>${ui.state.error}<//>`}
     ${ui.state.conflict && conflictOf(ui)}
     ${view(ui)}

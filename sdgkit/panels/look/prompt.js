@@ -184,4 +184,4 @@ function onKey(ui, key) {
   return true;
 }
 
-export default panelOf(view, onKey);
+panels.prompt = { view, onKey };

@@ -259,4 +259,4 @@ function onKey(ui, key, isTyping) {
   return Boolean(command);
 }
 
-export default panelOf(view, onKey);
+panels.review = { view, onKey };

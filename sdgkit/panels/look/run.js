@@ -202,4 +202,4 @@ function notes(state) {
   return html`<ul class="sdg-notes">${state.notes.map((note) => html`<li>${note}</li>`)}</ul>`;
 }
 
-export default panelOf(view);
+panels.run = { view };

@@ -139,4 +139,4 @@ function onKey({ act, local }, key, isTyping, target) {
   return true;
 }
 
-export default panelOf(view, onKey);
+panels.seeds = { view, onKey };

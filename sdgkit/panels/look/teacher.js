@@ -97,4 +97,4 @@ function abilitiesOf(state) {
   return html`<dl class="sdg-abilities">${state.abilities.map(row)}</dl>`;
 }
 
-export default panelOf(view);
+panels.teacher = { view };
