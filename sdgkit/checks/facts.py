@@ -7,7 +7,7 @@ Names are looked for only in languages that do not write every noun with a capit
 import re
 from bisect import bisect_left
 from collections.abc import Iterable
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import product
 
 from sdgkit.checks.numbers import (
@@ -44,9 +44,9 @@ def facts_in_context(checked: CheckedText, derived: bool = True) -> str:
     """
     row = checked.row
     task = _text_of(row, "task_description")
-    source = FactSource(task, _text_of(row, "context"), _text_of(row, "question"))
-    seed_texts = [_text_of(row, "seed_context"), _text_of(row, "seed_question")]
-    form = _SeedForm(checked.seed, FactSource(*seed_texts))
+    source = _source_of(task, _text_of(row, "context"), _text_of(row, "question"))
+    seed_context, seed_question = _text_of(row, "seed_context"), _text_of(row, "seed_question")
+    form = _form_of(checked.seed, seed_context, seed_question)
 
     missing: list[str] = []
     for number in numbers(checked.text):
@@ -54,12 +54,30 @@ def facts_in_context(checked: CheckedText, derived: bool = True) -> str:
         if not (form.has_number(number) or source.has_number(number) or is_derived):
             missing.append(number.text)
     candidates = [match[0].rstrip(".,;:") for match in CODE.finditer(checked.text)]
-    if not capitalises_nouns([task, *seed_texts, checked.seed]):
+    if not _capitalise_nouns(task, seed_context, seed_question, checked.seed):
         candidates += names(checked.text)
     for name in candidates:
         if not source.has_name(name) and not form.has_name(name):
             missing.append(name)
     return _sentence(missing, has_context=bool(row.get("context")))
+
+
+# All samples of a seed share its texts, and those of a context the context: they are read once.
+
+
+@lru_cache(maxsize=64)
+def _source_of(*texts: str) -> "FactSource":
+    return FactSource(*texts)
+
+
+@lru_cache(maxsize=256)
+def _form_of(response: str, context: str, question: str) -> "_SeedForm":
+    return _SeedForm(response, FactSource(context, question))
+
+
+@lru_cache(maxsize=256)
+def _capitalise_nouns(*texts: str) -> bool:
+    return capitalises_nouns(texts)
 
 
 def _text_of(row: Row, column: str) -> str:

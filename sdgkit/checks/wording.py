@@ -79,7 +79,7 @@ def refusal(text: str) -> str:
     begin = text[: 4 * REFUSED_WITHIN].replace("\u2019", "'").casefold()
     begin = " ".join(begin.split())[:REFUSED_WITHIN]
     for phrase in _refusal_phrases():
-        if re.search(rf"(?<!\w){re.escape(phrase)}", begin):
+        if phrase in begin and re.search(rf"(?<!\w){re.escape(phrase)}", begin):
             return phrase
     return ""
 

@@ -6,6 +6,7 @@ cache serves them, and within a budget of tokens, which is the same for all requ
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sdgkit.samples import TEXTS, Row
@@ -44,6 +45,25 @@ def token_budget(context_lengths: Iterable[int | None]) -> int:
     return min(LARGEST_BUDGET, shortest // SHARE_OF_CONTEXT)
 
 
+_Identity = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """A seed that fits into the budget."""
+
+    identity: _Identity
+    sample: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Examples:
+    """What the rows of one seed see."""
+
+    others: list[dict[str, Any]]
+    own: dict[str, Any]
+
+
 class SeedSamples:
     """The seed examples that the prompts of a run show.
 
@@ -53,17 +73,18 @@ class SeedSamples:
     """
 
     def __init__(self, rows: Iterable[Row], budget: int) -> None:
-        self._shown: list[dict[str, Any]] = []
+        self._shown: list[_Shown] = []
+        self._of_seeds: dict[_Identity, _Examples] = {}
         tokens_left = budget
-        seeds: dict[tuple[Any, ...], Row] = {}
+        seeds: dict[_Identity, Row] = {}
         for row in rows:
             if "seed_question" in row:
                 seeds.setdefault(_identity(row), row)
-        for seed in seeds.values():
+        for identity, seed in seeds.items():
             tokens = _tokens(seed)
             if tokens <= tokens_left:
                 tokens_left -= tokens
-                self._shown.append(_sample(seed))
+                self._shown.append(_Shown(identity, _sample(seed)))
 
     def of(self, row: Row) -> list[dict[str, Any]]:
         """The seed examples for a row's prompts.
@@ -77,17 +98,25 @@ class SeedSamples:
             The others, then the row's own seed. Each has its texts under `seed_question` and under
             `question`, and so on.
         """
+        identity = _identity(row)
+        examples = self._of_seeds.get(identity)
+        if examples is None:
+            # All rows of a seed see the same examples: found once, not once a request.
+            examples = self._of_seeds[identity] = self._examples(identity, row)
+        others = [sample for sample in examples.others if not _is_about(sample, row)]
+        return [*others, examples.own]
+
+    def _examples(self, identity: _Identity, row: Row) -> _Examples:
         own = _sample(row)
         others = []
-        for sample in self._shown:
-            is_own = _identity(sample) == _identity(own)
-            is_same_task = sample["task_description"] == own["task_description"]
-            if is_same_task and not is_own and not _is_about(sample, row):
-                others.append(sample)
-        return [*others, own]
+        for shown in self._shown:
+            is_same_task = shown.sample["task_description"] == own["task_description"]
+            if is_same_task and shown.identity != identity:
+                others.append(shown.sample)
+        return _Examples(others, own)
 
 
-def _identity(seed: Row) -> tuple[Any, ...]:
+def _identity(seed: Row) -> _Identity:
     return (seed.get("task_description"), *(seed.get(column) for column in _SEED_COLUMNS))
 
 

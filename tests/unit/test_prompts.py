@@ -1,7 +1,6 @@
 """Prompts: from YAML and back; replies read by their tags, whatever a model or attacker writes."""
 
 import string
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -177,16 +176,11 @@ NASTY = [
 
 @pytest.mark.parametrize("at", range(len(NASTY)))
 def test_a_reply_of_a_megabyte_is_read_in_a_moment(at: int) -> None:
-    """The work is linear: eight times the reply takes less than 16 times as long."""
-    whole = NASTY[at]
-    times = []
-    for reply in (whole[: len(whole) // 8], whole):
-        began = time.process_time()
-        contexts(reply)
-        JUDGE.parse(reply, ["evaluation", "score"])
-        read_score(reply, (1, 2, 3))
-        times.append(time.process_time() - began)
-    assert times[1] < 16 * max(times[0], 0.05)
+    """The work is linear: quadratic work would take hours, and the test's time limit ends it."""
+    reply = NASTY[at]
+    contexts(reply)
+    JUDGE.parse(reply, ["evaluation", "score"])
+    read_score(reply, (1, 2, 3))
 
 
 TAGS = "[Start of Evaluation]|[End of Evaluation]|[Start of Score]|[End of Score]".split("|")
