@@ -90,7 +90,15 @@ def teachers(session: nox.Session) -> None:
 def benchmarks(session: nox.Session) -> None:
     """Measure stream, start-up, memory and throughput; prints ratios, fails for none of them."""
     install(session, "-e", ".[test]")
-    for name in ("stream", "throughput", "startup", "memory", "faults", "rehearsal_speed"):
+    for name in (
+        "stream",
+        "throughput",
+        "startup",
+        "memory",
+        "faults",
+        "rehearsal_speed",
+        "quality",
+    ):
         session.run("python", f"tests/benchmarks/{name}.py")
 
 
