@@ -69,6 +69,7 @@ from .stages import Stage as Stage
 from .studies import study as study
 from .teachers import Teacher as Teacher
 from .teachers import connect as connect
+from .teachers import find_servers as find_servers
 
 __version__: str
 __all__: list[str]

@@ -81,6 +81,7 @@ class FaultServer:
         self.behave: Behaviour = lambda body, n: completion("hello")
         self.models: list[str] = list(models)
         self.rows: list[dict[str, Any]] | None = None
+        self.also_served: tuple[str, ...] = ()
         self.key = key
         self.path = path
         self.tls: ssl.SSLContext | None = None
@@ -103,6 +104,12 @@ class FaultServer:
     def asked(self) -> list[dict[str, Any]]:
         """The requests without the probes."""
         return [body for body in self.requests if not is_probe(body)]
+
+    def is_served(self, model: str) -> bool:
+        """Whether it answers for a model: for those that it lists, and `also_served`."""
+        listed = [row.get("id") or row.get("identifier") for row in self.rows or ()]
+        names = [*listed, *self.models]
+        return not names or model in [*names, *self.also_served]
 
     def __enter__(self) -> Self:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -154,6 +161,8 @@ class FaultServer:
 
     async def _chat(self, request: web.BaseRequest) -> web.StreamResponse:
         body = json.loads(await request.read())
+        if not self.is_served(body["model"]):
+            return status(404, f"The model `{body['model']}` does not exist.")
         self.requests.append(body)
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)

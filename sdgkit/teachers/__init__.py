@@ -6,16 +6,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sdgkit.teachers.connection import connect
     from sdgkit.teachers.exchange import Reply, Request
+    from sdgkit.teachers.local_servers import FoundServer, find_servers
     from sdgkit.teachers.teacher import ServerLoad, Teacher
 
-__all__ = ["Reply", "Request", "ServerLoad", "Teacher", "connect"]
+__all__ = ["FoundServer", "Reply", "Request", "ServerLoad", "Teacher", "connect", "find_servers"]
 
 _MODULES = {
+    "FoundServer": "local_servers",
     "Reply": "exchange",
     "Request": "exchange",
     "ServerLoad": "teacher",
     "Teacher": "teacher",
     "connect": "connection",
+    "find_servers": "local_servers",
 }
 
 

@@ -23,6 +23,7 @@ from sdgkit.teachers.diagnosis import (
 )
 from sdgkit.teachers.endings import Ending, ending_of
 from sdgkit.teachers.exchange import Reply
+from sdgkit.teachers.model_lists import entries_of
 from sdgkit.teachers.network import proxy_for, ssl_context_for
 from sdgkit.teachers.secrets import HIDDEN
 from sdgkit.teachers.server import Server
@@ -124,7 +125,7 @@ class OpenAICompatible(Adapter):
         accepted = self._accepted(body)
         # "replace": lone surrogates, which come with text from broken files, cannot be sent.
         content = json.dumps(accepted, ensure_ascii=False).encode("utf-8", "replace")
-        url = f"{self.server.base_url}/chat/completions"
+        url = f"{self.server.base_url}/chat/completions{self.server.query}"
         try:
             data = await self._send("POST", url, seconds or self._timeout, content)
         except Trouble as refusal:
@@ -140,11 +141,12 @@ class OpenAICompatible(Adapter):
         Raises:
             Trouble: There is no such list.
         """
-        data = await self._send("GET", f"{base_url}/models", min(self._timeout, MODELS_SECONDS))
-        entries = data.get("data") if isinstance(data, dict) else None
-        if not isinstance(entries, list):
+        url = f"{base_url}/models{self.server.query}"
+        data = await self._send("GET", url, min(self._timeout, MODELS_SECONDS))
+        entries = entries_of(data)
+        if entries is None:
             raise diagnose_response(200, data, self.server)
-        return [entry for entry in entries if isinstance(entry, dict)]
+        return entries
 
     async def metrics(self) -> str:
         """The text of the server's page /metrics. Raises Trouble."""

@@ -1,8 +1,6 @@
 """`connect`: from settings to a teacher that is known to answer."""
 
 import contextlib
-import re
-import urllib.parse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,13 +9,12 @@ from sdgkit.keywords import as_text, as_texts, known_keywords
 from sdgkit.rehearsal.options import Options as RehearsalOptions
 from sdgkit.teachers import background
 from sdgkit.teachers.adapters import OpenAICompatible
+from sdgkit.teachers.address import parse_address
 from sdgkit.teachers.credentials import Credentials
-from sdgkit.teachers.discovery import find_servers
+from sdgkit.teachers.discovery import open_servers
 from sdgkit.teachers.server import Server
 from sdgkit.teachers.settings import Settings, resolve_settings
 from sdgkit.teachers.teacher import Teacher
-
-_URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#@]*)?")
 
 
 @known_keywords
@@ -55,10 +52,12 @@ def connect(
 
     Args:
         kind: "vllm" (any OpenAI-compatible server), "openai", "llama-stack" or "rehearsal".
-        base_url: The server's address, with or without the final `/v1`. Several, in a list or
+        base_url: The server's address, with or without the final `/v1`; a pasted
+            `…/chat/completions` and Azure's `?api-version=…` will do. Several, in a list or
             separated by commas, are servers of the same model: each request goes to the least
             busy one that answers.
-        model: The model to ask; not needed where the server has only one.
+        model: The model to ask; not needed where the server lists only one. A model that you name
+            is asked even where the server lists none, or others.
         api_key: The key. Default: what is in `key_file`; otherwise SDGKIT_API_KEY; otherwise, for
             the kind "openai" only, OPENAI_API_KEY.
         concurrency: Maximum concurrent requests, to all its servers together.
@@ -130,9 +129,12 @@ def connect(
             base_urls = [_start_rehearsal(rehearsal_options, started)]
         adapters = []
         for url in base_urls:
-            server = Server(_check_url(url), settings.kind or "", credentials, notes)
+            address = parse_address(url)
+            server = Server(
+                address.base_url, settings.kind or "", credentials, notes, query=address.query
+            )
             adapters.append(OpenAICompatible(server, timeout))
-        adapter = background.wait(find_servers(adapters, settings))
+        adapter = background.wait(open_servers(adapters, settings))
         return Teacher(adapter, concurrency, patience, on_close=started.pop_all().close)
 
 
@@ -154,22 +156,3 @@ def _start_rehearsal(options: RehearsalOptions, started: contextlib.ExitStack) -
     import openai  # noqa: F401  (takes a second, in which the process gets ready)
 
     return process.base_url
-
-
-def _check_url(url: str) -> str:
-    """The address without a final slash, if it can be shown and written down.
-
-    Raises:
-        SettingsError: It cannot; it is not repeated, since it may contain a password.
-    """
-    try:
-        is_valid = bool(_URL.fullmatch(url)) and urllib.parse.urlsplit(url).port != 0
-    except ValueError:  # a port that is no number, half of an IPv6 address
-        is_valid = False
-    if not is_valid:
-        raise SettingsError(
-            "The base URL must look like http://host:8000/v1: http or https, a host, and no '?', "
-            "'#' or '@'. To send a password, use --header or headers=.",
-            setting="base_url",
-        )
-    return url.rstrip("/")

@@ -27,6 +27,7 @@ from sdgkit.errors import (
     TeacherUnreachable,
 )
 from sdgkit.formatting import format_duration
+from sdgkit.teachers.address import azure_hint
 from sdgkit.teachers.endings import Ending, ending_of
 from sdgkit.teachers.server import Server, enumerate_models
 from sdgkit.texts import load_texts
@@ -38,8 +39,17 @@ NO_QUOTA = "insufficient_quota"
 # Seconds: a server may be wrong about when it will be ready, and a run must not sleep for days.
 LONGEST_RETRY_AFTER = 300.0
 
+FORBIDDEN = 403
 LONGEST_BODY = 200  # characters of a response, in a message
 _BUSY_WORDS = re.compile(r"(?i)rate.?limit|too many requests|overloaded|high traffic|try again")
+# How servers say that there is no such model: words of a 404, codes, and sentences of a 400.
+_MODEL_WORDS = re.compile(r"(?i)\b(?:model|deployment)")
+_MODEL_CODES = re.compile(r"(?i)(?:model|deployment)_?not_?found|invalid_model|unknown_model")
+_NO_SUCH_MODEL = re.compile(
+    r"(?i)\b(?:no such|unknown|invalid|unsupported) model\b(?! parameter)"
+    r"|\bnot a valid model\b"
+    r"|\bmodels?\b[^.]{0,120}\b(?:not found|does(?: not|n't) exist|is not available)"
+)
 _WRONG_PATHS = (404, 405, *range(300, 400))
 _SERVER_ERRORS = (408, 409, 425, *range(500, 600))
 
@@ -92,6 +102,10 @@ class Cause(Enum):
         self.is_transient = is_transient
         self.statuses = statuses
         self.exception = exception
+
+
+# Where only the list of models was asked for, these may be about the list alone.
+_MAY_NOT_LIST = (Cause.WRONG_PATH, Cause.SERVER_ERROR)
 
 
 def _cause_of_status(status: int) -> Cause:
@@ -176,7 +190,7 @@ def diagnose_response(
     cause = _cause_of_status(status)
     if status == 200 and isinstance(body, str):
         cause = Cause.WRONG_PATH
-    elif status == 404 and isinstance(body, dict) and "model" in detail.lower():
+    elif _names_wrong_model(status, body, detail):
         cause = Cause.WRONG_MODEL
     elif status == 429 and isinstance(error, dict) and NO_QUOTA in _codes_of(error):
         cause = Cause.NO_CREDIT  # OpenAI's: asking again does not help, as it does with other 429s
@@ -190,6 +204,19 @@ def diagnose_response(
         )
         seconds = LONGEST_RETRY_AFTER
     return Trouble(cause, detail, status, seconds)
+
+
+def _names_wrong_model(status: int, body: object, detail: str) -> bool:
+    """Whether a response says that there is no such model."""
+    if not isinstance(body, dict):
+        return False
+    if status == 404 and _MODEL_WORDS.search(detail):
+        return True
+    error = body.get("error")
+    codes = _codes_of(error) if isinstance(error, dict) else ()
+    if any(isinstance(code, str) and _MODEL_CODES.fullmatch(code) for code in codes):
+        return True
+    return status in (400, 422) and bool(_NO_SUCH_MODEL.search(detail))
 
 
 def _codes_of(error: dict[str, Any]) -> tuple[object, object]:
@@ -280,6 +307,13 @@ def explain(trouble: Trouble, server: Server) -> TeacherError:
         key_verdict=key_verdict,
         key_place=server.credentials.place,
     )
+    if trouble.cause is Cause.WRONG_PATH:
+        sentence += azure_hint(server.address)
+    if not server.model and (trouble.cause in _MAY_NOT_LIST or trouble.status == FORBIDDEN):
+        sentence += (
+            " If the address is right and the server only does not list its models, name the model "
+            "with --model or model=."
+        )
     return trouble.cause.error(sentence)
 
 

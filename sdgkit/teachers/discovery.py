@@ -3,14 +3,15 @@
 import asyncio
 import contextlib
 import urllib.parse
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from sdgkit.errors import SettingsError, TeacherUnreachable
 from sdgkit.teachers import llama_stack
-from sdgkit.teachers.adapters import Adapter, OpenAICompatible
+from sdgkit.teachers.adapters import MODELS_SECONDS, Adapter, OpenAICompatible, probe_body
+from sdgkit.teachers.address import deployment_in
 from sdgkit.teachers.diagnosis import Cause, Trouble, explain
+from sdgkit.teachers.model_lists import language_models
 from sdgkit.teachers.replicas import Replicas
 from sdgkit.teachers.server import Server, enumerate_models
 from sdgkit.teachers.settings import REHEARSAL, Settings
@@ -21,9 +22,13 @@ TRIES = 3
 # Listing models sends no row and names no model: what is refused then is the path.
 _WRONG_PLACE = (Cause.WRONG_PATH, Cause.BAD_REQUEST, Cause.WRONG_MODEL)
 _JUST_STARTING = (Cause.LOST, Cause.SERVER_ERROR, Cause.BUSY)
+# Without these, nobody is there who could be asked for anything.
+_NOBODY_THERE = (Cause.REFUSED, Cause.UNKNOWN_HOST, Cause.CERTIFICATE)
+# What a tiny chat request may end in where key, path and model are right.
+_IS_THERE = (Cause.NO_REPLY, Cause.BROKEN_OFF, Cause.WITHHELD, Cause.BAD_REQUEST, Cause.BUSY)
 
 
-async def find_servers(adapters: Sequence[OpenAICompatible], settings: Settings) -> Adapter:
+async def open_servers(adapters: Sequence[OpenAICompatible], settings: Settings) -> Adapter:
     """The server, or several as one, with the model to ask.
 
     Of several servers, one that answers is enough; the others are left out until they do.
@@ -35,7 +40,7 @@ async def find_servers(adapters: Sequence[OpenAICompatible], settings: Settings)
     async with contextlib.AsyncExitStack() as opened:
         for adapter in adapters:
             opened.push_async_callback(adapter.close)
-        absent = await _find_all(adapters)
+        absent = await _find_all(adapters, settings)
         present = [adapter for adapter in adapters if adapter not in absent]
         for adapter, trouble in absent.items():
             error = explain(trouble, adapter.server)
@@ -47,8 +52,7 @@ async def find_servers(adapters: Sequence[OpenAICompatible], settings: Settings)
         model = choose_model(present[0].server, settings)
         for adapter in present:
             adapter.server = replace(adapter.server, model=model)
-            if model not in adapter.server.models:
-                raise explain(Trouble(Cause.WRONG_MODEL), adapter.server)
+            await _check_unlisted(adapter)
         for adapter in absent:
             # It could not be asked for its path, so it gets the same as the others.
             base_url = _with_path_of(present[0].server.base_url, adapter.server.base_url)
@@ -60,12 +64,12 @@ async def find_servers(adapters: Sequence[OpenAICompatible], settings: Settings)
 
 
 def choose_model(server: Server, settings: Settings) -> str:
-    """The model to ask.
+    """The model to ask. One that is named and not listed is returned all the same.
 
     Raises:
-        SettingsError: There are several and none is named, or this is not a rehearsal teacher.
-        TeacherRefused: The server does not have the one that is named.
-        TeacherUnreachable: It has none yet.
+        SettingsError: There are several and none is named, or the name fits several, or this is not
+            a rehearsal teacher.
+        TeacherUnreachable: The server lists none, and none is named.
     """
     models = list(server.models)
     if settings.kind == REHEARSAL and models != [REHEARSAL]:
@@ -74,50 +78,70 @@ def choose_model(server: Server, settings: Settings) -> str:
             "Choose the kind vllm for it.",
             setting="kind",
         )
-    if not models:
-        raise TeacherUnreachable(
-            f"The server at {server.base_url} has no model yet. Wait until it has loaded one."
-        )
-    if settings.model is None:
-        if len(models) > 1:
-            raise SettingsError(
-                f"{server.base_url} has several models. Choose one with --model or model=: "
-                f"{enumerate_models(server.models)}.",
-                setting="model",
-                choices=models,
-            )
-        return models[0]
-    if settings.model in models:
-        return settings.model
+    named = settings.model or deployment_in(server.base_url)
+    if named is None:
+        return _only_model(server)
+    if named in models:
+        return named
     # Llama Stack's names begin with the provider's, "vllm/"; its older servers take the rest alone,
     # newer ones do not.
-    for name in models:
-        if name.endswith(f"/{settings.model}"):
-            return name
-    raise explain(Trouble(Cause.WRONG_MODEL), replace(server, model=settings.model))
+    candidates = [name for name in models if name.endswith(f"/{named}")]
+    if len(candidates) > 1:
+        raise SettingsError(
+            f"{named!r} could be any of these models at {server.base_url}: "
+            f"{enumerate_models(dict.fromkeys(candidates))}. Give the whole name.",
+            setting="model",
+            choices=candidates,
+        )
+    return candidates[0] if candidates else named
 
 
-def language_models(entries: Iterable[Mapping[str, Any]]) -> dict[str, int | None]:
-    """The language models in a list, with the number of tokens each can hold, where it says so.
+def _only_model(server: Server) -> str:
+    """The model of a server where none is named."""
+    models = list(server.models)
+    if len(models) > 1:
+        raise SettingsError(
+            f"{server.base_url} has several models. Choose one with --model or model=: "
+            f"{enumerate_models(server.models)}.",
+            setting="model",
+            choices=models,
+        )
+    if models:
+        return models[0]
+    raise TeacherUnreachable(
+        f"The server at {server.base_url} lists no model. If it is still loading one, wait; "
+        "otherwise name the model with --model or model=."
+    )
 
-    OpenAI's entries have an `id`; Llama Stack's may say of which type they are.
+
+async def _check_unlisted(adapter: OpenAICompatible) -> None:
+    """Ask for a model that the server does not list.
+
+    Raises:
+        TeacherError: It does not answer for it.
     """
-    models: dict[str, int | None] = {}
-    for entry in entries:
-        name = entry.get("id") or entry.get("identifier")
-        is_language_model = _model_type(entry) in (None, "llm")
-        if is_language_model and isinstance(name, str) and name.isprintable():
-            length = entry.get("max_model_len")
-            models[name] = length if isinstance(length, int) else None
-    return models
+    server = adapter.server
+    if server.model in server.models or not server.models:
+        # One that lists none has been asked already.
+        return
+    trouble = await _ask_for_model(adapter)
+    if trouble is not None and trouble.cause is Cause.WRONG_PATH:
+        trouble = replace(trouble, cause=Cause.WRONG_MODEL)  # at this path models were listed
+    if trouble is not None:
+        raise explain(trouble, server) from trouble
+    server.note(
+        f"The server at {server.base_url} does not list {server.model} (it lists "
+        f"{enumerate_models(server.models)}), but answers to that name."
+    )
 
 
-def _model_type(entry: Mapping[str, Any]) -> object:
-    model_type = entry.get("model_type") or None
-    metadata = entry.get("custom_metadata")
-    if model_type is None and isinstance(metadata, dict):
-        return metadata.get("model_type")
-    return model_type
+async def _ask_for_model(adapter: OpenAICompatible) -> Trouble | None:
+    """Send a tiny request to the model; why it cannot be asked, or None if it can."""
+    try:
+        await adapter.exchange(probe_body(adapter.server.model), MODELS_SECONDS)
+    except Trouble as failure:
+        return None if failure.cause in _IS_THERE else failure
+    return None
 
 
 def _with_path_of(known_url: str, url: str) -> str:
@@ -127,10 +151,11 @@ def _with_path_of(known_url: str, url: str) -> str:
 
 
 async def _find_all(
-    adapters: Sequence[OpenAICompatible],
+    adapters: Sequence[OpenAICompatible], settings: Settings
 ) -> dict[OpenAICompatible, Trouble]:
     """Look for the API of each server. Returns those that do not answer, and why."""
-    troubles = await asyncio.gather(*map(_find_api, adapters))
+    searches = [_find_api(adapter, settings) for adapter in adapters]
+    troubles = await asyncio.gather(*searches)
     absent = {}
     for adapter, trouble in zip(adapters, troubles, strict=True):
         if trouble is not None:
@@ -138,19 +163,29 @@ async def _find_all(
     return absent
 
 
-async def _find_api(adapter: OpenAICompatible) -> Trouble | None:
-    """Settle on the first base URL that lists models, or return what went wrong."""
+async def _find_api(adapter: OpenAICompatible, settings: Settings) -> Trouble | None:
+    """Settle on the first base URL that lists models, or that answers for the one that is named.
+
+    Returns:
+        What went wrong, if anything.
+    """
     candidates = _candidate_urls(adapter.server)
+    model = settings.model or deployment_in(adapter.server.base_url)
     trouble = await _try_urls(adapter, candidates)
     for retry in range(1, TRIES):
         if trouble is None or trouble.cause not in _JUST_STARTING:
             break
         await asyncio.sleep(0.3 * retry)
         trouble = await _try_urls(adapter, candidates)
+    if trouble is None and (model is None or adapter.server.models):
+        return None
+    can_be_asked = trouble is None or trouble.cause not in _NOBODY_THERE
+    if model is not None and can_be_asked and settings.kind != REHEARSAL:
+        trouble = await _try_model(adapter, candidates, model, trouble)
     if trouble is None:
         return None
     adapter.server = replace(adapter.server, base_url=candidates[0])
-    if trouble.cause in _WRONG_PLACE:
+    if trouble.cause in (Cause.WRONG_PATH, Cause.BAD_REQUEST):
         return replace(trouble, cause=Cause.WRONG_PATH)
     return trouble
 
@@ -162,18 +197,48 @@ async def _try_urls(adapter: OpenAICompatible, candidates: Sequence[str]) -> Tro
             entries = await adapter.list_models(base_url)
         except Trouble as failure:
             trouble = failure
-            if trouble.cause not in _WRONG_PLACE:
-                break
-        else:
-            server = replace(adapter.server, base_url=base_url)
-            models: dict[str, int | None] = {}
-            if server.kind == "llama-stack":
-                models = language_models(await llama_stack.list_models(server))
-            offered = models or language_models(entries)
-            known = server.credentials.known
-            named = {name: length for name, length in offered.items() if not known.are_in(name)}
-            adapter.server = replace(server, models=named)
+            if trouble.cause in _WRONG_PLACE:
+                trouble = replace(trouble, cause=Cause.WRONG_PATH)
+                continue
+            break
+        server = replace(adapter.server, base_url=base_url)
+        models: dict[str, int | None] = {}
+        if server.kind == "llama-stack":
+            models = language_models(await llama_stack.list_models(server))
+        offered = models or language_models(entries)
+        known = server.credentials.known
+        named = {name: length for name, length in offered.items() if not known.are_in(name)}
+        adapter.server = replace(server, models=named)
+        return None
+    return trouble
+
+
+async def _try_model(
+    adapter: OpenAICompatible,
+    candidates: Sequence[str],
+    model: str,
+    listing: Trouble | None,
+) -> Trouble | None:
+    """Take the first base URL at which a named model answers, or return the last trouble.
+
+    Args:
+        adapter: The way to the server.
+        candidates: The base URLs to try.
+        model: The model that is named.
+        listing: Why the server lists no models; None if its list is empty.
+    """
+    for base_url in candidates:
+        adapter.server = replace(adapter.server, base_url=base_url, model=model)
+        trouble = await _ask_for_model(adapter)
+        if trouble is None:
+            reason = "its list is empty" if listing is None else str(listing)
+            adapter.server.note(
+                f"The server at {base_url} does not list its models ({reason}), but answers for "
+                f"{model}."
+            )
             return None
+        if trouble.cause is not Cause.WRONG_PATH:
+            break
     return trouble
 
 

@@ -59,8 +59,8 @@ class Replicas(Adapter):
     def __init__(self, adapters: Sequence[A], absent: Mapping[A, Trouble]) -> None:
         self._replicas = [_Replica(adapter, str(absent.get(adapter, ""))) for adapter in adapters]
         present = [adapter.server for adapter in adapters if adapter not in absent]
-        base_urls = ", ".join(adapter.server.base_url for adapter in adapters)
-        self.server = replace(present[0], base_url=base_urls)
+        base_urls = ", ".join(str(adapter.server.address) for adapter in adapters)
+        self.server = replace(present[0], base_url=base_urls, query="")
 
     @property
     def left_out(self) -> dict[str, str]:

@@ -26,12 +26,11 @@ from typing import Any, Literal
 
 from sdgkit.errors import RequestRefused, TeacherRefused
 from sdgkit.teachers.adapters import Adapter, probe_body
-from sdgkit.teachers.diagnosis import Cause, Trouble, explain
+from sdgkit.teachers.diagnosis import FORBIDDEN, Cause, Trouble, explain
 from sdgkit.teachers.exchange import Reply
 from sdgkit.teachers.replicas import PROBE_SECONDS
 from sdgkit.teachers.slots import Slots
 
-FORBIDDEN = 403
 # Causes that pass when someone does something about them: a new key, a payment.
 _ASK_SOMEBODY = (Cause.EXPIRED_KEY, Cause.NO_CREDIT)
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from sdgkit.teachers.address import Address
 from sdgkit.teachers.credentials import Credentials
 
 # Characters of a server's message that are shown.
@@ -23,6 +24,7 @@ class Server:
         models: The models it offers, with the number of tokens each can hold (prompt and reply
             together), None where the server does not say.
         model: The model to ask.
+        query: What follows every path, such as Azure's "?api-version=…"; usually empty.
     """
 
     base_url: str
@@ -31,6 +33,12 @@ class Server:
     notes: list[str] = field(default_factory=list)
     models: Mapping[str, int | None] = field(default_factory=dict)
     model: str = ""
+    query: str = ""
+
+    @property
+    def address(self) -> Address:
+        """Its address, as you would give it."""
+        return Address(self.base_url, self.query)
 
     def redact(self, text: str) -> str:
         """The text as one line without secrets or control characters, at most 300 characters."""

@@ -74,11 +74,11 @@ class Teacher:
         self, adapter: Adapter, concurrency: int, patience: float, on_close: Callable[[], None]
     ) -> None:
         server = adapter.server
-        self.base_url = server.base_url
+        self.base_url = str(server.address)
         self.model = server.model
         self.is_rehearsal = server.model == REHEARSAL
         self.kind = REHEARSAL if self.is_rehearsal else server.kind
-        self.context_length = server.models[server.model]
+        self.context_length = server.models.get(server.model)
         self.notes = server.notes
         self._server = server
         self._adapter = adapter
