@@ -5,7 +5,7 @@ reads the same everywhere.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 CLIPPED = 20_000  # characters: more of one text makes a page slow to open and is never read
 
@@ -111,6 +111,23 @@ def pluralize(number: int, noun: str, plural: str | None = None) -> str:
     if number == 1:
         return f"{number:,} {noun}"
     return f"{number:,} {plural or noun + 's'}"
+
+
+def list_briefly(names: Sequence[str], most: int = 5) -> str:
+    """Name a few and count the others.
+
+    Args:
+        names: The names.
+        most: How many of them are named.
+
+    Example:
+        >>> list_briefly(["s1", "s2"]), list_briefly(["s1", "s2", "s3"], most=2)
+        ('s1, s2', 's1, s2 and 1 more')
+    """
+    named = ", ".join(names[:most])
+    if len(names) <= most:
+        return named
+    return f"{named} and {format_number(len(names) - most)} more"
 
 
 def format_samples(samples: int, distinct_answers: int | None) -> str:

@@ -28,6 +28,7 @@ from sdgkit.teachers import Request, Teacher
 
 MODEL = "tiny"
 ORDINALS, ATTEMPTS = 130, 4
+LATER_ATTEMPTS = 12  # of a list that is cut off, whose rest has attempts of its own
 
 
 def seeds(count: int = 3, *, first: int = 1, grounded: bool = True) -> list[dict[str, str]]:
@@ -141,7 +142,12 @@ def which(body: Mapping[str, Any]) -> tuple[int, int]:
         for attempt in range(1, ATTEMPTS + 1)
         for ordinal in range(4, ORDINALS + 1)
     )
-    for ordinal, attempt in itertools.chain(likely, others):
+    rare = (
+        (ordinal, attempt)
+        for attempt in range(ATTEMPTS + 1, LATER_ATTEMPTS + 1)
+        for ordinal in (1, 2, 3)
+    )
+    for ordinal, attempt in itertools.chain(likely, others, rare):
         request = Request(tuple(body["messages"]), sampling, ordinal, attempt)
         if request.sampling_seed(body["model"]) == body["seed"]:
             return ordinal, attempt

@@ -244,7 +244,7 @@ def study(
       sdgkit study seeds.jsonl --to profile.yaml
       sdgkit study seeds.jsonl --base-url http://localhost:8000/v1
     """
-    from sdgkit.run.profiles import broken_notes
+    from sdgkit.run.profiles import profile_notes
     from sdgkit.studies import study as study_seeds
     from sdgkit.teachers import connect
 
@@ -261,7 +261,7 @@ def study(
         say(json.dumps(profile.as_json(), ensure_ascii=False, indent=2))
     elif to is None:
         say(str(profile).rstrip())
-    for note in broken_notes(profile.broken_criteria):
+    for note in profile_notes(profile):
         say(note, sys.stderr)
 
 

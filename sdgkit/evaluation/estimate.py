@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from sdgkit.errors import SettingsError
-from sdgkit.evaluation.pilot import Pilot, run_pilot
+from sdgkit.evaluation.pilot import Exchange, Pilot, run_pilot
 from sdgkit.formatting import format_rough_duration
 from sdgkit.keywords import known_keywords
 from sdgkit.pages import fill
+from sdgkit.prompts import Prompt
 from sdgkit.quality.interval import interval
 from sdgkit.run.plan import Plan
 from sdgkit.samples import Row
 from sdgkit.stages import Stage
+from sdgkit.studies import STUDY, with_fitting_reply
 from sdgkit.teachers.teacher import Teacher
 
 ROWS = 3  # seeds that are tried
@@ -148,8 +150,8 @@ def estimate(
     if plan.target is not None and pilot.kept:
         work = work.times(plan.target / projection.samples)
         expected = Expectation(samples=plan.target, low=plan.target, high=plan.target)
+    work = work.plus(_work_of_study(plan, pilot))
     longest = _longest_prompt(plan, pilot)
-    sampling = plan.prompts[longest.stage.name].sampling
     return Estimate(
         requests=round(work.requests),
         prompt_tokens=round(work.prompt_tokens),
@@ -162,7 +164,7 @@ def estimate(
         asked=pilot.requests,
         longest=longest.tokens,
         longest_stage=longest.stage.name,
-        max_tokens=sampling.get("max_tokens") or 0,
+        max_tokens=longest.prompt.sampling.get("max_tokens") or 0,
         context_length=_asked_by(longest.stage, plan).context_length,
         notes=_notes(plan, pilot, projection.tried),
     )
@@ -170,18 +172,28 @@ def estimate(
 
 @dataclass(frozen=True)
 class _Work:
-    """What a number of requests takes. Teacher and judge work at the same time, if they are two."""
+    """What a number of requests takes. Teacher and judge work at the same time, if they are two.
+
+    Attributes:
+        requests: Their number.
+        prompt_tokens: The tokens of the requests.
+        completion_tokens: The tokens of the replies.
+        teacher_seconds: How long the teacher works.
+        judge_seconds: How long the judge works, if it is another.
+        first_seconds: How long the study takes, before which neither of them begins.
+    """
 
     requests: float = 0.0
     prompt_tokens: float = 0.0
     completion_tokens: float = 0.0
     teacher_seconds: float = 0.0
     judge_seconds: float = 0.0
+    first_seconds: float = 0.0
 
     @property
     def seconds(self) -> float:
         """How long it takes until both are finished."""
-        return max(self.teacher_seconds, self.judge_seconds)
+        return self.first_seconds + max(self.teacher_seconds, self.judge_seconds)
 
     def plus(self, other: _Work) -> _Work:
         """Both together."""
@@ -191,6 +203,7 @@ class _Work:
             completion_tokens=self.completion_tokens + other.completion_tokens,
             teacher_seconds=self.teacher_seconds + other.teacher_seconds,
             judge_seconds=self.judge_seconds + other.judge_seconds,
+            first_seconds=self.first_seconds + other.first_seconds,
         )
 
     def times(self, factor: float) -> _Work:
@@ -201,6 +214,7 @@ class _Work:
             completion_tokens=self.completion_tokens * factor,
             teacher_seconds=self.teacher_seconds * factor,
             judge_seconds=self.judge_seconds * factor,
+            first_seconds=self.first_seconds * factor,
         )
 
 
@@ -265,16 +279,36 @@ def _work_of(stage: Stage, plan: Plan, pilot: Pilot) -> _Work:
     exchanges = pilot.exchanges.get(stage.name, ())
     if not exchanges:
         return _Work()
-    teacher = _asked_by(stage, plan)
-    seconds = sum(exchange.seconds for exchange in exchanges) / teacher.slots.total
-    work = _Work(
+    work = _work_of_exchanges(exchanges)
+    seconds = _seconds(exchanges, _asked_by(stage, plan))
+    if _asked_by(stage, plan) is plan.judge:
+        return replace(work, judge_seconds=seconds)
+    return replace(work, teacher_seconds=seconds)
+
+
+def _work_of_study(plan: Plan, pilot: Pilot) -> _Work:
+    """What the study took, which the run makes once, whatever else it has to do."""
+    work = _Work()
+    for stage in STUDY.stages:
+        exchanges = pilot.study.get(stage.name, ())
+        if exchanges:
+            seconds = _seconds(exchanges, _asked_by(stage, plan))
+            work = work.plus(replace(_work_of_exchanges(exchanges), first_seconds=seconds))
+    return work
+
+
+def _work_of_exchanges(exchanges: Sequence[Exchange]) -> _Work:
+    """What exchanges took, but for the time."""
+    return _Work(
         requests=len(exchanges),
         prompt_tokens=sum(exchange.prompt_tokens for exchange in exchanges),
         completion_tokens=sum(exchange.completion_tokens for exchange in exchanges),
     )
-    if teacher is plan.judge:
-        return replace(work, judge_seconds=seconds)
-    return replace(work, teacher_seconds=seconds)
+
+
+def _seconds(exchanges: Sequence[Exchange], teacher: Teacher) -> float:
+    """How long exchanges take, if all slots of the teacher are filled."""
+    return sum(exchange.seconds for exchange in exchanges) / teacher.slots.total
 
 
 def _asked_by(stage: Stage, plan: Plan) -> Teacher:
@@ -318,20 +352,25 @@ def _notes(plan: Plan, pilot: Pilot, tried: int) -> list[str]:
 class _LongestPrompt:
     tokens: int
     stage: Stage
+    prompt: Prompt
 
 
 def _longest_prompt(plan: Plan, pilot: Pilot) -> _LongestPrompt:
     """The longest prompt that the run would send, as far as the pilot can tell."""
     columns = _longest_columns(pilot.rows)
-    longest: _LongestPrompt | None = None
+    candidates = []
     for stage in plan.pipeline.stages:
-        if stage.role is None:
-            continue
-        tokens = max(_prompt_tokens(stage, plan, pilot, columns), default=0)
-        if longest is None or tokens > longest.tokens:
-            longest = _LongestPrompt(tokens, stage)
-    assert longest is not None, "a plan in which no stage asks is refused"
-    return longest
+        if stage.role is not None:
+            tokens = max(_prompt_tokens(stage, plan, pilot, columns), default=0)
+            candidates.append(_LongestPrompt(tokens, stage, plan.prompts[stage.name]))
+    for stage in STUDY.stages:
+        exchanges = pilot.study.get(stage.name, ())
+        if exchanges and plan.study is not None:
+            tokens = max(exchange.prompt_tokens for exchange in exchanges)
+            length = _asked_by(stage, plan).context_length
+            prompt = with_fitting_reply(plan.study[stage.name], length)
+            candidates.append(_LongestPrompt(tokens, stage, prompt))
+    return max(candidates, key=lambda candidate: candidate.tokens)
 
 
 def _prompt_tokens(stage: Stage, plan: Plan, pilot: Pilot, columns: Row) -> Iterator[int]:

@@ -1,14 +1,14 @@
 """A pilot: a few rows go through all stages, and show what the whole run would be like."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sdgkit.evaluation.quiet_runs import run_quietly
 from sdgkit.funnel import StageLine
-from sdgkit.journal import Journal, Outcome, RecordedExchange
+from sdgkit.journal import Journal, RecordedExchange
 from sdgkit.pipeline import Pipeline
 from sdgkit.run.plan import Plan
 from sdgkit.run.profiles import studied
@@ -47,6 +47,7 @@ class Pilot:
         rows: The columns of each row where it ended, as a sample or as a drop.
         kept: Samples.
         requests: Requests that were made now.
+        study: The requests by which the seeds were studied before, by stage name.
     """
 
     seeds: int
@@ -55,6 +56,7 @@ class Pilot:
     rows: Sequence[Row]
     kept: int
     requests: int
+    study: Mapping[str, Sequence[Exchange]] = field(default_factory=dict)
 
     def limited_rows(self, stage: Stage) -> int:
         """How many of the rows that this stage made were followed; 0 if it made none."""
@@ -78,8 +80,13 @@ def run_pilot(plan: Plan, seeds: int, out: str | Path | None = None) -> Pilot:
     folder = Path(out) if out is not None else None
     with closing(Journal(folder)) as replies:
         recorded_before = replies.count_replies()
-        pilot = _run_pilot(studied(plan, replies), seeds, replies)
-        return replace(pilot, requests=replies.count_replies() - recorded_before)
+        begun = studied(plan, replies)
+        pilot = _run_pilot(begun.plan, seeds, replies)
+        return replace(
+            pilot,
+            requests=replies.count_replies() - recorded_before,
+            study=_exchanges(begun.trail, replies),
+        )
 
 
 def _run_pilot(plan: Plan, seeds: int, replies: Journal) -> Pilot:
@@ -98,22 +105,21 @@ def _run_pilot(plan: Plan, seeds: int, replies: Journal) -> Pilot:
     rows_journal = Journal(replies_in=replies)  # in memory: the pilot's rows are not the run's
     run = run_quietly(small_plan, rows_journal)
     outcomes = [*rows_journal.outcomes("sample"), *rows_journal.outcomes("drop")]
-    exchanges = _exchanges(outcomes, replies)
+    asked: set[tuple[str, str]] = set()  # what rows share, once
+    for outcome in outcomes:
+        asked.update(outcome.trail)
     return Pilot(
         seeds=run.funnel[0].rows_in,
         funnel={line.name: line for line in run.funnel},
-        exchanges=exchanges,
+        exchanges=_exchanges(asked, replies),
         rows=[outcome.columns for outcome in outcomes],
         kept=run.funnel[-1].rows_out,
         requests=run.snapshot().requests,
     )
 
 
-def _exchanges(outcomes: Sequence[Outcome], replies: Journal) -> dict[str, list[Exchange]]:
-    """Every exchange that led to these outcomes, by stage name; those that rows share, once."""
-    asked: set[tuple[str, str]] = set()
-    for outcome in outcomes:
-        asked.update(outcome.trail)
+def _exchanges(asked: Iterable[tuple[str, str]], replies: Journal) -> dict[str, list[Exchange]]:
+    """The exchanges with these stage names and keys, by stage name."""
     exchanges: dict[str, list[Exchange]] = defaultdict(list)
     for stage, key in asked:
         recorded = replies.exchange(key)

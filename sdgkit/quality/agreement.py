@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sdgkit.decisions import Decision, Decisions
-from sdgkit.formatting import format_number, pluralize
+from sdgkit.formatting import format_number, list_briefly, pluralize
 from sdgkit.funnel import StageLine
 from sdgkit.pages.picture import describe_stage
 from sdgkit.quality.interval import Interval, interval
@@ -164,6 +164,4 @@ def _disagreement(row: Row, decision: Decision) -> Disagreement:
 
 
 def _ids(disagreements: Sequence[Disagreement]) -> str:
-    named = ", ".join(disagreement.id for disagreement in disagreements[:ROWS_NAMED])
-    more = len(disagreements) - ROWS_NAMED
-    return f"{named} and {format_number(more)} more" if more > 0 else named
+    return list_briefly([disagreement.id for disagreement in disagreements], most=ROWS_NAMED)

@@ -1,12 +1,12 @@
 """The profile of a run: the one in its folder, or one that is written by studying its seeds."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sdgkit.errors import ProfileError
 from sdgkit.files import refuse_way_out
-from sdgkit.formatting import pluralize
+from sdgkit.formatting import list_briefly, pluralize
 from sdgkit.journal import Journal
 from sdgkit.profile import PROFILE_FILE, Criterion, Profile
 from sdgkit.run.plan import Plan
@@ -65,7 +65,20 @@ def study_of(plan: Plan, journal: Journal) -> Study | None:
     )
 
 
-def studied(plan: Plan, journal: Journal) -> Plan:
+@dataclass(frozen=True)
+class StudiedPlan:
+    """A plan whose seeds are studied, or need no study.
+
+    Attributes:
+        plan: The plan, by its profile.
+        trail: The requests of the study that was made: stage names and keys in the journal.
+    """
+
+    plan: Plan
+    trail: frozenset[tuple[str, str]] = frozenset()
+
+
+def studied(plan: Plan, journal: Journal) -> StudiedPlan:
     """The plan by the profile of the folder or, where there is none, of a study that is made now.
 
     Args:
@@ -78,8 +91,9 @@ def studied(plan: Plan, journal: Journal) -> Plan:
     plan = with_folders_profile(plan, journal.folder)
     study = study_of(plan, journal)
     if study is None:
-        return plan
-    return after_study(plan, background.wait(study.carry_out()))
+        return StudiedPlan(plan)
+    outcome: StudyOutcome = background.wait(study.carry_out())
+    return StudiedPlan(after_study(plan, outcome), outcome.trail)
 
 
 def after_study(plan: Plan, outcome: StudyOutcome) -> Plan:
@@ -97,14 +111,43 @@ def study_notes(outcome: StudyOutcome, plan: Plan, out: Path | None) -> list[str
         reason = f" ({outcome.problem.rstrip('.')})" if outcome.problem else ""
         return [f"{model} could not write a profile of the seeds{reason}. The run does without."]
     place = f" It is in {out / PROFILE_FILE}: look at it, edit it, run again." if out else ""
+    seeds = pluralize(len(plan.rows), "seed example")
     return [
-        f"Studied {pluralize(len(plan.rows), 'seed example')}: {profile.summary()}.{place}",
-        *broken_notes(profile.broken_criteria),
+        f"Studied {seeds}: {profile.summary()}.{place}",
+        *profile_notes(profile),
         *_leverage_notes(profile),
     ]
 
 
-def broken_notes(criteria: Sequence[Criterion]) -> list[str]:
+def profile_notes(profile: Profile) -> list[str]:
+    """What the user should know before trusting a profile."""
+    return [
+        *_shown_notes(profile),
+        *_broken_notes(profile.broken_criteria),
+        *_untested_notes(profile),
+    ]
+
+
+def _shown_notes(profile: Profile) -> list[str]:
+    if profile.seeds_shown is None:
+        return []
+    return [
+        "Not all seed examples fit into the teacher's context: it was shown "
+        f"{profile.seeds_shown} of them when it wrote the profile."
+    ]
+
+
+def _untested_notes(profile: Profile) -> list[str]:
+    if not profile.untested_on:
+        return []
+    seeds = list_briefly(profile.untested_on)
+    return [
+        f"No criterion could be tested on {seeds}: the judge gave no answer that can be read. "
+        "Look for yourself whether the criteria fit."
+    ]
+
+
+def _broken_notes(criteria: Sequence[Criterion]) -> list[str]:
     """A sentence for each criterion that a seed breaks."""
     notes = []
     for criterion in criteria:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sdgkit.prompts.tokens import rough_tokens
 from sdgkit.samples import TEXTS, Row
 
 VARIABLE = "seed_samples"
@@ -22,9 +23,6 @@ SHARE_OF_CONTEXT = 4
 
 ASSUMED_CONTEXT = 8_192
 """Tokens that a server is taken to hold if it does not say how many."""
-
-BYTES_PER_TOKEN = 3
-"""Of UTF-8 text: few, so that languages for which a tokenizer was not made fit, too."""
 
 _SEED_COLUMNS = tuple(f"seed_{column}" for column in TEXTS)
 
@@ -133,7 +131,7 @@ def _sample(seed: Row) -> dict[str, Any]:
 def _tokens(seed: Row) -> int:
     """About how many tokens the texts of a seed have."""
     texts = [str(seed.get(column) or "") for column in _SEED_COLUMNS]
-    return len("".join(texts).encode("utf-8", "replace")) // BYTES_PER_TOKEN
+    return rough_tokens("".join(texts))
 
 
 def _is_about(sample: Mapping[str, Any], row: Row) -> bool:

@@ -183,8 +183,11 @@ class _Batch:
 
     async def _ask(self) -> None:
         prompt = self._step.prompt
-        attempts = iter(ATTEMPTS)
-        for attempt in attempts:
+        attempt = 0
+        attempts_left = len(ATTEMPTS)
+        while attempts_left:
+            attempt += 1
+            attempts_left -= 1
             reply = await self._step.ask(
                 self._values(),
                 ordinal=self._request,
@@ -198,8 +201,8 @@ class _Batch:
             if not offered:
                 refuse_if_final(reply)
             elif is_truncated(reply):
-                # The list was cut off, not malformed: its rest is asked for anew.
-                attempts = iter(ATTEMPTS)
+                # The list was cut off, not malformed: its rest has all attempts before it.
+                attempts_left = len(ATTEMPTS)
         raise self._stage.malformed(prompt, reply, reading)
 
     def _values(self) -> Row:

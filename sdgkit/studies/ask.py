@@ -14,10 +14,9 @@ from sdgkit.prompts import Prompt, load_prompts
 from sdgkit.samples import Row
 from sdgkit.stages import Stage
 from sdgkit.stream import Stream, Usage
+from sdgkit.studies.fitting import fitting_seeds, study_row, with_fitting_reply
 from sdgkit.studies.stages import STUDY, VARIETY
 from sdgkit.teachers.teacher import Teacher
-
-SEED_TEXTS = ("seed_context", "seed_question", "seed_response")
 
 
 @dataclass(frozen=True)
@@ -27,10 +26,25 @@ class StudyOutcome:
     Attributes:
         profile: The profile; None if the teacher could not write one.
         problem: Why it could not, in a sentence; empty if it could.
+        trail: What it was made from: stage names and the keys of replies in the journal.
     """
 
     profile: Profile | None
     problem: str = ""
+    trail: frozenset[tuple[str, str]] = frozenset()
+
+
+@dataclass(frozen=True)
+class _Tests:
+    """What the criteria's tests on the seeds brought.
+
+    Attributes:
+        broken_by: For each criterion that is broken, by its number, the seeds that break it.
+        untested_on: The seeds about which the judge gave no answer that could be read.
+    """
+
+    broken_by: Mapping[int, Sequence[str]]
+    untested_on: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -70,6 +84,7 @@ class Study:
     usage: Usage = field(default_factory=Usage)
     is_cancelled: bool = False
     _stream: Stream | None = None
+    _trail: set[tuple[str, str]] = field(default_factory=set)
 
     @property
     def in_flight(self) -> int:
@@ -89,29 +104,39 @@ class Study:
             SdgkitError: What stopped the study, such as a teacher that refuses for good.
         """
         write_notes, test_criteria = STUDY.stages
-        rows = [("study", _all_seeds([seed for _, seed in self.seeds]))]
+        shown = self._shown_seeds(write_notes)
         with closing(Journal(replies_in=self.journal)) as rows_of_notes:
-            await self._stream_through(write_notes, rows, rows_of_notes)
+            await self._stream_through(write_notes, [("study", study_row(shown))], rows_of_notes)
             notes = next(iter(rows_of_notes.samples()), None)
             problems = [drop["message"] for drop in rows_of_notes.drops()]
         if notes is None:
-            return StudyOutcome(None, problem=problems[0] if problems else "")
-        broken_by = await self._broken_by(test_criteria, notes["criteria"])
-        return StudyOutcome(self._profile(notes, broken_by))
+            problem = problems[0] if problems else ""
+            return StudyOutcome(None, problem=problem, trail=frozenset(self._trail))
+        tests = await self._test(test_criteria, notes["criteria"])
+        profile = self._profile(notes, tests, len(shown))
+        return StudyOutcome(profile, trail=frozenset(self._trail))
 
-    async def _broken_by(self, stage: Stage, criteria: Sequence[str]) -> dict[int, list[str]]:
-        """For each criterion, by its number, the seeds whose response breaks it."""
+    def _shown_seeds(self, stage: Stage) -> Sequence[Row]:
+        """The seeds that fit into one request to the teacher."""
+        length = self.teacher.context_length
+        prompt = with_fitting_reply(self.prompts[stage.name], length)
+        return fitting_seeds([seed for _, seed in self.seeds], prompt, length)
+
+    async def _test(self, stage: Stage, criteria: Sequence[str]) -> _Tests:
+        """Ask for every seed whether its response meets each of the criteria."""
         rows = []
         for id_, seed in self.seeds:
             columns = {name: value for name, value in seed.items() if value is not None}
             rows.append((id_, {**columns, "criteria": list(criteria)}))
         broken_by: dict[int, list[str]] = {}
+        untested = dict.fromkeys(id_ for id_, _ in self.seeds)
         with closing(Journal(replies_in=self.journal)) as rows_of_tests:
             await self._stream_through(stage, rows, rows_of_tests)
             for tested in rows_of_tests.samples():
+                del untested[tested["id"]]
                 for number in tested["broken"]:
                     broken_by.setdefault(number, []).append(tested["id"])
-        return broken_by
+        return _Tests(broken_by, list(untested))
 
     async def _stream_through(
         self, stage: Stage, rows: Sequence[tuple[str, Row]], journal: Journal
@@ -120,8 +145,14 @@ class Study:
         if self.is_cancelled:
             return
         journal.session = self.journal.session
+        asked = self.judge if stage.role == "judge" and self.judge is not None else self.teacher
+        prompt = with_fitting_reply(self.prompts[stage.name], asked.context_length)
         plan = _StudyPlan(
-            Pipeline(stage.name, (stage,)), self.prompts, self.teacher, self.judge, self.structure
+            Pipeline(stage.name, (stage,)),
+            {stage.name: prompt},
+            self.teacher,
+            self.judge,
+            self.structure,
         )
         self._stream = Stream(plan, rows, journal, {}, None)
         try:
@@ -129,11 +160,13 @@ class Study:
         finally:
             self.usage = self.usage.plus(self._stream.usage)
             self._stream = None
+        for outcome in (*journal.outcomes("sample"), *journal.outcomes("drop")):
+            self._trail.update(outcome.trail)
 
-    def _profile(self, notes: Row, broken_by: Mapping[int, Sequence[str]]) -> Profile:
+    def _profile(self, notes: Row, tests: _Tests, shown: int) -> Profile:
         criteria = []
         for number, text in enumerate(notes["criteria"], 1):
-            breakers = tuple(broken_by.get(number, ()))
+            breakers = tuple(tests.broken_by.get(number, ()))
             criteria.append(Criterion(text, enabled=not breakers, broken_by=breakers))
         seeds = [seed for _, seed in self.seeds]
         is_grounded = all(seed.get("seed_context") for seed in seeds)
@@ -142,16 +175,9 @@ class Study:
             variety={VARIETY[name]: tuple(notes[name]) for name in VARIETY},
             checks=tuple(derive_checks(seeds)),
             question_steers=notes["steering"] if is_grounded else None,
+            untested_on=tuple(tests.untested_on),
+            seeds_shown=shown if shown < len(seeds) else None,
         )
-
-
-def _all_seeds(seeds: Sequence[Row]) -> dict[str, Any]:
-    """The one row of the first stage: the task, and the texts of all seeds."""
-    tasks = dict.fromkeys(str(seed.get("task_description") or "") for seed in seeds)
-    texts = []
-    for seed in seeds:
-        texts.append({name: seed.get(name) or "" for name in SEED_TEXTS})
-    return {"task_description": "\n\n".join(filter(None, tasks)), "seeds": texts}
 
 
 def choose_study_prompts(

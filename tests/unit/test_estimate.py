@@ -33,6 +33,29 @@ def judged(script: ScriptedTeacher, ask: Ask, good: bool = True) -> str:
     )
 
 
+STUDY_PROMPTS = {
+    "write_profile": prompt(
+        "write_profile",
+        ("task_description",),
+        *("criteria", "kinds", "cases", "settings", "sizes", "steering"),
+        temperature=0,
+    ),
+    "test_criteria": prompt("test_criteria", ("seed_response",), "findings", temperature=0),
+}
+
+
+def studying(script: ScriptedTeacher, ask: Ask) -> str:
+    """Notes with one entry in each list, and all that is written is good."""
+    if ask.stage == "test_criteria":
+        return tagged(findings="1: looked: yes")
+    if ask.stage == "gen_grounded_responses":
+        return tagged(response="Response of seed")
+    if ask.stage != "write_profile":
+        return judged(script, ask)
+    lists = ("criteria", "kinds", "cases", "settings", "sizes")
+    return tagged(**dict.fromkeys(lists, "The only one."), steering="yes")
+
+
 def planned(script: ScriptedTeacher, number: int = 5, **settings: Any) -> Plan:
     options: dict[str, Any] = {"num_contexts": 4, "prompts": PROMPTS, "profile": False, **settings}
     return sk.plan(seeds(number), teacher=script.connect(), **options)
@@ -76,6 +99,29 @@ def test_nothing_is_paid_twice(script: ScriptedTeacher, tmp_path: Path) -> None:
     )
     assert script.repeated() == 0
     assert sk.estimate(planned(script), tmp_path / "run").asked == 0
+
+
+def test_the_requests_of_the_study_are_part_of_the_whole(
+    script: ScriptedTeacher, tmp_path: Path
+) -> None:
+    script.answer = lambda ask: studying(script, ask)
+    given: dict[str, Any] = {
+        "num_contexts": 4,
+        "prompts": {**PROMPTS, **STUDY_PROMPTS},
+        "out": tmp_path / "run",
+    }
+    plan = planned(script, prompts=given["prompts"], profile=None)
+    found = sk.estimate(plan, given["out"])
+    assert found.asked == script.asked() == 1 + 5 + 33
+    run = sk.generate(seeds(5), teacher=script.connect(), **given)
+    assert found.requests == run.summary.requests
+    script.forget()
+    (tmp_path / "run" / "profile.yaml").unlink()
+    again = sk.estimate(plan, given["out"])
+    assert again.asked == script.asked() == 0
+    assert again.requests == found.requests
+    toward_target = sk.estimate(planned(script, prompts=given["prompts"], profile=None, target=600))
+    assert toward_target.requests == 1 + 5 + 2200
 
 
 def test_without_a_folder_it_leaves_nothing(

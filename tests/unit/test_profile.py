@@ -47,6 +47,23 @@ def test_a_text_survives_being_written_and_read(text: str, tmp_path: Path) -> No
     assert Profile.from_json(profile.as_json()) == profile
 
 
+def test_what_the_study_could_not_look_at_is_kept_in_the_file(tmp_path: Path) -> None:
+    profile = Profile((Criterion("One."),), untested_on=("s2", "s7"), seeds_shown=12)
+    assert Profile.load(profile.save(tmp_path / "profile.yaml")) == profile
+    assert Profile.from_json(profile.as_json()) == profile
+    looked_at = replace(profile, untested_on=())
+    looked_at.save(tmp_path / "profile.yaml")
+    assert Profile.load(tmp_path / "profile.yaml") == looked_at
+
+
+@pytest.mark.parametrize("text", ["seeds_shown: many", "seeds_shown: [1]", "seeds_shown: 1.5"])
+def test_a_number_of_seeds_that_is_none_is_refused_with_its_line(text: str) -> None:
+    with pytest.raises(
+        sk.ProfileError, match="line 1, list seeds_shown: it must be a whole number"
+    ):
+        Profile.from_yaml(text)
+
+
 def test_comments_stay_when_something_else_is_changed(tmp_path: Path) -> None:
     path = tmp_path / "profile.yaml"
     path.write_text(EDITED, encoding="utf-8")

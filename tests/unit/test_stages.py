@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from scripted import (
+    ATTEMPTS,
     FREEFORM_PROMPTS,
     PROMPTS,
     Answer,
@@ -767,6 +768,42 @@ def test_a_list_that_is_cut_off_is_asked_for_its_rest(script: ScriptedTeacher) -
     assert sorted(questions_asked(script)) == [2, 2, 4, 4, 6, 6]
     last = next(ask.given for ask in script.asks if ask.given.get("num_samples") == 2)
     assert [question[-1] for question in last["written"]] == ["0", "1", "2", "3"]
+
+
+def test_a_list_that_is_cut_off_again_and_again_is_asked_for_until_it_is_complete(
+    script: ScriptedTeacher,
+) -> None:
+    def answer(ask: Ask) -> Answer:
+        if ask.stage != "gen_grounded_questions":
+            return script.usual(ask)
+        return cut_off(f"Q{ask.given['num_samples']} {ask.given['context']}", "Q")
+
+    script.answer = answer
+    run = generate(script, num_contexts=1, num_questions=ATTEMPTS + 2)
+    assert not run.funnel[1].dropped
+    assert run.funnel[1].rows_out == 3 * (ATTEMPTS + 2)
+
+
+def test_the_rest_of_a_list_that_is_cut_off_may_be_malformed_as_often_as_any_reply(
+    script: ScriptedTeacher,
+) -> None:
+    asked: Counter[str] = Counter()
+
+    def answer(ask: Ask) -> Answer:
+        if ask.stage != "gen_grounded_questions":
+            return script.usual(ask)
+        context = ask.given["context"]
+        asked[context] += 1
+        if asked[context] == ATTEMPTS:
+            return cut_off(f"Q1 {context}", "Q")
+        if asked[context] == 2 * ATTEMPTS:
+            return tagged(question=f"Q2 {context}")
+        return "I would rather talk about the weather."
+
+    script.answer = answer
+    run = generate(script, num_contexts=1, num_questions=2)
+    assert not run.funnel[1].dropped
+    assert set(asked.values()) == {2 * ATTEMPTS}
 
 
 def test_a_list_whose_rest_is_cut_off_too_before_anything_new_loses_no_more_than_it(

@@ -13,6 +13,7 @@ from scripted import PROMPTS, Ask, ScriptedTeacher, prompt, seeds, tagged
 import sdgkit as sk
 from sdgkit.journal import Journal
 from sdgkit.run.profiles import study_of
+from sdgkit.studies.fitting import fitting_seeds
 from sdgkit.studies.stages import entries_in, verdicts_in
 from sdgkit.teachers import background
 
@@ -104,6 +105,85 @@ def test_a_malformed_reply_is_asked_again(script: ScriptedTeacher) -> None:
     assert script.asked("write_profile") == 3
     assert script.asked("test_criteria") == 4
     assert run.profile is not None and len(run.profile.criteria) == 2
+
+
+def test_a_seed_about_which_the_judge_gives_no_answer_is_untested_and_said_to_be(
+    script: ScriptedTeacher, tmp_path: Path
+) -> None:
+    def vague(ask: Ask) -> str:
+        about_second = str(ask.given.get("seed_response")).endswith("2")
+        return "Hm." if ask.stage == "test_criteria" and about_second else studying(ask)
+
+    script.answer = vague
+    out = tmp_path / "run"
+    run = sk.generate(seeds(3), teacher=script.connect(), out=out, **SMALL)
+    assert run.profile is not None
+    assert run.profile.untested_on == ("s2",)
+    assert not run.profile.broken_criteria
+    assert any("No criterion could be tested on s2:" in note for note in run.notes)
+    assert "untested_on: s2" in (out / "profile.yaml").read_text("utf-8")
+    assert sk.Profile.load(out / "profile.yaml") == run.profile
+
+
+def test_a_study_in_which_every_seed_was_tested_says_nothing_of_untested_ones(
+    script: ScriptedTeacher,
+) -> None:
+    run = sk.generate(seeds(3), teacher=script.connect(), **SMALL)
+    assert run.profile is not None and not run.profile.untested_on
+    assert not any("tested" in note for note in run.notes)
+    assert "untested_on" not in run.profile.as_json()
+
+
+# The teacher's context ----------------------------------------------------------------------------
+
+
+def long_seeds(number: int, words: int) -> list[dict[str, str]]:
+    rows = seeds(number)
+    for row in rows:
+        row["seed_context"] = f"{row['seed_context']} {'word ' * words}".strip()
+    return rows
+
+
+def test_seeds_that_do_not_fit_into_the_context_are_left_out_and_counted(
+    script: ScriptedTeacher,
+) -> None:
+    script.rows = [{"id": "tiny", "max_model_len": 4_000}]
+    run = sk.generate(long_seeds(30, words=200), teacher=script.connect(), **SMALL)
+    [ask] = [ask for ask in script.asks if ask.stage == "write_profile"]
+    shown = len(ask.given["seeds"])
+    assert 5 <= shown <= 10
+    assert len(str(ask.given["seeds"])) < 3 * 4_000
+    assert script.asked("test_criteria") == 30
+    assert run.profile is not None and run.profile.seeds_shown == shown
+    assert any(f"it was shown {shown} of them" in note for note in run.notes)
+
+
+def test_which_seeds_are_shown_does_not_depend_on_their_order_in_the_file() -> None:
+    prompt = STUDY_PROMPTS["write_profile"]
+    rows = long_seeds(30, words=200)
+    shown = fitting_seeds(rows, prompt, 4_000)
+    assert shown == [row for row in rows if row in shown]
+    assert fitting_seeds(rows[::-1], prompt, 4_000) == shown[::-1]
+
+
+def test_one_seed_is_shown_however_long_all_of_them_are() -> None:
+    rows = [*long_seeds(1, words=9_000), *long_seeds(1, words=8_000)]
+    assert fitting_seeds(rows, STUDY_PROMPTS["write_profile"], 4_000) == [rows[1]]
+
+
+def test_all_seeds_are_shown_where_they_fit() -> None:
+    rows = long_seeds(30, words=200)
+    assert fitting_seeds(rows, STUDY_PROMPTS["write_profile"], None) == rows
+
+
+def test_the_replies_of_a_study_leave_room_for_its_prompts(script: ScriptedTeacher) -> None:
+    script.rows = [{"id": "tiny", "max_model_len": 2_000}]
+    long_replies = {"max_tokens": 4_096}
+    own = {name: replace(prompt, sampling=long_replies) for name, prompt in STUDY_PROMPTS.items()}
+    given = {**SMALL, "prompts": {**ALL_PROMPTS, **own}}
+    sk.generate(seeds(2), teacher=script.connect(), **given)
+    limits = {ask.body["max_tokens"] for ask in script.asks if ask.stage in STUDY_PROMPTS}
+    assert limits == {1_000}
 
 
 def test_a_teacher_that_cannot_write_one_is_said_once_and_the_run_does_without(
