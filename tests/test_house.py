@@ -34,6 +34,7 @@ ROOMS = [
     ["stages"],
     ["checks", "flows"],
     ["profile"],
+    ["skill_folder"],
     ["journal"],
     ["decisions"],
     ["pipeline"],
@@ -45,6 +46,7 @@ ROOMS = [
     ["report"],
     ["run"],
     ["method"],
+    ["shelf"],
     ["cluster"],
     ["review", "evaluation", "publish"],
     ["panels"],
@@ -69,6 +71,7 @@ HEAVY = {
     "pyarrow",
     "rensa",
     "rich",
+    "tomlkit",
 }
 TOP_LEVEL_FOLDERS = {".ci", "notebooks", "prompts", "sdgkit", "tests"}
 

@@ -28,8 +28,8 @@ def generate(
     Ctrl-C leaves a run that can be resumed.
 
     Args:
-        seeds: What `load_seeds` takes, or the folder of a run to repeat, with the options
-            given here in place of its own.
+        seeds: What `load_seeds` takes; or the folder of a skill, or of a run to repeat, with the
+            options given here in place of its own.
         teacher: The teacher that the stages ask.
         out: The run's folder (default: `runs/NAME` for a seed file NAME; otherwise everything is
             kept in memory).

@@ -32,7 +32,7 @@ from sdgkit.method.pipelines import (
     questions_together,
     with_questions_in_one_request,
 )
-from sdgkit.method.sources import PlanSource, run_folder, source_name
+from sdgkit.method.sources import PlanSource, run_folder, skill_folder, source_name
 from sdgkit.pipeline import Pipeline
 from sdgkit.profile import PROFILE_FILE
 from sdgkit.prompts import Prompt, load_prompt, load_prompts
@@ -42,6 +42,7 @@ from sdgkit.run.plan import Plan
 from sdgkit.run.profiles import folders_profile
 from sdgkit.samples import Row, normalized
 from sdgkit.seeds import read_seeds, skill
+from sdgkit.skill_folder import SkillFolder
 from sdgkit.stages import Check, Combine, Given
 from sdgkit.studies import STUDY, choose_study_prompts
 from sdgkit.teachers.source import TeacherSource, teacher_of
@@ -57,8 +58,8 @@ def plan(
     """Plan a run of the method, without starting it.
 
     Args:
-        seeds: What `load_seeds` takes, or the folder of a run to repeat, with the options
-            given here in place of its own.
+        seeds: What `load_seeds` takes; or the folder of a skill, or of a run to repeat, with the
+            options given here in place of its own.
         teacher: The teacher that the stages ask; it may be missing until the run is started.
         judge: Another teacher for the judging (default: the teacher judges its own work).
         pipeline: The stages (default: `GROUNDED` or `FREEFORM`, as the seeds require).
@@ -114,7 +115,16 @@ def plan(
     folder = run_folder(seeds)
     if folder is not None:
         return _plan_again(folder, teacher, options)
-    return _plan_from_seeds(seeds, teacher, options)
+    return _plan_from_seeds(seeds, teacher, _completed(seeds, options))
+
+
+def _completed(source: PlanSource, options: PlanOptions) -> PlanOptions:
+    """The options, completed from the skill's folder where the source is one."""
+    folder = skill_folder(source)
+    if folder is None:
+        return options
+    given = {name: value for name, value in options.items() if value is not None}
+    return cast(PlanOptions, {**SkillFolder.open(folder).options, **given})
 
 
 def _plan_again(folder: Path, teacher: TeacherSource | None, options: PlanOptions) -> Plan:

@@ -7,7 +7,7 @@ from a notebook cell, a script or another thread.
 import concurrent.futures
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,14 +22,16 @@ from sdgkit.profile import PROFILE_FILE, Profile
 from sdgkit.report.explain import Explanation, explain
 from sdgkit.run.config import RunConfig
 from sdgkit.run.execution import NO_SAMPLES, Execution
-from sdgkit.run.folder import SUMMARY_FILE, read_config, read_summary
+from sdgkit.run.folder import SEEDS_FILE, SUMMARY_FILE, read_config, read_summary
 from sdgkit.run.judges import JudgeWarning
 from sdgkit.run.notes import Notes
 from sdgkit.run.plan import Plan
 from sdgkit.run.profiles import folders_profile
 from sdgkit.run.record import Record, Trace
+from sdgkit.run.skill import write_skill
 from sdgkit.run.snapshot import Funnel, Snapshot
 from sdgkit.run.summary import summarize, summary_so_far
+from sdgkit.seeds import read_seeds
 from sdgkit.teachers.teacher import Teacher
 
 if TYPE_CHECKING:
@@ -331,6 +333,33 @@ class Run:
             relative_path = Path(path).resolve().relative_to(self.out.resolve())
             self.decision_book().note_export(relative_path.as_posix(), format, test_share)
         return rows
+
+    def save_skill(self, folder: str | Path) -> Path:
+        """Save the skill as a folder: seeds, profile, own prompts and contexts, settings.
+
+        `generate` takes the folder in place of a seed file and does the same job. It holds no
+        samples, no key, no teacher and no path; a check of your own code has to be given again.
+
+        Args:
+            folder: A new folder, or an empty one.
+
+        Returns:
+            The folder.
+
+        Raises:
+            FileConflict: There is something in the folder.
+            RunError: It cannot be written, or the run did not begin with seeds.
+        """
+        path = Path(folder)
+        seeds: Sequence[Mapping[str, Any]]
+        if self.plan is not None:
+            seeds = self.plan.rows
+            config = RunConfig.of(self.plan, path.name)
+        else:
+            seeds = read_seeds(self._folder() / SEEDS_FILE)
+            config = read_config(self._folder())
+        write_skill(path, seeds, config, self.profile)
+        return path
 
     def part(self) -> Part:
         """What this run contributes to a training set, alone or merged with others."""

@@ -9,7 +9,7 @@ from sdgkit.seeds.examples import (
     save_seeds,
     skill,
 )
-from sdgkit.seeds.files import read_file
+from sdgkit.seeds.files import read_file, seed_file_in
 from sdgkit.seeds.rows import Place, Seed, SourceRow
 
 __all__ = [
@@ -25,5 +25,6 @@ __all__ = [
     "read_seeds",
     "row_key",
     "save_seeds",
+    "seed_file_in",
     "skill",
 ]

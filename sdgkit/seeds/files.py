@@ -9,6 +9,7 @@ from sdgkit.prompts.yaml_text import first_line
 from sdgkit.seeds.formats import read_csv, read_json, read_jsonl, read_parquet
 from sdgkit.seeds.qna import read_qna
 from sdgkit.seeds.rows import SourceRow, Unreadable
+from sdgkit.seeds.skill_files import seed_file_of
 
 READERS: dict[str, Callable[[bytes], Iterable[SourceRow]]] = {
     ".jsonl": read_jsonl,
@@ -24,11 +25,13 @@ def read_file(path: Path) -> list[SourceRow]:
     """Read the rows of a file.
 
     Args:
-        path: The file; its suffix tells the format.
+        path: The file, whose suffix tells the format; or the folder of a skill, which holds it.
 
     Raises:
         SeedError: If it does not exist, or cannot be read as its format; with file and line.
     """
+    if path.is_dir():
+        path = _seed_file_in(path)
     suffix = path.suffix.lower()
     if suffix not in READERS and os.path.exists(path):
         kind = f"{path.suffix} files" if path.suffix else "files without a suffix"
@@ -52,6 +55,26 @@ def read_file(path: Path) -> list[SourceRow]:
             f"{path}: cannot be read ({first_line(error)}). Check that it is a file of this kind.",
             file=path,
         ) from error
+
+
+def seed_file_in(folder: Path) -> Path | None:
+    """The file with the seeds of the skill in a folder; None if the folder is not a skill's.
+
+    Raises:
+        SeedError: There are several.
+    """
+    return seed_file_of(folder, READERS)
+
+
+def _seed_file_in(folder: Path) -> Path:
+    file = seed_file_in(folder)
+    if file is None:
+        raise SeedError(
+            f"{folder} is a folder that holds neither a run nor a skill. Give a seed file, the "
+            "folder of a run, or a folder with seeds.jsonl (or qna.yaml) in it.",
+            file=folder,
+        )
+    return file
 
 
 def _not_utf8(path: Path, error: UnicodeDecodeError) -> SeedError:
