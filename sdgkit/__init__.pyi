@@ -37,6 +37,7 @@ from .method import gen_responses as gen_responses
 from .method import generate as generate
 from .method import plan as plan
 from .panels import ComparePanel as ComparePanel
+from .panels import ProfilePanel as ProfilePanel
 from .panels import PromptPanel as PromptPanel
 from .panels import ReviewPanel as ReviewPanel
 from .panels import RunPanel as RunPanel

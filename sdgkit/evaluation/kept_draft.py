@@ -1,4 +1,4 @@
-"""A draft of seeds that is kept on disk as you type, in a hidden file beside the seed file."""
+"""A draft that is kept on disk as you type, in a hidden file beside the file of what it edits."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class KeptDraft:
     """What is kept of a draft.
 
     Attributes:
-        rows: The seeds as they were being written.
-        saved_rows: The seeds in the file when they were loaded or saved last.
+        rows: The seeds as they were being written; for a profile, one row with all of it.
+        saved_rows: The same as it was in the file when it was loaded or saved last.
         digest: A hash of that file's content, "" if there was no file.
     """
 
@@ -31,7 +31,7 @@ class DraftFile:
     """The hidden file of a draft: `.my_seeds.jsonl.draft` for `my_seeds.jsonl`.
 
     Args:
-        path: The seed file, which may not exist yet.
+        path: The file that the draft is of, which may not exist yet.
 
     Attributes:
         problem: Why the draft cannot be kept or read, as a sentence, or "".

@@ -3,6 +3,14 @@
 from sdgkit.studies.ask import Study, StudyOutcome, choose_study_prompts
 from sdgkit.studies.fitting import with_fitting_reply
 from sdgkit.studies.stages import STUDY
-from sdgkit.studies.study import study
+from sdgkit.studies.study import StudyOfSeeds, study
 
-__all__ = ["STUDY", "Study", "StudyOutcome", "choose_study_prompts", "study", "with_fitting_reply"]
+__all__ = [
+    "STUDY",
+    "Study",
+    "StudyOfSeeds",
+    "StudyOutcome",
+    "choose_study_prompts",
+    "study",
+    "with_fitting_reply",
+]

@@ -91,6 +91,11 @@ class Study:
         """How many requests the teachers are working on."""
         return self._stream.in_flight if self._stream is not None else 0
 
+    @property
+    def usage_so_far(self) -> Usage:
+        """What it has taken, the stage that is running included."""
+        return self.usage.plus(self._stream.usage) if self._stream is not None else self.usage
+
     def cancel(self) -> None:
         """Stop now; what is recorded stays. Call it on the background loop."""
         self.is_cancelled = True

@@ -9,7 +9,7 @@ from sdgkit.keywords import known_keywords
 from sdgkit.profile import Profile
 from sdgkit.samples import without_id
 from sdgkit.seeds import SeedSource, read_seeds
-from sdgkit.studies.ask import Study, StudyOutcome, choose_study_prompts
+from sdgkit.studies.ask import Study, choose_study_prompts
 from sdgkit.teachers import background
 from sdgkit.teachers.source import TeacherSource, teacher_of
 
@@ -50,14 +50,59 @@ def study(
         >>> profile.checks[0]
         'markdown_table=Feature,Feedback,Sentiment'
     """
-    rows = read_seeds(seeds)
-    admitted = [
-        (str(row.get("id") or f"s{number}"), without_id(row)) for number, row in enumerate(rows, 1)
-    ]
-    chosen = choose_study_prompts(prompts)
-    with closing(Journal()) as journal:
-        work = Study(admitted, chosen, teacher_of(teacher), teacher_of(judge), journal)
-        outcome: StudyOutcome = background.wait(work.carry_out())
-    if outcome.profile is None:
-        raise RunStopped(f"{work.teacher.model} could not write a profile: {outcome.problem}")
-    return outcome.profile
+    return background.wait(StudyOfSeeds(seeds, teacher, judge, prompts).profile())
+
+
+class StudyOfSeeds:
+    """The study of seeds that a person waits for: its profile, and how far it has got.
+
+    Args:
+        seeds: What `load_seeds` takes.
+        teacher: Who writes the profile.
+        judge: Who tests the criteria (default: the teacher).
+        prompts: A folder with prompts of your own.
+
+    Attributes:
+        expected: How many requests it takes if none has to be asked again.
+
+    Raises:
+        SeedError: The seeds cannot be used.
+        PromptError: A prompt cannot be used.
+    """
+
+    def __init__(
+        self,
+        seeds: SeedSource,
+        teacher: TeacherSource,
+        judge: TeacherSource | None = None,
+        prompts: str | Path | None = None,
+    ) -> None:
+        rows = read_seeds(seeds)
+        self.expected = len(rows) + 1
+        self._rows = [
+            (str(row.get("id") or f"s{number}"), without_id(row))
+            for number, row in enumerate(rows, 1)
+        ]
+        self._prompts = choose_study_prompts(prompts)
+        self._teacher = teacher_of(teacher)
+        self._judge = teacher_of(judge)
+        self._study: Study | None = None
+
+    @property
+    def answered(self) -> int:
+        """How many requests were answered so far."""
+        return self._study.usage_so_far.requests if self._study is not None else 0
+
+    async def profile(self) -> Profile:
+        """Carry it out, on the background loop.
+
+        Raises:
+            TeacherError: The teacher cannot be asked.
+            RunStopped: The teacher could not write a profile.
+        """
+        with closing(Journal()) as journal:
+            self._study = Study(self._rows, self._prompts, self._teacher, self._judge, journal)
+            outcome = await self._study.carry_out()
+        if outcome.profile is None:
+            raise RunStopped(f"{self._teacher.model} could not write a profile: {outcome.problem}")
+        return outcome.profile

@@ -39,6 +39,11 @@ seeds = [
     "panel.act('trace', id=list(run.drops())[0]['id'])",
     "review": "sk.ReviewPanel(run)",
     "seeds": "sk.SeedPanel(seeds)",
+    "profile": "profile = sk.Profile(\n"
+    "    criteria=(sk.Criterion(hostile, False, ('s1',)),),\n"
+    "    variety={hostile: (hostile, 'b')},\n"
+    ")\n"
+    "sk.ProfilePanel(seeds, teacher=teacher, profile=profile)",
     "prompt": "prompt = sk.PromptPanel('prompts', seeds, teacher=teacher)\n"
     "prompt.act('try', several=False)\n"
     "prompt.wait()\nprompt",
@@ -109,7 +114,7 @@ def test_a_hostile_reply_shows_as_text_and_does_nothing(lab: Lab, page: Page, sh
             assert notebook.errors() == []
             kept, dropped = map(int, notebook.printed("pictures").split()[-2:])
             assert kept and dropped, "both shall be shown"
-            for kind in ("run", "review", "seeds", "prompt", "compare", "teacher"):
+            for kind in ("run", "review", "seeds", "profile", "prompt", "compare", "teacher"):
                 notebook.show("run" if kind == "run" else kind)
                 panel = notebook.panel(kind).first
                 panel.scroll_into_view_if_needed()

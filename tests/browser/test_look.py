@@ -16,9 +16,11 @@ from playwright.sync_api import BrowserContext
 
 IMAGES = Path(__file__).parent.parent.parent / "notebooks" / "images"
 MOST_BYTES = 60_000
-KINDS = ("teacher", "seeds", "prompt", "compare", "run", "review")
+KINDS = ("teacher", "seeds", "profile", "prompt", "compare", "run", "review")
 CELLS = {
     "start": """
+from dataclasses import replace
+
 import sdgkit as sk
 
 teacher = sk.connect("rehearsal")
@@ -28,6 +30,10 @@ rows = sk.gen_grounded_questions(contexts, teacher=teacher)
 """,
     "teacher": "asked = sk.TeacherPanel()\nasked.act('test')\nasked.wait()\nasked",
     "seeds": "sk.save_seeds(seeds, 'my_seeds.jsonl')\nsk.SeedPanel('my_seeds.jsonl')",
+    "profile": "profile = sk.study(seeds, teacher=teacher)\n"
+    "rule = sk.Criterion('Every line of the table has a verdict.', False, ('s2', 's4'))\n"
+    "studied = replace(profile, criteria=(rule, *profile.criteria))\n"
+    "sk.ProfilePanel(seeds, teacher=teacher, profile=studied)",
     "prompt": "stage = 'gen_grounded_responses'\n"
     "prompt = sk.PromptPanel('my_prompts', rows, teacher=teacher, stage=stage)\n"
     "more = prompt.draft.texts['principles'] + '\\n* The table stands alone.'\n"

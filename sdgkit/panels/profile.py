@@ -1,0 +1,408 @@
+"""The panel of a profile: let the teacher study the seeds, look at what it understood, edit it."""
+
+from concurrent.futures import CancelledError, Future
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from sdgkit.errors import FileConflict, SeedError
+from sdgkit.evaluation.drafts import Flaw
+from sdgkit.evaluation.profile_draft import CHECKS, CRITERIA, ProfileDraft, part_of_list
+from sdgkit.formatting import format_number, pluralize
+from sdgkit.keywords import known_keywords
+from sdgkit.panels.frame import Action, Cancel, Panel, required_teacher
+from sdgkit.panels.seeds import SeedPanel, seeds_of
+from sdgkit.panels.state import PanelState
+from sdgkit.profile import PROFILE_FILE, Criterion, Profile
+from sdgkit.seeds import Seed, SeedSource
+from sdgkit.studies import StudyOfSeeds
+from sdgkit.teachers import background
+from sdgkit.teachers.source import TeacherSource
+
+RESTORED = "Your changes of last time, which were not saved, are here. Undo goes back to the file."
+STEERING = {True: "yes", False: "no", None: ""}
+
+
+@dataclass(frozen=True)
+class BreakerState:
+    """A seed whose own response breaks a criterion: its id, and the response."""
+
+    id: str
+    response: str
+
+
+@dataclass(frozen=True)
+class CriterionState:
+    """A criterion with the seeds that break it.
+
+    Attributes:
+        text: The rule.
+        enabled: Whether it is used.
+        broken_by: The seeds whose own response breaks it.
+        flaws: What is wrong with it.
+    """
+
+    text: str
+    enabled: bool
+    broken_by: tuple[BreakerState, ...]
+    flaws: tuple[Flaw, ...]
+
+
+@dataclass(frozen=True)
+class ListState:
+    """A list of texts, one a line.
+
+    Attributes:
+        name: Its name.
+        text: Its entries, one a line.
+        number: How many there are.
+        flaws: What is wrong with it.
+    """
+
+    name: str
+    text: str
+    number: int
+    flaws: tuple[Flaw, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProfileState(PanelState):
+    """What the panel of a profile shows.
+
+    Attributes:
+        path: The file that *Save* writes.
+        criteria: The rules that a response must meet.
+        variety: The lists that contexts draw from.
+        checks: The checks, one a line.
+        steering: Whether questions steer the answer: "yes", "no", or "" if nobody can tell.
+        revision: Changes when texts were replaced other than by typing.
+        study_label: What *Study* takes, in words.
+        can_study: Whether *Study* can be pressed.
+        can_save: Whether there is something to save.
+        can_undo: Whether there is something to undo.
+        can_redo: Whether there is something to redo.
+        is_empty: Whether there is nothing in the profile yet.
+        problem: Why what you type is not kept until you save it, or "".
+    """
+
+    path: str
+    criteria: tuple[CriterionState, ...]
+    variety: tuple[ListState, ...]
+    checks: ListState
+    steering: str
+    revision: int
+    study_label: str
+    can_study: bool
+    can_save: bool
+    can_undo: bool
+    can_redo: bool
+    is_empty: bool
+    problem: str
+
+
+class ProfilePanel(Panel):
+    """Study a skill and edit its profile: criteria, variety, checks, and what questions steer.
+
+    What you type is kept at once in a hidden file beside the profile, until it is saved.
+
+    Args:
+        seeds: What `load_seeds` takes, or a SeedPanel.
+        teacher: Who studies the seeds, or a TeacherPanel.
+        profile: The file to save in, which need not exist yet; or a `Profile`.
+        judge: Another teacher to test the criteria.
+        prompts: Your folder of prompts, if it has prompts of the study.
+
+    Attributes:
+        draft: The `ProfileDraft` that the panel shows.
+
+    Raises:
+        SdgkitError: If the seeds or the profile cannot be used.
+
+    Example:
+        >>> seed = {"task_description": "Greet.", "seed_question": "Hi", "seed_response": "Hello"}
+        >>> panel = ProfilePanel([seed], profile=Profile(checks=("no_refusal",)))
+        >>> panel.act("checks", text="no_refusal\\nlength=1..9 words")
+        >>> panel.profile.checks
+        ('no_refusal', 'length=1..9 words')
+    """
+
+    kind = "profile"
+
+    @known_keywords
+    def __init__(
+        self,
+        seeds: "SeedSource | SeedPanel",
+        *,
+        teacher: TeacherSource | None = None,
+        profile: str | Path | Profile = PROFILE_FILE,
+        judge: TeacherSource | None = None,
+        prompts: str | Path | None = None,
+    ) -> None:
+        super().__init__()
+        self.draft = ProfileDraft(profile)
+        self._seeds = seeds
+        self._latest_seeds: list[Seed] = []
+        self._teacher = teacher
+        self._judge = judge
+        self._prompts = prompts
+        self._revision = 0
+        self._study: StudyOfSeeds | None = None
+        if not isinstance(seeds, SeedPanel):
+            self._latest_seeds = seeds_of(seeds)
+        if self.draft.was_restored:
+            self.notice = RESTORED
+
+    @property
+    def profile(self) -> Profile:
+        """The profile as it is now, as `generate(…, profile=…)` takes it.
+
+        Raises:
+            ProfileError: A check cannot be used.
+        """
+        return self.draft.profile
+
+    # Actions --------------------------------------------------------------------------------------
+
+    def actions(self) -> dict[str, Action]:
+        """What clicks can do."""
+        return {
+            "study": self.study,
+            "cancel": self.cancel,
+            "criterion": self.set_criterion,
+            "enable": self.enable_criterion,
+            "add": self.add_criterion,
+            "remove": self.remove_criterion,
+            "list": self.set_list,
+            "new list": self.add_list,
+            "remove list": self.remove_list,
+            "checks": self.set_checks,
+            "steering": self.set_steering,
+            "undo": self.undo,
+            "redo": self.redo,
+            "save": self.save,
+            "load": self.load,
+            "dismiss": self.dismiss,
+        }
+
+    def study(self) -> None:
+        """Let the teacher study the seeds; its profile takes the place of this one.
+
+        *Undo* leads back.
+        """
+        seeds = self._seeds_now()
+        study = StudyOfSeeds(seeds, required_teacher(self._teacher), self._judge, self._prompts)
+        future: Future[Profile] = Future()
+
+        def begin() -> Cancel:
+            nonlocal future
+            self._study = study
+            future = background.submit(study.profile())
+            return future.cancel
+
+        def wait() -> None:
+            self.redraw_until(future.done)
+            try:
+                profile = future.result()
+            except CancelledError:
+                self.notice = "Cancelled. The profile is as it was."
+                return
+            finally:
+                self._study = None
+            self.draft.replace(profile)
+            self._revision += 1
+            self.notice = _result_of(profile)
+
+        self.work("Studying the seeds.", wait, begin)
+
+    def set_criterion(self, place: int, text: str) -> None:
+        """Replace the text of the criterion at this place, from 0."""
+        self.draft.set_criterion(place, text)
+
+    def enable_criterion(self, place: int, enabled: bool) -> None:
+        """Use the criterion at this place, or leave it out."""
+        self.draft.set_criterion(place, enabled=enabled)
+
+    def add_criterion(self) -> None:
+        """Add an empty criterion at the end."""
+        self.draft.add_criterion()
+        self._revision += 1
+
+    def remove_criterion(self, place: int) -> None:
+        """Remove the criterion at this place."""
+        self.draft.remove_criterion(place)
+        self._revision += 1
+        self.notice = "Removed the criterion. Undo brings it back."
+
+    def set_list(self, name: str, text: str) -> None:
+        """Replace a list of the variety: one entry a line."""
+        self.draft.set_list(name, _entries(text))
+
+    def add_list(self, name: str) -> None:
+        """Add an empty list to the variety."""
+        if name.strip() and name.strip() not in dict(self.draft.texts.variety):
+            self.draft.set_list(name.strip(), ())
+            self._revision += 1
+
+    def remove_list(self, name: str) -> None:
+        """Remove a list of the variety."""
+        self.draft.remove_list(name)
+        self._revision += 1
+        self.notice = f"Removed the list {name}. Undo brings it back."
+
+    def set_checks(self, text: str) -> None:
+        """Replace the checks: one a line."""
+        self.draft.set_checks(_entries(text))
+
+    def set_steering(self, answer: str) -> None:
+        """Say whether questions steer the answer: "yes", "no", or "" if nobody can tell."""
+        by_word = {word: value for value, word in STEERING.items()}
+        self.draft.set_steering(by_word[answer])
+
+    def undo(self) -> None:
+        """Undo the last change."""
+        self.draft.undo()
+        self._revision += 1
+
+    def redo(self) -> None:
+        """Make the change again that was undone last."""
+        self.draft.redo()
+        self._revision += 1
+
+    def save(self, path: str = "", overwrite: bool = False) -> None:
+        """Save the profile.
+
+        What came into its file meanwhile is merged where that is certain; otherwise the panel asks,
+        and it asks about another file that exists.
+
+        Args:
+            path: Another file.
+            overwrite: Overwrite what is in the file.
+        """
+        texts_before = self.draft.texts
+        try:
+            saved = self.draft.save(path.strip() or None, overwrite=overwrite)
+        except FileConflict as conflict:
+            self.ask_about(conflict)
+            return
+        self.conflict = None
+        self.notice = f"Saved in {saved}."
+        if self.draft.texts != texts_before:
+            self._revision += 1
+            self.notice = f"Saved in {saved}, together with what came into it meanwhile."
+
+    def load(self, path: str = "") -> None:
+        """Replace the profile by the one in its file, or in another; undo brings yours back."""
+        self.draft.load(path.strip() or None)
+        self.conflict = None
+        self._revision += 1
+        self.notice = f"Loaded from {self.draft.path}."
+
+    def follow_file(self) -> None:
+        """Take over what came into the file meanwhile, where that is certain."""
+        if self.draft.follow_file():
+            self._revision += 1
+
+    def _seeds_now(self) -> list[Seed]:
+        """The seeds as they are now. Raises SeedError if they cannot be used."""
+        self._latest_seeds = seeds_of(self._seeds)
+        return self._latest_seeds
+
+    # Showing --------------------------------------------------------------------------------------
+
+    def state(self) -> ProfileState:
+        """What the panel shows now."""
+        draft = self.draft
+        texts = draft.texts
+        flaws = draft.flaws()
+        with suppress(SeedError):  # a seed is half written: the seeds of before are shown
+            self._seeds_now()
+        criteria = []
+        for number, criterion in enumerate(texts.criteria, 1):
+            own_flaws = tuple(
+                flaw for flaw in flaws if (flaw.part, flaw.line) == (CRITERIA, number)
+            )
+            criteria.append(self._criterion_state(criterion, own_flaws))
+        has_errors = any(flaw.severity == "error" for flaw in flaws)
+        is_empty = not (texts.criteria or texts.variety or texts.checks)
+        return ProfileState(
+            sign="warn" if has_errors else ("none" if is_empty else "good"),
+            status=self._status(),
+            folder=str(draft.path),
+            path=str(draft.path),
+            criteria=tuple(criteria),
+            variety=tuple(
+                _list_state(name, entries, flaws, part_of_list(name))
+                for name, entries in texts.variety
+            ),
+            checks=_list_state(CHECKS, texts.checks, flaws, CHECKS),
+            steering=STEERING[texts.question_steers],
+            revision=self._revision,
+            study_label=self._study_label(),
+            can_study=self._teacher is not None and not self.busy,
+            can_save=(draft.changed or not draft.is_in_a_file) and not is_empty,
+            can_undo=draft.can_undo,
+            can_redo=draft.can_redo,
+            is_empty=is_empty,
+            problem=draft.problem,
+        )
+
+    def _criterion_state(self, criterion: Criterion, flaws: tuple[Flaw, ...]) -> CriterionState:
+        responses = {
+            str(seed.get("id") or f"s{number}"): str(seed["seed_response"])
+            for number, seed in enumerate(self._latest_seeds, 1)
+        }
+        breakers = tuple(BreakerState(id_, responses.get(id_, "")) for id_ in criterion.broken_by)
+        return CriterionState(criterion.text, criterion.enabled, breakers, flaws)
+
+    def _status(self) -> str:
+        """What the profile holds, and whether it is saved."""
+        study = self._study
+        if study is not None:
+            answered = min(study.answered, study.expected)
+            return (
+                f"Studying the seeds: {answered} of {pluralize(study.expected, 'reply', 'replies')}"
+            )
+        texts = self.draft.texts
+        if not (texts.criteria or texts.variety or texts.checks):
+            return "Not studied yet: Study asks the teacher what a good response must meet."
+        enabled = sum(criterion.enabled for criterion in texts.criteria)
+        parts = [f"{enabled} of {pluralize(len(texts.criteria), 'criterion', 'criteria')} in use"]
+        broken = sum(bool(criterion.broken_by) for criterion in texts.criteria)
+        if broken:
+            parts.append(f"{broken} broken by a seed of yours: decide who is right")
+        entries = sum(len(entries) for _, entries in texts.variety)
+        parts.append(f"{pluralize(entries, 'entry', 'entries')} to draw from")
+        parts.append(pluralize(len(texts.checks), "check"))
+        if self.draft.changed or not self.draft.is_in_a_file:
+            parts.append("not saved")
+        return " \u00b7 ".join(parts)
+
+    def _study_label(self) -> str:
+        if self._teacher is None:
+            return "To study the seeds, pass teacher= to this panel."
+        requests = len(self._latest_seeds) + 1
+        return f"Study takes {format_number(requests)} requests: one, and one for each seed."
+
+
+def _list_state(name: str, entries: tuple[str, ...], flaws: list[Flaw], part: str) -> ListState:
+    """A list as lines; an entry of several lines is shown in one."""
+    lines = [" ".join(entry.splitlines()) for entry in entries]
+    own_flaws = tuple(flaw for flaw in flaws if flaw.part == part)
+    return ListState(name, "\n".join(lines), len(entries), own_flaws)
+
+
+def _entries(text: str) -> tuple[str, ...]:
+    """The lines of a text that are not empty, once each."""
+    lines = [line.strip() for line in text.splitlines()]
+    return tuple(dict.fromkeys(line for line in lines if line))
+
+
+def _result_of(profile: Profile) -> str:
+    broken = len(profile.broken_criteria)
+    if not broken:
+        return "The teacher has studied the seeds. Read what it understood, then save it."
+    rules = pluralize(broken, "rule")
+    return (
+        f"The teacher has studied the seeds. Your own seeds break {rules} of it: correct the rule, "
+        "or the seed."
+    )
