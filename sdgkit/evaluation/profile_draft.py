@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +39,14 @@ class ProfileTexts:
         variety: The lists, in order: each its name and its entries.
         checks: The checks.
         question_steers: Whether questions steer the answer.
+        origin: The profile that they came from, with what nobody edits.
     """
 
     criteria: tuple[Criterion, ...] = ()
     variety: tuple[tuple[str, tuple[str, ...]], ...] = ()
     checks: tuple[str, ...] = ()
     question_steers: bool | None = None
+    origin: Profile = field(default_factory=Profile)
 
     @classmethod
     def of(cls, profile: Profile) -> ProfileTexts:
@@ -54,6 +56,7 @@ class ProfileTexts:
             variety=tuple(profile.variety.items()),
             checks=profile.checks,
             question_steers=profile.question_steers,
+            origin=_without_texts(profile),
         )
 
     @classmethod
@@ -68,11 +71,12 @@ class ProfileTexts:
             variety=tuple((name, tuple(entries)) for name, entries in values["variety"]),
             checks=tuple(values[CHECKS]),
             question_steers=values["question_steers"],
+            origin=Profile.from_json(values["origin"]),
         )
 
     def as_json(self) -> dict[str, Any]:
         """The texts as JSON values."""
-        return asdict(self)
+        return {**asdict(self), "origin": self.origin.as_json()}
 
     def finished(self) -> ProfileTexts:
         """The same without what is empty: criteria without a text, lists without entries."""
@@ -83,12 +87,18 @@ class ProfileTexts:
     def profile(self) -> Profile:
         """The profile."""
         finished = self.finished()
-        return Profile(
+        return replace(
+            self.origin,
             criteria=finished.criteria,
             variety=dict(finished.variety),
             checks=finished.checks,
             question_steers=finished.question_steers,
         )
+
+
+def _without_texts(profile: Profile) -> Profile:
+    """What of a profile is not edited: how it came about."""
+    return replace(profile, criteria=(), variety={}, checks=(), question_steers=None)
 
 
 class ProfileDraft:
@@ -432,6 +442,7 @@ def merge_profiles(
         variety=tuple(variety.items()),
         checks=checks,
         question_steers=their_value if my_value == old else my_value,
+        origin=theirs.origin if mine.origin == ancestor.origin else mine.origin,
     )
 
 

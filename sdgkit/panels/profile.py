@@ -14,6 +14,7 @@ from sdgkit.panels.frame import Action, Cancel, Panel, required_teacher
 from sdgkit.panels.seeds import SeedPanel, seeds_of
 from sdgkit.panels.state import PanelState
 from sdgkit.profile import PROFILE_FILE, Criterion, Profile
+from sdgkit.run.profiles import profile_notes
 from sdgkit.seeds import Seed, SeedSource
 from sdgkit.studies import StudyOfSeeds
 from sdgkit.teachers import background
@@ -83,6 +84,7 @@ class ProfileState(PanelState):
         can_redo: Whether there is something to redo.
         is_empty: Whether there is nothing in the profile yet.
         problem: Why what you type is not kept until you save it, or "".
+        notes: What the study could not look at.
     """
 
     path: str
@@ -98,6 +100,7 @@ class ProfileState(PanelState):
     can_redo: bool
     is_empty: bool
     problem: str
+    notes: tuple[str, ...]
 
 
 class ProfilePanel(Panel):
@@ -344,6 +347,7 @@ class ProfilePanel(Panel):
             can_redo=draft.can_redo,
             is_empty=is_empty,
             problem=draft.problem,
+            notes=tuple(profile_notes(texts.origin)),
         )
 
     def _criterion_state(self, criterion: Criterion, flaws: tuple[Flaw, ...]) -> CriterionState:

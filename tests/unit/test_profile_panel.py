@@ -1,5 +1,6 @@
 """The profile panel: a study in the background, editing with undo, and a file that is merged."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +170,17 @@ def test_a_draft_whose_file_changed_since_the_restart_is_merged_with_it() -> Non
     panel = sk.ProfilePanel(scripted.seeds(3))
     assert panel.profile.criteria[0].text == "Mine."
     assert panel.profile.checks == ()
+
+
+def test_what_the_study_could_not_look_at_is_shown_and_outlives_an_edit() -> None:
+    panel = panel_of(replace(PROFILE, untested_on=("s3",), seeds_shown=2))
+    act(panel, "checks", text="")
+    act(panel, "save")
+    saved = sk.Profile.load("profile.yaml")
+    assert (saved.untested_on, saved.seeds_shown) == (("s3",), 2)
+    shown, untested = panel.state().notes
+    assert "shown 2 of them" in shown
+    assert "s3" in untested
 
 
 def test_comments_in_the_file_outlive_an_edit() -> None:

@@ -20,6 +20,7 @@ function view(ui) {
     <//>
     <${Soft}>${state.study_label}<//>
     ${state.problem && html`<${ErrorLine}>${state.problem}<//>`}
+    ${state.notes.map((note) => html`<p class="sdg-flaw"><${Sign} name="warning" />${note}</p>`)}
     ${criteria(ui)}
     <div class="sdg-two">
       <div>${variety(ui)}</div>
