@@ -58,6 +58,14 @@ class Kernel:
             if message["content"].get("execution_state") == "idle":
                 return outputs
 
+    def await_text(self, text: str) -> None:
+        """Wait until the cell that was begun prints this text."""
+        while True:
+            content = self.client.get_iopub_msg(timeout=ENOUGH)["content"]
+            assert content.get("execution_state") != "idle", "the cell has ended"
+            if text in content.get("text", ""):
+                return
+
     def run(self, cell: str) -> list[dict[str, Any]]:
         self.begin(cell)
         return self.end()
@@ -128,7 +136,7 @@ def test_interrupting_generate_ends_in_one_sentence_and_the_cell_resumes(
 
 def test_an_interrupted_run_without_a_folder_says_how_to_keep_the_next_one(kernel: Kernel) -> None:
     kernel.begin("sk.generate(seeds, teacher=teacher, num_questions=6)")
-    time.sleep(2.0)
+    kernel.await_text("Studied 1 seed example")
     kernel.manager.interrupt_kernel()
     text = shown(kernel.end())
     assert "Traceback" not in text

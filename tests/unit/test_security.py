@@ -330,10 +330,8 @@ LOOKS = (["status"], ["show"], ["explain"], ["export"], ["generate"], ["compare"
 def test_a_view_in_a_journal_is_never_read(folder: Path, table: str, view: str) -> None:
     execute(folder, f"ALTER TABLE {table} RENAME TO {table}0")
     execute(folder, f"CREATE VIEW {table} AS {view}")
-    began = time.monotonic()
     for look in LOOKS:
-        refused(*look, "strange")
-    assert time.monotonic() - began < 20
+        refused(*look, "strange")  # and ends, where reading the view would not
 
 
 @pytest.mark.parametrize(
