@@ -117,7 +117,7 @@ def test_the_quickstart_goes_without_a_profile_if_told_to(tmp_path: Path) -> Non
     run = sk.open_run(tmp_path / "without")
     assert run.state == "done" and run.profile is None
     config = json.loads((tmp_path / "without" / "config.json").read_text())
-    assert config["profile"] is False
+    assert config["settings"]["profile"] is False
     assert "profile_checks" not in [line.name for line in run.funnel]
 
 
