@@ -56,19 +56,24 @@ def derive_checks(seeds: Sequence[Row]) -> list[str]:
         *_length_checks(responses),
         *_language_checks(responses),
         "no_refusal",
-        *_fact_checks(seeds),
     ]
-    return [text for text in candidates if _all_pass(text, samples)]
+    passed = [text for text in candidates if _all_pass(text, samples)]
+    return [*passed, *_fact_checks(seeds)]
 
 
-def _as_sample(seed: Row) -> dict[str, object]:
-    """A seed as a sample of itself: its own context, question and response."""
+def _as_sample(seed: Row, example: Row | None = None) -> dict[str, object]:
+    """A seed as a sample: its own context, question and response.
+
+    Args:
+        seed: The seed.
+        example: The seed beside which it stands, as a new sample does (default: itself).
+    """
     own = {
         name.removeprefix("seed_"): value
         for name, value in seed.items()
         if name.startswith("seed_")
     }
-    return {**seed, **own}
+    return {**(seed if example is None else example), **own}
 
 
 def _all_pass(text: str, samples: Sequence[Row]) -> bool:
@@ -173,7 +178,15 @@ def _language_checks(responses: Sequence[str]) -> Iterator[str]:
 
 
 def _fact_checks(seeds: Sequence[Row]) -> Iterator[str]:
-    """`facts_in_context`, for a skill with contexts, if enough seeds speak for it."""
+    """`facts_in_context`, for a skill with contexts, if enough seeds speak for it.
+
+    Each seed stands beside another one. Beside itself it would always pass: what its own response
+    has beyond its context, such as a product of two numbers, would count as the form of the skill.
+    """
     has_contexts = all(seed.get("seed_context") for seed in seeds)
-    if has_contexts and len(seeds) >= ENOUGH_SEEDS_FOR_FACTS:
+    if not has_contexts or len(seeds) < ENOUGH_SEEDS_FOR_FACTS:
+        return
+    examples = [*seeds[1:], seeds[0]]
+    samples = [_as_sample(seed, example) for seed, example in zip(seeds, examples, strict=True)]
+    if _all_pass("facts_in_context", samples):
         yield "facts_in_context"

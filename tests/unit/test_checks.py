@@ -217,6 +217,8 @@ def test_facts_of_the_context_pass_in_any_format(good: str) -> None:
         ("a share of 0.125", "a share of 12.5 %"),
         ("a share of 12 %", "a share of 0.12"),
         ("twenty-three lamps", "23 lamps"),
+        ("heute achtzig Lampen", "heute 80 Lampen"),
+        ("soixante lampes", "60 lampes"),
         ("这盏灯卖出了12,000个。", "共卖出12000个灯。"),
     ],
 )

@@ -159,6 +159,30 @@ def test_what_one_seed_fails_is_not_checked() -> None:
         assert not any(check.function(sample) for sample in samples)
 
 
+def grounded_seeds(*pairs: tuple[str, str]) -> list[dict[str, str]]:
+    """Seeds with these contexts and responses."""
+    seeds = seeds_with(*(response for _, response in pairs))
+    return [{**seed, "seed_context": pair[0]} for seed, pair in zip(seeds, pairs, strict=True)]
+
+
+def test_facts_are_checked_where_the_responses_keep_to_their_contexts() -> None:
+    copying = grounded_seeds(
+        ("31 lamps for hall 12", "31 lamps"),
+        ("45 pumps for hall 13", "45 pumps"),
+        ("58 doors for hall 14", "58 doors"),
+    )
+    assert "facts_in_context" in derive_checks(copying)
+
+
+def test_facts_are_not_checked_where_the_responses_compute_what_the_check_cannot_follow() -> None:
+    multiplying = grounded_seeds(
+        ("3 boxes of 12 lamps", "36 lamps"),
+        ("4 boxes of 15 pumps", "60 pumps"),
+        ("5 boxes of 18 doors", "90 doors"),
+    )
+    assert "facts_in_context" not in derive_checks(multiplying)
+
+
 def test_lengths_far_outside_those_of_the_seeds_fail() -> None:
     words = ["one two three four five six", "one two three"]
     [text] = [check for check in derive_checks(seeds_with(*words)) if check.startswith("length")]
