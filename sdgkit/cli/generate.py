@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 from sdgkit.cli.exit_status import DONE
 from sdgkit.cli.options import (
     AMOUNT,
+    SEEDS_HELP,
     JobOptions,
     JudgeOptions,
     LimitOptions,
     OptionGroup,
     OutputOptions,
+    SeedOptions,
     TeacherOptions,
     argument,
     command,
@@ -26,6 +28,7 @@ from sdgkit.cli.options import (
     option_group,
     output_options,
     rehearsal_options,
+    seed_options,
     teacher_options,
 )
 from sdgkit.cli.runs import min_samples_option, print_ending
@@ -64,9 +67,9 @@ class TrialOptions(OptionGroup):
 @argument(
     "seeds",
     metavar="SEEDS",
-    help="seed examples: a jsonl, json, csv, parquet or qna.yaml file (`sdgkit lab --no-open` "
-    "copies some), or the folder of a run",
+    help=f"{SEEDS_HELP}, or the folder of a run (`sdgkit lab --no-open` copies some seed files)",
 )
+@seed_options
 @teacher_options
 @judge_options
 @limit_options
@@ -102,6 +105,7 @@ class TrialOptions(OptionGroup):
 @rehearsal_options("faults", "The rehearsal teacher (to see how a run copes with faults)", FAULTS)
 def generate(
     seeds: str,
+    reading: SeedOptions,
     teacher: TeacherOptions,
     judge: JudgeOptions,
     limits: LimitOptions,
@@ -130,7 +134,7 @@ def generate(
     if trial and not trial.dry_run:
         raise SettingsError("--price-in and --price-out need --dry-run.", setting="dry_run")
     # Mistakes in the seeds and the options show before a teacher is connected.
-    planned = plan(seeds, **job.given())
+    planned = plan(seeds, **reading.given(), **job.given())
     out = Path(output.out or default_folder(seeds) or "")
     teacher_arguments = _recorded_teacher(seeds, teacher) | teacher.given()
     with ExitStack() as connections:

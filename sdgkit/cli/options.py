@@ -338,6 +338,42 @@ class JobOptions(OptionGroup):
         return typed
 
 
+@dataclass(frozen=True)
+class SeedOptions(OptionGroup):
+    """How to read a seed file: arguments of `sdgkit.load_seeds`."""
+
+    encoding: str | None = None
+    task: str | None = None
+    columns: tuple[str, ...] = ()
+
+
+SEEDS_HELP = (
+    "seed examples: a jsonl, json, csv, tsv, xlsx, parquet or qna.yaml file, a folder of one or of "
+    "save_to_disk, or a dataset on the Hub (hub:owner/name)"
+)
+_seed_option = functools.partial(option, section="The seed file")
+seed_options = option_group(
+    "reading",
+    SeedOptions,
+    _seed_option(
+        "--task",
+        metavar="TEXT",
+        help="the task description of all seeds, in place of what the file says",
+    ),
+    _seed_option(
+        "--column",
+        "columns",
+        metavar="NAME=COLUMN",
+        multiple=True,
+        help="a column that has another name, such as seed_response=answer; may be repeated",
+    ),
+    _seed_option(
+        "--encoding",
+        metavar="NAME",
+        help="the encoding of a text file that is not UTF-8, such as cp1252",
+    ),
+)
+
 _job_option = functools.partial(option, section="The job")
 job_options = option_group(
     "job",

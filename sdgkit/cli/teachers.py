@@ -13,10 +13,12 @@ from sdgkit.cli.options import (
     COUNT,
     FOLDER,
     PATH,
+    SEEDS_HELP,
     SHARE,
     JudgeOptions,
     LimitOptions,
     OptionGroup,
+    SeedOptions,
     TeacherOptions,
     argument,
     beside,
@@ -26,6 +28,7 @@ from sdgkit.cli.options import (
     option,
     option_group,
     rehearsal_options,
+    seed_options,
     teacher_options,
 )
 from sdgkit.cli.runs import run_argument
@@ -160,7 +163,8 @@ def rehearse(settings: dict[str, Any]) -> None:
 
 
 @command()
-@argument("seeds", metavar="SEEDS", help="a jsonl, json, csv, parquet or qna.yaml file")
+@argument("seeds", metavar="SEEDS", help=SEEDS_HELP)
+@seed_options
 @option(
     "--with-teacher",
     is_flag=True,
@@ -176,6 +180,7 @@ def rehearse(settings: dict[str, Any]) -> None:
 @limit_options
 def check(
     seeds: str,
+    reading: SeedOptions,
     with_teacher: bool,
     prompts: str | None,
     teacher: TeacherOptions,
@@ -195,20 +200,21 @@ def check(
     if with_teacher:
         options = {"patience": ASK_PATIENCE_S, **teacher.given(), **limits.given()}
         with connect(**options) as judge:
-            findings = check_seeds(seeds, judge, prompts=prompts)
+            findings = check_seeds(seeds, judge, prompts=prompts, **reading.given())
     elif teacher or prompts or limits:
         raise SettingsError(
             "A teacher, its limits and prompts are used only for judging: add --with-teacher.",
             setting="with_teacher",
         )
     else:
-        findings = check_seeds(seeds)
+        findings = check_seeds(seeds, **reading.given())
     say(findings)
     return 1 if findings.count("error") else 0
 
 
 @command()
-@argument("seeds", metavar="SEEDS", help="a jsonl, json, csv, parquet or qna.yaml file")
+@argument("seeds", metavar="SEEDS", help=SEEDS_HELP)
+@seed_options
 @option(
     "--to",
     metavar="FILE.yaml",
@@ -227,6 +233,7 @@ def check(
 @limit_options
 def study(
     seeds: str,
+    reading: SeedOptions,
     to: str | None,
     prompts: str | None,
     as_json: bool,
@@ -254,7 +261,9 @@ def study(
         if judge:
             judge_arguments = judge.connect_arguments(teacher.given())
             referee = connections.enter_context(connect(**judge_arguments, **limits.given()))
-        profile = study_seeds(seeds, teacher=connected, judge=referee, prompts=prompts)
+        profile = study_seeds(
+            seeds, teacher=connected, judge=referee, prompts=prompts, **reading.given()
+        )
     if to is not None:
         say(f"{profile.save(to)}: {profile.summary()}.")
     if as_json:

@@ -22,14 +22,20 @@ from sdgkit.evaluation.seed_rules import (
 from sdgkit.keywords import known_keywords
 from sdgkit.method import Prompts, plan
 from sdgkit.quality.verdicts import GOOD
-from sdgkit.seeds import SeedSource, read_seeds
+from sdgkit.seeds import Columns, SeedSource, read_seeds
 from sdgkit.teachers.source import TeacherSource, teacher_of
 from sdgkit.teachers.teacher import Teacher
 
 
 @known_keywords
 def check_seeds(
-    seeds: SeedSource, teacher: TeacherSource | None = None, *, prompts: Prompts = None
+    seeds: SeedSource,
+    teacher: TeacherSource | None = None,
+    *,
+    prompts: Prompts = None,
+    encoding: str | None = None,
+    task: str | None = None,
+    columns: Columns = None,
 ) -> SeedCheck:
     """Find what is wrong with seed examples.
 
@@ -39,6 +45,9 @@ def check_seeds(
             request a seed. It takes at least two seeds of a task.
         prompts: A folder of prompts, or prompts by stage name, for the judge; the shipped ones
             serve where it has none.
+        encoding: As for `load_seeds`.
+        task: As for `load_seeds`.
+        columns: As for `load_seeds`.
 
     Returns:
         The findings, the most serious first. Empty if nothing is wrong.
@@ -60,7 +69,7 @@ def check_seeds(
         >>> check[0].problem
         'The task description is very short: “Summarise.”.'
     """
-    rows = read_seeds(seeds)
+    rows = read_seeds(seeds, encoding=encoding, task=task, columns=columns)
     findings = [
         *check_inputs(rows),
         *check_responses(rows),
@@ -69,7 +78,7 @@ def check_seeds(
     ]
     judge = teacher_of(teacher)
     if judge is not None:
-        findings.extend(_judge(seeds, judge, prompts))
+        findings.extend(_judge(rows, judge, prompts))
     findings.sort(key=_gravest_first)
     return SeedCheck(findings, judge=judge.model if judge is not None else None)
 

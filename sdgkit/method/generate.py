@@ -68,6 +68,10 @@ def generate(
         system: Your own system message, for training files.
         structure: When the server enforces the form of a reply, if it can: "auto" (default) where a
             malformed reply is requested again, "always" from the first request on, or "never".
+        encoding: The encoding of a seed file that is not UTF-8, such as "cp1252".
+        task: The task description of all seeds, in place of what the seed file says.
+        columns: Columns of the seed file, or of your contexts, that have other names:
+            `{"seed_response": "answer"}`.
 
     Returns:
         The finished run.

@@ -10,7 +10,7 @@ from sdgkit.method.own_contexts import ContextSource
 from sdgkit.pipeline import Pipeline
 from sdgkit.profile import Profile
 from sdgkit.prompts import Prompt
-from sdgkit.seeds import flaw_of
+from sdgkit.seeds import Columns, flaw_of
 from sdgkit.teachers.source import TeacherSource
 
 Prompts: TypeAlias = Mapping[str, Prompt | str | Path] | str | Path | None
@@ -51,6 +51,9 @@ class PlanOptions(TypedDict, total=False):
     extra_tries: int | None
     system: str | None
     structure: str | None
+    encoding: str | None
+    task: str | None
+    columns: Columns
 
 
 class StageOptions(TypedDict, total=False):

@@ -95,6 +95,10 @@ def plan(
         system: Your own system message, for training files.
         structure: When the server enforces the form of a reply, if it can: "auto" (default) where a
             malformed reply is requested again, "always" from the first request on, or "never".
+        encoding: The encoding of a seed file that is not UTF-8, such as "cp1252".
+        task: The task description of all seeds, in place of what the seed file says.
+        columns: Columns of the seed file, or of your contexts, that have other names:
+            `{"seed_response": "answer"}`.
 
     Returns:
         The plan. You can look at its rows, pipeline and prompts, and `estimate` says what it would
@@ -160,7 +164,12 @@ def _plan_again(folder: Path, teacher: TeacherSource | None, options: PlanOption
 def _plan_from_seeds(
     seeds: PlanSource, teacher: TeacherSource | None, options: PlanOptions
 ) -> Plan:
-    rows = read_seeds(seeds)
+    rows = read_seeds(
+        seeds,
+        encoding=options.get("encoding"),
+        task=as_text("task", options.get("task")),
+        columns=options.get("columns"),
+    )
     contexts = options.get("contexts")
     own_contexts = read_contexts(contexts) if contexts is not None else None
     checks = read_checks(options.get("checks"))

@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from sdgkit.journal import JOURNAL_FILE
 from sdgkit.seeds import SeedSource, seed_file_in
+from sdgkit.seeds.folders import QNA_NAMES, is_on_hub
 
 PlanSource: TypeAlias = SeedSource
 """What `plan` and `generate` take: seeds as for `load_seeds`, the folder of a skill or of a run."""
@@ -32,11 +33,27 @@ def skill_folder(source: object) -> Path | None:
 
 
 def source_name(source: object) -> str:
-    """The name of the skill's folder, or of the file, that rows come from; empty without one."""
-    folder = _folder(source)
-    if folder is not None:
-        return folder.resolve().name
-    return Path(source).stem if isinstance(source, str | os.PathLike) else ""
+    """The name of the file that rows come from, without its ending; empty if there is none.
+
+    Every skill of a taxonomy is in a file `qna.yaml`, so it is named after its folder; so is a skill
+    in a folder.
+
+    Example:
+        >>> source_name("writing/mails/qna.yaml")
+        'mails'
+        >>> source_name("hub:owner/name")
+        'name'
+    """
+    if not isinstance(source, str | os.PathLike):
+        return ""
+    if is_on_hub(source):
+        return Path(str(source).partition("@")[0]).name
+    path = Path(source)
+    if path.name in QNA_NAMES:
+        path = path.parent
+    if path.is_dir():
+        return path.resolve().name
+    return path.stem
 
 
 def _folder(source: object) -> Path | None:

@@ -1,7 +1,9 @@
 """Seed examples: read, checked, saved."""
 
 from sdgkit.seeds.checking import COLUMNS, REQUIRED, flaw_of
+from sdgkit.seeds.column_names import CONTEXT_COLUMNS, parse_columns
 from sdgkit.seeds.examples import (
+    Columns,
     SeedSource,
     load_seeds,
     read_seeds,
@@ -9,20 +11,24 @@ from sdgkit.seeds.examples import (
     save_seeds,
     skill,
 )
-from sdgkit.seeds.files import read_file, seed_file_in
+from sdgkit.seeds.files import read_file, read_source, seed_file_in
 from sdgkit.seeds.rows import Place, Seed, SourceRow
 
 __all__ = [
     "COLUMNS",
+    "CONTEXT_COLUMNS",
     "REQUIRED",
+    "Columns",
     "Place",
     "Seed",
     "SeedSource",
     "SourceRow",
     "flaw_of",
     "load_seeds",
+    "parse_columns",
     "read_file",
     "read_seeds",
+    "read_source",
     "row_key",
     "save_seeds",
     "seed_file_in",

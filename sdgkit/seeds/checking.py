@@ -12,6 +12,11 @@ from sdgkit.seeds.rows import TWICE, SourceRow
 
 REQUIRED = ("task_description", "seed_question", "seed_response")
 COLUMNS = ("task_description", "seed_context", "seed_question", "seed_response")
+_ADVICE = {
+    "task_description": "Add it, or give --task TEXT",
+    "seed_question": "Add it, or give --column seed_question=NAME",
+    "seed_response": "Add it, or give --column seed_response=NAME",
+}
 DEEPEST = 30  # levels of lists and objects in one another; Parquet's readers have limits
 MISSPELT = 0.85  # similarity from which a column's name is treated as a misspelt seed_context
 
@@ -43,7 +48,7 @@ def _column_problems(columns: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for column in REQUIRED:
         if column not in columns:
             names = ", ".join(map(str, columns))
-            yield column, f"is missing. Add it; the columns here are: {names}."
+            yield column, f"is missing. {_ADVICE[column]}; the columns here are: {names}."
     for column, value in columns.items():
         if isinstance(column, str) and column.strip():
             problem = _problem_of(column, value, columns)
@@ -61,6 +66,8 @@ def _problem_of(column: str, value: Any, columns: Mapping[str, Any]) -> str:
         if not isinstance(value, str):
             return f"is {shortened(value)}, not text. Write text, in quotes if the format has them."
         if not value.strip():
+            if column == "task_description":
+                return "is empty. Write it, or give one with --task TEXT or task=."
             return "is empty. Write the text, or remove it."
     elif "seed_context" not in columns and _is_nearly(column, "seed_context"):
         return "looks like a misspelt seed_context; without it, the skill is freeform. Rename it."

@@ -1,14 +1,16 @@
 """Seed examples: read, checked, saved.
 
 A seed is a plain dictionary with the columns `task_description`, `seed_question`, `seed_response`
-and, for a grounded skill, `seed_context`. Further columns are kept. Nothing is guessed and nothing
-is converted: anything that does not fit raises a `SeedError` with file, line and column.
+and, for a grounded skill, `seed_context`. Further columns are kept. Other names of columns are read
+where they are clear, and said (`sdgkit.seeds.column_names`); values are not converted. Anything
+that does not fit raises a `SeedError` with file, line and column.
 """
 
 import hashlib
 import json
+import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -18,24 +20,41 @@ from sdgkit.keywords import known_keywords
 from sdgkit.prompts.yaml_text import first_line
 from sdgkit.samples import without_id
 from sdgkit.seeds.checking import seed_findings
-from sdgkit.seeds.files import read_file
+from sdgkit.seeds.column_names import CONTEXT_COLUMNS, parse_columns, with_seed_columns
+from sdgkit.seeds.files import read_source
 from sdgkit.seeds.formats import numbered
-from sdgkit.seeds.rows import Seed, SourceRow
+from sdgkit.seeds.libraries import rows_of
+from sdgkit.seeds.rows import Seed, SourceRow, Unreadable
 
 if TYPE_CHECKING:
     import datasets
 
-SeedSource: TypeAlias = "str | os.PathLike[str] | datasets.Dataset | list[Seed] | tuple[Seed, ...]"
+SeedSource: TypeAlias = "str | os.PathLike[str] | datasets.Dataset | Iterable[Mapping[str, Any]]"
+Columns: TypeAlias = Mapping[str, str] | Sequence[str] | str | None
+"""A column of a seed and the column of the file it comes from: `{"seed_response": "answer"}`."""
+
+logger = logging.getLogger("sdgkit")
 
 FINDINGS_SHOWN = 5  # in the message of an error
 
 
 @known_keywords
-def load_seeds(source: SeedSource) -> "datasets.Dataset":
+def load_seeds(
+    source: SeedSource,
+    *,
+    encoding: str | None = None,
+    task: str | None = None,
+    columns: Columns = None,
+) -> "datasets.Dataset":
     """Read seeds as a `datasets.Dataset`, one row a seed.
 
     Args:
-        source: See `read_seeds`.
+        source: A file (`.jsonl`, `.json`, `.csv`, `.tsv`, `.xlsx`, `.parquet`, `.arrow`, or an
+            InstructLab `qna.yaml`), a folder of one or of `save_to_disk`, a dataset on the Hub
+            (`hub:owner/name`), a `datasets.Dataset`, a data frame, or dictionaries.
+        encoding: The encoding of a text file (default: UTF-8, or what its byte order mark says).
+        task: The task description of all seeds, in place of what the source says.
+        columns: Columns with other names: `{"seed_response": "answer"}`.
 
     Returns:
         The seeds. A column that only some seeds have is None in the others.
@@ -50,7 +69,7 @@ def load_seeds(source: SeedSource) -> "datasets.Dataset":
         >>> seeds.num_rows
         1
     """
-    rows = read_seeds(source)
+    rows = read_seeds(source, encoding=encoding, task=task, columns=columns)
     import datasets
     import pyarrow
 
@@ -66,14 +85,20 @@ def load_seeds(source: SeedSource) -> "datasets.Dataset":
         ) from error
 
 
-def read_seeds(source: SeedSource) -> list[Seed]:
+def read_seeds(
+    source: SeedSource,
+    *,
+    encoding: str | None = None,
+    task: str | None = None,
+    columns: Columns = None,
+) -> list[Seed]:
     """Read seeds as plain dictionaries, and check them.
 
     Args:
-        source: A `datasets.Dataset`, a list of dictionaries, or the path of a file: `.jsonl`,
-            `.json` (a list of objects), `.csv` (RFC 4180, with a header), `.parquet`, `.yaml` or
-            `.yml` (an InstructLab `qna.yaml` of a skill, version 2 or 3). Text files are UTF-8; a
-            byte order mark is allowed.
+        source: See `load_seeds`.
+        encoding: See `load_seeds`.
+        task: See `load_seeds`.
+        columns: See `load_seeds`.
 
     Returns:
         The seeds. Either all of them have a `seed_context`, or none do.
@@ -82,8 +107,19 @@ def read_seeds(source: SeedSource) -> list[Seed]:
         SeedError: If they cannot be used. The message shows up to five findings, one a line;
             `findings` has them all.
     """
-    name, rows = _read_source(source)
+    name, rows = _read_source(source, encoding)
     file = name if isinstance(source, str | os.PathLike) else None
+    seed_columns = {
+        name: column
+        for name, column in parse_columns(columns).items()
+        if name not in CONTEXT_COLUMNS
+    }
+    try:
+        rows, notes = with_seed_columns(rows, seed_columns, task)
+    except Unreadable as error:
+        raise SeedError(f"{name}, {error}", file=file, line=error.place.line) from error
+    for note in notes:
+        logger.warning("%s: %s", name, note)
     if not rows:
         raise SeedError(
             f"{name}: it contains no seeds. Write at least one; five or more are usual.",
@@ -136,18 +172,11 @@ def row_key(row: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def _read_source(source: SeedSource) -> tuple[str, list[SourceRow]]:
+def _read_source(source: SeedSource, encoding: str | None) -> tuple[str, list[SourceRow]]:
     """The name of a source for messages, and its rows."""
     if isinstance(source, str | os.PathLike):
-        return str(source), read_file(Path(source))
-    kind = type(source).__name__
-    rows: Any = source.to_list() if hasattr(source, "to_list") else source
-    if not isinstance(rows, list | tuple):
-        raise SeedError(
-            "Seeds must be a path, a datasets.Dataset (one split), or a list of dictionaries, "
-            f"not {kind}."
-        )
-    return f"seeds ({kind})", numbered(rows)
+        return str(source), read_source(source, encoding)
+    return f"seeds ({type(source).__name__})", numbered(rows_of(source))
 
 
 def _refuse_findings(name: str, file: str | None, rows: Sequence[SourceRow]) -> None:

@@ -1,22 +1,20 @@
-"""Readers of the formats whose rows are seeds as they are: JSON lines, JSON, CSV, Parquet.
+"""Readers of JSON lines, JSON, Parquet and Arrow.
 
 A reader takes the bytes of a file and yields its rows. It raises `Unreadable` for anything that is
 not its format; what a seed must hold is checked elsewhere.
 """
 
-import csv
-import io
 import json
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sdgkit.prompts.yaml_text import first_line
+from sdgkit.seeds.decoding import decode
 from sdgkit.seeds.rows import TWICE, Place, Seed, SourceRow, Unreadable
 
 MOST_VALUES = 5_000_000  # of a Parquet file, whose few bytes may stand for many
 MOST_BYTES = 2**30
-LONGEST_FIELD = 2**31 - 1  # characters; the csv module's default of 128 KiB is short for a context
 
 
 def numbered(rows: Iterable[Any]) -> list[SourceRow]:
@@ -24,19 +22,31 @@ def numbered(rows: Iterable[Any]) -> list[SourceRow]:
     return [SourceRow(Place(row=number), row) for number, row in enumerate(rows, 1)]
 
 
-def read_jsonl(data: bytes) -> Iterator[SourceRow]:
+def read_jsonl(data: bytes, encoding: str | None = None) -> Iterator[SourceRow]:
     """The rows of a file of JSON lines; blank lines are skipped."""
+    yield from _lines(decode(data, encoding))
+
+
+def _lines(text: str) -> Iterator[SourceRow]:
     # Not splitlines(): a JSON string may hold U+2028.
-    lines = data.decode("utf-8-sig").split("\n")
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             yield SourceRow(Place(line=number), _decoded(line, number))
 
 
-def read_json(data: bytes) -> Iterator[SourceRow]:
-    """The rows of a JSON file that is a list of objects."""
-    text = data.decode("utf-8-sig")
+def read_json(data: bytes, encoding: str | None = None) -> Iterator[SourceRow]:
+    """The rows of a JSON file: a list of objects, or an object that holds one such list.
+
+    What are JSON lines under this name is read as such.
+    """
+    text = decode(data, encoding)
+    if _are_lines(text):
+        yield from _lines(text)
+        return
     rows = _decoded(text, 1)
+    if isinstance(rows, dict):
+        yield from _rows_in(rows)
+        return
     if not isinstance(rows, list):
         raise Unreadable("the seeds must be a list of objects. Write [{…}, …].", Place(line=1))
     position = text.index("[") + 1
@@ -50,27 +60,31 @@ def read_json(data: bytes) -> Iterator[SourceRow]:
         line += text.count("\n", begin, position)
 
 
-def read_csv(data: bytes) -> Iterator[SourceRow]:
-    """The rows of a CSV file (RFC 4180) with a header."""
-    csv.field_size_limit(LONGEST_FIELD)
-    text = io.StringIO(data.decode("utf-8-sig"), newline="")
-    reader = csv.reader(text, strict=True)
-    header: list[str] = []
-    line = 1
+def _are_lines(text: str) -> bool:
+    """Whether a text has several lines, each a whole JSON object."""
+    lines = [line for line in text.split("\n") if line.strip()]
+    if len(lines) < 2 or not all(line.lstrip().startswith("{") for line in lines):
+        return False
     try:
-        for fields in reader:
-            if not header:
-                header = fields
-            elif fields:
-                yield _csv_row(header, fields, line)
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise Unreadable(
-            f"broken CSV ({error}). Check the double quotes of this seed.", Place(line=line)
-        ) from error
+        json.loads(lines[0])
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
-def read_parquet(data: bytes) -> list[SourceRow]:
+def _rows_in(document: Seed) -> list[SourceRow]:
+    """The rows of the one list of objects that a document holds."""
+    lists = [value for value in document.values() if _is_list_of_objects(value)]
+    if len(lists) != 1:
+        raise Unreadable("the seeds must be a list of objects. Write [{…}, …].", Place(line=1))
+    return numbered(lists[0])
+
+
+def _is_list_of_objects(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
+
+
+def read_parquet(data: bytes, encoding: str | None = None) -> list[SourceRow]:
     """The rows of a Parquet file."""
     import pyarrow
     import pyarrow.parquet
@@ -78,6 +92,29 @@ def read_parquet(data: bytes) -> list[SourceRow]:
     file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(data))
     _refuse_too_much(file.metadata)
     return numbered(file.read().to_pylist())
+
+
+def read_arrow(data: bytes, encoding: str | None = None) -> list[SourceRow]:
+    """The rows of an Arrow file: a stream, as `save_to_disk` writes it, or Feather."""
+    import pyarrow
+    import pyarrow.ipc
+
+    buffer = pyarrow.BufferReader(data)
+    try:
+        table = pyarrow.ipc.open_stream(buffer).read_all()
+    except pyarrow.ArrowInvalid:
+        table = pyarrow.ipc.open_file(pyarrow.BufferReader(data)).read_all()
+    if table.num_rows * table.num_columns > MOST_VALUES:
+        raise _too_much(table.num_rows * table.num_columns, table.num_rows)
+    return numbered(table.to_pylist())
+
+
+def _too_much(values: int, rows: int) -> Unreadable:
+    return Unreadable(
+        f"it holds {values:,} values in {rows:,} rows, too many for seeds. "
+        "Choose the rows that you need.",
+        Place(row=1),
+    )
 
 
 def _refuse_too_much(metadata: Any) -> None:
@@ -89,24 +126,10 @@ def _refuse_too_much(metadata: Any) -> None:
         size += group.total_byte_size
         values += sum(group.column(at).num_values for at in range(group.num_columns))
     if values > MOST_VALUES or size > MOST_BYTES:
-        raise Unreadable(
-            f"it holds {values:,} values in {metadata.num_rows:,} rows, too many for seeds. "
-            "Choose the rows that you need.",
-            Place(row=1),
-        )
+        raise _too_much(values, metadata.num_rows)
 
 
-def _csv_row(header: list[str], fields: list[str], line: int) -> SourceRow:
-    if len(fields) != len(header):
-        raise Unreadable(
-            f"{len(fields)} fields where the header has {len(header)}. "
-            "Put a field that has commas or quotes in double quotes.",
-            Place(line=line),
-        )
-    return SourceRow(Place(line=line), _unique(zip(header, fields, strict=True)))
-
-
-def _unique(pairs: Iterable[tuple[str, Any]]) -> Seed:
+def unique_columns(pairs: Iterable[tuple[str, Any]]) -> Seed:
     """The columns of a row; a column that comes twice is `TWICE`."""
     columns: Seed = {}
     for name, value in pairs:
@@ -114,7 +137,7 @@ def _unique(pairs: Iterable[tuple[str, Any]]) -> Seed:
     return columns
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_unique)
+_DECODER = json.JSONDecoder(object_pairs_hook=unique_columns)
 _GAP = re.compile(r"[\s,]*")
 
 

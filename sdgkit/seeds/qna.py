@@ -1,4 +1,4 @@
-"""Reads InstructLab's `qna.yaml` of a skill, versions 2 and 3.
+"""Reads InstructLab's `qna.yaml` of a skill, versions 1 to 3; one without a version is version 1.
 
 The format is `compositional_skills.json` in instructlab-schema. The reader works on the nodes of
 the YAML text, because the values that are made of them no longer have line numbers.
@@ -18,15 +18,16 @@ from sdgkit.prompts.yaml_text import (
     read_mapping,
     yaml_problem,
 )
+from sdgkit.seeds.decoding import decode
 from sdgkit.seeds.rows import Place, Seed, SourceRow, Unreadable
 
-VERSIONS = (2, 3)
+VERSIONS = ("1", "2", "3")
 COLUMN_OF_KEY = {"context": "seed_context", "question": "seed_question", "answer": "seed_response"}
 
 
-def read_qna(data: bytes) -> Iterator[SourceRow]:
+def read_qna(data: bytes, encoding: str | None = None) -> Iterator[SourceRow]:
     """The seed examples of a `qna.yaml`, each with the task description of the file."""
-    text = data.decode("utf-8-sig")
+    text = decode(data, encoding)
     try:
         yield from _read_examples(text)
     except YamlProblem as problem:
@@ -40,8 +41,9 @@ def _read_examples(text: str) -> Iterator[SourceRow]:
             "this is a knowledge file, but sdgkit generates skills. Use the qna.yaml of a skill.",
             Place(line=1),
         )
-    _refuse_missing(entries, ("version", "task_description", "seed_examples"), line=1)
-    _check_version(entries["version"], text)
+    _refuse_missing(entries, ("seed_examples",), line=1)
+    if "version" in entries:
+        _check_version(entries["version"], text)
     examples = entries["seed_examples"]
     if not isinstance(examples, yaml.SequenceNode):
         raise Unreadable(
@@ -51,7 +53,8 @@ def _read_examples(text: str) -> Iterator[SourceRow]:
     for example in examples.value:
         keys = mapping_entries(example, text)
         _refuse_missing(keys, ("question", "answer"), line=_line_of(example))
-        yield _seed_row(example, {"task_description": entries["task_description"], **keys}, text)
+        task = {name: entries[name] for name in ("task_description",) if name in entries}
+        yield _seed_row(example, {**task, **keys}, text)
 
 
 def _seed_row(example: yaml.Node, keys: Mapping[str, yaml.Node], text: str) -> SourceRow:
@@ -65,9 +68,11 @@ def _seed_row(example: yaml.Node, keys: Mapping[str, yaml.Node], text: str) -> S
 
 
 def _check_version(node: yaml.Node, text: str) -> None:
-    if _value_of(node, text) not in VERSIONS:
+    version = str(_value_of(node, text)).strip().removesuffix(".0")
+    if version not in VERSIONS:
         raise Unreadable(
-            "only versions 2 and 3 are supported. Convert the file to one of them.",
+            f"version {version:.20} is not known; versions 1, 2 and 3 are read. "
+            "Convert the file to one of them.",
             Place(line=_line_of(node), key="version"),
         )
 

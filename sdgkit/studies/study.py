@@ -8,7 +8,7 @@ from sdgkit.journal import Journal
 from sdgkit.keywords import known_keywords
 from sdgkit.profile import Profile
 from sdgkit.samples import without_id
-from sdgkit.seeds import SeedSource, read_seeds
+from sdgkit.seeds import Columns, SeedSource, read_seeds
 from sdgkit.studies.ask import Study, choose_study_prompts
 from sdgkit.teachers import background
 from sdgkit.teachers.source import TeacherSource, teacher_of
@@ -21,6 +21,9 @@ def study(
     teacher: TeacherSource,
     judge: TeacherSource | None = None,
     prompts: str | Path | None = None,
+    encoding: str | None = None,
+    task: str | None = None,
+    columns: Columns = None,
 ) -> Profile:
     """Study seeds: the teacher reads the task and all of them, and writes the profile of the skill.
 
@@ -33,6 +36,9 @@ def study(
         teacher: Who writes the profile.
         judge: Who tests the criteria (default: the teacher).
         prompts: A folder with prompts of your own, `write_profile.yaml` or `test_criteria.yaml`.
+        encoding: As for `load_seeds`.
+        task: As for `load_seeds`.
+        columns: As for `load_seeds`.
 
     Returns:
         The profile: print it, change it, `save` it, and pass it to `generate(…, profile=…)`.
@@ -50,7 +56,8 @@ def study(
         >>> profile.checks[0]
         'markdown_table=Feature,Feedback,Sentiment'
     """
-    return background.wait(StudyOfSeeds(seeds, teacher, judge, prompts).profile())
+    rows = read_seeds(seeds, encoding=encoding, task=task, columns=columns)
+    return background.wait(StudyOfSeeds(rows, teacher, judge, prompts).profile())
 
 
 class StudyOfSeeds:
