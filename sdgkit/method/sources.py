@@ -35,8 +35,8 @@ def skill_folder(source: object) -> Path | None:
 def source_name(source: object) -> str:
     """The name of the file that rows come from, without its ending; empty if there is none.
 
-    Every skill of a taxonomy is in a file `qna.yaml`, so it is named after its folder; so is a skill
-    in a folder.
+    A skill's folder gives its own name. So does the folder of a `qna.yaml`, since every skill of a
+    taxonomy has a file of that name.
 
     Example:
         >>> source_name("writing/mails/qna.yaml")

@@ -61,8 +61,6 @@ def read_file(path: Path, encoding: str | None = None) -> list[SourceRow]:
     Raises:
         SeedError: If it does not exist, or cannot be read as its format; with file and line.
     """
-    if path.is_dir():
-        path = _seed_file_in(path)
     suffix = path.suffix.lower()
     if suffix not in READERS and os.path.exists(path):
         kind = f"{path.suffix} files" if path.suffix else "files without a suffix"

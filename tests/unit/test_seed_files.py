@@ -287,7 +287,7 @@ def test_rows_of_any_library_are_read() -> None:
     for source in (frame, pyarrow.Table.from_pylist(ROWS), splits, iter(ROWS), tuple(ROWS)):
         assert read_seeds(source) == ROWS
     assert read_seeds(dataset.to_iterable_dataset()) == ROWS
-    [seed] = read_seeds([Example(TASK, "Why?", "So.")])  # type: ignore[list-item]
+    [seed] = read_seeds([Example(TASK, "Why?", "So.")])
     assert seed["seed_response"] == "So."
 
 
@@ -296,7 +296,7 @@ def test_splits_without_train_are_refused_by_name() -> None:
 
     dataset = datasets.Dataset.from_list(ROWS)
     with pytest.raises(SeedError, match="with the splits dev, test"):
-        read_seeds(datasets.DatasetDict({"dev": dataset, "test": dataset}))  # type: ignore[arg-type]
+        read_seeds(datasets.DatasetDict({"dev": dataset, "test": dataset}))
 
 
 def test_what_save_to_disk_wrote_is_read(tmp_path: Path) -> None:
