@@ -15,6 +15,14 @@ IN_CI = os.environ.get("CI", "").lower() in ("1", "true")
 # What .ci/run provides for; elsewhere these tests skip themselves, saying what is missing.
 NEVER_SKIPPED_IN_CI = ("browser", "teachers")
 
+MARKS_OF_FRONT_ENDS = (
+    "JPY_SESSION_NAME",
+    "VOILA_KERNEL_ID",
+    "KAGGLE_KERNEL_RUN_TYPE",
+    "DATABRICKS_RUNTIME_VERSION",
+    "DEEPNOTE_PROJECT_ID",
+)
+
 sys.path.insert(0, str(OFFLINE))
 import loopback_only  # noqa: E402
 from connections import Connections  # noqa: E402
@@ -25,7 +33,7 @@ def _keep_out_the_users_settings() -> None:
         ours = name.startswith("SDGKIT_") and not name.startswith("SDGKIT_TEST_")
         if ours or name.lower() in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
             del os.environ[name]
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "JPY_SESSION_NAME", "VOILA_KERNEL_ID"):
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", *MARKS_OF_FRONT_ENDS):
         os.environ.pop(name, None)
 
 

@@ -4,7 +4,6 @@ A panel holds no logic. Its `state` turns an object that works without it into v
 actions call that object. How the state looks is in look/ (live) and in pages/panel/ (still).
 """
 
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +13,14 @@ from uuid import uuid4
 
 from sdgkit.errors import FileConflict, SdgkitError, SettingsError
 from sdgkit.pages import fill
-from sdgkit.panels.live import reason_for_still_picture
+from sdgkit.panels.live import (
+    Liveness,
+    audience,
+    ipython_shell,
+    is_in_marimo,
+    liveness,
+    reason_for_still_picture,
+)
 from sdgkit.panels.state import PanelState
 from sdgkit.teachers.source import TeacherSource, teacher_of
 from sdgkit.teachers.teacher import Teacher
@@ -24,6 +30,7 @@ if TYPE_CHECKING:
 
 # A Jupyter server drops what exceeds 1,000 messages a second, for good: stay far below.
 FRAMES_PER_S = 6
+PICTURE_S = 4.0  # between two still pictures of something that runs
 
 Action: TypeAlias = Callable[..., object]
 Cancel: TypeAlias = Callable[[], object]
@@ -136,11 +143,18 @@ class Panel:
         self._start_thread(run)
 
     def redraw_until(self, is_over: Callable[[], bool]) -> None:
-        """Redraw the panel several times a second until `is_over`, and once afterwards."""
+        """Redraw the panel until `is_over`, and once afterwards.
+
+        The live panel is redrawn several times a second, the still picture every few seconds.
+        """
 
         def run() -> None:
+            next_picture = 0.0
             while not is_over():
                 self.refresh()
+                if time.monotonic() >= next_picture:
+                    self.update_picture()
+                    next_picture = time.monotonic() + PICTURE_S
                 time.sleep(1 / FRAMES_PER_S)
 
         self._start_thread(run)
@@ -262,23 +276,53 @@ class Panel:
         A live panel hides the still picture that follows it. Where no live panel can be shown (an
         exported page, a viewer), you see the picture.
         """
+        if is_in_marimo():
+            import marimo
+
+            marimo.output.append(self._display_())
+            return
         if not hasattr(ipython_shell(), "kernel"):
             print(self)
             return
         from IPython.display import display
 
-        if reason_for_still_picture() is None:
+        state = liveness()
+        if state is Liveness.LIVE:
             display(self.view)  # type: ignore[no-untyped-call]
         self._still = display(self.picture(), raw=True, display_id=f"sdgkit-{uuid4().hex}")  # type: ignore[no-untyped-call]
+        if state is Liveness.IN_DOUBT:
+            audience.ask(self._become_live)
+        self.on_show()
 
-    _ipython_display_ = display
+    def _ipython_display_(self) -> None:
+        self.display()
+
+    def on_show(self) -> None:
+        """Called when the panel is shown, and again when it becomes live."""
+
+    def _become_live(self) -> None:
+        """Put the live panel where its still picture is: a front end has answered."""
+        with self._drawing:
+            still, self._still = self._still, None
+            if still is not None:
+                still.update(self.view.bundle(), raw=True)
+        self.on_show()
+
+    def _display_(self) -> Any:
+        """What marimo shows."""
+        import marimo
+
+        shown = marimo.ui.anywidget(self.view)
+        self.on_show()
+        return shown
 
     def update_picture(self) -> None:
         """Bring the still picture up to date, where one is shown."""
         if self.host is not None:
             self.host.update_picture()
-        if self._still is not None:
-            self._still.update(self.picture(), raw=True)
+        with self._drawing:
+            if self._still is not None:
+                self._still.update(self.picture(), raw=True)
 
     def __repr__(self) -> str:
         return self.picture()["text/plain"]
@@ -291,12 +335,6 @@ def running_cell() -> str:
         return ""
     metadata = shell.get_parent().get("metadata", {})
     return str(metadata.get("cellId", ""))
-
-
-def ipython_shell() -> Any:
-    """IPython's shell, or None outside of IPython; it is not imported for this."""
-    ipython = sys.modules.get("IPython")
-    return ipython.get_ipython() if ipython is not None else None
 
 
 def error_sentence(error: BaseException | None) -> str:

@@ -1,10 +1,85 @@
 """Whether the front end behind this kernel can show a live panel."""
 
 import os
+import sys
+from collections.abc import Callable
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from sdgkit.panels.front_ends import PROGRAMS, FrontEnd, Surroundings, seen_front_ends
 
 VARIABLE = "SDGKIT_PANELS"  # "live" or "static": your own decision
-# JupyterLab and Voila set these in their kernels; papermill and nbconvert set neither.
-LIVE_MARKS = ("JPY_SESSION_NAME", "VOILA_KERNEL_ID")
+HELLO = "sdgkit.hello"
+
+NOBODY = (
+    "This is a still picture: sdgkit knows no front end here that shows live panels. "
+    f"To try it live, run `%env {VARIABLE}=live` in a cell, then run this cell again."
+)
+A_PROGRAM = (
+    "This is a still picture: a program runs this notebook. If you are watching it, run "
+    f"`%env {VARIABLE}=live` in a cell, then run this cell again."
+)
+
+
+class Liveness(Enum):
+    """Whether panels are live."""
+
+    LIVE = "live"
+    STILL = "still"
+    IN_DOUBT = "in doubt"  # still, until a front end answers
+
+
+class _Audience:
+    """Who watches this kernel, as far as a front end has said so itself."""
+
+    def __init__(self) -> None:
+        self.has_answered = False
+        self._waiting: list[Callable[[], None]] = []
+        self._question: Any = None
+
+    def ask(self, on_answer: Callable[[], None]) -> None:
+        """Say hello; a front end answers, a program that runs a notebook does not.
+
+        The message opens a channel of a kind that no front end has. Each must then close it, by
+        the protocol of Jupyter; that is the answer. Nothing is shown, and nothing is left in the
+        notebook.
+        """
+        from ipykernel.comm import Comm
+
+        self._waiting.append(on_answer)
+        if self._question is not None:
+            return
+        self._question = Comm(target_name=HELLO)  # type: ignore[no-untyped-call]
+        self._question.on_close(self._hear)
+
+    def _hear(self, _message: object) -> None:
+        self.has_answered = True
+        self._question = None
+        waiting, self._waiting = self._waiting, []
+        for on_answer in waiting:
+            on_answer()
+
+
+audience = _Audience()
+
+
+def liveness() -> Liveness:
+    """Whether panels are live here."""
+    decision = os.environ.get(VARIABLE, "").strip().lower()
+    if decision == "live":
+        return Liveness.LIVE
+    if decision:
+        return Liveness.STILL
+    if is_in_marimo():
+        return Liveness.LIVE
+    shell = ipython_shell()
+    front_ends = seen_front_ends(Surroundings.of(shell))
+    if not front_ends:
+        return Liveness.STILL
+    if audience.has_answered or any(_is_sure(front_end, shell) for front_end in front_ends):
+        return Liveness.LIVE
+    return Liveness.IN_DOUBT
 
 
 def reason_for_still_picture() -> str | None:
@@ -14,14 +89,52 @@ def reason_for_still_picture() -> str | None:
         None if panels are live, "" if you asked for still pictures, otherwise the reason and what
         to do.
     """
-    decision = os.environ.get(VARIABLE, "").strip().lower()
-    if decision == "live":
+    state = liveness()
+    if state is Liveness.LIVE:
         return None
-    if decision == "static":
+    if os.environ.get(VARIABLE, "").strip().lower() == "static":
         return ""
-    if not decision and any(os.environ.get(mark) for mark in LIVE_MARKS):
-        return None
-    return (
-        "This is a still picture: neither JupyterLab nor Voila started this kernel. "
-        f"To try it live, run `%env {VARIABLE}=live` in a cell, then run this cell again."
-    )
+    return A_PROGRAM if state is Liveness.IN_DOUBT else NOBODY
+
+
+def ipython_shell() -> Any:
+    """IPython's shell, or None outside of IPython; it is not imported for this."""
+    ipython = sys.modules.get("IPython")
+    return ipython.get_ipython() if ipython is not None else None
+
+
+def is_in_marimo() -> bool:
+    """Whether marimo runs this code as a notebook; it is not imported for this."""
+    marimo = sys.modules.get("marimo")
+    return marimo is not None and bool(marimo.running_in_notebook())
+
+
+def _is_sure(front_end: FrontEnd, shell: Any) -> bool:
+    """Whether a mark means that somebody is watching: it may have been inherited."""
+    if not front_end.mark.leaks:
+        return True
+    is_a_program = front_end.answers_input and not _request_allows_input(shell)
+    return not is_a_program and not _parent_is_a_program()
+
+
+def _request_allows_input(shell: Any) -> bool:
+    """Whether the running cell may ask for input: a program's cells may not.
+
+    Without a running cell, as in a plain interpreter, nothing speaks against it.
+    """
+    if shell is None or not hasattr(shell, "get_parent"):
+        return True
+    request = shell.get_parent()
+    content = request.get("content", {}) if request else {}
+    return bool(content.get("allow_stdin", True))
+
+
+def _parent_is_a_program() -> bool:
+    """Whether a program that runs notebooks on its own has started this process (Linux only)."""
+    try:
+        command = Path(f"/proc/{os.getppid()}/cmdline").read_bytes()
+    except OSError:
+        return False
+    words = command.decode("utf-8", "replace").split("\0")
+    names = {Path(word).name for word in words[:4]}
+    return bool(names & set(PROGRAMS))

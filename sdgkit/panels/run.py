@@ -239,14 +239,11 @@ class RunPanel(Panel):
         run = self.latest
         self.redraw_until(lambda: run.finished)
 
-    def display(self) -> None:
-        """Show the panel; a run that another process writes is watched."""
-        super().display()
+    def on_show(self) -> None:
+        """A run that another process writes is watched."""
         self._enable_questions()
         if self.latest.plan is None and self.latest.snapshot().is_active:
             self.watch()
-
-    _ipython_display_ = display
 
     def _enable_questions(self) -> None:
         """Let the run ask about a doubtful judge and for a fresh key, where you can answer."""

@@ -44,6 +44,12 @@ class PanelView(anywidget.AnyWidget):  # type: ignore[misc]
         if "action" in message:
             self._on_message(message)
 
+    def bundle(self) -> dict[str, Any]:
+        """What stands in a notebook for this widget."""
+        bundle = self._repr_mimebundle_()
+        # ipywidgets and anywidget differ in whether metadata come with it.
+        return dict(bundle[0] if isinstance(bundle, tuple) else bundle)
+
     def __repr__(self) -> str:
         """Nothing: an exported notebook shows the still picture that follows."""
         return ""
