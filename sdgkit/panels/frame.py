@@ -17,9 +17,9 @@ from sdgkit.panels.live import (
     Liveness,
     audience,
     ipython_shell,
-    is_in_marimo,
     liveness,
     reason_for_still_picture,
+    running_marimo,
 )
 from sdgkit.panels.state import PanelState
 from sdgkit.teachers.source import TeacherSource, teacher_of
@@ -276,9 +276,8 @@ class Panel:
         A live panel hides the still picture that follows it. Where no live panel can be shown (an
         exported page, a viewer), you see the picture.
         """
-        if is_in_marimo():
-            import marimo
-
+        marimo = running_marimo()
+        if marimo is not None:
             marimo.output.append(self._display_())
             return
         if not hasattr(ipython_shell(), "kernel"):
@@ -310,9 +309,7 @@ class Panel:
 
     def _display_(self) -> Any:
         """What marimo shows."""
-        import marimo
-
-        shown = marimo.ui.anywidget(self.view)
+        shown = running_marimo().ui.anywidget(self.view)
         self.on_show()
         return shown
 

@@ -71,7 +71,7 @@ def liveness() -> Liveness:
         return Liveness.LIVE
     if decision:
         return Liveness.STILL
-    if is_in_marimo():
+    if running_marimo() is not None:
         return Liveness.LIVE
     shell = ipython_shell()
     front_ends = seen_front_ends(Surroundings.of(shell))
@@ -103,10 +103,11 @@ def ipython_shell() -> Any:
     return ipython.get_ipython() if ipython is not None else None
 
 
-def is_in_marimo() -> bool:
-    """Whether marimo runs this code as a notebook; it is not imported for this."""
+def running_marimo() -> Any:
+    """marimo, if it runs this code as a notebook, otherwise None; it is not imported for this."""
     marimo = sys.modules.get("marimo")
-    return marimo is not None and bool(marimo.running_in_notebook())
+    is_running = marimo is not None and marimo.running_in_notebook()
+    return marimo if is_running else None
 
 
 def _is_sure(front_end: FrontEnd, shell: Any) -> bool:
