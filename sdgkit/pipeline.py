@@ -155,6 +155,9 @@ class Pipeline:
                     setting="checks",
                 )
             pipeline = pipeline.after(writer, check)
+        for check in checks:
+            stages = tuple(stage.with_check(check) for stage in pipeline.stages)
+            pipeline = replace(pipeline, stages=stages)
         return pipeline
 
     def writer_of(self, column: str) -> str | None:

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 TESTS = Path(__file__).parent
@@ -26,6 +27,10 @@ MARKS_OF_FRONT_ENDS = (
 sys.path.insert(0, str(OFFLINE))
 import loopback_only  # noqa: E402
 from connections import Connections  # noqa: E402
+
+# On a busy machine an example takes longer than hypothesis allows; no test asserts a time.
+hypothesis.settings.register_profile("no_deadline", deadline=None)
+hypothesis.settings.load_profile("no_deadline")
 
 
 def _keep_out_the_users_settings() -> None:

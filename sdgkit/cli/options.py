@@ -313,6 +313,7 @@ class JobOptions(OptionGroup):
     near_duplicates: float | None = None
     twins: str | None = None
     responses: int | None = None
+    repair: bool = False
     keep_reasoning: bool = False
     min_score: float | None = None
     prompts: str | None = None
@@ -429,6 +430,12 @@ job_options = option_group(
         type=COUNT,
         help="responses to each question, of which the best is kept (default 1); `export --format "
         "preference` pairs them",
+    ),
+    _job_option(
+        "--repair",
+        is_flag=True,
+        help="revise each response once that the judge did not give the highest score, judge it "
+        "anew, and keep the better one",
     ),
     _job_option(
         "--keep-reasoning",

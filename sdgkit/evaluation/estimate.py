@@ -330,10 +330,10 @@ def _cost(work: _Work, price_prompt: float | None, price_completion: float | Non
 def _notes(plan: Plan, pilot: Pilot, tried: int) -> list[str]:
     """What the estimate leaves out."""
     notes = []
-    for name in plan.pipeline.prompted:
-        if not pilot.exchanges.get(name):
+    for stage in plan.pipeline.stages:
+        if stage.role and stage.asks_every_row and not pilot.exchanges.get(stage.name):
             notes.append(
-                f"No row reached {name}: "
+                f"No row reached {stage.name}: "
                 "the requests of this stage and those after it are not included."
             )
             break

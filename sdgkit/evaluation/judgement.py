@@ -92,7 +92,7 @@ def last_judge(pipeline: Pipeline) -> JudgeAndFilter:
     for stage in reversed(pipeline.stages):
         if stage.drops_by_score:
             last_filter = stage
-        elif stage.scale and last_filter is not None:
+        elif stage.scale and not stage.repeats_judge and last_filter is not None:
             return JudgeAndFilter(stage, last_filter)
     raise SettingsError(
         f"The pipeline {pipeline.name} has no judge that is followed by a filter (Keep). Add both."

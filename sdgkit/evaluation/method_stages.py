@@ -3,6 +3,7 @@
 from typing import Any
 
 from sdgkit.method import FREEFORM, GROUNDED, METHODS
+from sdgkit.method.repair import with_repair
 from sdgkit.pipeline import Pipeline
 from sdgkit.samples import Row
 from sdgkit.stages import Stage
@@ -18,12 +19,16 @@ def pipeline_of(name: str) -> Pipeline:
         >>> pipeline_of("gen_responses").name
         'freeform'
     """
-    return FREEFORM if name in FREEFORM.prompted else GROUNDED
+    return FREEFORM if name in with_repair(FREEFORM).prompted else GROUNDED
 
 
 def find_stage(name: str) -> Stage | None:
-    """The stage of this name in either pipeline of the method; None if there is none."""
-    for pipeline in METHODS.values():
+    """The stage of this name in either pipeline of the method; None if there is none.
+
+    The stages of a repair are among them.
+    """
+    for method in METHODS.values():
+        pipeline = with_repair(method)
         if name in pipeline.names:
             return pipeline.stage(name)
     return None

@@ -18,6 +18,8 @@ from sdgkit.export.formats import FORMATS, preference
 from sdgkit.funnel import REHEARSAL, Summary
 from sdgkit.pages import fill
 from sdgkit.samples import Row
+from sdgkit.stages.repair import FIRST, OTHER_RESPONSE, OTHER_SCORE, REVISED
+from sdgkit.stages.rules import REPAIR
 
 _RESPONSE_ID = re.compile(r"/r\d+$")
 DIGEST_LENGTH = 12  # hexadecimal digits in the name of a file
@@ -201,13 +203,20 @@ class TrainingSet:
                     yield _TrainingRow(part, original, edited)
 
     def _better_samples(self) -> Iterator[_TrainingRow]:
-        """The best response to each question, once for each that the judge gave a lower score."""
+        """The best response to each question, once for each that the judge gave a lower score.
+
+        The others are further responses to the question, or the other version of a repair.
+        """
         for part in self.parts:
             worse = _scored_responses(part.drops())
             for sample in part.decisions.let_through(part.samples()):
                 score = sample.get("score")
                 if not isinstance(score, int | float):
                     continue
+                if _has_worse_version(sample):
+                    worse_version = {**sample, "response": sample[OTHER_RESPONSE]}
+                    pair = f"{sample['id']}-{_other_version(sample)}"
+                    yield _TrainingRow(part, worse_version, {**sample, "id": pair})
                 for original in worse.get(_question_id(sample), ()):
                     if original["score"] < score:
                         pair = f"{sample['id']}-{original['id'].rpartition('/')[2]}"
@@ -330,6 +339,16 @@ def _scored_responses(drops: Iterable[Row]) -> dict[str, list[Row]]:
         if has_score and is_one_of_several and isinstance(drop.get("response"), str):
             by_question.setdefault(_question_id(drop), []).append(drop)
     return by_question
+
+
+def _has_worse_version(sample: Row) -> bool:
+    """Whether a repair has left the sample with another response, which has a lower score."""
+    other_score = sample.get(OTHER_SCORE)
+    return isinstance(other_score, int | float) and other_score < sample["score"]
+
+
+def _other_version(sample: Row) -> str:
+    return FIRST if sample.get(REPAIR) == REVISED else REVISED
 
 
 def _question_id(row: Row) -> str:

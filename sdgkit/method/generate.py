@@ -58,6 +58,8 @@ def generate(
             context, in whatever words (default "keep": they are only counted).
         responses: Responses to each question, of which the best is kept: the highest score, then
             the lowest ordinal (default 1). `export("preference", …)` pairs them.
+        repair: Revise each response once that the judge did not give the highest score, with the
+            judge's words; judge it anew, and keep the better one (default False).
         keep_reasoning: Keep what the teacher thought before a response as the column `reasoning`.
         min_score: The lowest score from the last judge with which a sample is kept (default 2, on
             a scale from 1 to 3). Changing it in a run's folder repeats no request.

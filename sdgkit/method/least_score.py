@@ -47,7 +47,7 @@ def _last_filter(pipeline: Pipeline) -> _LastFilter:
     for stage in reversed(pipeline.stages):
         if stage.drops_by_score and "at_least" in stage.field_names:
             last_filter = last_filter or stage
-        elif stage.scale and last_filter is not None:
+        elif stage.scale and not stage.repeats_judge and last_filter is not None:
             return _LastFilter(last_filter, stage.name, tuple(stage.scale))
     raise SettingsError(
         f"min_score has no stage to apply to: the pipeline {pipeline.name} has no judge that is "

@@ -44,6 +44,7 @@ class PlanOptions(TypedDict, total=False):
     near_duplicates: float | None
     twins: str | None
     responses: int | None
+    repair: bool | None
     keep_reasoning: bool | None
     min_score: float | None
     sampling: Sampling

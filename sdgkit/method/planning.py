@@ -32,6 +32,7 @@ from sdgkit.method.pipelines import (
     questions_together,
     with_questions_in_one_request,
 )
+from sdgkit.method.repair import with_repair
 from sdgkit.method.sources import PlanSource, run_folder, skill_folder, source_name
 from sdgkit.pipeline import Pipeline
 from sdgkit.profile import PROFILE_FILE
@@ -85,6 +86,8 @@ def plan(
             context, in whatever words (default "keep": they are only counted).
         responses: Responses to each question, of which the best is kept: the highest score, then
             the lowest ordinal (default 1). `export("preference", …)` pairs them.
+        repair: Revise each response once that the judge did not give the highest score, with the
+            judge's words; judge it anew, and keep the better one (default False).
         keep_reasoning: Keep what the teacher thought before a response as the column `reasoning`.
         min_score: The lowest score from the last judge with which a sample is kept (default 2, on
             a scale from 1 to 3). Changing it in a run's folder repeats no request.
@@ -192,6 +195,8 @@ def _plan_from_seeds(
     check_number("responses", responses, 1)
     pipeline = with_responses(pipeline, responses)
     pipeline = with_maker_options(pipeline, options)
+    if _is_on("repair", options.get("repair")):
+        pipeline = with_repair(pipeline)
     pipeline = with_min_score(pipeline, options.get("min_score"))
     pipeline = pipeline.with_checks(checks)
 
@@ -222,6 +227,13 @@ def _plan_from_seeds(
         study=_study_prompts(pipeline, options),
     )
     return planned if profile is None else planned.with_profile(profile)
+
+
+def _is_on(name: str, value: object) -> bool:
+    """Whether a switch is on; None is off. Raises SettingsError."""
+    if value is not None and not isinstance(value, bool):
+        raise SettingsError(f"{name} must be True or False.", setting=name)
+    return bool(value)
 
 
 def _study_prompts(pipeline: Pipeline, options: PlanOptions) -> dict[str, Prompt] | None:
@@ -258,6 +270,7 @@ def _settings(
     settings: dict[str, Any] = {option.name: options.get(option.name) for option in MAKER_OPTIONS}
     settings["questions_together"] = questions_together(pipeline)
     settings["responses"] = options.get("responses")
+    settings["repair"] = options.get("repair") or None
     settings["twins"] = options.get("twins")
     settings["min_score"] = options.get("min_score")
     settings["questions"] = questions
@@ -377,10 +390,14 @@ def choose_prompts(
         folder = prompts
     chosen = load_prompts(pipeline.prompted, _method_of(pipeline), folder, own_prompts)
     common = {"max_tokens": max_tokens} if max_tokens is not None else {}
-    return {
+    sampled = {
         name: prompt.with_sampling(**{**common, **sampling.get(name, {})})
         for name, prompt in chosen.items()
     }
+    for stage in pipeline.stages:
+        if stage.repeats_judge in sampled:
+            sampled[stage.name] = sampled[stage.repeats_judge]
+    return sampled
 
 
 def _is_by_stage(sampling: object) -> bool:
@@ -390,13 +407,14 @@ def _is_by_stage(sampling: object) -> bool:
 
 
 def _refuse_unknown_stages(option: str, values: Mapping[str, Any], pipeline: Pipeline) -> None:
+    stages = [stage.name for stage in pipeline.stages if stage.role and not stage.repeats_judge]
     for name in sorted(values):
-        if name not in pipeline.prompted:
+        if name not in stages:
             raise SettingsError(
                 f"{option}: there is no stage {name!r} that asks a teacher. "
-                f"Choose from {', '.join(pipeline.prompted)}.",
+                f"Choose from {', '.join(stages)}.",
                 setting=option,
-                choices=pipeline.prompted,
+                choices=stages,
             )
 
 

@@ -37,6 +37,7 @@ class RecordedSettings:
     twins: Literal["keep", "drop"] | None = None
     min_score: float | None = None
     responses: int | None = None
+    repair: bool | None = None
     questions_together: int | None = None
     keep_reasoning: bool | None = None
     profile: Literal[False] | None = None

@@ -14,6 +14,13 @@ LONGEST_CHANGE = 60
 
 JUDGE_OF_QUESTIONS = ("eval_grounded_questions", "filter_grounded_questions")
 
+REPAIR = (
+    "revise_grounded_responses",
+    "evaluate_revised_grounded_qa_pair",
+    "revise_responses",
+    "evaluate_revised_qa_pair",
+)
+
 SETTINGS = (
     "model",
     "judge",
@@ -125,10 +132,15 @@ class EditionConfig:
 def _deciding(stages: Iterable[Mapping[str, Any]]) -> list[str]:
     """The names of the stages that make a job what it is.
 
-    Checks are not among them: they ask nobody, and may come and go. Nor is the judge of questions:
+    Checks are not among them: they ask nobody, and may come and go. Nor are the stages of a repair,
+    without which a run asks and judges the same. Nor is the judge of questions:
     runs with `questions="seed"` did without it once.
     """
-    names = [stage["name"] for stage in stages if stage.get("kind") != CHECK_KIND]
+    names = [
+        stage["name"]
+        for stage in stages
+        if stage.get("kind") != CHECK_KIND and stage["name"] not in REPAIR
+    ]
     if "seed_questions" not in names:
         return names
     return [name for name in names if name not in JUDGE_OF_QUESTIONS]

@@ -16,6 +16,7 @@ A stage of your own is a subclass with a `change` method, or a function given to
 from sdgkit.stages.asking import FAULTS, VERDICT, VERDICT_WITH_FAULTS, Generate, Judge
 from sdgkit.stages.many import GenerateMany, Given, draw
 from sdgkit.stages.reading import Reading, is_truncated, refuse_if_final, why_unanswered
+from sdgkit.stages.repair import JudgeAgain, Revise
 from sdgkit.stages.rules import Check, Combine, Keep
 from sdgkit.stages.stage import ASK_AGAIN, Role, Stage
 from sdgkit.stages.step import Drop, Step
@@ -32,8 +33,10 @@ __all__ = [
     "GenerateMany",
     "Given",
     "Judge",
+    "JudgeAgain",
     "Keep",
     "Reading",
+    "Revise",
     "Role",
     "Stage",
     "Step",

@@ -9,6 +9,9 @@ from sdgkit.samples import Row
 from sdgkit.stages.stage import Stage
 from sdgkit.stages.step import Drop, Step
 
+REPAIR = "repair"
+"""The column that says what came of a repair, in a run that repairs."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Keep(Stage):
@@ -45,6 +48,8 @@ class Keep(Stage):
         if self.passes(row):
             return {name: value for name, value in row.items() if name not in self.remove}
         verdict = step.last_reply() or str(row.get("evaluation", ""))
+        if row.get(REPAIR):  # the last reply may be about the version that was not kept
+            verdict = str(row["evaluation"])
         raise Drop(
             "score", f"The judge gave {row[self.column]:g}; {self._rule} is required.", verdict
         )
@@ -75,14 +80,22 @@ class Check(Stage):
         return str(getattr(self.function, "column", "response"))
 
     async def change(self, step: Step) -> Mapping[str, Any]:
-        verdict = self.function(dict(step.row))
+        await self.verify(step.row)
+        return dict(step.row)
+
+    async def verify(self, row: Row) -> None:
+        """Check a row.
+
+        Raises:
+            Drop: The check rejects it.
+        """
+        verdict = self.function(dict(row))
         if isinstance(verdict, Awaitable):
             verdict = await verdict
         if isinstance(verdict, str) and verdict:
             raise Drop(self.name, verdict)
-        if verdict is None or verdict:
-            return dict(step.row)
-        raise Drop(self.name, f"Rejected by the check {self.name}.")
+        if verdict is not None and not verdict:
+            raise Drop(self.name, f"Rejected by the check {self.name}.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -48,6 +48,8 @@ class StageTraits:
         vary: Lists from which each of those rows draws its `vary` values.
         scale: The scores that a judge may give; empty for a stage that is not a judge.
         drops_by_score: Whether the stage drops rows because of their score (see `passes`).
+        asks_every_row: Whether the stage asks about every row; one that repairs asks about some.
+        repeats_judge: The name of an earlier judge whose prompt the stage uses as well.
     """
 
     columns: Sequence[str] = ()
@@ -58,6 +60,8 @@ class StageTraits:
     vary: Mapping[str, Sequence[Any]] | None = None
     scale: Sequence[float] = ()
     drops_by_score: bool = False
+    asks_every_row: bool = True
+    repeats_judge: str = ""
 
     @property
     def requests_per_row(self) -> int:
@@ -225,6 +229,14 @@ class Stage(StageTraits):
 
     def with_all_columns(self) -> "Stage":
         """The same stage, except that it removes no columns."""
+        return self
+
+    def with_check(self, check: Any) -> "Stage":
+        """The stage, if it writes what a check reads by itself, with that check.
+
+        Args:
+            check: The check, a stage of the kind `Check`, which follows the writer of its column.
+        """
         return self
 
     async def _ask_for_columns(self, step: Step) -> Row:

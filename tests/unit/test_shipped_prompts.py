@@ -17,10 +17,12 @@ TAGS = {
     "grounded/eval_grounded_questions": ["Evaluation", "Score"],
     "grounded/gen_grounded_responses": ["Response"],
     "grounded/evaluate_grounded_qa_pair": ["Evaluation", "Faults", "Score"],
+    "grounded/revise_grounded_responses": ["Response"],
     "freeform/gen_questions": ["Question"],
     "freeform/eval_questions": ["Evaluation", "Score"],
     "freeform/gen_responses": ["Response"],
     "freeform/evaluate_qa_pair": ["Evaluation", "Faults", "Score"],
+    "freeform/revise_responses": ["Response"],
 }
 # What is asked once, before the stages of a run.
 STUDY = {
@@ -51,8 +53,19 @@ GIVEN: dict[str, dict[str, Any]] = {
     "eval_questions": {"question": "<question>"},
     "gen_responses": {"question": "<question>"},
     "evaluate_qa_pair": {"question": "<question>", "response": "<response>"},
+    "revise_grounded_responses": {
+        "context": "<context>",
+        "question": "<question>",
+        "response": "<response>",
+        "evaluation": "<evaluation>",
+    },
+    "revise_responses": {
+        "question": "<question>",
+        "response": "<response>",
+        "evaluation": "<evaluation>",
+    },
 }
-GIVEN_TO_ALL = {"context", "question", "response", "num_samples"}
+GIVEN_TO_ALL = {"context", "question", "response", "evaluation", "num_samples"}
 SOMETIMES = {  # variables that a run may have
     "vary",
     "criteria",
