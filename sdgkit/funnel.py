@@ -1,10 +1,19 @@
 """The funnel of a run (rows in, out and dropped, stage by stage) and its summary."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from sdgkit.formatting import format_drops, pluralize
+
 REHEARSAL = "rehearsal"  # the kind and the name of the rehearsal teacher: rules, not a model
+
+FAILURES = ("malformed", "no_answer", "truncated", "refused", "teacher_error")
+"""The reasons of drops that are technical failures, not judgements."""
+
+MANY_FAILURES = 0.1
+"""The share of failures, of all rows that ended, above which a run says so before anything else."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +71,59 @@ def samples_kept(stages: Sequence[StageLine]) -> int:
     return stages[-1].rows_out if stages else 0
 
 
+def drops_by_reason(stages: Sequence[StageLine]) -> Counter[str]:
+    """The drops of all stages together, by reason."""
+    dropped: Counter[str] = Counter()
+    for line in stages:
+        dropped.update(line.dropped)
+    return dropped
+
+
+def technical_note(stages: Sequence[StageLine]) -> str:
+    """Say that a run lost many rows to technical failures; empty if it did not.
+
+    Example:
+        >>> line = StageLine.from_drops("gen_responses", 20, {"truncated": 6, "score": 1})
+        >>> technical_note([line])
+        '6 rows were lost to technical failures, not to the judge: truncated 6.'
+    """
+    dropped = drops_by_reason(stages)
+    failures = {reason: rows for reason, rows in dropped.items() if reason in FAILURES}
+    lost = sum(failures.values())
+    ended = dropped.total() + samples_kept(stages)
+    if lost <= MANY_FAILURES * ended:
+        return ""
+    verb = "was" if lost == 1 else "were"
+    return (
+        f"{pluralize(lost, 'row')} {verb} lost to technical failures, not to the judge: "
+        f"{format_drops(failures)}."
+    )
+
+
+def shortfall(samples: int, target: int | None, min_samples: int | None) -> str:
+    """Why a run that is done finished short, in a sentence; empty if it did not.
+
+    Args:
+        samples: How many samples it kept.
+        target: How many it was to keep; None for one pass over the seeds.
+        min_samples: How many it had to keep at least; None for no limit.
+
+    Example:
+        >>> shortfall(2, target=None, min_samples=3)
+        'Finished short: 2 samples, and --min-samples asks for 3.'
+        >>> shortfall(2, target=None, min_samples=None)
+        ''
+    """
+    kept = pluralize(samples, "sample")
+    if min_samples is not None and samples < min_samples:
+        return f"Finished short: {kept}, and --min-samples asks for {min_samples:,}."
+    if target is not None and samples < target:
+        return f"Finished short: {kept}, and the target is {target:,}."
+    if not samples:
+        return "Finished short: no sample was kept."
+    return ""
+
+
 @dataclass(frozen=True)
 class Summary:
     """What `summary.json` holds: the numbers of a run over all its sessions.
@@ -82,6 +144,11 @@ class Summary:
         sdgkit_version: The version that wrote the summary.
         seeds: How many seed examples went in.
         target: How many samples were asked for, None for one pass over the seeds.
+        max_requests: How many requests the rounds of the target could take, None for no limit.
+        min_samples: How many samples had to be kept at least, None for no limit.
+        started: When the first session began, as ISO 8601 in UTC.
+        ended: When the last session ended; None while it works.
+        error: What stopped the run, in a sentence; None if nothing did.
         notes: What the run noted, in order.
         distinct_answers: How many samples are left if each answer to a context counts once,
             in whatever words it stands; None if that was not counted.
@@ -102,6 +169,11 @@ class Summary:
     sdgkit_version: str = ""
     seeds: int = 0
     target: int | None = None
+    max_requests: int | None = None
+    min_samples: int | None = None
+    started: str | None = None
+    ended: str | None = None
+    error: str | None = None
     notes: Sequence[str] = ()
     distinct_answers: int | None = None
 
@@ -111,13 +183,48 @@ class Summary:
         return samples_kept(self.stages)
 
     @property
+    def dropped(self) -> dict[str, int]:
+        """All drops by reason, the most frequent first."""
+        return dict(drops_by_reason(self.stages).most_common())
+
+    @property
+    def sample_share(self) -> float | None:
+        """Samples among all rows that ended as a sample or a drop; None if none has.
+
+        What is beyond a target is not counted.
+        """
+        dropped = drops_by_reason(self.stages)
+        ended = self.samples_kept + dropped.total() - dropped["target"]
+        return self.samples_kept / ended if ended else None
+
+    @property
+    def target_reached(self) -> bool | None:
+        """Whether the target was reached; None if there was none."""
+        return None if self.target is None else self.samples_kept >= self.target
+
+    @property
+    def shortfall(self) -> str:
+        """Why the run finished short, in a sentence; empty if it did not, or did not finish."""
+        if self.state != "done":
+            return ""
+        return shortfall(self.samples_kept, self.target, self.min_samples)
+
+    @property
     def is_rehearsal(self) -> bool:
         """Whether rules, not a model, wrote or judged these samples."""
         return REHEARSAL in (self.teacher, self.model, self.judge)
 
     def as_json(self) -> dict[str, Any]:
-        """The content of `summary.json`."""
-        values = dict(vars(self))
+        """The content of `summary.json`: the fields, and the numbers that follow from them."""
+        share = self.sample_share
+        values = {
+            "state": self.state,
+            "samples": self.samples_kept,
+            "yield": None if share is None else round(share, 4),
+            "dropped": self.dropped,
+            "target_reached": self.target_reached,
+            **vars(self),
+        }
         values["stages"] = [line.as_json() for line in self.stages]
         values["notes"] = list(self.notes)
         return values

@@ -29,6 +29,8 @@ KERNEL = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}",
 FRAME_S = 0.25
 KERNEL_START_S = 120  # on a busy machine
 STOP_TRIES = 10  # seconds after which a kernel that ignores an interrupt is killed
+# What a cell raises where its arguments cannot be used.
+BAD_ARGUMENTS = ("SettingsError", "SeedError", "PromptError", "ProfileError")
 SHOWN_OF_ERROR = 400  # characters
 # Where Jupyter, IPython and matplotlib would write into the home directory, which may be read-only.
 HOME_VARIABLES = (
@@ -69,7 +71,8 @@ def execute(source: Path, target: Path, parameters: Mapping[str, Any]) -> None:
         parameters: Values for its cell tagged `parameters`.
 
     Raises:
-        RunError: A cell failed, or the kernel died.
+        SettingsError: A cell refused what you passed: a parameter, the seeds or the prompts.
+        RunError: A cell failed otherwise, or the kernel died.
     """
     _silence_libraries()
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -108,6 +111,9 @@ def execute(source: Path, target: Path, parameters: Mapping[str, Any]) -> None:
             message = f"The notebook stopped in {headings.last!r}: {_sentence(error)}"
             if target.exists():
                 message += f"\nThe executed notebook: {target}"
+            has_arguments = bool(parameters.keys() - {"out"})
+            if has_arguments and getattr(error, "ename", "") in BAD_ARGUMENTS:
+                raise errors.SettingsError(message) from error
             raise errors.RunError(message, folder=target.parent) from error
 
 

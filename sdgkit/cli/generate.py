@@ -31,7 +31,7 @@ from sdgkit.cli.options import (
     seed_options,
     teacher_options,
 )
-from sdgkit.cli.runs import min_samples_option, print_ending
+from sdgkit.cli.runs import print_ending
 from sdgkit.cli.terminal import REHEARSAL_SAMPLES, is_live, say
 from sdgkit.errors import SdgkitError, SettingsError
 from sdgkit.formatting import pluralize, visible
@@ -101,7 +101,6 @@ class TrialOptions(OptionGroup):
         help="price of a million completion tokens",
     ),
 )
-@min_samples_option
 @rehearsal_options("faults", "The rehearsal teacher (to see how a run copes with faults)", FAULTS)
 def generate(
     seeds: str,
@@ -112,7 +111,6 @@ def generate(
     job: JobOptions,
     output: OutputOptions,
     trial: TrialOptions,
-    min_samples: int | None,
     faults: dict[str, Any],
 ) -> int:
     """Generate a training set from seed examples.
@@ -152,7 +150,7 @@ def generate(
         say(_opening(planned, out, connected, referee))
         connections.enter_context(_without_pandas())
         run = _run_and_follow(planned, out, output.reuse, connected.notes)
-    return print_ending(run, min_samples)
+    return print_ending(run)
 
 
 def _recorded_teacher(seeds: str, teacher: TeacherOptions) -> dict[str, Any]:
@@ -187,6 +185,7 @@ def _recorded_teacher(seeds: str, teacher: TeacherOptions) -> dict[str, Any]:
 
 def _print_estimate(planned: "Plan", out: Path, trial: TrialOptions) -> None:
     from sdgkit.evaluation.estimate import estimate
+    from sdgkit.report.tables import beside_seeds
 
     estimated = estimate(
         planned,
@@ -195,6 +194,8 @@ def _print_estimate(planned: "Plan", out: Path, trial: TrialOptions) -> None:
         price_completion=trial.price_completion,
     )
     requests = pluralize(estimated.asked, "request")
+    if estimated.examples:
+        say(f"{beside_seeds(estimated.examples)}")
     say(
         f"{estimated}\n\nThis took {requests}. The replies are kept in {out}, and the run reuses "
         "them."

@@ -110,7 +110,7 @@ def run(
 
     The options set the parameters of the same names, in the notebook's cell tagged `parameters`.
     papermill executes it and saves the executed notebook in the run's folder, where you can read
-    it in JupyterLab.
+    it in JupyterLab. The exit status is that of `generate`, by the run in that folder.
 
     Examples:
       sdgkit run                                   the quickstart, on the rehearsal teacher
@@ -130,6 +130,9 @@ def run(
         value = parse_value(text)
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         values[name] = text if is_number and _is_text(name, source) else value
+    min_samples = values.get("min_samples")
+    if "min_samples" not in source.parameters:
+        values.pop("min_samples", None)  # the exit status needs no help of the notebook
     _refuse_unknown(values, source)
     out = source.out(source.parameters | values)
     if "out" in source.parameters:
@@ -139,7 +142,7 @@ def run(
     execute(source.path, executed, values)
     say(f"\nThe executed notebook: {executed}")
     if (out / "summary.json").exists():
-        return print_ending(open_run(out))
+        return print_ending(open_run(out), min_samples)
     return DONE
 
 

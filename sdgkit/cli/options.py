@@ -309,6 +309,8 @@ class JobOptions(OptionGroup):
     num_contexts: int | None = None
     num_questions: int | None = None
     target: int | None = None
+    max_requests: int | None = None
+    min_samples: int | None = None
     checks: tuple[str, ...] = ()
     near_duplicates: float | None = None
     twins: str | None = None
@@ -376,6 +378,12 @@ seed_options = option_group(
 )
 
 _job_option = functools.partial(option, section="The job")
+min_samples_option = _job_option(
+    "--min-samples",
+    metavar="N",
+    type=COUNT,
+    help="exit with status 3 if the run is done with fewer than N samples",
+)
 job_options = option_group(
     "job",
     JobOptions,
@@ -395,6 +403,14 @@ job_options = option_group(
     _job_option(
         "--target", metavar="N", type=int, help="continue in rounds until N samples are kept"
     ),
+    _job_option(
+        "--max-requests",
+        metavar="N",
+        type=COUNT,
+        help="end the rounds of a target before they take more than N requests (default: no limit, "
+        "as long as new samples come)",
+    ),
+    min_samples_option,
     _job_option(
         "--check",
         "checks",

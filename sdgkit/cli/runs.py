@@ -1,16 +1,16 @@
 """Commands that take a run's folder: look at it, decide on its samples, and pass them on."""
 
 import time
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sdgkit.cli.exit_status import shortfall, status_of
+from sdgkit.cli.exit_status import status_of
 from sdgkit.cli.options import COUNT, RUN, SHARE, argument, command, option
 from sdgkit.cli.terminal import REHEARSAL_SAMPLES, command_line, say
 from sdgkit.errors import SettingsError
 from sdgkit.formatting import format_drops, format_duration, format_samples, pluralize
+from sdgkit.funnel import drops_by_reason, shortfall, technical_note
 
 if TYPE_CHECKING:
     from sdgkit.funnel import StageLine, Summary
@@ -34,18 +34,17 @@ run_argument = argument(
 format_option = option("--format", "-f", metavar="F", default="messages", help=FORMAT_HELP)
 test_share_option = option("--test-share", metavar="SHARE", type=SHARE, help=TEST_SHARE_HELP)
 
-min_samples_option = option(
-    "--min-samples",
-    metavar="N",
-    type=COUNT,
-    help="exit with status 3 if the run is done with fewer than N samples",
-)
-
 
 @command()
 @run_argument
 @option("--watch", "-w", is_flag=True, help="keep watching until the run is over")
-@min_samples_option
+@option(
+    "--min-samples",
+    metavar="N",
+    type=COUNT,
+    help="exit with status 3 if the run is done with fewer than N samples (default: what the run "
+    "was started with)",
+)
 def status(run: "Run", watch: bool, min_samples: int | None) -> int:
     """Show how far a run has got, stage by stage. It may still be running.
 
@@ -56,6 +55,7 @@ def status(run: "Run", watch: bool, min_samples: int | None) -> int:
       sdgkit status runs/seeds --watch
     """
     from sdgkit.cli.progress import ProgressView, progress_line
+    from sdgkit.run.folder import read_config
     from sdgkit.run.snapshot import Funnel
 
     snapshot = run.snapshot()
@@ -67,19 +67,16 @@ def status(run: "Run", watch: bool, min_samples: int | None) -> int:
     samples = format_samples(snapshot.samples, snapshot.distinct_answers)
     headline = f"{run.out}: {snapshot.state}, {samples}. {snapshot.message}"
     say(headline.rstrip())
+    technical = technical_note(snapshot.stages)
+    if technical:
+        say(technical)
     if snapshot.stages:
         say(f"\n{Funnel(snapshot.stages)!r}\n\n{progress_line(snapshot)}")
-    target = _target_of(run)
+    config = read_config(Path(run.out or ""))
+    least = min_samples or config.settings.min_samples
     if snapshot.state == "done":
-        _print_shortfall(snapshot.samples, target, min_samples)
-    return status_of(snapshot, target, min_samples)
-
-
-def _target_of(run: "Run") -> int | None:
-    """The target of the run, as its folder records it."""
-    from sdgkit.run.folder import read_config
-
-    return read_config(Path(run.out or "")).target
+        _print_shortfall(snapshot.samples, config.target, least)
+    return status_of(snapshot, config.target, least)
 
 
 def _print_shortfall(samples: int, target: int | None, min_samples: int | None) -> None:
@@ -228,6 +225,10 @@ def print_ending(run: "Run", min_samples: int | None = None) -> int:
 
     summary = run.summary
     out = Path(run.out or "")
+    technical = technical_note(summary.stages)
+    is_said = any(note.startswith(technical) for note in run.notes)
+    if technical and not is_said:
+        say(f"\n{technical} Why: {command_line('explain', out)}")
     stages = summary.stages
     samples = pluralize(summary.samples_kept, "sample")
     seeds = pluralize(stages[0].rows_in, "seed example")
@@ -240,8 +241,9 @@ def print_ending(run: "Run", min_samples: int | None = None) -> int:
         _print_twins(summary, out)
         _print_drops(stages, out)
     _print_next_steps(out, summary)
-    _print_shortfall(summary.samples_kept, summary.target, min_samples)
-    return status_of(run.snapshot(), summary.target, min_samples)
+    least = min_samples or summary.min_samples
+    _print_shortfall(summary.samples_kept, summary.target, least)
+    return status_of(run.snapshot(), summary.target, least)
 
 
 def _print_twins(summary: "Summary", out: Path) -> None:
@@ -252,9 +254,7 @@ def _print_twins(summary: "Summary", out: Path) -> None:
 
 
 def _print_drops(stages: Sequence["StageLine"], out: Path) -> None:
-    dropped: Counter[str] = Counter()
-    for stage in stages:
-        dropped.update(stage.dropped)
+    dropped = drops_by_reason(stages)
     if dropped:
         rows = pluralize(dropped.total(), "row")
         say(f"{rows} dropped: {format_drops(dropped)}. Why: {command_line('explain', out)}")

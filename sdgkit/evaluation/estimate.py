@@ -21,6 +21,7 @@ from sdgkit.studies import STUDY, with_fitting_reply
 from sdgkit.teachers.teacher import Teacher
 
 ROWS = 3  # seeds that are tried
+EXAMPLES = 2  # samples that are shown
 MILLION = 1_000_000  # tokens that a price is for
 
 
@@ -39,9 +40,25 @@ class Expectation:
     high: int
 
 
+@dataclass(frozen=True)
+class Range:
+    """Between which numbers a number lies at 95%, if it is uncertain because the yield is.
+
+    Attributes:
+        low: The lower end.
+        high: The upper end.
+    """
+
+    low: float
+    high: float
+
+
 @dataclass(frozen=True, repr=False)
 class Estimate:
     """What the whole run would need and yield, projected from the few rows of a pilot.
+
+    Without a target the requests are known and the samples are not; with one it is the other way
+    round.
 
     Attributes:
         requests: Requests of the whole run, the pilot's included.
@@ -49,6 +66,10 @@ class Estimate:
         completion_tokens: Tokens that the teachers would write.
         seconds: How long the run would take, at the speed of the pilot.
         expected: Samples to expect.
+        target: How many samples the run is to keep; None for one pass over the seeds.
+        request_range: With a target, between which numbers the requests lie; otherwise None.
+        second_range: The same for the seconds.
+        cost_range: The same for the cost; None without prices.
         cost: In the currency of the prices; None without prices.
         tried: Rows that the pilot could have brought to the end of all stages.
         kept: Rows that it brought there.
@@ -59,6 +80,7 @@ class Estimate:
         context_length: Tokens of prompt and reply that the server can hold; None if it does not
             say.
         notes: What these numbers leave out, a sentence each.
+        examples: Samples of the pilot, to look at.
     """
 
     requests: int
@@ -75,6 +97,11 @@ class Estimate:
     max_tokens: int
     context_length: int | None
     notes: Sequence[str] = ()
+    target: int | None = None
+    request_range: Range | None = None
+    second_range: Range | None = None
+    cost_range: Range | None = None
+    examples: Sequence[Row] = ()
 
     @property
     def samples(self) -> int:
@@ -99,7 +126,7 @@ class Estimate:
         return self.longest + self.max_tokens <= self.context_length
 
     def __repr__(self) -> str:
-        page = fill("estimate.md", whole=self, time=format_rough_duration(self.seconds))
+        page = fill("estimate.md", whole=self, rough=format_rough_duration)
         return "".join(page).rstrip()
 
 
@@ -147,8 +174,12 @@ def estimate(
     projection = _project(plan, pilot)
     expected = projection.expectation()
     work = projection.work
+    least, most = work, work
     if plan.target is not None and pilot.kept:
-        work = work.times(plan.target / projection.samples)
+        likely, low, high = projection.samples, projection.fewest, projection.most
+        work = projection.work.times(plan.target / likely)
+        least = projection.work.times(plan.target / high)
+        most = projection.work.times(plan.target / low)
         expected = Expectation(samples=plan.target, low=plan.target, high=plan.target)
     work = work.plus(_work_of_study(plan, pilot))
     longest = _longest_prompt(plan, pilot)
@@ -166,8 +197,43 @@ def estimate(
         longest_stage=longest.stage.name,
         max_tokens=longest.prompt.sampling.get("max_tokens") or 0,
         context_length=_asked_by(longest.stage, plan).context_length,
-        notes=_notes(plan, pilot, projection.tried),
+        notes=_notes(plan, pilot, projection.tried, least, most),
+        target=plan.target,
+        examples=_examples(pilot.samples),
+        **_ranges(plan, pilot, least, most, price_prompt, price_completion),
     )
+
+
+def _examples(samples: Sequence[Row]) -> list[Row]:
+    """A few samples to look at, of different seeds if there are any."""
+    of_seeds: dict[str, Row] = {}
+    for sample in samples:
+        of_seeds.setdefault(str(sample["id"]).partition("/")[0], sample)
+    first_of_seeds = list(of_seeds.values())
+    others = [sample for sample in samples if sample not in first_of_seeds]
+    return [*first_of_seeds, *others][:EXAMPLES]
+
+
+def _ranges(
+    plan: Plan,
+    pilot: Pilot,
+    least: _Work,
+    most: _Work,
+    price_prompt: float | None,
+    price_completion: float | None,
+) -> dict[str, Range]:
+    """The ranges of an estimate; none without a target, or if nothing can be told."""
+    if plan.target is None or not pilot.kept:
+        return {}
+    ranges = {
+        "request_range": Range(round(least.requests), round(most.requests)),
+        "second_range": Range(least.seconds, most.seconds),
+    }
+    lowest_cost = _cost(least, price_prompt, price_completion)
+    highest_cost = _cost(most, price_prompt, price_completion)
+    if lowest_cost is not None and highest_cost is not None:
+        ranges["cost_range"] = Range(lowest_cost, highest_cost)
+    return ranges
 
 
 @dataclass(frozen=True)
@@ -239,14 +305,20 @@ class _Projection:
         """The number of samples to expect."""
         return self.kept * self.scale
 
+    @property
+    def fewest(self) -> float:
+        """The lower end of the number of samples at 95%."""
+        return interval(self.kept, self.tried).low * self.tried * self.scale
+
+    @property
+    def most(self) -> float:
+        """The upper end of the number of samples at 95%."""
+        return interval(self.kept, self.tried).high * self.tried * self.scale
+
     def expectation(self) -> Expectation:
-        """The same with its interval."""
-        kept_share = interval(self.kept, self.tried)
-        rows = self.tried * self.scale
+        """The number of samples with its interval."""
         return Expectation(
-            samples=round(self.samples),
-            low=round(kept_share.low * rows),
-            high=round(kept_share.high * rows),
+            samples=round(self.samples), low=round(self.fewest), high=round(self.most)
         )
 
 
@@ -327,7 +399,7 @@ def _cost(work: _Work, price_prompt: float | None, price_completion: float | Non
     return (cost_read + cost_written) / MILLION
 
 
-def _notes(plan: Plan, pilot: Pilot, tried: int) -> list[str]:
+def _notes(plan: Plan, pilot: Pilot, tried: int, least: _Work, most: _Work) -> list[str]:
     """What the estimate leaves out."""
     notes = []
     for stage in plan.pipeline.stages:
@@ -341,6 +413,13 @@ def _notes(plan: Plan, pilot: Pilot, tried: int) -> list[str]:
         notes.append(
             f"None of the {tried} rows tried was kept, "
             "so the cost of reaching the target cannot be estimated."
+        )
+    limit = plan.max_requests
+    if limit is not None and pilot.kept and limit < most.requests:
+        verb = "is" if limit < least.requests else "may be"
+        notes.append(
+            f"The target {verb} out of reach with --max-requests {limit:,}: raise it, or lower "
+            "the target."
         )
     return notes
 

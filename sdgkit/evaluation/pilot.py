@@ -46,6 +46,7 @@ class Pilot:
             before.
         rows: The columns of each row where it ended, as a sample or as a drop.
         kept: Samples.
+        samples: The samples themselves, in lineage order.
         requests: Requests that were made now.
         study: The requests by which the seeds were studied before, by stage name.
     """
@@ -55,6 +56,7 @@ class Pilot:
     exchanges: Mapping[str, Sequence[Exchange]]
     rows: Sequence[Row]
     kept: int
+    samples: Sequence[Row]
     requests: int
     study: Mapping[str, Sequence[Exchange]] = field(default_factory=dict)
 
@@ -104,7 +106,8 @@ def _run_pilot(plan: Plan, seeds: int, replies: Journal) -> Pilot:
     )
     rows_journal = Journal(replies_in=replies)  # in memory: the pilot's rows are not the run's
     run = run_quietly(small_plan, rows_journal)
-    outcomes = [*rows_journal.outcomes("sample"), *rows_journal.outcomes("drop")]
+    samples = list(rows_journal.outcomes("sample"))
+    outcomes = [*samples, *rows_journal.outcomes("drop")]
     asked: set[tuple[str, str]] = set()  # what rows share, once
     for outcome in outcomes:
         asked.update(outcome.trail)
@@ -114,6 +117,7 @@ def _run_pilot(plan: Plan, seeds: int, replies: Journal) -> Pilot:
         exchanges=_exchanges(asked, replies),
         rows=[outcome.columns for outcome in outcomes],
         kept=run.funnel[-1].rows_out,
+        samples=[outcome.columns for outcome in samples],
         requests=run.snapshot().requests,
     )
 

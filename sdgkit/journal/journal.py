@@ -22,6 +22,7 @@ from sdgkit.files import JOURNAL_FILE, network_file_system, refuse_way_out
 from sdgkit.journal import statements
 from sdgkit.journal.connection import FORMAT, SCHEMA, WAIT_S, connect
 from sdgkit.journal.reading import damaged, read_row
+from sdgkit.journal.times import SessionTimes, Times
 from sdgkit.journal.values import (
     Edition,
     Export,
@@ -317,7 +318,7 @@ class Journal:
         )
         self.session = int(cursor.lastrowid or 0)
         self.flush()
-        return self._finished_units()
+        return self.finished_units()
 
     def change_edition(
         self, config: Mapping[str, Any], *, from_start: bool = False
@@ -326,7 +327,7 @@ class Journal:
         self._begin_edition(config, from_start=from_start)
         self._write(statements.UPDATE_EDITION, id=self.session)
         self.flush()
-        return self._finished_units()
+        return self.finished_units()
 
     def _begin_edition(self, config: Mapping[str, Any], *, from_start: bool) -> None:
         shown = self._edition_in_files()
@@ -340,8 +341,10 @@ class Journal:
         self._write(statements.INSERT_SHOWN, shown=shown)
         self._write(statements.DELETE_UNFINISHED_ROWS)
 
-    def _finished_units(self) -> dict[int, dict[str, int]]:
-        rows = self.select(statements.SELECT_FINISHED, edition=self._edition)
+    def finished_units(self) -> dict[int, dict[str, int]]:
+        """The counts of the units that are finished in the newest edition, by unit."""
+        edition = self._edition or self._newest_edition_id()
+        rows = self.select(statements.SELECT_FINISHED, edition=edition)
         finished = [read_row(row) for row in rows]
         return {unit["unit"]: unit["counts"] for unit in finished}
 
@@ -406,7 +409,12 @@ class Journal:
 
     def totals(self) -> Totals:
         """The numbers of all sessions together."""
-        return Totals(**read_row(self._first("SELECT * FROM totals")))
+        values = read_row(self._first("SELECT * FROM totals"))
+        sessions = [
+            SessionTimes(**read_row(row)) for row in self.select(statements.SELECT_SESSION_TIMES)
+        ]
+        # The view takes the machine's clock, which may have been set anew.
+        return Totals(**{**values, **vars(Times.of(sessions))})
 
     def last_session(self) -> Session | None:
         """The newest session; None in a new journal."""

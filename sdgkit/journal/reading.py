@@ -91,6 +91,7 @@ _NUMBERS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("prompt_tokens", "completion_tokens"), _WHOLE),
     **dict.fromkeys(("sessions", "requests", "retries", "reused"), _WHOLE),
     **dict.fromkeys(("seconds", "seen", "begun", "wall_s"), _ANY_NUMBER),
+    "worked": (int, float, type(None)),
 }
 _CHOICES = {"verdict": ("accept", "reject")}
 _JSON: dict[str, Callable[[object], bool]] = {

@@ -59,6 +59,13 @@ SELECT_LAST_SESSION = """
     SELECT state, process, host, seen, snapshot FROM sessions ORDER BY id DESC LIMIT 1
 """
 
+SELECT_SESSION_TIMES = """
+    SELECT begun, seen, CASE WHEN json_valid(snapshot) THEN
+        CASE WHEN json_type(snapshot, '$.wall_s') IN ('real', 'integer')
+        THEN json_extract(snapshot, '$.wall_s') END END AS worked
+    FROM sessions ORDER BY id
+"""
+
 SELECT_FINISHED = "SELECT unit, counts FROM finished WHERE edition=:edition"
 
 INSERT_FINISHED = """

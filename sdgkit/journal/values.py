@@ -157,6 +157,8 @@ class Totals:
     prompt_tokens: int
     completion_tokens: int
     wall_s: float
+    started: str | None
+    ended: str | None
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,11 @@ def generate(
         profile: The profile of the skill, or its file; False to do without (default: the one in the
             run's folder, or the one that the teacher writes first by studying the seeds).
         target: Continue in rounds until this many samples are kept (default: one pass over the
-            seeds).
+            seeds). The rounds end early when ten in a row bring nothing new.
+        max_requests: How many requests the rounds of a target may take, recorded ones included;
+            malformed replies that are asked again may add a few (default: no limit).
+        min_samples: How many samples a run has to keep; with fewer, it has finished short
+            (`Run.shortfall`, exit status 3).
         checks: Checks from `sdgkit.checks`, or Python functions of a row; each follows the stage
             that writes its column.
         near_duplicates: At the end, drop each sample that is at least this similar to an earlier

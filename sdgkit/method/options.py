@@ -40,6 +40,8 @@ class PlanOptions(TypedDict, total=False):
     vary: Vary
     profile: ProfileSource
     target: int | None
+    max_requests: int | None
+    min_samples: int | None
     checks: Any
     near_duplicates: float | None
     twins: str | None

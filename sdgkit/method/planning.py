@@ -77,7 +77,11 @@ def plan(
         profile: The profile of the skill, or its file; False to do without (default: the one in the
             run's folder, or the one that the teacher writes first by studying the seeds).
         target: Continue in rounds until this many samples are kept (default: one pass over the
-            seeds).
+            seeds). The rounds end early when ten in a row bring nothing new.
+        max_requests: How many requests the rounds of a target may take, recorded ones included;
+            malformed replies that are asked again may add a few (default: no limit).
+        min_samples: How many samples a run has to keep; with fewer, it has finished short
+            (`Run.shortfall`, exit status 3).
         checks: Checks from `sdgkit.checks`, or Python functions of a row; each follows the stage
             that writes its column.
         near_duplicates: At the end, drop each sample that is at least this similar to an earlier
@@ -183,6 +187,7 @@ def _plan_from_seeds(
     target = options.get("target")
     if target is not None:
         check_number("target", target, 1)
+    _check_limits(options)
 
     questions = _questions_wanted(options.get("questions"), own_contexts, rows)
     pipeline = options.get("pipeline") or METHODS[skill(rows)]
@@ -218,6 +223,8 @@ def _plan_from_seeds(
         judge=teacher_of(options.get("judge")),
         settings=_settings(options, pipeline, own_contexts, questions, checks, near_duplicates),
         target=target,
+        max_requests=options.get("max_requests"),
+        min_samples=options.get("min_samples"),
         near_duplicates=near_duplicates,
         twins=twins,
         responses=responses,
@@ -234,6 +241,23 @@ def _is_on(name: str, value: object) -> bool:
     if value is not None and not isinstance(value, bool):
         raise SettingsError(f"{name} must be True or False.", setting=name)
     return bool(value)
+
+
+def _check_limits(options: PlanOptions) -> None:
+    """Refuse limits that are no numbers, or that limit nothing. Raises SettingsError."""
+    min_samples = options.get("min_samples")
+    if min_samples is not None:
+        check_number("min_samples", min_samples, 1)
+    max_requests = options.get("max_requests")
+    if max_requests is None:
+        return
+    check_number("max_requests", max_requests, 1)
+    if options.get("target") is None:
+        raise SettingsError(
+            "max_requests (--max-requests) limits the rounds of a target: give target (--target) "
+            "as well.",
+            setting="max_requests",
+        )
 
 
 def _study_prompts(pipeline: Pipeline, options: PlanOptions) -> dict[str, Prompt] | None:
@@ -279,6 +303,8 @@ def _settings(
     settings["structure"] = options.get("structure")
     settings["checks"] = [saved(check) for check in checks] or None
     settings["near_duplicates"] = near_duplicates
+    settings["max_requests"] = options.get("max_requests")
+    settings["min_samples"] = options.get("min_samples")
     return {name: value for name, value in settings.items() if value is not None}
 
 

@@ -41,6 +41,8 @@ class RecordedSettings:
     questions_together: int | None = None
     keep_reasoning: bool | None = None
     profile: Literal[False] | None = None
+    max_requests: int | None = None
+    min_samples: int | None = None
 
     # An option that is unknown here would be left out of the run silently.
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012

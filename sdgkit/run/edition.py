@@ -7,6 +7,8 @@ from typing import Any, Literal, TypeAlias
 
 from sdgkit.errors import RunError
 from sdgkit.formatting import pluralize, public_model_name
+from sdgkit.journal import Edition
+from sdgkit.recorded import read_values
 from sdgkit.stages import Check
 
 LONGEST_CHANGE = 60
@@ -25,6 +27,7 @@ SETTINGS = (
     "model",
     "judge",
     "target",
+    "max_requests",
     "near_duplicates",
     "twins",
     "seed_samples",
@@ -38,7 +41,7 @@ ProfileState: TypeAlias = Literal["", "to be studied", "used"]
 CHECK_KIND = Check.__name__
 """What the description of a check gives as its kind."""
 
-LATER_FIELDS = ("variables", "twins", "seed_samples", "profile")
+LATER_FIELDS = ("variables", "twins", "seed_samples", "profile", "max_requests")
 """Fields of a config that journals written before do not have."""
 
 
@@ -64,6 +67,7 @@ class EditionConfig:
         twins: `drop` if twins are dropped, otherwise empty.
         profile: Whether the run goes by a profile, or still has to study its seeds to write one;
             empty for a run without one.
+        max_requests: How many requests the rounds of a target may take, None for no limit.
     """
 
     pipeline: str
@@ -80,6 +84,7 @@ class EditionConfig:
     twins: str = ""
     seed_samples: int = 0
     profile: ProfileState = ""
+    max_requests: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The config as the journal stores it.
@@ -113,20 +118,17 @@ class EditionConfig:
         changes += _prompt_changes(previous.prompts, self.prompts)
         changes += _stage_changes(previous.stages_by_name, self.stages_by_name)
         changes += _variable_changes(previous.variables, self.variables)
-        for name in (
-            "model",
-            "judge",
-            "target",
-            "near_duplicates",
-            "twins",
-            "seed_samples",
-            "structure",
-        ):
+        for name in SETTINGS:
             old_value = getattr(previous, name)
             new_value = getattr(self, name)
             if old_value != new_value:
                 changes.append(_change(name, old_value, new_value))
         return changes
+
+
+def recorded_config(newest: Edition, out: Path | None) -> EditionConfig:
+    """What decided the rows of the last session. Raises RunError where the journal is damaged."""
+    return read_values(EditionConfig, newest.config, f"The journal in {out}", out)
 
 
 def _deciding(stages: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -3,19 +3,25 @@
 import asyncio
 import concurrent.futures
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from importlib import import_module
 from pathlib import Path
 
 from sdgkit.errors import RunEmptied, as_sdgkit_error
-from sdgkit.formatting import format_drops, pluralize
-from sdgkit.funnel import StageLine, Summary, samples_kept
-from sdgkit.journal import Edition, Journal, Totals
-from sdgkit.recorded import read_values
+from sdgkit.formatting import format_drops, pluralize, visible
+from sdgkit.funnel import (
+    FAILURES,
+    StageLine,
+    Summary,
+    drops_by_reason,
+    samples_kept,
+    technical_note,
+)
+from sdgkit.journal import Journal, Totals
 from sdgkit.report.explain import explain
-from sdgkit.run.edition import EditionConfig, refuse_another_job
+from sdgkit.run.edition import recorded_config, refuse_another_job
 from sdgkit.run.ending import take_last_steps
 from sdgkit.run.folder import write_folder, write_start, write_summary
 from sdgkit.run.judges import JudgeWarning, doubtful_judge
@@ -23,20 +29,12 @@ from sdgkit.run.kept_files import earlier_files, kept_note
 from sdgkit.run.notes import Notes, TeacherNews
 from sdgkit.run.pace import Measurement, Pace
 from sdgkit.run.plan import Plan
-from sdgkit.run.profiles import (
-    after_study,
-    replaces_folders_profile,
-    study_notes,
-    study_of,
-    with_folders_profile,
-    without_profile,
-)
+from sdgkit.run.profiles import after_study, choose_profile, study_notes, study_of
 from sdgkit.run.record import Record
 from sdgkit.run.snapshot import Snapshot, fraction_done, funnel_of
 from sdgkit.run.summary import summarize
 from sdgkit.stream import Stream, Target, Usage
-from sdgkit.stream.stream import FAILURES
-from sdgkit.studies import Study
+from sdgkit.studies import STUDY, Study
 from sdgkit.teachers import background
 
 BEAT_S = 0.5
@@ -45,9 +43,9 @@ BEAT_S = 0.5
 PACE_BEATS = 120
 """Beats over which the pace is measured: a minute."""
 
-NO_SAMPLES = (
-    "No sample was kept. To see where the rows went, use run.explain() or `sdgkit explain RUN`."
-)
+EXPLAIN = "run.explain() or `sdgkit explain RUN`"
+
+NO_SAMPLES = f"No sample was kept. To see where the rows went, use {EXPLAIN}."
 
 
 class Execution:
@@ -79,7 +77,7 @@ class Execution:
         _ = plan.admitted, plan.target_rounds()  # refused before anything is written
         journal = record.open_for_writing()
         try:
-            plan = _choose_profile(plan, journal, record.out, notes)
+            plan = choose_profile(plan, journal, record.out, notes)
             finished = _begin_session(plan, journal, record.out, notes, reuse=reuse)
         except BaseException:
             if record.out is not None:
@@ -219,9 +217,7 @@ class Execution:
         is_pipeline = len(self._final_funnel) > 1
         if self.state != "done" or not is_pipeline or samples_kept(self._final_funnel):
             return
-        dropped: Counter[str] = Counter()
-        for line in self._final_funnel:
-            dropped.update(line.dropped)
+        dropped = drops_by_reason(self._final_funnel)
         failures = {reason: rows for reason, rows in dropped.items() if reason in FAILURES}
         if 2 * sum(failures.values()) <= dropped.total():
             return
@@ -242,6 +238,9 @@ class Execution:
         self._distinct_answers = ending.distinct_answers
         for note in ending.notes:
             self._notes.add(note)
+        technical = technical_note(self._final_funnel)
+        if technical:
+            self._notes.add(f"{technical} Why: {EXPLAIN}.")
 
     def _keep_larger_files(self, out: Path) -> None:
         """Keep the files of an earlier session, and show them, if this one has less to train on."""
@@ -346,7 +345,7 @@ class Execution:
         elif is_running and asks:
             message = self._warning.note
         else:
-            message = self._notes.without_path(str(self.error or ""))
+            message = self._error_sentence()
         return Snapshot(
             state="paused" if is_running and (away_reason or asks) else self.state,
             stages=funnel,
@@ -375,7 +374,10 @@ class Execution:
         """
         if self._kept is not None:
             notes = self._notes.sentences
-            return replace(self._kept, state=self.state, notes=notes, **vars(totals))
+            error = self._error_sentence()
+            return replace(
+                self._kept, state=self.state, notes=notes, error=error or None, **vars(totals)
+            )
         return summarize(
             self.plan,
             totals,
@@ -383,7 +385,12 @@ class Execution:
             funnel=self._final_funnel,
             notes=self._notes.sentences,
             distinct_answers=self._distinct_answers,
+            error=self._error_sentence() or None,
         )
+
+    def _error_sentence(self) -> str:
+        """What stopped the run, without the path of its folder; empty if nothing did."""
+        return self._notes.without_path(visible(str(self.error or "")))
 
     def _away_reason(self) -> str:
         for teacher in self.plan.teachers:
@@ -395,32 +402,15 @@ class Execution:
         return sum(teacher.retries for teacher in self.plan.teachers)
 
 
-def _choose_profile(plan: Plan, journal: Journal, out: Path | None, notes: Notes) -> Plan:
-    """The plan by the profile in the folder, if there is one.
-
-    A run that was begun without a profile continues without: it would otherwise be another one.
-    """
-    if replaces_folders_profile(plan, out):
-        notes.add(f"The profile in {out} was another one; the one that you gave takes its place.")
-    plan = with_folders_profile(plan, out)
-    newest = journal.newest()
-    if plan.study is None or newest is None:
-        return plan
-    if _recorded_config(newest, out).profile:
-        return plan
-    notes.add(
-        f"{out or 'This run'} was begun without a profile and continues so. To use one, write it "
-        "with sdgkit study and pass it as --profile (profile=)."
-    )
-    return without_profile(plan)
-
-
 def _stream_of(plan: Plan, journal: Journal, finished: Mapping[int, Mapping[str, int]]) -> Stream:
     """The stream of a plan, from what is finished already.
 
     With a target nothing is: its rounds begin anew from the recorded replies.
     """
     target = plan.target_rounds()
+    if target is not None:
+        by_stage = journal.count_replies_by_stage()
+        target.spend(sum(by_stage.get(name, 0) for name in STUDY.names))
     return Stream(plan, plan.admitted, journal, finished if target is None else {}, target)
 
 
@@ -434,7 +424,7 @@ def _begin_session(
     """
     config = plan.edition()
     newest = journal.newest()
-    previous = _recorded_config(newest, out) if newest is not None else None
+    previous = recorded_config(newest, out) if newest is not None else None
     if previous is not None and not reuse:
         refuse_another_job(previous, config, out)
     recorded_replies = journal.count_replies()
@@ -448,11 +438,6 @@ def _begin_session(
     if out is not None:
         write_start(out, plan)
     return finished
-
-
-def _recorded_config(newest: Edition, out: Path | None) -> EditionConfig:
-    """What decided the rows of the last session. Raises RunError where the journal is damaged."""
-    return read_values(EditionConfig, newest.config, f"The journal in {out}", out)
 
 
 def _resume_note(changes: Sequence[str], recorded_replies: int, is_finished: bool) -> str:

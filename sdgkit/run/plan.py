@@ -16,11 +16,8 @@ from sdgkit.run.edition import EditionConfig, ProfileState
 from sdgkit.samples import Row, without_id
 from sdgkit.seeds import row_key
 from sdgkit.stages import Stage
-from sdgkit.stream import Target
+from sdgkit.stream import RequestLimit, Target
 from sdgkit.teachers.teacher import Teacher
-
-MAX_ROUNDS = 10
-"""A target is given up after ten times the usual number of contexts per seed."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +32,9 @@ class Plan:
         judge: The teacher that the judging stages ask; None if the teacher judges its own work.
         settings: The options of `generate` as JSON values, enough to repeat the run.
         target: How many samples to keep; None for one pass over the rows.
+        max_requests: How many requests the rounds of a target may take; None for as many as bring
+            new samples.
+        min_samples: How many samples have to be kept for the run not to have finished short.
         near_duplicates: The similarity, 0 to 1, from which a sample that repeats another or a seed
             is dropped at the end; None to keep them all.
         responses: Responses to each question, of which the best is kept at the end.
@@ -63,6 +63,8 @@ class Plan:
     judge: Teacher | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     target: int | None = None
+    max_requests: int | None = None
+    min_samples: int | None = None
     near_duplicates: float | None = None
     twins: str = "keep"
     responses: int = 1
@@ -243,6 +245,7 @@ class Plan:
             seeds=[row_key(row) for row in self.rows],
             ids=[str(row["id"]) for row in self.rows if row.get("id")],
             target=self.target,
+            max_requests=self.max_requests,
             near_duplicates=self.near_duplicates,
             structure=self.structure,
             twins="drop" if self.twins == "drop" else "",
@@ -261,21 +264,17 @@ class Plan:
         """How the target is pursued; None without a target.
 
         Raises:
-            SettingsError: The first stage makes no new rows.
+            SettingsError: The first stage makes no new rows, or the limit of requests is too low.
         """
         if self.target is None:
             return None
         first, *others = self.pipeline.stages
-        rounds = first.target_rounds(MAX_ROUNDS)
-        if not rounds:
+        rounds = first.target_rounds
+        if rounds == 0:
             raise SettingsError(
                 f"A target requires a first stage that makes new rows; {first.name} makes none.",
                 setting="target",
             )
-        if first.total_rows is not None:
-            limit = "your own contexts are used up"
-        else:
-            limit = f"the limit of {rounds} rounds is reached"
         # In a round, the first stage makes one request for each seed.
         new_rows = [
             stage.per_row for stage in others if stage.fans_out and stage.total_rows is None
@@ -287,9 +286,32 @@ class Plan:
             seeds=len(self.rows),
             rounds=rounds,
             samples_per_unit=max(1.0, sum(new_rows) / 2),
-            limit_reason=limit,
+            rounds_used_up="your own contexts are used up. Add some, and run it again",
             last_stage=len(self.pipeline.stages) - 1,
+            limit=self._request_limit(),
         )
+
+    def _request_limit(self) -> RequestLimit | None:
+        if self.max_requests is None:
+            return None
+        per_unit = self._requests_per_unit()
+        if self.max_requests < per_unit:
+            raise SettingsError(
+                f"max_requests must be at least {per_unit}: that is what one round of one seed "
+                f"takes. It is {self.max_requests}.",
+                setting="max_requests",
+            )
+        return RequestLimit(self.max_requests, per_unit)
+
+    def _requests_per_unit(self) -> int:
+        """The requests of one seed's part of a round of a target, if all replies are good."""
+        first, *others = self.pipeline.stages
+        requests = 1 if first.role else 0
+        width = 1 if first.has_separate_requests or not first.role else first.rows_per_request
+        for stage in others:
+            requests += width * stage.requests_per_row
+            width *= stage.per_row
+        return requests
 
 
 def _refuse_unstorable(row: Row, number: int) -> None:

@@ -9,6 +9,8 @@ from sdgkit.files import refuse_way_out
 from sdgkit.formatting import list_briefly, pluralize
 from sdgkit.journal import Journal
 from sdgkit.profile import PROFILE_FILE, Criterion, Profile
+from sdgkit.run.edition import recorded_config
+from sdgkit.run.notes import Notes
 from sdgkit.run.plan import Plan
 from sdgkit.studies import Study, StudyOutcome
 from sdgkit.teachers import background
@@ -94,6 +96,26 @@ def studied(plan: Plan, journal: Journal) -> StudiedPlan:
         return StudiedPlan(plan)
     outcome: StudyOutcome = background.wait(study.carry_out())
     return StudiedPlan(after_study(plan, outcome), outcome.trail)
+
+
+def choose_profile(plan: Plan, journal: Journal, out: Path | None, notes: Notes) -> Plan:
+    """The plan by the profile in the folder, if there is one.
+
+    A run that was begun without a profile continues without: it would otherwise be another one.
+    """
+    if replaces_folders_profile(plan, out):
+        notes.add(f"The profile in {out} was another one; the one that you gave takes its place.")
+    plan = with_folders_profile(plan, out)
+    newest = journal.newest()
+    if plan.study is None or newest is None:
+        return plan
+    if recorded_config(newest, out).profile:
+        return plan
+    notes.add(
+        f"{out or 'This run'} was begun without a profile and continues so. To use one, write it "
+        "with sdgkit study and pass it as --profile (profile=)."
+    )
+    return without_profile(plan)
 
 
 def after_study(plan: Plan, outcome: StudyOutcome) -> Plan:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sdgkit.decisions import DecisionBook, Decisions
 from sdgkit.errors import RunError, show_in_notebook
 from sdgkit.export.training_set import Part, TrainingSet
-from sdgkit.formatting import format_samples
+from sdgkit.formatting import format_samples, pluralize
 from sdgkit.funnel import Summary
 from sdgkit.journal import JOURNAL_FILE, Journal
 from sdgkit.keywords import known_keywords
@@ -22,6 +22,7 @@ from sdgkit.profile import PROFILE_FILE, Profile
 from sdgkit.report.explain import Explanation, explain
 from sdgkit.run.config import RunConfig
 from sdgkit.run.execution import NO_SAMPLES, Execution
+from sdgkit.run.finished import finished_plan
 from sdgkit.run.folder import SEEDS_FILE, SUMMARY_FILE, read_config, read_summary
 from sdgkit.run.judges import JudgeWarning
 from sdgkit.run.notes import Notes
@@ -36,6 +37,8 @@ from sdgkit.teachers.teacher import Teacher
 
 if TYPE_CHECKING:
     import datasets
+
+NOTHING_DONE = "Nothing was sent, and no file was written again."
 
 NOTES_S = 0.1
 """Seconds between two looks for new notes while waiting."""
@@ -90,6 +93,8 @@ class Run:
     def start(self) -> "Run":
         """Start the run, or resume it where it stopped; returns at once.
 
+        A run that is finished stays as it is: nothing is sent, and no file is written again.
+
         Raises:
             RunError: The folder cannot be used, or the run was opened read-only.
             SettingsError: A stage has no teacher to ask, or the rows or the target cannot be used.
@@ -101,6 +106,12 @@ class Run:
                 "This run was opened read-only. To resume it, call sdgkit.generate(its folder).",
                 folder=self.out,
             )
+        finished = finished_plan(self._given_plan, self.out)
+        if finished is not None:
+            self._given_plan = finished
+            samples = pluralize(self.snapshot().samples, "sample")
+            self._notes.add(f"{self.out} is already finished: {samples}. {NOTHING_DONE}")
+            return self
         self._execution = Execution(
             self._given_plan, self._record, self._notes, self._judge_warning, reuse=self._reuse
         )
@@ -121,6 +132,7 @@ class Run:
         """
         execution = self._execution
         if execution is None:
+            self._print_notes()
             return self
         deadline = time.monotonic() + (math.inf if timeout is None else timeout)
         try:
@@ -254,7 +266,17 @@ class Run:
             totals = journal.totals()
         if self._execution is not None:
             return self._execution.summary(totals)
+        if self.out is not None and self.finished:
+            return read_summary(self.out)
         return summarize(self.plan, totals, state="new", funnel=(), notes=self.notes)
+
+    @property
+    def shortfall(self) -> str:
+        """Why the run finished short, in a sentence; empty if it did not, or is not done.
+
+        It missed its target, kept fewer than `min_samples`, or nothing.
+        """
+        return self.summary.shortfall
 
     def explain(self) -> Explanation:
         """Where the samples went: the biggest causes, an example of each, what to change."""

@@ -9,6 +9,9 @@ from sdgkit.run.config import RunConfig
 from sdgkit.run.plan import Plan
 from sdgkit.run.snapshot import Snapshot
 
+ENDED = ("done", "cancelled", "failed")
+"""The states of a run that is over."""
+
 
 def summarize(
     plan: Plan,
@@ -18,6 +21,7 @@ def summarize(
     funnel: Sequence[StageLine],
     notes: Sequence[str],
     distinct_answers: int | None = None,
+    error: str | None = None,
 ) -> Summary:
     """The summary of a run.
 
@@ -28,13 +32,14 @@ def summarize(
         funnel: The final funnel.
         notes: What the run noted.
         distinct_answers: How many samples are left if each answer to a context counts once.
+        error: What stopped the run, in a sentence.
     """
     from sdgkit import __version__
 
     return Summary(
         state=state,
         stages=list(funnel),
-        **vars(totals),
+        **{**vars(totals), "ended": totals.ended if state in ENDED else None},
         teacher=plan.teacher_kind,
         model=_public(plan.teacher_model),
         judge=_public(plan.judge_model),
@@ -43,6 +48,9 @@ def summarize(
         target=plan.target,
         notes=list(notes),
         distinct_answers=distinct_answers,
+        max_requests=plan.max_requests,
+        min_samples=plan.min_samples,
+        error=error,
     )
 
 
@@ -59,4 +67,7 @@ def summary_so_far(snapshot: Snapshot, config: RunConfig) -> Summary:
         teacher=config.teacher,
         model=config.model,
         judge=config.judge,
+        target=config.target,
+        max_requests=config.settings.max_requests,
+        min_samples=config.settings.min_samples,
     )

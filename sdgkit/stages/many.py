@@ -254,7 +254,8 @@ class Given(Stage):
     def total_rows(self) -> int | None:
         return sum(len(rows) for rows in self.rows.values())
 
-    def target_rounds(self, passes: int) -> int:
+    @property
+    def target_rounds(self) -> int | None:
         return max((len(rows) for rows in self.rows.values()), default=0)
 
     @property

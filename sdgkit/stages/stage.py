@@ -83,13 +83,14 @@ class StageTraits:
         """How many rows the stage makes in all; None if that depends on the rows that come in."""
         return None
 
-    def target_rounds(self, passes: int) -> int:
-        """In how many rounds of a target the stage can make new rows; 0 if it makes none.
+    @property
+    def target_rounds(self) -> int | None:
+        """In how many rounds of a target the stage can make new rows.
 
-        Args:
-            passes: How many times the usual number of rows it may make.
+        None for any number of rounds; 0 if it makes no new rows.
         """
-        return passes * self.requests_per_row if self.fans_out else 0
+        makes_rows = self.fans_out and self.requests_per_row > 0
+        return None if makes_rows else 0
 
     @property
     def written_columns(self) -> frozenset[str]:

@@ -9,6 +9,6 @@ every eighth slot, so that no long chain starts late and samples keep coming.
 from sdgkit.stream.requests import Usage
 from sdgkit.stream.stream import Stream
 from sdgkit.stream.tally import StageCounts, Tally
-from sdgkit.stream.target import Target
+from sdgkit.stream.target import RequestLimit, Target
 
-__all__ = ["StageCounts", "Stream", "Tally", "Target", "Usage"]
+__all__ = ["RequestLimit", "StageCounts", "Stream", "Tally", "Target", "Usage"]

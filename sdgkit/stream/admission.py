@@ -33,7 +33,7 @@ class Admission:
     Args:
         rows: The rows, in order, each with its id.
         stages: The stages that they will go through.
-        finished: The numbers of the units that need no admission.
+        finished: The numbers of the units that need no admission; with a target, none.
         target: The target; with one, the rows are admitted again in each round.
     """
 
@@ -46,8 +46,7 @@ class Admission:
     ) -> None:
         self._rows = rows
         self._target = target
-        rounds = target.rounds if target is not None else 1
-        units = range(1, rounds * len(rows) + 1)
+        units = range(1, len(rows) + 1)
         self._units = deque(unit for unit in units if unit not in finished)
         self._closing_rows = closing_rows(stages)
         self._seeds: dict[int, StreamStep] = {}  # with a target: the rows of all rounds, by place
@@ -55,6 +54,8 @@ class Admission:
     @property
     def rows_remain(self) -> bool:
         """Whether a row is still to be admitted."""
+        if self._target is not None:
+            return bool(self._rows) and self._target.units_remain
         return bool(self._units)
 
     def needs_more(self) -> bool:
@@ -71,12 +72,14 @@ class Admission:
         Args:
             top: The top of the stream's rows.
         """
-        unit = self._units.popleft()
+        if self._target is None:
+            unit = self._units.popleft()
+            id, row = self._rows[unit - 1]
+            return Admitted(top.admit(id, unit, row, unit), round=None)
+        self._target.begun += 1
+        unit = self._target.begun
         finished_rounds, place = divmod(unit - 1, len(self._rows))
         id, row = self._rows[place]
-        if self._target is None:
-            return Admitted(top.admit(id, place + 1, row, unit), round=None)
-        self._target.begun += 1
         if place not in self._seeds:
             self._seeds[place] = top.admit(id, place + 1, row)
         seed = self._seeds[place]

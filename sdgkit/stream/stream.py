@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from sdgkit.errors import RunStopped, as_sdgkit_error
+from sdgkit.funnel import FAILURES
 from sdgkit.journal import Journal, Outcome
 from sdgkit.prompts.structured_output import Form
 from sdgkit.samples import Row
@@ -24,9 +25,6 @@ from sdgkit.teachers.teacher import Reply, Request, Teacher
 
 FIRST_FAILURES = 20
 """The run stops if this many first rows of a stage all fail alike."""
-
-FAILURES = ("malformed", "no_answer", "truncated", "refused", "teacher_error")
-"""The reasons of drops that are failures, not judgements."""
 
 CROWD = 4
 """No row is admitted while more than four requests wait for each slot of the teacher, as they do
@@ -251,8 +249,13 @@ class Stream:
         # The lineage comes first, and replaces any column named id in the user's own rows.
         sample = {"id": step.id, **step.row}
         sample["id"] = step.id
-        self._journal.put(Outcome(step.id, step.place, step.unit, sample, step.trail))
+        self._record(Outcome(step.id, step.place, step.unit, sample, step.trail))
         self.newest.append(sample)
+
+    def _record(self, outcome: Outcome) -> None:
+        self._journal.put(outcome)
+        if self.target is not None:
+            self.target.note(outcome)
 
     def drop(self, step: StreamStep, drop: Drop) -> None:
         """Record that a row left the stream at its stage."""
@@ -268,7 +271,7 @@ class Stream:
             message=drop.message,
             reply=drop.reply or step.last_reply(),
         )
-        self._journal.put(outcome)
+        self._record(outcome)
         if drop.reason in FAILURES and not self.tally.rows_out(step.at):
             self._stop_if_all_fail_alike(step, drop)
 
@@ -291,6 +294,8 @@ class Stream:
     def forget(self, step: StreamStep) -> None:
         """Take back what is recorded of a row and of everything that came from it."""
         self._journal.forget(step.place)
+        if self.target is not None:
+            self.target.forget(step.place)
         for sample in list(self.newest):
             if f"{sample['id']}/".startswith(f"{step.id}/"):
                 self.newest.remove(sample)

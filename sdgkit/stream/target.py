@@ -1,9 +1,37 @@
 """A target: rounds of rows until enough samples are kept."""
 
+from dataclasses import dataclass, field
+
+from sdgkit.journal import Outcome
 from sdgkit.stream.tally import Tally
 
 EMPTY_ROUNDS = 10
 """Rounds without one new sample after which a target is given up."""
+
+
+@dataclass(frozen=True)
+class RequestLimit:
+    """How many requests the rounds of a target may take.
+
+    Attributes:
+        requests: The number.
+        per_unit: Requests of a unit whose replies are all good. No unit counts for which fewer are
+            left, so that the last one is not cut short.
+    """
+
+    requests: int
+    per_unit: int
+
+
+@dataclass
+class _UnitRequests:
+    """The requests behind the rows of a unit: their keys, by the place of the row."""
+
+    keys: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    @property
+    def number(self) -> int:
+        return len(frozenset().union(*self.keys.values()))
 
 
 class Target:
@@ -16,14 +44,16 @@ class Target:
     Args:
         number: How many samples to keep.
         seeds: How many rows make a round.
-        rounds: How many rounds to try at most.
+        rounds: How many rounds there are rows for; None where the first stage can always make more.
         samples_per_unit: How many samples a unit is expected to yield, before any is finished.
-        limit_reason: Why the run ends when all rounds are used up, in words.
+        rounds_used_up: Why the run ends when all rounds are used up, in words.
         last_stage: The place of the pipeline's last stage, from 0: what leaves it is a sample.
+        limit: How many requests the rounds may take; None for as many as bring new samples.
 
     Attributes:
         tally: The rows of all units that count.
         kept: Their samples.
+        requests: The requests behind their rows, recorded ones included.
         last_unit: The last unit that counts.
         begun: How many units have been begun.
         reason: Why the run ended short of the number; empty if it did not.
@@ -34,17 +64,20 @@ class Target:
         number: int,
         *,
         seeds: int,
-        rounds: int,
+        rounds: int | None,
         samples_per_unit: float,
-        limit_reason: str,
+        rounds_used_up: str,
         last_stage: int,
+        limit: RequestLimit | None = None,
     ) -> None:
         self.number = number
         self.seeds = seeds
         self.rounds = rounds
-        self.limit_reason = limit_reason
+        self.rounds_used_up = rounds_used_up
+        self.limit = limit
         self.tally = Tally()
         self.kept = 0
+        self.requests = 0
         self.last_unit = 0
         self.begun = 0
         self.reason = ""
@@ -52,6 +85,7 @@ class Target:
         self._last_stage = last_stage
         self._empty_units = 0  # of the last ones that count
         self._waiting: dict[int, Tally] = {}  # finished units that have an unfinished predecessor
+        self._unit_requests: dict[int, _UnitRequests] = {}  # of units that do not count yet
 
     @property
     def is_over(self) -> bool:
@@ -63,14 +97,50 @@ class Target:
         """Samples of the last unit beyond the number."""
         return max(0, self.kept - self.number)
 
+    @property
+    def units_remain(self) -> bool:
+        """Whether there are rows for a further unit."""
+        return self.rounds is None or self.begun < self.rounds * self.seeds
+
     def needs_more(self) -> bool:
-        """Whether the units that have been begun may fall short of the number."""
+        """Whether a further unit is to be begun: those that are may fall short of the number."""
+        if self.is_over or not self.units_remain or not self._may_begin():
+            return False
         waiting_samples = sum(self._samples(tally) for tally in self._waiting.values())
         samples = self.kept + waiting_samples
         finished = self.last_unit + len(self._waiting)
         rate = (self._samples_per_unit + samples) / (1 + finished)
         expected = samples + (self.begun - finished) * rate
-        return not self.is_over and expected < self.number
+        return expected < self.number
+
+    def _may_begin(self) -> bool:
+        """Whether the limit leaves requests for a further unit, beside those that are begun."""
+        if self.limit is None:
+            return True
+        reserved = self.requests
+        for unit in range(self.last_unit + 1, self.begun + 1):
+            used = self._requests_of(unit)
+            is_finished = unit in self._waiting
+            reserved += used if is_finished else max(used, self.limit.per_unit)
+        return reserved + self.limit.per_unit <= self.limit.requests
+
+    def spend(self, requests: int) -> None:
+        """Note requests that were sent before the first round."""
+        self.requests += requests
+        self._stop_at_limit()
+
+    def note(self, outcome: Outcome) -> None:
+        """Note what became of a row of a unit."""
+        if self.limit is not None and outcome.unit > self.last_unit:
+            unit = self._unit_requests.setdefault(outcome.unit, _UnitRequests())
+            unit.keys[outcome.place] = frozenset(key for _, key in outcome.trail)
+
+    def forget(self, place: str) -> None:
+        """Take back what was noted of the row at this place, and of all below it."""
+        for unit in self._unit_requests.values():
+            for noted in list(unit.keys):
+                if f"{noted}.".startswith(f"{place}."):
+                    del unit.keys[noted]
 
     def finish(self, unit: int, tally: Tally) -> None:
         """Note that a unit is finished.
@@ -85,16 +155,53 @@ class Target:
             self._count_next_unit()
 
     def _count_next_unit(self) -> None:
+        requests = self.requests + self._requests_of(self.last_unit + 1)
+        if self.limit is not None and requests > self.limit.requests:
+            self.reason = self._limit_reason()
+            return
         self.last_unit += 1
         tally = self._waiting.pop(self.last_unit)
+        self._unit_requests.pop(self.last_unit, None)
         samples = self._samples(tally)
         self.tally.add(tally)
         self.kept += samples
+        self.requests = requests
         self._empty_units = 0 if samples else self._empty_units + 1
-        if self.kept < self.number and self.last_unit >= self.rounds * self.seeds:
-            self.reason = self.limit_reason
+        if self.kept >= self.number:
+            return
+        if self.rounds is not None and self.last_unit >= self.rounds * self.seeds:
+            self.reason = self.rounds_used_up
         elif self._empty_units >= EMPTY_ROUNDS * self.seeds:
-            self.reason = f"the last {EMPTY_ROUNDS} rounds produced no new sample"
+            self.reason = (
+                f"the last {EMPTY_ROUNDS} rounds produced no new sample. Add seeds, or lists to "
+                "draw from (--vary), so that contexts and questions repeat less, and run it again"
+            )
+        else:
+            self._stop_at_limit()
+
+    def _stop_at_limit(self) -> None:
+        """Stop where the limit does not leave enough for one more unit."""
+        if self.limit is not None and self.requests + self.limit.per_unit > self.limit.requests:
+            self.reason = self._limit_reason()
+
+    def _limit_reason(self) -> str:
+        assert self.limit is not None
+        return (
+            f"the limit of {self.limit.requests:,} requests is reached. Raise --max-requests "
+            f"{self._advice()}and run it again; nothing is asked twice"
+        )
+
+    def _advice(self) -> str:
+        """How high the limit would have to be, if the samples so far tell."""
+        if not self.kept:
+            return ""
+        needed = self.requests * self.number / self.kept
+        hundreds = -int(-needed // 100) * 100
+        return f"to about {hundreds:,} "
+
+    def _requests_of(self, unit: int) -> int:
+        noted = self._unit_requests.get(unit)
+        return noted.number if noted is not None else 0
 
     def _samples(self, tally: Tally) -> int:
         return tally.rows_out(self._last_stage)

@@ -163,6 +163,35 @@ def test_the_options_fill_in_the_parameters_and_the_kernel_is_this_interpreter(
     assert "The executed notebook: there/own.ipynb" in done.stdout
 
 
+def test_seeds_that_the_notebook_refuses_are_bad_arguments(tmp_path: Path) -> None:
+    notebook(
+        tmp_path / "own.ipynb",
+        "import sdgkit as sk\nsk.load_seeds(seeds)",
+        parameters="seeds = None",
+    )
+    refused = sdgkit(tmp_path, "run", "own.ipynb", "--seeds", "nowhere.jsonl")
+    assert refused.returncode == 2
+    assert "nowhere.jsonl" in refused.stderr
+
+
+def test_a_run_in_a_notebook_has_the_exit_statuses_of_generate(tmp_path: Path) -> None:
+    makes = (
+        "import sdgkit as sk\n"
+        "with sk.connect('rehearsal') as teacher:\n"
+        f"    run = sk.generate({str(SEEDS)!r}, teacher=teacher, out=out, profile=False,\n"
+        "                      num_contexts=1, num_questions=1, checks=checks)"
+    )
+    notebook(tmp_path / "own.ipynb", makes, parameters="out = None\nchecks = None")
+    enough = sdgkit(tmp_path, "run", "own.ipynb", "--out", "run", "--min-samples", "1")
+    assert enough.returncode == 0, enough.stderr
+    few = sdgkit(tmp_path, "run", "own.ipynb", "--out", "run", "--min-samples", "999")
+    assert few.returncode == 3
+    assert "--min-samples asks for 999" in few.stdout
+    nothing = sdgkit(tmp_path, "run", "own.ipynb", "--out", "none", "--check", "matches=^never$")
+    assert nothing.returncode == 3
+    assert "Train on" not in nothing.stdout
+
+
 def test_a_cell_that_fails_ends_it_with_its_error_and_the_path(tmp_path: Path) -> None:
     fails = "print('so far')\nimport sdgkit as sk\nsk.load_seeds('nowhere.jsonl')"
     notebook(

@@ -161,6 +161,35 @@ def test_a_target_is_estimated_from_what_is_kept(script: ScriptedTeacher) -> Non
     )  # 600 samples: 200 contexts and their questions, and three requests for each question
 
 
+def test_with_a_target_the_uncertainty_is_in_requests_time_and_cost(
+    script: ScriptedTeacher,
+) -> None:
+    script.answer = lambda ask: judged(
+        script,
+        ask,
+        good=not ask.stage.startswith("eval_") or not ask.given["question"].startswith("Q1"),
+    )
+    plan = planned(script, target=600, max_requests=1000)
+    found = sk.estimate(plan, price_prompt=1.0, price_completion=1.0)
+    assert (found.samples, found.low, found.high) == (600, 600, 600)
+    assert found.request_range and found.second_range and found.cost_range
+    assert found.request_range.low < found.requests < found.request_range.high
+    assert found.second_range.low < found.seconds < found.second_range.high
+    assert found.cost is not None
+    assert found.cost_range.low < found.cost < found.cost_range.high
+    shown = str(found)
+    assert "600, the target" in shown
+    assert f"({found.request_range.low:,} to {found.request_range.high:,}" in shown
+    assert "out of reach with --max-requests 1,000" in shown
+
+
+def test_an_estimate_comes_with_two_samples_of_different_seeds(script: ScriptedTeacher) -> None:
+    found = sk.estimate(planned(script))
+    first, second = found.examples
+    assert str(first["id"])[:3] != str(second["id"])[:3]
+    assert first["response"] and first["seed_response"]
+
+
 def test_drops_lower_what_to_expect_and_widen_the_range(script: ScriptedTeacher) -> None:
     script.answer = lambda ask: judged(
         script,

@@ -1,16 +1,19 @@
 """The exit status tells a good night from a bad one."""
 
 import json
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
-from scripted import ScriptedTeacher, completion, seeds
+from scripted import PROMPTS, ScriptedTeacher, completion, seeds
 from servers import status
 
+import sdgkit as sk
 from sdgkit.cli.main import main
+from sdgkit.errors import SettingsError
 
 Behaviour = Callable[[dict[str, Any], int], Awaitable[web.StreamResponse]]
 DONE, FAILED, SHORT = 0, 1, 3
@@ -88,6 +91,46 @@ def test_too_few_samples_for_min_samples_finished_short(
     assert "--min-samples asks for 1,000" in capsys.readouterr().out
     assert main(["status", "run", "--min-samples", "1000"]) == SHORT
     assert main(["status", "run", "--min-samples", "1"]) == DONE
+
+
+def test_a_run_remembers_how_many_samples_it_needs(
+    script: ScriptedTeacher, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = sk.generate(
+        seeds(1),
+        teacher=script.connect(),
+        prompts=PROMPTS,
+        profile=False,
+        out="run",
+        min_samples=500,
+    )
+    assert run.shortfall.endswith("--min-samples asks for 500.")
+    assert main(["status", "run"]) == SHORT
+    assert main(["status", "run", "--min-samples", "1"]) == DONE
+    assert json.loads(Path("run/summary.json").read_text())["min_samples"] == 500
+
+
+@pytest.mark.parametrize("number", [0, -2, "many", 1.5, True])
+def test_min_samples_is_a_number_of_samples(number: Any) -> None:
+    with pytest.raises(SettingsError, match="min_samples"):
+        sk.plan(seeds(), min_samples=number)
+
+
+def test_many_technical_drops_are_said_before_the_numbers(
+    script: ScriptedTeacher, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script.answer = lambda ask: (
+        "no tags" if ask.stage == "gen_contexts" and ask.ordinal % 2 else script.usual(ask)
+    )
+    (Path("prompts")).mkdir()
+    for name, prompt in PROMPTS.items():
+        prompt.save(f"prompts/{name}.yaml")
+    assert generate(script, "--num-contexts", "8", "--prompts", "prompts", "--no-profile") == DONE
+    shown = capsys.readouterr().out
+    lost = re.search(r"(\d+) rows were lost to technical failures.*malformed \d+", shown)
+    assert lost and lost.start() < shown.index("rows_in" if "rows_in" in shown else "samples from")
+    assert main(["status", "run"]) == DONE
+    assert "lost to technical failures" in capsys.readouterr().out
 
 
 def test_enough_samples_are_done(script: ScriptedTeacher) -> None:

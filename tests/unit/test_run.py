@@ -109,19 +109,11 @@ def test_the_summary_has_the_numbers_of_all_sessions(
     asked = script.asked()
     run = generate(script, tmp_path, seeds(3))
     summary = run.summary
-    assert list(summary.as_json())[:10] == [
-        *(
-            "state",
-            "sessions",
-            "stages",
-            "requests",
-            "retries",
-            "reused",
-            "prompt_tokens",
-            "completion_tokens",
-        ),
-        *("wall_s", "teacher"),
-    ]
+    assert {
+        *("state", "samples", "yield", "dropped", "target_reached", "started", "ended", "error"),
+        *("sessions", "stages", "requests", "retries", "reused", "prompt_tokens"),
+        *("completion_tokens", "wall_s", "teacher"),
+    } <= set(summary.as_json())
     assert (summary.state, summary.sessions, summary.requests) == (
         "done",
         2,
@@ -637,7 +629,7 @@ def test_a_run_in_a_read_only_folder_can_be_opened_and_is_not_written(
         print(run.state, len(run.dataset), len(trace.exchanges), run.summary.requests)
         teacher = sk.connect("openai", base_url={script.base_url!r}, api_key="key")
         try:
-            sk.generate({str(out)!r}, teacher=teacher)
+            sk.generate({str(out)!r}, teacher=teacher, num_contexts=9)
         except sk.RunError as error:
             print(error)
     """

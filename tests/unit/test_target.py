@@ -137,23 +137,75 @@ def test_without_a_target_the_same_contexts_are_not_asked_again(
     assert len(targeted) > 3
 
 
-def test_a_target_out_of_reach_ends_at_the_stated_limit_with_the_reason(
+def test_a_target_continues_far_beyond_the_contexts_asked_for_as_long_as_samples_come(
     script: ScriptedTeacher,
 ) -> None:
-    script.answer = lambda ask: (
-        tagged(
-            evaluation="No.",
-            score=int(ask.given["question"].startswith("Q0") and "Context 1.1 " in str(ask.given)),
-        )
-        if ask.stage == "eval_grounded_questions"
-        else script.usual(ask)
-    )
-    run = generate(script, 1000, seeds(1), num_contexts=1, num_questions=1)
-    assert run.state == "done"
-    assert len(list(run.samples())) <= 1
-    assert any("of 1000 samples" in note and "limit of 10 rounds" in note for note in run.notes)
-    assert script.asked("gen_contexts") == 10
+    script.answer = one_of_seven
+    run = generate(script, 30, seeds(2), num_contexts=1, num_questions=1)
+    assert len(list(run.samples())) == 30
+    assert script.asked("gen_contexts") > 100
+    assert run.summary.target_reached
     assert_adds_up(run)
+
+
+def one_of_seven(ask: Ask) -> str:
+    """The judge keeps the questions of every seventh context."""
+    if ask.stage != "eval_grounded_questions":
+        return ScriptedTeacher.usual(ask)
+    ordinal = int(str(ask.given["context"]).split(".")[1].split()[0])
+    return tagged(evaluation="As it is.", score=int(ordinal % 7 == 0))
+
+
+@pytest.mark.parametrize("limit", [11, 60, 137])
+def test_a_target_ends_at_the_limit_of_requests_with_what_to_type(
+    script: ScriptedTeacher, limit: int
+) -> None:
+    run = generate(script, 1000, max_requests=limit)
+    assert run.state == "done"
+    assert script.asked() <= limit
+    assert script.asked() > limit - 11  # what one more round of one seed would take
+    [note] = [note for note in run.notes if "of 1000 samples" in note]
+    assert f"limit of {limit} requests" in note
+    assert "--max-requests" in note
+    assert run.shortfall.startswith("Finished short")
+    assert run.summary.target_reached is False
+    assert_adds_up(run)
+
+
+def test_what_a_limit_of_requests_keeps_depends_on_no_timing(script: ScriptedTeacher) -> None:
+    script.answer = often_the_same
+    one = result(generate(script, 1000, concurrency=1, max_requests=120))
+    for number in range(3):
+        chance = random.Random(number)
+        script.delay = lambda ask, chance=chance: chance.choice((0, 0.001, 0.004, 0.02))
+        assert result(generate(script, 1000, concurrency=64, max_requests=120)) == one
+
+
+def test_a_raised_limit_continues_and_asks_nothing_twice(
+    script: ScriptedTeacher, tmp_path: Path
+) -> None:
+    short = generate(script, 40, out=tmp_path, max_requests=60)
+    assert script.asked() <= 60
+    whole = generate(script, 40, out=tmp_path, max_requests=600)
+    assert len(list(whole.samples())) == 40
+    assert {row["id"] for row in short.samples()} <= {row["id"] for row in whole.samples()}
+    assert script.repeated() == 0
+    again = sk.plan(tmp_path)
+    assert (again.target, again.max_requests) == (40, 600)
+
+
+@pytest.mark.parametrize("limit", [0, -1, 2.5, "many", 3])
+def test_a_limit_of_requests_must_be_enough_for_one_round(
+    script: ScriptedTeacher, limit: Any
+) -> None:
+    with pytest.raises(SettingsError, match="max_requests"):
+        generate(script, 10, max_requests=limit)
+    assert script.asked() == 0
+
+
+def test_a_limit_of_requests_needs_a_target() -> None:
+    with pytest.raises(SettingsError, match="give target"):
+        sk.plan(seeds(), max_requests=500)
 
 
 def test_rounds_without_a_new_sample_end_the_run_with_a_note(script: ScriptedTeacher) -> None:
