@@ -181,7 +181,10 @@ def estimate(
         least = projection.work.times(plan.target / high)
         most = projection.work.times(plan.target / low)
         expected = Expectation(samples=plan.target, low=plan.target, high=plan.target)
-    work = work.plus(_work_of_study(plan, pilot))
+    study = _work_of_study(plan, pilot)
+    work = work.plus(study)
+    least = least.plus(study)
+    most = most.plus(study)
     longest = _longest_prompt(plan, pilot)
     return Estimate(
         requests=round(work.requests),
