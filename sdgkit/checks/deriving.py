@@ -7,6 +7,7 @@ from sdgkit.checks.json_texts import json_objects, read_json
 from sdgkit.checks.languages import language
 from sdgkit.checks.reading import read_shipped_check
 from sdgkit.checks.tables import Table
+from sdgkit.checks.word_count import count_words
 from sdgkit.errors import SettingsError
 from sdgkit.samples import Row
 from sdgkit.stages import Check
@@ -160,10 +161,10 @@ def _escaped(text: str) -> str:
 
 def _length_checks(responses: Sequence[str]) -> Iterator[str]:
     """`length`, from a third of the shortest response to three times the longest."""
-    numbers = [len(text.split()) for text in responses]
+    numbers = [count_words(text) for text in responses]
     unit = "words"
     if max(numbers) < FEW_WORDS:
-        # Nearly no spaces: labels, or a script that does without them.
+        # Hardly a word: labels.
         numbers = [len(text) for text in responses]
         unit = "characters"
     shortest = max(1, min(numbers) // LENGTH_SLACK)

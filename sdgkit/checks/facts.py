@@ -14,6 +14,7 @@ from sdgkit.checks.numbers import (
     CODE,
     Number,
     numbers,
+    plain_digits,
     rounded,
     values_in_digits,
     values_in_words,
@@ -46,14 +47,15 @@ def facts_in_context(checked: CheckedText, derived: bool = True) -> str:
     task = _text_of(row, "task_description")
     source = _source_of(task, _text_of(row, "context"), _text_of(row, "question"))
     seed_context, seed_question = _text_of(row, "seed_context"), _text_of(row, "seed_question")
-    form = _form_of(checked.seed, seed_context, seed_question)
+    form = _form_of(plain_digits(checked.seed), seed_context, seed_question)
 
     missing: list[str] = []
-    for number in numbers(checked.text):
+    text = plain_digits(checked.text)
+    for number in numbers(text):
         is_derived = derived and (number.is_countable or source.computes(number))
         if not (form.has_number(number) or source.has_number(number) or is_derived):
             missing.append(number.text)
-    candidates = [match[0].rstrip(".,;:") for match in CODE.finditer(checked.text)]
+    candidates = [match[0].rstrip(".,;:") for match in CODE.finditer(text)]
     if not _capitalise_nouns(task, seed_context, seed_question, checked.seed):
         candidates += names(checked.text)
     for name in candidates:
@@ -81,7 +83,7 @@ def _capitalise_nouns(*texts: str) -> bool:
 
 
 def _text_of(row: Row, column: str) -> str:
-    return str(row.get(column) or "")
+    return plain_digits(str(row.get(column) or ""))
 
 
 def _sentence(missing: Iterable[str], has_context: bool) -> str:

@@ -1,6 +1,11 @@
-"""Numbers in a text, whatever their format: 1,840 · 1.840 · 1 840 · 48.6 · 12.11. · 9.4.0."""
+"""Numbers in a text, whatever their format and script.
+
+1,840 · 1.840 · 1 840 · 1'840 · 1,23,456 (South Asian groups) · 48.6 · 12.11. · 9.4.0; in the digits
+of any script.
+"""
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -9,13 +14,19 @@ from sdgkit.texts import load_texts
 
 COUNTABLE = 10  # a whole number up to this may be a count of something
 
-# What belongs to a word, in scripts that put spaces between words. In other scripts a number may
-# stand directly between the signs of a sentence.
-WORD_CHARACTER = r"[^\W\u2e80-\ud7ff\uf900-\uffdc]"
-WORD_LETTER = r"[^\W\d_\u2e80-\ud7ff\uf900-\uffdc]"
+# Scripts in which a number may stand directly between the signs of a sentence: those without spaces
+# between words, and those that write little words together with the next (Hebrew, Arabic).
+_DENSE = r"\u0590-\u06ff\u0e00-\u109f\u1780-\u17ff\u2e80-\ud7ff\uf900-\uffdc"
+WORD_CHARACTER = rf"[^\W{_DENSE}]"
+WORD_LETTER = rf"[^\W\d_{_DENSE}]"
 
-_SPACES = " \u00a0\u202f"
-_THOUSANDS_SPACES = rf"[{_SPACES}'\u2019]"
+_SPACES = " \u00a0\u202f\u2007\u2009"
+_APOSTROPHES = "'\u2018\u2019\u02bc\u00b4\uff07"  # Swiss
+_THOUSANDS_SPACES = rf"[{_SPACES}{_APOSTROPHES}]"
+_INDIAN = r"\d{1,2}(?:,\d{2})+,\d{3}"
+# The signs of numbers in other scripts.
+_SIGNS = str.maketrans("\u066b\u066c\u066a\uff0e\uff0c\uff05", ".,%.,%")
+_OTHER_DIGIT = re.compile(r"(?![0-9])\d")
 _SPACED_NUMBER = rf"\d{{1,3}}(?:{_THOUSANDS_SPACES}\d{{3}})+(?:[.,]\d+)?"
 _PLAIN_NUMBER = r"\d+(?:[.,]\d+)*"
 # Not the digits of codes such as R4 or a1b2.
@@ -36,8 +47,8 @@ CODE = re.compile(
 # A line of comma-separated values.
 _CSV_LINE = re.compile(r"[^\W\d],\S|\d,[^\W\d]")
 
-_WHOLE = re.compile(r"\d{1,3}(?:[.,]\d{3})+|\d+")
-_POINTED = re.compile(r"(\d+(?:[.,]\d{3})*)[.,](\d+)")
+_WHOLE = re.compile(rf"\d{{1,3}}(?:[.,]\d{{3}})+|{_INDIAN}|\d+")
+_POINTED = re.compile(rf"({_INDIAN}|\d+(?:[.,]\d{{3}})*)[.,](\d+)")
 
 
 @dataclass(frozen=True)
@@ -68,7 +79,7 @@ class Number:
             >>> sorted(Number.read("1.840").values)
             [1.84, 1840.0]
         """
-        plain = re.sub(_THOUSANDS_SPACES, "", text).rstrip(".,")
+        plain = re.sub(_THOUSANDS_SPACES, "", plain_digits(text)).rstrip(".,")
         groups = re.split("[.,]", plain)
         is_whole = _WHOLE.fullmatch(plain) is not None
         pointed = _POINTED.fullmatch(plain)
@@ -97,10 +108,24 @@ class Number:
         return any(value == int(value) and value <= COUNTABLE for value in self.values)
 
 
+def plain_digits(text: str) -> str:
+    r"""The text with the digits 0 to 9 and their signs in place of those of any other script.
+
+    Example:
+        >>> plain_digits("\N{ARABIC-INDIC DIGIT FOUR}\N{FULLWIDTH DIGIT TWO}")
+        '42'
+    """
+    if text.isascii():
+        return text
+    return _OTHER_DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0])), text).translate(
+        _SIGNS
+    )
+
+
 def numbers(text: str) -> Iterator[Number]:
     """The numbers in a text, without those of list items and of codes such as R4."""
     signs_of_percent = tuple(load_texts("facts")["percent"])
-    for line in _ITEM_NUMBER.sub(" ", text).splitlines():
+    for line in _ITEM_NUMBER.sub(" ", plain_digits(text)).splitlines():
         line_without_codes = CODE.sub(" ", line)
         for match in _NUMBER.finditer(line_without_codes):
             after = line_without_codes[match.end() :].lstrip(_SPACES).casefold()
@@ -111,6 +136,7 @@ def numbers(text: str) -> Iterator[Number]:
 def values_in_digits(text: str) -> set[float]:
     """Every number that may be meant by the digits in a text; what can be read in two ways is read
     in both."""
+    text = plain_digits(text)
     tokens = re.findall(_SPACED_NUMBER, text) + re.findall(_PLAIN_NUMBER, text)
     tokens += _pieces_between_commas(tokens)
     csv_lines = [line for line in text.splitlines() if _CSV_LINE.search(line)]

@@ -5,6 +5,7 @@ from functools import cache
 from typing import Literal
 
 from sdgkit.checks.registry import CheckedText, check, quoted
+from sdgkit.checks.word_count import count_words
 from sdgkit.errors import SettingsError
 from sdgkit.texts import load_texts
 
@@ -40,10 +41,10 @@ def length(
     Args:
         min: The fewest words or characters.
         max: The most words or characters.
-        unit: What to count.
+        unit: What to count. In scripts without spaces between words, a word is a sign.
     """
     _check_limits(min, max, unit)
-    number = len(checked.text.split()) if unit == "words" else len(checked.text)
+    number = count_words(checked.text) if unit == "words" else len(checked.text)
     if min is not None and number < min:
         return f"It has {number} {unit}; at least {min} are required."
     if max is not None and number > max:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from sdgkit.checks import language
+from sdgkit.checks.word_count import count_words
 from sdgkit.evaluation.response_parts import (
     ENTRY,
     KEY,
@@ -295,8 +296,8 @@ def _other_name(name: str, text: str) -> str:
 def invention(response: GoodResponse) -> str:
     """A detail made up, in the longest passage."""
     passages = list(re.finditer(r"[^\n|\"{}\[\]]+", response.text))
-    longest = max(passages, key=lambda passage: len(passage[0].split()), default=None)
-    if longest is None or len(longest[0].split()) < MIN_WORDS:
+    longest = max(passages, key=lambda passage: count_words(passage[0]), default=None)
+    if longest is None or count_words(longest[0]) < MIN_WORDS:
         return ""
     passage = longest[0].rstrip()
     body = passage.rstrip(f".!?{WIDE_SIGNS}")

@@ -38,6 +38,11 @@ class Finding:
     advice: str
 
     @property
+    def what(self) -> str:
+        """The problem, under the name that it had in 0.1."""
+        return self.problem
+
+    @property
     def place(self) -> str:
         """Which seed and which column, such as "seed 3, seed_response"."""
         seed = "all seeds" if self.row is None else f"seed {self.row}"

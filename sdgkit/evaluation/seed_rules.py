@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from sdgkit.checks import Table, facts_in_context, refusal, valid_json
+from sdgkit.checks.word_count import count_words
 from sdgkit.evaluation.judgement import as_sample
 from sdgkit.evaluation.seed_findings import Finding, Severity, make_finding
 from sdgkit.evaluation.text_forms import forms_asked_for, forms_of, name_forms
@@ -29,8 +30,10 @@ ALIKE = 0.8  # similarity of two inputs from which they are hardly two examples
 LENGTH_SPREAD = 0.1  # lengths that stay within this share of their mean are about the same
 OPENING_WORDS = 2  # of an input, that are compared
 OPENING_SHARE = 0.8  # more inputs than this share with one opening begin alike
+PHRASE_WORDS = 5  # more words are taken for a sentence
+_SENTENCE = re.compile(r"[.!?]\s|\b(?:is|are|was|were|has|have|had)\b")
+_LIST_SIGNS = " \t-*•0123456789.)\"'\u201c\u201d"
 QUOTED = 40  # characters of the beginning of a response
-FIRST_IDEOGRAPH = 0x2E80  # the first code point of scripts that put no spaces between words
 
 
 # Clear task, realistic input ----------------------------------------------------------------------
@@ -59,16 +62,10 @@ def _check_text(number: int | None, column: str, text: str) -> Iterator[Finding]
     placeholder = _pattern("placeholders").search(text)
     if placeholder is not None:
         yield make_finding(f"placeholder_{column}", number, column, text=placeholder[0])
-    if _count_words(text) < MIN_WORDS[column]:
+    if count_words(text) < MIN_WORDS[column]:
         yield make_finding(f"short_{column}", number, column, text=text)
     elif column in (CONTEXT, QUESTION) and _is_keywords(text):
         yield make_finding("keywords", number, column)
-
-
-def _count_words(text: str) -> int:
-    """The number of words; in scripts that put no spaces between them, the number of characters."""
-    ideographs = sum(ord(character) >= FIRST_IDEOGRAPH for character in text)
-    return len(text.split()) + ideographs
 
 
 def _is_keywords(text: str) -> bool:
@@ -156,8 +153,11 @@ def _check_content(number: int, seed: Row) -> Iterator[Finding]:
     """Check whether one response is complete, begins with the answer, and adds no facts."""
     response = seed[RESPONSE]
     broken_off = _pattern("broken_off").search(response)
-    if broken_off is not None:
+    dangling = _pattern("dangling").search(response)
+    if broken_off is not None and not _is_list_of_words(response):
         yield make_finding("broken_off", number, RESPONSE, end=broken_off[0].strip())
+    elif dangling is not None and not _is_list_of_phrases(response):
+        yield make_finding("dangling", number, RESPONSE, end=dangling[0].strip())
     elif response.count("```") % 2:
         yield make_finding("open_code_block", number, RESPONSE)
     if _pattern("talk").match(response.casefold()):
@@ -172,6 +172,21 @@ def _check_content(number: int, seed: Row) -> Iterator[Finding]:
     made_up = facts_in_context().function({**as_sample(seed), RESPONSE: ""})
     if made_up:
         yield make_finding("made_up", number, RESPONSE, facts=made_up)
+
+
+def _is_list_of_words(text: str) -> bool:
+    """Whether each line is a single word, such as "and" among conjunctions."""
+    words = [line.strip(f"{_LIST_SIGNS}.,;") for line in text.splitlines() if line.strip()]
+    return all(len(word.split()) == 1 for word in words) and all(map(str.isalpha, words))
+
+
+def _is_list_of_phrases(text: str) -> bool:
+    """Whether each line is a short phrase and no sentence, such as the verb "put up with"."""
+    lines = [line.strip(_LIST_SIGNS) for line in text.splitlines() if line.strip()]
+    phrases = [phrase for line in lines for phrase in re.split("[,;/]| or ", line)]
+    if any(len(phrase.split()) > PHRASE_WORDS for phrase in phrases):
+        return False
+    return not any(map(_SENTENCE.search, lines))
 
 
 # No ambiguity, variety ----------------------------------------------------------------------------
