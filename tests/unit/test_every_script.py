@@ -39,7 +39,7 @@ def facts(context: str, response: str) -> str:
     columns = ("seed_context", "seed_question", "seed_response")
     seed = dict.fromkeys(columns, "")
     row = {"task_description": "", "question": "", "context": context, "response": response}
-    return str(checks.facts_in_context().function({**seed, **row}))
+    return str(checks.facts_in_context().function({**seed, **row}) or "")
 
 
 @pytest.mark.parametrize(
