@@ -35,6 +35,7 @@ from .method import gen_grounded_responses as gen_grounded_responses
 from .method import gen_questions as gen_questions
 from .method import gen_responses as gen_responses
 from .method import generate as generate
+from .method import notebook_settings as notebook_settings
 from .method import plan as plan
 from .panels import ComparePanel as ComparePanel
 from .panels import ProfilePanel as ProfilePanel

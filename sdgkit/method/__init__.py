@@ -1,6 +1,7 @@
 """The grounded-skills method of LAB (arXiv 2403.01081): its pipelines, its stages, `generate`."""
 
 from sdgkit.method.generate import generate
+from sdgkit.method.notebook_settings import NotebookSettings, notebook_settings
 from sdgkit.method.options import PlanOptions, Prompts, Sampling, StageOptions, Vary
 from sdgkit.method.pipelines import FREEFORM, GROUNDED, METHODS
 from sdgkit.method.planning import plan
@@ -27,6 +28,7 @@ __all__ = [
     "FREEFORM",
     "GROUNDED",
     "METHODS",
+    "NotebookSettings",
     "PlanOptions",
     "PlanSource",
     "Prompts",
@@ -50,6 +52,7 @@ __all__ = [
     "gen_questions",
     "gen_responses",
     "generate",
+    "notebook_settings",
     "plan",
     "run_folder",
     "source_name",

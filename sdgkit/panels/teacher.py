@@ -191,6 +191,12 @@ class TeacherPanel(Panel, TeacherHolder):
         self._reply = None
         self._abilities = []
 
+    def connect(self) -> "TeacherPanel":
+        """Connect, and show whether the server answers. No message is sent."""
+        with self._catch_errors():
+            self._teacher = self.teacher
+        return self
+
     def set_message(self, text: str) -> None:
         """Replace the message that *Test* sends."""
         self._message = text.strip() or self._message

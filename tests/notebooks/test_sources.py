@@ -63,8 +63,26 @@ def test_the_quickstart_takes_every_option_of_the_job() -> None:
     )
 
 
-def test_the_quickstart_calls_each_of_the_eight_stages_by_itself() -> None:
-    source = "\n".join(sources_of(QUICKSTART))
+def test_the_quickstart_has_five_cells_of_code_and_its_settings_last() -> None:
+    cells = cells_of(QUICKSTART, "code")
+    assert [cell.id for cell in cells[1:-1]] == ["teacher", "seeds", "run", "review", "report"]
+    # papermill puts what it is given in the place of the first cell, which holds a comment only.
+    assert cells[0].metadata.tags == ["injected-parameters"]
+    assert cells[0].source.startswith("#") and "\n" not in cells[0].source
+    assert cells[-1].metadata.tags == ["parameters"]
+
+
+def test_the_quickstart_is_short_and_leads_to_every_tutorial() -> None:
+    text = "\n".join(sources_of(QUICKSTART, "markdown"))
+    assert len(text.split()) < 500
+    tutorials = [path.name for path in NOTEBOOKS if path != QUICKSTART]
+    assert [name for name in tutorials if f"]({name})" not in text] == []
+    assert "](guide/index.md)" in text
+
+
+def test_a_tutorial_calls_each_of_the_eight_stages_by_itself() -> None:
+    [tutorial] = [path for path in NOTEBOOKS if path.stem == "04_generate"]
+    source = "\n".join(sources_of(tutorial))
     assert [stage.name for stage in sk.GROUNDED.stages if f"sk.{stage.name}(" not in source] == []
 
 
