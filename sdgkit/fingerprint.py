@@ -41,7 +41,7 @@ class _Describer:
     def __init__(self) -> None:
         self._met: list[object] = []
 
-    def describe(self, value: Any) -> Any:
+    def describe(self, value: object) -> Any:
         """Any value as JSON values."""
         match value:
             case None | str() | int() | float():

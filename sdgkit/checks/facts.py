@@ -21,6 +21,7 @@ from sdgkit.checks.numbers import (
 )
 from sdgkit.checks.proper_names import WORD, capitalises_nouns, names
 from sdgkit.checks.registry import CheckedText, check
+from sdgkit.formatting import list_briefly
 from sdgkit.samples import Row
 
 FACTS_SHOWN = 5  # in the message of a drop
@@ -90,9 +91,7 @@ def _sentence(missing: Iterable[str], has_context: bool) -> str:
     facts = list(dict.fromkeys(missing))
     if not facts:
         return ""
-    shown = ", ".join(facts[:FACTS_SHOWN])
-    if len(facts) > FACTS_SHOWN:
-        shown += f" and {len(facts) - FACTS_SHOWN} more"
+    shown = list_briefly(facts, most=FACTS_SHOWN)
     sources = "the question nor the task"
     if has_context:
         sources = "the context nor the question"

@@ -4,10 +4,13 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sdgkit.checks.registry import CheckedText, check, quoted
 from sdgkit.errors import SettingsError
+
+if TYPE_CHECKING:
+    from jsonschema.protocols import Validator
 
 _FENCED = re.compile(r"```\w*\n(.*)\n```", re.DOTALL)
 
@@ -53,7 +56,7 @@ def read_json(text: str) -> Any:
     return json.loads(text, parse_constant=_refuse_constant)
 
 
-def json_objects(value: Any) -> list[dict[str, Any]]:
+def json_objects(value: object) -> list[dict[str, Any]]:
     """The objects whose keys are checked: the value itself, or the objects of a list.
 
     Empty for any other value.
@@ -63,7 +66,7 @@ def json_objects(value: Any) -> list[dict[str, Any]]:
     return objects if len(objects) == len(entries) else []
 
 
-def _keys_flaw(keys: Sequence[str], value: Any) -> str:
+def _keys_flaw(keys: Sequence[str], value: object) -> str:
     """Where the keys of a value are others than these, as a sentence; "" if nowhere."""
     objects = json_objects(value)
     if not objects and value != []:
@@ -74,7 +77,7 @@ def _keys_flaw(keys: Sequence[str], value: Any) -> str:
     return ""
 
 
-def _schema_flaw(validator: Any, value: Any) -> str:
+def _schema_flaw(validator: "Validator", value: object) -> str:
     """Where a value does not fit a schema, as a sentence; "" if it does."""
     from jsonschema.exceptions import best_match
     from referencing.exceptions import Unresolvable
@@ -92,7 +95,7 @@ def _schema_flaw(validator: Any, value: Any) -> str:
 
 
 @cache
-def _validator(schema_text: str) -> Any:
+def _validator(schema_text: str) -> "Validator":
     """The validator for a JSON schema."""
     from jsonschema import SchemaError
     from jsonschema.validators import validator_for

@@ -17,7 +17,7 @@ from sdgkit.stages import Check
 _LIMITS = re.compile(r"(?P<min>\d*)\.\.(?P<max>\d*)\s*(?P<unit>words|characters|)")
 
 
-def read_checks(source: Any) -> list[Check]:
+def read_checks(source: object) -> list[Check]:
     """Read checks.
 
     Args:
@@ -37,8 +37,9 @@ def read_checks(source: Any) -> list[Check]:
     """
     if source is None:
         return []
-    is_list = isinstance(source, Iterable) and not isinstance(source, str | Mapping)
-    entries = list(source) if is_list else [source]
+    entries: list[object] = [source]
+    if isinstance(source, Iterable) and not isinstance(source, str | Mapping):
+        entries = list(source)
     counts: Counter[str] = Counter()
     checks = []
     for entry in entries:
@@ -87,7 +88,7 @@ def saved(check: Check) -> dict[str, Any]:
     return {"name": check.name, "check": rule.check, "column": rule.column, **rule.settings}
 
 
-def _read_check(entry: Any) -> Check:
+def _read_check(entry: object) -> Check:
     if isinstance(entry, Check):
         return entry
     if isinstance(entry, Mapping):

@@ -92,7 +92,7 @@ def check(rule: RuleFunction) -> CheckMaker:
 
     @wraps(rule)
     def make(
-        *values: Any, column: str = DEFAULT_COLUMN, name: str = rule_name, **keywords: Any
+        *values: object, column: str = DEFAULT_COLUMN, name: str = rule_name, **keywords: object
     ) -> Check:
         for keyword in keywords:
             if keyword not in names:

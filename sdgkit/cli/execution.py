@@ -20,6 +20,7 @@ from sdgkit.cli.terminal import say
 
 if TYPE_CHECKING:
     from jupyter_client.manager import AsyncKernelManager
+    from nbformat import NotebookNode
 
     from sdgkit.run.snapshot import Snapshot
 
@@ -49,7 +50,7 @@ class Headings:
         self.last = "its beginning"
         self.has_begun = False
 
-    def begin(self, cell: Any, cell_index: int) -> None:
+    def begin(self, cell: "NotebookNode", cell_index: int) -> None:
         """Print the heading of a Markdown cell. papermill calls this when a cell begins."""
         self.has_begun = True
         if cell.cell_type != "markdown":
@@ -147,7 +148,7 @@ def _kernel_class(kernels: list["AsyncKernelManager"]) -> type:
     class Kernel(AsyncKernelManager):
         kernel_spec = KernelSpec(argv=KERNEL, display_name="Python 3", language="python")
 
-        def __init__(self, **settings: Any) -> None:
+        def __init__(self, **settings: object) -> None:
             super().__init__(**settings)
             kernels.append(self)
 

@@ -1,6 +1,7 @@
 """The blocks of a flow file, and the stages that they stand for."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +33,7 @@ class Block:
     removed: tuple[str, ...]
 
     @classmethod
-    def from_yaml(cls, values: Any) -> "Block":
+    def from_yaml(cls, values: object) -> "Block":
         """The block in the values that YAML made of it. Raises BlockError."""
         block = _mapping(values, "a block")
         removed = _names(block.get("drop_columns") or [], "drop_columns")
@@ -143,13 +144,13 @@ MAKERS: dict[str, Callable[[Block], Stage]] = {
 }
 
 
-def _mapping(value: Any, name: str) -> Mapping[str, Any]:
+def _mapping(value: object, name: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise BlockError(f"{name} must be a mapping, not {type(value).__name__}")
     return value
 
 
-def _names(value: Any, name: str) -> tuple[str, ...]:
+def _names(value: object, name: str) -> tuple[str, ...]:
     if not isinstance(value, list):
         raise BlockError(f"{name} must be a list of columns, not {value!r}")
     return tuple(str(column) for column in value)
@@ -161,15 +162,15 @@ def _required(values: Mapping[str, Any], key: str) -> Any:
     return values[key]
 
 
-def _whole_number(value: Any, name: str) -> int:
-    try:
-        return int(value)
-    except (TypeError, ValueError):
-        raise BlockError(f"{name} must be a whole number, not {value!r}") from None
+def _whole_number(value: object, name: str) -> int:
+    if isinstance(value, str | int | float):
+        with suppress(ValueError, OverflowError):
+            return int(value)
+    raise BlockError(f"{name} must be a whole number, not {value!r}")
 
 
-def _number(value: Any, name: str) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise BlockError(f"{name} must be a number, not {value!r}") from None
+def _number(value: object, name: str) -> float:
+    if isinstance(value, str | int | float):
+        with suppress(ValueError, OverflowError):
+            return float(value)
+    raise BlockError(f"{name} must be a number, not {value!r}")

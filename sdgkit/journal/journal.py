@@ -42,6 +42,9 @@ LOCK_FILE = ".journal.lock"
 COPY = "~"
 """What follows an edition's id where its rows are a copy."""
 
+SqlValue = str | int | float | bytes | None
+"""What a column of the journal can hold."""
+
 PAGE_SIZE = 500
 """Outcomes read at a time."""
 
@@ -150,7 +153,7 @@ class Journal:
 
     # Statements -----------------------------------------------------------------------------------
 
-    def select(self, query: str, **values: Any) -> list[sqlite3.Row]:
+    def select(self, query: str, **values: SqlValue) -> list[sqlite3.Row]:
         """The rows of a query."""
         try:
             self._sql.begin_statement()
@@ -162,7 +165,7 @@ class Journal:
         """Execute a statement for each of these rows; for a journal in memory."""
         self._sql.executemany(statement, rows)
 
-    def _first(self, query: str, **values: Any) -> Any:
+    def _first(self, query: str, **values: SqlValue) -> Any:
         """The first row of a query, None if there is none."""
         try:
             self._sql.begin_statement()
@@ -173,7 +176,7 @@ class Journal:
     def _unusable(self, error: sqlite3.Error) -> RunError:
         return RunError(f"{self._name} cannot be used as a journal: {error}.", folder=self.folder)
 
-    def _write(self, statement: str, **values: Any) -> sqlite3.Cursor:
+    def _write(self, statement: str, **values: SqlValue) -> sqlite3.Cursor:
         """Execute a statement about this edition. It is committed with the next reply or beat."""
         if not self._unsaved:
             self._sql.execute("BEGIN IMMEDIATE")
@@ -492,7 +495,7 @@ class Journal:
         outcomes = self._outcomes(statements.SELECT_OUTCOME, self._edition_to_read(), id=id_)
         return outcomes[0] if outcomes else None
 
-    def _outcomes(self, query: str, edition: str, **values: Any) -> list[Outcome]:
+    def _outcomes(self, query: str, edition: str, **values: SqlValue) -> list[Outcome]:
         rows = self.select(query, edition=edition, **values)
         return [_read_outcome(row) for row in rows]
 
@@ -588,7 +591,7 @@ def _writer_of(folder: Path) -> str:
 # Between Python values and columns ----------------------------------------------------------------
 
 
-def _json(value: Any, *, sort_keys: bool = False) -> str:
+def _json(value: object, *, sort_keys: bool = False) -> str:
     return json.dumps(value, separators=(",", ":"), sort_keys=sort_keys)
 
 

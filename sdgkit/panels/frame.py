@@ -84,7 +84,7 @@ class Panel:
 
     # Actions --------------------------------------------------------------------------------------
 
-    def act(self, name: str, /, **arguments: Any) -> None:
+    def act(self, name: str, /, **arguments: object) -> None:
         """Do what a click does, such as `panel.act("start")`.
 
         What goes wrong is shown in the panel and kept in `last_error`.

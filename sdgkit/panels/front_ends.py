@@ -30,7 +30,7 @@ class Surroundings:
     exists: Callable[[str], bool]
 
     @classmethod
-    def of(cls, shell: Any) -> "Surroundings":
+    def of(cls, shell: object) -> "Surroundings":
         """Those of this process, whose IPython shell is `shell` (or None)."""
         namespace = getattr(shell, "user_ns", {})
         return cls(os.environ, namespace, sys.modules, lambda name: Path(name).exists())

@@ -110,7 +110,7 @@ def running_marimo() -> Any:
     return marimo if is_running else None
 
 
-def _is_sure(front_end: FrontEnd, shell: Any) -> bool:
+def _is_sure(front_end: FrontEnd, shell: object) -> bool:
     """Whether a mark means that somebody is watching: it may have been inherited."""
     if not front_end.mark.leaks:
         return True
@@ -118,7 +118,7 @@ def _is_sure(front_end: FrontEnd, shell: Any) -> bool:
     return not is_a_program and not _parent_is_a_program()
 
 
-def _request_allows_input(shell: Any) -> bool:
+def _request_allows_input(shell: object) -> bool:
     """Whether the running cell may ask for input: a program's cells may not.
 
     Without a running cell, as in a plain interpreter, nothing speaks against it.

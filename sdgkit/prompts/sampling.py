@@ -42,13 +42,15 @@ class SettingRule:
     lowest: float | None = None
     highest: float | None = None
 
-    def allows(self, value: Any) -> bool:
+    def allows(self, value: object) -> bool:
         """Whether the setting can have this value."""
         if type(value) not in self.types or not _is_json(value):
             return False
+        if not isinstance(value, int | float):
+            return True
         if self.lowest is not None and value < self.lowest:
             return False
-        return self.highest is None or bool(value <= self.highest)
+        return self.highest is None or value <= self.highest
 
 
 # What a run decides itself; the same field in an `extra_body` would override the run's own.
@@ -101,7 +103,7 @@ def _unknown_setting(name: str, origin: str) -> SettingsError:
     )
 
 
-def _is_json(value: Any) -> bool:
+def _is_json(value: object) -> bool:
     """Whether a value can be sent as JSON, which has no NaN and no dates."""
     try:
         json.dumps(value, allow_nan=False)

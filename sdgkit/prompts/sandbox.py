@@ -11,7 +11,7 @@ refused.
 
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from jinja2 import StrictUndefined, Undefined, nodes
 from jinja2.environment import Template as CompiledTemplate
@@ -63,6 +63,8 @@ class Refused(Exception):
 
 # The budget -------------------------------------------------------------------------------------
 
+_Value = TypeVar("_Value")
+
 _budget = threading.local()
 
 
@@ -77,13 +79,13 @@ def _spend(characters: int) -> None:
         raise Refused(TOO_MUCH)
 
 
-def _pay(value: Any) -> Any:
+def _pay(value: _Value) -> _Value:
     """A filter around every value: spends its length."""
     _spend(STEP if isinstance(value, Undefined) else STEP + len(str(value)))
     return value
 
 
-def _pay_loop(values: Any, nodes_in_body: int) -> Any:
+def _pay_loop(values: object, nodes_in_body: int) -> object:
     """A filter around what a loop iterates over: spends all its passes."""
     if not isinstance(values, list | tuple | Mapping | Undefined):
         raise Refused(f"a loop needs a list from the row, not {type(values).__name__}")
@@ -96,11 +98,11 @@ def _join(values: Sequence[Any], separator: str = "") -> str:
     return separator.join(map(str, values))
 
 
-def _tojson(value: Any) -> str:
+def _tojson(value: object) -> str:
     return str(htmlsafe_json_dumps(value, sort_keys=True, default=str))
 
 
-def _trim(text: Any) -> str:
+def _trim(text: object) -> str:
     return str(text).strip()
 
 
@@ -120,7 +122,8 @@ class _PaymentInserter(NodeTransformer):
         return node
 
 
-def _filtered(node: Any, filter_name: str, *arguments: nodes.Expr) -> nodes.Filter:
+def _filtered(node: nodes.Node, filter_name: str, *arguments: nodes.Expr) -> nodes.Filter:
+    assert isinstance(node, nodes.Expr), "only values are filtered"
     return nodes.Filter(node, filter_name, [*arguments], [], None, None, lineno=node.lineno)
 
 
@@ -130,10 +133,10 @@ def _filtered(node: Any, filter_name: str, *arguments: nodes.Expr) -> nodes.Filt
 class _Environment(SandboxedEnvironment):
     """Hides methods: a template cannot call them, and their text shows memory addresses."""
 
-    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+    def is_safe_attribute(self, obj: object, attr: str, value: object) -> bool:
         return not callable(value) and super().is_safe_attribute(obj, attr, value)
 
-    def wrap_str_format(self, value: Any) -> None:
+    def wrap_str_format(self, value: object) -> None:
         """Jinja2 asks this before it asks whether an attribute is safe."""
         return None
 
@@ -194,9 +197,9 @@ def always_inserted(tree: nodes.Template) -> dict[str, int]:
     return lines
 
 
-def _variable_of(expression: Any) -> nodes.Name | None:
+def _variable_of(expression: nodes.Node) -> nodes.Name | None:
     """The variable that an expression filters or looks into, unless it has a default."""
-    node = expression
+    node: nodes.Node | None = expression
     while isinstance(node, nodes.Filter | nodes.Getattr):
         if isinstance(node, nodes.Filter) and node.name in ("default", "d"):
             return None

@@ -123,7 +123,7 @@ def _changes_inside(change: _Change) -> list[_Change]:
     return [inner for inner in changes if inner.before != inner.after]
 
 
-def _on_one_line(value: Any) -> str:
+def _on_one_line(value: object) -> str:
     """A single value as YAML that can stand anywhere."""
     style = '"' if isinstance(value, str) else None
     text = yaml.safe_dump(value, default_style=style, allow_unicode=True, width=_ANY_WIDTH)

@@ -49,7 +49,7 @@ class _Loader(yaml.SafeLoader):
     _depth = 0
     _nodes = 0
 
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         self._depth += 1
         self._nodes += 1
         if self._depth > DEEPEST or self._nodes > MOST_NODES:
@@ -61,7 +61,7 @@ class _Loader(yaml.SafeLoader):
         self._depth -= 1
         return node
 
-    def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
+    def resolve(self, kind: type[yaml.Node], value: str, implicit: bool | tuple[bool, bool]) -> Any:
         tag = super().resolve(kind, value, implicit)  # type: ignore[no-untyped-call]
         if tag in _NUMBER_TAGS and _BASE_60.fullmatch(value):
             return _TEXT_TAG

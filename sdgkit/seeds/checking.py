@@ -56,7 +56,7 @@ def _column_problems(columns: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
                 yield column, problem
 
 
-def _problem_of(column: str, value: Any, columns: Mapping[str, Any]) -> str:
+def _problem_of(column: str, value: object, columns: Mapping[str, Any]) -> str:
     """What is wrong with one column; "" if nothing is."""
     if value is TWICE:
         return "appears twice. Keep one of the two."

@@ -7,11 +7,14 @@ not its format; what a seed must hold is checked elsewhere.
 import json
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sdgkit.prompts.yaml_text import first_line
 from sdgkit.seeds.decoding import decode
 from sdgkit.seeds.rows import TWICE, Place, Seed, SourceRow, Unreadable
+
+if TYPE_CHECKING:
+    from pyarrow.parquet import FileMetaData
 
 MOST_VALUES = 5_000_000  # of a Parquet file, whose few bytes may stand for many
 MOST_BYTES = 2**30
@@ -117,7 +120,7 @@ def _too_much(values: int, rows: int) -> Unreadable:
     )
 
 
-def _refuse_too_much(metadata: Any) -> None:
+def _refuse_too_much(metadata: "FileMetaData") -> None:
     """Refuse a small file that stands for more values than anyone has seeds."""
     values = metadata.num_rows
     size = 0

@@ -1,7 +1,7 @@
 """Rows that another library holds: datasets, pandas, polars, pyarrow, pydantic, or plain Python."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol, TypeGuard
 
 from sdgkit.errors import SeedError
 
@@ -46,14 +46,14 @@ def rows_of(source: object) -> list[Any]:
     return rows
 
 
-def _is_splits(source: object) -> bool:
+def _is_splits(source: object) -> TypeGuard[Mapping[str, object]]:
     """Whether this is a dictionary of datasets: a `DatasetDict`, or distilabel's `Distiset`."""
     if not isinstance(source, Mapping) or not source:
         return False
     return all(hasattr(split, "column_names") or _is_splits(split) for split in source.values())
 
 
-def _one_split(source: Any) -> object:
+def _one_split(source: Mapping[str, object]) -> object:
     """The split to read. Raises SeedError where there are several and none is `train`."""
     names = list(source)
     if TRAIN not in names and len(names) > 1:
@@ -64,7 +64,13 @@ def _one_split(source: Any) -> object:
     return _one_split(split) if _is_splits(split) else split
 
 
-def _rows_of_data_frame(frame: Any) -> list[dict[str, Any]]:
+class _DataFrame(Protocol):
+    """What is used of a pandas data frame."""
+
+    def to_dict(self, orient: str) -> list[dict[str, Any]]: ...
+
+
+def _rows_of_data_frame(frame: _DataFrame) -> list[dict[str, Any]]:
     """The rows of a pandas data frame; a missing value is None."""
     records = frame.to_dict("records")
     return [

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from sdgkit import fingerprint
 from sdgkit.errors import SettingsError
@@ -21,6 +21,9 @@ from sdgkit.stages.reading import (
 )
 from sdgkit.stages.step import Drop, Step
 from sdgkit.teachers.teacher import Reply
+
+if TYPE_CHECKING:
+    from sdgkit.stages.rules import Check
 
 Role = Literal["teacher", "judge"]
 
@@ -232,7 +235,7 @@ class Stage(StageTraits):
         """The same stage, except that it removes no columns."""
         return self
 
-    def with_check(self, check: Any) -> "Stage":
+    def with_check(self, check: "Check") -> "Stage":
         """The stage, if it writes what a check reads by itself, with that check.
 
         Args:

@@ -299,20 +299,25 @@ def _finish_reason(choice: Mapping[str, Any]) -> str:
     return _message_text(reason[:LONGEST_FINISH_REASON])
 
 
-def _token_count(count: Any) -> int:
+def _token_count(count: object) -> int:
     """A number of tokens; 0, which stands for unknown, where it cannot be one."""
-    is_number = isinstance(count, int | float) and not isinstance(count, bool)
-    return int(count) if is_number and 0 <= count <= MOST_TOKENS else 0
+    if isinstance(count, bool) or not isinstance(count, int | float):
+        return 0
+    return int(count) if 0 <= count <= MOST_TOKENS else 0
 
 
-def _message_text(content: Any) -> str:
+def _message_text(content: object) -> str:
     """The text of a message: valid Unicode, from either form that the API has for it."""
     if isinstance(content, list):
         return _parts_text(content, _TEXT_PARTS)
-    return (content or "").encode("utf-8", "replace").decode()
+    if not content:
+        return ""
+    if not isinstance(content, str):
+        raise TypeError(f"a text of a message is {type(content).__name__}")
+    return content.encode("utf-8", "replace").decode()
 
 
-def _parts_text(content: Any, kinds: Sequence[str]) -> str:
+def _parts_text(content: object, kinds: Sequence[str]) -> str:
     """The text in the parts of a message that are of these kinds, valid Unicode."""
     if not isinstance(content, list):
         return ""
