@@ -13,14 +13,13 @@ from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sdgkit import errors
 from sdgkit.cli.terminal import say
 
 if TYPE_CHECKING:
     from jupyter_client.manager import AsyncKernelManager
-    from nbformat import NotebookNode
 
     from sdgkit.run.snapshot import Snapshot
 
@@ -43,6 +42,13 @@ HOME_VARIABLES = (
 )
 
 
+class _Cell(Protocol):
+    """What is read of a notebook's cell."""
+
+    cell_type: str
+    source: str
+
+
 class Headings:
     """The headings of a notebook as its cells begin; the last one says where it stopped."""
 
@@ -50,7 +56,7 @@ class Headings:
         self.last = "its beginning"
         self.has_begun = False
 
-    def begin(self, cell: "NotebookNode", cell_index: int) -> None:
+    def begin(self, cell: _Cell, cell_index: int) -> None:
         """Print the heading of a Markdown cell. papermill calls this when a cell begins."""
         self.has_begun = True
         if cell.cell_type != "markdown":
