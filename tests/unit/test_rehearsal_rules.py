@@ -425,7 +425,7 @@ def test_hostile_texts_are_handled_like_any_other(path: Path, text: str) -> None
     prompts = [load_prompt(one) for one in (shipped("prompts")).glob("*/*.yaml")]
     hostile_seed = dict.fromkeys(("seed_context", "seed_question", "seed_response"), text)
     row = {
-        **dict.fromkeys(("context", "question", "response", "seed_context"), text),
+        **dict.fromkeys(("context", "question", "response", "evaluation", "seed_context"), text),
         **seeds(path)[0],
         "num_samples": 2,
         "criteria": [text, "Is it a table?"],
