@@ -38,12 +38,15 @@ from .method import generate as generate
 from .method import notebook_settings as notebook_settings
 from .method import plan as plan
 from .panels import ComparePanel as ComparePanel
+from .panels import ExportPanel as ExportPanel
 from .panels import ProfilePanel as ProfilePanel
 from .panels import PromptPanel as PromptPanel
 from .panels import ReviewPanel as ReviewPanel
 from .panels import RunPanel as RunPanel
 from .panels import SeedPanel as SeedPanel
+from .panels import StudioPanel as StudioPanel
 from .panels import TeacherPanel as TeacherPanel
+from .panels import studio as studio
 from .panels.versions import check_kernel as check_kernel
 from .pipeline import Pipeline as Pipeline
 from .profile import Criterion as Criterion

@@ -77,7 +77,7 @@ def lab(words: tuple[str, ...], no_open: bool) -> None:
     if no_open:
         say(f"To open them: {command_line('lab', folder)}. Start with {FIRST_NOTEBOOK}.")
         return
-    open_in_jupyterlab(folder, jupyter_options)
+    open_in_jupyterlab(folder, FIRST_NOTEBOOK, jupyter_options)
 
 
 def copy_tutorials(folder: Path) -> CopiedFiles:
@@ -96,20 +96,27 @@ def copy_tutorials(folder: Path) -> CopiedFiles:
     return copied
 
 
-def open_in_jupyterlab(folder: Path, options: tuple[str, ...]) -> None:
+def open_in_jupyterlab(folder: Path, notebook: str, options: tuple[str, ...]) -> None:
     """Start JupyterLab in the folder and wait until it ends. Raises RunError if it fails."""
     say("Starting JupyterLab; its address follows. Press Ctrl-C twice to stop it.")
+    serve("JupyterLab", [sys.executable, "-m", "jupyterlab", notebook, *options], folder)
+
+
+def serve(name: str, command: list[str], folder: Path) -> None:
+    """Start a server of notebooks in the folder and wait until it ends.
+
+    Raises:
+        RunError: It fails.
+    """
     # Its kernel is this environment's, whatever other kernels you have.
     environment = os.environ | {"JUPYTER_PREFER_ENV_PATH": "1"}
-    server = subprocess.Popen(
-        [sys.executable, "-m", "jupyterlab", FIRST_NOTEBOOK, *options], cwd=folder, env=environment
-    )
-    # Ctrl-C is for JupyterLab, which asks whether you mean it.
+    server = subprocess.Popen(command, cwd=folder, env=environment)
+    # Ctrl-C is for the server; JupyterLab asks whether you mean it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, frame: server.terminate())
     status = server.wait()
     if status > 0:
         raise RunError(
-            f"JupyterLab ended with status {status}; its own message is above. Its options may "
+            f"{name} ended with status {status}; its own message is above. Its options may "
             "follow --."
         )

@@ -15,6 +15,7 @@ from sdgkit.cli.generate import generate
 from sdgkit.cli.lab import lab
 from sdgkit.cli.notebook import run
 from sdgkit.cli.runs import explain, export, merge, push, review, show, status
+from sdgkit.cli.studio import studio
 from sdgkit.cli.teachers import ask, calibrate, check, evaluate, rehearse, study
 from sdgkit.cli.terminal import say
 from sdgkit.errors import ProfileError, PromptError, SdgkitError, SeedError, SettingsError
@@ -44,6 +45,7 @@ COMMANDS: list[click.Command] = [
     evaluate,
     push,
     rehearse,
+    studio,
     lab,
 ]
 

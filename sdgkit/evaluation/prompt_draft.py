@@ -65,6 +65,13 @@ class PromptDraft:
         return self.path is not None and self.path.exists()
 
     @property
+    def file(self) -> Path:
+        """The file that holds it as it was saved: the user's, or the shipped one."""
+        if self.path is not None and self.path.exists():
+            return self.path
+        return self._shipped
+
+    @property
     def texts(self) -> dict[str, str]:
         """The parts as they are being edited; "settings" has tags and sampling as YAML."""
         return dict(self._history.state)

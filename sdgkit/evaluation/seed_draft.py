@@ -232,6 +232,25 @@ class SeedDraft:
         self._keep()
         return target
 
+    def follow_file(self) -> bool:
+        """Take over what came into the file meanwhile, where that is certain.
+
+        Returns:
+            Whether something came.
+        """
+        if self.path is None:
+            return False
+        is_new = self._own is not None and self._own.digest == ""
+        if is_new and not self.changed and self.path.exists():
+            self.load(self.path)
+            return True
+        own = OwnFile(self.path)
+        has_come = self._merge_with(self.path)
+        if has_come:
+            self._own = own
+            self._keep()
+        return has_come
+
     def _finished_rows(self) -> tuple[Seed, ...]:
         """The seeds that can be used. Raises SeedError if none can."""
         rows = self._history.state

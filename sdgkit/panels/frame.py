@@ -220,13 +220,17 @@ class Panel:
     def refresh(self) -> None:
         """Bring the live widget up to date."""
         if self.host is not None:
-            self.host.refresh()
+            self.host.part_changed(self)
         with self._drawing:
             if self._view is None:
                 return
             drawn = self.drawn()
             if drawn != self._view.state:
                 self._view.state = drawn
+
+    def part_changed(self, part: "Panel") -> None:
+        """Draw again after a panel that this one shows within itself has changed."""
+        self.refresh()
 
     def drawn(self) -> dict[str, Any]:
         """Everything that is drawn, as JSON values: the panel's state and what all panels have."""

@@ -125,6 +125,9 @@ class PromptPanel(Panel):
         run: A run, its panel or its folder, to show which requests it would repeat.
         stage: The stage whose prompt is shown first.
 
+    Attributes:
+        kind_of_skill: Grounded or freeform, as the seeds are.
+
     Raises:
         SdgkitError: If a prompt or seed cannot be used.
     """
@@ -146,13 +149,14 @@ class PromptPanel(Panel):
         self._run = run
         self._seeds = seeds
         self._rows = seeds_of(seeds)
+        self.kind_of_skill = skill(self._rows)
         self._drafts: dict[str, PromptDraft] = {}
         self._folder: Path | None = None
         if isinstance(prompts, Prompt):
             self._stages = [prompts.name]
             self._drafts[prompts.name] = PromptDraft(prompts.name, prompt=prompts)
         else:
-            self._stages = list(METHODS[skill(self._rows)].prompted)
+            self._stages = list(METHODS[self.kind_of_skill].prompted)
             self._folder = Path(prompts)
         self._stage = stage or self._stages[0]
         self._row = 0
@@ -187,6 +191,10 @@ class PromptPanel(Panel):
         ):  # a seed of a SeedPanel is half written: the rows stay as they were
             self._rows = seeds_of(self._seeds)
         return rows_to_try(self._stage, self._rows)
+
+    def use_run(self, run: Run | RunPanel | str | Path | None) -> None:
+        """Show which requests another run would repeat."""
+        self._run = run
 
     # Actions --------------------------------------------------------------------------------------
 

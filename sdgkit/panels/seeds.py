@@ -180,6 +180,11 @@ class SeedPanel(Panel):
         if self.draft.was_restored:
             self.notice = RESTORED
 
+    def follow_file(self) -> None:
+        """Take over what came into the file meanwhile, where that is certain."""
+        if self.draft.follow_file():
+            self._show_changed(self._open_place)
+
     def _show_changed(self, place: int) -> None:
         last_place = len(self.draft.rows) - 1
         self._open_place = max(0, min(place, last_place))

@@ -122,6 +122,19 @@ class TeacherPanel(Panel, TeacherHolder):
         self._reply: Reply | None = None
         self._abilities: list[Ability] = []
 
+    @classmethod
+    def of(cls, teacher: Teacher) -> "TeacherPanel":
+        """A panel of a teacher that is connected already."""
+        base_url = None if teacher.is_rehearsal else teacher.base_url
+        panel = cls(teacher.kind, base_url, None if teacher.is_rehearsal else teacher.model)
+        panel._teacher = teacher
+        return panel
+
+    @property
+    def has_answered(self) -> bool:
+        """Whether the teacher has answered *Test* as the fields are now."""
+        return self._reply is not None
+
     @property
     def teacher(self) -> Teacher:
         """The teacher that the panel shows, connected when it is first asked for.

@@ -14,6 +14,10 @@ import traitlets
 LOOK = Path(__file__).parent / "look"
 # Preact draws the panels; htm lets them be written as HTML. Both are copies of the published files.
 LIBRARIES = ("preact", "htm")
+# A panel that shows others within itself needs their scripts, too.
+SHOWN_WITHIN = {
+    "studio": ("teacher", "seeds", "profile", "prompt", "run", "review", "export"),
+}
 
 Message = Mapping[str, Any]
 
@@ -59,10 +63,10 @@ class PanelView(anywidget.AnyWidget):  # type: ignore[misc]
 def module_source(kind: str) -> str:
     """The JavaScript module of a panel: the libraries, what all panels share, and its own view."""
     libraries = [_as_constant(name) for name in LIBRARIES]
-    # In a block of its own, so that its names do not meet those of another panel.
-    script = f"{{\n{_read(f'{kind}.js')}}}"
+    # Each in a block of its own, so that the names of one do not meet those of another.
+    scripts = [f"{{\n{_read(f'{name}.js')}}}" for name in (*SHOWN_WITHIN.get(kind, ()), kind)]
     default = f"export default panelOf(panels.{kind});"
-    return "\n".join([*libraries, _read("panel.js"), script, default])
+    return "\n".join([*libraries, _read("panel.js"), *scripts, default])
 
 
 @cache

@@ -180,7 +180,8 @@ class Lab:
     @contextmanager
     def open(self, page: Page, notebook: Path) -> Iterator["Notebook"]:
         """A notebook in the browser, its kernel ready; the kernel is shut down at the end."""
-        page.goto(f"http://127.0.0.1:{self.port}/{self.address}/{notebook.name}?token={TOKEN}")
+        place = notebook.relative_to(self.work).as_posix()
+        page.goto(f"http://127.0.0.1:{self.port}/{self.address}/{place}?token={TOKEN}")
         opened = Notebook(page)
         opened.await_kernel()
         page.evaluate("() => window.jupyterapp.shell.collapseLeft?.()")
@@ -282,7 +283,7 @@ class Notebook:
         )
 
     def panel(self, kind: str) -> Locator:
-        """The live panel of this kind: run, review, prompt, seeds, teacher or compare."""
+        """The live panel of this kind: run, review, prompt, seeds, teacher, studio …"""
         return self.page.locator(f"section.sdg-{kind}")
 
     def use_theme(self, name: str) -> None:

@@ -51,6 +51,8 @@ seeds = [
     "shipped = sk.load_prompt(folder / 'gen_contexts.yaml')\n"
     "compare = sk.ComparePanel(shipped, shipped, seeds, teacher=teacher, names=(hostile, 'b'))\n"
     "compare.compare().wait()\ncompare",
+    "studio": "sk.save_seeds(seeds, 'skill/seeds.jsonl')\n"
+    "studio = sk.studio('skill', teacher=teacher)\nstudio.act('open', tab='seeds')\nstudio",
     "teacher": "asked = sk.TeacherPanel(base_url={url!r}, model='tiny')\n"
     "asked.act('test', message=hostile)\n"
     "asked.wait()\nasked",
@@ -114,7 +116,16 @@ def test_a_hostile_reply_shows_as_text_and_does_nothing(lab: Lab, page: Page, sh
             assert notebook.errors() == []
             kept, dropped = map(int, notebook.printed("pictures").split()[-2:])
             assert kept and dropped, "both shall be shown"
-            for kind in ("run", "review", "seeds", "profile", "prompt", "compare", "teacher"):
+            for kind in (
+                "run",
+                "review",
+                "seeds",
+                "profile",
+                "prompt",
+                "compare",
+                "teacher",
+                "studio",
+            ):
                 notebook.show("run" if kind == "run" else kind)
                 panel = notebook.panel(kind).first
                 panel.scroll_into_view_if_needed()

@@ -16,7 +16,7 @@ from playwright.sync_api import BrowserContext
 
 IMAGES = Path(__file__).parent.parent.parent / "notebooks" / "images"
 MOST_BYTES = 60_000
-KINDS = ("teacher", "seeds", "profile", "prompt", "compare", "run", "review")
+KINDS = ("teacher", "seeds", "profile", "prompt", "compare", "run", "review", "export", "studio")
 CELLS = {
     "start": """
 from dataclasses import replace
@@ -49,6 +49,8 @@ rows = sk.gen_grounded_questions(contexts, teacher=teacher)
     "for id in review.ids[:6]:\n"
     "    review.act('accept')\n"
     "review.act('reject', reason='row missing')\nreview",
+    "export": "export = sk.ExportPanel('feedback')\nexport.act('export')\nexport",
+    "studio": "sk.studio('feedback_skill', teacher=teacher)",
 }
 # Every text's contrast with what is behind it, as WCAG 2.1 computes it; disabled controls are
 # exempt.

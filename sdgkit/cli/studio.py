@@ -1,0 +1,90 @@
+"""`sdgkit studio`: the studio on a skill's folder, opened in JupyterLab or by Voila."""
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+from sdgkit.cli.lab import open_in_jupyterlab, serve
+from sdgkit.cli.options import argument, command, option
+from sdgkit.cli.terminal import command_line, say
+from sdgkit.errors import SettingsError
+from sdgkit.files import write_atomically
+
+NOTEBOOK = "studio.ipynb"
+HEADING = """\
+# The studio
+
+Click the cell below and press Shift+Enter. Everything that you do in the studio is saved in this
+folder."""
+CELL = """\
+import sdgkit as sk
+
+sk.studio(".")"""
+
+
+@command()
+@argument(
+    "words",
+    metavar="SKILL",
+    nargs=-1,
+    help="the skill's folder, which need not exist yet. Anything after -- is passed to JupyterLab "
+    "or Voila",
+)
+@option("--voila", is_flag=True, help="serve the studio alone, as a page, by Voila")
+@option("--no-open", is_flag=True, help="only write the notebook; open nothing")
+def studio(words: tuple[str, ...], voila: bool, no_open: bool) -> None:
+    """Open the studio on a skill's folder: from the first seed to the training file on one page.
+
+    The folder gets a small notebook, studio.ipynb, which shows the studio. It is opened in
+    JupyterLab; Voila shows it as a page without cells. A notebook that is there already is kept.
+
+    Examples:
+      sdgkit studio my_skill
+      sdgkit studio my_skill --voila
+      sdgkit studio my_skill -- --no-browser --port 9000
+    """
+    if not words or words[0].startswith("-"):
+        raise SettingsError("Which skill? Give its folder: sdgkit studio my_skill.")
+    folder = Path(words[0])
+    if folder.exists() and not folder.is_dir():
+        raise SettingsError(f"{folder} is a file. Give the folder of a skill.")
+    if voila and importlib.util.find_spec("voila") is None:
+        raise SettingsError("Voila is not installed. Run `pip install voila`, or omit --voila.")
+    write_notebook(folder / NOTEBOOK)
+    if no_open:
+        say(f"The studio is in {folder / NOTEBOOK}. To open it: {command_line('studio', folder)}.")
+        return
+    if voila:
+        say("Starting Voila; its address follows. Press Ctrl-C to stop it.")
+        serve("Voila", [sys.executable, "-m", "voila", NOTEBOOK, *words[1:]], folder)
+        return
+    open_in_jupyterlab(folder, NOTEBOOK, words[1:])
+
+
+def write_notebook(path: Path) -> None:
+    """Write the notebook that shows the studio, unless it is there already.
+
+    Raises:
+        RunError: It cannot be written.
+    """
+    if path.exists():
+        return
+    heading = {"cell_type": "markdown", "id": "heading", "metadata": {}, "source": HEADING}
+    cell: dict[str, object] = {
+        "cell_type": "code",
+        "id": "studio",
+        "metadata": {},
+        "source": CELL,
+        "outputs": [],
+        "execution_count": None,
+    }
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook = {
+        "nbformat": 4,
+        "nbformat_minor": 5,
+        "metadata": {"kernelspec": kernel},
+        "cells": [heading, cell],
+    }
+    with write_atomically(path) as file:
+        file.write(json.dumps(notebook, indent=1).encode())
