@@ -14,7 +14,6 @@ from sdgkit.formatting import pluralize
 from sdgkit.keywords import known_keywords
 from sdgkit.panels.frame import Action, Panel
 from sdgkit.panels.state import PanelState
-from sdgkit.run.seed_samples import VARIABLE as SEED_SAMPLES
 from sdgkit.run.seed_samples import SeedSamples, token_budget
 from sdgkit.seeds import COLUMNS, Seed, SeedSource, read_seeds
 
@@ -264,5 +263,5 @@ def rows_to_try(stage: str, seeds: Iterable[Seed]) -> list[dict[str, Any]]:
     rows = []
     for number, seed in enumerate(all_seeds, 1):
         row = stand_in(seed, stage)
-        rows.append({"id": f"s{number}", **row, SEED_SAMPLES: samples.of(row)})
+        rows.append({"id": f"s{number}", **row, **samples.variables_of(row)})
     return rows

@@ -46,7 +46,8 @@ class Plan:
             `always` or `never`.
         variables: Variables of the whole run, as JSON values: every prompt may use them beside the
             columns of its row; a column of the same name takes precedence.
-        shown_seeds: The seeds that prompts can show as `seed_samples`; None for the rows.
+        shown_seeds: The seeds that prompts can show as `seed_samples` and `other_seeds`; None for
+            the rows.
         profile: The profile that the plan goes by; see `with_profile`.
         study: The prompts by which the run studies its seeds to write a profile, if it has none;
             None to do without one.
@@ -91,7 +92,7 @@ class Plan:
                 if columns is not None:
                     variables = columns | stage.prompt_variables | self.variables.keys()
                     if "seed_question" in columns:
-                        variables |= {seed_samples.VARIABLE}
+                        variables |= seed_samples.VARIABLES
                 prompt = self._prompt_of(stage)
                 prompt.check(stage.reply_columns(prompt), variables)
             if columns is not None:
@@ -169,12 +170,12 @@ class Plan:
     def variables_of(self, row: Row) -> Mapping[str, Any]:
         """The variables of the whole run, as the prompts for this row see them.
 
-        Where a prompt uses `seed_samples`, these are among them, the row's own seed last.
+        Where a prompt uses `seed_samples` or `other_seeds`, both are among them.
         """
         samples = self._seed_samples
         if samples is None or "seed_question" not in row:
             return self.variables
-        return {seed_samples.VARIABLE: samples.of(row), **self.variables}
+        return {**samples.variables_of(row), **self.variables}
 
     @cached_property
     def _seed_samples(self) -> seed_samples.SeedSamples | None:

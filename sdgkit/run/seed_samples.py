@@ -15,6 +15,20 @@ from sdgkit.samples import TEXTS, Row
 VARIABLE = "seed_samples"
 """The name of the variable in prompts."""
 
+OTHERS = "other_seeds"
+"""The variable with the seeds that the shipped prompts show beside the row's own: none where the
+task description is long, since it then holds the rules."""
+
+VARIABLES = frozenset([VARIABLE, OTHERS])
+
+SHORT_TASK = 100
+"""Tokens up to which a task description is short, so that the other seeds are the rules. Those of
+public skills have 10 to 13 words; those that come with sdgkit hold all rules and have 200 tokens
+and more."""
+
+OTHERS_BUDGET = 1_500
+"""Tokens that `other_seeds` may have: about as much as the four others of a public skill have."""
+
 LARGEST_BUDGET = 4_000
 """Tokens of other seeds that a request may have; more would cost more than it teaches."""
 
@@ -60,6 +74,7 @@ class _Examples:
 
     others: list[dict[str, Any]]
     own: dict[str, Any]
+    others_by_task: list[dict[str, Any]]
 
 
 class SeedSamples:
@@ -96,13 +111,28 @@ class SeedSamples:
             The others, then the row's own seed. Each has its texts under `seed_question` and under
             `question`, and so on.
         """
+        examples = self._examples_of(row)
+        return [*_not_about(row, examples.others), examples.own]
+
+    def others_of(self, row: Row) -> list[dict[str, Any]]:
+        """The other seed examples where the row's task description is short; otherwise none.
+
+        Args:
+            row: The row.
+        """
+        return _not_about(row, self._examples_of(row).others_by_task)
+
+    def variables_of(self, row: Row) -> dict[str, Any]:
+        """Both variables for a row's prompts."""
+        return {VARIABLE: self.of(row), OTHERS: self.others_of(row)}
+
+    def _examples_of(self, row: Row) -> _Examples:
         identity = _identity(row)
         examples = self._of_seeds.get(identity)
         if examples is None:
             # All rows of a seed see the same examples: found once, not once a request.
             examples = self._of_seeds[identity] = self._examples(identity, row)
-        others = [sample for sample in examples.others if not _is_about(sample, row)]
-        return [*others, examples.own]
+        return examples
 
     def _examples(self, identity: _Identity, row: Row) -> _Examples:
         own = _sample(row)
@@ -111,7 +141,25 @@ class SeedSamples:
             is_same_task = shown.sample["task_description"] == own["task_description"]
             if is_same_task and shown.identity != identity:
                 others.append(shown.sample)
-        return _Examples(others, own)
+        return _Examples(others, own, _if_short(str(own["task_description"]), others))
+
+
+def _if_short(task: str, others: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The first of the other seeds that fit into their budget; none if the task is long."""
+    if rough_tokens(task) > SHORT_TASK:
+        return []
+    chosen = []
+    tokens_left = OTHERS_BUDGET
+    for sample in others:
+        tokens_left -= _tokens(sample)
+        if tokens_left < 0:
+            break
+        chosen.append(sample)
+    return chosen
+
+
+def _not_about(row: Row, samples: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [sample for sample in samples if not _is_about(sample, row)]
 
 
 def _identity(seed: Row) -> _Identity:
@@ -141,5 +189,5 @@ def _is_about(sample: Mapping[str, Any], row: Row) -> bool:
 
 
 def uses(texts: Sequence[str]) -> bool:
-    """Whether one of these templates names the variable."""
-    return any(VARIABLE in text for text in texts)
+    """Whether one of these templates names one of the variables."""
+    return any(name in text for text in texts for name in VARIABLES)

@@ -7,7 +7,7 @@ came of it and what it cost.
 python tests/benchmarks/quality.py                                # the rehearsal teacher
 python tests/benchmarks/quality.py http://localhost:8000/v1 --to after.json
 python tests/benchmarks/quality.py URL --skills speaking_clock --contexts 3 --without calibrate
-python tests/benchmarks/quality.py URL --option repair=true --option seed_samples=false
+python tests/benchmarks/quality.py URL --option repair=true
 python tests/benchmarks/quality.py --compare before.json after.json
 """
 
@@ -73,6 +73,10 @@ COSTS = {
     "gen_responses": "responses",
     "evaluate_grounded_qa_pair": "judging responses",
     "evaluate_qa_pair": "judging responses",
+    "revise_grounded_responses": "repairs",
+    "revise_responses": "repairs",
+    "evaluate_revised_grounded_qa_pair": "repairs",
+    "evaluate_revised_qa_pair": "repairs",
 }
 """What the requests of a stage are counted under; both methods have the same."""
 

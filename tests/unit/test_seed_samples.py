@@ -12,6 +12,7 @@ from scripted import PROMPTS, ScriptedTeacher, seeds
 import sdgkit as sk
 from sdgkit.panels.seeds import rows_to_try
 from sdgkit.prompts import Prompt
+from sdgkit.run.plan import Plan
 from sdgkit.run.seed_samples import SeedSamples, token_budget
 from sdgkit.seeds import read_seeds
 
@@ -170,26 +171,77 @@ def test_seeds_of_another_task_are_not_shown() -> None:
 # The shipped prompts ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("seed_file", "stages"),
-    [
-        ("feedback_to_table.jsonl", ["gen_grounded_responses", "evaluate_grounded_qa_pair"]),
-        ("commit_messages.jsonl", ["gen_questions", "gen_responses", "evaluate_qa_pair"]),
-    ],
-)
-def test_the_shipped_prompts_show_the_other_seeds_before_the_own_one(
-    seed_file: str, stages: list[str]
+def first_seeds(seed_file: str, task: str) -> list[dict[str, str]]:
+    """The first five seeds of a shipped file, with another task description."""
+    seeds = read_seeds(sk.shipped("notebooks") / "seeds" / seed_file)[:5]
+    return [{**seed, "task_description": task} for seed in seeds]
+
+
+def shown_by(plan: Plan, stage: str) -> str:
+    """The user message of a stage's prompt for a row of the third seed."""
+    row = {**plan.rows[2], "context": "A new context.", "question": "And now?"}
+    row["response"] = "A new response."
+    row["evaluation"] = "It is too new."
+    values = {**plan.variables_of(row), **row, "num_samples": 6}
+    return plan.prompts[stage].render(values)[-1]["content"]
+
+
+SHOWING = [
+    ("feedback_to_table.jsonl", "gen_grounded_responses", "seed_response"),
+    ("feedback_to_table.jsonl", "revise_grounded_responses", "seed_response"),
+    ("feedback_to_table.jsonl", "evaluate_grounded_qa_pair", "seed_response"),
+    ("feedback_to_table.jsonl", "eval_grounded_questions", "seed_context"),
+    ("commit_messages.jsonl", "gen_questions", "seed_response"),
+    ("commit_messages.jsonl", "eval_questions", "seed_question"),
+    ("commit_messages.jsonl", "gen_responses", "seed_response"),
+    ("commit_messages.jsonl", "evaluate_qa_pair", "seed_response"),
+]
+
+
+@pytest.mark.parametrize(("seed_file", "stage", "column"), SHOWING)
+def test_where_the_task_is_short_the_shipped_prompts_show_the_other_seeds_before_the_own_one(
+    seed_file: str, stage: str, column: str
 ) -> None:
-    plan = sk.plan(sk.shipped("notebooks") / "seeds" / seed_file)
-    for stage in stages:
-        row = {**plan.rows[2], "context": "A new context.", "question": "And now?"}
-        row["response"] = "A new response."
-        values = {**plan.variables_of(row), **row, "num_samples": 6}
-        text = plan.prompts[stage].render(values)[-1]["content"]
-        places = [text.index(seed["seed_response"]) for seed in plan.rows[:5]]
-        own = places.pop(2)
-        assert places == sorted(places)
-        assert max(places) < own < text.rindex("\nNow ")
+    plan = sk.plan(first_seeds(seed_file, "Do this."), repair=True)
+    text = shown_by(plan, stage)
+    places = [text.index(seed[column]) for seed in plan.rows]
+    own = places.pop(2)
+    assert places == sorted(places)
+    assert max(places) < own < text.rindex("\nNow ")
+
+
+@pytest.mark.parametrize(("seed_file", "stage", "column"), SHOWING)
+def test_where_the_task_holds_the_rules_the_shipped_prompts_show_the_own_seed_alone(
+    seed_file: str, stage: str, column: str
+) -> None:
+    plan = sk.plan(first_seeds(seed_file, "Do this, and mind every rule. " * 12), repair=True)
+    text = shown_by(plan, stage)
+    shown = [seed[column] in text for seed in plan.rows]
+    assert shown == [False, False, True, False, False]
+    assert "First, other" not in text
+
+
+@pytest.mark.parametrize(
+    ("task", "number"), [("x" * 302, 3), ("x" * 303, 0), ("語" * 100, 3), ("語" * 101, 0)]
+)
+def test_a_task_is_short_up_to_a_hundred_tokens_in_any_script(task: str, number: int) -> None:
+    rows = [{**seed, "task_description": task} for seed in seeds(4)]
+    assert len(SeedSamples(rows, budget=1_000).others_of(rows[0])) == number
+
+
+def test_the_other_seeds_of_a_shipped_prompt_have_a_budget_of_their_own() -> None:
+    rows = sized(6, 1_500)  # five hundred tokens each
+    samples = SeedSamples(rows, budget=4_000)
+    assert len(samples.of(rows[5])) == 6
+    assert [sample["question"] for sample in samples.others_of(rows[5])] == ["Q0", "Q1", "Q2"]
+
+
+def test_a_prompt_of_your_own_may_show_all_seeds_whatever_the_task() -> None:
+    rows = [{**seed, "task_description": "Mind every rule. " * 30} for seed in seeds(3)]
+    with ScriptedTeacher() as script:
+        run = run_of(script, rows)
+        shown = system_of(run, first_ids(run)["s2"])
+    assert shown == "Question of seed 1 / Question of seed 3 / Question of seed 2 /"
 
 
 def test_the_shipped_prompts_say_nothing_of_other_seeds_where_there_are_none() -> None:
@@ -247,3 +299,5 @@ def test_a_prompt_is_tried_on_rows_that_see_the_other_seeds() -> None:
     second = rows_to_try(WRITER, read_seeds(seeds(3)))[1]
     questions = [sample["question"] for sample in second["seed_samples"]]
     assert questions == [f"Question of seed {number}" for number in (1, 3, 2)]
+    others = [sample["question"] for sample in second["other_seeds"]]
+    assert others == ["Question of seed 1", "Question of seed 3"]

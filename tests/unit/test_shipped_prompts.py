@@ -69,7 +69,7 @@ GIVEN_TO_ALL = {"context", "question", "response", "evaluation", "num_samples"}
 SOMETIMES = {  # variables that a run may have
     "vary",
     "criteria",
-    "seed_samples",
+    "other_seeds",
     "already_written",
 }
 LANGUAGES = (
