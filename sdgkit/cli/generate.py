@@ -1,5 +1,6 @@
 """`sdgkit generate`: the job itself."""
 
+import shlex
 import sys
 from collections import deque
 from collections.abc import Iterator
@@ -35,6 +36,7 @@ from sdgkit.cli.runs import print_ending
 from sdgkit.cli.terminal import REHEARSAL_SAMPLES, is_live, say
 from sdgkit.errors import SdgkitError, SettingsError
 from sdgkit.formatting import pluralize, visible
+from sdgkit.teachers.settings_file import JOB_SETTINGS
 
 if TYPE_CHECKING:
     from sdgkit.run import Run
@@ -63,7 +65,7 @@ class TrialOptions(OptionGroup):
     price_completion: float | None = None
 
 
-@command()
+@command(takes=JOB_SETTINGS)
 @argument(
     "seeds",
     metavar="SEEDS",
@@ -126,11 +128,14 @@ def generate(
       sdgkit generate seeds.jsonl --dry-run        estimate cost and yield first
       sdgkit generate runs/seeds                   resume or repeat a run
     """
-    from sdgkit.method import default_folder, plan
+    from sdgkit.method import default_folder, plan, run_folder
     from sdgkit.teachers import connect
 
     if trial and not trial.dry_run:
         raise SettingsError("--price-in and --price-out need --dry-run.", setting="dry_run")
+    if run_folder(seeds) is not None:
+        # A run that is repeated has settings of its own.
+        job, output = job.as_typed(), output.as_typed()
     # Mistakes in the seeds and the options show before a teacher is connected.
     planned = plan(seeds, **reading.given(), **job.given())
     out = Path(output.out or default_folder(seeds) or "")
@@ -175,9 +180,14 @@ def _recorded_teacher(seeds: str, teacher: TeacherOptions) -> dict[str, Any]:
         return {}
     if config.teacher != REHEARSAL:
         model = visible(config.model or config.teacher)
+        place = ""
+        advice = "--base-url URL or --teacher KIND"
+        if config.base_url:
+            place = f" at {visible(config.base_url)}"
+            advice = f"--base-url {shlex.quote(visible(config.base_url))}, if that is still right"
         raise SettingsError(
-            f"The run in {folder} was made by {model}. A folder does not choose the teacher: name "
-            "the teacher with --base-url URL or --teacher KIND (--teacher rehearsal needs none).",
+            f"The run in {folder} was made by {model}{place}. A folder does not choose the "
+            f"teacher: name the teacher with {advice} (--teacher rehearsal needs none).",
             setting="teacher",
         )
     return {"kind": REHEARSAL}

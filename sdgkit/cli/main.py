@@ -6,6 +6,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 
 import click
 
@@ -19,6 +20,9 @@ from sdgkit.cli.studio import studio
 from sdgkit.cli.teachers import ask, calibrate, check, evaluate, rehearse, study
 from sdgkit.cli.terminal import say
 from sdgkit.errors import ProfileError, PromptError, SdgkitError, SeedError, SettingsError
+from sdgkit.teachers.settings_file import refuse_unknown_variables
+
+HELP = frozenset(("-h", "--help", "--version"))
 
 BAD_ARGUMENT_ERRORS = (
     click.UsageError,
@@ -66,7 +70,8 @@ class Root(click.Group):
     epilog="""
     The commands look for the teacher in this order: the options; the environment (SDGKIT_TEACHER,
     SDGKIT_BASE_URL, SDGKIT_MODEL, SDGKIT_KEY_FILE, SDGKIT_HEADERS); the file sdgkit.toml in the
-    working folder (teacher, base_url, model, key_file, headers). Without any of these they use the
+    working folder (teacher, base_url, model, key_file, headers), which can hold a whole job: the
+    options of generate by their names, such as num_contexts. Without any of these they use the
     rehearsal teacher, which needs no model. The key comes from SDGKIT_API_KEY or from a key file.
     No option takes it, because commands are recorded in many places.
 
@@ -99,10 +104,13 @@ def main(args: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if args is None else args)
     arguments, wants_traceback = _without_debug(words)
     try:
+        if not HELP.intersection(words):
+            refuse_unknown_variables()
         status = root.main(arguments, "sdgkit", standalone_mode=False)
         return status or DONE
     except click.Abort:
-        say("Interrupted. Run the same command again to resume.", sys.stderr)
+        with suppress(OSError):  # the terminal may be what went away
+            say("Interrupted. Run the same command again to resume.", sys.stderr)
         return INTERRUPTED
     except Exception as error:
         if wants_traceback:
@@ -119,9 +127,14 @@ def _prepare_streams() -> None:
 
 
 def _interrupt_on_signals() -> None:
-    """Treat SIGTERM as Ctrl-C. A shell's background jobs ignore SIGINT unless it is set anew."""
+    """Treat SIGTERM and SIGHUP as Ctrl-C.
+
+    A shell's background jobs ignore SIGINT unless it is set anew.
+    """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup sets it
+        signal.signal(signal.SIGHUP, signal.default_int_handler)
 
 
 def _without_debug(words: list[str]) -> tuple[list[str], bool]:

@@ -17,6 +17,7 @@ from sdgkit.cli.options import (
     TeacherOptions,
     argument,
     command,
+    is_from_file,
     job_options,
     judge_options,
     limit_options,
@@ -27,6 +28,7 @@ from sdgkit.cli.options import (
 from sdgkit.cli.runs import print_ending
 from sdgkit.cli.terminal import say
 from sdgkit.errors import SettingsError
+from sdgkit.teachers.settings_file import JOB_SETTINGS
 
 QUICKSTART = "quickstart"
 TEXT_PARAMETERS = (
@@ -74,7 +76,7 @@ class Notebook:
         return Path("runs", Path(values.get("seeds") or default_seeds).stem)
 
 
-@command()
+@command(takes=JOB_SETTINGS)
 @argument(
     "notebook",
     metavar="[NOTEBOOK]",
@@ -133,6 +135,10 @@ def run(
     min_samples = values.get("min_samples")
     if "min_samples" not in source.parameters:
         values.pop("min_samples", None)  # the exit status needs no help of the notebook
+    for name in [*values]:
+        is_of_no_use = name not in source.parameters and is_from_file(name)
+        if is_of_no_use:  # the file is for every notebook, and not all have the same parameters
+            del values[name]
     _refuse_unknown(values, source)
     out = source.out(source.parameters | values)
     if "out" in source.parameters:

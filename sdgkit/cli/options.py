@@ -7,15 +7,16 @@ A command takes a group by its decorator, `@teacher_options`, and receives one f
 import functools
 import inspect
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
 from sdgkit.errors import RunError, SettingsError
 from sdgkit.rehearsal.options import Options as RehearsalSettings
+from sdgkit.teachers.settings_file import job_settings
 
 if TYPE_CHECKING:
     from sdgkit.run import Run
@@ -37,12 +38,29 @@ class Option(click.Option):
 
 
 class Command(click.Command):
-    """A command whose page lists options under headings and shows examples as written."""
+    """A command whose page lists options under headings and shows examples as written.
 
-    def __init__(self, name: str | None, help: str | None = None, **settings: Any) -> None:
+    Attributes:
+        settings: The settings of a job in `sdgkit.toml` that it takes.
+    """
+
+    def __init__(
+        self,
+        name: str | None,
+        help: str | None = None,
+        takes: Collection[str] = (),
+        **settings: Any,
+    ) -> None:
+        self.settings = takes
         page = inspect.cleandoc(help or "").replace("\n\nExample", f"\n\n{AS_WRITTEN}Example")
         settings.setdefault("short_help", page.partition("\n")[0])
         super().__init__(name, help=page, **settings)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take what `sdgkit.toml` says of a job for the options that are not typed."""
+        if self.settings and not set(args) & {"-h", "--help"}:
+            ctx.default_map = settings_for(self)
+        return super().parse_args(ctx, args)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write one section for each heading, in the order in which the parameters are declared."""
@@ -60,6 +78,29 @@ class Command(click.Command):
             with formatter.section(title):
                 formatter.write_dl(records)
 
+
+def settings_for(command: Command) -> dict[str, Any]:
+    """What `sdgkit.toml` says for the options of a command, by the names of its parameters."""
+    values: dict[str, Any] = {}
+    for name, value in job_settings().items():
+        if name == "profile" and isinstance(value, bool):
+            values["no_profile"] = not value
+        elif name in command.settings:
+            values[name] = [value] if name in REPEATABLE and isinstance(value, str) else value
+    return values
+
+
+def is_from_file(name: str) -> bool:
+    """Whether the value of a parameter of the running command comes from `sdgkit.toml`."""
+    source = click.get_current_context().get_parameter_source(name)
+    return source is click.core.ParameterSource.DEFAULT_MAP
+
+
+REPEATABLE = ("checks", "columns", "judge_base_url")
+"""Settings of a job that are options to be repeated."""
+
+LIMIT_SETTINGS = ("concurrency", "timeout", "patience", "judge_base_url", "judge_model")
+"""The settings of a job that every command takes which asks a teacher for minutes."""
 
 command = functools.partial(click.command, cls=Command)
 argument = click.argument
@@ -109,12 +150,15 @@ class ListsFile(click.ParamType[object]):
     name = "file"
 
     def convert(
-        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+        self,
+        value: str | Mapping[str, object],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
     ) -> object:
         """Read the lists. Raises SettingsError where the file does not hold lists."""
         from sdgkit.method.lists_file import read_lists
 
-        return read_lists(value)
+        return value if isinstance(value, Mapping) else read_lists(value)
 
 
 RUN = RunFolder()
@@ -143,6 +187,11 @@ class OptionGroup:
             elif value is not None and value is not False and value != ():
                 typed[entry.name] = value
         return typed
+
+    def as_typed(self) -> Self:
+        """The same without what comes from `sdgkit.toml`."""
+        unset = {entry.name: entry.default for entry in fields(self) if is_from_file(entry.name)}
+        return replace(self, **unset)
 
     def __bool__(self) -> bool:
         return bool(self.given())

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sdgkit.cli.options import (
     COUNT,
     FOLDER,
+    LIMIT_SETTINGS,
     PATH,
     SEEDS_HELP,
     SHARE,
@@ -212,7 +213,7 @@ def check(
     return 1 if findings.count("error") else 0
 
 
-@command()
+@command(takes=LIMIT_SETTINGS)
 @argument("seeds", metavar="SEEDS", help=SEEDS_HELP)
 @seed_options
 @option(
@@ -274,7 +275,7 @@ def study(
         say(note, sys.stderr)
 
 
-@command()
+@command(takes=LIMIT_SETTINGS)
 @run_argument
 @judge_options
 @limit_options
@@ -304,7 +305,7 @@ class RivalOptions(OptionGroup):
     against_model: str | None = None
 
 
-@command()
+@command(takes=LIMIT_SETTINGS)
 @run_argument
 @option(
     "--test-share",

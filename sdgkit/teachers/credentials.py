@@ -7,7 +7,8 @@ from pathlib import Path
 
 from sdgkit.errors import SettingsError
 from sdgkit.teachers.secrets import Secrets
-from sdgkit.teachers.settings import SETTINGS_FILE, TRUST_VARIABLE, Settings
+from sdgkit.teachers.settings import Settings
+from sdgkit.teachers.settings_file import SETTINGS_FILE, TRUST_VARIABLE
 
 _HEADER_NAME = re.compile(r"[\w-]+", re.ASCII)
 

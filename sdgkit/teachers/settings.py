@@ -12,13 +12,18 @@ as a whole (see `resolve_settings`), and since an error must not repeat a value,
 """
 
 import os
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from sdgkit.errors import SettingsError
 from sdgkit.keywords import advice
+from sdgkit.teachers.settings_file import (
+    SETTING_NAMES,
+    is_trusted_folder,
+    read_settings_file,
+    refuse_unknown_variables,
+)
 
 # The kind of the rehearsal teacher, and the name of its only model at whatever address.
 REHEARSAL = "rehearsal"
@@ -29,13 +34,6 @@ DEFAULT_URLS = {
     "llama-stack": "http://localhost:8321",
 }
 KINDS = (*DEFAULT_URLS, REHEARSAL)
-
-SETTINGS_FILE = "sdgkit.toml"
-# The names in the file; in the environment, SDGKIT_ and the name in capitals.
-SETTING_NAMES = ("teacher", "base_url", "model", "key_file", "headers")
-# The folders whose `sdgkit.toml` may say where a key is sent; in the environment only.
-TRUST_VARIABLE = "SDGKIT_TRUST_FOLDER"
-_LIST_SETTINGS = ("base_url", "headers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +100,10 @@ def resolve_settings(arguments: Settings) -> Settings:
         Settings with a kind, and with a base URL unless a rehearsal teacher is to be started.
 
     Raises:
-        SettingsError: There is no such kind, or `sdgkit.toml` cannot be used.
+        SettingsError: There is no such kind, `sdgkit.toml` cannot be used, or the environment has a
+            setting that does not exist.
     """
+    refuse_unknown_variables()
     settings = Settings()
     for layer in (arguments, _settings_from_environment(), _settings_from_file()):
         settings = _fill_in(settings, layer)
@@ -147,24 +147,7 @@ def _settings_from_environment() -> Settings:
 
 
 def _settings_from_file() -> Settings:
-    try:
-        values = tomllib.loads(Path(SETTINGS_FILE).read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        return Settings()
-    except (OSError, ValueError) as error:
-        raise SettingsError(
-            f"{SETTINGS_FILE} in the working folder cannot be read: {error}.",
-            setting=SETTINGS_FILE,
-        ) from error
-    for name, value in values.items():
-        if not _is_usable(name, value):
-            # The value is not shown: it may be a key in the wrong place.
-            raise SettingsError(
-                f"{SETTINGS_FILE}: {name} cannot be used. "
-                f"The settings are {', '.join(SETTING_NAMES)}, with text in quotes as values.",
-                setting=name,
-                choices=SETTING_NAMES,
-            )
+    values = read_settings_file()
     settings = Settings.parse(*map(values.get, SETTING_NAMES))
     if is_trusted_folder():
         return settings
@@ -172,29 +155,10 @@ def _settings_from_file() -> Settings:
     return replace(settings, from_folder=frozenset(decided))
 
 
-def is_trusted_folder() -> bool:
-    """Whether SDGKIT_TRUST_FOLDER names the working folder, or one that it is in."""
-    here = Path.cwd()
-    trusted = os.environ.get(TRUST_VARIABLE, "").split(os.pathsep)
-    return any(here.is_relative_to(Path(folder).resolve()) for folder in filter(None, trusted))
-
-
 def is_teacher_set() -> bool:
     """Whether the environment or `sdgkit.toml` says whom to ask."""
     layers = (_settings_from_environment(), _settings_from_file())
     return any(layer.kind or layer.base_urls or layer.model for layer in layers)
-
-
-def _is_usable(name: str, value: object) -> bool:
-    """Whether an entry of the file has a name that exists and a value of its type."""
-    if name not in SETTING_NAMES:
-        return False
-    entries: list[object] = [value]
-    if name in _LIST_SETTINGS and isinstance(value, list):
-        entries = value
-    elif name == "headers" and isinstance(value, dict):
-        entries = list(value.values())
-    return all(isinstance(entry, str) for entry in entries)
 
 
 def _parse_headers(headers: str | Sequence[str] | Mapping[str, str] | None) -> Mapping[str, str]:

@@ -1,9 +1,10 @@
 """What you can pass as `teacher=`: a teacher, or something that holds one, such as a panel."""
 
 from abc import ABC, abstractmethod
-from typing import TypeAlias, overload
+from typing import NoReturn, TypeAlias, overload
 
 from sdgkit.errors import SettingsError
+from sdgkit.teachers.settings import KINDS
 from sdgkit.teachers.teacher import Teacher
 
 
@@ -38,8 +39,13 @@ def teacher_of(source: TeacherSource | None) -> Teacher | None:
     if isinstance(source, TeacherHolder):
         return source.teacher
     if source is not None and not isinstance(source, Teacher):
-        raise SettingsError(
-            f"teacher must be what sdgkit.connect returns, or a TeacherPanel, not {source!r}.",
-            setting="teacher",
-        )
+        _refuse(source)
     return source
+
+
+def _refuse(source: object) -> NoReturn:
+    advice = f": sdgkit.connect({source!r})" if source in KINDS else ""
+    raise SettingsError(
+        f"teacher must be what sdgkit.connect returns{advice}, or a TeacherPanel, not {source!r}.",
+        setting="teacher",
+    )

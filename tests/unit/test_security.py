@@ -34,7 +34,7 @@ from sdgkit.journal.connection import connect
 from sdgkit.method.lists_file import read_lists
 from sdgkit.prompts import load_prompt
 from sdgkit.run.folder import write_calibrated, write_reviewed
-from sdgkit.teachers.settings import is_trusted_folder
+from sdgkit.teachers.settings_file import is_trusted_folder
 
 CODE = """
 import pathlib
