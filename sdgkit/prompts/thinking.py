@@ -121,6 +121,12 @@ _LEFT_OVER = re.compile(
     re.IGNORECASE,
 )
 
+# What else may stand between a thought and the answer.
+_SPECIAL_TOKEN = re.compile(r"<\|start\|>\w*|<\|[^<>|\n]*\|>")
+_BEFORE_ANSWER = re.compile(
+    r"(?:<(?:answer|response|output)>|\[BEGIN FINAL RESPONSE\])\s*\Z", re.IGNORECASE
+)
+
 
 @dataclass(frozen=True)
 class FinalAnswer:
@@ -210,6 +216,36 @@ def has_thought_marks(text: str) -> bool:
         False
     """
     return any(_find_marks(text)) or _CHANNEL.search(text) is not None
+
+
+def without_thought_marks(text: str) -> str:
+    """What a model thought, without the marks around it and what leads from it to the answer.
+
+    Args:
+        text: What stands before the answer in a reply.
+
+    Example:
+        >>> without_thought_marks("[THINK]Is it 4? Yes.[/THINK]")
+        'Is it 4? Yes.'
+        >>> without_thought_marks("<|channel|>analysis<|message|>It is 4.<|end|><|start|>assistant")
+        'It is 4.'
+    """
+    pieces = []
+    begin = 0
+    open_forms: list[ThoughtForm] = []
+    for match in _find_marks(text):
+        mark = _mark(match)
+        if mark.is_beginning:
+            open_forms.append(mark.form)
+        elif mark.form in open_forms:
+            open_forms.remove(mark.form)
+        elif not mark.form.ends_alone:
+            continue  # the end of something else, such as of a code fence
+        pieces.append(text[begin : mark.start])
+        begin = mark.end
+    pieces.append(text[begin:])
+    thought = _CHANNEL.sub("", "".join(pieces))
+    return _BEFORE_ANSWER.sub("", _SPECIAL_TOKEN.sub("", thought)).strip()
 
 
 def _find_marks(text: str) -> Iterator[re.Match[str]]:

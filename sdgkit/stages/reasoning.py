@@ -1,22 +1,15 @@
 """What a teacher thought before a value: kept beside it where that is wanted, never in it."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 
 from sdgkit.prompts import Prompt
+from sdgkit.prompts.thinking import without_thought_marks
 from sdgkit.stages.reading import Reading
 from sdgkit.teachers.teacher import Reply
 
 REASONING = "reasoning"
 """The column of what the teacher thought and worked out before it wrote the row's columns."""
-
-# The marks of the common forms: <think>, [THINK], <|channel|>analysis<|message|>, <|end|>.
-_MARKS = re.compile(
-    r"</?(?:think|thinking|thought|reasoning)>|\[/?THINK\]"
-    r"|<\|start\|>\w*|<\|channel\|>\w*|<\|[^<>|\n]*\|>",
-    re.IGNORECASE,
-)
 
 
 def with_reasoning(
@@ -48,4 +41,4 @@ def _before(value: str, start_tag: str, text: str) -> str:
     tag_place = beginning.lower().rfind(start_tag.lower()) if start_tag else -1
     if tag_place >= 0:
         beginning = beginning[:tag_place]
-    return _MARKS.sub("", beginning).strip().rstrip("*").rstrip()
+    return without_thought_marks(beginning).rstrip("*").rstrip()

@@ -42,6 +42,48 @@ FORMS = {
     "begun by the chat template": f"40 + 2 = 42\n</think>\n\n{GOOD}",
 }
 
+THOUGHT = "40 + 2 = 42"
+BY_MODEL = {
+    "attributes": f'<thinking budget="low">{THOUGHT}</thinking>{GOOD}',
+    "a name space": f"<seed:think>{THOUGHT}</seed:think>{GOOD}",
+    "an answer in tags": f"<reasoning>{THOUGHT}</reasoning>\n<answer>\n{GOOD}</answer>",
+    "brackets": f"[THINK]{THOUGHT}[/THINK]{GOOD}",
+    "pipes": f"<|begin_of_thought|>{THOUGHT}<|end_of_thought|>\n<|begin_of_solution|>{GOOD}",
+    "command": f"<|START_THINKING|>{THOUGHT}<|END_THINKING|><|START_RESPONSE|>{GOOD}",
+    "triangles": f"◁think▷{THOUGHT}◁/think▷{GOOD}",
+    "unused tokens": f"<unused94>thought\n{THOUGHT}<unused95>{GOOD}",
+    "gemma": f"<|channel>thought\n{THOUGHT}<channel|>{GOOD}",
+    "granite": f"Here is my thought process: {THOUGHT} Here is my response: {GOOD}",
+    "apriel": f"Here are my reasoning steps:\n{THOUGHT}\n[BEGIN FINAL RESPONSE]\n{GOOD}",
+    "ollama": f"Thinking...\n{THOUGHT}\n...done thinking.\n\n{GOOD}",
+    "a fence": f"```thinking\n{THOUGHT}\n```\n{GOOD}",
+    "open webui": f'<details type="reasoning" done="true">{THOUGHT}</details>{GOOD}',
+    "harmony": (
+        f"<|channel|>analysis<|message|>{THOUGHT}<|end|>"
+        f"<|start|>assistant<|channel|>final<|message|>{GOOD}<|return|>"
+    ),
+    "harmony with a constraint": (
+        f"<|channel|>analysis<|message|>{THOUGHT}<|end|>"
+        f"<|start|>assistant<|channel|>final <|constrain|>text<|message|>{GOOD}"
+    ),
+    "harmony without its tokens": f"analysis'{THOUGHT}'assistantfinal{GOOD}",
+}
+
+
+@pytest.mark.parametrize("form", BY_MODEL)
+def test_the_reasoning_of_every_model_is_kept_without_its_marks(
+    script: ScriptedTeacher, form: str
+) -> None:
+    [sample] = run_of(script, BY_MODEL[form], keep_reasoning=True).samples()
+    assert sample["response"] == "42 euros"
+    assert sample["reasoning"].strip("'") == THOUGHT
+
+
+def test_a_code_fence_in_what_was_worked_out_stays_there(script: ScriptedTeacher) -> None:
+    worked_out = "```python\n40 + 2\n```\nThat makes 42."
+    [sample] = run_of(script, f"{worked_out}\n{GOOD}", keep_reasoning=True).samples()
+    assert sample["reasoning"] == worked_out
+
 
 @pytest.mark.parametrize("form", FORMS)
 def test_what_was_thought_stands_beside_the_response_where_it_is_kept(
