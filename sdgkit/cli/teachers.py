@@ -33,9 +33,9 @@ from sdgkit.cli.options import (
     teacher_options,
 )
 from sdgkit.cli.runs import run_argument
-from sdgkit.cli.terminal import REHEARSAL_ANSWERS, command_line, say
+from sdgkit.cli.terminal import REHEARSAL_ANSWERS, command_line, say, waiting
 from sdgkit.errors import SettingsError, TeacherUnreachable
-from sdgkit.formatting import format_percent, pluralize
+from sdgkit.formatting import format_percent, pluralize, visible
 
 if TYPE_CHECKING:
     from sdgkit.run import Run
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 # Shorter than for a run: you sit there and wait.
 ASK_TIMEOUT_S = 120.0
 ASK_PATIENCE_S = 15.0
+ASK_TOKENS = 512
 SERVER_SETTINGS = (
     "port",
     "mean_latency_ms",
@@ -66,35 +67,105 @@ SERVER_SETTINGS = (
     "words", metavar="MESSAGE", nargs=-1, required=True, help='what to ask, such as "Who are you?"'
 )
 @teacher_options
-@option("--max-tokens", metavar="N", type=COUNT, help="the longest reply, in tokens")
-def ask(words: tuple[str, ...], teacher: TeacherOptions, max_tokens: int | None) -> None:
+@option(
+    "--max-tokens",
+    metavar="N",
+    type=COUNT,
+    default=ASK_TOKENS,
+    help=f"the longest reply, in tokens (default {ASK_TOKENS})",
+)
+def ask(words: tuple[str, ...], teacher: TeacherOptions, max_tokens: int) -> None:
     """Send one message to the teacher: does it answer, which model, how fast?
 
-    Example:
+    The reply is shown while it is written. Without an address, `ask` looks at the usual ports of
+    this machine (vLLM 8000, Llama Stack 8321, Ollama 11434, LM Studio 1234, llama.cpp 8080) and
+    lists who answers; if only one does, it is asked.
+
+    Examples:
       sdgkit ask "Which languages do you speak?" --base-url http://localhost:8000/v1
+      sdgkit ask "Who are you?"                    whoever answers on this machine
     """
     from sdgkit.teachers import connect
+    from sdgkit.teachers.settings import is_teacher_set
 
-    sampling = {} if max_tokens is None else {"max_tokens": max_tokens}
-    with connect(
-        **teacher.given(), concurrency=1, timeout=ASK_TIMEOUT_S, patience=ASK_PATIENCE_S
-    ) as connected:
+    arguments = teacher.given()
+    if not arguments and not is_teacher_set():
+        arguments = _found_on_this_machine()
+    address = arguments.get("base_url", "the teacher")
+    with waiting(lambda: f"Still waiting for {address} to list its models (Ctrl-C stops)."):
+        connected = connect(
+            **arguments, concurrency=1, timeout=ASK_TIMEOUT_S, patience=ASK_PATIENCE_S
+        )
+    with connected:
         rules = " (rules, not a model)" if connected.is_rehearsal else ""
         say(f"{connected.model}{rules} at {connected.base_url}")
+        notes_shown = len(connected.notes)
         for note in connected.notes:
             say(note)
-        reply = connected.ask(" ".join(words), **sampling)
+        say()
+        reply = _ask_and_show(connected, " ".join(words), max_tokens)
+        for note in connected.notes[notes_shown:]:
+            say(note)
         say(_speed(reply))
         load = connected.load()
         if load is not None:
             say(_load(load))
-    say(f"\n{_answer(reply)}")
 
 
-def _answer(reply: "Reply") -> str:
-    """The reply as it is; of an empty one, what the server did with its text."""
-    if reply.text.strip():
-        return reply.text
+def _found_on_this_machine() -> dict[str, Any]:
+    """The arguments of `connect` for the only teacher on this machine; none for a rehearsal.
+
+    Raises:
+        SettingsError: Several answer.
+    """
+    from sdgkit.teachers import local_servers
+
+    ports = ", ".join(f"{name} {port}" for port, name in local_servers.USUAL_PORTS.items())
+    servers = local_servers.find_servers()
+    if not servers:
+        say(f"No teacher answers at the usual ports of this machine ({ports}).")
+        return {}
+    say("On this machine:")
+    for server in servers:
+        say(f"  {server}")
+    if len(servers) > 1:
+        addresses = ", ".join(server.base_url for server in servers)
+        raise SettingsError(
+            f"Several teachers answer on this machine. Choose one with --base-url: {addresses}.",
+            setting="base_url",
+            choices=[server.base_url for server in servers],
+        )
+    [server] = servers
+    return {"kind": server.kind, "base_url": server.base_url}
+
+
+def _ask_and_show(connected: "Teacher", message: str, max_tokens: int) -> "Reply":
+    """Send a message, and show the reply while it is written."""
+    shown: list[str] = []
+
+    def show(piece: str) -> None:
+        shown.append(piece)
+        print(visible(piece), end="", flush=True)
+
+    def patience() -> str:
+        if shown:
+            return ""
+        reason = f": {connected.away_reason}" if connected.away_reason else ""
+        return (
+            f"Still waiting for {connected.model} to begin its reply, for {ASK_TIMEOUT_S:.0f} s at "
+            f"most (Ctrl-C stops){reason}."
+        )
+
+    with waiting(patience):
+        reply = connected.ask(message, show=show, max_tokens=max_tokens)
+    if not reply.text.strip():
+        say(_empty(reply), end="")
+    say("\n")
+    return reply
+
+
+def _empty(reply: "Reply") -> str:
+    """What the server did with the text of an empty reply."""
     if reply.reasoning.strip():
         return (
             f"(The reply is empty; the server put {len(reply.reasoning):,} characters into "
@@ -127,7 +198,7 @@ def _ending(reply: "Reply") -> str:
     if reply.ending is Ending.NATURAL:
         return ""
     if reply.ending is Ending.TRUNCATED:
-        return "; cut off at the token limit"
+        return "; cut off at the token limit (--max-tokens)"
     return f"; it ended with finish_reason {reply.finish_reason!r}"
 
 

@@ -4,6 +4,9 @@ import os
 import shlex
 import shutil
 import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
@@ -15,9 +18,35 @@ REHEARSAL_SAMPLES = (
 REHEARSAL_ANSWERS = "The rehearsal teacher answered here (rules, not a model)."
 
 
-def say(text: object = "", file: TextIO | None = None) -> None:
+PATIENT_SECONDS = 5.0
+"""How long a command waits without saying what for."""
+
+
+def say(text: object = "", file: TextIO | None = None, end: str = "\n") -> None:
     """Print text, with characters that could control the terminal made visible."""
-    print(visible(str(text)), file=file)
+    print(visible(str(text)), file=file, end=end)
+
+
+@contextmanager
+def waiting(reason: Callable[[], str]) -> Iterator[None]:
+    """Say on stderr what the command waits for, if it still does after five seconds.
+
+    Args:
+        reason: Gives the sentence; "" if there is nothing to say by then.
+    """
+
+    def speak() -> None:
+        sentence = reason()
+        if sentence:
+            say(sentence, sys.stderr)
+
+    timer = threading.Timer(PATIENT_SECONDS, speak)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def is_live() -> bool:

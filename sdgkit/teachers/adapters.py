@@ -9,7 +9,8 @@ import json
 import re
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sdgkit.teachers.body import ACCEPTED_ENCODINGS, BodyRefused, read_body
@@ -25,8 +26,12 @@ from sdgkit.teachers.endings import Ending, ending_of
 from sdgkit.teachers.exchange import Reply
 from sdgkit.teachers.model_lists import entries_of
 from sdgkit.teachers.network import proxy_for, ssl_context_for
+from sdgkit.teachers.prompt_cuts import PromptWatch
 from sdgkit.teachers.secrets import HIDDEN
 from sdgkit.teachers.server import Server
+from sdgkit.teachers.settings import REHEARSAL
+from sdgkit.teachers.streams import ReplyStream, Show
+from sdgkit.teachers.system_role import USER, may_refuse_system, with_system_in_user
 
 if TYPE_CHECKING:
     from openai import DefaultAioHttpClient
@@ -82,6 +87,23 @@ class Adapter(ABC):
             Trouble: It failed. The retry policy decides what happens next.
         """
 
+    async def exchange_streamed(
+        self, body: Mapping[str, Any], show: Show, seconds: float | None = None
+    ) -> Reply:
+        """The same as `exchange`, shown piece by piece, or as a whole where there are no pieces.
+
+        Args:
+            body: The body of POST /v1/chat/completions.
+            show: Called with each piece of the reply's text.
+            seconds: A limit for this request, in place of the usual one.
+
+        Raises:
+            Trouble: It failed; pieces may have been shown.
+        """
+        reply = await self.exchange(body, seconds)
+        show(reply.text)
+        return reply
+
     @property
     def left_out(self) -> dict[str, str]:
         """The servers that get no requests at the moment: base URL and reason."""
@@ -112,28 +134,105 @@ class OpenAICompatible(Adapter):
     """
 
     def __init__(self, server: Server, timeout: float) -> None:
-        self.server = server
+        self.server = replace(server, proxy=proxy_for(server.base_url))
         self._timeout = timeout
         self._ssl_context = ssl_context_for(server.base_url)
         self._client: DefaultAioHttpClient | None = None
         # Parameters that the server refuses, with the name to use instead, or "" to leave it out.
         self._renamed: dict[str, str] = {}
+        self._puts_system_into_user = False
+        self._prompt_watch = PromptWatch(self._count_tokens)
 
     async def exchange(self, body: Mapping[str, Any], seconds: float | None = None) -> Reply:
-        """One chat completion. Sent again only when the server refuses an optional parameter."""
+        """One chat completion. Sent again only when the server refuses a part it can do without."""
         started = time.monotonic()
-        accepted = self._accepted(body)
-        # "replace": lone surrogates, which come with text from broken files, cannot be sent.
-        content = json.dumps(accepted, ensure_ascii=False).encode("utf-8", "replace")
-        url = f"{self.server.base_url}/chat/completions{self.server.query}"
+        data = await self._complete(body, seconds)
+        reply = self._parse_reply(data, time.monotonic() - started)
+        await self._refuse_cut_prompt(body, reply)
+        return reply
+
+    async def exchange_streamed(
+        self, body: Mapping[str, Any], show: Show, seconds: float | None = None
+    ) -> Reply:
+        """The same, shown piece by piece while it is written, where the server can."""
+        started = time.monotonic()
+        streamed = {**body, "stream": True, "stream_options": {"include_usage": True}}
+        stream = ReplyStream(show, self.server.credentials.secrets)
         try:
-            data = await self._send("POST", url, seconds or self._timeout, content)
+            data = await self._complete(streamed, seconds, stream.add)
         except Trouble as refusal:
+            # 200 is the status of a stream: what went wrong then is about the reply.
+            if refusal.status not in (400, 404, 415, 422, 500, 501) or stream.has_begun:
+                raise
+            data = await self._complete(body, seconds)
+        stream.end(data)
+        return self._parse_reply(stream.body(data), time.monotonic() - started)
+
+    async def _complete(
+        self,
+        body: Mapping[str, Any],
+        seconds: float | None,
+        on_piece: Callable[[bytes], None] | None = None,
+    ) -> Any:
+        """The parsed body of one chat completion, without what the server refuses in a request."""
+        accepted = self._accepted(body)
+        try:
+            return await self._post(accepted, seconds, on_piece)
+        except Trouble as refusal:
+            if may_refuse_system(refusal, accepted):
+                return await self._complete_without_system(accepted, refusal, seconds, on_piece)
             if not self._learn_from(refusal, accepted):
                 raise
-        else:
-            return self._parse_reply(data, time.monotonic() - started)
-        return await self.exchange(body, seconds)
+        return await self._complete(body, seconds, on_piece)
+
+    async def _complete_without_system(
+        self,
+        body: Mapping[str, Any],
+        refusal: Trouble,
+        seconds: float | None,
+        on_piece: Callable[[bytes], None] | None,
+    ) -> Any:
+        """Ask without a system message; where that is answered, it was what the server refused."""
+        merged = {**body, "messages": with_system_in_user(body["messages"])}
+        try:
+            data = await self._post(merged, seconds, on_piece)
+        except Trouble:
+            raise refusal from None
+        self._puts_system_into_user = True
+        self.server.note(
+            f"The model at {self.server.base_url} has no system role; what the prompts say there "
+            "is put at the beginning of the user's message."
+        )
+        return data
+
+    async def _post(
+        self,
+        body: Mapping[str, Any],
+        seconds: float | None,
+        on_piece: Callable[[bytes], None] | None = None,
+    ) -> Any:
+        # "replace": lone surrogates, which come with text from broken files, cannot be sent.
+        content = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+        url = f"{self.server.base_url}/chat/completions{self.server.query}"
+        return await self._send("POST", url, seconds or self._timeout, content, on_piece)
+
+    async def _refuse_cut_prompt(self, body: Mapping[str, Any], reply: Reply) -> None:
+        """Raise Trouble where the server has cut the prompt of this reply."""
+        says_its_limit = self.server.models.get(self.server.model) is not None
+        if says_its_limit or self.server.model == REHEARSAL or body.get("max_tokens") == 1:
+            return
+        await self._prompt_watch.look_at(body, reply.prompt_tokens)
+        if self._prompt_watch.finding:
+            raise Trouble(Cause.CUT_PROMPT, self._prompt_watch.finding)
+
+    async def _count_tokens(self, text: str) -> int:
+        """How many tokens a message of this text has, as the server counts; 0 if it does not."""
+        body = probe_body(self.server.model) | {"messages": [{"role": USER, "content": text}]}
+        try:
+            data = await self._complete(body, None)
+            return self._parse_reply(data, 0.0).prompt_tokens
+        except Trouble:
+            return 0
 
     async def list_models(self, base_url: str) -> list[dict[str, Any]]:
         """The entries of the list of models at this base URL, as the server writes them.
@@ -161,9 +260,22 @@ class OpenAICompatible(Adapter):
             await client.aclose()
 
     async def _send(
-        self, method: str, url: str, seconds: float, content: bytes | None = None
+        self,
+        method: str,
+        url: str,
+        seconds: float,
+        content: bytes | None = None,
+        on_piece: Callable[[bytes], None] | None = None,
     ) -> Any:
-        """The JSON of a response, or its text. Raises Trouble."""
+        """The JSON of a response, or its text. Raises Trouble.
+
+        Args:
+            method: GET or POST.
+            url: Where to send it.
+            seconds: How long it may take.
+            content: The body to send.
+            on_piece: Called with each piece of the response's body as it comes.
+        """
         credentials = self.server.credentials
         headers = {
             "Content-Type": "application/json",
@@ -179,7 +291,8 @@ class OpenAICompatible(Adapter):
             async with asyncio.timeout(seconds):
                 sending = self._client.stream(method, url, content=content, headers=headers)
                 async with sending as response:
-                    body = await read_body(response)
+                    is_good = response.status_code == 200
+                    body = await read_body(response, on_piece if is_good else None)
         except BodyRefused as refusal:
             raise Trouble(Cause.BAD_REQUEST, str(refusal), response.status_code) from None
         except Exception as error:
@@ -199,7 +312,7 @@ class OpenAICompatible(Adapter):
         limits_type = type(DEFAULT_CONNECTION_LIMITS)  # openai does not export it by name
         return DefaultAioHttpClient(
             trust_env=False,  # proxy and authorities are chosen here
-            proxy=proxy_for(self.server.base_url),
+            proxy=self.server.proxy.url if self.server.proxy else None,
             verify=self._ssl_context,
             follow_redirects=False,  # nothing goes to any other address than the teacher's
             limits=limits_type(
@@ -251,6 +364,8 @@ class OpenAICompatible(Adapter):
 
     def _accepted(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """The body without the parameters that the server refuses."""
+        if self._puts_system_into_user:
+            body = {**body, "messages": with_system_in_user(body["messages"])}
         if not self._renamed:
             return body
         accepted = {}

@@ -5,7 +5,7 @@ further than the bound.
 """
 
 import zlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Protocol
 
 LARGEST_BODY = 32 * 2**20
@@ -29,8 +29,12 @@ class BodyRefused(Exception):
     """A body that is too large, or encoded in a way that was not asked for."""
 
 
-async def read_body(response: Response) -> bytes:
+async def read_body(response: Response, on_piece: Callable[[bytes], None] | None = None) -> bytes:
     """Read the whole body.
+
+    Args:
+        response: The response.
+        on_piece: Called with each piece, decompressed, as it comes.
 
     Raises:
         BodyRefused: It is larger than `LARGEST_BODY`, or cannot be decoded.
@@ -38,16 +42,17 @@ async def read_body(response: Response) -> bytes:
     decoder = _decoder(response.headers.get("content-encoding", ""))
     body = bytearray()
     async for piece in response.aiter_raw():
-        if decoder is None:
-            body += piece
-        else:
+        if decoder is not None:
             try:
                 # One byte more than there is room for shows that there is too much.
-                body += decoder.decompress(piece, LARGEST_BODY - len(body) + 1)
+                piece = decoder.decompress(piece, LARGEST_BODY - len(body) + 1)
             except zlib.error as error:
                 raise BodyRefused(f"its compressed body is broken: {error}") from None
+        body += piece
         if len(body) > LARGEST_BODY:
             raise BodyRefused(f"the reply is larger than {LARGEST_BODY // 2**20} MB")
+        if on_piece is not None:
+            on_piece(piece)
     return bytes(body)
 
 

@@ -15,7 +15,7 @@ import ssl
 import time
 import urllib.parse
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
@@ -41,6 +41,8 @@ LONGEST_RETRY_AFTER = 300.0
 
 FORBIDDEN = 403
 LONGEST_BODY = 200  # characters of a response, in a message
+# aiohttp's: no connection to the proxy, and the proxy's own refusal of one to the server.
+_PROXY_ERRORS = ("ClientProxyConnectionError", "ClientHttpProxyError")
 _BUSY_WORDS = re.compile(r"(?i)rate.?limit|too many requests|overloaded|high traffic|try again")
 # How servers say that there is no such model: words of a 404, codes, and sentences of a 400.
 _MODEL_WORDS = re.compile(r"(?i)\b(?:model|deployment)")
@@ -70,6 +72,7 @@ class Cause(Enum):
 
     # fmt: off
     # name         label                    error to raise      transient statuses, exception
+    PROXY        = ("proxy",                 TeacherUnreachable, True,  (407,))
     CERTIFICATE  = ("untrusted certificate", TeacherRefused,     False, (), ssl.CertificateError)
     UNKNOWN_HOST = ("unknown host",          TeacherUnreachable, True,  (), socket.gaierror)
     REFUSED      = ("connection refused",    TeacherUnreachable, True,  (), ConnectionRefusedError)
@@ -85,6 +88,7 @@ class Cause(Enum):
     EXPIRED_KEY  = ("expired key",           TeacherRefused,     False)
     NO_CREDIT    = ("empty account",         TeacherRefused,     False, (402,))
     WRONG_MODEL  = ("wrong model",           TeacherRefused,     False)
+    CUT_PROMPT   = ("cut prompt",            TeacherRefused,     False)
     WITHHELD     = ("withheld",              RequestWithheld,    False)
     BAD_REQUEST  = ("bad request",           RequestRefused,     False)
     # fmt: on
@@ -104,6 +108,7 @@ class Cause(Enum):
         self.exception = exception
 
 
+_MAY_BE_THE_PROXYS = (Cause.LOST, Cause.TIMEOUT, Cause.SERVER_ERROR, Cause.WRONG_PATH)
 # Where only the list of models was asked for, these may be about the list alone.
 _MAY_NOT_LIST = (Cause.WRONG_PATH, Cause.SERVER_ERROR)
 
@@ -144,11 +149,30 @@ def diagnose_exception(error: BaseException, server: Server) -> Trouble:
         return Trouble(Cause.TIMEOUT)
     chain = list(_exception_chain(error))
     chain.reverse()  # the innermost is the most specific
-    for cause in Cause:
+    trouble = Trouble(Cause.LOST, server.redact(_message_of(chain[0])))
+    for cause in reversed(Cause):
         for link in chain:
             if cause.exception is not None and isinstance(link, cause.exception):
-                return Trouble(cause, server.redact(_message_of(link)))
-    return Trouble(Cause.LOST, server.redact(_message_of(chain[0])))
+                trouble = Trouble(cause, server.redact(_message_of(link)))
+                break
+    if server.proxy is not None:
+        is_proxys = any(type(link).__name__ in _PROXY_ERRORS for link in chain)
+        # Only the proxy itself is looked up and connected to: it does so for the server.
+        if is_proxys or trouble.cause in (Cause.UNKNOWN_HOST, Cause.REFUSED):
+            return _trouble_of_proxy(chain, trouble, server)
+    return trouble
+
+
+def _trouble_of_proxy(chain: Iterable[BaseException], trouble: Trouble, server: Server) -> Trouble:
+    """What a failed connection through a proxy means where the proxy itself is at fault."""
+    for link in chain:
+        status = getattr(link, "status", None)  # of the proxy's own response
+        if isinstance(status, int):
+            words = server.redact(str(getattr(link, "message", "")))
+            return Trouble(Cause.PROXY, f"{status}: {words}", status)
+    if trouble.cause is Cause.LOST:
+        return replace(trouble, cause=Cause.PROXY)
+    return Trouble(Cause.PROXY, trouble.cause.label)
 
 
 def _exception_chain(error: BaseException) -> Iterator[BaseException]:
@@ -306,7 +330,13 @@ def explain(trouble: Trouble, server: Server) -> TeacherError:
         available=available,
         key_verdict=key_verdict,
         key_place=server.credentials.place,
+        proxy=server.proxy.address if server.proxy else "",
+        variable=server.proxy.variable if server.proxy else "",
     )
+    if server.proxy is not None and trouble.cause in _MAY_BE_THE_PROXYS:
+        sentence += (
+            f" It is asked through the proxy {server.proxy.address} ({server.proxy.variable})."
+        )
     if trouble.cause is Cause.WRONG_PATH:
         sentence += azure_hint(server.address)
     if not server.model and (trouble.cause in _MAY_NOT_LIST or trouble.status == FORBIDDEN):

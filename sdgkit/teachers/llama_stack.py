@@ -5,7 +5,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from sdgkit.teachers.diagnosis import diagnose_exception, diagnose_response
-from sdgkit.teachers.network import proxy_for, ssl_context_for
+from sdgkit.teachers.network import ssl_context_for
 from sdgkit.teachers.server import Server
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def _open_client(server: Server) -> "AsyncLlamaStackClient":
     root = root_of(server.base_url)
     http_client = DefaultAsyncHttpxClient(
         trust_env=False,
-        proxy=proxy_for(root),
+        proxy=server.proxy.url if server.proxy else None,
         verify=ssl_context_for(root),
         follow_redirects=False,  # nothing goes to any other address than the teacher's
     )

@@ -30,6 +30,7 @@ from sdgkit.teachers.diagnosis import FORBIDDEN, Cause, Trouble, explain
 from sdgkit.teachers.exchange import Reply
 from sdgkit.teachers.replicas import PROBE_SECONDS
 from sdgkit.teachers.slots import Slots
+from sdgkit.teachers.streams import Show
 
 # Causes that pass when someone does something about them: a new key, a payment.
 _ASK_SOMEBODY = (Cause.EXPIRED_KEY, Cause.NO_CREDIT)
@@ -116,12 +117,15 @@ class RetryPolicy:
         self._last_refusal = ""
         self._refusals_in_a_row = 0
 
-    async def send(self, body: Mapping[str, Any], *, slot_held: bool = False) -> Reply:
+    async def send(
+        self, body: Mapping[str, Any], *, slot_held: bool = False, show: Show | None = None
+    ) -> Reply:
         """Send one request until it has its reply, or until its error is final.
 
         Args:
             body: The body of POST /v1/chat/completions.
             slot_held: The caller has acquired a slot for it. It is released here in any case.
+            show: Called with each piece of the reply while it is written.
 
         Raises:
             RequestRefused: This request cannot be answered.
@@ -130,7 +134,7 @@ class RetryPolicy:
         """
         self._pending_requests += 1
         try:
-            return await self._send_with_retries(body, slot_held)
+            return await self._send_with_retries(body, slot_held, show)
         finally:
             self._pending_requests -= 1
             if not self._pending_requests:
@@ -138,7 +142,9 @@ class RetryPolicy:
                 self._failing_since = 0.0
                 self._be_present()
 
-    async def _send_with_retries(self, body: Mapping[str, Any], slot_held: bool) -> Reply:
+    async def _send_with_retries(
+        self, body: Mapping[str, Any], slot_held: bool, show: Show | None
+    ) -> Reply:
         """The request's slot is free whenever it is not in flight."""
         failures = _Failures()
         while True:
@@ -151,7 +157,10 @@ class RetryPolicy:
                 await self.slots.acquire()
             sent_at = time.monotonic()
             try:
-                reply = await self._adapter.exchange(body)
+                if show is None:
+                    reply = await self._adapter.exchange(body)
+                else:
+                    reply = await self._adapter.exchange_streamed(body, show)
                 self._record_answer(sent_at)
                 self._refusals_in_a_row = 0
                 return replace(reply, retries=failures.total)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from sdgkit.teachers.address import Address
 from sdgkit.teachers.credentials import Credentials
+from sdgkit.teachers.network import Proxy
 
 # Characters of a server's message that are shown.
 _MESSAGE_LIMIT = 300
@@ -25,6 +26,7 @@ class Server:
             together), None where the server does not say.
         model: The model to ask.
         query: What follows every path, such as Azure's "?api-version=…"; usually empty.
+        proxy: The proxy on the way to it, if any.
     """
 
     base_url: str
@@ -34,6 +36,7 @@ class Server:
     models: Mapping[str, int | None] = field(default_factory=dict)
     model: str = ""
     query: str = ""
+    proxy: Proxy | None = None
 
     @property
     def address(self) -> Address:

@@ -25,6 +25,7 @@ from sdgkit.teachers.exchange import Reply, Request
 from sdgkit.teachers.retry_policy import RetryPolicy, State
 from sdgkit.teachers.settings import REHEARSAL
 from sdgkit.teachers.slots import Slots
+from sdgkit.teachers.streams import Show
 
 __all__ = ["Reply", "Request", "ServerLoad", "Teacher"]
 
@@ -105,11 +106,18 @@ class Teacher:
 
     # Asking -----------------------------------------------------------------------------------
 
-    def ask(self, message: str | Sequence[Mapping[str, str]], **sampling: Any) -> Reply:
+    def ask(
+        self,
+        message: str | Sequence[Mapping[str, str]],
+        *,
+        show: Show | None = None,
+        **sampling: Any,
+    ) -> Reply:
         """Send a message and wait for the reply.
 
         Args:
             message: One message, or a chat as a list of dictionaries with `role` and `content`.
+            show: Called with each piece of the reply while it is written, in another thread.
             sampling: Fields of the request, such as `temperature` and `max_tokens`.
 
         Raises:
@@ -119,22 +127,26 @@ class Teacher:
         """
         messages = [{"role": "user", "content": message}] if isinstance(message, str) else message
         chat = tuple(dict(entry) for entry in messages)
-        return background.wait(self.reply(Request(chat, sampling)))
+        return background.wait(self.reply(Request(chat, sampling), show=show))
 
-    async def reply(self, request: Request, *, slot_held: bool = False) -> Reply:
+    async def reply(
+        self, request: Request, *, slot_held: bool = False, show: Show | None = None
+    ) -> Reply:
         """Send a request until it has its reply; runs on the background loop.
 
         Args:
             request: What to send.
             slot_held: The caller has acquired one of `slots` for it. It is released here in any
                 case.
+            show: Called with each piece of the reply while it is written.
 
         Raises:
             RequestRefused: This request cannot be answered.
             TeacherRefused: No request will be.
             TeacherUnreachable: The teacher has been away for longer than the patience.
         """
-        return await self._retry_policy.send(request.body(self.model), slot_held=slot_held)
+        body = request.body(self.model)
+        return await self._retry_policy.send(body, slot_held=slot_held, show=show)
 
     # State ------------------------------------------------------------------------------------
 

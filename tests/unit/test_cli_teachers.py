@@ -1,8 +1,10 @@
 """The command line's options for teachers in company networks, several of them, another judge."""
 
+import asyncio
 import json
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -190,3 +192,73 @@ def test_the_kernel_of_a_notebook_gets_headers_and_key_file_through_its_environm
         server.headers[-1]["x-team"] == "t-secret"
         and server.headers[-1]["Authorization"] == "Bearer sk-secret"
     )
+
+
+# ---- ask
+
+
+def test_ask_limits_its_reply_unless_you_say_otherwise(
+    servers: Any, typed: Callable[..., tuple[int, str, str]]
+) -> None:
+    server, _ = servers
+    typed("ask", "Hello", "--base-url", server.base_url)
+    assert server.asked[-1]["max_tokens"] == 512 and server.asked[-1]["stream"] is True
+    typed("ask", "Hello", "--max-tokens", 9, "--base-url", server.base_url)
+    assert server.asked[-1]["max_tokens"] == 9
+
+
+def test_ask_says_what_it_waits_for(
+    servers: Any, typed: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, _ = servers
+    told = threading.Event()
+
+    async def hesitate(body: dict[str, Any], n: int) -> web.StreamResponse:
+        while not told.is_set():
+            await asyncio.sleep(0.01)
+        return completion("hello")
+
+    def tell(text: object = "", file: Any = None, end: str = "\n") -> None:
+        print(text, file=file, end=end)
+        if "waiting" in str(text):
+            told.set()
+
+    monkeypatch.setattr("sdgkit.cli.terminal.PATIENT_SECONDS", 0.05)
+    monkeypatch.setattr("sdgkit.cli.terminal.say", tell)
+    server.behave = hesitate
+    status, output, errors = typed("ask", "Hello", "--base-url", server.base_url)
+    assert status == 0 and "hello" in output
+    assert "waiting for tiny to begin its reply" in errors
+
+
+def test_ask_without_an_address_finds_the_only_teacher_on_this_machine(
+    servers: Any, typed: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, _ = servers
+    ports = {free_port(): "vLLM", server.port: "Ollama"}
+    monkeypatch.setattr("sdgkit.teachers.local_servers.USUAL_PORTS", ports)
+    status, output, _ = typed("ask", "Hello")
+    assert status == 0 and f"Ollama at http://127.0.0.1:{server.port}/v1: tiny" in output
+    assert server.asked
+
+
+def test_ask_without_an_address_lists_several_teachers_and_asks_none(
+    servers: Any, typed: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = servers
+    ports = {one.port: "vLLM", other.port: "Ollama"}
+    monkeypatch.setattr("sdgkit.teachers.local_servers.USUAL_PORTS", ports)
+    status, output, errors = typed("ask", "Hello")
+    assert status == 2 and "Choose one with --base-url" in errors
+    assert f"vLLM at http://127.0.0.1:{one.port}/v1" in output
+    assert f"Ollama at http://127.0.0.1:{other.port}/v1" in output
+    assert not one.asked and not other.asked
+
+
+def test_ask_rehearses_where_nobody_answers(
+    typed: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sdgkit.teachers.local_servers.USUAL_PORTS", {free_port(): "vLLM"})
+    status, output, _ = typed("ask", "Hello")
+    assert status == 0 and "No teacher answers at the usual ports" in output
+    assert "rules, not a model" in output

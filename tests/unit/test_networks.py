@@ -171,8 +171,45 @@ def test_no_proxy_exempts_a_host(
 
 def test_a_proxy_of_an_unknown_kind_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "gopher://127.0.0.1:1")
-    with pytest.raises(TeacherUnreachable, match="gopher"):
+    with pytest.raises(SettingsError, match=r"HTTPS_PROXY names gopher://127\.0\.0\.1:1"):
         connect(base_url="https://teacher.example/v1")
+
+
+@pytest.mark.parametrize("kind", ["socks5", "socks5h", "socks4"])
+def test_a_socks_proxy_is_refused_by_its_variable_without_its_password(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", f"{kind}://ada:lovely@127.0.0.1:1080")
+    sentence = r"SOCKS.*ALL_PROXY names .*://127\.0\.0\.1:1080"
+    with pytest.raises(SettingsError, match=sentence) as caught:
+        connect(base_url="http://teacher.example/v1")
+    assert "lovely" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "url"),
+    [
+        ("HTTP_PROXY", "http://teacher.example/v1"),
+        ("https_proxy", "https://teacher.example/v1"),
+        ("ALL_PROXY", "http://teacher.example/v1"),
+    ],
+)
+def test_a_dead_proxy_is_named_and_not_the_teacher(
+    variable: str, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    monkeypatch.setenv(variable, f"http://ada:lovely@127.0.0.1:{port}")
+    named = rf"The proxy 127\.0\.0\.1:{port} \({variable}\)"
+    sentence = rf"{named} .* does not work \(connection refused\)"
+    with pytest.raises(TeacherUnreachable, match=sentence) as caught:
+        connect(base_url=url)
+    assert "NO_PROXY" in str(caught.value) and "lovely" not in str(caught.value)
+
+
+def test_a_proxy_that_cannot_be_found_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "proxy.invalid:3128")
+    with pytest.raises(TeacherUnreachable, match=r"The proxy proxy\.invalid:3128 \(HTTP_PROXY\)"):
+        connect(base_url="http://teacher.example/v1")
 
 
 def test_the_password_for_a_proxy_reaches_it_and_is_not_shown(

@@ -1,13 +1,16 @@
 """Servers that keep to OpenAI's API in part: no list of models, other paths, other ports."""
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
-from servers import FaultServer, completion, free_port, page, status
+from servers import Behaviour, FaultServer, completion, free_port, page, status
 
-from sdgkit.errors import SettingsError, TeacherRefused, TeacherUnreachable
+import sdgkit as sk
+from sdgkit.errors import RequestRefused, SettingsError, TeacherRefused, TeacherUnreachable
 from sdgkit.teachers import connect, find_servers
 
 
@@ -192,3 +195,175 @@ def test_no_key_is_sent_to_whatever_listens_on_this_machine(
     find_servers([server.port])
     assert server.paths == ["/v1/models"]
     assert "sk-secret" not in str(server.headers)
+
+
+# ---- models without a system role
+
+NO_SYSTEM_ROLE = {
+    "vllm": (400, "System role is not supported by this model"),
+    "alternate": (400, "Conversation roles must alternate user/assistant/user/assistant/..."),
+    "template": (500, "{{ raise_exception('Only user and assistant roles are supported!') }}"),
+    "validation": (422, "messages.0.role: Input should be 'user' or 'assistant'"),
+    "gemma": (400, "Developer instruction is not enabled for models/gemma-3-27b-it"),
+    "openai": (400, "messages[0].role does not support 'system' with this model"),
+}
+CHAT = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Why?"}]
+
+
+@pytest.mark.parametrize("refusal", NO_SYSTEM_ROLE.values(), ids=NO_SYSTEM_ROLE)
+def test_the_system_text_goes_to_the_user_where_a_model_has_no_system_role(
+    server: FaultServer, refusal: tuple[int, str]
+) -> None:
+    def behave(body: dict[str, Any], n: int) -> web.StreamResponse:
+        if body["messages"][0]["role"] != "user":
+            return status(*refusal)
+        return completion("Because.")
+
+    server.behave = behave
+    teacher = connect(base_url=server.base_url)
+    assert [teacher.ask(CHAT).text for _ in range(3)] == ["Because."] * 3
+    merged = [{"role": "user", "content": "Be brief.\n\nWhy?"}]
+    assert [body["messages"] for body in server.asked] == [CHAT, merged, merged, merged]
+    [note] = teacher.notes
+    assert "no system role" in note
+    assert teacher.retries == 0
+
+
+def test_a_refusal_of_something_else_leaves_the_system_role_alone(server: FaultServer) -> None:
+    server.behave = lambda body, n: status(400, "The system flagged this prompt as a role play")
+    teacher = connect(base_url=server.base_url)
+    with pytest.raises(RequestRefused, match="role play"):
+        teacher.ask(CHAT)
+    server.behave = lambda body, n: completion("Because.")
+    assert teacher.ask(CHAT).text == "Because."
+    assert server.asked[-1]["messages"] == CHAT
+    assert teacher.notes == []
+
+
+# ---- prompts that are cut
+
+
+def counting(limit: int, *, bytes_per_token: float = 4.2, frame: int = 20) -> Behaviour:
+    """A server that keeps so many tokens of a prompt, and counts those that it has kept."""
+
+    def behave(body: dict[str, Any], n: int) -> web.StreamResponse:
+        size = sum(len(str(message["content"]).encode()) for message in body["messages"])
+        tokens = min(limit, frame + int(size / bytes_per_token))
+        message = {"role": "assistant", "content": "hello"}
+        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        usage = {"prompt_tokens": tokens, "completion_tokens": 1}
+        return web.json_response({"choices": [choice], "usage": usage})
+
+    return behave
+
+
+def prompt(characters: int, sign: str = "word ") -> str:
+    return (sign * characters)[:characters]
+
+
+@pytest.mark.parametrize("sign", ["word ", "\u5b57", "\u0e01 "])
+@pytest.mark.parametrize("limit", [500, 2048])
+def test_a_server_that_cuts_prompts_is_found_out_before_its_first_reply_is_used(
+    server: FaultServer, limit: int, sign: str
+) -> None:
+    server.behave = counting(limit)
+    teacher = connect(base_url=server.base_url)
+    with pytest.raises(TeacherRefused, match=r"cuts long prompts .*OLLAMA_CONTEXT_LENGTH"):
+        teacher.ask(prompt(15_000, sign))
+
+
+def test_a_cut_that_only_longer_prompts_meet_is_found_by_equal_counts(server: FaultServer) -> None:
+    server.behave = counting(4096)
+    teacher = connect(base_url=server.base_url)
+    assert teacher.ask(prompt(8_000)).text == "hello"
+    assert teacher.ask(prompt(16_000)).text == "hello"
+    with pytest.raises(TeacherRefused, match="4,096 tokens"):
+        for length in (17_600, 19_000):
+            teacher.ask(prompt(length))
+
+
+@pytest.mark.parametrize("bytes_per_token", [1.5, 4.0, 9.0])
+def test_a_server_that_keeps_its_prompts_is_asked_a_few_times_at_most(
+    server: FaultServer, bytes_per_token: float
+) -> None:
+    server.behave = counting(10**9, bytes_per_token=bytes_per_token)
+    teacher = connect(base_url=server.base_url)
+    for length in (3_000, 6_000, 9_000, 30_000, 29_000):
+        assert teacher.ask(prompt(length)).text == "hello"
+    probes = len(server.requests) - 5
+    assert probes <= 4
+    assert all(body["max_tokens"] == 1 for body in server.requests if "max_tokens" in body)
+
+
+def test_a_server_that_counts_nothing_or_always_the_same_is_believed(server: FaultServer) -> None:
+    teacher = connect(base_url=server.base_url)
+    for length in (6_000, 9_000, 30_000):
+        assert teacher.ask(prompt(length)).text == "hello"
+
+
+def test_a_run_stops_before_samples_are_made_of_halves(server: FaultServer) -> None:
+    server.behave = counting(300)
+    seed = {
+        "task_description": "Sum the text up in one sentence.",
+        "seed_context": prompt(6_000),
+        "seed_question": "What is it about?",
+        "seed_response": "It is about words.",
+    }
+    teacher = connect(base_url=server.base_url)
+    with pytest.raises(TeacherRefused, match="made of halves"):
+        sk.generate([seed], teacher=teacher, profile=False, num_contexts=3)
+
+
+# ---- replies piece by piece
+
+
+def events(*pieces: str, done: bool = True, finish_reason: str | None = "stop") -> web.Response:
+    """A reply as a stream of events."""
+    chunks: list[dict[str, Any]] = [
+        {"choices": [{"index": 0, "delta": {"content": piece}, "finish_reason": None}]}
+        for piece in pieces
+    ]
+    if finish_reason is not None:
+        chunks.append({"choices": [{"index": 0, "delta": {}, "finish_reason": finish_reason}]})
+    chunks.append({"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 2}})
+    lines = [": keep-alive", *(f"data: {json.dumps(chunk)}" for chunk in chunks)]
+    if done:
+        lines.append("data: [DONE]")
+    return web.Response(text="\n\n".join(lines), content_type="text/event-stream")
+
+
+def test_a_reply_is_shown_while_it_is_written(server: FaultServer) -> None:
+    server.behave = lambda body, n: events("Two ", "words")
+    shown: list[str] = []
+    reply = connect(base_url=server.base_url).ask("Hello", show=shown.append)
+    assert shown == ["Two ", "words"]
+    assert (reply.text, reply.finish_reason, reply.prompt_tokens) == ("Two words", "stop", 9)
+    assert server.requests[-1]["stream"] is True
+
+
+def test_a_server_without_streams_shows_its_reply_as_a_whole(server: FaultServer) -> None:
+    def refuse(body: dict[str, Any], n: int) -> web.StreamResponse:
+        return status(400, "stream is unknown") if body.get("stream") else completion("hello")
+
+    for behave in (lambda body, n: completion("hello"), refuse):
+        server.behave = behave
+        shown: list[str] = []
+        assert connect(base_url=server.base_url).ask("Hello", show=shown.append).text == "hello"
+        assert shown == ["hello"]
+
+
+def test_a_stream_that_ends_in_the_middle_is_asked_for_again(server: FaultServer) -> None:
+    def behave(body: dict[str, Any], n: int) -> web.StreamResponse:
+        return events("Two", done=False, finish_reason=None) if n == 1 else events("Two words")
+
+    server.behave = behave
+    reply = connect(base_url=server.base_url).ask("Hello", show=lambda piece: None)
+    assert (reply.text, reply.retries) == ("Two words", 1)
+
+
+def test_a_key_that_comes_in_pieces_is_not_shown(server: FaultServer) -> None:
+    server.behave = lambda body, n: events("Your key is sk-sec", "ret-0123456789.\n", "Bye")
+    shown: list[str] = []
+    teacher = connect(base_url=server.base_url, api_key="sk-secret-0123456789")
+    teacher.ask("Hello", show=shown.append)
+    assert "0123456789" not in "".join(shown) and "".join(shown).endswith("Bye")
