@@ -170,6 +170,29 @@ def test_tutorial_5_rejects_a_sample_exports_without_it_and_takes_that_back(
     assert (files / "rehearsal_train_messages.jsonl").read_text().count("\n") == samples
 
 
+def test_tutorial_5_leaves_a_run_that_it_is_given_as_it_is(tmp_path: Path) -> None:
+    seeds = REPO / "notebooks" / "seeds" / "figures_to_email.jsonl"
+    mine = tmp_path / "mine"
+    with sk.connect("rehearsal") as teacher:
+        sk.generate(seeds, teacher=teacher, out=mine, num_contexts=1, profile=False)
+    before = {path.name: path.read_bytes() for path in mine.iterdir() if path.is_file()}
+    executed = Executed(TUTORIALS["05"], tmp_path, "-p", "out", str(mine))
+    assert executed.end.returncode == 0, executed.end.stderr
+    assert {path.name: path.read_bytes() for path in mine.iterdir() if path.is_file()} == before
+    assert f"a copy of {mine}" in executed.text_of("connect")
+    assert "nothing to estimate" in executed.text_of("estimate")
+
+
+@of(TUTORIALS["03"])
+def test_tutorial_3_says_of_a_change_what_the_numbers_above_it_say(executed: Executed) -> None:
+    shipped, mine = re.findall(
+        r"shipped is better on (\d+), mine on (\d+)", executed.text_of("compare-panel")
+    )[0]
+    verdict = executed.text_of("verdict")
+    assert f"better on {mine} of 12 rows, and worse on {shipped}" in verdict
+    assert ("no improvement" in verdict) == (int(mine) <= int(shipped))
+
+
 @of(TUTORIALS["06"])
 def test_tutorial_6_ends_with_a_training_file_of_just_as_many_samples_as_were_asked_for(
     executed: Executed,

@@ -86,6 +86,22 @@ def test_a_tutorial_calls_each_of_the_eight_stages_by_itself() -> None:
     assert [stage.name for stage in sk.GROUNDED.stages if f"sk.{stage.name}(" not in source] == []
 
 
+def test_in_tutorial_1_the_panel_comes_before_the_cell_that_needs_its_key() -> None:
+    [tutorial] = [path for path in NOTEBOOKS if path.stem == "01_connect_a_teacher"]
+    sources = sources_of(tutorial)
+    asking = [place for place, source in enumerate(sources) if ".ask(" in source]
+    [panel] = [place for place, source in enumerate(sources) if "sk.TeacherPanel(" in source]
+    assert panel < min(asking)
+    # Whatever is chosen there serves the cells below.
+    assert not any("sk.connect(teacher" in source for source in sources)
+
+
+def test_in_tutorial_6_seeds_are_written_in_the_panel() -> None:
+    [tutorial] = [path for path in NOTEBOOKS if path.stem == "06_a_skill_of_your_own"]
+    source = "\n".join(sources_of(tutorial))
+    assert "sk.SeedPanel(" in source and "seed_response" not in source
+
+
 @pytest.mark.parametrize(
     "path", [path for path in NOTEBOOKS if path != QUICKSTART], ids=lambda path: path.stem
 )
