@@ -260,22 +260,30 @@ class StudioPanel(Panel):
     def _prepare_run(self) -> None:
         """Plan the run anew where something that it depends on has changed."""
         panel = self._panels.get("run")
-        is_at_work = isinstance(panel, RunPanel) and panel.latest.is_running
-        if is_at_work or self.busy:
+        if isinstance(panel, RunPanel) and panel.latest.is_running:
             return
-        inputs = (
-            self.seeds.seeds,  # half-written ones are refused here, in a sentence
+        inputs = self._inputs_of_run()
+        if panel is not None and inputs == self._run_inputs:
+            return
+        self._panels.pop("run", None)
+        if not self.busy:  # otherwise it is being planned, which sees the change
+            self.work("Connecting to the teacher.", self._plan_run)
+
+    def _inputs_of_run(self) -> tuple[object, ...]:
+        """What a run depends on. Raises SeedError if a seed is half written."""
+        return (
+            self.seeds.seeds,
             self.teacher.connection,
             self._num_contexts,
             self._profile_file.exists(),
             self._own_prompts,
         )
-        if panel is not None and inputs == self._run_inputs:
-            return
-        self._panels.pop("run", None)
 
-        def connect() -> None:
+    def _plan_run(self) -> None:
+        """Plan the run until nothing has changed meanwhile."""
+        while True:
             try:
+                inputs = self._inputs_of_run()
                 planned = RunPanel(
                     self.path,
                     teacher=self.teacher,
@@ -284,14 +292,15 @@ class StudioPanel(Panel):
                 )
             except SdgkitError as error:
                 self._obstacles["run"] = str(error)
-                if not self._has_run:
+                if self._has_run:
+                    self._show("run", RunPanel(self.run_folder))
+                return
+            with self._acting:
+                if inputs == self._inputs_of_run():
+                    self._run_inputs = inputs
+                    self._show("run", planned)
+                    self.busy = ""
                     return
-                planned = RunPanel(self.run_folder)
-            else:
-                self._run_inputs = inputs
-            self._show("run", planned)
-
-        self.work("Connecting to the teacher.", connect)
 
     def _prepare_review(self) -> None:
         self._require_run()
