@@ -9,31 +9,27 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sdgkit.cli.commands import argument, command, option
 from sdgkit.cli.exit_status import DONE
+from sdgkit.cli.option_groups import OptionGroup, option_group, rehearsal_options
 from sdgkit.cli.options import (
-    AMOUNT,
     SEEDS_HELP,
     JobOptions,
     JudgeOptions,
     LimitOptions,
-    OptionGroup,
     OutputOptions,
     SeedOptions,
     TeacherOptions,
-    argument,
-    command,
     job_options,
     judge_options,
     limit_options,
-    option,
-    option_group,
     output_options,
-    rehearsal_options,
     seed_options,
     teacher_options,
 )
 from sdgkit.cli.runs import print_ending
 from sdgkit.cli.terminal import REHEARSAL_SAMPLES, is_live, say
+from sdgkit.cli.value_types import AMOUNT
 from sdgkit.errors import SdgkitError, SettingsError
 from sdgkit.formatting import pluralize, visible
 from sdgkit.teachers.settings_file import JOB_SETTINGS

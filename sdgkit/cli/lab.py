@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sdgkit.cli.options import argument, command, option
+from sdgkit.cli.commands import argument, command, option
 from sdgkit.cli.terminal import command_line, say
 from sdgkit.errors import RunError
 from sdgkit.files import shipped

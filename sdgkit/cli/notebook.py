@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sdgkit.cli.commands import argument, command, is_from_file, option
 from sdgkit.cli.exit_status import DONE
 from sdgkit.cli.options import (
     JobOptions,
@@ -15,13 +16,9 @@ from sdgkit.cli.options import (
     LimitOptions,
     OutputOptions,
     TeacherOptions,
-    argument,
-    command,
-    is_from_file,
     job_options,
     judge_options,
     limit_options,
-    option,
     output_options,
     teacher_options,
 )

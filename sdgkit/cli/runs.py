@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sdgkit.cli.commands import argument, command, option
 from sdgkit.cli.exit_status import status_of
-from sdgkit.cli.options import COUNT, RUN, SHARE, argument, command, option
 from sdgkit.cli.terminal import REHEARSAL_SAMPLES, command_line, say
+from sdgkit.cli.value_types import COUNT, RUN, SHARE
 from sdgkit.errors import SettingsError
 from sdgkit.formatting import format_drops, format_duration, format_samples, pluralize
 from sdgkit.funnel import drops_by_reason, shortfall, technical_note

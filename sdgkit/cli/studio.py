@@ -5,8 +5,8 @@ import json
 import sys
 from pathlib import Path
 
+from sdgkit.cli.commands import argument, command, option
 from sdgkit.cli.lab import open_in_jupyterlab, serve
-from sdgkit.cli.options import argument, command, option
 from sdgkit.cli.terminal import command_line, say
 from sdgkit.errors import SettingsError
 from sdgkit.files import write_atomically

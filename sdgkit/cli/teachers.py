@@ -9,31 +9,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sdgkit.cli.commands import LIMIT_SETTINGS, argument, command, option
+from sdgkit.cli.option_groups import OptionGroup, option_group, rehearsal_options
 from sdgkit.cli.options import (
-    COUNT,
-    FOLDER,
-    LIMIT_SETTINGS,
-    PATH,
     SEEDS_HELP,
-    SHARE,
     JudgeOptions,
     LimitOptions,
-    OptionGroup,
     SeedOptions,
     TeacherOptions,
-    argument,
     beside,
-    command,
     judge_options,
     limit_options,
-    option,
-    option_group,
-    rehearsal_options,
     seed_options,
     teacher_options,
 )
 from sdgkit.cli.runs import run_argument
 from sdgkit.cli.terminal import REHEARSAL_ANSWERS, command_line, say, waiting
+from sdgkit.cli.value_types import COUNT, FOLDER, PATH, SHARE
 from sdgkit.errors import SettingsError, TeacherUnreachable
 from sdgkit.formatting import format_percent, pluralize, visible
 
