@@ -47,12 +47,10 @@ def take_last_steps(plan: Plan, target: Target | None, tally: Tally, journal: Jo
     funnel = funnel_of(plan.pipeline, tally, len(plan.rows), target)
     for line in _drop_repeats(plan, funnel[-1].rows_out, journal):
         funnel.append(line)
-        if line.dropped and target is not None:
-            what = "repeated others or the seeds"
-            if line.name == BEST_RESPONSE:
-                what = "had a better response to the same question beside them"
+        # Of several responses to a question, the target has counted one.
+        if line.dropped and target is not None and line.name != BEST_RESPONSE:
             notes.append(
-                f"{line.dropped_rows} of {line.rows_in} samples {what}; they "
+                f"{line.dropped_rows} of {line.rows_in} samples repeated others or the seeds; they "
                 f"were dropped after the target was reached, and {line.rows_out} remain. "
                 "Raise the target to make up for them."
             )

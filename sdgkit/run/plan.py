@@ -277,9 +277,11 @@ class Plan:
                 setting="target",
             )
         # In a round, the first stage makes one request for each seed.
-        new_rows = [
-            stage.per_row for stage in others if stage.fans_out and stage.total_rows is None
-        ]
+        new_rows = []
+        for stage in others:
+            is_best_of = self.responses > 1 and "response" in stage.columns
+            if stage.fans_out and stage.total_rows is None and not is_best_of:
+                new_rows.append(stage.per_row)
         if not first.has_separate_requests and first.total_rows is None:
             new_rows.append(first.rows_per_request)
         return Target(
@@ -290,6 +292,7 @@ class Plan:
             rounds_used_up="your own contexts are used up. Add some, and run it again",
             last_stage=len(self.pipeline.stages) - 1,
             limit=self._request_limit(),
+            best_of=self.responses,
         )
 
     def _request_limit(self) -> RequestLimit | None:

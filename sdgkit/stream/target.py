@@ -1,5 +1,6 @@
 """A target: rounds of rows until enough samples are kept."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from sdgkit.journal import Outcome
@@ -49,10 +50,12 @@ class Target:
         rounds_used_up: Why the run ends when all rounds are used up, in words.
         last_stage: The place of the pipeline's last stage, from 0: what leaves it is a sample.
         limit: How many requests the rounds may take; None for as many as bring new samples.
+        best_of: How many responses each question has, of which one is kept at the end: those with
+            the same parent count as one sample.
 
     Attributes:
         tally: The rows of all units that count.
-        kept: Their samples.
+        kept: Their samples, as they count.
         requests: The requests behind their rows, recorded ones included.
         last_unit: The last unit that counts.
         begun: How many units have been begun.
@@ -69,6 +72,7 @@ class Target:
         rounds_used_up: str,
         last_stage: int,
         limit: RequestLimit | None = None,
+        best_of: int = 1,
     ) -> None:
         self.number = number
         self.seeds = seeds
@@ -83,6 +87,8 @@ class Target:
         self.reason = ""
         self._samples_per_unit = samples_per_unit
         self._last_stage = last_stage
+        self._best_of = best_of
+        self._unit_samples: dict[int, set[str]] = {}  # the places, where several count as one
         self._empty_units = 0  # of the last ones that count
         self._waiting: dict[int, Tally] = {}  # finished units that have an unfinished predecessor
         self._unit_requests: dict[int, _UnitRequests] = {}  # of units that do not count yet
@@ -94,8 +100,14 @@ class Target:
 
     @property
     def surplus(self) -> int:
-        """Samples of the last unit beyond the number."""
-        return max(0, self.kept - self.number)
+        """Samples of the last unit beyond the number; of a question, all of its responses."""
+        beyond = max(0, self.kept - self.number)
+        if self._best_of == 1 or not beyond:
+            return beyond
+        places = self._unit_samples.get(self.last_unit, set())
+        responses = Counter(map(_parent, places))
+        last_questions = sorted(responses)[-beyond:]
+        return sum(responses[question] for question in last_questions)
 
     @property
     def units_remain(self) -> bool:
@@ -106,7 +118,7 @@ class Target:
         """Whether a further unit is to be begun: those that are may fall short of the number."""
         if self.is_over or not self.units_remain or not self._may_begin():
             return False
-        waiting_samples = sum(self._samples(tally) for tally in self._waiting.values())
+        waiting_samples = sum(self._samples(unit) for unit in self._waiting)
         samples = self.kept + waiting_samples
         finished = self.last_unit + len(self._waiting)
         rate = (self._samples_per_unit + samples) / (1 + finished)
@@ -131,12 +143,16 @@ class Target:
 
     def note(self, outcome: Outcome) -> None:
         """Note what became of a row of a unit."""
+        if self._best_of > 1 and not outcome.stage:
+            self._unit_samples.setdefault(outcome.unit, set()).add(outcome.place)
         if self.limit is not None and outcome.unit > self.last_unit:
             unit = self._unit_requests.setdefault(outcome.unit, _UnitRequests())
             unit.keys[outcome.place] = frozenset(key for _, key in outcome.trail)
 
     def forget(self, place: str) -> None:
         """Take back what was noted of the row at this place, and of all below it."""
+        for places in self._unit_samples.values():
+            places -= {noted for noted in places if f"{noted}.".startswith(f"{place}.")}
         for unit in self._unit_requests.values():
             for noted in list(unit.keys):
                 if f"{noted}.".startswith(f"{place}."):
@@ -159,10 +175,11 @@ class Target:
         if self.limit is not None and requests > self.limit.requests:
             self.reason = self._limit_reason()
             return
+        self._unit_samples.pop(self.last_unit, None)
         self.last_unit += 1
+        samples = self._samples(self.last_unit)
         tally = self._waiting.pop(self.last_unit)
         self._unit_requests.pop(self.last_unit, None)
-        samples = self._samples(tally)
         self.tally.add(tally)
         self.kept += samples
         self.requests = requests
@@ -203,5 +220,13 @@ class Target:
         noted = self._unit_requests.get(unit)
         return noted.number if noted is not None else 0
 
-    def _samples(self, tally: Tally) -> int:
-        return tally.rows_out(self._last_stage)
+    def _samples(self, unit: int) -> int:
+        """The samples of a finished unit that does not count yet."""
+        if self._best_of == 1:
+            return self._waiting[unit].rows_out(self._last_stage)
+        return len({_parent(place) for place in self._unit_samples.get(unit, ())})
+
+
+def _parent(place: str) -> str:
+    """The place of the row that a row came from."""
+    return place.rpartition(".")[0]

@@ -1,6 +1,7 @@
 """Several responses to each question: the best is kept, the others become preference pairs."""
 
 import json
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -166,3 +167,45 @@ def test_an_estimate_counts_the_requests_of_all_responses_and_the_samples_of_the
 def test_a_number_of_responses_that_is_none_is_refused(responses: Any) -> None:
     with pytest.raises(sk.SettingsError, match="responses"):
         sk.plan(seeds(1), prompts=PROMPTS, profile=False, responses=responses)
+
+
+# With a target ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("target", [1, 3, 5, 11])
+def test_a_target_counts_questions_and_not_their_responses(
+    script: ScriptedTeacher, target: int
+) -> None:
+    run = run_of(script, 4, target=target)
+    kept = [row["id"] for row in run.samples()]
+    assert len(kept) == target
+    assert len({id_.rpartition("/")[0] for id_ in kept}) == target
+    assert_adds_up(run)
+
+
+def test_a_target_with_several_responses_does_not_depend_on_timing(
+    script: ScriptedTeacher,
+) -> None:
+    def result(run: sk.Run) -> tuple[Any, ...]:
+        return list(run.samples()), list(run.drops()), list(run.funnel)
+
+    calm = result(run_of(script, 3, target=5))
+    delays = random.Random(3)
+    script.delay = lambda ask: delays.random() * 0.02
+    assert result(run_of(script, 3, target=5)) == calm
+
+
+def test_a_target_without_surplus_says_nothing_about_the_other_responses(
+    script: ScriptedTeacher, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_of(script, 4, target=4)
+    assert "Raise the target" not in capsys.readouterr().out
+
+
+def test_a_question_beyond_the_target_leaves_with_all_its_responses(
+    script: ScriptedTeacher,
+) -> None:
+    run = run_of(script, 4, target=3)
+    beyond = {drop["id"] for drop in run.drops() if drop["reason"] == "target"}
+    [question] = {id_.rpartition("/")[0] for id_ in beyond}
+    assert beyond == {f"{question}/r{ordinal}" for ordinal in (1, 2, 4)}
