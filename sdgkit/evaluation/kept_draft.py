@@ -1,4 +1,4 @@
-"""A draft that is kept on disk as you type, in a hidden file beside the file of what it edits."""
+"""A draft that is kept on disk as you type, in a hidden file beside the file that it is for."""
 
 from __future__ import annotations
 
@@ -11,13 +11,17 @@ from sdgkit.errors import RunError
 from sdgkit.files import write_atomically
 from sdgkit.recorded import read_file
 
+MOST_DRAFTS = 9
+"""How many panels can keep drafts of one file beside each other."""
+
 
 @dataclass(frozen=True)
 class KeptDraft:
     """What is kept of a draft.
 
     Attributes:
-        rows: The seeds as they were being written; for a profile, one row with all of it.
+        rows: The seeds as they were being written; for a profile or a prompt, one row with all of
+            it.
         saved_rows: The same as it was in the file when it was loaded or saved last.
         digest: A hash of that file's content, "" if there was no file.
     """
@@ -30,55 +34,90 @@ class KeptDraft:
 class DraftFile:
     """The hidden file of a draft: `.my_seeds.jsonl.draft` for `my_seeds.jsonl`.
 
+    Where another panel keeps a draft of the same file there, this one gets a file of its own beside
+    it, `.my_seeds.jsonl.2.draft`. The next draft begins with both.
+
     Args:
-        path: The file that the draft is of, which may not exist yet.
+        path: The file that the draft is for; it may not exist yet.
 
     Attributes:
         problem: Why the draft cannot be kept or read, as a sentence, or "".
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path.with_name(f".{path.name}.draft")
+        names = [f".{path.name}.draft"]
+        for number in range(2, MOST_DRAFTS + 1):
+            names.append(f".{path.name}.{number}.draft")
+        self._paths = [path.with_name(name) for name in names]
         self.problem = ""
-        self._content = b""  # as it was written or read last
+        self._contents: dict[Path, bytes] = {}  # as they were written or read last
 
-    def read(self) -> KeptDraft | None:
-        """The draft that was kept; None if there is none."""
-        if not self.path.is_file() or self._is_link():
-            return None
-        try:
-            self._content = self.path.read_bytes()
-            return read_file(KeptDraft, self.path)
-        except (OSError, RunError):
-            self.problem = f"The draft in {self.path} cannot be read. Remove that file."
-            return None
+    def read(self) -> list[KeptDraft]:
+        """The drafts that were kept, the first panel's first."""
+        drafts = []
+        for path in self._paths:
+            if not path.is_file() or self._is_link(path):
+                continue
+            try:
+                self._contents[path] = path.read_bytes()
+                drafts.append(read_file(KeptDraft, path))
+            except (OSError, RunError):
+                self.problem = f"The draft in {path} cannot be read. Remove that file."
+        return drafts
+
+    def refuse(self) -> None:
+        """Note that what was kept cannot be used."""
+        self.problem = f"The draft in {self._paths[0]} cannot be read. Remove that file."
 
     def write(self, draft: KeptDraft) -> None:
         """Keep a draft; where that is impossible, `problem` says why."""
-        if self._is_link():
+        path = self._place()
+        if self._is_link(path):
             return
         text = json.dumps(asdict(draft), ensure_ascii=False)
         content = text.encode("utf-8", "replace")
         try:
-            with write_atomically(self.path) as file:
+            with write_atomically(path) as file:
                 file.write(content)
-            self._content = content
             self.problem = ""
         except RunError as error:
             self.problem = f"What you type is not kept until you save it: {error}"
-
-    def _is_link(self) -> bool:
-        """Whether a link stands in its place: a stranger's folder may hold one to your own file."""
-        if not self.path.is_symlink():
-            return False
-        self.problem = f"What you type is not kept until you save it: {self.path} is a link."
-        return True
+            return
+        self._contents[path] = content
+        for other in list(self._contents):  # what it held is part of this draft
+            if other != path:
+                self._remove(other)
 
     def remove(self) -> None:
-        """Remove the file, unless another panel has written it since; what it held is saved."""
+        """Remove what this draft has kept, once it is saved; other panels' drafts stay."""
         self.problem = ""
+        for path in list(self._contents):
+            self._remove(path)
+
+    def _place(self) -> Path:
+        """The first path at which no other panel keeps a draft."""
+        for path in self._paths:
+            if not path.is_file() or path.is_symlink() or self._is_own(path):
+                return path
+        return self._paths[-1]
+
+    def _is_own(self, path: Path) -> bool:
         try:
-            if self.path.is_file() and self.path.read_bytes() == self._content:
-                self.path.unlink()
+            return path.read_bytes() == self._contents.get(path)
+        except OSError:
+            return False
+
+    def _is_link(self, path: Path) -> bool:
+        """Whether a link stands in its place: a stranger's folder may hold one to your own file."""
+        if not path.is_symlink():
+            return False
+        self.problem = f"What you type is not kept until you save it: {path} is a link."
+        return True
+
+    def _remove(self, path: Path) -> None:
+        try:
+            if path.is_file() and self._is_own(path):
+                path.unlink()
         except OSError as error:
-            self.problem = f"{self.path} cannot be removed: {error.strerror}."
+            self.problem = f"{path} cannot be removed: {error.strerror}."
+        del self._contents[path]

@@ -377,25 +377,29 @@ class ProfileDraft:
     def _restore(self) -> None:
         """Begin with the changes that were not saved the last time; undo leads to the file."""
         assert self._kept is not None and self._own is not None, "a draft of a file"
-        kept = self._kept.read()
-        if kept is None:
-            return
+        for kept in self._kept.read():
+            self._restore_one(kept, self._kept)
+        self.was_restored = self.changed
+
+    def _restore_one(self, kept: KeptDraft, file: DraftFile) -> None:
+        """Make the changes of one panel's draft."""
+        assert self._own is not None, "a draft of a file"
         try:
             [texts] = [ProfileTexts.from_json(values) for values in kept.rows]
             [saved_texts] = [ProfileTexts.from_json(values) for values in kept.saved_rows]
         except (KeyError, TypeError, ValueError):
-            self._kept.problem = f"The draft in {self._kept.path} cannot be read. Remove that file."
+            file.refuse()
             return
+        is_second = self._has_kept  # another panel changed the same profile
         self._has_kept = True
-        if self._own.digest not in ("", kept.digest):  # the file was changed meanwhile
+        if is_second or self._own.digest not in ("", kept.digest):  # the file was changed meanwhile
             merged = merge_profiles(saved_texts, texts, self.texts)
-            if merged is None:  # saving will ask
+            if merged is not None:
+                texts = merged
+            elif not is_second:  # saving will ask
                 self._history.mark_saved(saved_texts)
                 self._own = OwnFile(self.path, kept.digest)
-            else:
-                texts = merged
         self._history.change(texts)
-        self.was_restored = self.changed
 
 
 def _texts_in(path: Path) -> ProfileTexts:

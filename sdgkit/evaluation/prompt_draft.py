@@ -1,6 +1,7 @@
 """A prompt while it is being edited."""
 
 import difflib
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from sdgkit.evaluation.drafts import (
     file_to_save,
     refuse_to_overwrite,
 )
+from sdgkit.evaluation.kept_draft import DraftFile, KeptDraft
 from sdgkit.evaluation.method_stages import pipeline_of
 from sdgkit.files import shipped
 from sdgkit.prompts import PARTS, Prompt, load_prompt, read_text
@@ -26,6 +28,10 @@ SETTINGS = "settings"  # the part of a draft that is not a text: tags and sampli
 class PromptDraft:
     """A prompt being edited, with undo.
 
+    Every change of a prompt in a folder is kept at once, in a hidden file beside the folder
+    (`.prompts.gen_contexts.yaml.draft`), until it is saved: the next draft of the same prompt
+    begins with it. One that was saved elsewhere or loaded is kept beside its file.
+
     Args:
         name: The name of its stage.
         folder: The user's folder of prompts, in which it is saved. A prompt that is not there yet
@@ -36,6 +42,7 @@ class PromptDraft:
         name: The name of its stage.
         path: The file that `save` writes; None until there is one.
         saved: The prompt as it was saved, or as it began.
+        was_restored: Whether it began with changes that were not saved the last time.
 
     Raises:
         PromptError: If the prompt cannot be read.
@@ -58,6 +65,12 @@ class PromptDraft:
             self._layout = read_text(file)
         self.saved = prompt
         self._history = EditHistory(_texts_of(prompt))
+        self._kept: DraftFile | None = None
+        if folder is not None:
+            place = Path(os.path.abspath(folder))
+            self._kept = DraftFile(place.with_name(f"{place.name}.{name}.yaml"))
+        self._has_kept = False  # this draft's changes are in that file
+        self.was_restored = self._restore()
 
     @property
     def is_in_a_file(self) -> bool:
@@ -92,6 +105,16 @@ class PromptDraft:
         return self._history.changed
 
     @property
+    def problem(self) -> str:
+        """Why changes are not kept until they are saved, as a sentence, or ""."""
+        return self._kept.problem if self._kept is not None else ""
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether what is not saved is on disk, so that another draft begins with it."""
+        return not self.changed or (self._kept is not None and not self._kept.problem)
+
+    @property
     def prompt(self) -> Prompt:
         """The prompt as it is now.
 
@@ -110,20 +133,33 @@ class PromptDraft:
         texts = self._history.state
         if text != texts[part]:
             self._history.change({**texts, part: text}, topic=part)
+            self._keep()
+
+    def replace(self, texts: Mapping[str, str]) -> None:
+        """Replace several parts at once; undo brings the earlier ones back.
+
+        Args:
+            texts: The new texts, by part.
+        """
+        self._history.change({**self._history.state, **texts})
+        self._keep()
 
     def undo(self) -> None:
         """Take back the last change."""
         self._history.undo()
+        self._keep()
 
     def redo(self) -> None:
         """Make the change again that was taken back last."""
         self._history.redo()
+        self._keep()
 
     def load(self, path: str | Path | None = None) -> None:
         """Replace the prompt by the one in a file; undo brings yours back.
 
         Args:
-            path: The file, which is its own from then on; by default the one that it has.
+            path: The file, which is its own from then on; by default the one that it has. Of
+                another file, changes that were not saved the last time are taken as well.
 
         Raises:
             PromptError: If the file cannot be used.
@@ -131,6 +167,7 @@ class PromptDraft:
         """
         target = file_to_save(path, self.path, ".yaml")
         own = OwnFile(target)
+        is_another = self._own is None or not self._own.is_at(target)
         prompt = load_prompt(target)
         self._layout = read_text(target)
         self.path = target
@@ -138,6 +175,8 @@ class PromptDraft:
         self.saved = prompt
         self._history.change(_texts_of(prompt))
         self._history.mark_saved(_texts_of(prompt))
+        self._forget_kept(target, is_another=is_another)
+        self.was_restored = is_another and self._restore()
 
     def restore(self) -> None:
         """Go back to the shipped prompt, without saving it.
@@ -150,6 +189,7 @@ class PromptDraft:
                 f"sdgkit ships no prompt named {self.name}: there is nothing to restore."
             )
         self._history.change(_texts_of(load_prompt(self._shipped)))
+        self._keep()
 
     def flaws(self, row: Row | None = None) -> list[Flaw]:
         """Find what is wrong with the prompt.
@@ -193,6 +233,7 @@ class PromptDraft:
             FileConflict: If something would be overwritten.
         """
         target = file_to_save(path, self.path, ".yaml")
+        is_another = self._own is None or not self._own.is_at(target)
         prompt = self.prompt
         if not overwrite:
             refuse_to_overwrite(target, self._own)
@@ -202,7 +243,60 @@ class PromptDraft:
         self.saved = prompt
         self._history.state = _texts_of(prompt)
         self._history.mark_saved(self._history.state)
+        self._forget_kept(target, is_another=is_another)
         return target
+
+    # Keeping the draft ----------------------------------------------------------------------------
+
+    def _keep(self) -> None:
+        """Keep what is not saved on disk; remove what was kept there once all is saved."""
+        if self._kept is None:
+            return
+        if self.changed:
+            digest = self._own.digest if self._own is not None else ""
+            texts = dict(self._history.state)
+            saved_texts = dict(self._history.saved_state)
+            self._kept.write(KeptDraft([texts], [saved_texts], digest))
+            self._has_kept = True
+        elif self._has_kept:
+            self._kept.remove()
+            self._has_kept = False
+
+    def _forget_kept(self, target: Path, *, is_another: bool) -> None:
+        """Remove what was kept, now that all is in a file, which is the draft's own from now on."""
+        if self._has_kept and self._kept is not None:
+            self._kept.remove()
+        self._has_kept = False
+        if is_another:
+            self._kept = DraftFile(target)
+
+    def _restore(self) -> bool:
+        """Begin with the changes that were not saved the last time; undo leads to the file.
+
+        Where two panels changed the same part, undo leads to the version of the first.
+        """
+        drafts = self._kept.read() if self._kept is not None else []
+        for kept in drafts:
+            self._has_kept = True
+            texts = _only(kept.rows)
+            saved_texts = _only(kept.saved_rows)
+            changes = {}
+            for part, text in texts.items():
+                if part in self._history.state and text != saved_texts.get(part):
+                    changes[part] = str(text)
+            if changes:
+                self._history.change({**self._history.state, **changes})
+            self._ask_if_both_changed(changes, kept)
+        return self.changed
+
+    def _ask_if_both_changed(self, changes: Mapping[str, str], kept: KeptDraft) -> None:
+        """Where a part was changed in the file as well, saving asks about it."""
+        if self._own is None or not self._own.digest or self._own.digest == kept.digest:
+            return
+        in_file = self._history.saved_state
+        saved_texts = _only(kept.saved_rows)
+        if any(in_file[part] != saved_texts.get(part) for part in changes):
+            self._own = OwnFile(self._own.path, kept.digest)
 
     def _check(self, part: str, row: Row | None) -> None:
         """Check a single part. Raises SdgkitError."""
@@ -226,6 +320,11 @@ def _path_in(folder: Path, method: str, name: str) -> Path:
     """Where `load_prompts` looks for a prompt in the user's folder."""
     inner = folder / method
     return (inner if inner.is_dir() else folder) / f"{name}.yaml"
+
+
+def _only(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The one row of a prompt's kept draft; empty where another program changed the file."""
+    return rows[0] if rows else {}
 
 
 def _texts_of(prompt: Prompt) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 from sdgkit.errors import SeedError
@@ -26,6 +27,7 @@ NEW_FILE = "my_seeds.jsonl"  # where seeds are saved that are in no file yet
 
 MAX_CHECKED = 50  # seeds that are checked at each change: that takes some tenths of a second
 
+Rows = tuple[Seed, ...]
 FlawsByPlace = dict[int | None, list[Flaw]]
 
 
@@ -181,6 +183,20 @@ class SeedDraft:
             self._checked_rows = rows
         return self._flaws
 
+    def replace(self, rows: Sequence[Row]) -> None:
+        """Replace all seeds; undo brings the earlier ones back.
+
+        Args:
+            rows: What takes their place; a seed may be half written.
+        """
+        new_rows = [_with_all_columns(row) for row in rows]
+        self._change(tuple(new_rows))
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether what is not saved is on disk, so that another draft begins with it."""
+        return not self.changed or (self._kept is not None and not self._kept.problem)
+
     def load(self, path: str | Path) -> None:
         """Replace the seeds with those of a file; undo brings the earlier ones back.
 
@@ -305,27 +321,36 @@ class SeedDraft:
 
     def _restore(self) -> bool:
         """Begin with the changes that were not saved the last time; undo leads to the file."""
-        kept = self._kept.read() if self._kept is not None else None
-        if kept is None:
+        drafts = self._kept.read() if self._kept is not None else []
+        if not drafts:
             return False
-        digest = self._own.digest if self._own is not None else ""
-        if self._own is None and kept.digest:
+        if self._own is None and drafts[0].digest:
             return False  # it belongs to a file that was opened by its name
-        rows = tuple(_with_all_columns(row) for row in kept.rows)
-        saved_rows = tuple(_with_all_columns(row) for row in kept.saved_rows)
         self._has_kept = True
-        if digest in ("", kept.digest):  # the file is as it was, or gone
+        rows = self._history.state
+        for kept in drafts:
+            rows = self._with_draft(rows, kept)
+        if rows != self._history.state:
             self._history.change(rows)
-        else:
-            merged = merge_seeds(saved_rows, rows, self._history.state)
-            if merged is not None:
-                self._history.change(merged)
-            else:  # saving will ask
-                self._history.change(rows)
-                self._history.mark_saved(saved_rows)
-                if self._own is not None:
-                    self._own = OwnFile(self._own.path, kept.digest)
         return self.changed
+
+    def _with_draft(self, rows: Rows, kept: KeptDraft) -> Rows:
+        """These seeds with the changes of a draft."""
+        their_rows = tuple(_with_all_columns(row) for row in kept.rows)
+        saved_rows = tuple(_with_all_columns(row) for row in kept.saved_rows)
+        is_first = rows is self._history.saved_state
+        digest = self._own.digest if self._own is not None else ""
+        if is_first and digest in ("", kept.digest):  # the file is as it was, or gone
+            return their_rows
+        merged = merge_seeds(saved_rows, their_rows, rows)
+        if merged is not None:
+            return merged
+        if not is_first:  # two panels changed the same seed: both versions stay
+            return (*rows, *(row for row in their_rows if row not in rows + saved_rows))
+        self._history.mark_saved(saved_rows)  # saving will ask
+        if self._own is not None:
+            self._own = OwnFile(self._own.path, kept.digest)
+        return their_rows
 
 
 def _rows_of(source: SeedSource) -> tuple[Seed, ...]:

@@ -136,12 +136,14 @@ class _FlowPicture:
         start: What goes into the first stage.
         end: What comes out of the last.
         is_numbered: Whether to show the numbers of rows.
+        is_compact: Whether to leave out what the stages do.
     """
 
     stages: Sequence[_DrawnStage]
     start: str
     end: str
     is_numbered: bool
+    is_compact: bool = False
 
     @property
     def is_pipeline(self) -> bool:
@@ -178,17 +180,26 @@ def draw_method(pipeline: str = "grounded") -> str:
     return _FlowPicture(stages, "seed examples", "samples", is_numbered=False).as_svg()
 
 
-def draw_funnel(lines: Sequence[StageLine], *, seeds: int | None = None) -> str:
+def draw_funnel(
+    lines: Sequence[StageLine],
+    *,
+    seeds: int | None = None,
+    most_rows: int = 0,
+    compact: bool = False,
+) -> str:
     """Draw the stages of a run with their numbers; rows still being worked on are dashed.
 
     Args:
         lines: The lines of a funnel, at least one.
         seeds: The number of seed examples, where it is not what went into the first stage.
+        most_rows: The rows that the longest bar may come to stand for while the run works, so that
+            no bar shrinks meanwhile.
+        compact: Leave out what the stages do, so that the picture fits a small screen.
 
     Returns:
         An inline SVG, at most 480 px wide and readable down to 320.
     """
-    most_tried = max(line.tried for line in lines)
+    most_tried = max(most_rows, *(line.tried for line in lines))
     scale = _BAR_WIDTH / max(1, most_tried)
     stages = [_DrawnStage(line, scale) for line in lines]
     rows_in = lines[0].rows_in if seeds is None else seeds
@@ -199,7 +210,7 @@ def draw_funnel(lines: Sequence[StageLine], *, seeds: int | None = None) -> str:
     else:
         start = pluralize(rows_in, "row")
         end = pluralize(rows_out, "row")
-    return _FlowPicture(stages, start, end, is_numbered=True).as_svg()
+    return _FlowPicture(stages, start, end, is_numbered=True, is_compact=compact).as_svg()
 
 
 class Bar(NamedTuple):

@@ -12,7 +12,7 @@ from sdgkit.formatting import format_number, pluralize
 from sdgkit.keywords import known_keywords
 from sdgkit.panels.frame import Action, Cancel, Panel, required_teacher
 from sdgkit.panels.seeds import SeedPanel, seeds_of
-from sdgkit.panels.state import PanelState
+from sdgkit.panels.state import RESTORED, PanelState
 from sdgkit.profile import PROFILE_FILE, Criterion, Profile
 from sdgkit.run.profiles import profile_notes
 from sdgkit.seeds import Seed, SeedSource
@@ -20,7 +20,6 @@ from sdgkit.studies import StudyOfSeeds
 from sdgkit.teachers import background
 from sdgkit.teachers.source import TeacherSource
 
-RESTORED = "Your changes of last time, which were not saved, are here. Undo goes back to the file."
 STEERING = {True: "yes", False: "no", None: ""}
 
 

@@ -18,7 +18,7 @@ from sdgkit.method import METHODS
 from sdgkit.panels.frame import Action, Cancel, Panel, required_teacher
 from sdgkit.panels.run import RunPanel
 from sdgkit.panels.seeds import SeedPanel, rows_to_try, seeds_of
-from sdgkit.panels.state import Choice, PanelState
+from sdgkit.panels.state import RESTORED, Choice, PanelState
 from sdgkit.prompts import Prompt
 from sdgkit.run import Run
 from sdgkit.samples import without_id
@@ -95,6 +95,8 @@ class PromptState(PanelState):
         can_redo: Whether there is something to redo.
         can_save: Whether there is a file to save to.
         can_try: Whether there is a teacher to ask.
+        problem: Why what you type is not kept until you save it, or "".
+        is_kept: Whether what is not saved is on disk.
     """
 
     rerun: str
@@ -112,10 +114,15 @@ class PromptState(PanelState):
     can_redo: bool
     can_save: bool
     can_try: bool
+    problem: str
+    is_kept: bool
 
 
 class PromptPanel(Panel):
     """Edit prompts and try them.
+
+    What you type is kept at once in a hidden file beside your folder of prompts, until it is saved:
+    running the cell again, in a new kernel too, shows it again.
 
     Args:
         prompts: Your folder of prompts, which you pass to a run as `prompts=`; it is made when
@@ -173,6 +180,8 @@ class PromptPanel(Panel):
     def _draft_of(self, stage: str) -> PromptDraft:
         if stage not in self._drafts:
             self._drafts[stage] = PromptDraft(stage, self._folder)
+            if self._drafts[stage].was_restored:
+                self.notice = RESTORED
         return self._drafts[stage]
 
     @property
@@ -203,6 +212,7 @@ class PromptPanel(Panel):
         return {
             "stage": self.show_stage,
             "text": self.set_text,
+            "restore_texts": self.restore_texts,
             "row": self.show_row,
             "undo": self.undo,
             "redo": self.redo,
@@ -225,6 +235,18 @@ class PromptPanel(Panel):
     def set_text(self, part: str, text: str) -> None:
         """Replace the text of a part."""
         self.draft.set(part, text)
+
+    def restore_texts(self, stage: str, texts: Mapping[str, str]) -> None:
+        """Put back what was typed into a prompt before the kernel was gone.
+
+        Args:
+            stage: The prompt's stage.
+            texts: Its texts, by part.
+        """
+        self._draft_of(stage).replace(texts)
+        self._stage = stage
+        self._revision += 1
+        self.notice = RESTORED
 
     def show_row(self, number: int | str) -> None:
         """Show what the prompt makes of a row, by its number from 0."""
@@ -255,7 +277,7 @@ class PromptPanel(Panel):
         self.draft.load(path.strip() or None)
         self.conflict = None
         self._revision += 1
-        self.notice = f"Loaded from {self.draft.path}."
+        self.notice = RESTORED if self.draft.was_restored else f"Loaded from {self.draft.path}."
 
     def save(self, path: str = "", overwrite: bool = False) -> None:
         """Save the prompt to your folder, or to another file.
@@ -336,6 +358,8 @@ class PromptPanel(Panel):
             can_redo=draft.can_redo,
             can_save=draft.path is not None,
             can_try=self._teacher is not None,
+            problem=draft.problem,
+            is_kept=all(draft.is_kept for draft in self._drafts.values()),
         )
 
     def _rerun(self) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from sdgkit.errors import SettingsError, show_in_notebook
+from sdgkit.evaluation.estimate import Estimate, estimate
 from sdgkit.formatting import (
     format_duration,
     format_number,
@@ -17,6 +18,7 @@ from sdgkit.formatting import (
     format_samples,
     pluralize,
 )
+from sdgkit.funnel import REHEARSAL, StageLine
 from sdgkit.journal import RecordedExchange
 from sdgkit.keywords import known_keywords
 from sdgkit.method import PlanOptions, default_folder, plan, run_folder
@@ -25,9 +27,11 @@ from sdgkit.panels.frame import Action, Panel, error_sentence
 from sdgkit.panels.state import PanelState
 from sdgkit.run import Run, open_run
 from sdgkit.run.snapshot import Funnel, Snapshot, funnel_of
+from sdgkit.run.workload import Workload
 from sdgkit.samples import own_question
 from sdgkit.seeds import SeedSource
 from sdgkit.stream import Tally
+from sdgkit.stream.stream import StageText
 from sdgkit.teachers.source import TeacherSource, teacher_of
 from sdgkit.teachers.teacher import Teacher
 from sdgkit.texts import load_texts
@@ -73,6 +77,19 @@ class NewSample:
 
 
 @dataclass(frozen=True)
+class StageTexts:
+    """The newest texts of a stage.
+
+    Attributes:
+        stage: The stage's name.
+        texts: What it made of the newest rows, the newest first; of a drop, the reason.
+    """
+
+    stage: str
+    texts: tuple[StageText, ...]
+
+
+@dataclass(frozen=True)
 class Drop:
     """A row that left the stream: its lineage id, the reason, and the reason in words."""
 
@@ -101,6 +118,9 @@ class RunState(PanelState):
     """What the panel of a run shows.
 
     Attributes:
+        plan: What *Start* would ask for, as a sentence, or "" once the run is over.
+        estimate: What the whole run would need and yield, measured on a few rows, or "".
+        can_estimate: Whether that can be found out now.
         start_label: What the button that starts it says, or "" if the run cannot be started here.
         can_start: Whether that button can be pressed.
         can_cancel: Whether *Cancel* can be pressed.
@@ -113,10 +133,14 @@ class RunState(PanelState):
         stages: The stages, in order.
         samples: How many samples there are.
         newest: The newest samples, the newest first.
+        texts: What each stage has just written, in the order of the stages.
         drops: The drops of the stage that was chosen.
         notes: What the run noticed.
     """
 
+    plan: str
+    estimate: str
+    can_estimate: bool
     start_label: str
     can_start: bool
     can_cancel: bool
@@ -129,6 +153,7 @@ class RunState(PanelState):
     stages: tuple[StageLoss, ...]
     samples: int
     newest: tuple[NewSample, ...]
+    texts: tuple[StageTexts, ...]
     drops: StageDrops | None
     notes: tuple[str, ...]
 
@@ -170,6 +195,7 @@ class RunPanel(Panel):
         self._plan_again: Callable[[], Run] | None = None
         self._drops: StageDrops | None = None
         self._judge_is_trusted = False
+        self._estimate: Estimate | None = None
         folder_of_run = None if isinstance(source, Run) else run_folder(source)
         if isinstance(source, Run):
             self.latest = source
@@ -224,6 +250,8 @@ class RunPanel(Panel):
         """Start, resume or repeat the run, with the prompts as they are now; returns at once."""
         if self._plan_again is not None and self.latest.finished:
             self.latest = self._plan_again()
+        if self.busy:
+            raise SettingsError("Wait until the few rows are done, then start the run.")
         self._enable_questions()
         self.latest.start()
         self._drops = None
@@ -259,12 +287,27 @@ class RunPanel(Panel):
         """What clicks can do."""
         return {
             "start": self.start,
+            "estimate": self.estimate,
             "cancel": self.cancel,
             "continue": self.trust_judge,
             "renew": self.renew_key,
             "stage": self.show_drops,
             "trace": self.show_trace,
         }
+
+    def estimate(self) -> None:
+        """Send a few rows through all stages to find out what the whole run would need and yield.
+
+        The run uses their replies again.
+        """
+        plan = self.latest.plan
+        if plan is None:
+            raise SettingsError("This run was opened to look at: there is nothing to estimate.")
+
+        def measure() -> None:
+            self._estimate = estimate(plan, self.latest.out)
+
+        self.work("Trying a few rows.", measure)
 
     def trust_judge(self) -> None:
         """Continue after a pause that asked about the judge."""
@@ -314,6 +357,7 @@ class RunPanel(Panel):
         if not stages and run.plan is not None:
             # The picture is as high before the run has started as later.
             stages = funnel_of(run.plan.pipeline, Tally(), len(run.plan.rows), None)
+        workload = self._workload(snapshot)
         newest = list(snapshot.newest)[-NEWEST:]
         judge_doubt = run.warning.html if snapshot.asks and run.warning is not None else ""
         return RunState(
@@ -321,22 +365,49 @@ class RunPanel(Panel):
             status=run_status(snapshot, writes_files=run.is_running),
             folder=str(run.out or "in memory"),
             error=error_sentence(run.error),
-            facts=run_facts(snapshot),
+            facts=run_facts(snapshot, workload),
+            plan=self._plan_sentence(snapshot, workload),
+            estimate=repr(self._estimate) if self._estimate is not None else "",
+            can_estimate=self._can_estimate(snapshot.state) and not self.busy,
             start_label=self._start_label(snapshot.state, is_running),
-            can_start=not is_running,
+            can_start=not is_running and not self.busy,
             can_cancel=run.is_running and snapshot.is_active,
             judge_doubt=judge_doubt,
             warning=str(run.warning or ""),
             wants_key=any(teacher.wants_key for teacher in run.teachers),
             fraction=snapshot.fraction,
-            picture=draw_funnel(stages, seeds=snapshot.seeds or None) if stages else "",
+            picture=_picture(snapshot, stages, workload),
             funnel=repr(Funnel(stages)),
             stages=tuple(StageLoss(stage.name, stage.dropped_rows) for stage in stages),
             samples=snapshot.samples,
             newest=tuple(NewSample.of(sample) for sample in reversed(newest)),
+            texts=_by_stage(snapshot.texts),
             drops=self._drops,
             notes=tuple(run.notes),
         )
+
+    def _workload(self, snapshot: Snapshot) -> Workload | None:
+        """What the run sets out to do, before it has started as well."""
+        if snapshot.workload is None and self.latest.plan is not None:
+            return Workload.of(self.latest.plan)
+        return snapshot.workload
+
+    def _plan_sentence(self, snapshot: Snapshot, workload: Workload | None) -> str:
+        plan = self.latest.plan
+        if plan is None or workload is None or snapshot.is_active or snapshot.state == "done":
+            return ""
+        sentence = f"{self._start_label(snapshot.state, False)} asks for {workload}."
+        if snapshot.state != "new":
+            sentence += " What is recorded is not asked again."
+        if plan.teacher_kind == REHEARSAL:
+            return f"{sentence} The rehearsal teacher costs nothing: rules answer, not a model."
+        if self._estimate is None and self._can_estimate(snapshot.state):
+            sentence += " Estimate sends a few rows through and says what all of it would need."
+        return sentence
+
+    def _can_estimate(self, state: str) -> bool:
+        plan = self.latest.plan
+        return plan is not None and state == "new" and bool(plan.pipeline.prompted)
 
     def _start_label(self, state: str, is_running: bool) -> str:
         if self.latest.plan is None and self._plan_again is None:
@@ -375,8 +446,36 @@ def run_status(snapshot: Snapshot, writes_files: bool = False) -> str:
     return status
 
 
-def run_facts(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
-    """A run's numbers, always the same ones in the same places."""
+def _picture(snapshot: Snapshot, stages: Sequence[StageLine], workload: Workload | None) -> str:
+    """The method with the run's numbers."""
+    if not stages:
+        return ""
+    is_over = snapshot.state in ("done", "failed")
+    most_rows = 0 if workload is None or is_over else workload.most_rows
+    return draw_funnel(stages, seeds=snapshot.seeds or None, most_rows=most_rows, compact=True)
+
+
+def _by_stage(texts: Sequence[StageText]) -> tuple[StageTexts, ...]:
+    """The newest texts of each stage, the newest first; of stages that have some."""
+    by_stage: dict[str, list[StageText]] = {}
+    for text in texts:
+        by_stage.setdefault(text.stage, []).insert(0, text)
+    return tuple(StageTexts(stage, tuple(newest)) for stage, newest in by_stage.items())
+
+
+def run_facts(snapshot: Snapshot, workload: Workload | None = None) -> tuple[tuple[str, str], ...]:
+    """A run's numbers, always the same ones in the same places.
+
+    Args:
+        snapshot: The run's numbers.
+        workload: What it sets out to do, if that is known.
+    """
+    samples = format_number(snapshot.samples)
+    if workload is not None and snapshot.state != "done":
+        samples += f" {workload.samples_in_words}"
+    failures = format_number(snapshot.failed)
+    if snapshot.retries:
+        failures += f" \u00b7 {pluralize(snapshot.retries, 'retry', 'retries')}"
     requests = format_number(snapshot.requests)
     tokens = format_number(snapshot.completion_tokens)
     if snapshot.is_active:
@@ -386,10 +485,11 @@ def run_facts(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
     else:
         time_fact = ("time", format_duration(snapshot.wall_s))
     return (
-        ("samples", format_number(snapshot.samples)),
+        ("samples", samples),
         ("requests", requests),
         ("tokens", tokens),
         ("reused", format_number(snapshot.reused)),
+        ("failures", failures),
         time_fact,
         ("teacher", snapshot.teacher),
     )

@@ -13,11 +13,10 @@ from sdgkit.evaluation.seed_draft import NEW_FILE, SeedDraft
 from sdgkit.formatting import pluralize
 from sdgkit.keywords import known_keywords
 from sdgkit.panels.frame import Action, Panel
-from sdgkit.panels.state import PanelState
+from sdgkit.panels.state import RESTORED, PanelState
 from sdgkit.run.seed_samples import SeedSamples, token_budget
 from sdgkit.seeds import COLUMNS, Seed, SeedSource, read_seeds
 
-RESTORED = "Your changes of last time, which were not saved, are here. Undo goes back to the file."
 SEVERITIES = ("error", "warning", "hint")
 
 
@@ -35,6 +34,7 @@ class SeedsState(PanelState):
         can_undo: Whether there is something to undo.
         can_redo: Whether there is something to redo.
         problem: Why what you type is not kept until you save it, or "".
+        is_kept: Whether what is not saved is on disk.
     """
 
     path: str
@@ -46,6 +46,7 @@ class SeedsState(PanelState):
     can_undo: bool
     can_redo: bool
     problem: str
+    is_kept: bool
 
 
 class SeedPanel(Panel):
@@ -106,6 +107,7 @@ class SeedPanel(Panel):
             "save": self.save,
             "dismiss": self.dismiss,
             "load": self.load,
+            "restore": self.restore,
         }
 
     def open(self, place: int) -> None:
@@ -184,6 +186,12 @@ class SeedPanel(Panel):
         if self.draft.follow_file():
             self._show_changed(self._open_place)
 
+    def restore(self, rows: list[Seed]) -> None:
+        """Put back the seeds that were typed before the kernel was gone or the cell ran again."""
+        self.draft.replace(rows)
+        self._show_changed(self._open_place)
+        self.notice = RESTORED
+
     def _show_changed(self, place: int) -> None:
         last_place = len(self.draft.rows) - 1
         self._open_place = max(0, min(place, last_place))
@@ -215,6 +223,7 @@ class SeedPanel(Panel):
             can_undo=draft.can_undo,
             can_redo=draft.can_redo,
             problem=draft.problem,
+            is_kept=draft.is_kept,
         )
 
 

@@ -47,6 +47,7 @@ class PanelView(anywidget.AnyWidget):  # type: ignore[misc]
         self.send({"received": message.get("id")})
         if "action" in message:
             self._on_message(message)
+            self.send({"done": message.get("id")})
 
     def bundle(self) -> dict[str, Any]:
         """What stands in a notebook for this widget."""

@@ -31,9 +31,11 @@ from sdgkit.run.pace import Measurement, Pace
 from sdgkit.run.plan import Plan
 from sdgkit.run.profiles import after_study, choose_profile, study_notes, study_of
 from sdgkit.run.record import Record
-from sdgkit.run.snapshot import Snapshot, fraction_done, funnel_of
+from sdgkit.run.snapshot import Snapshot, funnel_of
 from sdgkit.run.summary import summarize
+from sdgkit.run.workload import Workload
 from sdgkit.stream import Stream, Target, Usage
+from sdgkit.stream.stream import StageText
 from sdgkit.studies import STUDY, Study
 from sdgkit.teachers import background
 
@@ -93,6 +95,7 @@ class Execution:
         self._warning = warning
         self._journal = journal
         self._pace = Pace()
+        self._workload = Workload.of(plan)
         self._final_funnel: list[StageLine] = []
         self._distinct_answers: int | None = None
         self._kept: Summary | None = None  # of the files of an earlier session, which stay
@@ -163,6 +166,7 @@ class Execution:
         )
         self.stream = _stream_of(plan, self._journal, finished)
         self.plan = plan
+        self._workload = Workload.of(plan)
 
     @property
     def _usage(self) -> Usage:
@@ -274,7 +278,7 @@ class Execution:
         while True:
             await asyncio.sleep(BEAT_S)
             measurements.append(self._measure())
-            self._pace = Pace.of(measurements)
+            self._pace = Pace.of(measurements).after(self._pace, BEAT_S)
             try:
                 self._write_beat()
                 await self._look_at_judges()
@@ -289,7 +293,7 @@ class Execution:
         if target is not None:
             fraction = target.kept / target.number
         else:
-            fraction = fraction_done(self.plan.pipeline, self.funnel, len(self.plan.rows))
+            fraction = self._workload.fraction_done(self.funnel)
         usage = self._usage
         return Measurement(
             at_s=time.monotonic(),
@@ -362,6 +366,9 @@ class Execution:
             **asdict(self._pace),
             message=message,
             newest=tuple(stream.newest),
+            texts=_texts_of(stream),
+            failed=_failed_rows(funnel),
+            workload=self._workload,
             asks=is_running and asks,
             distinct_answers=self._distinct_answers,
         )
@@ -412,6 +419,22 @@ def _stream_of(plan: Plan, journal: Journal, finished: Mapping[int, Mapping[str,
         by_stage = journal.count_replies_by_stage()
         target.spend(sum(by_stage.get(name, 0) for name in STUDY.names))
     return Stream(plan, plan.admitted, journal, finished if target is None else {}, target)
+
+
+def _texts_of(stream: Stream) -> tuple[StageText, ...]:
+    """The newest texts of all stages. The stream may be adding some in another thread."""
+    texts: list[StageText] = []
+    for newest in stream.newest_texts.values():
+        texts += newest.copy()
+    return tuple(texts)
+
+
+def _failed_rows(funnel: Sequence[StageLine]) -> int:
+    """The rows that technical failures dropped."""
+    failed = 0
+    for line in funnel:
+        failed += sum(line.dropped.get(reason, 0) for reason in FAILURES)
+    return failed
 
 
 def _begin_session(

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 MIN_PROGRESS = 0.0001
 """The fraction that must be done for an estimate; even a week-long run does more in a minute."""
 
+SMOOTHING_S = 10.0
+"""Seconds in which a new estimate takes the place of the old one by two thirds."""
+
 
 @dataclass(frozen=True)
 class Measurement:
@@ -55,4 +58,29 @@ class Pace:
             tokens_per_s=(last.tokens - first.tokens) / span,
             seconds_left=seconds_left,
             fraction=last.fraction,
+        )
+
+    def after(self, earlier: "Pace", seconds: float) -> "Pace":
+        """This pace as it is shown after an earlier one: nothing goes back, nothing jumps.
+
+        Args:
+            earlier: The pace that is shown.
+            seconds: For how long it has been.
+
+        Example:
+            >>> shown = Pace(seconds_left=420.0, fraction=0.2)
+            >>> now = Pace(seconds_left=60.0, fraction=0.19).after(shown, seconds=0.5)
+            >>> now.fraction, round(now.seconds_left)
+            (0.2, 402)
+        """
+        left = self.seconds_left
+        if left is not None and earlier.seconds_left is not None:
+            expected = max(0.0, earlier.seconds_left - seconds)
+            weight = min(1.0, seconds / SMOOTHING_S)
+            left = expected + weight * (left - expected)
+        return Pace(
+            requests_per_s=self.requests_per_s,
+            tokens_per_s=self.tokens_per_s,
+            seconds_left=left,
+            fraction=max(self.fraction, earlier.fraction),
         )

@@ -157,11 +157,16 @@ class Record:
         return lists
 
     def last_snapshot(self) -> Snapshot | None:
-        """The last snapshot that a writing process left in the folder; None if there is none."""
+        """The last snapshot that a writing process left in the folder; None if there is none.
+
+        Of a run that is over, with the numbers of all its sessions: the last one may have had
+        nothing left to ask.
+        """
         if self.out is None or not (self.out / JOURNAL_FILE).exists():
             return None
         with self.reading() as journal:
             session = journal.last_session()
+            totals = journal.totals()
         if session is None:
             return None
         snapshot = Snapshot(session.state)
@@ -173,8 +178,17 @@ class Record:
             message = (
                 "The process that wrote this run is gone. Run the same command again to resume."
             )
-            return replace(snapshot, state="interrupted", message=message)
-        return snapshot
+            snapshot = replace(snapshot, state="interrupted", message=message)
+        if snapshot.is_active:
+            return snapshot
+        return replace(
+            snapshot,
+            requests=totals.requests,
+            reused=totals.reused,
+            retries=totals.retries,
+            completion_tokens=totals.completion_tokens,
+            wall_s=totals.wall_s,
+        )
 
 
 def _dataset(rows: Iterable[Row], first_columns: Sequence[str]) -> "datasets.Dataset":

@@ -8,8 +8,10 @@ from sdgkit.funnel import StageLine
 from sdgkit.pages import fill
 from sdgkit.pages.picture import draw_funnel
 from sdgkit.pipeline import Pipeline
+from sdgkit.run.workload import Workload
 from sdgkit.samples import Row
 from sdgkit.stream import Tally, Target
+from sdgkit.stream.stream import StageText
 
 STORED_SAMPLES = 5
 """How many of the newest samples a stored snapshot holds."""
@@ -25,7 +27,8 @@ class Snapshot:
         stages: The funnel, one line a stage.
         samples: Samples so far.
         seeds: Seed examples that go in.
-        requests: Requests of this session.
+        requests: Requests of this session; of a run that is over and opened again, of all its
+            sessions, and so are the numbers up to `wall_s`.
         reused: Recorded replies used in this session in place of a request.
         retries: Requests of this session that were sent again after an error.
         completion_tokens: Tokens written in this session.
@@ -38,6 +41,9 @@ class Snapshot:
         fraction: The fraction of the expected work that is done, 0 to 1.
         message: Why the run is paused, interrupted or failed.
         newest: The newest samples, the latest last.
+        texts: The newest texts and drops of every stage, in the order of the stages.
+        failed: Rows that technical failures dropped, such as malformed replies.
+        workload: What the run sets out to do; None where that is not known.
         asks: Whether the run is paused because a judge rejected most of its first rows
             (`Run.warning` explains it), until `Run.continue_after_warning` or `Run.cancel` is
             called.
@@ -62,6 +68,9 @@ class Snapshot:
     fraction: float = 0.0
     message: str = ""
     newest: Sequence[Row] = ()
+    texts: Sequence[StageText] = ()
+    failed: int = 0
+    workload: Workload | None = None
     asks: bool = False
     distinct_answers: int | None = None
 
@@ -81,7 +90,8 @@ class Snapshot:
 
     def as_json(self) -> dict[str, Any]:
         """The snapshot as the journal stores it, with a few of the newest samples."""
-        return asdict(replace(self, newest=tuple(self.newest)[-STORED_SAMPLES:]))
+        newest = tuple(self.newest)[-STORED_SAMPLES:]
+        return asdict(replace(self, newest=newest))
 
 
 class Funnel(list[StageLine]):
@@ -114,16 +124,3 @@ def funnel_of(
     if target is not None and target.surplus:
         lines.append(StageLine.from_drops("target", rows_in, {"target": target.surplus}))
     return lines
-
-
-def fraction_done(pipeline: Pipeline, lines: Sequence[StageLine], rows: int) -> float:
-    """How much of the expected work is done, 0 to 1.
-
-    Every row counts as the samples that it could have become.
-    """
-    done = lines[-1].rows_out
-    worth = 1
-    for stage, line in zip(reversed(pipeline.stages), reversed(lines), strict=True):
-        done += worth * line.dropped_rows
-        worth *= stage.per_row
-    return done / max(1, worth * rows)

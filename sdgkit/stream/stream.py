@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,7 @@ from sdgkit.funnel import FAILURES
 from sdgkit.journal import Journal, Outcome
 from sdgkit.prompts.structured_output import Form
 from sdgkit.samples import Row
-from sdgkit.stages import Drop
+from sdgkit.stages import Drop, Stage
 from sdgkit.stream.admission import Admission
 from sdgkit.stream.lanes import Lane
 from sdgkit.stream.plan import StreamPlan
@@ -33,6 +34,31 @@ where a judge cannot keep up."""
 NEWEST = 20
 """How many of the newest samples are kept at hand."""
 
+NEWEST_TEXTS = 3
+"""How many of the newest texts of each stage are kept at hand."""
+
+LONGEST_TEXT = 1_000
+"""Characters of each of them."""
+
+
+@dataclass(frozen=True)
+class StageText:
+    """What a stage has just made of a row, or why it dropped it.
+
+    Attributes:
+        stage: The stage's name.
+        id: The row's lineage id.
+        texts: What it wrote, by column; empty for a drop.
+        reason: The reason of the drop, or "".
+        message: The reason in words.
+    """
+
+    stage: str
+    id: str
+    texts: Mapping[str, str]
+    reason: str = ""
+    message: str = ""
+
 
 class Stream:
     """One pass of rows through the stages of a pipeline, on the background event loop.
@@ -52,6 +78,7 @@ class Stream:
         prompts: Their prompts, by name.
         target: How far the target is.
         newest: The newest samples, the latest last.
+        newest_texts: The newest texts and drops of each stage, the latest last.
         is_cancelled: Whether the stream was cancelled.
     """
 
@@ -67,6 +94,9 @@ class Stream:
         self.prompts = plan.prompts
         self.target = target
         self.newest: deque[dict[str, Any]] = deque(maxlen=NEWEST)
+        self.newest_texts: dict[str, deque[StageText]] = {}
+        for stage in self.stages:
+            self.newest_texts[stage.name] = deque(maxlen=NEWEST_TEXTS)
         self.is_cancelled = False
         self._plan = plan
         self._journal = journal
@@ -229,6 +259,8 @@ class Stream:
             step: The row.
             round_: The round of a target for which the row's first new rows are made, from 1.
         """
+        if step.ordinal and step.at and self.stages[step.at - 1].fans_out:
+            self._note_texts(step, self.stages[step.at - 1])
         while step.at < len(self.stages):
             stage = step.stage
             if stage.fans_out:
@@ -242,8 +274,19 @@ class Stream:
             step.count(None)
             step.row = row
             step.at += 1
+            self._note_texts(step, stage)
         step.raise_if_withdrawn()
         self._record_sample(step)
+
+    def _note_texts(self, step: StreamStep, stage: Stage) -> None:
+        """Keep at hand what a stage that asks has written."""
+        if not stage.role:
+            return
+        texts = {}
+        for column in sorted(stage.written_columns):
+            if column in step.row:
+                texts[column] = _shortened(step.row[column])
+        self.newest_texts[stage.name].append(StageText(stage.name, step.id, texts))
 
     def _record_sample(self, step: StreamStep) -> None:
         # The lineage comes first, and replaces any column named id in the user's own rows.
@@ -272,6 +315,8 @@ class Stream:
             reply=drop.reply or step.last_reply(),
         )
         self._record(outcome)
+        dropped = StageText(step.stage.name, step.id, {}, drop.reason, _shortened(drop.message))
+        self.newest_texts[step.stage.name].append(dropped)
         if drop.reason in FAILURES and not self.tally.rows_out(step.at):
             self._stop_if_all_fail_alike(step, drop)
 
@@ -319,3 +364,9 @@ class Stream:
         if recorded is None:
             return ""
         return recorded.reply.text or recorded.reply.reasoning
+
+
+def _shortened(value: object) -> str:
+    """A text as it is shown while the run works."""
+    text = str(value)
+    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"

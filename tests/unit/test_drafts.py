@@ -332,6 +332,31 @@ def test_rows_without_a_file_leave_nothing_on_disk() -> None:
 # Undo and redo ------------------------------------------------------------------------------------
 
 
+def test_drafts_of_two_panels_on_one_file_come_back_together(seeds: list[dict[str, str]]) -> None:
+    one, other = sk.SeedPanel(FILE), sk.SeedPanel(FILE)
+    for count in range(3):
+        ask(one, 0, f"One? {count}")
+        ask(other, 1, f"Other? {count}")
+    act(other, "remove", place=2)
+    again = sk.SeedPanel(FILE)
+    assert questions(again.draft.rows) == ["One? 2", "Other? 2"]
+    act(again, "save")
+    assert questions(saved()) == ["One? 2", "Other? 2"]
+    assert questions(one.draft.rows)[1:] == questions(seeds[1:]), "no row moves under your hands"
+
+
+def test_where_two_panels_changed_one_seed_both_versions_come_back(
+    seeds: list[dict[str, str]],
+) -> None:
+    ask(sk.SeedPanel(FILE), 0, "One?")
+    DRAFT.rename("aside")
+    other = sk.SeedPanel(FILE)
+    Path("aside").rename(DRAFT)
+    ask(other, 0, "Other?")
+    again = sk.SeedPanel(FILE)
+    assert questions(again.draft.rows) == ["One?", *questions(seeds[1:]), "Other?"]
+
+
 def test_undo_has_a_redo_until_something_else_is_changed(seeds: list[dict[str, str]]) -> None:
     panel = sk.SeedPanel(FILE)
     assert not panel.view.state["can_redo"]
@@ -383,6 +408,67 @@ def test_another_prompt_file_is_overwritten_only_when_you_say_so() -> None:
     assert replace(sk.load_prompt("other.yaml"), name="gen_contexts") == panel.prompt
     act(panel, "save")
     assert panel.view.state["conflict"] is None
+
+
+def test_a_prompt_that_is_not_saved_is_kept_beside_its_file() -> None:
+    draft = PromptDraft("gen_contexts", "mine")
+    draft.set("system", "Half")
+    again = PromptDraft("gen_contexts", "mine")
+    assert again.was_restored
+    assert again.texts["system"] == "Half"
+    assert not Path("mine").exists(), "only saving makes the folder"
+    again.undo()
+    assert again.texts == PromptDraft("gen_contexts").texts
+    assert os.listdir() == [], "nothing is left to keep"
+
+
+def test_a_kept_prompt_survives_a_flaw_in_it_and_another_part_in_the_file() -> None:
+    draft = PromptDraft("gen_contexts", "mine")
+    draft.save()
+    draft.set("generation", "{{ not closed")
+    shipped = PromptDraft("gen_contexts")
+    shipped.set("system", "Theirs.")
+    shipped.save("mine/gen_contexts.yaml", overwrite=True)
+    again = PromptDraft("gen_contexts", "mine")
+    assert (again.texts["system"], again.texts["generation"]) == ("Theirs.", "{{ not closed")
+    assert again.flaws()
+
+
+def test_where_the_file_of_a_kept_prompt_was_changed_too_saving_asks() -> None:
+    draft = PromptDraft("gen_contexts", "mine")
+    draft.save()
+    draft.set("system", "Mine.")
+    shipped = PromptDraft("gen_contexts")
+    shipped.set("system", "Theirs.")
+    shipped.save("mine/gen_contexts.yaml", overwrite=True)
+    again = PromptDraft("gen_contexts", "mine")
+    assert again.texts["system"] == "Mine."
+    with pytest.raises(FileConflict):
+        again.save()
+    again.save(overwrite=True)
+    assert os.listdir() == ["mine"]
+    assert os.listdir("mine") == ["gen_contexts.yaml"]
+
+
+def test_two_panels_on_one_prompt_lose_no_part_of_either() -> None:
+    one, other = PromptDraft("gen_contexts", "mine"), PromptDraft("gen_contexts", "mine")
+    one.set("system", "One.")
+    other.set("introduction", "Other.")
+    one.set("system", "One, longer.")
+    again = PromptDraft("gen_contexts", "mine")
+    assert (again.texts["system"], again.texts["introduction"]) == ("One, longer.", "Other.")
+
+
+def test_a_prompt_that_was_loaded_is_kept_beside_its_file() -> None:
+    PromptDraft("gen_contexts").save("theirs.yaml")
+    draft = PromptDraft("gen_contexts", "mine")
+    draft.load("theirs.yaml")
+    draft.set("system", "Half")
+    again = PromptDraft("gen_contexts", "mine")
+    assert again.texts["system"] != "Half"
+    again.load("theirs.yaml")
+    assert again.was_restored
+    assert again.texts["system"] == "Half"
 
 
 def test_a_prompt_has_undo_and_redo() -> None:

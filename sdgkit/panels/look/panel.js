@@ -44,16 +44,31 @@ function formatNumber(number) {
   return number.toLocaleString("en");
 }
 
-// Runs the work a moment after the last call; `now` runs it at once instead.
+const LONGEST_UNSENT_MS = 1000; // of what is typed without a pause
+const unsentWork = new Set(); // what debounced functions have still to do
+
+// Runs the work a moment after the last call, and once a second meanwhile; `now` runs it at once instead.
 function debounced(wait, work) {
   let timer;
-  const soon = (...values) => {
+  let lastRun = 0;
+  let values = [];
+  const run = () => {
     clearTimeout(timer);
-    timer = setTimeout(() => work(...values), wait);
-  };
-  soon.now = (...values) => {
-    clearTimeout(timer);
+    unsentWork.delete(run);
+    lastRun = Date.now();
     work(...values);
+  };
+  const soon = (...newValues) => {
+    clearTimeout(timer);
+    values = newValues;
+    if (!unsentWork.has(run)) lastRun = Date.now();
+    unsentWork.add(run);
+    const longest = LONGEST_UNSENT_MS - (Date.now() - lastRun);
+    timer = setTimeout(run, Math.max(0, Math.min(wait, longest)));
+  };
+  soon.now = (...newValues) => {
+    values = newValues;
+    run();
   };
   return soon;
 }
@@ -283,8 +298,11 @@ const PATIENCE_MS = 1500; // the kernel answers every message at once, unless it
 const GONE = "The kernel is gone: run the cell again.";
 const SILENT = "The kernel does not answer: it is busy or gone. What you do here waits for it.";
 
-// Texts that no kernel received: the next panel of the same cell sends them. They outlive a panel's view.
+// By cell, what no kernel has taken in, and what is only in a kernel's memory: the next panel of the same cell gets it.
+// Both outlive a panel's view.
 const unsentTexts = (globalThis[Symbol.for("sdgkit.unsent texts")] ??= new Map());
+const unsavedDrafts = (globalThis[Symbol.for("sdgkit.unsaved drafts")] ??= new Map());
+const knownPanels = (globalThis[Symbol.for("sdgkit.known panels")] ??= new Set()); // a view may be opened again
 
 // The link of one view to its kernel. Nothing is sent at regular intervals: that would keep an idle kernel from being
 // shut down, and the notebook's busy light blinking. A check is sent when you turn to the panel.
@@ -294,7 +312,8 @@ class KernelLink {
     this.onChange = onChange;
     this.problem = "";
     this.hasAnswered = false;
-    this.waiting = new Map(); // messages without an answer, by id
+    this.waiting = new Set(); // the ids of messages without an answer
+    this.texts = new Map(); // messages with texts that the panel has not taken in yet, by id
     this.prefix = Math.random().toString(36).slice(2);
     this.number = 0;
     this.lastCheck = 0;
@@ -323,8 +342,11 @@ class KernelLink {
 
   send(message, isText) {
     const id = `${this.prefix}-${(this.number += 1)}`;
-    this.waiting.set(id, { message, isText });
-    if (isText) this.keepUnsent();
+    this.waiting.add(id);
+    if (isText) {
+      this.texts.set(id, message);
+      this.keepUnsent();
+    }
     try {
       this.model.send({ ...message, id });
     } catch {
@@ -340,9 +362,9 @@ class KernelLink {
   }
 
   receive(message) {
+    if (this.texts.delete(message.done)) this.keepUnsent();
     if (!this.waiting.delete(message.received)) return;
     this.hasAnswered = true;
-    this.keepUnsent();
     if (!this.waiting.size) this.report("");
   }
 
@@ -357,10 +379,9 @@ class KernelLink {
     this.onChange();
   }
 
-  // Keep what was typed and not received, in order.
+  // Keep what was typed and not taken in, in order.
   keepUnsent() {
-    const entries = [...this.waiting.values()].filter((entry) => entry.isText);
-    const messages = entries.map((entry) => entry.message);
+    const messages = [...this.texts.values()];
     const key = this.key();
     if (key && messages.length) unsentTexts.set(key, messages);
     else unsentTexts.delete(key);
@@ -371,6 +392,24 @@ class KernelLink {
     const messages = unsentTexts.get(this.key()) || [];
     unsentTexts.delete(this.key());
     for (const message of messages) this.send(message, true);
+  }
+
+  // unsaved: { content, restore }: what you can type in the panel, and the actions that put it back into another one;
+  // none where it is on disk.
+  keepUnsaved({ content, restore }) {
+    const key = this.key();
+    if (!key) return;
+    const kept = unsavedDrafts.get(key);
+    const panel = this.model.get("state").id;
+    const text = JSON.stringify(content);
+    this.beginning ??= kept?.panel === panel ? kept.beginning : text;
+    const isNew = !knownPanels.has(panel);
+    knownPanels.add(panel);
+    if (isNew && kept?.restore && kept.beginning === this.beginning) {
+      for (const [action, values] of kept.restore) this.send({ action, arguments: values }, false);
+    }
+    const isChanged = text !== this.beginning;
+    unsavedDrafts.set(key, { panel, beginning: this.beginning, restore: isChanged ? restore : null });
   }
 
   // Where the front end does not name its cells, nothing is handed on: it might reach another panel.
@@ -401,12 +440,13 @@ function guardKeys(root, onKey) {
   });
 }
 
-const panels = {}; // by kind: each script puts its own { view, onKey } here; a panel can hold others
+const panels = {}; // by kind: each script puts its own { view, onKey, unsaved } here; a panel can hold others
 
-// What a panel's view works with. Both `view` and `onKey` get it.
+// What a panel's view works with. Both `view` and `onKey` get it; `unsaved` says of a state what would be lost with the
+// kernel.
 //   state: what the kernel sent        act: does what a click does       type: the same for a text that you typed
 //   local: what this view alone knows  draw: draws again                 focus: moves the focus to an element
-function panelOf({ view, onKey = () => false }) {
+function panelOf({ view, onKey = () => false, unsaved = null }) {
   return {
     render({ model, el }) {
       const root = document.createElement("section");
@@ -437,14 +477,19 @@ function panelOf({ view, onKey = () => false }) {
             root.focus({ preventScroll: true });
         },
       };
+      const keepUnsaved = () => unsaved && link.keepUnsaved(unsaved(model.get("state")));
+      model.on("change:state", keepUnsaved);
       model.on("change:state", ui.draw);
       guardKeys(root, (key, isTyping, target) => onKey(ui, key, isTyping, target));
       for (const turning of ["pointerenter", "focusin"])
         root.addEventListener(turning, () => link.check());
       ui.draw();
       link.check();
+      keepUnsaved();
       link.sendUnsent();
       return () => {
+        for (const run of [...unsentWork]) run(); // a view may go while you type in it
+        model.off("change:state", keepUnsaved);
         model.off("change:state", ui.draw);
         link.close();
         render(null, root);

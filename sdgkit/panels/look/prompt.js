@@ -19,6 +19,7 @@ function view(ui) {
       <${TextInput} class="sdg-path" aria-label="another file to save as" placeholder="another file.yaml" onInput=${rename} />
       <${Button} label="Save as" onClick=${() => act("save", { path: local.path || "another file" })} />
     <//>
+    ${state.problem && html`<${ErrorLine}>${state.problem}<//>`}
     <p class="sdg-rerun">${state.rerun}</p>
     <div class="sdg-two sdg-halves">
       <div>${editing(ui)}</div>
@@ -184,4 +185,9 @@ function onKey(ui, key) {
   return true;
 }
 
-panels.prompt = { view, onKey };
+function unsaved({ stage, parts, is_kept: isKept }) {
+  const texts = Object.fromEntries(parts.map((part) => [part.name, part.text]));
+  return { content: [stage, texts], restore: isKept ? null : [["restore_texts", { stage, texts }]] };
+}
+
+panels.prompt = { view, onKey, unsaved };

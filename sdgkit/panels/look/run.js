@@ -5,7 +5,10 @@ const MORE_DROPS = 30;
 function view(ui) {
   const { state, id, act } = ui;
   const lost = state.stages.reduce((sum, stage) => sum + stage.dropped, 0);
+  // Which tab is open at first stays open: nothing jumps while it is watched.
+  ui.local.tab ??= state.sign === "done" ? "newest" : "texts";
   const tabs = [
+    { name: "texts", label: "As it comes", body: () => newestTexts(ui) },
     { name: "newest", label: "Newest samples", body: () => newestSamples(ui) },
     {
       name: "dropped",
@@ -23,6 +26,8 @@ function view(ui) {
       ${state.start_label && startButtons(ui)}
       <progress max="1" value=${state.fraction} aria-label="share of the work that is done"></progress>
     <//>
+    ${state.plan && html`<${Soft}>${state.plan}<//>`}
+    ${state.estimate && html`<${Fold} title="Estimate from a few rows" open><${Text}>${state.estimate}<//><//>`}
     ${state.judge_doubt && judgeQuestion(ui)}
     ${
       state.wants_key &&
@@ -46,6 +51,8 @@ function startButtons({ state, act }) {
   return html`
     <${Button} label=${state.start_label} main disabled=${!state.can_start} onClick=${() => act("start")} />
     <${Button} label="Cancel" disabled=${!state.can_cancel} onClick=${() => act("cancel")} />
+    ${state.can_estimate && html`<${Button} label="Estimate" onClick=${() => act("estimate")} />`}
+    ${state.busy && html`<span class="sdg-soft">${state.busy}</span>`}
   `;
 }
 
@@ -80,6 +87,49 @@ function newestSamples({ state, local, draw }) {
     <${Soft}>${newestNote(state, shown, isBehind)}<//>
     ${shown.map(newSample)}
   <//>`;
+}
+
+// What each stage wrote last, from the first reply on. It stands still while you read, like the samples.
+function newestTexts({ state, local, draw }) {
+  const shown = local.heldTexts || state.texts;
+  const hold = () => {
+    local.heldTexts = local.heldTexts || state.texts;
+  };
+  const release = () => {
+    local.heldTexts = null;
+    draw();
+  };
+  return html`<${List}
+    name="newest texts of each stage"
+    onMouseEnter=${hold}
+    onMouseLeave=${release}
+    onFocusIn=${hold}
+    onFocusOut=${release}
+  >
+    <${Soft}>${local.heldTexts ? "Held while you read." : textsNote(state)}<//>
+    ${shown.map(
+      ({ stage, texts }) => html`<section key=${stage} class="sdg-item">
+      <header><code>${stage}</code><span class="sdg-soft">${texts[0].id}</span></header>
+      ${texts.slice(0, 1).map(newText)}
+    </section>`,
+    )}
+  <//>`;
+}
+
+function textsNote(state) {
+  if (state.texts.length) return "What each stage wrote last.";
+  return state.start_label ? "What the stages write appears here from the first reply on." : "";
+}
+
+function newText({ id, texts, reason, message }) {
+  if (reason)
+    return html`<p key="${id} ${reason}"><${Sign} name="error" />dropped: ${reason}. <span class="sdg-soft">${message}</span></p>`;
+  const columns = Object.entries(texts);
+  const column = ([name, text]) => html`<div key=${name}>
+    ${columns.length > 1 && html`<span class="sdg-soft">${name}</span>`}
+    <${LongText} text=${text} most=${200} />
+  </div>`;
+  return html`<div key=${id} class="sdg-text">${columns.map(column)}</div>`;
 }
 
 function newestNote(state, shown, isBehind) {

@@ -139,4 +139,9 @@ function onKey({ act, local }, key, isTyping, target) {
   return true;
 }
 
-panels.seeds = { view, onKey };
+function unsaved(state) {
+  const rows = state.seeds.map(({ flaws, ...row }) => row);
+  return { content: rows, restore: state.is_kept && rows.length ? null : [["restore", { rows }]] };
+}
+
+panels.seeds = { view, onKey, unsaved };

@@ -97,4 +97,13 @@ function abilitiesOf(state) {
   return html`<dl class="sdg-abilities">${state.abilities.map(row)}</dl>`;
 }
 
-panels.teacher = { view };
+// Settings are on disk nowhere; a key is kept nowhere.
+function unsaved({ connection, message }) {
+  const restore = [
+    ["choose", connection],
+    ["message", { text: message }],
+  ];
+  return { content: [connection, message], restore };
+}
+
+panels.teacher = { view, unsaved };
