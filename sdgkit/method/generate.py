@@ -9,6 +9,7 @@ from sdgkit.method.options import PlanOptions
 from sdgkit.method.planning import plan
 from sdgkit.method.sources import PlanSource, default_folder
 from sdgkit.run import Run
+from sdgkit.run.progress import ProgressLine
 from sdgkit.teachers.source import TeacherSource
 
 NOTHING_KEPT = "Interrupted. Pass a folder, out=, to keep the samples and resume the run next time."
@@ -25,7 +26,7 @@ def generate(
 ) -> Run:
     """Turn seeds into samples with the whole method, or resume an earlier run in the same folder.
 
-    Ctrl-C leaves a run that can be resumed.
+    One line shows meanwhile how far it is. Ctrl-C leaves a run that can be resumed.
 
     Args:
         seeds: What `load_seeds` takes; or the folder of a skill, or of a run to repeat, with the
@@ -97,7 +98,8 @@ def generate(
     planned = plan(seeds, teacher=teacher, **options)
     run = Run(planned, folder, reuse=reuse).start()
     try:
-        return run.wait()
+        with ProgressLine(planned.name) as progress:
+            return run.wait(progress=progress)
     except KeyboardInterrupt as interrupt:
         if folder is None:
             show_in_notebook(interrupt, NOTHING_KEPT)

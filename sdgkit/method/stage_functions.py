@@ -14,6 +14,7 @@ from sdgkit.method.planning import choose_prompts
 from sdgkit.pipeline import Pipeline
 from sdgkit.run import Run
 from sdgkit.run.plan import Plan
+from sdgkit.run.progress import ProgressLine
 from sdgkit.samples import Row
 from sdgkit.seeds import read_seeds
 from sdgkit.stages import Stage
@@ -117,7 +118,9 @@ class StageFunction:
         if profile is not None:
             plan = plan.with_profile(profile, checked=False)  # a check is a stage of its own
         reuse = options.get("reuse", False)
-        return Run(plan, options.get("out"), reuse=reuse).start().wait()
+        run = Run(plan, options.get("out"), reuse=reuse).start()
+        with ProgressLine(name) as progress:
+            return run.wait(progress=progress)
 
     def _check_names(self, options: StageOptions) -> None:
         check_keywords(self.stage.name, options, inspect.signature(self).parameters)

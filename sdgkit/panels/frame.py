@@ -22,6 +22,7 @@ from sdgkit.panels.live import (
     running_marimo,
 )
 from sdgkit.panels.state import PanelState
+from sdgkit.run.progress import ipython_shell
 from sdgkit.teachers.source import TeacherSource, teacher_of
 from sdgkit.teachers.teacher import Teacher
 

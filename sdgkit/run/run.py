@@ -28,6 +28,7 @@ from sdgkit.run.judges import JudgeWarning
 from sdgkit.run.notes import Notes
 from sdgkit.run.plan import Plan
 from sdgkit.run.profiles import folders_profile
+from sdgkit.run.progress import Progress
 from sdgkit.run.record import Record, Trace
 from sdgkit.run.skill import write_skill
 from sdgkit.run.snapshot import Funnel, Snapshot
@@ -119,13 +120,14 @@ class Run:
 
     resume = start
 
-    def wait(self, timeout: float | None = None) -> "Run":
+    def wait(self, timeout: float | None = None, *, progress: Progress | None = None) -> "Run":
         """Wait until the run is over, and print its notes meanwhile.
 
         Ctrl-C cancels the run; finished samples are kept.
 
         Args:
             timeout: Seconds after which to return anyway (default: never).
+            progress: Where to show meanwhile how far the run is (default: nowhere).
 
         Raises:
             SdgkitError: What stopped the run.
@@ -139,14 +141,18 @@ class Run:
             while execution.is_running and time.monotonic() < deadline:
                 seconds_left = max(0.0, deadline - time.monotonic())
                 concurrent.futures.wait([execution.future], min(NOTES_S, seconds_left))
-                self._print_notes()
+                self._print_notes(progress)
+                if progress is not None:
+                    progress.show(self.snapshot())
         except KeyboardInterrupt as interrupt:
             self.cancel()
             concurrent.futures.wait([execution.future], timeout=CANCEL_S)
             show_in_notebook(interrupt, INTERRUPTED)  # the notes say what is kept
             raise
         finally:
-            self._print_notes()
+            self._print_notes(progress)
+            if progress is not None:
+                progress.show(self.snapshot())
         if not execution.is_running:
             execution.future.result()
             if execution.error is not None:
@@ -176,10 +182,13 @@ class Run:
     def pause_on_warning(self, pauses: bool) -> None:
         self._judge_warning.pauses = pauses
 
-    def _print_notes(self) -> None:
+    def _print_notes(self, progress: Progress | None) -> None:
         """Print the new notes. The waiting thread does it, so they appear below its cell."""
         explained_note = self._judge_warning.note or NO_SAMPLES
-        for note in self._notes.take_unprinted():
+        new_notes = self._notes.take_unprinted()
+        if new_notes and progress is not None:
+            progress.clear()
+        for note in new_notes:
             print(note)
             if note == explained_note:
                 print(f"\n{self.explain()}\n")

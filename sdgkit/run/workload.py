@@ -103,6 +103,22 @@ class Workload:
         samples = pluralize(self.samples, "sample")
         return f"up to {requests} for at most {samples}{study}"
 
+    def busiest_stage(self, lines: Sequence[StageLine]) -> str:
+        """The name of the stage that has the most requests to make for the rows that reached it.
+
+        Args:
+            lines: The funnel as it stands.
+        """
+        most = 0.0
+        busiest = ""
+        for stage, line in zip(self.stages, lines, strict=False):
+            rows_to_come = line.rows_in - line.tried / max(stage.rows_per_row, 1e-9)
+            requests = rows_to_come * stage.requests_per_row
+            if requests > most:
+                most = requests
+                busiest = stage.name
+        return busiest
+
     def fraction_done(self, lines: Sequence[StageLine]) -> float:
         """How much of one pass is done, 0 to 1, measured in requests.
 

@@ -189,6 +189,108 @@ def test_a_run_is_started_watched_and_done(
     assert state["start_label"] == "Run again"
 
 
+def test_the_first_context_is_shown_after_one_reply_long_before_the_first_sample(
+    script: ScriptedTeacher, seeds: list[dict[str, str]]
+) -> None:
+    gate = Gate()
+
+    async def hold(body: dict[str, Any], number: int) -> web.StreamResponse:
+        if number > 1:
+            await gate.passed()
+        return await script._answer(body, number)
+
+    script.behave = hold
+    panel = run_panel(script, seeds)
+    panel.act("start")
+    until(lambda: bool(panel.view.state["texts"]))
+    [first] = panel.view.state["texts"]
+    assert first["stage"] == "gen_contexts"
+    assert first["texts"][0]["texts"]["context"]
+    assert panel.view.state["samples"] == 0
+    gate.open()
+    until(lambda: panel.view.state["sign"] == "done")
+    shown = {stage["stage"]: stage["texts"] for stage in panel.view.state["texts"]}
+    assert "response" in shown["gen_grounded_responses"][0]["texts"]
+    assert "score" in shown["evaluate_grounded_qa_pair"][0]["texts"]
+
+
+def test_totals_are_planned_before_the_start_and_start_says_what_it_asks(
+    script: ScriptedTeacher, seeds: list[dict[str, str]]
+) -> None:
+    panel = run_panel(script, seeds)
+    state = panel.view.state
+    assert dict(map(tuple, state["facts"]))["samples"] == "0 of at most 18"
+    # 3 seeds: 6 contexts, 6 replies with 18 questions, a judgement, a response and a judgement each
+    assert state["plan"].startswith("Start asks for up to 66 requests for at most 18 samples.")
+    act(panel, "start")
+    until(lambda: panel.view.state["sign"] == "done")
+    assert panel.latest.snapshot().requests <= 66
+    assert panel.view.state["plan"] == ""
+
+
+def test_an_estimate_is_measured_on_a_few_rows_which_the_run_uses_again(
+    script: ScriptedTeacher, seeds: list[dict[str, str]]
+) -> None:
+    panel = run_panel(script, seeds)
+    act(panel, "estimate")
+    assert "requests" in panel.view.state["estimate"]
+    assert panel.view.state["start_label"] == "Start"
+    act(panel, "start")
+    until(lambda: panel.view.state["sign"] == "done")
+    assert panel.latest.snapshot().reused > 0
+
+
+def test_no_bar_shrinks_and_no_share_goes_back_while_a_run_works(
+    script: ScriptedTeacher, seeds: list[dict[str, str]]
+) -> None:
+    panel = run_panel(script, seeds)
+    bars: list[float] = []
+    fractions: list[float] = []
+    first_bar = re.compile(r'<rect x="56" y="[0-9.]+" width="([0-9.]+)"')
+    answer = script._answer
+
+    async def look(body: dict[str, Any], number: int) -> web.StreamResponse:
+        state = panel.state()
+        bars.append(float(first_bar.findall(state.picture)[0]))
+        fractions.append(state.fraction)
+        return await answer(body, number)
+
+    script.behave = look
+    act(panel, "start")
+    until(lambda: panel.view.state["sign"] == "done")
+    assert bars[-1] > 0
+    assert bars == sorted(bars)
+    assert fractions == sorted(fractions)
+
+
+def test_failures_are_counted_as_they_happen(
+    script: ScriptedTeacher, seeds: list[dict[str, str]]
+) -> None:
+    script.answer = lambda ask: (
+        "No tags."
+        if ask.stage == "gen_grounded_responses" and ask.name < "8"
+        else script.usual(ask)
+    )
+    panel = run_panel(script, seeds)
+    asyncio.run(panel.run())
+    failed = [drop for drop in panel.latest.drops() if drop["reason"] == "malformed"]
+    assert failed
+    facts = dict(map(tuple, panel.view.state["facts"]))
+    assert facts["failures"].partition(" ")[0] == str(len(failed))
+
+
+def test_a_finished_run_opened_again_shows_the_numbers_of_all_its_sessions(
+    script: ScriptedTeacher, seeds: list[dict[str, str]]
+) -> None:
+    asyncio.run(run_panel(script, seeds).run())
+    first = dict(map(tuple, sk.RunPanel("runs/a").view.state["facts"]))
+    asyncio.run(run_panel(script, seeds).run())  # has nothing left to ask
+    for panel in (sk.RunPanel("runs/a"), run_panel(script, seeds)):
+        facts = dict(map(tuple, panel.view.state["facts"]))
+        for name in ("samples", "requests", "tokens"):
+            assert facts[name] == first[name] != "0"
+
+
 def test_cancel_stops_within_a_second_and_resume_goes_on(
     script: ScriptedTeacher, seeds: list[dict[str, str]]
 ) -> None:

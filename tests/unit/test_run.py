@@ -27,6 +27,7 @@ from sdgkit.evaluation.comparison import Comparison
 from sdgkit.files import write_atomically
 from sdgkit.recorded import read_values
 from sdgkit.run.pace import Measurement, Pace
+from sdgkit.run.workload import Workload
 from sdgkit.stages import Step
 
 SMALL: dict[str, Any] = {"num_contexts": 3, "num_questions": 2}
@@ -647,3 +648,20 @@ def test_a_run_of_days_says_how_long_it_will_take() -> None:
         Pace.of([Measurement(0.0, 0, 0, 0.0), Measurement(1.0, 9, 90, 0.00001)]).seconds_left
         is None
     )
+
+
+def test_an_estimate_of_the_time_left_does_not_jump() -> None:
+    shown = Pace.of([Measurement(0.0, 0, 0, 0.0), Measurement(10.0, 10, 100, 10 / 430)])
+    assert shown.seconds_left == pytest.approx(420)
+    for _ in range(20):
+        before = shown.seconds_left or 0.0
+        shown = Pace(seconds_left=60.0, fraction=0.1).after(shown, 0.5)
+        assert 0 < before - (shown.seconds_left or 0.0) < 20
+
+
+def test_a_workload_knows_rows_and_requests_before_the_first_request() -> None:
+    plan = sk.plan(seeds(2), teacher=None, num_contexts=5, profile=False)
+    workload = Workload.of(plan)
+    assert [stage.rows for stage in workload.stages] == [10, 30, 30, 30, 30, 30, 30, 30]
+    assert (workload.samples, workload.requests) == (30, 10 + 10 + 30 + 30 + 30)
+    assert str(workload) == "up to 110 requests for at most 30 samples"
