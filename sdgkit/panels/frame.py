@@ -16,7 +16,6 @@ from sdgkit.pages import fill
 from sdgkit.panels.live import (
     Liveness,
     audience,
-    ipython_shell,
     liveness,
     reason_for_still_picture,
     running_marimo,

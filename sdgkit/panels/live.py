@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sdgkit.panels.front_ends import PROGRAMS, FrontEnd, Surroundings, seen_front_ends
+from sdgkit.run.progress import ipython_shell
 
 VARIABLE = "SDGKIT_PANELS"  # "live" or "static": your own decision
 HELLO = "sdgkit.hello"
@@ -95,12 +96,6 @@ def reason_for_still_picture() -> str | None:
     if os.environ.get(VARIABLE, "").strip().lower() == "static":
         return ""
     return A_PROGRAM if state is Liveness.IN_DOUBT else NOBODY
-
-
-def ipython_shell() -> Any:
-    """IPython's shell, or None outside of IPython; it is not imported for this."""
-    ipython = sys.modules.get("IPython")
-    return ipython.get_ipython() if ipython is not None else None
 
 
 def running_marimo() -> Any:

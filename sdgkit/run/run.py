@@ -134,7 +134,7 @@ class Run:
         """
         execution = self._execution
         if execution is None:
-            self._print_notes()
+            self._print_notes(progress)
             return self
         deadline = time.monotonic() + (math.inf if timeout is None else timeout)
         try:
