@@ -63,6 +63,10 @@ from .run import Run as Run
 from .run import open_run as open_run
 from .seeds import load_seeds as load_seeds
 from .seeds import save_seeds as save_seeds
+from .shelf import Shelf as Shelf
+from .shelf import generate_shelf as generate_shelf
+from .shelf import open_shelf as open_shelf
+from .shelf.mix import mix as mix
 from .stages import Check as Check
 from .stages import Combine as Combine
 from .stages import Drop as Drop

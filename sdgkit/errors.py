@@ -13,6 +13,7 @@ SdgkitError                 caught by the command line: one or two plain lines, 
 │       └── RequestWithheld a filter withholds the reply: asking again would change nothing
 └── RunError                a run or its folder: folder
     ├── FolderInUse         another process is writing it
+    ├── RunBeginning        another process is just creating it: look again in a moment
     └── RunStopped          the run cannot continue: stage, row
         └── RunEmptied      it came to its end, and technical failures left nothing
 
@@ -204,6 +205,10 @@ class RunError(SdgkitError):
 
 class FolderInUse(RunError):
     """Another process is writing this run's folder."""
+
+
+class RunBeginning(RunError):
+    """Another process is just creating the run: look again in a moment."""
 
 
 class RunStopped(RunError):

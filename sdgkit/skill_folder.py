@@ -29,10 +29,12 @@ LARGEST_SETTINGS_FILE = 2**20
 """Bytes: a file of settings has a few lines."""
 
 _NUMBER = (int, float)
-_KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
+SKILL_SETTINGS: Mapping[str, tuple[tuple[type, ...], str]] = {
     "num_contexts": ((int,), "a whole number"),
     "num_questions": ((int,), "a whole number"),
     "target": ((int,), "a whole number"),
+    "max_requests": ((int,), "a whole number"),
+    "min_samples": ((int,), "a whole number"),
     "responses": ((int,), "a whole number"),
     "max_tokens": ((int,), "a whole number"),
     "extra_tries": ((int,), "a whole number"),
@@ -41,11 +43,15 @@ _KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
     "weight": (_NUMBER, "a number"),
     "keep_reasoning": ((bool,), "true or false"),
     "profile": ((bool,), "true or false"),
+    "repair": ((bool,), "true or false"),
     "twins": ((str,), 'a text, "keep" or "drop"'),
     "questions": ((str,), 'a text, "seed" or "context"'),
     "structure": ((str,), 'a text, "auto", "always" or "never"'),
     "system": ((str,), "a text"),
+    "task": ((str,), "a text"),
+    "encoding": ((str,), "a text"),
     "checks": ((list,), 'a list of texts, such as ["no_refusal", "length=..200 words"]'),
+    "columns": ((dict,), 'a table: [columns] and, below it, seed_response = "answer"'),
     "vary": ((dict,), "a table of lists: [vary] and, below it, mood = ['calm', 'angry']"),
     "sampling": ((dict,), "a table for each stage: [sampling.gen_contexts]"),
 }
@@ -132,13 +138,13 @@ def _read_settings(folder: Path) -> dict[str, Any]:
 
 
 def _check_setting(path: Path, name: str, value: object) -> None:
-    if name not in _KINDS:
+    if name not in SKILL_SETTINGS:
         raise SettingsError(
-            f"{path}: there is no setting {name!r}. {advice(name, list(_KINDS))}",
+            f"{path}: there is no setting {name!r}. {advice(name, list(SKILL_SETTINGS))}",
             setting=name,
-            choices=list(_KINDS),
+            choices=list(SKILL_SETTINGS),
         )
-    kinds, words = _KINDS[name]
+    kinds, words = SKILL_SETTINGS[name]
     is_number_by_accident = isinstance(value, bool) and bool not in kinds
     if not isinstance(value, kinds) or is_number_by_accident:
         raise SettingsError(f"{path}: {name} must be {words}.", setting=name)
@@ -151,7 +157,9 @@ def _check_checks(path: Path, checks: list[object]) -> None:
         if isinstance(check, dict):  # as `save_skill` writes it: a name and its settings
             continue
         if not isinstance(check, str):
-            raise SettingsError(f"{path}: checks must be {_KINDS['checks'][1]}.", setting="checks")
+            raise SettingsError(
+                f"{path}: checks must be {SKILL_SETTINGS['checks'][1]}.", setting="checks"
+            )
         if check.rpartition(":")[0].endswith(".py"):
             raise SettingsError(
                 f"{path}: {check} is code, which a skill's folder never runs, since it may come "

@@ -65,7 +65,8 @@ class TrialOptions(OptionGroup):
 @argument(
     "seeds",
     metavar="SEEDS",
-    help=f"{SEEDS_HELP}, or the folder of a run (`sdgkit lab --no-open` copies some seed files)",
+    help=f"{SEEDS_HELP}; or the folder of a skill, of several skills, or of a run "
+    "(`sdgkit lab --no-open` copies some seed files)",
 )
 @seed_options
 @teacher_options
@@ -99,6 +100,13 @@ class TrialOptions(OptionGroup):
         help="price of a million completion tokens",
     ),
 )
+@option(
+    "--only",
+    metavar="PATTERN",
+    multiple=True,
+    help="of a tree of skills, only these, such as 'writing/**'; '!writing/**' leaves them out; "
+    "may be repeated",
+)
 @rehearsal_options("faults", "The rehearsal teacher (to see how a run copes with faults)", FAULTS)
 def generate(
     seeds: str,
@@ -109,13 +117,15 @@ def generate(
     job: JobOptions,
     output: OutputOptions,
     trial: TrialOptions,
+    only: tuple[str, ...],
     faults: dict[str, Any],
 ) -> int:
     """Generate a training set from seed examples.
 
     The teacher writes contexts, questions and responses in the style of the seeds, and judges them.
     Run the same command again to resume an interrupted run; nothing is asked twice. Ctrl-C stops
-    the run and keeps every finished sample.
+    the run and keeps every finished sample. A tree of skills (folders with seeds, or a taxonomy
+    with qna.yaml files) runs as a whole, each skill in a folder of its own below --out.
 
     Examples:
       sdgkit generate seeds.jsonl                  a rehearsal, without a model
@@ -123,12 +133,22 @@ def generate(
       sdgkit generate seeds.jsonl --target 500     until 500 samples are kept
       sdgkit generate seeds.jsonl --dry-run        estimate cost and yield first
       sdgkit generate runs/seeds                   resume or repeat a run
+      sdgkit generate skills --out runs/all        all skills in a tree
     """
+    from sdgkit.cli.shelf import TreeJob, generate_tree
     from sdgkit.method import default_folder, plan, run_folder
-    from sdgkit.teachers import connect
+    from sdgkit.shelf import is_tree
 
     if trial and not trial.dry_run:
         raise SettingsError("--price-in and --price-out need --dry-run.", setting="dry_run")
+    if is_tree(seeds):
+        typed = TreeJob(seeds, only, reading, teacher, judge, limits, job, output, trial, faults)
+        return generate_tree(typed)
+    if only:
+        raise SettingsError(
+            "--only chooses among the skills of a tree, and this is one skill. Leave it out.",
+            setting="only",
+        )
     if run_folder(seeds) is not None:
         # A run that is repeated has settings of its own.
         job, output = job.as_typed(), output.as_typed()
@@ -137,13 +157,7 @@ def generate(
     out = Path(output.out or default_folder(seeds) or "")
     teacher_arguments = _recorded_teacher(seeds, teacher) | teacher.given()
     with ExitStack() as connections:
-        connected = connections.enter_context(
-            connect(**teacher_arguments, **limits.given(), **faults)
-        )
-        referee = None
-        if judge:
-            judge_arguments = judge.connect_arguments(teacher_arguments)
-            referee = connections.enter_context(connect(**judge_arguments, **limits.given()))
+        connected, referee = connect_teachers(connections, teacher_arguments, judge, limits, faults)
         planned = replace(planned, teacher=connected, judge=referee)
         if trial.dry_run:
             _print_estimate(planned, out, trial)
@@ -152,6 +166,23 @@ def generate(
         connections.enter_context(_without_pandas())
         run = _run_and_follow(planned, out, output.reuse, connected.notes)
     return print_ending(run)
+
+
+def connect_teachers(
+    connections: ExitStack,
+    teacher_arguments: dict[str, Any],
+    judge: JudgeOptions,
+    limits: LimitOptions,
+    faults: dict[str, Any],
+) -> tuple["Teacher", "Teacher | None"]:
+    """Connect the teacher, and the judge if another model is to be it."""
+    from sdgkit.teachers import connect
+
+    teacher = connections.enter_context(connect(**teacher_arguments, **limits.given(), **faults))
+    if not judge:
+        return teacher, None
+    judge_arguments = judge.connect_arguments(teacher_arguments)
+    return teacher, connections.enter_context(connect(**judge_arguments, **limits.given()))
 
 
 def _recorded_teacher(seeds: str, teacher: TeacherOptions) -> dict[str, Any]:

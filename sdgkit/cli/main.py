@@ -16,6 +16,7 @@ from sdgkit.cli.generate import generate
 from sdgkit.cli.lab import lab
 from sdgkit.cli.notebook import run
 from sdgkit.cli.runs import explain, export, merge, push, review, show, status
+from sdgkit.cli.shelf import mix
 from sdgkit.cli.studio import studio
 from sdgkit.cli.teachers import ask, calibrate, check, evaluate, rehearse, study
 from sdgkit.cli.terminal import say
@@ -45,6 +46,7 @@ COMMANDS: list[click.Command] = [
     review,
     export,
     merge,
+    mix,
     calibrate,
     evaluate,
     push,

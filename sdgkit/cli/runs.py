@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sdgkit.cli.commands import argument, command, option
 from sdgkit.cli.exit_status import status_of
 from sdgkit.cli.terminal import REHEARSAL_SAMPLES, command_line, say
-from sdgkit.cli.value_types import COUNT, RUN, SHARE
+from sdgkit.cli.value_types import COUNT, RUN, RUN_OR_SHELF, SHARE
 from sdgkit.errors import SettingsError
 from sdgkit.formatting import format_drops, format_duration, format_samples, pluralize
 from sdgkit.funnel import drops_by_reason, shortfall, technical_note
@@ -16,6 +16,7 @@ from sdgkit.funnel import drops_by_reason, shortfall, technical_note
 if TYPE_CHECKING:
     from sdgkit.funnel import StageLine, Summary
     from sdgkit.run import Run
+    from sdgkit.shelf import Shelf
 
 LOOK_EVERY_S = 0.5
 FORMAT_HELP = (
@@ -37,7 +38,12 @@ test_share_option = option("--test-share", metavar="SHARE", type=SHARE, help=TES
 
 
 @command()
-@run_argument
+@argument(
+    "run",
+    metavar="RUN",
+    type=RUN_OR_SHELF,
+    help="the folder of a run, such as runs/seeds, or of several skills",
+)
 @option("--watch", "-w", is_flag=True, help="keep watching until the run is over")
 @option(
     "--min-samples",
@@ -46,7 +52,7 @@ test_share_option = option("--test-share", metavar="SHARE", type=SHARE, help=TES
     help="exit with status 3 if the run is done with fewer than N samples (default: what the run "
     "was started with)",
 )
-def status(run: "Run", watch: bool, min_samples: int | None) -> int:
+def status(run: "Run | Shelf", watch: bool, min_samples: int | None) -> int:
     """Show how far a run has got, stage by stage. It may still be running.
 
     The exit status is that of `generate`: 0 done (or still running), 1 failed, 3 finished short,
@@ -58,7 +64,12 @@ def status(run: "Run", watch: bool, min_samples: int | None) -> int:
     from sdgkit.cli.progress import ProgressView, progress_line
     from sdgkit.run.folder import read_config
     from sdgkit.run.snapshot import Funnel
+    from sdgkit.shelf import Shelf
 
+    if isinstance(run, Shelf):
+        from sdgkit.cli.shelf import show_status
+
+        return show_status(run, watch, min_samples)
     snapshot = run.snapshot()
     with ProgressView() as view:
         while watch and snapshot.is_active:

@@ -1,6 +1,7 @@
 """What is typed after an option, and how it is read."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -10,6 +11,7 @@ from sdgkit.errors import RunError, SettingsError
 
 if TYPE_CHECKING:
     from sdgkit.run import Run
+    from sdgkit.shelf import Shelf
 
 
 class Number(click.FloatRange):
@@ -47,6 +49,20 @@ class RunFolder(click.ParamType["Run"]):
         return [CompletionItem(incomplete, type="dir")]
 
 
+class RunOrShelfFolder(RunFolder):
+    """The folder of a run or of a shelf, opened to be looked at."""
+
+    def convert(  # type: ignore[override]
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> "Run | Shelf":
+        """Open it. Raises SettingsError where the folder holds neither."""
+        from sdgkit.shelf import is_shelf, open_shelf
+
+        if is_shelf(Path(value)):
+            return open_shelf(value)
+        return super().convert(value, param, ctx)
+
+
 class ListsFile(click.ParamType[object]):
     """A YAML file of named lists, read."""
 
@@ -65,6 +81,7 @@ class ListsFile(click.ParamType[object]):
 
 
 RUN = RunFolder()
+RUN_OR_SHELF = RunOrShelfFolder()
 COUNT = WholeNumber(min=1)
 AMOUNT = Number(min=0)
 SHARE = click.FLOAT

@@ -226,7 +226,7 @@ class TrainingSet:
         """Leave out questions that an earlier part has; in a merged set, add the key to the ids."""
         first_part: dict[bytes, Part] = {}
         for row in rows:
-            question = _digest(str(row.sample.get("question")))
+            question = digest_of_text(str(row.sample.get("question")))
             if first_part.setdefault(question, row.part) is not row.part:
                 continue
             if self._is_merged:
@@ -296,11 +296,11 @@ def held_out(
 
 def _context_hash(sample: Row) -> int:
     """A number from 0 to 2**64 that stands for the sample's context."""
-    digest = _digest(str(sample.get("context") or sample.get("question")))
+    digest = digest_of_text(str(sample.get("context") or sample.get("question")))
     return int.from_bytes(digest[:8], "big")
 
 
-def _digest(text: str) -> bytes:
+def digest_of_text(text: str) -> bytes:
     """A hash of a text in which white space makes no difference."""
     spaced = " ".join(text.split())
     return hashlib.sha256(spaced.encode("utf-8", "surrogatepass")).digest()[:16]
@@ -317,14 +317,19 @@ def merged(parts: Sequence[Part]) -> TrainingSet:
     """
     if len(parts) < 2:
         raise SettingsError("Name at least two runs to merge.", setting="runs")
+    refuse_mixed_rehearsals(parts)
+    return TrainingSet(*parts)
+
+
+def refuse_mixed_rehearsals(parts: Sequence[Part]) -> None:
+    """Refuse a rehearsal among real runs. Raises SettingsError."""
     rehearsals = [part.key for part in parts if part.summary.is_rehearsal]
     if rehearsals and len(rehearsals) < len(parts):
         raise SettingsError(
             f"{rehearsals[0]} is a rehearsal: its samples were written by rules, not by a model. "
-            "Leave it out of the merge.",
+            "Leave it out.",
             setting="runs",
         )
-    return TrainingSet(*parts)
 
 
 def _scored_responses(drops: Iterable[Row]) -> dict[str, list[Row]]:

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from sdgkit.errors import FolderInUse, RunError
+from sdgkit.errors import FolderInUse, RunBeginning, RunError
 from sdgkit.files import JOURNAL_FILE, network_file_system, refuse_way_out
 from sdgkit.journal import statements
 from sdgkit.journal.connection import FORMAT, SCHEMA, WAIT_S, connect
@@ -101,7 +101,7 @@ class Journal:
         version = self._first("PRAGMA user_version")[0]
         is_empty = version == 0  # the version is set once all tables are there
         if is_empty and self.read_only:
-            raise RunError(
+            raise RunBeginning(
                 f"The run in {self.folder} is just beginning. Look again in a moment.",
                 folder=self.folder,
             )

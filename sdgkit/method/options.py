@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias, TypedDict
+from typing import Any, TypeAlias, TypedDict, cast
 
 from sdgkit.errors import SettingsError
 from sdgkit.method.own_contexts import ContextSource
@@ -139,6 +139,19 @@ def with_maker_options(pipeline: Pipeline, values: Mapping[str, Any]) -> Pipelin
         option.check(value)
         pipeline = pipeline.change(stage_name, **{option.field: value})
     return pipeline
+
+
+def without_misfits(options: PlanOptions, pipeline: Pipeline) -> PlanOptions:
+    """The options without those of stages that a pipeline does not have.
+
+    For options that are given to several skills at once, grounded and freeform.
+    """
+    fitting = dict(options)
+    for option in MAKER_OPTIONS:
+        stages = [stage for stage in pipeline.stages if stage.name in option.stages]
+        if not any(option.field in stage.field_names for stage in stages):
+            fitting.pop(option.name, None)
+    return cast(PlanOptions, fitting)
 
 
 def _stage_with(option: MakerOption, pipeline: Pipeline) -> str:

@@ -12,6 +12,7 @@ from sdgkit.seeds.examples import (
     skill,
 )
 from sdgkit.seeds.files import read_file, read_source, seed_file_in
+from sdgkit.seeds.qna import is_knowledge
 from sdgkit.seeds.rows import Place, Seed, SourceRow
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "SeedSource",
     "SourceRow",
     "flaw_of",
+    "is_knowledge",
     "load_seeds",
     "parse_columns",
     "read_file",

@@ -5,6 +5,7 @@ the YAML text, because the values that are made of them no longer have line numb
 """
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -32,6 +33,16 @@ def read_qna(data: bytes, encoding: str | None = None) -> Iterator[SourceRow]:
         yield from _read_examples(text)
     except YamlProblem as problem:
         raise Unreadable(problem.problem, Place(line=problem.line)) from problem
+
+
+def is_knowledge(file: Path) -> bool:
+    """Whether a file is the `qna.yaml` of knowledge in a taxonomy, which no skill is."""
+    if file.suffix.lower() not in (".yaml", ".yml"):
+        return False
+    try:
+        return "document" in read_mapping(file.read_bytes().decode("utf-8-sig"))
+    except (YamlProblem, UnicodeDecodeError, OSError):
+        return False  # reading its seeds tells what is wrong
 
 
 def _read_examples(text: str) -> Iterator[SourceRow]:

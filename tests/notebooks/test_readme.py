@@ -29,6 +29,8 @@ import yaml
 import sdgkit as sk
 from sdgkit import rehearsal
 from sdgkit.cli.main import root
+from sdgkit.skill_folder import SKILL_SETTINGS
+from sdgkit.teachers.settings_file import JOB_SETTINGS, SETTING_NAMES
 
 REPO = Path(__file__).parent.parent.parent
 README = REPO / "README.md"
@@ -259,7 +261,7 @@ def test_every_option_of_a_command_is_one_of_its_own() -> None:
 @pytest.mark.slow
 def test_every_option_and_command_named_in_passing_exists() -> None:
     known = {"--debug", *OTHER_OPTIONS}
-    for command in ("generate", "check", "status", "run", "export", "push"):
+    for command in ("generate", "check", "status", "run", "export", "mix", "push"):
         known |= options_of(command)
     named = set(re.findall(r"(?<!\S)--[a-z-]+", "\n".join(spans())))
     assert named and named <= known
@@ -305,5 +307,6 @@ def test_its_examples_of_files_are_well_formed() -> None:
     files = [yaml.safe_load(text) for text in blocks_of_kind("yaml")]
     [stack] = [file for file in files if "server" in file]
     assert stack["server"]["port"] == 8321
-    [settings] = [tomllib.loads(text) for text in blocks_of_kind("toml")]
-    assert settings.keys() <= {"teacher", "base_url", "model", "key_file", "headers"}
+    for settings in map(tomllib.loads, blocks_of_kind("toml")):
+        is_skills = settings.keys() <= SKILL_SETTINGS.keys()
+        assert is_skills or settings.keys() <= {*SETTING_NAMES, *JOB_SETTINGS}

@@ -82,7 +82,9 @@ OPTIONS = {
     "review": "--to --from",
     "export": "--format --to --test-share",
     "merge": "--format --to --test-share",
+    "mix": "--to --format --weight --cap --max-repeat --with --test-share",
     "push": "--public --test-share",
+    "studio": "",
     "evaluate": "--teacher --base-url --model --against --against-model --judge-base-url "
     "--judge-model --test-share --limit",
     "calibrate": "--judge-base-url --judge-model",

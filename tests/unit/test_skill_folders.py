@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 import sdgkit as sk
-from sdgkit.skill_folder import SkillFolder
+from sdgkit.method import PlanOptions
+from sdgkit.skill_folder import SKILL_SETTINGS, SkillFolder
 
 SEED = {
     "task_description": "Say what a note is about in one line.",
@@ -65,6 +66,13 @@ def test_a_skill_decides_its_job_and_arguments_come_before_it(folder: Path) -> N
     assert planned.prompts["gen_contexts"].sampling["temperature"] == 0.9
     assert "length" in planned.pipeline.names
     assert sk.plan(folder, target=9, num_contexts=2).target == 9
+
+
+def test_every_option_of_a_job_can_be_in_the_folder() -> None:
+    in_files = {"prompts", "contexts"}
+    of_the_moment = {"judge", "pipeline"}  # a teacher, and code
+    options = PlanOptions.__annotations__.keys() - in_files - of_the_moment
+    assert SKILL_SETTINGS.keys() == options | {"weight"}
 
 
 def test_prompts_profile_and_contexts_of_the_folder_are_used(folder: Path) -> None:

@@ -1,0 +1,502 @@
+"""A shelf, as users hold it: start it, wait for it, cancel it, look at it, take its samples.
+
+Every skill is a run of its own in a folder of its own, which `open_run` opens. All of them ask one
+teacher, whose slots they share: the next skill begins as soon as a slot would otherwise be idle.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+from typing import Unpack
+
+from sdgkit.errors import (
+    RunBeginning,
+    RunError,
+    SdgkitError,
+    SeedError,
+    SettingsError,
+    TeacherRefused,
+    TeacherUnreachable,
+    as_sdgkit_error,
+    show_in_notebook,
+)
+from sdgkit.files import JOURNAL_FILE, refuse_way_out
+from sdgkit.formatting import format_samples, pluralize
+from sdgkit.keywords import as_path, known_keywords
+from sdgkit.method import PlanOptions, plan
+from sdgkit.method.options import without_misfits
+from sdgkit.method.pipelines import METHODS
+from sdgkit.method.sources import RUNS_FOLDER
+from sdgkit.recorded import read_file
+from sdgkit.run import Run, open_run
+from sdgkit.run.folder import write_values
+from sdgkit.run.plan import Plan
+from sdgkit.run.snapshot import Funnel, Snapshot
+from sdgkit.seeds import read_seeds, skill
+from sdgkit.shelf.snapshot import ShelfSnapshot, snapshot_of
+from sdgkit.shelf.tree import Leaf, find_leaves
+from sdgkit.skill_folder import DEFAULT_WEIGHT, SkillFolder
+from sdgkit.teachers import Teacher
+from sdgkit.teachers.source import TeacherSource, teacher_of
+
+SHELF_FILE = "shelf.json"
+"""What a shelf's folder is known by: the names of its skills, in order, and their weights."""
+
+LOOK_S = 0.02
+"""Seconds between two looks for an idle slot."""
+
+NOTES_S = 0.1
+"""Seconds between two looks for new notes while waiting."""
+
+CANCEL_S = 30.0
+"""Seconds that cancelled runs may take to write their files."""
+
+FAULTS_SHOWN = 10  # in the message of an error
+
+
+@dataclass(frozen=True)
+class ShelfSkill:
+    """A skill of a shelf, as `shelf.json` records it.
+
+    Attributes:
+        name: Its path in the tree, and its folder's path in the shelf's.
+        weight: How much of a mixed training set it gets, compared with the others.
+    """
+
+    name: str
+    weight: float = DEFAULT_WEIGHT
+
+
+@dataclass(frozen=True)
+class ShelfRecord:
+    """What `shelf.json` holds."""
+
+    skills: Sequence[ShelfSkill] = field(default_factory=tuple)
+
+
+class Shelf:
+    """Several skills that one teacher works on. Get one from `generate_shelf` or `open_shelf`.
+
+    Args:
+        plans: The plan of each skill, by name; None for a shelf that was opened read-only.
+        out: The shelf's folder.
+        skills: The skills, in order.
+        reuse: Continue in folders of other jobs and reuse their replies where they fit.
+        on_note: Called with each sentence that the user should read. By default `wait` prints them.
+
+    Attributes:
+        out: The shelf's folder.
+        skills: The skills, in order.
+        error: What stopped the shelf, or made skills fail; None if nothing did.
+    """
+
+    def __init__(
+        self,
+        plans: Mapping[str, Plan] | None,
+        out: str | Path,
+        skills: Sequence[ShelfSkill],
+        *,
+        reuse: bool = False,
+        on_note: Callable[[str], None] | None = None,
+    ) -> None:
+        self.out = Path(out)
+        self.skills = tuple(skills)
+        self.error: SdgkitError | None = None
+        self._plans = plans
+        self._reuse = reuse
+        self._notes: deque[str] = deque()
+        self._say = on_note or self._notes.append
+        self._runs: dict[str, Run] = {}
+        self._errors: dict[str, SdgkitError] = {}
+        self._starting = ""  # its journal may have no tables yet
+        self._cancelled = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._begun_at = 0.0
+        self._ended_at: float | None = None
+
+    def __repr__(self) -> str:
+        whole = self.snapshot().whole
+        skills = pluralize(len(self.skills), "skill")
+        samples = pluralize(whole.samples, "sample")
+        return f"Shelf({str(self.out)!r}, {whole.state}, {skills}, {samples})"
+
+    @property
+    def plans(self) -> Mapping[str, Plan]:
+        """What is done for each skill, by name; empty for a shelf that was opened."""
+        return self._plans or {}
+
+    def ask(self, teacher: Teacher, judge: Teacher | None = None) -> None:
+        """Choose the teacher of all skills, and the judge; before the shelf is started."""
+        plans = self.plans.items()
+        self._plans = {
+            name: replace(planned, teacher=teacher, judge=judge) for name, planned in plans
+        }
+
+    # Working --------------------------------------------------------------------------------------
+
+    def start(self) -> "Shelf":
+        """Start the shelf, or resume it; returns at once.
+
+        Raises:
+            RunError: The folder cannot be used, or the shelf was opened read-only.
+        """
+        if self.is_running:
+            return self
+        if self._plans is None:
+            raise RunError(
+                "This shelf was opened read-only. To resume it, call sdgkit.generate_shelf with "
+                "the same tree and folder.",
+                folder=self.out,
+            )
+        refuse_way_out(self.out / SHELF_FILE)
+        self.out.mkdir(parents=True, exist_ok=True)
+        write_values(self.out / SHELF_FILE, {"skills": [vars(skill) for skill in self.skills]})
+        self._cancelled.clear()
+        self._begun_at = time.monotonic()
+        self._ended_at = None
+        self._thread = threading.Thread(target=self._work, name="sdgkit-shelf", daemon=True)
+        self._thread.start()
+        return self
+
+    def wait(self, timeout: float | None = None) -> "Shelf":
+        """Wait until all skills are over, and print notes meanwhile.
+
+        Ctrl-C cancels the shelf; finished samples are kept.
+
+        Args:
+            timeout: Seconds after which to return anyway (default: never).
+
+        Raises:
+            SdgkitError: What stopped the shelf, or which of its skills failed, and why.
+        """
+        thread = self._thread
+        if thread is None:
+            return self
+        deadline = None if timeout is None else time.monotonic() + timeout
+        try:
+            while thread.is_alive() and (deadline is None or time.monotonic() < deadline):
+                left = NOTES_S if deadline is None else deadline - time.monotonic()
+                thread.join(max(0.0, min(NOTES_S, left)))
+                self._print_notes()
+        except KeyboardInterrupt as interrupt:
+            self.cancel()
+            thread.join(CANCEL_S)
+            kept = f"Finished samples are kept in {self.out}. Run it again to resume."
+            show_in_notebook(interrupt, f"Interrupted. {kept}")
+            raise
+        finally:
+            self._print_notes()
+        if not thread.is_alive() and self.error is not None:
+            raise self.error
+        return self
+
+    def cancel(self) -> None:
+        """Stop within a moment. Finished samples are kept and written; `start` resumes."""
+        self._cancelled.set()
+        for run in list(self._runs.values()):
+            run.cancel()
+
+    def _work(self) -> None:
+        """Run all skills; in a thread of its own."""
+        assert self._plans is not None
+        waiting = deque(skill.name for skill in self.skills)
+        active: dict[str, Run] = {}
+        while waiting or active:
+            for name, run in list(active.items()):
+                if not run.is_running:
+                    del active[name]
+                    self._end(name, run)
+            if self._cancelled.is_set() or self._is_hopeless():
+                waiting.clear()
+            elif waiting and self._has_idle_slot(active):
+                name = waiting.popleft()
+                run_begun = self._begin(name, self._plans[name])
+                if run_begun is not None:
+                    active[name] = run_begun
+            time.sleep(LOOK_S)
+        self._ended_at = time.monotonic()
+        self.error = self._failure()
+
+    def _has_idle_slot(self, active: Mapping[str, Run]) -> bool:
+        """Whether the runs that are active leave a slot of the teacher idle."""
+        snapshots = [run.snapshot() for run in active.values()]
+        if any(snapshot.state == "paused" for snapshot in snapshots):
+            return False
+        has_just_begun = any(not (one.requests or one.reused or one.in_flight) for one in snapshots)
+        return not has_just_begun and sum(one.in_flight for one in snapshots) < self._slots
+
+    def _begin(self, name: str, planned: Plan) -> Run | None:
+        # Its notes stay with the run; of twenty skills they would be a wall of text.
+        run = Run(planned, self.out / name, reuse=self._reuse, on_note=_keep)
+        self._starting = name
+        try:
+            run.start()
+            self._runs[name] = run
+            return run
+        except SdgkitError as error:
+            self._errors[name] = error
+        except Exception as error:
+            self._errors[name] = as_sdgkit_error(error, f"{name} could not be started")
+        finally:
+            self._starting = ""
+        self._say(f"{name}: {self._errors[name]}")
+        return None
+
+    def _end(self, name: str, run: Run) -> None:
+        snapshot = run.snapshot()
+        if isinstance(run.error, Exception):
+            self._errors[name] = as_sdgkit_error(run.error, f"{name} failed")
+        kept = format_samples(snapshot.samples, snapshot.distinct_answers)
+        reason = f" {snapshot.message}" if snapshot.message else ""
+        self._say(f"{name}: {snapshot.state}, {kept}.{reason}")
+
+    def _is_hopeless(self) -> bool:
+        """Whether the teacher is gone for good, so that the skills that wait would fail, too."""
+        gone = (TeacherRefused, TeacherUnreachable)
+        return any(isinstance(error, gone) for error in self._errors.values())
+
+    def _failure(self) -> SdgkitError | None:
+        if not self._errors:
+            return None
+        lines = [f"{name}: {error}" for name, error in self._errors.items()]
+        shown = "\n".join(lines[:FAULTS_SHOWN])
+        more = f"\n… and {len(lines) - FAULTS_SHOWN} more." if len(lines) > FAULTS_SHOWN else ""
+        failed = pluralize(len(lines), "skill")
+        return RunError(
+            f"{failed} of {len(self.skills)} failed. Run the same command again to resume.\n"
+            f"{shown}{more}",
+            folder=self.out,
+        )
+
+    def _print_notes(self) -> None:
+        while self._notes:
+            print(self._notes.popleft())
+
+    # Looking --------------------------------------------------------------------------------------
+
+    @property
+    def is_running(self) -> bool:
+        """Whether this process is working on it now, the writing of files included."""
+        return self._thread is not None and self._thread.is_alive()
+
+    @property
+    def finished(self) -> bool:
+        """Whether all skills are over and their files are written."""
+        return not self.is_running and self.state not in ("new", "running", "paused")
+
+    @property
+    def state(self) -> str:
+        """`new`, `running`, `paused`, `done`, `cancelled`, `failed` or `interrupted`."""
+        return self.snapshot().state
+
+    def run(self, name: str) -> Run:
+        """The run of a skill.
+
+        Args:
+            name: The skill's path in the tree, such as `writing/mail`.
+
+        Raises:
+            SettingsError: The shelf has no skill of that name.
+            RunError: It has yet to begin.
+        """
+        if name not in [skill.name for skill in self.skills]:
+            raise SettingsError(f"The shelf has no skill {name!r}.", setting="name")
+        if name in self._runs:
+            return self._runs[name]
+        return open_run(self.out / name)
+
+    def runs(self) -> Iterator[tuple[ShelfSkill, Run]]:
+        """The skills that have begun, each with its run, in order."""
+        for entry in self.skills:
+            if entry.name == self._starting:
+                continue
+            if entry.name in self._runs or (self.out / entry.name / JOURNAL_FILE).exists():
+                yield entry, self.run(entry.name)
+
+    def snapshot(self) -> ShelfSnapshot:
+        """The state of the shelf now. May be called from any thread."""
+        states = {skill.name: Snapshot(state="new") for skill in self.skills}
+        for entry, run in self.runs():
+            with suppress(RunBeginning):
+                states[entry.name] = run.snapshot()
+        for name, error in self._errors.items():
+            if states[name].state not in ("failed", "cancelled"):
+                states[name] = Snapshot(state="failed", message=str(error))
+        wall_s = 0.0
+        if self._begun_at:
+            wall_s = (self._ended_at or time.monotonic()) - self._begun_at
+        return snapshot_of(
+            states,
+            wall_s=wall_s,
+            slots=self._slots,
+            is_running=self.is_running,
+            message=str(self.error or ""),
+        )
+
+    @property
+    def funnel(self) -> Funnel:
+        """Rows in, tried, out and dropped by reason, stage by stage, of all skills together."""
+        return Funnel(self.snapshot().whole.stages)
+
+    @property
+    def _slots(self) -> int:
+        teachers = {}
+        for planned in self.plans.values():
+            for teacher in planned.teachers:
+                teachers[id(teacher)] = teacher.slots.total
+        return sum(teachers.values())
+
+
+@known_keywords
+def generate_shelf(
+    tree: str | Path,
+    *,
+    teacher: TeacherSource,
+    out: str | Path | None = None,
+    only: str | Sequence[str] = (),
+    reuse: bool = False,
+    **options: Unpack[PlanOptions],
+) -> Shelf:
+    """Generate for all skills in a tree: a folder of skills, or a taxonomy with `qna.yaml` leaves.
+
+    Grounded and freeform skills may be mixed. Each runs in a folder of its own, named after its
+    path in the tree, and all share the teacher's slots. Call it again to resume.
+
+    Args:
+        tree: The tree. A skill is a folder in it with seeds; see `generate`.
+        teacher: The teacher that all of them ask.
+        out: The shelf's folder (default: `runs/`, then the name of the tree).
+        only: Patterns such as `writing/**`; behind `!`, of what to leave out (default: all).
+        reuse: Continue in folders of other jobs and reuse their replies where they fit.
+        **options: Those of `plan`, for every skill, before what its folder says.
+
+    Returns:
+        The finished shelf.
+
+    Raises:
+        SeedError: Skills in the tree cannot be used. All of them are named, and nothing was asked.
+        SettingsError: An option cannot be used, or there is no skill.
+        SdgkitError: Skills failed.
+    """
+    patterns = [only] if isinstance(only, str) else list(only)
+    folder = Path(as_path("out", out) or default_shelf_folder(tree))
+    shelf = plan_shelf(tree, folder, teacher=teacher, only=patterns, reuse=reuse, **options)
+    return shelf.start().wait()
+
+
+def default_shelf_folder(tree: str | Path) -> Path:
+    """Where a shelf goes by default: `runs/`, then the name of the tree."""
+    return RUNS_FOLDER / Path(tree).resolve().name
+
+
+def plan_shelf(
+    tree: str | Path,
+    out: Path,
+    *,
+    teacher: TeacherSource | None = None,
+    only: Sequence[str] = (),
+    reuse: bool = False,
+    on_note: Callable[[str], None] | None = None,
+    **options: Unpack[PlanOptions],
+) -> Shelf:
+    """A shelf that has yet to be started; see `generate_shelf`.
+
+    Raises:
+        SeedError: Skills in the tree cannot be used; the message names all of them.
+        SettingsError: An option cannot be used, or there is no skill.
+    """
+    asked = teacher_of(teacher)
+    plans: dict[str, Plan] = {}
+    skills: list[ShelfSkill] = []
+    faults: list[tuple[Leaf, SdgkitError]] = []
+    leaves = find_leaves(tree, only)
+    shared = _options_by_skill(leaves, options)
+    for leaf in leaves:
+        try:
+            plans[leaf.name] = plan(leaf.folder, teacher=asked, **shared.get(leaf.name, options))
+            skills.append(ShelfSkill(leaf.name, SkillFolder.open(leaf.folder).weight))
+        except (SeedError, SettingsError) as error:
+            faults.append((leaf, error))
+    if faults:
+        raise _faulty(tree, faults, whole=not plans)
+    return Shelf(plans, out, skills, reuse=reuse, on_note=on_note)
+
+
+def _options_by_skill(leaves: Sequence[Leaf], options: PlanOptions) -> dict[str, PlanOptions]:
+    """The options that fit each skill: an option may be for the grounded ones alone.
+
+    One that fits none of them stays, so that it is refused. A skill whose seeds cannot be read is
+    left out.
+    """
+    fitting: dict[str, PlanOptions] = {}
+    for leaf in leaves:
+        with suppress(SeedError):
+            pipeline = options.get("pipeline") or METHODS[skill(read_seeds(leaf.folder))]
+            fitting[leaf.name] = without_misfits(options, pipeline)
+    names = {name for of_skill in fitting.values() for name in of_skill}
+    for misfit in set(options) - names:
+        for of_skill in fitting.values():
+            of_skill[misfit] = options[misfit]  # type: ignore[literal-required]
+    return fitting
+
+
+def _faulty(
+    tree: str | Path, faults: Sequence[tuple[Leaf, SdgkitError]], *, whole: bool
+) -> SdgkitError:
+    first = faults[0][1]
+    if len({str(error) for _, error in faults}) == 1 and (whole or len(faults) > 1):
+        return first  # an option that fits none of them
+    lines = [f"{leaf.name}: {error}" for leaf, error in faults[:FAULTS_SHOWN]]
+    more = len(faults) - FAULTS_SHOWN
+    if more > 0:
+        lines.append(f"… and {more} more.")
+    skills = pluralize(len(faults), "skill")
+    excluded = " ".join(f"--only '!{leaf.name}'" for leaf, _ in faults[:3])
+    return SeedError(
+        f"{skills} in {tree} cannot be used. Mend them, or leave them out ({excluded}):\n"
+        + "\n".join(lines),
+        file=faults[0][0].folder,
+    )
+
+
+@known_keywords
+def open_shelf(folder: str | Path) -> Shelf:
+    """Open the shelf in a folder to look at it, even while another process works on it.
+
+    Args:
+        folder: The shelf's folder.
+
+    Raises:
+        RunError: The folder holds no shelf.
+    """
+    path = Path(folder)
+    if not is_shelf(path):
+        raise RunError(
+            f"There is no shelf in {path}: {SHELF_FILE} is missing. Name the --out of a "
+            "`sdgkit generate TREE`.",
+            folder=path,
+        )
+    refuse_way_out(path / SHELF_FILE)
+    record = read_file(ShelfRecord, path / SHELF_FILE)
+    for entry in record.skills:
+        parts = PurePosixPath(entry.name).parts
+        if not parts or ".." in parts or PurePosixPath(entry.name).is_absolute():
+            raise RunError(
+                f"{path / SHELF_FILE} names a skill outside of the folder. Remove it.", folder=path
+            )
+    return Shelf(None, path, record.skills)
+
+
+def _keep(note: str) -> None:
+    """Say nothing: a run keeps its notes."""
+
+
+def is_shelf(folder: Path) -> bool:
+    """Whether a folder holds a shelf."""
+    with suppress(OSError):
+        return (folder / SHELF_FILE).is_file()
+    return False
