@@ -25,6 +25,7 @@ from sdgkit.method import PlanOptions, default_folder, plan, run_folder
 from sdgkit.pages.picture import draw_funnel
 from sdgkit.panels.frame import Action, Panel, error_sentence
 from sdgkit.panels.state import PanelState
+from sdgkit.panels.versions import kernel_limit
 from sdgkit.run import Run, open_run
 from sdgkit.run.snapshot import Funnel, Snapshot, funnel_of
 from sdgkit.run.workload import Workload
@@ -225,6 +226,8 @@ class RunPanel(Panel):
             SdgkitError: What stopped the run.
         """
         self.display()
+        if self._view is not None:
+            self.notice = kernel_limit()
         self.start()
         try:
             while not self.latest.finished:

@@ -1,5 +1,6 @@
 """What the first cell of a tutorial says about the kernel that it runs in."""
 
+import asyncio
 import re
 import tomllib
 from importlib import metadata
@@ -48,8 +49,8 @@ def test_one_that_asked_for_still_pictures_has_them(
 @pytest.mark.parametrize(
     ("number", "sentence"),
     [
-        ("6.29.5", "ipykernel 6.29.5 is older than 7.2"),
-        ("7.1.10", "ipykernel 7.1.10 is older than 7.2"),
+        ("6.9.5", "ipykernel 6.9.5 is older than 7.2, so panels will not work properly"),
+        ("7.0.1", "ipykernel 7.0.1 is older than 7.2, so panels will not work properly"),
     ],
 )
 def test_one_that_is_too_old_is_named_with_what_to_install(
@@ -63,6 +64,30 @@ def test_one_that_is_too_old_is_named_with_what_to_install(
     printed = capsys.readouterr().out
     assert sentence in printed and "pip install 'ipykernel>=7.2'" in printed
     assert "new enough" not in printed
+
+
+@pytest.mark.parametrize("number", ["6.17.1", "6.29.5", "7.1.10"])
+def test_one_that_does_not_hear_clicks_while_a_cell_runs_says_so_in_one_line(
+    number: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_ipykernel(number, monkeypatch)
+    sk.check_kernel()
+    _, line, _ = capsys.readouterr().out.splitlines()
+    assert f"ipykernel {number} is older than 7.2, so a click waits" in line
+    assert "Everything else works" in line and "pip install 'ipykernel>=7.2'" in line
+
+
+def test_a_live_panel_says_what_such_a_kernel_cannot_do_while_its_cell_runs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    install_ipykernel("6.17.1", monkeypatch)
+    seeds = sk.shipped("notebooks") / "seeds" / "feedback_to_table.jsonl"
+    with sk.connect("rehearsal") as teacher:
+        panel = sk.RunPanel(seeds, teacher=teacher, num_contexts=1, profile=False)
+        _ = panel.view
+        asyncio.run(panel.run())
+        assert "a click waits until the running cell has ended" in panel.view.state["notice"]
 
 
 @pytest.mark.parametrize("number", ["7.2", "7.10.0", "8.0.0rc1"])
