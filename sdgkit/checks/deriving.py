@@ -114,7 +114,9 @@ def _json_checks(responses: Sequence[str]) -> Iterator[str]:
             return
     if not any(isinstance(value, dict | list) for value in values):
         return  # a number or a word is JSON by chance
-    found = [keys for value in values for keys in _keys_of(value)]
+    found: list[list[str]] = []
+    for value in values:
+        found.extend(_keys_of(value))
     has_objects_only = all(json_objects(value) for value in values)
     shares_keys = bool(found) and all(set(keys) == set(found[0]) for keys in found)
     can_be_typed = shares_keys and not any(_cannot_be_typed(key) for key in found[0])

@@ -47,7 +47,8 @@ def facts_in_context(checked: CheckedText, derived: bool = True) -> str:
     row = checked.row
     task = _text_of(row, "task_description")
     source = _source_of(task, _text_of(row, "context"), _text_of(row, "question"))
-    seed_context, seed_question = _text_of(row, "seed_context"), _text_of(row, "seed_question")
+    seed_context = _text_of(row, "seed_context")
+    seed_question = _text_of(row, "seed_question")
     form = _form_of(plain_digits(checked.seed), seed_context, seed_question)
 
     missing: list[str] = []

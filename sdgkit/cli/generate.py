@@ -151,7 +151,8 @@ def generate(
         )
     if run_folder(seeds) is not None:
         # A run that is repeated has settings of its own.
-        job, output = job.as_typed(), output.as_typed()
+        job = job.as_typed()
+        output = output.as_typed()
     # Mistakes in the seeds and the options show before a teacher is connected.
     planned = plan(seeds, **reading.given(), **job.given())
     out = Path(output.out or default_folder(seeds) or "")

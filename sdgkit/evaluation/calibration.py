@@ -14,7 +14,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from sdgkit.errors import FolderInUse, SeedError
-from sdgkit.evaluation.damage import GoodResponse, spoil
+from sdgkit.evaluation.damage import spoil
+from sdgkit.evaluation.good_response import GoodResponse
 from sdgkit.evaluation.judgement import Judgement, judge_rows, last_judge
 from sdgkit.evaluation.leave_one_out import beside_each_other
 from sdgkit.formatting import public_model_name

@@ -174,12 +174,12 @@ def estimate(
     projection = _project(plan, pilot)
     expected = projection.expectation()
     work = projection.work
-    least, most = work, work
+    least = work
+    most = work
     if plan.target is not None and pilot.kept:
-        likely, low, high = projection.samples, projection.fewest, projection.most
-        work = projection.work.times(plan.target / likely)
-        least = projection.work.times(plan.target / high)
-        most = projection.work.times(plan.target / low)
+        work = projection.work.times(plan.target / projection.samples)
+        least = projection.work.times(plan.target / projection.most)
+        most = projection.work.times(plan.target / projection.fewest)
         expected = Expectation(samples=plan.target, low=plan.target, high=plan.target)
     study = _work_of_study(plan, pilot)
     work = work.plus(study)

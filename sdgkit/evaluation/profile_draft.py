@@ -457,9 +457,12 @@ def _rules(texts: ProfileTexts) -> tuple[dict[str, Any], ...]:
 def _merge_texts(
     ancestor: Sequence[str], mine: Sequence[str], theirs: Sequence[str]
 ) -> tuple[str, ...] | None:
-    rows = [tuple({"text": text} for text in version) for version in (ancestor, mine, theirs)]
-    merged = merge_seeds(*rows)
+    merged = merge_seeds(_as_rows(ancestor), _as_rows(mine), _as_rows(theirs))
     return None if merged is None else tuple(row["text"] for row in merged)
+
+
+def _as_rows(texts: Sequence[str]) -> tuple[dict[str, Any], ...]:
+    return tuple({"text": text} for text in texts)
 
 
 def _merge_lists(
@@ -470,7 +473,9 @@ def _merge_lists(
     """The merged lists; a list that one removed and the other left alone is removed."""
     merged = {}
     for name in {**theirs, **mine}:
-        old, my_list, their_list = ancestor.get(name), mine.get(name), theirs.get(name)
+        old = ancestor.get(name)
+        my_list = mine.get(name)
+        their_list = theirs.get(name)
         if my_list in (old, their_list):
             chosen = their_list
         elif their_list == old:

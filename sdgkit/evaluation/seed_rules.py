@@ -183,10 +183,14 @@ def _is_list_of_words(text: str) -> bool:
 def _is_list_of_phrases(text: str) -> bool:
     """Whether each line is a short phrase and no sentence, such as the verb "put up with"."""
     lines = [line.strip(_LIST_SIGNS) for line in text.splitlines() if line.strip()]
-    phrases = [phrase for line in lines for phrase in re.split("[,;/]| or ", line)]
-    if any(len(phrase.split()) > PHRASE_WORDS for phrase in phrases):
-        return False
-    return not any(map(_SENTENCE.search, lines))
+    return all(map(_is_short_phrases, lines))
+
+
+def _is_short_phrases(line: str) -> bool:
+    """Whether a line is a short phrase, or several, and no sentence."""
+    phrases = re.split("[,;/]| or ", line)
+    is_short = all(len(phrase.split()) <= PHRASE_WORDS for phrase in phrases)
+    return is_short and not _SENTENCE.search(line)
 
 
 # No ambiguity, variety ----------------------------------------------------------------------------

@@ -326,8 +326,11 @@ class ProfilePanel(Panel):
             criteria.append(self._criterion_state(criterion, own_flaws))
         has_errors = any(flaw.severity == "error" for flaw in flaws)
         is_empty = not (texts.criteria or texts.variety or texts.checks)
+        sign = "none" if is_empty else "good"
+        if has_errors:
+            sign = "warn"
         return ProfileState(
-            sign="warn" if has_errors else ("none" if is_empty else "good"),
+            sign=sign,
             status=self._status(),
             folder=str(draft.path),
             path=str(draft.path),

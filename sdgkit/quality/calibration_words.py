@@ -80,7 +80,8 @@ def _about_run(calibration: Calibration, own_rows: Verdicts) -> str:
         return "So the samples that it kept in this run may not be good: review them."
     kept = own_rows.kept
     dropped = own_rows.asked - kept
-    good, bad = calibration.good, calibration.bad
+    good = calibration.good
+    bad = calibration.bad
     likely = _mistakes(own_rows, good.share, bad.share)
     extremes = []
     for good_share, bad_share in product(good.interval, bad.interval):

@@ -324,12 +324,16 @@ def _example(
     """The trace of the first row whose comment has most of the frequent phrases."""
     if not comments:
         return None
-    hits = [sum(phrase.text in comment.text for phrase in frequent) for comment in comments]
-    typical = comments[hits.index(max(hits))]
+    typical = max(comments, key=lambda comment: _phrases_in(comment, frequent))
     # While a run is running, an earlier equal row may have taken its place by now.
     with suppress(RunError):
         return record.trace(typical.row_id)
     return None
+
+
+def _phrases_in(comment: _Comment, phrases: Sequence[Phrase]) -> int:
+    """How many of the phrases a comment has."""
+    return sum(phrase.text in comment.text for phrase in phrases)
 
 
 def _sparse(rows: Iterable[Row], number: int) -> Iterator[Row]:

@@ -190,4 +190,5 @@ def _is_about(sample: Mapping[str, Any], row: Row) -> bool:
 
 def uses(texts: Sequence[str]) -> bool:
     """Whether one of these templates names one of the variables."""
-    return any(name in text for text in texts for name in VARIABLES)
+    whole = "\n".join(texts)
+    return any(name in whole for name in VARIABLES)

@@ -72,11 +72,15 @@ class _DataFrame(Protocol):
 
 def _rows_of_data_frame(frame: _DataFrame) -> list[dict[str, Any]]:
     """The rows of a pandas data frame; a missing value is None."""
-    records = frame.to_dict("records")
-    return [
-        {name: None if value != value else value for name, value in record.items()}  # NaN
-        for record in records
-    ]
+    return [_without_nan(record) for record in frame.to_dict("records")]
+
+
+def _without_nan(record: Mapping[str, Any]) -> dict[str, Any]:
+    columns = {}
+    for name, value in record.items():
+        is_nan = value != value
+        columns[name] = None if is_nan else value
+    return columns
 
 
 def _as_mapping(row: object) -> object:

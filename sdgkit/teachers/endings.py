@@ -100,7 +100,9 @@ ENDING_WORDS: dict[Ending, tuple[str, ...]] = {
 }
 """The words of servers, in lower case; Ending.BROKEN_OFF is every other."""
 
-_BY_WORD = {word: ending for ending, words in ENDING_WORDS.items() for word in words}
+_BY_WORD: dict[str, Ending] = {}
+for _ending, _words in ENDING_WORDS.items():
+    _BY_WORD.update(dict.fromkeys(_words, _ending))
 
 # Words that are in no table and still say clearly what they mean.
 _MEANINGS = (

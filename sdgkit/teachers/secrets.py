@@ -37,10 +37,11 @@ class Secrets:
         if distinct:
             self._exact = re.compile("|".join(map(re.escape, distinct)))
         forms: list[str] = []
+        self._cores: set[str] = set()
         for value in distinct:
             # "Bearer sk-…": the word before a space is no secret.
             forms.extend(_forms_of(value.rpartition(" ")[2]))
-        self._cores = {_core(form) for value in distinct for form in _plain_forms(value)}
+            self._cores.update(map(_core, _plain_forms(value)))
         if forms:
             self._forms = re.compile("|".join(forms), re.IGNORECASE)
 
@@ -62,10 +63,10 @@ class Secrets:
 
     def _may_be_in(self, text: str) -> bool:
         """Whether it is worth looking for the patterns, which takes 30 times as long."""
-        cores = {_core(text)}
+        core = _core(text)
         if "%" in text:
-            cores.add(_core(urllib.parse.unquote(text)))
-        return any(form in core for core in cores for form in self._cores)
+            core += f" {_core(urllib.parse.unquote(text))}"
+        return any(form in core for form in self._cores)
 
 
 def _core(text: str) -> str:

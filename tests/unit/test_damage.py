@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from sdgkit.evaluation.damage import MUTATORS, GoodResponse, spoil
+from sdgkit.evaluation.damage import MUTATORS, spoil
+from sdgkit.evaluation.good_response import GoodResponse
 from sdgkit.quality.verdicts import BAD_KINDS
 
 SOURCE = "Revenue 48.6 (45.0 before), 312 people, guidance confirmed in Graz. Please report."

@@ -1,0 +1,51 @@
+"""Damage to figures: a wrong digit, a wrong unit."""
+
+import re
+
+from sdgkit.evaluation.good_response import GoodResponse, damage_texts, put
+from sdgkit.evaluation.response_parts import figures_of
+
+
+def wrong_figure(response: GoodResponse) -> str:
+    """One figure wrong by a digit: one from the source, or a computed one if the source has any."""
+    given = {match[0] for match in figures_of(response.source)}
+    figures = figures_of(response.text)
+    taken_over = [figure for figure in figures if figure[0] in given]
+    candidates = taken_over or (figures if given else [])
+    if not candidates:
+        return ""
+    figure = candidates[len(candidates) // 2]
+    return put(response.text, figure, _with_other_digit(figure[0]))
+
+
+def _with_other_digit(figure: str) -> str:
+    """A figure with its last digit but zeros changed by one: 45.0 becomes 46.0."""
+    digits = [place for place, sign in enumerate(figure) if sign.isdigit()]
+    other_than_zero = [place for place in digits if figure[place] != "0"]
+    place = (other_than_zero or digits)[-1]
+    digit = int(figure[place])
+    changed = digit + 1 if digit < 9 else 8
+    return f"{figure[:place]}{changed}{figure[place + 1 :]}"
+
+
+def wrong_unit(response: GoodResponse) -> str:
+    """The unit of one figure, such as euros or hours, in the place of which another one stands."""
+    texts = damage_texts()
+    swaps = _both_ways(texts["units"])
+    longest_first = sorted(swaps, key=len, reverse=True)
+    units = "|".join(map(re.escape, longest_first))
+    after = re.search(rf"(?<=\d)(\s?)({units})(?![^\W_])", response.text)
+    if after:
+        return put(response.text, after, after[1] + swaps[after[2]])
+    signs = _both_ways(texts["signs"])
+    before = re.search(rf"({'|'.join(map(re.escape, signs))})(?=\s?\d)", response.text)
+    return put(response.text, before, signs[before[1]]) if before else ""
+
+
+def _both_ways(pairs: list[list[str]]) -> dict[str, str]:
+    """What each unit becomes: its first pair decides."""
+    swaps: dict[str, str] = {}
+    for first, second in pairs:
+        swaps.setdefault(first, second)
+        swaps.setdefault(second, first)
+    return swaps
