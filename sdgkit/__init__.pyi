@@ -15,6 +15,7 @@ from .evaluation.calibration import calibrate as calibrate
 from .evaluation.comparison import compare as compare
 from .evaluation.estimate import estimate as estimate
 from .evaluation.prompt_trials import try_on as try_on
+from .evaluation.run_comparison import compare_runs as compare_runs
 from .evaluation.seed_check import check_seeds as check_seeds
 from .evaluation.students import evaluate as evaluate
 from .files import shipped as shipped

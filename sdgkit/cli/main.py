@@ -11,6 +11,7 @@ from contextlib import suppress
 import click
 
 from sdgkit import __version__
+from sdgkit.cli.compare import compare
 from sdgkit.cli.exit_status import BAD_ARGUMENTS, DONE, FAILED, INTERRUPTED
 from sdgkit.cli.generate import generate
 from sdgkit.cli.lab import lab
@@ -43,6 +44,7 @@ COMMANDS: list[click.Command] = [
     status,
     show,
     explain,
+    compare,
     review,
     export,
     merge,

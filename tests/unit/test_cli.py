@@ -79,6 +79,7 @@ OPTIONS = {
     "status": "--watch",
     "show": "",
     "explain": "",
+    "compare": "--html --json",
     "review": "--to --from",
     "export": "--format --to --test-share",
     "merge": "--format --to --test-share",
