@@ -193,16 +193,16 @@ class DecisionBook:
             rows,
         )
 
-    def take_back(self, number: int) -> None:
-        """Forget a decision; the one before it about the same content holds again.
+    def take_back(self, *numbers: int) -> None:
+        """Forget decisions; the one before each about the same content holds again.
 
         Args:
-            number: The number of the decision.
+            *numbers: The numbers of the decisions.
 
         Raises:
             RunError: The journal cannot be written.
         """
-        self._change("DELETE FROM decisions WHERE number=?", [(number,)])
+        self._change("DELETE FROM decisions WHERE number=?", [(number,) for number in numbers])
 
     def note_export(self, path: str, format: str, test_share: float | None = None) -> None:
         """Remember an export in the run's folder, to write it again after later decisions.

@@ -1,16 +1,18 @@
 """The panel of a review: samples beside their seeds and the judge's words, to decide on."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from sdgkit.decisions import Verdict
 from sdgkit.errors import SettingsError
-from sdgkit.formatting import clip, format_number
+from sdgkit.formatting import clip, format_number, pluralize
 from sdgkit.keywords import known_keywords
 from sdgkit.panels.frame import Action, Panel
 from sdgkit.panels.state import Choice, Figure, PanelState
 from sdgkit.prompts.faults import count_faults, faults_in
-from sdgkit.review import DRAWN, SEED_FILE, STATES, Review, parts
+from sdgkit.review import DRAWN, SEED_FILE, STATES, Review, conclude, parts
 from sdgkit.run import Run
 
 PAGE_SIZE = 20  # rows on a page of the table
@@ -40,6 +42,34 @@ class Filters:
 
 
 @dataclass(frozen=True)
+class Sorting:
+    """The order of the samples.
+
+    Attributes:
+        by: `lineage`, `decision`, `score`, or `length` (of the response).
+        descending: Whether the last comes first.
+    """
+
+    by: str = "lineage"
+    descending: bool = False
+
+
+@dataclass(frozen=True)
+class EndState:
+    """What stands after the last sample.
+
+    Attributes:
+        implied: What the decisions imply for all samples.
+        advice: What to do next.
+        skipped: The undecided ones among those that were shown.
+    """
+
+    implied: str
+    advice: tuple[str, ...]
+    skipped: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class ReviewRow:
     """A sample in the table: what it is found by, and the beginnings of its texts."""
 
@@ -47,6 +77,7 @@ class ReviewRow:
     state: str
     reason: str
     score: float | None
+    length: int
     question: str
     response: str
 
@@ -89,6 +120,11 @@ class ReviewState(PanelState):
         total: How many of them the filters leave.
         position: Which of those is shown, from 1; 0 for none.
         sample: The sample that is shown.
+        undecided: How many of those that the filters leave are undecided.
+        skipped: How many of these come before the one that is shown.
+        meaning: How to read the range in the status, or "".
+        end: What stands after the last sample, while you are there.
+        sorting: The order of the samples.
         can_undo: Whether there is a decision to undo.
         can_redo: Whether there is a decision to redo.
         seed_file: Where *Make this a seed* adds it.
@@ -104,6 +140,11 @@ class ReviewState(PanelState):
     total: int
     position: int
     sample: SampleState | None
+    undecided: int
+    skipped: int
+    meaning: str
+    end: EndState | None
+    sorting: Sorting
     can_undo: bool
     can_redo: bool
     seed_file: str
@@ -141,11 +182,12 @@ class ReviewPanel(Panel):
         self._filters = Filters()
         self._page = 0
         self._current = ""
+        self._is_at_end = False
+        self._sorting = Sorting()
         self.filter()
-        for sample_id in self.ids:
-            if self.review.state(sample_id) == "undecided":
-                self._current = sample_id
-                break
+        undecided = self._undecided()
+        if undecided:
+            self._current = undecided[0]
 
     # Actions --------------------------------------------------------------------------------------
 
@@ -156,8 +198,12 @@ class ReviewPanel(Panel):
             "page": self.show_page,
             "go": self.show_sample,
             "step": self.step,
+            "next": self.next_undecided,
+            "sort": self.sort,
             "accept": self.accept,
             "reject": self.reject,
+            "accept all": self.accept_all,
+            "reject all": self.reject_all,
             "edit": self.edit,
             "undo": self.undo,
             "redo": self.redo,
@@ -191,9 +237,36 @@ class ReviewPanel(Panel):
             self.ids = [sample_id for sample_id in drawn if sample_id in matching]
         else:
             self.ids = matching
+        self._put_in_order()
         self._page = 0
         if self._current not in self.ids:
             self._current = self.ids[0] if self.ids else ""
+            self._is_at_end = False
+
+    def sort(self, by: str) -> None:
+        """Sort the samples, in the table and one by one; by the same again, the other way round.
+
+        Args:
+            by: `lineage`, `decision`, `score`, or `length` (of the response).
+        """
+        if by not in SORT_KEYS:
+            raise SettingsError(
+                f"Samples cannot be sorted by {by!r}. Sort by {', '.join(SORT_KEYS)}.",
+                setting="by",
+                choices=list(SORT_KEYS),
+            )
+        is_same = by == self._sorting.by
+        self._sorting = Sorting(by, descending=is_same and not self._sorting.descending)
+        self.filter()
+
+    def _put_in_order(self) -> None:
+        """Sort `ids`, which are in lineage order; equal ones stay in it."""
+        if self._sorting.by == "lineage":
+            if self._sorting.descending:
+                self.ids.reverse()
+            return
+        key = SORT_KEYS[self._sorting.by]
+        self.ids.sort(key=lambda id_: key(self._row(id_)), reverse=self._sorting.descending)
 
     def _matching_ids(self) -> list[str]:
         """The samples that the filters leave, of all that the run has."""
@@ -214,30 +287,81 @@ class ReviewPanel(Panel):
     def show_sample(self, id: str) -> None:
         """Show the sample with this id."""
         self._current = id
+        self._is_at_end = False
 
     def step(self, by: int) -> None:
-        """Move forward (1) or back (-1)."""
+        """Move forward (1) or back (-1). After the last sample stands what the review implies."""
+        if self._is_at_end:
+            self._is_at_end = by > 0
+            return
         position = 0
         if self._current in self.ids:
             position = self.ids.index(self._current) + by
         if 0 <= position < len(self.ids):
             self._current = self.ids[position]
+        elif position == len(self.ids):
+            self._is_at_end = True
 
-    def accept(self) -> None:
-        """Accept the sample that is shown, and move to the next."""
-        self.review.accept(self._shown())
-        self.notice = f"Accepted {self._current}."
-        self.step(1)
+    def next_undecided(self) -> None:
+        """Move to the next undecided sample; after the last one, back to those you skipped."""
+        undecided = self._undecided()
+        if not undecided:
+            self._is_at_end = True
+            return
+        position = self._position()
+        later = [id_ for id_ in undecided if self.ids.index(id_) >= position]
+        self.show_sample((later or undecided)[0])
 
-    def reject(self, reason: str = "") -> None:
+    def _undecided(self) -> list[str]:
+        """The undecided among the samples that the filters leave."""
+        return [id_ for id_ in self.ids if self.review.state(id_) in ("undecided", "outdated")]
+
+    def _position(self) -> int:
+        """The position of the sample that is shown, from 1; 0 for none."""
+        if self._is_at_end:
+            return len(self.ids)
+        return self.ids.index(self._current) + 1 if self._current in self.ids else 0
+
+    def accept(self, id: str = "") -> None:
+        """Accept the sample that is shown, and move to the next.
+
+        Args:
+            id: Another sample, such as one of the table; then nothing moves.
+        """
+        self.review.accept(id or self._shown())
+        self.notice = f"Accepted {id or self._current}."
+        if not id:
+            self.step(1)
+
+    def reject(self, reason: str = "", id: str = "") -> None:
         """Reject the sample that is shown, and move to the next.
 
         Args:
             reason: Why, in a few words.
+            id: Another sample, such as one of the table; then nothing moves.
         """
-        self.review.reject(self._shown(), reason)
-        self.notice = f"Rejected {self._current}."
-        self.step(1)
+        self.review.reject(id or self._shown(), reason)
+        self.notice = f"Rejected {id or self._current}."
+        if not id:
+            self.step(1)
+
+    def accept_all(self) -> None:
+        """Accept all that the filters leave and that are undecided; *Undo* takes all of it back."""
+        self._decide_all("accept", "Accepted")
+
+    def reject_all(self, reason: str = "") -> None:
+        """Reject all that the filters leave and that are undecided; *Undo* takes all of it back.
+
+        Args:
+            reason: Why, in a few words.
+        """
+        self._decide_all("reject", "Rejected", reason)
+
+    def _decide_all(self, verdict: Verdict, word: str, reason: str = "") -> None:
+        undecided = self._undecided()
+        decisions = [self.review.decision_of(id_, verdict, reason) for id_ in undecided]
+        self.review.decide(decisions)
+        self.notice = f"{word} {pluralize(len(decisions), 'sample')}. Undo takes all of it back."
 
     def edit(self, texts: Mapping[str, str]) -> None:
         """Accept the sample that is shown with edited texts, and stay on it.
@@ -256,7 +380,7 @@ class ReviewPanel(Panel):
             return
         self.notice = f"Undid the decision about {sample_id}."
         if sample_id in self.review.by_id:
-            self._current = sample_id
+            self.show_sample(sample_id)
 
     def redo(self) -> None:
         """Make the decision again that was undone last, and show its sample."""
@@ -266,7 +390,7 @@ class ReviewPanel(Panel):
             return
         self.notice = f"Redid the decision about {sample_id}."
         if sample_id in self.review.by_id:
-            self._current = sample_id
+            self.show_sample(sample_id)
 
     def make_seed(self, path: str) -> None:
         """Add the sample that is shown to a file of seeds.
@@ -282,6 +406,8 @@ class ReviewPanel(Panel):
         """The id of the sample that is shown. Raises SettingsError if there is none."""
         if not self._current:
             raise SettingsError("No sample is shown. Change the filters.")
+        if self._is_at_end:
+            raise SettingsError("No sample is shown: this is the end. Go back to one.")
         return self._current
 
     # Showing --------------------------------------------------------------------------------------
@@ -291,7 +417,13 @@ class ReviewPanel(Panel):
         review = self.review
         progress = review.progress
         is_complete = progress.decided == progress.samples > 0
-        position = self.ids.index(self._current) + 1 if self._current in self.ids else 0
+        position = self._position()
+        undecided = self._undecided()
+        before = set(self.ids[: max(0, position - 1)])
+        conclusion = conclude(review)
+        end = None
+        if self._is_at_end:
+            end = EndState(conclusion.implied, conclusion.advice, tuple(undecided))
         first = self._page * PAGE_SIZE
         page_ids = self.ids[first : first + PAGE_SIZE]
         page_count = (len(self.ids) + PAGE_SIZE - 1) // PAGE_SIZE
@@ -304,7 +436,12 @@ class ReviewPanel(Panel):
             samples=progress.samples,
             total=len(self.ids),
             position=position,
-            sample=self._sample() if self._current else None,
+            sample=self._sample() if self._current and not self._is_at_end else None,
+            undecided=len(undecided),
+            skipped=sum(id_ in before for id_ in undecided),
+            meaning=conclusion.meaning,
+            end=end,
+            sorting=self._sorting,
             can_undo=bool(review.decisions),
             can_redo=review.can_redo,
             seed_file=self._seed_file,
@@ -322,6 +459,7 @@ class ReviewPanel(Panel):
             state=facts.state,
             reason=facts.reason,
             score=facts.score,
+            length=len(texts.get("response", "")),
             question=clip(texts.get("question", ""), CLIPPED),
             response=clip(texts.get("response", ""), CLIPPED),
         )
@@ -341,6 +479,14 @@ class ReviewPanel(Panel):
             written=written,
             seed_texts={name: str(sample.get(f"seed_{name}") or "") for name in written},
         )
+
+
+SORT_KEYS: Mapping[str, Callable[[ReviewRow], Any]] = {
+    "lineage": lambda row: row.id,
+    "decision": lambda row: STATES.index(row.state),
+    "score": lambda row: -1.0 if row.score is None else row.score,
+    "length": lambda row: row.length,
+}
 
 
 def _status(review: Review) -> str:

@@ -73,6 +73,9 @@ class Review:
         self.run = run if isinstance(run, Run) else open_run(run)
         self._follower = Follower(self.run.out, later=later)
         self._undone: list[Decision] = []  # the first to come back last
+        # Decisions made together: how many, by the number of the last of them.
+        self._together: dict[int, int] = {}
+        self._undone_together: list[int] = []
         self.read()
         if self.decisions:
             # A process that was killed may have left files that are older than the newest decision.
@@ -191,25 +194,39 @@ class Review:
         return Decision(content_key(sample), id, verdict, reason.strip(), edits)
 
     def decide(self, decisions: Sequence[Decision]) -> None:
-        """Save several decisions, all or none."""
+        """Save several decisions, all or none; `undo` takes them back together."""
+        if not decisions:
+            return
         self._undone.clear()
+        self._undone_together.clear()
         self.run.decision_book().write(decisions)
         self._follow_decisions()
+        if len(decisions) > 1:
+            self._together[self._newest().number] = len(decisions)
 
     def undo(self) -> str | None:
         """Take back the latest decision, even one that was made elsewhere.
 
+        Decisions that were made together are taken back together.
+
         Returns:
             The id of its sample; None if there is nothing to take back.
         """
-        decisions = list(self.decisions.by_content.values())
-        if not decisions:
+        if not self.decisions:
             return None
-        newest = max(decisions, key=lambda decision: decision.number)
-        self.run.decision_book().take_back(newest.number)
-        self._undone.append(newest)
+        number = self._together.pop(self._newest().number, 1)
+        newest_first = sorted(
+            self.decisions.by_content.values(), key=lambda decision: decision.number, reverse=True
+        )
+        taken_back = newest_first[:number]
+        self.run.decision_book().take_back(*(decision.number for decision in taken_back))
+        self._undone += taken_back
+        self._undone_together.append(number)
         self._follow_decisions()
-        return newest.id
+        return taken_back[-1].id
+
+    def _newest(self) -> Decision:
+        return max(self.decisions.by_content.values(), key=lambda decision: decision.number)
 
     def redo(self) -> str | None:
         """Make the decision again that was taken back last, if none was made since.
@@ -219,10 +236,15 @@ class Review:
         """
         if not self._undone:
             return None
-        self.run.decision_book().write([self._undone[-1]])
-        decision = self._undone.pop()
+        number = self._undone_together[-1]
+        decisions = list(reversed(self._undone[-number:]))
+        self.run.decision_book().write(decisions)
+        del self._undone[-number:]
+        self._undone_together.pop()
         self._follow_decisions()
-        return decision.id
+        if number > 1:
+            self._together[self._newest().number] = number
+        return decisions[-1].id
 
     @property
     def can_redo(self) -> bool:

@@ -185,6 +185,63 @@ function LongText({ text: value, most = 1500 }) {
   </div>`;
 }
 
+// A text whose tables in Markdown are drawn as tables; all of it as text nodes.
+function Prose({ text: value }) {
+  const text = String(value ?? "");
+  const blocks = blocksOf(text);
+  if (!blocks.some((block) => block.rows)) return html`<${LongText} text=${text} />`;
+  return html`<div>
+    ${blocks.map((block) =>
+      block.rows
+        ? html`<${Table} class="sdg-written" name="table" head=${block.head} rows=${block.rows} />`
+        : html`<${LongText} text=${block.text} />`,
+    )}
+    <${Fold} title="as it is written"><${LongText} text=${text} /><//>
+  </div>`;
+}
+
+const RULE_OF_TABLE = /^\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$/;
+
+// A text in pieces: tables (a heading, a rule of as many dashes, rows), and what stands between them.
+function blocksOf(text) {
+  const lines = text.split(/\r?\n/);
+  const blocks = [];
+  let between = [];
+  const endText = () => {
+    const joined = between.join("\n").replace(/^\n+|\n+$/g, "");
+    if (joined) blocks.push({ text: joined });
+    between = [];
+  };
+  for (let place = 0; place < lines.length; place += 1) {
+    const head = cellsOf(lines[place]);
+    const rule = lines[place + 1] ?? "";
+    const isTable =
+      lines[place].includes("|") &&
+      rule.includes("-") &&
+      RULE_OF_TABLE.test(rule) &&
+      cellsOf(rule).length === head.length;
+    if (!isTable) {
+      between.push(lines[place]);
+      continue;
+    }
+    endText();
+    const rows = [];
+    place += 1;
+    while ((lines[place + 1] ?? "").includes("|")) {
+      place += 1;
+      rows.push(cellsOf(lines[place]));
+    }
+    blocks.push({ head, rows });
+  }
+  endText();
+  return blocks;
+}
+
+function cellsOf(line) {
+  const inner = line.trim().replace(/^\|/, "").replace(/(?<!\\)\|$/, "");
+  return inner.split(/(?<!\\)\|/).map((cell) => cell.trim().replaceAll("\\|", "|"));
+}
+
 function Fold({ title, children, ...props }) {
   return html`<details ...${props}><summary>${title}</summary>${children}</details>`;
 }
@@ -199,7 +256,7 @@ function List({ name, children, ...props }) {
   return html`<div class="sdg-list" role="region" tabindex="0" aria-label=${name} ...${props}>${children}</div>`;
 }
 
-// The first cell of each row is its heading.
+// The first cell of each row is its heading. A column that can be sorted: { title, sorted, onSort }.
 function Table({ name, head, rows, class: tableClass }) {
   const cell = (content, place) =>
     place === 0
@@ -208,11 +265,19 @@ function Table({ name, head, rows, class: tableClass }) {
   return html`<div class="sdg-scroll" role="region" tabindex="0" aria-label=${name}>
     <table class=${tableClass}>
       <thead>
-        <tr>${head.map((title, place) => html`<th key=${place} scope="col">${title}</th>`)}</tr>
+        <tr>${head.map(columnHead)}</tr>
       </thead>
       <tbody>${rows.map((cells, place) => html`<tr key=${place}>${cells.map(cell)}</tr>`)}</tbody>
     </table>
   </div>`;
+}
+
+function columnHead(column, place) {
+  if (!column?.onSort) return html`<th key=${place} scope="col">${column}</th>`;
+  const arrow = { ascending: " ↑", descending: " ↓" }[column.sorted] || "";
+  return html`<th key=${place} scope="col" aria-sort=${column.sorted || "none"}>
+    <button type="button" class="sdg-link" onClick=${column.onSort}>${column.title}${arrow}</button>
+  </th>`;
 }
 
 function FlawLine({ flaw, ...props }) {
@@ -430,7 +495,11 @@ function guardKeys(root, onKey) {
     const isCommand = event.ctrlKey || event.metaKey;
     const key = isCommand ? `Ctrl+${event.key}` : event.key;
     const isTyping = FIELDS.test(event.target.tagName);
-    const isDone = !event.altKey && onKey(key, isTyping, event.target);
+    let isDone = !event.altKey && onKey(key, isTyping, event.target);
+    if (key === "Escape" && isTyping && !isDone) {
+      root.focus({ preventScroll: true }); // what is typed stays
+      isDone = true;
+    }
     event.stopPropagation();
     if (isDone) event.preventDefault();
     else if (key === "Ctrl+s") {

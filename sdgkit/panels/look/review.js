@@ -1,5 +1,6 @@
 // The review: one sample beside its seed with the judge's words, all in a table, and two figures.
 
+const MOST_SKIPPED = 12;
 const FILTERS = ["show", "score", "fault", "seed", "reason"];
 
 function view(ui) {
@@ -23,8 +24,27 @@ function view(ui) {
         />
       <//>
     </div>
+    ${state.undecided > 0 && decidingTogether(ui)}
     <${Tabs} ui=${ui} name="tab" tabs=${tabs} />
+    ${!state.end && rangeMeaning(state)}
   `;
+}
+
+// A decision about all that the filters leave.
+function decidingTogether({ state, act, local, id }) {
+  const number = formatNumber(state.undecided);
+  const keep = (event) => {
+    local.reasonForAll = event.target.value;
+  };
+  const reject = () => act("reject all", { reason: local.reasonForAll || "" });
+  return html`<${Fold} title="Decide on all ${number} undecided that these filters show" class="sdg-together">
+    <${Row}>
+      <${Button} label="Accept all ${number}" onClick=${() => act("accept all")} />
+      <${Button} label="Reject all ${number}" onClick=${reject} />
+      <${TextInput} class="sdg-path" aria-label="reason for rejecting all" placeholder="reason" list="${id}-reasons" onInput=${keep} />
+      <span class="sdg-soft">Undo takes all of it back.</span>
+    <//>
+  <//>`;
 }
 
 function filterField({ state, act, id }, name) {
@@ -55,21 +75,62 @@ function draftOf({ state, local }) {
   return local.drafts[id];
 }
 
-// What is pressed stands above the texts, so that it stays in place from sample to sample.
+// What is pressed stands above the texts, and the response right below it: both stay in place from sample to sample.
 function oneSample(ui) {
+  if (ui.state.end) return endPage(ui);
   const { sample } = ui.state;
-  const judgement = sample.score === null ? "The judge" : `The judge: ${sample.score}`;
+  const names = Object.keys(sample.texts).filter((name) => name !== "response");
   return html`<div>
     ${moving(ui)}
     ${draftOf(ui).isEditing ? saving(ui) : deciding(ui)}
-    ${Object.keys(sample.texts).map((name) => textPair(ui, name))}
-    <div class="sdg-judge" key="${sample.id} judge">
-      <h4>${judgement}</h4>
-      ${sample.faults.length > 0 && html`<p>Faults: ${sample.faults.join(", ")}</p>`}
-      <${LongText} text=${sample.evaluation || "no evaluation"} />
+    <div class="sdg-desk">
+      <div key="${sample.id} response">${textOfSample(ui, "response")}</div>
+      <div class="sdg-judge" key="${sample.id} judge">
+        <h4>${sample.score === null ? "The judge" : `The judge: ${sample.score}`}</h4>
+        ${sample.faults.length > 0 && html`<p>Faults: ${sample.faults.join(", ")}</p>`}
+        <${LongText} text=${sample.evaluation || "no evaluation"} />
+      </div>
     </div>
+    ${names.reverse().map((name) => html`<div key="${sample.id} ${name}">${textOfSample(ui, name)}</div>`)}
+    <${Fold} title="Its seed">${Object.entries(sample.seed_texts).reverse().map(seedText)}<//>
     ${seedMaking(ui)}
   </div>`;
+}
+
+function seedText([name, text]) {
+  return html`<div class="sdg-aside"><h4>${name} of its seed</h4><${Prose} text=${text} /></div>`;
+}
+
+// A long context scrolls by itself.
+function textOfSample(ui, name) {
+  if (draftOf(ui).isEditing) return editedText(ui, name);
+  const text = decidedText(ui.state.sample, name);
+  if (name !== "context") return text;
+  return html`<div class="sdg-well" role="region" tabindex="0" aria-label="context">${text}</div>`;
+}
+
+// After the last sample: what the decisions imply, what was skipped, and what to do.
+function endPage(ui) {
+  const { state, act } = ui;
+  const { implied, advice, skipped } = state.end;
+  const link = (id) => html`<${Link} key=${id} onClick=${() => act("go", { id })}><code>${id}</code><//>`;
+  return html`<section class="sdg-end" aria-label="the end">
+    <${Row}><${Button} label="Back" keys="k" onClick=${() => act("step", { by: -1 })} /><//>
+    <h4>You have been through all ${formatNumber(state.total)} that these filters show</h4>
+    ${implied && html`<p>${implied}</p>`}
+    ${rangeMeaning(state)}
+    ${
+      skipped.length > 0 &&
+      html`<p>Undecided: ${skipped.slice(0, MOST_SKIPPED).map((id) => html`${link(id)} `)}
+      ${skipped.length > MOST_SKIPPED && `and ${formatNumber(skipped.length - MOST_SKIPPED)} more`}</p>`
+    }
+    <h4>What to do</h4>
+    <ul class="sdg-notes">${advice.map((sentence) => html`<li>${sentence}</li>`)}</ul>
+  </section>`;
+}
+
+function rangeMeaning({ meaning }) {
+  return meaning && html`<${Fold} title="What does the range mean?"><p>${meaning}</p><//>`;
 }
 
 function moving({ state, act }) {
@@ -77,10 +138,12 @@ function moving({ state, act }) {
   const reason = sample.reason ? `: ${sample.reason}` : "";
   return html`<${Row}>
     <${Button} label="Back" keys="k" disabled=${state.position <= 1} onClick=${() => act("step", { by: -1 })} />
-    <${Button} label="Next" keys="j" disabled=${state.position >= state.total} onClick=${() => act("step", { by: 1 })} />
+    <${Button} label="Next" keys="j" onClick=${() => act("step", { by: 1 })} />
+    <${Button} label="Next undecided" keys="n" disabled=${!state.undecided} onClick=${() => act("next")} />
     <span>
       <code>${sample.id}</code> · ${state.position} of ${state.total} · <${Sign} name=${sample.state} />${sample.state}${reason}
       ${sample.state === "outdated" && " (it has changed since you decided)"}
+      ${state.skipped > 0 && html`<span class="sdg-soft"> · ${state.skipped} undecided before it</span>`}
     </span>
     <${Button} label="Undo" keys="u" class="sdg-push" disabled=${!state.can_undo} onClick=${() => act("undo")} />
     <${Button} label="Redo" keys="U" disabled=${!state.can_redo} onClick=${() => act("redo")} />
@@ -130,7 +193,7 @@ function reject(ui) {
 function saving(ui) {
   return html`<${Row}>
     <${Button} label="Save as edited" main keys="Ctrl+S" onClick=${() => save(ui)} />
-    <${Button} label="Discard changes" keys="Escape" onClick=${() => edit(ui, false)} />
+    <${Button} label="Discard changes" onClick=${() => edit(ui, false)} />
   <//>`;
 }
 
@@ -144,17 +207,6 @@ function edit(ui, isEditing) {
   Object.assign(draftOf(ui), { isEditing, texts: {} });
   ui.draw();
   if (isEditing) ui.focus("response");
-}
-
-function textPair(ui, name) {
-  const { sample } = ui.state;
-  return html`<div class="sdg-pair" key="${sample.id} ${name}">
-    <div>${draftOf(ui).isEditing ? editedText(ui, name) : decidedText(sample, name)}</div>
-    <div class="sdg-aside">
-      <h4>${name} of its seed</h4>
-      <${LongText} text=${sample.seed_texts[name]} />
-    </div>
-  </div>`;
 }
 
 function editedText(ui, name) {
@@ -181,7 +233,7 @@ function decidedText(sample, name) {
   const isEdited = text !== written;
   return html`
     <h4>${name}${isEdited && " (edited)"}</h4>
-    <${LongText} text=${text} />
+    <${Prose} text=${text} />
     ${isEdited && html`<${Fold} title="as the teacher wrote it"><${LongText} text=${written} /><//>`}
   `;
 }
@@ -214,11 +266,30 @@ function sampleTable({ state, act, local, draw }) {
     html`<${Link} onClick=${() => open(sample.id)}><code>${sample.id}</code><//>`,
     html`<${Sign} name=${sample.state} />${sample.state}${sample.reason && `: ${sample.reason}`}`,
     sample.score,
+    formatNumber(sample.length),
     sample.question,
     html`<${Text}>${sample.response}<//>`,
+    html`<span class="sdg-both">
+      <${Button} label="Accept" aria-label="Accept ${sample.id}" disabled=${sample.state === "accepted"} onClick=${() => act("accept", { id: sample.id })} />
+      <${Button} label="Reject" aria-label="Reject ${sample.id}" disabled=${sample.state === "rejected"} onClick=${() => act("reject", { id: sample.id })} />
+    </span>`,
   ];
   const turn = (by) => act("page", { number: state.page + by });
-  const head = ["id", "decision", "score", "question", "response"];
+  const sorted = state.sorting.descending ? "descending" : "ascending";
+  const column = (title, by = title) => ({
+    title,
+    sorted: state.sorting.by === by ? sorted : null,
+    onSort: () => act("sort", { by }),
+  });
+  const head = [
+    column("id", "lineage"),
+    column("decision"),
+    column("score"),
+    column("length"),
+    "question",
+    "response",
+    "decide",
+  ];
   return html`<div>
     <${Table} name="samples" head=${head} rows=${state.rows.map(row)} />
     <${Row} class="sdg-pages">
@@ -241,16 +312,22 @@ function figures({ state }) {
 function onKey(ui, key, isTyping) {
   const { state, act, local, focus } = ui;
   const isOne = (local.tab || "one") === "one";
-  if (!isOne || !state.sample) return false;
-  const { isEditing } = draftOf(ui);
+  if (!isOne || (!state.sample && !state.end)) return false;
+  const { isEditing } = state.sample ? draftOf(ui) : { isEditing: false };
   if (isTyping && !isEditing) return false;
-  const whileEditing = { Escape: () => edit(ui, false), "Ctrl+s": () => save(ui) };
+  const whileEditing = { "Ctrl+s": () => save(ui) };
+  if (state.end) {
+    const back = { k: () => act("step", { by: -1 }), u: () => act("undo") }[key];
+    if (back) back();
+    return Boolean(back);
+  }
   const whileDeciding = {
     a: () => act("accept"),
     u: () => act("undo"),
     U: () => act("redo"),
     e: () => edit(ui, true),
     j: () => act("step", { by: 1 }),
+    n: () => act("next"),
     k: () => act("step", { by: -1 }),
     r: () => focus("rejection"),
   };
