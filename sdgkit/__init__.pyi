@@ -38,6 +38,7 @@ from .method import gen_responses as gen_responses
 from .method import generate as generate
 from .method import notebook_settings as notebook_settings
 from .method import plan as plan
+from .method import run_pipeline as run_pipeline
 from .panels import ComparePanel as ComparePanel
 from .panels import ExportPanel as ExportPanel
 from .panels import ProfilePanel as ProfilePanel

@@ -51,7 +51,7 @@ class Pipeline:
 
     @classmethod
     def from_flow(cls, path: str | Path) -> "Pipeline":
-        """The pipeline in a flow file of sdg_hub 0.1.
+        """The pipeline in a flow file of sdg_hub 0.1, or in a pipeline file of InstructLab SDG.
 
         `sdgkit.flows.sdg_hub` says what is read differently.
 

@@ -32,6 +32,7 @@ from sdgkit.cli.terminal import REHEARSAL_SAMPLES, is_live, say
 from sdgkit.cli.value_types import AMOUNT
 from sdgkit.errors import SdgkitError, SettingsError
 from sdgkit.formatting import pluralize, visible
+from sdgkit.seeds import are_seeds
 from sdgkit.teachers.settings_file import JOB_SETTINGS
 
 if TYPE_CHECKING:
@@ -163,9 +164,9 @@ def generate(
         if trial.dry_run:
             _print_estimate(planned, out, trial)
             return DONE
-        say(_opening(planned, out, connected, referee))
-        connections.enter_context(_without_pandas())
-        run = _run_and_follow(planned, out, output.reuse, connected.notes)
+        say(opening(planned, out, connected, referee))
+        connections.enter_context(without_pandas())
+        run = follow(planned, out, output.reuse, connected.notes)
     return print_ending(run)
 
 
@@ -242,13 +243,15 @@ def _print_estimate(planned: "Plan", out: Path, trial: TrialOptions) -> None:
         say(REHEARSAL_SAMPLES)
 
 
-def _opening(planned: "Plan", out: Path, teacher: "Teacher", judge: "Teacher | None") -> str:
-    seeds = pluralize(len(planned.rows), "seed example")
+def opening(planned: "Plan", out: Path, teacher: "Teacher", judge: "Teacher | None") -> str:
+    """What a run is about to do, in a line."""
+    kind = "seed example" if are_seeds(planned.rows) else "row"
+    seeds = pluralize(len(planned.rows), kind)
     judged = f", judged by {judge.model} at {judge.base_url}" if judge else ""
     return f"{seeds} to {out}, with {teacher.model} at {teacher.base_url}{judged}."
 
 
-def _run_and_follow(planned: "Plan", out: Path, reuse: bool, first_notes: list[str]) -> "Run":
+def follow(planned: "Plan", out: Path, reuse: bool, first_notes: list[str]) -> "Run":
     """Run the plan and show its progress until it is over. Ctrl-C stops it within a moment."""
     from sdgkit.cli.progress import ProgressView
     from sdgkit.run import Run
@@ -306,7 +309,8 @@ class _NoPandas:
 
 
 @contextmanager
-def _without_pandas() -> Iterator[None]:
+def without_pandas() -> Iterator[None]:
+    """Keep pandas out of this process meanwhile."""
     hook: Any = _NoPandas()
     sys.meta_path.insert(0, hook)
     try:

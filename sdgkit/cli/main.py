@@ -13,6 +13,7 @@ import click
 from sdgkit import __version__
 from sdgkit.cli.compare import compare
 from sdgkit.cli.exit_status import BAD_ARGUMENTS, DONE, FAILED, INTERRUPTED
+from sdgkit.cli.flow import flow
 from sdgkit.cli.generate import generate
 from sdgkit.cli.lab import lab
 from sdgkit.cli.notebook import run
@@ -52,6 +53,7 @@ COMMANDS: list[click.Command] = [
     calibrate,
     evaluate,
     push,
+    flow,
     rehearse,
     studio,
     lab,

@@ -68,6 +68,11 @@ class PreferenceRow(TypedDict):
     rejected: list[Message]
 
 
+# What a flow of another tool may call the question and the response.
+_OTHER_NAMES = {
+    "question": ("instruction", "prompt", "query"),
+    "response": ("output", "answer", "completion"),
+}
 _SHAREGPT_ROLES = {"system": "system", "user": "human", "assistant": "gpt"}
 
 
@@ -179,10 +184,30 @@ def train_file(teacher: str | None, format: str = "messages") -> str:
 
 
 def _text(sample: Row, column: str) -> str:
-    text = sample.get(column)
-    if not isinstance(text, str):
+    text = training_text(sample, column)
+    if text is None:
         raise RunError(
             f"Sample {sample.get('id')} has no text in the column {column!r}, "
             "which a training file needs."
         )
     return text
+
+
+def training_text(sample: Row, column: str) -> str | None:
+    """The question or the response of a sample, None if it is not clear which column has it.
+
+    The flows of other tools may end in `output` and begin with `instruction`.
+
+    Example:
+        >>> training_text({"id": "s1", "text": "It rains.", "output": "rain"}, "question")
+        'It rains.'
+    """
+    if isinstance(sample.get(column), str):
+        return str(sample[column])
+    others = [name for name in _OTHER_NAMES[column] if isinstance(sample.get(name), str)]
+    if not others and column == "question" and training_text(sample, "response") is not None:
+        # What is left is the input, if it is one column.
+        known = ("id", *_OTHER_NAMES["response"], "response")
+        others = [name for name, value in sample.items() if name not in known and value is not None]
+    text = sample[others[0]] if len(others) == 1 else None
+    return text if isinstance(text, str) else None

@@ -1,6 +1,7 @@
 """Flow files of sdg_hub 0.1 (github.com/Red-Hat-AI-Innovation-Team/sdg_hub), read as stages.
 
-What differs from that release, on purpose:
+Pipelines of InstructLab SDG (github.com/instructlab/sdg), whose blocks these were, are read too.
+What differs from those releases, on purpose:
 
 - Each of `n` outputs is a request of its own, so a flow's `seed` is not sent.
 - `num_samples` reaches the prompt.
@@ -17,6 +18,7 @@ from typing import Any, cast
 
 from sdgkit.errors import SettingsError
 from sdgkit.flows.blocks import PROMPTED, Block, BlockError
+from sdgkit.flows.releases import SDG_HUB, recognise
 from sdgkit.prompts import Prompt, load_prompt
 from sdgkit.prompts.sampling import SamplingSettings
 from sdgkit.prompts.yaml_text import YamlProblem, first_line, node_value, read_document
@@ -27,6 +29,16 @@ DEFAULT_SAMPLING = {"temperature": 0, "max_tokens": 4096}
 
 SAMPLING = ("temperature", "top_p", "max_tokens")
 """The `gen_kwargs` that are sampling settings of a prompt."""
+
+STRUCTURED_OUTPUTS = "structured_outputs"
+GUIDED = {
+    "guided_choice": "choice",
+    "guided_regex": "regex",
+    "guided_json": "json",
+    "guided_grammar": "grammar",
+    "guided_whitespace_pattern": "whitespace_pattern",
+}
+"""vLLM's names until 0.11, and what they are called in `structured_outputs`."""
 
 NOT_SENT = ("n", "seed", "model", "extra_body")
 """The `gen_kwargs` that are not fields of a request here; all others are sent as they are."""
@@ -42,12 +54,14 @@ class Flow:
         prompts: Their prompts, by stage name.
         model: The model that the flow names, a default for `connect(model=)`; empty if it names
             none.
+        release: The tool and the release that wrote it.
     """
 
     name: str
     stages: tuple[Stage, ...]
     prompts: Mapping[str, Prompt]
     model: str
+    release: str = SDG_HUB
 
 
 def read_flow(path: str | Path) -> Flow:
@@ -58,14 +72,16 @@ def read_flow(path: str | Path) -> Flow:
             looked for beside it, in the folders above it, and in the working folder.
 
     Raises:
-        SettingsError: The file is not a flow of sdg_hub 0.1, or has a block that is not supported.
+        SettingsError: The file is a flow of another release, none at all, or has a block that is
+            not supported.
         PromptError: A prompt cannot be used.
     """
     file = _find_file(Path(path))
     stages: list[Stage] = []
     prompts: dict[str, Prompt] = {}
     model = ""
-    for number, values in enumerate(_read_blocks(file), 1):
+    release, blocks = recognise(_read_document(file), str(file))
+    for number, values in enumerate(blocks, 1):
         place = f"{file.name}, block {number}"
         try:
             block = Block.from_yaml(values)
@@ -74,26 +90,23 @@ def read_flow(path: str | Path) -> Flow:
             if block.type == PROMPTED:
                 prompts[block.name] = _read_prompt(block, file)
         except BlockError as error:
-            raise SettingsError(f"{place}: {error}. Correct that block of the flow.") from error
+            raise SettingsError(
+                f"{place}: {error}. Correct that block of the flow, which {release} wrote."
+            ) from error
         model = model or block.model
-    return Flow(file.stem, tuple(stages), prompts, model)
+    return Flow(file.stem, tuple(stages), prompts, model, release)
 
 
-def _read_blocks(file: Path) -> list[Any]:
+def _read_document(file: Path) -> object:
     try:
         node = read_document(file.read_text("utf-8-sig"))
-        blocks = None if node is None else node_value(node)
+        return None if node is None else node_value(node)
     except YamlProblem as problem:
         raise SettingsError(
             f"Cannot read the flow {file}, line {problem.line}: {problem.problem}"
         ) from None
     except Exception as error:  # also Python's own, where a tag such as !!int does not fit
         raise SettingsError(f"Cannot read the flow {file}: {first_line(error)[:200]}.") from None
-    if not isinstance(blocks, list):
-        raise SettingsError(
-            f"{file} is not a flow of sdg_hub 0.1: a list of blocks, each with a block_type."
-        )
-    return blocks
 
 
 def _find_file(path: Path) -> Path:
@@ -127,9 +140,28 @@ def _read_prompt(block: Block, flow: Path) -> Prompt:
         elif key not in NOT_SENT:
             extra_body[key] = value
     extra_body.update(block.sent.get("extra_body") or {})
+    extra_body = _with_todays_names(extra_body)
     if extra_body:
         sampling["extra_body"] = extra_body
     return prompt.with_sampling(**cast(SamplingSettings, sampling))
+
+
+def _with_todays_names(extra_body: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with vLLM's `guided_choice` and its kin under the name that servers take today.
+
+    vLLM has ignored the old names without a word since 0.12.
+    """
+    renamed: dict[str, Any] = {}
+    forms = dict(extra_body.get(STRUCTURED_OUTPUTS) or {})
+    for key, value in extra_body.items():
+        form = GUIDED.get(key)
+        if form is not None:
+            forms.setdefault(form, value)
+        elif not key.startswith("guided_"):  # guided_decoding_backend: a choice of the server's
+            renamed[key] = value
+    if forms:
+        renamed[STRUCTURED_OUTPUTS] = forms
+    return renamed
 
 
 def _find_prompt(block: Block, flow: Path) -> Path:

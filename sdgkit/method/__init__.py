@@ -5,6 +5,7 @@ from sdgkit.method.notebook_settings import NotebookSettings, notebook_settings
 from sdgkit.method.options import PlanOptions, Prompts, Sampling, StageOptions, Vary
 from sdgkit.method.pipelines import FREEFORM, GROUNDED, METHODS
 from sdgkit.method.planning import plan
+from sdgkit.method.run_pipeline import run_pipeline
 from sdgkit.method.sources import PlanSource, default_folder, run_folder, source_name
 from sdgkit.method.stage_functions import (
     StageFunction,
@@ -55,5 +56,6 @@ __all__ = [
     "notebook_settings",
     "plan",
     "run_folder",
+    "run_pipeline",
     "source_name",
 ]

@@ -42,7 +42,7 @@ from sdgkit.run.folder import SEEDS_FILE, read_config
 from sdgkit.run.plan import Plan
 from sdgkit.run.profiles import folders_profile
 from sdgkit.samples import Row, normalized
-from sdgkit.seeds import read_seeds, skill
+from sdgkit.seeds import Seed, are_seeds, read_rows, read_seeds, skill
 from sdgkit.skill_folder import SkillFolder
 from sdgkit.stages import Check, Combine, Given
 from sdgkit.studies import STUDY, choose_study_prompts
@@ -171,12 +171,7 @@ def _plan_again(folder: Path, teacher: TeacherSource | None, options: PlanOption
 def _plan_from_seeds(
     seeds: PlanSource, teacher: TeacherSource | None, options: PlanOptions
 ) -> Plan:
-    rows = read_seeds(
-        seeds,
-        encoding=options.get("encoding"),
-        task=as_text("task", options.get("task")),
-        columns=options.get("columns"),
-    )
+    rows = _read_input(seeds, options)
     contexts = options.get("contexts")
     own_contexts = read_contexts(contexts) if contexts is not None else None
     checks = read_checks(options.get("checks"))
@@ -258,6 +253,23 @@ def _check_limits(options: PlanOptions) -> None:
             "as well.",
             setting="max_requests",
         )
+
+
+def _read_input(seeds: PlanSource, options: PlanOptions) -> list[Seed]:
+    """The seeds; for a pipeline of your own, rows with whatever columns its prompts need."""
+    encoding = options.get("encoding")
+    pipeline = options.get("pipeline")
+    if pipeline is not None and pipeline.name not in METHODS:
+        rows = read_rows(seeds, encoding=encoding)
+        is_mapped = bool(options.get("columns") or options.get("task"))
+        if not is_mapped and not are_seeds(rows):
+            return rows
+    return read_seeds(
+        seeds,
+        encoding=encoding,
+        task=as_text("task", options.get("task")),
+        columns=options.get("columns"),
+    )
 
 
 def _study_prompts(pipeline: Pipeline, options: PlanOptions) -> dict[str, Prompt] | None:

@@ -16,7 +16,7 @@ from sdgkit.run import Run
 from sdgkit.run.plan import Plan
 from sdgkit.run.progress import ProgressLine
 from sdgkit.samples import Row
-from sdgkit.seeds import read_seeds
+from sdgkit.seeds import are_seeds, read_rows, read_seeds
 from sdgkit.stages import Stage
 from sdgkit.teachers.source import teacher_of
 
@@ -107,7 +107,7 @@ class StageFunction:
         judge = teacher_of(options.get("judge"))
         plan = Plan(
             pipeline=pipeline,
-            rows=_read_rows(rows),
+            rows=_read_rows(rows, has_own_prompt=prompt is not None),
             prompts=prompts,
             teacher=teacher_of(options.get("teacher")) or judge,
             judge=judge,
@@ -179,10 +179,15 @@ The stage in a pipeline:
 """
 
 
-def _read_rows(rows: Rows) -> list[Row]:
-    if isinstance(rows, str | os.PathLike):
-        return list(read_seeds(rows))
-    return [dict(row) for row in rows]
+def _read_rows(rows: Rows, *, has_own_prompt: bool) -> list[Row]:
+    if not isinstance(rows, str | os.PathLike):
+        return [dict(row) for row in rows]
+    if has_own_prompt:
+        # Your prompt says which columns it uses; they need not be those of seeds.
+        read = read_rows(rows)
+        if not are_seeds(read):
+            return list(read)
+    return list(read_seeds(rows))
 
 
 gen_contexts = StageFunction(

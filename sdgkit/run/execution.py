@@ -23,7 +23,7 @@ from sdgkit.journal import Journal, Totals
 from sdgkit.report.explain import explain
 from sdgkit.run.edition import recorded_config, refuse_another_job
 from sdgkit.run.ending import take_last_steps
-from sdgkit.run.folder import write_folder, write_start, write_summary
+from sdgkit.run.folder import no_training_file_note, write_folder, write_start, write_summary
 from sdgkit.run.judges import JudgeWarning, doubtful_judge
 from sdgkit.run.kept_files import earlier_files, kept_note
 from sdgkit.run.notes import Notes, TeacherNews
@@ -258,8 +258,16 @@ class Execution:
 
     def _write_files(self, out: Path | None) -> None:
         if out is not None:
+            self._say_why_no_training_file()
             write_folder(out, self.summary(self._journal.totals()), self._journal)
         self._journal.note_files()
+
+    def _say_why_no_training_file(self) -> None:
+        """Of a pipeline of your own, whose samples may have other columns."""
+        if self.state == "done" and self.plan.pipeline.prompts:
+            note = no_training_file_note(self._journal)
+            if note:
+                self._notes.add(note)
 
     def _release_folder(self) -> None:
         if self._record.out is None:

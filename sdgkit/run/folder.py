@@ -9,6 +9,7 @@ from sdgkit.decisions import Decisions, read_decisions
 from sdgkit.errors import RunError
 from sdgkit.export import train_file, write_jsonl, write_parquet, write_text
 from sdgkit.export.card import write_card
+from sdgkit.export.formats import training_text
 from sdgkit.export.training_set import Part, TrainingSet
 from sdgkit.files import refuse_way_out, remove_abandoned
 from sdgkit.funnel import Summary
@@ -147,7 +148,20 @@ def _write_reviewed(out: Path, summary: Summary, journal: Journal) -> None:
 
 def _can_be_trained_on(sample: Row) -> bool:
     """Whether a sample has a question and a response; a row of a single stage may not."""
-    return isinstance(sample.get("question"), str) and isinstance(sample.get("response"), str)
+    return all(training_text(sample, column) is not None for column in ("question", "response"))
+
+
+def no_training_file_note(journal: Journal) -> str:
+    """Why the samples make no training file, as a sentence; empty if they make one."""
+    sample = next(journal.samples(), None)
+    if sample is None or _can_be_trained_on(sample):
+        return ""
+    columns = ", ".join(name for name in sample if name != "id")
+    return (
+        f"No training file: it needs a question and a response, and the samples have the columns "
+        f"{columns}. End the pipeline with a stage that writes them, such as a Combine stage (in a "
+        "flow, a CombineColumnsBlock) with the column question."
+    )
 
 
 def _write_exports(

@@ -29,14 +29,36 @@ def seed_findings(row: SourceRow, number: int) -> Iterator[SeedFinding]:
         number: Its number in the source, from 1.
     """
     if not isinstance(row.columns, dict):
+        yield from row_findings(row, number)
+        return
+    for column, problem in _column_problems(row.columns):
+        place = row.column_places.get(column, row.place)
+        yield SeedFinding(problem, row.place_of(column), place.line, number, column)
+    yield from _findings_of_names(row, number)
+
+
+def row_findings(row: SourceRow, number: int) -> Iterator[SeedFinding]:
+    """What is wrong with a row that need not be a seed.
+
+    Args:
+        row: The row.
+        number: Its number in the source, from 1.
+    """
+    if not isinstance(row.columns, dict):
         problem = (
             f"a seed is an object with columns such as seed_question, not {shortened(row.columns)}."
         )
         yield SeedFinding(problem, str(row.place), row.place.line, number)
         return
-    for column, problem in _column_problems(row.columns):
-        place = row.column_places.get(column, row.place)
-        yield SeedFinding(problem, row.place_of(column), place.line, number, column)
+    for column, value in row.columns.items():
+        problem = "appears twice. Keep one of the two." if value is TWICE else flaw_of(value)
+        if problem:
+            place = row.column_places.get(column, row.place)
+            yield SeedFinding(problem, row.place_of(column), place.line, number, column)
+    yield from _findings_of_names(row, number)
+
+
+def _findings_of_names(row: SourceRow, number: int) -> Iterator[SeedFinding]:
     for column in row.columns:
         if not isinstance(column, str) or not column.strip():
             problem = f"a column is named {column!r}. Give every column a name, as text."

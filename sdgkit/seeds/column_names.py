@@ -100,7 +100,7 @@ def with_seed_columns(
         Unreadable: A row has no such column, or a chat that is not one question and one answer.
     """
     notes: list[str] = []
-    rows = _without_index(rows)
+    rows = without_index(rows)
     rows = _renamed(rows, columns)
     if not columns:
         rows = _from_chats(rows, notes)
@@ -118,7 +118,7 @@ def _names_of(rows: Sequence[SourceRow]) -> list[str]:
     return list(names)
 
 
-def _without_index(rows: Sequence[SourceRow]) -> list[SourceRow]:
+def without_index(rows: Sequence[SourceRow]) -> list[SourceRow]:
     """The rows without a first column that only numbers them."""
     names = _names_of(rows)
     candidates = [name for name in names[:1] if _INDEX_NAMES.fullmatch(name.strip())]

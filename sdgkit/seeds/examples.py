@@ -19,8 +19,13 @@ from sdgkit.files import write_atomically
 from sdgkit.keywords import known_keywords
 from sdgkit.prompts.yaml_text import first_line
 from sdgkit.samples import without_id
-from sdgkit.seeds.checking import seed_findings
-from sdgkit.seeds.column_names import CONTEXT_COLUMNS, parse_columns, with_seed_columns
+from sdgkit.seeds.checking import COLUMNS, row_findings, seed_findings
+from sdgkit.seeds.column_names import (
+    CONTEXT_COLUMNS,
+    parse_columns,
+    with_seed_columns,
+    without_index,
+)
 from sdgkit.seeds.files import read_source
 from sdgkit.seeds.formats import numbered
 from sdgkit.seeds.libraries import rows_of
@@ -128,6 +133,39 @@ def read_seeds(
     _refuse_findings(name, file, rows)
     _refuse_some_contexts(name, file, rows)
     return [_without_empty_context(row.columns) for row in rows]
+
+
+def read_rows(source: SeedSource, *, encoding: str | None = None) -> list[Seed]:
+    """Read rows that need not be seeds, such as those of a flow, under the names that they have.
+
+    Args:
+        source: See `load_seeds`.
+        encoding: See `load_seeds`.
+
+    Raises:
+        SeedError: They cannot be read, or a value cannot be stored.
+
+    Example:
+        >>> read_rows([{"text": "It rains."}])
+        [{'text': 'It rains.'}]
+    """
+    name, rows = _read_source(source, encoding)
+    file = name if isinstance(source, str | os.PathLike) else None
+    if not rows:
+        raise SeedError(f"{name}: it contains no rows.", file=file)
+    rows = without_index(rows)
+    findings: list[SeedFinding] = []
+    for number, row in enumerate(rows, 1):
+        findings.extend(row_findings(row, number))
+    if findings:
+        lines = [f"{name}, {finding}" for finding in findings[:FINDINGS_SHOWN]]
+        raise _seed_error("\n".join(lines), file, findings)
+    return [dict(row.columns) for row in rows]
+
+
+def are_seeds(rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether rows have a column of seeds; those of a flow of one's own may have none."""
+    return any(column in row for row in rows for column in COLUMNS)
 
 
 @known_keywords

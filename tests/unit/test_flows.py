@@ -296,7 +296,7 @@ UNUSABLE = {
         [{"block_type": "SamplePopulatorBlock", "block_config": {"block_name": "icl"}}],
         "SamplePopulator",
     ),
-    "no list": ({"metadata": {}, "blocks": []}, "not a flow of sdg_hub 0.1"),
+    "no list": ({"metadata": {}, "blocks": []}, "a flow of sdg_hub 0.2 or later"),
     "operator": ([keep("f", "operator.add", 1)], "'operator.add' is not supported"),
     "type": ([keep("f", "operator.eq", 1, convert="str")], "convert_dtype 'str'"),
     "prompt": ([llm("elsewhere", "context")], "configs/skills/elsewhere.yaml"),
