@@ -4,25 +4,21 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+from sdgkit.cli.commands import argument, command, option
 from sdgkit.cli.generate import follow, opening, without_pandas
 from sdgkit.cli.options import (
-    COUNT,
-    FOLDER,
-    PATH,
     JudgeOptions,
     LimitOptions,
     OutputOptions,
     TeacherOptions,
-    argument,
-    command,
     judge_options,
     limit_options,
-    option,
     output_options,
     teacher_options,
 )
 from sdgkit.cli.runs import print_ending
 from sdgkit.cli.terminal import say
+from sdgkit.cli.value_types import COUNT, FOLDER, PATH
 
 
 @command()

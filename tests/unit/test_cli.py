@@ -65,7 +65,8 @@ def test_the_first_page_names_every_command_and_where_the_teacher_comes_from(
 
 OPTIONS = {
     "generate": "--teacher --base-url --model --key-file --header --judge-base-url --judge-model "
-    "--task --column --encoding --prompts --contexts --questions --vary --check --near-duplicates --twins "
+    "--task --column --encoding "
+    "--prompts --contexts --questions --vary --check --near-duplicates --twins "
     "--responses --keep-reasoning --min-score "
     "--num-contexts --num-questions --target --max-tokens --concurrency --timeout "
     "--patience --system --out --reuse --mean-latency-ms --slots --dry-run "
