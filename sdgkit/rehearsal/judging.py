@@ -14,6 +14,10 @@ VERDICTS = vocabulary("verdicts")
 OPPOSITES = frozenset(word.lower() for word in chain.from_iterable(VERDICTS["confused"]))
 FILLERS = tuple(chain.from_iterable(VERDICTS["fillers"].values()))
 
+# Share of mistakes that are slight, at least. Were all kinds as frequent, they would be one in ten,
+# and a run of a hundred samples would often have none with a 2.
+SLIGHT_MISTAKES = 0.3
+
 _NAMED_ENTRY = re.compile(r"[|:] ")
 _LONGEST_NAME = 60
 # The last word of a sentence at the end of a line or of a table's cell.
@@ -149,6 +153,8 @@ def judge(
 def with_mistake(text: str, other: str, dice: random.Random) -> str:
     """The text with one mistake in it; unchanged if none can be made.
 
+    Some of the mistakes are slight, where the text has a line that can be made clumsy.
+
     Args:
         text: A right response.
         other: A right response to something else.
@@ -159,10 +165,13 @@ def with_mistake(text: str, other: str, dice: random.Random) -> str:
         *_wrong_lines(text, other, dice),
         *_wrong_number(text, dice),
         *_opposite_words(text, dice),
-        *_clumsy_line(text, dice),
     ]
-    mistakes = [version for version in versions if version and version != text]
-    return dice.choice(mistakes) if mistakes else text
+    clumsy = _clumsy_line(text, dice)
+    mistakes = [version for version in (*versions, *clumsy) if version and version != text]
+    mistake = dice.choice(mistakes) if mistakes else text
+    if clumsy and dice.random() < SLIGHT_MISTAKES:
+        return clumsy[0]
+    return mistake
 
 
 def _wrong_as_a_whole(text: str, other: str, dice: random.Random) -> list[str]:

@@ -1,6 +1,7 @@
 """The rehearsal teacher reads prompts as a model would, and judges by what it reads."""
 
 import json
+import random
 import re
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 import sdgkit
 from sdgkit.files import shipped
 from sdgkit.prompts import Prompt, load_prompt
-from sdgkit.rehearsal import rules
+from sdgkit.rehearsal import judging, rules
 from sdgkit.rehearsal.reading import Assignment, read
 from sdgkit.stages.asking import VERDICT_WITH_FAULTS
 
@@ -317,7 +318,7 @@ def test_a_tutorials_contexts_differ_and_its_judges_drop_a_reasonable_share(path
     }
     good = asked = passed = kept = 0
     for seed in seeds(path):
-        # So many, as only one response in a hundred has a mistake that costs some of the score.
+        # So many, as few responses have a mistake that costs some of the score and not all of it.
         contexts = [ask(prompts["gen_contexts"], seed, number)[0][0] for number in range(20)]
         assert len(set(contexts)) >= 18
         for context in contexts:
@@ -518,3 +519,34 @@ def test_texts_written_by_people_are_answered_too(path: Path) -> None:
             0
         ][0]
         assert len(response) > 10
+
+
+MAIL = """Dear Ms Okafor,
+
+the pump stops after ten minutes. We have sent a new seal on 4 May by post.
+
+Kind regards"""
+
+
+TABLE = """| Feature | Feedback |
+|---|---|
+| Pump | It stops after ten minutes of work. |
+| Seal | A new one arrives on 4 May. |"""
+
+
+@pytest.mark.parametrize("text", [MAIL, TABLE], ids=["mail", "table"])
+def test_a_third_of_the_mistakes_costs_some_of_the_score_and_not_all_of_it(text: str) -> None:
+    other = text.replace("4 May", "9 June").replace("pump", "lamp")
+    flawed = [judging.with_mistake(text, other, random.Random(number)) for number in range(200)]
+    slight = []
+    for response in flawed:
+        findings = judging.differences(text, response)
+        slight.append(bool(findings) and all(finding.is_slight for finding in findings))
+    assert 0.25 * len(flawed) <= sum(slight) <= 0.5 * len(flawed)
+
+
+def test_a_text_without_a_sentence_gets_no_slight_mistake() -> None:
+    table = "| Name | Number |\n|---|---|\n| Ada | 12 |\n| Bo | 34 |"
+    for number in range(50):
+        flawed = judging.with_mistake(table, table, random.Random(number))
+        assert not any(finding.is_slight for finding in judging.differences(table, flawed))
