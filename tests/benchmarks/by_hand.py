@@ -23,6 +23,7 @@ from typing import Any
 from aiohttp import web
 
 MODEL = "by-hand"
+CONTEXT = 131_072  # tokens that prompt and reply may have together
 POLL_S = 0.2
 CHARACTERS_PER_TOKEN = 4  # by which prompts and replies are counted
 
@@ -122,7 +123,7 @@ def application(letters: Letters) -> web.Application:
         return web.json_response(_completion(number, body["messages"], reply))
 
     async def list_models(_: web.Request) -> web.Response:
-        model = {"id": MODEL, "object": "model", "created": 1, "owned_by": "loopback"}
+        model = {"id": MODEL, "object": "model", "created": 1, "max_model_len": CONTEXT}
         return web.json_response({"object": "list", "data": [model]})
 
     app = web.Application(client_max_size=64 << 20)

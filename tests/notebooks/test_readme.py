@@ -47,6 +47,7 @@ NOT_RUN_ON = {
     "layout.md": 1,
     "panels.md": 1,
     "prompts.md": 1,
+    "quality.md": 1,
     "teachers.md": 4,
     "training.md": 3,
 }

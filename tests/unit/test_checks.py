@@ -209,7 +209,13 @@ def test_facts_of_the_context_pass_in_any_format(good: str) -> None:
     assert says(sk.checks.facts_in_context(), good, **FACTS) is None
 
 
-OTHER_NUMBERS = {"2": "7", "three": "four", "achtzig": "siebzig", "soixante": "quarante"}
+OTHER_NUMBERS = {
+    "2": "7",
+    "three": "four",
+    "achtzig": "siebzig",
+    "twelfth": "thirtieth",
+    "soixante": "quarante",
+}
 
 
 @pytest.mark.parametrize(
@@ -221,6 +227,7 @@ OTHER_NUMBERS = {"2": "7", "three": "four", "achtzig": "siebzig", "soixante": "q
         ("a share of 12 %", "a share of 0.12"),
         ("twenty-three lamps", "23 lamps"),
         ("heute achtzig Lampen", "heute 80 Lampen"),
+        ("on the twelfth of April", "on 12 April"),
         ("soixante lampes", "60 lampes"),
         ("这盏灯卖出了12,000个。", "共卖出12000个灯。"),
     ],
