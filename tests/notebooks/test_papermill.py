@@ -101,7 +101,7 @@ def test_what_is_drawn_is_also_written_and_needs_no_stylesheet_and_no_script(
     drawn = [output.data for output in executed.outputs if "text/html" in output.get("data", {})]
     assert drawn
     for data in drawn:
-        assert re.search(r"<(table|section|svg|details|p)\b", data["text/html"])
+        assert re.search(r"<(table|section|svg|details|p|pre)\b", data["text/html"])
         assert not re.search(r"<style|<script|\bclass=|src=|href=", data["text/html"])
         assert not data["text/plain"].startswith("<")
 
@@ -199,6 +199,13 @@ def test_tutorial_6_ends_with_a_training_file_of_just_as_many_samples_as_were_as
 ) -> None:
     training_file = executed.folder / "runs" / "06_rehearsal" / "rehearsal_train_messages.jsonl"
     assert training_file.read_text().count("\n") == 40
+
+
+@of(TUTORIALS["07"])
+def test_tutorial_7_mixes_a_set_of_every_skill_in_the_tree(executed: Executed) -> None:
+    lines = (executed.folder / "runs/07_rehearsal/rehearsal_train.jsonl").read_text("utf-8")
+    skills = {json.loads(line)["skill"] for line in lines.splitlines()}
+    assert skills == {"tables", "writing/commits", "writing/mails"}
 
 
 @of(QUICKSTART)
