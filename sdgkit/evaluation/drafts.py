@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from sdgkit.errors import FileConflict, SettingsError
+from sdgkit.evaluation.kept_draft import DraftFile
 from sdgkit.evaluation.seed_findings import Severity
 
 State = TypeVar("State")
@@ -113,6 +114,58 @@ class EditHistory(Generic[State]):
     def changed(self) -> bool:
         """Whether there is something to save."""
         return self.state != self.saved_state
+
+
+class Draft(Generic[State]):
+    """Something being edited, with undo; every change is kept in a hidden file until it is saved.
+
+    Args:
+        state: The state to begin with; it counts as saved.
+    """
+
+    def __init__(self, state: State) -> None:
+        self._history = EditHistory(state)
+        self._kept: DraftFile | None = None
+        self._has_kept = False  # this draft's changes are in that file
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is a change to take back."""
+        return self._history.can_undo
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether there is a change to make again."""
+        return self._history.can_redo
+
+    @property
+    def changed(self) -> bool:
+        """Whether there is something to save."""
+        return self._history.changed
+
+    @property
+    def problem(self) -> str:
+        """Why changes are not kept until they are saved, as a sentence, or ""."""
+        return self._kept.problem if self._kept is not None else ""
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether what is not saved is on disk, so that another draft begins with it."""
+        return not self.changed or (self._kept is not None and not self._kept.problem)
+
+    def undo(self) -> None:
+        """Take back the last change."""
+        self._history.undo()
+        self._keep()
+
+    def redo(self) -> None:
+        """Make the change again that was taken back last."""
+        self._history.redo()
+        self._keep()
+
+    def _keep(self) -> None:
+        """Write the changes to the hidden file, or remove it if there are none."""
+        raise NotImplementedError
 
 
 def file_to_save(path: str | Path | None, own_path: Path | None, suffix: str) -> Path:

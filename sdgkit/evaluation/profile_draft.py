@@ -11,7 +11,7 @@ from typing import Any
 from sdgkit.checks import read_shipped_check
 from sdgkit.errors import ProfileError, SettingsError
 from sdgkit.evaluation.drafts import (
-    EditHistory,
+    Draft,
     Flaw,
     OwnFile,
     file_to_save,
@@ -101,7 +101,7 @@ def _without_texts(profile: Profile) -> Profile:
     return replace(profile, criteria=(), variety={}, checks=(), question_steers=None)
 
 
-class ProfileDraft:
+class ProfileDraft(Draft[ProfileTexts]):
     """A profile being edited, with undo.
 
     Every change is kept at once, in a hidden file beside the profile (`.profile.yaml.draft`), until
@@ -130,17 +130,15 @@ class ProfileDraft:
 
     def __init__(self, source: str | os.PathLike[str] | Profile = PROFILE_FILE) -> None:
         self._own: OwnFile | None = None
-        self._kept: DraftFile | None = None
-        self._has_kept = False
         self.was_restored = False
         if isinstance(source, Profile):
             self.path = Path(PROFILE_FILE)
-            self._history = EditHistory(ProfileTexts.of(source))
+            super().__init__(ProfileTexts.of(source))
             return
         self.path = Path(source)
+        super().__init__(_texts_in(self.path))
         self._own = OwnFile(self.path)
         self._kept = DraftFile(self.path)
-        self._history = EditHistory(_texts_in(self.path))
         self._restore()
 
     @property
@@ -164,26 +162,6 @@ class ProfileDraft:
     def is_in_a_file(self) -> bool:
         """Whether there is a file of it."""
         return self.path.exists()
-
-    @property
-    def can_undo(self) -> bool:
-        """Whether there is a change to take back."""
-        return self._history.can_undo
-
-    @property
-    def can_redo(self) -> bool:
-        """Whether there is a change to make again."""
-        return self._history.can_redo
-
-    @property
-    def changed(self) -> bool:
-        """Whether there is something to save."""
-        return self._history.changed
-
-    @property
-    def problem(self) -> str:
-        """Why changes are not kept until they are saved, as a sentence, or ""."""
-        return self._kept.problem if self._kept is not None else ""
 
     # Editing --------------------------------------------------------------------------------------
 
@@ -240,16 +218,6 @@ class ProfileDraft:
     def set_steering(self, question_steers: bool | None) -> None:
         """Say whether questions steer the answer; None if nobody can tell."""
         self._change(replace(self.texts, question_steers=question_steers))
-
-    def undo(self) -> None:
-        """Take back the last change."""
-        self._history.undo()
-        self._keep()
-
-    def redo(self) -> None:
-        """Make the change again that was taken back last."""
-        self._history.redo()
-        self._keep()
 
     def flaws(self) -> list[Flaw]:
         """Find what is wrong; `line` is the place of the criterion or check, from 1."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from sdgkit.errors import PromptError, SdgkitError
 from sdgkit.evaluation.drafts import (
-    EditHistory,
+    Draft,
     Flaw,
     OwnFile,
     file_to_save,
@@ -25,7 +25,7 @@ from sdgkit.samples import Row, without_id
 SETTINGS = "settings"  # the part of a draft that is not a text: tags and sampling, as YAML
 
 
-class PromptDraft:
+class PromptDraft(Draft[dict[str, str]]):
     """A prompt being edited, with undo.
 
     Every change of a prompt in a folder is kept at once, in a hidden file beside the folder
@@ -64,12 +64,10 @@ class PromptDraft:
             prompt = load_prompt(file)
             self._layout = read_text(file)
         self.saved = prompt
-        self._history = EditHistory(_texts_of(prompt))
-        self._kept: DraftFile | None = None
+        super().__init__(_texts_of(prompt))
         if folder is not None:
             place = Path(os.path.abspath(folder))
             self._kept = DraftFile(place.with_name(f"{place.name}.{name}.yaml"))
-        self._has_kept = False  # this draft's changes are in that file
         self.was_restored = self._restore()
 
     @property
@@ -88,31 +86,6 @@ class PromptDraft:
     def texts(self) -> dict[str, str]:
         """The parts as they are being edited; "settings" has tags and sampling as YAML."""
         return dict(self._history.state)
-
-    @property
-    def can_undo(self) -> bool:
-        """Whether there is a change to take back."""
-        return self._history.can_undo
-
-    @property
-    def can_redo(self) -> bool:
-        """Whether there is a change to make again."""
-        return self._history.can_redo
-
-    @property
-    def changed(self) -> bool:
-        """Whether there is something to save."""
-        return self._history.changed
-
-    @property
-    def problem(self) -> str:
-        """Why changes are not kept until they are saved, as a sentence, or ""."""
-        return self._kept.problem if self._kept is not None else ""
-
-    @property
-    def is_kept(self) -> bool:
-        """Whether what is not saved is on disk, so that another draft begins with it."""
-        return not self.changed or (self._kept is not None and not self._kept.problem)
 
     @property
     def prompt(self) -> Prompt:
@@ -142,16 +115,6 @@ class PromptDraft:
             texts: The new texts, by part.
         """
         self._history.change({**self._history.state, **texts})
-        self._keep()
-
-    def undo(self) -> None:
-        """Take back the last change."""
-        self._history.undo()
-        self._keep()
-
-    def redo(self) -> None:
-        """Make the change again that was taken back last."""
-        self._history.redo()
         self._keep()
 
     def load(self, path: str | Path | None = None) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sdgkit.errors import SeedError
 from sdgkit.evaluation.drafts import (
-    EditHistory,
+    Draft,
     Flaw,
     OwnFile,
     file_to_save,
@@ -31,7 +31,7 @@ Rows = tuple[Seed, ...]
 FlawsByPlace = dict[int | None, list[Flaw]]
 
 
-class SeedDraft:
+class SeedDraft(Draft[tuple[Seed, ...]]):
     """Seed examples being written, with undo.
 
     Every change is kept at once, in a hidden file beside the seed file (`.my_seeds.jsonl.draft`),
@@ -55,15 +55,13 @@ class SeedDraft:
         is_new = source is None or (self.path is not None and not self.path.exists())
         self._own = None if self.path is None else OwnFile(self.path)
         rows = () if is_new or source is None else _rows_of(source)
-        self._history = EditHistory[tuple[Seed, ...]](rows)
+        super().__init__(rows)
         self._checked_rows: tuple[Seed, ...] | None = None
         self._flaws: FlawsByPlace = {}
-        self._kept: DraftFile | None = None
         if source is None:
             self._kept = DraftFile(Path(NEW_FILE))
         elif self.path is not None:
             self._kept = DraftFile(self.path)
-        self._has_kept = False  # this draft's changes are in that file
         self.was_restored = self._restore()
 
     @property
@@ -81,21 +79,6 @@ class SeedDraft:
         return read_seeds([_seed_of(row) for row in self._history.state])
 
     @property
-    def can_undo(self) -> bool:
-        """Whether there is a change to take back."""
-        return self._history.can_undo
-
-    @property
-    def can_redo(self) -> bool:
-        """Whether there is a change to make again."""
-        return self._history.can_redo
-
-    @property
-    def changed(self) -> bool:
-        """Whether there is something to save."""
-        return self._history.changed
-
-    @property
     def unfinished(self) -> list[int]:
         """The places of the seeds that are half written, from 0. `save` leaves them out.
 
@@ -109,11 +92,6 @@ class SeedDraft:
             if has_context and CONTEXT not in seeds[place] and is_new:
                 places.add(place)
         return sorted(places)
-
-    @property
-    def problem(self) -> str:
-        """Why changes are not kept until they are saved, as a sentence, or ""."""
-        return self._kept.problem if self._kept is not None else ""
 
     def add(self, like: int | None = None) -> int:
         """Add a seed.
@@ -157,16 +135,6 @@ class SeedDraft:
         rows = self._history.state
         self._change((*rows[:place], *rows[place + 1 :]))
 
-    def undo(self) -> None:
-        """Take back the last change."""
-        self._history.undo()
-        self._keep()
-
-    def redo(self) -> None:
-        """Make the change again that was taken back last."""
-        self._history.redo()
-        self._keep()
-
     def flaws(self) -> FlawsByPlace:
         """Find what is wrong with the seeds.
 
@@ -191,11 +159,6 @@ class SeedDraft:
         """
         new_rows = [_with_all_columns(row) for row in rows]
         self._change(tuple(new_rows))
-
-    @property
-    def is_kept(self) -> bool:
-        """Whether what is not saved is on disk, so that another draft begins with it."""
-        return not self.changed or (self._kept is not None and not self._kept.problem)
 
     def load(self, path: str | Path) -> None:
         """Replace the seeds with those of a file; undo brings the earlier ones back.

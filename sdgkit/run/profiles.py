@@ -174,7 +174,7 @@ def _broken_notes(criteria: Sequence[Criterion]) -> list[str]:
     notes = []
     for criterion in criteria:
         verb = "breaks" if len(criterion.broken_by) == 1 else "break"
-        state = "used all the same" if criterion.enabled else "switched off until you decide"
+        state = "still used" if criterion.enabled else "switched off until you decide"
         notes.append(
             f"{', '.join(criterion.broken_by)} {verb} the criterion \u201c{criterion.text}\u201d, "
             f"which is {state}: either the rule is wrong, or the seed is."

@@ -361,7 +361,7 @@ function ErrorLine({ children }) {
 
 const PATIENCE_MS = 1500; // the kernel answers every message at once, unless it is busy or gone
 const GONE = "The kernel is gone: run the cell again.";
-const SILENT = "The kernel does not answer: it is busy or gone. What you do here waits for it.";
+const SILENT = "The kernel is not answering: it is busy or gone. What you do here will wait for it.";
 
 // By cell, what no kernel has taken in, and what is only in a kernel's memory: the next panel of the same cell gets it.
 // Both outlive a panel's view.

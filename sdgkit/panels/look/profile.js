@@ -81,7 +81,7 @@ function criterionOf(ui, criterion, place) {
 
 function broken(criterion) {
   const seeds = criterion.broken_by.map((seed) => seed.id).join(", ");
-  const advice = criterion.enabled ? "It is used all the same." : "It is switched off.";
+  const advice = criterion.enabled ? "It is still used." : "It is switched off.";
   return html`<div>
     <p class="sdg-flaw"><${Sign} name="warning" />Broken by ${seeds}. ${advice} Correct the rule, or the seed.</p>
     ${criterion.broken_by.map((seed) =>

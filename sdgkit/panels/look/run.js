@@ -106,7 +106,7 @@ function newestTexts({ state, local, draw }) {
     onFocusIn=${hold}
     onFocusOut=${release}
   >
-    <${Soft}>${local.heldTexts ? "Held while you read." : textsNote(state)}<//>
+    <${Soft}>${local.heldTexts ? "Paused while you read." : textsNote(state)}<//>
     ${shown.map(
       ({ stage, texts }) => html`<section key=${stage} class="sdg-item">
       <header><code>${stage}</code><span class="sdg-soft">${texts[0].id}</span></header>
@@ -118,7 +118,7 @@ function newestTexts({ state, local, draw }) {
 
 function textsNote(state) {
   if (state.texts.length) return "What each stage wrote last.";
-  return state.start_label ? "What the stages write appears here from the first reply on." : "";
+  return state.start_label ? "What the stages write appears here as soon as the first reply arrives." : "";
 }
 
 function newText({ id, texts, reason, message }) {
@@ -133,8 +133,8 @@ function newText({ id, texts, reason, message }) {
 }
 
 function newestNote(state, shown, isBehind) {
-  if (isBehind && shown.length) return "Held while you read; newer samples are waiting.";
-  if (shown.length) return "The newest first.";
+  if (isBehind && shown.length) return "Paused while you read; there are newer samples.";
+  if (shown.length) return "Newest first.";
   return state.samples
     ? "The samples are in the run's folder."
     : "Samples appear here as they are made.";
@@ -223,7 +223,7 @@ function dropList({ state, act }) {
 // What was sent and what came back, the last exchange first; earlier ones are folded.
 function trace(exchanges) {
   if (!exchanges) return html`<${Soft}>Reading…<//>`;
-  if (!exchanges.length) return html`<${Soft}>Nothing was asked for this row.<//>`;
+  if (!exchanges.length) return html`<${Soft}>No request was made for this row.<//>`;
   return exchanges.map((exchange, place) =>
     exchangeTexts(exchange).map(
       ([title, text]) => html`<div class="sdg-trace">
