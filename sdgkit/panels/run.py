@@ -273,7 +273,7 @@ class RunPanel(Panel):
     def on_show(self) -> None:
         """A run that another process writes is watched."""
         self._enable_questions()
-        if self.latest.plan is None and self.latest.snapshot().is_active:
+        if not self.latest.is_running and self.latest.snapshot().is_active:
             self.watch()
 
     def _enable_questions(self) -> None:

@@ -413,6 +413,29 @@ def test_a_panel_opens_the_folder_of_a_finished_run_and_offers_no_start(
     act(panel, "stage", name="filter_grounded_qa_pair")
 
 
+def test_a_panel_that_could_start_a_run_watches_the_one_that_goes_on_in_its_folder(
+    script: ScriptedTeacher, seeds: list[dict[str, str]]
+) -> None:
+    gate = Gate()
+    answer = script._answer
+
+    async def hold(body: dict[str, Any], number: int) -> web.StreamResponse:
+        if number > 4:
+            await gate.passed()
+        return await answer(body, number)
+
+    script.behave = hold
+    writer = run_panel(script, seeds).start()
+    gate.await_arrivals(1)
+    until(lambda: sk.open_run("runs/a").state == "running")
+    panel = run_panel(script, seeds)
+    panel.on_show()
+    assert panel.view.state["sign"] == "running"
+    gate.open()
+    until(lambda: panel.view.state["sign"] == "done")
+    writer.wait()
+
+
 def test_a_panel_watches_a_run_that_another_writes(
     script: ScriptedTeacher, seeds: list[dict[str, str]]
 ) -> None:
