@@ -7,8 +7,8 @@ from sdgkit.checks.json_texts import json_objects, read_json
 from sdgkit.checks.languages import language
 from sdgkit.checks.reading import read_shipped_check
 from sdgkit.checks.tables import Table
-from sdgkit.checks.word_count import count_words
 from sdgkit.errors import SettingsError
+from sdgkit.prompts.words import count_words
 from sdgkit.samples import Row
 from sdgkit.stages import Check
 

@@ -5,8 +5,8 @@ from functools import cache
 from typing import Literal
 
 from sdgkit.checks.registry import CheckedText, check, quoted
-from sdgkit.checks.word_count import count_words
 from sdgkit.errors import SettingsError
+from sdgkit.prompts.words import count_words
 from sdgkit.texts import load_texts
 
 REFUSED_WITHIN = 250  # characters: a refusal is how a reply begins

@@ -247,6 +247,9 @@ def opening(planned: "Plan", out: Path, teacher: "Teacher", judge: "Teacher | No
     """What a run is about to do, in a line."""
     kind = "seed example" if are_seeds(planned.rows) else "row"
     seeds = pluralize(len(planned.rows), kind)
+    contexts = planned.settings.get("contexts")
+    if contexts:
+        seeds = f"{seeds} and {pluralize(len(contexts), 'context')}"
     judged = f", judged by {judge.model} at {judge.base_url}" if judge else ""
     return f"{seeds} to {out}, with {teacher.model} at {teacher.base_url}{judged}."
 

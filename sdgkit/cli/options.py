@@ -162,6 +162,7 @@ class JobOptions(OptionGroup):
     min_score: float | None = None
     prompts: str | None = None
     contexts: str | None = None
+    split_contexts: str | None = None
     questions: str | None = None
     vary: object | None = None
     profile: str | None = None
@@ -308,10 +309,15 @@ job_options = option_group(
     ),
     _job_option(
         "--contexts",
-        metavar="FILE",
+        metavar="FILES",
         type=PATH,
-        help="your own contexts (a column `context` and, optionally, `question`) instead of "
-        "generated ones",
+        help="your own contexts instead of generated ones: a folder or 'PATTERN' of .txt and .md "
+        "files, or a table with a column `context` (and, optionally, `question`)",
+    ),
+    _job_option(
+        "--split-contexts",
+        metavar="HOW",
+        help="split text files into contexts: whole (the default), heading, or a number of words",
     ),
     _job_option(
         "--questions",

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 
-from sdgkit.checks.word_count import count_words
 from sdgkit.evaluation.good_response import (
     LANGUAGES,
     MIN_LITTLE_WORDS,
@@ -23,6 +22,7 @@ from sdgkit.evaluation.response_parts import (
     items_of,
     sentences_of,
 )
+from sdgkit.prompts.words import count_words
 
 MIN_CUT = 40  # characters of a response whose last tenth can be cut off
 MIN_WORDS = 4  # of a passage into which a detail can be put

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from functools import cache
 
 from sdgkit.checks import Table, facts_in_context, refusal, valid_json
-from sdgkit.checks.word_count import count_words
 from sdgkit.evaluation.judgement import as_sample
 from sdgkit.evaluation.seed_findings import Finding, Severity, make_finding
 from sdgkit.evaluation.text_forms import forms_asked_for, forms_of, name_forms
 from sdgkit.formatting import pluralize
+from sdgkit.prompts.words import count_words
 from sdgkit.quality.duplicates import Match, SimilarityIndex, similarity
 from sdgkit.samples import Row
 from sdgkit.seeds import COLUMNS

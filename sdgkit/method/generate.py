@@ -42,8 +42,9 @@ def generate(
         num_contexts: Contexts for each seed (default 10).
         num_questions: Questions for each context (default 3), or for each seed of a freeform skill
             (default 30).
-        contexts: Your own contexts in place of `gen_contexts`: a file, or rows with a column
-            `context`. If they have a column `question` as well, those questions are asked.
+        contexts: Your own contexts in place of `gen_contexts`: a folder or a pattern of `.txt` and
+            `.md` files, a table, or rows with a column `context`. If they have a column `question`
+            as well, those questions are asked.
         questions: "seed" asks the seed's own question about every context instead of new ones.
         vary: Lists from which a value is drawn for each context:
             `{"audience": ["children", "experts"]}`.
@@ -79,6 +80,8 @@ def generate(
         task: The task description of all seeds, in place of what the seed file says.
         columns: Columns of the seed file, or of your contexts, that have other names:
             `{"seed_response": "answer"}`.
+        split_contexts: How text files are split into contexts: "whole" (default), "heading", or a
+            number of words.
 
     Returns:
         The finished run.

@@ -57,6 +57,7 @@ class PlanOptions(TypedDict, total=False):
     encoding: str | None
     task: str | None
     columns: Columns
+    split_contexts: str | int | None
 
 
 class StageOptions(TypedDict, total=False):

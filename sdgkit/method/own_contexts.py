@@ -3,24 +3,31 @@
 import hashlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, TypeAlias
 
 from sdgkit.errors import SeedError
+from sdgkit.method.context_files import (
+    ContextReading,
+    read_context_files,
+    with_context_column,
+)
 from sdgkit.method.sources import source_name
 from sdgkit.samples import Row
-from sdgkit.seeds import COLUMNS, flaw_of, read_file, row_key
+from sdgkit.seeds import COLUMNS, flaw_of, row_key
 
 ContextSource: TypeAlias = str | os.PathLike[str] | Iterable[Row]
-"""The path of a file as for seeds, or rows; each has a text in the column `context`."""
+"""Rows or a table with a text in the column `context`; or texts: a file, a folder, a pattern."""
 
 
-def read_contexts(source: ContextSource) -> list[dict[str, Any]]:
-    """Read contexts from a file or from rows.
+def read_contexts(
+    source: ContextSource, reading: ContextReading | None = None
+) -> list[dict[str, Any]]:
+    """Read contexts from files or from rows.
 
     Args:
-        source: The path of a file as for seeds, or rows. All or none have a text in the column
-            `question`; further columns travel along.
+        source: A folder or a pattern of `.txt` and `.md` files, the path of a file as for seeds, or
+            rows. All or none have a text in the column `question`; further columns travel along.
+        reading: How files are read.
 
     Returns:
         The rows without the columns that belong to seeds.
@@ -30,10 +37,11 @@ def read_contexts(source: ContextSource) -> list[dict[str, Any]]:
             be stored; or there are no rows.
     """
     name = source_name(source) or "contexts"
+    reading = reading or ContextReading()
     if isinstance(source, str | os.PathLike):
-        rows = [row.columns for row in read_file(Path(source))]
+        rows = read_context_files(source, reading)
     else:
-        rows = list(source)
+        rows = with_context_column(list(source), reading, name)
     if not rows:
         raise SeedError(
             f"{name}: there are no contexts. Give a file or rows with a column 'context'."
@@ -77,8 +85,14 @@ def _check_context(name: str, number: int, row: object) -> None:
     columns = row if isinstance(row, Mapping) else {}
     text = columns.get("context")
     if not isinstance(text, str) or not text.strip():
+        advice = ""
+        if columns and "context" not in columns:
+            names = ", ".join(map(str, columns))
+            advice = f" Name it with --column context=NAME; the columns here are: {names}."
         raise SeedError(
-            f"{name}, row {number}: no text in the column 'context'.", row=number, column="context"
+            f"{name}, row {number}: no text in the column 'context'.{advice}",
+            row=number,
+            column="context",
         )
     for column, value in columns.items():
         flaw = flaw_of(value)

@@ -10,6 +10,7 @@ from sdgkit.errors import RunError, SettingsError
 from sdgkit.files import refuse_way_out
 from sdgkit.keywords import as_text, known_keywords
 from sdgkit.method.best_response import with_responses, with_temperature_to_differ
+from sdgkit.method.context_files import ContextReading
 from sdgkit.method.least_score import with_min_score
 from sdgkit.method.options import (
     MAKER_OPTIONS,
@@ -42,7 +43,16 @@ from sdgkit.run.folder import SEEDS_FILE, read_config
 from sdgkit.run.plan import Plan
 from sdgkit.run.profiles import folders_profile
 from sdgkit.samples import Row, normalized
-from sdgkit.seeds import Seed, are_seeds, read_rows, read_seeds, skill
+from sdgkit.seeds import (
+    CONTEXT_COLUMNS,
+    Seed,
+    are_seeds,
+    parse_columns,
+    read_rows,
+    read_seeds,
+    skill,
+)
+from sdgkit.seeds.documents import parse_split
 from sdgkit.skill_folder import SkillFolder
 from sdgkit.stages import Check, Combine, Given
 from sdgkit.studies import STUDY, choose_study_prompts
@@ -69,8 +79,9 @@ def plan(
         num_contexts: Contexts for each seed (default 10).
         num_questions: Questions for each context (default 3), or for each seed of a freeform skill
             (default 30).
-        contexts: Your own contexts in place of `gen_contexts`: a file, or rows with a column
-            `context`. If they have a column `question` as well, those questions are asked.
+        contexts: Your own contexts in place of `gen_contexts`: a folder or a pattern of `.txt` and
+            `.md` files, a table, or rows with a column `context`. If they have a column `question`
+            as well, those questions are asked.
         questions: "seed" asks the seed's own question about every context instead of new ones.
         vary: Lists from which a value is drawn for each context:
             `{"audience": ["children", "experts"]}`.
@@ -106,6 +117,8 @@ def plan(
         task: The task description of all seeds, in place of what the seed file says.
         columns: Columns of the seed file, or of your contexts, that have other names:
             `{"seed_response": "answer"}`.
+        split_contexts: How text files are split into contexts: "whole" (default), "heading", or a
+            number of words.
 
     Returns:
         The plan. You can look at its rows, pipeline and prompts, and `estimate` says what it would
@@ -173,7 +186,9 @@ def _plan_from_seeds(
 ) -> Plan:
     rows = _read_input(seeds, options)
     contexts = options.get("contexts")
-    own_contexts = read_contexts(contexts) if contexts is not None else None
+    own_contexts = None
+    if contexts is not None:
+        own_contexts = read_contexts(contexts, _context_reading(options))
     checks = read_checks(options.get("checks"))
     near_duplicates = options.get("near_duplicates")
     if near_duplicates is not None:
@@ -253,6 +268,15 @@ def _check_limits(options: PlanOptions) -> None:
             "as well.",
             setting="max_requests",
         )
+
+
+def _context_reading(options: PlanOptions) -> ContextReading:
+    columns = parse_columns(options.get("columns"))
+    return ContextReading(
+        split=parse_split(options.get("split_contexts")),
+        encoding=options.get("encoding"),
+        columns={name: columns[name] for name in columns if name in CONTEXT_COLUMNS},
+    )
 
 
 def _read_input(seeds: PlanSource, options: PlanOptions) -> list[Seed]:

@@ -12,6 +12,7 @@ from sdgkit.profile import PROFILE_COLUMN, Profile
 from sdgkit.prompts import Prompt
 from sdgkit.prompts.structured_output import check_structure
 from sdgkit.run import seed_samples
+from sdgkit.run.context_fit import refuse_what_does_not_fit
 from sdgkit.run.edition import EditionConfig, ProfileState
 from sdgkit.samples import Row, without_id
 from sdgkit.seeds import row_key
@@ -55,6 +56,7 @@ class Plan:
     Raises:
         SettingsError: A stage has no prompt, or `structure` is unknown.
         PromptError: A prompt does not fit its stage or the rows.
+        SeedError: A context of your own does not fit into what a teacher can hold.
     """
 
     pipeline: Pipeline
@@ -80,6 +82,9 @@ class Plan:
     def __post_init__(self) -> None:
         check_structure(self.structure)
         self._check_prompts()
+        contexts = self.settings.get("contexts")
+        if contexts:
+            refuse_what_does_not_fit(contexts, self.teachers, self.prompts)
 
     def _check_prompts(self) -> None:
         """Check every prompt against the columns that its stage will find, where they are known."""

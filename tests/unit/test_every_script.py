@@ -5,8 +5,8 @@ import pytest
 import sdgkit as sk
 from sdgkit import checks
 from sdgkit.checks.numbers import plain_digits
-from sdgkit.checks.word_count import count_words
 from sdgkit.evaluation.seed_findings import Finding
+from sdgkit.prompts.words import count_words
 
 
 @pytest.mark.parametrize(

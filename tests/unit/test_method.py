@@ -246,7 +246,7 @@ def test_a_column_id_of_the_users_contexts_is_not_the_lineage(script: ScriptedTe
     ("contexts", "words"),
     [
         ([], "no contexts"),
-        ([{"text": "x"}], "row 1: no text in the column 'context'"),
+        ([{"label": "x"}], "row 1: no text in the column 'context'.* columns here are: label"),
         ([{"context": "x"}, {"context": " "}], "row 2: no text in the column 'context'"),
         ([{"context": "x"}, {"context": 7}], "row 2: no text in the column 'context'"),
         (["x"], "row 1: no text in the column 'context'"),
