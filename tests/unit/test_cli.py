@@ -30,6 +30,8 @@ def typed(
 ) -> Iterator[Callable[..., tuple[int, str, str]]]:
     """Type a command, in a folder of its own; gives status, output and errors."""
     monkeypatch.chdir(tmp_path)
+    # On a busy machine, even the imports may take longer than a command waits in silence.
+    monkeypatch.setattr("sdgkit.cli.terminal.PATIENT_SECONDS", 600.0)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def call(*words: object) -> tuple[int, str, str]:
