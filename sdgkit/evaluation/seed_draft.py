@@ -115,6 +115,21 @@ class SeedDraft(Draft[tuple[Seed, ...]]):
         self._change((*rows[:place], row, *rows[place:]))
         return place
 
+    def insert(self, seeds: Sequence[Seed]) -> int:
+        """Add seeds at the end; they may be half written. One empty last seed makes room for them.
+
+        Args:
+            seeds: The seeds, each with a text in all four columns.
+
+        Returns:
+            The place of the first of them, from 0.
+        """
+        rows = self._history.state
+        if rows and not any(rows[-1][column].strip() for column in COLUMNS if column != TASK):
+            rows = rows[:-1]
+        self._change((*rows, *(_with_all_columns(seed) for seed in seeds)))
+        return len(rows)
+
     def edit(self, place: int, column: str, text: str) -> None:
         """Replace a text of a seed.
 
@@ -359,9 +374,9 @@ def _flaws_of(seeds: list[Seed]) -> FlawsByPlace:
     elif complete:
         for finding in check_seeds(seeds[:complete]):
             if finding.row is not None:
-                flaws[finding.row - 1].append(_flaw_of(finding))
+                flaws[finding.row - 1].append(flaw_of_finding(finding))
             elif complete == len(seeds):
-                flaws[None].append(_flaw_of(finding))
+                flaws[None].append(flaw_of_finding(finding))
     return flaws
 
 
@@ -387,6 +402,7 @@ def _missing_context(with_context: int, seeds: int) -> Flaw:
     )
 
 
-def _flaw_of(finding: Finding) -> Flaw:
+def flaw_of_finding(finding: Finding) -> Flaw:
+    """A finding of the seed check as a flaw beside its field."""
     sentences = f"{finding.problem} {finding.advice}"
     return Flaw(finding.column, sentences, severity=finding.severity)

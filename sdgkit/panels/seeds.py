@@ -1,5 +1,6 @@
 """The panel of the seed examples: write, check, load and save them."""
 
+import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -9,13 +10,18 @@ from typing import Any
 from sdgkit.errors import FileConflict, SeedError
 from sdgkit.evaluation.drafts import Flaw
 from sdgkit.evaluation.method_stages import stand_in
-from sdgkit.evaluation.seed_draft import NEW_FILE, SeedDraft
+from sdgkit.evaluation.seed_check import check_seeds
+from sdgkit.evaluation.seed_draft import NEW_FILE, SeedDraft, flaw_of_finding
+from sdgkit.evaluation.seed_paste import seeds_in_table
+from sdgkit.evaluation.seed_preview import Preview, preview_seed, propose_seed
+from sdgkit.evaluation.seed_rules import TASK
 from sdgkit.formatting import pluralize
 from sdgkit.keywords import known_keywords
-from sdgkit.panels.frame import Action, Panel
+from sdgkit.panels.frame import Action, Panel, required_teacher
 from sdgkit.panels.state import RESTORED, PanelState
 from sdgkit.run.seed_samples import SeedSamples, token_budget
 from sdgkit.seeds import COLUMNS, Seed, SeedSource, read_seeds
+from sdgkit.teachers.source import TeacherSource
 
 SEVERITIES = ("error", "warning", "hint")
 
@@ -35,6 +41,9 @@ class SeedsState(PanelState):
         can_redo: Whether there is something to redo.
         problem: Why what you type is not kept until you save it, or "".
         is_kept: Whether what is not saved is on disk.
+        can_ask: Whether there is a teacher to ask.
+        previews: The samples that the teacher made of a seed.
+        previewed: The place of that seed, from 0.
     """
 
     path: str
@@ -47,6 +56,9 @@ class SeedsState(PanelState):
     can_redo: bool
     problem: str
     is_kept: bool
+    can_ask: bool
+    previews: tuple[Preview, ...]
+    previewed: int
 
 
 class SeedPanel(Panel):
@@ -57,6 +69,8 @@ class SeedPanel(Panel):
 
     Args:
         source: A file (which may not exist yet), what `load_seeds` takes, or a `SeedDraft`.
+        teacher: The teacher who judges the seeds, proposes further ones, and makes samples of one;
+            or a TeacherPanel.
 
     Attributes:
         draft: The `SeedDraft` that the panel shows.
@@ -75,8 +89,18 @@ class SeedPanel(Panel):
     kind = "seeds"
 
     @known_keywords
-    def __init__(self, source: "SeedSource | SeedDraft | None" = None) -> None:
+    def __init__(
+        self,
+        source: "SeedSource | SeedDraft | None" = None,
+        *,
+        teacher: TeacherSource | None = None,
+    ) -> None:
         super().__init__()
+        self._teacher = teacher
+        self._judged: dict[str, list[Flaw]] = {}  # by the seed, what its judge found
+        self._proposed: list[Seed] = []  # by the teacher, and not edited yet
+        self._previews: tuple[Preview, ...] = ()
+        self._previewed = 0
         self.draft = source if isinstance(source, SeedDraft) else SeedDraft(source)
         self._open_place = 0
         self._revision = 0
@@ -108,6 +132,11 @@ class SeedPanel(Panel):
             "dismiss": self.dismiss,
             "load": self.load,
             "restore": self.restore,
+            "paste": self.paste,
+            "judge": self.judge,
+            "propose": self.propose,
+            "preview": self.preview,
+            "cancel": self.cancel,
         }
 
     def open(self, place: int) -> None:
@@ -186,6 +215,73 @@ class SeedPanel(Panel):
         if self.draft.follow_file():
             self._show_changed(self._open_place)
 
+    def paste(self, text: str) -> None:
+        """Add the rows that were copied in a spreadsheet.
+
+        Args:
+            text: The rows, their cells separated by tabs.
+        """
+        rows = self.draft.rows
+        task = rows[-1][TASK] if rows else ""
+        seeds = seeds_in_table(text, task)
+        self._show_changed(self.draft.insert(seeds))
+        self.notice = f"Pasted {pluralize(len(seeds), 'seed')}. Undo takes them back."
+
+    def judge(self) -> None:
+        """Have the teacher judge each seed beside another one, as a run would judge a sample."""
+        teacher = required_teacher(self._teacher)
+        seeds = self.draft.seeds
+
+        def ask() -> None:
+            without_judge = list(check_seeds(seeds))
+            judged: dict[str, list[Flaw]] = {}
+            number = 0
+            for finding in check_seeds(seeds, teacher):
+                if finding.row is not None and finding not in without_judge:
+                    flaws = judged.setdefault(_key(seeds[finding.row - 1]), [])
+                    flaws.append(flaw_of_finding(finding))
+                    number += 1
+            self._judged = judged
+            told = pluralize(number, "objection") if number else "no objection"
+            self.notice = f"{teacher.model} judged {pluralize(len(seeds), 'seed')}: {told}."
+
+        self.work("Judging the seeds, each beside another.", ask)
+
+    def propose(self) -> None:
+        """Have the teacher write a further seed in the manner of the one that is open, to edit."""
+        teacher = required_teacher(self._teacher)
+        seed = self._open_seed()
+
+        def ask() -> None:
+            proposal = propose_seed(seed, teacher=teacher)
+            place = self.draft.insert([proposal])
+            self._proposed.append(self.draft.rows[place])
+            self._show_changed(place)
+            self.notice = f"{teacher.model} wrote this seed. Read it, and make it yours."
+
+        self.work("Writing a seed.", ask)
+
+    def preview(self, place: int) -> None:
+        """Have the teacher make two samples of a seed."""
+        teacher = required_teacher(self._teacher)
+        [seed] = read_seeds([_given(self.draft.rows[place])])
+
+        def ask() -> None:
+            self._previews = tuple(preview_seed(seed, teacher=teacher))
+            self._previewed = place
+
+        self.work("Making two samples of this seed.", ask)
+
+    def _open_seed(self) -> Seed:
+        """The seed that is open, if it can be used; otherwise the first that can."""
+        rows = self.draft.rows
+        unfinished = set(self.draft.unfinished)
+        usable = [place for place in range(len(rows)) if place not in unfinished]
+        if not usable:
+            raise SeedError("Write one whole seed first: the teacher begins from it.")
+        place = self._open_place if self._open_place in usable else usable[0]
+        return _given(rows[place])
+
     def restore(self, rows: list[Seed]) -> None:
         """Put back the seeds that were typed before the kernel was gone or the cell ran again."""
         self.draft.replace(rows)
@@ -203,16 +299,22 @@ class SeedPanel(Panel):
         """What the panel shows now."""
         draft = self.draft
         flaws_by_place = draft.flaws()
-        severities: Counter[str] = Counter()
-        for flaws in flaws_by_place.values():
-            severities.update(flaw.severity for flaw in flaws)
+        severities: Counter[str] = Counter(flaw.severity for flaw in flaws_by_place.get(None, []))
+        to_fill_in = 0
         seeds = []
         for place, row in enumerate(draft.rows):
-            flaws = flaws_by_place.get(place, [])
-            seeds.append({**row, "flaws": [asdict(flaw) for flaw in flaws]})
+            flaws = [*flaws_by_place.get(place, []), *self._judged.get(_key(row), [])]
+            for flaw in flaws:
+                if flaw.severity == "error" and not row.get(flaw.part, "").strip():
+                    to_fill_in += 1
+                else:
+                    severities[flaw.severity] += 1
+            is_proposed = row in self._proposed
+            drawn = {"flaws": [asdict(flaw) for flaw in flaws], "is_proposed": is_proposed}
+            seeds.append({**row, **drawn})
         return SeedsState(
-            sign=_sign(draft, severities),
-            status=_status(draft, severities),
+            sign="busy" if self.busy else _sign(draft, severities, to_fill_in),
+            status=self.busy or _status(draft, severities, to_fill_in),
             folder=str(draft.path or "not in a file yet"),
             path=_file_to_offer(draft.path),
             columns=tuple(COLUMNS),
@@ -224,21 +326,37 @@ class SeedPanel(Panel):
             can_redo=draft.can_redo,
             problem=draft.problem,
             is_kept=draft.is_kept,
+            can_ask=self._teacher is not None,
+            previews=self._previews,
+            previewed=self._previewed,
         )
 
 
-def _sign(draft: SeedDraft, severities: Counter[str]) -> str:
+def _sign(draft: SeedDraft, severities: Counter[str], to_fill_in: int) -> str:
     if severities["error"] or severities["warning"]:
         return "warn"
-    return "good" if draft.rows else "none"
+    return "good" if draft.rows and not to_fill_in else "none"
 
 
-def _status(draft: SeedDraft, severities: Counter[str]) -> str:
+def _key(seed: Seed) -> str:
+    """What a seed is recognised by: its texts."""
+    return json.dumps(_given(seed), sort_keys=True)
+
+
+def _given(row: Seed) -> Seed:
+    """The four columns of a seed, without those that are empty."""
+    texts = {column: str(row.get(column) or "") for column in COLUMNS}
+    return {column: text for column, text in texts.items() if text.strip()}
+
+
+def _status(draft: SeedDraft, severities: Counter[str], to_fill_in: int) -> str:
     """How many seeds there are, how many flaws, and whether all is saved."""
     if not draft.rows:
-        parts = ["There are no seeds yet. Add one, or load a file."]
+        parts = ["There are no seeds yet. Add one, load a file, or paste from a spreadsheet."]
     else:
         parts = [pluralize(len(draft.rows), "seed")]
+    if to_fill_in:
+        parts.append(f"{pluralize(to_fill_in, 'field')} to fill in")
     for severity in SEVERITIES:
         if severities[severity]:
             parts.append(pluralize(severities[severity], severity))

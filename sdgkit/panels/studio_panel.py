@@ -109,7 +109,7 @@ class StudioPanel(Panel):
         if self.path.exists() and not self.path.is_dir():
             raise SettingsError(f"{skill} is a file. Give the folder of a skill.", setting="skill")
         self.teacher = _teacher_panel(teacher)
-        self.seeds = SeedPanel(self._seed_file())
+        self.seeds = SeedPanel(self._seed_file(), teacher=self.teacher)
         self._panels: dict[str, Panel] = {"teacher": self.teacher, "seeds": self.seeds}
         for panel in self._panels.values():
             panel.host = self

@@ -75,6 +75,11 @@ def test_seeds_are_written_with_what_is_wrong_beside_the_field_and_saved(
             name: panel.get_by_label(name, exact=True)
             for name in ("task description", "question", "response")
         }
+        expect(fields["task description"]).to_be_focused()
+        for field in fields.values():
+            expect(field).not_to_have_attribute("aria-invalid", "true")
+        for _ in range(5):
+            page.keyboard.press("Tab")  # an empty field is wrong once it was left
         for field in fields.values():
             expect(field).to_have_attribute("aria-invalid", "true")
             expect(field).to_have_accessible_description(re.compile("It is empty"))
@@ -106,6 +111,35 @@ def test_seeds_are_written_with_what_is_wrong_beside_the_field_and_saved(
         expect(fields["question"]).to_have_value(
             "I made the login button blue. What is the commit message?"
         )
+
+
+def test_rows_of_a_spreadsheet_are_pasted_as_seeds(lab: Lab, page: Page) -> None:
+    notebook_file = lab.write(
+        "pasted", {"panel": "import sdgkit as sk\nsk.SeedPanel('pasted.jsonl')"}
+    )
+    copied = 'Wie viel kostet es?\tHow much is it?\n"Ja,\nbitte."\t"Yes,\nplease."\n'
+    paste = """([kind, text]) => {
+      const data = new DataTransfer();
+      data.setData("text/plain", text);
+      if (kind) data.setData(kind, "<table><tr><td></td></tr></table>");
+      const event = new ClipboardEvent("paste", { clipboardData: data, bubbles: true });
+      document.activeElement.dispatchEvent(event);
+    }"""
+    with lab.open(page, notebook_file) as notebook:
+        notebook.run("panel")
+        panel = notebook.panel("seeds")
+        panel.get_by_role("button", name="Add a seed").click()
+        task = panel.get_by_label("task description", exact=True)
+        expect(task).to_be_focused()
+        task.fill("Translate what somebody says into English, as a native speaker would say it.")
+        panel.get_by_label("question", exact=True).click()
+        page.evaluate(paste, ["", "a\ttab in code"])
+        page.evaluate(paste, ["text/html", copied])
+        expect(panel.get_by_role("status")).to_contain_text("Pasted 2 seeds")
+        expect(panel.get_by_label("question", exact=True)).to_have_value("Wie viel kostet es?")
+        panel.get_by_role("button", name="Seed 2", exact=True).click()
+        expect(panel.get_by_label("response", exact=True)).to_have_value("Yes,\nplease.")
+        expect(task).to_have_value(re.compile("^Translate"))
 
 
 def test_a_run_whose_judge_turns_nearly_everything_down_pauses_and_asks(

@@ -92,12 +92,13 @@ function textOf(text, revision) {
 }
 
 function TextInput({ text = "", revision, ...props }) {
-  return html`<input autocomplete="off" spellcheck="false" ref=${textOf(text, revision)} ...${props} />`;
+  return html`<input dir="auto" autocomplete="off" spellcheck="false" ref=${textOf(text, revision)} ...${props} />`;
 }
 
 // rows: how high it is at least; it grows with its text.
 function TextArea({ text = "", revision, rows = 2, ...props }) {
   return html`<textarea
+    dir="auto"
     rows=${rows}
     style="--rows:${rows}"
     ref=${textOf(text, revision)}
