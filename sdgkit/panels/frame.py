@@ -251,9 +251,13 @@ class Panel:
             "title": self.kind.capitalize(),
             "busy": self.busy,
             "notice": self.notice,
-            "error": error_sentence(self.last_error) or state.error,
+            "error": self.sentence_of(self.last_error) or state.error,
             "conflict": self._drawn_conflict(),
         }
+
+    def sentence_of(self, error: BaseException | None) -> str:
+        """An error in one sentence, or "" for None."""
+        return error_sentence(error)
 
     def _drawn_conflict(self) -> dict[str, Any] | None:
         if self.conflict is None:

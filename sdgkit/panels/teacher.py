@@ -1,6 +1,8 @@
 """The panel of a teacher: connect it, see whether it answers, and find out what it can do."""
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from inspect import signature
 from typing import Any, TypeVar
@@ -9,17 +11,34 @@ from sdgkit.errors import SettingsError
 from sdgkit.evaluation.abilities import Ability, abilities
 from sdgkit.formatting import format_number
 from sdgkit.keywords import check_keywords
-from sdgkit.panels.frame import Action, Panel
+from sdgkit.panels.frame import Action, Cancel, Panel
 from sdgkit.panels.state import PanelState
-from sdgkit.teachers import connect
+from sdgkit.teachers import background, connect
+from sdgkit.teachers.diagnosis import Cause, Trouble
 from sdgkit.teachers.endings import Ending
 from sdgkit.teachers.exchange import Reply
+from sdgkit.teachers.local_servers import USUAL_PORTS, FoundServer, find_servers
 from sdgkit.teachers.settings import KINDS, Settings, resolve_settings
+from sdgkit.teachers.settings_file import save_teacher
 from sdgkit.teachers.source import TeacherHolder
 from sdgkit.teachers.teacher import Teacher
 
 Answer = TypeVar("Answer")
 
+# What the sentences of `connect` name, and what it is called in the panel.
+IN_FIELDS = {
+    "with --base-url or base_url=": "in the field address",
+    "in --base-url or base_url=": "in the field address",
+    "with --model or model=": "in the field model",
+    "with base_url=": "in the field address",
+    "with model=": "in the field model",
+    "--base-url or base_url=": "the field address",
+    "--model or model=": "the field model",
+    "SDGKIT_API_KEY or OPENAI_API_KEY": "the field key",
+    "SDGKIT_API_KEY": "the field key",
+    "run the same command again to resume": "press Test again",
+}
+KEY_CAUSES = (Cause.WRONG_KEY, Cause.EXPIRED_KEY)
 FIRST_MESSAGE = "Write one sentence about the sea."
 
 
@@ -61,6 +80,29 @@ class ReplyState:
         return cls(reply.text, reply.reasoning)
 
 
+@dataclass(frozen=True)
+class FoundState:
+    """A server that was found on this machine.
+
+    Attributes:
+        label: Its name, address and models, in words.
+        kind: Its kind.
+        base_url: Its address.
+        model: Its only model, or "".
+    """
+
+    label: str
+    kind: str
+    base_url: str
+    model: str
+
+    @classmethod
+    def of(cls, server: FoundServer) -> "FoundState":
+        """What is shown of this server."""
+        model = server.models[0] if len(server.models) == 1 else ""
+        return cls(str(server), server.kind, server.base_url, model)
+
+
 @dataclass(frozen=True, kw_only=True)
 class TeacherState(PanelState):
     """What the panel of a teacher shows.
@@ -74,6 +116,10 @@ class TeacherState(PanelState):
         reply: What came back.
         abilities: What the server can do, each with the answer.
         notes: What sdgkit noticed about this teacher.
+        found: The servers that *Find* saw on this machine.
+        wants_key: Whether the server refused because of the key.
+        wants_model: Whether a model has to be chosen.
+        can_save: Whether *Save as default* can be pressed.
     """
 
     kinds: tuple[str, ...]
@@ -84,6 +130,10 @@ class TeacherState(PanelState):
     reply: ReplyState | None
     abilities: list[Ability]
     notes: list[str]
+    found: list[FoundState]
+    wants_key: bool
+    wants_model: bool
+    can_save: bool
 
 
 class TeacherPanel(Panel, TeacherHolder):
@@ -121,6 +171,11 @@ class TeacherPanel(Panel, TeacherHolder):
         self._message = FIRST_MESSAGE
         self._reply: Reply | None = None
         self._abilities: list[Ability] = []
+        self._found: list[FoundServer] = []
+        self._asker: threading.Thread | None = None
+        self._is_typed = False  # the address: then it is yours, whatever the folder says
+        self._wants_key = False
+        self._wants_model = False
 
     @classmethod
     def of(cls, teacher: Teacher) -> "TeacherPanel":
@@ -149,7 +204,9 @@ class TeacherPanel(Panel, TeacherHolder):
         try:
             # An address that nobody typed stays one of the folder's settings, which decide
             # nothing about keys.
-            is_typed = connection.base_url != _address_from_folder(connection.kind)
+            is_typed = self._is_typed or (
+                connection.base_url != _address_from_folder(connection.kind)
+            )
             base_url = connection.base_url if is_typed else None
             teacher = connect(connection.kind, base_url, connection.model, **self._options)
             models = teacher.models()
@@ -171,6 +228,9 @@ class TeacherPanel(Panel, TeacherHolder):
             "message": self.set_message,
             "test": self.test,
             "abilities": self.find_abilities,
+            "find": self.find,
+            "cancel": self.cancel,
+            "save_default": self.save_as_default,
         }
 
     def choose(
@@ -198,6 +258,14 @@ class TeacherPanel(Panel, TeacherHolder):
             base_url=current.base_url if base_url is None else base_url.strip(),
             model=current.model if model is None else model.strip(),
         )
+        if base_url is not None:
+            self._is_typed = True
+        elif kind is not None:
+            self._is_typed = False
+        if model is None and (kind is not None or base_url is not None):
+            self._models = []
+        self._wants_key = False
+        self._wants_model = False
         if api_key:
             self._options = {**self._options, "api_key": api_key}
         self._teacher = None
@@ -243,16 +311,72 @@ class TeacherPanel(Panel, TeacherHolder):
         connection = self.connection
 
         def work() -> None:
+            self._asker = threading.current_thread()
             try:
                 answer = ask(self.teacher)
-            except Exception:
+            except CancelledError:
+                self.notice = "Cancelled."
+            except Exception as error:
                 if self.connection is connection:
-                    raise
-                return
-            if self.connection is connection:
-                show(answer)
+                    self._take(error)
+            else:
+                if self.connection is connection:
+                    self._wants_key = False
+                    self._wants_model = False
+                    show(answer)
 
-        self.work(activity, work)
+        self.work(activity, work, self._begin_asking)
+
+    def _begin_asking(self) -> Cancel:
+        self._asker = None
+        self._wants_key = False
+        self._wants_model = False
+        return self._cancel_asking
+
+    def _cancel_asking(self) -> None:
+        if self._asker is not None:
+            background.cancel_wait(self._asker)
+
+    def _take(self, error: Exception) -> None:
+        """Note what an error asks of you; a choice of models is no error. Raises it otherwise."""
+        if isinstance(error, SettingsError) and error.setting == "model" and error.choices:
+            self._wants_model = True
+            return
+        cause = error.__cause__
+        self._wants_key = isinstance(cause, Trouble) and cause.cause in KEY_CAUSES
+        raise error
+
+    def find(self) -> None:
+        """Look for servers on this machine, at the ports where they usually listen."""
+
+        def look() -> None:
+            self._asker = threading.current_thread()
+            try:
+                self._found = find_servers()
+            except CancelledError:
+                self.notice = "Cancelled."
+                return
+            if not self._found:
+                ports = ", ".join(f"{name} {port}" for port, name in USUAL_PORTS.items())
+                self.notice = f"No server answers at the usual ports of this machine ({ports})."
+
+        self.work("Looking for servers on this machine.", look, self._begin_asking)
+
+    def save_as_default(self) -> None:
+        """Write kind, address and model into `sdgkit.toml`, for everything in this folder."""
+        connection = self.connection
+        path = save_teacher(connection.kind, connection.base_url, connection.model)
+        self._is_typed = True
+        self.notice = f"Saved in {path}: connect() and the commands use it in this folder."
+        if self._options.get("api_key"):
+            self.notice += " The key is not saved: set SDGKIT_API_KEY."
+
+    def sentence_of(self, error: BaseException | None) -> str:
+        """An error in one sentence, which names the fields."""
+        sentence = super().sentence_of(error)
+        for option, field in IN_FIELDS.items():
+            sentence = sentence.replace(option, field)
+        return sentence
 
     # Showing --------------------------------------------------------------------------------------
 
@@ -273,6 +397,10 @@ class TeacherPanel(Panel, TeacherHolder):
             reply=ReplyState.of(reply) if reply else None,
             abilities=self._abilities,
             notes=list(teacher.notes) if teacher else [],
+            found=[FoundState.of(server) for server in self._found],
+            wants_key=self._wants_key,
+            wants_model=self._wants_model,
+            can_save=self.last_error is None and not self.busy,
         )
 
     def _where(self) -> tuple[str, str]:
@@ -280,6 +408,10 @@ class TeacherPanel(Panel, TeacherHolder):
         teacher = self._teacher
         if self.busy:
             return "busy", self.busy
+        if self._wants_key:
+            return "warn", "The server asks for a key: type it into the field key."
+        if self._wants_model:
+            return "warn", f"The server has {len(self._models)} models: choose one."
         if self.last_error is not None:
             return "bad", "Not reachable" if teacher is None else "No answer"
         if teacher is None:

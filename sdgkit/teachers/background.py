@@ -26,6 +26,7 @@ CLEANUP_SECONDS = 2.0
 _lock = threading.RLock()
 _loop: asyncio.AbstractEventLoop | None = None
 _thread: threading.Thread | None = None
+_waiting: dict[int, concurrent.futures.Future[Any]] = {}  # what each thread waits for, by its id
 
 
 def loop() -> asyncio.AbstractEventLoop:
@@ -84,6 +85,8 @@ def wait(coroutine: Coroutine[Any, Any, T]) -> T:
             has_ended.set()
 
     future = submit(run())
+    this_thread = threading.get_ident()
+    _waiting[this_thread] = future
     try:
         return future.result()
     except KeyboardInterrupt as interrupt:
@@ -91,6 +94,15 @@ def wait(coroutine: Coroutine[Any, Any, T]) -> T:
         has_ended.wait(CLEANUP_SECONDS)
         show_in_notebook(interrupt, "Interrupted.")
         raise
+    finally:
+        _waiting.pop(this_thread, None)
+
+
+def cancel_wait(thread: threading.Thread) -> None:
+    """Cancel what a thread waits for, if it does: its `wait` raises CancelledError."""
+    future = _waiting.get(thread.ident or 0)
+    if future is not None:
+        future.cancel()
 
 
 def _disown_loop() -> None:

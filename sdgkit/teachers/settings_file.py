@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sdgkit.errors import SettingsError
+from sdgkit.files import write_atomically
 from sdgkit.keywords import advice
 
 SETTINGS_FILE = "sdgkit.toml"
@@ -200,3 +201,36 @@ def refuse_unknown_variables() -> None:
                 setting=name,
                 choices=known,
             )
+
+
+def save_teacher(kind: str, base_url: str = "", model: str = "") -> Path:
+    """Make a teacher the default of the working folder: write it into its `sdgkit.toml`.
+
+    Everything else in the file stays as it is. A key is never written.
+
+    Args:
+        kind: The kind of teacher.
+        base_url: Its address; "" for none.
+        model: Its model; "" for the only one.
+
+    Returns:
+        The file.
+
+    Raises:
+        SettingsError: The file that is there cannot be read.
+        RunError: It cannot be written.
+    """
+    import tomlkit
+
+    read_settings_file()  # what cannot be read is not overwritten
+    path = Path(SETTINGS_FILE)
+    text = path.read_text(encoding="utf-8-sig") if path.exists() else ""
+    document = tomlkit.parse(text)
+    for name, value in (("teacher", kind), ("base_url", base_url), ("model", model)):
+        if value:
+            document[name] = value
+        else:
+            document.pop(name, None)
+    with write_atomically(path) as file:
+        file.write(tomlkit.dumps(document).encode())
+    return path

@@ -52,10 +52,12 @@ function debounced(wait, work) {
   let timer;
   let lastRun = 0;
   let values = [];
+  let lastValues = "";
   const run = () => {
     clearTimeout(timer);
     unsentWork.delete(run);
     lastRun = Date.now();
+    lastValues = JSON.stringify(values);
     work(...values);
   };
   const soon = (...newValues) => {
@@ -67,6 +69,7 @@ function debounced(wait, work) {
     timer = setTimeout(run, Math.max(0, Math.min(wait, longest)));
   };
   soon.now = (...newValues) => {
+    if (!unsentWork.has(run) && JSON.stringify(newValues) === lastValues) return; // it was sent
     values = newValues;
     run();
   };
@@ -114,6 +117,23 @@ function KeyInput({ id, placeholder, onKey }) {
     event.target.value = "";
   };
   return html`<input id=${id} type="password" autocomplete="off" placeholder=${placeholder} onChange=${send} />`;
+}
+
+// How long something has been going on, in a field that changes every second.
+class Clock extends preact.Component {
+  componentDidMount() {
+    this.began = Date.now();
+    this.timer = setInterval(() => this.setState({}), 1000);
+  }
+
+  componentWillUnmount() {
+    clearInterval(this.timer);
+  }
+
+  render() {
+    const seconds = Math.floor((Date.now() - (this.began ?? Date.now())) / 1000);
+    return html`<span class="sdg-soft" role="timer">${formatNumber(seconds)} s</span>`;
+  }
 }
 
 // Parts ---------------------------------------------------------------------------------------------------------------

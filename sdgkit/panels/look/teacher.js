@@ -7,6 +7,7 @@ function view(ui) {
   const keep = (event) => {
     local.message = event.target.value;
   };
+  openKeyField(ui);
   const keyHint = state.has_key ? "set; kept in memory only" : "from SDGKIT_API_KEY, or type it";
   return html`
     <div class="sdg-fields">
@@ -36,11 +37,33 @@ function view(ui) {
     <${Row}>
       <${Button} label="Test" main disabled=${isBusy} onClick=${test} />
       <${Button} label="What can the server do?" disabled=${isBusy} onClick=${() => act("abilities")} />
+      <${Button} label="Find on this machine" disabled=${isBusy} onClick=${() => act("find")} />
+      <${Button} label="Save as default" disabled=${!state.can_save} onClick=${() => act("save_default")} />
+      ${isBusy && html`<${Button} label="Cancel" onClick=${() => act("cancel")} /><${Clock} key=${state.busy} />`}
     <//>
+    ${state.found.length > 0 && foundServers(ui)}
     ${state.reply && replyOf(state)}
     ${state.abilities.length > 0 && abilitiesOf(state)}
     ${state.notes.map((note) => html`<${Soft}>${note}<//>`)}
   `;
+}
+
+// The key's field is opened once when the server asks for a key.
+function openKeyField({ state, local, focus }) {
+  if (state.wants_key && !local.wantedKey) setTimeout(() => focus("key"));
+  local.wantedKey = state.wants_key;
+}
+
+function foundServers({ state, act }) {
+  const choose = ({ kind, base_url, model }) => act("choose", { kind, base_url, model });
+  return html`<section aria-label="servers on this machine">
+    <h4>on this machine</h4>
+    ${state.found.map(
+      (server) => html`<p key=${server.base_url}>
+      <${Button} label="Use it" aria-label="Use ${server.label}" onClick=${() => choose(server)} /> ${server.label}
+    </p>`,
+    )}
+  </section>`;
 }
 
 function addressField({ state, type, id }) {
@@ -58,6 +81,7 @@ function addressField({ state, type, id }) {
 
 // A list to choose from, once the server has said which models it has.
 function modelField({ state, act, type, id }) {
+  const isWanted = state.wants_model && !state.connection.model;
   const { model } = state.connection;
   if (!state.models.length) {
     return html`<${Field} id="${id}-model" label="model">
@@ -78,6 +102,7 @@ function modelField({ state, act, type, id }) {
       value=${model}
       options=${[unset, ...names]}
       onChoice=${(name) => act("choose", { model: name })}
+      aria-invalid=${isWanted ? "true" : null}
     />
   <//>`;
 }
