@@ -19,11 +19,12 @@ _SENTENCE = re.compile(
     rf"[^\s.!?{WIDE_SIGNS}][^\n]*?(?:[.!?\u2026](?=\s|$)|[{WIDE_SIGNS}]|(?=\n|$))"
 )
 _WORD = re.compile(r"[^\W_]+")
+_BETWEEN_CELLS = re.compile(r"(?<!\\)\|")  # a mark with a backslash belongs to its cell
 
 
 @dataclass(frozen=True)
 class Items:
-    """The items of a response: lines of the same kind, of which it has at least two.
+    """The items of a response: lines of the same kind, at least two, or the rows of a table.
 
     Attributes:
         kind: "row" (of a table), "entry" (of a list), "key" (of JSON) or "label".
@@ -57,7 +58,9 @@ class Items:
 
 
 def items_of(text: str) -> Items | None:
-    """The items of a response; None if it has fewer than two.
+    """The items of a response; None if it has none.
+
+    One line may look like an entry or a label by chance; one row of a table does not.
 
     Example:
         >>> items = items_of("- tea\\n- milk\\n\\nThat is all.")
@@ -73,7 +76,8 @@ def items_of(text: str) -> Items | None:
         "label": [place for place, line in enumerate(lines) if LABELLED.fullmatch(line)],
     }
     for kind, places in kinds.items():
-        if len(places) >= 2:
+        fewest = 1 if kind == "row" else 2
+        if len(places) >= fewest:
             return Items(kind, lines, places)
     return None
 
@@ -89,7 +93,7 @@ def _table_rows(lines: Sequence[str]) -> list[int]:
 
 def cells(row: str) -> list[str]:
     """The cells of a table's row."""
-    return [cell.strip() for cell in row.strip().strip("|").split("|")]
+    return [cell.strip() for cell in _BETWEEN_CELLS.split(row.strip().strip("|"))]
 
 
 def sentences_of(text: str) -> list[re.Match[str]]:

@@ -53,6 +53,22 @@ def test_damage_is_always_the_same_and_always_a_change(response: GoodResponse) -
     assert all(text != response.text and text.strip() for text in spoilt.values())
 
 
+ONE_ROW = GoodResponse(
+    "| Feature | Verdict |\n|---|---|\n| Pipes | `a \\| b` reads like a sentence. |",
+    "a | b reads like a sentence",
+    TABLE.text,
+)
+
+
+def test_a_table_of_one_row_is_spoilt_as_a_table() -> None:
+    head = "| Feature | Verdict |\n|---|---|"
+    spoilt = spoil(ONE_ROW)
+    assert spoilt["omission"] == head
+    assert spoilt["sentence"].splitlines()[:3] == ONE_ROW.text.splitlines()
+    assert spoilt["form"] == "- Pipes: `a \\| b` reads like a sentence."
+    assert "order" not in spoilt
+
+
 def test_one_figure_is_wrong_by_a_digit() -> None:
     assert spoil(MAIL)["figure"] == MAIL.text.replace("312", "313")
     assert spoil(TEXT)["figure"] == TEXT.text.replace("12", "13")
