@@ -22,7 +22,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # The rooms from top to bottom: a file imports only from its own room and from those above it.
 ROOMS = [
     ["errors"],
-    ["files", "formatting", "keywords"],
+    ["files", "formatting", "keywords", "log"],
     ["recorded"],
     ["samples", "funnel"],
     ["texts"],

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sdgkit import errors
-from sdgkit.cli.terminal import say
+from sdgkit.cli.terminal import tell
 
 if TYPE_CHECKING:
     from jupyter_client.manager import AsyncKernelManager
@@ -64,7 +64,7 @@ class Headings:
         headings = re.findall(r"^#+ *(.+)", cell.source, re.MULTILINE)
         if headings:
             self.last = headings[-1]
-            say(f"  {self.last}")
+            tell(f"  {self.last}")
 
 
 def execute(source: Path, target: Path, parameters: Mapping[str, Any]) -> None:

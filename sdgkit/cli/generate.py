@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdgkit.cli.commands import argument, command, option
+from sdgkit.cli.documents import estimate_document
 from sdgkit.cli.exit_status import DONE
 from sdgkit.cli.option_groups import OptionGroup, option_group, rehearsal_options
 from sdgkit.cli.options import (
@@ -24,11 +25,13 @@ from sdgkit.cli.options import (
     judge_options,
     limit_options,
     output_options,
+    reports_progress,
     seed_options,
     teacher_options,
 )
+from sdgkit.cli.output import print_document
 from sdgkit.cli.runs import print_ending
-from sdgkit.cli.terminal import REHEARSAL_SAMPLES, is_live, say
+from sdgkit.cli.terminal import REHEARSAL_SAMPLES, is_live, say, tell
 from sdgkit.cli.value_types import AMOUNT
 from sdgkit.errors import SdgkitError, SettingsError
 from sdgkit.formatting import pluralize, visible
@@ -63,6 +66,7 @@ class TrialOptions(OptionGroup):
 
 
 @command(takes=JOB_SETTINGS)
+@reports_progress
 @argument(
     "seeds",
     metavar="SEEDS",
@@ -164,7 +168,7 @@ def generate(
         if trial.dry_run:
             _print_estimate(planned, out, trial)
             return DONE
-        say(opening(planned, out, connected, referee))
+        tell(opening(planned, out, connected, referee))
         connections.enter_context(without_pandas())
         run = follow(planned, out, output.reuse, connected.notes)
     return print_ending(run)
@@ -197,6 +201,7 @@ def _recorded_teacher(seeds: str, teacher: TeacherOptions) -> dict[str, Any]:
         SettingsError: A model made the folder, and no option or setting names a teacher.
     """
     from sdgkit.method import run_folder
+    from sdgkit.run import open_run
     from sdgkit.run.folder import read_config
     from sdgkit.teachers.settings import REHEARSAL, is_teacher_set
 
@@ -211,9 +216,11 @@ def _recorded_teacher(seeds: str, teacher: TeacherOptions) -> dict[str, Any]:
         model = visible(config.model or config.teacher)
         place = ""
         advice = "--base-url URL or --teacher KIND"
-        if config.base_url:
-            place = f" at {visible(config.base_url)}"
-            advice = f"--base-url {shlex.quote(visible(config.base_url))}, if that is still right"
+        address = visible(open_run(folder).snapshot().base_url or "")
+        if address:
+            place = f" at {address}"
+            options = " ".join(f"--base-url {shlex.quote(url)}" for url in address.split(", "))
+            advice = f"{options}, if that is still right"
         raise SettingsError(
             f"The run in {folder} was made by {model}{place}. A folder does not choose the "
             f"teacher: name the teacher with {advice} (--teacher rehearsal needs none).",
@@ -232,6 +239,7 @@ def _print_estimate(planned: "Plan", out: Path, trial: TrialOptions) -> None:
         price_prompt=trial.price_prompt,
         price_completion=trial.price_completion,
     )
+    print_document("estimate", estimate_document(estimated, out))
     requests = pluralize(estimated.asked, "request")
     if estimated.examples:
         say(f"{beside_seeds(estimated.examples)}")
@@ -296,7 +304,7 @@ def _teachers_with_renewable_keys(run: "Run") -> list["Teacher"]:
 
 def _print_all(notes: deque[str]) -> None:
     while notes:
-        say(notes.popleft())
+        tell(notes.popleft())
 
 
 class _NoPandas:

@@ -36,6 +36,7 @@ SHIPMENTS = (
     Shipment("notebooks", "*.ipynb"),
     Shipment("notebooks", "seeds/*"),
     Shipment("notebooks", "guide/*.md"),
+    Shipment("notebooks", "guide/*.json"),
     Shipment("notebooks", "images/*.png"),
     Shipment("prompts", "*/*.yaml", "prompts"),
 )

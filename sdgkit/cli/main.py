@@ -15,9 +15,11 @@ from sdgkit.cli.compare import compare
 from sdgkit.cli.exit_status import BAD_ARGUMENTS, DONE, FAILED, INTERRUPTED
 from sdgkit.cli.flow import flow
 from sdgkit.cli.generate import generate
+from sdgkit.cli.interface import interface
 from sdgkit.cli.lab import lab
 from sdgkit.cli.notebook import run
-from sdgkit.cli.runs import explain, export, merge, push, review, show, status
+from sdgkit.cli.output import as_text, print_error
+from sdgkit.cli.runs import explain, export, merge, push, review, samples, show, status
 from sdgkit.cli.shelf import mix
 from sdgkit.cli.studio import studio
 from sdgkit.cli.teachers import ask, calibrate, check, evaluate, rehearse, study
@@ -43,6 +45,7 @@ COMMANDS: list[click.Command] = [
     ask,
     check,
     status,
+    samples,
     show,
     explain,
     compare,
@@ -109,6 +112,9 @@ def main(args: Sequence[str] | None = None) -> int:
     _interrupt_on_signals()
     words = list(sys.argv[1:] if args is None else args)
     arguments, wants_traceback = _without_debug(words)
+    if "--json" in words and HELP.intersection(words):
+        print(as_text(interface(root, _called_command(words)), indent=2))
+        return DONE
     try:
         if not HELP.intersection(words):
             refuse_unknown_variables()
@@ -117,13 +123,25 @@ def main(args: Sequence[str] | None = None) -> int:
     except click.Abort:
         with suppress(OSError):  # the terminal may be what went away
             say("Interrupted. Run the same command again to resume.", sys.stderr)
+            _print_error_document(words, KeyboardInterrupt("Interrupted."), INTERRUPTED)
         return INTERRUPTED
     except Exception as error:
         if wants_traceback:
             traceback.print_exc()
         called = _called_command(words)
         say(f"{called}: {_sentence(error, called)}", sys.stderr)
-        return BAD_ARGUMENTS if isinstance(error, BAD_ARGUMENT_ERRORS) else FAILED
+        is_bad_argument = isinstance(error, BAD_ARGUMENT_ERRORS)
+        exit_status = BAD_ARGUMENTS if is_bad_argument else FAILED
+        _print_error_document(words, error, exit_status)
+        return exit_status
+
+
+def _print_error_document(words: Sequence[str], error: BaseException, exit_status: int) -> None:
+    """Print what failed as the one document that --json promises."""
+    end = words.index("--") if "--" in words else len(words)
+    if "--json" in words[:end]:
+        command = _called_command(words).removeprefix("sdgkit").strip()
+        print_error(command or "sdgkit", error, exit_status)
 
 
 def _prepare_streams() -> None:

@@ -20,10 +20,12 @@ from sdgkit.cli.options import (
     judge_options,
     limit_options,
     output_options,
+    reports_progress,
     teacher_options,
 )
+from sdgkit.cli.output import print_document
 from sdgkit.cli.runs import print_ending
-from sdgkit.cli.terminal import say
+from sdgkit.cli.terminal import say, tell
 from sdgkit.errors import SettingsError
 from sdgkit.teachers.settings_file import JOB_SETTINGS
 
@@ -74,6 +76,7 @@ class Notebook:
 
 
 @command(takes=JOB_SETTINGS)
+@reports_progress
 @argument(
     "notebook",
     metavar="[NOTEBOOK]",
@@ -141,11 +144,13 @@ def run(
     if "out" in source.parameters:
         values["out"] = str(out)
     executed = out / source.path.name
-    say(f"{source.name} to {executed}\n")
+    tell(f"{source.name} to {executed}\n")
     execute(source.path, executed, values)
     say(f"\nThe executed notebook: {executed}")
+    if not (out / "summary.json").exists():
+        print_document("run", {"notebook": str(executed), "exit_status": DONE})
     if (out / "summary.json").exists():
-        return print_ending(open_run(out), min_samples)
+        return print_ending(open_run(out), min_samples, command="run", notebook=str(executed))
     return DONE
 
 

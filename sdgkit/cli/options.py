@@ -6,12 +6,15 @@ A command takes a group by its decorator, `@teacher_options`, and receives one f
 
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeVar
+
+import click
 
 from sdgkit.cli.commands import option
 from sdgkit.cli.option_groups import OptionGroup, option_group
+from sdgkit.cli.output import Output, reporting
 from sdgkit.cli.value_types import AMOUNT, COUNT, FOLDER, PATH, SHARE, ListsFile, Number
 from sdgkit.errors import SettingsError
 
@@ -353,6 +356,47 @@ job_options = option_group(
 )
 
 
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+json_option = option("--json", "as_json", is_flag=True, help="print one JSON document on stdout")
+
+
+def reports(function: Function) -> Function:
+    """A decorator for a command that reports: gives it --json."""
+
+    @functools.wraps(function)
+    def call(*args: Any, as_json: bool, **values: Any) -> Any:
+        with reporting(Output(as_json)):
+            return function(*args, **values)
+
+    return json_option(call)  # type: ignore[return-value]
+
+
+def reports_progress(function: Function) -> Function:
+    """A decorator for a command that works for a while: gives it --json, --log and --quiet."""
+
+    @functools.wraps(function)
+    def call(
+        *args: Any, as_json: bool, log: Literal["text", "json"], quiet: bool, **values: Any
+    ) -> Any:
+        with reporting(Output(as_json, log, quiet)):
+            return function(*args, **values)
+
+    decorated = _output_option("--quiet", is_flag=True, help="say nothing until the end")(call)
+    decorated = _output_option(
+        "--log",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        help="say on stderr what happens meanwhile as JSON lines (json)",
+    )(decorated)
+    return _output_option(  # type: ignore[return-value]
+        "--json", "as_json", is_flag=True, help="print the result as one JSON document on stdout"
+    )(decorated)
+
+
+_output_option = functools.partial(option, section="What is printed")
+
+
 @dataclass(frozen=True)
 class OutputOptions(OptionGroup):
     """Where the run's folder is."""
@@ -361,17 +405,17 @@ class OutputOptions(OptionGroup):
     reuse: bool = False
 
 
-_output_option = functools.partial(option, section="The run's folder")
+_folder_option = functools.partial(option, section="The run's folder")
 output_options = option_group(
     "output",
     OutputOptions,
-    _output_option(
+    _folder_option(
         "--out",
         metavar="FOLDER",
         type=FOLDER,
         help="the run's folder (default: runs/, then the name of the seed file)",
     ),
-    _output_option(
+    _folder_option(
         "--reuse",
         is_flag=True,
         help="continue in the folder of a different job, and reuse its replies where they fit",

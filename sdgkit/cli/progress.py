@@ -4,6 +4,7 @@ Everything comes from the run's snapshots; nothing is computed here.
 """
 
 import getpass
+import logging
 import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from rich.live import Live
 from rich.table import Column, Table
 from rich.text import Text
 
-from sdgkit.cli.terminal import is_live, say
+from sdgkit.cli.terminal import is_live, say, tell
 from sdgkit.errors import SettingsError
 from sdgkit.formatting import (
     format_drops,
@@ -23,10 +24,17 @@ from sdgkit.formatting import (
     pluralize,
     visible,
 )
+from sdgkit.log import log
 from sdgkit.run.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from sdgkit.teachers import Teacher
+
+LOGGED = (
+    *("state", "samples", "requests", "reused", "retries", "completion_tokens", "in_flight"),
+    *("wall_s", "requests_per_s", "seconds_left", "fraction"),
+)
+"""The numbers of a snapshot that a line of progress has as fields."""
 
 LINE_EVERY_S = 5.0  # between two plain lines
 
@@ -52,7 +60,9 @@ class ProgressView(ExitStack):
         if snapshot.is_active and is_due:
             self._next_line_at = time.monotonic() + LINE_EVERY_S
             self._last_state = snapshot.state
-            say(progress_line(snapshot))
+            numbers = {name: getattr(snapshot, name) for name in LOGGED}
+            log(logging.INFO, "progress", progress_line(snapshot), **numbers)
+            tell(progress_line(snapshot))
 
     def ask_for_key(self, teacher: "Teacher") -> None:
         """Ask for a new key, which is not echoed, while the table stands still."""

@@ -2,11 +2,20 @@
 
 import time
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sdgkit.cli.commands import argument, command, option
+from sdgkit.cli.documents import (
+    explain_document,
+    run_document,
+    samples_document,
+    status_document,
+)
 from sdgkit.cli.exit_status import status_of
+from sdgkit.cli.options import reports, reports_progress
+from sdgkit.cli.output import print_document
 from sdgkit.cli.terminal import REHEARSAL_SAMPLES, command_line, say
 from sdgkit.cli.value_types import COUNT, RUN, RUN_OR_SHELF, SHARE
 from sdgkit.errors import SettingsError
@@ -16,6 +25,7 @@ from sdgkit.funnel import drops_by_reason, shortfall, technical_note
 if TYPE_CHECKING:
     from sdgkit.funnel import StageLine, Summary
     from sdgkit.run import Run
+    from sdgkit.samples import Row
     from sdgkit.shelf import Shelf
 
 LOOK_EVERY_S = 0.5
@@ -38,6 +48,7 @@ test_share_option = option("--test-share", metavar="SHARE", type=SHARE, help=TES
 
 
 @command()
+@reports_progress
 @argument(
     "run",
     metavar="RUN",
@@ -88,7 +99,30 @@ def status(run: "Run | Shelf", watch: bool, min_samples: int | None) -> int:
     least = min_samples or config.settings.min_samples
     if snapshot.state == "done":
         _print_shortfall(snapshot.samples, config.target, least)
-    return status_of(snapshot, config.target, least)
+    exit_status = status_of(snapshot, config.target, least)
+    print_document("status", status_document(run, snapshot, exit_status))
+    return exit_status
+
+
+@command()
+@reports
+@run_argument
+@option("-n", "number", metavar="N", type=COUNT, default=3, help="how many to show (default 3)")
+def samples(run: "Run", number: int) -> None:
+    """Show samples beside their seeds, taken evenly from the first to the last.
+
+    Example:
+      sdgkit samples runs/seeds -n 5
+    """
+    from sdgkit.report.tables import beside_seeds
+
+    view = beside_seeds(run, most=number)
+    if not view.rows:
+        say("There is no sample yet.")
+    else:
+        say(view)
+    _print_rehearsal_notice(run)
+    print_document("samples", samples_document(run, view))
 
 
 def _print_shortfall(samples: int, target: int | None, min_samples: int | None) -> None:
@@ -112,6 +146,7 @@ def show(run: "Run", id: str) -> None:
 
 
 @command()
+@reports
 @run_argument
 def explain(run: "Run") -> None:
     """Explain where a run's samples went, and what to change.
@@ -121,7 +156,9 @@ def explain(run: "Run") -> None:
     Example:
       sdgkit explain runs/seeds
     """
-    say(run.explain())
+    explanation = run.explain()
+    say(explanation)
+    print_document("explain", explain_document(run, explanation))
 
 
 @command()
@@ -154,6 +191,7 @@ def review(run: "Run", to: str | None, back: str | None) -> None:
 
 
 @command()
+@reports
 @run_argument
 @format_option
 @option("--to", metavar="FILE", help="where to write (default: in the run's folder)")
@@ -178,6 +216,8 @@ def export(run: "Run", format: str, to: str | None, test_share: float | None) ->
             "yet."
         )
     _print_rehearsal_notice(run)
+    document = {"folder": str(run.out), "path": str(path), "format": format, "samples": number}
+    print_document("export", document)
 
 
 @command()
@@ -227,8 +267,16 @@ def push(run: "Run", repo_id: str, public: bool, test_share: float | None) -> No
     _print_rehearsal_notice(run)
 
 
-def print_ending(run: "Run", min_samples: int | None = None) -> int:
+def print_ending(
+    run: "Run", min_samples: int | None = None, *, command: str = "generate", **further: str
+) -> int:
     """Print what a finished run kept and dropped, where it is, and what to do next.
+
+    Args:
+        run: The run.
+        min_samples: How many samples it had to keep; None for what it was started with.
+        command: The name of the command.
+        further: What else its document holds.
 
     Returns:
         The exit status.
@@ -252,10 +300,28 @@ def print_ending(run: "Run", min_samples: int | None = None) -> int:
     else:
         _print_twins(summary, out)
         _print_drops(stages, out)
+    _print_sample(run, summary.samples_kept)
     _print_next_steps(out, summary)
     least = min_samples or summary.min_samples
     _print_shortfall(summary.samples_kept, summary.target, least)
-    return status_of(run.snapshot(), summary.target, least)
+    status = status_of(run.snapshot(), summary.target, least)
+    print_document(command, {**run_document(run, status), **further})
+    return status
+
+
+def _print_sample(run: "Run", samples: int) -> None:
+    """Print one sample beside its seed: the one in the middle."""
+    from sdgkit.report.tables import beside_seeds
+
+    middle = list(islice(run.samples(), samples // 2, samples // 2 + 1))
+    if middle and _has_answer(middle[0]):
+        say(f"\nOne of them, beside its seed (more: {command_line('samples', run.out)}):\n")
+        text = str(beside_seeds(middle)).rsplit("\n\n", 1)[0]
+        say(f"{text}\n")
+
+
+def _has_answer(row: "Row") -> bool:
+    return isinstance(row.get("question"), str) and isinstance(row.get("response"), str)
 
 
 def _print_twins(summary: "Summary", out: Path) -> None:

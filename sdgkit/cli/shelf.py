@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdgkit.cli.commands import argument, command, option
+from sdgkit.cli.documents import estimate_document, shelf_document
 from sdgkit.cli.exit_status import DONE, FAILED, status_of
+from sdgkit.cli.output import print_document
 from sdgkit.cli.runs import FORMAT_HELP
-from sdgkit.cli.terminal import REHEARSAL_SAMPLES, command_line, say
+from sdgkit.cli.terminal import REHEARSAL_SAMPLES, command_line, say, tell
 from sdgkit.cli.value_types import COUNT, Number
 from sdgkit.errors import SdgkitError, SettingsError
 from sdgkit.formatting import format_drops, pluralize, visible
@@ -86,7 +88,7 @@ def generate_tree(typed: TreeJob) -> int:
             _print_estimates(shelf, teacher, typed.trial)
             return DONE
         skills = pluralize(len(shelf.skills), "skill")
-        say(f"{skills} to {out}, with {teacher.model} at {teacher.base_url}.")
+        tell(f"{skills} to {out}, with {teacher.model} at {teacher.base_url}.")
         notes.extend(teacher.notes)
         _follow(shelf, notes)
     return _print_ending(shelf, min_samples)
@@ -119,13 +121,14 @@ def _wait_for_files(shelf: "Shelf") -> None:
 
 def _print_all(notes: deque[str]) -> None:
     while notes:
-        say(notes.popleft())
+        tell(notes.popleft())
 
 
 def _print_estimates(shelf: "Shelf", teacher: "Teacher", trial: "TrialOptions") -> None:
     from sdgkit.evaluation.estimate import estimate
     from sdgkit.formatting import format_rough_duration
 
+    documents = {}
     samples = requests = asked = 0
     seconds = cost = 0.0
     for name, planned in shelf.plans.items():
@@ -139,6 +142,7 @@ def _print_estimates(shelf: "Shelf", teacher: "Teacher", trial: "TrialOptions") 
             f"{name}: about {pluralize(one.samples, 'sample')} ({one.low} to {one.high}) for "
             f"{pluralize(one.requests, 'request')}"
         )
+        documents[name] = estimate_document(one, shelf.out / name)
         samples += one.samples
         requests += one.requests
         asked += one.asked
@@ -153,6 +157,7 @@ def _print_estimates(shelf: "Shelf", teacher: "Teacher", trial: "TrialOptions") 
     )
     if teacher.is_rehearsal:
         say(REHEARSAL_SAMPLES)
+    print_document("shelf_estimate", {"folder": str(shelf.out), "skills": documents})
 
 
 def show_status(shelf: "Shelf", watch: bool, min_samples: int | None) -> int:
@@ -166,7 +171,9 @@ def show_status(shelf: "Shelf", watch: bool, min_samples: int | None) -> int:
             time.sleep(LOOK_EVERY_S)
             snapshot = shelf.snapshot()
     _print_snapshot(shelf, snapshot)
-    return _status(shelf, snapshot, min_samples)
+    status = _status(shelf, snapshot, min_samples)
+    print_document("shelf", shelf_document(shelf, snapshot, status))
+    return status
 
 
 def _print_snapshot(shelf: "Shelf", snapshot: "ShelfSnapshot") -> None:
@@ -215,6 +222,7 @@ def _print_ending(shelf: "Shelf", min_samples: int | None) -> int:
     status = _status(shelf, snapshot, min_samples)
     if isinstance(shelf.error, SdgkitError):
         say(f"\n{shelf.error}")
+    print_document("shelf", shelf_document(shelf, snapshot, status))
     return status
 
 

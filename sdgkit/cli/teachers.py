@@ -10,6 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdgkit.cli.commands import LIMIT_SETTINGS, argument, command, option
+from sdgkit.cli.documents import (
+    ask_document,
+    calibrate_document,
+    check_document,
+    evaluate_document,
+)
+from sdgkit.cli.exit_status import DONE, FAILED
 from sdgkit.cli.option_groups import OptionGroup, option_group, rehearsal_options
 from sdgkit.cli.options import (
     SEEDS_HELP,
@@ -20,9 +27,11 @@ from sdgkit.cli.options import (
     beside,
     judge_options,
     limit_options,
+    reports,
     seed_options,
     teacher_options,
 )
+from sdgkit.cli.output import output, print_document
 from sdgkit.cli.runs import run_argument
 from sdgkit.cli.terminal import REHEARSAL_ANSWERS, command_line, say, waiting
 from sdgkit.cli.value_types import COUNT, FOLDER, PATH, SHARE
@@ -55,6 +64,7 @@ SERVER_SETTINGS = (
 
 
 @command()
+@reports
 @argument(
     "words", metavar="MESSAGE", nargs=-1, required=True, help='what to ask, such as "Who are you?"'
 )
@@ -102,6 +112,8 @@ def ask(words: tuple[str, ...], teacher: TeacherOptions, max_tokens: int) -> Non
         load = connected.load()
         if load is not None:
             say(_load(load))
+        document = ask_document(connected, reply)
+    print_document("ask", document)
 
 
 def _found_on_this_machine() -> dict[str, Any]:
@@ -137,7 +149,8 @@ def _ask_and_show(connected: "Teacher", message: str, max_tokens: int) -> "Reply
 
     def show(piece: str) -> None:
         shown.append(piece)
-        print(visible(piece), end="", flush=True)
+        if not output().as_json:
+            print(visible(piece), end="", flush=True)
 
     def patience() -> str:
         if shown:
@@ -227,6 +240,7 @@ def rehearse(settings: dict[str, Any]) -> None:
 
 
 @command()
+@reports
 @argument("seeds", metavar="SEEDS", help=SEEDS_HELP)
 @seed_options
 @option(
@@ -273,7 +287,9 @@ def check(
     else:
         findings = check_seeds(seeds, **reading.given())
     say(findings)
-    return 1 if findings.count("error") else 0
+    exit_status = FAILED if findings.count("error") else DONE
+    print_document("check", check_document(findings, exit_status))
+    return exit_status
 
 
 @command(takes=LIMIT_SETTINGS)
@@ -339,6 +355,7 @@ def study(
 
 
 @command(takes=LIMIT_SETTINGS)
+@reports
 @run_argument
 @judge_options
 @limit_options
@@ -356,7 +373,9 @@ def calibrate(run: "Run", judge: JudgeOptions, limits: LimitOptions) -> None:
     from sdgkit.teachers import connect
 
     with connect(**_judge_of(run, judge), **limits.given()) as referee:
-        say(calibrate_judge(referee, run))
+        calibration = calibrate_judge(referee, run)
+        say(calibration)
+        print_document("calibrate", calibrate_document(run, calibration))
         _print_rehearsal_notice([referee])
 
 
@@ -369,6 +388,7 @@ class RivalOptions(OptionGroup):
 
 
 @command(takes=LIMIT_SETTINGS)
+@reports
 @run_argument
 @option(
     "--test-share",
@@ -434,6 +454,7 @@ def evaluate(
         say(evaluation)
         page = f"{run.out}/{students.FOLDER}/{students.page_name(student.model)}"
         say(f"Side by side: {page}")
+        print_document("evaluate", evaluate_document(run, evaluation, page))
         _print_rehearsal_notice([student, other, referee])
 
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
+from sdgkit.cli.output import output
 from sdgkit.formatting import visible
 
 REHEARSAL_SAMPLES = (
@@ -23,7 +24,12 @@ PATIENT_SECONDS = 5.0
 
 
 def say(text: object = "", file: TextIO | None = None, end: str = "\n") -> None:
-    """Print text, with characters that could control the terminal made visible."""
+    """Print a result, with characters that could control the terminal made visible.
+
+    Nothing goes to stdout beside the document of a command with --json.
+    """
+    if file is None and output().as_json:
+        return
     print(visible(str(text)), file=file, end=end)
 
 
@@ -49,9 +55,17 @@ def waiting(reason: Callable[[], str]) -> Iterator[None]:
         timer.cancel()
 
 
+def tell(text: object) -> None:
+    """Print what happens on the way to a result: to stderr where stdout is for a document."""
+    if output().quiet or output().log == "json":
+        return
+    print(visible(str(text)), file=sys.stderr if output().as_json else None)
+
+
 def is_live() -> bool:
     """Whether lines on the screen can be redrawn."""
-    return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+    is_terminal = sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+    return is_terminal and output().is_plain
 
 
 def command_line(*words: object) -> str:

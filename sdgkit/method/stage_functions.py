@@ -1,6 +1,7 @@
 """The stages of the method as functions of a dataset, to take one stage at a time."""
 
 import inspect
+import logging
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, Unpack
 
 from sdgkit.keywords import check_keywords, known_keywords
+from sdgkit.log import is_interactive, log
 from sdgkit.method.options import MAKER_OPTIONS, StageOptions, read_profile, with_maker_options
 from sdgkit.method.pipelines import FREEFORM, GROUNDED
 from sdgkit.method.planning import choose_prompts
@@ -69,14 +71,25 @@ class StageFunction:
         return f"<sdgkit.{self.stage.name}: {self.sentence}>"
 
     def __call__(self, rows: Rows, **options: Unpack[StageOptions]) -> "datasets.Dataset":
-        """Run the stage on these rows, and print a line if any were dropped."""
+        """Run the stage on these rows; a notebook shows a line if any were dropped."""
         self._check_names(options)
         run = self.run(rows, **options)
         line = run.funnel[0]
         if line.dropped:
             reasons = ", ".join(f"{reason} {number}" for reason, number in line.dropped.items())
             kept = f"kept {line.rows_out} of {line.tried} rows"
-            print(f"{line.name}: {kept}, dropped {line.dropped_rows} ({reasons}).")
+            sentence = f"{line.name}: {kept}, dropped {line.dropped_rows} ({reasons})."
+            log(
+                logging.INFO,
+                "rows_dropped",
+                sentence,
+                stage=line.name,
+                tried=line.tried,
+                rows_out=line.rows_out,
+                dropped=dict(line.dropped),
+            )
+            if is_interactive():
+                print(sentence)
         return run.dataset
 
     @known_keywords

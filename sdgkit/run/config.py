@@ -66,7 +66,6 @@ class RunConfig:
         target: How many samples to keep; None for one pass over the seeds.
         system: Your own system message for training files.
         prompts: The prompts by stage name, as JSON values.
-        base_url: Where the teacher was, to be shown and never to be asked; None for a rehearsal.
     """
 
     pipeline: str
@@ -78,7 +77,6 @@ class RunConfig:
     target: int | None
     system: str | None
     prompts: Mapping[str, Mapping[str, Any]]
-    base_url: str | None = None
 
     @classmethod
     def of(cls, plan: Plan, folder_name: str) -> "RunConfig":
@@ -98,7 +96,6 @@ class RunConfig:
             target=plan.target,
             system=plan.system,
             prompts={name: prompt.as_json() for name, prompt in plan.prompts.items()},
-            base_url=_address(plan.teacher),
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -114,13 +111,6 @@ class RunConfig:
             OSError: The file cannot be read.
         """
         return read_file(cls, path)
-
-
-def _address(teacher: Teacher | None) -> str | None:
-    """Where the teacher is; None for a rehearsal, which is somewhere else each time."""
-    if teacher is None or teacher.is_rehearsal:
-        return None
-    return teacher.base_url
 
 
 def _publishable_model(teacher: Teacher | None) -> str | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import concurrent.futures
+import logging
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ from sdgkit.funnel import (
     technical_note,
 )
 from sdgkit.journal import Journal, Totals
+from sdgkit.log import log
 from sdgkit.report.explain import explain
 from sdgkit.run.edition import recorded_config, refuse_another_job
 from sdgkit.run.ending import take_last_steps
@@ -102,6 +104,7 @@ class Execution:
         self._retries_before = self._teacher_retries()
         self._begun_at = time.monotonic()
         self._ended_at: float | None = None
+        self._log_start()
         self.future: concurrent.futures.Future[None] = background.submit(self._run())
 
     @property
@@ -212,6 +215,41 @@ class Execution:
             self.state = "failed"
         finally:
             self._release_folder()
+            self._log_end()
+
+    def _log_start(self) -> None:
+        place = self._record.out.name if self._record.out is not None else None
+        log(
+            logging.INFO,
+            "run_started",
+            f"Run started: {pluralize(len(self.plan.rows), 'seed example')}.",
+            folder=place,
+            seeds=len(self.plan.rows),
+            stages=list(self.plan.pipeline.names),
+            model=self.plan.teacher_model,
+            judge=self.plan.judge_model,
+            target=self.plan.target,
+            recorded_replies=self._journal.count_replies(),
+        )
+
+    def _log_end(self) -> None:
+        snapshot = self.snapshot()
+        dropped = drops_by_reason(snapshot.stages)
+        log(
+            logging.ERROR if self.state == "failed" else logging.INFO,
+            "run_ended",
+            f"Run {self.state}: {pluralize(snapshot.samples, 'sample')}.",
+            folder=self._record.out.name if self._record.out is not None else None,
+            state=self.state,
+            samples=snapshot.samples,
+            dropped=dict(dropped),
+            requests=snapshot.requests,
+            reused=snapshot.reused,
+            retries=snapshot.retries,
+            completion_tokens=snapshot.completion_tokens,
+            wall_s=round(snapshot.wall_s, 3),
+            error=self._error_sentence() or None,
+        )
 
     def _fail_if_emptied_by_failures(self) -> None:
         """A run that kept nothing, mostly because of technical failures, has failed.
@@ -244,7 +282,7 @@ class Execution:
             self._notes.add(note)
         technical = technical_note(self._final_funnel)
         if technical:
-            self._notes.add(f"{technical} Why: {EXPLAIN}.")
+            self._notes.add(f"{technical} Why: {EXPLAIN}.", "technical_failures", logging.WARNING)
 
     def _keep_larger_files(self, out: Path) -> None:
         """Keep the files of an earlier session, and show them, if this one has less to train on."""
@@ -293,8 +331,8 @@ class Execution:
             except Exception as error:
                 self.stream.fail(as_sdgkit_error(error, "Recording the run's progress failed"))
                 return
-            for sentence in self._news.since_last_time():
-                self._notes.add(sentence)
+            for news in self._news.since_last_time():
+                self._notes.add(news.sentence, news.event, news.level)
 
     def _measure(self) -> Measurement:
         target = self.stream.target
@@ -331,7 +369,7 @@ class Execution:
             self.stream.flowing.clear()
         self._warning.explanation = await asyncio.to_thread(explain, self.snapshot(), self._record)
         self._warning.note = note
-        self._notes.add(note)
+        self._notes.add(note, "judge_warning", logging.WARNING)
 
     # Looking --------------------------------------------------------------------------------------
 
@@ -379,7 +417,12 @@ class Execution:
             workload=self._workload,
             asks=is_running and asks,
             distinct_answers=self._distinct_answers,
+            base_url=self._address(),
         )
+
+    def _address(self) -> str | None:
+        teacher = self.plan.teacher
+        return None if teacher is None or teacher.is_rehearsal else teacher.base_url
 
     def summary(self, totals: Totals) -> Summary:
         """The numbers of all sessions.

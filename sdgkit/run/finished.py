@@ -18,9 +18,6 @@ from sdgkit.run.profiles import choose_profile, replaces_folders_profile
 FILES = ("dataset.jsonl", "dataset.parquet", "dropped.jsonl", "report.html", "README.md")
 """The files of a finished run that are the same for every run."""
 
-ANYWHERE = {"base_url": None}
-"""What may differ: the same model at another address gives the same run."""
-
 
 def finished_plan(plan: Plan, out: Path | None) -> Plan | None:
     """The plan by the profile in its folder, if the folder holds exactly this run, finished.
@@ -67,7 +64,7 @@ def _are_files_complete(plan: Plan, chosen: Plan, out: Path) -> bool:
     config = RunConfig.of(chosen, out.resolve().name).as_json()
     recorded = json.loads((out / CONFIG_FILE).read_text("utf-8"))
     here = json.loads(json.dumps(config, default=str))
-    is_same = recorded | ANYWHERE == here | ANYWHERE
+    is_same = recorded == here
     for name in FILES:
         refuse_way_out(out / name)
     has_files = all((out / name).is_file() for name in FILES)

@@ -1,10 +1,12 @@
 """What a run reports: its notes, and the news about its teachers."""
 
+import logging
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sdgkit.formatting import visible
+from sdgkit.log import log
 from sdgkit.teachers.teacher import Teacher
 
 
@@ -26,10 +28,19 @@ class Notes:
         self._on_note = on_note
         self._printed = 0
 
-    def add(self, sentence: str) -> None:
-        """Add a note. Control characters in it, which a server may have sent, are made visible."""
+    def add(self, sentence: str, event: str = "note", level: int = logging.INFO) -> None:
+        """Add a note, and log it.
+
+        Control characters in it, which a server may have sent, are made visible.
+
+        Args:
+            sentence: The note.
+            event: What happened, in a word, for the log.
+            level: How serious it is.
+        """
         note = self.without_path(visible(sentence))
         self.sentences.append(note)
+        log(level, event, note, folder=self._folder.name if self._folder is not None else None)
         if self._on_note is not None:
             self._on_note(note)
 
@@ -55,10 +66,27 @@ class Notice:
     Attributes:
         sentence: What to report when it begins.
         ending: What to report when it is over; empty for nothing.
+        event: What it is, in a word, for the log.
     """
 
     sentence: str
     ending: str = ""
+    event: str = "teacher_note"
+
+
+@dataclass(frozen=True)
+class News:
+    """Something new about a teacher.
+
+    Attributes:
+        sentence: The news.
+        event: What happened, in a word, for the log.
+        level: How serious it is.
+    """
+
+    sentence: str
+    event: str
+    level: int
 
 
 class TeacherNews:
@@ -73,17 +101,17 @@ class TeacherNews:
             subject: notice for subject, notice in self._notices().items() if not notice.ending
         }
 
-    def since_last_time(self) -> list[str]:
+    def since_last_time(self) -> list[News]:
         """What has begun and what has ended since the last call."""
         previous = self._current
         self._current = self._notices()
         news = []
         for subject, notice in self._current.items():
             if subject not in previous:
-                news.append(notice.sentence)
+                news.append(News(notice.sentence, notice.event, logging.WARNING))
         for subject, notice in previous.items():
             if subject not in self._current and notice.ending:
-                news.append(notice.ending)
+                news.append(News(notice.ending, f"{notice.event}_over", logging.INFO))
         return news
 
     def unsaid_notes(self) -> list[str]:
@@ -107,10 +135,12 @@ class TeacherNews:
                     f"Paused: {teacher.away_reason}. "
                     "The run continues automatically when the teacher answers.",
                     "The teacher is answering again; the run continues.",
+                    event="pause",
                 )
             for url, reason in teacher.left_out.items():
                 notices[teacher, url] = Notice(
                     f"Continuing without {url} ({reason}) until it answers again.",
                     f"{url} is answering again.",
+                    event="server_left_out",
                 )
         return notices

@@ -18,6 +18,7 @@ from sdgkit.formatting import format_samples, pluralize
 from sdgkit.funnel import Summary
 from sdgkit.journal import JOURNAL_FILE, Journal
 from sdgkit.keywords import known_keywords
+from sdgkit.log import is_interactive
 from sdgkit.profile import PROFILE_FILE, Profile
 from sdgkit.report.explain import Explanation, explain
 from sdgkit.run.config import RunConfig
@@ -183,9 +184,14 @@ class Run:
         self._judge_warning.pauses = pauses
 
     def _print_notes(self, progress: Progress | None) -> None:
-        """Print the new notes. The waiting thread does it, so they appear below its cell."""
-        explained_note = self._judge_warning.note or NO_SAMPLES
+        """Print the new notes in a notebook.
+
+        The waiting thread does it, so they appear below its cell.
+        """
         new_notes = self._notes.take_unprinted()
+        if not is_interactive():
+            return  # the log has them, and `notes`
+        explained_note = self._judge_warning.note or NO_SAMPLES
         if new_notes and progress is not None:
             progress.clear()
         for note in new_notes:

@@ -49,6 +49,8 @@ class Snapshot:
             called.
         distinct_answers: How many samples are left if each answer to a context counts once; None
             before the run is over.
+        base_url: Where the teacher is, to be shown and never to be asked; None for a rehearsal,
+            which is somewhere else each time.
     """
 
     state: str
@@ -73,6 +75,7 @@ class Snapshot:
     workload: Workload | None = None
     asks: bool = False
     distinct_answers: int | None = None
+    base_url: str | None = None
 
     @property
     def is_active(self) -> bool:

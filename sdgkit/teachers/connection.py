@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sdgkit.errors import SettingsError
 from sdgkit.keywords import as_text, as_texts, known_keywords
+from sdgkit.log import quiet_http_libraries
 from sdgkit.rehearsal.options import Options as RehearsalOptions
 from sdgkit.teachers import background
 from sdgkit.teachers.adapters import OpenAICompatible
@@ -119,6 +120,7 @@ def connect(
         key_file,
         headers,
     )
+    quiet_http_libraries()
     settings = resolve_settings(arguments)
     credentials = Credentials(settings, api_key)
     base_urls = list(settings.base_urls)

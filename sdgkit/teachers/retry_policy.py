@@ -16,6 +16,7 @@ A library for retries (tenacity) sees one call at a time and could tell none of 
 """
 
 import asyncio
+import logging
 import random
 import re
 import time
@@ -25,6 +26,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from sdgkit.errors import RequestRefused, TeacherRefused
+from sdgkit.log import log
 from sdgkit.teachers.adapters import Adapter, probe_body
 from sdgkit.teachers.diagnosis import FORBIDDEN, Cause, Trouble, explain
 from sdgkit.teachers.exchange import Reply
@@ -170,6 +172,13 @@ class RetryPolicy:
             finally:
                 self.slots.release()
             self.retries += 1
+            log(
+                logging.INFO,
+                "retry",
+                f"A request is sent again: {trouble}",
+                attempt=failures.total + 1,
+                status=getattr(trouble, "status", None),
+            )
             failures.total += 1
             failures.in_a_row += 1
             await self._pause(trouble, sent_at, failures)

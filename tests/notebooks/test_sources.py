@@ -20,6 +20,8 @@ OPTIONS = {param.name for param in run.params} - {"notebook", "assignments", "ki
 IN_THE_ENVIRONMENT = {"headers", "key_file"}
 # --no-profile sets the parameter `profile` to False.
 SWITCHES_OF_ANOTHER = {"no_profile"}
+# How the command line reports is nothing for a notebook.
+OF_THE_COMMAND_LINE = {"as_json", "log", "quiet"}
 
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
@@ -59,7 +61,7 @@ def test_what_can_be_set_from_outside_has_the_options_names_and_is_no_key(path: 
 
 def test_the_quickstart_takes_every_option_of_the_job() -> None:
     assert sorted(parameters(QUICKSTART)) == sorted(
-        OPTIONS - IN_THE_ENVIRONMENT - SWITCHES_OF_ANOTHER
+        OPTIONS - IN_THE_ENVIRONMENT - SWITCHES_OF_ANOTHER - OF_THE_COMMAND_LINE
     )
 
 

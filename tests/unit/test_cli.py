@@ -72,16 +72,17 @@ OPTIONS = {
     "--responses --keep-reasoning --min-score "
     "--num-contexts --num-questions --target --max-tokens --concurrency --timeout "
     "--patience --system --out --reuse --mean-latency-ms --slots --dry-run "
-    "--price-in --price-out --min-samples "
+    "--price-in --price-out --min-samples --max-requests --json --log --quiet "
     "--error-rate --rate-limit --drop-rate --hang-rate --malformed-rate",
     "run": "--seeds -p --teacher --base-url --model --prompts --num-contexts --target --out "
     "--reuse",
     "ask": "--teacher --base-url --model --max-tokens",
     "study": "--to --prompts --json --teacher --base-url --judge-model --timeout",
     "check": "--with-teacher --prompts --teacher --base-url --timeout",
-    "status": "--watch",
+    "status": "--watch --min-samples --json --log --quiet",
+    "samples": "-n --json",
     "show": "",
-    "explain": "",
+    "explain": "--json",
     "compare": "--html --json",
     "review": "--to --from",
     "export": "--format --to --test-share",

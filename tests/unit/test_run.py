@@ -475,14 +475,19 @@ def test_a_single_stage_run_of_other_columns_has_a_folder_too(
     assert not (tmp_path / "train_messages.jsonl").exists()
 
 
-def test_notes_are_kept_and_printed_in_the_thread_that_waits(
-    script: ScriptedTeacher, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_notes_are_kept_and_printed_in_a_notebook_by_the_thread_that_waits(
+    script: ScriptedTeacher,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     generate(script, tmp_path)
-    assert capsys.readouterr().out == ""
     run = generate(script, tmp_path, seeds(4))
-    assert capsys.readouterr().out.splitlines() == run.notes
     assert any("1 seed added" in note for note in run.notes)
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setattr("sdgkit.run.run.is_interactive", lambda: True)
+    run = generate(script, tmp_path, seeds(5))
+    assert capsys.readouterr().out.splitlines() == run.notes
 
 
 def test_a_changed_count_is_told_with_its_stage(script: ScriptedTeacher, tmp_path: Path) -> None:
