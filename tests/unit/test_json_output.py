@@ -65,7 +65,8 @@ def test_generate_prints_the_summary_of_the_run(capsys: pytest.CaptureFixture[st
 
 
 def test_a_short_run_says_so_in_its_document(capsys: pytest.CaptureFixture[str]) -> None:
-    values = document(capsys, "generate", "run", "--min-samples", "999", status=3)
+    options = ["--out", "short", "--num-contexts", "1", "--no-profile", "--min-samples", "999"]
+    values = document(capsys, "generate", "seeds.json", *options, status=3)
     assert values["exit_status"] == 3
     assert "999" in values["shortfall"]
 
