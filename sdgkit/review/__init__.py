@@ -3,7 +3,8 @@
 from sdgkit.review.conclusion import Conclusion, conclude
 from sdgkit.review.draw import DRAWN
 from sdgkit.review.facts import STATES, SampleFacts, parts
-from sdgkit.review.review import SEED_FILE, Figures, Review
+from sdgkit.review.figures import Figures
+from sdgkit.review.review import SEED_FILE, Review
 
 __all__ = [
     "DRAWN",

@@ -4,36 +4,23 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from sdgkit.decisions import Decision, Decisions, ReviewProgress, Verdict
-from sdgkit.errors import RunError, SeedError, SettingsError
+from sdgkit.errors import RunError, SettingsError
 from sdgkit.keywords import known_keywords
 from sdgkit.prompts.faults import faults_in
 from sdgkit.quality.agreement import Agreement, as_finished, compare_with_judge, judge_drops
 from sdgkit.quality.interval import interval
-from sdgkit.report import length_histogram, score_histogram
 from sdgkit.review.draw import DRAWN, draw
 from sdgkit.review.facts import SampleFacts, parts, score_of
+from sdgkit.review.figures import Figures, figures_of
 from sdgkit.review.follower import Follower
+from sdgkit.review.new_seeds import extend_seeds
 from sdgkit.run import Run, open_run
-from sdgkit.run.folder import SEEDS_FILE
-from sdgkit.samples import TEXTS, Row, content_key, own_question, seed_of, without_id
-from sdgkit.seeds import COLUMNS, Seed, read_seeds, save_seeds
+from sdgkit.samples import TEXTS, Row, content_key, own_question, seed_of
 
 SEED_FILE = "my_seeds.jsonl"
-
-
-class Figures(NamedTuple):
-    """Histograms as inline SVG; "" where there is nothing to draw.
-
-    Attributes:
-        scores: The judge's scores.
-        lengths: The lengths of the responses in characters, with those of the seeds marked below.
-    """
-
-    scores: str
-    lengths: str
 
 
 class Review:
@@ -269,22 +256,7 @@ class Review:
             raise SettingsError(
                 f"{id} is not accepted. Accept or edit it first: every new sample will follow it."
             )
-        seeds = self._seeds_to_extend(Path(path))
-        seed = _as_seed(self.as_decided(id), columns=list(seeds[0]))
-        for other in seeds:
-            if all(other.get(column) == seed.get(column) for column in COLUMNS):
-                raise SeedError(f"{id} is already in {path}.", file=path)
-        save_seeds([*seeds, seed], path)
-        return len(seeds) + 1
-
-    def _seeds_to_extend(self, path: Path) -> list[Seed]:
-        """The seeds in a file, or the run's own if it does not exist yet."""
-        if path.exists():
-            return _without_ids(read_seeds(path))
-        if self.run.plan is not None:
-            return _without_ids(self.run.plan.rows)
-        assert self.run.out is not None, "a run without a plan was opened from its folder"
-        return _without_ids(read_seeds(self.run.out / SEEDS_FILE))
+        return extend_seeds(self.run, self.as_decided(id), Path(path))
 
     # Looking --------------------------------------------------------------------------------------
 
@@ -446,51 +418,10 @@ class Review:
         Args:
             ids: The ids of the samples.
         """
-        kept_scores: Counter[float] = Counter()
-        rejected_scores: Counter[float] = Counter()
-        kept_lengths: Counter[int] = Counter()
-        rejected_lengths: Counter[int] = Counter()
-        seed_lengths: dict[str, int] = {}
-        for id_ in ids:
-            facts = self.facts(id_)
-            sample = self.sample(id_)
-            is_rejected = facts.state == "rejected"
-            lengths = rejected_lengths if is_rejected else kept_lengths
-            lengths[_length(sample, "response")] += 1
-            if facts.score is not None:
-                scores = rejected_scores if is_rejected else kept_scores
-                scores[facts.score] += 1
-            seed_lengths[facts.seed] = _length(sample, "seed_response")
-        drawn_lengths = ""
-        if seed_lengths:
-            drawn_lengths = length_histogram(
-                "response", kept_lengths, seed_lengths.values(), rejected_lengths
-            )
-        return Figures(score_histogram(kept_scores, rejected_scores, "rejected"), drawn_lengths)
-
-
-def _as_seed(sample: Row, columns: Sequence[str]) -> Seed:
-    """A sample as a seed with these columns, as far as it has them."""
-    values = {
-        **sample,
-        "seed_context": sample.get("context"),
-        "seed_question": own_question(sample),
-        "seed_response": sample["response"],
-    }
-    return {name: values[name] for name in columns if name in values}
-
-
-def _without_ids(rows: Iterable[Row]) -> list[Seed]:
-    """The rows without the ids that a plan gives them."""
-    return [without_id(row) for row in rows]
+        return figures_of((self.sample(id_), self.facts(id_)) for id_ in ids)
 
 
 def _contains(sample: Row, text: str) -> bool:
     """Whether a text is in the sample or in the judge's evaluation."""
     texts = [str(sample.get(name) or "") for name in (*TEXTS, "evaluation")]
     return text.casefold() in " ".join(texts).casefold()
-
-
-def _length(sample: Row, column: str) -> int:
-    """The number of characters in a column."""
-    return len(str(sample.get(column) or ""))
