@@ -90,7 +90,7 @@ class RehearsalServer:
     def __init__(self, options: Options) -> None:
         self.options = options
         self._slots = asyncio.Semaphore(options.slots)
-        # Always the same sequence of faults and reply times.
+        # Always the same sequence of faults.
         self._dice = random.Random("arrivals")
         faults = {
             "rate_limit": options.rate_limit,
@@ -149,7 +149,7 @@ class RehearsalServer:
             await asyncio.Event().wait()
         chat = parse_request(content)
         if self.options.mean_latency_ms:
-            await self._take_time()
+            await self._take_time(chat)
         if fault == "error":
             raise Refusal("Internal server error (requested with --error-rate).", 500)
         if fault == "drop" and request.transport is not None:
@@ -217,12 +217,22 @@ class RehearsalServer:
         message = "Too many requests (requested with --rate-limit)."
         return Refusal(message, 429, headers=headers)
 
-    async def _take_time(self) -> None:
-        """Hold a slot for a reply time. The mean of a log-normal distribution is exp(mu + σ²/2)."""
-        sigma = self.options.sigma
-        factor = min(LONGEST_LATENCY, self._dice.lognormvariate(-(sigma**2) / 2, sigma))
+    async def _take_time(self, chat: ChatRequest) -> None:
+        """Hold a slot for a reply time, which depends on the request and not on who asks first."""
+        digest = rules.request_digest(chat.messages, chat.seed, chat.temperature)
+        factor = reply_time(digest, self.options.sigma)
         async with self._slots:
             await asyncio.sleep(factor * self.options.mean_latency_ms / 1000)
+
+
+def reply_time(digest: bytes, sigma: float) -> float:
+    """How long the reply to a request takes, as a multiple of the mean.
+
+    It is drawn by the request itself, so that two clients that ask the same wait as long. The mean
+    of a log-normal distribution is exp(mu + σ²/2).
+    """
+    dice = random.Random(b"reply time" + digest)
+    return min(LONGEST_LATENCY, dice.lognormvariate(-(sigma**2) / 2, sigma))
 
 
 def parse_request(content: bytes) -> ChatRequest:

@@ -6,6 +6,7 @@ sampling seeds as sdgkit, so a rehearsal teacher gives it the same replies.
 
 import asyncio
 import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import aiohttp
@@ -23,9 +24,18 @@ NAMES = [
 
 
 async def generate(
-    seeds: list[dict[str, Any]], base_url: str, concurrency: int
+    seeds: list[dict[str, Any]],
+    base_url: str,
+    concurrency: int,
+    variables_of: Callable[[Mapping[str, Any]], Mapping[str, Any]],
 ) -> dict[str, float]:
     """The eight stages over all seeds.
+
+    Args:
+        seeds: The seeds.
+        base_url: The teacher's address.
+        concurrency: How many requests at once.
+        variables_of: What the prompts for a row show beside it, such as the other seeds.
 
     Returns:
         Seconds in all and to the first sample, requests and samples.
@@ -38,7 +48,8 @@ async def generate(
     async with aiohttp.ClientSession(connector=connector) as session:
 
         async def ask(prompt: Prompt, row: dict[str, Any], ordinal: int = 1) -> str:
-            request = Request(tuple(prompt.render(row)), dict(prompt.sampling), ordinal)
+            messages = prompt.render({**variables_of(row), **row})
+            request = Request(tuple(messages), dict(prompt.sampling), ordinal)
             async with (
                 slots,
                 session.post(
@@ -51,7 +62,10 @@ async def generate(
             return text
 
         async def judged(name: str, row: dict[str, Any], scale: tuple[float, ...]) -> float:
-            rows = prompts[name].parse(await ask(prompts[name], row), ("evaluation", "score")).rows
+            names_faults = len(prompts[name].start_tags) == 3
+            columns = ["evaluation", *(["faults"] if names_faults else []), "score"]
+            reply = await ask(prompts[name], row)
+            rows = prompts[name].parse(reply, columns, optional=("faults",)).rows
             return (read_score(rows[0]["score"], scale) if rows else None) or 0.0
 
         async def answer(row: dict[str, Any]) -> None:

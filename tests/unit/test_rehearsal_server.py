@@ -1,6 +1,7 @@
 """The rehearsal teacher's server, asked over HTTP like any other."""
 
 import json
+import statistics
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import pytest
 
 from sdgkit.errors import SettingsError, TeacherUnreachable
 from sdgkit.rehearsal import RehearsalProcess, start
+from sdgkit.rehearsal.server import reply_time
 
 HELLO_WITH = b'{"model": "rehearsal", "messages": [{"role": "user", "content": "x"}], %s}'
 FORM = "Write one question. Start it with [Start of Question] and end it with [End of Question]."
@@ -343,3 +345,10 @@ def test_an_unusable_option_is_named(options: dict[str, Any], word: str) -> None
 def test_a_taken_port_is_named_as_the_reason(teacher: RehearsalProcess) -> None:
     with pytest.raises(TeacherUnreachable, match=str(teacher.port)):
         _ = start(port=teacher.port).base_url
+
+
+def test_a_reply_takes_as_long_whoever_asks_first() -> None:
+    times = [reply_time(str(number).encode(), 0.8) for number in range(2_000)]
+    assert times == [reply_time(str(number).encode(), 0.8) for number in range(2_000)]
+    assert statistics.fmean(times) == pytest.approx(1, abs=0.08)
+    assert reply_time(b"any", 0) == 1
