@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 from browser.lab import Lab, Notebook, ShotOf
-from playwright.sync_api import BrowserContext
+from playwright.sync_api import BrowserContext, Locator, Page
+
+import sdgkit as sk
 
 IMAGES = Path(__file__).parent.parent.parent / "notebooks" / "images"
 MOST_BYTES = 60_000
@@ -102,6 +104,14 @@ NAMELESS = """(root) => {
 }"""
 
 
+AXE = """async (root) => {
+  const standards = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"];
+  const { violations } = await window.axe.run(root, { runOnly: standards });
+  const places = (nodes) => nodes.slice(0, 3).map((node) => node.html.slice(0, 160)).join(" | ");
+  return violations.map(({ id, nodes }) => `${id} (${nodes.length}): ${places(nodes)}`);
+}"""
+
+
 @pytest.fixture(scope="module")
 def opened(browser: BrowserContext, lab: Lab) -> Iterator[Notebook]:
     """One notebook with every panel in it, each in the middle of its work."""
@@ -142,6 +152,51 @@ def test_every_panel_is_legible_in_its_place_and_has_names_for_a_screen_reader(
         if (theme, width) == ("light", 1366) and os.environ.get("SDGKIT_TEST_PICTURES"):
             make_picture(path, IMAGES / f"{kind}_panel.png")
     assert not faults
+
+
+def axe() -> str:
+    """The script of axe-core, which looks for what keeps people out of a page."""
+    package = pytest.importorskip(
+        "axe_playwright_python", reason="axe-core is missing: pip install axe-playwright-python."
+    )
+    return (Path(str(package.__file__)).parent / "axe.min.js").read_text("utf-8")
+
+
+def violations(element: Locator) -> list[str]:
+    """What axe-core finds against WCAG 2.1, levels A and AA, one line each."""
+    if not element.page.evaluate("() => Boolean(window.axe)"):
+        element.page.evaluate(axe())
+    found: list[str] = element.evaluate(AXE)
+    return found
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_against_any_panel(opened: Notebook, theme: str) -> None:
+    opened.page.set_viewport_size({"width": 1366, "height": 2400})
+    opened.use_theme(theme)
+    faults: dict[str, list[str]] = {}
+    for kind in KINDS:
+        opened.show(kind)
+        panel = opened.panel(kind).first
+        panel.scroll_into_view_if_needed()
+        wrong = violations(panel)
+        if wrong:
+            faults[kind] = wrong
+    assert not faults
+
+
+def test_axe_finds_what_it_is_here_for(page: Page) -> None:
+    page.set_content("<html lang=en><title>A</title><button></button></html>")
+    [line] = violations(page.locator("html"))
+    assert line.startswith("button-name (1)")
+
+
+def test_axe_finds_nothing_against_a_report(page: Page, tmp_path: Path) -> None:
+    seeds = sk.shipped("notebooks") / "seeds" / "feedback_to_table.jsonl"
+    with sk.connect("rehearsal") as teacher:
+        sk.generate(seeds, teacher=teacher, out=tmp_path / "run", num_contexts=2)
+    page.set_content((tmp_path / "run" / "report.html").read_text("utf-8"))
+    assert violations(page.locator("html")) == []
 
 
 def make_picture(screenshot: Path, path: Path) -> None:
