@@ -366,13 +366,14 @@ def generate_shelf(
     Grounded and freeform skills may be mixed. Each runs in a folder of its own, named after its
     path in the tree, and all share the teacher's slots. Call it again to resume.
 
+    The other options are those of `plan`: they hold for every skill, before what its folder says.
+
     Args:
         tree: The tree. A skill is a folder in it with seeds; see `generate`.
         teacher: The teacher that all of them ask.
         out: The shelf's folder (default: `runs/`, then the name of the tree).
         only: Patterns such as `writing/**`; behind `!`, of what to leave out (default: all).
         reuse: Continue in folders of other jobs and reuse their replies where they fit.
-        **options: Those of `plan`, for every skill, before what its folder says.
 
     Returns:
         The finished shelf.
