@@ -46,7 +46,7 @@ NOT_RUN_ON = {
     "headless.md": 1,
     "layout.md": 1,
     "panels.md": 1,
-    "prompts.md": 1,
+    "prompts.md": 2,
     "quality.md": 1,
     "teachers.md": 5,
     "training.md": 3,
