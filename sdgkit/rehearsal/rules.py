@@ -29,6 +29,11 @@ RULES_OF_FORM = ("form", "completeness")
 # How often to look for a question that the reply does not have yet.
 QUESTION_TRIES = 8
 
+# What a judge of questions says of such a context.
+NOTHING_TO_WORK_ON = "The context holds nothing that the task could be carried out on."
+# A context with fewer letters, and that many times fewer than the example's, is such a one.
+FEW_LETTERS = 8
+
 _TUTORIAL_SKILLS = (
     TutorialSkill("feedback", responses.table),
     TutorialSkill("figures", mail.mail),
@@ -238,13 +243,28 @@ def _comparison(
 
 
 def _findings_on_question(assignment: Assignment, skill: Skill) -> list[Finding]:
-    """Why the question does not suit its context, if it is one of those known not to."""
+    """Why the question does not suit its context, if it is one of those known not to.
+
+    Or why none could: the context is next to nothing.
+    """
     question = assignment.material.get("question", "")
     reasons: dict[str, Finding] = {}
+    if _is_next_to_nothing(assignment):
+        reasons[NOTHING_TO_WORK_ON] = Finding(NOTHING_TO_WORK_ON, "completeness")
     for template, reason in skill.off_questions.items():
         if pattern_for(template).search(question):
             reasons[reason] = Finding(reason)
     return list(reasons.values())
+
+
+def _is_next_to_nothing(assignment: Assignment) -> bool:
+    """Whether the context has hardly a letter, compared with the example's."""
+    context = assignment.material.get("context")
+    if context is None:
+        return False
+    letters = sum(map(str.isalpha, context))
+    example_letters = sum(map(str.isalpha, assignment.seed.get("context", "")))
+    return letters < FEW_LETTERS and letters * FEW_LETTERS < example_letters
 
 
 def _findings(assignment: Assignment, skill: Skill, response: str) -> list[Finding]:

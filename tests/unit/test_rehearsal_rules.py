@@ -550,3 +550,21 @@ def test_a_text_without_a_sentence_gets_no_slight_mistake() -> None:
     for number in range(50):
         flawed = judging.with_mistake(table, table, random.Random(number))
         assert not any(finding.is_slight for finding in judging.differences(table, flawed))
+
+
+@pytest.mark.parametrize(
+    ("context", "score"),
+    [
+        ("la la", "0"),
+        ("la la la", "0"),
+        ("The boiler is loud since Monday.", "1"),
+        ("洗衣机从星期一开始漏水", "1"),
+    ],
+)
+def test_the_judge_of_questions_turns_down_a_context_with_nothing_to_work_on(
+    context: str, score: str
+) -> None:
+    prompt = load_prompt(shipped("prompts") / "grounded" / "eval_grounded_questions.yaml")
+    row = {**seeds(GROUNDED[0])[0], "context": context}
+    row["question"] = row["seed_question"]
+    assert ask(prompt, row)[0][1] == score
