@@ -7,7 +7,6 @@ sit in front of it; the command line prints what it is told.
 
 import logging
 import sys
-from typing import Any
 
 LOGGER = logging.getLogger("sdgkit")
 LOGGER.addHandler(logging.NullHandler())  # or warnings would reach stderr without being asked for
@@ -15,7 +14,7 @@ LOGGER.addHandler(logging.NullHandler())  # or warnings would reach stderr witho
 HTTP_LIBRARIES = ("openai", "httpx", "httpx2", "httpcore", "httpcore2", "llama_stack_client")
 
 
-def log(level: int, event: str, message: str, **fields: Any) -> None:
+def log(level: int, event: str, message: str, **fields: object) -> None:
     """Log an event with its counts.
 
     Args:

@@ -11,7 +11,7 @@ from sdgkit.checks.deriving import derive_checks
 from sdgkit.checks.facts import facts_in_context
 from sdgkit.checks.json_texts import valid_json
 from sdgkit.checks.languages import language, same_language
-from sdgkit.checks.reading import read_checks, read_shipped_check, saved
+from sdgkit.checks.reading import CheckSource, read_checks, read_shipped_check, saved
 from sdgkit.checks.registry import MAKERS, RULES, CheckedText, Rule, check
 from sdgkit.checks.tables import Table, markdown_table
 from sdgkit.checks.wording import length, matches, no_refusal, refusal
@@ -19,6 +19,7 @@ from sdgkit.checks.wording import length, matches, no_refusal, refusal
 __all__ = [
     "MAKERS",
     "RULES",
+    "CheckSource",
     "CheckedText",
     "Rule",
     "Table",

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from sdgkit.checks.registry import MAKERS, Rule
 from sdgkit.errors import SettingsError
@@ -17,7 +17,14 @@ from sdgkit.stages import Check
 _LIMITS = re.compile(r"(?P<min>\d*)\.\.(?P<max>\d*)\s*(?P<unit>words|characters|)")
 
 
-def read_checks(source: object) -> list[Check]:
+OneCheck: TypeAlias = Check | Callable[..., Any] | str | Mapping[str, Any]
+"""A `Check`, a Python function of a row, a text as on the command line, or what `saved` gave."""
+
+CheckSource: TypeAlias = OneCheck | Iterable[OneCheck] | None
+"""Checks as users pass them: one or several."""
+
+
+def read_checks(source: CheckSource) -> list[Check]:
     """Read checks.
 
     Args:

@@ -365,7 +365,7 @@ def reports(function: Function) -> Function:
     """A decorator for a command that reports: gives it --json."""
 
     @functools.wraps(function)
-    def call(*args: Any, as_json: bool, **values: Any) -> Any:
+    def call(*args: object, as_json: bool, **values: object) -> Any:
         with reporting(Output(as_json)):
             return function(*args, **values)
 
@@ -377,7 +377,7 @@ def reports_progress(function: Function) -> Function:
 
     @functools.wraps(function)
     def call(
-        *args: Any, as_json: bool, log: Literal["text", "json"], quiet: bool, **values: Any
+        *args: object, as_json: bool, log: Literal["text", "json"], quiet: bool, **values: object
     ) -> Any:
         with reporting(Output(as_json, log, quiet)):
             return function(*args, **values)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sdgkit.files import shipped
+from sdgkit.keywords import known_keywords
 from sdgkit.method.options import PlanOptions
 from sdgkit.seeds import SeedSource, load_seeds
 from sdgkit.teachers import connect
@@ -95,6 +96,7 @@ class NotebookSettings:
         return self._judges[0]
 
 
+@known_keywords
 def notebook_settings(namespace: Mapping[str, Any]) -> NotebookSettings:
     """The settings that a notebook has set, as variables with the names of the options.
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias, TypedDict, cast
 
+from sdgkit.checks import CheckSource
 from sdgkit.errors import SettingsError
 from sdgkit.method.own_contexts import ContextSource
 from sdgkit.pipeline import Pipeline
@@ -42,7 +43,7 @@ class PlanOptions(TypedDict, total=False):
     target: int | None
     max_requests: int | None
     min_samples: int | None
-    checks: Any
+    checks: CheckSource
     near_duplicates: float | None
     twins: str | None
     responses: int | None

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sdgkit.checks import read_checks, saved
+from sdgkit.checks import CheckSource, read_checks, saved
 from sdgkit.keywords import as_path, as_text, known_keywords
 from sdgkit.method.options import Prompts
 from sdgkit.method.planning import choose_prompts
@@ -28,7 +28,7 @@ def run_pipeline(
     prompts: Prompts = None,
     sampling: Mapping[str, Mapping[str, Any]] | None = None,
     max_tokens: int | None = None,
-    checks: Any = None,
+    checks: CheckSource = None,
     structure: str | None = None,
     system: str | None = None,
     encoding: str | None = None,
@@ -94,7 +94,7 @@ def plan_pipeline(
     prompts: Prompts = None,
     sampling: Mapping[str, Mapping[str, Any]] | None = None,
     max_tokens: int | None = None,
-    checks: Any = None,
+    checks: CheckSource = None,
     structure: str | None = None,
     system: str | None = None,
     encoding: str | None = None,

@@ -111,7 +111,7 @@ class Teacher:
         message: str | Sequence[Mapping[str, str]],
         *,
         show: Show | None = None,
-        **sampling: Any,
+        **sampling: object,
     ) -> Reply:
         """Send a message and wait for the reply.
 

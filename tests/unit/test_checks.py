@@ -102,7 +102,7 @@ def test_a_schema_elsewhere_is_never_fetched(connections: Any) -> None:
         lambda: sk.checks.length(maximum=3),
         lambda: sk.checks.matches(),
         lambda: sk.checks.markdown_table("a, b"),
-        lambda: read_checks(5),
+        lambda: read_checks(5),  # type: ignore[arg-type]
     ],
 )
 def test_settings_that_cannot_be_used_are_refused_when_the_check_is_made(
@@ -345,7 +345,7 @@ def test_repeating_a_run_repeats_its_checks(tmp_path: Path) -> None:
             teacher=teacher,
             prompts=PROMPTS,
             profile=False,
-            checks=checks,
+            checks=checks,  # type: ignore[arg-type]
             out=tmp_path,
         )
         script.forget()
