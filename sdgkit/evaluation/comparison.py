@@ -31,6 +31,7 @@ class Result:
         kept: Records that pass the judge's filter.
         reason: Why a record could not be read; "" if all could.
         reply: The raw reply in which it could not be read.
+        evaluations: The judge's words about each record.
     """
 
     texts: Sequence[Row]
@@ -39,6 +40,7 @@ class Result:
     kept: int
     reason: str = ""
     reply: str = ""
+    evaluations: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -74,12 +76,11 @@ class Differing(NamedTuple):
     other: int
 
 
-class Comparison:
-    """Two versions of a prompt, and the two runs that compare them.
+class VersionTrial:
+    """Several versions of a stage's prompt on the same rows: a run for each, with its judge.
 
     Args:
-        one: A version of the prompt of a stage.
-        other: Another version of it.
+        versions: Versions of the prompt of one stage.
         rows: Rows of the stage before, or seeds as `stand_in` completes them.
         teacher: The teacher.
         judge: Another teacher for the judging.
@@ -89,18 +90,14 @@ class Comparison:
         ids: The ids of the rows, in order.
         judged: Whether the stage is followed by a judge and its filter.
         runs: The run of each version.
-        sides: Both versions with their results, once `wait` has returned.
 
     Raises:
-        SettingsError: If these are not two versions of one stage's prompt, or there are no rows.
+        SettingsError: If these are not versions of one stage's prompt, or there are no rows.
     """
-
-    sides: tuple[Side, Side]
 
     def __init__(
         self,
-        one: Prompt,
-        other: Prompt,
+        versions: Sequence[Prompt],
         rows: Iterable[Row],
         teacher: TeacherSource,
         *,
@@ -108,39 +105,44 @@ class Comparison:
         prompts: str | Path | None = None,
     ) -> None:
         rows_with_ids = _with_ids(rows)
-        self._stage = _stage_to_compare(one, other)
+        self._stage = _stage_of_versions(versions)
         if not rows_with_ids:
             raise SettingsError("There are no rows to compare on. Give at least one.")
-        method = pipeline_of(one.name)
+        method = pipeline_of(self._stage.name)
         pipeline = Pipeline(method.name, tuple(_with_judge(self._stage, method)))
-        judge_names = [name for name in pipeline.prompted if name != one.name]
+        judge_names = [name for name in pipeline.prompted if name != self._stage.name]
         judge_prompts = load_prompts(judge_names, pipeline.name, prompts)
         writer = teacher_of(teacher)
         judging_teacher = teacher_of(judge)
         self.runs: list[Run] = []
-        for version in (one, other):
+        for version in versions:
             version_prompts = {**judge_prompts, version.name: version}
             plan = Plan(pipeline, rows_with_ids, version_prompts, writer, judging_teacher)
             self.runs.append(Run(plan, on_note=_ignore))
         self.ids = [str(row["id"]) for row in rows_with_ids]
         self.judged = pipeline.stages[-1].drops_by_score
 
-    def start(self) -> "Comparison":
-        """Start both runs; returns at once."""
+    def start(self) -> "VersionTrial":
+        """Start all runs; returns at once."""
         for run in self.runs:
             run.start()
         return self
 
     def cancel(self) -> None:
-        """Stop both runs within a moment."""
+        """Stop all runs within a moment."""
         for run in self.runs:
             run.cancel()
 
-    def wait(self) -> "Comparison":
-        """Wait until both runs have ended.
+    @property
+    def is_done(self) -> bool:
+        """Whether every run came to its own end."""
+        return all(run.state == "done" for run in self.runs)
+
+    def wait(self) -> list[Side]:
+        """Wait until all runs have ended, and return what each version made.
 
         Raises:
-            SdgkitError: What stopped one of them; the other is cancelled.
+            SdgkitError: What stopped one of them; the others are cancelled.
         """
         try:
             for run in self.runs:
@@ -149,41 +151,7 @@ class Comparison:
         except BaseException:
             self.cancel()
             raise
-        one, other = self.runs
-        self.sides = (self._side(one), self._side(other))
-        return self
-
-    @property
-    def differing(self) -> Differing:
-        """On how many rows each version is better.
-
-        Better is the version of which more is kept; or read, if there is no judge.
-        """
-        one, other = self.sides
-        better_one = better_other = 0
-        for row_id in self.ids:
-            good_one = self._good_records(one.outcomes[row_id])
-            good_other = self._good_records(other.outcomes[row_id])
-            better_one += good_one > good_other
-            better_other += good_one < good_other
-        return Differing(better_one, better_other)
-
-    def summary(self, one: str = "the first", other: str = "the second") -> str:
-        """The result in a sentence.
-
-        Args:
-            one: What to call the first version.
-            other: What to call the second version.
-        """
-        differing = self.differing
-        rows = sum(differing)
-        difference = f"The versions differ on {rows} of {pluralize(len(self.ids), 'row')}"
-        if not rows:
-            return f"{difference}."
-        return f"{difference}: {one} is better on {differing.one}, {other} on {differing.other}."
-
-    def _good_records(self, result: Result) -> int:
-        return result.kept if self.judged else len(result.texts)
+        return [self._side(run) for run in self.runs]
 
     def _side(self, run: Run) -> Side:
         """The side of a finished run."""
@@ -218,10 +186,101 @@ class Comparison:
             scores=[float(score) for score in scores if isinstance(score, int | float)],
             tried=len(kept) + len(dropped),
             kept=len(kept),
+            evaluations=[str(row["evaluation"]) for row in records if row.get("evaluation")],
         )
         if not unreadable:
             return result
         return replace(result, reason=unreadable[0]["message"], reply=unreadable[0]["reply"])
+
+
+class Comparison:
+    """Two versions of a prompt, and the two runs that compare them.
+
+    Args:
+        one: A version of the prompt of a stage.
+        other: Another version of it.
+        rows: Rows of the stage before, or seeds as `stand_in` completes them.
+        teacher: The teacher.
+        judge: Another teacher for the judging.
+        prompts: The folder with the judge's prompt; the shipped one is used if it has none.
+
+    Attributes:
+        ids: The ids of the rows, in order.
+        judged: Whether the stage is followed by a judge and its filter.
+        runs: The run of each version.
+        sides: Both versions with their results, once `wait` has returned.
+
+    Raises:
+        SettingsError: If these are not two versions of one stage's prompt, or there are no rows.
+    """
+
+    sides: tuple[Side, Side]
+
+    def __init__(
+        self,
+        one: Prompt,
+        other: Prompt,
+        rows: Iterable[Row],
+        teacher: TeacherSource,
+        *,
+        judge: TeacherSource | None = None,
+        prompts: str | Path | None = None,
+    ) -> None:
+        self._trial = VersionTrial((one, other), rows, teacher, judge=judge, prompts=prompts)
+        self.runs = self._trial.runs
+        self.ids = self._trial.ids
+        self.judged = self._trial.judged
+
+    def start(self) -> "Comparison":
+        """Start both runs; returns at once."""
+        self._trial.start()
+        return self
+
+    def cancel(self) -> None:
+        """Stop both runs within a moment."""
+        self._trial.cancel()
+
+    def wait(self) -> "Comparison":
+        """Wait until both runs have ended.
+
+        Raises:
+            SdgkitError: What stopped one of them; the other is cancelled.
+        """
+        one, other = self._trial.wait()
+        self.sides = (one, other)
+        return self
+
+    @property
+    def differing(self) -> Differing:
+        """On how many rows each version is better.
+
+        Better is the version of which more is kept; or read, if there is no judge.
+        """
+        one, other = self.sides
+        better_one = better_other = 0
+        for row_id in self.ids:
+            good_one = self._good_records(one.outcomes[row_id])
+            good_other = self._good_records(other.outcomes[row_id])
+            better_one += good_one > good_other
+            better_other += good_one < good_other
+        return Differing(better_one, better_other)
+
+    def summary(self, one: str = "the first", other: str = "the second") -> str:
+        """The result in a sentence.
+
+        Args:
+            one: What to call the first version.
+            other: What to call the second version.
+        """
+        differing = self.differing
+        rows = sum(differing)
+        difference = f"The versions differ on {rows} of {pluralize(len(self.ids), 'row')}"
+        if not rows:
+            return f"{difference}."
+        return f"{difference}: {one} is better on {differing.one}, {other} on {differing.other}."
+
+    def _good_records(self, result: Result) -> int:
+        return result.kept if self.judged else len(result.texts)
 
 
 @known_keywords
@@ -276,13 +335,14 @@ def _with_ids(rows: Iterable[Row]) -> list[dict[str, Any]]:
     return [{**row, "id": str(row.get("id") or f"s{place}")} for place, row in enumerate(rows, 1)]
 
 
-def _stage_to_compare(one: Prompt, other: Prompt) -> Stage:
-    """The stage that both prompts belong to. Raises SettingsError."""
-    stage = find_stage(one.name)
-    if stage is None or one.name != other.name:
+def _stage_of_versions(versions: Sequence[Prompt]) -> Stage:
+    """The stage that all prompts belong to. Raises SettingsError."""
+    names = list(dict.fromkeys(version.name for version in versions))
+    stage = find_stage(names[0])
+    if stage is None or len(names) > 1:
         raise SettingsError(
-            f"{one.name} and {other.name} are not two versions of one stage's prompt. "
-            "Give both the name of that stage."
+            f"{versions[0].name} and {versions[-1].name} are not two versions of one stage's "
+            "prompt. Give both the name of that stage."
         )
     return stage
 

@@ -1,13 +1,14 @@
 """A prompt while it is being edited."""
 
 import difflib
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sdgkit.errors import PromptError, SdgkitError
+from sdgkit.errors import PromptError, SdgkitError, SettingsError
 from sdgkit.evaluation.drafts import (
     Draft,
     Flaw,
@@ -116,6 +117,46 @@ class PromptDraft(Draft[dict[str, str]]):
         """
         self._history.change({**self._history.state, **texts})
         self._keep()
+
+    @property
+    def sampling(self) -> dict[str, Any]:
+        """The sampling parameters as they are being edited; none if they cannot be read."""
+        try:
+            return dict(self._unchecked_prompt().sampling)
+        except SdgkitError:
+            return {}
+
+    def set_sampling(self, name: str, text: str) -> None:
+        """Set a sampling parameter, such as `temperature`.
+
+        Args:
+            name: The parameter.
+            text: Its value; "" removes it.
+
+        Raises:
+            SettingsError: The value is not a number.
+            PromptError: The settings cannot be read as they stand.
+        """
+        sampling = dict(self._unchecked_prompt().sampling)
+        sampling.pop(name, None)
+        if text.strip():
+            try:
+                sampling[name] = json.loads(text.strip())
+            except ValueError:
+                raise SettingsError(f"{name} must be a number, not {text!r}.") from None
+        changed = replace(self._unchecked_prompt(), sampling=sampling)
+        self.set(SETTINGS, _texts_of(changed)[SETTINGS])
+
+    def versions(self) -> dict[str, Prompt]:
+        """The versions to set beside each other: shipped, saved and now, as far as there are.
+
+        Raises:
+            PromptError: The prompt as it is now cannot be used.
+        """
+        versions = {}
+        if self._shipped.exists():
+            versions["shipped"] = load_prompt(self._shipped)
+        return {**versions, "saved": self.saved, "now": self.prompt}
 
     def load(self, path: str | Path | None = None) -> None:
         """Replace the prompt by the one in a file; undo brings yours back.

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sdgkit.evaluation.comparison import Comparison, Result, Side
+from sdgkit.evaluation.trial_rows import seed_rows
 from sdgkit.formatting import pluralize
 from sdgkit.keywords import known_keywords
 from sdgkit.panels.frame import Action, Cancel, Panel, required_teacher
-from sdgkit.panels.seeds import SeedPanel, rows_to_try, seeds_of
+from sdgkit.panels.seeds import SeedPanel, seeds_of
 from sdgkit.panels.state import PanelState
 from sdgkit.prompts import Prompt, load_prompt
 from sdgkit.seeds import SeedSource
@@ -99,7 +100,7 @@ class ComparePanel(Panel):
         self.comparison: Comparison | None = None
         self._running: Comparison | None = None
         self._versions = (_prompt_of(one), _prompt_of(other))
-        self._rows = rows_to_try(self._versions[0].name, seeds_of(rows))
+        self._rows = seed_rows(seeds_of(rows), self._versions[0].name)
         self._names = (names[0], names[1])
         self._teacher = teacher
         self._judge = judge

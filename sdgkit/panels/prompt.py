@@ -3,30 +3,34 @@
 from collections.abc import Mapping
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from sdgkit.errors import FileConflict, PromptError, SeedError, SettingsError
+from sdgkit.evaluation.bench import Bench, BenchRow
 from sdgkit.evaluation.drafts import Flaw
 from sdgkit.evaluation.prompt_draft import PromptDraft
 from sdgkit.evaluation.prompt_trials import Trial, trials
 from sdgkit.evaluation.reuse import asked_again
+from sdgkit.evaluation.trial_rows import run_rows, seed_rows
 from sdgkit.formatting import pluralize
+from sdgkit.journal import JOURNAL_FILE
 from sdgkit.keywords import known_keywords
 from sdgkit.method import METHODS
 from sdgkit.panels.frame import Action, Cancel, Panel, required_teacher
 from sdgkit.panels.run import RunPanel
-from sdgkit.panels.seeds import SeedPanel, rows_to_try, seeds_of
+from sdgkit.panels.seeds import SeedPanel, seeds_of
 from sdgkit.panels.state import RESTORED, Choice, PanelState
 from sdgkit.prompts import Prompt
-from sdgkit.run import Run
+from sdgkit.run import Run, open_run
 from sdgkit.samples import without_id
-from sdgkit.seeds import SeedSource, skill
+from sdgkit.seeds import Seed, SeedSource, skill
 from sdgkit.teachers import background
 from sdgkit.teachers.source import TeacherSource
 
 SEVERAL = 5  # rows of *Try on 5*
+SAMPLING_NAMES = ("temperature", "top_p", "max_tokens")
 LABEL_LENGTH = 60  # characters by which a row is recognised in a list
 
 
@@ -75,6 +79,33 @@ class TrialState:
         )
 
 
+@dataclass(frozen=True)
+class BenchTry:
+    """A try of several versions on the same rows.
+
+    Attributes:
+        name: What you call it.
+        stage: The stage whose prompt it was.
+        versions: The names of the versions.
+        judged: Whether a judge scored the results.
+        rows: The rows, each with what every version made of it.
+    """
+
+    name: str
+    stage: str
+    versions: tuple[str, ...]
+    judged: bool
+    rows: tuple[BenchRow, ...]
+
+
+@dataclass(frozen=True)
+class SamplingState:
+    """A sampling parameter: its name, and its value as text, "" where the prompt has none."""
+
+    name: str
+    value: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class PromptState(PanelState):
     """What the panel of a prompt shows.
@@ -93,7 +124,12 @@ class PromptState(PanelState):
         diff: What has changed since the prompt was saved, as the lines of a unified diff.
         can_undo: Whether there is something to undo.
         can_redo: Whether there is something to redo.
-        can_save: Whether there is a file to save to.
+        can_save: Whether there is something to save.
+        can_name: Whether it has a file of its own.
+        tries: The tries of the versions beside each other, by number.
+        shown_try: The one that is shown.
+        shown_try_number: Its number.
+        sampling: The usual sampling parameters.
         can_try: Whether there is a teacher to ask.
         problem: Why what you type is not kept until you save it, or "".
         is_kept: Whether what is not saved is on disk.
@@ -113,6 +149,11 @@ class PromptState(PanelState):
     can_undo: bool
     can_redo: bool
     can_save: bool
+    can_name: bool
+    tries: tuple[Choice, ...]
+    shown_try: BenchTry | None
+    shown_try_number: str
+    sampling: tuple[SamplingState, ...]
     can_try: bool
     problem: str
     is_kept: bool
@@ -169,8 +210,14 @@ class PromptPanel(Panel):
         self._row = 0
         self._revision = 0
         self.trials: list[Trial | None] = []
+        self.tries: list[BenchTry] = []
+        self._shown_try = 0
+        self._rows_of_run: list[dict[str, Any]] = []
+        self._seed_rows: list[dict[str, Any]] = []
+        self._source_of_seed_rows: tuple[str, list[Seed]] | None = None
         self._asking: Future[list[Trial]] = Future()
         self._draft_of(self._stage)  # read now, so that a file that cannot be used is reported here
+        self._read_run()
 
     @property
     def draft(self) -> PromptDraft:
@@ -199,11 +246,28 @@ class PromptPanel(Panel):
             SeedError
         ):  # a seed of a SeedPanel is half written: the rows stay as they were
             self._rows = seeds_of(self._seeds)
-        return rows_to_try(self._stage, self._rows)
+        source = (self._stage, self._rows)
+        if self._source_of_seed_rows != source:
+            self._source_of_seed_rows = source
+            self._seed_rows = seed_rows(self._rows, self._stage)
+        return [*self._rows_of_run, *self._seed_rows]
+
+    def _read_run(self) -> None:
+        """Read the rows that reached the stage in the run, where there is one."""
+        self._rows_of_run = []
+        run = self._run.latest if isinstance(self._run, RunPanel) else self._run
+        if run is None:
+            return
+        if not isinstance(run, Run):
+            if not (Path(run) / JOURNAL_FILE).exists():
+                return
+            run = open_run(run)
+        self._rows_of_run = run_rows(run, self._stage, self._rows)
 
     def use_run(self, run: Run | RunPanel | str | Path | None) -> None:
         """Show which requests another run would repeat."""
         self._run = run
+        self._read_run()
 
     # Actions --------------------------------------------------------------------------------------
 
@@ -221,6 +285,10 @@ class PromptPanel(Panel):
             "load": self.load,
             "dismiss": self.dismiss,
             "try": self.try_out,
+            "bench": self.try_versions,
+            "show try": self.show_try,
+            "name try": self.name_try,
+            "sampling": self.set_sampling,
             "cancel": self.cancel,
         }
 
@@ -228,6 +296,8 @@ class PromptPanel(Panel):
         """Show another stage's prompt; unsaved changes of this one are kept."""
         self._draft_of(name)
         self._stage = name
+        self._read_run()
+        self._row = 0
         self.trials = []
         self.conflict = None
         self._revision += 1
@@ -322,6 +392,48 @@ class PromptPanel(Panel):
 
         self.work("Asking the teacher.", wait, begin)
 
+    def try_versions(self, several: bool = False) -> None:
+        """Try the shipped, the saved and the present version on the same rows, with the judge.
+
+        Equal versions are asked once. Earlier tries stay.
+
+        Args:
+            several: Whether to try five rows.
+        """
+        rows = self._rows_to_send(several)
+        stage = self._stage
+        versions = self.draft.versions()
+        folder = self._folder if self._folder is not None and self._folder.is_dir() else None
+        bench = Bench(versions, rows, required_teacher(self._teacher), prompts=folder)
+
+        def begin() -> Cancel:
+            bench.start()
+            return bench.cancel
+
+        def wait() -> None:
+            results = bench.wait()
+            if results is None:
+                return
+            name = f"Try {len(self.tries) + 1}"
+            self.tries.append(BenchTry(name, stage, tuple(bench.names), bench.judged, results))
+            self._shown_try = len(self.tries) - 1
+
+        self.work(f"Trying {pluralize(len(versions), 'version')}.", wait, begin)
+
+    def show_try(self, number: int | str) -> None:
+        """Show an earlier try, by its number from 0."""
+        self._shown_try = int(number)
+
+    def name_try(self, name: str) -> None:
+        """Give the try that is shown another name."""
+        if self.tries and name.strip():
+            self.tries[self._shown_try] = replace(self.tries[self._shown_try], name=name.strip())
+
+    def set_sampling(self, name: str, text: str) -> None:
+        """Set a sampling parameter of the prompt, such as `temperature`; "" removes it."""
+        self.draft.set_sampling(name, text)
+        self._revision += 1
+
     def _rows_to_send(self, several: bool) -> list[dict[str, Any]]:
         rows = self.rows()
         if not several:
@@ -356,7 +468,12 @@ class PromptPanel(Panel):
             diff=tuple(draft.diff()),
             can_undo=draft.can_undo,
             can_redo=draft.can_redo,
-            can_save=draft.path is not None,
+            can_save=draft.path is not None and draft.changed,
+            can_name=draft.path is not None,
+            tries=tuple(Choice(str(place), entry.name) for place, entry in enumerate(self.tries)),
+            shown_try=self.tries[self._shown_try] if self.tries else None,
+            shown_try_number=str(self._shown_try),
+            sampling=_sampling_states(draft),
             can_try=self._teacher is not None,
             problem=draft.problem,
             is_kept=all(draft.is_kept for draft in self._drafts.values()),
@@ -387,6 +504,16 @@ class PromptPanel(Panel):
             elif self.busy:
                 states.append(None)
         return tuple(states)
+
+
+def _sampling_states(draft: PromptDraft) -> tuple[SamplingState, ...]:
+    """The usual sampling parameters with their values."""
+    values = draft.sampling
+    states = []
+    for name in SAMPLING_NAMES:
+        value = values.get(name)
+        states.append(SamplingState(name, "" if value is None else str(value)))
+    return tuple(states)
 
 
 def _sign(draft: PromptDraft, flaws: list[Flaw]) -> str:

@@ -2,14 +2,12 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from sdgkit.errors import FileConflict, SeedError
 from sdgkit.evaluation.drafts import Flaw
-from sdgkit.evaluation.method_stages import stand_in
 from sdgkit.evaluation.seed_check import check_seeds
 from sdgkit.evaluation.seed_draft import NEW_FILE, SeedDraft, flaw_of_finding
 from sdgkit.evaluation.seed_paste import seeds_in_table
@@ -19,7 +17,6 @@ from sdgkit.formatting import pluralize
 from sdgkit.keywords import known_keywords
 from sdgkit.panels.frame import Action, Panel, required_teacher
 from sdgkit.panels.state import RESTORED, PanelState
-from sdgkit.run.seed_samples import SeedSamples, token_budget
 from sdgkit.seeds import COLUMNS, Seed, SeedSource, read_seeds
 from sdgkit.teachers.source import TeacherSource
 
@@ -378,17 +375,3 @@ def seeds_of(source: "SeedSource | SeedPanel") -> list[Seed]:
         SeedError: If a seed cannot be used.
     """
     return read_seeds(source.seeds if isinstance(source, SeedPanel) else source)
-
-
-def rows_to_try(stage: str, seeds: Iterable[Seed]) -> list[dict[str, Any]]:
-    """The rows on which the prompt of this stage can be tried, each with an id.
-
-    They see the other seeds as in a run with a server that does not say how much it holds.
-    """
-    all_seeds = list(seeds)
-    samples = SeedSamples(all_seeds, token_budget([None]))
-    rows = []
-    for number, seed in enumerate(all_seeds, 1):
-        row = stand_in(seed, stage)
-        rows.append({"id": f"s{number}", **row, **samples.variables_of(row)})
-    return rows

@@ -10,7 +10,7 @@ import pytest
 from scripted import PROMPTS, ScriptedTeacher, seeds
 
 import sdgkit as sk
-from sdgkit.panels.seeds import rows_to_try
+from sdgkit.evaluation.trial_rows import seed_rows
 from sdgkit.prompts import Prompt
 from sdgkit.run.plan import Plan
 from sdgkit.run.seed_samples import SeedSamples, token_budget
@@ -295,9 +295,11 @@ def test_a_judge_that_sees_other_seeds_does_not_take_one_seeds_ending_for_a_rule
     assert beside_others.rows[0]["score"] == 3
 
 
-def test_a_prompt_is_tried_on_rows_that_see_the_other_seeds() -> None:
-    second = rows_to_try(WRITER, read_seeds(seeds(3)))[1]
+def test_a_prompt_is_tried_on_rows_that_see_the_other_seeds_and_never_their_own_answer() -> None:
+    second = seed_rows(read_seeds(seeds(3)), WRITER)[1]
     questions = [sample["question"] for sample in second["seed_samples"]]
-    assert questions == [f"Question of seed {number}" for number in (1, 3, 2)]
+    assert questions == [f"Question of seed {number}" for number in (1, 3)]
     others = [sample["question"] for sample in second["other_seeds"]]
-    assert others == ["Question of seed 1", "Question of seed 3"]
+    assert others == ["Question of seed 1"]
+    assert second["question"] == "Question of seed 2"
+    assert second["seed_question"] == "Question of seed 3"

@@ -206,6 +206,12 @@ function LongText({ text: value, most = 1500 }) {
   </div>`;
 }
 
+// A text in stretches [text, is new]: what is new is marked, and said to a screen reader.
+function Marked({ stretches }) {
+  const stretch = ([text, isNew]) => (isNew ? html`<ins class="sdg-plus">${text}</ins>` : text);
+  return html`<pre dir="auto">${stretches.map(stretch)}</pre>`;
+}
+
 // A text whose tables in Markdown are drawn as tables; all of it as text nodes.
 function Prose({ text: value }) {
   const text = String(value ?? "");

@@ -9,6 +9,7 @@ function view(ui) {
   local.part = local.part || "generation";
   const rename = (event) => {
     local.path = event.target.value;
+    ui.draw();
   };
   return html`
     <${Row}>
@@ -17,7 +18,7 @@ function view(ui) {
       <${Button} label="Redo" disabled=${!state.can_redo} onClick=${() => act("redo")} />
       <${Button} label="Restore the shipped prompt" onClick=${() => act("restore")} />
       <${TextInput} class="sdg-path" aria-label="another file to save as" placeholder="another file.yaml" onInput=${rename} />
-      <${Button} label="Save as" onClick=${() => act("save", { path: local.path || "another file" })} />
+      <${Button} label="Save as" disabled=${!state.can_name && !local.path} onClick=${() => act("save", { path: local.path || "another file" })} />
     <//>
     ${state.problem && html`<${ErrorLine}>${state.problem}<//>`}
     <p class="sdg-rerun">${state.rerun}</p>
@@ -25,6 +26,7 @@ function view(ui) {
       <div>${editing(ui)}</div>
       <div>${trying(ui)}</div>
     </div>
+    ${bench(ui)}
   `;
 }
 
@@ -44,7 +46,23 @@ function editing(ui) {
     <//>`
     }
     <${Tabs} ui=${ui} name="part" tabs=${tabs} />
+    ${samplingFields(ui)}
   `;
+}
+
+// The usual sampling parameters; all of them stand in the part "settings".
+function samplingFields({ state, type, id }) {
+  const field = ({ name, value }) => html`<${Field} key=${name} id="${id}-${name}" label=${name}>
+    <${TextInput}
+      id="${id}-${name}"
+      inputmode="decimal"
+      placeholder="as the stage"
+      text=${value}
+      revision=${state.revision}
+      onChange=${(event) => type("sampling", { name, text: event.target.value })}
+    />
+  <//>`;
+  return html`<div class="sdg-fields sdg-sampling" role="group" aria-label="sampling">${state.sampling.map(field)}</div>`;
 }
 
 function partLabel(part, flaws) {
@@ -87,7 +105,7 @@ function markedLine(line, isWrong) {
   const pieces = line
     .split(VARIABLES)
     .map((piece, place) => (place % 2 ? html`<b>${piece}</b>` : piece));
-  return html`<span class=${isWrong ? "sdg-flawed-line" : null}>${pieces}${"\n"}</span>`;
+  return html`<span class=${isWrong ? "sdg-code-line sdg-flawed-line" : "sdg-code-line"}>${pieces}${"\n"}</span>`;
 }
 
 // Trying --------------------------------------------------------------------------------------------------------------
@@ -111,9 +129,11 @@ function trying(ui) {
     <${Row}>
       <${Button} label="Try" keys="Ctrl+Enter" disabled=${!isIdle} onClick=${() => tryOut(ui)} />
       <${Button} label="Try on 5" disabled=${!isIdle} onClick=${() => tryOut(ui, { several: true })} />
+      <${Button} label="Beside the shipped and saved" disabled=${!isIdle} onClick=${() => act("bench")} />
       ${state.busy && html`<${Button} label="Cancel" onClick=${() => act("cancel")} />`}
       ${!state.can_try && html`<span class="sdg-soft">To try it, pass teacher= to this panel.</span>`}
     <//>
+    ${state.busy && html`<${Soft}>${state.busy}<//>`}
     <${Tabs} ui=${ui} name="side" tabs=${tabs} />
   `;
 }
@@ -122,6 +142,58 @@ function tryOut({ act, local, draw }, values = {}) {
   local.side = "replies";
   act("try", values);
   draw();
+}
+
+// The versions of the prompt side by side on the same rows. Earlier tries stay.
+function bench(ui) {
+  const { state, act, type, id } = ui;
+  const shown = state.shown_try;
+  if (!shown) return null;
+  return html`<section class="sdg-item" aria-label="bench">
+    <div class="sdg-fields">
+      <${Field} id="${id}-try" label="try">
+        <${Choice} id="${id}-try" value=${state.shown_try_number} options=${state.tries} onChoice=${(number) => act("show try", { number })} />
+      <//>
+      <${Field} id="${id}-try-name" label="its name">
+        <${TextInput}
+          id="${id}-try-name"
+          text=${shown.name}
+          revision=${state.shown_try_number}
+          onChange=${(event) => type("name try", { name: event.target.value })}
+        />
+      <//>
+    </div>
+    <${Row}>
+      <${Button} label="The same on 5 rows" disabled=${!state.can_try || Boolean(state.busy)} onClick=${() => act("bench", { several: true })} />
+      <span class="sdg-soft">${shown.stage}; what the version to its left lacks is marked.</span>
+    <//>
+    ${shown.rows.map((row) => benchRow(shown, row))}
+  </section>`;
+}
+
+function benchRow(shown, row) {
+  return html`<section class="sdg-item" key=${row.id} aria-label=${row.id}>
+    <code>${row.id}</code>
+    <${Fold} title="input">
+      ${row.inputs.map(([name, text]) => html`<div><h4>${name}</h4><${LongText} text=${text} /></div>`)}
+    <//>
+    <div class="sdg-bench">
+      ${row.cells.map((cell, place) => benchCell(shown.versions[place], cell, shown.judged))}
+    </div>
+  </section>`;
+}
+
+function benchCell(name, cell, judged) {
+  const isGood = !cell.reason && (!judged || cell.kept > 0);
+  const verdict = [];
+  if (cell.scores.length) verdict.push(`score ${cell.scores.join(", ")}`);
+  if (judged && cell.tried) verdict.push(`${cell.kept} of ${cell.tried} kept`);
+  return html`<div key=${name}>
+    <h4><${Sign} name=${isGood ? "good" : "bad"} />${[name, ...verdict].join(" · ")}</h4>
+    ${cell.reason && html`<p>${cell.reason}</p>`}
+    <${Marked} stretches=${cell.stretches} />
+    ${cell.evaluations.length > 0 && html`<div class="sdg-judge"><h4>The judge</h4><${LongText} text=${cell.evaluations.join("\n\n")} /></div>`}
+  </div>`;
 }
 
 function messages(state) {
