@@ -75,17 +75,18 @@ def request_digest(messages: Messages, seed: int | None, temperature: float | No
     return hashlib.blake2b(content, digest_size=12).digest()
 
 
-def write(messages: Messages, digest: bytes) -> list[Piece]:
+def write(messages: Messages, digest: bytes, room: int | None = None) -> list[Piece]:
     """Write the reply to a chat.
 
     Args:
         messages: The chat.
         digest: Its `request_digest`: the only source of chance.
+        room: How many characters it may have; what is said without tags is brief where need be.
     """
     assignment = read(messages)
     dice = random.Random(int.from_bytes(digest))
     if not assignment.tags:
-        return [Piece("", _small_talk(messages[-1][1], dice), "")]
+        return [Piece("", _small_talk(messages[-1][1], dice, room), "")]
     if studying.is_study(assignment):
         return [
             Piece(tag.start, studying.notes(assignment, tag.role), tag.end)
@@ -117,12 +118,17 @@ def to_malformed_text(pieces: Sequence[Piece], dice: random.Random) -> str:
     return dice.choice(["", untagged, pieces[0].start, _REFUSAL])
 
 
-def _small_talk(message: str, dice: random.Random) -> str:
+def _small_talk(message: str, dice: random.Random, room: int | None) -> str:
     """An answer to a message that asks for no tags."""
     beginning = message[:2000].lower()
-    for topic in vocabulary("smalltalk")["topics"]:
+    texts = vocabulary("smalltalk")
+    for topic in texts["topics"]:
         if any(word in beginning for word in topic["words"]):
-            return str(dice.choice(topic["answers"]))
+            answer = str(dice.choice(topic["answers"]))
+            brief = str(texts["brief"])
+            # Who asks for a word or two, such as a label, gets no more.
+            is_too_long = room is not None and len(answer) > room >= len(brief)
+            return brief if is_too_long else answer
     raise LookupError("the last topic in smalltalk.toml matches every message")
 
 

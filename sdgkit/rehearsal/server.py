@@ -196,7 +196,7 @@ class RehearsalServer:
 
     def _write(self, chat: ChatRequest, digest: bytes, max_tokens: int) -> tuple[str, str]:
         """The whole reply, and as much of it as is sent."""
-        pieces = rules.write(chat.messages, digest)
+        pieces = rules.write(chat.messages, digest, max_tokens * CHARACTERS_PER_TOKEN)
         # Of its own, so that the same request always has the same fault.
         dice = random.Random(digest)
         if dice.random() < self.options.malformed_rate:

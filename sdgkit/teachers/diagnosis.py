@@ -52,6 +52,12 @@ _NO_SUCH_MODEL = re.compile(
     r"|\bnot a valid model\b"
     r"|\bmodels?\b[^.]{0,120}\b(?:not found|does(?: not|n't) exist|is not available)"
 )
+# "Your credit balance is too low" (Anthropic, 400), "Insufficient Balance" (others, 402 or 400).
+_MAY_BE_OUT_OF_CREDIT = (400, 403, 429)
+_NO_CREDIT_WORDS = re.compile(
+    r"(?i)\bcredit balance\b|\bout of credits?\b|\bno credits? (?:left|remaining)"
+    r"|\binsufficient[ _](?:credits?|funds|balance|quota)\b"
+)
 _WRONG_PATHS = (404, 405, *range(300, 400))
 _SERVER_ERRORS = (408, 409, 425, *range(500, 600))
 
@@ -218,6 +224,8 @@ def diagnose_response(
         cause = Cause.WRONG_MODEL
     elif status == 429 and isinstance(error, dict) and NO_QUOTA in _codes_of(error):
         cause = Cause.NO_CREDIT  # OpenAI's: asking again does not help, as it does with other 429s
+    elif status in _MAY_BE_OUT_OF_CREDIT and _NO_CREDIT_WORDS.search(detail):
+        cause = Cause.NO_CREDIT
     elif cause is Cause.BAD_REQUEST and _is_filtered(error):
         cause = Cause.WITHHELD
     seconds = _seconds_until(retry_after)

@@ -202,3 +202,10 @@ def test_vllms_old_names_for_structured_output_are_translated(
     [body] = server.asked
     assert body["structured_outputs"] == wanted
     assert not [name for name in body if name.startswith("guided_")]
+
+
+def test_the_rehearsal_teacher_gives_a_flow_a_label_that_fits(tmp_path: Path) -> None:
+    flow = write_flow(tmp_path, [topic_block("output", max_tokens=20)])
+    with sk.connect("rehearsal") as teacher:
+        run = sk.run_pipeline(ROWS, pipeline=flow, teacher=teacher)
+    assert [row["output"] for row in run.samples()] == ["I only rehearse."] * 2

@@ -367,3 +367,22 @@ def test_a_key_that_comes_in_pieces_is_not_shown(server: FaultServer) -> None:
     teacher = connect(base_url=server.base_url, api_key="sk-secret-0123456789")
     teacher.ask("Hello", show=shown.append)
     assert "0123456789" not in "".join(shown) and "".join(shown).endswith("Bye")
+
+
+# ---- an empty account
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (400, "Your credit balance is too low to access this API."),
+        (403, "You are out of credits."),
+        (429, "Insufficient balance: please top up."),
+    ],
+)
+def test_an_account_that_is_empty_stops_a_request_by_the_servers_words(
+    server: FaultServer, code: int, words: str
+) -> None:
+    server.behave = lambda body, n: status(code, words)
+    with pytest.raises(TeacherRefused, match=r"The account at .* is empty .*Add credit"):
+        connect(base_url=server.base_url).ask("Hello")
