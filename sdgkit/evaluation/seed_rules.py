@@ -16,7 +16,8 @@ from sdgkit.evaluation.seed_findings import Finding, Severity, make_finding
 from sdgkit.evaluation.text_forms import forms_asked_for, forms_of, name_forms
 from sdgkit.formatting import pluralize
 from sdgkit.prompts.words import count_words
-from sdgkit.quality.duplicates import Match, SimilarityIndex, similarity
+from sdgkit.quality.duplicates import Match, similarity
+from sdgkit.quality.likeness import earlier_matches
 from sdgkit.samples import Row
 from sdgkit.seeds import COLUMNS
 from sdgkit.texts import load_texts
@@ -199,25 +200,23 @@ def _is_short_phrases(line: str) -> bool:
 def check_likeness(seeds: Sequence[Row]) -> Iterator[Finding]:
     """Find seeds that contradict each other, and seeds that repeat each other."""
     column = _input_column(seeds)
-    inputs = SimilarityIndex[int](ALIKE)
-    cases = SimilarityIndex[int](SAME)
+    cases = [f"{seed.get(CONTEXT) or ''}\n{seed[QUESTION]}" for seed in seeds]
+    same_cases = earlier_matches(cases, SAME)
+    alike_inputs = earlier_matches([seed[column] for seed in seeds], ALIKE)
     first_with_question: dict[str, int] = {}
     for number, seed in enumerate(seeds, 1):
-        case = f"{seed.get(CONTEXT) or ''}\n{seed[QUESTION]}"
         forms = forms_of(seed[RESPONSE])
         first = first_with_question.setdefault(_normalize(seed[QUESTION]), number)
         first_forms = forms_of(seeds[first - 1][RESPONSE])
-        contradiction = _contradiction(number, seeds, cases.most_similar(case))
+        contradiction = _contradiction(number, seeds, same_cases[number - 1])
         if contradiction is not None:
             yield contradiction
         elif forms | first_forms and not forms & first_forms:
             yield make_finding("two_forms", number, RESPONSE, other=first)
-        earlier_input = inputs.most_similar(seed[column])
+        earlier_input = alike_inputs[number - 1]
         if earlier_input is not None:
             how = "the same as" if earlier_input.is_exact else "nearly the same as"
-            yield make_finding("alike", number, column, other=earlier_input.key, how=how)
-        inputs.add(number, seed[column])
-        cases.add(number, case)
+            yield make_finding("alike", number, column, other=earlier_input.key + 1, how=how)
 
 
 def _contradiction(
@@ -228,15 +227,15 @@ def _contradiction(
     Args:
         number: The number of the seed.
         seeds: All seeds.
-        same_case: The earlier seed with the same input, if there is one.
+        same_case: The place of the earlier seed with the same input, from 0, if there is one.
     """
     if same_case is None:
         return None
     response = seeds[number - 1][RESPONSE]
-    if similarity(response, seeds[same_case.key - 1][RESPONSE]) >= SAME:
+    if similarity(response, seeds[same_case.key][RESPONSE]) >= SAME:
         return None
     severity: Severity = "error" if same_case.is_exact else "warning"
-    return make_finding("two_answers", number, RESPONSE, severity=severity, other=same_case.key)
+    return make_finding("two_answers", number, RESPONSE, severity=severity, other=same_case.key + 1)
 
 
 def check_variety(seeds: Sequence[Row]) -> Iterator[Finding]:

@@ -301,6 +301,11 @@ def _packed_shingles(text: str) -> array[int]:
     return array("q", map(hash, _shingles(text)))
 
 
+def hashed_shingles(text: str) -> array[int]:
+    """The five-character sequences of a text as numbers, each once."""
+    return array("q", _hashes(text))
+
+
 @lru_cache(64)
 def _sketch(text: str) -> rensa.RMinHash:
     from rensa import RMinHash
