@@ -22,6 +22,7 @@ from sdgkit.log import is_interactive
 from sdgkit.profile import PROFILE_FILE, Profile
 from sdgkit.report.explain import Explanation, explain
 from sdgkit.run.config import RunConfig
+from sdgkit.run.display import RunPage
 from sdgkit.run.execution import NO_SAMPLES, Execution
 from sdgkit.run.finished import finished_plan
 from sdgkit.run.folder import SEEDS_FILE, SUMMARY_FILE, read_config, read_summary
@@ -89,6 +90,10 @@ class Run:
         place = str(self.out or "in memory")
         kept = format_samples(snapshot.samples, snapshot.distinct_answers)
         return f"Run({place!r}, {snapshot.state}, {kept})"
+
+    def _repr_html_(self) -> str:
+        """The run as a page: yield, samples, causes of drops, files, and what to do next."""
+        return RunPage.of(self.snapshot(), self.samples(), self.out).as_html()
 
     # Working --------------------------------------------------------------------------------------
 
