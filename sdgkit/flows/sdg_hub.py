@@ -170,4 +170,7 @@ def _find_prompt(block: Block, flow: Path) -> Path:
         file = folder / path
         if file.is_file():
             return file
-    raise BlockError(f"there is no prompt file {path} beside the flow or in a folder above it")
+    raise BlockError(
+        f"there is no prompt file {path} beside the flow or in a folder above it. Put it there; "
+        "the prompts of the method's own stages also go into the folder of --prompts"
+    )
