@@ -122,12 +122,16 @@ class Bench:
         text_before: str | None = None
         for place in self._places:
             result = sides[place].outcomes[row_id]
-            text = _text_of(result)
+            text = text_of(result)
             compared = text if text_before is None else text_before
             cells.append(_cell(result, tuple(mark_differences(text, compared))))
             text_before = text
-        inputs = [(name, str(row[name])) for name in (*GIVEN, *INPUTS) if row.get(name)]
-        return BenchRow(row_id, tuple(inputs), tuple(cells))
+        return BenchRow(row_id, inputs_of(row), tuple(cells))
+
+
+def inputs_of(row: Row) -> tuple[tuple[str, str], ...]:
+    """What goes into a prompt, by name: what is asked about, then the example."""
+    return tuple((name, str(row[name])) for name in (*GIVEN, *INPUTS) if row.get(name))
 
 
 def _cell(result: Result, stretches: tuple[Stretch, ...]) -> BenchCell:
@@ -141,9 +145,10 @@ def _cell(result: Result, stretches: tuple[Stretch, ...]) -> BenchCell:
     )
 
 
-def _text_of(result: Result) -> str:
-    """What a version made of the row, without what the judge says; or the unreadable reply."""
+def text_of(result: Result) -> str:
+    """What a version made of the row, without a score; or the reply that could not be read."""
     records = []
     for columns in result.texts:
-        records.append("\n".join(f"{value}" for value in columns.values()))
+        values = [str(value) for name, value in columns.items() if name != "score"]
+        records.append("\n".join(values))
     return "\n\n".join(records) or result.reply

@@ -3,15 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from sdgkit.evaluation.bench import inputs_of, text_of
 from sdgkit.evaluation.comparison import Comparison, Result, Side
-from sdgkit.evaluation.trial_rows import seed_rows
+from sdgkit.evaluation.differences import Stretch, mark_differences
+from sdgkit.evaluation.trial_rows import run_rows, seed_rows, seeds_of_run
 from sdgkit.formatting import pluralize
 from sdgkit.keywords import known_keywords
+from sdgkit.method import run_folder
 from sdgkit.panels.frame import Action, Cancel, Panel, required_teacher
 from sdgkit.panels.seeds import SeedPanel, seeds_of
 from sdgkit.panels.state import PanelState
 from sdgkit.prompts import Prompt, load_prompt
+from sdgkit.run import Run, open_run
 from sdgkit.seeds import SeedSource
 from sdgkit.teachers.source import TeacherSource
 
@@ -40,10 +45,20 @@ class SideNumbers:
 
 @dataclass(frozen=True)
 class ComparedRow:
-    """What both versions made of one row."""
+    """What both versions made of one row.
+
+    Attributes:
+        id: The row's id.
+        inputs: What went into the prompt, by name.
+        sides: What each version made of it.
+        marked: The text of each version; what the first lacks is marked in the second, and the
+            other way round.
+    """
 
     id: str
+    inputs: tuple[tuple[str, str], ...]
     sides: tuple[Result, ...]
+    marked: tuple[tuple[Stretch, ...], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +84,8 @@ class ComparePanel(Panel):
     Args:
         one: A prompt, or its file.
         other: Another version of it, or its file.
-        rows: What `load_seeds` takes, rows of an earlier stage, or a SeedPanel.
+        rows: What `load_seeds` takes, rows of an earlier stage, or a SeedPanel; or a run (or its
+            folder), of which the rows that reached the stage are taken.
         teacher: The teacher, or a TeacherPanel.
         names: What the two versions are called.
         judge: Another teacher for the judging.
@@ -89,7 +105,7 @@ class ComparePanel(Panel):
         self,
         one: Prompt | str | Path,
         other: Prompt | str | Path,
-        rows: "SeedSource | SeedPanel",
+        rows: "SeedSource | SeedPanel | Run",
         *,
         teacher: TeacherSource | None = None,
         names: Sequence[str] = ("the first", "the second"),
@@ -100,7 +116,7 @@ class ComparePanel(Panel):
         self.comparison: Comparison | None = None
         self._running: Comparison | None = None
         self._versions = (_prompt_of(one), _prompt_of(other))
-        self._rows = seed_rows(seeds_of(rows), self._versions[0].name)
+        self._rows = _rows_to_compare(rows, self._versions[0].name)
         self._names = (names[0], names[1])
         self._teacher = teacher
         self._judge = judge
@@ -150,9 +166,15 @@ class ComparePanel(Panel):
             sign = "busy" if self.busy else "none"
             return CompareState(sign=sign, status=self._status_without_result(), names=self._names)
         rows = []
+        rows_by_id = {str(row["id"]): row for row in self._rows}
         for row_id in comparison.ids:
             results = tuple(side.outcomes[row_id] for side in comparison.sides)
-            rows.append(ComparedRow(row_id, results))
+            texts = [text_of(result) for result in results]
+            marked = (
+                tuple(mark_differences(texts[0], texts[1])),
+                tuple(mark_differences(texts[1], texts[0])),
+            )
+            rows.append(ComparedRow(row_id, inputs_of(rows_by_id[row_id]), results, marked))
         return CompareState(
             sign="good",
             status=comparison.summary(*self._names),
@@ -167,6 +189,19 @@ class ComparePanel(Panel):
             return "Not compared yet: Compare sends every row to the teacher with both versions."
         requests = sum(run.snapshot().requests for run in self._running.runs)
         return f"{self.busy} {pluralize(requests, 'request')} so far"
+
+
+def _rows_to_compare(source: "SeedSource | SeedPanel | Run", stage: str) -> list[dict[str, Any]]:
+    """The rows, each with an id. Raises SdgkitError."""
+    if isinstance(source, Run):
+        run = source
+    else:
+        folder = None if isinstance(source, SeedPanel) else run_folder(source)
+        if folder is None:
+            return seed_rows(seeds_of(source), stage)
+        run = open_run(folder)
+    seeds = seeds_of_run(run)
+    return run_rows(run, stage, seeds) or seed_rows(seeds, stage)
 
 
 def _prompt_of(source: Prompt | str | Path) -> Prompt:

@@ -1,5 +1,6 @@
 """The bench of prompts: rows of a run, versions side by side, and tries that stay."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,23 @@ def test_equal_versions_are_asked_once(run: sk.Run, seeds: list[dict[str, Any]])
         act(panel, "bench")
     shipped, saved, now = panel.tries[0].rows[0].cells
     assert shipped == saved == now
+
+
+def test_a_comparison_on_a_runs_rows_shows_input_judge_and_what_differs(run: sk.Run) -> None:
+    shipped = sk.load_prompt(sk.shipped("prompts") / "grounded" / f"{STAGE}.yaml")
+    brief = replace(shipped, principles=f"{shipped.principles}\n* Be brief.\n")
+    assert run.out is not None
+    with sk.connect("rehearsal") as teacher:
+        panel = sk.ComparePanel(shipped, brief, run.out, teacher=teacher)
+        panel.compare(most=2)
+        panel.wait()
+    assert panel.last_error is None
+    [row, _] = panel.state().rows
+    assert row.id == next(iter(run.samples()))["id"]
+    assert {"context", "question", "seed_response"} <= {name for name, _ in row.inputs}
+    for side, stretches in zip(row.sides, row.marked, strict=True):
+        assert side.evaluations
+        assert "".join(text for text, _ in stretches) == side.texts[0]["response"]
 
 
 def test_what_differs_is_marked_word_by_word() -> None:

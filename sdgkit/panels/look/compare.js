@@ -70,10 +70,15 @@ function comparedRow(state, row) {
       <${Sign} name=${isGood(result, state.judged) ? "good" : "bad"} />
       ${[state.names[place], verdict(result, state.judged)].filter(Boolean).join(": ")}
     </h4>
-    <${LongText} text=${resultText(result)} />
+    ${result.reason && html`<p>${result.reason}</p>`}
+    <${Marked} stretches=${row.marked[place]} />
+    ${result.evaluations.length > 0 && html`<div class="sdg-judge"><h4>The judge</h4><${LongText} text=${result.evaluations.join("\n\n")} /></div>`}
   </div>`;
   return html`<section class="sdg-item" key=${row.id} aria-label=${row.id}>
     <code>${row.id}</code>
+    <${Fold} title="input">
+      ${row.inputs.map(([name, text]) => html`<div><h4>${name}</h4><${LongText} text=${text} /></div>`)}
+    <//>
     <div class="sdg-pair">${row.sides.map(side)}</div>
   </section>`;
 }
@@ -98,15 +103,6 @@ function verdict(result, judged) {
   }
   if (result.reason) parts.push(result.reason);
   return parts.join(" · ");
-}
-
-// What a version made of the row, without the score, which stands above; or the reply that could not be parsed.
-function resultText(result) {
-  const records = result.texts.map((columns) => {
-    const values = Object.entries(columns).filter(([name]) => name !== "score");
-    return values.map(([, value]) => value).join("\n");
-  });
-  return records.join("\n\n") || result.reply;
 }
 
 panels.compare = { view };
