@@ -87,8 +87,12 @@ def test_a_strict_judge_is_named_with_its_phrases_and_an_example(
 
 
 def test_a_run_without_samples_ends_well_with_that_page(
-    script: ScriptedTeacher, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    script: ScriptedTeacher,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("sdgkit.run.run.is_interactive", lambda: True)  # or nothing is printed
     script.answer = strict(script)
     run = run_of(script, out=tmp_path / "run", num_contexts=2)  # too few to be warned of before
     assert run.state == "done" and list(run.samples()) == [] and run.warning is None
@@ -192,8 +196,11 @@ def test_a_paused_run_can_be_cancelled_and_resumed(script: ScriptedTeacher, tmp_
 
 
 def test_elsewhere_it_warns_with_that_page_and_continues(
-    script: ScriptedTeacher, capsys: pytest.CaptureFixture[str]
+    script: ScriptedTeacher,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("sdgkit.run.run.is_interactive", lambda: True)  # or nothing is printed
     script.answer = strict(script, every=8)
     panel = sk.RunPanel(
         seeds(3), teacher=script.connect(), num_contexts=4, prompts=PROMPTS, profile=False
