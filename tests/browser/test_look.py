@@ -1,4 +1,4 @@
-"""How panels look: at 1366, 800 and 464 pixels, light and dark, legible, all controls with a name.
+"""How panels look, from 1366 to 464 pixels, light and dark: legible, all controls with a name.
 
 Screenshots of every panel lie in tests/output/browser afterwards. With SDGKIT_TEST_PICTURES=1 in
 the environment the pictures in notebooks/images are made anew from them (needs `pip install
@@ -113,11 +113,12 @@ AXE = """async (root) => {
 
 
 @pytest.fixture(scope="module")
-def opened(browser: BrowserContext, lab: Lab) -> Iterator[Notebook]:
+def opened(browser: BrowserContext, request: pytest.FixtureRequest) -> Iterator[Notebook]:
     """One notebook with every panel in it, each in the middle of its work."""
     page = browser.new_page()
     page.set_default_timeout(30_000)
-    with lab.open(page, lab.write("look", CELLS)) as notebook:
+    server: Lab = request.getfixturevalue(request.param)
+    with server.open(page, server.write("look", CELLS)) as notebook:
         for cell in CELLS:
             notebook.run(cell)
         assert notebook.errors() == []
@@ -128,11 +129,16 @@ def opened(browser: BrowserContext, lab: Lab) -> Iterator[Notebook]:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize(
-    "width", [1366, 800, 464]
-)  # 464: beside an open side bar, 360 for the panel
+    ("opened", "width"),
+    # 464: beside an open side bar, 360 for the panel
+    [("lab", 1366), ("lab", 1280), ("lab", 800), ("lab", 464), ("notebook7", 1280)],
+    indirect=["opened"],
+    scope="module",
+)
 def test_every_panel_is_legible_in_its_place_and_has_names_for_a_screen_reader(
-    opened: Notebook, shot_of: ShotOf, theme: str, width: int
+    opened: Notebook, shot_of: ShotOf, theme: str, width: int, request: pytest.FixtureRequest
 ) -> None:
+    server = request.node.callspec.params["opened"]
     opened.page.set_viewport_size({"width": width, "height": 2400})
     opened.use_theme(theme)
     faults: dict[str, list[str]] = {}
@@ -143,7 +149,7 @@ def test_every_panel_is_legible_in_its_place_and_has_names_for_a_screen_reader(
         if kind == "prompt":
             panel.get_by_role("tab", name="Replies").click()
         opened.page.wait_for_timeout(300)
-        path = shot_of(panel, f"{kind}-{width}-{theme}")
+        path = shot_of(panel, f"{server}-{kind}-{width}-{theme}")
         checks = {"illegible": ILLEGIBLE, "sticking out": STICKING_OUT, "without a name": NAMELESS}
         for name, script in checks.items():
             wrong: list[str] = panel.evaluate(script)
@@ -170,6 +176,7 @@ def violations(element: Locator) -> list[str]:
     return found
 
 
+@pytest.mark.parametrize("opened", ["lab", "notebook7"], indirect=True, scope="module")
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_nothing_against_any_panel(opened: Notebook, theme: str) -> None:
     opened.page.set_viewport_size({"width": 1366, "height": 2400})
