@@ -3,7 +3,8 @@
 import ast
 import json
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,10 +27,11 @@ from sdgkit.cli.options import (
 from sdgkit.cli.output import print_document
 from sdgkit.cli.runs import print_ending
 from sdgkit.cli.terminal import say, tell
-from sdgkit.errors import SettingsError
+from sdgkit.errors import FolderInUse, SettingsError
 from sdgkit.teachers.settings_file import JOB_SETTINGS
 
 QUICKSTART = "quickstart"
+NOTEBOOK_LOCK = ".notebook.lock"
 TEXT_PARAMETERS = (
     "seeds",
     "out",
@@ -145,13 +147,45 @@ def run(
         values["out"] = str(out)
     executed = out / source.path.name
     tell(f"{source.name} to {executed}\n")
-    execute(source.path, executed, values)
+    with _own_folder(out):
+        execute(source.path, executed, values)
     say(f"\nThe executed notebook: {executed}")
     if not (out / "summary.json").exists():
         print_document("run", {"notebook": str(executed), "exit_status": DONE})
     if (out / "summary.json").exists():
         return print_ending(open_run(out), min_samples, command="run", notebook=str(executed))
     return DONE
+
+
+@contextmanager
+def _own_folder(out: Path) -> Iterator[None]:
+    """Keep a folder to this command until the end of the block.
+
+    Raises:
+        FolderInUse: Another process is writing it, or executing a notebook in it.
+    """
+    import filelock
+
+    from sdgkit.files import refuse_way_out
+    from sdgkit.journal import refuse_busy
+
+    refuse_busy(out)
+    refuse_way_out(out / NOTEBOOK_LOCK)
+    out.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(out / NOTEBOOK_LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise FolderInUse(
+            f"Another `sdgkit run` is executing a notebook in {out}. Wait for it, stop it, or "
+            "choose another --out.",
+            folder=out,
+        ) from None
+    try:
+        yield
+    finally:
+        (out / NOTEBOOK_LOCK).unlink(missing_ok=True)
+        lock.release()
 
 
 def _is_text(name: str, notebook: Notebook) -> bool:

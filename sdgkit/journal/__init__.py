@@ -1,7 +1,7 @@
 """The SQLite record of a run."""
 
 from sdgkit.files import JOURNAL_FILE
-from sdgkit.journal.journal import Journal, edition_of
+from sdgkit.journal.journal import Journal, edition_of, refuse_busy
 from sdgkit.journal.values import (
     Edition,
     Export,
@@ -23,4 +23,5 @@ __all__ = [
     "Session",
     "Totals",
     "edition_of",
+    "refuse_busy",
 ]

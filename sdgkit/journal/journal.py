@@ -552,6 +552,17 @@ def edition_of(config: Mapping[str, Any]) -> str:
     return hashlib.sha256(_json(config, sort_keys=True).encode()).hexdigest()[:16]
 
 
+def refuse_busy(folder: Path) -> None:
+    """Refuse a folder that another process is writing; one without a journal is not.
+
+    Raises:
+        FolderInUse: Another process is writing it.
+        RunError: The folder cannot be written.
+    """
+    if (folder / JOURNAL_FILE).exists():
+        _lock(folder).release()
+
+
 def _lock(folder: Path) -> "filelock.FileLock":
     """Lock a folder for writing. Raises FolderInUse, RunError."""
     import filelock

@@ -192,6 +192,43 @@ def test_a_run_in_a_notebook_has_the_exit_statuses_of_generate(tmp_path: Path) -
     assert "Train on" not in nothing.stdout
 
 
+def test_a_second_run_into_a_busy_folder_is_refused_at_once(tmp_path: Path) -> None:
+    waits = "import time, pathlib\npathlib.Path('begun').touch()\ntime.sleep(300)"
+    notebook(tmp_path / "own.ipynb", waits, parameters="out = None")
+    first = started(tmp_path, "run", "own.ipynb", "--out", "busy")
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while not (tmp_path / "begun").exists():
+            assert time.monotonic() < deadline and first.poll() is None
+            time.sleep(0.1)
+        second = sdgkit(tmp_path, "run", "own.ipynb", "--out", "busy")
+        assert second.returncode == 1
+        assert "is executing a notebook in busy" in second.stderr
+        assert first.poll() is None
+    finally:
+        first.send_signal(signal.SIGINT)
+        first.communicate(timeout=PATIENCE)
+    assert not (tmp_path / "busy" / ".notebook.lock").exists()
+
+
+def test_a_notebook_is_not_executed_in_a_folder_that_a_run_is_writing(tmp_path: Path) -> None:
+    words = ["generate", SEEDS, "--out", "busy", "--no-profile", "--mean-latency-ms", "1500"]
+    first = started(tmp_path, *words, "--concurrency", "1")
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while not (tmp_path / "busy" / "seeds.jsonl").exists():
+            assert time.monotonic() < deadline and first.poll() is None
+            time.sleep(0.1)
+        notebook(tmp_path / "own.ipynb", "open('executed', 'w')", parameters="out = None")
+        second = sdgkit(tmp_path, "run", "own.ipynb", "--out", "busy")
+        assert second.returncode == 1
+        assert "is being written by another process" in second.stderr
+        assert not (tmp_path / "executed").exists()
+    finally:
+        first.send_signal(signal.SIGINT)
+        first.communicate(timeout=PATIENCE)
+
+
 def test_a_cell_that_fails_ends_it_with_its_error_and_the_path(tmp_path: Path) -> None:
     fails = "print('so far')\nimport sdgkit as sk\nsk.load_seeds('nowhere.jsonl')"
     notebook(
