@@ -138,10 +138,15 @@ def test_the_recorded_replies_streamed_give_the_same(stage_runs: dict[str, sk.Ru
     assert sorted(drop["id"] for drop in run.drops()) == sorted(drop["id"] for drop in dropped)
 
 
-def test_a_single_stage_prints_one_line_if_rows_were_dropped(
-    stage_runs: dict[str, sk.Run], capsys: pytest.CaptureFixture[str]
+def test_a_single_stage_prints_one_line_in_a_notebook_if_rows_were_dropped(
+    stage_runs: dict[str, sk.Run],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     rows = stage_runs["eval_grounded_questions"].dataset
+    sk.filter_grounded_questions(rows)
+    assert capsys.readouterr().out == ""  # outside of notebooks the log has it
+    monkeypatch.setattr("sdgkit.method.stage_functions.is_interactive", lambda: True)
     kept = sk.filter_grounded_questions(rows)
     out = capsys.readouterr().out.splitlines()
     assert out == ["filter_grounded_questions: kept 7 of 9 rows, dropped 2 (score 2)."]
