@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from sdgkit.teachers.answering_model import AnsweringModel
 from sdgkit.teachers.body import ACCEPTED_ENCODINGS, BodyRefused, read_body
 from sdgkit.teachers.diagnosis import (
     Cause,
@@ -142,6 +143,7 @@ class OpenAICompatible(Adapter):
         self._renamed: dict[str, str] = {}
         self._puts_system_into_user = False
         self._prompt_watch = PromptWatch(self._count_tokens)
+        self._answering_model = AnsweringModel()
 
     async def exchange(self, body: Mapping[str, Any], seconds: float | None = None) -> Reply:
         """One chat completion. Sent again only when the server refuses a part it can do without."""
@@ -341,6 +343,7 @@ class OpenAICompatible(Adapter):
                     finish_reason = "refusal"
             thoughts = message.get("reasoning_content") or message.get("reasoning")
             reasoning = _message_text(thoughts) or _parts_text(content, _THINKING_PARTS)
+            self._note_another_model(data.get("model"))
             return Reply(
                 text=self._without_keys(text),
                 finish_reason=self._without_keys(finish_reason),
@@ -351,6 +354,17 @@ class OpenAICompatible(Adapter):
             )
         except (LookupError, TypeError, ValueError, AttributeError):
             raise diagnose_reply(data, self.server) from None
+
+    def _note_another_model(self, name: object) -> None:
+        """Tell the user if a reply comes from another model than the first one did."""
+        first_name = self._answering_model.change_to(name)
+        if first_name:
+            self.server.note(
+                f"The server answered as {self.server.redact(first_name)} at first and now as "
+                f"{self.server.redact(str(name))}: its model may have been swapped at "
+                f"{self.server.base_url}. The run continues with replies from both; to have all "
+                "of them from one model, run it again in a new folder."
+            )
 
     def _without_keys(self, text: str) -> str:
         """A text of the server's that may be stored: if it holds the key, the user is told."""

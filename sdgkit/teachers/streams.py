@@ -87,7 +87,7 @@ class ReplyStream:
             self._take(event)
 
     def _take(self, event: Mapping[str, Any]) -> None:
-        for name in ("error", "usage"):
+        for name in ("error", "usage", "model"):
             if event.get(name):
                 self._body[name] = event[name]
         choices = event.get("choices")

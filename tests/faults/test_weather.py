@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from scripted import PROMPTS, ScriptedTeacher, seeds
+from scripted import PROMPTS, Ask, ScriptedTeacher, seeds
 from servers import FaultServer, completion, is_probe, status
 
 import sdgkit as sk
@@ -256,3 +256,77 @@ def test_a_journal_that_is_gone_is_noticed_at_the_next_beat(
     with pytest.raises(RunError, match="removed or replaced"):
         sk.Run(plan, out).start().wait(60)
     assert asked < 2000
+
+
+# The model ----------------------------------------------------------------------------------------
+
+
+def named(reply: web.Response, model: object) -> web.Response:
+    """A reply that says which model wrote it."""
+    body = json.loads(reply.text or "")
+    return web.json_response({**body, "model": model})
+
+
+def swap_notes(run: sk.Run) -> list[str]:
+    return [note for note in run.summary.notes if "answered as" in note]
+
+
+def test_a_model_that_is_swapped_during_a_run_is_said_once_and_drops_nothing(
+    script: ScriptedTeacher, tmp_path: Path
+) -> None:
+    def answer(ask: Ask) -> web.Response:
+        is_late = ask.stage not in ("gen_contexts", "gen_grounded_questions")
+        return named(completion(script.usual(ask)), "big-v2" if is_late else "small-v1")
+
+    def run_into(folder: Path) -> sk.Run:
+        teacher = script.connect()
+        run = sk.generate(
+            seeds(3), teacher=teacher, prompts=PROMPTS, num_contexts=2, profile=False, out=folder
+        )
+        assert run.state == "done"
+        return run
+
+    calm = run_into(tmp_path / "calm")
+    script.answer = answer
+    swapped = run_into(tmp_path / "swapped")
+    assert swap_notes(calm) == []
+    [note] = swap_notes(swapped)
+    assert "answered as small-v1 at first and now as big-v2" in note
+    assert note in (tmp_path / "swapped" / "summary.json").read_text("utf-8")
+    assert list(swapped.samples()) == list(calm.samples())
+
+
+@pytest.mark.parametrize("model", ["models/tiny-2026-01-01.gguf", "", None, 7, ["tiny"]])
+def test_a_server_that_names_its_model_in_its_own_way_is_believed(
+    server: FaultServer, model: object
+) -> None:
+    server.behave = lambda ask, n: named(completion("hello"), model)
+    with connect(server) as teacher:
+        for _ in range(3):
+            teacher.ask("Hello")
+        assert teacher.notes == []
+
+
+def test_a_server_that_makes_up_names_fills_no_notes(server: FaultServer) -> None:
+    server.behave = lambda ask, n: named(completion("hello"), f"model-{n}\x1b[2J" + "x" * 9_000)
+    with connect(server) as teacher:
+        for _ in range(20):
+            teacher.ask("Hello")
+        assert 1 <= len(teacher.notes) <= 3
+        assert all(len(note) < 1_000 and note.isprintable() for note in teacher.notes)
+
+
+def test_a_swap_is_noticed_in_replies_that_come_piece_by_piece(server: FaultServer) -> None:
+    def streamed(ask: dict[str, Any], n: int) -> web.Response:
+        choice = {"index": 0, "delta": {"content": "hello"}, "finish_reason": "stop"}
+        event = json.dumps({"model": "small-v1" if n < 3 else "big-v2", "choices": [choice]})
+        return web.Response(
+            text=f"data: {event}\n\ndata: [DONE]\n\n", content_type="text/event-stream"
+        )
+
+    with connect(server) as teacher:
+        server.behave = streamed
+        for _ in range(5):
+            teacher.ask("Hello", show=lambda piece: None)
+        [note] = teacher.notes
+    assert "small-v1 at first and now as big-v2" in note
