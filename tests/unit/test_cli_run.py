@@ -3,6 +3,7 @@
 Whatever the notebook and the machine say about kernels.
 """
 
+import asyncio
 import json
 import os
 import signal
@@ -14,6 +15,8 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
+from aiohttp import web
+from servers import FaultServer, completion
 
 import sdgkit as sk
 
@@ -294,3 +297,39 @@ def test_ctrl_c_while_the_kernel_starts_leaves_no_traceback(tmp_path: Path) -> N
     assert process.returncode == 130, said
     assert said.splitlines()[-1] == "Interrupted. Run the same command again to resume."
     assert "Traceback" not in said and "rror" not in said
+
+
+def test_a_killed_command_leaves_no_kernel_that_goes_on_asking(tmp_path: Path) -> None:
+    async def slowly(body: dict[str, object], n: int) -> web.StreamResponse:
+        await asyncio.sleep(0.2)
+        return completion(f"reply {n}")
+
+    job = (
+        "import itertools, sdgkit as sk\n"
+        "teacher = sk.connect(base_url=base_url)\n"
+        "for number in itertools.count():\n"
+        "    teacher.ask(f'Question {number}')"
+    )
+    with FaultServer() as server:
+        server.behave = slowly
+        notebook(
+            tmp_path / "own.ipynb", job, parameters=f"base_url = {server.base_url!r}\nout = 'here'"
+        )
+        process = started(tmp_path, "run", "own.ipynb")
+        deadline = time.monotonic() + PATIENCE
+        while len(server.asked) < 5:
+            assert time.monotonic() < deadline and process.poll() is None
+            time.sleep(0.1)
+        kernels = psutil.Process(process.pid).children(recursive=True)
+        assert kernels
+        process.kill()
+        process.wait(PATIENCE)
+        assert process.stdout is not None
+        process.stdout.close()
+        _, left = psutil.wait_procs(kernels, timeout=60)
+        for kernel in left:
+            kernel.kill()
+        assert not left
+        asked = len(server.asked)
+        time.sleep(1)
+        assert len(server.asked) == asked
