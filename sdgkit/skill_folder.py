@@ -49,6 +49,7 @@ SKILL_SETTINGS: Mapping[str, tuple[tuple[type, ...], str]] = {
     "structure": ((str,), 'a text, "auto", "always" or "never"'),
     "system": ((str,), "a text"),
     "task": ((str,), "a text"),
+    "split_contexts": ((str, int), 'a text, "whole" or "heading", or a number of words'),
     "encoding": ((str,), "a text"),
     "checks": ((list,), 'a list of texts, such as ["no_refusal", "length=..200 words"]'),
     "columns": ((dict,), 'a table: [columns] and, below it, seed_response = "answer"'),

@@ -50,7 +50,7 @@ class Snapshot:
         distinct_answers: How many samples are left if each answer to a context counts once; None
             before the run is over.
         base_url: Where the teacher is, to be shown and never to be asked; None for a rehearsal,
-            which is somewhere else each time, and in a folder, which holds no address.
+            which is somewhere else each time.
     """
 
     state: str
@@ -92,9 +92,9 @@ class Snapshot:
         return "idle"
 
     def as_json(self) -> dict[str, Any]:
-        """The snapshot as the journal stores it: a few of the newest samples, and no address."""
+        """The snapshot as the journal stores it, with a few of the newest samples."""
         newest = tuple(self.newest)[-STORED_SAMPLES:]
-        return asdict(replace(self, newest=newest, base_url=None))
+        return asdict(replace(self, newest=newest))
 
 
 class Funnel(list[StageLine]):

@@ -76,7 +76,8 @@ JOB_SETTINGS: Mapping[str, JobSetting] = {
     **dict.fromkeys(("repair", "keep_reasoning"), _SWITCH),
     **dict.fromkeys(("twins", "questions", "structure", "system", "judge_model"), _TEXT),
     **dict.fromkeys(("task", "encoding"), _TEXT),
-    **dict.fromkeys(("checks", "columns", "judge_base_url"), _TEXTS),
+    "split_contexts": JobSetting('"whole", "heading" or a number of words', (str, int)),
+    **dict.fromkeys(("checks", "columns", "judge_base_url", "only"), _TEXTS),
 }
 
 

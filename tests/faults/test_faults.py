@@ -114,7 +114,7 @@ def test_truncated_replies_are_dropped_and_counted(teacher_with: Callable[..., T
 def test_requests_that_are_too_long_are_dropped_with_the_servers_words(
     teacher_with: Callable[..., Teacher],
 ) -> None:
-    run = generate(teacher_with(context_length=4_000), profile=False)
+    run = generate(teacher_with(context_length=3_100), profile=False)
     assert list(run.samples()), "the shorter requests are answered"
     refused = [drop for drop in run.drops() if drop["reason"] == "teacher_error"]
     assert refused
