@@ -277,12 +277,20 @@ def as_sdgkit_error(
     """
     import sqlite3  # only here, since few commands open a journal
 
+    from sdgkit.limits import handles_remedy, is_out_of_handles, writing_remedy
+
     if isinstance(error, SdgkitError):
         return error
     if isinstance(error, sqlite3.Error):
+        remedy = writing_remedy(error) or "Free some disk space"
         return RunError(
-            f"The journal cannot be written: {error}. Free some disk space, then run the same "
-            "command again to resume."
+            f"The journal cannot be written: {error}. {remedy}, then run the same command again "
+            "to resume."
+        )
+    if is_out_of_handles(error):
+        return RunError(
+            f"{failed}: too many files are open. {handles_remedy()}, then run the same command "
+            "again to resume."
         )
     stopped = RunStopped(f"{failed}: {type(error).__name__}: {error}.", stage=stage, row=row)
     stopped.__cause__ = error

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from sdgkit.errors import RunError
 from sdgkit.keywords import known_keywords
+from sdgkit.limits import writing_remedy
 
 JOURNAL_FILE = "journal.sqlite"
 """The file by which the folder of a run is known."""
@@ -73,8 +74,9 @@ def write_atomically(path: str | Path) -> Iterator[IO[bytes]]:
         os.replace(part, target)
     except OSError as error:
         reason = error.strerror or error
+        remedy = writing_remedy(error) or "Free some space"
         raise RunError(
-            f"{path} cannot be written: {reason}. Free some space, or choose another folder."
+            f"{path} cannot be written: {reason}. {remedy}, or choose another folder."
         ) from error
     finally:
         with suppress(OSError):

@@ -32,6 +32,7 @@ from sdgkit.journal.values import (
     Session,
     Totals,
 )
+from sdgkit.limits import writing_remedy
 from sdgkit.teachers.teacher import Reply, Request
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class Journal:
         self._name = folder / JOURNAL_FILE if folder is not None else "The journal in memory"
         self._edition = ""
         self._unsaved = False
+        self._failure: RunError | None = None  # of a commit that nobody waited for
         self._commit: asyncio.Future[None] | None = None  # of what was written since the last one
         with contextlib.ExitStack() as resources:
             if folder is not None and not read_only:
@@ -174,7 +176,11 @@ class Journal:
             raise self._unusable(error) from None
 
     def _unusable(self, error: sqlite3.Error) -> RunError:
-        return RunError(f"{self._name} cannot be used as a journal: {error}.", folder=self.folder)
+        sentence = f"{self._name} cannot be used as a journal: {error}."
+        remedy = writing_remedy(error)
+        if remedy:
+            sentence = f"{sentence} {remedy}."
+        return RunError(sentence, folder=self.folder)
 
     def _write(self, statement: str, **values: SqlValue) -> sqlite3.Cursor:
         """Execute a statement about this edition. It is committed with the next reply or beat."""
@@ -192,7 +198,9 @@ class Journal:
                 instead.
         """
         waiting = self._commit
+        failure = self._failure
         self._commit = None
+        self._failure = None
         try:
             if self._unsaved:
                 self._unsaved = False
@@ -200,15 +208,18 @@ class Journal:
         except sqlite3.Error as error:
             if self._sql.in_transaction:
                 self._sql.execute("ROLLBACK")
+            remedy = writing_remedy(error) or "Free some disk space"
             failure = RunError(
                 f"{self._name} cannot be written: {error}. "
-                "Free some disk space, then run the same command again to resume.",
+                f"{remedy}, then run the same command again to resume.",
                 folder=self.folder,
             )
-            if waiting is None or waiting.done():
-                raise failure from None
+        if waiting is None or waiting.done():
+            if failure is not None:
+                raise failure
+        elif failure is not None:
             waiting.set_exception(failure)
-        if waiting is not None and not waiting.done():
+        else:
             waiting.set_result(None)
 
     # Replies --------------------------------------------------------------------------------------
@@ -283,8 +294,15 @@ class Journal:
         if self._commit is None:
             loop = asyncio.get_running_loop()
             self._commit = loop.create_future()
-            loop.call_soon(self.flush)
+            loop.call_soon(self._flush_later)
         await self._commit
+
+    def _flush_later(self) -> None:
+        """Commit from the event loop; what nobody waits for any more fails the next commit."""
+        try:
+            self.flush()
+        except RunError as failure:
+            self._failure = failure
 
     # Editions and sessions ------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from importlib import import_module
 from pathlib import Path
@@ -526,4 +527,9 @@ def _resume_note(changes: Sequence[str], recorded_replies: int, is_finished: boo
 
 def _load_while_the_teacher_works(module: str) -> None:
     """Import a module in a thread of its own, so that writing the files need not wait for it."""
-    asyncio.get_running_loop().run_in_executor(None, import_module, module)
+    asyncio.get_running_loop().run_in_executor(None, _load, module)
+
+
+def _load(module: str) -> None:
+    with suppress(Exception):  # if it cannot be loaded, writing the files says so
+        import_module(module)

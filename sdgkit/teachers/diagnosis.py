@@ -27,6 +27,7 @@ from sdgkit.errors import (
     TeacherUnreachable,
 )
 from sdgkit.formatting import format_duration
+from sdgkit.limits import handles_remedy, is_out_of_handles
 from sdgkit.teachers.address import azure_hint
 from sdgkit.teachers.endings import Ending, ending_of
 from sdgkit.teachers.server import Server, enumerate_models
@@ -88,6 +89,7 @@ class Cause(Enum):
     SERVER_ERROR = ("server error",          TeacherUnreachable, True,  _SERVER_ERRORS)
     NO_REPLY     = ("no reply",              TeacherUnreachable, True)
     BROKEN_OFF   = ("broken off",            TeacherUnreachable, True)
+    NO_HANDLES   = ("too many open files",   TeacherUnreachable, False)
     GONE         = ("gone",                  TeacherUnreachable, False)
     WRONG_PATH   = ("wrong path",            TeacherUnreachable, False, _WRONG_PATHS)
     WRONG_KEY    = ("wrong key",             TeacherRefused,     False, (401, 403))
@@ -155,6 +157,8 @@ def diagnose_exception(error: BaseException, server: Server) -> Trouble:
         return Trouble(Cause.TIMEOUT)
     chain = list(_exception_chain(error))
     chain.reverse()  # the innermost is the most specific
+    if any(is_out_of_handles(link) for link in chain):
+        return Trouble(Cause.NO_HANDLES, handles_remedy())
     trouble = Trouble(Cause.LOST, server.redact(_message_of(chain[0])))
     for cause in reversed(Cause):
         for link in chain:

@@ -2,8 +2,11 @@
 
 import gzip
 import json
+import os
 import resource
 import shutil
+import subprocess
+import sys
 import time
 import zlib
 from collections.abc import Iterator
@@ -330,3 +333,64 @@ def test_a_swap_is_noticed_in_replies_that_come_piece_by_piece(server: FaultServ
             teacher.ask("Hello", show=lambda piece: None)
         [note] = teacher.notes
     assert "small-v1 at first and now as big-v2" in note
+
+
+# Limits of the system -----------------------------------------------------------------------------
+
+
+def generate_within(
+    folder: Path, script: ScriptedTeacher, limit: int | None = None, value: int = 0
+) -> "subprocess.CompletedProcess[str]":
+    """Run a job in a process of its own, under one limit of the system's if any."""
+    tests = Path(__file__).resolve().parent.parent
+    job = (
+        "import sys, resource\n"
+        "from scripted import PROMPTS, seeds\n"
+        "import sdgkit as sk\n"
+        f"teacher = sk.connect('openai', base_url={script.base_url!r}, concurrency=64)\n"
+        f"if {limit!r} is not None: resource.setrlimit({limit!r}, ({value}, {value}))\n"
+        "try:\n"
+        "    job = dict(prompts=PROMPTS, profile=False, num_contexts=20)\n"
+        f"    run = sk.generate(seeds(8), teacher=teacher, out={str(folder)!r}, **job)\n"
+        "except sk.SdgkitError as error:\n"
+        "    sys.exit(str(error))\n"
+        "print(run.state)\n"
+    )
+    paths = os.pathsep.join([str(tests.parent), str(tests)])
+    return subprocess.run(
+        [sys.executable, "-c", job],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+        env={**os.environ, "PYTHONPATH": paths, "SDGKIT_API_KEY": "key"},
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("limit", "value", "words"),
+    [
+        (resource.RLIMIT_NOFILE, 40, "Raise the limit of 40 on open files (ulimit -n)"),
+        (resource.RLIMIT_FSIZE, 300_000, "Raise the limit of 300,000 bytes on the size of a file"),
+    ],
+    ids=["open files", "file size"],
+)
+def test_a_limit_of_the_system_ends_a_run_in_one_sentence_and_it_resumes(
+    script: ScriptedTeacher, tmp_path: Path, limit: int, value: int, words: str
+) -> None:
+    script.delay = lambda ask: 0.2
+    stopped = generate_within(tmp_path / "run", script, limit, value)
+    assert stopped.returncode == 1, stopped.stdout
+    assert "Traceback" not in stopped.stderr
+    [sentence] = [line for line in stopped.stderr.splitlines() if "ulimit" in line]
+    assert words in sentence and "run the same command again to resume" in sentence
+    script.delay = None
+    resumed = generate_within(tmp_path / "run", script)
+    assert resumed.returncode == 0, resumed.stderr
+    assert resumed.stdout.splitlines()[-1] == "done"
+    calm = generate_within(tmp_path / "calm", script)
+    assert calm.returncode == 0, calm.stderr
+    rows = (tmp_path / "run" / "dataset.jsonl").read_bytes()
+    assert rows == (tmp_path / "calm" / "dataset.jsonl").read_bytes()

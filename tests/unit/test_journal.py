@@ -256,6 +256,28 @@ def test_what_nobody_waits_for_is_not_lost_in_silence(tmp_path: Path) -> None:
     journal.close()
 
 
+def test_a_reply_that_nobody_waits_for_any_more_is_not_lost_in_silence(tmp_path: Path) -> None:
+    """The wait for a commit is cancelled as a run stops; the run must still hear that it failed."""
+    journal = Journal(tmp_path)
+    journal.begin(CONFIG)
+    told: list[dict[str, object]] = []
+
+    async def stop_waiting() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: told.append(context))
+        waiting = asyncio.create_task(journal.record("key", "s", "m", REQUEST, REPLY))
+        await asyncio.sleep(0)
+        journal._sql.execute("COMMIT")  # as if the database had given it up by itself
+        waiting.cancel()
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+    asyncio.run(stop_waiting())
+    assert not told  # no traceback from the event loop
+    with pytest.raises(RunError, match="cannot be written"):
+        journal.flush()
+    journal.close()
+
+
 # Network file systems -----------------------------------------------------------------------------
 
 MOUNTS = """\
