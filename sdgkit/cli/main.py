@@ -96,6 +96,7 @@ def root(context: click.Context, debug: bool) -> None:
     \b
     sdgkit run                     try everything once, without a model: a rehearsal
     sdgkit generate seeds.jsonl    use your own seeds; with --base-url, your own teacher
+    sdgkit --help --json           every command and option as JSON, for programs
     """
     if context.invoked_subcommand is None:
         say(context.get_help())
