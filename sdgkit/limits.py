@@ -5,7 +5,17 @@ written, whose own words ("disk I/O error", "connection broke") lead nowhere.
 """
 
 import errno
-import resource
+from typing import Literal
+
+
+def _limit_on(what: Literal["RLIMIT_NOFILE", "RLIMIT_FSIZE"]) -> int | None:
+    """The limit of this process; None without one, and on Windows, which has none of these."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    limit, _ = resource.getrlimit(getattr(resource, what))
+    return None if limit == resource.RLIM_INFINITY else int(limit)
 
 
 def is_out_of_handles(error: BaseException) -> bool:
@@ -20,8 +30,8 @@ def is_out_of_handles(error: BaseException) -> bool:
 
 def handles_remedy() -> str:
     """What to do where no further file or connection may be opened, as a sentence's beginning."""
-    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = "" if limit == resource.RLIM_INFINITY else f" of {limit}"
+    limit = _limit_on("RLIMIT_NOFILE")
+    most = "" if limit is None else f" of {limit}"
     return f"Raise the limit{most} on open files (ulimit -n), or lower --concurrency"
 
 
@@ -40,8 +50,8 @@ def writing_remedy(error: BaseException) -> str:
     """
     if is_out_of_handles(error):
         return handles_remedy()
-    limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
-    if limit != resource.RLIM_INFINITY and _may_be_too_large(error):
+    limit = _limit_on("RLIMIT_FSIZE")
+    if limit is not None and _may_be_too_large(error):
         return f"Raise the limit of {limit:,} bytes on the size of a file (ulimit -f)"
     return ""
 
