@@ -22,9 +22,16 @@ def install(session: nox.Session, *requirements: str) -> None:
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """Run the tests that need neither a browser nor a real server. Arguments go to pytest."""
+    """Run the tests that need neither a browser nor a real server, the slow ones in CI only."""
     install(session, "-e", ".[test]")
     session.run("pytest", "-n", "2", *session.posargs)
+
+
+@nox.session
+def slow(session: nox.Session) -> None:
+    """Run the tests that take long: notebooks under papermill, fresh installations."""
+    install(session, "-e", ".[test]")
+    session.run("pytest", "-n", "2", "-m", "slow", *session.posargs)
 
 
 @nox.session

@@ -98,6 +98,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                     item.add_marker(
                         pytest.mark.skip(reason=f"only when named: pytest tests/{kind}")
                     )
+    # Papermill, fresh installations and the like take half as long as all the others together.
+    is_whole = all(path in (TESTS, TESTS.parent) for path in named)
+    if is_whole and not config.option.markexpr and not os.environ.get("CI"):
+        for item in items:
+            if item.get_closest_marker("slow") is not None:
+                item.add_marker(pytest.mark.skip(reason="slow: only in CI, or nox -s slow"))
     # The long ones first, so that the workers of a parallel run end together.
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
