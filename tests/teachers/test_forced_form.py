@@ -12,7 +12,13 @@ from typing import Any
 import pytest
 from teachers.environments import VLLM, clean_environment
 from teachers.real_servers import KEY, available
-from teachers.samples import SAMPLED_JUDGES, SEEDS, assert_adds_up, assert_well_formed
+from teachers.samples import (
+    SAMPLED_JUDGES,
+    SEED_FILE,
+    SEEDS,
+    assert_adds_up,
+    assert_well_formed,
+)
 
 import sdgkit as sk
 from sdgkit.errors import RunEmptied
