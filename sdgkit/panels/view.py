@@ -11,6 +11,8 @@ from typing import Any
 import anywidget
 import traitlets
 
+from sdgkit.panels.message_order import Message, MessageOrder
+
 LOOK = Path(__file__).parent / "look"
 # Preact draws the panels; htm lets them be written as HTML. Both are copies of the published files.
 LIBRARIES = ("preact", "htm")
@@ -18,8 +20,6 @@ LIBRARIES = ("preact", "htm")
 SHOWN_WITHIN = {
     "studio": ("teacher", "seeds", "profile", "prompt", "run", "review", "export"),
 }
-
-Message = Mapping[str, Any]
 
 
 class PanelView(anywidget.AnyWidget):  # type: ignore[misc]
@@ -40,11 +40,15 @@ class PanelView(anywidget.AnyWidget):  # type: ignore[misc]
     ) -> None:
         super().__init__(_esm=module_source(kind), _css=style_sheet(), state=dict(state))
         self._on_message = on_message
+        self._order = MessageOrder(self._do)
         self.on_msg(self._receive)
 
     def _receive(self, _widget: object, message: Message, _buffers: object) -> None:
         # Answered before the action runs: a slow action must not look like a kernel that is gone.
         self.send({"received": message.get("id")})
+        self._order.take(message)
+
+    def _do(self, message: Message) -> None:
         if "action" in message:
             self._on_message(message)
             self.send({"done": message.get("id")})
