@@ -84,7 +84,7 @@ def calibrate(
     """
     planned: Plan | None = None
     if isinstance(seeds, Run):
-        folder = seeds.out
+        folder = seeds.folder
         planned = seeds.plan
     else:
         folder = run_folder(seeds)

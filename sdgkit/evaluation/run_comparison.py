@@ -177,9 +177,9 @@ def compare_runs(one: Run | str | Path, other: Run | str | Path) -> RunCompariso
 
 def _edition_of(run: Run) -> EditionConfig:
     """What decided the rows of a run."""
-    if run.out is None:
+    if run.folder is None:
         raise RunError("A run in memory cannot be compared. Give it a folder with out=.")
-    with closing(Journal(run.out, read_only=True)) as journal:
+    with closing(Journal(run.folder, read_only=True, shown_as=run.out)) as journal:
         newest = journal.newest()
     if newest is None:
         raise RunError(f"{run.out} has not begun yet.", folder=run.out)

@@ -166,7 +166,9 @@ def evaluate(
     student_model = teacher_of(student)
     other_model = teacher_of(against)
     judging_teacher = teacher_of(judge)
-    folder = opened.out / FOLDER if opened.out is not None else None
+    folder = None
+    if opened.folder is not None:
+        folder = opened.folder / FOLDER
     with closing(Journal(folder)) as journal:
         system = opened.part().system
         student_answers = _answers(questions, student_model, system, journal)

@@ -69,8 +69,8 @@ def seeds_of_run(run: Run) -> list[Seed]:
     """The seeds of a run. Raises SeedError if they cannot be read."""
     if run.plan is not None:
         return [without_id(row) for row in run.plan.rows]
-    assert run.out is not None, "a run without a plan was opened from its folder"
-    return [without_id(row) for row in read_seeds(run.out / SEEDS_FILE)]
+    assert run.folder is not None, "a run without a plan was opened from its folder"
+    return [without_id(row) for row in read_seeds(run.folder / SEEDS_FILE)]
 
 
 def _columns_before(stage: str) -> list[str]:

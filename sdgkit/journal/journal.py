@@ -58,8 +58,10 @@ class Journal:
         read_only: Only read. Any number of processes may read while one writes.
         replies_in: Another journal, in which replies are looked up and recorded instead: for a run
             whose replies serve another one and whose rows do not.
+        shown_as: The folder as the user gave it, for messages (default: `folder`).
 
     Attributes:
+        folder: The run's folder, absolute, so that it stays right when the working folder changes.
         session: The number of the session that `begin` began.
         note: What the user should know about how the journal is written; empty if there is nothing.
 
@@ -74,20 +76,27 @@ class Journal:
         *,
         read_only: bool = False,
         replies_in: "Journal | None" = None,
+        shown_as: Path | None = None,
     ) -> None:
+        shown_folder = shown_as or folder
+        if folder is not None:
+            folder = folder.absolute()
         self.folder = folder
         self.read_only = read_only
         self.session = 0
         self.note = ""
         self._replies_in = replies_in
-        self._name = folder / JOURNAL_FILE if folder is not None else "The journal in memory"
+        self._shown_folder = shown_folder
+        self._name = "The journal in memory"
+        if shown_folder is not None:
+            self._name = str(shown_folder / JOURNAL_FILE)
         self._edition = ""
         self._unsaved = False
         self._failure: RunError | None = None  # of a commit that nobody waited for
         self._commit: asyncio.Future[None] | None = None  # of what was written since the last one
         with contextlib.ExitStack() as resources:
             if folder is not None and not read_only:
-                resources.callback(_lock(folder).release)
+                resources.callback(_lock(folder, shown_folder or folder).release)
             try:
                 self._sql = connect(folder, "ro" if read_only else "rwc")
                 resources.callback(self._sql.close)
@@ -104,7 +113,7 @@ class Journal:
         is_empty = version == 0  # the version is set once all tables are there
         if is_empty and self.read_only:
             raise RunBeginning(
-                f"The run in {self.folder} is just beginning. Look again in a moment.",
+                f"The run in {self._shown_folder} is just beginning. Look again in a moment.",
                 folder=self.folder,
             )
 
@@ -125,8 +134,8 @@ class Journal:
             return
         self._sql.execute("PRAGMA synchronous=FULL")
         self.note = (
-            f"{folder} is on a {file_system or 'file system'} where the journal cannot use its "
-            "write-ahead log, so replies are recorded more slowly. Put --out on a local disk."
+            f"{self._shown_folder} is on a {file_system or 'file system'} where the journal cannot "
+            "use its write-ahead log, so replies are recorded more slowly. Put --out on a local disk."
         )
 
     def _set_mode(self, pragma: str) -> str:
@@ -578,11 +587,16 @@ def refuse_busy(folder: Path) -> None:
         RunError: The folder cannot be written.
     """
     if (folder / JOURNAL_FILE).exists():
-        _lock(folder).release()
+        _lock(folder.absolute(), folder).release()
 
 
-def _lock(folder: Path) -> "filelock.FileLock":
-    """Lock a folder for writing. Raises FolderInUse, RunError."""
+def _lock(folder: Path, shown_folder: Path) -> "filelock.FileLock":
+    """Lock a folder for writing; messages show it as it was given.
+
+    Raises:
+        FolderInUse: Another process is writing it.
+        RunError: It cannot be written.
+    """
     import filelock
 
     refuse_way_out(folder / LOCK_FILE)
@@ -592,14 +606,14 @@ def _lock(folder: Path) -> "filelock.FileLock":
         lock.acquire(timeout=0)
     except filelock.Timeout:
         raise FolderInUse(
-            f"{folder} is being written by another process{_writer_of(folder)}. "
+            f"{shown_folder} is being written by another process{_writer_of(folder)}. "
             "Wait for it, stop it, or choose another --out.",
             folder=folder,
         ) from None
     except (OSError, NotImplementedError) as error:  # the latter: a file system that cannot lock
         cause = getattr(error, "strerror", None) or error
         raise RunError(
-            f"Cannot write the folder {folder}: {cause}. Choose one that you may write to.",
+            f"Cannot write the folder {shown_folder}: {cause}. Choose one that you may write to.",
             folder=folder,
         ) from None
     return lock

@@ -308,7 +308,7 @@ class RunPanel(Panel):
             raise SettingsError("This run was opened to look at: there is nothing to estimate.")
 
         def measure() -> None:
-            self._estimate = estimate(plan, self.latest.out)
+            self._estimate = estimate(plan, self.latest.folder)
 
         self.work("Trying a few rows.", measure)
 

@@ -39,8 +39,8 @@ def _seeds_to_extend(run: Run, path: Path) -> list[Seed]:
         return _without_ids(read_seeds(path))
     if run.plan is not None:
         return _without_ids(run.plan.rows)
-    assert run.out is not None, "a run without a plan was opened from its folder"
-    return _without_ids(read_seeds(run.out / SEEDS_FILE))
+    assert run.folder is not None, "a run without a plan was opened from its folder"
+    return _without_ids(read_seeds(run.folder / SEEDS_FILE))
 
 
 def _as_seed(sample: Row, columns: Sequence[str]) -> Seed:

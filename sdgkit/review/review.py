@@ -57,8 +57,10 @@ class Review:
 
     @known_keywords
     def __init__(self, run: Run | str | Path, *, later: bool = False) -> None:
-        self.run = run if isinstance(run, Run) else open_run(run)
-        self._follower = Follower(self.run.out, later=later)
+        if not isinstance(run, Run):
+            run = open_run(run)
+        self.run = run
+        self._follower = Follower(self.run.folder, later=later)
         self._undone: list[Decision] = []  # the first to come back last
         # Decisions made together: how many, by the number of the last of them.
         self._together: dict[int, int] = {}

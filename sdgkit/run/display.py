@@ -94,13 +94,20 @@ class RunPage:
     steps: Sequence[NextStep]
 
     @classmethod
-    def of(cls, snapshot: Snapshot, samples: Iterator[Row], out: Path | None) -> "RunPage":
+    def of(
+        cls,
+        snapshot: Snapshot,
+        samples: Iterator[Row],
+        out: Path | None,
+        folder: Path | None,
+    ) -> "RunPage":
         """The page of a run.
 
         Args:
             snapshot: Its numbers.
             samples: Its samples; only the first are read.
-            out: Its folder.
+            out: Its folder, as it was given.
+            folder: Its folder, absolute.
         """
         state = load_texts("run_states").get(snapshot.state, snapshot.state)
         kept = format_samples(snapshot.samples, snapshot.distinct_answers)
@@ -112,7 +119,7 @@ class RunPage:
             facts=_facts(snapshot),
             samples=_chosen(samples) if has_samples else (),
             causes=_causes(snapshot),
-            links=_links(out),
+            links=_links(out, folder),
             steps=_steps(snapshot, out),
         )
 
@@ -171,13 +178,17 @@ def _causes(snapshot: Snapshot) -> list[Cause]:
     return causes[:CAUSES]
 
 
-def _links(out: Path | None) -> list[Link]:
+def _links(out: Path | None, folder: Path | None) -> list[Link]:
     """The run's files, as far as they are there, and its folder."""
-    if out is None:
+    if folder is None:
         return []
     names = ["report.html", train_file(None), train_file(REHEARSAL), "README.md", "dropped.jsonl"]
-    links = [Link(name, _address(out / name)) for name in names if (out / name).is_file()]
-    if out.is_dir():  # JupyterLab opens files by a link, and no folders
+    links = []
+    for name in names:
+        path = folder / name
+        if path.is_file():
+            links.append(Link(name, _address(path)))
+    if folder.is_dir():  # JupyterLab opens files by a link, and no folders
         links.append(Link(f"{out}/", ""))
     return links
 

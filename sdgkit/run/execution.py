@@ -85,7 +85,7 @@ class Execution:
             plan = choose_profile(plan, journal, record.out, notes)
             finished = _begin_session(plan, journal, record.out, notes, reuse=reuse)
         except BaseException:
-            if record.out is not None:
+            if record.folder is not None:
                 journal.close()
             raise
         self.state = "running"
@@ -124,7 +124,7 @@ class Execution:
     # The work -------------------------------------------------------------------------------------
 
     async def _run(self) -> None:
-        if self._record.out is not None:
+        if self._record.folder is not None:
             _load_while_the_teacher_works("pyarrow.parquet")
         self._news = TeacherNews(self.plan.teachers)
         beats = asyncio.create_task(self._beat_regularly())
@@ -161,8 +161,8 @@ class Execution:
         for note in study_notes(outcome, self.plan, self._record.out):
             self._notes.add(note)
         plan = after_study(self.plan, outcome)
-        if self._record.out is not None:
-            await asyncio.to_thread(write_start, self._record.out, plan)
+        if self._record.folder is not None:
+            await asyncio.to_thread(write_start, self._record.folder, plan)
         if self.stream.is_cancelled:
             return
         finished = self._journal.change_edition(
@@ -196,22 +196,22 @@ class Execution:
 
     def _finish(self) -> None:
         """Take the last steps, write the files, release the folder; in a thread of its own."""
-        out = self._record.out
+        folder = self._record.folder
         try:
             self._take_last_steps()
             self._fail_if_emptied_by_failures()
-            if out is not None and self.state != "done":
-                self._keep_larger_files(out)
+            if folder is not None and self.state != "done":
+                self._keep_larger_files(folder)
             self._write_beat()
             if self._kept is None:
-                self._write_files(out)
-            elif out is not None:
-                write_summary(out, self.summary(self._journal.totals()))
+                self._write_files(folder)
+            elif folder is not None:
+                write_summary(folder, self.summary(self._journal.totals()))
             is_pipeline = len(self._final_funnel) > 1
             if self.state == "done" and is_pipeline and not samples_kept(self._final_funnel):
                 self._notes.add(NO_SAMPLES)
         except Exception as error:
-            failure = as_sdgkit_error(error, f"Writing {out or 'the journal'} failed")
+            failure = as_sdgkit_error(error, f"Writing {self._record.out or 'the journal'} failed")
             self.error = self.error or failure  # the first error counts
             self.state = "failed"
         finally:
@@ -285,9 +285,9 @@ class Execution:
         if technical:
             self._notes.add(f"{technical} Why: {EXPLAIN}.", "technical_failures", logging.WARNING)
 
-    def _keep_larger_files(self, out: Path) -> None:
+    def _keep_larger_files(self, folder: Path) -> None:
         """Keep the files of an earlier session, and show them, if this one has less to train on."""
-        kept = earlier_files(out, self._journal)
+        kept = earlier_files(folder, self._journal)
         if kept is None:
             return
         self._notes.add(kept_note(kept, samples_kept(self._final_funnel)))
@@ -295,10 +295,10 @@ class Execution:
         self._final_funnel = list(kept.stages)
         self._distinct_answers = kept.distinct_answers
 
-    def _write_files(self, out: Path | None) -> None:
-        if out is not None:
+    def _write_files(self, folder: Path | None) -> None:
+        if folder is not None:
             self._say_why_no_training_file()
-            write_folder(out, self.summary(self._journal.totals()), self._journal)
+            write_folder(folder, self.summary(self._journal.totals()), self._journal)
         self._journal.note_files()
 
     def _say_why_no_training_file(self) -> None:
@@ -309,7 +309,7 @@ class Execution:
                 self._notes.add(note)
 
     def _release_folder(self) -> None:
-        if self._record.out is None:
+        if self._record.folder is None:
             return
         try:
             self._journal.close()
@@ -510,8 +510,8 @@ def _begin_session(
         is_finished = plan.target is None and len(finished) == len(plan.rows)
         welcome = _resume_note(config.changes_since(previous), recorded_replies, is_finished)
         notes.add(f"{out or 'This run'}: {welcome}.")
-    if out is not None:
-        write_start(out, plan)
+    if journal.folder is not None:
+        write_start(journal.folder, plan)
     return finished
 
 

@@ -1,6 +1,7 @@
 """What a run reports: its notes, and the news about its teachers."""
 
 import logging
+import re
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,8 @@ class Notes:
     """The notes of a run, in order.
 
     Args:
-        folder: The run's folder. Notes appear in its files, so its name replaces its absolute
-            path.
+        folder: The run's folder, as it was given. Notes appear in its files, so its absolute path
+            is replaced in them.
         on_note: Called with each note, from any thread; without it, notes wait to be printed.
 
     Attributes:
@@ -25,6 +26,7 @@ class Notes:
     def __init__(self, folder: Path | None, on_note: Callable[[str], None] | None) -> None:
         self.sentences: list[str] = []
         self._folder = folder
+        self._absolute_paths = _absolute_paths(folder)
         self._on_note = on_note
         self._printed = 0
 
@@ -45,10 +47,18 @@ class Notes:
             self._on_note(note)
 
     def without_path(self, sentence: str) -> str:
-        """The sentence with the folder's name where it has the folder's absolute path."""
-        if self._folder is None or not self._folder.is_absolute():
+        """The sentence without the folder's absolute path.
+
+        In its place stands the path as it was given, or the folder's name if that was absolute.
+        """
+        if self._folder is None:
             return sentence
-        return sentence.replace(str(self._folder), self._folder.name)
+        shown = str(self._folder)
+        if self._folder.is_absolute():
+            shown = self._folder.name
+        for path in self._absolute_paths:
+            sentence = re.sub(rf"{re.escape(path)}(?!\w)", lambda _: shown, sentence)
+        return sentence
 
     def take_unprinted(self) -> list[str]:
         """The notes that have yet to be printed."""
@@ -57,6 +67,14 @@ class Notes:
         unprinted = self.sentences[self._printed :]
         self._printed += len(unprinted)
         return unprinted
+
+
+def _absolute_paths(folder: Path | None) -> list[str]:
+    """How a folder may be written as an absolute path, as it is and with its links followed."""
+    if folder is None:
+        return []
+    paths = {str(folder.absolute()), str(folder.resolve())}
+    return sorted(paths, key=len, reverse=True)
 
 
 @dataclass(frozen=True)

@@ -103,9 +103,9 @@ def choose_profile(plan: Plan, journal: Journal, out: Path | None, notes: Notes)
 
     A run that was begun without a profile continues without: it would otherwise be another one.
     """
-    if replaces_folders_profile(plan, out):
+    if replaces_folders_profile(plan, journal.folder):
         notes.add(f"The profile in {out} was another one; the one that you gave takes its place.")
-    plan = with_folders_profile(plan, out)
+    plan = with_folders_profile(plan, journal.folder)
     newest = journal.newest()
     if plan.study is None or newest is None:
         return plan

@@ -73,10 +73,18 @@ class Record:
     Args:
         out: The run's folder; None for a run in memory.
         journal: The journal of a run in memory, None before it is started.
+
+    Attributes:
+        out: The run's folder as it was given, for messages.
+        folder: The same, absolute: files are still found after the working folder has changed.
     """
 
     def __init__(self, out: str | Path | None, journal: Journal | None = None) -> None:
-        self.out = Path(out) if out is not None else None
+        self.out: Path | None = None
+        self.folder: Path | None = None
+        if out is not None:
+            self.out = Path(out)
+            self.folder = self.out.absolute()
         self._journal = journal
 
     def open_for_writing(self) -> Journal:
@@ -86,8 +94,8 @@ class Record:
             FolderInUse: Another process is writing the folder.
             RunError: The folder cannot be written.
         """
-        if self.out is not None:
-            return Journal(self.out)
+        if self.folder is not None:
+            return Journal(self.folder, shown_as=self.out)
         if self._journal is None:
             self._journal = Journal()
         return self._journal
@@ -95,8 +103,8 @@ class Record:
     @contextmanager
     def reading(self) -> Iterator[Journal]:
         """A journal to read: the one in memory, or the folder's, opened for the moment."""
-        if self.out is not None:
-            with closing(Journal(self.out, read_only=True)) as journal:
+        if self.folder is not None:
+            with closing(Journal(self.folder, read_only=True, shown_as=self.out)) as journal:
                 yield journal
         elif self._journal is not None:
             yield self._journal
@@ -135,7 +143,7 @@ class Record:
 
     def decision_book(self) -> DecisionBook:
         """Where the review's decisions are recorded."""
-        return DecisionBook(self.out, self._journal)
+        return DecisionBook(self.folder, self._journal)
 
     def trace(self, id: str) -> Trace:
         """The history of one sample or drop.
@@ -162,7 +170,7 @@ class Record:
         Of a run that is over, with the numbers of all its sessions: the last one may have had
         nothing left to ask.
         """
-        if self.out is None or not (self.out / JOURNAL_FILE).exists():
+        if self.folder is None or not (self.folder / JOURNAL_FILE).exists():
             return None
         with self.reading() as journal:
             session = journal.last_session()

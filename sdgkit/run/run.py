@@ -64,7 +64,8 @@ class Run:
         journal: Where a run without a folder is recorded.
 
     Attributes:
-        out: The run's folder.
+        out: The run's folder, as it was given.
+        folder: The same, absolute: it stays right when the working folder changes.
     """
 
     @known_keywords
@@ -78,9 +79,10 @@ class Run:
         journal: Journal | None = None,
     ) -> None:
         self._given_plan = plan
-        self.out = Path(out) if out is not None else None
         self._reuse = reuse
         self._record = Record(out, journal)
+        self.out = self._record.out
+        self.folder = self._record.folder
         self._notes = Notes(self.out, on_note)
         self._judge_warning = JudgeWarning()
         self._execution: Execution | None = None
@@ -93,7 +95,7 @@ class Run:
 
     def _repr_html_(self) -> str:
         """The run as a page: yield, samples, causes of drops, files, and what to do next."""
-        return RunPage.of(self.snapshot(), self.samples(), self.out).as_html()
+        return RunPage.of(self.snapshot(), self.samples(), self.out, self.folder).as_html()
 
     # Working --------------------------------------------------------------------------------------
 
@@ -113,7 +115,7 @@ class Run:
                 "This run was opened read-only. To resume it, call sdgkit.generate(its folder).",
                 folder=self.out,
             )
-        finished = finished_plan(self._given_plan, self.out)
+        finished = finished_plan(self._given_plan, self.folder)
         if finished is not None:
             self._given_plan = finished
             samples = pluralize(self.snapshot().samples, "sample")
@@ -254,8 +256,10 @@ class Run:
         """
         if self.plan is not None:
             return self.plan.profile
-        path = self._folder() / PROFILE_FILE
-        return folders_profile(self._folder()) if path.exists() else None
+        folder = self._require_folder()
+        if not (folder / PROFILE_FILE).exists():
+            return None
+        return folders_profile(folder)
 
     @property
     def teachers(self) -> list[Teacher]:
@@ -281,13 +285,13 @@ class Run:
             RunError: The run has not been started, or another process has not finished it.
         """
         if self.plan is None:
-            return read_summary(self._folder())
+            return read_summary(self._require_folder())
         with self._record.reading() as journal:
             totals = journal.totals()
         if self._execution is not None:
             return self._execution.summary(totals)
-        if self.out is not None and self.finished:
-            return read_summary(self.out)
+        if self.folder is not None and self.finished:
+            return read_summary(self.folder)
         return summarize(self.plan, totals, state="new", funnel=(), notes=self.notes)
 
     @property
@@ -371,9 +375,12 @@ class Run:
             RunError: The file cannot be written, or samples have no answer.
         """
         rows = TrainingSet(self.part()).write(format, path, test_share=test_share)
-        if self.out is not None and Path(path).resolve().is_relative_to(self.out.resolve()):
-            relative_path = Path(path).resolve().relative_to(self.out.resolve())
-            self.decision_book().note_export(relative_path.as_posix(), format, test_share)
+        if self.folder is not None:
+            folder = self.folder.resolve()
+            exported = Path(path).resolve()
+            if exported.is_relative_to(folder):
+                place = exported.relative_to(folder).as_posix()
+                self.decision_book().note_export(place, format, test_share)
         return rows
 
     def save_skill(self, folder: str | Path) -> Path:
@@ -398,21 +405,26 @@ class Run:
             seeds = self.plan.rows
             config = RunConfig.of(self.plan, path.name)
         else:
-            seeds = read_seeds(self._folder() / SEEDS_FILE)
-            config = read_config(self._folder())
+            run_folder = self._require_folder()
+            seeds = read_seeds(run_folder / SEEDS_FILE)
+            config = read_config(run_folder)
         write_skill(path, seeds, config, self.profile)
         return path
 
     def part(self) -> Part:
         """What this run contributes to a training set, alone or merged with others."""
-        folder = self.out.resolve() if self.out is not None else Path("samples")
+        folder = Path("samples")
+        if self.folder is not None:
+            folder = self.folder.resolve()
         if self.plan is not None:
             config = RunConfig.of(self.plan, folder.name)
             summary = self.summary
         else:
             config = read_config(folder)
-            is_written = (folder / SUMMARY_FILE).exists()
-            summary = self.summary if is_written else summary_so_far(self.snapshot(), config)
+            if (folder / SUMMARY_FILE).exists():
+                summary = self.summary
+            else:
+                summary = summary_so_far(self.snapshot(), config)
         return Part(
             samples=self.samples,
             drops=self.drops,
@@ -423,10 +435,10 @@ class Run:
             key=folder.name,
         )
 
-    def _folder(self) -> Path:
-        if self.out is None:
+    def _require_folder(self) -> Path:
+        if self.folder is None:
             raise RunError("This run has no folder.")
-        return self.out
+        return self.folder
 
 
 @known_keywords

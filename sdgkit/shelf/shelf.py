@@ -104,6 +104,7 @@ class Shelf:
         on_note: Callable[[str], None] | None = None,
     ) -> None:
         self.out = Path(out)
+        self._folder = self.out.absolute()  # the working folder may change while it runs
         self.skills = tuple(skills)
         self.error: SdgkitError | None = None
         self._plans = plans
@@ -152,13 +153,17 @@ class Shelf:
                 "the same tree and folder.",
                 folder=self.out,
             )
-        refuse_way_out(self.out / SHELF_FILE)
-        self.out.mkdir(parents=True, exist_ok=True)
-        write_values(self.out / SHELF_FILE, {"skills": [vars(skill) for skill in self.skills]})
+        refuse_way_out(self._folder / SHELF_FILE)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        skills = [vars(skill) for skill in self.skills]
+        write_values(self._folder / SHELF_FILE, {"skills": skills})
         self._cancelled.clear()
         self._begun_at = time.monotonic()
         self._ended_at = None
-        self._thread = threading.Thread(target=self._work, name="sdgkit-shelf", daemon=True)
+        waiting = deque(self._new_run(skill.name, self._plans) for skill in self.skills)
+        self._thread = threading.Thread(
+            target=self._work, args=[waiting], name="sdgkit-shelf", daemon=True
+        )
         self._thread.start()
         return self
 
@@ -200,10 +205,12 @@ class Shelf:
         for run in list(self._runs.values()):
             run.cancel()
 
-    def _work(self) -> None:
-        """Run all skills; in a thread of its own."""
-        assert self._plans is not None
-        waiting = deque(skill.name for skill in self.skills)
+    def _new_run(self, name: str, plans: Mapping[str, Plan]) -> tuple[str, Run]:
+        # Its notes stay with the run; of twenty skills they would be a wall of text.
+        return name, Run(plans[name], self.out / name, reuse=self._reuse, on_note=_keep)
+
+    def _work(self, waiting: deque[tuple[str, Run]]) -> None:
+        """Work on all runs that wait; in a thread of its own."""
         active: dict[str, Run] = {}
         while waiting or active:
             for name, run in list(active.items()):
@@ -213,10 +220,9 @@ class Shelf:
             if self._cancelled.is_set() or self._is_hopeless():
                 waiting.clear()
             elif waiting and self._has_idle_slot(active):
-                name = waiting.popleft()
-                run_begun = self._begin(name, self._plans[name])
-                if run_begun is not None:
-                    active[name] = run_begun
+                name, run = waiting.popleft()
+                if self._begin(name, run):
+                    active[name] = run
             time.sleep(LOOK_S)
         self._ended_at = time.monotonic()
         self.error = self._failure()
@@ -229,14 +235,13 @@ class Shelf:
         has_just_begun = any(not (one.requests or one.reused or one.in_flight) for one in snapshots)
         return not has_just_begun and sum(one.in_flight for one in snapshots) < self._slots
 
-    def _begin(self, name: str, planned: Plan) -> Run | None:
-        # Its notes stay with the run; of twenty skills they would be a wall of text.
-        run = Run(planned, self.out / name, reuse=self._reuse, on_note=_keep)
+    def _begin(self, name: str, run: Run) -> bool:
+        """Start a run; whether that worked."""
         self._starting = name
         try:
             run.start()
             self._runs[name] = run
-            return run
+            return True
         except SdgkitError as error:
             self._errors[name] = error
         except Exception as error:
@@ -244,7 +249,7 @@ class Shelf:
         finally:
             self._starting = ""
         self._say(f"{name}: {self._errors[name]}")
-        return None
+        return False
 
     def _end(self, name: str, run: Run) -> None:
         snapshot = run.snapshot()
@@ -307,14 +312,14 @@ class Shelf:
             raise SettingsError(f"The shelf has no skill {name!r}.", setting="name")
         if name in self._runs:
             return self._runs[name]
-        return open_run(self.out / name)
+        return open_run(self._folder / name)
 
     def runs(self) -> Iterator[tuple[ShelfSkill, Run]]:
         """The skills that have begun, each with its run, in order."""
         for entry in self.skills:
             if entry.name == self._starting:
                 continue
-            if entry.name in self._runs or (self.out / entry.name / JOURNAL_FILE).exists():
+            if entry.name in self._runs or (self._folder / entry.name / JOURNAL_FILE).exists():
                 yield entry, self.run(entry.name)
 
     def snapshot(self) -> ShelfSnapshot:
