@@ -135,7 +135,8 @@ class Journal:
         self._sql.execute("PRAGMA synchronous=FULL")
         self.note = (
             f"{self._shown_folder} is on a {file_system or 'file system'} where the journal cannot "
-            "use its write-ahead log, so replies are recorded more slowly. Put --out on a local disk."
+            "use its write-ahead log, so replies are recorded more slowly. "
+            "Put --out on a local disk."
         )
 
     def _set_mode(self, pragma: str) -> str:
