@@ -269,9 +269,9 @@ def follow(planned: "Plan", out: Path, reuse: bool, first_notes: list[str]) -> "
 
     notes = deque(first_notes)  # the run adds to it from its own thread; this thread prints it
     run = Run(planned, out, reuse=reuse, on_note=notes.append)
-    run.start()
-    renewable = _teachers_with_renewable_keys(run)
     try:
+        run.start()
+        renewable = _teachers_with_renewable_keys(run)
         with ProgressView() as view:
             while not run.finished:
                 _print_all(notes)
@@ -282,10 +282,11 @@ def follow(planned: "Plan", out: Path, reuse: bool, first_notes: list[str]) -> "
                         view.ask_for_key(teacher)
         run.wait()
     except BaseException as error:
+        was_started = run.is_running or run.error is not None
         run.cancel()  # the terminal that reads all this may be what went away
         with suppress(SdgkitError):
             run.wait(STOP_S)
-        if isinstance(error, SdgkitError):
+        if isinstance(error, SdgkitError) and was_started:
             error.add_note(
                 f"Every finished sample is kept in {run.out}. Run the same command again to resume."
             )

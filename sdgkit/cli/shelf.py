@@ -98,8 +98,8 @@ def _follow(shelf: "Shelf", notes: deque[str]) -> None:
     """Run the shelf and show its progress until it is over. Ctrl-C stops it within a moment."""
     from sdgkit.cli.progress import ProgressView
 
-    shelf.start()
     try:
+        shelf.start()
         with ProgressView() as view:
             while shelf.is_running:
                 _print_all(notes)

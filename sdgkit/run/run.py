@@ -26,6 +26,7 @@ from sdgkit.run.display import RunPage
 from sdgkit.run.execution import NO_SAMPLES, Execution
 from sdgkit.run.finished import finished_plan
 from sdgkit.run.folder import SEEDS_FILE, SUMMARY_FILE, read_config, read_summary
+from sdgkit.run.interrupts import interrupts_held
 from sdgkit.run.judges import JudgeWarning
 from sdgkit.run.notes import Notes
 from sdgkit.run.plan import Plan
@@ -103,6 +104,7 @@ class Run:
         """Start the run, or resume it where it stopped; returns at once.
 
         A run that is finished stays as it is: nothing is sent, and no file is written again.
+        Ctrl-C meanwhile cancels the run as it does in `wait`.
 
         Raises:
             RunError: The folder cannot be used, or the run was opened read-only.
@@ -121,9 +123,18 @@ class Run:
             samples = pluralize(self.snapshot().samples, "sample")
             self._notes.add(f"{self.out} is already finished: {samples}. {NOTHING_DONE}")
             return self
-        self._execution = Execution(
-            self._given_plan, self._record, self._notes, self._judge_warning, reuse=self._reuse
-        )
+        try:
+            with interrupts_held():
+                self._execution = Execution(
+                    self._given_plan,
+                    self._record,
+                    self._notes,
+                    self._judge_warning,
+                    reuse=self._reuse,
+                )
+        except KeyboardInterrupt:
+            self._stop()
+            raise
         return self
 
     resume = start
@@ -153,8 +164,7 @@ class Run:
                 if progress is not None:
                     progress.show(self.snapshot())
         except KeyboardInterrupt as interrupt:
-            self.cancel()
-            concurrent.futures.wait([execution.future], timeout=CANCEL_S)
+            self._stop()
             show_in_notebook(interrupt, INTERRUPTED)  # the notes say what is kept
             raise
         finally:
@@ -171,6 +181,12 @@ class Run:
         """Stop within a moment. Finished samples are kept and written; `start` resumes."""
         if self._execution is not None and self._execution.is_running:
             self._execution.cancel()
+
+    def _stop(self) -> None:
+        """Cancel the run, and wait until its files are written."""
+        self.cancel()
+        if self._execution is not None:
+            concurrent.futures.wait([self._execution.future], timeout=CANCEL_S)
 
     def continue_after_warning(self) -> None:
         """Continue after a pause on a warning about a judge; there is no second pause."""

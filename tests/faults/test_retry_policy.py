@@ -17,7 +17,7 @@ import sdgkit as sk
 from sdgkit.errors import RequestRefused, RequestWithheld, TeacherRefused, TeacherUnreachable
 from sdgkit.teachers import Reply, Request, Teacher, background, connect, retry_policy
 
-WAIT = 30.0
+WAIT = 120.0
 
 
 @pytest.fixture
@@ -30,6 +30,7 @@ def server() -> Iterator[FaultServer]:
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same rules with shorter waits."""
     monkeypatch.setattr(retry_policy, "FIRST_WAIT", 0.02)
+    monkeypatch.setattr(retry_policy, "LONGEST_WAIT", 0.2)
     monkeypatch.setattr(retry_policy, "QUIET_SECONDS", 0.1)
     monkeypatch.setattr(retry_policy, "LONGEST_PROBE_WAIT", 0.1)
 

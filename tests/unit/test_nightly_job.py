@@ -18,6 +18,7 @@ import sdgkit as sk
 from sdgkit.cli.main import main
 from sdgkit.cli.options import TeacherOptions
 from sdgkit.errors import SettingsError
+from sdgkit.run.folder import write_start
 from sdgkit.teachers.settings_file import JOB_SETTINGS, SETTING_NAMES
 
 CHECKOUT = str(Path(sk.__file__).parent.parent)
@@ -262,4 +263,24 @@ def test_a_hangup_ends_like_a_request_to_end(folder: Path, number: signal.Signal
     process.send_signal(number)
     process.communicate(timeout=120)
     assert process.returncode == 130
+    assert json.loads((folder / "run" / "summary.json").read_text())["state"] == "cancelled"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_while_a_run_is_being_set_up_ends_it_in_order(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    def write_and_interrupt(*arguments: Any) -> None:
+        write_start(*arguments)
+        signal.raise_signal(number)
+
+    monkeypatch.setattr("sdgkit.run.execution.write_start", write_and_interrupt)
+    before = signal.signal(number, signal.default_int_handler)
+    try:
+        teacher = sk.connect("rehearsal", mean_latency_ms=400)
+        with teacher, pytest.raises(KeyboardInterrupt):
+            sk.generate("seeds.json", out="run", teacher=teacher, profile=False)
+        assert signal.getsignal(number) is signal.default_int_handler
+    finally:
+        signal.signal(number, before)
     assert json.loads((folder / "run" / "summary.json").read_text())["state"] == "cancelled"
