@@ -80,6 +80,13 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def gallery(session: nox.Session) -> None:
+    """Make the guide's gallery anew: a rehearsal of every shipped skill, and its report."""
+    install(session, "-e", ".[test]")
+    session.run("python", "tests/gallery.py", *session.posargs)
+
+
+@nox.session
 def browser(session: nox.Session) -> None:
     """Drive JupyterLab in Chromium. Needs Debian's chromium, or CHROMIUM=/path/to/it."""
     install(session, "-e", ".[test]")

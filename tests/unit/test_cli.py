@@ -296,12 +296,13 @@ def test_lab_copies_notebooks_guide_seeds_and_prompts(
     for name in (
         "quickstart.ipynb",
         "guide/index.md",
+        "guide/gallery/feedback_to_table.html",
         "images/run_panel.png",
         "seeds/feedback_to_table.jsonl",
         "prompts/grounded/gen_contexts.yaml",
     ):
         assert (tmp_path / "mine" / name).is_file()
-    assert not list((tmp_path / "mine").glob("**/*.svg"))
+    assert not list((tmp_path / "mine" / "images").glob("*.svg"))
 
 
 def test_lab_never_writes_over_an_edited_file(
