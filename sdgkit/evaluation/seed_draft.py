@@ -22,6 +22,12 @@ from sdgkit.evaluation.seed_merge import merge_seeds
 from sdgkit.evaluation.seed_rules import CONTEXT, QUESTION, TASK
 from sdgkit.samples import Row
 from sdgkit.seeds import COLUMNS, Seed, SeedSource, read_seeds, save_seeds
+from sdgkit.seeds.skill_files import (
+    SKILL_SEEDS,
+    is_skill_seed_file,
+    set_aside,
+    takes_the_place_of,
+)
 
 NEW_FILE = "my_seeds.jsonl"  # where seeds are saved that are in no file yet
 
@@ -43,7 +49,8 @@ class SeedDraft(Draft[tuple[Seed, ...]]):
             no seeds yet.
 
     Attributes:
-        path: The file that `save` writes; None until there is one.
+        path: The file of the seeds; None until there is one.
+        set_aside: The file that the last `save` renamed, since it took its place; otherwise None.
         was_restored: Whether it began with changes that were not saved the last time.
 
     Raises:
@@ -53,6 +60,7 @@ class SeedDraft(Draft[tuple[Seed, ...]]):
     def __init__(self, source: SeedSource | None = None) -> None:
         self.path = Path(source) if isinstance(source, str | os.PathLike) else None
         is_new = source is None or (self.path is not None and not self.path.exists())
+        self.set_aside: Path | None = None
         self._own = None if self.path is None else OwnFile(self.path)
         rows = () if is_new or source is None else _rows_of(source)
         super().__init__(rows)
@@ -68,6 +76,19 @@ class SeedDraft(Draft[tuple[Seed, ...]]):
     def rows(self) -> list[Seed]:
         """The seeds, each with a text in all four columns ("" for none). Read only."""
         return list(self._history.state)
+
+    @property
+    def file_to_offer(self) -> Path:
+        """The file that `save` writes by default: JSON lines, beside a file of another format."""
+        if self.path is None:
+            return Path(NEW_FILE)
+        if self.path.suffix == ".jsonl":
+            return self.path
+        if self.path.is_dir():
+            return self.path / SKILL_SEEDS
+        if is_skill_seed_file(self.path):
+            return self.path.with_name(SKILL_SEEDS)
+        return self.path.with_suffix(".jsonl")
 
     @property
     def seeds(self) -> list[Seed]:
@@ -198,6 +219,9 @@ class SeedDraft(Draft[tuple[Seed, ...]]):
     def save(self, path: str | Path | None = None, *, overwrite: bool = False) -> Path:
         """Write the seeds as JSON lines, to their own file or another, which becomes their own.
 
+        If they came from a skill's file of another format (`qna.yaml`), that file is renamed
+        (`qna.yaml.orig`): a skill has one file of seeds.
+
         Seeds that are half written are left out; they stay in the draft. If the file was changed
         meanwhile, both versions are merged by row where that is certain.
 
@@ -214,11 +238,16 @@ class SeedDraft(Draft[tuple[Seed, ...]]):
             SettingsError: If there is no file to save to.
             FileConflict: If something would be overwritten; then nothing is written.
         """
-        target = file_to_save(path, self.path, ".jsonl")
+        default = None if self.path is None else self.file_to_offer
+        target = file_to_save(path, default, ".jsonl")
+        earlier = self.path
         if not overwrite and not self._merge_with(target):
             refuse_to_overwrite(target, self._own)
         saved_rows = self._finished_rows()
         save_seeds([_seed_of(row) for row in saved_rows], target)
+        self.set_aside = None
+        if earlier is not None and takes_the_place_of(target, earlier):
+            self.set_aside = set_aside(earlier)
         if self._has_kept and self._kept is not None:
             self._kept.remove()
         self._own_from_now(OwnFile(target))

@@ -3,13 +3,12 @@
 import json
 from collections import Counter
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from sdgkit.errors import FileConflict, SeedError
 from sdgkit.evaluation.drafts import Flaw
 from sdgkit.evaluation.seed_check import check_seeds
-from sdgkit.evaluation.seed_draft import NEW_FILE, SeedDraft, flaw_of_finding
+from sdgkit.evaluation.seed_draft import SeedDraft, flaw_of_finding
 from sdgkit.evaluation.seed_paste import seeds_in_table
 from sdgkit.evaluation.seed_preview import Preview, preview_seed, propose_seed
 from sdgkit.evaluation.seed_rules import TASK
@@ -193,6 +192,9 @@ class SeedPanel(Panel):
         if self.draft.rows != rows_before:
             self._show_changed(self._open_place)
             self.notice = f"Saved in {saved}, together with what came into it meanwhile."
+        set_aside = self.draft.set_aside
+        if set_aside is not None:
+            self.notice += f" The file that they came from is now called {set_aside.name}."
         unfinished = len(self.draft.unfinished)
         if unfinished:
             left_out = pluralize(unfinished, "half-written seed")
@@ -313,7 +315,7 @@ class SeedPanel(Panel):
             sign="busy" if self.busy else _sign(draft, severities, to_fill_in),
             status=self.busy or _status(draft, severities, to_fill_in),
             folder=str(draft.path or "not in a file yet"),
-            path=_file_to_offer(draft.path),
+            path=str(draft.file_to_offer),
             columns=tuple(COLUMNS),
             seeds=seeds,
             flaws_of_all=flaws_by_place.get(None, []),
@@ -360,12 +362,6 @@ def _status(draft: SeedDraft, severities: Counter[str], to_fill_in: int) -> str:
     if draft.changed:
         parts.append("not saved")
     return " \u00b7 ".join(parts)
-
-
-def _file_to_offer(path: Path | None) -> str:
-    if path is not None and path.suffix == ".jsonl":
-        return str(path)
-    return NEW_FILE
 
 
 def seeds_of(source: "SeedSource | SeedPanel") -> list[Seed]:

@@ -22,6 +22,7 @@ from sdgkit.panels.studio_code import StudioJob, code_of
 from sdgkit.panels.teacher import TeacherPanel
 from sdgkit.profile import PROFILE_FILE
 from sdgkit.seeds import seed_file_in, skill
+from sdgkit.seeds.skill_files import SKILL_SEEDS
 from sdgkit.skill_folder import PROMPTS_FOLDER
 from sdgkit.teachers.source import TeacherSource
 from sdgkit.teachers.teacher import Teacher
@@ -35,7 +36,6 @@ TABS = {
     "review": "Review",
     "export": "Export",
 }
-SEED_FILE = "seeds.jsonl"
 RUNS_FOLDER = "runs"
 USUAL_SEEDS = 5
 ENOUGH_REVIEWED = 10
@@ -123,7 +123,7 @@ class StudioPanel(Panel):
     def _seed_file(self) -> Path:
         """The skill's seed file, or where it will be."""
         found = seed_file_in(self.path) if self.path.is_dir() else None
-        return found or self.path / SEED_FILE
+        return found or self.path / SKILL_SEEDS
 
     @property
     def run_folder(self) -> Path:
@@ -167,7 +167,15 @@ class StudioPanel(Panel):
         panel = self._panels.get(tab)
         if panel is None:
             raise SettingsError(f"{TABS.get(tab, tab)} is not open. Open its tab first.")
+        if isinstance(panel, ReviewPanel) and action == "seed":
+            self._make_room_for_seeds()
         panel.act(action, **values)
+
+    def _make_room_for_seeds(self) -> None:
+        """Save seeds of another format as JSON lines, to which a sample can be added."""
+        draft = self.seeds.draft
+        if draft.path is not None and draft.path.exists() and draft.path != draft.file_to_offer:
+            self.seeds.act("save")
 
     def set_contexts(self, number: str) -> None:
         """Change how many contexts a run makes for each seed; "" for the skill's own number."""
@@ -309,7 +317,7 @@ class StudioPanel(Panel):
             panel.review.read()
             panel.filter()
             return
-        self._show("review", ReviewPanel(self.run_folder, seed_file=self.path / SEED_FILE))
+        self._show("review", ReviewPanel(self.run_folder, seed_file=self.path / SKILL_SEEDS))
 
     def _prepare_export(self) -> None:
         self._require_run()

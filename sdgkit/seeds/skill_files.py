@@ -8,6 +8,14 @@ from sdgkit.errors import SeedError
 STEMS = ("seeds", "qna")
 """What the file with the seeds is called, before its ending; `qna` is InstructLab's name."""
 
+SKILL_SEEDS = "seeds.jsonl"
+"""The file in which sdgkit itself saves the seeds of a skill."""
+
+
+def is_skill_seed_file(path: Path) -> bool:
+    """Whether a file is called as the seeds of a skill are."""
+    return path.stem.lower() in STEMS
+
 
 def seed_file_of(folder: Path, endings: Container[str]) -> Path | None:
     """The file that holds the seeds of the skill in a folder; None if the folder is not a skill's.
@@ -21,8 +29,7 @@ def seed_file_of(folder: Path, endings: Container[str]) -> Path | None:
     """
     found = []
     for path in sorted(folder.iterdir()):
-        is_named_so = path.stem.lower() in STEMS
-        if is_named_so and path.suffix.lower() in endings and path.is_file():
+        if is_skill_seed_file(path) and path.suffix.lower() in endings and path.is_file():
             found.append(path)
     if len(found) > 1:
         names = ", ".join(path.name for path in found)
@@ -32,3 +39,21 @@ def seed_file_of(folder: Path, endings: Container[str]) -> Path | None:
             file=folder,
         )
     return found[0] if found else None
+
+
+def takes_the_place_of(new: Path, earlier: Path) -> bool:
+    """Whether the folder of a skill would have two files of seeds with both of these."""
+    if not (is_skill_seed_file(new) and is_skill_seed_file(earlier) and earlier.is_file()):
+        return False
+    return new.resolve() != earlier.resolve() and new.resolve().parent == earlier.resolve().parent
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a file, so that it is no longer read but not lost either: `qna.yaml.orig`."""
+    number = 1
+    aside = path.with_name(f"{path.name}.orig")
+    while aside.exists():
+        number += 1
+        aside = path.with_name(f"{path.name}.{number}.orig")
+    path.rename(aside)
+    return aside

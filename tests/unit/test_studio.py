@@ -190,6 +190,50 @@ def test_a_run_uses_the_profile_and_the_number_of_contexts_of_the_studio(
     assert plan.pipeline.stage("gen_contexts").per_row == 1
 
 
+QNA = """\
+version: 2
+task_description: Write limericks.
+seed_examples:
+- question: Write one about a cat.
+  answer: There once was a cat on a mat.
+- question: Write one about a dog.
+  answer: There once was a dog in a fog.
+"""
+
+
+def test_seeds_of_another_format_are_saved_in_its_place(teacher: sk.Teacher) -> None:
+    leaf = Path("limericks")
+    leaf.mkdir()
+    (leaf / "qna.yaml").write_text(QNA, "utf-8")
+    studio = sk.studio(leaf, teacher=teacher)
+    studio.act("open", tab="seeds")
+    click(studio, "seeds", "edit", place=0, column="seed_response", text="A cat sat on a hat.")
+    studio.act("open", tab="profile")
+    assert not studio.seeds.draft.changed
+    assert "now called qna.yaml.orig" in studio.seeds.notice
+    assert (leaf / "qna.yaml.orig").read_text("utf-8") == QNA
+    assert sk.load_seeds(leaf)[0]["seed_response"] == "A cat sat on a hat."
+    assert sk.studio(leaf, teacher=teacher).seeds.draft.rows == studio.seeds.draft.rows
+
+
+def test_a_sample_can_be_made_a_seed_beside_seeds_of_another_format(teacher: sk.Teacher) -> None:
+    studio = finished(teacher)
+    Path("tables", "seeds.json").write_text(json.dumps(some_seeds()), "utf-8")
+    Path("tables", "seeds.jsonl").unlink()
+    studio = sk.studio("tables", teacher=teacher)
+    studio.act("open", tab="review")
+    review = studio.panel("review")
+    assert isinstance(review, sk.ReviewPanel)
+    sample = review.review.samples[0]
+    click(studio, "review", "go", id=sample["id"])
+    click(studio, "review", "accept")
+    click(studio, "review", "go", id=sample["id"])
+    click(studio, "review", "seed", path="")
+    studio.act("open", tab="seeds")
+    assert len(studio.seeds.draft.rows) == 4
+    assert len(sk.load_seeds("tables")) == 4
+
+
 def test_a_half_written_seed_stands_in_the_way_of_a_run_alone(teacher: sk.Teacher) -> None:
     sk.save_seeds(some_seeds(), "tables/seeds.jsonl")
     studio = sk.studio("tables", teacher=teacher)
