@@ -1,5 +1,6 @@
 """Carrying out a study: a few requests, recorded in a journal like those of any stage."""
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -117,8 +118,11 @@ class Study:
         if notes is None:
             problem = problems[0] if problems else ""
             return StudyOutcome(None, problem=problem, trail=frozenset(self._trail))
+        # Telling a language loads a model of 68 MB: nothing else waits for it in a thread.
+        seeds = [seed for _, seed in self.seeds]
+        deriving = asyncio.create_task(asyncio.to_thread(derive_checks, seeds))
         tests = await self._test(test_criteria, notes["criteria"])
-        profile = self._profile(notes, tests, len(shown))
+        profile = self._profile(notes, tests, await deriving, len(shown))
         return StudyOutcome(profile, trail=frozenset(self._trail))
 
     def _shown_seeds(self, stage: Stage) -> Sequence[Row]:
@@ -168,7 +172,7 @@ class Study:
         for outcome in (*journal.outcomes("sample"), *journal.outcomes("drop")):
             self._trail.update(outcome.trail)
 
-    def _profile(self, notes: Row, tests: _Tests, shown: int) -> Profile:
+    def _profile(self, notes: Row, tests: _Tests, checks: Sequence[str], shown: int) -> Profile:
         criteria = []
         for number, text in enumerate(notes["criteria"], 1):
             breakers = tuple(tests.broken_by.get(number, ()))
@@ -178,7 +182,7 @@ class Study:
         return Profile(
             criteria=tuple(criteria),
             variety={VARIETY[name]: tuple(notes[name]) for name in VARIETY},
-            checks=tuple(derive_checks(seeds)),
+            checks=tuple(checks),
             question_steers=notes["steering"] if is_grounded else None,
             untested_on=tuple(tests.untested_on),
             seeds_shown=shown if shown < len(seeds) else None,

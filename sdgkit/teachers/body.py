@@ -5,8 +5,7 @@ further than the bound.
 """
 
 import zlib
-from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Protocol
+from collections.abc import AsyncIterator, Callable
 
 LARGEST_BODY = 32 * 2**20
 """Bytes. A reply of 128,000 tokens, with its reasoning and quoting, is about 1 MB."""
@@ -14,34 +13,34 @@ LARGEST_BODY = 32 * 2**20
 ACCEPTED_ENCODINGS = "gzip, deflate"
 
 
-class Response(Protocol):
-    """What is used of a client's response."""
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """Its headers, whose names may be asked for in small letters."""
-
-    def aiter_raw(self) -> AsyncIterator[bytes]:
-        """Its body as it comes, not decompressed."""
-
-
 class BodyRefused(Exception):
-    """A body that is too large, or encoded in a way that was not asked for."""
+    """A body that is too large, or encoded in a way that was not asked for.
+
+    Attributes:
+        status: The HTTP status of its response, where that is known.
+    """
+
+    status: int | None = None
 
 
-async def read_body(response: Response, on_piece: Callable[[bytes], None] | None = None) -> bytes:
+async def read_body(
+    pieces: AsyncIterator[bytes],
+    encoding: str = "",
+    on_piece: Callable[[bytes], None] | None = None,
+) -> bytes:
     """Read the whole body.
 
     Args:
-        response: The response.
+        pieces: The body as it comes, not decompressed.
+        encoding: What the header Content-Encoding says; empty without one.
         on_piece: Called with each piece, decompressed, as it comes.
 
     Raises:
         BodyRefused: It is larger than `LARGEST_BODY`, or cannot be decoded.
     """
-    decoder = _decoder(response.headers.get("content-encoding", ""))
+    decoder = _decoder(encoding)
     body = bytearray()
-    async for piece in response.aiter_raw():
+    async for piece in pieces:
         if decoder is not None:
             try:
                 # One byte more than there is room for shows that there is too much.

@@ -155,6 +155,6 @@ def _start_rehearsal(options: RehearsalOptions, started: contextlib.ExitStack) -
     from sdgkit.rehearsal import RehearsalProcess
 
     process = started.enter_context(RehearsalProcess(options))
-    import openai  # noqa: F401  (takes a second, in which the process gets ready)
+    import aiohttp  # noqa: F401  (takes a moment, in which the process gets ready)
 
     return process.base_url

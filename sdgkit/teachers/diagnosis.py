@@ -152,8 +152,8 @@ class Trouble(Exception):
 
 def diagnose_exception(error: BaseException, server: Server) -> Trouble:
     """Find out what a client's exception means."""
-    if isinstance(error, TimeoutError):
-        # Our own limit on one exchange: a client's timeouts are wrapped.
+    if type(error) is TimeoutError:
+        # Our own limit on one exchange: a client's timeouts have classes of their own.
         return Trouble(Cause.TIMEOUT)
     chain = list(_exception_chain(error))
     chain.reverse()  # the innermost is the most specific

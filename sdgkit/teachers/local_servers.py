@@ -4,16 +4,12 @@ import asyncio
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from sdgkit.keywords import known_keywords
 from sdgkit.teachers import background
-from sdgkit.teachers.body import ACCEPTED_ENCODINGS, read_body
+from sdgkit.teachers.http_client import OK, HttpClient
 from sdgkit.teachers.model_lists import entries_of, language_models
 from sdgkit.teachers.settings import REHEARSAL
-
-if TYPE_CHECKING:
-    from openai import DefaultAioHttpClient
 
 # The defaults of these servers' own documentation.
 USUAL_PORTS: dict[int, str] = {
@@ -86,30 +82,28 @@ def find_servers(ports: Iterable[int] | None = None) -> list[FoundServer]:
 
 
 async def _look_at_all(ports: Iterable[int]) -> list[FoundServer]:
-    from openai import DefaultAioHttpClient
-
-    client = DefaultAioHttpClient(trust_env=False, follow_redirects=False)
-    async with client:
+    client = HttpClient()
+    try:
         servers = await asyncio.gather(*(_look_at(client, port) for port in ports))
+    finally:
+        await client.close()
     return [server for server in servers if server is not None]
 
 
-async def _look_at(client: "DefaultAioHttpClient", port: int) -> FoundServer | None:
+async def _look_at(client: HttpClient, port: int) -> FoundServer | None:
     """The server at a port; None where nothing answers, or something else does."""
     base_url = f"http://127.0.0.1:{port}/v1"
-    headers = {"Accept": "application/json", "Accept-Encoding": ACCEPTED_ENCODINGS}
     try:
-        async with asyncio.timeout(SECONDS):
-            async with client.stream("GET", f"{base_url}/models", headers=headers) as response:
-                body = json.loads(await read_body(response))
+        response = await client.request("GET", f"{base_url}/models", SECONDS)
+        body = json.loads(response.body)
     except Exception:  # whatever listens there, if anything, is not a teacher
         return None
     name = USUAL_PORTS.get(port, "server")
     kind = "llama-stack" if name == "Llama Stack" else "vllm"
-    if response.status_code in _NEEDS_KEY:
+    if response.status in _NEEDS_KEY:
         return FoundServer(name, kind, base_url, needs_key=True)
     entries = entries_of(body)
-    if response.status_code != 200 or entries is None:
+    if response.status != OK or entries is None:
         return None
     return FoundServer(
         name=_name_of(entries, name),

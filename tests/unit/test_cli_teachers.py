@@ -222,7 +222,7 @@ def test_ask_says_what_it_waits_for(
 
     def tell(text: object = "", file: Any = None, end: str = "\n") -> None:
         print(text, file=file, end=end)
-        if "waiting" in str(text):
+        if "begin its reply" in str(text):
             told.set()
 
     monkeypatch.setattr("sdgkit.cli.terminal.PATIENT_SECONDS", 0.05)
