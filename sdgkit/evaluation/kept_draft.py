@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,13 @@ class KeptDraft:
             it.
         saved_rows: The same as it was in the file when it was loaded or saved last.
         digest: A hash of that file's content, "" if there was no file.
+        proposed_rows: Those of the rows that the teacher wrote.
     """
 
     rows: list[dict[str, Any]]
     saved_rows: list[dict[str, Any]]
     digest: str = ""
+    proposed_rows: list[dict[str, Any]] = field(default_factory=list)
 
 
 class DraftFile:

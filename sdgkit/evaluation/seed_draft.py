@@ -61,6 +61,7 @@ class SeedDraft(Draft[tuple[Seed, ...]]):
         self.path = Path(source) if isinstance(source, str | os.PathLike) else None
         is_new = source is None or (self.path is not None and not self.path.exists())
         self.set_aside: Path | None = None
+        self._proposed: list[Seed] = []
         self._own = None if self.path is None else OwnFile(self.path)
         rows = () if is_new or source is None else _rows_of(source)
         super().__init__(rows)
@@ -136,11 +137,16 @@ class SeedDraft(Draft[tuple[Seed, ...]]):
         self._change((*rows[:place], row, *rows[place:]))
         return place
 
-    def insert(self, seeds: Sequence[Seed]) -> int:
+    def is_proposed(self, row: Row) -> bool:
+        """Whether the teacher wrote this seed, and nobody has edited it yet."""
+        return row in self._proposed
+
+    def insert(self, seeds: Sequence[Seed], *, proposed: bool = False) -> int:
         """Add seeds at the end; they may be half written. One empty last seed makes room for them.
 
         Args:
             seeds: The seeds, each with a text in all four columns.
+            proposed: Whether the teacher wrote them.
 
         Returns:
             The place of the first of them, from 0.
@@ -148,7 +154,10 @@ class SeedDraft(Draft[tuple[Seed, ...]]):
         rows = self._history.state
         if rows and not any(rows[-1][column].strip() for column in COLUMNS if column != TASK):
             rows = rows[:-1]
-        self._change((*rows, *(_with_all_columns(seed) for seed in seeds)))
+        new_rows = [_with_all_columns(seed) for seed in seeds]
+        if proposed:
+            self._proposed += new_rows
+        self._change((*rows, *new_rows))
         return len(rows)
 
     def edit(self, place: int, column: str, text: str) -> None:
@@ -320,7 +329,8 @@ class SeedDraft(Draft[tuple[Seed, ...]]):
             rows = list(self._history.state)
             saved_rows = list(self._history.saved_state)
             digest = self._own.digest if self._own is not None else ""
-            self._kept.write(KeptDraft(rows, saved_rows, digest))
+            proposed_rows = [row for row in rows if self.is_proposed(row)]
+            self._kept.write(KeptDraft(rows, saved_rows, digest, proposed_rows))
             self._has_kept = True
         elif self._has_kept:
             self._kept.remove()
@@ -337,6 +347,7 @@ class SeedDraft(Draft[tuple[Seed, ...]]):
         rows = self._history.state
         for kept in drafts:
             rows = self._with_draft(rows, kept)
+            self._proposed += [_with_all_columns(row) for row in kept.proposed_rows]
         if rows != self._history.state:
             self._history.change(rows)
         return self.changed

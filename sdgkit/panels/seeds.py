@@ -94,7 +94,6 @@ class SeedPanel(Panel):
         super().__init__()
         self._teacher = teacher
         self._judged: dict[str, list[Flaw]] = {}  # by the seed, what its judge found
-        self._proposed: list[Seed] = []  # by the teacher, and not edited yet
         self._previews: tuple[Preview, ...] = ()
         self._previewed = 0
         self.draft = source if isinstance(source, SeedDraft) else SeedDraft(source)
@@ -253,8 +252,7 @@ class SeedPanel(Panel):
 
         def ask() -> None:
             proposal = propose_seed(seed, teacher=teacher)
-            place = self.draft.insert([proposal])
-            self._proposed.append(self.draft.rows[place])
+            place = self.draft.insert([proposal], proposed=True)
             self._show_changed(place)
             self.notice = f"{teacher.model} wrote this seed. Read it, and make it yours."
 
@@ -308,7 +306,7 @@ class SeedPanel(Panel):
                     to_fill_in += 1
                 else:
                     severities[flaw.severity] += 1
-            is_proposed = row in self._proposed
+            is_proposed = draft.is_proposed(row)
             drawn = {"flaws": [asdict(flaw) for flaw in flaws], "is_proposed": is_proposed}
             seeds.append({**row, **drawn})
         return SeedsState(

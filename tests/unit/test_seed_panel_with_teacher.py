@@ -69,6 +69,17 @@ def test_a_proposed_seed_is_marked_until_you_make_it_yours(
     assert len(panel.draft.rows) == 3
 
 
+def test_a_proposed_seed_is_still_marked_tomorrow(
+    teacher: sk.Teacher, seeds: list[dict[str, str]], tmp_path: Path
+) -> None:
+    path = tmp_path / "seeds.jsonl"
+    sk.save_seeds(seeds, path)
+    click(sk.SeedPanel(path, teacher=teacher), "propose")
+    panel = sk.SeedPanel(path, teacher=teacher)
+    drawn = panel.drawn()["seeds"]
+    assert [seed["is_proposed"] for seed in drawn] == [False, False, False, True]
+
+
 def test_a_preview_shows_two_samples_of_the_seed_and_changes_no_seed(
     teacher: sk.Teacher, seeds: list[dict[str, str]]
 ) -> None:

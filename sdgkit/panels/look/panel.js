@@ -168,7 +168,7 @@ function Sign({ name }) {
 function Button({ label, keys, main, class: name, ...props }) {
   const classes = [main && "sdg-main", name].filter(Boolean).join(" ");
   return html`<button type="button" class=${classes || null} aria-keyshortcuts=${keys} ...${props}>
-    ${label}${keys && html`<kbd aria-hidden="true">${keys}</kbd>`}
+    ${label}${keys && html`<kbd aria-hidden="true" data-chord=${keys.includes("+") ? "" : null}>${keys}</kbd>`}
   </button>`;
 }
 
