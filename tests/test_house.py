@@ -69,6 +69,7 @@ HEAVY = {
     "papermill",
     "py3langid",
     "pyarrow",
+    "regex",
     "rensa",
     "rich",
     "tomlkit",

@@ -3,14 +3,11 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from sdgkit.checks.json_schemas import schema_flaw, validator
 from sdgkit.checks.registry import CheckedText, check, quoted
 from sdgkit.errors import SettingsError
-
-if TYPE_CHECKING:
-    from jsonschema.protocols import Validator
 
 _FENCED = re.compile(r"```\w*\n(.*)\n```", re.DOTALL)
 
@@ -33,15 +30,16 @@ def valid_json(
             f"valid_json: keys must be a list, such as ['name', 'age'], not {keys!r}.",
             setting="keys",
         )
-    validator = None if schema is None else _validator(json.dumps(schema))
+    if schema is not None:
+        validator(schema)  # one that cannot be used shows even where the text is not JSON
     try:
         value = read_json(checked.text)
     except (ValueError, RecursionError) as error:
         return f"It is not JSON: {error}."
     flaw = _keys_flaw(keys, value) if keys else ""
-    if flaw or validator is None:
+    if flaw or schema is None:
         return flaw
-    return _schema_flaw(validator, value)
+    return schema_flaw(schema, value)
 
 
 def read_json(text: str) -> Any:
@@ -75,46 +73,6 @@ def _keys_flaw(keys: Sequence[str], value: object) -> str:
         if set(found) != set(keys):
             return f"Its keys are {quoted(', '.join(found))}, not {', '.join(keys)}."
     return ""
-
-
-def _schema_flaw(validator: "Validator", value: object) -> str:
-    """Where a value does not fit a schema, as a sentence; "" if it does."""
-    from jsonschema.exceptions import best_match
-    from referencing.exceptions import Unresolvable
-
-    try:
-        flaw = best_match(validator.iter_errors(value))
-    except Unresolvable as error:
-        raise SettingsError(
-            f"valid_json: the schema refers to {error.ref}, which it does not contain. Add it.",
-            setting="schema",
-        ) from None
-    if flaw is None:
-        return ""
-    return f"It does not fit the schema at {flaw.json_path}: {quoted(flaw.message, 200)}."
-
-
-@cache
-def _validator(schema_text: str) -> "Validator":
-    """The validator for a JSON schema."""
-    from jsonschema import SchemaError
-    from jsonschema.validators import validator_for
-    from referencing import Registry
-
-    schema = json.loads(schema_text)
-    kind = validator_for(schema)
-    try:
-        kind.check_schema(schema)
-    except SchemaError as error:
-        raise _not_a_schema(error.message) from None
-    except TypeError as error:
-        raise _not_a_schema(str(error)) from None
-    # An empty registry: what a schema refers to by its address is not fetched.
-    return kind(schema, registry=Registry())
-
-
-def _not_a_schema(reason: str) -> SettingsError:
-    return SettingsError(f"valid_json: not a valid JSON schema: {reason}.", setting="schema")
 
 
 def _refuse_constant(name: str) -> None:

@@ -4,6 +4,7 @@ import re
 from functools import cache
 from typing import Literal
 
+from sdgkit.checks.patterns import is_found
 from sdgkit.checks.registry import CheckedText, check, quoted
 from sdgkit.errors import SettingsError
 from sdgkit.prompts.words import count_words
@@ -20,13 +21,9 @@ def matches(checked: CheckedText, pattern: str) -> str:
     Args:
         pattern: The expression, in the syntax of Python's `re`. ^ and $ match at every line.
     """
-    try:
-        match = re.search(pattern, checked.text, re.MULTILINE)
-    except (re.error, TypeError) as error:
-        raise SettingsError(
-            f"matches: {pattern!r} is not a valid regular expression: {error}.", setting="pattern"
-        ) from None
-    return f"Nothing in it matches {pattern}" if match is None else ""
+    if is_found("matches", pattern, checked.text):
+        return ""
+    return f"Nothing in it matches {pattern}"
 
 
 @check

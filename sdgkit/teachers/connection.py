@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sdgkit.errors import SettingsError
-from sdgkit.keywords import as_text, as_texts, known_keywords
+from sdgkit.keywords import known_keywords
 from sdgkit.log import quiet_http_libraries
 from sdgkit.rehearsal.options import Options as RehearsalOptions
 from sdgkit.teachers import background
@@ -113,13 +113,7 @@ def connect(
         truncate_rate=truncate_rate,
         context_length=context_length,
     )
-    arguments = Settings.parse(
-        as_text("kind", kind),
-        as_texts("base_url", base_url),
-        as_text("model", model),
-        key_file,
-        headers,
-    )
+    arguments = Settings.parse(kind, base_url, model, key_file, headers)
     quiet_http_libraries()
     settings = resolve_settings(arguments)
     credentials = Credentials(settings, api_key)

@@ -58,7 +58,7 @@ class Credentials:
             return
         candidates = [api_key, *map(os.environ.get, key_variables)]
         for candidate in candidates:
-            if candidate and candidate.strip():
+            if candidate and str(candidate).strip():
                 self.renew(candidate)
                 break
 
@@ -77,7 +77,7 @@ class Credentials:
         Raises:
             SettingsError: It is empty, or not printable ASCII.
         """
-        key = key.strip()
+        key = key.strip() if isinstance(key, str) else ""
         if not key or not (key.isascii() and key.isprintable()):
             raise SettingsError(
                 "The teacher's key is empty or contains characters that a key cannot have. "

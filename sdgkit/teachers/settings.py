@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from sdgkit.errors import SettingsError
-from sdgkit.keywords import advice
+from sdgkit.keywords import advice, as_path, as_text, as_texts
 from sdgkit.teachers.settings_file import (
     SETTING_NAMES,
     is_trusted_folder,
@@ -67,7 +67,7 @@ class Settings:
         key_file: str | Path | None = None,
         headers: str | Sequence[str] | Mapping[str, str] | None = None,
     ) -> "Settings":
-        """Settings as users write them.
+        """Settings as users write them; a whole number, as papermill makes of `4`, is text.
 
         Args:
             kind: One of `KINDS`.
@@ -76,15 +76,18 @@ class Settings:
             key_file: The file that holds the key.
             headers: A mapping; or NAME=VARIABLE, several separated by commas or in a list.
 
+        Raises:
+            SettingsError: One of them is neither text nor a whole number.
+
         Example:
             >>> Settings.parse(base_url="http://a/v1, http://b/v1").base_urls
             ('http://a/v1', 'http://b/v1')
         """
         return cls(
-            kind=(kind or "").strip() or None,
-            base_urls=_entries(base_url),
-            model=(model or "").strip() or None,
-            key_file=str(key_file) if key_file else None,
+            kind=(as_text("kind", kind) or "").strip() or None,
+            base_urls=_entries(as_texts("base_url", base_url)),
+            model=(as_text("model", model) or "").strip() or None,
+            key_file=str(as_path("key_file", key_file)) if key_file else None,
             headers=_parse_headers(headers),
         )
 
@@ -165,7 +168,7 @@ def _parse_headers(headers: str | Sequence[str] | Mapping[str, str] | None) -> M
     if isinstance(headers, Mapping):
         return headers
     variables = {}
-    for entry in _entries(headers):
+    for entry in _entries(as_texts("headers", headers)):
         name, _, variable = entry.partition("=")
         variables[name.strip()] = variable.strip()
     return variables

@@ -30,6 +30,19 @@ def test_another_number_is_refused_by_name_with_what_to_type(value: object) -> N
     assert refused.value.setting == "system"
 
 
-def test_a_number_for_a_model_is_its_name() -> None:
+def test_a_number_for_a_model_is_its_name_in_a_panel_too() -> None:
+    panel = sk.TeacherPanel(kind="openai", base_url="http://127.0.0.1:9/v1", model=4)  # type: ignore[arg-type]
+    assert panel.state().connection.model == "4"
+
+
+@pytest.mark.parametrize("name", ["api_key", "headers", "key_file", "base_url", "kind"])
+@pytest.mark.parametrize("value", [5, 1.5, True])
+def test_a_number_for_any_text_that_connects_is_a_sentence(name: str, value: object) -> None:
+    settings = {"kind": "openai", "base_url": "http://127.0.0.1:9/v1", name: value}
+    with pytest.raises(SettingsError):
+        sk.connect(**settings)  # type: ignore[arg-type]
+
+
+def test_another_number_for_a_model_is_refused_by_name() -> None:
     with pytest.raises(SettingsError, match="model must be text"):
         sk.connect(model=1.5)  # type: ignore[arg-type]
