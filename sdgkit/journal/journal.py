@@ -21,6 +21,7 @@ from sdgkit.errors import FolderInUse, RunBeginning, RunError
 from sdgkit.files import JOURNAL_FILE, network_file_system, refuse_way_out
 from sdgkit.journal import statements
 from sdgkit.journal.connection import FORMAT, SCHEMA, WAIT_S, connect
+from sdgkit.journal.packing import Packer, base_of, unpack
 from sdgkit.journal.reading import damaged, read_row
 from sdgkit.journal.times import SessionTimes, Times
 from sdgkit.journal.values import (
@@ -48,6 +49,13 @@ SqlValue = str | int | float | bytes | None
 
 PAGE_SIZE = 500
 """Outcomes read at a time."""
+
+PAGE_BYTES = 16_384
+"""Bytes of a page of a new file. A reply and a sample fit into a quarter of it; a row larger than
+that gets pages of its own, which are mostly empty."""
+
+MOST_BASES = 8
+"""Requests whose messages are needed to read those of another one. One, where nothing is copied."""
 
 
 class Journal:
@@ -91,6 +99,7 @@ class Journal:
         if shown_folder is not None:
             self._name = str(shown_folder / JOURNAL_FILE)
         self._edition = ""
+        self._packer = Packer()
         self._unsaved = False
         self._failure: RunError | None = None  # of a commit that nobody waited for
         self._commit: asyncio.Future[None] | None = None  # of what was written since the last one
@@ -119,6 +128,7 @@ class Journal:
 
     def _prepare(self) -> None:
         """Create the tables, in the safest way of writing that the folder's file system allows."""
+        self._sql.execute(f"PRAGMA page_size={PAGE_BYTES}")  # of a new file only
         if self.folder is not None:
             self._choose_mode(self.folder)
         self._sql.executescript(f"{SCHEMA}; PRAGMA user_version={FORMAT}")
@@ -218,6 +228,7 @@ class Journal:
         except sqlite3.Error as error:
             if self._sql.in_transaction:
                 self._sql.execute("ROLLBACK")
+            self._packer = Packer()  # a base may be among what is lost
             remedy = writing_remedy(error) or "Free some disk space"
             failure = RunError(
                 f"{self._name} cannot be written: {error}. "
@@ -262,7 +273,32 @@ class Journal:
         row = self._first("SELECT * FROM replies WHERE key=:key", key=key)
         if row is None:
             return None
-        return RecordedExchange(**read_row(row))
+        messages = self._messages_of(row["messages"], MOST_BASES)
+        return RecordedExchange(**read_row({**row, "messages": messages}))
+
+    def _messages_of(self, stored: SqlValue, bases: int) -> SqlValue:
+        """The messages of a request as JSON.
+
+        Args:
+            stored: What stands in the column; the JSON itself in a journal written before.
+            bases: How many bases there may be, each packed against the next.
+
+        Raises:
+            RunError: They cannot be unpacked.
+        """
+        if not isinstance(stored, bytes):
+            return stored
+        base_key = base_of(stored)
+        base: SqlValue = ""
+        if base_key is not None:
+            row = self._first(statements.SELECT_MESSAGES, key=base_key)
+            if row is None or not bases:
+                raise damaged("the messages of a request need those of another one to be read")
+            base = self._messages_of(row["messages"], bases - 1)
+        try:
+            return unpack(stored, _bytes_of(str(base))).decode("utf-8", "surrogatepass")
+        except ValueError as error:
+            raise damaged(f"the messages of a request: {error}") from None
 
     async def record(
         self, key: str, stage: str, model: str, request: Request, reply: Reply
@@ -292,7 +328,7 @@ class Journal:
             model=model,
             ordinal=request.ordinal,
             attempt=request.attempt,
-            messages=_json(request.messages),
+            messages=self._packer.pack(stage, key, _bytes_of(request.messages_json)),
             sampling=_json(request.sampling),
             text=reply.text,
             reasoning=reply.reasoning,
@@ -637,6 +673,11 @@ def _writer_of(folder: Path) -> str:
 
 def _json(value: object, *, sort_keys: bool = False) -> str:
     return json.dumps(value, separators=(",", ":"), sort_keys=sort_keys)
+
+
+def _bytes_of(json_text: str) -> bytes:
+    """A JSON text as it is packed, halves of surrogate pairs included."""
+    return json_text.encode("utf-8", "surrogatepass")
 
 
 def _storable(text: str) -> str:

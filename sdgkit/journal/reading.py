@@ -5,14 +5,14 @@ SQLite checks no types, and what a column holds as JSON may be anything.
 
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sdgkit.errors import RunError
 from sdgkit.formatting import visible
 
 
-def read_row(row: sqlite3.Row) -> dict[str, Any]:
+def read_row(row: sqlite3.Row | Mapping[str, object]) -> dict[str, Any]:
     """The values of a row by column, with JSON decoded.
 
     Raises:

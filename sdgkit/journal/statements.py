@@ -5,6 +5,8 @@ SELECT_REPLY = """
     FROM replies WHERE key=:key
 """
 
+SELECT_MESSAGES = "SELECT messages FROM replies WHERE key=:key"
+
 INSERT_REPLY = """
     INSERT OR IGNORE INTO replies (
         key, session, stage, model, ordinal, attempt, messages, sampling,

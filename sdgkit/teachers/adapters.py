@@ -23,7 +23,7 @@ from sdgkit.teachers.diagnosis import (
     diagnose_response,
 )
 from sdgkit.teachers.endings import Ending, ending_of
-from sdgkit.teachers.exchange import Reply
+from sdgkit.teachers.exchange import Reply, encode_body
 from sdgkit.teachers.http_client import OK, HttpClient
 from sdgkit.teachers.model_lists import entries_of
 from sdgkit.teachers.network import proxy_for, ssl_context_for
@@ -199,9 +199,8 @@ class OpenAICompatible(Adapter):
         seconds: float | None,
         on_piece: Callable[[bytes], None] | None = None,
     ) -> Any:
-        # "replace": lone surrogates, which come with text from broken files, cannot be sent.
-        content = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
         url = f"{self.server.base_url}/chat/completions{self.server.query}"
+        content = encode_body(body)
         return await self._send("POST", url, seconds or self._timeout, content, on_piece)
 
     async def _refuse_cut_prompt(self, body: Mapping[str, Any], reply: Reply) -> None:

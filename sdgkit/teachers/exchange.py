@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,6 +40,14 @@ class Request:
     ordinal: int = 1
     attempt: int = 1
     _keys: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _encoded: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    @property
+    def messages_json(self) -> str:
+        """The messages as JSON, encoded once for the key, the body and the journal."""
+        if not self._encoded:
+            self._encoded.append(_canonical_json(self.messages))
+        return self._encoded[0]
 
     def key(self, model: str) -> str:
         """The name of this request in a journal.
@@ -51,9 +59,11 @@ class Request:
             SHA-256 (hex) over model, messages, sampling, ordinal and attempt.
         """
         if model not in self._keys:
-            content = [model, self.messages, self.sampling, self.ordinal, self.attempt]
+            settings = _canonical_json([self.sampling, self.ordinal, self.attempt])
+            # The JSON of [model, messages, sampling, ordinal, attempt].
+            content = f"[{_canonical_json(model)},{self.messages_json},{settings[1:]}"
             # "surrogatepass": broken text (lone surrogates) has a key too.
-            encoded = _canonical_json(content).encode("utf-8", "surrogatepass")
+            encoded = content.encode("utf-8", "surrogatepass")
             self._keys[model] = hashlib.sha256(encoded).hexdigest()
         return self._keys[model]
 
@@ -65,12 +75,41 @@ class Request:
         """The body of POST /v1/chat/completions (OpenAI API reference, "Chat")."""
         body = {
             "model": model,
-            "messages": list(self.messages),
+            "messages": EncodedMessages(self.messages, self.messages_json),
             "seed": self.sampling_seed(model),
             **self.sampling,
         }
         extra_body = body.pop("extra_body", None) or {}
         return body | extra_body
+
+
+class EncodedMessages(list[dict[str, str]]):
+    """The messages of a request's body, with their JSON, which is there already.
+
+    Attributes:
+        encoded: The JSON.
+    """
+
+    def __init__(self, messages: Iterable[dict[str, str]], encoded: str) -> None:
+        super().__init__(messages)
+        self.encoded = encoded
+
+
+def encode_body(body: Mapping[str, Any]) -> bytes:
+    """The body of a request as it is sent: JSON in UTF-8.
+
+    Example:
+        >>> encode_body({"model": "tiny", "messages": []})
+        b'{"model": "tiny", "messages": []}'
+    """
+    messages = body.get("messages")
+    if isinstance(messages, EncodedMessages):
+        others = {name: value for name, value in body.items() if name != "messages"}
+        text = f'{{"messages":{messages.encoded},{json.dumps(others, ensure_ascii=False)[1:]}'
+    else:
+        text = json.dumps(body, ensure_ascii=False)
+    # "replace": lone surrogates, which come with text from broken files, cannot be sent.
+    return text.encode("utf-8", "replace")
 
 
 @dataclass(frozen=True, slots=True)

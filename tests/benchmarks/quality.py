@@ -13,7 +13,6 @@ python tests/benchmarks/quality.py --compare before.json after.json
 
 import argparse
 import json
-import sqlite3
 import statistics
 import sys
 import tempfile
@@ -35,7 +34,7 @@ from sdgkit.errors import RunEmptied
 from sdgkit.evaluation.judgement import judge_rows
 from sdgkit.evaluation.quiet_runs import run_stage
 from sdgkit.formatting import format_number, format_percent
-from sdgkit.journal import JOURNAL_FILE, Journal
+from sdgkit.journal import Journal
 from sdgkit.pages.noted_table import NotedTable
 from sdgkit.quality.duplicates import similarity
 from sdgkit.quality.twins import distinct_answers
@@ -386,13 +385,14 @@ def costs_by_stage(folder: Path) -> dict[str, Cost]:
     """What the requests recorded in a run's folder have cost, by kind, as `COSTS` names them."""
     costs = dict.fromkeys(COSTS.values(), Cost())
     seen: set[int] = set()
-    query = "SELECT stage, messages, prompt_tokens, completion_tokens FROM replies"
-    with closing(sqlite3.connect(folder / JOURNAL_FILE)) as journal:
-        for stage, messages, prompt_tokens, completion_tokens in journal.execute(query):
-            share_new = _share_of_new_blocks(messages, seen)
-            new_tokens = round(prompt_tokens * share_new)
-            cost = Cost(1, prompt_tokens, new_tokens, completion_tokens)
-            kind = COSTS.get(stage, stage)
+    with closing(Journal(folder, read_only=True)) as journal:
+        for row in journal.select("SELECT key FROM replies"):
+            exchange = journal.exchange(row["key"])
+            assert exchange is not None
+            share_new = _share_of_new_blocks(json.dumps(list(exchange.messages)), seen)
+            new_tokens = round(exchange.prompt_tokens * share_new)
+            cost = Cost(1, exchange.prompt_tokens, new_tokens, exchange.completion_tokens)
+            kind = COSTS.get(exchange.stage, exchange.stage)
             costs[kind] = costs.get(kind, Cost()) + cost
     return costs
 

@@ -1,8 +1,10 @@
 """The journal: what is recorded is committed, and who may write and read it."""
 
 import asyncio
+import hashlib
 import json
 import sqlite3
+import zlib
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -56,6 +58,103 @@ def test_a_reply_is_committed_before_record_returns(tmp_path: Path) -> None:
     assert (exchange.ordinal, exchange.attempt, exchange.stage) == (3, 1, "stage")
     reader.close()
     journal.close()
+
+
+def long_prompt(number: int) -> Request:
+    """A request whose prompt is mostly what all requests of its stage say."""
+    rules = " ".join(
+        f"Rule {rule}: {hashlib.sha256(bytes([rule])).hexdigest()}" for rule in range(60)
+    )
+    own = hashlib.sha256(f"{number}".encode()).hexdigest()
+    return Request(({"role": "user", "content": f"{rules} Now write about {own}."},), {})
+
+
+async def record_each(journal: Journal, *requests: Request) -> None:
+    for request in requests:
+        await journal.record(request.key("m"), "s", "m", request, REPLY)
+
+
+def messages_in(journal: Journal, request: Request) -> Any:
+    exchange = journal.exchange(request.key("m"))
+    assert exchange is not None
+    return exchange.messages
+
+
+def test_what_all_prompts_of_a_stage_say_is_in_the_journal_once(tmp_path: Path) -> None:
+    requests = [long_prompt(number) for number in range(200)]
+    said = sum(len(request.messages[0]["content"]) for request in requests)
+    with closing(Journal(tmp_path)) as journal:
+        journal.begin(CONFIG)
+        asyncio.run(record_each(journal, *requests))
+    assert (tmp_path / JOURNAL_FILE).stat().st_size < said / 4
+    with closing(Journal(tmp_path, read_only=True)) as journal:
+        for request in requests:
+            assert messages_in(journal, request) == list(request.messages)
+
+
+def test_broken_text_in_a_prompt_is_recorded_as_it_was_sent(tmp_path: Path) -> None:
+    broken = Request(({"role": "user", "content": "half \ud83d a pair, Größe, 表"},), {})
+    with closing(Journal(tmp_path)) as journal:
+        journal.begin(CONFIG)
+        asyncio.run(record_each(journal, long_prompt(1), broken, long_prompt(2)))
+        for request in (broken, long_prompt(1), long_prompt(2)):
+            assert messages_in(journal, request) == list(request.messages)
+
+
+def test_messages_that_an_older_version_recorded_can_be_read(tmp_path: Path) -> None:
+    old = long_prompt(1)
+    with closing(Journal(tmp_path)) as journal:
+        journal.begin(CONFIG)
+        asyncio.run(record_each(journal, old))
+    with closing(sqlite3.connect(tmp_path / JOURNAL_FILE)) as sql, sql:
+        sql.execute("UPDATE replies SET messages=?", [json.dumps(old.messages)])
+    with closing(Journal(tmp_path)) as journal:
+        journal.begin(CONFIG)
+        recorded = journal.reply(old.key("m"))
+        assert recorded is not None and recorded.reply == REPLY
+        asyncio.run(record_each(journal, long_prompt(2)))
+        for request in (old, long_prompt(2)):
+            assert messages_in(journal, request) == list(request.messages)
+
+
+def test_replies_copied_into_another_journal_keep_their_messages(tmp_path: Path) -> None:
+    requests = [long_prompt(number) for number in range(5)]
+    for name, order in (("a", requests), ("b", requests[::-1])):
+        with closing(Journal(tmp_path / name)) as journal:
+            journal.begin(CONFIG)
+            asyncio.run(record_each(journal, *order[:4]))
+    with closing(sqlite3.connect(tmp_path / "a" / JOURNAL_FILE)) as sql, sql:
+        sql.execute("ATTACH ? AS other", [str(tmp_path / "b" / JOURNAL_FILE)])
+        sql.execute("INSERT OR IGNORE INTO replies SELECT * FROM other.replies")
+    with closing(Journal(tmp_path / "a", read_only=True)) as journal:
+        for request in requests:
+            assert messages_in(journal, request) == list(request.messages)
+
+
+def damaged_messages() -> dict[str, bytes]:
+    bomb = zlib.compressobj(9, wbits=-15)
+    endless = bomb.compress(bytes(200 * 2**20)) + bomb.flush()
+    own_key = bytes.fromhex(REQUEST.key("m"))
+    return {
+        "short": b"x",
+        "noise": bytes(32) + b"noise",
+        "bomb": bytes(32) + endless,
+        "unknown base": bytes([7]) * 32 + b"x",
+        "its own base": own_key + b"x",
+        "not JSON": bytes(32) + zlib.compress(b"[", wbits=-15),
+    }
+
+
+@pytest.mark.parametrize("damage", damaged_messages().values(), ids=damaged_messages())
+def test_damaged_messages_are_refused(tmp_path: Path, damage: bytes) -> None:
+    with closing(Journal(tmp_path)) as journal:
+        journal.begin(CONFIG)
+        asyncio.run(record_each(journal, REQUEST))
+    with closing(sqlite3.connect(tmp_path / JOURNAL_FILE)) as sql, sql:
+        sql.execute("UPDATE replies SET messages=?", [damage])
+    journal = Journal(tmp_path, read_only=True)
+    with closing(journal), pytest.raises(RunError, match="damaged"):
+        journal.exchange(REQUEST.key("m"))
 
 
 def test_replies_of_one_moment_share_a_commit(tmp_path: Path) -> None:
