@@ -9,7 +9,7 @@ from sdgkit.formatting import format_drops, pluralize
 
 REHEARSAL = "rehearsal"  # the kind and the name of the rehearsal teacher: rules, not a model
 
-FAILURES = ("malformed", "no_answer", "truncated", "refused", "teacher_error")
+FAILURES = ("malformed", "no_answer", "loop", "truncated", "refused", "teacher_error")
 """The reasons of drops that are technical failures, not judgements."""
 
 MANY_FAILURES = 0.1

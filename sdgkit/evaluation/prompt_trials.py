@@ -13,7 +13,7 @@ from sdgkit.evaluation.method_stages import find_stage
 from sdgkit.keywords import known_keywords
 from sdgkit.prompts import Prompt
 from sdgkit.samples import Row, without_id
-from sdgkit.stages import Drop, Generate, Stage, refuse_if_final, why_unanswered
+from sdgkit.stages import LOOP, Drop, Generate, Stage, is_loop, refuse_if_final, why_unanswered
 from sdgkit.teachers import background
 from sdgkit.teachers.exchange import Reply, Request
 from sdgkit.teachers.source import TeacherSource, teacher_of
@@ -43,7 +43,7 @@ class Trial:
         pieces: The text of the reply, in pieces.
         rows: The columns of each complete record in the reply.
         reason: "" if the reply is good. Otherwise why a run would ask again or drop the row:
-            `malformed`, `no_answer`, `truncated`, `refused`, `teacher_error`, or
+            `malformed`, `no_answer`, `loop`, `truncated`, `refused`, `teacher_error`, or
             `prompt` if the prompt cannot be rendered.
         message: The same in a sentence.
     """
@@ -137,6 +137,9 @@ def _read(trial: Trial, reply: Reply, prompt: Prompt, row: Row) -> Trial:
         refuse_if_final(reply)
     except Drop as drop:
         return replace(trial, reason=drop.reason, message=drop.message)
+    if is_loop(reply):
+        message = "The model repeats itself until max_tokens cuts it off; a run would ask again."
+        return replace(trial, reason=LOOP, message=message)
     why = why_unanswered(reply, reading)
     if why:
         message = f"The reply holds no answer: {why}; a run would ask again."

@@ -30,10 +30,23 @@ def any_text_but(tags: Iterable[str]) -> str:
     """A regular expression for a text that is not empty and in which none of the tags begins.
 
     Tags of one character are allowed in it, since they cannot be told from text.
+
+    Plain characters are repeated by themselves, and not as one choice among others: so xgrammar
+    0.2.8 needs 0.8 ms instead of 20 ms for each token, with a vocabulary of 49,152 tokens.
     """
     beginnings = {_beginning_of(tag) for tag in tags if len(tag) > 1}
-    first_piece = _piece(beginnings, _SPACES + _NEVER)
-    further_piece = _piece(beginnings, _NEVER)
+    first_piece = _any_of(_choices(beginnings, _SPACES + _NEVER))
+    plain, *started = _choices(beginnings, _NEVER)
+    if not started:
+        return f"{first_piece}{plain}*"
+    return f"{first_piece}{plain}*(?:{_any_of(started)}{plain}*)*"
+
+
+def any_text_but_as_before(tags: Iterable[str]) -> str:
+    """The same language as `any_text_but`, as earlier versions spelt it out and recorded it."""
+    beginnings = {_beginning_of(tag) for tag in tags if len(tag) > 1}
+    first_piece = _any_of(_choices(beginnings, _SPACES + _NEVER))
+    further_piece = _any_of(_choices(beginnings, _NEVER))
     return f"{first_piece}{further_piece}*"
 
 
@@ -42,13 +55,20 @@ def _beginning_of(tag: str) -> str:
     return tag if tag[0].isalnum() else tag[:_DISTINCTIVE]
 
 
-def _piece(beginnings: Set[str], never: str, first_letters: Set[str] = frozenset()) -> str:
-    """A regular expression for the next character or characters of a text that begins no tag.
+def _any_of(choices: Iterable[str]) -> str:
+    return f"(?:{'|'.join(choices)})"
+
+
+def _choices(beginnings: Set[str], never: str, first_letters: Set[str] = frozenset()) -> list[str]:
+    """Regular expressions for the next character or characters of a text that begins no tag.
 
     Args:
         beginnings: What must not be there as a whole.
         never: What no character can be, as the inside of a character class.
         first_letters: Inside a beginning: the letters with which a tag can begin.
+
+    Returns:
+        First one plain character, then what begins like a tag and ends otherwise.
     """
     letters = {beginning[0] for beginning in beginnings}
     choices = [f"[^{_in_either_case(letters | first_letters)}{never}]"]
@@ -58,9 +78,9 @@ def _piece(beginnings: Set[str], never: str, first_letters: Set[str] = frozenset
             continue
         # The first letter of a tag may be repeated, so that "[[" can be part of a text.
         repeated = "" if first_letters else "+"
-        next_piece = _piece(rests, _NEVER, first_letters or letters)
+        next_piece = _any_of(_choices(rests, _NEVER, first_letters or letters))
         choices.append(f"[{_in_either_case({letter})}]{repeated}{next_piece}")
-    return f"(?:{'|'.join(choices)})"
+    return choices
 
 
 def _in_either_case(letters: Set[str]) -> str:

@@ -8,13 +8,13 @@ Every reply is read as if nothing had been enforced.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from sdgkit.errors import SettingsError
 from sdgkit.prompts.prompt import Prompt
-from sdgkit.prompts.reply_regex import any_text_but, literal, one_of
+from sdgkit.prompts.reply_regex import any_text_but, any_text_but_as_before, literal, one_of
 from sdgkit.prompts.tags import TagPair
 from sdgkit.prompts.thinking import final_answer
 
@@ -23,8 +23,11 @@ STRUCTURE_SETTINGS = ("auto", "always", "never")
 
 # How to ask for it. structured_outputs: vLLM since 0.11, and proxies in front of it;
 # json_schema: OpenAI and most others.
-Way = Literal["structured_outputs", "json_schema"]
+Way = Literal["structured_outputs", "json_schema", "structured_outputs_as_before"]
 WAYS: tuple[Way, ...] = ("structured_outputs", "json_schema")
+
+# Ways in which a reply may have been recorded; the last one is that of earlier versions.
+RECORDED_WAYS: tuple[Way, ...] = (*WAYS, "structured_outputs_as_before")
 
 # Fields of a request with which a user can ask for structured output.
 _OWN_FIELDS = ("structured_outputs", "response_format", "guided_")
@@ -102,6 +105,8 @@ class Form:
         """
         if way == "structured_outputs":
             return {"structured_outputs": {"regex": self.regex()}}
+        if way == "structured_outputs_as_before":
+            return {"structured_outputs": {"regex": self._regex(any_text_but_as_before)}}
         described = {"name": "form", "strict": True, "schema": self._schema()}
         return {"response_format": {"type": "json_schema", "json_schema": described}}
 
@@ -112,6 +117,9 @@ class Form:
         one. The length of a value is not limited: a model that is cut off in the middle of a
         sentence writes worse than one that can finish.
         """
+        return self._regex(any_text_but)
+
+    def _regex(self, any_text_but: Callable[[Iterable[str]], str]) -> str:
         tags = [pair.start for pair in self.tags] + [pair.end for pair in self.tags]
         values = [any_text_but(tags)] * len(self.columns)
         if self.scale:

@@ -14,6 +14,7 @@ A stage of your own is a subclass with a `change` method, or a function given to
 """
 
 from sdgkit.stages.asking import FAULTS, VERDICT, VERDICT_WITH_FAULTS, Generate, Judge
+from sdgkit.stages.loops import LOOP, against_loops, ends_in_loop, is_loop
 from sdgkit.stages.many import GenerateMany, Given, draw
 from sdgkit.stages.reading import Reading, is_truncated, refuse_if_final, why_unanswered
 from sdgkit.stages.repair import JudgeAgain, Revise
@@ -24,6 +25,7 @@ from sdgkit.stages.step import Drop, Step
 __all__ = [
     "ASK_AGAIN",
     "FAULTS",
+    "LOOP",
     "VERDICT",
     "VERDICT_WITH_FAULTS",
     "Check",
@@ -40,7 +42,10 @@ __all__ = [
     "Role",
     "Stage",
     "Step",
+    "against_loops",
     "draw",
+    "ends_in_loop",
+    "is_loop",
     "is_truncated",
     "refuse_if_final",
     "why_unanswered",

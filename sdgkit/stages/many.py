@@ -13,6 +13,7 @@ from typing import Any
 from sdgkit.prompts import Prompt
 from sdgkit.samples import Row, normalized
 from sdgkit.seeds import row_key
+from sdgkit.stages.loops import is_loop
 from sdgkit.stages.reading import Reading, is_truncated, refuse_if_final
 from sdgkit.stages.reasoning import REASONING, with_reasoning
 from sdgkit.stages.stage import ATTEMPTS, Stage
@@ -185,6 +186,7 @@ class _Batch:
         prompt = self._step.prompt
         attempt = 0
         attempts_left = len(ATTEMPTS)
+        after_loop = False
         while attempts_left:
             attempt += 1
             attempts_left -= 1
@@ -193,6 +195,7 @@ class _Batch:
                 ordinal=self._request,
                 attempt=attempt,
                 form=self._stage.reply_form(prompt, records=len(self._missing)),
+                after_loop=after_loop,
             )
             reading = self._stage.read(prompt, self._step.row, reply)
             offered = self._offer(reading.rows)
@@ -203,6 +206,7 @@ class _Batch:
             elif is_truncated(reply):
                 # The list was cut off, not malformed: its rest has all attempts before it.
                 attempts_left = len(ATTEMPTS)
+            after_loop = after_loop or is_loop(reply)
         raise self._stage.malformed(prompt, reply, reading)
 
     def _values(self) -> Row:

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 
 from sdgkit.prompts.thinking import has_thought_marks
 from sdgkit.samples import Row
+from sdgkit.stages.loops import LOOP, is_loop
 from sdgkit.stages.step import Drop
 from sdgkit.teachers.endings import Ending
 from sdgkit.teachers.teacher import Reply
+
+LOOP_QUOTED = 80  # characters of a loop
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,8 @@ def can_be_read(reply: Reply) -> bool:
 def refuse_if_final(reply: Reply) -> None:
     """Drop the row if asking again would give the same, at the same price.
 
+    A reply that was cut off in a loop is not final: other settings lead out of it.
+
     Raises:
         Drop: The reply was cut off (`truncated`), or the model declined or a filter withheld it
             (`refused`).
@@ -51,7 +56,7 @@ def refuse_if_final(reply: Reply) -> None:
     if reply.ending is Ending.REFUSED:
         words = f": {reply.text.strip()}" if reply.text.strip() else ""
         raise Drop("refused", f"{_refuser(reply)}{words}")
-    if is_truncated(reply):
+    if is_truncated(reply) and not is_loop(reply):
         word = (
             "" if reply.finish_reason == "length" else f" (finish_reason {reply.finish_reason!r})"
         )
@@ -60,6 +65,22 @@ def refuse_if_final(reply: Reply) -> None:
             f"The reply was cut off after {reply.completion_tokens} tokens{word}. Raise "
             "max_tokens, or ask for less text or less thinking (extra_body: chat_template_kwargs).",
         )
+
+
+def drop_of_loop(reply: Reply, attempts: int) -> Drop:
+    """The drop of a row for which no attempt came out of its loops.
+
+    Args:
+        reply: The last reply.
+        attempts: How many there were.
+    """
+    words = reply.text if reply.text.strip() else reply.reasoning
+    end = " ".join(words.split())[-LOOP_QUOTED:]
+    return Drop(
+        LOOP,
+        f"The model repeated itself until max_tokens cut it off, in the last of {attempts} replies "
+        f"after {reply.completion_tokens} tokens: … {end}",
+    )
 
 
 def _refuser(reply: Reply) -> str:

@@ -10,9 +10,11 @@ from sdgkit.errors import SettingsError
 from sdgkit.prompts import Prompt
 from sdgkit.prompts.structured_output import Form
 from sdgkit.samples import Row
+from sdgkit.stages.loops import is_loop
 from sdgkit.stages.reading import (
     Reading,
     can_be_read,
+    drop_of_loop,
     has_code_fence,
     has_thoughts,
     is_truncated,
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 Role = Literal["teacher", "judge"]
 
 ASK_AGAIN = 3
-"""How many times a malformed reply is requested again."""
+"""How many times a malformed reply, or one that ended in a loop, is requested again."""
 
 LATER_FIELDS = ("most_together", "keep_reasoning")
 """Fields of stages that editions recorded before do not have."""
@@ -197,6 +199,8 @@ class Stage(StageTraits):
             reply: The last reply.
             reading: What was read in it.
         """
+        if is_loop(reply):
+            return drop_of_loop(reply, len(ATTEMPTS))
         why = why_unanswered(reply, reading)
         if why:
             return Drop("no_answer", f"None of {len(ATTEMPTS)} replies held an answer: {why}.")
@@ -247,15 +251,18 @@ class Stage(StageTraits):
         """The columns in the teacher's reply, which is requested again while it is malformed.
 
         Raises:
-            Drop: The reply was malformed to the last attempt, cut off, refused, or no answer.
+            Drop: The reply was malformed or a loop to the last attempt, cut off, refused, or no
+                answer.
         """
         form = self.reply_form(step.prompt)
+        after_loop = False
         for attempt in ATTEMPTS:
-            reply = await step.ask(attempt=attempt, form=form)
+            reply = await step.ask(attempt=attempt, form=form, after_loop=after_loop)
             reading = self.read(step.prompt, step.row, reply)
             if reading.rows:
                 return reading.rows[0]
             refuse_if_final(reply)
+            after_loop = after_loop or is_loop(reply)
         raise self.malformed(step.prompt, reply, reading)
 
     def _value(self, row: Row, column: str) -> Any:

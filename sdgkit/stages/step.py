@@ -13,7 +13,7 @@ class Drop(Exception):
     """Raised by a stage: the row leaves the stream.
 
     Attributes:
-        reason: `score`, `duplicate`, `malformed`, `no_answer`, `truncated`, `refused`,
+        reason: `score`, `duplicate`, `malformed`, `no_answer`, `loop`, `truncated`, `refused`,
             `teacher_error`, or the name of a check.
         message: The same in a sentence.
         reply: The raw text that shows why; by default the newest reply in the row's history.
@@ -48,6 +48,7 @@ class Step(Protocol):
         ordinal: int = 1,
         attempt: int = 1,
         form: Form | None = None,
+        after_loop: bool = False,
     ) -> Reply:
         """Ask for a reply to the stage's prompt.
 
@@ -59,6 +60,7 @@ class Step(Protocol):
             ordinal: Which of several requests for the same row this is, from 1.
             attempt: 1, or higher when a malformed reply is requested again.
             form: What the reply must look like, for a server that can enforce it.
+            after_loop: An earlier attempt ended in a loop: ask with settings that lead out of it.
 
         Raises:
             Drop: The teacher refused the request (`teacher_error`), or a filter withheld the reply

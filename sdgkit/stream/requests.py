@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from sdgkit.errors import RequestRefused, RequestWithheld, SettingsError, as_sdgkit_error
 from sdgkit.journal import Journal
-from sdgkit.prompts.structured_output import WAYS, Form, Way, has_own_form
+from sdgkit.prompts.structured_output import RECORDED_WAYS, WAYS, Form, Way, has_own_form
 from sdgkit.stages import Drop, Stage
 from sdgkit.stream.lanes import Job, Lane
 from sdgkit.stream.plan import StreamPlan
@@ -126,9 +126,11 @@ class Requests:
         A recorded reply decides, since the server may have been another one when it was recorded.
         """
         ways: list[Way | None] = [*WAYS]
+        recorded_ways: list[Way | None] = [*RECORDED_WAYS]
         if self._structure == "auto":
             ways.append(None)
-        for way in ways:
+            recorded_ways.append(None)
+        for way in recorded_ways:
             key = enforced(request, form, way).key(teacher.model)
             if self._journal.reply(key) is not None:
                 return way

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from sdgkit.prompts import Prompt
 from sdgkit.prompts.structured_output import Form
 from sdgkit.samples import Row, normalized
-from sdgkit.stages import Drop, Stage
+from sdgkit.stages import Drop, Stage, against_loops
 from sdgkit.stream.tally import Exit, Tally
 from sdgkit.teachers.teacher import Reply, Request
 
@@ -109,11 +109,14 @@ class StreamStep:
         ordinal: int = 1,
         attempt: int = 1,
         form: Form | None = None,
+        after_loop: bool = False,
     ) -> Reply:
         """Ask for a reply to the stage's prompt; see `sdgkit.stages.Step.ask`."""
         sampling = dict(self.prompt.sampling)
         if attempt > 1:
             sampling["temperature"] = max(AGAIN_TEMPERATURE, sampling.get("temperature", 0.0))
+        if after_loop:
+            sampling = against_loops(sampling)
         variables = {**self.stream.variables_of(self.row), **self.row, **(values or {})}
         messages = self.prompt.render(variables)
         request = Request(tuple(messages), sampling, ordinal, attempt)

@@ -41,9 +41,16 @@ MOST_TOKENS = 10**9  # of one request; a server that counts more cannot count
 LONGEST_FINISH_REASON = 100  # characters
 
 # What a server may refuse and a request can do without. Some have no `seed`, some models accept
-# only their own temperature ("Unsupported value: 'temperature' …"), and OpenAI's reasoning models
-# require `max_completion_tokens` instead of `max_tokens`.
-_OPTIONAL_PARAMETERS = ("seed", "temperature", "top_p", "max_tokens", "max_completion_tokens")
+# only their own temperature ("Unsupported value: 'temperature' …"), OpenAI's reasoning models
+# require `max_completion_tokens` instead of `max_tokens`, and OpenAI knows no `repetition_penalty`.
+_OPTIONAL_PARAMETERS = (
+    "seed",
+    "temperature",
+    "top_p",
+    "max_tokens",
+    "max_completion_tokens",
+    "repetition_penalty",
+)
 _OTHER_NAMES = {"max_tokens": "max_completion_tokens"}
 # A refusal of the parameter as such, or of every value but the default; not of one value.
 _PARAMETER_REFUSED = re.compile(

@@ -68,6 +68,8 @@ ENDING_WORDS: dict[Ending, tuple[str, ...]] = {
         "context_length_exceeded",
         "model_context_window_exceeded",
         "out_of_tokens",
+        # vLLM, with `repetition_detection`: it cut a loop off.
+        "repetition",
     ),
     Ending.REFUSED: (
         "content_filter",

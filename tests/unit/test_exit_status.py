@@ -56,9 +56,10 @@ def test_a_run_that_a_server_refused_entirely_has_failed(
         lambda: completion("no tags at all"),
         lambda: completion("<think>never ended"),
         lambda: completion("[Start of Context] half", "length"),
+        lambda: completion("[Start of Context] half" + " and half" * 40, "length"),
         lambda: completion("", "content_filter"),
     ],
-    ids=["malformed", "no_answer", "truncated", "refused"],
+    ids=["malformed", "no_answer", "truncated", "loop", "refused"],
 )
 def test_a_run_that_technical_failures_emptied_has_failed(
     script: ScriptedTeacher,

@@ -477,6 +477,7 @@ def test_a_refused_request_drops_its_row_with_the_servers_words(script: Scripted
     [
         ("malformed", lambda: "no"),
         ("truncated", lambda: completion("cut", "length")),
+        ("loop", lambda: completion("again " * 40, "length")),
         ("teacher_error", lambda: status(400, "no")),
     ],
 )

@@ -15,7 +15,8 @@ from servers import is_probe, status
 
 import sdgkit as sk
 from sdgkit.errors import SettingsError
-from sdgkit.prompts import Prompt
+from sdgkit.prompts import Prompt, structured_output
+from sdgkit.prompts.reply_regex import any_text_but, any_text_but_as_before
 from sdgkit.prompts.structured_output import PROBE, PROBE_TEXT, WAYS, Form, Way, has_own_form
 
 FORM_FIELDS = {"structured_outputs", "response_format"}
@@ -186,6 +187,19 @@ def test_recorded_replies_are_reused_without_a_probe(
     assert (server.asked(), server.probes) == (0, [])
 
 
+def test_replies_that_an_earlier_version_recorded_are_reused(
+    form_teacher: MakeTeacher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It spelt the same form in another way, which servers were slow to enforce."""
+    server = form_teacher("structured_outputs")
+    with monkeypatch.context() as earlier:
+        earlier.setattr(structured_output, "any_text_but", any_text_but_as_before)
+        first = list(contexts(server, tmp_path / "run").samples())
+    asked = server.asked()
+    assert list(contexts(server, tmp_path / "run").samples()) == first
+    assert server.asked() == asked
+
+
 def test_the_settings_of_the_form_are_shown_by_the_trace(form_teacher: MakeTeacher) -> None:
     run = contexts(form_teacher("structured_outputs"))
     first, second = run.trace("s1/c1").exchanges
@@ -259,6 +273,30 @@ def test_a_value_is_any_text_in_any_language_but_a_tag(value: str) -> None:
     form = form_of(QUESTIONS, ("question",))
     reply = f"[Start of Question]\n{value}\n[End of Question]"
     assert bool(re.fullmatch(form.regex(), reply)) == VALUES[value]
+
+
+def test_plain_text_is_repeated_by_itself_since_choices_are_slow_to_enforce() -> None:
+    """The two spellings are one language."""
+    tags = ["[Start of Text]", "[End of Text]", "Answer:"]
+    beginnings = [
+        "[",
+        "[[",
+        "[E",
+        "[e",
+        "[Sta",
+        "[start ",
+        "[End of Te",
+        "Answer",
+        "A",
+        "a\n",
+        " ",
+        "é",
+    ]
+    texts = [one + other for one in beginnings for other in ["", *beginnings, *tags]]
+    for text in texts:
+        is_allowed = re.fullmatch(any_text_but(tags), text) is not None
+        assert is_allowed == bool(re.fullmatch(any_text_but_as_before(tags), text)), text
+    assert re.search(r"\]\*\(\?:", any_text_but(tags))
 
 
 @pytest.mark.parametrize(
