@@ -123,7 +123,9 @@ class Bench:
         for place in self._places:
             result = sides[place].outcomes[row_id]
             text = text_of(result)
-            compared = text if text_before is None else text_before
+            compared = text
+            if text_before is not None:
+                compared = text_before
             cells.append(_cell(result, tuple(mark_differences(text, compared))))
             text_before = text
         return BenchRow(row_id, inputs_of(row), tuple(cells))
@@ -131,7 +133,11 @@ class Bench:
 
 def inputs_of(row: Row) -> tuple[tuple[str, str], ...]:
     """What goes into a prompt, by name: what is asked about, then the example."""
-    return tuple((name, str(row[name])) for name in (*GIVEN, *INPUTS) if row.get(name))
+    inputs = []
+    for name in (*GIVEN, *INPUTS):
+        if row.get(name):
+            inputs.append((name, str(row[name])))
+    return tuple(inputs)
 
 
 def _cell(result: Result, stretches: tuple[Stretch, ...]) -> BenchCell:
@@ -149,6 +155,9 @@ def text_of(result: Result) -> str:
     """What a version made of the row, without a score; or the reply that could not be read."""
     records = []
     for columns in result.texts:
-        values = [str(value) for name, value in columns.items() if name != "score"]
+        values = []
+        for name, value in columns.items():
+            if name != "score":
+                values.append(str(value))
         records.append("\n".join(values))
     return "\n\n".join(records) or result.reply

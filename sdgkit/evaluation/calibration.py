@@ -97,7 +97,9 @@ def calibrate(
             max_tokens=max_tokens,
             structure=structure,
         )
-    journal = Path(out) if out is not None else None
+    journal = None
+    if out is not None:
+        journal = Path(out)
     if journal is None and folder is not None:
         journal = folder / FOLDER
     teacher = teacher_of(judge)
@@ -160,7 +162,9 @@ def _responses(seeds: Sequence[Row]) -> list[Row]:
 
 
 def _are_seeds(number: int) -> str:
-    return "is one" if number == 1 else f"are {number}, all alike or of different tasks"
+    if number == 1:
+        return "is one"
+    return f"are {number}, all alike or of different tasks"
 
 
 def _sum_up(judgements: Sequence[Judgement]) -> tuple[list[Verdicts], list[Mistake]]:
@@ -168,8 +172,14 @@ def _sum_up(judgements: Sequence[Judgement]) -> tuple[list[Verdicts], list[Mista
     verdicts: list[Verdicts] = []
     mistakes: list[Mistake] = []
     for kind in RESPONSE_KINDS:
-        of_kind = [it for it in judgements if str(it.row["id"]).endswith(f"/{kind}")]
-        certain = [it for it in of_kind if it.kept is not None]
+        of_kind = []
+        for it in judgements:
+            if str(it.row["id"]).endswith(f"/{kind}"):
+                of_kind.append(it)
+        certain = []
+        for it in of_kind:
+            if it.kept is not None:
+                certain.append(it)
         kept = [it for it in certain if it.kept]
         unsure = len(of_kind) - len(certain)
         verdicts.append(Verdicts(kind, asked=len(certain), kept=len(kept), unsure=unsure))

@@ -110,7 +110,10 @@ class VersionTrial:
             raise SettingsError("There are no rows to compare on. Give at least one.")
         method = pipeline_of(self._stage.name)
         pipeline = Pipeline(method.name, tuple(_with_judge(self._stage, method)))
-        judge_names = [name for name in pipeline.prompted if name != self._stage.name]
+        judge_names = []
+        for name in pipeline.prompted:
+            if name != self._stage.name:
+                judge_names.append(name)
         judge_prompts = load_prompts(judge_names, pipeline.name, prompts)
         writer = teacher_of(teacher)
         judging_teacher = teacher_of(judge)
@@ -164,12 +167,15 @@ class VersionTrial:
             outcomes[row_id] = result
             scores += result.scores
         first_line = run.funnel[0]
+        mean_score = None
+        if scores:
+            mean_score = sum(scores) / len(scores)
         return Side(
             outcomes=outcomes,
             tried=first_line.tried,
             parsed=first_line.rows_out,
             passed=run.funnel[-1].rows_out,
-            mean_score=sum(scores) / len(scores) if scores else None,
+            mean_score=mean_score,
             completion_tokens=run.snapshot().completion_tokens,
         )
 
@@ -177,16 +183,27 @@ class VersionTrial:
         """What became of one row, and of those made of it."""
         kept = [row for row in samples if _descends_from(row, row_id)]
         dropped = [row for row in drops if _descends_from(row, row_id)]
-        unreadable = [drop for drop in dropped if drop["stage"] == self._stage.name]
-        judged_and_dropped = [drop for drop in dropped if drop["stage"] != self._stage.name]
-        records = sorted(kept + judged_and_dropped, key=lambda row: str(row["id"]))
-        scores = [row.get("score") for row in records]
+        unreadable = []
+        records = list(kept)
+        for drop in dropped:
+            if drop["stage"] == self._stage.name:
+                unreadable.append(drop)
+            else:
+                records.append(drop)
+        records.sort(key=lambda row: str(row["id"]))
+        scores = []
+        evaluations = []
+        for row in records:
+            if isinstance(row.get("score"), int | float):
+                scores.append(float(row["score"]))
+            if row.get("evaluation"):
+                evaluations.append(str(row["evaluation"]))
         result = Result(
             texts=[_columns(row, self._stage.columns) for row in records],
-            scores=[float(score) for score in scores if isinstance(score, int | float)],
+            scores=scores,
             tried=len(kept) + len(dropped),
             kept=len(kept),
-            evaluations=[str(row["evaluation"]) for row in records if row.get("evaluation")],
+            evaluations=evaluations,
         )
         if not unreadable:
             return result
@@ -280,7 +297,9 @@ class Comparison:
         return f"{difference}: {one} is better on {differing.one}, {other} on {differing.other}."
 
     def _good_records(self, result: Result) -> int:
-        return result.kept if self.judged else len(result.texts)
+        if self.judged:
+            return result.kept
+        return len(result.texts)
 
 
 @known_keywords
@@ -364,7 +383,11 @@ def _descends_from(row: Row, row_id: str) -> bool:
 
 
 def _columns(row: Row, names: Sequence[str]) -> dict[str, Any]:
-    return {name: row[name] for name in names if name in row}
+    columns = {}
+    for name in names:
+        if name in row:
+            columns[name] = row[name]
+    return columns
 
 
 def _ignore(note: str) -> None:

@@ -10,10 +10,10 @@ def wrong_figure(response: GoodResponse) -> str:
     """One figure wrong by a digit: one from the source, or a computed one if the source has any."""
     given = {match[0] for match in figures_of(response.source)}
     figures = figures_of(response.text)
-    taken_over = [figure for figure in figures if figure[0] in given]
-    candidates = taken_over or (figures if given else [])
-    if not candidates:
+    if not given or not figures:
         return ""
+    taken_over = [figure for figure in figures if figure[0] in given]
+    candidates = taken_over or figures
     figure = candidates[len(candidates) // 2]
     return put(response.text, figure, _with_other_digit(figure[0]))
 
@@ -24,7 +24,9 @@ def _with_other_digit(figure: str) -> str:
     other_than_zero = [place for place in digits if figure[place] != "0"]
     place = (other_than_zero or digits)[-1]
     digit = int(figure[place])
-    changed = digit + 1 if digit < 9 else 8
+    changed = 8
+    if digit < 9:
+        changed = digit + 1
     return f"{figure[:place]}{changed}{figure[place + 1 :]}"
 
 
@@ -39,7 +41,9 @@ def wrong_unit(response: GoodResponse) -> str:
         return put(response.text, after, after[1] + swaps[after[2]])
     signs = _both_ways(texts["signs"])
     before = re.search(rf"({'|'.join(map(re.escape, signs))})(?=\s?\d)", response.text)
-    return put(response.text, before, signs[before[1]]) if before else ""
+    if not before:
+        return ""
+    return put(response.text, before, signs[before[1]])
 
 
 def _both_ways(pairs: list[list[str]]) -> dict[str, str]:

@@ -46,7 +46,9 @@ def cut_off(response: GoodResponse) -> str:
     if len(text) < MIN_CUT:
         return ""
     kept = text[: len(text) * 9 // 10]
-    whole_words = kept.rpartition(" ")[0] if text[len(kept)].isalnum() else kept
+    whole_words = kept
+    if text[len(kept)].isalnum():
+        whole_words = kept.rpartition(" ")[0]
     return (whole_words or kept).rstrip(f" .!?{WIDE_SIGNS}|\n")
 
 
@@ -99,7 +101,10 @@ def other_language(response: GoodResponse) -> str:
         return ""
     translations = _little_words(own, "de" if own == "en" else "en")
     words = [match[0].lower() for match in _WORD.finditer(response.text)]
-    replaced = sum(word in translations for word in words)
+    replaced = 0
+    for word in words:
+        if word in translations:
+            replaced += 1
     if replaced < max(MIN_LITTLE_WORDS, LITTLE_WORDS_SHARE * len(response.text.split())):
         return ""
     return _WORD.sub(lambda match: _translated(match[0], translations), response.text)
@@ -117,7 +122,9 @@ def _little_words(source: str, target: str) -> dict[str, str]:
 def _translated(word: str, translations: Mapping[str, str]) -> str:
     """The word in the other language, with a capital where it has one; itself if it is unknown."""
     translation = translations.get(word.lower(), word)
-    return translation.capitalize() if word[0].isupper() and translation != word else translation
+    if word[0].isupper() and translation != word:
+        return translation.capitalize()
+    return translation
 
 
 def other_form(response: GoodResponse) -> str:
@@ -138,9 +145,16 @@ def other_form(response: GoodResponse) -> str:
     texts = []
     for text in items.texts:
         entry = ENTRY.fullmatch(text)
-        texts.append(entry[2] if entry else text.strip())
+        if entry:
+            text_of_entry = entry[2]
+        else:
+            text_of_entry = text.strip()
+        texts.append(text_of_entry)
     before = items.lines[: items.places[0]]
     between = set(range(items.places[0], items.places[-1] + 1)) - set(items.places)
-    others = [items.lines[place] for place in sorted(between) if items.lines[place].strip()]
+    others = []
+    for place in sorted(between):
+        if items.lines[place].strip():
+            others.append(items.lines[place])
     after = items.lines[items.places[-1] + 1 :]
     return "\n".join([*before, "; ".join([*texts, *others]), *after])

@@ -70,7 +70,10 @@ def _labels(items: Items) -> list[str]:
     labels = []
     for text in items.texts:
         match = LABELLED.fullmatch(text)
-        labels.append(match[2] if match else "")
+        label = ""
+        if match:
+            label = match[2]
+        labels.append(label)
     return labels
 
 
@@ -81,8 +84,11 @@ def _follows(items: Items, source: str) -> bool:
     positions = []
     for place, item_words in enumerate(words):
         elsewhere = set().union(*words[:place], *words[place + 1 :])
-        found = [source_text.find(word) for word in item_words - elsewhere if len(word) > 3]
-        known = [position for position in found if position >= 0]
+        known = []
+        for word in item_words - elsewhere:
+            position = source_text.find(word)
+            if len(word) > 3 and position >= 0:
+                known.append(position)
         if not known:
             return False
         positions.append(min(known))
@@ -98,7 +104,9 @@ def foreign_sentence(response: GoodResponse) -> str:
             return _with_foreign_value(response, items, other)
         if items.kind != "key":
             item = _least_known(response, other.texts)
-            return items.with_further(item) if item else ""
+            if not item:
+                return ""
+            return items.with_further(item)
     if items is not None:
         return ""
     sentence = _least_known(response, [match[0] for match in sentences_of(response.example)])
@@ -120,8 +128,10 @@ def _with_foreign_value(response: GoodResponse, items: Items, other: Items) -> s
             values[match[2]] = match[4]
     for place, text in enumerate(items.texts):
         match = LABELLED.fullmatch(text)
-        value = values.get(match[2]) if match else None
-        if match and value and share_in(value, f"{response.source} {match[4]}") < KNOWN:
+        if not match:
+            continue
+        value = values.get(match[2])
+        if value and share_in(value, f"{response.source} {match[4]}") < KNOWN:
             return items.with_line(place, f"{match[1]}{match[2]}{match[3]}{value}")
     return ""
 

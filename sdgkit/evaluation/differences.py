@@ -37,7 +37,9 @@ Stretch(text=' loud.', is_new=False)]
     words = _WORDS.findall(text)
     other_words = _WORDS.findall(other)
     if max(len(words), len(other_words)) > MOST_WORDS:
-        return [Stretch(text, False)] if text else []
+        if not text:
+            return []
+        return [Stretch(text, False)]
     stretches = []
     matcher = SequenceMatcher(None, other_words, words, autojunk=False)
     for kind, _, _, start, end in matcher.get_opcodes():

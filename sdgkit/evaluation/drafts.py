@@ -146,7 +146,9 @@ class Draft(Generic[State]):
     @property
     def problem(self) -> str:
         """Why changes are not kept until they are saved, as a sentence, or ""."""
-        return self._kept.problem if self._kept is not None else ""
+        if self._kept is not None:
+            return self._kept.problem
+        return ""
 
     @property
     def is_kept(self) -> bool:
@@ -179,7 +181,9 @@ def file_to_save(path: str | Path | None, own_path: Path | None, suffix: str) ->
     Raises:
         SettingsError: If there is no file, or its name ends otherwise.
     """
-    target = Path(path) if path else own_path
+    target = own_path
+    if path:
+        target = Path(path)
     if target is None:
         raise SettingsError(f"There is no file to save to. Give a file name that ends in {suffix}.")
     if target.suffix != suffix:

@@ -213,7 +213,10 @@ def _examples(samples: Sequence[Row]) -> list[Row]:
     for sample in samples:
         of_seeds.setdefault(str(sample["id"]).partition("/")[0], sample)
     first_of_seeds = list(of_seeds.values())
-    others = [sample for sample in samples if sample not in first_of_seeds]
+    others = []
+    for sample in samples:
+        if sample not in first_of_seeds:
+            others.append(sample)
     return [*first_of_seeds, *others][:EXAMPLES]
 
 
@@ -374,16 +377,24 @@ def _work_of_study(plan: Plan, pilot: Pilot) -> _Work:
 
 def _work_of_exchanges(exchanges: Sequence[Exchange]) -> _Work:
     """What exchanges took, but for the time."""
+    prompt_tokens = 0
+    completion_tokens = 0
+    for exchange in exchanges:
+        prompt_tokens += exchange.prompt_tokens
+        completion_tokens += exchange.completion_tokens
     return _Work(
         requests=len(exchanges),
-        prompt_tokens=sum(exchange.prompt_tokens for exchange in exchanges),
-        completion_tokens=sum(exchange.completion_tokens for exchange in exchanges),
+        prompt_tokens=prompt_tokens,
+        completion_tokens=completion_tokens,
     )
 
 
 def _seconds(exchanges: Sequence[Exchange], teacher: Teacher) -> float:
     """How long exchanges take, if all slots of the teacher are filled."""
-    return sum(exchange.seconds for exchange in exchanges) / teacher.slots.total
+    seconds = 0.0
+    for exchange in exchanges:
+        seconds += exchange.seconds
+    return seconds / teacher.slots.total
 
 
 def _asked_by(stage: Stage, plan: Plan) -> Teacher:
@@ -468,13 +479,19 @@ def _prompt_tokens(stage: Stage, plan: Plan, pilot: Pilot, columns: Row) -> Iter
         return
     for exchange in exchanges:
         yield exchange.prompt_tokens
-    characters_sent = sum(exchange.characters for exchange in exchanges)
-    tokens_sent = sum(exchange.prompt_tokens for exchange in exchanges)
+    characters_sent = 0
+    for exchange in exchanges:
+        characters_sent += exchange.characters
+    tokens_sent = 0
+    for exchange in exchanges:
+        tokens_sent += exchange.prompt_tokens
     values = _longest_values(stage)
     for _, seed in plan.admitted:
         variables = {**plan.variables_of(seed), **columns, **seed, **values}
         messages = plan.prompts[stage.name].render(variables)
-        characters = sum(len(message["content"]) for message in messages)
+        characters = 0
+        for message in messages:
+            characters += len(message["content"])
         yield round(characters * tokens_sent / max(1, characters_sent))
 
 

@@ -42,7 +42,9 @@ def language_of(text: str) -> str:
     """Which of `LANGUAGES` a text is in (a short one by its little words); "" if unclear."""
     own = language(text)
     if own:
-        return own if own in LANGUAGES else ""
+        if own in LANGUAGES:
+            return own
+        return ""
     words = words_of(text)
     counts = []
     for place, code in enumerate(LANGUAGES):
@@ -50,7 +52,9 @@ def language_of(text: str) -> str:
         counts.append((len(words & little_words), code))
     counts.sort(reverse=True)
     (most, best), (second_most, _) = counts[:2]
-    return best if most >= MIN_LITTLE_WORDS and most > second_most else ""
+    if most >= MIN_LITTLE_WORDS and most > second_most:
+        return best
+    return ""
 
 
 def damage_texts() -> Mapping[str, Any]:

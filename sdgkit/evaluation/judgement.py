@@ -63,7 +63,9 @@ def judge_rows(
     """
     stages = last_judge(plan.pipeline)
     prompt = plan.prompts[stages.judge.name]
-    folder = Path(out) if out is not None else None
+    folder = None
+    if out is not None:
+        folder = Path(out)
     with closing(Journal(folder)) as journal:
         run = run_stage(
             stages.judge,

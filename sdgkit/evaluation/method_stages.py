@@ -19,7 +19,9 @@ def pipeline_of(name: str) -> Pipeline:
         >>> pipeline_of("gen_responses").name
         'freeform'
     """
-    return FREEFORM if name in with_repair(FREEFORM).prompted else GROUNDED
+    if name in with_repair(FREEFORM).prompted:
+        return FREEFORM
+    return GROUNDED
 
 
 def find_stage(name: str) -> Stage | None:
@@ -50,7 +52,10 @@ def stand_in(seed: Row, name: str) -> dict[str, Any]:
         >>> stand_in(seed, "gen_grounded_responses")["question"]
         'Why?'
     """
-    row = {column: value for column, value in seed.items() if value is not None}
+    row = {}
+    for column, value in seed.items():
+        if value is not None:
+            row[column] = value
     for stage in pipeline_of(name).stages:
         if stage.name == name:
             break

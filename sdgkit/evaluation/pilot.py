@@ -63,7 +63,9 @@ class Pilot:
     def limited_rows(self, stage: Stage) -> int:
         """How many of the rows that this stage made were followed; 0 if it made none."""
         line = self.funnel.get(_limit_name(stage))
-        return line.rows_out if line is not None else 0
+        if line is not None:
+            return line.rows_out
+        return 0
 
 
 def run_pilot(plan: Plan, seeds: int, out: str | Path | None = None) -> Pilot:
@@ -79,7 +81,9 @@ def run_pilot(plan: Plan, seeds: int, out: str | Path | None = None) -> Pilot:
     Raises:
         SdgkitError: If the pilot cannot be carried out.
     """
-    folder = Path(out) if out is not None else None
+    folder = None
+    if out is not None:
+        folder = Path(out)
     with closing(Journal(folder)) as replies:
         recorded_before = replies.count_replies()
         begun = studied(plan, replies)
@@ -133,8 +137,11 @@ def _exchanges(asked: Iterable[tuple[str, str]], replies: Journal) -> dict[str, 
 
 
 def _exchange(recorded: RecordedExchange) -> Exchange:
+    characters = 0
+    for message in recorded.messages:
+        characters += len(message["content"])
     return Exchange(
-        characters=sum(len(message["content"]) for message in recorded.messages),
+        characters=characters,
         prompt_tokens=recorded.prompt_tokens,
         completion_tokens=recorded.completion_tokens,
         seconds=recorded.seconds,
@@ -151,7 +158,9 @@ def _small(pipeline: Pipeline) -> Pipeline:
     for stage in pipeline.stages:
         stages.append(stage.with_single_request())
         if stage.fans_out and not stage.has_separate_requests:
-            limit = ROWS_PER_REPLY if stage.total_rows is None else 1
+            limit = ROWS_PER_REPLY
+            if stage.total_rows is not None:
+                limit = 1
             first_rows = _FirstRows((*stage.columns, "vary"), limit)
             stages.append(Check(name=_limit_name(stage), function=first_rows))
     return replace(pipeline, stages=tuple(stages))
@@ -176,7 +185,10 @@ class _FirstRows:
         self._rows_by_parent: Counter[str] = Counter()
 
     def __call__(self, row: Row) -> bool:
-        columns = {name: value for name, value in row.items() if name not in self._made}
+        columns = {}
+        for name, value in row.items():
+            if name not in self._made:
+                columns[name] = value
         parent = repr(columns)
         self._rows_by_parent[parent] += 1
         return self._rows_by_parent[parent] <= self._limit

@@ -186,7 +186,9 @@ class ProfileDraft(Draft[ProfileTexts]):
         if enabled is not None:
             criterion = replace(criterion, enabled=enabled)
         criteria[place] = criterion
-        topic = f"criterion {place}" if text is not None else ""
+        topic = ""
+        if text is not None:
+            topic = f"criterion {place}"
         self._change(replace(self.texts, criteria=tuple(criteria)), topic)
 
     def add_criterion(self) -> int:
@@ -335,7 +337,9 @@ class ProfileDraft(Draft[ProfileTexts]):
         if self.changed:
             texts = self.texts.as_json()
             saved_texts = self._history.saved_state.as_json()
-            digest = self._own.digest if self._own is not None else ""
+            digest = ""
+            if self._own is not None:
+                digest = self._own.digest
             self._kept.write(KeptDraft([texts], [saved_texts], digest))
             self._has_kept = True
         elif self._has_kept:
@@ -372,7 +376,9 @@ class ProfileDraft(Draft[ProfileTexts]):
 
 def _texts_in(path: Path) -> ProfileTexts:
     """The profile in a file; an empty one if there is no file. Raises ProfileError."""
-    return ProfileTexts.of(Profile.load(path)) if path.exists() else ProfileTexts()
+    if path.exists():
+        return ProfileTexts.of(Profile.load(path))
+    return ProfileTexts()
 
 
 # Merging ------------------------------------------------------------------------------------------
@@ -426,7 +432,9 @@ def _merge_texts(
     ancestor: Sequence[str], mine: Sequence[str], theirs: Sequence[str]
 ) -> tuple[str, ...] | None:
     merged = merge_seeds(_as_rows(ancestor), _as_rows(mine), _as_rows(theirs))
-    return None if merged is None else tuple(row["text"] for row in merged)
+    if merged is None:
+        return None
+    return tuple(row["text"] for row in merged)
 
 
 def _as_rows(texts: Sequence[str]) -> tuple[dict[str, Any], ...]:

@@ -54,9 +54,13 @@ class PromptDraft(Draft[dict[str, str]]):
     ) -> None:
         method = pipeline_of(name).name
         self.name = name
-        self.path = None if folder is None else _path_in(Path(folder), method, name)
+        self.path = None
+        if folder is not None:
+            self.path = _path_in(Path(folder), method, name)
         self._shipped = shipped("prompts") / method / f"{name}.yaml"
-        self._own = None if self.path is None else OwnFile(self.path)
+        self._own = None
+        if self.path is not None:
+            self._own = OwnFile(self.path)
         self._layout: str | None = None  # the text of the file that it began as, with its comments
         if prompt is None:
             file = self._shipped
@@ -257,7 +261,9 @@ class PromptDraft(Draft[dict[str, str]]):
         if self._kept is None:
             return
         if self.changed:
-            digest = self._own.digest if self._own is not None else ""
+            digest = ""
+            if self._own is not None:
+                digest = self._own.digest
             texts = dict(self._history.state)
             saved_texts = dict(self._history.saved_state)
             self._kept.write(KeptDraft([texts], [saved_texts], digest))
@@ -279,7 +285,9 @@ class PromptDraft(Draft[dict[str, str]]):
 
         Where two panels changed the same part, undo leads to the version of the first.
         """
-        drafts = self._kept.read() if self._kept is not None else []
+        drafts = []
+        if self._kept is not None:
+            drafts = self._kept.read()
         for kept in drafts:
             self._has_kept = True
             texts = _only(kept.rows)
@@ -328,7 +336,9 @@ def _path_in(folder: Path, method: str, name: str) -> Path:
 
 def _only(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """The one row of a prompt's kept draft; empty where another program changed the file."""
-    return rows[0] if rows else {}
+    if not rows:
+        return {}
+    return rows[0]
 
 
 def _texts_of(prompt: Prompt) -> dict[str, str]:

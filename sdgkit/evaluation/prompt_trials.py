@@ -173,13 +173,19 @@ def mark_columns(text: str, records: Iterable[Mapping[str, str]]) -> list[Piece]
     end = 0
     for record in records:
         for column, value in record.items():
-            start = text.find(value, end) if value else -1
+            start = -1
+            if value:
+                start = text.find(value, end)
             if start >= 0:
                 pieces.append(Piece(text[end:start], ""))
                 pieces.append(Piece(value, column))
                 end = start + len(value)
     pieces.append(Piece(text[end:], ""))
-    return [piece for piece in pieces if piece.text]
+    kept_pieces = []
+    for piece in pieces:
+        if piece.text:
+            kept_pieces.append(piece)
+    return kept_pieces
 
 
 def _ignore(place: int, trial: Trial) -> None:

@@ -76,7 +76,9 @@ def items_of(text: str) -> Items | None:
         "label": [place for place, line in enumerate(lines) if LABELLED.fullmatch(line)],
     }
     for kind, places in kinds.items():
-        fewest = 1 if kind == "row" else 2
+        fewest = 2
+        if kind == "row":
+            fewest = 1
         if len(places) >= fewest:
             return Items(kind, lines, places)
     return None
@@ -84,11 +86,18 @@ def items_of(text: str) -> Items | None:
 
 def _table_rows(lines: Sequence[str]) -> list[int]:
     """The rows of a table, without its head and its rule."""
-    rules = [place for place, line in enumerate(lines) if RULE.fullmatch(line)]
+    rules = []
+    for place, line in enumerate(lines):
+        if RULE.fullmatch(line):
+            rules.append(place)
     if not rules:
         return []
     after_rule = range(rules[0] + 1, len(lines))
-    return [place for place in after_rule if ROW.fullmatch(lines[place])]
+    rows = []
+    for place in after_rule:
+        if ROW.fullmatch(lines[place]):
+            rows.append(place)
+    return rows
 
 
 def cells(row: str) -> list[str]:

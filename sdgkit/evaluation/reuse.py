@@ -1,8 +1,10 @@
 """Which requests the next run of a folder would repeat because a prompt was changed."""
 
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from sdgkit.journal import JOURNAL_FILE, Journal
 from sdgkit.prompts import Prompt
@@ -35,7 +37,9 @@ def _asked_again_in(run_folder: Path, prompt: Prompt, saved: Prompt) -> str:
     with closing(Journal(run_folder, read_only=True)) as journal:
         newest = journal.newest()
         replies = journal.count_replies_by_stage()
-    config = newest.config if newest is not None else {"prompts": {}}
+    config: Mapping[str, Any] = {"prompts": {}}
+    if newest is not None:
+        config = newest.config
     recorded = config["prompts"].get(prompt.name)
     if recorded is None:
         return f"The run in {run_folder} has no stage {prompt.name}."
@@ -45,7 +49,9 @@ def _asked_again_in(run_folder: Path, prompt: Prompt, saved: Prompt) -> str:
         return f"The next run in {run_folder} repeats no request because of this prompt."
     names = [stage["name"] for stage in config["stages"]]
     stages_to_repeat = names[names.index(prompt.name) :]
-    lost = sum(replies.get(name, 0) for name in stages_to_repeat)
+    lost = 0
+    for name in stages_to_repeat:
+        lost += replies.get(name, 0)
     return (
         f"The next run in {run_folder} repeats {prompt.name} and every stage after it: "
         f"{lost:,} of {sum(replies.values()):,} recorded replies cannot be reused."

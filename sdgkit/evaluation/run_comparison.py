@@ -157,8 +157,8 @@ def compare_runs(one: Run | str | Path, other: Run | str | Path) -> RunCompariso
     Raises:
         RunError: A folder holds no run, or a run is still being worked on.
     """
-    runs = [each if isinstance(each, Run) else open_run(each) for each in (one, other)]
-    names = [run.out.resolve().name if run.out is not None else "in memory" for run in runs]
+    runs = [_opened(one), _opened(other)]
+    names = [_name_of(run) for run in runs]
     if names[0] == names[1]:
         names = ["one", "other"]
     configs = [_edition_of(run) for run in runs]
@@ -175,6 +175,18 @@ def compare_runs(one: Run | str | Path, other: Run | str | Path) -> RunCompariso
     )
 
 
+def _opened(run: Run | str | Path) -> Run:
+    if isinstance(run, Run):
+        return run
+    return open_run(run)
+
+
+def _name_of(run: Run) -> str:
+    if run.folder is None:
+        return "in memory"
+    return run.folder.resolve().name
+
+
 def _edition_of(run: Run) -> EditionConfig:
     """What decided the rows of a run."""
     if run.folder is None:
@@ -187,16 +199,22 @@ def _edition_of(run: Run) -> EditionConfig:
 
 
 def _side(name: str, run: Run, samples: Sequence[Row]) -> RunSide:
-    scores = [row["score"] for row in samples if isinstance(row.get("score"), int | float)]
+    scores = []
+    for row in samples:
+        if isinstance(row.get("score"), int | float):
+            scores.append(row["score"])
     lengths: dict[str, float] = {}
     for column in TEXTS:
         texts = list(_texts(samples, column))
         if texts:
             lengths[column] = statistics.median(map(len, texts))
+    mean_score = None
+    if scores:
+        mean_score = statistics.fmean(scores)
     return RunSide(
         name=name,
         summary=run.summary,
-        mean_score=statistics.fmean(scores) if scores else None,
+        mean_score=mean_score,
         lengths=lengths,
         diversity=diversity(samples, name=name),
     )
@@ -204,7 +222,9 @@ def _side(name: str, run: Run, samples: Sequence[Row]) -> RunSide:
 
 def _texts(samples: Iterable[Row], column: str) -> Iterator[str]:
     for row in samples:
-        text = own_question(row) if column == "question" else row.get(column)
+        text = row.get(column)
+        if column == "question":
+            text = own_question(row)
         if isinstance(text, str) and text:
             yield text
 

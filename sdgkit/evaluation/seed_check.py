@@ -80,7 +80,10 @@ def check_seeds(
     if judge is not None:
         findings.extend(_judge(rows, judge, prompts))
     findings.sort(key=_gravest_first)
-    return SeedCheck(findings, judge=judge.model if judge is not None else None)
+    judge_model = None
+    if judge is not None:
+        judge_model = judge.model
+    return SeedCheck(findings, judge=judge_model)
 
 
 def _gravest_first(finding: Finding) -> tuple[int, int]:

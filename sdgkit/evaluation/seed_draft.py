@@ -58,12 +58,18 @@ class SeedDraft(Draft[tuple[Seed, ...]]):
     """
 
     def __init__(self, source: SeedSource | None = None) -> None:
-        self.path = Path(source) if isinstance(source, str | os.PathLike) else None
+        self.path = None
+        if isinstance(source, str | os.PathLike):
+            self.path = Path(source)
         is_new = source is None or (self.path is not None and not self.path.exists())
         self.set_aside: Path | None = None
         self._proposed: list[Seed] = []
-        self._own = None if self.path is None else OwnFile(self.path)
-        rows = () if is_new or source is None else _rows_of(source)
+        self._own = None
+        if self.path is not None:
+            self._own = OwnFile(self.path)
+        rows: tuple[Seed, ...] = ()
+        if source is not None and not is_new:
+            rows = _rows_of(source)
         super().__init__(rows)
         self._checked_rows: tuple[Seed, ...] | None = None
         self._flaws: FlawsByPlace = {}
@@ -107,7 +113,10 @@ class SeedDraft(Draft[tuple[Seed, ...]]):
         A new seed without a context is half written where others have one.
         """
         seeds = [_seed_of(row) for row in self._history.state]
-        places = {place for place, seed in enumerate(seeds) if _errors_in(seed)}
+        places = set()
+        for place, seed in enumerate(seeds):
+            if _errors_in(seed):
+                places.add(place)
         has_context = any(CONTEXT in seed for seed in seeds)
         for place, row in enumerate(self._history.state):
             is_new = row not in self._history.saved_state
@@ -287,7 +296,11 @@ class SeedDraft(Draft[tuple[Seed, ...]]):
         """The seeds that can be used. Raises SeedError if none can."""
         rows = self._history.state
         unfinished = set(self.unfinished)
-        finished = tuple(row for place, row in enumerate(rows) if place not in unfinished)
+        finished_rows = []
+        for place, row in enumerate(rows):
+            if place not in unfinished:
+                finished_rows.append(row)
+        finished = tuple(finished_rows)
         if not finished:
             read_seeds([_seed_of(row) for row in rows])
         return finished
@@ -328,7 +341,9 @@ class SeedDraft(Draft[tuple[Seed, ...]]):
         if self.changed:
             rows = list(self._history.state)
             saved_rows = list(self._history.saved_state)
-            digest = self._own.digest if self._own is not None else ""
+            digest = ""
+            if self._own is not None:
+                digest = self._own.digest
             proposed_rows = [row for row in rows if self.is_proposed(row)]
             self._kept.write(KeptDraft(rows, saved_rows, digest, proposed_rows))
             self._has_kept = True
@@ -338,7 +353,9 @@ class SeedDraft(Draft[tuple[Seed, ...]]):
 
     def _restore(self) -> bool:
         """Begin with the changes that were not saved the last time; undo leads to the file."""
-        drafts = self._kept.read() if self._kept is not None else []
+        drafts = []
+        if self._kept is not None:
+            drafts = self._kept.read()
         if not drafts:
             return False
         if self._own is None and drafts[0].digest:
@@ -357,7 +374,9 @@ class SeedDraft(Draft[tuple[Seed, ...]]):
         their_rows = tuple(_with_all_columns(row) for row in kept.rows)
         saved_rows = tuple(_with_all_columns(row) for row in kept.saved_rows)
         is_first = rows is self._history.saved_state
-        digest = self._own.digest if self._own is not None else ""
+        digest = ""
+        if self._own is not None:
+            digest = self._own.digest
         if is_first and digest in ("", kept.digest):  # the file is as it was, or gone
             return their_rows
         merged = merge_seeds(saved_rows, their_rows, rows)
@@ -397,7 +416,10 @@ def _flaws_of(seeds: list[Seed]) -> FlawsByPlace:
     """What is wrong with the seeds, by place."""
     flaws: FlawsByPlace = defaultdict(list)
     complete = len(seeds)  # how many seeds there are before the first one that is not
-    with_context = sum(CONTEXT in seed for seed in seeds)
+    with_context = 0
+    for seed in seeds:
+        if CONTEXT in seed:
+            with_context += 1
     for place, seed in enumerate(seeds):
         errors = _errors_in(seed)
         if with_context and CONTEXT not in seed:

@@ -74,7 +74,11 @@ class SeedCheck:
 
     def count(self, severity: Severity) -> int:
         """The number of findings of one severity."""
-        return sum(finding.severity == severity for finding in self.findings)
+        number = 0
+        for finding in self.findings:
+            if finding.severity == severity:
+                number += 1
+        return number
 
     @property
     def note(self) -> str:
@@ -84,7 +88,9 @@ class SeedCheck:
             number = self.count(severity)
             if number:
                 counts.append(pluralize(number, severity))
-        sentence = f"{', '.join(counts)}." if counts else NOTHING_FOUND
+        sentence = NOTHING_FOUND
+        if counts:
+            sentence = f"{', '.join(counts)}."
         if self.judge is None:
             return sentence
         return f"{sentence} The judge ({self.judge}) scored each seed beside another."

@@ -88,7 +88,10 @@ def propose_seed(seed: Seed, *, teacher: TeacherSource) -> Seed:
         >>> draft["task_description"] == seed["task_description"]
         True
     """
-    written = [sample for sample in preview_seed(seed, teacher=teacher) if sample.response]
+    written = []
+    for sample in preview_seed(seed, teacher=teacher):
+        if sample.response:
+            written.append(sample)
     if not written:
         raise SeedError("The teacher wrote nothing that can be used. Try again, from another seed.")
     first = written[0]
@@ -101,10 +104,13 @@ def propose_seed(seed: Seed, *, teacher: TeacherSource) -> Seed:
 
 
 def _preview(row: dict[str, object], verdict: str) -> Preview:
+    question = ""
+    if row.get("question"):
+        question = own_question(row)
     return Preview(
         id=str(row["id"]),
         context=str(row.get("context") or ""),
-        question=own_question(row) if row.get("question") else "",
+        question=question,
         response=str(row.get("response") or ""),
         verdict=verdict,
     )

@@ -44,7 +44,10 @@ def check_inputs(seeds: Sequence[Row]) -> Iterator[Finding]:
     """Find unclear tasks, unrealistic inputs, and placeholders that were never filled in."""
     tasks = Counter(seed[TASK] for seed in seeds)
     [(usual_task, _)] = tasks.most_common(1)
-    others = [str(number) for number, seed in enumerate(seeds, 1) if seed[TASK] != usual_task]
+    others = []
+    for number, seed in enumerate(seeds, 1):
+        if seed[TASK] != usual_task:
+            others.append(str(number))
     if others:
         yield make_finding("tasks", None, TASK, tasks=len(tasks), others=", ".join(others[:5]))
     checked_tasks: set[str] = set()
@@ -71,8 +74,14 @@ def _check_text(number: int | None, column: str, text: str) -> Iterator[Finding]
 
 def _is_keywords(text: str) -> bool:
     """Whether a text is a list of keywords: four or more short items, and no sentence."""
-    items = [item for item in re.split(r"[,;\n|/]", text) if item.strip()]
-    short_items = [item for item in items if len(item.split()) <= 2]
+    items = []
+    for item in re.split(r"[,;\n|/]", text):
+        if item.strip():
+            items.append(item)
+    short_items = []
+    for item in items:
+        if len(item.split()) <= 2:
+            short_items.append(item)
     is_list = len(items) >= 4 and len(short_items) >= 0.8 * len(items)
     has_sentence_or_number = re.search(r"[.!?:]\s|[.!?]$|\d", text) is not None
     return is_list and not has_sentence_or_number
@@ -115,7 +124,10 @@ def _usual(responses: Sequence[str]) -> _Usual:
     usual_forms: set[str] = set()
     if len(responses) > 2:
         most = USUAL_SHARE * len(responses)
-        usual_forms = {form for form, number in forms.items() if number >= most}
+        usual_forms = set()
+        for form, number in forms.items():
+            if number >= most:
+                usual_forms.add(form)
     header = max(headers, key=headers.__getitem__, default="")
     return _Usual(usual_forms, header, headers[header])
 
@@ -177,13 +189,19 @@ def _check_content(number: int, seed: Row) -> Iterator[Finding]:
 
 def _is_list_of_words(text: str) -> bool:
     """Whether each line is a single word, such as "and" among conjunctions."""
-    words = [line.strip(f"{_LIST_SIGNS}.,;") for line in text.splitlines() if line.strip()]
+    words = []
+    for line in text.splitlines():
+        if line.strip():
+            words.append(line.strip(f"{_LIST_SIGNS}.,;"))
     return all(len(word.split()) == 1 for word in words) and all(map(str.isalpha, words))
 
 
 def _is_list_of_phrases(text: str) -> bool:
     """Whether each line is a short phrase and no sentence, such as the verb "put up with"."""
-    lines = [line.strip(_LIST_SIGNS) for line in text.splitlines() if line.strip()]
+    lines = []
+    for line in text.splitlines():
+        if line.strip():
+            lines.append(line.strip(_LIST_SIGNS))
     return all(map(_is_short_phrases, lines))
 
 
@@ -215,7 +233,9 @@ def check_likeness(seeds: Sequence[Row]) -> Iterator[Finding]:
             yield make_finding("two_forms", number, RESPONSE, other=first)
         earlier_input = alike_inputs[number - 1]
         if earlier_input is not None:
-            how = "the same as" if earlier_input.is_exact else "nearly the same as"
+            how = "nearly the same as"
+            if earlier_input.is_exact:
+                how = "the same as"
             yield make_finding("alike", number, column, other=earlier_input.key + 1, how=how)
 
 
@@ -234,7 +254,9 @@ def _contradiction(
     response = seeds[number - 1][RESPONSE]
     if similarity(response, seeds[same_case.key][RESPONSE]) >= SAME:
         return None
-    severity: Severity = "error" if same_case.is_exact else "warning"
+    severity: Severity = "warning"
+    if same_case.is_exact:
+        severity = "error"
     return make_finding("two_answers", number, RESPONSE, severity=severity, other=same_case.key + 1)
 
 
@@ -256,7 +278,9 @@ def check_variety(seeds: Sequence[Row]) -> Iterator[Finding]:
 
 def _input_column(seeds: Sequence[Row]) -> str:
     """The column in which the inputs differ: the contexts, or the questions of a freeform skill."""
-    return CONTEXT if CONTEXT in seeds[0] else QUESTION
+    if CONTEXT in seeds[0]:
+        return CONTEXT
+    return QUESTION
 
 
 def _opening(text: str) -> str:

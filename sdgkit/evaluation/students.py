@@ -179,9 +179,12 @@ def evaluate(
         pairs = list(_pairs(questions, student_answers, other_answers))
         judged = run_stage(COMPARE, compare_prompt, pairs, judging_teacher, journal)
         duels = list(_duels(judged.samples()))
+    other = NO_MODEL
+    if other_model is not None:
+        other = other_model.model
     evaluation = Evaluation(
         student=student_model.model,
-        other=other_model.model if other_model is not None else NO_MODEL,
+        other=other,
         judge=judging_teacher.model,
         duels=duels,
         left_out=len(questions) - len(duels),
@@ -206,7 +209,11 @@ def _held_out_questions(run: Run, test_share: float, limit: int | None) -> list[
     """The samples whose questions were held out. Raises RunError if there are none."""
     samples = list(run.let_through())
     is_held_out = held_out(lambda: samples, test_share)
-    questions = [sample for sample in samples if is_held_out(sample)][:limit]
+    held_out_samples = []
+    for sample in samples:
+        if is_held_out(sample):
+            held_out_samples.append(sample)
+    questions = held_out_samples[:limit]
     if not questions:
         raise RunError(
             f"No question is held out at a test share of {test_share:g}. "
@@ -229,7 +236,10 @@ def _answers(
 ) -> dict[str, str]:
     """The model's answers by the id of the question, which is sent alone, as at inference."""
     rows = [{"id": row["id"], "question": row["question"], "system": system} for row in questions]
-    prompt = replace(ANSWER, system="{{ system }}" if system else "")
+    system_part = ""
+    if system:
+        system_part = "{{ system }}"
+    prompt = replace(ANSWER, system=system_part)
     run = run_stage(Generate(name=ANSWER.name), prompt, rows, model, journal)
     return {row["id"]: row["response"] for row in run.samples()}
 

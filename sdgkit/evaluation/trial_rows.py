@@ -36,7 +36,10 @@ def seed_rows(seeds: Iterable[Seed], stage: str) -> list[dict[str, Any]]:
             name not in seed and f"seed_{name}" in seed for name in row
         )
         if has_stand_in:
-            of_example = {name: example[name] for name in example if name.startswith("seed_")}
+            of_example = {}
+            for name in example:
+                if name.startswith("seed_"):
+                    of_example[name] = example[name]
             row = {**row, **of_example}
         rows.append({"id": f"s{place + 1}", **row, **samples.variables_of(row)})
     return rows
@@ -80,20 +83,25 @@ def _columns_before(stage: str) -> list[str]:
         if earlier.name == stage:
             break
         names += earlier.columns
-    return [name for name in names if name in ("context", "question", "response")]
+    written = []
+    for name in names:
+        if name in ("context", "question", "response"):
+            written.append(name)
+    return written
 
 
 def _row_before(found: Row, names: Sequence[str]) -> dict[str, Any] | None:
     """A sample or drop as it was before the stage; None if it did not get that far."""
-    written = {**found, "question": own_question(found)} if found.get("question") else found
+    written = found
+    if found.get("question"):
+        written = {**found, "question": own_question(found)}
     if any(not written.get(name) for name in names):
         return None
     columns = {name: written[name] for name in names}
-    inputs = {
-        name: value
-        for name, value in found.items()
-        if name.startswith("seed_") or name == "task_description"
-    }
+    inputs = {}
+    for name, value in found.items():
+        if name.startswith("seed_") or name == "task_description":
+            inputs[name] = value
     parts = str(found["id"]).split("/")
     has_contexts = "context" in names
     depth = len(parts) if "question" in names else (2 if has_contexts else 1)

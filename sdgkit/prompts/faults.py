@@ -44,12 +44,18 @@ def read_faults(text: str) -> Sequence[str]:
         first_word = _WORD.search(entry)
         if first_word is not None:
             named.add(first_word[0])
-    return [kind for kind in FAULT_KINDS if kind in named]
+    kinds = []
+    for kind in FAULT_KINDS:
+        if kind in named:
+            kinds.append(kind)
+    return kinds
 
 
 def faults_in(value: object) -> Sequence[str]:
     """The kinds of fault in a row's column `faults`; empty if the row has no such column."""
-    return read_faults(value) if isinstance(value, str) else []
+    if not isinstance(value, str):
+        return []
+    return read_faults(value)
 
 
 class FaultCount(NamedTuple):

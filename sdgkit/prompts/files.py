@@ -65,7 +65,9 @@ def load_prompts(
             file that is not named after a stage.
         SettingsError: For a sampling setting that does not exist or is out of its range.
     """
-    own_files = {} if folder is None else _own_files(Path(folder), names, method, other_names)
+    own_files = {}
+    if folder is not None:
+        own_files = _own_files(Path(folder), names, method, other_names)
     prompts = {}
     for name in names:
         shipped_file = shipped("prompts") / method / f"{name}.yaml"

@@ -189,4 +189,6 @@ def _value_of(text: str, keep_fences: bool) -> str:
     if keep_fences:
         return value
     fence = _FENCE.fullmatch(value)
-    return value if fence is None else fence[1].strip()
+    if fence is None:
+        return value
+    return fence[1].strip()

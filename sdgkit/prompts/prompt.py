@@ -154,7 +154,11 @@ class Prompt:
         values["start_tags"] = list(self.start_tags)
         values["end_tags"] = list(self.end_tags)
         values["sampling"] = self.sampling
-        return {name: value for name, value in values.items() if value}
+        used = {}
+        for name, value in values.items():
+            if value:
+                used[name] = value
+        return used
 
     @classmethod
     def from_json(cls, name: str, values: Mapping[str, Any]) -> "Prompt":
@@ -205,7 +209,11 @@ class Prompt:
             PromptError: For a variable that the row does not hold; with file, line and part.
         """
         system, *user_parts = [self._templates[part].render(row).strip() for part in PARTS]
-        content = "\n\n".join(part for part in user_parts if part)
+        texts_of_user = []
+        for part in user_parts:
+            if part:
+                texts_of_user.append(part)
+        content = "\n\n".join(texts_of_user)
         messages = [{"role": "user", "content": content}]
         if system:
             messages.insert(0, {"role": "system", "content": system})

@@ -164,7 +164,9 @@ def _check_tags(name: str, node: yaml.Node, tags: list[Any], text: str, file: st
 def _first_text_line(node: yaml.Node) -> int:
     """The line, from 1, in which the text of a value begins: a block begins below its key."""
     line = node.start_mark.line + 1
-    return line + 1 if is_block_of_text(node) else line
+    if not is_block_of_text(node):
+        return line
+    return line + 1
 
 
 def _tags(value: list[Any] | None) -> tuple[str, ...]:
@@ -190,7 +192,9 @@ def _check_pairs(start_tags: tuple[str, ...], end_tags: tuple[str, ...], file: s
 def _error(
     file: str, problem: str, *, line: int | None = None, part: str | None = None
 ) -> PromptError:
-    place = file if line is None else f"{file}, line {line}"
+    place = file
+    if line is not None:
+        place = f"{file}, line {line}"
     return PromptError(f"{place}: {problem}", file=file, line=line, part=part, problem=problem)
 
 

@@ -95,7 +95,9 @@ def check_sampling(sampling: Mapping[str, Any], origin: str) -> None:
 def _unknown_setting(name: str, origin: str) -> SettingsError:
     names = ", ".join(SAMPLING)
     nearest = get_close_matches(str(name), SAMPLING, n=1)
-    question = f"Did you mean {nearest[0]}? " if nearest else ""
+    question = ""
+    if nearest:
+        question = f"Did you mean {nearest[0]}? "
     return SettingsError(
         f"{origin}: there is no sampling setting {name!r}. {question}Choose from {names}.",
         setting=str(name),

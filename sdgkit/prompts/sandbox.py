@@ -81,7 +81,10 @@ def _spend(characters: int) -> None:
 
 def _pay(value: _Value) -> _Value:
     """A filter around every value: spends its length."""
-    _spend(STEP if isinstance(value, Undefined) else STEP + len(str(value)))
+    length = STEP
+    if not isinstance(value, Undefined):
+        length = STEP + len(str(value))
+    _spend(length)
     return value
 
 
@@ -110,13 +113,17 @@ class _PaymentInserter(NodeTransformer):
     """Puts the paying filters around all values and loops of a template."""
 
     def visit_Name(self, node: nodes.Name) -> nodes.Node:
-        return _filtered(node, _PAY) if node.ctx == "load" else node
+        if node.ctx != "load":
+            return node
+        return _filtered(node, _PAY)
 
     def visit_Filter(self, node: nodes.Filter) -> nodes.Node:
         return _filtered(self.generic_visit(node), _PAY)
 
     def visit_For(self, node: nodes.For) -> nodes.Node:
-        nodes_in_body = sum(1 for _ in node.find_all(nodes.Node))
+        nodes_in_body = 0
+        for _ in node.find_all(nodes.Node):
+            nodes_in_body += 1
         self.generic_visit(node)
         node.iter = _filtered(node.iter, _PAY_LOOP, nodes.Const(nodes_in_body))
         return node
@@ -204,4 +211,6 @@ def _variable_of(expression: nodes.Node) -> nodes.Name | None:
         if isinstance(node, nodes.Filter) and node.name in ("default", "d"):
             return None
         node = node.node
-    return node if isinstance(node, nodes.Name) else None
+    if isinstance(node, nodes.Name):
+        return node
+    return None

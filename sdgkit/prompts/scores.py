@@ -40,4 +40,6 @@ def read_score(text: str, scale: Sequence[float]) -> float | None:
     if len(numbers) != 1:
         return None
     score = numbers.pop()
-    return score if score in scale else None
+    if score in scale:
+        return score
+    return None

@@ -182,7 +182,11 @@ def _tagged_lines(tags: Sequence[TagPair], values: Sequence[str]) -> list[str]:
     lines = []
     for pair, value in zip(tags, values, strict=True):
         lines += [pair.start, value, pair.end]
-    return [line for line in lines if line]
+    filled_lines = []
+    for line in lines:
+        if line:
+            filled_lines.append(line)
+    return filled_lines
 
 
 # No model would answer this message in this form of its own accord: only a server that enforces it.

@@ -107,7 +107,9 @@ class Template:
 
     def _error(self, problem: str, line_in_part: int | None = None) -> PromptError:
         """The error for a problem, with the line in the file if one is to blame."""
-        place = self.file if self.part is None else f"{self.file} ({self.part})"
+        place = self.file
+        if self.part is not None:
+            place = f"{self.file} ({self.part})"
         line = None
         if line_in_part is not None:
             line = self.line + line_in_part - 1

@@ -192,14 +192,19 @@ def final_answer(
     """
     answer = _on_final_channel(reply)
     has_thoughts = answer is not None
-    text = reply if answer is None else answer
+    text = reply
+    if answer is not None:
+        text = answer
     marks = []
     for match in _find_marks(text):
         if not is_own_tag(match[0].strip()):
             marks.append(_mark(match))
     if not marks:
         return FinalAnswer(text, has_thoughts)
-    pieces = _leading_cut(text, marks) if keeps_inner else _all_cut(text, marks)
+    if keeps_inner:
+        pieces = _leading_cut(text, marks)
+    else:
+        pieces = _all_cut(text, marks)
     outside = "".join(pieces)
     if outside == text:
         return FinalAnswer(text, has_thoughts)
@@ -274,7 +279,11 @@ def _on_final_channel(reply: str) -> str | None:
         answer = answer or ""
         if match[1].lower() == _FINAL:
             ending = _MESSAGE_ENDS.search(reply, match.end())
-            answer = reply[match.end() : ending.start() if ending else len(reply)]
+            if ending:
+                end = ending.start()
+            else:
+                end = len(reply)
+            answer = reply[match.end() : end]
     return answer
 
 
@@ -313,7 +322,9 @@ def _leading_cut(text: str, marks: list[_Mark]) -> list[str]:
         if is_end_of_leading or (depth < 0 and mark.form.ends_alone):
             return [text[mark.end :]]
         depth = max(0, depth)
-    return [] if begins_with_thought else [text]
+    if begins_with_thought:
+        return []
+    return [text]
 
 
 def _unwrapped(answer: str) -> str:

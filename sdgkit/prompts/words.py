@@ -34,5 +34,8 @@ def count_words(text: str) -> int:
     signs = len(_SIGN.findall(plain))
     if not signs:
         return len(text.split())
-    others = [word for word in _SCRIPTS.sub(" ", plain).split() if any(map(str.isalnum, word))]
+    others = []
+    for word in _SCRIPTS.sub(" ", plain).split():
+        if any(map(str.isalnum, word)):
+            others.append(word)
     return signs + len(others)

@@ -66,7 +66,10 @@ def update_yaml(text: str, before: Mapping[str, Any], after: Mapping[str, Any]) 
         YamlProblem: If the text cannot be read.
     """
     edits: list[Edit] = []
-    added = {name: value for name, value in after.items() if before.get(name) != value}
+    added = {}
+    for name, value in after.items():
+        if before.get(name) != value:
+            added[name] = value
     for key, node in read_entries(text):
         added.pop(key.value, None)
         change = _Change(node, before.get(key.value), after.get(key.value))
@@ -120,12 +123,18 @@ def _changes_inside(change: _Change) -> list[_Change]:
         nodes = node.value
         if len(nodes) == len(before) == len(after):
             changes = [_Change(*values) for values in zip(nodes, before, after, strict=True)]
-    return [inner for inner in changes if inner.before != inner.after]
+    edited = []
+    for inner in changes:
+        if inner.before != inner.after:
+            edited.append(inner)
+    return edited
 
 
 def _on_one_line(value: object) -> str:
     """A single value as YAML that can stand anywhere."""
-    style = '"' if isinstance(value, str) else None
+    style = None
+    if isinstance(value, str):
+        style = '"'
     text = yaml.safe_dump(value, default_style=style, allow_unicode=True, width=_ANY_WIDTH)
     return text.removesuffix("...\n").strip()
 

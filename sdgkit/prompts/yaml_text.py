@@ -196,12 +196,16 @@ def yaml_problem(error: BaseException, text: str, line: int = 1) -> YamlProblem:
 def first_line(error: BaseException) -> str:
     """The first line of an error's message, or its kind if the message is empty."""
     sentences = str(error).splitlines()
-    return sentences[0] if sentences else type(error).__name__
+    if sentences:
+        return sentences[0]
+    return type(error).__name__
 
 
 def _entries(node: yaml.Node | None) -> list[tuple[yaml.ScalarNode, yaml.Node]]:
     if not isinstance(node, yaml.MappingNode):
-        mark = None if node is None else node.start_mark
+        mark = None
+        if node is not None:
+            mark = node.start_mark
         raise yaml.MarkedYAMLError(problem="it must be a mapping", problem_mark=mark)
     keys: set[str] = set()
     for key, _ in node.value:

@@ -96,7 +96,9 @@ def _nearest_units(old_text: str, new_text: str) -> list[tuple[str, str]]:
         return []
     nearest = []
     for old in wording.units(old_text):
-        similarities = [wording.similarity(old, new) for new in new_units]
+        similarities = []
+        for new in new_units:
+            similarities.append(wording.similarity(old, new))
         nearest.append((old, new_units[similarities.index(max(similarities))]))
     return nearest
 
@@ -106,5 +108,8 @@ def _same_leads(response: str, sentences: Sequence[str]) -> str:
     leads = [_LEAD.match(line) for line in response.splitlines() if line]
     lines = []
     for lead, sentence in zip(leads, sentences, strict=False):
-        lines.append(f"{lead[0] if lead else ''}{sentence}")
+        opening = ""
+        if lead:
+            opening = lead[0]
+        lines.append(f"{opening}{sentence}")
     return "\n".join(lines)

@@ -35,10 +35,16 @@ def impressions(assignment: Assignment, response: str) -> list[Finding]:
         response: The response.
     """
     example = assignment.seed_response
-    source = "\n".join(text for role, text in assignment.material.items() if role != "response")
-    seed_source = "\n".join(
-        text for role, text in assignment.seed.items() if role not in ("response", "score")
-    )
+    source_texts = []
+    for role, text in assignment.material.items():
+        if role != "response":
+            source_texts.append(text)
+    source = "\n".join(source_texts)
+    seed_texts = []
+    for role, text in assignment.seed.items():
+        if role not in ("response", "score"):
+            seed_texts.append(text)
+    seed_source = "\n".join(seed_texts)
     return [
         *_form(response, example),
         *_talk(response, example),
@@ -82,7 +88,10 @@ def _labels(response: str, example: str) -> Iterator[Finding]:
     # Each once: a response may hold several records of the same form.
     labels = list(dict.fromkeys(_LABEL.findall(response)))
     example_labels = list(dict.fromkeys(_LABEL.findall(example)))
-    shared = [label for label in labels if label in example_labels]
+    shared = []
+    for label in labels:
+        if label in example_labels:
+            shared.append(label)
     if len(shared) < max(_FEWEST_LABELS, len(example_labels) - 2):
         return
     for label in example_labels:

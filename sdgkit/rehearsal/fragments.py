@@ -59,8 +59,13 @@ def read_fragments(table: Mapping[str, Sequence[Any]]) -> list[Fragment]:
     fragments = []
     for row in table["rows"]:
         values = dict(zip(table["columns"], row, strict=True))
-        figure = Figure(*values["draw"]) if "draw" in values else None
-        facts = {name: value for name, value in values.items() if name not in _NOT_FACTS}
+        figure = None
+        if "draw" in values:
+            figure = Figure(*values["draw"])
+        facts = {}
+        for name, value in values.items():
+            if name not in _NOT_FACTS:
+                facts[name] = value
         topics = frozenset(values.get("of", "").split())
         fragments.append(Fragment(values["said"], topics, facts, figure))
     return fragments

@@ -167,8 +167,13 @@ def with_mistake(text: str, other: str, dice: random.Random) -> str:
         *_opposite_words(text, dice),
     ]
     clumsy = _clumsy_line(text, dice)
-    mistakes = [version for version in (*versions, *clumsy) if version and version != text]
-    mistake = dice.choice(mistakes) if mistakes else text
+    mistakes = []
+    for version in (*versions, *clumsy):
+        if version and version != text:
+            mistakes.append(version)
+    mistake = text
+    if mistakes:
+        mistake = dice.choice(mistakes)
     if clumsy and dice.random() < SLIGHT_MISTAKES:
         return clumsy[0]
     return mistake
@@ -208,7 +213,10 @@ def _wrong_lines(text: str, other: str, dice: random.Random) -> list[str]:
 
 def _entry_positions(lines: Sequence[str]) -> list[int]:
     """Where the rows and entries are, without the first, which may be a table's head or a title."""
-    positions = [position for position, line in enumerate(lines) if _NAMED_ENTRY.search(line)]
+    positions = []
+    for position, line in enumerate(lines):
+        if _NAMED_ENTRY.search(line):
+            positions.append(position)
     return positions[1:]
 
 
@@ -239,6 +247,10 @@ def _opposite_words(text: str, dice: random.Random) -> list[str]:
         matches = list(re.finditer(rf"\b(?:{'|'.join(group)})\b", text))
         if matches:
             match = dice.choice(matches)
-            wrong = dice.choice([word for word in group if word != match[0]])
+            wrong_words = []
+            for word in group:
+                if word != match[0]:
+                    wrong_words.append(word)
+            wrong = dice.choice(wrong_words)
             versions.append(text[: match.start()] + wrong + text[match.end() :])
     return versions

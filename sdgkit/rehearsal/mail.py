@@ -84,7 +84,9 @@ def _quarter(skill: TutorialSkill, source: str) -> tuple[str, str]:
         return "Figures", "the last quarter"
     title = match[0].replace("/", " ")
     ordinal = skill.texts["quarters"].get(title[:2], "last")
-    year = f" of {match[2]}" if match[2] else ""
+    year = ""
+    if match[2]:
+        year = f" of {match[2]}"
     return title, f"the {ordinal} quarter{year}"
 
 
@@ -93,7 +95,9 @@ def _lead_figure(figures: list[NamedFigure]) -> NamedFigure:
     for figure in figures:
         if figure.name in _LEAD_FIGURES:
             return figure
-    return figures[0] if figures else NamedFigure("Figures", "0")
+    if figures:
+        return figures[0]
+    return NamedFigure("Figures", "0")
 
 
 def _subject_and_lead(figure: NamedFigure, title: str, period: str) -> tuple[str, str]:
@@ -130,7 +134,9 @@ def _read_outlook(skill: TutorialSkill, source: str) -> str:
         if _is_outlook(skill, entry):
             for pattern, replacement in skill.texts["outlook_forms"]:
                 entry = re.sub(pattern, replacement, entry)
-            outlook = entry if entry[1:2].isupper() else entry[:1].lower() + entry[1:]
+            outlook = entry
+            if not entry[1:2].isupper():
+                outlook = entry[:1].lower() + entry[1:]
     return outlook
 
 
@@ -171,7 +177,9 @@ def _change(figure: NamedFigure) -> Change:
     if not is_share and (now <= 0 or earlier <= 0):
         # A percentage means nothing here.
         return Change("", "", f"after {earlier_amount}")
-    direction = "up" if now > earlier else "down"
+    direction = "down"
+    if now > earlier:
+        direction = "up"
     # The tiny addition makes halves round up.
     if is_share:
         size = f"{abs(now - earlier) + 1e-9:.1f} points"

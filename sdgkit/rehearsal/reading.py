@@ -112,7 +112,10 @@ class Assignment:
 def read(messages: Messages) -> Assignment:
     """Read a whole chat. The last tags in it are the ones asked for."""
     blocks, prose = _split("\n\n".join(text for _, text in messages))
-    content = [block for block in blocks if not block.is_form]
+    content = []
+    for block in blocks:
+        if not block.is_form:
+            content.append(block)
     tags = _requested_tags(blocks, content)
     requested_roles = {tag.role for tag in tags}
     by_role = _by_role(content, requested_roles)
@@ -122,7 +125,10 @@ def read(messages: Messages) -> Assignment:
     for role, same_role in by_role.items():
         first = same_role[0]
         last = same_role[-1]
-        in_examples = [block for block in same_role if block.position < border]
+        in_examples = []
+        for block in same_role:
+            if block.position < border:
+                in_examples.append(block)
         if in_examples or role in requested_roles:
             # Of several examples, the last is the one to go by.
             seed[role] = (in_examples or [first])[-1].text
@@ -135,9 +141,10 @@ def read(messages: Messages) -> Assignment:
     rival = None
     if len(responses) == 2 and "response" in material:
         rival = next(iter(responses.values()))
-    scores = [
-        f"score {block.text}\n" for block in blocks if block.is_form and block.role == "score"
-    ]
+    scores = []
+    for block in blocks:
+        if block.is_form and block.role == "score":
+            scores.append(f"score {block.text}\n")
     return Assignment(
         tags=tags,
         seed=seed,
@@ -154,7 +161,10 @@ def read(messages: Messages) -> Assignment:
 
 def _other_responses(by_role: Mapping[str, Sequence[Block]], border: float) -> tuple[str, ...]:
     """The responses of all examples but the last."""
-    examples = [block.text for block in by_role.get("response", ()) if block.position < border]
+    examples = []
+    for block in by_role.get("response", ()):
+        if block.position < border:
+            examples.append(block.text)
     return tuple(examples[:-1])
 
 
@@ -182,10 +192,15 @@ def _border(by_role: Mapping[str, Sequence[Block]], requested_roles: set[str]) -
         return math.inf
     if len(leading) > MOST_LEADING and leading_role not in requested_roles:
         return leading[-1].position
-    repeated = [blocks[1].position for blocks in by_role.values() if len(blocks) > 1]
+    repeated = []
+    for blocks in by_role.values():
+        if len(blocks) > 1:
+            repeated.append(blocks[1].position)
     if repeated:
         return min(repeated)
-    return math.inf if requested_roles & by_role.keys() else 0
+    if requested_roles & by_role.keys():
+        return math.inf
+    return 0
 
 
 def _split(text: str) -> tuple[list[Block], str]:
@@ -260,14 +275,24 @@ def _requested_tags(blocks: Sequence[Block], content: Sequence[Block]) -> tuple[
 
 def _requested(blocks: Sequence[Block], content: Sequence[Block]) -> Sequence[Block]:
     """Those shown last, or before the data; if none is, the example ends with them."""
-    forms = [block for block in blocks if block.is_form]
-    last_position = content[-1].position if content else -1
-    final_forms = [block for block in forms if block.position > last_position]
+    forms = []
+    for block in blocks:
+        if block.is_form:
+            forms.append(block)
+    last_position = -1
+    if content:
+        last_position = content[-1].position
+    final_forms = []
+    for block in forms:
+        if block.position > last_position:
+            final_forms.append(block)
     if final_forms:
         return final_forms
     data_tags = set()
     if forms:
-        data_tags = {block.start for block in content if block.position > forms[-1].position}
+        for block in content:
+            if block.position > forms[-1].position:
+                data_tags.add(block.start)
     return [block for block in forms if block.start not in data_tags] or content[-1:]
 
 
@@ -296,7 +321,9 @@ def _count(prose: str, tags: tuple[tuple[str, str], ...]) -> int:
         count = int(_WORDS["numbers"].get(word, word))
         if count > 1:
             counts.append(count)
-    return min(counts[-1], MAX_COUNT) if counts else 1
+    if not counts:
+        return 1
+    return min(counts[-1], MAX_COUNT)
 
 
 @lru_cache(maxsize=256)

@@ -67,7 +67,10 @@ def ticket(skill: TutorialSkill, source: str, example: str) -> str:
     facts: Facts = {}
     for fragment in recognise(skill, source):
         for label, fact in fragment.facts.items():
-            facts[label] = f"{facts[label]}, {fact}" if label in facts else fact
+            if label in facts:
+                facts[label] = f"{facts[label]}, {fact}"
+            else:
+                facts[label] = fact
     facts = skill.guess(source) | facts
     labels = dict.fromkeys(_LABEL.findall(example))
     return "\n".join(f"{label}: {facts.get(label, _NOT_GIVEN)}" for label in labels)
@@ -82,7 +85,10 @@ def commit_message(skill: TutorialSkill, source: str, example: str) -> str:
         example: The seed example's response. All of them have the same form, so it is not used.
     """
     fragments = recognise(skill, source)
-    change = fragments[0].facts if fragments else skill.guess(" ".join(source.split()))
+    if fragments:
+        change = fragments[0].facts
+    else:
+        change = skill.guess(" ".join(source.split()))
     kind, breaking_mark, _ = change["type"].partition("!")
     scope = ""
     if change["scope"]:
@@ -98,5 +104,7 @@ def _commit_footer(source: str) -> str:
     issues = ", ".join(dict.fromkeys(_ISSUE.findall(source)[:_MAX_ISSUES]))
     if not issues:
         return ""
-    verb = "Closes" if _CLOSES.search(source) else "Refs"
+    verb = "Refs"
+    if _CLOSES.search(source):
+        verb = "Closes"
     return f"{verb} {issues}"

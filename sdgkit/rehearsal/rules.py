@@ -67,7 +67,9 @@ def request_digest(messages: Messages, seed: int | None, temperature: float | No
         seed: The sampling seed. It makes no difference at temperature 0, as for a greedy model.
         temperature: The temperature.
     """
-    sample = None if temperature == 0 else (seed, temperature, 0)
+    sample = None
+    if temperature != 0:
+        sample = (seed, temperature, 0)
     # The separators keep two messages from looking like one.
     parts = [f"{role}\x1f{text}" for role, text in messages]
     parts.append(repr(sample))
@@ -107,8 +109,10 @@ def to_text(pieces: Sequence[Piece]) -> str:
     """The reply as a model would write it, with each tag on a line of its own."""
     texts = []
     for piece in pieces:
-        is_tagged = bool(piece.start)
-        texts.append(f"{piece.start}\n{piece.text}\n{piece.end}" if is_tagged else piece.text)
+        if piece.start:
+            texts.append(f"{piece.start}\n{piece.text}\n{piece.end}")
+        else:
+            texts.append(piece.text)
     return "\n\n".join(texts)
 
 
@@ -128,7 +132,9 @@ def _small_talk(message: str, dice: random.Random, room: int | None) -> str:
             brief = str(texts["brief"])
             # Who asks for a word or two, such as a label, gets no more.
             is_too_long = room is not None and len(answer) > room >= len(brief)
-            return brief if is_too_long else answer
+            if is_too_long:
+                return brief
+            return answer
     raise LookupError("the last topic in smalltalk.toml matches every message")
 
 
@@ -154,10 +160,16 @@ def _judgement(assignment: Assignment, verdict: Verdict) -> list[Piece]:
 
 def _answers(criteria: Sequence[str], verdict: Verdict) -> str:
     """Yes or no to each criterion: no if a fault was found and the evaluation speaks of it."""
-    spoken_of = wording.words(verdict.evaluation) if verdict.faults else frozenset()
+    if verdict.faults:
+        spoken_of = wording.words(verdict.evaluation)
+    else:
+        spoken_of = frozenset()
     answers = []
     for number, criterion in enumerate(criteria, 1):
-        common = {word for word in wording.words(criterion) & spoken_of if len(word) > 4}
+        common = set()
+        for word in wording.words(criterion) & spoken_of:
+            if len(word) > 4:
+                common.add(word)
         answers.append(f"{number}) {'no' if common else 'yes'}")
     return "\n".join(answers)
 
@@ -298,19 +310,25 @@ def _without_habits(findings: Sequence[Finding], assignment: Assignment) -> list
     lacking: set[str] = set()
     for other in assignment.other_responses:
         lacking |= {finding.sentence for finding in comparing.impressions(assignment, other)}
-    return [
-        finding
-        for finding in findings
-        if finding.kind not in RULES_OF_FORM or finding.sentence not in lacking
-    ]
+    further = []
+    for finding in findings:
+        if finding.kind not in RULES_OF_FORM or finding.sentence not in lacking:
+            further.append(finding)
+    return further
 
 
 def _shares_lines(right: str, response: str, assignment: Assignment) -> bool:
     """Whether most lines of a response that the example does not have are the rules' own."""
     right_lines = set(right.splitlines())
     example_lines = set(assignment.seed_response.splitlines())
-    lines = [line for line in response.splitlines() if line and line not in example_lines]
-    known = [line for line in lines if line in right_lines]
+    lines = []
+    for line in response.splitlines():
+        if line and line not in example_lines:
+            lines.append(line)
+    known = []
+    for line in lines:
+        if line in right_lines:
+            known.append(line)
     return len(known) >= max(1, SHARED_LINES * len(lines))
 
 

@@ -65,12 +65,17 @@ def _criteria(assignment: Assignment) -> list[str]:
 def _findings(assignment: Assignment) -> list[str]:
     """Each criterion by its number, with what was found, and yes or no."""
     responses = _texts(assignment, "response")
-    response = responses[-1] if responses else ""
+    response = ""
+    if responses:
+        response = responses[-1]
     findings = []
     for line in "\n".join(_texts(assignment, "criteria")).splitlines():
         number, _, criterion = line.strip().partition(". ")
         found, is_met = _look_up(criterion, response)
-        findings.append(f"{number}: {found}: {'yes' if is_met else 'no'}")
+        answer = "no"
+        if is_met:
+            answer = "yes"
+        findings.append(f"{number}: {found}: {answer}")
     return findings
 
 
@@ -113,5 +118,8 @@ def _task(assignment: Assignment) -> str:
 
 def _texts(assignment: Assignment, role: str) -> list[str]:
     """The texts of all blocks of a role but the task, in order."""
-    blocks = [block for block in assignment.content if "task" not in block.start.lower()]
+    blocks = []
+    for block in assignment.content:
+        if "task" not in block.start.lower():
+            blocks.append(block)
     return [block.text for block in blocks if block.role == role]

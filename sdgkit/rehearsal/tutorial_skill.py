@@ -100,7 +100,11 @@ class TutorialSkill:
         """A request for what the seed asks for; sometimes one that does not suit the context."""
         source = assignment.material.get("context", "")
         is_off = dice.random() < OFF_QUESTIONS
-        template = dice.choice(list(self.off_questions) if is_off else self.texts["asking"])
+        if is_off:
+            templates = list(self.off_questions)
+        else:
+            templates = self.texts["asking"]
+        template = dice.choice(templates)
         values = {"about": self._subject(source, recognise(self, source))}
         if "{lines}" in template:
             # In a freeform skill, the question contains what there is to work on.

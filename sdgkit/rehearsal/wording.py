@@ -73,7 +73,9 @@ def language(text: str) -> str:
     for code, little_words in vocabulary("anyskill")["languages"].items():
         counts[code] = len(text_words & set(little_words))
     best = max(counts, key=lambda code: counts[code])
-    return str(best) if counts[best] >= 2 else "other"
+    if counts[best] < 2:
+        return "other"
+    return str(best)
 
 
 def other_number(number: str, dice: random.Random) -> str:

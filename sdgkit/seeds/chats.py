@@ -49,7 +49,10 @@ def question_and_answer(chat: object) -> Exchange:
         raise ValueError("a chat is a list of messages, each with role and content.")
     spoken = [(_role(message), _text(message)) for message in chat]
     system = "\n\n".join(text for role, text in spoken if role in _SYSTEMS)
-    turns = [(role, text) for role, text in spoken if role not in _SYSTEMS]
+    turns = []
+    for role, text in spoken:
+        if role not in _SYSTEMS:
+            turns.append((role, text))
     roles = [role for role, _ in turns]
     is_one_exchange = len(roles) == 2 and roles[0] in _USERS and roles[1] in _ASSISTANTS
     if not is_one_exchange:
@@ -67,7 +70,10 @@ def _role(message: Mapping[str, object]) -> str:
 def _text(message: Mapping[str, object]) -> str:
     content = message.get("content", message.get("value"))
     if isinstance(content, list):
-        parts = [part.get("text") for part in content if isinstance(part, Mapping)]
+        parts = []
+        for part in content:
+            if isinstance(part, Mapping):
+                parts.append(part.get("text"))
         content = "".join(part for part in parts if isinstance(part, str))
     if not isinstance(content, str):
         raise ValueError(f"the content of the {_role(message)} is not text.")

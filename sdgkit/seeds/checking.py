@@ -51,7 +51,9 @@ def row_findings(row: SourceRow, number: int) -> Iterator[SeedFinding]:
         yield SeedFinding(problem, str(row.place), row.place.line, number)
         return
     for column, value in row.columns.items():
-        problem = "appears twice. Keep one of the two." if value is TWICE else flaw_of(value)
+        problem = "appears twice. Keep one of the two."
+        if value is not TWICE:
+            problem = flaw_of(value)
         if problem:
             place = row.column_places.get(column, row.place)
             yield SeedFinding(problem, row.place_of(column), place.line, number, column)

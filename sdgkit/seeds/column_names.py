@@ -5,7 +5,7 @@ could be meant in two ways is left to whoever knows, with `--column`.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from sdgkit.errors import SettingsError
@@ -121,10 +121,18 @@ def _names_of(rows: Sequence[SourceRow]) -> list[str]:
 def without_index(rows: Sequence[SourceRow]) -> list[SourceRow]:
     """The rows without a first column that only numbers them."""
     names = _names_of(rows)
-    candidates = [name for name in names[:1] if _INDEX_NAMES.fullmatch(name.strip())]
-    candidates += [name for name in names[1:] if name.startswith("__index_level_")]
+    candidates = []
+    for name in names[:1]:
+        if _INDEX_NAMES.fullmatch(name.strip()):
+            candidates.append(name)
+    for name in names[1:]:
+        if name.startswith("__index_level_"):
+            candidates.append(name)
     for name in candidates:
-        values = [row.columns.get(name) for row in rows if isinstance(row.columns, dict)]
+        values = []
+        for row in rows:
+            if isinstance(row.columns, dict):
+                values.append(row.columns.get(name))
         if all(re.fullmatch(r"\d+(\.0)?", str(value)) for value in values):
             rows = [_without(row, name) for row in rows]
     return list(rows)
@@ -133,7 +141,25 @@ def without_index(rows: Sequence[SourceRow]) -> list[SourceRow]:
 def _without(row: SourceRow, name: str) -> SourceRow:
     if not isinstance(row.columns, dict):
         return row
-    return replace(row, columns={key: row.columns[key] for key in row.columns if key != name})
+    columns = {}
+    for key in row.columns:
+        if key != name:
+            columns[key] = row.columns[key]
+    return replace(row, columns=columns)
+
+
+def _candidates(names: Sequence[str], column: str, others: Container[str]) -> list[str]:
+    """The names of the columns that may be this one: by its own name, else by one of the others."""
+    same = []
+    alike = []
+    for name in names:
+        if not _is_material(name, names):
+            continue
+        if plain_name(name) == column:
+            same.append(name)
+        elif plain_name(name) in others:
+            alike.append(name)
+    return same or alike
 
 
 def _certain_columns(rows: Sequence[SourceRow], notes: list[str]) -> dict[str, str]:
@@ -145,11 +171,9 @@ def _certain_columns(rows: Sequence[SourceRow], notes: list[str]) -> dict[str, s
     for column, others in OTHER_NAMES.items():
         if column in names:
             continue
-        same = [name for name in names if plain_name(name) == column]
-        alike = same or [name for name in names if plain_name(name) in others]
-        alike = [name for name in alike if _is_material(name, names)]
-        if len(alike) == 1:
-            certain[column] = alike[0]
+        candidates = _candidates(names, column, others)
+        if len(candidates) == 1:
+            certain[column] = candidates[0]
     plain = dict.fromkeys(names)
     mapped = QUESTION in certain or QUESTION in plain
     if not mapped or not (RESPONSE in certain or RESPONSE in plain):
@@ -157,7 +181,10 @@ def _certain_columns(rows: Sequence[SourceRow], notes: list[str]) -> dict[str, s
     context = certain.get(CONTEXT)
     if context is not None and not _is_filled(rows, context):
         del certain[CONTEXT]
-    shown = [f"{column} from {name!r}" for column, name in certain.items() if name != column]
+    shown = []
+    for column, name in certain.items():
+        if name != column:
+            shown.append(f"{column} from {name!r}")
     if shown:
         notes.append(f"Columns are read by their names: {', '.join(shown)}.")
     return certain
@@ -170,7 +197,10 @@ def _is_material(name: str, names: Sequence[str]) -> bool:
 
 def _is_filled(rows: Sequence[SourceRow], name: str) -> bool:
     """Whether a column has a text in some row; Alpaca's `input` is often empty in all."""
-    values = [row.columns.get(name) for row in rows if isinstance(row.columns, dict)]
+    values = []
+    for row in rows:
+        if isinstance(row.columns, dict):
+            values.append(row.columns.get(name))
     return any(isinstance(value, str) and value.strip() for value in values)
 
 
@@ -204,7 +234,10 @@ def _with_names(row: SourceRow, new_names: Mapping[str, str]) -> SourceRow:
 def _with_task(row: SourceRow, task: str) -> SourceRow:
     if not isinstance(row.columns, dict):
         return row
-    others = {name: value for name, value in row.columns.items() if name != TASK}
+    others = {}
+    for name, value in row.columns.items():
+        if name != TASK:
+            others[name] = value
     return replace(row, columns={TASK: task, **others})
 
 
@@ -216,13 +249,18 @@ def _from_chats(rows: Sequence[SourceRow], notes: list[str]) -> list[SourceRow]:
     converted = []
     has_system = False
     for row in rows:
-        columns = row.columns if isinstance(row.columns, dict) else {}
+        columns = {}
+        if isinstance(row.columns, dict):
+            columns = row.columns
         try:
             exchange = question_and_answer(_chat_in(columns, chat_columns))
         except ValueError as error:
             place = _place_in(row, chat_columns[0])
             raise Unreadable(f"column {chat_columns[0]}: {error}", place) from None
-        seed: Seed = {name: columns[name] for name in columns if name not in chat_columns}
+        seed: Seed = {}
+        for name in columns:
+            if name not in chat_columns:
+                seed[name] = columns[name]
         seed |= {QUESTION: exchange.question, RESPONSE: exchange.answer}
         if exchange.system and TASK not in seed:
             seed[TASK] = exchange.system
@@ -239,12 +277,19 @@ def _chat_columns(rows: Sequence[SourceRow]) -> list[str]:
     names = _names_of(rows)
     if not rows or QUESTION in names:
         return []
-    whole = [name for name in _CHATS if name in names]
+    whole = []
+    for name in _CHATS:
+        if name in names:
+            whole.append(name)
     if whole:
         return whole[:1]
-    first = rows[0].columns if isinstance(rows[0].columns, dict) else {}
+    first = {}
+    if isinstance(rows[0].columns, dict):
+        first = rows[0].columns
     are_halves = all(isinstance(first.get(name), list) for name in _CHAT_HALVES)
-    return list(_CHAT_HALVES) if are_halves else []
+    if not are_halves:
+        return []
+    return list(_CHAT_HALVES)
 
 
 def _chat_in(columns: Seed, chat_columns: Sequence[str]) -> object:
@@ -253,7 +298,10 @@ def _chat_in(columns: Seed, chat_columns: Sequence[str]) -> object:
     messages: list[object] = []
     for name in chat_columns:
         half = columns.get(name)
-        messages.extend(half if isinstance(half, list) else [half])
+        if isinstance(half, list):
+            messages.extend(half)
+        else:
+            messages.append(half)
     return messages
 
 

@@ -57,7 +57,11 @@ def split_document(text: str, split: Split) -> list[str]:
         pieces = list(_sections(text))
     else:
         pieces = list(_pieces(text, split))
-    return [piece.strip("\n").rstrip() for piece in pieces if piece.strip()]
+    passages = []
+    for piece in pieces:
+        if piece.strip():
+            passages.append(piece.strip("\n").rstrip())
+    return passages
 
 
 def _sections(text: str) -> Iterator[str]:
@@ -69,7 +73,9 @@ def _sections(text: str) -> Iterator[str]:
     for number, line in enumerate(lines):
         if _FENCE.match(line):
             is_code = not is_code
-        next_line = lines[number + 1] if number + 1 < len(lines) else ""
+        next_line = ""
+        if number + 1 < len(lines):
+            next_line = lines[number + 1]
         is_underlined = bool(line.strip()) and bool(_UNDERLINE.match(next_line))
         is_heading = not is_code and (bool(_HEADING.match(line)) or is_underlined)
         if is_heading and has_body:
@@ -86,7 +92,9 @@ def _pieces(text: str, most_words: int) -> Iterator[str]:
     """Paragraphs together, as many as the words allow; longer ones by sentence."""
     piece = ""
     for part, separator in _parts(text, most_words):
-        joined = f"{piece}{separator}{part}" if piece else part
+        joined = part
+        if piece:
+            joined = f"{piece}{separator}{part}"
         if piece and count_words(joined) > most_words:
             yield piece
             joined = part
@@ -103,7 +111,9 @@ def _parts(text: str, most_words: int) -> Iterator[tuple[str, str]]:
         separator = "\n\n"
         for sentence in _SENTENCE_END.split(paragraph):
             yield from _words(sentence, most_words, separator)
-            separator = " " if sentence.isascii() else ""
+            separator = ""
+            if sentence.isascii():
+                separator = " "
 
 
 def _words(sentence: str, most_words: int, separator: str) -> Iterator[tuple[str, str]]:

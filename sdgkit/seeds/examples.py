@@ -113,7 +113,9 @@ def read_seeds(
             `findings` has them all.
     """
     name, rows = _read_source(source, encoding)
-    file = name if isinstance(source, str | os.PathLike) else None
+    file = None
+    if isinstance(source, str | os.PathLike):
+        file = name
     seed_columns = {
         name: column
         for name, column in parse_columns(columns).items()
@@ -150,7 +152,9 @@ def read_rows(source: SeedSource, *, encoding: str | None = None) -> list[Seed]:
         [{'text': 'It rains.'}]
     """
     name, rows = _read_source(source, encoding)
-    file = name if isinstance(source, str | os.PathLike) else None
+    file = None
+    if isinstance(source, str | os.PathLike):
+        file = name
     if not rows:
         raise SeedError(f"{name}: it contains no rows.", file=file)
     rows = without_index(rows)
@@ -200,7 +204,9 @@ def skill(rows: Sequence[Seed]) -> Literal["grounded", "freeform"]:
         >>> skill([{"task_description": "Add.", "seed_question": "1 + 1?", "seed_response": "2"}])
         'freeform'
     """
-    return "grounded" if rows[0].get("seed_context") is not None else "freeform"
+    if rows[0].get("seed_context") is not None:
+        return "grounded"
+    return "freeform"
 
 
 def row_key(row: Mapping[str, Any]) -> str:
@@ -270,4 +276,8 @@ def _seed_error(message: str, file: str | None, findings: Sequence[SeedFinding])
 def _without_empty_context(seed: Seed) -> Seed:
     if seed.get("seed_context", "") is not None:
         return dict(seed)
-    return {name: value for name, value in seed.items() if name != "seed_context"}
+    freeform_seed = {}
+    for name, value in seed.items():
+        if name != "seed_context":
+            freeform_seed[name] = value
+    return freeform_seed

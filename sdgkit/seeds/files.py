@@ -39,7 +39,10 @@ def read_source(source: str | os.PathLike[str], encoding: str | None = None) -> 
         SeedError: It does not exist, or cannot be read as its format; with file and line.
     """
     from_hub = is_on_hub(source)
-    path = download(str(source)) if from_hub else Path(source)
+    if from_hub:
+        path = download(str(source))
+    else:
+        path = Path(source)
     if not path.is_dir():
         return read_file(path, encoding)
     seed_file = seed_file_in(path)
@@ -63,7 +66,9 @@ def read_file(path: Path, encoding: str | None = None) -> list[SourceRow]:
     """
     suffix = path.suffix.lower()
     if suffix not in READERS and os.path.exists(path):
-        kind = f"{path.suffix} files" if path.suffix else "files without a suffix"
+        kind = "files without a suffix"
+        if path.suffix:
+            kind = f"{path.suffix} files"
         raise SeedError(
             f"{path}: sdgkit does not read {kind}. Use {', '.join(READERS)} (a qna.yaml).",
             file=path,

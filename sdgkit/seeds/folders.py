@@ -46,7 +46,9 @@ def files_in(folder: Path, *, follow_links: bool = False) -> list[Path]:
 
 def _chosen_split(folder: Path) -> Path:
     splits = _json_of(folder / _SPLITS_FILE).get("splits")
-    names = [name for name in splits if isinstance(name, str)] if isinstance(splits, list) else []
+    names = []
+    if isinstance(splits, list):
+        names = [name for name in splits if isinstance(name, str)]
     if TRAIN in names:
         return folder / TRAIN
     if len(names) == 1 and Path(names[0]).name == names[0]:
@@ -60,9 +62,13 @@ def _chosen_split(folder: Path) -> Path:
 
 def _arrow_files(folder: Path) -> list[Path]:
     entries = _json_of(folder / _STATE_FILE).get("_data_files")
+    if not isinstance(entries, list):
+        entries = []
     names = []
-    for entry in entries if isinstance(entries, list) else []:
-        name = entry.get("filename") if isinstance(entry, dict) else None
+    for entry in entries:
+        name = None
+        if isinstance(entry, dict):
+            name = entry.get("filename")
         # The folder may be a stranger's: nothing outside it is read.
         if isinstance(name, str) and Path(name).name == name:
             names.append(name)
@@ -76,11 +82,16 @@ def _json_of(path: Path) -> dict[str, object]:
         value = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
         raise SeedError(f"{path}: cannot be read ({error}).", file=path) from error
-    return value if isinstance(value, dict) else {}
+    if isinstance(value, dict):
+        return value
+    return {}
 
 
 def _data_files(folder: Path, follow_links: bool) -> list[Path]:
-    files = [path for path in sorted(folder.rglob("*")) if _is_data(path, folder)]
+    files = []
+    for path in sorted(folder.rglob("*")):
+        if _is_data(path, folder):
+            files.append(path)
     if not follow_links:
         # The folder may be a stranger's: nothing outside it is read.
         inside = folder.resolve()
@@ -91,7 +102,10 @@ def _data_files(folder: Path, follow_links: bool) -> list[Path]:
             "seed file, the folder of a run, or a folder with seeds.jsonl (or qna.yaml) in it.",
             file=folder,
         )
-    of_train = [path for path in files if _is_of_split(path, folder, TRAIN)]
+    of_train = []
+    for path in files:
+        if _is_of_split(path, folder, TRAIN):
+            of_train.append(path)
     files = of_train or files
     suffixes = sorted({path.suffix.lower() for path in files})
     if len(suffixes) > 1:
@@ -162,8 +176,10 @@ def download(source: str) -> Path:
 
 
 def _refuse_large(source: str, files: object) -> None:
+    if not isinstance(files, list | tuple):
+        return
     size = 0
-    for file in files if isinstance(files, list | tuple) else ():
+    for file in files:
         if str(file.rfilename).lower().endswith(DATA_SUFFIXES):
             size += file.size or 0
     if size > MOST_HUB_BYTES:

@@ -56,7 +56,9 @@ def read_json(data: bytes, encoding: str | None = None) -> Iterator[SourceRow]:
     line = 1 + text.count("\n", 0, position)
     for row in rows:  # each is decoded once more, to find out where it ends
         gap = _GAP.match(text, position)
-        begin = position if gap is None else gap.end()
+        begin = position
+        if gap is not None:
+            begin = gap.end()
         line += text.count("\n", position, begin)
         yield SourceRow(Place(line=line), row)
         _, position = _DECODER.raw_decode(text, begin)
@@ -65,7 +67,10 @@ def read_json(data: bytes, encoding: str | None = None) -> Iterator[SourceRow]:
 
 def _are_lines(text: str) -> bool:
     """Whether a text has several lines, each a whole JSON object."""
-    lines = [line for line in text.split("\n") if line.strip()]
+    lines = []
+    for line in text.split("\n"):
+        if line.strip():
+            lines.append(line)
     if len(lines) < 2 or not all(line.lstrip().startswith("{") for line in lines):
         return False
     try:
@@ -77,7 +82,10 @@ def _are_lines(text: str) -> bool:
 
 def _rows_in(document: Seed) -> list[SourceRow]:
     """The rows of the one list of objects that a document holds."""
-    lists = [value for value in document.values() if _is_list_of_objects(value)]
+    lists = []
+    for value in document.values():
+        if _is_list_of_objects(value):
+            lists.append(value)
     if len(lists) != 1:
         raise Unreadable("the seeds must be a list of objects. Write [{…}, …].", Place(line=1))
     return numbered(lists[0])
@@ -127,7 +135,8 @@ def _refuse_too_much(metadata: "FileMetaData") -> None:
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)
         size += group.total_byte_size
-        values += sum(group.column(at).num_values for at in range(group.num_columns))
+        for place in range(group.num_columns):
+            values += group.column(place).num_values
     if values > MOST_VALUES or size > MOST_BYTES:
         raise _too_much(values, metadata.num_rows)
 
@@ -136,7 +145,10 @@ def unique_columns(pairs: Iterable[tuple[str, Any]]) -> Seed:
     """The columns of a row; a column that comes twice is `TWICE`."""
     columns: Seed = {}
     for name, value in pairs:
-        columns[name] = TWICE if name in columns else value
+        if name in columns:
+            columns[name] = TWICE
+        else:
+            columns[name] = value
     return columns
 
 

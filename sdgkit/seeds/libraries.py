@@ -61,7 +61,9 @@ def _one_split(source: Mapping[str, object]) -> object:
             f"A dataset with the splits {', '.join(map(str, names))}: pass one of them.",
         )
     split = source[TRAIN if TRAIN in names else names[0]]
-    return _one_split(split) if _is_splits(split) else split
+    if not _is_splits(split):
+        return split
+    return _one_split(split)
 
 
 class _DataFrame(Protocol):
@@ -76,10 +78,11 @@ def _rows_of_data_frame(frame: _DataFrame) -> list[dict[str, Any]]:
 
 
 def _without_nan(record: Mapping[str, Any]) -> dict[str, Any]:
-    columns = {}
+    columns = dict(record)
     for name, value in record.items():
         is_nan = value != value
-        columns[name] = None if is_nan else value
+        if is_nan:
+            columns[name] = None
     return columns
 
 

@@ -64,7 +64,9 @@ def _read_examples(text: str) -> Iterator[SourceRow]:
     for example in examples.value:
         keys = mapping_entries(example, text)
         _refuse_missing(keys, ("question", "answer"), line=_line_of(example))
-        task = {name: entries[name] for name in ("task_description",) if name in entries}
+        task = {}
+        if "task_description" in entries:
+            task["task_description"] = entries["task_description"]
         yield _seed_row(example, {**task, **keys}, text)
 
 

@@ -25,8 +25,13 @@ class Place:
     key: str | None = None
 
     def __str__(self) -> str:
-        place = f"line {self.line}" if self.line is not None else f"row {self.row}"
-        return place if self.key is None else f"{place}, key {self.key}"
+        if self.line is not None:
+            place = f"line {self.line}"
+        else:
+            place = f"row {self.row}"
+        if self.key is None:
+            return place
+        return f"{place}, key {self.key}"
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,9 @@ def seed_file_of(folder: Path, endings: Container[str]) -> Path | None:
             "file that you mean.",
             file=folder,
         )
-    return found[0] if found else None
+    if not found:
+        return None
+    return found[0]
 
 
 def takes_the_place_of(new: Path, earlier: Path) -> bool:

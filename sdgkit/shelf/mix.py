@@ -88,7 +88,8 @@ def _parts_of(source: MixSource) -> list[MixPart]:
     runs = [source] if isinstance(source, str | Path) else list(source)
     found: list[MixPart] = []
     for each in runs:
-        part = (each if isinstance(each, Run) else open_run(each)).part()
+        run = each if isinstance(each, Run) else open_run(each)
+        part = run.part()
         if part.key in [other.part.key for other in found]:
             raise SettingsError(f"{part.key} is named twice. Name each run once.", setting="source")
         found.append(MixPart(part))
@@ -103,7 +104,9 @@ def _shelf_of(source: MixSource) -> Shelf | None:
         folder = Path(source)
     elif len(source) == 1 and isinstance(source[0], str | Path):
         folder = Path(source[0])
-    return open_shelf(folder) if folder is not None and is_shelf(folder) else None
+    if folder is not None and is_shelf(folder):
+        return open_shelf(folder)
+    return None
 
 
 def _weighed(mixed: MixPart, weights: Mapping[str, float]) -> MixPart:

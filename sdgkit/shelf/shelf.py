@@ -181,10 +181,14 @@ class Shelf:
         thread = self._thread
         if thread is None:
             return self
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = None
+        if timeout is not None:
+            deadline = time.monotonic() + timeout
         try:
             while thread.is_alive() and (deadline is None or time.monotonic() < deadline):
-                left = NOTES_S if deadline is None else deadline - time.monotonic()
+                left = NOTES_S
+                if deadline is not None:
+                    left = deadline - time.monotonic()
                 thread.join(max(0.0, min(NOTES_S, left)))
                 self._print_notes()
         except KeyboardInterrupt as interrupt:
@@ -256,7 +260,9 @@ class Shelf:
         if isinstance(run.error, Exception):
             self._errors[name] = as_sdgkit_error(run.error, f"{name} failed")
         kept = format_samples(snapshot.samples, snapshot.distinct_answers)
-        reason = f" {snapshot.message}" if snapshot.message else ""
+        reason = ""
+        if snapshot.message:
+            reason = f" {snapshot.message}"
         self._say(f"{name}: {snapshot.state}, {kept}.{reason}")
 
     def _is_hopeless(self) -> bool:
@@ -269,7 +275,9 @@ class Shelf:
             return None
         lines = [f"{name}: {error}" for name, error in self._errors.items()]
         shown = "\n".join(lines[:FAULTS_SHOWN])
-        more = f"\n… and {len(lines) - FAULTS_SHOWN} more." if len(lines) > FAULTS_SHOWN else ""
+        more = ""
+        if len(lines) > FAULTS_SHOWN:
+            more = f"\n… and {len(lines) - FAULTS_SHOWN} more."
         failed = pluralize(len(lines), "skill")
         return RunError(
             f"{failed} of {len(self.skills)} failed. Run the same command again to resume.\n"
@@ -388,7 +396,10 @@ def generate_shelf(
         SettingsError: An option cannot be used, or there is no skill.
         SdgkitError: Skills failed.
     """
-    patterns = [only] if isinstance(only, str) else list(only)
+    if isinstance(only, str):
+        patterns = [only]
+    else:
+        patterns = list(only)
     folder = Path(as_path("out", out) or default_shelf_folder(tree))
     shelf = plan_shelf(tree, folder, teacher=teacher, only=patterns, reuse=reuse, **options)
     return shelf.start().wait()

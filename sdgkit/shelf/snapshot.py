@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sdgkit.funnel import StageLine
 from sdgkit.run.snapshot import Snapshot
@@ -43,34 +43,53 @@ def snapshot_of(
         is_running: Whether this process is working on it.
         message: Why it failed or stopped; that of a skill counts where this is empty.
     """
-    states = [snapshot.state for snapshot in skills.values()]
-    active = [snapshot for snapshot in skills.values() if snapshot.is_active]
-    fraction = sum(_fraction(snapshot) for snapshot in skills.values()) / max(1, len(skills))
+    whole = Snapshot(state="new", stages=funnel_of_all(each.stages for each in skills.values()))
+    fractions = 0.0
+    for snapshot in skills.values():
+        whole = _plus(whole, snapshot)
+        fractions += _fraction(snapshot)
+    fraction = fractions / max(1, len(skills))
     seconds_left = None
     if is_running and fraction > ENOUGH_DONE:
         seconds_left = wall_s * (1 - fraction) / fraction
-    messages = [snapshot.message for snapshot in skills.values() if snapshot.message]
-    newest = [sample for snapshot in active for sample in snapshot.newest]
-    whole = Snapshot(
+    states = [snapshot.state for snapshot in skills.values()]
+    whole = replace(
+        whole,
         state=_state_of_all(states, is_running),
-        stages=funnel_of_all(snapshot.stages for snapshot in skills.values()),
-        samples=sum(snapshot.samples for snapshot in skills.values()),
-        seeds=sum(snapshot.seeds for snapshot in skills.values()),
-        requests=sum(snapshot.requests for snapshot in skills.values()),
-        reused=sum(snapshot.reused for snapshot in skills.values()),
-        retries=sum(snapshot.retries for snapshot in skills.values()),
-        completion_tokens=sum(snapshot.completion_tokens for snapshot in skills.values()),
-        in_flight=sum(snapshot.in_flight for snapshot in active),
         slots=slots,
-        wall_s=wall_s or sum(snapshot.wall_s for snapshot in skills.values()),
-        requests_per_s=sum(snapshot.requests_per_s for snapshot in active),
-        tokens_per_s=sum(snapshot.tokens_per_s for snapshot in active),
+        wall_s=wall_s or whole.wall_s,
         seconds_left=seconds_left,
         fraction=fraction,
-        message=message or next(iter(messages), ""),
-        newest=newest,
+        message=message or whole.message,
     )
     return ShelfSnapshot(skills, whole)
+
+
+def _plus(whole: Snapshot, skill: Snapshot) -> Snapshot:
+    """The numbers of a shelf with those of one more skill.
+
+    What happens at this moment is taken from a skill that is active alone.
+    """
+    whole = replace(
+        whole,
+        samples=whole.samples + skill.samples,
+        seeds=whole.seeds + skill.seeds,
+        requests=whole.requests + skill.requests,
+        reused=whole.reused + skill.reused,
+        retries=whole.retries + skill.retries,
+        completion_tokens=whole.completion_tokens + skill.completion_tokens,
+        wall_s=whole.wall_s + skill.wall_s,
+        message=whole.message or skill.message,
+    )
+    if not skill.is_active:
+        return whole
+    return replace(
+        whole,
+        in_flight=whole.in_flight + skill.in_flight,
+        requests_per_s=whole.requests_per_s + skill.requests_per_s,
+        tokens_per_s=whole.tokens_per_s + skill.tokens_per_s,
+        newest=[*whole.newest, *skill.newest],
+    )
 
 
 def funnel_of_all(funnels: Iterable[Sequence[StageLine]]) -> list[StageLine]:
@@ -96,17 +115,26 @@ def funnel_of_all(funnels: Iterable[Sequence[StageLine]]) -> list[StageLine]:
 
 
 def _fraction(snapshot: Snapshot) -> float:
-    return 1.0 if snapshot.state == "done" else snapshot.fraction
+    if snapshot.state == "done":
+        return 1.0
+    return snapshot.fraction
 
 
 def _state_of_all(states: Sequence[str], is_running: bool) -> str:
     """The state of a shelf whose skills are in these states."""
-    active = [state for state in states if state in ("running", "paused")]
+    active = []
+    for state in states:
+        if state in ("running", "paused"):
+            active.append(state)
     if is_running or active:
-        return "paused" if active and all(state == "paused" for state in active) else "running"
+        if active and all(state == "paused" for state in active):
+            return "paused"
+        return "running"
     for state in _WORST_FIRST:
         if state in states:
             return state
     if all(state == "new" for state in states):
         return "new"
-    return "interrupted" if "new" in states else "done"
+    if "new" in states:
+        return "interrupted"
+    return "done"

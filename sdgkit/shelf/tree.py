@@ -55,13 +55,19 @@ def find_leaves(root: str | Path, only: Sequence[str] = ()) -> list[Leaf]:
         SeedError: A folder has several files with seeds.
         SettingsError: There is no skill in the tree, or none that the patterns leave.
     """
-    leaves = [leaf for leaf in _walk(Path(root)) if not _is_knowledge(leaf)]
+    leaves = []
+    for leaf in _walk(Path(root)):
+        if not _is_knowledge(leaf):
+            leaves.append(leaf)
     if not leaves:
         raise SettingsError(
             f"{root} has no skill in it: a skill is a folder with seeds.jsonl (or qna.yaml).",
             setting="seeds",
         )
-    chosen = [leaf for leaf in leaves if is_chosen(leaf.name, only)]
+    chosen = []
+    for leaf in leaves:
+        if is_chosen(leaf.name, only):
+            chosen.append(leaf)
     if not chosen:
         names = ", ".join(leaf.name for leaf in leaves[:5])
         raise SettingsError(
@@ -81,8 +87,13 @@ def is_chosen(name: str, patterns: Sequence[str]) -> bool:
         >>> is_chosen("writing/mail/short", ["writing"]), is_chosen("maths", ["writing"])
         (True, False)
     """
-    wanted = [pattern for pattern in patterns if not pattern.startswith(EXCLUDING)]
-    unwanted = [pattern[1:] for pattern in patterns if pattern.startswith(EXCLUDING)]
+    wanted = []
+    unwanted = []
+    for pattern in patterns:
+        if pattern.startswith(EXCLUDING):
+            unwanted.append(pattern.removeprefix(EXCLUDING))
+        else:
+            wanted.append(pattern)
     if any(_matches(name, pattern) for pattern in unwanted):
         return False
     return not wanted or any(_matches(name, pattern) for pattern in wanted)
