@@ -53,7 +53,9 @@ class Command(click.Command):
                 continue  # click lists the arguments
             record = parameter.get_help_record(ctx)
             if record is not None:
-                title = parameter.section if isinstance(parameter, Option) else "Options"
+                title = "Options"
+                if isinstance(parameter, Option):
+                    title = parameter.section
                 sections.setdefault(title, []).append(record)
         own_options = sections.pop("Options", [])
         sections["Options"] = own_options

@@ -27,11 +27,14 @@ def run_document(run: "Run", exit_status: int) -> dict[str, Any]:
     summary = run.summary
     training_file = Path(run.out or "") / train_file(summary.teacher)
     has_one = run.out is not None and summary.samples_kept and training_file.exists()
+    shown_file = None
+    if has_one:
+        shown_file = str(training_file)
     return {
         "folder": str(run.out),
         "exit_status": exit_status,
         **summary.as_json(),
-        "training_file": str(training_file) if has_one else None,
+        "training_file": shown_file,
         "is_rehearsal": summary.is_rehearsal,
         "shortfall": summary.shortfall,
     }
@@ -44,7 +47,9 @@ def status_document(run: "Run", snapshot: "Snapshot", exit_status: int) -> dict[
 
 def shelf_document(shelf: "Shelf", snapshot: "ShelfSnapshot", exit_status: int) -> dict[str, Any]:
     """How far several skills are: the snapshot of all together, and of each by its name."""
-    skills = {name: one.as_json() for name, one in snapshot.skills.items()}
+    skills = {}
+    for name, one in snapshot.skills.items():
+        skills[name] = one.as_json()
     return {
         "folder": str(shelf.out),
         "exit_status": exit_status,

@@ -221,4 +221,6 @@ def _sentence(error: Exception) -> str:
     name = getattr(error, "ename", type(error).__name__)
     message = getattr(error, "evalue", str(error))
     shortened = textwrap.shorten(str(message), SHOWN_OF_ERROR)
-    return shortened if hasattr(errors, name) else f"{name}: {shortened}"
+    if hasattr(errors, name):
+        return shortened
+    return f"{name}: {shortened}"

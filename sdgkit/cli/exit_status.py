@@ -21,4 +21,6 @@ def status_of(snapshot: "Snapshot", target: int | None, min_samples: int | None)
     if snapshot.state != "done":
         return _OF_STATE.get(snapshot.state, DONE)
     is_short = shortfall(snapshot.samples, target, min_samples)
-    return FINISHED_SHORT if is_short else DONE
+    if is_short:
+        return FINISHED_SHORT
+    return DONE

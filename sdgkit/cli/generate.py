@@ -253,12 +253,16 @@ def _print_estimate(planned: "Plan", out: Path, trial: TrialOptions) -> None:
 
 def opening(planned: "Plan", out: Path, teacher: "Teacher", judge: "Teacher | None") -> str:
     """What a run is about to do, in a line."""
-    kind = "seed example" if are_seeds(planned.rows) else "row"
+    kind = "row"
+    if are_seeds(planned.rows):
+        kind = "seed example"
     seeds = pluralize(len(planned.rows), kind)
     contexts = planned.settings.get("contexts")
     if contexts:
         seeds = f"{seeds} and {pluralize(len(contexts), 'context')}"
-    judged = f", judged by {judge.model} at {judge.base_url}" if judge else ""
+    judged = ""
+    if judge:
+        judged = f", judged by {judge.model} at {judge.base_url}"
     return f"{seeds} to {out}, with {teacher.model} at {teacher.base_url}{judged}."
 
 
@@ -300,7 +304,11 @@ def _teachers_with_renewable_keys(run: "Run") -> list["Teacher"]:
     """The teachers for which you can type a new key at the terminal when one expires."""
     if not (is_live() and sys.stdin.isatty()):
         return []
-    return [teacher for teacher in run.teachers if teacher.offer_renewal()]
+    renewing = []
+    for teacher in run.teachers:
+        if teacher.offer_renewal():
+            renewing.append(teacher)
+    return renewing
 
 
 def _print_all(notes: deque[str]) -> None:

@@ -27,7 +27,9 @@ def interface(root: click.Group, called: str) -> dict[str, Any]:
         called: The words for which help is wanted: `sdgkit`, or `sdgkit` and a command.
     """
     name = called.removeprefix("sdgkit").strip()
-    chosen = {name: root.commands[name]} if name else root.commands
+    chosen = dict(root.commands)
+    if name:
+        chosen = {name: root.commands[name]}
     return {
         "command": "help",
         "version": __version__,
@@ -42,8 +44,13 @@ def interface(root: click.Group, called: str) -> dict[str, Any]:
 
 
 def _command(name: str, command: click.Command) -> dict[str, Any]:
-    options = [entry for entry in command.params if isinstance(entry, click.Option)]
-    arguments = [entry for entry in command.params if isinstance(entry, click.Argument)]
+    options = []
+    arguments = []
+    for entry in command.params:
+        if isinstance(entry, click.Option):
+            options.append(entry)
+        elif isinstance(entry, click.Argument):
+            arguments.append(entry)
     page = inspect.cleandoc(command.help or "").replace("\b\n", "")
     return {
         "name": name,
@@ -67,13 +74,20 @@ def _argument(entry: click.Argument) -> dict[str, Any]:
 
 
 def _option(entry: click.Option) -> dict[str, Any]:
-    choices = entry.type.choices if isinstance(entry.type, click.Choice) else None
-    default = entry.default if isinstance(entry.default, str | int | float | bool) else None
+    choices = None
+    if isinstance(entry.type, click.Choice):
+        choices = entry.type.choices
+    default = None
+    if isinstance(entry.default, str | int | float | bool):
+        default = entry.default
+    section = "Options"
+    if isinstance(entry, Option):
+        section = entry.section
     return {
         "names": [*entry.opts, *entry.secondary_opts],
         "metavar": entry.metavar,
         "help": entry.help,
-        "section": entry.section if isinstance(entry, Option) else "Options",
+        "section": section,
         "type": "flag" if entry.is_flag else entry.type.name,
         "choices": plain(choices),
         "values": entry.nargs,

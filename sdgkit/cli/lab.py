@@ -70,8 +70,11 @@ def lab(words: tuple[str, ...], no_open: bool) -> None:
       sdgkit lab ~/training -- --no-browser --port 9000
     """
     names_folder = bool(words) and not words[0].startswith("-")
-    folder = Path(words[0]) if names_folder else Path(DEFAULT_FOLDER)
-    jupyter_options = words[1:] if names_folder else words
+    folder = Path(DEFAULT_FOLDER)
+    jupyter_options = words
+    if names_folder:
+        folder = Path(words[0])
+        jupyter_options = words[1:]
     copied = copy_tutorials(folder)
     say(f"Copied {pluralize(copied.new, 'file')} to {folder}.")
     for path in copied.kept:

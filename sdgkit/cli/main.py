@@ -132,14 +132,19 @@ def main(args: Sequence[str] | None = None) -> int:
         called = _called_command(words)
         say(f"{called}: {_sentence(error, called)}", sys.stderr)
         is_bad_argument = isinstance(error, BAD_ARGUMENT_ERRORS)
-        exit_status = BAD_ARGUMENTS if is_bad_argument else FAILED
+        exit_status = FAILED
+        if is_bad_argument:
+            exit_status = BAD_ARGUMENTS
         _print_error_document(words, error, exit_status)
         return exit_status
 
 
 def _print_error_document(words: Sequence[str], error: BaseException, exit_status: int) -> None:
     """Print what failed as the one document that --json promises."""
-    end = words.index("--") if "--" in words else len(words)
+    if "--" in words:
+        end = words.index("--")
+    else:
+        end = len(words)
     if "--json" in words[:end]:
         command = _called_command(words).removeprefix("sdgkit").strip()
         print_error(command or "sdgkit", error, exit_status)
@@ -164,10 +169,16 @@ def _interrupt_on_signals() -> None:
 
 def _without_debug(words: list[str]) -> tuple[list[str], bool]:
     """The words without --debug, which may stand anywhere before `--`, and whether it was there."""
-    end = words.index("--") if "--" in words else len(words)
+    if "--" in words:
+        end = words.index("--")
+    else:
+        end = len(words)
     own_words = words[:end]
     others = words[end:]
-    remaining = [word for word in own_words if word != "--debug"]
+    remaining = []
+    for word in own_words:
+        if word != "--debug":
+            remaining.append(word)
     return remaining + others, "--debug" in own_words
 
 

@@ -73,7 +73,9 @@ class Notebook:
         """The folder for a notebook that runs with these values."""
         if values.get("out"):
             return Path(values["out"])
-        default_seeds = QUICKSTART_SEEDS if self.name == QUICKSTART else self.name
+        default_seeds = self.name
+        if self.name == QUICKSTART:
+            default_seeds = QUICKSTART_SEEDS
         return Path("runs", Path(values.get("seeds") or default_seeds).stem)
 
 
@@ -133,7 +135,10 @@ def run(
     for name, text in assignments:
         value = parse_value(text)
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        values[name] = text if is_number and _is_text(name, source) else value
+        if is_number and _is_text(name, source):
+            values[name] = text
+        else:
+            values[name] = value
     min_samples = values.get("min_samples")
     if "min_samples" not in source.parameters:
         values.pop("min_samples", None)  # the exit status needs no help of the notebook
@@ -250,7 +255,9 @@ def _assignments(source: str) -> dict[str, Any]:
             targets = [node.target]
         else:
             continue
-        value = node.value.value if isinstance(node.value, ast.Constant) else None
+        value = None
+        if isinstance(node.value, ast.Constant):
+            value = node.value.value
         for target in targets:
             if isinstance(target, ast.Name):
                 values[target.id] = value

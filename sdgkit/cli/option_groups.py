@@ -34,7 +34,10 @@ class OptionGroup:
 
     def as_typed(self) -> Self:
         """The same without what comes from `sdgkit.toml`."""
-        unset = {entry.name: entry.default for entry in fields(self) if is_from_file(entry.name)}
+        unset = {}
+        for entry in fields(self):
+            if is_from_file(entry.name):
+                unset[entry.name] = entry.default
         return replace(self, **unset)
 
     def __bool__(self) -> bool:
@@ -56,7 +59,9 @@ def option_group(
     def decorate(function: Function) -> Function:
         @functools.wraps(function)
         def call(*args: object, **values: object) -> Any:
-            typed = {name: values.pop(name) for name in names}
+            typed = {}
+            for name in names:
+                typed[name] = values.pop(name)
             return function(*args, **{parameter: kind(**typed)}, **values)
 
         decorated = call
@@ -75,13 +80,19 @@ def rehearsal_options(parameter: str, section: str, names: Sequence[str]) -> Dec
         section: The heading on the page of help.
         names: Fields of `sdgkit.rehearsal.options.Options`.
     """
-    settings = [entry for entry in fields(RehearsalSettings) if entry.name in names]
+    settings = []
+    for entry in fields(RehearsalSettings):
+        if entry.name in names:
+            settings.append(entry)
 
     def decorate(function: Function) -> Function:
         @functools.wraps(function)
         def call(*args: object, **values: object) -> Any:
-            typed = {name: values.pop(name) for name in names}
-            given = {name: value for name, value in typed.items() if value is not None}
+            given = {}
+            for name in names:
+                value = values.pop(name)
+                if value is not None:
+                    given[name] = value
             return function(*args, **{parameter: given}, **values)
 
         decorated = call

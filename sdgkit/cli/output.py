@@ -47,7 +47,9 @@ def output() -> Output:
 def reporting(chosen: Output) -> Iterator[None]:
     """Report in this way until the end of the block."""
     _outputs.append(chosen)
-    handler = _JsonLines() if chosen.log == "json" and not chosen.quiet else None
+    handler = None
+    if chosen.log == "json" and not chosen.quiet:
+        handler = _JsonLines()
     level = LOGGER.level
     if handler is not None:
         LOGGER.addHandler(handler)
@@ -65,7 +67,10 @@ class _JsonLines(logging.Handler):
     """Writes each record as one line of JSON to stderr."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        own = {name: value for name, value in vars(record).items() if name not in OF_EVERY_RECORD}
+        own = {}
+        for name, value in vars(record).items():
+            if name not in OF_EVERY_RECORD:
+                own[name] = value
         moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         line = {"time": moment, "level": record.levelname.lower(), **own}
         print(as_text({**line, "message": record.getMessage()}), file=sys.stderr)

@@ -116,7 +116,9 @@ def progress_table(snapshot: Snapshot) -> Group:
             format_drops(stage.dropped),
         ]
         table.add_row(*(Text(visible(cell)) for cell in cells))
-    style = "yellow" if snapshot.state == "paused" else ""
+    style = ""
+    if snapshot.state == "paused":
+        style = "yellow"
     numbers = Text(visible(progress_line(snapshot)), style)
     # The empty line at the end is where a terminal writes its ^C.
     return Group(table, Text(), numbers, Text())

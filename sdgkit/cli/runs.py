@@ -239,7 +239,9 @@ def merge(runs: tuple["Run", ...], to: str | None, format: str, test_share: floa
     from sdgkit.publish import merge as merge_runs
 
     is_rehearsed = runs[0].part().summary.is_rehearsal  # then all of them are
-    prefix = "rehearsal_" if is_rehearsed else ""
+    prefix = ""
+    if is_rehearsed:
+        prefix = "rehearsal_"
     path = to or f"{prefix}merged_{train_file(None, format)}"
     samples = pluralize(merge_runs(runs, path, format, test_share=test_share), "sample")
     say(f"Wrote {samples} from {pluralize(len(runs), 'run')} in the format {format}: {path}")
@@ -349,7 +351,9 @@ def _print_next_steps(out: Path, summary: "Summary") -> None:
     if (
         summary.samples_kept and training_file.exists()
     ):  # the rows of a single stage are nothing to train on
-        label = "See the form of it in" if is_rehearsed else "Train on"
+        label = "Train on"
+        if is_rehearsed:
+            label = "See the form of it in"
         say(f"{label:<21} {training_file}")
     if is_rehearsed:
         say(

@@ -148,7 +148,9 @@ def _print_estimates(shelf: "Shelf", teacher: "Teacher", trial: "TrialOptions") 
         asked += one.asked
         seconds += one.seconds
         cost += one.cost or 0.0
-    price = f", at a price of {cost:,.2f}" if cost else ""
+    price = ""
+    if cost:
+        price = f", at a price of {cost:,.2f}"
     say(
         f"\nAll {len(shelf.plans)} skills: about {pluralize(samples, 'sample')} for "
         f"{pluralize(requests, 'request')}, in {format_rough_duration(seconds)} at most{price}.\n"
@@ -199,8 +201,13 @@ def _table(snapshot: "ShelfSnapshot") -> str:
         for line in one.stages:
             for reason, rows in line.dropped.items():
                 dropped[reason] = dropped.get(reason, 0) + rows
-        why = one.message if one.state == "failed" else format_drops(dropped)
-        state = "not begun" if one.state == "new" else one.state
+        if one.state == "failed":
+            why = one.message
+        else:
+            why = format_drops(dropped)
+        state = one.state
+        if state == "new":
+            state = "not begun"
         table.add_row(visible(name), state, f"{one.seeds:,}", f"{one.samples:,}", visible(why))
     console = Console(width=TABLE_WIDTH, color_system=None, highlight=False, markup=False)
     with console.capture() as captured:

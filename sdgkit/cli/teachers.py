@@ -99,7 +99,9 @@ def ask(words: tuple[str, ...], teacher: TeacherOptions, max_tokens: int) -> Non
             **arguments, concurrency=1, timeout=ASK_TIMEOUT_S, patience=ASK_PATIENCE_S
         )
     with connected:
-        rules = " (rules, not a model)" if connected.is_rehearsal else ""
+        rules = ""
+        if connected.is_rehearsal:
+            rules = " (rules, not a model)"
         say(f"{connected.model}{rules} at {connected.base_url}")
         notes_shown = len(connected.notes)
         for note in connected.notes:
@@ -155,7 +157,9 @@ def _ask_and_show(connected: "Teacher", message: str, max_tokens: int) -> "Reply
     def patience() -> str:
         if shown:
             return ""
-        reason = f": {connected.away_reason}" if connected.away_reason else ""
+        reason = ""
+        if connected.away_reason:
+            reason = f": {connected.away_reason}"
         return (
             f"Still waiting for {connected.model} to begin its reply, for {ASK_TIMEOUT_S:.0f} s at "
             f"most (Ctrl-C stops){reason}."
@@ -287,7 +291,9 @@ def check(
     else:
         findings = check_seeds(seeds, **reading.given())
     say(findings)
-    exit_status = FAILED if findings.count("error") else DONE
+    exit_status = DONE
+    if findings.count("error"):
+        exit_status = FAILED
     print_document("check", check_document(findings, exit_status))
     return exit_status
 

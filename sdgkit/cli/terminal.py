@@ -59,7 +59,10 @@ def tell(text: object) -> None:
     """Print what happens on the way to a result: to stderr where stdout is for a document."""
     if output().quiet or output().log == "json":
         return
-    print(visible(str(text)), file=sys.stderr if output().as_json else None)
+    stream = None
+    if output().as_json:
+        stream = sys.stderr
+    print(visible(str(text)), file=stream)
 
 
 def is_live() -> bool:

@@ -65,7 +65,9 @@ def read_context_files(source: str | os.PathLike[str], reading: ContextReading) 
         else:
             table = [row.columns for row in read_file(file, reading.encoding)]
             rows.extend(with_context_column(table, reading, file))
-    empty = f", {pluralize(empty_files, 'empty file')} left out" if empty_files else ""
+    empty = ""
+    if empty_files:
+        empty = f", {pluralize(empty_files, 'empty file')} left out"
     logger.info(
         "%s from %s in %s%s.",
         pluralize(len(rows), "context"),
@@ -155,9 +157,14 @@ def with_context_column(rows: Sequence[Any], reading: ContextReading, source: ob
     new_names = {name: column for column, name in mapped.items()}
     if not new_names:
         return list(rows)
-    return [
-        {new_names.get(name, name): value for name, value in row.items()}
-        if isinstance(row, Mapping)
-        else row
-        for row in rows
-    ]
+    return [_renamed(row, new_names) for row in rows]
+
+
+def _renamed(row: Any, new_names: Mapping[str, str]) -> Any:
+    """A row with its new names; what is not a row is left for later checks to refuse."""
+    if not isinstance(row, Mapping):
+        return row
+    columns = {}
+    for name, value in row.items():
+        columns[new_names.get(name, name)] = value
+    return columns

@@ -97,7 +97,9 @@ def generate(
         >>> run.state
         'done'
     """
-    folder = default_folder(seeds) if out is None else as_path("out", out)
+    folder = as_path("out", out)
+    if folder is None:
+        folder = default_folder(seeds)
     planned = plan(seeds, teacher=teacher, **options)
     run = Run(planned, folder, reuse=reuse).start()
     try:

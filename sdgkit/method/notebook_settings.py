@@ -53,7 +53,9 @@ class NotebookSettings:
         if not path:
             return load_seeds(shipped("notebooks") / "seeds" / EXAMPLE)
         rows = load_seeds(path)
-        return Path(path) if Path(path).is_file() else rows
+        if not Path(path).is_file():
+            return rows
+        return Path(path)
 
     @property
     def out(self) -> Path:
@@ -64,11 +66,11 @@ class NotebookSettings:
     @property
     def teacher(self) -> dict[str, Any]:
         """What `connect` and `TeacherPanel` take."""
-        return {
-            keyword: self.values[name]
-            for name, keyword in TEACHER_SETTINGS.items()
-            if name in self.values
-        }
+        connection = {}
+        for name, keyword in TEACHER_SETTINGS.items():
+            if name in self.values:
+                connection[keyword] = self.values[name]
+        return connection
 
     @property
     def job(self) -> dict[str, Any]:
@@ -77,9 +79,14 @@ class NotebookSettings:
         Raises:
             TeacherError: The judge does not answer.
         """
-        job = {name: self.values[name] for name in JOB_SETTINGS if name in self.values}
+        job = {}
+        for name in JOB_SETTINGS:
+            if name in self.values:
+                job[name] = self.values[name]
         judge = self._judge()
-        return job if judge is None else {**job, "judge": judge}
+        if judge is None:
+            return job
+        return {**job, "judge": judge}
 
     def _judge(self) -> Teacher | None:
         """Another teacher for the judging, connected once; None if the teacher judges."""

@@ -60,9 +60,12 @@ def bring_questions(contexts: Sequence[Row]) -> bool:
 
 def without_questions(contexts: Sequence[Row]) -> list[dict[str, Any]]:
     """The same contexts without questions of their own."""
-    return [
-        {column: value for column, value in row.items() if column != "question"} for row in contexts
-    ]
+    contexts_alone = []
+    for row in contexts:
+        columns = dict(row)
+        columns.pop("question", None)
+        contexts_alone.append(columns)
+    return contexts_alone
 
 
 def _has_question(row: Row) -> bool:
@@ -103,7 +106,11 @@ def _check_context(name: str, number: int, row: object) -> None:
 
 
 def _without_seed_columns(row: Row) -> dict[str, Any]:
-    return {column: value for column, value in row.items() if column not in COLUMNS}
+    own_columns = {}
+    for column, value in row.items():
+        if column not in COLUMNS:
+            own_columns[column] = value
+    return own_columns
 
 
 def share_out(contexts: Sequence[Row], seeds: Sequence[Row]) -> dict[str, list[tuple[int, Row]]]:

@@ -147,7 +147,10 @@ def _completed(source: PlanSource, options: PlanOptions) -> PlanOptions:
     folder = skill_folder(source)
     if folder is None:
         return options
-    given = {name: value for name, value in options.items() if value is not None}
+    given = {}
+    for name, value in options.items():
+        if value is not None:
+            given[name] = value
     return cast(PlanOptions, {**SkillFolder.open(folder).options, **given})
 
 
@@ -163,16 +166,19 @@ def _plan_again(folder: Path, teacher: TeacherSource | None, options: PlanOption
         )
     if config.settings.questions_together is None:
         pipeline = with_questions_in_one_request(pipeline)
-    recorded_prompts = {
-        name: Prompt.from_json(name, parts) for name, parts in config.prompts.items()
-    }
+    recorded_prompts = {}
+    for name, parts in config.prompts.items():
+        recorded_prompts[name] = Prompt.from_json(name, parts)
     settings = config.settings.given()
     settings.pop("questions_together", None)  # the pipeline says it
     recorded = {**settings, "target": config.target, "system": config.system}
     if config.settings.contexts is not None and config.settings.questions != "context":
         # Such a column was replaced by written questions when this folder was begun.
         recorded["contexts"] = without_questions(config.settings.contexts)
-    given = {name: value for name, value in options.items() if value is not None}
+    given = {}
+    for name, value in options.items():
+        if value is not None:
+            given[name] = value
     merged = {**recorded, **given, "pipeline": replace(pipeline, prompts=recorded_prompts)}
     refuse_way_out(folder / SEEDS_FILE)
     if merged.get("profile") is None and (folder / PROFILE_FILE).exists():
@@ -243,7 +249,9 @@ def _plan_from_seeds(
         structure=options.get("structure") or "auto",
         study=_study_prompts(pipeline, options),
     )
-    return planned if profile is None else planned.with_profile(profile)
+    if profile is None:
+        return planned
+    return planned.with_profile(profile)
 
 
 def _is_on(name: str, value: object) -> bool:
@@ -272,10 +280,14 @@ def _check_limits(options: PlanOptions) -> None:
 
 def _context_reading(options: PlanOptions) -> ContextReading:
     columns = parse_columns(options.get("columns"))
+    context_columns = {}
+    for name in columns:
+        if name in CONTEXT_COLUMNS:
+            context_columns[name] = columns[name]
     return ContextReading(
         split=parse_split(options.get("split_contexts")),
         encoding=options.get("encoding"),
-        columns={name: columns[name] for name in columns if name in CONTEXT_COLUMNS},
+        columns=context_columns,
     )
 
 
@@ -308,9 +320,10 @@ def _study_prompts(pipeline: Pipeline, options: PlanOptions) -> dict[str, Prompt
     prompts = options.get("prompts")
     if not isinstance(prompts, Mapping):
         return choose_study_prompts(prompts, pipeline.prompted)
-    own_prompts = {
-        name: _loaded(prompt) for name, prompt in prompts.items() if name in STUDY.prompted
-    }
+    own_prompts = {}
+    for name, prompt in prompts.items():
+        if name in STUDY.prompted:
+            own_prompts[name] = _loaded(prompt)
     return choose_study_prompts(own_prompts)
 
 
@@ -335,13 +348,19 @@ def _settings(
     settings["min_score"] = options.get("min_score")
     settings["questions"] = questions
     settings["contexts"] = own_contexts
-    settings["profile"] = False if options.get("profile") is False else None
+    settings["profile"] = None
+    if options.get("profile") is False:
+        settings["profile"] = False
     settings["structure"] = options.get("structure")
     settings["checks"] = [saved(check) for check in checks] or None
     settings["near_duplicates"] = near_duplicates
     settings["max_requests"] = options.get("max_requests")
     settings["min_samples"] = options.get("min_samples")
-    return {name: value for name, value in settings.items() if value is not None}
+    recorded = {}
+    for name, value in settings.items():
+        if value is not None:
+            recorded[name] = value
+    return recorded
 
 
 # The pipeline -------------------------------------------------------------------------------------
@@ -377,7 +396,9 @@ def _questions_wanted(
         )
     if choice == "seed" and contexts is not None:
         _refuse_differing_questions(seeds)
-    return "context" if brings_questions else choice
+    if brings_questions:
+        return "context"
+    return choice
 
 
 def _refuse_differing_questions(seeds: Sequence[Row]) -> None:
@@ -397,7 +418,9 @@ def _with_own_contexts(
     pipeline: Pipeline, contexts: Sequence[Row], seeds: Sequence[Row], questions: str | None
 ) -> Pipeline:
     """The pipeline with your own contexts in place of written ones."""
-    columns = ("context", "question") if questions == "context" else ("context",)
+    columns: tuple[str, ...] = ("context",)
+    if questions == "context":
+        columns = ("context", "question")
     hand_out = Given(name="given_contexts", columns=columns, rows=share_out(contexts, seeds))
     return pipeline.put("gen_contexts", hand_out)
 
@@ -444,18 +467,22 @@ def choose_prompts(
     own_prompts = dict(pipeline.prompts)
     folder = None
     if isinstance(prompts, Mapping):
-        of_stages = {name: prompts[name] for name in prompts if name not in STUDY.prompted}
+        of_stages = {}
+        for name in prompts:
+            if name not in STUDY.prompted:
+                of_stages[name] = prompts[name]
         _refuse_unknown_stages("prompts", of_stages, pipeline)
         for name, prompt in of_stages.items():
             own_prompts[name] = _loaded(prompt)
     else:
         folder = prompts
     chosen = load_prompts(pipeline.prompted, _method_of(pipeline), folder, own_prompts)
-    common = {"max_tokens": max_tokens} if max_tokens is not None else {}
-    sampled = {
-        name: prompt.with_sampling(**{**common, **sampling.get(name, {})})
-        for name, prompt in chosen.items()
-    }
+    common = {}
+    if max_tokens is not None:
+        common = {"max_tokens": max_tokens}
+    sampled = {}
+    for name, prompt in chosen.items():
+        sampled[name] = prompt.with_sampling(**{**common, **sampling.get(name, {})})
     for stage in pipeline.stages:
         if stage.repeats_judge in sampled:
             sampled[stage.name] = sampled[stage.repeats_judge]
@@ -469,7 +496,10 @@ def _is_by_stage(sampling: object) -> bool:
 
 
 def _refuse_unknown_stages(option: str, values: Mapping[str, Any], pipeline: Pipeline) -> None:
-    stages = [stage.name for stage in pipeline.stages if stage.role and not stage.repeats_judge]
+    stages = []
+    for stage in pipeline.stages:
+        if stage.role and not stage.repeats_judge:
+            stages.append(stage.name)
     for name in sorted(values):
         if name not in stages:
             raise SettingsError(

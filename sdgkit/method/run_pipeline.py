@@ -70,7 +70,9 @@ def run_pipeline(
         >>> run.dataset[0]["question"]
         'Hello\\n\\nBye'
     """
-    folder = default_folder(rows) if out is None else as_path("out", out)
+    folder = as_path("out", out)
+    if folder is None:
+        folder = default_folder(rows)
     plan = plan_pipeline(
         rows,
         pipeline,
@@ -110,13 +112,17 @@ def plan_pipeline(
         "structure": structure,
         "checks": [saved(check) for check in read] or None,
     }
+    recorded = {}
+    for name, value in settings.items():
+        if value is not None:
+            recorded[name] = value
     return Plan(
         pipeline=pipeline,
         rows=read_rows(rows, encoding=encoding),
         prompts=choose_prompts(pipeline, prompts, sampling, max_tokens),
         teacher=teacher_of(teacher),
         judge=teacher_of(judge),
-        settings={name: value for name, value in settings.items() if value is not None},
+        settings=recorded,
         system=as_text("system", system),
         name=source_name(rows),
         structure=structure or "auto",

@@ -17,7 +17,9 @@ RUNS_FOLDER = Path("runs")
 def run_folder(source: object) -> Path | None:
     """The path if the source is the folder of a run, otherwise None."""
     folder = _folder(source)
-    return folder if folder is not None and (folder / JOURNAL_FILE).exists() else None
+    if folder is not None and (folder / JOURNAL_FILE).exists():
+        return folder
+    return None
 
 
 def skill_folder(source: object) -> Path | None:
@@ -60,7 +62,9 @@ def _folder(source: object) -> Path | None:
     if not isinstance(source, str | os.PathLike):
         return None
     path = Path(source)
-    return path if path.is_dir() else None
+    if path.is_dir():
+        return path
+    return None
 
 
 def default_folder(source: object) -> Path | None:
@@ -74,4 +78,6 @@ def default_folder(source: object) -> Path | None:
     if folder is not None:
         return folder
     name = source_name(source)
-    return RUNS_FOLDER / name if name else None
+    if not name:
+        return None
+    return RUNS_FOLDER / name

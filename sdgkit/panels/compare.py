@@ -134,7 +134,9 @@ class ComparePanel(Panel):
         Args:
             most: How many rows to compare on; 0 for all.
         """
-        rows = self._rows[:most] if most else self._rows
+        rows = self._rows
+        if most:
+            rows = self._rows[:most]
         comparison = Comparison(
             *self._versions,
             rows,
@@ -163,7 +165,9 @@ class ComparePanel(Panel):
         """What the panel shows now."""
         comparison = self.comparison
         if comparison is None:
-            sign = "busy" if self.busy else "none"
+            sign = "none"
+            if self.busy:
+                sign = "busy"
             return CompareState(sign=sign, status=self._status_without_result(), names=self._names)
         rows = []
         rows_by_id = {str(row["id"]): row for row in self._rows}
@@ -187,7 +191,9 @@ class ComparePanel(Panel):
     def _status_without_result(self) -> str:
         if not self.busy or self._running is None:
             return "Not compared yet: Compare sends every row to the teacher with both versions."
-        requests = sum(run.snapshot().requests for run in self._running.runs)
+        requests = 0
+        for run in self._running.runs:
+            requests += run.snapshot().requests
         return f"{self.busy} {pluralize(requests, 'request')} so far"
 
 

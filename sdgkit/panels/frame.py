@@ -272,7 +272,9 @@ class Panel:
         """The still picture of the panel as it is now, as `text/plain` and as `text/html`."""
         reason = reason_for_still_picture()
         is_live = reason is None
-        note = "This is a still picture of the panel." if is_live else reason
+        note = reason
+        if is_live:
+            note = "This is a still picture of the panel."
         values = {"panel": self.drawn(), "kind": self.kind, "note": note, "live": is_live}
         plain = "".join(fill("panel.txt", **values)).strip()
         page = "".join(fill("panel.html", **values)).strip()

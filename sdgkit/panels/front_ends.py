@@ -56,7 +56,10 @@ class Mark:
             return around.exists(self.name)
         if self.place == "modules":
             return self.name in around.modules
-        values = around.environment if self.place == "environment" else around.namespace
+        if self.place == "environment":
+            values = around.environment
+        else:
+            values = around.namespace
         value = values.get(self.name)
         return bool(value) and value != self.but_not
 
@@ -142,4 +145,8 @@ PROGRAMS = ("papermill", "nbconvert", "jupyter-nbconvert", "jupyter-execute", "j
 
 def seen_front_ends(around: Surroundings) -> list[FrontEnd]:
     """The front ends whose marks are there."""
-    return [front_end for front_end in FRONT_ENDS if front_end.mark.is_seen(around)]
+    seen = []
+    for front_end in FRONT_ENDS:
+        if front_end.mark.is_seen(around):
+            seen.append(front_end)
+    return seen

@@ -95,14 +95,18 @@ def reason_for_still_picture() -> str | None:
         return None
     if os.environ.get(VARIABLE, "").strip().lower() == "static":
         return ""
-    return A_PROGRAM if state is Liveness.IN_DOUBT else NOBODY
+    if state is Liveness.IN_DOUBT:
+        return A_PROGRAM
+    return NOBODY
 
 
 def running_marimo() -> Any:
     """marimo, if it runs this code as a notebook, otherwise None; it is not imported for this."""
     marimo = sys.modules.get("marimo")
     is_running = marimo is not None and marimo.running_in_notebook()
-    return marimo if is_running else None
+    if is_running:
+        return marimo
+    return None
 
 
 def _is_sure(front_end: FrontEnd, shell: object) -> bool:
@@ -121,7 +125,9 @@ def _request_allows_input(shell: object) -> bool:
     if shell is None or not hasattr(shell, "get_parent"):
         return True
     request = shell.get_parent()
-    content = request.get("content", {}) if request else {}
+    content = {}
+    if request:
+        content = request.get("content", {})
     return bool(content.get("allow_stdin", True))
 
 

@@ -326,7 +326,9 @@ class ProfilePanel(Panel):
             criteria.append(self._criterion_state(criterion, own_flaws))
         has_errors = any(flaw.severity == "error" for flaw in flaws)
         is_empty = not (texts.criteria or texts.variety or texts.checks)
-        sign = "none" if is_empty else "good"
+        sign = "good"
+        if is_empty:
+            sign = "none"
         if has_errors:
             sign = "warn"
         return ProfileState(
@@ -353,10 +355,9 @@ class ProfilePanel(Panel):
         )
 
     def _criterion_state(self, criterion: Criterion, flaws: tuple[Flaw, ...]) -> CriterionState:
-        responses = {
-            str(seed.get("id") or f"s{number}"): str(seed["seed_response"])
-            for number, seed in enumerate(self._latest_seeds, 1)
-        }
+        responses = {}
+        for number, seed in enumerate(self._latest_seeds, 1):
+            responses[str(seed.get("id") or f"s{number}")] = str(seed["seed_response"])
         breakers = tuple(BreakerState(id_, responses.get(id_, "")) for id_ in criterion.broken_by)
         return CriterionState(criterion.text, criterion.enabled, breakers, flaws)
 
@@ -371,9 +372,14 @@ class ProfilePanel(Panel):
         texts = self.draft.texts
         if not (texts.criteria or texts.variety or texts.checks):
             return "Not studied yet: Study asks the teacher what a good response must meet."
-        enabled = sum(criterion.enabled for criterion in texts.criteria)
+        enabled = 0
+        broken = 0
+        for criterion in texts.criteria:
+            if criterion.enabled:
+                enabled += 1
+            if criterion.broken_by:
+                broken += 1
         parts = [f"{enabled} of {pluralize(len(texts.criteria), 'criterion', 'criteria')} in use"]
-        broken = sum(bool(criterion.broken_by) for criterion in texts.criteria)
         if broken:
             parts.append(f"{broken} broken by a seed of yours: decide who is right")
         entries = sum(len(entries) for _, entries in texts.variety)

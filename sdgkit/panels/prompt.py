@@ -347,7 +347,9 @@ class PromptPanel(Panel):
         self.draft.load(path.strip() or None)
         self.conflict = None
         self._revision += 1
-        self.notice = RESTORED if self.draft.was_restored else f"Loaded from {self.draft.path}."
+        self.notice = f"Loaded from {self.draft.path}."
+        if self.draft.was_restored:
+            self.notice = RESTORED
 
     def save(self, path: str = "", overwrite: bool = False) -> None:
         """Save the prompt to your folder, or to another file.
@@ -403,7 +405,9 @@ class PromptPanel(Panel):
         rows = self._rows_to_send(several)
         stage = self._stage
         versions = self.draft.versions()
-        folder = self._folder if self._folder is not None and self._folder.is_dir() else None
+        folder = None
+        if self._folder is not None and self._folder.is_dir():
+            folder = self._folder
         bench = Bench(versions, rows, required_teacher(self._teacher), prompts=folder)
 
         def begin() -> Cancel:
@@ -512,14 +516,19 @@ def _sampling_states(draft: PromptDraft) -> tuple[SamplingState, ...]:
     states = []
     for name in SAMPLING_NAMES:
         value = values.get(name)
-        states.append(SamplingState(name, "" if value is None else str(value)))
+        shown_value = ""
+        if value is not None:
+            shown_value = str(value)
+        states.append(SamplingState(name, shown_value))
     return tuple(states)
 
 
 def _sign(draft: PromptDraft, flaws: list[Flaw]) -> str:
     if flaws:
         return "warn"
-    return "none" if draft.changed else "good"
+    if draft.changed:
+        return "none"
+    return "good"
 
 
 def _status(stage: str, draft: PromptDraft, flaws: list[Flaw]) -> str:
@@ -527,7 +536,9 @@ def _status(stage: str, draft: PromptDraft, flaws: list[Flaw]) -> str:
     if draft.changed:
         version = "edited, not saved"
     else:
-        version = "saved" if draft.is_in_a_file else "as shipped"
+        version = "as shipped"
+        if draft.is_in_a_file:
+            version = "saved"
     parts = [f"{stage}: {version}"]
     if flaws:
         parts.append(f"{pluralize(len(flaws), 'error')} to correct")

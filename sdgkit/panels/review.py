@@ -229,7 +229,10 @@ class ReviewPanel(Panel):
             "reason": reason,
             "text": text,
         }
-        changes = {name: value for name, value in values.items() if value is not None}
+        changes = {}
+        for name, value in values.items():
+            if value is not None:
+                changes[name] = value
         self._filters = replace(self._filters, **changes)
         matching = self._matching_ids()
         if self._filters.show == "drawn":
@@ -240,7 +243,9 @@ class ReviewPanel(Panel):
         self._put_in_order()
         self._page = 0
         if self._current not in self.ids:
-            self._current = self.ids[0] if self.ids else ""
+            self._current = ""
+            if self.ids:
+                self._current = self.ids[0]
             self._is_at_end = False
 
     def sort(self, by: str) -> None:
@@ -309,18 +314,27 @@ class ReviewPanel(Panel):
             self._is_at_end = True
             return
         position = self._position()
-        later = [id_ for id_ in undecided if self.ids.index(id_) >= position]
+        later = []
+        for id_ in undecided:
+            if self.ids.index(id_) >= position:
+                later.append(id_)
         self.show_sample((later or undecided)[0])
 
     def _undecided(self) -> list[str]:
         """The undecided among the samples that the filters leave."""
-        return [id_ for id_ in self.ids if self.review.state(id_) in ("undecided", "outdated")]
+        undecided = []
+        for id_ in self.ids:
+            if self.review.state(id_) in ("undecided", "outdated"):
+                undecided.append(id_)
+        return undecided
 
     def _position(self) -> int:
         """The position of the sample that is shown, from 1; 0 for none."""
         if self._is_at_end:
             return len(self.ids)
-        return self.ids.index(self._current) + 1 if self._current in self.ids else 0
+        if self._current not in self.ids:
+            return 0
+        return self.ids.index(self._current) + 1
 
     def accept(self, id: str = "") -> None:
         """Accept the sample that is shown, and move to the next.
@@ -512,16 +526,18 @@ def _status(review: Review) -> str:
 def _choices(review: Review) -> dict[str, tuple[Choice, ...]]:
     """What each filter offers."""
     facts = [review.facts(sample_id) for sample_id in review.by_id]
-    scores = {fact.score for fact in facts if fact.score is not None}
+    scores = set()
+    for fact in facts:
+        if fact.score is not None:
+            scores.add(fact.score)
     seeds = dict.fromkeys(fact.seed for fact in facts)
     states = [Choice(state, state) for state in STATES]
     reasons = []
     for reason, number in review.reasons().items():
         reasons.append(Choice(reason, f"{reason} ({number})"))
-    faults = [
-        Choice(fault.kind, f"{fault.kind} ({fault.number})")
-        for fault in count_faults(review.samples)
-    ]
+    faults = []
+    for fault in count_faults(review.samples):
+        faults.append(Choice(fault.kind, f"{fault.kind} ({fault.number})"))
     return {
         "show": (Choice("drawn", f"{DRAWN} drawn"), Choice("all", "all"), *states),
         "score": (

@@ -201,7 +201,10 @@ class RunPanel(Panel):
         if isinstance(source, Run):
             self.latest = source
         elif teacher is not None:
-            folder = default_folder(source) if out is None else Path(out)
+            if out is None:
+                folder = default_folder(source)
+            else:
+                folder = Path(out)
             self._plan_again = partial(
                 _planned, source, teacher_of(teacher), folder, reuse, options
             )
@@ -336,7 +339,9 @@ class RunPanel(Panel):
             drops = []
             for row in islice(rows, most):
                 drops.append(Drop(row["id"], row["reason"], row["message"]))
-            traces = self._drops.traces if self._drops is not None else {}
+            traces: Mapping[str, Sequence[RecordedExchange]] = {}
+            if self._drops is not None:
+                traces = self._drops.traces
             self._drops = StageDrops(name, tuple(drops), traces)
 
         self.work("Reading the drops.", read)
@@ -362,7 +367,9 @@ class RunPanel(Panel):
             stages = funnel_of(run.plan.pipeline, Tally(), len(run.plan.rows), None)
         workload = self._workload(snapshot)
         newest = list(snapshot.newest)[-NEWEST:]
-        judge_doubt = run.warning.html if snapshot.asks and run.warning is not None else ""
+        judge_doubt = ""
+        if snapshot.asks and run.warning is not None:
+            judge_doubt = run.warning.html
         return RunState(
             sign=snapshot.state,
             status=run_status(snapshot, writes_files=run.is_running),
@@ -417,7 +424,9 @@ class RunPanel(Panel):
             return ""
         if is_running or state == "new":
             return "Start"
-        return "Run again" if state == "done" else "Resume"
+        if state == "done":
+            return "Run again"
+        return "Resume"
 
 
 def _planned(
@@ -454,7 +463,9 @@ def _picture(snapshot: Snapshot, stages: Sequence[StageLine], workload: Workload
     if not stages:
         return ""
     is_over = snapshot.state in ("done", "failed")
-    most_rows = 0 if workload is None or is_over else workload.most_rows
+    most_rows = 0
+    if workload is not None and not is_over:
+        most_rows = workload.most_rows
     return draw_funnel(stages, seeds=snapshot.seeds or None, most_rows=most_rows, compact=True)
 
 

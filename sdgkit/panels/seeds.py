@@ -220,7 +220,9 @@ class SeedPanel(Panel):
             text: The rows, their cells separated by tabs.
         """
         rows = self.draft.rows
-        task = rows[-1][TASK] if rows else ""
+        task = ""
+        if rows:
+            task = rows[-1][TASK]
         seeds = seeds_in_table(text, task)
         self._show_changed(self.draft.insert(seeds))
         self.notice = f"Pasted {pluralize(len(seeds), 'seed')}. Undo takes them back."
@@ -240,7 +242,9 @@ class SeedPanel(Panel):
                     flaws.append(flaw_of_finding(finding))
                     number += 1
             self._judged = judged
-            told = pluralize(number, "objection") if number else "no objection"
+            told = "no objection"
+            if number:
+                told = pluralize(number, "objection")
             self.notice = f"{teacher.model} judged {pluralize(len(seeds), 'seed')}: {told}."
 
         self.work("Judging the seeds, each beside another.", ask)
@@ -276,7 +280,9 @@ class SeedPanel(Panel):
         usable = [place for place in range(len(rows)) if place not in unfinished]
         if not usable:
             raise SeedError("Write one whole seed first: the teacher begins from it.")
-        place = self._open_place if self._open_place in usable else usable[0]
+        place = usable[0]
+        if self._open_place in usable:
+            place = self._open_place
         return _given(rows[place])
 
     def restore(self, rows: list[Seed]) -> None:
@@ -332,7 +338,9 @@ class SeedPanel(Panel):
 def _sign(draft: SeedDraft, severities: Counter[str], to_fill_in: int) -> str:
     if severities["error"] or severities["warning"]:
         return "warn"
-    return "good" if draft.rows and not to_fill_in else "none"
+    if draft.rows and not to_fill_in:
+        return "good"
+    return "none"
 
 
 def _key(seed: Seed) -> str:
@@ -343,7 +351,11 @@ def _key(seed: Seed) -> str:
 def _given(row: Seed) -> Seed:
     """The four columns of a seed, without those that are empty."""
     texts = {column: str(row.get(column) or "") for column in COLUMNS}
-    return {column: text for column, text in texts.items() if text.strip()}
+    filled = {}
+    for column, text in texts.items():
+        if text.strip():
+            filled[column] = text
+    return filled
 
 
 def _status(draft: SeedDraft, severities: Counter[str], to_fill_in: int) -> str:

@@ -122,7 +122,9 @@ class StudioPanel(Panel):
 
     def _seed_file(self) -> Path:
         """The skill's seed file, or where it will be."""
-        found = seed_file_in(self.path) if self.path.is_dir() else None
+        found = None
+        if self.path.is_dir():
+            found = seed_file_in(self.path)
         return found or self.path / SKILL_SEEDS
 
     @property
@@ -184,7 +186,9 @@ class StudioPanel(Panel):
             raise SettingsError(
                 f"Contexts for each seed: write a number of at least 1, not {text!r}."
             )
-        self._num_contexts = int(text) if text else None
+        self._num_contexts = None
+        if text:
+            self._num_contexts = int(text)
         self._prepare(self._tab)
 
     def _save_what_is_left(self, tab: str) -> str:
@@ -249,7 +253,9 @@ class StudioPanel(Panel):
 
     @property
     def _own_prompts(self) -> Path | None:
-        return self._prompts_folder if self._prompts_folder.is_dir() else None
+        if self._prompts_folder.is_dir():
+            return self._prompts_folder
+        return None
 
     def _prepare_prompts(self) -> None:
         kind_of_skill = skill(self.seeds.seeds)
@@ -341,7 +347,9 @@ class StudioPanel(Panel):
     def state(self) -> StudioState:
         """What the studio shows now."""
         panel = self._panels.get(self._tab)
-        contexts = "" if self._num_contexts is None else str(self._num_contexts)
+        contexts = ""
+        if self._num_contexts is not None:
+            contexts = str(self._num_contexts)
         return StudioState(
             sign="none",
             status=self._status(),

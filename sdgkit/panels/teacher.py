@@ -99,7 +99,9 @@ class FoundState:
     @classmethod
     def of(cls, server: FoundServer) -> "FoundState":
         """What is shown of this server."""
-        model = server.models[0] if len(server.models) == 1 else ""
+        model = ""
+        if len(server.models) == 1:
+            model = server.models[0]
         return cls(str(server), server.kind, server.base_url, model)
 
 
@@ -180,7 +182,9 @@ class TeacherPanel(Panel, TeacherHolder):
     @classmethod
     def of(cls, teacher: Teacher) -> "TeacherPanel":
         """A panel of a teacher that is connected already."""
-        base_url = None if teacher.is_rehearsal else teacher.base_url
+        base_url = None
+        if not teacher.is_rehearsal:
+            base_url = teacher.base_url
         panel = cls(teacher.kind, base_url, None if teacher.is_rehearsal else teacher.model)
         panel._teacher = teacher
         return panel
@@ -207,7 +211,9 @@ class TeacherPanel(Panel, TeacherHolder):
             is_typed = self._is_typed or (
                 connection.base_url != _address_from_folder(connection.kind)
             )
-            base_url = connection.base_url if is_typed else None
+            base_url = None
+            if is_typed:
+                base_url = connection.base_url
             teacher = connect(connection.kind, base_url, connection.model, **self._options)
             models = teacher.models()
         except SettingsError as error:
@@ -424,7 +430,9 @@ class TeacherPanel(Panel, TeacherHolder):
 
 def _facts(reply: Reply) -> tuple[tuple[str, str], ...]:
     """What is known about a reply."""
-    ending = "max_tokens (cut off)" if reply.ending is Ending.TRUNCATED else reply.finish_reason
+    ending = reply.finish_reason
+    if reply.ending is Ending.TRUNCATED:
+        ending = "max_tokens (cut off)"
     return (
         ("time", f"{reply.seconds * 1000:,.0f} ms"),
         ("tokens read", format_number(reply.prompt_tokens)),
@@ -436,4 +444,6 @@ def _facts(reply: Reply) -> tuple[tuple[str, str], ...]:
 def _address_from_folder(kind: str) -> str | None:
     """The address that `sdgkit.toml` decides for this kind in a folder that is not trusted."""
     settings = resolve_settings(Settings.parse(kind))
-    return ", ".join(settings.base_urls) if "base_urls" in settings.from_folder else None
+    if "base_urls" not in settings.from_folder:
+        return None
+    return ", ".join(settings.base_urls)

@@ -23,7 +23,9 @@ def check_kernel() -> None:
     problems = [_problem(name, number) for name, number in installed.items()]
     problems = [problem for problem in problems if problem]
     versions = ", ".join(f"{name} {number}" for name, number in installed.items())
-    verdict = "." if problems else ": all new enough."
+    verdict = ": all new enough."
+    if problems:
+        verdict = "."
     print(f"sdgkit {__version__}, Python {platform.python_version()}, {versions}{verdict}")
     for problem in problems:
         print(problem)
@@ -52,12 +54,16 @@ def _problem(name: str, number: str) -> str:
     is_ipykernel = name == "ipykernel"
     is_broken = is_ipykernel and _parts(number)[:2] == _parts(BROKEN)
     if is_broken or _parts(number) < _parts(required):
-        wanted = CLICKS_MEANWHILE if is_ipykernel else required
+        wanted = required
+        if is_ipykernel:
+            wanted = CLICKS_MEANWHILE
         return (
             f"{name} {number} is older than {wanted}, so panels will not work properly. "
             f"Run `pip install '{name}>={wanted}'` and restart the kernel."
         )
-    limit = kernel_limit() if is_ipykernel else ""
+    limit = ""
+    if is_ipykernel:
+        limit = kernel_limit()
     if not limit:
         return ""
     install = f"pip install '{name}>={CLICKS_MEANWHILE}'"

@@ -125,11 +125,10 @@ def judge_drops(drops: Iterable[Row], lines: Sequence[StageLine]) -> Iterator[Ro
         drops: All drops of the run.
         lines: The run's funnel.
     """
-    filters = [
-        line.name
-        for line in lines
-        if "score" in line.dropped or describe_stage(line.name).kind == "keep"
-    ]
+    filters = []
+    for line in lines:
+        if "score" in line.dropped or describe_stage(line.name).kind == "keep":
+            filters.append(line.name)
     for drop in drops:
         if filters and drop.get("reason") == "score" and drop.get("stage") == filters[-1]:
             yield drop
@@ -155,9 +154,12 @@ def _has_score(row: Row) -> bool:
 
 def _disagreement(row: Row, decision: Decision) -> Disagreement:
     score = row.get("score")
+    score_number = None
+    if isinstance(score, int | float):
+        score_number = float(score)
     return Disagreement(
         id=str(row.get("id")),
-        score=float(score) if isinstance(score, int | float) else None,
+        score=score_number,
         words=str(row.get("evaluation") or ""),
         reason=decision.reason or ("edited" if decision.edits else ""),
     )

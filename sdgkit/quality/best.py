@@ -58,4 +58,6 @@ def _by_question(samples: Iterable[Row]) -> Iterator[list[Row]]:
 
 def _score(sample: Row) -> float:
     score = sample.get("score")
-    return float(score) if isinstance(score, int | float) else 0.0
+    if not isinstance(score, int | float):
+        return 0.0
+    return float(score)

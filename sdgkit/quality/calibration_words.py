@@ -32,7 +32,11 @@ def meaning(calibration: Calibration, own_rows: Verdicts | None = None) -> str:
     sentences = [_shares(calibration), _verdict(calibration), _overlooked(calibration)]
     if own_rows is not None and own_rows.asked:
         sentences.append(_about_run(calibration, own_rows))
-    return " ".join(sentence for sentence in sentences if sentence)
+    filled_sentences = []
+    for sentence in sentences:
+        if sentence:
+            filled_sentences.append(sentence)
+    return " ".join(filled_sentences)
 
 
 def _shares(calibration: Calibration) -> str:
@@ -71,7 +75,9 @@ def _overlooked(calibration: Calibration) -> str:
         f"{verdicts.name.removeprefix('bad: ')} ({verdicts.kept} of {verdicts.asked})"
         for verdicts in overlooked[:OVERLOOKED_SHOWN]
     ]
-    return f"What it overlooks most often: {'; '.join(names)}." if names else ""
+    if not names:
+        return ""
+    return f"What it overlooks most often: {'; '.join(names)}."
 
 
 def _about_run(calibration: Calibration, own_rows: Verdicts) -> str:

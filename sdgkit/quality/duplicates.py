@@ -115,7 +115,9 @@ class SimilarityIndex(Generic[Key]):
                 best = Match(entry.key, found)
             if most == 1:
                 break
-        return best if most >= self.threshold else None
+        if most >= self.threshold:
+            return best
+        return None
 
 
 def _bands(threshold: float) -> int:
@@ -217,7 +219,9 @@ class _RepeatSearch:
     def _add_seed_columns(self, row: Row, key: str) -> None:
         is_freeform = row.get("seed_context") is None
         # The question of a grounded seed may well be asked about another context.
-        columns = TEXTS if is_freeform else ("context", "response")
+        columns: tuple[str, ...] = ("context", "response")
+        if is_freeform:
+            columns = TEXTS
         for column in columns:
             text = row.get(f"seed_{column}")
             if isinstance(text, str):
@@ -229,8 +233,12 @@ class _RepeatSearch:
 
 def _compared_texts(sample: Row, sample_id: str) -> list[_ComparedText]:
     has_context = isinstance(sample.get("context"), str)
-    context_id = sample_id.rpartition("/")[0] if has_context else ""
-    texts = {column: sample.get(column) for column in TEXTS}
+    context_id = ""
+    if has_context:
+        context_id = sample_id.rpartition("/")[0]
+    texts = {}
+    for column in TEXTS:
+        texts[column] = sample.get(column)
     texts["question"] = own_question(sample)
     if len(_comparable(str(texts["response"]))) < TELLING:
         del texts["response"]

@@ -108,7 +108,10 @@ class _Groups:
     @property
     def work(self) -> int:
         """How many numbers are added up to count all texts."""
-        return sum(len(texts) ** 2 for texts in self.texts_of) // 2
+        comparisons = 0
+        for texts in self.texts_of:
+            comparisons += len(texts) ** 2
+        return comparisons // 2
 
     def matches(self, threshold: float) -> Iterator[Match[int] | None]:
         """For each text, the earlier one most like it."""
@@ -143,4 +146,6 @@ class _Groups:
         similarities = shared / (self.sizes[place] + self.sizes[:place] - shared)
         best = int(similarities.argmax())
         most = float(similarities[best])
-        return Match(best, most) if most >= threshold else None
+        if most < threshold:
+            return None
+        return Match(best, most)

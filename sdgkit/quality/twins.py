@@ -84,7 +84,9 @@ def twins(samples: Iterable[Row]) -> Iterator[Repeat]:
 def distinct_answers(samples: Iterable[Row]) -> int:
     """How many samples are left if each answer to a context counts once."""
     counted = _Counted(samples)
-    repeated = sum(1 for _ in twins(counted))
+    repeated = 0
+    for _ in twins(counted):
+        repeated += 1
     return counted.number - repeated
 
 
@@ -150,7 +152,11 @@ class _Answer:
         figures: set[object] = {number.values | number.parts for number in numbers(response)}
         figures.update(match[0].casefold() for match in CODE.finditer(response))
         words = _Words.of(response).words
-        figures.update(word for word in words if _MIXED.search(word))
+        mixed_words = []
+        for word in words:
+            if _MIXED.search(word):
+                mixed_words.append(word)
+        figures.update(mixed_words)
         return cls(
             id=id,
             spaced=" ".join(response.casefold().split()),
@@ -185,7 +191,9 @@ class _Answer:
 def _shared(values: frozenset[object], others: frozenset[object]) -> float:
     """The share of the values of both that both have; 1 if there are none (Jaccard)."""
     either = values | others
-    return len(values & others) / len(either) if either else 1.0
+    if not either:
+        return 1.0
+    return len(values & others) / len(either)
 
 
 def _telling(words: frozenset[str], context: _Words) -> int:

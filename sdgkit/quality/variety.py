@@ -90,7 +90,9 @@ class Diversity:
         descriptions = []
         for number, measured in enumerate(self._compared, 1):
             name = measured.name or f"set {number}"
-            points = [f"{format_percent(y)} at {format_number(x)}" for x, y in measured.growth]
+            points = []
+            for x, y in measured.growth:
+                points.append(f"{format_percent(y)} at {format_number(x)}")
             curves.append(Curve(name, measured.growth))
             descriptions.append(f"{name}: {', '.join(points)}")
         chart = LineChart(
@@ -112,16 +114,23 @@ class Diversity:
         rows = []
         for measured in self._compared:
             for column in measured.columns:
-                label = f"{column.column}, {measured.name}" if self.others else column.column
+                if self.others:
+                    label = f"{column.column}, {measured.name}"
+                else:
+                    label = column.column
                 rows.append([label, *_cells(column)])
         notes = [measured._note() for measured in self._compared]
         return NotedTable(HEAD, rows, " ".join(notes))
 
     def _note(self) -> str:
-        name = f"{self.name}: " if self.name else ""
+        name = ""
+        if self.name:
+            name = f"{self.name}: "
         repeated = sum(self.repeats.values())
         kinds = ", ".join(f"{kind} {number}" for kind, number in self.repeats.items())
-        kinds_in_brackets = f" ({kinds})" if kinds else ""
+        kinds_in_brackets = ""
+        if kinds:
+            kinds_in_brackets = f" ({kinds})"
         sentence = (
             f"{name}{repeated} of {self.samples} samples repeat others or the seeds"
             f"{kinds_in_brackets}."
@@ -223,8 +232,12 @@ def _context_id(row: Row) -> str:
 
 def _texts_of(row: Row) -> Iterator[_Text]:
     for column in TEXTS:
-        text = own_question(row) if column == "question" else row.get(column)
-        owner = _context_id(row) if column == "context" else row["id"]
+        text = row.get(column)
+        owner = row["id"]
+        if column == "question":
+            text = own_question(row)
+        elif column == "context":
+            owner = _context_id(row)
         if isinstance(text, str) and text:
             yield _Text(column, owner, text)
 

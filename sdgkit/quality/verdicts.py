@@ -71,7 +71,9 @@ class Verdicts:
     @property
     def share(self) -> float:
         """The share that it keeps, 0 to 1; 0 if it judged none."""
-        return self.kept / self.asked if self.asked else 0.0
+        if not self.asked:
+            return 0.0
+        return self.kept / self.asked
 
     @property
     def interval(self) -> Interval:
@@ -85,11 +87,14 @@ class Verdicts:
             low = format_percent(self.interval.low)
             high = format_percent(self.interval.high)
             kept_share = f"{format_percent(self.kept / self.asked)} ({low} to {high})"
+        without_verdict = ""
+        if self.unsure:
+            without_verdict = f"{self.unsure} without a verdict"
         return [
             self.name,
             self._kept_of_asked,
             kept_share,
-            f"{self.unsure} without a verdict" if self.unsure else "",
+            without_verdict,
         ]
 
     def cells_of_own_rows(self) -> list[str]:
@@ -159,13 +164,15 @@ class Calibration:
     @property
     def bad(self) -> Verdicts:
         """Its verdicts on all damaged responses together."""
-        damaged = [verdicts for verdicts in self.verdicts if verdicts.kind != GOOD]
-        return Verdicts(
-            kind=BAD,
-            asked=sum(verdicts.asked for verdicts in damaged),
-            kept=sum(verdicts.kept for verdicts in damaged),
-            unsure=sum(verdicts.unsure for verdicts in damaged),
-        )
+        asked = 0
+        kept = 0
+        unsure = 0
+        for verdicts in self.verdicts:
+            if verdicts.kind != GOOD:
+                asked += verdicts.asked
+                kept += verdicts.kept
+                unsure += verdicts.unsure
+        return Verdicts(kind=BAD, asked=asked, kept=kept, unsure=unsure)
 
     def applies_to(self, judge: str | None, prompts: Mapping[str, Mapping[str, Any]]) -> bool:
         """Whether it is about this judge with these prompts.
@@ -205,12 +212,17 @@ class Calibration:
     def _table(
         self, own_rows: Verdicts | None = None, agreement: Agreement | None = None
     ) -> NotedTable:
-        applied = [verdicts for verdicts in self.verdicts if verdicts.asked or verdicts.unsure]
+        applied = []
+        for verdicts in self.verdicts:
+            if verdicts.asked or verdicts.unsure:
+                applied.append(verdicts)
         rows = [verdicts.cells() for verdicts in applied]
         if own_rows is not None and own_rows.asked:
             rows.append(own_rows.cells_of_own_rows())
         rows += [mistake.cells() for mistake in self.mistakes[:MISTAKES_SHOWN]]
-        beside = "each beside another seed" if self.is_leave_one_out else "each beside itself"
+        beside = "each beside itself"
+        if self.is_leave_one_out:
+            beside = "each beside another seed"
         note = (
             f"{self.meaning(own_rows)} "
             f"The judge {self.judge}, with the prompt {self.prompt}, on the responses of "

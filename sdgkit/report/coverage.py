@@ -27,12 +27,20 @@ class Coverage:
     @property
     def covered(self) -> int:
         """How many entries have a sample."""
-        return sum(1 for number in self.samples.values() if number)
+        drawn = 0
+        for number in self.samples.values():
+            if number:
+                drawn += 1
+        return drawn
 
     @property
     def uncovered(self) -> list[str]:
         """The entries without a sample."""
-        return [entry for entry, number in self.samples.items() if not number]
+        uncovered = []
+        for entry, number in self.samples.items():
+            if not number:
+                uncovered.append(entry)
+        return uncovered
 
     @property
     def sentence(self) -> str:

@@ -58,7 +58,9 @@ class LesserSamples:
     @property
     def sentence(self) -> str:
         """How many they are."""
-        verb = "was" if self.number == 1 else "were"
+        verb = "were"
+        if self.number == 1:
+            verb = "was"
         return f"{pluralize(self.number, 'sample')} {verb} kept with a score of {self.score:g}."
 
 
@@ -127,7 +129,9 @@ class Explanation:
     @property
     def headline(self) -> str:
         """The numbers in one sentence."""
-        so_far = " so far" if self.state in ("running", "paused") else ""
+        so_far = ""
+        if self.state in ("running", "paused"):
+            so_far = " so far"
         seeds = pluralize(self.seeds, "seed example")
         rows = pluralize(self.dropped, "row")
         if self.samples and self.twins:
@@ -136,7 +140,9 @@ class Explanation:
         if self.samples:
             return f"{pluralize(self.samples, 'sample')} kept{so_far} from {seeds}, {rows} dropped."
         if self.dropped:
-            were = "was" if self.dropped == 1 else "were"
+            were = "were"
+            if self.dropped == 1:
+                were = "was"
             return f"No sample was kept{so_far}. {rows} from {seeds} {were} dropped."
         if so_far:
             return f"No sample was kept{so_far}, and no row was dropped."
@@ -208,11 +214,14 @@ def explain(standing: Standing, record: RunRecord) -> Explanation:
     praise: list[str] = []
     if any(loss.is_by_judge for loss in losses):
         praise = [str(row.get("evaluation")) for row in _sparse(record.samples(), kept)]
+    dropped = 0
+    for line in standing.stages:
+        dropped += line.dropped_rows
     return Explanation(
         state=standing.state,
         seeds=standing.seeds,
         samples=kept,
-        dropped=sum(line.dropped_rows for line in standing.stages),
+        dropped=dropped,
         causes=[_cause(loss, record, praise) for loss in losses],
         distinct_answers=standing.distinct_answers,
         lesser=_lesser_samples(record.samples()),
@@ -230,7 +239,9 @@ def _lesser_samples(samples: Iterable[Row]) -> list[LesserSamples]:
             rows.append({name: row.get(name) for name in ("id", "evaluation", "faults")})
     lesser = []
     for score, rows in sorted(by_score.items()):
-        comments = [_Comment(str(row["id"]), str(row["evaluation"])) for row in rows]
+        comments = []
+        for row in rows:
+            comments.append(_Comment(str(row["id"]), str(row["evaluation"])))
         lesser.append(LesserSamples(score, len(rows), count_faults(rows), _quote(comments)))
     return lesser
 
@@ -300,7 +311,9 @@ def _comments(loss: _Loss, drops: Sequence[Row]) -> list[_Comment]:
 
 def _quote(comments: Sequence[_Comment], example: RunTrace | None = None) -> Quote | None:
     """A sentence that says what is wrong: of the example, or else of the first row that has one."""
-    example_id = example.id if example is not None else ""
+    example_id = ""
+    if example is not None:
+        example_id = example.id
     for comment in sorted(comments, key=lambda comment: comment.row_id != example_id):
         text = quote(comment.text)
         if text:
@@ -333,7 +346,11 @@ def _example(
 
 def _phrases_in(comment: _Comment, phrases: Sequence[Phrase]) -> int:
     """How many of the phrases a comment has."""
-    return sum(phrase.text in comment.text for phrase in phrases)
+    number = 0
+    for phrase in phrases:
+        if phrase.text in comment.text:
+            number += 1
+    return number
 
 
 def _sparse(rows: Iterable[Row], number: int) -> Iterator[Row]:

@@ -41,8 +41,14 @@ def objections(text: str) -> Sequence[str]:
 def without_praise(text: str) -> str:
     """An evaluation without the sentences that say what is right, as long as any are left."""
     sentences = [match[0] for match in _SENTENCE.finditer(text)]
-    objecting = [sentence for sentence in sentences if _weight(sentence) > 0]
-    undecided = [sentence for sentence in sentences if _weight(sentence) == 0]
+    objecting = []
+    undecided = []
+    for sentence in sentences:
+        weight = _weight(sentence)
+        if weight > 0:
+            objecting.append(sentence)
+        elif weight == 0:
+            undecided.append(sentence)
     return "\n".join(objecting or undecided or sentences)
 
 
@@ -56,7 +62,10 @@ def quote(text: str) -> str:
 
 def _most_objecting(sentences: Sequence[str]) -> str:
     """The first of those that object most, without those that only say that something is bad."""
-    telling = [sentence for sentence in sentences if _is_telling(sentence)]
+    telling = []
+    for sentence in sentences:
+        if _is_telling(sentence):
+            telling.append(sentence)
     return max(telling, key=_weight, default="")
 
 
@@ -84,7 +93,10 @@ def _weight(sentence: str) -> float:
     for position, sign in signs:
         clause = _CLAUSE_BREAK.split(lowered[:position])[-1]
         is_negated = _has_negation(_WORD.findall(clause)[-WORDS_NEGATED:])
-        weight += -sign if is_negated else sign
+        if is_negated:
+            weight -= sign
+        else:
+            weight += sign
     if not signs and _has_negation(_WORD.findall(lowered)):
         return 0.5  # "The order is not that of the text."
     return weight
@@ -100,7 +112,10 @@ def _pattern(kind: str) -> re.Pattern[str]:
     alternatives = []
     for word in words:
         stem = word.removesuffix("-")
-        alternatives.append(re.escape(stem) + (r"\w*" if stem != word else ""))
+        ending = ""
+        if stem != word:
+            ending = r"\w*"
+        alternatives.append(re.escape(stem) + ending)
     return re.compile(rf"(?<!\w)(?:{'|'.join(alternatives)})(?!\w)")
 
 

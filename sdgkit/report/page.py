@@ -56,7 +56,9 @@ class SampleBesideSeed:
     def score(self) -> str:
         """The judge's score, or ""."""
         score = self.row.get("score")
-        return f"score {format_number(score)}" if isinstance(score, int | float) else ""
+        if not isinstance(score, int | float):
+            return ""
+        return f"score {format_number(score)}"
 
     @property
     def title(self) -> str:
@@ -71,7 +73,9 @@ class SampleBesideSeed:
         """The texts that it or its seed has."""
         pairs = []
         for column in TEXTS:
-            text = own_question(self.row) if column == "question" else self.row.get(column)
+            text = self.row.get(column)
+            if column == "question":
+                text = own_question(self.row)
             pair = TextPair(column, str(text or ""), str(self.row.get(f"seed_{column}") or ""))
             if pair.text or pair.seed_text:
                 pairs.append(pair)
@@ -122,11 +126,11 @@ class DropExample:
     @property
     def columns(self) -> dict[str, str]:
         """The row's columns as they stood."""
-        return {
-            name: str(value)
-            for name, value in self.row.items()
-            if name not in _NOT_COLUMNS and value is not None
-        }
+        columns = {}
+        for name, value in self.row.items():
+            if name not in _NOT_COLUMNS and value is not None:
+                columns[name] = str(value)
+        return columns
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,11 @@ def _phrases_in(text: str) -> set[str]:
             last_end = min(start + WORDS_IN_PHRASE, len(words))
             for end in range(start + 1, last_end + 1):
                 candidates.add(" ".join(words[start:end]))
-    return {candidate for candidate in candidates if _says_something(candidate)}
+    telling = set()
+    for candidate in candidates:
+        if _says_something(candidate):
+            telling.add(candidate)
+    return telling
 
 
 def _says_something(phrase: str) -> bool:

@@ -63,8 +63,14 @@ def as_table(rows: RowSource, *columns: str, most: int = 5, by: str | None = Non
     _add_missing_ids(all_rows)
     if by is not None:
         all_rows.sort(key=lambda row: _number_in(row, by))
-    first_columns = all_rows[0] if all_rows else {}
-    names = columns or tuple(name for name in first_columns if name != "id")
+    first_columns = {}
+    if all_rows:
+        first_columns = all_rows[0]
+    own_names = []
+    for name in first_columns:
+        if name != "id":
+            own_names.append(name)
+    names = columns or tuple(own_names)
     return RowView("table", all_rows[:most], len(all_rows), names)
 
 
@@ -100,11 +106,15 @@ def spread_evenly(size: int, number: int) -> list[int]:
 def _add_missing_ids(rows: Sequence[dict[str, Any]]) -> None:
     """Number the rows that have no id; seeds are called s1, s2, … as they will be in a run."""
     for number, row in enumerate(rows, 1):
-        prefix = "s" if "seed_question" in row else ""
+        prefix = ""
+        if "seed_question" in row:
+            prefix = "s"
         row["id"] = row.get("id") or f"{prefix}{number}"
 
 
 def _number_in(row: Row, column: str) -> float:
     """The number in a column; infinity where there is none, so that it sorts last."""
     value = row.get(column)
-    return value if isinstance(value, int | float) else math.inf
+    if isinstance(value, int | float):
+        return value
+    return math.inf

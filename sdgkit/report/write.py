@@ -61,6 +61,9 @@ def write_report(
     drops = _DropStatistics(last_filter)
     for row in record.drops():
         drops.add(row)
+    picture = ""
+    if summary.stages:
+        picture = draw_funnel(summary.stages, seeds=summary.seeds)
     page = ReportPage(
         name=name,
         summary=summary,
@@ -68,7 +71,7 @@ def write_report(
         explanation=explain(summary, record),
         calibration=_calibration_html(calibration, last_filter),
         agreement=agreement,
-        picture=draw_funnel(summary.stages, seeds=summary.seeds) if summary.stages else "",
+        picture=picture,
         scores=score_histogram(samples.scores, drops.scores),
         lengths=samples.length_figures(),
         samples=samples.shown,
@@ -117,7 +120,10 @@ class _SampleStatistics:
     def _add_length(self, row: Row, column: str) -> None:
         text = row.get(column)
         if text:
-            own_text = own_question(row) if column == "question" else str(text)
+            if column == "question":
+                own_text = own_question(row)
+            else:
+                own_text = str(text)
             self._lengths[column][len(own_text)] += 1
         seed_text = row.get(f"seed_{column}")
         if seed_text:
@@ -125,12 +131,12 @@ class _SampleStatistics:
 
     def length_figures(self) -> list[LengthFigure]:
         """A histogram for each column that has texts."""
-        return [
-            LengthFigure(
-                column, length_histogram(column, lengths, self._seed_lengths[column].values())
-            )
-            for column, lengths in self._lengths.items()
-        ]
+        figures = []
+        for column, lengths in self._lengths.items():
+            seed_lengths = self._seed_lengths[column].values()
+            histogram = length_histogram(column, lengths, seed_lengths)
+            figures.append(LengthFigure(column, histogram))
+        return figures
 
 
 @dataclass
@@ -163,12 +169,14 @@ class _DropStatistics:
 
     def _groups(self, line: StageLine, stages_before: Sequence[str]) -> list[DropGroup]:
         by_frequency = sorted(line.dropped.items(), key=lambda item: item[1], reverse=True)
-        return [
-            DropGroup(
-                reason=reason,
-                number=number,
-                advice=advice(reason, line.name, stages_before),
-                examples=self.examples[line.name, reason],
+        groups = []
+        for reason, number in by_frequency:
+            groups.append(
+                DropGroup(
+                    reason=reason,
+                    number=number,
+                    advice=advice(reason, line.name, stages_before),
+                    examples=self.examples[line.name, reason],
+                )
             )
-            for reason, number in by_frequency
-        ]
+        return groups

@@ -49,7 +49,11 @@ class RecordedSettings:
 
     def given(self) -> dict[str, Any]:
         """The options that were not left out."""
-        return {name: value for name, value in vars(self).items() if value is not None}
+        values = {}
+        for name, value in vars(self).items():
+            if value is not None:
+                values[name] = value
+        return values
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,10 @@ def refuse_what_does_not_fit(
     Raises:
         SeedError: Some do not fit.
     """
-    known = [teacher.context_length for teacher in teachers if teacher.context_length]
+    known = []
+    for teacher in teachers:
+        if teacher.context_length:
+            known.append(teacher.context_length)
     if not known:
         return
     limit = min(known)
@@ -38,10 +41,14 @@ def refuse_what_does_not_fit(
     for number, row in enumerate(contexts, 1):
         tokens = int(len(str(row.get("context")).encode("utf-8", "replace")) / BYTES_PER_TOKEN)
         if tokens + reply > limit:
-            place = f"row {number}" if "source" not in row else f"row {number} ({row['source']})"
+            place = f"row {number}"
+            if "source" in row:
+                place = f"{place} ({row['source']})"
             too_long.append(f"{place}, about {tokens:,} tokens")
     if too_long:
-        more = f" and {len(too_long) - SHOWN} more" if len(too_long) > SHOWN else ""
+        more = ""
+        if len(too_long) > SHOWN:
+            more = f" and {len(too_long) - SHOWN} more"
         raise SeedError(
             f"contexts: {len(too_long)} of {len(contexts)} do not fit into the {limit:,} tokens "
             f"that the teacher can hold, with a reply of up to {reply:,}: "

@@ -112,9 +112,13 @@ class RunPage:
         state = load_texts("run_states").get(snapshot.state, snapshot.state)
         kept = format_samples(snapshot.samples, snapshot.distinct_answers)
         has_samples = snapshot.samples > 0
+        if snapshot.state == "new":
+            status = str(state)
+        else:
+            status = f"{state}: {kept}"
         return cls(
             place=str(out or "in memory"),
-            status=str(state) if snapshot.state == "new" else f"{state}: {kept}",
+            status=status,
             message=snapshot.message,
             facts=_facts(snapshot),
             samples=_chosen(samples) if has_samples else (),
@@ -202,7 +206,9 @@ def _address(path: Path) -> str:
 
 
 def _steps(snapshot: Snapshot, out: Path | None) -> list[NextStep]:
-    place = repr(str(out)) if out is not None else "run"
+    place = "run"
+    if out is not None:
+        place = repr(str(out))
     if snapshot.is_active:
         return [
             NextStep(f"sk.RunPanel({place})", "watches it"),

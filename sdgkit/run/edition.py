@@ -138,14 +138,17 @@ def _deciding(stages: Iterable[Mapping[str, Any]]) -> list[str]:
     without which a run asks and judges the same. Nor is the judge of questions:
     runs with `questions="seed"` did without it once.
     """
-    names = [
-        stage["name"]
-        for stage in stages
-        if stage.get("kind") != CHECK_KIND and stage["name"] not in REPAIR
-    ]
+    names = []
+    for stage in stages:
+        if stage.get("kind") != CHECK_KIND and stage["name"] not in REPAIR:
+            names.append(stage["name"])
     if "seed_questions" not in names:
         return names
-    return [name for name in names if name not in JUDGE_OF_QUESTIONS]
+    deciding = []
+    for name in names:
+        if name not in JUDGE_OF_QUESTIONS:
+            deciding.append(name)
+    return deciding
 
 
 def refuse_another_job(
@@ -172,7 +175,10 @@ def _seed_changes(old_seeds: Sequence[str], new_seeds: Sequence[str]) -> list[st
     # A seed that was edited looks like one that was removed and another that was added.
     edited = min(added, removed) if some_stayed else 0
     numbers = {"edited": edited, "added": added - edited, "removed": removed - edited}
-    changes = [f"{pluralize(number, 'seed')} {verb}" for verb, number in numbers.items() if number]
+    changes = []
+    for verb, number in numbers.items():
+        if number:
+            changes.append(f"{pluralize(number, 'seed')} {verb}")
     if not changes and list(old_seeds) != list(new_seeds):
         changes.append("seeds in another order")
     return changes
@@ -181,16 +187,23 @@ def _seed_changes(old_seeds: Sequence[str], new_seeds: Sequence[str]) -> list[st
 def _prompt_changes(
     old_prompts: Mapping[str, Mapping[str, Any]], new_prompts: Mapping[str, Mapping[str, Any]]
 ) -> list[str]:
-    return [
-        f"prompt {name}" for name, prompt in new_prompts.items() if prompt != old_prompts.get(name)
-    ]
+    changes = []
+    for name, prompt in new_prompts.items():
+        if prompt != old_prompts.get(name):
+            changes.append(f"prompt {name}")
+    return changes
 
 
 def _stage_changes(
     old_stages: Mapping[str, Mapping[str, Any]], new_stages: Mapping[str, Mapping[str, Any]]
 ) -> list[str]:
-    changes = [f"stage {name} added" for name in new_stages if name not in old_stages]
-    changes += [f"stage {name} removed" for name in old_stages if name not in new_stages]
+    changes = []
+    for name in new_stages:
+        if name not in old_stages:
+            changes.append(f"stage {name} added")
+    for name in old_stages:
+        if name not in new_stages:
+            changes.append(f"stage {name} removed")
     for name, old_stage in old_stages.items():
         new_stage = new_stages.get(name, old_stage)
         for part in {**old_stage, **new_stage}:
@@ -207,12 +220,17 @@ def _stage_changes(
 def _variable_changes(
     old_variables: Mapping[str, Any], new_variables: Mapping[str, Any]
 ) -> list[str]:
-    names = [*old_variables, *(name for name in new_variables if name not in old_variables)]
-    return [name for name in names if old_variables.get(name) != new_variables.get(name)]
+    changed = []
+    for name in {**old_variables, **new_variables}:
+        if old_variables.get(name) != new_variables.get(name):
+            changed.append(name)
+    return changed
 
 
 def _change(name: str, old_value: object, new_value: object) -> str:
     old_text = public_model_name(old_value) or "none"
     new_text = public_model_name(new_value) or "none"
     values = f"{old_text} → {new_text}"
-    return f"{name} {values}" if len(values) < LONGEST_CHANGE else f"{name} changed"
+    if len(values) < LONGEST_CHANGE:
+        return f"{name} {values}"
+    return f"{name} changed"

@@ -60,9 +60,10 @@ def take_last_steps(plan: Plan, target: Target | None, tally: Tally, journal: Jo
 def _drop_surplus(target: Target, journal: Journal) -> None:
     """Drop the samples beyond the target, the last ones of the unit that reached it."""
     journal.forget_units_after(target.last_unit)
-    places = [
-        outcome.place for outcome in journal.outcomes("sample") if outcome.unit == target.last_unit
-    ]
+    places = []
+    for outcome in journal.outcomes("sample"):
+        if outcome.unit == target.last_unit:
+            places.append(outcome.place)
     surplus = places[len(places) - target.surplus :]
     message = f"Beyond the target of {target.number}; a larger target would keep it."
     journal.drop_samples("target", [(place, "target", message) for place in surplus])

@@ -132,7 +132,9 @@ class Execution:
             if self._study is not None:
                 await self._study_seeds(self._study)
             await self.stream.run()
-            self.state = "cancelled" if self.stream.is_cancelled else "done"
+            self.state = "done"
+            if self.stream.is_cancelled:
+                self.state = "cancelled"
             beats.cancel()
             await asyncio.wait([beats])  # it may be checking the judges at this moment
             await self._look_at_judges()
@@ -176,7 +178,9 @@ class Execution:
     def _usage(self) -> Usage:
         """What the study and the stream have taken so far."""
         usage = self.stream.usage
-        return usage if self._study is None else usage.plus(self._study.usage)
+        if self._study is None:
+            return usage
+        return usage.plus(self._study.usage)
 
     def _say_how_it_ended(self) -> None:
         usage = self._usage
@@ -219,7 +223,9 @@ class Execution:
             self._log_end()
 
     def _log_start(self) -> None:
-        place = self._record.out.name if self._record.out is not None else None
+        place = None
+        if self._record.out is not None:
+            place = self._record.out.name
         log(
             logging.INFO,
             "run_started",
@@ -261,7 +267,10 @@ class Execution:
         if self.state != "done" or not is_pipeline or samples_kept(self._final_funnel):
             return
         dropped = drops_by_reason(self._final_funnel)
-        failures = {reason: rows for reason, rows in dropped.items() if reason in FAILURES}
+        failures = {}
+        for reason, rows in dropped.items():
+            if reason in FAILURES:
+                failures[reason] = rows
         if 2 * sum(failures.values()) <= dropped.total():
             return
         first = next(drop for drop in self._journal.drops() if drop["reason"] in failures)
@@ -385,7 +394,9 @@ class Execution:
         """The state of the session now. May be called from any thread."""
         stream = self.stream
         usage = self._usage
-        studying = self._study.in_flight if self._study is not None else 0
+        studying = 0
+        if self._study is not None:
+            studying = self._study.in_flight
         funnel = self.funnel
         slots = sum(teacher.slots.total for teacher in self.plan.teachers)
         away_reason = self._away_reason()
@@ -423,7 +434,9 @@ class Execution:
 
     def _address(self) -> str | None:
         teacher = self.plan.teacher
-        return None if teacher is None or teacher.is_rehearsal else teacher.base_url
+        if teacher is None or teacher.is_rehearsal:
+            return None
+        return teacher.base_url
 
     def summary(self, totals: Totals) -> Summary:
         """The numbers of all sessions.
@@ -458,7 +471,10 @@ class Execution:
         return ""
 
     def _teacher_retries(self) -> int:
-        return sum(teacher.retries for teacher in self.plan.teachers)
+        retries = 0
+        for teacher in self.plan.teachers:
+            retries += teacher.retries
+        return retries
 
 
 def _stream_of(plan: Plan, journal: Journal, finished: Mapping[int, Mapping[str, int]]) -> Stream:
@@ -470,7 +486,8 @@ def _stream_of(plan: Plan, journal: Journal, finished: Mapping[int, Mapping[str,
     if target is not None:
         by_stage = journal.count_replies_by_stage()
         target.spend(sum(by_stage.get(name, 0) for name in STUDY.names))
-    return Stream(plan, plan.admitted, journal, finished if target is None else {}, target)
+        return Stream(plan, plan.admitted, journal, {}, target)
+    return Stream(plan, plan.admitted, journal, finished)
 
 
 def _texts_of(stream: Stream) -> tuple[StageText, ...]:
@@ -499,7 +516,9 @@ def _begin_session(
     """
     config = plan.edition()
     newest = journal.newest()
-    previous = recorded_config(newest, out) if newest is not None else None
+    previous = None
+    if newest is not None:
+        previous = recorded_config(newest, out)
     if previous is not None and not reuse:
         refuse_another_job(previous, config, out)
     recorded_replies = journal.count_replies()

@@ -133,7 +133,9 @@ def _read_calibration(out: Path, summary: Summary, config: RunConfig) -> Calibra
     if not (out / CALIBRATION_FILE).exists():
         return None
     calibration = _read(Calibration, out / CALIBRATION_FILE)
-    return calibration if calibration.applies_to(summary.judge, config.prompts) else None
+    if calibration.applies_to(summary.judge, config.prompts):
+        return calibration
+    return None
 
 
 def _write_reviewed(out: Path, summary: Summary, journal: Journal) -> None:
@@ -156,7 +158,11 @@ def no_training_file_note(journal: Journal) -> str:
     sample = next(journal.samples(), None)
     if sample is None or _can_be_trained_on(sample):
         return ""
-    columns = ", ".join(name for name in sample if name != "id")
+    names = []
+    for name in sample:
+        if name != "id":
+            names.append(name)
+    columns = ", ".join(names)
     return (
         f"No training file: it needs a question and a response, and the samples have the columns "
         f"{columns}. End the pipeline with a stage that writes them, such as a Combine stage (in a "

@@ -30,7 +30,9 @@ def earlier_files(out: Path, journal: Journal) -> Summary | None:
         return None
     decisions = read_decisions(journal)
     in_files = _count(decisions, journal.samples_in_files())
-    return summary if in_files > _count(decisions, journal.samples()) else None
+    if in_files > _count(decisions, journal.samples()):
+        return summary
+    return None
 
 
 def kept_note(kept: Summary, samples: int) -> str:
@@ -48,4 +50,7 @@ def kept_note(kept: Summary, samples: int) -> str:
 
 def _count(decisions: Decisions, samples: Iterable[Row]) -> int:
     """How many lines the training file has with these samples."""
-    return sum(1 for _ in decisions.let_through(samples))
+    lines = 0
+    for _ in decisions.let_through(samples):
+        lines += 1
+    return lines

@@ -155,7 +155,9 @@ class Plan:
         pipeline = self.pipeline
         if profile.variety and self._draws:
             first = pipeline.stages[0]
-            lists = {name: list(entries) for name, entries in profile.variety.items()}
+            lists = {}
+            for name, entries in profile.variety.items():
+                lists[name] = list(entries)
             pipeline = pipeline.change(first.name, vary={**lists, **(first.vary or {})})
         if checked and pipeline.writer_of(PROFILE_COLUMN):
             pipeline = pipeline.with_checks(profile.check_stages(but=pipeline.names))
@@ -186,8 +188,12 @@ class Plan:
     def _seed_samples(self) -> seed_samples.SeedSamples | None:
         """The seeds that prompts show; None if no prompt shows them."""
         budget = self._seed_samples_budget()
-        seeds = self.rows if self.shown_seeds is None else self.shown_seeds
-        return seed_samples.SeedSamples(seeds, budget) if budget else None
+        if not budget:
+            return None
+        seeds = self.rows
+        if self.shown_seeds is not None:
+            seeds = self.shown_seeds
+        return seed_samples.SeedSamples(seeds, budget)
 
     def _seed_samples_budget(self) -> int:
         """Tokens of other seeds that a request may have; 0 if no prompt shows them."""
@@ -203,22 +209,32 @@ class Plan:
     def teachers(self) -> list[Teacher]:
         """The teachers that the run asks: the teacher, and the judge if it is a different one."""
         teachers = dict.fromkeys([self.teacher, self.judge])
-        return [teacher for teacher in teachers if teacher is not None]
+        askable = []
+        for teacher in teachers:
+            if teacher is not None:
+                askable.append(teacher)
+        return askable
 
     @property
     def teacher_kind(self) -> str | None:
         """The kind of teacher, such as `vllm`; None without one."""
-        return self.teacher.kind if self.teacher is not None else None
+        if self.teacher is None:
+            return None
+        return self.teacher.kind
 
     @property
     def teacher_model(self) -> str | None:
         """The teacher's model; None without a teacher."""
-        return self.teacher.model if self.teacher is not None else None
+        if self.teacher is None:
+            return None
+        return self.teacher.model
 
     @property
     def judge_model(self) -> str | None:
         """The model that judges: the judge's, or the teacher's if it judges its own work."""
-        return self.judge.model if self.judge is not None else self.teacher_model
+        if self.judge is None:
+            return self.teacher_model
+        return self.judge.model
 
     def require_teachers(self) -> None:
         """Refuse a plan in which a stage would have no teacher to ask.
@@ -264,7 +280,9 @@ class Plan:
     def _profile_state(self) -> ProfileState:
         if self.profile is not None:
             return "used"
-        return "" if self.study is None else "to be studied"
+        if self.study is None:
+            return ""
+        return "to be studied"
 
     def target_rounds(self) -> Target | None:
         """How the target is pursued; None without a target.

@@ -129,10 +129,16 @@ def study_notes(outcome: StudyOutcome, plan: Plan, out: Path | None) -> list[str
     """What the user should read about a study."""
     profile = outcome.profile
     if profile is None:
-        model = plan.teacher.model if plan.teacher is not None else "The teacher"
-        reason = f" ({outcome.problem.rstrip('.')})" if outcome.problem else ""
+        model = "The teacher"
+        if plan.teacher is not None:
+            model = plan.teacher.model
+        reason = ""
+        if outcome.problem:
+            reason = f" ({outcome.problem.rstrip('.')})"
         return [f"{model} could not write a profile of the seeds{reason}. The run does without."]
-    place = f" It is in {out / PROFILE_FILE}: look at it, edit it, run again." if out else ""
+    place = ""
+    if out:
+        place = f" It is in {out / PROFILE_FILE}: look at it, edit it, run again."
     seeds = pluralize(len(plan.rows), "seed example")
     return [
         f"Studied {seeds}: {profile.summary()}.{place}",
@@ -173,8 +179,12 @@ def _broken_notes(criteria: Sequence[Criterion]) -> list[str]:
     """A sentence for each criterion that a seed breaks."""
     notes = []
     for criterion in criteria:
-        verb = "breaks" if len(criterion.broken_by) == 1 else "break"
-        state = "still used" if criterion.enabled else "switched off until you decide"
+        verb = "break"
+        if len(criterion.broken_by) == 1:
+            verb = "breaks"
+        state = "switched off until you decide"
+        if criterion.enabled:
+            state = "still used"
         notes.append(
             f"{', '.join(criterion.broken_by)} {verb} the criterion \u201c{criterion.text}\u201d, "
             f"which is {state}: either the rule is wrong, or the seed is."

@@ -97,7 +97,9 @@ class ProgressLine:
             self._display(line)
         elif self._is_terminal:
             width = shutil.get_terminal_size().columns - 1
-            ending = "\n" if is_last else ""
+            ending = ""
+            if is_last:
+                ending = "\n"
             print(f"\r\x1b[K{line[:width]}", end=ending, file=sys.stderr, flush=True)
         else:
             print(line, file=sys.stderr, flush=True)
@@ -142,7 +144,11 @@ def progress_line(snapshot: Snapshot, name: str = "") -> str:
         parts.append(pluralize(snapshot.retries, "retry", "retries"))
     if not snapshot.is_active:
         parts.append(f"{snapshot.state} after {format_duration(snapshot.wall_s)}")
-    line = " \u00b7 ".join(part for part in parts if part)
+    filled_parts = []
+    for part in parts:
+        if part:
+            filled_parts.append(part)
+    line = " \u00b7 ".join(filled_parts)
     return visible(f"{name}: {line}" if name else line)
 
 
@@ -161,4 +167,6 @@ def _activity(snapshot: Snapshot) -> str:
 def ipython_shell() -> Any:
     """IPython's shell, or None outside of IPython; it is not imported for this."""
     ipython = sys.modules.get("IPython")
-    return ipython.get_ipython() if ipython is not None else None
+    if ipython is None:
+        return None
+    return ipython.get_ipython()

@@ -159,8 +159,9 @@ class Record:
         with self.reading() as journal:
             newest = journal.newest()
         lists: dict[str, list[Any]] = {}
-        stages = newest.config.get("stages", ()) if newest is not None else ()
-        for stage in stages:
+        if newest is None:
+            return lists
+        for stage in newest.config.get("stages", ()):
             lists |= stage.get("vary") or {}
         return lists
 

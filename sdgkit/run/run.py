@@ -246,7 +246,9 @@ class Run:
     @property
     def error(self) -> BaseException | None:
         """What stopped the run; None if nothing did."""
-        return self._execution.error if self._execution is not None else None
+        if self._execution is None:
+            return None
+        return self._execution.error
 
     @property
     def warning(self) -> Explanation | None:
@@ -261,7 +263,9 @@ class Run:
     @property
     def plan(self) -> Plan | None:
         """What is done; with a profile once there is one. None for a run that was opened."""
-        return self._execution.plan if self._execution is not None else self._given_plan
+        if self._execution is None:
+            return self._given_plan
+        return self._execution.plan
 
     @property
     def profile(self) -> Profile | None:
@@ -280,7 +284,9 @@ class Run:
     @property
     def teachers(self) -> list[Teacher]:
         """The teachers that the run asks: teacher and judge. Empty for a run that was opened."""
-        return self.plan.teachers if self.plan is not None else []
+        if self.plan is None:
+            return []
+        return self.plan.teachers
 
     def snapshot(self) -> Snapshot:
         """The state of the run now. Cheap; call it as often as you like, from any thread."""

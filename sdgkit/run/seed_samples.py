@@ -159,7 +159,11 @@ def _if_short(task: str, others: Sequence[dict[str, Any]]) -> list[dict[str, Any
 
 
 def _not_about(row: Row, samples: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [sample for sample in samples if not _is_about(sample, row)]
+    others = []
+    for sample in samples:
+        if not _is_about(sample, row):
+            others.append(sample)
+    return others
 
 
 def _identity(seed: Row) -> _Identity:
@@ -184,7 +188,9 @@ def _tokens(seed: Row) -> int:
 
 def _is_about(sample: Mapping[str, Any], row: Row) -> bool:
     """Whether the row is the sample itself, as where a seed is judged beside another."""
-    material = "question" if "context" not in sample else "context"
+    material = "context"
+    if "context" not in sample:
+        material = "question"
     return material in row and sample.get(material) == row[material]
 
 

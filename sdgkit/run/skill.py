@@ -54,7 +54,11 @@ def _own_prompts(config: RunConfig) -> dict[str, Prompt]:
     if config.pipeline not in _SHIPPED_METHODS:
         return used
     shipped = load_prompts(list(used), config.pipeline)
-    return {name: prompt for name, prompt in used.items() if shipped.get(name) != prompt}
+    own = {}
+    for name, prompt in used.items():
+        if shipped.get(name) != prompt:
+            own[name] = prompt
+    return own
 
 
 def _settings_of(config: RunConfig) -> dict[str, Any]:
@@ -67,7 +71,10 @@ def _settings_of(config: RunConfig) -> dict[str, Any]:
         settings["target"] = config.target
     if config.system is not None:
         settings["system"] = config.system
-    checks = [dict(check) for check in config.settings.checks or () if "check" in check]
+    checks = []
+    for check in config.settings.checks or ():
+        if "check" in check:
+            checks.append(dict(check))
     if checks:  # one that is your own code is not written: a folder holds data only
         settings["checks"] = checks
     return settings

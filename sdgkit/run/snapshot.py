@@ -104,7 +104,9 @@ class Funnel(list[StageLine]):
         return "".join(fill("funnel.txt", stages=self))
 
     def _repr_html_(self) -> str:
-        return draw_funnel(self) if self else "<p>No stage has run yet.</p>"
+        if not self:
+            return "<p>No stage has run yet.</p>"
+        return draw_funnel(self)
 
 
 def funnel_of(

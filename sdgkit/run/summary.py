@@ -55,7 +55,9 @@ def summarize(
 
 
 def _public(model: str | None) -> str | None:
-    return None if model is None else public_model_name(model)
+    if model is None:
+        return None
+    return public_model_name(model)
 
 
 def summary_so_far(snapshot: Snapshot, config: RunConfig) -> Summary:

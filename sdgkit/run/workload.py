@@ -52,9 +52,14 @@ class Workload:
         stages = []
         rows = len(plan.rows)
         for stage in plan.pipeline.stages:
-            rows_out = rows * stage.per_row if stage.total_rows is None else stage.total_rows
+            if stage.total_rows is None:
+                rows_out = rows * stage.per_row
+            else:
+                rows_out = stage.total_rows
             requests = stage.requests_per_row if stage.role else 0
-            growth = rows_out / rows if rows else 1.0
+            growth = 1.0
+            if rows:
+                growth = rows_out / rows
             stages.append(StageLoad(stage.name, rows_out, requests, growth))
             rows = rows_out
         return cls(
@@ -70,7 +75,9 @@ class Workload:
         """The samples of the run: its target, or the most that one pass can bring."""
         if self.target is not None:
             return self.target
-        rows = self.stages[-1].rows if self.stages else self.rows
+        rows = self.rows
+        if self.stages:
+            rows = self.stages[-1].rows
         return rows // max(1, self.responses)
 
     @property
@@ -91,12 +98,16 @@ class Workload:
     @property
     def samples_in_words(self) -> str:
         """Such as `of at most 120`."""
-        limit = "" if self.target is not None else "at most "
+        limit = "at most "
+        if self.target is not None:
+            limit = ""
         return f"of {limit}{format_number(self.samples)}"
 
     def __str__(self) -> str:
         requests = pluralize(self.requests, "request")
-        study = ", after a study of the seeds" if self.studies else ""
+        study = ""
+        if self.studies:
+            study = ", after a study of the seeds"
         if self.target is not None:
             samples = pluralize(self.target, "sample")
             return f"about {requests} a round until {samples} are kept{study}"
@@ -131,7 +142,9 @@ class Workload:
         total = 0.0
         expected_in = float(self.rows)
         for stage, line in zip(self.stages, lines, strict=False):
-            rows_done = line.tried / stage.rows_per_row if stage.rows_per_row else 0.0
+            rows_done = 0.0
+            if stage.rows_per_row:
+                rows_done = line.tried / stage.rows_per_row
             expected_in = max(expected_in, rows_done)
             weight = stage.requests_per_row
             done += rows_done * weight
@@ -139,5 +152,7 @@ class Workload:
             let_through = (line.rows_out + PRIOR_ROWS) / (line.tried + PRIOR_ROWS)
             expected_in *= stage.rows_per_row * let_through
         if not total:  # no stage asks: every row is over at once
-            return min(1.0, lines[-1].tried / max(1, self.stages[-1].rows)) if lines else 0.0
+            if not lines:
+                return 0.0
+            return min(1.0, lines[-1].tried / max(1, self.stages[-1].rows))
         return min(1.0, done / total)
