@@ -487,7 +487,7 @@ def _stream_of(plan: Plan, journal: Journal, finished: Mapping[int, Mapping[str,
         by_stage = journal.count_replies_by_stage()
         target.spend(sum(by_stage.get(name, 0) for name in STUDY.names))
         return Stream(plan, plan.admitted, journal, {}, target)
-    return Stream(plan, plan.admitted, journal, finished)
+    return Stream(plan, plan.admitted, journal, finished, None)
 
 
 def _texts_of(stream: Stream) -> tuple[StageText, ...]:
