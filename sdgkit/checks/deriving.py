@@ -58,7 +58,10 @@ def derive_checks(seeds: Sequence[Row]) -> list[str]:
         *_language_checks(responses),
         "no_refusal",
     ]
-    passed = [text for text in candidates if _all_pass(text, samples)]
+    passed = []
+    for text in candidates:
+        if _all_pass(text, samples):
+            passed.append(text)
     return [*passed, *_fact_checks(seeds)]
 
 
@@ -69,11 +72,10 @@ def _as_sample(seed: Row, example: Row | None = None) -> dict[str, object]:
         seed: The seed.
         example: The seed beside which it stands, as a new sample does (default: itself).
     """
-    own = {
-        name.removeprefix("seed_"): value
-        for name, value in seed.items()
-        if name.startswith("seed_")
-    }
+    own = {}
+    for name, value in seed.items():
+        if name.startswith("seed_"):
+            own[name.removeprefix("seed_")] = value
     return {**(seed if example is None else example), **own}
 
 
@@ -190,6 +192,8 @@ def _fact_checks(seeds: Sequence[Row]) -> Iterator[str]:
     if not has_contexts or len(seeds) < ENOUGH_SEEDS_FOR_FACTS:
         return
     examples = [*seeds[1:], seeds[0]]
-    samples = [_as_sample(seed, example) for seed, example in zip(seeds, examples, strict=True)]
+    samples = []
+    for seed, example in zip(seeds, examples, strict=True):
+        samples.append(_as_sample(seed, example))
     if _all_pass("facts_in_context", samples):
         yield "facts_in_context"

@@ -188,7 +188,10 @@ class _SeedForm:
         for number in numbers(response):
             if not source.has_number(number) and not source.computes(number):
                 self._numbers.add(number.values)
-        own_words = [word for word in WORD.findall(response) if not source.has_name(word)]
+        own_words = []
+        for word in WORD.findall(response):
+            if not source.has_name(word):
+                own_words.append(word)
         self._names = FactSource(*own_words)
 
     def has_number(self, number: Number) -> bool:

@@ -60,8 +60,13 @@ def json_objects(value: object) -> list[dict[str, Any]]:
     Empty for any other value.
     """
     entries = value if isinstance(value, list) else [value]
-    objects = [entry for entry in entries if isinstance(entry, dict)]
-    return objects if len(objects) == len(entries) else []
+    objects = []
+    for entry in entries:
+        if isinstance(entry, dict):
+            objects.append(entry)
+    if len(objects) == len(entries):
+        return objects
+    return []
 
 
 def _keys_flaw(keys: Sequence[str], value: object) -> str:

@@ -46,7 +46,9 @@ def language(text: str) -> str:
     if letters < CERTAIN_LETTERS:
         return ""
     code, share = _language_model().classify(" ".join(prose.split()))
-    return str(code) if share >= CERTAIN_SHARE else ""
+    if share < CERTAIN_SHARE:
+        return ""
+    return str(code)
 
 
 def _are_close(language: str, other: str) -> bool:

@@ -139,7 +139,10 @@ def values_in_digits(text: str) -> set[float]:
     text = plain_digits(text)
     tokens = re.findall(_SPACED_NUMBER, text) + re.findall(_PLAIN_NUMBER, text)
     tokens += _pieces_between_commas(tokens)
-    csv_lines = [line for line in text.splitlines() if _CSV_LINE.search(line)]
+    csv_lines = []
+    for line in text.splitlines():
+        if _CSV_LINE.search(line):
+            csv_lines.append(line)
     tokens += re.findall(r"\d+(?:\.\d+)?", "\n".join(csv_lines))
     values: set[float] = set()
     for token in tokens:
@@ -156,7 +159,10 @@ def values_in_words(words: set[str]) -> set[float]:
     value_of = number_words()
     values: set[float] = set()
     for word in words:
-        parts = [value_of[part] for part in word.split("-") if part in value_of]
+        parts = []
+        for part in word.split("-"):
+            if part in value_of:
+                parts.append(value_of[part])
         if parts:
             values |= {*parts, sum(parts)}
     return values
@@ -166,7 +172,9 @@ def _pieces_between_commas(tokens: list[str]) -> list[str]:
     """What stands between commas that do not group thousands."""
     pieces: list[str] = []
     for token in tokens:
-        pieces += [piece for piece in token.split(",") if piece and len(piece) != 3]
+        for piece in token.split(","):
+            if piece and len(piece) != 3:
+                pieces.append(piece)
     return pieces
 
 

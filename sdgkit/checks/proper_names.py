@@ -28,7 +28,10 @@ def capitalises_nouns(texts: Iterable[str]) -> bool:
     words: list[str] = []
     for text in texts:
         words += _words_inside_sentences(text)
-    capitalised = [word for word in words if word[0].isupper()]
+    capitalised = []
+    for word in words:
+        if word[0].isupper():
+            capitalised.append(word)
     return len(capitalised) > NOUNS * len(words)
 
 

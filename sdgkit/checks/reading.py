@@ -104,7 +104,9 @@ def _read_check(entry: object) -> Check:
         return _typed_check(entry)
     if callable(entry):
         name = getattr(entry, "__name__", type(entry).__name__)
-        return Check(name=name if name.isidentifier() else "check", function=entry)
+        if not name.isidentifier():
+            name = "check"
+        return Check(name=name, function=entry)
     raise SettingsError(
         f"{entry!r} is not a check. Use one of sdgkit.checks, its name, or a function of a row.",
         setting="checks",
@@ -200,7 +202,9 @@ def _read_limits(argument: str) -> dict[str, Any]:
 
 
 def _read_limit(digits: str) -> int | None:
-    return int(digits) if digits else None
+    if not digits:
+        return None
+    return int(digits)
 
 
 _ARGUMENT_READERS: dict[str, Callable[[str], dict[str, Any]]] = {

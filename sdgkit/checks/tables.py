@@ -52,7 +52,9 @@ class Table:
         for number, row in enumerate(self.rows, 1):
             if len(row) != len(self.head):
                 return f"Row {number} of the table has {len(row)} cells, its head {len(self.head)}."
-        return "" if self.rows else "The table has no rows."
+        if self.rows:
+            return ""
+        return "The table has no rows."
 
 
 def _is_below_head(line: str, head: str) -> bool:

@@ -41,7 +41,10 @@ def length(
         unit: What to count. In scripts without spaces between words, a word is a sign.
     """
     _check_limits(min, max, unit)
-    number = count_words(checked.text) if unit == "words" else len(checked.text)
+    if unit == "words":
+        number = count_words(checked.text)
+    else:
+        number = len(checked.text)
     if min is not None and number < min:
         return f"It has {number} {unit}; at least {min} are required."
     if max is not None and number > max:

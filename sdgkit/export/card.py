@@ -71,7 +71,9 @@ class CardPage:
         if self.sample is None:
             return None
         score = self.sample.get("score")
-        return format_number(score) if isinstance(score, int | float) else None
+        if not isinstance(score, int | float):
+            return None
+        return format_number(score)
 
     @property
     def is_grounded(self) -> bool:

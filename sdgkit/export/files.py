@@ -82,7 +82,10 @@ def write_parquet(path: str | Path, rows: Callable[[], Iterable[Row]]) -> int:
     import pyarrow.parquet as pq
 
     schema = _schema(rows())
-    text_columns = [field.name for field in schema if pa.types.is_string(field.type)]
+    text_columns = []
+    for field in schema:
+        if pa.types.is_string(field.type):
+            text_columns.append(field.name)
     number = 0
     with (
         write_atomically(path) as file,

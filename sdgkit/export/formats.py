@@ -128,10 +128,11 @@ def alpaca(sample: Row, system: str | None = None) -> AlpacaRow:
 
 def sharegpt(sample: Row, system: str | None = None) -> ShareGptRow:
     """ShareGPT's format: a conversation from human to gpt."""
-    conversations: list[ShareGptTurn] = [
-        {"from": _SHAREGPT_ROLES[message["role"]], "value": message["content"]}
-        for message in _chat(sample, system)
-    ]
+    conversations: list[ShareGptTurn] = []
+    for message in _chat(sample, system):
+        conversations.append(
+            {"from": _SHAREGPT_ROLES[message["role"]], "value": message["content"]}
+        )
     return {"id": sample.get("id"), "conversations": conversations}
 
 
@@ -204,10 +205,18 @@ def training_text(sample: Row, column: str) -> str | None:
     """
     if isinstance(sample.get(column), str):
         return str(sample[column])
-    others = [name for name in _OTHER_NAMES[column] if isinstance(sample.get(name), str)]
+    others = []
+    for name in _OTHER_NAMES[column]:
+        if isinstance(sample.get(name), str):
+            others.append(name)
     if not others and column == "question" and training_text(sample, "response") is not None:
         # What is left is the input, if it is one column.
         known = ("id", *_OTHER_NAMES["response"], "response")
-        others = [name for name, value in sample.items() if name not in known and value is not None]
-    text = sample[others[0]] if len(others) == 1 else None
+        others = []
+        for name, value in sample.items():
+            if name not in known and value is not None:
+                others.append(name)
+    text = None
+    if len(others) == 1:
+        text = sample[others[0]]
     return text if isinstance(text, str) else None

@@ -134,7 +134,10 @@ def write_mix(
         RunError: There are no rows, or they cannot be written.
     """
     if format not in EXPORT_FORMATS or format == "preference":
-        choices = [name for name in EXPORT_FORMATS if name != "preference"]
+        choices = []
+        for name in EXPORT_FORMATS:
+            if name != "preference":
+                choices.append(name)
         raise SettingsError(
             f"There is no mix in the format {format!r}. Use one of: {', '.join(choices)}.",
             setting="format",
@@ -189,12 +192,16 @@ class _Mixture(TrainingSet):
         for mixed in parts:
             ids = by_part.get(mixed.part.key, [])
             wanted = round(mixed.weight * len(ids))
-            number = wanted if cap is None else min(cap, wanted)
+            number = wanted
+            if cap is not None:
+                number = min(cap, wanted)
             self._copies.update(_choose(ids, number))
             self.lines.append(MixLine(mixed.part.skill, len(ids), number, mixed.weight))
         self.total = sum(line.rows for line in self.lines)
         self._replayed: list[_ReplayRow] = []
-        shares = sum(replay.share for replay in replays)
+        shares = 0.0
+        for replay in replays:
+            shares += replay.share
         for replay in replays:
             self._add(replay, shares, questions, max_repeat)
 
@@ -285,7 +292,9 @@ def _choose(ids: Iterable[str], number: int) -> dict[str, int]:
 
 def _copied(id_: str, copy: int) -> str:
     """The id of a copy of a row: ids stay distinct."""
-    return id_ if copy == 0 else f"{id_}+{copy}"
+    if copy == 0:
+        return id_
+    return f"{id_}+{copy}"
 
 
 @dataclass(frozen=True)
@@ -328,7 +337,10 @@ class _ReplayRow:
         turns = list(chat)
         if turns[0]["role"] == "system":
             system = str(turns.pop(0)["content"])
-        users = [turn for turn in turns if turn["role"] == "user"]
+        users = []
+        for turn in turns:
+            if turn["role"] == "user":
+                users.append(turn)
         if not users or turns[-1]["role"] != "assistant":
             raise SettingsError(
                 f"--with {source}, row {number}: a chat needs a user's message and must end with "
@@ -336,7 +348,9 @@ class _ReplayRow:
                 setting="replay",
             )
         is_one_turn = [turn["role"] for turn in turns] == ["user", "assistant"]
-        answer = str(turns[-1]["content"]) if is_one_turn else None
+        answer = None
+        if is_one_turn:
+            answer = str(turns[-1]["content"])
         return cls(source, id_, system, str(users[0]["content"]), answer, chat)
 
     @property
@@ -360,7 +374,9 @@ class _ReplayRow:
     def formatted(self, format: str) -> Row:
         """The row in a training format."""
         if self.response is None:
-            chat = [{"role": turn["role"], "content": turn["content"]} for turn in self.messages]
+            chat = []
+            for turn in self.messages:
+                chat.append({"role": turn["role"], "content": turn["content"]})
             return {"id": self.id, "messages": chat}
         return FORMATS[format](self.sample, self.system)
 

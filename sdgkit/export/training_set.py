@@ -151,12 +151,17 @@ class TrainingSet:
         samples_by_key = Counter(row.part.key for row in self._rows())
         page = SetPage(self.parts, splits, samples_by_key)
         write_text(folder / "README.md", fill("set.md", page=page))
-        return sum(split.rows for split in splits)
+        rows = 0
+        for split in splits:
+            rows += split.rows
+        return rows
 
     def _write_split(
         self, folder: Path, split: str, is_in_split: Callable[[Row], bool]
     ) -> SplitFile:
-        name = f"{REHEARSAL}_{split}" if _is_rehearsal(self.parts) else split
+        name = split
+        if _is_rehearsal(self.parts):
+            name = f"{REHEARSAL}_{split}"
         rows = partial(self._formatted, "parquet", is_in_split)
         unnamed = folder / f"{name}.parquet"
         number = write_parquet(unnamed, rows)
@@ -166,7 +171,10 @@ class TrainingSet:
     def _formatted(self, format: str, is_in_split: Callable[[Row], bool]) -> Iterator[Row]:
         """The rows of one split in a training format."""
         is_preference = format == "preference"
-        rows = self._preference_rows() if is_preference else self._rows()
+        if is_preference:
+            rows = self._preference_rows()
+        else:
+            rows = self._rows()
         for row in rows:
             if not is_in_split(row.sample):
                 continue
@@ -323,7 +331,10 @@ def merged(parts: Sequence[Part]) -> TrainingSet:
 
 def refuse_mixed_rehearsals(parts: Sequence[Part]) -> None:
     """Refuse a rehearsal among real runs. Raises SettingsError."""
-    rehearsals = [part.key for part in parts if part.summary.is_rehearsal]
+    rehearsals = []
+    for part in parts:
+        if part.summary.is_rehearsal:
+            rehearsals.append(part.key)
     if rehearsals and len(rehearsals) < len(parts):
         raise SettingsError(
             f"{rehearsals[0]} is a rehearsal: its samples were written by rules, not by a model. "

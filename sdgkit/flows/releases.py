@@ -29,7 +29,9 @@ def recognise(document: object, file: str) -> tuple[str, list[Any]]:
     """
     if isinstance(document, list):
         return SDG_HUB, document
-    blocks = document.get("blocks") if isinstance(document, Mapping) else None
+    blocks = None
+    if isinstance(document, Mapping):
+        blocks = document.get("blocks")
     if not isinstance(document, Mapping) or not isinstance(blocks, list):
         raise SettingsError(_SENTENCE.format(file=file))
     is_newer = "metadata" in document or any(
@@ -43,11 +45,17 @@ def recognise(document: object, file: str) -> tuple[str, list[Any]]:
 
 def _newer(document: Mapping[str, Any], blocks: list[Any], file: str) -> str:
     metadata = document.get("metadata")
-    name = metadata.get("name") if isinstance(metadata, Mapping) else None
-    called = f" ({name!s:.60})" if name else ""
-    types = dict.fromkeys(
-        str(block.get("block_type")) for block in blocks if isinstance(block, Mapping)
-    )
+    name = None
+    if isinstance(metadata, Mapping):
+        name = metadata.get("name")
+    called = ""
+    if name:
+        called = f" ({name!s:.60})"
+    block_types = []
+    for block in blocks:
+        if isinstance(block, Mapping):
+            block_types.append(str(block.get("block_type")))
+    types = dict.fromkeys(block_types)
     return (
         f"{file}{called} is a flow of {NEWER_SDG_HUB}: metadata, and blocks of the types "
         f"{', '.join(types)}. sdgkit runs flows of sdg_hub 0.1 and pipelines of InstructLab SDG. "

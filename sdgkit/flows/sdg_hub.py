@@ -100,7 +100,9 @@ def read_flow(path: str | Path) -> Flow:
 def _read_document(file: Path) -> object:
     try:
         node = read_document(file.read_text("utf-8-sig"))
-        return None if node is None else node_value(node)
+        if node is None:
+            return None
+        return node_value(node)
     except YamlProblem as problem:
         raise SettingsError(
             f"Cannot read the flow {file}, line {problem.line}: {problem.problem}"

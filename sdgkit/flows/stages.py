@@ -66,7 +66,11 @@ class FlowFilter(Stage):
                 f"{self.column} is {row[self.column]!r}; {self.operation} {choices} is required.",
                 step.last_reply(),
             )
-        return {name: value for name, value in row.items() if name not in self.remove}
+        columns = {}
+        for name, value in row.items():
+            if name not in self.remove:
+                columns[name] = value
+        return columns
 
     def _keeps(self, row: dict[str, Any]) -> bool:
         """Whether the row is kept; its value is converted in place."""

@@ -118,7 +118,9 @@ class _DrawnStage:
             facts.append(f"{format_number(self.working)} working")
         if facts:
             return " · ".join(facts)
-        return "nothing dropped" if self.line.tried else "no rows reached this stage"
+        if self.line.tried:
+            return "nothing dropped"
+        return "no rows reached this stage"
 
 
 def _shortened(text: str, limit: int) -> str:
@@ -176,7 +178,9 @@ def draw_method(pipeline: str = "grounded") -> str:
         An inline SVG, at most 480 px wide and readable down to 320.
     """
     names = load_texts("stages")[pipeline]
-    stages = [_DrawnStage(StageLine(name, rows_in=0, tried=0, rows_out=0)) for name in names]
+    stages = []
+    for name in names:
+        stages.append(_DrawnStage(StageLine(name, rows_in=0, tried=0, rows_out=0)))
     return _FlowPicture(stages, "seed examples", "samples", is_numbered=False).as_svg()
 
 
@@ -202,7 +206,9 @@ def draw_funnel(
     most_tried = max(most_rows, *(line.tried for line in lines))
     scale = _BAR_WIDTH / max(1, most_tried)
     stages = [_DrawnStage(line, scale) for line in lines]
-    rows_in = lines[0].rows_in if seeds is None else seeds
+    rows_in = lines[0].rows_in
+    if seeds is not None:
+        rows_in = seeds
     rows_out = lines[-1].rows_out
     if len(lines) > 1:
         start = pluralize(rows_in, "seed example")
@@ -280,7 +286,9 @@ class Histogram:
             return f"{bar.label}: {kept}, {lost}"
         if bar.lost:
             return f"from {bar.label}: {kept}, {lost}"
-        return f"from {bar.label}: {kept}" if bar.kept else ""
+        if not bar.kept:
+            return ""
+        return f"from {bar.label}: {kept}"
 
     def as_svg(self) -> str:
         """The histogram as inline SVG, 264 px wide."""

@@ -36,7 +36,11 @@ def split_ids(text: str) -> tuple[str, ...]:
         >>> split_ids("s2, s5")
         ('s2', 's5')
     """
-    return tuple(id_.strip() for id_ in text.split(",") if id_.strip())
+    ids = []
+    for id_ in text.split(","):
+        if id_.strip():
+            ids.append(id_.strip())
+    return tuple(ids)
 
 
 def distinct(texts: Iterable[str]) -> tuple[str, ...]:

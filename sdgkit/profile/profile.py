@@ -109,12 +109,20 @@ class Profile:
     @property
     def enabled_criteria(self) -> list[str]:
         """The texts of the criteria that are used, in order."""
-        return [criterion.text for criterion in self.criteria if criterion.enabled]
+        texts = []
+        for criterion in self.criteria:
+            if criterion.enabled:
+                texts.append(criterion.text)
+        return texts
 
     @property
     def broken_criteria(self) -> list[Criterion]:
         """The criteria that a seed's own response breaks."""
-        return [criterion for criterion in self.criteria if criterion.broken_by]
+        broken = []
+        for criterion in self.criteria:
+            if criterion.broken_by:
+                broken.append(criterion)
+        return broken
 
     def check_stages(self, but: Collection[str] = ()) -> list[Check]:
         """The checks as one stage; none if there are no checks.
@@ -127,7 +135,9 @@ class Profile:
         """
         checks = tuple(read_shipped_check(text) for text in self.checks)
         applied = tuple(check for check in checks if check.name not in but)
-        return [Check(name=CHECKS_STAGE, function=AllChecks(applied))] if applied else []
+        if not applied:
+            return []
+        return [Check(name=CHECKS_STAGE, function=AllChecks(applied))]
 
     def summary(self) -> str:
         """What the profile holds, in a few words."""
@@ -161,7 +171,9 @@ class Profile:
         for entry in values.get("criteria", ()):
             broken_by = split_ids(entry.get("broken_by", ""))
             criteria.append(Criterion(entry["text"], entry.get("enabled", True), broken_by))
-        variety = {name: tuple(entries) for name, entries in values.get("variety", {}).items()}
+        variety = {}
+        for name, entries in values.get("variety", {}).items():
+            variety[name] = tuple(entries)
         return cls(
             criteria=tuple(criteria),
             variety=variety,

@@ -64,7 +64,10 @@ class ProfileReader:
         if not isinstance(node, yaml.MappingNode):
             return Criterion(self._text_of(node, "criteria"))
         fields = self._mapping(node, "criteria")
-        unknown = [name for name in fields if name not in CRITERION_KEYS]
+        unknown = []
+        for name in fields:
+            if name not in CRITERION_KEYS:
+                unknown.append(name)
         if unknown or "text" not in fields:
             raise self._error(
                 node,
@@ -100,7 +103,9 @@ class ProfileReader:
         return texts
 
     def _question_steers(self, node: yaml.Node) -> bool | None:
-        return None if _is_empty(node) else self._truth(node, "question_steers")
+        if _is_empty(node):
+            return None
+        return self._truth(node, "question_steers")
 
     def _untested_on(self, node: yaml.Node) -> tuple[str, ...]:
         return self._ids(node, "untested_on")
@@ -129,7 +134,9 @@ class ProfileReader:
     def _ids(self, node: yaml.Node, name: str) -> tuple[str, ...]:
         """The ids of seeds: one text with commas between them, or a list."""
         if isinstance(node, yaml.ScalarNode):
-            return () if _is_empty(node) else split_ids(node.value)
+            if _is_empty(node):
+                return ()
+            return split_ids(node.value)
         return self._texts(node, name)
 
     def _text_of(self, node: yaml.Node, name: str) -> str:
@@ -144,7 +151,9 @@ class ProfileReader:
         return text
 
     def _truth(self, node: yaml.Node, name: str) -> bool:
-        word = str(node.value).lower() if isinstance(node, yaml.ScalarNode) else ""
+        word = ""
+        if isinstance(node, yaml.ScalarNode):
+            word = str(node.value).lower()
         if word not in _TRUTHS:
             raise self._error(node, name, "it must be true or false.")
         return _TRUTHS[word]

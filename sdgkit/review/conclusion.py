@@ -32,7 +32,10 @@ def conclude(review: Review) -> Conclusion:
         review: The review.
     """
     states = [review.state(id_) for id_ in review.drawn()]
-    decided = [state for state in states if state in ("accepted", "edited", "rejected")]
+    decided = []
+    for state in states:
+        if state in ("accepted", "edited", "rejected"):
+            decided.append(state)
     if not decided:
         return Conclusion(
             "", "", ("Accept what you would have written yourself; reject the rest.",)

@@ -41,10 +41,16 @@ def parts(sample: Row) -> dict[str, str]:
         "question": own_question(sample),
         "response": sample.get("response"),
     }
-    return {name: text for name, text in texts.items() if isinstance(text, str) and text}
+    filled = {}
+    for name, text in texts.items():
+        if isinstance(text, str) and text:
+            filled[name] = text
+    return filled
 
 
 def score_of(sample: Row) -> float | None:
     """The judge's score of a sample; None if it is not a number."""
     score = sample.get("score")
-    return score if isinstance(score, int | float) else None
+    if isinstance(score, int | float):
+        return score
+    return None

@@ -34,10 +34,14 @@ def figures_of(samples: Iterable[tuple[Row, SampleFacts]]) -> Figures:
     seed_lengths: dict[str, int] = {}
     for sample, facts in samples:
         is_rejected = facts.state == "rejected"
-        lengths = rejected_lengths if is_rejected else kept_lengths
+        lengths = kept_lengths
+        if is_rejected:
+            lengths = rejected_lengths
         lengths[_length(sample, "response")] += 1
         if facts.score is not None:
-            scores = rejected_scores if is_rejected else kept_scores
+            scores = kept_scores
+            if is_rejected:
+                scores = rejected_scores
             scores[facts.score] += 1
         seed_lengths[facts.seed] = _length(sample, "seed_response")
     drawn_lengths = ""

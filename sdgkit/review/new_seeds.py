@@ -51,7 +51,11 @@ def _as_seed(sample: Row, columns: Sequence[str]) -> Seed:
         "seed_question": own_question(sample),
         "seed_response": sample["response"],
     }
-    return {name: values[name] for name in columns if name in values}
+    seed = {}
+    for name in columns:
+        if name in values:
+            seed[name] = values[name]
+    return seed
 
 
 def _without_ids(rows: Iterable[Row]) -> list[Seed]:

@@ -179,7 +179,10 @@ class Review:
             texts_now[name] = text
         if sample.get("question") != own_question(sample):
             texts_now["question"] = f"{texts_now['context']}\n\n{texts_now['question']}"
-        edits = {name: text for name, text in texts_now.items() if text != sample.get(name)}
+        edits = {}
+        for name, text in texts_now.items():
+            if text != sample.get(name):
+                edits[name] = text
         return Decision(content_key(sample), id, verdict, reason.strip(), edits)
 
     def decide(self, decisions: Sequence[Decision]) -> None:
@@ -278,8 +281,10 @@ class Review:
     def as_decided(self, id: str) -> dict[str, Any]:
         """A sample with the texts of the person who edited it."""
         decision = self.decision(id)
-        edits = decision.edits if decision is not None else {}
-        return {**self.sample(id), **edits}
+        sample = self.sample(id)
+        if decision is None:
+            return dict(sample)
+        return {**sample, **decision.edits}
 
     def decision(self, id: str) -> Decision | None:
         """The decision that holds for a sample; None if it is undecided or outdated."""
@@ -399,7 +404,10 @@ class Review:
             The sentence; "" until at least one of them is decided.
         """
         states = [self.state(id_) for id_ in self.drawn()]
-        decided = [state for state in states if state in ("accepted", "edited", "rejected")]
+        decided = []
+        for state in states:
+            if state in ("accepted", "edited", "rejected"):
+                decided.append(state)
         if not decided:
             return ""
         good = decided.count("accepted")
@@ -412,7 +420,11 @@ class Review:
     def reasons(self) -> dict[str, int]:
         """The reasons of rejections with their numbers, the most frequent first."""
         reasons = [self.facts(id_).reason for id_ in self.by_id]
-        return dict(Counter(reason for reason in reasons if reason).most_common())
+        given_reasons = []
+        for reason in reasons:
+            if reason:
+                given_reasons.append(reason)
+        return dict(Counter(given_reasons).most_common())
 
     def figures(self, ids: Iterable[str]) -> Figures:
         """Histograms of some samples; those that were rejected are drawn hollow.

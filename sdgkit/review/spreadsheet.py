@@ -135,7 +135,11 @@ def from_csv(review: Review, path: str | Path) -> SpreadsheetResult:
         except SettingsError as error:
             message = f"{path}, line {line.number} ({line.id}): {error}"
             raise SettingsError(message, setting=error.setting, choices=error.choices) from None
-    review.decide([result.decision for result in results if result.decision is not None])
+    decisions = []
+    for result in results:
+        if result.decision is not None:
+            decisions.append(result.decision)
+    review.decide(decisions)
     counts = Counter(result.outcome for result in results)
     return SpreadsheetResult(
         accepted=counts["accepted"],
@@ -153,12 +157,16 @@ def harmless(text: str) -> str:
         >>> harmless("=1+1")
         "'=1+1"
     """
-    return f"'{text}" if _FORMULA.match(text) else text
+    if _FORMULA.match(text):
+        return f"'{text}"
+    return text
 
 
 def original(cell: str) -> str:
     """The text that `harmless` made this cell of."""
-    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
+    if cell.startswith("'") and _FORMULA.match(cell):
+        return cell[1:]
+    return cell
 
 
 def _cells_of(review: Review, sample: Row) -> dict[str, object]:
@@ -169,7 +177,11 @@ def _cells_of(review: Review, sample: Row) -> dict[str, object]:
     if decision is not None:
         cells["verdict"] = decision.verdict
         cells["reason"] = decision.reason
-    return {name: value for name, value in cells.items() if value is not None}
+    filled = {}
+    for name, value in cells.items():
+        if value is not None:
+            filled[name] = value
+    return filled
 
 
 def _result_of(line: _Line, review: Review) -> _LineResult:
@@ -220,7 +232,9 @@ def _texts_in(line: _Line, sample: Row, before: Decision | None) -> dict[str, st
         sample: Its sample, as the teacher wrote it.
         before: The decision so far, whose edits the cells may show.
     """
-    edits = before.edits if before is not None else {}
+    edits: Mapping[str, str] = {}
+    if before is not None:
+        edits = before.edits
     written = parts(sample)
     shown = parts({**sample, **edits})
     texts = {}
@@ -273,7 +287,10 @@ def _parse(text: str, path: Path) -> list[_Line]:
     lines = []
     for row in reader:
         if row["id"]:  # spreadsheets leave lines of empty cells at the end
-            cells = {name: _cell_text(row[name]) for name in COLUMNS if name in row}
+            cells = {}
+            for name in COLUMNS:
+                if name in row:
+                    cells[name] = _cell_text(row[name])
             lines.append(_Line(reader.line_num, cells))
     return lines
 

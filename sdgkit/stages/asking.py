@@ -39,7 +39,9 @@ class Generate(Stage):
     @property
     def written_columns(self) -> frozenset[str]:
         own = frozenset(self.columns)
-        return own | {REASONING} if self.keep_reasoning else own
+        if self.keep_reasoning:
+            return own | {REASONING}
+        return own
 
     async def change(self, step: Step) -> Mapping[str, Any]:
         columns = await self._ask_for_columns(step)
@@ -101,7 +103,9 @@ class Judge(Stage):
             optional={FAULTS},
         )
         scores = {self.score_in(record["score"]) for record in parsed.rows}
-        score = scores.pop() if len(scores) == 1 and not parsed.stray else None
+        score = None
+        if len(scores) == 1 and not parsed.stray:
+            score = scores.pop()
         if score is None:
             return Reading(parsed.rows, (), parsed.is_thought_only)
         record = parsed.rows[0]

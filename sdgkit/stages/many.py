@@ -225,7 +225,10 @@ class _Batch:
             How many were.
         """
         columns = self._stage.columns
-        new_rows = [row for row in rows if normalized(row, columns) not in self._texts]
+        new_rows = []
+        for row in rows:
+            if normalized(row, columns) not in self._texts:
+                new_rows.append(row)
         wanted = new_rows[: len(self._missing)]
         for row in wanted:
             self._texts[normalized(row, columns)] = "\n".join(str(row[name]) for name in columns)
@@ -256,7 +259,10 @@ class Given(Stage):
 
     @property
     def total_rows(self) -> int | None:
-        return sum(len(rows) for rows in self.rows.values())
+        number = 0
+        for rows in self.rows.values():
+            number += len(rows)
+        return number
 
     @property
     def target_rounds(self) -> int | None:

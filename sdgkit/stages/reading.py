@@ -54,12 +54,14 @@ def refuse_if_final(reply: Reply) -> None:
             (`refused`).
     """
     if reply.ending is Ending.REFUSED:
-        words = f": {reply.text.strip()}" if reply.text.strip() else ""
+        words = ""
+        if reply.text.strip():
+            words = f": {reply.text.strip()}"
         raise Drop("refused", f"{_refuser(reply)}{words}")
     if is_truncated(reply) and not is_loop(reply):
-        word = (
-            "" if reply.finish_reason == "length" else f" (finish_reason {reply.finish_reason!r})"
-        )
+        word = ""
+        if reply.finish_reason != "length":
+            word = f" (finish_reason {reply.finish_reason!r})"
         raise Drop(
             "truncated",
             f"The reply was cut off after {reply.completion_tokens} tokens{word}. Raise "
@@ -125,8 +127,8 @@ def has_code_fence(row: Row) -> bool:
 
 
 def _seed_texts(row: Row) -> list[str]:
-    return [
-        value
-        for column, value in row.items()
-        if column.startswith("seed_") and isinstance(value, str)
-    ]
+    texts = []
+    for column, value in row.items():
+        if column.startswith("seed_") and isinstance(value, str):
+            texts.append(value)
+    return texts

@@ -38,7 +38,9 @@ def _before(value: str, start_tag: str, text: str) -> str:
     """What stands in a reply before a value and its start tag, without the marks of thinking."""
     text = text.replace("\r\n", "\n")
     beginning = text[: max(0, text.rfind(value))]
-    tag_place = beginning.lower().rfind(start_tag.lower()) if start_tag else -1
+    tag_place = -1
+    if start_tag:
+        tag_place = beginning.lower().rfind(start_tag.lower())
     if tag_place >= 0:
         beginning = beginning[:tag_place]
     return without_thought_marks(beginning).rstrip("*").rstrip()

@@ -58,7 +58,9 @@ class Revise(Stage):
     @property
     def written_columns(self) -> frozenset[str]:
         own = frozenset([RESPONSE, *REPAIR_COLUMNS])
-        return own | {REASONING} if self.keep_reasoning else own
+        if self.keep_reasoning:
+            return own | {REASONING}
+        return own
 
     def reply_columns(self, prompt: Prompt) -> Sequence[str]:
         return (RESPONSE,)
@@ -82,7 +84,10 @@ class Revise(Stage):
             await self._check(revised, step, row)
         except Drop:  # the reply is recorded; the first response stays
             return {**untouched, REPAIR: FAILED}
-        first = {name: row[name] for name in _OF_A_VERSION if name in row}
+        first = {}
+        for name in _OF_A_VERSION:
+            if name in row:
+                first[name] = row[name]
         return {**revised, FIRST_VERSION: first}
 
     async def _check(self, revised: Row, step: Step, row: Row) -> None:
@@ -117,7 +122,10 @@ class JudgeAgain(Judge):
         return frozenset([FIRST_VERSION])
 
     async def change(self, step: Step) -> Mapping[str, Any]:
-        row = {name: value for name, value in step.row.items() if name != FIRST_VERSION}
+        row = {}
+        for name, value in step.row.items():
+            if name != FIRST_VERSION:
+                row[name] = value
         first = step.row.get(FIRST_VERSION)
         if first is None:
             return row

@@ -46,7 +46,11 @@ class Keep(Stage):
     async def change(self, step: Step) -> Mapping[str, Any]:
         row = step.row
         if self.passes(row):
-            return {name: value for name, value in row.items() if name not in self.remove}
+            columns = {}
+            for name, value in row.items():
+                if name not in self.remove:
+                    columns[name] = value
+            return columns
         verdict = step.last_reply() or str(row.get("evaluation", ""))
         if row.get(REPAIR):  # the last reply may be about the version that was not kept
             verdict = str(row["evaluation"])

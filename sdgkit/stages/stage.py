@@ -95,7 +95,9 @@ class StageTraits:
         None for any number of rounds; 0 if it makes no new rows.
         """
         makes_rows = self.fans_out and self.requests_per_row > 0
-        return None if makes_rows else 0
+        if makes_rows:
+            return None
+        return 0
 
     @property
     def written_columns(self) -> frozenset[str]:
@@ -204,7 +206,10 @@ class Stage(StageTraits):
         why = why_unanswered(reply, reading)
         if why:
             return Drop("no_answer", f"None of {len(ATTEMPTS)} replies held an answer: {why}.")
-        marked = [f"{tag.start} … {tag.end}" for tag in prompt.tags if tag.start]
+        marked = []
+        for tag in prompt.tags:
+            if tag.start:
+                marked.append(f"{tag.start} … {tag.end}")
         expected = " and ".join(marked) or "any text"
         if self.scale:
             scores = ", ".join(f"{score:g}" for score in self.scale)

@@ -90,12 +90,16 @@ class Study:
     @property
     def in_flight(self) -> int:
         """How many requests the teachers are working on."""
-        return self._stream.in_flight if self._stream is not None else 0
+        if self._stream is None:
+            return 0
+        return self._stream.in_flight
 
     @property
     def usage_so_far(self) -> Usage:
         """What it has taken, the stage that is running included."""
-        return self.usage.plus(self._stream.usage) if self._stream is not None else self.usage
+        if self._stream is None:
+            return self.usage
+        return self.usage.plus(self._stream.usage)
 
     def cancel(self) -> None:
         """Stop now; what is recorded stays. Call it on the background loop."""
@@ -114,9 +118,13 @@ class Study:
         with closing(Journal(replies_in=self.journal)) as rows_of_notes:
             await self._stream_through(write_notes, [("study", study_row(shown))], rows_of_notes)
             notes = next(iter(rows_of_notes.samples()), None)
-            problems = [drop["message"] for drop in rows_of_notes.drops()]
+            problems = []
+            for drop in rows_of_notes.drops():
+                problems.append(drop["message"])
         if notes is None:
-            problem = problems[0] if problems else ""
+            problem = ""
+            if problems:
+                problem = problems[0]
             return StudyOutcome(None, problem=problem, trail=frozenset(self._trail))
         # Telling a language loads a model of 68 MB: nothing else waits for it in a thread.
         seeds = [seed for _, seed in self.seeds]
@@ -135,7 +143,10 @@ class Study:
         """Ask for every seed whether its response meets each of the criteria."""
         rows = []
         for id_, seed in self.seeds:
-            columns = {name: value for name, value in seed.items() if value is not None}
+            columns = {}
+            for name, value in seed.items():
+                if value is not None:
+                    columns[name] = value
             rows.append((id_, {**columns, "criteria": list(criteria)}))
         broken_by: dict[int, list[str]] = {}
         untested = dict.fromkeys(id_ for id_, _ in self.seeds)
@@ -154,7 +165,9 @@ class Study:
         if self.is_cancelled:
             return
         journal.session = self.journal.session
-        asked = self.judge if stage.role == "judge" and self.judge is not None else self.teacher
+        asked = self.teacher
+        if stage.role == "judge" and self.judge is not None:
+            asked = self.judge
         prompt = with_fitting_reply(self.prompts[stage.name], asked.context_length)
         plan = _StudyPlan(
             Pipeline(stage.name, (stage,)),
@@ -179,9 +192,12 @@ class Study:
             criteria.append(Criterion(text, enabled=not breakers, broken_by=breakers))
         seeds = [seed for _, seed in self.seeds]
         is_grounded = all(seed.get("seed_context") for seed in seeds)
+        variety = {}
+        for name in VARIETY:
+            variety[VARIETY[name]] = tuple(notes[name])
         return Profile(
             criteria=tuple(criteria),
-            variety={VARIETY[name]: tuple(notes[name]) for name in VARIETY},
+            variety=variety,
             checks=tuple(checks),
             question_steers=notes["steering"] if is_grounded else None,
             untested_on=tuple(tests.untested_on),

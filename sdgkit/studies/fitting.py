@@ -70,18 +70,26 @@ def fitting_seeds(seeds: Sequence[Row], prompt: Prompt, context_length: int | No
 def study_row(seeds: Sequence[Row]) -> dict[str, Any]:
     """The one row of a study's first stage: the task, and the texts of the seeds."""
     tasks = dict.fromkeys(str(seed.get("task_description") or "") for seed in seeds)
-    texts = [{name: seed.get(name) or "" for name in SEED_TEXTS} for seed in seeds]
+    texts = []
+    for seed in seeds:
+        texts.append({name: seed.get(name) or "" for name in SEED_TEXTS})
     return {"task_description": "\n\n".join(filter(None, tasks)), "seeds": texts}
 
 
 def _length(prompt: Prompt, seeds: Sequence[Row]) -> int:
     """About how many tokens the prompt has when it shows these seeds."""
     messages: Sequence[Mapping[str, str]] = prompt.render(study_row(seeds))
-    return sum(rough_tokens(message["content"]) for message in messages)
+    tokens = 0
+    for message in messages:
+        tokens += rough_tokens(message["content"])
+    return tokens
 
 
 def _text_length(seed: Row) -> int:
-    return sum(len(str(seed.get(name) or "")) for name in SEED_TEXTS)
+    characters = 0
+    for name in SEED_TEXTS:
+        characters += len(str(seed.get(name) or ""))
+    return characters
 
 
 def _fair_place(seed: Row) -> bytes:

@@ -41,7 +41,10 @@ class WriteNotes(Stage):
     def read(self, prompt: Prompt, row: Row, reply: Reply) -> Reading:
         """Read the notes. A reply without one complete set of lists is malformed."""
         parsed = prompt.parse(reply.text, self.columns, cut_off=is_truncated(reply))
-        rows = [notes for record in parsed.rows if (notes := _notes_in(record))]
+        rows = []
+        for record in parsed.rows:
+            if notes := _notes_in(record):
+                rows.append(notes)
         return Reading(texts=parsed.rows, rows=rows[:1])
 
 
@@ -66,7 +69,10 @@ class AnswerCriteria(Stage):
         for record in parsed.rows:
             verdicts = verdicts_in(record["findings"])
             if sorted(verdicts) == list(range(1, len(row["criteria"]) + 1)):
-                broken = [number for number, is_met in verdicts.items() if not is_met]
+                broken = []
+                for number, is_met in verdicts.items():
+                    if not is_met:
+                        broken.append(number)
                 rows.append({"findings": record["findings"], "broken": broken})
         return Reading(texts=parsed.rows, rows=rows[:1])
 
@@ -81,7 +87,9 @@ def entries_in(text: str) -> tuple[str, ...]:
         >>> entries_in("- a form\\n2. a chat\\n\\n* A form")
         ('a form', 'a chat')
     """
-    lines = [_BULLET.sub("", line).strip() for line in text.splitlines()]
+    lines = []
+    for line in text.splitlines():
+        lines.append(_BULLET.sub("", line).strip())
     entries = [line for line in lines if any(character.isalnum() for character in line)]
     return distinct(entries)[:MOST_ENTRIES]
 
@@ -119,11 +127,14 @@ def _numbered_answers(text: str) -> list[tuple[int, str]]:
 
 def _notes_in(record: Mapping[str, str]) -> dict[str, Any]:
     """The notes in a record; empty if one of its lists is."""
-    notes: dict[str, Any] = {
-        name: list(entries_in(record[name])) for name in ("criteria", *VARIETY)
-    }
+    notes: dict[str, Any] = {}
+    for name in ("criteria", *VARIETY):
+        notes[name] = list(entries_in(record[name]))
     if not all(notes.values()):
         return {}
     word = _FIRST_WORD.search(record["steering"])
-    notes["steering"] = None if word is None else word[1].lower() == "yes"
+    if word is None:
+        notes["steering"] = None
+    else:
+        notes["steering"] = word[1].lower() == "yes"
     return notes

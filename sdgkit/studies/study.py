@@ -98,7 +98,9 @@ class StudyOfSeeds:
     @property
     def answered(self) -> int:
         """How many requests were answered so far."""
-        return self._study.usage_so_far.requests if self._study is not None else 0
+        if self._study is None:
+            return 0
+        return self._study.usage_so_far.requests
 
     async def profile(self) -> Profile:
         """Carry it out, on the background loop.
