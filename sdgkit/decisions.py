@@ -111,7 +111,9 @@ class Decisions:
         decision = self.by_content.get(content)
         if decision is not None:
             return decision.state
-        return "outdated" if id in self.by_id else "undecided"
+        if id in self.by_id:
+            return "outdated"
+        return "undecided"
 
     def about(self, sample: Row) -> Decision | None:
         """The decision that holds for a sample."""
@@ -176,17 +178,18 @@ class DecisionBook:
             RunError: The journal cannot be written.
         """
         now = time.time()
-        rows = [
-            (
-                decision.content,
-                decision.id,
-                decision.verdict,
-                decision.reason,
-                json.dumps(dict(decision.edits)),
-                now,
+        rows = []
+        for decision in decisions:
+            rows.append(
+                (
+                    decision.content,
+                    decision.id,
+                    decision.verdict,
+                    decision.reason,
+                    json.dumps(dict(decision.edits)),
+                    now,
+                )
             )
-            for decision in decisions
-        ]
         self._change(
             "INSERT INTO decisions (content, id, verdict, reason, edits, made)"
             " VALUES (?,?,?,?,?,?)",
@@ -215,7 +218,9 @@ class DecisionBook:
         Raises:
             RunError: The journal cannot be written.
         """
-        noted = format if test_share is None else f"{format}={test_share}"
+        noted = format
+        if test_share is not None:
+            noted = f"{format}={test_share}"
         self._change("INSERT OR REPLACE INTO exports VALUES (?,?)", [(path, noted)])
 
     def _change(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:

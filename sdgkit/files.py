@@ -131,7 +131,9 @@ def shipped(folder: str) -> Path:
     """
     package = Path(__file__).resolve().parent
     installed = package / "shipped" / folder
-    return installed if installed.is_dir() else package.parent / folder
+    if installed.is_dir():
+        return installed
+    return package.parent / folder
 
 
 def network_file_system(folder: Path) -> str:
@@ -150,7 +152,9 @@ def network_file_system(folder: Path) -> str:
         if path.is_relative_to(mounted_at) and mounted_at.is_relative_to(nearest_mount):
             nearest_mount = mounted_at
             file_system = kind
-    return file_system if NETWORK_FILE_SYSTEM.match(file_system) else ""
+    if NETWORK_FILE_SYSTEM.match(file_system):
+        return file_system
+    return ""
 
 
 def _is_device(path: Path) -> bool:

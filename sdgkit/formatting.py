@@ -172,7 +172,11 @@ def format_duration(seconds: float) -> str:
     parts = [(hours, "h"), (minutes, "min")]
     if not hours:
         parts.append((rest, "s"))
-    return " ".join(f"{number} {unit}" for number, unit in parts if number)
+    filled_parts = []
+    for number, unit in parts:
+        if number:
+            filled_parts.append(f"{number} {unit}")
+    return " ".join(filled_parts)
 
 
 def format_rough_duration(seconds: float | None) -> str:
@@ -216,7 +220,11 @@ def format_drops(dropped: Mapping[str, int]) -> str:
         'score 6, malformed 3'
     """
     by_frequency = sorted(dropped.items(), key=lambda item: (-item[1], item[0]))
-    return ", ".join(f"{reason} {number:,}" for reason, number in by_frequency if number)
+    drops = []
+    for reason, number in by_frequency:
+        if number:
+            drops.append(f"{reason} {number:,}")
+    return ", ".join(drops)
 
 
 def markdown_code(value: object) -> str:

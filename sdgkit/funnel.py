@@ -68,7 +68,9 @@ class StageLine:
 
 def samples_kept(stages: Sequence[StageLine]) -> int:
     """The rows that came out of the last stage; 0 if no stage has run yet."""
-    return stages[-1].rows_out if stages else 0
+    if not stages:
+        return 0
+    return stages[-1].rows_out
 
 
 def drops_by_reason(stages: Sequence[StageLine]) -> Counter[str]:
@@ -88,7 +90,10 @@ def technical_note(stages: Sequence[StageLine]) -> str:
         '6 rows were lost to technical failures, not to the judge: truncated 6.'
     """
     dropped = drops_by_reason(stages)
-    failures = {reason: rows for reason, rows in dropped.items() if reason in FAILURES}
+    failures = {}
+    for reason, rows in dropped.items():
+        if reason in FAILURES:
+            failures[reason] = rows
     lost = sum(failures.values())
     ended = dropped.total() + samples_kept(stages)
     if lost <= MANY_FAILURES * ended:
@@ -195,12 +200,16 @@ class Summary:
         """
         dropped = drops_by_reason(self.stages)
         ended = self.samples_kept + dropped.total() - dropped["target"]
-        return self.samples_kept / ended if ended else None
+        if not ended:
+            return None
+        return self.samples_kept / ended
 
     @property
     def target_reached(self) -> bool | None:
         """Whether the target was reached; None if there was none."""
-        return None if self.target is None else self.samples_kept >= self.target
+        if self.target is None:
+            return None
+        return self.samples_kept >= self.target
 
     @property
     def shortfall(self) -> str:

@@ -55,10 +55,14 @@ def spell_out(signature: inspect.Signature) -> inspect.Signature:
 
 def _keywords_of(options: type) -> list[inspect.Parameter]:
     """The keys of a TypedDict as keyword-only parameters."""
-    return [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
-        for name, annotation in options.__annotations__.items()
-    ]
+    parameters = []
+    for name, annotation in options.__annotations__.items():
+        parameters.append(
+            inspect.Parameter(
+                name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation
+            )
+        )
+    return parameters
 
 
 def check_keywords(function: str, keywords: Iterable[str], known: Iterable[str]) -> None:
@@ -80,7 +84,10 @@ def check_keywords(function: str, keywords: Iterable[str], known: Iterable[str])
 
 def unknown_keyword(function: str, name: str, known: Iterable[str]) -> SettingsError:
     """The error for a keyword that a function does not know."""
-    choices = [choice for choice in known if choice != "self"]
+    choices = []
+    for choice in known:
+        if choice != "self":
+            choices.append(choice)
     return SettingsError(
         f"{function} has no argument {name!r}. {advice(name, choices)}",
         setting=name,

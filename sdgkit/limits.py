@@ -15,7 +15,9 @@ def _limit_on(what: Literal["RLIMIT_NOFILE", "RLIMIT_FSIZE"]) -> int | None:
     except ImportError:
         return None
     limit, _ = resource.getrlimit(getattr(resource, what))
-    return None if limit == resource.RLIM_INFINITY else int(limit)
+    if limit == resource.RLIM_INFINITY:
+        return None
+    return int(limit)
 
 
 def is_out_of_handles(error: BaseException) -> bool:

@@ -73,7 +73,11 @@ class Pipeline:
     @property
     def prompted(self) -> list[str]:
         """The names of the stages that ask, in order. Their prompts have the same names."""
-        return [stage.name for stage in self.stages if stage.role]
+        asking = []
+        for stage in self.stages:
+            if stage.role:
+                asking.append(stage.name)
+        return asking
 
     def stage(self, name: str) -> Stage:
         """The stage of this name.
@@ -121,7 +125,10 @@ class Pipeline:
         """
         for name in names:
             self.stage(name)
-        kept = [stage for stage in self.stages if stage.name not in names]
+        kept = []
+        for stage in self.stages:
+            if stage.name not in names:
+                kept.append(stage)
         return replace(self, stages=tuple(kept))
 
     def put(self, name: str, *stages: Stage) -> "Pipeline":
@@ -165,10 +172,18 @@ class Pipeline:
 
         None if no stage writes it.
         """
-        makers = [stage.name for stage in self.stages if column in stage.columns]
-        changers = [stage.name for stage in self.stages if column in stage.written_columns]
+        makers = []
+        for stage in self.stages:
+            if column in stage.columns:
+                makers.append(stage.name)
+        changers = []
+        for stage in self.stages:
+            if column in stage.written_columns:
+                changers.append(stage.name)
         writers = makers or changers
-        return writers[-1] if writers else None
+        if not writers:
+            return None
+        return writers[-1]
 
     def change(self, name: str, **fields: Any) -> "Pipeline":
         """Change fields of a stage.

@@ -48,7 +48,10 @@ def content_key(sample: Row) -> str:
     texts = [sample.get(column) for column in TEXTS]
     if not any(isinstance(text, str) for text in texts):
         columns = sorted(sample.items())
-        texts = [f"{name}={value}" for name, value in columns if name != "id"]
+        texts = []
+        for name, value in columns:
+            if name != "id":
+                texts.append(f"{name}={value}")
     text = json.dumps(texts, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
 
@@ -72,7 +75,11 @@ def without_id(row: Row) -> dict[str, Any]:
         >>> without_id({"id": "s1", "seed_question": "Why?"})
         {'seed_question': 'Why?'}
     """
-    return {name: value for name, value in row.items() if name != "id"}
+    columns = {}
+    for name, value in row.items():
+        if name != "id":
+            columns[name] = value
+    return columns
 
 
 def seed_of(id: str) -> str:

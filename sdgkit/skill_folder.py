@@ -186,11 +186,16 @@ def _own(folder: Path, name: str) -> Path | None:
 def _contexts_in(folder: Path) -> Path | None:
     """The skill's own contexts: a folder, or one file."""
     names = [CONTEXTS, *(f"{CONTEXTS}{ending}" for ending in READERS)]
-    found = [path for path in (_own(folder, name) for name in names) if path is not None]
+    found = []
+    for path in (_own(folder, name) for name in names):
+        if path is not None:
+            found.append(path)
     if len(found) > 1:
         listed = ", ".join(path.name for path in found)
         raise SettingsError(
             f"{folder} has contexts in several places: {listed}. Leave one of them there.",
             setting="contexts",
         )
-    return found[0] if found else None
+    if not found:
+        return None
+    return found[0]
