@@ -173,11 +173,10 @@ class Pipeline:
         None if no stage writes it.
         """
         makers = []
+        changers = []
         for stage in self.stages:
             if column in stage.columns:
                 makers.append(stage.name)
-        changers = []
-        for stage in self.stages:
             if column in stage.written_columns:
                 changers.append(stage.name)
         writers = makers or changers

@@ -187,7 +187,8 @@ def _contexts_in(folder: Path) -> Path | None:
     """The skill's own contexts: a folder, or one file."""
     names = [CONTEXTS, *(f"{CONTEXTS}{ending}" for ending in READERS)]
     found = []
-    for path in (_own(folder, name) for name in names):
+    for name in names:
+        path = _own(folder, name)
         if path is not None:
             found.append(path)
     if len(found) > 1:

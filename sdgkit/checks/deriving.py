@@ -95,7 +95,10 @@ def _flaw(check: Check, sample: Row) -> object:
 def _table_checks(responses: Sequence[str]) -> Iterator[str]:
     """`markdown_table`, with the head that all tables share."""
     tables = [Table.of(text) for text in responses]
-    heads = [table.head for table in tables if table is not None]
+    heads = []
+    for table in tables:
+        if table is not None:
+            heads.append(table.head)
     if len(heads) < len(responses):
         return
     shares_head = all(head == heads[0] for head in heads)

@@ -111,7 +111,11 @@ class FactSource:
         lower = self._text.casefold()
         # Of "dix-sept", the parts and the whole.
         self._words = {*re.findall(r"[^\W_]+", lower), *re.findall(r"[^\W_]+(?:-[^\W_]+)+", lower)}
-        self._stems = {word[:STEM] for word in self._words if len(word) >= STEM}
+        stems = set()
+        for word in self._words:
+            if len(word) >= STEM:
+                stems.add(word[:STEM])
+        self._stems = stems
         self._squeezed = _squeezed(self._text)
         self._results: dict[tuple[str, bool], list[float]] = {}
 

@@ -181,7 +181,10 @@ class VersionTrial:
 
     def _result(self, row_id: str, samples: Sequence[Row], drops: Sequence[Row]) -> Result:
         """What became of one row, and of those made of it."""
-        kept = [row for row in samples if _descends_from(row, row_id)]
+        kept = []
+        for row in samples:
+            if _descends_from(row, row_id):
+                kept.append(row)
         dropped = [row for row in drops if _descends_from(row, row_id)]
         unreadable = []
         records = list(kept)

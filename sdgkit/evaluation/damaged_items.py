@@ -139,6 +139,9 @@ def _with_foreign_value(response: GoodResponse, items: Items, other: Items) -> s
 def _least_known(response: GoodResponse, passages: Sequence[str]) -> str:
     """The passage of which the response and its source know least; "" if they may know it all."""
     known_text = f"{response.source} {response.text}"
-    longer = [passage for passage in passages if len(words_of(passage)) >= MIN_WORDS]
+    longer = []
+    for passage in passages:
+        if len(words_of(passage)) >= MIN_WORDS:
+            longer.append(passage)
     unknown = [passage for passage in longer if share_in(passage, known_text) < KNOWN]
     return min(unknown, key=lambda passage: share_in(passage, known_text), default="")

@@ -80,8 +80,16 @@ class ProfileTexts:
 
     def finished(self) -> ProfileTexts:
         """The same without what is empty: criteria without a text, lists without entries."""
-        criteria = tuple(entry for entry in self.criteria if entry.text.strip())
-        variety = tuple((name, entries) for name, entries in self.variety if entries)
+        criteria_with_text = []
+        for entry in self.criteria:
+            if entry.text.strip():
+                criteria_with_text.append(entry)
+        criteria = tuple(criteria_with_text)
+        filled_lists = []
+        for name, entries in self.variety:
+            if entries:
+                filled_lists.append((name, entries))
+        variety = tuple(filled_lists)
         return replace(self, criteria=criteria, variety=variety)
 
     def profile(self) -> Profile:
@@ -413,10 +421,11 @@ def merge_profiles(
     is_contested = len({old, my_value, their_value}) == 3
     if criteria is None or checks is None or variety is None or is_contested:
         return None
+    criteria_merged = []
+    for rule in criteria:
+        criteria_merged.append(Criterion(rule["text"], rule["enabled"], tuple(rule["broken_by"])))
     return ProfileTexts(
-        criteria=tuple(
-            Criterion(rule["text"], rule["enabled"], tuple(rule["broken_by"])) for rule in criteria
-        ),
+        criteria=tuple(criteria_merged),
         variety=tuple(variety.items()),
         checks=checks,
         question_steers=their_value if my_value == old else my_value,

@@ -383,7 +383,11 @@ class SeedDraft(Draft[tuple[Seed, ...]]):
         if merged is not None:
             return merged
         if not is_first:  # two panels changed the same seed: both versions stay
-            return (*rows, *(row for row in their_rows if row not in rows + saved_rows))
+            added = []
+            for row in their_rows:
+                if row not in rows + saved_rows:
+                    added.append(row)
+            return (*rows, *added)
         self._history.mark_saved(saved_rows)  # saving will ask
         if self._own is not None:
             self._own = OwnFile(self._own.path, kept.digest)

@@ -103,10 +103,11 @@ class SeedCheck:
         return visible("\n".join([*lines, self.note]))
 
     def _repr_html_(self) -> str:
-        rows = [
-            [finding.place, finding.severity, finding.quality, finding.problem, finding.advice]
-            for finding in self.findings
-        ]
+        rows = []
+        for finding in self.findings:
+            rows.append(
+                [finding.place, finding.severity, finding.quality, finding.problem, finding.advice]
+            )
         return NotedTable(HEADER, rows, self.note).as_html()
 
 

@@ -56,7 +56,9 @@ def merge_seeds(ancestor: Seeds, mine: Seeds, theirs: Seeds) -> Seeds | None:
     for place in range(len(ancestor) + 1):
         added = their_changes.inserted.get(place, ())
         merged += added
-        merged += [row for row in my_changes.inserted.get(place, ()) if row not in added]
+        for row in my_changes.inserted.get(place, ()):
+            if row not in added:
+                merged.append(row)
         if place < len(ancestor):
             unchanged = (ancestor[place],)
             my_rows = my_changes.replaced.get(place, unchanged)

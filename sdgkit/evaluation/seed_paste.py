@@ -34,7 +34,10 @@ def seeds_in_table(text: str, task: str = "") -> list[Seed]:
         ['YES', 'NO']
     """
     reader = csv.reader(io.StringIO(text, newline=""), delimiter="\t")
-    rows = [cells for cells in reader if any(cell.strip() for cell in cells)]
+    rows = []
+    for cells in reader:
+        if any(cell.strip() for cell in cells):
+            rows.append(cells)
     if not rows:
         raise SeedError("There is nothing to paste: all cells are empty.")
     names = [plain_name(name) for name in rows[0]]

@@ -150,7 +150,10 @@ def with_context_column(rows: Sequence[Any], reading: ContextReading, source: ob
                 f"{', '.join(map(str, names))}."
             )
     if "context" not in {*names, *mapped}:
-        others = [name for name in names if plain_name(str(name)) in ("context", *OTHER_NAMES)]
+        others = []
+        for name in names:
+            if plain_name(str(name)) in ("context", *OTHER_NAMES):
+                others.append(name)
         if len(others) == 1:
             mapped["context"] = others[0]
             logger.warning("%s: the contexts are read from the column %r.", source, others[0])

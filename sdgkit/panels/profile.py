@@ -320,9 +320,11 @@ class ProfilePanel(Panel):
             self._seeds_now()
         criteria = []
         for number, criterion in enumerate(texts.criteria, 1):
-            own_flaws = tuple(
-                flaw for flaw in flaws if (flaw.part, flaw.line) == (CRITERIA, number)
-            )
+            flaws_of_criterion = []
+            for flaw in flaws:
+                if (flaw.part, flaw.line) == (CRITERIA, number):
+                    flaws_of_criterion.append(flaw)
+            own_flaws = tuple(flaws_of_criterion)
             criteria.append(self._criterion_state(criterion, own_flaws))
         has_errors = any(flaw.severity == "error" for flaw in flaws)
         is_empty = not (texts.criteria or texts.variety or texts.checks)
@@ -331,16 +333,16 @@ class ProfilePanel(Panel):
             sign = "none"
         if has_errors:
             sign = "warn"
+        lists = []
+        for name, entries in texts.variety:
+            lists.append(_list_state(name, entries, flaws, part_of_list(name)))
         return ProfileState(
             sign=sign,
             status=self._status(),
             folder=str(draft.path),
             path=str(draft.path),
             criteria=tuple(criteria),
-            variety=tuple(
-                _list_state(name, entries, flaws, part_of_list(name))
-                for name, entries in texts.variety
-            ),
+            variety=tuple(lists),
             checks=_list_state(CHECKS, texts.checks, flaws, CHECKS),
             steering=STEERING[texts.question_steers],
             revision=self._revision,
@@ -399,14 +401,22 @@ class ProfilePanel(Panel):
 def _list_state(name: str, entries: tuple[str, ...], flaws: list[Flaw], part: str) -> ListState:
     """A list as lines; an entry of several lines is shown in one."""
     lines = [" ".join(entry.splitlines()) for entry in entries]
-    own_flaws = tuple(flaw for flaw in flaws if flaw.part == part)
+    flaws_of_part = []
+    for flaw in flaws:
+        if flaw.part == part:
+            flaws_of_part.append(flaw)
+    own_flaws = tuple(flaws_of_part)
     return ListState(name, "\n".join(lines), len(entries), own_flaws)
 
 
 def _entries(text: str) -> tuple[str, ...]:
     """The lines of a text that are not empty, once each."""
     lines = [line.strip() for line in text.splitlines()]
-    return tuple(dict.fromkeys(line for line in lines if line))
+    filled_lines = []
+    for line in lines:
+        if line:
+            filled_lines.append(line)
+    return tuple(dict.fromkeys(filled_lines))
 
 
 def _result_of(profile: Profile) -> str:

@@ -237,7 +237,11 @@ class ReviewPanel(Panel):
         matching = self._matching_ids()
         if self._filters.show == "drawn":
             drawn = self.review.drawn()
-            self.ids = [sample_id for sample_id in drawn if sample_id in matching]
+            shown = []
+            for sample_id in drawn:
+                if sample_id in matching:
+                    shown.append(sample_id)
+            self.ids = shown
         else:
             self.ids = matching
         self._put_in_order()

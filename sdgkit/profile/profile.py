@@ -134,10 +134,13 @@ class Profile:
             SettingsError: A check cannot be used.
         """
         checks = tuple(read_shipped_check(text) for text in self.checks)
-        applied = tuple(check for check in checks if check.name not in but)
+        applied = []
+        for check in checks:
+            if check.name not in but:
+                applied.append(check)
         if not applied:
             return []
-        return [Check(name=CHECKS_STAGE, function=AllChecks(applied))]
+        return [Check(name=CHECKS_STAGE, function=AllChecks(tuple(applied)))]
 
     def summary(self) -> str:
         """What the profile holds, in a few words."""

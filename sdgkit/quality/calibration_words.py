@@ -65,16 +65,14 @@ def _verdict(calibration: Calibration) -> str:
 
 def _overlooked(calibration: Calibration) -> str:
     """The kinds of damage that the judge overlooks most."""
-    overlooked = [
-        verdicts
-        for verdicts in calibration.verdicts
-        if verdicts.kept and verdicts is not calibration.good
-    ]
+    overlooked = []
+    for verdicts in calibration.verdicts:
+        if verdicts.kept and verdicts is not calibration.good:
+            overlooked.append(verdicts)
     overlooked.sort(key=lambda verdicts: (-verdicts.share, -verdicts.kept))
-    names = [
-        f"{verdicts.name.removeprefix('bad: ')} ({verdicts.kept} of {verdicts.asked})"
-        for verdicts in overlooked[:OVERLOOKED_SHOWN]
-    ]
+    names = []
+    for verdicts in overlooked[:OVERLOOKED_SHOWN]:
+        names.append(f"{verdicts.name.removeprefix('bad: ')} ({verdicts.kept} of {verdicts.asked})")
     if not names:
         return ""
     return f"What it overlooks most often: {'; '.join(names)}."

@@ -118,9 +118,10 @@ class _Groups:
         import numpy as np
 
         number = len(self.sizes)
-        large = [
-            group for group, texts in enumerate(self.texts_of) if len(texts) > LARGE_SHARE * number
-        ]
+        large = []
+        for group, texts in enumerate(self.texts_of):
+            if len(texts) > LARGE_SHARE * number:
+                large.append(group)
         # Whether a text has a large group, times the square root of the group's weight.
         membership: np.ndarray[Any, Any] = np.zeros((number, len(large)), dtype=np.float64)
         for column, group in enumerate(large):

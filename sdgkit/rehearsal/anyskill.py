@@ -105,7 +105,10 @@ def _nearest_units(old_text: str, new_text: str) -> list[tuple[str, str]]:
 
 def _same_leads(response: str, sentences: Sequence[str]) -> str:
     """The sentences, each after what a line of the response begins with."""
-    leads = [_LEAD.match(line) for line in response.splitlines() if line]
+    leads = []
+    for line in response.splitlines():
+        if line:
+            leads.append(_LEAD.match(line))
     lines = []
     for lead, sentence in zip(leads, sentences, strict=False):
         opening = ""

@@ -221,7 +221,10 @@ def _entry_positions(lines: Sequence[str]) -> list[int]:
 
 
 def _wrong_number(text: str, dice: random.Random) -> list[str]:
-    numbers = [number for number in wording.NUMBER.findall(text) if len(number) > 1]
+    numbers = []
+    for number in wording.NUMBER.findall(text):
+        if len(number) > 1:
+            numbers.append(number)
     if not numbers:
         return []
     number = dice.choice(numbers)
@@ -231,7 +234,10 @@ def _wrong_number(text: str, dice: random.Random) -> list[str]:
 def _clumsy_line(text: str, dice: random.Random) -> list[str]:
     """A filler before the last word of a line: all of it stays right."""
     lines = text.split("\n")
-    long_lines = [place for place, line in enumerate(lines) if _LAST_WORD.search(line)]
+    long_lines = []
+    for place, line in enumerate(lines):
+        if _LAST_WORD.search(line):
+            long_lines.append(place)
     if not long_lines:
         return []
     place = dice.choice(long_lines)

@@ -293,7 +293,11 @@ def _requested(blocks: Sequence[Block], content: Sequence[Block]) -> Sequence[Bl
         for block in content:
             if block.position > forms[-1].position:
                 data_tags.add(block.start)
-    return [block for block in forms if block.start not in data_tags] or content[-1:]
+    left = []
+    for block in forms:
+        if block.start not in data_tags:
+            left.append(block)
+    return left or content[-1:]
 
 
 # The prompts of a stage differ in their tagged texts; the prose around them stays the same.

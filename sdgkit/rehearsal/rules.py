@@ -90,10 +90,10 @@ def write(messages: Messages, digest: bytes, room: int | None = None) -> list[Pi
     if not assignment.tags:
         return [Piece("", _small_talk(messages[-1][1], dice, room), "")]
     if studying.is_study(assignment):
-        return [
-            Piece(tag.start, studying.notes(assignment, tag.role), tag.end)
-            for tag in assignment.tags
-        ]
+        notes = []
+        for tag in assignment.tags:
+            notes.append(Piece(tag.start, studying.notes(assignment, tag.role), tag.end))
+        return notes
     skill = _skill_of(assignment)
     if any(tag.role == "score" for tag in assignment.tags):
         return _judgement(assignment, _verdict(assignment, skill, dice))

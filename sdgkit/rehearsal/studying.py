@@ -105,7 +105,11 @@ def _conditions(task: str) -> list[str]:
     """The sentences of the task that state a special case."""
     words = set(_TEXTS["words"]["conditions"])
     sentences: Sequence[str] = wording.sentences(task)
-    return [text for text in sentences if words & wording.words(text)][:MOST_CASES]
+    cases = []
+    for text in sentences:
+        if words & wording.words(text):
+            cases.append(text)
+    return cases[:MOST_CASES]
 
 
 def _task(assignment: Assignment) -> str:
@@ -122,4 +126,8 @@ def _texts(assignment: Assignment, role: str) -> list[str]:
     for block in assignment.content:
         if "task" not in block.start.lower():
             blocks.append(block)
-    return [block.text for block in blocks if block.role == role]
+    texts = []
+    for block in blocks:
+        if block.role == role:
+            texts.append(block.text)
+    return texts

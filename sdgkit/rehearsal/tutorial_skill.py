@@ -70,7 +70,9 @@ class TutorialSkill:
             self._fragments[kind] = read_fragments(table)
         self._meaningful: list[Fragment] = []
         for fragments in self._fragments.values():
-            self._meaningful += [fragment for fragment in fragments if fragment.facts]
+            for fragment in fragments:
+                if fragment.facts:
+                    self._meaningful.append(fragment)
 
     def context(self, assignment: Assignment, dice: random.Random) -> str:
         """A context that arrives the way the seed's does."""

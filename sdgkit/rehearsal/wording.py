@@ -24,7 +24,11 @@ _FORMS = {
 
 def units(text: str) -> tuple[str, ...]:
     """The text's lines if it has at least three, else its sentences; at most 200."""
-    lines = tuple(line.rstrip() for line in text.splitlines() if line.strip())
+    lines_with_text = []
+    for line in text.splitlines():
+        if line.strip():
+            lines_with_text.append(line.rstrip())
+    lines = tuple(lines_with_text)
     if len(lines) >= 3:
         return lines[:_MAX_UNITS]
     return sentences(text)[:_MAX_UNITS]

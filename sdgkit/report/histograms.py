@@ -53,10 +53,9 @@ def length_histogram(
     number_of_bars = longest // width + 1
     kept_by_bar = _by_bar(kept, width)
     rejected_by_bar = _by_bar(rejected, width)
-    bars = [
-        Bar(format_number(bar * width), kept_by_bar[bar], rejected_by_bar[bar])
-        for bar in range(number_of_bars)
-    ]
+    bars = []
+    for bar in range(number_of_bars):
+        bars.append(Bar(format_number(bar * width), kept_by_bar[bar], rejected_by_bar[bar]))
     median = median_low((kept + rejected).elements())
     description = f"Lengths of the {column}s in characters: median {format_number(median)}"
     if seeds:

@@ -35,7 +35,11 @@ def objections(text: str) -> Sequence[str]:
         ['No deadline is given.']
     """
     sentences = [match[0] for match in _SENTENCE.finditer(text)]
-    return [sentence for sentence in sentences if _weight(sentence) > 0]
+    objections = []
+    for sentence in sentences:
+        if _weight(sentence) > 0:
+            objections.append(sentence)
+    return objections
 
 
 def without_praise(text: str) -> str:

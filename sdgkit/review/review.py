@@ -362,9 +362,10 @@ class Review:
         if not self.decisions:
             return ()
         if self._keys_of_drops is None:
-            self._keys_of_drops = [
-                (id_, content_key(as_finished(drop))) for id_, drop in self.judge_drops.items()
-            ]
+            keys = []
+            for id_, drop in self.judge_drops.items():
+                keys.append((id_, content_key(as_finished(drop))))
+            self._keys_of_drops = keys
         return self._keys_of_drops
 
     @property
@@ -384,8 +385,14 @@ class Review:
         """
         if self._agreement is None or self._agreement[0] is not self.decisions:
             decided = self.decisions.by_content
-            samples = [self.by_id[id_] for id_, key in self._keys.items() if key in decided]
-            drops = [self.judge_drops[id_] for id_, key in self._drop_keys() if key in decided]
+            samples = []
+            for id_, key in self._keys.items():
+                if key in decided:
+                    samples.append(self.by_id[id_])
+            drops = []
+            for id_, key in self._drop_keys():
+                if key in decided:
+                    drops.append(self.judge_drops[id_])
             agreement = compare_with_judge(self.decisions, samples, drops)
             self._agreement = (self.decisions, agreement)
         return self._agreement[1]

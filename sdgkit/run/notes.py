@@ -115,9 +115,11 @@ class TeacherNews:
 
     def __init__(self, teachers: Sequence[Teacher]) -> None:
         self._teachers = teachers
-        self._current = {
-            subject: notice for subject, notice in self._notices().items() if not notice.ending
-        }
+        lasting = {}
+        for subject, notice in self._notices().items():
+            if not notice.ending:
+                lasting[subject] = notice
+        self._current = lasting
 
     def since_last_time(self) -> list[News]:
         """What has begun and what has ended since the last call."""
@@ -136,11 +138,11 @@ class TeacherNews:
         """The notes of the teachers that nobody has heard of yet; of a run that is over."""
         said = self._current
         notices = self._notices()
-        return [
-            notice.sentence
-            for subject, notice in notices.items()
-            if subject not in said and not notice.ending
-        ]
+        unsaid = []
+        for subject, notice in notices.items():
+            if subject not in said and not notice.ending:
+                unsaid.append(notice.sentence)
+        return unsaid
 
     def _notices(self) -> dict[Hashable, Notice]:
         """What there is to report at this moment, by topic."""

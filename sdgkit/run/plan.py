@@ -258,6 +258,10 @@ class Plan:
         While its seeds are still to be studied, the run has an edition without rows.
         """
         is_judged = any(stage.role == "judge" for stage in self.pipeline.stages)
+        ids = []
+        for row in self.rows:
+            if row.get("id"):
+                ids.append(str(row["id"]))
         return EditionConfig(
             pipeline=self.pipeline.name,
             stages=[stage.describe() for stage in self.pipeline.stages],
@@ -265,7 +269,7 @@ class Plan:
             model=self.teacher_model,
             judge=self.judge_model if is_judged else None,
             seeds=[row_key(row) for row in self.rows],
-            ids=[str(row["id"]) for row in self.rows if row.get("id")],
+            ids=ids,
             target=self.target,
             max_requests=self.max_requests,
             near_duplicates=self.near_duplicates,

@@ -56,8 +56,11 @@ class Trace(Outcome):
                 "Ids look like s3/c7/q2: see `dataset` and `dropped`.",
                 folder=journal.folder,
             )
-        exchanges = [journal.exchange(key) for _, key in outcome.trail]
-        recorded = [exchange for exchange in exchanges if exchange is not None]
+        recorded = []
+        for _, key in outcome.trail:
+            exchange = journal.exchange(key)
+            if exchange is not None:
+                recorded.append(exchange)
         return cls(**vars(outcome), exchanges=recorded)
 
     def __repr__(self) -> str:

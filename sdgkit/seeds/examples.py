@@ -190,9 +190,9 @@ def save_seeds(seeds: SeedSource, path: str | os.PathLike[str]) -> None:
             f"{path}: seeds are saved as JSON lines. Choose a file name that ends in .jsonl.",
             file=Path(path),
         )
-    lines = [
-        json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in read_seeds(seeds)
-    ]
+    lines = []
+    for row in read_seeds(seeds):
+        lines.append(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
     with write_atomically(target) as file:
         file.write("".join(lines).encode())
 

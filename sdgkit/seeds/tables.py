@@ -94,7 +94,11 @@ def _columns(
 
 def _named(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     """The columns of a row without those that have neither a name nor a value."""
-    return unique_columns((name, value) for name, value in pairs if name.strip() or value)
+    used = []
+    for name, value in pairs:
+        if name.strip() or value:
+            used.append((name, value))
+    return unique_columns(used)
 
 
 def read_xlsx(data: bytes, encoding: str | None = None) -> Iterator[SourceRow]:

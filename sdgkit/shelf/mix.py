@@ -60,10 +60,11 @@ def mix(
         raise SettingsError(f"cap must be a whole number of at least 1, not {cap}.", setting="cap")
     parts = [_weighed(part, weights or {}) for part in _parts_of(source)]
     _refuse_unused(weights or {}, parts)
-    replays = [
-        Replay(Path(file).name, [row.columns for row in read_file(Path(file))], share)
-        for file, share in (replay or {}).items()
-    ]
+    replays = []
+    for file, share in (replay or {}).items():
+        replays.append(
+            Replay(Path(file).name, [row.columns for row in read_file(Path(file))], share)
+        )
     return write_mix(
         parts,
         Path(path),

@@ -133,9 +133,10 @@ class Shelf:
     def ask(self, teacher: Teacher, judge: Teacher | None = None) -> None:
         """Choose the teacher of all skills, and the judge; before the shelf is started."""
         plans = self.plans.items()
-        self._plans = {
-            name: replace(planned, teacher=teacher, judge=judge) for name, planned in plans
-        }
+        plans_asking = {}
+        for name, planned in plans:
+            plans_asking[name] = replace(planned, teacher=teacher, judge=judge)
+        self._plans = plans_asking
 
     # Working --------------------------------------------------------------------------------------
 

@@ -108,10 +108,10 @@ def funnel_of_all(funnels: Iterable[Sequence[StageLine]]) -> list[StageLine]:
             numbers.setdefault(line.name, Counter())
             numbers[line.name].update({"rows_in": line.rows_in, "tried": line.tried})
             dropped.setdefault(line.name, Counter()).update(line.dropped)
-    return [
-        StageLine.from_drops(name, counts["rows_in"], dropped[name], counts["tried"])
-        for name, counts in numbers.items()
-    ]
+    lines = []
+    for name, counts in numbers.items():
+        lines.append(StageLine.from_drops(name, counts["rows_in"], dropped[name], counts["tried"]))
+    return lines
 
 
 def _fraction(snapshot: Snapshot) -> float:

@@ -90,7 +90,10 @@ def entries_in(text: str) -> tuple[str, ...]:
     lines = []
     for line in text.splitlines():
         lines.append(_BULLET.sub("", line).strip())
-    entries = [line for line in lines if any(character.isalnum() for character in line)]
+    entries = []
+    for line in lines:
+        if any(character.isalnum() for character in line):
+            entries.append(line)
     return distinct(entries)[:MOST_ENTRIES]
 
 

@@ -86,10 +86,10 @@ class StudyOfSeeds:
     ) -> None:
         rows = read_seeds(seeds)
         self.expected = len(rows) + 1
-        self._rows = [
-            (str(row.get("id") or f"s{number}"), without_id(row))
-            for number, row in enumerate(rows, 1)
-        ]
+        numbered = []
+        for number, row in enumerate(rows, 1):
+            numbered.append((str(row.get("id") or f"s{number}"), without_id(row)))
+        self._rows = numbered
         self._prompts = choose_study_prompts(prompts)
         self._teacher = teacher_of(teacher)
         self._judge = teacher_of(judge)
