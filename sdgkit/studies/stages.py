@@ -87,13 +87,11 @@ def entries_in(text: str) -> tuple[str, ...]:
         >>> entries_in("- a form\\n2. a chat\\n\\n* A form")
         ('a form', 'a chat')
     """
-    lines = []
-    for line in text.splitlines():
-        lines.append(_BULLET.sub("", line).strip())
     entries = []
-    for line in lines:
-        if any(character.isalnum() for character in line):
-            entries.append(line)
+    for line in text.splitlines():
+        entry = _BULLET.sub("", line).strip()
+        if any(character.isalnum() for character in entry):
+            entries.append(entry)
     return distinct(entries)[:MOST_ENTRIES]
 
 
