@@ -82,8 +82,8 @@ class Execution:
         _ = plan.admitted, plan.target_rounds()  # refused before anything is written
         journal = record.open_for_writing()
         try:
-            plan = choose_profile(plan, journal, record.out, notes)
-            finished = _begin_session(plan, journal, record.out, notes, reuse=reuse)
+            plan = choose_profile(plan, journal, record.folder, notes)
+            finished = _begin_session(plan, journal, record, notes, reuse=reuse)
         except BaseException:
             if record.folder is not None:
                 journal.close()
@@ -507,7 +507,7 @@ def _failed_rows(funnel: Sequence[StageLine]) -> int:
 
 
 def _begin_session(
-    plan: Plan, journal: Journal, out: Path | None, notes: Notes, *, reuse: bool
+    plan: Plan, journal: Journal, record: Record, notes: Notes, *, reuse: bool
 ) -> Mapping[int, Mapping[str, int]]:
     """Begin a session in the journal, once it is certain that the folder is for this job.
 
@@ -518,9 +518,9 @@ def _begin_session(
     newest = journal.newest()
     previous = None
     if newest is not None:
-        previous = recorded_config(newest, out)
+        previous = recorded_config(newest, record.out)
     if previous is not None and not reuse:
-        refuse_another_job(previous, config, out)
+        refuse_another_job(previous, config, record.out)
     recorded_replies = journal.count_replies()
     if journal.note:
         notes.add(journal.note)
@@ -528,9 +528,9 @@ def _begin_session(
     if previous is not None:
         is_finished = plan.target is None and len(finished) == len(plan.rows)
         welcome = _resume_note(config.changes_since(previous), recorded_replies, is_finished)
-        notes.add(f"{out or 'This run'}: {welcome}.")
-    if journal.folder is not None:
-        write_start(journal.folder, plan)
+        notes.add(f"{record.out or 'This run'}: {welcome}.")
+    if record.folder is not None:
+        write_start(record.folder, plan)
     return finished
 
 

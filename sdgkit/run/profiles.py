@@ -98,22 +98,22 @@ def studied(plan: Plan, journal: Journal) -> StudiedPlan:
     return StudiedPlan(after_study(plan, outcome), outcome.trail)
 
 
-def choose_profile(plan: Plan, journal: Journal, out: Path | None, notes: Notes) -> Plan:
-    """The plan by the profile in the folder, if there is one.
+def choose_profile(plan: Plan, journal: Journal, folder: Path | None, notes: Notes) -> Plan:
+    """The plan by the profile in the run's folder, if there is one.
 
     A run that was begun without a profile continues without: it would otherwise be another one.
     """
-    if replaces_folders_profile(plan, journal.folder):
-        notes.add(f"The profile in {out} was another one; the one that you gave takes its place.")
-    plan = with_folders_profile(plan, journal.folder)
+    if replaces_folders_profile(plan, folder):
+        notes.add(f"Replaced the profile in {folder} with the one that you gave.")
+    plan = with_folders_profile(plan, folder)
     newest = journal.newest()
     if plan.study is None or newest is None:
         return plan
-    if recorded_config(newest, out).profile:
+    if recorded_config(newest, folder).profile:
         return plan
     notes.add(
-        f"{out or 'This run'} was begun without a profile and continues so. To use one, write it "
-        "with sdgkit study and pass it as --profile (profile=)."
+        f"{folder or 'This run'} was started without a profile and continues without one. To use "
+        "one, write it with sdgkit study and pass it as --profile (profile=)."
     )
     return without_profile(plan)
 
