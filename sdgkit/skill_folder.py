@@ -125,7 +125,7 @@ def _read_settings(folder: Path) -> dict[str, Any]:
         return {}
     try:
         if path.stat().st_size > LARGEST_SETTINGS_FILE:
-            raise SettingsError(f"{path} is too large for a file of settings.")
+            raise SettingsError(f"{path} is too large for a settings file.")
         settings = tomllib.loads(path.read_text("utf-8-sig"))
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}.") from None

@@ -78,7 +78,7 @@ def read_shipped_check(text: str) -> Check:
         )
     if argument.strip().endswith(".json"):
         raise SettingsError(
-            f"{text}: the file of a schema cannot be named here. Pass it with --check (checks=), "
+            f"{text}: a schema file cannot be named here. Pass it with --check (checks=), "
             "or name the keys: valid_json=name,age.",
             setting="checks",
         )

@@ -109,7 +109,7 @@ class TrialOptions(OptionGroup):
     "--only",
     metavar="PATTERN",
     multiple=True,
-    help="of a tree of skills, only these, such as 'writing/**'; '!writing/**' leaves them out; "
+    help="which skills of a tree to run, such as 'writing/**'; '!writing/**' leaves them out; "
     "may be repeated",
 )
 @rehearsal_options("faults", "The rehearsal teacher (to see how a run copes with faults)", FAULTS)
@@ -151,7 +151,7 @@ def generate(
         return generate_tree(typed)
     if only:
         raise SettingsError(
-            "--only chooses among the skills of a tree, and this is one skill. Leave it out.",
+            "--only selects skills in a tree, but this is a single skill. Leave it out.",
             setting="only",
         )
     if run_folder(seeds) is not None:

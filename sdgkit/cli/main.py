@@ -84,11 +84,11 @@ class Root(click.Group):
     rehearsal teacher, which needs no model. The key comes from SDGKIT_API_KEY or from a key file.
     No option takes it, because commands are recorded in many places.
 
-    Each command has a page of its own: sdgkit COMMAND --help
+    For help on a command: sdgkit COMMAND --help
     """,
 )
 @click.version_option(__version__, message="sdgkit %(version)s")
-@click.option("--debug", is_flag=True, help="Show the whole traceback of an error.")
+@click.option("--debug", is_flag=True, help="Show the full traceback of an error.")
 @click.pass_context
 def root(context: click.Context, debug: bool) -> None:
     """Turn a few seed examples into a fine-tuning set that you have seen and trust.

@@ -180,7 +180,7 @@ class JobOptions(OptionGroup):
         if typed.pop("no_profile", False):
             if self.profile is not None:
                 raise SettingsError(
-                    "--profile and --no-profile exclude each other. Leave one of them out.",
+                    "Use either --profile or --no-profile, not both.",
                     setting="profile",
                 )
             typed["profile"] = False
@@ -207,7 +207,7 @@ seed_options = option_group(
     _seed_option(
         "--task",
         metavar="TEXT",
-        help="the task description of all seeds, in place of what the file says",
+        help="the task description of all seeds, instead of what the file says",
     ),
     _seed_option(
         "--column",
@@ -228,7 +228,7 @@ min_samples_option = _job_option(
     "--min-samples",
     metavar="N",
     type=COUNT,
-    help="exit with status 3 if the run is done with fewer than N samples",
+    help="exit with status 3 if the run ends with fewer than N samples",
 )
 job_options = option_group(
     "job",
@@ -253,7 +253,7 @@ job_options = option_group(
         "--max-requests",
         metavar="N",
         type=COUNT,
-        help="end the rounds of a target before they take more than N requests (default: no limit, "
+        help="stop the rounds of a target before they take more than N requests (default: no limit, "
         "as long as new samples come)",
     ),
     min_samples_option,
@@ -276,14 +276,14 @@ job_options = option_group(
     _job_option(
         "--twins",
         metavar="WHAT",
-        help="samples that give the same answer to the same context, in whatever words: keep (the "
+        help="samples that give the same answer to the same context, however worded: keep (the "
         "default) or drop (all but the first)",
     ),
     _job_option(
         "--min-score",
         metavar="SCORE",
         type=float,
-        help="the lowest score with which a sample is kept (default 2, on a scale from 1 to 3); "
+        help="the lowest score at which a sample is kept (default 2, on a scale from 1 to 3); "
         "changing it repeats no request",
     ),
     _job_option(
@@ -341,14 +341,14 @@ job_options = option_group(
         help="the profile of the skill, as `sdgkit study` writes it (default: the one in the run's "
         "folder, or else the teacher studies the seeds first)",
     ),
-    _job_option("--no-profile", is_flag=True, help="do without a profile"),
+    _job_option("--no-profile", is_flag=True, help="run without a profile"),
     _job_option(
         "--max-tokens", metavar="N", type=COUNT, help="the longest reply, in tokens (default 2048)"
     ),
     _job_option(
         "--structure",
         metavar="WHEN",
-        help="force the form of replies, if the server supports structured output: auto (after a "
+        help="enforce the form of replies, if the server supports structured output: auto (after a "
         "malformed reply; "
         "the default), always, never",
     ),
@@ -382,12 +382,12 @@ def reports_progress(function: Function) -> Function:
         with reporting(Output(as_json, log, quiet)):
             return function(*args, **values)
 
-    decorated = _output_option("--quiet", is_flag=True, help="say nothing until the end")(call)
+    decorated = _output_option("--quiet", is_flag=True, help="print nothing until the end")(call)
     decorated = _output_option(
         "--log",
         type=click.Choice(["text", "json"]),
         default="text",
-        help="say on stderr what happens meanwhile as JSON lines (json)",
+        help="report progress on stderr as JSON lines (json)",
     )(decorated)
     return _output_option(  # type: ignore[return-value]
         "--json", "as_json", is_flag=True, help="print the result as one JSON document on stdout"

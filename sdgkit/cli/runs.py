@@ -60,7 +60,7 @@ test_share_option = option("--test-share", metavar="SHARE", type=SHARE, help=TES
     "--min-samples",
     metavar="N",
     type=COUNT,
-    help="exit with status 3 if the run is done with fewer than N samples (default: what the run "
+    help="exit with status 3 if the run ends with fewer than N samples (default: what the run "
     "was started with)",
 )
 def status(run: "Run | Shelf", watch: bool, min_samples: int | None) -> int:
@@ -118,7 +118,7 @@ def samples(run: "Run", number: int) -> None:
 
     view = beside_seeds(run, most=number)
     if not view.rows:
-        say("There is no sample yet.")
+        say("There are no samples yet.")
     else:
         say(view)
     _print_rehearsal_notice(run)
@@ -163,8 +163,8 @@ def explain(run: "Run") -> None:
 
 @command()
 @run_argument
-@option("--to", metavar="FILE.csv", help="write the samples to this file, for you to decide on")
-@option("--from", "back", metavar="FILE.csv", help="read the decisions in this file")
+@option("--to", metavar="FILE.csv", help="write the samples to this file, to decide on them there")
+@option("--from", "back", metavar="FILE.csv", help="read the decisions from this file")
 def review(run: "Run", to: str | None, back: str | None) -> None:
     """Review samples in a spreadsheet, for example with a colleague who has no Jupyter.
 
@@ -353,7 +353,7 @@ def _print_next_steps(out: Path, summary: "Summary") -> None:
     ):  # the rows of a single stage are nothing to train on
         label = "Train on"
         if is_rehearsed:
-            label = "See the form of it in"
+            label = "See the format in"
         say(f"{label:<21} {training_file}")
     if is_rehearsed:
         say(

@@ -280,13 +280,13 @@ def _status(shelf: "Shelf", snapshot: "ShelfSnapshot", min_samples: int | None) 
     "of them twice; SKILL may be a pattern such as 'writing/**'; may be repeated (default: the "
     "weight in the skill's skill.toml, otherwise 1)",
 )
-@option("--cap", metavar="N", type=COUNT, help="the most rows of one skill")
+@option("--cap", metavar="N", type=COUNT, help="maximum rows from one skill")
 @option(
     "--max-repeat",
     metavar="N",
     type=Number(min=1),
     default=3.0,
-    help="the highest weight that is not refused (default 3)",
+    help="maximum weight (default 3)",
 )
 @option(
     "--with",

@@ -31,8 +31,8 @@ sk.studio(".")"""
     help="the skill's folder, which need not exist yet. Anything after -- is passed to JupyterLab "
     "or Voila",
 )
-@option("--voila", is_flag=True, help="serve the studio alone, as a page, by Voila")
-@option("--no-open", is_flag=True, help="only write the notebook; open nothing")
+@option("--voila", is_flag=True, help="serve only the studio, as a web page, with Voila")
+@option("--no-open", is_flag=True, help="only write the notebook; do not open it")
 def studio(words: tuple[str, ...], voila: bool, no_open: bool) -> None:
     """Open the studio on a skill's folder: from the first seed to the training file on one page.
 

@@ -129,7 +129,7 @@ def _found_on_this_machine() -> dict[str, Any]:
     ports = ", ".join(f"{name} {port}" for port, name in local_servers.USUAL_PORTS.items())
     servers = local_servers.find_servers()
     if not servers:
-        say(f"No teacher answers at the usual ports of this machine ({ports}).")
+        say(f"No teacher answers on the usual ports of this machine ({ports}).")
         return {}
     say("On this machine:")
     for server in servers:

@@ -243,7 +243,7 @@ class ProfileDraft(Draft[ProfileTexts]):
                 flaws.append(Flaw(CHECKS, str(error), line=number))
         for name, entries in self.texts.variety:
             if len(entries) == 1:
-                message = "It has one entry, so nothing differs by it. Add more, or remove it."
+                message = "It has only one entry, so nothing varies. Add more, or remove it."
                 flaws.append(Flaw(part_of_list(name), message, severity="warning"))
         return flaws
 

@@ -83,7 +83,7 @@ class RunComparison:
     Attributes:
         one: The first run.
         other: The second run.
-        changes: What was set otherwise in the second run, in a few words each.
+        changes: Different settings in the second run, in a few words each.
         pairs: Up to ten pairs of samples of the same id, evenly from the first to the last.
         shared: How many ids both runs have samples of.
     """

@@ -139,7 +139,7 @@ def write_mix(
             if name != "preference":
                 choices.append(name)
         raise SettingsError(
-            f"There is no mix in the format {format!r}. Use one of: {', '.join(choices)}.",
+            f"A mix cannot be written in the format {format!r}. Use one of: {', '.join(choices)}.",
             setting="format",
             choices=choices,
         )
@@ -148,7 +148,7 @@ def write_mix(
         _check_weight(mixed, max_repeat)
     mixture = _Mixture(parts, cap, format, replays, max_repeat)
     if not mixture.total:
-        raise RunError("There is nothing to mix: none of these skills has a sample.")
+        raise RunError("There is nothing to mix: none of these skills has any samples.")
     written = mixture.write_to(path, test_share)
     write_text(written.card, fill("mix.md", mix=written))
     return written

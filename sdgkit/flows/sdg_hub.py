@@ -119,7 +119,7 @@ def _find_file(path: Path) -> Path:
         if file.is_file():
             return file
     raise SettingsError(
-        f"There is no flow {path}, and no installed sdg_hub has one of this name. Check the path."
+        f"There is no flow {path}, and no installed sdg_hub has a flow of that name. Check the path."
     )
 
 

@@ -59,7 +59,7 @@ class RecordedExchange:
 
     @property
     def how_it_ended(self) -> str:
-        """What to add to its description where it did not end in its own way; otherwise empty."""
+        """What to add to its description where it did not end naturally; otherwise empty."""
         ending = ending_of(self.finish_reason)
         if ending is Ending.NATURAL:
             return ""

@@ -109,7 +109,7 @@ def _matching(pattern: str) -> tuple[list[Path], Path]:
     files = [path for path in files if path.is_file() and path.suffix.lower() in known]
     if not files:
         raise SeedError(
-            f"{pattern}: no file matches. Contexts are read from {', '.join(known)} files."
+            f"{pattern}: no files match. Contexts are read from {', '.join(known)} files."
         )
     base = os.path.commonpath([path.parent for path in files])
     return files, Path(base)

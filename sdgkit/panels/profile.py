@@ -236,7 +236,7 @@ class ProfilePanel(Panel):
         self.notice = "Removed the criterion. Undo brings it back."
 
     def set_list(self, name: str, text: str) -> None:
-        """Replace a list of the variety: one entry a line."""
+        """Replace a list of the variety: one entry per line."""
         self.draft.set_list(name, _entries(text))
 
     def add_list(self, name: str) -> None:
@@ -290,7 +290,7 @@ class ProfilePanel(Panel):
         self.notice = f"Saved in {saved}."
         if self.draft.texts != texts_before:
             self._revision += 1
-            self.notice = f"Saved in {saved}, together with what came into it meanwhile."
+            self.notice = f"Saved in {saved}, together with the changes made there meanwhile."
 
     def load(self, path: str = "") -> None:
         """Replace the profile by the one in its file, or in another; undo brings yours back."""
@@ -383,7 +383,7 @@ class ProfilePanel(Panel):
                 broken += 1
         parts = [f"{enabled} of {pluralize(len(texts.criteria), 'criterion', 'criteria')} in use"]
         if broken:
-            parts.append(f"{broken} broken by a seed of yours: decide who is right")
+            parts.append(f"{broken} broken by your own seeds: decide which is right")
         entries = sum(len(entries) for _, entries in texts.variety)
         parts.append(f"{pluralize(entries, 'entry', 'entries')} to draw from")
         parts.append(pluralize(len(texts.checks), "check"))

@@ -379,7 +379,7 @@ class ReviewPanel(Panel):
         undecided = self._undecided()
         decisions = [self.review.decision_of(id_, verdict, reason) for id_ in undecided]
         self.review.decide(decisions)
-        self.notice = f"{word} {pluralize(len(decisions), 'sample')}. Undo takes all of it back."
+        self.notice = f"{word} {pluralize(len(decisions), 'sample')}. Undo takes them all back."
 
     def edit(self, texts: Mapping[str, str]) -> None:
         """Accept the sample that is shown with edited texts, and stay on it.
@@ -425,7 +425,7 @@ class ReviewPanel(Panel):
         if not self._current:
             raise SettingsError("No sample is shown. Change the filters.")
         if self._is_at_end:
-            raise SettingsError("No sample is shown: this is the end. Go back to one.")
+            raise SettingsError("This is the end of the samples. Go back to one to decide on it.")
         return self._current
 
     # Showing --------------------------------------------------------------------------------------

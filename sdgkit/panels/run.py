@@ -257,7 +257,7 @@ class RunPanel(Panel):
         if self._plan_again is not None and self.latest.finished:
             self.latest = self._plan_again()
         if self.busy:
-            raise SettingsError("Wait until the few rows are done, then start the run.")
+            raise SettingsError("Wait until the estimate is done, then start the run.")
         self._enable_questions()
         self.latest.start()
         self._drops = None
@@ -308,7 +308,7 @@ class RunPanel(Panel):
         """
         plan = self.latest.plan
         if plan is None:
-            raise SettingsError("This run was opened to look at: there is nothing to estimate.")
+            raise SettingsError("This run was opened read-only: there is nothing to estimate.")
 
         def measure() -> None:
             self._estimate = estimate(plan, self.latest.folder)
@@ -408,11 +408,11 @@ class RunPanel(Panel):
             return ""
         sentence = f"{self._start_label(snapshot.state, False)} asks for {workload}."
         if snapshot.state != "new":
-            sentence += " What is recorded is not asked again."
+            sentence += " Recorded replies are reused."
         if plan.teacher_kind == REHEARSAL:
             return f"{sentence} The rehearsal teacher costs nothing: rules answer, not a model."
         if self._estimate is None and self._can_estimate(snapshot.state):
-            sentence += " Estimate sends a few rows through and says what all of it would need."
+            sentence += " Estimate sends a few rows through and says what the whole run would need."
         return sentence
 
     def _can_estimate(self, state: str) -> bool:

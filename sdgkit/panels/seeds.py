@@ -190,7 +190,7 @@ class SeedPanel(Panel):
         self.notice = f"Saved in {saved}."
         if self.draft.rows != rows_before:
             self._show_changed(self._open_place)
-            self.notice = f"Saved in {saved}, together with what came into it meanwhile."
+            self.notice = f"Saved in {saved}, together with the changes made there meanwhile."
         set_aside = self.draft.set_aside
         if set_aside is not None:
             self.notice += f" The file that they came from is now called {set_aside.name}."
@@ -279,7 +279,7 @@ class SeedPanel(Panel):
         unfinished = set(self.draft.unfinished)
         usable = [place for place in range(len(rows)) if place not in unfinished]
         if not usable:
-            raise SeedError("Write one whole seed first: the teacher begins from it.")
+            raise SeedError("Complete one seed first: the teacher starts from it.")
         place = usable[0]
         if self._open_place in usable:
             place = self._open_place

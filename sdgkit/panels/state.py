@@ -8,7 +8,7 @@ from typing import Any
 _HALF_PAIRS = re.compile("[\ud800-\udfff]")  # of a surrogate pair: no socket can send one
 _REPLACEMENT = "\ufffd"
 
-RESTORED = "Your changes of last time, which were not saved, are here. Undo goes back to the file."
+RESTORED = "Your unsaved changes from last time are here. Undo goes back to the file."
 """The notice above a draft that begins with what was typed the last time."""
 
 

@@ -438,11 +438,11 @@ class StudioPanel(Panel):
             return NextStep("One moment.")
         snapshot = run.latest.snapshot()
         if run.latest.is_running or snapshot.is_active:
-            return NextStep("Samples can be reviewed while the others are made.", "review")
+            return NextStep("You can review samples while the rest are being made.", "review")
         if snapshot.samples:
             return NextStep("Read some of the samples.", "review")
         if snapshot.state == "new":
-            return NextStep("Press Start. A first run is small: it is for looking at.")
+            return NextStep("Press Start. Keep the first run small: it is only for looking at.")
         return NextStep("Nothing was kept: see what was dropped, and why.")
 
     def _after_review(self) -> NextStep:

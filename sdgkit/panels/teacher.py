@@ -27,11 +27,11 @@ Answer = TypeVar("Answer")
 
 # What the sentences of `connect` name, and what it is called in the panel.
 IN_FIELDS = {
-    "with --base-url or base_url=": "in the field address",
-    "in --base-url or base_url=": "in the field address",
-    "with --model or model=": "in the field model",
-    "with base_url=": "in the field address",
-    "with model=": "in the field model",
+    "with --base-url or base_url=": "in the address field",
+    "in --base-url or base_url=": "in the address field",
+    "with --model or model=": "in the model field",
+    "with base_url=": "in the address field",
+    "with model=": "in the model field",
     "--base-url or base_url=": "the field address",
     "--model or model=": "the field model",
     "SDGKIT_API_KEY or OPENAI_API_KEY": "the field key",
@@ -364,7 +364,7 @@ class TeacherPanel(Panel, TeacherHolder):
                 return
             if not self._found:
                 ports = ", ".join(f"{name} {port}" for port, name in USUAL_PORTS.items())
-                self.notice = f"No server answers at the usual ports of this machine ({ports})."
+                self.notice = f"No server answers on the usual ports of this machine ({ports})."
 
         self.work("Looking for servers on this machine.", look, self._begin_asking)
 
@@ -415,7 +415,7 @@ class TeacherPanel(Panel, TeacherHolder):
         if self.busy:
             return "busy", self.busy
         if self._wants_key:
-            return "warn", "The server asks for a key: type it into the field key."
+            return "warn", "The server asks for a key: enter it in the key field."
         if self._wants_model:
             return "warn", f"The server has {len(self._models)} models: choose one."
         if self.last_error is not None:

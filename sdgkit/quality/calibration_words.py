@@ -59,7 +59,7 @@ def _verdict(calibration: Calibration) -> str:
     if calibration.bad.share > USELESS_SHARE:
         return "It lets most faults through: do not use it as it is."
     if not calibration.tells_apart:
-        return "So few verdicts do not show that it tells good from bad: add seeds."
+        return "There are too few verdicts to show that it tells good from bad: add seeds."
     return ""
 
 

@@ -49,10 +49,10 @@ def conclude(review: Review) -> Conclusion:
         low, high = (f"{end * 100:.0f}%" for end in share)
         implied += f" Of all {all_samples:,}, that is probably {low} to {high}."
         meaning = (
-            f"You have seen {len(decided)} of {all_samples:,}, drawn across seeds and scores. From "
-            "so few, the share of all of them is known only within a range, which holds the true "
-            f"share in 95 of 100 such reviews: here, {low} to {high}. Look at more samples to "
-            "narrow it: four times as many halve it."
+            f"You have seen {len(decided)} of {all_samples:,}, drawn across seeds and scores. So "
+            f"few show the share of good ones only as a range: here, {low} to {high}, which contains "
+            "the true share in 95 of 100 such reviews. Looking at four times as many samples halves "
+            "the range."
         )
     return Conclusion(implied, meaning, _advice(review, good / len(decided)))
 
@@ -63,7 +63,7 @@ def _advice(review: Review, good_share: float) -> tuple[str, ...]:
     if good_share < GOOD_SHARE:
         advice.append(
             "Too many are not good: correct the prompts, the profile or the seeds, and run again "
-            "in the same folder; only what follows from your change is asked again."
+            "in the same folder; only what your change affects is asked again."
         )
         if reasons:
             reason, number = next(iter(reasons.items()))

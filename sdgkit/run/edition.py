@@ -180,7 +180,7 @@ def _seed_changes(old_seeds: Sequence[str], new_seeds: Sequence[str]) -> list[st
         if number:
             changes.append(f"{pluralize(number, 'seed')} {verb}")
     if not changes and list(old_seeds) != list(new_seeds):
-        changes.append("seeds in another order")
+        changes.append("seeds reordered")
     return changes
 
 
@@ -213,7 +213,7 @@ def _stage_changes(
                 changes.append(f"stage {name}: {_change(part, old_value, new_value)}")
     same_stages = set(old_stages) == set(new_stages)
     if same_stages and list(old_stages) != list(new_stages):
-        changes.append("stages in another order")
+        changes.append("stages reordered")
     return changes
 
 

@@ -101,7 +101,7 @@ def studied(plan: Plan, journal: Journal) -> StudiedPlan:
 def choose_profile(plan: Plan, journal: Journal, folder: Path | None, notes: Notes) -> Plan:
     """The plan by the profile in the run's folder, if there is one.
 
-    A run that was begun without a profile continues without: it would otherwise be another one.
+    A run that was started without a profile continues without: it would otherwise be another one.
     """
     if replaces_folders_profile(plan, folder):
         notes.add(f"Replaced the profile in {folder} with the one that you gave.")
@@ -135,7 +135,7 @@ def study_notes(outcome: StudyOutcome, plan: Plan, out: Path | None) -> list[str
         reason = ""
         if outcome.problem:
             reason = f" ({outcome.problem.rstrip('.')})"
-        return [f"{model} could not write a profile of the seeds{reason}. The run does without."]
+        return [f"{model} could not write a profile of the seeds{reason}. The run continues without one."]
     place = ""
     if out:
         place = f" It is in {out / PROFILE_FILE}: look at it, edit it, run again."
@@ -170,8 +170,8 @@ def _untested_notes(profile: Profile) -> list[str]:
         return []
     seeds = list_briefly(profile.untested_on)
     return [
-        f"No criterion could be tested on {seeds}: the judge gave no answer that can be read. "
-        "Look for yourself whether the criteria fit."
+        f"No criterion could be tested on {seeds}: the judge gave no readable answer. "
+        "Check for yourself whether the criteria fit."
     ]
 
 

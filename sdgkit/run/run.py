@@ -42,7 +42,7 @@ from sdgkit.teachers.teacher import Teacher
 if TYPE_CHECKING:
     import datasets
 
-NOTHING_DONE = "Nothing was sent, and no file was written again."
+NOTHING_DONE = "Nothing was sent, and no files were rewritten."
 
 NOTES_S = 0.1
 """Seconds between two looks for new notes while waiting."""
@@ -477,7 +477,7 @@ def open_run(folder: str | Path) -> Run:
     if not (path / JOURNAL_FILE).exists():
         raise RunError(
             f"There is no run in {path}: {JOURNAL_FILE} is missing. "
-            "Name a folder that a run has written.",
+            "Give a folder that a run has written.",
             folder=path,
         )
     return Run(None, path)

@@ -98,7 +98,7 @@ def _data_files(folder: Path, follow_links: bool) -> list[Path]:
         files = [path for path in files if path.resolve().is_relative_to(inside)]
     if not files:
         raise SeedError(
-            f"{folder} is a folder that holds neither a run nor a skill nor data files. Give a "
+            f"{folder} holds no run, no skill and no data files. Give a "
             "seed file, the folder of a run, or a folder with seeds.jsonl (or qna.yaml) in it.",
             file=folder,
         )

@@ -124,7 +124,7 @@ def _refuse_unused(weights: Mapping[str, float], parts: Sequence[MixPart]) -> No
         ):
             names = ", ".join(mixed.part.key for mixed in parts[:5])
             raise SettingsError(
-                f"The weight of {pattern!r} fits no skill. There are {len(parts)}: {names}"
+                f"The weight of {pattern!r} matches no skill. There are {len(parts)}: {names}"
                 f"{' …' if len(parts) > 5 else ''}. ({SHELF_FILE} lists those of a shelf.)",
                 setting="weights",
             )

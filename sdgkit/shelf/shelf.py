@@ -475,7 +475,7 @@ def _faulty(
     skills = pluralize(len(faults), "skill")
     excluded = " ".join(f"--only '!{leaf.name}'" for leaf, _ in faults[:3])
     return SeedError(
-        f"{skills} in {tree} cannot be used. Mend them, or leave them out ({excluded}):\n"
+        f"{skills} in {tree} cannot be used. Correct them, or leave them out ({excluded}):\n"
         + "\n".join(lines),
         file=faults[0][0].folder,
     )
@@ -494,7 +494,7 @@ def open_shelf(folder: str | Path) -> Shelf:
     path = Path(folder)
     if not is_shelf(path):
         raise RunError(
-            f"There is no shelf in {path}: {SHELF_FILE} is missing. Name the --out of a "
+            f"There is no shelf in {path}: {SHELF_FILE} is missing. Give the --out folder of a "
             "`sdgkit generate TREE`.",
             folder=path,
         )

@@ -99,7 +99,7 @@ def why_unanswered(reply: Reply, reading: Reading) -> str:
             "without tools for this model"
         )
     if not can_be_read(reply):
-        return f"the reply did not end in its own way (finish_reason {reply.finish_reason!r})"
+        return f"the reply did not end naturally (finish_reason {reply.finish_reason!r})"
     if not reply.text.strip() and reply.reasoning.strip():
         return (
             f"the reply is empty; the server put {len(reply.reasoning):,} characters into "

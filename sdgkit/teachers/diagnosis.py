@@ -286,7 +286,7 @@ def diagnose_reply(body: object, server: Server) -> Trouble:
 
 
 def diagnose_broken_off(finish_reason: str, error: object, server: Server) -> Trouble:
-    """What a reply means that did not end in its own way.
+    """What a reply means that did not end naturally.
 
     Args:
         finish_reason: The server's word for how it ended.

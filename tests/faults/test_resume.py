@@ -444,7 +444,7 @@ def test_reordered_seeds_ask_nothing(finished: Any) -> None:
     assert script.asked() == 0
     assert {row["response"] for row in run.samples()} == {row["response"] for row in first[0]}
     assert next(run.samples())["seed_question"] == "Question of seed 3"
-    assert "seeds in another order" in run.notes[0]
+    assert "seeds reordered" in run.notes[0]
     assert_adds_up(run)
 
 

@@ -1,4 +1,4 @@
-"""A reply that did not end in its own way is never a sample."""
+"""A reply that did not end naturally is never a sample."""
 
 from collections.abc import Mapping
 

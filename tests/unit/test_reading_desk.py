@@ -109,7 +109,7 @@ def test_after_the_last_sample_stands_what_was_skipped_and_what_to_do(
     assert end.skipped == (panel.ids[0],)
     assert "Good enough to train on" in end.advice[0]
     panel.act("accept")
-    assert "this is the end" in str(panel.last_error)
+    assert "This is the end" in str(panel.last_error)
     act(panel, "step", by=-1)
     assert panel.state().end is None
 

@@ -186,7 +186,7 @@ def test_dropped_twins_are_in_the_funnel_and_among_the_drops() -> None:
     twin_line, last_line = run.funnel[-2:]
     assert (twin_line.name, twin_line.dropped) == ("twins", {"duplicate": 6})
     assert last_line.rows_in == 6
-    assert "6 of 12 rows (50%) gave an answer that their context had already" in repr(run.explain())
+    assert "6 of 12 rows (50%) gave an answer that their context already had" in repr(run.explain())
     drops = [drop for drop in run.drops() if drop["stage"] == "twins"]
     assert [drop["id"] for drop in drops] == [f"s{s}/c{c}/q2" for s in (1, 2, 3) for c in (1, 2)]
     assert "s1/c1/q1" in drops[0]["message"]

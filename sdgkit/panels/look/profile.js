@@ -1,9 +1,9 @@
 // The profile: the criteria with the seeds that break them, the lists, the checks, and what questions steer.
 
 const STEERING = [
-  { value: "", label: "nobody can tell" },
-  { value: "yes", label: "yes: several questions a context" },
-  { value: "no", label: "no: one question a context, and more contexts" },
+  { value: "", label: "unknown" },
+  { value: "yes", label: "yes: several questions per context" },
+  { value: "no", label: "no: one question per context, and more contexts" },
 ];
 
 function view(ui) {
@@ -105,7 +105,7 @@ function variety(ui) {
       <${TextArea}
         id="${id}-list-${list.name}"
         rows=${3}
-        placeholder="one entry a line"
+        placeholder="one entry per line"
         text=${list.text}
         revision=${state.revision}
         ...${senderOf(ui, `list ${list.name}`, "list", { name: list.name })}
@@ -124,7 +124,7 @@ function checks(ui) {
   const { state, id } = ui;
   return html`<section aria-label="checks">
     <h4>Checks: what every response must pass, free of charge</h4>
-    <${Field} id="${id}-checks" label="one a line, as after --check" flaws=${state.checks.flaws}>
+    <${Field} id="${id}-checks" label="one per line, as after --check" flaws=${state.checks.flaws}>
       <${TextArea}
         id="${id}-checks"
         rows=${4}

@@ -42,7 +42,7 @@ function decidingTogether({ state, act, local, id }) {
       <${Button} label="Accept all ${number}" onClick=${() => act("accept all")} />
       <${Button} label="Reject all ${number}" onClick=${reject} />
       <${TextInput} class="sdg-path" aria-label="reason for rejecting all" placeholder="reason" list="${id}-reasons" onInput=${keep} />
-      <span class="sdg-soft">Undo takes all of it back.</span>
+      <span class="sdg-soft">Undo takes them all back.</span>
     <//>
   <//>`;
 }

@@ -9,9 +9,9 @@ const LABELS = {
 
 // What a good seed looks like; shown where a field is empty.
 const EXAMPLES = {
-  task_description: "What is to be done, for example: Turn the feedback into a table with one row for each feature.",
+  task_description: "What to do, for example: Turn the feedback into a table with one row for each feature.",
   seed_context: "The material, as it really comes in, for example: After two weeks with the app: sync is slow, the charts are great. Leave it empty if the task has none.",
-  seed_question: "What somebody asks about it, for example: Which features does this feedback name?",
+  seed_question: "What someone asks about it, for example: Which features does this feedback name?",
   seed_response: "The perfect answer, in exactly the form that you want, for example: | Feature | Sentiment | …",
 };
 
