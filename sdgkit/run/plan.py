@@ -51,7 +51,7 @@ class Plan:
             the rows.
         profile: The profile that the plan goes by; see `with_profile`.
         study: The prompts by which the run studies its seeds to write a profile, if it has none;
-            None to do without one.
+            None to run without one.
 
     Raises:
         SettingsError: A stage has no prompt, or `structure` is unknown.
