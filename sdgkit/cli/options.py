@@ -253,8 +253,8 @@ job_options = option_group(
         "--max-requests",
         metavar="N",
         type=COUNT,
-        help="stop the rounds of a target before they take more than N requests (default: no limit, "
-        "as long as new samples come)",
+        help="stop the rounds of a target before they take more than N requests (default: no "
+        "limit while they bring new samples)",
     ),
     min_samples_option,
     _job_option(

@@ -119,7 +119,8 @@ def _find_file(path: Path) -> Path:
         if file.is_file():
             return file
     raise SettingsError(
-        f"There is no flow {path}, and no installed sdg_hub has a flow of that name. Check the path."
+        f"There is no flow {path}, and no installed sdg_hub has a flow of that name. "
+        "Check the path."
     )
 
 

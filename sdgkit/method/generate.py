@@ -48,8 +48,8 @@ def generate(
         questions: "seed" asks the seed's own question about every context instead of new ones.
         vary: Lists from which a value is drawn for each context:
             `{"audience": ["children", "experts"]}`.
-        profile: The profile of the skill, or its file; False to run without one (default: the one in the
-            run's folder, or the one that the teacher writes first by studying the seeds).
+        profile: The profile of the skill, or its file; False to run without one (default: the one
+            in the run's folder, or the one that the teacher writes first by studying the seeds).
         target: Continue in rounds until this many samples are kept (default: one pass over the
             seeds). The rounds end early when ten in a row bring nothing new.
         max_requests: How many requests the rounds of a target may take, recorded ones included;

@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sdgkit.errors import FileConflict, PromptError, SeedError, SettingsError
-from sdgkit.evaluation.bench import Bench, BenchRow
-from sdgkit.evaluation.drafts import Flaw
+from sdgkit.evaluation.bench import Bench
 from sdgkit.evaluation.prompt_draft import PromptDraft
 from sdgkit.evaluation.prompt_trials import Trial, trials
 from sdgkit.evaluation.reuse import asked_again
@@ -19,9 +18,19 @@ from sdgkit.journal import JOURNAL_FILE
 from sdgkit.keywords import known_keywords
 from sdgkit.method import METHODS
 from sdgkit.panels.frame import Action, Cancel, Panel, required_teacher
+from sdgkit.panels.prompt_state import (
+    BenchTry,
+    Part,
+    PromptState,
+    TrialState,
+    row_choices,
+    sampling_states,
+    sign_of,
+    status_of,
+)
 from sdgkit.panels.run import RunPanel
 from sdgkit.panels.seeds import SeedPanel, seeds_of
-from sdgkit.panels.state import RESTORED, Choice, PanelState
+from sdgkit.panels.state import RESTORED, Choice
 from sdgkit.prompts import Prompt
 from sdgkit.run import Run, open_run
 from sdgkit.samples import without_id
@@ -30,133 +39,6 @@ from sdgkit.teachers import background
 from sdgkit.teachers.source import TeacherSource
 
 SEVERAL = 5  # rows of *Try on 5*
-SAMPLING_NAMES = ("temperature", "top_p", "max_tokens")
-LABEL_LENGTH = 60  # characters by which a row is recognised in a list
-
-
-@dataclass(frozen=True)
-class Part:
-    """A part of a prompt (`system`, `generation`, …) and its text."""
-
-    name: str
-    text: str
-
-
-@dataclass(frozen=True)
-class TrialState:
-    """The result of sending the prompt for one row.
-
-    Attributes:
-        id: The row's id.
-        pieces: The reply in pieces, each with the name of the column that was read from it, or "".
-        rows: The columns of each complete record.
-        reason: Why a run would ask again or drop the row, or "".
-        message: The same in words.
-        seconds: How long the reply took, or None if there is none.
-        tokens: How many tokens the teacher wrote.
-    """
-
-    id: str
-    pieces: tuple[tuple[str, str], ...]
-    rows: tuple[Mapping[str, Any], ...]
-    reason: str
-    message: str
-    seconds: float | None
-    tokens: int
-
-    @classmethod
-    def of(cls, trial: Trial) -> "TrialState":
-        """What is shown of this trial."""
-        reply = trial.reply
-        return cls(
-            id=trial.id,
-            pieces=tuple(trial.pieces),
-            rows=tuple(trial.rows),
-            reason=trial.reason,
-            message=trial.message,
-            seconds=reply.seconds if reply else None,
-            tokens=reply.completion_tokens if reply else 0,
-        )
-
-
-@dataclass(frozen=True)
-class BenchTry:
-    """A try of several versions on the same rows.
-
-    Attributes:
-        name: What you call it.
-        stage: The stage whose prompt it was.
-        versions: The names of the versions.
-        judged: Whether a judge scored the results.
-        rows: The rows, each with what every version made of it.
-    """
-
-    name: str
-    stage: str
-    versions: tuple[str, ...]
-    judged: bool
-    rows: tuple[BenchRow, ...]
-
-
-@dataclass(frozen=True)
-class SamplingState:
-    """A sampling parameter: its name, and its value as text, "" where the prompt has none."""
-
-    name: str
-    value: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class PromptState(PanelState):
-    """What the panel of a prompt shows.
-
-    Attributes:
-        rerun: Which requests the next run would repeat because of the changes, as a sentence.
-        stages: The stages whose prompts can be shown.
-        stage: The stage whose prompt is shown.
-        parts: The prompt's parts.
-        flaws: What is wrong with them.
-        revision: Changes when texts were replaced other than by typing.
-        rows: The rows to try the prompt on.
-        row: The one that is chosen, by its number from 0, as text.
-        messages: What would be sent for that row.
-        trials: The results of the last try; None for a reply that is still on its way.
-        diff: What has changed since the prompt was saved, as the lines of a unified diff.
-        can_undo: Whether there is something to undo.
-        can_redo: Whether there is something to redo.
-        can_save: Whether there is something to save.
-        can_name: Whether it has a file of its own.
-        tries: The tries of the versions beside each other, by number.
-        shown_try: The one that is shown.
-        shown_try_number: Its number.
-        sampling: The usual sampling parameters.
-        can_try: Whether there is a teacher to ask.
-        problem: Why what you type is not kept until you save it, or "".
-        is_kept: Whether what is not saved is on disk.
-    """
-
-    rerun: str
-    stages: tuple[str, ...]
-    stage: str
-    parts: tuple[Part, ...]
-    flaws: tuple[Flaw, ...]
-    revision: str
-    rows: tuple[Choice, ...]
-    row: str
-    messages: list[dict[str, str]]
-    trials: tuple[TrialState | None, ...]
-    diff: tuple[str, ...]
-    can_undo: bool
-    can_redo: bool
-    can_save: bool
-    can_name: bool
-    tries: tuple[Choice, ...]
-    shown_try: BenchTry | None
-    shown_try_number: str
-    sampling: tuple[SamplingState, ...]
-    can_try: bool
-    problem: str
-    is_kept: bool
 
 
 class PromptPanel(Panel):
@@ -456,8 +338,8 @@ class PromptPanel(Panel):
         row = rows[self._row]
         flaws = draft.flaws(row)
         return PromptState(
-            sign=_sign(draft, flaws),
-            status=_status(self._stage, draft, flaws),
+            sign=sign_of(draft, flaws),
+            status=status_of(self._stage, draft, flaws),
             folder=str(draft.path or "not in a file yet"),
             rerun=self._rerun(),
             stages=tuple(self._stages),
@@ -465,7 +347,7 @@ class PromptPanel(Panel):
             parts=tuple(Part(name, text) for name, text in draft.texts.items()),
             flaws=tuple(flaws),
             revision=f"{self._stage} {self._revision}",
-            rows=_row_choices(rows),
+            rows=row_choices(rows),
             row=str(self._row),
             messages=self._messages(row),
             trials=self._trial_states(),
@@ -477,7 +359,7 @@ class PromptPanel(Panel):
             tries=tuple(Choice(str(place), entry.name) for place, entry in enumerate(self.tries)),
             shown_try=self.tries[self._shown_try] if self.tries else None,
             shown_try_number=str(self._shown_try),
-            sampling=_sampling_states(draft),
+            sampling=sampling_states(draft),
             can_try=self._teacher is not None,
             problem=draft.problem,
             is_kept=all(draft.is_kept for draft in self._drafts.values()),
@@ -508,54 +390,3 @@ class PromptPanel(Panel):
             elif self.busy:
                 states.append(None)
         return tuple(states)
-
-
-def _sampling_states(draft: PromptDraft) -> tuple[SamplingState, ...]:
-    """The usual sampling parameters with their values."""
-    values = draft.sampling
-    states = []
-    for name in SAMPLING_NAMES:
-        value = values.get(name)
-        shown_value = ""
-        if value is not None:
-            shown_value = str(value)
-        states.append(SamplingState(name, shown_value))
-    return tuple(states)
-
-
-def _sign(draft: PromptDraft, flaws: list[Flaw]) -> str:
-    if flaws:
-        return "warn"
-    if draft.changed:
-        return "none"
-    return "good"
-
-
-def _status(stage: str, draft: PromptDraft, flaws: list[Flaw]) -> str:
-    """Which prompt this is, whether it is saved, and how much is wrong with it."""
-    if draft.changed:
-        version = "edited, not saved"
-    else:
-        version = "as shipped"
-        if draft.is_in_a_file:
-            version = "saved"
-    parts = [f"{stage}: {version}"]
-    if flaws:
-        parts.append(f"{pluralize(len(flaws), 'error')} to correct")
-    return " \u00b7 ".join(parts)
-
-
-def _row_choices(rows: list[dict[str, Any]]) -> tuple[Choice, ...]:
-    choices = []
-    for number, row in enumerate(rows):
-        choices.append(Choice(str(number), f"{row['id']}: {_row_label(row)}"))
-    return tuple(choices)
-
-
-def _row_label(row: Mapping[str, Any]) -> str:
-    """A row in a few words, to recognise it by."""
-    text = row.get("context") or row.get("seed_context") or row["seed_question"]
-    on_one_line = " ".join(str(text).split())
-    if len(on_one_line) <= LABEL_LENGTH:
-        return on_one_line
-    return f"{on_one_line[:LABEL_LENGTH]}…"

@@ -19,6 +19,7 @@ from sdgkit.panels.run import RunPanel
 from sdgkit.panels.seeds import SeedPanel
 from sdgkit.panels.state import Choice, PanelState
 from sdgkit.panels.studio_code import StudioJob, code_of
+from sdgkit.panels.studio_steps import NextStep, next_step
 from sdgkit.panels.teacher import TeacherPanel
 from sdgkit.profile import PROFILE_FILE
 from sdgkit.seeds import seed_file_in, skill
@@ -37,22 +38,7 @@ TABS = {
     "export": "Export",
 }
 RUNS_FOLDER = "runs"
-USUAL_SEEDS = 5
-ENOUGH_REVIEWED = 10
 FIRST_CONTEXTS = 2  # for each seed: a first run is for looking at
-
-
-@dataclass(frozen=True)
-class NextStep:
-    """What to do next.
-
-    Attributes:
-        sentence: What, in a sentence.
-        tab: The tab where it is done; "" for the one that is open.
-    """
-
-    sentence: str
-    tab: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -347,6 +333,7 @@ class StudioPanel(Panel):
     def state(self) -> StudioState:
         """What the studio shows now."""
         panel = self._panels.get(self._tab)
+        obstacle = self._obstacles.get(self._tab, "")
         contexts = ""
         if self._num_contexts is not None:
             contexts = str(self._num_contexts)
@@ -358,8 +345,8 @@ class StudioPanel(Panel):
             tab=self._tab,
             kind=panel.kind if panel is not None else "",
             panel=panel.drawn() if panel is not None else None,
-            obstacle=self._obstacles.get(self._tab, ""),
-            next=self._next_step(),
+            obstacle=obstacle,
+            next=next_step(self._tab, panel, self.seeds, is_blocked=bool(obstacle)),
             code=code_of(self._tab, self._job()),
             contexts=contexts,
         )
@@ -375,93 +362,6 @@ class StudioPanel(Panel):
         elif self._has_run:
             parts.append("a run")
         return " \u00b7 ".join(parts)
-
-    def _next_step(self) -> NextStep:
-        steps: dict[str, Callable[[], NextStep]] = {
-            "teacher": self._after_teacher,
-            "seeds": self._after_seeds,
-            "profile": self._after_profile,
-            "prompts": self._after_prompts,
-            "run": self._after_run,
-            "review": self._after_review,
-            "export": self._after_export,
-        }
-        if self._obstacles.get(self._tab):
-            return self._way_out()
-        return steps[self._tab]()
-
-    def _way_out(self) -> NextStep:
-        """Where to remove what stands in the way of a tab."""
-        if self._tab in ("review", "export"):
-            return NextStep("Start a run; its samples are reviewed here.", "run")
-        if self._tab == "run" and self.seeds.draft.rows and not self.seeds.draft.unfinished:
-            return NextStep("See whether the teacher answers.", "teacher")
-        return NextStep("Write the seeds first.", "seeds")
-
-    def _after_teacher(self) -> NextStep:
-        if not self.teacher.has_answered:
-            return NextStep("Press Test: it sends one message, and you see what comes back.")
-        return NextStep("The teacher answers. Next, show it what you want.", "seeds")
-
-    def _after_seeds(self) -> NextStep:
-        rows = self.seeds.draft.rows
-        if not rows:
-            return NextStep("Add a seed: a question, and the response that you want to it.")
-        if self.seeds.draft.unfinished:
-            return NextStep("Complete the seed, or remove it.")
-        if len(rows) < USUAL_SEEDS:
-            there_are = pluralize(len(rows), "seed")
-            return NextStep(
-                f"You have {there_are}; {USUAL_SEEDS} or more are usual, each of another kind. "
-                "When you have enough, see whether the teacher understands them.",
-                "profile",
-            )
-        return NextStep("See whether the teacher understands your seeds.", "profile")
-
-    def _after_profile(self) -> NextStep:
-        panel = self._panels["profile"]
-        assert isinstance(panel, ProfilePanel)
-        if panel.state().is_empty:
-            return NextStep("Press Study, and read what the teacher has understood.")
-        return NextStep("If that is what you mean, make a first small run.", "run")
-
-    def _after_prompts(self) -> NextStep:
-        panel = self._panels["prompts"]
-        assert isinstance(panel, PromptPanel)
-        if panel.draft.changed:
-            return NextStep("Try your change, and save it: a run uses what is saved.")
-        return NextStep("The shipped prompts are a good beginning. Make a run.", "run")
-
-    def _after_run(self) -> NextStep:
-        run = self._panels.get("run")
-        if not isinstance(run, RunPanel):
-            return NextStep("One moment.")
-        snapshot = run.latest.snapshot()
-        if run.latest.is_running or snapshot.is_active:
-            return NextStep("You can review samples while the rest are being made.", "review")
-        if snapshot.samples:
-            return NextStep("Read some of the samples.", "review")
-        if snapshot.state == "new":
-            return NextStep("Press Start. Keep the first run small: it is only for looking at.")
-        return NextStep("Nothing was kept: see what was dropped, and why.")
-
-    def _after_review(self) -> NextStep:
-        panel = self._panels["review"]
-        assert isinstance(panel, ReviewPanel)
-        decided = panel.review.progress.decided
-        if decided < min(ENOUGH_REVIEWED, panel.review.progress.samples):
-            return NextStep(
-                f"{decided} of {ENOUGH_REVIEWED} reviewed. Accept what you would have written, "
-                "reject the rest."
-            )
-        return NextStep("Write the training file, or go back and make a larger run.", "export")
-
-    def _after_export(self) -> NextStep:
-        panel = self._panels["export"]
-        assert isinstance(panel, ExportPanel)
-        if panel.state().rows is None:
-            return NextStep("Press Export.")
-        return NextStep("Train on that file. For more samples, make a larger run.", "run")
 
     def _job(self) -> StudioJob:
         """What the lines of Python need to know."""

@@ -50,9 +50,9 @@ def conclude(review: Review) -> Conclusion:
         implied += f" Of all {all_samples:,}, that is probably {low} to {high}."
         meaning = (
             f"You have seen {len(decided)} of {all_samples:,}, drawn across seeds and scores. So "
-            f"few show the share of good ones only as a range: here, {low} to {high}, which contains "
-            "the true share in 95 of 100 such reviews. Looking at four times as many samples halves "
-            "the range."
+            f"few show the share of good ones only as a range: here, {low} to {high}, which "
+            "contains the true share in 95 of 100 such reviews. Looking at four times as many "
+            "samples halves the range."
         )
     return Conclusion(implied, meaning, _advice(review, good / len(decided)))
 

@@ -135,7 +135,10 @@ def study_notes(outcome: StudyOutcome, plan: Plan, out: Path | None) -> list[str
         reason = ""
         if outcome.problem:
             reason = f" ({outcome.problem.rstrip('.')})"
-        return [f"{model} could not write a profile of the seeds{reason}. The run continues without one."]
+        return [
+            f"{model} could not write a profile of the seeds{reason}. "
+            "The run continues without one."
+        ]
     place = ""
     if out:
         place = f" It is in {out / PROFILE_FILE}: look at it, edit it, run again."
