@@ -16,13 +16,14 @@ from sdgkit.cli.exit_status import BAD_ARGUMENTS, DONE, FAILED, INTERRUPTED
 from sdgkit.cli.flow import flow
 from sdgkit.cli.generate import generate
 from sdgkit.cli.interface import interface
+from sdgkit.cli.judging import calibrate, check, evaluate, study
 from sdgkit.cli.lab import lab
 from sdgkit.cli.notebook import run
 from sdgkit.cli.output import as_text, print_error
 from sdgkit.cli.runs import explain, export, merge, push, review, samples, show, status
 from sdgkit.cli.shelf import mix
 from sdgkit.cli.studio import studio
-from sdgkit.cli.teachers import ask, calibrate, check, evaluate, rehearse, study
+from sdgkit.cli.teachers import ask, rehearse
 from sdgkit.cli.terminal import say
 from sdgkit.errors import ProfileError, PromptError, SdgkitError, SeedError, SettingsError
 from sdgkit.teachers.settings_file import refuse_unknown_variables

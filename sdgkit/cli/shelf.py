@@ -64,7 +64,7 @@ class TreeJob:
 def generate_tree(typed: TreeJob) -> int:
     """Generate for all skills of a tree. Returns the exit status."""
     from sdgkit.cli.generate import connect_teachers
-    from sdgkit.shelf.shelf import default_shelf_folder, plan_shelf
+    from sdgkit.shelf.generate import default_shelf_folder, plan_shelf
 
     notes: deque[str] = deque()  # the shelf adds to it from its own thread; this one prints it
     out = Path(typed.output.out or default_shelf_folder(typed.tree))

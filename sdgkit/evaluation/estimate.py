@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from sdgkit.errors import SettingsError
-from sdgkit.evaluation.pilot import Exchange, Pilot, run_pilot
+from sdgkit.evaluation.longest_prompt import longest_prompt
+from sdgkit.evaluation.pilot import Pilot, run_pilot
+from sdgkit.evaluation.work import Work, asked_by, seconds_of, work_of_exchanges
 from sdgkit.formatting import format_rough_duration
 from sdgkit.keywords import known_keywords
 from sdgkit.pages import fill
-from sdgkit.prompts import Prompt
 from sdgkit.quality.interval import interval
 from sdgkit.run.plan import Plan
 from sdgkit.samples import Row
 from sdgkit.stages import Stage
-from sdgkit.studies import STUDY, with_fitting_reply
-from sdgkit.teachers.teacher import Teacher
+from sdgkit.studies import STUDY
 
 ROWS = 3  # seeds that are tried
 EXAMPLES = 2  # samples that are shown
@@ -185,7 +184,7 @@ def estimate(
     work = work.plus(study)
     least = least.plus(study)
     most = most.plus(study)
-    longest = _longest_prompt(plan, pilot)
+    longest = longest_prompt(plan, pilot)
     return Estimate(
         requests=round(work.requests),
         prompt_tokens=round(work.prompt_tokens),
@@ -199,7 +198,7 @@ def estimate(
         longest=longest.tokens,
         longest_stage=longest.stage.name,
         max_tokens=longest.prompt.sampling.get("max_tokens") or 0,
-        context_length=_asked_by(longest.stage, plan).context_length,
+        context_length=asked_by(longest.stage, plan).context_length,
         notes=_notes(plan, pilot, projection.tried, least, most),
         target=plan.target,
         examples=_examples(pilot.samples),
@@ -223,8 +222,8 @@ def _examples(samples: Sequence[Row]) -> list[Row]:
 def _ranges(
     plan: Plan,
     pilot: Pilot,
-    least: _Work,
-    most: _Work,
+    least: Work,
+    most: Work,
     price_prompt: float | None,
     price_completion: float | None,
 ) -> dict[str, Range]:
@@ -243,54 +242,6 @@ def _ranges(
 
 
 @dataclass(frozen=True)
-class _Work:
-    """What a number of requests takes. Teacher and judge work at the same time, if they are two.
-
-    Attributes:
-        requests: Their number.
-        prompt_tokens: The tokens of the requests.
-        completion_tokens: The tokens of the replies.
-        teacher_seconds: How long the teacher works.
-        judge_seconds: How long the judge works, if it is another.
-        first_seconds: How long the study takes, before which neither of them begins.
-    """
-
-    requests: float = 0.0
-    prompt_tokens: float = 0.0
-    completion_tokens: float = 0.0
-    teacher_seconds: float = 0.0
-    judge_seconds: float = 0.0
-    first_seconds: float = 0.0
-
-    @property
-    def seconds(self) -> float:
-        """How long it takes until both are finished."""
-        return self.first_seconds + max(self.teacher_seconds, self.judge_seconds)
-
-    def plus(self, other: _Work) -> _Work:
-        """Both together."""
-        return _Work(
-            requests=self.requests + other.requests,
-            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
-            completion_tokens=self.completion_tokens + other.completion_tokens,
-            teacher_seconds=self.teacher_seconds + other.teacher_seconds,
-            judge_seconds=self.judge_seconds + other.judge_seconds,
-            first_seconds=self.first_seconds + other.first_seconds,
-        )
-
-    def times(self, factor: float) -> _Work:
-        """The same work, this many times."""
-        return _Work(
-            requests=self.requests * factor,
-            prompt_tokens=self.prompt_tokens * factor,
-            completion_tokens=self.completion_tokens * factor,
-            teacher_seconds=self.teacher_seconds * factor,
-            judge_seconds=self.judge_seconds * factor,
-            first_seconds=self.first_seconds * factor,
-        )
-
-
-@dataclass(frozen=True)
 class _Projection:
     """The pilot, projected to the whole plan.
 
@@ -301,7 +252,7 @@ class _Projection:
         scale: How many rows of the whole run each of them represents.
     """
 
-    work: _Work
+    work: Work
     tried: int
     kept: int
     scale: float
@@ -330,7 +281,7 @@ class _Projection:
 
 def _project(plan: Plan, pilot: Pilot) -> _Projection:
     """What all stages of the plan need and yield, if all rows are like those of the pilot."""
-    work = _Work()
+    work = Work()
     tried = pilot.seeds
     scale = len(plan.rows) / tried
     for stage in plan.pipeline.stages:
@@ -352,60 +303,30 @@ def _rows_in_all(stage: Stage, pilot: Pilot, scale: float) -> float:
     return pilot.funnel[stage.name].rows_out * scale
 
 
-def _work_of(stage: Stage, plan: Plan, pilot: Pilot) -> _Work:
+def _work_of(stage: Stage, plan: Plan, pilot: Pilot) -> Work:
     """What the pilot's requests of one stage took."""
     exchanges = pilot.exchanges.get(stage.name, ())
     if not exchanges:
-        return _Work()
-    work = _work_of_exchanges(exchanges)
-    seconds = _seconds(exchanges, _asked_by(stage, plan))
-    if _asked_by(stage, plan) is plan.judge:
+        return Work()
+    work = work_of_exchanges(exchanges)
+    seconds = seconds_of(exchanges, asked_by(stage, plan))
+    if asked_by(stage, plan) is plan.judge:
         return replace(work, judge_seconds=seconds)
     return replace(work, teacher_seconds=seconds)
 
 
-def _work_of_study(plan: Plan, pilot: Pilot) -> _Work:
+def _work_of_study(plan: Plan, pilot: Pilot) -> Work:
     """What the study took, which the run makes once, whatever else it has to do."""
-    work = _Work()
+    work = Work()
     for stage in STUDY.stages:
         exchanges = pilot.study.get(stage.name, ())
         if exchanges:
-            seconds = _seconds(exchanges, _asked_by(stage, plan))
-            work = work.plus(replace(_work_of_exchanges(exchanges), first_seconds=seconds))
+            seconds = seconds_of(exchanges, asked_by(stage, plan))
+            work = work.plus(replace(work_of_exchanges(exchanges), first_seconds=seconds))
     return work
 
 
-def _work_of_exchanges(exchanges: Sequence[Exchange]) -> _Work:
-    """What exchanges took, but for the time."""
-    prompt_tokens = 0
-    completion_tokens = 0
-    for exchange in exchanges:
-        prompt_tokens += exchange.prompt_tokens
-        completion_tokens += exchange.completion_tokens
-    return _Work(
-        requests=len(exchanges),
-        prompt_tokens=prompt_tokens,
-        completion_tokens=completion_tokens,
-    )
-
-
-def _seconds(exchanges: Sequence[Exchange], teacher: Teacher) -> float:
-    """How long exchanges take, if all slots of the teacher are filled."""
-    seconds = 0.0
-    for exchange in exchanges:
-        seconds += exchange.seconds
-    return seconds / teacher.slots.total
-
-
-def _asked_by(stage: Stage, plan: Plan) -> Teacher:
-    """The teacher that a stage asks."""
-    if stage.role == "judge" and plan.judge is not None:
-        return plan.judge
-    assert plan.teacher is not None, "a plan without a teacher is refused when the pilot starts"
-    return plan.teacher
-
-
-def _cost(work: _Work, price_prompt: float | None, price_completion: float | None) -> float | None:
+def _cost(work: Work, price_prompt: float | None, price_completion: float | None) -> float | None:
     if price_prompt is None or price_completion is None:
         return None
     cost_read = price_prompt * work.prompt_tokens
@@ -413,7 +334,7 @@ def _cost(work: _Work, price_prompt: float | None, price_completion: float | Non
     return (cost_read + cost_written) / MILLION
 
 
-def _notes(plan: Plan, pilot: Pilot, tried: int, least: _Work, most: _Work) -> list[str]:
+def _notes(plan: Plan, pilot: Pilot, tried: int, least: Work, most: Work) -> list[str]:
     """What the estimate leaves out."""
     notes = []
     for stage in plan.pipeline.stages:
@@ -439,76 +360,3 @@ def _notes(plan: Plan, pilot: Pilot, tried: int, least: _Work, most: _Work) -> l
 
 
 # The longest prompt -------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _LongestPrompt:
-    tokens: int
-    stage: Stage
-    prompt: Prompt
-
-
-def _longest_prompt(plan: Plan, pilot: Pilot) -> _LongestPrompt:
-    """The longest prompt that the run would send, as far as the pilot can tell."""
-    columns = _longest_columns(pilot.rows)
-    candidates = []
-    for stage in plan.pipeline.stages:
-        if stage.role is not None:
-            tokens = max(_prompt_tokens(stage, plan, pilot, columns), default=0)
-            candidates.append(_LongestPrompt(tokens, stage, plan.prompts[stage.name]))
-    for stage in STUDY.stages:
-        exchanges = pilot.study.get(stage.name, ())
-        if exchanges and plan.study is not None:
-            tokens = max(exchange.prompt_tokens for exchange in exchanges)
-            length = _asked_by(stage, plan).context_length
-            prompt = with_fitting_reply(plan.study[stage.name], length)
-            candidates.append(_LongestPrompt(tokens, stage, prompt))
-    return max(candidates, key=lambda candidate: candidate.tokens)
-
-
-def _prompt_tokens(stage: Stage, plan: Plan, pilot: Pilot, columns: Row) -> Iterator[int]:
-    """The lengths in tokens of the prompts that the pilot sent, and of one for each seed.
-
-    The latter are measured in characters and converted at the rate of the former.
-
-    Args:
-        columns: The longest text of each column, for those that a seed does not have.
-    """
-    exchanges = pilot.exchanges.get(stage.name, ())
-    if not exchanges:
-        return
-    for exchange in exchanges:
-        yield exchange.prompt_tokens
-    characters_sent = 0
-    for exchange in exchanges:
-        characters_sent += exchange.characters
-    tokens_sent = 0
-    for exchange in exchanges:
-        tokens_sent += exchange.prompt_tokens
-    values = _longest_values(stage)
-    for _, seed in plan.admitted:
-        variables = {**plan.variables_of(seed), **columns, **seed, **values}
-        messages = plan.prompts[stage.name].render(variables)
-        characters = 0
-        for message in messages:
-            characters += len(message["content"])
-        yield round(characters * tokens_sent / max(1, characters_sent))
-
-
-def _longest_columns(rows: Sequence[Row]) -> dict[str, Any]:
-    """The longest text of each column."""
-    longest: dict[str, Any] = {}
-    for row in rows:
-        for column, text in row.items():
-            if len(str(text)) > len(str(longest.get(column, ""))):
-                longest[column] = text
-    return longest
-
-
-def _longest_values(stage: Stage) -> dict[str, Any]:
-    """What the stage gives its prompt beside the row; of a list to draw from, the longest value."""
-    values: dict[str, Any] = {"num_samples": stage.rows_per_request}
-    if stage.vary:
-        lists = stage.vary.items()
-        values["vary"] = {name: max(map(str, choices), key=len) for name, choices in lists}
-    return values

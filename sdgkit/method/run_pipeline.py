@@ -6,8 +6,8 @@ from typing import Any
 
 from sdgkit.checks import CheckSource, read_checks, saved
 from sdgkit.keywords import as_path, as_text, known_keywords
+from sdgkit.method.choose_prompts import choose_prompts
 from sdgkit.method.options import Prompts
-from sdgkit.method.planning import choose_prompts
 from sdgkit.method.sources import default_folder, source_name
 from sdgkit.pipeline import Pipeline
 from sdgkit.run import Run

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, TypeAlias, Unpack
 
 from sdgkit.keywords import check_keywords, known_keywords
 from sdgkit.log import is_interactive, log
+from sdgkit.method.choose_prompts import choose_prompts
 from sdgkit.method.options import MAKER_OPTIONS, StageOptions, read_profile, with_maker_options
 from sdgkit.method.pipelines import FREEFORM, GROUNDED
-from sdgkit.method.planning import choose_prompts
 from sdgkit.pipeline import Pipeline
 from sdgkit.run import Run
 from sdgkit.run.plan import Plan

@@ -1,6 +1,7 @@
 """A shelf: several skills at once, each in a folder of its own, with one teacher and one funnel."""
 
-from sdgkit.shelf.shelf import Shelf, ShelfSkill, generate_shelf, is_shelf, open_shelf
+from sdgkit.shelf.generate import generate_shelf
+from sdgkit.shelf.shelf import Shelf, ShelfSkill, is_shelf, open_shelf
 from sdgkit.shelf.snapshot import ShelfSnapshot, funnel_of_all
 from sdgkit.shelf.tree import Leaf, find_leaves, is_tree
 

@@ -154,7 +154,7 @@ def test_opened_it_shows_the_same(shelf: sk.Shelf) -> None:
 def test_a_cancelled_shelf_resumes_with_what_it_has(
     taxonomy: Path, teacher: sk.Teacher, shelf: sk.Shelf, tmp_path: Path
 ) -> None:
-    from sdgkit.shelf.shelf import plan_shelf
+    from sdgkit.shelf.generate import plan_shelf
 
     slow: PlanOptions = {"num_contexts": 3, "num_questions": 2, "profile": False}
     only = ["*/office/**"]
