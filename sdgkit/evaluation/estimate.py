@@ -357,6 +357,3 @@ def _notes(plan: Plan, pilot: Pilot, tried: int, least: Work, most: Work) -> lis
             "the target."
         )
     return notes
-
-
-# The longest prompt -------------------------------------------------------------------------------

@@ -38,14 +38,13 @@ class Block:
         block = _mapping(values, "a block")
         removed = _names(block.get("drop_columns") or [], "drop_columns")
         removed_columns = []
-        for column in removed:
+        for column in removed:  # num_samples reaches the prompt here and is never a column
             if column != "num_samples":
                 removed_columns.append(column)
         return cls(
             type=str(_required(block, "block_type")),
             config=_mapping(_required(block, "block_config"), "block_config"),
             sent=_mapping(block.get("gen_kwargs") or {}, "gen_kwargs"),
-            # Here num_samples reaches the prompt and is never a column.
             removed=tuple(removed_columns),
         )
 

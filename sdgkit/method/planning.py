@@ -410,6 +410,3 @@ def _with_questions(pipeline: Pipeline, questions: str | None) -> Pipeline:
         copy = Combine(name="seed_questions", column="question", parts=("seed_question",))
         return pipeline.put("gen_grounded_questions", copy)
     return pipeline
-
-
-# The prompts --------------------------------------------------------------------------------------

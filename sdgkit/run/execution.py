@@ -5,7 +5,7 @@ import concurrent.futures
 import logging
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from importlib import import_module
@@ -21,10 +21,9 @@ from sdgkit.funnel import (
     samples_kept,
     technical_note,
 )
-from sdgkit.journal import Journal, Totals
+from sdgkit.journal import Totals
 from sdgkit.log import log
 from sdgkit.report.explain import explain
-from sdgkit.run.edition import recorded_config, refuse_another_job
 from sdgkit.run.ending import take_last_steps
 from sdgkit.run.folder import no_training_file_note, write_folder, write_start, write_summary
 from sdgkit.run.judges import JudgeWarning, doubtful_judge
@@ -34,12 +33,13 @@ from sdgkit.run.pace import Measurement, Pace
 from sdgkit.run.plan import Plan
 from sdgkit.run.profiles import after_study, choose_profile, study_notes, study_of
 from sdgkit.run.record import Record
+from sdgkit.run.session import begin_session, stream_of
 from sdgkit.run.snapshot import Snapshot, funnel_of
 from sdgkit.run.summary import summarize
 from sdgkit.run.workload import Workload
 from sdgkit.stream import Stream, Target, Usage
 from sdgkit.stream.stream import StageText
-from sdgkit.studies import STUDY, Study
+from sdgkit.studies import Study
 from sdgkit.teachers import background
 
 BEAT_S = 0.5
@@ -83,7 +83,7 @@ class Execution:
         journal = record.open_for_writing()
         try:
             plan = choose_profile(plan, journal, record.folder, notes)
-            finished = _begin_session(plan, journal, record, notes, reuse=reuse)
+            finished = begin_session(plan, journal, record, notes, reuse=reuse)
         except BaseException:
             if record.folder is not None:
                 journal.close()
@@ -91,7 +91,7 @@ class Execution:
         self.state = "running"
         self.error: BaseException | None = None
         self.plan = plan
-        self.stream = _stream_of(plan, journal, finished)
+        self.stream = stream_of(plan, journal, finished)
         self._study = study_of(plan, journal)
         self._record = record
         self._notes = notes
@@ -170,7 +170,7 @@ class Execution:
         finished = self._journal.change_edition(
             plan.edition().as_json(), from_start=plan.target is not None
         )
-        self.stream = _stream_of(plan, self._journal, finished)
+        self.stream = stream_of(plan, self._journal, finished)
         self.plan = plan
         self._workload = Workload.of(plan)
 
@@ -477,19 +477,6 @@ class Execution:
         return retries
 
 
-def _stream_of(plan: Plan, journal: Journal, finished: Mapping[int, Mapping[str, int]]) -> Stream:
-    """The stream of a plan, from what is finished already.
-
-    With a target nothing is: its rounds begin anew from the recorded replies.
-    """
-    target = plan.target_rounds()
-    if target is not None:
-        by_stage = journal.count_replies_by_stage()
-        target.spend(sum(by_stage.get(name, 0) for name in STUDY.names))
-        return Stream(plan, plan.admitted, journal, {}, target)
-    return Stream(plan, plan.admitted, journal, finished, None)
-
-
 def _texts_of(stream: Stream) -> tuple[StageText, ...]:
     """The newest texts of all stages. The stream may be adding some in another thread."""
     texts: list[StageText] = []
@@ -504,44 +491,6 @@ def _failed_rows(funnel: Sequence[StageLine]) -> int:
     for line in funnel:
         failed += sum(line.dropped.get(reason, 0) for reason in FAILURES)
     return failed
-
-
-def _begin_session(
-    plan: Plan, journal: Journal, record: Record, notes: Notes, *, reuse: bool
-) -> Mapping[int, Mapping[str, int]]:
-    """Begin a session in the journal, once it is certain that the folder is for this job.
-
-    Returns:
-        The tallies of the units that are finished, as the journal stores them.
-    """
-    config = plan.edition()
-    newest = journal.newest()
-    previous = None
-    if newest is not None:
-        previous = recorded_config(newest, record.out)
-    if previous is not None and not reuse:
-        refuse_another_job(previous, config, record.out)
-    recorded_replies = journal.count_replies()
-    if journal.note:
-        notes.add(journal.note)
-    finished = journal.begin(config.as_json(), from_start=plan.target is not None)
-    if previous is not None:
-        is_finished = plan.target is None and len(finished) == len(plan.rows)
-        welcome = _resume_note(config.changes_since(previous), recorded_replies, is_finished)
-        notes.add(f"{record.out or 'This run'}: {welcome}.")
-    if record.folder is not None:
-        write_start(record.folder, plan)
-    return finished
-
-
-def _resume_note(changes: Sequence[str], recorded_replies: int, is_finished: bool) -> str:
-    if is_finished:
-        return "already finished; no requests are left to send"
-    replies = pluralize(recorded_replies, "recorded reply", "recorded replies")
-    if changes:
-        changed = f"changed since the last session: {', '.join(changes)}"
-        return f"{changed}; reusing {replies} where they fit"
-    return f"resuming; reusing {replies} where they fit"
 
 
 def _load_while_the_teacher_works(module: str) -> None:
