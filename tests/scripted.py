@@ -210,6 +210,18 @@ class ScriptedTeacher(FaultServer):
             return status(400, f"The script's answer raised {error!r}")
         return completion(answer) if isinstance(answer, str) else answer
 
+    def hold_after(self, number: int = 0) -> "Gate":
+        """Answer the first so many requests; the gate holds all others back."""
+        gate = Gate()
+
+        async def hold(body: dict[str, Any], count: int) -> web.StreamResponse:
+            if count > number:
+                await gate.passed()
+            return await self._answer(body, count)
+
+        self.behave = hold
+        return gate
+
     @staticmethod
     def usual(ask: Ask) -> str:
         """A good reply, different for every request.

@@ -11,11 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
 from scripted import (
     PROMPTS,
     Ask,
-    Gate,
     ScriptedTeacher,
     assert_adds_up,
     ignore_note,
@@ -198,14 +196,7 @@ def test_ctrl_c_leaves_a_folder_with_the_finished_samples_and_the_same_command_r
 
 @pytest.mark.parametrize("after", [0, 1, 10, 40])
 def test_start_resumes_a_cancelled_run(script: ScriptedTeacher, tmp_path: Path, after: int) -> None:
-    gate = Gate()
-
-    async def hold(body: dict[str, Any], number: int) -> web.StreamResponse:
-        if number > after:
-            await gate.passed()
-        return await script._answer(body, number)
-
-    script.behave = hold
+    gate = script.hold_after(after)
     run = sk.Run(
         sk.plan(seeds(), teacher=script.connect(8), prompts=PROMPTS, profile=False, **SMALL),
         tmp_path,
@@ -545,14 +536,7 @@ def test_a_refused_run_leaves_the_folder_unchanged_and_unlocked(finished: Any) -
 def test_one_process_writes_and_readers_are_welcome(
     script: ScriptedTeacher, tmp_path: Path
 ) -> None:
-    gate = Gate()
-
-    async def hold(body: dict[str, Any], number: int) -> web.StreamResponse:
-        if number > 60:
-            await gate.passed()
-        return await script._answer(body, number)
-
-    script.behave = hold
+    gate = script.hold_after(60)
     process = start_process(script, tmp_path)
     gate.await_arrivals(1)
     with pytest.raises(FolderInUse, match=rf"written by another process .*{process.pid}.*--out"):
@@ -576,13 +560,7 @@ def test_one_process_writes_and_readers_are_welcome(
 def test_a_second_run_of_one_process_is_refused_too(
     script: ScriptedTeacher, tmp_path: Path
 ) -> None:
-    gate = Gate()
-
-    async def hold(body: dict[str, Any], number: int) -> web.StreamResponse:
-        await gate.passed()
-        return await script._answer(body, number)
-
-    script.behave = hold
+    gate = script.hold_after()
     run = sk.Run(
         sk.plan(seeds(), teacher=script.connect(), prompts=PROMPTS, profile=False, **SMALL),
         tmp_path,
@@ -598,14 +576,7 @@ def test_a_second_run_of_one_process_is_refused_too(
 def test_another_kernel_can_follow_a_run_in_progress(
     script: ScriptedTeacher, tmp_path: Path
 ) -> None:
-    gate = Gate()
-
-    async def hold(body: dict[str, Any], number: int) -> web.StreamResponse:
-        if number > 60:
-            await gate.passed()
-        return await script._answer(body, number)
-
-    script.behave = hold
+    gate = script.hold_after(60)
     run = sk.Run(
         sk.plan(seeds(), teacher=script.connect(2), prompts=PROMPTS, profile=False, **SMALL),
         tmp_path,

@@ -17,7 +17,6 @@ from aiohttp import web
 from servers import FaultServer, completion
 
 import sdgkit as sk
-from sdgkit.cli import main
 
 SEEDS = sk.shipped("notebooks") / "seeds" / "feedback_to_table.jsonl"
 Made = tuple[Path, Path, "subprocess.CompletedProcess[str]"]
@@ -105,21 +104,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     done = sdgkit(folder, "generate", SEEDS, *options, PYTHONPROFILEIMPORTTIME="1")
     assert done.returncode == 0, done.stderr
     return folder / "runs" / "feedback_to_table", folder, done
-
-
-@pytest.fixture
-def typed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[int, str, str]]:
-    """Type a command here, in a folder of its own; gives status, output and errors."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*words: object) -> tuple[int, str, str]:
-        status = main([str(word) for word in words])
-        shown = capsys.readouterr()
-        return status, shown.out, shown.err
-
-    return call
 
 
 # The job ------------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +12,6 @@ import pytest
 from aiohttp import web
 from servers import FaultServer, completion, free_port
 
-from sdgkit.cli import main
 from sdgkit.cli.notebook import teacher_parameters
 from sdgkit.teachers import connect
 
@@ -39,23 +37,11 @@ def reply(body: dict[str, Any], n: int) -> web.Response:
 
 @pytest.fixture
 def typed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Callable[..., tuple[int, str, str]]]:
-    """Type a command in a folder that has `seeds.jsonl`; gives status, output and errors."""
-    monkeypatch.chdir(tmp_path)
-    # On a busy machine, even the imports may take longer than a command waits in silence.
-    monkeypatch.setattr("sdgkit.cli.terminal.PATIENT_SECONDS", 600.0)
+    typed: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> Callable[..., tuple[int, str, str]]:
+    """Type a command in a folder that has `seeds.jsonl`."""
     (tmp_path / "seeds.jsonl").write_text(json.dumps(SEED) + "\n", "utf-8")
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def call(*words: object) -> tuple[int, str, str]:
-        status = main([str(word) for word in words])
-        shown = capsys.readouterr()
-        return status, shown.out, shown.err
-
-    yield call
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
+    return typed
 
 
 @pytest.fixture

@@ -192,14 +192,7 @@ def test_a_run_is_started_watched_and_done(
 def test_the_first_context_is_shown_after_one_reply_long_before_the_first_sample(
     script: ScriptedTeacher, seeds: list[dict[str, str]]
 ) -> None:
-    gate = Gate()
-
-    async def hold(body: dict[str, Any], number: int) -> web.StreamResponse:
-        if number > 1:
-            await gate.passed()
-        return await script._answer(body, number)
-
-    script.behave = hold
+    gate = script.hold_after(1)
     panel = run_panel(script, seeds)
     panel.act("start")
     until(lambda: bool(panel.view.state["texts"]))
@@ -294,14 +287,7 @@ def test_a_finished_run_opened_again_shows_the_numbers_of_all_its_sessions(
 def test_cancel_stops_within_a_second_and_resume_goes_on(
     script: ScriptedTeacher, seeds: list[dict[str, str]]
 ) -> None:
-    gate = Gate()
-
-    async def hold(body: dict[str, Any], number: int) -> web.StreamResponse:
-        if number > 8:
-            await gate.passed()
-        return await script._answer(body, number)
-
-    script.behave = hold
+    gate = script.hold_after(8)
     panel = run_panel(script, seeds)
     panel.act("start")
     gate.await_arrivals(1)
@@ -416,15 +402,7 @@ def test_a_panel_opens_the_folder_of_a_finished_run_and_offers_no_start(
 def test_a_panel_that_could_start_a_run_watches_the_one_that_goes_on_in_its_folder(
     script: ScriptedTeacher, seeds: list[dict[str, str]]
 ) -> None:
-    gate = Gate()
-    answer = script._answer
-
-    async def hold(body: dict[str, Any], number: int) -> web.StreamResponse:
-        if number > 4:
-            await gate.passed()
-        return await answer(body, number)
-
-    script.behave = hold
+    gate = script.hold_after(4)
     writer = run_panel(script, seeds).start()
     gate.await_arrivals(1)
     until(lambda: sk.open_run("runs/a").state == "running")
@@ -439,15 +417,7 @@ def test_a_panel_that_could_start_a_run_watches_the_one_that_goes_on_in_its_fold
 def test_a_panel_watches_a_run_that_another_writes(
     script: ScriptedTeacher, seeds: list[dict[str, str]]
 ) -> None:
-    gate = Gate()
-    answer = script._answer
-
-    async def hold(body: dict[str, Any], number: int) -> web.StreamResponse:
-        if number > 4:
-            await gate.passed()
-        return await answer(body, number)
-
-    script.behave = hold
+    gate = script.hold_after(4)
     writer = run_panel(script, seeds).start()
     gate.await_arrivals(1)
     until(lambda: sk.open_run("runs/a").state == "running")

@@ -17,8 +17,7 @@ from typing import Any
 
 import pyarrow.parquet
 import pytest
-from aiohttp import web
-from scripted import PROMPTS, Ask, Gate, ScriptedTeacher, assert_adds_up, ignore_note, seeds, tagged
+from scripted import PROMPTS, Ask, ScriptedTeacher, assert_adds_up, ignore_note, seeds, tagged
 
 import sdgkit as sk
 from sdgkit.cli.runs import print_ending
@@ -343,14 +342,7 @@ def test_an_unknown_id_is_told_with_what_ids_are_like(script: ScriptedTeacher) -
 
 
 def test_while_it_goes_on_a_run_tells_how_far_it_is(script: ScriptedTeacher) -> None:
-    gate = Gate()
-
-    async def hold(body: dict[str, Any], number: int) -> web.StreamResponse:
-        if number > 40:
-            await gate.passed()
-        return await script._answer(body, number)
-
-    script.behave = hold
+    gate = script.hold_after(40)
     plan = sk.plan(seeds(), teacher=script.connect(4), prompts=PROMPTS, profile=False, **SMALL)
     run = sk.Run(plan, on_note=ignore_note)
     assert run.snapshot().state == "new"

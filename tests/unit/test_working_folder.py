@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
 from scripted import PROMPTS, Gate, ScriptedTeacher, ignore_note, seeds
 
 import sdgkit as sk
@@ -25,14 +24,7 @@ def script() -> Iterator[ScriptedTeacher]:
 @pytest.fixture
 def gate(script: ScriptedTeacher) -> Gate:
     """Holds back every reply after the tenth."""
-    gate = Gate()
-
-    async def hold(body: dict[str, Any], number: int) -> web.StreamResponse:
-        if number > 10:
-            await gate.passed()
-        return await script._answer(body, number)
-
-    script.behave = hold
+    gate = script.hold_after(10)
     return gate
 
 
