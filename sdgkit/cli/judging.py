@@ -10,11 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdgkit.cli.commands import LIMIT_SETTINGS, argument, command, option
-from sdgkit.cli.documents import (
-    calibrate_document,
-    check_document,
-    evaluate_document,
-)
+from sdgkit.cli.documents import calibrate_document, check_document, evaluate_document
 from sdgkit.cli.exit_status import DONE, FAILED
 from sdgkit.cli.option_groups import OptionGroup, option_group
 from sdgkit.cli.options import (

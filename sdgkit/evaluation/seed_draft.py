@@ -3,38 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
 from sdgkit.errors import SeedError
-from sdgkit.evaluation.drafts import (
-    Draft,
-    Flaw,
-    OwnFile,
-    file_to_save,
-    refuse_to_overwrite,
-)
+from sdgkit.evaluation.drafts import Draft, OwnFile, file_to_save, refuse_to_overwrite
 from sdgkit.evaluation.kept_draft import DraftFile, KeptDraft
-from sdgkit.evaluation.seed_check import check_seeds
-from sdgkit.evaluation.seed_findings import Finding
+from sdgkit.evaluation.seed_flaws import FlawsByPlace, errors_in, flaws_of
 from sdgkit.evaluation.seed_merge import merge_seeds
-from sdgkit.evaluation.seed_rules import CONTEXT, QUESTION, TASK
+from sdgkit.evaluation.seed_rules import CONTEXT, TASK
 from sdgkit.samples import Row
 from sdgkit.seeds import COLUMNS, Seed, SeedSource, read_seeds, save_seeds
-from sdgkit.seeds.skill_files import (
-    SKILL_SEEDS,
-    is_skill_seed_file,
-    set_aside,
-    takes_the_place_of,
-)
+from sdgkit.seeds.skill_files import SKILL_SEEDS, is_skill_seed_file, set_aside, takes_the_place_of
 
 NEW_FILE = "my_seeds.jsonl"  # where seeds are saved that are in no file yet
 
-MAX_CHECKED = 50  # seeds that are checked at each change: that takes some tenths of a second
 
 Rows = tuple[Seed, ...]
-FlawsByPlace = dict[int | None, list[Flaw]]
 
 
 class SeedDraft(Draft[tuple[Seed, ...]]):
@@ -115,7 +100,7 @@ class SeedDraft(Draft[tuple[Seed, ...]]):
         seeds = [_seed_of(row) for row in self._history.state]
         places = set()
         for place, seed in enumerate(seeds):
-            if _errors_in(seed):
+            if errors_in(seed):
                 places.add(place)
         has_context = any(CONTEXT in seed for seed in seeds)
         for place, row in enumerate(self._history.state):
@@ -201,7 +186,7 @@ class SeedDraft(Draft[tuple[Seed, ...]]):
         """
         rows = self._history.state
         if self._checked_rows is not rows:
-            self._flaws = _flaws_of([_seed_of(row) for row in rows])
+            self._flaws = flaws_of([_seed_of(row) for row in rows])
             self._checked_rows = rows
         return self._flaws
 
@@ -414,61 +399,3 @@ def _seed_of(row: Row) -> Seed:
     if not seed[CONTEXT].strip():
         del seed[CONTEXT]
     return seed
-
-
-def _flaws_of(seeds: list[Seed]) -> FlawsByPlace:
-    """What is wrong with the seeds, by place."""
-    flaws: FlawsByPlace = defaultdict(list)
-    complete = len(seeds)  # how many seeds there are before the first one that is not
-    with_context = 0
-    for seed in seeds:
-        if CONTEXT in seed:
-            with_context += 1
-    for place, seed in enumerate(seeds):
-        errors = _errors_in(seed)
-        if with_context and CONTEXT not in seed:
-            errors.append(_missing_context(with_context, len(seeds)))
-        if errors:
-            flaws[place] = errors
-            complete = min(complete, place)
-    if len(seeds) > MAX_CHECKED:
-        hint = (
-            f"Up to {MAX_CHECKED} seeds are checked while you write. "
-            f"Use check_seeds to check all {len(seeds)}."
-        )
-        flaws[None] = [Flaw("", hint, severity="hint")]
-    elif complete:
-        for finding in check_seeds(seeds[:complete]):
-            if finding.row is not None:
-                flaws[finding.row - 1].append(flaw_of_finding(finding))
-            elif complete == len(seeds):
-                flaws[None].append(flaw_of_finding(finding))
-    return flaws
-
-
-def _errors_in(seed: Seed) -> list[Flaw]:
-    """Why a seed cannot be used."""
-    errors = []
-    try:
-        read_seeds([seed])
-    except SeedError as error:
-        for finding in error.findings:
-            if finding.column in seed:
-                errors.append(Flaw(finding.column, f"It {finding.problem}"))
-            else:
-                errors.append(Flaw(QUESTION, f"This seed cannot be used: {finding}"))
-    return errors
-
-
-def _missing_context(with_context: int, seeds: int) -> Flaw:
-    return Flaw(
-        CONTEXT,
-        f"It is empty, but {with_context} of {seeds} seeds have a context. "
-        "Give all of them one, or none.",
-    )
-
-
-def flaw_of_finding(finding: Finding) -> Flaw:
-    """A finding of the seed check as a flaw beside its field."""
-    sentences = f"{finding.problem} {finding.advice}"
-    return Flaw(finding.column, sentences, severity=finding.severity)

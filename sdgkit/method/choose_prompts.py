@@ -5,15 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from sdgkit.errors import SettingsError
-from sdgkit.method.options import (
-    PlanOptions,
-    Prompts,
-    Sampling,
-)
-from sdgkit.method.pipelines import (
-    GROUNDED,
-    METHODS,
-)
+from sdgkit.method.options import PlanOptions, Prompts, Sampling
+from sdgkit.method.pipelines import GROUNDED, METHODS
 from sdgkit.pipeline import Pipeline
 from sdgkit.prompts import Prompt, load_prompt, load_prompts
 from sdgkit.studies import STUDY, choose_study_prompts

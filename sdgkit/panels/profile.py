@@ -2,17 +2,18 @@
 
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from sdgkit.errors import FileConflict, SeedError
 from sdgkit.evaluation.drafts import Flaw
-from sdgkit.evaluation.profile_draft import CHECKS, CRITERIA, ProfileDraft, part_of_list
+from sdgkit.evaluation.profile_draft import ProfileDraft, part_of_list
+from sdgkit.evaluation.profile_texts import CHECKS, CRITERIA
 from sdgkit.formatting import format_number, pluralize
 from sdgkit.keywords import known_keywords
 from sdgkit.panels.frame import Action, Cancel, Panel, required_teacher
+from sdgkit.panels.profile_state import BreakerState, CriterionState, ProfileState, list_state
 from sdgkit.panels.seeds import SeedPanel, seeds_of
-from sdgkit.panels.state import RESTORED, PanelState
+from sdgkit.panels.state import RESTORED
 from sdgkit.profile import PROFILE_FILE, Criterion, Profile
 from sdgkit.run.profiles import profile_notes
 from sdgkit.seeds import Seed, SeedSource
@@ -21,85 +22,6 @@ from sdgkit.teachers import background
 from sdgkit.teachers.source import TeacherSource
 
 STEERING = {True: "yes", False: "no", None: ""}
-
-
-@dataclass(frozen=True)
-class BreakerState:
-    """A seed whose own response breaks a criterion: its id, and the response."""
-
-    id: str
-    response: str
-
-
-@dataclass(frozen=True)
-class CriterionState:
-    """A criterion with the seeds that break it.
-
-    Attributes:
-        text: The rule.
-        enabled: Whether it is used.
-        broken_by: The seeds whose own response breaks it.
-        flaws: What is wrong with it.
-    """
-
-    text: str
-    enabled: bool
-    broken_by: tuple[BreakerState, ...]
-    flaws: tuple[Flaw, ...]
-
-
-@dataclass(frozen=True)
-class ListState:
-    """A list of texts, one a line.
-
-    Attributes:
-        name: Its name.
-        text: Its entries, one a line.
-        number: How many there are.
-        flaws: What is wrong with it.
-    """
-
-    name: str
-    text: str
-    number: int
-    flaws: tuple[Flaw, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ProfileState(PanelState):
-    """What the panel of a profile shows.
-
-    Attributes:
-        path: The file that *Save* writes.
-        criteria: The rules that a response must meet.
-        variety: The lists that contexts draw from.
-        checks: The checks, one a line.
-        steering: Whether questions steer the answer: "yes", "no", or "" if nobody can tell.
-        revision: Changes when texts were replaced other than by typing.
-        study_label: What *Study* takes, in words.
-        can_study: Whether *Study* can be pressed.
-        can_save: Whether there is something to save.
-        can_undo: Whether there is something to undo.
-        can_redo: Whether there is something to redo.
-        is_empty: Whether there is nothing in the profile yet.
-        problem: Why what you type is not kept until you save it, or "".
-        notes: What the study could not look at.
-    """
-
-    path: str
-    criteria: tuple[CriterionState, ...]
-    variety: tuple[ListState, ...]
-    checks: ListState
-    steering: str
-    revision: int
-    study_label: str
-    can_study: bool
-    can_save: bool
-    can_undo: bool
-    can_redo: bool
-    is_empty: bool
-    problem: str
-    notes: tuple[str, ...]
 
 
 class ProfilePanel(Panel):
@@ -335,7 +257,7 @@ class ProfilePanel(Panel):
             sign = "warn"
         lists = []
         for name, entries in texts.variety:
-            lists.append(_list_state(name, entries, flaws, part_of_list(name)))
+            lists.append(list_state(name, entries, flaws, part_of_list(name)))
         return ProfileState(
             sign=sign,
             status=self._status(),
@@ -343,7 +265,7 @@ class ProfilePanel(Panel):
             path=str(draft.path),
             criteria=tuple(criteria),
             variety=tuple(lists),
-            checks=_list_state(CHECKS, texts.checks, flaws, CHECKS),
+            checks=list_state(CHECKS, texts.checks, flaws, CHECKS),
             steering=STEERING[texts.question_steers],
             revision=self._revision,
             study_label=self._study_label(),
@@ -396,17 +318,6 @@ class ProfilePanel(Panel):
             return "To study the seeds, pass teacher= to this panel."
         requests = len(self._latest_seeds) + 1
         return f"Study takes {format_number(requests)} requests: one, and one for each seed."
-
-
-def _list_state(name: str, entries: tuple[str, ...], flaws: list[Flaw], part: str) -> ListState:
-    """A list as lines; an entry of several lines is shown in one."""
-    lines = [" ".join(entry.splitlines()) for entry in entries]
-    flaws_of_part = []
-    for flaw in flaws:
-        if flaw.part == part:
-            flaws_of_part.append(flaw)
-    own_flaws = tuple(flaws_of_part)
-    return ListState(name, "\n".join(lines), len(entries), own_flaws)
 
 
 def _entries(text: str) -> tuple[str, ...]:

@@ -8,7 +8,8 @@ from typing import Any
 from sdgkit.errors import FileConflict, SeedError
 from sdgkit.evaluation.drafts import Flaw
 from sdgkit.evaluation.seed_check import check_seeds
-from sdgkit.evaluation.seed_draft import SeedDraft, flaw_of_finding
+from sdgkit.evaluation.seed_draft import SeedDraft
+from sdgkit.evaluation.seed_flaws import flaw_of_finding
 from sdgkit.evaluation.seed_paste import seeds_in_table
 from sdgkit.evaluation.seed_preview import Preview, preview_seed, propose_seed
 from sdgkit.evaluation.seed_rules import TASK

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sdgkit.files import shipped
-from sdgkit.panels.teacher import Connection
+from sdgkit.panels.teacher_state import Connection
 
 
 @dataclass(frozen=True)
