@@ -147,7 +147,7 @@ def test_a_prompt_that_is_not_saved_is_there_again_after_a_restart(lab: Lab, pag
         notebook.run("panel")
         panel = notebook.panel("prompt").last
         expect(panel.get_by_role("status")).to_contain_text(
-            re.compile("Your changes of last time|not saved")
+            re.compile("Your unsaved changes|not saved")
         )
         panel.get_by_role("tab", name="system").click()
         expect(panel.get_by_label("system of the prompt gen_contexts")).to_have_value(SENTENCE)

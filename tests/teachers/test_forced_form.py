@@ -168,7 +168,7 @@ def test_a_model_that_cannot_write_a_profile_is_noted_once_and_the_run_goes_on_w
         run.wait()
     [note] = [note for note in run.notes if "profile" in note]
     assert note.startswith("tiny could not write a profile of the seeds (")
-    assert note.endswith("The run does without.")
+    assert note.endswith("The run continues without one.")
     assert (run.funnel[0].rows_in, run.funnel[0].rows_out) == (2, 0)
     assert sum(run.funnel[0].dropped.values()) == 4, "every context was asked for all the same"
     assert run.state == "failed"

@@ -129,7 +129,7 @@ SLIPS = {
     "generate nowhere.jsonl": "nowhere.jsonl: there is no such file",
     "generate runs/nowhere": "runs/nowhere: there is no such file",
     "generate broken.jsonl": "broken.jsonl",
-    "generate empty": "empty is a folder that holds neither a run nor a skill",
+    "generate empty": "empty holds no run, no skill",
     "generate SEEDS more": "unexpected extra argument",
     "generate SEEDS --contxts 3": "--contexts",
     "generate SEEDS --out": "'--out' requires an argument",

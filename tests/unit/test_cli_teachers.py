@@ -248,5 +248,5 @@ def test_ask_rehearses_where_nobody_answers(
 ) -> None:
     monkeypatch.setattr("sdgkit.teachers.local_servers.USUAL_PORTS", {free_port(): "vLLM"})
     status, output, _ = typed("ask", "Hello")
-    assert status == 0 and "No teacher answers at the usual ports" in output
+    assert status == 0 and "No teacher answers on the usual ports" in output
     assert "rules, not a model" in output

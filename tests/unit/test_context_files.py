@@ -70,7 +70,7 @@ def test_a_pattern_gives_the_files_that_match(notes: Path, pattern: str, number:
 
 
 def test_a_pattern_that_nothing_matches_is_refused(notes: Path) -> None:
-    with pytest.raises(SeedError, match="no file matches"):
+    with pytest.raises(SeedError, match="no files match"):
         read_contexts(f"{notes}/*.docx")
 
 

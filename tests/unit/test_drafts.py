@@ -62,7 +62,7 @@ def test_seeds_that_another_program_added_are_kept_when_you_save(
     sk.save_seeds([*seeds, new], FILE)
     act(panel, "save")
     assert saved() == [{**seeds[0], "seed_question": "Mine?"}, *seeds[1:], new]
-    assert "what came into it meanwhile" in panel.view.state["notice"]
+    assert "changes made there meanwhile" in panel.view.state["notice"]
     assert len(panel.view.state["seeds"]) == 4
     act(panel, "save")
     assert len(saved()) == 4
@@ -178,7 +178,7 @@ def test_a_cell_that_is_run_again_shows_what_was_typed(seeds: list[dict[str, str
     assert saved() == seeds
     again = sk.SeedPanel(FILE)
     assert questions(again.draft.rows)[3] == "Half a questi"
-    assert "were not saved" in again.view.state["notice"]
+    assert "unsaved changes" in again.view.state["notice"]
     act(again, "undo")
     assert again.draft.rows == [dict(row) for row in seeds]
     act(again, "redo")
@@ -483,5 +483,5 @@ def test_a_prompt_has_undo_and_redo() -> None:
 def test_a_draft_holds_nothing_but_the_seeds(seeds: list[dict[str, str]]) -> None:
     ask(sk.SeedPanel(FILE), 0, "Mine?")
     kept = json.loads(DRAFT.read_text("utf-8"))
-    assert set(kept) == {"rows", "saved_rows", "digest"}
+    assert set(kept) == {"rows", "saved_rows", "digest", "proposed_rows"}
     assert str(Path.cwd()) not in DRAFT.read_text("utf-8")

@@ -212,7 +212,7 @@ def test_a_missing_verdict_leaves_its_question_out(folder: Path, tmp_path: Path)
     prompt = own_prompt(tmp_path, "none")
     evaluation = evaluated(folder, lambda first, second: 0, limit=2, prompt=prompt).evaluation
     assert (len(evaluation.duels), evaluation.left_out) == (0, 2)
-    assert "No question could be compared" in str(evaluation)
+    assert "No questions could be compared" in str(evaluation)
     assert "2 questions left out" in str(evaluation)
 
 

@@ -583,7 +583,7 @@ def test_a_pipeline_of_ones_own_must_be_given_again(
 
 
 def test_a_folder_without_a_run_is_no_seeds(script: ScriptedTeacher, tmp_path: Path) -> None:
-    with pytest.raises(SeedError, match="holds neither a run nor a skill"):
+    with pytest.raises(SeedError, match="holds no run, no skill"):
         sk.generate(tmp_path, teacher=script.connect())
 
 

@@ -127,7 +127,7 @@ def test_what_is_typed_is_there_in_the_next_panel_until_it_is_saved() -> None:
     act(panel_of(), "criterion", place=0, text="It is a tab")
     panel = sk.ProfilePanel(scripted.seeds(3))
     assert panel.draft.texts.criteria[0].text == "It is a tab"
-    assert "not saved" in panel.notice
+    assert "unsaved" in panel.notice
     act(panel, "save")
     assert not list(Path().glob(".*.draft"))
     assert sk.ProfilePanel(scripted.seeds(3)).notice == ""

@@ -325,7 +325,7 @@ def test_a_folder_as_on_the_hub_gives_its_train_split(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_rows_or_with_rows_of_two_kinds_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SeedError, match="holds neither a run nor a skill nor data files"):
+    with pytest.raises(SeedError, match="holds no run, no skill and no data files"):
         read_seeds(tmp_path)
     (tmp_path / "a.csv").write_text("x")
     (tmp_path / "b.jsonl").write_text("{}")

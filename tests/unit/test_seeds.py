@@ -476,7 +476,7 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SeedError, match="there is no such file"):
         read_seeds(tmp_path / "none.jsonl")
     (tmp_path / "folder.csv").mkdir()
-    with pytest.raises(SeedError, match="holds neither a run nor a skill"):
+    with pytest.raises(SeedError, match="holds no run, no skill"):
         read_seeds(tmp_path / "folder.csv")
 
 

@@ -271,7 +271,7 @@ def test_a_row_is_not_repeated_beyond_the_stated_factor(shelf: sk.Shelf, tmp_pat
 
 
 def test_a_weight_that_fits_no_skill_is_refused(shelf: sk.Shelf, tmp_path: Path) -> None:
-    with pytest.raises(sk.SettingsError, match="fits no skill"):
+    with pytest.raises(sk.SettingsError, match="matches no skill"):
         sk.mix(shelf, tmp_path / "train.jsonl", weights={"maths": 0.5})
 
 

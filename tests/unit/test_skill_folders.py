@@ -133,7 +133,7 @@ def test_several_seed_files_are_refused_by_name(folder: Path) -> None:
 
 
 def test_a_folder_with_nothing_in_it_is_told_so(tmp_path: Path) -> None:
-    with pytest.raises(sk.SeedError, match="holds neither a run nor a skill"):
+    with pytest.raises(sk.SeedError, match="holds no run, no skill"):
         sk.plan(tmp_path)
 
 

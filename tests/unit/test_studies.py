@@ -297,7 +297,7 @@ def test_a_folder_begun_without_a_profile_continues_without(
     again = sk.generate(seeds(2), teacher=script.connect(), out=out, **SMALL)
     assert script.asked() == 0
     assert list(again.samples()) == list(first.samples())
-    assert any("begun without a profile" in note for note in again.notes)
+    assert any("started without a profile" in note for note in again.notes)
 
 
 def test_the_run_is_done_again_from_its_folder_with_its_profile(
