@@ -17,6 +17,8 @@ from sdgkit.studies import STUDY, with_fitting_reply
 
 @dataclass(frozen=True)
 class LongestPrompt:
+    """The longest prompt: its tokens, the stage that sends it, and the prompt itself."""
+
     tokens: int
     stage: Stage
     prompt: Prompt

@@ -15,12 +15,13 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-from sdgkit.errors import FolderInUse, RunBeginning, RunError
-from sdgkit.files import JOURNAL_FILE, network_file_system, refuse_way_out
+from sdgkit.errors import RunBeginning, RunError
+from sdgkit.files import JOURNAL_FILE, network_file_system
 from sdgkit.journal import statements
 from sdgkit.journal.connection import FORMAT, SCHEMA, WAIT_S, connect
+from sdgkit.journal.folder_lock import lock_folder
 from sdgkit.journal.packing import Packer, base_of, unpack
 from sdgkit.journal.reading import damaged, read_row
 from sdgkit.journal.times import SessionTimes, Times
@@ -35,11 +36,6 @@ from sdgkit.journal.values import (
 )
 from sdgkit.limits import writing_remedy
 from sdgkit.teachers.teacher import Reply, Request
-
-if TYPE_CHECKING:
-    import filelock
-
-LOCK_FILE = ".journal.lock"
 
 COPY = "~"
 """What follows an edition's id where its rows are a copy."""
@@ -105,7 +101,7 @@ class Journal:
         self._commit: asyncio.Future[None] | None = None  # of what was written since the last one
         with contextlib.ExitStack() as resources:
             if folder is not None and not read_only:
-                resources.callback(_lock(folder, shown_folder or folder).release)
+                resources.callback(lock_folder(folder, shown_folder or folder, _writer_of).release)
             try:
                 self._sql = connect(folder, "ro" if read_only else "rwc")
                 resources.callback(self._sql.close)
@@ -624,36 +620,7 @@ def refuse_busy(folder: Path) -> None:
         RunError: The folder cannot be written.
     """
     if (folder / JOURNAL_FILE).exists():
-        _lock(folder.absolute(), folder).release()
-
-
-def _lock(folder: Path, shown_folder: Path) -> "filelock.FileLock":
-    """Lock a folder for writing; messages show it as it was given.
-
-    Raises:
-        FolderInUse: Another process is writing it.
-        RunError: It cannot be written.
-    """
-    import filelock
-
-    refuse_way_out(folder / LOCK_FILE)
-    lock = filelock.FileLock(folder / LOCK_FILE, thread_local=False)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        raise FolderInUse(
-            f"{shown_folder} is being written by another process{_writer_of(folder)}. "
-            "Wait for it, stop it, or choose another --out.",
-            folder=folder,
-        ) from None
-    except (OSError, NotImplementedError) as error:  # the latter: a file system that cannot lock
-        cause = getattr(error, "strerror", None) or error
-        raise RunError(
-            f"Cannot write the folder {shown_folder}: {cause}. Choose one that you may write to.",
-            folder=folder,
-        ) from None
-    return lock
+        lock_folder(folder.absolute(), folder, _writer_of).release()
 
 
 def _writer_of(folder: Path) -> str:

@@ -155,6 +155,7 @@ def sampling_states(draft: PromptDraft) -> tuple[SamplingState, ...]:
 
 
 def sign_of(draft: PromptDraft, flaws: list[Flaw]) -> str:
+    """The sign beside the status: `warn`, `none` while something is not saved, or `good`."""
     if flaws:
         return "warn"
     if draft.changed:
@@ -177,6 +178,7 @@ def status_of(stage: str, draft: PromptDraft, flaws: list[Flaw]) -> str:
 
 
 def row_choices(rows: list[dict[str, Any]]) -> tuple[Choice, ...]:
+    """The rows to choose from, each in a few words."""
     choices = []
     for number, row in enumerate(rows):
         choices.append(Choice(str(number), f"{row['id']}: {_row_label(row)}"))

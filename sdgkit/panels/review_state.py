@@ -204,6 +204,7 @@ def choices_of(review: Review) -> dict[str, tuple[Choice, ...]]:
 
 
 def figures_of(review: Review, ids: Iterable[str]) -> tuple[Figure, ...]:
+    """Scores and lengths of these samples, as pictures."""
     scores, lengths = review.figures(ids)
     return (
         Figure("Scores", "solid: kept, hollow: rejected", scores),
