@@ -7,6 +7,9 @@ written, whose own words ("disk I/O error", "connection broke") lead nowhere.
 import errno
 from typing import Literal
 
+# Files that a process has open besides its connections: libraries, a journal, a notebook's sockets.
+_OTHER_FILES = 128
+
 
 def _limit_on(what: Literal["RLIMIT_NOFILE", "RLIMIT_FSIZE"]) -> int | None:
     """The limit of this process; None without one, and on Windows, which has none of these."""
@@ -35,6 +38,12 @@ def handles_remedy() -> str:
     limit = _limit_on("RLIMIT_NOFILE")
     most = "" if limit is None else f" of {limit}"
     return f"Raise the limit{most} on open files (ulimit -n), or lower --concurrency"
+
+
+def most_connections() -> int:
+    """How many connections this process may have open at once, some files left aside."""
+    limit = _limit_on("RLIMIT_NOFILE")
+    return 1_000_000 if limit is None else max(1, limit - _OTHER_FILES)
 
 
 def writing_remedy(error: BaseException) -> str:

@@ -240,7 +240,7 @@ class ScriptedTeacher(FaultServer):
             return tagged(evaluation="Seen.", score=int(not ask.name.startswith("0")))
         return tagged(evaluation="Read.", score=1 if ask.name.startswith("1") else 3)
 
-    def connect(self, concurrency: int = 16, **options: Any) -> Teacher:
+    def connect(self, concurrency: int | str = 16, **options: Any) -> Teacher:
         """A teacher of this server; closed with it."""
         teacher = sk.connect(
             "openai", base_url=self.base_url, api_key="key", concurrency=concurrency, **options

@@ -120,7 +120,7 @@ judge_options = option_group(
 class LimitOptions(OptionGroup):
     """How many requests at once, and how long to wait."""
 
-    concurrency: int | None = None
+    concurrency: str | None = None
     timeout: float | None = None
     patience: float | None = None
 
@@ -130,7 +130,11 @@ limit_options = option_group(
     "limits",
     LimitOptions,
     _limit_option(
-        "--concurrency", metavar="N", type=int, help="maximum concurrent requests (default 16)"
+        "--concurrency",
+        metavar="N|auto",
+        help='maximum concurrent requests: a number; "auto", which finds the level at which the '
+        'throughput stops growing; or "auto:N", with an upper bound (default: auto for vLLM and '
+        "several servers, otherwise 16)",
     ),
     _limit_option(
         "--timeout",

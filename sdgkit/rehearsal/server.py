@@ -90,6 +90,9 @@ class RehearsalServer:
     def __init__(self, options: Options) -> None:
         self.options = options
         self._slots = asyncio.Semaphore(options.slots)
+        self._received = 0  # requests that are not answered yet
+        self._running = 0  # those of them that hold a slot
+        self._tokens_written = 0
         # Always the same sequence of faults.
         self._dice = random.Random("arrivals")
         faults = {
@@ -139,8 +142,30 @@ class RehearsalServer:
         }
         return _json_response({"object": "list", "data": [model]})
 
+    async def metrics(self, request: web.Request) -> web.Response:
+        """GET /metrics: the numbers of vLLM's page that say how busy it is."""
+        waiting = self._received - self._running if self.options.mean_latency_ms else 0
+        running = self._received - waiting
+        values = {
+            "num_requests_running": running,
+            "num_requests_waiting": waiting,
+            "kv_cache_usage_perc": running / self.options.slots,
+            "generation_tokens_total": self._tokens_written,
+        }
+        lines = []
+        for name, value in values.items():
+            lines.append(f'vllm:{name}{{engine="0",model_name="{MODEL}"}} {float(value)}')
+        return web.Response(text="\n".join(lines) + "\n")
+
     async def complete(self, request: web.Request) -> web.Response:
         """POST /v1/chat/completions, with the faults and the reply time of the options."""
+        self._received += 1
+        try:
+            return await self._complete(request)
+        finally:
+            self._received -= 1
+
+    async def _complete(self, request: web.Request) -> web.Response:
         content = await request.read()
         [fault] = self._dice.choices(self._faults, self._shares)
         if fault == "rate_limit":
@@ -154,7 +179,9 @@ class RehearsalServer:
             raise Refusal("Internal server error (requested with --error-rate).", 500)
         if fault == "drop" and request.transport is not None:
             request.transport.abort()
-        return _json_response(self.completion(chat))
+        completion = self.completion(chat)
+        self._tokens_written += completion["usage"]["completion_tokens"]
+        return _json_response(completion)
 
     def completion(self, chat: ChatRequest) -> dict[str, Any]:
         """The JSON of an answer, with the faults that it must have.
@@ -222,7 +249,11 @@ class RehearsalServer:
         digest = rules.request_digest(chat.messages, chat.seed, chat.temperature)
         factor = reply_time(digest, self.options.sigma)
         async with self._slots:
-            await asyncio.sleep(factor * self.options.mean_latency_ms / 1000)
+            self._running += 1
+            try:
+                await asyncio.sleep(factor * self.options.mean_latency_ms / 1000)
+            finally:
+                self._running -= 1
 
 
 def reply_time(digest: bytes, sigma: float) -> float:
@@ -321,6 +352,7 @@ def main(file_descriptor: str, options: str) -> None:
     middlewares = [server.answer_errors_in_json, server.refuse_other_hosts]
     app = web.Application(client_max_size=64 * 2**20, middlewares=middlewares)
     app.router.add_get("/v1/models", server.list_models)
+    app.router.add_get("/metrics", server.metrics)
     app.router.add_post("/v1/chat/completions", server.complete)
     web.run_app(
         app,

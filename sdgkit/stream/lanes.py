@@ -5,7 +5,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from sdgkit.errors import RequestRefused
-from sdgkit.teachers.teacher import Reply, Request, Teacher
+from sdgkit.teachers.teacher import Origin, Reply, Request, Teacher
 
 NEAREST_EVERY = 8
 """Once all rows are admitted, every eighth slot still goes to the row nearest to its end."""
@@ -17,7 +17,7 @@ class Job:
 
     Attributes:
         at: The place of its stage in the pipeline, from 0.
-        stage: The name of its stage.
+        origin: Its stage, and the seed of the first row that asks.
         request: The request.
         key: The request's key in the journal.
         answer: The reply, or the teacher's refusal of this one request.
@@ -25,7 +25,7 @@ class Job:
     """
 
     at: int
-    stage: str
+    origin: Origin
     request: Request
     key: str
     answer: asyncio.Future[Reply | RequestRefused]

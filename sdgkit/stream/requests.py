@@ -11,7 +11,7 @@ from sdgkit.stream.lanes import Job, Lane
 from sdgkit.stream.plan import StreamPlan
 from sdgkit.stream.row import StreamStep
 from sdgkit.stream.tasks import Tasks
-from sdgkit.teachers.teacher import Reply, Request, Teacher
+from sdgkit.teachers.teacher import Origin, Reply, Request, Teacher
 
 
 @dataclass
@@ -161,7 +161,8 @@ class Requests:
         job = self._jobs.get(key)
         if job is None:
             answer = asyncio.get_running_loop().create_future()
-            job = Job(step.at, step.stage.name, request, key, answer)
+            origin = Origin(step.seed, step.stage.name)
+            job = Job(step.at, origin, request, key, answer)
             self._jobs[key] = job
             lane.add(job)
         job.rows += 1
@@ -186,8 +187,8 @@ class Requests:
         try:
             answer = await self._answer(teacher, job)
         except Exception as error:
-            failed = f"A request of {job.stage} failed"
-            self._tasks.fail(as_sdgkit_error(error, failed, stage=job.stage))
+            stage = job.origin.stage
+            self._tasks.fail(as_sdgkit_error(error, f"A request of {stage} failed", stage=stage))
             return
         finally:
             lane.in_flight -= 1
@@ -198,8 +199,9 @@ class Requests:
 
     async def _answer(self, teacher: Teacher, job: Job) -> Reply | RequestRefused:
         try:
-            reply = await teacher.reply(job.request, slot_held=True)
-            await self._journal.record(job.key, job.stage, teacher.model, job.request, reply)
+            reply = await teacher.reply(job.request, slot_held=True, origin=job.origin)
+            stage = job.origin.stage
+            await self._journal.record(job.key, stage, teacher.model, job.request, reply)
         except RequestRefused as refusal:
             self.usage.refused += 1
             return refusal

@@ -98,6 +98,11 @@ class StreamStep:
         return self.stream.stages[self.at]
 
     @property
+    def seed(self) -> str:
+        """The lineage id of its seed."""
+        return self.id.partition("/")[0]
+
+    @property
     def prompt(self) -> Prompt:
         """The stage's prompt."""
         return self.stream.prompts[self.stage.name]

@@ -75,12 +75,15 @@ class Adapter(ABC):
     server: Server
 
     @abstractmethod
-    async def exchange(self, body: Mapping[str, Any], seconds: float | None = None) -> Reply:
+    async def exchange(
+        self, body: Mapping[str, Any], seconds: float | None = None, seed: str = ""
+    ) -> Reply:
         """Send one chat request and return the reply.
 
         Args:
             body: The body of POST /v1/chat/completions.
             seconds: A limit for this request, in place of the usual one.
+            seed: The lineage id of its seed; of several servers, one seed's requests prefer one.
 
         Raises:
             Trouble: It failed. The retry policy decides what happens next.
@@ -138,7 +141,9 @@ class OpenAICompatible(Adapter):
         self._prompt_watch = PromptWatch(self._count_tokens)
         self._answering_model = AnsweringModel()
 
-    async def exchange(self, body: Mapping[str, Any], seconds: float | None = None) -> Reply:
+    async def exchange(
+        self, body: Mapping[str, Any], seconds: float | None = None, seed: str = ""
+    ) -> Reply:
         """One chat completion. Sent again only when the server refuses a part it can do without."""
         started = time.monotonic()
         data = await self._complete(body, seconds)

@@ -11,10 +11,11 @@ from sdgkit.rehearsal.options import Options as RehearsalOptions
 from sdgkit.teachers import background
 from sdgkit.teachers.adapters import OpenAICompatible
 from sdgkit.teachers.address import parse_address
+from sdgkit.teachers.concurrency import default_concurrency, parse_concurrency
 from sdgkit.teachers.credentials import Credentials
 from sdgkit.teachers.discovery import open_servers
 from sdgkit.teachers.server import Server
-from sdgkit.teachers.settings import Settings, resolve_settings
+from sdgkit.teachers.settings import REHEARSAL, Settings, resolve_settings
 from sdgkit.teachers.teacher import Teacher
 
 
@@ -24,7 +25,7 @@ def connect(
     base_url: str | Sequence[str] | None = None,
     model: str | None = None,
     api_key: str | None = None,
-    concurrency: int = 16,
+    concurrency: int | str | None = None,
     timeout: float = 600.0,
     patience: float = 1800.0,
     key_file: str | Path | None = None,
@@ -61,7 +62,11 @@ def connect(
             is asked even where the server lists none, or others.
         api_key: The key. Default: what is in `key_file`; otherwise SDGKIT_API_KEY; otherwise, for
             the kind "openai" only, OPENAI_API_KEY.
-        concurrency: Maximum concurrent requests, to all its servers together.
+        concurrency: Maximum concurrent requests, to all its servers together. With "auto", the
+            level at which its throughput stops growing is found and held, up to 1,024 requests, or
+            to 256 with "auto:256"; it falls when requests are refused or time out, and where vLLM
+            reports that requests are waiting. Default: "auto" for vLLM and for several servers,
+            otherwise 16.
         timeout: Seconds that one request may take.
         patience: Seconds to wait for a teacher that stops answering, or for a new key when the
             key has expired.
@@ -95,10 +100,8 @@ def connect(
         ...     teacher.ask("Write a haiku.", max_tokens=100).finish_reason
         'stop'
     """
-    if concurrency < 1:
-        raise SettingsError(
-            f"concurrency must be 1 or more, not {concurrency}.", setting="concurrency"
-        )
+    if concurrency is not None:
+        parse_concurrency(concurrency)  # a mistake is told before anything is started
     rehearsal_options = RehearsalOptions(
         port=port,
         mean_latency_ms=mean_latency_ms,
@@ -131,7 +134,10 @@ def connect(
             )
             adapters.append(OpenAICompatible(server, timeout))
         adapter = background.wait(open_servers(adapters, settings))
-        return Teacher(adapter, concurrency, patience, on_close=started.pop_all().close)
+        if concurrency is None:
+            concurrency = default_concurrency(settings.kind or REHEARSAL, len(adapters))
+        limit = parse_concurrency(concurrency)
+        return Teacher(adapter, limit, patience, on_close=started.pop_all().close)
 
 
 def _check_rehearsal_options(options: RehearsalOptions, base_urls: Sequence[str]) -> None:

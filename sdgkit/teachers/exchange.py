@@ -113,6 +113,23 @@ def encode_body(body: Mapping[str, Any]) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Who sends a request. It decides where and when it is sent, never what, and is in no key.
+
+    Attributes:
+        seed: The lineage id of its seed; requests of one seed share the beginning of their prompts.
+        stage: The stage that asks; requests of one stage take about as long.
+    """
+
+    seed: str = ""
+    stage: str = ""
+
+
+NOWHERE = Origin()
+"""A request that belongs to no run."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """What the teacher wrote.
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from sdgkit.teachers.adapters import Adapter, probe_body
+from sdgkit.teachers.affinity import preferred_servers
 from sdgkit.teachers.diagnosis import Cause, Trouble
 from sdgkit.teachers.exchange import Reply
 
@@ -43,7 +44,10 @@ class _Replica:
 
 
 class Replicas(Adapter):
-    """Several servers of one model as one: each request goes to the least busy that answers.
+    """Several servers of one model as one.
+
+    The requests of one seed prefer one server, so that its prefix cache serves the beginning that
+    they share (`sdgkit.teachers.affinity`); other requests go to the least busy one.
 
     A server that fails is left out, and its request goes to another at once, without using up a
     retry; a timeout, which was costly, is left to the retry policy. While requests arrive, the
@@ -71,14 +75,15 @@ class Replicas(Adapter):
                 reasons[replica.adapter.server.base_url] = replica.trouble
         return reasons
 
-    async def exchange(self, body: Mapping[str, Any], seconds: float | None = None) -> Reply:
+    async def exchange(
+        self, body: Mapping[str, Any], seconds: float | None = None, seed: str = ""
+    ) -> Reply:
         """One chat completion, from whichever server gives it. Raises Trouble."""
         self._recheck_those_left_out(body["model"])
         candidates = [replica for replica in self._replicas if not replica.trouble]
         candidates = candidates or list(self._replicas)
-        candidates.sort(key=lambda replica: (replica.in_flight, replica.last_asked))
         troubles: list[Trouble] = []
-        for replica in candidates:
+        for replica in _in_order(candidates, seed):
             try:
                 return await self._send(replica, body, seconds)
             except Trouble as failure:
@@ -134,3 +139,13 @@ class Replicas(Adapter):
         """Ask a server that is left out for one token; `_send` records what happens."""
         with contextlib.suppress(Trouble):
             await self._send(replica, probe_body(model), PROBE_SECONDS)
+
+
+def _in_order(replicas: Sequence[_Replica], seed: str) -> list[_Replica]:
+    """The servers in the order in which they are to be asked for a request of a seed."""
+    least_busy = sorted(replicas, key=lambda replica: (replica.in_flight, replica.last_asked))
+    if not seed:
+        return least_busy
+    by_name = {replica.adapter.server.base_url: replica for replica in least_busy}
+    in_flight = {name: replica.in_flight for name, replica in by_name.items()}
+    return [by_name[name] for name in preferred_servers(seed, in_flight)]

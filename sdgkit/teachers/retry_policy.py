@@ -29,7 +29,7 @@ from sdgkit.errors import RequestRefused, TeacherRefused
 from sdgkit.log import log
 from sdgkit.teachers.adapters import Adapter, probe_body
 from sdgkit.teachers.diagnosis import FORBIDDEN, Cause, Trouble, explain
-from sdgkit.teachers.exchange import Reply
+from sdgkit.teachers.exchange import NOWHERE, Origin, Reply
 from sdgkit.teachers.replicas import PROBE_SECONDS
 from sdgkit.teachers.slots import Slots
 from sdgkit.teachers.streams import Show
@@ -63,6 +63,8 @@ OTHER_RETRIES = 6
 # refuses and not what a row says. As many as the rows of a stage that may fail alike.
 EQUAL_REFUSALS = 20
 _DIGITS = re.compile(r"\d+")
+# Troubles that fewer requests at once may spare.
+TOO_MANY = (Cause.BUSY, Cause.TIMEOUT)
 # Troubles that tell that the teacher is there: it answered this very request.
 ANSWERS = (Cause.NO_REPLY, Cause.BROKEN_OFF, Cause.WITHHELD, Cause.BAD_REQUEST)
 
@@ -89,7 +91,7 @@ class RetryPolicy:
 
     Args:
         adapter: How to reach the teacher.
-        concurrency: Maximum concurrent requests.
+        slots: The limit on concurrent requests.
         patience: Seconds without any answer after which all requests give up.
 
     Attributes:
@@ -100,8 +102,8 @@ class RetryPolicy:
         retries: How many exchanges have failed and were tried again so far.
     """
 
-    def __init__(self, adapter: Adapter, concurrency: int, patience: float) -> None:
-        self.slots = Slots(concurrency)
+    def __init__(self, adapter: Adapter, slots: Slots, patience: float) -> None:
+        self.slots = slots
         self.state: State = "present"
         self.away_reason = ""
         self.wants_key = False
@@ -120,7 +122,12 @@ class RetryPolicy:
         self._refusals_in_a_row = 0
 
     async def send(
-        self, body: Mapping[str, Any], *, slot_held: bool = False, show: Show | None = None
+        self,
+        body: Mapping[str, Any],
+        *,
+        slot_held: bool = False,
+        show: Show | None = None,
+        origin: Origin = NOWHERE,
     ) -> Reply:
         """Send one request until it has its reply, or until its error is final.
 
@@ -128,6 +135,7 @@ class RetryPolicy:
             body: The body of POST /v1/chat/completions.
             slot_held: The caller has acquired a slot for it. It is released here in any case.
             show: Called with each piece of the reply while it is written.
+            origin: Who sends it.
 
         Raises:
             RequestRefused: This request cannot be answered.
@@ -136,7 +144,7 @@ class RetryPolicy:
         """
         self._pending_requests += 1
         try:
-            return await self._send_with_retries(body, slot_held, show)
+            return await self._send_with_retries(body, slot_held, show, origin)
         finally:
             self._pending_requests -= 1
             if not self._pending_requests:
@@ -145,7 +153,7 @@ class RetryPolicy:
                 self._be_present()
 
     async def _send_with_retries(
-        self, body: Mapping[str, Any], slot_held: bool, show: Show | None
+        self, body: Mapping[str, Any], slot_held: bool, show: Show | None, origin: Origin
     ) -> Reply:
         """The request's slot is free whenever it is not in flight."""
         failures = _Failures()
@@ -158,15 +166,19 @@ class RetryPolicy:
                 await self._wait_for_answer(since=time.monotonic())
                 await self.slots.acquire()
             sent_at = time.monotonic()
+            in_use = self.slots.in_use
             try:
                 if show is None:
-                    reply = await self._adapter.exchange(body)
+                    reply = await self._adapter.exchange(body, seed=origin.seed)
                 else:
                     reply = await self._adapter.exchange_streamed(body, show)
                 self._record_answer(sent_at)
                 self._refusals_in_a_row = 0
+                self.slots.note_reply(sent_at=sent_at, in_use=in_use, stage=origin.stage)
                 return replace(reply, retries=failures.total)
             except Trouble as failure:
+                if failure.cause in TOO_MANY:
+                    self.slots.note_failure(sent_at=sent_at)
                 failure = await self._judge_forbidden(failure)
                 trouble = self._check_transient(failure, sent_at)
             finally:

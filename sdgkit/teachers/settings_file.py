@@ -71,11 +71,12 @@ JOB_SETTINGS: Mapping[str, JobSetting] = {
     "vary": JobSetting("a path in quotes, or a table of lists", (str, dict), is_path=True),
     "profile": JobSetting("a path in quotes, or false", (str, bool), is_path=True),
     **dict.fromkeys(("num_contexts", "num_questions", "target", "max_requests"), _WHOLE),
-    **dict.fromkeys(("min_samples", "responses", "max_tokens", "concurrency"), _WHOLE),
+    **dict.fromkeys(("min_samples", "responses", "max_tokens"), _WHOLE),
     **dict.fromkeys(("near_duplicates", "min_score", "timeout", "patience"), _NUMBER),
     **dict.fromkeys(("repair", "keep_reasoning"), _SWITCH),
     **dict.fromkeys(("twins", "questions", "structure", "system", "judge_model"), _TEXT),
     **dict.fromkeys(("task", "encoding"), _TEXT),
+    "concurrency": JobSetting('a whole number, "auto" or "auto:N"', (int, str)),
     "split_contexts": JobSetting('"whole", "heading" or a number of words', (str, int)),
     **dict.fromkeys(("checks", "columns", "judge_base_url", "only"), _TEXTS),
 }

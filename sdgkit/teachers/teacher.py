@@ -3,11 +3,8 @@
 import asyncio
 import contextlib
 import os
-import re
 import weakref
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sdgkit.errors import RequestRefused
@@ -21,38 +18,16 @@ from sdgkit.prompts.structured_output import (
 )
 from sdgkit.teachers import background
 from sdgkit.teachers.adapters import Adapter
-from sdgkit.teachers.exchange import Reply, Request
+from sdgkit.teachers.auto_slots import AutoSlots
+from sdgkit.teachers.concurrency import Concurrency
+from sdgkit.teachers.exchange import NOWHERE, Origin, Reply, Request
+from sdgkit.teachers.load import ServerLoad, read_load
 from sdgkit.teachers.retry_policy import RetryPolicy, State
 from sdgkit.teachers.settings import REHEARSAL
 from sdgkit.teachers.slots import Slots
 from sdgkit.teachers.streams import Show
 
-__all__ = ["Reply", "Request", "ServerLoad", "Teacher"]
-
-# Lines of vLLM's page /metrics, in the text format of Prometheus (docs.vllm.ai, "Production
-# Metrics"): one for each engine.
-_METRIC = re.compile(
-    r"^vllm:(?:num_requests_)?(running|waiting|prefix_cache_hits|prefix_cache_queries)"
-    r"(?:_total)?(?:\{.*\})?\s+(\S+)",
-    re.MULTILINE,
-)
-
-
-@dataclass(frozen=True)
-class ServerLoad:
-    """How busy a server is, by its own account, summed over its engines.
-
-    Attributes:
-        running: Requests it is working on.
-        waiting: Requests in its queue.
-        prefix_cache_hits: Prompt tokens that came from its cache since it started.
-        prefix_cache_queries: Prompt tokens that were looked up there.
-    """
-
-    running: int = 0
-    waiting: int = 0
-    prefix_cache_hits: int = 0
-    prefix_cache_queries: int = 0
+__all__ = ["Origin", "Reply", "Request", "ServerLoad", "Teacher"]
 
 
 class Teacher:
@@ -72,7 +47,11 @@ class Teacher:
     """
 
     def __init__(
-        self, adapter: Adapter, concurrency: int, patience: float, on_close: Callable[[], None]
+        self,
+        adapter: Adapter,
+        concurrency: Concurrency,
+        patience: float,
+        on_close: Callable[[], None],
     ) -> None:
         server = adapter.server
         self.base_url = str(server.address)
@@ -83,8 +62,8 @@ class Teacher:
         self.notes = server.notes
         self._server = server
         self._adapter = adapter
-        self._retry_policy = RetryPolicy(adapter, concurrency, patience)
-        self.slots: Slots = self._retry_policy.slots
+        self.slots = _slots(concurrency, adapter)
+        self._retry_policy = RetryPolicy(adapter, self.slots, patience)
         self._structured_output_way: Way | None = None
         self._has_tried_structured_output = False
         self._trying_structured_output = asyncio.Lock()
@@ -130,7 +109,12 @@ class Teacher:
         return background.wait(self.reply(Request(chat, sampling), show=show))
 
     async def reply(
-        self, request: Request, *, slot_held: bool = False, show: Show | None = None
+        self,
+        request: Request,
+        *,
+        slot_held: bool = False,
+        show: Show | None = None,
+        origin: Origin = NOWHERE,
     ) -> Reply:
         """Send a request until it has its reply; runs on the background loop.
 
@@ -139,6 +123,7 @@ class Teacher:
             slot_held: The caller has acquired one of `slots` for it. It is released here in any
                 case.
             show: Called with each piece of the reply while it is written.
+            origin: Who sends it.
 
         Raises:
             RequestRefused: This request cannot be answered.
@@ -146,7 +131,7 @@ class Teacher:
             TeacherUnreachable: The teacher has been away for longer than the patience.
         """
         body = request.body(self.model)
-        return await self._retry_policy.send(body, slot_held=slot_held, show=show)
+        return await self._retry_policy.send(body, slot_held=slot_held, show=show, origin=origin)
 
     # State ------------------------------------------------------------------------------------
 
@@ -176,13 +161,10 @@ class Teacher:
 
     def load(self) -> ServerLoad | None:
         """How busy the server is, as vLLM reports it; None where a server does not."""
-        counts: Counter[str] = Counter()
         # A page that few servers have, and nothing depends on it.
         with contextlib.suppress(Exception):
-            page = background.wait(self._adapter.metrics())
-            for name, value in _METRIC.findall(page):
-                counts[name] += int(float(value))
-        return ServerLoad(**counts) if "running" in counts else None
+            return read_load(background.wait(self._adapter.metrics()))
+        return None
 
     # Key --------------------------------------------------------------------------------------
 
@@ -245,6 +227,12 @@ class Teacher:
             if PROBE.tagged(reply.text).strip() == PROBE_TEXT:
                 return way
         return None
+
+
+def _slots(concurrency: Concurrency, adapter: Adapter) -> Slots:
+    if concurrency.is_auto:
+        return AutoSlots(concurrency.most, adapter.metrics)
+    return Slots(concurrency.most)
 
 
 def _release(pid: int, adapter: Adapter, on_close: Callable[[], None]) -> None:

@@ -118,6 +118,9 @@ def test_several_addresses_share_a_run_and_one_may_be_down(
     addresses = [
         word for url in (one.base_url, down, other.base_url) for word in ("--base-url", url)
     ]
+    # The requests of one seed prefer one server: enough seeds for both.
+    rows = [json.dumps({**SEED, "seed_question": f"Question {n}"}) for n in range(24)]
+    (tmp_path / "seeds.jsonl").write_text("\n".join(rows), "utf-8")
     status, output, _ = typed("generate", "seeds.jsonl", *SMALL, *addresses)
     assert status == 0 and f"Nothing is listening at {down}" in output
     assert one.asked and other.asked

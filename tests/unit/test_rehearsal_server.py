@@ -15,6 +15,7 @@ import pytest
 from sdgkit.errors import SettingsError, TeacherUnreachable
 from sdgkit.rehearsal import RehearsalProcess, start
 from sdgkit.rehearsal.server import reply_time
+from sdgkit.teachers.load import ServerLoad, read_load
 
 HELLO_WITH = b'{"model": "rehearsal", "messages": [{"role": "user", "content": "x"}], %s}'
 FORM = "Write one question. Start it with [Start of Question] and end it with [End of Question]."
@@ -119,6 +120,26 @@ def test_the_openai_client_works_with_it(teacher: RehearsalProcess) -> None:
                 model="gpt-9", messages=[{"role": "user", "content": "Hello"}]
             )
     assert len(reply.choices[0].message.content.splitlines()) == 3
+
+
+def page_of(process: RehearsalProcess) -> ServerLoad:
+    with closing(connect(process)) as connection:
+        connection.request("GET", "/metrics")
+        load = read_load(connection.getresponse().read().decode())
+    assert load is not None
+    return load
+
+
+def test_its_metrics_say_how_many_requests_run_and_wait() -> None:
+    with start(mean_latency_ms=2_000, sigma=0, slots=2) as process, ThreadPoolExecutor(5) as pool:
+        assert page_of(process) == ServerLoad()
+        answers = [pool.submit(chat, process, FORM, seed=number) for number in range(5)]
+        end = time.monotonic() + 60
+        while page_of(process) != ServerLoad(running=2, waiting=3, cache_use=1.0):
+            assert time.monotonic() < end and not answers[-1].done()
+        for answer in answers:
+            answer.result()
+        assert page_of(process) == ServerLoad()
 
 
 @pytest.mark.parametrize(

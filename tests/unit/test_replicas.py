@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from scripted import PROMPTS, ScriptedTeacher, seeds
 from servers import FaultServer, Reset, completion, free_port, is_probe, status
 
 import sdgkit as sk
 from sdgkit.errors import RequestRefused, SettingsError, TeacherRefused, TeacherUnreachable
 from sdgkit.teachers import Reply, Request, Teacher, background, connect, replicas, retry_policy
+from sdgkit.teachers.exchange import Origin
 
 WAIT = 30.0
 
@@ -163,6 +165,62 @@ def test_a_slow_server_gets_fewer_requests(a: FaultServer, b: FaultServer) -> No
     names = [f"request {n}" for n in range(40)]
     assert texts(send(together(a, b, concurrency=4), *names)) == names
     assert len(b.asked) > 2 * len(a.asked)
+
+
+def send_of(teacher: Teacher, seed: str, count: int) -> list[concurrent.futures.Future[Reply]]:
+    """Requests that belong to a seed."""
+    futures = []
+    for number in range(count):
+        request = Request(({"role": "user", "content": f"{seed} {number}"},), {})
+        futures.append(background.submit(teacher.reply(request, origin=Origin(seed=seed))))
+    return futures
+
+
+def seeds_at(server: FaultServer) -> set[str]:
+    return {text_of(body).partition(" ")[0] for body in server.asked}
+
+
+def test_the_requests_of_one_seed_go_to_one_server_while_it_has_room(
+    a: FaultServer, b: FaultServer
+) -> None:
+    teacher = together(a, b, concurrency=1)
+    for seed in range(1, 21):
+        texts(send_of(teacher, f"s{seed}", 4))
+    assert seeds_at(a).isdisjoint(seeds_at(b))
+    assert seeds_at(a) and seeds_at(b)
+
+
+def test_no_server_is_idle_because_all_seeds_prefer_another(a: FaultServer, b: FaultServer) -> None:
+    a.behave = b.behave = slowly
+    texts(send_of(together(a, b, concurrency=16), "s1", 160))
+    busier = max(a.most_in_flight, b.most_in_flight)
+    assert busier <= 11 and min(len(a.asked), len(b.asked)) >= 40
+
+
+def test_a_seed_whose_server_is_gone_goes_to_another_and_comes_back(
+    a: FaultServer, b: FaultServer
+) -> None:
+    teacher = together(a, b, concurrency=1)
+    texts(send_of(teacher, "s1", 1))
+    home, other = (a, b) if a.asked else (b, a)
+    home.down()
+    texts(send_of(teacher, "s1", 3))
+    assert len(other.asked) == 3
+    home.up()
+    until(lambda: texts(send_of(teacher, "s2", 1)) and not teacher.left_out)
+    before = len(other.asked)
+    texts(send_of(teacher, "s1", 3))
+    assert len(other.asked) == before
+
+
+def test_in_a_run_each_seed_is_one_servers() -> None:
+    rows = seeds(6)
+    with ScriptedTeacher() as one, ScriptedTeacher() as two:
+        teacher = connect("openai", base_url=[one.base_url, two.base_url], concurrency=1)
+        sk.generate(rows, teacher=teacher, prompts=PROMPTS, profile=False, num_contexts=2)
+        asked = [{ask.seed for ask in script.asks if ask.seed} for script in (one, two)]
+    assert asked[0].isdisjoint(asked[1])
+    assert asked[0] | asked[1] == {1, 2, 3, 4, 5, 6}
 
 
 # ---- those that die
