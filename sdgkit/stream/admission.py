@@ -35,6 +35,9 @@ class Admission:
         stages: The stages that they will go through.
         finished: The numbers of the units that need no admission; with a target, none.
         target: The target; with one, the rows are admitted again in each round.
+
+    Attributes:
+        widest: How many requests a reply may lead to at once, at most.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class Admission:
         units = range(1, len(rows) + 1)
         self._units = deque(unit for unit in units if unit not in finished)
         self._closing_rows = closing_rows(stages)
+        self.widest = max((stage.per_row for stage in stages[1:]), default=1)
         self._seeds: dict[int, StreamStep] = {}  # with a target: the rows of all rounds, by place
 
     @property

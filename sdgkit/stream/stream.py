@@ -31,6 +31,9 @@ CROWD = 4
 """No row is admitted while more than four requests wait for each slot of the teacher, as they do
 where a judge cannot keep up."""
 
+TURNS_TO_ASK = 4
+"""So many turns of the event loop after its admission, a row has sent its first requests."""
+
 NEWEST = 20
 """How many of the newest samples are kept at hand."""
 
@@ -176,6 +179,8 @@ class Stream:
                 await self._fill_slot(lane, lane.teacher)
             elif self._may_admit(lane):
                 self._admit()
+                for _ in range(TURNS_TO_ASK):
+                    await asyncio.sleep(0)  # its requests are out, and count as waiting
             else:
                 lane.changed.clear()
                 await lane.changed.wait()
@@ -192,18 +197,22 @@ class Stream:
         """Whether a slot would stay empty without a further row."""
         if lane is not self._requests.lanes[0]:
             return False
-        if self._tasks.runnable or not self._admission.needs_more():
+        if not self._admission.needs_more():
             return False
-        if lane.teacher is None or self._requests.is_idle:
+        runnable = self._tasks.runnable
+        if lane.teacher is None:
+            return not runnable
+        if self._requests.is_idle and not runnable:
             return True  # no reply is on its way that would bring the pump back here
         if lane.teacher.state != "present":
             return False
         slots = lane.teacher.slots
         if self._admission.is_closing(slots.total):
-            return True
+            return not runnable
         is_crowded = self._requests.waiting > CROWD * slots.total
-        has_empty_slot = slots.in_use < slots.total and lane.in_flight < slots.total
-        return has_empty_slot and not lane.size and not is_crowded
+        expected = self._admission.widest * runnable
+        taken = max(slots.in_use, lane.in_flight) + lane.size + expected
+        return taken < slots.total and not lane.size and not is_crowded
 
     def _admit(self) -> None:
         admitted = self._admission.admit_next(self._top)

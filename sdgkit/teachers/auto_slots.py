@@ -43,6 +43,12 @@ class AutoSlots(Slots):
         if not is_watched and self._looks_in_vain < MOST_LOOKS_IN_VAIN:
             self._watching = asyncio.create_task(self._watch())
 
+    async def close(self) -> None:
+        """Look no more."""
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+
     def note_reply(self, *, sent_at: float, in_use: int, stage: str) -> None:
         """A request was answered; see `Slots.note_reply`."""
         now = time.monotonic()

@@ -51,6 +51,9 @@ class Slots:
         self.total = total
         self._hand_out()
 
+    async def close(self) -> None:
+        """End what runs beside the requests."""
+
     def note_reply(self, *, sent_at: float, in_use: int, stage: str) -> None:
         """A request was answered.
 

@@ -68,7 +68,9 @@ class Teacher:
         self._has_tried_structured_output = False
         self._trying_structured_output = asyncio.Lock()
         # Also runs when the teacher is garbage-collected, and at the end of the process.
-        self._finalizer = weakref.finalize(self, _release, os.getpid(), adapter, on_close)
+        self._finalizer = weakref.finalize(
+            self, _release, os.getpid(), adapter, self.slots, on_close
+        )
 
     def __repr__(self) -> str:
         return f"Teacher(kind={self.kind!r}, base_url={self.base_url!r}, model={self.model!r})"
@@ -235,12 +237,17 @@ def _slots(concurrency: Concurrency, adapter: Adapter) -> Slots:
     return Slots(concurrency.most)
 
 
-def _release(pid: int, adapter: Adapter, on_close: Callable[[], None]) -> None:
+def _release(pid: int, adapter: Adapter, slots: Slots, on_close: Callable[[], None]) -> None:
     """Close what a teacher holds. Must not refer to the teacher, or it would never be collected."""
     if os.getpid() != pid:
         return  # in a forked child: all of it is the parent's
     with contextlib.suppress(Exception):  # the other side may be gone already
-        closing = background.submit(adapter.close())
+        closing = background.submit(_close(adapter, slots))
         if not background.is_here():
             closing.result(timeout=1.0)
     on_close()
+
+
+async def _close(adapter: Adapter, slots: Slots) -> None:
+    await slots.close()
+    await adapter.close()
