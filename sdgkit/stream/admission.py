@@ -37,6 +37,7 @@ class Admission:
         target: The target; with one, the rows are admitted again in each round.
 
     Attributes:
+        first_requests: How many requests a row sends as soon as it is admitted.
         widest: How many requests a reply may lead to at once, at most.
     """
 
@@ -52,6 +53,7 @@ class Admission:
         units = range(1, len(rows) + 1)
         self._units = deque(unit for unit in units if unit not in finished)
         self._closing_rows = closing_rows(stages)
+        self.first_requests = stages[0].requests_per_row if stages else 0
         self.widest = max((stage.per_row for stage in stages[1:]), default=1)
         self._seeds: dict[int, StreamStep] = {}  # with a target: the rows of all rounds, by place
 

@@ -210,9 +210,13 @@ class Stream:
         if self._admission.is_closing(slots.total):
             return not runnable
         is_crowded = self._requests.waiting > CROWD * slots.total
-        expected = self._admission.widest * runnable
-        taken = max(slots.in_use, lane.in_flight) + lane.size + expected
-        return taken < slots.total and not lane.size and not is_crowded
+        if lane.size or is_crowded:
+            return False
+        empty = slots.total - max(slots.in_use, lane.in_flight)
+        if not runnable:
+            return empty > 0
+        # With many slots, some row is always about to ask.
+        return empty >= self._admission.widest * runnable + self._admission.first_requests
 
     def _admit(self) -> None:
         admitted = self._admission.admit_next(self._top)

@@ -478,7 +478,8 @@ def test_a_refused_request_drops_its_row_with_the_servers_words(script: Scripted
         ("malformed", lambda: "no"),
         ("truncated", lambda: completion("cut", "length")),
         ("loop", lambda: completion("again " * 40, "length")),
-        ("teacher_error", lambda: status(400, "no")),
+        # In words of its own each time: equal ones in a row are the teacher's refusal of all.
+        ("teacher_error", lambda: status(400, f"no: {random.choices('abcdefgh', k=12)}")),
     ],
 )
 def test_if_the_first_20_rows_of_a_stage_fail_alike_the_run_stops_with_the_reason(
