@@ -1,6 +1,6 @@
 """Training formats, the dataset's card, and sets made of several runs."""
 
-from sdgkit.export.files import as_stored, write_jsonl, write_parquet, write_text
+from sdgkit.export.files import arrow_table, write_jsonl, write_parquet, write_text
 from sdgkit.export.formats import (
     FORMATS,
     alpaca,
@@ -15,7 +15,7 @@ from sdgkit.export.formats import (
 __all__ = [
     "FORMATS",
     "alpaca",
-    "as_stored",
+    "arrow_table",
     "instructlab",
     "messages",
     "preference",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 BATCH = 1_000  # rows in memory at a time, and in a row group of Parquet
+# The types of values other than text that come back from JSON as they are.
+_PLAIN = (int, float, bool, type(None))
 # The columns of a Parquet file without rows.
 DEFAULT_COLUMNS = ("id", "task_description", "question", "response", "evaluation", "score")
 
@@ -99,10 +101,77 @@ def write_parquet(path: str | Path, rows: Callable[[], Iterable[Row]]) -> int:
     return number
 
 
+def arrow_table(rows: Iterable[Row], first_columns: Sequence[str] = ()) -> pa.Table:
+    """Rows as an Arrow table, with the types that `write_parquet` gives them.
+
+    Rows are read once and become Arrow batch by batch: beside the table, memory holds one batch.
+
+    Args:
+        rows: The rows.
+        first_columns: The columns to begin with, whether or not a row has them.
+    """
+    import pyarrow as pa
+
+    chunks: dict[str, list[pa.Array]] = {name: [] for name in first_columns}
+    number = 0
+    for batch in _batches(rows):
+        names = dict.fromkeys(itertools.chain(chunks, *batch))
+        for name in names:
+            column = chunks.setdefault(name, [pa.nulls(number)])
+            column.append(_array([row.get(name) for row in batch]))
+        number += len(batch)
+    columns = {name: _column(name, parts) for name, parts in chunks.items()}
+    return pa.table(columns)
+
+
+def _array(values: list[Any]) -> pa.Array:
+    """Values as Arrow; as text where they have no common type."""
+    import pyarrow as pa
+
+    try:
+        return pa.array(values)
+    except (pa.ArrowException, OverflowError):
+        return pa.array([_as_text(value) for value in values], pa.string())
+
+
+def _column(name: str, parts: Sequence[pa.Array]) -> pa.ChunkedArray:
+    """The batches of a column, in the one type that holds them all."""
+    import pyarrow as pa
+
+    kind = pa.null()
+    for part in parts:
+        kind = _unified(kind, part.type)
+    kind = _writable(name, kind)
+    return pa.chunked_array([_converted(part, kind) for part in parts], kind)
+
+
+def _converted(part: pa.Array, kind: pa.DataType) -> pa.Array:
+    import pyarrow as pa
+
+    if part.type == kind:
+        return part
+    values = part.to_pylist()
+    if pa.types.is_string(kind):
+        values = [_as_text(value) for value in values]
+    return pa.array(values, kind)
+
+
+def _as_text(value: object) -> str | None:
+    """A value as text: itself, or its JSON."""
+    return value if isinstance(value, str | None) else _json(value)
+
+
 def as_stored(row: Row) -> dict[str, Any]:
     """A row as it comes back from the line of a JSON file."""
-    stored: dict[str, Any] = json.loads(_without_lone_surrogates(_json(row)))
-    return stored
+    return {name: _stored_value(value) for name, value in row.items()}
+
+
+def _stored_value(value: object) -> Any:
+    if isinstance(value, str):
+        return _without_lone_surrogates(value)
+    if type(value) in _PLAIN:
+        return value
+    return json.loads(_without_lone_surrogates(_json(value)))
 
 
 def _batches(rows: Iterable[Row]) -> Iterator[list[dict[str, Any]]]:
@@ -114,8 +183,7 @@ def _batches(rows: Iterable[Row]) -> Iterator[list[dict[str, Any]]]:
 def _make_text(batch: Iterable[dict[str, Any]], column: str) -> None:
     """Write the values of a text column that are not text as JSON."""
     for row in batch:
-        if not isinstance(row.get(column), str | None):
-            row[column] = _json(row[column])
+        row[column] = _as_text(row.get(column))
 
 
 def _schema(rows: Iterable[Row]) -> pa.Schema:
@@ -136,11 +204,21 @@ def _common_type(earlier: pa.DataType | None, values: list[object]) -> pa.DataTy
     """The type that holds these values and those of earlier batches; string as a last resort."""
     import pyarrow as pa
 
+    is_text = earlier is None or pa.types.is_string(earlier)
+    if is_text and all(type(value) is str for value in values):
+        return pa.string()
+    present = _array(values).type
+    return _unified(earlier or present, present)
+
+
+def _unified(earlier: pa.DataType, present: pa.DataType) -> pa.DataType:
+    """The type that holds the values of both; string as a last resort."""
+    import pyarrow as pa
+
+    schemas = [pa.schema({"column": earlier}), pa.schema({"column": present})]
     try:
-        present = pa.array(values).type
-        schemas = [pa.schema({"column": earlier or present}), pa.schema({"column": present})]
         return pa.unify_schemas(schemas, promote_options="permissive").field(0).type
-    except (pa.ArrowException, OverflowError):
+    except pa.ArrowException:
         return pa.string()
 
 
@@ -162,4 +240,6 @@ def _json(value: object) -> str:
 
 def _without_lone_surrogates(text: str) -> str:
     """Replace lone surrogates: a reply may hold one; neither UTF-8 nor Parquet can."""
+    if text.isascii():
+        return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

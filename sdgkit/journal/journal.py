@@ -583,17 +583,28 @@ class Journal:
 
     def samples(self) -> Iterator[dict[str, Any]]:
         """The lines of `dataset.jsonl`, of the newest edition."""
-        return (dict(outcome.columns) for outcome in self.outcomes("sample"))
+        return self._columns_of_samples(self._edition_to_read())
 
     def samples_in_files(self) -> Iterator[dict[str, Any]]:
         """The samples that the files in the folder show, which may be an earlier session's."""
-        edition = self._edition_in_files()
-        outcomes = self._pages(statements.SELECT_SAMPLES, edition)
-        return (dict(outcome.columns) for outcome in outcomes)
+        return self._columns_of_samples(self._edition_in_files())
 
     def drops(self) -> Iterator[dict[str, Any]]:
         """The lines of `dropped.jsonl`, of the newest edition."""
-        return (outcome.as_drop() for outcome in self.outcomes("drop"))
+        rows = self._rows(statements.SELECT_DROP_LINES, self._edition_to_read())
+        return (Outcome(**row, unit=0, trail=()).as_drop() for row in rows)
+
+    def _columns_of_samples(self, edition: str) -> Iterator[dict[str, Any]]:
+        rows = self._rows(statements.SELECT_SAMPLE_COLUMNS, edition)
+        return (row["columns"] for row in rows)
+
+    def _rows(self, query: str, edition: str) -> Iterator[dict[str, Any]]:
+        """The values of rows, read page by page: without those that the query leaves out."""
+        last = ""
+        while rows := self.select(query, edition=edition, last=last, page_size=PAGE_SIZE):
+            for row in rows:
+                yield read_row(row)
+            last = rows[-1]["place"]
 
 
 def _identity_of(folder: Path | None) -> tuple[int, int] | None:

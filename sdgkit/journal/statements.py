@@ -106,6 +106,16 @@ SELECT_SAMPLES = """
     WHERE edition=:edition AND stage='' AND place>:last ORDER BY place LIMIT :page_size
 """
 
+SELECT_SAMPLE_COLUMNS = """
+    SELECT place, columns FROM rows
+    WHERE edition=:edition AND stage='' AND place>:last ORDER BY place LIMIT :page_size
+"""
+
+SELECT_DROP_LINES = """
+    SELECT place, id, columns, stage, reason, message, reply FROM rows
+    WHERE edition=:edition AND stage<>'' AND place>:last ORDER BY place LIMIT :page_size
+"""
+
 SELECT_DROPS = """
     SELECT id, place, unit, columns, trail, stage, reason, message, reply FROM rows
     WHERE edition=:edition AND stage<>'' AND place>:last ORDER BY place LIMIT :page_size

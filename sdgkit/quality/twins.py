@@ -13,7 +13,7 @@ This errs on the side of two answers. A freeform sample has no context, so it ha
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from functools import cached_property
 
 from sdgkit.checks.numbers import CODE, numbers
 from sdgkit.errors import SettingsError
@@ -70,9 +70,9 @@ def twins(samples: Iterable[Row]) -> Iterator[Repeat]:
         if not isinstance(context_text, str) or not isinstance(response, str):
             continue
         if context is None or context.text != context_text:
-            context = _Words.of(context_text)
+            context = _Words(context_text)
             earlier_answers = []
-        answer = _Answer.of(str(sample.get("id", "")), response)
+        answer = _Answer(str(sample.get("id", "")), response)
         twin = answer.twin_among(earlier_answers, context)
         if twin is None:
             earlier_answers.append(answer)
@@ -119,50 +119,45 @@ class _Counted:
             yield row
 
 
-@dataclass(frozen=True)
 class _Words:
     """A text and its words, without letter case."""
 
-    text: str
-    words: frozenset[str]
+    def __init__(self, text: str) -> None:
+        self.text = text
 
-    @classmethod
-    def of(cls, text: str) -> "_Words":
-        return cls(text, frozenset(_WORD.findall(text.casefold())))
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """Its words."""
+        return frozenset(_WORD.findall(self.text.casefold()))
 
 
-@dataclass(frozen=True)
 class _Answer:
-    """A response as it is compared.
+    """A response as it is compared. What a comparison needs is found when it first needs it.
 
     Attributes:
         id: The id of its sample.
         spaced: Its text in one letter case and spacing.
-        words: Its words.
-        figures: Its numbers, each with what it may mean, and its codes, such as E-2203 and 14a.
     """
 
-    id: str
-    spaced: str
-    words: frozenset[str]
-    figures: frozenset[object]
+    def __init__(self, id: str, response: str) -> None:
+        self.id = id
+        self.spaced = " ".join(response.casefold().split())
+        self._response = response
 
-    @classmethod
-    def of(cls, id: str, response: str) -> "_Answer":
-        figures: set[object] = {number.values | number.parts for number in numbers(response)}
-        figures.update(match[0].casefold() for match in CODE.finditer(response))
-        words = _Words.of(response).words
-        mixed_words = []
-        for word in words:
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """Its words."""
+        return _Words(self._response).words
+
+    @cached_property
+    def figures(self) -> frozenset[object]:
+        """Its numbers, each with what it may mean, and its codes, such as E-2203 and 14a."""
+        figures: set[object] = {number.values | number.parts for number in numbers(self._response)}
+        figures.update(match[0].casefold() for match in CODE.finditer(self._response))
+        for word in self.words:
             if _MIXED.search(word):
-                mixed_words.append(word)
-        figures.update(mixed_words)
-        return cls(
-            id=id,
-            spaced=" ".join(response.casefold().split()),
-            words=words,
-            figures=frozenset(figures),
-        )
+                figures.add(word)
+        return frozenset(figures)
 
     def twin_among(self, earlier: Iterable["_Answer"], context: _Words) -> "_Answer | None":
         """The earliest of these that is the same answer; None if none is."""

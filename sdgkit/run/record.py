@@ -1,5 +1,6 @@
 """What is recorded of a run, in its folder or in memory: samples, drops, traces, the review."""
 
+import hashlib
 import os
 import socket
 import time
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sdgkit.decisions import DecisionBook, Decisions, read_decisions
 from sdgkit.errors import RunError
-from sdgkit.export import as_stored
+from sdgkit.export import arrow_table
 from sdgkit.journal import JOURNAL_FILE, Journal, Outcome, RecordedExchange, Session
 from sdgkit.pages import fill
 from sdgkit.recorded import read_values
@@ -20,6 +21,7 @@ from sdgkit.samples import Row
 
 if TYPE_CHECKING:
     import datasets
+    import pyarrow
 
 SILENT_S = 10.0
 """Seconds of silence after which a process on another machine counts as gone."""
@@ -206,12 +208,19 @@ class Record:
 def _dataset(rows: Iterable[Row], first_columns: Sequence[str]) -> "datasets.Dataset":
     import datasets
 
-    stored = [as_stored(row) for row in rows]
-    names = dict.fromkeys(first_columns)
-    for row in stored:
-        names.update(dict.fromkeys(row))
-    columns = {name: [row.get(name) for row in stored] for name in names}
-    return datasets.Dataset.from_dict(columns)
+    table = arrow_table(rows, first_columns)
+    # datasets would copy the whole table twice to find a fingerprint.
+    return datasets.Dataset(table, fingerprint=_fingerprint(table))
+
+
+def _fingerprint(table: "pyarrow.Table") -> str:
+    """What identifies the content of a table, wherever it is in memory."""
+    digest = hashlib.sha256(str(table.schema).encode())
+    for column in table.columns:
+        for chunk in column.chunks:
+            for buffer in chunk.buffers():
+                digest.update(buffer or b"")
+    return digest.hexdigest()[:16]
 
 
 def _is_gone(session: Session) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sdgkit.errors import RunError
-from sdgkit.export import messages, train_file, write_jsonl, write_parquet
+from sdgkit.export import arrow_table, messages, train_file, write_jsonl, write_parquet
 from sdgkit.export.card import write_card
 from sdgkit.files import write_atomically
 from sdgkit.funnel import StageLine, Summary
@@ -42,6 +42,37 @@ def load(path: Path, kind: str, cache: Path) -> Any:
     import datasets
 
     return datasets.load_dataset(kind, data_files=str(path), split="train", cache_dir=str(cache))
+
+
+def mixed_rows() -> Iterator[dict[str, Any]]:
+    """Rows of several batches, whose columns change their type on the way."""
+    for n in range(2_500):
+        late = n > 1_500
+        yield {
+            "id": f"s{n}",
+            "changing": {"depth": n} if late else n,
+            "growing": {"a": "x", "b": [n]} if late else {"a": None},
+            "number": n + 0.5 if late else n,
+            "nothing": None,
+            "half": "Half a pair \ud83d",
+        }
+
+
+@pytest.mark.parametrize("source", [rows, mixed_rows])
+def test_a_table_in_memory_is_what_the_parquet_file_holds(
+    tmp_path: Path, source: Callable[[], Iterator[Row]]
+) -> None:
+    import pyarrow.parquet
+
+    write_parquet(tmp_path / "dataset.parquet", source)
+    table = arrow_table(source(), ["id"])
+    written = pyarrow.parquet.read_table(tmp_path / "dataset.parquet")
+    assert table.schema == written.schema.remove_metadata()
+    assert table.to_pylist() == written.to_pylist()
+
+
+def test_a_table_without_rows_has_the_columns_that_were_asked_for() -> None:
+    assert arrow_table([], ["id", "stage"]).column_names == ["id", "stage"]
 
 
 def test_jsonl_and_parquet_hold_equal_rows_for_datasets(tmp_path: Path) -> None:
