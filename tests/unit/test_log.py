@@ -78,6 +78,8 @@ def test_a_retry_and_a_failed_run_are_logged(
 def test_a_script_that_configures_nothing_prints_nothing(tmp_path: Path) -> None:
     code = """
 import sdgkit as sk
+from sdgkit.run import progress
+progress.FIRST_S = 600  # a line of progress is for what takes long, on a busy machine too
 seeds = [{"task_description": "Add.", "seed_question": "1 + 1?", "seed_response": "2"}]
 with sk.connect("rehearsal") as teacher:
     sk.generate(seeds, teacher=teacher, num_questions=3, out="run")
