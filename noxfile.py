@@ -101,6 +101,16 @@ def teachers(session: nox.Session) -> None:
 
 
 @nox.session
+def train(session: nox.Session) -> None:
+    """Train a small model with tutorial 8, and read mixed sets with trainers' own code.
+
+    Takes a quarter of an hour on two cores; the libraries (4 GB) are installed on first use.
+    """
+    install(session, "-e", ".[test]")
+    session.run("pytest", "tests/training", *session.posargs)
+
+
+@nox.session
 def benchmarks(session: nox.Session) -> None:
     """Measure stream, start-up, memory and throughput; prints ratios, fails for none of them."""
     install(session, "-e", ".[test]")

@@ -17,7 +17,9 @@ from .evaluation.estimate import estimate as estimate
 from .evaluation.prompt_trials import try_on as try_on
 from .evaluation.run_comparison import compare_runs as compare_runs
 from .evaluation.seed_check import check_seeds as check_seeds
+from .evaluation.students import Answers as Answers
 from .evaluation.students import evaluate as evaluate
+from .evaluation.students import held_out_questions as held_out_questions
 from .files import shipped as shipped
 from .method import FREEFORM as FREEFORM
 from .method import GROUNDED as GROUNDED

@@ -15,6 +15,8 @@ OFFLINE = TESTS / "offline"
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true")
 # What .ci/run provides for; elsewhere these tests skip themselves, saying what is missing.
 NEVER_SKIPPED_IN_CI = ("browser", "teachers")
+# These run when their folder is named, and at no other time.
+ONLY_WHEN_NAMED = (*NEVER_SKIPPED_IN_CI, "training")
 
 MARKS_OF_FRONT_ENDS = (
     "JPY_SESSION_NAME",
@@ -90,7 +92,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         Path(config.invocation_params.dir, arg.partition("::")[0]).resolve() for arg in config.args
     ]
     for item in items:
-        for kind in NEVER_SKIPPED_IN_CI:
+        for kind in ONLY_WHEN_NAMED:
             if TESTS / kind in item.path.parents:
                 item.add_marker(kind)
                 if not any(TESTS / kind in (path, *path.parents) for path in named):

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 from sdgkit import texts
 from sdgkit.errors import RunError
@@ -38,6 +38,23 @@ ANSWER = Prompt(
 COMPARE = Judge(name="compare_answers", scale=(FIRST_IS_BETTER, EQUALLY_GOOD, SECOND_IS_BETTER))
 
 Verdict = Literal["win", "tie", "loss"]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """A model's answers that you have already, in place of a server to ask.
+
+    Attributes:
+        model: What the model is called.
+        by_id: Its answers by the id of the question (`held_out_questions`).
+
+    Example:
+        >>> Answers("tuned", {"s1/c1/q1": "| Feature | Feedback |"}).model
+        'tuned'
+    """
+
+    model: str
+    by_id: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -116,10 +133,10 @@ class Evaluation:
 @known_keywords
 def evaluate(
     run: Run | str | Path,
-    student: TeacherSource,
+    student: TeacherSource | Answers,
     *,
     judge: TeacherSource,
-    against: TeacherSource | None = None,
+    against: TeacherSource | Answers | None = None,
     test_share: float = TEST_SHARE,
     limit: int | None = None,
     prompt: Prompt | str | Path | None = None,
@@ -132,10 +149,10 @@ def evaluate(
 
     Args:
         run: A `Run` or its folder.
-        student: The model that was trained on the run's samples.
+        student: The model that was trained on the run's samples, or its `Answers`.
         judge: The model that compares the answers.
-        against: A second model, such as the one that the student was trained from. By default the
-            student's answers are compared with the run's own responses.
+        against: A second model, or its `Answers`, such as the one that the student was trained
+            from. By default the student's answers are compared with the run's own responses.
         test_share: The share of the contexts that was held out when the training file was exported
             (`Run.export`), 0 to 1 (default 0.1). With another share, the student has seen some of
             these questions.
@@ -161,10 +178,10 @@ def evaluate(
         3
     """
     opened = run if isinstance(run, Run) else open_run(run)
-    questions = _held_out_questions(opened, test_share, limit)
+    questions = held_out_questions(opened, test_share, limit)
     compare_prompt = _compare_prompt(prompt)
-    student_model = teacher_of(student)
-    other_model = teacher_of(against)
+    student_model = _answering(student)
+    other_model = _answering(against)
     judging_teacher = teacher_of(judge)
     folder = None
     if opened.folder is not None:
@@ -172,6 +189,7 @@ def evaluate(
     with closing(Journal(folder)) as journal:
         system = opened.part().system
         student_answers = _answers(questions, student_model, system, journal)
+        other_answers: Mapping[str, str]
         if other_model is not None:
             other_answers = _answers(questions, other_model, system, journal)
         else:
@@ -205,9 +223,31 @@ def page_name(model: str) -> str:
     return re.sub(r"[^\w.-]+", "_", model).strip("._") + ".html"
 
 
-def _held_out_questions(run: Run, test_share: float, limit: int | None) -> list[dict[str, Any]]:
-    """The samples whose questions were held out. Raises RunError if there are none."""
-    samples = list(run.let_through())
+def held_out_questions(
+    run: Run | str | Path, test_share: float = TEST_SHARE, limit: int | None = None
+) -> list[dict[str, Any]]:
+    """The samples that an export with this test share leaves out, and that `evaluate` asks about.
+
+    Args:
+        run: A `Run` or its folder.
+        test_share: The share of the contexts that was held out (`Run.export`), 0 to 1 (default
+            0.1).
+        limit: How many at most (default: all).
+
+    Raises:
+        RunError: If no question is held out, or the run cannot be read.
+
+    Example:
+        >>> import sdgkit as sk
+        >>> seeds = sk.shipped("notebooks") / "seeds" / "feedback_to_table.jsonl"
+        >>> with sk.connect("rehearsal") as teacher:
+        ...     rows = list(sk.load_seeds(seeds))[:2]
+        ...     run = sk.generate(rows, teacher=teacher, num_contexts=2, profile=False)
+        >>> len(sk.held_out_questions(run, test_share=0.5, limit=1))
+        1
+    """
+    opened = run if isinstance(run, Run) else open_run(run)
+    samples = list(opened.let_through())
     is_held_out = held_out(lambda: samples, test_share)
     held_out_samples = []
     for sample in samples:
@@ -218,7 +258,7 @@ def _held_out_questions(run: Run, test_share: float, limit: int | None) -> list[
         raise RunError(
             f"No question is held out at a test share of {test_share:g}. "
             "Raise test_share, or generate more samples.",
-            folder=run.out,
+            folder=opened.out,
         )
     return questions
 
@@ -231,10 +271,21 @@ def _compare_prompt(prompt: Prompt | str | Path | None) -> Prompt:
     return load_prompt(prompt or shipped)
 
 
+@overload
+def _answering(source: None) -> None: ...
+@overload
+def _answering(source: TeacherSource | Answers) -> Teacher | Answers: ...
+def _answering(source: TeacherSource | Answers | None) -> Teacher | Answers | None:
+    """Who answers: a model that can be asked, or answers that are there already."""
+    return source if isinstance(source, Answers) else teacher_of(source)
+
+
 def _answers(
-    questions: Sequence[Row], model: Teacher, system: str | None, journal: Journal
-) -> dict[str, str]:
+    questions: Sequence[Row], model: Teacher | Answers, system: str | None, journal: Journal
+) -> Mapping[str, str]:
     """The model's answers by the id of the question, which is sent alone, as at inference."""
+    if isinstance(model, Answers):
+        return model.by_id
     rows = [{"id": row["id"], "question": row["question"], "system": system} for row in questions]
     system_part = ""
     if system:

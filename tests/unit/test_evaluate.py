@@ -283,3 +283,22 @@ def test_a_rehearsal_is_evaluated_by_the_rehearsal(
     assert main(["evaluate", "run", "--limit", "3", "--test-share", "0.3"]) == 0
     said = capsys.readouterr().out
     assert "rehearsal against the run's samples" in said and "rehearsal teacher" in said
+
+
+def test_answers_that_are_there_already_are_compared_and_no_student_is_asked(folder: Path) -> None:
+    questions = sk.held_out_questions(folder, SHARE)
+    good = sk.Answers("tuned", {row["id"]: "good" for row in questions})
+    bad = sk.Answers("base", {row["id"]: "bad" for row in questions})
+    with Referee(better("good")) as referee, referee.connect() as judge:
+        evaluation = sk.evaluate(folder, good, judge=judge, against=bad, test_share=SHARE)
+    assert (evaluation.student, evaluation.other) == ("tuned", "base")
+    assert evaluation.verdicts["win"] == len(evaluation.duels) == len(questions) > 0
+
+
+def test_a_question_without_an_answer_is_left_out_and_counted(folder: Path) -> None:
+    first, *others = sk.held_out_questions(folder, SHARE)
+    good = sk.Answers("tuned", {row["id"]: "good" for row in others})
+    with Referee(better("good")) as referee, referee.connect() as judge:
+        evaluation = sk.evaluate(folder, good, judge=judge, test_share=SHARE)
+    assert evaluation.left_out == 1
+    assert first["id"] not in {duel.id for duel in evaluation.duels}
