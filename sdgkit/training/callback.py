@@ -5,17 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from html import escape
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
-from transformers import (
-    TrainerCallback,
-    TrainerControl,
-    TrainerState,
-    TrainingArguments,
-)
-
 from sdgkit.formatting import format_duration, format_number, format_rough_duration, pluralize
+
+if TYPE_CHECKING:
+    from transformers import TrainerControl, TrainerState, TrainingArguments
 
 
 class _Handle(Protocol):
@@ -24,7 +20,7 @@ class _Handle(Protocol):
     def update(self, picture: dict[str, str], *, raw: bool) -> None: ...
 
 
-class Watching(TrainerCallback):  # type: ignore[misc]  # transformers is loaded late
+class Watching:
     """Shows how far a training is, and looks.
 
     Args:

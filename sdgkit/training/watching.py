@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from sdgkit.training.callback import Watching
+
 if TYPE_CHECKING:
     from transformers import Trainer
 
@@ -25,14 +27,16 @@ def train(
     Returns:
         Seconds that the training took, without the looking.
     """
-    from transformers import PrinterCallback, ProgressCallback
+    from transformers import PrinterCallback, ProgressCallback, TrainerCallback
     from transformers.utils.notebook import NotebookProgressCallback
 
-    from sdgkit.training.callback import Watching
+    class Callback(Watching, TrainerCallback):  # type: ignore[misc]  # transformers has no types here
+        """What is watching, as transformers takes it."""
 
     for callback in (PrinterCallback, ProgressCallback, NotebookProgressCallback):
         trainer.remove_callback(callback)
-    watching = Watching(len(trainer.train_dataset), look_after, look)
+    watching = Callback(len(trainer.train_dataset), look_after, look)
     trainer.add_callback(watching)
     trainer.train()
+    trainer.remove_callback(watching)
     return watching.training_s

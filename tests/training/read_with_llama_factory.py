@@ -47,7 +47,12 @@ SHAREGPT: dict[str, Any] = {
     },
 }
 ALPACA: dict[str, Any] = {
-    "columns": {"prompt": "instruction", "query": "input", "response": "output"},
+    "columns": {
+        "prompt": "instruction",
+        "query": "input",
+        "response": "output",
+        "system": "system",
+    },
 }
 DECLARATIONS = {"messages": MESSAGES, "sharegpt": SHAREGPT, "alpaca": ALPACA}
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from sdgkit import training
 from sdgkit.errors import RunError, SettingsError
 from sdgkit.training.answering import Chat, Student
+from sdgkit.training.callback import Watching
 
 TABLE = "| Feature | Feedback |\n|---|---|\n| Motor | {} |"
 CHECKS = ["markdown_table=Feature,Feedback", "facts_in_context"]
@@ -92,3 +94,23 @@ def test_without_questions_nothing_can_be_learned_about_a_model() -> None:
 def test_without_the_extra_you_are_told_what_to_install() -> None:
     with pytest.raises(SettingsError, match=r"torch.*pip install 'sdgkit\[train\]'"):
         training.load_model()
+
+
+def test_a_training_is_looked_at_at_the_next_whole_step_and_at_its_end(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    looked: list[int] = []
+    watching = Watching(60, [25, 26, 50], looked.append)
+    steps = SimpleNamespace(max_steps=15, global_step=0, epoch=0.0)
+    watching.on_train_begin(None, steps, None)
+    for step in range(1, 16):
+        steps.global_step = step
+        steps.epoch = step / 15
+        watching.on_step_end(None, steps, None)
+        watching.on_log(None, steps, None, logs={"loss": 2 - step / 10})
+    watching.on_train_end(None, steps, None)
+    assert looked == [28, 52, 60]
+    lines = capsys.readouterr().out.splitlines()
+    assert "0 of 60 samples" in lines[0]
+    assert "8 of 60 samples · loss 1.80 · about " in lines[2]
+    assert "60 of 60 samples · loss 0.50 · done after " in lines[-1]
