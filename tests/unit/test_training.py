@@ -1,8 +1,11 @@
 """What training brings, counted: forms and facts apart, and what tutorial 8 says of itself."""
 
+import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -114,3 +117,13 @@ def test_a_training_is_looked_at_at_the_next_whole_step_and_at_its_end(
     assert "0 of 60 samples" in lines[0]
     assert "8 of 60 samples · loss 1.80 · about " in lines[2]
     assert "60 of 60 samples · loss 0.50 · done after " in lines[-1]
+
+
+def test_the_guide_shows_the_figures_of_the_last_training(repo: Path) -> None:
+    text = (repo / "tests" / "training" / "figures.json").read_text("utf-8")
+    lines = json.loads(text)["learning"]
+    page = (repo / "notebooks" / "guide" / "training.md").read_text("utf-8")
+    rows = re.findall(r"^\| (\d+) \| (\d+) of (\d+) \| (\d+) \|$", page, re.MULTILINE)
+    figures = ("samples", "valid", "answers", "factual")
+    assert rows == [tuple(str(line[name]) for name in figures) for line in lines]
+    assert len(rows) > 3
