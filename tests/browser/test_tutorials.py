@@ -7,7 +7,13 @@ import pytest
 from browser.lab import Lab, Shot
 from playwright.sync_api import Page
 
-NOTEBOOKS = sorted((Path(__file__).parent.parent.parent / "notebooks").glob("*.ipynb"))
+# Tutorial 8 trains a model, which tests/training do in an environment of their own.
+NEEDS_MORE = ("08_train_and_compare.ipynb",)
+NOTEBOOKS = [
+    path
+    for path in sorted((Path(__file__).parent.parent.parent / "notebooks").glob("*.ipynb"))
+    if path.name not in NEEDS_MORE
+]
 
 
 @pytest.mark.parametrize("tutorial", NOTEBOOKS, ids=lambda path: path.stem)
