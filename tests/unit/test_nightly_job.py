@@ -274,7 +274,7 @@ def test_an_interrupt_while_a_run_is_being_set_up_ends_it_in_order(
         write_start(*arguments)
         signal.raise_signal(number)
 
-    monkeypatch.setattr("sdgkit.run.execution.write_start", write_and_interrupt)
+    monkeypatch.setattr("sdgkit.run.session.write_start", write_and_interrupt)
     before = signal.signal(number, signal.default_int_handler)
     try:
         teacher = sk.connect("rehearsal", mean_latency_ms=400)
