@@ -46,9 +46,9 @@ def language(text: str) -> str:
     if letters < CERTAIN_LETTERS:
         return ""
     code, share = _language_model().classify(" ".join(prose.split()))
-    if share < CERTAIN_SHARE:
-        return ""
-    return str(code)
+    if share >= CERTAIN_SHARE:
+        return str(code)
+    return ""
 
 
 def _are_close(language: str, other: str) -> bool:

@@ -147,6 +147,6 @@ class _Groups:
         similarities = shared / (self.sizes[place] + self.sizes[:place] - shared)
         best = int(similarities.argmax())
         most = float(similarities[best])
-        if most < threshold:
-            return None
-        return Match(best, most)
+        if most >= threshold:
+            return Match(best, most)
+        return None

@@ -52,7 +52,9 @@ def parse_address(url: str) -> Address:
         )
     parts = urllib.parse.urlsplit(url)
     path = re.sub(r"//+", "/", _ENDPOINT.sub("", parts.path)).rstrip("/")
-    query = f"?{parts.query}" if parts.query else ""
+    query = ""
+    if parts.query:
+        query = f"?{parts.query}"
     return Address(f"{parts.scheme}://{parts.netloc}{path}", query)
 
 
@@ -71,7 +73,9 @@ def _is_valid(url: str) -> bool:
 def deployment_in(base_url: str) -> str | None:
     """The model that an address of Azure OpenAI names; None for any other address."""
     deployment = _DEPLOYMENT.search(base_url)
-    return None if deployment is None else deployment[1]
+    if deployment is None:
+        return None
+    return deployment[1]
 
 
 def azure_hint(address: Address) -> str:

@@ -35,4 +35,6 @@ class AnsweringModel:
         if shortened in self._names or len(self._names) == MOST_NAMES:
             return ""
         self._names.append(shortened)
-        return "" if len(self._names) == 1 else self._names[0]
+        if len(self._names) == 1:
+            return ""
+        return self._names[0]

@@ -216,7 +216,9 @@ def diagnose_response(
         server: The server it comes from.
         retry_after: Its Retry-After header.
     """
-    error = body.get("error") if isinstance(body, dict) else None
+    error = None
+    if isinstance(body, dict):
+        error = body.get("error")
     if status == 200 and isinstance(error, dict) and error.get("code") in range(300, 600):
         # Some gateways answer 200 and put what happened into the body.
         status = error["code"]
@@ -301,7 +303,9 @@ def diagnose_broken_off(finish_reason: str, error: object, server: Server) -> Tr
 
 def _status_in(error: object) -> int | None:
     """The HTTP status that an error names as its code, as a number or as text."""
-    code = error.get("code") if isinstance(error, dict) else None
+    code = None
+    if isinstance(error, dict):
+        code = error.get("code")
     with contextlib.suppress(TypeError, ValueError):
         status = int(str(code))
         if 300 <= status < 600:
@@ -328,7 +332,9 @@ def _shortened(body: object, server: Server) -> str:
 def explain(trouble: Trouble, server: Server) -> TeacherError:
     """The error to raise for a trouble that is final."""
     template = load_texts("troubles")[trouble.cause.label]
-    available = f"; it has {enumerate_models(server.models)}" if server.models else ""
+    available = ""
+    if server.models:
+        available = f"; it has {enumerate_models(server.models)}"
     if server.credentials.secrets:
         key_verdict = "does not accept the key"
     else:
@@ -366,7 +372,9 @@ def _message_in(body: object) -> str:
         body = next(filter(None, parts), None) or json.dumps(body)
     text = str(body)
     title = _TITLE.search(text[:10_000])
-    return html.unescape(title[1]) if title else text
+    if not title:
+        return text
+    return html.unescape(title[1])
 
 
 def _seconds_until(retry_after: str | None) -> float | None:
@@ -384,4 +392,6 @@ def _seconds_until(retry_after: str | None) -> float | None:
             seconds = date.timestamp() - time.time()
         except ValueError:
             return None
-    return max(0.0, seconds) if seconds < math.inf else None
+    if seconds < math.inf:  # not a number is not, either
+        return max(0.0, seconds)
+    return None

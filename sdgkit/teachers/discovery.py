@@ -85,7 +85,10 @@ def choose_model(server: Server, settings: Settings) -> str:
         return named
     # Llama Stack's names begin with the provider's, "vllm/"; its older servers take the rest alone,
     # newer ones do not.
-    candidates = [name for name in models if name.endswith(f"/{named}")]
+    candidates = []
+    for name in models:
+        if name.endswith(f"/{named}"):
+            candidates.append(name)
     if len(candidates) > 1:
         raise SettingsError(
             f"{named!r} could be any of these models at {server.base_url}: "
@@ -93,7 +96,9 @@ def choose_model(server: Server, settings: Settings) -> str:
             setting="model",
             choices=candidates,
         )
-    return candidates[0] if candidates else named
+    if not candidates:
+        return named
+    return candidates[0]
 
 
 def _only_model(server: Server) -> str:
@@ -140,7 +145,9 @@ async def _ask_for_model(adapter: OpenAICompatible) -> Trouble | None:
     try:
         await adapter.exchange(probe_body(adapter.server.model), MODELS_SECONDS)
     except Trouble as failure:
-        return None if failure.cause in _IS_THERE else failure
+        if failure.cause in _IS_THERE:
+            return None
+        return failure
     return None
 
 
@@ -207,7 +214,10 @@ async def _try_urls(adapter: OpenAICompatible, candidates: Sequence[str]) -> Tro
             models = language_models(await llama_stack.list_models(server))
         offered = models or language_models(entries)
         known = server.credentials.known
-        named = {name: length for name, length in offered.items() if not known.are_in(name)}
+        named = {}
+        for name, length in offered.items():
+            if not known.are_in(name):
+                named[name] = length
         adapter.server = replace(server, models=named)
         return None
     return trouble
@@ -231,7 +241,9 @@ async def _try_model(
         adapter.server = replace(adapter.server, base_url=base_url, model=model)
         trouble = await _ask_for_model(adapter)
         if trouble is None:
-            reason = "its list is empty" if listing is None else str(listing)
+            reason = "its list is empty"
+            if listing is not None:
+                reason = str(listing)
             adapter.server.note(
                 f"The server at {base_url} does not list its models ({reason}), but answers for "
                 f"{model}."

@@ -87,7 +87,11 @@ async def _look_at_all(ports: Iterable[int]) -> list[FoundServer]:
         servers = await asyncio.gather(*(_look_at(client, port) for port in ports))
     finally:
         await client.close()
-    return [server for server in servers if server is not None]
+    answering = []
+    for server in servers:
+        if server is not None:
+            answering.append(server)
+    return answering
 
 
 async def _look_at(client: HttpClient, port: int) -> FoundServer | None:

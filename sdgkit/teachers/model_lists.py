@@ -20,11 +20,21 @@ def entries_of(body: object) -> list[dict[str, Any]] | None:
     """
     entries: object = body
     if isinstance(body, dict):
-        lists = [body.get(place) for place in _PLACES if isinstance(body.get(place), list)]
-        entries = lists[0] if lists else None
+        entries = _first_list(body)
     if not isinstance(entries, list):
         return None
-    return [_entry(entry) for entry in entries if isinstance(entry, dict | str)]
+    named_entries = []
+    for entry in entries:
+        if isinstance(entry, dict | str):
+            named_entries.append(_entry(entry))
+    return named_entries
+
+
+def _first_list(body: Mapping[str, Any]) -> list[Any] | None:
+    for place in _PLACES:
+        if isinstance(body.get(place), list):
+            return list(body[place])
+    return None
 
 
 def _entry(entry: dict[str, Any] | str) -> dict[str, Any]:

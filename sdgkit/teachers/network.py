@@ -52,7 +52,9 @@ def proxy_for(base_url: str) -> Proxy | None:
     proxy = Proxy(proxy_url, _variable_with(proxy_url, url.scheme))
     kind = urllib.parse.urlsplit(proxy_url).scheme
     if kind not in ("http", "https"):
-        name = "SOCKS proxies" if kind.startswith("socks") else f"Proxies of the kind {kind}"
+        name = "SOCKS proxies"
+        if not kind.startswith("socks"):
+            name = f"Proxies of the kind {kind}"
         raise SettingsError(
             f"{name} are not supported: {proxy.variable} names {kind}://{proxy.address}. Unset it "
             f"or name an HTTP proxy, or add {url.hostname} to NO_PROXY to connect without one.",

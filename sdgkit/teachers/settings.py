@@ -154,7 +154,10 @@ def _settings_from_file() -> Settings:
     settings = Settings.parse(*map(values.get, SETTING_NAMES))
     if is_trusted_folder():
         return settings
-    decided = [setting.name for setting in fields(Settings) if getattr(settings, setting.name)]
+    decided = []
+    for setting in fields(Settings):
+        if getattr(settings, setting.name):
+            decided.append(setting.name)
     return replace(settings, from_folder=frozenset(decided))
 
 

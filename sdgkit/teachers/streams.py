@@ -30,7 +30,9 @@ class ReplyStream:
     def __init__(self, show: Show, secrets: Sequence[str]) -> None:
         self.has_begun = False
         self._show = show
-        self._secrets = Secrets(secrets) if secrets else None
+        self._secrets = None
+        if secrets:
+            self._secrets = Secrets(secrets)
         self._unshown = ""
         self._is_done = False
         self._unread = b""
@@ -99,7 +101,9 @@ class ReplyStream:
                 self._choice[name] = choice[name]
         delta = choice.get("delta")
         for name in _TEXTS:
-            text = delta.get(name) if isinstance(delta, dict) else None
+            text = None
+            if isinstance(delta, dict):
+                text = delta.get(name)
             if isinstance(text, str) and text:
                 self._texts[name] = self._texts.get(name, "") + text
                 if name == "content":
@@ -125,4 +129,6 @@ def _whole_text(data: object) -> str:
         content = data["choices"][0]["message"]["content"]  # type: ignore[index]
     except (LookupError, TypeError):
         return ""
-    return content if isinstance(content, str) else ""
+    if isinstance(content, str):
+        return content
+    return ""

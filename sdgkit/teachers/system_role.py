@@ -41,8 +41,13 @@ def with_system_in_user(messages: Sequence[Mapping[str, Any]]) -> list[dict[str,
         ... )
         [{'role': 'user', 'content': 'Be brief.\\n\\nWhy?'}]
     """
-    instructions = [str(entry["content"]) for entry in messages if entry.get("role") == SYSTEM]
-    others = [dict(entry) for entry in messages if entry.get("role") != SYSTEM]
+    instructions = []
+    others = []
+    for entry in messages:
+        if entry.get("role") == SYSTEM:
+            instructions.append(str(entry["content"]))
+        else:
+            others.append(dict(entry))
     if not instructions:
         return others
     for entry in others:
