@@ -68,7 +68,7 @@ class Student:
             return_tensors="pt",
             padding=True,
             tokenizer_kwargs={"padding_side": "left"},
-        )
+        ).to(self.model.device)
         was_training = self.model.training
         self.model.eval()
         with inference_mode():

@@ -42,6 +42,8 @@ def load_model(source: str | Path | None = None) -> Student:
 
     model = AutoModelForCausalLM.from_pretrained(source, dtype=bfloat16)
     tokenizer = AutoTokenizer.from_pretrained(source)
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
     return Student(Path(source).name, model, tokenizer)
 
 
