@@ -1,7 +1,8 @@
 """The SQLite record of a run."""
 
 from sdgkit.files import JOURNAL_FILE
-from sdgkit.journal.journal import Journal, edition_of, refuse_busy
+from sdgkit.journal.columns import edition_of
+from sdgkit.journal.journal import Journal, refuse_busy
 from sdgkit.journal.values import (
     Edition,
     Export,

@@ -7,8 +7,6 @@ settings, stages, model).
 
 import asyncio
 import contextlib
-import hashlib
-import json
 import os
 import socket
 import sqlite3
@@ -20,6 +18,14 @@ from typing import Any, Literal
 from sdgkit.errors import RunBeginning, RunError
 from sdgkit.files import JOURNAL_FILE, network_file_system
 from sdgkit.journal import statements
+from sdgkit.journal.columns import (
+    as_json_text,
+    bytes_of,
+    edition_of,
+    read_export,
+    read_outcome,
+    storable,
+)
 from sdgkit.journal.connection import FORMAT, SCHEMA, WAIT_S, connect
 from sdgkit.journal.folder_lock import lock_folder
 from sdgkit.journal.packing import Packer, base_of, unpack
@@ -292,7 +298,7 @@ class Journal:
                 raise damaged("the messages of a request need those of another one to be read")
             base = self._messages_of(row["messages"], bases - 1)
         try:
-            return unpack(stored, _bytes_of(str(base))).decode("utf-8", "surrogatepass")
+            return unpack(stored, bytes_of(str(base))).decode("utf-8", "surrogatepass")
         except ValueError as error:
             raise damaged(f"the messages of a request: {error}") from None
 
@@ -324,8 +330,8 @@ class Journal:
             model=model,
             ordinal=request.ordinal,
             attempt=request.attempt,
-            messages=self._packer.pack(stage, key, _bytes_of(request.messages_json)),
-            sampling=_json(request.sampling),
+            messages=self._packer.pack(stage, key, bytes_of(request.messages_json)),
+            sampling=as_json_text(request.sampling),
             text=reply.text,
             reasoning=reply.reasoning,
             finish_reason=reply.finish_reason,
@@ -395,7 +401,7 @@ class Journal:
     def _begin_edition(self, config: Mapping[str, Any], *, from_start: bool) -> None:
         shown = self._edition_in_files()
         self._edition = edition_of(config)
-        self._write(statements.INSERT_EDITION, id=self._edition, config=_json(config))
+        self._write(statements.INSERT_EDITION, id=self._edition, config=as_json_text(config))
         if from_start:
             self._write("DELETE FROM finished WHERE edition=:edition")
         if shown == self._edition and self._has_unfinished_rows():
@@ -449,7 +455,7 @@ class Journal:
             id=self.session,
             seen=time.time(),
             state=state,
-            snapshot=_json(snapshot),
+            snapshot=as_json_text(snapshot),
             reused=reused,
             retries=retries,
             refused=refused,
@@ -487,7 +493,7 @@ class Journal:
     def exports(self) -> list[Export]:
         """The training files that were exported into the folder, in the order of their paths."""
         rows = self.select("SELECT path, format FROM exports ORDER BY path")
-        return [_read_export(**read_row(row)) for row in rows]
+        return [read_export(**read_row(row)) for row in rows]
 
     # Samples and drops ----------------------------------------------------------------------------
 
@@ -500,10 +506,10 @@ class Journal:
             unit=outcome.unit,
             stage=outcome.stage,
             reason=outcome.reason,
-            message=_storable(outcome.message),
-            reply=_storable(outcome.reply),
-            columns=_json(outcome.columns),
-            trail=_json(outcome.trail),
+            message=storable(outcome.message),
+            reply=storable(outcome.reply),
+            columns=as_json_text(outcome.columns),
+            trail=as_json_text(outcome.trail),
         )
 
     def forget(self, place: str) -> None:
@@ -533,7 +539,7 @@ class Journal:
 
     def finish(self, unit: int, counts: Mapping[str, int]) -> None:
         """Record that a unit is finished in this edition."""
-        self._write(statements.INSERT_FINISHED, unit=unit, counts=_json(counts))
+        self._write(statements.INSERT_FINISHED, unit=unit, counts=as_json_text(counts))
 
     def outcomes(self, kind: Literal["sample", "drop"]) -> Iterator[Outcome]:
         """The samples or the drops of the newest edition, in lineage order.
@@ -557,7 +563,7 @@ class Journal:
 
     def _outcomes(self, query: str, edition: str, **values: SqlValue) -> list[Outcome]:
         rows = self.select(query, edition=edition, **values)
-        return [_read_outcome(row) for row in rows]
+        return [read_outcome(row) for row in rows]
 
     def _edition_to_read(self) -> str:
         """Whose rows readers see: the session's own, or once it is over, those in the files."""
@@ -618,11 +624,6 @@ def _identity_of(folder: Path | None) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def edition_of(config: Mapping[str, Any]) -> str:
-    """The id of the edition that a config makes: a hash of it, whatever the order of its names."""
-    return hashlib.sha256(_json(config, sort_keys=True).encode()).hexdigest()[:16]
-
-
 def refuse_busy(folder: Path) -> None:
     """Refuse a folder that another process is writing; one without a journal is not.
 
@@ -644,35 +645,3 @@ def _writer_of(folder: Path) -> str:
         if session is not None:
             return f" (process {session.process} on {session.host})"
     return ""
-
-
-# Between Python values and columns ----------------------------------------------------------------
-
-
-def _json(value: object, *, sort_keys: bool = False) -> str:
-    return json.dumps(value, separators=(",", ":"), sort_keys=sort_keys)
-
-
-def _bytes_of(json_text: str) -> bytes:
-    """A JSON text as it is packed, halves of surrogate pairs included."""
-    return json_text.encode("utf-8", "surrogatepass")
-
-
-def _storable(text: str) -> str:
-    """The text without halves of surrogate pairs, which no file can hold."""
-    return text.encode("utf-8", "replace").decode()
-
-
-def _read_outcome(row: sqlite3.Row) -> Outcome:
-    values = read_row(row)
-    values["trail"] = [(stage, key) for stage, key in values["trail"]]
-    return Outcome(**values)
-
-
-def _read_export(path: str, format: str) -> Export:
-    """Read an export as it is noted: its format, and any share held out (`messages=0.1`)."""
-    format, _, share = format.partition("=")
-    try:
-        return Export(path, format, float(share) if share else None)
-    except ValueError:
-        raise damaged(f"an export with the share {share}") from None
