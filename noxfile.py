@@ -127,6 +127,13 @@ def benchmarks(session: nox.Session) -> None:
 
 
 @nox.session
+def peers(session: nox.Session) -> None:
+    """Run other tools at the same job and rewrite the guide's table (most of an hour, 3 GB)."""
+    install(session, "-e", ".[test]")
+    session.run("python", "tests/benchmarks/peers/compare.py", *session.posargs)
+
+
+@nox.session
 def package(session: nox.Session) -> None:
     """Build sdist and wheel and check what a package index would show of them."""
     install(session, "build", "twine")

@@ -37,6 +37,7 @@ SHIPMENTS = (
     Shipment("notebooks", "seeds/*"),
     Shipment("notebooks", "guide/*.md"),
     Shipment("notebooks", "guide/*.json"),
+    Shipment("notebooks", "guide/*.svg"),
     Shipment("notebooks", "guide/gallery/*"),
     Shipment("notebooks", "images/*.png"),
     Shipment("prompts", "*/*.yaml", "prompts"),
