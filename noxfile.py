@@ -128,7 +128,7 @@ def benchmarks(session: nox.Session) -> None:
 
 @nox.session
 def peers(session: nox.Session) -> None:
-    """Run other tools at the same job and rewrite the guide's table (most of an hour, 3 GB)."""
+    """Run other tools at the same job and rewrite the guide's table (an hour, 1.5 GB)."""
     install(session, "-e", ".[test]")
     session.run("python", "tests/benchmarks/peers/compare.py", *session.posargs)
 

@@ -1,6 +1,6 @@
 """Peers of sdgkit at the same job: the same seeds, prompts, method and teacher.
 
-python tests/benchmarks/peers/compare.py                  # all of it, some 40 minutes
+python tests/benchmarks/peers/compare.py                  # all of it, about an hour
 python tests/benchmarks/peers/compare.py --only sdgkit distilabel --rounds 1 --to mine.json
 python tests/benchmarks/peers/compare.py --draw           # only table and picture, from the data
 

@@ -141,7 +141,6 @@ class PeersTeacher(RehearsalServer):
         self.notes.append(note)
         return answer
 
-
     def _chain(self, chat: ChatRequest, reply_s: float, reply: str) -> float:
         """The longest chain of replies that ends with this one, which is noted with what it says.
 

@@ -27,18 +27,22 @@ def message(stage: str, row: dict[str, Any]) -> str:
     return text
 
 
-def pieces(stage: str, reply: str | None) -> list[dict[str, str]]:
-    """The columns that a reply holds, a row for each time that all tags are filled."""
+def pieces(stage: str, reply: object) -> list[dict[str, str]]:
+    """The columns that a reply holds, a row for each time that all tags are filled.
+
+    There may be no reply; some contenders then have a number that is none in its place.
+    """
     columns = []
+    text = reply if isinstance(reply, str) else ""
     for start, end in PROMPTS[stage]["tags"].values():
-        found = re.findall(f"{re.escape(start)}(.*?){re.escape(end)}", reply or "", re.DOTALL)
-        columns.append([text.strip() for text in found])
+        found = re.findall(f"{re.escape(start)}(.*?){re.escape(end)}", text, re.DOTALL)
+        columns.append([piece.strip() for piece in found])
     return [
         dict(zip(PROMPTS[stage]["tags"], row, strict=True)) for row in zip(*columns, strict=False)
     ]
 
 
-def score(stage: str, reply: str | None) -> float:
+def score(stage: str, reply: object) -> float:
     """The score in a judge's reply; -1 if there is none."""
     for piece in pieces(stage, reply):
         try:

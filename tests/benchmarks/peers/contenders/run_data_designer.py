@@ -122,7 +122,8 @@ def main() -> None:
     workflow.add_stage("responses", responses())
     result = workflow.run(resume=dd.ResumeMode.IF_POSSIBLE)
     rows = result.load_dataset().to_dict("records")
-    finish([row for row in rows if row["score_pair"] >= 2.0])
+    # A row whose judge was skipped has no score.
+    finish([row for row in rows if (row["score_pair"] or 0.0) >= 2.0])
 
 
 if __name__ == "__main__":
