@@ -99,6 +99,10 @@ def _sentence(missing: Iterable[str], has_context: bool) -> str:
     return f"It has {shown}, which neither {sources} contains."
 
 
+# Whole words, and none of their parts: to try those, too, would take the square of their length.
+_HYPHENATED = re.compile(r"(?<![^\W_])[^\W_]++(?:-[^\W_]++)+")
+
+
 class FactSource:
     """Texts in which facts are looked for.
 
@@ -110,7 +114,7 @@ class FactSource:
         self._text = "\n".join(texts)
         lower = self._text.casefold()
         # Of "dix-sept", the parts and the whole.
-        self._words = {*re.findall(r"[^\W_]+", lower), *re.findall(r"[^\W_]+(?:-[^\W_]+)+", lower)}
+        self._words = {*re.findall(r"[^\W_]+", lower), *_HYPHENATED.findall(lower)}
         stems = set()
         for word in self._words:
             if len(word) >= STEM:

@@ -15,7 +15,7 @@ CERTAIN_SHARE = 0.99
 
 # Letters of scripts in which one sign says about as much as two letters of an alphabet.
 _FIRST_DENSE_LETTER = 0x2E80
-_NOT_PROSE = re.compile(r"```.*?```|`[^`]*`|https?://\S+|\S+@\S+|[\d|_*#]+", re.DOTALL)
+_NOT_PROSE = re.compile(r"```.*?```|`[^`]*`|https?://\S+|(?<!\S)\S+@\S+|[\d|_*#]+", re.DOTALL)
 
 
 @check

@@ -20,6 +20,9 @@ _DENSE = r"\u0590-\u06ff\u0e00-\u109f\u1780-\u17ff\u2e80-\ud7ff\uf900-\uffdc"
 WORD_CHARACTER = rf"[^\W{_DENSE}]"
 WORD_LETTER = rf"[^\W\d_{_DENSE}]"
 
+LONGEST = 40  # signs of a number; a longer row of digits is a code or a teacher gone astray
+PERCENT_WITHIN = 40  # characters after a number in which its sign of percent begins
+
 _SPACES = " \u00a0\u202f\u2007\u2009"
 _APOSTROPHES = "'\u2018\u2019\u02bc\u00b4\uff07"  # Swiss
 _THOUSANDS_SPACES = rf"[{_SPACES}{_APOSTROPHES}]"
@@ -27,8 +30,10 @@ _INDIAN = r"\d{1,2}(?:,\d{2})+,\d{3}"
 # The signs of numbers in other scripts.
 _SIGNS = str.maketrans("\u066b\u066c\u066a\uff0e\uff0c\uff05", ".,%.,%")
 _OTHER_DIGIT = re.compile(r"(?![0-9])\d")
-_SPACED_NUMBER = rf"\d{{1,3}}(?:{_THOUSANDS_SPACES}\d{{3}})+(?:[.,]\d+)?"
-_PLAIN_NUMBER = r"\d+(?:[.,]\d+)*"
+# `++`: a part of a row of digits is no number, so it is not tried, which would take the square of
+# its length.
+_SPACED_NUMBER = rf"\d{{1,3}}(?:{_THOUSANDS_SPACES}\d{{3}})+(?:[.,]\d++)?"
+_PLAIN_NUMBER = r"\d++(?:[.,]\d++)*"
 # Not the digits of codes such as R4 or a1b2.
 _NUMBER = re.compile(
     rf"(?<!{WORD_CHARACTER})(?<![.,#])"
@@ -36,10 +41,11 @@ _NUMBER = re.compile(
     rf"(?!{WORD_CHARACTER}*\d)"
 )
 # The number of a list item, or the signs of a heading.
-_ITEM_NUMBER = re.compile(r"^\s*(?:\d{1,3}[.)]|#+)\s+", re.MULTILINE)
-# An e-mail address, a web address, #77, E-2203.
+_ITEM_NUMBER = re.compile(r"^[^\S\n]*(?:\d{1,3}[.)]|#+)\s+", re.MULTILINE)
+# An e-mail address, a web address, #77, E-2203. None begins within a word: a long word would be
+# looked through from each of its letters.
 CODE = re.compile(
-    r"[\w.+-]+@[\w-]+\.[\w.-]*\w"
+    r"(?<![\w.+-])[\w.+-]+@[\w-]+\.[\w.-]*\w"
     r"|https?://[^\s)>\]]+"
     r"|#\d+"
     rf"|(?<![\w.,-]){WORD_LETTER}(?:{WORD_CHARACTER}|-)*\d(?:{WORD_CHARACTER}|-)*"
@@ -128,7 +134,13 @@ def numbers(text: str) -> Iterator[Number]:
     for line in _ITEM_NUMBER.sub(" ", plain_digits(text)).splitlines():
         line_without_codes = CODE.sub(" ", line)
         for match in _NUMBER.finditer(line_without_codes):
-            after = line_without_codes[match.end() :].lstrip(_SPACES).casefold()
+            if len(match[0]) > LONGEST:
+                continue
+            after = (
+                line_without_codes[match.end() : match.end() + PERCENT_WITHIN]
+                .lstrip(_SPACES)
+                .casefold()
+            )
             percent = after.startswith(signs_of_percent)
             yield Number.read(match[0], line_without_codes, percent)
 
@@ -146,8 +158,9 @@ def values_in_digits(text: str) -> set[float]:
     tokens += re.findall(r"\d+(?:\.\d+)?", "\n".join(csv_lines))
     values: set[float] = set()
     for token in tokens:
-        number = Number.read(token)
-        values |= number.values | number.parts
+        if len(token) <= LONGEST:
+            number = Number.read(token)
+            values |= number.values | number.parts
     for number in numbers(text):
         if number.percent:
             values |= {rounded(value / 100) for value in number.values}

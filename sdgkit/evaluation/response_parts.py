@@ -13,7 +13,7 @@ ENTRY = re.compile(r"(\s*(?:[-*•]|\d{1,3}[.)])\s+)(\S.*)")
 LABELLED = re.compile(r"(\s*(?:\*\*)?)([^\W\d_][^:|\n\"]{0,40}?)((?:\*\*)?:(?:\*\*)?\s+)(\S.*)")
 KEY = re.compile(r'(\s*")([^"\n]{1,60})("\s*:\s*)(\S.*)')
 FIGURE = re.compile(r"(?<![\w.,])\d+(?:[.,:]\d+)*")
-_LIST_NUMBER = re.compile(r"(?m)^\s*\d{1,3}[.)]\s")
+_LIST_NUMBER = re.compile(r"(?m)^[^\S\n]*\d{1,3}[.)]\s")
 WIDE_SIGNS = "\u3002\uff01\uff1f"  # what ends a sentence in Chinese and Japanese
 _SENTENCE = re.compile(
     rf"[^\s.!?{WIDE_SIGNS}][^\n]*?(?:[.!?\u2026](?=\s|$)|[{WIDE_SIGNS}]|(?=\n|$))"

@@ -116,7 +116,7 @@ _AROUND_ANSWER = tuple(
     )
 )
 _LEFT_OVER = re.compile(
-    r"\s*(?:<\|(?:end_of_solution|END_RESPONSE|return|end)\|>|\[END FINAL RESPONSE\]"
+    r"(?:<\|(?:end_of_solution|END_RESPONSE|return|end)\|>|\[END FINAL RESPONSE\]"
     r"|<\|end_of_(?:response|answer)\|>)\s*\Z",
     re.IGNORECASE,
 )
@@ -333,4 +333,5 @@ def _unwrapped(answer: str) -> str:
         match = around.fullmatch(answer)
         if match is not None:
             return match[1]
-    return _LEFT_OVER.sub("", answer)
+    left_over = _LEFT_OVER.search(answer)
+    return answer if left_over is None else answer[: left_over.start()].rstrip()

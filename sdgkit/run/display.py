@@ -120,10 +120,10 @@ class RunPage:
             place=str(out or "in memory"),
             status=status,
             message=snapshot.message,
-            facts=_facts(snapshot),
+            facts=facts_of(snapshot),
             samples=_chosen(samples) if has_samples else (),
             causes=_causes(snapshot),
-            links=_links(out, folder),
+            links=links_of(out, folder),
             steps=_steps(snapshot, out),
         )
 
@@ -132,7 +132,8 @@ class RunPage:
         return "".join(fill("run_page.html", page=self))
 
 
-def _facts(snapshot: Snapshot) -> list[tuple[str, str]]:
+def facts_of(snapshot: Snapshot) -> list[tuple[str, str]]:
+    """The numbers of a run, or of several together, with their names."""
     facts = []
     if snapshot.stages:
         most_tried = max(line.tried for line in snapshot.stages)
@@ -182,7 +183,7 @@ def _causes(snapshot: Snapshot) -> list[Cause]:
     return causes[:CAUSES]
 
 
-def _links(out: Path | None, folder: Path | None) -> list[Link]:
+def links_of(out: Path | None, folder: Path | None) -> list[Link]:
     """The run's files, as far as they are there, and its folder."""
     if folder is None:
         return []

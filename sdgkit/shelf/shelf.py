@@ -30,6 +30,7 @@ from sdgkit.run import Run, open_run
 from sdgkit.run.folder import write_values
 from sdgkit.run.plan import Plan
 from sdgkit.run.snapshot import Funnel, Snapshot
+from sdgkit.shelf.display import ShelfPage
 from sdgkit.shelf.snapshot import ShelfSnapshot, snapshot_of
 from sdgkit.skill_folder import DEFAULT_WEIGHT
 from sdgkit.teachers import Teacher
@@ -115,6 +116,10 @@ class Shelf:
         skills = pluralize(len(self.skills), "skill")
         samples = pluralize(whole.samples, "sample")
         return f"Shelf({str(self.out)!r}, {whole.state}, {skills}, {samples})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the whole, and each skill with its state, samples and files."""
+        return ShelfPage.of(self.snapshot(), self.out, self._folder).as_html()
 
     @property
     def plans(self) -> Mapping[str, Plan]:
@@ -317,17 +322,28 @@ class Shelf:
     def runs(self) -> Iterator[tuple[ShelfSkill, Run]]:
         """The skills that have begun, each with its run, in order."""
         for entry in self.skills:
-            if entry.name == self._starting:
-                continue
-            if entry.name in self._runs or (self._folder / entry.name / JOURNAL_FILE).exists():
+            if self._has_begun(entry.name):
                 yield entry, self.run(entry.name)
+
+    def _has_begun(self, name: str) -> bool:
+        if name == self._starting:
+            return False
+        return name in self._runs or (self._folder / name / JOURNAL_FILE).exists()
+
+    def _state_of(self, name: str) -> Snapshot:
+        """The state of a skill; a folder that cannot be read is that skill's failure alone."""
+        if self._has_begun(name):
+            try:
+                return self.run(name).snapshot()
+            except RunBeginning:
+                pass
+            except RunError as error:
+                return Snapshot(state="failed", message=str(error))
+        return Snapshot(state="new")
 
     def snapshot(self) -> ShelfSnapshot:
         """The state of the shelf now. May be called from any thread."""
-        states = {skill.name: Snapshot(state="new") for skill in self.skills}
-        for entry, run in self.runs():
-            with suppress(RunBeginning):
-                states[entry.name] = run.snapshot()
+        states = {skill.name: self._state_of(skill.name) for skill in self.skills}
         for name, error in self._errors.items():
             if states[name].state not in ("failed", "cancelled"):
                 states[name] = Snapshot(state="failed", message=str(error))

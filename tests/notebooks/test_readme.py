@@ -50,6 +50,7 @@ NOT_RUN_ON = {
     "quality.md": 1,
     "teachers.md": 5,
     "training.md": 3,
+    "weather.md": 1,
 }
 # Options in the text that belong to other programs.
 OTHER_OPTIONS = {"--allow-root", "--insecure", "--ip", "--list", "--tensor-parallel-size"}

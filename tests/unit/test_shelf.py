@@ -1,15 +1,20 @@
 """Several skills at once: a tree runs as one job, and gives one training set."""
 
 import json
+import re
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
 import sdgkit as sk
 from sdgkit.cli.main import main
+from sdgkit.formatting import pluralize
 from sdgkit.method import PlanOptions
 from sdgkit.shelf import find_leaves
+from sdgkit.shelf.generate import plan_shelf
 from sdgkit.shelf.tree import Leaf
 
 THINGS = "boiler lift lamp door tap radiator bell window gate fuse".split()
@@ -361,3 +366,47 @@ def test_the_command_mixes(
     assert f"rows to {to}" in capsys.readouterr().out
     assert main(["mix", str(shelf.out), "--to", str(to), "--weight", "mail"]) == 2
     assert "must be a name and a number" in capsys.readouterr().err
+
+
+# In a notebook ------------------------------------------------------------------------------------
+
+
+def test_a_shelf_shows_each_skill_with_its_state_samples_and_files(
+    shelf: sk.Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(shelf.out.parent)
+    page = unescape(sk.open_shelf(shelf.out.name)._repr_html_())
+    for name, snapshot in shelf.snapshot().skills.items():
+        [row] = [row for row in page.split("<tr") if f"<code>{name}</code>" in row]
+        assert "Done" in row
+        assert f">{snapshot.samples}</td>" in row
+        [report] = [link for link in re.findall(r'href="([^"]*)"', row) if "report" in link]
+        assert Path(unquote(report)).is_file()
+    assert pluralize(len(LEAVES), "skill") in page
+    assert f"sk.mix('{shelf.out.name}', 'train.jsonl')" in page
+
+
+def test_a_shelf_that_is_new_or_failed_in_part_says_so(tmp_path: Path, teacher: sk.Teacher) -> None:
+    for name in ("<b>good", "bad"):
+        write_leaf(tmp_path / "tree" / name, name)
+    shelf = plan_shelf(tmp_path / "tree", tmp_path / "out", teacher=teacher, **SMALL)
+    assert "shelf.start().wait()" in unescape(shelf._repr_html_())
+    (tmp_path / "out" / "bad").mkdir(parents=True)
+    (tmp_path / "out" / "bad" / "journal.sqlite").write_text("This is no journal. " * 20)
+    with pytest.raises(sk.SdgkitError):
+        shelf.start().wait()
+    page = shelf._repr_html_()
+    assert "<b>good" not in page
+    [row] = [row for row in page.split("<tr") if "<code>bad</code>" in row]
+    assert "Failed" in row and "journal" in row
+    assert "sk.generate_shelf(" in page
+
+
+def test_what_a_shelf_shows_to_do_next_can_be_done(
+    shelf: sk.Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = unescape(shelf._repr_html_())
+    [code] = [code for code in re.findall(r"<code>(.*?)</code>", page) if code.startswith("sk.mix")]
+    monkeypatch.chdir(tmp_path)
+    eval(code, {"sk": sk})
+    assert (tmp_path / "train.jsonl").read_text("utf-8")

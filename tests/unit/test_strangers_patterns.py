@@ -1,6 +1,7 @@
 """A regular expression or a JSON schema of a stranger's is bounded work, wherever it stands."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,42 @@ def test_the_bounded_keywords_judge_as_the_standard_says(
 ) -> None:
     said = schema_flaw(schema, value)
     assert flaw in said if flaw else said == ""
+
+
+# Our own patterns ---------------------------------------------------------------------------------
+
+LONG = 40_000  # signs; work that grew with the square of them would take minutes
+
+
+@pytest.mark.parametrize("sign", [" ", "\n", "1", "_", "-", "|", "a", "\u4e00", "<", "a ", "1 "])
+def test_a_reply_of_one_sign_again_and_again_is_read_and_checked_in_moderate_time(
+    sign: str,
+) -> None:
+    text = f"x{sign * (LONG // len(sign))}x"
+    began = time.process_time()
+    for reply in (text, f"[Start of Context]{text}[End of Context]", f"<think>y</think>{text}"):
+        PROMPTS["gen_contexts"].parse(reply, ["context"])
+    row = {"response": text, "context": text, "question": "?", "seed_response": "One word."}
+    rules = [
+        sk.checks.facts_in_context(),
+        sk.checks.same_language(),
+        sk.checks.markdown_table(),
+        sk.checks.valid_json(),
+        sk.checks.length(1),
+        sk.checks.no_refusal(),
+        sk.checks.matches("Dear"),
+    ]
+    for rule in rules:
+        rule.function(row)
+    assert time.process_time() - began < 20
+
+
+@pytest.mark.parametrize("digits", [40, 41, 400, 5_000])
+def test_a_row_of_digits_without_end_stops_no_check(digits: int) -> None:
+    text = f"It costs {'9' * digits} euros, 12 % more."
+    row = {"response": text, "context": "It costs 7 euros.", "question": "?", "seed_response": ""}
+    verdict = sk.checks.facts_in_context().function(row)
+    assert "12, which neither" in str(verdict)
 
 
 # Wherever it stands -------------------------------------------------------------------------------
