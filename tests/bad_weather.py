@@ -660,13 +660,19 @@ def face(kind: Weather, scene: Scene, calm_rows: Mapping[str, Any]) -> Outcome:
     sentences = [*ending.said.splitlines(), *(drop["message"] for drop in drops.values())]
     return Outcome(
         status=ending.status,
-        message=_with_words(sentences, kind.says).replace(str(scene.out), "runs/job"),
+        message=_as_everywhere(_with_words(sentences, kind.says), scene),
         lost=lost,
         dropped=dropped,
         sent_again=scene.tries.total() - len(scene.tries),
         answered_again=scene.answers.total() - len(scene.answers),
         seconds=sum(seconds),
     )
+
+
+def _as_everywhere(sentence: str, scene: Scene) -> str:
+    """A sentence with the folder and the address of any machine."""
+    with_folder = sentence.replace(str(scene.out), "runs/job")
+    return with_folder.replace(scene.script.base_url, "http://localhost:8000/v1")
 
 
 def _lineage(row_id: str) -> set[str]:
