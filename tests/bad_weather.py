@@ -18,7 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -583,6 +583,7 @@ def _stopped_by(scene: Scene, request: int, sent: signal.Signals) -> "subprocess
 
 @weather("no more than 40 files may be open", FAILED, "ulimit -n", needs_process=True)
 def few_handles(scene: Scene) -> Ending:
+    scene.job = replace(scene.job, reply_seconds=max(0.3, scene.job.reply_seconds))
     process = scene.start("--concurrency", "64", limits={"n": 40})
     return once_it_is_over(scene, scene.finish(process))
 

@@ -59,6 +59,8 @@ that gets pages of its own, which are mostly empty."""
 MOST_BASES = 8
 """Requests whose messages are needed to read those of another one. One, where nothing is copied."""
 
+FREE_SPACE = "Free some disk space"
+
 
 class Journal:
     """The journal of one run.
@@ -200,8 +202,10 @@ class Journal:
     def _unusable(self, error: sqlite3.Error) -> RunError:
         sentence = f"{self._name} cannot be used as a journal: {error}."
         remedy = writing_remedy(error)
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+            remedy = FREE_SPACE
         if remedy:
-            sentence = f"{sentence} {remedy}."
+            sentence = f"{sentence} {remedy}, then run the same command again."
         return RunError(sentence, folder=self.folder)
 
     def _write(self, statement: str, **values: SqlValue) -> sqlite3.Cursor:
@@ -231,7 +235,7 @@ class Journal:
             if self._sql.in_transaction:
                 self._sql.execute("ROLLBACK")
             self._packer = Packer()  # a base may be among what is lost
-            remedy = writing_remedy(error) or "Free some disk space"
+            remedy = writing_remedy(error) or FREE_SPACE
             failure = RunError(
                 f"{self._name} cannot be written: {error}. "
                 f"{remedy}, then run the same command again to resume.",
