@@ -12,7 +12,17 @@ if TYPE_CHECKING:
     from sdgkit.quality.verdicts import Calibration, Verdicts
 
 OVERLOOKED_SHOWN = 3  # kinds of damage
-USELESS_SHARE = 0.5  # of good responses dropped, or of bad ones kept
+USELESS_SHARE = 0.5  # of good responses dropped, of bad ones kept, or of all without a verdict
+NO_DIFFERENCE = 0.1  # between the shares of good and bad responses that are kept
+NOT_BELIEVED = "This judge cannot be believed"
+NOT_BELIEVED_YET = (
+    "So far, this judge cannot be believed: there are too few verdicts to show that it tells good "
+    "from bad. Add seeds."
+)
+WHAT_INSTEAD = (
+    "Let another model judge (--judge-base-url, --judge-model), or change its prompt; then "
+    "calibrate again."
+)
 
 
 def meaning(calibration: Calibration, own_rows: Verdicts | None = None) -> str:
@@ -27,6 +37,9 @@ def meaning(calibration: Calibration, own_rows: Verdicts | None = None) -> str:
             "An earlier version judged each seed beside itself, where any judge does well: "
             "calibrate again."
         )
+    silence = _silence(calibration)
+    if silence:
+        return silence
     if not calibration.good.asked or not calibration.bad.asked:
         return "The judge gave too few verdicts to assess it."
     sentences = [_shares(calibration), _verdict(calibration), _overlooked(calibration)]
@@ -52,14 +65,37 @@ def _of_100(verdicts: Verdicts) -> str:
     return f"{verdicts.share * 100:.0f} ({low} to {high})"
 
 
+def _silence(calibration: Calibration) -> str:
+    """That the judge mostly gave no verdict; empty if it mostly did."""
+    unsure = calibration.good.unsure + calibration.bad.unsure
+    judged = calibration.good.asked + calibration.bad.asked
+    if unsure <= USELESS_SHARE * (judged + unsure):
+        return ""
+    return (
+        f"{NOT_BELIEVED}: it gave no verdict on {format_number(unsure)} of "
+        f"{pluralize(judged + unsure, 'response')}. {WHAT_INSTEAD}"
+    )
+
+
 def _verdict(calibration: Calibration) -> str:
-    """Whether the judge can be used, as far as that can be said."""
-    if calibration.good.share < USELESS_SHARE:
-        return "It drops most good responses: do not use it as it is."
-    if calibration.bad.share > USELESS_SHARE:
-        return "It lets most faults through: do not use it as it is."
+    """Whether the judge can be believed, as far as that can be said."""
+    reason = _why_not_believed(calibration)
+    if reason:
+        return f"{NOT_BELIEVED}: {reason}. {WHAT_INSTEAD}"
     if not calibration.tells_apart:
-        return "There are too few verdicts to show that it tells good from bad: add seeds."
+        return NOT_BELIEVED_YET
+    return ""
+
+
+def _why_not_believed(calibration: Calibration) -> str:
+    """Why the judge is of no use; empty if it may be of some."""
+    difference = calibration.good.share - calibration.bad.share
+    if calibration.good.share < USELESS_SHARE:
+        return "it drops most good responses"
+    if calibration.bad.share > USELESS_SHARE:
+        return "it lets most faults through"
+    if difference < NO_DIFFERENCE and not calibration.tells_apart:
+        return "it keeps bad responses about as often as good ones"
     return ""
 
 

@@ -94,7 +94,39 @@ def test_a_judge_that_likes_everything_lets_all_of_it_through() -> None:
     kind = calibrated(lambda *_: 3)
     assert all(kept == asked for kept, asked in by_kind(kind).values())
     assert {mistake.kind for mistake in kind.mistakes} == {*by_kind(kind)} - {"good"}
-    assert "lets most faults through: do not use it" in kind.meaning()
+    assert "This judge cannot be believed: it lets most faults through." in kind.meaning()
+
+
+def test_a_judge_that_throws_dice_cannot_be_believed_however_many_seeds_there_are() -> None:
+    useless = counted(good=(20, 40), bad=(195, 400))
+    assert "This judge cannot be believed: it keeps bad responses about as often" in str(useless)
+    assert "--judge-model" in useless.meaning()
+    assert "Add seeds" not in useless.meaning()
+
+
+def test_a_judge_that_hardly_ever_gives_a_verdict_cannot_be_believed() -> None:
+    silent = counted(good=(2, 2), bad=(0, 9), unsure=30)
+    assert "This judge cannot be believed: it gave no verdict on 30 of 41" in str(silent)
+
+
+def test_a_judge_of_whom_little_has_been_seen_cannot_be_believed_so_far() -> None:
+    promising = counted(good=(2, 2), bad=(3, 8))
+    assert "So far, this judge cannot be believed" in promising.meaning()
+    assert "Add seeds" in promising.meaning()
+    assert "--judge-model" not in promising.meaning()
+
+
+def test_a_judge_that_tells_good_from_bad_is_not_called_unbelievable() -> None:
+    assert "cannot be believed" not in counted(good=(38, 40), bad=(40, 400)).meaning()
+
+
+def counted(good: tuple[int, int], bad: tuple[int, int], unsure: int = 0) -> Calibration:
+    """A calibration with these counts: kept, of how many."""
+    verdicts = [
+        Verdicts("good", asked=good[1], kept=good[0]),
+        Verdicts("form", asked=bad[1], kept=bad[0], unsure=unsure),
+    ]
+    return Calibration("judge", "evaluate", "", 4, verdicts, is_leave_one_out=True)
 
 
 def test_a_judge_that_compares_with_the_example_alone_is_found_out() -> None:
@@ -105,7 +137,7 @@ def test_a_judge_that_compares_with_the_example_alone_is_found_out() -> None:
     assert (useless.good.kept, useless.good.asked) == (0, 7)
     assert by_kind(useless)["copy"] == (7, 7)
     assert not useless.tells_apart
-    assert "drops most good responses: do not use it" in useless.meaning()
+    assert "This judge cannot be believed: it drops most good responses." in useless.meaning()
 
 
 def test_a_judge_that_looks_at_length_and_some_figures_is_found_out() -> None:
@@ -121,7 +153,7 @@ def test_a_judge_that_looks_at_length_and_some_figures_is_found_out() -> None:
     assert (useless.good.kept, useless.good.asked) == (7, 7)
     assert useless.bad.kept > 0.8 * useless.bad.asked
     assert not useless.tells_apart
-    assert "lets most faults through: do not use it" in useless.meaning()
+    assert "This judge cannot be believed: it lets most faults through." in useless.meaning()
 
 
 def test_each_seed_is_judged_beside_another_one_and_never_beside_itself() -> None:
