@@ -46,6 +46,10 @@ LONGEST_REST = 3
 DOWN_EVERY = 4
 """One trial in so many goes down: each costs throughput where the level is right."""
 
+RESERVE = 1 / 8
+"""A queue of this share of what the server works on is kept: a slot that is free at once has its
+next request, however late a busy client is."""
+
 REPORTS = 2
 """So many of a server's reports in a row have to agree, since one may be a moment's."""
 
@@ -147,7 +151,7 @@ class AutoConcurrency:
             own: How many of its requests are this teacher's.
             now: When it said so.
         """
-        reserve = 1 + load.running // 16
+        reserve = 1 + int(load.running * RESERVE)
         has_others = load.running + load.waiting - own > reserve
         self._has_queue = load.waiting > 0
         self._has_full_cache = load.cache_use > FULL_CACHE

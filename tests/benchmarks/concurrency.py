@@ -5,22 +5,30 @@ simulated teacher of its own, which draws the reply time from the request; all l
 so that what else the machine does slows all of them alike. "Auto" is measured with a teacher that
 has vLLM's page /metrics and with one that has not.
 
-python tests/benchmarks/concurrency.py                    # all teachers, eight minutes
+python tests/benchmarks/concurrency.py                    # all teachers, twelve minutes
+python tests/benchmarks/concurrency.py --simulated-time   # no sockets and no waiting: seconds
 python tests/benchmarks/concurrency.py "8 slots" --turns 30
 """
 
 import argparse
 import asyncio
+import itertools
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from simulated import bodies, simulated
+from simulated_time import Simulation
 
 import sdgkit as sk
 from sdgkit.errors import TeacherError
 from sdgkit.teachers import Request, Teacher, background
+from sdgkit.teachers.auto_concurrency import AutoConcurrency
 
 AUTO = "auto"
 AUTO_BY_REPLY_TIMES = "auto, no metrics"
@@ -123,15 +131,36 @@ async def keep_asking(asked: Asked, texts: Iterator[str], end: float) -> None:
             asked.replies += 1
 
 
+def measure_in_simulated_time(name: str, case: Case, turns: float) -> None:
+    """The same without sockets: how long as many replies take as the best level gets in time."""
+
+    def slots_at(seconds: float) -> int:
+        return [slots for at, slots in case.slots if at <= seconds][-1]
+
+    times = itertools.pairwise([*case.slots, (turns, 0)])
+    replies = int(sum(slots * (end - begin) for (begin, slots), (end, _) in times))
+    best = min(Simulation(slots_at, replies, level).run().seconds for level in case.levels)
+    by_reports = Simulation(slots_at, replies, AutoConcurrency(), reports=True).run()
+    by_times = Simulation(slots_at, replies, AutoConcurrency()).run()
+    print(
+        f"{name}: {replies} replies, {AUTO} {best / by_reports.seconds:.2f} of the best fixed "
+        f"level's throughput, {AUTO_BY_REPLY_TIMES} {best / by_times.seconds:.2f}"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("teachers", nargs="*", metavar="TEACHER", default=[*CASES])
     parser.add_argument("--turns", type=float, default=105, help="mean reply times to ask for")
+    parser.add_argument("--simulated-time", action="store_true", help="use no sockets")
     options = parser.parse_args()
     for name in options.teachers:
-        measure(name, CASES[name], options.turns)
+        if options.simulated_time:
+            measure_in_simulated_time(name, CASES[name], options.turns)
+        else:
+            measure(name, CASES[name], options.turns)
 
 
 if __name__ == "__main__":
