@@ -111,6 +111,13 @@ def train(session: nox.Session) -> None:
 
 
 @nox.session
+def cluster(session: nox.Session) -> None:
+    """Run on a real Ray cluster, which is installed on first use."""
+    install(session, "-e", ".[test]")
+    session.run("pytest", "tests/cluster", *session.posargs)
+
+
+@nox.session
 def benchmarks(session: nox.Session) -> None:
     """Measure stream, start-up, memory and throughput; prints ratios, fails for none of them."""
     install(session, "-e", ".[test]")

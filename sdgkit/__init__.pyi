@@ -4,6 +4,7 @@ For type checkers, and for `__init__.py`, which loads them late.
 """
 
 from . import checks as checks
+from .cluster import RayCluster as RayCluster
 from .errors import ProfileError as ProfileError
 from .errors import PromptError as PromptError
 from .errors import RunError as RunError

@@ -14,7 +14,7 @@ TESTS = Path(__file__).parent
 OFFLINE = TESTS / "offline"
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true")
 # What .ci/run provides for; elsewhere these tests skip themselves, saying what is missing.
-NEVER_SKIPPED_IN_CI = ("browser", "teachers")
+NEVER_SKIPPED_IN_CI = ("browser", "teachers", "cluster")
 # These run when their folder is named, and at no other time.
 ONLY_WHEN_NAMED = (*NEVER_SKIPPED_IN_CI, "training")
 

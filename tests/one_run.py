@@ -16,9 +16,13 @@ import sdgkit as sk
 def main() -> None:
     given = json.loads(sys.argv[1])
     seeds = given.pop("seeds", None) or scripted.seeds()
-    address = {"base_url": given.pop("base_url"), "concurrency": given.pop("concurrency", 8)}
-    teacher = sk.connect("openai", api_key="key", **address)
+    concurrency = given.pop("concurrency", 8)
+    base_url = given.pop("base_url")
+    cluster = given.pop("cluster", None)
+    if cluster is not None:
+        given["cluster"] = sk.RayCluster(**cluster)
     try:
+        teacher = sk.connect("openai", base_url, api_key="key", concurrency=concurrency)
         run = sk.generate(seeds, teacher=teacher, prompts=scripted.PROMPTS, profile=False, **given)
     except sk.SdgkitError as error:
         print(json.dumps({"error": str(error), "kind": type(error).__name__}))

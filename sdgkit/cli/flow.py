@@ -78,7 +78,7 @@ def flow(
             judge_arguments = judge.connect_arguments(teacher_arguments)
             referee = connections.enter_context(connect(**judge_arguments, **limits.given()))
         planned = replace(planned, teacher=connected, judge=referee)
-        say(opening(planned, out, connected, referee))
+        say(opening(planned, out))
         connections.enter_context(without_pandas())
         run = follow(planned, out, output.reuse, connected.notes)
     return print_ending(run)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sdgkit.cli.cluster import ClusterOptions, cluster_options, join, prepared, refuse_teacher
 from sdgkit.cli.commands import argument, command, option
 from sdgkit.cli.documents import estimate_document
 from sdgkit.cli.exit_status import DONE
@@ -40,6 +41,7 @@ from sdgkit.teachers.settings_file import JOB_SETTINGS
 
 if TYPE_CHECKING:
     from sdgkit.run import Run
+    from sdgkit.run.elsewhere import Elsewhere
     from sdgkit.run.plan import Plan
     from sdgkit.teachers import Teacher
 
@@ -79,6 +81,7 @@ class TrialOptions(OptionGroup):
 @limit_options
 @job_options
 @output_options
+@cluster_options
 @option_group(
     "trial",
     TrialOptions,
@@ -121,6 +124,7 @@ def generate(
     limits: LimitOptions,
     job: JobOptions,
     output: OutputOptions,
+    cluster: ClusterOptions,
     trial: TrialOptions,
     only: tuple[str, ...],
     faults: dict[str, Any],
@@ -139,6 +143,7 @@ def generate(
       sdgkit generate seeds.jsonl --dry-run        estimate cost and yield first
       sdgkit generate runs/seeds                   resume or repeat a run
       sdgkit generate skills --out runs/all        all skills in a tree
+      sdgkit generate seeds.jsonl --ray auto       on the machines of a Ray cluster
     """
     from sdgkit.cli.shelf import TreeJob, generate_tree
     from sdgkit.method import default_folder, plan, run_folder
@@ -147,8 +152,11 @@ def generate(
     if trial and not trial.dry_run:
         raise SettingsError("--price-in and --price-out need --dry-run.", setting="dry_run")
     if is_tree(seeds):
-        typed = TreeJob(seeds, only, reading, teacher, judge, limits, job, output, trial, faults)
-        return generate_tree(typed)
+        return generate_tree(
+            TreeJob(
+                seeds, only, reading, teacher, judge, limits, job, output, cluster, trial, faults
+            )
+        )
     if only:
         raise SettingsError(
             "--only selects skills in a tree, but this is a single skill. Leave it out.",
@@ -161,16 +169,28 @@ def generate(
     # Mistakes in the seeds and the options show before a teacher is connected.
     planned = plan(seeds, **reading.given(), **job.given())
     out = Path(output.out or default_folder(seeds) or "")
-    teacher_arguments = _recorded_teacher(seeds, teacher) | teacher.given()
     with ExitStack() as connections:
-        connected, referee = connect_teachers(connections, teacher_arguments, judge, limits, faults)
-        planned = replace(planned, teacher=connected, judge=referee)
+        first_notes: list[str] = []
+        elsewhere = None
+        if cluster and not trial.dry_run:
+            elsewhere = join(connections, cluster)
+        if cluster.serve and elsewhere is not None:
+            refuse_teacher(teacher)
+        else:
+            teacher_arguments = _recorded_teacher(seeds, teacher) | teacher.given()
+            connected, referee = connect_teachers(
+                connections, teacher_arguments, judge, limits, faults
+            )
+            planned = replace(planned, teacher=connected, judge=referee)
+            first_notes = connected.notes
         if trial.dry_run:
             _print_estimate(planned, out, trial)
             return DONE
-        tell(opening(planned, out, connected, referee))
+        if elsewhere is not None:
+            planned = prepared(elsewhere, planned, out, teacher, limits)
+        tell(opening(planned, out))
         connections.enter_context(without_pandas())
-        run = follow(planned, out, output.reuse, connected.notes)
+        run = follow(planned, out, output.reuse, first_notes, elsewhere)
     return print_ending(run)
 
 
@@ -251,8 +271,10 @@ def _print_estimate(planned: "Plan", out: Path, trial: TrialOptions) -> None:
         say(REHEARSAL_SAMPLES)
 
 
-def opening(planned: "Plan", out: Path, teacher: "Teacher", judge: "Teacher | None") -> str:
+def opening(planned: "Plan", out: Path) -> str:
     """What a run is about to do, in a line."""
+    teacher = planned.teacher
+    judge = planned.judge
     kind = "row"
     if are_seeds(planned.rows):
         kind = "seed example"
@@ -263,16 +285,25 @@ def opening(planned: "Plan", out: Path, teacher: "Teacher", judge: "Teacher | No
     judged = ""
     if judge:
         judged = f", judged by {judge.model} at {judge.base_url}"
-    return f"{seeds} to {out}, with {teacher.model} at {teacher.base_url}{judged}."
+    asked = ""
+    if teacher is not None:
+        asked = f", with {teacher.model} at {teacher.base_url}"
+    return f"{seeds} to {out}{asked}{judged}."
 
 
-def follow(planned: "Plan", out: Path, reuse: bool, first_notes: list[str]) -> "Run":
+def follow(
+    planned: "Plan",
+    out: Path,
+    reuse: bool,
+    first_notes: list[str],
+    elsewhere: "Elsewhere | None" = None,
+) -> "Run":
     """Run the plan and show its progress until it is over. Ctrl-C stops it within a moment."""
     from sdgkit.cli.progress import ProgressView
     from sdgkit.run import Run
 
     notes = deque(first_notes)  # the run adds to it from its own thread; this thread prints it
-    run = Run(planned, out, reuse=reuse, on_note=notes.append)
+    run = Run(planned, out, reuse=reuse, on_note=notes.append, elsewhere=elsewhere)
     try:
         run.start()
         renewable = _teachers_with_renewable_keys(run)

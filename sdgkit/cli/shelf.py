@@ -20,6 +20,7 @@ from sdgkit.formatting import format_drops, pluralize, visible
 from sdgkit.funnel import shortfall
 
 if TYPE_CHECKING:
+    from sdgkit.cli.cluster import ClusterOptions
     from sdgkit.cli.generate import TrialOptions
     from sdgkit.cli.options import (
         JobOptions,
@@ -57,12 +58,14 @@ class TreeJob:
     limits: "LimitOptions"
     job: "JobOptions"
     output: "OutputOptions"
+    cluster: "ClusterOptions"
     trial: "TrialOptions"
     faults: dict[str, Any]
 
 
 def generate_tree(typed: TreeJob) -> int:
     """Generate for all skills of a tree. Returns the exit status."""
+    from sdgkit.cli.cluster import join
     from sdgkit.cli.generate import connect_teachers
     from sdgkit.shelf.generate import default_shelf_folder, plan_shelf
 
@@ -90,6 +93,9 @@ def generate_tree(typed: TreeJob) -> int:
         skills = pluralize(len(shelf.skills), "skill")
         tell(f"{skills} to {out}, with {teacher.model} at {teacher.base_url}.")
         notes.extend(teacher.notes)
+        elsewhere = join(connections, typed.cluster)
+        if elsewhere is not None:
+            shelf.work_on(elsewhere)
         _follow(shelf, notes)
     return _print_ending(shelf, min_samples)
 

@@ -3,6 +3,7 @@
 from sdgkit.files import JOURNAL_FILE
 from sdgkit.journal.columns import edition_of
 from sdgkit.journal.journal import Journal, refuse_busy
+from sdgkit.journal.merging import copy_replies, copy_rows
 from sdgkit.journal.values import (
     Edition,
     Export,
@@ -23,6 +24,8 @@ __all__ = [
     "RecordedReply",
     "Session",
     "Totals",
+    "copy_replies",
+    "copy_rows",
     "edition_of",
     "refuse_busy",
 ]

@@ -12,6 +12,7 @@ import socket
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -61,6 +62,9 @@ MOST_BASES = 8
 
 FREE_SPACE = "Free some disk space"
 
+EARLIER = 0
+"""The session of a reply that comes from an earlier journal; those of a journal count from 1."""
+
 
 class Journal:
     """The journal of one run.
@@ -71,6 +75,8 @@ class Journal:
         replies_in: Another journal, in which replies are looked up and recorded instead: for a run
             whose replies serve another one and whose rows do not.
         shown_as: The folder as the user gave it, for messages (default: `folder`).
+        earlier: Another journal, in which replies are looked up as well and never recorded: for a
+            part of a run whose other part was recorded there.
 
     Attributes:
         folder: The run's folder, absolute, so that it stays right when the working folder changes.
@@ -89,6 +95,7 @@ class Journal:
         read_only: bool = False,
         replies_in: "Journal | None" = None,
         shown_as: Path | None = None,
+        earlier: "Journal | None" = None,
     ) -> None:
         shown_folder = shown_as or folder
         if folder is not None:
@@ -98,6 +105,7 @@ class Journal:
         self.session = 0
         self.note = ""
         self._replies_in = replies_in
+        self._earlier = earlier
         self._shown_folder = shown_folder
         self._name = "The journal in memory"
         if shown_folder is not None:
@@ -208,6 +216,20 @@ class Journal:
             sentence = f"{sentence} {remedy}, then run the same command again."
         return RunError(sentence, folder=self.folder)
 
+    @property
+    def edition(self) -> str:
+        """The id of the edition that this session writes; of a reader, of the newest one."""
+        return self._edition or self._newest_edition_id()
+
+    def take_over(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Write rows of another journal, all of them or none."""
+        if not self._unsaved:
+            self._sql.execute("BEGIN IMMEDIATE")
+            self._unsaved = True
+        self._sql.begin_statement()
+        self._sql.executemany(statement, rows)
+        self.flush()
+
     def _write(self, statement: str, **values: SqlValue) -> sqlite3.Cursor:
         """Execute a statement about this edition. It is committed with the next reply or beat."""
         if not self._unsaved:
@@ -257,10 +279,14 @@ class Journal:
             return self._replies_in.reply(key)
         row = self._first(statements.SELECT_REPLY, key=key)
         if row is None:
-            return None
+            return self._earlier_reply(key)
         values = read_row(row)
         session = values.pop("session")
         return RecordedReply(Reply(**values), session)
+
+    def _earlier_reply(self, key: str) -> RecordedReply | None:
+        recorded = self._earlier.reply(key) if self._earlier is not None else None
+        return replace(recorded, session=EARLIER) if recorded is not None else None
 
     def count_replies(self) -> int:
         """How many replies are recorded."""

@@ -1,5 +1,6 @@
 """The whole method in one call."""
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Unpack
 
@@ -9,6 +10,7 @@ from sdgkit.method.options import PlanOptions
 from sdgkit.method.planning import plan
 from sdgkit.method.sources import PlanSource, default_folder
 from sdgkit.run import Run
+from sdgkit.run.elsewhere import Cluster, TeacherLimits
 from sdgkit.run.progress import ProgressLine
 from sdgkit.teachers.source import TeacherSource
 
@@ -19,9 +21,10 @@ NOTHING_KEPT = "Interrupted. Pass a folder, out=, to keep the samples and resume
 def generate(
     seeds: PlanSource,
     *,
-    teacher: TeacherSource,
+    teacher: TeacherSource | None = None,
     out: str | Path | None = None,
     reuse: bool = False,
+    cluster: Cluster | None = None,
     **options: Unpack[PlanOptions],
 ) -> Run:
     """Turn seeds into samples with the whole method, or resume an earlier run in the same folder.
@@ -31,10 +34,11 @@ def generate(
     Args:
         seeds: What `load_seeds` takes; or the folder of a skill, or of a run to repeat, with the
             options given here in place of its own.
-        teacher: The teacher that the stages ask.
+        teacher: The teacher that the stages ask; none where the workers of a cluster start theirs.
         out: The run's folder (default: `runs/NAME` for a seed file NAME; otherwise everything is
             kept in memory).
         reuse: Continue in the folder of another job and reuse its recorded replies where they fit.
+        cluster: A cluster that works on the run, `sk.RayCluster(…)` (default: this machine alone).
         judge: Another teacher for the judging (default: the teacher judges its own work).
         pipeline: The stages (default: `GROUNDED` or `FREEFORM`, as the seeds require).
         prompts: Prompts by stage name, or a folder of YAML files named after the stages (default:
@@ -97,15 +101,31 @@ def generate(
         >>> run.state
         'done'
     """
-    folder = as_path("out", out)
-    if folder is None:
-        folder = default_folder(seeds)
+    folder = _folder(seeds, out)
     planned = plan(seeds, teacher=teacher, **options)
-    run = Run(planned, folder, reuse=reuse).start()
+    with ExitStack() as connections:
+        elsewhere = None
+        if cluster is not None:
+            elsewhere = connections.enter_context(cluster.join())
+            planned = elsewhere.prepared(planned, folder, TeacherLimits())
+        return _finish(Run(planned, folder, reuse=reuse, elsewhere=elsewhere))
+
+
+def _folder(seeds: PlanSource, out: str | Path | None) -> Path | None:
+    given = as_path("out", out)
+    if given is not None:
+        return Path(given)
+    return default_folder(seeds)
+
+
+def _finish(run: Run) -> Run:
+    """Start a run and wait for it, with its progress in a line."""
+    run.start()
+    name = run.plan.name if run.plan is not None else ""
     try:
-        with ProgressLine(planned.name) as progress:
+        with ProgressLine(name) as progress:
             return run.wait(progress=progress)
     except KeyboardInterrupt as interrupt:
-        if folder is None:
+        if run.out is None:
             show_in_notebook(interrupt, NOTHING_KEPT)
         raise

@@ -34,6 +34,7 @@ class Template:
     def __init__(
         self, source: str, *, file: str = "prompt", part: str | None = None, line: int = 1
     ) -> None:
+        self._source = source
         self.file = file
         self.part = part
         self.line = line
@@ -56,6 +57,10 @@ class Template:
             raise self._error(
                 f"{type(error).__name__}: {error}. Make it shorter and less nested."
             ) from None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Sent to another process as its source, and compiled there."""
+        return _compile_again, (self._source, self.file, self.part, self.line)
 
     def render(self, values: Mapping[str, Any]) -> str:
         """Fill in the template.
@@ -117,6 +122,10 @@ class Template:
         return PromptError(
             f"{place}: {problem}", file=self.file, line=line, part=self.part, problem=problem
         )
+
+
+def _compile_again(source: str, file: str, part: str | None, line: int) -> Template:
+    return Template(source, file=file, part=part, line=line)
 
 
 def _names_here(names: Collection[str]) -> str:

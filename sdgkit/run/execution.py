@@ -5,7 +5,7 @@ import concurrent.futures
 import logging
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from importlib import import_module
@@ -24,6 +24,7 @@ from sdgkit.funnel import (
 from sdgkit.journal import Totals
 from sdgkit.log import log
 from sdgkit.report.explain import explain
+from sdgkit.run.elsewhere import Elsewhere, RowStream
 from sdgkit.run.ending import take_last_steps
 from sdgkit.run.folder import no_training_file_note, write_folder, write_start, write_summary
 from sdgkit.run.judges import JudgeWarning, doubtful_judge
@@ -37,7 +38,7 @@ from sdgkit.run.session import begin_session, stream_of
 from sdgkit.run.snapshot import Snapshot, funnel_of
 from sdgkit.run.summary import summarize
 from sdgkit.run.workload import Workload
-from sdgkit.stream import Stream, Target, Usage
+from sdgkit.stream import Target, Usage
 from sdgkit.stream.stream import StageText
 from sdgkit.studies import Study
 from sdgkit.teachers import background
@@ -62,6 +63,7 @@ class Execution:
         notes: Where to report what the user should read.
         warning: The warning about a judge, if it was given in an earlier session.
         reuse: Continue in the folder of another job.
+        elsewhere: The machines that work on the rows; None for this one.
 
     Attributes:
         plan: What is done; with a profile, once the seeds are studied.
@@ -76,7 +78,14 @@ class Execution:
     """
 
     def __init__(
-        self, plan: Plan, record: Record, notes: Notes, warning: JudgeWarning, *, reuse: bool
+        self,
+        plan: Plan,
+        record: Record,
+        notes: Notes,
+        warning: JudgeWarning,
+        *,
+        reuse: bool,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         plan.require_teachers()
         _ = plan.admitted, plan.target_rounds()  # refused before anything is written
@@ -91,12 +100,13 @@ class Execution:
         self.state = "running"
         self.error: BaseException | None = None
         self.plan = plan
-        self.stream = stream_of(plan, journal, finished)
-        self._study = study_of(plan, journal)
+        self._elsewhere = elsewhere
         self._record = record
+        self._journal = journal
+        self.stream = self._stream_of(plan, finished)
+        self._study = study_of(plan, journal)
         self._notes = notes
         self._warning = warning
-        self._journal = journal
         self._pace = Pace()
         self._workload = Workload.of(plan)
         self._final_funnel: list[StageLine] = []
@@ -122,6 +132,13 @@ class Execution:
         background.loop().call_soon_threadsafe(self.stream.flowing.set)
 
     # The work -------------------------------------------------------------------------------------
+
+    def _stream_of(self, plan: Plan, finished: Mapping[int, Mapping[str, int]]) -> RowStream:
+        """The stream of a plan, here or elsewhere, from what is finished already."""
+        folder = self._record.folder
+        if self._elsewhere is not None and folder is not None:
+            return self._elsewhere.stream(plan, folder, self._journal, finished)
+        return stream_of(plan, self._journal, finished)
 
     async def _run(self) -> None:
         if self._record.folder is not None:
@@ -170,7 +187,7 @@ class Execution:
         finished = self._journal.change_edition(
             plan.edition().as_json(), from_start=plan.target is not None
         )
-        self.stream = stream_of(plan, self._journal, finished)
+        self.stream = self._stream_of(plan, finished)
         self.plan = plan
         self._workload = Workload.of(plan)
 
@@ -477,7 +494,7 @@ class Execution:
         return retries
 
 
-def _texts_of(stream: Stream) -> tuple[StageText, ...]:
+def _texts_of(stream: RowStream) -> tuple[StageText, ...]:
     """The newest texts of all stages. The stream may be adding some in another thread."""
     texts: list[StageText] = []
     for newest in stream.newest_texts.values():

@@ -23,6 +23,7 @@ from sdgkit.profile import PROFILE_FILE, Profile
 from sdgkit.report.explain import Explanation, explain
 from sdgkit.run.config import RunConfig
 from sdgkit.run.display import RunPage
+from sdgkit.run.elsewhere import Elsewhere
 from sdgkit.run.execution import NO_SAMPLES, Execution
 from sdgkit.run.finished import finished_plan
 from sdgkit.run.folder import SEEDS_FILE, SUMMARY_FILE, read_config, read_summary
@@ -63,6 +64,8 @@ class Run:
         on_note: Called with each sentence that the user should read, from any thread. By default
             `wait` prints them.
         journal: Where a run without a folder is recorded.
+        elsewhere: Other machines that work on the rows, such as those of a cluster
+            (`sdgkit.RayCluster.join`); by default this one does.
 
     Attributes:
         out: The run's folder, as it was given.
@@ -78,13 +81,18 @@ class Run:
         reuse: bool = False,
         on_note: Callable[[str], None] | None = None,
         journal: Journal | None = None,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         self._given_plan = plan
+        self._elsewhere = elsewhere
         self._reuse = reuse
         self._record = Record(out, journal)
         self.out = self._record.out
         self.folder = self._record.folder
         self._notes = Notes(self.out, on_note)
+        if elsewhere is not None:
+            for note in elsewhere.notes:
+                self._notes.add(note)
         self._judge_warning = JudgeWarning()
         self._execution: Execution | None = None
 
@@ -131,6 +139,7 @@ class Run:
                     self._notes,
                     self._judge_warning,
                     reuse=self._reuse,
+                    elsewhere=self._elsewhere,
                 )
         except KeyboardInterrupt:
             self._stop()

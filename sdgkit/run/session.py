@@ -9,6 +9,7 @@ from sdgkit.run.folder import write_start
 from sdgkit.run.notes import Notes
 from sdgkit.run.plan import Plan
 from sdgkit.run.record import Record
+from sdgkit.run.shards import take_over_shards
 from sdgkit.stream import Stream
 from sdgkit.studies import STUDY
 
@@ -41,6 +42,8 @@ def begin_session(
         previous = recorded_config(newest, record.out)
     if previous is not None and not reuse:
         refuse_another_job(previous, config, record.out)
+    if record.folder is not None:
+        take_over_shards(record.folder, journal)
     recorded_replies = journal.count_replies()
     if journal.note:
         notes.add(journal.note)

@@ -1,7 +1,7 @@
 """Shelves from a tree of skills: plan, generate."""
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Unpack
 
@@ -16,6 +16,7 @@ from sdgkit.method import PlanOptions, plan
 from sdgkit.method.options import without_misfits
 from sdgkit.method.pipelines import METHODS
 from sdgkit.method.sources import RUNS_FOLDER
+from sdgkit.run.elsewhere import Cluster
 from sdgkit.run.plan import Plan
 from sdgkit.seeds import read_seeds, skill
 from sdgkit.shelf.shelf import FAULTS_SHOWN, Shelf, ShelfSkill
@@ -32,6 +33,7 @@ def generate_shelf(
     out: str | Path | None = None,
     only: str | Sequence[str] = (),
     reuse: bool = False,
+    cluster: Cluster | None = None,
     **options: Unpack[PlanOptions],
 ) -> Shelf:
     """Generate for all skills in a tree: a folder of skills, or a taxonomy with `qna.yaml` leaves.
@@ -47,6 +49,7 @@ def generate_shelf(
         out: The shelf's folder (default: `runs/`, then the name of the tree).
         only: Patterns such as `writing/**`; behind `!`, of what to leave out (default: all).
         reuse: Continue in folders of other jobs and reuse their replies where they fit.
+        cluster: A cluster that works on the skills, one after the other (default: this machine).
 
     Returns:
         The finished shelf.
@@ -62,7 +65,10 @@ def generate_shelf(
         patterns = list(only)
     folder = Path(as_path("out", out) or default_shelf_folder(tree))
     shelf = plan_shelf(tree, folder, teacher=teacher, only=patterns, reuse=reuse, **options)
-    return shelf.start().wait()
+    with ExitStack() as connections:
+        if cluster is not None:
+            shelf.work_on(connections.enter_context(cluster.join()))
+        return shelf.start().wait()
 
 
 def default_shelf_folder(tree: str | Path) -> Path:

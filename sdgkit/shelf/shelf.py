@@ -27,6 +27,7 @@ from sdgkit.formatting import format_samples, pluralize
 from sdgkit.keywords import known_keywords
 from sdgkit.recorded import read_file
 from sdgkit.run import Run, open_run
+from sdgkit.run.elsewhere import Elsewhere
 from sdgkit.run.folder import write_values
 from sdgkit.run.plan import Plan
 from sdgkit.run.snapshot import Funnel, Snapshot
@@ -101,6 +102,7 @@ class Shelf:
         self.error: SdgkitError | None = None
         self._plans = plans
         self._reuse = reuse
+        self._elsewhere: Elsewhere | None = None
         self._notes: deque[str] = deque()
         self._say = on_note or self._notes.append
         self._runs: dict[str, Run] = {}
@@ -133,6 +135,24 @@ class Shelf:
         for name, planned in plans:
             plans_asking[name] = replace(planned, teacher=teacher, judge=judge)
         self._plans = plans_asking
+
+    def work_on(self, elsewhere: Elsewhere) -> None:
+        """Let other machines work on the skills, one skill after the other; before it is started.
+
+        Args:
+            elsewhere: What `sdgkit.RayCluster.join` gives.
+
+        Raises:
+            SettingsError: They would start their teachers anew for each skill.
+        """
+        if elsewhere.starts_teachers:
+            raise SettingsError(
+                "The workers of a cluster cannot start their teachers (serve, --serve) for several "
+                "skills: each skill would start them anew. Start the teachers yourself and give "
+                "their addresses, or run the skills one by one.",
+                setting="serve",
+            )
+        self._elsewhere = elsewhere
 
     # Working --------------------------------------------------------------------------------------
 
@@ -208,7 +228,13 @@ class Shelf:
 
     def _new_run(self, name: str, plans: Mapping[str, Plan]) -> tuple[str, Run]:
         # Its notes stay with the run; of twenty skills they would be a wall of text.
-        return name, Run(plans[name], self.out / name, reuse=self._reuse, on_note=_keep)
+        return name, Run(
+            plans[name],
+            self.out / name,
+            reuse=self._reuse,
+            on_note=_keep,
+            elsewhere=self._elsewhere,
+        )
 
     def _work(self, waiting: deque[tuple[str, Run]]) -> None:
         """Work on all runs that wait; in a thread of its own."""
@@ -230,6 +256,8 @@ class Shelf:
 
     def _has_idle_slot(self, active: Mapping[str, Run]) -> bool:
         """Whether the runs that are active leave a slot of the teacher idle."""
+        if self._elsewhere is not None:
+            return not active  # the workers of one skill share all slots
         snapshots = [run.snapshot() for run in active.values()]
         if any(snapshot.state == "paused" for snapshot in snapshots):
             return False

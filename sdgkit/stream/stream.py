@@ -83,6 +83,8 @@ class Stream:
         newest: The newest samples, the latest last.
         newest_texts: The newest texts and drops of each stage, the latest last.
         is_cancelled: Whether the stream was cancelled.
+        stops_early: Whether it stops once the first rows of a stage have all failed alike; a
+            part of a run does not know whether they are the first.
     """
 
     def __init__(
@@ -101,6 +103,7 @@ class Stream:
         for stage in self.stages:
             self.newest_texts[stage.name] = deque(maxlen=NEWEST_TEXTS)
         self.is_cancelled = False
+        self.stops_early = True
         self._plan = plan
         self._journal = journal
         self._tasks = Tasks(self._is_done)
@@ -330,7 +333,7 @@ class Stream:
         self._record(outcome)
         dropped = StageText(step.stage.name, step.id, {}, drop.reason, _shortened(drop.message))
         self.newest_texts[step.stage.name].append(dropped)
-        if drop.reason in FAILURES and not self.tally.rows_out(step.at):
+        if self.stops_early and drop.reason in FAILURES and not self.tally.rows_out(step.at):
             self._stop_if_all_fail_alike(step, drop)
 
     def _stop_if_all_fail_alike(self, step: StreamStep, drop: Drop) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from sdgkit.errors import SettingsError
@@ -11,9 +12,10 @@ from sdgkit.rehearsal.options import Options as RehearsalOptions
 from sdgkit.teachers import background
 from sdgkit.teachers.adapters import OpenAICompatible
 from sdgkit.teachers.address import parse_address
-from sdgkit.teachers.concurrency import default_concurrency, parse_concurrency
+from sdgkit.teachers.concurrency import Concurrency, default_concurrency, parse_concurrency
 from sdgkit.teachers.credentials import Credentials
 from sdgkit.teachers.discovery import open_servers
+from sdgkit.teachers.introduction import Introduction
 from sdgkit.teachers.server import Server
 from sdgkit.teachers.settings import REHEARSAL, Settings, resolve_settings
 from sdgkit.teachers.teacher import Teacher
@@ -117,27 +119,78 @@ def connect(
         context_length=context_length,
     )
     arguments = Settings.parse(kind, base_url, model, key_file, headers)
-    quiet_http_libraries()
     settings = resolve_settings(arguments)
+    _check_rehearsal_options(rehearsal_options, settings.base_urls)
     credentials = Credentials(settings, api_key)
-    base_urls = list(settings.base_urls)
-    _check_rehearsal_options(rehearsal_options, base_urls)
+    if concurrency is None:
+        servers = max(1, len(settings.base_urls))
+        concurrency = default_concurrency(settings.kind or REHEARSAL, servers)
+    limit = parse_concurrency(concurrency)
+    introduction = Introduction(
+        kind=settings.kind or "",
+        base_urls=settings.base_urls,
+        model=settings.model or "",
+        concurrency=limit.most,
+        is_auto=limit.is_auto,
+        timeout=timeout,
+        patience=patience,
+        rehearsal=rehearsal_options,
+    )
+    return _connect(introduction, settings, credentials)
+
+
+def connect_again(introduction: Introduction) -> Teacher:
+    """Connect to a teacher that another process has connected to.
+
+    Args:
+        introduction: Its `Teacher.introduction`. Of this machine's own settings, only the key in
+            the environment counts, where the introduction has none.
+
+    Raises:
+        TeacherUnreachable: No server answers there.
+        TeacherRefused: It refuses the key, or does not have the model.
+    """
+    key_file = introduction.key_file
+    settings = Settings(
+        kind=introduction.kind,
+        base_urls=tuple(introduction.base_urls),
+        model=introduction.model or None,
+        key_file=key_file if key_file and Path(key_file).is_file() else None,
+    )
+    api_key = None if settings.key_file else introduction.key
+    credentials = Credentials(settings, api_key, values_of_headers=introduction.headers)
+    return _connect(introduction, settings, credentials)
+
+
+def _connect(introduction: Introduction, settings: Settings, credentials: Credentials) -> Teacher:
+    quiet_http_libraries()
+    base_urls = list(introduction.base_urls)
     notes: list[str] = []
     with contextlib.ExitStack() as started:
         if not base_urls:
-            base_urls = [_start_rehearsal(rehearsal_options, started)]
+            base_urls = [_start_rehearsal(introduction.rehearsal, started)]
         adapters = []
         for url in base_urls:
             address = parse_address(url)
             server = Server(
                 address.base_url, settings.kind or "", credentials, notes, query=address.query
             )
-            adapters.append(OpenAICompatible(server, timeout))
+            adapters.append(OpenAICompatible(server, introduction.timeout))
         adapter = background.wait(open_servers(adapters, settings))
-        if concurrency is None:
-            concurrency = default_concurrency(settings.kind or REHEARSAL, len(adapters))
-        limit = parse_concurrency(concurrency)
-        return Teacher(adapter, limit, patience, on_close=started.pop_all().close)
+        introduction = replace(
+            introduction,
+            model=adapter.server.model,
+            key=credentials.key,
+            key_file=str(credentials.key_file.resolve()) if credentials.key_file else None,
+            headers=credentials.headers,
+        )
+        return Teacher(
+            adapter,
+            Concurrency(introduction.concurrency, introduction.is_auto),
+            introduction.patience,
+            on_close=started.pop_all().close,
+            introduction=introduction,
+        )
 
 
 def _check_rehearsal_options(options: RehearsalOptions, base_urls: Sequence[str]) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from sdgkit.errors import SettingsError
@@ -33,7 +34,13 @@ class Credentials:
         SettingsError: The key, its file or a header cannot be used.
     """
 
-    def __init__(self, settings: Settings, api_key: str | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        api_key: str | None = None,
+        *,
+        values_of_headers: Mapping[str, str] | None = None,
+    ) -> None:
         key_variables = ["SDGKIT_API_KEY"]
         if settings.kind == "openai":
             key_variables.append("OPENAI_API_KEY")
@@ -49,6 +56,7 @@ class Credentials:
             name.title(): _header_value(name, variable)
             for name, variable in settings.headers.items()
         }
+        self.headers |= values_of_headers or {}
         self.secrets = list(self.headers.values())
         self.known = Secrets(self.secrets)
         self._key = ""

@@ -5,6 +5,7 @@ import contextlib
 import os
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sdgkit.errors import RequestRefused
@@ -21,13 +22,27 @@ from sdgkit.teachers.adapters import Adapter
 from sdgkit.teachers.auto_slots import AutoSlots
 from sdgkit.teachers.concurrency import Concurrency
 from sdgkit.teachers.exchange import NOWHERE, Origin, Reply, Request
+from sdgkit.teachers.introduction import Introduction
 from sdgkit.teachers.load import ServerLoad, read_load
 from sdgkit.teachers.retry_policy import RetryPolicy, State
 from sdgkit.teachers.settings import REHEARSAL
 from sdgkit.teachers.slots import Slots
 from sdgkit.teachers.streams import Show
 
-__all__ = ["Origin", "Reply", "Request", "ServerLoad", "Teacher"]
+__all__ = ["Elsewhere", "Origin", "Reply", "Request", "ServerLoad", "Teacher"]
+
+
+@dataclass
+class Elsewhere:
+    """What other processes report that ask the same teacher for the same run.
+
+    Attributes:
+        retries: How many exchanges have failed there and were tried again.
+        away_reason: Why the teacher is away for all of them; empty while it is present.
+    """
+
+    retries: int = 0
+    away_reason: str = ""
 
 
 class Teacher:
@@ -44,6 +59,8 @@ class Teacher:
             does not say.
         notes: Sentences for the user, such as a parameter that the server refuses. The list grows.
         slots: The limit on concurrent requests, shared by everything that uses this teacher.
+        introduction: What another process needs to connect to it; None where that is not known.
+        elsewhere: What other processes report of it.
     """
 
     def __init__(
@@ -52,8 +69,11 @@ class Teacher:
         concurrency: Concurrency,
         patience: float,
         on_close: Callable[[], None],
+        introduction: Introduction | None = None,
     ) -> None:
         server = adapter.server
+        self.introduction = introduction
+        self.elsewhere = Elsewhere()
         self.base_url = str(server.address)
         self.model = server.model
         self.is_rehearsal = server.model == REHEARSAL
@@ -140,17 +160,17 @@ class Teacher:
     @property
     def state(self) -> State:
         """Either "away", while nothing is answered and all requests wait, or "present"."""
-        return self._retry_policy.state
+        return "away" if self.elsewhere.away_reason else self._retry_policy.state
 
     @property
     def away_reason(self) -> str:
         """Why it is away, in a few words; empty while it is present."""
-        return self._retry_policy.away_reason
+        return self.elsewhere.away_reason or self._retry_policy.away_reason
 
     @property
     def retries(self) -> int:
         """How many exchanges have failed and were tried again so far."""
-        return self._retry_policy.retries
+        return self._retry_policy.retries + self.elsewhere.retries
 
     @property
     def left_out(self) -> dict[str, str]:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import datasets
 import pytest
@@ -43,6 +44,7 @@ NOT_RUN = re.compile(r"# Not run in the tests: .+\.$")
 # How many examples of each page are not run.
 NOT_RUN_ON = {
     "README.md": 2,
+    "cluster.md": 4,
     "headless.md": 1,
     "layout.md": 1,
     "panels.md": 1,
@@ -53,7 +55,20 @@ NOT_RUN_ON = {
     "weather.md": 1,
 }
 # Options in the text that belong to other programs.
-OTHER_OPTIONS = {"--allow-root", "--insecure", "--ip", "--list", "--tensor-parallel-size"}
+OTHER_OPTIONS = {
+    "--address",
+    "--allow-root",
+    "--block",
+    "--exclude",
+    "--head",
+    "--insecure",
+    "--ip",
+    "--list",
+    "--nodelist",
+    "--nodes",
+    "--ntasks",
+    "--tensor-parallel-size",
+}
 
 
 @dataclass(frozen=True)
@@ -312,3 +327,57 @@ def test_its_examples_of_files_are_well_formed() -> None:
     for settings in map(tomllib.loads, blocks_of_kind("toml")):
         is_skills = settings.keys() <= SKILL_SETTINGS.keys()
         assert is_skills or settings.keys() <= {*SETTING_NAMES, *JOB_SETTINGS}
+
+
+# The page about clusters ------------------------------------------------------------------------
+
+
+def test_the_slurm_job_is_a_script_that_bash_understands() -> None:
+    job = _slurm_job()
+    assert job.startswith("#!/bin/bash\n#SBATCH ")
+    subprocess.run(["bash", "-n", "-c", job], check=True)
+    options = re.findall(r"^#SBATCH --([a-z-]+)=", job, re.MULTILINE)
+    assert {"nodes", "ntasks-per-node", "gpus-per-node", "time"} <= set(options)
+
+
+def test_the_commands_in_the_cluster_examples_are_commands_that_sdgkit_takes() -> None:
+    [manifest] = _manifests()
+    entrypoint = manifest["spec"]["entrypoint"]
+    commands = re.findall(r"^sdgkit (?:.*\\\n)*.*$", _slurm_job(), re.MULTILINE)
+    assert len(commands) == 1
+    for text in (entrypoint, commands[0].replace("\\\n", " ")):
+        words = shlex.split(text)
+        options = [word for word in words if word.startswith("--")]
+        assert words[:2] == ["sdgkit", "generate"]
+        told = subprocess.run(
+            [sys.executable, "-m", "sdgkit", "generate", "--help"],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        assert [option for option in options if option not in told] == []
+
+
+def test_the_kubernetes_job_gives_every_worker_the_volume_of_the_run() -> None:
+    [manifest] = _manifests()
+    assert manifest["kind"] == "RayJob"
+    cluster = manifest["spec"]["rayClusterSpec"]
+    for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
+        pod = group["template"]["spec"]
+        volumes = [volume["name"] for volume in pod["volumes"]]
+        for container in pod["containers"]:
+            mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+            assert set(mounts) <= set(volumes)
+            assert "/data" in mounts.values()
+
+
+def _slurm_job() -> str:
+    page = (GUIDE / "cluster.md").read_text("utf-8")
+    [job] = re.findall(r"^sbatch <<'JOB'\n(.*?)^JOB$", page, re.MULTILINE | re.DOTALL)
+    return str(job)
+
+
+def _manifests() -> list[dict[str, Any]]:
+    page = (GUIDE / "cluster.md").read_text("utf-8")
+    blocks = re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    return [yaml.safe_load(block) for block in blocks]

@@ -104,6 +104,8 @@ LLAMA_STACK = Environment("llama_stack", "3.12")
 OGX = Environment("ogx", "3.12")
 OLD_LLAMA_STACK = Environment("old_llama_stack", "3.12")
 OLD_CLIENT = Environment("old_client", "3.11")
+# Ray and what it needs beside sdgkit's own libraries: it is put behind them, in their own Python.
+RAY = Environment("ray", f"{sys.version_info.major}.{sys.version_info.minor}")
 
 
 def tiny_model() -> Path:

@@ -1,0 +1,127 @@
+"""`RayCluster`: which cluster a run is to use, and how."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sdgkit.cluster.joined import JoinedCluster
+from sdgkit.cluster.serving import words_of
+from sdgkit.errors import RunError, SettingsError
+from sdgkit.method.options import check_number
+
+NO_RAY = (
+    "Ray is not installed. Install the extra on every machine of the cluster: "
+    "pip install 'sdgkit[cluster]'."
+)
+
+
+@dataclass(frozen=True)
+class RayCluster:
+    """A Ray cluster that works on a run: `sk.generate(…, cluster=sk.RayCluster(…))`.
+
+    The seeds are dealt out to workers. Each worker is a Ray task, which Ray starts again if it or
+    its machine is lost.
+
+    Attributes:
+        address: Where Ray is: "auto" (the cluster that this machine belongs to), "local" (start one
+            on this machine), or the address of a cluster, such as "10.0.0.5:6379".
+        workers: How many workers share the seeds (default: one for each machine; with `serve` and
+            GPUs, as many as the GPUs of the cluster suffice for).
+        serve: A command that starts a teacher of its own for each worker, with `{port}` where the
+            port belongs: "vllm serve MODEL --port {port}". By default all workers ask the teacher
+            of the run.
+        gpus_per_worker: How many GPUs a worker gets from Ray, for its teacher (default none).
+        cpus_per_worker: How many CPU cores Ray reserves for a worker (default 1).
+        retries: How many times Ray starts a worker again that it has lost (default 3).
+        serve_patience: Seconds to wait until a teacher of a worker's own answers (default 1800).
+
+    Raises:
+        SettingsError: A value cannot be used.
+
+    Example:
+        >>> import sdgkit as sk
+        >>> cluster = sk.RayCluster("auto", workers=4)
+        >>> cluster.workers
+        4
+    """
+
+    address: str = "auto"
+    workers: int | None = None
+    serve: str | None = None
+    gpus_per_worker: float = 0.0
+    cpus_per_worker: float = 1.0
+    retries: int = 3
+    serve_patience: float = 1800.0
+
+    def __post_init__(self) -> None:
+        if not self.address:
+            raise SettingsError(
+                'The address of the cluster is "auto", "local" or HOST:PORT; it is empty.',
+                setting="address",
+            )
+        if self.workers is not None:
+            check_number("workers", self.workers, 1)
+        check_number("retries", self.retries, 0)
+        for name in ("gpus_per_worker", "cpus_per_worker", "serve_patience"):
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or isinstance(value, bool) or value < 0:
+                raise SettingsError(
+                    f"{name} must be a number of at least 0, not {value!r}.", setting=name
+                )
+        if self.serve is not None:
+            words_of(self.serve)
+        elif self.gpus_per_worker:
+            raise SettingsError(
+                "gpus_per_worker (--gpus-per-worker) is for the teachers that the workers start: "
+                "give serve (--serve) as well.",
+                setting="gpus_per_worker",
+            )
+
+    @contextmanager
+    def join(self) -> Iterator[JoinedCluster]:
+        """Connect to the cluster, and start one if the address is "local".
+
+        Yields:
+            The cluster, for `sdgkit.Run(…, elsewhere=…)`.
+
+        Raises:
+            SettingsError: Ray is not installed.
+            RunError: There is no such cluster.
+        """
+        ray = _import_ray()
+        is_ours = not ray.is_initialized()
+        if is_ours:
+            _connect(ray, self.address)
+        try:
+            yield JoinedCluster(self)
+        finally:
+            if is_ours:
+                ray.shutdown()
+
+
+def _import_ray() -> Any:
+    # Ray sends figures about its use to its makers unless this is set before it starts.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray
+    except ImportError:
+        raise SettingsError(NO_RAY, setting="cluster") from None
+    return ray
+
+
+def _connect(ray: Any, address: str) -> None:
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if address == "local":
+        options["include_dashboard"] = False
+    try:
+        ray.init(address=address, **options)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        where = "on this machine" if address == "auto" else f"at {address}"
+        first_line = str(error).strip().partition("\n")[0]
+        raise RunError(
+            f"There is no Ray cluster {where} ({first_line}). Start one with `ray start --head`, "
+            'give its address, or use "local" for one on this machine alone.'
+        ) from None

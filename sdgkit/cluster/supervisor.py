@@ -1,0 +1,46 @@
+"""Runs a command and ends it, with all processes that it started, when its own parent is gone.
+
+`python -m sdgkit.cluster.supervisor COMMAND …`: the parent holds the other end of the standard
+input, which closes when the parent ends, even if it is killed.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+GRACE_S = 10.0
+"""Seconds between the polite signal and the other one."""
+
+
+def main(command: list[str]) -> int:
+    """Run a command until it ends, or the standard input is closed. Returns its exit status."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # the parent decides
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, start_new_session=True, restore_signals=True
+    )
+    threading.Thread(target=_end_with_parent, args=(process,), daemon=True).start()
+    status = process.wait()
+    _signal_group(process.pid, signal.SIGKILL)  # what it started and left behind
+    return status
+
+
+def _end_with_parent(process: "subprocess.Popen[bytes]") -> None:
+    while os.read(sys.stdin.fileno(), 4096):
+        pass  # nobody writes anything; this waits for the end
+    _signal_group(process.pid, signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(GRACE_S)
+    _signal_group(process.pid, signal.SIGKILL)
+
+
+def _signal_group(group: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,310 @@
+"""What a worker does: the rows of its shard, in an ordinary journal in the shard's folder."""
+
+import pickle
+import platform
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sdgkit.cluster.messages import (
+    Failure,
+    Look,
+    Serving,
+    Shard,
+    ShardReport,
+    ShardResult,
+    Teachers,
+)
+from sdgkit.cluster.serving import serve
+from sdgkit.errors import FolderInUse, as_sdgkit_error
+from sdgkit.files import JOURNAL_FILE
+from sdgkit.journal import Journal
+from sdgkit.run.plan import Plan
+from sdgkit.run.profiles import after_study, study_notes, study_of
+from sdgkit.run.snapshot import Snapshot, funnel_of
+from sdgkit.stream import Stream
+from sdgkit.teachers import Teacher, background, connect
+from sdgkit.teachers.connection import connect_again
+
+REPORT_S = 0.5
+"""Seconds between two reports."""
+
+BEFORE_IT_S = 600.0
+"""Seconds to wait for a worker that was given up while it still holds the folder of the shard."""
+
+LOOK_S = 0.5
+"""Seconds between two looks whether it does."""
+
+
+def call(function: str, job: bytes, teachers: bytes, recorded: list[Any], watch: Any) -> bytes:
+    """Call a function of this file by its name; see `sdgkit.cluster.entrance.enter`."""
+    functions: dict[str, Callable[..., object]] = {"run_shard": run_shard, "look": look}
+    result = functions[function](pickle.loads(job), pickle.loads(teachers), recorded, watch)
+    return pickle.dumps(result)
+
+
+# A shard ------------------------------------------------------------------------------------------
+
+
+def run_shard(shard: Shard, teachers: Teachers, recorded: list[Any], watch: Any) -> ShardResult:
+    """Work on a shard until its rows are finished, or the run is cancelled.
+
+    Args:
+        shard: The shard.
+        teachers: Whom to ask.
+        recorded: A reference to the file of the recorded replies, for a worker that does not see
+            the run's folder; empty without any.
+        watch: The actor to which it reports.
+    """
+    with ExitStack() as resources:
+        folder = resources.enter_context(_folder_of(shard))
+        is_seen = folder == shard.folder
+        report = ShardReport(shard.number)
+        failure = None
+        try:
+            work = _Work(shard, folder, _Watch(watch, shard.number))
+            try:
+                work.carry_out(teachers, recorded)
+            finally:
+                report = work.report()
+        except Exception as error:
+            failure = _failure(error)
+        journal = None if is_seen else _file_of(folder)
+    return ShardResult(report, journal, failure)
+
+
+@contextmanager
+def _folder_of(shard: Shard) -> Iterator[Path]:
+    """The folder in which the shard is recorded: in the run's, or on this machine's own disk."""
+    if _reads(shard.proof, shard.secret):
+        yield shard.folder
+        return
+    name = f"sdgkit-{shard.secret}-{shard.folder.name}"
+    folder = Path(tempfile.gettempdir()) / name
+    folder.mkdir(mode=0o700, exist_ok=True)
+    try:
+        yield folder
+    finally:
+        # Only if the worker lives: a successor on this machine would resume here.
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _reads(proof: Path, secret: str) -> bool:
+    try:
+        return proof.read_text("utf-8") == secret
+    except OSError:
+        return False
+
+
+def _file_of(folder: Path) -> bytes | None:
+    """The file of the journal in a folder; None if nothing was recorded."""
+    try:
+        return (folder / JOURNAL_FILE).read_bytes()
+    except OSError:
+        return None
+
+
+class _Watch:
+    """The actor to which a worker reports. If it is gone, so is the run: Ray ends the worker."""
+
+    def __init__(self, actor: Any, number: int) -> None:
+        self._actor = actor
+        self._number = number
+
+    def wants_stop(self, report: ShardReport) -> bool:
+        """Report, and return whether the run was cancelled."""
+        import ray
+
+        try:
+            reply = self._actor.report.remote(self._number, pickle.dumps(report))
+            return bool(ray.get(reply))
+        except ray.exceptions.RayActorError:
+            return False
+
+
+class _Work:
+    """The work on a shard.
+
+    Args:
+        shard: The shard.
+        folder: Where it is recorded.
+        watch: To whom it is reported.
+    """
+
+    def __init__(self, shard: Shard, folder: Path, watch: _Watch) -> None:
+        self._shard = shard
+        self._folder = folder
+        self._watch = watch
+        self._teachers: list[Teacher] = []
+        self._stream: Stream | None = None
+
+    def carry_out(self, teachers: Teachers, recorded: list[Any]) -> None:
+        """Do it. Raises SdgkitError."""
+        with ExitStack() as resources:
+            earlier = self._earlier(recorded, resources)
+            journal = resources.enter_context(closing(_journal_of(self._folder, earlier)))
+            plan = _connected(self._shard.plan, teachers, self._folder, resources)
+            self._teachers = plan.teachers
+            finished = journal.begin(plan.edition().as_json())
+            self._stream = Stream(plan, plan.admitted, journal, finished, None)
+            self._stream.stops_early = False
+            self._move(self._stream, plan, journal)
+
+    def _earlier(self, recorded: list[Any], resources: ExitStack) -> Journal | None:
+        """The replies that earlier sessions of the run recorded; None without any."""
+        place = self._shard.recorded
+        if place is None:
+            return None
+        if self._folder != self._shard.folder:
+            import ray
+
+            place = self._folder / "recorded"
+            place.mkdir(exist_ok=True)
+            (place / JOURNAL_FILE).write_bytes(ray.get(recorded[0]))
+        return resources.enter_context(closing(Journal(place, read_only=True)))
+
+    def _move(self, stream: Stream, plan: Plan, journal: Journal) -> None:
+        """Move its rows, and report, until the stream ends."""
+        moving = background.submit(stream.run())
+        begun = time.monotonic()
+        try:
+            while not moving.done():
+                with suppress(TimeoutError):
+                    moving.exception(timeout=REPORT_S)
+                if self._watch.wants_stop(self.report()):
+                    background.loop().call_soon_threadsafe(stream.cancel)
+                background.wait(self._beat(journal, plan, time.monotonic() - begun, "running"))
+        finally:
+            if not moving.done():
+                background.loop().call_soon_threadsafe(stream.cancel)
+            moving.result()
+        state = "cancelled" if stream.is_cancelled else "done"
+        background.wait(self._beat(journal, plan, time.monotonic() - begun, state))
+
+    async def _beat(self, journal: Journal, plan: Plan, wall_s: float, state: str) -> None:
+        """Record how far the shard has got, as a run does. On the loop on which it is recorded."""
+        assert self._stream is not None
+        funnel = funnel_of(plan.pipeline, self._stream.tally, len(plan.rows))
+        snapshot = Snapshot(state, funnel, seeds=len(plan.rows), wall_s=wall_s)
+        report = self.report()
+        journal.beat(
+            state,
+            snapshot=snapshot.as_json(),
+            reused=report.usage.reused,
+            retries=report.retries,
+            refused=report.usage.refused,
+        )
+
+    def report(self) -> ShardReport:
+        """How far the shard has got."""
+        stream = self._stream
+        notes = [note for teacher in self._teachers for note in list(teacher.notes)]
+        if stream is None:
+            return ShardReport(self._shard.number, notes=notes)
+        away_reasons = [teacher.away_reason for teacher in self._teachers if teacher.away_reason]
+        texts = [text for newest in stream.newest_texts.values() for text in newest.copy()]
+        return ShardReport(
+            number=self._shard.number,
+            tally=stream.tally.as_json(),
+            usage=replace(stream.usage),
+            in_flight=stream.in_flight,
+            retries=sum(teacher.retries for teacher in self._teachers),
+            away_reason=away_reasons[0] if away_reasons else "",
+            notes=notes,
+            newest=list(stream.newest.copy()),
+            texts=texts,
+        )
+
+
+def _journal_of(folder: Path, earlier: Journal | None) -> Journal:
+    """The journal of a shard, once no earlier worker writes it any more.
+
+    A worker that Ray has given up, because its machine did not answer, may still be alive.
+
+    Raises:
+        FolderInUse: It is, even after `BEFORE_IT_S`.
+    """
+    deadline = time.monotonic() + BEFORE_IT_S
+    while True:
+        try:
+            return Journal(folder, earlier=earlier)
+        except FolderInUse:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(LOOK_S)
+
+
+# Teachers -----------------------------------------------------------------------------------------
+
+
+def _connected(plan: Plan, teachers: Teachers, folder: Path, resources: ExitStack) -> Plan:
+    """The plan with its teachers, connected from this machine."""
+    teacher = None
+    if teachers.serving is not None:
+        teacher = _served(teachers.serving, folder, resources)
+    elif teachers.teacher is not None:
+        teacher = resources.enter_context(connect_again(teachers.teacher))
+    judge = None
+    if teachers.judge is not None:
+        judge = resources.enter_context(connect_again(teachers.judge))
+    return replace(plan, teacher=teacher, judge=judge)
+
+
+def _served(serving: Serving, folder: Path, resources: ExitStack) -> Teacher:
+    """The teacher that this worker starts for itself."""
+    base_url = resources.enter_context(serve(serving.command, folder, serving.patience))
+    teacher = connect(
+        "vllm",
+        base_url,
+        model=serving.model or None,
+        concurrency=serving.concurrency,
+        timeout=serving.timeout,
+        patience=serving.teacher_patience,
+    )
+    return resources.enter_context(teacher)
+
+
+def look(shard: Shard, teachers: Teachers, recorded: list[Any], watch: Any) -> Look:
+    """Start the teacher, and study the seeds with it if the plan wants that.
+
+    Args:
+        shard: The whole run as one shard.
+        teachers: How to start the teacher.
+        recorded: As for `run_shard`.
+        watch: As for `run_shard`.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="sdgkit-look-"))
+    try:
+        with ExitStack() as resources:
+            plan = _connected(shard.plan, teachers, folder, resources)
+            return _look_at(plan, folder)
+    except Exception as error:
+        return Look(failure=_failure(error))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _look_at(plan: Plan, folder: Path) -> Look:
+    teacher = plan.teacher
+    assert teacher is not None, "it was just started"
+    seen = Look(teacher.kind, teacher.model, teacher.context_length, tuple(teacher.notes))
+    if plan.study is None:
+        return seen
+    with closing(Journal(folder)) as journal:
+        journal.begin(plan.edition().as_json())
+        study = study_of(plan, journal)
+        assert study is not None, "it has a teacher, and prompts for a study"
+        outcome = background.wait(study.carry_out())
+        notes = study_notes(outcome, plan, None)
+    studied = replace(after_study(plan, outcome), teacher=None, judge=None)
+    return replace(seen, journal=_file_of(folder), plan=studied, study_notes=notes)
+
+
+def _failure(error: Exception) -> Failure:
+    known = as_sdgkit_error(error, "The worker failed")
+    return Failure(type(known).__name__, str(known), platform.node())

@@ -1,0 +1,87 @@
+"""Takes the content of one journal over into another: of the parts of a run into the whole's."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sdgkit.journal.journal import EARLIER, Journal
+
+PAGE_SIZE = 500
+"""Rows that are read, and written, at a time."""
+
+SELECT_REPLIES = """
+    SELECT key, stage, model, ordinal, attempt, messages, sampling,
+        text, reasoning, finish_reason, prompt_tokens, completion_tokens, seconds
+    FROM replies WHERE key>:last ORDER BY key LIMIT :page_size
+"""
+
+INSERT_REPLY = """
+    INSERT OR IGNORE INTO replies (
+        session, key, stage, model, ordinal, attempt, messages, sampling,
+        text, reasoning, finish_reason, prompt_tokens, completion_tokens, seconds
+    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+SELECT_ROWS = """
+    SELECT place, id, unit, stage, reason, message, reply, columns, trail
+    FROM rows WHERE edition=:edition AND place>:last ORDER BY place LIMIT :page_size
+"""
+
+INSERT_ROW = """
+    INSERT OR REPLACE INTO rows (
+        edition, place, id, unit, stage, reason, message, reply, columns, trail
+    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+
+def copy_replies(source: Journal, whole: Journal) -> None:
+    """Record the replies of a journal in another one, as replies of its session.
+
+    Where both have a reply to a request, the one that is there stays. Before a session has begun,
+    they are replies of an earlier one.
+
+    Args:
+        source: Where they are.
+        whole: Where to record them.
+
+    Raises:
+        RunError: One of the two cannot be used.
+    """
+    session = whole.session or EARLIER
+    for page in _pages(source, SELECT_REPLIES, "key"):
+        whole.take_over(INSERT_REPLY, [(session, *row) for row in page])
+
+
+def copy_rows(source: Journal, whole: Journal, units: Mapping[int, int]) -> None:
+    """Record the samples, the drops and the finished units of a part of a run in the whole's.
+
+    They belong to the edition that the whole's session writes.
+
+    Args:
+        source: The journal of the part.
+        whole: The journal of the whole run.
+        units: For each input row of the part, counted from 1, which one of the whole it is.
+
+    Raises:
+        RunError: One of the two cannot be used.
+    """
+    edition = whole.edition
+    for page in _pages(source, SELECT_ROWS, "place", edition=source.edition):
+        rows = []
+        for place, id_, unit, *columns in page:
+            _, _, below = place.partition(".")
+            new_place = f"{units[unit]:06}"
+            if below:
+                new_place = f"{new_place}.{below}"
+            rows.append((edition, new_place, id_, units[unit], *columns))
+        whole.take_over(INSERT_ROW, rows)
+    for unit, counts in source.finished_units().items():
+        whole.finish(units[unit], counts)
+    whole.flush()
+
+
+def _pages(source: Journal, query: str, order: str, **values: str) -> Iterator[list[Any]]:
+    """The rows of a query, page by page."""
+    page = source.select(query, last="", page_size=PAGE_SIZE, **values)
+    while page:
+        yield page
+        page = source.select(query, last=page[-1][order], page_size=PAGE_SIZE, **values)

@@ -1,0 +1,224 @@
+"""The same run on a real Ray cluster: equal rows, nothing lost, nothing asked twice."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cluster.conftest import SMALL, Start
+from cluster.nodes import Nodes, driver_environment, interrupt, wait_for
+from scripted import PROMPTS, Ask, ScriptedTeacher, assert_adds_up, seeds
+
+import sdgkit as sk
+from sdgkit.errors import RunError
+
+Ended = Callable[["subprocess.Popen[str]"], dict[str, Any]]
+
+FILES = ("dataset.jsonl", "dropped.jsonl", "seeds.jsonl")
+SEEDS = 9
+SLOTS = 8
+
+
+def alone(script: ScriptedTeacher, out: Path, **settings: Any) -> sk.Run:
+    """The same run on one machine."""
+    given = {"prompts": PROMPTS, "profile": False, **SMALL, **settings}
+    teacher = script.connect(SLOTS)
+    return sk.generate(seeds(SEEDS), teacher=teacher, out=out, **given)
+
+
+def on_cluster(nodes: Nodes, **options: Any) -> dict[str, Any]:
+    """The settings of a run on a cluster."""
+    cluster = {"address": nodes.address, **options}
+    return {"seeds": seeds(SEEDS), "concurrency": SLOTS, "cluster": cluster}
+
+
+def assert_same(one: Path, many: Path) -> None:
+    for name in FILES:
+        assert (many / name).read_text() == (one / name).read_text(), name
+    assert sk.open_run(many).funnel == sk.open_run(one).funnel
+    assert not (many / "cluster").exists()
+
+
+def slowly(ask: Ask) -> float:
+    return 0.15
+
+
+# Equal --------------------------------------------------------------------------------------------
+
+
+def test_a_run_on_a_cluster_is_the_run_on_one_machine(
+    nodes: Nodes, script: ScriptedTeacher, start: Start, ended: Ended, tmp_path: Path
+) -> None:
+    at_the_end = {"near_duplicates": 0.97, "twins": "drop", "responses": 2}
+    alone(script, tmp_path / "one", **at_the_end)
+    asked = sorted(ask.name for ask in script.asks)
+    script.forget()
+    said = ended(start(tmp_path / "many", **on_cluster(nodes), **at_the_end))
+    assert said.get("state") == "done", said
+    assert sorted(ask.name for ask in script.asks) == asked
+    assert_same(tmp_path / "one", tmp_path / "many")
+    one, many = sk.open_run(tmp_path / "one"), sk.open_run(tmp_path / "many")
+    assert_adds_up(many)
+    for sample in one.samples():
+        texts = [exchange.text for exchange in one.trace(sample["id"]).exchanges]
+        assert [exchange.text for exchange in many.trace(sample["id"]).exchanges] == texts
+    assert many.summary.requests == one.summary.requests
+    assert many.summary.completion_tokens == one.summary.completion_tokens
+
+
+def test_all_workers_together_have_as_many_requests_in_flight_as_the_run_may(
+    nodes: Nodes, script: ScriptedTeacher, start: Start, ended: Ended, tmp_path: Path
+) -> None:
+    script.delay = slowly
+    ended(start(tmp_path / "many", **on_cluster(nodes)))
+    assert 3 < script.most_in_flight <= SLOTS
+
+
+# Killed -------------------------------------------------------------------------------------------
+
+
+def test_a_machine_that_dies_costs_no_more_than_the_requests_in_flight(
+    nodes: Nodes, script: ScriptedTeacher, start: Start, ended: Ended, tmp_path: Path
+) -> None:
+    alone(script, tmp_path / "one")
+    script.forget()
+    script.delay = slowly
+    with nodes.one_more() as doomed:
+        process = start(tmp_path / "many", **on_cluster(nodes))
+        wait_for(lambda: len(script.asks) > 60 and doomed.workers(), "work on that machine")
+        doomed.kill()
+        assert ended(process)["state"] == "done"
+    assert_same(tmp_path / "one", tmp_path / "many")
+    assert script.repeated() <= SLOTS
+
+
+def test_a_run_whose_process_is_killed_continues_on_one_machine(
+    nodes: Nodes, script: ScriptedTeacher, start: Start, tmp_path: Path
+) -> None:
+    alone(script, tmp_path / "one")
+    script.forget()
+    script.delay = slowly
+    process = start(tmp_path / "many", **on_cluster(nodes))
+    wait_for(lambda: len(script.asks) > 60, "requests")
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    script.delay = None
+    assert alone(script, tmp_path / "many").state == "done"
+    assert_same(tmp_path / "one", tmp_path / "many")
+    assert script.repeated() <= SLOTS
+
+
+# Cancel and resume --------------------------------------------------------------------------------
+
+
+def test_a_run_begun_on_one_machine_continues_on_the_cluster_and_back(
+    nodes: Nodes, script: ScriptedTeacher, start: Start, ended: Ended, tmp_path: Path
+) -> None:
+    alone(script, tmp_path / "one")
+    everything = len(script.asks)
+    script.forget()
+    script.delay = slowly
+    first = start(tmp_path / "many", seeds=seeds(SEEDS), concurrency=SLOTS)
+    wait_for(lambda: len(script.asks) > 30, "requests")
+    interrupt(first)
+    first.communicate(timeout=60)
+    second = start(tmp_path / "many", **on_cluster(nodes))
+    wait_for(lambda: len(script.asks) > 80, "requests")
+    interrupt(second)
+    _, told = second.communicate(timeout=60)
+    assert "Run the same command again to resume" in told or second.returncode != 0
+    summary = json.loads((tmp_path / "many" / "summary.json").read_text())
+    assert summary["state"] == "cancelled"
+    assert_adds_up(sk.open_run(tmp_path / "many"))
+    script.delay = None
+    assert alone(script, tmp_path / "many").state == "done"
+    assert_same(tmp_path / "one", tmp_path / "many")
+    assert len(script.asks) <= everything + 2 * SLOTS
+
+
+def test_ctrl_c_ends_the_command_with_130_and_keeps_what_is_finished(
+    nodes: Nodes, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    words = ["generate", str(sk.shipped("notebooks") / "seeds" / "feedback_to_table.jsonl")]
+    words += ["--no-profile", "--mean-latency-ms", "300", "--ray", nodes.address, "--out", str(out)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sdgkit", *words, "--workers", "2"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=driver_environment(),
+        cwd=tmp_path,
+    )
+    wait_for(lambda: _requests(out) > 20, "requests")
+    interrupt(process)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130, told
+    run = sk.open_run(out)
+    assert run.state == "cancelled"
+    assert run.summary.requests >= 20
+    assert_adds_up(run)
+
+
+def _requests(out: Path) -> int:
+    """How many requests a run has been answered so far."""
+    try:
+        return sk.open_run(out).snapshot().requests
+    except RunError:
+        return 0  # it has just begun
+
+
+# Machines that cannot -----------------------------------------------------------------------------
+
+
+def test_a_machine_without_sdgkit_stops_the_run_in_a_sentence_that_names_it(
+    nodes: Nodes, script: ScriptedTeacher, start: Start, ended: Ended, tmp_path: Path
+) -> None:
+    package = Path(sk.__path__[0])
+    with nodes.one_more(before=f"mount -t tmpfs tmpfs {package}"):
+        said = ended(start(tmp_path / "run", **on_cluster(nodes)))
+    assert said["kind"] == "CannotEnter"
+    assert "cannot import sdgkit" in said["error"]
+    assert "Install sdgkit[cluster]" in said["error"]
+
+
+def test_a_machine_that_does_not_see_the_folder_sends_what_it_has_recorded(
+    nodes: Nodes, script: ScriptedTeacher, start: Start, ended: Ended, tmp_path: Path
+) -> None:
+    """The replies of an earlier session are sent to it, too."""
+    alone(script, tmp_path / "one")
+    script.forget()
+    script.delay = slowly
+    out = tmp_path / "many"
+    out.mkdir()
+    first = start(out, seeds=seeds(SEEDS), concurrency=SLOTS)
+    wait_for(lambda: len(script.asks) > 60, "requests")
+    interrupt(first)
+    first.communicate(timeout=60)
+    script.delay = None
+    with nodes.one_more(before=f"mount -t tmpfs tmpfs {out}"):
+        assert ended(start(out, **on_cluster(nodes)))["state"] == "done"
+    assert_same(tmp_path / "one", out)
+    assert script.repeated() <= SLOTS
+
+
+def test_a_full_disk_on_one_machine_stops_the_run_which_resumes_when_there_is_room(
+    nodes: Nodes, script: ScriptedTeacher, start: Start, ended: Ended, tmp_path: Path
+) -> None:
+    alone(script, tmp_path / "one")
+    script.forget()
+    out, disk = tmp_path / "many", tmp_path / "disk"
+    out.mkdir()
+    disk.mkdir()
+    full = f"mount -t tmpfs tmpfs {out} && mount -t tmpfs -o size=128k tmpfs {disk}"
+    with nodes.one_more(before=full, TMPDIR=str(disk)):
+        said = ended(start(out, **on_cluster(nodes)))
+    assert "full" in said["error"]
+    assert "resume" in said["error"]
+    recorded = len(script.asks)
+    assert ended(start(out, **on_cluster(nodes)))["state"] == "done"
+    assert_same(tmp_path / "one", out)
+    assert script.repeated() <= recorded / 4 + SLOTS, "more than what the full disk could not hold"
