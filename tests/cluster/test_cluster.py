@@ -1,19 +1,16 @@
 """The same run on a real Ray cluster: equal rows, nothing lost, nothing asked twice."""
 
-import json
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from cluster.conftest import SMALL, Start
-from cluster.nodes import Nodes, driver_environment, interrupt, wait_for
+from cluster.nodes import Nodes, wait_for
 from scripted import PROMPTS, Ask, ScriptedTeacher, assert_adds_up, seeds
 
 import sdgkit as sk
-from sdgkit.errors import RunError
 
 Ended = Callable[["subprocess.Popen[str]"], dict[str, Any]]
 
@@ -69,14 +66,6 @@ def test_a_run_on_a_cluster_is_the_run_on_one_machine(
     assert many.summary.completion_tokens == one.summary.completion_tokens
 
 
-def test_all_workers_together_have_as_many_requests_in_flight_as_the_run_may(
-    nodes: Nodes, script: ScriptedTeacher, start: Start, ended: Ended, tmp_path: Path
-) -> None:
-    script.delay = slowly
-    ended(start(tmp_path / "many", **on_cluster(nodes)))
-    assert 3 < script.most_in_flight <= SLOTS
-
-
 # Killed -------------------------------------------------------------------------------------------
 
 
@@ -111,66 +100,6 @@ def test_a_run_whose_process_is_killed_continues_on_one_machine(
     assert script.repeated() <= SLOTS
 
 
-# Cancel and resume --------------------------------------------------------------------------------
-
-
-def test_a_run_begun_on_one_machine_continues_on_the_cluster_and_back(
-    nodes: Nodes, script: ScriptedTeacher, start: Start, ended: Ended, tmp_path: Path
-) -> None:
-    alone(script, tmp_path / "one")
-    everything = len(script.asks)
-    script.forget()
-    script.delay = slowly
-    first = start(tmp_path / "many", seeds=seeds(SEEDS), concurrency=SLOTS)
-    wait_for(lambda: len(script.asks) > 30, "requests")
-    interrupt(first)
-    first.communicate(timeout=60)
-    second = start(tmp_path / "many", **on_cluster(nodes))
-    wait_for(lambda: len(script.asks) > 80, "requests")
-    interrupt(second)
-    _, told = second.communicate(timeout=60)
-    assert "Run the same command again to resume" in told or second.returncode != 0
-    summary = json.loads((tmp_path / "many" / "summary.json").read_text())
-    assert summary["state"] == "cancelled"
-    assert_adds_up(sk.open_run(tmp_path / "many"))
-    script.delay = None
-    assert alone(script, tmp_path / "many").state == "done"
-    assert_same(tmp_path / "one", tmp_path / "many")
-    assert len(script.asks) <= everything + 2 * SLOTS
-
-
-def test_ctrl_c_ends_the_command_with_130_and_keeps_what_is_finished(
-    nodes: Nodes, tmp_path: Path
-) -> None:
-    out = tmp_path / "run"
-    words = ["generate", str(sk.shipped("notebooks") / "seeds" / "feedback_to_table.jsonl")]
-    words += ["--no-profile", "--mean-latency-ms", "300", "--ray", nodes.address, "--out", str(out)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "sdgkit", *words, "--workers", "2"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=driver_environment(),
-        cwd=tmp_path,
-    )
-    wait_for(lambda: _requests(out) > 20, "requests")
-    interrupt(process)
-    _, told = process.communicate(timeout=60)
-    assert process.returncode == 130, told
-    run = sk.open_run(out)
-    assert run.state == "cancelled"
-    assert run.summary.requests >= 20
-    assert_adds_up(run)
-
-
-def _requests(out: Path) -> int:
-    """How many requests a run has been answered so far."""
-    try:
-        return sk.open_run(out).snapshot().requests
-    except RunError:
-        return 0  # it has just begun
-
-
 # Machines that cannot -----------------------------------------------------------------------------
 
 
@@ -183,42 +112,3 @@ def test_a_machine_without_sdgkit_stops_the_run_in_a_sentence_that_names_it(
     assert said["kind"] == "CannotEnter"
     assert "cannot import sdgkit" in said["error"]
     assert "Install sdgkit[cluster]" in said["error"]
-
-
-def test_a_machine_that_does_not_see_the_folder_sends_what_it_has_recorded(
-    nodes: Nodes, script: ScriptedTeacher, start: Start, ended: Ended, tmp_path: Path
-) -> None:
-    """The replies of an earlier session are sent to it, too."""
-    alone(script, tmp_path / "one")
-    script.forget()
-    script.delay = slowly
-    out = tmp_path / "many"
-    out.mkdir()
-    first = start(out, seeds=seeds(SEEDS), concurrency=SLOTS)
-    wait_for(lambda: len(script.asks) > 60, "requests")
-    interrupt(first)
-    first.communicate(timeout=60)
-    script.delay = None
-    with nodes.one_more(before=f"mount -t tmpfs tmpfs {out}"):
-        assert ended(start(out, **on_cluster(nodes)))["state"] == "done"
-    assert_same(tmp_path / "one", out)
-    assert script.repeated() <= SLOTS
-
-
-def test_a_full_disk_on_one_machine_stops_the_run_which_resumes_when_there_is_room(
-    nodes: Nodes, script: ScriptedTeacher, start: Start, ended: Ended, tmp_path: Path
-) -> None:
-    alone(script, tmp_path / "one")
-    script.forget()
-    out, disk = tmp_path / "many", tmp_path / "disk"
-    out.mkdir()
-    disk.mkdir()
-    full = f"mount -t tmpfs tmpfs {out} && mount -t tmpfs -o size=128k tmpfs {disk}"
-    with nodes.one_more(before=full, TMPDIR=str(disk)):
-        said = ended(start(out, **on_cluster(nodes)))
-    assert "full" in said["error"]
-    assert "resume" in said["error"]
-    recorded = len(script.asks)
-    assert ended(start(out, **on_cluster(nodes)))["state"] == "done"
-    assert_same(tmp_path / "one", out)
-    assert script.repeated() <= recorded / 4 + SLOTS, "more than what the full disk could not hold"
