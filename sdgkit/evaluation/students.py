@@ -223,6 +223,7 @@ def page_name(model: str) -> str:
     return re.sub(r"[^\w.-]+", "_", model).strip("._") + ".html"
 
 
+@known_keywords
 def held_out_questions(
     run: Run | str | Path, test_share: float = TEST_SHARE, limit: int | None = None
 ) -> list[dict[str, Any]]:

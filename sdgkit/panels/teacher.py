@@ -29,10 +29,10 @@ IN_FIELDS = {
     "with --model or model=": "in the model field",
     "with base_url=": "in the address field",
     "with model=": "in the model field",
-    "--base-url or base_url=": "the field address",
-    "--model or model=": "the field model",
-    "SDGKIT_API_KEY or OPENAI_API_KEY": "the field key",
-    "SDGKIT_API_KEY": "the field key",
+    "--base-url or base_url=": "the address field",
+    "--model or model=": "the model field",
+    "SDGKIT_API_KEY or OPENAI_API_KEY": "the key field",
+    "SDGKIT_API_KEY": "the key field",
     "run the same command again to resume": "press Test again",
 }
 KEY_CAUSES = (Cause.WRONG_KEY, Cause.EXPIRED_KEY)

@@ -48,6 +48,7 @@ NOT_RUN_ON = {
     "headless.md": 1,
     "layout.md": 1,
     "panels.md": 1,
+    "performance.md": 2,
     "prompts.md": 2,
     "quality.md": 1,
     "teachers.md": 5,

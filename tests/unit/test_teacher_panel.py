@@ -74,7 +74,7 @@ def test_a_server_that_wants_a_key_gets_the_field_opened_and_named(
     state = click(panel, "test")
     assert state["wants_key"]
     assert "key" in state["status"]
-    assert "the field key" in state["error"]
+    assert "the key field" in state["error"]
     assert "SDGKIT_API_KEY" not in state["error"]
     script.behave = blue
     click(panel, "choose", api_key="sk-secret")
@@ -114,7 +114,7 @@ def test_a_server_that_hangs_can_be_cancelled(script: ScriptedTeacher) -> None:
 
 def test_the_advice_names_the_fields(script: ScriptedTeacher) -> None:
     panel = sk.TeacherPanel("vllm", "http://127.0.0.1:9/v1")
-    assert "the field address" in click(panel, "test")["error"]
+    assert "the address field" in click(panel, "test")["error"]
     panel = sk.TeacherPanel("vllm", script.base_url, "absent")
     error = click(panel, "test")["error"]
     assert "--model" not in error
