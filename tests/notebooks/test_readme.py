@@ -68,6 +68,7 @@ OTHER_OPTIONS = {
     "--nodelist",
     "--nodes",
     "--ntasks",
+    "--simulated-time",
     "--tensor-parallel-size",
 }
 
