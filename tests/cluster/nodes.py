@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shlex
 import signal
 import subprocess
 import sys
@@ -144,24 +143,23 @@ class Nodes:
         options = ["--head", f"--port={port}", "--include-dashboard=false"]
         return self._start([*options, "--num-cpus=1", f"--temp-dir={self.folder}"])
 
-    def add(self, before: str = "", **environment: str) -> Machine:
+    def add(self, first_path: Path | None = None) -> Machine:
         """Add a machine with a core.
 
         Args:
-            before: A command of the shell to run before Ray, in a file system of its own.
-            environment: What its processes find in their environment.
+            first_path: A folder in which it looks for Python packages before all others.
         """
         options = [f"--address={self.address}", "--num-cpus=1"]
-        return self._start(options, before, **environment)
+        return self._start(options, first_path)
 
-    def _start(self, options: Sequence[str], before: str = "", **environment: str) -> Machine:
+    def _start(self, options: Sequence[str], first_path: Path | None = None) -> Machine:
         command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block"]
         command += ["--disable-usage-stats", f"--object-store-memory={STORE_BYTES}", *options]
         ports = {name: free_port() for name in AGENT_PORTS}
         command += [f"--{name}={port}" for name, port in ports.items()]
-        if before:
-            script = f"{before} && exec {shlex.join(command)}"
-            command = ["unshare", "--mount", "--map-root-user", "sh", "-c", script]
+        path = python_path()
+        if first_path is not None:
+            path = f"{first_path}{os.pathsep}{path}"
         self._started += 1
         log = self.folder.parent / f"{self.folder.name}-{self._started}.log"
         with open(log, "wb") as output:
@@ -170,7 +168,7 @@ class Nodes:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=clean_environment(PYTHONPATH=python_path(), **PATIENT, **environment),
+                env=clean_environment(PYTHONPATH=path, **PATIENT),
                 start_new_session=True,
             )
         machine = Machine(process)
@@ -185,9 +183,9 @@ class Nodes:
         return machine
 
     @contextlib.contextmanager
-    def one_more(self, before: str = "", **environment: str) -> Iterator[Machine]:
+    def one_more(self, first_path: Path | None = None) -> Iterator[Machine]:
         """A further machine for a moment; see `add`."""
-        machine = self.add(before, **environment)
+        machine = self.add(first_path)
         try:
             yield machine
         finally:

@@ -1,16 +1,19 @@
 """The same run on a real Ray cluster: equal rows, nothing lost, nothing asked twice."""
 
+import json
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from cluster.conftest import SMALL, Start
-from cluster.nodes import Nodes, wait_for
+from cluster.nodes import Nodes, driver_environment, interrupt, wait_for
 from scripted import PROMPTS, Ask, ScriptedTeacher, assert_adds_up, seeds
 
 import sdgkit as sk
+from sdgkit.errors import RunError
 
 Ended = Callable[["subprocess.Popen[str]"], dict[str, Any]]
 
@@ -66,6 +69,14 @@ def test_a_run_on_a_cluster_is_the_run_on_one_machine(
     assert many.summary.completion_tokens == one.summary.completion_tokens
 
 
+def test_all_workers_together_have_no_more_requests_in_flight_than_the_run_may(
+    nodes: Nodes, script: ScriptedTeacher, start: Start, ended: Ended, tmp_path: Path
+) -> None:
+    script.delay = slowly
+    assert ended(start(tmp_path / "many", **on_cluster(nodes)))["state"] == "done"
+    assert 1 < script.most_in_flight <= SLOTS
+
+
 # Killed -------------------------------------------------------------------------------------------
 
 
@@ -100,14 +111,75 @@ def test_a_run_whose_process_is_killed_continues_on_one_machine(
     assert script.repeated() <= SLOTS
 
 
+# Cancel and resume --------------------------------------------------------------------------------
+
+
+def test_a_run_begun_on_one_machine_continues_on_the_cluster_and_back(
+    nodes: Nodes, script: ScriptedTeacher, start: Start, ended: Ended, tmp_path: Path
+) -> None:
+    alone(script, tmp_path / "one")
+    everything = len(script.asks)
+    script.forget()
+    script.delay = slowly
+    first = start(tmp_path / "many", seeds=seeds(SEEDS), concurrency=SLOTS)
+    wait_for(lambda: len(script.asks) > 30, "requests")
+    interrupt(first)
+    first.communicate(timeout=60)
+    second = start(tmp_path / "many", **on_cluster(nodes))
+    wait_for(lambda: len(script.asks) > 80, "requests")
+    interrupt(second)
+    second.communicate(timeout=60)
+    summary = json.loads((tmp_path / "many" / "summary.json").read_text())
+    assert summary["state"] == "cancelled"
+    assert_adds_up(sk.open_run(tmp_path / "many"))
+    script.delay = None
+    assert alone(script, tmp_path / "many").state == "done"
+    assert_same(tmp_path / "one", tmp_path / "many")
+    assert len(script.asks) <= everything + 2 * SLOTS
+
+
+def test_ctrl_c_ends_the_command_with_130_and_keeps_what_is_finished(
+    nodes: Nodes, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    words = ["generate", str(sk.shipped("notebooks") / "seeds" / "feedback_to_table.jsonl")]
+    words += ["--no-profile", "--mean-latency-ms", "300", "--ray", nodes.address, "--out", str(out)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sdgkit", *words, "--workers", "2"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=driver_environment(),
+        cwd=tmp_path,
+    )
+    wait_for(lambda: _requests(out) > 20, "requests")
+    interrupt(process)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130, told
+    run = sk.open_run(out)
+    assert run.state == "cancelled"
+    assert run.summary.requests >= 20
+    assert_adds_up(run)
+
+
+def _requests(out: Path) -> int:
+    """How many requests a run has been answered so far."""
+    try:
+        return sk.open_run(out).snapshot().requests
+    except RunError:
+        return 0  # it has just begun
+
+
 # Machines that cannot -----------------------------------------------------------------------------
 
 
 def test_a_machine_without_sdgkit_stops_the_run_in_a_sentence_that_names_it(
     nodes: Nodes, script: ScriptedTeacher, start: Start, ended: Ended, tmp_path: Path
 ) -> None:
-    package = Path(sk.__path__[0])
-    with nodes.one_more(before=f"mount -t tmpfs tmpfs {package}"):
+    absent = tmp_path / "absent" / "sdgkit"
+    absent.mkdir(parents=True)
+    (absent / "__init__.py").write_text("raise ModuleNotFoundError('No module named sdgkit')\n")
+    with nodes.one_more(first_path=absent.parent):
         said = ended(start(tmp_path / "run", **on_cluster(nodes)))
     assert said["kind"] == "CannotEnter"
     assert "cannot import sdgkit" in said["error"]
