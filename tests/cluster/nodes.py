@@ -33,6 +33,8 @@ AGENT_PORTS = (
 PATIENT = {
     "PYTHONUNBUFFERED": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
+    # Otherwise a token of your own in ~/.ray decides whether the head asks the others for one.
+    "RAY_AUTH_MODE": "disabled",
     # A busy machine needs longer than Ray waits for its own processes.
     "RAY_raylet_start_wait_time_s": "240",
     "RAY_agent_register_timeout_ms": "240000",
