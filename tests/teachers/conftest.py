@@ -1,10 +1,11 @@
-"""Real servers for these tests: vLLM with a tiny model, three generations of Llama Stack before it.
+"""Real servers for these tests: vLLM with a tiny and a small model, and Llama Stack before it.
 
 A machine on which they cannot be installed skips, saying why. Each worker of a parallel run has
 servers of its own.
 """
 
 import json
+import sys
 import urllib.request
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -20,14 +21,23 @@ from teachers.environments import (
     Environment,
     Unavailable,
     clean_environment,
+    small_model,
     tiny_model,
 )
-from teachers.real_servers import CONTEXT_TOKENS, KEY, SEEN, RealServer, available
+from teachers.real_servers import (
+    CONTEXT_TOKENS,
+    KEY,
+    SEEN,
+    SMALL_CONTEXT_TOKENS,
+    RealServer,
+    available,
+)
 
 import sdgkit as sk
 from sdgkit.teachers import Teacher
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent / "benchmarks"))  # the fault set
 OFFLINE = {
     "HF_HUB_OFFLINE": "1",
     "DO_NOT_TRACK": "1",
@@ -92,15 +102,29 @@ def serving(server: RealServer, version_path: str) -> Iterator[RealServer]:
 @pytest.fixture(scope="session")
 def vllm(logs: Path) -> Iterator[RealServer]:
     """The real vLLM, on the CPU, with the tiny model, which it serves as `tiny`; it wants KEY."""
+    yield from serving(vllm_with(tiny_model, "tiny", CONTEXT_TOKENS, logs), "version")
+
+
+@pytest.fixture(scope="session")
+def small_vllm(logs: Path) -> Iterator[RealServer]:
+    """The same with SmolLM2-135M-Instruct, which it serves as `smollm2`."""
+    yield from serving(vllm_with(small_model, "smollm2", SMALL_CONTEXT_TOKENS, logs), "version")
+
+
+def vllm_with(
+    make_model: Callable[[], Path], name: str, context_tokens: int, logs: Path
+) -> RealServer:
+    """A vLLM that serves a model on the CPU; skips the test where it cannot be had."""
     try:
-        python, model = available(VLLM), tiny_model()
+        python = available(VLLM)
+        model = make_model()
     except Unavailable as error:
         pytest.skip(str(error))
     port = free_port()
     command = [str(python), "-m", "vllm.entrypoints.openai.api_server", "--model", str(model)]
     command += [
         "--served-model-name",
-        "tiny",
+        name,
         "--host",
         "127.0.0.1",
         "--port",
@@ -108,35 +132,35 @@ def vllm(logs: Path) -> Iterator[RealServer]:
         "--api-key",
         KEY,
     ]
-    command += ["--max-model-len", str(CONTEXT_TOKENS), "--dtype", "bfloat16", "--enforce-eager"]
+    command += ["--max-model-len", str(context_tokens), "--dtype", "bfloat16", "--enforce-eager"]
     # On a CPU, vLLM 0.32.0 dies of a request with a seed whose prompt it reads in parts ("CPU
     # Generator does not use offset"), so it has to read each as a whole.
-    command += ["--no-enable-chunked-prefill", "--max-num-batched-tokens", str(CONTEXT_TOKENS)]
+    command += ["--no-enable-chunked-prefill", "--max-num-batched-tokens", str(context_tokens)]
     environment = clean_environment(**OFFLINE, VLLM_NO_USAGE_STATS="1", VLLM_CPU_KVCACHE_SPACE="1")
     root = f"http://127.0.0.1:{port}"
-    yield from serving(
-        RealServer(
-            "vLLM",
-            command,
-            url=f"{root}/v1",
-            ready=f"{root}/health",
-            log=logs / "vllm.log",
-            environment=environment,
-        ),
-        "version",
+    return RealServer(
+        f"vLLM with {name}",
+        command,
+        url=f"{root}/v1",
+        ready=f"{root}/health",
+        log=logs / f"vllm-{name}.log",
+        environment=environment,
     )
 
 
 @pytest.fixture(scope="session")
-def start_stack(vllm: RealServer, logs: Path) -> Callable[..., Iterator[RealServer]]:
-    """Starts a server of Llama Stack's kin in front of vLLM.
+def start_stack(logs: Path) -> Callable[..., Iterator[RealServer]]:
+    """Starts a server of Llama Stack's kin in front of a vLLM.
 
-    It is given an environment, its program and its configuration.
+    It is given an environment, its program, its configuration and the vLLM.
     """
 
-    def start(environment: Environment, words: list[str], config: str) -> Iterator[RealServer]:
+    def start(
+        environment: Environment, words: list[str], config: str, vllm: RealServer
+    ) -> Iterator[RealServer]:
         python = available(environment)
-        port, name = free_port(), environment.name
+        port = free_port()
+        name = f"{environment.name}-{port}"
         state = logs / f"{name}-state"
         state.mkdir()
         text = (HERE / "recipes" / config).read_text(encoding="utf-8")
@@ -155,7 +179,7 @@ def start_stack(vllm: RealServer, logs: Path) -> Callable[..., Iterator[RealServ
             **OFFLINE, **PLAIN_LOG, LLAMA_STACK_CONFIG_DIR=str(state), SQLITE_STORE_DIR=str(state)
         )
         server = RealServer(
-            name,
+            environment.name,
             command,
             url=root,
             ready=f"{root}/v1/health",
@@ -168,21 +192,33 @@ def start_stack(vllm: RealServer, logs: Path) -> Callable[..., Iterator[RealServ
 
 
 @pytest.fixture(scope="session")
-def llama_stack(start_stack: Callable[..., Iterator[RealServer]]) -> Iterator[RealServer]:
+def llama_stack(
+    start_stack: Callable[..., Iterator[RealServer]], vllm: RealServer
+) -> Iterator[RealServer]:
     """Llama Stack with its new API."""
-    yield from start_stack(LLAMA_STACK, ["llama", "stack", "run"], "stack.yaml")
+    yield from start_stack(LLAMA_STACK, ["llama", "stack", "run"], "stack.yaml", vllm)
 
 
 @pytest.fixture(scope="session")
-def ogx(start_stack: Callable[..., Iterator[RealServer]]) -> Iterator[RealServer]:
+def small_stack(
+    start_stack: Callable[..., Iterator[RealServer]], small_vllm: RealServer
+) -> Iterator[RealServer]:
+    """The same with SmolLM2-135M-Instruct behind it."""
+    yield from start_stack(LLAMA_STACK, ["llama", "stack", "run"], "stack.yaml", small_vllm)
+
+
+@pytest.fixture(scope="session")
+def ogx(start_stack: Callable[..., Iterator[RealServer]], vllm: RealServer) -> Iterator[RealServer]:
     """OGX, as Llama Stack is called now."""
-    yield from start_stack(OGX, ["ogx", "run", "--insecure"], "stack.yaml")
+    yield from start_stack(OGX, ["ogx", "run", "--insecure"], "stack.yaml", vllm)
 
 
 @pytest.fixture(scope="session")
-def old_llama_stack(start_stack: Callable[..., Iterator[RealServer]]) -> Iterator[RealServer]:
+def old_llama_stack(
+    start_stack: Callable[..., Iterator[RealServer]], vllm: RealServer
+) -> Iterator[RealServer]:
     """Llama Stack with its old API."""
-    yield from start_stack(OLD_LLAMA_STACK, ["llama", "stack", "run"], "old_stack.yaml")
+    yield from start_stack(OLD_LLAMA_STACK, ["llama", "stack", "run"], "old_stack.yaml", vllm)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +30,7 @@ OURS = (
     "SDGKIT_TEST_CONNECTIONS",
 )
 INSTALL_SECONDS = 900
-MODEL_SECONDS = 300
+MODEL_SECONDS = 600
 FAILED = "failed.txt"
 
 
@@ -110,17 +111,49 @@ RAY = Environment("ray", f"{sys.version_info.major}.{sys.version_info.minor}")
 
 def tiny_model() -> Path:
     """The folder of the tiny model; made first if it is not there. Raises Unavailable."""
-    script = HERE / "tiny_model.py"
-    key = hashlib.sha256(VLLM.folder.name.encode() + script.read_bytes()).hexdigest()[:12]
-    folder = cache() / f"tiny-model-{key}"
+    return made_once("tiny-model", HERE / "tiny_model.py")
+
+
+def small_model() -> Path:
+    """The folder of SmolLM2-135M-Instruct; made first if it is not there. Raises Unavailable."""
+    return made_once("smollm2", HERE / "smollm2.py", HERE / "recipes" / "smollm2.txt")
+
+
+def made_once(name: str, script: Path, packages: Path | None = None) -> Path:
+    """The folder that a script writes in vLLM's environment. Raises Unavailable.
+
+    Args:
+        name: What the folder is called.
+        script: The script, which is given the folder to write.
+        packages: A list of further packages that it needs.
+    """
+    content = VLLM.folder.name.encode() + script.read_bytes()
+    if packages is not None:
+        content += packages.read_bytes()
+    folder = cache() / f"{name}-{hashlib.sha256(content).hexdigest()[:12]}"
     python = VLLM.ready()
     with locked(folder.name):
         if not folder.exists():
             made = folder.with_suffix(".unfinished")
             shutil.rmtree(made, ignore_errors=True)
-            run([str(python), str(script), str(made)], "The tiny model", seconds=MODEL_SECONDS)
+            with tempfile.TemporaryDirectory(dir=cache()) as libraries:
+                if packages is not None:
+                    _install_beside(python, packages, libraries)
+                run(
+                    [str(python), str(script), str(made)],
+                    f"The model {name}",
+                    seconds=MODEL_SECONDS,
+                    PYTHONPATH=libraries,
+                )
             made.rename(folder)
     return folder
+
+
+def _install_beside(python: Path, packages: Path, folder: str) -> None:
+    """Install packages into a folder of their own. Raises Unavailable."""
+    install = ["pip", "install", "-q", "--no-deps", "--python", str(python), "--target", folder]
+    place = ["--no-cache", "--index-strategy", "unsafe-best-match", *indexes()]
+    run([str(uv()), *install, "-r", str(packages), *place], packages.stem)
 
 
 def cache() -> Path:
@@ -142,15 +175,22 @@ def clean_environment(**more: str) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in OURS} | more
 
 
-def run(command: list[str], what: str, *, seconds: int = INSTALL_SECONDS) -> None:
-    """Raises Unavailable with the last words of a command that failed."""
+def run(command: list[str], what: str, *, seconds: int = INSTALL_SECONDS, **more: str) -> None:
+    """Raises Unavailable with the last words of a command that failed.
+
+    Args:
+        command: The command.
+        what: What it makes, for the message.
+        seconds: How long it may take.
+        more: Further environment variables.
+    """
     try:
         done = subprocess.run(
             command,
             capture_output=True,
             text=True,
             timeout=seconds,
-            env=clean_environment(),
+            env=clean_environment(**more),
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -17,7 +17,8 @@ from teachers.environments import Environment, Unavailable
 
 KEY = "a-key-of-its-own"  # without which vLLM answers nothing
 CONTEXT_TOKENS = 16_384  # the tiny model's
-START_SECONDS = 300  # vLLM on a busy machine
+SMALL_CONTEXT_TOKENS = 8_192  # SmolLM2's
+START_SECONDS = 600  # vLLM on a busy machine
 STOP_SECONDS = 20
 LOG_TAIL = 40
 RUNNING: list["RealServer"] = []

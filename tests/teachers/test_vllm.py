@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from teachers.real_servers import CONTEXT_TOKENS, KEY, SEEN, RealServer
 from teachers.samples import SAMPLED_JUDGES, SEEDS, assert_adds_up, assert_well_formed
+from teachers.waiting import wait_until
 
 import sdgkit as sk
 from sdgkit.errors import RequestRefused, TeacherRefused
@@ -199,10 +200,3 @@ def test_a_run_survives_the_kill_of_the_server(
             f"none asked twice, {len(list(run.samples()))} samples"
         )
     stack.close()
-
-
-def wait_until(happens: "object", seconds: float = 300) -> None:
-    deadline = time.monotonic() + seconds
-    while not happens():  # type: ignore[operator]
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.05)
