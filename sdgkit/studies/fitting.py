@@ -6,6 +6,7 @@ from hashlib import sha256
 from typing import Any
 
 from sdgkit.prompts import Prompt
+from sdgkit.prompts.sandbox import MAX_RENDERED
 from sdgkit.prompts.tokens import rough_tokens
 from sdgkit.samples import Row
 
@@ -14,6 +15,12 @@ ASSUMED_CONTEXT = 32_768
 
 REPLY_SHARE = 2
 """The reply may have at most half of what the server can hold; the prompt needs the rest."""
+
+MOST_CHARACTERS = MAX_RENDERED // 2
+"""Characters of seeds in one request, whatever the server can hold: the prompt renders to more."""
+
+TAG_CHARACTERS = 200
+"""About how many characters of tags stand around the texts of a seed."""
 
 SEED_TEXTS = ("seed_context", "seed_question", "seed_response")
 
@@ -50,19 +57,27 @@ def fitting_seeds(seeds: Sequence[Row], prompt: Prompt, context_length: int | No
         The seeds to show, in their own order.
     """
     room = (context_length or ASSUMED_CONTEXT) - prompt.sampling.get("max_tokens", 0)
-    if _length(prompt, seeds) <= room:
+    characters = 0
+    for seed in seeds:
+        characters += _text_length(seed) + TAG_CHARACTERS
+    if characters <= MOST_CHARACTERS and _length(prompt, seeds) <= room:
         return list(seeds)
     in_fair_order = sorted(range(len(seeds)), key=lambda index: _fair_place(seeds[index]))
     shortest = min(in_fair_order, key=lambda index: _text_length(seeds[index]))
     length = _length(prompt, [seeds[shortest]])
     room -= length
+    characters_left = MOST_CHARACTERS
     shown = {shortest}
     for index in in_fair_order:
         if index == shortest:
             continue
+        characters = _text_length(seeds[index]) + TAG_CHARACTERS
+        if characters > characters_left:
+            continue
         added = _length(prompt, [seeds[shortest], seeds[index]]) - length
         if added <= room:
             room -= added
+            characters_left -= characters
             shown.add(index)
     return [seeds[index] for index in sorted(shown)]
 

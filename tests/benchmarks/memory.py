@@ -27,9 +27,10 @@ import resource, sys
 sys.path.insert(0, {root!r})
 from sdgkit.cli import main
 try:
-    main()
+    status = main()
 finally:
     print("PEAK", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, file=sys.stderr)
+sys.exit(status)
 """
 
 

@@ -176,6 +176,14 @@ def test_all_seeds_are_shown_where_they_fit() -> None:
     assert fitting_seeds(rows, STUDY_PROMPTS["write_profile"], None) == rows
 
 
+@pytest.mark.parametrize("words", [1, 400])
+def test_thousands_of_seeds_are_studied_by_a_fair_sample_of_them(words: int) -> None:
+    rows = long_seeds(3_000, words=words)
+    for context_length in (None, 1_000_000):
+        shown = fitting_seeds(rows, STUDY_PROMPTS["write_profile"], context_length)
+        assert 5 < len(shown) < len(rows)
+
+
 def test_the_replies_of_a_study_leave_room_for_its_prompts(script: ScriptedTeacher) -> None:
     script.rows = [{"id": "tiny", "max_model_len": 2_000}]
     long_replies = {"max_tokens": 4_096}
