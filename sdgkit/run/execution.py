@@ -134,7 +134,7 @@ class Execution:
     # The work -------------------------------------------------------------------------------------
 
     def _stream_of(self, plan: Plan, finished: Mapping[int, Mapping[str, int]]) -> RowStream:
-        """The stream of a plan, here or elsewhere, from what is finished already."""
+        """The stream of a plan, here or elsewhere, without the units that are already finished."""
         folder = self._record.folder
         if self._elsewhere is not None and folder is not None:
             return self._elsewhere.stream(plan, folder, self._journal, finished)

@@ -1,4 +1,4 @@
-"""What training brings: the held-out questions are answered again and again while it goes on."""
+"""What training brings: the held-out questions are answered at intervals during training."""
 
 from __future__ import annotations
 

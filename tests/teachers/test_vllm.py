@@ -160,7 +160,7 @@ def test_chat_template_settings_reach_the_server(teacher: Teacher) -> None:
 def test_a_run_survives_the_kill_of_the_server(
     teacher: Teacher, vllm: RealServer, llama_stack: RealServer, tmp_path: Path
 ) -> None:
-    """Directly and through Llama Stack: it pauses, goes on, loses nothing, asks nothing twice."""
+    """Directly and through Llama Stack: it pauses, resumes, loses nothing, asks nothing twice."""
     stack = sk.connect("llama-stack", base_url=llama_stack.url)
     runs = {}
     for name, one in {"direct": teacher, "stack": stack}.items():

@@ -47,7 +47,7 @@ def sdgkit(folder: Path, *words: object, **more: str) -> subprocess.CompletedPro
 
 
 class Going:
-    """A command that goes on, with all that it has printed so far."""
+    """A running command, with everything it has printed so far."""
 
     def __init__(self, folder: Path, *words: object) -> None:
         self.process = subprocess.Popen(
@@ -330,7 +330,7 @@ def test_export_writes_a_training_file_that_says_that_it_is_a_rehearsal(
         assert output.splitlines()[-1].startswith("These samples are from the rehearsal teacher")
     status, _, errors = typed("export", out, "--format", "csv")
     assert status == 2 and "messages" in errors
-    going = shutil.copytree(out, tmp_path / "going")  # as long as a run goes on, it has no summary
+    going = shutil.copytree(out, tmp_path / "going")  # a run has no summary until it ends
     (going / "summary.json").unlink()
     assert typed("export", going)[0] == 0 and (going / "rehearsal_train_messages.jsonl").exists()
 

@@ -54,7 +54,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 def started(folder: Path, *words: object) -> subprocess.Popen[str]:
-    """A command that goes on in this folder; its output and errors come through one pipe."""
+    """A command running in this folder; its output and errors come through one pipe."""
     return subprocess.Popen(
         [sys.executable, "-m", "sdgkit", *map(str, words)],
         stdout=subprocess.PIPE,

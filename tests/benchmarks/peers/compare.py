@@ -110,7 +110,7 @@ def run_with_faults(contender: Contender, seeds: int, calm: Options, contest: Co
 def one_run(
     contender: Contender, seeds: int, options: Options, kill_after: int | None = None
 ) -> list[Measured]:
-    """A run with a teacher of its own; two where the first is killed and the second goes on."""
+    """A run with a teacher of its own; two where the first is killed and the second resumes."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         server = stack.enter_context(Server(options))

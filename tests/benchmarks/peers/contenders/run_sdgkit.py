@@ -1,4 +1,4 @@
-"""sdgkit, by its command, in the folder that it goes on in after a kill."""
+"""sdgkit, by its command, in the folder in which it resumes after a kill."""
 
 import os
 import sys
