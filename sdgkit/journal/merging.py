@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sdgkit.journal.journal import EARLIER, Journal
+from sdgkit.journal.journal import Journal
+from sdgkit.journal.replies import EARLIER
 
 PAGE_SIZE = 500
 """Rows that are read, and written, at a time."""

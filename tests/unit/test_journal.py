@@ -161,7 +161,9 @@ def test_replies_of_one_moment_share_a_commit(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     journal.begin(CONFIG)
     commits = []
-    journal._sql.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
+    journal.file.connection.set_trace_callback(
+        lambda sql: commits.append(sql) if sql == "COMMIT" else None
+    )
     record(journal, *map(str, range(50)))
     assert len(commits) == 1
     assert journal.count_replies() == 50
@@ -323,8 +325,8 @@ def test_a_reader_that_comes_before_the_tables_is_asked_to_look_again(tmp_path: 
 
 def fill_up(journal: Journal) -> None:
     """From now on the file may not grow, as on a full disk."""
-    pages = journal._sql.execute("PRAGMA page_count").fetchone()[0]
-    journal._sql.execute(f"PRAGMA max_page_count={pages}")
+    pages = journal.file.connection.execute("PRAGMA page_count").fetchone()[0]
+    journal.file.connection.execute(f"PRAGMA max_page_count={pages}")
 
 
 def test_a_full_disk_is_told_to_whoever_records_and_loses_nothing_that_was_recorded(
@@ -337,7 +339,7 @@ def test_a_full_disk_is_told_to_whoever_records_and_loses_nothing_that_was_recor
     with pytest.raises((RunError, sqlite3.OperationalError), match="full"):
         for number in range(200):
             record(journal, f"{number}" * 400)
-    journal._unsaved = False
+    journal.file._unsaved = False
     journal.close()
     reader = Journal(tmp_path, read_only=True)
     assert reader.reply(Request(({"role": "user", "content": "before"},), {}).key("m")) is not None
@@ -349,7 +351,7 @@ def test_what_nobody_waits_for_is_not_lost_in_silence(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     journal.begin(CONFIG)
     journal.put(outcome(1))
-    journal._sql.execute("COMMIT")  # as if the database had given the transaction up by itself
+    journal.file.connection.execute("COMMIT")  # as if the database had given it up by itself
     with pytest.raises(RunError, match="cannot be written"):
         journal.flush()
     journal.close()
@@ -365,7 +367,7 @@ def test_a_reply_that_nobody_waits_for_any_more_is_not_lost_in_silence(tmp_path:
         asyncio.get_running_loop().set_exception_handler(lambda loop, context: told.append(context))
         waiting = asyncio.create_task(journal.record("key", "s", "m", REQUEST, REPLY))
         await asyncio.sleep(0)
-        journal._sql.execute("COMMIT")  # as if the database had given it up by itself
+        journal.file.connection.execute("COMMIT")  # as if the database had given it up by itself
         waiting.cancel()
         for _ in range(5):
             await asyncio.sleep(0)

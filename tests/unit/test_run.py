@@ -515,7 +515,7 @@ def test_a_full_disk_stops_the_run_in_a_sentence_and_it_goes_on_when_there_is_ro
     def fill_up(ask: Ask) -> str:
         if len(script.asks) == 60:
             assert run._execution is not None
-            sql = run._execution._journal._sql
+            sql = run._execution._journal.file.connection
             sql.execute(f"PRAGMA max_page_count={sql.execute('PRAGMA page_count').fetchone()[0]}")
         return script.usual(ask)
 
