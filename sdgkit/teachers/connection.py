@@ -173,7 +173,12 @@ def _connect(introduction: Introduction, settings: Settings, credentials: Creden
         for url in base_urls:
             address = parse_address(url)
             server = Server(
-                address.base_url, settings.kind or "", credentials, notes, query=address.query
+                address.base_url,
+                settings.kind or "",
+                credentials,
+                notes,
+                query=address.query,
+                patience=introduction.patience,
             )
             adapters.append(OpenAICompatible(server, introduction.timeout))
         adapter = background.wait(open_servers(adapters, settings))

@@ -39,6 +39,7 @@ NO_QUOTA = "insufficient_quota"
 
 # Seconds: a server may be wrong about when it will be ready, and a run must not sleep for days.
 LONGEST_RETRY_AFTER = 300.0
+SHORTEST_BOUND = 1.0  # of it, where the patience is still shorter
 
 FORBIDDEN = 403
 LONGEST_BODY = 200  # characters of a response, in a message
@@ -234,14 +235,24 @@ def diagnose_response(
         cause = Cause.NO_CREDIT
     elif cause is Cause.BAD_REQUEST and _is_filtered(error):
         cause = Cause.WITHHELD
-    seconds = _seconds_until(retry_after)
-    if seconds is not None and seconds > LONGEST_RETRY_AFTER:
-        server.note(
-            f"{server.base_url} asked for a pause of {format_duration(seconds)} "
-            f"(Retry-After). The next request is sent after {format_duration(LONGEST_RETRY_AFTER)}."
-        )
-        seconds = LONGEST_RETRY_AFTER
-    return Trouble(cause, detail, status, seconds)
+    return Trouble(cause, detail, status, _bounded_pause(_seconds_until(retry_after), server))
+
+
+def _bounded_pause(seconds: float | None, server: Server) -> float | None:
+    """The pause that a server asks for; of one that is too long, the part that is kept."""
+    if seconds is None:
+        return None
+    longest = min(LONGEST_RETRY_AFTER, max(server.patience, SHORTEST_BOUND))
+    if seconds <= longest:
+        return seconds
+    bound = ""
+    if longest < LONGEST_RETRY_AFTER:
+        bound = " (--patience)"
+    server.note(
+        f"{server.base_url} asked for a pause of {format_duration(seconds)} (Retry-After). "
+        f"The next request is sent after {format_duration(longest)}{bound}."
+    )
+    return longest
 
 
 def _names_wrong_model(status: int, body: object, detail: str) -> bool:

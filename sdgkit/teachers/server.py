@@ -1,5 +1,6 @@
 """What is known about one server."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -27,6 +28,7 @@ class Server:
         model: The model to ask.
         query: What follows every path, such as Azure's "?api-version=…"; usually empty.
         proxy: The proxy on the way to it, if any.
+        patience: Seconds without an answer after which requests give up.
     """
 
     base_url: str
@@ -37,6 +39,7 @@ class Server:
     model: str = ""
     query: str = ""
     proxy: Proxy | None = None
+    patience: float = math.inf
 
     @property
     def address(self) -> Address:

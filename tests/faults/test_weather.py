@@ -117,6 +117,24 @@ def test_a_server_that_wants_to_be_left_alone_for_days_is_asked_again_and_told_o
         assert any("Retry-After" in note for note in teacher.notes)
 
 
+def test_a_pause_that_the_patience_cuts_short_is_told_as_long_as_it_is(server: FaultServer) -> None:
+    asked_at: list[float] = []
+
+    def behave(ask: dict[str, Any], n: int) -> web.Response:
+        asked_at.append(time.monotonic())
+        return status(429, "slow down", Retry_After="90") if n == 1 else completion("hello")
+
+    server.behave = behave
+    with connect(server, patience=2) as teacher:
+        assert teacher.ask("Hello").text == "hello"
+        told = [note for note in teacher.notes if "Retry-After" in note]
+    assert told == [
+        f"{server.base_url} asked for a pause of 1 min 30 s (Retry-After). "
+        "The next request is sent after 2.0 s (--patience)."
+    ]
+    assert asked_at[-1] - asked_at[0] >= 2
+
+
 # Refusals -----------------------------------------------------------------------------------------
 
 
