@@ -26,7 +26,7 @@ from sdgkit.files import JOURNAL_FILE
 from sdgkit.journal import Journal
 from sdgkit.run.plan import Plan
 from sdgkit.run.profiles import after_study, study_notes, study_of
-from sdgkit.run.snapshot import Snapshot, funnel_of
+from sdgkit.run.snapshot import Snapshot, funnel_of, texts_of
 from sdgkit.stream import Stream
 from sdgkit.teachers import Teacher, background, connect
 from sdgkit.teachers.connection import connect_again
@@ -207,7 +207,7 @@ class _Work:
         if stream is None:
             return ShardReport(self._shard.number, notes=notes)
         away_reasons = [teacher.away_reason for teacher in self._teachers if teacher.away_reason]
-        texts = [text for newest in stream.newest_texts.values() for text in newest.copy()]
+        texts = texts_of(stream.newest_texts)
         return ShardReport(
             number=self._shard.number,
             tally=stream.tally.as_json(),

@@ -1,15 +1,18 @@
 """The last steps of a run: a target's surplus, twins and near-duplicates are dropped."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from sdgkit.funnel import StageLine
+from sdgkit.errors import RunEmptied
+from sdgkit.formatting import format_drops
+from sdgkit.funnel import FAILURES, StageLine, drops_by_reason, samples_kept
 from sdgkit.journal import Journal
 from sdgkit.quality import NEAR_DUPLICATES, TWINS, Repeat, distinct_answers, repeats, twins
 from sdgkit.quality.best import BEST_RESPONSE, worse_responses
 from sdgkit.run.plan import Plan
-from sdgkit.run.snapshot import funnel_of
+from sdgkit.run.snapshot import failed_rows, funnel_of
 from sdgkit.stream import Tally, Target
 
 
@@ -55,6 +58,36 @@ def take_last_steps(plan: Plan, target: Target | None, tally: Tally, journal: Jo
                 "Raise the target to make up for them."
             )
     return Ending(funnel, notes, distinct_answers(journal.samples()))
+
+
+def emptied_by_failures(
+    funnel: Sequence[StageLine], journal: Journal, out: Path | None
+) -> RunEmptied | None:
+    """Why a run failed that kept no sample mostly because of technical failures.
+
+    Args:
+        funnel: Its final funnel.
+        journal: The journal, which has the drops.
+        out: The run's folder; None if it has none.
+
+    Returns:
+        The error; None if it kept a sample, or where the judge, a check or duplicates dropped most
+        of the rows.
+    """
+    is_pipeline = len(funnel) > 1
+    if not is_pipeline or samples_kept(funnel):
+        return None
+    dropped = drops_by_reason(funnel)
+    if 2 * failed_rows(funnel) <= dropped.total():
+        return None
+    first = next(drop for drop in journal.drops() if drop["reason"] in FAILURES)
+    return RunEmptied(
+        f"No sample was kept. Dropped: {format_drops(dropped)}. The first of them, "
+        f"{first['id']} at {first['stage']}: {first['message']}",
+        folder=out,
+        stage=first["stage"],
+        row=first["id"],
+    )
 
 
 def _drop_surplus(target: Target, journal: Journal) -> None:

@@ -11,35 +11,32 @@ from dataclasses import asdict, replace
 from importlib import import_module
 from pathlib import Path
 
-from sdgkit.errors import RunEmptied, as_sdgkit_error
-from sdgkit.formatting import format_drops, pluralize, visible
+from sdgkit.errors import as_sdgkit_error
+from sdgkit.formatting import pluralize, visible
 from sdgkit.funnel import (
-    FAILURES,
     StageLine,
     Summary,
-    drops_by_reason,
     samples_kept,
     technical_note,
 )
 from sdgkit.journal import Totals
-from sdgkit.log import log
 from sdgkit.report.explain import explain
 from sdgkit.run.elsewhere import Elsewhere, RowStream
-from sdgkit.run.ending import take_last_steps
+from sdgkit.run.ending import emptied_by_failures, take_last_steps
 from sdgkit.run.folder import no_training_file_note, write_folder, write_start, write_summary
 from sdgkit.run.judges import JudgeWarning, doubtful_judge
 from sdgkit.run.kept_files import earlier_files, kept_note
+from sdgkit.run.log_entries import log_end, log_start
 from sdgkit.run.notes import Notes, TeacherNews
 from sdgkit.run.pace import Measurement, Pace
 from sdgkit.run.plan import Plan
 from sdgkit.run.profiles import after_study, choose_profile, study_notes, study_of
 from sdgkit.run.record import Record
 from sdgkit.run.session import begin_session, stream_of
-from sdgkit.run.snapshot import Snapshot, funnel_of
+from sdgkit.run.snapshot import Snapshot, failed_rows, funnel_of, texts_of
 from sdgkit.run.summary import summarize
 from sdgkit.run.workload import Workload
 from sdgkit.stream import Target, Usage
-from sdgkit.stream.stream import StageText
 from sdgkit.studies import Study
 from sdgkit.teachers import background
 
@@ -115,7 +112,7 @@ class Execution:
         self._retries_before = self._teacher_retries()
         self._begun_at = time.monotonic()
         self._ended_at: float | None = None
-        self._log_start()
+        log_start(plan, record.out, journal.count_replies())
         self.future: concurrent.futures.Future[None] = background.submit(self._run())
 
     @property
@@ -237,68 +234,16 @@ class Execution:
             self.state = "failed"
         finally:
             self._release_folder()
-            self._log_end()
-
-    def _log_start(self) -> None:
-        place = None
-        if self._record.out is not None:
-            place = self._record.out.name
-        log(
-            logging.INFO,
-            "run_started",
-            f"Run started: {pluralize(len(self.plan.rows), 'seed example')}.",
-            folder=place,
-            seeds=len(self.plan.rows),
-            stages=list(self.plan.pipeline.names),
-            model=self.plan.teacher_model,
-            judge=self.plan.judge_model,
-            target=self.plan.target,
-            recorded_replies=self._journal.count_replies(),
-        )
-
-    def _log_end(self) -> None:
-        snapshot = self.snapshot()
-        dropped = drops_by_reason(snapshot.stages)
-        log(
-            logging.ERROR if self.state == "failed" else logging.INFO,
-            "run_ended",
-            f"Run {self.state}: {pluralize(snapshot.samples, 'sample')}.",
-            folder=self._record.out.name if self._record.out is not None else None,
-            state=self.state,
-            samples=snapshot.samples,
-            dropped=dict(dropped),
-            requests=snapshot.requests,
-            reused=snapshot.reused,
-            retries=snapshot.retries,
-            completion_tokens=snapshot.completion_tokens,
-            wall_s=round(snapshot.wall_s, 3),
-            error=self._error_sentence() or None,
-        )
+            log_end(self.snapshot(), self._record.out, self._error_sentence())
 
     def _fail_if_emptied_by_failures(self) -> None:
-        """A run that kept nothing, mostly because of technical failures, has failed.
-
-        Where the judge, a check or duplicates dropped most of the rows, it is done.
-        """
-        is_pipeline = len(self._final_funnel) > 1
-        if self.state != "done" or not is_pipeline or samples_kept(self._final_funnel):
+        """A run that kept nothing, mostly because of technical failures, has failed."""
+        if self.state != "done":
             return
-        dropped = drops_by_reason(self._final_funnel)
-        failures = {}
-        for reason, rows in dropped.items():
-            if reason in FAILURES:
-                failures[reason] = rows
-        if 2 * sum(failures.values()) <= dropped.total():
-            return
-        first = next(drop for drop in self._journal.drops() if drop["reason"] in failures)
-        self.state = "failed"
-        self.error = RunEmptied(
-            f"No sample was kept. Dropped: {format_drops(dropped)}. The first of them, "
-            f"{first['id']} at {first['stage']}: {first['message']}",
-            folder=self._record.out,
-            stage=first["stage"],
-            row=first["id"],
-        )
+        emptied = emptied_by_failures(self._final_funnel, self._journal, self._record.out)
+        if emptied is not None:
+            self.error = emptied
+            self.state = "failed"
 
     def _take_last_steps(self) -> None:
         target: Target | None = self.stream.target if self.state == "done" else None
@@ -441,8 +386,8 @@ class Execution:
             **asdict(self._pace),
             message=message,
             newest=tuple(stream.newest),
-            texts=_texts_of(stream),
-            failed=_failed_rows(funnel),
+            texts=texts_of(stream.newest_texts),
+            failed=failed_rows(funnel),
             workload=self._workload,
             asks=is_running and asks,
             distinct_answers=self._distinct_answers,
@@ -492,22 +437,6 @@ class Execution:
         for teacher in self.plan.teachers:
             retries += teacher.retries
         return retries
-
-
-def _texts_of(stream: RowStream) -> tuple[StageText, ...]:
-    """The newest texts of all stages. The stream may be adding some in another thread."""
-    texts: list[StageText] = []
-    for newest in stream.newest_texts.values():
-        texts += newest.copy()
-    return tuple(texts)
-
-
-def _failed_rows(funnel: Sequence[StageLine]) -> int:
-    """The rows that technical failures dropped."""
-    failed = 0
-    for line in funnel:
-        failed += sum(line.dropped.get(reason, 0) for reason in FAILURES)
-    return failed
 
 
 def _load_while_the_teacher_works(module: str) -> None:

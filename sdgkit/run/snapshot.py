@@ -1,10 +1,11 @@
 """The state of a run: numbers by stage, pace, the newest samples."""
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from sdgkit.funnel import StageLine
+from sdgkit.funnel import FAILURES, StageLine
 from sdgkit.pages import fill
 from sdgkit.pages.picture import draw_funnel
 from sdgkit.pipeline import Pipeline
@@ -129,3 +130,19 @@ def funnel_of(
     if target is not None and target.surplus:
         lines.append(StageLine.from_drops("target", rows_in, {"target": target.surplus}))
     return lines
+
+
+def texts_of(newest_texts: Mapping[str, deque[StageText]]) -> tuple[StageText, ...]:
+    """The newest texts of all stages. The stream may be adding some in another thread."""
+    texts: list[StageText] = []
+    for newest in newest_texts.values():
+        texts += newest.copy()
+    return tuple(texts)
+
+
+def failed_rows(funnel: Sequence[StageLine]) -> int:
+    """The rows that technical failures dropped."""
+    failed = 0
+    for line in funnel:
+        failed += sum(line.dropped.get(reason, 0) for reason in FAILURES)
+    return failed

@@ -5,10 +5,9 @@ several servers of one model look like one.
 """
 
 import json
-import re
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -28,6 +27,8 @@ from sdgkit.teachers.http_client import OK, HttpClient
 from sdgkit.teachers.model_lists import entries_of
 from sdgkit.teachers.network import proxy_for, ssl_context_for
 from sdgkit.teachers.prompt_cuts import PromptWatch
+from sdgkit.teachers.refused_parameters import RefusedParameters
+from sdgkit.teachers.reply_body import ReplyBody
 from sdgkit.teachers.secrets import HIDDEN
 from sdgkit.teachers.server import Server
 from sdgkit.teachers.settings import REHEARSAL
@@ -36,31 +37,6 @@ from sdgkit.teachers.system_role import USER, may_refuse_system, with_system_in_
 
 MODELS_SECONDS = 60.0
 METRICS_SECONDS = 5.0
-
-MOST_TOKENS = 10**9  # of one request; a server that counts more cannot count
-LONGEST_FINISH_REASON = 100  # characters
-
-# What a server may refuse and a request can do without. Some have no `seed`, some models accept
-# only their own temperature ("Unsupported value: 'temperature' …"), OpenAI's reasoning models
-# require `max_completion_tokens` instead of `max_tokens`, and OpenAI knows no `repetition_penalty`.
-_OPTIONAL_PARAMETERS = (
-    "seed",
-    "temperature",
-    "top_p",
-    "max_tokens",
-    "max_completion_tokens",
-    "repetition_penalty",
-)
-_OTHER_NAMES = {"max_tokens": "max_completion_tokens"}
-# A refusal of the parameter as such, or of every value but the default; not of one value.
-_PARAMETER_REFUSED = re.compile(
-    r"(?i)unsupported|not (support|allow|permit|accept)"
-    r"|unrecognized|unknown|unexpected|forbidden|deprecated"
-)
-
-# The kinds of part that a message may have as a list: what is said, and what was thought.
-_TEXT_PARTS = ("text", "output_text")
-_THINKING_PARTS = ("thinking", "reasoning", "reasoning_text", "thought")
 
 
 class Adapter(ABC):
@@ -135,8 +111,7 @@ class OpenAICompatible(Adapter):
         self.server = replace(server, proxy=proxy_for(server.base_url))
         self._timeout = timeout
         self._client = HttpClient(self.server.proxy, ssl_context_for(server.base_url))
-        # Parameters that the server refuses, with the name to use instead, or "" to leave it out.
-        self._renamed: dict[str, str] = {}
+        self._refused_parameters = RefusedParameters(self.server.notes)
         self._puts_system_into_user = False
         self._prompt_watch = PromptWatch(self._count_tokens)
         self._answering_model = AnsweringModel()
@@ -181,7 +156,7 @@ class OpenAICompatible(Adapter):
         except Trouble as refusal:
             if may_refuse_system(refusal, accepted):
                 return await self._complete_without_system(accepted, refusal, seconds, on_piece)
-            if not self._learn_from(refusal, accepted):
+            if not self._refused_parameters.learn_from(refusal, accepted):
                 raise
         return await self._complete(body, seconds, on_piece)
 
@@ -297,34 +272,21 @@ class OpenAICompatible(Adapter):
     def _parse_reply(self, data: Any, seconds: float) -> Reply:
         """A Reply from the parsed body; every part that is used is checked here. Raises Trouble."""
         try:
-            choice = data["choices"][0]
-            message = choice["message"]
-            usage = data.get("usage")
-            counts = usage if isinstance(usage, dict) else {}
-            finish_reason = _finish_reason(choice)
-            error = choice.get("error")
-            if error or ending_of(finish_reason) is Ending.BROKEN_OFF:
-                raise diagnose_broken_off(finish_reason, error, self.server)
-            content = message.get("content")
-            text = _message_text(content)
-            refusal = _message_text(message.get("refusal")) or _parts_text(content, ("refusal",))
-            if refusal:
-                text = refusal
-                if ending_of(finish_reason) is not Ending.REFUSED:
-                    finish_reason = "refusal"
-            thoughts = message.get("reasoning_content") or message.get("reasoning")
-            reasoning = _message_text(thoughts) or _parts_text(content, _THINKING_PARTS)
-            self._note_another_model(data.get("model"))
-            return Reply(
-                text=self._without_keys(text),
-                finish_reason=self._without_keys(finish_reason),
-                reasoning=self._without_keys(reasoning),
-                prompt_tokens=_token_count(counts.get("prompt_tokens")),
-                completion_tokens=_token_count(counts.get("completion_tokens")),
+            body = ReplyBody(data)
+            if body.error or ending_of(body.ending) is Ending.BROKEN_OFF:
+                raise diagnose_broken_off(body.ending, body.error, self.server)
+            reply = Reply(
+                text=self._without_keys(body.text),
+                finish_reason=self._without_keys(body.finish_reason),
+                reasoning=self._without_keys(body.reasoning),
+                prompt_tokens=body.prompt_tokens,
+                completion_tokens=body.completion_tokens,
                 seconds=seconds,
             )
         except (LookupError, TypeError, ValueError, AttributeError):
             raise diagnose_reply(data, self.server) from None
+        self._note_another_model(body.model)
+        return reply
 
     def _note_another_model(self, name: object) -> None:
         """Tell the user if a reply comes from another model than the first one did."""
@@ -351,83 +313,9 @@ class OpenAICompatible(Adapter):
         """The body without the parameters that the server refuses."""
         if self._puts_system_into_user:
             body = {**body, "messages": with_system_in_user(body["messages"])}
-        if not self._renamed:
-            return body
-        accepted = {}
-        for name, value in body.items():
-            accepted_name = self._renamed.get(name, name)
-            if accepted_name:
-                accepted[accepted_name] = value
-        return accepted
-
-    def _learn_from(self, refusal: Trouble, sent: Mapping[str, Any]) -> bool:
-        """Remember a parameter that the server refuses. False if it refuses something else."""
-        if refusal.status not in (400, 422) or not _PARAMETER_REFUSED.search(refusal.detail):
-            return False
-        mentions = {}
-        for name in _OPTIONAL_PARAMETERS:
-            mention = re.search(rf"\b{name}\b", refusal.detail)
-            if name in sent and mention:
-                mentions[name] = mention.start()
-        if not mentions:
-            return False
-        # The one mentioned first is refused; what is suggested in its place comes later.
-        refused = min(mentions, key=lambda name: mentions[name])
-        if refused in self._renamed:
-            return True  # another request has learned it in the meantime
-        other_name = _OTHER_NAMES.get(refused, "")
-        if other_name and other_name in refusal.detail:
-            consequence = f"{other_name} is sent instead"
-        else:
-            other_name = ""
-            consequence = "it is no longer sent, so the server's own default applies"
-        self.server.notes.append(f"The server does not accept {refused}; {consequence}.")
-        for name, sent_name in self._renamed.items():
-            if sent_name == refused:
-                self._renamed[name] = ""
-        self._renamed[refused] = other_name
-        return True
+        return self._refused_parameters.accepted(body)
 
 
 def probe_body(model: str) -> dict[str, Any]:
     """The body of a tiny request, to find out whether a server answers."""
     return {"model": model, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 1}
-
-
-def _finish_reason(choice: Mapping[str, Any]) -> str:
-    reason = str(choice.get("finish_reason") or "stop")
-    return _message_text(reason[:LONGEST_FINISH_REASON])
-
-
-def _token_count(count: object) -> int:
-    """A number of tokens; 0, which stands for unknown, where it cannot be one."""
-    if isinstance(count, bool) or not isinstance(count, int | float):
-        return 0
-    return int(count) if 0 <= count <= MOST_TOKENS else 0
-
-
-def _message_text(content: object) -> str:
-    """The text of a message: valid Unicode, from either form that the API has for it."""
-    if isinstance(content, list):
-        return _parts_text(content, _TEXT_PARTS)
-    if not content:
-        return ""
-    if not isinstance(content, str):
-        raise TypeError(f"a text of a message is {type(content).__name__}")
-    return content.encode("utf-8", "replace").decode()
-
-
-def _parts_text(content: object, kinds: Sequence[str]) -> str:
-    """The text in the parts of a message that are of these kinds, valid Unicode."""
-    if not isinstance(content, list):
-        return ""
-    texts = []
-    for part in content:
-        if isinstance(part, str):
-            part = {"type": "text", "text": part}
-        kind = part.get("type") or "text"
-        if kind in kinds:
-            # A part of Mistral's has its own list of parts.
-            value = part.get("text") or part.get(kind) or ""
-            texts.append(value if isinstance(value, str) else _parts_text(value, _TEXT_PARTS))
-    return "".join(texts).encode("utf-8", "replace").decode()
