@@ -19,7 +19,8 @@ from sdgkit.method.sources import RUNS_FOLDER
 from sdgkit.run.elsewhere import Cluster
 from sdgkit.run.plan import Plan
 from sdgkit.seeds import read_seeds, skill
-from sdgkit.shelf.shelf import FAULTS_SHOWN, Shelf, ShelfSkill
+from sdgkit.shelf.record import ShelfSkill
+from sdgkit.shelf.shelf import FAULTS_SHOWN, Shelf
 from sdgkit.shelf.tree import Leaf, find_leaves
 from sdgkit.skill_folder import SkillFolder
 from sdgkit.teachers.source import TeacherSource, teacher_of

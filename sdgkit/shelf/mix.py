@@ -9,7 +9,8 @@ from sdgkit.export.mix import MAX_REPEAT, Mix, MixPart, Replay, write_mix
 from sdgkit.keywords import known_keywords
 from sdgkit.run import Run, open_run
 from sdgkit.seeds import read_file
-from sdgkit.shelf.shelf import SHELF_FILE, Shelf, is_shelf, open_shelf
+from sdgkit.shelf.record import SHELF_FILE, is_shelf
+from sdgkit.shelf.shelf import Shelf, open_shelf
 from sdgkit.shelf.tree import is_chosen
 
 MixSource = Shelf | str | Path | Sequence[Run | str | Path]

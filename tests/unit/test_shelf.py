@@ -8,6 +8,8 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+from scripted import PROMPTS, ScriptedTeacher, seeds
+from servers import status
 
 import sdgkit as sk
 from sdgkit.cli.main import main
@@ -204,6 +206,26 @@ def test_one_skill_that_fails_leaves_the_others_alone(tmp_path: Path, teacher: s
     with pytest.raises(sk.RunError, match=r"1 skill of 2 failed"):
         sk.generate_shelf(tmp_path / "tree", teacher=teacher, out=tmp_path / "out", **SMALL)
     assert sk.open_run(tmp_path / "out" / "b").state == "done"
+
+
+def test_a_shelf_whose_teacher_refused_it_resumes_when_it_is_started_again(
+    tmp_path: Path,
+) -> None:
+    for name in ("a", "b"):
+        (tmp_path / "tree" / name).mkdir(parents=True)
+        sk.save_seeds(seeds(2), tmp_path / "tree" / name / "seeds.jsonl")
+    options: PlanOptions = {**SMALL, "prompts": PROMPTS}
+    with ScriptedTeacher() as script:
+        teacher = script.connect()
+        shelf = plan_shelf(tmp_path / "tree", tmp_path / "out", teacher=teacher, **options)
+        script.answer = lambda ask: status(401, "This account is closed.")
+        with pytest.raises(sk.RunError, match="of 2 failed"):
+            shelf.start().wait()
+        assert shelf.state == "failed"
+        script.answer = script.usual
+        assert shelf.start().wait().state == "done"
+    assert shelf.error is None
+    assert [run.state for _, run in shelf.runs()] == ["done", "done"]
 
 
 def test_a_strangers_shelf_reads_nothing_outside_of_it(tmp_path: Path) -> None:
