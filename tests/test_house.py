@@ -70,7 +70,6 @@ HEAVY = {
     "py3langid",
     "pyarrow",
     "regex",
-    "rensa",
     "rich",
     "tomlkit",
     "torch",

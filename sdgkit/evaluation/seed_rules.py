@@ -16,8 +16,8 @@ from sdgkit.evaluation.seed_findings import Finding, Severity, make_finding
 from sdgkit.evaluation.text_forms import forms_asked_for, forms_of, name_forms
 from sdgkit.formatting import pluralize
 from sdgkit.prompts.words import count_words
-from sdgkit.quality.duplicates import Match, similarity
 from sdgkit.quality.likeness import earlier_matches
+from sdgkit.quality.similarity import Match, similarity
 from sdgkit.samples import Row
 from sdgkit.seeds import COLUMNS
 from sdgkit.texts import load_texts

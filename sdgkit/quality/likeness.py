@@ -13,14 +13,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sdgkit.quality.duplicates import Match, SimilarityIndex, hashed_shingles
+from sdgkit.quality.similarity import Match, SimilarityIndex, hashed_shingles
 
 if TYPE_CHECKING:
     import numpy as np
 
 MOST_WORK = 2_000_000_000
 """Numbers to add up at most, some seconds. Where the groups would take more, the texts have little
-in common but their words, and an index of sketches finds the few candidates of each."""
+in common but their words, and an index finds the few candidates of each."""
 
 LARGE_SHARE = 0.02
 """The share of the texts from which a group is counted for many texts at once."""

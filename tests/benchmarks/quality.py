@@ -36,7 +36,7 @@ from sdgkit.evaluation.quiet_runs import run_stage
 from sdgkit.formatting import format_number, format_percent
 from sdgkit.journal import Journal
 from sdgkit.pages.noted_table import NotedTable
-from sdgkit.quality.duplicates import similarity
+from sdgkit.quality.similarity import similarity
 from sdgkit.quality.twins import distinct_answers
 from sdgkit.run import Run
 from sdgkit.run.plan import Plan
