@@ -103,6 +103,14 @@ class Journal:
         """Write rows of another journal, all of them or none."""
         self.file.write_all(statement, rows)
 
+    def take_over_replies(self, replies: Iterable[Mapping[str, Any]]) -> None:
+        """Record replies of another journal, all of them or none; what is here already stays.
+
+        Args:
+            replies: The columns of each.
+        """
+        self._replies.take_over(replies)
+
     def flush(self) -> None:
         """Commit what was written since the last time, and wake everything that waits for it.
 
@@ -212,7 +220,9 @@ class Journal:
         return self.finished_units()
 
     def _begin_edition(self, config: Mapping[str, Any], *, from_start: bool) -> None:
-        shown = self._edition_in_files()
+        shown = self._noted_edition()
+        if shown is None:  # written before there were notes
+            shown = self._newest_edition_id()
         self._edition = edition_of(config)
         self._write(statements.INSERT_EDITION, id=self._edition, config=as_json_text(config))
         if from_start:
@@ -277,12 +287,19 @@ class Journal:
 
     def totals(self) -> Totals:
         """The numbers of all sessions together."""
-        values = read_row(self.file.first("SELECT * FROM totals"))
+        values = read_row(self.file.first(statements.SELECT_SESSION_TOTALS))
+        refused = values.pop("refused")
+        counts = self._replies.counts()
         sessions = [
             SessionTimes(**read_row(row)) for row in self.select(statements.SELECT_SESSION_TIMES)
         ]
-        # The view takes the machine's clock, which may have been set anew.
-        return Totals(**{**values, **vars(Times.of(sessions))})
+        return Totals(
+            requests=refused + sum(stage.number for stage in counts),
+            prompt_tokens=sum(stage.prompt_tokens for stage in counts),
+            completion_tokens=sum(stage.completion_tokens for stage in counts),
+            **values,
+            **vars(Times.of(sessions)),
+        )
 
     def last_session(self) -> Session | None:
         """The newest session; None in a new journal."""
@@ -368,13 +385,18 @@ class Journal:
         return newest.id if newest is not None else ""
 
     def _edition_in_files(self) -> str:
-        """Whose rows the files in the folder show, as `note_files` noted it.
+        """Whose rows the files in the folder show; the newest edition's where there is no note."""
+        return self._noted_edition() or self._newest_edition_id()
 
-        Journals written before have no note; there it is the newest edition.
+    def _noted_edition(self) -> str | None:
+        """Whose rows the files show, as `note_files` noted it; empty while there are no files.
+
+        None in a journal that was written before there were notes.
         """
-        has_note = self.file.first("SELECT 1 FROM sqlite_schema WHERE name='shown'") is not None
-        note = self.file.first("SELECT edition FROM shown") if has_note else None
-        return str(note[0]) if note is not None and note[0] else self._newest_edition_id()
+        if not self.file.has_table("shown"):
+            return None
+        note = self.file.first("SELECT edition FROM shown")
+        return None if note is None else str(note[0])
 
     def samples(self) -> Iterator[dict[str, Any]]:
         """The lines of `dataset.jsonl`, of the newest edition."""

@@ -12,6 +12,7 @@ from sdgkit.errors import RunBeginning, RunError
 from sdgkit.files import JOURNAL_FILE, network_file_system
 from sdgkit.journal.connection import FORMAT, SCHEMA, WAIT_S, connect
 from sdgkit.journal.folder_lock import lock_folder
+from sdgkit.journal.reply_counts import COUNT_ONCE
 from sdgkit.limits import writing_remedy
 
 SqlValue = str | int | float | bytes | None
@@ -41,6 +42,7 @@ class JournalFile:
     Attributes:
         connection: The connection to SQLite.
         note: What the user should know about how the file is written; empty if there is nothing.
+        on_commit: Called before what was written is committed, to write what goes with it.
         on_rollback: Called when what was written could not be committed and is lost.
 
     Raises:
@@ -57,6 +59,7 @@ class JournalFile:
         read_only: bool,
     ) -> None:
         self.note = ""
+        self.on_commit: Callable[[], None] = _nothing
         self.on_rollback: Callable[[], None] = _nothing
         self._folder = folder
         self._shown_folder = shown_folder
@@ -97,7 +100,9 @@ class JournalFile:
         self.connection.execute(f"PRAGMA page_size={PAGE_BYTES}")  # of a new file only
         if self._folder is not None:
             self._choose_mode(self._folder)
-        self.connection.executescript(f"{SCHEMA}; PRAGMA user_version={FORMAT}")
+        self.connection.executescript(
+            f"BEGIN IMMEDIATE; {SCHEMA}; {COUNT_ONCE}; PRAGMA user_version={FORMAT}; COMMIT"
+        )
 
     def _choose_mode(self, folder: Path) -> None:
         file_system = network_file_system(folder)
@@ -163,6 +168,10 @@ class JournalFile:
         if remedy:
             sentence = f"{sentence} {remedy}, then run the same command again."
         return RunError(sentence, folder=self._folder)
+
+    def has_table(self, name: str) -> bool:
+        """Whether there is a table; a file that was written before has not all of today's."""
+        return self.first("SELECT 1 FROM sqlite_schema WHERE name=:name", name=name) is not None
 
     # Reading --------------------------------------------------------------------------------------
 
@@ -251,6 +260,7 @@ class JournalFile:
         try:
             if self._unsaved:
                 self._unsaved = False
+                self.on_commit()
                 self.connection.execute("COMMIT")
         except sqlite3.Error as error:
             failure = self._rolled_back(error)

@@ -15,13 +15,6 @@ SELECT_REPLIES = """
     FROM replies WHERE key>:last ORDER BY key LIMIT :page_size
 """
 
-INSERT_REPLY = """
-    INSERT OR IGNORE INTO replies (
-        session, key, stage, model, ordinal, attempt, messages, sampling,
-        text, reasoning, finish_reason, prompt_tokens, completion_tokens, seconds
-    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
-
 SELECT_ROWS = """
     SELECT place, id, unit, stage, reason, message, reply, columns, trail
     FROM rows WHERE edition=:edition AND place>:last ORDER BY place LIMIT :page_size
@@ -49,7 +42,8 @@ def copy_replies(source: Journal, whole: Journal) -> None:
     """
     session = whole.session or EARLIER
     for page in _pages(source, SELECT_REPLIES, "key"):
-        whole.take_over(INSERT_REPLY, [(session, *row) for row in page])
+        replies = [{**row, "session": session} for row in page]
+        whole.take_over_replies(replies)
 
 
 def copy_rows(source: Journal, whole: Journal, units: Mapping[int, int]) -> None:

@@ -89,7 +89,7 @@ _ANY_NUMBER = (int, float)
 _NUMBERS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("session", "ordinal", "attempt", "unit", "number", "process"), _WHOLE),
     **dict.fromkeys(("prompt_tokens", "completion_tokens"), _WHOLE),
-    **dict.fromkeys(("sessions", "requests", "retries", "reused"), _WHOLE),
+    **dict.fromkeys(("sessions", "retries", "reused", "refused"), _WHOLE),
     **dict.fromkeys(("seconds", "seen", "begun", "wall_s"), _ANY_NUMBER),
     "worked": (int, float, type(None)),
 }

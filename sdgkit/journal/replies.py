@@ -1,12 +1,21 @@
 """The replies in a journal, kept permanently by the key of their request."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from sdgkit.journal import statements
 from sdgkit.journal.columns import as_json_text, bytes_of
 from sdgkit.journal.journal_file import JournalFile, SqlValue
 from sdgkit.journal.packing import Packer, base_of, unpack
-from sdgkit.journal.reading import damaged, read_row
+from sdgkit.journal.reading import damaged, read_row, read_value
+from sdgkit.journal.reply_counts import (
+    COUNT_REPLIES,
+    INSERT_COUNT,
+    SELECT_COUNTS,
+    NewReplies,
+    StageReplies,
+)
 from sdgkit.journal.values import RecordedExchange, RecordedReply
 from sdgkit.teachers.teacher import Reply, Request
 
@@ -29,11 +38,14 @@ class Replies:
         self._file = file
         self._earlier = earlier
         self._packer = Packer()
-        file.on_rollback = self._forget_bases
+        self._new = NewReplies()
+        file.on_commit = self._write_counts
+        file.on_rollback = self._forget_lost
 
-    def _forget_bases(self) -> None:
-        """A base that new messages would be packed against may be among what is lost."""
+    def _forget_lost(self) -> None:
+        """Forget what is lost: new replies, among them bases to pack messages against."""
         self._packer = Packer()
+        self._new = NewReplies()
 
     def reply(self, key: str) -> RecordedReply | None:
         """The recorded reply to a request, by its key."""
@@ -50,13 +62,22 @@ class Replies:
 
     def count(self) -> int:
         """How many replies are recorded."""
-        return int(self._file.first("SELECT COUNT(*) FROM replies")[0])
+        return sum(self.count_by_stage().values())
 
     def count_by_stage(self) -> dict[str, int]:
         """How many replies are recorded, by the name of the stage that asked."""
-        rows = self._file.select("SELECT stage, COUNT(*) AS number FROM replies GROUP BY stage")
-        counts = [read_row(row) for row in rows]
-        return {count["stage"]: count["number"] for count in counts}
+        return {stage.stage: stage.number for stage in self.counts()}
+
+    def counts(self) -> list[StageReplies]:
+        """How many replies are recorded and their tokens, stage by stage."""
+        self._write_counts()
+        query = SELECT_COUNTS if self._file.has_table("reply_counts") else COUNT_REPLIES
+        return [StageReplies(**read_row(row)) for row in self._file.select(query)]
+
+    def _write_counts(self) -> None:
+        """Bring the counts up to date, in the transaction of the replies that they count."""
+        for counts in self._new.take():
+            self._file.connection.execute(INSERT_COUNT, vars(counts))
 
     def exchange(self, key: str) -> RecordedExchange | None:
         """The request and the reply of a key: what was really sent, what came back."""
@@ -106,7 +127,7 @@ class Replies:
         Raises:
             RunError: The journal cannot be written.
         """
-        self._file.write(
+        inserted = self._file.write(
             statements.INSERT_REPLY,
             key=key,
             session=session,
@@ -123,4 +144,24 @@ class Replies:
             completion_tokens=reply.completion_tokens,
             seconds=reply.seconds,
         )
+        if inserted.rowcount:
+            self._new.add(stage, reply.prompt_tokens, reply.completion_tokens)
         await self._file.committed()
+
+    def take_over(self, replies: Iterable[Mapping[str, Any]]) -> None:
+        """Record replies of another journal, all of them or none; what is here already stays.
+
+        Args:
+            replies: The columns of each.
+
+        Raises:
+            RunError: They cannot be written, or one of them is damaged.
+        """
+        for reply in replies:
+            if self._file.write(statements.INSERT_REPLY, **reply).rowcount:
+                self._new.add(
+                    reply["stage"],
+                    read_value("prompt_tokens", reply["prompt_tokens"]),
+                    read_value("completion_tokens", reply["completion_tokens"]),
+                )
+        self._file.flush()

@@ -68,6 +68,12 @@ SELECT_SESSION_TIMES = """
     FROM sessions ORDER BY id
 """
 
+SELECT_SESSION_TOTALS = """
+    SELECT COUNT(*) AS sessions, COALESCE(SUM(retries), 0) AS retries,
+        COALESCE(SUM(reused), 0) AS reused, COALESCE(SUM(refused), 0) AS refused
+    FROM sessions
+"""
+
 SELECT_FINISHED = "SELECT unit, counts FROM finished WHERE edition=:edition"
 
 INSERT_FINISHED = """

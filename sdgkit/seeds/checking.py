@@ -95,7 +95,20 @@ def _problem_of(column: str, value: object, columns: Mapping[str, Any]) -> str:
             return "is empty. Write the text, or remove it."
     elif "seed_context" not in columns and _is_nearly(column, "seed_context"):
         return "looks like a misspelt seed_context; without it, the skill is freeform. Rename it."
+    if _is_text_for_a_file(column) and _is_text_for_a_file(value):
+        return ""
     return flaw_of({column: value})
+
+
+def _is_text_for_a_file(value: object) -> bool:
+    """Whether a value is text that UTF-8 can hold, as nearly every value of a seed is."""
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # half a surrogate pair
+        return False
+    return True
 
 
 def _is_nearly(name: str, other: str) -> bool:

@@ -3,8 +3,10 @@
 import asyncio
 import hashlib
 import json
+import re
 import sqlite3
 import zlib
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import pytest
 
 from sdgkit import files
 from sdgkit.errors import FolderInUse, RunError
-from sdgkit.journal import JOURNAL_FILE, Edition, Journal, Outcome, edition_of
+from sdgkit.journal import JOURNAL_FILE, Edition, Journal, Outcome, copy_replies, edition_of
 from sdgkit.teachers import Reply, Request
 
 CONFIG = {"stages": ["a"], "seeds": ["x", "y"]}
@@ -81,7 +83,7 @@ def messages_in(journal: Journal, request: Request) -> Any:
 
 
 def test_what_all_prompts_of_a_stage_say_is_in_the_journal_once(tmp_path: Path) -> None:
-    requests = [long_prompt(number) for number in range(200)]
+    requests = [long_prompt(number) for number in range(400)]
     said = sum(len(request.messages[0]["content"]) for request in requests)
     with closing(Journal(tmp_path)) as journal:
         journal.begin(CONFIG)
@@ -489,3 +491,88 @@ def test_what_is_stored_is_json_that_others_can_read(tmp_path: Path) -> None:
     sql.close()
     assert json.loads(columns) == {"text": "Grüße \ud800", "vary": {"a": [1, None]}}
     assert json.loads(trail) == [["s", "key"]]
+
+
+# How many replies there are -----------------------------------------------------------------------
+
+
+def test_replies_are_counted_by_stage_once_each(tmp_path: Path) -> None:
+    requests = [Request(({"role": "user", "content": f"{number}"},), {}) for number in range(6)]
+
+    async def record_all(journal: Journal) -> None:
+        for number, request in enumerate([*requests, *requests]):
+            await journal.record(request.key("m"), f"stage {number % 2}", "m", request, REPLY)
+
+    for _ in range(2):
+        with closing(Journal(tmp_path)) as journal:
+            journal.begin(CONFIG)
+            asyncio.run(record_all(journal))
+            assert journal.count_replies_by_stage() == {"stage 0": 3, "stage 1": 3}
+    with closing(Journal(tmp_path, read_only=True)) as reader:
+        totals = reader.totals()
+    assert totals.requests == 6
+    assert totals.prompt_tokens == 6 * REPLY.prompt_tokens
+    assert totals.completion_tokens == 6 * REPLY.completion_tokens
+
+
+def test_replies_taken_over_are_counted_unless_they_are_there_already(tmp_path: Path) -> None:
+    part = Journal(tmp_path / "part")
+    part.begin(CONFIG)
+    record(part, "one", "two", "three")
+    whole = Journal(tmp_path / "whole")
+    whole.begin(CONFIG)
+    record(whole, "two", "four")
+    copy_replies(part, whole)
+    assert whole.count_replies() == 4
+    assert whole.totals().completion_tokens == 4 * REPLY.completion_tokens
+    part.close()
+    whole.close()
+
+
+def test_the_replies_of_a_journal_written_before_are_counted(tmp_path: Path) -> None:
+    with closing(Journal(tmp_path)) as journal:
+        journal.begin(CONFIG)
+        record(journal, "one", "two")
+        before = journal.totals()
+    with closing(sqlite3.connect(tmp_path / JOURNAL_FILE)) as sql, sql:
+        sql.execute("DROP TABLE reply_counts")
+        sql.execute("DROP INDEX rows_by_unit")
+    with closing(Journal(tmp_path, read_only=True)) as reader:
+        assert reader.totals() == before
+    for _ in range(2):
+        with closing(Journal(tmp_path)) as journal:
+            assert journal.totals() == before
+            assert journal.count_replies_by_stage() == {"s": 2}
+
+
+def ways_of(journal: Journal, work: Callable[[], object]) -> list[str]:
+    """How SQLite gets at the replies and rows that some work asks for, a line each."""
+    queries: list[str] = []
+    journal.file.connection.set_trace_callback(queries.append)
+    work()
+    journal.file.connection.set_trace_callback(None)
+    ways = []
+    for query in queries:
+        if query.startswith(("SELECT", "INSERT", "UPDATE", "DELETE", "\n")):
+            for step in journal.file.connection.execute(f"EXPLAIN QUERY PLAN {query}"):
+                ways.append(step["detail"])
+    return [way for way in ways if re.search(r"\b(replies|rows)\b", way)]
+
+
+def test_a_killed_run_resumes_without_going_through_all_replies_and_rows(tmp_path: Path) -> None:
+    with closing(Journal(tmp_path)) as journal:
+        journal.begin(CONFIG)
+        record(journal, *map(str, range(50)))
+        for unit in range(1, 6):
+            journal.put(outcome(unit))
+        journal.finish(1, {"0:x": 1})
+
+    with closing(Journal(tmp_path)) as journal:
+        ways = ways_of(journal, lambda: journal.begin(CONFIG))
+        ways += ways_of(journal, journal.totals)
+        ways += ways_of(journal, journal.count_replies)
+    assert ways
+    for way in ways:
+        assert "USING COVERING INDEX rows_by_unit" in way
+    with closing(Journal(tmp_path, read_only=True)) as journal:
+        assert [row.id for row in journal.outcomes("sample")] == ["s1"]
