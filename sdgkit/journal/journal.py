@@ -182,6 +182,11 @@ class Journal:
             return None
         return Edition(**read_row(row))
 
+    def configs(self) -> list[Any]:
+        """What decided the rows of each edition that was ever begun, as JSON values."""
+        rows = self.select(statements.SELECT_CONFIGS)
+        return [read_row(row)["config"] for row in rows]
+
     def begin(
         self, config: Mapping[str, Any], *, from_start: bool = False
     ) -> dict[int, dict[str, int]]:

@@ -22,6 +22,8 @@ SELECT_NEWEST_EDITION = """
     WHERE id=(SELECT edition FROM sessions ORDER BY id DESC LIMIT 1)
 """
 
+SELECT_CONFIGS = "SELECT config FROM editions"
+
 INSERT_EDITION = "INSERT OR IGNORE INTO editions (id, config) VALUES (:id, :config)"
 
 DELETE_UNFINISHED_ROWS = """

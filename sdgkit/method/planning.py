@@ -181,6 +181,9 @@ def _plan_again(folder: Path, teacher: TeacherSource | None, options: PlanOption
     if merged.get("profile") is None and (folder / PROFILE_FILE).exists():
         merged["profile"] = folders_profile(folder)
     again = _plan_from_seeds(folder / SEEDS_FILE, teacher, cast(PlanOptions, merged))
+    drew = config.settings.vary is not None or (folder / PROFILE_FILE).exists()
+    if drew and again.can_draw:
+        again = again.with_draws_from(config.draw_starts or {})
     return replace(again, name=config.name)
 
 

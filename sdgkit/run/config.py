@@ -70,6 +70,8 @@ class RunConfig:
         target: How many samples to keep; None for one pass over the seeds.
         system: Your own system message for training files.
         prompts: The prompts by stage name, as JSON values.
+        draw_starts: Where the draws of each seed begin, by its key; None if none draws, or each for
+            itself, as in runs of earlier versions.
     """
 
     pipeline: str
@@ -81,6 +83,7 @@ class RunConfig:
     target: int | None
     system: str | None
     prompts: Mapping[str, Mapping[str, Any]]
+    draw_starts: Mapping[str, int] | None = None
 
     @classmethod
     def of(cls, plan: Plan, folder_name: str) -> "RunConfig":
@@ -100,11 +103,15 @@ class RunConfig:
             target=plan.target,
             system=plan.system,
             prompts={name: prompt.as_json() for name, prompt in plan.prompts.items()},
+            draw_starts=plan.draw_starts or None,
         )
 
     def as_json(self) -> dict[str, Any]:
         """The content of `config.json`."""
-        return {**vars(self), "settings": self.settings.given()}
+        values = {**vars(self), "settings": self.settings.given()}
+        if self.draw_starts is None:
+            del values["draw_starts"]
+        return values
 
     @classmethod
     def read(cls, path: Path) -> "RunConfig":

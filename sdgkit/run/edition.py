@@ -41,7 +41,14 @@ ProfileState: TypeAlias = Literal["", "to be studied", "used"]
 CHECK_KIND = Check.__name__
 """What the description of a check gives as its kind."""
 
-LATER_FIELDS = ("variables", "twins", "seed_samples", "profile", "max_requests")
+LATER_FIELDS = (
+    "variables",
+    "twins",
+    "seed_samples",
+    "profile",
+    "max_requests",
+    "draw_starts",
+)
 """Fields of a config that journals written before do not have."""
 
 
@@ -68,6 +75,8 @@ class EditionConfig:
         profile: Whether the run goes by a profile, or still has to study its seeds to write one;
             empty for a run without one.
         max_requests: How many requests the rounds of a target may take, None for no limit.
+        draw_starts: Where the draws of each seed begin, in the order of `seeds`; empty if none
+            draws, or each for itself.
     """
 
     pipeline: str
@@ -85,6 +94,7 @@ class EditionConfig:
     seed_samples: int = 0
     profile: ProfileState = ""
     max_requests: int | None = None
+    draw_starts: Sequence[int] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The config as the journal stores it.

@@ -21,6 +21,7 @@ from sdgkit.funnel import (
 )
 from sdgkit.journal import Totals
 from sdgkit.report.explain import explain
+from sdgkit.run.draws import with_draw_starts
 from sdgkit.run.elsewhere import Elsewhere, RowStream
 from sdgkit.run.ending import emptied_by_failures, take_last_steps
 from sdgkit.run.folder import no_training_file_note, write_folder, write_start, write_summary
@@ -89,6 +90,7 @@ class Execution:
         journal = record.open_for_writing()
         try:
             plan = choose_profile(plan, journal, record.folder, notes)
+            plan = with_draw_starts(plan, journal)
             finished = begin_session(plan, journal, record, notes, reuse=reuse)
         except BaseException:
             if record.folder is not None:

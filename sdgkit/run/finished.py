@@ -10,6 +10,7 @@ from sdgkit.files import JOURNAL_FILE, refuse_way_out, remove_abandoned
 from sdgkit.funnel import Summary
 from sdgkit.journal import Journal, edition_of
 from sdgkit.run.config import RunConfig
+from sdgkit.run.draws import with_draw_starts
 from sdgkit.run.folder import CONFIG_FILE, read_summary
 from sdgkit.run.notes import Notes
 from sdgkit.run.plan import Plan
@@ -29,6 +30,7 @@ def finished_plan(plan: Plan, out: Path | None) -> Plan | None:
     try:
         with closing(Journal(out, read_only=True)) as journal:
             chosen = choose_profile(plan, journal, out, Notes(None, _ignore))
+            chosen = with_draw_starts(chosen, journal)
             summary = read_summary(out)
             is_finished = (
                 _is_newest(chosen, journal, summary)

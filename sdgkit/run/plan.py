@@ -153,7 +153,7 @@ class Plan:
             SettingsError: A check cannot be used.
         """
         pipeline = self.pipeline
-        if profile.variety and self._draws:
+        if profile.variety and self.can_draw:
             first = pipeline.stages[0]
             lists = {}
             for name, entries in profile.variety.items():
@@ -167,12 +167,21 @@ class Plan:
         return replace(self, pipeline=pipeline, variables=variables, profile=profile, study=None)
 
     @property
-    def _draws(self) -> bool:
+    def can_draw(self) -> bool:
         """Whether the first stage can draw from lists, and its prompt shows what was drawn."""
         first = self.pipeline.stages[0]
         prompt = self.prompts.get(first.name)
         can_draw = first.fans_out and "vary" in first.field_names
         return can_draw and prompt is not None and prompt.mentions("vary")
+
+    def with_draws_from(self, starts: Mapping[str, int]) -> "Plan":
+        """The plan in which the draws of each seed begin at its start; see `draw`.
+
+        Args:
+            starts: The starts, by `row_key`; none if each seed draws for itself.
+        """
+        first = self.pipeline.stages[0]
+        return replace(self, pipeline=self.pipeline.change(first.name, draw_starts=starts))
 
     def variables_of(self, row: Row) -> Mapping[str, Any]:
         """The variables of the whole run, as the prompts for this row see them.
@@ -262,13 +271,15 @@ class Plan:
         for row in self.rows:
             if row.get("id"):
                 ids.append(str(row["id"]))
+        seeds = [row_key(row) for row in self.rows]
+        starts = self.draw_starts
         return EditionConfig(
             pipeline=self.pipeline.name,
             stages=[stage.describe() for stage in self.pipeline.stages],
             prompts={name: prompt.as_json() for name, prompt in self.prompts.items()},
             model=self.teacher_model,
             judge=self.judge_model if is_judged else None,
-            seeds=[row_key(row) for row in self.rows],
+            seeds=seeds,
             ids=ids,
             target=self.target,
             max_requests=self.max_requests,
@@ -278,7 +289,18 @@ class Plan:
             seed_samples=self._seed_samples_budget(),
             variables=dict(self.variables),
             profile=self._profile_state,
+            draw_starts=[starts[key] for key in seeds if key in starts],
         )
+
+    @property
+    def draw_starts(self) -> dict[str, int]:
+        """Where the draws of each seed begin, by its key; empty if none draws in turn."""
+        first = self.pipeline.stages[0]
+        starts = first.draw_starts
+        if not first.vary or not starts:
+            return {}
+        keys = [row_key(row) for row in self.rows]
+        return {key: starts[key] for key in keys if key in starts}
 
     @property
     def _profile_state(self) -> ProfileState:

@@ -9,6 +9,7 @@ from sdgkit.files import refuse_way_out
 from sdgkit.formatting import list_briefly, pluralize
 from sdgkit.journal import Journal
 from sdgkit.profile import PROFILE_FILE, Criterion, Profile
+from sdgkit.run.draws import with_draw_starts
 from sdgkit.run.edition import recorded_config
 from sdgkit.run.notes import Notes
 from sdgkit.run.plan import Plan
@@ -91,6 +92,7 @@ def studied(plan: Plan, journal: Journal) -> StudiedPlan:
         SdgkitError: The study cannot be made.
     """
     plan = with_folders_profile(plan, journal.folder)
+    plan = with_draw_starts(plan, journal)
     study = study_of(plan, journal)
     if study is None:
         return StudiedPlan(plan)

@@ -6,7 +6,7 @@ import math
 import random
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -42,6 +42,8 @@ class GenerateMany(Stage):
             malformed reply. Not used if all are asked for in one request.
         vary: Lists from which each request draws one value (`vary` in the prompt and in the new
             row).
+        draw_starts: Where the draws for each row begin, by its `row_key`, so that all rows together
+            draw each value about equally often. A run sets it. Without, each row draws for itself.
         keep_reasoning: Whether to add what the teacher thought first, as the column `reasoning`.
     """
 
@@ -52,6 +54,7 @@ class GenerateMany(Stage):
     most_together: int | None = None
     extra_tries: int = 0
     vary: Mapping[str, Sequence[Any]] | None = None
+    draw_starts: Mapping[str, int] | None = field(default=None, repr=False)
     keep_reasoning: bool = False
     role = "teacher"
     fans_out = True
@@ -91,6 +94,20 @@ class GenerateMany(Stage):
         if self.vary:
             names.append("vary")
         return frozenset(names)
+
+    def varied(self, row: Row, request: int) -> dict[str, Any]:
+        """What a request for a row draws, as the column `vary`; nothing without lists.
+
+        Args:
+            row: The row of which new rows are made.
+            request: Which of its requests it is, from 1.
+        """
+        if not self.vary:
+            return {}
+        start = None
+        if self.draw_starts:
+            start = self.draw_starts.get(row_key(row))
+        return {"vary": draw(self.vary, row, request, start)}
 
     def with_single_request(self) -> Stage:
         if self.requests_per_row == 1:
@@ -169,7 +186,7 @@ class _Batch:
         self._step = step
         self._request = request
         self._missing = deque(rows)  # the ordinals of rows still to come
-        self._varied = {"vary": draw(stage.vary, step.row, request)} if stage.vary else {}
+        self._varied = stage.varied(step.row, request)
         self._texts: dict[str, str] = {}  # of the replies so far, by what makes them equal
 
     async def fill(self) -> None:
@@ -280,17 +297,20 @@ class Given(Stage):
             step.offer(ordinal, columns, self.columns)
 
 
-def draw(vary: Mapping[str, Sequence[Any]], row: Row, ordinal: int) -> dict[str, Any]:
+def draw(
+    vary: Mapping[str, Sequence[Any]], row: Row, ordinal: int, start: int | None = None
+) -> dict[str, Any]:
     """Draw one value of each list.
 
     The draw is deterministic and balanced: as many ordinals as a list has values use each of them
-    once, in an order that depends on the seed and the list, so that two lists of one length do not
-    go in step.
+    once. Two lists do not go in step.
 
     Args:
         vary: The lists, by name.
-        row: The row of which new rows are made; its seed columns decide the order.
+        row: The row of which new rows are made; without a start, its seed columns decide the order.
         ordinal: Which of the new rows this is, from 1.
+        start: Where the row begins in the order in which all rows draw: if the first row makes two
+            new rows, the second starts at 2. None if each row has an order of its own.
 
     Example:
         >>> lists = {"audience": ["children", "experts", "lawyers"]}
@@ -299,13 +319,32 @@ def draw(vary: Mapping[str, Sequence[Any]], row: Row, ordinal: int) -> dict[str,
         >>> sorted(drawn)
         ['children', 'experts', 'lawyers']
     """
+    if start is not None:
+        return _draw_in_turn(vary, start + ordinal - 1)
     seed_columns = ("seed_context", "seed_question", "seed_response")
     identity = "\x1f".join(str(row.get(column, "")) for column in seed_columns)
     drawn = {}
     for name, values in vary.items():
         block, place = divmod(ordinal - 1, len(values))
-        shuffle_seed = hashlib.sha256(f"{identity}\x1f{name}\x1f{block}".encode()).digest()
-        order = list(values)
-        random.Random(shuffle_seed).shuffle(order)
-        drawn[name] = order[place]
+        drawn[name] = _shuffled(values, f"{identity}\x1f{name}\x1f{block}")[place]
     return drawn
+
+
+def _draw_in_turn(vary: Mapping[str, Sequence[Any]], number: int) -> dict[str, Any]:
+    """The draw of this number, from 0, of the one order in which all rows draw.
+
+    It goes through each list again and again. From one time to the next the first list stays, the
+    second moves on by one entry, the third by two: so their entries meet in every combination.
+    """
+    drawn = {}
+    for steps, (name, values) in enumerate(vary.items()):
+        times, place = divmod(number, len(values))
+        order = _shuffled(values, f"{name}\x1f{times // len(values)}")
+        drawn[name] = order[(place + times * steps) % len(values)]
+    return drawn
+
+
+def _shuffled(values: Sequence[Any], dice: str) -> list[Any]:
+    order = list(values)
+    random.Random(hashlib.sha256(dice.encode()).digest()).shuffle(order)
+    return order

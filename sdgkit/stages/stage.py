@@ -51,6 +51,7 @@ class StageTraits:
         per_row: How many rows the stage sets out to make of one.
         letter: What the ordinals of those rows are called in their lineage: the "c" of `s3/c7`.
         vary: Lists from which each of those rows draws its `vary` values.
+        draw_starts: Where the draws for each row begin, by its key; see `draw`.
         scale: The scores that a judge may give; empty for a stage that is not a judge.
         drops_by_score: Whether the stage drops rows because of their score (see `passes`).
         asks_every_row: Whether the stage asks about every row; one that repairs asks about some.
@@ -63,6 +64,7 @@ class StageTraits:
     per_row: int = 1
     letter: str = "r"
     vary: Mapping[str, Sequence[Any]] | None = None
+    draw_starts: Mapping[str, int] | None = None
     scale: Sequence[float] = ()
     drops_by_score: bool = False
     asks_every_row: bool = True
@@ -223,6 +225,7 @@ class Stage(StageTraits):
         edition of a run that does without it stays the same.
         """
         described = fingerprint.describe(self)
+        described.pop("draw_starts", None)  # an edition has them beside its seeds
         for name in LATER_FIELDS:
             if name in described and not described[name]:
                 del described[name]
