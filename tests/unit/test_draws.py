@@ -2,7 +2,7 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,10 @@ def script() -> Iterator[ScriptedTeacher]:
         yield script
 
 
-def generate(script: ScriptedTeacher, rows: list[Row], out: Path | None = None, **more: Any) -> Any:
-    options = {"num_contexts": 2, "num_questions": 1, "vary": LISTS, **more}
+def generate(
+    script: ScriptedTeacher, rows: Sequence[Row], out: Path | None = None, **more: Any
+) -> sk.Run:
+    options: dict[str, Any] = {"num_contexts": 2, "num_questions": 1, "vary": LISTS, **more}
     return sk.generate(
         rows, teacher=script.connect(), out=out, prompts=PROMPTS, profile=False, **options
     )
@@ -67,9 +69,9 @@ def spread(values: list[str], drawn: Counter[str]) -> int:
 def test_over_all_seeds_each_value_is_drawn_equally_often_give_or_take_one(
     number_of_seeds: int, contexts: int, lengths: list[int]
 ) -> None:
-    lists = {
-        f"list {place}": [f"v{n}" for n in range(lengths[place])] for place in range(len(lengths))
-    }
+    lists = {}
+    for place, length in enumerate(lengths):
+        lists[f"list {place}"] = [f"value {number}" for number in range(length)]
     plan = sk.plan(seeds(number_of_seeds), vary=lists, num_contexts=contexts, profile=False)
     by_seed = draws(plan)
     for name, values in lists.items():
