@@ -82,11 +82,11 @@ class Lab:
         self._log = folder / "jupyter.log"
         self.set("apputils-extension", "notification", fetchNews="false", checkForUpdates=False)
 
-    def set(self, extension: str, plugin: str, **settings: Any) -> None:
+    def set(
+        self, extension: str, plugin: str, *, owner: str = "@jupyterlab", **settings: Any
+    ) -> None:
         """Settings as a user's, for pages opened from now on."""
-        path = (
-            self.folder / "settings" / "@jupyterlab" / extension / f"{plugin}.jupyterlab-settings"
-        )
+        path = self.folder / "settings" / owner / extension / f"{plugin}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(settings))
 

@@ -542,55 +542,66 @@ const panels = {}; // by kind: each script puts its own { view, onKey, unsaved }
 // kernel.
 //   state: what the kernel sent        act: does what a click does       type: the same for a text that you typed
 //   local: what this view alone knows  draw: draws again                 focus: moves the focus to an element
-function panelOf({ view, onKey = () => false, unsaved = null }) {
+function panelOf(panel) {
   return {
     render({ model, el }) {
-      const root = document.createElement("section");
-      const { id, title } = model.get("state");
-      root.className = `sdg sdg-${title.toLowerCase()}`;
-      root.tabIndex = -1;
-      root.setAttribute("aria-label", title);
-      root.setAttribute("data-lm-suppress-shortcuts", "true");
-
-      // The still picture that follows is for pages without live panels.
-      const hideStill = document.createElement("style");
-      hideStill.textContent = `.sdg-still-${id}{display:none}`;
-      el.append(hideStill, root);
-
-      const link = new KernelLink(model, () => ui.draw());
-      const ui = {
-        id: `sdg-${id}-${link.prefix}`, // a panel can have several views on one page
-        local: {},
-        act: (action, values) => link.act(action, values),
-        type: (action, values) => link.act(action, values, { isText: true }),
-        focus: (name) => focusOn(`${ui.id}-${name}`),
-        draw: () => {
-          ui.state = model.get("state");
-          const hadFocus = root.contains(document.activeElement);
-          render(frame(ui, view, link.problem), root);
-          // The button that was pressed may be gone: keys stay with the panel, and do not reach the notebook.
-          if (hadFocus && !root.contains(document.activeElement))
-            root.focus({ preventScroll: true });
-        },
-      };
-      const keepUnsaved = () => unsaved && link.keepUnsaved(unsaved(model.get("state")));
-      model.on("change:state", keepUnsaved);
-      model.on("change:state", ui.draw);
-      guardKeys(root, (key, isTyping, target) => onKey(ui, key, isTyping, target));
-      for (const turning of ["pointerenter", "focusin"])
-        root.addEventListener(turning, () => link.check());
-      ui.draw();
-      link.check();
-      keepUnsaved();
-      link.sendUnsent();
-      return () => {
-        for (const run of [...unsentWork]) run(); // a view may go while you type in it
-        model.off("change:state", keepUnsaved);
-        model.off("change:state", ui.draw);
-        link.close();
-        render(null, root);
-      };
+      // A notebook that was saved with the state of its widgets shows them again without a kernel. Such a panel would
+      // do nothing: the still picture stays in its place.
+      if (isCutOff(el)) return () => {};
+      return showPanel(panel, model, el);
     },
+  };
+}
+
+function isCutOff(el) {
+  return el.closest(".jupyter-widgets-disconnected") !== null;
+}
+
+function showPanel({ view, onKey = () => false, unsaved = null }, model, el) {
+  const root = document.createElement("section");
+  const { id, title } = model.get("state");
+  root.className = `sdg sdg-${title.toLowerCase()}`;
+  root.tabIndex = -1;
+  root.setAttribute("aria-label", title);
+  root.setAttribute("data-lm-suppress-shortcuts", "true");
+
+  // The still picture that follows is for pages without live panels.
+  const hideStill = document.createElement("style");
+  hideStill.textContent = `.sdg-still-${id}{display:none}`;
+  el.append(hideStill, root);
+
+  const link = new KernelLink(model, () => ui.draw());
+  const ui = {
+    id: `sdg-${id}-${link.prefix}`, // a panel can have several views on one page
+    local: {},
+    act: (action, values) => link.act(action, values),
+    type: (action, values) => link.act(action, values, { isText: true }),
+    focus: (name) => focusOn(`${ui.id}-${name}`),
+    draw: () => {
+      ui.state = model.get("state");
+      const hadFocus = root.contains(document.activeElement);
+      render(frame(ui, view, link.problem), root);
+      // The button that was pressed may be gone: keys stay with the panel, and do not reach the notebook.
+      if (hadFocus && !root.contains(document.activeElement))
+        root.focus({ preventScroll: true });
+    },
+  };
+  const keepUnsaved = () => unsaved && link.keepUnsaved(unsaved(model.get("state")));
+  model.on("change:state", keepUnsaved);
+  model.on("change:state", ui.draw);
+  guardKeys(root, (key, isTyping, target) => onKey(ui, key, isTyping, target));
+  for (const turning of ["pointerenter", "focusin"])
+    root.addEventListener(turning, () => link.check());
+  ui.draw();
+  link.check();
+  keepUnsaved();
+  link.sendUnsent();
+  return () => {
+    for (const run of [...unsentWork]) run(); // a view may go while you type in it
+    model.off("change:state", keepUnsaved);
+    model.off("change:state", ui.draw);
+    link.close();
+    render(null, root);
   };
 }
 
