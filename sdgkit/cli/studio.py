@@ -15,9 +15,10 @@ NOTEBOOK = "studio.ipynb"
 HEADING = """\
 # The studio
 
-Click the cell below and press Shift+Enter. Everything that you do in the studio is saved in this
-folder."""
+Everything that you do here is saved in the skill's folder."""
+# Voila shows no cells, and runs this one by itself.
 CELL = """\
+# Click here and press Shift+Enter.
 import sdgkit as sk
 
 sk.studio(".")"""
