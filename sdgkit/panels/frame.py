@@ -56,6 +56,7 @@ class Panel:
     """
 
     kind: ClassVar[str]
+    restored_notice: ClassVar[str] = ""  # what is said above texts that outlived their kernel
 
     def __init__(self) -> None:
         self.id = uuid4().hex[:8]
@@ -215,7 +216,20 @@ class Panel:
         self.conflict = None
 
     def _receive(self, message: Mapping[str, Any]) -> None:
-        self.act(str(message["action"]), **message.get("arguments", {}))
+        arguments = message.get("arguments", {})
+        self.act(str(message["action"]), **arguments)
+        if message.get("is_late"):
+            self.note_late_text(arguments)
+
+    def note_late_text(self, arguments: Mapping[str, Any]) -> None:
+        """Say that a text has arrived which was on its way when the last kernel ended.
+
+        Args:
+            arguments: Those of the action that brought it.
+        """
+        if self.last_error is None:
+            self.notice = self.restored_notice
+            self.refresh()
 
     def refresh(self) -> None:
         """Bring the live widget up to date."""

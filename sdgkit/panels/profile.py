@@ -51,6 +51,7 @@ class ProfilePanel(Panel):
     """
 
     kind = "profile"
+    restored_notice = RESTORED
 
     @known_keywords
     def __init__(

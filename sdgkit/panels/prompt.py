@@ -63,6 +63,7 @@ class PromptPanel(Panel):
     """
 
     kind = "prompt"
+    restored_notice = RESTORED
 
     @known_keywords
     def __init__(

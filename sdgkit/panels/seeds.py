@@ -84,6 +84,7 @@ class SeedPanel(Panel):
     """
 
     kind = "seeds"
+    restored_notice = RESTORED
 
     @known_keywords
     def __init__(

@@ -152,12 +152,20 @@ class StudioPanel(Panel):
 
     def act_in(self, tab: str, action: str, values: Mapping[str, Any]) -> None:
         """Do what a click in a tab does."""
+        if tab in TABS and tab not in self._panels:
+            self._prepare(tab)  # in a new kernel, a text may come before its tab is opened
         panel = self._panels.get(tab)
         if panel is None:
             raise SettingsError(f"{TABS.get(tab, tab)} is not open. Open its tab first.")
         if isinstance(panel, ReviewPanel) and action == "seed":
             self._make_room_for_seeds()
         panel.act(action, **values)
+
+    def note_late_text(self, arguments: Mapping[str, Any]) -> None:
+        """Say it in the tab that the text belongs to."""
+        panel = self._panels.get(str(arguments.get("tab")))
+        if panel is not None:
+            panel.note_late_text(arguments.get("values", {}))
 
     def _make_room_for_seeds(self) -> None:
         """Save seeds of another format as JSON lines, to which a sample can be added."""

@@ -18,6 +18,7 @@ from sdgkit.formatting import (
 )
 from sdgkit.funnel import REHEARSAL
 from sdgkit.pages import fill
+from sdgkit.run.jupyter_server import folder_address
 from sdgkit.run.snapshot import Snapshot
 from sdgkit.samples import Row, own_question
 from sdgkit.texts import load_texts
@@ -193,8 +194,8 @@ def links_of(out: Path | None, folder: Path | None) -> list[Link]:
         path = folder / name
         if path.is_file():
             links.append(Link(name, _address(path)))
-    if folder.is_dir():  # JupyterLab opens files by a link, and no folders
-        links.append(Link(f"{out}/", ""))
+    if folder.is_dir():
+        links.append(Link(f"{out}/", folder_address(folder)))
     return links
 
 

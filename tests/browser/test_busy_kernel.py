@@ -1,7 +1,6 @@
 """A kernel that is busy is said, and what you type meanwhile is kept and sent."""
 
 import os
-import re
 import signal
 import time
 
@@ -10,6 +9,7 @@ from browser.lab import Lab, Notebook, Shot
 from browser.test_typing import SEEDS, SENTENCE, type_slowly
 from playwright.sync_api import Page, expect
 
+RESTORED = "Your unsaved changes from last time are here"
 SILENT = "The kernel is not answering"
 MEMORY = {
     "start": SEEDS,
@@ -134,21 +134,33 @@ def test_a_teachers_address_outlives_the_kernel(lab: Lab, page: Page) -> None:
         )
 
 
-def test_a_prompt_that_is_not_saved_is_there_again_after_a_restart(lab: Lab, page: Page) -> None:
-    cells = {"panel": f"{SEEDS}\nsk.PromptPanel('kept-prompts', seeds, stage='gen_contexts')"}
-    with lab.open(page, lab.write("kept-prompt", cells)) as notebook:
+@pytest.mark.parametrize("arrives", [True, False], ids=["arrived", "on its way"])
+def test_a_prompt_that_is_not_saved_is_there_again_after_a_restart(
+    lab: Lab, page: Page, arrives: bool
+) -> None:
+    folder = f"kept-prompts-{arrives}"
+    cells = {
+        "start": f"{SEEDS}\nimport os\nprint(os.getpid())",
+        "panel": f"{SEEDS}\nsk.PromptPanel({folder!r}, seeds, stage='gen_contexts')",
+    }
+    with lab.open(page, lab.write(folder, cells)) as notebook:
+        notebook.run("start")
         notebook.run("panel")
         panel = notebook.panel("prompt")
         panel.get_by_role("tab", name="system").click()
         system = panel.get_by_label("system of the prompt gen_contexts")
+        expect(system).to_be_visible()
+        if not arrives:
+            os.kill(int(notebook.printed("start")), signal.SIGSTOP)
         type_slowly(page, system, SENTENCE)
-        expect(panel.get_by_role("status")).to_contain_text("not saved")
+        if arrives:
+            expect(panel.get_by_role("status")).to_contain_text("not saved")
+        else:
+            expect(panel.get_by_role("alert")).to_contain_text(SILENT)
         notebook.restart_kernel()
         notebook.run("panel")
         panel = notebook.panel("prompt").last
-        expect(panel.get_by_role("status")).to_contain_text(
-            re.compile("Your unsaved changes|not saved")
-        )
+        expect(panel.get_by_role("status")).to_contain_text(RESTORED)
         panel.get_by_role("tab", name="system").click()
         expect(panel.get_by_label("system of the prompt gen_contexts")).to_have_value(SENTENCE)
 

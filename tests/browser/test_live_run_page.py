@@ -17,7 +17,7 @@ run
 }
 
 
-def test_the_report_opens_in_jupyterlab(lab: Lab, page: Page) -> None:
+def test_the_report_and_the_folder_open_in_jupyterlab(lab: Lab, page: Page) -> None:
     with lab.open(page, lab.write("run-page", CELLS)) as notebook:
         notebook.run("run")
         assert notebook.errors() == []
@@ -26,6 +26,11 @@ def test_the_report_opens_in_jupyterlab(lab: Lab, page: Page) -> None:
         expect(shown.get_by_role("link", name="rehearsal_train_messages.jsonl")).to_be_visible()
         path = shown.get_by_role("link", name="report.html").evaluate("(a) => a.pathname")
         assert path.endswith("/runs/shown/report.html")
+        with page.expect_popup() as opened:
+            shown.get_by_role("link", name="runs/shown/").click()
+        files = opened.value.get_by_label("File Browser Section")
+        expect(files.get_by_text("train_messages.jsonl")).to_be_visible()
+        opened.value.close()
         open_path = "() => window.jupyterapp.shell.currentWidget?.context?.path"
         shown.get_by_role("link", name="report.html").click()
         page.wait_for_function(f"{open_path} === 'runs/shown/report.html'")

@@ -1,5 +1,7 @@
 """What a notebook shows of a run: yield, samples, causes of drops, files, and what to do next."""
 
+import json
+import os
 import re
 from collections.abc import Iterator
 from html import unescape
@@ -60,8 +62,26 @@ def test_its_links_lead_from_the_working_folder_to_what_is_there(script: Scripte
     addresses = links(page)
     assert "my runs/ä#1/report.html" in addresses
     assert "my runs/ä#1/train_messages.jsonl" in addresses
-    assert "my runs/ä#1/</code>" in page, "JupyterLab opens no folder by a link"
+    assert "my runs/ä#1/</code>" in page, "no server runs that could show the folder"
     assert all(Path(address).exists() for address in addresses)
+
+
+def test_the_folder_is_a_link_where_a_jupyter_server_shows_it(
+    script: ScriptedTeacher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "runtime"))
+    monkeypatch.setenv("JPY_PARENT_PID", str(os.getpid()))
+    run = generate(script, "my runs/ä#1")
+    assert "my runs/ä#1/</code>" in run._repr_html_(), "a program started the kernel"
+    record = tmp_path / "runtime" / f"jpserver-{os.getpid()}.json"
+    record.parent.mkdir()
+    server = {"base_url": "/user/me/", "root_dir": str(tmp_path), "token": "secret"}
+    record.write_text(json.dumps(server))
+    page = run._repr_html_()
+    assert "/user/me/lab/tree/my runs/ä#1" in links(page)
+    assert "secret" not in page
+    record.write_text(json.dumps({**server, "root_dir": str(tmp_path / "elsewhere")}))
+    assert "my runs/ä#1/</code>" in run._repr_html_(), "the server does not show this folder"
 
 
 def test_a_folder_outside_of_the_working_folder_is_named_and_not_linked(

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 import sdgkit as sk
 from sdgkit.cli.main import root
 from sdgkit.panels.frame import Panel
+from sdgkit.panels.state import RESTORED
 from sdgkit.panels.studio_panel import TABS
 from sdgkit.run import Run
 
@@ -136,6 +137,22 @@ def test_tomorrow_everything_is_there_again(teacher: sk.Teacher) -> None:
 
 
 # Tabs that know each other ------------------------------------------------------------------------
+
+
+def test_a_text_that_arrives_after_a_restart_is_kept_in_its_tab_which_says_so(
+    teacher: sk.Teacher,
+) -> None:
+    sk.save_seeds(some_seeds(), "late/seeds.jsonl")
+    studio = sk.studio("late", teacher=teacher)  # no tab of this kernel has been opened yet
+    values = {"part": "system", "text": "You write what was on its way."}
+    arguments = {"tab": "prompts", "action": "text", "values": values}
+    studio._receive({"action": "in", "arguments": arguments, "is_late": True})
+    assert studio.last_error is None
+    studio.open("prompts")
+    prompts = studio.panel("prompts")
+    assert isinstance(prompts, sk.PromptPanel)
+    assert prompts.draft.texts["system"] == "You write what was on its way."
+    assert prompts.notice == RESTORED
 
 
 def test_the_teacher_that_is_chosen_in_its_tab_is_the_one_that_is_asked() -> None:

@@ -483,7 +483,7 @@ class KernelLink {
   sendUnsent() {
     const messages = unsentTexts.get(this.key()) || [];
     unsentTexts.delete(this.key());
-    for (const message of messages) this.send(message, true);
+    for (const message of messages) this.send({ ...message, is_late: true }, true);
   }
 
   // unsaved: { content, restore }: what you can type in the panel, and the actions that put it back into another one;
