@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from sdgkit.errors import RunError
 from sdgkit.journal import JOURNAL_FILE, Journal
-from sdgkit.journal.connection import connect
+from sdgkit.journal.connection import UNREADABLE, connect
 from sdgkit.journal.reading import read_row
 from sdgkit.samples import Row, content_key
 
@@ -234,7 +234,7 @@ class DecisionBook:
                 connection.execute("BEGIN IMMEDIATE")
                 connection.executemany(statement, rows)
                 connection.execute("COMMIT")
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             raise RunError(
                 f"The review cannot be saved in {path}: {error}. "
                 "Make the folder writable, or copy it.",

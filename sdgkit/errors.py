@@ -27,12 +27,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sdgkit.formatting import visible
+
 
 class SdgkitError(Exception):
     """Base of all errors that sdgkit raises on purpose.
 
-    A notebook shows the sentence alone; `%tb` in the next cell shows the traceback.
+    A notebook shows the sentence alone; `%tb` in the next cell shows the traceback. What it quotes,
+    such as a column's name, may come from a stranger, and a terminal obeys control characters: they
+    are made visible.
     """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(visible(str(message)))
 
     def _render_traceback_(self) -> list[str]:
         """What IPython shows in the place of the traceback."""

@@ -21,8 +21,9 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # The rooms from top to bottom: a file imports only from its own room and from those above it.
 ROOMS = [
+    ["formatting"],
     ["errors", "limits"],
-    ["files", "formatting", "keywords", "log"],
+    ["files", "keywords", "log"],
     ["recorded"],
     ["samples", "funnel"],
     ["texts"],

@@ -33,6 +33,9 @@ STEPS_PER_BYTE = 20
 
 SCHEMA = Path(__file__).with_name("journal.sql").read_text("utf-8")
 
+UNREADABLE = (sqlite3.Error, UnicodeDecodeError)
+"""What Python raises where a statement fails; the second, where a text is not UTF-8."""
+
 FILES_OF_SQLITE = ("", "-wal", "-shm", "-journal")
 
 
@@ -62,6 +65,7 @@ def connect(folder: Path | None, mode: Literal["ro", "rw", "rwc"] = "rwc") -> Co
     Raises:
         RunError: The file is not a journal, or leads out of the folder.
         sqlite3.Error: SQLite cannot use it.
+        UnicodeDecodeError: The name of a table in it is not UTF-8.
     """
     file = None
     address = f"file:{JOURNAL_FILE}?mode=memory"

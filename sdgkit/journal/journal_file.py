@@ -10,7 +10,7 @@ from typing import Any
 
 from sdgkit.errors import RunBeginning, RunError
 from sdgkit.files import JOURNAL_FILE, network_file_system
-from sdgkit.journal.connection import FORMAT, SCHEMA, WAIT_S, connect
+from sdgkit.journal.connection import FORMAT, SCHEMA, UNREADABLE, WAIT_S, connect
 from sdgkit.journal.folder_lock import lock_folder
 from sdgkit.journal.reply_counts import COUNT_ONCE
 from sdgkit.limits import writing_remedy
@@ -79,7 +79,7 @@ class JournalFile:
                 self._check_format()
                 if not read_only:
                     self._prepare()
-            except sqlite3.Error as error:
+            except UNREADABLE as error:
                 raise self._unusable(error) from None
             self._identity = _identity_of(folder)
             self._resources = resources.pop_all()
@@ -160,8 +160,11 @@ class JournalFile:
                 folder=self._folder,
             )
 
-    def _unusable(self, error: sqlite3.Error) -> RunError:
-        sentence = f"{self._name} cannot be used as a journal: {error}."
+    def _unusable(self, error: Exception) -> RunError:
+        reason = str(error)
+        if isinstance(error, UnicodeDecodeError):
+            reason = "a name in it is not UTF-8 text"
+        sentence = f"{self._name} cannot be used as a journal: {reason}."
         remedy = writing_remedy(error)
         if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
             remedy = FREE_SPACE
@@ -180,7 +183,7 @@ class JournalFile:
         try:
             self.connection.begin_statement()
             return self.connection.execute(query, values).fetchall()
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             raise self._unusable(error) from None
 
     def first(self, query: str, **values: SqlValue) -> Any:
@@ -188,7 +191,7 @@ class JournalFile:
         try:
             self.connection.begin_statement()
             return self.connection.execute(query, values).fetchone()
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             raise self._unusable(error) from None
 
     def pages(self, query: str, **values: SqlValue) -> Iterator[list[sqlite3.Row]]:

@@ -353,6 +353,29 @@ def test_a_journal_has_our_tables_and_nothing_else(folder: Path, statement: str)
         DecisionBook(folder).write([Decision("a", "s1", "accept")])
 
 
+def test_a_journal_whose_schema_is_not_text_is_one_sentence(folder: Path) -> None:
+    file = folder / "journal.sqlite"
+    data = file.read_bytes()
+    assert b"CREATE TABLE replies" in data
+    file.write_bytes(data.replace(b"CREATE TABLE replies", b"CREATE TABLE\xc2replie "))
+    for look in LOOKS:
+        refused(*look, "strange")
+    with pytest.raises(RunError, match="cannot be used as a journal"):
+        sk.open_run(folder).snapshot()
+    with pytest.raises(RunError, match=r"review cannot be saved|cannot be used"):
+        DecisionBook(folder).write([Decision("a", "s1", "accept")])
+
+
+def test_an_error_obeys_no_control_character_that_it_quotes(tmp_path: Path) -> None:
+    """A traceback in a terminal prints the message as it is."""
+    (tmp_path / "contexts.csv").write_text('con\x1b]0;x\x07text,\u202ex\n"a",1\n', "utf-8")
+    with pytest.raises(sk.SdgkitError) as caught:
+        sk.plan(seeds(1), contexts=tmp_path / "contexts.csv")
+    sentence = str(caught.value)
+    assert "con\u241b]0;x\u2407text" in sentence and "[U+202E]" in sentence
+    assert sentence.isprintable()
+
+
 def test_an_unrelated_database_is_not_adopted(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     execute(tmp_path / "mine", "CREATE TABLE bookmarks (address TEXT)")
