@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sdgkit.export.spool import spooled
 from sdgkit.files import write_atomically
 from sdgkit.samples import Row
 
@@ -104,24 +105,39 @@ def write_parquet(path: str | Path, rows: Callable[[], Iterable[Row]]) -> int:
 def arrow_table(rows: Iterable[Row], first_columns: Sequence[str] = ()) -> pa.Table:
     """Rows as an Arrow table, with the types that `write_parquet` gives them.
 
-    Rows are read once and become Arrow batch by batch: beside the table, memory holds one batch.
+    Rows are read once and become Arrow batch by batch. Memory holds one batch: of more, the table
+    is mapped from a temporary file.
 
     Args:
         rows: The rows.
         first_columns: The columns to begin with, whether or not a row has them.
+
+    Raises:
+        RunError: The folder for temporary files has no room for them.
     """
     import pyarrow as pa
 
     chunks: dict[str, list[pa.Array]] = {name: [] for name in first_columns}
     number = 0
-    for batch in _batches(rows):
-        names = dict.fromkeys(itertools.chain(chunks, *batch))
+    for batch in spooled(map(_batch_table, _batches(rows))):
+        names = dict.fromkeys(itertools.chain(chunks, batch.column_names))
         for name in names:
             column = chunks.setdefault(name, [pa.nulls(number)])
-            column.append(_array([row.get(name) for row in batch]))
-        number += len(batch)
+            if name in batch.column_names:
+                column.extend(batch.column(name).chunks)
+            else:
+                column.append(pa.nulls(batch.num_rows))
+        number += batch.num_rows
     columns = {name: _column(name, parts) for name, parts in chunks.items()}
     return pa.table(columns)
+
+
+def _batch_table(batch: Sequence[Row]) -> pa.Table:
+    """Rows as a table, each column with the type that fits its values."""
+    import pyarrow as pa
+
+    names = dict.fromkeys(itertools.chain.from_iterable(batch))
+    return pa.table({name: _array([row.get(name) for row in batch]) for name in names})
 
 
 def _array(values: list[Any]) -> pa.Array:

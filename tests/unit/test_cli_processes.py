@@ -346,3 +346,36 @@ def test_rehearse_serves_until_it_is_interrupted(
     assert going.end(signal.SIGINT) == 130
     status, _, errors = typed("ask", "hello", "--base-url", url)
     assert status == 1 and "connection refused" in errors
+
+
+# What a command loads -----------------------------------------------------------------------------
+
+GENERATE_BY_COMMAND = """
+import sys
+from sdgkit.cli import main
+status = main(["generate", sys.argv[1], "--num-contexts", "1", "--out", "run"])
+print(status, {"datasets", "pandas", "openai"} & set(sys.modules), file=sys.stderr)
+"""
+
+GENERATE_FROM_A_FILE = """
+import sys
+import sdgkit as sk
+with sk.connect("rehearsal") as teacher:
+    run = sk.generate(sys.argv[1], teacher=teacher, num_contexts=1, out="run")
+print(run.state == "done" and 0, {"datasets", "openai"} & set(sys.modules), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("program", [GENERATE_BY_COMMAND, GENERATE_FROM_A_FILE])
+def test_generating_from_a_file_loads_no_library_of_datasets(tmp_path: Path, program: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(SEEDS)],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert (tmp_path / "run" / "dataset.parquet").exists()
+    assert done.stderr.splitlines()[-1] == "0 set()", done.stderr

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -69,6 +71,44 @@ def test_a_table_in_memory_is_what_the_parquet_file_holds(
     written = pyarrow.parquet.read_table(tmp_path / "dataset.parquet")
     assert table.schema == written.schema.remove_metadata()
     assert table.to_pylist() == written.to_pylist()
+
+
+def test_a_large_table_is_in_a_file_without_a_name_and_not_in_memory(tmp_path: Path) -> None:
+    code = (
+        "import sys, pyarrow, pyarrow.ipc\n"
+        "from sdgkit.export import arrow_table\n"
+        "rows = ({'id': f's{n}', 'text': f'{n} ' * 500} for n in range(20_000))\n"
+        "table = arrow_table(rows, ['id'])\n"
+        "print(table.nbytes, pyarrow.default_memory_pool().max_memory())\n"
+        "print(table.column('text')[19_999].as_py()[:6])\n"
+    )
+    words = [sys.executable, "-c", code]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
+    sizes, text = done.stdout.splitlines()
+    size, most_in_memory = map(int, sizes.split())
+    assert size > 40 * 2**20
+    assert most_in_memory < size / 4
+    assert text == "19999 "
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_large_table_without_room_for_it_says_where_room_is_needed(tmp_path: Path) -> None:
+    code = (
+        "import resource, pyarrow.ipc\n"
+        "from sdgkit.errors import RunError\n"
+        "from sdgkit.export import arrow_table\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
+        "try:\n"
+        "    arrow_table({'text': f'{n} ' * 500} for n in range(5_000))\n"
+        "except RunError as error:\n"
+        "    print(error)\n"
+    )
+    words = [sys.executable, "-c", code]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
+    assert f"temporary files, {tmp_path}: " in done.stdout
+    assert "ulimit -f" in done.stdout
 
 
 def test_a_table_without_rows_has_the_columns_that_were_asked_for() -> None:
