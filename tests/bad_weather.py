@@ -333,7 +333,7 @@ def once_it_is_over(scene: Scene, first: Ending) -> Ending:
     return first
 
 
-@weather("calm", DONE, "samples from")
+@weather("nothing (a calm run)", DONE, "samples from")
 def calm(scene: Scene) -> Ending:
     return scene.run()
 

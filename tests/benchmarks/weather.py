@@ -1,4 +1,4 @@
-"""Fill the guide's table of bad weather: the same job against a server with each kind of fault.
+"""Fill the guide's table of failures: the same job against a server with each kind of fault.
 
 Every command is a process of its own, with the waits that users have. Times are those of a pair: a
 calm run goes before each weather. It takes half an hour.
@@ -26,7 +26,7 @@ COMMAND = "python tests/benchmarks/weather.py --write"
 BEGIN = "<!-- the table: written by "
 END = "<!-- the end of the table -->"
 HEAD = (
-    "| weather | status | rows lost | dropped | sent again | paid twice | time | what you read |\n"
+    "| what fails | status | rows lost | dropped | sent again | paid twice | time | what you read |\n"
     "|---|---|---|---|---|---|---|---|\n"
 )
 JOB = Job(
