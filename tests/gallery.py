@@ -34,12 +34,12 @@ SIGNS = {"`": "&#96;", "[": "&#91;", "]": "&#93;", "*": "&#42;", "_": "&#95;", "
 INTRODUCTION = """\
 # Gallery
 
-What each skill that ships with sdgkit gives: its seeds, ten of its samples as they came, where the
-rows went, and the run's report as a page of its own.
+What will you get? For each skill that ships with sdgkit, this page shows the seeds, ten unedited
+samples, the funnel of the run, and a link to its report.
 
-**All samples here are from the rehearsal teacher: rules, not a model.** They show you the form of
-what you will get, not how good it will be, and are not for training. With a [real
-teacher](teachers.md), pages and files look the same.
+**All samples here are from the rehearsal teacher: rules, not a model.** They show the form of what
+you will get, not its quality: do not train on them. With a [real teacher](teachers.md), pages and
+files look the same.
 
 | skill | seeds | samples | requests |
 |---|---|---|---|
@@ -48,7 +48,7 @@ teacher](teachers.md), pages and files look the same.
 Every setting is at its default: ten contexts for each seed and three questions for each context,
 or thirty questions for each seed of a skill without contexts. Made on {day} with sdgkit {version}
 by `python tests/gallery.py`, which you can run again in a checkout. `sdgkit lab` copies the seed
-files, and `sdgkit generate` makes the same run of one of them.
+files; `sdgkit generate` with one of them makes the same run.
 """
 SECTION = """\
 ## {name}
@@ -61,7 +61,7 @@ SECTION = """\
 
 ### Ten samples of {name}
 
-{shown} of {samples} samples, evenly from the first to the last, as the rehearsal teacher wrote
+{shown} of {samples} samples, spread evenly over the run, as the rehearsal teacher wrote
 them.
 
 {blocks}
@@ -70,8 +70,8 @@ them.
 
 [![{alternative}](gallery/{name}.svg)](gallery/{name}.html)
 
-The [report of this run](gallery/{name}.html) shows more samples beside their seeds, every kind of
-drop with examples, and what the judge said.
+The [report of this run](gallery/{name}.html) shows more samples next to their seeds, examples of
+every kind of drop, and the judge's comments.
 """
 
 
