@@ -26,7 +26,7 @@ COMMAND = "python tests/benchmarks/weather.py --write"
 BEGIN = "<!-- the table: written by "
 END = "<!-- the end of the table -->"
 HEAD = (
-    "| what fails | status | rows lost | dropped | sent again | paid twice | time | what you read |\n"
+    "| what fails | status | rows lost | dropped | sent again | paid twice | time | message |\n"
     "|---|---|---|---|---|---|---|---|\n"
 )
 JOB = Job(
