@@ -35,20 +35,20 @@ cluster_options = option_group(
     _cluster_option(
         "--ray",
         metavar="ADDRESS",
-        help="let a Ray cluster work on the run: auto (the one that this machine belongs to), "
-        "local (one on this machine alone) or HOST:PORT; needs sdgkit[cluster]",
+        help="run on a Ray cluster: auto (the one that this machine belongs to), local (one on "
+        "this machine alone) or HOST:PORT; needs sdgkit[cluster]",
     ),
     _cluster_option(
         "--workers",
         metavar="N",
         type=COUNT,
-        help="how many workers share the seeds (default: one for each machine, or as many as the "
-        "GPUs suffice for)",
+        help="how many workers share the seeds (default: one for each machine, or as many as "
+        "there are GPUs for)",
     ),
     _cluster_option(
         "--serve",
         metavar="COMMAND",
-        help="start a teacher of its own for each worker, such as 'vllm serve MODEL --port {port}'",
+        help="start a separate teacher for each worker, such as 'vllm serve MODEL --port {port}'",
     ),
     _cluster_option(
         "--gpus-per-worker",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @option("--html", metavar="FILE.html", help="write a page to this file as well")
 @option("--json", "as_json", is_flag=True, help="print the comparison as JSON")
 def compare(one: "Run", other: "Run", html: str | None, as_json: bool) -> None:
-    """Compare two runs: settings, funnels, judge, lengths, variety, and samples of the same id.
+    """Compare two runs: settings, funnels, judge, lengths, variety, and samples with the same id.
 
     Example:
       sdgkit compare runs/before runs/after

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 @option(
     "--with-teacher",
     is_flag=True,
-    help="also have the teacher judge each seed beside another, as a run judges its samples",
+    help="also have the teacher judge each seed, with another seed as its example, as in a run",
 )
 @option(
     "--prompts",
@@ -124,9 +124,9 @@ def study(
 ) -> None:
     """Let the teacher study the seeds and write the profile of the skill.
 
-    The profile says what every response must meet, in how many ways the material can differ, and
-    what is checked. Read it before you generate: it shows whether the teacher has understood the
-    task. Edit it, and pass it to `sdgkit generate --profile`.
+    The profile says which criteria every response must meet, how the material can vary, and what is
+    checked. Read it before you generate: it shows whether the teacher has understood the task. Edit
+    it, and pass it to `sdgkit generate --profile`.
 
     Examples:
       sdgkit study seeds.jsonl --to profile.yaml
@@ -163,8 +163,8 @@ def study(
 def calibrate(run: "Run", judge: JudgeOptions, limits: LimitOptions) -> None:
     """Find out whether the judge can be trusted.
 
-    The judge is asked about the run's seeds, which are good, and about damaged copies of them. The
-    run's report then shows, beside the yield, how many good answers the judge keeps and how many
+    The judge scores the run's seeds, which are good, and damaged copies of them. The run's report
+    then shows, next to the yield, how many good answers the judge keeps and how many
     bad ones it lets through.
 
     Example:

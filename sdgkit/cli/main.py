@@ -83,7 +83,7 @@ class Root(click.Group):
     working folder (teacher, base_url, model, key_file, headers), which can hold a whole job: the
     options of generate by their names, such as num_contexts. Without any of these they use the
     rehearsal teacher, which needs no model. The key comes from SDGKIT_API_KEY or from a key file.
-    No option takes it, because commands are recorded in many places.
+    There is no option for it, because commands are recorded in many places.
 
     For help on a command: sdgkit COMMAND --help
     """,

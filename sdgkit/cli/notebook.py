@@ -116,7 +116,7 @@ def run(
 
     The options set the parameters of the same names, in the notebook's cell tagged `parameters`.
     papermill executes it and saves the executed notebook in the run's folder, where you can read
-    it in JupyterLab. The exit status is that of `generate`, by the run in that folder.
+    it in JupyterLab. The exit status is that of the run, as for `generate`.
 
     Examples:
       sdgkit run                                   the quickstart, on the rehearsal teacher

@@ -50,7 +50,7 @@ teacher_options = option_group(
     _teacher_option(
         "--model",
         metavar="NAME",
-        help="the model's name; not needed where the server has only one",
+        help="the model's name; not needed if the server has only one",
     ),
     _teacher_option(
         "--key-file",
@@ -105,7 +105,7 @@ judge_options = option_group(
         "--judge-base-url",
         metavar="URL",
         multiple=True,
-        help="the address of the judge's server (its key: SDGKIT_JUDGE_API_KEY, otherwise the "
+        help="the address of the judge's server (its key: SDGKIT_JUDGE_API_KEY, or else the "
         "teacher's)",
     ),
     _judge_option(
@@ -140,7 +140,7 @@ limit_options = option_group(
         "--timeout",
         metavar="SECONDS",
         type=Number(min=0, min_open=True),
-        help="longest time for one request (default 600)",
+        help="maximum time for one request (default 600)",
     ),
     _limit_option(
         "--patience",
@@ -201,8 +201,8 @@ class SeedOptions(OptionGroup):
 
 
 SEEDS_HELP = (
-    "seed examples: a jsonl, json, csv, tsv, xlsx, parquet or qna.yaml file, a folder of one or of "
-    "save_to_disk, or a dataset on the Hub (hub:owner/name)"
+    "seed examples: a jsonl, json, csv, tsv, xlsx, parquet or qna.yaml file, a folder with one or "
+    "from save_to_disk, or a dataset on the Hub (hub:owner/name)"
 )
 _seed_option = functools.partial(option, section="The seed file")
 seed_options = option_group(
@@ -257,8 +257,8 @@ job_options = option_group(
         "--max-requests",
         metavar="N",
         type=COUNT,
-        help="stop the rounds of a target before they take more than N requests (default: no "
-        "limit while they bring new samples)",
+        help="with --target, begin no round that would exceed N requests (default: no limit as "
+        "long as new samples come)",
     ),
     min_samples_option,
     _job_option(
@@ -300,13 +300,13 @@ job_options = option_group(
     _job_option(
         "--repair",
         is_flag=True,
-        help="revise each response once that the judge did not give the highest score, judge it "
-        "anew, and keep the better one",
+        help="revise once each response that did not get the highest score, judge it again, and "
+        "keep the better version",
     ),
     _job_option(
         "--keep-reasoning",
         is_flag=True,
-        help="keep what the teacher thought before a response, as the column `reasoning`",
+        help="keep the teacher's reasoning before each response, in the column `reasoning`",
     ),
     _job_option(
         "--prompts",
@@ -391,7 +391,7 @@ def reports_progress(function: Function) -> Function:
         "--log",
         type=click.Choice(["text", "json"]),
         default="text",
-        help="report progress on stderr as JSON lines (json)",
+        help="how to report progress on stderr: as text (the default) or as JSON lines",
     )(decorated)
     return _output_option(  # type: ignore[return-value]
         "--json", "as_json", is_flag=True, help="print the result as one JSON document on stdout"

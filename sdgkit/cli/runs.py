@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 LOOK_EVERY_S = 0.5
 FORMAT_HELP = (
     "messages (chat messages, as trainers read them), instructlab, alpaca, sharegpt, preference "
-    "(pairs: responses that the review edited, beside the original; responses to one question with "
+    "(pairs: a response edited in the review and its original; responses to one question with "
     "different scores), parquet, or datasets (a folder with a card and a test split); default "
     "messages"
 )
@@ -109,7 +109,7 @@ def status(run: "Run | Shelf", watch: bool, min_samples: int | None) -> int:
 @run_argument
 @option("-n", "number", metavar="N", type=COUNT, default=3, help="how many to show (default 3)")
 def samples(run: "Run", number: int) -> None:
-    """Show samples beside their seeds, taken evenly from the first to the last.
+    """Show samples next to their seeds, spread evenly over the run.
 
     Example:
       sdgkit samples runs/seeds -n 5
@@ -168,9 +168,9 @@ def explain(run: "Run") -> None:
 def review(run: "Run", to: str | None, back: str | None) -> None:
     """Review samples in a spreadsheet, for example with a colleague who has no Jupyter.
 
-    Write the file, then read it back. The column `verdict` takes accept, reject or nothing;
-    `reason` says why; changed questions and responses are edits. Decisions are recorded in the run,
-    and its training file, card and exports follow them.
+    Write the file, then read it back. Write accept or reject in the column `verdict`, or leave it
+    empty, and say why in `reason`; to edit a question or a response, change it. The decisions are
+    recorded in the run, and its training file, card and exports are updated.
 
     Example:
       sdgkit review runs/seeds --to review.csv
@@ -256,8 +256,8 @@ def merge(runs: tuple["Run", ...], to: str | None, format: str, test_share: floa
 def push(run: "Run", repo_id: str, public: bool, test_share: float | None) -> None:
     """Push a run's samples to the Hugging Face Hub, with a card and a test split.
 
-    This is the only command that connects to anything but the teacher. It uses the token in
-    HF_TOKEN, or that of `hf auth login`.
+    It uses the token in HF_TOKEN, or that of `hf auth login`. Apart from seeds that you name as
+    hub:OWNER/NAME, sdgkit connects to the Hub for nothing else.
 
     Example:
       sdgkit push runs/seeds me/feedback-tables

@@ -229,7 +229,7 @@ def _print_ending(shelf: "Shelf", min_samples: int | None) -> int:
     is_rehearsed = any(run.part().summary.is_rehearsal for _, run in _finished(shelf))
     if snapshot.whole.samples:
         command = command_line("mix", shelf.out, "--to", "train.jsonl")
-        say(f"\nMix one training set  {command}")
+        say(f"\nMix a training set  {command}")
     if is_rehearsed:
         say(REHEARSAL_SAMPLES)
     status = _status(shelf, snapshot, min_samples)
@@ -284,7 +284,7 @@ def _status(shelf: "Shelf", snapshot: "ShelfSnapshot", min_samples: int | None) 
     multiple=True,
     help="how often each row of a skill is in the set, on average: 0.5 takes half of them, 2 all "
     "of them twice; SKILL may be a pattern such as 'writing/**'; may be repeated (default: the "
-    "weight in the skill's skill.toml, otherwise 1)",
+    "weight in the skill's skill.toml, or else 1)",
 )
 @option("--cap", metavar="N", type=COUNT, help="maximum rows from one skill")
 @option(
@@ -319,10 +319,10 @@ def mix(
     replays: tuple[str, ...],
     test_share: float | None,
 ) -> None:
-    """Mix one training set of several skills.
+    """Mix several skills into one training set.
 
-    Each row names its skill, and no question is in the set for two skills. A card with the table of
-    the mix is written beside it.
+    Each row names its skill, and no question appears in two skills. A card with the table of the
+    mix is written next to the file.
 
     Example:
       sdgkit mix runs/all --to train.jsonl

@@ -35,10 +35,10 @@ sk.studio(".")"""
 @option("--voila", is_flag=True, help="serve only the studio, as a web page, with Voila")
 @option("--no-open", is_flag=True, help="only write the notebook; do not open it")
 def studio(words: tuple[str, ...], voila: bool, no_open: bool) -> None:
-    """Open the studio on a skill's folder: from the first seed to the training file on one page.
+    """Open the studio for a skill: one page, from the first seed to the training file.
 
-    The folder gets a small notebook, studio.ipynb, which shows the studio. It is opened in
-    JupyterLab; Voila shows it as a page without cells. A notebook that is there already is kept.
+    This writes a small notebook, studio.ipynb, into the skill's folder (an existing one is kept)
+    and opens it in JupyterLab. Voila shows it as a page without cells.
 
     Examples:
       sdgkit studio my_skill

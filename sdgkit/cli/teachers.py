@@ -58,13 +58,13 @@ SERVER_SETTINGS = (
 def ask(words: tuple[str, ...], teacher: TeacherOptions, max_tokens: int) -> None:
     """Send one message to the teacher: does it answer, which model, how fast?
 
-    The reply is shown while it is written. Without an address, `ask` looks at the usual ports of
-    this machine (vLLM 8000, Llama Stack 8321, Ollama 11434, LM Studio 1234, llama.cpp 8080) and
-    lists who answers; if only one does, it is asked.
+    The reply is shown while it is being written. Without an address, `ask` looks at the usual ports
+    of this machine (vLLM 8000, Llama Stack 8321, Ollama 11434, LM Studio 1234, llama.cpp 8080) and
+    lists the servers that answer; if there is only one, it gets the message.
 
     Examples:
       sdgkit ask "Which languages do you speak?" --base-url http://localhost:8000/v1
-      sdgkit ask "Who are you?"                    whoever answers on this machine
+      sdgkit ask "Who are you?"                    a server on this machine
     """
     from sdgkit.teachers import connect
     from sdgkit.teachers.settings import is_teacher_set

@@ -398,14 +398,14 @@ class StudioPanel(Panel):
 
 @known_keywords
 def studio(skill: str | Path, *, teacher: TeacherSource | None = None) -> StudioPanel:
-    """Open the studio on a skill's folder: from the first seed to the training file on one page.
+    """Open the studio for a skill: one page, from the first seed to the training file.
 
     Args:
         skill: The skill's folder, which need not exist yet.
-        teacher: The teacher, or a TeacherPanel; by default what `connect` finds.
+        teacher: The teacher, or a TeacherPanel; by default the one that `connect` uses.
 
     Returns:
-        The panel; end a notebook's cell with it.
+        The panel; make it the last line of a notebook's cell.
 
     Raises:
         SdgkitError: The folder cannot be used.

@@ -34,7 +34,7 @@ class Options:
         sdgkit.errors.SettingsError: slots must be a whole number from 1 to 1,000,000, not 0.
     """
 
-    port: int = _option(0, "port on 127.0.0.1 to listen on; 0 takes a free one", high=65535)
+    port: int = _option(0, "port on 127.0.0.1 to listen on; 0: any free port", high=65535)
     mean_latency_ms: float = _option(
         0.0, "mean reply time (log-normal, at most 10 times this); 0: none", "MS", high=3.6e6
     )

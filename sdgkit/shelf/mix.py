@@ -29,9 +29,9 @@ def mix(
     replay: Mapping[str | Path, float] | None = None,
     test_share: float | None = None,
 ) -> Mix:
-    """Mix one training set of several skills, and write it with a card.
+    """Mix several skills into one training set, and write it with a card.
 
-    Each row has a column `skill`; no question is in the set for two skills. What reviews decided
+    Each row has a column `skill`; no question appears in two skills. What reviews decided
     holds. The same runs and arguments give the same set.
 
     Args:

@@ -205,7 +205,7 @@ class Target:
         assert self.limit is not None
         return (
             f"the limit of {self.limit.requests:,} requests is reached. Raise --max-requests "
-            f"{self._advice()}and run it again; nothing is asked twice"
+            f"{self._advice()}and run it again; recorded requests are not repeated"
         )
 
     def _advice(self) -> str:

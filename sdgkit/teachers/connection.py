@@ -75,7 +75,7 @@ def connect(
         key_file: A file that holds the key. It is read again whenever it changes.
         headers: Further headers: `{name: variable}` or "NAME=VARIABLE", sent with the values of
             these environment variables.
-        port: The port on 127.0.0.1 to listen on; 0 takes a free one.
+        port: The port on 127.0.0.1 to listen on; 0 means any free port.
         mean_latency_ms: Mean reply time (log-normal, at most 10 times this); 0 for none.
         sigma: Spread of the reply times; 0 makes them all equal.
         slots: How many requests it works on at once; the rest queue.
