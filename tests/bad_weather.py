@@ -518,7 +518,9 @@ def revoked_key(scene: Scene) -> Ending:
     return once_it_is_over(scene, first)
 
 
-@weather("everything is 400 from the middle on", FAILED, "refused the last 20 requests alike")
+@weather(
+    "everything is 400 from the middle on", FAILED, "refused the last 20 requests the same way"
+)
 def all_refused(scene: Scene) -> Ending:
     from_the_middle(scene, lambda: status(400, "quota of this month: 5 of 5"))
     return once_it_is_over(scene, scene.run())

@@ -102,7 +102,9 @@ def check(rule: RuleFunction) -> CheckMaker:
             function = Rule(rule_name, column, settings)
             function({column: ""})  # a setting that cannot be used shows at once
         except TypeError as error:
-            raise SettingsError(f"{rule_name}: {error}. It takes {', '.join(names)}.") from None
+            raise SettingsError(
+                f"{rule_name}: {error}. Its arguments: {', '.join(names)}."
+            ) from None
         return Check(name=name, function=function)
 
     RULES[rule_name] = rule

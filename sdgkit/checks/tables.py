@@ -51,7 +51,8 @@ class Table:
         """What is wrong with its form, as a sentence; "" if nothing is."""
         for number, row in enumerate(self.rows, 1):
             if len(row) != len(self.head):
-                return f"Row {number} of the table has {len(row)} cells, its head {len(self.head)}."
+                header = len(self.head)
+                return f"Row {number} of the table has {len(row)} cells; its header has {header}."
         if self.rows:
             return ""
         return "The table has no rows."
@@ -91,7 +92,7 @@ def markdown_table(
     seed_table = Table.of(checked.seed)
     head = list(columns or (seed_table or table).head)
     if table.head != head:
-        return f"The head of the table is {' | '.join(table.head)}, not {' | '.join(head)}."
+        return f"The header of the table is {' | '.join(table.head)}, not {' | '.join(head)}."
     seed_has_text_around = seed_table is not None and bool(seed_table.around)
     if alone and table.around and not seed_has_text_around:
         return f"There is text around the table: {quoted(table.around)}."

@@ -284,7 +284,7 @@ def _judge_of(run: "Run", judge: JudgeOptions) -> dict[str, Any]:
     )
     if not has_address:
         raise SettingsError(
-            f"Where is the judge ({arguments['model']})? Give --judge-base-url URL or set "
+            f"The judge {arguments['model']} has no address. Give --judge-base-url URL, or set "
             "SDGKIT_BASE_URL.",
             setting="judge_base_url",
         )

@@ -123,6 +123,6 @@ def serve(name: str, command: list[str], folder: Path) -> None:
     status = server.wait()
     if status > 0:
         raise RunError(
-            f"{name} ended with status {status}; its own message is above. Its options may "
-            "follow --."
+            f"{name} ended with status {status}; its own message is above. To pass it options, put "
+            "them after --."
         )

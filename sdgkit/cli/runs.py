@@ -317,7 +317,7 @@ def _print_sample(run: "Run", samples: int) -> None:
 
     middle = list(islice(run.samples(), samples // 2, samples // 2 + 1))
     if middle and _has_answer(middle[0]):
-        say(f"\nOne of them, beside its seed (more: {command_line('samples', run.out)}):\n")
+        say(f"\nOne of them, next to its seed (more: {command_line('samples', run.out)}):\n")
         text = str(beside_seeds(middle)).rsplit("\n\n", 1)[0]
         say(f"{text}\n")
 

@@ -26,7 +26,7 @@ class _Absent(Adapter):
     async def exchange(
         self, body: Mapping[str, Any], seconds: float | None = None, seed: str = ""
     ) -> Reply:
-        raise Trouble(Cause.BAD_REQUEST, "This teacher is asked by the workers of the cluster.")
+        raise Trouble(Cause.BAD_REQUEST, "Only the workers of the cluster use this teacher.")
 
 
 def absent_teacher(look: Look, limits: TeacherLimits) -> Teacher:

@@ -116,9 +116,8 @@ class Calls:
         except ray.exceptions.RayError as error:
             reason = " ".join(str(error).split())[:300]
             raise Lost(
-                f"Ray lost a worker more often than it may be started again "
-                f"({self.settings.retries} times): {reason} Every recorded reply is kept. Run the "
-                "same command again to resume."
+                f"Ray lost a worker more than {self.settings.retries} times (retries): {reason} "
+                "Every recorded reply is kept. Run the same command again to resume."
             ) from None
         if state != "done":
             raise CannotEnter(

@@ -133,7 +133,7 @@ def _answers(base_url: str) -> bool:
 def _last_lines(log: Path) -> str:
     """What the server said last, for an error."""
     lines = log.read_text("utf-8", "replace").strip().splitlines()[-LINES_SHOWN:]
-    return " It said last: " + " / ".join(lines) if lines else ""
+    return " Its last output: " + " / ".join(lines) if lines else ""
 
 
 def _free_port() -> int:

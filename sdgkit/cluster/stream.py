@@ -296,7 +296,7 @@ class ClusterStream:
                 message = messages[-1] if messages else "no message"
                 self.fail(
                     RunStopped(
-                        f"The first {rows} rows of {name} all failed alike ({reasons[0]}): "
+                        f"The first {rows} rows of {name} all failed the same way ({reasons[0]}): "
                         f"{message}",
                         stage=name,
                     )
@@ -371,7 +371,7 @@ def refuse_unfit(plan: Plan) -> None:
     """
     if plan.target is not None:
         raise SettingsError(
-            "A target cannot be pursued on a cluster, since each of its rounds depends on how many "
-            "samples all seeds have kept so far. Leave out target (--target), or the cluster.",
+            "A target is not possible on a cluster, since each of its rounds depends on the samples "
+            "of all seeds so far. Leave out target (--target), or the cluster.",
             setting="target",
         )

@@ -149,8 +149,8 @@ def _responses(seeds: Sequence[Row]) -> list[Row]:
     pairs = beside_each_other(seeds)
     if not pairs:
         raise SeedError(
-            "Calibration judges each seed beside another of the same task, so it needs at "
-            f"least two different seeds; there {_are_seeds(len(seeds))}. Add a seed."
+            "Calibration judges each seed with another one of the same task as its example, so it "
+            f"needs at least two different seeds; there {_are_seeds(len(seeds))}. Add a seed."
         )
     rows: list[Row] = []
     for pair in pairs:

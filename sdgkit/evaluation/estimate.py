@@ -162,8 +162,8 @@ def estimate(
     """
     if (price_prompt is None) != (price_completion is None):
         raise SettingsError(
-            "A price has two parts: give both price_prompt (a million tokens read) and "
-            "price_completion (a million tokens written)."
+            "A price has two parts: give both price_prompt (per million prompt tokens) and "
+            "price_completion (per million completion tokens)."
         )
     if rows < 1:
         raise SettingsError(f"rows must be at least 1 (one seed), not {rows}.", setting="rows")

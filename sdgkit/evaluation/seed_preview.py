@@ -93,7 +93,7 @@ def propose_seed(seed: Seed, *, teacher: TeacherSource) -> Seed:
         if sample.response:
             written.append(sample)
     if not written:
-        raise SeedError("The teacher wrote nothing that can be used. Try again, from another seed.")
+        raise SeedError("The teacher wrote no usable seed. Try again, starting from another seed.")
     first = written[0]
     return {
         TASK: seed[TASK],

@@ -225,7 +225,7 @@ class _Mixture(TrainingSet):
             raise SettingsError(
                 f"--with {replay.name}={replay.share:g} needs {wanted:,} rows, and the file has "
                 f"{len(rows):,}: each would be in the set {wanted / max(1, len(rows)):.1f} times, "
-                f"more than --max-repeat ({max_repeat:g}). Lower the share, or bring more rows.",
+                f"more than --max-repeat ({max_repeat:g}). Lower the share, or add more rows.",
                 setting="replay",
             )
         copies = _choose([row.id for row in rows], wanted)

@@ -59,7 +59,7 @@ def _newer(document: Mapping[str, Any], blocks: list[Any], file: str) -> str:
     return (
         f"{file}{called} is a flow of {NEWER_SDG_HUB}: metadata, and blocks of the types "
         f"{', '.join(types)}. sdgkit runs flows of sdg_hub 0.1 and pipelines of InstructLab SDG. "
-        "Run this one with sdg_hub itself, or give its prompts, one file a stage, with --prompts."
+        "Run this one with sdg_hub itself, or give its prompts, one file per stage, with --prompts."
     )
 
 

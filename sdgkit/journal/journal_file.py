@@ -91,7 +91,7 @@ class JournalFile:
         is_empty = version == 0  # the version is set once all tables are there
         if is_empty and self._read_only:
             raise RunBeginning(
-                f"The run in {self._shown_folder} is just beginning. Look again in a moment.",
+                f"The run in {self._shown_folder} has only just started. Try again in a moment.",
                 folder=self._folder,
             )
 

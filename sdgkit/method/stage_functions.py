@@ -36,16 +36,16 @@ ARGUMENTS = {
     "judge": "The teacher that a judging stage asks (default: `teacher`).",
     "out": "A folder to resume in (default: everything is kept in memory).",
     "prompt": "The prompt, or its file (default: the shipped one).",
-    "sampling": "Sampling settings, over those of the prompt.",
-    "max_tokens": "The longest reply, in tokens (default: as the prompt says).",
+    "sampling": "Sampling settings, which override those of the prompt.",
+    "max_tokens": "The longest reply, in tokens (default: the prompt's).",
     "structure": 'When the server enforces the form of a reply: "auto", "always" or "never".',
     "reuse": "Continue in the folder of another job and reuse its recorded replies.",
     "num_contexts": "Contexts for each seed.",
     "num_questions": "Questions for each row.",
     "extra_tries": "Extra rows to request for a seed, one for each duplicate or malformed one.",
     "vary": "Lists from which a value is drawn for each new row.",
-    "keep_reasoning": "Whether to add what the teacher thought first, as the column `reasoning`.",
-    "profile": "The profile of the skill, or its file: its criteria and lists reach the prompt.",
+    "keep_reasoning": "Whether to keep the teacher's reasoning, in the column `reasoning`.",
+    "profile": "The profile of the skill, or its file: its criteria and lists are added to the prompt.",
 }
 """What `help` says of each argument of a stage function."""
 

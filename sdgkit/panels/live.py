@@ -14,8 +14,8 @@ VARIABLE = "SDGKIT_PANELS"  # "live" or "static": your own decision
 HELLO = "sdgkit.hello"
 
 NOBODY = (
-    "This is a still picture: sdgkit knows no front end here that shows live panels. "
-    f"To try it live, run `%env {VARIABLE}=live` in a cell, then run this cell again."
+    "This is a still picture: sdgkit found no front end here that shows live panels. "
+    f"To try a live one, run `%env {VARIABLE}=live` in a cell, then run this cell again."
 )
 A_PROGRAM = (
     "This is a still picture: a program runs this notebook. If you are watching it, run "

@@ -337,6 +337,6 @@ def _result_of(profile: Profile) -> str:
         return "The teacher has studied the seeds. Read what it understood, then save it."
     rules = pluralize(broken, "rule")
     return (
-        f"The teacher has studied the seeds. Your own seeds break {rules} of it: correct the rule, "
-        "or the seed."
+        f"The teacher has studied the seeds. They break {rules} that it found: correct the rule or "
+        "the seed."
     )

@@ -254,7 +254,7 @@ class ReviewPanel(Panel):
         undecided = self._undecided()
         decisions = [self.review.decision_of(id_, verdict, reason) for id_ in undecided]
         self.review.decide(decisions)
-        self.notice = f"{word} {pluralize(len(decisions), 'sample')}. Undo takes them all back."
+        self.notice = f"{word} {pluralize(len(decisions), 'sample')}. Undo reverts them all."
 
     def edit(self, texts: Mapping[str, str]) -> None:
         """Accept the sample that is shown with edited texts, and stay on it.

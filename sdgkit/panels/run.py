@@ -290,13 +290,13 @@ class RunPanel(Panel):
         plan = self.latest.plan
         if plan is None or workload is None or snapshot.is_active or snapshot.state == "done":
             return ""
-        sentence = f"{self._start_label(snapshot.state, False)} asks for {workload}."
+        sentence = f"{self._start_label(snapshot.state, False)} sends {workload}."
         if snapshot.state != "new":
             sentence += " Recorded replies are reused."
         if plan.teacher_kind == REHEARSAL:
             return f"{sentence} The rehearsal teacher costs nothing: rules answer, not a model."
         if self._estimate is None and self._can_estimate(snapshot.state):
-            sentence += " Estimate sends a few rows through and says what the whole run would need."
+            sentence += " Estimate tries a few rows and says what the whole run would need."
         return sentence
 
     def _can_estimate(self, state: str) -> bool:

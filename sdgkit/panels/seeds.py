@@ -227,7 +227,7 @@ class SeedPanel(Panel):
             task = rows[-1][TASK]
         seeds = seeds_in_table(text, task)
         self._show_changed(self.draft.insert(seeds))
-        self.notice = f"Pasted {pluralize(len(seeds), 'seed')}. Undo takes them back."
+        self.notice = f"Pasted {pluralize(len(seeds), 'seed')}. Undo removes them."
 
     def judge(self) -> None:
         """Have the teacher judge each seed beside another one, as a run would judge a sample."""
@@ -249,7 +249,7 @@ class SeedPanel(Panel):
                 told = pluralize(number, "objection")
             self.notice = f"{teacher.model} judged {pluralize(len(seeds), 'seed')}: {told}."
 
-        self.work("Judging the seeds, each beside another.", ask)
+        self.work("Judging the seeds, each with another as its example.", ask)
 
     def propose(self) -> None:
         """Have the teacher write a further seed in the manner of the one that is open, to edit."""
@@ -260,7 +260,7 @@ class SeedPanel(Panel):
             proposal = propose_seed(seed, teacher=teacher)
             place = self.draft.insert([proposal], proposed=True)
             self._show_changed(place)
-            self.notice = f"{teacher.model} wrote this seed. Read it, and make it yours."
+            self.notice = f"{teacher.model} wrote this seed. Read it, and edit it until it shows what you want."
 
         self.work("Writing a seed.", ask)
 

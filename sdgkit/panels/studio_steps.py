@@ -61,7 +61,7 @@ def next_step(tab: str, panel: Panel | None, seeds: SeedPanel, *, is_blocked: bo
 def _way_out(tab: str, seeds: SeedPanel) -> NextStep:
     """Where to remove what stands in the way of a tab."""
     if tab in ("review", "export"):
-        return NextStep("Start a run; its samples are reviewed here.", "run")
+        return NextStep("Start a run first, then review its samples here.", "run")
     if tab == "run" and seeds.draft.rows and not seeds.draft.unfinished:
         return NextStep("See whether the teacher answers.", "teacher")
     return NextStep("Write the seeds first.", "seeds")
@@ -82,7 +82,7 @@ def _after_seeds(panel: SeedPanel) -> NextStep:
     if len(rows) < USUAL_SEEDS:
         there_are = pluralize(len(rows), "seed")
         return NextStep(
-            f"You have {there_are}; {USUAL_SEEDS} or more are usual, each of another kind. "
+            f"You have {there_are}; {USUAL_SEEDS} or more are usual, each of a different kind. "
             "When you have enough, see whether the teacher understands them.",
             "profile",
         )
@@ -97,8 +97,8 @@ def _after_profile(panel: ProfilePanel) -> NextStep:
 
 def _after_prompts(panel: PromptPanel) -> NextStep:
     if panel.draft.changed:
-        return NextStep("Try your change, and save it: a run uses what is saved.")
-    return NextStep("The shipped prompts are a good beginning. Make a run.", "run")
+        return NextStep("Try your change, then save it: a run uses the saved prompt.")
+    return NextStep("The shipped prompts are a good start. Make a run.", "run")
 
 
 def _after_run(panel: RunPanel) -> NextStep:
@@ -108,7 +108,7 @@ def _after_run(panel: RunPanel) -> NextStep:
     if snapshot.samples:
         return NextStep("Read some of the samples.", "review")
     if snapshot.state == "new":
-        return NextStep("Press Start. Keep the first run small: it is only for looking at.")
+        return NextStep("Press Start. Keep the first run small: it is only for a first look.")
     return NextStep("Nothing was kept: see what was dropped, and why.")
 
 

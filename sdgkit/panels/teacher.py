@@ -316,7 +316,7 @@ class TeacherPanel(Panel, TeacherHolder):
         if self.busy:
             return "busy", self.busy
         if self._wants_key:
-            return "warn", "The server asks for a key: enter it in the key field."
+            return "warn", "The server requires a key: enter it in the key field."
         if self._wants_model:
             return "warn", f"The server has {len(self._models)} models: choose one."
         if self.last_error is not None:

@@ -31,19 +31,19 @@ CHECKS_STAGE = "profile_checks"
 """The name of the stage that applies the checks of a profile."""
 
 HEADING = """\
-# The profile of a skill. Edit it: a run in this folder uses it as it stands, and asks again only
-# what follows from your changes.
+# The profile of a skill. Edit it: a run in this folder uses this file, and repeats only the
+# requests that depend on your changes.
 #
-# criteria: what every response must meet, answered with yes or no. One with `enabled: false` is not
-#   used. `broken_by` names the seeds whose own response breaks it: either the rule is wrong or the
-#   seed is, and you decide which.
-# untested_on: seeds for which the judge's answers about the criteria could not be read. Look for
-#   yourself whether their responses meet them.
-# seeds_shown: how many seeds the teacher was shown, where not all of them fit into its context.
-# variety: lists from each of which a new context (or a request for questions) draws one entry.
-# checks: what every response must pass, free of charge; written as after --check.
+# criteria: rules for every response, to be answered with yes or no. A criterion with
+#   `enabled: false` is not used. `broken_by` names the seeds whose own response breaks it: either
+#   the rule is wrong or the seed is, and you decide which.
+# untested_on: seeds for which the judge's answers about the criteria could not be read. Check for
+#   yourself whether their responses meet the criteria.
+# seeds_shown: how many seeds the teacher saw, if not all of them fit into its context.
+# variety: lists. Each new context (or request for questions) draws one entry of each.
+# checks: checks that every response must pass, without any request; written as after --check.
 # question_steers: whether different questions about one context call for different responses. If
-#   not, ask one question a context, and more contexts.
+#   not, ask one question about each context, and use more contexts.
 
 """
 

@@ -34,8 +34,8 @@ def meaning(calibration: Calibration, own_rows: Verdicts | None = None) -> str:
     """
     if not calibration.is_leave_one_out:
         return (
-            "An earlier version judged each seed beside itself, where any judge does well: "
-            "calibrate again."
+            "An earlier version of sdgkit judged each seed with itself as the example, which is "
+            "easy for any judge: calibrate again."
         )
     silence = _silence(calibration)
     if silence:

@@ -220,9 +220,9 @@ class Calibration:
         if own_rows is not None and own_rows.asked:
             rows.append(own_rows.cells_of_own_rows())
         rows += [mistake.cells() for mistake in self.mistakes[:MISTAKES_SHOWN]]
-        beside = "each beside itself"
+        beside = "each with itself as the example"
         if self.is_leave_one_out:
-            beside = "each beside another seed"
+            beside = "each with another seed as the example"
         note = (
             f"{self.meaning(own_rows)} "
             f"The judge {self.judge}, with the prompt {self.prompt}, on the responses of "

@@ -49,10 +49,10 @@ def conclude(review: Review) -> Conclusion:
         low, high = (f"{end * 100:.0f}%" for end in share)
         implied += f" Of all {all_samples:,}, that is probably {low} to {high}."
         meaning = (
-            f"You have seen {len(decided)} of {all_samples:,}, drawn across seeds and scores. So "
-            f"few show the share of good ones only as a range: here, {low} to {high}, which "
-            "contains the true share in 95 of 100 such reviews. Looking at four times as many "
-            "samples halves the range."
+            f"You have seen {len(decided)} of {all_samples:,}, drawn across seeds and scores. From "
+            f"so few, the share of good ones is known only as a range: here, {low} to {high}. In "
+            "95 of 100 such reviews, the range contains the true share. To halve it, look at four "
+            "times as many samples."
         )
     return Conclusion(implied, meaning, _advice(review, good / len(decided)))
 

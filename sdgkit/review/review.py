@@ -259,7 +259,7 @@ class Review:
         """
         if self.state(id) not in ("accepted", "edited"):
             raise SettingsError(
-                f"{id} is not accepted. Accept or edit it first: every new sample will follow it."
+                f"{id} is not accepted. Accept or edit it first: every new sample will imitate it."
             )
         return extend_seeds(self.run, self.as_decided(id), Path(path))
 

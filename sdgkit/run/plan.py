@@ -350,8 +350,8 @@ class Plan:
         per_unit = self._requests_per_unit()
         if self.max_requests < per_unit:
             raise SettingsError(
-                f"max_requests must be at least {per_unit}: that is what one round of one seed "
-                f"takes. It is {self.max_requests}.",
+                f"max_requests must be at least {per_unit}, the requests of one round for one "
+                f"seed, not {self.max_requests}.",
                 setting="max_requests",
             )
         return RequestLimit(self.max_requests, per_unit)

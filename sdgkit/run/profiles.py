@@ -106,7 +106,7 @@ def choose_profile(plan: Plan, journal: Journal, folder: Path | None, notes: Not
     A run that was started without a profile continues without: it would otherwise be another one.
     """
     if replaces_folders_profile(plan, folder):
-        notes.add(f"Replaced the profile in {folder} with the one that you gave.")
+        notes.add(f"Replaced the profile in {folder} with the one that you passed.")
     plan = with_folders_profile(plan, folder)
     newest = journal.newest()
     if plan.study is None or newest is None:
@@ -143,7 +143,7 @@ def study_notes(outcome: StudyOutcome, plan: Plan, out: Path | None) -> list[str
         ]
     place = ""
     if out:
-        place = f" It is in {out / PROFILE_FILE}: look at it, edit it, run again."
+        place = f" It is in {out / PROFILE_FILE}: read it, edit it if you like, and run again."
     seeds = pluralize(len(plan.rows), "seed example")
     return [
         f"Studied {seeds}: {profile.summary()}.{place}",
@@ -202,5 +202,5 @@ def _leverage_notes(profile: Profile) -> list[str]:
         return []
     return [
         "Every question about a context seems to call for the same response. One question for each "
-        "context (--num-questions 1) and more contexts bring more different samples."
+        "context (--num-questions 1) and more contexts give more varied samples."
     ]

@@ -106,7 +106,7 @@ def _state(snapshot: Snapshot) -> str:
 def _steps(snapshot: ShelfSnapshot, out: Path) -> list[NextStep]:
     whole = snapshot.whole
     if whole.is_active:
-        return [NextStep("shelf", "shows how it stands now"), NextStep("shelf.wait()", "waits")]
+        return [NextStep("shelf", "shows its current state"), NextStep("shelf.wait()", "waits")]
     if whole.state == "new":
         return [NextStep("shelf.start().wait()", "starts it")]
     name = next((name for name, skill in snapshot.skills.items() if skill.samples), "")
@@ -118,6 +118,8 @@ def _steps(snapshot: ShelfSnapshot, out: Path) -> list[NextStep]:
     if name:
         steps += [
             NextStep(f"shelf.run({name!r})", "shows one skill, with samples"),
-            NextStep(f"sk.mix({str(out)!r}, 'train.jsonl')", "mixes one training set of all"),
+            NextStep(
+                f"sk.mix({str(out)!r}, 'train.jsonl')", "mixes all skills into one training set"
+            ),
         ]
     return steps

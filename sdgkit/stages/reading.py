@@ -103,7 +103,7 @@ def why_unanswered(reply: Reply, reading: Reading) -> str:
     if not reply.text.strip() and reply.reasoning.strip():
         return (
             f"the reply is empty; the server put {len(reply.reasoning):,} characters into "
-            "reasoning_content, and what a model thought is not read. If the answer is in there, "
+            "reasoning_content, and a model's reasoning is not read. If the answer is in there, "
             "start the server without its reasoning parser, or with the one that fits the model "
             "and its thinking; if the model only thought, let it think less (extra_body: "
             "chat_template_kwargs)"

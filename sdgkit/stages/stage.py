@@ -207,7 +207,7 @@ class Stage(StageTraits):
             return drop_of_loop(reply, len(ATTEMPTS))
         why = why_unanswered(reply, reading)
         if why:
-            return Drop("no_answer", f"None of {len(ATTEMPTS)} replies held an answer: {why}.")
+            return Drop("no_answer", f"None of {len(ATTEMPTS)} replies contained an answer: {why}.")
         marked = []
         for tag in prompt.tags:
             if tag.start:

@@ -345,7 +345,7 @@ class Stream:
             stage = step.stage.name
             self.fail(
                 RunStopped(
-                    f"The first {FIRST_FAILURES} rows of {stage} all failed alike "
+                    f"The first {FIRST_FAILURES} rows of {stage} all failed the same way "
                     f"({drop.reason}): {drop.message}",
                     stage=stage,
                     row=step.id,

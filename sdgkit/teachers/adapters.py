@@ -175,8 +175,8 @@ class OpenAICompatible(Adapter):
             raise refusal from None
         self._puts_system_into_user = True
         self.server.note(
-            f"The model at {self.server.base_url} has no system role; what the prompts say there "
-            "is put at the beginning of the user's message."
+            f"The model at {self.server.base_url} has no system role; the prompts' system text is "
+            "put at the beginning of the user's message."
         )
         return data
 

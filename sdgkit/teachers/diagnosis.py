@@ -370,7 +370,7 @@ def explain(trouble: Trouble, server: Server) -> TeacherError:
         sentence += azure_hint(server.address)
     if not server.model and (trouble.cause in _MAY_NOT_LIST or trouble.status == FORBIDDEN):
         sentence += (
-            " If the address is right and the server only does not list its models, name the model "
+            " If the address is right and the server just does not list its models, name the model "
             "with --model or model=."
         )
     return trouble.cause.error(sentence)

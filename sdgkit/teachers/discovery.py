@@ -92,7 +92,7 @@ def choose_model(server: Server, settings: Settings) -> str:
     if len(candidates) > 1:
         raise SettingsError(
             f"{named!r} could be any of these models at {server.base_url}: "
-            f"{enumerate_models(dict.fromkeys(candidates))}. Give the whole name.",
+            f"{enumerate_models(dict.fromkeys(candidates))}. Give the full name.",
             setting="model",
             choices=candidates,
         )

@@ -238,7 +238,7 @@ class RetryPolicy:
         self._refusals_in_a_row += 1
         if self._refusals_in_a_row >= EQUAL_REFUSALS:
             raise TeacherRefused(
-                f"The teacher refused the last {self._refusals_in_a_row} requests alike "
+                f"The teacher refused the last {self._refusals_in_a_row} requests the same way "
                 f"({trouble}). Find out why, then run the same command again to resume: the "
                 "refused requests are sent again."
             )

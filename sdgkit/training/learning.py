@@ -157,7 +157,7 @@ class Learning:
             for lesson in self.lessons
         ]
         return LineChart(
-            curves=[Curve("valid form", valid), Curve("valid form and no fact made up", factual)],
+            curves=[Curve("valid form", valid), Curve("valid form and no made-up fact", factual)],
             vertical=f"share of {pluralize(len(self.questions), 'answer')}",
             horizontal="samples",
             description=f"Valid answers, and those without a made-up fact: {'; '.join(facts)}.",

@@ -129,7 +129,7 @@ def test_if_everything_fails_alike_the_run_stops_with_the_reason(
     teacher_with: Callable[..., Teacher], fault: str, reason: str
 ) -> None:
     with pytest.raises(
-        RunStopped, match=rf"first 20 rows of gen_contexts all failed alike \({reason}\)"
+        RunStopped, match=rf"first 20 rows of gen_contexts all failed the same way \({reason}\)"
     ):
         generate(teacher_with(**{fault: 1.0}), num_contexts=10)
 

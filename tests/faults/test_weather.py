@@ -182,7 +182,7 @@ def test_refusals_that_are_all_alike_stop_the_run(
 
     script.answer = answer
     run = run_with(script, tmp_path)
-    with pytest.raises(TeacherRefused, match="refused the last 20 requests alike"):
+    with pytest.raises(TeacherRefused, match="refused the last 20 requests the same way"):
         run.wait(60)
     assert sk.open_run(tmp_path).state == "failed"
     assert asked < 60

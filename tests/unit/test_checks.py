@@ -45,7 +45,7 @@ def test_a_table_with_the_columns_asked_for_passes() -> None:
         ),
         (
             "| Feature | Sentiment |\n|---|---|\n| Login |",
-            "Row 1 of the table has 1 cells, its head 2",
+            "Row 1 of the table has 1 cells; its header has 2",
         ),
         ("| Feature | Sentiment |\n|---|---|", "no rows"),
         (f"Here it is:\n\n{TABLE}", "text around the table: “Here it is:”"),

@@ -225,5 +225,5 @@ def test_a_target_and_a_run_in_memory_are_refused_in_a_sentence(
     with_target = sk.plan(
         seeds(), teacher=script.connect(), prompts=PROMPTS, profile=False, target=5, **SMALL
     )
-    with pytest.raises(SettingsError, match="A target cannot be pursued on a cluster"):
+    with pytest.raises(SettingsError, match="A target is not possible on a cluster"):
         joined.prepared(with_target, tmp_path, TeacherLimits())

@@ -214,7 +214,7 @@ def test_totals_are_planned_before_the_start_and_start_says_what_it_asks(
     state = panel.view.state
     assert dict(map(tuple, state["facts"]))["samples"] == "0 of at most 18"
     # 3 seeds: 6 contexts, 6 replies with 18 questions, a judgement, a response and a judgement each
-    assert state["plan"].startswith("Start asks for up to 66 requests for at most 18 samples.")
+    assert state["plan"].startswith("Start sends up to 66 requests for at most 18 samples.")
     act(panel, "start")
     until(lambda: panel.view.state["sign"] == "done")
     assert panel.latest.snapshot().requests <= 66

@@ -492,7 +492,8 @@ def test_if_the_first_20_rows_of_a_stage_fail_alike_the_run_stops_with_the_reaso
 
     script.answer = answer
     with pytest.raises(
-        RunStopped, match=rf"first 20 rows of gen_grounded_responses all failed alike \({reason}\)"
+        RunStopped,
+        match=rf"first 20 rows of gen_grounded_responses all failed the same way \({reason}\)",
     ) as stopped:
         generate(script, seeds(30))
     assert stopped.value.stage == "gen_grounded_responses"

@@ -37,12 +37,12 @@ function decidingTogether({ state, act, local, id }) {
     local.reasonForAll = event.target.value;
   };
   const reject = () => act("reject all", { reason: local.reasonForAll || "" });
-  return html`<${Fold} title="Decide on all ${number} undecided that these filters show" class="sdg-together">
+  return html`<${Fold} title="Decide on all ${number} undecided samples that these filters show" class="sdg-together">
     <${Row}>
       <${Button} label="Accept all ${number}" onClick=${() => act("accept all")} />
       <${Button} label="Reject all ${number}" onClick=${reject} />
       <${TextInput} class="sdg-path" aria-label="reason for rejecting all" placeholder="reason" list="${id}-reasons" onInput=${keep} />
-      <span class="sdg-soft">Undo takes them all back.</span>
+      <span class="sdg-soft">One Undo reverts them all.</span>
     <//>
   <//>`;
 }
