@@ -132,9 +132,9 @@ def generate(
     """Generate a training set from seed examples.
 
     The teacher writes contexts, questions and responses in the style of the seeds, and judges them.
-    Run the same command again to resume an interrupted run; recorded requests are not repeated. Ctrl-C stops
-    the run and keeps every finished sample. A tree of skills (folders with seeds, or a taxonomy
-    with qna.yaml files) runs as a whole, each skill in a folder of its own below --out.
+    Run the same command again to resume an interrupted run; recorded requests are not repeated.
+    Ctrl-C stops the run and keeps every finished sample. A tree of skills (folders with seeds, or a
+    taxonomy with qna.yaml files) runs as a whole, each skill in its own folder below --out.
 
     Examples:
       sdgkit generate seeds.jsonl                  a rehearsal, without a model

@@ -371,7 +371,7 @@ def refuse_unfit(plan: Plan) -> None:
     """
     if plan.target is not None:
         raise SettingsError(
-            "A target is not possible on a cluster, since each of its rounds depends on the samples "
-            "of all seeds so far. Leave out target (--target), or the cluster.",
+            "A target is not possible on a cluster, since each of its rounds depends on the "
+            "samples of all seeds so far. Leave out target (--target), or the cluster.",
             setting="target",
         )

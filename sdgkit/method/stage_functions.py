@@ -45,7 +45,7 @@ ARGUMENTS = {
     "extra_tries": "Extra rows to request for a seed, one for each duplicate or malformed one.",
     "vary": "Lists from which a value is drawn for each new row.",
     "keep_reasoning": "Whether to keep the teacher's reasoning, in the column `reasoning`.",
-    "profile": "The profile of the skill, or its file: its criteria and lists are added to the prompt.",
+    "profile": "The profile of the skill, or its file: the prompt gets its criteria and lists.",
 }
 """What `help` says of each argument of a stage function."""
 

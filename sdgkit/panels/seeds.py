@@ -260,7 +260,7 @@ class SeedPanel(Panel):
             proposal = propose_seed(seed, teacher=teacher)
             place = self.draft.insert([proposal], proposed=True)
             self._show_changed(place)
-            self.notice = f"{teacher.model} wrote this seed. Read it, and edit it until it shows what you want."
+            self.notice = f"{teacher.model} wrote this seed. Edit it until it shows what you want."
 
         self.work("Writing a seed.", ask)
 

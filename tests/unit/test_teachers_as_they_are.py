@@ -310,7 +310,7 @@ def test_a_run_stops_before_samples_are_made_of_halves(server: FaultServer) -> N
         "seed_response": "It is about words.",
     }
     teacher = connect(base_url=server.base_url)
-    with pytest.raises(TeacherRefused, match="made of halves"):
+    with pytest.raises(TeacherRefused, match="made from cut prompts"):
         sk.generate([seed], teacher=teacher, profile=False, num_contexts=3)
 
 
