@@ -123,7 +123,7 @@ def shipped(folder: str) -> Path:
         folder: "prompts" or "notebooks".
 
     Returns:
-        The folder: in an installed wheel inside the package, in a checkout beside it.
+        The folder: inside the package in an installed wheel, next to it in a checkout.
 
     Example:
         >>> (shipped("prompts") / "grounded" / "gen_contexts.yaml").exists()

@@ -63,8 +63,8 @@ def push(
 ) -> str:
     """Push the samples of a run to the Hugging Face Hub, as a dataset with a card and splits.
 
-    Samples that the review rejected are left out, edited ones are pushed as edited. `HF_ENDPOINT`
-    names another hub. Nothing else in sdgkit connects to one, but seeds named `hub:OWNER/NAME`.
+    Samples that the review rejected are left out; edited ones are pushed as edited. `HF_ENDPOINT`
+    names another hub. Apart from seeds named `hub:OWNER/NAME`, nothing else in sdgkit uses a hub.
 
     Args:
         run: The run, or its folder.

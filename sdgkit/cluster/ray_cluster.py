@@ -22,21 +22,21 @@ NO_RAY = (
 class RayCluster:
     """A Ray cluster that works on a run: `sk.generate(…, cluster=sk.RayCluster(…))`.
 
-    The seeds are dealt out to workers. Each worker is a Ray task, which Ray starts again if it or
+    The seeds are divided among workers. Each worker is a Ray task, which Ray starts again if it or
     its machine is lost.
 
     Attributes:
         address: Where Ray is: "auto" (the cluster that this machine belongs to), "local" (start one
             on this machine), or the address of a cluster, such as "10.0.0.5:6379".
         workers: How many workers share the seeds (default: one for each machine; with `serve` and
-            GPUs, as many as the GPUs of the cluster suffice for).
-        serve: A command that starts a teacher of its own for each worker, with `{port}` where the
+            GPUs, as many as the cluster's GPUs allow).
+        serve: A command that starts a separate teacher for each worker, with `{port}` where the
             port belongs: "vllm serve MODEL --port {port}". By default all workers ask the teacher
             of the run.
         gpus_per_worker: How many GPUs a worker gets from Ray, for its teacher (default none).
         cpus_per_worker: How many CPU cores Ray reserves for a worker (default 1).
         retries: How many times Ray starts a worker again that it has lost (default 3).
-        serve_patience: Seconds to wait until a teacher of a worker's own answers (default 1800).
+        serve_patience: Seconds to wait until a worker's own teacher answers (default 1800).
 
     Raises:
         SettingsError: A value cannot be used.

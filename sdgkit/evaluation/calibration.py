@@ -46,16 +46,16 @@ def calibrate(
     max_tokens: int | None = None,
     structure: str | None = None,
 ) -> Calibration:
-    """Count how many good responses a judge keeps, and how many spoilt ones it lets through.
+    """Count how many good responses a judge keeps, and how many damaged ones it lets through.
 
-    Each seed's response is judged beside another seed, as it is and spoilt in the ways in which
-    models spoil them.
+    Each seed's response is judged with another seed as the example, unchanged and damaged in the
+    ways in which models damage responses.
 
     Args:
         judge: The teacher that judges.
-        seeds: What `load_seeds` takes. Or a `Run` or its folder: then its seeds, prompts and filter
-            are used, and the result is saved in its folder and shown in its report. The options
-            below `out` are for seeds and folders; a `Run` has a plan of its own.
+        seeds: Anything that `load_seeds` accepts. Or a `Run` or its folder: then its seeds, prompts
+            and filter are used, and the result is saved in its folder and shown in its report. The
+            options below `out` are for seeds and folders; a `Run` has a plan of its own.
         out: A folder for the journal. By default it is in the run's folder; without a run, nothing
             is kept.
         pipeline: The pipeline whose last judge and filter are used; by default `GROUNDED` or

@@ -144,8 +144,8 @@ def estimate(
         plan: The plan of the run, from `sdgkit.plan`, with a teacher.
         out: The folder of the run to come. Its journal keeps the replies, so that the run does not
             pay for them again.
-        price_prompt: The price of a million tokens read. Give both prices, or neither.
-        price_completion: The price of a million tokens written.
+        price_prompt: The price of a million prompt tokens. Give both prices, or neither.
+        price_completion: The price of a million completion tokens.
         rows: How many seeds to try (default 3), with one context each.
 
     Raises:

@@ -137,7 +137,7 @@ class ProfileDraft(Draft[ProfileTexts]):
         self._change(replace(self.texts, checks=tuple(checks)), CHECKS)
 
     def set_steering(self, question_steers: bool | None) -> None:
-        """Say whether questions steer the answer; None if nobody can tell."""
+        """Say whether questions steer the answer; None if that is unknown."""
         self._change(replace(self.texts, question_steers=question_steers))
 
     def flaws(self) -> list[Flaw]:
@@ -211,7 +211,7 @@ class ProfileDraft(Draft[ProfileTexts]):
         return target
 
     def follow_file(self) -> bool:
-        """Take over what came into the file meanwhile, where that is certain.
+        """Take over changes made to the file in the meantime, where that is safe.
 
         Returns:
             Whether something came.

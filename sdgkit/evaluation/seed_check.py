@@ -40,11 +40,11 @@ def check_seeds(
     """Find what is wrong with seed examples.
 
     Args:
-        seeds: What `load_seeds` takes.
-        teacher: Also has it judge each seed beside another one, as a run would judge a sample: one
-            request a seed. It takes at least two seeds of a task.
+        seeds: Anything that `load_seeds` accepts.
+        teacher: Also has it judge each seed, with another seed as its example, as in a run: one
+            request for each seed. This requires at least two seeds with the same task.
         prompts: A folder of prompts, or prompts by stage name, for the judge; the shipped ones
-            serve where it has none.
+            are used for the rest.
         encoding: As for `load_seeds`.
         task: As for `load_seeds`.
         columns: As for `load_seeds`.

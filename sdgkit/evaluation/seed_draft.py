@@ -259,7 +259,7 @@ class SeedDraft(Draft[tuple[Seed, ...]]):
         return target
 
     def follow_file(self) -> bool:
-        """Take over what came into the file meanwhile, where that is certain.
+        """Take over changes made to the file in the meantime, where that is safe.
 
         Returns:
             Whether something came.

@@ -93,7 +93,7 @@ class SeedCheck:
             sentence = f"{', '.join(counts)}."
         if self.judge is None:
             return sentence
-        return f"{sentence} The judge ({self.judge}) saw another seed as each one's example."
+        return f"{sentence} The judge ({self.judge}) scored each seed with another as its example."
 
     def __repr__(self) -> str:
         lines = []

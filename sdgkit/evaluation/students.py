@@ -42,7 +42,7 @@ Verdict = Literal["win", "tie", "loss"]
 
 @dataclass(frozen=True)
 class Answers:
-    """A model's answers that you have already, in place of a server to ask.
+    """A model's answers that you already have, in place of a server to ask.
 
     Attributes:
         model: What the model is called.

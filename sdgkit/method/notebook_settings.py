@@ -111,7 +111,7 @@ def notebook_settings(namespace: Mapping[str, Any]) -> NotebookSettings:
         namespace: The notebook's variables: `globals()`.
 
     Returns:
-        What is set; a setting that is missing or None has its default.
+        The settings; one that is missing or None has its default.
 
     Example:
         >>> settings = notebook_settings({"base_url": "http://localhost:8000/v1", "target": 500})

@@ -66,8 +66,8 @@ def plan(
     """Plan a run of the method, without starting it.
 
     Args:
-        seeds: What `load_seeds` takes; or the folder of a skill, or of a run to repeat, with the
-            options given here in place of its own.
+        seeds: Anything that `load_seeds` accepts; or the folder of a skill, or of a run to repeat,
+            with the options given here in place of its own.
         teacher: The teacher that the stages ask; it may be missing until the run is started.
         judge: Another teacher for the judging (default: the teacher judges its own work).
         pipeline: The stages (default: `GROUNDED` or `FREEFORM`, as the seeds require).
@@ -78,7 +78,7 @@ def plan(
             (default 30).
         contexts: Your own contexts in place of `gen_contexts`: a folder or a pattern of `.txt` and
             `.md` files, a table, or rows with a column `context`. If they have a column `question`
-            as well, those questions are asked.
+            as well, those questions are used.
         questions: "seed" asks the seed's own question about every context instead of new ones.
         vary: Lists from which a value is drawn for each context:
             `{"audience": ["children", "experts"]}`.
@@ -86,8 +86,8 @@ def plan(
             in the run's folder, or the one that the teacher writes first by studying the seeds).
         target: Continue in rounds until this many samples are kept (default: one pass over the
             seeds). The rounds end early when ten in a row bring nothing new.
-        max_requests: How many requests the rounds of a target may take, recorded ones included;
-            malformed replies that are asked again may add a few (default: no limit).
+        max_requests: The most requests that the rounds of a target may take, including recorded
+            ones; retries of malformed replies may add a few (default: no limit).
         min_samples: How many samples a run has to keep; with fewer, it has finished short
             (`Run.shortfall`, exit status 3).
         checks: Checks from `sdgkit.checks`, or Python functions of a row; each follows the stage
@@ -98,9 +98,10 @@ def plan(
             context, in whatever words (default "keep": they are only counted).
         responses: Responses to each question, of which the best is kept: the highest score, then
             the lowest ordinal (default 1). `export("preference", …)` pairs them.
-        repair: Revise each response once that the judge did not give the highest score, with the
-            judge's words; judge it anew, and keep the better one (default False).
-        keep_reasoning: Keep what the teacher thought before a response as the column `reasoning`.
+        repair: Revise once each response that did not get the highest score, with the judge's
+            comments; judge it again, and keep the better version (default False).
+        keep_reasoning: Keep the teacher's reasoning before each response, in the column
+            `reasoning`.
         min_score: The lowest score from the last judge with which a sample is kept (default 2, on
             a scale from 1 to 3). Changing it in a run's folder repeats no request.
         sampling: Sampling settings by stage name, over those of the prompts.

@@ -84,8 +84,8 @@ class ComparePanel(Panel):
     Args:
         one: A prompt, or its file.
         other: Another version of it, or its file.
-        rows: What `load_seeds` takes, rows of an earlier stage, or a SeedPanel; or a run (or its
-            folder), of which the rows that reached the stage are taken.
+        rows: Anything that `load_seeds` accepts, rows of an earlier stage, or a SeedPanel; or a run
+            (or its folder), whose rows that reached the stage are used.
         teacher: The teacher, or a TeacherPanel.
         names: What the two versions are called.
         judge: Another teacher for the judging.

@@ -27,10 +27,10 @@ STEERING = {True: "yes", False: "no", None: ""}
 class ProfilePanel(Panel):
     """Study a skill and edit its profile: criteria, variety, checks, and what questions steer.
 
-    What you type is kept at once in a hidden file beside the profile, until it is saved.
+    What you type is kept at once in a hidden file next to the profile, until it is saved.
 
     Args:
-        seeds: What `load_seeds` takes, or a SeedPanel.
+        seeds: Anything that `load_seeds` accepts, or a SeedPanel.
         teacher: Who studies the seeds, or a TeacherPanel.
         profile: The file to save in, which need not exist yet; or a `Profile`.
         judge: Another teacher to test the criteria.
@@ -112,7 +112,7 @@ class ProfilePanel(Panel):
     def study(self) -> None:
         """Let the teacher study the seeds; its profile takes the place of this one.
 
-        *Undo* leads back.
+        *Undo* brings the earlier one back.
         """
         seeds = self._seeds_now()
         study = StudyOfSeeds(seeds, required_teacher(self._teacher), self._judge, self._prompts)
@@ -175,11 +175,11 @@ class ProfilePanel(Panel):
         self.notice = f"Removed the list {name}. Undo brings it back."
 
     def set_checks(self, text: str) -> None:
-        """Replace the checks: one a line."""
+        """Replace the checks: one per line."""
         self.draft.set_checks(_entries(text))
 
     def set_steering(self, answer: str) -> None:
-        """Say whether questions steer the answer: "yes", "no", or "" if nobody can tell."""
+        """Say whether questions steer the answer: "yes", "no", or "" if that is unknown."""
         by_word = {word: value for value, word in STEERING.items()}
         self.draft.set_steering(by_word[answer])
 
@@ -196,8 +196,8 @@ class ProfilePanel(Panel):
     def save(self, path: str = "", overwrite: bool = False) -> None:
         """Save the profile.
 
-        What came into its file meanwhile is merged where that is certain; otherwise the panel asks,
-        and it asks about another file that exists.
+        Changes made to its file in the meantime are merged where that is safe; otherwise the panel
+        asks. It also asks before it overwrites another file.
 
         Args:
             path: Another file.
@@ -223,7 +223,7 @@ class ProfilePanel(Panel):
         self.notice = f"Loaded from {self.draft.path}."
 
     def follow_file(self) -> None:
-        """Take over what came into the file meanwhile, where that is certain."""
+        """Take over changes made to the file in the meantime, where that is safe."""
         if self.draft.follow_file():
             self._revision += 1
 

@@ -57,7 +57,7 @@ class ProfileState(PanelState):
         criteria: The rules that a response must meet.
         variety: The lists that contexts draw from.
         checks: The checks, one a line.
-        steering: Whether questions steer the answer: "yes", "no", or "" if nobody can tell.
+        steering: Whether questions steer the answer: "yes", "no", or "" if that is unknown.
         revision: Changes when texts were replaced other than by typing.
         study_label: What *Study* takes, in words.
         can_study: Whether *Study* can be pressed.

@@ -44,13 +44,13 @@ SEVERAL = 5  # rows of *Try on 5*
 class PromptPanel(Panel):
     """Edit prompts and try them.
 
-    What you type is kept at once in a hidden file beside your folder of prompts, until it is saved:
-    running the cell again, in a new kernel too, shows it again.
+    What you type is kept at once in a hidden file next to your folder of prompts, until it is
+    saved: running the cell again, in a new kernel too, shows it again.
 
     Args:
         prompts: Your folder of prompts, which you pass to a run as `prompts=`; it is made when
             something is saved. Or one `Prompt`.
-        seeds: What `load_seeds` takes, rows of an earlier stage, or a SeedPanel.
+        seeds: Anything that `load_seeds` accepts, rows of an earlier stage, or a SeedPanel.
         teacher: The teacher for *Try*, or a TeacherPanel.
         run: A run, its panel or its folder, to show which requests it would repeat.
         stage: The stage whose prompt is shown first.
@@ -237,7 +237,8 @@ class PromptPanel(Panel):
     def save(self, path: str = "", overwrite: bool = False) -> None:
         """Save the prompt to your folder, or to another file.
 
-        The panel asks before it overwrites what came into the file meanwhile, or another file.
+        The panel asks before it overwrites changes made to the file in the meantime, or another
+        file.
 
         Args:
             path: The other file.
@@ -278,9 +279,9 @@ class PromptPanel(Panel):
         self.work("Asking the teacher.", wait, begin)
 
     def try_versions(self, several: bool = False) -> None:
-        """Try the shipped, the saved and the present version on the same rows, with the judge.
+        """Try the shipped, the saved and the current version on the same rows, with the judge.
 
-        Equal versions are asked once. Earlier tries stay.
+        Identical versions are sent only once. Earlier tries stay.
 
         Args:
             several: Whether to try five rows.

@@ -174,7 +174,7 @@ class ReviewPanel(Panel):
         self._is_at_end = False
 
     def step(self, by: int) -> None:
-        """Move forward (1) or back (-1). After the last sample stands what the review implies."""
+        """Move forward (1) or back (-1). After the last sample comes what the review implies."""
         if self._is_at_end:
             self._is_at_end = by > 0
             return
@@ -239,11 +239,11 @@ class ReviewPanel(Panel):
             self.step(1)
 
     def accept_all(self) -> None:
-        """Accept all that the filters leave and that are undecided; *Undo* takes all of it back."""
+        """Accept all undecided samples that the filters leave; *Undo* reverts all of it."""
         self._decide_all("accept", "Accepted")
 
     def reject_all(self, reason: str = "") -> None:
-        """Reject all that the filters leave and that are undecided; *Undo* takes all of it back.
+        """Reject all undecided samples that the filters leave; *Undo* reverts all of it.
 
         Args:
             reason: Why, in a few words.

@@ -47,8 +47,8 @@ class RunPanel(Panel):
     """Start, watch, cancel and resume a run, or watch one that another process writes.
 
     Args:
-        source: Seeds (what `load_seeds` takes), a `Run`, or a run's folder; with a `teacher` that
-            folder is resumed.
+        source: Seeds (anything that `load_seeds` accepts), a `Run`, or a run's folder; with a
+            `teacher` that folder is resumed.
         teacher: The teacher, or a TeacherPanel. A `Run`, or a folder to look at, needs none.
         out: As for `generate`.
         reuse: As for `generate`.

@@ -61,11 +61,12 @@ class SeedsState(PanelState):
 class SeedPanel(Panel):
     """Write and check seed examples.
 
-    What you type is kept at once in a hidden file beside the seed file, until it is saved: running
+    What you type is kept at once in a hidden file next to the seed file, until it is saved: running
     the cell again, in a new kernel too, shows it again.
 
     Args:
-        source: A file (which may not exist yet), what `load_seeds` takes, or a `SeedDraft`.
+        source: A file (which may not exist yet), anything that `load_seeds` accepts, or a
+            `SeedDraft`.
         teacher: The teacher who judges the seeds, proposes further ones, and makes samples of one;
             or a TeacherPanel.
 
@@ -175,8 +176,8 @@ class SeedPanel(Panel):
     def save(self, path: str = "", overwrite: bool = False) -> None:
         """Save the seeds, and keep those that are half written as a draft.
 
-        What came into their file meanwhile is merged where that is certain; otherwise the panel
-        asks, and it asks about another file that exists.
+        Changes made to their file in the meantime are merged where that is safe; otherwise the
+        panel asks. It also asks before it overwrites another file.
 
         Args:
             path: The file, by default the one that they came from.
@@ -211,7 +212,7 @@ class SeedPanel(Panel):
             self.notice = RESTORED
 
     def follow_file(self) -> None:
-        """Take over what came into the file meanwhile, where that is certain."""
+        """Take over changes made to the file in the meantime, where that is safe."""
         if self.draft.follow_file():
             self._show_changed(self._open_place)
 

@@ -67,15 +67,15 @@ class StudioState(PanelState):
 
 
 class StudioPanel(Panel):
-    """One page on one skill's folder: Teacher, Seeds, Profile, Prompts, Run, Review, Export.
+    """One page for a skill: Teacher, Seeds, Profile, Prompts, Run, Review, Export.
 
-    The tabs are the panels, and they know each other: the teacher that you choose is the one that
-    is asked everywhere, and a sample that you make a seed appears among the seeds. What you leave
-    is saved in the skill's folder when you open another tab.
+    The tabs are the panels, and they work together: all of them use the teacher that you choose,
+    and a sample that you make a seed appears among the seeds. Your changes are saved in the skill's
+    folder when you open another tab.
 
     Args:
         skill: The skill's folder, which need not exist yet.
-        teacher: The teacher, or a TeacherPanel; by default what `connect` finds.
+        teacher: The teacher, or a TeacherPanel; by default the one that `connect` uses.
 
     Attributes:
         path: The skill's folder.

@@ -74,14 +74,14 @@ class AllChecks:
 
 @dataclass(frozen=True)
 class Profile:
-    """What is known of a skill before anything is generated.
+    """What is known about a skill before anything is generated.
 
     Attributes:
         criteria: Rules that a response must meet.
-        variety: Lists by name, from each of which a new context draws one entry.
+        variety: Named lists; each new context draws one entry from each of them.
         checks: Checks that a response must pass, as they are typed after `--check`.
         question_steers: Whether different questions about one context call for different
-            responses; None if nobody can tell.
+            responses; None if that is unknown.
         untested_on: The ids of the seeds on which no criterion could be tested, since the judge's
             reply could not be read.
         seeds_shown: How many seeds the teacher was shown when it wrote the profile; None for all.

@@ -27,8 +27,7 @@ class Review:
     """The review of a run.
 
     Every decision is recorded in the run's journal when the call returns. The training file, the
-    card and the exports in the run's folder follow it. Undecided samples count as
-    accepted.
+    card and the exports in the run's folder are updated. Undecided samples count as accepted.
 
     Args:
         run: A `Run` or its folder.
@@ -116,10 +115,10 @@ class Review:
         self.decide([self.decision_of(id, "reject", reason)])
 
     def overrule(self, id: str) -> None:
-        """Say that a row which the judge dropped was good.
+        """Record that a row which the judge dropped was good.
 
-        It counts when your decisions are compared with the judge's (`agreement`). It becomes no
-        sample by that; if a later run keeps the same row, it is accepted already.
+        It counts when your decisions are compared with the judge's (`agreement`). The row does
+        not become a sample; if a later run keeps the same row, it is already accepted.
 
         Args:
             id: The row's id: one of `judge_drops`.

@@ -155,7 +155,7 @@ class Run:
 
         Args:
             timeout: Seconds after which to return anyway (default: never).
-            progress: Where to show meanwhile how far the run is (default: nowhere).
+            progress: Where to show the progress of the run (default: nowhere).
 
         Raises:
             SdgkitError: What stopped the run.
@@ -244,7 +244,7 @@ class Run:
 
     @property
     def is_running(self) -> bool:
-        """Whether this process is working on it now, the writing of files included."""
+        """Whether this process is working on it now, including the writing of files."""
         return self._execution is not None and self._execution.is_running
 
     @property
@@ -278,7 +278,7 @@ class Run:
 
     @property
     def profile(self) -> Profile | None:
-        """The profile that the run goes by; None while it has none, and if it does without.
+        """The profile that the run uses; None before there is one, or if the run has none.
 
         Raises:
             ProfileError: The file in the folder cannot be used.
@@ -418,7 +418,7 @@ class Run:
         """Save the skill as a folder: seeds, profile, own prompts and contexts, settings.
 
         `generate` takes the folder in place of a seed file and does the same job. It holds no
-        samples, no key, no teacher and no path; a check of your own code has to be given again.
+        samples, no key, no teacher and no path; you have to pass checks of your own code again.
 
         Args:
             folder: A new folder, or an empty one.

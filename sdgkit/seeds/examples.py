@@ -51,7 +51,7 @@ def load_seeds(
     task: str | None = None,
     columns: Columns = None,
 ) -> "datasets.Dataset":
-    """Read seeds as a `datasets.Dataset`, one row a seed.
+    """Read seeds as a `datasets.Dataset`, one row for each seed.
 
     Args:
         source: A file (`.jsonl`, `.json`, `.csv`, `.tsv`, `.xlsx`, `.parquet`, `.arrow`, or an

@@ -39,16 +39,16 @@ def generate_shelf(
 ) -> Shelf:
     """Generate for all skills in a tree: a folder of skills, or a taxonomy with `qna.yaml` leaves.
 
-    Grounded and freeform skills may be mixed. Each runs in a folder of its own, named after its
-    path in the tree, and all share the teacher's slots. Call it again to resume.
+    Grounded and freeform skills can be mixed. Each runs in its own folder, named after its path in
+    the tree, and all share the teacher's slots. Call it again to resume.
 
-    The other options are those of `plan`: they hold for every skill, before what its folder says.
+    The other options are those of `plan`: they apply to every skill, and override its folder's.
 
     Args:
         tree: The tree. A skill is a folder in it with seeds; see `generate`.
         teacher: The teacher that all of them ask.
         out: The shelf's folder (default: `runs/`, then the name of the tree).
-        only: Patterns such as `writing/**`; behind `!`, of what to leave out (default: all).
+        only: Patterns such as `writing/**`; with a leading `!`, what to leave out (default: all).
         reuse: Continue in folders of other jobs and reuse their replies where they fit.
         cluster: A cluster that works on the skills, one after the other (default: this machine).
 

@@ -31,8 +31,8 @@ def mix(
 ) -> Mix:
     """Mix several skills into one training set, and write it with a card.
 
-    Each row has a column `skill`; no question appears in two skills. What reviews decided
-    holds. The same runs and arguments give the same set.
+    Each row has a column `skill`; no question appears in two skills. The decisions of
+    reviews apply. The same runs and arguments give the same set.
 
     Args:
         source: A shelf, or its folder; or several runs, or their folders.
@@ -40,10 +40,10 @@ def mix(
         format: As for `Run.export`, without "preference".
         weights: How often each row of a skill is in the set, on average, by the skill's name or a
             pattern such as `writing/**`; the last pattern that fits counts (default: the weight in
-            its `skill.toml`, otherwise 1). 0.5 takes half of the rows, 2 all of them twice.
+            its `skill.toml`, or else 1). 0.5 takes half of the rows, 2 takes all of them twice.
         cap: The most rows of one skill (default: no limit).
-        max_repeat: The highest weight that is not refused (default 3): a model learns rows by heart
-            that it sees often.
+        max_repeat: The highest weight allowed (default 3): a model learns by heart the rows that it
+            sees often.
         replay: Existing sets to mix in, by their file, each with its share of the whole mix, such
             as 0.2. Their rows have `messages`, or `question` and `response`.
         test_share: The share of contexts to hold out: in a split of a folder (default 0.1), or in

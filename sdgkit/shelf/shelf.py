@@ -100,10 +100,10 @@ class Shelf:
         """Let other machines work on the skills, one skill after the other; before it is started.
 
         Args:
-            elsewhere: What `sdgkit.RayCluster.join` gives.
+            elsewhere: The value of `sdgkit.RayCluster.join`.
 
         Raises:
-            SettingsError: They would start their teachers anew for each skill.
+            SettingsError: They would start their teachers again for each skill.
         """
         if elsewhere.starts_teachers:
             raise SettingsError(
@@ -201,7 +201,7 @@ class Shelf:
 
     @property
     def is_running(self) -> bool:
-        """Whether this process is working on it now, the writing of files included."""
+        """Whether this process is working on it now, including the writing of files."""
         return self._work is not None and self._work.is_running
 
     @property

@@ -29,7 +29,7 @@ class Generate(Stage):
 
     Attributes:
         columns: The columns, one for each pair of the prompt's tags, in order.
-        keep_reasoning: Whether to add what the teacher thought first, as the column `reasoning`.
+        keep_reasoning: Whether to keep the teacher's reasoning, in the column `reasoning`.
     """
 
     columns: Sequence[str] = ("response",)

@@ -26,7 +26,7 @@ ASKED_FURTHER = ("malformed", "no_answer")
 
 @dataclass(frozen=True, kw_only=True)
 class GenerateMany(Stage):
-    """Asks the teacher for several new rows of each row.
+    """Asks the teacher for several new rows for each row.
 
     Of equal rows the one with the lowest ordinal stays, whichever arrived first.
 
@@ -44,7 +44,7 @@ class GenerateMany(Stage):
             row).
         draw_starts: Where the draws for each row begin, by its `row_key`, so that all rows together
             draw each value about equally often. A run sets it. Without, each row draws for itself.
-        keep_reasoning: Whether to add what the teacher thought first, as the column `reasoning`.
+        keep_reasoning: Whether to keep the teacher's reasoning, in the column `reasoning`.
     """
 
     columns: Sequence[str] = ("context",)

@@ -45,7 +45,7 @@ class Revise(Stage):
 
     Attributes:
         below: Rows with a lower score than this are revised.
-        keep_reasoning: Whether to add what the teacher thought first, as the column `reasoning`.
+        keep_reasoning: Whether to keep the teacher's reasoning, in the column `reasoning`.
         checks: What a revised response must pass, as the first one did.
     """
 

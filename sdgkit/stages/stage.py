@@ -82,7 +82,7 @@ class StageTraits:
 
     @property
     def has_separate_requests(self) -> bool:
-        """Whether the stage makes several rows of one, each by a request of its own."""
+        """Whether the stage makes several rows from one, each with a separate request."""
         return False
 
     @property
@@ -157,7 +157,7 @@ class Stage(StageTraits):
         )
 
     def spread(self, step: Step, round_: int | None = None) -> None:
-        """Begin to make several rows of one. Only called if the stage `fans_out`.
+        """Begin to make several rows from one. Only called if the stage `fans_out`.
 
         Args:
             step: The row. Each new row is given to its `offer`.

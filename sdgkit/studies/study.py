@@ -27,12 +27,12 @@ def study(
 ) -> Profile:
     """Study seeds: the teacher reads the task and all of them, and writes the profile of the skill.
 
-    It takes one request, and one more for each seed, on whose response every criterion is tested. A
+    A study takes one request, and one more for each seed to test every criterion on its response. A
     criterion that a seed breaks is switched off and names the seed: either the rule is wrong or the
     seed is, and you decide which. A run without a profile makes the same one by itself.
 
     Args:
-        seeds: What `load_seeds` takes.
+        seeds: Anything that `load_seeds` accepts.
         teacher: Who writes the profile.
         judge: Who tests the criteria (default: the teacher).
         prompts: A folder with prompts of your own, `write_profile.yaml` or `test_criteria.yaml`.
@@ -64,7 +64,7 @@ class StudyOfSeeds:
     """The study of seeds that a person waits for: its profile, and how far it has got.
 
     Args:
-        seeds: What `load_seeds` takes.
+        seeds: Anything that `load_seeds` accepts.
         teacher: Who writes the profile.
         judge: Who tests the criteria (default: the teacher).
         prompts: A folder with prompts of your own.

@@ -57,13 +57,13 @@ def connect(
     Args:
         kind: "vllm" (any OpenAI-compatible server), "openai", "llama-stack" or "rehearsal".
         base_url: The server's address, with or without the final `/v1`; a pasted
-            `…/chat/completions` and Azure's `?api-version=…` will do. Several, in a list or
+            `…/chat/completions` and Azure's `?api-version=…` are accepted. Several, in a list or
             separated by commas, are servers of the same model: each request goes to the least
             busy one that answers.
-        model: The model to ask; not needed where the server lists only one. A model that you name
-            is asked even where the server lists none, or others.
-        api_key: The key. Default: what is in `key_file`; otherwise SDGKIT_API_KEY; otherwise, for
-            the kind "openai" only, OPENAI_API_KEY.
+        model: The model to ask; not needed if the server lists only one. A model that you name is
+            used even if the server lists none, or only others.
+        api_key: The key. Default: the content of `key_file`; otherwise SDGKIT_API_KEY; otherwise,
+            for the kind "openai" only, OPENAI_API_KEY.
         concurrency: Maximum concurrent requests, to all its servers together. With "auto", the
             level at which its throughput stops growing is found and held, up to 1,024 requests, or
             to 256 with "auto:256"; it falls when requests are refused or time out, and where vLLM

@@ -65,7 +65,7 @@ class FoundServer:
 def find_servers(ports: Iterable[int] | None = None) -> list[FoundServer]:
     """Look for teachers on this machine.
 
-    Nothing but a request for the list of models is sent, over loopback, without any key.
+    Only a request for the list of models is sent, over loopback, without any key.
 
     Args:
         ports: The ports to look at; by default those of `USUAL_PORTS`.

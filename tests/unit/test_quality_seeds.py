@@ -61,7 +61,7 @@ def test_the_rehearsal_judge_keeps_the_shipped_seeds(path: Path) -> None:
     teacher = sk.connect("rehearsal")
     found = sk.check_seeds(path, teacher)
     assert not found and found.note.endswith(
-        "The judge (rehearsal) saw another seed as each one's example."
+        "The judge (rehearsal) scored each seed with another as its example."
     )
     teacher.close()
 
