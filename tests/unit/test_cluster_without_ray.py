@@ -176,7 +176,9 @@ def _wait_for_lines(file: Path, number: int) -> None:
 def test_a_teacher_that_cannot_be_started_is_told_with_its_last_words(tmp_path: Path) -> None:
     command = f"{sys.executable} -c \"raise SystemExit('no GPU here')\" {{port}}"
     with (
-        pytest.raises(TeacherUnreachable, match=r"ended with status 1\. It said last: no GPU here"),
+        pytest.raises(
+            TeacherUnreachable, match=r"ended with status 1\. Its last output: no GPU here"
+        ),
         serve(command, tmp_path, patience=60),
     ):
         pass

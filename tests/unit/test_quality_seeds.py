@@ -279,4 +279,4 @@ def test_a_seed_that_the_judge_would_keep_with_an_objection_is_named() -> None:
 def test_a_single_seed_is_not_judged_beside_itself() -> None:
     found, requests = judged_seeds(seeds(1), lambda given: 3)
     assert requests == 0
-    assert any("no other seed of its task" in one.problem for one in found)
+    assert any("takes another seed of the same task" in one.problem for one in found)
