@@ -1,7 +1,7 @@
 """What a reviewer decided about samples, and what follows from it for the training file.
 
-A decision holds for a sample's content (its context, question and response), wherever in the run
-that stands: the same text made again is already decided, and a text that has changed since is not.
+A decision applies to a sample's content (its context, question and response), wherever in the run
+that is: the same text made again is already decided, and a text that has changed since is not.
 """
 
 import json
@@ -29,7 +29,7 @@ class Decision:
     """One decision of a reviewer.
 
     Attributes:
-        content: The text that it holds for, as `content_key` gives it.
+        content: The text that it applies to, as returned by `content_key`.
         id: The id that the sample had when the decision was made.
         verdict: Whether the sample may be trained on.
         reason: Why it was rejected.
@@ -116,7 +116,7 @@ class Decisions:
         return "undecided"
 
     def about(self, sample: Row) -> Decision | None:
-        """The decision that holds for a sample."""
+        """The decision that applies to a sample."""
         if not self:  # saves hashing all samples of a run that nobody reviewed
             return None
         return self.by_content.get(content_key(sample))

@@ -83,7 +83,7 @@ class SeedFinding:
 
     Attributes:
         problem: What is wrong and what to do about it, without the place.
-        place: Where it stands, in words, such as `line 3, column seed_question`; "" if unknown.
+        place: Where it is, in words, such as `line 3, column seed_question`; "" if unknown.
         line: Its line in the file, from 1; None where rows have no lines.
         row: The number of the seed, from 1.
         column: The column that is wrong; None if it is the seed as a whole.

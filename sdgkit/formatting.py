@@ -39,7 +39,7 @@ _LONELY_JOINER = re.compile(r"(?<=[\x00-\x7f])[\u200c\u200d]|[\u200c\u200d](?=[\
 
 
 def _replacements() -> Iterator[tuple[int, str]]:
-    """Code points that are invisible or mislead the eye, each with what stands in for it."""
+    """Code points that are invisible or mislead the eye, each with what is shown instead."""
     for code_point in range(32):
         if chr(code_point) not in "\t\n":
             yield code_point, chr(0x2400 + code_point)  # Unicode's pictures of control characters

@@ -156,7 +156,7 @@ class Summary:
         error: What stopped the run, in a sentence; None if nothing did.
         notes: What the run noted, in order.
         distinct_answers: How many samples are left if each answer to a context counts once,
-            in whatever words it stands; None if that was not counted.
+            in whatever words; None if that was not counted.
     """
 
     state: str

@@ -2,7 +2,7 @@
 
 What a run reports (start, pauses, retries, warnings, end) goes there, each with an `event` and its
 counts as fields of the record. The library prints nothing by itself but in a notebook, where you
-sit in front of it; the command line prints what it is told.
+sit in front of it; the command line prints what it gets.
 """
 
 import logging
@@ -36,6 +36,6 @@ def quiet_http_libraries() -> None:
 
 
 def is_interactive() -> bool:
-    """Whether somebody sits in front of a notebook, or of another IPython."""
+    """Whether a person works in a notebook, or in another IPython."""
     ipython = sys.modules.get("IPython")
     return ipython is not None and ipython.get_ipython() is not None

@@ -18,7 +18,7 @@ class HasSamples(Protocol):
 
 
 RowSource: TypeAlias = HasSamples | Iterable[Row]
-"""Rows, or a run, which stands for its samples."""
+"""Rows, or a run, whose samples are meant."""
 
 TEXTS = ("context", "question", "response")
 """The columns of a sample that a reader judges, in the order in which they are read."""
@@ -32,7 +32,7 @@ def rows_of(source: RowSource) -> Iterable[Row]:
 def content_key(sample: Row) -> str:
     """The key of a sample's content, under which a reviewer's decision about it is stored.
 
-    The decision holds for every sample with the same context, question and response, in whichever
+    The decision applies to every sample with the same context, question and response, in whichever
     run it is made. In a pipeline without these columns, all columns count.
 
     Args:

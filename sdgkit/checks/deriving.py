@@ -70,7 +70,7 @@ def _as_sample(seed: Row, example: Row | None = None) -> dict[str, object]:
 
     Args:
         seed: The seed.
-        example: The seed beside which it stands, as a new sample does (default: itself).
+        example: The seed that is its example, as for a new sample (default: itself).
     """
     own = {}
     for name, value in seed.items():
@@ -188,7 +188,7 @@ def _language_checks(responses: Sequence[str]) -> Iterator[str]:
 def _fact_checks(seeds: Sequence[Row]) -> Iterator[str]:
     """`facts_in_context`, for a skill with contexts, if enough seeds speak for it.
 
-    Each seed stands beside another one. Beside itself it would always pass: what its own response
+    Each seed has another one as its example. With itself, it would always pass: what its response
     has beyond its context, such as a product of two numbers, would count as the form of the skill.
     """
     has_contexts = all(seed.get("seed_context") for seed in seeds)

@@ -182,7 +182,7 @@ def values_in_words(words: set[str]) -> set[float]:
 
 
 def _pieces_between_commas(tokens: list[str]) -> list[str]:
-    """What stands between commas that do not group thousands."""
+    """The text between commas that do not group thousands."""
     pieces: list[str] = []
     for token in tokens:
         for piece in token.split(","):

@@ -17,7 +17,7 @@ _OF_STATE = {"failed": FAILED, "cancelled": INTERRUPTED, "interrupted": INTERRUP
 
 
 def status_of(snapshot: "Snapshot", target: int | None, min_samples: int | None) -> int:
-    """The exit status that says how a run stands; 0 while it is running."""
+    """The exit status for the state of a run; 0 while it is running."""
     if snapshot.state != "done":
         return _OF_STATE.get(snapshot.state, DONE)
     is_short = shortfall(snapshot.samples, target, min_samples)

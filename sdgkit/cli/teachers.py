@@ -191,7 +191,7 @@ def _ending(reply: "Reply") -> str:
 
 
 def _load(load: "ServerLoad") -> str:
-    """How busy the server is, where it tells."""
+    """How busy the server is, if it reports that."""
     cached = "none"
     if load.prefix_cache_queries:
         cached = format_percent(load.prefix_cache_hits / load.prefix_cache_queries)

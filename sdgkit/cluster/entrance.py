@@ -35,7 +35,7 @@ def enter(function: str, version: str, job: bytes, teachers: bytes, recorded: li
 
 
 class Watch:
-    """The actor to which the workers report, and that tells them to stop."""
+    """The actor to which the workers report, and which stops them."""
 
     def __init__(self) -> None:
         self._reports: dict[int, bytes] = {}

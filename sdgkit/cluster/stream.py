@@ -54,7 +54,7 @@ class ClusterStream:
     """One pass of rows through the stages of a plan, on the workers of a cluster.
 
     It has the attributes of `sdgkit.stream.Stream`. Each worker moves the rows of a shard and
-    records them in a journal of its own; what it has recorded is taken over into the journal of
+    records them in a journal of its own; what it has recorded is merged into the journal of
     the whole when it is done.
 
     Args:
@@ -305,7 +305,7 @@ class ClusterStream:
     # Ending ---------------------------------------------------------------------------------------
 
     def _withdraw_if_stopped(self) -> None:
-        """Take back what has not begun, and at last whoever does not stop by itself."""
+        """Cancel what has not begun, and in the end the workers that do not stop by themselves."""
         import ray
 
         if self._stop_at is None:

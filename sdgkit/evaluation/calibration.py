@@ -1,6 +1,6 @@
 """Can the judge be trusted?
 
-It is asked about the seeds' responses, which are good, and about the same responses spoilt, each
+It scores the seeds' responses, which are good, and damaged copies of them, each
 beside another seed. It judges with the run's own evaluate prompt, and the run's own filter decides
 what is kept. The replies are recorded in a journal, so a second calibration of the same judge asks
 nothing.
@@ -139,7 +139,7 @@ def _agreement(seeds: SeedSource | Run, folder: Path | None) -> Agreement | None
 
 
 def _responses(seeds: Sequence[Row]) -> list[Row]:
-    """Every seed beside another one, with its own response and with spoilt ones.
+    """Every seed with another one as its example, with its own response and with damaged ones.
 
     Their ids are "s3/good", "s3/cut" and so on.
 

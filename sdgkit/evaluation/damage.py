@@ -1,4 +1,4 @@
-"""Damage: a good response, spoilt in the ways in which models spoil them.
+"""Damage: a good response, damaged in the ways in which models damage them.
 
 Each kind is a small function of its own, always with the same result, that gives "" where the
 response has nothing of the kind: no figure, no unit, no list.
@@ -24,26 +24,26 @@ Mutator: TypeAlias = Callable[[GoodResponse], str]
 
 
 def spoil(response: GoodResponse) -> dict[str, str]:
-    """A good response, spoilt in each way in which it can be.
+    """A good response, damaged in each way that applies to it.
 
     Args:
         response: The good response.
 
     Returns:
-        The spoilt responses by kind of damage (see `MUTATORS`). A kind that cannot be applied is
+        The damaged responses by kind of damage (see `MUTATORS`). A kind that cannot be applied is
         missing.
 
     Example:
-        >>> spoilt = spoil(GoodResponse("It costs 12 euros.", "12 euros each", "It is free."))
-        >>> spoilt["figure"], spoilt["unit"]
+        >>> damaged = spoil(GoodResponse("It costs 12 euros.", "12 euros each", "It is free."))
+        >>> damaged["figure"], damaged["unit"]
         ('It costs 13 euros.', 'It costs 12 dollars.')
     """
-    spoilt = {}
+    damaged = {}
     for kind, mutate in MUTATORS.items():
         text = mutate(response)
         if text.strip() and text != response.text:
-            spoilt[kind] = text
-    return spoilt
+            damaged[kind] = text
+    return damaged
 
 
 def copy(response: GoodResponse) -> str:

@@ -31,7 +31,7 @@ def _with_other_digit(figure: str) -> str:
 
 
 def wrong_unit(response: GoodResponse) -> str:
-    """The unit of one figure, such as euros or hours, in the place of which another one stands."""
+    """The unit of one figure, such as euros or hours, which another one replaces."""
     texts = damage_texts()
     swaps = _both_ways(texts["units"])
     longest_first = sorted(swaps, key=len, reverse=True)

@@ -1,4 +1,4 @@
-"""A good response, which is to be spoilt, and what the kinds of damage share."""
+"""A good response that is going to be damaged, and what the kinds of damage share."""
 
 import re
 from collections.abc import Mapping
@@ -10,12 +10,12 @@ from sdgkit.evaluation.response_parts import words_of
 from sdgkit.texts import load_texts
 
 LANGUAGES = ("en", "de", "fr", "es", "it")  # as they stand in texts/damage.yaml
-MIN_LITTLE_WORDS = 3  # by which a short text tells its language
+MIN_LITTLE_WORDS = 3  # enough to recognise the language of a short text
 
 
 @dataclass(frozen=True)
 class GoodResponse:
-    """A good response, and what it stands beside.
+    """A good response, and what goes with it.
 
     Attributes:
         text: The response.

@@ -110,7 +110,7 @@ class DraftFile:
             return False
 
     def _is_link(self, path: Path) -> bool:
-        """Whether a link stands in its place: a stranger's folder may hold one to your own file."""
+        """Whether it is a link: a stranger's folder may hold one to a file of yours."""
         if not path.is_symlink():
             return False
         self.problem = f"What you type is not kept until you save it: {path} is a link."

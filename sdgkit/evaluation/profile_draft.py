@@ -225,7 +225,7 @@ class ProfileDraft(Draft[ProfileTexts]):
         digest_now = OwnFile(target)
         try:
             theirs = ProfileTexts.of(Profile.load(target))
-        except ProfileError:  # nothing to merge with: the conflict is told
+        except ProfileError:  # nothing to merge with: the conflict is shown
             return False
         merged = merge_profiles(self._history.saved_state, self.texts, theirs)
         if merged is None:

@@ -23,7 +23,7 @@ class ProfileTexts:
         variety: The lists, in order: each its name and its entries.
         checks: The checks.
         question_steers: Whether questions steer the answer.
-        origin: The profile that they came from, with what nobody edits.
+        origin: The profile that they came from, with the parts that are not edited.
     """
 
     criteria: tuple[Criterion, ...] = ()

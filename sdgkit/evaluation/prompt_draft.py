@@ -322,7 +322,7 @@ class PromptDraft(Draft[dict[str, str]]):
     def _unchecked_prompt(self) -> Prompt:
         """The prompt with its settings checked and its texts unchecked. Raises PromptError."""
         texts = self._history.state
-        # A prompt needs some text. It stands last, so that it does not shift the settings' lines.
+        # A prompt needs some text. It comes last, so that it does not shift the settings' lines.
         settings = Prompt.from_yaml(f"{texts[SETTINGS]}\ngeneration: x", self.name, SETTINGS)
         parts: dict[str, Any] = {part: texts[part] for part in PARTS}
         return replace(settings, **parts)

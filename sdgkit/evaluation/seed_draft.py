@@ -113,7 +113,7 @@ class SeedDraft(Draft[tuple[Seed, ...]]):
         """Add a seed.
 
         Args:
-            like: The place of a seed to copy; the copy stands after it. By default, an empty seed
+            like: The place of a seed to copy; the copy comes after it. By default, an empty seed
                 with the task description of the last one is added at the end.
 
         Returns:
@@ -132,7 +132,7 @@ class SeedDraft(Draft[tuple[Seed, ...]]):
         return place
 
     def is_proposed(self, row: Row) -> bool:
-        """Whether the teacher wrote this seed, and nobody has edited it yet."""
+        """Whether the teacher wrote this seed, and it has not been edited yet."""
         return row in self._proposed
 
     def insert(self, seeds: Sequence[Seed], *, proposed: bool = False) -> int:
@@ -297,7 +297,7 @@ class SeedDraft(Draft[tuple[Seed, ...]]):
             return False
         try:
             theirs = _rows_of(target)
-        except SeedError:  # nothing to merge with: the conflict is told
+        except SeedError:  # nothing to merge with: the conflict is shown
             return False
         merged = merge_seeds(self._history.saved_state, self._history.state, theirs)
         if merged is None:

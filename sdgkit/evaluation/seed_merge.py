@@ -17,7 +17,7 @@ class _Changes:
     """What one side did to the common ancestor.
 
     Attributes:
-        replaced: What stands in the place of a row of the ancestor, by its place; nothing where it
+        replaced: What replaces a row of the ancestor, by its place; nothing where it
             was removed.
         inserted: New rows, by the place of the ancestor's row before which they stand.
         blocks: Ranges of the ancestor's rows that became another number of rows.

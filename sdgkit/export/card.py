@@ -77,7 +77,7 @@ class CardPage:
 
     @property
     def is_grounded(self) -> bool:
-        """Whether the context stands above the question, in the samples and at inference."""
+        """Whether the context comes before the question, in the samples and at inference."""
         return any(line.name == COMBINE for line in self.summary.stages)
 
     @property

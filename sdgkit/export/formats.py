@@ -147,7 +147,7 @@ def preference(original: Row, edited: Row, system: str | None = None) -> Prefere
     Args:
         original: The sample as the teacher wrote it, or one with a worse response.
         edited: The sample as a person edited it, or the one with the better response; its question
-            stands in the prompt of both responses.
+            is in the prompt of both responses.
         system: The user's own system message.
     """
     *prompt, chosen = _chat(edited, system)

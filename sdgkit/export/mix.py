@@ -307,7 +307,7 @@ class _ReplayRow:
         system: Its system message, if it has one.
         question: The first user's message.
         response: The answer; None in a chat of several turns.
-        messages: The chat as it stands.
+        messages: The chat as it is.
     """
 
     source: str

@@ -303,7 +303,7 @@ def held_out(
 
 
 def _context_hash(sample: Row) -> int:
-    """A number from 0 to 2**64 that stands for the sample's context."""
+    """A number from 0 to 2**64 that represents the sample's context."""
     digest = digest_of_text(str(sample.get("context") or sample.get("question")))
     return int.from_bytes(digest[:8], "big")
 

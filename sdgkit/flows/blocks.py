@@ -63,7 +63,7 @@ class Block:
         return _required(self.config, key)
 
     def stages(self) -> list[Stage]:
-        """The stage that the block stands for, and one that drops its columns if need be.
+        """The stage that the block describes, and one that drops its columns if need be.
 
         Raises:
             BlockError: The block has a type or a setting that is not supported.

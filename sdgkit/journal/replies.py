@@ -91,7 +91,7 @@ class Replies:
         """The messages of a request as JSON.
 
         Args:
-            stored: What stands in the column; the JSON itself in a journal written before.
+            stored: The content of the column; the JSON itself in an older journal.
             bases: How many bases there may be, each packed against the next.
 
         Raises:

@@ -1,4 +1,4 @@
-"""How many replies a journal holds, so that nobody has to go through all of them to know."""
+"""How many replies a journal holds, so that they need not all be read to know it."""
 
 from dataclasses import dataclass
 

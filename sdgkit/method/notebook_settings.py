@@ -36,7 +36,7 @@ class NotebookSettings:
     """The settings of a notebook, those that are set.
 
     Attributes:
-        values: By name; None stands for the default and is left out.
+        values: By name; None means the default and is left out.
     """
 
     values: Mapping[str, Any]

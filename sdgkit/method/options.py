@@ -29,7 +29,7 @@ ProfileSource: TypeAlias = Profile | str | Path | bool | None
 
 
 class PlanOptions(TypedDict, total=False):
-    """The options of `plan` and `generate`, explained there. None stands for the default."""
+    """The options of `plan` and `generate`, explained there. None means the default."""
 
     judge: TeacherSource | None
     pipeline: Pipeline | None
@@ -62,7 +62,7 @@ class PlanOptions(TypedDict, total=False):
 
 
 class StageOptions(TypedDict, total=False):
-    """The options of a stage function, explained in its help. None stands for the default."""
+    """The options of a stage function, explained in its help. None means the default."""
 
     teacher: TeacherSource | None
     judge: TeacherSource | None

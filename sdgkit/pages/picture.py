@@ -1,6 +1,6 @@
 """The pictures: the method as a flow with a run's numbers in it, small histograms, and line charts.
 
-Each is one string of SVG that stands alone: attributes only and no stylesheet, colours that follow
+Each is one self-contained string of SVG: attributes only and no stylesheet, colours that follow
 JupyterLab's variables where there are any, a background of its own, and an `aria-label` that says
 the same facts in words.
 """

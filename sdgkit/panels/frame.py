@@ -204,7 +204,7 @@ class Panel:
 
     @property
     def is_live(self) -> bool:
-        """Whether somebody can click in it: it is shown as a widget, by itself or in another."""
+        """Whether it can be clicked: it is shown as a widget, by itself or in another."""
         return self._view is not None or (self.host is not None and self.host.is_live)
 
     def ask_about(self, conflict: FileConflict) -> None:

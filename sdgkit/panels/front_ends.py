@@ -43,7 +43,7 @@ class Mark:
     Attributes:
         place: Where it is: "environment", "namespace", "modules" or "files".
         name: The name of the variable, module or file.
-        but_not: A value of the variable with which nobody is watching.
+        but_not: A value of the variable that means that nobody is watching.
     """
 
     place: str

@@ -110,7 +110,7 @@ def running_marimo() -> Any:
 
 
 def _is_sure(front_end: FrontEnd, shell: object) -> bool:
-    """Whether a mark means that somebody is watching: it may have been inherited."""
+    """Whether a mark means that someone is watching: it may have been inherited."""
     if not front_end.mark.leaks:
         return True
     is_a_program = front_end.answers_input and not _request_allows_input(shell)

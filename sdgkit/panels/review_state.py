@@ -50,7 +50,7 @@ class Sorting:
 
 @dataclass(frozen=True)
 class EndState:
-    """What stands after the last sample.
+    """The page after the last sample.
 
     Attributes:
         implied: What the decisions imply for all samples.
@@ -117,7 +117,7 @@ class ReviewState(PanelState):
         undecided: How many of those that the filters leave are undecided.
         skipped: How many of these come before the one that is shown.
         meaning: How to read the range in the status, or "".
-        end: What stands after the last sample, while you are there.
+        end: The page after the last sample, while you are there.
         sorting: The order of the samples.
         can_undo: Whether there is a decision to undo.
         can_redo: Whether there is a decision to redo.

@@ -59,7 +59,7 @@ def next_step(tab: str, panel: Panel | None, seeds: SeedPanel, *, is_blocked: bo
 
 
 def _way_out(tab: str, seeds: SeedPanel) -> NextStep:
-    """Where to remove what stands in the way of a tab."""
+    """Where to remove what keeps a tab from being shown."""
     if tab in ("review", "export"):
         return NextStep("Start a run first, then review its samples here.", "run")
     if tab == "run" and seeds.draft.rows and not seeds.draft.unfinished:

@@ -107,7 +107,7 @@ class TeacherPanel(Panel, TeacherHolder):
             return self._teacher
         connection = self.connection
         try:
-            # An address that nobody typed stays one of the folder's settings, which decide
+            # An address that was not typed stays one of the folder's settings, which decide
             # nothing about keys.
             is_typed = self._is_typed or (
                 connection.base_url != _address_from_folder(connection.kind)

@@ -54,7 +54,7 @@ class PanelView(anywidget.AnyWidget):  # type: ignore[misc]
             self.send({"done": message.get("id")})
 
     def bundle(self) -> dict[str, Any]:
-        """What stands in a notebook for this widget."""
+        """What a notebook stores for this widget."""
         bundle = self._repr_mimebundle_()
         # ipywidgets and anywidget differ in whether metadata come with it.
         return dict(bundle[0] if isinstance(bundle, tuple) else bundle)

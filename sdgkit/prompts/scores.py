@@ -8,7 +8,7 @@ LONGEST = 2_000  # characters; a longer text is an explanation, not a score
 # "3/3", "3 out of 3", "3 of 3", and German "3 von 3": the number after it is the top of the scale.
 OUT_OF = re.compile(r"(?:/|\bout\s+of\b|\bvon\b|\bof\b)\s*(\d+(?:\.0)?)", re.IGNORECASE)
 _MARKUP = re.compile(r"[*`_]")
-# A number that stands alone: no part of a word ("v3"), of a longer number, or of a range ("2-3").
+# A number by itself: not part of a word ("v3"), of a longer number, or of a range ("2-3").
 _NUMBER = re.compile(r"(?<![\w.,\u2013\u2014-])-?\d+(?:[.,]\d+)?(?!\w|[-\u2013\u2014]\d)")
 
 

@@ -29,7 +29,7 @@ class ThoughtForm:
         begins: A regular expression for what begins a thought; `\\A` where it counts at the
             beginning of the reply only.
         ends: A regular expression for what ends it.
-        ends_alone: Whether the end tells a thought without its beginning, which some chat templates
+        ends_alone: Whether the end alone marks a thought, whose beginning some chat templates
             write themselves: then everything before it was thought.
     """
 
@@ -162,7 +162,7 @@ def _marks_pattern() -> re.Pattern[str]:
 
 _MARKS = _marks_pattern()
 
-# A mark stands at the beginning of a reply, begins with one of these signs, or is one of the ends
+# A mark is at the beginning of a reply, begins with one of these signs, or is one of the ends
 # in words. To try every form at every character took a sixth of a run's time.
 _SIGN = re.compile(r"[<\[`\u25c1]")
 _END_IN_WORDS = re.compile(r"my response|done thinking|assistantfinal", re.IGNORECASE)
@@ -227,7 +227,7 @@ def without_thought_marks(text: str) -> str:
     """What a model thought, without the marks around it and what leads from it to the answer.
 
     Args:
-        text: What stands before the answer in a reply.
+        text: The text before the answer in a reply.
 
     Example:
         >>> without_thought_marks("[THINK]Is it 4? Yes.[/THINK]")

@@ -1,4 +1,4 @@
-"""About how many tokens a text has, where nobody has the server's tokenizer at hand."""
+"""About how many tokens a text has, without the server's tokenizer at hand."""
 
 BYTES_PER_TOKEN = 3
 """Of UTF-8 text: few, so that languages for which a tokenizer was not made fit, too."""

@@ -127,7 +127,7 @@ def node_value(node: yaml.Node) -> Any:
     Raises:
         ValueError, LookupError, AttributeError: For a date that does not exist, or a tag such as
             `!!int` before something else.
-        yaml.YAMLError: For a tag that stands for a Python object.
+        yaml.YAMLError: For a tag that means a Python object.
     """
     return SafeConstructor().construct_object(node, deep=True)
 

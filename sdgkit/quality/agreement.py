@@ -86,7 +86,7 @@ def compare_with_judge(
     Args:
         decisions: The decisions.
         samples: The samples, which the judge kept.
-        judge_drops: The rows that the last judge turned down.
+        judge_drops: The rows that the last judge dropped.
 
     Returns:
         The agreement; None if no decision is about one of these rows.
@@ -119,7 +119,7 @@ def compare_with_judge(
 
 
 def judge_drops(drops: Iterable[Row], lines: Sequence[StageLine]) -> Iterator[Row]:
-    """The drops that the last judge of a run turned down.
+    """The rows that the last judge of a run dropped.
 
     Args:
         drops: All drops of the run.
@@ -135,7 +135,7 @@ def judge_drops(drops: Iterable[Row], lines: Sequence[StageLine]) -> Iterator[Ro
 
 
 def about_drop(decisions: Decisions, drop: Row) -> Decision | None:
-    """The decision that holds for the sample that a dropped row would have become."""
+    """The decision that applies to the sample that a dropped row would have become."""
     return decisions.about(as_finished(drop))
 
 

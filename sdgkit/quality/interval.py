@@ -25,7 +25,7 @@ class Interval(NamedTuple):
 def interval(part: float, whole: int) -> Interval:
     """The confidence interval (95%) of the share `part / whole`.
 
-    The Wilson score interval (Wilson 1927, JASA 22:209), which holds for small numbers and for
+    The Wilson score interval (Wilson 1927, JASA 22:209), which is valid for small numbers and for
     shares near 0 and 1.
 
     Args:

@@ -88,7 +88,7 @@ class _Groups:
         places = places[order]
         starts = np.flatnonzero(np.r_[True, sequences[1:] != sequences[:-1]])
         ends = np.r_[starts[1:], len(sequences)]
-        # The sum of random numbers of 64 bits tells in which texts a sequence occurs.
+        # The sum of random numbers of 64 bits says in which texts a sequence occurs.
         chance = random.Random(0)
         numbers = np.array([chance.getrandbits(63) for _ in texts], dtype=np.int64)
         marks = np.add.reduceat(numbers[places], starts)

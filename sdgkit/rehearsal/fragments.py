@@ -15,7 +15,7 @@ class Figure:
     """A figure to be drawn.
 
     Attributes:
-        template: How it is written, such as `¤{:.1f}m`; ¤ stands for the currency.
+        template: How it is written, such as `¤{:.1f}m`; ¤ is the currency.
         low: The lowest value.
         high: The highest value.
     """

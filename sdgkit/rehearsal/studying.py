@@ -53,7 +53,7 @@ def _criteria(assignment: Assignment) -> list[str]:
     if len(forms) == 1:
         criteria.append(texts["form"].format(form=forms.pop()))
     if responses:
-        # By the first example alone, as somebody in a hurry would: another one may break it.
+        # From the first example alone, as someone in a hurry would do: another one may break it.
         lines = len(responses[0].splitlines())
         criteria.append(texts["lines"].format(lines=lines))
     criteria.append(texts["language"])
@@ -113,7 +113,7 @@ def _conditions(task: str) -> list[str]:
 
 
 def _task(assignment: Assignment) -> str:
-    """The task, which stands between tags of its own."""
+    """The task, which is between its own tags."""
     for block in assignment.content:
         if "task" in block.start.lower():
             return block.text

@@ -67,7 +67,7 @@ def length_histogram(
 
 
 def _bar_width(longest: int) -> int:
-    """The characters that a bar stands for: a digit and zeros, so that the labels are round."""
+    """The characters that a bar represents: a digit and zeros, so that the labels are round."""
     exact = math.ceil(longest / MOST_BARS)
     zeros = len(str(exact)) - 1
     unit: int = 10**zeros

@@ -286,7 +286,7 @@ class Review:
         return {**sample, **decision.edits}
 
     def decision(self, id: str) -> Decision | None:
-        """The decision that holds for a sample; None if it is undecided or outdated."""
+        """The decision that applies to a sample; None if it is undecided or outdated."""
         return self.decisions.by_content.get(self._keys.get(id, ""))
 
     def state(self, id: str) -> str:
@@ -369,7 +369,7 @@ class Review:
 
     @property
     def judge_drops(self) -> Mapping[str, Row]:
-        """The rows that the last judge turned down, by id."""
+        """The rows that the last judge dropped, by id."""
         if self._judge_drops is None:
             lines = self.run.snapshot().stages
             drops = judge_drops(self.run.drops(), lines)

@@ -225,7 +225,7 @@ def _say_the_same(before: Decision, after: Decision) -> bool:
 
 
 def _texts_in(line: _Line, sample: Row, before: Decision | None) -> dict[str, str]:
-    """The texts that a line asks for; for a cell that nobody changed, the text it was made of.
+    """The texts that a line requests; for an unchanged cell, the text that it was made from.
 
     Args:
         line: The line.

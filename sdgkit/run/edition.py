@@ -33,7 +33,7 @@ SETTINGS = (
     "seed_samples",
     "structure",
 )
-"""Fields of a config whose change is told with the old and the new value."""
+"""Fields of a config whose change is shown with the old and the new value."""
 
 ProfileState: TypeAlias = Literal["", "to be studied", "used"]
 """Whether a run goes by a profile, or has yet to write one; empty for neither."""
@@ -144,9 +144,9 @@ def recorded_config(newest: Edition, out: Path | None) -> EditionConfig:
 def _deciding(stages: Iterable[Mapping[str, Any]]) -> list[str]:
     """The names of the stages that make a job what it is.
 
-    Checks are not among them: they ask nobody, and may come and go. Nor are the stages of a repair,
-    without which a run asks and judges the same. Nor is the judge of questions:
-    runs with `questions="seed"` did without it once.
+    Checks are not among them: they send no requests, and may come and go. Nor are those of a
+    repair, without which a run asks and judges the same. Nor is the judge of questions: runs with
+    `questions="seed"` did without it once.
     """
     names = []
     for stage in stages:

@@ -349,7 +349,7 @@ class Execution:
 
     @property
     def funnel(self) -> Sequence[StageLine]:
-        """The funnel as it stands."""
+        """The funnel as it is now."""
         if self._final_funnel:
             return self._final_funnel
         return funnel_of(self.plan.pipeline, self.stream.tally, len(self.plan.rows))

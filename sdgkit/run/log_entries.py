@@ -59,5 +59,5 @@ def log_end(snapshot: Snapshot, out: Path | None, error: str) -> None:
 
 
 def _name_of(out: Path | None) -> str | None:
-    """The name of the folder alone: where it stands is nobody's business."""
+    """The name of the folder alone: its place on this machine is private."""
     return out.name if out is not None else None

@@ -49,7 +49,7 @@ class Notes:
     def without_path(self, sentence: str) -> str:
         """The sentence without the folder's absolute path.
 
-        In its place stands the path as it was given, or the folder's name if that was absolute.
+        It is replaced by the path as you gave it, or by the folder's name if that was absolute.
         """
         if self._folder is None:
             return sentence
@@ -135,7 +135,7 @@ class TeacherNews:
         return news
 
     def unsaid_notes(self) -> list[str]:
-        """The notes of the teachers that nobody has heard of yet; of a run that is over."""
+        """The notes of the teachers that have not been shown yet; for a run that is over."""
         said = self._current
         notices = self._notices()
         unsaid = []

@@ -118,7 +118,7 @@ class Workload:
         """The name of the stage that has the most requests to make for the rows that reached it.
 
         Args:
-            lines: The funnel as it stands.
+            lines: The funnel as it is now.
         """
         most = 0.0
         busiest = ""
@@ -136,7 +136,7 @@ class Workload:
         What is still to come is expected from the share of rows that each stage has let through.
 
         Args:
-            lines: The funnel as it stands.
+            lines: The funnel as it is now.
         """
         done = 0.0
         total = 0.0

@@ -1,7 +1,7 @@
 """The names that people's files have for the columns of a seed, and what they stand for.
 
 A file is read by these names only where they are clear: one column for each part of a seed. What
-could be meant in two ways is left to whoever knows, with `--column`.
+could be meant in two ways is left to the user, with `--column`.
 """
 
 import re
@@ -45,13 +45,13 @@ def plain_name(name: str) -> str:
 
 
 def is_known_name(name: str) -> bool:
-    """Whether a name, in whatever letters, stands for a column of a seed."""
+    """Whether a name, in whatever letters, means a column of a seed."""
     plain = plain_name(name)
     return plain in OTHER_NAMES or any(plain in names for names in OTHER_NAMES.values())
 
 
 def parse_columns(columns: Mapping[str, str] | Iterable[str] | str | None) -> dict[str, str]:
-    """The columns that somebody mapped: the name in sdgkit, and the name in the file.
+    """The columns that the user mapped: the name in sdgkit, and the name in the file.
 
     Args:
         columns: A mapping, or "seed_response=answer", or several of those.

@@ -20,7 +20,7 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[\u3002\uff01\uff1f])")
 
 
 def parse_split(value: object) -> Split:
-    """How documents are split, as somebody wrote it.
+    """How documents are split, as the user wrote it.
 
     Raises:
         SettingsError: It is something else.
@@ -103,7 +103,7 @@ def _pieces(text: str, most_words: int) -> Iterator[str]:
 
 
 def _parts(text: str, most_words: int) -> Iterator[tuple[str, str]]:
-    """Paragraphs, or sentences, or words, none too long; each with what stands before it."""
+    """Paragraphs, or sentences, or words, none too long; each with the text before it."""
     for paragraph in re.split(r"\n[ \t]*\n+", text):
         if count_words(paragraph) <= most_words:
             yield paragraph, "\n\n"

@@ -58,7 +58,7 @@ def read_file(path: Path, encoding: str | None = None) -> list[SourceRow]:
     """Read the rows of a file.
 
     Args:
-        path: The file; its suffix tells the format.
+        path: The file; its suffix says the format.
         encoding: The encoding of a text file; by default UTF-8, or what a byte order mark says.
 
     Raises:

@@ -129,7 +129,7 @@ def _too_much(values: int, rows: int) -> Unreadable:
 
 
 def _refuse_too_much(metadata: "FileMetaData") -> None:
-    """Refuse a small file that stands for more values than anyone has seeds."""
+    """Refuse a small file that unpacks to more values than anyone has seeds."""
     values = metadata.num_rows
     size = 0
     for number in range(metadata.num_row_groups):

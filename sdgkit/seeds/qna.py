@@ -42,7 +42,7 @@ def is_knowledge(file: Path) -> bool:
     try:
         return "document" in read_mapping(file.read_bytes().decode("utf-8-sig"))
     except (YamlProblem, UnicodeDecodeError, OSError):
-        return False  # reading its seeds tells what is wrong
+        return False  # reading its seeds says what is wrong
 
 
 def _read_examples(text: str) -> Iterator[SourceRow]:

@@ -41,7 +41,7 @@ class SourceRow:
     Attributes:
         place: Where it is.
         columns: What it holds; a `Seed` if it is one.
-        column_places: Where single columns are, if the format tells.
+        column_places: Where single columns are, if the format says so.
     """
 
     place: Place

@@ -17,7 +17,7 @@ LONGEST_FIELD = 2**31 - 1  # characters; the csv module's default of 128 KiB is 
 # Between the fields of a row. Excel writes ";" where the decimal point is a comma.
 SEPARATORS = (",", ";", "\t", "|")
 _SEPARATOR_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
-# The first line in which Excel is told the separator.
+# A first line that tells Excel the separator.
 _DECLARATION = "sep="
 LARGEST_SHEET = 256 * 2**20
 """Bytes that the parts of an Excel file may have together once they are unpacked."""

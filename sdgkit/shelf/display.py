@@ -98,7 +98,7 @@ def _lines(skills: Mapping[str, Snapshot], out: Path, folder: Path) -> list[Skil
 
 
 def _state(snapshot: Snapshot) -> str:
-    """A state in a word or two; what is to do about it stands elsewhere on the page."""
+    """A state in a word or two; what to do about it is elsewhere on the page."""
     sentence = str(load_texts("run_states").get(snapshot.state, snapshot.state))
     return sentence.partition(":")[0].partition(";")[0]
 

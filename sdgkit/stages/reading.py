@@ -18,7 +18,7 @@ class Reading:
     """What a stage reads in one reply.
 
     Attributes:
-        texts: The complete records in the reply: the text of each column, as it stands there.
+        texts: The complete records in the reply: the text of each column, as it is there.
         rows: The columns that the stage makes of the records. Empty for a malformed reply, which a
             run requests again.
         is_thought_only: Whether the model thought and gave no answer.

@@ -17,7 +17,7 @@ def with_reasoning(
 ) -> Reading:
     """The reading whose rows have the column `reasoning` as well.
 
-    It holds what the server returned apart from the reply, then what stands in the reply before the
+    It holds what the server returned apart from the reply, then the part of the reply before the
     row's first value.
 
     Args:
@@ -35,7 +35,7 @@ def with_reasoning(
 
 
 def _before(value: str, start_tag: str, text: str) -> str:
-    """What stands in a reply before a value and its start tag, without the marks of thinking."""
+    """The text in a reply before a value and its start tag, without the marks of thinking."""
     text = text.replace("\r\n", "\n")
     beginning = text[: max(0, text.rfind(value))]
     tag_place = -1

@@ -300,7 +300,7 @@ class OpenAICompatible(Adapter):
             )
 
     def _without_keys(self, text: str) -> str:
-        """A text of the server's that may be stored: if it holds the key, the user is told."""
+        """A text from the server that may be stored: if it holds the key, a note says so."""
         hidden = self.server.credentials.known.hide_keys(text)
         if hidden != text:
             self.server.note(

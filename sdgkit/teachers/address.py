@@ -32,7 +32,7 @@ class Address:
 
 
 def parse_address(url: str) -> Address:
-    """The address that somebody gave, if it can be shown and written down.
+    """The address that the user gave, if it can be shown and written down.
 
     Raises:
         SettingsError: It cannot; it is not repeated, since it may contain a password.

@@ -1,6 +1,6 @@
 """`concurrency="auto"`: the level of concurrency at which a teacher's throughput stops growing.
 
-A pure object: it is told what happens, and says how many requests may be in flight. It knows no
+A pure object: it is given what happens, and says how many requests may be in flight. It knows no
 clock, no server and no slots.
 
 It climbs by doubling while twice the requests give clearly more replies a second. Then it holds,

@@ -11,7 +11,7 @@ from sdgkit.teachers.slots import Slots
 
 # Seconds between two looks at the server's load while requests are in flight.
 LOOK_SECONDS = 1.0
-# After so many looks in vain, the server is taken to have no such page.
+# After so many failed looks, the server is considered to have no such page.
 MOST_LOOKS_IN_VAIN = 3
 
 

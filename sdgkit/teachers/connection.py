@@ -103,7 +103,7 @@ def connect(
         'stop'
     """
     if concurrency is not None:
-        parse_concurrency(concurrency)  # a mistake is told before anything is started
+        parse_concurrency(concurrency)  # a mistake is reported before anything is started
     rehearsal_options = RehearsalOptions(
         port=port,
         mean_latency_ms=mean_latency_ms,

@@ -22,7 +22,7 @@ TRIES = 3
 # Listing models sends no row and names no model: what is refused then is the path.
 _WRONG_PLACE = (Cause.WRONG_PATH, Cause.BAD_REQUEST, Cause.WRONG_MODEL)
 _JUST_STARTING = (Cause.LOST, Cause.SERVER_ERROR, Cause.BUSY)
-# Without these, nobody is there who could be asked for anything.
+# Without these, there is no server that could answer anything.
 _NOBODY_THERE = (Cause.PROXY, Cause.REFUSED, Cause.UNKNOWN_HOST, Cause.CERTIFICATE)
 # What a tiny chat request may end in where key, path and model are right.
 _IS_THERE = (Cause.NO_REPLY, Cause.BROKEN_OFF, Cause.WITHHELD, Cause.BAD_REQUEST, Cause.BUSY)

@@ -16,7 +16,7 @@ class Ending(Enum):
         TRUNCATED: A limit of tokens cut it off.
         REFUSED: The model declined, or a filter withheld the reply.
         ELSEWHERE: The model called a tool instead of answering.
-        BROKEN_OFF: Anything else: an error, an abort, a word that nobody knows.
+        BROKEN_OFF: Anything else: an error, an abort, an unknown word.
     """
 
     NATURAL = "natural"

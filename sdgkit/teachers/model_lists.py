@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-# Where a list stands in the body of the response: OpenAI's place, Ollama's own and Gemini's.
+# Where a list is in the body of the response: for OpenAI, for Ollama's own API, and for Gemini.
 _PLACES = ("data", "models")
 # What names a model in an entry: OpenAI, Llama Stack 0.2, Ollama.
 _NAMES = ("id", "identifier", "name", "model")

@@ -24,7 +24,7 @@ class ReplyBody:
         data: The parsed body.
 
     Attributes:
-        error: The error that stands beside the message, if there is one.
+        error: The error next to the message, if there is one.
         ending: Why the message ended, in the server's word.
         model: The model under whose name the server answered, as it wrote it.
 
@@ -85,7 +85,7 @@ def _finish_reason(choice: Mapping[str, Any]) -> str:
 
 
 def _token_count(count: object) -> int:
-    """A number of tokens; 0, which stands for unknown, where it cannot be one."""
+    """A number of tokens; 0, which means unknown, if it cannot be one."""
     if isinstance(count, bool) or not isinstance(count, int | float):
         return 0
     return int(count) if 0 <= count <= MOST_TOKENS else 0

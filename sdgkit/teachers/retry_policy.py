@@ -273,7 +273,7 @@ class RetryPolicy:
             if credentials.can_be_renewed:
                 return trouble
         if trouble.cause is Cause.NO_CREDIT and has_answered:
-            return trouble  # as with a key that has expired, somebody can do something about it
+            return trouble  # as with an expired key, the user can do something about it
         if trouble.cause is Cause.BAD_REQUEST:
             self._count_refusal(trouble)
         raise explain(trouble, self._server) from trouble

@@ -97,7 +97,7 @@ def _forms_of(secret: str) -> Iterator[str]:
     data = secret.encode()
     yield data.hex()
     yield re.escape(secret[::-1])
-    for skipped in range(3):  # where it stands in what was encoded: at each of three places
+    for skipped in range(3):  # where it is in what was encoded: at each of three places
         inner = re.escape(_inner_base64(data, skipped))
         # The form for addresses has two other characters.
         yield inner.replace(r"\+", "[+-]").replace("/", "[/_]")
@@ -111,6 +111,6 @@ def _quoted(character: str) -> str:
 def _inner_base64(data: bytes, skipped: int) -> str:
     """The part of base64 that depends on these bytes alone, after so many others."""
     encoded = base64.b64encode(b"\0" * skipped + data).decode().rstrip("=")
-    first = (8 * skipped + 5) // 6  # characters that hold bits of what stands before
+    first = (8 * skipped + 5) // 6  # characters that hold bits of what comes before
     last = 8 * (skipped + len(data)) // 6  # and those after it
     return encoded[first:last]
