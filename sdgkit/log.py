@@ -1,7 +1,7 @@
 """The logger "sdgkit", which a host application configures.
 
 What a run reports (start, pauses, retries, warnings, end) goes there, each with an `event` and its
-counts as fields of the record. The library prints nothing by itself but in a notebook, where you
+counts as fields of the record. The library prints nothing by itself except in a notebook, where you
 sit in front of it; the command line prints what it gets.
 """
 

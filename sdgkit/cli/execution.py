@@ -70,7 +70,7 @@ class Headings:
 def execute(source: Path, target: Path, parameters: Mapping[str, Any]) -> None:
     """Execute a notebook and show its progress; `target` holds its outputs, even if it fails.
 
-    A run that it starts in the folder of `target` is shown meanwhile, and stopped by Ctrl-C.
+    A run that it starts in the folder of `target` is shown during that time, and stopped by Ctrl-C.
 
     Args:
         source: The notebook.

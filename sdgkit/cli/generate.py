@@ -361,7 +361,7 @@ class _NoPandas:
 
 @contextmanager
 def without_pandas() -> Iterator[None]:
-    """Keep pandas out of this process meanwhile."""
+    """Keep pandas out of this process while the block runs."""
     hook: Any = _NoPandas()
     sys.meta_path.insert(0, hook)
     try:

@@ -160,7 +160,7 @@ def _prepare_streams() -> None:
 def _interrupt_on_signals() -> None:
     """Treat SIGTERM and SIGHUP as Ctrl-C.
 
-    A shell's background jobs ignore SIGINT unless it is set anew.
+    A shell's background jobs ignore SIGINT unless it is set again.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)

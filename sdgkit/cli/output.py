@@ -1,4 +1,4 @@
-"""How a command reports: as text, or as one JSON document; and what it says meanwhile."""
+"""How a command reports: as text, or as one JSON document; and its progress."""
 
 import json
 import logging
@@ -21,8 +21,8 @@ class Output:
 
     Attributes:
         as_json: Whether its result is one JSON document on stdout.
-        log: How it says on stderr what happens meanwhile: as `text`, or as JSON lines.
-        quiet: Whether it says nothing meanwhile.
+        log: How it reports its progress on stderr: as `text`, or as JSON lines.
+        quiet: Whether it reports no progress.
     """
 
     as_json: bool = False

@@ -65,7 +65,7 @@ class ProgressView(ExitStack):
             tell(progress_line(snapshot))
 
     def ask_for_key(self, teacher: "Teacher") -> None:
-        """Ask for a new key, which is not echoed, without redrawing the table meanwhile."""
+        """Ask for a new key, which is not echoed; the table is not redrawn until it is there."""
         if self._live is not None:
             self._live.stop()
         model = visible(teacher.model)

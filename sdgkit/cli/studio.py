@@ -16,7 +16,7 @@ HEADING = """\
 # The studio
 
 Everything that you do here is saved in the skill's folder."""
-# Voila shows no cells, and runs this one by itself.
+# Voila shows no cells, and runs this one automatically.
 CELL = """\
 # Click here and press Shift+Enter.
 import sdgkit as sk

@@ -56,7 +56,7 @@ def waiting(reason: Callable[[], str]) -> Iterator[None]:
 
 
 def tell(text: object) -> None:
-    """Print what happens on the way to a result: to stderr where stdout is for a document."""
+    """Print the progress towards a result: to stderr if stdout is for a document."""
     if output().quiet or output().log == "json":
         return
     stream = None

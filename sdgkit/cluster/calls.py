@@ -72,7 +72,7 @@ class Calls:
     def start(
         self, function: str, job: object, teachers: object, recorded: list[Any], watch: Any
     ) -> Any:
-        """Start a call, and return Ray's reference to what comes of it."""
+        """Start a call, and return Ray's reference to its result."""
         import ray
 
         _send_by_value(ray)
@@ -94,7 +94,7 @@ class Calls:
         )
 
     def result(self, reference: Any) -> Any:
-        """What came of a call. Waits for it.
+        """The result of a call. Waits for it.
 
         Raises:
             CannotEnter: sdgkit does not run on that machine.

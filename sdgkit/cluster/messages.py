@@ -57,7 +57,7 @@ class Shard:
         units: For each of these seeds, counted from 1, which one of the whole run it is.
         folder: Its folder, inside the run's.
         proof: A file in the run's folder: a machine that reads `secret` in it sees the folder.
-        secret: What is in the file, drawn anew for each session.
+        secret: What is in the file, drawn again for each session.
         recorded: The folder with the replies that earlier sessions recorded; None without any.
         host: The machine that the run was started on.
     """
@@ -116,7 +116,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class ShardResult:
-    """What came of a shard.
+    """The result of a shard.
 
     Attributes:
         report: Its numbers at the end.

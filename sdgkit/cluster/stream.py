@@ -316,7 +316,7 @@ class ClusterStream:
                 ray.cancel(reference, force=True)
 
     async def _end(self, reference: Any) -> None:
-        """Take over what came of a shard."""
+        """Take over the result of a shard."""
         shard = self._running.pop(reference)
         try:
             result: ShardResult = await asyncio.to_thread(self._calls.result, reference)

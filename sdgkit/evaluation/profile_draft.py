@@ -85,7 +85,7 @@ class ProfileDraft(Draft[ProfileTexts]):
     # Editing --------------------------------------------------------------------------------------
 
     def replace(self, profile: Profile) -> None:
-        """Put another profile in place of this one, such as one from a study; undo leads back."""
+        """Put another profile in place of this one, such as one from a study; undo reverts that."""
         self._change(ProfileTexts.of(profile))
 
     def set_criterion(
@@ -179,7 +179,7 @@ class ProfileDraft(Draft[ProfileTexts]):
     def save(self, path: str | Path | None = None, *, overwrite: bool = False) -> Path:
         """Write the profile to its file, or to another, which is its own from then on.
 
-        What came into its own file meanwhile is merged where that is certain. Comments in the file
+        Changes made to its file in the meantime are merged where that is safe. Comments in the file
         stay.
 
         Args:
@@ -283,7 +283,7 @@ class ProfileDraft(Draft[ProfileTexts]):
             return
         is_second = self._has_kept  # another panel changed the same profile
         self._has_kept = True
-        if is_second or self._own.digest not in ("", kept.digest):  # the file was changed meanwhile
+        if is_second or self._own.digest not in ("", kept.digest):  # the file has changed
             merged = merge_profiles(saved_texts, texts, self.texts)
             if merged is not None:
                 texts = merged

@@ -18,7 +18,7 @@ from sdgkit.teachers.teacher import Teacher
 def run_quietly(plan: Plan, journal: Journal) -> Run:
     """Carry out a plan to its end.
 
-    It writes no files, so that its rows are never taken for samples, and prints no notes.
+    It writes no files, so that its rows are never mistaken for samples, and prints no notes.
 
     Args:
         plan: What to do.

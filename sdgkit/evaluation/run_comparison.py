@@ -1,4 +1,4 @@
-"""Two runs side by side: what was set otherwise, and what came of it."""
+"""Two runs side by side: how their settings differ, and their results."""
 
 import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence

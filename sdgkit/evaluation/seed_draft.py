@@ -291,7 +291,7 @@ class SeedDraft(Draft[tuple[Seed, ...]]):
         return finished
 
     def _merge_with(self, target: Path) -> bool:
-        """Take over what came into the draft's own file meanwhile, where that is certain."""
+        """Take over changes made to the draft's own file in the meantime, where that is safe."""
         own = self._own
         if own is None or not own.is_at(target) or not own.has_changed:
             return False

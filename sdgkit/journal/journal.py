@@ -342,7 +342,7 @@ class Journal:
         self._write("DELETE FROM rows WHERE edition=:edition AND unit>:unit", unit=unit)
 
     def restore(self, stage: str) -> None:
-        """Turn what this stage dropped into samples again, before it looks at all of them anew."""
+        """Turn what this stage dropped into samples again, before it looks at all of them again."""
         self._write(statements.UNDROP_ROWS, stage=stage)
 
     def drop_samples(self, stage: str, drops: Iterable[tuple[str, str, str]]) -> None:

@@ -12,7 +12,7 @@ class SessionTimes:
 
     Attributes:
         begun: When it began by the machine's clock, in seconds since 1970.
-        seen: When it last wrote into the journal, by the same clock, which may have been set anew
+        seen: When it last wrote into the journal, by the same clock, which may have been changed
             in between.
         worked: Seconds of work by a clock that cannot be set; None if it stopped before it wrote
             them.

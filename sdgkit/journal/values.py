@@ -142,7 +142,7 @@ class Session:
 
     @property
     def is_over(self) -> bool:
-        """Whether it ended by itself and wrote its files: neither at work nor killed."""
+        """Whether it ended normally and wrote its files: neither running nor killed."""
         return self.state in ("done", "cancelled", "failed")
 
 

@@ -25,7 +25,7 @@ Vary: TypeAlias = Mapping[str, Sequence[Any]] | None
 
 
 ProfileSource: TypeAlias = Profile | str | Path | bool | None
-"""A profile or its file; False for none, None or True for the one that the run makes by itself."""
+"""A profile or its file; False for none, None or True for the one that the run makes itself."""
 
 
 class PlanOptions(TypedDict, total=False):

@@ -1,4 +1,4 @@
-"""One repair before the drop: the stages that revise a response and judge it anew."""
+"""One repair before the drop: the stages that revise a response and judge it again."""
 
 from dataclasses import dataclass
 

@@ -197,7 +197,7 @@ def draw_funnel(
         lines: The lines of a funnel, at least one.
         seeds: The number of seed examples, where it is not what went into the first stage.
         most_rows: The rows that the longest bar may come to stand for while the run works, so that
-            no bar shrinks meanwhile.
+            no bar shrinks during the run.
         compact: Leave out what the stages do, so that the picture fits a small screen.
 
     Returns:

@@ -119,7 +119,7 @@ class Panel:
         """Do something long in a thread of its own.
 
         Args:
-            activity: What is being done, as a sentence that is shown meanwhile.
+            activity: What is being done, as a sentence that is shown until it is done.
             job: The work.
             begin: Starts the work before this method returns; it returns what `cancel` calls.
 
@@ -194,7 +194,7 @@ class Panel:
     @property
     def view(self) -> "PanelView":
         """The live widget; made when it is first asked for."""
-        with self._drawing:  # a thread that draws meanwhile finds the finished widget
+        with self._drawing:  # a thread that draws at the same time finds the finished widget
             if self._view is None:
                 from sdgkit.panels.view import PanelView
 

@@ -213,7 +213,7 @@ class ProfilePanel(Panel):
         self.notice = f"Saved in {saved}."
         if self.draft.texts != texts_before:
             self._revision += 1
-            self.notice = f"Saved in {saved}, together with the changes made there meanwhile."
+            self.notice = f"Saved in {saved}, together with the changes made there in the meantime."
 
     def load(self, path: str = "") -> None:
         """Replace the profile by the one in its file, or in another; undo brings yours back."""

@@ -106,8 +106,8 @@ class RunPanel(Panel):
     async def run(self) -> Run:
         """Show the panel, do the run, and return it.
 
-        The Cancel button works meanwhile, and so does interrupting the kernel. A cancelled run is
-        returned.
+        The Cancel button works during the run, and so does interrupting the kernel. A cancelled run
+        is returned.
 
         Raises:
             SdgkitError: What stopped the run.

@@ -193,7 +193,7 @@ class SeedPanel(Panel):
         self.notice = f"Saved in {saved}."
         if self.draft.rows != rows_before:
             self._show_changed(self._open_place)
-            self.notice = f"Saved in {saved}, together with the changes made there meanwhile."
+            self.notice = f"Saved in {saved}, together with the changes made there in the meantime."
         set_aside = self.draft.set_aside
         if set_aside is not None:
             self.notice += f" The file that they came from is now called {set_aside.name}."

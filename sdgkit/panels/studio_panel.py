@@ -266,7 +266,7 @@ class StudioPanel(Panel):
         self._show("prompts", panel)
 
     def _prepare_run(self) -> None:
-        """Plan the run anew where something that it depends on has changed."""
+        """Plan the run again if something that it depends on has changed."""
         panel = self._panels.get("run")
         if isinstance(panel, RunPanel) and panel.latest.is_running:
             return
@@ -288,7 +288,7 @@ class StudioPanel(Panel):
         )
 
     def _plan_run(self) -> None:
-        """Plan the run until nothing has changed meanwhile."""
+        """Plan the run again until nothing has changed in the meantime."""
         while True:
             try:
                 inputs = self._inputs_of_run()

@@ -273,5 +273,5 @@ class Profile:
             if Profile.from_yaml(merged) == self:
                 return merged
         except (YamlProblem, ProfileError):
-            pass  # an unusual layout: written anew, below its own heading
+            pass  # an unusual layout: rewritten, below its own heading
         return heading_of(old_text) + self.to_yaml().removeprefix(HEADING)

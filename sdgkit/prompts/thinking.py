@@ -212,7 +212,7 @@ def final_answer(
 
 
 def has_thought_marks(text: str) -> bool:
-    """Whether a text of the user's own holds marks that would be taken for a thought's.
+    """Whether a text of the user's holds marks that would be mistaken for those of a thought.
 
     Example:
         >>> has_thought_marks("<think>2 + 2</think> 4")

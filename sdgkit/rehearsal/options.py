@@ -21,7 +21,7 @@ class Options:
     """The options of one rehearsal teacher. Commands have them as `--mean-latency-ms` and so on.
 
     Rates are shares between 0 and 1. Latency and the faults of the connection (`error_rate`,
-    `rate_limit`, `drop_rate`, `hang_rate`) are drawn anew for every arrival, so that a retry
+    `rate_limit`, `drop_rate`, `hang_rate`) are drawn again for every arrival, so that a retry
     succeeds. `malformed_rate` and `truncate_rate` depend on the request alone: the same request
     always has the same fault.
 

@@ -14,7 +14,7 @@ UNCOVERED_SHOWN = 5
 
 @dataclass(frozen=True)
 class Coverage:
-    """One list from which rows drew, and what came of it.
+    """One list from which rows drew, and the samples that came of it.
 
     Attributes:
         name: The name of the list.
@@ -61,7 +61,7 @@ class Coverage:
 
 
 def coverage(samples: Iterable[Row], lists: Mapping[str, Sequence[Any]]) -> list[Coverage]:
-    """What came of each list that rows drew from.
+    """The samples that came of each list that rows drew from.
 
     Args:
         samples: The samples; `vary` holds what each drew.

@@ -22,7 +22,7 @@ _WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)?")
 def objections(text: str) -> Sequence[str]:
     """The sentences of an evaluation that say that something is wrong.
 
-    A sentence is taken for one if it has more words for what is wrong, and negated words for what
+    A sentence counts as one if it has more words for what is wrong, and negated words for what
     is right, than the other way round. The words are those of `texts/objections.yaml`.
 
     Args:

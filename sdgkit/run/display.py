@@ -107,7 +107,7 @@ class RunPage:
         Args:
             snapshot: Its numbers.
             samples: Its samples; only the first are read.
-            out: Its folder, as it was given.
+            out: Its folder, as you passed it.
             folder: Its folder, absolute.
         """
         state = load_texts("run_states").get(snapshot.state, snapshot.state)

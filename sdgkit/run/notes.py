@@ -15,7 +15,7 @@ class Notes:
     """The notes of a run, in order.
 
     Args:
-        folder: The run's folder, as it was given. Notes appear in its files, so its absolute path
+        folder: The run's folder, as you passed it. Notes appear in its files, so its absolute path
             is replaced in them.
         on_note: Called with each note, from any thread; without it, notes wait to be printed.
 

@@ -79,7 +79,7 @@ class Record:
         journal: The journal of a run in memory, None before it is started.
 
     Attributes:
-        out: The run's folder as it was given, for messages.
+        out: The run's folder as the user passed it, for messages.
         folder: The same, absolute: files are still found after the working folder has changed.
     """
 

@@ -68,7 +68,7 @@ class Run:
             (`sdgkit.RayCluster.join`); by default this one does.
 
     Attributes:
-        out: The run's folder, as it was given.
+        out: The run's folder, as you passed it.
         folder: The same, absolute: it stays right when the working folder changes.
     """
 
@@ -112,7 +112,7 @@ class Run:
         """Start the run, or resume it where it stopped; returns at once.
 
         A run that is finished stays as it is: nothing is sent, and no file is written again.
-        Ctrl-C meanwhile cancels the run as it does in `wait`.
+        Ctrl-C during the call cancels the run, as it does in `wait`.
 
         Raises:
             RunError: The folder cannot be used, or the run was opened read-only.
@@ -149,7 +149,7 @@ class Run:
     resume = start
 
     def wait(self, timeout: float | None = None, *, progress: Progress | None = None) -> "Run":
-        """Wait until the run is over, and print its notes meanwhile.
+        """Wait until the run is over, and print its notes as they come.
 
         Ctrl-C cancels the run; finished samples are kept.
 

@@ -17,7 +17,7 @@ from sdgkit.studies import STUDY
 def stream_of(plan: Plan, journal: Journal, finished: Mapping[int, Mapping[str, int]]) -> Stream:
     """The stream of a plan, without the units that are already finished.
 
-    With a target nothing is: its rounds begin anew from the recorded replies.
+    With a target nothing is: its rounds begin again from the recorded replies.
     """
     target = plan.target_rounds()
     if target is not None:

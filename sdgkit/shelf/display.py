@@ -61,7 +61,7 @@ class ShelfPage:
 
         Args:
             snapshot: Its numbers.
-            out: Its folder, as it was given.
+            out: Its folder, as you passed it.
             folder: Its folder, absolute.
         """
         whole = snapshot.whole

@@ -108,7 +108,7 @@ class Shelf:
         if elsewhere.starts_teachers:
             raise SettingsError(
                 "The workers of a cluster cannot start their teachers (serve, --serve) for several "
-                "skills: each skill would start them anew. Start the teachers yourself and give "
+                "skills: each skill would start them again. Start the teachers yourself and give "
                 "their addresses, or run the skills one by one.",
                 setting="serve",
             )
@@ -143,7 +143,7 @@ class Shelf:
         return self
 
     def wait(self, timeout: float | None = None) -> "Shelf":
-        """Wait until all skills are over, and print notes meanwhile.
+        """Wait until all skills are over, and print notes as they come.
 
         Ctrl-C cancels the shelf; finished samples are kept.
 

@@ -1,4 +1,4 @@
-"""Loops: a model that says the same again and again until a limit cuts its reply off.
+"""Loops: a model that repeats itself until a limit cuts off its reply.
 
 Small models fall into them, and large ones when they are greedy. More tokens only make the loop
 longer, so a reply that ends in one is not told as too short: it is asked for again with settings
@@ -26,7 +26,7 @@ TIMES_BEFORE = 2
 REPEATED_SHARE = 0.85
 SHORTEST = 80  # characters: a shorter text is no loop, and so many blanks at an end are one
 
-# What leads out of a loop. `repetition_penalty` (vLLM, Hugging Face) makes every token that stood
+# What ends a loop. `repetition_penalty` (vLLM, Hugging Face) makes every token that stood
 # before less likely, once. OpenAI's `frequency_penalty` grows with each repetition, which would
 # take the lines and bars out of a long table.
 LOOP_TEMPERATURE = 0.7
@@ -39,7 +39,7 @@ _BLANKS = re.compile(r"\s+")
 
 
 def ends_in_loop(text: str) -> bool:
-    """Whether the end of a text says again and again what it has said before.
+    """Whether the end of a text keeps repeating what it has said before.
 
     Numbers that count up do not make a repetition something new.
 

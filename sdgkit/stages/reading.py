@@ -47,7 +47,7 @@ def can_be_read(reply: Reply) -> bool:
 def refuse_if_final(reply: Reply) -> None:
     """Drop the row if asking again would give the same, at the same price.
 
-    A reply that was cut off in a loop is not final: other settings lead out of it.
+    A reply that was cut off in a loop is not final: other settings may end the loop.
 
     Raises:
         Drop: The reply was cut off (`truncated`), or the model declined or a filter withheld it

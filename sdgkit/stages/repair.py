@@ -1,4 +1,4 @@
-"""One repair before the drop: a response that is not perfect is revised once, and judged anew."""
+"""One repair before the drop: a response that is not perfect is revised once, and judged again."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -73,7 +73,7 @@ FAILURES = 10
 """Fewer of them say nothing."""
 
 MOST_ANSWERS = 200
-"""After so many answers, failures are counted anew."""
+"""After so many answers, the count of failures starts again."""
 
 FULL_CACHE = 0.9
 """Share of vLLM's cache above which no more is tried: it would put requests off, and redo them."""
@@ -358,7 +358,7 @@ class AutoConcurrency:
         self._sent_since = now
 
     def _begin_count(self) -> None:
-        """Count failures anew."""
+        """Start the count of failures again."""
         self._answers = 0
         self._failures = 0
 

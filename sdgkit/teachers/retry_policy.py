@@ -148,7 +148,7 @@ class RetryPolicy:
         finally:
             self._pending_requests -= 1
             if not self._pending_requests:
-                # The next request finds out anew.
+                # The next request finds out again.
                 self._failing_since = 0.0
                 self._be_present()
 
