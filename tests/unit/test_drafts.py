@@ -62,7 +62,7 @@ def test_seeds_that_another_program_added_are_kept_when_you_save(
     sk.save_seeds([*seeds, new], FILE)
     act(panel, "save")
     assert saved() == [{**seeds[0], "seed_question": "Mine?"}, *seeds[1:], new]
-    assert "changes made there meanwhile" in panel.view.state["notice"]
+    assert "changes made there in the meantime" in panel.view.state["notice"]
     assert len(panel.view.state["seeds"]) == 4
     act(panel, "save")
     assert len(saved()) == 4
