@@ -272,7 +272,7 @@ def _measures(side: RunSide) -> Iterator[tuple[str, str]]:
     yield "requests", format_number(summary.requests)
     if kept:
         tokens = summary.prompt_tokens + summary.completion_tokens
-        yield "tokens a sample", format_number(round(tokens / kept))
+        yield "tokens per sample", format_number(round(tokens / kept))
     yield "time", format_duration(summary.wall_s)
 
 
