@@ -36,7 +36,7 @@ def slow(session: nox.Session) -> None:
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
-    """Feed every loader and parser with thousands of damaged inputs, where CI tries a few."""
+    """Feed thousands of damaged inputs to every loader and parser; CI tries a few."""
     install(session, "-e", ".[test]")
     fuzzing = ("tests/unit/test_fuzz.py", "-n", "2", "--timeout", "3600")
     session.run("pytest", *fuzzing, env={"SDGKIT_TEST_FUZZ_EXAMPLES": "5000"})
@@ -44,7 +44,7 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session
 def audit(session: nox.Session) -> None:
-    """Ask PyPI for known faults of the dependencies; one that it does not know is a failure."""
+    """Ask PyPI for known vulnerabilities of the dependencies; fails on an unknown one."""
     session.install("pip-audit")
     session.run("pip-audit", "--strict", ".")
 
@@ -81,7 +81,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def gallery(session: nox.Session) -> None:
-    """Make the guide's gallery anew: a rehearsal of every shipped skill, and its report."""
+    """Rewrite the guide's gallery: a rehearsal of every shipped skill, and its report."""
     install(session, "-e", ".[test]")
     session.run("python", "tests/gallery.py", *session.posargs)
 
@@ -102,7 +102,7 @@ def teachers(session: nox.Session) -> None:
 
 @nox.session
 def train(session: nox.Session) -> None:
-    """Train a small model with tutorial 8, and read mixed sets with trainers' own code.
+    """Train a small model with tutorial 8, and load mixed sets with the trainers' own code.
 
     Takes a quarter of an hour on two cores; the libraries (4 GB) are installed on first use.
     """
@@ -119,7 +119,7 @@ def cluster(session: nox.Session) -> None:
 
 @nox.session
 def benchmarks(session: nox.Session) -> None:
-    """Measure stream, start-up, memory and throughput; prints ratios, fails for none of them."""
+    """Measure stream, start-up, memory and throughput; prints ratios and never fails."""
     install(session, "-e", ".[test]")
     for name in (
         "stream",
@@ -142,7 +142,7 @@ def peers(session: nox.Session) -> None:
 
 @nox.session
 def package(session: nox.Session) -> None:
-    """Build sdist and wheel and check what a package index would show of them."""
+    """Build sdist and wheel, and check them as a package index would."""
     install(session, "build", "twine")
     folder = session.create_tmp()
     session.run("python", "-m", "build", "--outdir", folder)
@@ -154,6 +154,6 @@ def constraints(session: nox.Session) -> None:
     """Rewrite constraints.txt: the versions with which the tests passed."""
     session.install("-e", ".[test]")
     frozen = session.run("pip", "freeze", "--exclude-editable", silent=True)
-    header = "# The set that was tested last: pip install -c constraints.txt sdgkit\n"
+    header = "# The versions that the tests passed with: pip install -c constraints.txt sdgkit\n"
     with open("constraints.txt", "w", encoding="utf-8") as file:
         file.write(header + str(frozen))
