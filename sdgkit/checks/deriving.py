@@ -1,4 +1,4 @@
-"""The checks that all seeds pass, found without asking anybody."""
+"""The checks that all seeds pass, found without any request."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -180,7 +180,7 @@ def _length_checks(responses: Sequence[str]) -> Iterator[str]:
 
 
 def _language_checks(responses: Sequence[str]) -> Iterator[str]:
-    """`same_language`, if the responses are long enough to tell their language."""
+    """`same_language`, if the responses are long enough to recognise their language."""
     if all(language(text) for text in responses):
         yield "same_language"
 

@@ -1,4 +1,4 @@
-"""The check `same_language`, and telling the language of a text."""
+"""The check `same_language`, and recognising the language of a text."""
 
 import re
 from functools import cache, lru_cache
@@ -52,7 +52,7 @@ def language(text: str) -> str:
 
 
 def _are_close(language: str, other: str) -> bool:
-    """Whether two languages are so close that a few lines do not tell them apart."""
+    """Whether two languages are so close that a few lines do not distinguish them."""
     groups = load_texts("languages")["alike"]
     return any(language in group and other in group for group in groups)
 

@@ -1,4 +1,4 @@
-"""The exit statuses of the commands: they tell a good night from a bad one."""
+"""The exit statuses of the commands, which say how a run ended."""
 
 from typing import TYPE_CHECKING
 

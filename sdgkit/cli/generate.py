@@ -201,7 +201,7 @@ def connect_teachers(
     limits: LimitOptions,
     faults: dict[str, Any],
 ) -> tuple["Teacher", "Teacher | None"]:
-    """Connect the teacher, and the judge if another model is to be it."""
+    """Connect the teacher, and the judge if it is another model."""
     from sdgkit.teachers import connect
 
     teacher = connections.enter_context(connect(**teacher_arguments, **limits.given(), **faults))

@@ -169,7 +169,7 @@ def _interrupt_on_signals() -> None:
 
 
 def _without_debug(words: list[str]) -> tuple[list[str], bool]:
-    """The words without --debug, which may stand anywhere before `--`, and whether it was there."""
+    """The words without --debug, which may be anywhere before `--`, and whether it was there."""
     if "--" in words:
         end = words.index("--")
     else:

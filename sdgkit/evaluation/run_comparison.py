@@ -69,7 +69,7 @@ class FunnelLine:
 
 @dataclass(frozen=True)
 class SamplePair:
-    """Two samples of the same id. columns: the texts of both, by column."""
+    """Two samples with the same id. columns: the texts of both, by column."""
 
     id: str
     columns: Mapping[str, tuple[str, str]]
@@ -84,7 +84,7 @@ class RunComparison:
         one: The first run.
         other: The second run.
         changes: Different settings in the second run, in a few words each.
-        pairs: Up to ten pairs of samples of the same id, evenly from the first to the last.
+        pairs: Up to ten pairs of samples with the same id, spread evenly over the runs.
         shared: How many ids both runs have samples of.
     """
 
@@ -145,7 +145,7 @@ class RunComparison:
 
 @known_keywords
 def compare_runs(one: Run | str | Path, other: Run | str | Path) -> RunComparison:
-    """Compare two runs: settings, funnels, judge, lengths, variety, and samples of the same id.
+    """Compare two runs: settings, funnels, judge, lengths, variety, and samples with the same id.
 
     Args:
         one: A run, or its folder.

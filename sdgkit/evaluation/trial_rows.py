@@ -46,7 +46,7 @@ def seed_rows(seeds: Iterable[Seed], stage: str) -> list[dict[str, Any]]:
 
 
 def run_rows(run: Run, stage: str, seeds: Sequence[Seed]) -> list[dict[str, Any]]:
-    """The first rows that reached this stage in a run, as far as samples and drops tell.
+    """The first rows that reached this stage in a run, as far as samples and drops show.
 
     Args:
         run: The run.

@@ -48,7 +48,7 @@ def write_text(path: str | Path, pieces: Iterable[str]) -> int:
 
 
 def write_jsonl(path: str | Path, rows: Iterable[Row]) -> int:
-    """Write rows as JSON Lines: UTF-8, one object a line.
+    """Write rows as JSON Lines: UTF-8, one object per line.
 
     Args:
         path: Where to write them.

@@ -1,4 +1,4 @@
-"""Messages in a journal, compressed against those of an earlier request of the same stage.
+"""Messages in a journal, compressed relative to those of an earlier request of the same stage.
 
 Most of a prompt is what the stage always says. So a request's messages are stored as deflated text
 whose dictionary is the messages of another request, its *base*. The base is named by its key and

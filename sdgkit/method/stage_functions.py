@@ -47,7 +47,7 @@ ARGUMENTS = {
     "keep_reasoning": "Whether to keep the teacher's reasoning, in the column `reasoning`.",
     "profile": "The profile of the skill, or its file: the prompt gets its criteria and lists.",
 }
-"""What `help` says of each argument of a stage function."""
+"""What `help` says about each argument of a stage function."""
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ PAGE_SIZE = 20  # rows on a page of the table
 
 
 class ReviewPanel(Panel):
-    """Go through samples one by one or in a table, beside their seed and the judge's words.
+    """Go through samples one by one or in a table, next to their seed and the judge's comments.
 
     Args:
         run: A `Run`, its folder, or a `Review`.

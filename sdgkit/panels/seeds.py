@@ -231,7 +231,7 @@ class SeedPanel(Panel):
         self.notice = f"Pasted {pluralize(len(seeds), 'seed')}. Undo removes them."
 
     def judge(self) -> None:
-        """Have the teacher judge each seed beside another one, as a run would judge a sample."""
+        """Have the teacher judge each seed, with another seed as its example, as in a run."""
         teacher = required_teacher(self._teacher)
         seeds = self.draft.seeds
 

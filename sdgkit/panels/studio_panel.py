@@ -1,4 +1,4 @@
-"""The studio: one page on one skill's folder, with all panels as tabs that know each other."""
+"""The studio: one page for one skill, with all panels as tabs that work together."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

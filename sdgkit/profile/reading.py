@@ -182,7 +182,7 @@ class ProfileReader:
 
 
 def _is_empty(node: yaml.Node) -> bool:
-    """Whether nothing is written where a value would stand, or `null` or `~`."""
+    """Whether nothing is written where a value would be, or `null` or `~`."""
     is_plain = isinstance(node, yaml.ScalarNode) and node.style is None
     return is_plain and node.value in ("", "~", "null")
 

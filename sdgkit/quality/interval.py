@@ -1,4 +1,4 @@
-"""How sure a share is that was counted on a few."""
+"""How certain a share is that was counted on a few."""
 
 import math
 from typing import NamedTuple

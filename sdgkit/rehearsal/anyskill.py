@@ -1,4 +1,4 @@
-"""A skill without rules of its own: the seed example in the prompt, recombined."""
+"""A skill without its own rules: the seed example in the prompt, recombined."""
 
 import random
 import re

@@ -1,4 +1,4 @@
-"""What a reader sees in a response, beside its source and the example, without knowing the answer.
+"""What a reader sees in a response, next to its source and the example, without knowing the answer.
 
 The rules know the right response to contexts of their own making. Of any other, the judge can only
 say what a reader notices: the form, the labels, the figures, the language, talk, and what belongs

@@ -76,13 +76,13 @@ def as_table(rows: RowSource, *columns: str, most: int = 5, by: str | None = Non
 
 @known_keywords
 def beside_seeds(rows: RowSource, most: int = 3) -> RowView:
-    """Show samples or drops beside their seeds.
+    """Show samples or drops next to their seeds.
 
-    Each is shown with the judge's evaluation, a drop also with where and why it was dropped.
+    Each is shown with the judge's evaluation; a drop also says where and why it was dropped.
 
     Args:
         rows: Rows, or a `Run`, whose samples are shown.
-        most: How many rows to show at most, taken evenly from the first to the last.
+        most: How many rows to show at most, spread evenly over all of them.
 
     Returns:
         A view that shows in a notebook and prints as text.

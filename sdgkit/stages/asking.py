@@ -56,7 +56,7 @@ class Generate(Stage):
 
 @dataclass(frozen=True, kw_only=True)
 class Judge(Stage):
-    """Asks the judge about the row, and adds its words and a number: `evaluation` and `score`.
+    """Asks the judge about the row, and adds its comments and a number: `evaluation` and `score`.
 
     A prompt with a third pair of tags, between those two, also asks for the kinds of fault that the
     judge found: the column `faults`, such as "truth, form", or "" for none.

@@ -1,4 +1,4 @@
-"""The kinds of stage that make several rows of one."""
+"""The kinds of stage that make several rows from one."""
 
 import dataclasses
 import hashlib
@@ -33,7 +33,7 @@ class GenerateMany(Stage):
     Attributes:
         columns: The columns of a new row, one for each pair of the prompt's tags, in order.
         letter: What the ordinals are called in the lineage: the "c" of `s3/c7`.
-        per_row: How many new rows to make of each row.
+        per_row: How many new rows to make for each row.
         together: Whether one request asks for all of them in one reply (`num_samples` in the
             prompt), so that they differ from each other; otherwise each has a request of its own.
         most_together: The most that one request asks for: more are asked for in several requests,
@@ -139,7 +139,7 @@ class GenerateMany(Stage):
 
 
 class _Requests:
-    """The requests by which a `GenerateMany` makes several rows of one row.
+    """The requests by which a `GenerateMany` makes several rows from one.
 
     A new row that was not added (a duplicate, or malformed to the last attempt) causes one further
     request for one row, as long as there are further ordinals.

@@ -164,7 +164,7 @@ class Stage(StageTraits):
             round_: Which round of a target this is, from 1; None for all rows at once.
         """
         raise NotImplementedError(
-            f"{type(self).__name__} needs a `spread` method, since it makes several rows of one"
+            f"{type(self).__name__} needs a `spread` method, since it makes several rows from one"
         )
 
     def read(self, prompt: Prompt, row: Row, reply: Reply) -> Reading:
@@ -237,7 +237,7 @@ class Stage(StageTraits):
         return [field.name for field in dataclasses.fields(self)]
 
     def with_single_request(self) -> "Stage":
-        """The stage with one new row of each row, if each has a request of its own.
+        """The stage with one new row for each row, if each has its own request.
 
         Any other stage is returned as it is.
         """
