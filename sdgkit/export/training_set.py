@@ -143,9 +143,10 @@ class TrainingSet:
         return write_jsonl(path, rows())
 
     def _write_folder(self, folder: Path, test_share: float) -> int:
-        """A folder for `datasets.load_dataset` and the Hub: a Parquet file per split, and a
-        card.""" is_test = held_out(self._samples, test_share) splits = [self._write_split(folder,
-        "train", lambda sample: not is_test(sample))] if test_share:
+        """A folder for `datasets.load_dataset` and the Hub: a Parquet file per split, a card."""
+        is_test = held_out(self._samples, test_share)
+        splits = [self._write_split(folder, "train", lambda sample: not is_test(sample))]
+        if test_share:
             splits.append(self._write_split(folder, "test", is_test))
         samples_by_key = Counter(row.part.key for row in self._rows())
         page = SetPage(self.parts, splits, samples_by_key)

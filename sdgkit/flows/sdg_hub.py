@@ -150,7 +150,7 @@ def _read_prompt(block: Block, flow: Path) -> Prompt:
 
 
 def _with_todays_names(extra_body: Mapping[str, Any]) -> dict[str, Any]:
-    """The same with vLLM's `guided_choice` and similar settings under the names that servers accept today.
+    """The same with vLLM's `guided_choice` and similar settings under their current names.
 
     vLLM has ignored the old names without a word since 0.12.
     """
