@@ -77,6 +77,9 @@ LANGUAGES = (
     "Russian|Arabic|Hindi|Turkish|Polish|Czech|Swedish|Danish|Norwegian|Finnish|Greek|Hebrew|"
     "Ukrainian|Thai|Latin|Python|Java"
 )
+WORDS_IN_A_MINUTE = 260
+"""About as many words of English as a person reads in a minute, at most."""
+
 LENGTHS = (
     r"sentences?|paragraphs?|words? (?:long|or)|characters|bullet points|lines? long|concise|"
     r"detailed|short"
@@ -230,6 +233,18 @@ def test_the_number_of_questions_is_asked_for_in_plain_words(name: str) -> None:
     form = "exactly in this form"
     assert one.split(form)[1].count("[Start of Question]") == 1
     assert three.split(form)[1].count("[Start of Question]") == 2
+
+
+@pytest.mark.parametrize("name", [*TAGS, *STUDY])
+def test_what_a_prompt_says_is_read_in_about_a_minute(name: str) -> None:
+    given: dict[str, Any] = {**dict.fromkeys(SEED, ""), **dict.fromkeys(GIVEN_TO_ALL, "")}
+    seed = dict.fromkeys(SEED, "")
+    given |= {"num_samples": 3, "criteria": [], "seeds": [{**seed, "seed_context": "..."}]}
+    messages = load_prompt(path(name)).render(given)
+    text = "\n".join(message["content"] for message in messages)
+    what_it_says = text[: text.index("exactly in this form")]
+    words = re.findall(r"\w[\w'-]*", re.sub(r"\[\w+ of \w+\]", "", what_it_says))
+    assert 100 < len(words) <= WORDS_IN_A_MINUTE
 
 
 @pytest.mark.parametrize("name", STUDY)
