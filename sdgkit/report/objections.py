@@ -53,12 +53,15 @@ def without_praise(text: str) -> str:
             objecting.append(sentence)
         elif weight == 0:
             undecided.append(sentence)
-    return "\n".join(objecting or undecided or sentences)
+    specific = [sentence for sentence in objecting if _names_what(sentence)]
+    return "\n".join(specific or objecting or undecided or sentences)
 
 
 def quote(text: str) -> str:
     """The sentence that objects most, shortened if it is very long; "" if none does."""
-    sentence = _most_objecting(objections(text)) or _reason_given(text)
+    objecting = objections(text)
+    specific = [sentence for sentence in objecting if _names_what(sentence)]
+    sentence = _most_objecting(specific) or _reason_given(text) or _most_objecting(objecting)
     if len(sentence) <= LONGEST_QUOTE:
         return sentence
     return f"{sentence[:LONGEST_QUOTE].rstrip()}\u2026"
@@ -77,9 +80,15 @@ def _reason_given(text: str) -> str:
     """What follows a short sentence that objects: "Not good. It is about another town."."""
     sentences = [match[0] for match in _SENTENCE.finditer(text)]
     for sentence, following in pairwise(sentences):
-        if _weight(sentence) > 0 and _is_telling(following):
+        if _weight(sentence) > 0 and _is_telling(following) and _names_what(following):
             return following
     return ""
+
+
+def _names_what(sentence: str) -> bool:
+    """Whether it says what is wrong, and not only that something is."""
+    words = set(_WORD.findall(sentence.lower().replace("\u2019", "'")))
+    return not words <= _words_of_verdicts()
 
 
 def _is_telling(sentence: str) -> bool:
@@ -126,3 +135,8 @@ def _pattern(kind: str) -> re.Pattern[str]:
 @cache
 def _negations() -> frozenset[str]:
     return frozenset(str(word) for word in load_texts("objections")["negations"])
+
+
+@cache
+def _words_of_verdicts() -> frozenset[str]:
+    return frozenset(str(word) for word in load_texts("objections")["verdict"])

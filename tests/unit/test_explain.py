@@ -351,6 +351,16 @@ def test_what_a_judge_finds_right_is_no_objection(evaluation: str, objecting: li
         ("Not good. It is about another town.", "It is about another town."),
         ("Bad. The tone fits. The last unit is missing.", "The last unit is missing."),
         ("This is wrong. The total should be 41, not 14.", "The total should be 41, not 14."),
+        (
+            "This cannot be used as it is. It asks about something that nobody mentions.",
+            "It asks about something that nobody mentions.",
+        ),
+        ("The response is not good enough. Twelve is not ten.", "Twelve is not ten."),
+        (
+            "Das ist so nicht brauchbar. Die Nummer fehlt im Eintrag.",
+            "Die Nummer fehlt im Eintrag.",
+        ),
+        ("This response cannot be accepted.", "This response cannot be accepted."),
         ("98 % are right.", ""),
         ("", ""),
     ],
