@@ -10,7 +10,7 @@ from sdgkit.cluster.absent import absent_teacher
 from sdgkit.cluster.calls import Calls, error_of
 from sdgkit.cluster.dealing import part_of
 from sdgkit.cluster.messages import Look, Serving, Shard, Teachers
-from sdgkit.cluster.stream import ClusterStream, Order, refuse_unfit
+from sdgkit.cluster.stream import ClusterStream, Order
 from sdgkit.errors import SettingsError
 from sdgkit.files import JOURNAL_FILE, write_atomically
 from sdgkit.journal import Journal, refuse_busy
@@ -65,7 +65,6 @@ class JoinedCluster:
             raise SettingsError(
                 "A run on a cluster needs a folder: give out (--out).", setting="out"
             )
-        refuse_unfit(plan)
         command = self.settings.serve
         if command is None:
             plan.require_teachers()
@@ -110,7 +109,7 @@ class JoinedCluster:
 
     def _look(self, plan: Plan, out: Path) -> Look:
         part = part_of(plan, [{**row, "id": id_} for id_, row in plan.admitted])
-        shard = Shard(0, part, {}, out, out, "", None, platform.node())
+        shard = Shard(0, part, {}, {}, False, out, out, "", None, platform.node())
         teachers = Teachers(judge=_introduction_of_judge(plan), serving=self._serving)
         reference = self._calls.start("look", shard, teachers, [], None)
         look: Look = self._calls.result(reference)
@@ -124,7 +123,6 @@ class JoinedCluster:
         finished: Mapping[int, Mapping[str, int]],
     ) -> RowStream:
         """The rows of a plan, to be moved by the workers; see `sdgkit.run.elsewhere.Elsewhere`."""
-        refuse_unfit(plan)
         order = Order(self._workers(), self._serving, platform.node())
         return ClusterStream(self._calls, order, plan, out, journal, finished)
 

@@ -54,7 +54,9 @@ class Shard:
     Attributes:
         number: Its number, from 1.
         plan: What to do, for the seeds of this part, without teachers.
-        units: For each of these seeds, counted from 1, which one of the whole run it is.
+        seeds: For each of these seeds, counted from 1, which one of the whole run it is.
+        units: The same for its units: the seeds or, with a target, their parts of its rounds.
+        is_of_target: Whether these are units of a target's rounds.
         folder: Its folder, inside the run's.
         proof: A file in the run's folder: a machine that reads `secret` in it sees the folder.
         secret: What is in the file, drawn again for each session.
@@ -64,7 +66,9 @@ class Shard:
 
     number: int
     plan: Plan
+    seeds: Mapping[int, int]
     units: Mapping[int, int]
+    is_of_target: bool
     folder: Path
     proof: Path
     secret: str
@@ -123,11 +127,13 @@ class ShardResult:
         journal: The file of its journal, where the run's folder is not seen by the worker;
             otherwise None, and it is in the shard's folder.
         failure: What stopped it, if anything did.
+        tallies: With a target, the rows of each finished unit, as `Tally.as_json` gives them.
     """
 
     report: ShardReport
     journal: bytes | None = None
     failure: Failure | None = None
+    tallies: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

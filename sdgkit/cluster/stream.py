@@ -5,7 +5,7 @@ import secrets
 import shutil
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,11 +14,13 @@ from typing import Any
 from sdgkit.cluster.calls import Calls, Withdrawn, error_of
 from sdgkit.cluster.dealing import deal, share
 from sdgkit.cluster.messages import Serving, Shard, ShardReport, ShardResult, Teachers
-from sdgkit.errors import RunStopped, SettingsError
+from sdgkit.cluster.waves import Waves
+from sdgkit.errors import RunStopped
 from sdgkit.files import JOURNAL_FILE, write_atomically
 from sdgkit.funnel import FAILURES
 from sdgkit.journal import Journal, copy_replies, copy_rows
 from sdgkit.run.plan import Plan
+from sdgkit.run.session import target_of
 from sdgkit.run.shards import FOLDER, shard_folder, take_over_shards
 from sdgkit.stream import Tally, Target, Usage
 from sdgkit.stream.stream import FIRST_FAILURES, NEWEST, NEWEST_TEXTS, StageText
@@ -78,7 +80,6 @@ class ClusterStream:
         journal: Journal,
         finished: Mapping[int, Mapping[str, int]],
     ) -> None:
-        self.target: Target | None = None
         self.newest: deque[dict[str, Any]] = deque(maxlen=NEWEST)
         self.newest_texts: dict[str, deque[StageText]] = {}
         for name in plan.pipeline.names:
@@ -91,9 +92,14 @@ class ClusterStream:
         self._plan = plan
         self._out = out.resolve()
         self._journal = journal
-        units = range(1, len(plan.rows) + 1)
-        self._units = [unit for unit in units if unit not in finished]
+        seeds = range(1, len(plan.rows) + 1)
+        self._seeds = [seed for seed in seeds if seed not in finished]
+        target = target_of(plan, journal)
+        self._waves: Waves | None = None
+        if target is not None:
+            self._waves = Waves(plan, journal, target)
         self._before = Tally()
+        self._usage_before = Usage()
         for numbers in finished.values():
             self._before.add(Tally.from_json(numbers))
         self._reports: dict[int, ShardReport] = {}
@@ -105,8 +111,21 @@ class ClusterStream:
     # Looking --------------------------------------------------------------------------------------
 
     @property
+    def target(self) -> Target | None:
+        """How far the target is; None without one."""
+        if self._waves is None:
+            return None
+        return self._waves.target
+
+    @property
     def tally(self) -> Tally:
         """What became of all rows so far."""
+        if self._waves is None:
+            return self._tally_of_workers
+        return self._waves.shown(self._tally_of_workers)
+
+    @property
+    def _tally_of_workers(self) -> Tally:
         tally = self._before.copy()
         for report in list(self._reports.values()):
             tally.add(Tally.from_json(report.tally))
@@ -118,7 +137,10 @@ class ClusterStream:
         usage = Usage()
         for report in list(self._reports.values()):
             usage = usage.plus(report.usage)
-        return usage
+        before = self._usage_before
+        # What an earlier wave of this session was answered is no reply of an earlier session.
+        reused = max(before.reused, usage.reused - before.requests)
+        return replace(before.plus(usage), reused=reused)
 
     @property
     def in_flight(self) -> int:
@@ -150,17 +172,33 @@ class ClusterStream:
         Raises:
             SdgkitError: What stopped the workers otherwise.
         """
-        if self._units and self._stop_at is None:
-            await self._work()
+        if self._waves is not None:
+            await self._pursue_target(self._waves)
+        elif self._seeds and self._stop_at is None:
+            await self._work(self._seeds)
+        # What a worker recorded that was lost for good.
+        take_over_shards(self._out, self._journal)
         if self._error is not None:
             raise self._error
 
-    async def _work(self) -> None:
+    async def _pursue_target(self, waves: Waves) -> None:
+        while not waves.target.is_over and self._stop_at is None:
+            self._usage_before = self.usage
+            self._reports = {}
+            self._retries = 0
+            units = waves.begin(self._slots())
+            await self._work(self._seeds[:units], target_units=units)
+            try:
+                waves.end(self._tally_of_workers, is_whole=self._stop_at is None)
+            except Exception as error:
+                self.fail(error)
+
+    async def _work(self, seeds: Sequence[int], *, target_units: int | None = None) -> None:
         import ray
 
         watch = await asyncio.to_thread(self._calls.watch)
         try:
-            self._running = await self._start(watch)
+            self._running = await self._start(watch, seeds, target_units)
             while self._running:
                 ended, _ = await asyncio.to_thread(
                     ray.wait, list(self._running), num_returns=1, timeout=LOOK_S
@@ -174,10 +212,10 @@ class ClusterStream:
                 ray.cancel(reference, force=True)
             self._running = {}
             ray.kill(watch)
-        # What a worker recorded that was lost for good.
-        take_over_shards(self._out, self._journal)
 
-    async def _start(self, watch: Any) -> dict[Any, Shard]:
+    async def _start(
+        self, watch: Any, seeds: Sequence[int], target_units: int | None
+    ) -> dict[Any, Shard]:
         """Start a worker for each shard."""
         import ray
 
@@ -190,13 +228,16 @@ class ClusterStream:
         if recorded is not None:
             content = (recorded / JOURNAL_FILE).read_bytes()
             file_of_recorded = [await asyncio.to_thread(ray.put, content)]
-        hands = deal(self._plan, self._units, self._workers())
+        workers = self._workers(len(seeds))
+        hands = deal(self._plan, seeds, workers, target_units=target_units)
         running = {}
         for number, hand in enumerate(hands, 1):
             shard = Shard(
                 number=number,
                 plan=hand.plan,
+                seeds=hand.seeds,
                 units=hand.units,
+                is_of_target=target_units is not None,
                 folder=shard_folder(self._out, number),
                 proof=proof,
                 secret=secret,
@@ -218,9 +259,18 @@ class ClusterStream:
             copy_replies(self._journal, recorded)
         return folder
 
-    def _workers(self) -> int:
-        """How many workers share the seeds: none of them without a seed, or a slot."""
-        workers = min(self._order.workers, len(self._units))
+    def _slots(self) -> int:
+        """How many requests can be in flight."""
+        slots = 1
+        if self._plan.teacher is not None:
+            slots = self._plan.teacher.slots.total
+        if self._order.serving is not None:
+            slots *= self._order.workers
+        return slots
+
+    def _workers(self, seeds: int) -> int:
+        """How many workers share so many seeds: none of them without a seed, or a slot."""
+        workers = min(self._order.workers, seeds)
         for introduction in self._introductions():
             workers = min(workers, introduction.concurrency)
         return workers
@@ -254,6 +304,8 @@ class ClusterStream:
             if number in reports:
                 self._take(pickle.loads(reports[number]))
         self._tell_about_teachers(running)
+        if self._waves is not None:
+            self._waves.note_progress(self._tally_of_workers)
         if not is_stopped:
             self._stop_if_all_fail_alike()
 
@@ -351,7 +403,10 @@ class ClusterStream:
             return
         with closing(Journal(shard.folder, read_only=True)) as recorded:
             copy_replies(recorded, self._journal)
-            copy_rows(recorded, self._journal, shard.units)
+            if self._waves is not None:
+                self._waves.add(shard, result)
+                return
+            copy_rows(recorded, self._journal, shard.seeds, shard.units)
         shutil.rmtree(shard.folder)
 
 
@@ -361,17 +416,3 @@ def _with_share(teacher: Teacher | None, shards: int, shard: int) -> Introductio
     introduction = teacher.introduction
     concurrency = share(introduction.concurrency, shards, shard)
     return replace(introduction, concurrency=concurrency)
-
-
-def refuse_unfit(plan: Plan) -> None:
-    """Refuse what cannot be done on a cluster.
-
-    Raises:
-        SettingsError: The plan asks for it.
-    """
-    if plan.target is not None:
-        raise SettingsError(
-            "A target is not possible on a cluster, since each of its rounds depends on the "
-            "samples of all seeds so far. Leave out target (--target), or the cluster.",
-            setting="target",
-        )

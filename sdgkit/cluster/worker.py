@@ -5,7 +5,7 @@ import platform
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +27,7 @@ from sdgkit.journal import Journal
 from sdgkit.run.plan import Plan
 from sdgkit.run.profiles import after_study, study_notes, study_of
 from sdgkit.run.snapshot import Snapshot, funnel_of, texts_of
-from sdgkit.stream import Stream
+from sdgkit.stream import FixedUnits, Stream
 from sdgkit.teachers import Teacher, background, connect
 from sdgkit.teachers.connection import connect_again
 
@@ -65,6 +65,7 @@ def run_shard(shard: Shard, teachers: Teachers, recorded: list[Any], watch: Any)
         folder = resources.enter_context(_folder_of(shard))
         is_seen = folder == shard.folder
         report = ShardReport(shard.number)
+        tallies: Mapping[int, Mapping[str, int]] = {}
         failure = None
         try:
             work = _Work(shard, folder, _Watch(watch, shard.number))
@@ -72,10 +73,11 @@ def run_shard(shard: Shard, teachers: Teachers, recorded: list[Any], watch: Any)
                 work.carry_out(teachers, recorded)
             finally:
                 report = work.report()
+                tallies = work.tallies()
         except Exception as error:
             failure = _failure(error)
         journal = None if is_seen else _file_of(folder)
-    return ShardResult(report, journal, failure)
+    return ShardResult(report, journal, failure, tallies)
 
 
 @contextmanager
@@ -142,6 +144,7 @@ class _Work:
         self._watch = watch
         self._teachers: list[Teacher] = []
         self._stream: Stream | None = None
+        self._units: FixedUnits | None = None
 
     def carry_out(self, teachers: Teachers, recorded: list[Any]) -> None:
         """Do it. Raises SdgkitError."""
@@ -150,8 +153,10 @@ class _Work:
             journal = resources.enter_context(closing(_journal_of(self._folder, earlier)))
             plan = _connected(self._shard.plan, teachers, self._folder, resources)
             self._teachers = plan.teachers
-            finished = journal.begin(plan.edition().as_json())
-            self._stream = Stream(plan, plan.admitted, journal, finished, None)
+            finished = journal.begin(plan.edition().as_json(), from_start=self._shard.is_of_target)
+            if self._shard.is_of_target:
+                self._units = FixedUnits(len(self._shard.units), seeds=len(plan.rows))
+            self._stream = Stream(plan, plan.admitted, journal, finished, self._units)
             self._stream.stops_early = False
             self._move(self._stream, plan, journal)
 
@@ -199,6 +204,13 @@ class _Work:
             retries=report.retries,
             refused=report.usage.refused,
         )
+
+    def tallies(self) -> Mapping[int, Mapping[str, int]]:
+        """With a target, the rows of each finished unit, as `Tally.as_json` gives them."""
+        if self._units is None:
+            return {}
+        finished = self._units.finished
+        return {unit: tally.as_json() for unit, tally in finished.items()}
 
     def report(self) -> ShardReport:
         """How far the shard has got."""

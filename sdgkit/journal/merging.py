@@ -46,7 +46,9 @@ def copy_replies(source: Journal, whole: Journal) -> None:
         whole.take_over_replies(replies)
 
 
-def copy_rows(source: Journal, whole: Journal, units: Mapping[int, int]) -> None:
+def copy_rows(
+    source: Journal, whole: Journal, rows: Mapping[int, int], units: Mapping[int, int]
+) -> None:
     """Record the samples, the drops and the finished units of a part of a run in the whole's.
 
     They belong to the edition that the whole's session writes.
@@ -54,21 +56,22 @@ def copy_rows(source: Journal, whole: Journal, units: Mapping[int, int]) -> None
     Args:
         source: The journal of the part.
         whole: The journal of the whole run.
-        units: For each input row of the part, counted from 1, which one of the whole it is.
+        rows: For each input row of the part, counted from 1, which one of the whole it is.
+        units: The same for its units, which with a target are parts of rounds.
 
     Raises:
         RunError: One of the two cannot be used.
     """
     edition = whole.edition
     for page in _pages(source, SELECT_ROWS, "place", edition=source.edition):
-        rows = []
+        copied = []
         for place, id_, unit, *columns in page:
-            _, _, below = place.partition(".")
-            new_place = f"{units[unit]:06}"
+            row, _, below = place.partition(".")
+            new_place = f"{rows[int(row)]:06}"
             if below:
                 new_place = f"{new_place}.{below}"
-            rows.append((edition, new_place, id_, units[unit], *columns))
-        whole.take_over(INSERT_ROW, rows)
+            copied.append((edition, new_place, id_, units[unit], *columns))
+        whole.take_over(INSERT_ROW, copied)
     for unit, counts in source.finished_units().items():
         whole.finish(units[unit], counts)
     whole.flush()

@@ -10,7 +10,7 @@ from sdgkit.run.notes import Notes
 from sdgkit.run.plan import Plan
 from sdgkit.run.record import Record
 from sdgkit.run.shards import take_over_shards
-from sdgkit.stream import Stream
+from sdgkit.stream import Stream, Target
 from sdgkit.studies import STUDY
 
 
@@ -19,12 +19,22 @@ def stream_of(plan: Plan, journal: Journal, finished: Mapping[int, Mapping[str, 
 
     With a target nothing is: its rounds begin again from the recorded replies.
     """
+    target = target_of(plan, journal)
+    if target is not None:
+        return Stream(plan, plan.admitted, journal, {}, target)
+    return Stream(plan, plan.admitted, journal, finished, None)
+
+
+def target_of(plan: Plan, journal: Journal) -> Target | None:
+    """The target of a plan, before its first round; None without one.
+
+    The requests of the study have been taken from its limit.
+    """
     target = plan.target_rounds()
     if target is not None:
         by_stage = journal.count_replies_by_stage()
         target.spend(sum(by_stage.get(name, 0) for name in STUDY.names))
-        return Stream(plan, plan.admitted, journal, {}, target)
-    return Stream(plan, plan.admitted, journal, finished, None)
+    return target
 
 
 def begin_session(

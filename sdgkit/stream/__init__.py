@@ -9,6 +9,14 @@ every eighth slot, so that no long chain starts late and samples keep coming.
 from sdgkit.stream.requests import Usage
 from sdgkit.stream.stream import Stream
 from sdgkit.stream.tally import StageCounts, Tally
-from sdgkit.stream.target import RequestLimit, Target
+from sdgkit.stream.target import FixedUnits, RequestLimit, Target
 
-__all__ = ["RequestLimit", "StageCounts", "Stream", "Tally", "Target", "Usage"]
+__all__ = [
+    "FixedUnits",
+    "RequestLimit",
+    "StageCounts",
+    "Stream",
+    "Tally",
+    "Target",
+    "Usage",
+]

@@ -129,12 +129,16 @@ class Target:
         """Whether the limit leaves requests for a further unit, beside those that are begun."""
         if self.limit is None:
             return True
+        per_unit = self.limit.per_unit
+        untouched = self.begun - self.last_unit
         reserved = self.requests
-        for unit in range(self.last_unit + 1, self.begun + 1):
+        for unit in self._unit_requests.keys() | self._waiting.keys():
             used = self._requests_of(unit)
             is_finished = unit in self._waiting
-            reserved += used if is_finished else max(used, self.limit.per_unit)
-        return reserved + self.limit.per_unit <= self.limit.requests
+            reserved += used if is_finished else max(used, per_unit)
+            untouched -= 1
+        reserved += untouched * per_unit
+        return reserved + per_unit <= self.limit.requests
 
     def spend(self, requests: int) -> None:
         """Note requests that were sent before the first round."""
@@ -225,6 +229,55 @@ class Target:
         if self._best_of == 1:
             return self._waiting[unit].rows_out(self._last_stage)
         return len({_parent(place) for place in self._unit_samples.get(unit, ())})
+
+
+class FixedUnits(Target):
+    """Units of which all are finished, whatever comes of them: a part of a target's rounds.
+
+    Args:
+        units: How many units.
+        seeds: How many rows make a round.
+
+    Attributes:
+        units: How many units.
+        finished: The rows of each finished unit.
+    """
+
+    def __init__(self, units: int, seeds: int) -> None:
+        super().__init__(
+            number=units,
+            seeds=seeds,
+            rounds=None,
+            samples_per_unit=1.0,
+            rounds_used_up="",
+            last_stage=0,
+        )
+        self.units = units
+        self.finished: dict[int, Tally] = {}
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all of them are finished."""
+        return len(self.finished) == self.units
+
+    @property
+    def units_remain(self) -> bool:
+        """Whether one is still to be begun."""
+        return self.begun < self.units
+
+    def needs_more(self) -> bool:
+        """Whether one is still to be begun."""
+        return self.units_remain
+
+    def note(self, outcome: Outcome) -> None:
+        """Nothing is counted here."""
+
+    def forget(self, place: str) -> None:
+        """Nothing is counted here."""
+
+    def finish(self, unit: int, tally: Tally) -> None:
+        """Note that a unit is finished; see `Target.finish`."""
+        self.finished[unit] = tally
 
 
 def _parent(place: str) -> str:
