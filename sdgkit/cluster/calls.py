@@ -1,11 +1,12 @@
 """Calls functions on the workers of a Ray cluster."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sdgkit
 from sdgkit.cluster import entrance
-from sdgkit.cluster.messages import Failure
+from sdgkit.cluster.messages import Failure, ShardReport
 from sdgkit.errors import (
     FolderInUse,
     RunError,
@@ -42,6 +43,42 @@ class Withdrawn(Exception):
 
 
 @dataclass(frozen=True)
+class Watch:
+    """What the workers report, and whether they are to stop.
+
+    Attributes:
+        actor: The actor to which they report.
+    """
+
+    actor: Any
+
+    def reports(self, is_stopped: bool) -> dict[int, ShardReport]:
+        """The newest report of each shard, by its number.
+
+        Args:
+            is_stopped: Whether the workers are to stop.
+
+        Raises:
+            RunStopped: The cluster does not answer.
+        """
+        import pickle
+
+        import ray
+
+        try:
+            reports = ray.get(self.actor.reports.remote(is_stopped))
+        except ray.exceptions.RayError as error:
+            raise RunStopped(f"The connection to the cluster broke: {error}") from None
+        return {number: pickle.loads(report) for number, report in reports.items()}
+
+    def close(self) -> None:
+        """End it."""
+        import ray
+
+        ray.kill(self.actor)
+
+
+@dataclass(frozen=True)
 class Calls:
     """Calls functions of `sdgkit.cluster.worker` on the workers of a cluster.
 
@@ -51,14 +88,14 @@ class Calls:
 
     settings: "RayCluster"
 
-    def watch(self) -> Any:
-        """A new actor to which workers report; it lives on the machine of this process."""
+    def watch(self) -> Watch:
+        """A new watch; its actor lives on the machine of this process."""
         import ray
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         node = ray.get_runtime_context().get_node_id()
         _send_by_value(ray)
-        return (
+        actor = (
             ray.remote(entrance.Watch)
             .options(
                 num_cpus=0,
@@ -68,9 +105,16 @@ class Calls:
             )
             .remote()
         )
+        return Watch(actor)
+
+    def shared(self, content: bytes) -> list[Any]:
+        """A reference to what many workers may want to read; in a list, so that none has to."""
+        import ray
+
+        return [ray.put(content)]
 
     def start(
-        self, function: str, job: object, teachers: object, recorded: list[Any], watch: Any
+        self, function: str, job: object, teachers: object, recorded: list[Any], watch: Watch | None
     ) -> Any:
         """Start a call, and return Ray's reference to its result."""
         import ray
@@ -90,8 +134,22 @@ class Calls:
             ray.cloudpickle.dumps(job),
             ray.cloudpickle.dumps(teachers),
             recorded,
-            watch,
+            watch.actor if watch is not None else None,
         )
+
+    def ended(self, references: Sequence[Any], seconds: float) -> Sequence[Any]:
+        """Wait until one of several calls has ended, but no longer than this. Returns which."""
+        import ray
+
+        ended: Sequence[Any]
+        ended, _ = ray.wait(list(references), num_returns=1, timeout=seconds)
+        return ended
+
+    def withdraw(self, reference: Any) -> None:
+        """Take a call back, and end its worker."""
+        import ray
+
+        ray.cancel(reference, force=True)
 
     def result(self, reference: Any) -> Any:
         """The result of a call. Waits for it.

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sdgkit.cluster.calls import Calls, Withdrawn, error_of
+from sdgkit.cluster.calls import Calls, Watch, Withdrawn, error_of
 from sdgkit.cluster.dealing import deal, share
 from sdgkit.cluster.messages import Serving, Shard, ShardReport, ShardResult, Teachers
 from sdgkit.cluster.waves import Waves
@@ -194,31 +194,25 @@ class ClusterStream:
                 self.fail(error)
 
     async def _work(self, seeds: Sequence[int], *, target_units: int | None = None) -> None:
-        import ray
-
         watch = await asyncio.to_thread(self._calls.watch)
         try:
             self._running = await self._start(watch, seeds, target_units)
             while self._running:
-                ended, _ = await asyncio.to_thread(
-                    ray.wait, list(self._running), num_returns=1, timeout=LOOK_S
-                )
+                ended = await asyncio.to_thread(self._calls.ended, list(self._running), LOOK_S)
                 await self._take_reports(watch)
                 for reference in ended:
                     await self._end(reference)
                 self._withdraw_if_stopped()
         finally:
             for reference in self._running:
-                ray.cancel(reference, force=True)
+                self._calls.withdraw(reference)
             self._running = {}
-            ray.kill(watch)
+            watch.close()
 
     async def _start(
-        self, watch: Any, seeds: Sequence[int], target_units: int | None
+        self, watch: Watch, seeds: Sequence[int], target_units: int | None
     ) -> dict[Any, Shard]:
         """Start a worker for each shard."""
-        import ray
-
         secret = secrets.token_hex(16)
         proof = self._out / FOLDER / PROOF_FILE
         with write_atomically(proof) as file:
@@ -227,7 +221,7 @@ class ClusterStream:
         file_of_recorded = []
         if recorded is not None:
             content = (recorded / JOURNAL_FILE).read_bytes()
-            file_of_recorded = [await asyncio.to_thread(ray.put, content)]
+            file_of_recorded = await asyncio.to_thread(self._calls.shared, content)
         workers = self._workers(len(seeds))
         hands = deal(self._plan, seeds, workers, target_units=target_units)
         running = {}
@@ -287,22 +281,18 @@ class ClusterStream:
             serving=self._order.serving,
         )
 
-    async def _take_reports(self, watch: Any) -> None:
+    async def _take_reports(self, watch: Watch) -> None:
         """Take the newest reports of the workers, and pass on whether they are to stop."""
-        import pickle
-
-        import ray
-
         is_stopped = self._stop_at is not None
         try:
-            reports = await asyncio.to_thread(ray.get, watch.reports.remote(is_stopped))
-        except ray.exceptions.RayError as error:
-            self.fail(RunStopped(f"The connection to the cluster broke: {error}"))
+            reports = await asyncio.to_thread(watch.reports, is_stopped)
+        except RunStopped as error:
+            self.fail(error)
             return
         running = [shard.number for shard in self._running.values()]
         for number in running:
             if number in reports:
-                self._take(pickle.loads(reports[number]))
+                self._take(reports[number])
         self._tell_about_teachers(running)
         if self._waves is not None:
             self._waves.note_progress(self._tally_of_workers)
@@ -358,14 +348,12 @@ class ClusterStream:
 
     def _withdraw_if_stopped(self) -> None:
         """Cancel what has not begun, and in the end the workers that do not stop by themselves."""
-        import ray
-
         if self._stop_at is None:
             return
         is_late = time.monotonic() > self._stop_at
         for reference, shard in self._running.items():
             if is_late or shard.number not in self._reports:
-                ray.cancel(reference, force=True)
+                self._calls.withdraw(reference)
 
     async def _end(self, reference: Any) -> None:
         """Take over the result of a shard."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from sdgkit.cluster.messages import (
     Failure,
@@ -43,23 +43,52 @@ LOOK_S = 0.5
 
 def call(function: str, job: bytes, teachers: bytes, recorded: list[Any], watch: Any) -> bytes:
     """Call a function of this file by its name; see `sdgkit.cluster.entrance.enter`."""
-    functions: dict[str, Callable[..., object]] = {"run_shard": run_shard, "look": look}
-    result = functions[function](pickle.loads(job), pickle.loads(teachers), recorded, watch)
-    return pickle.dumps(result)
+    given = pickle.loads(job)
+    if function == "look":
+        return pickle.dumps(look(given, pickle.loads(teachers)))
+
+    def fetch() -> bytes:
+        import ray
+
+        content: bytes = ray.get(recorded[0])
+        return content
+
+    tell = _Watch(watch, given.number).tell
+    return pickle.dumps(run_shard(given, pickle.loads(teachers), fetch, tell))
+
+
+class _Watch:
+    """The actor to which a worker reports. If it is gone, so is the run: Ray ends the worker."""
+
+    def __init__(self, actor: Any, number: int) -> None:
+        self._actor = actor
+        self._number = number
+
+    def tell(self, report: ShardReport) -> bool:
+        """Report, and return whether the run was cancelled."""
+        import ray
+
+        try:
+            reply = self._actor.report.remote(self._number, pickle.dumps(report))
+            return bool(ray.get(reply))
+        except ray.exceptions.RayActorError:
+            return False
 
 
 # A shard ------------------------------------------------------------------------------------------
 
+Fetch: TypeAlias = Callable[[], bytes]
+Tell: TypeAlias = Callable[[ShardReport], bool]
 
-def run_shard(shard: Shard, teachers: Teachers, recorded: list[Any], watch: Any) -> ShardResult:
+
+def run_shard(shard: Shard, teachers: Teachers, fetch: Fetch, tell: Tell) -> ShardResult:
     """Work on a shard until its rows are finished, or the run is cancelled.
 
     Args:
         shard: The shard.
         teachers: Whom to ask.
-        recorded: A reference to the file of the recorded replies, for a worker that does not see
-            the run's folder; empty without any.
-        watch: The actor to which it reports.
+        fetch: Gets the file of the recorded replies, if the worker does not see the run's folder.
+        tell: Takes a report, and returns whether the run was cancelled.
     """
     with ExitStack() as resources:
         folder = resources.enter_context(_folder_of(shard))
@@ -68,9 +97,9 @@ def run_shard(shard: Shard, teachers: Teachers, recorded: list[Any], watch: Any)
         tallies: Mapping[int, Mapping[str, int]] = {}
         failure = None
         try:
-            work = _Work(shard, folder, _Watch(watch, shard.number))
+            work = _Work(shard, folder, fetch, tell)
             try:
-                work.carry_out(teachers, recorded)
+                work.carry_out(teachers)
             finally:
                 report = work.report()
                 tallies = work.tallies()
@@ -111,45 +140,29 @@ def _file_of(folder: Path) -> bytes | None:
         return None
 
 
-class _Watch:
-    """The actor to which a worker reports. If it is gone, so is the run: Ray ends the worker."""
-
-    def __init__(self, actor: Any, number: int) -> None:
-        self._actor = actor
-        self._number = number
-
-    def wants_stop(self, report: ShardReport) -> bool:
-        """Report, and return whether the run was cancelled."""
-        import ray
-
-        try:
-            reply = self._actor.report.remote(self._number, pickle.dumps(report))
-            return bool(ray.get(reply))
-        except ray.exceptions.RayActorError:
-            return False
-
-
 class _Work:
     """The work on a shard.
 
     Args:
         shard: The shard.
         folder: Where it is recorded.
-        watch: To whom it is reported.
+        fetch: As for `run_shard`.
+        tell: As for `run_shard`.
     """
 
-    def __init__(self, shard: Shard, folder: Path, watch: _Watch) -> None:
+    def __init__(self, shard: Shard, folder: Path, fetch: Fetch, tell: Tell) -> None:
         self._shard = shard
         self._folder = folder
-        self._watch = watch
+        self._fetch = fetch
+        self._tell = tell
         self._teachers: list[Teacher] = []
         self._stream: Stream | None = None
         self._units: FixedUnits | None = None
 
-    def carry_out(self, teachers: Teachers, recorded: list[Any]) -> None:
+    def carry_out(self, teachers: Teachers) -> None:
         """Do it. Raises SdgkitError."""
         with ExitStack() as resources:
-            earlier = self._earlier(recorded, resources)
+            earlier = self._earlier(resources)
             journal = resources.enter_context(closing(_journal_of(self._folder, earlier)))
             plan = _connected(self._shard.plan, teachers, self._folder, resources)
             self._teachers = plan.teachers
@@ -160,17 +173,15 @@ class _Work:
             self._stream.stops_early = False
             self._move(self._stream, plan, journal)
 
-    def _earlier(self, recorded: list[Any], resources: ExitStack) -> Journal | None:
+    def _earlier(self, resources: ExitStack) -> Journal | None:
         """The replies that earlier sessions of the run recorded; None without any."""
         place = self._shard.recorded
         if place is None:
             return None
         if self._folder != self._shard.folder:
-            import ray
-
             place = self._folder / "recorded"
             place.mkdir(exist_ok=True)
-            (place / JOURNAL_FILE).write_bytes(ray.get(recorded[0]))
+            (place / JOURNAL_FILE).write_bytes(self._fetch())
         return resources.enter_context(closing(Journal(place, read_only=True)))
 
     def _move(self, stream: Stream, plan: Plan, journal: Journal) -> None:
@@ -181,7 +192,7 @@ class _Work:
             while not moving.done():
                 with suppress(TimeoutError):
                     moving.exception(timeout=REPORT_S)
-                if self._watch.wants_stop(self.report()):
+                if self._tell(self.report()):
                     background.loop().call_soon_threadsafe(stream.cancel)
                 background.wait(self._beat(journal, plan, time.monotonic() - begun, "running"))
         finally:
@@ -281,14 +292,12 @@ def _served(serving: Serving, folder: Path, resources: ExitStack) -> Teacher:
     return resources.enter_context(teacher)
 
 
-def look(shard: Shard, teachers: Teachers, recorded: list[Any], watch: Any) -> Look:
+def look(shard: Shard, teachers: Teachers) -> Look:
     """Start the teacher, and study the seeds with it if the plan wants that.
 
     Args:
         shard: The whole run as one shard.
         teachers: How to start the teacher.
-        recorded: As for `run_shard`.
-        watch: As for `run_shard`.
     """
     folder = Path(tempfile.mkdtemp(prefix="sdgkit-look-"))
     try:

@@ -48,6 +48,7 @@ def test_every_seed_is_dealt_to_one_shard_under_the_id_that_it_has_in_the_whole(
     dealt = [unit for hand in hands for unit in hand.units.values()]
     assert sorted(dealt) == [1, 2, 4, 5, 6, 7]
     assert [len(hand.units) for hand in hands] == [2, 2, 1, 1]
+    assert [hand.seeds for hand in hands] == [hand.units for hand in hands]
     for hand in hands:
         for number, (id_, row) in enumerate(hand.plan.admitted, 1):
             assert (id_, row) == whole.admitted[hand.units[number] - 1]
@@ -58,6 +59,12 @@ def test_equal_seeds_are_dealt_to_the_same_shard(script: ScriptedTeacher) -> Non
     whole = sk.plan(rows, teacher=script.connect(), prompts=PROMPTS, profile=False, **SMALL)
     hands = deal(whole, range(1, 7), shards=2)
     assert sorted(sorted(hand.units.values()) for hand in hands) == [[1, 3, 5], [2, 4, 6]]
+
+
+def test_a_shard_does_its_seeds_part_of_every_round_of_a_target(script: ScriptedTeacher) -> None:
+    hands = deal(plan(script, 4), range(1, 5), shards=3, target_units=10)
+    assert [list(hand.seeds.values()) for hand in hands] == [[1, 4], [2], [3]]
+    assert [list(hand.units.values()) for hand in hands] == [[1, 4, 5, 8, 9], [2, 6, 10], [3, 7]]
 
 
 @pytest.mark.parametrize("number", [3, 8, 16, 1000])
@@ -215,17 +222,10 @@ def test_options_of_a_cluster_that_cannot_be_used_are_refused(
         sk.RayCluster(**options)  # type: ignore[arg-type]
 
 
-def test_a_target_and_a_run_in_memory_are_refused_in_a_sentence(
-    script: ScriptedTeacher, tmp_path: Path
-) -> None:
+def test_a_run_in_memory_is_refused_in_a_sentence(script: ScriptedTeacher) -> None:
     from sdgkit.cluster.joined import JoinedCluster
     from sdgkit.run.elsewhere import TeacherLimits
 
     joined = JoinedCluster(sk.RayCluster())
     with pytest.raises(SettingsError, match="needs a folder"):
         joined.prepared(plan(script), None, TeacherLimits())
-    with_target = sk.plan(
-        seeds(), teacher=script.connect(), prompts=PROMPTS, profile=False, target=5, **SMALL
-    )
-    with pytest.raises(SettingsError, match="A target is not possible on a cluster"):
-        joined.prepared(with_target, tmp_path, TeacherLimits())
