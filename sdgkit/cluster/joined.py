@@ -22,6 +22,9 @@ from sdgkit.run.shards import shard_folder
 if TYPE_CHECKING:
     from sdgkit.cluster.ray_cluster import RayCluster
 
+MOST_ON_A_MACHINE = 64
+"""Workers on a machine if they need neither CPU cores nor GPUs."""
+
 
 class JoinedCluster:
     """A cluster that this process is connected to. Get one from `RayCluster.join`.
@@ -126,34 +129,68 @@ class JoinedCluster:
         order = Order(self._workers(), self._serving, platform.node())
         return ClusterStream(self._calls, order, plan, out, journal, finished)
 
-    def _workers(self) -> int:
-        """How many workers the cluster is to have.
+    def look_for_room(self) -> None:
+        """Look whether any machine has what a worker needs.
 
         Raises:
-            SettingsError: It has too few GPUs for a single one.
+            SettingsError: None has, and it is not said how many workers there will be.
         """
-        if self.settings.workers is not None:
-            return self.settings.workers
-        import ray
+        settings = self.settings
+        if any(_rooms(settings)):
+            return
+        sentence = f"No machine of the cluster has {_needs(settings)} that a worker needs"
+        if settings.workers is not None:
+            self.notes.append(f"{sentence}: the run waits until one joins.")
+            return
+        raise SettingsError(
+            f"{sentence}. If the cluster grows on demand, say how many workers you want (workers, "
+            "--workers).",
+            setting="gpus_per_worker" if settings.gpus_per_worker else "cpus_per_worker",
+        )
 
-        gpus_per_worker = self.settings.gpus_per_worker
-        if gpus_per_worker:
-            gpus = ray.cluster_resources().get("GPU", 0.0)
-            workers = int(gpus / gpus_per_worker)
-            if workers < 1:
-                raise SettingsError(
-                    f"The cluster has {gpus:g} GPUs, and a worker needs {gpus_per_worker:g} "
-                    "(gpus_per_worker, --gpus-per-worker). If it grows on demand, say how many "
-                    "workers you want (workers, --workers).",
-                    setting="gpus_per_worker",
-                )
-            return workers
-        machines = [node for node in ray.nodes() if _can_work(node)]
+    def _workers(self) -> int:
+        """How many workers the cluster is to have."""
+        settings = self.settings
+        if settings.workers is not None:
+            return settings.workers
+        rooms = _rooms(settings)
+        if settings.gpus_per_worker:
+            return max(1, sum(rooms))
+        machines = [room for room in rooms if room]
         return max(1, len(machines))
 
 
-def _can_work(node: Mapping[str, Any]) -> bool:
-    return bool(node["Alive"]) and node["Resources"].get("CPU", 0) > 0
+def _rooms(settings: "RayCluster") -> list[int]:
+    """How many workers each machine can hold at the same time."""
+    import ray
+
+    return [_room_for_workers(node, settings) for node in ray.nodes()]
+
+
+def _room_for_workers(node: Mapping[str, Any], settings: "RayCluster") -> int:
+    """How many workers a machine can hold at the same time."""
+    if not node["Alive"]:
+        return 0
+    room = MOST_ON_A_MACHINE
+    for resource, needed in _resources(settings).items():
+        if needed:
+            room = min(room, int(node["Resources"].get(resource, 0.0) / needed))
+    return room
+
+
+def _resources(settings: "RayCluster") -> dict[str, float]:
+    """What a worker needs, under Ray's names."""
+    return {"GPU": settings.gpus_per_worker, "CPU": settings.cpus_per_worker}
+
+
+def _needs(settings: "RayCluster") -> str:
+    """What a worker needs, in words."""
+    needs = []
+    if settings.gpus_per_worker:
+        needs.append(f"the {settings.gpus_per_worker:g} GPUs (gpus_per_worker, --gpus-per-worker)")
+    if settings.cpus_per_worker:
+        needs.append(f"the {settings.cpus_per_worker:g} CPU cores (cpus_per_worker)")
+    return " and ".join(needs)
 
 
 def _introduction_of_judge(plan: Plan) -> Any:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ NO_RAY = (
     "Ray is not installed. Install the extra on every machine of the cluster: "
     "pip install 'sdgkit[cluster]'."
 )
+
+VERSION_MISMATCH = "Version mismatch"
+"""How Ray says that the versions of Ray or Python are not those of the cluster."""
 
 
 @dataclass(frozen=True)
@@ -88,15 +92,17 @@ class RayCluster:
             The cluster, for `sdgkit.Run(…, elsewhere=…)`.
 
         Raises:
-            SettingsError: Ray is not installed.
-            RunError: There is no such cluster.
+            SettingsError: Ray is not installed, or no machine has what a worker needs.
+            RunError: There is no such cluster, or it runs other versions.
         """
         ray = _import_ray()
         is_ours = not ray.is_initialized()
         if is_ours:
             _connect(ray, self.address)
         try:
-            yield JoinedCluster(self)
+            cluster = JoinedCluster(self)
+            cluster.look_for_room()
+            yield cluster
         finally:
             if is_ours:
                 ray.shutdown()
@@ -120,8 +126,26 @@ def _connect(ray: Any, address: str) -> None:
         ray.init(address=address, **options)
     except (ConnectionError, RuntimeError, ValueError) as error:
         where = "on this machine" if address == "auto" else f"at {address}"
+        if VERSION_MISMATCH in str(error):
+            raise RunError(_versions_differ(where, str(error))) from None
         first_line = str(error).strip().partition("\n")[0]
         raise RunError(
             f"There is no Ray cluster {where} ({first_line}). Start one with `ray start --head`, "
             'give its address, or use "local" for one on this machine alone.'
         ) from None
+
+
+def _versions_differ(where: str, message: str) -> str:
+    """Ray's message about versions that differ, as a sentence with what to do."""
+    versions = re.findall(r"Ray: (\S+)\s+Python: (\S+)", message)
+    detail = ""
+    if len(versions) == 2:
+        (their_ray, their_python), (own_ray, own_python) = versions
+        detail = (
+            f" (Ray {their_ray} and Python {their_python} there; Ray {own_ray} and Python "
+            f"{own_python} here)"
+        )
+    return (
+        f"The Ray cluster {where} runs other versions than this process{detail}. Install the same "
+        "versions of Ray and Python on every machine of the cluster and on this one."
+    )

@@ -113,6 +113,8 @@ class Shelf:
                 setting="serve",
             )
         self._elsewhere = elsewhere
+        for note in elsewhere.notes:
+            self._say(note)
 
     # Working --------------------------------------------------------------------------------------
 

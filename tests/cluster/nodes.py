@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -74,6 +74,10 @@ class Machine:
     """
 
     process: "subprocess.Popen[bytes]"
+
+    def file(self, path: Path) -> Path:
+        """A file as this machine sees it, from outside."""
+        return Path(f"/proc/{self.process.pid}/root{path}")
 
     def workers(self) -> list[psutil.Process]:
         """Its processes that work on a shard at this moment."""
@@ -145,16 +149,24 @@ class Nodes:
         options = ["--head", f"--port={port}", "--include-dashboard=false"]
         return self._start([*options, "--num-cpus=1", f"--temp-dir={self.folder}"])
 
-    def add(self, first_path: Path | None = None) -> Machine:
+    def add(self, first_path: Path | None = None, mounts: str = "", **environment: str) -> Machine:
         """Add a machine with a core.
 
         Args:
             first_path: A folder in which it looks for Python packages before all others.
+            mounts: Shell commands that mount file systems of its own.
+            environment: Further environment variables.
         """
         options = [f"--address={self.address}", "--num-cpus=1"]
-        return self._start(options, first_path)
+        return self._start(options, first_path, mounts, environment)
 
-    def _start(self, options: Sequence[str], first_path: Path | None = None) -> Machine:
+    def _start(
+        self,
+        options: Sequence[str],
+        first_path: Path | None = None,
+        mounts: str = "",
+        environment: Mapping[str, str] | None = None,
+    ) -> Machine:
         command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block"]
         command += ["--disable-usage-stats", f"--object-store-memory={STORE_BYTES}", *options]
         ports = {name: free_port() for name in AGENT_PORTS}
@@ -162,6 +174,10 @@ class Nodes:
         path = python_path()
         if first_path is not None:
             path = f"{first_path}{os.pathsep}{path}"
+        if mounts:
+            script = f'{mounts} && exec "$@"'
+            own = ["unshare", "--map-root-user", "--mount", "bash", "-c", script, "bash"]
+            command = [*own, *command]
         self._started += 1
         log = self.folder.parent / f"{self.folder.name}-{self._started}.log"
         with open(log, "wb") as output:
@@ -170,7 +186,7 @@ class Nodes:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=clean_environment(PYTHONPATH=path, **PATIENT),
+                env=clean_environment(PYTHONPATH=path, **PATIENT, **(environment or {})),
                 start_new_session=True,
             )
         machine = Machine(process)
@@ -185,9 +201,11 @@ class Nodes:
         return machine
 
     @contextlib.contextmanager
-    def one_more(self, first_path: Path | None = None) -> Iterator[Machine]:
+    def one_more(
+        self, first_path: Path | None = None, mounts: str = "", **environment: str
+    ) -> Iterator[Machine]:
         """A further machine for a moment; see `add`."""
-        machine = self.add(first_path)
+        machine = self.add(first_path, mounts, **environment)
         try:
             yield machine
         finally:

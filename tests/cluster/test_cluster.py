@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+from bad_weather import can_mount
 from cluster.conftest import SMALL, Start
 from cluster.nodes import Nodes, driver_environment, interrupt, wait_for
 from scripted import PROMPTS, Ask, ScriptedTeacher, assert_adds_up, seeds
@@ -184,3 +186,27 @@ def test_a_machine_without_sdgkit_stops_the_run_in_a_sentence_that_names_it(
     assert said["kind"] == "CannotEnter"
     assert "cannot import sdgkit" in said["error"]
     assert "Install sdgkit[cluster]" in said["error"]
+
+
+def test_a_machine_with_a_disk_of_its_own_that_is_full_loses_nothing_and_later_finishes(
+    nodes: Nodes, script: ScriptedTeacher, start: Start, ended: Ended, tmp_path: Path
+) -> None:
+    """It does not see the run's folder, gets the recorded replies, and sends its own home."""
+    if not can_mount():
+        pytest.skip("this system lets no process mount a file system of its own")
+    alone(script, tmp_path / "one")
+    script.forget()
+    out, disk = tmp_path / "many", tmp_path / "disk"
+    out.mkdir()
+    disk.mkdir()
+    mounts = f"mount -t tmpfs none {out} && mount -t tmpfs -o size=600k none {disk}"
+    mounts += f" && head -c 460000 /dev/zero > {disk}/ballast"
+    with nodes.one_more(mounts=mounts, TMPDIR=str(disk)) as machine:
+        said = ended(start(out, **on_cluster(nodes)))
+        assert "Free some disk space" in said["error"], said
+        assert "resume" in said["error"]
+        machine.file(disk / "ballast").unlink()
+        assert ended(start(out, **on_cluster(nodes)))["state"] == "done"
+        assert not list(machine.file(disk).glob("sdgkit-*"))
+    assert_same(tmp_path / "one", out)
+    assert script.repeated() <= SLOTS
