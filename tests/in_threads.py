@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import sdgkit as sk
@@ -34,9 +35,12 @@ class ThreadWatch(Watch):
 class ThreadCalls(Calls):
     """Calls functions in threads, with what they are given as other processes would get it."""
 
-    def __init__(self, settings: sk.RayCluster, pool: ThreadPoolExecutor) -> None:
+    def __init__(
+        self, settings: sk.RayCluster, pool: ThreadPoolExecutor, sees_folder: bool
+    ) -> None:
         super().__init__(settings)
         self.pool = pool
+        self.sees_folder = sees_folder
         self.waves = 0
 
     def watch(self) -> ThreadWatch:
@@ -51,6 +55,8 @@ class ThreadCalls(Calls):
     ) -> Any:
         assert isinstance(watch, ThreadWatch)
         shard, others = pickle.loads(pickle.dumps((job, teachers)))
+        if not self.sees_folder:
+            shard = replace(shard, proof=shard.proof.with_name("nothing.txt"))
 
         def tell(report: ShardReport) -> bool:
             watch.newest[report.number] = report
@@ -78,18 +84,20 @@ class ThreadCluster:
     Args:
         workers: How many shards there may be.
         threads: How many of them can work at the same time.
+        sees_folder: Whether they see the run's folder.
     """
 
-    def __init__(self, workers: int = 3, threads: int = 3) -> None:
+    def __init__(self, workers: int = 3, threads: int = 3, *, sees_folder: bool = True) -> None:
         self.settings = sk.RayCluster(workers=workers)
         self.threads = threads
+        self.sees_folder = sees_folder
         self.waves = 0
 
     @contextmanager
     def join(self) -> Iterator[JoinedCluster]:
         with ThreadPoolExecutor(self.threads) as pool:
             joined = JoinedCluster(self.settings)
-            calls = ThreadCalls(self.settings, pool)
+            calls = ThreadCalls(self.settings, pool, self.sees_folder)
             joined._calls = calls
             yield joined
             self.waves = calls.waves

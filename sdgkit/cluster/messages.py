@@ -124,14 +124,14 @@ class ShardResult:
 
     Attributes:
         report: Its numbers at the end.
-        journal: The file of its journal, where the run's folder is not seen by the worker;
-            otherwise None, and it is in the shard's folder.
+        files: The files of its journal, by name, where the run's folder is not seen by the worker;
+            otherwise empty, and they are in the shard's folder.
         failure: What stopped it, if anything did.
         tallies: With a target, the rows of each finished unit, as `Tally.as_json` gives them.
     """
 
     report: ShardReport
-    journal: bytes | None = None
+    files: Mapping[str, bytes] = field(default_factory=dict)
     failure: Failure | None = None
     tallies: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
 

@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,12 @@ NO_RAY = (
     "Ray is not installed. Install the extra on every machine of the cluster: "
     "pip install 'sdgkit[cluster]'."
 )
+
+HOST_AND_PORT = re.compile(r"(?P<host>[^/\s]+):(?P<port>\d+)")
+"""The address of a cluster."""
+
+CONNECT_S = 10.0
+"""Seconds in which the cluster has to accept a connection."""
 
 VERSION_MISMATCH = "Version mismatch"
 """How Ray says that the versions of Ray or Python are not those of the cluster."""
@@ -61,9 +68,10 @@ class RayCluster:
     serve_patience: float = 1800.0
 
     def __post_init__(self) -> None:
-        if not self.address:
+        if self.address not in ("auto", "local") and not HOST_AND_PORT.fullmatch(self.address):
             raise SettingsError(
-                'The address of the cluster is "auto", "local" or HOST:PORT; it is empty.',
+                'The address of a Ray cluster (address, --ray) must be "auto", "local" or '
+                f'HOST:PORT, such as "10.0.0.5:6379", not {self.address!r}.',
                 setting="address",
             )
         if self.workers is not None:
@@ -98,7 +106,7 @@ class RayCluster:
         ray = _import_ray()
         is_ours = not ray.is_initialized()
         if is_ours:
-            _connect(ray, self.address)
+            connect(ray, self.address)
         try:
             cluster = JoinedCluster(self)
             cluster.look_for_room()
@@ -118,7 +126,17 @@ def _import_ray() -> Any:
     return ray
 
 
-def _connect(ray: Any, address: str) -> None:
+def connect(ray: Any, address: str) -> None:
+    """Connect this process to a cluster.
+
+    Args:
+        ray: The module of that name.
+        address: As `RayCluster` has it.
+
+    Raises:
+        RunError: There is no such cluster, or it runs other versions.
+    """
+    _refuse_silent(address)
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address == "local":
         options["include_dashboard"] = False
@@ -127,7 +145,7 @@ def _connect(ray: Any, address: str) -> None:
     except (ConnectionError, RuntimeError, ValueError) as error:
         where = "on this machine" if address == "auto" else f"at {address}"
         if VERSION_MISMATCH in str(error):
-            raise RunError(_versions_differ(where, str(error))) from None
+            raise RunError(versions_differ(where, str(error))) from None
         first_line = str(error).strip().partition("\n")[0]
         raise RunError(
             f"There is no Ray cluster {where} ({first_line}). Start one with `ray start --head`, "
@@ -135,7 +153,25 @@ def _connect(ray: Any, address: str) -> None:
         ) from None
 
 
-def _versions_differ(where: str, message: str) -> str:
+def _refuse_silent(address: str) -> None:
+    """Refuse an address at which nobody listens, for which Ray itself waits for minutes."""
+    if address == "auto":
+        address = os.environ.get("RAY_ADDRESS", address)
+    named = HOST_AND_PORT.fullmatch(address)
+    if named is None:
+        return
+    try:
+        with socket.create_connection((named["host"].strip("[]"), int(named["port"])), CONNECT_S):
+            pass
+    except (OSError, OverflowError) as error:
+        raise RunError(
+            f"Nothing answers at {address} ({error}). Give the address that `ray start --head` "
+            "shows on the first machine of the cluster (--ray HOST:PORT), and check that the "
+            "cluster runs (`ray status`)."
+        ) from None
+
+
+def versions_differ(where: str, message: str) -> str:
     """Ray's message about versions that differ, as a sentence with what to do."""
     versions = re.findall(r"Ray: (\S+)\s+Python: (\S+)", message)
     detail = ""

@@ -177,7 +177,10 @@ class ClusterStream:
         elif self._seeds and self._stop_at is None:
             await self._work(self._seeds)
         # What a worker recorded that was lost for good.
-        take_over_shards(self._out, self._journal)
+        try:
+            take_over_shards(self._out, self._journal)
+        except Exception as error:
+            self.fail(error)
         if self._error is not None:
             raise self._error
 
@@ -369,12 +372,12 @@ class ClusterStream:
             return
         self._take(result.report)
         self._tell_about_teachers([shard.number for shard in self._running.values()])
+        if result.failure is not None:
+            self.fail(error_of(result.failure))
         try:
             self._take_over(shard, result)
         except Exception as error:
             self.fail(error)
-        if result.failure is not None:
-            self.fail(error_of(result.failure))
 
     def _forget_rows(self, shard: Shard) -> None:
         """Of a lost shard only the replies are kept: its rows come again from them."""
@@ -383,10 +386,10 @@ class ClusterStream:
             self._reports[shard.number] = replace(report, tally={}, in_flight=0)
 
     def _take_over(self, shard: Shard, result: ShardResult) -> None:
-        if result.journal is not None:
+        for name, content in result.files.items():
             shard.folder.mkdir(parents=True, exist_ok=True)
-            with write_atomically(shard.folder / JOURNAL_FILE) as file:
-                file.write(result.journal)
+            with write_atomically(shard.folder / name) as file:
+                file.write(content)
         if not (shard.folder / JOURNAL_FILE).exists():
             return
         with closing(Journal(shard.folder, read_only=True)) as recorded:

@@ -40,6 +40,9 @@ BEFORE_IT_S = 600.0
 LOOK_S = 0.5
 """Seconds between two looks whether it does."""
 
+SHARED_MEMORY = "-shm"
+"""How SQLite's file for the processes of one machine ends."""
+
 
 def call(function: str, job: bytes, teachers: bytes, recorded: list[Any], watch: Any) -> bytes:
     """Call a function of this file by its name; see `sdgkit.cluster.entrance.enter`."""
@@ -105,8 +108,8 @@ def run_shard(shard: Shard, teachers: Teachers, fetch: Fetch, tell: Tell) -> Sha
                 tallies = work.tallies()
         except Exception as error:
             failure = _failure(error)
-        journal = None if is_seen else _file_of(folder)
-    return ShardResult(report, journal, failure, tallies)
+        files = {} if is_seen else _files_of(folder)
+    return ShardResult(report, files, failure, tallies)
 
 
 @contextmanager
@@ -130,6 +133,18 @@ def _reads(proof: Path, secret: str) -> bool:
         return proof.read_text("utf-8") == secret
     except OSError:
         return False
+
+
+def _files_of(folder: Path) -> dict[str, bytes]:
+    """The files of the journal in a folder, by name.
+
+    On a full disk its log may hold what could not be moved into the journal itself any more.
+    """
+    files = {}
+    for path in folder.glob(f"{JOURNAL_FILE}*"):
+        if not path.name.endswith(SHARED_MEMORY):
+            files[path.name] = path.read_bytes()
+    return files
 
 
 def _file_of(folder: Path) -> bytes | None:

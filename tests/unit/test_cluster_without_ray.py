@@ -6,20 +6,23 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from in_threads import ThreadCluster
 from scripted import PROMPTS, ScriptedTeacher, ignore_note, seeds
+from servers import free_port
 
 import sdgkit as sk
 from sdgkit.cluster import worker
 from sdgkit.cluster.dealing import deal, share
+from sdgkit.cluster.ray_cluster import connect, versions_differ
 from sdgkit.cluster.serving import serve
-from sdgkit.errors import FolderInUse, SettingsError, TeacherUnreachable
+from sdgkit.errors import FolderInUse, RunError, SettingsError, TeacherUnreachable
 from sdgkit.journal import Journal
 from sdgkit.run.plan import Plan
 from sdgkit.run.shards import shard_folder
@@ -126,6 +129,24 @@ def test_a_worker_waits_until_its_orphaned_predecessor_writes_no_more(tmp_path: 
     successor.join()
 
 
+def test_workers_that_do_not_see_the_folder_get_what_is_recorded_and_send_theirs_home(
+    script: ScriptedTeacher, tmp_path: Path
+) -> None:
+    sk.Run(plan(script), tmp_path / "one", on_note=ignore_note).start().wait()
+    script.forget()
+    first = sk.Run(plan(script), tmp_path / "many", on_note=ignore_note).start()
+    _wait_until(lambda: len(script.asks) > 20)
+    first.cancel()
+    first.wait()
+    with ThreadCluster(sees_folder=False).join() as joined:
+        run = sk.Run(plan(script), tmp_path / "many", on_note=ignore_note, elsewhere=joined)
+        assert run.start().wait().state == "done"
+    for name in ("dataset.jsonl", "dropped.jsonl"):
+        assert (tmp_path / "many" / name).read_text() == (tmp_path / "one" / name).read_text()
+    assert script.repeated() <= 16
+    assert not (tmp_path / "many" / "cluster").exists()
+
+
 # A teacher of a worker's own ----------------------------------------------------------------------
 
 REHEARSE = f"{sys.executable} -m sdgkit rehearse --port {{port}}"
@@ -174,10 +195,14 @@ def _imports() -> dict[str, str]:
 
 
 def _wait_for_lines(file: Path, number: int) -> None:
+    _wait_until(lambda: len(file.read_text().splitlines()) >= number)
+
+
+def _wait_until(is_so: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 60
-    while len(file.read_text().splitlines()) < number:
+    while not is_so():
         assert time.monotonic() < deadline
-        time.sleep(0.05)
+        time.sleep(0.01)
 
 
 def test_a_teacher_that_cannot_be_started_is_told_with_its_last_words(tmp_path: Path) -> None:
@@ -206,7 +231,9 @@ def test_a_teacher_that_never_answers_is_given_up_and_ended(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"address": ""}, "it is empty"),
+        ({"address": ""}, 'must be "auto", "local" or HOST:PORT'),
+        ({"address": "somewhere"}, "not 'somewhere'"),
+        ({"address": "ray://10.0.0.5:10001"}, "not 'ray://10.0.0.5:10001'"),
         ({"workers": 0}, "workers must be a whole number of at least 1"),
         ({"retries": -1}, "retries must be a whole number of at least 0"),
         ({"serve": "vllm serve tiny"}, r"needs \{port\}"),
@@ -229,3 +256,23 @@ def test_a_run_in_memory_is_refused_in_a_sentence(script: ScriptedTeacher) -> No
     joined = JoinedCluster(sk.RayCluster())
     with pytest.raises(SettingsError, match="needs a folder"):
         joined.prepared(plan(script), None, TeacherLimits())
+
+
+def test_other_versions_on_the_cluster_are_told_with_what_to_do() -> None:
+    """As Ray 2.60 says it."""
+    message = (
+        "Version mismatch: The cluster was started with:\n    Ray: 2.60.0\n    Python: 3.11.7\n"
+        "This process on 10.0.0.5:0 was started with:\n    Ray: 2.54.1\n    Python: 3.12.1\n"
+    )
+    assert versions_differ("at 10.0.0.5:6379", message) == (
+        "The Ray cluster at 10.0.0.5:6379 runs other versions than this process (Ray 2.60.0 and "
+        "Python 3.11.7 there; Ray 2.54.1 and Python 3.12.1 here). Install the same versions of Ray "
+        "and Python on every machine of the cluster and on this one."
+    )
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "nowhere.invalid"])
+def test_an_address_at_which_nobody_listens_is_told_at_once(host: str) -> None:
+    """Ray itself would wait for minutes."""
+    with pytest.raises(RunError, match=r"Nothing answers at .*`ray start --head`"):
+        connect(None, f"{host}:{free_port()}")
