@@ -1,6 +1,5 @@
 """A teacher that a worker starts for itself, waits for, and ends."""
 
-import os
 import shlex
 import socket
 import subprocess
@@ -12,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import sdgkit
+from sdgkit.cluster import supervisor
 from sdgkit.errors import SettingsError, TeacherUnreachable
 
 PORT = "{port}"
@@ -83,11 +82,11 @@ def serve(command: str, folder: Path, patience: float) -> Iterator[str]:
     log = folder / LOG_FILE
     with open(log, "wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "sdgkit.cluster.supervisor", *words],
+            # By its file: the server may be of another Python, which must not see our packages.
+            [sys.executable, "-P", supervisor.__file__, *words],
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONPATH": _import_paths()},
             start_new_session=True,
         )
     try:
@@ -140,10 +139,3 @@ def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
-
-
-def _import_paths() -> str:
-    """The supervisor imports from where this process does."""
-    package = str(Path(sdgkit.__path__[0]).resolve().parent)
-    own = os.environ.get("PYTHONPATH", "")
-    return os.pathsep.join(filter(None, [own, package]))

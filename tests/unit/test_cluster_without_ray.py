@@ -162,6 +162,18 @@ def test_a_teacher_is_waited_for_and_ends_with_its_worker(tmp_path: Path) -> Non
         urllib.request.urlopen(f"{base_url}/models")
 
 
+def test_a_teacher_of_another_python_does_not_see_the_packages_of_its_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", "of/the/user")
+    command = f"{sys.executable} -c \"import os; print(os.environ['PYTHONPATH'])\" {{port}}"
+    with (
+        pytest.raises(TeacherUnreachable, match=r"It said last: of/the/user$"),
+        serve(command, tmp_path, patience=60),
+    ):
+        pass
+
+
 def test_a_teacher_and_all_its_processes_end_even_if_the_worker_is_killed(tmp_path: Path) -> None:
     """A server of several processes, such as vLLM on several GPUs, leaves none of them."""
     server = "import os, sys, time; os.fork(); print(os.getpid(), flush=True); time.sleep(600)"
