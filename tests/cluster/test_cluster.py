@@ -193,12 +193,12 @@ def test_a_machine_with_a_disk_of_its_own_that_is_full_loses_nothing_and_later_f
     out, disk = tmp_path / "many", tmp_path / "disk"
     out.mkdir()
     disk.mkdir()
-    mounts = f"mount -t tmpfs none {out} && mount -t tmpfs -o size=600k none {disk}"
-    mounts += f" && head -c 460000 /dev/zero > {disk}/ballast"
+    mounts = f"mount -t tmpfs none {out} && mount -t tmpfs -o size=800k none {disk}"
+    mounts += f" && head -c 400000 /dev/zero > {disk}/ballast"
     with nodes.one_more(mounts=mounts, TMPDIR=str(disk)) as machine:
         said = ended(start(out, **on_cluster(nodes)))
         assert "Free some disk space" in said["error"], said
-        assert "resume" in said["error"]
+        assert "run the same command again" in said["error"]
         machine.file(disk / "ballast").unlink()
         assert ended(start(out, **on_cluster(nodes)))["state"] == "done"
         assert not list(machine.file(disk).glob("sdgkit-*"))
