@@ -71,9 +71,22 @@ class Machine:
 
     Attributes:
         process: The process that all others of the machine come from.
+        log: What it prints.
+        agent_port: Where one of its agents listens.
     """
 
     process: "subprocess.Popen[bytes]"
+    log: Path
+    agent_port: int
+
+    def wait(self) -> None:
+        """Wait until it has joined the cluster."""
+        wait_for(self._has_joined, f"a machine of Ray: {self.log}")
+
+    def _has_joined(self) -> bool:
+        self.answer_for_agent(self.agent_port)
+        assert self.process.poll() is None, self.log.read_text()
+        return "Ray runtime started" in self.log.read_text()
 
     def file(self, path: Path) -> Path:
         """A file as this machine sees it, from outside."""
@@ -142,15 +155,15 @@ class Nodes:
     machines: list[Machine] = field(default_factory=list)
     _started: int = 0
 
-    def start_head(self) -> Machine:
+    def start_head(self) -> None:
         """Start the machine that keeps the cluster together, with a core."""
         port = free_port()
         self.address = f"127.0.0.1:{port}"
         options = ["--head", f"--port={port}", "--include-dashboard=false"]
-        return self._start([*options, "--num-cpus=1", f"--temp-dir={self.folder}"])
+        self._start([*options, "--num-cpus=1", f"--temp-dir={self.folder}"]).wait()
 
     def add(self, first_path: Path | None = None, mounts: str = "", **environment: str) -> Machine:
-        """Add a machine with a core.
+        """Begin to add a machine with a core; it takes a while to join.
 
         Args:
             first_path: A folder in which it looks for Python packages before all others.
@@ -189,15 +202,8 @@ class Nodes:
                 env=clean_environment(PYTHONPATH=path, **PATIENT, **(environment or {})),
                 start_new_session=True,
             )
-        machine = Machine(process)
+        machine = Machine(process, log, ports[LISTEN_PORT])
         self.machines.append(machine)
-
-        def has_started() -> bool:
-            machine.answer_for_agent(ports[LISTEN_PORT])
-            assert process.poll() is None, log.read_text()
-            return "Ray runtime started" in log.read_text()
-
-        wait_for(has_started, f"a machine of Ray: {log}")
         return machine
 
     @contextlib.contextmanager
@@ -207,6 +213,7 @@ class Nodes:
         """A further machine for a moment; see `add`."""
         machine = self.add(first_path, mounts, **environment)
         try:
+            machine.wait()
             yield machine
         finally:
             machine.kill()
@@ -236,8 +243,9 @@ def cluster(folder: Path, machines: int) -> Iterator[Nodes]:
     nodes = Nodes(folder)
     try:
         nodes.start_head()
-        for _ in range(machines - 1):
-            nodes.add()
+        added = [nodes.add() for _ in range(machines - 1)]
+        for machine in added:
+            machine.wait()
         yield nodes
     finally:
         nodes.stop()
