@@ -186,17 +186,17 @@ def _own(folder: Path, name: str) -> Path | None:
 def _contexts_in(folder: Path) -> Path | None:
     """The skill's own contexts: a folder, or one file."""
     names = [CONTEXTS, *(f"{CONTEXTS}{ending}" for ending in READERS)]
-    found = []
+    paths = []
     for name in names:
         path = _own(folder, name)
         if path is not None:
-            found.append(path)
-    if len(found) > 1:
-        listed = ", ".join(path.name for path in found)
+            paths.append(path)
+    if len(paths) > 1:
+        listed = ", ".join(path.name for path in paths)
         raise SettingsError(
             f"{folder} has contexts in several places: {listed}. Leave one of them there.",
             setting="contexts",
         )
-    if not found:
+    if not paths:
         return None
-    return found[0]
+    return paths[0]

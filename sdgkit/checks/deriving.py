@@ -119,14 +119,14 @@ def _json_checks(responses: Sequence[str]) -> Iterator[str]:
             return
     if not any(isinstance(value, dict | list) for value in values):
         return  # a number or a word is JSON by chance
-    found: list[list[str]] = []
+    key_lists: list[list[str]] = []
     for value in values:
-        found.extend(_keys_of(value))
+        key_lists.extend(_keys_of(value))
     has_objects_only = all(json_objects(value) for value in values)
-    shares_keys = bool(found) and all(set(keys) == set(found[0]) for keys in found)
-    can_be_typed = shares_keys and not any(_cannot_be_typed(key) for key in found[0])
+    shares_keys = bool(key_lists) and all(set(keys) == set(key_lists[0]) for keys in key_lists)
+    can_be_typed = shares_keys and not any(_cannot_be_typed(key) for key in key_lists[0])
     if has_objects_only and can_be_typed:
-        yield f"valid_json={','.join(found[0])}"
+        yield f"valid_json={','.join(key_lists[0])}"
     else:
         yield "valid_json"
 

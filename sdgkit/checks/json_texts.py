@@ -74,9 +74,9 @@ def _keys_flaw(keys: Sequence[str], value: object) -> str:
     objects = json_objects(value)
     if not objects and value != []:
         return f"It is not a JSON object with the keys {', '.join(keys)}."
-    for found in objects:
-        if set(found) != set(keys):
-            return f"Its keys are {quoted(', '.join(found))}, not {', '.join(keys)}."
+    for parsed in objects:
+        if set(parsed) != set(keys):
+            return f"Its keys are {quoted(', '.join(parsed))}, not {', '.join(keys)}."
     return ""
 
 

@@ -65,7 +65,7 @@ def join(connections: ExitStack, options: ClusterOptions) -> "Elsewhere | None":
     Raises:
         SettingsError: An option of a cluster was typed, and no cluster.
     """
-    arguments = options.given()
+    arguments = options.typed()
     if not arguments:
         return None
     address = arguments.pop("ray", None)
@@ -92,7 +92,7 @@ def prepared(
     from sdgkit.run.elsewhere import TeacherLimits
 
     return elsewhere.prepared(
-        planned, out, TeacherLimits(model=teacher.model or "", **limits.given())
+        planned, out, TeacherLimits(model=teacher.model or "", **limits.typed())
     )
 
 

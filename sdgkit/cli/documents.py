@@ -48,8 +48,8 @@ def status_document(run: "Run", snapshot: "Snapshot", exit_status: int) -> dict[
 def shelf_document(shelf: "Shelf", snapshot: "ShelfSnapshot", exit_status: int) -> dict[str, Any]:
     """How far several skills are: the snapshot of all together, and of each by its name."""
     skills = {}
-    for name, one in snapshot.skills.items():
-        skills[name] = one.as_json()
+    for name, state in snapshot.skills.items():
+        skills[name] = state.as_json()
     return {
         "folder": str(shelf.out),
         "exit_status": exit_status,

@@ -70,13 +70,13 @@ def flow(
         rows, pipeline, prompts=prompts, max_tokens=max_tokens, encoding=encoding
     )
     out = Path(output.out or default_folder(rows) or "")
-    teacher_arguments = teacher.given()
+    teacher_arguments = teacher.typed()
     with ExitStack() as connections:
-        connected = connections.enter_context(connect(**teacher_arguments, **limits.given()))
+        connected = connections.enter_context(connect(**teacher_arguments, **limits.typed()))
         referee = None
         if judge:
             judge_arguments = judge.connect_arguments(teacher_arguments)
-            referee = connections.enter_context(connect(**judge_arguments, **limits.given()))
+            referee = connections.enter_context(connect(**judge_arguments, **limits.typed()))
         planned = replace(planned, teacher=connected, judge=referee)
         say(opening(planned, out))
         connections.enter_context(without_pandas())

@@ -167,7 +167,7 @@ def generate(
         job = job.as_typed()
         output = output.as_typed()
     # Mistakes in the seeds and the options show before a teacher is connected.
-    planned = plan(seeds, **reading.given(), **job.given())
+    planned = plan(seeds, **reading.typed(), **job.typed())
     out = Path(output.out or default_folder(seeds) or "")
     with ExitStack() as connections:
         first_notes: list[str] = []
@@ -177,7 +177,7 @@ def generate(
         if cluster.serve and elsewhere is not None:
             refuse_teacher(teacher)
         else:
-            teacher_arguments = _recorded_teacher(seeds, teacher) | teacher.given()
+            teacher_arguments = _recorded_teacher(seeds, teacher) | teacher.typed()
             connected, referee = connect_teachers(
                 connections, teacher_arguments, judge, limits, faults
             )
@@ -204,11 +204,11 @@ def connect_teachers(
     """Connect the teacher, and the judge if it is another model."""
     from sdgkit.teachers import connect
 
-    teacher = connections.enter_context(connect(**teacher_arguments, **limits.given(), **faults))
+    teacher = connections.enter_context(connect(**teacher_arguments, **limits.typed(), **faults))
     if not judge:
         return teacher, None
     judge_arguments = judge.connect_arguments(teacher_arguments)
-    return teacher, connections.enter_context(connect(**judge_arguments, **limits.given()))
+    return teacher, connections.enter_context(connect(**judge_arguments, **limits.typed()))
 
 
 def _recorded_teacher(seeds: str, teacher: TeacherOptions) -> dict[str, Any]:

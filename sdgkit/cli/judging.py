@@ -75,16 +75,16 @@ def check(
     from sdgkit.teachers import connect
 
     if with_teacher:
-        options = {"patience": ASK_PATIENCE_S, **teacher.given(), **limits.given()}
+        options = {"patience": ASK_PATIENCE_S, **teacher.typed(), **limits.typed()}
         with connect(**options) as judge:
-            findings = check_seeds(seeds, judge, prompts=prompts, **reading.given())
+            findings = check_seeds(seeds, judge, prompts=prompts, **reading.typed())
     elif teacher or prompts or limits:
         raise SettingsError(
             "A teacher, its limits and prompts are used only for judging: add --with-teacher.",
             setting="with_teacher",
         )
     else:
-        findings = check_seeds(seeds, **reading.given())
+        findings = check_seeds(seeds, **reading.typed())
     say(findings)
     exit_status = DONE
     if findings.count("error"):
@@ -137,13 +137,13 @@ def study(
     from sdgkit.teachers import connect
 
     with ExitStack() as connections:
-        connected = connections.enter_context(connect(**teacher.given(), **limits.given()))
+        connected = connections.enter_context(connect(**teacher.typed(), **limits.typed()))
         referee = None
         if judge:
-            judge_arguments = judge.connect_arguments(teacher.given())
-            referee = connections.enter_context(connect(**judge_arguments, **limits.given()))
+            judge_arguments = judge.connect_arguments(teacher.typed())
+            referee = connections.enter_context(connect(**judge_arguments, **limits.typed()))
         profile = study_seeds(
-            seeds, teacher=connected, judge=referee, prompts=prompts, **reading.given()
+            seeds, teacher=connected, judge=referee, prompts=prompts, **reading.typed()
         )
     if to is not None:
         say(f"{profile.save(to)}: {profile.summary()}.")
@@ -173,7 +173,7 @@ def calibrate(run: "Run", judge: JudgeOptions, limits: LimitOptions) -> None:
     from sdgkit.evaluation.calibration import calibrate as calibrate_judge
     from sdgkit.teachers import connect
 
-    with connect(**_judge_of(run, judge), **limits.given()) as referee:
+    with connect(**_judge_of(run, judge), **limits.typed()) as referee:
         calibration = calibrate_judge(referee, run)
         say(calibration)
         print_document("calibrate", calibrate_document(run, calibration))
@@ -241,14 +241,14 @@ def evaluate(
     from sdgkit.evaluation import students
     from sdgkit.teachers import connect
 
-    student_arguments = teacher.given()
+    student_arguments = teacher.typed()
     with ExitStack() as connections:
-        student = connections.enter_context(connect(**student_arguments, **limits.given()))
+        student = connections.enter_context(connect(**student_arguments, **limits.typed()))
         other = None
         if rival:
             rival_arguments = beside(student_arguments, rival.against, rival.against_model)
-            other = connections.enter_context(connect(**rival_arguments, **limits.given()))
-        referee = connections.enter_context(connect(**_judge_of(run, judge), **limits.given()))
+            other = connections.enter_context(connect(**rival_arguments, **limits.typed()))
+        referee = connections.enter_context(connect(**_judge_of(run, judge), **limits.typed()))
         evaluation = students.evaluate(
             run, student, judge=referee, against=other, test_share=test_share, limit=limit
         )

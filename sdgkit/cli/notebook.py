@@ -127,9 +127,9 @@ def run(
     from sdgkit.run import open_run
 
     source = find_notebook(notebook)
-    values = teacher_parameters(teacher.given())
+    values = teacher_parameters(teacher.typed())
     for group in (judge, limits, job, output):
-        values |= group.given()
+        values |= group.typed()
     if seeds:
         values["seeds"] = seeds
     for name, text in assignments:

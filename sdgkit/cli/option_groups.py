@@ -19,7 +19,7 @@ Decorator = Callable[[Function], Function]
 class OptionGroup:
     """What you typed of a group of options; None or () for options that you left out."""
 
-    def given(self) -> dict[str, Any]:
+    def typed(self) -> dict[str, Any]:
         """What you typed, by name; a repeatable option that was typed once is a single value."""
         typed: dict[str, Any] = {}
         for entry in fields(self):
@@ -41,7 +41,7 @@ class OptionGroup:
         return replace(self, **unset)
 
     def __bool__(self) -> bool:
-        return bool(self.given())
+        return bool(self.typed())
 
 
 def option_group(
@@ -88,12 +88,12 @@ def rehearsal_options(parameter: str, section: str, names: Sequence[str]) -> Dec
     def decorate(function: Function) -> Function:
         @functools.wraps(function)
         def call(*args: object, **values: object) -> Any:
-            given = {}
+            settings_typed = {}
             for name in names:
                 value = values.pop(name)
                 if value is not None:
-                    given[name] = value
-            return function(*args, **{parameter: given}, **values)
+                    settings_typed[name] = value
+            return function(*args, **{parameter: settings_typed}, **values)
 
         decorated = call
         for setting in reversed(settings):

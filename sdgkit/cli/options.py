@@ -78,7 +78,7 @@ class JudgeOptions(OptionGroup):
 
     def connect_arguments(self, teacher: dict[str, Any]) -> dict[str, Any]:
         """The arguments of `connect` for the judge, at its own server or the teacher's."""
-        address = self.given().get("judge_base_url")
+        address = self.typed().get("judge_base_url")
         return beside(teacher, address, self.judge_model, os.environ.get("SDGKIT_JUDGE_API_KEY"))
 
 
@@ -178,9 +178,9 @@ class JobOptions(OptionGroup):
     structure: str | None = None
     system: str | None = None
 
-    def given(self) -> dict[str, Any]:
+    def typed(self) -> dict[str, Any]:
         """What you typed, by name; `profile` is False for --no-profile."""
-        typed = super().given()
+        typed = super().typed()
         if typed.pop("no_profile", False):
             if self.profile is not None:
                 raise SettingsError(

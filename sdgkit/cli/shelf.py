@@ -71,7 +71,7 @@ def generate_tree(typed: TreeJob) -> int:
 
     notes: deque[str] = deque()  # the shelf adds to it from its own thread; this one prints it
     out = Path(typed.output.out or default_shelf_folder(typed.tree))
-    options = {**typed.reading.given(), **typed.job.given()}
+    options = {**typed.reading.typed(), **typed.job.typed()}
     min_samples = options.pop("min_samples", None)  # of all skills together
     # Mistakes in the seeds and the options show before a teacher is connected.
     shelf = plan_shelf(
@@ -84,7 +84,7 @@ def generate_tree(typed: TreeJob) -> int:
     )
     with ExitStack() as connections:
         teacher, judge = connect_teachers(
-            connections, typed.teacher.given(), typed.judge, typed.limits, typed.faults
+            connections, typed.teacher.typed(), typed.judge, typed.limits, typed.faults
         )
         shelf.ask(teacher, judge)
         if typed.trial.dry_run:
@@ -138,22 +138,22 @@ def _print_estimates(shelf: "Shelf", teacher: "Teacher", trial: "TrialOptions") 
     samples = requests = asked = 0
     seconds = cost = 0.0
     for name, planned in shelf.plans.items():
-        one = estimate(
+        estimated = estimate(
             planned,
             shelf.out / name,
             price_prompt=trial.price_prompt,
             price_completion=trial.price_completion,
         )
         say(
-            f"{name}: about {pluralize(one.samples, 'sample')} ({one.low} to {one.high}) for "
-            f"{pluralize(one.requests, 'request')}"
+            f"{name}: about {pluralize(estimated.samples, 'sample')} ({estimated.low} to "
+            f"{estimated.high}) for {pluralize(estimated.requests, 'request')}"
         )
-        documents[name] = estimate_document(one, shelf.out / name)
-        samples += one.samples
-        requests += one.requests
-        asked += one.asked
-        seconds += one.seconds
-        cost += one.cost or 0.0
+        documents[name] = estimate_document(estimated, shelf.out / name)
+        samples += estimated.samples
+        requests += estimated.requests
+        asked += estimated.asked
+        seconds += estimated.seconds
+        cost += estimated.cost or 0.0
     price = ""
     if cost:
         price = f", at a price of {cost:,.2f}"
@@ -202,19 +202,19 @@ def _table(snapshot: "ShelfSnapshot") -> str:
 
     right = [Column(title, justify="right") for title in ("seeds", "samples")]
     table = Table("skill", "state", *right, "dropped", box=None, header_style="")
-    for name, one in snapshot.skills.items():
+    for name, skill in snapshot.skills.items():
         dropped: dict[str, int] = {}
-        for line in one.stages:
+        for line in skill.stages:
             for reason, rows in line.dropped.items():
                 dropped[reason] = dropped.get(reason, 0) + rows
-        if one.state == "failed":
-            why = one.message
+        if skill.state == "failed":
+            why = skill.message
         else:
             why = format_drops(dropped)
-        state = one.state
+        state = skill.state
         if state == "new":
             state = "not begun"
-        table.add_row(visible(name), state, f"{one.seeds:,}", f"{one.samples:,}", visible(why))
+        table.add_row(visible(name), state, f"{skill.seeds:,}", f"{skill.samples:,}", visible(why))
     console = Console(width=TABLE_WIDTH, color_system=None, highlight=False, markup=False)
     with console.capture() as captured:
         console.print(table)
@@ -255,12 +255,12 @@ def _status(shelf: "Shelf", snapshot: "ShelfSnapshot", min_samples: int | None) 
         return FAILED
     worst = DONE
     for skill, run in _finished(shelf):
-        one = snapshot.skills[skill.name]
+        skill_state = snapshot.skills[skill.name]
         target = run.part().summary.target
-        sentence = shortfall(one.samples, target, None)
+        sentence = shortfall(skill_state.samples, target, None)
         if sentence:
             say(f"{skill.name}: {sentence}")
-            worst = max(worst, status_of(one, target, None))
+            worst = max(worst, status_of(skill_state, target, None))
     sentence = shortfall(whole.samples, None, min_samples)
     if sentence:
         say(sentence)

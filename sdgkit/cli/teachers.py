@@ -69,7 +69,7 @@ def ask(words: tuple[str, ...], teacher: TeacherOptions, max_tokens: int) -> Non
     from sdgkit.teachers import connect
     from sdgkit.teachers.settings import is_teacher_set
 
-    arguments = teacher.given()
+    arguments = teacher.typed()
     if not arguments and not is_teacher_set():
         arguments = _found_on_this_machine()
     address = arguments.get("base_url", "the teacher")

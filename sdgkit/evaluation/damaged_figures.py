@@ -8,11 +8,11 @@ from sdgkit.evaluation.response_parts import figures_of
 
 def wrong_figure(response: GoodResponse) -> str:
     """One figure wrong by a digit: one from the source, or a computed one if the source has any."""
-    given = {match[0] for match in figures_of(response.source)}
+    source_figures = {match[0] for match in figures_of(response.source)}
     figures = figures_of(response.text)
-    if not given or not figures:
+    if not source_figures or not figures:
         return ""
-    taken_over = [figure for figure in figures if figure[0] in given]
+    taken_over = [figure for figure in figures if figure[0] in source_figures]
     candidates = taken_over or figures
     figure = candidates[len(candidates) // 2]
     return put(response.text, figure, _with_other_digit(figure[0]))

@@ -84,14 +84,14 @@ def _follows(items: Items, source: str) -> bool:
     positions = []
     for place, item_words in enumerate(words):
         elsewhere = set().union(*words[:place], *words[place + 1 :])
-        known = []
+        word_positions = []
         for word in item_words - elsewhere:
             position = source_text.find(word)
             if len(word) > 3 and position >= 0:
-                known.append(position)
-        if not known:
+                word_positions.append(position)
+        if not word_positions:
             return False
-        positions.append(min(known))
+        positions.append(min(word_positions))
     return positions == sorted(positions) and positions[0] < positions[-1]
 
 

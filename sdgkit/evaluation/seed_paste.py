@@ -43,8 +43,8 @@ def seeds_in_table(text: str, task: str = "") -> list[Seed]:
     names = [plain_name(name) for name in rows[0]]
     if sum(map(is_known_name, names)) >= 2:
         named = [dict(zip(names, cells, strict=False)) for cells in rows[1:]]
-        found = read_seeds(named, task=task or None)
-        return [_with_all_columns(dict(seed), task) for seed in found]
+        seeds = read_seeds(named, task=task or None)
+        return [_with_all_columns(dict(seed), task) for seed in seeds]
     return [_with_all_columns(_by_number(cells), task) for cells in rows]
 
 

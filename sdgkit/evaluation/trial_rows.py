@@ -59,8 +59,8 @@ def run_rows(run: Run, stage: str, seeds: Sequence[Seed]) -> list[dict[str, Any]
     samples = SeedSamples(list(seeds), token_budget([None]))
     rows: dict[str, dict[str, Any]] = {}
     for source in (run.samples(), run.drops()):
-        for found in islice(source, MOST_ROWS * 10):
-            row = _row_before(found, names)
+        for outcome in islice(source, MOST_ROWS * 10):
+            row = _row_before(outcome, names)
             if row is not None and row["id"] not in rows:
                 rows[row["id"]] = {**row, **samples.variables_of(row)}
             if len(rows) == MOST_ROWS:
@@ -90,19 +90,19 @@ def _columns_before(stage: str) -> list[str]:
     return written
 
 
-def _row_before(found: Row, names: Sequence[str]) -> dict[str, Any] | None:
+def _row_before(row: Row, names: Sequence[str]) -> dict[str, Any] | None:
     """A sample or drop as it was before the stage; None if it did not get that far."""
-    written = found
-    if found.get("question"):
-        written = {**found, "question": own_question(found)}
+    written = row
+    if row.get("question"):
+        written = {**row, "question": own_question(row)}
     if any(not written.get(name) for name in names):
         return None
     columns = {name: written[name] for name in names}
     inputs = {}
-    for name, value in found.items():
+    for name, value in row.items():
         if name.startswith("seed_") or name == "task_description":
             inputs[name] = value
-    parts = str(found["id"]).split("/")
+    parts = str(row["id"]).split("/")
     has_contexts = "context" in names
     depth = len(parts) if "question" in names else (2 if has_contexts else 1)
     return {"id": "/".join(parts[:depth]), **inputs, **columns}

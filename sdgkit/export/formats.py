@@ -211,10 +211,10 @@ def training_text(sample: Row, column: str) -> str | None:
             others.append(name)
     if not others and column == "question" and training_text(sample, "response") is not None:
         # What is left is the input, if it is one column.
-        known = ("id", *_OTHER_NAMES["response"], "response")
+        answer_columns = ("id", *_OTHER_NAMES["response"], "response")
         others = []
         for name, value in sample.items():
-            if name not in known and value is not None:
+            if name not in answer_columns and value is not None:
                 others.append(name)
     text = None
     if len(others) == 1:

@@ -104,12 +104,12 @@ def _documents_in(folder: Path) -> list[Path]:
 
 
 def _matching(pattern: str) -> tuple[list[Path], Path]:
-    known = (*DOCUMENT_SUFFIXES, *READERS)
+    suffixes = (*DOCUMENT_SUFFIXES, *READERS)
     files = [Path(name) for name in sorted(glob.glob(pattern, recursive=True))]
-    files = [path for path in files if path.is_file() and path.suffix.lower() in known]
+    files = [path for path in files if path.is_file() and path.suffix.lower() in suffixes]
     if not files:
         raise SeedError(
-            f"{pattern}: no files match. Contexts are read from {', '.join(known)} files."
+            f"{pattern}: no files match. Contexts are read from {', '.join(suffixes)} files."
         )
     base = os.path.commonpath([path.parent for path in files])
     return files, Path(base)

@@ -113,9 +113,9 @@ def generate(
 
 
 def _folder(seeds: PlanSource, out: str | Path | None) -> Path | None:
-    given = as_path("out", out)
-    if given is not None:
-        return Path(given)
+    folder = as_path("out", out)
+    if folder is not None:
+        return Path(folder)
     return default_folder(seeds)
 
 

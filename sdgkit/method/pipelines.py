@@ -75,8 +75,7 @@ def questions_together(pipeline: Pipeline) -> int | None:
     """How many questions of a freeform skill one request asks for; None for all of them."""
     if "gen_questions" not in pipeline.names:
         return None
-    together: int | None = getattr(pipeline.stage("gen_questions"), "most_together", None)
-    return together
+    return pipeline.stage("gen_questions").most_together
 
 
 def with_questions_in_one_request(pipeline: Pipeline) -> Pipeline:

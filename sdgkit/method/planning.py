@@ -145,11 +145,11 @@ def _completed(source: PlanSource, options: PlanOptions) -> PlanOptions:
     folder = skill_folder(source)
     if folder is None:
         return options
-    given = {}
+    chosen = {}
     for name, value in options.items():
         if value is not None:
-            given[name] = value
-    return cast(PlanOptions, {**SkillFolder.open(folder).options, **given})
+            chosen[name] = value
+    return cast(PlanOptions, {**SkillFolder.open(folder).options, **chosen})
 
 
 def _plan_again(folder: Path, teacher: TeacherSource | None, options: PlanOptions) -> Plan:
@@ -167,17 +167,17 @@ def _plan_again(folder: Path, teacher: TeacherSource | None, options: PlanOption
     recorded_prompts = {}
     for name, parts in config.prompts.items():
         recorded_prompts[name] = Prompt.from_json(name, parts)
-    settings = config.settings.given()
+    settings = config.settings.chosen()
     settings.pop("questions_together", None)  # the pipeline says it
     recorded = {**settings, "target": config.target, "system": config.system}
     if config.settings.contexts is not None and config.settings.questions != "context":
         # Such a column was replaced by written questions when this folder was begun.
         recorded["contexts"] = without_questions(config.settings.contexts)
-    given = {}
+    chosen = {}
     for name, value in options.items():
         if value is not None:
-            given[name] = value
-    merged = {**recorded, **given, "pipeline": replace(pipeline, prompts=recorded_prompts)}
+            chosen[name] = value
+    merged = {**recorded, **chosen, "pipeline": replace(pipeline, prompts=recorded_prompts)}
     refuse_way_out(folder / SEEDS_FILE)
     if merged.get("profile") is None and (folder / PROFILE_FILE).exists():
         merged["profile"] = folders_profile(folder)

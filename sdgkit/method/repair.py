@@ -57,6 +57,6 @@ def _with_stages(pipeline: Pipeline, names: _RepairStages) -> Pipeline:
     revise = Revise(
         name=names.revise,
         below=max(judge.scale),
-        keep_reasoning=bool(getattr(writer, "keep_reasoning", False)),
+        keep_reasoning=writer.keep_reasoning,
     )
     return pipeline.after(names.judge, judge_again).after(names.judge, revise)

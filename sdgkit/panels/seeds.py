@@ -245,10 +245,10 @@ class SeedPanel(Panel):
                     flaws.append(flaw_of_finding(finding))
                     number += 1
             self._judged = judged
-            told = "no objection"
+            result = "no objection"
             if number:
-                told = pluralize(number, "objection")
-            self.notice = f"{teacher.model} judged {pluralize(len(seeds), 'seed')}: {told}."
+                result = pluralize(number, "objection")
+            self.notice = f"{teacher.model} judged {pluralize(len(seeds), 'seed')}: {result}."
 
         self.work("Judging the seeds, each with another as its example.", ask)
 
@@ -268,7 +268,7 @@ class SeedPanel(Panel):
     def preview(self, place: int) -> None:
         """Have the teacher make two samples of a seed."""
         teacher = required_teacher(self._teacher)
-        [seed] = read_seeds([_given(self.draft.rows[place])])
+        [seed] = read_seeds([_filled_columns(self.draft.rows[place])])
 
         def ask() -> None:
             self._previews = tuple(preview_seed(seed, teacher=teacher))
@@ -286,7 +286,7 @@ class SeedPanel(Panel):
         place = usable[0]
         if self._open_place in usable:
             place = self._open_place
-        return _given(rows[place])
+        return _filled_columns(rows[place])
 
     def restore(self, rows: list[Seed]) -> None:
         """Put back the seeds that were typed before the kernel was gone or the cell ran again."""
@@ -348,10 +348,10 @@ def _sign(draft: SeedDraft, severities: Counter[str], to_fill_in: int) -> str:
 
 def _key(seed: Seed) -> str:
     """What a seed is recognised by: its texts."""
-    return json.dumps(_given(seed), sort_keys=True)
+    return json.dumps(_filled_columns(seed), sort_keys=True)
 
 
-def _given(row: Seed) -> Seed:
+def _filled_columns(row: Seed) -> Seed:
     """The four columns of a seed, without those that are empty."""
     texts = {column: str(row.get(column) or "") for column in COLUMNS}
     filled = {}

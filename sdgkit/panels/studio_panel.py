@@ -108,10 +108,10 @@ class StudioPanel(Panel):
 
     def _seed_file(self) -> Path:
         """The skill's seed file, or where it will be."""
-        found = None
+        seed_file = None
         if self.path.is_dir():
-            found = seed_file_in(self.path)
-        return found or self.path / SKILL_SEEDS
+            seed_file = seed_file_in(self.path)
+        return seed_file or self.path / SKILL_SEEDS
 
     @property
     def run_folder(self) -> Path:

@@ -80,7 +80,7 @@ class _Groups:
         import numpy as np
 
         packed = [np.array(hashed_shingles(text), dtype=np.int64) for text in texts]
-        sizes = np.array([len(one) for one in packed], dtype=np.int64)
+        sizes = np.array([len(shingles) for shingles in packed], dtype=np.int64)
         sequences = np.concatenate(packed)
         places: np.ndarray[Any, Any] = np.repeat(np.arange(len(texts)), sizes)
         order = np.argsort(sequences, kind="stable")  # places stay in order within a sequence

@@ -130,13 +130,13 @@ def _language(response: str, example: str) -> Iterator[Finding]:
 
 def _figures(response: str, example: str, source: str, seed_source: str) -> Iterator[Finding]:
     """Figures that are not in the source, unless the example computes some, too."""
-    known = set(wording.NUMBER.findall(seed_source))
-    if any(number not in known for number in wording.NUMBER.findall(example)):
+    seed_figures = set(wording.NUMBER.findall(seed_source))
+    if any(number not in seed_figures for number in wording.NUMBER.findall(example)):
         return
-    given = set(wording.NUMBER.findall(source))
+    source_figures = set(wording.NUMBER.findall(source))
     for number in dict.fromkeys(wording.NUMBER.findall(response)):
         may_be_in_words = number.isdigit() and int(number) <= _LARGEST_IN_WORDS
-        if number not in given and not may_be_in_words:
+        if number not in source_figures and not may_be_in_words:
             yield Finding(f"“{number}” is not in what is given.", "truth")
 
 
@@ -145,10 +145,10 @@ def _copies(response: str, example: str, source: str) -> Iterator[Finding]:
     if response == example:
         yield Finding("It is the example's response.", "copied")
         return
-    given = set(wording.NUMBER.findall(source))
+    source_figures = set(wording.NUMBER.findall(source))
     lines = {line.strip() for line in response.splitlines()}
     for line in example.splitlines():
         numbers = set(wording.NUMBER.findall(line))
         is_long = len(line.split()) >= _FEWEST_WORDS
-        if line.strip() in lines and is_long and numbers - given:
+        if line.strip() in lines and is_long and numbers - source_figures:
             yield Finding(f"“{line.strip()}” is the example's.", "copied")

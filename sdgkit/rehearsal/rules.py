@@ -325,11 +325,11 @@ def _shares_lines(right: str, response: str, assignment: Assignment) -> bool:
     for line in response.splitlines():
         if line and line not in example_lines:
             lines.append(line)
-    known = []
+    shared = []
     for line in lines:
         if line in right_lines:
-            known.append(line)
-    return len(known) >= max(1, SHARED_LINES * len(lines))
+            shared.append(line)
+    return len(shared) >= max(1, SHARED_LINES * len(lines))
 
 
 def _is_of_a_sibling_form(findings: Sequence[Finding], assignment: Assignment) -> bool:

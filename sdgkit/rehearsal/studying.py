@@ -71,11 +71,11 @@ def _findings(assignment: Assignment) -> list[str]:
     findings = []
     for line in "\n".join(_texts(assignment, "criteria")).splitlines():
         number, _, criterion = line.strip().partition(". ")
-        found, is_met = _look_up(criterion, response)
+        observation, is_met = _look_up(criterion, response)
         answer = "no"
         if is_met:
             answer = "yes"
-        findings.append(f"{number}: {found}: {answer}")
+        findings.append(f"{number}: {observation}: {answer}")
     return findings
 
 

@@ -16,6 +16,7 @@ from sdgkit.review.draw import DRAWN, draw
 from sdgkit.review.facts import SampleFacts, parts, score_of
 from sdgkit.review.figures import Figures, figures_of
 from sdgkit.review.follower import Follower
+from sdgkit.review.history import History
 from sdgkit.review.new_seeds import extend_seeds
 from sdgkit.run import Run, open_run
 from sdgkit.samples import TEXTS, Row, content_key, own_question, seed_of
@@ -60,10 +61,7 @@ class Review:
             run = open_run(run)
         self.run = run
         self._follower = Follower(self.run.folder, later=later)
-        self._undone: list[Decision] = []  # the first to come back last
-        # Decisions made together: how many, by the number of the last of them.
-        self._together: dict[int, int] = {}
-        self._undone_together: list[int] = []
+        self._history = History()
         self.read()
         if self.decisions:
             # A process that was killed may have left files that are older than the newest decision.
@@ -188,12 +186,10 @@ class Review:
         """Save several decisions, all or none; `undo` takes them back together."""
         if not decisions:
             return
-        self._undone.clear()
-        self._undone_together.clear()
+        self._history.forget_taken_back()
         self.run.decision_book().write(decisions)
         self._follow_decisions()
-        if len(decisions) > 1:
-            self._together[self._newest().number] = len(decisions)
+        self._history.made(self._newest_first()[0].number, len(decisions))
 
     def undo(self) -> str | None:
         """Take back the latest decision, even one that was made elsewhere.
@@ -205,19 +201,15 @@ class Review:
         """
         if not self.decisions:
             return None
-        number = self._together.pop(self._newest().number, 1)
-        newest_first = sorted(
-            self.decisions.by_content.values(), key=lambda decision: decision.number, reverse=True
-        )
-        taken_back = newest_first[:number]
-        self.run.decision_book().take_back(*(decision.number for decision in taken_back))
-        self._undone += taken_back
-        self._undone_together.append(number)
+        decisions = self._history.to_undo(self._newest_first())
+        self.run.decision_book().take_back(*(decision.number for decision in decisions))
+        self._history.taken_back(decisions)
         self._follow_decisions()
-        return taken_back[-1].id
+        return decisions[0].id
 
-    def _newest(self) -> Decision:
-        return max(self.decisions.by_content.values(), key=lambda decision: decision.number)
+    def _newest_first(self) -> list[Decision]:
+        decisions = self.decisions.by_content.values()
+        return sorted(decisions, key=lambda decision: decision.number, reverse=True)
 
     def redo(self) -> str | None:
         """Make the decision again that was taken back last, if none was made since.
@@ -225,22 +217,18 @@ class Review:
         Returns:
             The id of its sample; None if there is nothing to make again.
         """
-        if not self._undone:
+        decisions = self._history.to_redo
+        if not decisions:
             return None
-        number = self._undone_together[-1]
-        decisions = list(reversed(self._undone[-number:]))
         self.run.decision_book().write(decisions)
-        del self._undone[-number:]
-        self._undone_together.pop()
         self._follow_decisions()
-        if number > 1:
-            self._together[self._newest().number] = number
+        self._history.made_again(self._newest_first()[0].number)
         return decisions[-1].id
 
     @property
     def can_redo(self) -> bool:
         """Whether there is a decision to make again."""
-        return bool(self._undone)
+        return bool(self._history.to_redo)
 
     def make_seed(self, id: str, path: str | Path = SEED_FILE) -> int:
         """Add an accepted or edited sample to a seed file.

@@ -47,7 +47,7 @@ class RecordedSettings:
     # An option that is unknown here would be left out of the run silently.
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
-    def given(self) -> dict[str, Any]:
+    def chosen(self) -> dict[str, Any]:
         """The options that were not left out."""
         values = {}
         for name, value in vars(self).items():
@@ -108,7 +108,7 @@ class RunConfig:
 
     def as_json(self) -> dict[str, Any]:
         """The content of `config.json`."""
-        values = {**vars(self), "settings": self.settings.given()}
+        values = {**vars(self), "settings": self.settings.chosen()}
         if self.draw_starts is None:
             del values["draw_starts"]
         return values

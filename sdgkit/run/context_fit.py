@@ -26,13 +26,13 @@ def refuse_what_does_not_fit(
     Raises:
         SeedError: Some do not fit.
     """
-    known = []
+    lengths = []
     for teacher in teachers:
         if teacher.context_length:
-            known.append(teacher.context_length)
-    if not known:
+            lengths.append(teacher.context_length)
+    if not lengths:
         return
-    limit = min(known)
+    limit = min(lengths)
     reply = max(
         (int(prompt.sampling.get("max_tokens") or USUAL_REPLY) for prompt in prompts.values()),
         default=USUAL_REPLY,

@@ -136,11 +136,11 @@ class TeacherNews:
 
     def unsaid_notes(self) -> list[str]:
         """The notes of the teachers that have not been shown yet; for a run that is over."""
-        said = self._current
+        reported = self._current
         notices = self._notices()
         unsaid = []
         for subject, notice in notices.items():
-            if subject not in said and not notice.ending:
+            if subject not in reported and not notice.ending:
                 unsaid.append(notice.sentence)
         return unsaid
 

@@ -52,8 +52,8 @@ def token_budget(context_lengths: Iterable[int | None]) -> int:
         >>> token_budget([32_768, 2_048]), token_budget([None])
         (512, 2048)
     """
-    known = [length or ASSUMED_CONTEXT for length in context_lengths]
-    shortest = min(known, default=ASSUMED_CONTEXT)
+    lengths = [length or ASSUMED_CONTEXT for length in context_lengths]
+    shortest = min(lengths, default=ASSUMED_CONTEXT)
     return min(LARGEST_BUDGET, shortest // SHARE_OF_CONTEXT)
 
 
@@ -61,7 +61,7 @@ _Identity = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
-class _Shown:
+class _FittingSeed:
     """A seed that fits into the budget."""
 
     identity: _Identity
@@ -86,7 +86,7 @@ class SeedSamples:
     """
 
     def __init__(self, rows: Iterable[Row], budget: int) -> None:
-        self._shown: list[_Shown] = []
+        self._shown: list[_FittingSeed] = []
         self._of_seeds: dict[_Identity, _Examples] = {}
         tokens_left = budget
         seeds: dict[_Identity, Row] = {}
@@ -97,7 +97,7 @@ class SeedSamples:
             tokens = _tokens(seed)
             if tokens <= tokens_left:
                 tokens_left -= tokens
-                self._shown.append(_Shown(identity, _sample(seed)))
+                self._shown.append(_FittingSeed(identity, _sample(seed)))
 
     def of(self, row: Row) -> list[dict[str, Any]]:
         """The seed examples for a row's prompts.

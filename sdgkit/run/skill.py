@@ -62,7 +62,7 @@ def _own_prompts(config: RunConfig) -> dict[str, Prompt]:
 
 
 def _settings_of(config: RunConfig) -> dict[str, Any]:
-    settings = config.settings.given()
+    settings = config.settings.chosen()
     for name in _ELSEWHERE:
         settings.pop(name, None)
     if config.settings.profile is False:

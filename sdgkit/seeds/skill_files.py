@@ -27,20 +27,20 @@ def seed_file_of(folder: Path, endings: Container[str]) -> Path | None:
     Raises:
         SeedError: There are several.
     """
-    found = []
+    paths = []
     for path in sorted(folder.iterdir()):
         if is_skill_seed_file(path) and path.suffix.lower() in endings and path.is_file():
-            found.append(path)
-    if len(found) > 1:
-        names = ", ".join(path.name for path in found)
+            paths.append(path)
+    if len(paths) > 1:
+        names = ", ".join(path.name for path in paths)
         raise SeedError(
             f"{folder} has several files with seeds: {names}. Leave one of them there, or name the "
             "file that you mean.",
             file=folder,
         )
-    if not found:
+    if not paths:
         return None
-    return found[0]
+    return paths[0]
 
 
 def takes_the_place_of(new: Path, earlier: Path) -> bool:
@@ -53,9 +53,9 @@ def takes_the_place_of(new: Path, earlier: Path) -> bool:
 def set_aside(path: Path) -> Path:
     """Rename a file, so that it is no longer read but not lost either: `qna.yaml.orig`."""
     number = 1
-    aside = path.with_name(f"{path.name}.orig")
-    while aside.exists():
+    new_path = path.with_name(f"{path.name}.orig")
+    while new_path.exists():
         number += 1
-        aside = path.with_name(f"{path.name}.{number}.orig")
-    path.rename(aside)
-    return aside
+        new_path = path.with_name(f"{path.name}.{number}.orig")
+    path.rename(new_path)
+    return new_path

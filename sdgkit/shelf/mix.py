@@ -88,14 +88,14 @@ def _parts_of(source: MixSource) -> list[MixPart]:
         return parts
     assert not isinstance(source, Shelf)
     runs = [source] if isinstance(source, str | Path) else list(source)
-    found: list[MixPart] = []
+    mix_parts: list[MixPart] = []
     for each in runs:
         run = each if isinstance(each, Run) else open_run(each)
         part = run.part()
-        if part.key in [other.part.key for other in found]:
+        if part.key in [other.part.key for other in mix_parts]:
             raise SettingsError(f"{part.key} is named twice. Name each run once.", setting="source")
-        found.append(MixPart(part))
-    return found
+        mix_parts.append(MixPart(part))
+    return mix_parts
 
 
 def _shelf_of(source: MixSource) -> Shelf | None:

@@ -49,6 +49,8 @@ class StageTraits:
         fans_out: Whether the stage makes several rows of one (`spread`) instead of changing it
             (`change`).
         per_row: How many rows the stage sets out to make of one.
+        most_together: The most rows that one request asks for, if the stage asks for several at
+            once; None for all of them.
         letter: What the ordinals of those rows are called in their lineage: the "c" of `s3/c7`.
         vary: Lists from which each of those rows draws its `vary` values.
         draw_starts: Where the draws for each row begin, by its key; see `draw`.
@@ -56,12 +58,15 @@ class StageTraits:
         drops_by_score: Whether the stage drops rows because of their score (see `passes`).
         asks_every_row: Whether the stage asks about every row; one that repairs asks about some.
         repeats_judge: The name of an earlier judge whose prompt the stage uses as well.
+        keep_reasoning: Whether the stage adds what the teacher thought first, as the column
+            `reasoning`.
     """
 
     columns: Sequence[str] = ()
     role: Role | None = None
     fans_out: bool = False
     per_row: int = 1
+    most_together: int | None = None
     letter: str = "r"
     vary: Mapping[str, Sequence[Any]] | None = None
     draw_starts: Mapping[str, int] | None = None
@@ -69,6 +74,7 @@ class StageTraits:
     drops_by_score: bool = False
     asks_every_row: bool = True
     repeats_judge: str = ""
+    keep_reasoning: bool = False
 
     @property
     def requests_per_row(self) -> int:

@@ -301,7 +301,7 @@ class OpenAICompatible(Adapter):
 
     def _without_keys(self, text: str) -> str:
         """A text from the server that may be stored: if it holds the key, a note says so."""
-        hidden = self.server.credentials.known.hide_keys(text)
+        hidden = self.server.credentials.patterns.hide_keys(text)
         if hidden != text:
             self.server.note(
                 f"A reply from {self.server.base_url} contained your key, which was replaced by "

@@ -26,7 +26,7 @@ class Credentials:
         headers: Header names with their values.
         place: Where to put a key, for a sentence: "the key file key.txt", or variables.
         secrets: Every value ever sent.
-        known: The same as patterns, to remove them from whatever is shown or stored.
+        patterns: The same, as patterns to remove them from whatever is shown or stored.
         can_be_renewed: Whether a refused key is worth waiting for: there is a file to put a new
             one into, or a user who can be asked for it.
 
@@ -58,7 +58,7 @@ class Credentials:
         }
         self.headers |= values_of_headers or {}
         self.secrets = list(self.headers.values())
-        self.known = Secrets(self.secrets)
+        self.patterns = Secrets(self.secrets)
         self._key = ""
         self._key_file_mtime_ns = 0
         if self.key_file is not None:
@@ -95,7 +95,7 @@ class Credentials:
         self._key = key
         if key not in self.secrets:
             self.secrets.append(key)
-            self.known = Secrets(self.secrets)
+            self.patterns = Secrets(self.secrets)
 
     def _read(self, key_file: Path) -> None:
         """Read the key from the file, if the file has changed. Raises SettingsError."""

@@ -213,10 +213,10 @@ async def _try_urls(adapter: OpenAICompatible, candidates: Sequence[str]) -> Tro
         if server.kind == "llama-stack":
             models = language_models(await llama_stack.list_models(server))
         offered = models or language_models(entries)
-        known = server.credentials.known
+        secrets = server.credentials.patterns
         named = {}
         for name, length in offered.items():
-            if not known.are_in(name):
+            if not secrets.are_in(name):
                 named[name] = length
         adapter.server = replace(server, models=named)
         return None

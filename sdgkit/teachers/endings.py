@@ -130,9 +130,9 @@ def ending_of(word: str) -> Ending:
     """
     plain = _SEPARATOR.sub("_", _CAPITAL.sub("_", word.strip()).lower()).strip("_")
     plain = plain.removeprefix("finish_reason_")
-    known = _BY_WORD.get(plain)
-    if known is not None:
-        return known
+    ending = _BY_WORD.get(plain)
+    if ending is not None:
+        return ending
     for ending, meaning in _MEANINGS:
         if meaning.search(plain):
             return ending

@@ -48,7 +48,7 @@ class Server:
 
     def redact(self, text: str) -> str:
         """The text as one line without secrets or control characters, at most 300 characters."""
-        beginning = self.credentials.known.hide(text[:_READ_LIMIT])[: 4 * _MESSAGE_LIMIT]
+        beginning = self.credentials.patterns.hide(text[:_READ_LIMIT])[: 4 * _MESSAGE_LIMIT]
         printable = "".join(char if char.isprintable() else " " for char in beginning)
         line = " ".join(printable.split())
         if len(line) <= _MESSAGE_LIMIT:

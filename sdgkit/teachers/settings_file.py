@@ -192,16 +192,16 @@ def refuse_unknown_variables() -> None:
     Raises:
         SettingsError: There is one.
     """
-    known = [f"SDGKIT_{name.upper()}" for name in SETTING_NAMES]
-    known += OTHER_VARIABLES
+    names = [f"SDGKIT_{name.upper()}" for name in SETTING_NAMES]
+    names += OTHER_VARIABLES
     for name in sorted(os.environ):
         is_ours = name.upper().startswith("SDGKIT_") and not name.startswith(TEST_PREFIX)
-        if is_ours and name not in known:
+        if is_ours and name not in names:
             raise SettingsError(
                 f"The environment has {name}, which is not a setting of sdgkit. "
-                f"{advice(name, known)} Rename it, or unset it.",
+                f"{advice(name, names)} Rename it, or unset it.",
                 setting=name,
-                choices=known,
+                choices=names,
             )
 
 
