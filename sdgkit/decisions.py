@@ -18,6 +18,7 @@ from sdgkit.errors import RunError
 from sdgkit.journal import JOURNAL_FILE, Journal
 from sdgkit.journal.connection import UNREADABLE, connect
 from sdgkit.journal.reading import read_row
+from sdgkit.keywords import known_keywords_throughout
 from sdgkit.samples import Row, content_key
 
 Verdict = Literal["accept", "reject"]
@@ -88,6 +89,7 @@ class ReviewProgress:
         return self.accepted + self.rejected
 
 
+@known_keywords_throughout
 class Decisions:
     """The decisions of a review, of which the newest about a content holds.
 

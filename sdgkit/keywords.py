@@ -11,6 +11,7 @@ from sdgkit.errors import SettingsError
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 def known_keywords(function: Callable[P, R]) -> Callable[P, R]:
@@ -37,6 +38,27 @@ def known_keywords(function: Callable[P, R]) -> Callable[P, R]:
 
     checked.__signature__ = signature  # type: ignore[attr-defined]
     return checked
+
+
+def known_keywords_throughout(kind: type[T]) -> type[T]:
+    """Do what `known_keywords` does for how a class is called, and for each of its public methods.
+
+    What the class inherits is left as it is.
+
+    Example:
+        >>> @known_keywords_throughout
+        ... class Run:
+        ...     def export(self, path: str, *, test_share: float = 0.0) -> None: ...
+        >>> Run().export("train.jsonl", test_shre=0.1)
+        Traceback (most recent call last):
+        sdgkit.errors.SettingsError: export has no argument 'test_shre'. Did you mean 'test_share'?
+    """
+    for name, attribute in list(vars(kind).items()):
+        is_callable = inspect.isfunction(attribute) and not inspect.iscoroutinefunction(attribute)
+        is_public = not name.startswith("_") or name == "__init__"
+        if is_callable and is_public and not hasattr(attribute, "__wrapped__"):
+            setattr(kind, name, known_keywords(attribute))
+    return kind
 
 
 def spell_out(signature: inspect.Signature) -> inspect.Signature:

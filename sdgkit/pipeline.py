@@ -8,11 +8,12 @@ from typing import Any
 
 from sdgkit.errors import SettingsError
 from sdgkit.flows import read_flow
-from sdgkit.keywords import unknown_keyword
+from sdgkit.keywords import known_keywords_throughout, unknown_keyword
 from sdgkit.prompts import Prompt
 from sdgkit.stages import Check, Stage
 
 
+@known_keywords_throughout
 @dataclass(frozen=True)
 class Pipeline:
     """Stages in order, under a name. A pipeline is a value: every method returns a new one.

@@ -133,7 +133,9 @@ def _patterns(schema: object) -> Iterator[object]:
 def _paid(keyword: Keyword) -> Keyword:
     """A keyword that spends part of the budget whenever it is applied."""
 
-    def apply(validator: "Validator", value: Any, instance: Any, schema: Mapping[str, Any]) -> Any:
+    def apply(
+        validator: "Validator", value: object, instance: object, schema: Mapping[str, Any]
+    ) -> Any:
         _budget.left -= 1
         if _budget.left < 0:
             raise _unusable(_TOO_MUCH)
@@ -146,18 +148,21 @@ def _paid(keyword: Keyword) -> Keyword:
 
 
 def _pattern(
-    validator: "Validator", pattern: Any, instance: Any, schema: Mapping[str, Any]
+    validator: "Validator", pattern: str, instance: object, schema: Mapping[str, Any]
 ) -> Errors:
     from jsonschema.exceptions import ValidationError
 
-    if validator.is_type(instance, "string") and not is_found(CHECK, pattern, instance):
+    if isinstance(instance, str) and not is_found(CHECK, pattern, instance):
         yield ValidationError(f"{instance!r} does not match {pattern!r}")
 
 
 def _pattern_properties(
-    validator: "Validator", by_pattern: Any, instance: Any, schema: Mapping[str, Any]
+    validator: "Validator",
+    by_pattern: Mapping[str, Any],
+    instance: object,
+    schema: Mapping[str, Any],
 ) -> Errors:
-    if not validator.is_type(instance, "object"):
+    if not isinstance(instance, dict):
         return
     for pattern, subschema in by_pattern.items():
         for name, value in instance.items():
@@ -166,14 +171,14 @@ def _pattern_properties(
 
 
 def _additional_properties(
-    validator: "Validator", additional: Any, instance: Any, schema: Mapping[str, Any]
+    validator: "Validator", additional: object, instance: object, schema: Mapping[str, Any]
 ) -> Errors:
     from jsonschema.exceptions import ValidationError
 
-    if not validator.is_type(instance, "object"):
+    if not isinstance(instance, dict):
         return
     further = [name for name in instance if not _is_described(name, schema)]
-    if validator.is_type(additional, "object"):
+    if isinstance(additional, dict):
         for name in further:
             yield from validator.descend(instance[name], additional, path=name)
     elif not additional and further:
@@ -190,11 +195,11 @@ def _is_described(name: str, schema: Mapping[str, Any]) -> bool:
 
 
 def _unique_items(
-    validator: "Validator", is_wanted: Any, instance: Any, schema: Mapping[str, Any]
+    validator: "Validator", is_wanted: bool, instance: object, schema: Mapping[str, Any]
 ) -> Errors:
     from jsonschema.exceptions import ValidationError
 
-    if not is_wanted or not validator.is_type(instance, "array"):
+    if not is_wanted or not isinstance(instance, list):
         return
     seen: set[str] = set()
     for entry in instance:

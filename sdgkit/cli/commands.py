@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import click
@@ -15,8 +15,8 @@ AS_WRITTEN = "\b\n"  # click fills the lines of a paragraph unless this stands b
 class Option(click.Option):
     """An option with the heading under which a page of help lists it."""
 
-    def __init__(self, *args: Any, section: str = "Options", **settings: Any) -> None:
-        super().__init__(*args, **settings)
+    def __init__(self, names: Sequence[str], *, section: str = "Options", **settings: Any) -> None:
+        super().__init__(names, **settings)
         self.section = section
 
 

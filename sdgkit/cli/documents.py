@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from sdgkit.evaluation.seed_findings import SeedCheck
     from sdgkit.evaluation.students import Evaluation
     from sdgkit.quality.verdicts import Calibration
-    from sdgkit.report.explain import Explanation
+    from sdgkit.report.explain import Cause, Explanation
     from sdgkit.report.tables import RowView
     from sdgkit.run import Run
     from sdgkit.run.snapshot import Snapshot
@@ -113,5 +113,7 @@ def evaluate_document(run: "Run", evaluation: "Evaluation", page: str) -> dict[s
     return {"folder": str(run.out), "page": page, **_values(evaluation)}
 
 
-def _values(value: Any) -> dict[str, Any]:
+def _values(
+    value: "Calibration | Cause | Estimate | Evaluation | Explanation | Reply | SeedCheck",
+) -> dict[str, Any]:
     return {entry.name: getattr(value, entry.name) for entry in fields(value)}

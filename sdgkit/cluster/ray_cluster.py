@@ -12,6 +12,7 @@ from typing import Any
 from sdgkit.cluster.joined import JoinedCluster
 from sdgkit.cluster.serving import words_of
 from sdgkit.errors import RunError, SettingsError
+from sdgkit.keywords import known_keywords_throughout
 from sdgkit.method.options import check_number
 
 NO_RAY = (
@@ -29,6 +30,7 @@ VERSION_MISMATCH = "Version mismatch"
 """How Ray says that the versions of Ray or Python are not those of the cluster."""
 
 
+@known_keywords_throughout
 @dataclass(frozen=True)
 class RayCluster:
     """A Ray cluster that works on a run: `sk.generate(…, cluster=sk.RayCluster(…))`.

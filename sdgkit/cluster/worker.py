@@ -342,5 +342,5 @@ def _look_at(plan: Plan, folder: Path) -> Look:
 
 
 def _failure(error: Exception) -> Failure:
-    stopped = as_sdgkit_error(error, "The worker failed")
-    return Failure(type(stopped).__name__, str(stopped), platform.node())
+    known = as_sdgkit_error(error, "The worker failed")
+    return Failure(type(known).__name__, str(known), platform.node())

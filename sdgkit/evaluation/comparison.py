@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sdgkit.errors import RunEmptied, SettingsError
 from sdgkit.evaluation.method_stages import find_stage, pipeline_of
 from sdgkit.formatting import pluralize
-from sdgkit.keywords import known_keywords
+from sdgkit.keywords import known_keywords, known_keywords_throughout
 from sdgkit.pipeline import Pipeline
 from sdgkit.prompts import Prompt, load_prompts
 from sdgkit.run import Run
@@ -213,6 +213,7 @@ class VersionTrial:
         return replace(result, reason=unreadable[0]["message"], reply=unreadable[0]["reply"])
 
 
+@known_keywords_throughout
 class Comparison:
     """Two versions of a prompt, and the two runs that compare them.
 

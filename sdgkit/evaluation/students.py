@@ -17,7 +17,7 @@ from sdgkit.export import write_text
 from sdgkit.export.training_set import TEST_SHARE, held_out
 from sdgkit.formatting import format_percent
 from sdgkit.journal import Journal
-from sdgkit.keywords import known_keywords
+from sdgkit.keywords import known_keywords, known_keywords_throughout
 from sdgkit.pages import fill
 from sdgkit.prompts import Prompt, load_prompt
 from sdgkit.quality.interval import Interval, interval
@@ -40,6 +40,7 @@ COMPARE = Judge(name="compare_answers", scale=(FIRST_IS_BETTER, EQUALLY_GOOD, SE
 Verdict = Literal["win", "tie", "loss"]
 
 
+@known_keywords_throughout
 @dataclass(frozen=True)
 class Answers:
     """A model's answers that you already have, in place of a server to ask.

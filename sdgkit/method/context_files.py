@@ -163,7 +163,7 @@ def with_context_column(rows: Sequence[Any], reading: ContextReading, source: ob
     return [_renamed(row, new_names) for row in rows]
 
 
-def _renamed(row: Any, new_names: Mapping[str, str]) -> Any:
+def _renamed(row: object, new_names: Mapping[str, str]) -> object:
     """A row with its new names; what is not a row is left for later checks to refuse."""
     if not isinstance(row, Mapping):
         return row

@@ -10,7 +10,7 @@ from sdgkit.evaluation.comparison import Comparison, Result, Side
 from sdgkit.evaluation.differences import Stretch, mark_differences
 from sdgkit.evaluation.trial_rows import run_rows, seed_rows, seeds_of_run
 from sdgkit.formatting import pluralize
-from sdgkit.keywords import known_keywords
+from sdgkit.keywords import known_keywords_throughout
 from sdgkit.method import run_folder
 from sdgkit.panels.frame import Action, Cancel, Panel, required_teacher
 from sdgkit.panels.seeds import SeedPanel, seeds_of
@@ -78,6 +78,7 @@ class CompareState(PanelState):
     rows: tuple[ComparedRow, ...] = ()
 
 
+@known_keywords_throughout
 class ComparePanel(Panel):
     """Compare two versions of a prompt on the same rows, side by side.
 
@@ -100,7 +101,6 @@ class ComparePanel(Panel):
 
     kind = "compare"
 
-    @known_keywords
     def __init__(
         self,
         one: Prompt | str | Path,

@@ -7,7 +7,7 @@ from pathlib import Path
 from sdgkit.export import train_file
 from sdgkit.export.training_set import EXPORT_FORMATS
 from sdgkit.formatting import clip, format_number, pluralize
-from sdgkit.keywords import known_keywords
+from sdgkit.keywords import known_keywords_throughout
 from sdgkit.panels.frame import Action, Panel
 from sdgkit.panels.state import Choice, PanelState
 from sdgkit.review import Review
@@ -45,6 +45,7 @@ class ExportState(PanelState):
     preview: tuple[str, ...]
 
 
+@known_keywords_throughout
 class ExportPanel(Panel):
     """Write the samples that the review lets through, in the format of a trainer.
 
@@ -62,7 +63,6 @@ class ExportPanel(Panel):
 
     kind = "export"
 
-    @known_keywords
     def __init__(self, run: Run | str | Path, *, folder: str | Path | None = None) -> None:
         super().__init__()
         self.review = Review(run)

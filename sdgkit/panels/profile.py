@@ -9,7 +9,7 @@ from sdgkit.evaluation.drafts import Flaw
 from sdgkit.evaluation.profile_draft import ProfileDraft, part_of_list
 from sdgkit.evaluation.profile_texts import CHECKS, CRITERIA
 from sdgkit.formatting import format_number, pluralize
-from sdgkit.keywords import known_keywords
+from sdgkit.keywords import known_keywords_throughout
 from sdgkit.panels.frame import Action, Cancel, Panel, required_teacher
 from sdgkit.panels.profile_state import BreakerState, CriterionState, ProfileState, list_state
 from sdgkit.panels.seeds import SeedPanel, seeds_of
@@ -24,6 +24,7 @@ from sdgkit.teachers.source import TeacherSource
 STEERING = {True: "yes", False: "no", None: ""}
 
 
+@known_keywords_throughout
 class ProfilePanel(Panel):
     """Study a skill and edit its profile: criteria, variety, checks, and what questions steer.
 
@@ -53,7 +54,6 @@ class ProfilePanel(Panel):
     kind = "profile"
     restored_notice = RESTORED
 
-    @known_keywords
     def __init__(
         self,
         seeds: "SeedSource | SeedPanel",

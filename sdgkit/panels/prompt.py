@@ -15,7 +15,7 @@ from sdgkit.evaluation.reuse import asked_again
 from sdgkit.evaluation.trial_rows import run_rows, seed_rows
 from sdgkit.formatting import pluralize
 from sdgkit.journal import JOURNAL_FILE
-from sdgkit.keywords import known_keywords
+from sdgkit.keywords import known_keywords_throughout
 from sdgkit.method import METHODS
 from sdgkit.panels.frame import Action, Cancel, Panel, required_teacher
 from sdgkit.panels.prompt_state import (
@@ -41,6 +41,7 @@ from sdgkit.teachers.source import TeacherSource
 SEVERAL = 5  # rows of *Try on 5*
 
 
+@known_keywords_throughout
 class PromptPanel(Panel):
     """Edit prompts and try them.
 
@@ -65,7 +66,6 @@ class PromptPanel(Panel):
     kind = "prompt"
     restored_notice = RESTORED
 
-    @known_keywords
     def __init__(
         self,
         prompts: str | Path | Prompt,

@@ -7,7 +7,7 @@ from pathlib import Path
 from sdgkit.decisions import Verdict
 from sdgkit.errors import SettingsError
 from sdgkit.formatting import clip, pluralize
-from sdgkit.keywords import known_keywords
+from sdgkit.keywords import known_keywords_throughout
 from sdgkit.panels.frame import Action, Panel
 from sdgkit.panels.review_state import (
     CLIPPED,
@@ -29,6 +29,7 @@ from sdgkit.run import Run
 PAGE_SIZE = 20  # rows on a page of the table
 
 
+@known_keywords_throughout
 class ReviewPanel(Panel):
     """Go through samples one by one or in a table, next to their seed and the judge's comments.
 
@@ -46,7 +47,6 @@ class ReviewPanel(Panel):
 
     kind = "review"
 
-    @known_keywords
     def __init__(
         self, run: Run | Review | str | Path, *, seed_file: str | Path = SEED_FILE
     ) -> None:

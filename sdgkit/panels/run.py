@@ -15,7 +15,7 @@ from sdgkit.formatting import (
 )
 from sdgkit.funnel import REHEARSAL
 from sdgkit.journal import RecordedExchange
-from sdgkit.keywords import known_keywords
+from sdgkit.keywords import known_keywords_throughout
 from sdgkit.method import PlanOptions, default_folder, plan, run_folder
 from sdgkit.panels.frame import Action, Panel, error_sentence
 from sdgkit.panels.run_state import (
@@ -43,6 +43,7 @@ DROPS = 30  # drops of a stage shown at once
 POLL_S = 0.05
 
 
+@known_keywords_throughout
 class RunPanel(Panel):
     """Start, watch, cancel and resume a run, or watch one that another process writes.
 
@@ -66,7 +67,6 @@ class RunPanel(Panel):
 
     kind = "run"
 
-    @known_keywords
     def __init__(
         self,
         source: "SeedSource | Run",

@@ -14,7 +14,7 @@ from sdgkit.evaluation.seed_paste import seeds_in_table
 from sdgkit.evaluation.seed_preview import Preview, preview_seed, propose_seed
 from sdgkit.evaluation.seed_rules import TASK
 from sdgkit.formatting import pluralize
-from sdgkit.keywords import known_keywords
+from sdgkit.keywords import known_keywords_throughout
 from sdgkit.panels.frame import Action, Panel, required_teacher
 from sdgkit.panels.state import RESTORED, PanelState
 from sdgkit.seeds import COLUMNS, Seed, SeedSource, read_seeds
@@ -58,6 +58,7 @@ class SeedsState(PanelState):
     previewed: int
 
 
+@known_keywords_throughout
 class SeedPanel(Panel):
     """Write and check seed examples.
 
@@ -87,7 +88,6 @@ class SeedPanel(Panel):
     kind = "seeds"
     restored_notice = RESTORED
 
-    @known_keywords
     def __init__(
         self,
         source: "SeedSource | SeedDraft | None" = None,

@@ -9,7 +9,7 @@ from sdgkit.errors import RunError, SdgkitError, SettingsError
 from sdgkit.files import shipped
 from sdgkit.formatting import pluralize
 from sdgkit.journal import JOURNAL_FILE
-from sdgkit.keywords import known_keywords
+from sdgkit.keywords import known_keywords, known_keywords_throughout
 from sdgkit.panels.export import ExportPanel
 from sdgkit.panels.frame import Action, Panel, error_sentence
 from sdgkit.panels.profile import ProfilePanel
@@ -66,6 +66,7 @@ class StudioState(PanelState):
     contexts: str
 
 
+@known_keywords_throughout
 class StudioPanel(Panel):
     """One page for a skill: Teacher, Seeds, Profile, Prompts, Run, Review, Export.
 
@@ -88,7 +89,6 @@ class StudioPanel(Panel):
 
     kind = "studio"
 
-    @known_keywords
     def __init__(self, skill: str | Path, *, teacher: TeacherSource | None = None) -> None:
         super().__init__()
         self.path = Path(skill)

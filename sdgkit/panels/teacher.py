@@ -3,15 +3,15 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import CancelledError
-from inspect import signature
-from typing import Any, TypeVar
+from typing import TypeVar, Unpack
 
 from sdgkit.errors import SettingsError
 from sdgkit.evaluation.abilities import Ability, abilities
-from sdgkit.keywords import check_keywords
+from sdgkit.keywords import known_keywords_throughout
 from sdgkit.panels.frame import Action, Cancel, Panel
 from sdgkit.panels.teacher_state import Connection, FoundState, ReplyState, TeacherState, facts_of
 from sdgkit.teachers import background, connect
+from sdgkit.teachers.connect_options import ConnectOptions
 from sdgkit.teachers.diagnosis import Cause, Trouble
 from sdgkit.teachers.exchange import Reply
 from sdgkit.teachers.local_servers import USUAL_PORTS, FoundServer, find_servers
@@ -39,6 +39,7 @@ KEY_CAUSES = (Cause.WRONG_KEY, Cause.EXPIRED_KEY)
 FIRST_MESSAGE = "Write one sentence about the sea."
 
 
+@known_keywords_throughout
 class TeacherPanel(Panel, TeacherHolder):
     """Connect a teacher and see what it can do. Pass the panel wherever `teacher=` is expected.
 
@@ -63,11 +64,10 @@ class TeacherPanel(Panel, TeacherHolder):
         kind: str | None = None,
         base_url: str | None = None,
         model: str | None = None,
-        **options: Any,
+        **options: Unpack[ConnectOptions],
     ) -> None:
         super().__init__()
         self.connection = Connection.of(kind, base_url, model)
-        check_keywords(type(self).__name__, options, signature(connect).parameters)
         self._options = options
         self._teacher: Teacher | None = None
         self._models: list[str] = []

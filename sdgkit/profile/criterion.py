@@ -4,9 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from sdgkit.keywords import known_keywords_throughout
+
 CRITERION_KEYS = ("text", "enabled", "broken_by")
 
 
+@known_keywords_throughout
 @dataclass(frozen=True)
 class Criterion:
     """A rule that a response must meet.

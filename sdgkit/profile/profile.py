@@ -13,7 +13,7 @@ from typing import Any
 from sdgkit.checks import read_shipped_check
 from sdgkit.errors import ProfileError
 from sdgkit.files import write_atomically
-from sdgkit.keywords import known_keywords
+from sdgkit.keywords import known_keywords_throughout
 from sdgkit.profile.criterion import Criterion, split_ids
 from sdgkit.profile.reading import ProfileReader, has_content, plain_values
 from sdgkit.prompts.prompt_yaml import write_yaml
@@ -72,6 +72,7 @@ class AllChecks:
         return True
 
 
+@known_keywords_throughout
 @dataclass(frozen=True)
 class Profile:
     """What is known about a skill before anything is generated.
@@ -194,7 +195,6 @@ class Profile:
         return HEADING + write_yaml(values)
 
     @classmethod
-    @known_keywords
     def from_yaml(cls, text: str, file: str = PROFILE_FILE) -> "Profile":
         """Read a profile from YAML.
 
@@ -210,7 +210,6 @@ class Profile:
         return cls(**ProfileReader(text, file).values())
 
     @classmethod
-    @known_keywords
     def load(cls, path: str | Path) -> "Profile":
         """Load the profile in a YAML file.
 
@@ -228,7 +227,6 @@ class Profile:
             return cls.from_yaml(text, str(path))
         raise ProfileError(f"Cannot read the profile {path}: {reason}.", file=path)
 
-    @known_keywords
     def save(self, path: str | Path) -> Path:
         """Write the profile to a YAML file.
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from sdgkit.errors import PromptError, SettingsError
 from sdgkit.files import write_atomically
+from sdgkit.keywords import known_keywords_throughout
 from sdgkit.prompts.parser import ParsedReply, ReplyParser
 from sdgkit.prompts.prompt_yaml import PARTS, TAGS, check_values, read_yaml, write_yaml
 from sdgkit.prompts.sampling import SamplingSettings, check_sampling
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from sdgkit.prompts.template import Template
 
 
+@known_keywords_throughout
 @dataclass(frozen=True)
 class Prompt:
     """What a teacher is asked at one stage, and how its reply is read.

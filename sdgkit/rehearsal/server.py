@@ -286,7 +286,7 @@ def parse_request(content: bytes) -> ChatRequest:
     return chat
 
 
-def _parse_body(body: Any) -> ChatRequest:
+def _parse_body(body: dict[str, Any]) -> ChatRequest:
     """Raises ValueError, TypeError, KeyError or AttributeError for what is not a chat request."""
     messages = tuple((str(message["role"]), message["content"]) for message in body["messages"])
     stop = body.get("stop") or ()

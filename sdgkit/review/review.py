@@ -8,7 +8,7 @@ from typing import Any
 
 from sdgkit.decisions import Decision, Decisions, ReviewProgress, Verdict
 from sdgkit.errors import RunError, SettingsError
-from sdgkit.keywords import known_keywords
+from sdgkit.keywords import known_keywords_throughout
 from sdgkit.prompts.faults import faults_in
 from sdgkit.quality.agreement import Agreement, as_finished, compare_with_judge, judge_drops
 from sdgkit.quality.interval import interval
@@ -24,6 +24,7 @@ from sdgkit.samples import TEXTS, Row, content_key, own_question, seed_of
 SEED_FILE = "my_seeds.jsonl"
 
 
+@known_keywords_throughout
 class Review:
     """The review of a run.
 
@@ -55,7 +56,6 @@ class Review:
         1
     """
 
-    @known_keywords
     def __init__(self, run: Run | str | Path, *, later: bool = False) -> None:
         if not isinstance(run, Run):
             run = open_run(run)

@@ -17,7 +17,7 @@ from sdgkit.export.training_set import Part, TrainingSet
 from sdgkit.formatting import format_samples, pluralize
 from sdgkit.funnel import Summary
 from sdgkit.journal import JOURNAL_FILE, Journal
-from sdgkit.keywords import known_keywords
+from sdgkit.keywords import known_keywords, known_keywords_throughout
 from sdgkit.log import is_interactive
 from sdgkit.profile import PROFILE_FILE, Profile
 from sdgkit.report.explain import Explanation, explain
@@ -54,6 +54,7 @@ CANCEL_S = 30.0
 """Seconds a cancelled run may take to write its files; usually a moment, more on a busy machine."""
 
 
+@known_keywords_throughout
 class Run:
     """One run of a pipeline. Get one from `generate`, from a stage's `run`, or from `open_run`.
 
@@ -72,7 +73,6 @@ class Run:
         folder: The same, absolute: it stays right when the working folder changes.
     """
 
-    @known_keywords
     def __init__(
         self,
         plan: Plan | None,

@@ -19,7 +19,7 @@ from sdgkit.errors import (
 )
 from sdgkit.files import JOURNAL_FILE
 from sdgkit.formatting import pluralize
-from sdgkit.keywords import known_keywords
+from sdgkit.keywords import known_keywords, known_keywords_throughout
 from sdgkit.run import Run, open_run
 from sdgkit.run.elsewhere import Elsewhere
 from sdgkit.run.plan import Plan
@@ -39,6 +39,7 @@ CANCEL_S = 30.0
 FAULTS_SHOWN = 10  # in the message of an error
 
 
+@known_keywords_throughout
 class Shelf:
     """Several skills that one teacher works on. Get one from `generate_shelf` or `open_shelf`.
 

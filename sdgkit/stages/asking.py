@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sdgkit.keywords import known_keywords_throughout
 from sdgkit.prompts import Prompt, read_score
 from sdgkit.prompts.faults import read_faults
 from sdgkit.samples import Row
@@ -23,6 +24,7 @@ VERDICT_WITH_FAULTS = ("evaluation", FAULTS, "score")
 """The columns of such a verdict, in the order of the prompt's tags."""
 
 
+@known_keywords_throughout
 @dataclass(frozen=True, kw_only=True)
 class Generate(Stage):
     """Asks the teacher once for each row and adds the columns that the prompt's tags mark.
@@ -54,6 +56,7 @@ class Generate(Stage):
         return with_reasoning(reading, prompt, self.columns, reply)
 
 
+@known_keywords_throughout
 @dataclass(frozen=True, kw_only=True)
 class Judge(Stage):
     """Asks the judge about the row, and adds its comments and a number: `evaluation` and `score`.

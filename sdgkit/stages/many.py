@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from sdgkit.keywords import known_keywords_throughout
 from sdgkit.prompts import Prompt
 from sdgkit.samples import Row, normalized
 from sdgkit.seeds import row_key
@@ -24,6 +25,7 @@ ASKED_FURTHER = ("malformed", "no_answer")
 """The reasons of drops for which a row causes a further request."""
 
 
+@known_keywords_throughout
 @dataclass(frozen=True, kw_only=True)
 class GenerateMany(Stage):
     """Asks the teacher for several new rows for each row.

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sdgkit.keywords import known_keywords_throughout
 from sdgkit.samples import Row
 from sdgkit.stages.stage import Stage
 from sdgkit.stages.step import Drop, Step
@@ -13,6 +14,7 @@ REPAIR = "repair"
 """The column that says what came of a repair, in a run that repairs."""
 
 
+@known_keywords_throughout
 @dataclass(frozen=True, kw_only=True)
 class Keep(Stage):
     """Keeps the rows with the right number in a column, and drops the others.
@@ -65,6 +67,7 @@ class Keep(Stage):
         return f"{self.at_least or 0.0:g} or more"
 
 
+@known_keywords_throughout
 @dataclass(frozen=True, kw_only=True)
 class Check(Stage):
     """Keeps the rows for which a function returns a true value or None.
@@ -102,6 +105,7 @@ class Check(Stage):
             raise Drop(self.name, f"Rejected by the check {self.name}.")
 
 
+@known_keywords_throughout
 @dataclass(frozen=True, kw_only=True)
 class Combine(Stage):
     """Joins the texts of several columns into one.

@@ -3,12 +3,14 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
+from sdgkit.keywords import known_keywords_throughout
 from sdgkit.prompts import Prompt
 from sdgkit.prompts.structured_output import Form
 from sdgkit.samples import Row
 from sdgkit.teachers.teacher import Reply
 
 
+@known_keywords_throughout
 class Drop(Exception):
     """Raised by a stage: the row leaves the stream.
 

@@ -6,9 +6,11 @@ import os
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 from sdgkit.errors import RequestRefused
+from sdgkit.keywords import known_keywords_throughout
+from sdgkit.prompts.sampling import SamplingSettings, check_sampling
 from sdgkit.prompts.structured_output import (
     PROBE,
     PROBE_MESSAGE,
@@ -45,6 +47,7 @@ class Elsewhere:
     away_reason: str = ""
 
 
+@known_keywords_throughout
 class Teacher:
     """A model behind a server, checked and ready. Get one from `connect`.
 
@@ -112,20 +115,23 @@ class Teacher:
         message: str | Sequence[Mapping[str, str]],
         *,
         show: Show | None = None,
-        **sampling: object,
+        **sampling: Unpack[SamplingSettings],
     ) -> Reply:
         """Send a message and wait for the reply.
 
         Args:
             message: One message, or a chat as a list of dictionaries with `role` and `content`.
             show: Called with each piece of the reply while it is written, in another thread.
-            sampling: Fields of the request, such as `temperature` and `max_tokens`.
+            **sampling: Sampling settings, such as `temperature` and `max_tokens`; further fields of
+                the request in `extra_body`.
 
         Raises:
+            SettingsError: A setting does not exist, or is out of its range.
             RequestRefused: This request cannot be answered.
             TeacherRefused: No request will be.
             TeacherUnreachable: The teacher has been away for longer than the patience.
         """
+        check_sampling(sampling, "ask")
         messages = [{"role": "user", "content": message}] if isinstance(message, str) else message
         chat = tuple(dict(entry) for entry in messages)
         return background.wait(self.reply(Request(chat, sampling), show=show))

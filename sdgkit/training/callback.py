@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 from uuid import uuid4
 
 from sdgkit.formatting import format_duration, format_number, format_rough_duration, pluralize
@@ -50,7 +50,7 @@ class Watching:
         args: TrainingArguments,
         state: TrainerState,
         control: TrainerControl,
-        **_: Any,
+        **_: object,
     ) -> None:
         self._began_at = time.monotonic()
         self._show(f"0 of {pluralize(self._samples, 'sample')}", 0.0)
@@ -61,7 +61,7 @@ class Watching:
         state: TrainerState,
         control: TrainerControl,
         logs: dict[str, float] | None = None,
-        **_: Any,
+        **_: object,
     ) -> None:
         if logs is None or "loss" not in logs:
             return
@@ -76,7 +76,7 @@ class Watching:
         args: TrainingArguments,
         state: TrainerState,
         control: TrainerControl,
-        **_: Any,
+        **_: object,
     ) -> None:
         seen = self._seen(state)
         if not self._look_after or seen < self._look_after[0] or seen >= self._samples:
@@ -90,7 +90,7 @@ class Watching:
         args: TrainingArguments,
         state: TrainerState,
         control: TrainerControl,
-        **_: Any,
+        **_: object,
     ) -> None:
         self._show(f"{self._done(state)} · done after {format_duration(self.training_s)}", 1.0)
         self._look_now(self._seen(state))

@@ -54,3 +54,37 @@ def test_a_misspelt_keyword_is_refused_with_the_nearest_right_one(name: str, key
     misspelt = keyword[:-2] + keyword[-1]
     with pytest.raises(SettingsError, match=f"Did you mean '{keyword}'"):
         getattr(sk, name)(**required_arguments(name), **{misspelt: 1})
+
+
+METHODS = {
+    "Run.export": "test_share",
+    "Run.wait": "progress",
+    "Review.find": "reason",
+    "Review.make_seed": "path",
+    "Prompt.with_sampling": "max_tokens",
+    "Prompt.save": "layout",
+    "Pipeline.after": "stage",
+    "Shelf.wait": "timeout",
+    "Teacher.ask": "temperature",
+    "SeedPanel.save": "overwrite",
+}
+
+
+@pytest.mark.parametrize(("method", "keyword"), METHODS.items())
+def test_so_is_a_misspelt_keyword_of_a_method(method: str, keyword: str) -> None:
+    class_name, _, name = method.partition(".")
+    function = getattr(getattr(sk, class_name), name)
+    misspelt = keyword[:-2] + keyword[-1]
+    with pytest.raises(SettingsError, match=f"Did you mean '?{keyword}'?"):
+        function(object(), **{misspelt: 1})
+
+
+@pytest.mark.parametrize("kind", ["Generate", "GenerateMany", "Judge", "Keep", "Check", "Combine"])
+def test_so_is_a_misspelt_field_of_a_stage(kind: str) -> None:
+    with pytest.raises(SettingsError, match=f"{kind} has no argument 'nme'. Did you mean 'name'?"):
+        getattr(sk, kind)(nme="mine")
+
+
+def test_the_teacher_panel_takes_every_option_of_connect() -> None:
+    options = inspect.signature(sk.connect).parameters
+    assert list(inspect.signature(sk.TeacherPanel).parameters) == list(options)
