@@ -31,6 +31,10 @@ def known_keywords(function: Callable[P, R]) -> Callable[P, R]:
     signature = spell_out(inspect.signature(function))
     name = function.__qualname__.removesuffix(".__init__").rpartition(".")[2]
 
+    kinds = [parameter.kind for parameter in signature.parameters.values()]
+    if inspect.Parameter.VAR_KEYWORD in kinds:
+        return function  # it takes any, or looks at them itself
+
     @functools.wraps(function)
     def checked(*args: P.args, **kwargs: P.kwargs) -> R:
         check_keywords(name, kwargs, signature.parameters)
@@ -43,7 +47,7 @@ def known_keywords(function: Callable[P, R]) -> Callable[P, R]:
 def known_keywords_throughout(kind: type[T]) -> type[T]:
     """Do what `known_keywords` does for how a class is called, and for each of its public methods.
 
-    What the class inherits is left as it is.
+    What the class inherits is left as it is, and so are methods that take any keyword.
 
     Example:
         >>> @known_keywords_throughout

@@ -63,7 +63,7 @@ def facts_in_context(checked: CheckedText, derived: bool = True) -> str:
     for name in candidates:
         if not source.has_name(name) and not form.has_name(name):
             missing.append(name)
-    return _sentence(missing, has_context=bool(row.get("context")))
+    return _missing_facts_sentence(missing, has_context=bool(row.get("context")))
 
 
 # All samples of a seed share its texts, and those of a context the context: they are read once.
@@ -88,7 +88,7 @@ def _text_of(row: Row, column: str) -> str:
     return plain_digits(str(row.get(column) or ""))
 
 
-def _sentence(missing: Iterable[str], has_context: bool) -> str:
+def _missing_facts_sentence(missing: Iterable[str], has_context: bool) -> str:
     facts = list(dict.fromkeys(missing))
     if not facts:
         return ""

@@ -28,7 +28,7 @@ def same_language(checked: CheckedText) -> str:
     seeds = language(checked.seed)
     if not own or not seeds or own == seeds or _are_close(own, seeds):
         return ""
-    return f"It is in {_name_of(own)}, the seed's in {_name_of(seeds)}."
+    return f"It is in {_english_name(own)}, the seed's in {_english_name(seeds)}."
 
 
 @lru_cache(4096)
@@ -57,7 +57,7 @@ def _are_close(language: str, other: str) -> bool:
     return any(language in group and other in group for group in groups)
 
 
-def _name_of(language: str) -> str:
+def _english_name(language: str) -> str:
     return str(load_texts("languages")["names"].get(language, language))
 
 

@@ -83,7 +83,7 @@ def read_shipped_check(text: str) -> Check:
             setting="checks",
         )
     if name.strip() == "valid_json" and argument.strip():
-        return MAKERS["valid_json"](keys=_split(argument))
+        return MAKERS["valid_json"](keys=_comma_list(argument))
     return _typed_check(text)
 
 
@@ -164,18 +164,18 @@ def _typed_settings(name: str, argument: str) -> dict[str, Any]:
     return reader(argument)
 
 
-def _split(argument: str) -> list[str]:
+def _comma_list(argument: str) -> list[str]:
     return [entry.strip() for entry in argument.split(",")]
 
 
 def _read_columns(argument: str) -> dict[str, Any]:
-    return {"columns": _split(argument)}
+    return {"columns": _comma_list(argument)}
 
 
 def _read_schema_or_keys(argument: str) -> dict[str, Any]:
     """The file of a schema (`invoice.json`), or the keys of an object (`name,age`)."""
     if not argument.endswith(".json") and not Path(argument).is_file():
-        return {"keys": _split(argument)}
+        return {"keys": _comma_list(argument)}
     try:
         return {"schema": json.loads(Path(argument).read_text("utf-8-sig"))}
     except (OSError, ValueError) as error:

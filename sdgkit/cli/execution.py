@@ -114,7 +114,7 @@ def execute(source: Path, target: Path, parameters: Mapping[str, Any]) -> None:
             _stop(execution, kernels, headings.has_begun, target.parent)
             raise
         except Exception as error:
-            message = f"The notebook stopped in {headings.last!r}: {_sentence(error)}"
+            message = f"The notebook stopped in {headings.last!r}: {_what_happened(error)}"
             if target.exists():
                 message += f"\nThe executed notebook: {target}"
             has_arguments = bool(parameters.keys() - {"out"})
@@ -216,7 +216,7 @@ def _send(kernels: list["AsyncKernelManager"], number: int) -> None:
         kernels[0].provisioner.process.send_signal(number)  # type: ignore[union-attr]
 
 
-def _sentence(error: Exception) -> str:
+def _what_happened(error: Exception) -> str:
     """What a cell raised, or what happened to its kernel, in one line."""
     name = getattr(error, "ename", type(error).__name__)
     message = getattr(error, "evalue", str(error))

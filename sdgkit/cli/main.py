@@ -131,7 +131,7 @@ def main(args: Sequence[str] | None = None) -> int:
         if wants_traceback:
             traceback.print_exc()
         called = _called_command(words)
-        say(f"{called}: {_sentence(error, called)}", sys.stderr)
+        say(f"{called}: {_error_sentence(error, called)}", sys.stderr)
         is_bad_argument = isinstance(error, BAD_ARGUMENT_ERRORS)
         exit_status = FAILED
         if is_bad_argument:
@@ -190,7 +190,7 @@ def _called_command(words: Sequence[str]) -> str:
     return "sdgkit"
 
 
-def _sentence(error: Exception, called: str) -> str:
+def _error_sentence(error: Exception, called: str) -> str:
     if isinstance(error, click.UsageError):
         return f"{error.format_message()}\nSee: {called} --help"
     if isinstance(error, SdgkitError):

@@ -334,10 +334,10 @@ def mix(
         list(sources),
         to,
         format,
-        weights=_pairs("--weight", weights),
+        weights=_numbers_by_name("--weight", weights),
         cap=cap,
         max_repeat=max_repeat,
-        replay={Path(file): share for file, share in _pairs("--with", replays).items()},
+        replay={Path(file): share for file, share in _numbers_by_name("--with", replays).items()},
         test_share=test_share,
     )
     say(f"{written}\n\nWrote {pluralize(written.train, 'row')} to {written.path}")
@@ -348,7 +348,7 @@ def mix(
         say(REHEARSAL_SAMPLES)
 
 
-def _pairs(option_name: str, typed: tuple[str, ...]) -> dict[str, float]:
+def _numbers_by_name(option_name: str, typed: tuple[str, ...]) -> dict[str, float]:
     """What was typed as NAME=NUMBER, by name."""
     pairs = {}
     for text in typed:

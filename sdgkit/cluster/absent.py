@@ -48,9 +48,9 @@ def absent_teacher(look: Look, limits: TeacherLimits) -> Teacher:
     if concurrency is None:
         concurrency = default_concurrency(look.kind, servers=1)
     return Teacher(
-        _Absent(server), parse_concurrency(concurrency), limits.patience, on_close=_nothing
+        _Absent(server), parse_concurrency(concurrency), limits.patience, on_close=_close_nothing
     )
 
 
-def _nothing() -> None:
+def _close_nothing() -> None:
     """There is nothing to close."""

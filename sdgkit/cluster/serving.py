@@ -106,7 +106,7 @@ def _wait_until_it_answers(
     process: "subprocess.Popen[bytes]", base_url: str, log: Path, patience: float
 ) -> None:
     deadline = time.monotonic() + patience
-    while not _answers(base_url):
+    while not _is_answering(base_url):
         if process.poll() is not None:
             raise TeacherUnreachable(
                 f"The teacher that a worker started ended with status {process.returncode}."
@@ -120,7 +120,7 @@ def _wait_until_it_answers(
         time.sleep(LOOK_S)
 
 
-def _answers(base_url: str) -> bool:
+def _is_answering(base_url: str) -> bool:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback: no proxy
     try:
         with opener.open(f"{base_url}/models", timeout=ANSWER_S) as response:

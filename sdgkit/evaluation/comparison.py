@@ -13,6 +13,7 @@ from sdgkit.keywords import known_keywords, known_keywords_throughout
 from sdgkit.pipeline import Pipeline
 from sdgkit.prompts import Prompt, load_prompts
 from sdgkit.run import Run
+from sdgkit.run.notes import say_nothing
 from sdgkit.run.plan import Plan
 from sdgkit.samples import Row
 from sdgkit.stages import Stage
@@ -121,7 +122,7 @@ class VersionTrial:
         for version in versions:
             version_prompts = {**judge_prompts, version.name: version}
             plan = Plan(pipeline, rows_with_ids, version_prompts, writer, judging_teacher)
-            self.runs.append(Run(plan, on_note=_ignore))
+            self.runs.append(Run(plan, on_note=say_nothing))
         self.ids = [str(row["id"]) for row in rows_with_ids]
         self.judged = pipeline.stages[-1].drops_by_score
 
@@ -392,7 +393,3 @@ def _columns(row: Row, names: Sequence[str]) -> dict[str, Any]:
         if name in row:
             columns[name] = row[name]
     return columns
-
-
-def _ignore(note: str) -> None:
-    """Print nothing: what the runs have to say is in the comparison."""

@@ -69,7 +69,7 @@ class PromptDraft(Draft[dict[str, str]]):
             prompt = load_prompt(file)
             self._layout = read_text(file)
         self.saved = prompt
-        super().__init__(_texts_of(prompt))
+        super().__init__(_editable_texts(prompt))
         if folder is not None:
             place = Path(os.path.abspath(folder))
             self._kept = DraftFile(place.with_name(f"{place.name}.{name}.yaml"))
@@ -149,7 +149,7 @@ class PromptDraft(Draft[dict[str, str]]):
             except ValueError:
                 raise SettingsError(f"{name} must be a number, not {text!r}.") from None
         changed = replace(self._unchecked_prompt(), sampling=sampling)
-        self.set(SETTINGS, _texts_of(changed)[SETTINGS])
+        self.set(SETTINGS, _editable_texts(changed)[SETTINGS])
 
     def versions(self) -> dict[str, Prompt]:
         """The versions to set beside each other: shipped, saved and now, as far as there are.
@@ -181,8 +181,8 @@ class PromptDraft(Draft[dict[str, str]]):
         self.path = target
         self._own = own
         self.saved = prompt
-        self._history.change(_texts_of(prompt))
-        self._history.mark_saved(_texts_of(prompt))
+        self._history.change(_editable_texts(prompt))
+        self._history.mark_saved(_editable_texts(prompt))
         self._forget_kept(target, is_another=is_another)
         self.was_restored = is_another and self._restore()
 
@@ -196,7 +196,7 @@ class PromptDraft(Draft[dict[str, str]]):
             raise PromptError(
                 f"sdgkit ships no prompt named {self.name}: there is nothing to restore."
             )
-        self._history.change(_texts_of(load_prompt(self._shipped)))
+        self._history.change(_editable_texts(load_prompt(self._shipped)))
         self._keep()
 
     def flaws(self, row: Row | None = None) -> list[Flaw]:
@@ -218,8 +218,8 @@ class PromptDraft(Draft[dict[str, str]]):
 
     def diff(self) -> list[str]:
         """The lines that differ from the saved prompt, as a unified diff; empty if none does."""
-        before = _lines(self._history.saved_state)
-        after = _lines(self._history.state)
+        before = _all_lines(self._history.saved_state)
+        after = _all_lines(self._history.state)
         return list(difflib.unified_diff(before, after, "saved", "edited", n=1, lineterm=""))
 
     def save(self, path: str | Path | None = None, *, overwrite: bool = False) -> Path:
@@ -249,7 +249,7 @@ class PromptDraft(Draft[dict[str, str]]):
         self.path = target
         self._own = OwnFile(target)
         self.saved = prompt
-        self._history.state = _texts_of(prompt)
+        self._history.state = _editable_texts(prompt)
         self._history.mark_saved(self._history.state)
         self._forget_kept(target, is_another=is_another)
         return target
@@ -341,7 +341,7 @@ def _only(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return rows[0]
 
 
-def _texts_of(prompt: Prompt) -> dict[str, str]:
+def _editable_texts(prompt: Prompt) -> dict[str, str]:
     """The parts of a prompt as texts to edit."""
     import yaml
 
@@ -351,7 +351,7 @@ def _texts_of(prompt: Prompt) -> dict[str, str]:
     return texts
 
 
-def _lines(texts: Mapping[str, str]) -> list[str]:
+def _all_lines(texts: Mapping[str, str]) -> list[str]:
     """All lines of all parts that are not empty, each part under its name."""
     lines: list[str] = []
     for part, text in texts.items():

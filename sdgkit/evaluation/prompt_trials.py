@@ -86,7 +86,7 @@ def try_on(prompt: Prompt, rows: Iterable[Row], teacher: TeacherSource) -> list[
         >>> trial.reason, list(trial.rows[0])
         ('', ['response'])
     """
-    return background.wait(trials(prompt, list(rows), teacher_of(teacher), _ignore))
+    return background.wait(trials(prompt, list(rows), teacher_of(teacher), _ignore_trial))
 
 
 async def trials(
@@ -117,7 +117,7 @@ async def _try_row(prompt: Prompt, row: Row, teacher: Teacher, row_id: str) -> T
     try:
         trial = replace(trial, messages=prompt.render(columns))
         reply = await teacher.reply(Request(tuple(trial.messages), dict(prompt.sampling)))
-        return _read(trial, reply, prompt, row)
+        return _read_reply(trial, reply, prompt, row)
     except PromptError as error:
         return replace(trial, reason="prompt", message=str(error))
     except RequestWithheld as error:
@@ -126,7 +126,7 @@ async def _try_row(prompt: Prompt, row: Row, teacher: Teacher, row_id: str) -> T
         return replace(trial, reason="teacher_error", message=str(error))
 
 
-def _read(trial: Trial, reply: Reply, prompt: Prompt, row: Row) -> Trial:
+def _read_reply(trial: Trial, reply: Reply, prompt: Prompt, row: Row) -> Trial:
     """The trial with its reply, read as the prompt's stage reads it."""
     reading = _stage_of(prompt).read(prompt, row, reply)
     pieces = mark_columns(reply.text, reading.texts)
@@ -188,5 +188,5 @@ def mark_columns(text: str, records: Iterable[Mapping[str, str]]) -> list[Piece]
     return kept_pieces
 
 
-def _ignore(place: int, trial: Trial) -> None:
+def _ignore_trial(place: int, trial: Trial) -> None:
     """Ignore the trials as they come in."""

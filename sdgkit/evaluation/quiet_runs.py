@@ -9,6 +9,7 @@ from sdgkit.journal import Journal
 from sdgkit.pipeline import Pipeline
 from sdgkit.prompts import Prompt
 from sdgkit.run import Run
+from sdgkit.run.notes import say_nothing
 from sdgkit.run.plan import Plan
 from sdgkit.samples import Row
 from sdgkit.stages import Stage
@@ -31,7 +32,7 @@ def run_quietly(plan: Plan, journal: Journal) -> Run:
     Raises:
         SdgkitError: If the run stopped before its end.
     """
-    run = Run(plan, journal=journal, reuse=True, on_note=_ignore).start()
+    run = Run(plan, journal=journal, reuse=True, on_note=say_nothing).start()
     with suppress(RunEmptied):  # that nothing was kept is a result, too
         run.wait()
     return run
@@ -67,7 +68,3 @@ def run_stage(
         variables=variables or {},
     )
     return run_quietly(plan, journal)
-
-
-def _ignore(note: str) -> None:
-    """Print nothing: what a quiet run has to say is in its result."""

@@ -158,13 +158,13 @@ def compare_runs(one: Run | str | Path, other: Run | str | Path) -> RunCompariso
         RunError: A folder holds no run, or a run is still being worked on.
     """
     runs = [_opened(one), _opened(other)]
-    names = [_name_of(run) for run in runs]
+    names = [_folder_name(run) for run in runs]
     if names[0] == names[1]:
         names = ["one", "other"]
     configs = [_edition_of(run) for run in runs]
     samples = [list(run.samples()) for run in runs]
     sides = [_side(name, run, rows) for name, run, rows in zip(names, runs, samples, strict=True)]
-    pairs = _pairs(*samples)
+    pairs = _sample_pairs(*samples)
     places = spread_evenly(len(pairs), PAIRS)
     return RunComparison(
         one=sides[0],
@@ -181,7 +181,7 @@ def _opened(run: Run | str | Path) -> Run:
     return open_run(run)
 
 
-def _name_of(run: Run) -> str:
+def _folder_name(run: Run) -> str:
     if run.folder is None:
         return "in memory"
     return run.folder.resolve().name
@@ -229,7 +229,7 @@ def _texts(samples: Iterable[Row], column: str) -> Iterator[str]:
             yield text
 
 
-def _pairs(ones: Sequence[Row], others: Sequence[Row]) -> list[SamplePair]:
+def _sample_pairs(ones: Sequence[Row], others: Sequence[Row]) -> list[SamplePair]:
     by_id = {row["id"]: row for row in others}
     pairs = []
     for row in ones:

@@ -189,13 +189,13 @@ def evaluate(
         folder = opened.folder / FOLDER
     with closing(Journal(folder)) as journal:
         system = opened.part().system
-        student_answers = _answers(questions, student_model, system, journal)
+        student_answers = _answers_of(questions, student_model, system, journal)
         other_answers: Mapping[str, str]
         if other_model is not None:
-            other_answers = _answers(questions, other_model, system, journal)
+            other_answers = _answers_of(questions, other_model, system, journal)
         else:
             other_answers = {row["id"]: row["response"] for row in questions}
-        pairs = list(_pairs(questions, student_answers, other_answers))
+        pairs = list(_judge_rows(questions, student_answers, other_answers))
         judged = run_stage(COMPARE, compare_prompt, pairs, judging_teacher, journal)
         duels = list(_duels(judged.samples()))
     other = NO_MODEL
@@ -282,7 +282,7 @@ def _answering(source: TeacherSource | Answers | None) -> Teacher | Answers | No
     return source if isinstance(source, Answers) else teacher_of(source)
 
 
-def _answers(
+def _answers_of(
     questions: Sequence[Row], model: Teacher | Answers, system: str | None, journal: Journal
 ) -> Mapping[str, str]:
     """The model's answers by the id of the question, which is sent alone, as at inference."""
@@ -297,7 +297,7 @@ def _answers(
     return {row["id"]: row["response"] for row in run.samples()}
 
 
-def _pairs(
+def _judge_rows(
     questions: Sequence[Row], student_answers: Mapping[str, str], other_answers: Mapping[str, str]
 ) -> Iterator[dict[str, Any]]:
     """What the judge is asked: each question with two answers, in both orders (ids ID/1, ID/2)."""
@@ -322,13 +322,13 @@ def _duels(judged: Iterator[dict[str, Any]]) -> Iterator[Duel]:
                 question=student_first["question"],
                 student=student_first["first"],
                 other=student_first["second"],
-                verdict=_verdict(student_first["score"], other_first["score"]),
+                verdict=_verdict_of_both_orders(student_first["score"], other_first["score"]),
                 student_first=str(student_first["evaluation"]),
                 other_first=str(other_first["evaluation"]),
             )
 
 
-def _verdict(score_student_first: float, score_other_first: float) -> Verdict:
+def _verdict_of_both_orders(score_student_first: float, score_other_first: float) -> Verdict:
     """What two scores say about the student; they must agree."""
     scores = (score_student_first, score_other_first)
     if scores == (FIRST_IS_BETTER, SECOND_IS_BETTER):

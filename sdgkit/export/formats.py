@@ -101,8 +101,8 @@ def _chat(sample: Row, system: str | None) -> list[Message]:
     chat: list[Message] = []
     if system:
         chat.append({"role": "system", "content": system})
-    chat.append({"role": "user", "content": _text(sample, "question")})
-    chat.append({"role": "assistant", "content": _text(sample, "response")})
+    chat.append({"role": "user", "content": _required_text(sample, "question")})
+    chat.append({"role": "assistant", "content": _required_text(sample, "response")})
     return chat
 
 
@@ -117,9 +117,9 @@ def alpaca(sample: Row, system: str | None = None) -> AlpacaRow:
     context = str(sample.get("context") or "")
     row: AlpacaRow = {
         "id": sample.get("id"),
-        "instruction": _text(sample, "question").removeprefix(f"{context}\n\n"),
+        "instruction": _required_text(sample, "question").removeprefix(f"{context}\n\n"),
         "input": context,
-        "output": _text(sample, "response"),
+        "output": _required_text(sample, "response"),
     }
     if system:
         row["system"] = system
@@ -155,7 +155,7 @@ def preference(original: Row, edited: Row, system: str | None = None) -> Prefere
         "id": edited.get("id"),
         "prompt": prompt,
         "chosen": [chosen],
-        "rejected": [{"role": "assistant", "content": _text(original, "response")}],
+        "rejected": [{"role": "assistant", "content": _required_text(original, "response")}],
     }
 
 
@@ -184,7 +184,7 @@ def train_file(teacher: str | None, format: str = "messages") -> str:
     return f"{REHEARSAL}_{name}" if teacher == REHEARSAL else name
 
 
-def _text(sample: Row, column: str) -> str:
+def _required_text(sample: Row, column: str) -> str:
     text = training_text(sample, column)
     if text is None:
         raise RunError(

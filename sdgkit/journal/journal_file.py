@@ -289,7 +289,7 @@ class JournalFile:
 
 
 def _nothing() -> None:
-    pass
+    """Nobody has asked to be called."""
 
 
 def _identity_of(folder: Path | None) -> tuple[int, int] | None:

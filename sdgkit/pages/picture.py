@@ -112,7 +112,7 @@ class _DrawnStage:
         """
         facts = []
         if self.line.dropped_rows:
-            reasons = _shortened(format_drops(self.line.dropped), limit)
+            reasons = _clipped_label(format_drops(self.line.dropped), limit)
             facts.append(f"dropped {format_number(self.line.dropped_rows)}: {reasons}")
         if self.working:
             facts.append(f"{format_number(self.working)} working")
@@ -123,7 +123,7 @@ class _DrawnStage:
         return "no rows reached this stage"
 
 
-def _shortened(text: str, limit: int) -> str:
+def _clipped_label(text: str, limit: int) -> str:
     if len(text) <= limit:
         return text
     return f"{text[: limit - 1]}…"

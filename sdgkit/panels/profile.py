@@ -160,7 +160,7 @@ class ProfilePanel(Panel):
 
     def set_list(self, name: str, text: str) -> None:
         """Replace a list of the variety: one entry per line."""
-        self.draft.set_list(name, _entries(text))
+        self.draft.set_list(name, _distinct_lines(text))
 
     def add_list(self, name: str) -> None:
         """Add an empty list to the variety."""
@@ -176,7 +176,7 @@ class ProfilePanel(Panel):
 
     def set_checks(self, text: str) -> None:
         """Replace the checks: one per line."""
-        self.draft.set_checks(_entries(text))
+        self.draft.set_checks(_distinct_lines(text))
 
     def set_steering(self, answer: str) -> None:
         """Say whether questions steer the answer: "yes", "no", or "" if that is unknown."""
@@ -321,7 +321,7 @@ class ProfilePanel(Panel):
         return f"Study takes {format_number(requests)} requests: one, and one for each seed."
 
 
-def _entries(text: str) -> tuple[str, ...]:
+def _distinct_lines(text: str) -> tuple[str, ...]:
     """The lines of a text that are not empty, once each."""
     lines = [line.strip() for line in text.splitlines()]
     filled_lines = []

@@ -20,7 +20,7 @@ from sdgkit.method import PlanOptions, default_folder, plan, run_folder
 from sdgkit.panels.frame import Action, Panel, error_sentence
 from sdgkit.panels.run_state import (
     NEWEST,
-    Drop,
+    DropState,
     NewSample,
     RunState,
     StageDrops,
@@ -222,7 +222,7 @@ class RunPanel(Panel):
             rows = (row for row in self.latest.drops() if row["stage"] == name)
             drops = []
             for row in islice(rows, most):
-                drops.append(Drop(row["id"], row["reason"], row["message"]))
+                drops.append(DropState(row["id"], row["reason"], row["message"]))
             traces: Mapping[str, Sequence[RecordedExchange]] = {}
             if self._drops is not None:
                 traces = self._drops.traces

@@ -73,7 +73,7 @@ class StageTexts:
 
 
 @dataclass(frozen=True)
-class Drop:
+class DropState:
     """A row that left the stream: its lineage id, the reason, and the reason in words."""
 
     id: str
@@ -92,7 +92,7 @@ class StageDrops:
     """
 
     stage: str
-    drops: tuple[Drop, ...]
+    drops: tuple[DropState, ...]
     traces: Mapping[str, Sequence[RecordedExchange]]
 
 

@@ -53,46 +53,46 @@ def code_of(tab: str, job: StudioJob) -> str:
     return "\n".join(["import sdgkit as sk", "", *makers[tab](job)]) + "\n"
 
 
-def _text(value: Path | str) -> str:
+def _python_string(value: Path | str) -> str:
     """A Python string: JSON's are the same."""
     return json.dumps(str(value), ensure_ascii=False)
 
 
-def _connect(job: StudioJob) -> str:
-    arguments = [_text(job.teacher.kind)]
+def _connect_line(job: StudioJob) -> str:
+    arguments = [_python_string(job.teacher.kind)]
     if job.teacher.base_url:
-        arguments.append(f"base_url={_text(job.teacher.base_url)}")
+        arguments.append(f"base_url={_python_string(job.teacher.base_url)}")
     if job.teacher.model:
-        arguments.append(f"model={_text(job.teacher.model)}")
+        arguments.append(f"model={_python_string(job.teacher.model)}")
     return f"teacher = sk.connect({', '.join(arguments)})"
 
 
 def _teacher(job: StudioJob) -> Sequence[str]:
-    return [_connect(job), 'print(teacher.ask("Write one sentence about the sea.").text)']
+    return [_connect_line(job), 'print(teacher.ask("Write one sentence about the sea.").text)']
 
 
 def _seeds(job: StudioJob) -> Sequence[str]:
-    return [f"seeds = sk.load_seeds({_text(job.seeds)})", "print(sk.check_seeds(seeds))"]
+    return [f"seeds = sk.load_seeds({_python_string(job.seeds)})", "print(sk.check_seeds(seeds))"]
 
 
 def _profile(job: StudioJob) -> Sequence[str]:
     return [
-        _connect(job),
-        f"profile = sk.study({_text(job.skill)}, teacher=teacher)",
-        f"profile.save({_text(job.profile)})",
+        _connect_line(job),
+        f"profile = sk.study({_python_string(job.skill)}, teacher=teacher)",
+        f"profile.save({_python_string(job.profile)})",
         "print(profile)",
     ]
 
 
 def _prompts(job: StudioJob) -> Sequence[str]:
-    prompt = _text(job.prompt)
+    prompt = _python_string(job.prompt)
     if job.prompt.is_relative_to(shipped("prompts")):
         method, name = job.prompt.parts[-2:]
-        prompt = f'sk.shipped("prompts") / {_text(method)} / {_text(name)}'
+        prompt = f'sk.shipped("prompts") / {_python_string(method)} / {_python_string(name)}'
     return [
-        _connect(job),
+        _connect_line(job),
         f"prompt = sk.load_prompt({prompt})",
-        f"seed = sk.load_seeds({_text(job.skill)})[0]",
+        f"seed = sk.load_seeds({_python_string(job.skill)})[0]",
         'names = [name for name in seed if name.startswith("seed_")]',
         'row = {**seed, **{name.removeprefix("seed_"): seed[name] for name in names}}',
         "[trial] = sk.try_on(prompt, [row], teacher)",
@@ -101,16 +101,16 @@ def _prompts(job: StudioJob) -> Sequence[str]:
 
 
 def _run(job: StudioJob) -> Sequence[str]:
-    arguments = [_text(job.skill), "teacher=teacher"]
+    arguments = [_python_string(job.skill), "teacher=teacher"]
     if job.num_contexts is not None:
         arguments.append(f"num_contexts={job.num_contexts}")
-    arguments.append(f"out={_text(job.run)}")
-    return [_connect(job), f"run = sk.generate({', '.join(arguments)})", "print(run.funnel)"]
+    arguments.append(f"out={_python_string(job.run)}")
+    return [_connect_line(job), f"run = sk.generate({', '.join(arguments)})", "print(run.funnel)"]
 
 
 def _review(job: StudioJob) -> Sequence[str]:
     return [
-        f"review = sk.Review({_text(job.run)})",
+        f"review = sk.Review({_python_string(job.run)})",
         "first = review.drawn()[0]",
         'print(review.as_decided(first)["response"])',
         'review.accept(first)  # or: review.reject(first, "why")',
@@ -120,6 +120,6 @@ def _review(job: StudioJob) -> Sequence[str]:
 
 def _export(job: StudioJob) -> Sequence[str]:
     return [
-        f"run = sk.open_run({_text(job.run)})",
-        f'print(run.export({_text(job.format)}, {_text(job.export)}), "rows")',
+        f"run = sk.open_run({_python_string(job.run)})",
+        f'print(run.export({_python_string(job.format)}, {_python_string(job.export)}), "rows")',
     ]

@@ -216,7 +216,7 @@ class StudioPanel(Panel):
     def _prepare(self, tab: str) -> None:
         """Make the panel of a tab, or bring it up to date with the others."""
         preparations: dict[str, Callable[[], None]] = {
-            "teacher": _nothing,
+            "teacher": _change_nothing,
             "seeds": self.seeds.follow_file,
             "profile": self._prepare_profile,
             "prompts": self._prepare_prompts,
@@ -428,5 +428,5 @@ def _teacher_panel(teacher: TeacherSource | None) -> TeacherPanel:
     return TeacherPanel.of(teacher.teacher)
 
 
-def _nothing() -> None:
+def _change_nothing() -> None:
     """Nothing has to be brought up to date."""

@@ -69,20 +69,20 @@ def module_source(kind: str) -> str:
     """The JavaScript module of a panel: the libraries, what all panels share, and its own view."""
     libraries = [_as_constant(name) for name in LIBRARIES]
     # Each in a block of its own, so that the names of one do not meet those of another.
-    scripts = [f"{{\n{_read(f'{name}.js')}}}" for name in (*SHOWN_WITHIN.get(kind, ()), kind)]
+    scripts = [f"{{\n{_look_file(f'{name}.js')}}}" for name in (*SHOWN_WITHIN.get(kind, ()), kind)]
     default = f"export default panelOf(panels.{kind});"
-    return "\n".join([*libraries, _read("panel.js"), *scripts, default])
+    return "\n".join([*libraries, _look_file("panel.js"), *scripts, default])
 
 
 @cache
 def style_sheet() -> str:
     """The stylesheet of all panels."""
-    return _read("panel.css")
+    return _look_file("panel.css")
 
 
 def _as_constant(library: str) -> str:
     """A CommonJS file as a constant of the module: nothing of it reaches the page's globals."""
-    source = _read(f"vendor/{library}.js")
+    source = _look_file(f"vendor/{library}.js")
     return (
         f"const {library} = (() => {{\n"
         "const module = { exports: {} };\n"
@@ -93,5 +93,5 @@ def _as_constant(library: str) -> str:
     )
 
 
-def _read(name: str) -> str:
+def _look_file(name: str) -> str:
     return (LOOK / name).read_text("utf-8")

@@ -108,7 +108,7 @@ def _compose(text: str) -> yaml.Node | None:
 def read_entries(text: str) -> list[tuple[yaml.ScalarNode, yaml.Node]]:
     """Read a YAML text that is a mapping; like `read_mapping`, with the nodes of the keys too."""
     try:
-        return _entries(_compose(text))
+        return _mapping_entries(_compose(text))
     except Exception as error:  # also Python's own: deep nesting, "\UFFFFFFFF"
         raise yaml_problem(error, text) from error
 
@@ -116,7 +116,7 @@ def read_entries(text: str) -> list[tuple[yaml.ScalarNode, yaml.Node]]:
 def mapping_entries(node: yaml.Node, text: str) -> dict[str, yaml.Node]:
     """The node of each value in a mapping inside a text that was read, by its key."""
     try:
-        return {key.value: value for key, value in _entries(node)}
+        return {key.value: value for key, value in _mapping_entries(node)}
     except yaml.YAMLError as error:
         raise yaml_problem(error, text) from error
 
@@ -201,7 +201,7 @@ def first_line(error: BaseException) -> str:
     return type(error).__name__
 
 
-def _entries(node: yaml.Node | None) -> list[tuple[yaml.ScalarNode, yaml.Node]]:
+def _mapping_entries(node: yaml.Node | None) -> list[tuple[yaml.ScalarNode, yaml.Node]]:
     if not isinstance(node, yaml.MappingNode):
         mark = None
         if node is not None:

@@ -42,7 +42,7 @@ def meaning(calibration: Calibration, own_rows: Verdicts | None = None) -> str:
         return silence
     if not calibration.good.asked or not calibration.bad.asked:
         return "The judge gave too few verdicts to assess it."
-    sentences = [_shares(calibration), _verdict(calibration), _overlooked(calibration)]
+    sentences = [_shares(calibration), _verdict_sentence(calibration), _overlooked(calibration)]
     if own_rows is not None and own_rows.asked:
         sentences.append(_about_run(calibration, own_rows))
     filled_sentences = []
@@ -77,7 +77,7 @@ def _silence(calibration: Calibration) -> str:
     )
 
 
-def _verdict(calibration: Calibration) -> str:
+def _verdict_sentence(calibration: Calibration) -> str:
     """Whether the judge can be believed, as far as that can be said."""
     reason = _why_not_believed(calibration)
     if reason:

@@ -230,7 +230,7 @@ def _context_id(row: Row) -> str:
     return id.rpartition("/")[0] or id
 
 
-def _texts_of(row: Row) -> Iterator[_Text]:
+def _sample_texts(row: Row) -> Iterator[_Text]:
     for column in TEXTS:
         text = row.get(column)
         owner = row["id"]
@@ -245,7 +245,7 @@ def _texts_of(row: Row) -> Iterator[_Text]:
 def _measured_columns(rows: Sequence[Row]) -> list[ColumnDiversity]:
     columns: dict[str, dict[str, str]] = {column: {} for column in TEXTS}
     for row in rows:
-        for text in _texts_of(row):
+        for text in _sample_texts(row):
             columns[text.column][text.owner] = text.text
     return [_measured(column, list(texts.values())) for column, texts in columns.items() if texts]
 
@@ -287,7 +287,7 @@ def _growth(rows: Sequence[Row]) -> list[Point]:
     points = []
     for start, end in pairwise(marks):
         ngrams: list[int] = []
-        for text in chain.from_iterable(map(_texts_of, shuffled[start:end])):
+        for text in chain.from_iterable(map(_sample_texts, shuffled[start:end])):
             if (text.column, text.owner) not in seen_texts:
                 seen_texts.add((text.column, text.owner))
                 ngrams += _ngrams(text.text, GROWTH_NGRAM)

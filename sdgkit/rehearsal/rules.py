@@ -151,14 +151,14 @@ def _judgement(assignment: Assignment, verdict: Verdict) -> list[Piece]:
     texts = {"score": str(verdict.score), "faults": ", ".join(verdict.faults) or "none"}
     pieces = []
     if assignment.criteria:
-        pieces.append(Piece("", _answers(assignment.criteria, verdict), ""))
+        pieces.append(Piece("", _criteria_answers(assignment.criteria, verdict), ""))
     for tag in assignment.tags:
         text = texts.get(tag.role, verdict.evaluation)
         pieces.append(Piece(tag.start, text, tag.end))
     return pieces
 
 
-def _answers(criteria: Sequence[str], verdict: Verdict) -> str:
+def _criteria_answers(criteria: Sequence[str], verdict: Verdict) -> str:
     """Yes or no to each criterion: no if a fault was found and the evaluation speaks of it."""
     if verdict.faults:
         spoken_of = wording.words(verdict.evaluation)

@@ -277,7 +277,7 @@ def _cause(loss: _Loss, record: RunRecord, praise: Sequence[str]) -> Cause:
         reason=loss.reason,
         number=loss.number,
         tried=loss.line.tried,
-        sentence=_texts_of(loss.reason, loss.line.name)["sentence"].format(part=part),
+        sentence=_reason_texts(loss.reason, loss.line.name)["sentence"].format(part=part),
         advice=advice(loss.reason, loss.line.name, loss.stages_before, loss.share),
         phrases=frequent,
         faults=count_faults(rows) if loss.is_by_judge else (),
@@ -326,7 +326,7 @@ def _frequent(loss: _Loss, comments: Sequence[_Comment], praise: Sequence[str]) 
     texts = [comment.text for comment in comments]
     if loss.is_by_judge:
         return phrases([without_praise(text) for text in texts], praise)
-    if "quoted" in _texts_of(loss.reason, loss.line.name):
+    if "quoted" in _reason_texts(loss.reason, loss.line.name):
         return [Phrase(*entry) for entry in Counter(texts).most_common(MESSAGES_QUOTED)]
     return []
 
@@ -369,7 +369,7 @@ def advice(reason: str, stage: str, stages_before: Sequence[str], share: float =
         share: The share of its rows that the stage dropped for this reason, 0 to 1.
     """
     last_of_kind = {describe_stage(name).kind: name for name in stages_before}
-    sentence = _texts_of(reason, stage)["advice"].format(
+    sentence = _reason_texts(reason, stage)["advice"].format(
         judge=last_of_kind.get("judge", stage),
         writer=last_of_kind.get("generate", stage),
         stage=stage,
@@ -380,7 +380,7 @@ def advice(reason: str, stage: str, stages_before: Sequence[str], share: float =
     return sentence
 
 
-def _texts_of(reason: str, stage: str) -> dict[str, str]:
+def _reason_texts(reason: str, stage: str) -> dict[str, str]:
     """What is said about a reason at a stage; a reason that is not known is that of a check."""
     texts: dict[str, dict[str, str]] = load_texts("explain")["reasons"]
     if stage == TWINS:

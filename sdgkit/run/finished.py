@@ -12,7 +12,7 @@ from sdgkit.journal import Journal, edition_of
 from sdgkit.run.config import RunConfig
 from sdgkit.run.draws import with_draw_starts
 from sdgkit.run.folder import CONFIG_FILE, read_summary
-from sdgkit.run.notes import Notes
+from sdgkit.run.notes import Notes, say_nothing
 from sdgkit.run.plan import Plan
 from sdgkit.run.profiles import choose_profile, replaces_folders_profile
 
@@ -29,7 +29,7 @@ def finished_plan(plan: Plan, out: Path | None) -> Plan | None:
         return None
     try:
         with closing(Journal(out, read_only=True)) as journal:
-            chosen = choose_profile(plan, journal, out, Notes(None, _ignore))
+            chosen = choose_profile(plan, journal, out, Notes(None, say_nothing))
             chosen = with_draw_starts(chosen, journal)
             summary = read_summary(out)
             is_finished = (
@@ -71,7 +71,3 @@ def _are_files_complete(plan: Plan, chosen: Plan, out: Path) -> bool:
         refuse_way_out(out / name)
     has_files = all((out / name).is_file() for name in FILES)
     return is_same and has_files and not replaces_folders_profile(plan, out)
-
-
-def _ignore(note: str) -> None:
-    """Keep to yourself what a run that is not started would say."""

@@ -85,12 +85,12 @@ def write_reviewed(out: Path) -> None:
 
 def read_config(out: Path) -> RunConfig:
     """The config in a folder. Raises RunError if there is none yet, or it is broken."""
-    return _read(RunConfig, out / CONFIG_FILE)
+    return _read_file(RunConfig, out / CONFIG_FILE)
 
 
 def read_summary(out: Path) -> Summary:
     """The summary in a folder. Raises RunError if there is none yet, or it is broken."""
-    return _read(Summary, out / SUMMARY_FILE)
+    return _read_file(Summary, out / SUMMARY_FILE)
 
 
 def write_values(path: Path, values: object) -> None:
@@ -99,7 +99,7 @@ def write_values(path: Path, values: object) -> None:
     write_text(path, [text, "\n"])
 
 
-def _read(kind: type[Kind], path: Path) -> Kind:
+def _read_file(kind: type[Kind], path: Path) -> Kind:
     refuse_way_out(path)
     try:
         return read_file(kind, path)
@@ -132,7 +132,7 @@ def _read_calibration(out: Path, summary: Summary, config: RunConfig) -> Calibra
     """The calibration, if there is one and it is about this judge with these prompts."""
     if not (out / CALIBRATION_FILE).exists():
         return None
-    calibration = _read(Calibration, out / CALIBRATION_FILE)
+    calibration = _read_file(Calibration, out / CALIBRATION_FILE)
     if calibration.applies_to(summary.judge, config.prompts):
         return calibration
     return None

@@ -22,7 +22,7 @@ def log_start(plan: Plan, out: Path | None, recorded_replies: int) -> None:
         logging.INFO,
         "run_started",
         f"Run started: {pluralize(len(plan.rows), 'seed example')}.",
-        folder=_name_of(out),
+        folder=out.name if out is not None else None,  # without its path
         seeds=len(plan.rows),
         stages=list(plan.pipeline.names),
         model=plan.teacher_model,
@@ -45,7 +45,7 @@ def log_end(snapshot: Snapshot, out: Path | None, error: str) -> None:
         level,
         "run_ended",
         f"Run {snapshot.state}: {pluralize(snapshot.samples, 'sample')}.",
-        folder=_name_of(out),
+        folder=out.name if out is not None else None,  # without its path
         state=snapshot.state,
         samples=snapshot.samples,
         dropped=dict(drops_by_reason(snapshot.stages)),
@@ -56,8 +56,3 @@ def log_end(snapshot: Snapshot, out: Path | None, error: str) -> None:
         wall_s=round(snapshot.wall_s, 3),
         error=error or None,
     )
-
-
-def _name_of(out: Path | None) -> str | None:
-    """The name of the folder alone: its place on this machine is private."""
-    return out.name if out is not None else None

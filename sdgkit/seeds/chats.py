@@ -47,7 +47,7 @@ def question_and_answer(chat: object) -> Exchange:
             chat = None
     if not isinstance(chat, list) or not all(isinstance(message, Mapping) for message in chat):
         raise ValueError("a chat is a list of messages, each with role and content.")
-    spoken = [(_role(message), _text(message)) for message in chat]
+    spoken = [(_role(message), _turn_text(message)) for message in chat]
     system = "\n\n".join(text for role, text in spoken if role in _SYSTEMS)
     turns = []
     for role, text in spoken:
@@ -67,7 +67,7 @@ def _role(message: Mapping[str, object]) -> str:
     return str(message.get("role") or message.get("from") or "nobody").lower()
 
 
-def _text(message: Mapping[str, object]) -> str:
+def _turn_text(message: Mapping[str, object]) -> str:
     content = message.get("content", message.get("value"))
     if isinstance(content, list):
         parts = []

@@ -72,7 +72,7 @@ class ShelfPage:
             status=f"{_state(whole)}: {skills}, {kept}",
             message=whole.message,
             facts=facts_of(whole),
-            skills=_lines(snapshot.skills, out, folder),
+            skills=_skill_lines(snapshot.skills, out, folder),
             steps=_steps(snapshot, out),
         )
 
@@ -81,7 +81,7 @@ class ShelfPage:
         return "".join(fill("shelf_page.html", page=self))
 
 
-def _lines(skills: Mapping[str, Snapshot], out: Path, folder: Path) -> list[SkillLine]:
+def _skill_lines(skills: Mapping[str, Snapshot], out: Path, folder: Path) -> list[SkillLine]:
     lines = []
     for name, snapshot in skills.items():
         files = links_of(out / name, folder / name)

@@ -22,6 +22,7 @@ from sdgkit.formatting import pluralize
 from sdgkit.keywords import known_keywords, known_keywords_throughout
 from sdgkit.run import Run, open_run
 from sdgkit.run.elsewhere import Elsewhere
+from sdgkit.run.notes import say_nothing
 from sdgkit.run.plan import Plan
 from sdgkit.run.snapshot import Funnel, Snapshot
 from sdgkit.shelf.display import ShelfPage
@@ -192,7 +193,7 @@ class Shelf:
             plan,
             self.out / name,
             reuse=self._reuse,
-            on_note=_keep,  # of twenty skills the notes would be a wall of text
+            on_note=say_nothing,  # of twenty skills the notes would be a wall of text
             elsewhere=self._elsewhere,
         )
 
@@ -323,7 +324,3 @@ def open_shelf(folder: str | Path) -> Shelf:
             folder=path,
         )
     return Shelf(None, path, read_record(path).skills)
-
-
-def _keep(note: str) -> None:
-    """Say nothing: a run keeps its notes."""

@@ -301,7 +301,7 @@ class Stream:
         texts = {}
         for column in sorted(stage.written_columns):
             if column in step.row:
-                texts[column] = _shortened(step.row[column])
+                texts[column] = _shown_text(step.row[column])
         self.newest_texts[stage.name].append(StageText(stage.name, step.id, texts))
 
     def _record_sample(self, step: StreamStep) -> None:
@@ -331,7 +331,7 @@ class Stream:
             reply=drop.reply or step.last_reply(),
         )
         self._record(outcome)
-        dropped = StageText(step.stage.name, step.id, {}, drop.reason, _shortened(drop.message))
+        dropped = StageText(step.stage.name, step.id, {}, drop.reason, _shown_text(drop.message))
         self.newest_texts[step.stage.name].append(dropped)
         if self.stops_early and drop.reason in FAILURES and not self.tally.rows_out(step.at):
             self._stop_if_all_fail_alike(step, drop)
@@ -382,7 +382,7 @@ class Stream:
         return recorded.reply.text or recorded.reply.reasoning
 
 
-def _shortened(value: object) -> str:
+def _shown_text(value: object) -> str:
     """A text as it is shown while the run works."""
     text = str(value)
     return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"

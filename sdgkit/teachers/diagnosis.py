@@ -286,7 +286,7 @@ def diagnose_reply(body: object, server: Server) -> Trouble:
         return diagnose_response(200, body, server)
     error = body.get("error") or (body if body.get("object") == "error" else None)
     if error is None:
-        return Trouble(Cause.NO_REPLY, _shortened(body, server))
+        return Trouble(Cause.NO_REPLY, _shown_body(body, server))
     status = _status_in(error)
     if status is not None:
         return diagnose_response(status, body, server)
@@ -335,7 +335,7 @@ def _is_filtered(error: object) -> bool:
     return any(isinstance(code, str) and ending_of(code) is Ending.REFUSED for code in codes)
 
 
-def _shortened(body: object, server: Server) -> str:
+def _shown_body(body: object, server: Server) -> str:
     text = server.redact(json.dumps(body, ensure_ascii=False, default=str))
     return text if len(text) <= LONGEST_BODY else f"{text[:LONGEST_BODY]}…"
 

@@ -110,14 +110,14 @@ async def _look_at(client: HttpClient, port: int) -> FoundServer | None:
     if response.status != OK or entries is None:
         return None
     return FoundServer(
-        name=_name_of(entries, name),
+        name=_serving_software(entries, name),
         kind=kind,
         base_url=base_url,
         models=tuple(language_models(entries)),
     )
 
 
-def _name_of(entries: Iterable[Mapping[str, object]], usual: str) -> str:
+def _serving_software(entries: Iterable[Mapping[str, object]], usual: str) -> str:
     """What serves these models, by what the list says."""
     for entry in entries:
         name = _OWNERS.get(str(entry.get("owned_by", "")).lower())

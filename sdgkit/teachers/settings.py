@@ -85,7 +85,7 @@ class Settings:
         """
         return cls(
             kind=(as_text("kind", kind) or "").strip() or None,
-            base_urls=_entries(as_texts("base_url", base_url)),
+            base_urls=_distinct_entries(as_texts("base_url", base_url)),
             model=(as_text("model", model) or "").strip() or None,
             key_file=str(as_path("key_file", key_file)) if key_file else None,
             headers=_parse_headers(headers),
@@ -120,7 +120,7 @@ def resolve_settings(arguments: Settings) -> Settings:
             choices=KINDS,
         )
     if not settings.base_urls:
-        usual = _entries(DEFAULT_URLS.get(settings.kind))
+        usual = _distinct_entries(DEFAULT_URLS.get(settings.kind))
         decided = settings.from_folder
         if usual and "kind" in decided:
             decided |= {"base_urls"}
@@ -171,13 +171,13 @@ def _parse_headers(headers: str | Sequence[str] | Mapping[str, str] | None) -> M
     if isinstance(headers, Mapping):
         return headers
     variables = {}
-    for entry in _entries(as_texts("headers", headers)):
+    for entry in _distinct_entries(as_texts("headers", headers)):
         name, _, variable = entry.partition("=")
         variables[name.strip()] = variable.strip()
     return variables
 
 
-def _entries(text: str | Sequence[str] | None) -> tuple[str, ...]:
+def _distinct_entries(text: str | Sequence[str] | None) -> tuple[str, ...]:
     """The entries of a list, or of a text with commas; none twice."""
     entries = text.split(",") if isinstance(text, str) else text or ()
     stripped = [entry.strip() for entry in entries]

@@ -84,7 +84,7 @@ class Learning:
     def __post_init__(self) -> None:
         if not self.questions:
             raise RunError("There is no question to ask: none was held out.")
-        self._form, self._facts = _split(read_checks(self.checks))
+        self._form, self._facts = _form_and_facts(read_checks(self.checks))
 
     def ask(self, student: Student, samples: int) -> Lesson:
         """Ask the student all questions, after it has been trained on this many samples."""
@@ -173,7 +173,7 @@ def _finding(check: Check, row: Row) -> str | None:
     return None if passes else check.name
 
 
-def _split(checks: Sequence[Check]) -> tuple[list[Check], list[Check]]:
+def _form_and_facts(checks: Sequence[Check]) -> tuple[list[Check], list[Check]]:
     """The checks of the form, and those of the facts."""
     form: list[Check] = []
     facts: list[Check] = []
