@@ -68,6 +68,31 @@ def own_question(sample: Row) -> str:
     return question.removeprefix(f"{context}\n\n")
 
 
+def texts_in(row: Row, columns: Iterable[str]) -> list[str]:
+    """The texts in these columns of a row, "" where there is none.
+
+    Example:
+        >>> texts_in({"question": "Why?", "context": None}, ("context", "question", "response"))
+        ['', 'Why?', '']
+    """
+    return [str(row.get(column) or "") for column in columns]
+
+
+def only_columns(row: Row, columns: Iterable[str]) -> dict[str, Any]:
+    """These columns of a row, None where it has none.
+
+    Example:
+        >>> only_columns({"id": "s1/q1", "score": 3.0}, ("id", "faults"))
+        {'id': 's1/q1', 'faults': None}
+    """
+    return {column: row.get(column) for column in columns}
+
+
+def without_ids(rows: Iterable[Row]) -> list[dict[str, Any]]:
+    """The columns of rows without their ids; see `without_id`."""
+    return [without_id(row) for row in rows]
+
+
 def without_id(row: Row) -> dict[str, Any]:
     """A row's columns without its id, which says where it comes from and not what it is.
 

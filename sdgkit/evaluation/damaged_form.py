@@ -20,6 +20,7 @@ from sdgkit.evaluation.response_parts import (
     WIDE_SIGNS,
     cells,
     items_of,
+    places_of,
     sentences_of,
 )
 from sdgkit.prompts.words import count_words
@@ -63,7 +64,7 @@ def other_label(response: GoodResponse) -> str:
             lines[place - 1] = f"| {' | '.join(names)} |"
             return "\n".join(lines)
     for pattern in (KEY, LABELLED):
-        labelled = [place for place, line in enumerate(lines) if pattern.fullmatch(line)]
+        labelled = places_of(pattern, lines)
         if labelled:
             place = labelled[len(labelled) // 2]
             match = pattern.fullmatch(lines[place])

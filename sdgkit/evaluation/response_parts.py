@@ -71,9 +71,9 @@ def items_of(text: str) -> Items | None:
     rows = _table_rows(lines)
     kinds = {
         "row": rows,
-        "entry": [place for place, line in enumerate(lines) if ENTRY.fullmatch(line)],
-        "key": [place for place, line in enumerate(lines) if KEY.fullmatch(line)],
-        "label": [place for place, line in enumerate(lines) if LABELLED.fullmatch(line)],
+        "entry": places_of(ENTRY, lines),
+        "key": places_of(KEY, lines),
+        "label": places_of(LABELLED, lines),
     }
     for kind, places in kinds.items():
         fewest = 2
@@ -86,18 +86,15 @@ def items_of(text: str) -> Items | None:
 
 def _table_rows(lines: Sequence[str]) -> list[int]:
     """The rows of a table, without its head and its rule."""
-    rules = []
-    for place, line in enumerate(lines):
-        if RULE.fullmatch(line):
-            rules.append(place)
+    rules = places_of(RULE, lines)
     if not rules:
         return []
-    after_rule = range(rules[0] + 1, len(lines))
-    rows = []
-    for place in after_rule:
-        if ROW.fullmatch(lines[place]):
-            rows.append(place)
-    return rows
+    return [place for place in places_of(ROW, lines) if place > rules[0]]
+
+
+def places_of(form: re.Pattern[str], lines: Sequence[str]) -> list[int]:
+    """Where the lines stand that have this form, from 0."""
+    return [place for place, line in enumerate(lines) if form.fullmatch(line)]
 
 
 def cells(row: str) -> list[str]:

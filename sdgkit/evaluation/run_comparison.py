@@ -97,18 +97,18 @@ class RunComparison:
     @property
     def funnel(self) -> list[FunnelLine]:
         """The stages of both funnels, in order."""
-        ones = {line.name: line for line in self.one.summary.stages}
-        others = {line.name: line for line in self.other.summary.stages}
+        ones = _lines_by_name(self.one)
+        others = _lines_by_name(self.other)
         names = dict.fromkeys([*ones, *others])
         return [FunnelLine(name, ones.get(name), others.get(name)) for name in names]
 
     @property
     def measures(self) -> list[Measure]:
         """The numbers of both runs, a line each."""
-        sides = (self.one, self.other)
-        rows = [dict(_measures(side)) for side in sides]
-        names = dict.fromkeys([*rows[0], *rows[1]])
-        return [Measure(name, rows[0].get(name, "–"), rows[1].get(name, "–")) for name in names]
+        ones = dict(_measures(self.one))
+        others = dict(_measures(self.other))
+        names = dict.fromkeys([*ones, *others])
+        return [Measure(name, ones.get(name, "–"), others.get(name, "–")) for name in names]
 
     def as_json(self) -> dict[str, Any]:
         """The comparison as JSON values."""
@@ -117,14 +117,7 @@ class RunComparison:
             "other": _side_as_json(self.other),
             "changes": list(self.changes),
             "shared": self.shared,
-            "pairs": [
-                {
-                    "id": pair.id,
-                    "scores": list(pair.scores),
-                    **{column: list(texts) for column, texts in pair.columns.items()},
-                }
-                for pair in self.pairs
-            ],
+            "pairs": [_pair_as_json(pair) for pair in self.pairs],
         }
 
     def save_html(self, path: str | Path) -> Path:
@@ -157,19 +150,22 @@ def compare_runs(one: Run | str | Path, other: Run | str | Path) -> RunCompariso
     Raises:
         RunError: A folder holds no run, or a run is still being worked on.
     """
-    runs = [_opened(one), _opened(other)]
-    names = [_folder_name(run) for run in runs]
-    if names[0] == names[1]:
-        names = ["one", "other"]
-    configs = [_edition_of(run) for run in runs]
-    samples = [list(run.samples()) for run in runs]
-    sides = [_side(name, run, rows) for name, run, rows in zip(names, runs, samples, strict=True)]
-    pairs = _sample_pairs(*samples)
+    first = _opened(one)
+    second = _opened(other)
+    first_name = _folder_name(first)
+    second_name = _folder_name(second)
+    if first_name == second_name:
+        first_name = "one"
+        second_name = "other"
+    changes = _edition_of(second).changes_since(_edition_of(first))
+    first_samples = list(first.samples())
+    second_samples = list(second.samples())
+    pairs = _sample_pairs(first_samples, second_samples)
     places = spread_evenly(len(pairs), PAIRS)
     return RunComparison(
-        one=sides[0],
-        other=sides[1],
-        changes=configs[1].changes_since(configs[0]),
+        one=_side(first_name, first, first_samples),
+        other=_side(second_name, second, second_samples),
+        changes=changes,
         pairs=[pairs[place] for place in places],
         shared=len(pairs),
     )
@@ -238,9 +234,10 @@ def _sample_pairs(ones: Sequence[Row], others: Sequence[Row]) -> list[SamplePair
             continue
         columns = {}
         for column in TEXTS:
-            texts = [next(_texts([each], column), "") for each in (row, match)]
-            if any(texts):
-                columns[column] = (texts[0], texts[1])
+            text = next(_texts([row], column), "")
+            other_text = next(_texts([match], column), "")
+            if text or other_text:
+                columns[column] = (text, other_text)
         pairs.append(SamplePair(row["id"], columns, (row.get("score"), match.get("score"))))
     return pairs
 
@@ -285,6 +282,17 @@ def _tried(stages: Sequence[StageLine]) -> int:
 
 def _repeating(measured: Diversity) -> int:
     return sum(measured.repeats.values())
+
+
+def _lines_by_name(side: RunSide) -> dict[str, StageLine]:
+    return {line.name: line for line in side.summary.stages}
+
+
+def _pair_as_json(pair: SamplePair) -> dict[str, Any]:
+    values: dict[str, Any] = {"id": pair.id, "scores": list(pair.scores)}
+    for column, texts in pair.columns.items():
+        values[column] = list(texts)
+    return values
 
 
 def _side_as_json(side: RunSide) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from sdgkit.errors import SeedError
@@ -13,7 +13,7 @@ from sdgkit.evaluation.seed_flaws import FlawsByPlace, errors_in, flaws_of
 from sdgkit.evaluation.seed_merge import merge_seeds
 from sdgkit.evaluation.seed_rules import CONTEXT, TASK
 from sdgkit.samples import Row
-from sdgkit.seeds import COLUMNS, Seed, SeedSource, read_seeds, save_seeds
+from sdgkit.seeds import COLUMNS, Seed, SeedSource, read_seeds, save_seeds, seed_texts
 from sdgkit.seeds.skill_files import SKILL_SEEDS, is_skill_seed_file, set_aside, takes_the_place_of
 
 NEW_FILE = "my_seeds.jsonl"  # where seeds are saved that are in no file yet
@@ -89,7 +89,7 @@ class SeedDraft(Draft[tuple[Seed, ...]]):
         Raises:
             SeedError: If they cannot be used.
         """
-        return read_seeds([_seed_of(row) for row in self._history.state])
+        return read_seeds(_seeds_of(self._history.state))
 
     @property
     def unfinished(self) -> list[int]:
@@ -97,7 +97,7 @@ class SeedDraft(Draft[tuple[Seed, ...]]):
 
         A new seed without a context is half written where others have one.
         """
-        seeds = [_seed_of(row) for row in self._history.state]
+        seeds = _seeds_of(self._history.state)
         places = set()
         for place, seed in enumerate(seeds):
             if errors_in(seed):
@@ -148,7 +148,7 @@ class SeedDraft(Draft[tuple[Seed, ...]]):
         rows = self._history.state
         if rows and not any(rows[-1][column].strip() for column in COLUMNS if column != TASK):
             rows = rows[:-1]
-        new_rows = [_with_all_columns(seed) for seed in seeds]
+        new_rows = _as_rows(seeds)
         if proposed:
             self._proposed += new_rows
         self._change((*rows, *new_rows))
@@ -186,7 +186,7 @@ class SeedDraft(Draft[tuple[Seed, ...]]):
         """
         rows = self._history.state
         if self._checked_rows is not rows:
-            self._flaws = flaws_of([_seed_of(row) for row in rows])
+            self._flaws = flaws_of(_seeds_of(rows))
             self._checked_rows = rows
         return self._flaws
 
@@ -196,8 +196,7 @@ class SeedDraft(Draft[tuple[Seed, ...]]):
         Args:
             rows: What takes their place; a seed may be half written.
         """
-        new_rows = [_with_all_columns(row) for row in rows]
-        self._change(tuple(new_rows))
+        self._change(_as_rows(rows))
 
     def load(self, path: str | Path) -> None:
         """Replace the seeds with those of a file; undo brings the earlier ones back.
@@ -247,7 +246,7 @@ class SeedDraft(Draft[tuple[Seed, ...]]):
         if not overwrite and not self._merge_with(target):
             refuse_to_overwrite(target, self._own)
         saved_rows = self._finished_rows()
-        save_seeds([_seed_of(row) for row in saved_rows], target)
+        save_seeds(_seeds_of(saved_rows), target)
         self.set_aside = None
         if earlier is not None and takes_the_place_of(target, earlier):
             self.set_aside = set_aside(earlier)
@@ -287,7 +286,7 @@ class SeedDraft(Draft[tuple[Seed, ...]]):
                 finished_rows.append(row)
         finished = tuple(finished_rows)
         if not finished:
-            read_seeds([_seed_of(row) for row in rows])
+            read_seeds(_seeds_of(rows))
         return finished
 
     def _merge_with(self, target: Path) -> bool:
@@ -349,15 +348,15 @@ class SeedDraft(Draft[tuple[Seed, ...]]):
         rows = self._history.state
         for kept in drafts:
             rows = self._with_draft(rows, kept)
-            self._proposed += [_with_all_columns(row) for row in kept.proposed_rows]
+            self._proposed += _as_rows(kept.proposed_rows)
         if rows != self._history.state:
             self._history.change(rows)
         return self.changed
 
     def _with_draft(self, rows: Rows, kept: KeptDraft) -> Rows:
         """These seeds with the changes of a draft."""
-        their_rows = tuple(_with_all_columns(row) for row in kept.rows)
-        saved_rows = tuple(_with_all_columns(row) for row in kept.saved_rows)
+        their_rows = _as_rows(kept.rows)
+        saved_rows = _as_rows(kept.saved_rows)
         is_first = rows is self._history.saved_state
         digest = ""
         if self._own is not None:
@@ -381,21 +380,23 @@ class SeedDraft(Draft[tuple[Seed, ...]]):
 
 def _rows_of(source: SeedSource) -> tuple[Seed, ...]:
     """The seeds of a source, each with a text in all four columns."""
+    return _as_rows(read_seeds(source))
+
+
+def _as_rows(seeds: Iterable[Row]) -> tuple[Seed, ...]:
+    """Seeds as rows of the draft."""
     rows = []
-    for seed in read_seeds(source):
-        rows.append(_with_all_columns(seed))
+    for seed in seeds:
+        rows.append({**seed, **seed_texts(seed)})
     return tuple(rows)
 
 
-def _with_all_columns(seed: Row) -> Seed:
-    """A seed with a text in all four columns, "" for none."""
-    texts = {column: str(seed.get(column) or "") for column in COLUMNS}
-    return {**seed, **texts}
-
-
-def _seed_of(row: Row) -> Seed:
-    """A row of the draft as a seed: without its context if that is empty."""
-    seed = dict(row)
-    if not seed[CONTEXT].strip():
-        del seed[CONTEXT]
-    return seed
+def _seeds_of(rows: Iterable[Row]) -> list[Seed]:
+    """Rows of the draft as seeds: each without its context if that is empty."""
+    seeds = []
+    for row in rows:
+        seed = dict(row)
+        if not seed[CONTEXT].strip():
+            del seed[CONTEXT]
+        seeds.append(seed)
+    return seeds

@@ -6,7 +6,7 @@ import io
 from sdgkit.errors import SeedError
 from sdgkit.evaluation.seed_rules import CONTEXT, QUESTION, RESPONSE, TASK
 from sdgkit.formatting import pluralize
-from sdgkit.seeds import COLUMNS, Seed, read_seeds
+from sdgkit.seeds import Seed, read_seeds, seed_texts
 from sdgkit.seeds.column_names import is_known_name, plain_name
 
 # What the cells of a row are where no row above names them.
@@ -60,6 +60,6 @@ def _by_number(cells: list[str]) -> Seed:
 
 
 def _with_all_columns(seed: Seed, task: str) -> Seed:
-    texts = {column: str(seed.get(column) or "") for column in COLUMNS}
+    texts = seed_texts(seed)
     texts[TASK] = texts[TASK] or task
     return texts

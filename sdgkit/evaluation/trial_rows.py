@@ -8,7 +8,7 @@ from sdgkit.evaluation.method_stages import pipeline_of, stand_in
 from sdgkit.run import Run
 from sdgkit.run.folder import SEEDS_FILE
 from sdgkit.run.seed_samples import SeedSamples, token_budget
-from sdgkit.samples import Row, own_question, without_id
+from sdgkit.samples import Row, own_question, without_ids
 from sdgkit.seeds import Seed, read_seeds
 
 MOST_ROWS = 20  # of a run
@@ -71,9 +71,9 @@ def run_rows(run: Run, stage: str, seeds: Sequence[Seed]) -> list[dict[str, Any]
 def seeds_of_run(run: Run) -> list[Seed]:
     """The seeds of a run. Raises SeedError if they cannot be read."""
     if run.plan is not None:
-        return [without_id(row) for row in run.plan.rows]
+        return without_ids(run.plan.rows)
     assert run.folder is not None, "a run without a plan was opened from its folder"
-    return [without_id(row) for row in read_seeds(run.folder / SEEDS_FILE)]
+    return without_ids(read_seeds(run.folder / SEEDS_FILE))
 
 
 def _columns_before(stage: str) -> list[str]:

@@ -137,7 +137,12 @@ def _batch_table(batch: Sequence[Row]) -> pa.Table:
     import pyarrow as pa
 
     names = dict.fromkeys(itertools.chain.from_iterable(batch))
-    return pa.table({name: _array([row.get(name) for row in batch]) for name in names})
+    return pa.table({name: _array(_values_of(name, batch)) for name in names})
+
+
+def _values_of(column: str, rows: Iterable[Row]) -> list[Any]:
+    """The values of a column, None where a row has none."""
+    return [row.get(column) for row in rows]
 
 
 def _array(values: list[Any]) -> pa.Array:
@@ -147,7 +152,7 @@ def _array(values: list[Any]) -> pa.Array:
     try:
         return pa.array(values)
     except (pa.ArrowException, OverflowError):
-        return pa.array([_as_text(value) for value in values], pa.string())
+        return pa.array(map(_as_text, values), pa.string())
 
 
 def _column(name: str, parts: Sequence[pa.Array]) -> pa.ChunkedArray:
@@ -168,7 +173,7 @@ def _converted(part: pa.Array, kind: pa.DataType) -> pa.Array:
         return part
     values = part.to_pylist()
     if pa.types.is_string(kind):
-        values = [_as_text(value) for value in values]
+        values = list(map(_as_text, values))
     return pa.array(values, kind)
 
 
@@ -210,7 +215,7 @@ def _schema(rows: Iterable[Row]) -> pa.Schema:
     for batch in _batches(rows):
         columns = dict.fromkeys(itertools.chain.from_iterable(batch))
         for column in columns:
-            types[column] = _common_type(types.get(column), [row.get(column) for row in batch])
+            types[column] = _common_type(types.get(column), _values_of(column, batch))
     if not types:
         types = dict.fromkeys(DEFAULT_COLUMNS, pa.null())
     return pa.schema({column: _writable(column, kind) for column, kind in types.items()})

@@ -245,7 +245,7 @@ class _Mixture(TrainingSet):
             self.write("datasets", path, test_share=test_share)
             is_test = held_out(self._samples, 0.1 if test_share is None else test_share)
             test = sum(1 for sample in self._all_samples() if is_test(sample))
-            train = sum(line.rows for line in self.lines) - test
+            train = self.total - test
             return Mix(self.lines, train, test, path, None, path / "MIX.md", self.is_rehearsal)
         is_test = held_out(self._samples, test_share or 0.0)
         train = self._write_file(path, lambda sample: not is_test(sample))

@@ -3,7 +3,7 @@
 import glob
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from sdgkit.errors import SeedError
 from sdgkit.formatting import pluralize
 from sdgkit.prompts.yaml_text import first_line
-from sdgkit.seeds import read_file, read_source
+from sdgkit.seeds import SourceRow, read_file, read_source
 from sdgkit.seeds.column_names import plain_name
 from sdgkit.seeds.decoding import decode
 from sdgkit.seeds.documents import DOCUMENT_SUFFIXES, Split, split_document
@@ -63,8 +63,8 @@ def read_context_files(source: str | os.PathLike[str], reading: ContextReading) 
             name = file.relative_to(base).as_posix()
             rows.extend({"context": text, SOURCE: name} for text in texts)
         else:
-            table = [row.columns for row in read_file(file, reading.encoding)]
-            rows.extend(with_context_column(table, reading, file))
+            table = read_file(file, reading.encoding)
+            rows.extend(with_context_column(_columns_of(table), reading, file))
     empty = ""
     if empty_files:
         empty = f", {pluralize(empty_files, 'empty file')} left out"
@@ -105,8 +105,11 @@ def _documents_in(folder: Path) -> list[Path]:
 
 def _matching(pattern: str) -> tuple[list[Path], Path]:
     suffixes = (*DOCUMENT_SUFFIXES, *READERS)
-    files = [Path(name) for name in sorted(glob.glob(pattern, recursive=True))]
-    files = [path for path in files if path.is_file() and path.suffix.lower() in suffixes]
+    files = []
+    for name in sorted(glob.glob(pattern, recursive=True)):
+        path = Path(name)
+        if path.is_file() and path.suffix.lower() in suffixes:
+            files.append(path)
     if not files:
         raise SeedError(
             f"{pattern}: no files match. Contexts are read from {', '.join(suffixes)} files."
@@ -132,7 +135,11 @@ def _rows_of_table(
         raise SeedError(
             f"{path}: there is no such file. Check the name and the folder you are in.", file=path
         )
-    return [row.columns for row in read_source(source, reading.encoding)]
+    return _columns_of(read_source(source, reading.encoding))
+
+
+def _columns_of(rows: Iterable[SourceRow]) -> list[Any]:
+    return [row.columns for row in rows]
 
 
 def with_context_column(rows: Sequence[Any], reading: ContextReading, source: object) -> list[Any]:
@@ -141,7 +148,10 @@ def with_context_column(rows: Sequence[Any], reading: ContextReading, source: ob
     Raises:
         SeedError: A column that you mapped is not there.
     """
-    names = list(dict.fromkeys(name for row in rows if isinstance(row, Mapping) for name in row))
+    names: dict[str, None] = {}
+    for row in rows:
+        if isinstance(row, Mapping):
+            names.update(dict.fromkeys(row))
     mapped = dict(reading.columns or {})
     for column, name in mapped.items():
         if name not in names:

@@ -17,7 +17,7 @@ from sdgkit.formatting import pluralize
 from sdgkit.keywords import known_keywords_throughout
 from sdgkit.panels.frame import Action, Panel, required_teacher
 from sdgkit.panels.state import RESTORED, PanelState
-from sdgkit.seeds import COLUMNS, Seed, SeedSource, read_seeds
+from sdgkit.seeds import COLUMNS, Seed, SeedSource, read_seeds, seed_texts
 from sdgkit.teachers.source import TeacherSource
 
 SEVERITIES = ("error", "warning", "hint")
@@ -353,9 +353,8 @@ def _key(seed: Seed) -> str:
 
 def _filled_columns(row: Seed) -> Seed:
     """The four columns of a seed, without those that are empty."""
-    texts = {column: str(row.get(column) or "") for column in COLUMNS}
     filled = {}
-    for column, text in texts.items():
+    for column, text in seed_texts(row).items():
         if text.strip():
             filled[column] = text
     return filled

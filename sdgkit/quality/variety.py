@@ -243,11 +243,15 @@ def _sample_texts(row: Row) -> Iterator[_Text]:
 
 
 def _measured_columns(rows: Sequence[Row]) -> list[ColumnDiversity]:
-    columns: dict[str, dict[str, str]] = {column: {} for column in TEXTS}
+    by_column: dict[str, dict[str, str]] = {}
     for row in rows:
         for text in _sample_texts(row):
-            columns[text.column][text.owner] = text.text
-    return [_measured(column, list(texts.values())) for column, texts in columns.items() if texts]
+            by_column.setdefault(text.column, {})[text.owner] = text.text
+    measured = []
+    for column in TEXTS:
+        if column in by_column:
+            measured.append(_measured(column, list(by_column[column].values())))
+    return measured
 
 
 def _measured(column: str, texts: Sequence[str]) -> ColumnDiversity:

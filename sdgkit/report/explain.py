@@ -20,7 +20,7 @@ from sdgkit.report.coverage import Coverage, coverage
 from sdgkit.report.objections import quote, without_praise
 from sdgkit.report.phrases import Phrase, phrases
 from sdgkit.report.record import RunRecord, RunTrace, Standing
-from sdgkit.samples import Row
+from sdgkit.samples import Row, only_columns
 from sdgkit.texts import load_texts
 
 MOST_CAUSES = 3
@@ -236,7 +236,7 @@ def _lesser_samples(samples: Iterable[Row]) -> list[LesserSamples]:
         score = row.get("score")
         if isinstance(score, int | float) and 1 < score < HIGHEST_SCORE:
             rows = by_score.setdefault(float(score), [])
-            rows.append({name: row.get(name) for name in ("id", "evaluation", "faults")})
+            rows.append(only_columns(row, ("id", "evaluation", "faults")))
     lesser = []
     for score, rows in sorted(by_score.items()):
         comments = []
@@ -299,7 +299,7 @@ def _drops_of(loss: _Loss, record: RunRecord) -> list[Row]:
     drops: list[Row] = []
     for row in record.drops():
         if row["stage"] == loss.line.name and row["reason"] == loss.reason:
-            drops.append({name: row.get(name) for name in columns})
+            drops.append(only_columns(row, columns))
     return drops
 
 

@@ -34,9 +34,8 @@ def objections(text: str) -> Sequence[str]:
         >>> objections("Nothing is missing. No deadline is given.")
         ['No deadline is given.']
     """
-    sentences = [match[0] for match in _SENTENCE.finditer(text)]
     objections = []
-    for sentence in sentences:
+    for sentence in _sentences_in(text):
         if _weight(sentence) > 0:
             objections.append(sentence)
     return objections
@@ -44,7 +43,7 @@ def objections(text: str) -> Sequence[str]:
 
 def without_praise(text: str) -> str:
     """An evaluation without the sentences that say what is right, as long as any are left."""
-    sentences = [match[0] for match in _SENTENCE.finditer(text)]
+    sentences = _sentences_in(text)
     objecting = []
     undecided = []
     for sentence in sentences:
@@ -55,6 +54,10 @@ def without_praise(text: str) -> str:
             undecided.append(sentence)
     specific = [sentence for sentence in objecting if _names_what(sentence)]
     return "\n".join(specific or objecting or undecided or sentences)
+
+
+def _sentences_in(text: str) -> list[str]:
+    return [match[0] for match in _SENTENCE.finditer(text)]
 
 
 def quote(text: str) -> str:
@@ -78,8 +81,7 @@ def _most_objecting(sentences: Sequence[str]) -> str:
 
 def _reason_given(text: str) -> str:
     """What follows a short sentence that objects: "Not good. It is about another town."."""
-    sentences = [match[0] for match in _SENTENCE.finditer(text)]
-    for sentence, following in pairwise(sentences):
+    for sentence, following in pairwise(_sentences_in(text)):
         if _weight(sentence) > 0 and _is_telling(following) and _names_what(following):
             return following
     return ""

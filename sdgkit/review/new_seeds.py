@@ -1,12 +1,12 @@
 """Samples that become seeds."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from sdgkit.errors import SeedError
 from sdgkit.run import Run
 from sdgkit.run.folder import SEEDS_FILE
-from sdgkit.samples import Row, own_question, without_id
+from sdgkit.samples import Row, own_question, without_ids
 from sdgkit.seeds import COLUMNS, Seed, read_seeds, save_seeds
 
 
@@ -36,11 +36,11 @@ def extend_seeds(run: Run, sample: Row, path: Path) -> int:
 def _seeds_to_extend(run: Run, path: Path) -> list[Seed]:
     """The seeds in a file, or the run's own if it does not exist yet."""
     if path.exists():
-        return _without_ids(read_seeds(path))
+        return without_ids(read_seeds(path))
     if run.plan is not None:
-        return _without_ids(run.plan.rows)
+        return without_ids(run.plan.rows)
     assert run.folder is not None, "a run without a plan was opened from its folder"
-    return _without_ids(read_seeds(run.folder / SEEDS_FILE))
+    return without_ids(read_seeds(run.folder / SEEDS_FILE))
 
 
 def _as_seed(sample: Row, columns: Sequence[str]) -> Seed:
@@ -56,8 +56,3 @@ def _as_seed(sample: Row, columns: Sequence[str]) -> Seed:
         if name in values:
             seed[name] = values[name]
     return seed
-
-
-def _without_ids(rows: Iterable[Row]) -> list[Seed]:
-    """The rows without the ids that a plan gives them."""
-    return [without_id(row) for row in rows]

@@ -19,7 +19,7 @@ from sdgkit.review.follower import Follower
 from sdgkit.review.history import History
 from sdgkit.review.new_seeds import extend_seeds
 from sdgkit.run import Run, open_run
-from sdgkit.samples import TEXTS, Row, content_key, own_question, seed_of
+from sdgkit.samples import TEXTS, Row, content_key, own_question, seed_of, texts_in
 
 SEED_FILE = "my_seeds.jsonl"
 
@@ -431,5 +431,5 @@ class Review:
 
 def _contains(sample: Row, text: str) -> bool:
     """Whether a text is in the sample or in the judge's evaluation."""
-    texts = [str(sample.get(name) or "") for name in (*TEXTS, "evaluation")]
+    texts = texts_in(sample, (*TEXTS, "evaluation"))
     return text.casefold() in " ".join(texts).casefold()

@@ -435,10 +435,7 @@ class Execution:
         return ""
 
     def _teacher_retries(self) -> int:
-        retries = 0
-        for teacher in self.plan.teachers:
-            retries += teacher.retries
-        return retries
+        return sum(teacher.retries for teacher in self.plan.teachers)
 
 
 def _load_while_the_teacher_works(module: str) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sdgkit.prompts.tokens import rough_tokens
-from sdgkit.samples import TEXTS, Row
+from sdgkit.samples import TEXTS, Row, texts_in
 
 VARIABLE = "seed_samples"
 """The name of the variable in prompts."""
@@ -182,8 +182,7 @@ def _sample(seed: Row) -> dict[str, Any]:
 
 def _tokens(seed: Row) -> int:
     """About how many tokens the texts of a seed have."""
-    texts = [str(seed.get(column) or "") for column in _SEED_COLUMNS]
-    return rough_tokens("".join(texts))
+    return rough_tokens("".join(texts_in(seed, _SEED_COLUMNS)))
 
 
 def _is_about(sample: Mapping[str, Any], row: Row) -> bool:

@@ -1,6 +1,6 @@
 """Seed examples: read, checked, saved."""
 
-from sdgkit.seeds.checking import COLUMNS, REQUIRED, flaw_of
+from sdgkit.seeds.checking import COLUMNS, REQUIRED, flaw_of, seed_texts
 from sdgkit.seeds.column_names import CONTEXT_COLUMNS, parse_columns
 from sdgkit.seeds.examples import (
     Columns,
@@ -38,5 +38,6 @@ __all__ = [
     "row_key",
     "save_seeds",
     "seed_file_in",
+    "seed_texts",
     "skill",
 ]

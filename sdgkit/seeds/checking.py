@@ -21,6 +21,11 @@ DEEPEST = 30  # levels of lists and objects in one another; Parquet's readers ha
 MISSPELT = 0.85  # similarity from which a column's name is treated as a misspelt seed_context
 
 
+def seed_texts(seed: Mapping[str, Any]) -> dict[str, str]:
+    """The texts of a seed's four columns, "" where it has none."""
+    return {column: str(seed.get(column) or "") for column in COLUMNS}
+
+
 def seed_findings(row: SourceRow, number: int) -> Iterator[SeedFinding]:
     """What is wrong with a row.
 

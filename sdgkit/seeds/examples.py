@@ -18,7 +18,7 @@ from sdgkit.errors import SeedError, SeedFinding
 from sdgkit.files import write_atomically
 from sdgkit.keywords import known_keywords
 from sdgkit.prompts.yaml_text import first_line
-from sdgkit.samples import without_id
+from sdgkit.samples import only_columns, without_id
 from sdgkit.seeds.checking import COLUMNS, row_findings, seed_findings
 from sdgkit.seeds.column_names import (
     CONTEXT_COLUMNS,
@@ -81,7 +81,7 @@ def load_seeds(
     names: dict[str, None] = {}
     for row in rows:
         names.update(dict.fromkeys(row))
-    full_rows = [{name: row.get(name) for name in names} for row in rows]
+    full_rows = [only_columns(row, names) for row in rows]
     try:
         return datasets.Dataset.from_list(full_rows)
     except (pyarrow.ArrowException, OverflowError, TypeError) as error:
@@ -162,8 +162,7 @@ def read_rows(source: SeedSource, *, encoding: str | None = None) -> list[Seed]:
     for number, row in enumerate(rows, 1):
         findings.extend(row_findings(row, number))
     if findings:
-        lines = [f"{name}, {finding}" for finding in findings[:FINDINGS_SHOWN]]
-        raise _seed_error("\n".join(lines), file, findings)
+        raise _seed_error("\n".join(_finding_lines(name, findings)), file, findings)
     return [dict(row.columns) for row in rows]
 
 
@@ -232,11 +231,16 @@ def _refuse_findings(name: str, file: str | None, rows: Sequence[SourceRow]) -> 
     if not by_sentence:
         return
     findings = list(by_sentence.values())
-    lines = [f"{name}, {finding}" for finding in findings[:FINDINGS_SHOWN]]
+    lines = _finding_lines(name, findings)
     more = len(findings) - FINDINGS_SHOWN
     if more > 0:
         lines.append(f"{name}: {more} more findings.")
     raise _seed_error("\n".join(lines), file, findings)
+
+
+def _finding_lines(name: str, findings: Sequence[SeedFinding]) -> list[str]:
+    """The first findings, a line each, behind the name of what they were found in."""
+    return [f"{name}, {finding}" for finding in findings[:FINDINGS_SHOWN]]
 
 
 def _refuse_some_contexts(name: str, file: str | None, rows: Sequence[SourceRow]) -> None:

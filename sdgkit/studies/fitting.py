@@ -8,7 +8,7 @@ from typing import Any
 from sdgkit.prompts import Prompt
 from sdgkit.prompts.sandbox import MAX_RENDERED
 from sdgkit.prompts.tokens import rough_tokens
-from sdgkit.samples import Row
+from sdgkit.samples import Row, texts_in
 
 ASSUMED_CONTEXT = 32_768
 """Tokens that a server is taken to hold if it does not say how many."""
@@ -101,13 +101,10 @@ def _length(prompt: Prompt, seeds: Sequence[Row]) -> int:
 
 
 def _text_length(seed: Row) -> int:
-    characters = 0
-    for name in SEED_TEXTS:
-        characters += len(str(seed.get(name) or ""))
-    return characters
+    return len("".join(texts_in(seed, SEED_TEXTS)))
 
 
 def _fair_place(seed: Row) -> bytes:
     """The seed's place in an order that has nothing to do with its length or its content."""
-    texts = "\x1f".join(str(seed.get(name) or "") for name in SEED_TEXTS)
+    texts = "\x1f".join(texts_in(seed, SEED_TEXTS))
     return sha256(texts.encode("utf-8", "replace")).digest()

@@ -61,10 +61,15 @@ class Replicas(Adapter):
     """
 
     def __init__(self, adapters: Sequence[A], absent: Mapping[A, Trouble]) -> None:
-        self._replicas = [_Replica(adapter, str(absent.get(adapter, ""))) for adapter in adapters]
-        present = [adapter.server for adapter in adapters if adapter not in absent]
-        base_urls = ", ".join(str(adapter.server.address) for adapter in adapters)
-        self.server = replace(present[0], base_url=base_urls, query="")
+        self._replicas: list[_Replica] = []
+        present = []
+        addresses = []
+        for adapter in adapters:
+            self._replicas.append(_Replica(adapter, str(absent.get(adapter, ""))))
+            addresses.append(str(adapter.server.address))
+            if adapter not in absent:
+                present.append(adapter.server)
+        self.server = replace(present[0], base_url=", ".join(addresses), query="")
 
     @property
     def left_out(self) -> dict[str, str]:

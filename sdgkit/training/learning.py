@@ -88,9 +88,12 @@ class Learning:
 
     def ask(self, student: Student, samples: int) -> Lesson:
         """Ask the student all questions, after it has been trained on this many samples."""
-        chats = [self._chat(question) for question in self.questions]
+        ids = []
+        chats = []
+        for question in self.questions:
+            ids.append(str(question["id"]))
+            chats.append(self._chat(question))
         texts = student.answers(chats, max_tokens=self.max_tokens, batch=self.batch)
-        ids = [str(question["id"]) for question in self.questions]
         answers = dict(zip(ids, texts, strict=True))
         lesson = Lesson(
             samples=samples,
@@ -132,15 +135,16 @@ class Learning:
 
     def lines(self) -> list[dict[str, Any]]:
         """The table: for each lesson `samples`, `answers`, `valid` and `factual`."""
-        return [
-            {
+        lines = []
+        for lesson in self.lessons:
+            line = {
                 "samples": lesson.samples,
                 "answers": len(lesson.answers),
                 "valid": lesson.valid,
                 "factual": lesson.factual,
             }
-            for lesson in self.lessons
-        ]
+            lines.append(line)
+        return lines
 
     def __repr__(self) -> str:
         return "".join(fill("learning.txt", learning=self)).rstrip()
@@ -149,13 +153,16 @@ class Learning:
         return self._chart().as_svg()
 
     def _chart(self) -> LineChart:
-        valid = [Point(lesson.samples, lesson.valid_share) for lesson in self.lessons]
-        factual = [Point(lesson.samples, lesson.factual_share) for lesson in self.lessons]
-        facts = [
-            f"after {pluralize(lesson.samples, 'sample')} {format_percent(lesson.valid_share)} "
-            f"and {format_percent(lesson.factual_share)}"
-            for lesson in self.lessons
-        ]
+        valid = []
+        factual = []
+        facts = []
+        for lesson in self.lessons:
+            valid.append(Point(lesson.samples, lesson.valid_share))
+            factual.append(Point(lesson.samples, lesson.factual_share))
+            facts.append(
+                f"after {pluralize(lesson.samples, 'sample')} {format_percent(lesson.valid_share)} "
+                f"and {format_percent(lesson.factual_share)}"
+            )
         return LineChart(
             curves=[Curve("valid form", valid), Curve("valid form and no made-up fact", factual)],
             vertical=f"share of {pluralize(len(self.questions), 'answer')}",
