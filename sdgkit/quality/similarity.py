@@ -148,11 +148,11 @@ class _Search:
         if min(self.size, len(other)) / max(self.size, len(other)) < self.most:
             return
         shared = len(self._hashes.intersection(other))
-        found = shared / (self.size + len(other) - shared)
-        if found < self.most:
+        similarity = shared / (self.size + len(other) - shared)
+        if similarity < self.most:
             return
-        if self.place is None or found > self.most or place < self.place:
-            self.most = found
+        if self.place is None or similarity > self.most or place < self.place:
+            self.most = similarity
             self.place = place
 
 

@@ -675,7 +675,7 @@ def test_a_prompt_error_knows_its_file_line_and_part(
 
 
 def test_a_misspelt_sampling_setting_is_named_with_the_nearest() -> None:
-    with pytest.raises(SettingsError, match="Did you mean '?max_tokens") as refused:
+    with pytest.raises(SettingsError, match=r"Did you mean '?max_tokens") as refused:
         CONTEXT.with_sampling(max_token=1)  # type: ignore[call-arg]
     assert refused.value.setting == "max_token"
     assert refused.value.choices == ("temperature", "top_p", "max_tokens", "extra_body")
