@@ -318,7 +318,7 @@ def test_a_journal_that_cannot_be_opened_lets_go_of_its_folder(tmp_path: Path) -
 def test_a_reader_that_comes_before_the_tables_is_asked_to_look_again(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / JOURNAL_FILE)) as sql:
         sql.execute("PRAGMA journal_mode=WAL")
-        with pytest.raises(RunError, match="just beginning"):
+        with pytest.raises(RunError, match="only just started"):
             Journal(tmp_path, read_only=True)
 
 
