@@ -85,13 +85,13 @@ class ReviewProgress:
 
     @property
     def decided(self) -> int:
-        """Samples with a decision that holds."""
+        """Samples with a decision that still applies."""
         return self.accepted + self.rejected
 
 
 @known_keywords_throughout
 class Decisions:
-    """The decisions of a review, of which the newest about a content holds.
+    """The decisions of a review; the newest one about a content applies.
 
     Attributes:
         by_content: The newest decision about each content.
@@ -199,7 +199,7 @@ class DecisionBook:
         )
 
     def take_back(self, *numbers: int) -> None:
-        """Forget decisions; the one before each about the same content holds again.
+        """Forget decisions; the one before each about the same content applies again.
 
         Args:
             *numbers: The numbers of the decisions.

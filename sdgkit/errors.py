@@ -179,7 +179,7 @@ class ProfileError(SdgkitError):
 
 
 class TeacherError(SdgkitError):
-    """Something between sdgkit and the teacher."""
+    """Something went wrong between sdgkit and the teacher."""
 
 
 class TeacherUnreachable(TeacherError):
@@ -191,7 +191,7 @@ class TeacherRefused(TeacherError):
 
 
 class RequestRefused(TeacherError):
-    """The teacher refuses one request; only that row is lost, and the next run asks it again."""
+    """The teacher refuses one request; only that row is lost, and the next run sends it again."""
 
 
 class RequestWithheld(RequestRefused):

@@ -155,7 +155,7 @@ def as_texts(name: str, value: object) -> str | list[str] | None:
 
 
 def as_path(name: str, value: object) -> "str | Path | None":
-    """An argument that is a path: `as_text` for what is none."""
+    """An argument that is a path: `as_text` for anything else."""
     return value if isinstance(value, Path) else as_text(name, value)
 
 

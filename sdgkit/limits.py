@@ -68,7 +68,7 @@ def writing_remedy(error: BaseException) -> str:
 
 
 def _may_be_too_large(error: BaseException) -> bool:
-    """Whether a file may have met the limit on its size, which SQLite does not tell apart."""
+    """Whether a file may have reached its size limit, which SQLite does not report as such."""
     import sqlite3  # only here, since few commands open a journal
 
     if isinstance(error, sqlite3.Error):

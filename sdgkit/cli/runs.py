@@ -312,7 +312,7 @@ def print_ending(
 
 
 def _print_sample(run: "Run", samples: int) -> None:
-    """Print one sample beside its seed: the one in the middle."""
+    """Print one sample next to its seed: the one in the middle."""
     from sdgkit.report.tables import beside_seeds
 
     middle = list(islice(run.samples(), samples // 2, samples // 2 + 1))

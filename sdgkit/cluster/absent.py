@@ -18,7 +18,7 @@ PLACE = "servers of the cluster"
 
 
 class _Absent(Adapter):
-    """Nobody is here to be asked."""
+    """This teacher cannot be asked here."""
 
     def __init__(self, server: Server) -> None:
         self.server = server

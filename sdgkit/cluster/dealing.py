@@ -1,4 +1,4 @@
-"""Deals the seeds of a run out to the shards."""
+"""Divides the seeds of a run among the shards."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ class Hand:
 def deal(
     plan: Plan, seeds: Sequence[int], shards: int, *, target_units: int | None = None
 ) -> list[Hand]:
-    """Deal the seeds out like cards, so that the shards have the same amount of work.
+    """Deal out the seeds like cards, so that the shards have the same amount of work.
 
     Equal seeds stay together: their requests are equal, and asked once.
 

@@ -34,7 +34,7 @@ class Serving:
 
 @dataclass(frozen=True)
 class Teachers:
-    """Whom a worker asks. It holds keys, so it is sent and never written down.
+    """The teacher that a worker asks. It holds keys, so it is sent and never written down.
 
     Attributes:
         teacher: The teacher; None if no stage asks, or the worker starts one of its own.

@@ -130,7 +130,7 @@ def _is_answering(base_url: str) -> bool:
 
 
 def _last_lines(log: Path) -> str:
-    """What the server said last, for an error."""
+    """The server's last output, for an error."""
     lines = log.read_text("utf-8", "replace").strip().splitlines()[-LINES_SHOWN:]
     return " Its last output: " + " / ".join(lines) if lines else ""
 

@@ -24,7 +24,7 @@ class Ability(NamedTuple):
 
 
 def abilities(teacher: Teacher) -> list[Ability]:
-    """Find out what the teacher's server can do, by about five short requests.
+    """Find out what the teacher's server can do, with about five short requests.
 
     Raises:
         TeacherError: If it cannot be asked.

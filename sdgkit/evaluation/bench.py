@@ -1,4 +1,4 @@
-"""A bench for prompts: the shipped version, the saved one and the present one on the same rows."""
+"""A bench for prompts: the shipped version, the saved one and the current one on the same rows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ class BenchRow:
 
 
 class Bench:
-    """Versions of a prompt on the same rows, with the judge's words. Equal ones are asked once.
+    """Versions of a prompt on the same rows, with the judge's comments. Equal ones are sent once.
 
     Args:
         versions: The versions by name.

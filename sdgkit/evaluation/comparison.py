@@ -372,7 +372,7 @@ def _stage_of_versions(versions: Sequence[Prompt]) -> Stage:
 
 
 def _with_judge(stage: Stage, method: Pipeline) -> list[Stage]:
-    """The stage with one request a row, and the judge and filter that follow it, if any."""
+    """The stage with one request per row, and the judge and filter that follow it, if any."""
     place = method.names.index(stage.name)
     stages = [stage.with_single_request()]
     for follower in method.stages[place + 1 : place + 3]:

@@ -78,7 +78,7 @@ def _labels(items: Items) -> list[str]:
 
 
 def _follows(items: Items, source: str) -> bool:
-    """Whether the items stand in the order in which the source speaks of them."""
+    """Whether the items are in the order in which the source mentions them."""
     source_text = source.lower()
     words = [words_of(text) for text in items.texts]
     positions = []
@@ -137,7 +137,7 @@ def _with_foreign_value(response: GoodResponse, items: Items, other: Items) -> s
 
 
 def _least_known(response: GoodResponse, passages: Sequence[str]) -> str:
-    """The passage of which the response and its source know least; "" if they may know it all."""
+    """The passage that has least in common with the response and its source; "" if none is new."""
     known_text = f"{response.source} {response.text}"
     longer = []
     for passage in passages:

@@ -227,7 +227,7 @@ def _ranges(
     price_prompt: float | None,
     price_completion: float | None,
 ) -> dict[str, Range]:
-    """The ranges of an estimate; none without a target, or if nothing can be told."""
+    """The ranges of an estimate; none without a target, or if nothing can be said."""
     if plan.target is None or not pilot.kept:
         return {}
     ranges = {
@@ -304,7 +304,7 @@ def _rows_in_all(stage: Stage, pilot: Pilot, scale: float) -> float:
 
 
 def _work_of(stage: Stage, plan: Plan, pilot: Pilot) -> Work:
-    """What the pilot's requests of one stage took."""
+    """What the pilot's requests of one stage used."""
     exchanges = pilot.exchanges.get(stage.name, ())
     if not exchanges:
         return Work()

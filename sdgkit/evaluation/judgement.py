@@ -102,7 +102,7 @@ def last_judge(pipeline: Pipeline) -> JudgeAndFilter:
 
 
 def as_sample(seed: Row) -> dict[str, Any]:
-    """A seed as a sample of itself: its own context, question and response, to be judged beside it.
+    """A seed as a sample: its own context, question and response, with itself as the example.
 
     Example:
         >>> as_sample({"seed_question": "Why?", "seed_response": "Because."})["response"]

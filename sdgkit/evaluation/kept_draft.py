@@ -1,4 +1,4 @@
-"""A draft that is kept on disk as you type, in a hidden file beside the file that it is for."""
+"""A draft that is kept on disk as you type, in a hidden file next to the file that it is for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Leave-one-out: a seed is judged beside another seed, never beside itself.
+"""Leave-one-out: a seed is judged with another seed as its example, never with itself.
 
 Beside itself every response is perfect: a judge has only to compare two equal texts. Beside another
 seed it has to do what it does in a run.
@@ -41,7 +41,7 @@ class SeedBesideAnother:
         return f"{self.seed.get('seed_context') or ''}\n{self.seed['seed_question']}"
 
     def as_row(self, response: str, kind: str) -> dict[str, Any]:
-        """A row for the judge: a response to the seed's question, beside the other seed.
+        """A row for the judge: a response to the seed's question, with the other as the example.
 
         Args:
             response: The response to judge.
@@ -55,7 +55,7 @@ class SeedBesideAnother:
 
 
 def beside_each_other(seeds: Sequence[Row]) -> list[SeedBesideAnother]:
-    """Each seed beside another one: the next of the same task, after the last the first.
+    """Each seed with another as its example: the next of the same task; after the last, the first.
 
     Args:
         seeds: The seeds. One that is the same as all others of its task has none to stand beside,

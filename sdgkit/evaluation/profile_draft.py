@@ -266,7 +266,7 @@ class ProfileDraft(Draft[ProfileTexts]):
             self._has_kept = False
 
     def _restore(self) -> None:
-        """Begin with the changes that were not saved the last time; undo leads to the file."""
+        """Begin with the changes that were not saved the last time; undo goes back to the file."""
         assert self._kept is not None and self._own is not None, "a draft of a file"
         for kept in self._kept.read():
             self._restore_one(kept, self._kept)

@@ -281,7 +281,7 @@ class PromptDraft(Draft[dict[str, str]]):
             self._kept = DraftFile(target)
 
     def _restore(self) -> bool:
-        """Begin with the changes that were not saved the last time; undo leads to the file.
+        """Begin with the changes that were not saved the last time; undo goes back to the file.
 
         Where two panels changed the same part, undo leads to the version of the first.
         """

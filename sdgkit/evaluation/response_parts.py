@@ -38,7 +38,7 @@ class Items:
 
     @property
     def texts(self) -> Sequence[str]:
-        """The items, as they stand."""
+        """The items, as they are."""
         return [self.lines[place] for place in self.places]
 
     def without(self, item: int) -> str:
@@ -103,12 +103,12 @@ def cells(row: str) -> list[str]:
 
 
 def sentences_of(text: str) -> list[re.Match[str]]:
-    """The sentences of a text, where they stand; a line without an end sign is one, too."""
+    """The sentences of a text, with their places; a line without an end mark is one, too."""
     return list(_SENTENCE.finditer(text))
 
 
 def figures_of(text: str) -> list[re.Match[str]]:
-    """The figures of a text, where they stand, without the numbers of a list's entries."""
+    """The figures of a text, with their places, without the numbers of a list's entries."""
     numbers = [match.span() for match in _LIST_NUMBER.finditer(text)]
     figures = []
     for figure in FIGURE.finditer(text):

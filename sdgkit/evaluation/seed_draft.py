@@ -336,7 +336,7 @@ class SeedDraft(Draft[tuple[Seed, ...]]):
             self._has_kept = False
 
     def _restore(self) -> bool:
-        """Begin with the changes that were not saved the last time; undo leads to the file."""
+        """Begin with the changes that were not saved the last time; undo goes back to the file."""
         drafts = []
         if self._kept is not None:
             drafts = self._kept.read()

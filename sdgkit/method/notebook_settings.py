@@ -65,7 +65,7 @@ class NotebookSettings:
 
     @property
     def teacher(self) -> dict[str, Any]:
-        """What `connect` and `TeacherPanel` take."""
+        """What `connect` and `TeacherPanel` accept."""
         connection = {}
         for name, keyword in TEACHER_SETTINGS.items():
             if name in self.values:
@@ -74,7 +74,7 @@ class NotebookSettings:
 
     @property
     def job(self) -> dict[str, Any]:
-        """What `generate` and `RunPanel` take, the judge included.
+        """What `generate` and `RunPanel` accept, including the judge.
 
         Raises:
             TeacherError: The judge does not answer.

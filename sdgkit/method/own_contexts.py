@@ -1,4 +1,4 @@
-"""Your own contexts in place of `gen_contexts`: read, checked, shared out among seeds."""
+"""Your own contexts in place of `gen_contexts`: read, checked, assigned to seeds."""
 
 import hashlib
 import os

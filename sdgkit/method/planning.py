@@ -263,7 +263,7 @@ def _is_on(name: str, value: object) -> bool:
 
 
 def _check_limits(options: PlanOptions) -> None:
-    """Refuse limits that are no numbers, or that limit nothing. Raises SettingsError."""
+    """Refuse limits that are not numbers, or that limit nothing. Raises SettingsError."""
     min_samples = options.get("min_samples")
     if min_samples is not None:
         check_number("min_samples", min_samples, 1)

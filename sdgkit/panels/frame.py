@@ -212,7 +212,7 @@ class Panel:
         self.conflict = conflict
 
     def dismiss(self) -> None:
-        """Leave the file as it is, and go on."""
+        """Leave the file as it is, and continue."""
         self.conflict = None
 
     def _receive(self, message: Mapping[str, Any]) -> None:

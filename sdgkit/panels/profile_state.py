@@ -33,7 +33,7 @@ class CriterionState:
 
 @dataclass(frozen=True)
 class ListState:
-    """A list of texts, one a line.
+    """A list of texts, one per line.
 
     Attributes:
         name: Its name.
