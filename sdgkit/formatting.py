@@ -148,6 +148,18 @@ def format_samples(samples: int, distinct_answers: int | None) -> str:
     return f"{number}, {pluralize(distinct_answers, 'distinct answer')}"
 
 
+def format_amount(amount: float) -> str:
+    """An amount of money, in whatever currency.
+
+    Example:
+        >>> format_amount(1234.5), format_amount(0.002)
+        ('1,234.50', 'less than 0.01')
+    """
+    if 0 < amount < 0.01:
+        return "less than 0.01"
+    return f"{amount:,.2f}"
+
+
 def format_percent(share: float) -> str:
     """Write a share, 0 to 1, as a percentage without decimals.
 

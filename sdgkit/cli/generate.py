@@ -149,7 +149,7 @@ def generate(
     from sdgkit.method import default_folder, plan, run_folder
     from sdgkit.shelf import is_tree
 
-    if trial and not trial.dry_run:
+    if trial.as_typed() and not trial.dry_run:
         raise SettingsError("--price-in and --price-out need --dry-run.", setting="dry_run")
     if is_tree(seeds):
         return generate_tree(

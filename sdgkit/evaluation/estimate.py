@@ -9,6 +9,7 @@ from pathlib import Path
 from sdgkit.errors import SettingsError
 from sdgkit.evaluation.longest_prompt import longest_prompt
 from sdgkit.evaluation.pilot import Pilot, run_pilot
+from sdgkit.evaluation.prices import Prices, prices_of
 from sdgkit.evaluation.work import Work, asked_by, seconds_of, work_of_exchanges
 from sdgkit.formatting import format_rough_duration
 from sdgkit.keywords import known_keywords
@@ -21,7 +22,6 @@ from sdgkit.studies import STUDY
 
 ROWS = 3  # seeds that are tried
 EXAMPLES = 2  # samples that are shown
-MILLION = 1_000_000  # tokens that a price is for
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,8 @@ def estimate(
         plan: The plan of the run, from `sdgkit.plan`, with a teacher.
         out: The folder of the run to come. Its journal keeps the replies, so that the run does not
             pay for them again.
-        price_prompt: The price of a million prompt tokens. Give both prices, or neither.
+        price_prompt: The price of a million prompt tokens. Give both prices, or neither (default:
+            those in `sdgkit.toml`).
         price_completion: The price of a million completion tokens.
         rows: How many seeds to try (default 3), with one context each.
 
@@ -160,11 +161,7 @@ def estimate(
         ...     print(sk.estimate(sk.plan(seeds, teacher=teacher), rows=1).tried)
         3
     """
-    if (price_prompt is None) != (price_completion is None):
-        raise SettingsError(
-            "A price has two parts: give both price_prompt (per million prompt tokens) and "
-            "price_completion (per million completion tokens)."
-        )
+    prices = prices_of(price_prompt, price_completion)
     if rows < 1:
         raise SettingsError(f"rows must be at least 1 (one seed), not {rows}.", setting="rows")
     if not plan.pipeline.prompted:
@@ -191,7 +188,7 @@ def estimate(
         completion_tokens=round(work.completion_tokens),
         seconds=work.seconds,
         expected=expected,
-        cost=_cost(work, price_prompt, price_completion),
+        cost=_cost(work, prices),
         tried=projection.tried,
         kept=pilot.kept,
         asked=pilot.requests,
@@ -202,7 +199,7 @@ def estimate(
         notes=_notes(plan, pilot, projection.tried, least, most),
         target=plan.target,
         examples=_examples(pilot.samples),
-        **_ranges(plan, pilot, least, most, price_prompt, price_completion),
+        **_ranges(plan, pilot, least, most, prices),
     )
 
 
@@ -224,8 +221,7 @@ def _ranges(
     pilot: Pilot,
     least: Work,
     most: Work,
-    price_prompt: float | None,
-    price_completion: float | None,
+    prices: Prices | None,
 ) -> dict[str, Range]:
     """The ranges of an estimate; none without a target, or if nothing can be said."""
     if plan.target is None or not pilot.kept:
@@ -234,8 +230,8 @@ def _ranges(
         "request_range": Range(round(least.requests), round(most.requests)),
         "second_range": Range(least.seconds, most.seconds),
     }
-    lowest_cost = _cost(least, price_prompt, price_completion)
-    highest_cost = _cost(most, price_prompt, price_completion)
+    lowest_cost = _cost(least, prices)
+    highest_cost = _cost(most, prices)
     if lowest_cost is not None and highest_cost is not None:
         ranges["cost_range"] = Range(lowest_cost, highest_cost)
     return ranges
@@ -326,12 +322,10 @@ def _work_of_study(plan: Plan, pilot: Pilot) -> Work:
     return work
 
 
-def _cost(work: Work, price_prompt: float | None, price_completion: float | None) -> float | None:
-    if price_prompt is None or price_completion is None:
+def _cost(work: Work, prices: Prices | None) -> float | None:
+    if prices is None:
         return None
-    cost_read = price_prompt * work.prompt_tokens
-    cost_written = price_completion * work.completion_tokens
-    return (cost_read + cost_written) / MILLION
+    return prices.cost(work.prompt_tokens, work.completion_tokens)
 
 
 def _notes(plan: Plan, pilot: Pilot, tried: int, least: Work, most: Work) -> list[str]:

@@ -61,7 +61,7 @@ def _prompt_tokens(stage: Stage, plan: Plan, pilot: Pilot, columns: Row) -> Iter
     tokens_sent = 0
     for exchange in exchanges:
         tokens_sent += exchange.prompt_tokens
-    values = _longest_values(stage)
+    values = longest_values(stage)
     for _, seed in plan.admitted:
         variables = {**plan.variables_of(seed), **columns, **seed, **values}
         messages = plan.prompts[stage.name].render(variables)
@@ -81,7 +81,7 @@ def _longest_columns(rows: Sequence[Row]) -> dict[str, Any]:
     return longest
 
 
-def _longest_values(stage: Stage) -> dict[str, Any]:
+def longest_values(stage: Stage) -> dict[str, Any]:
     """What the stage gives its prompt beside the row; of a list to draw from, the longest value."""
     values: dict[str, Any] = {"num_samples": stage.rows_per_request}
     if stage.vary:

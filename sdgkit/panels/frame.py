@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 from uuid import uuid4
 
-from sdgkit.errors import FileConflict, SdgkitError, SettingsError
+from sdgkit.errors import FileConflict, RunBeginning, SdgkitError, SettingsError
 from sdgkit.pages import fill
 from sdgkit.panels.live import (
     Liveness,
@@ -250,12 +250,13 @@ class Panel:
         """Everything that is drawn, as JSON values: the panel's state and what all panels have."""
         try:
             state = self.state()
-        except (
-            Exception
-        ) as error:  # its file is gone, say: keep what was there, with the sentence above it
+        except Exception as error:
             if self._last_state is None:
                 raise
-            self.last_error = error
+            # Its file is gone, say: what was there stays, with the sentence above it. A run that is
+            # just beginning is shown in a moment.
+            if not isinstance(error, RunBeginning):
+                self.last_error = error
             state = self._last_state
         self._last_state = state
         return {

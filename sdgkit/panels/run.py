@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Unpack
 
 from sdgkit.errors import SettingsError, show_in_notebook
+from sdgkit.evaluation.demand import Demand, demand_of
 from sdgkit.evaluation.estimate import Estimate, estimate
-from sdgkit.formatting import (
-    pluralize,
-)
+from sdgkit.evaluation.prices import prices_of
+from sdgkit.formatting import format_amount, pluralize
 from sdgkit.funnel import REHEARSAL
 from sdgkit.journal import RecordedExchange
 from sdgkit.keywords import known_keywords_throughout
@@ -32,6 +32,7 @@ from sdgkit.panels.run_state import (
 )
 from sdgkit.panels.versions import kernel_limit
 from sdgkit.run import Run, open_run
+from sdgkit.run.plan import Plan
 from sdgkit.run.snapshot import Funnel, Snapshot, funnel_of
 from sdgkit.run.workload import Workload
 from sdgkit.seeds import SeedSource
@@ -53,6 +54,9 @@ class RunPanel(Panel):
         teacher: The teacher, or a TeacherPanel. A `Run`, or a folder to look at, needs none.
         out: As for `generate`.
         reuse: As for `generate`.
+        price_prompt: The price of a million tokens read, for what *Start* says of the cost. Give
+            both prices, or neither (default: those of `sdgkit.toml`).
+        price_completion: The price of a million tokens written.
         **options: As for `generate`. Prompts are read from their folder at each start.
 
     Attributes:
@@ -74,13 +78,17 @@ class RunPanel(Panel):
         teacher: TeacherSource | None = None,
         out: str | Path | None = None,
         reuse: bool = False,
+        price_prompt: float | None = None,
+        price_completion: float | None = None,
         **options: Unpack[PlanOptions],
     ) -> None:
         super().__init__()
+        self._prices = prices_of(price_prompt, price_completion)
         self._plan_again: Callable[[], Run] | None = None
         self._drops: StageDrops | None = None
         self._judge_is_trusted = False
         self._estimate: Estimate | None = None
+        self._rough_demand: tuple[Plan, Demand | None] | None = None
         folder_of_run = None if isinstance(source, Run) else run_folder(source)
         if isinstance(source, Run):
             self.latest = source
@@ -195,7 +203,13 @@ class RunPanel(Panel):
             raise SettingsError("This run was opened read-only: there is nothing to estimate.")
 
         def measure() -> None:
-            self._estimate = estimate(plan, self.latest.folder)
+            prices = self._prices
+            self._estimate = estimate(
+                plan,
+                self.latest.folder,
+                price_prompt=prices.prompt if prices else None,
+                price_completion=prices.completion if prices else None,
+            )
 
         self.work("Trying a few rows.", measure)
 
@@ -290,7 +304,14 @@ class RunPanel(Panel):
         plan = self.latest.plan
         if plan is None or workload is None or snapshot.is_active or snapshot.state == "done":
             return ""
-        sentence = f"{self._start_label(snapshot.state, False)} sends {workload}."
+        sentence = f"{self._start_label(snapshot.state, False)} sends {workload}"
+        demand = self._demand(plan)
+        if demand is not None:
+            sentence += f": {demand}"
+            if self._prices is not None and plan.teacher_kind != REHEARSAL:
+                tokens = (demand.prompt_tokens, demand.completion_tokens)
+                sentence += f", for {format_amount(self._prices.cost(*tokens))} at your prices"
+        sentence += "."
         if snapshot.state != "new":
             sentence += " Recorded replies are reused."
         if plan.teacher_kind == REHEARSAL:
@@ -298,6 +319,14 @@ class RunPanel(Panel):
         if self._estimate is None and self._can_estimate(snapshot.state):
             sentence += " Estimate tries a few rows and says what the whole run would need."
         return sentence
+
+    def _demand(self, plan: Plan) -> Demand | None:
+        """What the run would take: as measured on a few rows, or as its seeds suggest."""
+        if self._estimate is not None:
+            return Demand(self._estimate.prompt_tokens, self._estimate.completion_tokens)
+        if self._rough_demand is None or self._rough_demand[0] is not plan:
+            self._rough_demand = (plan, demand_of(plan))
+        return self._rough_demand[1]
 
     def _can_estimate(self, state: str) -> bool:
         plan = self.latest.plan

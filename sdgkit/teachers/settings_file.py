@@ -73,6 +73,7 @@ JOB_SETTINGS: Mapping[str, JobSetting] = {
     **dict.fromkeys(("num_contexts", "num_questions", "target", "max_requests"), _WHOLE),
     **dict.fromkeys(("min_samples", "responses", "max_tokens"), _WHOLE),
     **dict.fromkeys(("near_duplicates", "min_score", "timeout", "patience"), _NUMBER),
+    **dict.fromkeys(("price_prompt", "price_completion"), _NUMBER),
     **dict.fromkeys(("repair", "keep_reasoning"), _SWITCH),
     **dict.fromkeys(("twins", "questions", "structure", "system", "judge_model"), _TEXT),
     **dict.fromkeys(("task", "encoding"), _TEXT),

@@ -255,6 +255,19 @@ def test_a_prompt_that_cannot_be_rendered_is_reported_before_anything_is_asked(
     assert script.asked() == 0
 
 
+def test_prices_can_stand_in_sdgkit_toml(
+    script: ScriptedTeacher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = sk.estimate(planned(script), price_prompt=2.0, price_completion=10.0)
+    Path("sdgkit.toml").write_text("price_prompt = 2\nprice_completion = 10.0\n", "utf-8")
+    from_file = sk.estimate(planned(script))
+    assert from_file.cost == pytest.approx(given.cost, rel=0.05)
+    Path("sdgkit.toml").write_text("price_prompt = 2\n", "utf-8")
+    with pytest.raises(SettingsError, match="both price_prompt"):
+        sk.estimate(planned(script))
+
+
 def test_half_a_price_is_refused(script: ScriptedTeacher) -> None:
     with pytest.raises(SettingsError, match="both price_prompt"):
         sk.estimate(planned(script), price_prompt=1.0)

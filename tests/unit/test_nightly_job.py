@@ -105,7 +105,7 @@ def test_the_file_can_hold_every_option_of_generate_that_is_a_setting() -> None:
 
     assert isinstance(generate, click.Command)
     names = {parameter.name for parameter in generate.params}
-    others = {"dry_run", "price_prompt", "price_completion", "reuse", "no_profile"}
+    others = {"dry_run", "reuse", "no_profile"}
     others |= {"as_json", "log", "quiet"}
     # A folder from a stranger would choose the machines, and a command that they run.
     others |= {"ray", "workers", "serve", "gpus_per_worker"}

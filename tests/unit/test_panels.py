@@ -214,11 +214,45 @@ def test_totals_are_planned_before_the_start_and_start_says_what_it_asks(
     state = panel.view.state
     assert dict(map(tuple, state["facts"]))["samples"] == "0 of at most 18"
     # 3 seeds: 6 contexts, 6 replies with 18 questions, a judgement, a response and a judgement each
-    assert state["plan"].startswith("Start sends up to 66 requests for at most 18 samples.")
+    said = re.match(
+        "Start sends up to 66 requests for at most 18 samples: "
+        r"about ([\d,]+) tokens to read and ([\d,]+) to write\.",
+        state["plan"],
+    )
+    assert said is not None, state["plan"]
     act(panel, "start")
     until(lambda: panel.view.state["sign"] == "done")
     assert panel.latest.snapshot().requests <= 66
+    written = panel.latest.snapshot().completion_tokens
+    assert written / 9 < int(said[2].replace(",", "")) < 9 * written, "the right magnitude"
     assert panel.view.state["plan"] == ""
+
+
+def test_start_says_what_it_costs_at_your_prices(
+    script: ScriptedTeacher, seeds: list[dict[str, str]]
+) -> None:
+    prices: dict[str, Any] = {"price_prompt": 2.0, "price_completion": 10.0}
+    plan = run_panel(script, seeds, **prices).view.state["plan"]
+    said = re.search(r"about ([\d,]+) tokens to read and ([\d,]+) to write, for ([\d.]+)", plan)
+    assert said is not None, plan
+    read, written = (int(number.replace(",", "")) for number in said.groups()[:2])
+    assert float(said[3]) == pytest.approx((2 * read + 10 * written) / 1e6, abs=0.01)
+    Path("sdgkit.toml").write_text("price_prompt = 2.0\nprice_completion = 10\n", "utf-8")
+    assert run_panel(script, seeds).view.state["plan"] == plan
+
+
+def test_after_an_estimate_start_says_what_was_measured(
+    script: ScriptedTeacher, seeds: list[dict[str, str]]
+) -> None:
+    panel = run_panel(script, seeds)
+    before = panel.view.state["plan"]
+    act(panel, "estimate")
+    measured = re.search(r"tokens +([\d,]+) read", panel.view.state["estimate"])
+    assert measured is not None
+    tokens = int(measured[1].replace(",", ""))
+    said = re.search(r"about ([\d,]+) tokens to read", panel.view.state["plan"])
+    assert said is not None and panel.view.state["plan"] != before
+    assert int(said[1].replace(",", "")) == pytest.approx(tokens, rel=0.06)
 
 
 def test_an_estimate_is_measured_on_a_few_rows_which_the_run_uses_again(
